@@ -1,0 +1,1 @@
+"""The host: virtual nodes, durable flows, ledger, membership, REST and CLI."""

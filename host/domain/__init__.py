@@ -1,0 +1,1 @@
+"""Values and rules of the host: standard library and msgspec only, no I/O."""

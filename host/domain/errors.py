@@ -1,0 +1,66 @@
+"""The host's error tree: every refusal is a class with a stable `code`.
+
+HTTP statuses and exit codes are not known here: `host.rest.errors` and `host.cli` hold one table each.
+"""
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+
+class HostError(Exception):
+    """Root of every refusal that the host answers.
+
+    Attributes:
+        code: stable kebab-case identifier, documented in docs/reference/errors.md.
+        message: one sentence that names the thing refused.
+        details: further facts, by name; never secrets.
+    """
+
+    code: ClassVar[str] = "host-error"
+
+    def __init__(self, message: str, **details: str) -> None:
+        super().__init__(message)
+        self.message = message
+        self.details: Mapping[str, str] = details
+
+
+class InvalidInputError(HostError):
+    """The caller's input is wrong; repeating the call cannot help."""
+
+    code = "invalid-input"
+
+
+class NotFoundError(HostError):
+    """The named thing does not exist."""
+
+    code = "not-found"
+
+
+class ConflictError(HostError):
+    """The thing exists already, or is in a state that forbids the change."""
+
+    code = "conflict"
+
+
+class NotAllowedError(HostError):
+    """The thing is in a state in which the operation is switched off."""
+
+    code = "operation-not-allowed"
+
+
+class ForbiddenError(HostError):
+    """The authenticated user may not do this."""
+
+    code = "forbidden"
+
+
+class UnavailableError(HostError):
+    """A needed part is not ready; the same call may succeed later."""
+
+    code = "unavailable"
+
+
+class StorageError(HostError):
+    """The data directory cannot be used: unwritable, full, damaged or held by another host."""
+
+    code = "storage"

@@ -1,0 +1,40 @@
+"""Flow statuses as REST and the CLI see them."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from host.domain.ids import ClientRequestId, EpochMs, FlowId, ShortHash
+
+
+class FlowStatusName(StrEnum):
+    START_REQUESTED = "START_REQUESTED"
+    RUNNING = "RUNNING"
+    COMPLETED = "COMPLETED"
+    FAILED = "FAILED"
+    KILLED = "KILLED"
+
+    @property
+    def is_final(self) -> bool:
+        return self in (FlowStatusName.COMPLETED, FlowStatusName.FAILED, FlowStatusName.KILLED)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlowError:
+    """Why a flow ended FAILED or KILLED. `type` is a stable code (docs/reference/errors.md)."""
+
+    type: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlowStatus:
+    """Latest status of a client-started flow. `result` is the text that the flow returned."""
+
+    holding_short_hash: ShortHash
+    client_request_id: ClientRequestId
+    flow_id: FlowId | None
+    flow_class: str
+    status: FlowStatusName
+    result: str | None = None
+    error: FlowError | None = None
+    updated_at: EpochMs

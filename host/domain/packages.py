@@ -1,0 +1,86 @@
+"""What the host knows of an uploaded CPI: identity, CPKs, code, flows and contracts."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from host.domain.ids import Checksum, EpochMs
+from host.domain.json import JsonObject
+
+
+class CodeWorld(StrEnum):
+    """The WIT world that a CPK's component targets."""
+
+    CONTRACT = "contract"
+    WORKFLOW = "workflow"
+
+
+class FlowKind(StrEnum):
+    CLIENT_STARTABLE = "client-startable"
+    RESPONDER = "responder"
+    SUB_FLOW = "sub-flow"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PackageIdentity:
+    """Identity of a CPI or a CPK. `signer_summary_hash` is `SHA-256:HEX`."""
+
+    name: str
+    version: str
+    signer_summary_hash: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlowDeclaration:
+    """A flow class of a workflow CPK, as its descriptor declares it.
+
+    `protocol` and `versions` are set for initiating flows (and sub-flows) and responders.
+    """
+
+    name: str
+    kind: FlowKind
+    protocol: str | None
+    versions: tuple[int, ...]
+    initiating: bool
+    input_schema: JsonObject | None
+    output_schema: JsonObject | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CpkRecord:
+    """One CPK of a stored CPI. `component_digest` names the compiled code (`SHA-256:HEX`)."""
+
+    identity: PackageIdentity
+    file_checksum: Checksum
+    world: CodeWorld
+    component_digest: str
+    flows: tuple[FlowDeclaration, ...]
+    contract_types: tuple[str, ...]
+    state_types: tuple[tuple[str, str], ...]
+    """Pairs of state type and the contract type that governs it."""
+    entity_types: tuple[str, ...]
+    capabilities: tuple[str, ...]
+    libraries: tuple[str, ...]
+    limits: JsonObject
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CpiRecord:
+    """A CPI that the host has verified and stored."""
+
+    identity: PackageIdentity
+    file_checksum: Checksum
+    group_id: str
+    group_policy: str
+    cpks: tuple[CpkRecord, ...]
+    stored_at: EpochMs
+
+    def startable_flows(self) -> tuple[FlowDeclaration, ...]:
+        """Client-startable flows of all workflow CPKs, by name."""
+        flows = (f for c in self.cpks for f in c.flows if f.kind is FlowKind.CLIENT_STARTABLE)
+        return tuple(sorted(flows, key=lambda f: f.name))
+
+    def contract_cpks(self) -> tuple[CpkRecord, ...]:
+        return tuple(c for c in self.cpks if c.world is CodeWorld.CONTRACT)
+
+    def workflow_cpks(self) -> tuple[CpkRecord, ...]:
+        return tuple(c for c in self.cpks if c.world is CodeWorld.WORKFLOW)

@@ -1,0 +1,139 @@
+"""Corda's member X.500 names: parsing, limits and the canonical text that hashes are made of.
+
+Source: corda-api `MemberX500Name`; RFC 4514 for the text form.
+"""
+
+from dataclasses import dataclass
+
+from host.domain.errors import InvalidInputError
+
+_ORDER = ("CN", "OU", "O", "L", "ST", "C")
+_LENGTH_MAX = {"CN": 64, "OU": 64, "O": 128, "L": 64, "ST": 64}
+_SPECIAL = frozenset(',=+<>#;"\\')
+_NAME_CHARACTERS_MAX = 1024
+
+
+class InvalidX500NameError(InvalidInputError):
+    """The text is no member X.500 name."""
+
+    code = "x500-name-invalid"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class MemberX500Name:
+    """A member's name: O, L and C are mandatory, CN, OU and ST optional.
+
+    `str()` gives Corda's canonical text, attributes in the order CN, OU, O, L, ST, C.
+    """
+
+    organization: str
+    locality: str
+    country: str
+    common_name: str | None = None
+    organization_unit: str | None = None
+    state: str | None = None
+
+    @staticmethod
+    def parse(text: str) -> "MemberX500Name":
+        """Parse the RFC 4514 text of a name, attributes in any order.
+
+        Raises:
+            InvalidX500NameError: unknown, repeated, missing, empty or overlong attribute.
+        """
+        if len(text) > _NAME_CHARACTERS_MAX:
+            raise InvalidX500NameError(
+                f"X.500 name is longer than {_NAME_CHARACTERS_MAX} characters"
+            )
+        values: dict[str, str] = {}
+        for part in _split_unescaped(text):
+            key, separator, raw = part.partition("=")
+            key = key.strip().upper()
+            if not separator or key not in _ORDER:
+                raise InvalidX500NameError(
+                    f"X.500 name {text!r}: attribute {part.strip()!r} is not supported"
+                )
+            if key in values:
+                raise InvalidX500NameError(f"X.500 name {text!r}: attribute {key} appears twice")
+            values[key] = _checked(text, key, _unescape(text, raw))
+        for key in ("O", "L", "C"):
+            if key not in values:
+                raise InvalidX500NameError(f"X.500 name {text!r}: attribute {key} is missing")
+        return MemberX500Name(
+            organization=values["O"],
+            locality=values["L"],
+            country=values["C"],
+            common_name=values.get("CN"),
+            organization_unit=values.get("OU"),
+            state=values.get("ST"),
+        )
+
+    def __str__(self) -> str:
+        values = (
+            self.common_name,
+            self.organization_unit,
+            self.organization,
+            self.locality,
+            self.state,
+            self.country,
+        )
+        return ", ".join(
+            f"{key}={_escape(value)}"
+            for key, value in zip(_ORDER, values, strict=True)
+            if value is not None
+        )
+
+
+def _split_unescaped(text: str) -> list[str]:
+    parts, start, escaped = [], 0, False
+    for index, character in enumerate(text):
+        if escaped:
+            escaped = False
+        elif character == "\\":
+            escaped = True
+        elif character == ",":
+            parts.append(text[start:index])
+            start = index + 1
+    parts.append(text[start:])
+    return parts
+
+
+def _unescape(text: str, raw: str) -> str:
+    result, escaped = [], False
+    for character in raw.strip():
+        if escaped:
+            if character not in _SPECIAL and character != " ":
+                raise InvalidX500NameError(f"X.500 name {text!r}: unknown escape \\{character}")
+            result.append(character)
+            escaped = False
+        elif character == "\\":
+            escaped = True
+        elif character in '=+<>;"':
+            raise InvalidX500NameError(
+                f"X.500 name {text!r}: character {character!r} must be escaped"
+            )
+        else:
+            result.append(character)
+    if escaped:
+        raise InvalidX500NameError(f"X.500 name {text!r} ends with an escape")
+    return "".join(result)
+
+
+def _escape(value: str) -> str:
+    return "".join(f"\\{c}" if c in _SPECIAL else c for c in value)
+
+
+def _checked(text: str, key: str, value: str) -> str:
+    if not value.strip():
+        raise InvalidX500NameError(f"X.500 name {text!r}: attribute {key} is empty")
+    if any(ord(c) < 0x20 or ord(c) == 0x7F for c in value):
+        raise InvalidX500NameError(f"X.500 name {text!r}: attribute {key} has a control character")
+    if key == "C":
+        if len(value) != 2 or not value.isascii() or not value.isalpha() or not value.isupper():
+            raise InvalidX500NameError(
+                f"X.500 name {text!r}: country {value!r} is no ISO 3166 alpha-2 code"
+            )
+    elif len(value) >= _LENGTH_MAX[key]:
+        raise InvalidX500NameError(
+            f"X.500 name {text!r}: {key} must be shorter than {_LENGTH_MAX[key]} characters"
+        )
+    return value

@@ -1,0 +1,1 @@
+"""What the host needs from the outside, one Protocol per role. Adapters live elsewhere."""

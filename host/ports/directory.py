@@ -1,0 +1,52 @@
+"""Look-ups that features share: virtual nodes, packages, members, contract verification."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from host.domain.ids import Checksum, HoldingIdentity, ShortHash
+from host.domain.json import JsonObject
+from host.domain.membership import GroupParameters, MemberInfo
+from host.domain.packages import CpiRecord
+from host.domain.vnode import VirtualNode
+from host.domain.x500 import MemberX500Name
+
+
+class VirtualNodes(Protocol):
+    def get(self, short_hash: ShortHash) -> VirtualNode | None: ...
+
+    def find(self, holding: HoldingIdentity) -> VirtualNode | None: ...
+
+    def all(self) -> Sequence[VirtualNode]: ...
+
+
+class Packages(Protocol):
+    def get(self, checksum: Checksum) -> CpiRecord | None: ...
+
+    def find_by_short_hash(self, short_checksum: ShortHash) -> CpiRecord | None: ...
+
+    def all(self) -> Sequence[CpiRecord]: ...
+
+
+class Members(Protocol):
+    """A group as one of its members sees it."""
+
+    def lookup(self, viewer: HoldingIdentity, name: MemberX500Name) -> MemberInfo | None: ...
+
+    def lookup_key(self, viewer: HoldingIdentity, ledger_key: str) -> MemberInfo | None: ...
+
+    def active(self, viewer: HoldingIdentity) -> Sequence[MemberInfo]: ...
+
+    def group_parameters(self, viewer: HoldingIdentity) -> GroupParameters: ...
+
+
+class ContractVerifier(Protocol):
+    """Runs contracts in the pure contract world, a fresh sandbox each time."""
+
+    def verify(self, cpi: CpiRecord, transaction: JsonObject) -> Sequence[JsonObject]:
+        """Verify a ledger transaction by the contract CPKs of `cpi`.
+
+        Returns:
+            Failures (`contract`, `states`, `type`, `message`), empty when all accept.
+            A contract that traps or exceeds a limit is a failure whose type is the sandbox's code.
+        """
+        ...

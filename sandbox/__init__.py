@@ -1,0 +1,1 @@
+"""WebAssembly sandboxes: engine, limits, compile jail, caches, receipts."""
