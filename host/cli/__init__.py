@@ -1,0 +1,113 @@
+"""The `cordbox` command: lazily loaded groups, and one mapping from errors to exit codes.
+
+Exit codes: 0 fine, 1 refused, 2 wrong usage, 75 try again later (EX_TEMPFAIL).
+"""
+
+import json
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from importlib.metadata import version
+
+import click as plain_click
+import rich_click as click
+
+EXIT_REFUSED = 1
+EXIT_TRY_AGAIN = 75
+
+_COMMANDS = {
+    "component": ("host.cli.component", "Check WebAssembly components against a world."),
+    "cordapp": ("host.cli.cordapp", "Build CorDapps into signed packages."),
+    "host": ("host.cli.host", "Run a host and look at it."),
+    "keystore": ("host.cli.keystore", "Make signing keys."),
+    "mgm": ("host.cli.network", "Alias of `network`, as corda-cli has it."),
+    "network": ("host.cli.network", "Write group policies."),
+    "package": ("host.cli.package", "Create, sign, verify and inspect CPBs and CPIs."),
+    "runtime": ("host.cli.runtime", "List, verify and build the pinned Python runtimes."),
+}
+"""Command name -> (module that exposes it as `command`, one-line help)."""
+
+
+class LazyGroup(click.RichGroup):
+    """Imports a command's module when the command is used, so that `--help` stays fast."""
+
+    def list_commands(self, ctx: plain_click.Context) -> list[str]:  # noqa: ARG002
+        return sorted(_COMMANDS)
+
+    def get_command(self, ctx: plain_click.Context, cmd_name: str) -> plain_click.Command | None:
+        """The command; only its name and help line while the root's help is being printed."""
+        if cmd_name not in _COMMANDS:
+            return None
+        module, summary = _COMMANDS[cmd_name]
+        if ctx.meta.get("cordbox.listing"):
+            return plain_click.Command(cmd_name, short_help=summary, help=summary)
+        command: plain_click.Command = import_module(module).command
+        return command
+
+    def get_help(self, ctx: plain_click.Context) -> str:
+        ctx.meta["cordbox.listing"] = True
+        return super().get_help(ctx)
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(version("cordbox"), prog_name="cordbox")
+def root() -> None:
+    """Cordbox: signed CorDapp packages, sandboxed virtual nodes, durable flows."""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and exit with its code."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        result = root.main(args=words, prog_name="cordbox", standalone_mode=False)
+    except plain_click.exceptions.Exit as leaving:
+        sys.exit(leaving.exit_code)
+    except plain_click.Abort:
+        print("cordbox: interrupted", file=sys.stderr)
+        sys.exit(130)
+    except plain_click.ClickException as usage:
+        usage.show()
+        sys.exit(2)
+    except OSError as refused:
+        _report("file-access", f"{refused.filename or 'input'}: {refused.strerror}", words)
+        sys.exit(EXIT_REFUSED)
+    except Exception as refused:
+        exit_code = _exit_code(refused)
+        if exit_code is None:
+            raise
+        _report(getattr(refused, "code", "error"), _message(refused), words)
+        sys.exit(exit_code)
+    sys.exit(result if isinstance(result, int) else 0)
+
+
+def _exit_code(error: Exception) -> int | None:
+    """The exit code of a refusal; None for a bug, whose traceback should be seen."""
+    from cpi.errors import CpiError
+    from host.domain.errors import HostError, UnavailableError
+    from sandbox.errors import SandboxError
+
+    table: dict[type[Exception], int] = {
+        UnavailableError: EXIT_TRY_AGAIN,
+        HostError: EXIT_REFUSED,
+        CpiError: EXIT_REFUSED,
+        SandboxError: EXIT_REFUSED,
+    }
+    return next((table[kind] for kind in type(error).__mro__ if kind in table), None)
+
+
+def _message(error: Exception) -> str:
+    message = str(getattr(error, "message", error))
+    entry = getattr(error, "entry", None)
+    return f"{entry}: {message}" if entry and str(entry) not in message else message
+
+
+def _report(code: str, message: str, words: Sequence[str]) -> None:
+    if _wants_json(words):
+        print(json.dumps({"error": {"code": code, "message": message}}))
+    else:
+        print(f"error[{code}]: {message}", file=sys.stderr)
+
+
+def _wants_json(words: Sequence[str]) -> bool:
+    joined = " ".join(words)
+    return "--output json" in joined or "--output=json" in joined

@@ -1,0 +1,52 @@
+"""The root command: fast help, stable exit codes, errors as one line or as JSON."""
+
+import subprocess
+import sys
+
+import pytest
+
+
+def run(*words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", "from host.cli import main; main()", *words],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
+def test_help_lists_every_command_without_importing_any() -> None:
+    done = run("--help")
+    assert done.returncode == 0
+    for name in ("cordapp", "package", "keystore", "network", "host", "runtime", "component"):
+        assert name in done.stdout
+    probe = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            "import sys\nfrom host.cli import main\n"
+            "try:\n    main(['--help'])\nexcept SystemExit:\n    pass\n"
+            "bad = [m for m in ('fastapi', 'sqlalchemy', 'wasmtime', 'cryptography') if m in sys.modules]\n"
+            "sys.exit(repr(bad) if bad else 0)",
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert probe.returncode == 0, probe.stderr
+
+
+def test_unknown_command_is_wrong_usage() -> None:
+    done = run("no-such-command")
+    assert done.returncode == 2
+    assert "no-such-command" in done.stderr
+
+
+@pytest.mark.parametrize("output", ["text", "json"])
+def test_a_missing_file_is_refused_by_name(output: str) -> None:
+    done = run("package", "verify", "/nonexistent/x.cpi", "--output", output)
+    assert done.returncode in (1, 2)
+    assert "/nonexistent/x.cpi" in done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
