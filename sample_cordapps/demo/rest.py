@@ -1,0 +1,101 @@
+"""A REST client that prints each request as the curl line a person would type."""
+
+import json
+import shlex
+import ssl
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx2
+
+from sample_cordapps.demo.console import DemoConsole, StepFailedError
+
+_POLL_SECONDS = 0.05
+_POLL_SECONDS_MAX = 180
+_ADMIN_USER = "admin"
+
+
+class RestClient:
+    """Basic authentication over TLS that trusts the host's own certificate and no other."""
+
+    def __init__(
+        self, console: DemoConsole, *, url: str, certificate: Path, password_file: Path
+    ) -> None:
+        self._console = console
+        self._base = f"{url.rstrip('/')}/api/v5_2"
+        self._certificate = certificate
+        self._password_file = password_file
+        self._client = httpx2.Client(
+            verify=ssl.create_default_context(cafile=str(certificate)),
+            auth=(_ADMIN_USER, password_file.read_text(encoding="utf-8").strip()),
+            timeout=60,
+        )
+
+    def close(self) -> None:
+        self._client.close()
+
+    def get(self, path: str, *, show: bool = True, expect: int | None = 200) -> Any:
+        if show:
+            self._line("GET", path)
+        return self._done(self._client.get(self._base + path), show=show, expect=expect)
+
+    def post(self, path: str, body: object, *, show: bool = True, expect: int = 200) -> Any:
+        if show:
+            self._line("POST", path, "-H", "Content-Type: application/json", "-d", json.dumps(body))
+        return self._done(self._client.post(self._base + path, json=body), show=show, expect=expect)
+
+    def upload(
+        self, method: str, path: str, *, files: dict[str, Path], fields: dict[str, str], expect: int
+    ) -> Any:
+        """Send a multipart form with files and text fields."""
+        words = [w for name, value in fields.items() for w in ("-F", f"{name}={value}")]
+        words += [w for name, file in files.items() for w in ("-F", f"{name}=@{file}")]
+        self._line(method, path, *words)
+        parts = {name: (file.name, file.read_bytes()) for name, file in files.items()}
+        answer = self._client.request(method, self._base + path, files=parts, data=fields)
+        return self._done(answer, show=True, expect=expect)
+
+    def poll(self, path: str, until: Callable[[Any], bool], *, what: str, show: bool = True) -> Any:
+        """GET `path` until `until(answer)` holds; shows the request once and the last answer.
+
+        Raises:
+            StepFailedError: it did not come to hold in time.
+        """
+        if show:
+            self._line("GET", path)
+        deadline = time.monotonic() + _POLL_SECONDS_MAX
+        while time.monotonic() < deadline:
+            answer = self.get(path, show=False, expect=None)
+            if until(answer):
+                if show:
+                    self._console.answer(_text(answer))
+                return answer
+            time.sleep(_POLL_SECONDS)
+        raise StepFailedError(f"{what} did not come in {_POLL_SECONDS_MAX} s")
+
+    def _done(self, answer: httpx2.Response, *, show: bool, expect: int | None) -> Any:
+        value: Any
+        try:
+            value = answer.json() if answer.content else None
+        except ValueError:
+            value = answer.text
+        if show:
+            self._console.answer(f"{answer.status_code} {_text(value)}")
+        if expect is not None and answer.status_code != expect:
+            raise StepFailedError(
+                f"{answer.request.method} {answer.request.url}: "
+                f"{answer.status_code}, expected {expect}: {_text(value)}"
+            )
+        return value
+
+    def _line(self, method: str, path: str, *words: str) -> None:
+        head = f"curl -sS --cacert {self._certificate} -u admin:$(cat {self._password_file})"
+        verb = "" if method == "GET" else f" -X {method}"
+        tail = f" {shlex.join(words)}" if words else ""
+        self._console.shell_line(f"{head}{verb} {shlex.quote(self._base + path)}{tail}")
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
