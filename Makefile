@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check bench setup lock clean format
+.PHONY: demo test check docs bench setup lock clean format
 
 demo: setup
 	$(BIN)/python -m sample_cordapps.demo
@@ -20,6 +20,9 @@ check: setup-dev
 format: setup-dev
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+docs: setup-dev
+	$(BIN)/python docs/make_reference.py
 
 bench: setup-dev
 	$(BIN)/python -m benchmarks $(ARGS)

@@ -1,0 +1,198 @@
+"""Writes the generated pages of docs/reference from the code: commands, errors, settings, hooks.
+
+`python docs/make_reference.py` rewrites them; `--check` exits 1 when one is out of date.
+"""
+
+import ast
+import dataclasses
+import inspect
+import pkgutil
+import sys
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+
+import click
+
+ROOT = Path(__file__).resolve().parent.parent
+REFERENCE = ROOT / "docs" / "reference"
+PACKAGES = ("cpi", "sandbox", "host", "plugins")
+_LEFT_OUT = ("sandbox.sdk", "sandbox.runtime_app", "sandbox.jail_worker")
+_DATA_ERRORS = {"CapabilityError": 0, "Issue": 0, "GuestKilledError": 0}
+"""Errors whose code is an argument, with its position; also accepted as `code=`."""
+
+
+def modules() -> Iterator[str]:
+    """Names of all importable modules of the product."""
+    for package in PACKAGES:
+        yield package
+        found = pkgutil.walk_packages([str(ROOT / package)], prefix=f"{package}.")
+        yield from (m.name for m in found if not m.name.startswith(_LEFT_OUT))
+
+
+def errors_page() -> str:
+    """Every stable error code: classes first, then codes that travel as data."""
+    rows: dict[str, tuple[str, str]] = {}
+    for name in modules():
+        for _, kind in inspect.getmembers(import_module(name), inspect.isclass):
+            code = kind.__dict__.get("code")
+            if issubclass(kind, Exception) and isinstance(code, str):
+                rows.setdefault(code, (kind.__module__.split(".")[0], _first_line(kind)))
+    for code, where in _data_codes():
+        rows.setdefault(code, (where, ""))
+    notes = _notes(REFERENCE / "error-notes.md")
+    lines = [
+        "# Error codes",
+        "",
+        "Codes are stable; messages may improve. The command line prints `error[code]: message`,",
+        "REST answers `details.code`; a flow that the platform ended has it as `flowError.type`.",
+        "",
+        "| code | room | meaning |",
+        "|---|---|---|",
+    ]
+    lines += [
+        f"| `{code}` | {room} | {notes.get(code) or meaning} |"
+        for code, (room, meaning) in sorted(rows.items())
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _notes(path: Path) -> dict[str, str]:
+    """Hand-written meanings: lines of the form `- code: meaning`."""
+    if not path.exists():
+        return {}
+    lines = (line[2:] for line in path.read_text(encoding="utf-8").splitlines())
+    return {k.strip("` "): v.strip() for k, _, v in (line.partition(":") for line in lines) if v}
+
+
+def _data_codes() -> Iterator[tuple[str, str]]:
+    for package in PACKAGES:
+        for path in sorted((ROOT / package).rglob("*.py")):
+            if "sdk" in path.parts or "runtime_app" in path.parts or path.name.startswith("test_"):
+                continue
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                if isinstance(node, ast.Call):
+                    code = _code_argument(node)
+                    if code:
+                        yield code, package
+
+
+def _code_argument(call: ast.Call) -> str | None:
+    name = call.func.id if isinstance(call.func, ast.Name) else None
+    if name not in _DATA_ERRORS:
+        return None
+    keyword = next((k.value for k in call.keywords if k.arg == "code"), None)
+    position = _DATA_ERRORS[name]
+    value = keyword or (call.args[position] if len(call.args) > position else None)
+    return value.value if isinstance(value, ast.Constant) and isinstance(value.value, str) else None
+
+
+def commands_page() -> str:
+    """Every command with its arguments and options."""
+    from host.cli import _COMMANDS
+
+    lines = [
+        "# Commands",
+        "",
+        "Exit codes: 0 fine, 1 refused, 2 wrong usage, 75 try again later.",
+        "",
+    ]
+    for name, (module, _) in sorted(_COMMANDS.items()):
+        lines += _command(f"cordbox {name}", import_module(module).command)
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _command(path: str, command: click.Command) -> Iterator[str]:
+    if isinstance(command, click.Group):
+        yield from (f"## `{path}`", "", _sentence(command.help), "")
+        for name in sorted(command.commands):
+            yield from _command(f"{path} {name}", command.commands[name])
+        return
+    arguments = [p for p in command.params if isinstance(p, click.Argument)]
+    usage = " ".join([path, *(_usage(a) for a in arguments), "[OPTIONS]"])
+    yield from (f"### `{usage}`", "", _sentence(command.help), "")
+    options = [p for p in command.params if isinstance(p, click.Option) and not p.hidden]
+    if options:
+        yield from ("| option | meaning |", "|---|---|")
+        for option in options:
+            need = " (required)" if option.required else ""
+            names = ", ".join(f"`{n}`" for n in (*option.opts, *option.secondary_opts))
+            yield f"| {names} | {_sentence(option.help)}{need} |"
+        yield ""
+
+
+def _usage(argument: click.Argument) -> str:
+    name = (argument.metavar or argument.name or "").upper()
+    return f"{name}..." if argument.nargs != 1 else name
+
+
+def settings_page() -> str:
+    """Every setting of the host: name, default, meaning."""
+    from host.settings import HostSettings
+
+    meanings = _field_docs(HostSettings)
+    lines = ["# Settings of the host", "", _sentence(HostSettings.__doc__), ""]
+    lines += ["| setting | default | meaning |", "|---|---|---|"]
+    for item in dataclasses.fields(HostSettings):
+        default = "" if item.default is dataclasses.MISSING else f"`{item.default!r}`"
+        lines.append(f"| `{item.name}` | {default} | {meanings.get(item.name, '')} |")
+    return "\n".join(lines) + "\n"
+
+
+def _field_docs(kind: type) -> dict[str, str]:
+    """The string that follows each annotated field in the class body."""
+    body = ast.parse(inspect.getsource(kind)).body[0]
+    assert isinstance(body, ast.ClassDef)
+    pairs = zip(body.body, body.body[1:], strict=False)
+    return {
+        field.target.id: _sentence(text.value.value)
+        for field, text in pairs
+        if isinstance(field, ast.AnnAssign)
+        and isinstance(field.target, ast.Name)
+        and isinstance(text, ast.Expr)
+        and isinstance(text.value, ast.Constant)
+    }
+
+
+def hooks_page() -> str:
+    """Every plugin hook with its signature."""
+    specs = import_module("host.hookspecs")
+    lines = ["# Plugin hooks", "", _sentence(specs.__doc__), ""]
+    for name, member in inspect.getmembers(specs, inspect.isfunction):
+        if member.__module__ == "host.hookspecs" and not name.startswith("_"):
+            text = inspect.getdoc(member) or ""
+            lines += [f"## `{name}{inspect.signature(member)}`", "", text, ""]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _first_line(kind: type) -> str:
+    return (inspect.getdoc(kind) or "").partition("\n")[0].replace("|", "\\|")
+
+
+def _sentence(text: object) -> str:
+    return " ".join(str(text or "").replace("\b", "").split()).replace("|", "\\|")
+
+
+PAGES = {
+    "errors.md": errors_page,
+    "commands.md": commands_page,
+    "settings.md": settings_page,
+    "hooks.md": hooks_page,
+}
+
+
+def main() -> None:
+    check = "--check" in sys.argv
+    stale = []
+    for name, make in PAGES.items():
+        path, text = REFERENCE / name, make()
+        if not path.exists() or path.read_text(encoding="utf-8") != text:
+            stale.append(name)
+            if not check:
+                path.write_text(text, encoding="utf-8")
+    print("\n".join(f"{'stale' if check else 'written'}: docs/reference/{n}" for n in stale))
+    sys.exit(1 if check and stale else 0)
+
+
+if __name__ == "__main__":
+    main()

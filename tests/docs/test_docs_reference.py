@@ -1,0 +1,43 @@
+"""The reference is complete: generated pages are current, every error code has a meaning."""
+
+import importlib.util
+import re
+from pathlib import Path
+
+import pytest
+
+_ROOT = Path(__file__).resolve().parents[2]
+_SPEC = importlib.util.spec_from_file_location("make_reference", _ROOT / "docs/make_reference.py")
+assert _SPEC is not None
+assert _SPEC.loader is not None
+make_reference = importlib.util.module_from_spec(_SPEC)
+_SPEC.loader.exec_module(make_reference)
+
+
+@pytest.mark.parametrize("page", sorted(make_reference.PAGES))
+def test_generated_page_is_current(page: str) -> None:
+    path = _ROOT / "docs" / "reference" / page
+    assert path.read_text(encoding="utf-8") == make_reference.PAGES[page](), (
+        f"{page} is out of date: run `make docs`"
+    )
+
+
+def test_every_error_code_has_a_meaning() -> None:
+    rows = (_ROOT / "docs/reference/errors.md").read_text(encoding="utf-8").splitlines()[7:]
+    assert len(rows) > 50
+    assert [row for row in rows if row.rstrip().endswith("|  |")] == []
+
+
+@pytest.mark.parametrize("page", ["settings.md", "commands.md"])
+def test_every_row_has_a_meaning(page: str) -> None:
+    rows = (_ROOT / "docs/reference" / page).read_text(encoding="utf-8").splitlines()
+    assert [row for row in rows if re.search(r"\|\s+\|$", row)] == []
+
+
+def test_links_between_pages_lead_somewhere() -> None:
+    links = [
+        (page, target)
+        for page in [_ROOT / "README.md", *(_ROOT / "docs").rglob("*.md")]
+        for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", page.read_text(encoding="utf-8"))
+    ]
+    assert [(p.name, target) for p, target in links if not (p.parent / target).exists()] == []
