@@ -1,0 +1,52 @@
+"""The first administrator: made at the host's first start, with a given or a generated password."""
+
+import os
+from base64 import b32encode
+from pathlib import Path
+
+from host.ports.clock import Entropy
+from host.rbac.permissions import ALLOW_ALL
+from host.rbac.users import Users
+
+ADMINISTRATOR = "admin"
+_GENERATED_BYTES = 20
+
+
+def ensure_administrator(
+    users: Users, *, given_password: str | None, secrets: Path, entropy: Entropy
+) -> Path | None:
+    """Make the user `admin` if it does not exist; a given password replaces an older one.
+
+    Returns:
+        The file that holds the generated password (readable by its owner only), else None.
+    """
+    file = secrets / "admin-password"
+    if given_password is not None:
+        if not users.exists(ADMINISTRATOR):
+            _create(users, given_password)
+        elif not users.knows(ADMINISTRATOR, given_password):
+            users.change_password(ADMINISTRATOR, given_password)
+        file.unlink(missing_ok=True)
+        return None
+    if not users.exists(ADMINISTRATOR):
+        password = b32encode(entropy.random_bytes(_GENERATED_BYTES)).decode().lower()
+        _write_secret(file, password)
+        _create(users, password)
+    return file if file.exists() else None
+
+
+def _create(users: Users, password: str) -> None:
+    users.create(
+        ADMINISTRATOR, password, full_name="Default administrator", permissions=(ALLOW_ALL,)
+    )
+
+
+def _write_secret(file: Path, text: str) -> None:
+    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    temporary = file.with_suffix(".new")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w") as stream:
+        stream.write(text + "\n")
+        stream.flush()
+        os.fsync(stream.fileno())
+    temporary.replace(file)

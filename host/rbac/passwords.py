@@ -1,0 +1,43 @@
+"""Password hashes: scrypt, self-describing text, constant-time comparison."""
+
+import hashlib
+import hmac
+import threading
+from base64 import b64decode, b64encode
+
+from host.ports.clock import Entropy
+
+_LOG2_N, _R, _P = 15, 8, 1
+_SALT_BYTES = 16
+_KEY_BYTES = 32
+_MEMORY_BYTES_MAX = 64 * 1024 * 1024
+
+_AT_ONCE = threading.BoundedSemaphore(2)
+"""Each hash takes 32 MiB: strangers' guesses must not take the host's memory."""
+
+
+def hash_password(password: str, entropy: Entropy) -> str:
+    """Hash with a fresh salt: `scrypt$<log2 N>$<r>$<p>$<salt>$<key>`, salt and key in base64."""
+    salt = entropy.random_bytes(_SALT_BYTES)
+    key = _derive(password, salt, log2_n=_LOG2_N, r=_R, p=_P)
+    return f"scrypt${_LOG2_N}${_R}${_P}${b64encode(salt).decode()}${b64encode(key).decode()}"
+
+
+def matches(password: str, stored: str) -> bool:
+    """Whether `password` is the one that `stored` was made of."""
+    _, log2_n, r, p, salt, key = stored.split("$")
+    derived = _derive(password, b64decode(salt), log2_n=int(log2_n), r=int(r), p=int(p))
+    return hmac.compare_digest(derived, b64decode(key))
+
+
+def _derive(password: str, salt: bytes, *, log2_n: int, r: int, p: int) -> bytes:
+    with _AT_ONCE:
+        return hashlib.scrypt(
+            password.encode(),
+            salt=salt,
+            n=1 << log2_n,
+            r=r,
+            p=p,
+            maxmem=_MEMORY_BYTES_MAX,
+            dklen=_KEY_BYTES,
+        )

@@ -1,0 +1,208 @@
+"""Settings of one host: one frozen value, read once at start and handed down.
+
+A setting comes from the command line, else from the environment (`CORDBOX_` and the setting's name
+in upper case), else from `cordbox.toml`, else it has the default below. Lists are separated by
+commas in the environment. `described_settings` gives every setting with its meaning.
+"""
+
+import dataclasses
+import os
+import tomllib
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from host.domain.errors import InvalidInputError
+
+CAPABILITIES = (
+    "log",
+    "flow",
+    "sessions",
+    "persistence",
+    "signing",
+    "crypto",
+    "membership",
+    "ledger",
+    "external-messaging",
+)
+"""Every interface of the workflow world."""
+
+_ENVIRONMENT_PREFIX = "CORDBOX_"
+_FILE_BYTES_MAX = 1 << 20
+
+_Bytes = Annotated[int, Meta(ge=1)]
+_Workers = Annotated[int, Meta(ge=1, le=256)]
+
+
+class SettingsInvalidError(InvalidInputError):
+    """A setting is unknown, or its value is not allowed."""
+
+    code = "settings-invalid"
+
+
+def _default_cache_dir() -> Path:
+    return Path.home() / ".cache" / "cordbox"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostSettings:
+    """All settings of `cordbox host run`."""
+
+    data_dir: Annotated[Path, Meta(description="Directory that holds everything the host stores.")]
+    cache_dir: Annotated[
+        Path, Meta(description="Directory of compiled code; may be shared, may be deleted.")
+    ] = dataclasses.field(default_factory=_default_cache_dir)
+    listen: Annotated[
+        str,
+        Meta(
+            pattern=r"^(\[[0-9A-Fa-f:.]+\]|[^:\[\]]+):[0-9]{1,5}$",
+            description="Address and port of the REST interface; port 0 takes a free one.",
+        ),
+    ] = "127.0.0.1:8888"
+    tls_certificate_file: Annotated[
+        Path | None,
+        Meta(description="PEM certificate chain for HTTPS; without it the host makes its own."),
+    ] = None
+    tls_private_key_file: Annotated[
+        Path | None, Meta(description="PEM private key of `tls_certificate_file`.")
+    ] = None
+    admin_password_file: Annotated[
+        Path | None,
+        Meta(description="File whose first line is the password of the user `admin`."),
+    ] = None
+    max_content_length: Annotated[
+        _Bytes, Meta(description="Largest request body in bytes (Corda: rest.maxContentLength).")
+    ] = 200_000_000
+    rest_threads: Annotated[
+        _Workers, Meta(description="Requests that are worked on at the same time.")
+    ] = 16
+    flow_workers: Annotated[_Workers, Meta(description="Threads that run flows.")] = (
+        dataclasses.field(default_factory=lambda: min(os.cpu_count() or 1, 8))
+    )
+    allowed_capabilities: Annotated[
+        tuple[str, ...],
+        Meta(description="Capabilities that virtual nodes may be granted, at most."),
+    ] = CAPABILITIES
+    guest_fuel_max: Annotated[
+        int, Meta(ge=1, description="Fuel (about one unit per instruction) of one sandbox run.")
+    ] = 2_000_000_000
+    guest_memory_bytes_max: Annotated[
+        int, Meta(ge=1 << 16, description="Linear memory of one sandbox in bytes.")
+    ] = 128 * 1024 * 1024
+    guest_wall_ms_max: Annotated[
+        int, Meta(ge=1, description="Milliseconds that one sandbox run may take.")
+    ] = 10_000
+    plugins: Annotated[
+        tuple[str, ...],
+        Meta(description="Plugins to load: `embedded`, or names of entry points."),
+    ] = ("embedded",)
+    plugin_entry_points: Annotated[
+        bool, Meta(description="Whether `plugins` may name entry points of installed packages.")
+    ] = False
+    stop_seconds_max: Annotated[
+        int, Meta(ge=1, description="Seconds that a stopping host waits for running requests.")
+    ] = 10
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error"],
+        Meta(description="Least level that is logged."),
+    ] = "info"
+    log_format: Annotated[
+        Literal["auto", "console", "json"],
+        Meta(description="Form of the log on stderr; `auto`: console on a terminal, else json."),
+    ] = "auto"
+
+    def __post_init__(self) -> None:
+        """Refuse values that only make sense together."""
+        if (self.tls_certificate_file is None) != (self.tls_private_key_file is None):
+            raise SettingsInvalidError(
+                "tls_certificate_file and tls_private_key_file must be given together"
+            )
+        unknown = sorted(set(self.allowed_capabilities) - set(CAPABILITIES))
+        if unknown:
+            raise SettingsInvalidError(
+                f"allowed_capabilities: {unknown[0]!r} is none of {', '.join(CAPABILITIES)}"
+            )
+        if self.listen_port > 65_535:
+            raise SettingsInvalidError(f"listen: port {self.listen_port} is above 65535")
+
+    @property
+    def listen_host(self) -> str:
+        return self.listen.rpartition(":")[0].strip("[]")
+
+    @property
+    def listen_port(self) -> int:
+        return int(self.listen.rpartition(":")[2])
+
+
+def described_settings() -> Mapping[str, str]:
+    """Name and meaning of every setting, in order."""
+    hints = typing.get_type_hints(HostSettings, include_extras=True)
+    return {
+        field.name: next(
+            meta.description
+            for meta in reversed(typing.get_args(hints[field.name]))
+            if isinstance(meta, Meta) and meta.description
+        )
+        for field in dataclasses.fields(HostSettings)
+    }
+
+
+def load_settings(
+    *, options: Mapping[str, object], file: Path | None, environment: Mapping[str, str]
+) -> HostSettings:
+    """Put settings together: `options` that are not None win, then environment, then `file`.
+
+    Raises:
+        SettingsInvalidError: unknown setting, or a value of a wrong type or out of range.
+    """
+    from_options = {name: value for name, value in options.items() if value is not None}
+    merged = {**_from_file(file), **_from_environment(environment), **from_options}
+    try:
+        return msgspec.convert(merged, HostSettings, strict=False, dec_hook=_decode)
+    except msgspec.ValidationError as error:
+        if isinstance(error.__cause__, SettingsInvalidError):
+            raise error.__cause__ from None
+        raise SettingsInvalidError(f"settings: {error}") from error
+
+
+def _from_file(file: Path | None) -> Mapping[str, object]:
+    if file is None:
+        return {}
+    try:
+        data = file.read_bytes()
+        if len(data) > _FILE_BYTES_MAX:
+            raise SettingsInvalidError(f"{file}: larger than {_FILE_BYTES_MAX} bytes")
+        values = tomllib.loads(data.decode())
+    except OSError as error:
+        raise SettingsInvalidError(f"{file}: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsInvalidError(f"{file}: {error}") from error
+    unknown = sorted(set(values) - set(described_settings()))
+    if unknown:
+        raise SettingsInvalidError(f"{file}: unknown setting {unknown[0]!r}")
+    return values
+
+
+def _from_environment(environment: Mapping[str, str]) -> Mapping[str, object]:
+    hints = typing.get_type_hints(HostSettings)
+    values: dict[str, object] = {}
+    for name in described_settings():
+        text = environment.get(_ENVIRONMENT_PREFIX + name.upper())
+        if text is None:
+            continue
+        is_list = typing.get_origin(hints[name]) is tuple
+        values[name] = (
+            [part.strip() for part in text.split(",") if part.strip()] if is_list else text
+        )
+    return values
+
+
+def _decode(kind: type, value: object) -> object:
+    if kind is Path and isinstance(value, str | Path):
+        return Path(value).expanduser()
+    raise NotImplementedError
