@@ -1,0 +1,116 @@
+"""Guest code as the flow engine runs it: one run from the start to the end or to a suspension.
+
+A run is deterministic: given the same start and the same answers, a guest makes the same calls.
+"""
+
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias
+
+from host.domain.packages import CpiRecord
+
+
+class SuspendFlow(BaseException):
+    """Raised by a `HostCallHandler`: the run ends here and is answered as `SuspendedRun`.
+
+    Not an `Exception`, so that no `except Exception` on the way swallows it.
+    """
+
+
+class GuestCallError(Exception):
+    """Raised by a `HostCallHandler`: the call's `err`, which the guest may catch.
+
+    Attributes:
+        payload: JSON text `{"code": .., "message": ..}`.
+    """
+
+    def __init__(self, payload: str) -> None:
+        super().__init__(payload)
+        self.payload = payload
+
+
+class GuestKilledError(Exception):
+    """The run was ended from outside: a limit, a trap or a refused capability.
+
+    Raised by `FlowGuests.run` for the sandbox's own refusals, and by a `HostCallHandler` to end
+    the run with a code of the engine (`flow-non-deterministic`); the adapter re-raises the latter
+    unchanged.
+
+    Attributes:
+        code: stable kebab-case identifier, for example `out-of-fuel`.
+    """
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+
+
+class HostCallHandler(Protocol):
+    """Answers one host call of a guest."""
+
+    def __call__(self, interface: str, function: str, request: str) -> str:
+        """Answer the JSON text of `ok`.
+
+        Args:
+            interface: WIT interface without package and version, for example `sessions`.
+            function: WIT function name, for example `sub-flow`.
+            request: JSON text as the guest gave it.
+
+        Raises:
+            GuestCallError: the call's `err`.
+            SuspendFlow: end the run as suspended.
+            GuestKilledError: end the run with a reason.
+            Exception: anything else ends the run and reaches the caller of `FlowGuests.run` as is.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finished:
+    """The flow returned `result`, its result text."""
+
+    result: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlowFailedInGuest:
+    """The flow failed by an error of its own. `trace` holds lines like `iou/flows.py:12 call`."""
+
+    type: str
+    message: str
+    trace: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SuspendedRun:
+    """A host call raised `SuspendFlow`."""
+
+
+GuestOutcome: TypeAlias = Finished | FlowFailedInGuest | SuspendedRun
+
+
+class FlowGuests(Protocol):
+    """Runs flows of stored CPIs, each run in a fresh sandbox. Called from several threads."""
+
+    def run(
+        self,
+        cpi: CpiRecord,
+        flow_class: str,
+        start: str,
+        host: HostCallHandler,
+        granted: frozenset[str],
+    ) -> GuestOutcome:
+        """Run `flow_class` from its start.
+
+        Args:
+            cpi: the package that declares the flow.
+            flow_class: the flow's full name.
+            start: JSON text of the argument of the export `run` (docs/reference/host-api.md).
+            host: answers host calls, in order, on the calling thread.
+            granted: capabilities (interface names) that the virtual node grants;
+                a call to another one kills the run with `capability-not-granted`.
+
+        Raises:
+            GuestKilledError: a limit, a trap, a refused capability, code that cannot be loaded.
+        """
+        ...
