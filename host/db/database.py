@@ -1,0 +1,192 @@
+"""One SQLite file in WAL mode: opening, schema versions, read and write transactions.
+
+Every feature brings its tables as a `Schema`; a file holds any number of them, each with its own
+version. A `Database` may be used from any number of threads. Nothing is half done: a block that
+raises is rolled back whole, and a commit has reached the disk when the block ends.
+"""
+
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+from sqlalchemy import (
+    URL,
+    Column,
+    Connection,
+    Engine,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    create_engine,
+    event,
+    insert,
+    select,
+    update,
+)
+from sqlalchemy.pool import QueuePool
+
+from host.db.errors import SchemaTooNewError, translated
+from host.domain.errors import StorageError
+
+BUSY_TIMEOUT_MS = 10_000
+_POOL_SIZE = 4
+_IMMEDIATE = "cordbox_immediate"
+
+_PRAGMAS = (
+    f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}",
+    "PRAGMA journal_mode = WAL",
+    "PRAGMA synchronous = FULL",
+    "PRAGMA foreign_keys = ON",
+    "PRAGMA trusted_schema = OFF",
+)
+
+_METADATA = MetaData()
+SCHEMA_VERSION = Table(
+    "schema_version",
+    _METADATA,
+    Column("name", String(64), primary_key=True),
+    Column("version", Integer, nullable=False),
+)
+_SELECT_VERSIONS = select(SCHEMA_VERSION.c.name, SCHEMA_VERSION.c.version)
+_INSERT_VERSION = insert(SCHEMA_VERSION)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Schema:
+    """A feature's tables in one database, at the version that this release writes.
+
+    `migrations[n]` holds the SQL statements that lead from version n to n + 1.
+    """
+
+    name: str
+    metadata: MetaData
+    version: int = 1
+    migrations: Mapping[int, Sequence[str]] = field(default_factory=dict)
+
+
+class Database:
+    """An open database file. `close` it, or use it as a context manager."""
+
+    def __init__(self, path: Path, engine: Engine) -> None:
+        self.path = path
+        self._engine = engine
+        self._write_lock = threading.Lock()
+
+    @staticmethod
+    def open(path: Path, schemas: Sequence[Schema], *, pool_size: int = _POOL_SIZE) -> "Database":
+        """Open or create the file, readable by its owner only, and bring its tables up to date.
+
+        Raises:
+            SchemaTooNewError: a newer release has written the file.
+            StorageError: the file cannot be created, read or written, or is damaged.
+        """
+        try:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            path.touch(mode=0o600, exist_ok=True)
+        except OSError as exc:
+            raise StorageError(f"database {path} cannot be created: {exc.strerror}") from exc
+        database = Database(path, _engine(path, pool_size))
+        try:
+            with database.write() as connection:
+                _upgrade(connection, path, schemas)
+        except BaseException:
+            database.close()
+            raise
+        return database
+
+    @property
+    def engine(self) -> Engine:
+        """For code that speaks SQLAlchemy's `Engine`: each of its transactions is a writing one.
+
+        Its failures are SQLAlchemy's, untranslated; it closes with the database.
+        """
+        return self._engine.execution_options(**{_IMMEDIATE: True})
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A consistent view of the database for the length of the block.
+
+        Raises:
+            StorageError: the file is damaged or gone.
+        """
+        with translated(self.path), self._engine.connect() as connection, connection.begin():
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """A transaction that no other writer can come between; committed when the block ends.
+
+        A thread may not open a second one inside it.
+
+        Raises:
+            StorageError: the file cannot be written; nothing has changed.
+            StorageBusyError: another process is writing for longer than the busy timeout.
+        """
+        with self._write_lock, translated(self.path), self._engine.connect() as raw:
+            connection = raw.execution_options(**{_IMMEDIATE: True})
+            with connection.begin():
+                yield connection
+
+    def close(self) -> None:
+        self._engine.dispose()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def _engine(path: Path, pool_size: int) -> Engine:
+    engine = create_engine(
+        URL.create("sqlite+pysqlite", database=str(path)),
+        poolclass=QueuePool,
+        pool_size=pool_size,
+        max_overflow=-1,
+    )
+
+    @event.listens_for(engine, "connect")
+    def _configure(dbapi_connection: Any, _record: object) -> None:
+        # Python's driver must not begin transactions of its own: it would begin them deferred.
+        dbapi_connection.isolation_level = None
+        for pragma in _PRAGMAS:
+            dbapi_connection.execute(pragma).close()
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        immediate = connection.get_execution_options().get(_IMMEDIATE, False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
+
+    return engine
+
+
+def _upgrade(connection: Connection, path: Path, schemas: Sequence[Schema]) -> None:
+    _METADATA.create_all(connection)
+    found = {row.name: row.version for row in connection.execute(_SELECT_VERSIONS)}
+    for schema in schemas:
+        version = found.get(schema.name)
+        if version is None:
+            schema.metadata.create_all(connection)
+            connection.execute(_INSERT_VERSION, {"name": schema.name, "version": schema.version})
+        elif version > schema.version:
+            raise SchemaTooNewError(
+                f"database {path}: schema {schema.name} has version {version},"
+                f" this release knows versions up to {schema.version}"
+            )
+        elif version < schema.version:
+            _migrate(connection, schema, version)
+
+
+def _migrate(connection: Connection, schema: Schema, version: int) -> None:
+    for step in range(version, schema.version):
+        for statement in schema.migrations[step]:
+            connection.exec_driver_sql(statement)
+    connection.execute(
+        update(SCHEMA_VERSION)
+        .where(SCHEMA_VERSION.c.name == schema.name)
+        .values(version=schema.version)
+    )

@@ -1,0 +1,58 @@
+"""Answers of calls that had an effect, kept in the transaction of the effect.
+
+A call that is repeated after a crash finds its answer here and has no second effect.
+"""
+
+import json
+
+from sqlalchemy import BigInteger, Column, Connection, MetaData, String, Table, Text, insert, select
+
+from host.db.database import Schema
+from host.domain.ids import EpochMs
+from host.domain.json import JsonValue, digest_of
+from host.ports.capability import CapabilityError
+
+_METADATA = MetaData()
+REQUEST = Table(
+    "request_answer",
+    _METADATA,
+    Column("request_id", String(200), primary_key=True),
+    Column("request_digest", String(64), nullable=False),
+    Column("answer", Text, nullable=False),
+    Column("answered_at", BigInteger, nullable=False),
+)
+REQUESTS = Schema(name="requests", metadata=_METADATA)
+
+_SELECT = select(REQUEST.c.request_digest, REQUEST.c.answer)
+_INSERT = insert(REQUEST)
+
+
+def find_answer(connection: Connection, request_id: str, request: JsonValue) -> str | None:
+    """The JSON text answered to this request before, or None.
+
+    Raises:
+        CapabilityError: `request-id-reused`, the identifier belongs to another request.
+    """
+    row = connection.execute(_SELECT.where(REQUEST.c.request_id == request_id)).one_or_none()
+    if row is None:
+        return None
+    if row.request_digest != digest_of(request):
+        raise CapabilityError(
+            "request-id-reused", f"request {request_id!r} was made before with other content"
+        )
+    return str(row.answer)
+
+
+def remember_answer(
+    connection: Connection, request_id: str, request: JsonValue, answer: JsonValue, now: EpochMs
+) -> None:
+    """Keep `answer` for `find_answer`, in the transaction of the request's effect."""
+    connection.execute(
+        _INSERT,
+        {
+            "request_id": request_id,
+            "request_digest": digest_of(request),
+            "answer": json.dumps(answer),
+            "answered_at": now,
+        },
+    )

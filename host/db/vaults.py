@@ -1,0 +1,95 @@
+"""The virtual nodes' own databases: one file each, opened when needed, few open at a time."""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from sqlalchemy import Connection
+
+from host.db.database import Database, Schema
+from host.domain.errors import NotFoundError
+from host.domain.ids import ShortHash
+
+_OPEN_MAX = 64
+_POOL_SIZE = 2
+
+
+class Vaults:
+    """Opens `<root>/<short hash>/vault.sqlite`; a node's code only ever gets its own.
+
+    Idle vaults beyond `open_max` are closed, the least recently used first; a vault in use stays.
+    """
+
+    def __init__(self, root: Path, schemas: Sequence[Schema], *, open_max: int = _OPEN_MAX) -> None:
+        self._root = root
+        self._schemas = tuple(schemas)
+        self._open_max = open_max
+        self._lock = threading.Lock()
+        self._open: OrderedDict[ShortHash, Database] = OrderedDict()
+        self._users: dict[ShortHash, int] = {}
+
+    def create(self, short_hash: ShortHash) -> None:
+        """Make the node's folder and database; does nothing to one that exists.
+
+        Raises:
+            StorageError: the files cannot be made.
+        """
+        Database.open(self._path(short_hash), self._schemas, pool_size=1).close()
+
+    @contextmanager
+    def read(self, short_hash: ShortHash) -> Iterator[Connection]:
+        """A consistent view of one node's vault.
+
+        Raises:
+            NotFoundError: the node has no vault.
+            StorageError: the file is damaged.
+        """
+        with self._lease(short_hash) as database, database.read() as connection:
+            yield connection
+
+    @contextmanager
+    def write(self, short_hash: ShortHash) -> Iterator[Connection]:
+        """A transaction on one node's vault; see `Database.write`."""
+        with self._lease(short_hash) as database, database.write() as connection:
+            yield connection
+
+    def close(self) -> None:
+        """Close every vault. No vault may be in use."""
+        with self._lock:
+            while self._open:
+                self._open.popitem()[1].close()
+
+    def _path(self, short_hash: ShortHash) -> Path:
+        return self._root / short_hash / "vault.sqlite"
+
+    @contextmanager
+    def _lease(self, short_hash: ShortHash) -> Iterator[Database]:
+        with self._lock:
+            database = self._open.get(short_hash)
+            if database is None:
+                database = self._open_existing(short_hash)
+                self._open[short_hash] = database
+            self._open.move_to_end(short_hash)
+            self._users[short_hash] = self._users.get(short_hash, 0) + 1
+        try:
+            yield database
+        finally:
+            with self._lock:
+                self._users[short_hash] -= 1
+                self._close_idle()
+
+    def _open_existing(self, short_hash: ShortHash) -> Database:
+        path = self._path(short_hash)
+        if not path.exists():
+            raise NotFoundError(f"virtual node {short_hash} has no vault")
+        return Database.open(path, self._schemas, pool_size=_POOL_SIZE)
+
+    def _close_idle(self) -> None:
+        for short_hash in list(self._open):
+            if len(self._open) <= self._open_max:
+                return
+            if self._users[short_hash] == 0:
+                del self._users[short_hash]
+                self._open.pop(short_hash).close()
