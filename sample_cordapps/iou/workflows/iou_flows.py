@@ -1,0 +1,234 @@
+"""Flows of the IOU: issue, settle, list, and the credit limits that a lender sets."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from iou_agreement import CheckSignAndRecord, CollectAndRecord
+from iou_contracts import Iou, Issue, Settle
+
+from cordapp.contracts import StateAndRef, UtxoLedgerTransaction
+from cordapp.flows import (
+    ClientStartableFlow,
+    CordaRuntimeError,
+    FlowSession,
+    MemberInfo,
+    ResponderFlow,
+    entity,
+    initiated_by,
+    initiating_flow,
+)
+from cordapp.services import MemberLookup
+
+
+@dataclass(frozen=True)
+class IssueRequest:
+    """Amounts count the currency's smallest unit; `pause_millis` waits before the agreement."""
+
+    counterparty: str
+    amount: int
+    currency: str = "GBP"
+    pause_millis: int = 0
+
+
+@dataclass(frozen=True)
+class SettleRequest:
+    linear_id: str
+    amount: int
+
+
+@dataclass(frozen=True)
+class IouResult:
+    transaction_id: str
+    linear_id: str
+    outstanding: int
+
+
+@dataclass(frozen=True)
+class ListRequest:
+    counterparty: str | None = None
+
+
+@dataclass(frozen=True)
+class IouView:
+    state_ref: str
+    linear_id: str
+    borrower: str
+    lender: str
+    amount: int
+    paid: int
+    outstanding: int
+    currency: str
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """What the borrower asks for, before a transaction exists."""
+
+    amount: int
+    currency: str
+
+
+@dataclass(frozen=True)
+class Accepted:
+    limit: int | None
+
+
+@entity(key="borrower")
+@dataclass(frozen=True)
+class CreditLimit:
+    """The most that this node lends to `borrower` in one IOU."""
+
+    borrower: str
+    amount: int
+
+
+@initiating_flow(protocol="iou-issue", versions=(1,))
+class IssueIou(ClientStartableFlow[IssueRequest, IouResult]):
+    """The node that runs this owes `amount` to the counterparty."""
+
+    def call(self, request_body: IssueRequest) -> IouResult:
+        me = self.member_lookup.my_info()
+        lender = _member(self.member_lookup, request_body.counterparty)
+        session = self.flow_messaging.initiate_flow(lender.name)
+        session.send_and_receive(Accepted, Proposal(request_body.amount, request_body.currency))
+        if request_body.pause_millis:
+            self.flow_engine.sleep(request_body.pause_millis)
+        iou = Iou(
+            linear_id=self.random.uuid(),
+            borrower=me.name,
+            lender=lender.name,
+            borrower_key=me.ledger_keys[0],
+            lender_key=lender.ledger_keys[0],
+            amount=request_body.amount,
+            currency=request_body.currency,
+        )
+        builder = self.ledger_service.create_transaction_builder()
+        builder.add_output_states(iou).add_commands(Issue()).add_signatories(*iou.participants)
+        signed = builder.to_signed_transaction()
+        complete = self.flow_engine.sub_flow(CollectAndRecord(session, signed))
+        self.log.info("issued IOU %s to %s", iou.linear_id, lender.name)
+        return IouResult(complete.id, iou.linear_id, iou.outstanding)
+
+
+@initiated_by(protocol="iou-issue", versions=(1,))
+class AcceptIou(ResponderFlow):
+    """The lender: accepts what stays within the borrower's credit limit."""
+
+    def call(self, session: FlowSession) -> None:
+        proposal = session.receive(Proposal)
+        limit = self.persistence_service.find(CreditLimit, session.counterparty)
+        if limit is not None and proposal.amount > limit.amount:
+            raise CordaRuntimeError(
+                "iou-over-limit",
+                f"{session.counterparty} may borrow {limit.amount}, not {proposal.amount}",
+            )
+        session.send(Accepted(limit.amount if limit else None))
+        me = self.member_lookup.my_info()
+        check = _issue_check(me, session.counterparty, proposal)
+        self.flow_engine.sub_flow(CheckSignAndRecord(session, check))
+
+
+@initiating_flow(protocol="iou-settle", versions=(1,))
+class SettleIou(ClientStartableFlow[SettleRequest, IouResult]):
+    """The borrower pays `amount` of an IOU; the IOU ends when all is paid."""
+
+    def call(self, request_body: SettleRequest) -> IouResult:
+        me = self.flow_engine.virtual_node_name
+        found = _unconsumed(self.ledger_service.find_unconsumed_states(Iou), request_body.linear_id)
+        before = found.state
+        if before.borrower != me:
+            raise CordaRuntimeError("iou-not-borrower", f"Only {before.borrower} settles this IOU")
+        after = replace(before, paid=before.paid + request_body.amount)
+        session = self.flow_messaging.initiate_flow(before.lender)
+        session.send(request_body)
+        builder = self.ledger_service.create_transaction_builder()
+        builder.add_input_states(found.ref).add_commands(Settle(request_body.amount))
+        builder.add_signatories(*before.participants)
+        if after.outstanding:
+            builder.add_output_states(after)
+        signed = builder.to_signed_transaction()
+        complete = self.flow_engine.sub_flow(CollectAndRecord(session, signed))
+        return IouResult(complete.id, before.linear_id, after.outstanding)
+
+
+@initiated_by(protocol="iou-settle", versions=(1,))
+class AcceptSettlement(ResponderFlow):
+    """The lender: accepts payments on IOUs that it holds."""
+
+    def call(self, session: FlowSession) -> None:
+        request = session.receive(SettleRequest)
+        self.flow_engine.sub_flow(CheckSignAndRecord(session, _settle_check(request)))
+
+
+class ListIous(ClientStartableFlow[ListRequest, list[IouView]]):
+    """Open IOUs that this node knows, oldest first."""
+
+    def call(self, request_body: ListRequest) -> list[IouView]:
+        wanted = request_body.counterparty
+        return [
+            _view(found)
+            for found in self.ledger_service.find_unconsumed_states(Iou)
+            if wanted is None or wanted in (found.state.borrower, found.state.lender)
+        ]
+
+
+class SetCreditLimit(ClientStartableFlow[CreditLimit, CreditLimit]):
+    """The lender decides how much it lends to one borrower in one IOU."""
+
+    def call(self, request_body: CreditLimit) -> CreditLimit:
+        borrower = _member(self.member_lookup, request_body.borrower)
+        limit = CreditLimit(borrower.name, request_body.amount)
+        return self.persistence_service.merge(limit)[0]
+
+
+def _issue_check(
+    me: MemberInfo, borrower: str, proposal: Proposal
+) -> Callable[[UtxoLedgerTransaction], None]:
+    def check(transaction: UtxoLedgerTransaction) -> None:
+        iou = transaction.get_output_states(Iou)[0]
+        agreed = (borrower, me.name, me.ledger_keys[0], proposal.amount, proposal.currency)
+        found = (iou.borrower, iou.lender, iou.lender_key, iou.amount, iou.currency)
+        if not transaction.get_commands(Issue) or found != agreed:
+            raise CordaRuntimeError("iou-not-as-proposed", "The IOU differs from the proposal")
+
+    return check
+
+
+def _settle_check(request: SettleRequest) -> Callable[[UtxoLedgerTransaction], None]:
+    def check(transaction: UtxoLedgerTransaction) -> None:
+        settled = [iou.linear_id for iou in transaction.get_input_states(Iou)]
+        amounts = [command.amount for command in transaction.get_commands(Settle)]
+        if settled != [request.linear_id] or amounts != [request.amount]:
+            raise CordaRuntimeError(
+                "iou-not-as-proposed", "The settlement differs from the request"
+            )
+
+    return check
+
+
+def _member(members: MemberLookup, name: str) -> MemberInfo:
+    member = members.lookup(name)
+    if member is None:
+        raise CordaRuntimeError("iou-unknown-member", f"{name} is no member of this network")
+    return member
+
+
+def _unconsumed(found: list[StateAndRef[Iou]], linear_id: str) -> StateAndRef[Iou]:
+    for entry in found:
+        if entry.state.linear_id == linear_id:
+            return entry
+    raise CordaRuntimeError("iou-not-found", f"This node holds no open IOU {linear_id}")
+
+
+def _view(found: StateAndRef[Iou]) -> IouView:
+    iou = found.state
+    return IouView(
+        state_ref=str(found.ref),
+        linear_id=iou.linear_id,
+        borrower=iou.borrower,
+        lender=iou.lender,
+        amount=iou.amount,
+        paid=iou.paid,
+        outstanding=iou.outstanding,
+        currency=iou.currency,
+    )

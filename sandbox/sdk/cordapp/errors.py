@@ -1,0 +1,63 @@
+"""What platform calls raise. A flow may catch them; uncaught, they end it with their code."""
+
+import json
+
+from cordapp.guest import Host, HostCallError
+from cordapp.schema import dumps
+
+
+class CordaRuntimeError(Exception):
+    """A platform call failed, or a flow refuses to go on.
+
+    Attributes:
+        code: stable identifier; uncaught, it becomes the failed flow's error type.
+    """
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+
+
+class SessionError(CordaRuntimeError):
+    """The peer's flow failed; the message is the peer's."""
+
+
+class SessionClosedError(SessionError):
+    """The peer's flow ended, or closed the session."""
+
+
+class ContractVerificationError(CordaRuntimeError):
+    """A contract refuses the transaction; the message is the contract's."""
+
+
+class EntityExistsError(CordaRuntimeError):
+    """An entity with this key is stored already."""
+
+
+_CLASSES = {
+    "session-error": SessionError,
+    "session-closed": SessionClosedError,
+    "contract-verification-failed": ContractVerificationError,
+    "entity-exists": EntityExistsError,
+}
+
+
+class HostApi:
+    """The host's functions, JSON values in and out."""
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+
+    def call(self, interface: str, function: str, request: object) -> object:
+        """Call one host function.
+
+        Raises:
+            CordaRuntimeError: the host answered an error.
+        """
+        try:
+            answer = self._host(interface, function, dumps(request))
+        except HostCallError as exc:
+            error = json.loads(exc.payload)
+            raise _CLASSES.get(error["code"], CordaRuntimeError)(**error) from None
+        return json.loads(answer)

@@ -1,0 +1,330 @@
+"""Flows: what a client starts, what answers a peer, and the parts that they share."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Generic, TypeVar, get_type_hints
+
+from cordapp import ledger, services
+from cordapp.errors import (
+    ContractVerificationError,
+    CordaRuntimeError,
+    EntityExistsError,
+    HostApi,
+    SessionClosedError,
+    SessionError,
+)
+from cordapp.guest import Host
+from cordapp.ledger import UtxoSignedTransaction
+from cordapp.registry import FLOW_SIDE, FLOWS, DeclarationError, name_of, register
+from cordapp.schema import CodecError, dumps, from_json, schema_of, to_json
+from cordapp.services import MemberInfo, NotaryInfo, entity
+
+__all__ = [
+    "ClientStartableFlow",
+    "ContractVerificationError",
+    "CordaRuntimeError",
+    "EntityExistsError",
+    "FlowSession",
+    "MemberInfo",
+    "NotaryInfo",
+    "ResponderFlow",
+    "SessionClosedError",
+    "SessionError",
+    "SubFlow",
+    "UtxoSignedTransaction",
+    "entity",
+    "initiated_by",
+    "initiating_flow",
+]
+
+T = TypeVar("T")
+I = TypeVar("I")  # noqa: E741  # input
+O = TypeVar("O")  # noqa: E741  # output
+FlowT = TypeVar("FlowT", bound="type[Flow]")
+
+
+@dataclass(frozen=True)
+class FlowInfo:
+    """Which protocol two flows speak."""
+
+    protocol: str
+    version: int
+
+
+class FlowSession:
+    """A conversation with one peer's flow. Payloads are anything that has a JSON form."""
+
+    def __init__(self, api: HostApi, session_id: str, counterparty: str) -> None:
+        self._api = api
+        self.id = session_id
+        self.counterparty = counterparty
+
+    def send(self, payload: object) -> None:
+        """Send a message; does not wait for the peer."""
+        message = {"session": self.id, "payload": to_json(payload)}
+        self._api.call("sessions", "send", {"messages": [message]})
+
+    def receive(self, cls: type[T]) -> T:
+        """Wait for the peer's next message, which must fit `cls`.
+
+        Raises:
+            SessionError: the peer's flow failed; the message is the peer's.
+            CordaRuntimeError: `payload-mismatch`.
+        """
+        return _received(self._api, cls, [self])[0]
+
+    def send_and_receive(self, cls: type[T], payload: object) -> T:
+        """Send, then receive."""
+        self.send(payload)
+        return self.receive(cls)
+
+    def get_counterparty_flow_info(self) -> FlowInfo:
+        """The protocol that both sides agreed on; may wait for the peer's first message."""
+        info: Any = self._api.call("sessions", "info", {"session": self.id})
+        return FlowInfo(info["protocol"], info["protocolVersion"])
+
+    def close(self) -> None:
+        """End the conversation; closing again does nothing."""
+        self._api.call("sessions", "close", {"sessions": [self.id]})
+
+
+class FlowMessaging(services.Service):
+    """Opens sessions, and speaks with several peers at once."""
+
+    def initiate_flow(
+        self, counterparty: str, *, require_close: bool = True, timeout_millis: int | None = None
+    ) -> FlowSession:
+        """A session with the member of this X.500 name; its responder starts with the first send.
+
+        Raises:
+            CordaRuntimeError: `session-no-protocol` outside of an initiating flow.
+        """
+        request = {
+            "counterparty": counterparty,
+            "requireClose": require_close,
+            "timeoutMillis": timeout_millis,
+        }
+        opened = self._call("sessions", "open", request)
+        return FlowSession(self._api, opened["session"], counterparty)
+
+    def send_all(self, payload: object, sessions: Sequence[FlowSession]) -> None:
+        """Send one payload to all."""
+        value = to_json(payload)
+        messages = [{"session": s.id, "payload": value} for s in sessions]
+        self._call("sessions", "send", {"messages": messages})
+
+    def receive_all(self, cls: type[T], sessions: Sequence[FlowSession]) -> list[T]:
+        """Wait for a message from each, in the order of `sessions`."""
+        return _received(self._api, cls, sessions)
+
+
+class FlowContextProperties(services.Service):
+    """Texts that travel to sub-flows and to the flows that this flow initiates."""
+
+    def get(self, key: str) -> str | None:
+        """The value of `key`, or None."""
+        value: str | None = self._call("flow", "context", {"op": "get", "key": key})
+        return value
+
+    def put(self, key: str, value: str) -> None:
+        """Set `key`; keys that start with `corda.` are the platform's."""
+        self._call("flow", "context", {"op": "put", "key": key, "value": value})
+
+
+class FlowEngine(services.Service):
+    """Facts about the running flow, and its sub-flows."""
+
+    def __init__(self, api: HostApi, start: Mapping[str, Any]) -> None:
+        super().__init__(api)
+        self._start = start
+        self.flow_id: str = start["flowId"]
+        self.virtual_node_name: str = start["me"]
+        self.flow_context_properties = FlowContextProperties(api)
+
+    def sub_flow(self, flow: "SubFlow[T]") -> T:
+        """Run a sub-flow and answer its result; sessions that an initiating one opened end."""
+        cls = type(flow)
+        request = {"flow": name_of(cls), "protocol": cls.__protocol__, "versions": cls.__versions__}
+        self._call("flow", "sub-flow", {"op": "enter", **request})
+        _bind(flow, self._api, self._start)
+        try:
+            result = flow.call()
+        except Exception as exc:
+            self._call("flow", "sub-flow", {"op": "fail", "message": str(exc)})
+            raise
+        self._call("flow", "sub-flow", {"op": "leave"})
+        return result
+
+    def sleep(self, millis: int) -> None:
+        """Let time pass, at most 900000 ms at once; the flow takes no memory meanwhile."""
+        self._call("flow", "sleep", {"millis": millis})
+
+
+class Flow:
+    """What all flows have: the platform's services, set before `call`."""
+
+    flow_engine: FlowEngine
+    flow_messaging: FlowMessaging
+    ledger_service: ledger.UtxoLedgerService
+    persistence_service: services.PersistenceService
+    signing_service: services.SigningService
+    digest_service: services.DigestService
+    signature_verification_service: services.SignatureVerificationService
+    member_lookup: services.MemberLookup
+    notary_lookup: services.NotaryLookup
+    external_messaging: services.ExternalMessaging
+    clock: services.Clock
+    random: services.Random
+    log: services.Log
+
+    __kind__: ClassVar[str] = ""
+    __protocol__: ClassVar[str | None] = None
+    __versions__: ClassVar[tuple[int, ...]] = ()
+    __initiating__: ClassVar[bool] = False
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if "call" in cls.__dict__:
+            register(FLOWS, cls)
+
+
+class ClientStartableFlow(Flow, Generic[I, O]):
+    """Started by a client. The annotations of `call` give the schemas of request and result."""
+
+    __kind__ = "client-startable"
+
+    def call(self, request_body: I) -> O:
+        """Do the work. A text is the flow's result as it is; anything else becomes JSON."""
+        raise NotImplementedError
+
+
+class ResponderFlow(Flow):
+    """Started by a peer's first message; `@initiated_by` names the protocol."""
+
+    __kind__ = "responder"
+
+    def call(self, session: FlowSession) -> None:
+        """Answer the peer."""
+        raise NotImplementedError
+
+
+class SubFlow(Flow, Generic[T]):
+    """A part of other flows, run by `flow_engine.sub_flow`."""
+
+    __kind__ = "sub-flow"
+
+    def call(self) -> T:
+        """Do the part's work."""
+        raise NotImplementedError
+
+
+def initiating_flow(protocol: str, versions: Sequence[int] = (1,)) -> Callable[[FlowT], FlowT]:
+    """Class decorator: the flow may open sessions, which speak `protocol`."""
+    return _mark(protocol, versions, initiating=True)
+
+
+def initiated_by(protocol: str, versions: Sequence[int] = (1,)) -> Callable[[FlowT], FlowT]:
+    """Class decorator: the responder flow answers sessions of `protocol`."""
+    return _mark(protocol, versions, initiating=False)
+
+
+def _mark(protocol: str, versions: Sequence[int], *, initiating: bool) -> Callable[[FlowT], FlowT]:
+    def mark(cls: FlowT) -> FlowT:
+        if issubclass(cls, ResponderFlow) is initiating:
+            role = "initiating_flow" if initiating else "initiated_by"
+            raise DeclarationError(f"{name_of(cls)} cannot be @{role}")
+        cls.__protocol__, cls.__versions__ = protocol, tuple(versions)
+        cls.__initiating__ = initiating
+        return cls
+
+    return mark
+
+
+def _received(api: HostApi, cls: type[T], sessions: Sequence[FlowSession]) -> list[T]:
+    request = {"sessions": [session.id for session in sessions]}
+    payloads: Any = api.call("sessions", "receive", request)
+    try:
+        return [from_json(cls, payload) for payload in payloads]
+    except CodecError as exc:
+        expected = getattr(cls, "__name__", str(cls))
+        message = f"Expecting to receive {expected}: {exc}"
+        raise CordaRuntimeError("payload-mismatch", message) from exc
+
+
+def _bind(flow: Flow, api: HostApi, start: Mapping[str, Any]) -> None:
+    parts = {
+        "flow_engine": FlowEngine(api, start),
+        "flow_messaging": FlowMessaging(api),
+        "ledger_service": ledger.UtxoLedgerService(api),
+        "persistence_service": services.PersistenceService(api),
+        "signing_service": services.SigningService(api),
+        "digest_service": services.DigestService(api),
+        "signature_verification_service": services.SignatureVerificationService(api),
+        "member_lookup": services.MemberLookup(api),
+        "notary_lookup": services.NotaryLookup(api),
+        "external_messaging": services.ExternalMessaging(api),
+        "clock": services.Clock(api),
+        "random": services.Random(api),
+        "log": services.Log(api, name_of(type(flow))),
+    }
+    for name, part in parts.items():
+        object.__setattr__(flow, name, part)  # a sub-flow may be a frozen dataclass
+
+
+def _hints(cls: type[Flow]) -> tuple[Any, Any]:
+    """Type hints of what `call` takes and gives; Any where there is none."""
+    hints = get_type_hints(cls.call, include_extras=True)  # type: ignore[attr-defined]
+    taken = [hint for name, hint in hints.items() if name != "return"]
+    hint, given = taken[0] if taken else Any, hints.get("return", Any)
+    return Any if isinstance(hint, TypeVar) else hint, Any if isinstance(given, TypeVar) else given
+
+
+def _describe_flows() -> list[dict[str, Any]]:
+    speakers: dict[tuple[str, int, bool], str] = {}
+    described = []
+    for name, cls in sorted(FLOWS.items()):
+        for version in cls.__versions__:
+            role = (cls.__protocol__, version, cls.__initiating__)
+            if speakers.setdefault(role, name) != name:
+                raise DeclarationError(
+                    f"protocol {role[0]!r} version {version} has two "
+                    f"{'initiators' if role[2] else 'responders'}: {speakers[role]} and {name}"
+                )
+        described.append(_describe_flow(name, cls))
+    return described
+
+
+def _describe_flow(name: str, cls: type[Flow]) -> dict[str, Any]:
+    if cls.__kind__ == "responder" and cls.__protocol__ is None:
+        raise DeclarationError(f"responder flow {name} needs @initiated_by")
+    typed = cls.__kind__ == "client-startable"
+    taken, given = _hints(cls) if typed else (Any, Any)
+    return {
+        "name": name,
+        "kind": cls.__kind__,
+        "protocol": cls.__protocol__,
+        "versions": list(cls.__versions__),
+        "initiating": cls.__initiating__,
+        "inputSchema": None if taken is Any else schema_of(taken),
+        "outputSchema": None if given is Any else schema_of(given),
+    }
+
+
+def _run_flow(start: Mapping[str, Any], host: Host) -> str:
+    cls = FLOWS.get(start["flowClass"])
+    if cls is None or cls.__kind__ == "sub-flow":
+        raise DeclarationError(f"{start['flowClass']!r} is no flow that can be started")
+    api = HostApi(host)
+    flow = cls()
+    _bind(flow, api, start)
+    if cls.__kind__ == "responder":
+        session = start["session"]
+        flow.call(FlowSession(api, session["id"], session["counterparty"]))
+        return ""
+    taken, _ = _hints(cls)
+    result = flow.call(from_json(taken, start["requestBody"], "$"))
+    return result if isinstance(result, str) else dumps(to_json(result))
+
+
+FLOW_SIDE["describe"] = _describe_flows
+FLOW_SIDE["run"] = _run_flow

@@ -1,0 +1,188 @@
+"""The guest's exports. The runtime's loader calls these three functions and nothing else."""
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from cordapp import __version__
+from cordapp.contracts import (
+    Contract,
+    UtxoLedgerTransaction,
+    command_from_json,
+    contract_of,
+    state_from_json,
+)
+from cordapp.registry import (
+    COMMANDS,
+    CONTRACTS,
+    ENTITIES,
+    FLOW_SIDE,
+    STATES,
+    DeclarationError,
+    name_of,
+)
+from cordapp.schema import dumps, schema_of
+
+Host = Callable[[str, str, str], str]
+"""Calls a host function: interface, function, request; answers `ok` or raises HostCallError."""
+
+_TRACE_FRAMES_MAX = 50
+
+
+class HostCallError(Exception):
+    """The host answered `err`; `payload` is its JSON text."""
+
+    def __init__(self, payload: str) -> None:
+        super().__init__(payload)
+        self.payload = payload
+
+
+class Refused(Exception):  # noqa: N818  # a verdict, not a defect
+    """Contracts refuse the transaction; `payload` is `verify`'s err."""
+
+    def __init__(self, payload: str) -> None:
+        super().__init__(payload)
+        self.payload = payload
+
+
+class Failed(Exception):  # noqa: N818  # an outcome, not a defect
+    """The flow ended by an exception; `payload` is `run`'s err."""
+
+    def __init__(self, payload: str) -> None:
+        super().__init__(payload)
+        self.payload = payload
+
+
+def describe() -> str:
+    """What the code declares (host-api.md, `describe`), sorted by name.
+
+    Raises:
+        DeclarationError, SchemaError: a class cannot work as it is declared.
+    """
+    flows = FLOW_SIDE.get("describe")
+    return dumps(
+        {
+            "sdk": f"cordapp {__version__}",
+            "contracts": [
+                {"name": name, "states": [s for s, cls in _states() if contract_of(cls) is c]}
+                for name, c in sorted(CONTRACTS.items())
+                if c.verify is not Contract.verify
+            ],
+            "states": [
+                {"name": name, "contract": _contract_name(cls), "schema": schema_of(cls)}
+                for name, cls in _states()
+            ],
+            "commands": [{"name": n, "schema": schema_of(c)} for n, c in sorted(COMMANDS.items())],
+            "flows": flows() if flows else [],
+            "entities": [
+                {"name": name, "key": cls.__entity_key__, "schema": schema_of(cls)}
+                for name, cls in sorted(ENTITIES.items())
+            ],
+        }
+    )
+
+
+def verify(transaction: str) -> None:
+    """Run every contract that governs an input or output state; collect all failures.
+
+    Raises:
+        Refused: at least one contract, or the transaction's form, refuses.
+    """
+    value = json.loads(transaction)
+    failures = list(_false_claims(value))
+    if not failures:
+        governed: dict[str, list[str]] = {}
+        for state in [i["state"] for i in value["inputs"]] + value["outputs"]:
+            types = governed.setdefault(state["contract"], [])
+            if state["type"] not in types:
+                types.append(state["type"])
+        failures = [f for name, types in governed.items() for f in _judge(name, types, value)]
+    if failures:
+        raise Refused(dumps({"failures": failures}))
+
+
+def run(start: str, host: Host) -> str:
+    """Run a flow to its end and answer its result text.
+
+    Raises:
+        Failed: the flow raised an exception, or cannot be started.
+    """
+    try:
+        runner = FLOW_SIDE.get("run", _no_flows)
+        result: str = runner(json.loads(start), host)
+    except Exception as exc:  # noqa: BLE001  # the CorDapp's exception is the flow's outcome
+        raise Failed(dumps(_failure(exc))) from None
+    return result
+
+
+def _no_flows(_start: object, _host: Host) -> str:
+    raise DeclarationError("this code declares no flows")
+
+
+def _states() -> list[tuple[str, type[Any]]]:
+    return [
+        (name, cls)
+        for name, cls in sorted(STATES.items())
+        if contract_of(cls) is not None or "__dataclass_fields__" in cls.__dict__
+    ]
+
+
+def _contract_name(cls: type[Any]) -> str:
+    contract = contract_of(cls)
+    if contract is None:
+        raise DeclarationError(f"state {name_of(cls)} belongs to no contract: add @belongs_to")
+    return name_of(contract)
+
+
+def _false_claims(value: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    places = [
+        *((e["state"], f"$.inputs[{i}].state") for i, e in enumerate(value["inputs"])),
+        *((e["state"], f"$.references[{i}].state") for i, e in enumerate(value["references"])),
+        *((e, f"$.outputs[{i}]") for i, e in enumerate(value["outputs"])),
+    ]
+    for entry, path in places:
+        try:
+            state_from_json(entry, path)
+        except (Exception, SystemExit) as exc:  # noqa: BLE001  # becomes a failure
+            yield _refusal(entry["contract"], [entry["type"]], exc)
+    for index, entry in enumerate(value["commands"]):
+        try:
+            command_from_json(entry, f"$.commands[{index}]")
+        except (Exception, SystemExit) as exc:  # noqa: BLE001  # becomes a failure
+            yield _refusal("", [], exc)
+
+
+def _judge(contract: str, types: list[str], value: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    try:
+        CONTRACTS[contract]().verify(UtxoLedgerTransaction.__from_json__(value))
+    except (Exception, SystemExit) as exc:  # noqa: BLE001  # any exception refuses
+        yield _refusal(contract, types, exc)
+
+
+def _refusal(contract: str, types: list[str], exc: BaseException) -> dict[str, Any]:
+    kind, message = type(exc).__name__, str(exc)
+    return {"contract": contract, "states": types, "type": kind, "message": message}
+
+
+def _failure(exc: Exception) -> dict[str, Any]:
+    kind = getattr(exc, "code", None)
+    return {
+        "type": kind if isinstance(kind, str) else type(exc).__name__,
+        "message": str(exc),
+        "trace": list(_frames(exc))[-_TRACE_FRAMES_MAX:],
+    }
+
+
+def _frames(exc: Exception) -> Iterator[dict[str, Any]]:
+    """Frames of the CorDapp's own files, outermost first; paths as in the bundle."""
+    step = exc.__traceback__
+    while step is not None:
+        code = step.tb_frame.f_code
+        module = step.tb_frame.f_globals.get("__name__", "")
+        top = module.partition(".")[0]
+        if top != "cordapp" and top not in sys.stdlib_module_names:
+            package = "/__init__.py" if code.co_filename.endswith("__init__.py") else ".py"
+            file = module.replace(".", "/") + package
+            yield {"file": file, "line": step.tb_lineno, "function": code.co_name}
+        step = step.tb_next

@@ -1,0 +1,176 @@
+"""The UTXO ledger as flows use it."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, TypeVar
+
+from cordapp.contracts import (
+    Command,
+    ContractState,
+    PublicKey,
+    StateAndRef,
+    StateRef,
+    TimeWindow,
+    UtxoLedgerTransaction,
+    state_and_ref_from_json,
+    state_to_json,
+)
+from cordapp.errors import HostApi
+from cordapp.registry import name_of
+from cordapp.schema import from_json, to_json
+from cordapp.services import Service, read_pages
+
+S = TypeVar("S", bound=ContractState)
+
+
+@dataclass(frozen=True)
+class UtxoSignedTransaction:
+    """A transaction with its signatures so far; travels over sessions as it is."""
+
+    id: str
+    privacy_salt: str = field(metadata={"json": "privacySalt"})
+    component_groups: list[list[str]] = field(metadata={"json": "componentGroups"})
+    signatures: list[dict[str, Any]]
+
+    def with_signatures(self, more: Iterable[dict[str, Any]]) -> "UtxoSignedTransaction":
+        """The same transaction with further signatures; a key signs once."""
+        known = {s["key"] for s in self.signatures}
+        added = [s for s in more if s["key"] not in known]
+        groups = self.component_groups
+        return UtxoSignedTransaction(self.id, self.privacy_salt, groups, self.signatures + added)
+
+
+@dataclass(frozen=True)
+class VerifiedTransaction:
+    """A transaction that this node's rules and contracts accept, and what the node signed."""
+
+    transaction: UtxoLedgerTransaction
+    signatures: list[dict[str, Any]]
+
+
+class UtxoTransactionBuilder:
+    """Collects the parts of a transaction. Every `add` answers the builder itself."""
+
+    def __init__(self, api: HostApi) -> None:
+        self._api = api
+        self._notary: str | None = None
+        self._window = TimeWindow()
+        self._inputs: list[str] = []
+        self._references: list[str] = []
+        self._outputs: list[dict[str, Any]] = []
+        self._commands: list[dict[str, Any]] = []
+        self._signatories: list[PublicKey] = []
+
+    def set_notary(self, name: str) -> "UtxoTransactionBuilder":
+        """Name the notary service; needed where the group has one."""
+        self._notary = name
+        return self
+
+    def set_time_window(
+        self, *, until: datetime, from_: datetime | None = None
+    ) -> "UtxoTransactionBuilder":
+        """Bound the time of notarisation."""
+        self._window = TimeWindow(from_, until)
+        return self
+
+    def add_input_states(self, *refs: StateRef) -> "UtxoTransactionBuilder":
+        """Consume these states."""
+        self._inputs += [str(ref) for ref in refs]
+        return self
+
+    def add_reference_states(self, *refs: StateRef) -> "UtxoTransactionBuilder":
+        """Show these states to the contracts without consuming them."""
+        self._references += [str(ref) for ref in refs]
+        return self
+
+    def add_output_states(
+        self, *states: ContractState, encumbrance: str | None = None
+    ) -> "UtxoTransactionBuilder":
+        """Create these states; those with one encumbrance tag must be consumed together."""
+        self._outputs += [state_to_json(state, encumbrance) for state in states]
+        return self
+
+    def add_commands(self, *commands: Command) -> "UtxoTransactionBuilder":
+        """Say what the transaction does."""
+        self._commands += [{"type": name_of(type(c)), "value": to_json(c)} for c in commands]
+        return self
+
+    def add_signatories(self, *keys: PublicKey) -> "UtxoTransactionBuilder":
+        """Require signatures by these keys."""
+        self._signatories += keys
+        return self
+
+    def to_signed_transaction(self) -> UtxoSignedTransaction:
+        """Verify by rules and contracts, and sign with this node's keys among the signatories.
+
+        Raises:
+            ContractVerificationError: a contract refuses; its own message.
+            CordaRuntimeError: a structural rule is broken (`transaction-invalid`).
+        """
+        window = self._window
+        request = {
+            "notary": self._notary,
+            "timeWindow": None if window == TimeWindow() else to_json(window),
+            "inputs": self._inputs,
+            "references": self._references,
+            "outputs": self._outputs,
+            "commands": self._commands,
+            "signatories": self._signatories,
+        }
+        signed: UtxoSignedTransaction = from_json(
+            UtxoSignedTransaction, self._api.call("ledger", "build", request)
+        )
+        return signed
+
+
+class UtxoLedgerService(Service):
+    """Builds, verifies, records and finds transactions and states of this node."""
+
+    def create_transaction_builder(self) -> UtxoTransactionBuilder:
+        """A new, empty builder."""
+        return UtxoTransactionBuilder(self._api)
+
+    def verify(
+        self, transaction: UtxoSignedTransaction, *, sign: bool = False
+    ) -> VerifiedTransaction:
+        """Check rules, contracts and present signatures; with `sign`, sign with own keys.
+
+        Raises:
+            ContractVerificationError: a contract refuses; its own message.
+        """
+        request = {"transaction": to_json(transaction), "sign": sign}
+        answer = self._call("ledger", "verify", request)
+        seen = UtxoLedgerTransaction.__from_json__(answer["transaction"])
+        return VerifiedTransaction(seen, answer["signatures"])
+
+    def record(self, transaction: UtxoSignedTransaction) -> list[StateRef]:
+        """Store a fully signed transaction; answer its outputs that concern this node.
+
+        Raises:
+            CordaRuntimeError: `signature-missing`, `state-consumed`, or as for `verify`.
+        """
+        answer = self._call("ledger", "record", {"transaction": to_json(transaction)})
+        return [StateRef(answer["id"], index) for index in answer["visible"]]
+
+    def find_signed_transaction(self, transaction_id: str) -> UtxoSignedTransaction | None:
+        """A recorded transaction, or None."""
+        found: UtxoSignedTransaction | None = from_json(
+            UtxoSignedTransaction | None, self._call("ledger", "find", {"id": transaction_id})
+        )
+        return found
+
+    def resolve(self, *refs: StateRef) -> list[StateAndRef[Any]]:
+        """The states that these references name.
+
+        Raises:
+            CordaRuntimeError: `state-not-found`.
+        """
+        found = self._call("ledger", "find", {"stateRefs": [str(ref) for ref in refs]})
+        return [state_and_ref_from_json(entry) for entry in found]
+
+    def find_unconsumed_states(self, cls: type[S]) -> list[StateAndRef[S]]:
+        """Unconsumed states of exactly this class, oldest first."""
+        query = {"op": "unconsumed", "type": name_of(cls)}
+        found = read_pages(self._api, "ledger", "query", query)
+        return [state_and_ref_from_json(entry) for entry in found]
