@@ -2,6 +2,14 @@
 
 from host.rbac.errors import NotAuthenticatedError
 from host.rbac.permissions import Effect, Permission, is_allowed
-from host.rbac.users import User, Users
+from host.rbac.users import RBAC_SCHEMA, User, Users
 
-__all__ = ["Effect", "NotAuthenticatedError", "Permission", "User", "Users", "is_allowed"]
+__all__ = [
+    "RBAC_SCHEMA",
+    "Effect",
+    "NotAuthenticatedError",
+    "Permission",
+    "User",
+    "Users",
+    "is_allowed",
+]

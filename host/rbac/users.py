@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import msgspec
 import sqlalchemy as sql
 
+from host.db import Database, Schema
 from host.domain.errors import NotFoundError
 from host.domain.ids import EpochMs
 from host.ports.clock import Clock, Entropy
@@ -37,6 +38,8 @@ _USERS = sql.Table(
     sql.Column("version", sql.Integer, nullable=False),
     sql.Column("updated_at", sql.BigInteger, nullable=False),
 )
+RBAC_SCHEMA = Schema(name="rbac", metadata=_METADATA)
+"""The tables that `Users` needs in the cluster's database."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,8 +62,8 @@ class User:
 class Users:
     """The users of one host. Thread-safe."""
 
-    def __init__(self, engine: sql.Engine, *, clock: Clock, entropy: Entropy) -> None:
-        self._engine = engine
+    def __init__(self, database: Database, *, clock: Clock, entropy: Entropy) -> None:
+        self._database = database
         self._clock = clock
         self._entropy = entropy
         self._digest_key = entropy.random_bytes(32)
@@ -68,7 +71,6 @@ class Users:
         self._remembered: dict[bytes, User] = {}
         self._generation = 0
         self._lock = threading.Lock()
-        _METADATA.create_all(engine)
 
     def create(
         self, login_name: str, password: str, *, full_name: str, permissions: tuple[Permission, ...]
@@ -95,7 +97,7 @@ class Users:
             "updated_at": self._clock.now_ms(),
         }
         try:
-            with self._engine.begin() as connection:
+            with self._database.write() as connection:
                 connection.execute(_USERS.insert().values(row))
         except sql.exc.IntegrityError as error:
             raise UserExistsError(f"user {login!r} exists already") from error
@@ -160,7 +162,7 @@ class Users:
             "version": _USERS.c.version + 1,
             "updated_at": self._clock.now_ms(),
         }
-        with self._engine.begin() as connection:
+        with self._database.write() as connection:
             connection.execute(_USERS.update().where(_USERS.c.login_name == login).values(values))
         with self._lock:
             self._generation += 1
@@ -169,7 +171,7 @@ class Users:
 
     def _row(self, login_name: str) -> sql.Row[tuple[object, ...]] | None:
         query = _USERS.select().where(_USERS.c.login_name == login_name.lower())
-        with self._engine.connect() as connection:
+        with self._database.read() as connection:
             return connection.execute(query).one_or_none()
 
     def _hashed(self, password: str) -> str:

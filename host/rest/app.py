@@ -1,0 +1,119 @@
+"""The ASGI application: every version of the API, its documents, and the rules for all requests."""
+
+from dataclasses import dataclass
+from http import HTTPStatus
+
+from fastapi import APIRouter, FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import BaseRoute, Mount
+
+from host.domain.errors import HostError
+from host.rest import (
+    certificate,
+    cpi,
+    flow,
+    hello,
+    members,
+    membership,
+    protocol_version,
+    user,
+    virtual_node,
+)
+from host.rest.errors import http_refusal, invalid_request, refusal, unexpected
+from host.rest.letter_case import path_in_right_case
+from host.rest.limits import BodyLimit, LowerCaseQuery, ReplyHeaders
+from host.rest.services import RestServices
+from host.rest.swagger_ui import swagger_ui_routes
+
+VERSIONS = ("v5_1", "v5_2", "v5_3")
+"""Versions of the API, the oldest first."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Group:
+    """A router and the first and last version that have it."""
+
+    router: APIRouter
+    first: str = VERSIONS[0]
+    last: str = VERSIONS[-1]
+
+
+_GROUPS = (
+    # Before the resources: `getprotocolversion` must not be taken for a short hash.
+    _Group(router=protocol_version.router, last="v5_2"),
+    _Group(router=certificate.router),
+    _Group(router=cpi.router),
+    _Group(router=cpi.maintenance_router),
+    _Group(router=flow.class_router),
+    _Group(router=flow.router),
+    _Group(router=hello.router),
+    _Group(router=members.router),
+    _Group(router=membership.router),
+    _Group(router=user.password_router, first="v5_2"),
+    _Group(router=user.router),
+    _Group(router=virtual_node.router),
+)
+
+
+def create_app(
+    services: RestServices, *, max_content_length: int, extra_routes: tuple[BaseRoute, ...] = ()
+) -> Starlette:
+    """Build the application.
+
+    Args:
+        services: what the resources call.
+        max_content_length: longest request body in bytes.
+        extra_routes: routes outside `/api`, such as those of plugins.
+    """
+    ui = swagger_ui_routes()
+    mounts = [Mount(f"/api/{v}", _version_app(v, services, ui)) for v in VERSIONS]
+    return Starlette(
+        routes=[*mounts, *extra_routes],
+        middleware=[
+            Middleware(ReplyHeaders),
+            Middleware(LowerCaseQuery),
+            Middleware(BodyLimit, bytes_max=max_content_length),
+        ],
+        exception_handlers={HTTPException: http_refusal, Exception: unexpected},
+    )
+
+
+def _version_app(version: str, services: RestServices, ui: list[BaseRoute]) -> FastAPI:
+    app = FastAPI(
+        title="Cordbox REST API",
+        description="Corda 5's REST API over sandboxed virtual nodes.",
+        version=version,
+        openapi_url="/swagger.json",
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        exception_handlers={
+            HTTPException: _http_refusal,
+            RequestValidationError: invalid_request,
+            HostError: refusal,
+            Exception: unexpected,
+        },
+    )
+    app.state.services = services
+    number = VERSIONS.index(version)
+    for group in _GROUPS:
+        if VERSIONS.index(group.first) <= number <= VERSIONS.index(group.last):
+            app.include_router(group.router)
+    app.router.routes.extend(ui)
+    return app
+
+
+async def _http_refusal(request: Request, error: Exception) -> Response:
+    """An unknown path may be a known one in the wrong letter case."""
+    if isinstance(error, HTTPException) and error.status_code == HTTPStatus.NOT_FOUND:
+        base = request.scope["root_path"]
+        known = request.app.openapi()["paths"]
+        right = path_in_right_case(request.url.path.removeprefix(base), known)
+        if right is not None:
+            query = f"?{request.url.query}" if request.url.query else ""
+            return RedirectResponse(f"{base}{right}{query}", HTTPStatus.MOVED_PERMANENTLY)
+    return await http_refusal(request, error)

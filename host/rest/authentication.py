@@ -1,0 +1,56 @@
+"""HTTP Basic authentication and the permission check of every operation."""
+
+from base64 import b64decode
+
+from anyio import to_thread
+from starlette.requests import Request
+
+from host.domain.errors import ForbiddenError
+from host.rbac import NotAuthenticatedError, User, Users
+
+_HEADER_CHARACTERS_MAX = 4096
+
+
+async def authenticated(request: Request, users: Users) -> User:
+    """The user whose credentials the request carries.
+
+    Raises:
+        NotAuthenticatedError: none, malformed or wrong credentials.
+    """
+    login_name, password = basic_credentials(request.headers.get("authorization"))
+    user = users.remembered(login_name, password)
+    if user is not None:
+        return user
+    return await to_thread.run_sync(users.authenticate, login_name, password)
+
+
+def authorized(user: User, request: Request) -> None:
+    """Check that `user` may call this operation.
+
+    Raises:
+        ForbiddenError: no permission allows it, or one denies it.
+    """
+    query = f"?{request.url.query}" if request.url.query else ""
+    action = f"{request.method}:{request.url.path}{query}"
+    if not user.may(action):
+        raise ForbiddenError("User not authorized.", action=action)
+
+
+def basic_credentials(header: str | None) -> tuple[str, str]:
+    """Login name and password of an Authorization header (RFC 7617, UTF-8).
+
+    Raises:
+        NotAuthenticatedError: no Basic credentials, or malformed ones.
+    """
+    if header is None or len(header) > _HEADER_CHARACTERS_MAX:
+        raise NotAuthenticatedError("User credentials are missing.")
+    scheme, _, encoded = header.partition(" ")
+    if scheme.lower() != "basic":
+        raise NotAuthenticatedError("User credentials must be Basic credentials.")
+    try:
+        login_name, colon, password = b64decode(encoded, validate=True).decode().partition(":")
+    except ValueError as error:
+        raise NotAuthenticatedError("User credentials are malformed.") from error
+    if not colon or not login_name or not password:
+        raise NotAuthenticatedError("User credentials are malformed.")
+    return login_name, password

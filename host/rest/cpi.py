@@ -1,0 +1,130 @@
+"""The CPI resource: upload packages, poll uploads, list what is stored."""
+
+from datetime import datetime
+
+from fastapi import UploadFile
+
+from host.domain.ids import short_hash_of
+from host.domain.packages import CpiRecord, CpkRecord, PackageIdentity
+from host.rest.operation import resource
+from host.rest.services import Services
+from host.rest.wire import instant, wire
+
+_CPK_TYPE = "UNKNOWN"
+"""Corda's type of every CPK that is not its own API."""
+
+router = resource("CPI")
+maintenance_router = resource("Virtual Node Maintenance")
+
+
+@wire
+class CpiUploadResponse:
+    id: str
+
+
+@wire
+class CpiUploadStatus:
+    status: str
+    cpi_file_checksum: str
+
+
+@wire
+class CpiIdentifier:
+    cpi_name: str
+    cpi_version: str
+    signer_summary_hash: str | None = None
+
+
+@wire
+class CpkIdentifier:
+    name: str
+    version: str
+    signer_summary_hash: str | None = None
+
+
+@wire
+class CpkMetadata:
+    id: CpkIdentifier
+    main_bundle: str
+    libraries: list[str]
+    type: str
+    hash: str
+    timestamp: datetime
+
+
+@wire
+class CpiMetadata:
+    id: CpiIdentifier
+    cpi_file_checksum: str
+    cpi_file_full_checksum: str
+    cpks: list[CpkMetadata]
+    timestamp: datetime
+    group_policy: str | None = None
+
+
+@wire
+class GetCPIsResponse:
+    cpis: list[CpiMetadata]
+
+
+@router.get("/cpi")
+def get_cpis(services: Services) -> GetCPIsResponse:
+    """List all CPIs uploaded to the cluster."""
+    return GetCPIsResponse(cpis=[_metadata(cpi) for cpi in services.packages.all()])
+
+
+@router.post("/cpi")
+def post_cpi(upload: UploadFile, services: Services) -> CpiUploadResponse:
+    """Upload a CPI; poll its status with the request id of the reply."""
+    data = upload.file.read()
+    return CpiUploadResponse(id=services.packages.upload(data, upload.filename))
+
+
+@router.get("/cpi/status/{id}")
+def get_cpi_status(id: str, services: Services) -> CpiUploadStatus:  # noqa: A002  # Corda's name
+    """Give the status of an upload."""
+    found = services.packages.upload_status(id)
+    return CpiUploadStatus(status=found.status, cpi_file_checksum=found.cpi_checksum or "")
+
+
+@maintenance_router.post("/maintenance/virtualnode/forcecpiupload")
+def post_force_upload(upload: UploadFile, services: Services) -> CpiUploadResponse:
+    """Upload a CPI over the stored one of the same name and version."""
+    data = upload.file.read()
+    return CpiUploadResponse(id=services.packages.upload(data, upload.filename, force=True))
+
+
+def cpi_identifier(identity: PackageIdentity) -> CpiIdentifier:
+    """A CPI's identity on the wire."""
+    return CpiIdentifier(
+        cpi_name=identity.name,
+        cpi_version=identity.version,
+        signer_summary_hash=identity.signer_summary_hash,
+    )
+
+
+def _metadata(cpi: CpiRecord) -> CpiMetadata:
+    return CpiMetadata(
+        id=cpi_identifier(cpi.identity),
+        cpi_file_checksum=short_hash_of(cpi.file_checksum),
+        cpi_file_full_checksum=cpi.file_checksum.partition(":")[2],
+        cpks=[_cpk_metadata(cpk, instant(cpi.stored_at)) for cpk in cpi.cpks],
+        timestamp=instant(cpi.stored_at),
+        group_policy=cpi.group_policy,
+    )
+
+
+def _cpk_metadata(cpk: CpkRecord, stored: datetime) -> CpkMetadata:
+    identifier = CpkIdentifier(
+        name=cpk.identity.name,
+        version=cpk.identity.version,
+        signer_summary_hash=cpk.identity.signer_summary_hash,
+    )
+    return CpkMetadata(
+        id=identifier,
+        main_bundle=cpk.identity.name,
+        libraries=list(cpk.libraries),
+        type=_CPK_TYPE,
+        hash=cpk.file_checksum,
+        timestamp=stored,
+    )

@@ -1,0 +1,125 @@
+"""From refusals to HTTP: one table over error classes, and Corda's JSON shape of an error.
+
+Shape: `{"title": text, "status": number, "details": {"cause", "reason", "code", ...}}`; plain text
+when the client accepts no JSON.
+"""
+
+from collections.abc import Mapping
+from http import HTTPStatus
+
+import structlog
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+
+from host.domain.errors import (
+    ConflictError,
+    ForbiddenError,
+    HostError,
+    InvalidInputError,
+    NotAllowedError,
+    NotFoundError,
+    StorageError,
+    UnavailableError,
+)
+from host.rbac import NotAuthenticatedError
+
+_log = structlog.get_logger("cordbox.rest")
+
+STATUS_OF: Mapping[type[Exception], HTTPStatus] = {
+    NotAuthenticatedError: HTTPStatus.UNAUTHORIZED,
+    InvalidInputError: HTTPStatus.BAD_REQUEST,
+    ForbiddenError: HTTPStatus.FORBIDDEN,
+    NotFoundError: HTTPStatus.NOT_FOUND,
+    NotAllowedError: HTTPStatus.METHOD_NOT_ALLOWED,
+    ConflictError: HTTPStatus.CONFLICT,
+    UnavailableError: HTTPStatus.SERVICE_UNAVAILABLE,
+    StorageError: HTTPStatus.INTERNAL_SERVER_ERROR,
+    HostError: HTTPStatus.INTERNAL_SERVER_ERROR,
+}
+"""HTTP status of an error class and of its subclasses, the nearest class first."""
+
+_AUTHENTICATE = {"WWW-Authenticate": 'Basic realm="Cordbox REST", charset="UTF-8"'}
+_UNEXPECTED = "Unexpected error occurred."
+
+DOCUMENTED: dict[int | str, dict[str, object]] = {
+    400: {"description": "The request is malformed, or names something unusable."},
+    401: {"description": "Unauthorized."},
+    403: {"description": "Forbidden."},
+    404: {"description": "The named thing does not exist."},
+    405: {"description": "The operation is switched off."},
+    409: {"description": "The thing exists already."},
+    503: {"description": "A part of the host is not ready; try again."},
+}
+"""Error responses that every operation documents."""
+
+
+async def refusal(request: Request, error: Exception) -> Response:
+    """Answer a refusal of the host by the table above."""
+    status = next(STATUS_OF[kind] for kind in type(error).__mro__ if kind in STATUS_OF)
+    message = str(getattr(error, "message", error))
+    details = {
+        "cause": type(error).__name__,
+        "reason": message,
+        "code": str(getattr(error, "code", "error")),
+        **getattr(error, "details", {}),
+    }
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        _log.error("request-failed", code=details["code"], reason=message)
+    headers = _AUTHENTICATE if status is HTTPStatus.UNAUTHORIZED else {}
+    return error_response(request, status, message, details, headers)
+
+
+async def invalid_request(request: Request, error: Exception) -> Response:
+    """Answer a request whose body, path or query misses or mistypes a field."""
+    problems = error.errors() if isinstance(error, RequestValidationError) else []
+    fields = ", ".join(_field(problem["loc"]) for problem in problems)
+    reason = "; ".join(f"{_field(p['loc'])}: {p['msg']}" for p in problems)
+    details = {
+        "cause": "InvalidRequestError",
+        "reason": reason,
+        "code": "request-invalid",
+        "fields": fields,
+    }
+    return error_response(request, HTTPStatus.BAD_REQUEST, f"Invalid request: {reason}", details)
+
+
+async def http_refusal(request: Request, error: Exception) -> Response:
+    """Answer what routing refuses: unknown path, wrong method, unreadable body."""
+    if not isinstance(error, HTTPException):
+        raise TypeError(f"not an HTTP exception: {error!r}")
+    status = HTTPStatus(error.status_code)
+    code = {404: "path-unknown", 405: "method-not-allowed"}.get(status, "request-invalid")
+    reason = {
+        404: f"Path {request.url.path} does not exist.",
+        405: f"Path {request.url.path} has no method {request.method}.",
+    }.get(status, error.detail)
+    details = {"cause": status.phrase.replace(" ", "") + "Error", "reason": reason, "code": code}
+    return error_response(request, status, reason, details, error.headers or {})
+
+
+async def unexpected(request: Request, _error: Exception) -> Response:
+    """Answer a bug without telling the client anything about it; the server logs it."""
+    details = {"cause": "InternalServerError", "reason": _UNEXPECTED, "code": "internal-error"}
+    return error_response(request, HTTPStatus.INTERNAL_SERVER_ERROR, _UNEXPECTED, details)
+
+
+def error_response(
+    request: Request,
+    status: HTTPStatus,
+    title: str,
+    details: Mapping[str, str],
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    """The response that carries an error in Corda's shape."""
+    accepted = request.headers.get("accept", "*/*")
+    if "json" not in accepted and "*/*" not in accepted and "application/*" not in accepted:
+        return PlainTextResponse(title, status, dict(headers or {}))
+    content = {"title": title, "status": status.value, "details": dict(details)}
+    return JSONResponse(content, status, dict(headers or {}))
+
+
+def _field(location: tuple[str | int, ...]) -> str:
+    """Dotted path of a field as the client wrote it, without FastAPI's own prefix."""
+    return ".".join(str(part) for part in location[1:]) or str(location[0])

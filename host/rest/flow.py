@@ -1,0 +1,150 @@
+"""The Flow Management and Flow Info resources: start flows, poll them, list what can be started."""
+
+from datetime import datetime
+from http import HTTPStatus
+from typing import Annotated, Any
+
+from fastapi import Body, Response
+
+from host.domain.errors import ForbiddenError
+from host.domain.flow import FlowStatus
+from host.rest.json_body import json_or_text
+from host.rest.operation import resource
+from host.rest.services import Caller, Services
+from host.rest.wire import instant, wire
+
+router = resource("Flow Management")
+class_router = resource("Flow Info")
+
+
+@wire
+class StartFlowParameters:
+    """What to start: `request_body` is any JSON value, or JSON escaped into a string."""
+
+    client_request_id: str
+    flow_class_name: str
+    request_body: Any
+
+
+@wire
+class FlowStateErrorResponse:
+    type: str
+    message: str
+
+
+@wire
+class FlowStatusResponse:
+    holding_identity_short_hash: str
+    client_request_id: str | None = None
+    flow_id: str | None = None
+    flow_status: str
+    flow_result: str | None = None
+    flow_error: FlowStateErrorResponse | None = None
+    timestamp: datetime
+
+
+@wire
+class FlowStatusResponses:
+    flow_status_responses: list[FlowStatusResponse]
+
+
+@wire
+class FlowResultResponse:
+    holding_identity_short_hash: str
+    client_request_id: str | None = None
+    flow_id: str | None = None
+    flow_status: str
+    json: Any = None
+    flow_error: FlowStateErrorResponse | None = None
+    timestamp: datetime
+
+
+@wire
+class StartableFlowsResponse:
+    flow_class_names: list[str]
+
+
+@router.post("/flow/{holdingidentityshorthash}", status_code=HTTPStatus.ACCEPTED)
+def post_flow(
+    holdingidentityshorthash: str,
+    start: Annotated[StartFlowParameters, Body(alias="startFlow")],
+    services: Services,
+    caller: Caller,
+) -> FlowStatusResponse:
+    """Start a flow; poll it under the client request id."""
+    node = services.virtual_node(holdingidentityshorthash)
+    action = f"StartFlow:{start.flow_class_name}"
+    if not caller.may(action):
+        raise ForbiddenError("User not allowed to start this flow.", action=action)
+    body = start.request_body
+    argument = json_or_text(body) if isinstance(body, str) else body
+    name, request = start.flow_class_name, start.client_request_id
+    return _status(services.flows.start(node, services.cpi_of(node), request, name, argument))
+
+
+@router.get("/flow/{holdingidentityshorthash}")
+def get_flows(
+    holdingidentityshorthash: str, services: Services, status: str | None = None
+) -> FlowStatusResponses:
+    """List the statuses of all flows of a virtual node, or of those with one status."""
+    node = services.virtual_node(holdingidentityshorthash)
+    found = services.flows.list(node.holding.short_hash, status)
+    return FlowStatusResponses(flow_status_responses=[_status(flow) for flow in found])
+
+
+@router.get("/flow/{holdingidentityshorthash}/{clientrequestid}")
+def get_flow(
+    holdingidentityshorthash: str, clientrequestid: str, services: Services
+) -> FlowStatusResponse:
+    """Give the status of one flow."""
+    node = services.virtual_node(holdingidentityshorthash)
+    return _status(services.flows.status(node.holding.short_hash, clientrequestid))
+
+
+@router.get("/flow/{holdingidentityshorthash}/{clientrequestid}/result")
+def get_flow_result(
+    holdingidentityshorthash: str, clientrequestid: str, services: Services, response: Response
+) -> FlowResultResponse:
+    """Give a flow's result as JSON; 202 while the flow runs."""
+    node = services.virtual_node(holdingidentityshorthash)
+    found = services.flows.status(node.holding.short_hash, clientrequestid)
+    if not found.status.is_final:
+        response.status_code = HTTPStatus.ACCEPTED
+    return _result(found)
+
+
+@class_router.get("/flowclass/{holdingidentityshorthash}")
+def get_flow_classes(holdingidentityshorthash: str, services: Services) -> StartableFlowsResponse:
+    """List the flows that a client can start on a virtual node."""
+    cpi = services.cpi_of(services.virtual_node(holdingidentityshorthash))
+    return StartableFlowsResponse(flow_class_names=[flow.name for flow in cpi.startable_flows()])
+
+
+def _status(flow: FlowStatus) -> FlowStatusResponse:
+    return FlowStatusResponse(
+        holding_identity_short_hash=flow.holding_short_hash,
+        client_request_id=flow.client_request_id,
+        flow_id=flow.flow_id,
+        flow_status=flow.status.value,
+        flow_result=flow.result,
+        flow_error=_error(flow),
+        timestamp=instant(flow.updated_at),
+    )
+
+
+def _result(flow: FlowStatus) -> FlowResultResponse:
+    return FlowResultResponse(
+        holding_identity_short_hash=flow.holding_short_hash,
+        client_request_id=flow.client_request_id,
+        flow_id=flow.flow_id,
+        flow_status=flow.status.value,
+        json=None if flow.result is None else json_or_text(flow.result),
+        flow_error=_error(flow),
+        timestamp=instant(flow.updated_at),
+    )
+
+
+def _error(flow: FlowStatus) -> FlowStateErrorResponse | None:
+    if flow.error is None:
+        return None
+    return FlowStateErrorResponse(type=flow.error.type, message=flow.error.message)

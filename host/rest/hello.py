@@ -1,0 +1,12 @@
+"""The Hello Rest resource: is the host there, and who am I to it."""
+
+from host.rest.operation import RawText, resource
+from host.rest.services import Caller
+
+router = resource("Hello Rest")
+
+
+@router.post("/hello")
+def post_hello(addressee: str, caller: Caller) -> RawText:
+    """Produce a greeting phrase for the addressee."""
+    return RawText(f"Hello, {addressee}! (from {caller.login_name})")

@@ -1,0 +1,25 @@
+"""Paths with upper-case letters: redirected to the path they mean, as Corda's server does. Pure."""
+
+from collections.abc import Iterable
+
+
+def path_in_right_case(path: str, templates: Iterable[str]) -> str | None:
+    """The path that `path` means when letters are in the wrong case; None if there is none.
+
+    Only the fixed segments of a template are compared without case; what stands in place of a
+    parameter stays as it is.
+    """
+    segments = path.split("/")
+    for template in templates:
+        wanted = template.split("/")
+        if len(wanted) == len(segments) and all(
+            fixed.startswith("{") or fixed == segment.lower()
+            for fixed, segment in zip(wanted, segments, strict=True)
+        ):
+            right = "/".join(
+                segment if fixed.startswith("{") else fixed
+                for fixed, segment in zip(wanted, segments, strict=True)
+            )
+            if right != path:
+                return right
+    return None

@@ -1,0 +1,125 @@
+"""The Member Lookup resource: a group as one of its members sees it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends, Query
+
+from host.domain.errors import InvalidInputError
+from host.domain.membership import GroupParameters, MemberInfo, MemberStatus
+from host.rest.operation import resource
+from host.rest.services import Services
+from host.rest.wire import instant, wire
+
+router = resource("Member Lookup")
+
+_ATTRIBUTES = ("common_name", "organization", "organization_unit", "locality", "state", "country")
+
+
+@wire
+class RestMemberInfo:
+    member_context: Mapping[str, str | None]
+    mgm_context: Mapping[str, str | None]
+
+
+@wire
+class RestMemberInfoList:
+    members: list[RestMemberInfo]
+
+
+@wire
+class RestGroupParameters:
+    parameters: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MemberFilter:
+    """Which members a look-up wants: name attributes compared without case, and statuses."""
+
+    attributes: Mapping[str, str]
+    statuses: frozenset[MemberStatus]
+
+    def accepts(self, member: MemberInfo) -> bool:
+        return member.status in self.statuses and all(
+            (getattr(member.name, attribute) or "").casefold() == value.casefold()
+            for attribute, value in self.attributes.items()
+        )
+
+
+def member_filter(
+    *,
+    cn: str | None = None,
+    o: str | None = None,
+    ou: str | None = None,
+    l: str | None = None,  # noqa: E741  # Corda's name of the query key
+    st: str | None = None,
+    c: str | None = None,
+    statuses: Annotated[list[str] | None, Query()] = None,
+) -> MemberFilter:
+    """The filter that a request's query spells.
+
+    Raises:
+        InvalidInputError: a status that does not exist.
+    """
+    given = zip(_ATTRIBUTES, (cn, o, ou, l, st, c), strict=True)
+    return MemberFilter(
+        attributes={attribute: value for attribute, value in given if value is not None},
+        statuses=frozenset(_status(s) for s in statuses or [MemberStatus.ACTIVE]),
+    )
+
+
+def _status(text: str) -> MemberStatus:
+    try:
+        return MemberStatus(text.upper())
+    except ValueError as error:
+        raise InvalidInputError(
+            f"member status {text!r} is none of {', '.join(MemberStatus)}"
+        ) from error
+
+
+@router.get("/members/{holdingidentityshorthash}")
+def get_members(
+    holdingidentityshorthash: str,
+    wanted: Annotated[MemberFilter, Depends(member_filter)],
+    services: Services,
+) -> RestMemberInfoList:
+    """List the members of the group, by attributes of their names and by status."""
+    viewer = services.virtual_node(holdingidentityshorthash).holding
+    found = [member for member in services.members.active(viewer) if wanted.accepts(member)]
+    return RestMemberInfoList(members=[_info(member) for member in found])
+
+
+@router.get("/members/{holdingidentityshorthash}/group-parameters")
+def get_group_parameters(holdingidentityshorthash: str, services: Services) -> RestGroupParameters:
+    """Give the parameters of the group."""
+    viewer = services.virtual_node(holdingidentityshorthash).holding
+    return RestGroupParameters(parameters=_flat(services.members.group_parameters(viewer)))
+
+
+def _info(member: MemberInfo) -> RestMemberInfo:
+    return RestMemberInfo(
+        member_context=dict(member.member_context), mgm_context=dict(member.mgm_context)
+    )
+
+
+def _flat(parameters: GroupParameters) -> Mapping[str, str]:
+    """Group parameters as Corda's flat keys."""
+    flat = {
+        "corda.epoch": str(parameters.epoch),
+        "corda.modifiedTime": instant(parameters.modified_at).isoformat().replace("+00:00", "Z"),
+        "corda.minimum.platform.version": str(parameters.minimum_platform_version),
+    }
+    for number, notary in enumerate(parameters.notaries):
+        prefix = f"corda.notary.service.{number}"
+        flat |= {
+            f"{prefix}.name": str(notary.name),
+            f"{prefix}.flow.protocol.name": notary.protocol,
+            f"{prefix}.backchain.required": str(notary.backchain_required).lower(),
+            f"{prefix}.keys.0": notary.public_key,
+        }
+        flat |= {
+            f"{prefix}.flow.protocol.version.{index}": str(version)
+            for index, version in enumerate(notary.protocol_versions)
+        }
+    return flat | dict(parameters.custom)

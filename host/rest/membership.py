@@ -1,0 +1,101 @@
+"""The Member Registration resource: join the group of a virtual node's CPI."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Annotated
+
+from fastapi import Body
+
+from host.rest.operation import resource
+from host.rest.services import RegistrationView, Services
+from host.rest.wire import instant, wire
+
+router = resource("Member Registration")
+
+_SUBMITTED, _NOT_SUBMITTED = "SUBMITTED", "NOT_SUBMITTED"
+_REFUSED = frozenset({"DECLINED", "INVALID", "FAILED"})
+
+
+@wire
+class MemberRegistrationRequest:
+    context: dict[str, str]
+
+
+@wire
+class MemberInfoSubmitted:
+    data: Mapping[str, str]
+
+
+@wire
+class RegistrationRequestProgress:
+    registration_id: str
+    registration_sent: datetime | None = None
+    registration_status: str
+    available_now: bool
+    reason: str
+    member_info_submitted: MemberInfoSubmitted
+
+
+@wire
+class RestRegistrationRequestStatus:
+    registration_id: str
+    registration_sent: datetime | None = None
+    registration_updated: datetime | None = None
+    registration_status: str
+    member_info_submitted: MemberInfoSubmitted
+    reason: str | None = None
+    serial: int | None = None
+
+
+@router.post("/membership/{holdingidentityshorthash}")
+def post_registration(
+    holdingidentityshorthash: str,
+    request: Annotated[MemberRegistrationRequest, Body(alias="memberRegistrationRequest")],
+    services: Services,
+) -> RegistrationRequestProgress:
+    """Start the registration of a virtual node with its group."""
+    node = services.virtual_node(holdingidentityshorthash)
+    return _progress(services.membership.register(node.holding.short_hash, request.context))
+
+
+@router.get("/membership/{holdingidentityshorthash}")
+def get_registrations(
+    holdingidentityshorthash: str, services: Services
+) -> list[RestRegistrationRequestStatus]:
+    """List all registration requests of a virtual node."""
+    node = services.virtual_node(holdingidentityshorthash)
+    return [_status(r) for r in services.membership.requests(node.holding.short_hash)]
+
+
+@router.get("/membership/{holdingidentityshorthash}/{registrationrequestid}")
+def get_registration(
+    holdingidentityshorthash: str, registrationrequestid: str, services: Services
+) -> RestRegistrationRequestStatus:
+    """Give one registration request."""
+    node = services.virtual_node(holdingidentityshorthash)
+    found = services.membership.request(node.holding.short_hash, registrationrequestid)
+    return _status(found)
+
+
+def _progress(request: RegistrationView) -> RegistrationRequestProgress:
+    submitted = request.status not in _REFUSED
+    return RegistrationRequestProgress(
+        registration_id=request.registration_id,
+        registration_sent=instant(request.sent_at),
+        registration_status=_SUBMITTED if submitted else _NOT_SUBMITTED,
+        available_now=submitted,
+        reason=request.reason or "Submitting registration request was successful.",
+        member_info_submitted=MemberInfoSubmitted(data=request.context),
+    )
+
+
+def _status(request: RegistrationView) -> RestRegistrationRequestStatus:
+    return RestRegistrationRequestStatus(
+        registration_id=request.registration_id,
+        registration_sent=instant(request.sent_at),
+        registration_updated=instant(request.updated_at),
+        registration_status=request.status,
+        member_info_submitted=MemberInfoSubmitted(data=request.context),
+        reason=request.reason,
+        serial=request.serial,
+    )

@@ -1,0 +1,87 @@
+"""How every operation is called: who calls, may they, and strict JSON, before the handler sees it.
+
+The body is read only after the caller is known, so that strangers cannot make the host parse.
+"""
+
+from collections.abc import Callable, Coroutine
+from typing import Any, ClassVar
+
+from fastapi import APIRouter, Request, Response, params
+from fastapi.routing import APIRoute
+
+from host.domain.json import JsonValue
+from host.rest.authentication import authenticated, authorized
+from host.rest.errors import DOCUMENTED
+from host.rest.json_body import parse_json, unwrapped
+from host.rest.services import RestServices
+from host.rest.wire import wire_names
+
+_Handler = Callable[[Request], Coroutine[Any, Any, Response]]
+
+
+class Operation(APIRoute):
+    """A route that authenticates, authorises and parses JSON the way Corda does."""
+
+    needs_permission: ClassVar[bool] = True
+
+    def get_route_handler(self) -> _Handler:
+        """FastAPI's handler of this route behind the checks."""
+        handle = super().get_route_handler()
+
+        async def operation(request: Request) -> Response:
+            services: RestServices = request.app.state.services
+            user = await authenticated(request, services.users)
+            if self.needs_permission:
+                authorized(user, request)
+            request.state.user = user
+            return await handle(await self._with_strict_json(request))
+
+        return operation
+
+    async def _with_strict_json(self, request: Request) -> Request:
+        field = self.body_field
+        if field is None or isinstance(field.field_info, params.Form):
+            return request
+        body = await request.body()
+        value = parse_json(body) if body else {}
+        names = wire_names(field.field_info.annotation)
+        return _ParsedRequest(request, unwrapped(value, parameter=field.alias, fields=names))
+
+
+class OpenOperation(Operation):
+    """An operation that every authenticated user may call."""
+
+    needs_permission: ClassVar[bool] = False
+
+
+class _ParsedRequest(Request):
+    """A request whose JSON body was parsed already, whatever content type the client named."""
+
+    def __init__(self, original: Request, value: JsonValue) -> None:
+        headers = [(k, v) for k, v in original.scope["headers"] if k != b"content-type"]
+        scope = {**original.scope, "headers": [*headers, (b"content-type", b"application/json")]}
+        super().__init__(scope, original.receive)
+        self._value = value
+
+    async def body(self) -> bytes:
+        """Something that is not empty: FastAPI asks for `json` only then."""
+        return b"{}"
+
+    async def json(self) -> JsonValue:
+        return self._value
+
+
+def resource(tag: str, *, open_to_all: bool = False) -> APIRouter:
+    """A router for the operations of one resource group."""
+    return APIRouter(
+        tags=[tag],
+        route_class=OpenOperation if open_to_all else Operation,
+        responses=DOCUMENTED,
+        strict_content_type=False,
+    )
+
+
+class RawText(Response):
+    """A text reply as Corda sends it: not quoted, yet called application/json."""
+
+    media_type = "application/json"

@@ -1,0 +1,148 @@
+"""The Virtual Node resource: create nodes, look at them, switch them off and on."""
+
+from datetime import datetime
+from http import HTTPStatus
+
+from host.domain.ids import HoldingIdentity as HoldingIdentityValue
+from host.domain.ids import parse_short_hash
+from host.domain.vnode import AsyncStatus, OperationalStatus, VirtualNode
+from host.rest.cpi import CpiIdentifier, cpi_identifier
+from host.rest.operation import resource
+from host.rest.services import RestServices, Services
+from host.rest.wire import instant, wire
+
+router = resource("Virtual Node")
+
+_NO_CONNECTION = ""
+"""Storage is the host's own: there is no database connection to name."""
+
+
+@wire
+class CreateVirtualNodeRequest:
+    """Details of the virtual node to be created; the host manages its storage itself."""
+
+    cpi_file_checksum: str
+    x500_name: str
+
+
+@wire
+class AsyncResponse:
+    request_id: str
+
+
+@wire
+class AsyncOperationStatus:
+    request_id: str
+    operation: str
+    status: AsyncStatus
+    last_updated_timestamp: datetime
+    processing_stage: str | None = None
+    error_reason: str | None = None
+    resource_id: str | None = None
+
+
+@wire
+class HoldingIdentity:
+    x500_name: str
+    group_id: str
+    short_hash: str
+    full_hash: str
+
+
+@wire
+class VirtualNodeInfo:
+    holding_identity: HoldingIdentity
+    cpi_identifier: CpiIdentifier
+    vault_dml_connection_id: str
+    crypto_dml_connection_id: str
+    uniqueness_dml_connection_id: str
+    flow_p2p_operational_status: OperationalStatus
+    flow_start_operational_status: OperationalStatus
+    flow_operational_status: OperationalStatus
+    vault_db_operational_status: OperationalStatus
+    vault_ddl_connection_id: str | None = None
+    crypto_ddl_connection_id: str | None = None
+    uniqueness_ddl_connection_id: str | None = None
+    hsm_connection_id: str | None = None
+    operation_in_progress: str | None = None
+    external_messaging_route_configuration: None = None
+
+
+@wire
+class VirtualNodes:
+    virtual_nodes: list[VirtualNodeInfo]
+
+
+@wire
+class ChangeVirtualNodeStateResponse:
+    holding_id_short_hash: str
+    new_state: str
+
+
+@router.get("/virtualnode")
+def get_virtual_nodes(services: Services) -> VirtualNodes:
+    """List all virtual nodes of the cluster."""
+    return VirtualNodes(
+        virtual_nodes=[_info(node, services) for node in services.virtual_nodes.all()]
+    )
+
+
+@router.post("/virtualnode", status_code=HTTPStatus.ACCEPTED)
+def post_virtual_node(request: CreateVirtualNodeRequest, services: Services) -> AsyncResponse:
+    """Create a virtual node; poll its status with the request id of the reply."""
+    started = services.virtual_nodes.create(request.cpi_file_checksum, request.x500_name)
+    return AsyncResponse(request_id=started)
+
+
+@router.get("/virtualnode/status/{requestid}")
+def get_virtual_node_status(requestid: str, services: Services) -> AsyncOperationStatus:
+    """Give the status of an operation on virtual nodes."""
+    found = services.virtual_nodes.operation(requestid)
+    return AsyncOperationStatus(
+        request_id=found.request_id,
+        operation=found.operation,
+        status=found.status,
+        last_updated_timestamp=instant(found.updated_at),
+        error_reason=found.error_reason,
+        resource_id=found.resource_id,
+    )
+
+
+@router.get("/virtualnode/{holdingidentityshorthash}")
+def get_virtual_node(holdingidentityshorthash: str, services: Services) -> VirtualNodeInfo:
+    """Give one virtual node."""
+    return _info(services.virtual_node(holdingidentityshorthash), services)
+
+
+@router.put("/virtualnode/{virtualnodeshortid}/state/{newstate}")
+def put_virtual_node_state(
+    virtualnodeshortid: str, newstate: str, services: Services
+) -> ChangeVirtualNodeStateResponse:
+    """Put a virtual node into the state ACTIVE or MAINTENANCE."""
+    services.virtual_nodes.set_state(parse_short_hash(virtualnodeshortid), newstate)
+    return ChangeVirtualNodeStateResponse(
+        holding_id_short_hash=virtualnodeshortid, new_state=newstate
+    )
+
+
+def _info(node: VirtualNode, services: RestServices) -> VirtualNodeInfo:
+    return VirtualNodeInfo(
+        holding_identity=_holding(node.holding),
+        cpi_identifier=cpi_identifier(services.cpi_of(node).identity),
+        vault_dml_connection_id=_NO_CONNECTION,
+        crypto_dml_connection_id=_NO_CONNECTION,
+        uniqueness_dml_connection_id=_NO_CONNECTION,
+        flow_p2p_operational_status=node.flow_p2p_status,
+        flow_start_operational_status=node.flow_start_status,
+        flow_operational_status=node.flow_status,
+        vault_db_operational_status=node.vault_db_status,
+    )
+
+
+def _holding(holding: HoldingIdentityValue) -> HoldingIdentity:
+    return HoldingIdentity(
+        x500_name=str(holding.x500_name),
+        group_id=holding.group_id,
+        short_hash=holding.short_hash,
+        full_hash=holding.full_hash,
+    )
