@@ -1,0 +1,17 @@
+"""Keys of the host's tenants: made, wrapped and used here, never handed out."""
+
+from host.keys.capabilities import CryptoCapability, SigningCapability
+from host.keys.master import load_master_key
+from host.keys.schemes import SCHEMES, SchemePublicKeys
+from host.keys.store import SoftKeyStore
+from host.keys.tables import SCHEMA
+
+__all__ = [
+    "SCHEMA",
+    "SCHEMES",
+    "CryptoCapability",
+    "SchemePublicKeys",
+    "SigningCapability",
+    "SoftKeyStore",
+    "load_master_key",
+]

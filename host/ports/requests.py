@@ -1,0 +1,109 @@
+"""Reading a guest's request: fields are taken by type and limit, anything else is refused."""
+
+import base64
+import binascii
+from collections.abc import Mapping, Sequence
+
+from host.domain.json import JsonObject, JsonValue
+from host.ports.capability import CapabilityError
+
+INVALID_REQUEST = "invalid-request"
+_TEXT_CHARACTERS_MAX = 16 * 1024
+_LIST_MAX = 1000
+
+
+def invalid_request(message: str) -> CapabilityError:
+    """The guest's request is malformed; the message names the field."""
+    return CapabilityError(INVALID_REQUEST, message)
+
+
+def check_fields(request: JsonObject, allowed: Sequence[str]) -> None:
+    """Refuse fields that the function does not have.
+
+    Raises:
+        CapabilityError: `invalid-request`.
+    """
+    for name in request:
+        if name not in allowed:
+            raise invalid_request(
+                f"unknown field {name[:64]!r}; known are {', '.join(allowed) or 'none'}"
+            )
+
+
+def take_text(request: JsonObject, name: str, *, characters_max: int = _TEXT_CHARACTERS_MAX) -> str:
+    """A text field of at least one character."""
+    value = request.get(name)
+    if not isinstance(value, str) or not 1 <= len(value) <= characters_max:
+        raise invalid_request(f"field {name!r} must be a text of 1 to {characters_max} characters")
+    return value
+
+
+def take_text_or_null(
+    request: JsonObject, name: str, *, characters_max: int = _TEXT_CHARACTERS_MAX
+) -> str | None:
+    """A text field that may be null or absent."""
+    if request.get(name) is None:
+        return None
+    return take_text(request, name, characters_max=characters_max)
+
+
+def take_int(request: JsonObject, name: str, *, minimum: int, maximum: int) -> int:
+    """A whole number within the bounds, both included."""
+    value = request.get(name)
+    if isinstance(value, bool) or not isinstance(value, int) or not minimum <= value <= maximum:
+        raise invalid_request(f"field {name!r} must be a whole number from {minimum} to {maximum}")
+    return value
+
+
+def take_bool(request: JsonObject, name: str) -> bool:
+    value = request.get(name)
+    if not isinstance(value, bool):
+        raise invalid_request(f"field {name!r} must be true or false")
+    return value
+
+
+def take_bytes(request: JsonObject, name: str, *, bytes_max: int) -> bytes:
+    """A base64 field."""
+    value = request.get(name)
+    if not isinstance(value, str) or len(value) > (bytes_max + 2) // 3 * 4:
+        raise invalid_request(f"field {name!r} must be base64 of at most {bytes_max} bytes")
+    try:
+        return base64.b64decode(value, validate=True)
+    except (binascii.Error, ValueError) as exc:
+        raise invalid_request(f"field {name!r} is no base64: {exc}") from exc
+
+
+def take_list(request: JsonObject, name: str, *, length_max: int = _LIST_MAX) -> list[JsonValue]:
+    value = request.get(name)
+    if not isinstance(value, list) or len(value) > length_max:
+        raise invalid_request(f"field {name!r} must be a list of at most {length_max} elements")
+    return value
+
+
+def take_texts(
+    request: JsonObject,
+    name: str,
+    *,
+    length_max: int = _LIST_MAX,
+    characters_max: int = _TEXT_CHARACTERS_MAX,
+) -> list[str]:
+    """A list of texts of at least one character."""
+    texts = []
+    for index, value in enumerate(take_list(request, name, length_max=length_max)):
+        if not isinstance(value, str) or not 1 <= len(value) <= characters_max:
+            raise invalid_request(
+                f"field {name!r}[{index}] must be a text of 1 to {characters_max} characters"
+            )
+        texts.append(value)
+    return texts
+
+
+def take_object(request: JsonObject, name: str) -> JsonObject:
+    return as_object(request.get(name), name)
+
+
+def as_object(value: JsonValue, name: str) -> JsonObject:
+    """`value`, which stands in the field `name`, as a JSON object."""
+    if not isinstance(value, Mapping):
+        raise invalid_request(f"field {name!r} must be an object")
+    return value
