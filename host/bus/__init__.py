@@ -1,0 +1,1 @@
+"""Adapters of the flow store: in memory, and embedded SQLite."""

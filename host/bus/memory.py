@@ -1,0 +1,137 @@
+"""The flow store in memory: same contract as the durable one, for tests and rehearsals."""
+
+import threading
+from collections.abc import Sequence
+
+from host.domain.ids import EpochMs, FlowId
+from host.ports.bus import PublishListener, Record, TopicPartition
+from host.ports.state import StateConflictError, StateRecord
+from host.ports.units import Unit
+
+
+class MemoryStore:
+    """Holds everything in dictionaries behind one lock."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._records: dict[TopicPartition, list[Record]] = {}
+        self._tails: dict[TopicPartition, int] = {}
+        self._offsets: dict[tuple[str, TopicPartition], int] = {}
+        self._states: dict[str, StateRecord] = {}
+        self._journals: dict[FlowId, list[bytes]] = {}
+        self._listeners: list[PublishListener] = []
+
+    def poll(self, group: str, source: TopicPartition, limit: int) -> Sequence[Record]:
+        with self._lock:
+            offset = self._offsets.get((group, source), 0)
+            return [r for r in self._records.get(source, ()) if r.offset >= offset][:limit]
+
+    def ready(self, group: str, topics: Sequence[str]) -> Sequence[TopicPartition]:
+        with self._lock:
+            return sorted(
+                source
+                for source, tail in self._tails.items()
+                if source.topic in topics and self._offsets.get((group, source), 0) < tail
+            )
+
+    def on_publish(self, listener: PublishListener) -> None:
+        self._listeners.append(listener)
+
+    def trim(self, groups: Sequence[tuple[str, str]]) -> int:
+        deleted = 0
+        with self._lock:
+            for topic, group in groups:
+                for source in [s for s in self._records if s.topic == topic]:
+                    offset = self._offsets.get((group, source), 0)
+                    kept = [r for r in self._records[source] if r.offset >= offset]
+                    deleted += len(self._records[source]) - len(kept)
+                    self._records[source] = kept
+        return deleted
+
+    def get(self, key: str) -> StateRecord | None:
+        with self._lock:
+            return self._states.get(key)
+
+    def scan(self, prefix: str) -> Sequence[StateRecord]:
+        with self._lock:
+            return [self._states[k] for k in sorted(self._states) if k.startswith(prefix)]
+
+    def due(self, now: EpochMs, limit: int) -> Sequence[StateRecord]:
+        with self._lock:
+            found = [
+                (state.due_at, state.key)
+                for state in self._states.values()
+                if state.due_at is not None and state.due_at <= now
+            ]
+            return [self._states[key] for _, key in sorted(found)[:limit]]
+
+    def next_due(self) -> EpochMs | None:
+        with self._lock:
+            return min(
+                (s.due_at for s in self._states.values() if s.due_at is not None), default=None
+            )
+
+    def journal(self, flow_id: FlowId) -> Sequence[bytes]:
+        with self._lock:
+            return list(self._journals.get(flow_id, ()))
+
+    def commit(self, unit: Unit) -> None:
+        with self._lock:
+            self._check(unit)
+            self._apply(unit)
+        if unit.records:
+            touched = frozenset(record.target for record in unit.records)
+            for listener in self._listeners:
+                listener(touched)
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+    def _check(self, unit: Unit) -> None:
+        for write in unit.states:
+            state = self._states.get(write.key)
+            found = state.version if state else 0
+            if found != write.expected:
+                raise StateConflictError(
+                    f"state {write.key!r} is at version {found}, expected {write.expected}"
+                )
+        lengths: dict[FlowId, int] = {}
+        for row in unit.journal:
+            length = lengths.get(row.flow_id, len(self._journals.get(row.flow_id, ())))
+            if row.number != length:
+                raise StateConflictError(
+                    f"journal of flow {row.flow_id}: row {row.number} written, expected {length}"
+                )
+            lengths[row.flow_id] = length + 1
+        for consumed in unit.consumed:
+            offset = self._offsets.get((consumed.group, consumed.source), 0)
+            if offset != consumed.start:
+                raise StateConflictError(
+                    f"{consumed.group} is at offset {offset} of {consumed.source.topic}-"
+                    f"{consumed.source.partition}, expected {consumed.start}"
+                )
+
+    def _apply(self, unit: Unit) -> None:
+        for write in unit.states:
+            if write.value is None:
+                self._states.pop(write.key, None)
+            else:
+                self._states[write.key] = StateRecord(
+                    key=write.key,
+                    version=write.expected + 1,
+                    value=write.value,
+                    due_at=write.due_at,
+                )
+        for row in unit.journal:
+            self._journals.setdefault(row.flow_id, []).append(row.value)
+        for flow_id in unit.forget:
+            self._journals.pop(flow_id, None)
+        for new in unit.records:
+            source = new.target
+            offset = self._tails.get(source, 0)
+            self._tails[source] = offset + 1
+            self._records.setdefault(source, []).append(
+                Record(source=source, offset=offset, key=new.key, value=new.value)
+            )
+        for consumed in unit.consumed:
+            self._offsets[consumed.group, consumed.source] = consumed.start + consumed.count

@@ -1,0 +1,274 @@
+"""The flow store in one SQLite file: write-ahead log, synchronous=FULL, one writer at a time.
+
+A commit is durable when it returns: the log is synchronised to disk. Each thread reads through
+its own connection and sees committed data only. One host owns the file (the host's lock file).
+"""
+
+import sqlite3
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from host.domain.errors import StorageError
+from host.domain.ids import EpochMs, FlowId
+from host.ports.bus import NewRecord, PublishListener, Record, TopicPartition
+from host.ports.state import StateConflictError, StateRecord, StateWrite
+from host.ports.units import Consumed, JournalRow, Unit
+
+SCHEMA_VERSION = 1
+_BUSY_MS = 10_000
+
+_SCHEMA = """
+CREATE TABLE schema_version (version INTEGER NOT NULL);
+CREATE TABLE records (
+  topic TEXT NOT NULL, partition INTEGER NOT NULL, position INTEGER NOT NULL,
+  key TEXT NOT NULL, value BLOB NOT NULL,
+  PRIMARY KEY (topic, partition, position)) WITHOUT ROWID;
+CREATE TABLE tails (
+  topic TEXT NOT NULL, partition INTEGER NOT NULL, next INTEGER NOT NULL,
+  PRIMARY KEY (topic, partition)) WITHOUT ROWID;
+CREATE TABLE offsets (
+  consumer TEXT NOT NULL, topic TEXT NOT NULL, partition INTEGER NOT NULL, next INTEGER NOT NULL,
+  PRIMARY KEY (consumer, topic, partition)) WITHOUT ROWID;
+CREATE TABLE states (
+  key TEXT PRIMARY KEY, version INTEGER NOT NULL, value BLOB NOT NULL,
+  due_at INTEGER) WITHOUT ROWID;
+CREATE INDEX states_due ON states (due_at, key) WHERE due_at IS NOT NULL;
+CREATE TABLE journal (
+  flow_id TEXT NOT NULL, number INTEGER NOT NULL, value BLOB NOT NULL,
+  PRIMARY KEY (flow_id, number)) WITHOUT ROWID;
+"""
+
+
+class SqliteStore:
+    """Opens or creates `path`.
+
+    Raises:
+        StorageError: the file cannot be opened, is damaged, or has another schema version.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._local = threading.local()
+        self._connections: list[sqlite3.Connection] = []
+        self._guard = threading.Lock()
+        self._writer = threading.Lock()
+        self._listeners: list[PublishListener] = []
+        try:
+            with self._translated(), self._transaction() as connection:
+                self._prepare(connection)
+        except BaseException:
+            self.close()
+            raise
+
+    def poll(self, group: str, source: TopicPartition, limit: int) -> Sequence[Record]:
+        rows = self._read(
+            "SELECT position, key, value FROM records WHERE topic = ?1 AND partition = ?2 AND"
+            " position >= coalesce((SELECT next FROM offsets WHERE consumer = ?3 AND topic = ?1 AND"
+            " partition = ?2), 0) ORDER BY position LIMIT ?4",
+            (source.topic, source.partition, group, limit),
+        )
+        return [Record(source=source, offset=o, key=k, value=v) for o, k, v in rows]
+
+    def ready(self, group: str, topics: Sequence[str]) -> Sequence[TopicPartition]:
+        rows = self._read(
+            "SELECT t.topic, t.partition FROM tails t LEFT JOIN offsets o ON o.consumer = ?"
+            " AND o.topic = t.topic AND o.partition = t.partition"
+            " WHERE coalesce(o.next, 0) < t.next ORDER BY t.topic, t.partition",
+            (group,),
+        )
+        return [TopicPartition(topic=t, partition=p) for t, p in rows if t in topics]
+
+    def on_publish(self, listener: PublishListener) -> None:
+        self._listeners.append(listener)
+
+    def trim(self, groups: Sequence[tuple[str, str]]) -> int:
+        deleted = 0
+        with self._translated(), self._transaction() as connection:
+            for topic, group in groups:
+                deleted += connection.execute(
+                    "DELETE FROM records WHERE topic = ?1 AND position < coalesce((SELECT next FROM"
+                    " offsets WHERE consumer = ?2 AND topic = ?1 AND partition = records.partition)"
+                    ", 0)",
+                    (topic, group),
+                ).rowcount
+        return deleted
+
+    def get(self, key: str) -> StateRecord | None:
+        rows = self._read("SELECT key, version, value, due_at FROM states WHERE key = ?", (key,))
+        return _state(rows[0]) if rows else None
+
+    def scan(self, prefix: str) -> Sequence[StateRecord]:
+        rows = self._read(
+            "SELECT key, version, value, due_at FROM states WHERE key >= ? AND key < ?"
+            " ORDER BY key",
+            (prefix, prefix + "\U0010ffff"),
+        )
+        return [_state(row) for row in rows]
+
+    def due(self, now: EpochMs, limit: int) -> Sequence[StateRecord]:
+        rows = self._read(
+            "SELECT key, version, value, due_at FROM states WHERE due_at IS NOT NULL AND"
+            " due_at <= ? ORDER BY due_at, key LIMIT ?",
+            (now, limit),
+        )
+        return [_state(row) for row in rows]
+
+    def next_due(self) -> EpochMs | None:
+        rows = self._read("SELECT min(due_at) FROM states WHERE due_at IS NOT NULL", ())
+        found: EpochMs | None = rows[0][0]
+        return found
+
+    def journal(self, flow_id: FlowId) -> Sequence[bytes]:
+        rows = self._read("SELECT value FROM journal WHERE flow_id = ? ORDER BY number", (flow_id,))
+        return [row[0] for row in rows]
+
+    def commit(self, unit: Unit) -> None:
+        with self._translated(), self._transaction() as connection:
+            for consumed in unit.consumed:
+                _consume(connection, consumed)
+            for write in unit.states:
+                _write_state(connection, write)
+            for row in unit.journal:
+                _append_journal(connection, row)
+            for flow_id in unit.forget:
+                connection.execute("DELETE FROM journal WHERE flow_id = ?", (flow_id,))
+            for record in unit.records:
+                _publish(connection, record)
+        if unit.records:
+            touched = frozenset(record.target for record in unit.records)
+            for listener in self._listeners:
+                listener(touched)
+
+    def close(self) -> None:
+        """Close every thread's connection; the store is not usable afterwards."""
+        with self._guard:
+            for connection in self._connections:
+                connection.close()
+            self._connections.clear()
+            self._local = threading.local()
+
+    def _connection(self) -> sqlite3.Connection:
+        found: sqlite3.Connection | None = getattr(self._local, "connection", None)
+        if found is not None:
+            return found
+        connection = sqlite3.connect(
+            self._path, isolation_level=None, check_same_thread=False, timeout=_BUSY_MS / 1000
+        )
+        with self._guard:
+            self._connections.append(connection)
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        self._local.connection = connection
+        return connection
+
+    def _read(self, sql: str, values: tuple[object, ...]) -> list[Any]:
+        with self._translated():
+            return self._connection().execute(sql, values).fetchall()
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        connection = self._connection()
+        with self._writer:
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield connection
+                connection.execute("COMMIT")
+            except BaseException:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+                raise
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as exc:
+            raise StorageError(f"flow store {self._path}: {exc}", path=str(self._path)) from exc
+
+    def _prepare(self, connection: sqlite3.Connection) -> None:
+        if not connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone():
+            for statement in _SCHEMA.split(";\n"):
+                connection.execute(statement)
+            connection.execute("INSERT INTO schema_version VALUES (?)", (SCHEMA_VERSION,))
+        (found,) = connection.execute("SELECT version FROM schema_version").fetchone()
+        if found != SCHEMA_VERSION:
+            raise StorageError(
+                f"flow store {self._path} has schema version {found}, expected {SCHEMA_VERSION}",
+                path=str(self._path),
+            )
+
+
+def _state(row: Any) -> StateRecord:
+    key, version, value, due_at = row
+    return StateRecord(key=key, version=version, value=value, due_at=due_at)
+
+
+def _consume(connection: sqlite3.Connection, consumed: Consumed) -> None:
+    source = consumed.source
+    found = connection.execute(
+        "SELECT next FROM offsets WHERE consumer = ? AND topic = ? AND partition = ?",
+        (consumed.group, source.topic, source.partition),
+    ).fetchone()
+    offset = found[0] if found else 0
+    if offset != consumed.start:
+        raise StateConflictError(
+            f"{consumed.group} is at offset {offset} of {source.topic}-{source.partition},"
+            f" expected {consumed.start}"
+        )
+    connection.execute(
+        "INSERT INTO offsets VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET next = excluded.next",
+        (consumed.group, source.topic, source.partition, consumed.start + consumed.count),
+    )
+
+
+def _write_state(connection: sqlite3.Connection, write: StateWrite) -> None:
+    if write.value is None:
+        sql = "DELETE FROM states WHERE key = ? AND version = ?"
+        done = connection.execute(sql, (write.key, write.expected)).rowcount
+    elif write.expected == 0:
+        done = connection.execute(
+            "INSERT INTO states VALUES (?, 1, ?, ?) ON CONFLICT DO NOTHING",
+            (write.key, write.value, write.due_at),
+        ).rowcount
+    else:
+        done = connection.execute(
+            "UPDATE states SET version = version + 1, value = ?, due_at = ?"
+            " WHERE key = ? AND version = ?",
+            (write.value, write.due_at, write.key, write.expected),
+        ).rowcount
+    if done != 1:
+        found = connection.execute(
+            "SELECT version FROM states WHERE key = ?", (write.key,)
+        ).fetchone()
+        version = found[0] if found else 0
+        if version != write.expected or write.value is not None:
+            raise StateConflictError(
+                f"state {write.key!r} is at version {version}, expected {write.expected}"
+            )
+
+
+def _append_journal(connection: sqlite3.Connection, row: JournalRow) -> None:
+    (length,) = connection.execute(
+        "SELECT coalesce(max(number) + 1, 0) FROM journal WHERE flow_id = ?", (row.flow_id,)
+    ).fetchone()
+    if row.number != length:
+        raise StateConflictError(
+            f"journal of flow {row.flow_id}: row {row.number} written, expected {length}"
+        )
+    connection.execute("INSERT INTO journal VALUES (?, ?, ?)", (row.flow_id, row.number, row.value))
+
+
+def _publish(connection: sqlite3.Connection, record: NewRecord) -> None:
+    target = record.target
+    (after,) = connection.execute(
+        "INSERT INTO tails VALUES (?, ?, 1) ON CONFLICT DO UPDATE SET next = next + 1"
+        " RETURNING next",
+        (target.topic, target.partition),
+    ).fetchone()
+    connection.execute(
+        "INSERT INTO records VALUES (?, ?, ?, ?, ?)",
+        (target.topic, target.partition, after - 1, record.key, record.value),
+    )

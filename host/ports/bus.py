@@ -1,0 +1,73 @@
+"""The bus: topics of records, split into partitions by key, read by consumer groups.
+
+Records of one key keep their order. Publishing and consuming happen in a unit of work
+(`host.ports.units`), so that a step's output and its consumed offset are one transaction.
+"""
+
+import zlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+PARTITIONS = 32
+"""Partitions of every topic: the bound on how many flows can run at once."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class TopicPartition:
+    topic: str
+    partition: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewRecord:
+    topic: str
+    key: str
+    value: bytes
+
+    @property
+    def target(self) -> TopicPartition:
+        """The partition that the key selects, the same on every machine."""
+        return TopicPartition(
+            topic=self.topic, partition=zlib.crc32(self.key.encode()) % PARTITIONS
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """A stored record. Offsets of a partition count from 0 without gaps."""
+
+    source: TopicPartition
+    offset: int
+    key: str
+    value: bytes
+
+
+PublishListener = Callable[[frozenset[TopicPartition]], None]
+
+
+class Bus(Protocol):
+    """Reading side of the bus."""
+
+    def poll(self, group: str, source: TopicPartition, limit: int) -> Sequence[Record]:
+        """The next records that `group` has not consumed, oldest first, at most `limit`."""
+        ...
+
+    def ready(self, group: str, topics: Sequence[str]) -> Sequence[TopicPartition]:
+        """Partitions of `topics` with records that `group` has not consumed."""
+        ...
+
+    def on_publish(self, listener: PublishListener) -> None:
+        """Call `listener` after each commit with the partitions that got records.
+
+        It is called on the committing thread and must not block.
+        """
+        ...
+
+    def trim(self, groups: Sequence[tuple[str, str]]) -> int:
+        """Delete records that were consumed, given pairs of topic and its one group.
+
+        Returns:
+            The number of deleted records.
+        """
+        ...

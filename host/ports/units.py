@@ -1,0 +1,58 @@
+"""A unit of work: everything that one step writes, committed as one durable transaction."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from host.domain.ids import FlowId
+from host.ports.bus import Bus, NewRecord, TopicPartition
+from host.ports.state import States, StateWrite
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JournalRow:
+    """One answered call of a flow. `number` counts from 0."""
+
+    flow_id: FlowId
+    number: int
+    value: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Consumed:
+    """Records `start` to `start + count - 1` of a partition are done for the group."""
+
+    group: str
+    source: TopicPartition
+    start: int
+    count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unit:
+    """What a step writes. `forget` names flows whose journals are deleted."""
+
+    states: tuple[StateWrite, ...] = ()
+    journal: tuple[JournalRow, ...] = ()
+    forget: tuple[FlowId, ...] = ()
+    records: tuple[NewRecord, ...] = ()
+    consumed: tuple[Consumed, ...] = ()
+
+
+class FlowStore(Bus, States, Protocol):
+    """Bus, states and journals in one place, so that a unit is one transaction."""
+
+    def commit(self, unit: Unit) -> None:
+        """Write all of `unit` durably, or nothing of it.
+
+        Raises:
+            StateConflictError: a state, an offset or a journal row is not as the unit expects.
+            StorageError: the store cannot be written.
+        """
+        ...
+
+    def journal(self, flow_id: FlowId) -> Sequence[bytes]:
+        """Values of the flow's journal rows, in order."""
+        ...
+
+    def close(self) -> None: ...
