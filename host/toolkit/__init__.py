@@ -1,0 +1,1 @@
+"""Use cases that need packages and sandboxes but no running host: building CorDapps."""

@@ -1,0 +1,234 @@
+"""The Python sources of a CPK: own modules, and the SDK modules that they reach.
+
+Nothing is executed: imports are read from the syntax tree. What the runtime cannot give to a guest
+is refused here, with file and line, instead of when the flow runs. The outcome depends only on the
+texts: order, line ends and the folder's place on disk change nothing.
+"""
+
+import ast
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from importlib.resources import files as package_files
+from pathlib import Path, PurePosixPath
+
+from host.domain.errors import InvalidInputError
+
+SDK_PACKAGE = "cordapp"
+SDK_ROOT_MODULE = "cordapp.guest"
+FILES_MAX = 500
+FILE_BYTES_MAX = 512 * 1024
+TOTAL_BYTES_MAX = 4 * 1024 * 1024
+
+_NATIVE = frozenset({".so", ".pyd", ".dll", ".dylib", ".pyc", ".pyo", ".a", ".o", ".c", ".pyx"})
+
+
+class SourceRefusedError(InvalidInputError):
+    """Sources that no guest could run; `problems` names each file and line."""
+
+    code = "source-refused"
+
+    def __init__(self, problems: tuple[str, ...]) -> None:
+        super().__init__("; ".join(problems))
+        self.problems = problems
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceRules:
+    """What a world's runtime lets a module import, beside the CPK's own modules and the SDK.
+
+    Attributes:
+        modules: dotted names of the standard modules that the runtime holds.
+    """
+
+    modules: frozenset[str]
+
+    def allows(self, module: str) -> bool:
+        return module in self.modules or module == "__future__"
+
+
+def collect_sources(
+    folder: Path,
+    entry_modules: tuple[str, ...],
+    *,
+    rules: SourceRules,
+    base: Mapping[str, str],
+) -> dict[str, str]:
+    """The files of one CPK: path in the bundle -> text, sorted by path.
+
+    Every `.py` file below `folder` is the CPK's own, test files left out. SDK modules are added as
+    far as own modules (and the SDK's entry `cordapp.guest`) import them.
+
+    Args:
+        folder: where the CPK's top-level modules and packages lie.
+        entry_modules: modules that register contracts or flows; each must be in `folder`.
+        rules: the runtime's modules.
+        base: files of the CPKs that this one depends on; importable, but not collected.
+
+    Raises:
+        SourceRefusedError: forbidden or unknown imports, native code, syntax errors, limits.
+    """
+    problems: list[str] = []
+    own = _read_folder(folder, problems)
+    known = _modules_of(own)
+    problems += [
+        f"{folder.name}: entry module {name!r} is not there"
+        for name in entry_modules
+        if name not in known
+    ]
+    problems += [
+        f"{path}: the module's name hides {name!r} of the runtime"
+        for name, path in sorted(known.items())
+        if name.partition(".")[0] in sys.stdlib_module_names
+    ]
+    sdk = sdk_sources()
+    available = sdk | dict(base) | own
+    reached = _closure(own, available, rules, problems)
+    if problems:
+        raise SourceRefusedError(tuple(problems))
+    return dict(sorted((path, available[path]) for path in reached | own.keys()))
+
+
+def sdk_sources() -> dict[str, str]:
+    """The SDK's files as they lie in this installation: path -> text."""
+    problems: list[str] = []
+    root = Path(str(package_files("sandbox"))) / "sdk"
+    found = {
+        path: text
+        for path, text in _read_folder(root, problems).items()
+        if path.startswith(f"{SDK_PACKAGE}/")
+    }
+    if problems or not found:
+        raise SourceRefusedError(tuple(problems) or (f"the SDK is missing below {root}",))
+    return found
+
+
+def _read_folder(folder: Path, problems: list[str]) -> dict[str, str]:
+    result: dict[str, str] = {}
+    total = 0
+    for path in _walk(folder):
+        name = path.relative_to(folder).as_posix()
+        if path.is_symlink():
+            problems.append(f"{name}: is a symbolic link")
+        elif path.suffix.lower() in _NATIVE:
+            problems.append(f"{name}: native or compiled code cannot run in a sandbox")
+        elif path.suffix == ".py" and not _is_test(path.name):
+            data = path.read_bytes()
+            total += len(data)
+            if len(data) > FILE_BYTES_MAX:
+                problems.append(f"{name}: {len(data)} bytes, at most {FILE_BYTES_MAX}")
+                continue
+            try:
+                text = data.decode("utf-8-sig")
+            except UnicodeDecodeError as refused:
+                problems.append(f"{name}: is not UTF-8 at byte {refused.start}")
+                continue
+            result[name] = text.replace("\r\n", "\n").replace("\r", "\n")
+    if len(result) > FILES_MAX or total > TOTAL_BYTES_MAX:
+        problems.append(
+            f"{folder.name}: {len(result)} files with {total} bytes, "
+            f"at most {FILES_MAX} with {TOTAL_BYTES_MAX}"
+        )
+    return result
+
+
+def _walk(folder: Path) -> Iterator[Path]:
+    for parent, folders, names in os.walk(folder):
+        folders[:] = sorted(n for n in folders if n != "__pycache__" and not n.startswith("."))
+        for name in sorted(names) + [n for n in folders if (Path(parent) / n).is_symlink()]:
+            if not name.startswith("."):
+                yield Path(parent) / name
+
+
+def _is_test(file_name: str) -> bool:
+    return file_name.startswith("test_") or file_name == "conftest.py"
+
+
+def _modules_of(paths: Mapping[str, str]) -> dict[str, str]:
+    """Dotted module name -> path."""
+    return {_module_name(path): path for path in paths}
+
+
+def _module_name(path: str) -> str:
+    parts = PurePosixPath(path).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def _closure(
+    own: Mapping[str, str],
+    available: Mapping[str, str],
+    rules: SourceRules,
+    problems: list[str],
+) -> set[str]:
+    """Paths of SDK files that own files and the SDK's entry reach, found breadth first."""
+    modules = _modules_of(available)
+    reached: set[str] = set()
+    queue = sorted(own)
+    queue += _sdk_paths(SDK_ROOT_MODULE, modules)
+    seen: set[str] = set()
+    while queue:
+        path = queue.pop(0)
+        if path in seen:
+            continue
+        seen.add(path)
+        if path not in own and path.startswith(f"{SDK_PACKAGE}/"):
+            reached.add(path)
+        for line, name, optional in _imports(path, available[path], problems):
+            if name in modules:
+                queue += _sdk_paths(name, modules)
+            elif not optional and not rules.allows(name):
+                problems.append(f"{path}:{line}: import of {name!r}, which no sandbox has")
+    return reached
+
+
+def _sdk_paths(module: str, modules: Mapping[str, str]) -> list[str]:
+    """The paths of a module and of the packages around it, those of the SDK only."""
+    parts = module.split(".")
+    if parts[0] != SDK_PACKAGE:
+        return []
+    names = (".".join(parts[: count + 1]) for count in range(len(parts)))
+    return [modules[name] for name in names if name in modules]
+
+
+def _imports(path: str, text: str, problems: list[str]) -> Iterator[tuple[int, str, bool]]:
+    """Line, module and whether the name may as well be no module, for each import of a file."""
+    try:
+        tree = ast.parse(text, filename=path)
+    except (SyntaxError, ValueError, RecursionError) as refused:
+        line = getattr(refused, "lineno", None) or 1
+        problems.append(f"{path}:{line}: {getattr(refused, 'msg', refused)}")
+        return
+    for node in _run_time_nodes(tree):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield node.lineno, alias.name, False
+        elif isinstance(node, ast.ImportFrom):
+            base = _absolute(path, node)
+            yield node.lineno, base, False
+            for alias in node.names:
+                yield node.lineno, f"{base}.{alias.name}", True
+
+
+def _run_time_nodes(tree: ast.AST) -> Iterator[ast.AST]:
+    """All nodes, except what stands below `if TYPE_CHECKING:`."""
+    stack: list[ast.AST] = [tree]
+    while stack:
+        node = stack.pop()
+        yield node
+        if isinstance(node, ast.If) and _is_type_checking(node.test):
+            stack += reversed(node.orelse)
+        else:
+            stack += reversed(list(ast.iter_child_nodes(node)))
+
+
+def _is_type_checking(test: ast.expr) -> bool:
+    name = test.attr if isinstance(test, ast.Attribute) else getattr(test, "id", None)
+    return name == "TYPE_CHECKING"
+
+
+def _absolute(path: str, node: ast.ImportFrom) -> str:
+    if not node.level:
+        return node.module or ""
+    package = PurePosixPath(path).parts[: -node.level]
+    return ".".join((*package, node.module) if node.module else package)

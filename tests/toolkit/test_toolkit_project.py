@@ -1,0 +1,103 @@
+from pathlib import Path
+
+import pytest
+
+from host.domain.packages import CodeWorld
+from host.toolkit.project import ProjectInvalidError, load_project
+
+GOOD = """
+[cordapp]
+name = "iou"
+version = "1.0.0"
+vendor = "Cordbox samples"
+licence = "Apache-2.0"
+[contract]
+name = "com.example.contracts"
+source = "contracts"
+modules = ["iou_contracts"]
+version = 1
+[workflow]
+name = "com.example.workflows"
+source = "workflows"
+modules = ["iou_flows"]
+version = 2
+capabilities = ["sessions", "ledger"]
+[limits]
+fuelMax = 1000000
+"""
+
+
+def project(folder: Path, text: str) -> Path:
+    for name in ("contracts", "workflows"):
+        (folder / name).mkdir()
+    (folder / "cordapp.toml").write_text(text)
+    return folder
+
+
+def problems_of(folder: Path) -> str:
+    with pytest.raises(ProjectInvalidError) as refused:
+        load_project(folder)
+    assert refused.value.code == "cordapp-project-invalid"
+    return "\n".join(refused.value.problems)
+
+
+def test_a_good_project_is_read_whole(tmp_path: Path) -> None:
+    found = load_project(project(tmp_path, GOOD))
+    assert (found.name, found.version, found.limits) == ("iou", "1.0.0", {"fuelMax": 1_000_000})
+    assert found.contract is not None
+    assert found.contract.source == (tmp_path / "contracts").resolve()
+    assert found.workflow is not None
+    assert found.workflow.world is CodeWorld.WORKFLOW
+    assert found.workflow.capabilities == ("ledger", "sessions")
+    assert found.workflow.version == 2
+
+
+def test_all_problems_are_told_at_once(tmp_path: Path) -> None:
+    text = GOOD.replace('name = "iou"', 'name = "I O U"').replace('"ledger"]', '"root"]')
+    text = text.replace("fuelMax = 1000000", "fuelMax = -1\nfuel = 3").replace(
+        'licence = "Apache-2.0"\n', ""
+    )
+    problems = problems_of(project(tmp_path, text))
+    for part in (
+        "cordapp.name",
+        "cordapp.licence",
+        "'root' unknown",
+        "limits.fuelMax",
+        "limits.fuel ",
+    ):
+        assert part in problems
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "part"),
+    [
+        ('source = "contracts"', 'source = "../contracts"', "leaves the project's folder"),
+        ('source = "contracts"', 'source = "missing"', "is no folder"),
+        ('source = "contracts"', 'component = "x.wasm"\nsource = "contracts"', "either source"),
+        ('modules = ["iou_flows"]', "modules = []", "workflow.modules"),
+        ('modules = ["iou_flows"]', 'modules = ["a b"]', "'a b' is no name"),
+        ("version = 2", "version = 0", "workflow.version"),
+        ("version = 2", "version = true", "workflow.version"),
+        ('name = "com.example.workflows"', 'name = "com.example.contracts"', "are both"),
+        ("[limits]", "[extra]\n[limits]", "extra is no known key"),
+    ],
+)
+def test_a_wrong_key_is_named(tmp_path: Path, old: str, new: str, part: str) -> None:
+    assert part in problems_of(project(tmp_path, GOOD.replace(old, new)))
+
+
+def test_a_folder_without_project_file_is_refused(tmp_path: Path) -> None:
+    assert "cannot be read" in problems_of(tmp_path)
+
+
+def test_text_that_is_no_toml_is_refused(tmp_path: Path) -> None:
+    assert "is no TOML" in problems_of(project(tmp_path, "[cordapp"))
+
+
+def test_a_huge_file_is_refused(tmp_path: Path) -> None:
+    assert "larger than" in problems_of(project(tmp_path, "#" * 70_000))
+
+
+def test_a_project_without_code_is_refused(tmp_path: Path) -> None:
+    text = GOOD[: GOOD.index("[contract]")]
+    assert "nothing to build" in problems_of(project(tmp_path, text))

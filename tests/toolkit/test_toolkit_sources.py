@@ -1,0 +1,145 @@
+from pathlib import Path
+
+import pytest
+
+from host.toolkit.sources import SourceRefusedError, SourceRules, collect_sources
+
+RULES = SourceRules(
+    modules=frozenset(
+        [
+            "base64",
+            "binascii",
+            "collections",
+            "collections.abc",
+            "contextlib",
+            "dataclasses",
+            "datetime",
+            "decimal",
+            "enum",
+            "functools",
+            "itertools",
+            "json",
+            "re",
+            "sys",
+            "types",
+            "typing",
+            "uuid",
+            "abc",
+            "copy",
+            "math",
+            "operator",
+            "string",
+        ]
+    )
+)
+
+
+def collect(folder: Path, **files: str) -> dict[str, str]:
+    for name, text in files.items():
+        path = folder / f"{name}.py"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return collect_sources(folder, ("app",), rules=RULES, base={})
+
+
+def refusal(folder: Path, **files: str) -> str:
+    with pytest.raises(SourceRefusedError) as refused:
+        collect(folder, **files)
+    assert refused.value.code == "source-refused"
+    return "\n".join(refused.value.problems)
+
+
+def test_own_files_and_the_reached_sdk_modules_are_collected(tmp_path: Path) -> None:
+    found = collect(
+        tmp_path, app="from cordapp.contracts import Contract\nimport helper\n", helper=""
+    )
+    assert {"app.py", "helper.py", "cordapp/__init__.py", "cordapp/guest.py"} <= found.keys()
+    assert "cordapp/contracts.py" in found
+    assert "cordapp/flows.py" not in found
+    assert list(found) == sorted(found)
+
+
+def test_flows_bring_the_sdk_modules_of_flows(tmp_path: Path) -> None:
+    found = collect(tmp_path, app="from cordapp.flows import ClientStartableFlow\n")
+    assert "cordapp/flows.py" in found
+
+
+def test_tests_and_hidden_files_stay_out(tmp_path: Path) -> None:
+    found = collect(
+        tmp_path,
+        app="",
+        test_app="import socket",
+        conftest="import pytest",
+        **{".x/y": "import os"},
+    )
+    assert not {name for name in found if "test" in name or name.startswith(".")}
+
+
+def test_line_ends_do_not_matter(tmp_path: Path) -> None:
+    one, two = tmp_path / "one", tmp_path / "two"
+    one.mkdir()
+    two.mkdir()
+    (one / "app.py").write_bytes(b"\xef\xbb\xbfx = 1\r\ny = 2\r\n")
+    (two / "app.py").write_bytes(b"x = 1\ny = 2\n")
+    assert collect_sources(one, ("app",), rules=RULES, base={}) == collect_sources(
+        two, ("app",), rules=RULES, base={}
+    )
+
+
+def test_every_forbidden_import_is_named_with_file_and_line(tmp_path: Path) -> None:
+    problems = refusal(
+        tmp_path,
+        app="import json\nimport socket\ndef f():\n    from os import path\n",
+        **{"pkg/mod": "import numpy\n", "pkg/__init__": ""},
+    )
+    assert "app.py:2: import of 'socket'" in problems
+    assert "app.py:4: import of 'os'" in problems
+    assert "pkg/mod.py:1: import of 'numpy'" in problems
+    assert "json" not in problems
+
+
+def test_imports_for_type_checkers_only_are_not_run_and_not_refused(tmp_path: Path) -> None:
+    collect(
+        tmp_path,
+        app="from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import socket\n",
+    )
+
+
+def test_relative_imports_are_resolved(tmp_path: Path) -> None:
+    files = {"app": "import pkg.a\n", "pkg/__init__": "", "pkg/b": "x = 1\n"}
+    collect(tmp_path, **files, **{"pkg/a": "from . import b\nfrom .b import x\n"})
+    assert "'pkg.c'" in refusal(tmp_path, **{"pkg/a": "from .c import x\n"})
+
+
+def test_a_missing_entry_module_is_refused(tmp_path: Path) -> None:
+    assert "entry module 'app' is not there" in refusal(tmp_path, other="")
+
+
+def test_a_module_that_hides_one_of_the_runtime_is_refused(tmp_path: Path) -> None:
+    assert "hides 'json'" in refusal(tmp_path, app="", json="")
+
+
+def test_a_syntax_error_is_named_with_its_line(tmp_path: Path) -> None:
+    assert "app.py:2: " in refusal(tmp_path, app="x = 1\ndef (:\n")
+
+
+def test_native_code_links_and_other_encodings_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "fast.so").write_bytes(b"\x7fELF")
+    (tmp_path / "link.py").symlink_to("/etc/passwd")
+    (tmp_path / "latin.py").write_bytes(b"x = '\xe9'\n")
+    problems = refusal(tmp_path, app="")
+    assert "fast.so: native" in problems
+    assert "link.py: is a symbolic link" in problems
+    assert "latin.py: is not UTF-8" in problems
+
+
+def test_a_dependency_can_be_imported_but_is_not_collected(tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_text("import shared\n")
+    found = collect_sources(tmp_path, ("app",), rules=RULES, base={"shared.py": "x = 1\n"})
+    assert "shared.py" not in found
+    with pytest.raises(SourceRefusedError):
+        collect_sources(tmp_path, ("app",), rules=RULES, base={})
+
+
+def test_too_much_source_is_refused(tmp_path: Path) -> None:
+    assert "at most 524288" in refusal(tmp_path, app="#" * 600_000)
