@@ -33,6 +33,10 @@ class RestClient:
             timeout=60,
         )
 
+    def move_to(self, url: str) -> None:
+        """Talk to the host at another address from now on."""
+        self._base = f"{url.rstrip('/')}/api/v5_2"
+
     def close(self) -> None:
         self._client.close()
 

@@ -1,0 +1,99 @@
+"""Step 8: a hostile CorDapp in a node of its own, while Alice and Bob go on."""
+
+import json
+import threading
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+from sample_cordapps.demo.console import DemoConsole, StepFailedError
+from sample_cordapps.demo.flows import ALICE, BOB, ISSUE, FlowRunner
+from sample_cordapps.demo.network import create_node, register, upload
+from sample_cordapps.demo.packages import MALLORY, Workshop, build_hostile
+from sample_cordapps.demo.processes import CommandLine
+from sample_cordapps.demo.rest import RestClient
+
+SECONDS_MAX = 15.0
+"""No attempt may last longer than its limits allow; the wall clock limit is 10 s."""
+
+
+@dataclass(slots=True)
+class Neighbours:
+    """Issues IOUs from Alice to Bob until told to stop, and counts what was completed."""
+
+    runner: FlowRunner
+    alice: str
+    stop: threading.Event = field(default_factory=threading.Event)
+    seconds: list[float] = field(default_factory=list)
+    failure: str | None = None
+
+    def work(self) -> None:
+        while not self.stop.is_set():
+            started = time.monotonic()
+            try:
+                body = {"counterparty": BOB, "amount": 5}
+                self.runner.run(self.alice, ISSUE, body, show=False)
+            except StepFailedError as failed:
+                self.failure = str(failed)
+                return
+            self.seconds.append(time.monotonic() - started)
+
+
+def run(
+    console: DemoConsole,
+    shell: CommandLine,
+    *,
+    workshop: Workshop,
+    rest: RestClient,
+    runner: FlowRunner,
+    nodes: dict[str, str],
+) -> None:
+    """Make the fourth node and let it try everything."""
+    with console.step("A hostile CorDapp in a fourth node: every attempt fails") as record:
+        checksum = upload(rest, build_hostile(shell, workshop))
+        mallory = create_node(rest, checksum, MALLORY)
+        register(rest, mallory)
+        attempts = rest.get(f"/flowclass/{mallory}")["flowClassNames"]
+        neighbours = Neighbours(runner, nodes[ALICE])
+        beside = threading.Thread(target=neighbours.work)
+        beside.start()
+        try:
+            outcomes = {name: _attempt(console, runner, mallory, name, nodes) for name in attempts}
+        finally:
+            neighbours.stop.set()
+            beside.join()
+        _judge_neighbours(console, neighbours)
+        record.facts |= {
+            "attempts": outcomes,
+            "neighbourFlows": len(neighbours.seconds),
+            "neighbourSlowestSeconds": round(max(neighbours.seconds), 3),
+        }
+
+
+def _attempt(
+    console: DemoConsole, runner: FlowRunner, mallory: str, name: str, nodes: dict[str, str]
+) -> dict[str, Any]:
+    """One attempt must end FAILED, with a reason, in time."""
+    started = time.monotonic()
+    body = {"victim": nodes[ALICE]} if name.endswith("ReadAnotherNodesData") else {}
+    status = runner.wait(mallory, runner.start(mallory, name, body, show=False), show=False)
+    seconds = time.monotonic() - started
+    error = status["flowError"]
+    if status["flowStatus"] != "FAILED" or not error or not error["message"]:
+        raise StepFailedError(f"{name} ended {json.dumps(status)}")
+    if seconds > SECONDS_MAX:
+        raise StepFailedError(f"{name} lasted {seconds:.1f} s")
+    short = name.rpartition(".")[2]
+    console.note(f"{short:<28} {seconds:6.2f} s  {error['type']}: {error['message'][:90]}")
+    return {"type": error["type"], "message": error["message"], "seconds": round(seconds, 3)}
+
+
+def _judge_neighbours(console: DemoConsole, neighbours: Neighbours) -> None:
+    if neighbours.failure is not None:
+        raise StepFailedError(f"an Alice-Bob flow failed beside the attacks: {neighbours.failure}")
+    if not neighbours.seconds:
+        raise StepFailedError("no Alice-Bob flow was completed beside the attacks")
+    console.note(
+        f"beside them {len(neighbours.seconds)} IOUs went from Alice to Bob, "
+        f"the slowest in {max(neighbours.seconds):.2f} s"
+    )
