@@ -1,0 +1,95 @@
+import pytest
+from iou_contracts import Iou
+from iou_flows import CreditLimit, IssueIou, ListIous, SetCreditLimit, SettleIou
+
+from cordapp_testkit import FlowFailedError
+
+ALICE, BOB, CHARLIE = (f"O={name}, L=London, C=GB" for name in ("Alice", "Bob", "Charlie"))
+
+
+@pytest.fixture
+def nodes(cordapp_network):
+    return [cordapp_network.node(name) for name in (ALICE, BOB, CHARLIE)]
+
+
+def test_issue_is_stored_by_both_and_seen_by_nobody_else(nodes):
+    alice, bob, charlie = nodes
+    result = alice.start(IssueIou, {"counterparty": BOB, "amount": 100})
+    assert result["outstanding"] == 100
+    assert alice.states(Iou) == bob.states(Iou)
+    assert [iou.linear_id for iou in bob.states(Iou)] == [result["linear_id"]]
+    assert [f.status for f in bob.flows] == ["COMPLETED"]
+    assert charlie.states(Iou) == []
+    assert charlie.flows == []
+    for node in (alice, bob):
+        stored = node.ledger.find({"id": result["transaction_id"]})
+        assert {s["key"] for s in stored["signatures"]} == {alice.key, bob.key}
+
+
+def test_contract_message_reaches_both_sides(nodes):
+    alice, bob, _ = nodes
+    with pytest.raises(FlowFailedError) as failed:
+        alice.start(IssueIou, {"counterparty": BOB, "amount": 0})
+    assert failed.value.type == "contract-verification-failed"
+    assert failed.value.message == "An IOU's amount must be positive"
+    assert failed.value.trace[-1]["file"] == "iou_flows.py"
+    assert [f.status for f in bob.flows] == ["FAILED"]
+    assert bob.flows[0].error.message == "An IOU's amount must be positive"
+    assert alice.states(Iou) == bob.states(Iou) == []
+
+
+def test_settle_in_parts_until_nothing_is_left(nodes):
+    alice, bob, _ = nodes
+    issued = alice.start(IssueIou, {"counterparty": BOB, "amount": 100})
+    part = alice.start(SettleIou, {"linear_id": issued["linear_id"], "amount": 30})
+    assert part["outstanding"] == 70
+    listed = bob.start(ListIous, {})
+    assert [(i["paid"], i["outstanding"]) for i in listed] == [(30, 70)]
+    alice.start(SettleIou, {"linear_id": issued["linear_id"], "amount": 70})
+    assert alice.states(Iou) == bob.states(Iou) == []
+
+
+def test_settling_too_much_fails_on_both_sides(nodes):
+    alice, bob, _ = nodes
+    issued = alice.start(IssueIou, {"counterparty": BOB, "amount": 100})
+    with pytest.raises(FlowFailedError, match="cannot exceed what is outstanding"):
+        alice.start(SettleIou, {"linear_id": issued["linear_id"], "amount": 101})
+    assert bob.flows[-1].error.message == "A settlement cannot exceed what is outstanding"
+    assert bob.states(Iou)[0].paid == 0
+
+
+def test_only_the_borrower_settles(nodes):
+    alice, bob, _ = nodes
+    issued = alice.start(IssueIou, {"counterparty": BOB, "amount": 100})
+    with pytest.raises(FlowFailedError) as failed:
+        bob.start(SettleIou, {"linear_id": issued["linear_id"], "amount": 1})
+    assert failed.value.type == "iou-not-borrower"
+
+
+def test_lender_refuses_beyond_its_limit(nodes):
+    alice, bob, _ = nodes
+    bob.start(SetCreditLimit, {"borrower": ALICE, "amount": 50})
+    assert bob.stored(CreditLimit) == [CreditLimit(ALICE, 50)]
+    with pytest.raises(FlowFailedError) as failed:
+        alice.start(IssueIou, {"counterparty": BOB, "amount": 51})
+    assert failed.value.message == f"{ALICE} may borrow 50, not 51"
+    assert bob.flows[-1].error.type == "iou-over-limit"
+    alice.start(IssueIou, {"counterparty": BOB, "amount": 50})
+
+
+def test_pause_takes_time_between_two_messages(cordapp_network, nodes):
+    alice, _, _ = nodes
+    before = cordapp_network.now()
+    alice.start(IssueIou, {"counterparty": BOB, "amount": 1, "pause_millis": 5000})
+    assert (before, cordapp_network.now()) == (
+        "2026-01-01T00:00:00.000000Z",
+        "2026-01-01T00:00:05.000000Z",
+    )
+
+
+def test_unknown_counterparty_and_wrong_input(nodes):
+    alice, _, _ = nodes
+    with pytest.raises(FlowFailedError, match="O=Nobody, L=Paris, C=FR is no member"):
+        alice.start(IssueIou, {"counterparty": "O=Nobody, L=Paris, C=FR", "amount": 1})
+    with pytest.raises(FlowFailedError, match=r"\$\.amount: expected an integer, found 'x'"):
+        alice.start(IssueIou, {"counterparty": BOB, "amount": "x"})

@@ -1,0 +1,169 @@
+"""The host API (docs/reference/host-api.md) as one flow of a simulated node calls it."""
+
+import base64
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from cordapp_testkit.errors import CallRefusedError
+from cordapp_testkit.keys import key_id, verifies
+from cordapp_testkit.ledger import SPEC
+from cordapp_testkit.sessions import FlowSessions
+
+if TYPE_CHECKING:
+    from cordapp_testkit.network import Node
+
+Json = dict[str, Any]
+SLEEP_MILLIS_MAX = 900_000
+RANDOM_BYTES_MAX = 65_536
+_DIGESTS: dict[str, Callable[[bytes], bytes]] = {
+    "SHA-256": lambda data: hashlib.sha256(data).digest(),
+    "SHA-256D": lambda data: hashlib.sha256(hashlib.sha256(data).digest()).digest(),
+    "SHA-384": lambda data: hashlib.sha384(data).digest(),
+    "SHA-512": lambda data: hashlib.sha512(data).digest(),
+}
+
+
+@dataclass(slots=True, kw_only=True)
+class Level:
+    """One running flow or sub-flow: what it may open, and what it opened."""
+
+    protocol: str | None
+    versions: tuple[int, ...]
+    context: dict[str, str]
+    opened: set[str] = field(default_factory=set)
+
+
+class FlowCalls:
+    """Answers the host calls of one flow."""
+
+    def __init__(self, node: "Node", flow_id: str, flow_class: str, level: Level) -> None:
+        self._node = node
+        self._flow_id = flow_id
+        self._flow_class = flow_class
+        self._levels = [level]
+        self._count = 0
+        self.sessions = FlowSessions(node.network, node.name, flow_id)
+        self._table: dict[tuple[str, str], Callable[[Json], Any]] = {
+            ("log", "write"): self._log,
+            ("flow", "now"): lambda _: node.network.now(),
+            ("flow", "random"): self._random,
+            ("flow", "sleep"): self._sleep,
+            ("flow", "context"): self._context,
+            ("flow", "sub-flow"): self._sub_flow,
+            ("sessions", "open"): self._open,
+            ("sessions", "send"): self.sessions.send,
+            ("sessions", "receive"): self.sessions.receive,
+            ("sessions", "info"): self.sessions.info,
+            ("sessions", "close"): self.sessions.close,
+            ("persistence", "write"): lambda r: node.entities.write(r, flow_id),
+            ("persistence", "read"): node.entities.read,
+            ("signing", "sign"): self._sign,
+            ("signing", "find-keys"): lambda r: [k if k == node.key else None for k in r["keys"]],
+            ("crypto", "digest"): _digest,
+            ("crypto", "verify"): _verify,
+            ("membership", "lookup"): self._lookup,
+            ("ledger", "build"): lambda r: node.ledger.build(r, f"{flow_id}-{self._count}"),
+            ("ledger", "verify"): node.ledger.verify,
+            ("ledger", "record"): lambda r: node.ledger.record(r["transaction"]),
+            ("ledger", "find"): node.ledger.find,
+            ("ledger", "query"): node.ledger.query,
+            ("external-messaging", "send"): node.sent_outside.append,
+        }
+
+    def __call__(self, interface: str, function: str, request: str) -> str:
+        self._count += 1
+        answer = self._table[interface, function](json.loads(request))
+        return json.dumps(answer, ensure_ascii=False)
+
+    def _log(self, request: Json) -> None:
+        self._node.log.append(f"{request['level'].upper()} {request['message']}")
+
+    def _random(self, request: Json) -> str:
+        count = request["bytes"]
+        if not 1 <= count <= RANDOM_BYTES_MAX:
+            raise CallRefusedError("invalid-input", f"{count} random bytes")
+        seed = f"{self._flow_id}-{self._count}".encode()
+        return base64.b64encode(hashlib.shake_256(seed).digest(count)).decode()
+
+    def _sleep(self, request: Json) -> None:
+        if not 0 <= request["millis"] <= SLEEP_MILLIS_MAX:
+            raise CallRefusedError("invalid-input", f"{request['millis']} ms of sleep")
+        self._node.network.advance(request["millis"])
+
+    def _context(self, request: Json) -> str | None:
+        key, context = request["key"], self._levels[-1].context
+        if request["op"] == "get":
+            return context.get(key)
+        if key.startswith("corda."):
+            raise CallRefusedError("invalid-input", f"context key {key} is the platform's")
+        context[key] = request["value"]
+        return None
+
+    def _sub_flow(self, request: Json) -> None:
+        if request["op"] == "enter":
+            above = self._levels[-1]
+            level = Level(
+                protocol=request["protocol"] or above.protocol,
+                versions=tuple(request["versions"]) or above.versions,
+                context=dict(above.context),
+                opened=set() if request["protocol"] else above.opened,
+            )
+            self._levels.append(level)
+            return
+        left = self._levels.pop()
+        if left.opened is not self._levels[-1].opened:
+            error = request["message"] if request["op"] == "fail" else None
+            self.sessions.end_all(error, frozenset(left.opened))
+
+    def _open(self, request: Json) -> Any:
+        level = self._levels[-1]
+        if level.protocol is None:
+            message = f"{self._flow_class} is no initiating flow and cannot open sessions"
+            raise CallRefusedError("session-no-protocol", message)
+        context = dict(level.context)
+        opened = self.sessions.open(request, level.protocol, level.versions, context)
+        level.opened.add(opened["session"])
+        return opened
+
+    def _sign(self, request: Json) -> Json:
+        if request["key"] != self._node.key:
+            raise CallRefusedError("key-not-found", "this node does not hold the key")
+        if request["spec"] != SPEC:
+            raise CallRefusedError("invalid-input", f"signature spec {request['spec']!r}")
+        signature = self._node.private_key.sign(base64.b64decode(request["bytes"]))
+        return {"by": key_id(request["key"]), "bytes": signature}
+
+    def _lookup(self, request: Json) -> Any:
+        nodes = self._node.network.nodes
+        match request["by"]:
+            case "me":
+                return self._node.member_info()
+            case "name":
+                found = nodes.get(request["name"])
+                return found and found.member_info()
+            case "key":
+                return next(
+                    (n.member_info() for n in nodes.values() if n.key == request["key"]), None
+                )
+            case "all":
+                return [node.member_info() for _, node in sorted(nodes.items())]
+            case "group-parameters":
+                return self._node.network.group_parameters()
+            case by:
+                raise CallRefusedError("invalid-input", f"lookup by {by!r}")
+
+
+def _digest(request: Json) -> str:
+    name = request["algorithm"]
+    if name not in _DIGESTS:
+        raise CallRefusedError("invalid-input", f"digest algorithm {name!r}")
+    return f"{name}:{_DIGESTS[name](base64.b64decode(request['bytes'])).hex().upper()}"
+
+
+def _verify(request: Json) -> bool:
+    if request["spec"] != SPEC:
+        raise CallRefusedError("invalid-input", f"signature spec {request['spec']!r}")
+    return verifies(request["key"], base64.b64decode(request["bytes"]), request["signature"])

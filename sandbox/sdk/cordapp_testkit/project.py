@@ -1,0 +1,45 @@
+"""A CorDapp's folder as tests use it: found from the test's file, importable, and recognised."""
+
+import sys
+from pathlib import Path
+
+from host.toolkit.project import PROJECT_FILE, CordappProject, load_project
+
+ALWAYS_GRANTED = frozenset({"log", "flow"})
+
+
+def project_above(file: Path) -> CordappProject | None:
+    """The CorDapp whose folder holds `file`, or None.
+
+    Raises:
+        ProjectInvalidError: its cordapp.toml is wrong.
+    """
+    for folder in file.parents:
+        if (folder / PROJECT_FILE).is_file():
+            return load_project(folder)
+    return None
+
+
+def source_folders(project: CordappProject) -> list[Path]:
+    """Where the CorDapp's Python modules lie, contract part first."""
+    plans = (project.contract, project.workflow)
+    return [plan.source for plan in plans if plan is not None and plan.source is not None]
+
+
+def mount(project: CordappProject) -> None:
+    """Put the source folders on `sys.path`, so that tests import the CorDapp's modules."""
+    for folder in source_folders(project):
+        if str(folder) not in sys.path:
+            sys.path.append(str(folder))
+
+
+def owns(project: CordappProject, cls: type) -> bool:
+    """Whether a class comes from this CorDapp's sources."""
+    file = getattr(sys.modules.get(cls.__module__), "__file__", None)
+    folders = source_folders(project)
+    return file is not None and any(Path(file).is_relative_to(folder) for folder in folders)
+
+
+def granted(project: CordappProject) -> frozenset[str]:
+    """Interfaces that the CorDapp's flows may call."""
+    return ALWAYS_GRANTED | frozenset(project.workflow.capabilities if project.workflow else ())

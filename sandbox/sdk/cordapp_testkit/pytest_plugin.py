@@ -1,0 +1,68 @@
+"""pytest plugin: mounts a CorDapp's sources for its tests and gives them a network.
+
+Switch it on with `pytest_plugins = ["cordapp_testkit.pytest_plugin"]` in the root conftest.py.
+"""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from cordapp_testkit.engines import NativeEngine, SandboxEngine
+from cordapp_testkit.network import Network
+from cordapp_testkit.project import mount, project_above
+from host.toolkit.project import CordappProject
+
+_ENGINES = pytest.StashKey[dict[Path, SandboxEngine]]()
+
+
+def pytest_collect_file(file_path: Path) -> None:
+    """Make a CorDapp's modules importable before its tests are imported."""
+    project = project_above(file_path) if file_path.name.startswith("test_") else None
+    if project is not None:
+        mount(project)
+
+
+@pytest.fixture(params=["native", "sandbox"])
+def cordapp_network(request: pytest.FixtureRequest) -> Network:
+    """A new network of the CorDapp around the test's file: each test runs both ways."""
+    return native(request) if request.param == "native" else sandboxed(request)
+
+
+@pytest.fixture
+def native_network(request: pytest.FixtureRequest) -> Network:
+    """A new network that runs the CorDapp as plain Python."""
+    return native(request)
+
+
+@pytest.fixture
+def sandbox_network(request: pytest.FixtureRequest) -> Network:
+    """A new network that runs the CorDapp in the WebAssembly sandbox."""
+    return sandboxed(request)
+
+
+def native(request: pytest.FixtureRequest) -> Network:
+    """A native network for the test of `request`."""
+    return Network(NativeEngine(_project(request)))
+
+
+def sandboxed(request: pytest.FixtureRequest) -> Network:
+    """A sandboxed network for the test of `request`; its code is derived once a session."""
+    project = _project(request)
+    engines = request.config.stash.setdefault(_ENGINES, {})
+    if project.root not in engines:
+        engines[project.root] = SandboxEngine(project, cache_dir=cache_folder())
+    return Network(engines[project.root])
+
+
+def cache_folder() -> Path:
+    """Where compiled code is kept between runs, the same as the host's."""
+    configured = os.environ.get("CORDBOX_CACHE_DIR")
+    return Path(configured) if configured else Path.home() / ".cache" / "cordbox"
+
+
+def _project(request: pytest.FixtureRequest) -> CordappProject:
+    project = project_above(request.path)
+    if project is None:
+        pytest.fail(f"{request.path}: no cordapp.toml in the folders above", pytrace=False)
+    return project

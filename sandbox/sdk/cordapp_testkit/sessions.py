@@ -1,0 +1,157 @@
+"""Sessions between the flows of a simulated network."""
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from cordapp_testkit.errors import CallRefusedError
+from cordapp_testkit.scheduler import Scheduler
+
+if TYPE_CHECKING:
+    from cordapp_testkit.network import Network
+
+
+@dataclass(slots=True, kw_only=True)
+class End:
+    """One side of a session. `outcome` is None while the side's flow may still send."""
+
+    session: str
+    owner: str
+    counterparty: str
+    protocol: str
+    versions: tuple[int, ...]
+    require_close: bool
+    initiated: bool
+    context: dict[str, str]
+    peer: "End | None" = None
+    version: int | None = None
+    inbox: deque[Any] = field(default_factory=deque)
+    outcome: tuple[str, str] | None = None
+
+    def peer_outcome(self) -> tuple[str, str] | None:
+        return self.peer.outcome if self.peer else self.outcome
+
+
+class FlowSessions:
+    """The `sessions` interface of one flow."""
+
+    def __init__(self, network: "Network", me: str, flow_id: str) -> None:
+        self._network = network
+        self._scheduler: Scheduler = network.scheduler
+        self._me = me
+        self._flow_id = flow_id
+        self.ends: dict[str, End] = {}
+
+    def adopt(self, end: End) -> None:
+        """Take over the responder's end of a session."""
+        self.ends[end.session] = end
+
+    def open(
+        self,
+        request: dict[str, Any],
+        protocol: str,
+        versions: tuple[int, ...],
+        context: dict[str, str],
+    ) -> dict[str, str]:
+        name = request["counterparty"]
+        if name not in self._network.nodes:
+            raise CallRefusedError("session-error", f"{name} is no member of this network")
+        end = End(
+            session=f"{self._flow_id}-{len(self.ends)}",
+            owner=self._me,
+            counterparty=name,
+            protocol=protocol,
+            versions=versions,
+            require_close=request["requireClose"],
+            initiated=True,
+            context=context,
+        )
+        self.ends[end.session] = end
+        return {"session": end.session}
+
+    def send(self, request: dict[str, Any]) -> None:
+        ends = [self._end(m["session"]) for m in request["messages"]]
+        for end in ends:
+            if end.outcome is not None:
+                raise CallRefusedError("session-closed", f"session {end.session} is closed")
+        for end, message in zip(ends, request["messages"], strict=True):
+            self._connect(end)
+            if end.peer is not None:
+                end.peer.inbox.append(message["payload"])
+
+    def receive(self, request: dict[str, Any]) -> list[Any]:
+        ends = [self._end(session) for session in request["sessions"]]
+        for end in ends:
+            self._connect(end)
+        self._scheduler.wait_until(lambda: all(e.inbox or e.peer_outcome() for e in ends))
+        for end in ends:
+            if not end.inbox:
+                raise CallRefusedError(*(end.peer_outcome() or ("session-closed", "")))
+        return [end.inbox.popleft() for end in ends]
+
+    def info(self, request: dict[str, Any]) -> dict[str, Any]:
+        end = self._end(request["session"])
+        self._connect(end)
+        if end.version is None:
+            raise CallRefusedError(*(end.peer_outcome() or ("session-closed", "")))
+        return {
+            "counterparty": end.counterparty,
+            "protocol": end.protocol,
+            "protocolVersion": end.version,
+        }
+
+    def close(self, request: dict[str, Any]) -> None:
+        ends = [self._end(session) for session in request["sessions"]]
+        for end in ends:
+            end.outcome = end.outcome or _closed(end)
+        waited = [e for e in ends if e.initiated and e.require_close and e.peer]
+        self._scheduler.wait_until(lambda: all(e.peer_outcome() for e in waited))
+        for end in waited:
+            code, message = end.peer_outcome() or ("session-closed", "")
+            if code == "session-error":
+                raise CallRefusedError(code, message)
+
+    def end_all(self, error: str | None, only: frozenset[str] | None = None) -> None:
+        """Tell the peers that this flow, or a sub-flow's sessions, ended."""
+        for end in self.ends.values():
+            if end.outcome is None and (only is None or end.session in only):
+                end.outcome = _closed(end) if error is None else ("session-error", error)
+
+    def _end(self, session: str) -> End:
+        if session not in self.ends:
+            raise CallRefusedError("session-unknown", f"session {session} is not this flow's")
+        return self.ends[session]
+
+    def _connect(self, end: End) -> None:
+        """Start the responder's flow with the first message, as Corda does."""
+        if end.peer is not None or end.outcome is not None:
+            return
+        found = self._network.responder_of(end.protocol, end.versions)
+        if found is None:
+            versions = list(end.versions)
+            message = (
+                f"No responder is configured for protocol {end.protocol} at versions {versions}"
+            )
+            end.outcome = ("session-error", message)
+            return
+        flow_class, version = found
+        end.version = version
+        end.peer = End(
+            session=f"{end.session}-responder",
+            owner=end.counterparty,
+            counterparty=end.owner,
+            protocol=end.protocol,
+            versions=end.versions,
+            require_close=False,
+            initiated=False,
+            peer=end,
+            version=version,
+            context=end.context,
+        )
+        respond: Callable[[], None] = self._network.prepare_responder(flow_class, end.peer)
+        self._scheduler.spawn(respond)
+
+
+def _closed(end: End) -> tuple[str, str]:
+    return ("session-closed", f"the flow of {end.owner} has ended or closed the session")
