@@ -163,6 +163,7 @@ def _closure(
 ) -> set[str]:
     """Paths of SDK files that own files and the SDK's entry reach, found breadth first."""
     modules = _modules_of(available)
+    folders = {p.as_posix().replace("/", ".") for a in available for p in PurePosixPath(a).parents}
     reached: set[str] = set()
     queue = sorted(own)
     queue += _sdk_paths(SDK_ROOT_MODULE, modules)
@@ -177,7 +178,7 @@ def _closure(
         for line, name, optional in _imports(path, available[path], problems):
             if name in modules:
                 queue += _sdk_paths(name, modules)
-            elif not optional and not rules.allows(name):
+            elif not optional and name not in folders and not rules.allows(name):
                 problems.append(f"{path}:{line}: import of {name!r}, which no sandbox has")
     return reached
 

@@ -1,0 +1,31 @@
+from pathlib import Path
+
+import pytest
+
+from host.domain.errors import InvalidInputError
+from host.toolkit.project import load_project
+from host.toolkit.scaffold import ProjectExistsError, new_project
+
+
+def test_a_new_project_is_a_valid_project(tmp_path: Path) -> None:
+    files = new_project(tmp_path, "loan-desk", vendor='A "B" \\ C')
+    assert all(path.is_file() for path in files)
+    project = load_project(tmp_path / "loan-desk")
+    assert project.vendor == "A B  C"
+    assert project.workflow is not None
+    assert project.workflow.modules == ("loan_desk_flows",)
+    compile(files[1].read_text(), "flows", "exec")
+
+
+def test_an_existing_folder_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "app").mkdir()
+    with pytest.raises(ProjectExistsError):
+        new_project(tmp_path, "app", vendor="x")
+    assert not list((tmp_path / "app").iterdir())
+
+
+@pytest.mark.parametrize("name", ["", "../x", "A", "a b", "-a", "a--b", "x" * 65])
+def test_a_bad_name_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(InvalidInputError):
+        new_project(tmp_path, name, vendor="x")
+    assert not list(tmp_path.iterdir())
