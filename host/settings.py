@@ -75,6 +75,13 @@ class HostSettings:
         Path | None,
         Meta(description="File whose first line is the password of the user `admin`."),
     ] = None
+    master_passphrase_file: Annotated[
+        Path | None,
+        Meta(
+            description="File whose first line is the passphrase that all keys are wrapped under; "
+            "without it the master key lies in the data directory."
+        ),
+    ] = None
     max_content_length: Annotated[
         _Bytes, Meta(description="Largest request body in bytes (Corda: rest.maxContentLength).")
     ] = 200_000_000

@@ -1,10 +1,12 @@
 """The ASGI application: every version of the API, its documents, and the rules for all requests."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -26,6 +28,7 @@ from host.rest import (
 from host.rest.errors import http_refusal, invalid_request, refusal, unexpected
 from host.rest.letter_case import path_in_right_case
 from host.rest.limits import BodyLimit, LowerCaseQuery, ReplyHeaders
+from host.rest.observe import RequestLog, health_routes
 from host.rest.services import RestServices
 from host.rest.swagger_ui import swagger_ui_routes
 
@@ -60,20 +63,26 @@ _GROUPS = (
 
 
 def create_app(
-    services: RestServices, *, max_content_length: int, extra_routes: tuple[BaseRoute, ...] = ()
+    services: RestServices,
+    *,
+    max_content_length: int,
+    registry: CollectorRegistry,
+    extra_routes: Sequence[BaseRoute] = (),
 ) -> Starlette:
     """Build the application.
 
     Args:
         services: what the resources call.
         max_content_length: longest request body in bytes.
+        registry: where metrics are kept, which `/metrics` shows.
         extra_routes: routes outside `/api`, such as those of plugins.
     """
     ui = swagger_ui_routes()
     mounts = [Mount(f"/api/{v}", _version_app(v, services, ui)) for v in VERSIONS]
     return Starlette(
-        routes=[*mounts, *extra_routes],
+        routes=[*mounts, *health_routes(registry), *extra_routes],
         middleware=[
+            Middleware(RequestLog, registry=registry),
             Middleware(ReplyHeaders),
             Middleware(LowerCaseQuery),
             Middleware(BodyLimit, bytes_max=max_content_length),

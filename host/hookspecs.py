@@ -1,0 +1,65 @@
+"""Every hook of the host. Adapters are plugged in here, the built-in ones as well.
+
+A hook gets narrow objects (ports, settings), never the host. Hooks are called once, on the main
+thread, while the host is put together and before it serves anything; what they give lives as long
+as the host. An exception in a hook stops the host's start.
+"""
+
+from collections.abc import Sequence
+
+import pluggy
+from starlette.routing import BaseRoute
+
+from host.data_directory import DataDirectory
+from host.db import Database
+from host.ports.capability import Capability
+from host.ports.clock import Clock, Entropy
+from host.ports.keys import KeyStore
+from host.ports.units import FlowStore
+from host.settings import HostSettings
+
+PROJECT = "cordbox"
+"""Name of the plugin project: of the hook markers, and of the group of entry points."""
+
+hookspec = pluggy.HookspecMarker(PROJECT)
+hookimpl = pluggy.HookimplMarker(PROJECT)
+
+
+@hookspec(firstresult=True)
+def register_bus(settings: HostSettings, directory: DataDirectory) -> FlowStore | None:
+    """Give the store of records, flow states and journals; the first plugin that has one wins.
+
+    The host closes it at its end. Give None to leave it to another plugin.
+    """
+
+
+@hookspec(firstresult=True)
+def register_key_store(
+    settings: HostSettings,
+    directory: DataDirectory,
+    database: Database,
+    clock: Clock,
+    entropy: Entropy,
+) -> KeyStore | None:
+    """Give the store that keeps the nodes' private keys; the first plugin that has one wins.
+
+    Args:
+        settings: the host's settings.
+        directory: the data directory, held by this host.
+        database: the cluster's database; the key tables are in it.
+        clock: the host's clock.
+        entropy: the host's randomness.
+    """
+
+
+@hookspec
+def register_capabilities(settings: HostSettings, keys: KeyStore) -> Sequence[Capability] | None:
+    """Give services that flows may call, one for each interface of the workflow world.
+
+    Two capabilities of one name stop the host's start. They are called from many threads.
+    """
+
+
+@hookspec
+def register_rest_routes(settings: HostSettings) -> Sequence[BaseRoute] | None:
+    """Give routes of the REST server outside `/api`; they look after their own access control."""

@@ -1,0 +1,50 @@
+"""The log of the host process: one line an event on stderr, for people or for machines.
+
+Events carry identifiers, counts and durations, never payloads and never secrets. Tracebacks are
+printed without local variables for the same reason.
+"""
+
+import logging
+import sys
+from typing import TextIO
+
+import structlog
+from structlog.typing import Processor
+
+
+def configure_logging(*, level: str, form: str, stream: TextIO | None = None) -> None:
+    """Send structlog's and the standard library's records to `stream` (stderr).
+
+    Args:
+        level: least level that is logged: debug, info, warning or error.
+        form: `console`, `json`, or `auto`: console on a terminal, else json.
+        stream: where to write.
+    """
+    output = stream or sys.stderr
+    console = form == "console" or (form == "auto" and output.isatty())
+    shared: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,
+    ]
+    renderer: Processor = (
+        structlog.dev.ConsoleRenderer(
+            colors=output.isatty(), exception_formatter=structlog.dev.plain_traceback
+        )
+        if console
+        else structlog.processors.JSONRenderer()
+    )
+    structlog.configure(
+        processors=[*shared, renderer],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.WriteLoggerFactory(output),
+        cache_logger_on_first_use=False,
+    )
+    handler = logging.StreamHandler(output)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(processor=renderer, foreign_pre_chain=shared)
+    )
+    root = logging.getLogger()
+    root.handlers = [handler]
+    root.setLevel(max(logging.WARNING, logging.getLevelNamesMapping()[level.upper()]))

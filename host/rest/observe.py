@@ -1,0 +1,73 @@
+"""Looking at a running host from outside: health, metrics, and one log line a request."""
+
+import time
+
+import structlog
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+_log = structlog.get_logger("cordbox.rest")
+_METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+
+class RequestLog:
+    """Counts, times and logs requests: method, path, status; nothing of their content."""
+
+    def __init__(self, app: ASGIApp, *, registry: CollectorRegistry) -> None:
+        self._app = app
+        self._requests = Counter(
+            "cordbox_rest_requests",
+            "REST requests by method and status.",
+            ("method", "status"),
+            registry=registry,
+        )
+        self._seconds = Histogram(
+            "cordbox_rest_request_seconds", "Duration of REST requests.", registry=registry
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started, status = time.perf_counter(), 500
+
+        async def noted(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, noted)
+        finally:
+            seconds = time.perf_counter() - started
+            self._requests.labels(_known(scope["method"]), str(status)).inc()
+            self._seconds.observe(seconds)
+            log = _log.info if status >= 400 else _log.debug
+            log(
+                "request",
+                method=scope["method"],
+                path=scope["path"],
+                status=status,
+                duration_ms=round(seconds * 1000, 1),
+            )
+
+
+def health_routes(registry: CollectorRegistry) -> tuple[BaseRoute, ...]:
+    """`/isHealthy` and `/status` (200 while the host serves) and `/metrics` (Prometheus)."""
+
+    async def health(_request: Request) -> Response:
+        return JSONResponse({"status": "OK"})
+
+    def metrics(_request: Request) -> Response:
+        return Response(generate_latest(registry), media_type=_METRICS_TYPE)
+
+    return (Route("/isHealthy", health), Route("/status", health), Route("/metrics", metrics))
+
+
+def _known(method: str) -> str:
+    """Methods that clients invent must not become time series."""
+    return method if method in {"GET", "POST", "PUT", "DELETE", "HEAD", "OPTIONS"} else "other"

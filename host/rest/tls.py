@@ -1,0 +1,102 @@
+"""The server's own certificate: self-signed, made at the first start, renewed before it expires."""
+
+import datetime as dt
+import ipaddress
+import os
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from host.ports.clock import Clock
+from host.rest.wire import instant
+
+_VALID_DAYS = 825
+_RENEW_DAYS = 30
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerCertificate:
+    """PEM files of the server's certificate chain and private key."""
+
+    certificate_file: Path
+    private_key_file: Path
+
+
+def own_certificate(directory: Path, *, listen_host: str, clock: Clock) -> ServerCertificate:
+    """The self-signed certificate in `directory`, made anew when missing or about to expire."""
+    files = ServerCertificate(
+        certificate_file=directory / "server.crt", private_key_file=directory / "server.key"
+    )
+    now = instant(clock.now_ms())
+    if not _is_usable(files, now):
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        key = ec.generate_private_key(ec.SECP256R1())
+        certificate = _self_signed(key, _names(listen_host), now)
+        pem = key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+        _replace(files.private_key_file, pem)
+        _replace(files.certificate_file, certificate.public_bytes(serialization.Encoding.PEM))
+    return files
+
+
+def _is_usable(files: ServerCertificate, now: dt.datetime) -> bool:
+    if not (files.certificate_file.exists() and files.private_key_file.exists()):
+        return False
+    certificate = x509.load_pem_x509_certificate(files.certificate_file.read_bytes())
+    key = serialization.load_pem_private_key(files.private_key_file.read_bytes(), password=None)
+    return (
+        certificate.not_valid_after_utc - now > dt.timedelta(days=_RENEW_DAYS)
+        and certificate.public_key() == key.public_key()
+    )
+
+
+def _self_signed(
+    key: ec.EllipticCurvePrivateKey, names: list[x509.GeneralName], now: dt.datetime
+) -> x509.Certificate:
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "cordbox")])
+    public = key.public_key()
+    return (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(subject)
+        .public_key(public)
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - dt.timedelta(hours=1))
+        .not_valid_after(now + dt.timedelta(days=_VALID_DAYS))
+        .add_extension(x509.SubjectAlternativeName(names), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)
+        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+
+
+def _names(listen_host: str) -> list[x509.GeneralName]:
+    """Names a local client may call the server by, and the address it listens on."""
+    hosts = dict.fromkeys(["localhost", "127.0.0.1", "::1", socket.gethostname(), listen_host])
+    return [_general_name(host) for host in hosts if host]
+
+
+def _general_name(host: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ipaddress.ip_address(host))
+    except ValueError:
+        return x509.DNSName(host)
+
+
+def _replace(file: Path, data: bytes) -> None:
+    temporary = file.with_suffix(".new")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "wb") as stream:
+        stream.write(data)
+        stream.flush()
+        os.fsync(stream.fileno())
+    temporary.replace(file)
