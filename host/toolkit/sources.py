@@ -93,12 +93,8 @@ def collect_sources(
 def sdk_sources() -> dict[str, str]:
     """The SDK's files as they lie in this installation: path -> text."""
     problems: list[str] = []
-    root = Path(str(package_files("sandbox"))) / "sdk"
-    found = {
-        path: text
-        for path, text in _read_folder(root, problems).items()
-        if path.startswith(f"{SDK_PACKAGE}/")
-    }
+    root = Path(str(package_files("sandbox"))) / "sdk" / SDK_PACKAGE
+    found = {f"{SDK_PACKAGE}/{p}": text for p, text in _read_folder(root, problems).items()}
     if problems or not found:
         raise SourceRefusedError(tuple(problems) or (f"the SDK is missing below {root}",))
     return found
