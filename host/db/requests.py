@@ -11,6 +11,7 @@ from host.db.database import Schema
 from host.domain.ids import EpochMs
 from host.domain.json import JsonValue, digest_of
 from host.ports.capability import CapabilityError
+from host.ports.requests import invalid_request
 
 _METADATA = MetaData()
 REQUEST = Table(
@@ -31,12 +32,13 @@ def find_answer(connection: Connection, request_id: str, request: JsonValue) -> 
     """The JSON text answered to this request before, or None.
 
     Raises:
-        CapabilityError: `request-id-reused`, the identifier belongs to another request.
+        CapabilityError: `request-id-reused`, the identifier belongs to another request;
+            `invalid-request`, the request has no canonical form.
     """
     row = connection.execute(_SELECT.where(REQUEST.c.request_id == request_id)).one_or_none()
     if row is None:
         return None
-    if row.request_digest != digest_of(request):
+    if row.request_digest != _digest(request):
         raise CapabilityError(
             "request-id-reused", f"request {request_id!r} was made before with other content"
         )
@@ -51,8 +53,15 @@ def remember_answer(
         _INSERT,
         {
             "request_id": request_id,
-            "request_digest": digest_of(request),
+            "request_digest": _digest(request),
             "answer": json.dumps(answer),
             "answered_at": now,
         },
     )
+
+
+def _digest(request: JsonValue) -> str:
+    try:
+        return digest_of(request)
+    except (ValueError, RecursionError) as exc:
+        raise invalid_request(f"the request has no canonical form: {exc}") from exc

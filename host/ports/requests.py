@@ -32,10 +32,7 @@ def check_fields(request: JsonObject, allowed: Sequence[str]) -> None:
 
 def take_text(request: JsonObject, name: str, *, characters_max: int = _TEXT_CHARACTERS_MAX) -> str:
     """A text field of at least one character."""
-    value = request.get(name)
-    if not isinstance(value, str) or not 1 <= len(value) <= characters_max:
-        raise invalid_request(f"field {name!r} must be a text of 1 to {characters_max} characters")
-    return value
+    return _checked_text(request.get(name), repr(name), characters_max)
 
 
 def take_text_or_null(
@@ -88,14 +85,11 @@ def take_texts(
     characters_max: int = _TEXT_CHARACTERS_MAX,
 ) -> list[str]:
     """A list of texts of at least one character."""
-    texts = []
-    for index, value in enumerate(take_list(request, name, length_max=length_max)):
-        if not isinstance(value, str) or not 1 <= len(value) <= characters_max:
-            raise invalid_request(
-                f"field {name!r}[{index}] must be a text of 1 to {characters_max} characters"
-            )
-        texts.append(value)
-    return texts
+    values = take_list(request, name, length_max=length_max)
+    return [
+        _checked_text(value, f"{name!r}[{index}]", characters_max)
+        for index, value in enumerate(values)
+    ]
 
 
 def take_object(request: JsonObject, name: str) -> JsonObject:
@@ -106,4 +100,13 @@ def as_object(value: JsonValue, name: str) -> JsonObject:
     """`value`, which stands in the field `name`, as a JSON object."""
     if not isinstance(value, Mapping):
         raise invalid_request(f"field {name!r} must be an object")
+    return value
+
+
+def _checked_text(value: JsonValue, field: str, characters_max: int) -> str:
+    if not isinstance(value, str) or not 1 <= len(value) <= characters_max:
+        raise invalid_request(f"field {field} must be a text of 1 to {characters_max} characters")
+    # JSON's escapes can spell half a surrogate pair, which no encoding can store.
+    if any("\ud800" <= character <= "\udfff" for character in value):
+        raise invalid_request(f"field {field} is no Unicode text")
     return value

@@ -1,0 +1,146 @@
+"""`persistence`: typed entities by key, one table in the vault of the calling node.
+
+A write and its answer are stored in one transaction, under the caller's `dedupId` or else the
+call's own identifier: the same write again, after a crash for example, changes nothing and gets the
+same answer.
+"""
+
+import json
+
+from sqlalchemy import ColumnElement, Connection, and_, delete, insert, select
+from sqlalchemy.dialects.sqlite import insert as upsert
+
+from host.db import Vaults
+from host.db.requests import find_answer, remember_answer
+from host.domain.json import JsonObject, JsonValue
+from host.persistence.operations import (
+    ANSWER_BYTES_MAX,
+    Entity,
+    Find,
+    FindAll,
+    Write,
+    WriteOp,
+    parse_read,
+    parse_write,
+)
+from host.persistence.tables import ENTITY
+from host.ports.capability import CallContext, CapabilityError
+from host.ports.requests import invalid_request
+
+_SELECT = select(ENTITY.c.value)
+_INSERT = insert(ENTITY)
+_MERGE = upsert(ENTITY)
+_MERGE = _MERGE.on_conflict_do_update(
+    index_elements=[ENTITY.c.type, ENTITY.c.key],
+    set_={"value": _MERGE.excluded.value, "updated_at": _MERGE.excluded.updated_at},
+)
+_DELETE = delete(ENTITY)
+
+
+class EntityCapability:
+    """The WIT interface `persistence`. Thread-safe."""
+
+    name = "persistence"
+
+    def __init__(self, vaults: Vaults) -> None:
+        self._vaults = vaults
+
+    def call(self, context: CallContext, function: str, request: JsonObject) -> JsonValue:
+        if function == "write":
+            return self._write(context, request)
+        if function == "read":
+            return self._read(context, request)
+        raise invalid_request(f"interface persistence has no function {function!r}")
+
+    def _write(self, context: CallContext, request: JsonObject) -> JsonValue:
+        write = parse_write(context.cpi, request)
+        request_id = (
+            f"call:{context.request_id}"
+            if write.dedup_id is None
+            else f"dedup:{context.flow_id}-{write.dedup_id}"
+        )
+        with self._vaults.write(context.holding.short_hash) as connection:
+            known = find_answer(connection, request_id, request)
+            if known is not None:
+                answered: JsonValue = json.loads(known)
+                return answered
+            answer = [_apply(connection, write, entity, context) for entity in write.entities]
+            remember_answer(connection, request_id, request, answer, context.now)
+        return answer
+
+    def _read(self, context: CallContext, request: JsonObject) -> JsonValue:
+        read = parse_read(context.cpi, request)
+        with self._vaults.read(context.holding.short_hash) as connection:
+            if isinstance(read, Find):
+                return _find(connection, read)
+            return _find_all(connection, read)
+
+
+def _apply(connection: Connection, write: Write, entity: Entity, context: CallContext) -> JsonValue:
+    if write.op is WriteOp.REMOVE:
+        removed = _value(connection, entity.type, entity.key)
+        connection.execute(_DELETE.where(_same(entity.type, entity.key)))
+        return None if removed is None else _decoded(removed)
+    assert entity.value is not None, entity.key  # noqa: S101  # parse_write's promise
+    row = {
+        "type": entity.type,
+        "key": entity.key,
+        "value": entity.value,
+        "updated_at": context.now,
+    }
+    if write.op is WriteOp.MERGE:
+        connection.execute(_MERGE, row)
+    elif _value(connection, entity.type, entity.key) is None:
+        connection.execute(_INSERT, row)
+    else:
+        raise CapabilityError("entity-exists", f"entity {entity.type} {entity.key!r} exists")
+    return _decoded(entity.value)
+
+
+def _find(connection: Connection, read: Find) -> JsonValue:
+    found: list[JsonValue] = []
+    size = 0
+    for key in read.keys:
+        value = _value(connection, read.type, key)
+        size += 0 if value is None else len(value)
+        if size > ANSWER_BYTES_MAX:
+            raise CapabilityError(
+                "answer-too-large",
+                f"the {len(read.keys)} entities {read.type} exceed {ANSWER_BYTES_MAX} bytes;"
+                " ask for fewer",
+            )
+        found.append(None if value is None else _decoded(value))
+    return found
+
+
+def _find_all(connection: Connection, read: FindAll) -> JsonValue:
+    rows = connection.execute(
+        _SELECT.where(ENTITY.c.type == read.type)
+        .order_by(ENTITY.c.key)
+        .offset(read.offset)
+        .limit(read.limit + 1)
+    )
+    values: list[str] = []
+    size = 0
+    more = False
+    for row in rows:
+        size += len(row.value)
+        if len(values) == read.limit or (values and size > ANSWER_BYTES_MAX):
+            more = True
+            break
+        values.append(row.value)
+    rows.close()
+    return {"results": [_decoded(value) for value in values], "more": more}
+
+
+def _value(connection: Connection, type_: str, key: str) -> str | None:
+    return connection.execute(_SELECT.where(_same(type_, key))).scalar_one_or_none()
+
+
+def _same(type_: str, key: str) -> ColumnElement[bool]:
+    return and_(ENTITY.c.type == type_, ENTITY.c.key == key)
+
+
+def _decoded(value: str) -> JsonValue:
+    decoded: JsonValue = json.loads(value)
+    return decoded

@@ -1,0 +1,306 @@
+"""Creating virtual nodes in the background, and the registry of those that exist.
+
+An accepted operation is stored before it is answered. What a crash interrupts is taken up again by
+`resume`; every step can be repeated.
+"""
+
+import json
+import logging
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from sqlalchemy import Connection, Row, insert, select, update
+
+from host.db import Database, Vaults
+from host.domain.errors import HostError
+from host.domain.ids import Checksum, EpochMs, HoldingIdentity, ShortHash, parse_short_hash
+from host.domain.packages import CpiRecord
+from host.domain.vnode import AsyncStatus, OperationalStatus, VirtualNode
+from host.domain.x500 import MemberX500Name
+from host.ports.clock import Clock, Entropy
+from host.ports.directory import Packages
+from host.vnode.errors import (
+    CpiNotFoundError,
+    OperationNotFoundError,
+    VirtualNodeExistsError,
+    VirtualNodeNotFoundError,
+    VirtualNodeStateError,
+)
+from host.vnode.tables import OPERATION, VIRTUAL_NODE
+
+logger = logging.getLogger(__name__)
+
+CREATE_ID = "CREATE_ID"
+_CREATE = "CREATE_VIRTUAL_NODE"
+_UNFINISHED = (AsyncStatus.ACCEPTED.value, AsyncStatus.IN_PROGRESS.value)
+_STATES = {"ACTIVE": OperationalStatus.ACTIVE, "MAINTENANCE": OperationalStatus.INACTIVE}
+
+_SELECT_NODES = select(VIRTUAL_NODE).order_by(VIRTUAL_NODE.c.created_at, VIRTUAL_NODE.c.short_hash)
+_SELECT_OPERATIONS = select(OPERATION)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AsyncOperation:
+    """An asynchronous operation. `resource_id` is set once it has succeeded."""
+
+    request_id: str
+    operation: str
+    status: AsyncStatus
+    resource_id: ShortHash | None
+    error_reason: str | None
+    updated_at: EpochMs
+
+
+class VirtualNodeService:
+    """The `VirtualNodes` port and the operations on virtual nodes. Thread-safe."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        vaults: Vaults,
+        packages: Packages,
+        clock: Clock,
+        entropy: Entropy,
+        background: Callable[[Callable[[], None]], object],
+        allowed_capabilities: frozenset[str],
+    ) -> None:
+        """Open the registry.
+
+        Args:
+            database: the cluster's, opened with this package's `SCHEMA`.
+            vaults: where the nodes' own databases are made.
+            packages: stored CPIs.
+            clock: the host's time.
+            entropy: makes request ids, and the group ids of new groups.
+            background: runs a function later on another thread, as `Executor.submit` does.
+            allowed_capabilities: what this host grants at most.
+        """
+        self._database = database
+        self._vaults = vaults
+        self._packages = packages
+        self._clock = clock
+        self._entropy = entropy
+        self._background = background
+        self._allowed = allowed_capabilities
+
+    def create(self, cpi_short_checksum: str, x500_name: str) -> str:
+        """Accept the creation of a virtual node and give the request id to poll.
+
+        The checks stand in Corda's order.
+
+        Raises:
+            InvalidX500NameError: `x500_name`.
+            InvalidShortHashError: `cpi_short_checksum` is not 12 hexadecimal digits.
+            CpiNotFoundError: no such CPI.
+            VirtualNodeExistsError: the node exists or is being created.
+        """
+        name = MemberX500Name.parse(x500_name)
+        cpi = self._packages.find_by_short_hash(parse_short_hash(cpi_short_checksum))
+        if cpi is None:
+            raise CpiNotFoundError(f"No CPI metadata found for checksum '{cpi_short_checksum}'.")
+        group_id = self._uuid() if cpi.group_id == CREATE_ID else cpi.group_id
+        holding = HoldingIdentity(x500_name=name, group_id=group_id)
+        request_id = self._uuid()
+        with self._database.write() as connection:
+            _refuse_existing(connection, holding)
+            connection.execute(
+                insert(OPERATION),
+                {
+                    "request_id": request_id,
+                    "operation": _CREATE,
+                    "status": AsyncStatus.ACCEPTED.value,
+                    "resource_id": holding.short_hash,
+                    "x500_name": str(name),
+                    "group_id": group_id,
+                    "cpi_checksum": cpi.file_checksum,
+                    "updated_at": self._clock.now_ms(),
+                },
+            )
+        self._background(partial(self._run, request_id))
+        return request_id
+
+    def resume(self) -> int:
+        """Take up the operations that an earlier run of the host left unfinished.
+
+        Returns:
+            How many there are. Call it once, before requests are served.
+        """
+        unfinished = _SELECT_OPERATIONS.where(OPERATION.c.status.in_(_UNFINISHED))
+        with self._database.read() as connection:
+            requests = [row.request_id for row in connection.execute(unfinished)]
+        for request_id in requests:
+            self._background(partial(self._run, request_id))
+        return len(requests)
+
+    def operation(self, request_id: str) -> AsyncOperation:
+        """The latest status of an operation.
+
+        Raises:
+            OperationNotFoundError: `request_id` is unknown.
+        """
+        with self._database.read() as connection:
+            row = _operation(connection, request_id)
+        succeeded = row.status == AsyncStatus.SUCCEEDED.value
+        return AsyncOperation(
+            request_id=row.request_id,
+            operation=row.operation,
+            status=AsyncStatus(row.status),
+            resource_id=ShortHash(row.resource_id) if succeeded else None,
+            error_reason=row.error_reason,
+            updated_at=EpochMs(row.updated_at),
+        )
+
+    def get(self, short_hash: ShortHash) -> VirtualNode | None:
+        with self._database.read() as connection:
+            row = connection.execute(
+                _SELECT_NODES.where(VIRTUAL_NODE.c.short_hash == short_hash)
+            ).one_or_none()
+        return None if row is None else _node(row)
+
+    def find(self, holding: HoldingIdentity) -> VirtualNode | None:
+        node = self.get(holding.short_hash)
+        # A short hash is 48 bits of a digest: another identity may share it.
+        return node if node is not None and node.holding == holding else None
+
+    def all(self) -> Sequence[VirtualNode]:
+        """All virtual nodes, oldest first."""
+        with self._database.read() as connection:
+            return [_node(row) for row in connection.execute(_SELECT_NODES)]
+
+    def set_state(self, short_hash: ShortHash, state: str) -> VirtualNode:
+        """Switch a node to `ACTIVE` or to `MAINTENANCE`, in which no flow starts or runs.
+
+        Raises:
+            VirtualNodeStateError: another state.
+            VirtualNodeNotFoundError: no such node.
+        """
+        status = _STATES.get(state)
+        if status is None:
+            raise VirtualNodeStateError(
+                f"{state[:32]!r} is no state of a virtual node; states are {', '.join(_STATES)}"
+            )
+        columns = ("flow_p2p_status", "flow_start_status", "flow_status", "vault_db_status")
+        with self._database.write() as connection:
+            connection.execute(
+                update(VIRTUAL_NODE)
+                .where(VIRTUAL_NODE.c.short_hash == short_hash)
+                .values(dict.fromkeys(columns, status.value))
+            )
+        node = self.get(short_hash)
+        if node is None:
+            raise VirtualNodeNotFoundError(f"Virtual node {short_hash} not found.")
+        return node
+
+    def _run(self, request_id: str) -> None:
+        try:
+            self._set_status(request_id, AsyncStatus.IN_PROGRESS)
+            with self._database.read() as connection:
+                row = _operation(connection, request_id)
+            self._create(row)
+        except HostError as exc:
+            self._fail(request_id, exc.message)
+        except Exception as exc:
+            logger.exception("operation %s failed", request_id)
+            self._fail(request_id, f"internal error: {type(exc).__name__}")
+
+    def _create(self, row: Row[tuple[object, ...]]) -> None:
+        cpi = self._packages.get(Checksum(row.cpi_checksum))
+        if cpi is None:
+            raise CpiNotFoundError(f"CPI {row.cpi_checksum} is no longer stored")
+        node = VirtualNode(
+            holding=HoldingIdentity(
+                x500_name=MemberX500Name.parse(row.x500_name), group_id=row.group_id
+            ),
+            cpi_checksum=cpi.file_checksum,
+            granted_capabilities=self._granted(cpi),
+            created_at=self._clock.now_ms(),
+        )
+        self._vaults.create(node.holding.short_hash)
+        with self._database.write() as connection:
+            connection.execute(insert(VIRTUAL_NODE), _values(node))
+            self._update(connection, row.request_id, AsyncStatus.SUCCEEDED)
+
+    def _granted(self, cpi: CpiRecord) -> tuple[str, ...]:
+        declared = {capability for cpk in cpi.cpks for capability in cpk.capabilities}
+        return tuple(sorted(declared & self._allowed))
+
+    def _fail(self, request_id: str, reason: str) -> None:
+        try:
+            self._set_status(request_id, AsyncStatus.FAILED, reason)
+        except HostError:
+            # The storage itself fails: the operation stays unfinished and `resume` takes it up.
+            logger.exception("operation %s failed: %s", request_id, reason)
+
+    def _set_status(self, request_id: str, status: AsyncStatus, reason: str | None = None) -> None:
+        with self._database.write() as connection:
+            self._update(connection, request_id, status, reason)
+
+    def _update(
+        self,
+        connection: Connection,
+        request_id: str,
+        status: AsyncStatus,
+        reason: str | None = None,
+    ) -> None:
+        connection.execute(
+            update(OPERATION)
+            .where(OPERATION.c.request_id == request_id)
+            .values(status=status.value, error_reason=reason, updated_at=self._clock.now_ms())
+        )
+
+    def _uuid(self) -> str:
+        return str(uuid.UUID(bytes=self._entropy.random_bytes(16), version=4))
+
+
+def _refuse_existing(connection: Connection, holding: HoldingIdentity) -> None:
+    nodes = _SELECT_NODES.where(VIRTUAL_NODE.c.short_hash == holding.short_hash)
+    creations = _SELECT_OPERATIONS.where(
+        OPERATION.c.resource_id == holding.short_hash, OPERATION.c.status.in_(_UNFINISHED)
+    )
+    if connection.execute(nodes).first() or connection.execute(creations).first():
+        raise VirtualNodeExistsError(
+            f"Virtual node for CPI already exists or is being created: {holding.x500_name}"
+            f" in group {holding.group_id} ({holding.short_hash})"
+        )
+
+
+def _operation(connection: Connection, request_id: str) -> Row[tuple[object, ...]]:
+    row = connection.execute(
+        _SELECT_OPERATIONS.where(OPERATION.c.request_id == request_id)
+    ).one_or_none()
+    if row is None:
+        raise OperationNotFoundError(f"no virtual node operation has request id {request_id!r}")
+    return row
+
+
+def _values(node: VirtualNode) -> dict[str, object]:
+    return {
+        "short_hash": node.holding.short_hash,
+        "x500_name": str(node.holding.x500_name),
+        "group_id": node.holding.group_id,
+        "cpi_checksum": node.cpi_checksum,
+        "granted_capabilities": json.dumps(node.granted_capabilities),
+        "flow_p2p_status": node.flow_p2p_status.value,
+        "flow_start_status": node.flow_start_status.value,
+        "flow_status": node.flow_status.value,
+        "vault_db_status": node.vault_db_status.value,
+        "created_at": node.created_at,
+    }
+
+
+def _node(row: Row[tuple[object, ...]]) -> VirtualNode:
+    return VirtualNode(
+        holding=HoldingIdentity(
+            x500_name=MemberX500Name.parse(row.x500_name), group_id=row.group_id
+        ),
+        cpi_checksum=Checksum(row.cpi_checksum),
+        granted_capabilities=tuple(json.loads(row.granted_capabilities)),
+        flow_p2p_status=OperationalStatus(row.flow_p2p_status),
+        flow_start_status=OperationalStatus(row.flow_start_status),
+        flow_status=OperationalStatus(row.flow_status),
+        vault_db_status=OperationalStatus(row.vault_db_status),
+        created_at=EpochMs(row.created_at),
+    )

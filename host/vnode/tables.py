@@ -1,0 +1,39 @@
+"""Tables of virtual nodes and of operations on them, in the cluster's database."""
+
+from sqlalchemy import BigInteger, Column, MetaData, String, Table, Text
+
+from host.db import Schema
+
+_METADATA = MetaData()
+
+VIRTUAL_NODE = Table(
+    "virtual_node",
+    _METADATA,
+    Column("short_hash", String(12), primary_key=True),
+    Column("x500_name", Text, nullable=False),
+    Column("group_id", String(64), nullable=False),
+    Column("cpi_checksum", String(71), nullable=False),
+    Column("granted_capabilities", Text, nullable=False),
+    Column("flow_p2p_status", String(8), nullable=False),
+    Column("flow_start_status", String(8), nullable=False),
+    Column("flow_status", String(8), nullable=False),
+    Column("vault_db_status", String(8), nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+)
+
+OPERATION = Table(
+    "virtual_node_operation",
+    _METADATA,
+    Column("request_id", String(36), primary_key=True),
+    Column("operation", String(32), nullable=False),
+    Column("status", String(16), nullable=False, index=True),
+    Column("resource_id", String(12), nullable=False),
+    Column("error_reason", Text),
+    Column("x500_name", Text, nullable=False),
+    Column("group_id", String(64), nullable=False),
+    Column("cpi_checksum", String(71), nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+)
+"""`resource_id` is the short hash that the node has or will have."""
+
+SCHEMA = Schema(name="vnode", metadata=_METADATA)

@@ -1,0 +1,233 @@
+import pytest
+
+from host.db import Database, Vaults
+from host.db.requests import REQUESTS
+from host.domain.errors import InvalidInputError, StorageError
+from host.domain.ids import InvalidShortHashError, ShortHash, short_hash_of
+from host.domain.vnode import AsyncStatus, OperationalStatus
+from host.domain.x500 import InvalidX500NameError
+from host.vnode import SCHEMA, VirtualNodeService
+from host.vnode.errors import (
+    CpiNotFoundError,
+    OperationNotFoundError,
+    VirtualNodeExistsError,
+    VirtualNodeNotFoundError,
+    VirtualNodeStateError,
+)
+from tests.services.support import ALICE, BOB, cpi, holding
+
+ALLOWED = frozenset({"flow", "log", "ledger", "persistence"})
+
+
+class StoredPackages:
+    def __init__(self, *records):
+        self.records = list(records)
+
+    def get(self, checksum):
+        return next((r for r in self.records if r.file_checksum == checksum), None)
+
+    def find_by_short_hash(self, short):
+        return next((r for r in self.records if short_hash_of(r.file_checksum) == short), None)
+
+    def all(self):
+        return list(self.records)
+
+
+class Later:
+    """A background that runs what was submitted when the test says so."""
+
+    def __init__(self):
+        self.waiting = []
+
+    def submit(self, work):
+        self.waiting.append(work)
+
+    def run(self):
+        while self.waiting:
+            self.waiting.pop(0)()
+
+
+@pytest.fixture
+def later():
+    return Later()
+
+
+@pytest.fixture
+def packages():
+    return StoredPackages(cpi(), cpi(group_id="CREATE_ID", name="mgm"))
+
+
+@pytest.fixture
+def start(tmp_path, clock, entropy, packages, later):
+    opened = []
+
+    def start():
+        database = Database.open(tmp_path / "cluster.sqlite", [SCHEMA])
+        vaults = Vaults(tmp_path / "vnodes", [REQUESTS])
+        opened.extend([database, vaults])
+        return VirtualNodeService(
+            database=database,
+            vaults=vaults,
+            packages=packages,
+            clock=clock,
+            entropy=entropy,
+            background=later.submit,
+            allowed_capabilities=ALLOWED,
+        )
+
+    yield start
+    for resource in opened:
+        resource.close()
+
+
+def short(record):
+    return short_hash_of(record.file_checksum)
+
+
+def test_a_node_is_created_in_the_background_with_its_vault(start, later, clock, tmp_path):
+    service = start()
+    request_id = service.create(short(cpi()), "c=GB, l=London, o=Alice")
+    accepted = service.operation(request_id)
+    assert (accepted.status, accepted.resource_id) == (AsyncStatus.ACCEPTED, None)
+    assert service.all() == []
+    clock.advance(5)
+    later.run()
+    done = service.operation(request_id)
+    assert done.status is AsyncStatus.SUCCEEDED
+    assert done.resource_id == holding(ALICE).short_hash
+    assert done.updated_at == accepted.updated_at + 5
+    node = service.get(done.resource_id)
+    assert node.holding == holding(ALICE)
+    assert node.cpi_checksum == cpi().file_checksum
+    assert service.find(holding(ALICE)) == node
+    assert service.find(holding(BOB)) is None
+    assert (tmp_path / "vnodes" / done.resource_id / "vault.sqlite").exists()
+
+
+def test_capabilities_are_those_declared_and_allowed(start, later):
+    service = start()
+    service.create(short(cpi()), ALICE)
+    later.run()
+    assert service.all()[0].granted_capabilities == ("flow", "ledger", "persistence")
+
+
+@pytest.mark.parametrize(
+    ("checksum", "name", "error"),
+    [
+        ("nothex", "O=Alice", InvalidX500NameError),
+        ("nothex", ALICE, InvalidShortHashError),
+        ("0" * 64, ALICE, InvalidShortHashError),
+        ("000000000000", ALICE, CpiNotFoundError),
+    ],
+)
+def test_the_first_wrong_input_is_refused_in_cordas_order(start, later, checksum, name, error):
+    service = start()
+    with pytest.raises(error) as refused:
+        service.create(checksum, name)
+    assert isinstance(refused.value, InvalidInputError)
+    assert later.waiting == []
+
+
+def test_a_node_that_exists_or_is_being_created_is_a_conflict(start, later):
+    service = start()
+    service.create(short(cpi()), ALICE)
+    for _ in range(2):
+        with pytest.raises(VirtualNodeExistsError, match="O=Alice"):
+            service.create(short(cpi()), ALICE)
+        later.run()
+    service.create(short(cpi()), BOB)
+    later.run()
+    assert [node.holding for node in service.all()] == sorted(
+        (holding(ALICE), holding(BOB)), key=lambda h: h.short_hash
+    )
+
+
+def test_a_new_group_gets_a_random_identifier(start, later, packages):
+    service = start()
+    for _ in range(2):
+        service.create(short(packages.records[1]), ALICE)
+    later.run()
+    groups = {node.holding.group_id for node in service.all()}
+    assert len(groups) == 2
+    assert all(len(group) == 36 and group[14] == "4" for group in groups)
+
+
+def test_what_a_crash_interrupted_is_finished_at_the_next_start(start, later):
+    service = start()
+    accepted = service.create(short(cpi()), ALICE)
+    begun = service.create(short(cpi()), BOB)
+    service._set_status(begun, AsyncStatus.IN_PROGRESS)
+    later.waiting.clear()
+    restarted = start()
+    assert restarted.resume() == 2
+    later.run()
+    assert {restarted.operation(r).status for r in (accepted, begun)} == {AsyncStatus.SUCCEEDED}
+    assert len(restarted.all()) == 2
+    assert restarted.resume() == 0
+
+
+def test_an_operation_that_cannot_be_finished_fails_with_a_reason(start, later, packages):
+    service = start()
+    request_id = service.create(short(cpi()), ALICE)
+    packages.records.clear()
+    later.run()
+    failed = service.operation(request_id)
+    assert failed.status is AsyncStatus.FAILED
+    assert "no longer stored" in failed.error_reason
+    packages.records.append(cpi())
+    again = service.create(short(cpi()), ALICE)
+    later.run()
+    assert service.operation(again).status is AsyncStatus.SUCCEEDED
+
+
+def test_a_vault_that_cannot_be_made_fails_the_operation(start, later, tmp_path):
+    service = start()
+    request_id = service.create(short(cpi()), ALICE)
+    (tmp_path / "vnodes").write_text("in the way")
+    later.run()
+    failed = service.operation(request_id)
+    assert failed.status is AsyncStatus.FAILED
+    assert "cannot be created" in failed.error_reason
+    assert service.all() == []
+
+
+def test_maintenance_switches_everything_off_and_active_on_again(start, later):
+    service = start()
+    service.create(short(cpi()), ALICE)
+    later.run()
+    target = holding(ALICE).short_hash
+    for state, status in (
+        ("MAINTENANCE", OperationalStatus.INACTIVE),
+        ("ACTIVE", OperationalStatus.ACTIVE),
+    ):
+        node = service.set_state(target, state)
+        assert node == service.get(target)
+        assert {
+            node.flow_p2p_status,
+            node.flow_start_status,
+            node.flow_status,
+            node.vault_db_status,
+        } == {status}
+
+
+def test_unknown_states_nodes_and_requests_are_refused(start):
+    service = start()
+    with pytest.raises(VirtualNodeStateError, match="MAINTENANCE"):
+        service.set_state(ShortHash("0" * 12), "STOPPED")
+    with pytest.raises(VirtualNodeNotFoundError):
+        service.set_state(ShortHash("0" * 12), "ACTIVE")
+    with pytest.raises(OperationNotFoundError):
+        service.operation("nobody")
+
+
+def test_a_storage_failure_leaves_the_operation_for_the_next_start(start, later, tmp_path):
+    service = start()
+    request_id = service.create(short(cpi()), ALICE)
+
+    def broken(*_args, **_kwargs):
+        raise StorageError("disk gone")
+
+    working, service._update = service._update, broken
+    later.run()
+    service._update = working
+    assert service.operation(request_id).status is AsyncStatus.ACCEPTED
