@@ -3,11 +3,12 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from host.domain.json import JsonObject, JsonValue, canonical_json
+from host.domain.json import JsonObject, JsonValue
 from host.domain.packages import CpiRecord
 from host.ports.capability import CapabilityError
 from host.ports.requests import (
     as_object,
+    canonical_text,
     check_fields,
     invalid_request,
     take_int,
@@ -141,13 +142,11 @@ def _entity(op: WriteOp, types: frozenset[str], item: JsonObject) -> Entity:
 def _value(name: str, key: str, value: JsonValue) -> str:
     if value is None:
         raise invalid_request(f"entity {name} {key!r} has no value")
-    try:
-        encoded = canonical_json(value)
-    except (ValueError, RecursionError) as exc:
-        raise invalid_request(f"entity {name} {key!r} has no canonical form: {exc}") from exc
-    if len(encoded) > VALUE_BYTES_MAX:
+    text = canonical_text(value, f"'value' of {name} {key!r}")
+    size = len(text.encode())
+    if size > VALUE_BYTES_MAX:
         raise CapabilityError(
             "entity-too-large",
-            f"entity {name} {key!r} has {len(encoded)} bytes, at most {VALUE_BYTES_MAX} are stored",
+            f"entity {name} {key!r} has {size} bytes, at most {VALUE_BYTES_MAX} are stored",
         )
-    return encoded.decode()
+    return text

@@ -2,9 +2,10 @@
 
 import base64
 import binascii
+import json
 from collections.abc import Mapping, Sequence
 
-from host.domain.json import JsonObject, JsonValue
+from host.domain.json import JsonObject, JsonValue, canonical_json
 from host.ports.capability import CapabilityError
 
 INVALID_REQUEST = "invalid-request"
@@ -101,6 +102,22 @@ def as_object(value: JsonValue, name: str) -> JsonObject:
     if not isinstance(value, Mapping):
         raise invalid_request(f"field {name!r} must be an object")
     return value
+
+
+def canonical_text(value: JsonValue, field: str) -> str:
+    """The RFC 8785 text of a guest's value, which reads back to a value of the same text.
+
+    Numbers beyond 2^53 are refused: a large float's text reads back as such a whole number.
+
+    Raises:
+        CapabilityError: `invalid-request`.
+    """
+    try:
+        encoded = canonical_json(value)
+        canonical_json(json.loads(encoded))
+    except (ValueError, RecursionError) as exc:
+        raise invalid_request(f"field {field} has no canonical form: {exc}") from exc
+    return encoded.decode()
 
 
 def _checked_text(value: JsonValue, field: str, characters_max: int) -> str:

@@ -168,6 +168,7 @@ NOTHING = {"op": "persist", "entities": []}
         ("write", {**NOTHING, "entities": [{"type": NOTE, "key": "k", "value": None}]}),
         ("write", {**NOTHING, "entities": [{"type": NOTE, "key": "k", "value": 2**60}]}),
         ("write", {**NOTHING, "entities": [{"type": NOTE, "key": "k", "value": "\ud800"}]}),
+        ("write", {**NOTHING, "entities": [{"type": NOTE, "key": "k", "value": 1e17}]}),
         ("write", {**NOTHING, "entities": [{"type": NOTE, "key": "\ud800", "value": 1}]}),
         ("write", {**NOTHING, "entities": [{"type": NOTE, "key": "k", "value": 1}] * 1001}),
         ("write", {"op": "remove", "entities": [{"type": NOTE, "key": "k", "value": 2**60}]}),
@@ -212,7 +213,7 @@ JSON = st.recursive(
     st.booleans()
     | st.integers(-(2**53) + 1, 2**53 - 1)
     | st.text()
-    | st.floats(allow_nan=False, allow_infinity=False),
+    | st.floats(-(2.0**53) + 1, 2.0**53 - 1),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
     max_leaves=8,
 )
