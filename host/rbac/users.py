@@ -67,7 +67,7 @@ class Users:
         self._clock = clock
         self._entropy = entropy
         self._digest_key = entropy.random_bytes(32)
-        self._stranger = hash_password("", entropy)
+        self._stranger: str | None = None
         self._remembered: dict[bytes, User] = {}
         self._generation = 0
         self._lock = threading.Lock()
@@ -137,6 +137,8 @@ class Users:
         """
         generation = self._generation
         row = self._row(login_name)
+        if self._stranger is None:
+            self._stranger = hash_password("", self._entropy)
         right = matches(password, self._stranger if row is None else row.password_hash)
         if row is None or not right or not row.enabled:
             raise NotAuthenticatedError("User not authorized.")

@@ -2,10 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from http import HTTPStatus
+from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from fastapi.openapi.utils import get_openapi
 from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -79,7 +82,7 @@ def create_app(
     """
     ui = swagger_ui_routes()
     mounts = [Mount(f"/api/{v}", _version_app(v, services, ui)) for v in VERSIONS]
-    return Starlette(
+    app = Starlette(
         routes=[*mounts, *health_routes(registry), *extra_routes],
         middleware=[
             Middleware(RequestLog, registry=registry),
@@ -89,6 +92,8 @@ def create_app(
         ],
         exception_handlers={HTTPException: http_refusal, Exception: unexpected},
     )
+    app.router.redirect_slashes = False
+    return app
 
 
 def _version_app(version: str, services: RestServices, ui: list[BaseRoute]) -> FastAPI:
@@ -113,7 +118,25 @@ def _version_app(version: str, services: RestServices, ui: list[BaseRoute]) -> F
         if VERSIONS.index(group.first) <= number <= VERSIONS.index(group.last):
             app.include_router(group.router)
     app.router.routes.extend(ui)
+    app.openapi = partial(_document, app)  # type: ignore[method-assign]
     return app
+
+
+def _document(app: FastAPI) -> dict[str, Any]:
+    """FastAPI's document with the authentication that `Operation` does for every route."""
+    if app.openapi_schema is None:
+        document = get_openapi(
+            title=app.title,
+            version=app.version,
+            description=app.description,
+            routes=app.routes,
+            servers=app.servers,
+        )
+        schemes = {"basicAuth": {"type": "http", "scheme": "basic"}}
+        document.setdefault("components", {})["securitySchemes"] = schemes
+        document["security"] = [{"basicAuth": []}]
+        app.openapi_schema = document
+    return app.openapi_schema
 
 
 async def _http_refusal(request: Request, error: Exception) -> Response:

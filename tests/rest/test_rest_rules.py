@@ -1,0 +1,188 @@
+"""Rules for every request: who, how long, in which letter case, and the shape of refusals."""
+
+import pytest
+
+from host.domain.errors import HostError
+from host.rbac import Effect, Permission
+from host.rest.errors import STATUS_OF
+
+HELLO = "/api/v5_2/hello?addressee=Bob"
+SELF_PASSWORD = "/api/v5_2/user/selfpassword"
+
+
+def test_hello_answers_plain_text_that_calls_itself_json(api):
+    reply = api.post(HELLO)
+    assert (reply.status_code, reply.text) == (200, "Hello, Bob! (from admin)")
+    assert reply.headers["content-type"] == "application/json"
+    assert reply.headers["cache-control"] == "no-cache"
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        None,
+        "",
+        "Basic",
+        "Basic %%%",
+        "Basic YWRtaW4=",
+        "Basic /////w==",
+        "Bearer abc",
+        "Basic " + "A" * 8000,
+        "Basic YWRtaW46d3Jvbmc=",
+    ],
+)
+def test_missing_malformed_and_wrong_credentials_are_401(api, header):
+    api.auth = None
+    reply = api.post(HELLO, headers={} if header is None else {"authorization": header})
+    assert reply.status_code == 401
+    assert reply.headers["www-authenticate"].startswith('Basic realm="')
+    assert reply.json()["details"]["code"] == "not-authenticated"
+
+
+def test_login_names_are_case_insensitive(api):
+    assert api.post(HELLO, auth=("ADMIN", "secret")).status_code == 200
+    assert api.post(HELLO, auth=("admin", "SECRET")).status_code == 401
+
+
+def test_what_no_permission_allows_is_403_but_the_protocol_version_needs_none(api, services):
+    permission = Permission(effect=Effect.ALLOW, pattern="GET:/api/v5_2/cpi")
+    services.users.create("viewer", "pw", full_name="", permissions=(permission,))
+    api.auth = ("viewer", "pw")
+    refused = api.post(HELLO)
+    assert refused.status_code == 403
+    assert refused.json()["details"]["action"] == "POST:/api/v5_2/hello?addressee=Bob"
+    assert api.get("/api/v5_2/hello/getprotocolversion").json() == 50200
+    api.auth = None
+    assert api.get("/api/v5_2/hello/getprotocolversion").status_code == 401
+
+
+def test_the_error_shape_is_cordas(api):
+    body = api.get("/api/v5_2/user/nobody").json()
+    assert body == {
+        "title": "user 'nobody' does not exist",
+        "status": 404,
+        "details": {
+            "cause": "NotFoundError",
+            "reason": "user 'nobody' does not exist",
+            "code": "not-found",
+        },
+    }
+
+
+def test_errors_are_plain_text_for_clients_that_take_no_json(api):
+    reply = api.get("/api/v5_2/user/nobody", headers={"accept": "text/html"})
+    assert reply.text == "user 'nobody' does not exist"
+    assert reply.headers["content-type"].startswith("text/plain")
+
+
+def test_every_refusal_of_the_host_has_a_status():
+    def subclasses(kind):
+        return {kind}.union(*(subclasses(s) for s in kind.__subclasses__()))
+
+    for kind in subclasses(HostError):
+        assert any(base in STATUS_OF for base in kind.__mro__), kind
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/nope", "/api", "/api/v5_2", "/api/v9_9/cpi", "/api/v5_2/no"]
+)
+def test_unknown_paths_are_404_in_the_same_shape(api, path):
+    reply = api.get(path)
+    assert reply.status_code == 404
+    assert reply.json()["details"]["code"] == "path-unknown"
+
+
+def test_a_wrong_method_is_405_in_the_same_shape(api):
+    reply = api.delete("/api/v5_2/hello")
+    assert (reply.status_code, reply.headers["allow"]) == (405, "POST")
+    assert reply.json()["details"]["code"] == "method-not-allowed"
+
+
+def test_a_missing_query_key_is_named(api):
+    reply = api.post("/api/v5_2/hello")
+    assert reply.status_code == 400
+    assert reply.json()["details"]["fields"] == "addressee"
+
+
+def test_query_keys_are_case_insensitive_and_values_are_not(api):
+    assert "Ünï/Böb" in api.post("/api/v5_2/hello", params={"Addressee": "Ünï/Böb"}).text
+
+
+def test_upper_case_paths_are_redirected_and_parameters_keep_their_case(api):
+    reply = api.get("/api/v5_2/USER/Admin/PermissionSummary?X=y")
+    assert reply.status_code == 301
+    assert reply.headers["location"] == "/api/v5_2/user/Admin/permissionsummary?x=y"
+    assert api.post("/api/v5_2/Hello?addressee=A").status_code == 301
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        (b"", "request-invalid"),
+        (b"{}", "request-invalid"),
+        (b"null", "request-invalid"),
+        (b"[]", "request-invalid"),
+        (b"{", "json-invalid"),
+        (b'{"password": null}', "request-invalid"),
+        (b'{"password": 5}', "request-invalid"),
+        (b'{"Password": "x"}', "request-invalid"),
+        (b'{"password": "a", "password": "b"}', "json-duplicate-key"),
+        (b'{"password": ""}', "user-invalid"),
+    ],
+)
+def test_bad_bodies_are_400_with_a_code(api, body, code):
+    reply = api.post(SELF_PASSWORD, content=body)
+    assert reply.status_code == 400
+    assert reply.json()["details"]["code"] == code
+
+
+@pytest.mark.parametrize(
+    "content_type", [None, "application/json", "text/plain", "application/x-www-form-urlencoded"]
+)
+@pytest.mark.parametrize("body", ['{"password": "new"}', '{"request": {"password": "new"}}'])
+def test_bodies_are_taken_bare_or_wrapped_whatever_their_type_says(api, body, content_type):
+    headers = {} if content_type is None else {"content-type": content_type}
+    assert api.post(SELF_PASSWORD, content=body.encode(), headers=headers).status_code == 200
+    assert api.post(HELLO, auth=("admin", "new")).status_code == 200
+
+
+def test_a_body_that_announces_too_much_is_refused_before_it_is_read(api):
+    reply = api.post(SELF_PASSWORD, content=b"x" * 100_001)
+    assert reply.status_code == 400
+    assert reply.json()["title"] == (
+        "Content length is 100001 which exceeds the maximum limit of 100000."
+    )
+    assert reply.headers["connection"] == "close"
+
+
+def test_a_body_that_grows_too_long_is_refused_while_it_streams(api):
+    reply = api.post(SELF_PASSWORD, content=(b"x" * 1000 for _ in range(101)))
+    assert reply.status_code == 400
+    assert "exceeds the maximum limit of 100000." in reply.json()["title"]
+
+
+def test_strangers_cannot_make_the_host_parse_a_body(api):
+    api.auth = None
+    assert api.post(SELF_PASSWORD, content=b"{{{").status_code == 401
+
+
+def test_the_versions_have_the_operations_that_corda_gave_them(api):
+    assert api.get("/api/v5_1/cpi/getprotocolversion").status_code == 200
+    assert api.get("/api/v5_3/cpi/getprotocolversion").status_code == 404
+    assert api.post("/api/v5_1/user/selfpassword", json={"password": "x"}).status_code == 405
+    for version in ("v5_1", "v5_2", "v5_3"):
+        assert api.get(f"/api/{version}/user/admin").json()["loginName"] == "admin"
+
+
+def test_health_and_metrics_need_no_credentials(api):
+    api.post(HELLO)
+    api.auth = None
+    assert api.get("/status").json() == {"status": "OK"}
+    assert api.get("/isHealthy").status_code == 200
+    metrics = api.get("/metrics").text
+    assert 'cordbox_rest_requests_total{method="POST",status="200"} 1.0' in metrics
+
+
+def test_permissions_of_a_user_are_shown(api):
+    reply = api.get("/api/v5_2/user/admin/permissionsummary").json()
+    assert reply["permissions"][0]["permissionString"] == ".*"
