@@ -193,7 +193,7 @@ class ClientStartableFlow(Flow, Generic[I, O]):
 
     __kind__ = "client-startable"
 
-    def call(self, request_body: I) -> O:
+    def call(self, request_body: I, /) -> O:
         """Do the work. A text is the flow's result as it is; anything else becomes JSON."""
         raise NotImplementedError
 
@@ -203,7 +203,7 @@ class ResponderFlow(Flow):
 
     __kind__ = "responder"
 
-    def call(self, session: FlowSession) -> None:
+    def call(self, session: FlowSession, /) -> None:
         """Answer the peer."""
         raise NotImplementedError
 

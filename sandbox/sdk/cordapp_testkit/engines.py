@@ -14,6 +14,7 @@ from host.toolkit.project import CordappProject
 
 if TYPE_CHECKING:
     from sandbox.limits import Limits
+    from sandbox.runtime import Guest
 
 Calls = Callable[[str, str, str], str]
 """The host of one flow: answers `ok`, raises CallRefusedError for `err`, FlowKilled to end it."""
@@ -60,18 +61,27 @@ class NativeEngine:
         return []
 
     def run(self, start: str, calls: Calls) -> tuple[str | None, dict[str, Any]]:
+        killed: list[FlowKilled] = []
+
         def host(interface: str, function: str, request: str) -> str:
-            if interface not in self._granted:
-                raise FlowKilled("capability-not-granted", f"{interface} is not granted")
             try:
+                if interface not in self._granted:
+                    raise FlowKilled("capability-not-granted", f"{interface} is not granted")
                 return calls(interface, function, request)
             except CallRefusedError as refused:
                 raise guest.HostCallError(refused.payload) from None
+            except FlowKilled as kill:
+                killed.append(kill)
+                raise
 
+        result: tuple[str | None, dict[str, Any]]
         try:
-            return guest.run(start, host), {}
+            result = guest.run(start, host), {}
         except guest.Failed as failed:
-            return None, json.loads(failed.payload)
+            result = None, json.loads(failed.payload)
+        if killed:  # also when the flow caught it: code cannot overrule the platform
+            raise killed[0]
+        return result
 
     @contextmanager
     def _only_own_classes(self) -> Iterator[None]:
@@ -111,8 +121,8 @@ class SandboxEngine:
         box = Sandbox(cache_dir=cache_dir)
         self._limits = limits or Limits()
         self._granted = granted(project)
-        self._contract = self._workflow = None
-        self._described: dict[str, Any] = {}
+        self._contract: Guest | None = None
+        self._workflow: Guest | None = None
         base: dict[str, str] = {}
         if project.contract:
             built = python_code(box, project.contract, {}, base={})
@@ -121,12 +131,18 @@ class SandboxEngine:
         if project.workflow:
             built = python_code(box, project.workflow, {}, base=base)
             self._workflow = box.guest(World.WORKFLOW, built.descriptor.component_digest)
-            # The workflow's bundle holds the contract's classes too.
-        described = (self._workflow or self._contract).call("describe", None, limits=self._limits)
-        self._described = json.loads(described.value)
+        self._described = self._describe()
 
     def describe(self) -> dict[str, Any]:
         return self._described
+
+    def _describe(self) -> dict[str, Any]:
+        guest_code = self._workflow or self._contract  # a workflow holds the contracts too
+        if guest_code is None:
+            return {}
+        outcome = guest_code.call("describe", None, limits=self._limits)
+        described: dict[str, Any] = json.loads(outcome.value)
+        return described
 
     def verify(self, transaction: str) -> list[dict[str, Any]]:
         from sandbox.errors import SandboxError  # noqa: PLC0415  # needs the sandbox

@@ -111,7 +111,7 @@ class Network:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._described = engine.describe()
+        self.described = engine.describe()
         self._flow_count = 0
         self._time = _START
         self.scheduler = Scheduler()
@@ -126,7 +126,7 @@ class Network:
         name = str(MemberX500Name.parse(name))
         if name not in self.nodes:
             key = NodeKey(name)
-            entities = frozenset(entity["name"] for entity in self._described["entities"])
+            entities = frozenset(entity["name"] for entity in self.described["entities"])
             self.nodes[name] = Node(
                 network=self,
                 name=name,
@@ -190,7 +190,7 @@ class Network:
         """The responder flow of the highest version that both sides know."""
         found = [
             (version, flow["name"])
-            for flow in self._described["flows"]
+            for flow in self.described["flows"]
             if flow["kind"] == "responder" and flow["protocol"] == protocol
             for version in flow["versions"]
             if version in versions
@@ -220,7 +220,7 @@ class Network:
         """A flow's record and the body that runs it to its end."""
         self._flow_count += 1
         flow_id = f"00000000-0000-4000-8000-{self._flow_count:012x}"
-        declared = next((f for f in self._described["flows"] if f["name"] == flow_class), None)
+        declared = next((f for f in self.described["flows"] if f["name"] == flow_class), None)
         can_open = declared is not None and declared["initiating"]
         level = Level(
             protocol=declared["protocol"] if declared and can_open else None,

@@ -1,0 +1,73 @@
+import pytest
+
+from cordapp_testkit import FlowFailedError
+
+MALLORY = "O=Mallory, L=London, C=GB"
+
+STOPPED_BY_THE_SANDBOX = {
+    "hostile_compute.EndlessLoop": {"out-of-fuel"},
+    "hostile_compute.StubbornLoop": {"out-of-fuel"},
+    "hostile_compute.MemoryBomb": {"MemoryError", "memory-limit"},
+    "hostile_compute.StubbornMemoryBomb": {"out-of-fuel", "memory-limit"},
+    "hostile_compute.DeepRecursion": {"RecursionError", "stack-overflow"},
+    "hostile_compute.DeepNesting": {"RecursionError", "stack-overflow", "MemoryError"},
+    "hostile_compute.RegexBacktracking": {"out-of-fuel"},
+    "hostile_compute.HugePower": {"out-of-fuel", "MemoryError", "memory-limit"},
+    "hostile_escape.ReadFile": {"OSError"},
+    "hostile_escape.ReadFileBelowPython": {"guest-trap", "attempt-failed", "OSError"},
+    "hostile_escape.OpenSocket": {"ModuleNotFoundError"},
+    "hostile_escape.RunCommand": {"ModuleNotFoundError"},
+    "hostile_escape.ReadClock": {"OSError"},
+    "hostile_escape.ReadClockBelowPython": {"guest-trap", "OSError"},
+    "hostile_escape.ReadEnvironment": {"attempt-failed"},
+    "hostile_escape.ReadRandomness": {"OSError"},
+    "hostile_steal.CallUnknownFunction": {"LookupError"},
+    "hostile_flood.LogFlood": {"log-limit"},
+    "hostile_flood.HostCallFlood": {"too-many-host-calls"},
+    "hostile_flood.OversizedResult": {"payload-too-large"},
+    "hostile_flood.OversizedRequest": {"payload-too-large"},
+    "hostile_flood.OversizedError": {"payload-too-large"},
+    "hostile_flood.BrokenText": {"UnicodeEncodeError"},
+}
+
+STOPPED_BY_THE_HOST = {
+    "hostile_steal.CallUngranted": "capability-not-granted",
+    "hostile_steal.CallUngrantedAndGoOn": "capability-not-granted",
+    "hostile_steal.ReadOthersEntities": "attempt-failed",
+    "hostile_steal.ReadOthersTypes": "entity-type-unknown",
+    "hostile_steal.ReadOthersTransaction": "attempt-failed",
+    "hostile_steal.ReadOthersState": "state-not-found",
+    "hostile_steal.UseOthersSession": "session-unknown",
+    "hostile_steal.OpenSessionWithoutProtocol": "session-no-protocol",
+}
+
+
+@pytest.mark.parametrize("flow", STOPPED_BY_THE_SANDBOX)
+def test_sandbox_stops(sandbox_network, flow):
+    mallory = sandbox_network.node(MALLORY)
+    with pytest.raises(FlowFailedError) as failed:
+        mallory.start(flow, {})
+    assert failed.value.type in STOPPED_BY_THE_SANDBOX[flow], failed.value
+
+
+@pytest.mark.parametrize("flow", STOPPED_BY_THE_HOST)
+def test_host_stops(cordapp_network, flow):
+    mallory = cordapp_network.node(MALLORY)
+    with pytest.raises(FlowFailedError) as failed:
+        mallory.start(flow, {})
+    assert failed.value.type == STOPPED_BY_THE_HOST[flow]
+
+
+def test_hash_is_the_same_in_every_sandbox(sandbox_network):
+    mallory = sandbox_network.node(MALLORY)
+    messages = set()
+    for _ in range(2):
+        with pytest.raises(FlowFailedError) as failed:
+            mallory.start("hostile_escape.HashOrder", {})
+        messages.add(failed.value.message)
+    assert len(messages) == 1
+
+
+def test_every_attempt_has_an_expectation(sandbox_network):
+    expected = {*STOPPED_BY_THE_SANDBOX, *STOPPED_BY_THE_HOST, "hostile_escape.HashOrder"}
+    assert expected == {flow["name"] for flow in sandbox_network.described["flows"]}
