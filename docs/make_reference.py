@@ -128,30 +128,22 @@ def _usage(argument: click.Argument) -> str:
 
 def settings_page() -> str:
     """Every setting of the host: name, default, meaning."""
-    from host.settings import HostSettings
+    from host.settings import HostSettings, described_settings
 
-    meanings = _field_docs(HostSettings)
-    lines = ["# Settings of the host", "", _sentence(HostSettings.__doc__), ""]
+    lines = ["# Settings of the host", "", _sentence(import_module("host.settings").__doc__), ""]
     lines += ["| setting | default | meaning |", "|---|---|---|"]
-    for item in dataclasses.fields(HostSettings):
-        default = "" if item.default is dataclasses.MISSING else f"`{item.default!r}`"
-        lines.append(f"| `{item.name}` | {default} | {meanings.get(item.name, '')} |")
+    fields = {item.name: item for item in dataclasses.fields(HostSettings)}
+    lines += [
+        f"| `{name}` | {_default(fields[name])} | {_sentence(meaning)} |"
+        for name, meaning in described_settings().items()
+    ]
     return "\n".join(lines) + "\n"
 
 
-def _field_docs(kind: type) -> dict[str, str]:
-    """The string that follows each annotated field in the class body."""
-    body = ast.parse(inspect.getsource(kind)).body[0]
-    assert isinstance(body, ast.ClassDef)
-    pairs = zip(body.body, body.body[1:], strict=False)
-    return {
-        field.target.id: _sentence(text.value.value)
-        for field, text in pairs
-        if isinstance(field, ast.AnnAssign)
-        and isinstance(field.target, ast.Name)
-        and isinstance(text, ast.Expr)
-        and isinstance(text.value, ast.Constant)
-    }
+def _default(item: dataclasses.Field[object]) -> str:
+    if item.default is not dataclasses.MISSING:
+        return f"`{item.default!r}`"
+    return "required" if item.default_factory is dataclasses.MISSING else "depends on the machine"
 
 
 def hooks_page() -> str:
