@@ -76,9 +76,17 @@ def _run_on_host(
     try:
         nodes = network.form_network(console, rest, workshop)
         identifiers["virtualNodes"] = nodes
-        flows.issue_and_settle(console, runner, nodes)
+        transaction_id = flows.issue_and_settle(console, runner, nodes)
         flows.break_contract(console, runner, nodes)
-        attacks.run(console, shell, workshop=workshop, rest=rest, runner=runner, nodes=nodes)
+        attacks.run(
+            console,
+            shell,
+            workshop=workshop,
+            rest=rest,
+            runner=runner,
+            nodes=nodes,
+            transaction_id=transaction_id,
+        )
         flows.survive_kill(console, host, rest, runner, nodes)
     finally:
         rest.close()

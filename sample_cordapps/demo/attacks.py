@@ -1,6 +1,7 @@
 """Step 8: a hostile CorDapp in a node of its own, while Alice and Bob go on."""
 
 import json
+import re
 import threading
 import time
 from dataclasses import dataclass, field
@@ -12,6 +13,26 @@ from sample_cordapps.demo.network import create_node, register, upload
 from sample_cordapps.demo.packages import MALLORY, Workshop, build_hostile
 from sample_cordapps.demo.processes import CommandLine
 from sample_cordapps.demo.rest import RestClient
+
+_STACK = r"stack|recursion"
+ATTEMPTS = {
+    "hostile_compute.EndlessLoop": r"fuel",
+    "hostile_compute.MemoryBomb": r"memory",
+    "hostile_compute.DeepRecursion": _STACK,
+    "hostile_escape.ReadFile": r"file|open",
+    "hostile_escape.OpenSocket": r"socket",
+    "hostile_escape.ReadClock": r"clock|time",
+    "hostile_escape.ReadEnvironment": r"environment",
+    "hostile_steal.CallUngranted": r"signing",
+    "hostile_steal.ReadOthersEntities": r"no entity",
+    "hostile_steal.ReadOthersTypes": r"iou_flows\.CreditLimit",
+    "hostile_steal.ReadOthersTransaction": r"not found",
+    "hostile_steal.ReadOthersState": r"state",
+    "hostile_flood.LogFlood": r"log",
+    "hostile_flood.HostCallFlood": r"calls",
+    "hostile_flood.OversizedResult": r"payload|bytes",
+}
+"""Flow -> what its reason must name. The sample's tests run all of its attempts."""
 
 SECONDS_MAX = 15.0
 """No attempt may last longer than its limits allow; the wall clock limit is 10 s."""
@@ -47,18 +68,27 @@ def run(
     rest: RestClient,
     runner: FlowRunner,
     nodes: dict[str, str],
+    transaction_id: object,
 ) -> None:
     """Make the fourth node and let it try everything."""
     with console.step("A hostile CorDapp in a fourth node: every attempt fails") as record:
         checksum = upload(rest, build_hostile(shell, workshop))
         mallory = create_node(rest, checksum, MALLORY)
         register(rest, mallory)
-        attempts = rest.get(f"/flowclass/{mallory}")["flowClassNames"]
+        startable = rest.get(f"/flowclass/{mallory}")["flowClassNames"]
+        if missing := set(ATTEMPTS) - set(startable):
+            raise StepFailedError(f"the hostile CorDapp has no flows {sorted(missing)}")
+        victim = {
+            "x500_name": ALICE,
+            "short_hash": nodes[ALICE],
+            "transaction_id": str(transaction_id),
+            "key": BOB,
+        }
         neighbours = Neighbours(runner, nodes[ALICE])
         beside = threading.Thread(target=neighbours.work)
         beside.start()
         try:
-            outcomes = {name: _attempt(console, runner, mallory, name, nodes) for name in attempts}
+            outcomes = {name: _attempt(console, runner, mallory, name, victim) for name in ATTEMPTS}
         finally:
             neighbours.stop.set()
             beside.join()
@@ -71,20 +101,21 @@ def run(
 
 
 def _attempt(
-    console: DemoConsole, runner: FlowRunner, mallory: str, name: str, nodes: dict[str, str]
+    console: DemoConsole, runner: FlowRunner, mallory: str, name: str, victim: dict[str, str]
 ) -> dict[str, Any]:
     """One attempt must end FAILED, with a reason, in time."""
     started = time.monotonic()
-    body = {"victim": nodes[ALICE]} if name.endswith("ReadAnotherNodesData") else {}
+    body = victim if name.startswith("hostile_steal.ReadOthers") else {}
     status = runner.wait(mallory, runner.start(mallory, name, body, show=False), show=False)
     seconds = time.monotonic() - started
     error = status["flowError"]
-    if status["flowStatus"] != "FAILED" or not error or not error["message"]:
+    reason = f"{error['type']}: {error['message']}" if error else ""
+    if status["flowStatus"] != "FAILED" or not re.search(ATTEMPTS[name], reason, re.IGNORECASE):
         raise StepFailedError(f"{name} ended {json.dumps(status)}")
     if seconds > SECONDS_MAX:
         raise StepFailedError(f"{name} lasted {seconds:.1f} s")
     short = name.rpartition(".")[2]
-    console.note(f"{short:<28} {seconds:6.2f} s  {error['type']}: {error['message'][:90]}")
+    console.note(f"{short:<28} {seconds:6.2f} s  {reason[:90]}")
     return {"type": error["type"], "message": error["message"], "seconds": round(seconds, 3)}
 
 

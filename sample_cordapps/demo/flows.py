@@ -68,7 +68,8 @@ class FlowRunner:
         )
 
 
-def issue_and_settle(console: DemoConsole, runner: FlowRunner, nodes: dict[str, str]) -> None:
+def issue_and_settle(console: DemoConsole, runner: FlowRunner, nodes: dict[str, str]) -> str:
+    """Returns the id of the first transaction."""
     with console.step("Issue an IOU from Alice to Bob, query it, settle part of it") as record:
         issued = runner.run(
             nodes[ALICE], ISSUE, {"counterparty": BOB, "amount": 10_000, "currency": "GBP"}
@@ -83,6 +84,7 @@ def issue_and_settle(console: DemoConsole, runner: FlowRunner, nodes: dict[str, 
         seen = runner.run(nodes[CHARLIE], LIST, {})
         _expect(seen == [], f"Charlie sees {seen}")
         record.facts |= {"issued": issued, "settled": settled, "charlieSees": seen}
+        return str(issued["transaction_id"])
 
 
 def break_contract(console: DemoConsole, runner: FlowRunner, nodes: dict[str, str]) -> None:
