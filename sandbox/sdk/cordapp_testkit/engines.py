@@ -65,8 +65,7 @@ class NativeEngine:
 
         def host(interface: str, function: str, request: str) -> str:
             try:
-                if interface not in self._granted:
-                    raise FlowKilled("capability-not-granted", f"{interface} is not granted")
+                self._refuse_ungranted(interface)
                 return calls(interface, function, request)
             except CallRefusedError as refused:
                 raise guest.HostCallError(refused.payload) from None
@@ -82,6 +81,10 @@ class NativeEngine:
         if killed:  # also when the flow caught it: code cannot overrule the platform
             raise killed[0]
         return result
+
+    def _refuse_ungranted(self, interface: str) -> None:
+        if interface not in self._granted:
+            raise FlowKilled("capability-not-granted", f"{interface} is not granted")
 
     @contextmanager
     def _only_own_classes(self) -> Iterator[None]:

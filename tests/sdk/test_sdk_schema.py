@@ -1,0 +1,215 @@
+"""JSON Schema of type hints and the codec: both say the same about every value."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta, timezone
+from decimal import Decimal
+from enum import Enum, StrEnum
+from typing import Annotated, Any, ClassVar, Literal, NewType, Optional
+
+import jsonschema
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cordapp.schema import INTEGER_MAX, CodecError, SchemaError, from_json, schema_of, to_json
+
+Key = NewType("Key", str)
+
+
+class Colour(StrEnum):
+    RED = "red"
+    BLUE = "blue"
+
+
+class Level(Enum):
+    LOW = 1
+    HIGH = 2
+
+
+@dataclass(frozen=True)
+class Address:
+    street: str
+    number: int = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Person:
+    LIMIT: ClassVar[int] = 3
+    name: str
+    key: Key
+    age: int | None = None
+    address: Address
+    tags: list[str] = field(default_factory=list)
+    pair: tuple[int, str] = (0, "")
+    numbers: tuple[int, ...] = ()
+    marks: dict[str, float] = field(default_factory=dict)
+    colour: Colour = Colour.RED
+    level: Level = Level.LOW
+    mode: Literal["a", 1] | None = "a"
+    amount: Decimal = Decimal(0)
+    at: datetime | None = None
+    raw: bytes = b""
+    either: int | Address | str = 0
+    camel: bool = field(default=False, metadata={"json": "camelCase"})
+
+
+ADDRESSES = st.builds(Address, street=st.text(), number=st.integers(-INTEGER_MAX, INTEGER_MAX))
+PERSONS = st.builds(
+    Person,
+    name=st.text(),
+    key=st.text(),
+    age=st.none() | st.integers(-INTEGER_MAX, INTEGER_MAX),
+    address=ADDRESSES,
+    tags=st.lists(st.text()),
+    pair=st.tuples(st.integers(-10, 10), st.text()),
+    numbers=st.lists(st.integers(-10, 10)).map(tuple),
+    marks=st.dictionaries(st.text(), st.floats(allow_nan=False, allow_infinity=False)),
+    colour=st.sampled_from(Colour),
+    level=st.sampled_from(Level),
+    mode=st.sampled_from(["a", 1, None]),
+    amount=st.decimals(allow_nan=False, allow_infinity=False, places=4),
+    at=st.none() | st.datetimes(timezones=st.just(UTC)),
+    raw=st.binary(),
+    either=st.integers(-10, 10) | ADDRESSES | st.text(),
+    camel=st.booleans(),
+)
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**60), 2**60) | st.floats(-5, 5) | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from(["street", "number"]), inner),
+)
+
+
+@pytest.mark.property
+@given(PERSONS)
+def test_round_trip_through_json_text_that_fits_the_schema(person):
+    value = json.loads(json.dumps(to_json(person)))
+    jsonschema.Draft202012Validator(schema_of(Person)).validate(value)
+    assert from_json(Person, value) == person
+
+
+@pytest.mark.property
+@pytest.mark.parametrize(
+    "hint",
+    [
+        None,
+        bool,
+        int,
+        float,
+        str,
+        Decimal,
+        list[int],
+        tuple[int, str],
+        tuple[int, ...],
+        dict[str, int],
+        Literal["a", 1],
+        Colour,
+        Level,
+        Address,
+        int | None,
+        Address | list[Address],
+    ],
+)
+@given(value=JSON)
+def test_codec_accepts_what_the_schema_accepts(hint, value):
+    accepted = jsonschema.Draft202012Validator(schema_of(hint)).is_valid(value)
+    try:
+        from_json(hint, value)
+    except CodecError:
+        decoded = False
+    else:
+        decoded = True
+    assert decoded == accepted
+
+
+@pytest.mark.parametrize(
+    ("hint", "value", "message"),
+    [
+        (Address, {"street": "x", "number": "y"}, "$.number: expected an integer, found 'y'"),
+        (Address, {}, "$.street: is missing"),
+        (Address, {"street": "", "zip": 1}, "$.zip: Address has no such field"),
+        (Address, [], "$: expected an object, found []"),
+        (list[Address], [{"street": 1}], "$[0].street: expected a string, found 1"),
+        (dict[str, int], {"a": 1.5}, "$.a: expected an integer, found 1.5"),
+        (int, True, "$: expected an integer, found True"),
+        (int, 2**53, "$: an integer beyond 2^53-1 needs Decimal"),
+        (float, float("nan"), "$: nan has no JSON form"),
+        (Decimal, "1e5", "$: expected a decimal number, found '1e5'"),
+        (datetime, "2026-01-01T00:00:00", "$: expected an instant with time zone, found"),
+        (datetime, "yesterday", "$: expected an instant, found 'yesterday'"),
+        (bytes, "!", "$: expected base64 text, found '!'"),
+        (Colour, "green", """$: expected one of ["red","blue"], found 'green'"""),
+        (tuple[int, int], [1], "$: expected 2 items, found [1]"),
+        (int | None, "x", "$: expected an integer, found 'x'"),
+        (Optional[int], "x", "$: expected an integer, found 'x'"),  # noqa: UP045
+        (int | bool, "x", "$: fits no alternative: $: expected an integer"),
+        (str, 10**60, "$: expected a string, found 1000000000"),
+    ],
+)
+def test_refusal_names_the_place(hint, value, message):
+    with pytest.raises(CodecError) as refused:
+        from_json(hint, value)
+    assert str(refused.value).startswith(message)
+    assert len(str(refused.value)) < 200
+
+
+@pytest.mark.parametrize(
+    "value",
+    [{1, 2}, {1: 2}, 2**53, float("inf"), Decimal("NaN"), datetime(2026, 1, 1), object()],  # noqa: DTZ001
+)
+def test_values_without_json_form(value):
+    with pytest.raises(CodecError):
+        to_json([value])
+
+
+@dataclass
+class Node:
+    children: list["Node"]
+
+
+class Undecorated(Address):
+    more: int
+
+
+@pytest.mark.parametrize("hint", [set[int], object(), list, dict[int, str], complex, Node])
+def test_hints_without_json_form(hint):
+    with pytest.raises(SchemaError):
+        schema_of(hint)
+
+
+def test_forgotten_dataclass_decorator_is_named():
+    with pytest.raises(SchemaError, match=r"Undecorated\.more: write @dataclass"):
+        schema_of(Undecorated)
+
+
+def test_schema_of_a_dataclass():
+    assert schema_of(Address) == {
+        "title": "Address",
+        "type": "object",
+        "properties": {
+            "street": {"type": "string"},
+            "number": {
+                "type": "integer",
+                "minimum": -INTEGER_MAX,
+                "maximum": INTEGER_MAX,
+                "default": 1,
+            },
+        },
+        "required": ["street"],
+        "additionalProperties": False,
+    }
+
+
+def test_annotated_adds_keywords_and_collections_are_known():
+    positive = Annotated[int, {"minimum": 1, "description": "pence"}]
+    assert schema_of(positive)["minimum"] == 1
+    assert schema_of(Sequence[str]) == {"type": "array", "items": {"type": "string"}}
+    assert schema_of(Mapping[str, Any]) == {"type": "object", "additionalProperties": {}}
+    assert from_json(Mapping[str, Any], {"a": [1]}) == {"a": [1]}
+
+
+def test_instants_are_written_in_utc():
+    east = datetime(2026, 1, 1, 2, tzinfo=timezone(timedelta(hours=2)))
+    assert to_json(east) == "2026-01-01T00:00:00.000000Z"
+    assert from_json(datetime, "2026-01-01T00:00:00.000000Z") == east
