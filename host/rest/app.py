@@ -24,6 +24,7 @@ from host.rest import (
     hello,
     members,
     membership,
+    node_api,
     protocol_version,
     user,
     virtual_node,
@@ -82,6 +83,9 @@ def create_app(
     """
     ui = swagger_ui_routes()
     mounts = [Mount(f"/api/{v}", _version_app(v, services, ui)) for v in VERSIONS]
+    nodes = _base_app("nodes", services)
+    nodes.include_router(node_api.router)
+    mounts.append(Mount(node_api.PREFIX, nodes))
     app = Starlette(
         routes=[*mounts, *health_routes(registry), *extra_routes],
         middleware=[
@@ -97,6 +101,16 @@ def create_app(
 
 
 def _version_app(version: str, services: RestServices, ui: list[BaseRoute]) -> FastAPI:
+    app = _base_app(version, services)
+    number = VERSIONS.index(version)
+    for group in _GROUPS:
+        if VERSIONS.index(group.first) <= number <= VERSIONS.index(group.last):
+            app.include_router(group.router)
+    app.router.routes.extend(ui)
+    return app
+
+
+def _base_app(version: str, services: RestServices) -> FastAPI:
     app = FastAPI(
         title="Cordbox REST API",
         description="Corda 5's REST API over sandboxed virtual nodes.",
@@ -113,11 +127,6 @@ def _version_app(version: str, services: RestServices, ui: list[BaseRoute]) -> F
         },
     )
     app.state.services = services
-    number = VERSIONS.index(version)
-    for group in _GROUPS:
-        if VERSIONS.index(group.first) <= number <= VERSIONS.index(group.last):
-            app.include_router(group.router)
-    app.router.routes.extend(ui)
     app.openapi = partial(_document, app)  # type: ignore[method-assign]
     return app
 

@@ -8,9 +8,11 @@ from fastapi import Body, Response
 
 from host.domain.errors import ForbiddenError
 from host.domain.flow import FlowStatus
+from host.domain.json import JsonValue
+from host.rbac import User
 from host.rest.json_body import json_or_text
 from host.rest.operation import resource
-from host.rest.services import Caller, Services
+from host.rest.services import Caller, RestServices, Services
 from host.rest.wire import instant, wire
 
 router = resource("Flow Management")
@@ -72,14 +74,15 @@ def post_flow(
     caller: Caller,
 ) -> FlowStatusResponse:
     """Start a flow; poll it under the client request id."""
-    node = services.virtual_node(holdingidentityshorthash)
-    action = f"StartFlow:{start.flow_class_name}"
-    if not caller.may(action):
-        raise ForbiddenError("User not allowed to start this flow.", action=action)
     body = start.request_body
-    argument = json_or_text(body) if isinstance(body, str) else body
-    name, request = start.flow_class_name, start.client_request_id
-    return _status(services.flows.start(node, services.cpi_of(node), request, name, argument))
+    return started(
+        holdingidentityshorthash,
+        start.client_request_id,
+        start.flow_class_name,
+        json_or_text(body) if isinstance(body, str) else body,
+        services=services,
+        caller=caller,
+    )
 
 
 @router.get("/flow/{holdingidentityshorthash}")
@@ -118,6 +121,28 @@ def get_flow_classes(holdingidentityshorthash: str, services: Services) -> Start
     """List the flows that a client can start on a virtual node."""
     cpi = services.cpi_of(services.virtual_node(holdingidentityshorthash))
     return StartableFlowsResponse(flow_class_names=[flow.name for flow in cpi.startable_flows()])
+
+
+def started(
+    short_hash: str,
+    client_request_id: str,
+    flow_class: str,
+    argument: JsonValue,
+    *,
+    services: RestServices,
+    caller: User,
+) -> FlowStatusResponse:
+    """Start a flow for a caller who may start it.
+
+    Raises:
+        ForbiddenError: the caller has no permission `StartFlow:<flow class>`.
+    """
+    node = services.virtual_node(short_hash)
+    action = f"StartFlow:{flow_class}"
+    if not caller.may(action):
+        raise ForbiddenError("User not allowed to start this flow.", action=action)
+    cpi = services.cpi_of(node)
+    return _status(services.flows.start(node, cpi, client_request_id, flow_class, argument))
 
 
 def _status(flow: FlowStatus) -> FlowStatusResponse:

@@ -45,7 +45,9 @@ class Operation(APIRoute):
         body = await request.body()
         value = parse_json(body) if body else {}
         names = wire_names(field.field_info.annotation)
-        return _ParsedRequest(request, unwrapped(value, parameter=field.alias, fields=names))
+        if names:
+            value = unwrapped(value, parameter=field.alias, fields=names)
+        return _ParsedRequest(request, value)
 
 
 class OpenOperation(Operation):

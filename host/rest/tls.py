@@ -30,7 +30,8 @@ class ServerCertificate:
 def own_certificate(directory: Path, *, listen_host: str, clock: Clock) -> ServerCertificate:
     """The self-signed certificate in `directory`, made anew when missing or about to expire."""
     files = ServerCertificate(
-        certificate_file=directory / "server.crt", private_key_file=directory / "server.key"
+        certificate_file=directory / "certificate.pem",
+        private_key_file=directory / "private-key.pem",
     )
     now = instant(clock.now_ms())
     if not _is_usable(files, now):

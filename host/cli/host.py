@@ -1,0 +1,96 @@
+"""`cordbox host`: run a host on this machine, and ask a running one how it is."""
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import rich_click as click
+
+_OUTPUT = click.option(
+    "--output",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="Form of what is printed on stdout.",
+)
+
+
+@click.group("host", context_settings={"help_option_names": ["-h", "--help"]})
+def command() -> None:
+    """Run a host and look at it."""
+
+
+@command.command("run")
+@click.option("--data-dir", type=click.Path(path_type=Path), help="Directory of the host's data.")
+@click.option("--listen", metavar="HOST:PORT", help="Address of the REST interface.")
+@click.option(
+    "--admin-password-file",
+    type=click.Path(path_type=Path),
+    help="File whose first line is the password of the user admin.",
+)
+@click.option(
+    "--settings",
+    "settings_file",
+    type=click.Path(path_type=Path),
+    help="TOML file of settings; default: cordbox.toml in this directory, if it exists.",
+)
+@click.option("--cache-dir", type=click.Path(path_type=Path), help="Directory of compiled code.")
+@click.option(
+    "--log-level", type=click.Choice(["debug", "info", "warning", "error"]), help="Least level."
+)
+@click.option(
+    "--log-format", type=click.Choice(["auto", "console", "json"]), help="Form of the log."
+)
+@_OUTPUT
+def run(settings_file: Path | None, output: str, **options: Any) -> None:
+    """Run a host until SIGTERM or SIGINT.
+
+    Prints one line on stdout when it is ready, and logs on stderr. The first start makes a
+    certificate for HTTPS and, if no password is given, a password for the user `admin`.
+    """
+    from host.app import run_host
+    from host.logs import configure_logging
+    from host.settings import load_settings
+
+    default_file = Path("cordbox.toml")
+    file = settings_file or (default_file if default_file.exists() else None)
+    settings = load_settings(options=options, file=file, environment=os.environ)
+    configure_logging(level=settings.log_level, form=settings.log_format)
+
+    def ready(facts: dict[str, str]) -> None:
+        if output == "json":
+            print(json.dumps({"event": "ready", **facts}), flush=True)
+        else:
+            hint = f", password of admin in {p}" if (p := facts.get("adminPasswordFile")) else ""
+            print(f"ready: {facts['url']} (API {facts['url']}/api/v5_2{hint})", flush=True)
+
+    run_host(settings, given_password=os.environ.get("CORDBOX_ADMIN_PASSWORD"), on_ready=ready)
+
+
+@command.command("status")
+@click.option("--url", default="https://127.0.0.1:8888", show_default=True, help="The host's URL.")
+@click.option(
+    "--ca-file", type=click.Path(path_type=Path, exists=True), help="Certificate to trust."
+)
+@_OUTPUT
+def status(url: str, ca_file: Path | None, output: str) -> None:
+    """Ask a host for its health; fails when it does not answer.
+
+    `--ca-file` is `tls/certificate.pem` in the host's data directory.
+    """
+    import ssl
+
+    import httpx2
+
+    from host.domain.errors import UnavailableError
+
+    context = ssl.create_default_context(cafile=str(ca_file) if ca_file else None)
+    try:
+        reply = httpx2.get(f"{url}/status", verify=context, timeout=5.0)
+        reply.raise_for_status()
+    except httpx2.HTTPError as error:
+        raise UnavailableError(f"host {url} does not answer: {error}") from error
+    facts = {"url": url, "status": reply.json()["status"]}
+    sys.stdout.write(json.dumps(facts) + "\n" if output == "json" else f"{url}: OK\n")
