@@ -1,1 +1,11 @@
-"""CPK, CPB and CPI: Corda 5 package format 2.0, read, verified, built and signed."""
+"""CPK, CPB and CPI: Corda 5 package format 2.0, read, verified, built and signed.
+
+Works on bytes and keys; knows neither WebAssembly nor the host. Where to start:
+
+- `cpi.verify.verify_package`: is this package what its signers signed, and are they trusted?
+- `cpi.build`: signed CPKs, CPBs and CPIs from their contents.
+- `cpi.signing.resign`: another signature on a package.
+- `cpi.keys`: signing keys in PKCS#12 keystores.
+- `cpi.group_policy` and `cpi.group_policy_generation`: group policies, read and made.
+- `cpi.errors.Code`: every reason for which something is refused.
+"""

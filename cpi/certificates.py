@@ -1,0 +1,78 @@
+"""Loading X.509 certificates from DER and PEM, within limits."""
+
+import base64
+import re
+
+from asn1crypto import x509 as asn1_x509
+from cryptography import x509
+
+from cpi.errors import Code, KeystoreError
+
+_CERTIFICATES_MAX = 64
+_PEM_BYTES_MAX = 1024 * 1024
+_DER_NULL = b"\x05\x00"
+_PEM = re.compile(rb"-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----")
+
+
+def load_der(der: bytes) -> x509.Certificate:
+    """A certificate from its DER encoding.
+
+    Java writes NULL parameters into DSA certificates, which RFC 3279 forbids and the parser
+    refuses. They are dropped, so the signature on such a certificate cannot be checked any more:
+    it can be a trusted self-signed signer, never something that another certificate vouches for.
+
+    Raises:
+        ValueError: the bytes are no certificate.
+    """
+    try:
+        return x509.load_der_x509_certificate(der)
+    except ValueError:
+        lenient = _without_dsa_null(der)
+        if lenient is None:
+            raise
+        return x509.load_der_x509_certificate(lenient)
+
+
+def _without_dsa_null(der: bytes) -> bytes | None:
+    certificate = asn1_x509.Certificate.load(der, strict=True)
+    algorithm = certificate["signature_algorithm"]
+    if algorithm.signature_algo != "dsa" or algorithm["parameters"].dump() != _DER_NULL:
+        return None
+    plain = {"algorithm": algorithm["algorithm"].native}
+    certificate["tbs_certificate"]["signature"] = plain
+    certificate["signature_algorithm"] = plain
+    changed: bytes = certificate.dump(force=True)
+    return changed
+
+
+def load_pem_certificates(data: bytes, *, source: str) -> tuple[x509.Certificate, ...]:
+    """Every certificate of a PEM file, in file order.
+
+    Args:
+        data: PEM text; what stands between certificates is ignored.
+        source: the file's name, for messages.
+
+    Raises:
+        KeystoreError: there is none, too many, or one cannot be read.
+    """
+    if len(data) > _PEM_BYTES_MAX:
+        raise KeystoreError(
+            Code.CERTIFICATE_UNREADABLE, f"{source} has more than {_PEM_BYTES_MAX} bytes"
+        )
+    blocks = _PEM.findall(data)
+    if not 0 < len(blocks) <= _CERTIFICATES_MAX:
+        raise KeystoreError(
+            Code.CERTIFICATE_UNREADABLE,
+            f"{source} holds {len(blocks)} PEM certificates, expected 1 to {_CERTIFICATES_MAX}",
+        )
+    try:
+        return tuple(load_der(_pem_body(block)) for block in blocks)
+    except ValueError as error:
+        raise KeystoreError(
+            Code.CERTIFICATE_UNREADABLE, f"{source} is no readable certificate: {error}"
+        ) from error
+
+
+def _pem_body(block: bytes) -> bytes:
+    body = b"".join(block.split(b"-----")[2].split())
+    return base64.b64decode(body, validate=True)

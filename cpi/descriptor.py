@@ -1,0 +1,179 @@
+"""`wasm/descriptor.json`: what a CPK's WebAssembly code is, needs and offers.
+
+The schema stands in `schemas/descriptor.schema.json`. Digests are `SHA-256:HEX` with upper-case
+digits. What the code declares (flows, states and so on) is kept as the guest's `describe` export
+gives it; its inner shape is not judged here.
+"""
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import rfc8785
+import zstandard
+
+from cpi.digests import hash_text
+from cpi.errors import Code, DescriptorError, Issue
+from cpi.limits import DEFAULT_LIMITS
+from cpi.schemas import validator
+from cpi.strict_json import JsonRefusedError, parse_json, schema_issues
+
+DESCRIPTOR_PATH = "wasm/descriptor.json"
+PYTHON_PREFIX = "wasm/python/"
+DESCRIPTOR_VERSION = 1
+
+Declarations = tuple[Mapping[str, Any], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CodeDescriptor:
+    """A CPK's code: the world that it targets, its form and digests, and what it declares.
+
+    A Python CPK names the pinned `runtime` and its `source_digest`; a component CPK names the
+    zstd file `component_path` and its unpacked `component_size` in bytes.
+    """
+
+    world: Literal["contract", "workflow"]
+    world_version: str
+    form: Literal["python", "component"]
+    component_digest: str
+    runtime: str | None = None
+    source_digest: str | None = None
+    component_path: str | None = None
+    component_size: int | None = None
+    entry_modules: tuple[str, ...] = ()
+    contracts: Declarations = ()
+    states: Declarations = ()
+    commands: Declarations = ()
+    flows: Declarations = ()
+    entities: Declarations = ()
+    capabilities: tuple[str, ...] = ()
+    limits: Mapping[str, int] = field(default_factory=dict)
+    toolchain: Mapping[str, str] = field(default_factory=dict)
+
+
+def parse_descriptor(data: bytes) -> CodeDescriptor:
+    """Parse and validate a descriptor.
+
+    Raises:
+        DescriptorError: with the JSON path of the first violation.
+    """
+    try:
+        document = parse_json(data, bytes_max=DEFAULT_LIMITS.json_bytes_max)
+    except JsonRefusedError as error:
+        raise DescriptorError(
+            Code.DESCRIPTOR, f"{DESCRIPTOR_PATH} is no strict JSON: {error}", entry=DESCRIPTOR_PATH
+        ) from error
+    issues = schema_issues(validator("descriptor"), document, Code.DESCRIPTOR)
+    if issues:
+        raise DescriptorError(
+            Code.DESCRIPTOR, f"{DESCRIPTOR_PATH}: {issues[0].message}", entry=DESCRIPTOR_PATH
+        )
+    code = document["code"]
+    return CodeDescriptor(
+        world=document["world"],
+        world_version=document["worldVersion"],
+        form=code["form"],
+        component_digest=code["componentDigest"],
+        runtime=code.get("runtime"),
+        source_digest=code.get("sourceDigest"),
+        component_path=code.get("path"),
+        component_size=code.get("size"),
+        entry_modules=tuple(code.get("entryModules", ())),
+        contracts=tuple(document.get("contracts", ())),
+        states=tuple(document.get("states", ())),
+        commands=tuple(document.get("commands", ())),
+        flows=tuple(document.get("flows", ())),
+        entities=tuple(document.get("entities", ())),
+        capabilities=tuple(document.get("capabilities", ())),
+        limits=document.get("limits", {}),
+        toolchain=document.get("toolchain", {}),
+    )
+
+
+def dump_descriptor(descriptor: CodeDescriptor) -> bytes:
+    """The descriptor as canonical JSON (RFC 8785).
+
+    Raises:
+        DescriptorError: it breaks the schema or holds what JSON cannot.
+    """
+    code = {
+        "form": descriptor.form,
+        "runtime": descriptor.runtime,
+        "sourceDigest": descriptor.source_digest,
+        "componentDigest": descriptor.component_digest,
+        "path": descriptor.component_path,
+        "size": descriptor.component_size,
+        "entryModules": list(descriptor.entry_modules),
+    }
+    document = {
+        "descriptorVersion": DESCRIPTOR_VERSION,
+        "world": descriptor.world,
+        "worldVersion": descriptor.world_version,
+        "code": {name: value for name, value in code.items() if value is not None},
+        "contracts": list(descriptor.contracts),
+        "states": list(descriptor.states),
+        "commands": list(descriptor.commands),
+        "flows": list(descriptor.flows),
+        "entities": list(descriptor.entities),
+        "capabilities": list(descriptor.capabilities),
+        "limits": dict(descriptor.limits),
+        "toolchain": dict(descriptor.toolchain),
+    }
+    try:
+        data = rfc8785.dumps(document)
+    except rfc8785.CanonicalizationError as error:
+        raise DescriptorError(Code.DESCRIPTOR, f"descriptor: {error}") from error
+    parse_descriptor(data)
+    return data
+
+
+def code_issues(
+    descriptor: CodeDescriptor, entries: Mapping[str, bytes], kind: str
+) -> Iterator[Issue]:
+    """Step "wasm descriptor": what the CPK holds against what its descriptor says.
+
+    Whether Python source and runtime derive the stated component is the host's check: this room
+    runs no WebAssembly.
+    """
+    if descriptor.world != kind:
+        yield _mismatch(
+            f"descriptor targets world {descriptor.world}, the manifest declares a {kind} CPK"
+        )
+    if descriptor.form == "python":
+        for module in descriptor.entry_modules:
+            path = PYTHON_PREFIX + module.replace(".", "/")
+            if f"{path}.py" not in entries and f"{path}/__init__.py" not in entries:
+                yield _mismatch(f"entry module {module} is not under {PYTHON_PREFIX}")
+        return
+    path = descriptor.component_path or ""
+    if path not in entries:
+        yield _mismatch(f"component {path} is not in the package")
+        return
+    reason = _component_fault(descriptor, entries[path])
+    if reason is not None:
+        yield _mismatch(f"component {path} {reason}", entry=path)
+
+
+def _component_fault(descriptor: CodeDescriptor, packed: bytes) -> str | None:
+    """Unpack one zstd frame, whose header must state the size that the descriptor states."""
+    size = descriptor.component_size or 0
+    try:
+        stated = zstandard.frame_content_size(packed)
+        if stated != size:
+            return f"unpacks to {stated} bytes, the descriptor states {size}"
+        inflater = zstandard.ZstdDecompressor(max_window_size=1 << 27).decompressobj()
+        content = inflater.decompress(packed)
+    except zstandard.ZstdError as error:
+        return f"is no readable zstd frame: {error}"
+    if not inflater.eof or inflater.unused_data or len(content) != size:
+        return "is not exactly one zstd frame"
+    digest = hash_text(hashlib.sha256(content).digest())
+    if digest != descriptor.component_digest:
+        return f"has digest {digest}, the descriptor states {descriptor.component_digest}"
+    return None
+
+
+def _mismatch(message: str, entry: str = DESCRIPTOR_PATH) -> Issue:
+    return Issue(code=Code.DESCRIPTOR_CODE, message=message, entry=entry)

@@ -1,0 +1,27 @@
+"""`config/external-channels.json` of a CPK.
+
+Corda parses it as HOCON; plain JSON, which is a part of HOCON, is what is accepted here.
+"""
+
+from cpi.errors import Code, Issue
+from cpi.limits import DEFAULT_LIMITS
+from cpi.schemas import validator
+from cpi.strict_json import JsonRefusedError, parse_json, schema_issues
+
+CHANNELS_PATH = "config/external-channels.json"
+
+
+def channel_issues(data: bytes) -> list[Issue]:
+    """Everything that is wrong with the document."""
+    try:
+        document = parse_json(data, bytes_max=DEFAULT_LIMITS.json_bytes_max)
+    except JsonRefusedError as error:
+        return [
+            Issue(
+                code=Code.EXTERNAL_CHANNELS,
+                message=f"{CHANNELS_PATH} is no strict JSON: {error}",
+                entry=CHANNELS_PATH,
+            )
+        ]
+    found = schema_issues(validator("external_channels"), document, Code.EXTERNAL_CHANNELS)
+    return [Issue(code=i.code, message=i.message, entry=CHANNELS_PATH) for i in found]

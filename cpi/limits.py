@@ -1,0 +1,61 @@
+"""How much a package may ask of whoever reads it."""
+
+from dataclasses import dataclass
+
+from cpi.errors import ArchiveError, Code
+
+_MIB = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArchiveLimits:
+    """Limits of one package; sizes in bytes. The totals count nested archives too.
+
+    Corda itself limits the upload to 200 000 000 bytes and nothing else.
+    """
+
+    archive_bytes_max: int = 200_000_000
+    entries_max: int = 20_000
+    name_bytes_max: int = 512
+    entry_bytes_max: int = 200_000_000
+    total_bytes_max: int = 600_000_000
+    ratio_max: int = 200
+    """Unpacked to packed size of one deflated entry, above `ratio_free_bytes`."""
+    ratio_free_bytes: int = 256 * 1024
+    manifest_bytes_max: int = 16 * _MIB
+    signature_block_bytes_max: int = 256 * 1024
+    signers_max: int = 16
+    json_bytes_max: int = 4 * _MIB
+    component_bytes_max: int = 128 * _MIB
+
+
+DEFAULT_LIMITS = ArchiveLimits()
+
+
+class Budget:
+    """What is left of the totals while one package and its nested archives are read."""
+
+    def __init__(self, limits: ArchiveLimits) -> None:
+        self._bytes = limits.total_bytes_max
+        self._entries = limits.entries_max
+        self._limits = limits
+
+    def spend(self, *, entries: int, unpacked_bytes: int) -> None:
+        """Count one archive.
+
+        Raises:
+            ArchiveError: the package as a whole holds more than its limits allow.
+        """
+        self._entries -= entries
+        self._bytes -= unpacked_bytes
+        if self._entries < 0:
+            raise ArchiveError(
+                Code.ARCHIVE_TOO_MANY_ENTRIES,
+                f"package has more than {self._limits.entries_max} entries, nested ones included",
+            )
+        if self._bytes < 0:
+            raise ArchiveError(
+                Code.ARCHIVE_TOO_LARGE,
+                f"package unpacks to more than {self._limits.total_bytes_max} bytes, "
+                "nested archives included",
+            )

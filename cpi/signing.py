@@ -1,0 +1,188 @@
+"""JAR signing: manifest sections, signature files and blocks, in the order that Corda needs.
+
+Equal inputs give equal bytes: no signing time, deterministic ECDSA (RFC 6979), PKCS#1 v1.5 for RSA.
+
+Source: JAR File Specification, "Signed JAR File".
+"""
+
+import base64
+import hashlib
+import re
+from collections.abc import Iterable, Mapping, Sequence
+
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+
+from cpi.archive import Archive, read_archive
+from cpi.archive_writer import write_archive
+from cpi.cms import encode_signed_data
+from cpi.errors import Code, KeystoreError, ManifestError, SignatureError
+from cpi.keys import SigningKey
+from cpi.limits import DEFAULT_LIMITS
+from cpi.manifest import encode_manifest, encode_section, parse_manifest
+from cpi.signatures import Role, read_manifest, role_of, verify_jar
+from cpi.trust import check_may_sign
+
+_MANIFEST = "META-INF/MANIFEST.MF"
+_NAME_MAX = 8
+_RSA_BITS_SHA256_MAX = 3072
+_HASHES: dict[str, hashes.HashAlgorithm] = {
+    "sha256": hashes.SHA256(),
+    "sha384": hashes.SHA384(),
+    "sha512": hashes.SHA512(),
+}
+
+
+def sign_entries(
+    main: Mapping[str, str],
+    entries: Mapping[str, bytes],
+    keys: Sequence[SigningKey],
+    *,
+    signature_name: str | None = None,
+) -> bytes:
+    """A signed archive of `entries`.
+
+    Args:
+        main: main attributes after `Manifest-Version`, in order.
+        entries: contents by name; no manifest or signature files.
+        keys: every key signs everything; at least one.
+        signature_name: base name of the signature files, for one key only.
+
+    Raises:
+        CpiError: an entry, attribute or key cannot be used.
+    """
+    for name in entries:
+        if role_of(name) is not Role.CONTENT:
+            raise ManifestError(
+                Code.SIGNATURE_RESERVED_NAME, f"entry {name} has a name reserved for signatures"
+            )
+    sections = [(name, {"SHA-256-Digest": _digest(entries[name])}) for name in sorted(entries)]
+    main = {"Manifest-Version": "1.0", **main}
+    manifest = encode_manifest(main, sections)
+    files = _signature_files(manifest, _names(keys, signature_name, ()))
+    return _assemble(manifest, files, entries)
+
+
+def resign(
+    data: bytes,
+    key: SigningKey,
+    *,
+    keep_signatures: bool,
+    signature_name: str | None = None,
+) -> bytes:
+    """Sign one archive anew, or on top of the signatures that it has. Nested ones stay as they are.
+
+    Raises:
+        SignatureError: an existing signature that should be kept does not hold, or has the name.
+        CpiError: the archive or the key cannot be used.
+    """
+    archive = read_archive(data)
+    manifest = read_manifest(archive, DEFAULT_LIMITS)
+    entries = {e.name: archive.read(e.name) for e in archive.entries if not e.is_directory}
+    content = {name: entries[name] for name in entries if role_of(name) is Role.CONTENT}
+    signed = any(role_of(name) is Role.BLOCK for name in entries)
+    if not (keep_signatures and signed):
+        main = {k: v for k, v in manifest.main.attributes.items() if k != "Manifest-Version"}
+        return sign_entries(main, content, [key], signature_name=signature_name)
+    verify_jar(archive, manifest, DEFAULT_LIMITS)
+    kept = [(name, entries[name]) for name in _signature_entries(archive)]
+    taken = [name.rpartition("/")[2].rpartition(".")[0].upper() for name, _ in kept]
+    files = _signature_files(manifest.raw, _names([key], signature_name, taken))
+    return _assemble(manifest.raw, [*kept, *files], content)
+
+
+def signature_base_name(alias: str) -> str:
+    """The signature files' base name for an alias: at most 8 of A-Z, 0-9, `_` and `-`.
+
+    Unlike Corda's tool, which turns digits into `_`, `key1` and `key2` give two names.
+    """
+    return re.sub(r"[^A-Z0-9_-]", "_", alias.upper()[:_NAME_MAX]) or "SIGNER"
+
+
+def _names(
+    keys: Sequence[SigningKey], wanted: str | None, taken: Iterable[str]
+) -> list[tuple[str, SigningKey]]:
+    """A base name for each key; a second key of one name gets a digit at its end."""
+    if not keys:
+        raise SignatureError(Code.NOT_SIGNED, "at least one signing key is needed")
+    used, names = set(taken), []
+    for key in keys:
+        name = signature_base_name(wanted or key.alias)
+        if name in used and wanted is None:
+            name = next(n for i in range(2, 99) if (n := f"{name[:6]}{i}") not in used)
+        if name in used:
+            raise SignatureError(
+                Code.SIGNER_NAME_TAKEN, f"the archive has a signature named {name} already"
+            )
+        used.add(name)
+        names.append((name, key))
+    return names
+
+
+def _signature_files(
+    manifest: bytes, keys: Sequence[tuple[str, SigningKey]]
+) -> list[tuple[str, bytes]]:
+    parsed = parse_manifest(manifest)
+    statement = encode_section(
+        {
+            "Signature-Version": "1.0",
+            "SHA-256-Digest-Manifest": _digest(manifest),
+            "SHA-256-Digest-Manifest-Main-Attributes": _digest(parsed.main.raw),
+            "Created-By": "Cordbox",
+        }
+    )
+    statement += b"".join(
+        encode_section({"Name": name, "SHA-256-Digest": _digest(section.raw)})
+        for name, section in parsed.entries.items()
+    )
+    files = []
+    for name, key in keys:
+        extension, block = _block(key, statement)
+        files += [(f"META-INF/{name}.SF", statement), (f"META-INF/{name}.{extension}", block)]
+    return files
+
+
+def _assemble(
+    manifest: bytes, files: Sequence[tuple[str, bytes]], entries: Mapping[str, bytes]
+) -> bytes:
+    """Manifest, signature files, the rest of META-INF, everything else sorted by name."""
+    rest = sorted(entries, key=lambda name: (not name.startswith("META-INF/"), name))
+    return write_archive([(_MANIFEST, manifest), *files, *((name, entries[name]) for name in rest)])
+
+
+def _signature_entries(archive: Archive) -> list[str]:
+    names = [e.name for e in archive.entries]
+    return [n for n in names if role_of(n) in (Role.SIGNATURE_FILE, Role.BLOCK)]
+
+
+def _block(key: SigningKey, statement: bytes) -> tuple[str, bytes]:
+    """The signature block over a signature file, and its file extension."""
+    check_may_sign(key.certificate_chain[0])
+    private = key.private_key
+    if private.public_key() != key.certificate_chain[0].public_key():
+        raise KeystoreError(
+            Code.KEYSTORE_INVALID, f"certificate of {key.alias!r} is for another key"
+        )
+    digest, algorithm, extension = "sha512", "ed25519", "EC"
+    match private:
+        case rsa.RSAPrivateKey():
+            digest = "sha256" if private.key_size <= _RSA_BITS_SHA256_MAX else "sha384"
+            algorithm, extension = f"{digest}_rsa", "RSA"
+            signature = private.sign(statement, padding.PKCS1v15(), _HASHES[digest])
+        case ec.EllipticCurvePrivateKey():
+            digest = {256: "sha256", 384: "sha384"}.get(private.key_size, "sha512")
+            algorithm = f"{digest}_ecdsa"
+            scheme = ec.ECDSA(_HASHES[digest], deterministic_signing=True)
+            signature = private.sign(statement, scheme)
+        case _:
+            signature = private.sign(statement)
+    return extension, encode_signed_data(
+        certificates=key.certificate_chain,
+        digest=digest,
+        algorithm=algorithm,
+        signature=signature,
+    )
+
+
+def _digest(data: bytes) -> str:
+    return base64.b64encode(hashlib.sha256(data).digest()).decode()
