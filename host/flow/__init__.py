@@ -1,0 +1,1 @@
+"""The flow engine: durable flows by journal replay, sessions between virtual nodes."""

@@ -1,0 +1,134 @@
+"""How a flow's first checkpoint is made: from a client's start, or from a session's first message.
+
+Pure.
+"""
+
+import json
+
+from host.domain.ids import EpochMs, FlowId
+from host.domain.packages import CpiRecord, FlowDeclaration, FlowKind
+from host.flow.calls import SESSION_TIMEOUT_MS
+from host.flow.checkpoint import Checkpoint, Scope
+from host.flow.mapper import init_of
+from host.flow.messages import Init, SessionFailure, SessionMessage, StartFlow
+from host.flow.session import Session
+
+
+def client_flow(flow_id: FlowId, start: StartFlow, cpi: CpiRecord, now: EpochMs) -> Checkpoint:
+    """The first checkpoint of a client-started flow."""
+    declared = next((f for f in cpi.startable_flows() if f.name == start.flow_class), None)
+    initiating = declared is not None and declared.initiating
+    scope = Scope(
+        flow=start.flow_class,
+        protocol=declared.protocol if declared and initiating else None,
+        versions=declared.versions if declared and initiating else (),
+        context=platform_context(cpi),
+    )
+    return Checkpoint(
+        flow_id=flow_id,
+        holding=start.holding,
+        cpi_checksum=start.cpi_checksum,
+        flow_class=start.flow_class,
+        request_id=start.client_request_id,
+        body=start.body,
+        responds_to=None,
+        created_at=now,
+        stack=(scope,),
+    )
+
+
+def responder(
+    flow_id: FlowId, message: SessionMessage, cpi: CpiRecord, now: EpochMs
+) -> Checkpoint | SessionFailure:
+    """The first checkpoint of the responder that a session's first message asks for.
+
+    The version is the highest that both sides have. Source: Corda's FlowProtocolStore.
+    """
+    init = init_of(message)
+    assert init is not None  # noqa: S101  # the mapper starts responders from first messages only
+    chosen = choose_responder(cpi, init)
+    if isinstance(chosen, SessionFailure):
+        return chosen
+    declared, version = chosen
+    session = Session(
+        id=message.session_id,
+        initiator=False,
+        me=message.target,
+        peer=message.source,
+        protocol=init.protocol,
+        versions=declared.versions,
+        version=version,
+        require_close=init.require_close,
+        context=init.context,
+        timeout_ms=SESSION_TIMEOUT_MS,
+        last_heard=now,
+    )
+    scope = Scope(
+        flow=declared.name, protocol=None, context={**init.context, **platform_context(cpi)}
+    )
+    return Checkpoint(
+        flow_id=flow_id,
+        holding=message.target,
+        cpi_checksum=cpi.file_checksum,
+        flow_class=declared.name,
+        request_id=message.session_id,
+        body=None,
+        responds_to=message.session_id,
+        created_at=now,
+        stack=(scope,),
+        sessions={session.id: session},
+    )
+
+
+def choose_responder(cpi: CpiRecord, init: Init) -> tuple[FlowDeclaration, int] | SessionFailure:
+    """The responder of the protocol with the highest common version."""
+    candidates = [
+        (max(common), flow)
+        for cpk in cpi.workflow_cpks()
+        for flow in cpk.flows
+        if flow.kind is FlowKind.RESPONDER and flow.protocol == init.protocol
+        if (common := set(flow.versions) & set(init.versions))
+    ]
+    if not candidates:
+        versions = ", ".join(map(str, init.versions))
+        return SessionFailure(
+            code="session-no-responder",
+            message=f"No responder is configured for protocol {init.protocol} at versions"
+            f" [{versions}]",
+        )
+    version, flow = max(candidates, key=lambda c: (c[0], c[1].name))
+    return flow, version
+
+
+def platform_context(cpi: CpiRecord) -> dict[str, str]:
+    """Context properties that the platform sets for every flow."""
+    return {
+        "corda.cpiName": cpi.identity.name,
+        "corda.cpiVersion": cpi.identity.version,
+        "corda.cpiSignerSummaryHash": cpi.identity.signer_summary_hash,
+        "corda.cpiFileChecksum": cpi.file_checksum,
+    }
+
+
+def start_argument(checkpoint: Checkpoint) -> str:
+    """The argument of the export `run`, the same at every run of the flow."""
+    session = None
+    if checkpoint.responds_to is not None:
+        held = checkpoint.sessions[checkpoint.responds_to]
+        session = {
+            "id": held.id,
+            "counterparty": held.peer.name,
+            "protocol": held.protocol,
+            "version": held.version,
+        }
+    return json.dumps(
+        {
+            "flowId": checkpoint.flow_id,
+            "flowClass": checkpoint.flow_class,
+            "me": checkpoint.holding.name,
+            "requestBody": None if checkpoint.body is None else json.loads(checkpoint.body),
+            "session": session,
+        },
+        ensure_ascii=False,
+        separators=(",", ":"),
+    )

@@ -1,0 +1,251 @@
+"""The flow engine: takes the next records of a partition to their handler, and bounds failure.
+
+Composed by the host: everything it touches is given. `process` is called by workers, one thread
+per partition at a time; `drain` works on the calling thread until nothing is ready.
+"""
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import takewhile
+
+import msgspec
+
+from host.domain.errors import HostError, StorageError, UnavailableError
+from host.domain.flow import FlowError, FlowStatusName
+from host.domain.ids import EpochMs
+from host.flow.delivery import Delivery, LocalRouter, Router
+from host.flow.events import EventSink, RecordDeadLettered, RecordRetried
+from host.flow.host_calls import Surroundings
+from host.flow.messages import (
+    DEAD_LETTER_TOPIC,
+    EVENT_TOPIC,
+    GROUP,
+    START_TOPIC,
+    WORK_TOPICS,
+    decode_start,
+)
+from host.flow.retry import Failures, next_failures, retry_at
+from host.flow.statuses import StoredStatus, status_key, write_status
+from host.flow.steps import FlowSteps
+from host.flow.timers import Timers
+from host.ports.bus import NewRecord, Record, TopicPartition
+from host.ports.capability import Capability
+from host.ports.clock import Clock, Entropy
+from host.ports.directory import Packages, VirtualNodes
+from host.ports.guest import FlowGuests
+from host.ports.state import StateConflictError, StateWrite
+from host.ports.units import Consumed, FlowStore, Unit
+
+_BATCH = 50
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """What came of one `process`: whether records were done, and when to come back if not."""
+
+    worked: bool
+    retry_at: EpochMs | None = None
+
+
+class FlowEngine:
+    """Durable flows over a store. Thread-safe for distinct partitions.
+
+    Args:
+        units: bus, states and journals.
+        guests: runs guest code.
+        capabilities: the platform services, by their `name`; `log`, `flow`, `sessions` and
+            `external-messaging` are the engine's own.
+        vnodes: virtual nodes of this host.
+        packages: stored CPIs.
+        clock: time of day.
+        entropy: randomness of flow ids, session ids and `flow.random`.
+        events: told what happened, after it is durable.
+        router: decides where counterparties are; by default all are on this host.
+    """
+
+    def __init__(
+        self,
+        *,
+        units: FlowStore,
+        guests: FlowGuests,
+        capabilities: Sequence[Capability],
+        vnodes: VirtualNodes,
+        packages: Packages,
+        clock: Clock,
+        entropy: Entropy,
+        events: EventSink,
+        router: Router | None = None,
+    ) -> None:
+        self._store = units
+        self._clock = clock
+        self._events = events
+        around = Surroundings(
+            capabilities={c.name: c for c in capabilities},
+            vnodes=vnodes,
+            clock=clock,
+            entropy=entropy,
+        )
+        self._steps = FlowSteps(
+            store=units, guests=guests, packages=packages, around=around, events=events
+        )
+        self._delivery = Delivery(
+            store=units,
+            router=router or LocalRouter(vnodes),
+            clock=clock,
+            entropy=entropy,
+            events=events,
+        )
+        self.timers = Timers(store=units, clock=clock)
+        self._failures: dict[TopicPartition, tuple[int, Failures]] = {}
+        self._failures_lock = threading.Lock()
+
+    def ready(self) -> Sequence[TopicPartition]:
+        """Partitions with work; retries that are not due yet are among them."""
+        return self._store.ready(GROUP, WORK_TOPICS)
+
+    def process(self, source: TopicPartition) -> Progress:
+        """Process the next records of one partition; never raises for a record's own failure."""
+        before = self._failures.get(source)
+        if before is not None:
+            again = retry_at(before[1])
+            if again is not None and again > self._clock.now_ms():
+                return Progress(worked=False, retry_at=again)
+        try:
+            records = self._store.poll(GROUP, source, 1 if before else _BATCH)
+        except StorageError as exc:
+            return self._failed(source, -1, exc)
+        if not records:
+            return Progress(worked=False)
+        batch = list(takewhile(lambda r: r.key == records[0].key, records))
+        if source.topic == START_TOPIC:
+            batch = batch[:1]
+        try:
+            self._handle(batch)
+        except StateConflictError:
+            return Progress(worked=True)
+        except Exception as exc:  # noqa: BLE001  # worker boundary: a record must not stop the rest
+            return self._failed(source, batch[0].offset, exc, batch[0])
+        if before is not None:
+            with self._failures_lock:
+                self._failures.pop(source, None)
+        return Progress(worked=True)
+
+    def drain(self) -> int:
+        """Process and fire due timers on this thread until nothing is due.
+
+        Returns:
+            The number of steps taken.
+        """
+        steps = 0
+        while True:
+            fired = self.timers.fire_due()
+            worked = [self.process(source).worked for source in self.ready()]
+            steps += sum(worked)
+            if not fired and not any(worked):
+                return steps
+
+    def _handle(self, batch: list[Record]) -> None:
+        consumed = _consumed(batch)
+        match batch[0].source.topic:
+            case topic if topic == START_TOPIC:
+                self._delivery.start(batch, consumed)
+            case topic if topic == EVENT_TOPIC:
+                self._steps.handle(batch, consumed)
+            case _:
+                self._delivery.deliver(batch, consumed)
+
+    def _failed(
+        self, source: TopicPartition, offset: int, exc: Exception, record: Record | None = None
+    ) -> Progress:
+        """Count the failure; give the record up when its attempts are spent."""
+        now = self._clock.now_ms()
+        with self._failures_lock:
+            known = self._failures.get(source)
+            before = known[1] if known and known[0] == offset else None
+            failures = next_failures(before, now=now, bounded=not isinstance(exc, StorageError))
+            self._failures[source] = (offset, failures)
+        again = retry_at(failures)
+        reason = f"{type(exc).__name__}: {exc}"
+        if again is None and record is not None:
+            return self._give_up(record, exc, reason)
+        self._events(
+            RecordRetried(
+                topic=source.topic,
+                partition=source.partition,
+                offset=offset,
+                attempt=failures.count,
+                reason=reason,
+            )
+        )
+        return Progress(worked=False, retry_at=again)
+
+    def _give_up(self, record: Record, exc: Exception, reason: str) -> Progress:
+        source = record.source
+        try:
+            self._dead_letter(record, _fatal(exc))
+        except Exception as again:  # noqa: BLE001  # worker boundary: even giving up may fail
+            with self._failures_lock:
+                self._failures.pop(source, None)
+            return self._failed(source, record.offset, again, record)
+        with self._failures_lock:
+            self._failures.pop(source, None)
+        self._events(
+            RecordDeadLettered(
+                topic=source.topic,
+                partition=source.partition,
+                offset=record.offset,
+                reason=reason,
+            )
+        )
+        return Progress(worked=True)
+
+    def _dead_letter(self, record: Record, error: FlowError) -> None:
+        """Move the record to the dead letter topic and end its flow, if it can be read at all."""
+        letter = NewRecord(topic=DEAD_LETTER_TOPIC, key=record.key, value=record.value)
+        consumed = _consumed([record])
+        if record.source.topic == EVENT_TOPIC:
+            try:
+                self._steps.handle([record], consumed, broken=error, letter=(letter,))
+            except HostError:
+                pass
+            else:
+                return
+        status = self._failed_status(record, error)
+        self._store.commit(
+            Unit(
+                states=() if status is None else (status,),
+                records=(letter,),
+                consumed=(consumed,),
+            )
+        )
+
+    def _failed_status(self, record: Record, error: FlowError) -> StateWrite | None:
+        """The status of a flow that could not even start."""
+        try:
+            start = decode_start(record.value)
+        except msgspec.DecodeError:
+            return None
+        holding = start.holding.holding().short_hash
+        status = StoredStatus(
+            holding=holding,
+            request_id=start.client_request_id,
+            flow_id=None,
+            flow_class=start.flow_class,
+            status=FlowStatusName.FAILED,
+            error_type=error.type,
+            error_message=error.message,
+            updated_at=self._clock.now_ms(),
+        )
+        return write_status(self._store.get(status_key(holding, start.client_request_id)), status)
+
+
+def _consumed(batch: Sequence[Record]) -> Consumed:
+    first = batch[0]
+    return Consumed(group=GROUP, source=first.source, start=first.offset, count=len(batch))
+
+
+def _fatal(exc: Exception) -> FlowError:
+    if isinstance(exc, UnavailableError):
+        return FlowError(type="platform-unavailable", message=exc.message)
+    return FlowError(type="platform-failure", message=f"{type(exc).__name__}: {exc}")

@@ -1,0 +1,45 @@
+"""Refusals of the flow engine."""
+
+from host.domain.errors import ConflictError, HostError, InvalidInputError, NotFoundError
+
+
+class FlowRecordDamagedError(HostError):
+    """A stored record of the flow engine cannot be read: damage, or another format version."""
+
+    code = "flow-record-damaged"
+
+
+class ClientRequestIdInvalidError(InvalidInputError):
+    """The client request id is not 1 to 242 of letters, digits, `.`, `_` and `-`."""
+
+    code = "client-request-id-invalid"
+
+
+class FlowNotStartableError(InvalidInputError):
+    """The CPI declares no client-startable flow of this name."""
+
+    code = "flow-not-startable"
+
+
+class FlowInputInvalidError(InvalidInputError):
+    """The request body does not match the flow's input schema; names the field's JSON path."""
+
+    code = "flow-input-invalid"
+
+
+class FlowStatusUnknownError(InvalidInputError):
+    """The text names no flow status."""
+
+    code = "flow-status-unknown"
+
+
+class FlowAlreadyStartedError(ConflictError):
+    """A flow was started with this client request id on this virtual node."""
+
+    code = "flow-already-started"
+
+
+class FlowNotFoundError(NotFoundError):
+    """No flow was started with this client request id on this virtual node."""
+
+    code = "flow-not-found"

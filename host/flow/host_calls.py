@@ -1,0 +1,289 @@
+"""Host calls of one guest run: answered from the journal, by the flow itself, or by a capability.
+
+A call that is in the journal is compared and answered from there. A new call is answered and
+journalled, or suspends the run. Before a capability call that may change something outside the
+flow, what precedes it is committed: after a crash the flow then makes exactly that call again.
+"""
+
+import base64
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TypeAlias
+
+import msgspec
+from msgspec.structs import replace
+
+from host.domain.ids import EpochMs, HoldingIdentity
+from host.domain.packages import CpiRecord
+from host.domain.x500 import InvalidX500NameError, MemberX500Name
+from host.flow import calls, requests
+from host.flow.calls import Answer, Refused, Wait
+from host.flow.checkpoint import Waiting
+from host.flow.events import GuestLogged
+from host.flow.journal import Entry, check_call, request_digest
+from host.flow.live import LiveFlow
+from host.flow.messages import Party
+from host.flow.requests import parse
+from host.ports.bus import NewRecord
+from host.ports.capability import CallContext, Capability, CapabilityError
+from host.ports.clock import Clock, Entropy
+from host.ports.directory import VirtualNodes
+from host.ports.guest import GuestCallError, GuestKilledError, SuspendFlow
+
+Outcome: TypeAlias = Answer | Wait | Refused
+
+READS = frozenset(
+    {
+        ("persistence", "read"),
+        ("signing", "sign"),
+        ("signing", "find-keys"),
+        ("crypto", "digest"),
+        ("crypto", "verify"),
+        ("membership", "lookup"),
+        ("ledger", "build"),
+        ("ledger", "verify"),
+        ("ledger", "find"),
+        ("ledger", "query"),
+    }
+)
+"""Capability calls without effects: repeating one after a crash changes nothing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What host calls reach: the platform around a flow."""
+
+    capabilities: Mapping[str, Capability]
+    vnodes: VirtualNodes
+    clock: Clock
+    entropy: Entropy
+
+
+class HostCalls:
+    """The `HostCallHandler` of one run of one flow.
+
+    Attributes:
+        made: calls answered for the first time in this run.
+        replayed: calls answered from the journal.
+        waiting: the call that suspended the run, if one did.
+    """
+
+    def __init__(
+        self,
+        flow: LiveFlow,
+        cpi: CpiRecord,
+        around: Surroundings,
+        *,
+        persist: Callable[[], None],
+    ) -> None:
+        self._flow = flow
+        self._cpi = cpi
+        self._around = around
+        self._persist = persist
+        self._journal = flow.journal if flow.journal is not None else []
+        self._recorded = len(self._journal)
+        self.made = 0
+        self.replayed = 0
+        self.waiting: Waiting | None = None
+        self._handlers: Mapping[tuple[str, str], Callable[[str], Outcome]] = {
+            ("flow", "now"): self._now,
+            ("flow", "random"): self._random,
+            ("flow", "sleep"): self._sleep,
+            ("flow", "context"): self._context,
+            ("flow", "sub-flow"): self._sub_flow,
+            ("sessions", "open"): self._open,
+            ("sessions", "send"): self._send,
+            ("sessions", "receive"): self._receive,
+            ("sessions", "info"): self._info,
+            ("sessions", "close"): self._close,
+            ("external-messaging", "send"): self._external,
+        }
+
+    def __call__(self, interface: str, function: str, request: str) -> str:
+        if self.waiting is not None:
+            raise SuspendFlow
+        if interface == "log":
+            return self._log(request)
+        name, digest = f"{interface}.{function}", request_digest(request)
+        call = self.replayed + self.made
+        if call < self._recorded:
+            entry = self._journal[call]
+            check_call(call, expected=(entry.function, entry.digest), function=name, digest=digest)
+            self.replayed += 1
+            return _give(entry)
+        held = self._flow.checkpoint.waiting
+        if held is not None:
+            check_call(call, expected=(held.function, held.digest), function=name, digest=digest)
+        entry = self._make(call, interface, function, request)
+        return _give(entry)
+
+    def check_complete(self) -> None:
+        """Refuse a run that ended before it made all the calls that the flow had made before.
+
+        Raises:
+            GuestKilledError: `flow-non-deterministic`.
+        """
+        call = self.replayed + self.made
+        held = self._flow.checkpoint.waiting
+        if self.waiting is None and (call < self._recorded or held is not None):
+            expected = self._journal[call].function if call < self._recorded else "a waiting call"
+            raise GuestKilledError(
+                "flow-non-deterministic",
+                f"the flow ended before call {call}: expected {expected}, found no further call",
+            )
+
+    def _make(self, call: int, interface: str, function: str, request: str) -> Entry:
+        name, digest = f"{interface}.{function}", request_digest(request)
+        handler = self._handlers.get((interface, function))
+        is_error = False
+        try:
+            if handler is not None:
+                outcome = handler(request)
+            else:
+                outcome = self._capability(call, interface, function, request)
+        except CapabilityError as exc:
+            outcome = Refused(self._flow.checkpoint, exc)
+        self._flow.checkpoint = outcome.checkpoint
+        self._flow.send(outcome.outbox)
+        if isinstance(outcome, Wait):
+            self.waiting = Waiting(
+                call=call, function=name, digest=digest, condition=outcome.condition
+            )
+            raise SuspendFlow
+        if isinstance(outcome, Refused):
+            is_error = True
+            error = {"code": outcome.error.code, "message": outcome.error.message}
+            text = msgspec.json.encode(error).decode()
+        else:
+            text = outcome.text
+        entry = Entry(call=call, function=name, digest=digest, is_error=is_error, answer=text)
+        self._journal.append(entry)
+        self._flow.checkpoint = replace(self._flow.checkpoint, waiting=None, calls=call + 1)
+        self.made += 1
+        return entry
+
+    def _capability(self, call: int, interface: str, function: str, request: str) -> Answer:
+        capability = self._around.capabilities.get(interface)
+        if capability is None:
+            raise CapabilityError(
+                "capability-unavailable", f"this host offers no {interface}.{function}"
+            )
+        if (interface, function) not in READS and self._flow.unwritten():
+            self._persist()
+        flow = self._flow
+        context = CallContext(
+            holding=flow.checkpoint.holding.holding(),
+            cpi=self._cpi,
+            flow_id=flow.flow_id,
+            request_id=f"{flow.flow_id}-{call}",
+            now=self._around.clock.now_ms(),
+        )
+        answer = capability.call(context, function, parse(request, dict))
+        return Answer(flow.checkpoint, msgspec.json.encode(answer).decode())
+
+    def _now(self, request: str) -> Answer:
+        parse(request, requests.Now)
+        return Answer(self._flow.checkpoint, f'"{instant(self._around.clock.now_ms())}"')
+
+    def _random(self, request: str) -> Answer:
+        data = self._around.entropy.random_bytes(parse(request, requests.Random).bytes)
+        return Answer(self._flow.checkpoint, f'"{base64.b64encode(data).decode()}"')
+
+    def _sleep(self, request: str) -> Outcome:
+        wanted = parse(request, requests.Sleep)
+        return calls.sleep(self._flow.checkpoint, wanted, self._around.clock.now_ms())
+
+    def _context(self, request: str) -> Outcome:
+        return calls.context(self._flow.checkpoint, requests.parse_context(request))
+
+    def _sub_flow(self, request: str) -> Outcome:
+        match requests.parse_sub_flow(request):
+            case requests.SubFlowEnter() as wanted:
+                return calls.enter(self._flow.checkpoint, wanted)
+            case requests.SubFlowLeave() as wanted:
+                return calls.leave(self._flow.checkpoint, wanted)
+            case wanted:
+                return calls.fail_sub_flow(self._flow.checkpoint, wanted)
+
+    def _open(self, request: str) -> Outcome:
+        wanted = parse(request, requests.SessionOpen)
+        try:
+            name = MemberX500Name.parse(wanted.counterparty)
+        except InvalidX500NameError as exc:
+            raise CapabilityError(exc.code, exc.message) from exc
+        group = self._flow.checkpoint.holding.group_id
+        peer = HoldingIdentity(x500_name=name, group_id=group)
+        if self._around.vnodes.find(peer) is None:
+            raise CapabilityError(
+                "counterparty-unknown", f"{name} has no virtual node in group {group}"
+            )
+        session_id = str(uuid.UUID(bytes=self._around.entropy.random_bytes(16), version=4))
+        answer = calls.open_session(
+            self._flow.checkpoint,
+            wanted,
+            session_id=session_id,
+            peer=Party.of(peer),
+            now=self._around.clock.now_ms(),
+        )
+        self._flow.opened.append(session_id)
+        return answer
+
+    def _send(self, request: str) -> Outcome:
+        return calls.send_messages(self._flow.checkpoint, parse(request, requests.SessionSend))
+
+    def _receive(self, request: str) -> Outcome:
+        wanted = parse(request, requests.SessionReceive)
+        return calls.receive_messages(self._flow.checkpoint, wanted)
+
+    def _info(self, request: str) -> Outcome:
+        return calls.session_info(self._flow.checkpoint, parse(request, requests.SessionInfo))
+
+    def _close(self, request: str) -> Outcome:
+        return calls.close_sessions(self._flow.checkpoint, parse(request, requests.SessionClose))
+
+    def _external(self, request: str) -> Outcome:
+        wanted = parse(request, requests.ExternalSend)
+        topic = f"ext.{self._flow.holding_id}.{wanted.channel}.receive"
+        value = msgspec.json.encode({"messageId": wanted.message_id, "message": wanted.message})
+        self._flow.records.append(NewRecord(topic=topic, key=self._flow.flow_id, value=value))
+        return Answer(self._flow.checkpoint)
+
+    def _log(self, request: str) -> str:
+        try:
+            line = parse(request, requests.LogWrite)
+        except CapabilityError as exc:
+            error = {"code": exc.code, "message": exc.message}
+            raise GuestCallError(msgspec.json.encode(error).decode()) from exc
+        is_repeated = self.replayed < self._recorded or self._flow.checkpoint.waiting is not None
+        if not is_repeated:
+            self._flow.events.append(
+                GuestLogged(
+                    flow_id=self._flow.flow_id,
+                    holding_id=self._flow.holding_id,
+                    level=line.level,
+                    logger=scrub(line.logger),
+                    message=scrub(line.message),
+                )
+            )
+        return "null"
+
+
+def _give(entry: Entry) -> str:
+    if entry.is_error:
+        raise GuestCallError(entry.answer)
+    return entry.answer
+
+
+def instant(now: EpochMs) -> str:
+    """The text of an instant, such as `2026-11-21T05:00:00.000000Z`."""
+    moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=now)
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.%f") + "Z"
+
+
+def scrub(text: str) -> str:
+    """`text` with every character that is not printable escaped, so that a line stays a line."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

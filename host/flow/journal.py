@@ -1,0 +1,82 @@
+"""The journal of a flow: its host calls in order, each with its answer.
+
+Pure. An entry is written once and never changed; a replayed run must make the same calls.
+"""
+
+import hashlib
+from collections.abc import Sequence
+
+import msgspec
+from msgspec import Struct
+
+from host.flow.errors import FlowRecordDamagedError
+from host.ports.guest import GuestKilledError
+
+FORMAT_VERSION = 1
+
+
+class Entry(Struct, frozen=True, kw_only=True, array_like=True):
+    """An answered call. `answer` is JSON text: the value of `ok`, or the error object."""
+
+    v: int = FORMAT_VERSION
+    call: int
+    function: str
+    digest: str
+    is_error: bool
+    answer: str
+
+
+_encoder = msgspec.json.Encoder()
+_decoder = msgspec.json.Decoder(Entry)
+
+
+class FlowNonDeterministicError(GuestKilledError):
+    """A replayed run made another call than the journal holds."""
+
+    def __init__(self, call: int, *, expected: str, actual: str) -> None:
+        super().__init__(
+            "flow-non-deterministic",
+            f"call {call} differs from the journal: expected {expected}, the flow made {actual}",
+        )
+
+
+def request_digest(request: str) -> str:
+    """Digest of a request's text: 32 hexadecimal digits of SHA-256."""
+    return hashlib.sha256(request.encode()).hexdigest()[:32]
+
+
+def encode_entry(entry: Entry) -> bytes:
+    return _encoder.encode(entry)
+
+
+def decode_journal(rows: Sequence[bytes]) -> tuple[Entry, ...]:
+    """Read a flow's journal.
+
+    Raises:
+        FlowRecordDamagedError: another format version, damage, or a gap in the numbers.
+    """
+    try:
+        entries = tuple(_decoder.decode(row) for row in rows)
+    except msgspec.DecodeError as exc:
+        raise FlowRecordDamagedError(f"a journal cannot be read: {exc}") from exc
+    for number, entry in enumerate(entries):
+        if entry.v != FORMAT_VERSION or entry.call != number:
+            raise FlowRecordDamagedError(
+                f"journal row {number} has format {entry.v} and call {entry.call}, expected"
+                f" format {FORMAT_VERSION} and call {number}"
+            )
+    return entries
+
+
+def check_call(call: int, *, expected: tuple[str, str], function: str, digest: str) -> None:
+    """Compare a call with the one that was made before, given as function and digest.
+
+    Raises:
+        FlowNonDeterministicError: they differ.
+    """
+    if expected != (function, digest):
+        raise FlowNonDeterministicError(
+            call,
+            expected=f"{expected[0]} (request {expected[1][:12]})",
+            actual=f"{function} (request {digest[:12]})",
+        )

@@ -1,0 +1,95 @@
+"""The flow mapper: which flow a start request or a session belongs to.
+
+Pure. A state per start key drops repeated starts; a state per session id routes its messages.
+States outlive their flow by `CLEANUP_MS`, so that late duplicates find them.
+"""
+
+from dataclasses import dataclass
+
+import msgspec
+from msgspec import Struct
+
+from host.domain.ids import FlowId
+from host.flow.messages import (
+    Data,
+    InfoRequest,
+    Init,
+    Respond,
+    SessionFailure,
+    SessionMessage,
+    StartFlow,
+)
+
+CLEANUP_MS = 600_000
+
+
+class MapperState(Struct, frozen=True, kw_only=True):
+    v: int = 1
+    flow_id: FlowId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mapped:
+    """Where an event goes. `created` is set when the mapping is new and must be stored."""
+
+    flow_id: FlowId
+    event: StartFlow | Respond | SessionMessage
+    created: MapperState | None = None
+
+
+_encoder = msgspec.json.Encoder()
+_decoder = msgspec.json.Decoder(MapperState)
+
+
+def encode_state(state: MapperState) -> bytes:
+    return _encoder.encode(state)
+
+
+def decode_state(data: bytes) -> MapperState:
+    return _decoder.decode(data)
+
+
+def session_key(session_id: str) -> str:
+    return f"session/{session_id}"
+
+
+def start_state_key(key: str) -> str:
+    return f"start/{key}"
+
+
+def map_start(state: MapperState | None, start: StartFlow, new_id: FlowId) -> Mapped | None:
+    """Give a start request its flow id; None when its key has started a flow already."""
+    if state is not None:
+        return None
+    return Mapped(flow_id=new_id, event=start, created=MapperState(flow_id=new_id))
+
+
+def map_inbound(
+    state: MapperState | None, message: SessionMessage, new_id: FlowId
+) -> Mapped | SessionFailure | None:
+    """Route a message: to its flow, or as the start of a responder.
+
+    Returns:
+        The route; a failure for the sender when the session is unknown; None to drop it.
+    """
+    if state is not None:
+        return Mapped(flow_id=state.flow_id, event=message)
+    if init_of(message) is not None:
+        created = MapperState(flow_id=new_id)
+        return Mapped(flow_id=new_id, event=Respond(message=message), created=created)
+    if isinstance(message.payload, SessionFailure):
+        return None
+    return SessionFailure(
+        code="session-expired", message=f"session {message.session_id} is unknown or has expired"
+    )
+
+
+def init_of(message: SessionMessage) -> Init | None:
+    """The init of a session's first message, else None."""
+    match message.payload:
+        case Data(init=init):
+            return init
+        case InfoRequest(init=init):
+            return init
+        case _:
+            return None

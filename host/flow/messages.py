@@ -1,0 +1,155 @@
+"""What travels on the flow topics, and how it is encoded.
+
+Persisted values are msgspec structs: tagged unions that decode to the class that was encoded.
+Every record carries its format version `v`; a decoder exists for each version ever written.
+"""
+
+from typing import TypeAlias
+
+import msgspec
+from msgspec import Struct
+
+from host.domain.ids import EpochMs, FlowId, HoldingIdentity
+from host.domain.x500 import MemberX500Name
+
+START_TOPIC = "flow.mapper.start"
+OUT_TOPIC = "flow.mapper.session.out"
+IN_TOPIC = "flow.mapper.session.in"
+EVENT_TOPIC = "flow.event"
+DEAD_LETTER_TOPIC = "flow.event.dlq"
+WORK_TOPICS = (START_TOPIC, OUT_TOPIC, IN_TOPIC, EVENT_TOPIC)
+GROUP = "flow"
+
+INITIATED = "-INITIATED"
+"""Ends the session id of the initiated side."""
+
+
+class Party(Struct, frozen=True):
+    """A holding identity as text."""
+
+    name: str
+    group_id: str
+
+    @staticmethod
+    def of(holding: HoldingIdentity) -> "Party":
+        return Party(name=str(holding.x500_name), group_id=holding.group_id)
+
+    def holding(self) -> HoldingIdentity:
+        return HoldingIdentity(x500_name=MemberX500Name.parse(self.name), group_id=self.group_id)
+
+
+class Init(Struct, frozen=True, kw_only=True):
+    """Opens a session; travels in its first message (sequence number 1)."""
+
+    protocol: str
+    versions: tuple[int, ...]
+    require_close: bool
+    context: dict[str, str]
+
+
+class Data(Struct, frozen=True, kw_only=True, tag="data"):
+    """One payload, JSON text."""
+
+    payload: str
+    init: Init | None = None
+
+
+class InfoRequest(Struct, frozen=True, kw_only=True, tag="info-request"):
+    init: Init
+
+
+class InfoResponse(Struct, frozen=True, kw_only=True, tag="info-response"):
+    """Answers `InfoRequest`; the facts stand in the message itself."""
+
+
+class Close(Struct, frozen=True, kw_only=True, tag="close"):
+    pass
+
+
+class SessionFailure(Struct, frozen=True, kw_only=True, tag="error"):
+    """The sender's side of the session failed."""
+
+    code: str
+    message: str
+
+
+Payload: TypeAlias = Data | InfoRequest | InfoResponse | Close | SessionFailure
+
+
+class SessionMessage(Struct, frozen=True, kw_only=True, tag="session"):
+    """A message to the session `session_id` of `target`.
+
+    `sequence` counts from 1 per direction; errors have 0 and are taken at once. `version` is the
+    protocol version that the initiated side has chosen.
+    """
+
+    v: int = 1
+    session_id: str
+    sequence: int
+    source: Party
+    target: Party
+    payload: Payload
+    version: int | None = None
+
+
+class StartFlow(Struct, frozen=True, kw_only=True, tag="start"):
+    """A client's request to start a flow. `body` is JSON text."""
+
+    v: int = 1
+    client_request_id: str
+    holding: Party
+    cpi_checksum: str
+    flow_class: str
+    body: str | None
+    requested_at: EpochMs
+
+
+class Respond(Struct, frozen=True, kw_only=True, tag="respond"):
+    """The first message of a session that another flow opened: starts the responder."""
+
+    message: SessionMessage
+
+
+class Wake(Struct, frozen=True, kw_only=True, tag="wake"):
+    """A timer of the flow is due."""
+
+
+FlowEvent: TypeAlias = StartFlow | Respond | SessionMessage | Wake
+"""Values of `EVENT_TOPIC`; the record's key is the flow id."""
+
+_encoder = msgspec.json.Encoder()
+_event_decoder: msgspec.json.Decoder[FlowEvent] = msgspec.json.Decoder(FlowEvent)
+_start_decoder = msgspec.json.Decoder(StartFlow)
+_message_decoder = msgspec.json.Decoder(SessionMessage)
+
+
+def encode(value: Struct) -> bytes:
+    return _encoder.encode(value)
+
+
+def decode_event(data: bytes) -> FlowEvent:
+    return _event_decoder.decode(data)
+
+
+def decode_start(data: bytes) -> StartFlow:
+    return _start_decoder.decode(data)
+
+
+def decode_message(data: bytes) -> SessionMessage:
+    return _message_decoder.decode(data)
+
+
+def other_side(session_id: str) -> str:
+    """The peer's id of a session: the initiated side's ends with `-INITIATED`."""
+    if session_id.endswith(INITIATED):
+        return session_id.removesuffix(INITIATED)
+    return session_id + INITIATED
+
+
+def start_key(client_request_id: str, short_hash: str) -> str:
+    """Key of a start request: one flow per client request id and virtual node."""
+    return f"{client_request_id}-{short_hash}"
+
+
+def flow_state_key(flow_id: FlowId) -> str:
+    return f"flow/{flow_id}"

@@ -1,0 +1,127 @@
+"""Requests of the interfaces that the flow engine serves itself, as docs/reference/host-api.md."""
+
+from typing import Annotated, Literal, TypeAlias, TypeVar
+
+import msgspec
+from msgspec import Meta, Struct
+
+from host.ports.capability import CapabilityError
+
+SESSIONS_MAX = 1000
+"""Sessions named in one call, and sessions of one flow."""
+CONTEXT_VALUE_CHARACTERS_MAX = 8192
+MESSAGE_CHARACTERS_MAX = 4 * 1024 * 1024
+
+Name: TypeAlias = Annotated[str, Meta(min_length=1, max_length=1024)]
+Key: TypeAlias = Annotated[str, Meta(min_length=1, max_length=256)]
+Ids: TypeAlias = Annotated[tuple[Name, ...], Meta(max_length=SESSIONS_MAX)]
+Text: TypeAlias = Annotated[str, Meta(max_length=MESSAGE_CHARACTERS_MAX)]
+_T = TypeVar("_T")
+
+
+class LogWrite(Struct, forbid_unknown_fields=True):
+    level: Literal["debug", "info", "warn", "error"]
+    logger: Name
+    message: Text
+
+
+class Now(Struct, forbid_unknown_fields=True):
+    pass
+
+
+class Random(Struct, forbid_unknown_fields=True):
+    bytes: Annotated[int, Meta(ge=1, le=65536)]
+
+
+class Sleep(Struct, forbid_unknown_fields=True):
+    millis: Annotated[int, Meta(ge=0, le=900_000)]
+
+
+class ContextGet(Struct, forbid_unknown_fields=True, tag_field="op", tag="get"):
+    key: Key
+
+
+class ContextPut(Struct, forbid_unknown_fields=True, tag_field="op", tag="put"):
+    key: Key
+    value: Annotated[str, Meta(max_length=CONTEXT_VALUE_CHARACTERS_MAX)]
+
+
+class SubFlowEnter(Struct, forbid_unknown_fields=True, tag_field="op", tag="enter"):
+    flow: Name
+    protocol: Name | None = None
+    versions: Annotated[tuple[int, ...], Meta(max_length=100)] = ()
+
+
+class SubFlowLeave(Struct, forbid_unknown_fields=True, tag_field="op", tag="leave"):
+    pass
+
+
+class SubFlowFail(Struct, forbid_unknown_fields=True, tag_field="op", tag="fail"):
+    message: Text
+
+
+class SessionOpen(Struct, forbid_unknown_fields=True, rename="camel"):
+    counterparty: Name
+    require_close: bool = True
+    timeout_millis: Annotated[int, Meta(ge=1000, le=2_147_483_647)] | None = None
+
+
+class OutgoingMessage(Struct, forbid_unknown_fields=True):
+    session: Name
+    payload: msgspec.Raw
+
+
+class SessionSend(Struct, forbid_unknown_fields=True):
+    messages: Annotated[tuple[OutgoingMessage, ...], Meta(max_length=SESSIONS_MAX)]
+
+
+class SessionReceive(Struct, forbid_unknown_fields=True):
+    sessions: Ids
+
+
+class SessionInfo(Struct, forbid_unknown_fields=True):
+    session: Name
+
+
+class SessionClose(Struct, forbid_unknown_fields=True):
+    sessions: Ids
+
+
+class ExternalSend(Struct, forbid_unknown_fields=True, kw_only=True, rename="camel"):
+    channel: Annotated[str, Meta(pattern=r"^[-._A-Za-z0-9]{1,128}$")]
+    message_id: Name | None = None
+    message: Text
+
+
+_context_decoder: msgspec.json.Decoder[ContextGet | ContextPut] = msgspec.json.Decoder(
+    ContextGet | ContextPut
+)
+_sub_flow_decoder: msgspec.json.Decoder[SubFlowEnter | SubFlowLeave | SubFlowFail] = (
+    msgspec.json.Decoder(SubFlowEnter | SubFlowLeave | SubFlowFail)
+)
+
+
+def parse(request: str, shape: type[_T]) -> _T:
+    """Read a request's JSON text.
+
+    Raises:
+        CapabilityError: `request-invalid`, naming the field.
+    """
+    return _decoded(request, msgspec.json.Decoder(shape))
+
+
+def parse_context(request: str) -> ContextGet | ContextPut:
+    """Read a request of `flow.context`, as `parse`."""
+    return _decoded(request, _context_decoder)
+
+
+def parse_sub_flow(request: str) -> SubFlowEnter | SubFlowLeave | SubFlowFail:
+    """Read a request of `flow.sub-flow`, as `parse`."""
+    return _decoded(request, _sub_flow_decoder)
+
+
+def _decoded(request: str, decoder: msgspec.json.Decoder[_T]) -> _T:
+    try:
+        return decoder.decode(request)
+    except msgspec.DecodeError as exc:
+        raise CapabilityError("request-invalid", str(exc)) from exc

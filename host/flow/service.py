@@ -1,0 +1,223 @@
+"""What clients do with flows: start one, ask for its status."""
+
+import json
+import re
+from collections.abc import Sequence
+
+import jsonschema
+
+from host.domain.errors import NotAllowedError
+from host.domain.flow import FlowStatus, FlowStatusName
+from host.domain.ids import ClientRequestId, ShortHash
+from host.domain.json import JsonValue
+from host.domain.packages import CpiRecord, FlowDeclaration
+from host.domain.vnode import OperationalStatus, VirtualNode
+from host.flow.errors import (
+    ClientRequestIdInvalidError,
+    FlowAlreadyStartedError,
+    FlowInputInvalidError,
+    FlowNotFoundError,
+    FlowNotStartableError,
+    FlowStatusUnknownError,
+)
+from host.flow.messages import START_TOPIC, Party, StartFlow, encode, start_key
+from host.flow.statuses import StoredStatus, read_status, status_key, write_status
+from host.ports.bus import NewRecord
+from host.ports.clock import Clock
+from host.ports.state import StateConflictError
+from host.ports.units import FlowStore, Unit
+
+_CLIENT_REQUEST_ID = re.compile(r"[-._A-Za-z0-9]{1,242}")
+BODY_BYTES_MAX = 4 * 1024 * 1024
+
+
+class FlowService:
+    """Use cases of the flow REST resource and the command line."""
+
+    def __init__(self, *, units: FlowStore, clock: Clock) -> None:
+        self._store = units
+        self._clock = clock
+
+    def start(
+        self,
+        vnode: VirtualNode,
+        cpi: CpiRecord,
+        client_request_id: str,
+        flow_class: str,
+        request_body: JsonValue,
+    ) -> FlowStatus:
+        """Accept a flow. When this returns, the start is durable.
+
+        Raises:
+            NotAllowedError: starting flows is switched off for the virtual node.
+            ClientRequestIdInvalidError: the id's form.
+            FlowAlreadyStartedError: the id was used on this virtual node.
+            FlowNotStartableError: the CPI has no such client-startable flow.
+            FlowInputInvalidError: the body does not match the flow's input schema.
+            StorageError: the store cannot be written.
+        """
+        holding = vnode.holding.short_hash
+        if vnode.flow_start_status is OperationalStatus.INACTIVE:
+            raise NotAllowedError(
+                f"Flow start capabilities of virtual node {holding} are not operational."
+            )
+        if not _CLIENT_REQUEST_ID.fullmatch(client_request_id):
+            raise ClientRequestIdInvalidError(
+                f"client request id {client_request_id[:250]!r} is not 1 to 242 characters of"
+                " letters, digits, '.', '_' and '-'"
+            )
+        before = self._store.get(status_key(holding, client_request_id))
+        if before is not None:
+            raise _already_started(holding, client_request_id)
+        flow = _startable(vnode, cpi, flow_class)
+        body = _checked_body(flow, request_body)
+        return self._accept(vnode, cpi, client_request_id, flow.name, body)
+
+    def status(self, short_hash: ShortHash, client_request_id: str) -> FlowStatus:
+        """The latest status of a client-started flow.
+
+        Raises:
+            FlowNotFoundError: no such flow was started.
+        """
+        record = self._store.get(status_key(short_hash, client_request_id))
+        if record is None:
+            raise FlowNotFoundError(
+                f"virtual node {short_hash} has no flow with client request id"
+                f" {client_request_id!r}"
+            )
+        return read_status(record)
+
+    def list(
+        self,
+        short_hash: ShortHash,
+        status: str | None = None,
+        *,
+        include_responders: bool = False,
+    ) -> Sequence[FlowStatus]:
+        """Flows of a virtual node, in one status or all, by client request id.
+
+        Responders stand after the client-started flows; their client request id is their
+        session id.
+
+        Raises:
+            FlowStatusUnknownError: `status` names no status.
+        """
+        wanted = _status_name(status)
+        records = list(self._store.scan(status_key(short_hash, "")))
+        if include_responders:
+            records += self._store.scan(status_key(short_hash, "", responder=True))
+        statuses = [read_status(record) for record in records]
+        return [s for s in statuses if wanted is None or s.status is wanted]
+
+    def _accept(
+        self,
+        vnode: VirtualNode,
+        cpi: CpiRecord,
+        client_request_id: str,
+        flow_class: str,
+        body: str | None,
+    ) -> FlowStatus:
+        holding, now = vnode.holding.short_hash, self._clock.now_ms()
+        start = StartFlow(
+            client_request_id=client_request_id,
+            holding=Party.of(vnode.holding),
+            cpi_checksum=cpi.file_checksum,
+            flow_class=flow_class,
+            body=body,
+            requested_at=now,
+        )
+        stored = StoredStatus(
+            holding=holding,
+            request_id=client_request_id,
+            flow_id=None,
+            flow_class=flow_class,
+            status=FlowStatusName.START_REQUESTED,
+            updated_at=now,
+        )
+        write = write_status(None, stored)
+        record = NewRecord(
+            topic=START_TOPIC, key=start_key(client_request_id, holding), value=encode(start)
+        )
+        try:
+            self._store.commit(Unit(states=(write,) if write else (), records=(record,)))
+        except StateConflictError as exc:
+            raise _already_started(holding, client_request_id) from exc
+        return FlowStatus(
+            holding_short_hash=holding,
+            client_request_id=ClientRequestId(client_request_id),
+            flow_id=None,
+            flow_class=flow_class,
+            status=FlowStatusName.START_REQUESTED,
+            updated_at=now,
+        )
+
+
+def _already_started(holding: ShortHash, client_request_id: str) -> FlowAlreadyStartedError:
+    return FlowAlreadyStartedError(
+        "A flow has already been started for the requested holdingId and clientRequestId.",
+        holdingId=holding,
+        clientRequestId=client_request_id,
+    )
+
+
+def _startable(vnode: VirtualNode, cpi: CpiRecord, flow_class: str) -> FlowDeclaration:
+    flows = cpi.startable_flows()
+    for flow in flows:
+        if flow.name == flow_class:
+            return flow
+    details = {
+        "CPI-name": cpi.identity.name,
+        "CPI-version": cpi.identity.version,
+        "CPI-signer-summary-hash": cpi.identity.signer_summary_hash,
+        "virtual-node": str(vnode.holding.x500_name),
+        "group-id": vnode.holding.group_id,
+        "startableFlows": ",".join(f.name for f in flows),
+    }
+    raise FlowNotStartableError(
+        f"CPI {cpi.identity.name} {cpi.identity.version} declares no client-startable flow"
+        f" {flow_class[:250]!r}",
+        **details,
+    )
+
+
+def _checked_body(flow: FlowDeclaration, body: JsonValue) -> str | None:
+    """The body as JSON text, once it has been found to match the flow's input schema."""
+    try:
+        text = json.dumps(body, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    except ValueError as exc:
+        raise FlowInputInvalidError(f"the request body is no JSON: {exc}", path="$") from exc
+    size = len(text.encode())
+    if size > BODY_BYTES_MAX:
+        raise FlowInputInvalidError(
+            f"the request body has {size} bytes, at most {BODY_BYTES_MAX} are taken", path="$"
+        )
+    if flow.input_schema is not None:
+        validator = jsonschema.Draft202012Validator(flow.input_schema)
+        problem = jsonschema.exceptions.best_match(validator.iter_errors(body))
+        if problem is not None:
+            path = _path_of(problem)
+            raise FlowInputInvalidError(
+                f"the request body of {flow.name} is wrong at {path}: {problem.message[:500]}",
+                path=path,
+            )
+    return None if body is None else text
+
+
+def _path_of(problem: jsonschema.ValidationError) -> str:
+    """JSON path of the field that is wrong; of a missing field, its own."""
+    names, instance = problem.validator_value, problem.instance
+    if problem.validator == "required" and isinstance(names, list) and isinstance(instance, dict):
+        missing = [name for name in names if name not in instance]
+        if missing:
+            return f"{problem.json_path}.{missing[0]}"
+    return problem.json_path
+
+
+def _status_name(text: str | None) -> FlowStatusName | None:
+    if text is None:
+        return None
+    try:
+        return FlowStatusName(text)
+    except ValueError as exc:
+        names = ", ".join(FlowStatusName)
+        raise FlowStatusUnknownError(f"status {text[:50]!r} is none of {names}") from exc

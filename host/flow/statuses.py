@@ -1,0 +1,74 @@
+"""Flow statuses as stored: one state per started flow, and one per responder."""
+
+import msgspec
+from msgspec import Struct
+
+from host.domain.flow import FlowError, FlowStatus, FlowStatusName
+from host.domain.ids import ClientRequestId, EpochMs, FlowId, ShortHash
+from host.flow.errors import FlowRecordDamagedError
+from host.ports.state import StateRecord, StateWrite
+
+RETENTION_MS = 604_800_000
+"""Statuses of ended flows are kept for 7 days (corda.rest flowStatusCleanupTimeMs)."""
+
+
+class StoredStatus(Struct, frozen=True, kw_only=True):
+    v: int = 1
+    holding: ShortHash
+    request_id: str
+    flow_id: FlowId | None
+    flow_class: str
+    status: FlowStatusName
+    result: str | None = None
+    error_type: str | None = None
+    error_message: str | None = None
+    updated_at: EpochMs
+
+
+_encoder = msgspec.json.Encoder()
+_decoder = msgspec.json.Decoder(StoredStatus)
+
+
+def status_key(holding: str, request_id: str, *, responder: bool = False) -> str:
+    kind = "responder" if responder else "status"
+    return f"{kind}/{holding}/{request_id}"
+
+
+def write_status(
+    before: StateRecord | None, status: StoredStatus, *, responder: bool = False
+) -> StateWrite | None:
+    """The write that records `status`; None when the flow's final status stands already."""
+    if before is not None and _decoder.decode(before.value).status.is_final:
+        return None
+    due = EpochMs(status.updated_at + RETENTION_MS) if status.status.is_final else None
+    return StateWrite(
+        key=status_key(status.holding, status.request_id, responder=responder),
+        value=_encoder.encode(status),
+        expected=before.version if before else 0,
+        due_at=due,
+    )
+
+
+def read_status(record: StateRecord) -> FlowStatus:
+    """Decode a stored status.
+
+    Raises:
+        FlowRecordDamagedError: it cannot be read.
+    """
+    try:
+        stored = _decoder.decode(record.value)
+    except msgspec.DecodeError as exc:
+        raise FlowRecordDamagedError(f"status {record.key!r} cannot be read: {exc}") from exc
+    error = None
+    if stored.error_type is not None:
+        error = FlowError(type=stored.error_type, message=stored.error_message or "")
+    return FlowStatus(
+        holding_short_hash=stored.holding,
+        client_request_id=ClientRequestId(stored.request_id),
+        flow_id=stored.flow_id,
+        flow_class=stored.flow_class,
+        status=stored.status,
+        result=stored.result,
+        error=error,
+        updated_at=stored.updated_at,
+    )

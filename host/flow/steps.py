@@ -1,0 +1,307 @@
+"""Steps of flows: events in, guest runs, one commit out.
+
+A step's checkpoint, journal rows, outgoing records, status and consumed offset are one
+transaction; messages leave only with it. A step that is cut anywhere is executed again.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from host.domain.errors import UnavailableError
+from host.domain.flow import FlowError, FlowStatusName
+from host.domain.ids import Checksum, FlowId, HoldingIdentity
+from host.domain.packages import CpiRecord
+from host.domain.vnode import OperationalStatus, VirtualNode
+from host.flow import machine
+from host.flow.births import client_flow, responder, start_argument
+from host.flow.checkpoint import decode_checkpoint
+from host.flow.events import EventSink, FlowEnded, FlowStarted, GuestRan
+from host.flow.host_calls import HostCalls, Surroundings
+from host.flow.journal import decode_journal
+from host.flow.live import LiveFlow, timer_key
+from host.flow.machine import (
+    Arrived,
+    Broken,
+    End,
+    Event,
+    Killed,
+    Returned,
+    Started,
+    Suspended,
+    Woken,
+)
+from host.flow.messages import (
+    OUT_TOPIC,
+    Data,
+    FlowEvent,
+    Respond,
+    SessionFailure,
+    SessionMessage,
+    StartFlow,
+    Wake,
+    decode_event,
+    encode,
+    flow_state_key,
+)
+from host.flow.session import refusal
+from host.flow.statuses import StoredStatus
+from host.ports.bus import NewRecord, Record
+from host.ports.directory import Packages
+from host.ports.guest import Finished, FlowFailedInGuest, FlowGuests, GuestKilledError
+from host.ports.units import Consumed, FlowStore, Unit
+
+ALWAYS_GRANTED = frozenset({"log", "flow"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Home:
+    """The virtual node and the code that a flow belongs to."""
+
+    vnode: VirtualNode
+    cpi: CpiRecord
+
+
+class FlowSteps:
+    """Handles the flow topic. Thread-safe: a step keeps its state on its own stack."""
+
+    def __init__(
+        self,
+        *,
+        store: FlowStore,
+        guests: FlowGuests,
+        packages: Packages,
+        around: Surroundings,
+        events: EventSink,
+    ) -> None:
+        self._store = store
+        self._guests = guests
+        self._packages = packages
+        self._around = around
+        self._events = events
+
+    def handle(
+        self,
+        records: Sequence[Record],
+        consumed: Consumed,
+        *,
+        broken: FlowError | None = None,
+        letter: tuple[NewRecord, ...] = (),
+    ) -> None:
+        """Apply `records`, all of one flow, in order, and commit.
+
+        Args:
+            records: consecutive records of one key.
+            consumed: their offsets.
+            broken: set when the records were given up: the flow ends with this error.
+            letter: records to publish in any case, for the dead letter topic.
+        """
+        flow_id = FlowId(records[0].key)
+        flow = self._load(flow_id)
+        loose: list[NewRecord] = list(letter)
+        for record in records:
+            event = decode_event(record.value)
+            if flow is None and isinstance(event, StartFlow | Respond):
+                flow = self._create(flow_id, event, loose)
+            if flow is None or flow.ended:
+                loose += _refuse_data(event)
+            else:
+                self._react(flow, event, broken)
+        self._commit(flow, loose, consumed)
+
+    def _commit(self, flow: LiveFlow | None, loose: list[NewRecord], consumed: Consumed) -> None:
+        if flow is None:
+            self._store.commit(Unit(records=tuple(loose), consumed=(consumed,)))
+            return
+        flow.records += loose
+        flow.write(self._store, self._around.clock.now_ms(), (consumed,))
+        for event in flow.events:
+            self._events(event)
+
+    def _load(self, flow_id: FlowId) -> LiveFlow | None:
+        stored = self._store.get(flow_state_key(flow_id))
+        if stored is None:
+            return None
+        checkpoint = decode_checkpoint(stored.value)
+        return LiveFlow(
+            checkpoint=checkpoint,
+            holding_id=checkpoint.holding.holding().short_hash,
+            version=stored.version,
+            timer=self._store.get(timer_key(flow_id)),
+        )
+
+    def _create(
+        self, flow_id: FlowId, event: StartFlow | Respond, loose: list[NewRecord]
+    ) -> LiveFlow | None:
+        """Make the flow that `event` starts; None when no responder fits, refused in `loose`."""
+        now = self._around.clock.now_ms()
+        if isinstance(event, StartFlow):
+            holding = event.holding.holding()
+            made = client_flow(flow_id, event, self._cpi(event.cpi_checksum), now)
+        else:
+            holding = event.message.target.holding()
+            cpi = self._cpi(self._vnode(holding).cpi_checksum)
+            answered = responder(flow_id, event.message, cpi, now)
+            if isinstance(answered, SessionFailure):
+                loose.append(_reply(event.message, answered))
+                return None
+            made = answered
+        flow = LiveFlow(
+            checkpoint=made, holding_id=holding.short_hash, version=0, timer=None, journal=[]
+        )
+        flow.status = self._status(flow, End(status=FlowStatusName.RUNNING))
+        flow.events.append(
+            FlowStarted(
+                flow_id=flow_id,
+                holding_id=flow.holding_id,
+                flow_class=made.flow_class,
+                request_id=made.request_id,
+            )
+        )
+        return flow
+
+    def _react(self, flow: LiveFlow, event: FlowEvent, broken: FlowError | None) -> None:
+        holding = flow.checkpoint.holding.holding()
+        vnode = self._around.vnodes.find(holding)
+        reason = _kill_reason(vnode, holding, starting=flow.version == 0)
+        if reason is not None or vnode is None:
+            self._apply(flow, Killed(reason or ""), None)
+        elif broken is not None:
+            self._apply(flow, Broken(broken), None)
+        else:
+            home = Home(vnode=vnode, cpi=self._cpi(flow.checkpoint.cpi_checksum))
+            self._apply(flow, _machine_event(event), home)
+
+    def _apply(self, flow: LiveFlow, event: Event, home: Home | None) -> None:
+        """Drive the machine until it asks for nothing more."""
+        following: Event | None = event
+        while following is not None:
+            now = self._around.clock.now_ms()
+            transition = machine.step(flow.checkpoint, following, now)
+            following = None
+            flow.checkpoint = transition.checkpoint
+            for command in transition.commands:
+                match command:
+                    case machine.Send(messages=messages):
+                        flow.send(messages)
+                    case End():
+                        self._end(flow, command)
+                    case machine.RunGuest():
+                        assert home is not None  # noqa: S101  # only ends are applied without
+                        following = self._run(flow, home)
+
+    def _run(self, flow: LiveFlow, home: Home) -> Event:
+        if flow.journal is None:
+            flow.journal = list(decode_journal(self._store.journal(flow.flow_id)))
+            flow.written = len(flow.journal)
+        begun = self._around.clock.now_ms()
+
+        def persist() -> None:
+            flow.write(self._store, self._around.clock.now_ms(), ())
+
+        handler = HostCalls(flow, home.cpi, self._around, persist=persist)
+        try:
+            outcome = self._guests.run(
+                home.cpi,
+                flow.checkpoint.flow_class,
+                start_argument(flow.checkpoint),
+                handler,
+                ALWAYS_GRANTED | set(home.vnode.granted_capabilities),
+            )
+            handler.check_complete()
+        except GuestKilledError as exc:
+            return Broken(FlowError(type=exc.code, message=exc.message))
+        finally:
+            flow.events.append(
+                GuestRan(
+                    flow_id=flow.flow_id,
+                    holding_id=flow.holding_id,
+                    replayed=handler.replayed,
+                    made=handler.made,
+                    duration_ms=self._around.clock.now_ms() - begun,
+                )
+            )
+        if isinstance(outcome, Finished):
+            return Returned(outcome.result)
+        if isinstance(outcome, FlowFailedInGuest):
+            flow.trace = outcome.trace
+            return Broken(FlowError(type="FLOW_FAILED", message=outcome.message))
+        assert handler.waiting is not None  # noqa: S101  # only the handler suspends runs
+        return Suspended(handler.waiting)
+
+    def _end(self, flow: LiveFlow, end: End) -> None:
+        flow.ended = True
+        flow.status = self._status(flow, end)
+        flow.events.append(
+            FlowEnded(
+                flow_id=flow.flow_id,
+                holding_id=flow.holding_id,
+                flow_class=flow.checkpoint.flow_class,
+                request_id=flow.checkpoint.request_id,
+                status=end.status,
+                error=end.error,
+                trace=flow.trace,
+            )
+        )
+
+    def _status(self, flow: LiveFlow, end: End) -> StoredStatus:
+        return StoredStatus(
+            holding=flow.holding_id,
+            request_id=flow.checkpoint.request_id,
+            flow_id=flow.flow_id,
+            flow_class=flow.checkpoint.flow_class,
+            status=end.status,
+            result=end.result,
+            error_type=end.error.type if end.error else None,
+            error_message=end.error.message if end.error else None,
+            updated_at=self._around.clock.now_ms(),
+        )
+
+    def _vnode(self, holding: HoldingIdentity) -> VirtualNode:
+        vnode = self._around.vnodes.find(holding)
+        if vnode is None:
+            raise UnavailableError(f"virtual node {holding.short_hash} is not on this host")
+        return vnode
+
+    def _cpi(self, checksum: str) -> CpiRecord:
+        cpi = self._packages.get(Checksum(checksum))
+        if cpi is None:
+            raise UnavailableError(f"CPI {checksum} is not stored on this host")
+        return cpi
+
+
+def _machine_event(event: FlowEvent) -> Event:
+    match event:
+        case StartFlow():
+            return Started()
+        case Respond(message=message):
+            return Arrived(message)
+        case SessionMessage():
+            return Arrived(event)
+        case Wake():
+            return Woken()
+
+
+def _kill_reason(
+    vnode: VirtualNode | None, holding: HoldingIdentity, *, starting: bool
+) -> str | None:
+    if vnode is None:
+        return f"virtual node {holding.short_hash} is not on this host"
+    inactive = OperationalStatus.INACTIVE
+    if vnode.flow_status is inactive or (starting and vnode.flow_start_status is inactive):
+        return f"flow operations of virtual node {holding.short_hash} are not operational"
+    return None
+
+
+def _reply(message: SessionMessage, failure: SessionFailure) -> NewRecord:
+    answer = refusal(message, failure)
+    return NewRecord(topic=OUT_TOPIC, key=answer.session_id, value=encode(answer))
+
+
+def _refuse_data(event: FlowEvent) -> list[NewRecord]:
+    """Tell the sender of data that its session is gone; everything else is dropped."""
+    if isinstance(event, SessionMessage) and isinstance(event.payload, Data):
+        failure = SessionFailure(
+            code="session-expired", message=f"session {event.session_id} is over"
+        )
+        return [_reply(event, failure)]
+    return []

@@ -1,0 +1,209 @@
+"""A network of two virtual nodes on one engine, with simulated time and counted randomness."""
+
+import hashlib
+from collections.abc import Callable
+from typing import Any
+
+from host.domain.clock import SimClock
+from host.domain.flow import FlowStatus
+from host.domain.ids import Checksum, EpochMs, HoldingIdentity
+from host.domain.packages import (
+    CodeWorld,
+    CpiRecord,
+    CpkRecord,
+    FlowDeclaration,
+    FlowKind,
+    PackageIdentity,
+)
+from host.domain.vnode import VirtualNode
+from host.domain.x500 import MemberX500Name
+from host.flow.engine import FlowEngine
+from host.flow.service import FlowService
+from host.ports.units import FlowStore
+from tests.flow.scripted import Guest, ScriptedGuests
+
+GROUP_ID = "6f2c1a3e-0000-4000-8000-000000000001"
+ALICE = "O=Alice, L=London, C=GB"
+BOB = "O=Bob, L=Paris, C=FR"
+CHECKSUM = Checksum("SHA-256:" + "AB" * 32)
+
+Flow = Callable[[Guest], str]
+
+
+class CountedEntropy:
+    """Different bytes at every call, the same ones in every run of a test."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    def random_bytes(self, count: int) -> bytes:
+        self.calls += 1
+        return hashlib.shake_128(str(self.calls).encode()).digest(count)
+
+
+def holding(name: str) -> HoldingIdentity:
+    return HoldingIdentity(x500_name=MemberX500Name.parse(name), group_id=GROUP_ID)
+
+
+def declare(
+    name: str,
+    kind: FlowKind = FlowKind.CLIENT_STARTABLE,
+    *,
+    protocol: str | None = "p",
+    versions: tuple[int, ...] = (1,),
+    input_schema: Any = None,
+) -> FlowDeclaration:
+    return FlowDeclaration(
+        name=name,
+        kind=kind,
+        protocol=protocol,
+        versions=versions,
+        initiating=kind is not FlowKind.RESPONDER and protocol is not None,
+        input_schema=input_schema,
+        output_schema=None,
+    )
+
+
+INITIATOR = declare("test.Initiator")
+RESPONDER = declare("test.Responder", FlowKind.RESPONDER)
+
+
+def make_cpi(flows: tuple[FlowDeclaration, ...]) -> CpiRecord:
+    cpk = CpkRecord(
+        identity=PackageIdentity(name="cpk", version="1", signer_summary_hash="SHA-256:00"),
+        file_checksum=CHECKSUM,
+        world=CodeWorld.WORKFLOW,
+        component_digest="SHA-256:00",
+        flows=flows,
+        contract_types=(),
+        state_types=(),
+        entity_types=(),
+        capabilities=(),
+        libraries=(),
+        limits={},
+    )
+    return CpiRecord(
+        identity=PackageIdentity(name="cpi", version="1", signer_summary_hash="SHA-256:00"),
+        file_checksum=CHECKSUM,
+        group_id=GROUP_ID,
+        group_policy="{}",
+        cpks=(cpk,),
+        stored_at=EpochMs(0),
+    )
+
+
+class OneCpi:
+    """A package directory that holds one CPI."""
+
+    def __init__(self, cpi: CpiRecord) -> None:
+        self.cpi: CpiRecord | None = cpi
+
+    def get(self, checksum: Checksum) -> CpiRecord | None:
+        return self.cpi if checksum == CHECKSUM else None
+
+    def find_by_short_hash(self, short_checksum: str) -> CpiRecord | None:
+        return self.cpi
+
+    def all(self) -> list[CpiRecord]:
+        return [self.cpi] if self.cpi else []
+
+
+class Nodes:
+    """A virtual node directory; tests replace nodes in it."""
+
+    def __init__(self, *names: str) -> None:
+        self.nodes = {
+            holding(name): VirtualNode(
+                holding=holding(name),
+                cpi_checksum=CHECKSUM,
+                granted_capabilities=("sessions", "persistence", "external-messaging"),
+                created_at=EpochMs(0),
+            )
+            for name in names
+        }
+
+    def get(self, short_hash: str) -> VirtualNode | None:
+        return next((n for h, n in self.nodes.items() if h.short_hash == short_hash), None)
+
+    def find(self, holding: HoldingIdentity) -> VirtualNode | None:
+        return self.nodes.get(holding)
+
+    def all(self) -> list[VirtualNode]:
+        return list(self.nodes.values())
+
+
+class Notes:
+    """A persistence capability in memory, idempotent by request id, that counts its effects."""
+
+    name = "persistence"
+
+    def __init__(self) -> None:
+        self.done: dict[str, tuple[Any, Any]] = {}
+        self.rows: list[Any] = []
+        self.calls = 0
+
+    def call(self, context: Any, function: str, request: Any) -> Any:
+        self.calls += 1
+        if function == "read":
+            return len(self.rows)
+        if context.request_id in self.done:
+            seen, answer = self.done[context.request_id]
+            assert seen == request, "a repeated request differs"
+            return answer
+        self.rows.append(request)
+        self.done[context.request_id] = (request, len(self.rows))
+        return len(self.rows)
+
+
+class Network:
+    """Alice and Bob, with the same CPI, on one engine over `store`."""
+
+    def __init__(
+        self,
+        store: FlowStore,
+        flows: dict[str, Flow],
+        *,
+        declared: tuple[FlowDeclaration, ...] = (INITIATOR, RESPONDER),
+        clock: SimClock | None = None,
+        entropy: CountedEntropy | None = None,
+        notes: Notes | None = None,
+    ) -> None:
+        self.store = store
+        self.clock = clock or SimClock()
+        self.entropy = entropy or CountedEntropy()
+        self.notes = notes or Notes()
+        self.nodes = Nodes(ALICE, BOB)
+        self.cpi = make_cpi(declared)
+        self.packages = OneCpi(self.cpi)
+        self.guests = ScriptedGuests(flows)
+        self.events: list[Any] = []
+        self.engine = FlowEngine(
+            units=store,
+            guests=self.guests,
+            capabilities=[self.notes],
+            vnodes=self.nodes,
+            packages=self.packages,
+            clock=self.clock,
+            entropy=self.entropy,
+            events=self.events.append,
+        )
+        self.service = FlowService(units=store, clock=self.clock)
+
+    def start(
+        self, body: Any = None, *, request_id: str = "r1", flow: str = "test.Initiator"
+    ) -> FlowStatus:
+        alice = self.nodes.nodes[holding(ALICE)]
+        return self.service.start(alice, self.cpi, request_id, flow, body)
+
+    def alice(self, request_id: str = "r1") -> FlowStatus:
+        return self.service.status(holding(ALICE).short_hash, request_id)
+
+    def bobs(self) -> list[FlowStatus]:
+        found = self.service.list(holding(BOB).short_hash, include_responders=True)
+        return list(found)
+
+    def run(self, body: Any = None) -> FlowStatus:
+        """Start the flow, let everything happen, answer Alice's status."""
+        self.start(body)
+        self.engine.drain()
+        return self.alice()
