@@ -7,7 +7,7 @@ from typing import Any
 from hostile_common import AttemptFailedError, NoInput
 
 from cordapp.contracts import PublicKey, StateRef
-from cordapp.flows import ClientStartableFlow, FlowSession, entity
+from cordapp.flows import ClientStartableFlow, CordaRuntimeError, FlowSession, entity
 from cordapp.schema import dumps
 
 
@@ -79,12 +79,19 @@ class ReadOthersEntities(ClientStartableFlow[Victim, str]):
             "' OR '1'='1",
             "%",
         ]
-        kind = f"{Loot.__module__}.{Loot.__qualname__}"
-        query = {"op": "find", "type": kind, "keys": keys, **forged}
-        found = [v for v in _call(self, "persistence", "read", query) if v is not None]
-        if not found:
+        found = [self._find(key, extra) for key in keys for extra in (forged, {})]
+        if not any(found):
             raise AttemptFailedError(f"no entity of {request_body.x500_name} was found")
         return dumps(found)
+
+    def _find(self, key: str, extra: dict[str, object]) -> Any:
+        kind = f"{Loot.__module__}.{Loot.__qualname__}"
+        query = {"op": "find", "type": kind, "keys": [key], **extra}
+        try:
+            return _call(self, "persistence", "read", query)[0]
+        except CordaRuntimeError as refused:
+            self.log.info("refused: %s", refused.message)
+            return None
 
 
 class ReadOthersTypes(ClientStartableFlow[Victim, str]):

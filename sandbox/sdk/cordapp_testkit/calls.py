@@ -7,10 +7,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from cordapp_testkit.errors import CallRefusedError
-from cordapp_testkit.keys import key_id, verifies
-from cordapp_testkit.ledger import SPEC
 from cordapp_testkit.sessions import FlowSessions
+from host.domain.errors import InvalidInputError
+from host.keys.capabilities import DIGESTS
+from host.keys.schemes import SchemePublicKeys
+from host.ports.capability import CapabilityError
 
 if TYPE_CHECKING:
     from cordapp_testkit.network import Node
@@ -18,12 +19,6 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 SLEEP_MILLIS_MAX = 900_000
 RANDOM_BYTES_MAX = 65_536
-_DIGESTS: dict[str, Callable[[bytes], bytes]] = {
-    "SHA-256": lambda data: hashlib.sha256(data).digest(),
-    "SHA-256D": lambda data: hashlib.sha256(hashlib.sha256(data).digest()).digest(),
-    "SHA-384": lambda data: hashlib.sha384(data).digest(),
-    "SHA-512": lambda data: hashlib.sha512(data).digest(),
-}
 
 
 @dataclass(slots=True, kw_only=True)
@@ -75,7 +70,10 @@ class FlowCalls:
 
     def __call__(self, interface: str, function: str, request: str) -> str:
         self._count += 1
-        answer = self._table[interface, function](json.loads(request))
+        try:
+            answer = self._table[interface, function](json.loads(request))
+        except InvalidInputError as refused:
+            raise CapabilityError(refused.code, refused.message) from refused
         return json.dumps(answer, ensure_ascii=False)
 
     def _log(self, request: Json) -> None:
@@ -84,13 +82,13 @@ class FlowCalls:
     def _random(self, request: Json) -> str:
         count = request["bytes"]
         if not 1 <= count <= RANDOM_BYTES_MAX:
-            raise CallRefusedError("invalid-input", f"{count} random bytes")
+            raise CapabilityError("invalid-input", f"{count} random bytes")
         seed = f"{self._flow_id}-{self._count}".encode()
         return base64.b64encode(hashlib.shake_256(seed).digest(count)).decode()
 
     def _sleep(self, request: Json) -> None:
         if not 0 <= request["millis"] <= SLEEP_MILLIS_MAX:
-            raise CallRefusedError("invalid-input", f"{request['millis']} ms of sleep")
+            raise CapabilityError("invalid-input", f"{request['millis']} ms of sleep")
         self._node.network.advance(request["millis"])
 
     def _context(self, request: Json) -> str | None:
@@ -98,7 +96,7 @@ class FlowCalls:
         if request["op"] == "get":
             return context.get(key)
         if key.startswith("corda."):
-            raise CallRefusedError("invalid-input", f"context key {key} is the platform's")
+            raise CapabilityError("invalid-input", f"context key {key} is the platform's")
         context[key] = request["value"]
         return None
 
@@ -122,7 +120,7 @@ class FlowCalls:
         level = self._levels[-1]
         if level.protocol is None:
             message = f"{self._flow_class} is no initiating flow and cannot open sessions"
-            raise CallRefusedError("session-no-protocol", message)
+            raise CapabilityError("session-no-protocol", message)
         context = dict(level.context)
         opened = self.sessions.open(request, level.protocol, level.versions, context)
         level.opened.add(opened["session"])
@@ -130,11 +128,11 @@ class FlowCalls:
 
     def _sign(self, request: Json) -> Json:
         if request["key"] != self._node.key:
-            raise CallRefusedError("key-not-found", "this node does not hold the key")
-        if request["spec"] != SPEC:
-            raise CallRefusedError("invalid-input", f"signature spec {request['spec']!r}")
-        signature = self._node.private_key.sign(base64.b64decode(request["bytes"]))
-        return {"by": key_id(request["key"]), "bytes": signature}
+            raise CapabilityError("key-not-found", "this node does not hold the key")
+        data = base64.b64decode(request["bytes"])
+        signature = self._node.private_key.sign(data, request["spec"])
+        by = self._node.private_key.key_id
+        return {"by": by, "bytes": base64.b64encode(signature).decode()}
 
     def _lookup(self, request: Json) -> Any:
         nodes = self._node.network.nodes
@@ -153,17 +151,17 @@ class FlowCalls:
             case "group-parameters":
                 return self._node.network.group_parameters()
             case by:
-                raise CallRefusedError("invalid-input", f"lookup by {by!r}")
+                raise CapabilityError("invalid-input", f"lookup by {by!r}")
 
 
 def _digest(request: Json) -> str:
     name = request["algorithm"]
-    if name not in _DIGESTS:
-        raise CallRefusedError("invalid-input", f"digest algorithm {name!r}")
-    return f"{name}:{_DIGESTS[name](base64.b64decode(request['bytes'])).hex().upper()}"
+    if name not in DIGESTS:
+        raise CapabilityError("digest-algorithm-unknown", f"digest algorithm {name!r} is unknown")
+    return f"{name}:{DIGESTS[name](base64.b64decode(request['bytes'])).hex().upper()}"
 
 
 def _verify(request: Json) -> bool:
-    if request["spec"] != SPEC:
-        raise CallRefusedError("invalid-input", f"signature spec {request['spec']!r}")
-    return verifies(request["key"], base64.b64decode(request["bytes"]), request["signature"])
+    signature = base64.b64decode(request["signature"])
+    data = base64.b64decode(request["bytes"])
+    return SchemePublicKeys().verify(request["key"], data, signature, request["spec"])

@@ -1,23 +1,19 @@
-"""The two ways to run a CorDapp's code: as plain Python, and in the WebAssembly sandbox."""
+"""How a network runs a CorDapp's code; here as plain Python, in `sandboxed` as WebAssembly."""
 
 import importlib
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from cordapp import guest, registry
-from cordapp_testkit.errors import CallRefusedError, FlowKilled
+from cordapp_testkit.errors import FlowKilled
 from cordapp_testkit.project import granted, mount, owns
+from host.ports.capability import CapabilityError
 from host.toolkit.project import CordappProject
 
-if TYPE_CHECKING:
-    from sandbox.limits import Limits
-    from sandbox.runtime import Guest
-
 Calls = Callable[[str, str, str], str]
-"""The host of one flow: answers `ok`, raises CallRefusedError for `err`, FlowKilled to end it."""
+"""The host of one flow: answers `ok`, raises CapabilityError for `err`, FlowKilled to end it."""
 
 
 class Engine(Protocol):
@@ -67,8 +63,8 @@ class NativeEngine:
             try:
                 self._refuse_ungranted(interface)
                 return calls(interface, function, request)
-            except CallRefusedError as refused:
-                raise guest.HostCallError(refused.payload) from None
+            except CapabilityError as refused:
+                raise guest.HostCallError(error_payload(refused)) from None
             except FlowKilled as kill:
                 killed.append(kill)
                 raise
@@ -109,74 +105,6 @@ class NativeEngine:
                 kind.update(before)
 
 
-class SandboxEngine:
-    """Runs the code as the host does: pre-initialised, in a fresh WebAssembly sandbox each time."""
-
-    def __init__(
-        self, project: CordappProject, *, cache_dir: Path, limits: "Limits | None" = None
-    ) -> None:
-        from host.toolkit.code import python_code  # noqa: PLC0415  # needs the sandbox's runtimes
-        from sandbox.limits import Limits  # noqa: PLC0415  # the same
-        from sandbox.runtime import Sandbox  # noqa: PLC0415  # the same
-        from sandbox.world import World  # noqa: PLC0415  # the same
-
-        mount(project)
-        box = Sandbox(cache_dir=cache_dir)
-        self._limits = limits or Limits()
-        self._granted = granted(project)
-        self._contract: Guest | None = None
-        self._workflow: Guest | None = None
-        base: dict[str, str] = {}
-        if project.contract:
-            built = python_code(box, project.contract, {}, base={})
-            base = dict(built.sources)
-            self._contract = box.guest(World.CONTRACT, built.descriptor.component_digest)
-        if project.workflow:
-            built = python_code(box, project.workflow, {}, base=base)
-            self._workflow = box.guest(World.WORKFLOW, built.descriptor.component_digest)
-        self._described = self._describe()
-
-    def describe(self) -> dict[str, Any]:
-        return self._described
-
-    def _describe(self) -> dict[str, Any]:
-        guest_code = self._workflow or self._contract  # a workflow holds the contracts too
-        if guest_code is None:
-            return {}
-        outcome = guest_code.call("describe", None, limits=self._limits)
-        described: dict[str, Any] = json.loads(outcome.value)
-        return described
-
-    def verify(self, transaction: str) -> list[dict[str, Any]]:
-        from sandbox.errors import SandboxError  # noqa: PLC0415  # needs the sandbox
-
-        if self._contract is None:
-            return []
-        try:
-            outcome = self._contract.call("verify", transaction, limits=self._limits)
-        except SandboxError as exc:
-            return [{"contract": "", "states": [], "type": exc.code, "message": exc.message}]
-        if not outcome.is_error:
-            return []
-        failures: list[dict[str, Any]] = json.loads(outcome.value)["failures"]
-        return failures
-
-    def run(self, start: str, calls: Calls) -> tuple[str | None, dict[str, Any]]:
-        from sandbox.errors import SandboxError  # noqa: PLC0415  # needs the sandbox
-        from sandbox.host_calls import GuestError  # noqa: PLC0415  # the same
-
-        def host(interface: str, function: str, request: str) -> str:
-            try:
-                return calls(interface, function, request)
-            except CallRefusedError as refused:
-                raise GuestError(refused.payload) from None
-
-        try:
-            outcome = self._workflow.call(
-                "run", start, limits=self._limits, host=host, granted=self._granted
-            )
-        except SandboxError as exc:
-            raise FlowKilled(exc.code, exc.message) from exc
-        if outcome.is_error:
-            return None, json.loads(outcome.value)
-        return outcome.value, {}
+def error_payload(refused: CapabilityError) -> str:
+    """A host call's `err` as text."""
+    return json.dumps({"code": refused.code, "message": refused.message})

@@ -1,6 +1,5 @@
-"""What the kit raises, to tests and to the guests that it runs."""
+"""What the kit raises, apart from the host's own `CapabilityError`s."""
 
-import json
 from typing import Any
 
 
@@ -25,14 +24,6 @@ class ContractRefusedError(Exception):
     def __init__(self, failures: list[dict[str, Any]]) -> None:
         super().__init__("; ".join(f["message"] for f in failures))
         self.failures = failures
-
-
-class CallRefusedError(Exception):
-    """A host call's `err`: the guest may catch it."""
-
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
-        self.payload = json.dumps({"code": code, "message": message})
 
 
 class FlowKilled(BaseException):  # no Exception, so that guest code cannot catch it

@@ -1,7 +1,6 @@
-"""The `ledger` interface of a simulated node: real rules, contracts and signatures.
+"""The `ledger` interface of a simulated node: the host's own rules and identifiers, kept in memory.
 
-The digest that makes a transaction's id is the kit's own. Ids in a test differ from those that a
-host gives, and a CorDapp must not care.
+There is no notary, and metadata names no CPK: tests run sources, not packages.
 """
 
 import base64
@@ -11,14 +10,34 @@ from collections import Counter
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from cordapp_testkit.errors import CallRefusedError
-from cordapp_testkit.keys import NodeKey, key_id, verifies
+from cordapp_testkit.keys import SPEC, NodeKey
 from cordapp_testkit.storage import page
+from host.domain.json import JsonObject, canonical_json
+from host.keys.schemes import SchemePublicKeys
+from host.ledger.components import Groups, from_groups, to_groups
+from host.ledger.errors import (
+    ContractRefusedError,
+    SignatureInvalidError,
+    SignatureMissingError,
+    StateConsumedError,
+    StateNotFoundError,
+    TransactionInvalidError,
+)
+from host.ledger.merkle import transaction_id
+from host.ledger.model import (
+    Command,
+    Resolved,
+    State,
+    StateAndRef,
+    StateRef,
+    TimeWindow,
+    Transaction,
+)
+from host.ledger.rules import BUILDER, LEDGER_TRANSACTION, check_content, check_resolved
 
 if TYPE_CHECKING:
     from cordapp_testkit.engines import Engine
 
-SPEC = "SHA256withECDSA"
 Json = dict[str, Any]
 
 
@@ -29,17 +48,18 @@ class NodeLedger:
         self._engine = engine
         self._key = key
         self._now = now
+        self._public_keys = SchemePublicKeys()
         self._transactions: dict[str, Json] = {}
-        self._states: dict[str, Json] = {}
-        self._visible: list[str] = []
-        self._consumed: set[str] = set()
+        self._states: dict[StateRef, State] = {}
+        self._visible: list[StateRef] = []
+        self._consumed: set[StateRef] = set()
 
     def build(self, builder: Json, salt_seed: str) -> Json:
         """Sign what a builder asks for, once rules and contracts accept it."""
-        if builder["notary"] is not None:
-            raise CallRefusedError("transaction-invalid", "a simulated network has no notary")
-        salt = base64.b64encode(hashlib.sha256(salt_seed.encode()).digest()).decode()
-        transaction = _signed(salt, _groups(builder), [])
+        content = transaction_of(builder)
+        check_content(content, subject=BUILDER, notaries=())
+        salt = hashlib.sha256(salt_seed.encode()).digest()
+        transaction = _signed(salt, to_groups(content))
         self._check(transaction)
         transaction["signatures"] = self._sign(transaction)
         return transaction
@@ -48,93 +68,80 @@ class NodeLedger:
         """Check a transaction; sign it if asked to."""
         transaction = request["transaction"]
         seen = self._check(transaction)
-        return {
-            "transaction": seen,
-            "signatures": self._sign(transaction) if request["sign"] else [],
-        }
+        signatures = self._sign(transaction) if request["sign"] else []
+        return {"transaction": seen.to_json(), "signatures": signatures}
 
     def record(self, transaction: Json) -> Json:
         """Store a transaction that all signatories have signed."""
         seen = self._check(transaction)
-        signed = {s["key"] for s in transaction["signatures"]}
-        missing = [key for key in seen["signatories"] if key not in signed]
+        content = seen.transaction
+        missing = set(content.signatories) - {s["key"] for s in transaction["signatures"]}
         if missing:
-            raise CallRefusedError("signature-missing", f"no signature by {len(missing)} keys")
-        refs = [f"{seen['id']}:{index}" for index in range(len(seen["outputs"]))]
-        mine = [
-            index
-            for index, state in enumerate(seen["outputs"])
-            if self._key.public in state["participants"]
-        ]
-        if seen["id"] not in self._transactions:
-            self._refuse_consumed(seen)
-            self._transactions[seen["id"]] = transaction
-            self._states.update(zip(refs, seen["outputs"], strict=True))
-            self._consumed.update(entry["stateRef"] for entry in seen["inputs"])
-            self._visible += [refs[index] for index in mine]
-        return {"id": seen["id"], "visible": mine}
+            ids = sorted(self._public_keys.key_id(key) for key in missing)
+            raise SignatureMissingError(f"{seen.id} has no signature by {', '.join(ids)}")
+        outputs = {StateRef(seen.id, i): state for i, state in enumerate(content.outputs)}
+        mine = [ref for ref, s in outputs.items() if self._key.public in s.participants]
+        if seen.id not in self._transactions:
+            spent = [str(ref) for ref in content.inputs if ref in self._consumed]
+            if spent:
+                raise StateConsumedError(f"consumed already: {', '.join(spent)}")
+            self._transactions[seen.id] = transaction
+            self._states.update(outputs)
+            self._consumed.update(content.inputs)
+            self._visible += mine
+        return {"id": seen.id, "visible": [ref.index for ref in mine]}
 
     def find(self, request: Json) -> Any:
         """A transaction by id, or states by reference."""
         if "id" in request:
             return self._transactions.get(request["id"])
-        return [self._state(ref) for ref in request["stateRefs"]]
+        return [self._state(StateRef.parse(ref)).to_json() for ref in request["stateRefs"]]
 
     def query(self, request: Json) -> Json:
         """Unconsumed visible states of a type, oldest first."""
         return page(self.unconsumed(request["type"]), request)
 
-    def unconsumed(self, kind: str) -> list[Json]:
-        """All unconsumed visible states of a type, oldest first."""
-        open_refs = [ref for ref in self._visible if ref not in self._consumed]
-        return [self._state(ref) for ref in open_refs if self._states[ref]["type"] == kind]
+    def unconsumed(self, kind: str) -> list[JsonObject]:
+        """All unconsumed visible states of a type, oldest first, as JSON."""
+        found = [self._state(ref) for ref in self._visible if ref not in self._consumed]
+        return [entry.to_json() for entry in found if entry.state.type == kind]
 
-    def _check(self, transaction: Json) -> Json:
-        """Structure, id, present signatures, contracts; answer the ledger transaction."""
-        groups = transaction["componentGroups"]
-        if transaction != _signed(transaction["privacySalt"], groups, transaction["signatures"]):
-            raise CallRefusedError("transaction-invalid", f"{transaction['id']} is not its id")
+    def _check(self, transaction: Json) -> Resolved:
+        """Identifier, present signatures, rules and contracts."""
+        groups = _groups(transaction)
+        content = from_groups(groups)
+        salt = base64.b64decode(transaction["privacySalt"])
+        if transaction["id"] != _identifier(salt, groups):
+            raise TransactionInvalidError("id-wrong", f"{transaction['id']} is not its id")
         for signature in transaction["signatures"]:
-            data = _signable(transaction["id"], signature["metadata"])
-            if not verifies(signature["key"], data, signature["signature"]):
-                raise CallRefusedError("signature-invalid", f"signature by {signature['by']}")
-        seen = self._resolve(transaction["id"], groups)
-        refuse_structure(seen)
-        failures = self._engine.verify(json.dumps(seen))
+            self._check_signature(transaction["id"], signature)
+        seen = Resolved(
+            id=transaction["id"],
+            transaction=content,
+            inputs=tuple(self._state(ref) for ref in content.inputs),
+            references=tuple(self._state(ref) for ref in content.references),
+        )
+        check_content(content, subject=LEDGER_TRANSACTION, notaries=())
+        check_resolved(seen)
+        failures = self._engine.verify(json.dumps(seen.to_json()))
         if failures:
-            message = "; ".join(f["message"] for f in failures)
-            raise CallRefusedError("contract-verification-failed", message)
+            raise ContractRefusedError("; ".join(failure["message"] for failure in failures))
         return seen
 
-    def _resolve(self, transaction_id: str, groups: list[list[str]]) -> Json:
-        leaves = [[json.loads(leaf) for leaf in group] for group in groups]
-        metadata, notary, signatories, infos, commands, _, inputs, references, outputs, values = (
-            leaves
-        )
-        return {
-            "id": transaction_id,
-            "metadata": metadata[0],
-            "notary": notary[0],
-            "timeWindow": notary[2],
-            "signatories": signatories,
-            "inputs": [self._state(ref) for ref in inputs],
-            "references": [self._state(ref) for ref in references],
-            "outputs": [{**i, "value": v} for i, v in zip(infos, outputs, strict=True)],
-            "commands": [{"type": t, "value": v} for t, v in zip(commands, values, strict=True)],
-        }
+    def _check_signature(self, identifier: str, signature: Json) -> None:
+        data = _signable(identifier, signature["metadata"])
+        spec = signature["metadata"]["signatureSpec"]
+        raw = base64.b64decode(signature["signature"])
+        if not self._public_keys.verify(signature["key"], data, raw, spec):
+            raise SignatureInvalidError(f"the signature by {signature['by']} does not fit")
 
-    def _state(self, ref: str) -> Json:
+    def _state(self, ref: StateRef) -> StateAndRef:
         if ref not in self._states:
-            raise CallRefusedError("state-not-found", f"this node does not know state {ref}")
-        return {"stateRef": ref, "state": self._states[ref]}
-
-    def _refuse_consumed(self, seen: Json) -> None:
-        spent = [e["stateRef"] for e in seen["inputs"] if e["stateRef"] in self._consumed]
-        if spent:
-            raise CallRefusedError("state-consumed", f"consumed already: {', '.join(spent)}")
+            raise StateNotFoundError(f"this node does not know state {ref}")
+        return StateAndRef(ref=ref, state=self._states[ref])
 
     def _sign(self, transaction: Json) -> list[Json]:
-        wanted = [json.loads(leaf) for leaf in transaction["componentGroups"][2]]
+        wanted = from_groups(_groups(transaction)).signatories
         done = [s["key"] for s in transaction["signatures"]]
         if self._key.public not in wanted or self._key.public in done:
             return []
@@ -142,71 +149,62 @@ class NodeLedger:
         signature = self._key.sign(_signable(transaction["id"], metadata))
         return [
             {
-                "by": key_id(self._key.public),
+                "by": self._key.key_id,
                 "key": self._key.public,
-                "signature": signature,
+                "signature": base64.b64encode(signature).decode(),
                 "metadata": metadata,
             }
         ]
 
 
-def refuse_structure(seen: Json) -> None:
-    """Corda's structural rules, as far as a network without a notary has them.
+def transaction_of(builder: Json) -> Transaction:
+    """The content that a builder (host-api.md) asks for.
 
     Raises:
-        CallRefusedError: `transaction-invalid`.
+        TransactionInvalidError: it names a notary, which simulated networks do not have.
     """
-    inputs = [entry["stateRef"] for entry in seen["inputs"]]
-    references = [entry["stateRef"] for entry in seen["references"]]
-    groups = Counter(o["encumbrance"] for o in seen["outputs"] if o["encumbrance"] is not None)
-    rules = {
-        "At least one signatory is needed": bool(seen["signatories"]),
-        "At least one input or output is needed": bool(inputs or seen["outputs"]),
-        "At least one command is needed": bool(seen["commands"]),
-        "Duplicate input states": len(set(inputs)) == len(inputs),
-        "Duplicate reference states": len(set(references)) == len(references),
-        "A state cannot be both an input and a reference input in the same transaction": (
-            not set(inputs) & set(references)
+    if builder["notary"] is not None:
+        raise TransactionInvalidError("notary-unknown", "a simulated network has no notary")
+    window = builder["timeWindow"]
+    sizes = Counter(output["encumbrance"] for output in builder["outputs"])
+    return Transaction(
+        metadata={"ledgerModel": "cordapp-testkit", "cpkMetadata": []},
+        notary=None,
+        time_window=window and TimeWindow(starts=window["from"], until=window["until"]),
+        signatories=tuple(builder["signatories"]),
+        outputs=tuple(
+            State(
+                type=output["type"],
+                contract=output["contract"],
+                value=output["value"],
+                participants=tuple(output["participants"]),
+                encumbrance=output["encumbrance"],
+                encumbrance_size=output["encumbrance"] and sizes[output["encumbrance"]],
+            )
+            for output in builder["outputs"]
         ),
-        "An encumbrance group needs more than one state": all(n > 1 for n in groups.values()),
-    }
-    broken = [rule for rule, holds in rules.items() if not holds]
-    if broken:
-        raise CallRefusedError("transaction-invalid", "; ".join(broken))
+        commands=tuple(Command(type=c["type"], value=c["value"]) for c in builder["commands"]),
+        inputs=tuple(StateRef.parse(ref) for ref in builder["inputs"]),
+        references=tuple(StateRef.parse(ref) for ref in builder["references"]),
+    )
 
 
-def _groups(builder: Json) -> list[list[str]]:
-    outputs = builder["outputs"]
-    infos = [{k: v for k, v in output.items() if k != "value"} for output in outputs]
-    content: list[list[Any]] = [
-        [{"ledgerModel": "cordapp-testkit", "cpkMetadata": []}],
-        [None, None, builder["timeWindow"]],
-        builder["signatories"],
-        infos,
-        [command["type"] for command in builder["commands"]],
-        [],
-        builder["inputs"],
-        builder["references"],
-        [output["value"] for output in outputs],
-        [command["value"] for command in builder["commands"]],
-    ]
-    return [[_canonical(leaf) for leaf in group] for group in content]
+def _groups(transaction: Json) -> Groups:
+    return tuple(tuple(group) for group in transaction["componentGroups"])
 
 
-def _signed(salt: str, groups: list[list[str]], signatures: list[Json]) -> Json:
-    once = hashlib.sha256(_canonical([salt, groups]).encode()).digest()
-    digest = hashlib.sha256(once).hexdigest().upper()
+def _signed(salt: bytes, groups: Groups) -> Json:
     return {
-        "id": f"SHA-256D:{digest}",
-        "privacySalt": salt,
-        "componentGroups": groups,
-        "signatures": signatures,
+        "id": _identifier(salt, groups),
+        "privacySalt": base64.b64encode(salt).decode(),
+        "componentGroups": [list(group) for group in groups],
+        "signatures": [],
     }
 
 
-def _signable(transaction_id: str, metadata: Json) -> bytes:
-    return _canonical([transaction_id, metadata]).encode()
+def _identifier(salt: bytes, groups: Groups) -> str:
+    return transaction_id(salt, [[leaf.encode() for leaf in group] for group in groups])
 
 
-def _canonical(value: Any) -> str:
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+def _signable(identifier: str, metadata: Json) -> bytes:
+    return canonical_json([identifier, metadata])

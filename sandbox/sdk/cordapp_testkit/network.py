@@ -6,18 +6,20 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
-from cordapp.contracts import Command, ContractState, StateRef, state_from_json, state_to_json
+from cordapp.contracts import Command, ContractState, state_from_json, state_to_json
 from cordapp.registry import name_of
 from cordapp.schema import from_json, to_json
 from cordapp_testkit.calls import FlowCalls, Level
 from cordapp_testkit.engines import Engine
 from cordapp_testkit.errors import ContractRefusedError, FlowFailedError, FlowKilled
 from cordapp_testkit.keys import NodeKey
-from cordapp_testkit.ledger import NodeLedger, refuse_structure
+from cordapp_testkit.ledger import NodeLedger, transaction_of
 from cordapp_testkit.scheduler import Scheduler
 from cordapp_testkit.sessions import End
 from cordapp_testkit.storage import EntityStore
 from host.domain.x500 import MemberX500Name
+from host.ledger.model import Resolved, State, StateAndRef, StateRef
+from host.ledger.rules import LEDGER_TRANSACTION, check_content
 
 T = TypeVar("T")
 S = TypeVar("S", bound=ContractState)
@@ -149,21 +151,27 @@ class Network:
 
         Raises:
             ContractRefusedError: a contract refuses.
-            CallRefusedError: the transaction's structure breaks a rule of the ledger.
+            TransactionInvalidError: the transaction's structure breaks a rule of the ledger.
         """
-        transaction: dict[str, Any] = {
-            "id": f"SHA-256D:{0xC0DE:064X}",
-            "metadata": {"cpkMetadata": []},
-            "notary": None,
-            "timeWindow": None,
-            "signatories": list(signatories),
-            "inputs": _as_resolved(inputs, 1),
-            "references": _as_resolved(references, 2),
-            "outputs": [state_to_json(state) for state in outputs],
-            "commands": [{"type": name_of(type(c)), "value": to_json(c)} for c in commands],
-        }
-        refuse_structure(transaction)
-        failures = self._engine.verify(json.dumps(transaction))
+        content = transaction_of(
+            {
+                "notary": None,
+                "timeWindow": None,
+                "signatories": list(signatories),
+                "inputs": [str(entry.ref) for entry in _as_resolved(inputs, 1)],
+                "references": [str(entry.ref) for entry in _as_resolved(references, 2)],
+                "outputs": [state_to_json(state) for state in outputs],
+                "commands": [{"type": name_of(type(c)), "value": to_json(c)} for c in commands],
+            }
+        )
+        check_content(content, subject=LEDGER_TRANSACTION, notaries=())
+        transaction = Resolved(
+            id=f"SHA-256D:{0xC0DE:064X}",
+            transaction=content,
+            inputs=_as_resolved(inputs, 1),
+            references=_as_resolved(references, 2),
+        )
+        failures = self._engine.verify(json.dumps(transaction.to_json()))
         if failures:
             raise ContractRefusedError(failures)
 
@@ -263,8 +271,19 @@ class Network:
         calls.sessions.end_all(record.error.message if record.error else None)
 
 
-def _as_resolved(states: Sequence[ContractState], origin: int) -> list[dict[str, Any]]:
-    return [
-        {"stateRef": str(StateRef(f"SHA-256D:{origin:064X}", index)), "state": state_to_json(state)}
+def _as_resolved(states: Sequence[ContractState], origin: int) -> tuple[StateAndRef, ...]:
+    """States as if earlier transactions had made them."""
+    return tuple(
+        StateAndRef(ref=StateRef(f"SHA-256D:{origin:064X}", index), state=_state(state))
         for index, state in enumerate(states)
-    ]
+    )
+
+
+def _state(state: ContractState) -> State:
+    entry = state_to_json(state)
+    return State(
+        type=entry["type"],
+        contract=entry["contract"],
+        value=entry["value"],
+        participants=tuple(entry["participants"]),
+    )

@@ -1,53 +1,65 @@
 """pytest plugin: mounts a CorDapp's sources for its tests and gives them a network.
 
 Switch it on with `pytest_plugins = ["cordapp_testkit.pytest_plugin"]` in the root conftest.py.
+Imports stand inside the functions: a test run without CorDapps does not pay for the host.
 """
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from cordapp_testkit.engines import NativeEngine, SandboxEngine
-from cordapp_testkit.network import Network
-from cordapp_testkit.project import mount, project_above
-from host.toolkit.project import CordappProject
+if TYPE_CHECKING:
+    from cordapp_testkit.network import Network
+    from host.toolkit.project import CordappProject
 
-_ENGINES = pytest.StashKey[dict[Path, SandboxEngine]]()
+_ENGINES = pytest.StashKey[dict[Path, Any]]()
+_PROJECT_FILE = "cordapp.toml"
 
 
 def pytest_collect_file(file_path: Path) -> None:
     """Make a CorDapp's modules importable before its tests are imported."""
-    project = project_above(file_path) if file_path.name.startswith("test_") else None
-    if project is not None:
-        mount(project)
+    is_test = file_path.name.startswith("test_") and file_path.suffix == ".py"
+    if is_test and any((folder / _PROJECT_FILE).is_file() for folder in file_path.parents):
+        from cordapp_testkit.project import mount, project_above  # noqa: PLC0415  # see above
+
+        project = project_above(file_path)
+        if project is not None:
+            mount(project)
 
 
 @pytest.fixture(params=["native", "sandbox"])
-def cordapp_network(request: pytest.FixtureRequest) -> Network:
+def cordapp_network(request: pytest.FixtureRequest) -> "Network":
     """A new network of the CorDapp around the test's file: each test runs both ways."""
     return native(request) if request.param == "native" else sandboxed(request)
 
 
 @pytest.fixture
-def native_network(request: pytest.FixtureRequest) -> Network:
+def native_network(request: pytest.FixtureRequest) -> "Network":
     """A new network that runs the CorDapp as plain Python."""
     return native(request)
 
 
 @pytest.fixture
-def sandbox_network(request: pytest.FixtureRequest) -> Network:
+def sandbox_network(request: pytest.FixtureRequest) -> "Network":
     """A new network that runs the CorDapp in the WebAssembly sandbox."""
     return sandboxed(request)
 
 
-def native(request: pytest.FixtureRequest) -> Network:
+def native(request: pytest.FixtureRequest) -> "Network":
     """A native network for the test of `request`."""
+    from cordapp_testkit.engines import NativeEngine  # noqa: PLC0415  # see above
+    from cordapp_testkit.network import Network  # noqa: PLC0415  # see above
+
     return Network(NativeEngine(_project(request)))
 
 
-def sandboxed(request: pytest.FixtureRequest) -> Network:
+def sandboxed(request: pytest.FixtureRequest) -> "Network":
     """A sandboxed network for the test of `request`; its code is derived once a session."""
+    from cordapp_testkit.network import Network  # noqa: PLC0415  # see above
+    from cordapp_testkit.sandboxed import SandboxEngine  # noqa: PLC0415  # see above
+
     project = _project(request)
     engines = request.config.stash.setdefault(_ENGINES, {})
     if project.root not in engines:
@@ -61,7 +73,9 @@ def cache_folder() -> Path:
     return Path(configured) if configured else Path.home() / ".cache" / "cordbox"
 
 
-def _project(request: pytest.FixtureRequest) -> CordappProject:
+def _project(request: pytest.FixtureRequest) -> "CordappProject":
+    from cordapp_testkit.project import project_above  # noqa: PLC0415  # see above
+
     project = project_above(request.path)
     if project is None:
         pytest.fail(f"{request.path}: no cordapp.toml in the folders above", pytrace=False)

@@ -5,8 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from cordapp_testkit.errors import CallRefusedError
 from cordapp_testkit.scheduler import Scheduler
+from host.ports.capability import CapabilityError
 
 if TYPE_CHECKING:
     from cordapp_testkit.network import Network
@@ -56,7 +56,7 @@ class FlowSessions:
     ) -> dict[str, str]:
         name = request["counterparty"]
         if name not in self._network.nodes:
-            raise CallRefusedError("session-error", f"{name} is no member of this network")
+            raise CapabilityError("session-error", f"{name} is no member of this network")
         end = End(
             session=f"{self._flow_id}-{len(self.ends)}",
             owner=self._me,
@@ -74,7 +74,7 @@ class FlowSessions:
         ends = [self._end(m["session"]) for m in request["messages"]]
         for end in ends:
             if end.outcome is not None:
-                raise CallRefusedError("session-closed", f"session {end.session} is closed")
+                raise CapabilityError("session-closed", f"session {end.session} is closed")
         for end, message in zip(ends, request["messages"], strict=True):
             self._connect(end)
             if end.peer is not None:
@@ -87,14 +87,14 @@ class FlowSessions:
         self._scheduler.wait_until(lambda: all(e.inbox or e.peer_outcome() for e in ends))
         for end in ends:
             if not end.inbox:
-                raise CallRefusedError(*(end.peer_outcome() or ("session-closed", "")))
+                raise CapabilityError(*(end.peer_outcome() or ("session-closed", "")))
         return [end.inbox.popleft() for end in ends]
 
     def info(self, request: dict[str, Any]) -> dict[str, Any]:
         end = self._end(request["session"])
         self._connect(end)
         if end.version is None:
-            raise CallRefusedError(*(end.peer_outcome() or ("session-closed", "")))
+            raise CapabilityError(*(end.peer_outcome() or ("session-closed", "")))
         return {
             "counterparty": end.counterparty,
             "protocol": end.protocol,
@@ -110,7 +110,7 @@ class FlowSessions:
         for end in waited:
             code, message = end.peer_outcome() or ("session-closed", "")
             if code == "session-error":
-                raise CallRefusedError(code, message)
+                raise CapabilityError(code, message)
 
     def end_all(self, error: str | None, only: frozenset[str] | None = None) -> None:
         """Tell the peers that this flow, or a sub-flow's sessions, ended."""
@@ -120,7 +120,7 @@ class FlowSessions:
 
     def _end(self, session: str) -> End:
         if session not in self.ends:
-            raise CallRefusedError("session-unknown", f"session {session} is not this flow's")
+            raise CapabilityError("session-unknown", f"session {session} is not this flow's")
         return self.ends[session]
 
     def _connect(self, end: End) -> None:

@@ -1,8 +1,9 @@
 """The `persistence` interface of a simulated node: entities by type and key."""
 
+from collections.abc import Sequence
 from typing import Any
 
-from cordapp_testkit.errors import CallRefusedError
+from host.ports.capability import CapabilityError
 
 
 class EntityStore:
@@ -21,7 +22,7 @@ class EntityStore:
         op = request["op"]
         for key in keys if op == "persist" else ():
             if key in self._rows or keys.count(key) > 1:
-                raise CallRefusedError("entity-exists", f"{key[0]} with key {key[1]!r} exists")
+                raise CapabilityError("entity-exists", f"{key[0]} with key {key[1]!r} exists")
         for key, entity in zip(keys, request["entities"], strict=True):
             if op == "remove":
                 self._rows.pop(key, None)
@@ -44,7 +45,7 @@ class EntityStore:
 
     def _known(self, kind: str) -> str:
         if kind not in self._types:
-            raise CallRefusedError("entity-type-unknown", f"{kind} is no entity of this CorDapp")
+            raise CapabilityError("entity-type-unknown", f"{kind} is no entity of this CorDapp")
         return kind
 
 
@@ -52,7 +53,7 @@ def _by_key(row: tuple[tuple[str, str], Any]) -> tuple[str, str]:
     return row[0]
 
 
-def page(rows: list[Any], request: dict[str, Any]) -> dict[str, Any]:
+def page(rows: Sequence[Any], request: dict[str, Any]) -> dict[str, Any]:
     """The part of `rows` that a paged query asks for."""
     start, limit = request["offset"], request["limit"]
     return {"results": rows[start : start + limit], "more": len(rows) > start + limit}
