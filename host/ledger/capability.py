@@ -1,0 +1,242 @@
+"""`ledger`: what flows may do with transactions, each node on its own vault.
+
+Nothing that another node says is believed: identifier, rules, contracts and signatures are checked
+again at every `verify` and `record`.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from typing import TypeAlias
+
+from host.db import Vaults
+from host.db.requests import find_answer, remember_answer
+from host.domain.errors import InvalidInputError, NotFoundError
+from host.domain.json import JsonObject, JsonValue, digest_of
+from host.domain.membership import GroupParameters
+from host.ledger import vault
+from host.ledger.builder import read_builder
+from host.ledger.components import TOTAL_BYTES_MAX, from_groups, to_groups
+from host.ledger.errors import ContractRefusedError, SignatureMissingError
+from host.ledger.instants import instant_text
+from host.ledger.metadata import (
+    check_metadata,
+    group_parameters_json,
+    make_metadata,
+    signing_properties,
+)
+from host.ledger.model import Resolved, StateRef, Transaction, is_transaction_id
+from host.ledger.rules import (
+    BUILDER,
+    LEDGER_TRANSACTION,
+    check_canonical_keys,
+    check_content,
+    check_declared,
+    check_resolved,
+)
+from host.ledger.signed import (
+    Signature,
+    SignedTransaction,
+    check_complete,
+    check_signatures,
+    privacy_salt,
+    read_signed,
+    signable,
+    unsigned,
+)
+from host.ports.capability import CallContext, CapabilityError
+from host.ports.directory import ContractVerifier, Members
+from host.ports.keys import KeyStore
+from host.ports.public_keys import PublicKeys
+from host.ports.requests import (
+    check_fields,
+    invalid_request,
+    take_bool,
+    take_int,
+    take_object,
+    take_text,
+    take_texts,
+)
+
+_PAGE_MAX = 1000
+_OFFSET_MAX = 2**53 - 1
+
+_Handler: TypeAlias = "Callable[[CallContext, JsonObject], JsonValue]"
+
+
+class LedgerCapability:
+    """The WIT interface `ledger`. Thread-safe."""
+
+    name = "ledger"
+
+    def __init__(
+        self,
+        *,
+        vaults: Vaults,
+        keys: KeyStore,
+        public_keys: PublicKeys,
+        members: Members,
+        contracts: ContractVerifier,
+    ) -> None:
+        self._vaults = vaults
+        self._keys = keys
+        self._public_keys = public_keys
+        self._members = members
+        self._contracts = contracts
+        self._handlers: Mapping[str, _Handler] = {
+            "build": self._build,
+            "verify": self._verify,
+            "record": self._record,
+            "find": self._find,
+            "query": self._query,
+        }
+
+    def call(self, context: CallContext, function: str, request: JsonObject) -> JsonValue:
+        handler = self._handlers.get(function)
+        if handler is None:
+            raise invalid_request(f"interface ledger has no function {function!r}")
+        try:
+            return handler(context, request)
+        except (InvalidInputError, NotFoundError) as exc:
+            raise CapabilityError(exc.code, exc.message) from exc
+
+    def _build(self, context: CallContext, request: JsonObject) -> JsonValue:
+        parameters = self._members.group_parameters(context.holding)
+        content = read_builder(
+            request,
+            metadata=make_metadata(context.cpi, _hash_of(parameters)),
+            notaries=parameters.notaries,
+            public_keys=self._public_keys,
+        )
+        check_content(content, subject=BUILDER, notaries=parameters.notaries)
+        check_declared(content, context.cpi)
+        signed = unsigned(privacy_salt(context.request_id), to_groups(content))
+        self._check_states(context, signed.id, content)
+        signatures = self._sign(context, signed.id, content)
+        if not signatures:
+            raise SignatureMissingError("this node holds the key of no signatory")
+        return signed.signed_by(signatures).to_json()
+
+    def _verify(self, context: CallContext, request: JsonObject) -> JsonValue:
+        check_fields(request, ("transaction", "sign"))
+        wants_signatures = take_bool(request, "sign")
+        signed = read_signed(take_object(request, "transaction"))
+        content = self._check_received(context, signed)
+        resolved = self._check_states(context, signed.id, content)
+        signatures = self._sign(context, signed.id, content) if wants_signatures else ()
+        return {
+            "transaction": resolved.to_json(),
+            "signatures": [signature.to_json() for signature in signatures],
+        }
+
+    def _record(self, context: CallContext, request: JsonObject) -> JsonValue:
+        check_fields(request, ("transaction",))
+        request_id = f"call:{context.request_id}"
+        node = context.holding.short_hash
+        signed = read_signed(take_object(request, "transaction"))
+        with self._vaults.read(node) as connection:
+            known = find_answer(connection, request_id, request)
+            recorded = vault.find_transaction(connection, signed.id) is not None
+        if known is not None:
+            answered: JsonValue = json.loads(known)
+            return answered
+        visible = [] if recorded else self._check_complete(context, signed)
+        with self._vaults.write(node) as connection:
+            if vault.find_transaction(connection, signed.id) is None:
+                vault.store(connection, signed, visible=visible, now=context.now)
+            indexes: list[JsonValue] = list(vault.visible_outputs(connection, signed.id))
+            answer: JsonValue = {"id": signed.id, "visible": indexes}
+            remember_answer(connection, request_id, request, answer, context.now)
+        return answer
+
+    def _find(self, context: CallContext, request: JsonObject) -> JsonValue:
+        with self._vaults.read(context.holding.short_hash) as connection:
+            if "id" in request:
+                check_fields(request, ("id",))
+                transaction_id = take_text(request, "id", characters_max=128)
+                if not is_transaction_id(transaction_id):
+                    raise invalid_request(
+                        f"field 'id' is no transaction identifier: {transaction_id!r}"
+                    )
+                signed = vault.find_transaction(connection, transaction_id)
+                return None if signed is None else signed.to_json()
+            check_fields(request, ("stateRefs",))
+            refs = [
+                StateRef.parse(ref) for ref in take_texts(request, "stateRefs", characters_max=128)
+            ]
+            return [vault.find_state(connection, ref).to_json() for ref in refs]
+
+    def _query(self, context: CallContext, request: JsonObject) -> JsonValue:
+        check_fields(request, ("op", "type", "offset", "limit"))
+        if take_text(request, "op", characters_max=32) != "unconsumed":
+            raise invalid_request("field 'op' must be 'unconsumed'")
+        with self._vaults.read(context.holding.short_hash) as connection:
+            states, more = vault.unconsumed(
+                connection,
+                take_text(request, "type", characters_max=255),
+                offset=take_int(request, "offset", minimum=0, maximum=_OFFSET_MAX),
+                limit=take_int(request, "limit", minimum=1, maximum=_PAGE_MAX),
+                bytes_max=TOTAL_BYTES_MAX,
+            )
+        return {"results": [state.to_json() for state in states], "more": more}
+
+    def _check_received(self, context: CallContext, signed: SignedTransaction) -> Transaction:
+        content = from_groups(signed.groups)
+        parameters = self._members.group_parameters(context.holding)
+        check_metadata(content.metadata, context.cpi)
+        check_content(content, subject=LEDGER_TRANSACTION, notaries=parameters.notaries)
+        check_canonical_keys(content, self._public_keys)
+        check_declared(content, context.cpi)
+        check_signatures(signed, content, self._public_keys)
+        return content
+
+    def _check_complete(self, context: CallContext, signed: SignedTransaction) -> list[int]:
+        """Check a transaction that is to be recorded; gives the outputs visible to this node."""
+        content = self._check_received(context, signed)
+        check_complete(signed, content, self._public_keys)
+        self._check_states(context, signed.id, content)
+        participants = sorted({key for state in content.outputs for key in state.participants})
+        mine = set(self._keys.find_mine(context.holding.short_hash, participants))
+        return [
+            index
+            for index, state in enumerate(content.outputs)
+            if not mine.isdisjoint(state.participants)
+        ]
+
+    def _check_states(
+        self, context: CallContext, transaction_id: str, content: Transaction
+    ) -> Resolved:
+        with self._vaults.read(context.holding.short_hash) as connection:
+            resolved = Resolved(
+                id=transaction_id,
+                transaction=content,
+                inputs=vault.resolve(connection, content.inputs, by=transaction_id),
+                references=vault.resolve(connection, content.references, by=transaction_id),
+            )
+        check_resolved(resolved)
+        failures = self._contracts.verify(context.cpi, resolved.to_json())
+        if failures:
+            raise ContractRefusedError("; ".join(str(f.get("message")) for f in failures))
+        return resolved
+
+    def _sign(
+        self, context: CallContext, transaction_id: str, content: Transaction
+    ) -> tuple[Signature, ...]:
+        tenant = context.holding.short_hash
+        properties = tuple(sorted(signing_properties(context.cpi).items()))
+        signatures = []
+        for key in self._keys.find_mine(tenant, content.signatories):
+            draft = Signature(
+                by=self._public_keys.key_id(key),
+                key=key,
+                signature=b"",
+                timestamp=instant_text(context.now),
+                spec=self._public_keys.default_spec(key),
+                properties=properties,
+            )
+            data = signable(transaction_id, draft.metadata())
+            signatures.append(draft.with_bytes(self._keys.sign(tenant, key, data, draft.spec)))
+        return tuple(signatures)
+
+
+def _hash_of(parameters: GroupParameters) -> str:
+    return f"SHA-256:{digest_of(group_parameters_json(parameters)).upper()}"

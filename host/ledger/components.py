@@ -1,0 +1,218 @@
+"""Component groups: a transaction's content as ten lists of leaves, the bytes that are hashed.
+
+Groups and their order are Corda's; each leaf is RFC 8785 canonical JSON where Corda has AMQP.
+
+| group | leaves |
+|---|---|
+| METADATA | one object |
+| NOTARY | name, key, time window, each or null; no leaf when all three are null |
+| SIGNATORIES | a key each |
+| OUTPUTS_INFO | encumbrance, its size, notary name and key, state type and contract type |
+| COMMANDS_INFO | a command type each |
+| UNUSED | none |
+| INPUTS, REFERENCES | a state reference each |
+| OUTPUTS | value and participants |
+| COMMANDS | a command's value each |
+
+Source: corda-runtime-os `UtxoComponentGroup.kt`.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from enum import IntEnum
+from typing import TypeAlias
+
+from host.domain.json import JsonObject, JsonValue, canonical_json
+from host.ledger.errors import TransactionInvalidError
+from host.ledger.model import Command, Notary, State, StateRef, TimeWindow, Transaction
+
+Groups: TypeAlias = tuple[tuple[str, ...], ...]
+"""Ten groups of leaf texts."""
+
+LEAVES_MAX = 1000
+LEAF_BYTES_MAX = 1024 * 1024
+TOTAL_BYTES_MAX = 2 * 1024 * 1024
+
+
+class Group(IntEnum):
+    METADATA = 0
+    NOTARY = 1
+    SIGNATORIES = 2
+    OUTPUTS_INFO = 3
+    COMMANDS_INFO = 4
+    UNUSED = 5
+    INPUTS = 6
+    REFERENCES = 7
+    OUTPUTS = 8
+    COMMANDS = 9
+
+
+def to_groups(transaction: Transaction) -> Groups:
+    """Write a transaction's content as component groups.
+
+    Raises:
+        TransactionInvalidError: `transaction-too-large`.
+    """
+    notary = transaction.notary
+    window = transaction.time_window
+    parts: dict[Group, list[JsonValue]] = {
+        Group.METADATA: [transaction.metadata],
+        Group.NOTARY: [
+            None if notary is None else notary.name,
+            None if notary is None else notary.key,
+            None if window is None else window.to_json(),
+        ],
+        Group.SIGNATORIES: list(transaction.signatories),
+        Group.OUTPUTS_INFO: [_output_info(state) for state in transaction.outputs],
+        Group.COMMANDS_INFO: [command.type for command in transaction.commands],
+        Group.UNUSED: [],
+        Group.INPUTS: [str(ref) for ref in transaction.inputs],
+        Group.REFERENCES: [str(ref) for ref in transaction.references],
+        Group.OUTPUTS: [_output(state) for state in transaction.outputs],
+        Group.COMMANDS: [command.value for command in transaction.commands],
+    }
+    if notary is None and window is None:
+        parts[Group.NOTARY] = []
+    groups = tuple(tuple(canonical_json(leaf).decode() for leaf in parts[group]) for group in Group)
+    check_limits(groups)
+    return groups
+
+
+def from_groups(groups: Groups) -> Transaction:
+    """Read component groups back, and only those that `to_groups` writes.
+
+    Raises:
+        TransactionInvalidError: `components-malformed` or `transaction-too-large`.
+    """
+    check_limits(groups)
+    try:
+        transaction = _read([[json.loads(leaf) for leaf in group] for group in groups])
+        canonical = to_groups(transaction) == groups
+    except (ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError) as exc:
+        raise _malformed(str(exc) or type(exc).__name__) from exc
+    if not canonical:
+        raise _malformed("the leaves are not the canonical form of their content")
+    return transaction
+
+
+def state_text(state: State) -> str:
+    """One state as a text that `read_state` reads back: its two leaves."""
+    return canonical_json([_output_info(state), _output(state)]).decode()
+
+
+def read_state(text: str) -> State:
+    """What `state_text` wrote."""
+    info, output = json.loads(text)
+    return _read_state(info, output)
+
+
+def check_limits(groups: Sequence[Sequence[str]]) -> None:
+    """Refuse too many or too large leaves.
+
+    Raises:
+        TransactionInvalidError: `components-malformed` or `transaction-too-large`.
+    """
+    if len(groups) != len(Group):
+        raise _malformed(f"expected {len(Group)} component groups, found {len(groups)}")
+    sizes = [len(leaf.encode()) for group in groups for leaf in group]
+    if (
+        max((len(group) for group in groups), default=0) > LEAVES_MAX
+        or max(sizes, default=0) > LEAF_BYTES_MAX
+        or sum(sizes) > TOTAL_BYTES_MAX
+    ):
+        raise TransactionInvalidError(
+            "transaction-too-large",
+            f"a transaction has at most {LEAVES_MAX} components in a group, {LEAF_BYTES_MAX} bytes"
+            f" in a component and {TOTAL_BYTES_MAX} bytes in all; found {sum(sizes)} bytes",
+        )
+
+
+def _output_info(state: State) -> JsonObject:
+    return {
+        "encumbrance": state.encumbrance,
+        "encumbranceGroupSize": state.encumbrance_size,
+        "notaryName": None if state.notary is None else state.notary.name,
+        "notaryKey": None if state.notary is None else state.notary.key,
+        "contractStateTag": state.type,
+        "contractTag": state.contract,
+    }
+
+
+def _output(state: State) -> JsonObject:
+    return {"value": state.value, "participants": list(state.participants)}
+
+
+def _read(parts: Sequence[Sequence[JsonValue]]) -> Transaction:
+    (metadata,) = parts[Group.METADATA]
+    if not isinstance(metadata, Mapping):
+        raise TypeError("the metadata is no object")
+    notary, window = _read_notary(parts[Group.NOTARY])
+    infos, outputs = parts[Group.OUTPUTS_INFO], parts[Group.OUTPUTS]
+    types, values = parts[Group.COMMANDS_INFO], parts[Group.COMMANDS]
+    return Transaction(
+        metadata=metadata,
+        notary=notary,
+        time_window=window,
+        signatories=tuple(_text(key) for key in parts[Group.SIGNATORIES]),
+        outputs=tuple(
+            _read_state(_object(info), _object(output))
+            for info, output in zip(infos, outputs, strict=True)
+        ),
+        commands=tuple(
+            Command(type=_text(name), value=value)
+            for name, value in zip(types, values, strict=True)
+        ),
+        inputs=tuple(StateRef.parse(_text(ref)) for ref in parts[Group.INPUTS]),
+        references=tuple(StateRef.parse(_text(ref)) for ref in parts[Group.REFERENCES]),
+    )
+
+
+def _read_notary(leaves: Sequence[JsonValue]) -> tuple[Notary | None, TimeWindow | None]:
+    if not leaves:
+        return None, None
+    name, key, window = leaves
+    notary = None if name is None else Notary(name=_text(name), key=_text(key))
+    if window is None:
+        return notary, None
+    fields = _object(window)
+    return notary, TimeWindow(starts=_text_or_none(fields["from"]), until=_text(fields["until"]))
+
+
+def _read_state(info: JsonObject, output: JsonObject) -> State:
+    name, size = info["notaryName"], info["encumbranceGroupSize"]
+    if size is not None and (isinstance(size, bool) or not isinstance(size, int)):
+        raise TypeError("an encumbrance group's size is no whole number")
+    participants = output["participants"]
+    if not isinstance(participants, list):
+        raise TypeError("participants are no list")
+    return State(
+        type=_text(info["contractStateTag"]),
+        contract=_text(info["contractTag"]),
+        value=output["value"],
+        participants=tuple(_text(key) for key in participants),
+        encumbrance=_text_or_none(info["encumbrance"]),
+        encumbrance_size=size,
+        notary=None if name is None else Notary(name=_text(name), key=_text(info["notaryKey"])),
+    )
+
+
+def _text(value: JsonValue) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"expected a text, found {type(value).__name__}")
+    return value
+
+
+def _text_or_none(value: JsonValue) -> str | None:
+    return None if value is None else _text(value)
+
+
+def _object(value: JsonValue) -> JsonObject:
+    if not isinstance(value, Mapping):
+        raise TypeError(f"expected an object, found {type(value).__name__}")
+    return value
+
+
+def _malformed(reason: str) -> TransactionInvalidError:
+    return TransactionInvalidError(
+        "components-malformed", f"the transaction's components are malformed: {reason}"
+    )

@@ -1,0 +1,25 @@
+"""Instants as the host API spells them: `2026-11-21T05:00:00.000000Z`."""
+
+import re
+from datetime import UTC, datetime
+
+from host.domain.ids import EpochMs
+
+_INSTANT = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{6}Z")
+
+
+def instant_text(at: EpochMs) -> str:
+    seconds, millis = divmod(at, 1000)
+    moment = datetime.fromtimestamp(seconds, UTC)
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{millis:03}000Z"
+
+
+def is_instant(text: str) -> bool:
+    """Whether `text` is an instant of the calendar; such texts compare as the instants do."""
+    if not _INSTANT.fullmatch(text):
+        return False
+    try:
+        datetime.fromisoformat(text)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,141 @@
+"""A transaction's metadata: by which rules and which code it was made.
+
+Source: corda-runtime-os `transaction-metadata.json` (schema version 1), `WireTransactionDigest...`.
+"""
+
+import base64
+from collections.abc import Mapping
+
+from host.domain.json import JsonObject, JsonValue
+from host.domain.membership import GroupParameters
+from host.domain.packages import CpiRecord, PackageIdentity
+from host.ledger.components import Group
+from host.ledger.errors import CpkUnknownError, TransactionInvalidError
+
+PLATFORM_VERSION = 50200
+LEDGER_MODEL = "net.corda.ledger.utxo.data.transaction.UtxoLedgerTransactionImpl"
+_TRANSACTION_SUBTYPE = "GENERAL"
+_CPKS_MAX = 100
+
+
+def _b64(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()
+
+
+DIGEST_SETTINGS: Mapping[str, str] = {
+    "batchMerkleTreeDigestProviderName": "TweakableHashDigestProvider",
+    "batchMerkleTreeDigestAlgorithmName": "SHA-256D",
+    "batchMerkleTreeDigestOptionsLeafPrefixB64": _b64("batchLeaf"),
+    "batchMerkleTreeDigestOptionsNodePrefixB64": _b64("batchNode"),
+    "rootMerkleTreeDigestProviderName": "TweakableHashDigestProvider",
+    "rootMerkleTreeDigestAlgorithmName": "SHA-256D",
+    "rootMerkleTreeDigestOptionsLeafPrefixB64": _b64("leaf"),
+    "rootMerkleTreeDigestOptionsNodePrefixB64": _b64("node"),
+    "componentMerkleTreeDigestProviderName": "NonceHashDigestProvider",
+    "componentMerkleTreeDigestAlgorithmName": "SHA-256D",
+    "componentMerkleTreeEntropyAlgorithmName": "SHA-256D",
+}
+
+_FIXED: Mapping[str, JsonValue] = {
+    "ledgerModel": LEDGER_MODEL,
+    "ledgerVersion": 1,
+    "transactionSubtype": _TRANSACTION_SUBTYPE,
+    "digestSettings": DIGEST_SETTINGS,
+    "componentGroups": [[group.name.lower()] for group in Group],
+    "schemaVersion": 1,
+}
+_OTHER = frozenset(
+    {"platformVersion", "cpiMetadata", "cpkMetadata", "membershipGroupParametersHash"}
+)
+
+
+def make_metadata(cpi: CpiRecord, group_parameters_hash: str) -> JsonObject:
+    """The metadata of a transaction that `cpi`'s code makes.
+
+    Raises:
+        TransactionInvalidError: `contract-cpks-missing`, the CPI has no contract code.
+    """
+    cpks = [_package(cpk.identity, cpk.file_checksum) for cpk in cpi.contract_cpks()]
+    if not cpks:
+        raise TransactionInvalidError(
+            "contract-cpks-missing",
+            f"CPI {cpi.identity.name} {cpi.identity.version} has no contract CPK",
+        )
+    return {
+        **_FIXED,
+        "platformVersion": PLATFORM_VERSION,
+        "cpiMetadata": _package(cpi.identity, cpi.file_checksum),
+        "cpkMetadata": cpks,
+        "membershipGroupParametersHash": group_parameters_hash,
+    }
+
+
+def check_metadata(metadata: JsonObject, cpi: CpiRecord) -> None:
+    """Check the metadata of a received transaction, and that `cpi` has the code that it names.
+
+    Raises:
+        TransactionInvalidError: `metadata-invalid`.
+        CpkUnknownError: a contract CPK that `cpi` lacks.
+    """
+    for name, expected in _FIXED.items():
+        if metadata.get(name) != expected:
+            raise _invalid(f"{name} must be {expected}, found {str(metadata.get(name))[:200]}")
+    if metadata.keys() != _FIXED.keys() | _OTHER:
+        raise _invalid(f"expected fields {sorted(_FIXED.keys() | _OTHER)}")
+    if not isinstance(metadata["platformVersion"], int):
+        raise _invalid("platformVersion must be a whole number")
+    cpks = metadata["cpkMetadata"]
+    if not isinstance(cpks, list) or not 1 <= len(cpks) <= _CPKS_MAX:
+        raise _invalid(f"cpkMetadata must name 1 to {_CPKS_MAX} contract CPKs")
+    known = [_package(cpk.identity, cpk.file_checksum) for cpk in cpi.contract_cpks()]
+    for cpk in cpks:
+        if cpk not in known:
+            raise CpkUnknownError(
+                f"the transaction names contract CPK {str(cpk)[:300]}, which CPI"
+                f" {cpi.identity.name} {cpi.identity.version} of this node does not have"
+            )
+
+
+def signing_properties(cpi: CpiRecord) -> dict[str, str]:
+    """What a signature tells about the code of its signer."""
+    return {
+        "platformVersion": str(PLATFORM_VERSION),
+        "cpiName": cpi.identity.name,
+        "cpiVersion": cpi.identity.version,
+        "cpiSignerSummaryHash": cpi.identity.signer_summary_hash,
+        "cpiFileChecksum": cpi.file_checksum,
+    }
+
+
+def group_parameters_json(parameters: GroupParameters) -> JsonObject:
+    """What `membershipGroupParametersHash` is the digest of."""
+    return {
+        "groupId": parameters.group_id,
+        "epoch": parameters.epoch,
+        "modifiedTime": parameters.modified_at,
+        "minimumPlatformVersion": parameters.minimum_platform_version,
+        "notaries": [
+            {
+                "name": str(notary.name),
+                "protocol": notary.protocol,
+                "protocolVersions": list(notary.protocol_versions),
+                "key": notary.public_key,
+                "backchainRequired": notary.backchain_required,
+            }
+            for notary in parameters.notaries
+        ],
+        "custom": dict(parameters.custom),
+    }
+
+
+def _package(identity: PackageIdentity, file_checksum: str) -> JsonObject:
+    return {
+        "name": identity.name,
+        "version": identity.version,
+        "signerSummaryHash": identity.signer_summary_hash,
+        "fileChecksum": file_checksum,
+    }
+
+
+def _invalid(reason: str) -> TransactionInvalidError:
+    return TransactionInvalidError("metadata-invalid", f"transaction metadata: {reason}")

@@ -1,0 +1,231 @@
+"""Signed transactions: component groups, the salt that hides them, and signatures."""
+
+import base64
+import binascii
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from host.domain.errors import InvalidInputError
+from host.domain.json import JsonObject, JsonValue, canonical_json
+from host.ledger.components import Groups, check_limits
+from host.ledger.errors import (
+    SignatureInvalidError,
+    SignatureMissingError,
+    TransactionInvalidError,
+)
+from host.ledger.instants import is_instant
+from host.ledger.merkle import transaction_id
+from host.ledger.model import Transaction
+from host.ports.public_keys import PublicKeys
+from host.ports.requests import (
+    as_object,
+    check_fields,
+    invalid_request,
+    take_list,
+    take_object,
+    take_text,
+)
+
+_SALT_BYTES_MIN, _SALT_BYTES_MAX = 32, 256
+_SIGNATURES_MAX = 200
+_PROPERTIES_MAX = 20
+_PROPERTY_CHARACTERS_MAX = 512
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signature:
+    """One signature. `by` is the key's id; `properties` tell about the signer's code."""
+
+    by: str
+    key: str
+    signature: bytes
+    timestamp: str
+    spec: str
+    properties: tuple[tuple[str, str], ...]
+
+    def metadata(self) -> JsonObject:
+        return {
+            "timestamp": self.timestamp,
+            "signatureSpec": self.spec,
+            "properties": dict(self.properties),
+        }
+
+    def with_bytes(self, signature: bytes) -> "Signature":
+        return replace(self, signature=signature)
+
+    def to_json(self) -> JsonObject:
+        return {
+            "by": self.by,
+            "key": self.key,
+            "signature": base64.b64encode(self.signature).decode(),
+            "metadata": self.metadata(),
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignedTransaction:
+    """`id` is always the identifier of `privacy_salt` and `groups`."""
+
+    id: str
+    privacy_salt: bytes
+    groups: Groups
+    signatures: tuple[Signature, ...] = ()
+
+    def to_json(self) -> JsonObject:
+        """The shape that guests see (docs/reference/host-api.md)."""
+        return {
+            "id": self.id,
+            "privacySalt": base64.b64encode(self.privacy_salt).decode(),
+            "componentGroups": [list(group) for group in self.groups],
+            "signatures": [signature.to_json() for signature in self.signatures],
+        }
+
+    def signed_by(self, signatures: Sequence[Signature]) -> "SignedTransaction":
+        return replace(self, signatures=(*self.signatures, *signatures))
+
+
+def privacy_salt(request_id: str) -> bytes:
+    """The salt of the transaction that a call makes: the same when the call runs again."""
+    return f"{request_id}-0".encode().ljust(_SALT_BYTES_MIN, b"\0")
+
+
+def unsigned(salt: bytes, groups: Groups) -> SignedTransaction:
+    """A transaction without signatures, with its identifier."""
+    leaves = [[leaf.encode() for leaf in group] for group in groups]
+    return SignedTransaction(id=transaction_id(salt, leaves), privacy_salt=salt, groups=groups)
+
+
+def read_signed(request: JsonObject) -> SignedTransaction:
+    """Read a signed transaction and check its identifier, not yet its content or signatures.
+
+    Raises:
+        CapabilityError: `invalid-request`, or `transaction-invalid` (`id-mismatch`,
+            `components-malformed`, `transaction-too-large`, `privacy-salt-malformed`).
+    """
+    check_fields(request, ("id", "privacySalt", "componentGroups", "signatures"))
+    signatures = tuple(
+        _read_signature(as_object(item, "signatures"))
+        for item in take_list(request, "signatures", length_max=_SIGNATURES_MAX)
+    )
+    groups = _read_groups(take_list(request, "componentGroups"))
+    salt = _base64(request, "privacySalt")
+    if not _SALT_BYTES_MIN <= len(salt) <= _SALT_BYTES_MAX:
+        raise TransactionInvalidError(
+            "privacy-salt-malformed",
+            f"privacy salt must have {_SALT_BYTES_MIN} to {_SALT_BYTES_MAX} bytes,"
+            f" found {len(salt)}",
+        )
+    transaction = unsigned(salt, groups)
+    claimed = take_text(request, "id", characters_max=128)
+    if claimed != transaction.id:
+        raise TransactionInvalidError(
+            "id-mismatch",
+            f"transaction {claimed} has components of transaction {transaction.id}",
+        )
+    return transaction.signed_by(signatures)
+
+
+def signable(transaction: str, metadata: JsonObject) -> bytes:
+    """The bytes that a signature covers: the transaction's identifier and its own metadata."""
+    return canonical_json({"transactionId": transaction, "metadata": metadata})
+
+
+def check_signatures(
+    signed: SignedTransaction, content: Transaction, public_keys: PublicKeys
+) -> None:
+    """Check every signature that is present.
+
+    Raises:
+        SignatureInvalidError: a stranger's, a repeated or a wrong signature.
+    """
+    allowed = set(content.signatories)
+    if content.notary is not None:
+        allowed.add(content.notary.key)
+    seen: set[str] = set()
+    for signature in signed.signatures:
+        if signature.key not in allowed:
+            raise SignatureInvalidError(
+                f"signature by key {signature.by}, which is no signatory of {signed.id}"
+            )
+        if signature.key in seen:
+            raise SignatureInvalidError(f"two signatures by key {signature.by} of {signed.id}")
+        seen.add(signature.key)
+        _check_signature(signed.id, signature, public_keys)
+
+
+def check_complete(
+    signed: SignedTransaction, content: Transaction, public_keys: PublicKeys
+) -> None:
+    """Check that every signatory has signed; the signatures themselves are checked elsewhere.
+
+    Raises:
+        SignatureMissingError: names the keys.
+    """
+    present = {signature.key for signature in signed.signatures}
+    missing = [public_keys.key_id(key) for key in content.signatories if key not in present]
+    if missing:
+        raise SignatureMissingError(
+            f"transaction {signed.id} lacks the signatures of keys {', '.join(missing)}"
+        )
+
+
+def _check_signature(transaction: str, signature: Signature, public_keys: PublicKeys) -> None:
+    try:
+        right = public_keys.key_id(signature.key) == signature.by and public_keys.verify(
+            signature.key,
+            signable(transaction, signature.metadata()),
+            signature.signature,
+            signature.spec,
+        )
+    except InvalidInputError as exc:
+        raise SignatureInvalidError(f"signature by key {signature.by}: {exc.message}") from exc
+    if not right:
+        raise SignatureInvalidError(f"signature by key {signature.by} of {transaction} is wrong")
+
+
+def _read_signature(item: JsonObject) -> Signature:
+    check_fields(item, ("by", "key", "signature", "metadata"))
+    metadata = take_object(item, "metadata")
+    check_fields(metadata, ("timestamp", "signatureSpec", "properties"))
+    properties = take_object(metadata, "properties")
+    if len(properties) > _PROPERTIES_MAX:
+        raise invalid_request(f"field 'properties' must have at most {_PROPERTIES_MAX} entries")
+    timestamp = take_text(metadata, "timestamp", characters_max=64)
+    if not is_instant(timestamp):
+        raise invalid_request(f"field 'timestamp' is no instant: {timestamp!r}")
+    return Signature(
+        by=take_text(item, "by", characters_max=12),
+        key=take_text(item, "key"),
+        signature=_base64(item, "signature"),
+        timestamp=timestamp,
+        spec=take_text(metadata, "signatureSpec", characters_max=64),
+        properties=tuple(
+            (name, take_text(properties, name, characters_max=_PROPERTY_CHARACTERS_MAX))
+            for name in sorted(properties)
+        ),
+    )
+
+
+def _read_groups(items: Sequence[JsonValue]) -> Groups:
+    groups = []
+    for item in items:
+        if not isinstance(item, list) or not all(isinstance(leaf, str) for leaf in item):
+            raise invalid_request("field 'componentGroups' must hold lists of texts")
+        groups.append(tuple(str(leaf) for leaf in item))
+    try:
+        check_limits(groups)
+    except UnicodeEncodeError as exc:
+        raise invalid_request("field 'componentGroups' holds a text that is not Unicode") from exc
+    return tuple(groups)
+
+
+def _base64(item: JsonObject, name: str) -> bytes:
+    text = take_text(item, name, characters_max=8192)
+    try:
+        data = base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError) as exc:
+        raise invalid_request(f"field {name!r} is no base64: {exc}") from exc
+    # Two texts for one value would let a third party change a stored transaction's JSON.
+    if base64.b64encode(data).decode() != text:
+        raise invalid_request(f"field {name!r} is no canonical base64")
+    return data

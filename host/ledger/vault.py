@@ -1,0 +1,165 @@
+"""Statements on one node's ledger tables. Callers hold the transaction that they run in."""
+
+import json
+from collections.abc import Sequence
+
+import msgspec
+from sqlalchemy import Connection, insert, select, update
+
+from host.domain.ids import EpochMs
+from host.ledger.components import from_groups, read_state, state_text
+from host.ledger.errors import StateConsumedError, StateNotFoundError
+from host.ledger.model import StateAndRef, StateRef, Transaction
+from host.ledger.signed import Signature, SignedTransaction
+from host.ledger.tables import OUTPUT, TRANSACTION
+
+_VERIFIED = "V"
+_SELECT_TRANSACTION = select(TRANSACTION)
+_SELECT_OUTPUT = select(OUTPUT.c.state, OUTPUT.c.consumed_by)
+_SELECT_UNCONSUMED = (
+    select(OUTPUT.c.transaction_id, OUTPUT.c.output_index, OUTPUT.c.state)
+    .where(OUTPUT.c.visible, OUTPUT.c.consumed_by.is_(None))
+    .order_by(OUTPUT.c.seq, OUTPUT.c.output_index)
+)
+_SELECT_VISIBLE = select(OUTPUT.c.output_index).where(OUTPUT.c.visible)
+
+
+def find_transaction(connection: Connection, transaction_id: str) -> SignedTransaction | None:
+    """The verified transaction of this identifier."""
+    row = connection.execute(
+        _SELECT_TRANSACTION.where(
+            TRANSACTION.c.id == transaction_id, TRANSACTION.c.status == _VERIFIED
+        )
+    ).one_or_none()
+    if row is None:
+        return None
+    return SignedTransaction(
+        id=row.id,
+        privacy_salt=row.privacy_salt,
+        groups=tuple(tuple(group) for group in json.loads(row.component_groups)),
+        signatures=msgspec.json.decode(row.signatures, type=tuple[Signature, ...]),
+    )
+
+
+def find_state(connection: Connection, ref: StateRef) -> StateAndRef:
+    """An output of a recorded transaction, consumed or not.
+
+    Raises:
+        StateNotFoundError: this vault does not know it.
+    """
+    return _find(connection, ref)[0]
+
+
+def resolve(
+    connection: Connection, refs: Sequence[StateRef], *, by: str
+) -> tuple[StateAndRef, ...]:
+    """The states of `refs`, none of them consumed by another transaction than `by`.
+
+    Raises:
+        StateNotFoundError: this vault does not know one.
+        StateConsumedError: one is consumed.
+    """
+    found = []
+    for ref in refs:
+        state, consumed_by = _find(connection, ref)
+        if consumed_by not in (None, by):
+            raise StateConsumedError(f"state {ref} was consumed by transaction {consumed_by}")
+        found.append(state)
+    return tuple(found)
+
+
+def visible_outputs(connection: Connection, transaction_id: str) -> list[int]:
+    """Indexes of the transaction's outputs that concern this node."""
+    rows = connection.execute(
+        _SELECT_VISIBLE.where(OUTPUT.c.transaction_id == transaction_id).order_by(
+            OUTPUT.c.output_index
+        )
+    )
+    return [row.output_index for row in rows]
+
+
+def store(
+    connection: Connection, signed: SignedTransaction, *, visible: Sequence[int], now: EpochMs
+) -> None:
+    """Store a verified transaction, consume its inputs and add its outputs.
+
+    Raises:
+        StateNotFoundError: an input or reference that this vault does not know.
+        StateConsumedError: another transaction has consumed one.
+    """
+    content = from_groups(signed.groups)
+    resolve(connection, content.inputs, by=signed.id)
+    resolve(connection, content.references, by=signed.id)
+    seq = connection.execute(
+        insert(TRANSACTION).returning(TRANSACTION.c.seq),
+        {
+            "id": signed.id,
+            "status": _VERIFIED,
+            "privacy_salt": signed.privacy_salt,
+            "component_groups": json.dumps(signed.groups),
+            "signatures": msgspec.json.encode(signed.signatures).decode(),
+            "recorded_at": now,
+        },
+    ).scalar_one()
+    _consume(connection, content, signed.id)
+    if content.outputs:
+        connection.execute(
+            insert(OUTPUT),
+            [
+                {
+                    "transaction_id": signed.id,
+                    "output_index": index,
+                    "seq": seq,
+                    "type": state.type,
+                    "state": state_text(state),
+                    "visible": index in visible,
+                }
+                for index, state in enumerate(content.outputs)
+            ],
+        )
+
+
+def unconsumed(
+    connection: Connection, state_type: str, *, offset: int, limit: int, bytes_max: int
+) -> tuple[list[StateAndRef], bool]:
+    """A page of this node's unconsumed states of exactly this type, oldest first.
+
+    Returns:
+        At most `limit` states of together about `bytes_max` bytes, and whether there are more.
+    """
+    rows = connection.execute(
+        _SELECT_UNCONSUMED.where(OUTPUT.c.type == state_type).offset(offset).limit(limit + 1)
+    )
+    found: list[StateAndRef] = []
+    size, more = 0, False
+    for row in rows:
+        size += len(row.state)
+        if len(found) == limit or (found and size > bytes_max):
+            more = True
+            break
+        ref = StateRef(row.transaction_id, row.output_index)
+        found.append(StateAndRef(ref=ref, state=read_state(row.state)))
+    rows.close()
+    return found, more
+
+
+def _find(connection: Connection, ref: StateRef) -> tuple[StateAndRef, str | None]:
+    row = connection.execute(
+        _SELECT_OUTPUT.where(
+            OUTPUT.c.transaction_id == ref.transaction_id, OUTPUT.c.output_index == ref.index
+        )
+    ).one_or_none()
+    if row is None:
+        raise StateNotFoundError(f"state {ref} is not in this node's vault")
+    return StateAndRef(ref=ref, state=read_state(row.state)), row.consumed_by
+
+
+def _consume(connection: Connection, content: Transaction, transaction_id: str) -> None:
+    for ref in content.inputs:
+        connection.execute(
+            update(OUTPUT)
+            .where(
+                OUTPUT.c.transaction_id == ref.transaction_id, OUTPUT.c.output_index == ref.index
+            )
+            .values(consumed_by=transaction_id)
+        )
