@@ -1,0 +1,88 @@
+"""`cordbox keystore`: make signing keys and export their certificates."""
+
+from pathlib import Path
+
+import rich_click as click
+
+from host.cli.package_options import resolve_password
+
+_FILE = click.Path(dir_okay=False, path_type=Path)
+
+
+@click.group("keystore")
+def command() -> None:
+    """Make signing keys and export their certificates (PKCS#12)."""
+
+
+@command.command("create")
+@click.option("--file", "file", type=_FILE, required=True, help="Keystore to write; must be new.")
+@click.option(
+    "--storepass",
+    "-p",
+    "password",
+    required=True,
+    envvar="CORDBOX_STOREPASS",
+    help="Password of file and key; env:NAME reads it from a variable.",
+)
+@click.option("--alias", default="signing key 1", show_default=True, help="Alias of the key.")
+@click.option("--dname", required=True, help='Subject, "CN=Signer, O=Acme, L=London, C=GB".')
+@click.option(
+    "--key-algorithm",
+    type=click.Choice(["EC", "RSA"], case_sensitive=False),
+    default="EC",
+    show_default=True,
+)
+@click.option("--key-size", type=int, help="Bits: EC 256 or 384, RSA 2048 to 4096.")
+@click.option("--validity-days", type=int, default=3650, show_default=True)
+def create(
+    *,
+    file: Path,
+    password: str,
+    alias: str,
+    dname: str,
+    key_algorithm: str,
+    key_size: int | None,
+    validity_days: int,
+) -> None:
+    """Make a key with a self-signed code-signing certificate."""
+    from cpi.files import write_new
+    from cpi.keys import create_keystore
+
+    data = create_keystore(
+        password=resolve_password(password),
+        alias=alias,
+        distinguished_name=dname,
+        key_algorithm=key_algorithm,
+        key_size=key_size,
+        validity_days=validity_days,
+    )
+    write_new(file, data, private=True)
+    click.echo(f"{file}: {key_algorithm.upper()} key {alias!r} for {dname}")
+
+
+@command.command("export-certificate")
+@click.option(
+    "--file",
+    "file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    required=True,
+    help="Keystore.",
+)
+@click.option(
+    "--storepass", "-p", "password", required=True, envvar="CORDBOX_STOREPASS", help="Its password."
+)
+@click.option("--alias", help="Alias of the key; may be left out when there is one key.")
+@click.option("--output", "-o", "output", type=_FILE, help="PEM file to write; default stdout.")
+def export_certificate(file: Path, password: str, alias: str | None, output: Path | None) -> None:
+    """Write the key's certificate chain as PEM, leaf first."""
+    from cryptography.hazmat.primitives.serialization import Encoding
+
+    from cpi.files import write_new
+    from cpi.keys import load_signing_key
+
+    key = load_signing_key(file, password=resolve_password(password), alias=alias)
+    pem = b"".join(c.public_bytes(Encoding.PEM) for c in key.certificate_chain)
+    if output is None:
+        click.echo(pem.decode(), nl=False)
+    else:
+        write_new(output, pem)

@@ -1,0 +1,148 @@
+"""`cordbox network`: group policies. Also reachable as `cordbox mgm`, as corda-cli has it."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import rich_click as click
+
+from host.cli.package_options import EXISTING_FILE, OUTPUT_FILE
+
+if TYPE_CHECKING:
+    from cpi.group_policy import StaticMember
+
+_FILE_BYTES_MAX = 1024 * 1024
+
+
+@click.group("network")
+def command() -> None:
+    """Write group policies."""
+
+
+@command.command("groupPolicy")
+@click.option("--name", "names", multiple=True, help="X.500 name of a member; repeatable.")
+@click.option("--endpoint", help="URL of all members, such as https://localhost:8080.")
+@click.option("--endpoint-protocol", type=click.IntRange(1, 9999), help="P2P protocol version.")
+@click.option(
+    "--file",
+    "-f",
+    "file",
+    type=EXISTING_FILE,
+    help="JSON file with the static network, instead of --name.",
+)
+@click.option("--group-id", type=click.UUID, help="The group's UUID; default: a new one.")
+@click.option("--mgm", is_flag=True, help="The policy of a network manager instead.")
+@click.option(
+    "--output-file", "-o", type=OUTPUT_FILE, help="File to write; must be new. Default stdout."
+)
+def group_policy(
+    *,
+    names: tuple[str, ...],
+    endpoint: str | None,
+    endpoint_protocol: int | None,
+    file: Path | None,
+    group_id: Any,
+    mgm: bool,
+    output_file: Path | None,
+) -> None:
+    """Write the GroupPolicy.json of a static network."""
+    from cpi.files import write_new
+    from cpi.group_policy_generation import (
+        generate_mgm_policy,
+        generate_static_policy,
+        generate_static_policy_of,
+    )
+
+    if mgm:
+        if names or endpoint or endpoint_protocol or file or group_id:
+            raise click.UsageError("--mgm takes no members, endpoint or group id")
+        text = generate_mgm_policy()
+    elif file is not None:
+        _refuse_beside_file(names, endpoint, endpoint_protocol)
+        text = generate_static_policy_of(_read_members(file), group_id=group_id)
+    else:
+        if not names:
+            raise click.UsageError("No member name specified: use --name or --file.")
+        if endpoint is None:
+            raise click.UsageError("Endpoint must be specified using '--endpoint'.")
+        if endpoint_protocol is None:
+            raise click.UsageError(
+                "Endpoint protocol must be specified using '--endpoint-protocol'."
+            )
+        text = generate_static_policy(
+            names=names,
+            group_id=group_id,
+            endpoint_url=endpoint,
+            endpoint_protocol=endpoint_protocol,
+        )
+    if output_file is None:
+        click.echo(text, nl=False)
+    else:
+        write_new(output_file, text.encode())
+
+
+def _refuse_beside_file(
+    names: tuple[str, ...], endpoint: str | None, endpoint_protocol: int | None
+) -> None:
+    for given, what in (
+        (endpoint, "Endpoint"),
+        (endpoint_protocol, "Endpoint protocol"),
+        (names, "Member name(s)"),
+    ):
+        if given:
+            raise click.UsageError(f"{what} may not be specified when '--file' is set.")
+
+
+def _read_members(file: Path) -> "list[StaticMember]":
+    """The members of corda-cli's static network file, in its JSON form.
+
+    Raises:
+        click.UsageError: the file is no such document.
+    """
+    from cpi.files import read_limited
+    from cpi.strict_json import JsonRefusedError, parse_json
+
+    if file.suffix.lower() != ".json":
+        raise click.UsageError(f"{file}: Input file format not supported, expected .json")
+    try:
+        document = parse_json(read_limited(file, _FILE_BYTES_MAX), bytes_max=_FILE_BYTES_MAX)
+    except JsonRefusedError as error:
+        raise click.UsageError(f"{file}: no strict JSON: {error}") from error
+    if not isinstance(document, dict):
+        raise click.UsageError(f"{file}: expected a JSON object")
+    names, members = document.get("memberNames"), document.get("members")
+    if names is not None and members is not None:
+        raise click.UsageError("Only one of 'memberNames' and 'members' blocks may be specified.")
+    if names is not None:
+        members = [{"name": name} for name in _list(names, file)]
+    rows = [row if isinstance(row, dict) else {} for row in _list(members, file)]
+    if not rows:
+        raise click.UsageError(f"{file}: No member name specified.")
+    return [_member(row, document) for row in rows]
+
+
+def _list(value: Any, file: Path) -> list[Any]:
+    if not isinstance(value, list):
+        raise click.UsageError(f"{file}: expected a list 'memberNames' or 'members'")
+    return value
+
+
+def _member(row: dict[str, Any], defaults: dict[str, Any]) -> "StaticMember":
+    from cpi.group_policy import Endpoint, StaticMember
+
+    url = row.get("endpoint", defaults.get("endpoint"))
+    protocol = row.get("endpointProtocol", defaults.get("endpointProtocol"))
+    name = row.get("name")
+    if not isinstance(name, str):
+        raise click.UsageError("No member name specified.")
+    if not isinstance(url, str):
+        raise click.UsageError(f"{name}: No endpoint specified.")
+    try:
+        version = int(json.dumps(protocol).strip('"'))
+    except ValueError:
+        raise click.UsageError(f"{name}: No endpoint protocol specified.") from None
+    return StaticMember(
+        name=name,
+        status=str(row.get("status", "ACTIVE")),
+        endpoints=(Endpoint(url=url, protocol_version=version),),
+    )

@@ -1,0 +1,213 @@
+"""How `package verify` and `package inspect` show a package: for people, and as JSON."""
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import rich_click as click
+
+from cpi.digests import sha256_text
+from cpi.errors import Issue, PackageRefusedError
+from cpi.model import PackageId, Signer, VerifiedCpk, VerifiedPackage
+
+_TIME = "%Y-%m-%dT%H:%M:%SZ"
+
+
+def show_accepted(package: Path, result: VerifiedPackage, output: str) -> None:
+    """Report a package that was accepted."""
+    if output == "json":
+        _print_json(_verdict(result))
+        return
+    for warning in result.warnings:
+        click.echo(f"warning[{warning.code}]: {_line(warning)}", err=True)
+    name = f" {result.id.name} {result.id.version}" if result.id else ""
+    click.echo(f"{package}: valid {result.type}{name}")
+    for signer in result.signers:
+        click.echo(
+            f"  signed by {signer.subject} ({signer.key}, until {signer.not_after.strftime(_TIME)})"
+        )
+
+
+def show_refused(package: Path, data: bytes, refused: PackageRefusedError, output: str) -> None:
+    """Report a package that was refused, with every reason."""
+    if output == "json":
+        _print_json(
+            {
+                "valid": False,
+                "type": None,
+                "errors": [_issue(i) for i in refused.issues],
+                "warnings": [],
+                "signers": [],
+                "cpkSignerSummaryHash": None,
+                "cpiSignerSummaryHash": None,
+                "fileChecksum": sha256_text(data),
+            }
+        )
+        return
+    for issue in refused.issues:
+        click.echo(f"error[{issue.code}]: {package}: {_line(issue)}", err=True)
+
+
+def show_content(package: Path, size: int, result: VerifiedPackage, output: str) -> None:
+    """Report what a package holds."""
+    document = {
+        "file": package.name,
+        "size": size,
+        **_verdict(result),
+        "trust": "not judged",
+        "id": _identity(result.id),
+        "cpks": [_cpk(cpk) for cpk in result.cpks],
+        "groupPolicy": _policy(result.group_policy),
+    }
+    if output == "json":
+        _print_json(document)
+    else:
+        _print_tree(document, result)
+
+
+def _verdict(result: VerifiedPackage) -> dict[str, Any]:
+    return {
+        "valid": True,
+        "type": result.type.value,
+        "errors": [],
+        "warnings": [_issue(i) for i in result.warnings],
+        "signers": [_signer(s) for s in result.signers],
+        "cpkSignerSummaryHash": result.cpk_signer_summary_hash,
+        "cpiSignerSummaryHash": result.cpi_signer_summary_hash,
+        "fileChecksum": result.file_checksum,
+    }
+
+
+def _issue(issue: Issue) -> dict[str, str | None]:
+    return {"code": issue.code.value, "message": issue.message, "entry": issue.entry}
+
+
+def _line(issue: Issue) -> str:
+    known = issue.entry is None or issue.entry in issue.message
+    return issue.message if known else f"{issue.entry}: {issue.message}"
+
+
+def _signer(signer: Signer) -> dict[str, str | None]:
+    return {
+        "subject": signer.subject,
+        "issuer": signer.issuer,
+        "key": signer.key,
+        "algorithm": signer.algorithm,
+        "notBefore": signer.not_before.strftime(_TIME),
+        "notAfter": signer.not_after.strftime(_TIME),
+        "timestamp": signer.timestamp.strftime(_TIME) if signer.timestamp else None,
+    }
+
+
+def _identity(identity: PackageId | None) -> dict[str, str] | None:
+    if identity is None:
+        return None
+    return {
+        "name": identity.name,
+        "version": identity.version,
+        "signerSummaryHash": identity.signer_summary_hash,
+    }
+
+
+def _cpk(cpk: VerifiedCpk) -> dict[str, Any]:
+    descriptor = cpk.descriptor
+    return {
+        "id": _identity(cpk.id),
+        "file": cpk.file_name,
+        "fileChecksum": cpk.file_checksum,
+        "kind": cpk.world_type,
+        "minPlatformVersion": cpk.min_platform_version,
+        "signers": [signer.subject for signer in cpk.signers],
+        "dependencies": [str(dependency) for dependency in cpk.dependencies],
+        "libraries": list(cpk.libraries),
+        "entries": {name: len(content) for name, content in cpk.entries.items()},
+        "code": descriptor
+        and {
+            "world": descriptor.world,
+            "worldVersion": descriptor.world_version,
+            "form": descriptor.form,
+            "runtime": descriptor.runtime,
+            "componentDigest": descriptor.component_digest,
+            "flows": list(descriptor.flows),
+            "contracts": list(descriptor.contracts),
+            "states": list(descriptor.states),
+            "commands": list(descriptor.commands),
+            "entities": list(descriptor.entities),
+            "capabilities": list(descriptor.capabilities),
+            "limits": dict(descriptor.limits),
+            "toolchain": dict(descriptor.toolchain),
+        },
+    }
+
+
+def _policy(text: str | None) -> dict[str, Any] | None:
+    if text is None:
+        return None
+    from cpi.group_policy import parse_group_policy
+
+    policy = parse_group_policy(text)
+    return {
+        "groupId": policy.group_id,
+        "kind": policy.kind.value,
+        "members": [member.name for member in policy.static_members],
+    }
+
+
+def _print_json(document: dict[str, Any]) -> None:
+    click.echo(json.dumps(document, indent=2, ensure_ascii=False))
+
+
+def _print_tree(document: dict[str, Any], result: VerifiedPackage) -> None:
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.tree import Tree
+
+    identity = f" {result.id.name} {result.id.version}" if result.id else ""
+    tree = Tree(f"[bold]{result.type}{escape(identity)}[/] ({document['size']} bytes)")
+    tree.add(f"checksum  {result.file_checksum}")
+    if result.id:
+        tree.add(f"signer summary hash  {result.id.signer_summary_hash}")
+    for signer in result.signers:
+        until = signer.not_after.strftime(_TIME)
+        tree.add(escape(f"signer  {signer.subject}  {signer.key}, until {until}"))
+    policy = document["groupPolicy"]
+    if policy:
+        branch = tree.add(f"group policy  {policy['kind']}, group {policy['groupId']}")
+        for member in policy["members"]:
+            branch.add(escape(member))
+    for cpk in result.cpks:
+        branch = tree.add(
+            escape(f"{cpk.world_type} CPK  {cpk.id.name} {cpk.id.version}  {cpk.file_name}")
+        )
+        for line in _cpk_lines(cpk):
+            branch.add(escape(line))
+    for warning in result.warnings:
+        tree.add(escape(f"warning[{warning.code}]: {_line(warning)}"))
+    # Names come from the package: no markup, no emoji codes, no wrapping of hashes.
+    console = Console(emoji=False, highlight=False)
+    console.print(tree, no_wrap=True, overflow="ignore", crop=False)
+
+
+def _cpk_lines(cpk: VerifiedCpk) -> Iterable[str]:
+    yield f"checksum  {cpk.file_checksum}"
+    yield f"signer summary hash  {cpk.id.signer_summary_hash}"
+    size = sum(len(content) for content in cpk.entries.values())
+    yield f"content  {len(cpk.entries)} entries, {size} bytes"
+    for dependency in cpk.dependencies:
+        yield f"needs  {dependency}"
+    descriptor = cpk.descriptor
+    if descriptor is None:
+        yield "no WebAssembly code"
+        return
+    yield f"code  {descriptor.form}, world {descriptor.world} {descriptor.world_version}"
+    for title, declarations in (
+        ("flow", descriptor.flows),
+        ("contract", descriptor.contracts),
+        ("state", descriptor.states),
+        ("entity", descriptor.entities),
+    ):
+        for declaration in declarations:
+            yield f"{title}  {declaration.get('name', declaration)}"
+    if descriptor.capabilities:
+        yield f"capabilities  {', '.join(descriptor.capabilities)}"
