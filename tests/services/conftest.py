@@ -2,11 +2,14 @@
 
 import pytest
 
-from host.db import Database
+from host.db import Database, Vaults
+from host.db.requests import REQUESTS
 from host.domain.clock import SimClock
 from host.keys import SCHEMA as KEYS
 from host.keys import SoftKeyStore
-from tests.services.support import MASTER_KEY, NOW, CountingEntropy
+from host.ledger import SCHEMA as LEDGER
+from tests.services.ledger_support import ALL_NODES, Net
+from tests.services.support import MASTER_KEY, NOW, CountingEntropy, holding
 
 
 @pytest.fixture
@@ -23,3 +26,12 @@ def entropy():
 def keys(tmp_path, clock, entropy):
     with Database.open(tmp_path / "keys.sqlite", [KEYS]) as database:
         yield SoftKeyStore(database, master_key=MASTER_KEY, clock=clock, entropy=entropy)
+
+
+@pytest.fixture
+def net(tmp_path, keys):
+    vaults = Vaults(tmp_path / "vnodes", [REQUESTS, LEDGER])
+    for name in ALL_NODES:
+        vaults.create(holding(name).short_hash)
+    yield Net(vaults, keys)
+    vaults.close()

@@ -1,0 +1,141 @@
+"""Two nodes with keys and vaults, and a contract, for the ledger's tests."""
+
+from host.domain.membership import GroupParameters, NotaryInfo
+from host.domain.x500 import MemberX500Name
+from host.keys import SchemePublicKeys
+from host.ledger import LedgerCapability
+from host.ports.keys import KeyCategory
+from tests.services.support import ALICE, BOB, GROUP_ID, NOW, context, contract_cpk, cpi, holding
+
+IOU, CONTRACT = "iou.Iou", "iou.IouContract"
+EC = "CORDA.ECDSA.SECP256R1"
+NOTARY_NAME = "O=Notary, L=London, C=GB"
+ALL_NODES = (ALICE, BOB)
+
+
+class Group:
+    """The `Members` port of a group whose notaries the test decides about."""
+
+    def __init__(self):
+        self.notaries = ()
+
+    def add_notary(self, key, name=NOTARY_NAME):
+        info = NotaryInfo(
+            name=MemberX500Name.parse(name),
+            protocol="com.r3.corda.notary.plugin.nonvalidating",
+            protocol_versions=(1,),
+            public_key=key,
+            backchain_required=True,
+        )
+        self.notaries = (*self.notaries, info)
+
+    def group_parameters(self, viewer):
+        return GroupParameters(
+            group_id=GROUP_ID,
+            epoch=1,
+            modified_at=NOW,
+            minimum_platform_version=50000,
+            notaries=self.notaries,
+        )
+
+    def lookup(self, viewer, name):
+        return None
+
+    def lookup_key(self, viewer, ledger_key):
+        return None
+
+    def active(self, viewer):
+        return []
+
+
+class PositiveAmounts:
+    """The `ContractVerifier` port over one rule: amounts are positive."""
+
+    def __init__(self):
+        self.seen = []
+
+    def verify(self, record, transaction):
+        self.seen.append(transaction)
+        return [
+            {
+                "contract": CONTRACT,
+                "states": [IOU],
+                "type": "ValueError",
+                "message": "amount must be positive",
+            }
+            for state in transaction["outputs"]
+            if state["value"]["amount"] <= 0
+        ]
+
+
+class Net:
+    """Alice's and Bob's ledgers; each has one key, by every name in `keys`."""
+
+    def __init__(self, vaults, store):
+        self.vaults = vaults
+        self.store = store
+        self.group = Group()
+        self.contracts = PositiveAmounts()
+        self.cpi = cpi()
+        self.keys = {}
+        for name in ALL_NODES:
+            self.keys[name] = self.new_key(name, "ledger")
+        self.capability = LedgerCapability(
+            vaults=vaults,
+            keys=store,
+            public_keys=SchemePublicKeys(),
+            members=self.group,
+            contracts=self.contracts,
+        )
+        self.count = 0
+
+    def new_key(self, name, alias):
+        tenant = holding(name).short_hash
+        return self.store.create(tenant, KeyCategory.LEDGER, alias, EC).public_key
+
+    def call(self, name, function, request, *, number=None, record=None):
+        self.count += 1
+        call = context(
+            name,
+            self.count if number is None else number,
+            cpi_record=self.cpi if record is None else record,
+        )
+        return self.capability.call(call, function, request)
+
+    def output(self, amount=5, participants=ALL_NODES, **changes):
+        keys = [self.keys.get(name, name) for name in participants]
+        return {
+            "type": IOU,
+            "contract": CONTRACT,
+            "value": {"amount": amount},
+            "participants": keys,
+            "encumbrance": None,
+            **changes,
+        }
+
+    def builder(self, *outputs, inputs=(), signatories=(ALICE,), **changes):
+        return {
+            "notary": None,
+            "timeWindow": None,
+            "inputs": list(inputs),
+            "references": [],
+            "outputs": list(outputs),
+            "commands": [{"type": "iou.Issue", "value": {}}],
+            "signatories": [self.keys.get(name, name) for name in signatories],
+            **changes,
+        }
+
+    def issue(self, *amounts, at=ALL_NODES):
+        """Alice issues states and the nodes of `at` record them; gives the references."""
+        signed = self.call(ALICE, "build", self.builder(*map(self.output, amounts)))
+        for name in at:
+            self.call(name, "record", {"transaction": signed})
+        return [f"{signed['id']}:{index}" for index in range(len(amounts))]
+
+    def unconsumed(self, name, offset=0, limit=100):
+        request = {"op": "unconsumed", "type": IOU, "offset": offset, "limit": limit}
+        return self.call(name, "query", request)
+
+
+def other_contract_cpk():
+    return contract_cpk("other-contract")
