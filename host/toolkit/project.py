@@ -12,21 +12,12 @@ from pathlib import Path
 
 from host.domain.errors import InvalidInputError
 from host.domain.packages import CodeWorld
+from sandbox.world import HOST_API
 
 PROJECT_FILE = "cordapp.toml"
 PROJECT_BYTES_MAX = 64 * 1024
 MODULES_MAX = 100
-CAPABILITIES = (
-    "crypto",
-    "external-messaging",
-    "flow",
-    "ledger",
-    "log",
-    "membership",
-    "persistence",
-    "sessions",
-    "signing",
-)
+CAPABILITIES = tuple(sorted(HOST_API))
 LIMIT_NAMES = ("fuelMax", "memoryBytesMax", "wallMsMax")
 
 _APP_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")

@@ -44,8 +44,17 @@ class SourceRules:
 
     modules: frozenset[str]
 
+    @staticmethod
+    def of_default_runtime() -> "SourceRules":
+        """The modules that the newest pinned runtimes hold, the same in both worlds."""
+        path = Path(str(package_files("sandbox"))) / "runtime_app" / "standard_modules.py"
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        imports = (node for node in tree.body if isinstance(node, ast.Import))
+        names = {alias.name for node in imports for alias in node.names}
+        return SourceRules(modules=frozenset(names | {"os.path"}))
+
     def allows(self, module: str) -> bool:
-        return module in self.modules or module == "__future__"
+        return module in self.modules
 
 
 def collect_sources(

@@ -1,0 +1,128 @@
+"""`cordbox cordapp`: build CorDapps into signed packages, and start new ones."""
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import rich_click as click
+
+if TYPE_CHECKING:
+    from host.toolkit.build import BuiltCordapp
+
+
+@click.group()
+def command() -> None:
+    """Build CorDapps into signed packages."""
+
+
+@command.command()
+@click.argument("directory", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.option(
+    "--keystore",
+    required=True,
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="PKCS#12 file with the signing key.",
+)
+@click.option("--storepass", required=True, help="Password of the key store.")
+@click.option("--key", "alias", help="Alias of the signing key; may be left out for a single key.")
+@click.option(
+    "--output-dir",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Where the packages go; by default `build` in the project's folder.",
+)
+@click.option("--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
+def build(
+    *,
+    directory: Path,
+    keystore: Path,
+    storepass: str,
+    alias: str | None,
+    output_dir: Path | None,
+    output: str,
+) -> None:
+    """Turn the project in DIRECTORY into signed CPKs and a signed CPB.
+
+    The first build of new sources compiles them to machine code, which takes some seconds; a
+    repeated build takes the compiled code from the cache.
+    """
+    from cpi.keys import load_signing_key
+    from host.toolkit.build import build_cordapp
+    from host.toolkit.cache import default_cache_dir
+    from sandbox.runtime import Sandbox
+
+    progress = _progress if sys.stderr.isatty() else _silent
+    key = load_signing_key(keystore, password=storepass, alias=alias)
+    built = build_cordapp(
+        directory,
+        keys=(key,),
+        out_dir=output_dir or directory / "build",
+        sandbox=Sandbox(cache_dir=default_cache_dir(), progress=progress),
+        progress=progress,
+    )
+    _print(built, output)
+
+
+@command.command()
+@click.argument("name")
+@click.option("--vendor", default="Example", show_default=True, help="Vendor in the packages.")
+@click.option("--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
+def new(*, name: str, vendor: str, output: str) -> None:
+    """Start a project in the new folder NAME: a project file and one flow."""
+    from host.toolkit.scaffold import new_project
+
+    files = [str(path) for path in new_project(Path(), name, vendor=vendor)]
+    click.echo(json.dumps({"files": files}) if output == "json" else "\n".join(files))
+
+
+def _silent(_: str) -> None:
+    """Say nothing: nobody watches."""
+
+
+def _progress(step: str) -> None:
+    click.echo(f"{step} ...", err=True)
+
+
+def _print(built: "BuiltCordapp", output: str) -> None:
+    if output == "json":
+        click.echo(json.dumps(_as_json(built), indent=2))
+        return
+    for cpk in built.cpks:
+        declared = cpk.descriptor
+        click.echo(f"{cpk.file.path}  {cpk.file.size} bytes  {cpk.file.digest}")
+        click.echo(f"  {declared.world} CPK {cpk.symbolic_name}, code {declared.component_digest}")
+        for kind in ("contracts", "states", "flows", "entities"):
+            names = [item["name"] for item in getattr(declared, kind)]
+            if names and (declared.world == "workflow") == (kind in ("flows", "entities")):
+                click.echo(f"  {kind}: {', '.join(names)}")
+        if declared.capabilities:
+            click.echo(f"  capabilities: {', '.join(declared.capabilities)}")
+    click.echo(f"{built.cpb.path}  {built.cpb.size} bytes  {built.cpb.digest}")
+
+
+def _as_json(built: "BuiltCordapp") -> dict[str, object]:
+    return {
+        "name": built.name,
+        "version": built.version,
+        "cpks": [
+            {
+                "file": str(cpk.file.path),
+                "size": cpk.file.size,
+                "checksum": cpk.file.digest,
+                "name": cpk.symbolic_name,
+                "world": cpk.descriptor.world,
+                "componentDigest": cpk.descriptor.component_digest,
+                "sourceDigest": cpk.descriptor.source_digest,
+                "runtime": cpk.descriptor.runtime,
+                "flows": [flow["name"] for flow in cpk.descriptor.flows],
+                "contracts": [contract["name"] for contract in cpk.descriptor.contracts],
+                "capabilities": list(cpk.descriptor.capabilities),
+            }
+            for cpk in built.cpks
+        ],
+        "cpb": {
+            "file": str(built.cpb.path),
+            "size": built.cpb.size,
+            "checksum": built.cpb.digest,
+        },
+    }

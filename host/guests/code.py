@@ -1,0 +1,221 @@
+"""The code of a CPK: taking it out of a verified package and making its component.
+
+Both users are here so that they cannot differ: the upload, which proves that a descriptor tells the
+truth, and the look-up before a run, which makes a component again when the cache was lost.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import zstandard
+
+from cpi.descriptor import PYTHON_PREFIX, CodeDescriptor
+from cpi.model import VerifiedCpk
+from host.domain.errors import InvalidInputError
+from sandbox.errors import SandboxError
+from sandbox.guest import Component, Guest
+from sandbox.limits import Limits
+from sandbox.python_source import PythonSource
+from sandbox.runtime import Sandbox
+from sandbox.world import World
+
+DESCRIBED = ("contracts", "states", "commands", "flows", "entities")
+"""Keys of `describe` that the descriptor repeats."""
+
+COMPONENT_BYTES_MAX = 64 * 1024 * 1024
+
+
+class CodeRefusedError(InvalidInputError):
+    """The code of a CPK cannot be used: missing, of the wrong world, or refused by the sandbox."""
+
+    code = "cpk-code-refused"
+
+
+class CodeMismatchError(InvalidInputError):
+    """The component that the sources give is not the one that the descriptor names."""
+
+    code = "cpk-code-mismatch"
+
+
+class DescriptorMismatchError(InvalidInputError):
+    """The code describes itself otherwise than its descriptor does."""
+
+    code = "cpk-descriptor-mismatch"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CpkCode:
+    """The code of one CPK in either form: `source` or `wasm` is set."""
+
+    label: str
+    descriptor: CodeDescriptor
+    source: PythonSource | None
+    wasm: bytes | None
+
+    @property
+    def world(self) -> World:
+        return World(self.descriptor.world)
+
+
+def code_of(cpk: VerifiedCpk, siblings: Sequence[VerifiedCpk]) -> CpkCode:
+    """Take the code out of a CPK; `siblings` are all CPKs of its CPB.
+
+    Raises:
+        CodeRefusedError: no descriptor, another world than the manifest's, no or damaged code.
+        CodeMismatchError: the sources' digest is not the descriptor's.
+    """
+    label, descriptor = cpk.file_name, cpk.descriptor
+    if descriptor is None:
+        raise CodeRefusedError(f"{label}: wasm/descriptor.json is missing")
+    if descriptor.world != cpk.world_type:
+        raise CodeRefusedError(
+            f"{label}: the descriptor says world {descriptor.world}, the manifest {cpk.world_type}"
+        )
+    if descriptor.form == "component":
+        wasm = _unpack(label, descriptor, cpk.entries)
+        return CpkCode(label=label, descriptor=descriptor, source=None, wasm=wasm)
+    try:
+        source = PythonSource(
+            files=bundle_files(cpk, siblings), entry_modules=descriptor.entry_modules
+        )
+    except SandboxError as refused:
+        raise CodeRefusedError(f"{label}: {refused.message}", sandboxCode=refused.code) from refused
+    if source.digest != descriptor.source_digest:
+        raise CodeMismatchError(
+            f"{label}: the sources have digest {source.digest}, "
+            f"the descriptor says {descriptor.source_digest}"
+        )
+    return CpkCode(label=label, descriptor=descriptor, source=source, wasm=None)
+
+
+def bundle_files(cpk: VerifiedCpk, siblings: Sequence[VerifiedCpk]) -> dict[str, str]:
+    """Sources of the CPKs that `cpk` depends on, and its own, which win on the same path."""
+    names = {dependency.name for dependency in cpk.dependencies}
+    result: dict[str, str] = {}
+    for sibling in siblings:
+        if sibling.symbolic_name in names:
+            result |= _own_files(sibling)
+    return result | _own_files(cpk)
+
+
+def _own_files(cpk: VerifiedCpk) -> dict[str, str]:
+    result = {}
+    for name, data in cpk.entries.items():
+        if name.startswith(PYTHON_PREFIX) and not name.endswith("/"):
+            try:
+                result[name.removeprefix(PYTHON_PREFIX)] = data.decode()
+            except UnicodeDecodeError as refused:
+                raise CodeRefusedError(f"{cpk.file_name}: {name} is not UTF-8") from refused
+    return result
+
+
+def _unpack(label: str, descriptor: CodeDescriptor, entries: Mapping[str, bytes]) -> bytes:
+    """Decompress a component; its frame must hold exactly the size that the descriptor declares."""
+    path, size = descriptor.component_path, descriptor.component_size
+    if path is None or size is None or path not in entries:
+        raise CodeRefusedError(f"{label}: the component {path} is missing")
+    if size > COMPONENT_BYTES_MAX:
+        raise CodeRefusedError(
+            f"{label}: the component has {size} bytes, at most {COMPONENT_BYTES_MAX}"
+        )
+    try:
+        frame_size = zstandard.frame_content_size(entries[path])
+        if frame_size != size:
+            raise CodeRefusedError(
+                f"{label}: {path} holds {frame_size} bytes, the descriptor says {size}"
+            )
+        return zstandard.ZstdDecompressor().decompress(
+            entries[path], max_output_size=size, allow_extra_data=False
+        )
+    except zstandard.ZstdError as refused:
+        raise CodeRefusedError(f"{label}: {path} is not one zstd frame: {refused}") from refused
+
+
+def make_component(sandbox: Sandbox, code: CpkCode) -> Component:
+    """Derive or admit the component and compare its digest with the descriptor's.
+
+    Raises:
+        CodeRefusedError: the sandbox refuses the code, for example since it imports too much.
+        CodeMismatchError: another component comes out.
+    """
+    try:
+        if code.source is not None:
+            made = sandbox.derive(code.world, code.source, runtime=code.descriptor.runtime)
+        elif code.wasm is not None:
+            made = sandbox.admit(code.world, code.wasm)
+        else:
+            raise CodeRefusedError(f"{code.label}: there is no code")
+    except SandboxError as refused:
+        raise CodeRefusedError(
+            f"{code.label}: {refused.message}", sandboxCode=refused.code
+        ) from refused
+    if made.digest != code.descriptor.component_digest:
+        raise CodeMismatchError(
+            f"{code.label}: the code gives component {made.digest}, "
+            f"the descriptor says {code.descriptor.component_digest}"
+        )
+    return made
+
+
+def describe(guest: Guest, label: str) -> Mapping[str, Any]:
+    """What the code says about itself; each key of `DESCRIBED` holds a list of named objects.
+
+    Raises:
+        CodeRefusedError: it traps, exceeds a limit, or answers no such JSON.
+    """
+    try:
+        outcome = guest.call("describe", None, limits=Limits())
+    except SandboxError as refused:
+        raise CodeRefusedError(
+            f"{label}: describe fails: {refused.message}", sandboxCode=refused.code
+        ) from refused
+    text = getattr(outcome, "value", None)
+    try:
+        answer = json.loads(text or "")
+    except ValueError as refused:
+        raise CodeRefusedError(f"{label}: describe answers no JSON") from refused
+    if isinstance(answer, dict) and isinstance(answer.get("error"), dict):
+        raise CodeRefusedError(f"{label}: the code cannot be loaded: {_report(answer['error'])}")
+    if not isinstance(answer, dict) or not all(_is_named(answer.get(key)) for key in DESCRIBED):
+        raise CodeRefusedError(
+            f"{label}: describe must answer lists of named objects: {', '.join(DESCRIBED)}"
+        )
+    return answer
+
+
+def _report(error: Mapping[str, Any]) -> str:
+    """Exception, message and innermost place of a failure that a Python guest reports."""
+    trace = error.get("trace")
+    frame = trace[-1] if isinstance(trace, list) and trace else None
+    place = f" ({frame.get('file')}:{frame.get('line')})" if isinstance(frame, dict) else ""
+    return f"{error.get('type')}: {error.get('message')}{place}"
+
+
+def _is_named(items: object) -> bool:
+    return isinstance(items, list) and all(
+        isinstance(item, dict) and isinstance(item.get("name"), str) for item in items
+    )
+
+
+def check_description(code: CpkCode, guest: Guest) -> None:
+    """Compare what the code says about itself with its descriptor.
+
+    Raises:
+        DescriptorMismatchError: they differ; the message names the part.
+        CodeRefusedError: `describe` fails.
+    """
+    answer = describe(guest, code.label)
+    for key in DESCRIBED:
+        declared = json.loads(json.dumps(list(getattr(code.descriptor, key))))
+        found = answer[key]
+        if found != declared:
+            raise DescriptorMismatchError(
+                f"{code.label}: the {key} that the code describes ({_names(found)}) are not "
+                f"those of the descriptor ({_names(declared)})"
+            )
+
+
+def _names(items: Sequence[Mapping[str, Any]]) -> str:
+    return "[" + ", ".join(str(item["name"]) for item in items) + "]"

@@ -1,0 +1,97 @@
+"""`ContractVerifier` over the sandbox: each contract CPK in a fresh instance of the pure world."""
+
+import json
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from host.domain.errors import HostError
+from host.domain.json import JsonObject
+from host.domain.packages import CpiRecord, CpkRecord
+from host.guests.library import GuestLibrary
+from host.guests.limits import limits_of
+from sandbox.errors import SandboxError
+from sandbox.limits import Limits
+from sandbox.outcome import Returned
+
+CONTRACT_UNKNOWN = "contract-unknown"
+_FAILURES_MAX = 100
+
+
+class SandboxedContracts:
+    """Verifies ledger transactions by a CPI's contract CPKs. Safe to use from several threads."""
+
+    def __init__(self, *, library: GuestLibrary, limits: Limits) -> None:
+        """Take the library of guests and the limits that the host allows one verification."""
+        self._library = library
+        self._limits = limits
+
+    def verify(self, cpi: CpiRecord, transaction: JsonObject) -> Sequence[JsonObject]:
+        """The failures of all contracts; see `host.ports.directory.ContractVerifier.verify`.
+
+        A CPK that governs no state of the transaction is not run. A state whose contract no CPK
+        declares is a failure.
+        """
+        states = list(_states(transaction))
+        failures = list(_ungoverned(cpi, states))
+        text = json.dumps(transaction, separators=(",", ":"), ensure_ascii=False)
+        for cpk in cpi.contract_cpks():
+            types = [state for state, contract in states if contract in cpk.contract_types]
+            if types:
+                failures += self._run(cpi, cpk, text, types)
+        return failures
+
+    def _run(
+        self, cpi: CpiRecord, cpk: CpkRecord, transaction: str, types: Sequence[str]
+    ) -> list[JsonObject]:
+        try:
+            guest = self._library.guest(cpi, cpk)
+            outcome = guest.call("verify", transaction, limits=limits_of(cpk, self._limits))
+        except (SandboxError, HostError) as refused:
+            return [_failure(cpk.contract_types, types, refused.code, refused.message)]
+        if isinstance(outcome, Returned) and not outcome.is_error:
+            return []
+        return _answered(cpk, types, outcome.value or "" if isinstance(outcome, Returned) else "")
+
+
+def _states(transaction: JsonObject) -> Iterator[tuple[str, str]]:
+    """State type and contract of every state that the transaction touches."""
+    document: Any = transaction
+    for group in ("inputs", "references"):
+        for entry in document.get(group) or ():
+            yield entry["state"]["type"], entry["state"]["contract"]
+    for entry in document.get("outputs") or ():
+        yield entry["type"], entry["contract"]
+
+
+def _ungoverned(cpi: CpiRecord, states: Sequence[tuple[str, str]]) -> Iterator[JsonObject]:
+    known = {contract for cpk in cpi.contract_cpks() for contract in cpk.contract_types}
+    for contract in sorted({contract for _, contract in states} - known):
+        types = [state for state, governed_by in states if governed_by == contract]
+        yield _failure(
+            (contract,),
+            types,
+            CONTRACT_UNKNOWN,
+            f"no contract CPK of {cpi.identity.name} {cpi.identity.version} declares {contract}",
+        )
+
+
+def _answered(cpk: CpkRecord, types: Sequence[str], payload: str) -> list[JsonObject]:
+    """Failures out of a contract's `err`; a guest may answer any text, but never 'accepted'."""
+    try:
+        document = json.loads(payload)
+        failures = [
+            _failure((str(f["contract"]),), list(f["states"]), str(f["type"]), str(f["message"]))
+            for f in document["failures"][:_FAILURES_MAX]
+        ]
+    except (ValueError, TypeError, KeyError, RecursionError):
+        failures = []
+    return failures or [_failure(cpk.contract_types, types, "contract-refused", payload)]
+
+
+def _failure(contracts: Sequence[str], types: Sequence[str], kind: str, message: str) -> JsonObject:
+    return {
+        "contract": ", ".join(contracts),
+        "states": sorted({str(name) for name in types}),
+        "type": kind,
+        "message": message,
+    }

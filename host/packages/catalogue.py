@@ -1,0 +1,201 @@
+"""Stored CPIs: one row each in the cluster's database, the file itself beside it.
+
+The file is complete on disk before its row is committed, so that a row always has its file. Files
+without a row are what a crash left over; they are removed at the next start.
+"""
+
+import hashlib
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Row, delete, insert, select
+from sqlalchemy.exc import IntegrityError
+
+from host.db import Database
+from host.domain.errors import StorageError
+from host.domain.ids import Checksum, EpochMs, ShortHash
+from host.domain.packages import CpiRecord, PackageIdentity
+from host.packages.errors import PackageDuplicateError
+from host.packages.records import dump_cpks, load_cpks
+from host.packages.tables import CPI, CPI_REPLACED
+
+_SUFFIX = ".cpi"
+_TEMPORARY = ".tmp"
+
+
+class PackageCatalogue:
+    """The `Packages` port over SQL rows and files. Safe to use from several threads."""
+
+    def __init__(self, *, database: Database, directory: Path) -> None:
+        """Open the catalogue and remove what an interrupted upload left.
+
+        Raises:
+            StorageError: the folder cannot be made or read.
+        """
+        self._database = database
+        self._directory = directory
+        try:
+            directory.mkdir(parents=True, exist_ok=True)
+            self._sweep()
+        except OSError as refused:
+            raise _storage_error(directory, refused) from refused
+
+    def get(self, checksum: Checksum) -> CpiRecord | None:
+        """The CPI of this checksum, or the one that replaced it by a forced upload."""
+        with self._database.read() as connection:
+            row = connection.execute(select(CPI).where(CPI.c.file_checksum == checksum)).first()
+            if row is None:
+                same = [CPI.c[n] == CPI_REPLACED.c[n] for n in _IDENTITY]
+                row = connection.execute(
+                    select(CPI)
+                    .join(CPI_REPLACED, same[0] & same[1] & same[2])
+                    .where(CPI_REPLACED.c.file_checksum == checksum)
+                ).first()
+        return None if row is None else _record(row)
+
+    def find_by_short_hash(self, short_checksum: ShortHash) -> CpiRecord | None:
+        query = select(CPI).where(CPI.c.file_checksum.startswith(f"SHA-256:{short_checksum}"))
+        with self._database.read() as connection:
+            row = connection.execute(query).first()
+        return None if row is None else _record(row)
+
+    def find_by_identity(self, identity: PackageIdentity) -> CpiRecord | None:
+        query = select(CPI).where(
+            CPI.c.name == identity.name,
+            CPI.c.version == identity.version,
+            CPI.c.signer_summary_hash == identity.signer_summary_hash,
+        )
+        with self._database.read() as connection:
+            row = connection.execute(query).first()
+        return None if row is None else _record(row)
+
+    def all(self) -> Sequence[CpiRecord]:
+        """All stored CPIs, the oldest first."""
+        query = select(CPI).order_by(CPI.c.stored_at, CPI.c.file_checksum)
+        with self._database.read() as connection:
+            return [_record(row) for row in connection.execute(query)]
+
+    def read(self, checksum: Checksum) -> bytes:
+        """The bytes of a stored CPI, checked against its checksum.
+
+        Raises:
+            StorageError: the file is missing, unreadable or damaged.
+        """
+        path = self._path(checksum)
+        try:
+            data = path.read_bytes()
+        except OSError as refused:
+            raise _storage_error(path, refused) from refused
+        found = "SHA-256:" + hashlib.sha256(data).hexdigest().upper()
+        if found != checksum:
+            raise StorageError(f"{path} is damaged: its checksum is {found}, expected {checksum}")
+        return data
+
+    def store(self, record: CpiRecord, data: bytes, *, replaces: CpiRecord | None) -> None:
+        """Keep a CPI, all or nothing.
+
+        Args:
+            record: what to keep.
+            data: the CPI file.
+            replaces: the stored CPI of the same identity whose place it takes, if any.
+
+        Raises:
+            PackageDuplicateError: a CPI of this identity or checksum came first.
+            StorageError: disk full or unwritable.
+        """
+        path = self._path(record.file_checksum)
+        existed = path.exists()
+        try:
+            _write_whole(path, data)
+            self._insert(record, replaces)
+        except BaseException as failed:
+            if not existed and self.get(record.file_checksum) is None:
+                path.unlink(missing_ok=True)
+            if isinstance(failed, IntegrityError):
+                raise PackageDuplicateError(
+                    f"CPI {_text(record.identity)} already exists."
+                ) from failed
+            if isinstance(failed, OSError):
+                raise _storage_error(path, failed) from failed
+            raise
+        if replaces is not None and replaces.file_checksum != record.file_checksum:
+            self._path(replaces.file_checksum).unlink(missing_ok=True)
+
+    def _insert(self, record: CpiRecord, replaces: CpiRecord | None) -> None:
+        identity = {name: getattr(record.identity, name) for name in _IDENTITY}
+        with self._database.write() as connection:
+            if replaces is not None:
+                old = replaces.file_checksum
+                connection.execute(delete(CPI).where(CPI.c.file_checksum == old))
+                checksums = (old, record.file_checksum)
+                connection.execute(
+                    delete(CPI_REPLACED).where(CPI_REPLACED.c.file_checksum.in_(checksums))
+                )
+                if old != record.file_checksum:
+                    connection.execute(insert(CPI_REPLACED).values(file_checksum=old, **identity))
+            connection.execute(
+                insert(CPI).values(
+                    file_checksum=record.file_checksum,
+                    group_id=record.group_id,
+                    group_policy=record.group_policy,
+                    cpks=dump_cpks(record.cpks),
+                    stored_at=record.stored_at,
+                    **identity,
+                )
+            )
+
+    def _sweep(self) -> None:
+        with self._database.read() as connection:
+            known = set(connection.execute(select(CPI.c.file_checksum)).scalars())
+        kept = {self._path(Checksum(checksum)) for checksum in known}
+        for path in self._directory.iterdir():
+            if path.suffix in (_SUFFIX, _TEMPORARY) and path not in kept:
+                path.unlink()
+
+    def _path(self, checksum: Checksum) -> Path:
+        return self._directory / (checksum.partition(":")[2] + _SUFFIX)
+
+
+_IDENTITY = ("name", "version", "signer_summary_hash")
+
+
+def _record(row: Row[Any]) -> CpiRecord:
+    return CpiRecord(
+        identity=PackageIdentity(
+            name=row.name, version=row.version, signer_summary_hash=row.signer_summary_hash
+        ),
+        file_checksum=Checksum(row.file_checksum),
+        group_id=row.group_id,
+        group_policy=row.group_policy,
+        cpks=load_cpks(row.cpks),
+        stored_at=EpochMs(row.stored_at),
+    )
+
+
+def _text(identity: PackageIdentity) -> str:
+    return f"{identity.name}, {identity.version}, {identity.signer_summary_hash}"
+
+
+def _write_whole(path: Path, data: bytes) -> None:
+    """Write through a temporary file in the same folder; `path` is complete or absent."""
+    temporary = path.with_suffix(_TEMPORARY)
+    try:
+        with temporary.open("wb") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())
+        temporary.replace(path)
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def _storage_error(path: Path, cause: OSError) -> StorageError:
+    return StorageError(f"{path} cannot be used: {cause.strerror}")

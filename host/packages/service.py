@@ -1,0 +1,276 @@
+"""Uploading CPIs: what is checked at once, and what is proved afterwards by running the code.
+
+At once: the package's structure and signatures, its group policy, its identity against the stored
+ones, and components against their world. In the background: Python CPKs are derived again from
+their sources, and every CPK's code is asked to describe itself. Only then is the CPI stored.
+"""
+
+import uuid
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import structlog
+
+from cpi.errors import CpiError
+from cpi.group_policy import parse_group_policy
+from cpi.model import PackageType, VerifiedPackage
+from cpi.verify import verify_package
+from host.db import Database
+from host.domain.errors import HostError, UnavailableError
+from host.domain.ids import Checksum, ShortHash, short_hash_of
+from host.domain.packages import CpiRecord
+from host.guests.code import CodeRefusedError, CpkCode, check_description, code_of, make_component
+from host.packages.catalogue import PackageCatalogue
+from host.packages.errors import PackageDuplicateError, PackageUploadRefusedError
+from host.packages.records import DeclarationInvalidError, record_of
+from host.packages.trust import CertificateStore
+from host.packages.uploads import Uploads, UploadStatus
+from host.ports.clock import Clock
+from sandbox.errors import SandboxError
+from sandbox.runtime import Sandbox
+
+PLATFORM_VERSION = 50200
+"""The active platform version; a CPK that asks for a later one is refused."""
+UPLOAD_BYTES_MAX = 200_000_000
+"""Corda's default of `corda.rest` `maxContentLength`."""
+NAME_LENGTH_MAX = 255
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Accepted:
+    """An upload that passed what is checked at once."""
+
+    request_id: str
+    data: bytes
+    record: CpiRecord
+    codes: tuple[CpkCode, ...]
+    replaces: CpiRecord | None
+
+
+class PackageService:
+    """Upload of CPIs, and look-up of stored ones (the `Packages` port).
+
+    Attributes:
+        certificates: imported certificate chains; those of usage `code-signer` are trusted.
+    """
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        directory: Path,
+        sandbox: Sandbox,
+        clock: Clock,
+        executor: Executor,
+        upload_bytes_max: int = UPLOAD_BYTES_MAX,
+        new_id: Callable[[], str] = lambda: str(uuid.uuid4()),
+    ) -> None:
+        """Open the catalogue.
+
+        Args:
+            database: the cluster's, opened with the schema `host.packages.tables.PACKAGES`.
+            directory: where CPI files are kept.
+            sandbox: derives, admits and runs code.
+            clock: gives validity checks and records their time.
+            executor: runs the background part of uploads.
+            upload_bytes_max: larger files are refused.
+            new_id: makes request ids.
+
+        Raises:
+            StorageError: the folder or the database cannot be used.
+        """
+        self.certificates = CertificateStore(database=database, clock=clock)
+        self._catalogue = PackageCatalogue(database=database, directory=directory)
+        self._sandbox = sandbox
+        self._clock = clock
+        self._executor = executor
+        self._upload_bytes_max = upload_bytes_max
+        self._new_id = new_id
+        self._uploads = Uploads()
+        self._log = structlog.get_logger("host.packages")
+
+    def get(self, checksum: Checksum) -> CpiRecord | None:
+        return self._catalogue.get(checksum)
+
+    def find_by_short_hash(self, short_checksum: ShortHash) -> CpiRecord | None:
+        return self._catalogue.find_by_short_hash(short_checksum)
+
+    def all(self) -> Sequence[CpiRecord]:
+        return self._catalogue.all()
+
+    def read(self, checksum: Checksum) -> bytes:
+        """The bytes of a stored CPI file.
+
+        Raises:
+            StorageError: missing or damaged.
+        """
+        return self._catalogue.read(checksum)
+
+    def upload(self, data: bytes, file_name: str | None = None, *, force: bool = False) -> str:
+        """Check a CPI and begin to store it.
+
+        Args:
+            data: the CPI file.
+            file_name: as the client named it, for messages.
+            force: replace the stored CPI of the same name, version, signer and group.
+
+        Returns:
+            The request id for `upload_status`.
+
+        Raises:
+            PackageUploadRefusedError: anything that is wrong with the file.
+            PackageDuplicateError: the CPI is there already, or on its way.
+            UnavailableError: too many uploads are pending.
+        """
+        label = file_name or "the upload"
+        if len(data) > self._upload_bytes_max:
+            raise PackageUploadRefusedError(
+                f"{label} has {len(data)} bytes, at most {self._upload_bytes_max}",
+                check="upload-size",
+            )
+        package = self._verified(data)
+        record = self._record(package)
+        replaces = self._replaced(record, force=force)
+        codes = self._codes(package)
+        request_id = self._new_id()
+        self._uploads.open(request_id, record.identity, size=len(data), stage="Validating CPI")
+        accepted = _Accepted(
+            request_id=request_id, data=data, record=record, codes=codes, replaces=replaces
+        )
+        try:
+            self._executor.submit(self._finish, accepted)
+        except RuntimeError as refused:
+            stopping = UnavailableError("the host is stopping; upload again when it runs")
+            self._uploads.fail(request_id, stopping)
+            raise stopping from refused
+        return request_id
+
+    def upload_status(self, request_id: str) -> UploadStatus:
+        """The stage of an upload; `OK` once the CPI is stored.
+
+        Raises:
+            UploadUnknownError: no such request.
+            HostError: why the upload failed (`InvalidInputError`, `ConflictError`, `StorageError`).
+        """
+        return self._uploads.status(request_id)
+
+    def _verified(self, data: bytes) -> VerifiedPackage:
+        trusted = self.certificates.trusted()
+        if not trusted:
+            raise PackageUploadRefusedError(
+                "Error validating CPI.  Trusted certificates not set", check="no-trust"
+            )
+        at = datetime.fromtimestamp(self._clock.now_ms() / 1000, UTC)
+        try:
+            return verify_package(data, package_type=PackageType.CPI, trusted=trusted, at=at)
+        except CpiError as refused:
+            raise _refused("Error validating CPI.  ", refused) from refused
+
+    def _record(self, package: VerifiedPackage) -> CpiRecord:
+        """The record to store, after the checks that look at facts beside the signatures."""
+        if package.group_policy is None or package.id is None:
+            raise PackageUploadRefusedError(
+                "CPI is missing a group policy file", check="group-policy"
+            )
+        try:
+            group_id = parse_group_policy(package.group_policy).group_id
+        except CpiError as refused:
+            raise _refused("Group policy file in the CPI is invalid. ", refused) from refused
+        for cpk in package.cpks:
+            if cpk.min_platform_version > PLATFORM_VERSION:
+                raise PackageUploadRefusedError(
+                    "Platform version of Corda is lower than minimum platform version of CPK "
+                    f"{cpk.id.name} ({PLATFORM_VERSION} < {cpk.min_platform_version})",
+                    check="platform-version",
+                )
+            if cpk.descriptor is None:
+                raise PackageUploadRefusedError(
+                    f"CPK {cpk.file_name}: wasm/descriptor.json is missing",
+                    check="cpk-descriptor-missing",
+                )
+        for text in (package.id.name, package.id.version):
+            if len(text) > NAME_LENGTH_MAX:
+                raise PackageUploadRefusedError(
+                    f"CPI name and version have at most {NAME_LENGTH_MAX} characters",
+                    check="cpi-name",
+                )
+        try:
+            return record_of(package, group_id=group_id, stored_at=self._clock.now_ms())
+        except DeclarationInvalidError as refused:
+            raise PackageUploadRefusedError(
+                f"Invalid CPI: {refused.message}", check=refused.code
+            ) from refused
+
+    def _replaced(self, record: CpiRecord, *, force: bool) -> CpiRecord | None:
+        """The stored CPI whose place a forced upload takes.
+
+        Source: Corda's `DatabaseCpiPersistence.validateCanUpsertCpi`.
+        """
+        identity = record.identity
+        stored = self._catalogue.find_by_identity(identity)
+        if not force:
+            if stored is not None:
+                raise PackageDuplicateError(
+                    f"CPI {identity.name}, {identity.version}, "
+                    f"{identity.signer_summary_hash} already exists."
+                )
+            return None
+        if stored is None:
+            raise PackageUploadRefusedError(
+                "No instance of same CPI with previous version found", check="force-upload"
+            )
+        if stored.group_id != record.group_id:
+            raise PackageUploadRefusedError(
+                "Cannot force update a CPI with a different group ID", check="force-upload"
+            )
+        return stored
+
+    def _codes(self, package: VerifiedPackage) -> tuple[CpkCode, ...]:
+        """The code of every CPK; components are held against their world at once."""
+        try:
+            codes = tuple(code_of(cpk, package.cpks) for cpk in package.cpks)
+            for code in codes:
+                if code.wasm is not None:
+                    make_component(self._sandbox, code)
+        except HostError as refused:
+            raise PackageUploadRefusedError(
+                f"Invalid CPI: {refused.message}", **{"check": refused.code, **refused.details}
+            ) from refused
+        return codes
+
+    def _finish(self, accepted: _Accepted) -> None:
+        """The background part; whatever ends it is told by `upload_status`."""
+        try:
+            for code in accepted.codes:
+                self._uploads.advance(accepted.request_id, f"Compiling {code.label}")
+                self._prove(code)
+            self._uploads.advance(accepted.request_id, "Persisting CPI")
+            self._catalogue.store(accepted.record, accepted.data, replaces=accepted.replaces)
+        except HostError as failed:
+            self._uploads.fail(accepted.request_id, failed)
+        except Exception:  # noqa: BLE001  # the thread's outermost frame: log and tell the client
+            self._log.exception("upload-failed", request_id=accepted.request_id)
+            self._uploads.fail(accepted.request_id, HostError("The upload failed unexpectedly"))
+        else:
+            self._uploads.succeed(accepted.request_id, short_hash_of(accepted.record.file_checksum))
+
+    def _prove(self, code: CpkCode) -> None:
+        component = make_component(self._sandbox, code)
+        try:
+            guest = self._sandbox.guest(code.world, component.digest)
+        except SandboxError as refused:
+            raise CodeRefusedError(
+                f"{code.label}: {refused.message}", sandboxCode=refused.code
+            ) from refused
+        check_description(code, guest)
+
+
+def _refused(prefix: str, refused: CpiError) -> PackageUploadRefusedError:
+    details = {"check": refused.code}
+    if refused.entry:
+        details["entry"] = refused.entry
+    where = f"{refused.entry}: " if refused.entry and refused.entry not in refused.message else ""
+    return PackageUploadRefusedError(f"{prefix}{where}{refused.message}", **details)

@@ -1,0 +1,12 @@
+"""Where commands keep compiled code; all of it can be made again."""
+
+import os
+from pathlib import Path
+
+CACHE_VARIABLE = "CORDBOX_CACHE_DIR"
+
+
+def default_cache_dir() -> Path:
+    """`$CORDBOX_CACHE_DIR`, or else `~/.cache/cordbox`."""
+    named = os.environ.get(CACHE_VARIABLE)
+    return Path(named) if named else Path.home() / ".cache" / "cordbox"

@@ -1,0 +1,177 @@
+import hashlib
+import os
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from host.db import Database
+from host.domain.errors import StorageError
+from host.domain.ids import Checksum, EpochMs, short_hash_of
+from host.domain.packages import (
+    CodeWorld,
+    CpiRecord,
+    CpkRecord,
+    FlowDeclaration,
+    FlowKind,
+    PackageIdentity,
+)
+from host.packages.catalogue import PackageCatalogue
+from host.packages.errors import PackageDuplicateError
+from host.packages.tables import PACKAGES
+
+FLOW = FlowDeclaration(
+    name="app.Flow",
+    kind=FlowKind.CLIENT_STARTABLE,
+    protocol="p",
+    versions=(1, 2),
+    initiating=True,
+    input_schema={"type": "object", "required": ["a"]},
+    output_schema=None,
+)
+
+
+def checksum_of(data: bytes) -> Checksum:
+    return Checksum("SHA-256:" + hashlib.sha256(data).hexdigest().upper())
+
+
+def record(data: bytes, *, version: str = "1", group_id: str = "g") -> CpiRecord:
+    cpk = CpkRecord(
+        identity=PackageIdentity(name="cpk", version="1", signer_summary_hash="SHA-256:AB"),
+        file_checksum=Checksum("SHA-256:CD"),
+        world=CodeWorld.WORKFLOW,
+        component_digest="SHA-256:EF",
+        flows=(FLOW,),
+        contract_types=("app.Contract",),
+        state_types=(("app.State", "app.Contract"),),
+        entity_types=("app.Entity",),
+        capabilities=("ledger",),
+        libraries=("lib.jar",),
+        limits={"fuelMax": 5},
+    )
+    return CpiRecord(
+        identity=PackageIdentity(name="cpi", version=version, signer_summary_hash="SHA-256:AB"),
+        file_checksum=checksum_of(data),
+        group_id=group_id,
+        group_policy="{}",
+        cpks=(cpk,),
+        stored_at=EpochMs(7),
+    )
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[Database]:
+    with Database.open(tmp_path / "cluster.sqlite", [PACKAGES]) as opened:
+        yield opened
+
+
+@pytest.fixture
+def catalogue(tmp_path: Path, database: Database) -> PackageCatalogue:
+    return PackageCatalogue(database=database, directory=tmp_path / "packages")
+
+
+def test_a_stored_cpi_is_found_whole(catalogue: PackageCatalogue) -> None:
+    kept = record(b"one")
+    catalogue.store(kept, b"one", replaces=None)
+    assert catalogue.get(kept.file_checksum) == kept
+    assert catalogue.find_by_short_hash(short_hash_of(kept.file_checksum)) == kept
+    assert catalogue.find_by_identity(kept.identity) == kept
+    assert catalogue.all() == [kept]
+    assert catalogue.read(kept.file_checksum) == b"one"
+
+
+def test_an_unknown_cpi_is_none(catalogue: PackageCatalogue) -> None:
+    unknown = checksum_of(b"unknown")
+    assert catalogue.get(unknown) is None
+    assert catalogue.find_by_short_hash(short_hash_of(unknown)) is None
+    assert catalogue.find_by_identity(record(b"").identity) is None
+
+
+def test_the_same_identity_is_stored_once(catalogue: PackageCatalogue, tmp_path: Path) -> None:
+    catalogue.store(record(b"one"), b"one", replaces=None)
+    with pytest.raises(PackageDuplicateError):
+        catalogue.store(record(b"two"), b"two", replaces=None)
+    assert [r.file_checksum for r in catalogue.all()] == [checksum_of(b"one")]
+    assert len(list((tmp_path / "packages").iterdir())) == 1
+
+
+def test_a_duplicate_of_the_same_bytes_keeps_the_file(catalogue: PackageCatalogue) -> None:
+    kept = record(b"one")
+    catalogue.store(kept, b"one", replaces=None)
+    with pytest.raises(PackageDuplicateError):
+        catalogue.store(kept, b"one", replaces=None)
+    assert catalogue.read(kept.file_checksum) == b"one"
+
+
+def test_other_versions_are_other_cpis(catalogue: PackageCatalogue) -> None:
+    catalogue.store(record(b"one"), b"one", replaces=None)
+    catalogue.store(record(b"two", version="0"), b"two", replaces=None)
+    assert len(catalogue.all()) == 2
+
+
+def test_a_replaced_checksum_leads_to_the_new_cpi(
+    catalogue: PackageCatalogue, tmp_path: Path
+) -> None:
+    first, second, third = record(b"one"), record(b"two"), record(b"three")
+    catalogue.store(first, b"one", replaces=None)
+    catalogue.store(second, b"two", replaces=first)
+    catalogue.store(third, b"three", replaces=second)
+    assert catalogue.all() == [third]
+    for old in (first, second):
+        assert catalogue.get(old.file_checksum) == third
+        assert catalogue.find_by_short_hash(short_hash_of(old.file_checksum)) is None
+    catalogue.store(first, b"one", replaces=third)
+    assert catalogue.get(third.file_checksum) == first
+    assert len(list((tmp_path / "packages").iterdir())) == 1
+
+
+def test_a_cpi_may_replace_itself(catalogue: PackageCatalogue) -> None:
+    kept = record(b"one")
+    catalogue.store(kept, b"one", replaces=None)
+    catalogue.store(replace(kept, stored_at=EpochMs(9)), b"one", replaces=kept)
+    assert catalogue.read(kept.file_checksum) == b"one"
+    assert [r.stored_at for r in catalogue.all()] == [9]
+
+
+def test_what_a_crash_left_is_removed_at_the_next_start(
+    catalogue: PackageCatalogue, database: Database, tmp_path: Path
+) -> None:
+    kept = record(b"one")
+    catalogue.store(kept, b"one", replaces=None)
+    folder = tmp_path / "packages"
+    (folder / "AAAA.tmp").write_bytes(b"half")
+    (folder / "BBBB.cpi").write_bytes(b"no row")
+    again = PackageCatalogue(database=database, directory=folder)
+    assert [path.suffix for path in folder.iterdir()] == [".cpi"]
+    assert again.read(kept.file_checksum) == b"one"
+
+
+def test_a_damaged_file_is_not_given_out(catalogue: PackageCatalogue, tmp_path: Path) -> None:
+    kept = record(b"one")
+    catalogue.store(kept, b"one", replaces=None)
+    path = next((tmp_path / "packages").iterdir())
+    path.write_bytes(b"other")
+    with pytest.raises(StorageError, match="damaged"):
+        catalogue.read(kept.file_checksum)
+    path.unlink()
+    with pytest.raises(StorageError, match="cannot be used"):
+        catalogue.read(kept.file_checksum)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_an_unwritable_folder_stores_nothing(catalogue: PackageCatalogue, tmp_path: Path) -> None:
+    folder = tmp_path / "packages"
+    folder.chmod(0o500)
+    try:
+        with pytest.raises(StorageError):
+            catalogue.store(record(b"one"), b"one", replaces=None)
+    finally:
+        folder.chmod(0o700)
+    assert catalogue.all() == []
+
+
+def test_a_path_that_is_no_folder_is_refused(database: Database, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StorageError):
+        PackageCatalogue(database=database, directory=tmp_path / "file")

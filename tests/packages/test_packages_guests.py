@@ -1,0 +1,234 @@
+"""Flows and contracts of stored CPIs in their sandboxes."""
+
+import json
+from typing import Any
+
+import pytest
+
+from host.guests.contracts import SandboxedContracts
+from host.guests.flows import SandboxedFlows
+from host.guests.library import GuestLibrary
+from host.ports.guest import (
+    Finished,
+    FlowFailedInGuest,
+    GuestCallError,
+    GuestKilledError,
+    SuspendedRun,
+    SuspendFlow,
+)
+from sandbox.limits import Limits
+from sandbox.runtime import Sandbox
+
+ALICE, BOB = "O=Alice, L=London, C=GB", "O=Bob, L=London, C=GB"
+IOU = {
+    "linear_id": "1",
+    "borrower": ALICE,
+    "lender": BOB,
+    "borrower_key": "key of Alice",
+    "lender_key": "key of Bob",
+    "amount": 100,
+    "currency": "GBP",
+    "paid": 0,
+}
+ALL = frozenset({"sessions", "ledger", "membership", "persistence"})
+
+
+def transaction(*, contract: str = "iou_contracts.IouContract", **changes: Any) -> dict[str, Any]:
+    value = IOU | changes
+    output = {
+        "type": "iou_contracts.Iou",
+        "contract": contract,
+        "value": value,
+        "participants": [value["borrower_key"], value["lender_key"]],
+        "encumbrance": None,
+    }
+    return {
+        "id": "SHA-256D:" + "AB" * 32,
+        "metadata": {},
+        "notary": None,
+        "timeWindow": None,
+        "signatories": [IOU["borrower_key"], IOU["lender_key"]],
+        "inputs": [],
+        "references": [],
+        "outputs": [output],
+        "commands": [{"type": "iou_contracts.Issue", "value": {}}],
+    }
+
+
+def start(body: object) -> str:
+    return json.dumps(
+        {"flowId": "f", "flowClass": "iou_flows.ListIous", "me": ALICE}
+        | {"requestBody": body, "session": None}
+    )
+
+
+@pytest.fixture
+def stored(bench: Any, key: Any, iou_cpi: bytes) -> Any:
+    bench.trust(key)
+    bench.upload(iou_cpi)
+    return bench
+
+
+@pytest.fixture
+def record(stored: Any) -> Any:
+    return stored.service.all()[0]
+
+
+@pytest.fixture
+def library(stored: Any, sandbox: Any) -> GuestLibrary:
+    return GuestLibrary(sandbox=sandbox, read=stored.service.read)
+
+
+@pytest.fixture
+def flows(library: GuestLibrary) -> SandboxedFlows:
+    return SandboxedFlows(library=library, limits=Limits())
+
+
+@pytest.fixture
+def contracts(library: GuestLibrary) -> SandboxedContracts:
+    return SandboxedContracts(library=library, limits=Limits())
+
+
+def no_states(interface: str, function: str, request: str) -> str:
+    if (interface, function) == ("ledger", "query"):
+        return json.dumps({"results": [], "more": False})
+    return "null"
+
+
+def run(flows: SandboxedFlows, record: Any, host: Any = no_states, granted: Any = ALL) -> Any:
+    return flows.run(record, "iou_flows.ListIous", start({}), host, granted)
+
+
+@pytest.mark.slow
+def test_a_flow_runs_to_its_result(flows: SandboxedFlows, record: Any) -> None:
+    assert run(flows, record) == Finished(result="[]")
+
+
+@pytest.mark.slow
+def test_a_flow_that_waits_is_suspended(flows: SandboxedFlows, record: Any) -> None:
+    def waits(interface: str, function: str, request: str) -> str:
+        raise SuspendFlow
+
+    assert run(flows, record, waits) == SuspendedRun()
+
+
+@pytest.mark.slow
+def test_a_refused_call_fails_the_flow_with_its_code(flows: SandboxedFlows, record: Any) -> None:
+    def refuses(interface: str, function: str, request: str) -> str:
+        raise GuestCallError(json.dumps({"code": "state-not-found", "message": "no such state"}))
+
+    outcome = run(flows, record, refuses)
+    assert isinstance(outcome, FlowFailedInGuest)
+    assert (outcome.type, outcome.message) == ("state-not-found", "no such state")
+    assert any(line.startswith("iou_flows.py:") for line in outcome.trace)
+
+
+@pytest.mark.slow
+def test_what_the_handler_raises_reaches_the_caller(flows: SandboxedFlows, record: Any) -> None:
+    def diverges(interface: str, function: str, request: str) -> str:
+        raise GuestKilledError("flow-non-deterministic", "step 0")
+
+    with pytest.raises(GuestKilledError) as killed:
+        run(flows, record, diverges)
+    assert killed.value.code == "flow-non-deterministic"
+
+    def breaks(interface: str, function: str, request: str) -> str:
+        raise ZeroDivisionError("a bug")
+
+    with pytest.raises(ZeroDivisionError, match="a bug"):
+        run(flows, record, breaks)
+
+
+@pytest.mark.slow
+def test_a_capability_that_is_not_granted_kills_the_run(flows: SandboxedFlows, record: Any) -> None:
+    with pytest.raises(GuestKilledError) as killed:
+        run(flows, record, granted=frozenset({"sessions"}))
+    assert killed.value.code == "capability-not-granted"
+
+
+@pytest.mark.slow
+def test_a_limit_kills_the_run(library: GuestLibrary, record: Any) -> None:
+    flows = SandboxedFlows(library=library, limits=Limits(fuel_max=1000))
+    with pytest.raises(GuestKilledError) as killed:
+        run(flows, record)
+    assert killed.value.code == "out-of-fuel"
+
+
+@pytest.mark.slow
+def test_an_unknown_flow_is_refused(flows: SandboxedFlows, record: Any) -> None:
+    with pytest.raises(GuestKilledError) as killed:
+        flows.run(record, "iou_flows.Nothing", start({}), no_states, ALL)
+    assert killed.value.code == "flow-class-unknown"
+
+
+@pytest.mark.slow
+def test_a_contract_accepts_what_it_allows(contracts: SandboxedContracts, record: Any) -> None:
+    assert contracts.verify(record, transaction()) == []
+
+
+@pytest.mark.slow
+def test_a_contract_refuses_in_its_own_words(contracts: SandboxedContracts, record: Any) -> None:
+    (failed,) = contracts.verify(record, transaction(amount=0))
+    assert failed == {
+        "contract": "iou_contracts.IouContract",
+        "states": ["iou_contracts.Iou"],
+        "type": "RequirementError",
+        "message": "An IOU's amount must be positive",
+    }
+
+
+@pytest.mark.slow
+def test_a_state_of_an_unknown_contract_is_a_failure(
+    contracts: SandboxedContracts, record: Any
+) -> None:
+    (failed,) = contracts.verify(record, transaction(contract="other.Contract"))
+    assert failed["type"] == "contract-unknown"
+    assert failed["contract"] == "other.Contract"
+
+
+@pytest.mark.slow
+def test_a_contract_beyond_its_limits_is_a_failure(library: GuestLibrary, record: Any) -> None:
+    contracts = SandboxedContracts(library=library, limits=Limits(fuel_max=1000))
+    (failed,) = contracts.verify(record, transaction())
+    assert failed["type"] == "out-of-fuel"
+
+
+@pytest.mark.slow
+def test_a_lost_cache_is_filled_again_from_the_stored_cpi(
+    stored: Any, record: Any, tmp_path: Any
+) -> None:
+    fresh = Sandbox(cache_dir=tmp_path / "cache")
+    contracts = SandboxedContracts(
+        library=GuestLibrary(sandbox=fresh, read=stored.service.read), limits=Limits()
+    )
+    assert contracts.verify(record, transaction()) == []
+
+
+def test_a_component_contract_refuses(bench: Any, make: Any, key: Any, sandbox: Any) -> None:
+    bench.trust(key)
+    failure = {
+        "contract": "wat.Contract",
+        "states": ["wat.State"],
+        "type": "No",
+        "message": "never",
+    }
+    bench.upload(make.contract_cpi(refusal=json.dumps({"failures": [failure]})))
+    (record,) = bench.service.all()
+    library = GuestLibrary(sandbox=sandbox, read=bench.service.read)
+    contracts = SandboxedContracts(library=library, limits=Limits())
+    state = {"type": "wat.State", "contract": "wat.Contract"}
+    assert contracts.verify(record, {"outputs": [state]}) == [failure]
+    assert contracts.verify(record, {"outputs": []}) == []
+
+
+def test_a_refusal_in_any_words_is_never_an_acceptance(
+    bench: Any, make: Any, key: Any, sandbox: Any
+) -> None:
+    bench.trust(key)
+    bench.upload(make.contract_cpi(refusal='{"failures": []}'))
+    (record,) = bench.service.all()
+    library = GuestLibrary(sandbox=sandbox, read=bench.service.read)
+    contracts = SandboxedContracts(library=library, limits=Limits())
+    state = {"type": "wat.State", "contract": "wat.Contract"}
+    (failed,) = contracts.verify(record, {"outputs": [state]})
+    assert (failed["type"], failed["message"]) == ("contract-refused", '{"failures": []}')
