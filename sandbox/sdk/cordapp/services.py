@@ -95,7 +95,7 @@ class Log(Service):
         """Write `message % arguments` at level info."""
         self._write("info", message, arguments)
 
-    def warn(self, message: str, *arguments: object) -> None:
+    def warning(self, message: str, *arguments: object) -> None:
         """Write `message % arguments` at level warn."""
         self._write("warn", message, arguments)
 

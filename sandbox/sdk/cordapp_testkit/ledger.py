@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from cordapp_testkit.keys import SPEC, NodeKey
 from cordapp_testkit.storage import page
-from host.domain.json import JsonObject, canonical_json
+from host.domain.json import canonical_json
 from host.keys.schemes import SchemePublicKeys
 from host.ledger.components import Groups, from_groups, to_groups
 from host.ledger.errors import (
@@ -99,12 +99,12 @@ class NodeLedger:
 
     def query(self, request: Json) -> Json:
         """Unconsumed visible states of a type, oldest first."""
-        return page(self.unconsumed(request["type"]), request)
+        return page([found.to_json() for found in self.unconsumed(request["type"])], request)
 
-    def unconsumed(self, kind: str) -> list[JsonObject]:
-        """All unconsumed visible states of a type, oldest first, as JSON."""
+    def unconsumed(self, kind: str) -> list[StateAndRef]:
+        """All unconsumed visible states of a type, oldest first."""
         found = [self._state(ref) for ref in self._visible if ref not in self._consumed]
-        return [entry.to_json() for entry in found if entry.state.type == kind]
+        return [entry for entry in found if entry.state.type == kind]
 
     def _check(self, transaction: Json) -> Resolved:
         """Identifier, present signatures, rules and contracts."""

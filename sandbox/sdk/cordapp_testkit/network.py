@@ -88,7 +88,7 @@ class Node:
     def states(self, cls: type[S]) -> list[S]:
         """Unconsumed states of exactly this class that the node can see, oldest first."""
         found = self.ledger.unconsumed(name_of(cls))
-        states: list[Any] = [state_from_json(entry["state"]) for entry in found]
+        states: list[Any] = [state_from_json(dict(entry.state.to_json())) for entry in found]
         return states
 
     def stored(self, cls: type[T]) -> list[T]:

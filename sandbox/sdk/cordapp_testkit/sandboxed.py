@@ -11,9 +11,11 @@ from host.ports.capability import CapabilityError
 from host.toolkit.code import python_code
 from host.toolkit.project import CordappProject
 from sandbox.errors import SandboxError
+from sandbox.guest import Guest
 from sandbox.host_calls import GuestError
 from sandbox.limits import Limits
-from sandbox.runtime import Guest, Returned, Sandbox
+from sandbox.outcome import Returned
+from sandbox.runtime import Sandbox
 from sandbox.world import World
 
 

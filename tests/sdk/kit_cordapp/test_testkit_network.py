@@ -1,0 +1,107 @@
+"""The test kit's network, over a CorDapp that uses all of it, natively and in the sandbox."""
+
+import pytest
+
+from cordapp_testkit import FlowFailedError
+
+ALICE, BOB, CHARLIE = (f"O={name}, L=London, C=GB" for name in ("Alice", "Bob", "Charlie"))
+
+
+@pytest.fixture
+def nodes(cordapp_network):
+    return [cordapp_network.node(name) for name in (ALICE, BOB, CHARLIE)]
+
+
+def test_services(nodes):
+    alice, _, _ = nodes
+    result = alice.start("kit_flows.Services")
+    assert result == {
+        "me": ALICE,
+        "members": [ALICE, BOB, CHARLIE],
+        "by_key": True,
+        "notaries": [],
+        "good": True,
+        "bad": False,
+        "mine": True,
+        "digest": "SHA-256:E3B0C44298FC1C149AFBF4C8996FB92427AE41E4649B934CA495991B7852B855",
+        "color": "blue",
+        "random": 100,
+        "uuid": result["uuid"],
+        "now": "2026-01-01T00:00:00.000000Z",
+    }
+    assert alice.sent_outside == [{"channel": "channel", "messageId": "m1", "message": "out"}]
+
+
+@pytest.mark.parametrize(
+    ("what", "code"),
+    [
+        ("context", "invalid-input"),
+        ("key", "key-not-found"),
+        ("digest", "digest-algorithm-unknown"),
+        ("spec", "signature-spec-invalid"),
+        ("random", "invalid-input"),
+        ("sleep", "invalid-input"),
+        ("session", "session-no-protocol"),
+        ("nothing", "accepted"),
+    ],
+)
+def test_refusals_carry_their_code(nodes, what, code):
+    assert nodes[0].start("kit_flows.Refused", what) == code
+
+
+def test_entities(nodes):
+    alice, bob, _ = nodes
+    assert alice.start("kit_flows.Notes") == ["a3", "d1", "None"]
+    assert [value["id"] for value in alice.entities.all("kit_flows.Note")] == ["a", "d"]
+    assert bob.entities.all("kit_flows.Note") == []
+
+
+def test_sessions_with_two_peers_speak_the_highest_common_version(nodes):
+    alice, bob, charlie = nodes
+    assert alice.start("kit_flows.AskAll", [BOB, CHARLIE]) == [
+        f"hello red {BOB} {ALICE}",
+        f"hello red {CHARLIE} {ALICE}",
+        2,
+        2,
+    ]
+    assert [f.status for f in bob.flows + charlie.flows] == ["COMPLETED", "COMPLETED"]
+
+
+def test_sub_flow_ends_its_sessions(nodes):
+    alice, bob, _ = nodes
+    assert alice.start("kit_flows.EndSubFlow", False) == "session-closed"
+    assert alice.start("kit_flows.EndSubFlow", True) == "talk failed"
+    assert bob.log == [
+        f"WARN session-closed: the flow of {ALICE} has ended or closed the session",
+        "WARN session-error: talk failed",
+    ]
+
+
+def test_responder_may_ask_others(nodes):
+    alice, _, _ = nodes
+    assert alice.start("kit_flows.Chain") == 1 + len(f"hi None {CHARLIE} {BOB}")
+
+
+def test_protocol_without_responder(nodes):
+    with pytest.raises(FlowFailedError, match=r"for protocol kit-nobody at versions \[1\]"):
+        nodes[0].start("kit_flows.AskNobody")
+
+
+def test_two_flows_that_wait_for_each_other_are_ended(nodes):
+    alice, bob, _ = nodes
+    with pytest.raises(FlowFailedError) as failed:
+        alice.start("kit_flows.Stall")
+    assert "flow-stalled" in {failed.value.type, bob.flows[0].error.type}
+
+
+def test_unknown_flow_and_sub_flow_cannot_be_started(nodes):
+    for name in ("kit_flows.Nothing", "kit_flows.Talk"):
+        with pytest.raises(FlowFailedError, match="no flow that can be started"):
+            nodes[0].start(name)
+
+
+def test_native_network_is_deterministic(native_network):
+    alice = native_network.node(ALICE)
+    first = alice.start("kit_flows.Services")
+    again = type(native_network)(native_network._engine).node(ALICE).start("kit_flows.Services")
+    assert first == again
