@@ -16,6 +16,7 @@ from starlette.middleware import Middleware
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Mount
 
+from cpi.errors import CpiError
 from host.domain.errors import HostError
 from host.rest import (
     certificate,
@@ -123,6 +124,7 @@ def _base_app(version: str, services: RestServices) -> FastAPI:
             HTTPException: _http_refusal,
             RequestValidationError: invalid_request,
             HostError: refusal,
+            CpiError: refusal,
             Exception: unexpected,
         },
     )

@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
+from cpi.errors import CpiError
 from host.domain.errors import (
     ConflictError,
     ForbiddenError,
@@ -30,6 +31,7 @@ _log = structlog.get_logger("cordbox.rest")
 STATUS_OF: Mapping[type[Exception], HTTPStatus] = {
     NotAuthenticatedError: HTTPStatus.UNAUTHORIZED,
     InvalidInputError: HTTPStatus.BAD_REQUEST,
+    CpiError: HTTPStatus.BAD_REQUEST,
     ForbiddenError: HTTPStatus.FORBIDDEN,
     NotFoundError: HTTPStatus.NOT_FOUND,
     NotAllowedError: HTTPStatus.METHOD_NOT_ALLOWED,

@@ -12,14 +12,10 @@ from host.rbac import RBAC_SCHEMA, Users
 from host.rbac.permissions import ALLOW_ALL
 from host.rest.app import create_app
 from host.rest.services import RestServices
+from host.system import SystemEntropy
 
 PASSWORD = "secret"
 BODY_MAX = 100_000
-
-
-class SystemEntropy:
-    def random_bytes(self, count):
-        return os.urandom(count)
 
 
 @pytest.fixture
