@@ -4,7 +4,7 @@ import threading
 from collections.abc import Sequence
 
 from host.domain.ids import EpochMs, FlowId
-from host.ports.bus import PublishListener, Record, TopicPartition
+from host.ports.bus import CommitListener, Record, TopicPartition
 from host.ports.state import StateConflictError, StateRecord
 from host.ports.units import Unit
 
@@ -19,7 +19,7 @@ class MemoryStore:
         self._offsets: dict[tuple[str, TopicPartition], int] = {}
         self._states: dict[str, StateRecord] = {}
         self._journals: dict[FlowId, list[bytes]] = {}
-        self._listeners: list[PublishListener] = []
+        self._listeners: list[CommitListener] = []
 
     def poll(self, group: str, source: TopicPartition, limit: int) -> Sequence[Record]:
         with self._lock:
@@ -34,7 +34,7 @@ class MemoryStore:
                 if source.topic in topics and self._offsets.get((group, source), 0) < tail
             )
 
-    def on_publish(self, listener: PublishListener) -> None:
+    def on_commit(self, listener: CommitListener) -> None:
         self._listeners.append(listener)
 
     def trim(self, groups: Sequence[tuple[str, str]]) -> int:
@@ -79,10 +79,10 @@ class MemoryStore:
         with self._lock:
             self._check(unit)
             self._apply(unit)
-        if unit.records:
-            touched = frozenset(record.target for record in unit.records)
+        touched, due = unit.touched(), unit.next_due()
+        if touched or due is not None:
             for listener in self._listeners:
-                listener(touched)
+                listener(touched, due)
 
     def close(self) -> None:
         """Nothing is held."""

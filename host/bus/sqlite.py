@@ -13,7 +13,7 @@ from typing import Any
 
 from host.domain.errors import StorageError
 from host.domain.ids import EpochMs, FlowId
-from host.ports.bus import NewRecord, PublishListener, Record, TopicPartition
+from host.ports.bus import CommitListener, NewRecord, Record, TopicPartition
 from host.ports.state import StateConflictError, StateRecord, StateWrite
 from host.ports.units import Consumed, JournalRow, Unit
 
@@ -55,7 +55,7 @@ class SqliteStore:
         self._connections: list[sqlite3.Connection] = []
         self._guard = threading.Lock()
         self._writer = threading.Lock()
-        self._listeners: list[PublishListener] = []
+        self._listeners: list[CommitListener] = []
         try:
             with self._translated(), self._transaction() as connection:
                 self._prepare(connection)
@@ -81,7 +81,7 @@ class SqliteStore:
         )
         return [TopicPartition(topic=t, partition=p) for t, p in rows if t in topics]
 
-    def on_publish(self, listener: PublishListener) -> None:
+    def on_commit(self, listener: CommitListener) -> None:
         self._listeners.append(listener)
 
     def trim(self, groups: Sequence[tuple[str, str]]) -> int:
@@ -137,10 +137,10 @@ class SqliteStore:
                 connection.execute("DELETE FROM journal WHERE flow_id = ?", (flow_id,))
             for record in unit.records:
                 _publish(connection, record)
-        if unit.records:
-            touched = frozenset(record.target for record in unit.records)
+        touched, due = unit.touched(), unit.next_due()
+        if touched or due is not None:
             for listener in self._listeners:
-                listener(touched)
+                listener(touched, due)
 
     def close(self) -> None:
         """Close every thread's connection; the store is not usable afterwards."""

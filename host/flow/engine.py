@@ -4,7 +4,6 @@ Composed by the host: everything it touches is given. `process` is called by wor
 per partition at a time; `drain` works on the calling thread until nothing is ready.
 """
 
-import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import takewhile
@@ -25,7 +24,7 @@ from host.flow.messages import (
     WORK_TOPICS,
     decode_start,
 )
-from host.flow.retry import Failures, next_failures, retry_at
+from host.flow.retry import FailureKind, Failures, next_failures, retry_at
 from host.flow.statuses import StoredStatus, status_key, write_status
 from host.flow.steps import FlowSteps
 from host.flow.timers import Timers
@@ -97,8 +96,7 @@ class FlowEngine:
             events=events,
         )
         self.timers = Timers(store=units, clock=clock)
-        self._failures: dict[TopicPartition, tuple[int, Failures]] = {}
-        self._failures_lock = threading.Lock()
+        self._failures: dict[TopicPartition, Failures] = {}
 
     def ready(self) -> Sequence[TopicPartition]:
         """Partitions with work; retries that are not due yet are among them."""
@@ -108,28 +106,19 @@ class FlowEngine:
         """Process the next records of one partition; never raises for a record's own failure."""
         before = self._failures.get(source)
         if before is not None:
-            again = retry_at(before[1])
+            again = retry_at(before)
             if again is not None and again > self._clock.now_ms():
                 return Progress(worked=False, retry_at=again)
+        batch: Sequence[Record] = ()
         try:
-            records = self._store.poll(GROUP, source, 1 if before else _BATCH)
-        except StorageError as exc:
-            return self._failed(source, -1, exc)
-        if not records:
-            return Progress(worked=False)
-        batch = list(takewhile(lambda r: r.key == records[0].key, records))
-        if source.topic == START_TOPIC:
-            batch = batch[:1]
-        try:
-            self._handle(batch)
-        except StateConflictError:
-            return Progress(worked=True)
+            batch = self._next(source, 1 if before else _BATCH)
+            if batch:
+                self._handle(batch)
         except Exception as exc:  # noqa: BLE001  # worker boundary: a record must not stop the rest
-            return self._failed(source, batch[0].offset, exc, batch[0])
-        if before is not None:
-            with self._failures_lock:
-                self._failures.pop(source, None)
-        return Progress(worked=True)
+            return self._failed(source, batch, exc)
+        if before is not None and batch:
+            del self._failures[source]
+        return Progress(worked=bool(batch))
 
     def drain(self) -> int:
         """Process and fire due timers on this thread until nothing is due.
@@ -140,12 +129,20 @@ class FlowEngine:
         steps = 0
         while True:
             fired = self.timers.fire_due()
-            worked = [self.process(source).worked for source in self.ready()]
-            steps += sum(worked)
-            if not fired and not any(worked):
+            done = [self.process(source) for source in self.ready()]
+            now = self._clock.now_ms()
+            steps += sum(p.worked for p in done)
+            if not fired and not any(p.worked or (p.retry_at or now + 1) <= now for p in done):
                 return steps
 
-    def _handle(self, batch: list[Record]) -> None:
+    def _next(self, source: TopicPartition, limit: int) -> Sequence[Record]:
+        """Consecutive records of one key; start requests singly."""
+        records = self._store.poll(GROUP, source, limit)
+        if source.topic == START_TOPIC:
+            return records[:1]
+        return list(takewhile(lambda r: r.key == records[0].key, records))
+
+    def _handle(self, batch: Sequence[Record]) -> None:
         consumed = _consumed(batch)
         match batch[0].source.topic:
             case topic if topic == START_TOPIC:
@@ -155,20 +152,17 @@ class FlowEngine:
             case _:
                 self._delivery.deliver(batch, consumed)
 
-    def _failed(
-        self, source: TopicPartition, offset: int, exc: Exception, record: Record | None = None
-    ) -> Progress:
+    def _failed(self, source: TopicPartition, batch: Sequence[Record], exc: Exception) -> Progress:
         """Count the failure; give the record up when its attempts are spent."""
-        now = self._clock.now_ms()
-        with self._failures_lock:
-            known = self._failures.get(source)
-            before = known[1] if known and known[0] == offset else None
-            failures = next_failures(before, now=now, bounded=not isinstance(exc, StorageError))
-            self._failures[source] = (offset, failures)
+        offset = batch[0].offset if batch else -1
+        failures = next_failures(
+            self._failures.get(source), offset=offset, kind=_kind(exc), now=self._clock.now_ms()
+        )
+        self._failures[source] = failures
         again = retry_at(failures)
         reason = f"{type(exc).__name__}: {exc}"
-        if again is None and record is not None:
-            return self._give_up(record, exc, reason)
+        if again is None and batch:
+            return self._give_up(batch[0], exc, reason)
         self._events(
             RecordRetried(
                 topic=source.topic,
@@ -182,14 +176,11 @@ class FlowEngine:
 
     def _give_up(self, record: Record, exc: Exception, reason: str) -> Progress:
         source = record.source
+        del self._failures[source]
         try:
             self._dead_letter(record, _fatal(exc))
         except Exception as again:  # noqa: BLE001  # worker boundary: even giving up may fail
-            with self._failures_lock:
-                self._failures.pop(source, None)
-            return self._failed(source, record.offset, again, record)
-        with self._failures_lock:
-            self._failures.pop(source, None)
+            return self._failed(source, [record], again)
         self._events(
             RecordDeadLettered(
                 topic=source.topic,
@@ -207,8 +198,8 @@ class FlowEngine:
         if record.source.topic == EVENT_TOPIC:
             try:
                 self._steps.handle([record], consumed, broken=error, letter=(letter,))
-            except HostError:
-                pass
+            except (HostError, msgspec.DecodeError):
+                pass  # the record or its flow cannot be read: only the letter remains
             else:
                 return
         status = self._failed_status(record, error)
@@ -243,6 +234,12 @@ class FlowEngine:
 def _consumed(batch: Sequence[Record]) -> Consumed:
     first = batch[0]
     return Consumed(group=GROUP, source=first.source, start=first.offset, count=len(batch))
+
+
+def _kind(exc: Exception) -> FailureKind:
+    if isinstance(exc, StateConflictError):
+        return FailureKind.CONFLICT
+    return FailureKind.STORE if isinstance(exc, StorageError) else FailureKind.RECORD
 
 
 def _fatal(exc: Exception) -> FlowError:

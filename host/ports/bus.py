@@ -9,6 +9,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from host.domain.ids import EpochMs
+
 PARTITIONS = 32
 """Partitions of every topic: the bound on how many flows can run at once."""
 
@@ -43,7 +45,8 @@ class Record:
     value: bytes
 
 
-PublishListener = Callable[[frozenset[TopicPartition]], None]
+CommitListener = Callable[[frozenset[TopicPartition], EpochMs | None], None]
+"""Told the partitions that got records, and the earliest due time that was written."""
 
 
 class Bus(Protocol):
@@ -57,8 +60,8 @@ class Bus(Protocol):
         """Partitions of `topics` with records that `group` has not consumed."""
         ...
 
-    def on_publish(self, listener: PublishListener) -> None:
-        """Call `listener` after each commit with the partitions that got records.
+    def on_commit(self, listener: CommitListener) -> None:
+        """Call `listener` after each commit that publishes a record or writes a due time.
 
         It is called on the committing thread and must not block.
         """

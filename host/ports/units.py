@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from host.domain.ids import FlowId
+from host.domain.ids import EpochMs, FlowId
 from host.ports.bus import Bus, NewRecord, TopicPartition
 from host.ports.state import States, StateWrite
 
@@ -37,6 +37,14 @@ class Unit:
     forget: tuple[FlowId, ...] = ()
     records: tuple[NewRecord, ...] = ()
     consumed: tuple[Consumed, ...] = ()
+
+    def touched(self) -> frozenset[TopicPartition]:
+        """Partitions that get records."""
+        return frozenset(record.target for record in self.records)
+
+    def next_due(self) -> EpochMs | None:
+        """The earliest due time that the unit writes."""
+        return min((s.due_at for s in self.states if s.due_at is not None), default=None)
 
 
 class FlowStore(Bus, States, Protocol):
