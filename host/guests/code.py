@@ -5,7 +5,8 @@ truth, and the look-up before a run, which makes a component again when the cach
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,6 +46,15 @@ class DescriptorMismatchError(InvalidInputError):
     code = "cpk-descriptor-mismatch"
 
 
+@contextmanager
+def refusing_code(label: str) -> Iterator[None]:
+    """Turn the sandbox's refusals inside the block into `CodeRefusedError`, naming `label`."""
+    try:
+        yield
+    except SandboxError as refused:
+        raise CodeRefusedError(f"{label}: {refused.message}", sandboxCode=refused.code) from refused
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CpkCode:
     """The code of one CPK in either form: `source` or `wasm` is set."""
@@ -76,12 +86,9 @@ def code_of(cpk: VerifiedCpk, siblings: Sequence[VerifiedCpk]) -> CpkCode:
     if descriptor.form == "component":
         wasm = _unpack(label, descriptor, cpk.entries)
         return CpkCode(label=label, descriptor=descriptor, source=None, wasm=wasm)
-    try:
-        source = PythonSource(
-            files=bundle_files(cpk, siblings), entry_modules=descriptor.entry_modules
-        )
-    except SandboxError as refused:
-        raise CodeRefusedError(f"{label}: {refused.message}", sandboxCode=refused.code) from refused
+    files = bundle_files(cpk, siblings)
+    with refusing_code(label):
+        source = PythonSource(files=files, entry_modules=descriptor.entry_modules)
     if source.digest != descriptor.source_digest:
         raise CodeMismatchError(
             f"{label}: the sources have digest {source.digest}, "
@@ -140,17 +147,13 @@ def make_component(sandbox: Sandbox, code: CpkCode) -> Component:
         CodeRefusedError: the sandbox refuses the code, for example since it imports too much.
         CodeMismatchError: another component comes out.
     """
-    try:
+    with refusing_code(code.label):
         if code.source is not None:
             made = sandbox.derive(code.world, code.source, runtime=code.descriptor.runtime)
         elif code.wasm is not None:
             made = sandbox.admit(code.world, code.wasm)
         else:
             raise CodeRefusedError(f"{code.label}: there is no code")
-    except SandboxError as refused:
-        raise CodeRefusedError(
-            f"{code.label}: {refused.message}", sandboxCode=refused.code
-        ) from refused
     if made.digest != code.descriptor.component_digest:
         raise CodeMismatchError(
             f"{code.label}: the code gives component {made.digest}, "
@@ -165,12 +168,8 @@ def describe(guest: Guest, label: str) -> Mapping[str, Any]:
     Raises:
         CodeRefusedError: it traps, exceeds a limit, or answers no such JSON.
     """
-    try:
+    with refusing_code(f"{label}: describe"):
         outcome = guest.call("describe", None, limits=Limits())
-    except SandboxError as refused:
-        raise CodeRefusedError(
-            f"{label}: describe fails: {refused.message}", sandboxCode=refused.code
-        ) from refused
     text = getattr(outcome, "value", None)
     try:
         answer = json.loads(text or "")

@@ -22,18 +22,15 @@ from host.db import Database
 from host.domain.errors import HostError, UnavailableError
 from host.domain.ids import Checksum, ShortHash, short_hash_of
 from host.domain.packages import CpiRecord
-from host.guests.code import CodeRefusedError, CpkCode, check_description, code_of, make_component
+from host.guests.code import CpkCode, check_description, code_of, make_component, refusing_code
 from host.packages.catalogue import PackageCatalogue
 from host.packages.errors import PackageDuplicateError, PackageUploadRefusedError
 from host.packages.records import DeclarationInvalidError, record_of
 from host.packages.trust import CertificateStore
 from host.packages.uploads import Uploads, UploadStatus
 from host.ports.clock import Clock
-from sandbox.errors import SandboxError
 from sandbox.runtime import Sandbox
 
-PLATFORM_VERSION = 50200
-"""The active platform version; a CPK that asks for a later one is refused."""
 UPLOAD_BYTES_MAX = 200_000_000
 """Corda's default of `corda.rest` `maxContentLength`."""
 NAME_LENGTH_MAX = 255
@@ -180,12 +177,6 @@ class PackageService:
         except CpiError as refused:
             raise _refused("Group policy file in the CPI is invalid. ", refused) from refused
         for cpk in package.cpks:
-            if cpk.min_platform_version > PLATFORM_VERSION:
-                raise PackageUploadRefusedError(
-                    "Platform version of Corda is lower than minimum platform version of CPK "
-                    f"{cpk.id.name} ({PLATFORM_VERSION} < {cpk.min_platform_version})",
-                    check="platform-version",
-                )
             if cpk.descriptor is None:
                 raise PackageUploadRefusedError(
                     f"CPK {cpk.file_name}: wasm/descriptor.json is missing",
@@ -259,12 +250,8 @@ class PackageService:
 
     def _prove(self, code: CpkCode) -> None:
         component = make_component(self._sandbox, code)
-        try:
+        with refusing_code(code.label):
             guest = self._sandbox.guest(code.world, component.digest)
-        except SandboxError as refused:
-            raise CodeRefusedError(
-                f"{code.label}: {refused.message}", sandboxCode=refused.code
-            ) from refused
         check_description(code, guest)
 
 

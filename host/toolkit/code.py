@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any, Literal
 
 import zstandard
@@ -14,10 +15,10 @@ from host.guests.code import (
     DESCRIBED,
     CodeRefusedError,
     describe,
+    refusing_code,
 )
 from host.toolkit.project import CpkPlan
 from host.toolkit.sources import SourceRules, collect_sources
-from sandbox.errors import SandboxError
 from sandbox.guest import Component
 from sandbox.python_source import PythonSource
 from sandbox.runtime import Sandbox
@@ -42,6 +43,9 @@ def python_code(
 ) -> BuiltCode:
     """Collect the sources, derive the component and let it describe itself.
 
+    Files that `base` holds with the same text are part of the code, but not of the entries: the
+    host takes them from the CPK that this one depends on.
+
     Args:
         sandbox: derives and runs.
         plan: a CPK with `source`.
@@ -58,13 +62,9 @@ def python_code(
     runtime = sandbox.default_runtime(world)
     rules = SourceRules.of_default_runtime()
     own = collect_sources(plan.source, plan.modules, rules=rules, base=base)
-    try:
+    with refusing_code(plan.symbolic_name):
         source = PythonSource(files={**base, **own}, entry_modules=plan.modules)
         component = sandbox.derive(world, source, runtime=runtime)
-    except SandboxError as refused:
-        raise CodeRefusedError(
-            f"{plan.symbolic_name}: {refused.message}", sandboxCode=refused.code
-        ) from refused
     descriptor = _descriptor(
         sandbox,
         plan,
@@ -75,7 +75,9 @@ def python_code(
         source_digest=source.digest,
         entry_modules=plan.modules,
     )
-    entries = {PYTHON_PREFIX + path: text.encode() for path, text in own.items()}
+    entries = {
+        PYTHON_PREFIX + path: text.encode() for path, text in own.items() if base.get(path) != text
+    }
     return BuiltCode(entries=entries, descriptor=descriptor, sources=own)
 
 
@@ -87,13 +89,9 @@ def component_code(sandbox: Sandbox, plan: CpkPlan, limits: Mapping[str, int]) -
     """
     if plan.component is None:
         raise ValueError(f"{plan.symbolic_name} has no component")
-    wasm = _read(plan)
-    try:
+    wasm = _read(plan.component)
+    with refusing_code(plan.component.name):
         component = sandbox.admit(World(plan.world), wasm)
-    except SandboxError as refused:
-        raise CodeRefusedError(
-            f"{plan.component.name}: {refused.message}", sandboxCode=refused.code
-        ) from refused
     descriptor = _descriptor(
         sandbox,
         plan,
@@ -107,16 +105,14 @@ def component_code(sandbox: Sandbox, plan: CpkPlan, limits: Mapping[str, int]) -
     return BuiltCode(entries={COMPONENT_ENTRY: packed}, descriptor=descriptor)
 
 
-def _read(plan: CpkPlan) -> bytes:
-    if plan.component is None:
-        raise ValueError(f"{plan.symbolic_name} has no component")
+def _read(path: Path) -> bytes:
     try:
-        with plan.component.open("rb") as stream:
+        with path.open("rb") as stream:
             wasm = stream.read(COMPONENT_BYTES_MAX + 1)
     except OSError as refused:
-        raise InvalidInputError(f"{plan.component} cannot be read: {refused.strerror}") from refused
+        raise InvalidInputError(f"{path} cannot be read: {refused.strerror}") from refused
     if len(wasm) > COMPONENT_BYTES_MAX:
-        raise CodeRefusedError(f"{plan.component} is larger than {COMPONENT_BYTES_MAX} bytes")
+        raise CodeRefusedError(f"{path} is larger than {COMPONENT_BYTES_MAX} bytes")
     return wasm
 
 
@@ -133,12 +129,8 @@ def _descriptor(
     component_size: int | None = None,
     entry_modules: tuple[str, ...] = (),
 ) -> CodeDescriptor:
-    try:
+    with refusing_code(plan.symbolic_name):
         guest = sandbox.guest(World(plan.world), component.digest)
-    except SandboxError as refused:
-        raise CodeRefusedError(
-            f"{plan.symbolic_name}: {refused.message}", sandboxCode=refused.code
-        ) from refused
     answer = describe(guest, plan.symbolic_name)
     declared: dict[str, tuple[Any, ...]] = {key: tuple(answer[key]) for key in DESCRIBED}
     return CodeDescriptor(

@@ -152,7 +152,7 @@ def make_cpi(
     policy = generate_static_policy(
         names=MEMBERS,
         group_id=group_id,
-        endpoint_url="http://localhost:1080",
+        endpoint_url="https://localhost:1080",
         endpoint_protocol=1,
         trust_root=None,
     )

@@ -193,17 +193,6 @@ def test_a_contract_beyond_its_limits_is_a_failure(library: GuestLibrary, record
     assert failed["type"] == "out-of-fuel"
 
 
-@pytest.mark.slow
-def test_a_lost_cache_is_filled_again_from_the_stored_cpi(
-    stored: Any, record: Any, tmp_path: Any
-) -> None:
-    fresh = Sandbox(cache_dir=tmp_path / "cache")
-    contracts = SandboxedContracts(
-        library=GuestLibrary(sandbox=fresh, read=stored.service.read), limits=Limits()
-    )
-    assert contracts.verify(record, transaction()) == []
-
-
 def test_a_component_contract_refuses(bench: Any, make: Any, key: Any, sandbox: Any) -> None:
     bench.trust(key)
     failure = {
@@ -232,3 +221,20 @@ def test_a_refusal_in_any_words_is_never_an_acceptance(
     state = {"type": "wat.State", "contract": "wat.Contract"}
     (failed,) = contracts.verify(record, {"outputs": [state]})
     assert (failed["type"], failed["message"]) == ("contract-refused", '{"failures": []}')
+
+
+def test_a_lost_cache_is_filled_again_from_the_stored_cpi(
+    bench: Any, make: Any, key: Any, tmp_path: Any
+) -> None:
+    bench.trust(key)
+    bench.upload(make.contract_cpi(refusal="never"))
+    (record,) = bench.service.all()
+    fresh = Sandbox(cache_dir=tmp_path / "cache")
+    library = GuestLibrary(sandbox=fresh, read=bench.service.read)
+    contracts = SandboxedContracts(library=library, limits=Limits())
+    transaction = {"outputs": [{"type": "wat.State", "contract": "wat.Contract"}]}
+    assert contracts.verify(record, transaction)[0]["message"] == "never"
+    bench.files()[0].write_bytes(b"damaged")
+    lost = GuestLibrary(sandbox=Sandbox(cache_dir=tmp_path / "other"), read=bench.service.read)
+    (failed,) = SandboxedContracts(library=lost, limits=Limits()).verify(record, transaction)
+    assert failed["type"] == "storage"
