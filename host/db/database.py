@@ -75,6 +75,7 @@ class Database:
         self.path = path
         self._engine = engine
         self._write_lock = threading.Lock()
+        self._writer: int | None = None
 
     @staticmethod
     def open(path: Path, schemas: Sequence[Schema], *, pool_size: int = _POOL_SIZE) -> "Database":
@@ -120,16 +121,22 @@ class Database:
     def write(self) -> Iterator[Connection]:
         """A transaction that no other writer can come between; committed when the block ends.
 
-        A thread may not open a second one inside it.
-
         Raises:
             StorageError: the file cannot be written; nothing has changed.
             StorageBusyError: another process is writing for longer than the busy timeout.
+            RuntimeError: this thread is inside such a block of this database already.
         """
-        with self._write_lock, translated(self.path), self._engine.connect() as raw:
-            connection = raw.execution_options(**{_IMMEDIATE: True})
-            with connection.begin():
-                yield connection
+        if self._writer == threading.get_ident():
+            raise RuntimeError(f"a second transaction on {self.path} inside the first")
+        with self._write_lock:
+            self._writer = threading.get_ident()
+            try:
+                with translated(self.path), self._engine.connect() as raw:
+                    connection = raw.execution_options(**{_IMMEDIATE: True})
+                    with connection.begin():
+                        yield connection
+            finally:
+                self._writer = None
 
     def close(self) -> None:
         self._engine.dispose()

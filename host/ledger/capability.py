@@ -11,16 +11,15 @@ from typing import TypeAlias
 from host.db import Vaults
 from host.db.requests import find_answer, remember_answer
 from host.domain.errors import InvalidInputError, NotFoundError
-from host.domain.json import JsonObject, JsonValue, digest_of
-from host.domain.membership import GroupParameters
+from host.domain.group_parameters import group_parameters_hash
+from host.domain.instants import instant_text
+from host.domain.json import JsonObject, JsonValue
 from host.ledger import vault
 from host.ledger.builder import read_builder
 from host.ledger.components import TOTAL_BYTES_MAX, from_groups, to_groups
 from host.ledger.errors import ContractRefusedError, SignatureMissingError
-from host.ledger.instants import instant_text
 from host.ledger.metadata import (
     check_metadata,
-    group_parameters_json,
     make_metadata,
     signing_properties,
 )
@@ -103,7 +102,7 @@ class LedgerCapability:
         parameters = self._members.group_parameters(context.holding)
         content = read_builder(
             request,
-            metadata=make_metadata(context.cpi, _hash_of(parameters)),
+            metadata=make_metadata(context.cpi, group_parameters_hash(parameters)),
             notaries=parameters.notaries,
             public_keys=self._public_keys,
         )
@@ -236,7 +235,3 @@ class LedgerCapability:
             data = signable(transaction_id, draft.metadata())
             signatures.append(draft.with_bytes(self._keys.sign(tenant, key, data, draft.spec)))
         return tuple(signatures)
-
-
-def _hash_of(parameters: GroupParameters) -> str:
-    return f"SHA-256:{digest_of(group_parameters_json(parameters)).upper()}"

@@ -7,7 +7,6 @@ import base64
 from collections.abc import Mapping
 
 from host.domain.json import JsonObject, JsonValue
-from host.domain.membership import GroupParameters
 from host.domain.packages import CpiRecord, PackageIdentity
 from host.ledger.components import Group
 from host.ledger.errors import CpkUnknownError, TransactionInvalidError
@@ -104,27 +103,6 @@ def signing_properties(cpi: CpiRecord) -> dict[str, str]:
         "cpiVersion": cpi.identity.version,
         "cpiSignerSummaryHash": cpi.identity.signer_summary_hash,
         "cpiFileChecksum": cpi.file_checksum,
-    }
-
-
-def group_parameters_json(parameters: GroupParameters) -> JsonObject:
-    """What `membershipGroupParametersHash` is the digest of."""
-    return {
-        "groupId": parameters.group_id,
-        "epoch": parameters.epoch,
-        "modifiedTime": parameters.modified_at,
-        "minimumPlatformVersion": parameters.minimum_platform_version,
-        "notaries": [
-            {
-                "name": str(notary.name),
-                "protocol": notary.protocol,
-                "protocolVersions": list(notary.protocol_versions),
-                "key": notary.public_key,
-                "backchainRequired": notary.backchain_required,
-            }
-            for notary in parameters.notaries
-        ],
-        "custom": dict(parameters.custom),
     }
 
 

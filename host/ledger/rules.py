@@ -8,10 +8,10 @@ Source: corda-runtime-os `UtxoTransactionBuilderVerifier`, `UtxoLedgerTransactio
 from collections import Counter
 from collections.abc import Sequence
 
+from host.domain.instants import is_instant
 from host.domain.membership import NotaryInfo
 from host.domain.packages import CpiRecord
 from host.ledger.errors import TransactionInvalidError
-from host.ledger.instants import is_instant
 from host.ledger.model import Resolved, State, StateAndRef, StateRef, Transaction
 from host.ports.public_keys import PublicKeys
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from host.domain.errors import InvalidInputError
+from host.domain.instants import is_instant
 from host.domain.json import JsonObject, JsonValue, canonical_json
 from host.ledger.components import Groups, check_limits
 from host.ledger.errors import (
@@ -13,7 +14,6 @@ from host.ledger.errors import (
     SignatureMissingError,
     TransactionInvalidError,
 )
-from host.ledger.instants import is_instant
 from host.ledger.merkle import transaction_id
 from host.ledger.model import Transaction
 from host.ports.public_keys import PublicKeys

@@ -241,3 +241,13 @@ def test_a_damaged_page_is_a_storage_error(tmp_path):
         database.write() as connection,
     ):
         connection.execute(select(ITEM)).all()
+
+
+def test_a_second_transaction_inside_the_first_is_a_mistake_not_a_deadlock(tmp_path):
+    with (
+        Database.open(tmp_path / "a.sqlite", [SCHEMA]) as database,
+        database.write(),
+        pytest.raises(RuntimeError, match="inside the first"),
+        database.write(),
+    ):
+        pass
