@@ -1,0 +1,95 @@
+"""What every state store must do; one run per adapter."""
+
+import threading
+
+import pytest
+
+from host.domain.ids import EpochMs
+from host.ports.state import StateConflictError, StateWrite
+from host.ports.units import FlowStore, Unit
+
+
+def put(
+    store: FlowStore, key: str, value: bytes | None, expected: int, due: int | None = None
+) -> None:
+    write = StateWrite(
+        key=key, value=value, expected=expected, due_at=None if due is None else EpochMs(due)
+    )
+    store.commit(Unit(states=(write,)))
+
+
+def test_versions_count_writes(store: FlowStore) -> None:
+    assert store.get("k") is None
+    put(store, "k", b"a", 0)
+    put(store, "k", b"b", 1)
+    found = store.get("k")
+    assert (found.version, found.value, found.due_at) == (2, b"b", None)
+
+
+@pytest.mark.parametrize("value", [b"x", None])
+@pytest.mark.parametrize("expected", [0, 1, 3])
+def test_a_write_at_another_version_is_refused(
+    store: FlowStore, value: bytes | None, expected: int
+) -> None:
+    put(store, "k", b"a", 0)
+    put(store, "k", b"b", 1)
+    with pytest.raises(StateConflictError, match=f"at version 2, expected {expected}"):
+        put(store, "k", value, expected)
+    assert store.get("k").value == b"b"
+
+
+def test_a_deleted_state_starts_again_at_version_1(store: FlowStore) -> None:
+    put(store, "k", b"a", 0)
+    put(store, "k", None, 1)
+    assert store.get("k") is None
+    put(store, "k", b"b", 0)
+    assert store.get("k").version == 1
+
+
+def test_an_update_of_a_missing_state_is_refused(store: FlowStore) -> None:
+    with pytest.raises(StateConflictError, match="at version 0, expected 1"):
+        put(store, "k", b"a", 1)
+
+
+def test_scan_is_by_key_and_prefix(store: FlowStore) -> None:
+    for key in ("b/2", "a/1", "b/1", "b", "c/1"):
+        put(store, key, key.encode(), 0)
+    assert [s.key for s in store.scan("b/")] == ["b/1", "b/2"]
+    assert [s.key for s in store.scan("")] == ["a/1", "b", "b/1", "b/2", "c/1"]
+
+
+def test_due_states_come_earliest_first_up_to_now(store: FlowStore) -> None:
+    put(store, "late", b"", 0, 30)
+    put(store, "early", b"", 0, 10)
+    put(store, "mid", b"", 0, 20)
+    put(store, "never", b"", 0)
+    assert [s.key for s in store.due(EpochMs(20), 10)] == ["early", "mid"]
+    assert [s.key for s in store.due(EpochMs(99), 1)] == ["early"]
+    assert store.next_due() == 10
+    put(store, "early", b"", 1)
+    assert store.next_due() == 20
+
+
+def test_next_due_of_nothing_is_none(store: FlowStore) -> None:
+    assert store.next_due() is None
+
+
+def test_no_update_is_lost_between_threads(store: FlowStore) -> None:
+    put(store, "k", b"0", 0)
+
+    def add() -> None:
+        for _ in range(10):
+            while True:
+                found = store.get("k")
+                try:
+                    put(store, "k", str(int(found.value) + 1).encode(), found.version)
+                except StateConflictError:
+                    continue
+                break
+
+    threads = [threading.Thread(target=add) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert store.get("k").value == b"30"
