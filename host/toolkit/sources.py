@@ -48,10 +48,12 @@ class SourceRules:
     def of_default_runtime() -> "SourceRules":
         """The modules that the newest pinned runtimes hold, the same in both worlds."""
         path = Path(str(package_files("sandbox"))) / "runtime_app" / "standard_modules.py"
-        tree = ast.parse(path.read_text(encoding="utf-8"))
-        imports = (node for node in tree.body if isinstance(node, ast.Import))
-        names = {alias.name for node in imports for alias in node.names}
-        return SourceRules(modules=frozenset(names | {"os.path"}))
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "NAMES":
+                names = frozenset(ast.literal_eval(node.value))
+                parents = {name.rpartition(".")[0] for name in names} - {""}
+                return SourceRules(modules=names | parents | {"os.path"})
+        raise LookupError(f"{path} defines no NAMES")
 
     def allows(self, module: str) -> bool:
         return module in self.modules
