@@ -1,0 +1,101 @@
+"""Compiled components, kept by the host: keyed by digest and fingerprint, sealed with a MAC.
+
+Loading compiled code executes whatever it says, so nothing is loaded whose MAC, made with this
+host's secret, does not fit. A damaged or foreign entry is dropped and compiled again.
+"""
+
+import hashlib
+import hmac
+import os
+import secrets
+from collections.abc import Callable
+from pathlib import Path
+
+from wasmtime import Engine, WasmtimeError
+from wasmtime.component import Component
+
+from sandbox.engine import fingerprint
+from sandbox.errors import ComponentUnknownError
+from sandbox.files import locked, private_directory, write_whole
+
+_MAC_BYTES = 32
+
+Compile = Callable[[Path, Path], None]
+"""Compiles the component file (first) into a file (second)."""
+
+
+class AotCache:
+    """Compiled code of components in `folder`, made by `compile_component` when missing."""
+
+    def __init__(self, folder: Path, *, compile_component: Compile) -> None:
+        self._folder = private_directory(folder)
+        self._compile = compile_component
+        self._secret = _secret(self._folder)
+
+    def load(self, engine: Engine, stem: str, component: Path) -> Component:
+        """The compiled component, from the cache or compiled now; once per digest and host.
+
+        Args:
+            engine: an engine of the one profile.
+            stem: the digest's file stem.
+            component: the component's file.
+
+        Raises:
+            ComponentUnknownError: the component's file is missing or has other bytes.
+            ComponentRefusedError, CompileRefusedError: as from the jail.
+        """
+        path = self._folder / f"{stem}-{fingerprint()[:16]}.cwasm"
+        found = self._open(engine, path)
+        if found is not None:
+            return found
+        with locked(self._folder / f"{stem}.lock"):
+            found = self._open(engine, path)
+            if found is not None:
+                return found
+            self._make(stem, component, path)
+            found = self._open(engine, path)
+        if found is None:
+            raise ComponentUnknownError(f"compiled code of {stem} cannot be loaded")
+        return found
+
+    def _make(self, stem: str, component: Path, path: Path) -> None:
+        if not component.exists() or _sha256(component) != stem:
+            raise ComponentUnknownError(f"component {stem} is not stored here, or is damaged")
+        fresh = path.with_suffix(f".{os.getpid()}.new")
+        try:
+            self._compile(component, fresh)
+            write_whole(path.with_suffix(".mac"), self._mac(path.name, fresh))
+            fresh.replace(path)
+        finally:
+            fresh.unlink(missing_ok=True)
+
+    def _open(self, engine: Engine, path: Path) -> Component | None:
+        try:
+            seal = path.with_suffix(".mac").read_bytes()
+            if len(seal) != _MAC_BYTES or not hmac.compare_digest(seal, self._mac(path.name, path)):
+                return None
+        except FileNotFoundError:
+            return None
+        try:
+            return Component.deserialize_file(engine, str(path))
+        except WasmtimeError:
+            return None
+
+    def _mac(self, name: str, file: Path) -> bytes:
+        key = hmac.digest(self._secret, f"{name}\n{fingerprint()}".encode(), "sha256")
+        with file.open("rb") as stream:
+            content = hashlib.file_digest(stream, lambda: hashlib.blake2b(key=key[:32])).digest()
+        return hmac.digest(key, content, "sha256")
+
+
+def _secret(folder: Path) -> bytes:
+    path = folder / "secret"
+    with locked(folder / "secret.lock"):
+        if not path.exists():
+            write_whole(path, secrets.token_bytes(32))
+        return path.read_bytes()
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -1,0 +1,66 @@
+"""The one thread that advances engines' epochs while runs are in progress."""
+
+import threading
+import time
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from wasmtime import Engine
+
+TICK_MS = 10
+
+
+class Ticker:
+    """Advances one engine's epoch every `TICK_MS` while a run is in progress.
+
+    The thread holds the ticker only weakly between ticks and ends with it.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self._lock = threading.Lock()
+        self._runs = 0
+        self._busy = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    @staticmethod
+    def ticks(milliseconds: int) -> int:
+        """Epochs until `milliseconds` have certainly passed."""
+        return milliseconds // TICK_MS + 1
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Keep the epoch advancing for the duration of a run."""
+        with self._lock:
+            self._runs += 1
+            self._busy.set()
+            if self._thread is None:
+                self._thread = threading.Thread(
+                    target=_tick, args=(weakref.ref(self), self._busy), daemon=True,
+                    name="sandbox-ticker",
+                )  # fmt: skip
+                self._thread.start()
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._runs -= 1
+                if self._runs == 0:
+                    self._busy.clear()
+
+    def advance(self) -> None:
+        """Advance the epoch once."""
+        self.engine.increment_epoch()
+
+
+def _tick(ticker: "weakref.ref[Ticker]", busy: threading.Event) -> None:
+    while True:
+        if not busy.wait(timeout=60) and ticker() is None:
+            return
+        time.sleep(TICK_MS / 1000)
+        alive = ticker()
+        if alive is None:
+            return
+        alive.advance()
+        del alive

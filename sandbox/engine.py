@@ -1,0 +1,89 @@
+"""The one constructor of engines, and the fingerprint that keys everything an engine makes."""
+
+import hashlib
+import json
+import platform
+from collections.abc import Mapping
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+from types import MappingProxyType
+
+import wasmtime
+from wasmtime import _ffi as ffi
+
+WASM_STACK_BYTES = 1024 * 1024
+
+SETTINGS: Mapping[str, bool | int | str] = MappingProxyType(
+    {
+        "consume_fuel": True,
+        "epoch_interruption": True,
+        "cranelift_nan_canonicalization": True,
+        "cranelift_opt_level": "speed",
+        "max_wasm_stack": WASM_STACK_BYTES,
+        "wasm_relaxed_simd": True,
+        "wasm_relaxed_simd_deterministic": True,
+        "wasm_threads": False,
+        "shared_memory": False,
+        "wasm_memory64": False,
+        "wasm_function_references": False,
+        "wasm_gc": False,
+        "wasm_stack_switching": False,
+        "wasm_custom_page_sizes": False,
+        "wasm_wide_arithmetic": False,
+        "wasm_component_model": True,
+    }
+)
+"""Every setting that differs from, or must not drift with, wasmtime's defaults."""
+
+_COMPONENT_SETTINGS: Mapping[str, bool] = MappingProxyType(
+    {
+        "wasm_component_model_async": False,
+        "wasm_component_model_async_stackful": False,
+        "wasm_component_model_more_async_builtins": False,
+        "concurrency_support": False,
+    }
+)
+"""Settings of the C API that the Python binding does not wrap."""
+
+
+def new_engine() -> wasmtime.Engine:
+    """A new engine of the one profile."""
+    config = wasmtime.Config()
+    for name, value in SETTINGS.items():
+        setattr(config, name, value)
+    for name, enabled in _COMPONENT_SETTINGS.items():
+        getattr(ffi, f"wasmtime_config_{name}_set")(config.ptr(), enabled)
+    return wasmtime.Engine(config)
+
+
+@cache
+def profile_digest() -> str:
+    """SHA-256 of what decides a run's result and fuel: settings and engine version."""
+    profile = {
+        "settings": {**SETTINGS, **_COMPONENT_SETTINGS},
+        "wasmtime": engine_version(),
+    }
+    return hashlib.sha256(json.dumps(profile, sort_keys=True).encode()).hexdigest()
+
+
+@cache
+def engine_version() -> str:
+    """The version of wasmtime."""
+    return version("wasmtime")
+
+
+@cache
+def fingerprint() -> str:
+    """SHA-256 of what decides compiled code: the profile, this machine's kind and its CPU."""
+    parts = [profile_digest(), platform.system(), platform.machine(), _cpu_features()]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def _cpu_features() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor()
+    keys = ("flags", "Features", "model name")
+    return "\n".join(sorted({line for line in lines if line.split("\t", 1)[0] in keys}))

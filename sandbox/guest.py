@@ -1,0 +1,209 @@
+"""Runs the exports of one component: each call in a store and an instance of its own."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from wasmtime import Engine, Store, WasmtimeError
+from wasmtime import component as wc
+
+from sandbox import native
+from sandbox.deadline import Ticker
+from sandbox.errors import (
+    InvalidPayloadError,
+    MemoryLimitError,
+    PayloadTooLargeError,
+    SandboxError,
+    WorldMismatchError,
+)
+from sandbox.host_calls import HostCalls, Suspend
+from sandbox.instance import HOST_FUNCTIONS, Run
+from sandbox.limits import Limits, Usage
+from sandbox.outcome import Outcome, Returned, Suspended
+from sandbox.receipts import RunFacts, receipt_of, text_digest
+from sandbox.traps import error_of
+from sandbox.world import EXPORTS, World, import_name
+
+_INSTANCES_MAX = 200
+_TABLES_MAX = 50
+_MEMORIES_MAX = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Component:
+    """A component that this host has stored.
+
+    Attributes:
+        digest: `SHA-256:HEX` of its bytes.
+        runtime: digest of the pinned runtime it was derived from; None if it is self-contained.
+        path: the component's file in the cache.
+    """
+
+    digest: str
+    world: World
+    runtime: str | None
+    path: Path
+
+
+class Guest:
+    """A compiled component. Thread-safe: every call has its own store and instance."""
+
+    def __init__(self, component: Component, compiled: wc.Component, ticker: Ticker) -> None:
+        self.component = component
+        self._engine = ticker.engine
+        self._compiled = compiled
+        self._ticker = ticker
+        self._linker = _linker(component.world, self._engine)
+        self._exports = {
+            name: index
+            for name in EXPORTS[component.world]
+            if (index := compiled.get_export_index(name)) is not None
+        }
+
+    def call(
+        self,
+        export: str,
+        argument: str | None,
+        *,
+        limits: Limits,
+        host: HostCalls | None = None,
+        granted: frozenset[str] = frozenset(),
+    ) -> Outcome:
+        """Call `export` in a fresh instance.
+
+        Args:
+            export: `verify`, `run` or `describe`.
+            argument: the export's JSON text; None for `describe`.
+            limits: bounds of this run.
+            host: answers host calls; none are possible without it.
+            granted: interfaces that may be called, besides `log` and `flow`.
+
+        Raises:
+            SandboxError: a trap, a limit or a refusal ended the run; `receipt` is set.
+            BaseException: what `host` raised, if it is none of its documented errors.
+        """
+        facts = RunFacts(
+            world=self.component.world,
+            component=self.component.digest,
+            runtime=self.component.runtime,
+            export=export,
+            argument=argument,
+            limits=limits,
+        )
+        index = self._exports.get(export)
+        if index is None or (argument is None) != (export == "describe"):
+            raise WorldMismatchError(
+                f"export {export!r} of world {self.component.world}: no such export, "
+                "or called with the wrong number of arguments"
+            )
+        store = Store(self._engine)
+        run = Run(store, limits=limits, host=host, granted=granted)
+        leave = native.enter(store, run)
+        try:
+            with self._ticker.running():
+                is_ok, value = self._run(store, run, index, argument, limits)
+            usage = _usage(run)
+            outcome: dict[str, object] = {"kind": "error" if not is_ok else "ok"}
+            receipt = receipt_of(facts, usage, {**outcome, "value": text_digest(value)})
+            return Returned(value=value, is_error=not is_ok, usage=usage, receipt=receipt)
+        except Suspend:
+            usage = _usage(run)
+            return Suspended(usage=usage, receipt=receipt_of(facts, usage, {"kind": "suspended"}))
+        except SandboxError as exc:
+            outcome = {"kind": "stopped", "code": exc.code}
+            exc.receipt = receipt_of(facts, _usage(run), outcome)
+            raise
+        finally:
+            leave()
+            store.close()
+
+    def _run(
+        self, store: Store, run: Run, index: wc.ExportIndex, argument: str | None, limits: Limits
+    ) -> tuple[bool, str | None]:
+        _bound(store, limits)
+        raw = _encoded(argument, limits)
+        failure: str | None = None
+        is_ok, text, size = True, None, 0
+        try:
+            instance = self._linker.instantiate(store, self._compiled)
+            function = instance.get_func(store, index)
+            assert function is not None  # noqa: S101  # the export was found in the component
+            is_ok, text, size = native.call(store, function, raw, size_max=limits.payload_bytes_max)
+        except WasmtimeError as exc:
+            failure = str(exc)
+        if run.error is not None:
+            raise run.error
+        if failure is not None:
+            raise error_of(failure)
+        if size > limits.payload_bytes_max:
+            raise PayloadTooLargeError(f"result: {size} bytes, at most {limits.payload_bytes_max}")
+        value = None if text is None else text.decode()
+        return self._judged(is_ok, value)
+
+    def _judged(self, is_ok: bool, value: str | None) -> tuple[bool, str | None]:  # noqa: FBT001
+        """The answer, with a Python guest's own reports of failure recognised.
+
+        Raises:
+            MemoryLimitError: the guest reports that it ran out of memory.
+        """
+        if self.component.runtime is None or value is None:
+            return is_ok, value
+        if is_ok and value.startswith('{"error": {"type": '):
+            is_ok = False
+        if not is_ok and '"MemoryError"' in value and _is_memory_error(value):
+            raise MemoryLimitError("the guest needs more memory than its limit")
+        return is_ok, value
+
+
+def _is_memory_error(value: str) -> bool:
+    try:
+        report = json.loads(value)
+    except ValueError:
+        return False
+    if not isinstance(report, dict):
+        return False
+    failures = report.get("failures", ())
+    reports = [report, report.get("error"), *(failures if isinstance(failures, list) else ())]
+    return any(isinstance(r, dict) and r.get("type") == "MemoryError" for r in reports)
+
+
+def _linker(world: World, engine: Engine) -> wc.Linker:
+    linker = wc.Linker(engine)
+    if world is World.WORKFLOW:
+        with linker.root() as root:
+            for interface in dict.fromkeys(interface for interface, _ in HOST_FUNCTIONS):
+                with root.add_instance(import_name(interface)) as instance:
+                    for number, (owner, function) in enumerate(HOST_FUNCTIONS):
+                        if owner == interface:
+                            native.define_host_function(instance, function, number)
+    return linker
+
+
+def _bound(store: Store, limits: Limits) -> None:
+    store.set_fuel(limits.fuel_max)
+    store.set_epoch_deadline(Ticker.ticks(limits.wall_ms_max))
+    store.set_limits(
+        memory_size=limits.memory_bytes_max,
+        table_elements=limits.table_elements_max,
+        instances=_INSTANCES_MAX,
+        tables=_TABLES_MAX,
+        memories=_MEMORIES_MAX,
+    )
+
+
+def _encoded(argument: str | None, limits: Limits) -> bytes | None:
+    if argument is None:
+        return None
+    try:
+        raw = argument.encode()
+    except UnicodeEncodeError as exc:
+        raise InvalidPayloadError("argument: not Unicode") from exc
+    if len(raw) > limits.payload_bytes_max:
+        raise PayloadTooLargeError(
+            f"argument: {len(raw)} bytes, at most {limits.payload_bytes_max}"
+        )
+    return raw
+
+
+def _usage(run: Run) -> Usage:
+    return Usage(fuel=run.fuel_used(), host_calls=run.host_calls, log_bytes=run.log_bytes)

@@ -1,0 +1,108 @@
+"""One run's state: its limits, its host calls, and the slot for the error that ends it.
+
+The first error takes the slot, sets the fuel to 0 and makes every later host call a refusal, so a
+guest that catches the refusal gets nothing more. Who started the run looks at the slot first.
+"""
+
+from wasmtime import Store
+
+from sandbox import native
+from sandbox.errors import (
+    CapabilityNotGrantedError,
+    InvalidPayloadError,
+    LogLimitError,
+    PayloadTooLargeError,
+    TooManyHostCallsError,
+)
+from sandbox.host_calls import GuestError, HostCalls
+from sandbox.limits import Limits
+from sandbox.world import ALWAYS_GRANTED, HOST_API
+
+HOST_FUNCTIONS = tuple((i, f) for i, functions in HOST_API.items() for f in functions)
+"""(interface, function) by the number under which the linker defines it."""
+
+_REFUSED = (True, b"null")
+
+
+class Run:
+    """The state of one run; a `native.Boundary`."""
+
+    def __init__(
+        self, store: Store, *, limits: Limits, host: HostCalls | None, granted: frozenset[str]
+    ) -> None:
+        self.error: BaseException | None = None
+        self.host_calls = 0
+        self.log_bytes = 0
+        self._fuel_left: int | None = None
+        self._store = store
+        self._limits = limits
+        self._host = host
+        self._granted = granted | ALWAYS_GRANTED
+
+    def fuel_used(self) -> int:
+        """Fuel used until now, or until the run was stopped."""
+        left = self._store.get_fuel() if self._fuel_left is None else self._fuel_left
+        return self._limits.fuel_max - int(left)
+
+    def admits(self, number: int, size: int) -> bool:
+        """Count the call and check it against the run's limits and grants."""
+        if self.error is not None:
+            return False
+        interface, function = HOST_FUNCTIONS[number]
+        self.host_calls += 1
+        if interface == "log":
+            self.log_bytes += size
+        refusal = self._refusal(interface, function, size)
+        if refusal is not None:
+            self._stop(refusal)
+        return refusal is None
+
+    def answer(self, number: int, request: bytes) -> tuple[bool, bytes]:
+        """Ask the host; whatever it raises ends the run, except `GuestError`."""
+        try:
+            return self._ask(*HOST_FUNCTIONS[number], request.decode())
+        except BaseException as exc:  # noqa: BLE001  # nothing may pass through wasm
+            self._stop(exc)
+            return _REFUSED
+
+    def _ask(self, interface: str, function: str, request: str) -> tuple[bool, bytes]:
+        if self._host is None:
+            raise CapabilityNotGrantedError(
+                f"host call {interface}.{function}: no host is attached"
+            )
+        try:
+            text, is_ok = self._host(interface, function, request), True
+        except GuestError as exc:
+            text, is_ok = exc.payload, False
+        try:
+            answer = text.encode()
+        except UnicodeEncodeError as exc:
+            raise InvalidPayloadError(f"answer of {interface}.{function}: not Unicode") from exc
+        if len(answer) > self._limits.payload_bytes_max:
+            raise PayloadTooLargeError(
+                f"answer of {interface}.{function}: {len(answer)} bytes, "
+                f"at most {self._limits.payload_bytes_max}"
+            )
+        return is_ok, answer
+
+    def _refusal(self, interface: str, function: str, size: int) -> Exception | None:
+        limits, name = self._limits, f"{interface}.{function}"
+        if interface not in self._granted:
+            return CapabilityNotGrantedError(
+                f"host call {name}: capability {interface!r} is not granted"
+            )
+        if self.host_calls > limits.host_calls_max:
+            return TooManyHostCallsError(
+                f"host call {name}: more than {limits.host_calls_max} host calls"
+            )
+        if size > limits.payload_bytes_max:
+            return PayloadTooLargeError(
+                f"request of {name}: {size} bytes, at most {limits.payload_bytes_max}"
+            )
+        if self.log_bytes > limits.log_bytes_max:
+            return LogLimitError(f"the guest logged more than {limits.log_bytes_max} bytes")
+        return None
+
+    def _stop(self, error: BaseException) -> None:
+        self.error = error
+        self._fuel_left = native.stop(self._store)

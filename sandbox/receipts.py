@@ -1,0 +1,46 @@
+"""Receipts: what a run was given, what it used and how it ended, in canonical JSON.
+
+A receipt names nothing of the machine, the process, the thread or the time, so equal runs have
+equal receipts wherever they take place.
+"""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+
+from sandbox.engine import engine_version, profile_digest
+from sandbox.limits import Limits, Usage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunFacts:
+    """What is known before a run starts."""
+
+    world: str
+    component: str
+    runtime: str | None
+    export: str
+    argument: str | None
+    limits: Limits
+
+
+def receipt_of(facts: RunFacts, usage: Usage, outcome: dict[str, object]) -> str:
+    """The receipt as canonical JSON: sorted keys, no spaces, ASCII."""
+    value = {
+        "v": 1,
+        "code": {"component": facts.component, "runtime": facts.runtime, "world": facts.world},
+        "engine": {"profile": profile_digest(), "wasmtime": engine_version()},
+        "input": {"export": facts.export, "argument": text_digest(facts.argument)},
+        "limits": asdict(facts.limits),
+        "outcome": outcome,
+        "usage": asdict(usage),
+    }
+    return json.dumps(value, sort_keys=True, separators=(",", ":"))
+
+
+def text_digest(text: str | None) -> str | None:
+    """`SHA-256:HEX` of a text's UTF-8; None for no text."""
+    if text is None:
+        return None
+    raw = text.encode("utf-8", "surrogatepass")
+    return f"SHA-256:{hashlib.sha256(raw).hexdigest().upper()}"

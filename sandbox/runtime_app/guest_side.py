@@ -1,0 +1,130 @@
+"""What both runtimes do: collect the bundle, import it once, and call the SDK's entry points.
+
+Whatever guest code raises becomes an `err` answer; only the engine's own traps end an instance.
+"""
+
+# ruff: noqa: INP001  # a folder of top-level modules of the guest, not a package of this project
+
+import base64
+import gc
+import json
+import sys
+import zlib
+from collections.abc import Callable
+from importlib import import_module
+from types import ModuleType
+from typing import Any
+
+import bundle
+import standard_modules  # noqa: F401  # imported for its effect
+from componentize_py_types import Err
+
+_parts: list[str] = []
+_entry_point: dict[str, ModuleType] = {}
+_broken: dict[str, Any] = {}
+
+
+def load(last: bool, part: str) -> str:  # noqa: FBT001  # the WIT's signature
+    """Collect one part of the bundle; with the last one, import the entry modules in order.
+
+    The parts, joined, are base64 of zlib of JSON {"files": {path: source}, "entry": [module, ..]}.
+    Answers "" or base64 of the report of a failure, which every later call answers, too.
+    """
+    _parts.append(part)
+    if not last:
+        return ""
+    content = json.loads(zlib.decompress(base64.b64decode("".join(_parts))))
+    _parts.clear()
+    bundle.install(content["files"])
+    try:
+        for name in content["entry"]:
+            import_module(name)
+        _entry_point["guest"] = import_module("cordapp.guest")
+    except BaseException as exc:  # noqa: BLE001  # reported by the exports
+        _broken.update(report(exc))
+        exc.__traceback__ = None
+    gc.collect()
+    return base64.b64encode(json.dumps(_broken).encode()).decode() if _broken else ""
+
+
+def guest() -> ModuleType:
+    """The SDK's module `cordapp.guest`."""
+    return _entry_point["guest"]
+
+
+def describe() -> str:
+    """`describe`; its failure is answered as {"error": report}."""
+    if _broken:
+        return json.dumps({"error": _broken})
+    try:
+        return text(guest().describe())
+    except BaseException as exc:  # noqa: BLE001  # becomes the answer
+        return json.dumps({"error": report(exc)})
+
+
+def verify(transaction: str) -> None:
+    """`verify`; an exception of the guest is a refusal."""
+    if _broken:
+        raise Err(_refused(_broken))
+    try:
+        guest().verify(transaction)
+    except BaseException as exc:  # noqa: BLE001  # becomes the verdict
+        raise Err(_payload(exc, "Refused") or _refused(report(exc))) from None
+
+
+def run(start: str, host: Callable[[str, str, str], str]) -> str:
+    """`run`; an exception of the guest is the flow's failure."""
+    if _broken:
+        raise Err(json.dumps(_broken))
+    try:
+        return text(guest().run(start, host))
+    except BaseException as exc:  # noqa: BLE001  # becomes the outcome
+        raise Err(_payload(exc, "Failed") or json.dumps(report(exc))) from None
+
+
+def text(value: object) -> str:
+    """`value`, if the boundary can carry it.
+
+    Raises:
+        TypeError: not a text.
+        UnicodeEncodeError: it holds lone surrogates.
+    """
+    if not isinstance(value, str):
+        raise TypeError(f"expected a text, found {type(value).__name__}")
+    value.encode()
+    return value
+
+
+def report(exc: BaseException) -> dict[str, Any]:
+    """{"type", "message", "trace"} of an exception; the trace names the bundle's files."""
+    try:
+        message = str(exc)
+    except BaseException:  # noqa: BLE001  # a guest's __str__ may do anything
+        message = ""
+    trace = []
+    step = exc.__traceback__
+    while step is not None:
+        file = step.tb_frame.f_code.co_filename
+        if not file.startswith(("/", "<")):
+            name = step.tb_frame.f_code.co_name
+            trace.append({"file": file, "line": step.tb_lineno, "function": name})
+        step = step.tb_next
+    if isinstance(exc, SyntaxError) and exc.filename and exc.lineno:
+        trace.append({"file": exc.filename, "line": exc.lineno, "function": "<module>"})
+    return {"type": type(exc).__name__, "message": message, "trace": trace[-50:]}
+
+
+def _refused(failure: dict[str, Any]) -> str:
+    reason = {"type": failure["type"], "message": failure["message"]}
+    return json.dumps({"failures": [{"contract": "", "states": [], **reason}]})
+
+
+def _payload(exc: BaseException, kind: str) -> str | None:
+    """The payload of the SDK's own exception `kind`; None for any other exception."""
+    expected = getattr(sys.modules.get("cordapp.guest"), kind, None)
+    if not isinstance(expected, type) or not isinstance(exc, expected):
+        return None
+    try:
+        return text(exc.payload)
+    except (AttributeError, TypeError, UnicodeEncodeError):
+        return None
