@@ -129,9 +129,15 @@ def encode_public(key: PublicKey) -> str:
     return key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
 
 
-def id_of(key: PublicKey) -> ShortHash:
+def digest_of(key: PublicKey) -> str:
+    """SHA-256 of the DER encoding, as 64 upper-case hexadecimal digits."""
     der = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    return ShortHash(hashlib.sha256(der).hexdigest()[:12].upper())
+    return hashlib.sha256(der).hexdigest().upper()
+
+
+def id_of(key: PublicKey) -> ShortHash:
+    """The first 12 digits of `digest_of`."""
+    return ShortHash(digest_of(key)[:12])
 
 
 @lru_cache(maxsize=1024)
@@ -223,6 +229,9 @@ class SchemePublicKeys:
 
     def key_id(self, public_key: str) -> ShortHash:
         return id_of(decode_public(public_key))
+
+    def digest(self, public_key: str) -> str:
+        return f"SHA-256:{digest_of(decode_public(public_key))}"
 
     def default_spec(self, public_key: str) -> str:
         return scheme_of(decode_public(public_key)).default_spec

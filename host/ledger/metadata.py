@@ -8,10 +8,10 @@ from collections.abc import Mapping
 
 from host.domain.json import JsonObject, JsonValue
 from host.domain.packages import CpiRecord, PackageIdentity
+from host.domain.platform import PLATFORM_VERSION
 from host.ledger.components import Group
 from host.ledger.errors import CpkUnknownError, TransactionInvalidError
 
-PLATFORM_VERSION = 50200
 LEDGER_MODEL = "net.corda.ledger.utxo.data.transaction.UtxoLedgerTransactionImpl"
 _TRANSACTION_SUBTYPE = "GENERAL"
 _CPKS_MAX = 100

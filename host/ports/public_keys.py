@@ -19,6 +19,10 @@ class PublicKeys(Protocol):
         """First 12 digits of SHA-256 over the key's DER encoding."""
         ...
 
+    def digest(self, public_key: str) -> str:
+        """`SHA-256:HEX` of the key's DER encoding."""
+        ...
+
     def default_spec(self, public_key: str) -> str:
         """The signature spec that ledgers use for this key, such as `SHA256withECDSA`."""
         ...

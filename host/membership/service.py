@@ -1,0 +1,352 @@
+"""Registering virtual nodes with their group.
+
+In a static network the host itself approves: keys are made, the member and the group parameters
+are stored, and the request is APPROVED, all in one transaction after the keys exist. A request that
+a crash interrupted is still NEW and `resume` finishes it; keys that it made are used then.
+"""
+
+import json
+import logging
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from sqlalchemy import Connection, Row, insert, select, update
+
+from cpi.errors import CpiError
+from cpi.group_policy import GroupPolicy, GroupPolicyKind, StaticMember, parse_group_policy
+from host.db import Database
+from host.domain.errors import ConflictError, InvalidInputError
+from host.domain.ids import EpochMs, ShortHash
+from host.domain.membership import GroupParameters, MemberInfo, MemberStatus, NotaryInfo
+from host.domain.vnode import VirtualNode
+from host.domain.x500 import MemberX500Name
+from host.membership.directory import add_member, find_member, find_parameters, put_parameters
+from host.membership.errors import (
+    MemberNotFoundError,
+    RegistrationInvalidError,
+    RegistrationNotFoundError,
+)
+from host.membership.member_info import MemberKey, MemberKeys, make_member_info
+from host.membership.registration import (
+    NotaryService,
+    RegistrationStatus,
+    StaticRegistration,
+    read_static_context,
+)
+from host.membership.tables import REGISTRATION
+from host.ports.clock import Clock, Entropy
+from host.ports.directory import Packages, VirtualNodes
+from host.ports.keys import KeyCategory, KeyInfo, KeyStore
+from host.ports.public_keys import PublicKeys
+
+logger = logging.getLogger(__name__)
+
+_MINIMUM_PLATFORM_VERSION = "corda.minimum.platform.version"
+_DEFAULT_MINIMUM_PLATFORM_VERSION = 50000
+_CONTEXT_BYTES_MAX = 256 * 1024
+_SELECT = select(REGISTRATION).order_by(REGISTRATION.c.sent_at, REGISTRATION.c.registration_id)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegistrationRequest:
+    """A registration request. `reason` tells why it is INVALID; `serial` is the member's."""
+
+    registration_id: str
+    holding_short_hash: ShortHash
+    status: RegistrationStatus
+    reason: str | None
+    context: Mapping[str, str]
+    serial: int | None
+    sent_at: EpochMs
+    updated_at: EpochMs
+
+
+class MembershipService:
+    """Registration requests of this host's virtual nodes. Thread-safe."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        virtual_nodes: VirtualNodes,
+        packages: Packages,
+        keys: KeyStore,
+        public_keys: PublicKeys,
+        clock: Clock,
+        entropy: Entropy,
+    ) -> None:
+        self._database = database
+        self._virtual_nodes = virtual_nodes
+        self._packages = packages
+        self._keys = keys
+        self._public_keys = public_keys
+        self._clock = clock
+        self._entropy = entropy
+
+    def register(self, short_hash: ShortHash, context: Mapping[str, str]) -> RegistrationRequest:
+        """Register a virtual node with the group of its CPI.
+
+        Returns:
+            The request, APPROVED, or INVALID with the reason.
+
+        Raises:
+            MemberNotFoundError: no such virtual node.
+            InvalidInputError: the context is too large to be stored.
+        """
+        self._node(short_hash)
+        encoded = json.dumps(dict(context))
+        if len(encoded) > _CONTEXT_BYTES_MAX:
+            raise InvalidInputError(
+                f"registration context has {len(encoded)} bytes, at most {_CONTEXT_BYTES_MAX}"
+            )
+        registration_id = str(uuid.UUID(bytes=self._entropy.random_bytes(16), version=4))
+        now = self._clock.now_ms()
+        with self._database.write() as connection:
+            connection.execute(
+                insert(REGISTRATION),
+                {
+                    "registration_id": registration_id,
+                    "short_hash": short_hash,
+                    "status": RegistrationStatus.NEW.value,
+                    "context": encoded,
+                    "sent_at": now,
+                    "updated_at": now,
+                },
+            )
+        self._process(self.request(short_hash, registration_id))
+        return self.request(short_hash, registration_id)
+
+    def resume(self) -> int:
+        """Finish the requests that an earlier run of the host left NEW; gives their number."""
+        query = _SELECT.where(REGISTRATION.c.status == RegistrationStatus.NEW.value)
+        with self._database.read() as connection:
+            unfinished = [_request(row) for row in connection.execute(query)]
+        for request in unfinished:
+            self._process(request)
+        return len(unfinished)
+
+    def requests(self, short_hash: ShortHash) -> Sequence[RegistrationRequest]:
+        """All requests of a virtual node, oldest first.
+
+        Raises:
+            MemberNotFoundError: no such virtual node.
+        """
+        self._node(short_hash)
+        query = _SELECT.where(REGISTRATION.c.short_hash == short_hash)
+        with self._database.read() as connection:
+            return [_request(row) for row in connection.execute(query)]
+
+    def request(self, short_hash: ShortHash, registration_id: str) -> RegistrationRequest:
+        """One request of a virtual node.
+
+        Raises:
+            RegistrationNotFoundError: the node has no such request.
+        """
+        query = _SELECT.where(
+            REGISTRATION.c.short_hash == short_hash,
+            REGISTRATION.c.registration_id == registration_id,
+        )
+        with self._database.read() as connection:
+            row = connection.execute(query).one_or_none()
+        if row is None:
+            raise RegistrationNotFoundError(
+                f"virtual node {short_hash} has no registration request {registration_id!r}"
+            )
+        return _request(row)
+
+    def _process(self, request: RegistrationRequest) -> None:
+        try:
+            self._approve(request)
+        except RegistrationInvalidError as exc:
+            reason = exc.reason
+        except (InvalidInputError, CpiError) as exc:
+            reason = exc.message
+        else:
+            return
+        logger.info("registration %s is invalid: %s", request.registration_id, reason)
+        with self._database.write() as connection:
+            self._finish(connection, request, RegistrationStatus.INVALID, reason=reason)
+
+    def _approve(self, request: RegistrationRequest) -> None:
+        node = self._node(request.holding_short_hash)
+        cpi = self._packages.get(node.cpi_checksum)
+        if cpi is None:
+            raise RegistrationInvalidError(f"CPI {node.cpi_checksum} is no longer stored")
+        policy = parse_group_policy(cpi.group_policy)
+        static_member = _static_member(policy, node)
+        registration = read_static_context(request.context)
+        with self._database.read() as connection:
+            self._check_new(connection, node, registration.notary)
+        keys = self._make_keys(node, policy, registration)
+        member = make_member_info(
+            holding=node.holding,
+            status=MemberStatus(static_member.status),
+            keys=keys,
+            cpi=cpi.identity,
+            endpoints=static_member.endpoints,
+            registration=registration,
+            registration_id=request.registration_id,
+            now=self._clock.now_ms(),
+        )
+        with self._database.write() as connection:
+            self._check_new(connection, node, registration.notary)
+            add_member(connection, member)
+            self._update_parameters(connection, member, policy, registration.notary, keys.notary)
+            self._finish(connection, request, RegistrationStatus.APPROVED, serial=member.serial)
+
+    def _node(self, short_hash: ShortHash) -> VirtualNode:
+        node = self._virtual_nodes.get(short_hash)
+        if node is None:
+            raise MemberNotFoundError(f"Virtual node {short_hash} not found.")
+        return node
+
+    def _check_new(
+        self, connection: Connection, node: VirtualNode, notary: NotaryService | None
+    ) -> None:
+        group_id, name = node.holding.group_id, node.holding.x500_name
+        if find_member(connection, group_id, str(name)) is not None:
+            raise RegistrationInvalidError(
+                f"The member {name} has been registered already in group {group_id}."
+            )
+        if notary is None:
+            return
+        if notary.name == name or find_member(connection, group_id, str(notary.name)) is not None:
+            raise RegistrationInvalidError(
+                f"The notary service name {notary.name} is the name of a member."
+            )
+        parameters = find_parameters(connection, group_id)
+        if parameters is not None and any(n.name == notary.name for n in parameters.notaries):
+            raise RegistrationInvalidError(
+                f"The notary service {notary.name} exists already; services of several notary"
+                " nodes are not supported."
+            )
+
+    def _make_keys(
+        self, node: VirtualNode, policy: GroupPolicy, registration: StaticRegistration
+    ) -> MemberKeys:
+        scheme = registration.key_scheme
+        ledger = self._make_key(node, KeyCategory.LEDGER, scheme)
+        distinct = policy.document["protocolParameters"]["sessionKeyPolicy"] == "Distinct"
+        return MemberKeys(
+            ledger=ledger,
+            session=self._make_key(node, KeyCategory.SESSION_INIT, scheme) if distinct else ledger,
+            notary=(
+                None
+                if registration.notary is None
+                else self._make_key(node, KeyCategory.NOTARY, scheme)
+            ),
+        )
+
+    def _make_key(self, node: VirtualNode, category: KeyCategory, scheme: str) -> MemberKey:
+        tenant = node.holding.short_hash
+        alias = f"{tenant}-{category.value}-{scheme}"
+        key = self._find_key(tenant, alias)
+        if key is None:
+            try:
+                key = self._keys.create(tenant, category, alias, scheme)
+            except ConflictError:
+                # Another registration of this node has just made it.
+                key = next(k for k in self._keys.list(tenant) if k.alias == alias)
+        return MemberKey(
+            public_key=key.public_key,
+            digest=self._public_keys.digest(key.public_key),
+            signature_spec=self._public_keys.default_spec(key.public_key),
+        )
+
+    def _find_key(self, tenant: ShortHash, alias: str) -> KeyInfo | None:
+        return next((key for key in self._keys.list(tenant) if key.alias == alias), None)
+
+    def _update_parameters(
+        self,
+        connection: Connection,
+        member: MemberInfo,
+        policy: GroupPolicy,
+        service: NotaryService | None,
+        key: MemberKey | None,
+    ) -> None:
+        parameters = find_parameters(connection, member.group_id)
+        if parameters is None:
+            parameters = _first_parameters(member.group_id, policy, self._clock.now_ms())
+            put_parameters(connection, parameters)
+        if service is None or key is None:
+            return
+        notary = NotaryInfo(
+            name=service.name,
+            protocol=service.protocol,
+            protocol_versions=service.protocol_versions,
+            public_key=key.public_key,
+            backchain_required=service.backchain_required,
+        )
+        put_parameters(
+            connection,
+            replace(
+                parameters,
+                epoch=parameters.epoch + 1,
+                modified_at=self._clock.now_ms(),
+                notaries=(*parameters.notaries, notary),
+            ),
+        )
+
+    def _finish(
+        self,
+        connection: Connection,
+        request: RegistrationRequest,
+        status: RegistrationStatus,
+        *,
+        reason: str | None = None,
+        serial: int | None = None,
+    ) -> None:
+        connection.execute(
+            update(REGISTRATION)
+            .where(REGISTRATION.c.registration_id == request.registration_id)
+            .values(
+                status=status.value,
+                reason=reason,
+                serial=serial,
+                updated_at=self._clock.now_ms(),
+            )
+        )
+
+
+def _static_member(policy: GroupPolicy, node: VirtualNode) -> StaticMember:
+    if policy.kind is not GroupPolicyKind.STATIC:
+        raise RegistrationInvalidError(
+            f"the group policy is {policy.kind.value}; only static networks are supported"
+        )
+    for member in policy.static_members:
+        if MemberX500Name.parse(member.name) == node.holding.x500_name:
+            return member
+    raise RegistrationInvalidError(
+        f"Our membership {node.holding.x500_name} is not listed in the static member list."
+    )
+
+
+def _first_parameters(group_id: str, policy: GroupPolicy, now: EpochMs) -> GroupParameters:
+    static_network = policy.document["protocolParameters"]["staticNetwork"]
+    given = static_network.get("groupParameters", {})
+    return GroupParameters(
+        group_id=group_id,
+        epoch=1,
+        modified_at=now,
+        minimum_platform_version=int(
+            given.get(_MINIMUM_PLATFORM_VERSION, _DEFAULT_MINIMUM_PLATFORM_VERSION)
+        ),
+        notaries=(),
+        custom=tuple(
+            sorted((key, str(value)) for key, value in given.items() if key.startswith("ext."))
+        ),
+    )
+
+
+def _request(row: Row[tuple[object, ...]]) -> RegistrationRequest:
+    return RegistrationRequest(
+        registration_id=row.registration_id,
+        holding_short_hash=ShortHash(row.short_hash),
+        status=RegistrationStatus(row.status),
+        reason=row.reason,
+        context=json.loads(row.context),
+        serial=row.serial,
+        sent_at=EpochMs(row.sent_at),
+        updated_at=EpochMs(row.updated_at),
+    )

@@ -1,0 +1,363 @@
+import threading
+
+import pytest
+
+from cpi.group_policy_generation import generate_static_policy
+from host.db import Database
+from host.domain.errors import InvalidInputError
+from host.domain.ids import ShortHash
+from host.domain.membership import MemberStatus
+from host.domain.vnode import VirtualNode
+from host.domain.x500 import MemberX500Name
+from host.keys import SCHEMA as KEYS
+from host.keys import SchemePublicKeys, SoftKeyStore
+from host.membership import (
+    SCHEMA,
+    MemberDirectory,
+    MembershipCapability,
+    MembershipService,
+    RegistrationStatus,
+)
+from host.membership.errors import (
+    GroupParametersUnknownError,
+    MemberNotFoundError,
+    RegistrationNotFoundError,
+)
+from host.ports.capability import CapabilityError
+from host.ports.keys import KeyCategory
+from tests.services.support import (
+    ALICE,
+    BOB,
+    GROUP_ID,
+    MASTER_KEY,
+    NOW,
+    context,
+    cpi,
+    holding,
+)
+
+EC = "CORDA.ECDSA.SECP256R1"
+CHARLIE = "O=Charlie, L=London, C=GB"
+SERVICE = "O=MyNotaryService, L=London, C=GB"
+CONTEXT = {"corda.key.scheme": EC}
+NOTARY = {
+    **CONTEXT,
+    "corda.roles.0": "notary",
+    "corda.notary.service.name": "C=GB, L=London, O=MyNotaryService",
+    "corda.notary.service.flow.protocol.name": "com.r3.corda.notary.plugin.nonvalidating",
+    "corda.notary.service.flow.protocol.version.0": "1",
+    "corda.notary.service.backchain.required": "false",
+}
+
+
+class Stored:
+    """Virtual nodes and packages that a test has put there."""
+
+    def __init__(self, records):
+        self.records = records
+        self.nodes = {}
+
+    def add(self, name, record, group_id=GROUP_ID):
+        node = VirtualNode(
+            holding=holding(name, group_id),
+            cpi_checksum=record.file_checksum,
+            granted_capabilities=(),
+            created_at=NOW,
+        )
+        self.nodes[node.holding.short_hash] = node
+
+    def get(self, key):
+        return self.nodes.get(key) or self.records.get(key)
+
+
+@pytest.fixture(scope="session")
+def policy():
+    return generate_static_policy(
+        names=["C=GB, L=London, O=Alice", "C=GB,L=London,O=Bob"],
+        group_id=GROUP_ID,
+        endpoint_url="https://localhost:1080",
+        endpoint_protocol=1,
+    )
+
+
+class World:
+    def __init__(self, database, clock, entropy, policy):
+        self.record = cpi(group_policy=policy)
+        self.stored = Stored({self.record.file_checksum: self.record})
+        for name in (ALICE, BOB, CHARLIE):
+            self.stored.add(name, self.record)
+        self.keys = SoftKeyStore(database, master_key=MASTER_KEY, clock=clock, entropy=entropy)
+        self.members = MemberDirectory(database, public_keys=SchemePublicKeys())
+        self.service = MembershipService(
+            database=database,
+            virtual_nodes=self.stored,
+            packages=self.stored,
+            keys=self.keys,
+            public_keys=SchemePublicKeys(),
+            clock=clock,
+            entropy=entropy,
+        )
+
+    def register(self, name, context=CONTEXT):
+        return self.service.register(holding(name).short_hash, context)
+
+    def lookup(self, viewer, /, **request):
+        return MembershipCapability(self.members).call(context(viewer), "lookup", request)
+
+
+@pytest.fixture
+def world(tmp_path, clock, entropy, policy):
+    with Database.open(tmp_path / "cluster.sqlite", [KEYS, SCHEMA]) as database:
+        yield World(database, clock, entropy, policy)
+
+
+def test_registration_is_approved_at_once_and_seen_by_all(world, clock):
+    clock.advance(7)
+    done = world.register(ALICE)
+    assert (done.status, done.reason, done.serial) == (RegistrationStatus.APPROVED, None, 1)
+    assert (done.context, done.sent_at) == (CONTEXT, NOW + 7)
+    assert world.service.request(holding(ALICE).short_hash, done.registration_id) == done
+    assert list(world.service.requests(holding(ALICE).short_hash)) == [done]
+    for viewer in (ALICE, BOB, CHARLIE):
+        (member,) = world.members.active(holding(viewer))
+        assert member.name == MemberX500Name.parse(ALICE)
+    world.register(BOB)
+    assert [str(m.name) for m in world.members.active(holding(CHARLIE))] == [ALICE, BOB]
+
+
+def test_the_member_context_carries_cordas_keys(world):
+    done = world.register(ALICE, {**CONTEXT, "ext.department": "treasury"})
+    (key,) = world.keys.list(holding(ALICE).short_hash)
+    (member,) = world.members.active(holding(BOB))
+    assert (key.category, key.scheme) == (KeyCategory.LEDGER, EC)
+    expected = {
+        "corda.name": ALICE,
+        "corda.groupId": GROUP_ID,
+        "corda.platformVersion": "50200",
+        "corda.softwareVersion": "5.2.0.0",
+        "corda.cpi.name": "iou",
+        "corda.cpi.version": "1.0",
+        "corda.registration.id": done.registration_id,
+        "corda.ledger.keys.0.pem": key.public_key,
+        "corda.ledger.keys.0.hash": SchemePublicKeys().digest(key.public_key),
+        "corda.ledger.keys.0.signature.spec": "SHA256withECDSA",
+        "corda.session.keys.0.pem": key.public_key,
+        "corda.endpoints.0.connectionURL": "https://localhost:1080",
+        "corda.endpoints.0.protocolVersion": "1",
+        "ext.department": "treasury",
+    }
+    assert expected.items() <= dict(member.member_context).items()
+    assert dict(member.mgm_context) == {
+        "corda.status": "ACTIVE",
+        "corda.serial": "1",
+        "corda.creationTime": "2025-11-21T04:40:00.000000Z",
+        "corda.modifiedTime": "2025-11-21T04:40:00.000000Z",
+    }
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"corda.key.scheme": None}, "Key scheme must be specified"),
+        ({"corda.key.scheme": "CORDA.OTHER"}, "CORDA.OTHER"),
+        ({"corda.other": "x"}, "'corda.other' is not defined"),
+        ({"ext.": "x"}, "not defined"),
+        ({"ext.a_b": "x"}, "not defined"),
+        ({"ext.a": "x" * 801}, "longer than 800"),
+        ({"corda.roles.0": "king"}, "king"),
+        ({"corda.roles.0": "notary"}, "corda.notary.service.flow.protocol.name"),
+        ({**NOTARY, "corda.notary.service.name": ""}, "non-empty service name"),
+        ({**NOTARY, "corda.notary.service.name": "x"}, "corda.notary.service.name"),
+        ({**NOTARY, "corda.notary.service.name": ALICE}, "name of a member"),
+        ({**NOTARY, "corda.notary.service.backchain.required": "yes"}, "'true' or 'false'"),
+        ({**NOTARY, "corda.notary.service.flow.protocol.version.0": "a"}, "whole number"),
+    ],
+)
+def test_a_wrong_context_is_invalid_with_a_reason_and_leaves_no_member(world, changes, reason):
+    wrong = {k: v for k, v in {**CONTEXT, **changes}.items() if v is not None}
+    done = world.register(ALICE, wrong)
+    assert done.status is RegistrationStatus.INVALID
+    assert reason in done.reason
+    assert list(world.members.active(holding(ALICE))) == []
+    assert world.register(ALICE).status is RegistrationStatus.APPROVED
+
+
+def test_a_name_outside_the_static_network_is_invalid(world):
+    done = world.register(CHARLIE)
+    assert done.status is RegistrationStatus.INVALID
+    assert "not listed in the static member list" in done.reason
+    assert list(world.keys.list(holding(CHARLIE).short_hash)) == []
+
+
+def test_a_second_registration_is_invalid_and_changes_nothing(world, clock):
+    world.register(ALICE)
+    before = list(world.members.active(holding(ALICE)))
+    clock.advance(1)
+    again = world.register(ALICE)
+    assert again.status is RegistrationStatus.INVALID
+    assert "registered already" in again.reason
+    assert list(world.members.active(holding(ALICE))) == before
+    requests = world.service.requests(holding(ALICE).short_hash)
+    assert [request.status for request in requests] == ["APPROVED", "INVALID"]
+
+
+def test_a_notary_enters_the_group_parameters(world, clock):
+    world.register(ALICE)
+    first = world.members.group_parameters(holding(BOB))
+    assert (first.epoch, first.notaries, first.minimum_platform_version) == (1, (), 50000)
+    clock.advance(1000)
+    assert world.register(BOB, NOTARY).status is RegistrationStatus.APPROVED
+    second = world.members.group_parameters(holding(ALICE))
+    assert (second.epoch, second.modified_at) == (2, first.modified_at + 1000)
+    (notary,) = second.notaries
+    keys = {key.category: key for key in world.keys.list(holding(BOB).short_hash)}
+    assert set(keys) == {KeyCategory.LEDGER, KeyCategory.NOTARY}
+    assert notary.public_key == keys[KeyCategory.NOTARY].public_key
+    assert (str(notary.name), notary.protocol_versions, notary.backchain_required) == (
+        SERVICE,
+        (1,),
+        False,
+    )
+    info = dict(world.members.lookup(holding(ALICE), MemberX500Name.parse(BOB)).member_context)
+    assert info["corda.roles.0"] == "notary"
+    assert info["corda.notary.service.name"] == SERVICE
+    assert info["corda.notary.keys.0.pem"] == notary.public_key
+
+
+def test_a_notary_service_has_one_node(world):
+    assert world.register(ALICE, NOTARY).status is RegistrationStatus.APPROVED
+    second = world.register(BOB, NOTARY)
+    assert (second.status, "exists already" in second.reason) == (RegistrationStatus.INVALID, True)
+    assert world.members.group_parameters(holding(ALICE)).epoch == 2
+
+
+def test_an_interrupted_registration_is_finished_with_the_same_keys(world):
+    class Crash(BaseException):
+        pass
+
+    def crash(*_args, **_kwargs):
+        raise Crash
+
+    finish, world.service._finish = world.service._finish, crash
+    with pytest.raises(Crash):
+        world.register(ALICE)
+    assert list(world.members.active(holding(ALICE))) == []
+    keys = list(world.keys.list(holding(ALICE).short_hash))
+    world.service._finish = finish
+    assert world.service.resume() == 1
+    assert world.service.resume() == 0
+    (request,) = world.service.requests(holding(ALICE).short_hash)
+    assert request.status is RegistrationStatus.APPROVED
+    assert list(world.keys.list(holding(ALICE).short_hash)) == keys
+
+
+def test_registrations_at_once_leave_one_member(world):
+    outcomes = []
+    threads = [
+        threading.Thread(target=lambda: outcomes.append(world.register(ALICE).status))
+        for _ in range(4)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(outcomes) == ["APPROVED", "INVALID", "INVALID", "INVALID"]
+    assert len(world.members.active(holding(ALICE))) == 1
+    assert len(world.keys.list(holding(ALICE).short_hash)) == 1
+
+
+def test_unknown_nodes_and_requests_are_not_found(world):
+    with pytest.raises(MemberNotFoundError):
+        world.service.register(ShortHash("0" * 12), CONTEXT)
+    with pytest.raises(MemberNotFoundError):
+        world.service.requests(ShortHash("0" * 12))
+    done = world.register(ALICE)
+    with pytest.raises(RegistrationNotFoundError):
+        world.service.request(holding(BOB).short_hash, done.registration_id)
+
+
+def test_too_large_a_context_is_not_stored(world):
+    with pytest.raises(InvalidInputError):
+        world.register(ALICE, {"a": "x" * 300_000})
+    assert list(world.service.requests(holding(ALICE).short_hash)) == []
+
+
+def test_a_policy_that_is_not_static_is_invalid(world):
+    record = cpi(name="broken", group_policy="{}")
+    world.stored.records[record.file_checksum] = record
+    world.stored.add(ALICE, record)
+    done = world.register(ALICE)
+    assert done.status is RegistrationStatus.INVALID
+
+
+def test_groups_do_not_see_each_other(world):
+    world.register(ALICE)
+    stranger = holding(ALICE, "00000000-0000-4000-8000-000000000000")
+    assert list(world.members.active(stranger)) == []
+    assert world.members.lookup(stranger, MemberX500Name.parse(ALICE)) is None
+    with pytest.raises(GroupParametersUnknownError):
+        world.members.group_parameters(stranger)
+
+
+def test_a_suspended_member_sees_itself_only(world):
+    suspended = world.record.group_policy.replace('"ACTIVE"', '"SUSPENDED"', 1)
+    record = cpi(name="suspending", group_policy=suspended)
+    world.stored.records[record.file_checksum] = record
+    world.stored.add(ALICE, record)
+    assert world.register(ALICE).status is RegistrationStatus.APPROVED
+    name = MemberX500Name.parse(ALICE)
+    assert world.members.lookup(holding(ALICE), name).status is MemberStatus.SUSPENDED
+    assert world.members.lookup(holding(BOB), name) is None
+    assert list(world.members.active(holding(BOB))) == []
+
+
+def test_flows_look_members_up(world):
+    world.register(ALICE)
+    world.register(BOB, NOTARY)
+    alice, bob = world.lookup(ALICE, by="all")
+    assert alice["name"] == ALICE
+    assert world.lookup(ALICE, by="me") == alice
+    assert world.lookup(ALICE, by="name", name="C=GB,L=London,O=Bob") == bob
+    key = bob["ledgerKeys"][0].replace("\n", "\r\n")
+    assert world.lookup(ALICE, by="key", key=key) == bob
+    assert world.lookup(ALICE, by="name", name=CHARLIE) is None
+    parameters = world.lookup(ALICE, by="group-parameters")
+    assert parameters == {
+        "groupId": GROUP_ID,
+        "epoch": 2,
+        "modifiedTime": "2025-11-21T04:40:00.000000Z",
+        "minimumPlatformVersion": 50000,
+        "notaries": [
+            {
+                "name": SERVICE,
+                "protocol": "com.r3.corda.notary.plugin.nonvalidating",
+                "protocolVersions": [1],
+                "key": dict(bob["memberContext"])["corda.notary.keys.0.pem"],
+                "backchainRequired": False,
+            }
+        ],
+        "custom": {},
+    }
+
+
+def test_an_unregistered_node_finds_nothing(world):
+    assert world.lookup(ALICE, by="me") is None
+    assert world.lookup(ALICE, by="all") == []
+
+
+@pytest.mark.parametrize(
+    ("request_", "code"),
+    [
+        ({}, "invalid-request"),
+        ({"by": "age"}, "invalid-request"),
+        ({"by": "me", "name": ALICE}, "invalid-request"),
+        ({"by": "name"}, "invalid-request"),
+        ({"by": "name", "name": "Bob"}, "x500-name-invalid"),
+        ({"by": "key", "key": "k"}, "public-key-invalid"),
+        ({"by": "group-parameters"}, "group-parameters-unknown"),
+    ],
+)
+def test_malformed_lookups_are_refused(world, request_, code):
+    with pytest.raises(CapabilityError) as refused:
+        world.lookup(ALICE, **request_)
+    assert refused.value.code == code
