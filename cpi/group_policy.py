@@ -205,8 +205,8 @@ def _member_issues(place: str, member: Mapping[str, Any]) -> Iterator[Issue]:
         yield _issue(f"{place}.endpointUrl-1", "No endpoint specified.")
     for number in numbers:
         url = member[f"endpointUrl-{number}"]
-        if not isinstance(url, str) or not url.startswith("https://"):
-            yield _issue(f"{place}.endpointUrl-{number}", f"{_shown(url)} is no https:// URL")
+        if not isinstance(url, str) or not url.startswith(("https://", "http://")):
+            yield _issue(f"{place}.endpointUrl-{number}", f"{_shown(url)} is no http:// or https:// URL")
         if _protocol(member.get(f"endpointProtocol-{number}")) is None:
             yield _issue(
                 f"{place}.endpointProtocol-{number}",
