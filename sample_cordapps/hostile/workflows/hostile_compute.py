@@ -29,7 +29,7 @@ class StubbornLoop(ClientStartableFlow[NoInput, str]):
 
 
 class MemoryBomb(ClientStartableFlow[NoInput, str]):
-    """Takes memory until there is none. The memory limit must stop it: Python's MemoryError."""
+    """Takes memory until there is none. The memory limit must stop it: `memory-limit`."""
 
     def call(self, _request: NoInput) -> str:
         hoard = []
@@ -38,7 +38,7 @@ class MemoryBomb(ClientStartableFlow[NoInput, str]):
 
 
 class StubbornMemoryBomb(ClientStartableFlow[NoInput, str]):
-    """Takes memory in smaller and smaller pieces for ever. Fuel or memory limit must stop it."""
+    """Takes memory in smaller and smaller pieces for ever. The fuel limit must stop it."""
 
     def call(self, _request: NoInput) -> str:
         hoard: list[bytearray] = []
@@ -51,7 +51,14 @@ class StubbornMemoryBomb(ClientStartableFlow[NoInput, str]):
 
 
 class DeepRecursion(ClientStartableFlow[NoInput, str]):
-    """Calls itself for ever. Python's or the engine's stack limit must stop it."""
+    """Calls itself for ever. Python's own limit must stop it: RecursionError."""
+
+    def call(self, _request: NoInput) -> str:
+        return self.call(_request) + "."
+
+
+class UnlimitedRecursion(ClientStartableFlow[NoInput, str]):
+    """The same after it has lifted Python's limit. The fuel limit must stop it."""
 
     def call(self, _request: NoInput) -> str:
         sys.setrecursionlimit(2**31 - 1)
@@ -59,7 +66,7 @@ class DeepRecursion(ClientStartableFlow[NoInput, str]):
 
 
 class DeepNesting(ClientStartableFlow[NoInput, str]):
-    """Drives C code into deep recursion. Python's or the engine's stack limit must stop it."""
+    """Drives C code into deep recursion. The fuel limit must stop it."""
 
     def call(self, _request: NoInput) -> str:
         sys.setrecursionlimit(2**31 - 1)
@@ -77,7 +84,7 @@ class RegexBacktracking(ClientStartableFlow[NoInput, str]):
 
 
 class HugePower(ClientStartableFlow[NoInput, str]):
-    """One expression with 10^9 digits, all in C code. The fuel or memory limit must stop it."""
+    """One expression with 10^9 digits, all in C code. The fuel limit must stop it."""
 
     def call(self, _request: NoInput) -> str:
         return str((10 ** (10**9)).bit_length())

@@ -86,9 +86,7 @@ class ReadRandomness(ClientStartableFlow[NoInput, str]):
 
 
 class HashOrder(ClientStartableFlow[NoInput, str]):
-    """Looks for a hash seed that differs between runs. It must be the same in every sandbox."""
+    """Tells its hash seed, by which two hosts could diverge. It must be the same everywhere."""
 
     def call(self, _request: NoInput) -> str:
-        if hash("cordbox") == hash("cordbox"):
-            raise AttemptFailedError(f"the hash is {hash('cordbox')} in every run")
-        return "hashes differ"
+        raise AttemptFailedError(f"the hash of a text is {hash('cordbox')} in every run")

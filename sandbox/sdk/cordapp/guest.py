@@ -161,15 +161,15 @@ def _judge(contract: str, types: list[str], value: dict[str, Any]) -> Iterator[d
 
 
 def _refusal(contract: str, types: list[str], exc: BaseException) -> dict[str, Any]:
-    kind, message = type(exc).__name__, str(exc)
-    return {"contract": contract, "states": types, "type": kind, "message": message}
+    kind = type(exc).__name__
+    return {"contract": contract, "states": types, "type": kind, "message": str(exc) or kind}
 
 
 def _failure(exc: Exception) -> dict[str, Any]:
-    kind = getattr(exc, "code", None)
+    kind, code = type(exc).__name__, getattr(exc, "code", None)
     return {
-        "type": kind if isinstance(kind, str) else type(exc).__name__,
-        "message": str(exc),
+        "type": code if isinstance(code, str) else kind,
+        "message": str(exc) or kind,
         "trace": list(_frames(exc))[-_TRACE_FRAMES_MAX:],
     }
 

@@ -4,7 +4,6 @@ Switch it on with `pytest_plugins = ["cordapp_testkit.pytest_plugin"]` in the ro
 Imports stand inside the functions: a test run without CorDapps does not pay for the host.
 """
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -59,18 +58,13 @@ def sandboxed(request: pytest.FixtureRequest) -> "Network":
     """A sandboxed network for the test of `request`; its code is derived once a session."""
     from cordapp_testkit.network import Network  # noqa: PLC0415  # see above
     from cordapp_testkit.sandboxed import SandboxEngine  # noqa: PLC0415  # see above
+    from host.toolkit.cache import default_cache_dir  # noqa: PLC0415  # see above
 
     project = _project(request)
     engines = request.config.stash.setdefault(_ENGINES, {})
     if project.root not in engines:
-        engines[project.root] = SandboxEngine(project, cache_dir=cache_folder())
+        engines[project.root] = SandboxEngine(project, cache_dir=default_cache_dir())
     return Network(engines[project.root])
-
-
-def cache_folder() -> Path:
-    """Where compiled code is kept between runs, the same as the host's."""
-    configured = os.environ.get("CORDBOX_CACHE_DIR")
-    return Path(configured) if configured else Path.home() / ".cache" / "cordbox"
 
 
 def _project(request: pytest.FixtureRequest) -> "CordappProject":

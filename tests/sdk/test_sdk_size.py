@@ -1,0 +1,36 @@
+"""The SDK's weight in packages, and that contracts carry none of its flow side."""
+
+import subprocess
+import sys
+import zlib
+from pathlib import Path
+
+SDK = Path(__file__).parents[2] / "sandbox" / "sdk"
+CONTRACT_SIDE = ["__init__", "contracts", "guest", "registry", "schema"]
+
+
+def deflated(names):
+    return sum(
+        len(zlib.compress((SDK / "cordapp" / f"{name}.py").read_bytes(), 9)) for name in names
+    )
+
+
+def test_sdk_stays_small():
+    everything = [path.stem for path in (SDK / "cordapp").glob("*.py")]
+    assert deflated(CONTRACT_SIDE) < 11_000
+    assert deflated(everything) < 21_000
+
+
+def test_contract_side_imports_no_flow_side():
+    code = (
+        "import sys, cordapp.guest, cordapp.contracts; "
+        "print(sorted(m[8:] for m in sys.modules if m.startswith('cordapp.')))"
+    )
+    output = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=SDK,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    assert output.strip() == str(CONTRACT_SIDE[1:])
