@@ -1,0 +1,340 @@
+"""The pure parts around a flow: machine, journal, mapper, retry."""
+
+import pytest
+from msgspec.structs import replace
+
+from host.domain.flow import FlowError
+from host.domain.ids import EpochMs, FlowId
+from host.flow import machine
+from host.flow.checkpoint import (
+    Asleep,
+    AwaitClose,
+    AwaitMessages,
+    Checkpoint,
+    Ending,
+    Scope,
+    Waiting,
+    decode_checkpoint,
+)
+from host.flow.errors import FlowRecordDamagedError
+from host.flow.journal import (
+    Entry,
+    FlowNonDeterministicError,
+    check_call,
+    decode_journal,
+    encode_entry,
+    request_digest,
+)
+from host.flow.machine import (
+    TRANSITIONS,
+    Arrived,
+    Broken,
+    End,
+    Killed,
+    Phase,
+    Returned,
+    RunGuest,
+    Send,
+    Started,
+    Suspended,
+    Woken,
+    step,
+)
+from host.flow.mapper import Mapped, MapperState, map_inbound, map_start
+from host.flow.messages import (
+    Close,
+    Data,
+    Init,
+    Party,
+    Respond,
+    SessionFailure,
+    SessionMessage,
+    StartFlow,
+    decode_event,
+    encode,
+)
+from host.flow.retry import FailureKind, next_failures, retry_at
+from host.flow.session import Session, SessionStatus
+
+NOW = EpochMs(1_000)
+ALICE, BOB = (
+    Party(name="O=Alice, L=London, C=GB", group_id="g"),
+    Party(name="O=Bob, L=Paris, C=FR", group_id="g"),
+)
+FLOW = FlowId("f1")
+
+
+def session(**changes: object) -> Session:
+    made = Session(
+        id="s", initiator=True, me=ALICE, peer=BOB, protocol="p", versions=(1,), require_close=True,
+        context={}, timeout_ms=10_000, last_heard=EpochMs(0), status=SessionStatus.CONFIRMED, sent=1,
+    )  # fmt: skip
+    return replace(made, **changes)
+
+
+def checkpoint(*sessions: Session, **changes: object) -> Checkpoint:
+    made = Checkpoint(
+        flow_id=FLOW, holding=ALICE, cpi_checksum="c", flow_class="F", request_id="r", body=None,
+        responds_to=None, created_at=EpochMs(0), stack=(Scope(flow="F", protocol="p"),),
+        sessions={s.id: s for s in sessions},
+    )  # fmt: skip
+    return replace(made, **changes)
+
+
+def waiting(condition: object) -> Waiting:
+    return Waiting(call=1, function="x.y", digest="d", condition=condition)
+
+
+def message(sequence: int, payload: object) -> SessionMessage:
+    return SessionMessage(
+        session_id="s", sequence=sequence, source=BOB, target=ALICE, payload=payload
+    )
+
+
+DATA = message(1, Data(payload="7"))
+ERROR = message(0, SessionFailure(code="FLOW_FAILED", message="bad luck"))
+RECEIVING = checkpoint(session(), waiting=waiting(AwaitMessages(sessions=("s",))))
+SLEEPING = checkpoint(waiting=waiting(Asleep(until=EpochMs(5_000))))
+ENDING = checkpoint(
+    session(status=SessionStatus.CLOSING), ending=Ending(result="ok", sessions=("s",))
+)
+
+
+def test_every_phase_answers_every_event_that_can_reach_it() -> None:
+    outside = {Started, Arrived, Woken, Broken, Killed}
+    for phase in Phase:
+        assert outside <= {event for p, event in TRANSITIONS if p is phase}
+    assert {e for p, e in TRANSITIONS if p is Phase.RUNNABLE} >= {Suspended, Returned}
+
+
+@pytest.mark.parametrize("event", [Started(), Arrived(DATA), Woken()])
+def test_a_flow_that_was_cut_short_runs_again(event: machine.Event) -> None:
+    assert step(checkpoint(session()), event, NOW).commands[-1] == RunGuest()
+
+
+def test_a_suspended_flow_runs_only_when_its_wait_is_over() -> None:
+    assert step(RECEIVING, Started(), NOW).commands == ()
+    assert step(RECEIVING, Woken(), NOW).commands == ()
+    assert step(RECEIVING, Arrived(DATA), NOW).commands == (RunGuest(),)
+    assert step(RECEIVING, Arrived(ERROR), NOW).commands == (RunGuest(),)
+    early = step(RECEIVING, Arrived(replace(DATA, sequence=2)), NOW)
+    assert early.commands == ()
+    assert step(early.checkpoint, Arrived(DATA), NOW).commands == (RunGuest(),)
+
+
+def test_all_sessions_of_a_receive_are_awaited() -> None:
+    both = checkpoint(
+        session(), session(id="t"), waiting=waiting(AwaitMessages(sessions=("s", "t")))
+    )
+    first = step(both, Arrived(ERROR), NOW)
+    assert first.commands == ()
+    assert step(first.checkpoint, Arrived(replace(DATA, session_id="t")), NOW).commands == (
+        RunGuest(),
+    )
+
+
+def test_a_suspension_that_is_over_already_runs_at_once() -> None:
+    ready = checkpoint(session(inbox=("1",)))
+    assert step(ready, Suspended(RECEIVING.waiting), NOW).commands == (RunGuest(),)
+    assert step(checkpoint(session()), Suspended(RECEIVING.waiting), NOW).commands == ()
+
+
+def test_a_sleeper_wakes_when_it_is_time() -> None:
+    assert step(SLEEPING, Woken(), EpochMs(4_999)).commands == ()
+    assert step(SLEEPING, Woken(), EpochMs(5_000)).commands == (RunGuest(),)
+
+
+def test_the_timer_is_the_sleeps_end_or_the_first_expiry_of_an_awaited_session() -> None:
+    assert step(SLEEPING, Started(), NOW).checkpoint.timer == 5_000
+    assert step(RECEIVING, Started(), NOW).checkpoint.timer == 10_000
+    assert step(ENDING, Started(), NOW).checkpoint.timer == 10_000
+    assert step(checkpoint(session()), Started(), NOW).checkpoint.timer is None
+
+
+def test_a_silent_peer_fails_the_flow_when_the_session_expires() -> None:
+    assert step(RECEIVING, Woken(), EpochMs(9_999)).commands == ()
+    for waiter in (RECEIVING, ENDING):
+        sent, end = step(waiter, Woken(), EpochMs(10_000)).commands
+        assert sent.messages[0].payload.message == end.error.message
+        assert "has not received messages for longer" in end.error.message
+
+
+def test_a_session_with_unread_data_does_not_expire() -> None:
+    filled = checkpoint(
+        session(inbox=("1",)), session(id="t", last_heard=EpochMs(9_000)),
+        waiting=waiting(AwaitMessages(sessions=("s", "t"))),
+    )  # fmt: skip
+    assert step(filled, Woken(), EpochMs(11_000)).commands == ()
+
+
+def test_a_flow_without_open_sessions_completes_when_it_returns() -> None:
+    assert step(checkpoint(), Returned("r"), NOW).commands == (End(status="COMPLETED", result="r"),)
+    over = checkpoint(session(status=SessionStatus.ERROR))
+    assert step(over, Returned("r"), NOW).commands == (End(status="COMPLETED", result="r"),)
+
+
+def test_an_initiator_that_returns_waits_for_the_peers_close() -> None:
+    ending = step(checkpoint(session()), Returned("r"), NOW)
+    assert ending.commands == ()
+    closed = step(ending.checkpoint, Arrived(message(1, Close())), NOW)
+    assert closed.commands == (End(status="COMPLETED", result="r"),)
+    failed = step(ending.checkpoint, Arrived(ERROR), NOW)
+    assert failed.commands == (
+        End(status="FAILED", error=FlowError(type="FLOW_FAILED", message="bad luck")),
+    )
+
+
+def test_a_responder_that_returns_sends_its_close_and_completes() -> None:
+    made = checkpoint(session(id="s-INITIATED", initiator=False))
+    sent, end = step(made, Returned("r"), NOW).commands
+    assert [m.payload for m in sent.messages] == [Close()]
+    assert end == End(status="COMPLETED", result="r")
+
+
+@pytest.mark.parametrize("before", [checkpoint(session()), RECEIVING, ENDING])
+def test_a_broken_flow_fails_and_tells_its_peers(before: Checkpoint) -> None:
+    error = FlowError(type="out-of-fuel", message="too much")
+    sent, end = step(before, Broken(error), NOW).commands
+    assert sent == Send(sent.messages)
+    assert sent.messages[0].payload == SessionFailure(code="out-of-fuel", message="too much")
+    assert end == End(status="FAILED", error=error)
+
+
+@pytest.mark.parametrize("before", [checkpoint(session()), RECEIVING, ENDING])
+def test_a_killed_flow_tells_its_peers(before: Checkpoint) -> None:
+    sent, end = step(before, Killed("maintenance"), NOW).commands
+    assert sent.messages[0].payload.message == "maintenance"
+    assert (end.status, end.error.message) == ("KILLED", "maintenance")
+
+
+def test_messages_for_sessions_that_the_flow_does_not_have_change_nothing() -> None:
+    stray = replace(DATA, session_id="other")
+    assert step(RECEIVING, Arrived(stray), NOW).checkpoint.sessions == RECEIVING.sessions
+
+
+def test_a_checkpoint_is_stored_and_read_back() -> None:
+    made = checkpoint(
+        session(early=(), inbox=('{"a":1}',)), waiting=waiting(AwaitClose(sessions=("s",)))
+    )
+    assert decode_checkpoint(encode(made)) == made
+
+
+@pytest.mark.parametrize("data", [b"", b"{}", encode(replace(RECEIVING, v=2))])
+def test_a_damaged_or_foreign_checkpoint_is_refused(data: bytes) -> None:
+    with pytest.raises(FlowRecordDamagedError):
+        decode_checkpoint(data)
+
+
+@pytest.mark.parametrize("order", [(DATA, ERROR), (ERROR, DATA), (DATA, DATA, ERROR)])
+def test_a_crash_between_any_two_events_changes_nothing(order: tuple[SessionMessage, ...]) -> None:
+    """Every state between two events survives storing, and the rest goes on as if uncut."""
+    events = [Started(), *map(Arrived, order), Woken()]
+
+    def run(
+        state: Checkpoint, rest: list[machine.Event]
+    ) -> tuple[Checkpoint, list[machine.Command]]:
+        commands: list[machine.Command] = []
+        for event in rest:
+            transition = step(state, event, NOW)
+            state = transition.checkpoint
+            commands += transition.commands
+        return state, commands
+
+    whole = run(RECEIVING, events)
+    for cut in range(len(events) + 1):
+        saved, before = run(RECEIVING, events[:cut])
+        after = run(decode_checkpoint(encode(saved)), events[cut:])
+        assert (after[0], before + after[1]) == whole
+
+
+def test_a_journal_is_read_back_and_checked() -> None:
+    rows = [
+        encode_entry(Entry(call=n, function="a.b", digest="d", is_error=False, answer="1"))
+        for n in range(3)
+    ]
+    assert [e.call for e in decode_journal(rows)] == [0, 1, 2]
+    with pytest.raises(FlowRecordDamagedError, match="row 1 has format 1 and call 2"):
+        decode_journal([rows[0], rows[2]])
+    with pytest.raises(FlowRecordDamagedError):
+        decode_journal([b"[9]"])
+
+
+def test_a_different_call_is_named_with_step_expected_and_actual() -> None:
+    expected = ("flow.now", request_digest("{}"))
+    check_call(4, expected=expected, function="flow.now", digest=request_digest("{}"))
+    with pytest.raises(FlowNonDeterministicError) as caught:
+        check_call(4, expected=expected, function="flow.random", digest=request_digest("{}"))
+    assert caught.value.code == "flow-non-deterministic"
+    assert "call 4" in caught.value.message
+    assert "expected flow.now" in caught.value.message
+    assert "made flow.random" in caught.value.message
+    with pytest.raises(FlowNonDeterministicError):
+        check_call(4, expected=expected, function="flow.now", digest=request_digest('{"a":1}'))
+
+
+def start() -> StartFlow:
+    return StartFlow(
+        client_request_id="r", holding=ALICE, cpi_checksum="c", flow_class="F", body=None,
+        requested_at=NOW,
+    )  # fmt: skip
+
+
+def test_a_start_key_starts_one_flow() -> None:
+    mapped = map_start(None, start(), FLOW)
+    assert mapped == Mapped(flow_id=FLOW, event=start(), created=MapperState(flow_id=FLOW))
+    assert map_start(mapped.created, start(), FlowId("f2")) is None
+
+
+def test_a_sessions_first_message_starts_a_responder_and_later_ones_reach_it() -> None:
+    init = Init(protocol="p", versions=(1,), require_close=True, context={})
+    first = message(1, Data(payload="1", init=init))
+    mapped = map_inbound(None, first, FLOW)
+    assert mapped == Mapped(
+        flow_id=FLOW, event=Respond(message=first), created=MapperState(flow_id=FLOW)
+    )
+    assert map_inbound(mapped.created, first, FlowId("f2")) == Mapped(flow_id=FLOW, event=first)
+
+
+def test_a_message_for_an_unknown_session_is_answered_by_an_error_but_an_error_is_not() -> None:
+    failure = map_inbound(None, DATA, FLOW)
+    assert isinstance(failure, SessionFailure)
+    assert failure.code == "session-expired"
+    assert map_inbound(None, ERROR, FLOW) is None
+
+
+def test_events_are_read_back_as_the_class_that_was_written() -> None:
+    for event in (start(), Respond(message=DATA), DATA, ERROR):
+        assert decode_event(encode(event)) == event
+
+
+def test_a_record_is_retried_with_growing_delays_and_then_given_up() -> None:
+    failures, now, delays = None, NOW, []
+    while True:
+        failures = next_failures(failures, offset=1, kind=FailureKind.RECORD, now=now)
+        again = retry_at(failures)
+        if again is None:
+            break
+        delays.append(again - now)
+        now = again
+    assert (failures.count, delays) == (5, [1000, 2000, 4000, 8000])
+
+
+def test_a_failing_store_is_retried_for_ever_at_most_every_16_seconds() -> None:
+    failures = None
+    for _ in range(100):
+        failures = next_failures(failures, offset=1, kind=FailureKind.STORE, now=NOW)
+    assert retry_at(failures) == NOW + 16_000
+
+
+def test_a_conflict_is_tried_again_at_once_and_a_new_record_counts_anew() -> None:
+    first = next_failures(None, offset=1, kind=FailureKind.CONFLICT, now=NOW)
+    assert retry_at(first) == NOW
+    second = next_failures(first, offset=1, kind=FailureKind.CONFLICT, now=NOW)
+    assert retry_at(second) == NOW + 2000
+    assert next_failures(second, offset=2, kind=FailureKind.CONFLICT, now=NOW).count == 1
+
+
+def test_attempts_end_with_their_window() -> None:
+    first = next_failures(None, offset=1, kind=FailureKind.RECORD, now=NOW)
+    late = next_failures(first, offset=1, kind=FailureKind.RECORD, now=EpochMs(NOW + 300_001))
+    assert retry_at(late) is None
