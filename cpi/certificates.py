@@ -5,6 +5,7 @@ import re
 
 from asn1crypto import x509 as asn1_x509
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 
 from cpi.errors import Code, KeystoreError
 
@@ -25,12 +26,26 @@ def load_der(der: bytes) -> x509.Certificate:
         ValueError: the bytes are no certificate.
     """
     try:
-        return x509.load_der_x509_certificate(der)
+        return _complete(x509.load_der_x509_certificate(der))
     except ValueError:
         lenient = _without_dsa_null(der)
         if lenient is None:
             raise
-        return x509.load_der_x509_certificate(lenient)
+        return _complete(x509.load_der_x509_certificate(lenient))
+
+
+def _complete(certificate: x509.Certificate) -> x509.Certificate:
+    """Read the parts that the library reads lazily, so that none of them can fail later.
+
+    Raises:
+        ValueError: a part cannot be read.
+    """
+    try:
+        certificate.public_key()
+        _ = certificate.subject, certificate.issuer, certificate.extensions
+    except (UnsupportedAlgorithm, x509.DuplicateExtension, x509.UnsupportedGeneralNameType) as e:
+        raise ValueError(str(e)) from e
+    return certificate
 
 
 def _without_dsa_null(der: bytes) -> bytes | None:

@@ -206,7 +206,9 @@ def _member_issues(place: str, member: Mapping[str, Any]) -> Iterator[Issue]:
     for number in numbers:
         url = member[f"endpointUrl-{number}"]
         if not isinstance(url, str) or not url.startswith(("https://", "http://")):
-            yield _issue(f"{place}.endpointUrl-{number}", f"{_shown(url)} is no http:// or https:// URL")
+            yield _issue(
+                f"{place}.endpointUrl-{number}", f"{_shown(url)} is no http:// or https:// URL"
+            )
         if _protocol(member.get(f"endpointProtocol-{number}")) is None:
             yield _issue(
                 f"{place}.endpointProtocol-{number}",

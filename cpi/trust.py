@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import TypeVar
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.x509.oid import ExtensionOID
 
 from cpi.errors import Code, SignatureError, TrustError
@@ -60,6 +60,20 @@ def validate_path(
     """
     if not anchors:
         raise TrustError(Code.TRUST_NOT_SET, "Trusted certificates not set")
+    try:
+        _validate(chain, anchors, at, whose)
+    except (ValueError, UnsupportedAlgorithm, x509.DuplicateExtension) as error:
+        raise TrustError(
+            Code.CERTIFICATE_INVALID, f"{_place(whose, chain[0], 0, chain)} {error}"
+        ) from error
+
+
+def _validate(
+    chain: Sequence[x509.Certificate],
+    anchors: Sequence[x509.Certificate],
+    at: datetime,
+    whose: str,
+) -> None:
     _check_anchor(chain, anchors, whose)
     for index, certificate in enumerate(chain):
         _check_validity(certificate, at, whose, index)
@@ -118,13 +132,7 @@ def _check_validity(certificate: x509.Certificate, at: datetime, whose: str, ind
 
 
 def _check_extensions(certificate: x509.Certificate, whose: str, index: int) -> None:
-    try:
-        extensions = certificate.extensions
-    except (ValueError, x509.DuplicateExtension) as error:
-        raise TrustError(
-            Code.CERTIFICATE_INVALID, f"{_place(whose, certificate, index)} {error}"
-        ) from error
-    for extension in extensions:
+    for extension in certificate.extensions:
         unknown = extension.critical and extension.oid not in _HANDLED_CRITICAL
         if unknown or extension.oid in _NOT_IMPLEMENTED:
             raise TrustError(
@@ -175,7 +183,7 @@ def _check_issuer(
 def _issued(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
     try:
         certificate.verify_directly_issued_by(issuer)
-    except (InvalidSignature, ValueError, TypeError):
+    except (InvalidSignature, UnsupportedAlgorithm, ValueError, TypeError):
         return False
     return True
 

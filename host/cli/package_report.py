@@ -1,7 +1,7 @@
 """How `package verify` and `package inspect` show a package: for people, and as JSON."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ from cpi.digests import sha256_text
 from cpi.errors import Issue, PackageRefusedError
 from cpi.model import PackageId, Signer, VerifiedCpk, VerifiedPackage
 
+_WIDTH = 2000
 _TIME = "%Y-%m-%dT%H:%M:%SZ"
 
 
@@ -184,9 +185,8 @@ def _print_tree(document: dict[str, Any], result: VerifiedPackage) -> None:
             branch.add(escape(line))
     for warning in result.warnings:
         tree.add(escape(f"warning[{warning.code}]: {_line(warning)}"))
-    # Names come from the package: no markup, no emoji codes, no wrapping of hashes.
-    console = Console(emoji=False, highlight=False)
-    console.print(tree, no_wrap=True, overflow="ignore", crop=False)
+    # Names come from the package: no markup, no emoji codes; hashes are never cut to the terminal.
+    Console(emoji=False, highlight=False, width=_WIDTH).print(tree)
 
 
 def _cpk_lines(cpk: VerifiedCpk) -> Iterable[str]:
@@ -208,6 +208,17 @@ def _cpk_lines(cpk: VerifiedCpk) -> Iterable[str]:
         ("entity", descriptor.entities),
     ):
         for declaration in declarations:
-            yield f"{title}  {declaration.get('name', declaration)}"
+            yield f"{title}  {_declared(declaration)}"
     if descriptor.capabilities:
         yield f"capabilities  {', '.join(descriptor.capabilities)}"
+
+
+def _declared(declaration: Mapping[str, Any]) -> str:
+    """A flow with its kind and protocol, anything else by its name."""
+    text = str(declaration.get("name", declaration))
+    if "kind" in declaration:
+        text += f"  ({declaration['kind']})"
+    if declaration.get("protocol"):
+        versions = ", ".join(str(version) for version in declaration.get("versions", ()))
+        text += f"  protocol {declaration['protocol']} {versions}".rstrip()
+    return text
