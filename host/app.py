@@ -37,6 +37,7 @@ from host.ports.capability import Capability
 from host.ports.clock import Clock, Entropy
 from host.ports.directory import ContractVerifier
 from host.ports.keys import KeyStore
+from host.ports.public_keys import PublicKeys
 from host.ports.units import FlowStore
 from host.rbac import RBAC_SCHEMA, Users
 from host.rbac.administrator import ensure_administrator
@@ -172,7 +173,7 @@ def composed(
             certificates=nodes.packages.certificates,
             virtual_nodes=nodes.nodes,
             flows=FlowService(units=storage.store, clock=clock),
-            membership=nodes.members,
+            membership=nodes.registrations,
             members=nodes.members,
             users=users,
         )
@@ -183,6 +184,7 @@ def composed(
             extra_routes=_plugged_routes(base),
         )
         nodes.nodes.resume()
+        nodes.registrations.resume()
         _start_flows(base, storage, nodes)
         yield Host(asgi=asgi, services=services, admin_password_file=admin_password_file)
 
@@ -206,13 +208,15 @@ class _Storage:
     vaults: Vaults
     store: FlowStore
     keys: KeyStore
+    public_keys: PublicKeys
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Nodes:
     packages: PackageService
     nodes: vnode.VirtualNodeService
-    members: membership.MembershipService
+    members: membership.MemberDirectory
+    registrations: membership.MembershipService
     library: GuestLibrary
 
 
@@ -235,7 +239,13 @@ def _open_storage(base: _Base) -> _Storage:
     )
     if key_store is None:
         raise PluginMissingError("no plugin gives a key store (hook register_key_store)")
-    return _Storage(database=database, vaults=vaults, store=store, keys=key_store)
+    return _Storage(
+        database=database,
+        vaults=vaults,
+        store=store,
+        keys=key_store,
+        public_keys=keys.SchemePublicKeys(),
+    )
 
 
 def _open_nodes(base: _Base, storage: _Storage) -> _Nodes:
@@ -259,16 +269,22 @@ def _open_nodes(base: _Base, storage: _Storage) -> _Nodes:
         background=background.submit,
         allowed_capabilities=frozenset(base.settings.allowed_capabilities),
     )
-    members = membership.MembershipService(
+    registrations = membership.MembershipService(
         database=storage.database,
-        vnodes=nodes,
+        virtual_nodes=nodes,
         packages=packages,
         keys=storage.keys,
+        public_keys=storage.public_keys,
         clock=base.clock,
         entropy=base.entropy,
     )
-    library = GuestLibrary(sandbox=sandbox, read=packages.read)
-    return _Nodes(packages=packages, nodes=nodes, members=members, library=library)
+    return _Nodes(
+        packages=packages,
+        nodes=nodes,
+        members=membership.MemberDirectory(storage.database, public_keys=storage.public_keys),
+        registrations=registrations,
+        library=GuestLibrary(sandbox=sandbox, read=packages.read),
+    )
 
 
 def _start_flows(base: _Base, storage: _Storage, nodes: _Nodes) -> None:
@@ -317,7 +333,7 @@ def _capabilities(
         ledger.LedgerCapability(
             vaults=storage.vaults,
             keys=storage.keys,
-            public_keys=keys.SchemePublicKeys(),
+            public_keys=storage.public_keys,
             members=nodes.members,
             contracts=contracts,
         ),

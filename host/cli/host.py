@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +60,7 @@ def run(settings_file: Path | None, output: str, **options: Any) -> None:
     settings = load_settings(options=options, file=file, environment=os.environ)
     configure_logging(level=settings.log_level, form=settings.log_format)
 
-    def ready(facts: dict[str, str]) -> None:
+    def ready(facts: Mapping[str, str]) -> None:
         if output == "json":
             print(json.dumps({"event": "ready", **facts}), flush=True)
         else:

@@ -87,11 +87,19 @@ def post_flow(
 
 @router.get("/flow/{holdingidentityshorthash}")
 def get_flows(
-    holdingidentityshorthash: str, services: Services, status: str | None = None
+    holdingidentityshorthash: str,
+    services: Services,
+    status: str | None = None,
+    *,
+    responders: bool = False,
 ) -> FlowStatusResponses:
-    """List the statuses of all flows of a virtual node, or of those with one status."""
+    """List the statuses of all flows of a virtual node, or of those with one status.
+
+    `responders` adds the flows that counterparties initiated; their client request id is the
+    session's id. Corda's own interface does not show them.
+    """
     node = services.virtual_node(holdingidentityshorthash)
-    found = services.flows.list(node.holding.short_hash, status)
+    found = services.flows.list(node.holding.short_hash, status, include_responders=responders)
     return FlowStatusResponses(flow_status_responses=[_status(flow) for flow in found])
 
 

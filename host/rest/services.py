@@ -82,7 +82,9 @@ class FlowUseCases(Protocol):
 
     def status(self, short_hash: ShortHash, client_request_id: str) -> FlowStatus: ...
 
-    def list(self, short_hash: ShortHash, status: str | None) -> Sequence[FlowStatus]: ...
+    def list(
+        self, short_hash: ShortHash, status: str | None, *, include_responders: bool
+    ) -> Sequence[FlowStatus]: ...
 
 
 class RegistrationView(Protocol):

@@ -1,21 +1,38 @@
-"""What the REST tests share: a real cluster database with users, and small sources of input."""
+"""What the REST tests share: users on a real database, and a whole host without its server."""
 
+import hashlib
 import os
+import time
+from contextlib import contextmanager
 
 import pytest
-from prometheus_client import CollectorRegistry
 from starlette.testclient import TestClient
 
+from cpi.group_policy_generation import generate_static_policy
+from host.app import CLUSTER_SCHEMAS, composed
+from host.data_directory import DataDirectory
 from host.db import Database
 from host.domain.clock import SimClock
+from host.domain.ids import short_hash_of
+from host.domain.packages import (
+    CodeWorld,
+    CpiRecord,
+    CpkRecord,
+    FlowDeclaration,
+    FlowKind,
+    PackageIdentity,
+)
+from host.packages.catalogue import PackageCatalogue
 from host.rbac import RBAC_SCHEMA, Users
 from host.rbac.permissions import ALLOW_ALL
-from host.rest.app import create_app
-from host.rest.services import RestServices
-from host.system import SystemEntropy
+from host.settings import HostSettings
+from host.system import SystemClock, SystemEntropy
 
 PASSWORD = "secret"
 BODY_MAX = 100_000
+GROUP_ID = "6b3c2d6e-1c22-4d6e-9d3c-222222222222"
+ALICE, BOB = "O=Alice, L=London, C=GB", "O=Bob, L=London, C=GB"
+SIGNER = "SHA-256:" + "AB" * 32
 
 
 @pytest.fixture
@@ -39,38 +56,124 @@ def users(cluster_database, clock, entropy):
     return Users(cluster_database, clock=clock, entropy=entropy)
 
 
+def _flow(name, kind=FlowKind.CLIENT_STARTABLE, schema=None):
+    return FlowDeclaration(
+        name=name,
+        kind=kind,
+        protocol=None,
+        versions=(),
+        initiating=False,
+        input_schema=schema,
+        output_schema=None,
+    )
+
+
+GREET_SCHEMA = {
+    "type": "object",
+    "properties": {"name": {"type": "string"}},
+    "required": ["name"],
+}
+
+
+def stored_cpi(data_dir):
+    """Put a CPI into a data directory's catalogue; its code is missing, so its flows fail."""
+    data = b"a CPI whose code is not there"
+    cpk = CpkRecord(
+        identity=PackageIdentity(
+            name="demo.workflows", version="1.0.0", signer_summary_hash=SIGNER
+        ),
+        file_checksum="SHA-256:" + "CD" * 32,
+        world=CodeWorld.WORKFLOW,
+        component_digest="SHA-256:" + "EF" * 32,
+        flows=(
+            _flow("demo.Greet", schema=GREET_SCHEMA),
+            _flow("demo.Any"),
+            _flow("demo.Answer", FlowKind.RESPONDER),
+        ),
+        contract_types=(),
+        state_types=(),
+        entity_types=(),
+        capabilities=("flow", "log"),
+        libraries=("lib.py",),
+        limits={},
+    )
+    record = CpiRecord(
+        identity=PackageIdentity(name="demo", version="1.0.0", signer_summary_hash=SIGNER),
+        file_checksum="SHA-256:" + hashlib.sha256(data).hexdigest().upper(),
+        group_id=GROUP_ID,
+        group_policy=generate_static_policy(
+            names=[ALICE, BOB],
+            group_id=GROUP_ID,
+            endpoint_url="https://localhost:1080",
+            endpoint_protocol=1,
+        ),
+        cpks=(cpk,),
+        stored_at=1_790_000_000_000,
+    )
+    with Database.open(data_dir / "cluster.sqlite", CLUSTER_SCHEMAS) as database:
+        catalogue = PackageCatalogue(database=database, directory=data_dir / "packages")
+        catalogue.store(record, data, replaces=None)
+    return record
+
+
+@contextmanager
+def host_on(data_dir, **changes):
+    """A composed host on `data_dir`, without a server."""
+    settings = HostSettings(
+        data_dir=data_dir,
+        cache_dir=data_dir / "cache",
+        max_content_length=BODY_MAX,
+        flow_workers=1,
+        **changes,
+    )
+    directory = DataDirectory.hold(data_dir)
+    try:
+        with composed(
+            settings,
+            directory,
+            clock=SystemClock(),
+            entropy=SystemEntropy(),
+            given_password=PASSWORD,
+        ) as host:
+            yield host
+    finally:
+        directory.release()
+
+
 @pytest.fixture(scope="module")
-def served(tmp_path_factory):
-    """A REST application over real services, with the user `admin`, for one module's tests."""
-    folder = tmp_path_factory.mktemp("rest")
-    with Database.open(folder / "cluster.sqlite", [RBAC_SCHEMA]) as database:
-        users = Users(database, clock=SimClock(), entropy=SystemEntropy())
-        users.create("admin", PASSWORD, full_name="Administrator", permissions=(ALLOW_ALL,))
-        services = RestServices(
-            packages=None,
-            certificates=None,
-            virtual_nodes=None,
-            flows=None,
-            membership=None,
-            members=None,
-            users=users,
-        )
-        registry = CollectorRegistry()
-        app = create_app(services, max_content_length=BODY_MAX, registry=registry)
-        yield app, services
+def data_dir(tmp_path_factory):
+    return tmp_path_factory.mktemp("rest") / "data"
+
+
+@pytest.fixture(scope="module")
+def cpi(data_dir):
+    """A stored CPI with the flows `demo.Greet` and `demo.Any`."""
+    return stored_cpi(data_dir)
+
+
+@pytest.fixture(scope="module")
+def host(data_dir, cpi):
+    with host_on(data_dir) as running:
+        yield running
 
 
 @pytest.fixture
-def services(served):
-    return served[1]
+def services(host):
+    return host.services
 
 
-@pytest.fixture
-def api(served):
-    """A client of the application that is logged in as `admin`."""
-    client = TestClient(served[0], raise_server_exceptions=False, follow_redirects=False)
-    client.auth = ("admin", PASSWORD)
+@contextmanager
+def client_of(host, auth=("admin", PASSWORD)):
+    client = TestClient(host.asgi, raise_server_exceptions=False, follow_redirects=False)
+    client.auth = auth
     with client:
+        yield client
+
+
+@pytest.fixture
+def api(host):
+    """A client of the REST application that is logged in as `admin`."""
+    with client_of(host) as client:
         yield client
 
 
@@ -80,3 +183,49 @@ def somebody(services):
     login_name = f"user-{os.urandom(4).hex()}"
     services.users.create(login_name, "first", full_name="Some Body", permissions=(ALLOW_ALL,))
     return login_name, "first"
+
+
+@pytest.fixture
+def polled(api):
+    """Polls a path until the predicate holds for its JSON; fails after ten seconds."""
+
+    def poll(path, until):
+        deadline = time.monotonic() + 10
+        while time.monotonic() < deadline:
+            answer = api.get(path).json()
+            if until(answer):
+                return answer
+            time.sleep(0.01)
+        raise AssertionError(f"{path}: {answer}")
+
+    return poll
+
+
+@pytest.fixture
+def node_of(api, cpi, polled):
+    """Creates a virtual node of the stored CPI and gives its short hash."""
+
+    def create(x500_name):
+        body = {
+            "request": {"cpiFileChecksum": short_hash_of(cpi.file_checksum), "x500Name": x500_name}
+        }
+        reply = api.post("/api/v5_2/virtualnode", json=body)
+        assert reply.status_code == 202, reply.text
+        request_id = reply.json()["requestId"]
+        status = polled(
+            f"/api/v5_2/virtualnode/status/{request_id}",
+            lambda s: s["status"] not in ("ACCEPTED", "IN_PROGRESS"),
+        )
+        assert status["status"] == "SUCCEEDED", status
+        return status["resourceId"]
+
+    return create
+
+
+@pytest.fixture
+def alice(api, node_of):
+    """Short hash of the virtual node Alice, made once for a module."""
+    for node in api.get("/api/v5_2/virtualnode").json()["virtualNodes"]:
+        if node["holdingIdentity"]["x500Name"] == ALICE:
+            return node["holdingIdentity"]["shortHash"]
+    return node_of(ALICE)

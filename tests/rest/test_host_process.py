@@ -44,14 +44,14 @@ def client_of(facts, password):
     return httpx2.Client(base_url=facts["url"], verify=context, auth=("admin", password))
 
 
-def refused(data_dir, *more):
+def refused(tmp_path, *more, data_dir=None):
     done = subprocess.run(
-        arguments(data_dir, *more),
+        arguments(data_dir or tmp_path / "data", *more),
         capture_output=True,
         text=True,
         timeout=60,
         check=False,
-        cwd=data_dir.parent,
+        cwd=tmp_path,
     )
     assert done.stdout == ""
     return done.returncode, done.stderr
@@ -90,7 +90,7 @@ def test_a_host_starts_serves_and_stops_when_told(tmp_path):
 def test_a_second_host_on_the_same_data_is_refused_at_once(tmp_path):
     data_dir = tmp_path / "data"
     with running(data_dir):
-        code, message = refused(data_dir)
+        code, message = refused(tmp_path)
         assert code == 1
         assert f"error[data-directory-locked]: data directory {data_dir} is in use" in message
 
@@ -115,14 +115,14 @@ def test_a_host_that_was_killed_starts_again_with_the_same_identity(tmp_path):
 def test_what_the_host_cannot_use_is_refused_with_its_name(tmp_path):
     file = tmp_path / "file"
     file.touch()
-    code, message = refused(file / "data")
+    code, message = refused(tmp_path, data_dir=file / "data")
     assert (code, "error[data-directory-unusable]" in message) == (1, True)
-    code, message = refused(tmp_path / "data", "--listen", "192.0.2.1:1")
+    code, message = refused(tmp_path, "--listen", "192.0.2.1:1")
     assert (code, "error[listen-refused]: cannot listen on 192.0.2.1:1" in message) == (1, True)
-    code, message = refused(tmp_path / "data", "--settings", str(file.with_name("no.toml")))
+    code, message = refused(tmp_path, "--settings", str(file.with_name("no.toml")))
     assert (code, "error[settings-invalid]" in message) == (1, True)
     (tmp_path / "cordbox.toml").write_text('plugins = ["kafka"]\n')
-    code, message = refused(tmp_path / "data")
+    code, message = refused(tmp_path)
     assert (code, "error[plugin-unknown]: plugin 'kafka'" in message) == (1, True)
 
 
@@ -131,7 +131,7 @@ def test_a_full_disk_is_told_at_the_start_and_leaves_nothing_broken(tmp_path):
     data_dir = tmp_path / "data"
     data_dir.mkdir()
     (data_dir / "probe").symlink_to("/dev/full")
-    code, message = refused(data_dir)
+    code, message = refused(tmp_path)
     assert (code, "No space left on device" in message) == (1, True)
     with running(data_dir) as (process, _):
         process.send_signal(signal.SIGTERM)
