@@ -173,7 +173,7 @@ def describe(guest: Guest, label: str) -> Mapping[str, Any]:
     text = getattr(outcome, "value", None)
     try:
         answer = json.loads(text or "")
-    except ValueError as refused:
+    except (ValueError, RecursionError) as refused:
         raise CodeRefusedError(f"{label}: describe answers no JSON") from refused
     if isinstance(answer, dict) and isinstance(answer.get("error"), dict):
         raise CodeRefusedError(f"{label}: the code cannot be loaded: {_report(answer['error'])}")

@@ -7,6 +7,7 @@ without a row are what a crash left over; they are removed at the next start.
 import hashlib
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -112,7 +113,7 @@ class PackageCatalogue:
             self._insert(record, replaces)
         except BaseException as failed:
             if not existed and self.get(record.file_checksum) is None:
-                path.unlink(missing_ok=True)
+                _discard(path)
             if isinstance(failed, IntegrityError):
                 raise PackageDuplicateError(
                     f"CPI {_text(record.identity)} already exists."
@@ -121,7 +122,7 @@ class PackageCatalogue:
                 raise _storage_error(path, failed) from failed
             raise
         if replaces is not None and replaces.file_checksum != record.file_checksum:
-            self._path(replaces.file_checksum).unlink(missing_ok=True)
+            _discard(self._path(replaces.file_checksum))
 
     def _insert(self, record: CpiRecord, replaces: CpiRecord | None) -> None:
         identity = {name: getattr(record.identity, name) for name in _IDENTITY}
@@ -193,8 +194,14 @@ def _write_whole(path: Path, data: bytes) -> None:
         finally:
             os.close(folder)
     except OSError:
-        temporary.unlink(missing_ok=True)
+        _discard(temporary)
         raise
+
+
+def _discard(path: Path) -> None:
+    """Remove a file that no row names; what cannot be removed now goes at the next start."""
+    with suppress(OSError):
+        path.unlink(missing_ok=True)
 
 
 def _storage_error(path: Path, cause: OSError) -> StorageError:

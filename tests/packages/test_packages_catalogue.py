@@ -1,5 +1,6 @@
 import hashlib
-import os
+import resource
+import signal
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -159,15 +160,26 @@ def test_a_damaged_file_is_not_given_out(catalogue: PackageCatalogue, tmp_path: 
         catalogue.read(kept.file_checksum)
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_an_unwritable_folder_stores_nothing(catalogue: PackageCatalogue, tmp_path: Path) -> None:
-    folder = tmp_path / "packages"
-    folder.chmod(0o500)
+def test_a_folder_that_is_gone_stores_nothing(catalogue: PackageCatalogue, tmp_path: Path) -> None:
+    (tmp_path / "packages").rmdir()
+    (tmp_path / "packages").write_text("a file in its place")
+    with pytest.raises(StorageError, match="cannot be used"):
+        catalogue.store(record(b"one"), b"one", replaces=None)
+    assert catalogue.all() == []
+
+
+def test_a_disk_that_fills_up_stores_nothing(catalogue: PackageCatalogue, tmp_path: Path) -> None:
+    """A limit on file sizes stands for the full disk: writing fails half way in both cases."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    old = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
     try:
         with pytest.raises(StorageError):
-            catalogue.store(record(b"one"), b"one", replaces=None)
+            catalogue.store(record(b"x" * 5000), b"x" * 5000, replaces=None)
     finally:
-        folder.chmod(0o700)
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, old)
+    assert list((tmp_path / "packages").iterdir()) == []
     assert catalogue.all() == []
 
 
