@@ -3,6 +3,7 @@ from iou_contracts import Iou
 from iou_flows import CreditLimit, IssueIou, ListIous, SetCreditLimit, SettleIou
 
 from cordapp_testkit import FlowFailedError
+from cordapp_testkit.ledger import NodeLedger
 
 ALICE, BOB, CHARLIE = (f"O={name}, L=London, C=GB" for name in ("Alice", "Bob", "Charlie"))
 
@@ -36,6 +37,24 @@ def test_contract_message_reaches_both_sides(nodes):
     assert [f.status for f in bob.flows] == ["FAILED"]
     assert bob.flows[0].error.message == "An IOU's amount must be positive"
     assert alice.states(Iou) == bob.states(Iou) == []
+
+
+class AcceptsEverything:
+    """The contract check of a host that somebody has tampered with."""
+
+    def verify(self, _transaction):
+        return []
+
+
+def test_lender_does_not_rely_on_the_borrowers_host(cordapp_network, nodes):
+    alice, bob, _ = nodes
+    alice.ledger = NodeLedger(AcceptsEverything(), alice.private_key, cordapp_network.now)
+    with pytest.raises(FlowFailedError, match="An IOU's amount must be positive") as failed:
+        alice.start(IssueIou, {"counterparty": BOB, "amount": 0})
+    assert failed.value.type == "session-error"
+    assert bob.flows[0].error.type == "contract-verification-failed"
+    assert bob.flows[0].error.message == "An IOU's amount must be positive"
+    assert bob.states(Iou) == []
 
 
 def test_settle_in_parts_until_nothing_is_left(nodes):

@@ -67,7 +67,7 @@ class ReadOthersEntities(ClientStartableFlow[Victim, str]):
     """
 
     def call(self, request_body: Victim) -> str:
-        forged = {
+        forged: dict[str, object] = {
             "holdingIdentity": {"x500Name": request_body.x500_name},
             "virtualNode": request_body.short_hash,
             "tenant": request_body.short_hash,
