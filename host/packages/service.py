@@ -23,9 +23,10 @@ from host.domain.errors import HostError, UnavailableError
 from host.domain.ids import Checksum, ShortHash, short_hash_of
 from host.domain.packages import CpiRecord
 from host.guests.code import CpkCode, check_description, code_of, make_component, refusing_code
+from host.guests.declarations import DeclarationInvalidError
+from host.guests.records import record_of
 from host.packages.catalogue import PackageCatalogue
 from host.packages.errors import PackageDuplicateError, PackageUploadRefusedError
-from host.packages.records import DeclarationInvalidError, record_of
 from host.packages.trust import CertificateStore
 from host.packages.uploads import Uploads, UploadStatus
 from host.ports.clock import Clock

@@ -14,6 +14,7 @@ from cpi.keys import SigningKey
 from cpi.model import CpkDependency
 from host.domain.packages import CodeWorld
 from host.guests.code import CodeRefusedError
+from host.guests.declarations import declarations_of
 from host.toolkit.code import BuiltCode, component_code, python_code
 from host.toolkit.output import BuiltFile, write_files
 from host.toolkit.project import CordappProject, CpkPlan, load_project
@@ -58,7 +59,8 @@ def build_cordapp(
     Raises:
         ProjectInvalidError: `cordapp.toml`.
         SourceRefusedError: sources that cannot run in a sandbox.
-        CodeRefusedError: the sandbox refuses the code, or it does not declare what its world needs.
+        CodeRefusedError: the sandbox refuses the code, or it lacks what its world needs.
+        DeclarationInvalidError: the code describes itself in another shape than documented.
         CpiError: names, versions or keys that no package can have.
         StorageError: `out_dir` cannot be written; nothing is left there.
     """
@@ -114,10 +116,10 @@ def _check_declarations(plan: CpkPlan, descriptor: CodeDescriptor) -> None:
             )
     elif not descriptor.flows:
         raise CodeRefusedError(f"{label}: the workflow code declares no flow")
-    for kind in ("contracts", "states", "commands", "flows", "entities"):
-        for item in getattr(descriptor, kind):
-            if "," in item["name"]:
-                raise CodeRefusedError(f"{label}: {kind} name {item['name']!r} has a comma")
+    declared = declarations_of(descriptor, label)
+    for name in (*declared.contract_types, *(flow.name for flow in declared.flows)):
+        if "," in name:
+            raise CodeRefusedError(f"{label}: the name {name!r} has a comma")
 
 
 def _spec(project: CordappProject, plan: CpkPlan, code: BuiltCode) -> CpkSpec:

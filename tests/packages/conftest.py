@@ -165,13 +165,14 @@ def make_cpk(
     entries: Mapping[str, bytes],
     *,
     kind: str = "contract",
+    name: str = "com.example.contract",
     min_platform_version: int = 50000,
 ) -> bytes:
     spec = CpkSpec(
-        symbolic_name=f"com.example.{kind}",
+        symbolic_name=name,
         version="1.0.0",
         cordapp_kind=kind,
-        cordapp_name=f"com.example.{kind}",
+        cordapp_name=name,
         cordapp_version=1,
         vendor="Tests",
         licence="none",
@@ -181,7 +182,7 @@ def make_cpk(
     return build_cpk(spec, (key,))
 
 
-def component_entries(wasm: bytes, **changes: Any) -> dict[str, bytes]:
+def entries_of(wasm: bytes, **changes: Any) -> dict[str, bytes]:
     """Entries of a contract CPK around `wasm`; `changes` are lies of its descriptor."""
     facts = {
         "world": "contract",
@@ -215,7 +216,7 @@ class Maker:
     def contract_cpi(self, *, lies: Mapping[str, Any] | None = None, **component: Any) -> bytes:
         """A CPI with one contract CPK in component form."""
         wasm = contract_component(**component)
-        return self.cpi(self.cpk(component_entries(wasm, **(lies or {}))))
+        return self.cpi(self.cpk(entries_of(wasm, **(lies or {}))))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -234,6 +235,11 @@ def keystore(tmp_path_factory: pytest.TempPathFactory) -> Keystore:
 @pytest.fixture(scope="session")
 def component() -> Callable[..., bytes]:
     return contract_component
+
+
+@pytest.fixture(scope="session")
+def component_entries() -> Callable[..., dict[str, bytes]]:
+    return entries_of
 
 
 @pytest.fixture(scope="session")

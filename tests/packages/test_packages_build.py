@@ -11,6 +11,7 @@ import pytest
 from cpi.verify import read_package, verify_package
 from host.cli import main
 from host.guests.code import CodeRefusedError
+from host.guests.declarations import DeclarationInvalidError
 from host.toolkit.build import build_cordapp
 from host.toolkit.sources import SourceRefusedError
 
@@ -131,7 +132,7 @@ def test_a_component_that_imports_more_than_its_world_is_refused(
     ("description", "message"),
     [
         ({"contracts": [], "states": []}, "declares no contract"),
-        ({"contracts": [{"name": "a,b"}]}, "has a comma"),
+        ({"contracts": [{"name": "a,b", "states": []}]}, "has a comma"),
         ({"flows": [{"name": "a.F"}]}, "flows belong into the workflow CPK"),
     ],
 )
@@ -141,6 +142,16 @@ def test_a_contract_without_the_entry_points_of_its_world_is_refused(
     project = component_project(tmp_path, component(changes=description))
     with pytest.raises(CodeRefusedError, match=message):
         build(project, tmp_path / "out", key, sandbox)
+
+
+def test_a_component_that_describes_itself_in_another_shape_is_refused(
+    key: Any, sandbox: Any, tmp_path: Path, component: Any
+) -> None:
+    twice = [{"name": "wat.State", "contract": "wat.Contract"}] * 2
+    project = component_project(tmp_path, component(changes={"states": twice}))
+    with pytest.raises(DeclarationInvalidError, match=r"states: wat\.State is declared twice"):
+        build(project, tmp_path / "out", key, sandbox)
+    assert files(tmp_path / "out") == NOTHING_LEFT
 
 
 def test_the_command_prints_what_it_made(

@@ -143,6 +143,15 @@ def test_schemas_that_are_none_or_lead_elsewhere_are_refused(
     assert refused.details["check"] == "cpk-declaration-invalid"
 
 
+def test_two_cpks_that_declare_one_contract_are_refused(
+    bench: Any, make: Any, key: Any, component: Any, component_entries: Any
+) -> None:
+    bench.trust(key)
+    entries = component_entries(component())
+    data = make.cpi(make.cpk(entries), make.cpk(entries, name="com.example.rival"))
+    assert "contract wat.Contract is declared by two CPKs" in refusal(bench, data).message
+
+
 def test_a_component_that_imports_more_than_its_world_is_refused_at_once(
     bench: Any, make: Any, key: Any, clock_import: str
 ) -> None:

@@ -1,0 +1,126 @@
+"""What a descriptor declares, checked against the shape that `describe` is documented to answer."""
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Annotated, Any, TypeVar
+
+import msgspec
+from jsonschema.exceptions import SchemaError
+from jsonschema.validators import Draft202012Validator
+
+from cpi.descriptor import CodeDescriptor
+from host.domain.errors import InvalidInputError
+from host.domain.packages import FlowDeclaration, FlowKind
+
+_Name = Annotated[str, msgspec.Meta(min_length=1, max_length=255)]
+
+
+class _Named(msgspec.Struct):
+    name: _Name
+
+
+_Shape = TypeVar("_Shape", bound=_Named)
+
+
+class _Contract(_Named):
+    states: tuple[_Name, ...]
+
+
+class _State(_Named):
+    contract: _Name
+
+
+class _Entity(_Named):
+    key: _Name
+
+
+class _Flow(_Named, rename="camel"):
+    kind: FlowKind
+    protocol: _Name | None
+    versions: tuple[Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)], ...]
+    initiating: bool
+    input_schema: dict[str, Any] | None
+    output_schema: dict[str, Any] | None
+
+
+class DeclarationInvalidError(InvalidInputError):
+    """What a descriptor declares is not of the shape that `describe` is documented to answer."""
+
+    code = "cpk-declaration-invalid"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Declarations:
+    """Flows, contracts, states with the contract that governs each, and entities of one CPK."""
+
+    flows: tuple[FlowDeclaration, ...]
+    contract_types: tuple[str, ...]
+    state_types: tuple[tuple[str, str], ...]
+    entity_types: tuple[str, ...]
+
+
+def declarations_of(descriptor: CodeDescriptor, label: str) -> Declarations:
+    """The declarations of a descriptor; `label` names its CPK in messages.
+
+    Raises:
+        DeclarationInvalidError: a wrong shape, a name declared twice, or a schema that is none.
+    """
+    flows = tuple(_flow(flow, label) for flow in _convert(descriptor, "flows", _Flow, label))
+    contracts = _convert(descriptor, "contracts", _Contract, label)
+    states = _convert(descriptor, "states", _State, label)
+    entities = _convert(descriptor, "entities", _Entity, label)
+    return Declarations(
+        flows=flows,
+        contract_types=tuple(contract.name for contract in contracts),
+        state_types=tuple((state.name, state.contract) for state in states),
+        entity_types=tuple(entity.name for entity in entities),
+    )
+
+
+def _convert(
+    descriptor: CodeDescriptor, kind: str, shape: type[_Shape], label: str
+) -> tuple[_Shape, ...]:
+    try:
+        found = tuple(msgspec.convert(item, shape) for item in getattr(descriptor, kind))
+    except msgspec.ValidationError as refused:
+        raise DeclarationInvalidError(f"{label}: {kind}: {refused}") from refused
+    repeated = [n for n, count in Counter(item.name for item in found).items() if count > 1]
+    if repeated:
+        raise DeclarationInvalidError(f"{label}: {kind}: {repeated[0]} is declared twice")
+    return found
+
+
+def _flow(flow: _Flow, label: str) -> FlowDeclaration:
+    for schema in (flow.input_schema, flow.output_schema):
+        if schema is not None:
+            _check_schema(schema, f"{label}: flow {flow.name}")
+    return FlowDeclaration(
+        name=flow.name,
+        kind=flow.kind,
+        protocol=flow.protocol,
+        versions=flow.versions,
+        initiating=flow.initiating,
+        input_schema=flow.input_schema,
+        output_schema=flow.output_schema,
+    )
+
+
+def _check_schema(schema: dict[str, Any], label: str) -> None:
+    """Refuse what is no JSON Schema, and references that would lead out of the document."""
+    try:
+        Draft202012Validator.check_schema(schema)
+    except SchemaError as refused:
+        raise DeclarationInvalidError(f"{label}: no JSON Schema: {refused.message}") from refused
+    waiting: list[object] = [schema]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, dict):
+            for key in ("$ref", "$dynamicRef", "$id"):
+                target = value.get(key)
+                if isinstance(target, str) and not target.startswith("#"):
+                    raise DeclarationInvalidError(
+                        f"{label}: {key} {target!r} leads out of the schema"
+                    )
+            waiting += value.values()
+        elif isinstance(value, list):
+            waiting += value

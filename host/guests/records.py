@@ -1,0 +1,66 @@
+"""What the host knows of a CPI, made from a verified package."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+from cpi.model import VerifiedCpk, VerifiedPackage
+from host.domain.ids import Checksum, EpochMs
+from host.domain.packages import CodeWorld, CpiRecord, CpkRecord, PackageIdentity
+from host.guests.declarations import DeclarationInvalidError, declarations_of
+
+
+def record_of(package: VerifiedPackage, *, group_id: str, stored_at: EpochMs) -> CpiRecord:
+    """What the host keeps of a verified CPI whose CPKs all have descriptors.
+
+    Raises:
+        DeclarationInvalidError: a descriptor's declarations, or two CPKs that declare one name.
+    """
+    if package.id is None or package.group_policy is None:
+        raise ValueError("only a verified CPI has an identity and a group policy")
+    cpks = tuple(_cpk_record(cpk) for cpk in package.cpks)
+    _refuse_rivals("flow", [f.name for c in cpks for f in c.flows])
+    contracts = [c for c in cpks if c.world is CodeWorld.CONTRACT]
+    _refuse_rivals("contract", [name for c in contracts for name in c.contract_types])
+    return CpiRecord(
+        identity=PackageIdentity(
+            name=package.id.name,
+            version=package.id.version,
+            signer_summary_hash=package.id.signer_summary_hash,
+        ),
+        file_checksum=Checksum(package.file_checksum),
+        group_id=group_id,
+        group_policy=package.group_policy,
+        cpks=cpks,
+        stored_at=stored_at,
+    )
+
+
+def _cpk_record(cpk: VerifiedCpk) -> CpkRecord:
+    descriptor = cpk.descriptor
+    if descriptor is None:
+        raise ValueError(f"{cpk.file_name} has no descriptor")
+    declared = declarations_of(descriptor, cpk.file_name)
+    return CpkRecord(
+        identity=PackageIdentity(
+            name=cpk.id.name,
+            version=cpk.id.version,
+            signer_summary_hash=cpk.id.signer_summary_hash,
+        ),
+        file_checksum=Checksum(cpk.file_checksum),
+        world=CodeWorld(descriptor.world),
+        component_digest=descriptor.component_digest,
+        flows=declared.flows,
+        contract_types=declared.contract_types,
+        state_types=declared.state_types,
+        entity_types=declared.entity_types,
+        capabilities=descriptor.capabilities,
+        libraries=cpk.libraries,
+        limits=dict(descriptor.limits),
+    )
+
+
+def _refuse_rivals(kind: str, names: Sequence[str]) -> None:
+    """Two CPKs of one CPI may not declare the same name: which one runs would be chance."""
+    repeated = sorted(name for name, count in Counter(names).items() if count > 1)
+    if repeated:
+        raise DeclarationInvalidError(f"{kind} {repeated[0]} is declared by two CPKs")
