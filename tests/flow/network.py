@@ -2,8 +2,10 @@
 
 import hashlib
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
+from host.bus.memory import MemoryStore
 from host.domain.clock import SimClock
 from host.domain.flow import FlowStatus
 from host.domain.ids import Checksum, EpochMs, HoldingIdentity
@@ -140,10 +142,11 @@ class Notes:
     def __init__(self) -> None:
         self.done: dict[str, tuple[Any, Any]] = {}
         self.rows: list[Any] = []
-        self.calls = 0
+        self.failing: list[Exception] = []
 
     def call(self, context: Any, function: str, request: Any) -> Any:
-        self.calls += 1
+        if self.failing:
+            raise self.failing.pop()
         if function == "read":
             return len(self.rows)
         if context.request_id in self.done:
@@ -195,6 +198,14 @@ class Network:
         alice = self.nodes.nodes[holding(ALICE)]
         return self.service.start(alice, self.cpi, request_id, flow, body)
 
+    def replace(self, name: str, **changes: Any) -> None:
+        self.nodes.nodes[holding(name)] = replace(self.nodes.nodes[holding(name)], **changes)
+
+    def later(self, millis: int) -> None:
+        """Let time pass, and everything happen that is due."""
+        self.clock.advance(millis)
+        self.engine.drain()
+
     def alice(self, request_id: str = "r1") -> FlowStatus:
         return self.service.status(holding(ALICE).short_hash, request_id)
 
@@ -207,3 +218,8 @@ class Network:
         self.start(body)
         self.engine.drain()
         return self.alice()
+
+
+def alone(flow: Flow, **options: Any) -> Network:
+    """A network in which only Alice does anything."""
+    return Network(MemoryStore(), {"test.Initiator": flow}, **options)
