@@ -6,13 +6,14 @@ host knows, never a field of the request.
 
 import base64
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from host.domain.errors import HostError, InvalidInputError, NotFoundError
 from host.domain.json import JsonObject, JsonValue
+from host.keys.errors import KeyNotFoundError
 from host.keys.schemes import SchemePublicKeys
 from host.ports.capability import CallContext, CapabilityError
-from host.ports.keys import KeyStore
+from host.ports.keys import KeyCategory, KeyStore
 from host.ports.requests import (
     check_fields,
     invalid_request,
@@ -36,6 +37,12 @@ DIGESTS: Mapping[str, Callable[[bytes], bytes]] = {
     "SHA-384": lambda data: hashlib.sha384(data).digest(),
     "SHA-512": lambda data: hashlib.sha512(data).digest(),
 }
+
+
+FLOW_CATEGORIES = frozenset(
+    {KeyCategory.ACCOUNTS, KeyCategory.CI, KeyCategory.LEDGER, KeyCategory.NOTARY}
+)
+"""Keys of sessions and TLS speak for the host: no flow may sign with them."""
 
 
 class SigningCapability:
@@ -62,6 +69,10 @@ class SigningCapability:
         check_fields(request, ("bytes", "key", "spec"))
         key = take_text(request, "key")
         data = take_bytes(request, "bytes", bytes_max=_BYTES_MAX)
+        if not self._mine(tenant, [key]):
+            raise KeyNotFoundError(
+                f"virtual node {tenant} holds no key {self._public_keys.key_id(key)} for flows"
+            )
         signature = self._keys.sign(tenant, key, data, take_text(request, "spec"))
         return {
             "by": self._public_keys.key_id(key),
@@ -71,8 +82,15 @@ class SigningCapability:
     def _find_keys(self, tenant: str, request: JsonObject) -> JsonValue:
         check_fields(request, ("keys",))
         keys = take_texts(request, "keys", length_max=_KEYS_MAX)
-        mine = set(self._keys.find_mine(tenant, keys))
+        mine = self._mine(tenant, keys)
         return [key if key in mine else None for key in keys]
+
+    def _mine(self, tenant: str, keys: Sequence[str]) -> set[str]:
+        """Those of `keys` that flows of the tenant may use."""
+        usable = {
+            key.public_key for key in self._keys.list(tenant) if key.category in FLOW_CATEGORIES
+        }
+        return {key for key in keys if self._public_keys.canonical(key) in usable}
 
 
 class CryptoCapability:

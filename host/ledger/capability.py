@@ -16,7 +16,7 @@ from host.domain.instants import instant_text
 from host.domain.json import JsonObject, JsonValue
 from host.ledger import vault
 from host.ledger.builder import read_builder
-from host.ledger.components import TOTAL_BYTES_MAX, from_groups, to_groups
+from host.ledger.components import from_groups, to_groups
 from host.ledger.errors import ContractRefusedError, SignatureMissingError
 from host.ledger.metadata import (
     check_metadata,
@@ -109,6 +109,8 @@ class LedgerCapability:
         check_content(content, subject=BUILDER, notaries=parameters.notaries)
         check_declared(content, context.cpi)
         signed = unsigned(privacy_salt(context.request_id), to_groups(content))
+        # Read back, so that contracts see here exactly what they see on other nodes.
+        content = from_groups(signed.groups)
         self._check_states(context, signed.id, content)
         signatures = self._sign(context, signed.id, content)
         if not signatures:
@@ -162,7 +164,7 @@ class LedgerCapability:
             refs = [
                 StateRef.parse(ref) for ref in take_texts(request, "stateRefs", characters_max=128)
             ]
-            return [vault.find_state(connection, ref).to_json() for ref in refs]
+            return [state.to_json() for state in vault.find_states(connection, refs)]
 
     def _query(self, context: CallContext, request: JsonObject) -> JsonValue:
         check_fields(request, ("op", "type", "offset", "limit"))
@@ -174,7 +176,6 @@ class LedgerCapability:
                 take_text(request, "type", characters_max=255),
                 offset=take_int(request, "offset", minimum=0, maximum=_OFFSET_MAX),
                 limit=take_int(request, "limit", minimum=1, maximum=_PAGE_MAX),
-                bytes_max=TOTAL_BYTES_MAX,
             )
         return {"results": [state.to_json() for state in states], "more": more}
 

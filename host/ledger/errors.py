@@ -51,3 +51,10 @@ class CpkUnknownError(CapabilityError):
 
     def __init__(self, message: str) -> None:
         super().__init__("cpk-unknown", message)
+
+
+class StatesTooLargeError(CapabilityError):
+    """The states asked for are too large for one call."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("states-too-large", message)

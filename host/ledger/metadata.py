@@ -6,7 +6,7 @@ Source: corda-runtime-os `transaction-metadata.json` (schema version 1), `WireTr
 import base64
 from collections.abc import Mapping
 
-from host.domain.json import JsonObject, JsonValue
+from host.domain.json import JsonObject, JsonValue, canonical_json
 from host.domain.packages import CpiRecord, PackageIdentity
 from host.domain.platform import PLATFORM_VERSION
 from host.ledger.components import Group
@@ -77,12 +77,16 @@ def check_metadata(metadata: JsonObject, cpi: CpiRecord) -> None:
         CpkUnknownError: a contract CPK that `cpi` lacks.
     """
     for name, expected in _FIXED.items():
-        if metadata.get(name) != expected:
+        if canonical_json(metadata.get(name)) != canonical_json(expected):
             raise _invalid(f"{name} must be {expected}, found {str(metadata.get(name))[:200]}")
     if metadata.keys() != _FIXED.keys() | _OTHER:
         raise _invalid(f"expected fields {sorted(_FIXED.keys() | _OTHER)}")
-    if not isinstance(metadata["platformVersion"], int):
+    if type(metadata["platformVersion"]) is not int:
         raise _invalid("platformVersion must be a whole number")
+    if not isinstance(metadata["membershipGroupParametersHash"], str):
+        raise _invalid("membershipGroupParametersHash must be a text")
+    if not _is_package(metadata["cpiMetadata"]):
+        raise _invalid("cpiMetadata must hold name, version, signerSummaryHash and fileChecksum")
     cpks = metadata["cpkMetadata"]
     if not isinstance(cpks, list) or not 1 <= len(cpks) <= _CPKS_MAX:
         raise _invalid(f"cpkMetadata must name 1 to {_CPKS_MAX} contract CPKs")
@@ -113,6 +117,14 @@ def _package(identity: PackageIdentity, file_checksum: str) -> JsonObject:
         "signerSummaryHash": identity.signer_summary_hash,
         "fileChecksum": file_checksum,
     }
+
+
+def _is_package(value: JsonValue) -> bool:
+    return (
+        isinstance(value, Mapping)
+        and value.keys() == {"name", "version", "signerSummaryHash", "fileChecksum"}
+        and all(isinstance(text, str) for text in value.values())
+    )
 
 
 def _invalid(reason: str) -> TransactionInvalidError:

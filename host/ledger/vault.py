@@ -8,11 +8,12 @@ from sqlalchemy import Connection, insert, select, update
 
 from host.domain.ids import EpochMs
 from host.ledger.components import from_groups, read_state, state_text
-from host.ledger.errors import StateConsumedError, StateNotFoundError
+from host.ledger.errors import StateConsumedError, StateNotFoundError, StatesTooLargeError
 from host.ledger.model import StateAndRef, StateRef, Transaction
 from host.ledger.signed import Signature, SignedTransaction
 from host.ledger.tables import OUTPUT, TRANSACTION
 
+STATES_BYTES_MAX = 1024 * 1024
 _VERIFIED = "V"
 _SELECT_TRANSACTION = select(TRANSACTION)
 _SELECT_OUTPUT = select(OUTPUT.c.state, OUTPUT.c.consumed_by)
@@ -41,13 +42,14 @@ def find_transaction(connection: Connection, transaction_id: str) -> SignedTrans
     )
 
 
-def find_state(connection: Connection, ref: StateRef) -> StateAndRef:
-    """An output of a recorded transaction, consumed or not.
+def find_states(connection: Connection, refs: Sequence[StateRef]) -> list[StateAndRef]:
+    """Outputs of recorded transactions, consumed or not.
 
     Raises:
-        StateNotFoundError: this vault does not know it.
+        StateNotFoundError: this vault does not know one.
+        StatesTooLargeError: together they exceed `STATES_BYTES_MAX`.
     """
-    return _find(connection, ref)[0]
+    return [state for state, _ in _find(connection, refs)]
 
 
 def resolve(
@@ -58,14 +60,13 @@ def resolve(
     Raises:
         StateNotFoundError: this vault does not know one.
         StateConsumedError: one is consumed.
+        StatesTooLargeError: together they exceed `STATES_BYTES_MAX`.
     """
-    found = []
-    for ref in refs:
-        state, consumed_by = _find(connection, ref)
+    found = _find(connection, refs)
+    for state, consumed_by in found:
         if consumed_by not in (None, by):
-            raise StateConsumedError(f"state {ref} was consumed by transaction {consumed_by}")
-        found.append(state)
-    return tuple(found)
+            raise StateConsumedError(f"state {state.ref} was consumed by transaction {consumed_by}")
+    return tuple(state for state, _ in found)
 
 
 def visible_outputs(connection: Connection, transaction_id: str) -> list[int]:
@@ -120,12 +121,13 @@ def store(
 
 
 def unconsumed(
-    connection: Connection, state_type: str, *, offset: int, limit: int, bytes_max: int
+    connection: Connection, state_type: str, *, offset: int, limit: int
 ) -> tuple[list[StateAndRef], bool]:
     """A page of this node's unconsumed states of exactly this type, oldest first.
 
     Returns:
-        At most `limit` states of together about `bytes_max` bytes, and whether there are more.
+        At most `limit` states, of about `STATES_BYTES_MAX` bytes together, and whether there
+        are more.
     """
     rows = connection.execute(
         _SELECT_UNCONSUMED.where(OUTPUT.c.type == state_type).offset(offset).limit(limit + 1)
@@ -134,7 +136,7 @@ def unconsumed(
     size, more = 0, False
     for row in rows:
         size += len(row.state)
-        if len(found) == limit or (found and size > bytes_max):
+        if len(found) == limit or (found and size > STATES_BYTES_MAX):
             more = True
             break
         ref = StateRef(row.transaction_id, row.output_index)
@@ -143,15 +145,24 @@ def unconsumed(
     return found, more
 
 
-def _find(connection: Connection, ref: StateRef) -> tuple[StateAndRef, str | None]:
-    row = connection.execute(
-        _SELECT_OUTPUT.where(
-            OUTPUT.c.transaction_id == ref.transaction_id, OUTPUT.c.output_index == ref.index
-        )
-    ).one_or_none()
-    if row is None:
-        raise StateNotFoundError(f"state {ref} is not in this node's vault")
-    return StateAndRef(ref=ref, state=read_state(row.state)), row.consumed_by
+def _find(connection: Connection, refs: Sequence[StateRef]) -> list[tuple[StateAndRef, str | None]]:
+    found = []
+    size = 0
+    for ref in refs:
+        row = connection.execute(
+            _SELECT_OUTPUT.where(
+                OUTPUT.c.transaction_id == ref.transaction_id, OUTPUT.c.output_index == ref.index
+            )
+        ).one_or_none()
+        if row is None:
+            raise StateNotFoundError(f"state {ref} is not in this node's vault")
+        size += len(row.state)
+        if size > STATES_BYTES_MAX:
+            raise StatesTooLargeError(
+                f"the {len(refs)} states asked for exceed {STATES_BYTES_MAX} bytes"
+            )
+        found.append((StateAndRef(ref=ref, state=read_state(row.state)), row.consumed_by))
+    return found
 
 
 def _consume(connection: Connection, content: Transaction, transaction_id: str) -> None:

@@ -66,7 +66,9 @@ def test_every_scheme_signs_by_every_spec_that_fits(keys, scheme):
         fitting += 1
         assert PUBLIC.verify(key.public_key, b"data", signature, spec)
         assert not PUBLIC.verify(key.public_key, b"datb", signature, spec)
-        assert not PUBLIC.verify(key.public_key, b"data", signature[:-1] + b"\0", spec)
+        assert not PUBLIC.verify(
+            key.public_key, b"data", signature[:-1] + bytes([signature[-1] ^ 1]), spec
+        )
     assert fitting == {"CORDA.RSA": 7, "CORDA.EDDSA.ED25519": 1}.get(scheme, 3)
     assert PUBLIC.default_spec(key.public_key) in SPECS
 
@@ -258,6 +260,17 @@ def test_flows_sign_with_their_own_keys_and_anyone_can_check(keys):
     with pytest.raises(CapabilityError) as refused:
         SigningCapability(keys).call(context(BOB), "sign", request)
     assert refused.value.code == "key-not-found"
+
+
+def test_flows_cannot_use_the_keys_of_sessions_and_tls(keys):
+    for category in (KeyCategory.SESSION_INIT, KeyCategory.TLS, KeyCategory.PRE_AUTH):
+        key = keys.create(TENANT, category, category.value, EC).public_key
+        signing = SigningCapability(keys)
+        request = {"bytes": "", "key": key, "spec": "SHA256withECDSA"}
+        with pytest.raises(CapabilityError) as refused:
+            signing.call(context(ALICE), "sign", request)
+        assert refused.value.code == "key-not-found"
+        assert signing.call(context(ALICE), "find-keys", {"keys": [key]}) == [None]
 
 
 def test_find_keys_answers_null_for_strangers(keys):

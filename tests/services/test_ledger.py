@@ -9,7 +9,7 @@ import pytest
 
 from host.ledger.signed import signable
 from host.ports.capability import CapabilityError
-from tests.services.ledger_support import EC, NOTARY_NAME, other_contract_cpk
+from tests.services.ledger_support import ALL_NODES, EC, NOTARY_NAME, other_contract_cpk
 from tests.services.support import ALICE, BOB, cpi, holding
 
 WINDOW = {"from": None, "until": "2026-11-21T06:00:00.000000Z"}
@@ -71,6 +71,24 @@ def test_contracts_see_the_resolved_transaction(net):
         }
     ]
     assert (seen["notary"], seen["timeWindow"], seen["references"]) == (None, None, [])
+
+
+def test_contracts_see_the_same_numbers_wherever_they_run(net):
+    signed = net.call(ALICE, "build", net.builder(net.output(5.0)))
+    built = net.contracts.seen[-1]
+    verified = net.call(BOB, "verify", {"transaction": signed, "sign": False})["transaction"]
+    assert json.dumps(built) == json.dumps(verified)
+
+
+def test_too_many_bytes_of_states_are_refused_at_once(net):
+    large = [net.output(1, ALL_NODES, value={"amount": 1, "text": "x" * 300_000}) for _ in range(4)]
+    signed = net.call(ALICE, "build", net.builder(*large))
+    net.call(ALICE, "record", {"transaction": signed})
+    refs = [f"{signed['id']}:{index}" for index in range(4)]
+    refused("states-too-large", net, ALICE, "find", {"stateRefs": refs})
+    refused("states-too-large", net, ALICE, "build", net.builder(inputs=refs))
+    page = net.unconsumed(ALICE)
+    assert (len(page["results"]), page["more"]) == (3, True)
 
 
 def test_the_same_call_builds_the_same_transaction(net):
@@ -257,6 +275,19 @@ TAMPERED = {
     "input": lambda s, net: component(s, 6, 0, lambda o: UNKNOWN),
     "signatories": lambda s, net: component(s, 2, 0, lambda o: net.keys[BOB]),
     "metadata": lambda s, net: component(s, 0, 0, lambda o: {**o, "platformVersion": 1}),
+    "ledger-version": lambda s, net: component(s, 0, 0, lambda o: {**o, "ledgerVersion": True}),
+    "digest": lambda s, net: component(
+        s,
+        0,
+        0,
+        lambda o: {
+            **o,
+            "digestSettings": {**o["digestSettings"], "rootMerkleTreeDigestAlgorithmName": "SHA-1"},
+        },
+    ),
+    "cpi": lambda s, net: component(s, 0, 0, lambda o: {**o, "cpiMetadata": {}}),
+    "no-cpks": lambda s, net: component(s, 0, 0, lambda o: {**o, "cpkMetadata": []}),
+    "more-metadata": lambda s, net: component(s, 0, 0, lambda o: {**o, "more": 1}),
     "added-output": lambda s, net: replaced(s, ("componentGroups", 8), s["componentGroups"][8] * 2),
     "moved-leaf": lambda s, net: replaced(
         replaced(s, ("componentGroups", 7), s["componentGroups"][6]), ("componentGroups", 6), []
@@ -319,6 +350,11 @@ def reidentified(net, signed):
     ("field", "rule"),
     [
         ("amount", None),
+        ("ledger-version", "metadata-invalid"),
+        ("digest", "metadata-invalid"),
+        ("cpi", "metadata-invalid"),
+        ("no-cpks", "metadata-invalid"),
+        ("more-metadata", "metadata-invalid"),
         ("state-type", "state-type-undeclared"),
         ("contract", "state-type-undeclared"),
         ("encumbrance", "encumbrance-group-too-small"),
