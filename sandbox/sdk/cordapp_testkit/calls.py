@@ -82,13 +82,13 @@ class FlowCalls:
     def _random(self, request: Json) -> str:
         count = request["bytes"]
         if not 1 <= count <= RANDOM_BYTES_MAX:
-            raise CapabilityError("invalid-input", f"{count} random bytes")
+            raise CapabilityError("request-invalid", f"{count} random bytes")
         seed = f"{self._flow_id}-{self._count}".encode()
         return base64.b64encode(hashlib.shake_256(seed).digest(count)).decode()
 
     def _sleep(self, request: Json) -> None:
         if not 0 <= request["millis"] <= SLEEP_MILLIS_MAX:
-            raise CapabilityError("invalid-input", f"{request['millis']} ms of sleep")
+            raise CapabilityError("request-invalid", f"{request['millis']} ms of sleep")
         self._node.network.advance(request["millis"])
 
     def _context(self, request: Json) -> str | None:
@@ -96,7 +96,7 @@ class FlowCalls:
         if request["op"] == "get":
             return context.get(key)
         if key.startswith("corda."):
-            raise CapabilityError("invalid-input", f"context key {key} is the platform's")
+            raise CapabilityError("context-key-reserved", f"context key {key} is the platform's")
         context[key] = request["value"]
         return None
 
@@ -113,8 +113,10 @@ class FlowCalls:
             return
         left = self._levels.pop()
         if left.opened is not self._levels[-1].opened:
-            error = request["message"] if request["op"] == "fail" else None
-            self.sessions.end_all(error, frozenset(left.opened))
+            if request["op"] == "fail":
+                self.sessions.fail_all(request["message"], frozenset(left.opened))
+            else:
+                self.sessions.close_all(frozenset(left.opened))
 
     def _open(self, request: Json) -> Any:
         level = self._levels[-1]
@@ -151,7 +153,7 @@ class FlowCalls:
             case "group-parameters":
                 return self._node.network.group_parameters()
             case by:
-                raise CapabilityError("invalid-input", f"lookup by {by!r}")
+                raise CapabilityError("request-invalid", f"lookup by {by!r}")
 
 
 def _digest(request: Json) -> str:

@@ -20,6 +20,7 @@ from cordapp_testkit.storage import EntityStore
 from host.domain.x500 import MemberX500Name
 from host.ledger.model import Resolved, State, StateAndRef, StateRef
 from host.ledger.rules import LEDGER_TRANSACTION, check_content
+from host.ports.capability import CapabilityError
 
 T = TypeVar("T")
 S = TypeVar("S", bound=ContractState)
@@ -258,17 +259,18 @@ class Network:
     def _run(self, start: str, calls: FlowCalls, record: FlowRecord) -> None:
         try:
             record.result, error = self._engine.run(start, calls)
+            if record.result is not None:
+                calls.sessions.close_all()
         except FlowKilled as killed:
-            error = {"type": killed.code, "message": killed.message}
-        except BaseException as bug:
-            calls.sessions.end_all(repr(bug))
-            record.status, record.error = "FAILED", FlowFailedError("kit", repr(bug))
-            raise
+            record.result, error = None, {"type": killed.code, "message": killed.message}
+        except CapabilityError as unclosed:
+            record.result, error = None, {"type": "FLOW_FAILED", "message": unclosed.message}
         if record.result is None:
-            trace = error.get("trace")
-            record.error = FlowFailedError(error["type"], error["message"], trace)
-        record.status = "COMPLETED" if record.error is None else "FAILED"
-        calls.sessions.end_all(record.error.message if record.error else None)
+            record.status = "FAILED"
+            record.error = FlowFailedError(error["type"], error["message"], error.get("trace"))
+            calls.sessions.fail_all(record.error.message)
+        else:
+            record.status = "COMPLETED"
 
 
 def _as_resolved(states: Sequence[ContractState], origin: int) -> tuple[StateAndRef, ...]:

@@ -11,6 +11,8 @@ from host.ports.capability import CapabilityError
 if TYPE_CHECKING:
     from cordapp_testkit.network import Network
 
+SESSION_ERROR = "session-error"
+
 
 @dataclass(slots=True, kw_only=True)
 class End:
@@ -56,7 +58,7 @@ class FlowSessions:
     ) -> dict[str, str]:
         name = request["counterparty"]
         if name not in self._network.nodes:
-            raise CapabilityError("session-error", f"{name} is no member of this network")
+            raise CapabilityError("counterparty-unknown", f"{name} is no member of this network")
         end = End(
             session=f"{self._flow_id}-{len(self.ends)}",
             owner=self._me,
@@ -73,12 +75,15 @@ class FlowSessions:
     def send(self, request: dict[str, Any]) -> None:
         ends = [self._end(m["session"]) for m in request["messages"]]
         for end in ends:
+            _raise_failed(end)
             if end.outcome is not None:
-                raise CapabilityError("session-closed", f"session {end.session} is closed")
+                raise CapabilityError(*end.outcome)
         for end, message in zip(ends, request["messages"], strict=True):
             self._connect(end)
-            if end.peer is not None:
+            if end.peer is not None and end.peer.outcome is None:
                 end.peer.inbox.append(message["payload"])
+            elif end.outcome is None:
+                end.outcome = _unread(end)
 
     def receive(self, request: dict[str, Any]) -> list[Any]:
         ends = [self._end(session) for session in request["sessions"]]
@@ -86,15 +91,15 @@ class FlowSessions:
             self._connect(end)
         self._scheduler.wait_until(lambda: all(e.inbox or e.peer_outcome() for e in ends))
         for end in ends:
+            _raise_failed(end)
             if not end.inbox:
-                raise CapabilityError(*(end.peer_outcome() or ("session-closed", "")))
+                raise CapabilityError(*_closed(end))
         return [end.inbox.popleft() for end in ends]
 
     def info(self, request: dict[str, Any]) -> dict[str, Any]:
         end = self._end(request["session"])
         self._connect(end)
-        if end.version is None:
-            raise CapabilityError(*(end.peer_outcome() or ("session-closed", "")))
+        _raise_failed(end)
         return {
             "counterparty": end.counterparty,
             "protocol": end.protocol,
@@ -102,21 +107,29 @@ class FlowSessions:
         }
 
     def close(self, request: dict[str, Any]) -> None:
-        ends = [self._end(session) for session in request["sessions"]]
+        self.close_all(frozenset(request["sessions"]))
+
+    def close_all(self, only: frozenset[str] | None = None) -> None:
+        """Close sessions; where the initiator requires it, wait for the peers to close.
+
+        Raises:
+            CapabilityError: a peer failed, or data was left unread.
+        """
+        ends = [self._end(s) for s in self.ends if only is None or s in only]
         for end in ends:
-            end.outcome = end.outcome or _closed(end)
+            if end.outcome is None:
+                end.outcome = _unread(end) if end.inbox else _closed(end)
         waited = [e for e in ends if e.initiated and e.require_close and e.peer]
         self._scheduler.wait_until(lambda: all(e.peer_outcome() for e in waited))
-        for end in waited:
-            code, message = end.peer_outcome() or ("session-closed", "")
-            if code == "session-error":
-                raise CapabilityError(code, message)
+        for end in ends:
+            if end in waited or end.inbox:
+                _raise_failed(end)
 
-    def end_all(self, error: str | None, only: frozenset[str] | None = None) -> None:
-        """Tell the peers that this flow, or a sub-flow's sessions, ended."""
+    def fail_all(self, error: str, only: frozenset[str] | None = None) -> None:
+        """Tell the peers that this flow, or the sub-flow of these sessions, failed."""
         for end in self.ends.values():
             if end.outcome is None and (only is None or end.session in only):
-                end.outcome = _closed(end) if error is None else ("session-error", error)
+                end.outcome = (SESSION_ERROR, error)
 
     def _end(self, session: str) -> End:
         if session not in self.ends:
@@ -133,7 +146,7 @@ class FlowSessions:
             message = (
                 f"No responder is configured for protocol {end.protocol} at versions {versions}"
             )
-            end.outcome = ("session-error", message)
+            end.outcome = (SESSION_ERROR, message)
             return
         flow_class, version = found
         end.version = version
@@ -154,4 +167,15 @@ class FlowSessions:
 
 
 def _closed(end: End) -> tuple[str, str]:
-    return ("session-closed", f"the flow of {end.owner} has ended or closed the session")
+    return ("session-closed", f"the session with {end.counterparty} is closed")
+
+
+def _unread(end: End) -> tuple[str, str]:
+    reason = "the session has been closed with unprocessed data"
+    return (SESSION_ERROR, f"session {end.session}: {reason}")
+
+
+def _raise_failed(end: End) -> None:
+    for outcome in (end.peer_outcome(), end.outcome):
+        if outcome is not None and outcome[0] == SESSION_ERROR:
+            raise CapabilityError(*outcome)

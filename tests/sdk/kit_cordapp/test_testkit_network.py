@@ -35,12 +35,12 @@ def test_services(nodes):
 @pytest.mark.parametrize(
     ("what", "code"),
     [
-        ("context", "invalid-input"),
+        ("context", "context-key-reserved"),
         ("key", "key-not-found"),
         ("digest", "digest-algorithm-unknown"),
         ("spec", "signature-spec-invalid"),
-        ("random", "invalid-input"),
-        ("sleep", "invalid-input"),
+        ("random", "request-invalid"),
+        ("sleep", "request-invalid"),
         ("session", "session-no-protocol"),
         ("nothing", "accepted"),
     ],
@@ -71,10 +71,8 @@ def test_sub_flow_ends_its_sessions(nodes):
     alice, bob, _ = nodes
     assert alice.start("kit_flows.EndSubFlow", False) == "session-closed"
     assert alice.start("kit_flows.EndSubFlow", True) == "talk failed"
-    assert bob.log == [
-        f"WARN session-closed: the flow of {ALICE} has ended or closed the session",
-        "WARN session-error: talk failed",
-    ]
+    assert bob.log == [f"WARN session-closed: the session with {ALICE} is closed"]
+    assert bob.flows[1].error.message == "talk failed"
 
 
 def test_responder_may_ask_others(nodes):
@@ -92,6 +90,20 @@ def test_two_flows_that_wait_for_each_other_are_ended(nodes):
     with pytest.raises(FlowFailedError) as failed:
         alice.start("kit_flows.Stall")
     assert "flow-stalled" in {failed.value.type, bob.flows[0].error.type}
+
+
+def test_unread_message_fails_both_sides(nodes):
+    alice, bob, _ = nodes
+    with pytest.raises(FlowFailedError, match="closed with unprocessed data"):
+        alice.start("kit_flows.LeaveUnread")
+    assert bob.flows[0].status == "COMPLETED"
+
+
+def test_responder_that_fails_after_the_answer_fails_the_initiator(nodes):
+    alice, bob, _ = nodes
+    with pytest.raises(FlowFailedError, match="too late"):
+        alice.start("kit_flows.AskLate")
+    assert bob.flows[0].error.type == "ValueError"
 
 
 def test_unknown_flow_and_sub_flow_cannot_be_started(nodes):

@@ -198,3 +198,33 @@ class AskCharlie(SubFlow[str]):
     def call(self) -> str:
         session = self.flow_messaging.initiate_flow("O=Charlie, L=London, C=GB")
         return session.send_and_receive(str, "hi")
+
+
+@initiating_flow(protocol="kit-unread")
+class LeaveUnread(ClientStartableFlow[None, str]):
+    def call(self, _request: None) -> str:
+        session = self.flow_messaging.initiate_flow("O=Bob, L=London, C=GB")
+        return session.send_and_receive(str, "x")
+
+
+@initiated_by(protocol="kit-unread")
+class SayMore(ResponderFlow):
+    def call(self, session: FlowSession) -> None:
+        session.receive(str)
+        session.send("one")
+        session.send("two")
+
+
+@initiating_flow(protocol="kit-late")
+class AskLate(ClientStartableFlow[None, str]):
+    def call(self, _request: None) -> str:
+        session = self.flow_messaging.initiate_flow("O=Bob, L=London, C=GB")
+        return session.send_and_receive(str, "x")
+
+
+@initiated_by(protocol="kit-late")
+class FailLate(ResponderFlow):
+    def call(self, session: FlowSession) -> None:
+        session.receive(str)
+        session.send("one")
+        raise ValueError("too late")
