@@ -19,8 +19,43 @@ CLOCK = "the sandbox has no clock: ask the host (flow.now)"
 RANDOMNESS = "the sandbox has no randomness: ask the host (flow.random)"
 FILES = "the sandbox has no files"
 
-_OUT_OF_MEMORY = ("exceeds memory limits", "exceeds table limits", "resource limit exceeded")
-_ALLOCATION_FRAMES = re.compile(r"!(?:cabi_realloc|[\w:<> ]*(?:rust_oom|handle_alloc_error))")
+_KINDS: tuple[tuple[re.Pattern[str], type[RunError], str], ...] = (
+    (
+        re.compile("all fuel consumed"),
+        OutOfFuelError,
+        "the guest used all of its fuel",
+    ),
+    (
+        re.compile("wasm trap: interrupt"),
+        DeadlineExceededError,
+        "the run took longer than its wall-clock limit",
+    ),
+    (
+        re.compile("call stack exhausted"),
+        StackOverflowError,
+        "the guest used all of its stack",
+    ),
+    (
+        re.compile(
+            r"exceeds (?:memory|table) limits|resource limit exceeded|"
+            r"!(?:cabi_realloc|wit_dylib_push_string|[\w:<> ]*(?:rust_oom|handle_alloc_error))"
+        ),
+        MemoryLimitError,
+        "the guest needs more memory than its limit",
+    ),
+    (
+        re.compile(r"!(?:std::panicking|[\w:]*fatal_error|_?Py_FatalError)"),
+        GuestTrapError,
+        "the guest's runtime gave up",
+    ),
+    (
+        re.compile(r"!_PyErr_ProgramDecodedTextObject"),
+        GuestTrapError,
+        "a SyntaxError in source that the guest compiled while running",
+    ),
+)
+"""What marks a kind of trap, most specific first. Function names are those of the runtimes."""
+
 _FORBIDDEN = (
     (re.compile(r"!(?:__)?clock_(?:gettime|getres|time_get)"), CLOCK),
     (re.compile(r"!(?:clock_nanosleep|nanosleep|poll_oneoff|poll)\b"), "the sandbox cannot wait"),
@@ -35,32 +70,14 @@ _FORBIDDEN = (
 )
 
 
-def forbidden_operation(text: str) -> str | None:
-    """What the guest reached for that does not exist; None for another kind of trap."""
-    for mark, reason in _FORBIDDEN:
-        if mark.search(text):
-            return reason
-    return None
-
-
-def trap_name(text: str) -> str:
-    """The trap's own name, such as `call stack exhausted`."""
-    found = re.search(r"wasm trap: ([a-z][a-z0-9 `_-]{0,80})", text)
-    return found.group(1).strip() if found else "no reason given"
-
-
 def error_of(text: str) -> RunError:
     """The run's error for the text of an engine error."""
-    name = trap_name(text)
-    if "all fuel consumed" in text:
-        return OutOfFuelError("the guest used all of its fuel")
-    if name == "interrupt":
-        return DeadlineExceededError("the run took longer than its wall-clock limit")
-    if "call stack exhausted" in text:
-        return StackOverflowError("the guest used all of its stack")
-    if any(mark in text for mark in _OUT_OF_MEMORY) or _ALLOCATION_FRAMES.search(text):
-        return MemoryLimitError("the guest needs more memory than its limit")
-    reason = forbidden_operation(text)
-    if reason:
-        return ForbiddenOperationError(reason)
+    for mark, error, message in _KINDS:
+        if mark.search(text):
+            return error(message)
+    for mark, reason in _FORBIDDEN:
+        if mark.search(text):
+            return ForbiddenOperationError(reason)
+    found = re.search(r"wasm trap: ([a-z][a-z0-9 `_-]{0,80})", text)
+    name = found.group(1).strip() if found else "no reason given"
     return GuestTrapError(f"the guest's code trapped: {name}")

@@ -11,7 +11,7 @@ from sandbox.engine import WASM_STACK_BYTES
 from sandbox.errors import DeriveFailedError, ToolMissingError
 from sandbox.files import locked, private_directory, write_whole
 from sandbox.limits import MIB
-from sandbox.traps import forbidden_operation, trap_name
+from sandbox.traps import error_of
 
 FUEL_MAX = 50_000_000_000
 MEMORY_BYTES_MAX = 256 * MIB
@@ -76,7 +76,7 @@ class Wizer:
             ) from exc
         if done.returncode != 0:
             text = done.stderr[:_OUTPUT_MAX].decode(errors="replace")
-            raise DeriveFailedError(f"the sources cannot be loaded: {_reason(text)}")
+            raise DeriveFailedError(f"the sources cannot be loaded: {error_of(text).message}")
         answer = _ANSWER.fullmatch(done.stdout[:_OUTPUT_MAX].decode(errors="replace").strip())
         if answer is None:
             raise DeriveFailedError("the runtime's loader gave no answer")
@@ -101,7 +101,3 @@ class Wizer:
         if not path.exists() or path.read_bytes() != text:
             write_whole(path, text)
         return path
-
-
-def _reason(text: str) -> str:
-    return forbidden_operation(text) or trap_name(text)

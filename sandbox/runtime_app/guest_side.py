@@ -7,11 +7,11 @@ Whatever guest code raises becomes an `err` answer; only the engine's own traps 
 
 import base64
 import gc
-import json
 import sys
 import zlib
 from collections.abc import Callable
 from importlib import import_module
+from json import dumps, loads
 from types import ModuleType
 from typing import Any
 
@@ -33,7 +33,7 @@ def load(last: bool, part: str) -> str:  # noqa: FBT001  # the WIT's signature
     _parts.append(part)
     if not last:
         return ""
-    content = json.loads(zlib.decompress(base64.b64decode("".join(_parts))))
+    content = loads(zlib.decompress(base64.b64decode("".join(_parts))))
     _parts.clear()
     bundle.install(content["files"])
     try:
@@ -44,7 +44,8 @@ def load(last: bool, part: str) -> str:  # noqa: FBT001  # the WIT's signature
         _broken.update(report(exc))
         exc.__traceback__ = None
     gc.collect()
-    return base64.b64encode(json.dumps(_broken).encode()).decode() if _broken else ""
+    gc.freeze()
+    return base64.b64encode(dumps(_broken).encode()).decode() if _broken else ""
 
 
 def guest() -> ModuleType:
@@ -55,11 +56,11 @@ def guest() -> ModuleType:
 def describe() -> str:
     """`describe`; its failure is answered as {"error": report}."""
     if _broken:
-        return json.dumps({"error": _broken})
+        return dumps({"error": _broken})
     try:
         return text(guest().describe())
     except BaseException as exc:  # noqa: BLE001  # becomes the answer
-        return json.dumps({"error": report(exc)})
+        return dumps({"error": report(exc)})
 
 
 def verify(transaction: str) -> None:
@@ -75,11 +76,11 @@ def verify(transaction: str) -> None:
 def run(start: str, host: Callable[[str, str, str], str]) -> str:
     """`run`; an exception of the guest is the flow's failure."""
     if _broken:
-        raise Err(json.dumps(_broken))
+        raise Err(dumps(_broken))
     try:
         return text(guest().run(start, host))
     except BaseException as exc:  # noqa: BLE001  # becomes the outcome
-        raise Err(_payload(exc, "Failed") or json.dumps(report(exc))) from None
+        raise Err(_payload(exc, "Failed") or dumps(report(exc))) from None
 
 
 def text(value: object) -> str:
@@ -116,7 +117,7 @@ def report(exc: BaseException) -> dict[str, Any]:
 
 def _refused(failure: dict[str, Any]) -> str:
     reason = {"type": failure["type"], "message": failure["message"]}
-    return json.dumps({"failures": [{"contract": "", "states": [], **reason}]})
+    return dumps({"failures": [{"contract": "", "states": [], **reason}]})
 
 
 def _payload(exc: BaseException, kind: str) -> str | None:
