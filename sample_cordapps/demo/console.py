@@ -33,8 +33,8 @@ class StepRecord:
 class DemoConsole:
     """Prints commands and answers, and keeps the table of steps."""
 
-    def __init__(self) -> None:
-        self._out = Console(highlight=False, soft_wrap=True)
+    def __init__(self, *, quiet: bool = False) -> None:
+        self._out = Console(highlight=False, soft_wrap=True, quiet=quiet)
         self.steps: list[StepRecord] = []
 
     @contextmanager

@@ -33,9 +33,19 @@ class RestClient:
             timeout=60,
         )
 
+        self._announce()
+
     def move_to(self, url: str) -> None:
         """Talk to the host at another address from now on."""
         self._base = f"{url.rstrip('/')}/api/v5_2"
+        self._console.shell_line(f"API={self._base}")
+
+    def _announce(self) -> None:
+        """Print the shell variables that make the requests below work when typed."""
+        self._console.shell_line(f"API={self._base}")
+        login = f"-u admin:$(cat {shlex.quote(str(self._password_file))})"
+        trust = f"--cacert {shlex.quote(str(self._certificate))}"
+        self._console.shell_line(f'corda() {{ curl -sS {trust} {login} "$@"; }}')
 
     def close(self) -> None:
         self._client.close()
@@ -95,10 +105,10 @@ class RestClient:
         return value
 
     def _line(self, method: str, path: str, *words: str) -> None:
-        head = f"curl -sS --cacert {self._certificate} -u admin:$(cat {self._password_file})"
         verb = "" if method == "GET" else f" -X {method}"
         tail = f" {shlex.join(words)}" if words else ""
-        self._console.shell_line(f"{head}{verb} {shlex.quote(self._base + path)}{tail}")
+        address = f'"$API{path}"' if "?" in path else f"$API{path}"
+        self._console.shell_line(f"corda{verb} {address}{tail}")
 
 
 def _text(value: object) -> str:
