@@ -7,6 +7,13 @@ from typing import TYPE_CHECKING
 
 import rich_click as click
 
+from host.cli.package_options import (
+    EXISTING_FILE,
+    output_option,
+    password_option,
+    resolve_password,
+)
+
 if TYPE_CHECKING:
     from host.toolkit.build import BuiltCordapp
 
@@ -19,24 +26,21 @@ def command() -> None:
 @command.command()
 @click.argument("directory", type=click.Path(path_type=Path, exists=True, file_okay=False))
 @click.option(
-    "--keystore",
-    required=True,
-    type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    help="PKCS#12 file with the signing key.",
+    "--keystore", "-s", required=True, type=EXISTING_FILE, help="PKCS#12 file with the signing key."
 )
-@click.option("--storepass", required=True, help="Password of the key store.")
-@click.option("--key", "alias", help="Alias of the signing key; may be left out for a single key.")
+@password_option(required=True)
+@click.option("--key", "-k", "alias", help="Alias of the key; optional if there is one.")
 @click.option(
     "--output-dir",
     type=click.Path(path_type=Path, file_okay=False),
     help="Where the packages go; by default `build` in the project's folder.",
 )
-@click.option("--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@output_option
 def build(
     *,
     directory: Path,
     keystore: Path,
-    storepass: str,
+    password: str,
     alias: str | None,
     output_dir: Path | None,
     output: str,
@@ -52,7 +56,7 @@ def build(
     from sandbox.runtime import Sandbox
 
     progress = _progress if sys.stderr.isatty() else _silent
-    key = load_signing_key(keystore, password=storepass, alias=alias)
+    key = load_signing_key(keystore, password=resolve_password(password), alias=alias)
     built = build_cordapp(
         directory,
         keys=(key,),
@@ -66,7 +70,7 @@ def build(
 @command.command()
 @click.argument("name")
 @click.option("--vendor", default="Example", show_default=True, help="Vendor in the packages.")
-@click.option("--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@output_option
 def new(*, name: str, vendor: str, output: str) -> None:
     """Start a project in the new folder NAME: a project file and one flow."""
     from host.toolkit.scaffold import new_project

@@ -216,5 +216,17 @@ def check_description(code: CpkCode, guest: Guest) -> None:
             )
 
 
+def prove(sandbox: Sandbox, code: CpkCode) -> None:
+    """Prove a descriptor by running the code: it gives that component, which describes that.
+
+    Raises:
+        CodeRefusedError, CodeMismatchError, DescriptorMismatchError: it does not.
+    """
+    component = make_component(sandbox, code)
+    with refusing_code(code.label):
+        guest = sandbox.guest(code.world, component.digest)
+    check_description(code, guest)
+
+
 def _names(items: Sequence[Mapping[str, Any]]) -> str:
     return "[" + ", ".join(str(item["name"]) for item in items) + "]"

@@ -4,6 +4,7 @@ Source: Corda's `CertificateRestResourceImpl`, whose refusals these are. As ther
 are not looked at on import; package verification looks at them.
 """
 
+import base64
 import re
 from enum import StrEnum
 from itertools import pairwise
@@ -11,6 +12,7 @@ from itertools import pairwise
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 
+from cpi.certificates import load_der
 from host.domain.errors import InvalidInputError
 
 ALIAS_LENGTH_MAX = 255
@@ -18,7 +20,9 @@ PEM_BYTES_MAX = 64 * 1024
 CHAIN_LENGTH_MAX = 10
 
 _PEM_BLOCK = re.compile(
-    r"-----BEGIN ([A-Z0-9 ]{1,40})-----\r?\n[A-Za-z0-9+/=\r\n]*-----END ([A-Z0-9 ]{1,40})-----"
+    r"-----BEGIN (?P<begin>[A-Z0-9 ]{1,40})-----\r?\n"
+    r"(?P<body>[A-Za-z0-9+/=\r\n]*)"
+    r"-----END (?P<end>[A-Z0-9 ]{1,40})-----"
 )
 
 
@@ -88,10 +92,10 @@ def parse_chain(pem: bytes) -> tuple[x509.Certificate, ...]:
 
 
 def _parse_block(block: re.Match[str]) -> x509.Certificate:
-    if block[1] != "CERTIFICATE" or block[2] != "CERTIFICATE":
-        raise CertificateRefusedError(f"Not a valid certificate: found {block[1]!r}")
+    if (block["begin"], block["end"]) != ("CERTIFICATE", "CERTIFICATE"):
+        raise CertificateRefusedError(f"Not a valid certificate: found {block['begin']!r}")
     try:
-        return x509.load_pem_x509_certificate(block[0].encode())
+        return load_der(base64.b64decode(block["body"]))
     except ValueError as refused:
         raise CertificateRefusedError(f"Not a valid certificate: {refused}") from refused
 

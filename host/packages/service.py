@@ -22,7 +22,7 @@ from host.db import Database
 from host.domain.errors import HostError, UnavailableError
 from host.domain.ids import Checksum, ShortHash, short_hash_of
 from host.domain.packages import CpiRecord
-from host.guests.code import CpkCode, check_description, code_of, make_component, refusing_code
+from host.guests.code import CpkCode, code_of, make_component, prove
 from host.guests.declarations import DeclarationInvalidError
 from host.guests.records import record_of
 from host.packages.catalogue import PackageCatalogue
@@ -238,7 +238,7 @@ class PackageService:
         try:
             for code in accepted.codes:
                 self._uploads.advance(accepted.request_id, f"Compiling {code.label}")
-                self._prove(code)
+                prove(self._sandbox, code)
             self._uploads.advance(accepted.request_id, "Persisting CPI")
             self._catalogue.store(accepted.record, accepted.data, replaces=accepted.replaces)
         except HostError as failed:
@@ -248,12 +248,6 @@ class PackageService:
             self._uploads.fail(accepted.request_id, HostError("The upload failed unexpectedly"))
         else:
             self._uploads.succeed(accepted.request_id, short_hash_of(accepted.record.file_checksum))
-
-    def _prove(self, code: CpkCode) -> None:
-        component = make_component(self._sandbox, code)
-        with refusing_code(code.label):
-            guest = self._sandbox.guest(code.world, component.digest)
-        check_description(code, guest)
 
 
 def _refused(prefix: str, refused: CpiError) -> PackageUploadRefusedError:
