@@ -117,6 +117,15 @@ class Users:
     def exists(self, login_name: str) -> bool:
         return self._row(login_name) is not None
 
+    def count(self) -> int:
+        """How many users there are; also tells whether the storage answers.
+
+        Raises:
+            StorageError: it does not.
+        """
+        with self._database.read() as connection:
+            return int(connection.execute(sql.select(sql.func.count(_USERS.c.id))).scalar_one())
+
     def knows(self, login_name: str, password: str) -> bool:
         """Whether `authenticate` would accept this credential."""
         try:

@@ -30,6 +30,7 @@ from host.rest import (
     user,
     virtual_node,
 )
+from host.rest.authentication import guess_limiter
 from host.rest.errors import http_refusal, invalid_request, refusal, unexpected
 from host.rest.letter_case import path_in_right_case
 from host.rest.limits import BodyLimit, LowerCaseQuery, ReplyHeaders
@@ -88,7 +89,7 @@ def create_app(
     nodes.include_router(node_api.router)
     mounts.append(Mount(node_api.PREFIX, nodes))
     app = Starlette(
-        routes=[*mounts, *health_routes(registry), *extra_routes],
+        routes=[*mounts, *health_routes(registry, services.users.count), *extra_routes],
         middleware=[
             Middleware(RequestLog, registry=registry),
             Middleware(ReplyHeaders),
@@ -129,6 +130,7 @@ def _base_app(version: str, services: RestServices) -> FastAPI:
         },
     )
     app.state.services = services
+    app.state.guess_limiter = guess_limiter()
     app.openapi = partial(_document, app)  # type: ignore[method-assign]
     return app
 

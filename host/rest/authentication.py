@@ -2,17 +2,31 @@
 
 from base64 import b64decode
 
-from anyio import to_thread
+from anyio import CapacityLimiter, to_thread
 from starlette.requests import Request
 
 from host.domain.errors import ForbiddenError
 from host.rbac import NotAuthenticatedError, User, Users
 
 _HEADER_CHARACTERS_MAX = 4096
+_GUESSES_AT_ONCE = 2
 
 
-async def authenticated(request: Request, users: Users) -> User:
+def guess_limiter() -> CapacityLimiter:
+    """How many credentials may be checked at once, apart from the threads of other work.
+
+    Checking is slow on purpose: strangers who guess must wait for each other, not take all threads.
+    """
+    return CapacityLimiter(_GUESSES_AT_ONCE)
+
+
+async def authenticated(request: Request, users: Users, limiter: CapacityLimiter) -> User:
     """The user whose credentials the request carries.
+
+    Args:
+        request: the request.
+        users: who there is.
+        limiter: what `guess_limiter` made for this server.
 
     Raises:
         NotAuthenticatedError: none, malformed or wrong credentials.
@@ -21,7 +35,7 @@ async def authenticated(request: Request, users: Users) -> User:
     user = users.remembered(login_name, password)
     if user is not None:
         return user
-    return await to_thread.run_sync(users.authenticate, login_name, password)
+    return await to_thread.run_sync(users.authenticate, login_name, password, limiter=limiter)
 
 
 def authorized(user: User, request: Request) -> None:

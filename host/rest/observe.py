@@ -1,6 +1,7 @@
 """Looking at a running host from outside: health, metrics, and one log line a request."""
 
 import time
+from collections.abc import Callable
 
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
@@ -8,6 +9,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from host.domain.errors import HostError
 
 _log = structlog.get_logger("cordbox.rest")
 _METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -56,10 +59,16 @@ class RequestLog:
             )
 
 
-def health_routes(registry: CollectorRegistry) -> tuple[BaseRoute, ...]:
-    """`/isHealthy` and `/status` (200 while the host serves) and `/metrics` (Prometheus)."""
+def health_routes(
+    registry: CollectorRegistry, probe: Callable[[], object]
+) -> tuple[BaseRoute, ...]:
+    """`/isHealthy` and `/status` (200, or 503 when `probe` fails), `/metrics` (Prometheus)."""
 
-    async def health(_request: Request) -> Response:
+    def health(_request: Request) -> Response:
+        try:
+            probe()
+        except HostError as error:
+            return JSONResponse({"status": "FAILED", "code": error.code}, 503)
         return JSONResponse({"status": "OK"})
 
     def metrics(_request: Request) -> Response:

@@ -29,8 +29,9 @@ class Operation(APIRoute):
         handle = super().get_route_handler()
 
         async def operation(request: Request) -> Response:
-            services: RestServices = request.app.state.services
-            user = await authenticated(request, services.users)
+            state = request.app.state
+            services: RestServices = state.services
+            user = await authenticated(request, services.users, state.guess_limiter)
             if self.needs_permission:
                 authorized(user, request)
             request.state.user = user

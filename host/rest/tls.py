@@ -51,8 +51,11 @@ def own_certificate(directory: Path, *, listen_host: str, clock: Clock) -> Serve
 def _is_usable(files: ServerCertificate, now: dt.datetime) -> bool:
     if not (files.certificate_file.exists() and files.private_key_file.exists()):
         return False
-    certificate = x509.load_pem_x509_certificate(files.certificate_file.read_bytes())
-    key = serialization.load_pem_private_key(files.private_key_file.read_bytes(), password=None)
+    try:
+        certificate = x509.load_pem_x509_certificate(files.certificate_file.read_bytes())
+        key = serialization.load_pem_private_key(files.private_key_file.read_bytes(), password=None)
+    except (ValueError, TypeError):
+        return False
     return (
         certificate.not_valid_after_utc - now > dt.timedelta(days=_RENEW_DAYS)
         and certificate.public_key() == key.public_key()

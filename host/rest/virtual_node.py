@@ -5,10 +5,11 @@ from http import HTTPStatus
 
 from host.domain.ids import HoldingIdentity as HoldingIdentityValue
 from host.domain.ids import parse_short_hash
+from host.domain.packages import CpiRecord
 from host.domain.vnode import AsyncStatus, OperationalStatus, VirtualNode
 from host.rest.cpi import CpiIdentifier, cpi_identifier
 from host.rest.operation import resource
-from host.rest.services import RestServices, Services
+from host.rest.services import Services
 from host.rest.wire import instant, wire
 
 router = resource("Virtual Node")
@@ -82,9 +83,10 @@ class ChangeVirtualNodeStateResponse:
 @router.get("/virtualnode")
 def get_virtual_nodes(services: Services) -> VirtualNodes:
     """List all virtual nodes of the cluster."""
-    return VirtualNodes(
-        virtual_nodes=[_info(node, services) for node in services.virtual_nodes.all()]
-    )
+    nodes = services.virtual_nodes.all()
+    some = {node.cpi_checksum: node for node in nodes}
+    cpis = {checksum: services.cpi_of(node) for checksum, node in some.items()}
+    return VirtualNodes(virtual_nodes=[_info(node, cpis[node.cpi_checksum]) for node in nodes])
 
 
 @router.post("/virtualnode", status_code=HTTPStatus.ACCEPTED)
@@ -111,7 +113,8 @@ def get_virtual_node_status(requestid: str, services: Services) -> AsyncOperatio
 @router.get("/virtualnode/{holdingidentityshorthash}")
 def get_virtual_node(holdingidentityshorthash: str, services: Services) -> VirtualNodeInfo:
     """Give one virtual node."""
-    return _info(services.virtual_node(holdingidentityshorthash), services)
+    node = services.virtual_node(holdingidentityshorthash)
+    return _info(node, services.cpi_of(node))
 
 
 @router.put("/virtualnode/{virtualnodeshortid}/state/{newstate}")
@@ -125,10 +128,10 @@ def put_virtual_node_state(
     )
 
 
-def _info(node: VirtualNode, services: RestServices) -> VirtualNodeInfo:
+def _info(node: VirtualNode, cpi: CpiRecord) -> VirtualNodeInfo:
     return VirtualNodeInfo(
         holding_identity=_holding(node.holding),
-        cpi_identifier=cpi_identifier(services.cpi_of(node).identity),
+        cpi_identifier=cpi_identifier(cpi.identity),
         vault_dml_connection_id=_NO_CONNECTION,
         crypto_dml_connection_id=_NO_CONNECTION,
         uniqueness_dml_connection_id=_NO_CONNECTION,

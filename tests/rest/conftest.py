@@ -75,7 +75,7 @@ GREET_SCHEMA = {
 }
 
 
-def stored_cpi(data_dir):
+def _stored_cpi(data_dir):
     """Put a CPI into a data directory's catalogue; its code is missing, so its flows fail."""
     data = b"a CPI whose code is not there"
     cpk = CpkRecord(
@@ -117,7 +117,7 @@ def stored_cpi(data_dir):
 
 
 @contextmanager
-def host_on(data_dir, **changes):
+def _host_on(data_dir, **changes):
     """A composed host on `data_dir`, without a server."""
     settings = HostSettings(
         data_dir=data_dir,
@@ -148,12 +148,12 @@ def data_dir(tmp_path_factory):
 @pytest.fixture(scope="module")
 def cpi(data_dir):
     """A stored CPI with the flows `demo.Greet` and `demo.Any`."""
-    return stored_cpi(data_dir)
+    return _stored_cpi(data_dir)
 
 
 @pytest.fixture(scope="module")
 def host(data_dir, cpi):
-    with host_on(data_dir) as running:
+    with _host_on(data_dir) as running:
         yield running
 
 
@@ -163,7 +163,7 @@ def services(host):
 
 
 @contextmanager
-def client_of(host, auth=("admin", PASSWORD)):
+def _client_of(host, auth=("admin", PASSWORD)):
     client = TestClient(host.asgi, raise_server_exceptions=False, follow_redirects=False)
     client.auth = auth
     with client:
@@ -173,7 +173,7 @@ def client_of(host, auth=("admin", PASSWORD)):
 @pytest.fixture
 def api(host):
     """A client of the REST application that is logged in as `admin`."""
-    with client_of(host) as client:
+    with _client_of(host) as client:
         yield client
 
 
@@ -229,3 +229,21 @@ def alice(api, node_of):
         if node["holdingIdentity"]["x500Name"] == ALICE:
             return node["holdingIdentity"]["shortHash"]
     return node_of(ALICE)
+
+
+@pytest.fixture
+def host_on():
+    """Composes a host on a data directory, with changed settings."""
+    return _host_on
+
+
+@pytest.fixture
+def client_of():
+    """Gives a client of a composed host."""
+    return _client_of
+
+
+@pytest.fixture
+def stored_cpi():
+    """Puts a CPI into the catalogue of a data directory."""
+    return _stored_cpi

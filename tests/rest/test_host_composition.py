@@ -1,0 +1,94 @@
+"""The composition root: what plugins add, what is missing, and what a failed start leaves."""
+
+import pytest
+from prometheus_client import CollectorRegistry
+from starlette.applications import Starlette
+from starlette.testclient import TestClient
+
+from host.app import CapabilityTwiceError, PluginMissingError
+from host.data_directory import DataDirectory
+from host.domain.errors import StorageError
+from host.rest.observe import health_routes
+
+PLUGIN = """
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
+from host.hookspecs import hookimpl
+
+class Quotes:
+    name = "{name}"
+    def call(self, context, function, request):
+        return None
+
+@hookimpl
+def register_capabilities():
+    return (Quotes(),)
+
+@hookimpl
+def register_rest_routes():
+    return (Route("/quotes", lambda request: PlainTextResponse("42")),)
+"""
+
+
+@pytest.fixture
+def plugin(tmp_path, monkeypatch):
+    """Installs a plugin `quotes` that gives a capability of the given name and a route."""
+
+    def install(capability):
+        module = f"quotes_{capability}"
+        (tmp_path / f"{module}.py").write_text(PLUGIN.format(name=capability))
+        info = tmp_path / "quotes-1.0.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text("Metadata-Version: 2.1\nName: quotes\nVersion: 1.0\n")
+        (info / "entry_points.txt").write_text(f"[cordbox]\nquotes = {module}\n")
+        monkeypatch.syspath_prepend(tmp_path)
+        return {"plugins": ("embedded", "quotes"), "plugin_entry_points": True}
+
+    return install
+
+
+def test_a_plugin_adds_routes_beside_the_api(tmp_path, plugin, host_on, client_of):
+    with host_on(tmp_path / "data", **plugin("quotes")) as host, client_of(host) as client:
+        assert client.get("/quotes").text == "42"
+
+
+def test_a_capability_that_is_there_already_stops_the_start(tmp_path, plugin, host_on):
+    with (
+        pytest.raises(CapabilityTwiceError, match="'ledger'"),
+        host_on(tmp_path / "data", **plugin("ledger")),
+    ):
+        pass
+
+
+def test_a_host_without_adapters_says_which_hook_is_missing(tmp_path, host_on):
+    with pytest.raises(PluginMissingError, match="register_bus"), host_on(tmp_path, plugins=()):
+        pass
+
+
+def test_a_failed_start_frees_the_data_directory(tmp_path, host_on):
+    with pytest.raises(PluginMissingError), host_on(tmp_path, plugins=()):
+        pass
+    DataDirectory.hold(tmp_path).release()
+    with host_on(tmp_path) as host:
+        assert host.services.virtual_nodes.all() == []
+
+
+def test_what_was_stored_is_there_after_a_restart(tmp_path, host_on, client_of, stored_cpi):
+    data_dir = tmp_path / "data"
+    cpi = stored_cpi(data_dir)
+    with host_on(data_dir) as host, client_of(host) as client:
+        before = client.get("/api/v5_2/cpi").json()
+        assert before["cpis"][0]["cpiFileFullChecksum"] in cpi.file_checksum
+    with host_on(data_dir) as host, client_of(host) as client:
+        assert client.get("/api/v5_2/cpi").json() == before
+        assert client.get("/status").json() == {"status": "OK"}
+
+
+def test_a_host_whose_storage_fails_says_so():
+    def probe():
+        raise StorageError("the disk is gone")
+
+    with TestClient(Starlette(routes=health_routes(CollectorRegistry(), probe))) as client:
+        for path in ("/status", "/isHealthy"):
+            reply = client.get(path)
+            assert (reply.status_code, reply.json()["code"]) == (503, "storage")

@@ -1,0 +1,82 @@
+import io
+import json
+import logging
+
+import pytest
+import structlog
+
+from host.domain.flow import FlowError, FlowStatusName
+from host.flow import events
+from host.flow_observer import LOGGED, FlowObserver
+from host.logs import configure_logging
+
+
+@pytest.fixture
+def lines():
+    stream = io.StringIO()
+    configure_logging(level="debug", form="json", stream=stream)
+    yield lambda: [json.loads(line) for line in stream.getvalue().splitlines()]
+    structlog.reset_defaults()
+    logging.getLogger().handlers = []
+
+
+def fail_with(secret):
+    raise ValueError("it broke")
+
+
+def test_each_event_is_one_line_with_time_and_level(lines):
+    structlog.get_logger("x").info("done", count=3)
+    logging.getLogger("other").warning("%s is odd", "this")
+    ours, theirs = lines()
+    assert (ours["event"], ours["level"], ours["count"]) == ("done", "info", 3)
+    assert ours["timestamp"].endswith("Z")
+    assert (theirs["event"], theirs["level"]) == ("this is odd", "warning")
+
+
+@pytest.mark.parametrize("form", ["json", "console"])
+def test_tracebacks_show_no_local_variables(form):
+    stream = io.StringIO()
+    configure_logging(level="info", form=form, stream=stream)
+    password = "".join(["hun", "ter2"])
+    try:
+        fail_with(password)
+    except ValueError:
+        structlog.get_logger("x").exception("failed")
+        logging.getLogger("y").exception("failed too")
+    finally:
+        structlog.reset_defaults()
+        logging.getLogger().handlers = []
+    assert "it broke" in stream.getvalue()
+    assert "hunter2" not in stream.getvalue()
+
+
+def test_every_event_of_the_flow_engine_is_logged_and_counted(lines):
+    from prometheus_client import CollectorRegistry
+
+    kinds = {
+        kind
+        for kind in vars(events).values()
+        if isinstance(kind, type) and kind.__module__ == "host.flow.events"
+    }
+    assert kinds == set(LOGGED)
+    registry = CollectorRegistry()
+    observe = FlowObserver(registry)
+    observe(
+        events.FlowEnded(
+            flow_id="f",
+            holding_id="A" * 12,
+            flow_class="demo.Any",
+            request_id="r",
+            status=FlowStatusName.FAILED,
+            error=FlowError(type="out-of-fuel", message="m"),
+        )
+    )
+    observe(
+        events.GuestLogged(
+            flow_id="f", holding_id="A" * 12, level="warn", logger="demo", message="x" * 9000
+        )
+    )
+    ended, logged = lines()
+    assert (ended["event"], ended["status"], ended["level"]) == ("flow-ended", "FAILED", "info")
+    assert (logged["level"], len(logged["message"])) == ("warning", 2000)
+    assert registry.get_sample_value("cordbox_flows_ended_total", {"status": "FAILED"}) == 1
