@@ -1,0 +1,146 @@
+"""Starting flows and asking for their statuses."""
+
+import pytest
+
+from host.bus.memory import MemoryStore
+from host.domain.errors import ConflictError, InvalidInputError, NotAllowedError, NotFoundError
+from host.domain.flow import FlowStatusName
+from host.domain.ids import ShortHash
+from host.domain.vnode import OperationalStatus
+from host.ports.bus import NewRecord
+from host.ports.units import FlowStore, Unit
+from tests.flow.network import ALICE, BOB, Network, alone, declare, holding
+
+SCHEMA = {
+    "type": "object",
+    "properties": {
+        "amount": {"type": "integer", "minimum": 1},
+        "lines": {"type": "array", "items": {"type": "string"}},
+        "party": {"type": "object", "properties": {}, "required": ["name"]},
+    },
+    "required": ["amount"],
+    "additionalProperties": False,
+}
+
+
+def network(store: FlowStore | None = None) -> Network:
+    declared = (declare("test.Initiator", input_schema=SCHEMA), declare("test.Other"))
+    flows = {"test.Initiator": lambda g: "ok", "test.Other": lambda g: "other"}
+    return Network(store or MemoryStore(), flows, declared=declared)
+
+
+def test_a_start_is_accepted_before_it_runs(store: FlowStore) -> None:
+    made = network(store)
+    accepted = made.start({"amount": 1})
+    assert (accepted.status, accepted.flow_id) == (FlowStatusName.START_REQUESTED, None)
+    assert made.alice() == accepted
+    made.engine.drain()
+    done = made.alice()
+    assert (done.status, done.result) == (FlowStatusName.COMPLETED, "ok")
+    assert done.flow_id is not None
+
+
+@pytest.mark.parametrize(
+    ("body", "path"),
+    [
+        ({"amount": 0}, "$.amount"),
+        ({"amount": "1"}, "$.amount"),
+        ({}, "$.amount"),
+        ({"amount": 1, "lines": ["a", 2]}, "$.lines[1]"),
+        ({"amount": 1, "party": {}}, "$.party.name"),
+        ({"amount": 1, "x": 1}, "$"),
+        (None, "$"),
+        ([], "$"),
+    ],
+)
+def test_a_body_that_does_not_match_the_schema_is_refused_by_field(body: object, path: str) -> None:
+    made = network()
+    with pytest.raises(InvalidInputError) as caught:
+        made.start(body)
+    assert caught.value.code == "flow-input-invalid"
+    assert caught.value.details["path"] == path
+    assert f"wrong at {path}:" in caught.value.message
+    assert made.store.scan("") == []
+
+
+def test_a_body_is_limited_and_must_be_json() -> None:
+    made = network()
+    for body in ("x" * (4 * 1024 * 1024), float("nan")):
+        with pytest.raises(InvalidInputError) as caught:
+            made.start(body, flow="test.Other")
+        assert caught.value.code == "flow-input-invalid"
+
+
+def test_a_client_request_id_is_used_once_per_virtual_node(store: FlowStore) -> None:
+    made = network(store)
+    made.start({"amount": 1})
+    with pytest.raises(ConflictError) as caught:
+        made.start({"amount": 1})
+    assert caught.value.code == "flow-already-started"
+    made.engine.drain()
+    with pytest.raises(ConflictError):
+        made.start({"amount": 1})
+    bob = made.nodes.nodes[holding(BOB)]
+    made.service.start(bob, made.cpi, "r1", "test.Other", None)
+
+
+@pytest.mark.parametrize("text", ["", "a b", "x" * 243, "ü", "a/b", "r1\n"])
+def test_client_request_ids_have_a_form(text: str) -> None:
+    with pytest.raises(InvalidInputError) as caught:
+        network().start({"amount": 1}, request_id=text)
+    assert caught.value.code == "client-request-id-invalid"
+    network().start({"amount": 1}, request_id="x" * 242)
+
+
+def test_a_flow_that_the_cpi_does_not_declare_is_refused_with_what_it_does() -> None:
+    with pytest.raises(InvalidInputError) as caught:
+        network().start({}, flow="test.Nothing")
+    assert caught.value.code == "flow-not-startable"
+    assert caught.value.details["startableFlows"] == "test.Initiator,test.Other"
+    assert caught.value.details["CPI-name"] == "cpi"
+
+
+def test_starting_can_be_switched_off() -> None:
+    made = network()
+    made.replace(ALICE, flow_start_status=OperationalStatus.INACTIVE)
+    with pytest.raises(NotAllowedError, match="are not operational"):
+        made.start({"amount": 1})
+
+
+def test_a_flow_that_was_accepted_before_starting_was_switched_off_is_killed() -> None:
+    made = network()
+    made.start({"amount": 1})
+    made.replace(ALICE, flow_start_status=OperationalStatus.INACTIVE)
+    made.engine.drain()
+    assert made.alice().status is FlowStatusName.KILLED
+
+
+def test_an_unknown_status_is_not_found() -> None:
+    with pytest.raises(NotFoundError, match="no flow with client request id 'r9'"):
+        network().alice("r9")
+
+
+def test_flows_are_listed_by_node_and_status(store: FlowStore) -> None:
+    made = network(store)
+    made.start({"amount": 1}, request_id="b")
+    made.engine.drain()
+    made.start({"amount": 1}, request_id="a")
+    here = holding(ALICE).short_hash
+    assert [s.client_request_id for s in made.service.list(here)] == ["a", "b"]
+    assert [s.client_request_id for s in made.service.list(here, "COMPLETED")] == ["b"]
+    assert made.service.list(here, "KILLED") == []
+    assert made.service.list(ShortHash("000000000000")) == []
+    with pytest.raises(InvalidInputError) as caught:
+        made.service.list(here, "completed")
+    assert caught.value.code == "flow-status-unknown"
+
+
+def test_a_repeated_start_request_runs_the_flow_once() -> None:
+    made = alone(lambda g: str(g.call("persistence", "write", op="persist")))
+    made.start()
+    (record,) = [r for s in made.engine.ready() for r in made.store.poll("test", s, 9)]
+
+    again = NewRecord(topic=record.source.topic, key=record.key, value=record.value)
+    made.store.commit(Unit(records=(again,)))
+    made.engine.drain()
+    assert len(made.notes.rows) == 1
