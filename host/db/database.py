@@ -99,14 +99,6 @@ class Database:
             raise
         return database
 
-    @property
-    def engine(self) -> Engine:
-        """For code that speaks SQLAlchemy's `Engine`: each of its transactions is a writing one.
-
-        Its failures are SQLAlchemy's, untranslated; it closes with the database.
-        """
-        return self._engine.execution_options(**{_IMMEDIATE: True})
-
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """A consistent view of the database for the length of the block.

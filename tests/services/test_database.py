@@ -151,13 +151,6 @@ def test_a_reader_sees_one_moment_while_another_writes(tmp_path):
         assert reader.execute(select(ITEM)).all() == []
 
 
-def test_another_writer_makes_an_engine_user_wait_not_fail(tmp_path):
-    with Database.open(tmp_path / "a.sqlite", [SCHEMA]) as database:
-        with database.engine.begin() as connection:
-            connection.execute(insert(ITEM), {"text": "one"})
-        assert texts(database) == ["one"]
-
-
 A, B, C = (ShortHash(letter * 12) for letter in "ABC")
 
 
