@@ -170,6 +170,7 @@ class Network:
         clock: SimClock | None = None,
         entropy: CountedEntropy | None = None,
         notes: Notes | None = None,
+        events: Callable[[Any], None] | None = None,
     ) -> None:
         self.store = store
         self.clock = clock or SimClock()
@@ -188,7 +189,7 @@ class Network:
             packages=self.packages,
             clock=self.clock,
             entropy=self.entropy,
-            events=self.events.append,
+            events=events or self.events.append,
         )
         self.service = FlowService(units=store, clock=self.clock)
 
