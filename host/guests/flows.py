@@ -45,6 +45,9 @@ class SandboxedFlows:
         """Run a flow; see `host.ports.guest.FlowGuests.run`."""
         cpk = _cpk_of(cpi, flow_class)
         try:
+            # Compiling takes seconds when the cache was lost: not within a host call of the run.
+            for contract in cpi.contract_cpks():
+                self._library.guest(cpi, contract)
             guest = self._library.guest(cpi, cpk)
             outcome = guest.call(
                 "run",

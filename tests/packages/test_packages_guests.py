@@ -105,6 +105,26 @@ def test_a_flow_runs_to_its_result(flows: SandboxedFlows, record: Any) -> None:
 
 
 @pytest.mark.slow
+def test_contracts_are_compiled_before_the_flow_runs_and_not_while(
+    stored: Any, record: Any, sandbox: Any
+) -> None:
+    asked = []
+
+    class Recording(GuestLibrary):
+        def guest(self, cpi: Any, cpk: Any) -> Any:
+            asked.append(cpk.world)
+            return super().guest(cpi, cpk)
+
+    library = Recording(sandbox=sandbox, read=stored.service.read)
+
+    def no_call_yet(interface: str, function: str, request: str) -> str:
+        assert sorted(asked) == ["contract", "workflow"]
+        return no_states(interface, function, request)
+
+    run(SandboxedFlows(library=library, limits=Limits()), record, no_call_yet)
+
+
+@pytest.mark.slow
 def test_a_flow_that_waits_is_suspended(flows: SandboxedFlows, record: Any) -> None:
     def waits(interface: str, function: str, request: str) -> str:
         raise SuspendFlow
