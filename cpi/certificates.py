@@ -10,6 +10,12 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cpi.errors import Code, KeystoreError
 
 _CERTIFICATES_MAX = 64
+_UNREADABLE = (
+    UnsupportedAlgorithm,
+    x509.DuplicateExtension,
+    x509.InvalidVersion,
+    x509.UnsupportedGeneralNameType,
+)
 _PEM_BYTES_MAX = 1024 * 1024
 _DER_NULL = b"\x05\x00"
 _PEM = re.compile(rb"-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----")
@@ -25,26 +31,29 @@ def load_der(der: bytes) -> x509.Certificate:
     Raises:
         ValueError: the bytes are no certificate.
     """
+    if asn1_x509.Certificate.load(der, strict=True).serial_number <= 0:
+        raise ValueError("the serial number is not positive")
     try:
-        return _complete(x509.load_der_x509_certificate(der))
+        return _complete(der)
     except ValueError:
         lenient = _without_dsa_null(der)
         if lenient is None:
             raise
-        return _complete(x509.load_der_x509_certificate(lenient))
+        return _complete(lenient)
 
 
-def _complete(certificate: x509.Certificate) -> x509.Certificate:
-    """Read the parts that the library reads lazily, so that none of them can fail later.
+def _complete(der: bytes) -> x509.Certificate:
+    """Parse, and read the parts that the library reads lazily, so that none can fail later.
 
     Raises:
         ValueError: a part cannot be read.
     """
     try:
+        certificate = x509.load_der_x509_certificate(der)
         certificate.public_key()
         _ = certificate.subject, certificate.issuer, certificate.extensions
-    except (UnsupportedAlgorithm, x509.DuplicateExtension, x509.UnsupportedGeneralNameType) as e:
-        raise ValueError(str(e)) from e
+    except _UNREADABLE as error:
+        raise ValueError(str(error)) from error
     return certificate
 
 

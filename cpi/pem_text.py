@@ -20,8 +20,13 @@ def is_pem_certificate(text: str) -> bool:
     start = _label_end(text, _BEGIN)
     if start is None:
         return False
-    # The first dash after the label starts the closing label: the body holds none.
+    # The first dash after the label starts the closing label: the body holds none. Without a body,
+    # the dashes between the labels belong to both.
     close = text.find("-", start)
+    if text.startswith(_END, start):
+        if text[start - 2] != "-":
+            return False
+        close = start - 1
     if close < 0 or _label_end(text[close:], _END) != len(text) - close:
         return False
     return _is_body(text[start:close])

@@ -1,0 +1,42 @@
+"""`cordbox keystore`: a key that works everywhere, in a file that only its owner reads."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from cpi.certificates import load_pem_certificates
+from cpi.keys import load_signing_key
+
+Run = Callable[..., tuple[int, str, str]]
+NAME = "CN=Signer, O=Acme, L=London, C=GB"
+
+
+def test_create_and_export(tmp_path: Path, run: Run) -> None:
+    file = tmp_path / "keys.p12"
+    code, _, err = run(
+        *("keystore", "create", "--file", file, "--storepass", "secret", "--alias", "k"),
+        *("--dname", NAME, "--key-algorithm", "rsa", "--key-size", 2048, "--validity-days", 9),
+    )
+    assert (code, err) == (0, "")
+    assert file.stat().st_mode & 0o777 == 0o600
+    key = load_signing_key(file, password="secret", alias="k")
+    assert key.private_key.key_size == 2048
+    pem = tmp_path / "signer.pem"
+    words = ("keystore", "export-certificate", "--file", file, "--storepass", "secret")
+    assert run(*words, "--output", pem)[0] == 0
+    assert load_pem_certificates(pem.read_bytes(), source="x") == key.certificate_chain
+    code, out, _ = run(*words)
+    assert out == pem.read_text()
+
+
+def test_refusals(tmp_path: Path, run: Run) -> None:
+    file = tmp_path / "keys.p12"
+    base = ("keystore", "create", "--file", file, "--storepass", "secret", "--dname")
+    code, _, err = run(*base, "nonsense")
+    assert (code, "error[keystore-invalid]" in err) == (1, True)
+    assert not file.exists()
+    assert run(*base, NAME, "--key-algorithm", "DSA")[0] == 2
+    assert run(*base, NAME)[0] == 0
+    before = file.read_bytes()
+    code, _, err = run(*base, NAME)
+    assert (code, "error[file-exists]" in err) == (1, True)
+    assert file.read_bytes() == before

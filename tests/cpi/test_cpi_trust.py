@@ -1,0 +1,193 @@
+"""Certificate paths: one rule of PKIX at a time, and the path cases of x509-limbo that apply."""
+
+import json
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import zstandard
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+
+from cpi.certificates import load_pem_certificates
+from cpi.errors import CpiError, TrustError
+from cpi.trust import validate_path
+from tests.cpi.support import NOW, VECTORS, alice, authority, ca, certificate, root, self_signed
+
+
+def leaf_below(issuer, **options) -> tuple[x509.Certificate, ...]:
+    made = certificate(
+        "CN=Leaf,O=Acme,C=GB", ec.generate_private_key(ec.SECP256R1()), issuer, **options
+    )
+    return (made, *issuer.chain)
+
+
+def code_of(chain, anchors, at=NOW) -> str | None:
+    try:
+        validate_path(chain, anchors, at=at)
+    except TrustError as refused:
+        return refused.code
+    return None
+
+
+def test_the_anchor_issues_the_last_certificate() -> None:
+    chain = alice().certificate_chain
+    leaf, issuer, top = chain
+    assert code_of(chain, [top]) is None
+    assert code_of(chain, [issuer]) == "signer-not-trusted"
+    assert code_of(chain, [leaf]) == "signer-not-trusted"
+    assert code_of((leaf, issuer), [top]) is None
+    assert code_of((leaf,), [issuer]) is None
+    assert code_of((leaf,), [leaf]) == "signer-not-trusted"
+    assert code_of((leaf,), [top]) == "signer-not-trusted"
+    assert code_of(chain, [ca(2).certificate, top]) is None
+
+
+def test_a_self_signed_certificate_is_its_own_anchor() -> None:
+    own = self_signed("ec256").certificate_chain
+    assert code_of(own, own) is None
+    assert code_of(own, self_signed("ec384").certificate_chain) == "signer-not-trusted"
+
+
+def test_a_namesake_is_not_the_anchor() -> None:
+    impostor = authority("CN=Corda Dev Root CA,OU=R3,O=Corda,L=Dublin,C=IE")
+    assert code_of(alice().certificate_chain, [impostor.certificate]) == "signer-not-trusted"
+
+
+def test_a_signer_cannot_vouch_for_others() -> None:
+    """A trusted self-signed signer that is no CA does not make the certificates it issues good."""
+    signer = authority("CN=Signer,O=Acme,C=GB", ca=False)
+    chain = leaf_below(signer)
+    assert code_of(chain[:1], [signer.certificate]) == "signer-not-trusted"
+    assert code_of(chain, [signer.certificate]) == "certificate-invalid"
+
+
+@pytest.mark.parametrize(
+    ("begin", "end", "good"),
+    [(-1, 1, True), (0, 1, True), (-1, 0, True), (-2, -1, False), (1, 2, False)],
+)
+def test_validity_is_inclusive(begin: int, end: int, good: bool) -> None:
+    second = timedelta(seconds=1)
+    chain = leaf_below(root(), begin=NOW + begin * second, end=NOW + end * second)
+    expected = None if good else "certificate-not-valid-now"
+    assert code_of(chain, [root().certificate]) == expected
+
+
+def test_an_expired_intermediate_is_named() -> None:
+    old = authority("CN=Old CA,O=Acme,C=GB", root(), end=NOW - timedelta(days=1))
+    with pytest.raises(TrustError, match=r"index \[1\], X.509 name: CN=Old CA,O=Acme,C=GB"):
+        validate_path(leaf_below(old), [root().certificate], at=NOW)
+
+
+def test_issuers_must_be_cas_that_may_sign_certificates() -> None:
+    anchors = [root().certificate]
+    assert code_of(leaf_below(authority("CN=A,O=x,C=GB", root(), ca=False)), anchors) == (
+        "certificate-invalid"
+    )
+    assert code_of(leaf_below(authority("CN=A,O=x,C=GB", root(), ca=None)), anchors) == (
+        "certificate-invalid"
+    )
+    no_signing = authority("CN=A,O=x,C=GB", root(), usage={"crl_sign": True})
+    assert code_of(leaf_below(no_signing), anchors) == "certificate-usage"
+
+
+def test_path_length() -> None:
+    short = authority("CN=Short,O=x,C=GB", root(), path_length=0)
+    assert code_of(leaf_below(short), [root().certificate]) is None
+    below = authority("CN=Below,O=x,C=GB", short)
+    assert code_of(leaf_below(below), [root().certificate]) == "certificate-invalid"
+
+
+@pytest.mark.parametrize(
+    ("usage", "expected"),
+    [
+        ({"digital_signature": True}, None),
+        ({"content_commitment": True}, None),
+        ({"key_encipherment": True}, "certificate-usage"),
+    ],
+)
+def test_key_usage_of_the_signer(usage: dict[str, bool], expected: str | None) -> None:
+    assert code_of(leaf_below(root(), usage=usage), [root().certificate]) == expected
+
+
+def test_weak_keys_and_digests() -> None:
+    weak = rsa.generate_private_key(65537, 1024)
+    signed = certificate("CN=Weak,O=x,C=GB", weak)
+    assert code_of((signed,), [signed]) is None, "Corda accepts RSA 1024; the verifier warns"
+    p224 = ec.generate_private_key(ec.SECP224R1())
+    odd = certificate("CN=Odd,O=x,C=GB", p224)
+    assert code_of((odd,), [odd]) == "key-weak"
+    sha224 = leaf_below(root(), digest=hashes.SHA224())
+    assert code_of(sha224, [root().certificate]) == "signature-weak-algorithm"
+
+
+@pytest.mark.parametrize(
+    ("extension", "critical", "good"),
+    [
+        (x509.UnrecognizedExtension(x509.ObjectIdentifier("1.2.3.4"), b"\5\0"), True, False),
+        (x509.UnrecognizedExtension(x509.ObjectIdentifier("1.2.3.4"), b"\5\0"), False, True),
+        (x509.NameConstraints([x509.DNSName("a.b")], None), False, False),
+        (x509.PolicyConstraints(0, None), False, False),
+        (x509.ExtendedKeyUsage([x509.oid.ExtendedKeyUsageOID.SERVER_AUTH]), True, True),
+    ],
+)
+def test_extensions(extension: x509.ExtensionType, critical: bool, good: bool) -> None:
+    chain = leaf_below(root(), extensions=[(extension, critical)])
+    expected = None if good else "certificate-invalid"
+    assert code_of(chain, [root().certificate]) == expected
+
+
+def test_a_chain_out_of_order_is_refused() -> None:
+    leaf, issuer, top = alice().certificate_chain
+    assert code_of((issuer, leaf, top), [top]) is not None
+
+
+APPLICABLE = (
+    "pathlen::",
+    "rfc5280::validity::",
+    "rfc5280::unknown-critical-extension-ee",
+    "rfc5280::unknown-critical-extension-intermediate",
+    "rfc5280::unknown-critical-extension-unrelated-root",
+    "rfc5280::intermediate-ca-without-ca-bit",
+    "rfc5280::no-keyusage",
+    "rfc5280::eku::ee-without-eku",
+    "pathological::intermediate-cycle",
+    "rfc5280::mismatching-signature-algorithm",
+)
+"""Limbo tests TLS servers; these cases are about the path alone, whatever it is for."""
+BUILDING = "pathlen::max-chain-depth"
+"""These are about finding a path among namesakes; a signature block states its path."""
+
+
+def limbo() -> list[dict]:
+    path = VECTORS / "x509" / "limbo.json.zst"
+    if not path.exists():
+        return []
+    cases = json.loads(zstandard.ZstdDecompressor().decompressobj().decompress(path.read_bytes()))
+    return [
+        case
+        for case in cases["testcases"]
+        if case["id"].startswith(APPLICABLE) and not case["id"].startswith(BUILDING)
+    ]
+
+
+@pytest.mark.conformance
+@pytest.mark.parametrize("case", limbo(), ids=lambda c: c["id"])
+def test_limbo(case: dict) -> None:
+    def load(pems: list[str]) -> list[x509.Certificate]:
+        return [c for p in pems for c in load_pem_certificates(p.encode(), source="limbo")]
+
+    moment = case["validation_time"]
+    at = datetime.fromisoformat(moment) if moment else datetime(2026, 11, 21, tzinfo=UTC)
+    try:
+        anchors = load(case["trusted_certs"])
+        (leaf,) = load([case["peer_certificate"]])
+        chain, pool = [leaf], load(case["untrusted_intermediates"])
+        while above := next((c for c in pool if c.subject == chain[-1].issuer), None):
+            chain.append(above)
+            pool.remove(above)
+        validate_path(chain, anchors, at=at)
+    except CpiError:
+        assert case["expected_result"] == "FAILURE"
+        return
+    assert case["expected_result"] == "SUCCESS"
