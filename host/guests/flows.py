@@ -46,8 +46,7 @@ class SandboxedFlows:
         cpk = _cpk_of(cpi, flow_class)
         try:
             # Compiling takes seconds when the cache was lost: not within a host call of the run.
-            for contract in cpi.contract_cpks():
-                self._library.guest(cpi, contract)
+            self._library.prepare(cpi)
             guest = self._library.guest(cpi, cpk)
             outcome = guest.call(
                 "run",
