@@ -7,11 +7,10 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from host.domain.ids import EpochMs, FlowId
-from host.flow.errors import FlowRecordDamagedError
 from host.flow.messages import Party
 from host.flow.session import Session, is_readable
+from host.flow.stored import read_stored
 
-FORMAT_VERSION = 1
 CONTEXT_RESERVED = "corda."
 
 
@@ -71,7 +70,7 @@ class Checkpoint(Struct, frozen=True, kw_only=True):
     `request_id` is the client request id, or the session id of a responder.
     """
 
-    v: int = FORMAT_VERSION
+    v: int = 1
     flow_id: FlowId
     holding: Party
     cpi_checksum: str
@@ -104,16 +103,7 @@ def decode_checkpoint(data: bytes) -> Checkpoint:
     Raises:
         FlowRecordDamagedError: another format version, or damage.
     """
-    try:
-        checkpoint = _decoder.decode(data)
-    except msgspec.DecodeError as exc:
-        raise FlowRecordDamagedError(f"a stored flow cannot be read: {exc}") from exc
-    if checkpoint.v != FORMAT_VERSION:
-        raise FlowRecordDamagedError(
-            f"flow {checkpoint.flow_id} is stored in format {checkpoint.v}, expected"
-            f" {FORMAT_VERSION}"
-        )
-    return checkpoint
+    return read_stored(_decoder, data, "a checkpoint")
 
 
 def is_satisfied(checkpoint: Checkpoint, condition: Condition, now: EpochMs) -> bool:

@@ -8,12 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 
-import msgspec
-
 from host.domain.errors import HostError, StorageError, UnavailableError
 from host.domain.flow import FlowError, FlowStatusName
 from host.domain.ids import EpochMs
 from host.flow.delivery import Delivery, LocalRouter, Router
+from host.flow.errors import FlowRecordDamagedError
 from host.flow.events import EventSink, RecordDeadLettered, RecordRetried
 from host.flow.host_calls import Surroundings
 from host.flow.messages import (
@@ -198,7 +197,7 @@ class FlowEngine:
         if record.source.topic == EVENT_TOPIC:
             try:
                 self._steps.handle([record], consumed, broken=error, letter=(letter,))
-            except (HostError, msgspec.DecodeError):
+            except HostError:
                 pass  # the record or its flow cannot be read: only the letter remains
             else:
                 return
@@ -215,7 +214,7 @@ class FlowEngine:
         """The status of a flow that could not even start."""
         try:
             start = decode_start(record.value)
-        except msgspec.DecodeError:
+        except FlowRecordDamagedError:
             return None
         holding = start.holding.holding().short_hash
         status = StoredStatus(

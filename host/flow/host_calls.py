@@ -15,7 +15,9 @@ from typing import TypeAlias
 import msgspec
 from msgspec.structs import replace
 
+from host.domain.errors import HostError, StorageError, UnavailableError
 from host.domain.ids import EpochMs, HoldingIdentity
+from host.domain.json import JsonObject, JsonValue
 from host.domain.packages import CpiRecord
 from host.domain.x500 import InvalidX500NameError, MemberX500Name
 from host.flow import calls, requests
@@ -180,7 +182,7 @@ class HostCalls:
             request_id=f"{flow.flow_id}-{call}",
             now=self._around.clock.now_ms(),
         )
-        answer = capability.call(context, function, parse(request, dict))
+        answer = _translated(capability, context, function, parse(request, dict))
         return Answer(flow.checkpoint, msgspec.json.encode(answer).decode())
 
     def _now(self, request: str) -> Answer:
@@ -268,6 +270,18 @@ class HostCalls:
                 )
             )
         return "null"
+
+
+def _translated(
+    capability: Capability, context: CallContext, function: str, request: JsonObject
+) -> JsonValue:
+    """Call, and sort the service's refusals: the flow's business, or to be tried again."""
+    try:
+        return capability.call(context, function, request)
+    except (StorageError, UnavailableError) as exc:
+        raise UnavailableError(f"{capability.name}.{function}: {exc.message}") from exc
+    except HostError as exc:
+        raise CapabilityError(exc.code, exc.message) from exc
 
 
 def _give(entry: Entry) -> str:

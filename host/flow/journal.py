@@ -10,15 +10,14 @@ import msgspec
 from msgspec import Struct
 
 from host.flow.errors import FlowRecordDamagedError
+from host.flow.stored import read_stored
 from host.ports.guest import GuestKilledError
-
-FORMAT_VERSION = 1
 
 
 class Entry(Struct, frozen=True, kw_only=True, array_like=True):
     """An answered call. `answer` is JSON text: the value of `ok`, or the error object."""
 
-    v: int = FORMAT_VERSION
+    v: int = 1
     call: int
     function: str
     digest: str
@@ -55,15 +54,11 @@ def decode_journal(rows: Sequence[bytes]) -> tuple[Entry, ...]:
     Raises:
         FlowRecordDamagedError: another format version, damage, or a gap in the numbers.
     """
-    try:
-        entries = tuple(_decoder.decode(row) for row in rows)
-    except msgspec.DecodeError as exc:
-        raise FlowRecordDamagedError(f"a journal cannot be read: {exc}") from exc
+    entries = tuple(read_stored(_decoder, row, "a journal row") for row in rows)
     for number, entry in enumerate(entries):
-        if entry.v != FORMAT_VERSION or entry.call != number:
+        if entry.call != number:
             raise FlowRecordDamagedError(
-                f"journal row {number} has format {entry.v} and call {entry.call}, expected"
-                f" format {FORMAT_VERSION} and call {number}"
+                f"journal row {number} holds call {entry.call}, expected call {number}"
             )
     return entries
 

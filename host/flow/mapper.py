@@ -19,6 +19,7 @@ from host.flow.messages import (
     SessionMessage,
     StartFlow,
 )
+from host.flow.stored import read_stored
 
 CLEANUP_MS = 600_000
 
@@ -46,7 +47,7 @@ def encode_state(state: MapperState) -> bytes:
 
 
 def decode_state(data: bytes) -> MapperState:
-    return _decoder.decode(data)
+    return read_stored(_decoder, data, "a mapper state")
 
 
 def session_key(session_id: str) -> str:

@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from host.domain.ids import EpochMs, FlowId, HoldingIdentity
 from host.domain.x500 import MemberX500Name
+from host.flow.stored import read_stored
 
 START_TOPIC = "flow.mapper.start"
 OUT_TOPIC = "flow.mapper.session.out"
@@ -107,11 +108,14 @@ class StartFlow(Struct, frozen=True, kw_only=True, tag="start"):
 class Respond(Struct, frozen=True, kw_only=True, tag="respond"):
     """The first message of a session that another flow opened: starts the responder."""
 
+    v: int = 1
     message: SessionMessage
 
 
 class Wake(Struct, frozen=True, kw_only=True, tag="wake"):
     """A timer of the flow is due."""
+
+    v: int = 1
 
 
 FlowEvent: TypeAlias = StartFlow | Respond | SessionMessage | Wake
@@ -128,15 +132,30 @@ def encode(value: Struct) -> bytes:
 
 
 def decode_event(data: bytes) -> FlowEvent:
-    return _event_decoder.decode(data)
+    """Read a record's value.
+
+    Raises:
+        FlowRecordDamagedError: it cannot be read.
+    """
+    return read_stored(_event_decoder, data, "a flow event")
 
 
 def decode_start(data: bytes) -> StartFlow:
-    return _start_decoder.decode(data)
+    """Read a record's value.
+
+    Raises:
+        FlowRecordDamagedError: it cannot be read.
+    """
+    return read_stored(_start_decoder, data, "a start request")
 
 
 def decode_message(data: bytes) -> SessionMessage:
-    return _message_decoder.decode(data)
+    """Read a record's value.
+
+    Raises:
+        FlowRecordDamagedError: it cannot be read.
+    """
+    return read_stored(_message_decoder, data, "a session message")
 
 
 def other_side(session_id: str) -> str:

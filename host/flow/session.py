@@ -30,6 +30,9 @@ from host.ports.capability import CapabilityError
 
 EARLY_MAX = 1000
 """Messages that a session holds back while an earlier one is missing."""
+UNREAD_MAX = 1000
+UNREAD_CHARACTERS_MAX = 32 * 1024 * 1024
+"""What a peer may send ahead of the flow's reading."""
 
 
 class SessionStatus(StrEnum):
@@ -121,6 +124,9 @@ def _deliver(session: Session) -> Change:
 
 def _data(session: Session, payload: Payload) -> Change:
     assert isinstance(payload, Data)  # noqa: S101  # the table's key
+    unread = sum(map(len, session.inbox)) + len(payload.payload)
+    if len(session.inbox) >= UNREAD_MAX or unread > UNREAD_CHARACTERS_MAX:
+        return _mismatch(session, "too much data is unread")
     return Change(
         replace(session, status=SessionStatus.CONFIRMED, inbox=(*session.inbox, payload.payload))
     )

@@ -5,7 +5,7 @@ from msgspec import Struct
 
 from host.domain.flow import FlowError, FlowStatus, FlowStatusName
 from host.domain.ids import ClientRequestId, EpochMs, FlowId, ShortHash
-from host.flow.errors import FlowRecordDamagedError
+from host.flow.stored import read_stored
 from host.ports.state import StateRecord, StateWrite
 
 RETENTION_MS = 604_800_000
@@ -38,7 +38,7 @@ def write_status(
     before: StateRecord | None, status: StoredStatus, *, responder: bool = False
 ) -> StateWrite | None:
     """The write that records `status`; None when the flow's final status stands already."""
-    if before is not None and _decoder.decode(before.value).status.is_final:
+    if before is not None and read_status(before).status.is_final:
         return None
     due = EpochMs(status.updated_at + RETENTION_MS) if status.status.is_final else None
     return StateWrite(
@@ -55,10 +55,7 @@ def read_status(record: StateRecord) -> FlowStatus:
     Raises:
         FlowRecordDamagedError: it cannot be read.
     """
-    try:
-        stored = _decoder.decode(record.value)
-    except msgspec.DecodeError as exc:
-        raise FlowRecordDamagedError(f"status {record.key!r} cannot be read: {exc}") from exc
+    stored = read_stored(_decoder, record.value, f"status {record.key!r}")
     error = None
     if stored.error_type is not None:
         error = FlowError(type=stored.error_type, message=stored.error_message or "")

@@ -220,13 +220,14 @@ class FlowSteps:
                     duration_ms=self._around.clock.now_ms() - begun,
                 )
             )
+        if handler.waiting is not None:
+            return Suspended(handler.waiting)
         if isinstance(outcome, Finished):
             return Returned(outcome.result)
         if isinstance(outcome, FlowFailedInGuest):
             flow.trace = outcome.trace
             return Broken(FlowError(type="FLOW_FAILED", message=outcome.message))
-        assert handler.waiting is not None  # noqa: S101  # only the handler suspends runs
-        return Suspended(handler.waiting)
+        raise AssertionError("the guest was suspended by a call that the engine did not suspend")
 
     def _end(self, flow: LiveFlow, end: End) -> None:
         flow.ended = True

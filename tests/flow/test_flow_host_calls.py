@@ -8,9 +8,11 @@ from functools import partial
 import pytest
 
 from host.bus.memory import MemoryStore
+from host.domain.errors import ConflictError, StorageError
 from host.domain.flow import FlowStatusName
 from host.flow.events import GuestLogged, GuestRan
 from host.ports.bus import NewRecord
+from host.ports.capability import CapabilityError
 from host.ports.units import FlowStore
 from tests.flow.network import ALICE, BOB, RESPONDER, Flow, Network, alone, declare, holding
 from tests.flow.scripted import CallFailed, Guest
@@ -274,3 +276,25 @@ def test_external_messages_leave_on_their_channels_topic() -> None:
     target = NewRecord(topic=topic, key=flow_id, value=b"").target
     (record,) = network.store.poll("g", target, 9)
     assert json.loads(record.value) == {"messageId": None, "message": "m"}
+
+
+@pytest.mark.parametrize(
+    ("failure", "code"),
+    [
+        (ConflictError("exists"), "conflict"),
+        (CapabilityError("entity-exists", "k"), "entity-exists"),
+    ],
+)
+def test_a_services_refusal_is_the_calls_error(failure: Exception, code: str) -> None:
+    network = alone(lambda g: failing_code(lambda: g.call("persistence", "write", op="persist")))
+    network.notes.failing = [failure]
+    assert network.run().result == code
+
+
+def test_a_services_storage_that_fails_is_tried_again() -> None:
+    network = alone(lambda g: str(g.call("persistence", "write", op="persist")))
+    network.notes.failing = [StorageError("disk full")]
+    network.run()
+    assert len(network.engine.ready()) == 1
+    network.later(1_000)
+    assert network.alice().result == "1"

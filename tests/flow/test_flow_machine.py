@@ -253,7 +253,7 @@ def test_a_journal_is_read_back_and_checked() -> None:
         for n in range(3)
     ]
     assert [e.call for e in decode_journal(rows)] == [0, 1, 2]
-    with pytest.raises(FlowRecordDamagedError, match="row 1 has format 1 and call 2"):
+    with pytest.raises(FlowRecordDamagedError, match="row 1 holds call 2, expected call 1"):
         decode_journal([rows[0], rows[2]])
     with pytest.raises(FlowRecordDamagedError):
         decode_journal([b"[9]"])

@@ -18,6 +18,8 @@ from host.flow.messages import (
 from host.flow.session import (
     EARLY_MAX,
     TRANSITIONS,
+    UNREAD_CHARACTERS_MAX,
+    UNREAD_MAX,
     Change,
     Session,
     SessionStatus,
@@ -239,3 +241,11 @@ def test_only_what_the_peer_says_moves_the_expiry() -> None:
     sent = send(initiator(), "1").session
     assert sent.expires_at == 500
     assert take(sent, data(1)).session.expires_at == 1500
+
+
+def test_a_peer_cannot_send_without_end_ahead_of_the_reading() -> None:
+    full = take(initiator(), *(data(n) for n in range(1, UNREAD_MAX + 1))).session
+    assert len(full.inbox) == UNREAD_MAX
+    assert take(full, data(UNREAD_MAX + 1)).session.status is S.ERROR
+    big = message(1, Data(payload="x" * (UNREAD_CHARACTERS_MAX + 1)))
+    assert take(initiator(), big).session.status is S.ERROR

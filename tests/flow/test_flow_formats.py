@@ -1,0 +1,101 @@
+"""Stored formats: bytes that a released version has written must be readable for ever."""
+
+import pytest
+
+from host.domain.ids import EpochMs, FlowId
+from host.flow.checkpoint import Asleep, Checkpoint, Scope, Waiting, decode_checkpoint
+from host.flow.errors import FlowRecordDamagedError
+from host.flow.journal import Entry, decode_journal, encode_entry
+from host.flow.mapper import MapperState, decode_state, encode_state
+from host.flow.messages import (
+    Data,
+    Init,
+    Party,
+    Respond,
+    SessionMessage,
+    StartFlow,
+    Wake,
+    decode_event,
+    encode,
+)
+from host.flow.session import Session
+
+ALICE, BOB = Party(name="O=A, L=L, C=GB", group_id="g"), Party(name="O=B, L=P, C=FR", group_id="g")
+PARTIES = b'"source":{"name":"O=A, L=L, C=GB","group_id":"g"},"target":{"name":"O=B, L=P, C=FR","group_id":"g"}'
+MESSAGE = SessionMessage(
+    session_id="s-INITIATED", sequence=1, source=ALICE, target=BOB,
+    payload=Data(payload="7", init=Init(protocol="p", versions=(1, 2), require_close=True, context={"k": "v"})),
+)  # fmt: skip
+MESSAGE_V1 = (
+    b'{"type":"session","v":1,"session_id":"s-INITIATED","sequence":1,' + PARTIES + b',"payload":'
+    b'{"type":"data","payload":"7","init":{"protocol":"p","versions":[1,2],"require_close":true,'
+    b'"context":{"k":"v"}}},"version":null}'
+)
+START = StartFlow(
+    client_request_id="r", holding=ALICE, cpi_checksum="c", flow_class="F", body="{}",
+    requested_at=EpochMs(5),
+)  # fmt: skip
+START_V1 = (
+    b'{"type":"start","v":1,"client_request_id":"r","holding":{"name":"O=A, L=L, C=GB","group_id":'
+    b'"g"},"cpi_checksum":"c","flow_class":"F","body":"{}","requested_at":5}'
+)
+EVENTS = [
+    (MESSAGE, MESSAGE_V1),
+    (Respond(message=MESSAGE), b'{"type":"respond","v":1,"message":' + MESSAGE_V1 + b"}"),
+    (START, START_V1),
+    (Wake(), b'{"type":"wake","v":1}'),
+]
+
+
+@pytest.mark.parametrize(("event", "stored"), EVENTS)
+def test_events_of_version_1(event: object, stored: bytes) -> None:
+    assert encode(event) == stored
+    assert decode_event(stored) == event
+
+
+@pytest.mark.parametrize("stored", [b"", b"{}", b'{"type":"wake","v":2}', b'{"type":"new","v":1}'])
+def test_other_events_are_refused(stored: bytes) -> None:
+    with pytest.raises(FlowRecordDamagedError):
+        decode_event(stored)
+
+
+def test_journal_rows_of_version_1() -> None:
+    entry = Entry(call=0, function="flow.now", digest="ab", is_error=False, answer='"t"')
+    stored = b'[1,0,"flow.now","ab",false,"\\"t\\""]'
+    assert encode_entry(entry) == stored
+    assert decode_journal([stored]) == (entry,)
+    with pytest.raises(FlowRecordDamagedError, match="format 2, expected 1"):
+        decode_journal([b'[2,0,"flow.now","ab",false,"x"]'])
+
+
+def test_mapper_states_of_version_1() -> None:
+    assert encode_state(MapperState(flow_id=FlowId("f"))) == b'{"v":1,"flow_id":"f"}'
+    assert decode_state(b'{"v":1,"flow_id":"f"}').flow_id == "f"
+    with pytest.raises(FlowRecordDamagedError):
+        decode_state(b'{"v":3,"flow_id":"f"}')
+
+
+def test_checkpoints_of_version_1() -> None:
+    session = Session(
+        id="s", initiator=True, me=ALICE, peer=BOB, protocol="p", versions=(1,),
+        require_close=True, context={}, timeout_ms=5, last_heard=EpochMs(1),
+    )  # fmt: skip
+    checkpoint = Checkpoint(
+        flow_id=FlowId("f"), holding=ALICE, cpi_checksum="c", flow_class="F", request_id="r",
+        body=None, responds_to=None, created_at=EpochMs(1), stack=(Scope(flow="F", protocol="p"),),
+        sessions={"s": session}, calls=1,
+        waiting=Waiting(call=1, function="flow.sleep", digest="d", condition=Asleep(until=EpochMs(9))),
+    )  # fmt: skip
+    stored = (
+        b'{"v":1,"flow_id":"f","holding":{"name":"O=A, L=L, C=GB","group_id":"g"},"cpi_checksum":'
+        b'"c","flow_class":"F","request_id":"r","body":null,"responds_to":null,"created_at":1,'
+        b'"stack":[{"flow":"F","protocol":"p","versions":[],"sessions":[],"context":{}}],"sessions"'
+        b':{"s":{"id":"s","initiator":true,"me":{"name":"O=A, L=L, C=GB","group_id":"g"},"peer":'
+        b'{"name":"O=B, L=P, C=FR","group_id":"g"},"protocol":"p","versions":[1],"version":null,'
+        b'"require_close":true,"context":{},"timeout_ms":5,"last_heard":1,"status":"CREATED",'
+        b'"sent":0,"received":0,"inbox":[],"early":[],"peer_closed":false,"failure":null}},'
+        b'"calls":1,"waiting":{"call":1,"function":"flow.sleep","digest":"d","condition":'
+        b'{"type":"asleep","until":9}},"ending":null,"timer":null}'
+    )
+    assert encode(checkpoint) == stored
+    assert decode_checkpoint(stored) == checkpoint
