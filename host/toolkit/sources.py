@@ -27,7 +27,7 @@ _NATIVE = frozenset({".so", ".pyd", ".dll", ".dylib", ".pyc", ".pyo", ".a", ".o"
 class SourceRefusedError(InvalidInputError):
     """Sources that no guest could run; `problems` names each file and line."""
 
-    code = "source-refused"
+    code = "cordapp-source-refused"
 
     def __init__(self, problems: tuple[str, ...]) -> None:
         super().__init__("; ".join(problems))

@@ -128,13 +128,14 @@ def _quoted(text: str) -> str:
     return '"' + "".join(f"\\{byte:02x}" for byte in text.encode()) + '"'
 
 
-def make_key(folder: Path, alias: str) -> SigningKey:
+def make_key(folder: Path, alias: str, algorithm: str = "EC") -> SigningKey:
     path = folder / f"{alias}.p12"
     path.write_bytes(
         create_keystore(
             password=PASSWORD,
             alias=alias,
             distinguished_name=f"CN={alias}, O=Tests, L=London, C=GB",
+            key_algorithm=algorithm,
             now=NOW,
         )
     )
@@ -275,6 +276,12 @@ def key(tmp_path_factory: pytest.TempPathFactory) -> SigningKey:
 @pytest.fixture(scope="session")
 def other_key(tmp_path_factory: pytest.TempPathFactory) -> SigningKey:
     return make_key(tmp_path_factory.mktemp("other-key"), "other")
+
+
+@pytest.fixture(scope="session")
+def rsa_key(tmp_path_factory: pytest.TempPathFactory) -> SigningKey:
+    """A key whose signatures are deterministic."""
+    return make_key(tmp_path_factory.mktemp("rsa-key"), "signer", "RSA")
 
 
 @pytest.fixture(scope="session")

@@ -18,7 +18,7 @@ def collect(folder: Path, **files: str) -> dict[str, str]:
 def refusal(folder: Path, **files: str) -> str:
     with pytest.raises(SourceRefusedError) as refused:
         collect(folder, **files)
-    assert refused.value.code == "source-refused"
+    assert refused.value.code == "cordapp-source-refused"
     return "\n".join(refused.value.problems)
 
 
