@@ -468,6 +468,16 @@ def test_describe_of_flows():
     assert described[name_of(Text)]["outputSchema"] is None
 
 
+def test_protocol_and_call_are_inherited():
+    class Again(Double):
+        pass
+
+    assert registry.FLOWS.pop(name_of(Again)) is Again
+    [described] = json.loads(describe_only(Again))
+    assert (described["protocol"], described["initiating"]) == ("test-double", True)
+    assert described["inputSchema"]["title"] == "Ask"
+
+
 def test_two_responders_for_one_protocol_are_refused():
     @initiated_by(protocol="test-double")
     class Second(ResponderFlow):

@@ -2,7 +2,7 @@
 
 import json
 
-from cordapp.guest import Host, HostCallError
+from cordapp.registry import Host, HostCallError
 from cordapp.schema import dumps
 
 
@@ -59,5 +59,6 @@ class HostApi:
             answer = self._host(interface, function, dumps(request))
         except HostCallError as exc:
             error = json.loads(exc.payload)
-            raise _CLASSES.get(error["code"], CordaRuntimeError)(**error) from None
+            cls = _CLASSES.get(error["code"], CordaRuntimeError)
+            raise cls(error["code"], error["message"]) from None
         return json.loads(answer)

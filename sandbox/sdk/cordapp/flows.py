@@ -13,9 +13,8 @@ from cordapp.errors import (
     SessionClosedError,
     SessionError,
 )
-from cordapp.guest import Host
 from cordapp.ledger import UtxoSignedTransaction
-from cordapp.registry import FLOW_SIDE, FLOWS, DeclarationError, name_of, register
+from cordapp.registry import FLOW_SIDE, FLOWS, DeclarationError, Host, name_of, register
 from cordapp.schema import CodecError, dumps, from_json, schema_of, to_json
 from cordapp.services import MemberInfo, NotaryInfo, entity
 
@@ -184,7 +183,8 @@ class Flow:
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
-        if "call" in cls.__dict__:
+        call = getattr(cls, "call", None)
+        if call is not None and call.__module__ != __name__:
             register(FLOWS, cls)
 
 

@@ -1,4 +1,7 @@
-"""Classes that a CorDapp declares, by name. Each base class registers its subclasses here."""
+"""What both sides of the SDK share: the classes that a CorDapp declares, and the host's type.
+
+Each base class registers its subclasses here, by name.
+"""
 
 from collections.abc import Callable
 from typing import Any
@@ -11,6 +14,18 @@ ENTITIES: dict[str, type[Any]] = {}
 
 FLOW_SIDE: dict[str, Callable[..., Any]] = {}
 """What `cordapp.flows` adds to the guest's exports; empty in a contract's bundle."""
+
+
+Host = Callable[[str, str, str], str]
+"""Calls a host function: interface, function, request; answers `ok` or raises HostCallError."""
+
+
+class HostCallError(Exception):
+    """The host answered `err`; `payload` is its JSON text."""
+
+    def __init__(self, payload: str) -> None:
+        super().__init__(payload)
+        self.payload = payload
 
 
 class DeclarationError(Exception):
