@@ -1,5 +1,6 @@
 """Uploads of CPIs: what is refused at once, what is proved in the background, what is stored."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
@@ -191,6 +192,23 @@ def test_two_uploads_at_once_store_one(bench: Any, make: Any, key: Any) -> None:
     bench.service.upload(make.contract_cpi())
     with pytest.raises(PackageDuplicateError, match="is being uploaded already"):
         bench.service.upload(make.contract_cpi())
+    bench.executor.run_all()
+    assert len(bench.service.all()) == 1
+
+
+def test_of_many_uploads_in_parallel_one_wins(bench: Any, make: Any, key: Any) -> None:
+    bench.trust(key)
+    data = make.cpi()
+
+    def attempt(_: int) -> str:
+        try:
+            return bench.service.upload(data)
+        except PackageDuplicateError:
+            return ""
+
+    with ThreadPoolExecutor(8) as threads:
+        answers = list(threads.map(attempt, range(16)))
+    assert len([request_id for request_id in answers if request_id]) == 1
     bench.executor.run_all()
     assert len(bench.service.all()) == 1
 
