@@ -17,6 +17,8 @@ def ensure_administrator(
 ) -> Path | None:
     """Make the user `admin` if it does not exist; a given password replaces an older one.
 
+    A generated password that was changed since is removed from its file.
+
     Returns:
         The file that holds the generated password (readable by its owner only), else None.
     """
@@ -28,7 +30,10 @@ def ensure_administrator(
             users.change_password(ADMINISTRATOR, given_password)
         file.unlink(missing_ok=True)
         return None
-    if not users.exists(ADMINISTRATOR):
+    if users.exists(ADMINISTRATOR):
+        if file.exists() and not users.knows(ADMINISTRATOR, file.read_text().strip()):
+            file.unlink()
+    else:
         password = b32encode(entropy.random_bytes(_GENERATED_BYTES)).decode().lower()
         _write_secret(file, password)
         _create(users, password)

@@ -21,8 +21,10 @@ def parse_json(text: str | bytes) -> JsonValue:
             surrogate, or nested too deeply.
     """
     try:
+        # Decoded here, since `json.loads` would guess UTF-16 and UTF-32 from the bytes.
+        decoded = text.decode() if isinstance(text, bytes) else text
         value: JsonValue = json.loads(
-            text, object_pairs_hook=_object, parse_constant=_refuse_constant
+            decoded, object_pairs_hook=_object, parse_constant=_refuse_constant
         )
         # Lone surrogates are legal in JSON escapes but have no UTF-8 form to store.
         json.dumps(value, ensure_ascii=False).encode()

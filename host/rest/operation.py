@@ -6,9 +6,11 @@ The body is read only after the caller is known, so that strangers cannot make t
 from collections.abc import Callable, Coroutine
 from typing import Any, ClassVar
 
+from anyio import to_thread
 from fastapi import APIRouter, Request, Response, params
 from fastapi.routing import APIRoute
 
+from host.domain.errors import InvalidInputError
 from host.domain.json import JsonValue
 from host.rest.authentication import authenticated, authorized
 from host.rest.errors import DOCUMENTED
@@ -16,7 +18,18 @@ from host.rest.json_body import parse_json, unwrapped
 from host.rest.services import RestServices
 from host.rest.wire import wire_names
 
+JSON_BYTES_MAX = 16 * 1024 * 1024
+"""Longest JSON body, whatever longer uploads the host takes."""
+_PARSED_AT_ONCE_BYTES_MAX = 64 * 1024
+"""A longer text is parsed on another thread: other requests must not wait for it."""
+
 _Handler = Callable[[Request], Coroutine[Any, Any, Response]]
+
+
+class JsonTooLongError(InvalidInputError):
+    """A JSON body is longer than any that the host has use for."""
+
+    code = "json-too-long"
 
 
 class Operation(APIRoute):
@@ -43,12 +56,25 @@ class Operation(APIRoute):
         field = self.body_field
         if field is None or isinstance(field.field_info, params.Form):
             return request
-        body = await request.body()
-        value = parse_json(body) if body else {}
+        body = await _json_text(request)
+        if len(body) > _PARSED_AT_ONCE_BYTES_MAX:
+            value = await to_thread.run_sync(parse_json, body)
+        else:
+            value = parse_json(body) if body else {}
         names = wire_names(field.field_info.annotation)
         if names:
             value = unwrapped(value, parameter=field.alias, fields=names)
         return _ParsedRequest(request, value)
+
+
+async def _json_text(request: Request) -> bytes:
+    chunks, length = [], 0
+    async for chunk in request.stream():
+        length += len(chunk)
+        if length > JSON_BYTES_MAX:
+            raise JsonTooLongError(f"JSON body is longer than {JSON_BYTES_MAX} bytes")
+        chunks.append(chunk)
+    return b"".join(chunks)
 
 
 class OpenOperation(Operation):

@@ -10,6 +10,7 @@ from anyio import to_thread
 from starlette.types import ASGIApp
 
 from host.domain.errors import HostError
+from host.rest.bounded_http import BoundedHttp
 from host.rest.tls import ServerCertificate
 
 _BACKLOG = 512
@@ -59,7 +60,7 @@ def serve(
     config = uvicorn.Config(
         app,
         loop="uvloop",
-        http="httptools",
+        http=BoundedHttp,
         ws="none",
         lifespan="off",
         log_config=None,

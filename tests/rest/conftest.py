@@ -1,11 +1,14 @@
 """What the REST tests share: users on a real database, and a whole host without its server."""
 
 import hashlib
+import io
+import logging
 import os
 import time
 from contextlib import contextmanager
 
 import pytest
+import structlog
 from starlette.testclient import TestClient
 
 from cpi.group_policy_generation import generate_static_policy
@@ -33,6 +36,20 @@ BODY_MAX = 100_000
 GROUP_ID = "6b3c2d6e-1c22-4d6e-9d3c-222222222222"
 ALICE, BOB = "O=Alice, L=London, C=GB", "O=Bob, L=London, C=GB"
 SIGNER = "SHA-256:" + "AB" * 32
+
+
+@pytest.fixture(autouse=True)
+def _quiet_log():
+    """Keeps log lines of background threads out of the test report, and settings from leaking."""
+    root = logging.getLogger()
+    before = root.handlers[:], root.level
+    structlog.configure(
+        processors=[structlog.processors.JSONRenderer()],
+        logger_factory=structlog.WriteLoggerFactory(io.StringIO()),
+        cache_logger_on_first_use=False,
+    )
+    yield
+    root.handlers[:], root.level = before
 
 
 @pytest.fixture
@@ -122,9 +139,7 @@ def _host_on(data_dir, **changes):
     settings = HostSettings(
         data_dir=data_dir,
         cache_dir=data_dir / "cache",
-        max_content_length=BODY_MAX,
-        flow_workers=1,
-        **changes,
+        **{"max_content_length": BODY_MAX, "flow_workers": 1, **changes},
     )
     directory = DataDirectory.hold(data_dir)
     try:

@@ -15,9 +15,7 @@ from host.logs import configure_logging
 def lines():
     stream = io.StringIO()
     configure_logging(level="debug", form="json", stream=stream)
-    yield lambda: [json.loads(line) for line in stream.getvalue().splitlines()]
-    structlog.reset_defaults()
-    logging.getLogger().handlers = []
+    return lambda: [json.loads(line) for line in stream.getvalue().splitlines()]
 
 
 def fail_with(secret):
@@ -37,15 +35,12 @@ def test_each_event_is_one_line_with_time_and_level(lines):
 def test_tracebacks_show_no_local_variables(form):
     stream = io.StringIO()
     configure_logging(level="info", form=form, stream=stream)
-    password = "".join(["hun", "ter2"])
+    password = "hunter2"
     try:
         fail_with(password)
     except ValueError:
         structlog.get_logger("x").exception("failed")
         logging.getLogger("y").exception("failed too")
-    finally:
-        structlog.reset_defaults()
-        logging.getLogger().handlers = []
     assert "it broke" in stream.getvalue()
     assert "hunter2" not in stream.getvalue()
 

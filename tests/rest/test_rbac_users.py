@@ -82,6 +82,15 @@ def test_a_given_password_replaces_the_generated_one(users, tmp_path, entropy):
     assert users.authenticate("admin", "mine")
 
 
+def test_the_file_of_a_generated_password_goes_when_the_password_is_changed(
+    users, tmp_path, entropy
+):
+    file = ensure_administrator(users, given_password=None, secrets=tmp_path, entropy=entropy)
+    users.change_password("admin", "changed")
+    again = ensure_administrator(users, given_password=None, secrets=tmp_path, entropy=entropy)
+    assert (again, file.exists()) == (None, False)
+
+
 def test_users_survive_a_restart(users, cluster_database, clock, entropy):
     users.create("alice", "secret", full_name="A", permissions=(ALLOW_ALL,))
     again = Users(cluster_database, clock=clock, entropy=entropy)

@@ -122,6 +122,14 @@ def test_flows_are_listed_by_status(api, alice, polled):
     assert api.get(f"{path}?status=DREAMING").status_code == 400
 
 
+def test_responders_are_listed_on_request(api, alice):
+    start(api, alice, "shown-anyway")
+    path = f"/api/v5_2/flow/{alice}?responders="
+    listed = api.get(f"{path}true").json()["flowStatusResponses"]
+    assert "shown-anyway" in [f["clientRequestId"] for f in listed]
+    assert api.get(f"{path}perhaps").status_code == 400
+
+
 def test_unknown_flows_are_404(api, alice):
     assert api.get(f"/api/v5_2/flow/{alice}/nope").status_code == 404
     assert api.get(f"/api/v5_2/flow/{alice}/nope/result").status_code == 404

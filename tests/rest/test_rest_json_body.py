@@ -19,6 +19,8 @@ from host.rest.json_body import (
         b"[Infinity]",
         b'"\xff"',
         b'"\\ud800"',
+        '{"a": 1}'.encode("utf-16"),
+        b"\xef\xbb\xbf{}",
         b"[" * 200_000,
         b"1" * 5000,
     ],

@@ -163,6 +163,15 @@ def test_a_body_that_grows_too_long_is_refused_while_it_streams(api):
     assert "exceeds the maximum limit of 100000." in reply.json()["title"]
 
 
+def test_json_is_limited_apart_from_uploads(tmp_path, host_on, client_of):
+    limit = {"max_content_length": 100_000_000}
+    with host_on(tmp_path, **limit) as host, client_of(host) as client:
+        fits = b'{"password": ' + b" " * 1_000_000 + b'"secret"}'
+        assert client.post(SELF_PASSWORD, content=fits).status_code == 200
+        reply = client.post(SELF_PASSWORD, content=b" " * (16 * 1024 * 1024 + 1))
+        assert (reply.status_code, reply.json()["details"]["code"]) == (400, "json-too-long")
+
+
 def test_strangers_cannot_make_the_host_parse_a_body(api):
     api.auth = None
     assert api.post(SELF_PASSWORD, content=b"{{{").status_code == 401
