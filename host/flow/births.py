@@ -45,7 +45,7 @@ def responder(
     The version is the highest that both sides have. Source: Corda's FlowProtocolStore.
     """
     init = init_of(message)
-    assert init is not None  # noqa: S101  # the mapper starts responders from first messages only
+    assert init is not None  # noqa: S101  # only first messages start responders
     chosen = choose_responder(cpi, init)
     if isinstance(chosen, SessionFailure):
         return chosen
@@ -63,9 +63,7 @@ def responder(
         timeout_ms=SESSION_TIMEOUT_MS,
         last_heard=now,
     )
-    scope = Scope(
-        flow=declared.name, protocol=None, context={**init.context, **platform_context(cpi)}
-    )
+    context = {**init.context, **platform_context(cpi)}
     return Checkpoint(
         flow_id=flow_id,
         holding=message.target,
@@ -75,7 +73,7 @@ def responder(
         body=None,
         responds_to=message.session_id,
         created_at=now,
-        stack=(scope,),
+        stack=(Scope(flow=declared.name, protocol=None, context=context),),
         sessions={session.id: session},
     )
 

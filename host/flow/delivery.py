@@ -104,7 +104,7 @@ class Delivery:
         stored = self._store.get(key)
         state = decode_state(stored.value) if stored else None
         routed: list[Mapped] = []
-        replies: list[SessionMessage] = []
+        replies: list[NewRecord] = []
         refused: list[MessageRefused] = []
         for record in records:
             message = decode_message(record.value)
@@ -117,7 +117,7 @@ class Delivery:
             elif found is not None:
                 refused.append(_refused(message, found))
                 if not isinstance(message.payload, SessionFailure):
-                    replies.append(refusal(message, found))
+                    replies.append(refusal_record(message, found))
         self._commit(key, stored, routed, replies, consumed)
         for event in refused:
             self._events(event)
@@ -127,7 +127,7 @@ class Delivery:
         key: str,
         stored: StateRecord | None,
         routed: list[Mapped],
-        replies: list[SessionMessage],
+        replies: list[NewRecord],
         consumed: Consumed,
     ) -> None:
         due = EpochMs(self._clock.now_ms() + CLEANUP_MS)
@@ -140,11 +140,16 @@ class Delivery:
         events = [
             NewRecord(topic=EVENT_TOPIC, key=m.flow_id, value=encode(m.event)) for m in routed
         ]
-        answers = [NewRecord(topic=OUT_TOPIC, key=m.session_id, value=encode(m)) for m in replies]
-        self._store.commit(Unit(states=states, records=(*events, *answers), consumed=(consumed,)))
+        self._store.commit(Unit(states=states, records=(*events, *replies), consumed=(consumed,)))
 
     def _new_id(self) -> FlowId:
         return FlowId(str(uuid.UUID(bytes=self._entropy.random_bytes(16), version=4)))
+
+
+def refusal_record(message: SessionMessage, failure: SessionFailure) -> NewRecord:
+    """The record that tells the sender of `message` why it found no session."""
+    answer = refusal(message, failure)
+    return NewRecord(topic=OUT_TOPIC, key=answer.session_id, value=encode(answer))
 
 
 def _refused(message: SessionMessage, failure: SessionFailure) -> MessageRefused:

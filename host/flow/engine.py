@@ -11,7 +11,7 @@ from itertools import takewhile
 from host.domain.errors import HostError, StorageError, UnavailableError
 from host.domain.flow import FlowError, FlowStatusName
 from host.domain.ids import EpochMs
-from host.flow.delivery import Delivery, LocalRouter, Router
+from host.flow.delivery import Delivery, LocalRouter, Router, refusal_record
 from host.flow.errors import FlowRecordDamagedError
 from host.flow.events import EventSink, RecordDeadLettered, RecordRetried
 from host.flow.host_calls import Surroundings
@@ -21,6 +21,9 @@ from host.flow.messages import (
     GROUP,
     START_TOPIC,
     WORK_TOPICS,
+    Respond,
+    SessionFailure,
+    decode_event,
     decode_start,
 )
 from host.flow.retry import FailureKind, Failures, next_failures, retry_at
@@ -205,7 +208,7 @@ class FlowEngine:
         self._store.commit(
             Unit(
                 states=() if status is None else (status,),
-                records=(letter,),
+                records=(letter, *_refusals(record, error)),
                 consumed=(consumed,),
             )
         )
@@ -228,6 +231,18 @@ class FlowEngine:
             updated_at=self._clock.now_ms(),
         )
         return write_status(self._store.get(status_key(holding, start.client_request_id)), status)
+
+
+def _refusals(record: Record, error: FlowError) -> tuple[NewRecord, ...]:
+    """Tells the initiator that its responder could not even start."""
+    try:
+        event = decode_event(record.value)
+    except FlowRecordDamagedError:
+        return ()
+    if not isinstance(event, Respond):
+        return ()
+    failure = SessionFailure(code=error.type, message=error.message)
+    return (refusal_record(event.message, failure),)
 
 
 def _consumed(batch: Sequence[Record]) -> Consumed:

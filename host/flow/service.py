@@ -8,7 +8,7 @@ import jsonschema
 
 from host.domain.errors import NotAllowedError
 from host.domain.flow import FlowStatus, FlowStatusName
-from host.domain.ids import ClientRequestId, ShortHash
+from host.domain.ids import ShortHash
 from host.domain.json import JsonValue
 from host.domain.packages import CpiRecord, FlowDeclaration
 from host.domain.vnode import OperationalStatus, VirtualNode
@@ -21,7 +21,7 @@ from host.flow.errors import (
     FlowStatusUnknownError,
 )
 from host.flow.messages import START_TOPIC, Party, StartFlow, encode, start_key
-from host.flow.statuses import StoredStatus, read_status, status_key, write_status
+from host.flow.statuses import StoredStatus, read_status, status_key, status_of, write_status
 from host.ports.bus import NewRecord
 from host.ports.clock import Clock
 from host.ports.state import StateConflictError
@@ -142,14 +142,7 @@ class FlowService:
             self._store.commit(Unit(states=(write,) if write else (), records=(record,)))
         except StateConflictError as exc:
             raise _already_started(holding, client_request_id) from exc
-        return FlowStatus(
-            holding_short_hash=holding,
-            client_request_id=ClientRequestId(client_request_id),
-            flow_id=None,
-            flow_class=flow_class,
-            status=FlowStatusName.START_REQUESTED,
-            updated_at=now,
-        )
+        return status_of(stored)
 
 
 def _already_started(holding: ShortHash, client_request_id: str) -> FlowAlreadyStartedError:

@@ -55,7 +55,10 @@ def read_status(record: StateRecord) -> FlowStatus:
     Raises:
         FlowRecordDamagedError: it cannot be read.
     """
-    stored = read_stored(_decoder, record.value, f"status {record.key!r}")
+    return status_of(read_stored(_decoder, record.value, f"status {record.key!r}"))
+
+
+def status_of(stored: StoredStatus) -> FlowStatus:
     error = None
     if stored.error_type is not None:
         error = FlowError(type=stored.error_type, message=stored.error_message or "")

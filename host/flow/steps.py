@@ -15,6 +15,7 @@ from host.domain.vnode import OperationalStatus, VirtualNode
 from host.flow import machine
 from host.flow.births import client_flow, responder, start_argument
 from host.flow.checkpoint import decode_checkpoint
+from host.flow.delivery import refusal_record
 from host.flow.events import EventSink, FlowEnded, FlowStarted, GuestRan
 from host.flow.host_calls import HostCalls, Surroundings
 from host.flow.journal import decode_journal
@@ -31,7 +32,6 @@ from host.flow.machine import (
     Woken,
 )
 from host.flow.messages import (
-    OUT_TOPIC,
     Data,
     FlowEvent,
     Respond,
@@ -40,10 +40,8 @@ from host.flow.messages import (
     StartFlow,
     Wake,
     decode_event,
-    encode,
     flow_state_key,
 )
-from host.flow.session import refusal
 from host.flow.statuses import StoredStatus
 from host.ports.bus import NewRecord, Record
 from host.ports.directory import Packages
@@ -142,7 +140,7 @@ class FlowSteps:
             cpi = self._cpi(self._vnode(holding).cpi_checksum)
             answered = responder(flow_id, event.message, cpi, now)
             if isinstance(answered, SessionFailure):
-                loose.append(_reply(event.message, answered))
+                loose.append(refusal_record(event.message, answered))
                 return None
             made = answered
         flow = LiveFlow(
@@ -293,16 +291,11 @@ def _kill_reason(
     return None
 
 
-def _reply(message: SessionMessage, failure: SessionFailure) -> NewRecord:
-    answer = refusal(message, failure)
-    return NewRecord(topic=OUT_TOPIC, key=answer.session_id, value=encode(answer))
-
-
 def _refuse_data(event: FlowEvent) -> list[NewRecord]:
     """Tell the sender of data that its session is gone; everything else is dropped."""
     if isinstance(event, SessionMessage) and isinstance(event.payload, Data):
         failure = SessionFailure(
             code="session-expired", message=f"session {event.session_id} is over"
         )
-        return [_reply(event, failure)]
+        return [refusal_record(event, failure)]
     return []

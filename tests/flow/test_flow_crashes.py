@@ -1,5 +1,6 @@
 """A host that dies before or after any commit: nobody notices, no effect happens twice."""
 
+import contextlib
 import json
 import os
 import subprocess
@@ -12,6 +13,7 @@ import pytest
 from host.bus.memory import MemoryStore
 from host.bus.sqlite import SqliteStore
 from host.domain.clock import SimClock
+from host.domain.errors import StorageError
 from host.domain.flow import FlowStatusName
 from host.ports.units import FlowStore, Unit
 from tests.flow.durable_flows import FLOWS, RESULT
@@ -43,6 +45,16 @@ class CrashingStore:
         self._inner.commit(unit)
         if self.commits == self._at:
             raise Crash
+
+
+class FailingStore(CrashingStore):
+    """Cannot be written at the `at`-th commit, as when the disk is full, and can afterwards."""
+
+    def commit(self, unit: Unit) -> None:
+        self.commits += 1
+        if self.commits == self._at:
+            raise StorageError("disk full")
+        self._inner.commit(unit)
 
 
 def settle(network: Network) -> None:
@@ -83,6 +95,24 @@ def test_a_crash_changes_nothing_on_disk(tmp_path: Path, at: int) -> None:
     assert died
     check(network)
     store.close()
+
+
+def test_a_store_that_fails_once_at_any_commit_changes_nothing() -> None:
+    at, failed = 1, True
+    while failed:
+        store = FailingStore(MemoryStore(), at=at, before=True)
+        network = Network(store._inner, FLOWS)
+        network.start({"amount": 5})
+        failing = Network(store, FLOWS, clock=network.clock, notes=network.notes)
+        while network.alice().result is None:
+            with contextlib.suppress(StorageError):  # a timer that could not be fired
+                failing.engine.drain()
+            network.clock.advance(1_000)
+        failing.engine.drain()
+        check(network)
+        failed = store.commits > at
+        at += 1
+    assert at > 12
 
 
 def check(network: Network) -> None:

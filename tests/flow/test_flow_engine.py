@@ -5,6 +5,7 @@ import pytest
 from host.bus.memory import MemoryStore
 from host.domain.errors import UnavailableError
 from host.domain.flow import FlowStatusName
+from host.domain.ids import Checksum
 from host.domain.packages import FlowKind
 from host.domain.vnode import OperationalStatus
 from host.flow.events import FlowEnded, MessageRefused, RecordDeadLettered, RecordRetried
@@ -354,3 +355,12 @@ def test_an_event_for_a_flow_that_is_gone_is_dropped() -> None:
     )
     assert network.engine.drain() == 1
     assert network.store.scan("") == []
+
+
+def test_an_initiator_hears_that_its_responder_could_not_start() -> None:
+    network = Network(MemoryStore(), {"test.Initiator": ask, "test.Responder": answer})
+    network.replace(BOB, cpi_checksum=Checksum("SHA-256:" + "00" * 32))
+    network.run(1)
+    for _ in range(4):
+        network.later(16_000)
+    assert "is not stored on this host" in network.alice().error.message

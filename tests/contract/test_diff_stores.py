@@ -1,0 +1,84 @@
+"""Random units applied to both adapters: they refuse the same ones and end up the same."""
+
+import random
+from pathlib import Path
+
+import pytest
+
+from host.bus.memory import MemoryStore
+from host.bus.sqlite import SqliteStore
+from host.domain.ids import EpochMs, FlowId
+from host.ports.bus import NewRecord, TopicPartition
+from host.ports.state import StateConflictError, StateWrite
+from host.ports.units import Consumed, FlowStore, JournalRow, Unit
+
+SOURCES = [TopicPartition(topic=t, partition=p) for t in ("t", "u") for p in range(32)]
+
+
+def random_unit(rng: random.Random) -> Unit:
+    keys = rng.sample(["a", "b", "c/1", "c/2"], rng.randint(0, 2))
+    states = tuple(
+        StateWrite(
+            key=key,
+            value=rng.choice([None, rng.randbytes(3)]),
+            expected=rng.randint(0, 2),
+            due_at=rng.choice([None, EpochMs(rng.randint(1, 50))]),
+        )
+        for key in keys
+    )
+    flow = FlowId(rng.choice("xy"))
+    rows = tuple(
+        JournalRow(flow_id=flow, number=rng.randint(0, 3), value=rng.randbytes(2))
+        for _ in range(rng.choice([0, 0, 1]))
+    )
+    records = tuple(
+        NewRecord(topic=rng.choice("tu"), key=rng.choice("kl"), value=rng.randbytes(2))
+        for _ in range(rng.randint(0, 2))
+    )
+    consumed = tuple(
+        Consumed(
+            group="g",
+            source=NewRecord(topic="t", key=rng.choice("kl"), value=b"").target,
+            start=rng.randint(0, 3),
+            count=1,
+        )
+        for _ in range(rng.choice([0, 0, 1]))
+    )
+    forget = (flow,) if rng.random() < 0.1 else ()
+    return Unit(states=states, journal=rows, forget=forget, records=records, consumed=consumed)
+
+
+def refuses(store: FlowStore, unit: Unit) -> str | None:
+    try:
+        store.commit(unit)
+    except StateConflictError as exc:
+        return type(exc).__name__
+    return None
+
+
+def everything(store: FlowStore) -> object:
+    return (
+        [tuple(store.poll(g, s, 99)) for g in ("g", "h") for s in SOURCES],
+        list(store.ready("g", ["t", "u"])),
+        list(store.scan("")),
+        list(store.due(EpochMs(30), 9)),
+        store.next_due(),
+        [list(store.journal(FlowId(f))) for f in "xy"],
+    )
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_both_adapters_agree_on_random_units(tmp_path: Path, seed: int) -> None:
+    rng = random.Random(seed)
+    memory, sqlite = MemoryStore(), SqliteStore(tmp_path / "flows.sqlite")
+    refused = 0
+    for _ in range(300):
+        unit = random_unit(rng)
+        verdict = refuses(memory, unit)
+        assert refuses(sqlite, unit) == verdict
+        refused += verdict is not None
+    assert 0 < refused < 300
+    assert everything(memory) == everything(sqlite)
+    assert memory.trim([("t", "g")]) == sqlite.trim([("t", "g")])
+    assert everything(memory) == everything(sqlite)
+    sqlite.close()
