@@ -24,9 +24,10 @@ _PEM = re.compile(rb"-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----")
 def load_der(der: bytes) -> x509.Certificate:
     """A certificate from its DER encoding.
 
-    Java writes NULL parameters into DSA certificates, which RFC 3279 forbids and the parser
-    refuses. They are dropped, so the signature on such a certificate cannot be checked any more:
-    it can be a trusted self-signed signer, never something that another certificate vouches for.
+    Java writes (and older versions wrote) NULL parameters into DSA and ECDSA certificates, which
+    RFC 3279 forbids and the parser refuses. They are dropped, so the signature on such a
+    certificate cannot be checked any more: it can be a trusted self-signed signer, never something
+    that another certificate vouches for.
 
     Raises:
         ValueError: the bytes are no certificate.
@@ -36,7 +37,7 @@ def load_der(der: bytes) -> x509.Certificate:
     try:
         return _complete(der)
     except ValueError:
-        lenient = _without_dsa_null(der)
+        lenient = _without_null_parameters(der)
         if lenient is None:
             raise
         return _complete(lenient)
@@ -57,10 +58,12 @@ def _complete(der: bytes) -> x509.Certificate:
     return certificate
 
 
-def _without_dsa_null(der: bytes) -> bytes | None:
+def _without_null_parameters(der: bytes) -> bytes | None:
     certificate = asn1_x509.Certificate.load(der, strict=True)
     algorithm = certificate["signature_algorithm"]
-    if algorithm.signature_algo != "dsa" or algorithm["parameters"].dump() != _DER_NULL:
+    if algorithm.signature_algo not in ("dsa", "ecdsa"):
+        return None
+    if algorithm["parameters"].dump() != _DER_NULL:
         return None
     plain = {"algorithm": algorithm["algorithm"].native}
     certificate["tbs_certificate"]["signature"] = plain

@@ -1,8 +1,4 @@
-"""Signing keys and trusted certificates in PKCS#12 keystores.
-
-One private key per keystore: that is what the PKCS#12 reader gives. A keystore with several keys
-has to be split with keytool first.
-"""
+"""Signing keys and trusted certificates in PKCS#12 keystores."""
 
 import re
 from collections.abc import Sequence
@@ -10,9 +6,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from asn1crypto import pkcs12 as asn1_pkcs12
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from cryptography.hazmat.primitives.serialization import pkcs12
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
@@ -45,15 +44,14 @@ class SigningKey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Keystore:
-    """What one PKCS#12 file holds: at most one key, and certificates that stand by themselves."""
+    """What one PKCS#12 file holds: keys, and certificates that stand by themselves."""
 
-    key: SigningKey | None
+    keys: tuple[SigningKey, ...]
     trusted: tuple[x509.Certificate, ...]
 
     def anchors(self) -> tuple[x509.Certificate, ...]:
         """What the keystore's owner trusts: the certificates in it, and the own signatures."""
-        own = (self.key.anchor,) if self.key else ()
-        return (*own, *self.trusted)
+        return (*(key.anchor for key in self.keys), *self.trusted)
 
 
 def load_signing_key(keystore: Path, *, password: str, alias: str | None) -> SigningKey:
@@ -68,14 +66,18 @@ def load_signing_key(keystore: Path, *, password: str, alias: str | None) -> Sig
         KeystoreError: wrong password, no key, another alias, or a key that cannot sign packages.
         OSError: the file cannot be read.
     """
-    key = load_keystore(keystore, password=password).key
-    if key is None:
+    keys = load_keystore(keystore, password=password).keys
+    if not keys:
         raise KeystoreError(Code.KEYSTORE_ALIAS, f"{keystore} holds no private key")
-    if alias is not None and key.alias.lower() != alias.lower():
+    names = ", ".join(repr(key.alias) for key in keys)
+    if alias is None and len(keys) > 1:
         raise KeystoreError(
-            Code.KEYSTORE_ALIAS, f"{keystore} holds key {key.alias!r}, not {alias!r}"
+            Code.KEYSTORE_ALIAS, f"{keystore} holds {len(keys)} keys, name one of them: {names}"
         )
-    return key
+    found = [key for key in keys if alias is None or key.alias.lower() == alias.lower()]
+    if not found:
+        raise KeystoreError(Code.KEYSTORE_ALIAS, f"{keystore} holds key {names}, not {alias!r}")
+    return found[0]
 
 
 def load_keystore(keystore: Path, *, password: str) -> Keystore:
@@ -93,26 +95,60 @@ def load_keystore(keystore: Path, *, password: str) -> Keystore:
         )
     try:
         content = pkcs12.load_pkcs12(data, password.encode())
-    except ValueError as error:
+        privates = _private_keys(data, password) if content.key else []
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
         wrong_password = "password" in str(error).lower() or "mac" in str(error).lower()
         code = Code.KEYSTORE_PASSWORD if wrong_password else Code.KEYSTORE_INVALID
         raise KeystoreError(code, f"{keystore} cannot be opened: {error}") from error
-    others = [c.certificate for c in content.additional_certs]
-    if content.key is None or content.cert is None:
-        return Keystore(key=None, trusted=tuple(others))
-    chain = _chain(content.cert.certificate, others)
-    if not isinstance(content.key, PrivateKey):
-        raise KeystoreError(
-            Code.KEY_UNSUPPORTED,
-            f"{keystore} holds a key of kind {describe_key(chain[0].public_key())}; "
-            "packages are signed with RSA, EC or Ed25519",
-        )
-    key = SigningKey(
-        private_key=content.key,
-        certificate_chain=chain,
-        alias=(content.cert.friendly_name or b"1").decode(errors="replace"),
+    named = [*([content.cert] if content.cert else []), *content.additional_certs]
+    if content.key is not None and not privates:
+        privates = [content.key]
+    keys = _signing_keys(keystore, privates, named)
+    in_chains = {certificate for key in keys for certificate in key.certificate_chain}
+    return Keystore(
+        keys=keys, trusted=tuple(e.certificate for e in named if e.certificate not in in_chains)
     )
-    return Keystore(key=key, trusted=tuple(c for c in others if c not in chain))
+
+
+def _signing_keys(
+    keystore: Path,
+    privates: Sequence[PrivateKeyTypes],
+    named: Sequence[pkcs12.PKCS12Certificate],
+) -> tuple[SigningKey, ...]:
+    """Each private key with the certificate of its public key, and that one's issuers."""
+    keys = []
+    for private in privates:
+        public = private.public_key()
+        owner = next((e for e in named if e.certificate.public_key() == public), None)
+        if owner is None:
+            continue
+        if not isinstance(private, PrivateKey):
+            raise KeystoreError(
+                Code.KEY_UNSUPPORTED,
+                f"{keystore} holds a key of kind "
+                f"{describe_key(owner.certificate.public_key())}; "
+                "packages are signed with RSA, EC or Ed25519",
+            )
+        chain = _chain(owner.certificate, [e.certificate for e in named])
+        alias = (owner.friendly_name or b"1").decode(errors="replace")
+        keys.append(SigningKey(private_key=private, certificate_chain=chain, alias=alias))
+    return tuple(keys)
+
+
+def _private_keys(data: bytes, password: str) -> list[PrivateKeyTypes]:
+    """Every private key of a file whose integrity is checked already.
+
+    `load_pkcs12` gives the first key alone; Java's keystores may hold several.
+    """
+    found = []
+    for content in asn1_pkcs12.Pfx.load(data).authenticated_safe:
+        if content["content_type"].native != "data":
+            continue
+        for bag in asn1_pkcs12.SafeContents.load(bytes(content["content"])):
+            if bag["bag_id"].native == "pkcs8_shrouded_key_bag":
+                der = bag["bag_value"].untag().dump()
+                found.append(serialization.load_der_private_key(der, password.encode()))
+    return found
 
 
 def _chain(

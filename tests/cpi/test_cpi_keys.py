@@ -1,11 +1,14 @@
 """Keystores: made, opened, refused."""
 
+import shutil
+import subprocess
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from cpi.certificates import load_pem_certificates
 from cpi.errors import KeystoreError
@@ -93,6 +96,28 @@ def test_wrong_password_alias_and_file(tmp_path: Path) -> None:
     path.write_bytes(bytes(5_000_000))
     with pytest.raises(KeystoreError, match="more than"):
         load_keystore(path, password="secret")
+
+
+@pytest.mark.skipif(shutil.which("keytool") is None, reason="keytool is not installed")
+@pytest.mark.conformance
+def test_a_java_keystore_with_two_keys_and_a_trusted_certificate(tmp_path: Path) -> None:
+    path, pem = tmp_path / "java.p12", tmp_path / "own.pem"
+    own = load_signing_key(make(tmp_path / "own.p12"), password="secret", alias=None)
+    pem.write_bytes(own.anchor.public_bytes(Encoding.PEM))
+    access = ("-keystore", str(path), "-storepass", "changeit", "-noprompt")
+    for words in (
+        ("-genkeypair", "-alias", "one", "-keyalg", "EC", "-dname", "CN=One, O=A, C=GB"),
+        ("-genkeypair", "-alias", "two", "-keyalg", "RSA", "-dname", "CN=Two, O=A, C=GB"),
+        ("-importcert", "-alias", "own", "-file", str(pem)),
+    ):
+        subprocess.run(("keytool", *words, *access), check=True, capture_output=True, timeout=60)
+    keystore = load_keystore(path, password="changeit")
+    assert [key.alias for key in keystore.keys] == ["one", "two"]
+    assert keystore.trusted == (own.anchor,)
+    two = load_signing_key(path, password="changeit", alias="TWO")
+    assert two.anchor.subject.rfc4514_string() == "CN=Two,O=A,C=GB"
+    with pytest.raises(KeystoreError, match="name one of them: 'one', 'two'"):
+        load_signing_key(path, password="changeit", alias=None)
 
 
 @pytest.mark.parametrize(
