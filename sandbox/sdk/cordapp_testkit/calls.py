@@ -62,7 +62,7 @@ class FlowCalls:
             ("membership", "lookup"): self._lookup,
             ("ledger", "build"): lambda r: node.ledger.build(r, f"{flow_id}-{self._count}"),
             ("ledger", "verify"): node.ledger.verify,
-            ("ledger", "record"): lambda r: node.ledger.record(r["transaction"]),
+            ("ledger", "record"): node.ledger.record,
             ("ledger", "find"): node.ledger.find,
             ("ledger", "query"): node.ledger.query,
             ("external-messaging", "send"): node.sent_outside.append,

@@ -13,19 +13,29 @@ from cordapp_testkit.calls import FlowCalls, Level
 from cordapp_testkit.engines import Engine
 from cordapp_testkit.errors import ContractRefusedError, FlowFailedError, FlowKilled
 from cordapp_testkit.keys import NodeKey
-from cordapp_testkit.ledger import NodeLedger, transaction_of
+from cordapp_testkit.ledger import NodeLedger, content_of
 from cordapp_testkit.scheduler import Scheduler
 from cordapp_testkit.sessions import End
 from cordapp_testkit.storage import EntityStore
+from host.domain.group_parameters import group_parameters_json
+from host.domain.ids import EpochMs
+from host.domain.json import JsonObject
+from host.domain.membership import GroupParameters
 from host.domain.x500 import MemberX500Name
 from host.ledger.model import Resolved, State, StateAndRef, StateRef
-from host.ledger.rules import LEDGER_TRANSACTION, check_content
 from host.ports.capability import CapabilityError
 
 T = TypeVar("T")
 S = TypeVar("S", bound=ContractState)
 GROUP_ID = "00000000-0000-4000-8000-000000000001"
 _START = datetime(2026, 1, 1, tzinfo=UTC)
+_PARAMETERS = GroupParameters(
+    group_id=GROUP_ID,
+    epoch=1,
+    modified_at=EpochMs(int(_START.timestamp()) * 1000),
+    minimum_platform_version=50000,
+    notaries=(),
+)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -154,7 +164,7 @@ class Network:
             ContractRefusedError: a contract refuses.
             TransactionInvalidError: the transaction's structure breaks a rule of the ledger.
         """
-        content = transaction_of(
+        content = content_of(
             {
                 "notary": None,
                 "timeWindow": None,
@@ -165,7 +175,6 @@ class Network:
                 "commands": [{"type": name_of(type(c)), "value": to_json(c)} for c in commands],
             }
         )
-        check_content(content, subject=LEDGER_TRANSACTION, notaries=())
         transaction = Resolved(
             id=f"SHA-256D:{0xC0DE:064X}",
             transaction=content,
@@ -184,16 +193,9 @@ class Network:
         """Let time pass."""
         self._time += timedelta(milliseconds=millis)
 
-    def group_parameters(self) -> dict[str, Any]:
+    def group_parameters(self) -> JsonObject:
         """A group without a notary (host-api.md, membership)."""
-        return {
-            "groupId": GROUP_ID,
-            "epoch": 1,
-            "modifiedTime": str(to_json(_START)),
-            "minimumPlatformVersion": 50000,
-            "notaries": [],
-            "custom": {},
-        }
+        return group_parameters_json(_PARAMETERS)
 
     def responder_of(self, protocol: str, versions: Sequence[int]) -> tuple[str, int] | None:
         """The responder flow of the highest version that both sides know."""
