@@ -70,6 +70,8 @@ class HostCalls:
         made: calls answered for the first time in this run.
         replayed: calls answered from the journal.
         waiting: the call that suspended the run, if one did.
+        failure: the platform's failure that ended the run; it is not the guest's, whatever the
+            run's outcome says.
     """
 
     def __init__(
@@ -89,6 +91,7 @@ class HostCalls:
         self.made = 0
         self.replayed = 0
         self.waiting: Waiting | None = None
+        self.failure: Exception | None = None
         self._handlers: Mapping[tuple[str, str], Callable[[str], Outcome]] = {
             ("flow", "now"): self._now,
             ("flow", "random"): self._random,
@@ -106,6 +109,15 @@ class HostCalls:
     def __call__(self, interface: str, function: str, request: str) -> str:
         if self.waiting is not None:
             raise SuspendFlow
+        try:
+            return self._answer(interface, function, request)
+        except (GuestCallError, GuestKilledError):
+            raise
+        except Exception as exc:
+            self.failure = exc
+            raise
+
+    def _answer(self, interface: str, function: str, request: str) -> str:
         if interface == "log":
             return self._log(request)
         name, digest = f"{interface}.{function}", request_digest(request)

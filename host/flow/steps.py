@@ -207,6 +207,8 @@ class FlowSteps:
             )
             handler.check_complete()
         except GuestKilledError as exc:
+            if handler.failure is not None:
+                raise handler.failure from exc
             return Broken(FlowError(type=exc.code, message=exc.message))
         finally:
             flow.events.append(
@@ -218,6 +220,8 @@ class FlowSteps:
                     duration_ms=self._around.clock.now_ms() - begun,
                 )
             )
+        if handler.failure is not None:
+            raise handler.failure
         if handler.waiting is not None:
             return Suspended(handler.waiting)
         if isinstance(outcome, Finished):

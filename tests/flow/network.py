@@ -171,6 +171,7 @@ class Network:
         entropy: CountedEntropy | None = None,
         notes: Notes | None = None,
         events: Callable[[Any], None] | None = None,
+        guests: ScriptedGuests | None = None,
     ) -> None:
         self.store = store
         self.clock = clock or SimClock()
@@ -179,7 +180,7 @@ class Network:
         self.nodes = Nodes(ALICE, BOB)
         self.cpi = make_cpi(declared)
         self.packages = OneCpi(self.cpi)
-        self.guests = ScriptedGuests(flows)
+        self.guests = guests or ScriptedGuests(flows)
         self.events: list[Any] = []
         self.engine = FlowEngine(
             units=store,

@@ -1,9 +1,10 @@
 import json
+from typing import Any
 
 import pytest
 
 from host.bus.memory import MemoryStore
-from host.domain.errors import UnavailableError
+from host.domain.errors import HostError, UnavailableError
 from host.domain.flow import FlowStatusName
 from host.domain.ids import Checksum
 from host.domain.packages import FlowKind
@@ -21,10 +22,10 @@ from host.flow.messages import (
     encode,
 )
 from host.ports.bus import PARTITIONS, NewRecord, TopicPartition
-from host.ports.guest import GuestKilledError
+from host.ports.guest import Finished, GuestKilledError, GuestOutcome
 from host.ports.units import FlowStore, Unit
 from tests.flow.network import ALICE, BOB, RESPONDER, Flow, Network, alone, declare, holding
-from tests.flow.scripted import CallFailed, Guest
+from tests.flow.scripted import CallFailed, Guest, ScriptedGuests
 
 
 def ask(guest: Guest) -> str:
@@ -364,3 +365,33 @@ def test_an_initiator_hears_that_its_responder_could_not_start() -> None:
     for _ in range(4):
         network.later(16_000)
     assert "is not stored on this host" in network.alice().error.message
+
+
+class Misleading(ScriptedGuests):
+    """Blames the guest for what the platform did."""
+
+    def run(self, *args: Any) -> GuestOutcome:
+        try:
+            return super().run(*args)
+        except HostError as exc:
+            raise GuestKilledError(exc.code, exc.message) from exc
+
+
+class Swallowing(ScriptedGuests):
+    """Answers a result although a host call failed."""
+
+    def run(self, *args: Any) -> GuestOutcome:
+        try:
+            return super().run(*args)
+        except HostError:
+            return Finished(result="nothing happened")
+
+
+@pytest.mark.parametrize("guests", [Misleading, Swallowing])
+def test_the_platforms_failure_is_never_taken_for_the_guests(guests: type[ScriptedGuests]) -> None:
+    flow: Flow = lambda g: str(g.call("persistence", "write", op="persist"))  # noqa: E731
+    network = Network(MemoryStore(), {}, guests=guests({"test.Initiator": flow}))
+    network.notes.failing = [UnavailableError("vault is starting")]
+    network.run()
+    network.later(1_000)
+    assert network.alice().result == "1"
