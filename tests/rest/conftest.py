@@ -6,6 +6,7 @@ import logging
 import os
 import time
 from contextlib import contextmanager
+from functools import partial
 
 import pytest
 import structlog
@@ -138,8 +139,12 @@ def _host_on(data_dir, **changes):
     """A composed host on `data_dir`, without a server."""
     settings = HostSettings(
         data_dir=data_dir,
-        cache_dir=data_dir / "cache",
-        **{"max_content_length": BODY_MAX, "flow_workers": 1, **changes},
+        **{
+            "cache_dir": data_dir / "cache",
+            "max_content_length": BODY_MAX,
+            "flow_workers": 1,
+            **changes,
+        },
     )
     directory = DataDirectory.hold(data_dir)
     try:
@@ -200,20 +205,26 @@ def somebody(services):
     return login_name, "first"
 
 
+def _poll_with(client, path, until, seconds_max=60):
+    deadline = time.monotonic() + seconds_max
+    while time.monotonic() < deadline:
+        answer = client.get(path).json()
+        if until(answer):
+            return answer
+        time.sleep(0.01)
+    raise AssertionError(f"{path}: {answer}")
+
+
+@pytest.fixture
+def poll_with():
+    """Polls a path with a client until the predicate holds for its JSON."""
+    return _poll_with
+
+
 @pytest.fixture
 def polled(api):
-    """Polls a path until the predicate holds for its JSON; fails after ten seconds."""
-
-    def poll(path, until):
-        deadline = time.monotonic() + 10
-        while time.monotonic() < deadline:
-            answer = api.get(path).json()
-            if until(answer):
-                return answer
-            time.sleep(0.01)
-        raise AssertionError(f"{path}: {answer}")
-
-    return poll
+    """Polls a path until the predicate holds for its JSON."""
+    return partial(_poll_with, api)
 
 
 @pytest.fixture
