@@ -17,6 +17,7 @@ EXIT_TRY_AGAIN = 75
 
 _COMMANDS = {
     "component": ("host.cli.component", "Check WebAssembly components against a world."),
+    "contract": ("host.cli.contract", "Verify transactions by a CPI's contracts."),
     "cordapp": ("host.cli.cordapp", "Build CorDapps into signed packages."),
     "host": ("host.cli.host", "Run a host and look at it."),
     "keystore": ("host.cli.keystore", "Make signing keys."),
