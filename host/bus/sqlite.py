@@ -56,6 +56,7 @@ class SqliteStore:
         self._guard = threading.Lock()
         self._writer = threading.Lock()
         self._listeners: list[CommitListener] = []
+        self._is_closed = False
         try:
             with self._translated(), self._transaction() as connection:
                 self._prepare(connection)
@@ -145,6 +146,7 @@ class SqliteStore:
     def close(self) -> None:
         """Close every thread's connection; the store is not usable afterwards."""
         with self._guard:
+            self._is_closed = True
             for connection in self._connections:
                 connection.close()
             self._connections.clear()
@@ -154,10 +156,12 @@ class SqliteStore:
         found: sqlite3.Connection | None = getattr(self._local, "connection", None)
         if found is not None:
             return found
-        connection = sqlite3.connect(
-            self._path, isolation_level=None, check_same_thread=False, timeout=_BUSY_MS / 1000
-        )
         with self._guard:
+            if self._is_closed:
+                raise StorageError(f"flow store {self._path} is closed", path=str(self._path))
+            connection = sqlite3.connect(
+                self._path, isolation_level=None, check_same_thread=False, timeout=_BUSY_MS / 1000
+            )
             self._connections.append(connection)
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")

@@ -5,6 +5,7 @@ per partition at a time; `drain` works on the calling thread until nothing is re
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import takewhile
 
@@ -13,7 +14,7 @@ from host.domain.flow import FlowError, FlowStatusName
 from host.domain.ids import EpochMs
 from host.flow.delivery import Delivery, LocalRouter, Router, refusal_record
 from host.flow.errors import FlowRecordDamagedError
-from host.flow.events import EventSink, RecordDeadLettered, RecordRetried
+from host.flow.events import EventSink, FlowEngineEvent, RecordDeadLettered, RecordRetried
 from host.flow.host_calls import Surroundings
 from host.flow.messages import (
     DEAD_LETTER_TOPIC,
@@ -61,7 +62,7 @@ class FlowEngine:
         packages: stored CPIs.
         clock: time of day.
         entropy: randomness of flow ids, session ids and `flow.random`.
-        events: told what happened, after it is durable.
+        events: told what happened, after it is durable; its failures are its own affair.
         router: decides where counterparties are; by default all are on this host.
     """
 
@@ -80,6 +81,7 @@ class FlowEngine:
     ) -> None:
         self._store = units
         self._clock = clock
+        events = _contained(events)
         self._events = events
         around = Surroundings(
             capabilities={c.name: c for c in capabilities},
@@ -231,6 +233,16 @@ class FlowEngine:
             updated_at=self._clock.now_ms(),
         )
         return write_status(self._store.get(status_key(holding, start.client_request_id)), status)
+
+
+def _contained(sink: EventSink) -> EventSink:
+    """`sink`, whose failure stops no flow: what it should have told is durable already."""
+
+    def tell(event: FlowEngineEvent) -> None:
+        with suppress(Exception):
+            sink(event)
+
+    return tell
 
 
 def _refusals(record: Record, error: FlowError) -> tuple[NewRecord, ...]:

@@ -1,6 +1,7 @@
 """Due times: wakes sleeping flows, and forgets mapper states and old statuses."""
 
-from host.domain.ids import EpochMs, FlowId
+from host.domain.ids import EpochMs
+from host.flow.errors import FlowRecordDamagedError
 from host.flow.mapper import CLEANUP_MS, decode_state
 from host.flow.messages import EVENT_TOPIC, Wake, encode, flow_state_key
 from host.ports.bus import NewRecord
@@ -45,15 +46,18 @@ class Timers:
         if kind == "timer":
             wake = NewRecord(topic=EVENT_TOPIC, key=rest, value=encode(Wake()))
             return Unit(states=(delete,), records=(wake,))
-        if kind in ("start", "session"):
-            flow_id = decode_state(state.value).flow_id
-            if self._is_live(flow_id):
-                later = EpochMs(now + CLEANUP_MS)
-                keep = StateWrite(
-                    key=state.key, value=state.value, expected=state.version, due_at=later
-                )
-                return Unit(states=(keep,))
+        if kind in ("start", "session") and self._is_live(state):
+            later = EpochMs(now + CLEANUP_MS)
+            keep = StateWrite(
+                key=state.key, value=state.value, expected=state.version, due_at=later
+            )
+            return Unit(states=(keep,))
         return Unit(states=(delete,))
 
-    def _is_live(self, flow_id: FlowId) -> bool:
+    def _is_live(self, mapped: StateRecord) -> bool:
+        """Whether the flow of a mapper state has not ended; one that is damaged leads nowhere."""
+        try:
+            flow_id = decode_state(mapped.value).flow_id
+        except FlowRecordDamagedError:
+            return False
         return self._store.get(flow_state_key(flow_id)) is not None

@@ -126,3 +126,11 @@ def test_sqlite_survives_a_full_disk(tmp_path: Path) -> None:
     assert store.get("s").version == 1
     assert store._read("PRAGMA integrity_check", ()) == [("ok",)]
     store.close()
+
+
+def test_sqlite_is_not_usable_after_its_close(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "flows.sqlite")
+    store.close()
+    store.close()
+    with pytest.raises(StorageError, match="is closed"):
+        store.get("s")

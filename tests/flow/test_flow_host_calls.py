@@ -10,10 +10,12 @@ import pytest
 from host.bus.memory import MemoryStore
 from host.domain.errors import ConflictError, StorageError
 from host.domain.flow import FlowStatusName
+from host.domain.ids import EpochMs
 from host.flow.events import GuestLogged, GuestRan
 from host.ports.bus import NewRecord
 from host.ports.capability import CapabilityError
-from host.ports.units import FlowStore
+from host.ports.state import StateWrite
+from host.ports.units import FlowStore, Unit
 from tests.flow.network import ALICE, BOB, RESPONDER, Flow, Network, alone, declare, holding
 from tests.flow.scripted import CallFailed, Guest
 
@@ -298,3 +300,18 @@ def test_a_services_storage_that_fails_is_tried_again() -> None:
     assert len(network.engine.ready()) == 1
     network.later(1_000)
     assert network.alice().result == "1"
+
+
+def test_an_event_sink_that_fails_stops_no_flow() -> None:
+    def broken(event: object) -> None:
+        raise OSError("the log's disk is full")
+
+    assert alone(lambda g: "done", events=broken).run().result == "done"
+
+
+def test_a_damaged_mapper_state_does_not_stop_the_clean_up() -> None:
+    network = alone(lambda g: "done")
+    damaged = StateWrite(key="session/x", value=b"?", expected=0, due_at=EpochMs(1))
+    network.store.commit(Unit(states=(damaged,)))
+    assert network.run().result == "done"
+    assert network.store.get("session/x") is None
