@@ -40,7 +40,7 @@ def errors_page() -> str:
                 rows.setdefault(code, (kind.__module__.split(".")[0], _first_line(kind)))
     for code, where in _data_codes():
         rows.setdefault(code, (where, ""))
-    notes = _notes(REFERENCE / "error-notes.md")
+    notes = _notes(ROOT / "docs" / "error-notes.md")
     lines = [
         "# Error codes",
         "",
@@ -59,10 +59,9 @@ def errors_page() -> str:
 
 def _notes(path: Path) -> dict[str, str]:
     """Hand-written meanings: lines of the form `- code: meaning`."""
-    if not path.exists():
-        return {}
-    lines = (line[2:] for line in path.read_text(encoding="utf-8").splitlines())
-    return {k.strip("` "): v.strip() for k, _, v in (line.partition(":") for line in lines) if v}
+    text = path.read_text(encoding="utf-8").splitlines()
+    lines = (line.removeprefix("- ").partition(": ") for line in text if line.startswith("- `"))
+    return {code.strip("`"): meaning for code, _, meaning in lines}
 
 
 def _data_codes() -> Iterator[tuple[str, str]]:
