@@ -122,13 +122,8 @@ def run_host(
                 given_password=given_password,
             )
         )
-        port = listener.getsockname()[1]
-        facts = {
-            "url": f"https://{settings.listen.rpartition(':')[0]}:{port}",
-            "certificate": str(certificate.certificate_file.absolute()),
-        }
-        if host.admin_password_file is not None:
-            facts["adminPasswordFile"] = str(host.admin_password_file.absolute())
+        url = f"https://{settings.listen.rpartition(':')[0]}:{listener.getsockname()[1]}"
+        facts = _facts(url, certificate, host)
         serve(
             host.asgi,
             listener=listener,
@@ -138,6 +133,13 @@ def run_host(
             on_ready=lambda: on_ready(facts),
         )
         _log.info("stopping")
+
+
+def _facts(url: str, certificate: ServerCertificate, host: Host) -> Mapping[str, str]:
+    facts = {"url": url, "certificate": str(certificate.certificate_file.absolute())}
+    if host.admin_password_file is not None:
+        facts["adminPasswordFile"] = str(host.admin_password_file.absolute())
+    return facts
 
 
 @contextmanager
@@ -168,15 +170,7 @@ def composed(
         admin_password_file = ensure_administrator(
             users, given_password=given_password, secrets=directory.secrets, entropy=entropy
         )
-        services = RestServices(
-            packages=nodes.packages,
-            certificates=nodes.packages.certificates,
-            virtual_nodes=nodes.nodes,
-            flows=FlowService(units=storage.store, clock=clock),
-            membership=nodes.registrations,
-            members=nodes.members,
-            users=users,
-        )
+        services = _services(base, storage, nodes, users)
         asgi = create_app(
             services,
             max_content_length=settings.max_content_length,
@@ -310,6 +304,18 @@ def _start_flows(base: _Base, storage: _Storage, nodes: _Nodes) -> None:
     )
     base.stack.callback(_stop_flows, workers, settings)
     workers.start()
+
+
+def _services(base: _Base, storage: _Storage, nodes: _Nodes, users: Users) -> RestServices:
+    return RestServices(
+        packages=nodes.packages,
+        certificates=nodes.packages.certificates,
+        virtual_nodes=nodes.nodes,
+        flows=FlowService(units=storage.store, clock=base.clock),
+        membership=nodes.registrations,
+        members=nodes.members,
+        users=users,
+    )
 
 
 def _stop_flows(workers: FlowWorkers, settings: HostSettings) -> None:
