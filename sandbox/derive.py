@@ -15,6 +15,7 @@ from sandbox.errors import DeriveFailedError
 from sandbox.files import locked, private_directory, write_whole
 from sandbox.pinned import PinnedRuntime, materialise
 from sandbox.python_source import PythonSource
+from sandbox.static_limits import PYTHON, check_static
 from sandbox.wizer import Wizer, tool_version
 
 PART_CHARACTERS = 96 * 1024
@@ -72,6 +73,7 @@ class Deriver:
             if answer:
                 raise _failure(answer)
             data = current.read_bytes()
+        check_static(data, PYTHON)
         digest = digest_of(data)
         write_whole(self._components / f"{file_stem(digest)}.wasm", data)
         return digest

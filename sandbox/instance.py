@@ -21,8 +21,6 @@ from sandbox.world import ALWAYS_GRANTED, HOST_API
 HOST_FUNCTIONS = tuple((i, f) for i, functions in HOST_API.items() for f in functions)
 """(interface, function) by the number under which the linker defines it."""
 
-_REFUSED = (True, b"null")
-
 
 class Run:
     """The state of one run; a `native.Boundary`."""
@@ -54,24 +52,18 @@ class Run:
             self.log_bytes += size
         refusal = self._refusal(interface, function, size)
         if refusal is not None:
-            self._stop(refusal)
+            self.fail(refusal)
         return refusal is None
 
     def answer(self, number: int, request: bytes) -> tuple[bool, bytes]:
-        """Ask the host; whatever it raises ends the run, except `GuestError`."""
-        try:
-            return self._ask(*HOST_FUNCTIONS[number], request.decode())
-        except BaseException as exc:  # noqa: BLE001  # nothing may pass through wasm
-            self._stop(exc)
-            return _REFUSED
-
-    def _ask(self, interface: str, function: str, request: str) -> tuple[bool, bytes]:
+        """Ask the host; whatever this raises ends the run."""
+        interface, function = HOST_FUNCTIONS[number]
         if self._host is None:
             raise CapabilityNotGrantedError(
                 f"host call {interface}.{function}: no host is attached"
             )
         try:
-            text, is_ok = self._host(interface, function, request), True
+            text, is_ok = self._host(interface, function, request.decode()), True
         except GuestError as exc:
             text, is_ok = exc.payload, False
         try:
@@ -84,6 +76,12 @@ class Run:
                 f"at most {self._limits.payload_bytes_max}"
             )
         return is_ok, answer
+
+    def fail(self, error: BaseException) -> None:
+        """Take the error slot, if it is free, and set the fuel to 0."""
+        if self.error is None:
+            self.error = error
+            self._fuel_left = native.stop(self._store)
 
     def _refusal(self, interface: str, function: str, size: int) -> Exception | None:
         limits, name = self._limits, f"{interface}.{function}"
@@ -102,7 +100,3 @@ class Run:
         if self.log_bytes > limits.log_bytes_max:
             return LogLimitError(f"the guest logged more than {limits.log_bytes_max} bytes")
         return None
-
-    def _stop(self, error: BaseException) -> None:
-        self.error = error
-        self._fuel_left = native.stop(self._store)

@@ -10,6 +10,7 @@ from sandbox.errors import CompileRefusedError, ComponentRefusedError
 WALL_SECONDS = 120
 CPU_SECONDS = 240
 ADDRESS_SPACE_BYTES = 6 * 1024**3
+CHECK = "--check"
 REFUSED = 3
 """Exit code of the worker when the compiler refuses the component."""
 
@@ -22,9 +23,17 @@ def compile_in_jail(component: Path, output: Path, *, wall_seconds: int = WALL_S
         CompileRefusedError: a limit of the jail was reached, or the compiler died.
     """
     try:
+        _run_worker(component, output, wall_seconds)
+    except BaseException:
+        output.unlink(missing_ok=True)
+        raise
+
+
+def _run_worker(component: Path, output: Path, wall_seconds: int) -> None:
+    try:
         done = subprocess.run(
             [sys.executable, "-m", "sandbox.jail_worker", str(component), str(output)],
-            env=_environment(),
+            env=jail_environment(),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             timeout=wall_seconds,
@@ -43,7 +52,8 @@ def compile_in_jail(component: Path, output: Path, *, wall_seconds: int = WALL_S
         raise CompileRefusedError(f"component {component.stem}: the compiler ended: {reason}")
 
 
-def _environment() -> dict[str, str]:
+def jail_environment() -> dict[str, str]:
+    """The environment of a jailed process: where modules are found, and nothing of the parent's."""
     root = str(Path(__file__).parent.parent)
     kept = {name: os.environ[name] for name in ("PATH", "LD_LIBRARY_PATH") if name in os.environ}
     return {**kept, "PYTHONPATH": root, "PYTHONDONTWRITEBYTECODE": "1"}

@@ -20,7 +20,7 @@ _NO_FINALIZER = ctypes.cast(0, ctypes.CFUNCTYPE(None, ctypes.c_void_p))
 
 
 class Boundary(Protocol):
-    """One run, as the boundary sees it. Its methods never raise."""
+    """One run, as the boundary sees it."""
 
     def admits(self, number: int, size: int) -> bool:
         """Whether host function `number` may read a request of `size` bytes."""
@@ -28,6 +28,10 @@ class Boundary(Protocol):
 
     def answer(self, number: int, request: bytes) -> tuple[bool, bytes]:
         """Answer a host call: whether it is `ok`, and the text."""
+        ...
+
+    def fail(self, error: BaseException) -> None:
+        """Keep what a host call raised, and stop the guest."""
         ...
 
 
@@ -130,10 +134,12 @@ def _trampoline(  # the C API's signature
     _result_count: int,
 ) -> int:
     run = _runs[_address(context)]
-    size = int(arguments[0].of.string.size)
     is_ok, answer = True, b"null"
-    if run.admits(number or 0, size):
-        is_ok, answer = run.answer(number or 0, _text(arguments[0]))
+    try:
+        if run.admits(number or 0, int(arguments[0].of.string.size)):
+            is_ok, answer = run.answer(number or 0, _text(arguments[0]))
+    except BaseException as exc:  # noqa: BLE001  # nothing may pass through wasm
+        run.fail(exc)
     text = ffi.wasmtime_component_val_t()
     text.kind = _STRING
     text.of.string = ffi.bytes_to_capi(answer)

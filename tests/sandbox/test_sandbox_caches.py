@@ -1,0 +1,251 @@
+"""Derivation is deterministic, and the cache never loads what this host did not compile."""
+
+import zlib
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from wasmtime import wat2wasm
+
+from sandbox.aot_cache import AotCache
+from sandbox.deflate import compress
+from sandbox.digests import digest_of, file_stem
+from sandbox.engine import fingerprint, new_engine, profile_digest
+from sandbox.errors import (
+    ComponentUnknownError,
+    DeriveFailedError,
+    RuntimeUnknownError,
+    SourceRefusedError,
+    WorldMismatchError,
+)
+from sandbox.files import write_whole
+from sandbox.jail import compile_in_jail
+from sandbox.limits import Limits
+from sandbox.python_source import PythonSource
+from sandbox.runtime import Sandbox
+from sandbox.world import World
+
+
+@pytest.fixture
+def stored(tmp_path, texts) -> Path:
+    data = bytes(wat2wasm(texts.contract(texts.accepts)))
+    path = tmp_path / f"{file_stem(digest_of(data))}.wasm"
+    path.write_bytes(data)
+    return path
+
+
+class Compiler:
+    def __init__(self) -> None:
+        self.count = 0
+
+    def __call__(self, component: Path, output: Path) -> None:
+        self.count += 1
+        compile_in_jail(component, output)
+
+
+def load(folder: Path, stored: Path, compiler: Compiler) -> None:
+    cache = AotCache(folder, compile_component=compiler)
+    cache.load(new_engine(), stored.stem, stored)
+
+
+def compiled(folder: Path) -> Path:
+    return next(folder.glob("*.cwasm"))
+
+
+def flip_a_bit(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    write_whole(path, bytes(data))
+
+
+def test_a_component_is_compiled_once(tmp_path, stored):
+    compiler = Compiler()
+    for _ in range(3):
+        load(tmp_path / "aot", stored, compiler)
+    assert compiler.count == 1
+
+
+@pytest.mark.parametrize("damage", ["code", "mac", "mac-missing", "secret", "cut", "renamed"])
+def test_a_damaged_or_foreign_entry_is_compiled_again(tmp_path, stored, damage):
+    folder, compiler = tmp_path / "aot", Compiler()
+    load(folder, stored, compiler)
+    code = compiled(folder)
+    if damage == "code":
+        flip_a_bit(code)
+    elif damage == "mac":
+        flip_a_bit(code.with_suffix(".mac"))
+    elif damage == "mac-missing":
+        code.with_suffix(".mac").unlink()
+    elif damage == "secret":
+        (folder / "secret").write_bytes(b"x" * 32)
+    elif damage == "cut":
+        code.write_bytes(code.read_bytes()[:-1])
+    else:
+        other = code.with_name("0" * 64 + code.name[64:])
+        code.rename(other)
+        code.with_suffix(".mac").rename(other.with_suffix(".mac"))
+    load(folder, stored, compiler)
+    assert compiler.count == 2
+    load(folder, stored, compiler)
+    assert compiler.count == 2
+
+
+def test_an_entry_of_one_digest_is_not_loaded_for_another(tmp_path, stored, texts):
+    folder, compiler = tmp_path / "aot", Compiler()
+    load(folder, stored, compiler)
+    data = bytes(wat2wasm(texts.contract("unreachable")))
+    other = stored.with_name(f"{file_stem(digest_of(data))}.wasm")
+    other.write_bytes(data)
+    code = compiled(folder)
+    for own in (code, code.with_suffix(".mac")):
+        write_whole(own.with_name(other.stem + own.name[64:]), own.read_bytes())
+    load(folder, other, compiler)
+    assert compiler.count == 2
+
+
+def test_a_component_file_with_other_bytes_is_not_compiled(tmp_path, stored):
+    flip_a_bit(stored)
+    compiler = Compiler()
+    with pytest.raises(ComponentUnknownError):
+        load(tmp_path / "aot", stored, compiler)
+    assert compiler.count == 0
+
+
+def test_the_cache_is_private(tmp_path, stored):
+    load(tmp_path / "aot", stored, Compiler())
+    assert (tmp_path / "aot").stat().st_mode & 0o077 == 0
+    assert (tmp_path / "aot" / "secret").stat().st_mode & 0o177 == 0
+
+
+def test_engines_of_the_one_profile_load_each_others_code(tmp_path, stored):
+    compiler = Compiler()
+    for _ in range(2):
+        load(tmp_path / "aot", stored, compiler)
+    assert compiler.count == 1
+    assert len(fingerprint()) == len(profile_digest()) == 64
+    assert fingerprint() != profile_digest()
+
+
+def test_derivation_is_cached_and_deterministic(sandbox, source, contract, cache_dir):
+    record = next(
+        p
+        for p in (cache_dir / "derived").glob("*.json")
+        if file_stem(contract.component.digest) in p.read_text().lower()
+    )
+    record.unlink()
+    again = sandbox.derive(World.CONTRACT, PythonSource(dict(source.files), source.entry_modules))
+    assert again == contract.component
+    assert again.runtime == sandbox.default_runtime(World.CONTRACT)
+    assert digest_of(again.path.read_bytes()) == again.digest
+
+
+def test_a_damaged_derived_component_is_derived_again(sandbox, source, contract):
+    path = contract.component.path
+    flip_a_bit(path)
+    assert sandbox.derive(World.CONTRACT, source) == contract.component
+    assert digest_of(path.read_bytes()) == contract.component.digest
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("import socket\n", r"own\.py:1: ModuleNotFoundError: cannot import 'socket'"),
+        ("x = 1\ndef f(:\n", r"own\.py:2: SyntaxError"),
+        ("\n\nraise ValueError('é\"\\\\')", r"own\.py:3: ValueError: é\"\\"),
+        ("import datetime\ndatetime.datetime.now()", "no clock"),
+        ("import own.part", "not a package"),
+    ],
+)
+def test_sources_that_cannot_be_imported_are_named(sandbox, source, text, named):
+    files = {**source.files, "own.py": text}
+    with pytest.raises(DeriveFailedError, match=named):
+        sandbox.derive(World.CONTRACT, PythonSource(files, ("own",)))
+
+
+def test_sources_without_the_sdk_are_refused(sandbox):
+    with pytest.raises(DeriveFailedError, match=r"cordapp\.guest|'cordapp'"):
+        sandbox.derive(World.CONTRACT, PythonSource({"own.py": ""}, ("own",)))
+
+
+def test_runtimes_are_named_exactly(sandbox, source):
+    with pytest.raises(RuntimeUnknownError, match="SHA-256:00"):
+        sandbox.derive(World.CONTRACT, source, runtime="SHA-256:00")
+    with pytest.raises(WorldMismatchError, match="found workflow"):
+        sandbox.derive(World.CONTRACT, source, runtime=sandbox.default_runtime(World.WORKFLOW))
+
+
+def test_two_hosts_derive_the_same_bytes(tmp_path, cache_dir, source, contract):
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "cache" / "wizer").symlink_to(cache_dir / "wizer")
+    other = Sandbox(cache_dir=tmp_path / "cache")
+    assert other.derive(World.CONTRACT, source).digest == contract.component.digest
+
+
+@pytest.mark.slow
+def test_large_sources_take_several_passes(sandbox, source):
+    lines = [f"V{n} = '{digest_of(str(n).encode())}'" for n in range(3_000)]
+    files = {
+        **source.files,
+        "data.py": "\n".join(lines),
+        "own.py": "import data\nassert data.V2999",
+    }
+    large = PythonSource(files, ("own",))
+    assert len(large.packed()) > 96 * 1024
+    component = sandbox.derive(World.CONTRACT, large)
+    assert component.path.exists()
+
+
+@pytest.mark.parametrize(
+    ("files", "entry", "named"),
+    [
+        ({"../x.py": ""}, (), r"\.\./x\.py"),
+        ({"/x.py": ""}, (), "/x.py"),
+        ({"x.txt": ""}, (), "x.txt"),
+        ({"a b.py": ""}, (), "a b.py"),
+        ({}, ("os; x",), "os; x"),
+        ({"x.py": "y" * 4_200_000}, (), "bytes"),
+        ({f"m{n}.py": "" for n in range(2_001)}, (), "2001 source files"),
+    ],
+)
+def test_sources_have_a_form_and_limits(files, entry, named):
+    with pytest.raises(SourceRefusedError, match=named):
+        PythonSource(files, entry)
+
+
+def test_the_digest_of_sources_does_not_depend_on_order():
+    one = PythonSource({"a.py": "1", "b.py": "2"}, ("a", "b"))
+    two = PythonSource({"b.py": "2", "a.py": "1"}, ("a", "b"))
+    assert one.digest == two.digest
+    assert one.digest != PythonSource({"a.py": "1", "b.py": "2"}, ("b", "a")).digest
+
+
+@pytest.mark.property
+@given(st.binary(max_size=3_000) | st.text(alphabet="ab", max_size=3_000).map(str.encode))
+def test_packed_sources_are_a_zlib_stream(data):
+    assert zlib.decompress(compress(data)) == data
+
+
+def test_packed_sources_never_change():
+    text = (b"def verify(transaction):\n    return transaction\n" * 50) + bytes(range(256))
+    assert digest_of(compress(text)) == (
+        "SHA-256:CC2B132652CD2CE3526D95BE945CC68EF9DC888ACCF37CD95FAB3B29936B07D8"
+    )
+
+
+def test_a_failing_describe_is_an_error(sandbox, source):
+    files = {"cordapp/guest.py": source.files["cordapp/guest.py"].replace('"{}"', "1 / 0")}
+    component = sandbox.derive(World.CONTRACT, PythonSource(files, ("cordapp.guest",)))
+    outcome = sandbox.guest(World.CONTRACT, component.digest).call(
+        "describe", None, limits=Limits()
+    )
+    assert outcome.is_error
+    assert '"type": "ZeroDivisionError"' in outcome.value
+
+
+def test_python_tracebacks_name_the_bundles_files(sandbox, source, workflow):
+    files = {**source.files, "own/steps.py": "def step():\n    return 1 / 0\n"}
+    component = sandbox.derive(World.WORKFLOW, PythonSource(files, ("own.steps", "cordapp.guest")))
+    guest = sandbox.guest(World.WORKFLOW, component.digest)
+    outcome = guest.call("run", "import own.steps\nown.steps.step()", limits=Limits())
+    assert '{"file": "own/steps.py", "line": 2, "function": "step"}' in outcome.value

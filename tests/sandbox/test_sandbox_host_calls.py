@@ -1,0 +1,183 @@
+"""Host calls: answers, errors, suspension, grants, and what a run does after an error."""
+
+import json
+import os
+import threading
+
+import pytest
+
+from sandbox.errors import CapabilityNotGrantedError, SandboxError, WorldMismatchError
+from sandbox.host_calls import GuestError, Suspend
+from sandbox.limits import Limits
+from sandbox.outcome import Returned, Suspended
+from sandbox.world import HOST_API, World
+
+RAISING_CALLS = int(os.environ.get("CORDBOX_RAISING_CALLS", "100000"))
+THREADS = 4
+RAISES_A_RUN = 5
+
+
+def run(guest, code, host, **options):
+    return guest.call("run", code, limits=Limits(), host=host, **options)
+
+
+def test_answers_arrive_as_given(workflow):
+    calls = []
+
+    def host(interface, function, request):
+        calls.append((interface, function, request))
+        return json.dumps(request)
+
+    outcome = run(workflow, "result = host('flow', 'now', '{\"é\": \"\\U0001f600\"}')", host)
+    assert outcome.value == json.dumps('{"é": "😀"}')
+    assert calls == [("flow", "now", '{"é": "😀"}')]
+    assert outcome.usage.host_calls == 1
+
+
+def test_every_function_of_the_host_api_can_be_called(workflow):
+    calls = []
+    names = [(i, f) for i, functions in HOST_API.items() for f in functions]
+    assert len(names) == 24
+    code = f"for i, f in {names!r}: host(i, f, '')"
+    outcome = run(
+        workflow, code, lambda i, f, _r: calls.append((i, f)) or "", granted=frozenset(HOST_API)
+    )
+    assert outcome.is_error is False
+    assert calls == names
+
+
+def test_a_function_outside_the_host_api_is_an_error_of_the_guest(workflow):
+    outcome = run(workflow, "host('flow', 'nope', '')", lambda *_: "null")
+    assert json.loads(outcome.value)["type"] == "LookupError"
+
+
+def test_a_guest_error_can_be_caught_by_the_guest(workflow):
+    def host(*_):
+        raise GuestError('{"code": "x"}')
+
+    code = (
+        "try:\n host('flow', 'now', '')\nexcept HostCallError as e: result = 'caught ' + e.payload"
+    )
+    assert run(workflow, code, host).value == 'caught {"code": "x"}'
+    outcome = run(workflow, "host('flow', 'now', '')", host)
+    assert outcome.is_error
+    assert json.loads(outcome.value)["type"] == "HostCallError"
+
+
+def test_failed_carries_the_guests_own_payload(workflow):
+    outcome = run(workflow, 'raise Failed(\'{"type": "Mine"}\')', lambda *_: "null")
+    assert outcome == Returned(
+        value='{"type": "Mine"}', is_error=True, usage=outcome.usage, receipt=outcome.receipt
+    )
+
+
+@pytest.mark.parametrize("catch", ["", "try:\n  ", "import sys\ntry:\n  "])
+def test_an_exception_of_the_host_ends_the_run_and_is_answered_as_is(workflow, catch):
+    calls = []
+    mine = ValueError("mine")
+
+    def host(*_):
+        calls.append(1)
+        raise mine
+
+    tail = (
+        "\nexcept BaseException: pass\nfor _ in range(1000): host('flow', 'now', '')"
+        if catch
+        else ""
+    )
+    with pytest.raises(ValueError) as caught:
+        run(workflow, f"{catch}host('flow', 'now', ''){tail}\nresult = 'survived'", host)
+    assert caught.value is mine
+    assert len(calls) == 1
+
+
+def test_suspend_ends_the_run(workflow):
+    def host(*_):
+        raise Suspend
+
+    code = "try:\n host('flow', 'sleep', '')\nexcept BaseException: pass"
+    outcome = run(workflow, code, host)
+    assert isinstance(outcome, Suspended)
+    assert outcome.usage.host_calls == 1
+    assert json.loads(outcome.receipt)["outcome"] == {"kind": "suspended"}
+
+
+def test_after_an_error_a_guest_that_returns_at_once_is_still_stopped(admit_text, texts):
+    guest = admit_text(World.WORKFLOW, texts.workflow(texts.echoes_answer))
+
+    def host(*_):
+        raise KeyError("mine")
+
+    with pytest.raises(KeyError, match="mine"):
+        run(guest, "{}", host)
+    assert run(guest, "{}", lambda *_: "fine").value == "fine"
+
+
+def test_a_refused_capability_never_reaches_the_host(workflow):
+    calls = []
+    code = (
+        "try:\n host('ledger', 'find', '')\nexcept BaseException: pass\nhost('ledger', 'find', '')"
+    )
+    with pytest.raises(CapabilityNotGrantedError, match=r"ledger\.find"):
+        run(workflow, code, lambda *_: calls.append(1) or "null", granted=frozenset({"crypto"}))
+    assert calls == []
+    assert run(workflow, code, lambda *_: "null", granted=frozenset({"ledger"})).is_error is False
+
+
+def test_without_a_host_nothing_is_granted(workflow):
+    with pytest.raises(CapabilityNotGrantedError, match="no host"):
+        run(workflow, "host('flow', 'now', '')", None)
+
+
+def test_a_host_call_can_run_another_guest(workflow, contract):
+    def host(_interface, _function, request):
+        inner = contract.call("verify", request, limits=Limits())
+        return "refused" if inner.is_error else "accepted"
+
+    code = "result = host('flow', 'now', 'pass') + host('flow', 'now', '1/0')"
+    assert run(workflow, code, host).value == "acceptedrefused"
+
+
+@pytest.mark.parametrize(
+    ("export", "argument"), [("verify", "{}"), ("load", "{}"), ("run", None), ("describe", "{}")]
+)
+def test_exports_of_another_world_are_refused(workflow, export, argument):
+    with pytest.raises(WorldMismatchError, match=export):
+        workflow.call(export, argument, limits=Limits())
+
+
+def test_raising_host_calls_on_threads_reach_only_their_own_run(admit_text, texts):
+    guest = admit_text(World.WORKFLOW, texts.workflow(texts.calls_forever))
+    runs = RAISING_CALLS // THREADS // RAISES_A_RUN
+    mixed: list[object] = []
+
+    def one(thread: int, number: int) -> None:
+        calls = []
+
+        def host(_interface, _function, request):
+            calls.append(request)
+            if len(calls) < RAISES_A_RUN:
+                raise GuestError(f'"{thread}-{number}"')
+            raise LookupError(thread, number)
+
+        me = f"{thread}-{number}"
+        try:
+            guest.call("run", me, limits=Limits(), host=host)
+        except LookupError as error:
+            if error.args != (thread, number) or set(calls) != {me} or len(calls) != RAISES_A_RUN:
+                mixed.append((me, error.args, calls))
+        except SandboxError as error:
+            mixed.append((me, error))
+        else:
+            mixed.append((me, "returned"))
+
+    def many(thread: int) -> None:
+        for number in range(runs):
+            one(thread, number)
+
+    threads = [threading.Thread(target=many, args=(n,)) for n in range(THREADS)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert mixed == []
