@@ -1,4 +1,4 @@
-"""uvicorn's HTTP protocol with bounds on the head of a request, in bytes and in time.
+"""The HTTP protocol with bounds on the head of a request, in bytes and in time.
 
 Strangers reach this code before any check of who they are: without bounds one connection could
 fill the memory with a header that never ends, or stay open for ever.
@@ -7,10 +7,11 @@ fill the memory with a header that never ends, or stay open for ever.
 import asyncio
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 HEAD_BYTES_MAX = 64 * 1024
 HEAD_SECONDS_MAX = 20.0
+_FAREWELL_SECONDS = 0.5
 
 
 class BoundedHttp(HttpToolsProtocol):
@@ -23,6 +24,7 @@ class BoundedHttp(HttpToolsProtocol):
         super().connection_made(transport)
         self._bytes_of_head = 0
         self._is_in_head = True
+        self._is_stopping = False
         self._await_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -49,9 +51,27 @@ class BoundedHttp(HttpToolsProtocol):
         self._patience.cancel()
         super().on_headers_complete()
 
+    def shutdown(self) -> None:
+        self._is_stopping = True
+        super().shutdown()
+        # Before its first request a connection has no cycle, whatever its annotation says.
+        cycle: RequestResponseCycle | None = self.cycle
+        if cycle is None or cycle.response_complete:
+            self._part()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self._is_stopping:
+            self._part()
+
+    def _part(self) -> None:
+        """Close without the client's TLS farewell if it does not come: idle clients send none."""
+        asyncio.get_running_loop().call_later(_FAREWELL_SECONDS, self.transport.abort)
+
     def _await_head(self) -> None:
         loop: Any = asyncio.get_running_loop()
         self._patience: asyncio.TimerHandle = loop.call_later(HEAD_SECONDS_MAX, self._give_up)
 
     def _give_up(self) -> None:
         self.transport.close()
+        self._part()

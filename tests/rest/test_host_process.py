@@ -1,6 +1,7 @@
 """`cordbox host run` as a real process: start, refusals, signals, restart."""
 
 import json
+import os
 import signal
 import ssl
 import stat
@@ -11,6 +12,9 @@ from pathlib import Path
 
 import httpx2
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from cpi.keys import create_keystore, load_signing_key
 
 CORDBOX = str(Path(sys.executable).with_name("cordbox"))
 pytestmark = pytest.mark.slow
@@ -64,24 +68,17 @@ def test_a_host_starts_serves_and_stops_when_told(tmp_path):
         password_file = Path(facts["adminPasswordFile"])
         assert stat.S_IMODE(password_file.stat().st_mode) == 0o600
         password = password_file.read_text().strip()
+        where = ["--url", facts["url"], "--ca-file", facts["certificate"]]
+        status = [CORDBOX, "host", "status", *where]
         with client_of(facts, password) as client:
             assert client.post("/api/v5_2/hello?addressee=Bob").text == "Hello, Bob! (from admin)"
             assert client.get("/api/v5_2/virtualnode").json() == {"virtualNodes": []}
             assert client.get("/api/v5_2/cpi").json() == {"cpis": []}
-        status = [
-            CORDBOX,
-            "host",
-            "status",
-            "--url",
-            facts["url"],
-            "--ca-file",
-            facts["certificate"],
-        ]
-        assert subprocess.run(status, capture_output=True, text=True, check=True).stdout == (
-            f"{facts['url']}: OK\n"
-        )
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=30) == 0
+            told = subprocess.run(status, capture_output=True, text=True, check=True).stdout
+            assert told == f"{facts['url']}: OK\n"
+            # An idle connection must not hold the stop up until the limit for running requests.
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(timeout=5) == 0
         assert password not in process.stderr.read()
         gone = subprocess.run(status, capture_output=True, text=True, check=False)
         assert (gone.returncode, "error[unavailable]" in gone.stderr) == (75, True)
@@ -136,3 +133,47 @@ def test_a_full_disk_is_told_at_the_start_and_leaves_nothing_broken(tmp_path):
     with running(data_dir) as (process, _):
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=30) == 0
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of 1200 KiB of its own; only root may mount one."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=1200k", "tmpfs", str(disk)]
+    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("needs the right to mount a file system")
+    yield disk
+    subprocess.run(["umount", str(disk)], check=True)
+
+
+def test_a_disk_that_fills_up_is_told_and_what_was_stored_stays(tmp_path, small_disk):
+    keystore = tmp_path / "k.p12"
+    keystore.write_bytes(
+        create_keystore(
+            password="password", alias="a", distinguished_name="CN=S, O=Acme, L=London, C=GB"
+        )
+    )
+    key = load_signing_key(keystore, password="password", alias="a")
+    pem = key.certificate_chain[0].public_bytes(Encoding.PEM)
+    (tmp_path / "password").write_text("given\n")
+    data_dir, option = small_disk / "data", ("--admin-password-file", str(tmp_path / "password"))
+    aliases = "/api/v5_2/certificate/cluster/code-signer"
+
+    def put(client, alias):
+        return client.put(aliases, data={"alias": alias}, files={"certificate": pem})
+
+    with running(data_dir, *option) as (process, facts), client_of(facts, "given") as client:
+        numbers = iter(range(2000))
+        while (reply := put(client, f"a{next(numbers)}")).status_code == 204:
+            pass
+        assert (reply.status_code, reply.json()["details"]["code"]) == (500, "storage")
+        assert "the disk is full" in reply.json()["title"]
+        stored = client.get(aliases).json()
+        assert stored
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=30) == 0
+    subprocess.run(["mount", "-o", "remount,size=8m", str(small_disk)], check=True)
+    with running(data_dir, *option) as (_, facts), client_of(facts, "given") as client:
+        assert client.get(aliases).json() == stored
+        assert put(client, "more").status_code == 204
