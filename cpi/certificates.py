@@ -10,6 +10,12 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cpi.errors import Code, KeystoreError
 
 _CERTIFICATES_MAX = 64
+_NAME_BYTES = {
+    "2.5.4.3": range(1, 65),
+    "2.5.4.6": range(2, 3),
+    "1.3.6.1.4.1.311.60.2.1.3": range(2, 3),
+}
+"""Bytes that common name, country and jurisdiction country may have."""
 _UNREADABLE = (
     UnsupportedAlgorithm,
     x509.DuplicateExtension,
@@ -32,8 +38,7 @@ def load_der(der: bytes) -> x509.Certificate:
     Raises:
         ValueError: the bytes are no certificate.
     """
-    if asn1_x509.Certificate.load(der, strict=True).serial_number <= 0:
-        raise ValueError("the serial number is not positive")
+    _check_bounds(asn1_x509.Certificate.load(der, strict=True))
     try:
         return _complete(der)
     except ValueError:
@@ -41,6 +46,22 @@ def load_der(der: bytes) -> x509.Certificate:
         if lenient is None:
             raise
         return _complete(lenient)
+
+
+def _check_bounds(certificate: asn1_x509.Certificate) -> None:
+    """Refuse what RFC 5280 forbids and the library only warns about on stderr.
+
+    Raises:
+        ValueError: the serial number is not positive, or a name breaks its length.
+    """
+    if certificate.serial_number <= 0:
+        raise ValueError("the serial number is not positive")
+    for name in (certificate.subject, certificate.issuer):
+        for attribute in (ava for rdn in name.chosen for ava in rdn):
+            allowed = _NAME_BYTES.get(attribute["type"].dotted)
+            value = attribute["value"].native
+            if allowed is not None and len(str(value).encode()) not in allowed:
+                raise ValueError(f"name attribute {attribute['type'].native} is {value!r}")
 
 
 def _complete(der: bytes) -> x509.Certificate:

@@ -35,13 +35,13 @@ from cpi.model import (
     CpkDependency,
     PackageId,
     PackageType,
-    Signer,
     VerifiedCpk,
     VerifiedPackage,
 )
 from cpi.public_keys import describe_key, is_weak
 from cpi.signatures import JarSigner, SignedJar, read_manifest, verify_jar
 from cpi.signer_hash import cpi_signer_summary_hash, cpk_signer_summary_hash, subject_text
+from cpi.signer_values import signers_of
 from cpi.trust import check_may_sign, validate_path
 
 _LIBRARIES = "META-INF/privatelib/"
@@ -187,7 +187,7 @@ def _verify_cpk(jar: SignedJar, run: _Run, checksum: str, file_name: str) -> Ver
         run.issues += channel_issues(entries[CHANNELS_PATH])
     if attributes is None:
         return None
-    signers = _signers(jar)
+    signers = signers_of(jar)
     return VerifiedCpk(
         id=PackageId(
             name=attributes.name,
@@ -362,26 +362,6 @@ def _members(jar: SignedJar, suffix: str, run: _Run) -> list[str]:
     return [name for name in found if "/" not in name and name.endswith(suffix)]
 
 
-def _signers(jar: SignedJar) -> tuple[Signer, ...]:
-    return tuple(_signer(signer) for signer in jar.signers)
-
-
-def _signer(signer: JarSigner) -> Signer:
-    leaf = signer.block.chain[0]
-    return Signer(
-        name=signer.name,
-        subject=subject_text(leaf),
-        issuer=leaf.issuer.rfc4514_string(),
-        serial_number=leaf.serial_number,
-        key=describe_key(leaf.public_key()),
-        algorithm=signer.block.algorithm,
-        not_before=leaf.not_valid_before_utc,
-        not_after=leaf.not_valid_after_utc,
-        timestamp=signer.timestamp.time if signer.timestamp else None,
-        chain=signer.block.chain,
-    )
-
-
 def _result(
     jar: SignedJar,
     kind: PackageType,
@@ -397,7 +377,7 @@ def _result(
         type=kind,
         id=identity,
         file_checksum=checksum,
-        signers=_signers(jar),
+        signers=signers_of(jar),
         cpk_signer_summary_hash=cpk_signer_summary_hash(chains),
         cpi_signer_summary_hash=cpi_signer_summary_hash(chains),
         cpks=cpks,

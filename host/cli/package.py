@@ -56,11 +56,13 @@ def create_cpb(
     alias: str | None,
     certificates: tuple[Path, ...],
     signature_name: str | None,
+    output: str,
 ) -> None:
     """Pack signed CPKs (*.jar) into a signed CPB."""
     from cpi.build import build_cpb
     from cpi.files import read_limited, write_new
     from cpi.model import PackageType
+    from host.cli.package_report import show_written
 
     signing = open_signing(keystore, password, alias, certificates, signature_name)
     members: dict[str, bytes] = {}
@@ -77,9 +79,9 @@ def create_cpb(
         upgrade=upgrade,
         signature_name=signature_name,
     )
-    signing.check(data, PackageType.CPB, str(file))
+    result = signing.check(data, PackageType.CPB, str(file))
     write_new(file, data)
-    click.echo(f"{file}: CPB {cpb_name} {cpb_version}, {len(members)} CPKs, {len(data)} bytes")
+    show_written(file, len(data), result, output)
 
 
 @command.command("create-cpi")
@@ -105,11 +107,13 @@ def create_cpi(
     alias: str | None,
     certificates: tuple[Path, ...],
     signature_name: str | None,
+    output: str,
 ) -> None:
     """Make a signed CPI from a CPB and a GroupPolicy.json."""
     from cpi.build import build_cpi
     from cpi.files import read_limited, write_new
     from cpi.model import PackageType
+    from host.cli.package_report import show_written
 
     if file is None and cpb is None:
         raise click.UsageError("Must specify an Output File if no CPB is provided.")
@@ -128,9 +132,9 @@ def create_cpi(
         upgrade=upgrade,
         signature_name=signature_name,
     )
-    signing.check(data, PackageType.CPI, str(target))
+    result = signing.check(data, PackageType.CPI, str(target))
     write_new(target, data)
-    click.echo(f"{target}: CPI {cpi_name} {cpi_version}, {len(data)} bytes")
+    show_written(target, len(data), result, output)
 
 
 def _read_policy(source: str) -> str:
@@ -165,11 +169,13 @@ def sign(
     alias: str | None,
     certificates: tuple[Path, ...],
     signature_name: str | None,
+    output: str,
 ) -> None:
     """Sign a CPK, CPB or CPI; packages inside it keep their own signatures."""
     from cpi.files import read_limited, write_new
     from cpi.signing import resign
     from cpi.verify import read_package
+    from host.cli.package_report import show_written
 
     signing = open_signing(keystore, password, alias, certificates, signature_name)
     data = resign(
@@ -180,8 +186,7 @@ def sign(
     )
     result = read_package(data)
     write_new(file, data)
-    names = ", ".join(signer.subject for signer in result.signers)
-    click.echo(f"{file}: {result.type} signed by {names}")
+    show_written(file, len(data), result, output)
 
 
 @command.command("verify")

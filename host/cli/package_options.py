@@ -13,11 +13,23 @@ if TYPE_CHECKING:
     from cryptography import x509
 
     from cpi.keys import Keystore, SigningKey
-    from cpi.model import PackageType
+    from cpi.model import PackageType, VerifiedPackage
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 EXISTING_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 OUTPUT_FILE = click.Path(dir_okay=False, path_type=Path)
+
+
+certificate_option = click.option(
+    "--certificate",
+    "certificates",
+    type=EXISTING_FILE,
+    multiple=True,
+    help="PEM file with certificates to trust; repeatable.",
+)
+output_option = click.option(
+    "--output", type=click.Choice(["text", "json"]), default="text", show_default=True
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +40,7 @@ class Signing:
     trusted: "tuple[x509.Certificate, ...]"
     signature_name: str | None
 
-    def check(self, data: bytes, package_type: "PackageType", what: str) -> None:
+    def check(self, data: bytes, package_type: "PackageType", what: str) -> "VerifiedPackage":
         """Verify a package that is to be packed, or that was just made.
 
         Raises:
@@ -38,7 +50,7 @@ class Signing:
         from cpi.verify import verify_package
 
         try:
-            verify_package(data, package_type=package_type, trusted=self.trusted)
+            return verify_package(data, package_type=package_type, trusted=self.trusted)
         except PackageRefusedError as error:
             raise PackageRefusedError([issue.below(what) for issue in error.issues]) from error
 
@@ -51,6 +63,7 @@ def signing_options(function: _F) -> _F:
         password_option(required=True),
         click.option("--keystore", "-s", type=EXISTING_FILE, required=True, help="PKCS#12 file."),
         certificate_option,
+        output_option,
     ):
         function = option(function)
     return function
@@ -68,18 +81,6 @@ def password_option(*, required: bool) -> Callable[[_F], _F]:
         show_envvar=True,
         help="Keystore password; env:NAME reads it from a variable.",
     )
-
-
-certificate_option = click.option(
-    "--certificate",
-    "certificates",
-    type=EXISTING_FILE,
-    multiple=True,
-    help="PEM file with certificates to trust; repeatable.",
-)
-output_option = click.option(
-    "--output", type=click.Choice(["text", "json"]), default="text", show_default=True
-)
 
 
 def resolve_password(text: str) -> str:

@@ -30,6 +30,18 @@ def show_accepted(package: Path, result: VerifiedPackage, output: str) -> None:
         )
 
 
+def show_written(package: Path, size: int, result: VerifiedPackage, output: str) -> None:
+    """Report a package that was written."""
+    if output == "json":
+        _print_json(
+            {"file": str(package), "size": size, "id": _identity(result.id), **_verdict(result)}
+        )
+        return
+    name = f" {result.id.name} {result.id.version}" if result.id else ""
+    signed = ", ".join(signer.subject for signer in result.signers)
+    click.echo(f"{package}: {result.type}{name}, {size} bytes, signed by {signed}")
+
+
 def show_refused(package: Path, data: bytes, refused: PackageRefusedError, output: str) -> None:
     """Report a package that was refused, with every reason."""
     if output == "json":

@@ -68,7 +68,7 @@ def cpb(folder: Path, run: Run) -> Path:
         *("--cpb-version", "1.0", "--file", folder / "app.cpb", *signing(folder)),
     )
     assert (code, err) == (0, "")
-    assert "1 CPKs" in out
+    assert "CPB app 1.0" in out
     return folder / "app.cpb"
 
 
@@ -196,6 +196,16 @@ def test_sign_replaces_or_adds(cpi: Path, folder: Path, run: Run, tmp_path: Path
     trust = ("--certificate", folder / "signer.pem")
     assert run("package", "verify", folder / "two.cpi", *trust)[0] == 1, "Bob is not trusted"
     assert run("package", "verify", folder / "two.cpi", *trust, "-s", bob, "-p", "p")[0] == 0
+
+
+def test_written_packages_are_reported_as_json(folder: Path, run: Run) -> None:
+    code, out, _ = run(
+        *("package", "create-cpb", folder / "app.jar", "--cpb-name", "app", "--cpb-version", "1"),
+        *("--file", folder / "json.cpb", "--output", "json", *signing(folder)),
+    )
+    report = json.loads(out)
+    assert (code, report["type"], report["id"]["name"]) == (0, "CPB", "app")
+    assert report["size"] == (folder / "json.cpb").stat().st_size
 
 
 def test_what_is_packed_is_verified_first(folder: Path, run: Run, tmp_path: Path) -> None:
