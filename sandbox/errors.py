@@ -92,12 +92,6 @@ class InvalidPayloadError(RunError):
     code = "payload-invalid"
 
 
-class InstanceFinishedError(RunError):
-    """The instance has ended; nothing may use it any more."""
-
-    code = "instance-finished"
-
-
 class ComponentRefusedError(SandboxError):
     """The component breaks a static limit or is not a valid component."""
 

@@ -103,15 +103,15 @@ class Guest:
             with self._ticker.running():
                 is_ok, value = self._run(store, run, index, argument, limits)
             usage = _usage(run)
-            outcome: dict[str, object] = {"kind": "error" if not is_ok else "ok"}
-            receipt = receipt_of(facts, usage, {**outcome, "value": text_digest(value)})
+            ending = {"kind": "ok" if is_ok else "error", "value": text_digest(value)}
+            receipt = receipt_of(facts, usage, ending)
             return Returned(value=value, is_error=not is_ok, usage=usage, receipt=receipt)
         except Suspend:
             usage = _usage(run)
             return Suspended(usage=usage, receipt=receipt_of(facts, usage, {"kind": "suspended"}))
         except SandboxError as exc:
-            outcome = {"kind": "stopped", "code": exc.code}
-            exc.receipt = receipt_of(facts, _usage(run), outcome)
+            ending = {"kind": "stopped", "code": exc.code}
+            exc.receipt = receipt_of(facts, _usage(run), ending)
             raise
         finally:
             leave()

@@ -6,6 +6,7 @@ equal receipts wherever they take place.
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
 from sandbox.engine import engine_version, profile_digest
@@ -24,7 +25,7 @@ class RunFacts:
     limits: Limits
 
 
-def receipt_of(facts: RunFacts, usage: Usage, outcome: dict[str, object]) -> str:
+def receipt_of(facts: RunFacts, usage: Usage, outcome: Mapping[str, str | None]) -> str:
     """The receipt as canonical JSON: sorted keys, no spaces, ASCII."""
     value = {
         "v": 1,
@@ -32,7 +33,7 @@ def receipt_of(facts: RunFacts, usage: Usage, outcome: dict[str, object]) -> str
         "engine": {"profile": profile_digest(), "wasmtime": engine_version()},
         "input": {"export": facts.export, "argument": text_digest(facts.argument)},
         "limits": asdict(facts.limits),
-        "outcome": outcome,
+        "outcome": dict(outcome),
         "usage": asdict(usage),
     }
     return json.dumps(value, sort_keys=True, separators=(",", ":"))

@@ -1,5 +1,6 @@
 """Derivation is deterministic, and the cache never loads what this host did not compile."""
 
+import threading
 import zlib
 from pathlib import Path
 
@@ -63,6 +64,18 @@ def test_a_component_is_compiled_once(tmp_path, stored):
     compiler = Compiler()
     for _ in range(3):
         load(tmp_path / "aot", stored, compiler)
+    assert compiler.count == 1
+
+
+def test_a_component_is_compiled_once_by_threads_that_ask_at_once(tmp_path, stored):
+    compiler = Compiler()
+    threads = [
+        threading.Thread(target=load, args=(tmp_path / "aot", stored, compiler)) for _ in range(4)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
     assert compiler.count == 1
 
 
