@@ -299,14 +299,26 @@ def check_local_header(data: bytes, record: CentralRecord, limit: int) -> tuple[
             f"entry {record.name!r} has no local header at byte {record.offset}, or is cut off",
             entry=record.name,
         )
-    has_descriptor = bool(flags & _FLAG_DESCRIPTOR)
-    sizes = (crc, packed, size)
+    name = data[name_offset:extra_offset]
+    _compare(record, name=name, flags=flags, method=method, sizes=(crc, packed, size))
+    _check_extra(data[extra_offset:data_offset], record.name)
+    if flags & _FLAG_DESCRIPTOR:
+        return data_offset, data_end + _descriptor_size(data, data_end, record)
+    return data_offset, data_end
+
+
+def _compare(
+    record: CentralRecord, *, name: bytes, flags: int, method: int, sizes: tuple[int, int, int]
+) -> None:
+    """Refuse a local header that says something else; sizes may be 0 before a data descriptor."""
     expected = (record.crc, record.packed_size, record.size)
+    if flags & _FLAG_DESCRIPTOR and not any(sizes):
+        expected = sizes
     for what, found, wanted in (
-        ("name", data[name_offset:extra_offset], record.raw_name),
+        ("name", name, record.raw_name),
         ("flags", flags, record.flags),
         ("method", method, record.method),
-        ("CRC-32 and sizes", sizes, sizes if has_descriptor and not any(sizes) else expected),
+        ("CRC-32 and sizes", sizes, expected),
     ):
         if found != wanted:
             raise ArchiveError(
@@ -315,10 +327,6 @@ def check_local_header(data: bytes, record: CentralRecord, limit: int) -> tuple[
                 f"central directory has {wanted!r}",
                 entry=record.name,
             )
-    _check_extra(data[extra_offset:data_offset], record.name)
-    return data_offset, data_end + (
-        _descriptor_size(data, data_end, record) if has_descriptor else 0
-    )
 
 
 def _descriptor_size(data: bytes, position: int, record: CentralRecord) -> int:

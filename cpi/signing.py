@@ -72,8 +72,11 @@ def resign(
 ) -> bytes:
     """Sign one archive anew, or on top of the signatures that it has. Nested ones stay as they are.
 
+    A package that somebody changed after it was signed is not signed again, even when its
+    signatures are to be replaced: that would launder the change.
+
     Raises:
-        SignatureError: an existing signature that should be kept does not hold, or has the name.
+        SignatureError: an existing signature does not hold, or one to keep has the name.
         CpiError: the archive or the key cannot be used.
     """
     archive = read_archive(data)
@@ -81,10 +84,11 @@ def resign(
     entries = {e.name: archive.read(e.name) for e in archive.entries if not e.is_directory}
     content = {name: entries[name] for name in entries if role_of(name) is Role.CONTENT}
     signed = any(role_of(name) is Role.BLOCK for name in entries)
+    if signed:
+        verify_jar(archive, manifest, DEFAULT_LIMITS)
     if not (keep_signatures and signed):
         main = {k: v for k, v in manifest.main.attributes.items() if k != "Manifest-Version"}
         return sign_entries(main, content, [key], signature_name=signature_name)
-    verify_jar(archive, manifest, DEFAULT_LIMITS)
     kept = [(name, entries[name]) for name in _signature_entries(archive)]
     taken = [name.rpartition("/")[2].rpartition(".")[0].upper() for name, _ in kept]
     files = _signature_files(manifest.raw, _names([key], signature_name, taken))
