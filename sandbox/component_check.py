@@ -15,6 +15,8 @@ from sandbox.world import World
 
 FILE_SECONDS = 60
 _ANSWER_BYTES_MAX = 65_536
+_FILES_A_WORKER = 1_000
+"""The jail limits a process's CPU time; a new process starts with all of it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +41,7 @@ def check_components(
     """
     worker: _Worker | None = None
     try:
-        for file in files:
+        for number, file in enumerate(files, start=1):
             if worker is None:
                 worker = _Worker()
             answer = worker.ask(file, world, file_seconds)
@@ -50,6 +52,9 @@ def check_components(
                     "code": CompileRefusedError.code,
                     "message": f"the compiler died, or took longer than {file_seconds:g} seconds",
                 }
+            elif number % _FILES_A_WORKER == 0:
+                worker.end()
+                worker = None
             code = answer["code"]
             yield Verdict(file=file, accepted=code is None, code=code, message=answer["message"])
     finally:
