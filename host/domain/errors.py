@@ -1,6 +1,6 @@
 """The host's error tree: every refusal is a class with a stable `code`.
 
-HTTP statuses and exit codes are not known here: `host.rest.errors` and `host.cli` hold a table each.
+HTTP statuses and exit codes are not known here: `host.rest.errors` and `host.cli` hold a table.
 """
 
 from collections.abc import Mapping
