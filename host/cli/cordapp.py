@@ -2,6 +2,7 @@
 
 import json
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,9 @@ from host.cli.package_options import (
 
 if TYPE_CHECKING:
     from host.toolkit.build import BuiltCordapp
+    from host.toolkit.rebuild import RebuildVerdict
+
+EXIT_DIFFERENT = 1
 
 
 @click.group()
@@ -64,7 +68,48 @@ def build(
         sandbox=Sandbox(cache_dir=default_cache_dir(), progress=progress),
         progress=progress,
     )
+    for warning in built.warnings:
+        click.echo(f"warning: {warning}", err=True)
     _print(built, output)
+
+
+@command.command()
+@click.argument("directory", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.option(
+    "--check",
+    "file",
+    required=True,
+    type=EXISTING_FILE,
+    help="The CPK, CPB or CPI to compare with.",
+)
+@output_option
+def rebuild(*, directory: Path, file: Path, output: str) -> int:
+    """Tell whether a package was built from the project in DIRECTORY.
+
+    Rebuilds the project, with the runtime that the package names, and compares every entry except
+    signature files; no signing key is needed. Prints VERIFIED, or the entries that differ. Whether
+    the signers are to be trusted is not judged: see `cordbox package verify`.
+
+    Exit code 0: every entry comes from these sources; 1: something differs, or the package or the
+    project is refused.
+    """
+    from host.toolkit.cache import default_cache_dir
+    from host.toolkit.rebuild import check_rebuild
+    from sandbox.runtime import Sandbox
+
+    progress = _progress if sys.stderr.isatty() else _silent
+    sandbox = Sandbox(cache_dir=default_cache_dir(), progress=progress)
+    verdict = check_rebuild(directory, file, sandbox, progress)
+    if output == "json":
+        click.echo(json.dumps(_verdict_json(file, verdict), indent=2))
+    elif verdict.verified:
+        click.echo(f"VERIFIED {file}  {verdict.type}  {verdict.checksum}")
+    else:
+        click.echo(f"DIFFERENT {file}  {verdict.type}  {verdict.checksum}")
+        for found in verdict.differences:
+            values = f"built {found.built or 'nothing'}, found {found.found or 'nothing'}"
+            click.echo(f"  {found.kind}: {found.entry}: {values}")
+    return 0 if verdict.verified else EXIT_DIFFERENT
 
 
 @command.command()
@@ -72,7 +117,7 @@ def build(
 @click.option("--vendor", default="Example", show_default=True, help="Vendor in the packages.")
 @output_option
 def new(*, name: str, vendor: str, output: str) -> None:
-    """Start a project in the new folder NAME: a project file and one flow."""
+    """Start a project in the new folder NAME: a project file, one flow, and a test of it."""
     from host.toolkit.scaffold import new_project
 
     files = [str(path) for path in new_project(Path(), name, vendor=vendor)]
@@ -129,4 +174,16 @@ def _as_json(built: "BuiltCordapp") -> dict[str, object]:
             "size": built.cpb.size,
             "checksum": built.cpb.digest,
         },
+        "warnings": list(built.warnings),
+    }
+
+
+def _verdict_json(file: Path, verdict: "RebuildVerdict") -> dict[str, object]:
+    return {
+        "verified": verdict.verified,
+        "file": str(file),
+        "type": verdict.type.value,
+        "checksum": verdict.checksum,
+        "runtimes": dict(verdict.runtimes),
+        "differences": [asdict(difference) for difference in verdict.differences],
     }

@@ -7,18 +7,51 @@ The same sources give the same bytes up to the signatures.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from cpi.build import CpkSpec, build_cpb, build_cpk
 from cpi.descriptor import DESCRIPTOR_PATH, CodeDescriptor, dump_descriptor
 from cpi.keys import SigningKey
-from cpi.model import CpkDependency
+from cpi.model import CpkDependency, PackageType
+from cpi.verify import read_package
 from host.domain.packages import CodeWorld
 from host.guests.code import CodeRefusedError
 from host.guests.declarations import declarations_of
 from host.toolkit.code import BuiltCode, component_code, python_code
+from host.toolkit.dependencies import DependencyRefusedError, ForeignCpk, foreign_cpks
 from host.toolkit.output import BuiltFile, write_files
 from host.toolkit.project import CordappProject, CpkPlan, load_project
 from sandbox.runtime import Sandbox
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreparedCpk:
+    """A CPK that only needs to be signed."""
+
+    file_name: str
+    plan: CpkPlan
+    spec: CpkSpec
+    code: BuiltCode
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreparedCordapp:
+    """All content of a CorDapp's packages; equal sources give equal values.
+
+    Attributes:
+        name, version: of the CPB.
+        cpks: the project's own, the contract CPK first.
+        foreign: signed CPKs of others that go into the CPB as they are.
+    """
+
+    name: str
+    version: str
+    cpks: tuple[PreparedCpk, ...]
+    foreign: tuple[ForeignCpk, ...]
+
+    @property
+    def cpb_name(self) -> str:
+        return f"{self.name}-{self.version}.cpb"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,12 +65,13 @@ class BuiltCpk:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuiltCordapp:
-    """What a build made. The contract CPK, if any, comes first."""
+    """What a build made. The contract CPK, if any, comes first. `warnings` are for the author."""
 
     name: str
     version: str
     cpks: tuple[BuiltCpk, ...]
     cpb: BuiltFile
+    warnings: tuple[str, ...] = ()
 
 
 def build_cordapp(
@@ -59,32 +93,88 @@ def build_cordapp(
     Raises:
         ProjectInvalidError: `cordapp.toml`.
         SourceRefusedError: sources that cannot run in a sandbox.
+        VendoringRefusedError: third-party packages that cannot be vendored.
+        DependencyRefusedError: a CPK of others that cannot be a dependency.
         CodeRefusedError: the sandbox refuses the code, or it lacks what its world needs.
         DeclarationInvalidError: the code describes itself in another shape than documented.
-        CpiError: names, versions or keys that no package can have.
+        CpiError: names, versions or keys that no package can have; dependencies not satisfied.
         StorageError: `out_dir` cannot be written; nothing is left there.
     """
-    project = load_project(project_dir)
-    codes = _codes(project, sandbox, progress)
+    prepared = prepare_cordapp(load_project(project_dir), sandbox, progress)
     progress("Signing packages")
-    files: dict[str, bytes] = {}
-    for plan, code in codes:
-        name = f"{project.name}-{plan.world.value}-{project.version}.jar"
-        files[name] = build_cpk(_spec(project, plan, code), keys)
-    cpb_name = f"{project.name}-{project.version}.cpb"
-    cpb = build_cpb(name=project.name, version=project.version, cpks=files, keys=keys)
-    written = write_files(out_dir, {**files, cpb_name: cpb})
+    files = sign_cordapp(prepared, keys)
+    own = {cpk.file_name: files[cpk.file_name] for cpk in prepared.cpks}
+    written = write_files(out_dir, {**own, prepared.cpb_name: files[prepared.cpb_name]})
     cpks = (
-        BuiltCpk(file=file, symbolic_name=plan.symbolic_name, descriptor=code.descriptor)
-        for file, (plan, code) in zip(written, codes, strict=False)
+        BuiltCpk(file=file, symbolic_name=cpk.plan.symbolic_name, descriptor=cpk.code.descriptor)
+        for file, cpk in zip(written, prepared.cpks, strict=False)
     )
     return BuiltCordapp(
-        name=project.name, version=project.version, cpks=tuple(cpks), cpb=written[-1]
+        name=prepared.name,
+        version=prepared.version,
+        cpks=tuple(cpks),
+        cpb=written[-1],
+        warnings=tuple(line for cpk in prepared.cpks for line in cpk.code.warnings),
     )
+
+
+def prepare_cordapp(
+    project: CordappProject,
+    sandbox: Sandbox,
+    progress: Callable[[str], None],
+    *,
+    runtimes: Mapping[CodeWorld, str] = MappingProxyType({}),
+) -> PreparedCordapp:
+    """Everything of a build that needs no key.
+
+    Args:
+        project: what to build.
+        sandbox: derives the components and runs `describe`.
+        progress: is told each step in a sentence.
+        runtimes: digests of the runtimes to derive with; the newest where a world is not named.
+
+    Raises:
+        InvalidInputError: as `build_cordapp` does, by kind.
+    """
+    codes = _codes(project, sandbox, progress, runtimes)
+    foreign = () if project.workflow is None else foreign_cpks(project.workflow)
+    cpks = tuple(
+        PreparedCpk(
+            file_name=f"{project.name}-{plan.world.value}-{project.version}.jar",
+            plan=plan,
+            spec=_spec(project, plan, code, foreign),
+            code=code,
+        )
+        for plan, code in codes
+    )
+    taken = {cpk.file_name for cpk in cpks}
+    for other in foreign:
+        if other.file_name in taken:
+            raise DependencyRefusedError(
+                f"{other.file_name}: has the file name of one of the project's own CPKs"
+            )
+    return PreparedCordapp(name=project.name, version=project.version, cpks=cpks, foreign=foreign)
+
+
+def sign_cordapp(prepared: PreparedCordapp, keys: Sequence[SigningKey]) -> dict[str, bytes]:
+    """The signed files by name: CPKs, those of others included, and the CPB last.
+
+    Raises:
+        CpiError: names, versions or keys that no package can have; the CPKs do not satisfy each
+            other's dependencies.
+    """
+    files = {cpk.file_name: build_cpk(cpk.spec, keys) for cpk in prepared.cpks}
+    files |= {other.file_name: other.data for other in prepared.foreign}
+    cpb = build_cpb(name=prepared.name, version=prepared.version, cpks=files, keys=keys)
+    read_package(cpb, package_type=PackageType.CPB)
+    return {**files, prepared.cpb_name: cpb}
 
 
 def _codes(
-    project: CordappProject, sandbox: Sandbox, progress: Callable[[str], None]
+    project: CordappProject,
+    sandbox: Sandbox,
+    progress: Callable[[str], None],
+    runtimes: Mapping[CodeWorld, str],
 ) -> list[tuple[CpkPlan, BuiltCode]]:
     """The code of each CPK, the contract's first: the workflow's sources build upon it."""
     result: list[tuple[CpkPlan, BuiltCode]] = []
@@ -96,7 +186,8 @@ def _codes(
         if plan.component is not None:
             code = component_code(sandbox, plan, project.limits)
         else:
-            code = python_code(sandbox, plan, project.limits, base=base)
+            runtime = runtimes.get(plan.world)
+            code = python_code(sandbox, plan, project.limits, base=base, runtime=runtime)
             base = code.sources
         _check_declarations(plan, code.descriptor)
         result.append((plan, code))
@@ -122,8 +213,16 @@ def _check_declarations(plan: CpkPlan, descriptor: CodeDescriptor) -> None:
             raise CodeRefusedError(f"{label}: the name {name!r} has a comma")
 
 
-def _spec(project: CordappProject, plan: CpkPlan, code: BuiltCode) -> CpkSpec:
-    depends_on = project.contract if plan.world is CodeWorld.WORKFLOW else None
+def _spec(
+    project: CordappProject, plan: CpkPlan, code: BuiltCode, foreign: Sequence[ForeignCpk]
+) -> CpkSpec:
+    """A workflow depends on the project's contract by its signer, on others' by their hash."""
+    dependencies: tuple[CpkDependency, ...] = ()
+    if plan.world is CodeWorld.WORKFLOW:
+        dependencies = tuple(other.dependency for other in foreign)
+        if project.contract is not None:
+            own = CpkDependency(name=project.contract.symbolic_name, version=project.version)
+            dependencies = (own, *dependencies)
     return CpkSpec(
         symbolic_name=plan.symbolic_name,
         version=project.version,
@@ -133,9 +232,7 @@ def _spec(project: CordappProject, plan: CpkPlan, code: BuiltCode) -> CpkSpec:
         vendor=project.vendor,
         licence=project.licence,
         entries={DESCRIPTOR_PATH: dump_descriptor(code.descriptor), **code.entries},
-        dependencies=()
-        if depends_on is None
-        else (CpkDependency(name=depends_on.symbolic_name, version=project.version),),
+        dependencies=dependencies,
         attributes=_class_attributes(plan.world, code.descriptor),
     )
 

@@ -17,8 +17,11 @@ from host.guests.code import (
     describe,
     refusing_code,
 )
+from host.toolkit.capability_use import undeclared_uses
+from host.toolkit.dependencies import foreign_cpks, merged_sources
 from host.toolkit.project import CpkPlan
 from host.toolkit.sources import SourceRules, collect_sources
+from host.toolkit.vendoring import vendored_packages
 from sandbox.guest import Component
 from sandbox.python_source import PythonSource
 from sandbox.runtime import Sandbox
@@ -31,37 +34,57 @@ _ZSTD_LEVEL = 19
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuiltCode:
-    """Entries of the CPK, its descriptor, and its sources (empty for a component)."""
+    """What a CPK gets from its code.
+
+    Attributes:
+        entries: its entries, without the descriptor.
+        descriptor: says what the entries are and declare.
+        sources: its Python files by path; empty for a component.
+        warnings: one sentence each, with file and line.
+    """
 
     entries: Mapping[str, bytes]
     descriptor: CodeDescriptor
     sources: Mapping[str, str] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
 
 
 def python_code(
-    sandbox: Sandbox, plan: CpkPlan, limits: Mapping[str, int], *, base: Mapping[str, str]
+    sandbox: Sandbox,
+    plan: CpkPlan,
+    limits: Mapping[str, int],
+    *,
+    base: Mapping[str, str],
+    runtime: str | None = None,
 ) -> BuiltCode:
     """Collect the sources, derive the component and let it describe itself.
 
-    Files that `base` holds with the same text are part of the code, but not of the entries: the
-    host takes them from the CPK that this one depends on.
+    Files that another CPK brings with the same text are part of the code, but not of the entries:
+    the host takes them from the CPKs that this one depends on.
 
     Args:
         sandbox: derives and runs.
-        plan: a CPK with `source`.
+        plan: a CPK with `source`; its vendored packages and dependencies are read.
         limits: the descriptor's limits.
-        base: sources of the CPK that this one depends on.
+        base: sources of the project's own CPK that this one depends on.
+        runtime: digest of the pinned runtime; the newest by default.
 
     Raises:
         SourceRefusedError: sources that cannot run in a sandbox.
+        VendoringRefusedError: third-party packages that cannot be vendored.
+        DependencyRefusedError: a file of `dependencies` that is no contract CPK.
         CodeRefusedError: the code fails while it is loaded, or does not describe itself.
     """
     if plan.source is None:
         raise ValueError(f"{plan.symbolic_name} has no source folder")
     world = World(plan.world)
-    runtime = sandbox.default_runtime(world)
+    runtime = runtime or sandbox.default_runtime(world)
     rules = SourceRules.of_default_runtime()
-    own = collect_sources(plan.source, plan.modules, rules=rules, base=base)
+    vendored = vendored_packages(plan)
+    base = merged_sources(base, foreign_cpks(plan))
+    own = collect_sources(
+        plan.source, plan.modules, rules=rules, base=base, vendored=vendored.modules
+    )
     with refusing_code(plan.symbolic_name):
         source = PythonSource(files={**base, **own}, entry_modules=plan.modules)
         component = sandbox.derive(world, source, runtime=runtime)
@@ -78,7 +101,12 @@ def python_code(
     entries = {
         PYTHON_PREFIX + path: text.encode() for path, text in own.items() if base.get(path) != text
     }
-    return BuiltCode(entries=entries, descriptor=descriptor, sources=own)
+    return BuiltCode(
+        entries={**entries, **vendored.entries},
+        descriptor=descriptor,
+        sources=own,
+        warnings=undeclared_uses(plan, own),
+    )
 
 
 def component_code(sandbox: Sandbox, plan: CpkPlan, limits: Mapping[str, int]) -> BuiltCode:

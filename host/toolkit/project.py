@@ -9,6 +9,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from host.domain.errors import InvalidInputError
 from host.domain.packages import CodeWorld
@@ -19,6 +20,20 @@ PROJECT_BYTES_MAX = 64 * 1024
 MODULES_MAX = 100
 CAPABILITIES = tuple(sorted(HOST_API))
 LIMIT_NAMES = ("fuelMax", "memoryBytesMax", "wallMsMax")
+DEPENDENCIES_MAX = 50
+
+_CPK_KEYS = ("name", "version", "source", "modules", "component", "vendor-lock", "vendor-wheels")
+KEYS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "": ("cordapp", "contract", "workflow", "limits"),
+        "cordapp": ("name", "version", "vendor", "licence"),
+        "contract": _CPK_KEYS,
+        "workflow": (*_CPK_KEYS, "capabilities", "dependencies"),
+        "workflow.dependencies": ("file",),
+        "limits": LIMIT_NAMES,
+    }
+)
+"""Section -> its keys; everything else is refused."""
 
 _APP_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _VERSION = re.compile(r"[0-9]+(\.[0-9]+){0,2}(\.[0-9A-Za-z_-]+)?")
@@ -44,6 +59,11 @@ class CpkPlan:
     """One CPK to build, from Python sources or from a finished component.
 
     Either `source` (a folder) and `modules` (its entry modules) are set, or `component` (a file).
+
+    Attributes:
+        vendor_lock, vendor_wheels: the lock of third-party packages and the folder of their wheels;
+            both are set or none.
+        dependency_files: contract CPKs of others that the code builds upon, by file.
     """
 
     world: CodeWorld
@@ -53,6 +73,9 @@ class CpkPlan:
     modules: tuple[str, ...]
     component: Path | None
     capabilities: tuple[str, ...]
+    vendor_lock: Path | None = None
+    vendor_wheels: Path | None = None
+    dependency_files: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,8 +130,8 @@ class _Table:
         self._root = root
 
     def project(self) -> CordappProject | None:
-        self._refuse_unknown("", self._document, {"cordapp", "contract", "workflow", "limits"})
-        app = self._section("cordapp", {"name", "version", "vendor", "licence"})
+        self._refuse_unknown("", self._document, KEYS[""])
+        app = self._section("cordapp")
         if app is None:
             self.problems.append("[cordapp] is missing")
             return None
@@ -137,16 +160,14 @@ class _Table:
 
     def _cpk(self, world: CodeWorld) -> CpkPlan | None:
         section = world.value
-        known = {"name", "source", "modules", "component", "version"}
-        if world is CodeWorld.WORKFLOW:
-            known.add("capabilities")
-        values = self._section(section, known)
+        values = self._section(section)
         if values is None:
             return None
         component = "component" in values
         if component == ("source" in values or "modules" in values):
             self.problems.append(f"{section}: give either source and modules, or component")
             return None
+        vendor_lock, vendor_wheels = self._vendoring(section, values, component=component)
         return CpkPlan(
             world=world,
             symbolic_name=self._text(section, values, "name", _SYMBOLIC_NAME),
@@ -155,7 +176,49 @@ class _Table:
             modules=() if component else self._names(section, values, "modules", _MODULE),
             component=self._path(section, values, "component", folder=False) if component else None,
             capabilities=self._capabilities(section, values),
+            vendor_lock=vendor_lock,
+            vendor_wheels=vendor_wheels,
+            dependency_files=self._dependency_files(section, values),
         )
+
+    def _vendoring(
+        self, section: str, values: dict[str, object], *, component: bool
+    ) -> tuple[Path | None, Path | None]:
+        given = [key for key in ("vendor-lock", "vendor-wheels") if key in values]
+        if not given:
+            return None, None
+        if component:
+            self.problems.append(f"{section}.{given[0]}: a component brings its packages itself")
+            return None, None
+        if len(given) == 1:
+            self.problems.append(f"{section}: vendor-lock and vendor-wheels belong together")
+        return (
+            self._path(section, values, "vendor-lock", folder=False)
+            if given != ["vendor-wheels"]
+            else None,
+            self._path(section, values, "vendor-wheels", folder=True)
+            if given != ["vendor-lock"]
+            else None,
+        )
+
+    def _dependency_files(self, section: str, values: dict[str, object]) -> tuple[Path, ...]:
+        items = values.get("dependencies", [])
+        label = f"{section}.dependencies"
+        if not isinstance(items, list) or len(items) > DEPENDENCIES_MAX:
+            self.problems.append(f"{label} must be at most {DEPENDENCIES_MAX} tables")
+            return ()
+        found = []
+        for number, item in enumerate(items):
+            place = f"{label}[{number}]"
+            if not isinstance(item, dict):
+                self.problems.append(f"{place} is no table")
+                continue
+            self._refuse_unknown(f"{place}.", item, KEYS[label])
+            found.append(self._path(place, item, "file", folder=False))
+        paths = tuple(path for path in found if path is not None)
+        if len({path.name for path in paths}) != len(paths):
+            self.problems.append(f"{label}: two files have one name")
+        return paths
 
     def _capabilities(self, section: str, values: dict[str, object]) -> tuple[str, ...]:
         if "capabilities" not in values or values["capabilities"] == []:
@@ -170,21 +233,23 @@ class _Table:
         return tuple(sorted(names))
 
     def _limits(self) -> Mapping[str, int]:
-        values = self._section("limits", set(LIMIT_NAMES)) or {}
+        values = self._section("limits") or {}
         return {name: self._integer("limits", values, name, _LIMIT_MAX) for name in sorted(values)}
 
-    def _section(self, name: str, known: set[str]) -> dict[str, object] | None:
+    def _section(self, name: str) -> dict[str, object] | None:
         values = self._document.get(name)
         if values is None:
             return None
         if not isinstance(values, dict):
             self.problems.append(f"{name} is no table")
             return None
-        self._refuse_unknown(f"{name}.", values, known)
-        return {key: value for key, value in values.items() if key in known}
+        self._refuse_unknown(f"{name}.", values, KEYS[name])
+        return {key: value for key, value in values.items() if key in KEYS[name]}
 
-    def _refuse_unknown(self, prefix: str, values: dict[str, object], known: set[str]) -> None:
-        for key in sorted(set(values) - known):
+    def _refuse_unknown(
+        self, prefix: str, values: dict[str, object], known: tuple[str, ...]
+    ) -> None:
+        for key in sorted(set(values) - set(known)):
             self.problems.append(f"{prefix}{key} is no known key")
 
     def _text(

@@ -1,4 +1,4 @@
-"""A new CorDapp project: a project file and one flow, ready to build."""
+"""A new CorDapp project: a project file, one flow and its test, ready to build and to run."""
 
 import re
 from pathlib import Path
@@ -51,6 +51,37 @@ class Greet(ClientStartableFlow[GreetingRequest, Greeting]):
 '''
 
 
+_TEST = '''\
+"""Each test runs twice: as plain Python, and in the sandbox that the host uses."""
+
+from {package}_flows import Greet
+
+ALICE = "O=Alice, L=London, C=GB"
+
+
+def test_greets_in_the_name_of_the_node(cordapp_network):
+    alice = cordapp_network.node(ALICE)
+    assert alice.start(Greet, {{"name": "Bob"}}) == {{"text": f"Hello Bob, this is {{ALICE}}"}}
+'''
+
+_PYTEST = """\
+[pytest]
+addopts = -p cordapp_testkit.pytest_plugin
+"""
+
+_README = """\
+# {name}
+
+```
+python -m pytest
+cordbox cordapp build . --keystore signing.p12 --storepass PASSWORD
+cordbox cordapp rebuild . --check build/{name}-1.0.0.cpb
+```
+
+`cordapp.toml` says what the CorDapp is made of, `workflows` holds its flows.
+"""
+
+
 class ProjectExistsError(ConflictError):
     """The folder of a new project is there already."""
 
@@ -74,13 +105,17 @@ def new_project(parent: Path, name: str, *, vendor: str) -> tuple[Path, ...]:
     contents = {
         folder / PROJECT_FILE: _PROJECT,
         folder / "workflows" / f"{package}_flows.py": _FLOWS,
+        folder / f"test_{package}_flows.py": _TEST,
+        folder / "pytest.ini": _PYTEST,
+        folder / "README.md": _README,
     }
     safe_vendor = "".join(c for c in vendor if c.isprintable() and c not in '"\\') or "Unknown"
     try:
         folder.mkdir(parents=True)
         (folder / "workflows").mkdir()
         for path, template in contents.items():
-            path.write_text(template.format(name=name, package=package, vendor=safe_vendor))
+            text = template.format(name=name, package=package, vendor=safe_vendor)
+            path.write_text(text, encoding="utf-8", newline="\n")
     except FileExistsError as refused:
         raise ProjectExistsError(f"{folder} exists already") from refused
     except OSError as refused:

@@ -1,4 +1,4 @@
-"""The Python sources of a CPK: own modules, and the SDK modules that they reach.
+"""The Python sources of a CPK: own modules, vendored ones, and the SDK modules that they reach.
 
 Nothing is executed: imports are read from the syntax tree. What the runtime cannot give to a guest
 is refused here, with file and line, instead of when the flow runs. The outcome depends only on the
@@ -9,9 +9,11 @@ import ast
 import os
 import sys
 from collections.abc import Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from importlib.resources import files as package_files
 from pathlib import Path, PurePosixPath
+from types import MappingProxyType
 
 from host.domain.errors import InvalidInputError
 
@@ -21,6 +23,7 @@ FILES_MAX = 500
 FILE_BYTES_MAX = 512 * 1024
 TOTAL_BYTES_MAX = 4 * 1024 * 1024
 
+_IMPORT_ERRORS = frozenset({"ImportError", "ModuleNotFoundError", "Exception", "BaseException"})
 _NATIVE = frozenset({".so", ".pyd", ".dll", ".dylib", ".pyc", ".pyo", ".a", ".o", ".c", ".pyx"})
 
 
@@ -58,6 +61,10 @@ class SourceRules:
     def allows(self, module: str) -> bool:
         return module in self.modules
 
+    def reserves(self, name: str) -> bool:
+        """Whether a top-level name is one of the standard library, here or in the runtime."""
+        return name in self.modules or name in sys.stdlib_module_names
+
 
 def collect_sources(
     folder: Path,
@@ -65,17 +72,23 @@ def collect_sources(
     *,
     rules: SourceRules,
     base: Mapping[str, str],
+    vendored: Mapping[str, str] = MappingProxyType({}),
 ) -> dict[str, str]:
     """The files of one CPK: path in the bundle -> text, sorted by path.
 
-    Every `.py` file below `folder` is the CPK's own, test files left out. SDK modules are added as
-    far as own modules (and the SDK's entry `cordapp.guest`) import them.
+    Every `.py` file below `folder` is the CPK's own, test files left out. All vendored modules are
+    added. SDK modules are added as far as own modules, vendored ones and the SDK's entry
+    `cordapp.guest` import them, and where `base` brings another text of them.
+
+    Imports are checked in own files and in the vendored ones that they reach. An import that may
+    fail, in a `try` with an `except ImportError`, is not refused.
 
     Args:
         folder: where the CPK's top-level modules and packages lie.
         entry_modules: modules that register contracts or flows; each must be in `folder`.
         rules: the runtime's modules.
         base: files of the CPKs that this one depends on; importable, but not collected.
+        vendored: modules of third-party packages.
 
     Raises:
         SourceRefusedError: forbidden or unknown imports, native code, syntax errors, limits.
@@ -90,15 +103,45 @@ def collect_sources(
     ]
     problems += [
         f"{path}: the module's name hides {name!r} of the runtime"
-        for name, path in sorted(known.items())
-        if name.partition(".")[0] in sys.stdlib_module_names
+        for name, path in sorted({**_modules_of(vendored), **known}.items())
+        if rules.reserves(name.partition(".")[0])
     ]
+    problems += _collisions(own, vendored, base)
     sdk = sdk_sources()
-    available = sdk | dict(base) | own
-    reached = _closure(own, available, rules, problems)
+    available = dict(base) | sdk | dict(vendored) | own
+    followed = own.keys() | vendored.keys() | sdk.keys()
+    reached = _closure(own, available, followed, rules, problems)
     if problems:
         raise SourceRefusedError(tuple(problems))
-    return dict(sorted((path, available[path]) for path in reached | own.keys()))
+    replaced = {path for path, text in sdk.items() if base.get(path, text) != text}
+    chosen = own.keys() | vendored.keys() | (reached & sdk.keys()) | replaced
+    return dict(sorted((path, available[path]) for path in chosen))
+
+
+def _collisions(
+    own: Mapping[str, str], vendored: Mapping[str, str], base: Mapping[str, str]
+) -> Iterator[str]:
+    """Names that two parts of one bundle would give to different code."""
+    yield from (
+        f"{path}: the name {SDK_PACKAGE!r} belongs to the SDK"
+        for path in sorted({*own, *vendored})
+        if _top(path) == SDK_PACKAGE
+    )
+    taken = {_top(path): path for path in sorted(own, reverse=True)}
+    yield from (
+        f"{path}: a vendored package has the name of the own {taken[_top(path)]}"
+        for path in sorted(vendored)
+        if _top(path) in taken
+    )
+    yield from (
+        f"{path}: a vendored package differs from what the CPK's dependency has there"
+        for path, text in sorted(vendored.items())
+        if base.get(path, text) != text
+    )
+
+
+def _top(path: str) -> str:
+    return path.partition("/")[0].removesuffix(".py")
 
 
 def sdk_sources() -> dict[str, str]:
@@ -126,18 +169,25 @@ def _read_folder(folder: Path, problems: list[str]) -> dict[str, str]:
             if len(data) > FILE_BYTES_MAX:
                 problems.append(f"{name}: {len(data)} bytes, at most {FILE_BYTES_MAX}")
                 continue
-            try:
-                text = data.decode("utf-8-sig")
-            except UnicodeDecodeError as refused:
-                problems.append(f"{name}: is not UTF-8 at byte {refused.start}")
-                continue
-            result[name] = text.replace("\r\n", "\n").replace("\r", "\n")
+            text = decoded(name, data, problems)
+            if text is not None:
+                result[name] = text
     if len(result) > FILES_MAX or total > TOTAL_BYTES_MAX:
         problems.append(
             f"{folder.name}: {len(result)} files with {total} bytes, "
             f"at most {FILES_MAX} with {TOTAL_BYTES_MAX}"
         )
     return result
+
+
+def decoded(name: str, data: bytes, problems: list[str]) -> str | None:
+    """The text of a source file with Unix line ends; None if it is not UTF-8."""
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as refused:
+        problems.append(f"{name}: is not UTF-8 at byte {refused.start}")
+        return None
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def _walk(folder: Path) -> Iterator[Path]:
@@ -165,69 +215,75 @@ def _module_name(path: str) -> str:
 def _closure(
     own: Mapping[str, str],
     available: Mapping[str, str],
+    followed: AbstractSet[str],
     rules: SourceRules,
     problems: list[str],
 ) -> set[str]:
-    """Paths of SDK files that own files and the SDK's entry reach, found breadth first."""
+    """Paths of `followed` that own files and the SDK's entry reach, found breadth first."""
     modules = _modules_of(available)
     folders = {p.as_posix().replace("/", ".") for a in available for p in PurePosixPath(a).parents}
-    reached: set[str] = set()
-    queue = sorted(own)
-    queue += _sdk_paths(SDK_ROOT_MODULE, modules)
+    queue = sorted(own) + _paths_to(SDK_ROOT_MODULE, modules)
     seen: set[str] = set()
     while queue:
         path = queue.pop(0)
-        if path in seen:
+        if path in seen or path not in followed:
             continue
         seen.add(path)
-        if path not in own and path.startswith(f"{SDK_PACKAGE}/"):
-            reached.add(path)
         for line, name, optional in _imports(path, available[path], problems):
             if name in modules:
-                queue += _sdk_paths(name, modules)
+                queue += _paths_to(name, modules)
             elif not optional and name not in folders and not rules.allows(name):
                 problems.append(f"{path}:{line}: import of {name!r}, which no sandbox has")
-    return reached
+    return seen
 
 
-def _sdk_paths(module: str, modules: Mapping[str, str]) -> list[str]:
-    """The paths of a module and of the packages around it, those of the SDK only."""
+def _paths_to(module: str, modules: Mapping[str, str]) -> list[str]:
+    """The paths of a module and of the packages around it."""
     parts = module.split(".")
-    if parts[0] != SDK_PACKAGE:
-        return []
     names = (".".join(parts[: count + 1]) for count in range(len(parts)))
     return [modules[name] for name in names if name in modules]
 
 
 def _imports(path: str, text: str, problems: list[str]) -> Iterator[tuple[int, str, bool]]:
-    """Line, module and whether the name may as well be no module, for each import of a file."""
+    """Line, module and whether the import may as well find no module, for each of a file."""
     try:
         tree = ast.parse(text, filename=path)
     except (SyntaxError, ValueError, RecursionError) as refused:
         line = getattr(refused, "lineno", None) or 1
         problems.append(f"{path}:{line}: {getattr(refused, 'msg', refused)}")
         return
-    for node in _run_time_nodes(tree):
+    for node, guarded in _run_time_nodes(tree):
         if isinstance(node, ast.Import):
             for alias in node.names:
-                yield node.lineno, alias.name, False
+                yield node.lineno, alias.name, guarded
         elif isinstance(node, ast.ImportFrom):
             base = _absolute(path, node)
-            yield node.lineno, base, False
+            yield node.lineno, base, guarded
             for alias in node.names:
                 yield node.lineno, f"{base}.{alias.name}", True
 
 
-def _run_time_nodes(tree: ast.AST) -> Iterator[ast.AST]:
-    """All nodes, except what stands below `if TYPE_CHECKING:`."""
-    stack: list[ast.AST] = [tree]
+def _run_time_nodes(tree: ast.AST) -> Iterator[tuple[ast.AST, bool]]:
+    """All nodes but those below `if TYPE_CHECKING:`, and whether an ImportError is caught there."""
+    stack: list[tuple[ast.AST, bool]] = [(tree, False)]
     while stack:
-        node = stack.pop()
-        yield node
+        node, guarded = stack.pop()
+        yield node, guarded
         if isinstance(node, ast.If) and _is_type_checking(node.test):
-            stack += reversed(node.orelse)
+            children: list[tuple[ast.AST, bool]] = [(child, guarded) for child in node.orelse]
+        elif isinstance(node, ast.Try) and any(map(_catches_import_error, node.handlers)):
+            rest = [*node.handlers, *node.orelse, *node.finalbody]
+            children = [(child, True) for child in node.body]
+            children += [(child, guarded) for child in rest]
         else:
-            stack += reversed(list(ast.iter_child_nodes(node)))
+            children = [(child, guarded) for child in ast.iter_child_nodes(node)]
+        stack += reversed(children)
+
+
+def _catches_import_error(handler: ast.ExceptHandler) -> bool:
+    kinds = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
+    names = {getattr(kind, "id", None) for kind in kinds}
+    return handler.type is None or not names.isdisjoint(_IMPORT_ERRORS)
 
 
 def _is_type_checking(test: ast.expr) -> bool:
