@@ -6,9 +6,11 @@
 import ast
 import dataclasses
 import inspect
+import json
 import pkgutil
 import sys
 from collections.abc import Iterator
+from enum import StrEnum
 from importlib import import_module
 from pathlib import Path
 
@@ -38,6 +40,8 @@ def errors_page() -> str:
             code = kind.__dict__.get("code")
             if issubclass(kind, Exception) and isinstance(code, str):
                 rows.setdefault(code, (kind.__module__.split(".")[0], _first_line(kind)))
+            if issubclass(kind, StrEnum) and kind.__name__.endswith("Code"):
+                rows |= {c.value: (name.split(".")[0], "") for c in kind if c.value not in rows}
     for code, where in _data_codes():
         rows.setdefault(code, (where, ""))
     notes = _notes(ROOT / "docs" / "error-notes.md")
@@ -116,8 +120,18 @@ def _command(path: str, command: click.Command) -> Iterator[str]:
         for option in options:
             need = " (required)" if option.required else ""
             names = ", ".join(f"`{n}`" for n in (*option.opts, *option.secondary_opts))
-            yield f"| {names} | {_sentence(option.help)}{need} |"
+            yield f"| {names} | {_meaning(option)}{need} |"
         yield ""
+
+
+def _meaning(option: click.Option) -> str:
+    """The help text, the choices, and the default that is shown on the command line."""
+    parts = [_sentence(option.help).rstrip(".")] if option.help else []
+    if isinstance(option.type, click.Choice):
+        parts.append("one of " + ", ".join(f"`{choice}`" for choice in option.type.choices))
+    if option.show_default and option.default is not None and not option.is_flag:
+        parts.append(f"default `{option.default}`")
+    return "; ".join(parts)
 
 
 def _usage(argument: click.Argument) -> str:
@@ -156,6 +170,37 @@ def hooks_page() -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
+def rest_page() -> str:
+    """Every operation of the REST interface, version 5.2."""
+    from host.rest.app import openapi_document
+
+    lines = [
+        "# REST interface",
+        "",
+        "Base path `/api/v5_2`; `/api/v5_1` and `/api/v5_3` serve what those have. The whole",
+        "document is [openapi-v5_2.json](openapi-v5_2.json), also served as",
+        "`/api/v5_2/swagger.json`, with Swagger UI at `/api/v5_2/swagger`. An error is",
+        '`{"title", "status", "details": {"cause", "reason", "code"}}`; [the codes](errors.md).',
+        "Outside `/api` stand `/isHealthy`, `/status`, `/metrics` and, for each virtual node,",
+        "`/nodes/<short hash>/openapi.json`: its startable flows as typed operations.",
+        "",
+        "| operation | what it does |",
+        "|---|---|",
+    ]
+    for path, operations in sorted(openapi_document("v5_2")["paths"].items()):
+        for method, operation in sorted(operations.items()):
+            about = operation.get("description") or operation["summary"]
+            lines.append(f"| `{method.upper()} {path}` | {_sentence(about)} |")
+    return "\n".join(lines) + "\n"
+
+
+def openapi_page() -> str:
+    """The OpenAPI document of version 5.2, as the host serves it."""
+    from host.rest.app import openapi_document
+
+    return json.dumps(openapi_document("v5_2"), indent=1, sort_keys=True) + "\n"
+
+
 def _first_line(kind: type) -> str:
     return (inspect.getdoc(kind) or "").partition("\n")[0].replace("|", "\\|")
 
@@ -169,6 +214,8 @@ PAGES = {
     "commands.md": commands_page,
     "settings.md": settings_page,
     "hooks.md": hooks_page,
+    "rest.md": rest_page,
+    "openapi-v5_2.json": openapi_page,
 }
 
 

@@ -102,7 +102,12 @@ def create_app(
     return app
 
 
-def _version_app(version: str, services: RestServices, ui: list[BaseRoute]) -> FastAPI:
+def openapi_document(version: str) -> dict[str, Any]:
+    """The OpenAPI document that `/api/<version>/swagger.json` answers, without a host behind it."""
+    return _document(_version_app(version, None, []))
+
+
+def _version_app(version: str, services: RestServices | None, ui: list[BaseRoute]) -> FastAPI:
     app = _base_app(version, services)
     number = VERSIONS.index(version)
     for group in _GROUPS:
@@ -112,7 +117,7 @@ def _version_app(version: str, services: RestServices, ui: list[BaseRoute]) -> F
     return app
 
 
-def _base_app(version: str, services: RestServices) -> FastAPI:
+def _base_app(version: str, services: RestServices | None) -> FastAPI:
     app = FastAPI(
         title="Cordbox REST API",
         description="Corda 5's REST API over sandboxed virtual nodes.",
