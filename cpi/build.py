@@ -9,7 +9,7 @@ from cpi.errors import Code, Issue, ManifestError, PackageRefusedError
 from cpi.group_policy import GROUP_POLICY_PATH, parse_group_policy
 from cpi.keys import SigningKey
 from cpi.model import CordappKind, CpkDependency
-from cpi.signing import sign_entries
+from cpi.signing import Stamp, sign_entries
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +41,7 @@ class CpkSpec:
     target_platform_version: int = 50200
 
 
-def build_cpk(spec: CpkSpec, keys: Sequence[SigningKey]) -> bytes:
+def build_cpk(spec: CpkSpec, keys: Sequence[SigningKey], *, stamp: Stamp | None = None) -> bytes:
     """A signed CPK (`.jar`).
 
     Raises:
@@ -68,7 +68,7 @@ def build_cpk(spec: CpkSpec, keys: Sequence[SigningKey]) -> bytes:
             )
         attributes[name] = spec.attributes[name]
     entries = {**spec.entries, DEPENDENCIES_PATH: encode_dependencies(spec.dependencies)}
-    return sign_entries(attributes, entries, keys)
+    return sign_entries(attributes, entries, keys, stamp=stamp)
 
 
 def build_cpb(
@@ -79,6 +79,7 @@ def build_cpb(
     keys: Sequence[SigningKey],
     upgrade: bool = False,
     signature_name: str | None = None,
+    stamp: Stamp | None = None,
 ) -> bytes:
     """A signed CPB of signed CPKs, by file name (`*.jar`).
 
@@ -95,6 +96,7 @@ def build_cpb(
         cpks,
         keys,
         signature_name=signature_name,
+        stamp=stamp,
     )
 
 
@@ -107,6 +109,7 @@ def build_cpi(
     keys: Sequence[SigningKey],
     upgrade: bool = False,
     signature_name: str | None = None,
+    stamp: Stamp | None = None,
 ) -> bytes:
     """A signed CPI of a group policy and, unless it is an MGM's, a signed CPB (name, bytes).
 
@@ -125,6 +128,7 @@ def build_cpi(
         entries,
         keys,
         signature_name=signature_name,
+        stamp=stamp,
     )
 
 

@@ -18,6 +18,7 @@ from cryptography import x509
 from cpi.certificates import load_der
 from cpi.errors import Code, SignatureError
 from cpi.public_keys import check_key, strong_hash, verify_signature
+from cpi.signature_schemes import is_pss_only
 from cpi.signer_hash import certificate_der, subject_text
 
 _CERTIFICATES_MAX = 20
@@ -81,6 +82,8 @@ def _verify(der: bytes, content: bytes | None, content_type: str, what: str) -> 
     message = _signed_bytes(signer, signed, digest.name, content_type, what)
     check_key(chain[0].public_key(), subject_text(chain[0]))
     salt = _check_algorithm(signer["signature_algorithm"], digest.name, what)
+    if salt is None and is_pss_only(chain[0]):
+        raise _refused(what, "the certificate is for RSASSA-PSS, the signature is another")
     signature: bytes = signer["signature"].native
     if not verify_signature(
         chain[0].public_key(), signature, message, digest=digest, pss_salt_length=salt
@@ -238,15 +241,21 @@ def _refused(what: str, reason: str) -> SignatureError:
 
 
 def encode_signed_data(
-    *, certificates: Sequence[x509.Certificate], digest: str, algorithm: str, signature: bytes
+    *,
+    certificates: Sequence[x509.Certificate],
+    digest: str,
+    algorithm: algos.SignedDigestAlgorithm,
+    signature: bytes,
+    timestamp_token: bytes | None = None,
 ) -> bytes:
     """A detached SignedData without signed attributes, so that equal inputs give equal bytes.
 
     Args:
         certificates: the signer's certificate first.
         digest: asn1crypto name of the digest.
-        algorithm: asn1crypto name of the signature algorithm.
+        algorithm: the signature algorithm.
         signature: the signature over the content.
+        timestamp_token: DER of an RFC 3161 token over `signature`, an unsigned attribute.
     """
     chain = [asn1_x509.Certificate.load(certificate_der(c)) for c in certificates]
     signer = cms.SignerInfo(
@@ -261,10 +270,13 @@ def encode_signed_data(
                 }
             ),
             "digest_algorithm": {"algorithm": digest},
-            "signature_algorithm": {"algorithm": algorithm},
+            "signature_algorithm": algorithm,
             "signature": signature,
         }
     )
+    if timestamp_token is not None:
+        token = cms.ContentInfo.load(timestamp_token, strict=True)
+        signer["unsigned_attrs"] = [{"type": "signature_time_stamp_token", "values": [token]}]
     signed_data = cms.SignedData(
         {
             "version": "v1",

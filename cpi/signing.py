@@ -1,6 +1,7 @@
 """JAR signing: manifest sections, signature files and blocks, in the order that Corda needs.
 
-Equal inputs give equal bytes: no signing time, deterministic ECDSA (RFC 6979), PKCS#1 v1.5 for RSA.
+Equal inputs give equal bytes where the scheme allows it (`cpi.signature_schemes`) and no timestamp
+is asked for: a signature holds no time of its own.
 
 Source: JAR File Specification, "Signed JAR File".
 """
@@ -8,10 +9,7 @@ Source: JAR File Specification, "Signed JAR File".
 import base64
 import hashlib
 import re
-from collections.abc import Iterable, Mapping, Sequence
-
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from cpi.archive import Archive, read_archive
 from cpi.archive_writer import write_archive
@@ -20,17 +18,15 @@ from cpi.errors import Code, KeystoreError, ManifestError, SignatureError
 from cpi.keys import SigningKey
 from cpi.limits import DEFAULT_LIMITS
 from cpi.manifest import encode_manifest, encode_section, parse_manifest
+from cpi.signature_schemes import scheme_of
 from cpi.signatures import Role, read_manifest, role_of, verify_jar
-from cpi.trust import check_may_sign
+from cpi.trust import check_issued, check_may_sign
 
 _MANIFEST = "META-INF/MANIFEST.MF"
 _NAME_MAX = 8
-_RSA_BITS_SHA256_MAX = 3072
-_HASHES: dict[str, hashes.HashAlgorithm] = {
-    "sha256": hashes.SHA256(),
-    "sha384": hashes.SHA384(),
-    "sha512": hashes.SHA512(),
-}
+
+Stamp = Callable[[bytes], bytes]
+"""Gives an RFC 3161 token (DER) for a signature value; see `cpi.timestamp_requests`."""
 
 
 def sign_entries(
@@ -39,6 +35,7 @@ def sign_entries(
     keys: Sequence[SigningKey],
     *,
     signature_name: str | None = None,
+    stamp: Stamp | None = None,
 ) -> bytes:
     """A signed archive of `entries`.
 
@@ -47,6 +44,7 @@ def sign_entries(
         entries: contents by name; no manifest or signature files.
         keys: every key signs everything; at least one.
         signature_name: base name of the signature files, for one key only.
+        stamp: timestamps each signature.
 
     Raises:
         CpiError: an entry, attribute or key cannot be used.
@@ -59,16 +57,17 @@ def sign_entries(
     sections = [(name, {"SHA-256-Digest": _digest(entries[name])}) for name in sorted(entries)]
     main = {"Manifest-Version": "1.0", **main}
     manifest = encode_manifest(main, sections)
-    files = _signature_files(manifest, _names(keys, signature_name, ()))
+    files = _signature_files(manifest, _names(keys, signature_name, ()), stamp)
     return _assemble(manifest, files, entries)
 
 
 def resign(
     data: bytes,
-    key: SigningKey,
+    keys: Sequence[SigningKey],
     *,
     keep_signatures: bool,
     signature_name: str | None = None,
+    stamp: Stamp | None = None,
 ) -> bytes:
     """Sign one archive anew, or on top of the signatures that it has. Nested ones stay as they are.
 
@@ -88,10 +87,10 @@ def resign(
         verify_jar(archive, manifest, DEFAULT_LIMITS)
     if not (keep_signatures and signed):
         main = {k: v for k, v in manifest.main.attributes.items() if k != "Manifest-Version"}
-        return sign_entries(main, content, [key], signature_name=signature_name)
+        return sign_entries(main, content, keys, signature_name=signature_name, stamp=stamp)
     kept = [(name, entries[name]) for name in _signature_entries(archive)]
     taken = [name.rpartition("/")[2].rpartition(".")[0].upper() for name, _ in kept]
-    files = _signature_files(manifest.raw, _names([key], signature_name, taken))
+    files = _signature_files(manifest.raw, _names(keys, signature_name, taken), stamp)
     return _assemble(manifest.raw, [*kept, *files], content)
 
 
@@ -124,7 +123,7 @@ def _names(
 
 
 def _signature_files(
-    manifest: bytes, keys: Sequence[tuple[str, SigningKey]]
+    manifest: bytes, keys: Sequence[tuple[str, SigningKey]], stamp: Stamp | None
 ) -> list[tuple[str, bytes]]:
     parsed = parse_manifest(manifest)
     statement = encode_section(
@@ -141,7 +140,7 @@ def _signature_files(
     )
     files = []
     for name, key in keys:
-        extension, block = _block(key, statement)
+        extension, block = _block(key, statement, stamp)
         files += [(f"META-INF/{name}.SF", statement), (f"META-INF/{name}.{extension}", block)]
     return files
 
@@ -159,32 +158,23 @@ def _signature_entries(archive: Archive) -> list[str]:
     return [n for n in names if role_of(n) in (Role.SIGNATURE_FILE, Role.BLOCK)]
 
 
-def _block(key: SigningKey, statement: bytes) -> tuple[str, bytes]:
+def _block(key: SigningKey, statement: bytes, stamp: Stamp | None) -> tuple[str, bytes]:
     """The signature block over a signature file, and its file extension."""
-    check_may_sign(key.certificate_chain[0])
-    private = key.private_key
-    if private.public_key() != key.certificate_chain[0].public_key():
+    leaf = key.certificate_chain[0]
+    check_may_sign(leaf)
+    if key.private_key.public_key() != leaf.public_key():
         raise KeystoreError(
             Code.KEYSTORE_INVALID, f"certificate of {key.alias!r} is for another key"
         )
-    digest, algorithm, extension = "sha512", "ed25519", "EC"
-    match private:
-        case rsa.RSAPrivateKey():
-            digest = "sha256" if private.key_size <= _RSA_BITS_SHA256_MAX else "sha384"
-            algorithm, extension = f"{digest}_rsa", "RSA"
-            signature = private.sign(statement, padding.PKCS1v15(), _HASHES[digest])
-        case ec.EllipticCurvePrivateKey():
-            digest = {256: "sha256", 384: "sha384"}.get(private.key_size, "sha512")
-            algorithm = f"{digest}_ecdsa"
-            scheme = ec.ECDSA(_HASHES[digest], deterministic_signing=True)
-            signature = private.sign(statement, scheme)
-        case _:
-            signature = private.sign(statement)
-    return extension, encode_signed_data(
+    check_issued(key.certificate_chain)
+    scheme = scheme_of(key.private_key, leaf)
+    signature = scheme.sign(statement)
+    return scheme.extension, encode_signed_data(
         certificates=key.certificate_chain,
-        digest=digest,
-        algorithm=algorithm,
+        digest=scheme.digest,
+        algorithm=scheme.algorithm,
         signature=signature,
+        timestamp_token=stamp(signature) if stamp else None,
     )
 
 

@@ -99,6 +99,23 @@ def check_may_sign(leaf: x509.Certificate) -> None:
         )
 
 
+def check_issued(chain: Sequence[x509.Certificate]) -> None:
+    """Check that each certificate of a chain, leaf first, is signed by the next one.
+
+    A self-signed end is checked too. An end whose issuer is not there is not.
+
+    Raises:
+        TrustError: a signature does not hold, so every verifier would refuse the chain.
+    """
+    for certificate, issuer in zip(chain, (*chain[1:], chain[-1]), strict=True):
+        if issuer.subject == certificate.issuer and not _issued(certificate, issuer):
+            raise TrustError(
+                Code.CERTIFICATE_INVALID,
+                f"certificate {subject_text(certificate)} is not signed by "
+                f"{subject_text(issuer)}, or was changed when it was read",
+            )
+
+
 def _check_anchor(
     chain: Sequence[x509.Certificate], anchors: Sequence[x509.Certificate], whose: str
 ) -> None:

@@ -180,7 +180,7 @@ def sign(
     signing = open_signing(keystore, password, alias, certificates, signature_name)
     data = resign(
         read_limited(package),
-        signing.key,
+        [signing.key],
         keep_signatures=multiple_signatures,
         signature_name=signature_name,
     )
@@ -213,23 +213,23 @@ def verify(
 ) -> None:
     """Verify a package: exit code 0 accepted, 1 refused, 2 wrong usage."""
     from cpi.errors import PackageRefusedError
-    from cpi.files import read_limited
+    from cpi.files import open_package
     from cpi.verify import verify_package
     from host.cli.package_report import show_accepted, show_refused
 
     trusted = trusted_certificates(certificates, keystore, password)
-    data = read_limited(package)
-    try:
-        result = verify_package(
-            data,
-            package_type=_package_type(kind, package),
-            trusted=trusted,
-            at=at,
-            signature_only=signature_only,
-        )
-    except PackageRefusedError as refused:
-        show_refused(package, data, refused, output)
-        ctx.exit(_EXIT_REFUSED)
+    with open_package(package) as source:
+        try:
+            result = verify_package(
+                source,
+                package_type=_package_type(kind, package),
+                trusted=trusted,
+                at=at,
+                signature_only=signature_only,
+            )
+        except PackageRefusedError as refused:
+            show_refused(package, source, refused, output)
+            ctx.exit(_EXIT_REFUSED)
     show_accepted(package, result, output)
 
 
@@ -239,14 +239,13 @@ def verify(
 @output_option
 def inspect(package: Path, kind: str, output: str) -> None:
     """Show what a package holds. Signatures must hold; whether they are trusted is not judged."""
-    from cpi.files import read_limited
+    from cpi.files import open_package
     from cpi.verify import read_package
     from host.cli.package_report import show_content
 
-    data = read_limited(package)
-    show_content(
-        package, len(data), read_package(data, package_type=_package_type(kind, package)), output
-    )
+    with open_package(package) as source:
+        result = read_package(source, package_type=_package_type(kind, package))
+        show_content(package, source.size, result, output)
 
 
 def _package_type(kind: str, package: Path) -> "PackageType | None":

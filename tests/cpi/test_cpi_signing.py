@@ -136,9 +136,9 @@ def test_each_entry_section_has_one_digest() -> None:
 
 def test_resign_replaces_or_adds() -> None:
     original = support.cpk(alice())
-    added = accept(resign(original, bob(), keep_signatures=True))
+    added = accept(resign(original, [bob()], keep_signatures=True))
     assert [s.name for s in added.signers] == ["META-INF/ALICE", "META-INF/BOB"]
-    replaced = accept(resign(original, bob(), keep_signatures=False))
+    replaced = accept(resign(original, [bob()], keep_signatures=False))
     assert [s.name for s in replaced.signers] == ["META-INF/BOB"]
     assert replaced.id
     assert added.id
@@ -150,18 +150,18 @@ def test_resign_of_unsigned_and_of_broken_packages() -> None:
     unsigned = support.edit(
         support.cpk(), lambda es: [e for e in es if not e[0].endswith((".SF", ".EC"))]
     )
-    assert accept(resign(unsigned, alice(), keep_signatures=True)) == accept(support.cpk())
+    assert accept(resign(unsigned, [alice()], keep_signatures=True)) == accept(support.cpk())
     broken = support.replace_entry(support.cpk(), "package/Cpk1.class", lambda c: c + b"!")
     for keep in (True, False):
         with pytest.raises(SignatureError, match="digest error"):
-            resign(broken, bob(), keep_signatures=keep)
+            resign(broken, [bob()], keep_signatures=keep)
 
 
 def test_a_second_signature_of_one_name_gets_a_number() -> None:
-    twice = resign(support.cpk(alice()), alice(), keep_signatures=True)
+    twice = resign(support.cpk(alice()), [alice()], keep_signatures=True)
     assert [s.name for s in accept(twice).signers] == ["META-INF/ALICE", "META-INF/ALICE2"]
     with pytest.raises(SignatureError) as refused:
-        resign(support.cpk(alice()), alice(), keep_signatures=True, signature_name="alice")
+        resign(support.cpk(alice()), [alice()], keep_signatures=True, signature_name="alice")
     assert refused.value.code == "signer-name-taken"
 
 

@@ -104,7 +104,7 @@ def test_v_cpk_09_v_cpb_11_v_cpi_09_signed_file_added(layer) -> None:
     original = make()
     alices = [e for e in support.entries_of(original) if e[0].startswith("META-INF/ALICE")]
     more = edit(original, lambda es: [es[0], *es[3:], ("added_file.txt", b"x")])
-    bobs = support.entries_of(resign(more, bob(), keep_signatures=False))
+    bobs = support.entries_of(resign(more, [bob()], keep_signatures=False))
     mixed = support.write_archive([bobs[0], *alices, *bobs[1:]])
     error = refusal(mixed, kind)
     assert error.code == "signer-mismatch"

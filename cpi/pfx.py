@@ -1,0 +1,165 @@
+"""PKCS#12 files: keys and certificates, also certificates that the usual parser refuses.
+
+Java's older tools put NULL parameters into ECDSA signature algorithms, Corda's public keystores
+among them. The library reads a file with such a certificate not at all; then the file is walked
+here, for the one modern scheme (PBES2 with PBKDF2 and AES-CBC), and its MAC is checked here too.
+
+Source: RFC 7292 (PKCS#12), RFC 8018 (PBES2).
+"""
+
+import hashlib
+import hmac
+from collections.abc import Iterator
+
+from asn1crypto import cms
+from asn1crypto import pkcs12 as asn1_pkcs12
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes, padding
+from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+from cryptography.hazmat.primitives.kdf.pbkdf2 import PBKDF2HMAC
+from cryptography.hazmat.primitives.serialization import load_der_private_key, pkcs12
+
+from cpi.certificates import load_der
+from cpi.errors import Code, KeystoreError
+from cpi.key_material import KeyMaterial, NamedCertificate, password_needed, unreadable
+
+_ITERATIONS_MAX = 5_000_000
+_BAGS_MAX = 1_000
+_MAC_PURPOSE = 3
+_PRFS: dict[str, hashes.HashAlgorithm] = {
+    "sha1": hashes.SHA1(),  # noqa: S303 - PBKDF2's default PRF, which existing files use
+    "sha256": hashes.SHA256(),
+    "sha384": hashes.SHA384(),
+    "sha512": hashes.SHA512(),
+}
+
+
+def read_pkcs12(data: bytes, *, password: str | None, source: str) -> KeyMaterial:
+    """Every private key and certificate of a PKCS#12 file.
+
+    Raises:
+        KeystoreError: the file is damaged or encrypted in an outdated way, or the password is
+            wrong or missing.
+    """
+    if password is None:
+        raise password_needed(source)
+    try:
+        content = pkcs12.load_pkcs12(data, password.encode())
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+        if "asn1" not in str(error).lower():
+            raise unreadable(source, error) from error
+        return _walk_instead(data, password, source, error)
+    first = [content.cert] if content.cert else []
+    certificates = tuple(
+        NamedCertificate(
+            certificate=entry.certificate,
+            alias=entry.friendly_name.decode(errors="replace") if entry.friendly_name else None,
+        )
+        for entry in (*first, *content.additional_certs)
+    )
+    privates = _privates(data, password, source) if content.key else ()
+    if content.key and not privates:
+        privates = (content.key,)
+    return KeyMaterial(privates=privates, certificates=certificates)
+
+
+def _privates(data: bytes, password: str, source: str) -> tuple[PrivateKeyTypes, ...]:
+    """Every private key; the library gives the first alone, Java's files may hold several."""
+    try:
+        safes = asn1_pkcs12.Pfx.load(data).authenticated_safe
+        plain = [bytes(safe["content"]) for safe in safes if safe["content_type"].native == "data"]
+        return tuple(key for safe in plain for key in _keys(safe, password))
+    except (ValueError, TypeError, KeyError, UnsupportedAlgorithm) as error:
+        raise unreadable(source, error) from error
+
+
+def _keys(safe: bytes, password: str) -> Iterator[PrivateKeyTypes]:
+    for bag in asn1_pkcs12.SafeContents.load(safe):
+        if bag["bag_id"].native == "pkcs8_shrouded_key_bag":
+            yield load_der_private_key(bag["bag_value"].untag().dump(), password.encode())
+
+
+def _walk_instead(data: bytes, password: str, source: str, first: Exception) -> KeyMaterial:
+    try:
+        return _walk(data, password, source)
+    except (ValueError, TypeError, KeyError, AttributeError, UnsupportedAlgorithm) as error:
+        raise unreadable(source, first) from error
+
+
+def _walk(data: bytes, password: str, source: str) -> KeyMaterial:
+    pfx = asn1_pkcs12.Pfx.load(data, strict=True)
+    _check_mac(pfx, password, source)
+    safes = [_decrypted(safe, password, source) for safe in pfx.authenticated_safe]
+    return KeyMaterial(
+        privates=tuple(key for safe in safes for key in _keys(safe, password)),
+        certificates=tuple(entry for safe in safes for entry in _certificates(safe, source)),
+    )
+
+
+def _check_mac(pfx: asn1_pkcs12.Pfx, password: str, source: str) -> None:
+    stated = pfx["mac_data"]
+    digest = stated["mac"]["digest_algorithm"]["algorithm"].native
+    rounds = _bounded(stated["iterations"].native, source)
+    block = hashlib.new(digest).block_size
+    text = password.encode("utf-16-be") + b"\0\0"
+    # RFC 7292 B.2 for a key of the digest's own length: one block, so its step 6C is not needed.
+    key = bytes([_MAC_PURPOSE]) * block
+    for part in (stated["mac_salt"].native, text):
+        length = -(-len(part) // block) * block
+        key += (part * (length // len(part) + 1))[:length]
+    for _ in range(rounds):
+        key = hashlib.new(digest, key).digest()
+    found = hmac.digest(key, bytes(pfx["auth_safe"]["content"]), digest)
+    if not hmac.compare_digest(found, stated["mac"]["digest"].native):
+        raise KeystoreError(Code.KEYSTORE_PASSWORD, f"{source}: wrong password, or damaged file")
+
+
+def _decrypted(safe: cms.ContentInfo, password: str, source: str) -> bytes:
+    if safe["content_type"].native == "data":
+        return bytes(safe["content"])
+    encrypted = safe["content"]["encrypted_content_info"]
+    algorithm = encrypted["content_encryption_algorithm"]
+    scheme = algorithm["algorithm"].native
+    cipher = algorithm["parameters"]["encryption_scheme"] if scheme == "pbes2" else None
+    if cipher is None or not cipher["algorithm"].native.startswith("aes"):
+        raise KeystoreError(
+            Code.KEYSTORE_INVALID,
+            f"{source} holds certificates with NULL parameters under the outdated encryption "
+            f"{scheme}; convert it with `keytool -importkeystore`",
+        )
+    derivation = algorithm["parameters"]["key_derivation_func"]["parameters"]
+    key = PBKDF2HMAC(
+        algorithm=_PRFS[derivation["prf"]["algorithm"].native],
+        length=int(cipher["algorithm"].native[3:6]) // 8,
+        salt=derivation["salt"].native,
+        iterations=_bounded(derivation["iteration_count"].native, source),
+    ).derive(password.encode())
+    decryptor = Cipher(algorithms.AES(key), modes.CBC(cipher["parameters"].native)).decryptor()
+    padded = decryptor.update(encrypted["encrypted_content"].native) + decryptor.finalize()
+    unpadder = padding.PKCS7(128).unpadder()
+    return unpadder.update(padded) + unpadder.finalize()
+
+
+def _certificates(safe: bytes, source: str) -> Iterator[NamedCertificate]:
+    bags = asn1_pkcs12.SafeContents.load(safe)
+    if len(bags) > _BAGS_MAX:
+        raise KeystoreError(Code.KEYSTORE_INVALID, f"{source} holds more than {_BAGS_MAX} items")
+    for bag in bags:
+        if bag["bag_id"].native != "cert_bag":
+            continue
+        attributes = {a["type"].native: a["values"] for a in bag["bag_attributes"] or ()}
+        names = attributes.get("friendly_name")
+        yield NamedCertificate(
+            certificate=load_der(bytes(bag["bag_value"]["cert_value"])),
+            alias=names[0].native if names else None,
+        )
+
+
+def _bounded(iterations: int, source: str) -> int:
+    if not 0 < iterations <= _ITERATIONS_MAX:
+        raise KeystoreError(
+            Code.KEYSTORE_INVALID,
+            f"{source} asks for {iterations} iterations, at most {_ITERATIONS_MAX}",
+        )
+    return iterations

@@ -1,0 +1,117 @@
+"""How each kind of key signs: digest, algorithm identifier, file extension, signature.
+
+Equal inputs give equal signatures with RSA PKCS#1 v1.5, Ed25519 and, by RFC 6979, ECDSA of keys in
+files. RSASSA-PSS and ECDSA in hardware are random by nature.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from asn1crypto import algos
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
+from cryptography.x509.oid import PublicKeyAlgorithmOID
+
+from cpi.errors import Code, SignatureError
+from cpi.public_keys import check_key, is_weak
+from cpi.signer_hash import subject_text
+
+_RSA_BITS_SHA256_MAX = 3072
+_HASHES: dict[str, hashes.HashAlgorithm] = {
+    "sha256": hashes.SHA256(),
+    "sha384": hashes.SHA384(),
+    "sha512": hashes.SHA512(),
+}
+_SignerKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scheme:
+    """A way to sign.
+
+    Attributes:
+        digest: asn1crypto name of the digest.
+        algorithm: the CMS signature algorithm.
+        extension: of the signature block file.
+        sign: the signature over some bytes.
+    """
+
+    digest: str
+    algorithm: algos.SignedDigestAlgorithm
+    extension: str
+    sign: Callable[[bytes], bytes]
+
+
+def scheme_of(private: _SignerKey, certificate: x509.Certificate) -> Scheme:
+    """How the key of a certificate signs.
+
+    Raises:
+        SignatureError: the key is too weak to sign, or of a kind that the verifier refuses.
+    """
+    public = certificate.public_key()
+    check_key(public, subject_text(certificate))
+    if is_weak(public):
+        raise SignatureError(
+            Code.KEY_WEAK,
+            f"{subject_text(certificate)}: keys that sign have at least 2048 bits",
+        )
+    match private:
+        case rsa.RSAPrivateKey():
+            digest = "sha256" if private.key_size <= _RSA_BITS_SHA256_MAX else "sha384"
+            return _rsa(private, digest, pss=is_pss_only(certificate))
+        case ec.EllipticCurvePrivateKey():
+            return _ecdsa(private, {256: "sha256", 384: "sha384"}.get(private.key_size, "sha512"))
+        case _:
+            return Scheme(
+                digest="sha512",
+                algorithm=algos.SignedDigestAlgorithm({"algorithm": "ed25519"}),
+                extension="EC",
+                sign=private.sign,
+            )
+
+
+def is_pss_only(certificate: x509.Certificate) -> bool:
+    """Whether the certificate is for an RSASSA-PSS key, which must not sign by PKCS#1 v1.5."""
+    return certificate.public_key_algorithm_oid == PublicKeyAlgorithmOID.RSASSA_PSS
+
+
+def pss_algorithm(digest: str) -> algos.SignedDigestAlgorithm:
+    """RSASSA-PSS with one digest throughout, and a salt as long as the digest."""
+    plain = {"algorithm": digest}
+    return algos.SignedDigestAlgorithm(
+        {
+            "algorithm": "rsassa_pss",
+            "parameters": {
+                "hash_algorithm": plain,
+                "mask_gen_algorithm": {"algorithm": "mgf1", "parameters": plain},
+                "salt_length": _HASHES[digest].digest_size,
+            },
+        }
+    )
+
+
+def _rsa(private: rsa.RSAPrivateKey, digest: str, *, pss: bool) -> Scheme:
+    algorithm = _HASHES[digest]
+
+    def sign(data: bytes) -> bytes:
+        return private.sign(data, scheme, algorithm)
+
+    scheme: padding.PSS | padding.PKCS1v15 = padding.PKCS1v15()
+    identifier = algos.SignedDigestAlgorithm({"algorithm": f"{digest}_rsa"})
+    if pss:
+        scheme = padding.PSS(padding.MGF1(algorithm), algorithm.digest_size)
+        identifier = pss_algorithm(digest)
+    return Scheme(digest=digest, algorithm=identifier, extension="RSA", sign=sign)
+
+
+def _ecdsa(private: ec.EllipticCurvePrivateKey, digest: str) -> Scheme:
+    def sign(data: bytes) -> bytes:
+        return private.sign(data, ec.ECDSA(_HASHES[digest], deterministic_signing=True))
+
+    return Scheme(
+        digest=digest,
+        algorithm=algos.SignedDigestAlgorithm({"algorithm": f"{digest}_ecdsa"}),
+        extension="EC",
+        sign=sign,
+    )
