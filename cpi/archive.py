@@ -16,7 +16,7 @@ Source: APPNOTE.TXT 6.3.10 (PKWARE); JAR File Specification.
 """
 
 import hashlib
-import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -27,11 +27,14 @@ from cpi.archive_records import (
     find_end,
     parse_records,
 )
+from cpi.digests import STRONG_DIGESTS
 from cpi.entry_names import check_entry_name, check_no_twins
 from cpi.errors import ArchiveError, Code
 from cpi.limits import DEFAULT_LIMITS, ArchiveLimits, Budget
+from cpi.sources import Source, Window, chunks_of, source_of
+from cpi.unpacking import checked, inflate
 
-_DEFLATED = 8
+_STORED, _DEFLATED = 0, 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,12 +55,11 @@ class Entry:
 
 @dataclass(frozen=True, kw_only=True)
 class Archive:
-    """A checked archive over its bytes; contents are unpacked once, when first read."""
+    """A checked archive over its source. Contents are unpacked when read, and not kept."""
 
-    data: bytes
+    source: Source
     entries: tuple[Entry, ...]
     trailing_bytes: int
-    _contents: dict[str, bytes] = field(default_factory=dict, repr=False)
     _digests: dict[tuple[str, str], bytes] = field(default_factory=dict, repr=False)
 
     @cached_property
@@ -67,28 +69,79 @@ class Archive:
     def __contains__(self, name: str) -> bool:
         return name in self.by_name
 
-    def read(self, name: str) -> bytes:
-        """The unpacked content of an entry that exists.
+    def chunks(self, name: str) -> Iterator[bytes]:
+        """The unpacked content of an entry that exists, piece by piece.
 
         Raises:
-            ArchiveError: the packed bytes do not give the declared size and CRC-32.
+            ArchiveError: the packed bytes do not give the declared size and CRC-32; known at the
+                end, so nothing may be believed before the last piece.
         """
-        content = self._contents.get(name)
-        if content is None:
-            content = self._contents[name] = _unpack(self.data, self.by_name[name])
+        entry = self.by_name[name]
+        pieces = chunks_of(self.source, entry.data_offset, entry.packed_size)
+        if entry.method == _DEFLATED:
+            pieces = inflate(pieces, name=name, size=entry.size)
+        return checked(pieces, name=name, size=entry.size, crc=entry.crc)
+
+    def read(self, name: str) -> bytes:
+        """The whole unpacked content of an entry that exists.
+
+        Raises:
+            ArchiveError: the packed bytes do not give the declared size and CRC-32, or no longer
+                the digest that was taken of them.
+        """
+        content = b"".join(self.chunks(name))
+        for algorithm in STRONG_DIGESTS.values():
+            known = self._digests.get((name, algorithm))
+            if known is not None and hashlib.new(algorithm, content).digest() != known:
+                raise ArchiveError(
+                    Code.PACKAGE_CHANGED, f"entry {name!r} changed after it was verified"
+                )
         return content
 
+    def start(self, name: str, size: int) -> bytes:
+        """The content of an entry, but no more than its first `size` bytes.
+
+        Raises:
+            ArchiveError: as for `read`, if this is the whole content.
+        """
+        if self.by_name[name].size <= size:
+            return self.read(name)
+        content = bytearray()
+        for piece in self.chunks(name):
+            content += piece
+            if len(content) >= size:
+                break
+        return bytes(content[:size])
+
+    def open(self, name: str) -> Source:
+        """The content of an entry that exists as a source: a window of this one if it is stored.
+
+        Raises:
+            ArchiveError: as for `chunks`; a stored entry's CRC-32 is left to `digest`.
+        """
+        entry = self.by_name[name]
+        if entry.method == _STORED:
+            return Window(self.source, entry.data_offset, entry.size)
+        return self.source.keep(self.chunks(name))
+
     def digest(self, name: str, algorithm: str) -> bytes:
-        """The digest of an entry's content, computed once; `algorithm` as hashlib names it."""
+        """The digest of an entry's content, computed once; `algorithm` as hashlib names it.
+
+        Raises:
+            ArchiveError: as for `chunks`.
+        """
         key = (name, algorithm)
         value = self._digests.get(key)
         if value is None:
-            value = self._digests[key] = hashlib.new(algorithm, self.read(name)).digest()
+            digest = hashlib.new(algorithm)
+            for piece in self.chunks(name):
+                digest.update(piece)
+            value = self._digests[key] = digest.digest()
         return value
 
 
 def read_archive(
-    data: bytes, *, limits: ArchiveLimits = DEFAULT_LIMITS, budget: Budget | None = None
+    data: bytes | Source, *, limits: ArchiveLimits = DEFAULT_LIMITS, budget: Budget | None = None
 ) -> Archive:
     """Check an archive's whole structure; contents are checked when they are read.
 
@@ -100,30 +153,37 @@ def read_archive(
     Raises:
         ArchiveError: with the first thing that is wrong.
     """
-    if len(data) > limits.archive_bytes_max:
+    source = source_of(data)
+    if source.size > limits.archive_bytes_max:
         raise ArchiveError(
             Code.ARCHIVE_TOO_LARGE,
-            f"archive has {len(data)} bytes, more than {limits.archive_bytes_max}",
+            f"archive has {source.size} bytes, more than {limits.archive_bytes_max}",
         )
-    end = find_end(data)
+    end = find_end(source)
     if end.entry_count > limits.entries_max:
         raise ArchiveError(
             Code.ARCHIVE_TOO_MANY_ENTRIES,
             f"archive has {end.entry_count} entries, more than {limits.entries_max}",
         )
-    records = parse_records(data, end, name_bytes_max=limits.name_bytes_max)
+    if end.directory_size > limits.directory_bytes_max:
+        raise ArchiveError(
+            Code.ARCHIVE_TOO_LARGE,
+            f"central directory has {end.directory_size} bytes, "
+            f"more than {limits.directory_bytes_max}",
+        )
+    records = parse_records(source, end, name_bytes_max=limits.name_bytes_max)
     for record in records:
         check_entry_name(record.name)
         _check_size(record, limits)
     check_no_twins([record.name for record in records])
-    entries = _lay_out(data, records, end)
+    entries = _lay_out(source, records, end)
     (budget or Budget(limits)).spend(
         entries=len(entries), unpacked_bytes=sum(entry.size for entry in entries)
     )
-    return Archive(data=data, entries=entries, trailing_bytes=end.trailing_bytes)
+    return Archive(source=source, entries=entries, trailing_bytes=end.trailing_bytes)
 
 
-def _lay_out(data: bytes, records: list[CentralRecord], end: EndRecord) -> tuple[Entry, ...]:
+def _lay_out(source: Source, records: list[CentralRecord], end: EndRecord) -> tuple[Entry, ...]:
     """Walk the local headers from byte 0, as a stream reader does, and compare."""
     entries, position = [], 0
     for record in records:
@@ -135,7 +195,7 @@ def _lay_out(data: bytes, records: list[CentralRecord], end: EndRecord) -> tuple
                 f"it {place}",
                 entry=record.name,
             )
-        data_offset, position = check_local_header(data, record, end.directory_offset)
+        data_offset, position = check_local_header(source, record, end.directory_offset)
         entries.append(
             Entry(
                 name=record.name,
@@ -177,44 +237,3 @@ def _check_size(record: CentralRecord, limits: ArchiveLimits) -> None:
             f"more than {limits.ratio_max} times as many",
             entry=name,
         )
-
-
-def _unpack(data: bytes, entry: Entry) -> bytes:
-    packed = data[entry.data_offset : entry.data_offset + entry.packed_size]
-    content = _inflate(packed, entry) if entry.method == _DEFLATED else packed
-    if len(content) != entry.size:
-        raise ArchiveError(
-            Code.ARCHIVE_CORRUPT,
-            f"entry {entry.name!r} unpacks to another size than the declared {entry.size} bytes",
-            entry=entry.name,
-        )
-    crc = zlib.crc32(content)
-    if crc != entry.crc:
-        raise ArchiveError(
-            Code.ARCHIVE_CORRUPT,
-            f"entry {entry.name!r} has CRC-32 {crc:08x}, its record says {entry.crc:08x}",
-            entry=entry.name,
-        )
-    return content
-
-
-def _inflate(packed: bytes, entry: Entry) -> bytes:
-    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
-    try:
-        # One byte more than declared is enough to see that the declaration was wrong.
-        content = inflater.decompress(packed, entry.size + 1)
-        if not inflater.eof and len(content) <= entry.size:
-            content += inflater.decompress(inflater.unconsumed_tail, 1)
-    except zlib.error as error:
-        raise ArchiveError(
-            Code.ARCHIVE_CORRUPT,
-            f"entry {entry.name!r} does not inflate: {error}",
-            entry=entry.name,
-        ) from error
-    if not inflater.eof or inflater.unused_data:
-        raise ArchiveError(
-            Code.ARCHIVE_CORRUPT,
-            f"the deflate stream of entry {entry.name!r} does not end where its record says",
-            entry=entry.name,
-        )
-    return content

@@ -9,6 +9,7 @@ import struct
 from dataclasses import dataclass
 
 from cpi.errors import ArchiveError, Code
+from cpi.sources import Source
 
 _END = struct.Struct("<4s4H2LH")
 _CENTRAL = struct.Struct("<4s6H3L5H2L")
@@ -23,6 +24,9 @@ _DESCRIPTOR_SIGNATURE = b"PK\x07\x08"
 _ZIP64_LOCATOR_SIGNATURE = b"PK\x06\x07"
 _ANY_SIGNATURE = re.compile(rb"PK(?:\x01\x02|\x03\x04|\x05\x06|\x06\x06|\x06\x07|\x07\x08)")
 _TRAILER_MAX = 0xFFFF
+_LOCATOR_SIZE = 20
+_EXTRA_LIKELY = 64
+"""Bytes read beyond a local header's name, so that one read is enough for most."""
 
 _STORED, _DEFLATED = 0, 8
 _FLAG_ENCRYPTED = 0x0001
@@ -65,36 +69,36 @@ class CentralRecord:
     offset: int
 
 
-def find_end(data: bytes) -> EndRecord:
+def find_end(source: Source) -> EndRecord:
     """Find the one end record that every reader would choose.
 
     Raises:
         ArchiveError: there is none, or a second candidate, or it points outside the file.
     """
-    search_from = max(0, len(data) - _END.size - _TRAILER_MAX)
-    position = data.rfind(_END_SIGNATURE, search_from)
-    if position < 0 or position + _END.size > len(data):
+    search_from = max(0, source.size - _END.size - _TRAILER_MAX)
+    base = max(0, search_from - _LOCATOR_SIZE)
+    tail = source.read_at(base, source.size - base)
+    at = tail.rfind(_END_SIGNATURE, search_from - base)
+    if at < 0 or at + _END.size > len(tail):
         raise ArchiveError(Code.ARCHIVE_INVALID, "not a ZIP archive: no end record was found")
-    _, disk, first_disk, count_here, count, size, offset, comment_size = _END.unpack_from(
-        data, position
-    )
+    _, disk, first_disk, count_here, count, size, offset, comment_size = _END.unpack_from(tail, at)
     if 0xFFFF in (disk, first_disk, count_here, count) or 0xFFFFFFFF in (size, offset):
         raise ArchiveError(Code.ARCHIVE_ZIP64, "archive is ZIP64, which its size never needs")
-    if data[max(0, position - 20) : position].startswith(_ZIP64_LOCATOR_SIGNATURE):
+    if tail[max(0, at - _LOCATOR_SIZE) : at].startswith(_ZIP64_LOCATOR_SIGNATURE):
         raise ArchiveError(Code.ARCHIVE_ZIP64, "archive has a ZIP64 locator")
     if disk or first_disk or count_here != count:
         raise ArchiveError(Code.ARCHIVE_INVALID, "archive is one disk of several")
     if not count or not size:
         raise ArchiveError(Code.ARCHIVE_INVALID, "archive has no entries")
-    if offset + size != position:
+    if offset + size != base + at:
         raise ArchiveError(
             Code.ARCHIVE_LAYOUT,
-            f"central directory should end at the end record (byte {position}), "
+            f"central directory should end at the end record (byte {base + at}), "
             f"it ends at byte {offset + size}",
         )
-    trailing = data[position + _END.size :]
+    trailing = tail[at + _END.size :]
     _check_trailer(trailing, comment_size)
-    _check_no_second_end(data, position, search_from)
+    _check_no_second_end(tail, at, search_from - base, base)
     return EndRecord(
         entry_count=count,
         directory_offset=offset,
@@ -113,44 +117,45 @@ def _check_trailer(trailing: bytes, comment_size: int) -> None:
         raise ArchiveError(Code.ARCHIVE_TRAILING, "a ZIP record lies behind the end record")
 
 
-def _check_no_second_end(data: bytes, chosen: int, search_from: int) -> None:
+def _check_no_second_end(tail: bytes, chosen: int, search_from: int, base: int) -> None:
     """Refuse another end record whose comment reaches the end of the file exactly."""
-    position = data.find(_END_SIGNATURE, search_from)
+    position = tail.find(_END_SIGNATURE, search_from)
     while 0 <= position < chosen:
-        if position + _END.size <= len(data):
-            comment_size = _END.unpack_from(data, position)[-1]
-            if position + _END.size + comment_size == len(data):
+        if position + _END.size <= len(tail):
+            comment_size = _END.unpack_from(tail, position)[-1]
+            if position + _END.size + comment_size == len(tail):
                 raise ArchiveError(
                     Code.ARCHIVE_SECOND_END,
-                    f"archive has end records at bytes {position} and {chosen}",
+                    f"archive has end records at bytes {base + position} and {base + chosen}",
                 )
-        position = data.find(_END_SIGNATURE, position + 1)
+        position = tail.find(_END_SIGNATURE, position + 1)
 
 
-def parse_records(data: bytes, end: EndRecord, *, name_bytes_max: int) -> list[CentralRecord]:
+def parse_records(source: Source, end: EndRecord, *, name_bytes_max: int) -> list[CentralRecord]:
     """Read the central directory, record by record.
 
     Raises:
         ArchiveError: a record is cut off or uses what this reader refuses.
     """
-    records, position = [], end.directory_offset
-    directory_end = end.directory_offset + end.directory_size
+    directory = source.read_at(end.directory_offset, end.directory_size)
+    records, position = [], 0
     for _ in range(end.entry_count):
-        if position + _CENTRAL.size > directory_end:
+        if position + _CENTRAL.size > len(directory):
             raise ArchiveError(Code.ARCHIVE_INVALID, "central directory holds too few records")
-        fields = _CENTRAL.unpack_from(data, position)
+        fields = _CENTRAL.unpack_from(directory, position)
         name_size, extra_size, comment_size = fields[10:13]
         body = position + _CENTRAL.size
         position = body + name_size + extra_size + comment_size
-        if fields[0] != _CENTRAL_SIGNATURE or position > directory_end:
+        if fields[0] != _CENTRAL_SIGNATURE or position > len(directory):
             raise ArchiveError(Code.ARCHIVE_INVALID, "central directory is damaged")
-        raw_name = data[body : body + name_size]
+        raw_name = directory[body : body + name_size]
         records.append(_central_record(fields, raw_name, name_bytes_max))
-        _check_extra(data[body + name_size : body + name_size + extra_size], records[-1].name)
-    if position != directory_end:
+        extra = directory[body + name_size : body + name_size + extra_size]
+        _check_extra(extra, records[-1].name)
+    if position != len(directory):
         raise ArchiveError(
             Code.ARCHIVE_INVALID,
-            f"central directory has {directory_end - position} bytes beyond its last record",
+            f"central directory has {len(directory) - position} bytes beyond its last record",
         )
     return records
 
@@ -268,11 +273,11 @@ def _check_extra(extra: bytes, name: str) -> None:
         )
 
 
-def check_local_header(data: bytes, record: CentralRecord, limit: int) -> tuple[int, int]:
+def check_local_header(source: Source, record: CentralRecord, limit: int) -> tuple[int, int]:
     """Compare the local header with its central record.
 
     Args:
-        data: the archive.
+        source: the archive.
         record: the central record, whose offset is checked already to be in place.
         limit: the first byte that belongs to the central directory.
 
@@ -286,12 +291,12 @@ def check_local_header(data: bytes, record: CentralRecord, limit: int) -> tuple[
         raise ArchiveError(
             Code.ARCHIVE_LAYOUT, f"entry {record.name!r} is cut off", entry=record.name
         )
+    header = source.read_at(record.offset, _LOCAL.size + len(record.raw_name) + _EXTRA_LIKELY)
     signature, _, flags, method, _, _, crc, packed, size, name_size, extra_size = (
-        _LOCAL.unpack_from(data, record.offset)
+        _LOCAL.unpack_from(header)
     )
-    name_offset = record.offset + _LOCAL.size
-    extra_offset = name_offset + name_size
-    data_offset = extra_offset + extra_size
+    header_size = _LOCAL.size + name_size + extra_size
+    data_offset = record.offset + header_size
     data_end = data_offset + record.packed_size
     if signature != _LOCAL_SIGNATURE or data_end > limit:
         raise ArchiveError(
@@ -299,11 +304,13 @@ def check_local_header(data: bytes, record: CentralRecord, limit: int) -> tuple[
             f"entry {record.name!r} has no local header at byte {record.offset}, or is cut off",
             entry=record.name,
         )
-    name = data[name_offset:extra_offset]
+    if header_size > len(header):
+        header = source.read_at(record.offset, header_size)
+    name = header[_LOCAL.size : _LOCAL.size + name_size]
     _compare(record, name=name, flags=flags, method=method, sizes=(crc, packed, size))
-    _check_extra(data[extra_offset:data_offset], record.name)
+    _check_extra(header[_LOCAL.size + name_size : header_size], record.name)
     if flags & _FLAG_DESCRIPTOR:
-        return data_offset, data_end + _descriptor_size(data, data_end, record)
+        return data_offset, data_end + _descriptor_size(source, data_end, record)
     return data_offset, data_end
 
 
@@ -329,11 +336,12 @@ def _compare(
             )
 
 
-def _descriptor_size(data: bytes, position: int, record: CentralRecord) -> int:
+def _descriptor_size(source: Source, position: int, record: CentralRecord) -> int:
     """Bytes that the data descriptor takes: 16 with its optional signature, else 12."""
-    prefix = 4 if data[position : position + 4] == _DESCRIPTOR_SIGNATURE else 0
-    found = data[position + prefix : position + prefix + _DESCRIPTOR.size]
-    if found != _DESCRIPTOR.pack(record.crc, record.packed_size, record.size):
+    found = source.read_at(position, len(_DESCRIPTOR_SIGNATURE) + _DESCRIPTOR.size)
+    prefix = len(_DESCRIPTOR_SIGNATURE) if found.startswith(_DESCRIPTOR_SIGNATURE) else 0
+    expected = _DESCRIPTOR.pack(record.crc, record.packed_size, record.size)
+    if found[prefix : prefix + _DESCRIPTOR.size] != expected:
         raise ArchiveError(
             Code.ARCHIVE_HEADER_MISMATCH,
             f"entry {record.name!r}: data descriptor differs from the central directory",

@@ -5,16 +5,11 @@ digits. What the code declares (flows, states and so on) is kept as the guest's 
 gives it; its inner shape is not judged here.
 """
 
-import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-import rfc8785
-import zstandard
-
-from cpi.digests import hash_text
-from cpi.errors import Code, DescriptorError, Issue
+from cpi.errors import Code, DescriptorError
 from cpi.limits import DEFAULT_LIMITS
 from cpi.schemas import validator
 from cpi.strict_json import JsonRefusedError, parse_json, schema_issues
@@ -121,59 +116,11 @@ def dump_descriptor(descriptor: CodeDescriptor) -> bytes:
         "limits": dict(descriptor.limits),
         "toolchain": dict(descriptor.toolchain),
     }
+    import rfc8785  # noqa: PLC0415 - only builders write descriptors
+
     try:
         data = rfc8785.dumps(document)
     except rfc8785.CanonicalizationError as error:
         raise DescriptorError(Code.DESCRIPTOR, f"descriptor: {error}") from error
     parse_descriptor(data)
     return data
-
-
-def code_issues(
-    descriptor: CodeDescriptor, entries: Mapping[str, bytes], kind: str
-) -> Iterator[Issue]:
-    """Step "wasm descriptor": what the CPK holds against what its descriptor says.
-
-    Whether Python source and runtime derive the stated component is the host's check: this room
-    runs no WebAssembly.
-    """
-    if descriptor.world != kind:
-        yield _mismatch(
-            f"descriptor targets world {descriptor.world}, the manifest declares a {kind} CPK"
-        )
-    if descriptor.form == "python":
-        for module in descriptor.entry_modules:
-            path = PYTHON_PREFIX + module.replace(".", "/")
-            if f"{path}.py" not in entries and f"{path}/__init__.py" not in entries:
-                yield _mismatch(f"entry module {module} is not under {PYTHON_PREFIX}")
-        return
-    path = descriptor.component_path or ""
-    if path not in entries:
-        yield _mismatch(f"component {path} is not in the package")
-        return
-    reason = _component_fault(descriptor, entries[path])
-    if reason is not None:
-        yield _mismatch(f"component {path} {reason}", entry=path)
-
-
-def _component_fault(descriptor: CodeDescriptor, packed: bytes) -> str | None:
-    """Unpack one zstd frame, whose header must state the size that the descriptor states."""
-    size = descriptor.component_size or 0
-    try:
-        stated = zstandard.frame_content_size(packed)
-        if stated != size:
-            return f"unpacks to {stated} bytes, the descriptor states {size}"
-        inflater = zstandard.ZstdDecompressor(max_window_size=1 << 27).decompressobj()
-        content = inflater.decompress(packed)
-    except zstandard.ZstdError as error:
-        return f"is no readable zstd frame: {error}"
-    if not inflater.eof or inflater.unused_data or len(content) != size:
-        return "is not exactly one zstd frame"
-    digest = hash_text(hashlib.sha256(content).digest())
-    if digest != descriptor.component_digest:
-        return f"has digest {digest}, the descriptor states {descriptor.component_digest}"
-    return None
-
-
-def _mismatch(message: str, entry: str = DESCRIPTOR_PATH) -> Issue:
-    return Issue(code=Code.DESCRIPTOR_CODE, message=message, entry=entry)

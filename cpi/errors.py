@@ -26,6 +26,7 @@ class Code(StrEnum):
     ARCHIVE_NAME = "archive-entry-name"
     ARCHIVE_DUPLICATE = "archive-duplicate-entry"
     ARCHIVE_CORRUPT = "archive-corrupt"
+    PACKAGE_CHANGED = "package-changed"
     # Manifest layer
     MANIFEST_MISSING = "manifest-missing"
     MANIFEST_SYNTAX = "manifest-syntax"

@@ -3,10 +3,68 @@
 import contextlib
 import os
 import tempfile
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from cpi.errors import ArchiveError, Code, OutputExistsError
 from cpi.limits import DEFAULT_LIMITS
+from cpi.sources import Source
+
+
+class FileSource:
+    """A file that is open for reading; unpacked bytes are put aside in unnamed temporary files."""
+
+    def __init__(self, descriptor: int, label: str, open_files: contextlib.ExitStack) -> None:
+        """Read from `descriptor`; `open_files` closes what `keep` opens."""
+        self._descriptor = descriptor
+        self._label = label
+        self._open_files = open_files
+        self._state = self._stat()
+        self._size = os.fstat(descriptor).st_size
+
+    @property
+    def size(self) -> int:
+        return self._size
+
+    def read_at(self, offset: int, size: int) -> bytes:
+        wanted = max(0, min(size, self._size - offset))
+        data = os.pread(self._descriptor, wanted, offset)
+        if len(data) < wanted:
+            raise self._changed()
+        return data
+
+    def keep(self, chunks: Iterable[bytes]) -> Source:
+        file = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the rest
+        self._open_files.enter_context(file)
+        for chunk in chunks:
+            file.write(chunk)
+        file.flush()
+        return FileSource(file.fileno(), f"an entry of {self._label}", self._open_files)
+
+    def check_unchanged(self) -> None:
+        if self._stat() != self._state:
+            raise self._changed()
+
+    def _stat(self) -> tuple[int, int, int]:
+        stat = os.fstat(self._descriptor)
+        return stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns
+
+    def _changed(self) -> ArchiveError:
+        return ArchiveError(
+            Code.PACKAGE_CHANGED, f"{self._label} was changed while it was being read"
+        )
+
+
+@contextlib.contextmanager
+def open_package(path: Path) -> Iterator[FileSource]:
+    """A file as a source for `cpi.verify`: nothing of it is held in memory.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    with contextlib.ExitStack() as files:
+        file = files.enter_context(path.open("rb", buffering=0))
+        yield FileSource(file.fileno(), str(path), files)
 
 
 def read_limited(path: Path, bytes_max: int = DEFAULT_LIMITS.archive_bytes_max) -> bytes:

@@ -17,6 +17,7 @@ class ArchiveLimits:
     archive_bytes_max: int = 200_000_000
     entries_max: int = 20_000
     name_bytes_max: int = 512
+    directory_bytes_max: int = 16 * _MIB
     entry_bytes_max: int = 200_000_000
     total_bytes_max: int = 600_000_000
     ratio_max: int = 200

@@ -8,6 +8,7 @@ from typing import Literal
 
 from cryptography import x509
 
+from cpi.contents import EntryContents
 from cpi.descriptor import CodeDescriptor
 from cpi.errors import Issue
 
@@ -80,7 +81,8 @@ class VerifiedCpk:
         file_checksum: `SHA-256:HEX` over the whole file.
         world_type: from the manifest's attribute group.
         attributes: the manifest's main attributes.
-        entries: contents by name, without manifest, signature files and directories.
+        entries: contents by name, without manifest, signature files and directories; each is
+            read from the package's source when asked for.
         libraries: names under `META-INF/privatelib/`.
         dependencies: as `META-INF/CPKDependencies.json` lists them.
         descriptor: of its WebAssembly code; None for a CPK without any.
@@ -94,7 +96,7 @@ class VerifiedCpk:
     file_checksum: str
     world_type: CordappKind
     attributes: Mapping[str, str]
-    entries: Mapping[str, bytes]
+    entries: EntryContents
     libraries: tuple[str, ...]
     dependencies: tuple[CpkDependency, ...]
     descriptor: CodeDescriptor | None

@@ -17,16 +17,15 @@ Where Corda's verifier and its loader disagree, the stricter side counts.
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from cryptography import x509
 
-from cpi.archive import read_archive
 from cpi.attributes import detect_type, read_cpk_attributes, read_name_and_version
+from cpi.contents import EntryContents
 from cpi.dependencies import DEPENDENCIES_PATH, parse_dependencies, unsatisfied
-from cpi.descriptor import DESCRIPTOR_PATH, CodeDescriptor, code_issues, parse_descriptor
-from cpi.digests import hash_text, sha256_text
+from cpi.descriptor import DESCRIPTOR_PATH, CodeDescriptor, parse_descriptor
+from cpi.digests import hash_text
 from cpi.errors import Code, CpiError, Issue, PackageRefusedError
 from cpi.external_channels import CHANNELS_PATH, channel_issues
 from cpi.group_policy import GROUP_POLICY_PATH, parse_group_policy
@@ -38,40 +37,19 @@ from cpi.model import (
     VerifiedCpk,
     VerifiedPackage,
 )
-from cpi.public_keys import describe_key, is_weak
-from cpi.signatures import JarSigner, SignedJar, read_manifest, verify_jar
-from cpi.signer_hash import cpi_signer_summary_hash, cpk_signer_summary_hash, subject_text
+from cpi.signatures import SignedJar
+from cpi.signer_hash import cpi_signer_summary_hash, cpk_signer_summary_hash
 from cpi.signer_values import signers_of
-from cpi.trust import check_may_sign, validate_path
+from cpi.sources import Source, sha256_of, source_of
+from cpi.verified_jar import Run, open_jar
 
 _LIBRARIES = "META-INF/privatelib/"
-_EXPIRY_WARNING = timedelta(days=30)
-
-
-@dataclass(kw_only=True)
-class _Run:
-    """One verification: what it is judged by, and what was found so far."""
-
-    anchors: Sequence[x509.Certificate] | None
-    at: datetime
-    limits: ArchiveLimits
-    budget: Budget
-    issues: list[Issue] = field(default_factory=list)
-    warnings: list[Issue] = field(default_factory=list)
-
-    def nested(self) -> "_Run":
-        return _Run(anchors=self.anchors, at=self.at, limits=self.limits, budget=self.budget)
-
-    def take(self, inner: "_Run", container: str) -> None:
-        self.issues += [issue.below(container) for issue in inner.issues]
-        self.warnings += [warning.below(container) for warning in inner.warnings]
-
-    def refuse(self, code: Code, message: str, entry: str | None = None) -> None:
-        self.issues.append(Issue(code=code, message=message, entry=entry))
+_JSON_READ = DEFAULT_LIMITS.json_bytes_max + 1
+"""One byte more than any JSON parser here accepts."""
 
 
 def verify_package(
-    data: bytes,
+    data: bytes | Source,
     *,
     package_type: PackageType | None,
     trusted: Sequence[x509.Certificate],
@@ -82,7 +60,8 @@ def verify_package(
     """Verify a package against trusted certificates.
 
     Args:
-        data: the whole file.
+        data: the whole file, or a source of its bytes (`cpi.files.open_package`), which must stay
+            open as long as the result's entries are read.
         package_type: what it must be; None reads it from the manifest.
         trusted: the trust anchors; every signer must lead to one of them.
         at: the moment at which certificates must be valid (timezone-aware); None is now.
@@ -92,11 +71,12 @@ def verify_package(
     Raises:
         PackageRefusedError: with everything that was found.
     """
-    return _verify(data, package_type, _run(trusted, at, limits), signature_only=signature_only)
+    run = _run(trusted, at, limits)
+    return _verify(source_of(data), package_type, run, signature_only=signature_only)
 
 
 def read_package(
-    data: bytes,
+    data: bytes | Source,
     *,
     package_type: PackageType | None = None,
     at: datetime | None = None,
@@ -107,25 +87,28 @@ def read_package(
     Raises:
         PackageRefusedError: with everything that was found.
     """
-    return _verify(data, package_type, _run(None, at, limits), signature_only=False)
+    run = _run(None, at, limits)
+    return _verify(source_of(data), package_type, run, signature_only=False)
 
 
 def _run(
     anchors: Sequence[x509.Certificate] | None, at: datetime | None, limits: ArchiveLimits
-) -> _Run:
-    return _Run(anchors=anchors, at=at or datetime.now(UTC), limits=limits, budget=Budget(limits))
+) -> Run:
+    return Run(anchors=anchors, at=at or datetime.now(UTC), limits=limits, budget=Budget(limits))
 
 
 def _verify(
-    data: bytes, package_type: PackageType | None, run: _Run, *, signature_only: bool
+    source: Source, package_type: PackageType | None, run: Run, *, signature_only: bool
 ) -> VerifiedPackage:
     try:
-        jar = _open(data, run)
+        jar = open_jar(source, run)
         kind = package_type or detect_type(jar.manifest.main)
-        checksum = sha256_text(data)
+        checksum = sha256_of(source)
         if signature_only:
-            return _result(jar, kind, run, checksum)
-        result = _BY_TYPE[kind](jar, run, checksum)
+            result = _result(jar, kind, run, checksum)
+        else:
+            result = _BY_TYPE[kind](jar, run, checksum)
+        source.check_unchanged()
     except PackageRefusedError:
         raise
     except CpiError as error:
@@ -135,56 +118,14 @@ def _verify(
     return result
 
 
-def _open(data: bytes, run: _Run) -> SignedJar:
-    """Steps 1 to 4 for one archive."""
-    archive = read_archive(data, limits=run.limits, budget=run.budget)
-    jar = verify_jar(archive, read_manifest(archive, run.limits), run.limits)
-    for signer in jar.signers:
-        _check_trust(signer, run)
-    run.warnings += jar.warnings
-    if archive.trailing_bytes:
-        run.warnings.append(
-            Issue(
-                code=Code.ARCHIVE_TRAILING,
-                message=f"{archive.trailing_bytes} bytes behind the end record are ignored",
-            )
-        )
-    return jar
-
-
-def _check_trust(signer: JarSigner, run: _Run) -> None:
-    leaf, timestamp = signer.block.chain[0], signer.timestamp
-    check_may_sign(leaf)
-    if run.anchors is not None:
-        if timestamp is not None:
-            validate_path(timestamp.chain, run.anchors, at=timestamp.time, whose="TSA")
-        validate_path(signer.block.chain, run.anchors, at=timestamp.time if timestamp else run.at)
-    if timestamp is None and run.at < leaf.not_valid_after_utc < run.at + _EXPIRY_WARNING:
-        run.warnings.append(
-            Issue(
-                code=Code.CERTIFICATE_EXPIRES_SOON,
-                message=f"certificate of {subject_text(leaf)} expires at "
-                f"{leaf.not_valid_after_utc:%Y-%m-%dT%H:%M:%SZ} and the signature has no "
-                "timestamp: the package will be refused from then on",
-            )
-        )
-    if is_weak(leaf.public_key()):
-        run.warnings.append(
-            Issue(
-                code=Code.KEY_WEAK,
-                message=f"{subject_text(leaf)} signs with {describe_key(leaf.public_key())}",
-            )
-        )
-
-
-def _verify_cpk(jar: SignedJar, run: _Run, checksum: str, file_name: str) -> VerifiedCpk | None:
+def _verify_cpk(jar: SignedJar, run: Run, checksum: str, file_name: str) -> VerifiedCpk | None:
     """Steps 5 and 8 for one CPK, and the parsing of its dependencies."""
     attributes, issues = read_cpk_attributes(jar.manifest.main)
     run.issues += issues
-    entries = {name: jar.archive.read(name) for name in jar.content}
+    entries = EntryContents(jar.archive, jar.content)
     dependencies = _dependencies(entries, run)
     if CHANNELS_PATH in entries:
-        run.issues += channel_issues(entries[CHANNELS_PATH])
+        run.issues += channel_issues(entries.start(CHANNELS_PATH, _JSON_READ))
     if attributes is None:
         return None
     signers = signers_of(jar)
@@ -208,9 +149,8 @@ def _verify_cpk(jar: SignedJar, run: _Run, checksum: str, file_name: str) -> Ver
     )
 
 
-def _dependencies(entries: dict[str, bytes], run: _Run) -> tuple[CpkDependency, ...]:
-    document = entries.get(DEPENDENCIES_PATH)
-    if document is None:
+def _dependencies(entries: EntryContents, run: Run) -> tuple[CpkDependency, ...]:
+    if DEPENDENCIES_PATH not in entries:
         run.refuse(
             Code.DEPENDENCIES_INVALID,
             f"{DEPENDENCIES_PATH} not found in CPK main bundle",
@@ -218,25 +158,27 @@ def _dependencies(entries: dict[str, bytes], run: _Run) -> tuple[CpkDependency, 
         )
         return ()
     try:
-        return parse_dependencies(document)
+        return parse_dependencies(entries.start(DEPENDENCIES_PATH, _JSON_READ))
     except CpiError as error:
         run.issues += error.issues
         return ()
 
 
-def _descriptor(entries: dict[str, bytes], kind: str, run: _Run) -> CodeDescriptor | None:
+def _descriptor(entries: EntryContents, kind: str, run: Run) -> CodeDescriptor | None:
     if DESCRIPTOR_PATH not in entries:
         return None
     try:
-        descriptor = parse_descriptor(entries[DESCRIPTOR_PATH])
+        descriptor = parse_descriptor(entries.start(DESCRIPTOR_PATH, _JSON_READ))
     except CpiError as error:
         run.issues += error.issues
         return None
+    from cpi.code_rules import code_issues  # noqa: PLC0415 - most of the cost of a signature check
+
     run.issues += code_issues(descriptor, entries, kind)
     return descriptor
 
 
-def _single_cpk(jar: SignedJar, run: _Run, checksum: str) -> VerifiedPackage:
+def _single_cpk(jar: SignedJar, run: Run, checksum: str) -> VerifiedPackage:
     cpk = _verify_cpk(jar, run, checksum, "")
     return _result(
         jar,
@@ -248,7 +190,7 @@ def _single_cpk(jar: SignedJar, run: _Run, checksum: str) -> VerifiedPackage:
     )
 
 
-def _single_cpb(jar: SignedJar, run: _Run, checksum: str) -> VerifiedPackage:
+def _single_cpb(jar: SignedJar, run: Run, checksum: str) -> VerifiedPackage:
     cpks = _verify_cpb(jar, run)
     names, _ = read_name_and_version(jar.manifest.main, PackageType.CPB)
     identity = (
@@ -263,14 +205,14 @@ def _single_cpb(jar: SignedJar, run: _Run, checksum: str) -> VerifiedPackage:
     return _result(jar, PackageType.CPB, run, checksum, identity=identity, cpks=cpks)
 
 
-def _verify_cpb(jar: SignedJar, run: _Run) -> tuple[VerifiedCpk, ...]:
+def _verify_cpb(jar: SignedJar, run: Run) -> tuple[VerifiedCpk, ...]:
     """Steps 5 and 6 for one CPB."""
     run.issues += read_name_and_version(jar.manifest.main, PackageType.CPB)[1]
     cpks = []
     for name in _members(jar, ".jar", run):
         inner = run.nested()
         try:
-            cpk_jar = _open(jar.archive.read(name), inner)
+            cpk_jar = open_jar(jar.archive.open(name), inner)
             checksum = hash_text(jar.archive.digest(name, "sha256"))
             cpk = _verify_cpk(cpk_jar, inner, checksum, name)
             cpks += [cpk] if cpk else []
@@ -287,7 +229,7 @@ def _verify_cpb(jar: SignedJar, run: _Run) -> tuple[VerifiedCpk, ...]:
     return tuple(cpks)
 
 
-def _verify_cpi(jar: SignedJar, run: _Run, checksum: str) -> VerifiedPackage:
+def _verify_cpi(jar: SignedJar, run: Run, checksum: str) -> VerifiedPackage:
     """Steps 5 and 7 for one CPI, and the CPB inside it."""
     names, issues = read_name_and_version(jar.manifest.main, PackageType.CPI)
     run.issues += issues
@@ -299,7 +241,7 @@ def _verify_cpi(jar: SignedJar, run: _Run, checksum: str) -> VerifiedPackage:
     for name in bundles[:1]:
         inner = run.nested()
         try:
-            cpks = _verify_cpb(_open(jar.archive.read(name), inner), inner)
+            cpks = _verify_cpb(open_jar(jar.archive.open(name), inner), inner)
         except CpiError as error:
             inner.issues += error.issues
         run.take(inner, name)
@@ -326,7 +268,7 @@ def _verify_cpi(jar: SignedJar, run: _Run, checksum: str) -> VerifiedPackage:
     )
 
 
-def _group_policy(jar: SignedJar, run: _Run) -> str | None:
+def _group_policy(jar: SignedJar, run: Run) -> str | None:
     ending = [name for name in jar.content if name.lower().endswith("grouppolicy.json")]
     if ending != [GROUP_POLICY_PATH]:
         run.refuse(
@@ -336,7 +278,7 @@ def _group_policy(jar: SignedJar, run: _Run) -> str | None:
             GROUP_POLICY_PATH,
         )
         return None
-    raw = jar.archive.read(GROUP_POLICY_PATH)
+    raw = jar.archive.start(GROUP_POLICY_PATH, _JSON_READ)
     try:
         parse_group_policy(raw)
         return raw.decode()
@@ -348,7 +290,7 @@ def _group_policy(jar: SignedJar, run: _Run) -> str | None:
         return None
 
 
-def _members(jar: SignedJar, suffix: str, run: _Run) -> list[str]:
+def _members(jar: SignedJar, suffix: str, run: Run) -> list[str]:
     """The packages of the next layer: at the root, with the suffix in lower case."""
     found = [name for name in jar.content if name.lower().endswith(suffix)]
     for name in found:
@@ -365,7 +307,7 @@ def _members(jar: SignedJar, suffix: str, run: _Run) -> list[str]:
 def _result(
     jar: SignedJar,
     kind: PackageType,
-    run: _Run,
+    run: Run,
     checksum: str,
     *,
     identity: PackageId | None = None,

@@ -7,9 +7,9 @@ from typing import Any
 
 import rich_click as click
 
-from cpi.digests import sha256_text
 from cpi.errors import Issue, PackageRefusedError
 from cpi.model import PackageId, Signer, VerifiedCpk, VerifiedPackage
+from cpi.sources import Source, sha256_of
 
 _WIDTH = 2000
 _TIME = "%Y-%m-%dT%H:%M:%SZ"
@@ -42,7 +42,7 @@ def show_written(package: Path, size: int, result: VerifiedPackage, output: str)
     click.echo(f"{package}: {result.type}{name}, {size} bytes, signed by {signed}")
 
 
-def show_refused(package: Path, data: bytes, refused: PackageRefusedError, output: str) -> None:
+def show_refused(package: Path, source: Source, refused: PackageRefusedError, output: str) -> None:
     """Report a package that was refused, with every reason."""
     if output == "json":
         _print_json(
@@ -54,7 +54,7 @@ def show_refused(package: Path, data: bytes, refused: PackageRefusedError, outpu
                 "signers": [],
                 "cpkSignerSummaryHash": None,
                 "cpiSignerSummaryHash": None,
-                "fileChecksum": sha256_text(data),
+                "fileChecksum": sha256_of(source),
             }
         )
         return
@@ -134,7 +134,7 @@ def _cpk(cpk: VerifiedCpk) -> dict[str, Any]:
         "signers": [signer.subject for signer in cpk.signers],
         "dependencies": [str(dependency) for dependency in cpk.dependencies],
         "libraries": list(cpk.libraries),
-        "entries": {name: len(content) for name, content in cpk.entries.items()},
+        "entries": {name: cpk.entries.size(name) for name in cpk.entries},
         "code": descriptor
         and {
             "world": descriptor.world,
@@ -204,7 +204,7 @@ def _print_tree(document: dict[str, Any], result: VerifiedPackage) -> None:
 def _cpk_lines(cpk: VerifiedCpk) -> Iterable[str]:
     yield f"checksum  {cpk.file_checksum}"
     yield f"signer summary hash  {cpk.id.signer_summary_hash}"
-    size = sum(len(content) for content in cpk.entries.values())
+    size = sum(cpk.entries.size(name) for name in cpk.entries)
     yield f"content  {len(cpk.entries)} entries, {size} bytes"
     for dependency in cpk.dependencies:
         yield f"needs  {dependency}"

@@ -1,0 +1,86 @@
+"""Steps 1 to 4 of a verification, which every archive of a package passes by itself."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from cryptography import x509
+
+from cpi.archive import read_archive
+from cpi.errors import Code, Issue
+from cpi.limits import ArchiveLimits, Budget
+from cpi.public_keys import describe_key, is_weak
+from cpi.signatures import JarSigner, SignedJar, read_manifest, verify_jar
+from cpi.signer_hash import subject_text
+from cpi.sources import Source
+from cpi.trust import check_may_sign, validate_path
+
+_EXPIRY_WARNING = timedelta(days=30)
+
+
+@dataclass(kw_only=True)
+class Run:
+    """One verification: what it is judged by, and what was found so far."""
+
+    anchors: Sequence[x509.Certificate] | None
+    at: datetime
+    limits: ArchiveLimits
+    budget: Budget
+    issues: list[Issue] = field(default_factory=list)
+    warnings: list[Issue] = field(default_factory=list)
+
+    def nested(self) -> "Run":
+        return Run(anchors=self.anchors, at=self.at, limits=self.limits, budget=self.budget)
+
+    def take(self, inner: "Run", container: str) -> None:
+        self.issues += [issue.below(container) for issue in inner.issues]
+        self.warnings += [warning.below(container) for warning in inner.warnings]
+
+    def refuse(self, code: Code, message: str, entry: str | None = None) -> None:
+        self.issues.append(Issue(code=code, message=message, entry=entry))
+
+
+def open_jar(source: Source, run: Run) -> SignedJar:
+    """Archive, manifest, signatures, trust.
+
+    Raises:
+        CpiError: with the first thing that is wrong.
+    """
+    archive = read_archive(source, limits=run.limits, budget=run.budget)
+    jar = verify_jar(archive, read_manifest(archive, run.limits), run.limits)
+    for signer in jar.signers:
+        _check_trust(signer, run)
+    run.warnings += jar.warnings
+    if archive.trailing_bytes:
+        run.warnings.append(
+            Issue(
+                code=Code.ARCHIVE_TRAILING,
+                message=f"{archive.trailing_bytes} bytes behind the end record are ignored",
+            )
+        )
+    return jar
+
+
+def _check_trust(signer: JarSigner, run: Run) -> None:
+    leaf, timestamp = signer.block.chain[0], signer.timestamp
+    check_may_sign(leaf)
+    if run.anchors is not None:
+        if timestamp is not None:
+            validate_path(timestamp.chain, run.anchors, at=timestamp.time, whose="TSA")
+        validate_path(signer.block.chain, run.anchors, at=timestamp.time if timestamp else run.at)
+    if timestamp is None and run.at < leaf.not_valid_after_utc < run.at + _EXPIRY_WARNING:
+        run.warnings.append(
+            Issue(
+                code=Code.CERTIFICATE_EXPIRES_SOON,
+                message=f"certificate of {subject_text(leaf)} expires at "
+                f"{leaf.not_valid_after_utc:%Y-%m-%dT%H:%M:%SZ} and the signature has no "
+                "timestamp: the package will be refused from then on",
+            )
+        )
+    if is_weak(leaf.public_key()):
+        run.warnings.append(
+            Issue(
+                code=Code.KEY_WEAK,
+                message=f"{subject_text(leaf)} signs with {describe_key(leaf.public_key())}",
+            )
+        )
