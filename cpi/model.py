@@ -4,13 +4,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from cryptography import x509
-
-from cpi.contents import EntryContents
-from cpi.descriptor import CodeDescriptor
 from cpi.errors import Issue
+
+if TYPE_CHECKING:
+    from cryptography import x509
+
+    from cpi.contents import EntryContents
+    from cpi.descriptor import CodeDescriptor
 
 
 class PackageType(StrEnum):
@@ -49,7 +51,7 @@ class Signer:
     not_before: datetime
     not_after: datetime
     timestamp: datetime | None
-    chain: tuple[x509.Certificate, ...]
+    chain: "tuple[x509.Certificate, ...]"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,10 +98,10 @@ class VerifiedCpk:
     file_checksum: str
     world_type: CordappKind
     attributes: Mapping[str, str]
-    entries: EntryContents
+    entries: "EntryContents"
     libraries: tuple[str, ...]
     dependencies: tuple[CpkDependency, ...]
-    descriptor: CodeDescriptor | None
+    descriptor: "CodeDescriptor | None"
     min_platform_version: int
     signers: tuple[Signer, ...]
 

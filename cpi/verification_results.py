@@ -1,0 +1,32 @@
+"""Results of verifications, from signed archives."""
+
+from cpi.model import PackageId, PackageType, VerifiedCpk, VerifiedPackage
+from cpi.signatures import SignedJar
+from cpi.signer_hash import cpi_signer_summary_hash, cpk_signer_summary_hash
+from cpi.signer_values import signers_of
+from cpi.verified_jar import Run
+
+
+def result_of(
+    jar: SignedJar,
+    kind: PackageType,
+    run: Run,
+    checksum: str,
+    *,
+    identity: PackageId | None = None,
+    cpks: tuple[VerifiedCpk, ...] = (),
+    group_policy: str | None = None,
+) -> VerifiedPackage:
+    """The result for the outermost archive `jar`."""
+    chains = [signer.block.chain for signer in jar.signers]
+    return VerifiedPackage(
+        type=kind,
+        id=identity,
+        file_checksum=checksum,
+        signers=signers_of(jar),
+        cpk_signer_summary_hash=cpk_signer_summary_hash(chains),
+        cpi_signer_summary_hash=cpi_signer_summary_hash(chains),
+        cpks=cpks,
+        group_policy=group_policy,
+        warnings=tuple(run.warnings),
+    )
