@@ -43,6 +43,7 @@ class Code(StrEnum):
     DIGEST_MISMATCH = "digest-mismatch"
     ENTRY_MISSING = "entry-missing"
     SIGNER_NAME_TAKEN = "signer-name-taken"
+    IDENTITY_CHANGED = "package-identity-changed"
     # Trust layer
     TRUST_NOT_SET = "trusted-certificates-missing"
     NOT_TRUSTED = "signer-not-trusted"
@@ -53,6 +54,7 @@ class Code(StrEnum):
     CERTIFICATE_CHAIN_LENGTH = "certificate-chain-in-identity"
     KEY_WEAK = "key-weak"
     TIMESTAMP_INVALID = "timestamp-invalid"
+    TIMESTAMP_UNAVAILABLE = "timestamp-unavailable"
     # Package rules
     PACKAGE_TYPE = "package-type"
     PACKAGE_FORMAT = "package-format"

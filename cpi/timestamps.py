@@ -35,20 +35,33 @@ def read_timestamp(block: SignedMessage, what: str) -> Timestamp | None:
             block.timestamp_token, None, content_type="tst_info", what=f"timestamp of {what}"
         )
         info = tsp.TSTInfo.load(token.content, strict=True)
-        imprint = info["message_imprint"]
-        algorithm = strong_hash(imprint["hash_algorithm"]["algorithm"].native, "timestamp")
-        stated = imprint["hashed_message"].native
         time: datetime = info["gen_time"].native
+        check_imprint(info, block.signature, f"timestamp of {what}", entry=what)
     except (ValueError, TypeError, KeyError) as error:
         raise _invalid(what, f"is damaged: {error}") from error
-    if stated != hashlib.new(algorithm.name, block.signature).digest():
-        raise _invalid(what, "is about another signature")
-    if not _may_timestamp(token.chain[0]):
+    if not may_timestamp(token.chain[0]):
         raise _invalid(what, f"is by {subject_text(token.chain[0])}, which may not timestamp")
     return Timestamp(time=time, chain=token.chain)
 
 
-def _may_timestamp(certificate: x509.Certificate) -> bool:
+def check_imprint(
+    info: tsp.TSTInfo, signature: bytes, what: str, *, entry: str | None = None
+) -> None:
+    """Check that a timestamp is about a signature, by a strong digest.
+
+    Raises:
+        SignatureError: it is about other bytes, or its digest is weak.
+    """
+    imprint = info["message_imprint"]
+    algorithm = strong_hash(imprint["hash_algorithm"]["algorithm"].native, what)
+    if imprint["hashed_message"].native != hashlib.new(algorithm.name, signature).digest():
+        raise SignatureError(
+            Code.TIMESTAMP_INVALID, f"{what} is about another signature", entry=entry
+        )
+
+
+def may_timestamp(certificate: x509.Certificate) -> bool:
+    """Whether the certificate's extended key usage allows timestamps."""
     try:
         usage = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
     except x509.ExtensionNotFound:

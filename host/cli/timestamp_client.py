@@ -1,0 +1,63 @@
+"""HTTP to a timestamp authority: one POST, bounded in time and size."""
+
+import time
+from urllib.parse import urlsplit
+
+import httpx2
+
+from cpi.errors import Code, SignatureError
+from cpi.timestamp_requests import RESPONSE_BYTES_MAX, TimestampFetcher
+
+_SECONDS_MAX = 30.0
+_REQUEST = "application/timestamp-query"
+_RESPONSE = "application/timestamp-reply"
+
+
+def http_fetcher(url: str, *, seconds_max: float = _SECONDS_MAX) -> TimestampFetcher:
+    """Reaches the authority at `url` (http or https; RFC 3161 section 3.4).
+
+    Plain HTTP is usual and enough: what an authority answers is signed. No redirect is followed.
+
+    Raises:
+        SignatureError: `url` is none, now; when called, that there was no usable answer in time.
+    """
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise _failed(url, "expected an http:// or https:// URL")
+
+    def fetch(request: bytes) -> bytes:
+        deadline = time.monotonic() + seconds_max
+        try:
+            with (
+                httpx2.Client(timeout=seconds_max, follow_redirects=False) as client,
+                client.stream(
+                    "POST", url, content=request, headers={"Content-Type": _REQUEST}
+                ) as response,
+            ):
+                return _body(response, url, deadline)
+        except httpx2.HTTPError as error:
+            raise _failed(url, str(error) or type(error).__name__) from error
+
+    return fetch
+
+
+def _body(response: httpx2.Response, url: str, deadline: float) -> bytes:
+    kind = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+    if response.status_code != httpx2.codes.OK or kind != _RESPONSE:
+        raise _failed(
+            url,
+            f"expected status 200 and {_RESPONSE}, "
+            f"found {response.status_code} and {kind or 'no content type'}",
+        )
+    body = bytearray()
+    for part in response.iter_bytes():
+        body += part
+        if len(body) > RESPONSE_BYTES_MAX:
+            raise _failed(url, f"the answer has more than {RESPONSE_BYTES_MAX} bytes")
+        if time.monotonic() > deadline:
+            raise _failed(url, "the answer took too long")
+    return bytes(body)
+
+
+def _failed(url: str, reason: str) -> SignatureError:
+    return SignatureError(Code.TIMESTAMP_UNAVAILABLE, f"timestamp authority {url}: {reason}")
