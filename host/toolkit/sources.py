@@ -80,8 +80,8 @@ def collect_sources(
     added. SDK modules are added as far as own modules, vendored ones and the SDK's entry
     `cordapp.guest` import them, and where `base` brings another text of them.
 
-    Imports are checked in own files and in the vendored ones that they reach. An import that may
-    fail, in a `try` with an `except ImportError`, is not refused.
+    Imports are checked in own files and in the vendored ones that they reach. An import in a
+    `try` with an `except ImportError` may fail.
 
     Args:
         folder: where the CPK's top-level modules and packages lie.
@@ -264,7 +264,11 @@ def _imports(path: str, text: str, problems: list[str]) -> Iterator[tuple[int, s
 
 
 def _run_time_nodes(tree: ast.AST) -> Iterator[tuple[ast.AST, bool]]:
-    """All nodes but those below `if TYPE_CHECKING:`, and whether an ImportError is caught there."""
+    """All nodes but those below `if TYPE_CHECKING:`, and whether an import may fail there.
+
+    It may in a `try` that catches ImportError, and where it is caught, among the alternatives: if
+    none of them can be had, the code fails when its component is derived.
+    """
     stack: list[tuple[ast.AST, bool]] = [(tree, False)]
     while stack:
         node, guarded = stack.pop()
@@ -272,8 +276,8 @@ def _run_time_nodes(tree: ast.AST) -> Iterator[tuple[ast.AST, bool]]:
         if isinstance(node, ast.If) and _is_type_checking(node.test):
             children: list[tuple[ast.AST, bool]] = [(child, guarded) for child in node.orelse]
         elif isinstance(node, ast.Try) and any(map(_catches_import_error, node.handlers)):
-            rest = [*node.handlers, *node.orelse, *node.finalbody]
-            children = [(child, True) for child in node.body]
+            rest = [*node.orelse, *node.finalbody]
+            children = [(child, True) for child in (*node.body, *node.handlers)]
             children += [(child, guarded) for child in rest]
         else:
             children = [(child, guarded) for child in ast.iter_child_nodes(node)]

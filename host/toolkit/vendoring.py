@@ -7,9 +7,11 @@ packages' licence files.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import rfc8785
 
+from cpi.descriptor import PYTHON_PREFIX
 from host.toolkit.project import CpkPlan
 from host.toolkit.requirements_lock import VendoringRefusedError, read_lock
 from host.toolkit.sources import TOTAL_BYTES_MAX
@@ -22,10 +24,11 @@ FILES_MAX = 1_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Vendored:
-    """Third-party code of a CPK: modules by path, and entries that stand beside them."""
+    """Third-party code of a CPK: modules by path, entries beside them, and the wheels' names."""
 
     modules: Mapping[str, str] = field(default_factory=dict)
     entries: Mapping[str, bytes] = field(default_factory=dict)
+    wheels: tuple[str, ...] = ()
 
 
 def vendored_packages(plan: CpkPlan) -> Vendored:
@@ -53,7 +56,11 @@ def vendored_packages(plan: CpkPlan) -> Vendored:
         )
     if problems:
         raise VendoringRefusedError(tuple(problems))
-    return Vendored(modules=modules, entries=dict(_entries(wheels)))
+    return Vendored(
+        modules=modules,
+        entries=dict(_entries(wheels)),
+        wheels=tuple(wheel.file_name for wheel in wheels),
+    )
 
 
 def _merged(wheels: Sequence[Wheel], problems: list[str]) -> dict[str, str]:
@@ -75,3 +82,18 @@ def _entries(wheels: Sequence[Wheel]) -> Iterator[tuple[str, bytes]]:
     for wheel in wheels:
         for path, content in wheel.notices.items():
             yield f"{NOTICES_PREFIX}{wheel.name}-{wheel.version}/{path}", content
+
+
+def import_paths(plan: CpkPlan) -> tuple[Path, ...]:
+    """Where plain Python finds what a CPK's sources import, for tests outside of the sandbox.
+
+    The CPK's own folder, its locked wheels and the sources inside the CPKs that it depends on:
+    Python imports from ZIP archives.
+    """
+    if plan.source is None:
+        return ()
+    wheels: tuple[Path, ...] = ()
+    if plan.vendor_wheels is not None:
+        wheels = tuple(plan.vendor_wheels / name for name in vendored_packages(plan).wheels)
+    others = tuple(path / PYTHON_PREFIX for path in plan.dependency_files)
+    return (plan.source, *wheels, *others)
