@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 from host.toolkit.project import PROJECT_FILE, CordappProject, load_project
+from host.toolkit.vendoring import import_paths
 
 ALWAYS_GRANTED = frozenset({"log", "flow"})
 
@@ -21,9 +22,9 @@ def project_above(file: Path) -> CordappProject | None:
 
 
 def source_folders(project: CordappProject) -> list[Path]:
-    """Where the CorDapp's Python modules lie, contract part first."""
+    """Where the CorDapp's Python modules lie and those that it brings, contract part first."""
     plans = (project.contract, project.workflow)
-    return [plan.source for plan in plans if plan is not None and plan.source is not None]
+    return [path for plan in plans if plan is not None for path in import_paths(plan)]
 
 
 def mount(project: CordappProject) -> None:
