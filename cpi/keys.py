@@ -58,6 +58,27 @@ class Keystore:
         """What the keystore's owner trusts: the certificates in it, and the own signatures."""
         return (*(key.anchor for key in self.keys), *self.trusted)
 
+    def key(self, alias: str | None, *, source: Path) -> SigningKey:
+        """The key of an alias, compared ignoring case as Java does; None takes the only key.
+
+        Raises:
+            KeystoreError: there is none, or None was asked of several; names `source`.
+        """
+        if not self.keys:
+            raise KeystoreError(
+                Code.KEYSTORE_ALIAS, f"{source} holds no private key with its certificate"
+            )
+        names = ", ".join(repr(key.alias) for key in self.keys)
+        if alias is None and len(self.keys) > 1:
+            raise KeystoreError(
+                Code.KEYSTORE_ALIAS,
+                f"{source} holds {len(self.keys)} keys, name one of them: {names}",
+            )
+        found = [key for key in self.keys if alias is None or key.alias.lower() == alias.lower()]
+        if not found:
+            raise KeystoreError(Code.KEYSTORE_ALIAS, f"{source} holds key {names}, not {alias!r}")
+        return found[0]
+
 
 def load_signing_key(
     keystore: Path,
@@ -79,20 +100,8 @@ def load_signing_key(
         KeystoreError: wrong password, no key, another alias, or a key that cannot sign packages.
         OSError: the file cannot be read.
     """
-    keys = load_keystore(keystore, password=password, certificates=certificates).keys
-    if not keys:
-        raise KeystoreError(
-            Code.KEYSTORE_ALIAS, f"{keystore} holds no private key with its certificate"
-        )
-    names = ", ".join(repr(key.alias) for key in keys)
-    if alias is None and len(keys) > 1:
-        raise KeystoreError(
-            Code.KEYSTORE_ALIAS, f"{keystore} holds {len(keys)} keys, name one of them: {names}"
-        )
-    found = [key for key in keys if alias is None or key.alias.lower() == alias.lower()]
-    if not found:
-        raise KeystoreError(Code.KEYSTORE_ALIAS, f"{keystore} holds key {names}, not {alias!r}")
-    return found[0]
+    opened = load_keystore(keystore, password=password, certificates=certificates)
+    return opened.key(alias, source=keystore)
 
 
 def load_keystore(

@@ -21,7 +21,10 @@ from cpi.timestamps import check_imprint, may_timestamp
 from cpi.trust import validate_path
 
 TimestampFetcher = Callable[[bytes], bytes]
-"""Carries a TimeStampReq (DER) to an authority and gives its TimeStampResp (DER)."""
+"""Carries a TimeStampReq (DER) to an authority and gives its TimeStampResp (DER).
+
+Raises what `unavailable` makes when there is no answer.
+"""
 
 RESPONSE_BYTES_MAX = 256 * 1024
 _CLOCKS_APART_MAX = timedelta(minutes=10)
@@ -69,6 +72,11 @@ def timestamper(
         return token
 
     return stamp
+
+
+def unavailable(authority: str, reason: str) -> SignatureError:
+    """The refusal of a fetcher that got no usable answer."""
+    return SignatureError(Code.TIMESTAMP_UNAVAILABLE, f"timestamp authority {authority}: {reason}")
 
 
 def _request(signature: bytes, nonce: int, policy: str | None) -> bytes:

@@ -2,20 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from cryptography import x509
 
 from cpi.archive import read_archive
 from cpi.errors import Code, Issue
 from cpi.limits import ArchiveLimits, Budget
-from cpi.public_keys import describe_key, is_weak
 from cpi.signatures import JarSigner, SignedJar, read_manifest, verify_jar
-from cpi.signer_hash import subject_text
+from cpi.signer_warnings import signer_warnings
 from cpi.sources import Source
 from cpi.trust import check_may_sign, validate_path
-
-_EXPIRY_WARNING = timedelta(days=30)
 
 
 @dataclass(kw_only=True)
@@ -68,19 +65,6 @@ def _check_trust(signer: JarSigner, run: Run) -> None:
         if timestamp is not None:
             validate_path(timestamp.chain, run.anchors, at=timestamp.time, whose="TSA")
         validate_path(signer.block.chain, run.anchors, at=timestamp.time if timestamp else run.at)
-    if timestamp is None and run.at < leaf.not_valid_after_utc < run.at + _EXPIRY_WARNING:
-        run.warnings.append(
-            Issue(
-                code=Code.CERTIFICATE_EXPIRES_SOON,
-                message=f"certificate of {subject_text(leaf)} expires at "
-                f"{leaf.not_valid_after_utc:%Y-%m-%dT%H:%M:%SZ} and the signature has no "
-                "timestamp: the package will be refused from then on",
-            )
-        )
-    if is_weak(leaf.public_key()):
-        run.warnings.append(
-            Issue(
-                code=Code.KEY_WEAK,
-                message=f"{subject_text(leaf)} signs with {describe_key(leaf.public_key())}",
-            )
-        )
+    run.warnings += signer_warnings(
+        signer.block.chain, has_timestamp=timestamp is not None, at=run.at
+    )

@@ -1,19 +1,17 @@
-"""What the signing and verifying commands share: keystore, certificate and output options."""
+"""What the commands about packages share: keystore, certificate and output options."""
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import rich_click as click
+import click
 
 if TYPE_CHECKING:
     from cryptography import x509
 
-    from cpi.keys import Keystore, SigningKey
-    from cpi.model import PackageType, VerifiedPackage
+    from cpi.keys import Keystore
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 EXISTING_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -30,43 +28,6 @@ certificate_option = click.option(
 output_option = click.option(
     "--output", type=click.Choice(["text", "json"]), default="text", show_default=True
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Signing:
-    """An opened keystore with its key, and further certificates to trust."""
-
-    key: "SigningKey"
-    trusted: "tuple[x509.Certificate, ...]"
-    signature_name: str | None
-
-    def check(self, data: bytes, package_type: "PackageType", what: str) -> "VerifiedPackage":
-        """Verify a package that is to be packed, or that was just made.
-
-        Raises:
-            PackageRefusedError: entries start with `what`.
-        """
-        from cpi.errors import PackageRefusedError
-        from cpi.verify import verify_package
-
-        try:
-            return verify_package(data, package_type=package_type, trusted=self.trusted)
-        except PackageRefusedError as error:
-            raise PackageRefusedError([issue.below(what) for issue in error.issues]) from error
-
-
-def signing_options(function: _F) -> _F:
-    """Corda's signing options: keystore, password, key and signature file name."""
-    for option in (
-        click.option("--sig-file", "signature_name", help="Base name of the signature files."),
-        click.option("--key", "-k", "alias", help="Alias of the key; optional if there is one."),
-        password_option(required=True),
-        click.option("--keystore", "-s", type=EXISTING_FILE, required=True, help="PKCS#12 file."),
-        certificate_option,
-        output_option,
-    ):
-        function = option(function)
-    return function
 
 
 def password_option(*, required: bool) -> Callable[[_F], _F]:
@@ -95,32 +56,6 @@ def resolve_password(text: str) -> str:
     if value is None:
         raise click.UsageError(f"environment variable {text[4:]} is not set")
     return value
-
-
-def open_signing(
-    keystore: Path,
-    password: str,
-    alias: str | None,
-    certificates: tuple[Path, ...],
-    signature_name: str | None,
-) -> Signing:
-    """Open what `signing_options` gave.
-
-    The signing key's own certificate is trusted, and so is every other certificate in the keystore.
-
-    Raises:
-        KeystoreError: keystore, password, alias or certificate cannot be used.
-    """
-    from cpi.keys import load_signing_key
-
-    password = resolve_password(password)
-    key = load_signing_key(keystore, password=password, alias=alias)
-    trusted = _open_keystore(keystore, password).anchors()
-    return Signing(
-        key=key,
-        trusted=(*trusted, *read_certificates(certificates)),
-        signature_name=signature_name,
-    )
 
 
 def trusted_certificates(

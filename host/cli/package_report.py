@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-import rich_click as click
+import click
 
 from cpi.errors import Issue, PackageRefusedError
 from cpi.model import PackageId, Signer, VerifiedCpk, VerifiedPackage
@@ -37,6 +37,8 @@ def show_written(package: Path, size: int, result: VerifiedPackage, output: str)
             {"file": str(package), "size": size, "id": _identity(result.id), **_verdict(result)}
         )
         return
+    for warning in result.warnings:
+        click.echo(f"warning[{warning.code}]: {_line(warning)}", err=True)
     name = f" {result.id.name} {result.id.version}" if result.id else ""
     signed = ", ".join(signer.subject for signer in result.signers)
     click.echo(f"{package}: {result.type}{name}, {size} bytes, signed by {signed}")

@@ -5,8 +5,7 @@ from urllib.parse import urlsplit
 
 import httpx2
 
-from cpi.errors import Code, SignatureError
-from cpi.timestamp_requests import RESPONSE_BYTES_MAX, TimestampFetcher
+from cpi.timestamp_requests import RESPONSE_BYTES_MAX, TimestampFetcher, unavailable
 
 _SECONDS_MAX = 30.0
 _REQUEST = "application/timestamp-query"
@@ -23,7 +22,7 @@ def http_fetcher(url: str, *, seconds_max: float = _SECONDS_MAX) -> TimestampFet
     """
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise _failed(url, "expected an http:// or https:// URL")
+        raise unavailable(url, "expected an http:// or https:// URL")
 
     def fetch(request: bytes) -> bytes:
         deadline = time.monotonic() + seconds_max
@@ -36,7 +35,7 @@ def http_fetcher(url: str, *, seconds_max: float = _SECONDS_MAX) -> TimestampFet
             ):
                 return _body(response, url, deadline)
         except httpx2.HTTPError as error:
-            raise _failed(url, str(error) or type(error).__name__) from error
+            raise unavailable(url, str(error) or type(error).__name__) from error
 
     return fetch
 
@@ -44,7 +43,7 @@ def http_fetcher(url: str, *, seconds_max: float = _SECONDS_MAX) -> TimestampFet
 def _body(response: httpx2.Response, url: str, deadline: float) -> bytes:
     kind = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
     if response.status_code != httpx2.codes.OK or kind != _RESPONSE:
-        raise _failed(
+        raise unavailable(
             url,
             f"expected status 200 and {_RESPONSE}, "
             f"found {response.status_code} and {kind or 'no content type'}",
@@ -53,11 +52,7 @@ def _body(response: httpx2.Response, url: str, deadline: float) -> bytes:
     for part in response.iter_bytes():
         body += part
         if len(body) > RESPONSE_BYTES_MAX:
-            raise _failed(url, f"the answer has more than {RESPONSE_BYTES_MAX} bytes")
+            raise unavailable(url, f"the answer has more than {RESPONSE_BYTES_MAX} bytes")
         if time.monotonic() > deadline:
-            raise _failed(url, "the answer took too long")
+            raise unavailable(url, "the answer took too long")
     return bytes(body)
-
-
-def _failed(url: str, reason: str) -> SignatureError:
-    return SignatureError(Code.TIMESTAMP_UNAVAILABLE, f"timestamp authority {url}: {reason}")

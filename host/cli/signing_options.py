@@ -1,0 +1,228 @@
+"""The options of commands that sign: keys in files and hardware, signature names, timestamps."""
+
+import functools
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import rich_click as click
+
+from host.cli.package_options import (
+    EXISTING_FILE,
+    certificate_option,
+    output_option,
+    read_certificates,
+    resolve_password,
+)
+
+if TYPE_CHECKING:
+    from cryptography import x509
+
+    from cpi.keys import Keystore, SigningKey
+    from cpi.model import PackageType, VerifiedPackage
+    from cpi.signing import Stamp
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+_HARDWARE = "pkcs11:"
+_HARDWARE_PLUGIN = "pkcs11_hsm"
+
+
+class _Password(click.ParamType[str]):
+    """Text that is one value, also when it comes from the environment with spaces in it."""
+
+    name = "text"
+
+    def split_envvar_value(self, rv: str) -> Sequence[str]:
+        return (rv,)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signing:
+    """Opened keys, what is trusted with them, and where timestamps come from."""
+
+    keys: "tuple[SigningKey, ...]"
+    trusted: "tuple[x509.Certificate, ...]"
+    signature_name: str | None
+    stamp: "Stamp | None"
+
+    def check(self, data: bytes, package_type: "PackageType", what: str) -> "VerifiedPackage":
+        """Verify a package that is to be packed, or that was just made.
+
+        Raises:
+            PackageRefusedError: entries start with `what`.
+        """
+        from cpi.errors import PackageRefusedError
+        from cpi.verify import verify_package
+
+        try:
+            return verify_package(data, package_type=package_type, trusted=self.trusted)
+        except PackageRefusedError as error:
+            raise PackageRefusedError([issue.below(what) for issue in error.issues]) from error
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SigningOptions:
+    """What `signing_options` collects from the command line; nothing is opened yet."""
+
+    keystores: tuple[Path, ...]
+    passwords: tuple[str, ...]
+    keys: tuple[str, ...]
+    certificate_files: tuple[Path, ...]
+    certificates: tuple[Path, ...]
+    signature_name: str | None
+    tsa: str | None
+    tsa_policy: str | None
+
+    def open(self) -> Signing:
+        """Open every key.
+
+        The keys' own certificates are trusted, and so is every other certificate in the keystores.
+
+        Raises:
+            click.UsageError: the options do not fit together.
+            CpiError: a file, password, alias or certificate cannot be used.
+            HostError: a hardware key cannot be used.
+        """
+        aliases = [key for key in self.keys if not key.startswith(_HARDWARE)]
+        uris = [key for key in self.keys if key.startswith(_HARDWARE)]
+        pairs = self._pairs(aliases, uris)
+        passwords = self._passwords(len(self.keystores) + len(uris))
+        chains = read_certificates(self.certificate_files)
+        opened = dict(
+            zip(self.keystores, _keystores(self.keystores, passwords, chains), strict=True)
+        )
+        keys = [opened[path].key(alias, source=path) for path, alias in pairs]
+        for uri, password in zip(uris, passwords[len(self.keystores) :], strict=True):
+            keys.append(_hardware_key(uri, password, chains))
+        anchors = (a for keystore in opened.values() for a in keystore.anchors())
+        own = (key.anchor for key in keys)
+        trusted = tuple(dict.fromkeys((*own, *anchors, *read_certificates(self.certificates))))
+        return Signing(
+            keys=tuple(keys),
+            trusted=trusted,
+            signature_name=self.signature_name,
+            stamp=self._stamp(trusted),
+        )
+
+    def _pairs(self, aliases: Sequence[str], uris: Sequence[str]) -> list[tuple[Path, str | None]]:
+        """Each key in a file: keystore and alias."""
+        if not self.keystores:
+            if aliases or not uris:
+                raise click.UsageError("give --keystore FILE, or --key pkcs11:...")
+            return []
+        if len(self.keystores) == 1:
+            return [(self.keystores[0], alias) for alias in aliases or (None,)]
+        if aliases and len(aliases) != len(self.keystores):
+            raise click.UsageError(
+                f"{len(self.keystores)} keystores, but {len(aliases)} aliases: give --key once for "
+                "each --keystore, in the same order, or not at all"
+            )
+        return [
+            (path, aliases[place] if aliases else None) for place, path in enumerate(self.keystores)
+        ]
+
+    def _passwords(self, needed: int) -> list[str | None]:
+        """One password for each keystore and then each hardware key; a single one is for all."""
+        given = [resolve_password(text) for text in self.passwords]
+        if len(given) < 2:
+            return [given[0] if given else None for _ in range(needed)]
+        if len(given) != needed:
+            raise click.UsageError(
+                f"{needed} keystores and hardware keys, but {len(given)} passwords: give "
+                "--storepass once for all, or once for each"
+            )
+        return [*given]
+
+    def _stamp(self, trusted: "tuple[x509.Certificate, ...]") -> "Stamp | None":
+        if self.tsa is None:
+            if self.tsa_policy is not None:
+                raise click.UsageError("--tsa-policy needs --tsa")
+            return None
+        from cpi.timestamp_requests import timestamper
+        from host.cli.timestamp_client import http_fetcher
+
+        return timestamper(http_fetcher(self.tsa), trusted=trusted, policy=self.tsa_policy)
+
+
+def signing_options(function: _F) -> _F:
+    """Corda's signing options and ours; the command gets them as `signing: SigningOptions`."""
+
+    @functools.wraps(function)
+    def collected(**values: Any) -> Any:
+        taken = {field.name: values.pop(field.name) for field in fields(SigningOptions)}
+        return function(signing=SigningOptions(**taken), **values)
+
+    command: Any = collected
+    for option in _options():
+        command = option(command)
+    return command  # type: ignore[no-any-return]
+
+
+def _options() -> Iterator[Callable[[Any], Any]]:
+    yield click.option("--sig-file", "signature_name", help="Base name of the signature files.")
+    yield click.option("--tsa-policy", help="Policy OID that the timestamp must be under.")
+    yield click.option(
+        "--tsa", "-t", help="URL of a timestamp authority (RFC 3161); trust it by --certificate."
+    )
+    yield click.option(
+        "--certificate-file",
+        "certificate_files",
+        type=EXISTING_FILE,
+        multiple=True,
+        help="PEM file with the signing key's certificate and issuers, where its keystore or "
+        "token has none; repeatable.",
+    )
+    yield click.option(
+        "--key",
+        "-k",
+        "keys",
+        multiple=True,
+        help="Alias of the key, optional if there is one; or pkcs11:token=...;object=... for a "
+        "key in hardware. Repeat it for several signers.",
+    )
+    yield click.option(
+        "--storepass",
+        "--password",
+        "-p",
+        "passwords",
+        type=_Password(),
+        multiple=True,
+        envvar="CORDBOX_STOREPASS",
+        show_envvar=True,
+        help="Keystore password or token PIN: one for all, or one for each keystore and then each "
+        "hardware key. env:NAME reads it from a variable.",
+    )
+    yield click.option(
+        "--keystore",
+        "-s",
+        "keystores",
+        type=EXISTING_FILE,
+        multiple=True,
+        help="PKCS#12 or PEM file with the key; repeatable.",
+    )
+    yield certificate_option
+    yield output_option
+
+
+def _keystores(
+    paths: Sequence[Path],
+    passwords: Sequence[str | None],
+    certificates: "tuple[x509.Certificate, ...]",
+) -> "Iterator[Keystore]":
+    from cpi.keys import load_keystore
+
+    for path, password in zip(paths, passwords, strict=False):
+        yield load_keystore(path, password=password, certificates=certificates)
+
+
+def _hardware_key(
+    uri: str, password: str | None, certificates: "tuple[x509.Certificate, ...]"
+) -> "SigningKey":
+    from host.plugin_loading import make_plugin_manager
+
+    plugins = make_plugin_manager((_HARDWARE_PLUGIN,))
+    key: SigningKey = plugins.hook.register_signing_key(
+        uri=uri, password=password, certificates=certificates
+    )
+    return key
