@@ -7,10 +7,10 @@ import json
 import sys
 from collections.abc import Sequence
 from importlib import import_module
-from importlib.metadata import version
 
-import click as plain_click
-import rich_click as click
+import click
+
+from host.cli.pretty import PrettyGroup
 
 EXIT_REFUSED = 1
 EXIT_TRY_AGAIN = 75
@@ -29,29 +29,44 @@ _COMMANDS = {
 """Command name -> (module that exposes it as `command`, one-line help)."""
 
 
-class LazyGroup(click.RichGroup):
+class LazyGroup(PrettyGroup):
     """Imports a command's module when the command is used, so that `--help` stays fast."""
 
-    def list_commands(self, ctx: plain_click.Context) -> list[str]:  # noqa: ARG002
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
         return sorted(_COMMANDS)
 
-    def get_command(self, ctx: plain_click.Context, cmd_name: str) -> plain_click.Command | None:
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """The command; only its name and help line while the root's help is being printed."""
         if cmd_name not in _COMMANDS:
             return None
         module, summary = _COMMANDS[cmd_name]
         if ctx.meta.get("cordbox.listing"):
-            return plain_click.Command(cmd_name, short_help=summary, help=summary)
-        command: plain_click.Command = import_module(module).command
+            return click.Command(cmd_name, short_help=summary, help=summary)
+        command: click.Command = import_module(module).command
         return command
 
-    def get_help(self, ctx: plain_click.Context) -> str:
+    def get_help(self, ctx: click.Context) -> str:
         ctx.meta["cordbox.listing"] = True
         return super().get_help(ctx)
 
 
+def _show_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        click.echo(f"cordbox, version {version('cordbox')}")
+        ctx.exit()
+
+
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(version("cordbox"), prog_name="cordbox")
+@click.option(
+    "--version",
+    is_flag=True,
+    expose_value=False,
+    is_eager=True,
+    callback=_show_version,
+    help="Show the version and exit.",
+)
 def root() -> None:
     """Cordbox: signed CorDapp packages, sandboxed virtual nodes, durable flows."""
 
@@ -61,12 +76,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
         result = root.main(args=words, prog_name="cordbox", standalone_mode=False)
-    except plain_click.exceptions.Exit as leaving:
+    except click.exceptions.Exit as leaving:
         sys.exit(leaving.exit_code)
-    except plain_click.Abort:
+    except click.Abort:
         print("cordbox: interrupted", file=sys.stderr)
         sys.exit(130)
-    except plain_click.ClickException as usage:
+    except click.ClickException as usage:
         usage.show()
         sys.exit(2)
     except OSError as refused:
