@@ -25,20 +25,22 @@ Compile = Callable[[Path, Path], None]
 
 
 class AotCache:
-    """Compiled code of components in `folder`, made by `compile_component` when missing."""
+    """Compiled code of components in `folder`."""
 
-    def __init__(self, folder: Path, *, compile_component: Compile) -> None:
+    def __init__(self, folder: Path) -> None:
         self._folder = private_directory(folder)
-        self._compile = compile_component
         self._secret = _secret(self._folder)
 
-    def load(self, engine: Engine, stem: str, component: Path) -> Component:
+    def load(
+        self, engine: Engine, stem: str, component: Path, compile_component: Compile
+    ) -> Component:
         """The compiled component, from the cache or compiled now; once per digest and host.
 
         Args:
             engine: an engine of the one profile.
             stem: the digest's file stem.
             component: the component's file.
+            compile_component: makes the compiled code when it is missing.
 
         Raises:
             ComponentUnknownError: the component's file is missing or has other bytes.
@@ -52,18 +54,18 @@ class AotCache:
             found = self._open(engine, path)
             if found is not None:
                 return found
-            self._make(stem, component, path)
+            self._make(stem, component, path, compile_component)
             found = self._open(engine, path)
         if found is None:
             raise ComponentUnknownError(f"compiled code of {stem} cannot be loaded")
         return found
 
-    def _make(self, stem: str, component: Path, path: Path) -> None:
+    def _make(self, stem: str, component: Path, path: Path, compile_component: Compile) -> None:
         if not component.exists() or _sha256(component) != stem:
             raise ComponentUnknownError(f"component {stem} is not stored here, or is damaged")
         fresh = path.with_suffix(f".{os.getpid()}.new")
         try:
-            self._compile(component, fresh)
+            compile_component(component, fresh)
             write_whole(path.with_suffix(".mac"), self._mac(path.name, fresh))
             fresh.replace(path)
         finally:

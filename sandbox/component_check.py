@@ -3,6 +3,7 @@
 import json
 import os
 import selectors
+import signal
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator
@@ -10,11 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sandbox.errors import CompileRefusedError
-from sandbox.jail import CHECK, jail_environment
+from sandbox.jail import CHECK, ended_by_cpu_time, jail_environment
 from sandbox.world import World
 
 FILE_SECONDS = 60
 _ANSWER_BYTES_MAX = 65_536
+_DYING_SECONDS = 0.5
+"""The pipe of a process that is killed closes a moment before the process has ended."""
 _FILES_A_WORKER = 1_000
 """The jail limits a process's CPU time; a new process starts with all of it."""
 
@@ -46,12 +49,9 @@ def check_components(
                 worker = _Worker()
             answer = worker.ask(file, world, file_seconds)
             if answer is None:
-                worker.end()
+                message = worker.epitaph(file_seconds)
                 worker = None
-                answer = {
-                    "code": CompileRefusedError.code,
-                    "message": f"the compiler died, or took longer than {file_seconds:g} seconds",
-                }
+                answer = {"code": CompileRefusedError.code, "message": message}
             elif number % _FILES_A_WORKER == 0:
                 worker.end()
                 worker = None
@@ -68,7 +68,7 @@ class _Worker:
     def __init__(self) -> None:
         self._process = subprocess.Popen(
             [sys.executable, "-m", "sandbox.jail_worker", CHECK],
-            env=jail_environment(),
+            env=jail_environment(threads=2),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -95,6 +95,21 @@ class _Worker:
                 if not part or len(answer) > _ANSWER_BYTES_MAX:
                     return None
         return json.loads(answer) if answer.endswith(b"\n") else None
+
+    def epitaph(self, seconds: float) -> str:
+        """End the process and say why it gave no answer."""
+        try:
+            returncode: int | None = self._process.wait(timeout=_DYING_SECONDS)
+        except subprocess.TimeoutExpired:
+            returncode = None
+        self.end()
+        if returncode is None:
+            return f"compiling took longer than {seconds:g} seconds"
+        if ended_by_cpu_time(returncode):
+            return "compiling needs more CPU time than code of this size may cost"
+        if returncode == -signal.SIGABRT:
+            return "compiling needs more memory than code of this size may cost, or fails in it"
+        return f"the compiler ended with code {returncode}"
 
     def end(self) -> None:
         """Kill the process and release its pipes."""

@@ -1,59 +1,83 @@
 """Compiles components in a separate, killable process with CPU, memory and time limits."""
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
+from sandbox.compile_budget import CompileBudget
 from sandbox.errors import CompileRefusedError, ComponentRefusedError
+from sandbox.limits import MIB
 
-WALL_SECONDS = 120
-CPU_SECONDS = 240
-ADDRESS_SPACE_BYTES = 6 * 1024**3
 CHECK = "--check"
 REFUSED = 3
 """Exit code of the worker when the compiler refuses the component."""
+_NO_MEMORY = b"memory allocation of"
+"""What the compiler's allocator writes before it aborts."""
 
 
-def compile_in_jail(component: Path, output: Path, *, wall_seconds: int = WALL_SECONDS) -> None:
-    """Compile the file `component` into the file `output`.
+def compile_in_jail(component: Path, output: Path, budget: CompileBudget) -> None:
+    """Compile the file `component` into the file `output`, for at most `budget`.
 
     Raises:
         ComponentRefusedError: the component is not valid.
-        CompileRefusedError: a limit of the jail was reached, or the compiler died.
+        CompileRefusedError: the budget is used up, or the compiler died.
     """
     try:
-        _run_worker(component, output, wall_seconds)
+        _run_worker(component, output, budget)
     except BaseException:
         output.unlink(missing_ok=True)
         raise
 
 
-def _run_worker(component: Path, output: Path, wall_seconds: int) -> None:
+def _run_worker(component: Path, output: Path, budget: CompileBudget) -> None:
+    arguments = [str(component), str(output), str(budget.cpu_seconds), str(budget.memory_bytes)]
     try:
         done = subprocess.run(
-            [sys.executable, "-m", "sandbox.jail_worker", str(component), str(output)],
-            env=jail_environment(),
+            [sys.executable, "-m", "sandbox.jail_worker", *arguments],
+            env=jail_environment(threads=budget.threads),
             stdin=subprocess.DEVNULL,
             capture_output=True,
-            timeout=wall_seconds,
+            timeout=budget.wall_seconds,
             check=False,
             start_new_session=True,
         )
     except subprocess.TimeoutExpired as exc:
         raise CompileRefusedError(
-            f"component {component.stem}: compiling took longer than {wall_seconds} seconds"
+            f"component {component.stem}: compiling took longer than {budget.wall_seconds:g} s"
         ) from exc
     text = done.stderr[-2000:].decode(errors="replace").strip()
     if done.returncode == REFUSED:
         raise ComponentRefusedError(f"component {component.stem}: {text}")
     if done.returncode != 0:
-        reason = text.splitlines()[-1] if text else f"exit code {done.returncode}"
-        raise CompileRefusedError(f"component {component.stem}: the compiler ended: {reason}")
+        raise CompileRefusedError(
+            f"component {component.stem}: {_reason(done.returncode, done.stderr, budget)}"
+        )
 
 
-def jail_environment() -> dict[str, str]:
-    """The environment of a jailed process: where modules are found, and nothing of the parent's."""
+def _reason(returncode: int, stderr: bytes, budget: CompileBudget) -> str:
+    """Why a jailed process ended."""
+    if ended_by_cpu_time(returncode):
+        return f"compiling needs more than {budget.cpu_seconds:.2f} s of CPU time"
+    if returncode == -signal.SIGABRT and _NO_MEMORY in stderr:
+        return f"compiling needs more than {budget.memory_bytes // MIB} MiB of memory"
+    lines = stderr[-2000:].decode(errors="replace").strip().splitlines()
+    return f"the compiler ended with code {returncode}" + (f": {lines[-1]}" if lines else "")
+
+
+def ended_by_cpu_time(returncode: int) -> bool:
+    """Whether a jailed process was killed at its limit of CPU time."""
+    return returncode in {-signal.SIGPROF, -signal.SIGXCPU}
+
+
+def jail_environment(*, threads: int = 0) -> dict[str, str]:
+    """The environment of a jailed process: where modules are found, and nothing of the parent's.
+
+    Args:
+        threads: how many threads compile; 0 for one a core.
+    """
     root = str(Path(__file__).parent.parent)
     kept = {name: os.environ[name] for name in ("PATH", "LD_LIBRARY_PATH") if name in os.environ}
-    return {**kept, "PYTHONPATH": root, "PYTHONDONTWRITEBYTECODE": "1"}
+    fixed = {"PYTHONPATH": root, "PYTHONDONTWRITEBYTECODE": "1"}
+    return {**kept, **fixed, "RAYON_NUM_THREADS": str(threads)}

@@ -1,24 +1,35 @@
 """The process inside the compile jail.
 
-`python -m sandbox.jail_worker COMPONENT OUTPUT` compiles one component into a file.
+`python -m sandbox.jail_worker COMPONENT OUTPUT CPU_SECONDS MEMORY_BYTES` compiles one component
+into a file.
 `python -m sandbox.jail_worker --check` reads requests, one JSON object a line, and answers each
 with a verdict in one line; who started it kills it when an answer does not come in time.
 """
 
 import json
+import math
 import resource
+import signal
 import sys
 from pathlib import Path
 
 from wasmtime import Engine, WasmtimeError
 from wasmtime.component import Component
 
+from sandbox.compile_budget import CompileBudget
 from sandbox.engine import new_engine
 from sandbox.errors import ComponentRefusedError, SandboxError
 from sandbox.inspect import shape_of
-from sandbox.jail import ADDRESS_SPACE_BYTES, CHECK, CPU_SECONDS, REFUSED
+from sandbox.jail import CHECK, REFUSED
+from sandbox.limits import MIB
 from sandbox.static_limits import PLAIN, check_static
 from sandbox.world import World, check_world
+
+_OUTPUT_BYTES_MAX = 1024 * MIB
+_ADDRESSES_A_BYTE = 8
+"""Allocators reserve far more addresses than they use."""
+_ADDRESS_BYTES = 4 * 1024 * MIB
+_DATA_BYTES_UNKNOWN = 256 * MIB
 
 
 def compile_file(component: Path, output: Path) -> int:
@@ -45,7 +56,9 @@ def check_files() -> int:
 def _check(engine: Engine, file: Path, world: str | None) -> dict[str, str | None]:
     try:
         wasm = file.read_bytes()
-        check_static(wasm, PLAIN)
+        code_bytes = check_static(wasm, PLAIN)
+        budget = CompileBudget.of_code(code_bytes)
+        _allow(budget.cpu_seconds, budget.memory_bytes)
         shape = shape_of(engine, _compiled(engine, wasm))
         if world is not None:
             check_world(World(world), imports=shape.imports, exports=shape.exports, python=False)
@@ -64,11 +77,40 @@ def _compiled(engine: Engine, wasm: bytes) -> Component:
 
 
 def _enter_jail() -> None:
-    resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS))
-    resource.setrlimit(resource.RLIMIT_AS, (ADDRESS_SPACE_BYTES, ADDRESS_SPACE_BYTES))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (_OUTPUT_BYTES_MAX, _OUTPUT_BYTES_MAX))
+    signal.signal(signal.SIGPROF, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGPROF, signal.SIGXCPU})
+
+
+def _allow(cpu_seconds: float, memory_bytes: int) -> None:
+    """Let the process use so much from now on; the kernel kills it when it needs more."""
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    whole_seconds = math.ceil(used.ru_utime + used.ru_stime + cpu_seconds) + 1
+    _lower(resource.RLIMIT_CPU, whole_seconds)
+    _lower(resource.RLIMIT_DATA, _data_bytes() + memory_bytes)
+    _lower(resource.RLIMIT_AS, _ADDRESS_BYTES + _ADDRESSES_A_BYTE * memory_bytes)
+    signal.setitimer(signal.ITIMER_PROF, cpu_seconds)
+
+
+def _lower(limit: int, value: int) -> None:
+    """Set the soft limit: the next file of a check has its own."""
+    _, hard = resource.getrlimit(limit)
+    resource.setrlimit(limit, (value if hard == resource.RLIM_INFINITY else min(value, hard), hard))
+
+
+def _data_bytes() -> int:
+    """Bytes of writable private memory that the process has."""
+    try:
+        pages = Path("/proc/self/statm").read_text(encoding="ascii").split()[5]
+    except OSError:
+        return _DATA_BYTES_UNKNOWN
+    return int(pages) * resource.getpagesize()
 
 
 if __name__ == "__main__":
     _enter_jail()
-    sys.exit(check_files() if sys.argv[1] == CHECK else compile_file(*map(Path, sys.argv[1:3])))
+    if sys.argv[1] == CHECK:
+        sys.exit(check_files())
+    _allow(float(sys.argv[3]), int(sys.argv[4]))
+    sys.exit(compile_file(Path(sys.argv[1]), Path(sys.argv[2])))

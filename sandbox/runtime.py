@@ -1,13 +1,12 @@
 """The sandbox as others use it: derive or admit a component, then call its exports."""
 
 import json
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 from sandbox import pinned
-from sandbox.aot_cache import AotCache
+from sandbox.aot_cache import AotCache, Compile
+from sandbox.compile_budget import DERIVED, CompileBudget
 from sandbox.deadline import Ticker
 from sandbox.derive import Deriver
 from sandbox.digests import digest_of, file_stem
@@ -15,11 +14,15 @@ from sandbox.engine import new_engine
 from sandbox.errors import ComponentUnknownError, WorldMismatchError
 from sandbox.files import private_directory, write_whole
 from sandbox.guest import Component, Guest
+from sandbox.guest_cache import GuestCache, KeyedLocks
 from sandbox.inspect import shape_of
 from sandbox.jail import compile_in_jail
 from sandbox.python_source import PythonSource
 from sandbox.static_limits import PLAIN, check_static
 from sandbox.world import World, check_world
+
+GUESTS_MAX = 256
+"""A guest of the Python runtime takes about 1 MiB beside the pages that all processes share."""
 
 Progress = Callable[[str], None]
 
@@ -31,18 +34,24 @@ class Sandbox:
         cache_dir: holds components and compiled code; of this user only. All of it can be made
             again from packages.
         progress: told in one sentence before each step that takes seconds.
+        guests_max: how many guests stay loaded; another one is loaded again in milliseconds.
     """
 
-    def __init__(self, *, cache_dir: Path, progress: Progress | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        cache_dir: Path,
+        progress: Progress | None = None,
+        guests_max: int = GUESTS_MAX,
+    ) -> None:
         self._cache_dir = private_directory(cache_dir)
         self._components = private_directory(cache_dir / "components")
         self._progress: Progress = progress or (lambda _text: None)
         self._deriver = Deriver(cache_dir)
-        self._aot = AotCache(cache_dir / "compiled", compile_component=self._compile)
+        self._aot = AotCache(cache_dir / "compiled")
         self._ticker = Ticker(new_engine())
-        self._lock = threading.Lock()
-        self._locks: dict[str, threading.Lock] = {}
-        self._guests: dict[str, Guest] = {}
+        self._admissions = KeyedLocks()
+        self._guests = GuestCache(guests_max)
 
     def default_runtime(self, world: World) -> str:
         """The digest of the newest pinned runtime of `world`.
@@ -86,10 +95,16 @@ class Sandbox:
         check_static(wasm, PLAIN)
         digest = digest_of(wasm)
         path = self._path(digest)
-        with self._one_at_a_time(digest):
-            if not path.exists():
+        with self._admissions.hold(digest):
+            known = path.exists()
+            if not known:
                 write_whole(path, wasm)
-            self._load(Component(digest=digest, world=world, runtime=None, path=path))
+            try:
+                self._load(Component(digest=digest, world=world, runtime=None, path=path))
+            except BaseException:
+                if not known:
+                    path.unlink(missing_ok=True)
+                raise
             return self._record(digest, world, None)
 
     def guest(self, world: World, component_digest: str) -> Guest:
@@ -100,11 +115,9 @@ class Sandbox:
             WorldMismatchError: it is one of another world.
             CompileRefusedError: a limit of the compile jail.
         """
-        with self._one_at_a_time(component_digest):
-            guest = self._guests.get(component_digest)
-            if guest is None:
-                guest = self._load(self._recall(component_digest))
-                self._guests[component_digest] = guest
+        guest = self._guests.get(
+            component_digest, lambda: self._load(self._recall(component_digest))
+        )
         if guest.component.world is not world:
             raise WorldMismatchError(
                 f"component {component_digest}: expected world {world}, "
@@ -112,17 +125,12 @@ class Sandbox:
             )
         return guest
 
-    @contextmanager
-    def _one_at_a_time(self, digest: str) -> Iterator[None]:
-        with self._lock:
-            lock = self._locks.setdefault(digest, threading.Lock())
-        with lock:
-            yield
-
     def _load(self, component: Component) -> Guest:
         stem = file_stem(component.digest) or ""
         engine = self._ticker.engine
-        compiled = self._aot.load(engine, stem, self._path(component.digest))
+        compiled = self._aot.load(
+            engine, stem, self._path(component.digest), self._compiler(component)
+        )
         shape = shape_of(engine, compiled)
         check_world(
             component.world,
@@ -132,9 +140,15 @@ class Sandbox:
         )
         return Guest(component, compiled, self._ticker)
 
-    def _compile(self, component: Path, output: Path) -> None:
-        self._progress(f"compiling component {component.stem[:16]} (once per host)")
-        compile_in_jail(component, output)
+    def _compiler(self, component: Component) -> Compile:
+        def compile_now(file: Path, output: Path) -> None:
+            self._progress(f"compiling component {file.stem[:16]} (once per host)")
+            budget = DERIVED
+            if component.runtime is None:
+                budget = CompileBudget.of_code(check_static(file.read_bytes(), PLAIN))
+            compile_in_jail(file, output, budget)
+
+        return compile_now
 
     def _record(self, digest: str, world: World, runtime: str | None) -> Component:
         path = self._path(digest)

@@ -31,6 +31,7 @@ class Profile:
     functions_max: int
     function_bytes_max: int
     locals_max: int
+    all_locals_max: int
     items_max: int
     custom_bytes_max: int
 
@@ -40,9 +41,10 @@ PLAIN = Profile(
     bytes_max=16 * MIB,
     modules_max=50,
     sections_max=2_000,
-    functions_max=30_000,
+    functions_max=20_000,
     function_bytes_max=128 * KIB,
-    locals_max=2_000,
+    locals_max=1_000,
+    all_locals_max=400_000,
     items_max=50_000,
     custom_bytes_max=4 * MIB,
 )
@@ -54,13 +56,17 @@ PYTHON = Profile(
     functions_max=60_000,
     function_bytes_max=512 * KIB,
     locals_max=5_000,
+    all_locals_max=2_000_000,
     items_max=100_000,
     custom_bytes_max=16 * MIB,
 )
 
 
-def check_static(wasm: bytes, profile: Profile) -> None:
+def check_static(wasm: bytes, profile: Profile) -> int:
     """Refuse bytes that are no component, are cut short, or break a limit of `profile`.
+
+    Returns:
+        How many bytes of function bodies the component has, all that is nested in it included.
 
     Raises:
         ComponentRefusedError: names the limit, with expected and found.
@@ -71,7 +77,9 @@ def check_static(wasm: bytes, profile: Profile) -> None:
         raise ComponentRefusedError("expected a component, found a core module")
     if wasm[:8] != _COMPONENT:
         raise ComponentRefusedError(f"expected a component, found bytes {wasm[:8].hex() or 'none'}")
-    _Walk(wasm, profile).component(8, len(wasm), depth=1)
+    walk = _Walk(wasm, profile)
+    walk.component(8, len(wasm), depth=1)
+    return walk.code_bytes
 
 
 class _Walk:
@@ -80,6 +88,7 @@ class _Walk:
     def __init__(self, wasm: bytes, profile: Profile) -> None:
         self._wasm = wasm
         self._profile = profile
+        self.code_bytes = 0
         self._totals: dict[str, int] = {}
 
     def component(self, position: int, end: int, *, depth: int) -> None:
@@ -134,6 +143,7 @@ class _Walk:
                     f"function at byte {body}: {size} bytes, "
                     f"at most {self._profile.function_bytes_max}"
                 )
+            self.code_bytes += size
             self._locals(body, position)
 
     def _locals(self, position: int, end: int) -> None:
@@ -147,6 +157,7 @@ class _Walk:
                     f"function at byte {start}: more than {self._profile.locals_max} locals"
                 )
             position = self._value_type(position, end)
+        self._add("locals", total, self._profile.all_locals_max)
 
     def _value_type(self, position: int, end: int) -> int:
         """The position after a value type; reference types carry a heap type."""

@@ -2,14 +2,18 @@
 
 import os
 import re
+import resource
 import subprocess
+from collections.abc import Mapping
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
+from types import MappingProxyType
 
 from sandbox.engine import WASM_STACK_BYTES
 from sandbox.errors import DeriveFailedError, ToolMissingError
 from sandbox.files import locked, private_directory, write_whole
+from sandbox.jail import ended_by_cpu_time
 from sandbox.limits import MIB
 from sandbox.traps import error_of
 
@@ -18,6 +22,15 @@ MEMORY_BYTES_MAX = 256 * MIB
 TIMEOUT_SECONDS = 60
 PROCESS_SECONDS = 240
 """Includes the command's own compilation of the runtime, once per host."""
+_PROCESS_LIMITS: Mapping[int, int] = MappingProxyType(
+    {
+        resource.RLIMIT_CORE: 0,
+        resource.RLIMIT_CPU: PROCESS_SECONDS,
+        resource.RLIMIT_DATA: 2 * 1024 * MIB,
+        resource.RLIMIT_FSIZE: 512 * MIB,
+    }
+)
+"""Of the command's process; its own bounds above hold for the guest in it."""
 _OUTPUT_MAX = 65_536
 _ANSWER = re.compile(r'"([A-Za-z0-9+/=]*)"')
 
@@ -60,27 +73,42 @@ class Wizer:
         ]
         arguments += [str(component), "--init-func", call, "-o", str(output)]
         arguments += [f"--keep-init-func={'true' if keep else 'false'}"]
-        try:
-            done = subprocess.run(
-                arguments,
-                env={"HOME": str(self._folder), "PATH": os.defpath, "RUST_BACKTRACE": "0"},
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                timeout=PROCESS_SECONDS,
-                check=False,
-                start_new_session=True,
-            )
-        except subprocess.TimeoutExpired as exc:
-            raise DeriveFailedError(
-                f"loading the sources took longer than {PROCESS_SECONDS} seconds"
-            ) from exc
+        done = self._run(arguments)
         if done.returncode != 0:
+            if ended_by_cpu_time(done.returncode):
+                raise DeriveFailedError(
+                    f"loading the sources needs more than {PROCESS_SECONDS} s of CPU time"
+                )
             text = done.stderr[:_OUTPUT_MAX].decode(errors="replace")
             raise DeriveFailedError(f"the sources cannot be loaded: {error_of(text).message}")
         answer = _ANSWER.fullmatch(done.stdout[:_OUTPUT_MAX].decode(errors="replace").strip())
         if answer is None:
             raise DeriveFailedError("the runtime's loader gave no answer")
         return answer.group(1)
+
+    def _run(self, arguments: list[str]) -> subprocess.CompletedProcess[bytes]:
+        """Run the command to its end, within the limits of a process of its own."""
+        with subprocess.Popen(
+            arguments,
+            env={"HOME": str(self._folder), "PATH": os.defpath, "RUST_BACKTRACE": "0"},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+        ) as process:
+            try:
+                for limit, value in _PROCESS_LIMITS.items():
+                    resource.prlimit(process.pid, limit, (value, value))
+                stdout, stderr = process.communicate(timeout=PROCESS_SECONDS)
+            except subprocess.TimeoutExpired as exc:
+                process.kill()
+                raise DeriveFailedError(
+                    f"loading the sources took longer than {PROCESS_SECONDS} seconds"
+                ) from exc
+            except BaseException:
+                process.kill()
+                raise
+        return subprocess.CompletedProcess(arguments, process.returncode, stdout, stderr)
 
     def _command(self) -> Path:
         path = self._folder / f"wasmtime-{tool_version()}"

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from wasmtime import wat2wasm
 
 from sandbox.aot_cache import AotCache
+from sandbox.compile_budget import CompileBudget
 from sandbox.deflate import compress
 from sandbox.digests import digest_of, file_stem
 from sandbox.engine import fingerprint, new_engine, profile_digest
@@ -42,12 +43,11 @@ class Compiler:
 
     def __call__(self, component: Path, output: Path) -> None:
         self.count += 1
-        compile_in_jail(component, output)
+        compile_in_jail(component, output, CompileBudget.of_code(0))
 
 
 def load(folder: Path, stored: Path, compiler: Compiler) -> None:
-    cache = AotCache(folder, compile_component=compiler)
-    cache.load(new_engine(), stored.stem, stored)
+    AotCache(folder).load(new_engine(), stored.stem, stored, compiler)
 
 
 def compiled(folder: Path) -> Path:
