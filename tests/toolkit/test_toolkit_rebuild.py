@@ -12,7 +12,6 @@ from cpi.errors import CpiError
 from cpi.group_policy_generation import generate_static_policy
 from cpi.keys import SigningKey
 from cpi.signing import sign_entries
-from cpi.verify import read_package
 from host.cli import main
 from host.guests.code import CodeRefusedError
 from host.toolkit.build import PreparedCordapp, prepare_cordapp, sign_cordapp
