@@ -2,6 +2,10 @@
 
 import json
 import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,6 +13,7 @@ import rich_click as click
 
 from host.cli.package_options import (
     EXISTING_FILE,
+    OUTPUT_FILE,
     certificate_option,
     output_option,
     password_option,
@@ -16,9 +21,13 @@ from host.cli.package_options import (
 )
 
 if TYPE_CHECKING:
-    from host.toolkit.contracts import Verdict
+    from host.toolkit.contracts import Case, CpiContracts
+    from host.toolkit.contracts_report import Tally
+    from host.toolkit.receipts import ReceiptChange, ReceiptFolder
 
-_EXIT_REFUSED = 1
+EXIT_DIFFERENT = 1
+_FOLDER = click.Path(file_okay=False, path_type=Path)
+_EXISTING = click.Path(exists=True, path_type=Path)
 
 
 @click.group("contract")
@@ -28,40 +37,129 @@ def command() -> None:
 
 @command.command("verify")
 @click.argument("cpi", type=EXISTING_FILE)
-@click.argument("transactions", type=EXISTING_FILE, nargs=-1, required=True)
+@click.argument("transactions", nargs=-1, required=True)
 @certificate_option
 @click.option("--keystore", "-s", type=EXISTING_FILE, help="PKCS#12 file with certificates.")
 @password_option(required=False)
-@output_option
+@click.option("--receipts", type=_FOLDER, help="Folder to write a receipt per transaction to.")
+@click.option("--expect", type=_FOLDER, help="Folder of receipts to compare with.")
+@click.option("--jobs", "-j", type=click.IntRange(1, 256), help="Verifications at a time.")
+@click.option(
+    "--output", type=click.Choice(["text", "json", "junit"]), default="text", show_default=True
+)
+@click.option("--output-file", "-o", type=OUTPUT_FILE, help="File to write; default stdout.")
 def verify(
     *,
     cpi: Path,
-    transactions: tuple[Path, ...],
+    transactions: tuple[str, ...],
     certificates: tuple[Path, ...],
     keystore: Path | None,
     password: str | None,
+    receipts: Path | None,
+    expect: Path | None,
+    jobs: int | None,
     output: str,
+    output_file: Path | None,
 ) -> int:
-    """Verify each TRANSACTION (a ledger transaction as JSON) by the contracts of CPI.
+    """Verify each TRANSACTION by the contracts of CPI, each in a fresh sandbox.
 
-    Exit status 0: every contract accepts every transaction; 1: at least one refuses.
+    A TRANSACTION is a JSON file, a JSON Lines file (.jsonl, .ndjson), a folder of such files, or
+    `-` for standard input.
+
+    Exit status 0: every contract accepts every transaction, or, with --expect, every receipt is
+    the expected one. 1: a refusal, or, with --expect, a difference. 2: something is no transaction.
     """
+    from host.toolkit.contracts_input import count_all, read_all
+    from host.toolkit.contracts_report import Tally, report_to, whole_file
+    from host.toolkit.receipts import ReceiptFolder
+
+    total = count_all(transactions)
+    folder = ReceiptFolder(written=receipts, expected=expect)
+    contracts = _open(cpi, certificates, keystore, password)
+    tally = Tally(compares=expect is not None)
+    started = time.monotonic()
+    with ExitStack() as stack:
+        out = stack.enter_context(whole_file(output_file)) if output_file else sys.stdout
+        report = stack.enter_context(
+            report_to(out, output, suite=cpi.name, compares=expect is not None)
+        )
+        advance = stack.enter_context(_progress_bar(total))
+        cases = contracts.verify_all(read_all(transactions), jobs=jobs)
+        for case, change in _compared(cases, folder):
+            tally.count(case, change)
+            report.add(case, change)
+            advance()
+        for missing in folder.missing():
+            tally.differing += 1
+            report.missing(missing)
+        report.finish(tally)
+    _tell(tally, time.monotonic() - started)
+    return tally.exit_code
+
+
+@command.command("receipt-diff")
+@click.argument("before", type=_EXISTING)
+@click.argument("after", type=_EXISTING)
+@output_option
+def receipt_diff(*, before: Path, after: Path, output: str) -> int:
+    """Name each field that differs between two receipts, or two folders of receipts.
+
+    Exit status 0: nothing differs; 1: something does.
+    """
+    from host.toolkit.contracts_report import change_lines
+    from host.toolkit.receipts import compare_receipts
+
+    changes = compare_receipts(before, after)
+    if output == "json":
+        click.echo(json.dumps({"changes": [asdict(change) for change in changes]}, indent=2))
+    else:
+        for change in changes:
+            click.echo("\n".join(change_lines(change)))
+    return EXIT_DIFFERENT if changes else 0
+
+
+def _open(
+    cpi: Path, certificates: tuple[Path, ...], keystore: Path | None, password: str | None
+) -> "CpiContracts":
     from host.toolkit.cache import default_cache_dir
-    from host.toolkit.contracts import read_transaction, verify_transactions
+    from host.toolkit.contracts import CpiContracts
     from sandbox.limits import Limits
     from sandbox.runtime import Sandbox
 
-    verdicts = list(
-        verify_transactions(
-            cpi.read_bytes(),
-            [read_transaction(path) for path in transactions],
-            trusted=trusted_certificates(certificates, keystore, password),
-            sandbox=Sandbox(cache_dir=default_cache_dir(), progress=_progress),
-            limits=Limits(),
-        )
+    return CpiContracts(
+        cpi.read_bytes(),
+        trusted=trusted_certificates(certificates, keystore, password),
+        sandbox=Sandbox(cache_dir=default_cache_dir(), progress=_progress),
+        limits=Limits(),
     )
-    _print(list(zip(transactions, verdicts, strict=True)), output)
-    return _EXIT_REFUSED if any(verdict.failures for verdict in verdicts) else 0
+
+
+def _compared(
+    cases: "Iterator[Case]", folder: "ReceiptFolder"
+) -> "Iterator[tuple[Case, ReceiptChange | None]]":
+    """Each case, and how its receipt differs from the expected one."""
+    for case in cases:
+        found = case.verdict
+        if found is None:
+            yield case, None
+        else:
+            yield case, folder.take(case.label, found.transaction_id, found.receipt)
+
+
+@contextmanager
+def _progress_bar(total: int | None) -> Iterator[Callable[[], None]]:
+    """Gives what counts one transaction; a bar is drawn on standard error if it is a terminal."""
+    if not sys.stderr.isatty():
+        yield lambda: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task("transactions", total=total)
+        yield lambda: progress.advance(task)
 
 
 def _progress(step: str) -> None:
@@ -69,20 +167,6 @@ def _progress(step: str) -> None:
         click.echo(f"{step} ...", err=True)
 
 
-def _print(results: "list[tuple[Path, Verdict]]", output: str) -> None:
-    if output == "json":
-        documents = [
-            {
-                "file": str(path),
-                "id": verdict.transaction_id,
-                "accepted": not verdict.failures,
-                "failures": list(verdict.failures),
-            }
-            for path, verdict in results
-        ]
-        click.echo(json.dumps({"transactions": documents}, indent=2))
-        return
-    for path, verdict in results:
-        click.echo(f"{path}: {'refused' if verdict.failures else 'accepted'}")
-        for failure in verdict.failures:
-            click.echo(f"  {failure['contract']}: {failure['type']}: {failure['message']}")
+def _tell(tally: "Tally", seconds: float) -> None:
+    done = tally.accepted + tally.refused
+    click.echo(f"{tally} ({done / max(seconds, 1e-6):.0f} a second)", err=True)

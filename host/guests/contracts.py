@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from host.domain.errors import HostError
@@ -17,6 +18,27 @@ CONTRACT_UNKNOWN = "contract-unknown"
 _FAILURES_MAX = 100
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContractRun:
+    """One contract CPK's run: its symbolic name, and the receipt; None if it never started."""
+
+    cpk: str
+    receipt: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judgement:
+    """What all contract CPKs say of one transaction; accepted if there are no failures."""
+
+    failures: tuple[JsonObject, ...]
+    runs: tuple[ContractRun, ...]
+
+
+def transaction_text(transaction: JsonObject) -> str:
+    """The text of a transaction as contracts get it."""
+    return json.dumps(transaction, separators=(",", ":"), ensure_ascii=False)
+
+
 class SandboxedContracts:
     """Verifies ledger transactions by a CPI's contract CPKs. Safe to use from several threads."""
 
@@ -26,31 +48,41 @@ class SandboxedContracts:
         self._limits = limits
 
     def verify(self, cpi: CpiRecord, transaction: JsonObject) -> Sequence[JsonObject]:
-        """The failures of all contracts; see `host.ports.directory.ContractVerifier.verify`.
+        """The failures of all contracts; see `host.ports.directory.ContractVerifier.verify`."""
+        return self.judge(cpi, transaction).failures
+
+    def judge(self, cpi: CpiRecord, transaction: JsonObject) -> Judgement:
+        """The failures of all contracts, and the receipt of each run.
 
         A CPK that governs no state of the transaction is not run. A state whose contract no CPK
         declares is a failure.
         """
         states = list(_states(transaction))
         failures = list(_ungoverned(cpi, states))
-        text = json.dumps(transaction, separators=(",", ":"), ensure_ascii=False)
+        runs: list[ContractRun] = []
+        text = transaction_text(transaction)
         for cpk in cpi.contract_cpks():
             types = [state for state, contract in states if contract in cpk.contract_types]
             if types:
-                failures += self._run(cpi, cpk, text, types)
-        return failures
+                found, receipt = self._run(cpi, cpk, text, types)
+                failures += found
+                runs.append(ContractRun(cpk=cpk.identity.name, receipt=receipt))
+        return Judgement(failures=tuple(failures), runs=tuple(runs))
 
     def _run(
         self, cpi: CpiRecord, cpk: CpkRecord, transaction: str, types: Sequence[str]
-    ) -> list[JsonObject]:
+    ) -> tuple[list[JsonObject], str | None]:
+        """Failures of one CPK, and its run's receipt."""
         try:
             guest = self._library.guest(cpi, cpk)
             outcome = guest.call("verify", transaction, limits=limits_of(cpk, self._limits))
         except (SandboxError, HostError) as refused:
-            return [_failure(cpk.contract_types, types, refused.code, refused.message)]
+            failure = _failure(cpk.contract_types, types, refused.code, refused.message)
+            return [failure], getattr(refused, "receipt", None)
         if isinstance(outcome, Returned) and not outcome.is_error:
-            return []
-        return _answered(cpk, types, outcome.value or "" if isinstance(outcome, Returned) else "")
+            return [], outcome.receipt
+        payload = outcome.value or "" if isinstance(outcome, Returned) else ""
+        return _answered(cpk, types, payload), outcome.receipt
 
 
 def _states(transaction: JsonObject) -> Iterator[tuple[str, str]]:

@@ -1,11 +1,12 @@
 """Verify ledger transactions by the contracts of a CPI, without any host."""
 
-from collections.abc import Iterator, Sequence
+import os
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 
-import msgspec
 from cryptography import x509
 
 from cpi.group_policy import parse_group_policy
@@ -19,85 +20,98 @@ from host.guests.code import code_of, prove
 from host.guests.contracts import SandboxedContracts
 from host.guests.library import GuestLibrary
 from host.guests.records import record_of
+from host.toolkit.contracts_input import Given
+from host.toolkit.receipts import verification_receipt
 from sandbox.limits import Limits
 from sandbox.runtime import Sandbox
 
-TRANSACTION_BYTES_MAX = Limits().payload_bytes_max
+_AHEAD_PER_JOB = 4
+"""Transactions that are read before their verdict is due, so that no job waits for input."""
 
 
-class TransactionFileError(InvalidInputError):
-    """A file holds no ledger transaction."""
+class NoContractError(InvalidInputError):
+    """The CPI holds no contract CPK, so nothing could be verified."""
 
-    code = "transaction-file-invalid"
-
-
-class _State(msgspec.Struct):
-    type: str
-    contract: str
-
-
-class _Resolved(msgspec.Struct):
-    state: _State
-
-
-class _Transaction(msgspec.Struct):
-    id: str
-    inputs: list[_Resolved]
-    references: list[_Resolved]
-    outputs: list[_State]
-    commands: list[dict[str, object]]
-    signatories: list[str]
+    code = "cpi-without-contract"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """What the contracts say of one transaction; accepted if there are no failures."""
+    """What the contracts say of one transaction; accepted if there are no failures.
+
+    `receipt` is canonical JSON: see `host.toolkit.receipts`.
+    """
 
     transaction_id: str
     failures: tuple[JsonObject, ...]
+    receipt: str
 
 
-def read_transaction(path: Path) -> JsonObject:
-    """A ledger transaction (docs/reference/host-api.md) from a JSON file.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """One piece of input and its verdict; None if `problem` says why it is no transaction."""
 
-    Raises:
-        TransactionFileError: unreadable, too large, no JSON, or parts are missing.
-    """
-    try:
-        with path.open("rb") as stream:
-            data = stream.read(TRANSACTION_BYTES_MAX + 1)
-    except OSError as refused:
-        raise TransactionFileError(f"{path} cannot be read: {refused.strerror}") from refused
-    if len(data) > TRANSACTION_BYTES_MAX:
-        raise TransactionFileError(f"{path} is larger than {TRANSACTION_BYTES_MAX} bytes")
-    try:
-        document: JsonObject = msgspec.json.decode(data)
-        msgspec.convert(document, _Transaction)
-    except (msgspec.DecodeError, RecursionError) as refused:
-        raise TransactionFileError(f"{path}: no ledger transaction: {refused}") from refused
-    return document
+    label: str
+    verdict: Verdict | None
+    problem: str = ""
 
 
-def verify_transactions(
-    cpi: bytes,
-    transactions: Sequence[JsonObject],
-    *,
-    trusted: Sequence[x509.Certificate],
-    sandbox: Sandbox,
-    limits: Limits,
-) -> Iterator[Verdict]:
-    """Verify the CPI, then each transaction by its contract CPKs, each in a fresh sandbox.
+class CpiContracts:
+    """The contracts of a verified CPI. Safe to use from several threads."""
 
-    Raises:
-        CpiError: the CPI is not accepted.
-        InvalidInputError: its code cannot be used, or is not what its descriptors say.
-    """
-    record = _prepared(cpi, trusted, sandbox)
-    library = GuestLibrary(sandbox=sandbox, read=lambda _: cpi)
-    contracts = SandboxedContracts(library=library, limits=limits)
-    for transaction in transactions:
-        failures = tuple(contracts.verify(record, transaction))
-        yield Verdict(transaction_id=str(transaction["id"]), failures=failures)
+    def __init__(
+        self, cpi: bytes, *, trusted: Sequence[x509.Certificate], sandbox: Sandbox, limits: Limits
+    ) -> None:
+        """Verify the CPI, prove its descriptors and compile its contract code.
+
+        Raises:
+            CpiError: the CPI is not accepted.
+            InvalidInputError: its code cannot be used, or is not what its descriptors say.
+            NoContractError: it has no contract.
+        """
+        self.record = _prepared(cpi, trusted, sandbox)
+        if not self.record.contract_cpks():
+            identity = self.record.identity
+            raise NoContractError(f"CPI {identity.name} {identity.version} has no contract CPK")
+        library = GuestLibrary(sandbox=sandbox, read=lambda _: cpi)
+        self._contracts = SandboxedContracts(library=library, limits=limits)
+
+    def verify(self, transaction: JsonObject) -> Verdict:
+        """The verdict on one transaction; each contract CPK runs in a fresh sandbox."""
+        judgement = self._contracts.judge(self.record, transaction)
+        return Verdict(
+            transaction_id=str(transaction["id"]),
+            failures=judgement.failures,
+            receipt=verification_receipt(transaction, judgement),
+        )
+
+    def verify_all(self, given: Iterable[Given], *, jobs: int | None = None) -> Iterator[Case]:
+        """Verdicts in the order of the input, `jobs` at a time, by default one per core.
+
+        Input is read only a few transactions ahead of the verdicts, so memory stays bounded.
+        """
+        jobs = jobs or cores()
+        waiting: deque[Future[Case]] = deque()
+        with ThreadPoolExecutor(jobs, thread_name_prefix="verify") as executor:
+            try:
+                for item in given:
+                    waiting.append(executor.submit(self._case, item))
+                    if len(waiting) >= jobs * _AHEAD_PER_JOB:
+                        yield waiting.popleft().result()
+                while waiting:
+                    yield waiting.popleft().result()
+            finally:
+                executor.shutdown(wait=False, cancel_futures=True)
+
+    def _case(self, given: Given) -> Case:
+        if given.transaction is None:
+            return Case(label=given.label, verdict=None, problem=given.problem)
+        return Case(label=given.label, verdict=self.verify(given.transaction))
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _prepared(cpi: bytes, trusted: Sequence[x509.Certificate], sandbox: Sandbox) -> CpiRecord:

@@ -17,6 +17,7 @@ from sandbox.limits import Limits
 
 STANDARD_INPUT = "-"
 TRANSACTION_BYTES_MAX = Limits().payload_bytes_max
+_BLOCK_BYTES = 1024 * 1024
 LINES_SUFFIXES = frozenset({".jsonl", ".ndjson"})
 SUFFIXES = frozenset({".json", *LINES_SUFFIXES})
 """Files of a folder that hold transactions; others are left out."""
@@ -135,11 +136,17 @@ def count_all(places: Sequence[str]) -> int | None:
             return None
         for path in files_below(Path(place)):
             if path.suffix in LINES_SUFFIXES:
-                with path.open("rb") as stream:
-                    blocks = iter(lambda s=stream: s.read(1 << 20), b"")
-                    total += sum(block.count(b"\n") for block in blocks)
+                total += _line_count(path)
             else:
                 total += 1
+    return total
+
+
+def _line_count(path: Path) -> int:
+    total = 0
+    with path.open("rb") as stream:
+        while block := stream.read(_BLOCK_BYTES):
+            total += block.count(b"\n")
     return total
 
 

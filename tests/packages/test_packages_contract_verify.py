@@ -10,7 +10,8 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cpi.errors import PackageRefusedError
 from host.cli.contract import command
 from host.guests.code import DescriptorMismatchError
-from host.toolkit.contracts import TransactionFileError, read_transaction, verify_transactions
+from host.toolkit.contracts import CpiContracts
+from host.toolkit.contracts_input import TransactionFileError, read_transaction
 from sandbox.limits import Limits
 
 TRANSACTION = {
@@ -26,11 +27,8 @@ FAILURE = {"contract": "wat.Contract", "states": ["wat.State"], "type": "No", "m
 
 def verify(cpi: bytes, key: Any, sandbox: Any) -> list[Any]:
     trusted = [key.certificate_chain[0]]
-    return list(
-        verify_transactions(
-            cpi, [TRANSACTION, TRANSACTION], trusted=trusted, sandbox=sandbox, limits=Limits()
-        )
-    )
+    contracts = CpiContracts(cpi, trusted=trusted, sandbox=sandbox, limits=Limits())
+    return [contracts.verify(TRANSACTION), contracts.verify(TRANSACTION)]
 
 
 def run(folder: Path, cpi: bytes, key: Any, *options: str) -> int:
@@ -42,7 +40,7 @@ def run(folder: Path, cpi: bytes, key: Any, *options: str) -> int:
     return command.main(["verify", *words], standalone_mode=False)
 
 
-def test_verdicts_come_in_the_order_of_the_transactions(make: Any, key: Any, sandbox: Any) -> None:
+def test_a_verdict_says_what_the_contracts_say(make: Any, key: Any, sandbox: Any) -> None:
     accepted = verify(make.contract_cpi(), key, sandbox)
     assert [(v.transaction_id, v.failures) for v in accepted] == [("SHA-256D:AB", ())] * 2
     refused = verify(make.contract_cpi(refusal=json.dumps({"failures": [FAILURE]})), key, sandbox)
