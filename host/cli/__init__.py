@@ -5,12 +5,12 @@ Exit codes: 0 fine, 1 refused, 2 wrong usage, 75 try again later (EX_TEMPFAIL).
 
 import json
 import sys
-from collections.abc import Sequence
-from importlib import import_module
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
 
 import click
 
-from host.cli.pretty import PrettyGroup
+from host.cli.pretty import LazyGroup
 
 EXIT_REFUSED = 1
 EXIT_TRY_AGAIN = 75
@@ -29,25 +29,10 @@ _COMMANDS = {
 """Command name -> (module that exposes it as `command`, one-line help)."""
 
 
-class LazyGroup(PrettyGroup):
-    """Imports a command's module when the command is used, so that `--help` stays fast."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
-        return sorted(_COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """The command; only its name and help line while the root's help is being printed."""
-        if cmd_name not in _COMMANDS:
-            return None
-        module, summary = _COMMANDS[cmd_name]
-        if ctx.meta.get("cordbox.listing"):
-            return click.Command(cmd_name, short_help=summary, help=summary)
-        command: click.Command = import_module(module).command
-        return command
-
-    def get_help(self, ctx: click.Context) -> str:
-        ctx.meta["cordbox.listing"] = True
-        return super().get_help(ctx)
+class _Root(LazyGroup):
+    lazy: ClassVar[Mapping[str, tuple[str, str, str]]] = {
+        name: (module, "command", summary) for name, (module, summary) in _COMMANDS.items()
+    }
 
 
 def _show_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
@@ -58,7 +43,7 @@ def _show_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
         ctx.exit()
 
 
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=_Root, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option(
     "--version",
     is_flag=True,
