@@ -8,8 +8,10 @@ as the host. An exception in a hook stops the host's start.
 from collections.abc import Sequence
 
 import pluggy
+from cryptography import x509
 from starlette.routing import BaseRoute
 
+from cpi.keys import SigningKey
 from host.data_directory import DataDirectory
 from host.db import Database
 from host.ports.capability import Capability
@@ -63,3 +65,18 @@ def register_capabilities(settings: HostSettings, keys: KeyStore) -> Sequence[Ca
 @hookspec
 def register_rest_routes(settings: HostSettings) -> Sequence[BaseRoute] | None:
     """Give routes of the REST server outside `/api`; they look after their own access control."""
+
+
+@hookspec(firstresult=True)
+def register_signing_key(
+    uri: str, password: str | None, certificates: Sequence[x509.Certificate]
+) -> SigningKey | None:
+    """Give the key that a URI names; the first plugin that knows the URI's scheme wins.
+
+    The commands that sign packages call it, not the host. Give None for a scheme of others.
+
+    Args:
+        uri: what `--key` gave, such as `pkcs11:token=signing;object=release`.
+        password: password or PIN, None when none was given.
+        certificates: the key's certificate and issuers, if they are not kept with the key.
+    """

@@ -9,7 +9,7 @@ import pluggy
 from host import hookspecs
 from host.domain.errors import HostError
 
-_BUILT_IN = {"embedded": "plugins.embedded"}
+_BUILT_IN = {"embedded": "plugins.embedded", "pkcs11_hsm": "plugins.pkcs11_hsm"}
 """Name of a plugin that comes with Cordbox -> its module."""
 
 

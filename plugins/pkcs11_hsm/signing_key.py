@@ -1,0 +1,129 @@
+"""A hardware key with its certificates, ready to sign packages."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from cpi.certificates import load_der
+from cpi.keys import SigningKey, build_chain
+from plugins.pkcs11_hsm.errors import (
+    HardwareKeyError,
+    HardwareKeyNotFoundError,
+    HardwarePinError,
+    HardwareUnavailableError,
+)
+from plugins.pkcs11_hsm.uri import KeyUri
+
+try:
+    from pkcs11 import Attribute, KeyType, ObjectClass
+
+    from plugins.pkcs11_hsm.private_keys import HardwareEcKey, HardwareRsaKey
+    from plugins.pkcs11_hsm.token import Token
+except ImportError as error:  # pragma: no cover - the extra is installed where tests run
+    raise HardwareUnavailableError(
+        f"keys in hardware need the extra `hsm`: pip install 'cordbox[hsm]' ({error})"
+    ) from error
+
+_PIN_BYTES_MAX = 1024
+
+
+def open_signing_key(
+    uri: KeyUri, *, pin: str | None, certificates: Sequence[x509.Certificate]
+) -> SigningKey:
+    """The key that a URI names.
+
+    Args:
+        uri: token and key.
+        pin: the token's PIN; the URI's `pin-source` goes before it. None logs nobody in.
+        certificates: the key's certificate and issuers; those on the token are used as well.
+
+    Raises:
+        HardwareKeyError: library, token, PIN, key or certificate is missing or does not fit.
+    """
+    token = Token(uri, pin=_pin(uri) or pin)
+    key = token.with_key(_describe)
+    own, others = token.certificates(key.id)
+    try:
+        candidates = [*certificates, *(load_der(der) for der in own)]
+        every = [*candidates, *(load_der(der) for der in others)]
+    except ValueError as error:
+        raise HardwareKeyError(f"{uri}: a certificate cannot be read: {error}") from error
+    leaf = _leaf(candidates, key)
+    if leaf is None:
+        raise HardwareKeyNotFoundError(
+            f"{uri}: no certificate of the key is on the token or in --certificate-file"
+        )
+    public = leaf.public_key()
+    private: HardwareRsaKey | HardwareEcKey
+    if isinstance(public, rsa.RSAPublicKey):
+        private = HardwareRsaKey(token, public)
+    elif isinstance(public, ec.EllipticCurvePublicKey):
+        private = HardwareEcKey(token, public)
+    else:
+        raise HardwareKeyError(f"{uri}: keys of kind {key.kind.name} are not supported")
+    return SigningKey(
+        private_key=private,
+        certificate_chain=build_chain(leaf, every),
+        alias=uri.object or key.label or key.id.hex(),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Described:
+    """What a token tells of a private key: `public` is an RSA modulus or an EC point, or None."""
+
+    kind: KeyType
+    id: bytes
+    label: str
+    public: bytes | None
+
+
+def _describe(key: Any) -> _Described:
+    kind = KeyType(key.key_type)
+    if kind not in (KeyType.RSA, KeyType.EC):
+        raise HardwareKeyError(f"keys of kind {kind.name} are not supported, use RSA or EC")
+    key_id = bytes(key.id or b"")
+    public = bytes(key[Attribute.MODULUS]).lstrip(b"\0") if kind is KeyType.RSA else None
+    if kind is KeyType.EC and key_id:
+        wanted = {Attribute.CLASS: ObjectClass.PUBLIC_KEY, Attribute.ID: key_id}
+        points = [bytes(found[Attribute.EC_POINT]) for found in key.session.get_objects(wanted)]
+        public = points[0] if len(points) == 1 else None
+    return _Described(kind=kind, id=key_id, label=str(key.label or ""), public=public)
+
+
+def _leaf(candidates: Sequence[x509.Certificate], key: _Described) -> x509.Certificate | None:
+    """The key's certificate. For an EC key without public half on the token, the first EC one."""
+    for certificate in candidates:
+        public = certificate.public_key()
+        if isinstance(public, rsa.RSAPublicKey):
+            modulus = public.public_numbers().n
+            if modulus.to_bytes(-(-modulus.bit_length() // 8), "big") == key.public:
+                return certificate
+        if isinstance(public, ec.EllipticCurvePublicKey) and key.kind is KeyType.EC:
+            point = public.public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
+            # The point is wrapped into a DER octet string, by some tokens not.
+            if key.public is None or key.public.endswith(point):
+                return certificate
+    return None
+
+
+def _pin(uri: KeyUri) -> str | None:
+    """The PIN from where `pin-source` says."""
+    if uri.pin_source is None:
+        return None
+    scheme, _, place = uri.pin_source.partition(":")
+    if scheme == "env" and place in os.environ:
+        return os.environ[place]
+    if scheme == "file":
+        try:
+            with Path(place).open("rb") as file:
+                return file.read(_PIN_BYTES_MAX).decode().rstrip("\r\n")
+        except (OSError, UnicodeDecodeError) as error:
+            raise HardwarePinError(f"pin-source {uri.pin_source}: {error}") from error
+    raise HardwarePinError(f"pin-source {uri.pin_source}: expected env:NAME that is set, or file:")

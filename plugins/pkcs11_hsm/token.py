@@ -1,0 +1,137 @@
+"""One PKCS#11 token: its objects, and operations in short sessions.
+
+Every operation opens a session and closes it, so nothing is left open and no session is shared
+between threads.
+"""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pkcs11
+from pkcs11 import Attribute, ObjectClass
+
+from plugins.pkcs11_hsm.errors import (
+    HardwareKeyError,
+    HardwareKeyNotFoundError,
+    HardwarePinError,
+    HardwareUnavailableError,
+)
+from plugins.pkcs11_hsm.uri import KeyUri
+
+MODULE_VARIABLE = "CORDBOX_PKCS11_MODULE"
+_T = TypeVar("_T")
+_CERTIFICATES_MAX = 64
+_CERTIFICATE_BYTES_MAX = 64 * 1024
+_PIN_ERRORS = (
+    pkcs11.PinIncorrect,
+    pkcs11.PinInvalid,
+    pkcs11.PinLenRange,
+    pkcs11.PinLocked,
+    pkcs11.PinExpired,
+    pkcs11.UserNotLoggedIn,
+)
+
+
+class Token:
+    """The token that a URI names, and the private key on it."""
+
+    def __init__(self, uri: KeyUri, *, pin: str | None) -> None:
+        """Find the token.
+
+        Raises:
+            HardwareUnavailableError: there is no library, it cannot be loaded, or not exactly one
+                token fits.
+        """
+        self._uri = uri
+        self._pin = pin
+        self._token = _find_token(uri)
+
+    def with_key(self, use: Callable[[Any], _T]) -> _T:
+        """What `use` makes of the private key, while a session is open.
+
+        Raises:
+            HardwareKeyError: PIN, key or operation is refused.
+        """
+        with self._session() as session:
+            keys = list(session.get_objects(self._wanted(ObjectClass.PRIVATE_KEY)))
+            if len(keys) != 1:
+                hint = "" if self._pin or keys else "; private keys may need a PIN to be seen"
+                raise HardwareKeyNotFoundError(
+                    f"{self._uri} names {len(keys)} private keys, expected 1{hint}"
+                )
+            return use(keys[0])
+
+    def certificates(self, key_id: bytes) -> tuple[list[bytes], list[bytes]]:
+        """DER of the key's certificates, by id or by label, and of all others on the token.
+
+        Raises:
+            HardwareKeyError: the token cannot be read, or holds too many of them.
+        """
+        own: list[bytes] = []
+        others: list[bytes] = []
+        with self._session() as session:
+            found = session.get_objects({Attribute.CLASS: ObjectClass.CERTIFICATE})
+            for count, entry in enumerate(found, 1):
+                der = bytes(entry[Attribute.VALUE])
+                if count > _CERTIFICATES_MAX or len(der) > _CERTIFICATE_BYTES_MAX:
+                    raise HardwareKeyError(
+                        f"{self._uri}: more than {_CERTIFICATES_MAX} certificates, or one of more "
+                        f"than {_CERTIFICATE_BYTES_MAX} bytes"
+                    )
+                by_id = bool(key_id) and bytes(entry[Attribute.ID]) == key_id
+                by_label = entry[Attribute.LABEL] == self._uri.object
+                (own if by_id or by_label else others).append(der)
+        return own, others
+
+    def _wanted(self, kind: ObjectClass) -> dict[Attribute, object]:
+        wanted: dict[Attribute, object] = {Attribute.CLASS: kind}
+        if self._uri.object is not None:
+            wanted[Attribute.LABEL] = self._uri.object
+        if self._uri.id is not None:
+            wanted[Attribute.ID] = self._uri.id
+        return wanted
+
+    @contextmanager
+    def _session(self) -> Iterator[Any]:
+        try:
+            with self._token.open(user_pin=self._pin) as session:
+                yield session
+        except _PIN_ERRORS as error:
+            raise HardwarePinError(
+                f"{self._uri}: the token refuses the PIN, or needs one ({type(error).__name__})"
+            ) from error
+        except pkcs11.PKCS11Error as error:
+            raise HardwareKeyError(
+                f"{self._uri}: the token refuses: {type(error).__name__} {error}".rstrip()
+            ) from error
+
+
+def _find_token(uri: KeyUri) -> Any:
+    module = uri.module_path or os.environ.get(MODULE_VARIABLE)
+    if not module:
+        raise HardwareUnavailableError(
+            f"no PKCS#11 library is named: add ?module-path=/path/to/library.so to the URI or set "
+            f"{MODULE_VARIABLE}"
+        )
+    if not Path(module).is_file():
+        raise HardwareUnavailableError(f"the PKCS#11 library {module} is not there")
+    try:
+        tokens = [t for t in pkcs11.lib(str(module)).get_tokens() if _fits(t, uri)]
+    except (pkcs11.PKCS11Error, RuntimeError, OSError) as error:
+        raise HardwareUnavailableError(f"the PKCS#11 library {module}: {error}") from error
+    if len(tokens) != 1:
+        raise HardwareUnavailableError(f"{len(tokens)} tokens fit {uri}, expected 1")
+    return tokens[0]
+
+
+def _fits(token: Any, uri: KeyUri) -> bool:
+    stated = (
+        (uri.token, token.label),
+        (uri.serial, token.serial.decode(errors="replace")),
+        (uri.manufacturer, token.manufacturer_id),
+        (uri.model, token.model),
+    )
+    return all(wanted is None or wanted == found.strip() for wanted, found in stated)
