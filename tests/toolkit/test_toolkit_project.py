@@ -80,6 +80,27 @@ def test_all_problems_are_told_at_once(tmp_path: Path) -> None:
         ("version = 2", "version = true", "workflow.version"),
         ('name = "com.example.workflows"', 'name = "com.example.contracts"', "are both"),
         ("[limits]", "[extra]\n[limits]", "extra is no known key"),
+        ("version = 2", 'version = 2\nvendor-lock = "cordapp.toml"', "belong together"),
+        ("version = 2", 'version = 2\nvendor-wheels = "contracts"', "belong together"),
+        ("version = 2", 'version = 2\nvendor-lock = "no"', "workflow.vendor-lock: 'no' is no file"),
+        ("version = 1", "version = 1\ndependencies = []", "contract.dependencies is no known key"),
+        ("version = 2", "version = 2\ndependencies = 1", "workflow.dependencies must be at most"),
+        ("version = 2", "version = 2\ndependencies = [1]", "workflow.dependencies[0] is no table"),
+        (
+            "[limits]",
+            '[[workflow.dependencies]]\nfile = "../x.jar"\n[limits]',
+            "workflow.dependencies[0].file: '../x.jar' leaves the project's folder",
+        ),
+        (
+            "[limits]",
+            '[[workflow.dependencies]]\nfile = "cordapp.toml"\nhash = "x"\n[limits]',
+            "workflow.dependencies[0].hash is no known key",
+        ),
+        (
+            'source = "workflows"\nmodules = ["iou_flows"]',
+            'component = "cordapp.toml"\nvendor-lock = "cordapp.toml"',
+            "workflow.vendor-lock: a component brings its packages itself",
+        ),
     ],
 )
 def test_a_wrong_key_is_named(tmp_path: Path, old: str, new: str, part: str) -> None:
@@ -101,3 +122,20 @@ def test_a_huge_file_is_refused(tmp_path: Path) -> None:
 def test_a_project_without_code_is_refused(tmp_path: Path) -> None:
     text = GOOD[: GOOD.index("[contract]")]
     assert "nothing to build" in problems_of(project(tmp_path, text))
+
+
+def test_vendoring_and_dependencies_are_read(tmp_path: Path) -> None:
+    extra = """version = 2
+vendor-lock = "requirements.lock"
+vendor-wheels = "wheels"
+dependencies = [{ file = "a.jar" }, { file = "b.jar" }]
+"""
+    folder = project(tmp_path, GOOD.replace("version = 2\n", extra))
+    (folder / "wheels").mkdir()
+    for name in ("requirements.lock", "a.jar", "b.jar"):
+        (folder / name).touch()
+    plan = load_project(folder).workflow
+    assert plan is not None
+    root = tmp_path.resolve()
+    assert (plan.vendor_lock, plan.vendor_wheels) == (root / "requirements.lock", root / "wheels")
+    assert plan.dependency_files == (root / "a.jar", root / "b.jar")

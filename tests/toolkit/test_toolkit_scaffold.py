@@ -1,4 +1,9 @@
+import os
+import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -29,3 +34,22 @@ def test_a_bad_name_is_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(InvalidInputError):
         new_project(tmp_path, name, vendor="x")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.slow
+def test_a_new_project_builds_and_passes_its_own_tests(
+    tmp_path: Path, build: Callable[..., Any]
+) -> None:
+    new_project(tmp_path, "desk", vendor="Büro")
+    built = build(tmp_path / "desk")
+    assert built.warnings == ()
+    assert [flow["name"] for flow in built.cpks[0].descriptor.flows] == ["desk_flows.Greet"]
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-k", "native"],
+        cwd=tmp_path / "desk",
+        env={**os.environ, "PYTEST_ADDOPTS": ""},
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout.decode() + done.stderr.decode()
+    assert b"1 passed, 1 deselected" in done.stdout

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from host.toolkit.sources import SourceRefusedError, SourceRules, collect_sources
+from host.toolkit.sources import SourceRefusedError, SourceRules, collect_sources, sdk_sources
 
 RULES = SourceRules.of_default_runtime()
 
@@ -116,3 +116,29 @@ def test_a_dependency_can_be_imported_but_is_not_collected(tmp_path: Path) -> No
 
 def test_too_much_source_is_refused(tmp_path: Path) -> None:
     assert "at most 524288" in refusal(tmp_path, app="#" * 600_000)
+
+
+def test_an_import_whose_failure_is_caught_may_fail(tmp_path: Path) -> None:
+    collect(
+        tmp_path,
+        app="try:\n    import ujson as json\nexcept (KeyError, ImportError):\n    import json\n",
+        pkg="def f():\n    try:\n        import numpy\n    except ModuleNotFoundError:\n        pass\n",
+    )
+    found = refusal(tmp_path, app="try:\n    import ujson\nexcept KeyError:\n    import numpy\n")
+    assert "app.py:2: import of 'ujson'" in found
+    assert "app.py:4: import of 'numpy'" in found
+
+
+def test_the_name_of_the_sdk_is_taken(tmp_path: Path) -> None:
+    assert "the name 'cordapp' belongs to the SDK" in refusal(
+        tmp_path, app="", **{"cordapp/errors": ""}
+    )
+
+
+def test_sdk_files_of_another_version_are_replaced(tmp_path: Path) -> None:
+    """A dependency was built with another SDK: one bundle must not mix the two."""
+    (tmp_path / "app.py").write_text("")
+    base = {"cordapp/flows.py": "# older", "theirs.py": "x = 1\n"}
+    found = collect_sources(tmp_path, ("app",), rules=RULES, base=base)
+    assert found["cordapp/flows.py"] == sdk_sources()["cordapp/flows.py"]
+    assert "theirs.py" not in found
