@@ -16,6 +16,7 @@ EXIT_REFUSED = 1
 EXIT_TRY_AGAIN = 75
 
 _COMMANDS = {
+    "audit": ("host.cli.audit", "Audit packages and sandboxes."),
     "component": ("host.cli.component", "Check WebAssembly components against a world."),
     "contract": ("host.cli.contract", "Verify transactions by a CPI's contracts."),
     "cordapp": ("host.cli.cordapp", "Build CorDapps into signed packages."),

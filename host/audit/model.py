@@ -1,0 +1,208 @@
+"""What an audit finds: facts of a package, of its components and of what crosses their walls.
+
+Every value is plain data; `document` gives it as JSON. Digests are `SHA-256:HEX`.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from host.domain.json import JsonObject
+
+
+class Trust(StrEnum):
+    """How far the signatures of a package were found to hold."""
+
+    TRUSTED = "trusted"
+    NOT_JUDGED = "not-judged"
+    UNTRUSTED = "untrusted"
+    NOT_VERIFIED = "not-verified"
+
+
+class Door(StrEnum):
+    """What a call of an imported function meets."""
+
+    ALWAYS = "always-open"
+    OPEN = "open"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Note:
+    """Something found that a reader should know: a stable code and one sentence."""
+
+    code: str
+    message: str
+    entry: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignerFacts:
+    """One signature; `certificate` and `issuers` are SHA-256 digests of the DER certificates."""
+
+    subject: str
+    issuer: str
+    certificate: str
+    issuers: tuple[str, ...]
+    key: str
+    algorithm: str
+    not_before: str
+    not_after: str
+    timestamp: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportFacts:
+    """One imported function.
+
+    Attributes:
+        interface: the WIT interface, which is the capability.
+        door: what a call meets.
+        quota: the limits that apply to it, by name.
+        reaches: who gets what is sent through it, if that is outside the virtual node.
+    """
+
+    interface: str
+    function: str
+    door: Door
+    quota: Mapping[str, int]
+    reaches: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LimitFacts:
+    """One limit: what the descriptor asks for, what the host allows, and what counts."""
+
+    name: str
+    asked: int | None
+    host: int
+    effective: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BoundsFacts:
+    """Declared minimum and maximum; no maximum means that only the run's limit holds it."""
+
+    minimum: int
+    maximum: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BodyFacts:
+    """What the component is made of; sizes in bytes, memories in bytes, tables in elements."""
+
+    size: int
+    modules: int
+    functions: int
+    code_size: int
+    data_size: int
+    custom_size: int
+    start_functions: int
+    memories: tuple[BoundsFacts, ...]
+    tables: tuple[BoundsFacts, ...]
+    features: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuntimeFacts:
+    """The pinned Python runtime; `known` is whether this host has it."""
+
+    digest: str
+    known: bool
+    built: str | None
+    componentize_py: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ComponentFacts:
+    """One CPK and the component that its code gives.
+
+    Attributes:
+        name: the CPK's.
+        file: its name in the CPB; empty for a CPK by itself.
+        form: `python`, `component`, or `none` for a CPK without WebAssembly code.
+        refusal: why there is no component; the facts about it are then missing.
+        imports: of the real component, not of what the descriptor says; None if unread.
+        exports: name -> type in WIT's notation.
+        leaves: what data can leave the virtual node, one sentence each.
+    """
+
+    name: str
+    version: str
+    file: str
+    file_checksum: str
+    kind: str
+    signers: tuple[str, ...]
+    world: str | None
+    world_version: str | None
+    form: str
+    toolchain: Mapping[str, str]
+    source_digest: str | None
+    source_files: int
+    source_size: int
+    runtime: RuntimeFacts | None
+    component_digest: str | None
+    packed_size: int | None
+    refusal: Note | None
+    capabilities: tuple[str, ...]
+    imports: tuple[ImportFacts, ...] | None
+    exports: Mapping[str, str]
+    body: BodyFacts | None
+    limits: tuple[LimitFacts, ...]
+    flows: tuple[str, ...]
+    contracts: tuple[str, ...]
+    states: tuple[str, ...]
+    entities: tuple[str, ...]
+    leaves: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Audit:
+    """Everything that an audit says of one package."""
+
+    file: str
+    size: int
+    file_checksum: str
+    package_type: str
+    name: str | None
+    version: str | None
+    signer_summary_hash: str | None
+    trust: Trust
+    trust_notes: tuple[Note, ...]
+    signers: tuple[SignerFacts, ...]
+    group_id: str | None
+    group_kind: str | None
+    group_members: tuple[str, ...]
+    engine: Mapping[str, str]
+    components: tuple[ComponentFacts, ...]
+    warnings: tuple[Note, ...]
+
+
+AUDIT_VERSION = 1
+
+
+def document(audit: Audit) -> JsonObject:
+    """The audit as JSON, field names in camel case."""
+    plain: JsonObject = {"auditVersion": AUDIT_VERSION, **plain_of(audit)}
+    return plain
+
+
+def plain_of(value: Any) -> Any:
+    """Dataclasses as objects with camel-case names, tuples as arrays; keys of mappings stay."""
+    if dataclasses.is_dataclass(value):
+        return {
+            _camel(field.name): plain_of(getattr(value, field.name))
+            for field in dataclasses.fields(value)
+        }
+    if isinstance(value, Mapping):
+        return {str(key): plain_of(item) for key, item in value.items()}
+    if isinstance(value, tuple | list):
+        return [plain_of(item) for item in value]
+    return str(value) if isinstance(value, StrEnum) else value
+
+
+def _camel(name: str) -> str:
+    first, *rest = name.split("_")
+    return first + "".join(part.capitalize() for part in rest)

@@ -1,0 +1,109 @@
+"""What crosses the wall of a sandbox: every imported function with its quota and its reach."""
+
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+
+from host.audit.model import Door, ImportFacts, LimitFacts
+from sandbox.limits import Limits
+from sandbox.world import ALWAYS_GRANTED, World
+
+REACHES: Mapping[tuple[str, str], str] = MappingProxyType(
+    {
+        ("log", "write"): "the operator's log",
+        ("sessions", "open"): "other nodes of the group",
+        ("sessions", "send"): "other nodes of the group",
+        ("sessions", "close"): "other nodes of the group",
+        ("external-messaging", "send"): "systems outside the network",
+    }
+)
+"""Imported functions that carry data of the guest out of its virtual node, and to whom."""
+
+_RESULT = "Flow results and failure messages reach the client that started the flow over REST."
+_VERDICT = "Failure messages of `verify` reach who asked for the transaction."
+_CARRIED = {
+    "log": "Log lines reach the operator's log of this host, scrubbed of control characters.",
+    "sessions": "Session messages reach other virtual nodes of the group.",
+    "external-messaging": "Messages reach systems outside the network, by configured routes.",
+}
+
+LIMITS = MappingProxyType(
+    {
+        "fuelMax": "fuel_max",
+        "memoryBytesMax": "memory_bytes_max",
+        "tableElementsMax": "table_elements_max",
+        "wallMsMax": "wall_ms_max",
+        "payloadBytesMax": "payload_bytes_max",
+        "hostCallsMax": "host_calls_max",
+        "logBytesMax": "log_bytes_max",
+    }
+)
+"""Name in documents -> field of `sandbox.limits.Limits`. A descriptor may lower some of them."""
+
+
+def limit_facts(asked: Mapping[str, int], host: Limits) -> tuple[LimitFacts, ...]:
+    """Every limit of a run: the smaller of the host's and of what the descriptor asks for."""
+    facts = []
+    for name, field in LIMITS.items():
+        allowed = getattr(host, field)
+        wanted = asked.get(name)
+        facts.append(
+            LimitFacts(
+                name=name,
+                asked=wanted,
+                host=allowed,
+                effective=allowed if wanted is None else min(wanted, allowed),
+            )
+        )
+    return tuple(facts)
+
+
+def import_facts(
+    imports: Iterable[str], declared: Iterable[str], limits: Iterable[LimitFacts]
+) -> tuple[ImportFacts, ...]:
+    """The imported functions, in order of interface and function.
+
+    Args:
+        imports: of the compiled component: `cordbox:guest/sessions@1.0.0#send`.
+        declared: capabilities of the descriptor.
+        limits: of a run.
+    """
+    effective = {limit.name: limit.effective for limit in limits}
+    granted = frozenset(declared)
+    facts = []
+    for name in sorted(imports):
+        path, _, function = name.partition("#")
+        interface = path.rpartition("/")[2].partition("@")[0]
+        door = _door(interface, granted)
+        facts.append(
+            ImportFacts(
+                interface=interface,
+                function=function,
+                door=door,
+                quota={} if door is Door.REFUSED else _quota(interface, effective),
+                reaches=None if door is Door.REFUSED else REACHES.get((interface, function)),
+            )
+        )
+    return tuple(facts)
+
+
+def _door(interface: str, granted: frozenset[str]) -> Door:
+    if interface in ALWAYS_GRANTED:
+        return Door.ALWAYS
+    return Door.OPEN if interface in granted else Door.REFUSED
+
+
+def _quota(interface: str, effective: Mapping[str, int]) -> Mapping[str, int]:
+    quota = {
+        "callsOfARunMax": effective["hostCallsMax"],
+        "payloadBytesMax": effective["payloadBytesMax"],
+    }
+    if interface == "log":
+        quota["logBytesMax"] = effective["logBytesMax"]
+    return quota
+
+
+def leaving(world: str, imports: Iterable[ImportFacts]) -> tuple[str, ...]:
+    """What data can leave the virtual node, one sentence each."""
+    carried = {fact.interface for fact in imports if fact.reaches is not None}
+    first = _VERDICT if world == World.CONTRACT else _RESULT
+    return (first, *(text for interface, text in _CARRIED.items() if interface in carried))

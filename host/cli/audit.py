@@ -1,0 +1,217 @@
+"""`cordbox audit`: what packages may do, by enumeration; and attacks on this host's sandboxes."""
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from host.cli.package_options import (
+    EXISTING_FILE,
+    OUTPUT_FILE,
+    certificate_option,
+    password_option,
+    trusted_certificates,
+)
+from host.cli.pretty import PrettyGroup
+
+if TYPE_CHECKING:
+    from cryptography import x509
+
+    from host.audit.model import Audit
+    from host.audit.policy import Policy
+    from host.settings import HostSettings
+
+_EXIT_FINDINGS = 1
+
+
+class _AuditGroup(PrettyGroup):
+    """`cordbox audit FILE` is the command `file`."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if args and args[0] not in {*self.commands, "--help", "-h"}:
+            args = ["file", *args]
+        return super().parse_args(ctx, args)
+
+
+_settings_option = click.option(
+    "--settings",
+    "settings_file",
+    type=EXISTING_FILE,
+    help="TOML settings of the host; default: cordbox.toml in this directory, if it exists.",
+)
+
+
+@click.group("audit", cls=_AuditGroup, context_settings={"help_option_names": ["-h", "--help"]})
+def command() -> None:
+    """Audit packages and sandboxes.
+
+    `cordbox audit FILE` is short for `cordbox audit file FILE`.
+    """
+
+
+@command.command("file")
+@click.argument("files", type=EXISTING_FILE, nargs=-1, required=True, metavar="FILE")
+@click.option("--diff", "compare", is_flag=True, help="Compare two files: OLD NEW.")
+@click.option("--policy", "policy_file", type=EXISTING_FILE, help="Rules as JSON.")
+@click.option(
+    "--output",
+    type=click.Choice(["text", "json", "sarif", "html"]),
+    default="text",
+    show_default=True,
+)
+@click.option("--output-file", type=OUTPUT_FILE, help="Write the report there, not to stdout.")
+@certificate_option
+@click.option("--keystore", "-s", type=EXISTING_FILE, help="PKCS#12 file with certificates.")
+@password_option(required=False)
+@_settings_option
+def audit_file(
+    *,
+    files: tuple[Path, ...],
+    compare: bool,
+    policy_file: Path | None,
+    output: str,
+    output_file: Path | None,
+    certificates: tuple[Path, ...],
+    keystore: Path | None,
+    password: str | None,
+    settings_file: Path | None,
+) -> int:
+    """Audit a CPK, CPB or CPI; signed, trusted or not.
+
+    Exit code 0: nothing found; 1: a rule is broken; 2: wrong usage. Without a policy, only what a
+    host would refuse is found. With --diff, 1 if the new package may do more than the old.
+    """
+    trusted: tuple[x509.Certificate, ...] = ()
+    if certificates or keystore is not None:
+        trusted = trusted_certificates(certificates, keystore, password)
+    if compare:
+        if len(files) != 2 or output not in {"text", "json"} or policy_file:
+            raise click.UsageError("--diff needs OLD and NEW, no policy, and text or json")
+        pair = [_audited(path, trusted, settings_file) for path in files]
+        return _compare(pair, output, output_file)
+    if len(files) != 1:
+        raise click.UsageError("give one file, or --diff OLD NEW")
+    from host.audit.policy import judge
+
+    policy = _policy(policy_file)
+    audit = _audited(files[0], trusted, settings_file)
+    findings = judge(audit, policy)
+    _write(_report(audit, policy, findings, output), output_file)
+    return _EXIT_FINDINGS if findings else 0
+
+
+@command.command("diff")
+@click.argument("old", type=EXISTING_FILE)
+@click.argument("new", type=EXISTING_FILE)
+@click.option("--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@click.option("--output-file", type=OUTPUT_FILE, help="Write the report there, not to stdout.")
+@certificate_option
+@_settings_option
+def audit_diff(
+    *,
+    old: Path,
+    new: Path,
+    output: str,
+    output_file: Path | None,
+    certificates: tuple[Path, ...],
+    settings_file: Path | None,
+) -> int:
+    """What changed between two packages. Exit code 1 if NEW may do more than OLD."""
+    trusted = trusted_certificates(certificates, None, None) if certificates else ()
+    pair = [_audited(path, trusted, settings_file) for path in (old, new)]
+    return _compare(pair, output, output_file)
+
+
+def _compare(pair: "list[Audit]", output: str, output_file: Path | None) -> int:
+    from host.audit.diff import diff, diff_document, diff_text
+
+    old, new = pair
+    changes = diff(old, new)
+    if output == "json":
+        _write(_json(diff_document(old, new, changes)), output_file)
+    else:
+        _write(diff_text(old, new, changes), output_file)
+    return _EXIT_FINDINGS if any(change.widens for change in changes) else 0
+
+
+def _audited(
+    file: Path, trusted: "tuple[x509.Certificate, ...]", settings_file: Path | None
+) -> "Audit":
+    from cpi.files import read_limited
+    from host.audit.facts import audit_package
+    from host.audit.host_limits import limits_of_settings
+    from host.toolkit.cache import default_cache_dir
+    from sandbox.runtime import Sandbox
+
+    return audit_package(
+        read_limited(file),
+        file=str(file),
+        trusted=trusted,
+        sandbox=Sandbox(cache_dir=default_cache_dir(), progress=_progress),
+        limits=limits_of_settings(_settings(settings_file)),
+        progress=_progress,
+    )
+
+
+def _settings(file: Path | None) -> "HostSettings":
+    """The settings of a host that would be started here; its data directory is not touched."""
+    from host.settings import load_settings
+
+    default_file = Path("cordbox.toml")
+    return load_settings(
+        options={"data_dir": Path()},
+        file=file or (default_file if default_file.exists() else None),
+        environment=os.environ,
+    )
+
+
+def _policy(file: Path | None) -> "Policy":
+    from cpi.files import read_limited
+    from host.audit.policy import POLICY_BYTES_MAX, Policy, PolicyInvalidError, parse_policy
+
+    if file is None:
+        return Policy()
+    try:
+        return parse_policy(read_limited(file, POLICY_BYTES_MAX))
+    except PolicyInvalidError as refused:
+        raise click.UsageError(f"{file}: {refused.message}") from refused
+
+
+def _report(audit: "Audit", policy: "Policy", findings: Any, output: str) -> str:
+    from host.audit.model import document, plain_of
+    from host.audit.page import page_of
+    from host.audit.sarif import sarif_of
+    from host.audit.text import text_of
+
+    if output == "html":
+        return page_of(audit, policy, findings)
+    if output == "sarif":
+        return _json(sarif_of(audit, findings))
+    if output == "json":
+        verdict = {"policy": policy.name or None, "findings": plain_of(findings)}
+        return _json({**document(audit), **verdict})
+    return text_of(audit, findings)
+
+
+def _json(document: Any) -> str:
+    return json.dumps(document, indent=2) + "\n"
+
+
+def _write(text: str, file: Path | None) -> None:
+    if file is None:
+        sys.stdout.write(text)
+        return
+    partial = file.with_name(f".{file.name}.{os.getpid()}.new")
+    try:
+        partial.write_text(text, encoding="utf-8")
+        partial.replace(file)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _progress(step: str) -> None:
+    if sys.stderr.isatty():
+        click.echo(f"{step} ...", err=True)
