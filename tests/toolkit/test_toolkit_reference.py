@@ -1,0 +1,77 @@
+"""The reference of `cordapp.toml` says everything that the parser knows."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from host.toolkit import project, requirements_lock, vendoring, wheels
+from host.toolkit.dependencies import DependencyRefusedError
+from host.toolkit.project import CAPABILITIES, KEYS, load_project
+from host.toolkit.sources import FILE_BYTES_MAX, FILES_MAX, TOTAL_BYTES_MAX, SourceRefusedError
+
+DOCS = Path(__file__).parents[2] / "docs"
+PAGE = (DOCS / "reference" / "cordapp-toml.md").read_text(encoding="utf-8")
+GUIDE = (DOCS / "how-to" / "write-cordapp-toml.md").read_text(encoding="utf-8")
+
+
+def keys_below(heading: str) -> set[str]:
+    """First column of the tables between a heading and the next one."""
+    part = PAGE[PAGE.index(heading) :]
+    end = re.search(r"\n##", part[len(heading) :])
+    part = part[: len(heading) + end.start()] if end else part
+    return set(re.findall(r"^\| `([^`]+)` \|", part, flags=re.MULTILINE))
+
+
+@pytest.mark.parametrize(
+    ("section", "heading"),
+    [
+        ("cordapp", "## `[cordapp]`"),
+        ("contract", "## `[contract]` and `[workflow]`"),
+        ("workflow", "## `[contract]` and `[workflow]`"),
+        ("workflow.dependencies", "### Contract CPKs of others"),
+        ("limits", "## `[limits]`"),
+    ],
+)
+def test_every_key_stands_in_its_section(section: str, heading: str) -> None:
+    expected = {*KEYS["contract"], *KEYS["workflow"]} if section == "contract" else {*KEYS[section]}
+    assert keys_below(heading) == expected
+
+
+def test_the_sections_are_those_of_the_parser() -> None:
+    assert {"", "cordapp", "contract", "workflow", "workflow.dependencies", "limits"} == set(KEYS)
+    assert {f"[{name}]" in PAGE for name in KEYS[""]} == {True}
+
+
+def test_capabilities_limits_and_codes_are_those_of_the_code() -> None:
+    assert ", ".join(f"`{name}`" for name in CAPABILITIES) in " ".join(PAGE.split())
+    for kind in (
+        project.ProjectInvalidError,
+        SourceRefusedError,
+        requirements_lock.VendoringRefusedError,
+        DependencyRefusedError,
+    ):
+        assert f"`{kind.code}`" in PAGE
+    kib, mib = 1024, 1024 * 1024
+    for text in (
+        f"at most\n{project.PROJECT_BYTES_MAX // kib} KiB",
+        f"{FILES_MAX} files, {FILE_BYTES_MAX // kib} KiB each, {TOTAL_BYTES_MAX // mib} MiB",
+        f"{requirements_lock.PACKAGES_MAX} packages, {requirements_lock.LOCK_BYTES_MAX // kib} KiB",
+        f"{wheels.WHEEL_BYTES_MAX // mib} MiB per wheel",
+        f"{vendoring.FILES_MAX} modules",
+    ):
+        assert " ".join(text.split()) in " ".join(PAGE.split())
+
+
+def test_the_guides_examples_are_accepted(tmp_path: Path) -> None:
+    blocks = re.findall(r"```toml\n(.*?)```", GUIDE, flags=re.DOTALL)
+    assert len(blocks) == 3
+    head = '[cordapp]\nname = "desk"\nversion = "1.0.0"\nvendor = "x"\nlicence = "x"\n'
+    (tmp_path / "cordapp.toml").write_text("\n".join([head, *blocks]))
+    for folder in ("contracts", "workflows", "wheels"):
+        (tmp_path / folder).mkdir()
+    for file in ("requirements.lock", "their-contracts-2.1.0.jar"):
+        (tmp_path / file).touch()
+    plan = load_project(tmp_path).workflow
+    assert plan is not None
+    assert [path.name for path in plan.dependency_files] == ["their-contracts-2.1.0.jar"]
