@@ -10,8 +10,9 @@ import hashlib
 import secrets
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from typing import ClassVar
 
-from asn1crypto import cms, tsp
+from asn1crypto import cms, core, tsp
 from cryptography import x509
 
 from cpi.cms import verify_signed_data
@@ -30,6 +31,15 @@ RESPONSE_BYTES_MAX = 256 * 1024
 _CLOCKS_APART_MAX = timedelta(minutes=10)
 _NONCE_BITS = 63
 _WHAT = "timestamp response"
+
+
+class _Response(core.Sequence):  # type: ignore[misc] # asn1crypto is untyped
+    """TimeStampResp; asn1crypto's own has no refusals, which come without a token."""
+
+    _fields: ClassVar = [
+        ("status", tsp.PKIStatusInfo),
+        ("time_stamp_token", cms.ContentInfo, {"optional": True}),
+    ]
 
 
 def timestamper(
@@ -100,7 +110,7 @@ def _read(answer: bytes) -> tuple[bytes, tsp.TSTInfo, tuple[x509.Certificate, ..
     if len(answer) > RESPONSE_BYTES_MAX:
         raise _invalid(f"has more than {RESPONSE_BYTES_MAX} bytes")
     try:
-        response = tsp.TimeStampResp.load(answer, strict=True)
+        response = _Response.load(answer, strict=True)
         status = response["status"]
         if status["status"].native not in ("granted", "granted_with_mods"):
             raise _invalid(f"is a refusal: {_reasons(status)}")

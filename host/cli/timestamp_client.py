@@ -1,6 +1,7 @@
 """HTTP to a timestamp authority: one POST, bounded in time and size."""
 
 import time
+from collections.abc import Callable
 from urllib.parse import urlsplit
 
 import httpx2
@@ -12,10 +13,20 @@ _REQUEST = "application/timestamp-query"
 _RESPONSE = "application/timestamp-reply"
 
 
-def http_fetcher(url: str, *, seconds_max: float = _SECONDS_MAX) -> TimestampFetcher:
+def http_fetcher(
+    url: str,
+    *,
+    seconds_max: float = _SECONDS_MAX,
+    clock: Callable[[], float] = time.monotonic,
+) -> TimestampFetcher:
     """Reaches the authority at `url` (http or https; RFC 3161 section 3.4).
 
     Plain HTTP is usual and enough: what an authority answers is signed. No redirect is followed.
+
+    Args:
+        url: the authority.
+        seconds_max: how long each step of the exchange may take, and the whole of it.
+        clock: monotonic seconds.
 
     Raises:
         SignatureError: `url` is none, now; when called, that there was no usable answer in time.
@@ -25,7 +36,7 @@ def http_fetcher(url: str, *, seconds_max: float = _SECONDS_MAX) -> TimestampFet
         raise unavailable(url, "expected an http:// or https:// URL")
 
     def fetch(request: bytes) -> bytes:
-        deadline = time.monotonic() + seconds_max
+        deadline = clock() + seconds_max
         try:
             with (
                 httpx2.Client(timeout=seconds_max, follow_redirects=False) as client,
@@ -33,14 +44,14 @@ def http_fetcher(url: str, *, seconds_max: float = _SECONDS_MAX) -> TimestampFet
                     "POST", url, content=request, headers={"Content-Type": _REQUEST}
                 ) as response,
             ):
-                return _body(response, url, deadline)
+                return _body(response, url, lambda: clock() > deadline)
         except httpx2.HTTPError as error:
             raise unavailable(url, str(error) or type(error).__name__) from error
 
     return fetch
 
 
-def _body(response: httpx2.Response, url: str, deadline: float) -> bytes:
+def _body(response: httpx2.Response, url: str, is_late: Callable[[], bool]) -> bytes:
     kind = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
     if response.status_code != httpx2.codes.OK or kind != _RESPONSE:
         raise unavailable(
@@ -53,6 +64,6 @@ def _body(response: httpx2.Response, url: str, deadline: float) -> bytes:
         body += part
         if len(body) > RESPONSE_BYTES_MAX:
             raise unavailable(url, f"the answer has more than {RESPONSE_BYTES_MAX} bytes")
-        if time.monotonic() > deadline:
+        if is_late():
             raise unavailable(url, "the answer took too long")
     return bytes(body)
