@@ -11,6 +11,19 @@ _ORDER = ("CN", "OU", "O", "L", "ST", "C")
 _LENGTH_MAX = {"CN": 64, "OU": 64, "O": 128, "L": 64, "ST": 64}
 _SPECIAL = frozenset(',=+<>#;"\\')
 _NAME_CHARACTERS_MAX = 1024
+_COUNTRY_CODES = (
+    "AD AE AF AG AI AL AM AO AQ AR AS AT AU AW AX AZ BA BB BD BE BF BG BH BI BJ BL BM BN BO BQ "
+    "BR BS BT BV BW BY BZ CA CC CD CF CG CH CI CK CL CM CN CO CR CU CV CW CX CY CZ DE DJ DK DM "
+    "DO DZ EC EE EG EH ER ES ET FI FJ FK FM FO FR GA GB GD GE GF GG GH GI GL GM GN GP GQ GR GS "
+    "GT GU GW GY HK HM HN HR HT HU ID IE IL IM IN IO IQ IR IS IT JE JM JO JP KE KG KH KI KM KN "
+    "KP KR KW KY KZ LA LB LC LI LK LR LS LT LU LV LY MA MC MD ME MF MG MH MK ML MM MN MO MP MQ "
+    "MR MS MT MU MV MW MX MY MZ NA NC NE NF NG NI NL NO NP NR NU NZ OM PA PE PF PG PH PK PL PM "
+    "PN PR PS PT PW PY QA RE RO RS RU RW SA SB SC SD SE SG SH SI SJ SK SL SM SN SO SR SS ST SV "
+    "SX SY SZ TC TD TF TG TH TJ TK TL TM TN TO TR TT TV TW TZ UA UG UM US UY UZ VA VC VE VG VI "
+    "VN VU WF WS YE YT ZA ZM ZW ZZ"
+)
+_COUNTRIES = frozenset(_COUNTRY_CODES.split())
+"""ISO 3166-1 alpha-2, and ZZ, which Corda takes for an unspecified country."""
 
 
 class InvalidX500NameError(InvalidInputError):
@@ -128,7 +141,7 @@ def _checked(text: str, key: str, value: str) -> str:
     if any(ord(c) < 0x20 or ord(c) == 0x7F for c in value):
         raise InvalidX500NameError(f"X.500 name {text!r}: attribute {key} has a control character")
     if key == "C":
-        if len(value) != 2 or not value.isascii() or not value.isalpha() or not value.isupper():
+        if value not in _COUNTRIES:
             raise InvalidX500NameError(
                 f"X.500 name {text!r}: country {value!r} is no ISO 3166 alpha-2 code"
             )

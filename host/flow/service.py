@@ -197,12 +197,18 @@ def _checked_body(flow: FlowDeclaration, body: JsonValue) -> str | None:
 
 
 def _path_of(problem: jsonschema.ValidationError) -> str:
-    """JSON path of the field that is wrong; of a missing field, its own."""
+    """JSON path of the field that is wrong; of a missing or surplus field, its own."""
     names, instance = problem.validator_value, problem.instance
     if problem.validator == "required" and isinstance(names, list) and isinstance(instance, dict):
         missing = [name for name in names if name not in instance]
         if missing:
             return f"{problem.json_path}.{missing[0]}"
+    schema = problem.schema
+    if problem.validator == "additionalProperties" and isinstance(schema, dict):
+        properties = schema.get("properties")
+        surplus = sorted(set(instance) - set(properties if isinstance(properties, dict) else ()))
+        if surplus:
+            return f"{problem.json_path}.{surplus[0]}"
     return problem.json_path
 
 

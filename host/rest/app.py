@@ -33,7 +33,7 @@ from host.rest import (
 from host.rest.authentication import guess_limiter
 from host.rest.errors import http_refusal, invalid_request, refusal, unexpected
 from host.rest.letter_case import path_in_right_case
-from host.rest.limits import BodyLimit, LowerCaseQuery, ReplyHeaders
+from host.rest.limits import BodyLimit, LowerCaseQuery, NoTrailingSlash, ReplyHeaders
 from host.rest.observe import RequestLog, health_routes
 from host.rest.services import RestServices
 from host.rest.swagger_ui import swagger_ui_routes
@@ -93,6 +93,7 @@ def create_app(
         middleware=[
             Middleware(RequestLog, registry=registry),
             Middleware(ReplyHeaders),
+            Middleware(NoTrailingSlash),
             Middleware(LowerCaseQuery),
             Middleware(BodyLimit, bytes_max=max_content_length),
         ],

@@ -1,4 +1,4 @@
-"""What every request meets before it is routed: body size, query keys; and what every reply says.
+"""What every request meets before it is routed: path, query, body size; and what every reply says.
 
 Pure ASGI middleware, so that bodies stream through it.
 """
@@ -61,6 +61,21 @@ class BodyLimit:
             f"Content length is {length} which exceeds the maximum limit of {self._bytes_max}.",
             {"Connection": "close"},
         )
+
+
+class NoTrailingSlash:
+    """Takes one slash off the end of a path: Corda's server serves both spellings."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path = scope.get("path", "")
+        if path.endswith("/") and path.count("/") > 1:
+            # Stays away from `//`: one spelling more is enough.
+            raw = scope.get("raw_path") or path.encode()
+            scope = {**scope, "path": path[:-1], "raw_path": raw.removesuffix(b"/")}
+        await self._app(scope, receive, send)
 
 
 class LowerCaseQuery:

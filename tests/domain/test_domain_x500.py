@@ -49,6 +49,8 @@ def test_short_hash_is_twelve_digits_of_the_sha256_of_name_and_group() -> None:
         "L=London, C=GB",
         "O=Alice, L=London, C=GBR",
         "O=Alice, L=London, C=gb",
+        "O=Alice, L=London, C=XX",
+        "O=Alice, L=London, C=UK",
         "O=Alice, L=London, C=GB, DC=x",
         "O=Alice, O=Bob, L=London, C=GB",
         "O=, L=London, C=GB",

@@ -48,7 +48,7 @@ def test_a_start_is_accepted_before_it_runs(store: FlowStore) -> None:
         ({}, "$.amount"),
         ({"amount": 1, "lines": ["a", 2]}, "$.lines[1]"),
         ({"amount": 1, "party": {}}, "$.party.name"),
-        ({"amount": 1, "x": 1}, "$"),
+        ({"amount": 1, "x": 1}, "$.x"),
         (None, "$"),
         ([], "$"),
     ],

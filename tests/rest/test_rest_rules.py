@@ -115,6 +115,16 @@ def test_upper_case_paths_are_redirected_and_parameters_keep_their_case(api):
     assert api.post("/api/v5_2/Hello?addressee=A").status_code == 301
 
 
+def test_a_slash_at_the_end_of_a_path_changes_nothing(api, services):
+    # Corda's documentation uploads to `/cpi/`.
+    assert api.get("/api/v5_2/user/admin/").json() == api.get("/api/v5_2/user/admin").json()
+    assert api.post("/api/v5_2/hello/?addressee=Bob").text == "Hello, Bob! (from admin)"
+    assert api.get("/api/v5_2/user/admin//").status_code == 404
+    permission = Permission(effect=Effect.ALLOW, pattern="GET:/api/v5_2/cpi")
+    services.users.create("slash-viewer", "pw", full_name="", permissions=(permission,))
+    assert api.get("/api/v5_2/cpi/", auth=("slash-viewer", "pw")).status_code == 200
+
+
 @pytest.mark.parametrize(
     ("body", "code"),
     [
