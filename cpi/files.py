@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -34,6 +33,8 @@ class FileSource:
         return data
 
     def keep(self, chunks: Iterable[bytes]) -> Source:
+        import tempfile  # noqa: PLC0415 - only nested archives that are packed need it
+
         file = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the rest
         self._open_files.enter_context(file)
         for chunk in chunks:
@@ -95,6 +96,8 @@ def write_new(path: Path, data: bytes, *, private: bool = False) -> None:
     """
     if os.path.lexists(path):
         raise OutputExistsError(Code.FILE_EXISTS, f'"{path}" already exists')
+    import tempfile  # noqa: PLC0415 - readers write nothing
+
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
     try:
         with os.fdopen(handle, "wb") as file:

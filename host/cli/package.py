@@ -5,9 +5,10 @@ package is verified before it appears under its name, and exit codes tell: 0 fin
 2 wrong usage.
 """
 
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import click
 
@@ -19,24 +20,29 @@ from host.cli.package_options import (
     password_option,
     trusted_certificates,
 )
-from host.cli.package_write import create_cpb, create_cpi, sign
-from host.cli.pretty import PrettyGroup
+from host.cli.pretty import LazyGroup
 
 if TYPE_CHECKING:
     from cpi.model import PackageType
 
 _EXIT_REFUSED = 1
+_WRITE, _COMPARE = "host.cli.package_write", "host.cli.package_compare"
 _TYPES = click.Choice(["auto", "CPK", "CPB", "CPI"], case_sensitive=False)
 
 
-@click.group("package", cls=PrettyGroup)
+class _PackageCommands(LazyGroup):
+    lazy: ClassVar[Mapping[str, tuple[str, str, str]]] = {
+        "create-cpb": (_WRITE, "create_cpb", "Pack signed CPKs (*.jar) into a signed CPB."),
+        "create-cpi": (_WRITE, "create_cpi", "Make a signed CPI from a CPB and a group policy."),
+        "diff": (_COMPARE, "diff", "Show what differs between two packages."),
+        "preflight": (_COMPARE, "preflight", "Tell whether a cluster will take a CPI, and why."),
+        "sign": (_WRITE, "sign", "Sign a CPK, CPB or CPI."),
+    }
+
+
+@click.group("package", cls=_PackageCommands)
 def command() -> None:
-    """Create, sign, verify and inspect CPBs and CPIs."""
-
-
-command.add_command(create_cpb)
-command.add_command(create_cpi)
-command.add_command(sign)
+    """Create, sign, verify, inspect and compare CPBs and CPIs."""
 
 
 @command.command("verify")

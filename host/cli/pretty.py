@@ -3,7 +3,9 @@
 rich-click is loaded when help is shown and not before: most calls of a command line show none.
 """
 
-from typing import Any
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Any, ClassVar
 
 import click
 
@@ -45,3 +47,30 @@ class PrettyGroup(PrettyCommand, click.Group):
         return twin.get_help(
             RichContext(twin, parent=ctx.parent, info_name=ctx.info_name, **self.context_settings)
         )
+
+
+class LazyGroup(PrettyGroup):
+    """A group that imports a command's module when the command is used.
+
+    Attributes:
+        lazy: command name -> (module, its attribute or "command", one-line help).
+    """
+
+    lazy: ClassVar[Mapping[str, tuple[str, str, str]]] = {}
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted({*self.lazy, *super().list_commands(ctx)})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command; only its name and help line while the group's help is being printed."""
+        if cmd_name not in self.lazy:
+            return super().get_command(ctx, cmd_name)
+        module, attribute, summary = self.lazy[cmd_name]
+        if ctx.meta.get("cordbox.listing"):
+            return click.Command(cmd_name, short_help=summary, help=summary)
+        command: click.Command = getattr(import_module(module), attribute)
+        return command
+
+    def get_help(self, ctx: click.Context) -> str:
+        ctx.meta["cordbox.listing"] = True
+        return super().get_help(ctx)

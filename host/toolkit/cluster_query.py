@@ -1,0 +1,88 @@
+"""Asks a running host, over its REST interface, what it will say to an upload."""
+
+import json
+import ssl
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import httpx2
+
+from host.domain.errors import ForbiddenError, UnavailableError
+from host.toolkit.cluster_facts import ClusterAnswerError, ClusterFacts, stored_cpis
+
+_PREFIX = "/api/v5_2"
+_SECONDS_MAX = 10.0
+_REPLY_BYTES_MAX = 64 * 1024 * 1024
+_ALIASES_MAX = 1000
+
+
+def ask_cluster(url: str, *, user: str, password: str, ca_file: Path | None) -> ClusterFacts:
+    """What the cluster at `url` tells of itself.
+
+    Args:
+        url: scheme, host and port.
+        user: an account that may list CPIs and certificates.
+        password: of that account.
+        ca_file: PEM certificate to trust instead of the system's.
+
+    Raises:
+        UnavailableError: it does not answer.
+        ForbiddenError: it refuses the user.
+        ClusterAnswerError: it answers something else than a host would.
+    """
+    context = ssl.create_default_context(cafile=str(ca_file) if ca_file else None)
+    base = url.rstrip("/") + _PREFIX
+    with httpx2.Client(auth=(user, password), verify=context, timeout=_SECONDS_MAX) as client:
+        try:
+            return ClusterFacts(
+                cluster=url,
+                platform_version=_platform_version(client, base),
+                cpis=stored_cpis(_json(client, f"{base}/cpi")),
+                code_signers=_code_signers(client, base),
+            )
+        except httpx2.HTTPError as error:
+            raise UnavailableError(f"host {url} does not answer: {error}") from error
+
+
+def _platform_version(client: httpx2.Client, base: str) -> int:
+    reply = _json(client, f"{base}/cpi/getprotocolversion")
+    if not isinstance(reply, int):
+        raise ClusterAnswerError(f"the protocol version is {reply!r}, expected a number")
+    return reply
+
+
+def _code_signers(client: httpx2.Client, base: str) -> dict[str, str]:
+    path = f"{base}/certificate/cluster/code-signer"
+    aliases = _json(client, path)
+    if not isinstance(aliases, list) or len(aliases) > _ALIASES_MAX:
+        raise ClusterAnswerError(f"the code signers are no list of at most {_ALIASES_MAX} aliases")
+    return {str(a): _text(client, f"{path}/{quote(str(a), safe='')}") for a in aliases}
+
+
+def _json(client: httpx2.Client, url: str) -> Any:
+    try:
+        return json.loads(_get(client, url))
+    except ValueError as error:
+        raise ClusterAnswerError(f"{url} answers no JSON: {error}") from error
+
+
+def _text(client: httpx2.Client, url: str) -> str:
+    try:
+        return _get(client, url).decode()
+    except UnicodeDecodeError as error:
+        raise ClusterAnswerError(f"{url} answers no text: {error}") from error
+
+
+def _get(client: httpx2.Client, url: str) -> bytes:
+    body = bytearray()
+    with client.stream("GET", url) as reply:
+        if reply.status_code in (httpx2.codes.UNAUTHORIZED, httpx2.codes.FORBIDDEN):
+            raise ForbiddenError(f"{url} refuses the user: status {reply.status_code}")
+        if reply.status_code != httpx2.codes.OK:
+            raise ClusterAnswerError(f"{url} answers with status {reply.status_code}, expected 200")
+        for chunk in reply.iter_bytes():
+            body += chunk
+            if len(body) > _REPLY_BYTES_MAX:
+                raise ClusterAnswerError(f"{url} answers more than {_REPLY_BYTES_MAX} bytes")
+    return bytes(body)
