@@ -89,7 +89,9 @@ class Database:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             path.touch(mode=0o600, exist_ok=True)
         except OSError as exc:
-            raise StorageError(f"database {path} cannot be created: {exc.strerror}") from exc
+            raise StorageError(
+                f"database {path} cannot be created: {exc.strerror}", path=str(path)
+            ) from exc
         database = Database(path, _engine(path, pool_size))
         try:
             with database.write() as connection:

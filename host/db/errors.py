@@ -52,7 +52,9 @@ def translated(path: Path) -> Iterator[None]:
 def _storage_error(path: Path, cause: BaseException | None) -> StorageError | StorageBusyError:
     name = str(getattr(cause, "sqlite_errorname", ""))
     if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
-        return StorageBusyError(f"database {path}: another process is writing to it")
+        return StorageBusyError(
+            f"database {path}: another process is writing to it", path=str(path)
+        )
     primary = "_".join(name.split("_")[:2])
     reason = _REASONS.get(primary, str(cause))
     return StorageError(f"database {path} cannot be used: {reason}", path=str(path))

@@ -203,8 +203,8 @@ def _path_of(problem: jsonschema.ValidationError) -> str:
         missing = [name for name in names if name not in instance]
         if missing:
             return f"{problem.json_path}.{missing[0]}"
-    schema = problem.schema
-    if problem.validator == "additionalProperties" and isinstance(schema, dict):
+    schema = problem.schema if isinstance(problem.schema, dict) else {}
+    if problem.validator == "additionalProperties" and isinstance(instance, dict):
         properties = schema.get("properties")
         surplus = sorted(set(instance) - set(properties if isinstance(properties, dict) else ()))
         if surplus:

@@ -91,7 +91,9 @@ class PackageCatalogue:
             raise _storage_error(path, refused) from refused
         found = "SHA-256:" + hashlib.sha256(data).hexdigest().upper()
         if found != checksum:
-            raise StorageError(f"{path} is damaged: its checksum is {found}, expected {checksum}")
+            raise StorageError(
+                f"{path} is damaged: its checksum is {found}, expected {checksum}", path=str(path)
+            )
         return data
 
     def store(self, record: CpiRecord, data: bytes, *, replaces: CpiRecord | None) -> None:
@@ -205,4 +207,4 @@ def _discard(path: Path) -> None:
 
 
 def _storage_error(path: Path, cause: OSError) -> StorageError:
-    return StorageError(f"{path} cannot be used: {cause.strerror}")
+    return StorageError(f"{path} cannot be used: {cause.strerror}", path=str(path))

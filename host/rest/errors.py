@@ -6,6 +6,7 @@ when the client accepts no JSON.
 
 from collections.abc import Mapping
 from http import HTTPStatus
+from pathlib import PurePath
 
 import structlog
 from fastapi.exceptions import RequestValidationError
@@ -61,16 +62,18 @@ async def refusal(request: Request, error: Exception) -> Response:
     """Answer a refusal of the host by the table above."""
     status = next(STATUS_OF[kind] for kind in type(error).__mro__ if kind in STATUS_OF)
     message = str(getattr(error, "message", error))
-    details = {
-        "cause": type(error).__name__,
-        "reason": message,
-        "code": str(getattr(error, "code", "error")),
-        **getattr(error, "details", {}),
-    }
+    code, more = str(getattr(error, "code", "error")), dict(getattr(error, "details", {}))
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        _log.error("request-failed", code=details["code"], reason=message)
+        _log.error("request-failed", code=code, reason=message)
+        message = _without_path(message, more.pop("path", ""))
+    details = {"cause": type(error).__name__, "reason": message, "code": code, **more}
     headers = _AUTHENTICATE if status is HTTPStatus.UNAUTHORIZED else {}
     return error_response(request, status, message, details, headers)
+
+
+def _without_path(message: str, path: str) -> str:
+    """What clients may know of a failure: which file it is, not where the host keeps it."""
+    return message.replace(path, PurePath(path).name) if path else message
 
 
 async def invalid_request(request: Request, error: Exception) -> Response:

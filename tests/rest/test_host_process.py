@@ -169,6 +169,7 @@ def test_a_disk_that_fills_up_is_told_and_what_was_stored_stays(tmp_path, small_
             pass
         assert (reply.status_code, reply.json()["details"]["code"]) == (500, "storage")
         assert "the disk is full" in reply.json()["title"]
+        assert str(small_disk) not in reply.text
         stored = client.get(aliases).json()
         assert stored
         process.send_signal(signal.SIGTERM)

@@ -1,10 +1,14 @@
 """Rules for every request: who, how long, in which letter case, and the shape of refusals."""
 
-import pytest
+import json
 
-from host.domain.errors import HostError
+import anyio
+import pytest
+from starlette.requests import Request
+
+from host.domain.errors import HostError, StorageError
 from host.rbac import Effect, Permission
-from host.rest.errors import STATUS_OF
+from host.rest.errors import STATUS_OF, refusal
 
 HELLO = "/api/v5_2/hello?addressee=Bob"
 SELF_PASSWORD = "/api/v5_2/user/selfpassword"
@@ -67,6 +71,14 @@ def test_the_error_shape_is_cordas(api):
             "code": "not-found",
         },
     }
+
+
+def test_clients_do_not_learn_where_the_host_keeps_its_files():
+    lost = StorageError("database /srv/data/x.sqlite: lost", path="/srv/data/x.sqlite")
+    reply = anyio.run(refusal, Request({"type": "http", "headers": []}), lost)
+    assert reply.status_code == 500
+    assert b"/srv" not in reply.body
+    assert json.loads(reply.body)["title"] == "database x.sqlite: lost"
 
 
 def test_errors_are_plain_text_for_clients_that_take_no_json(api):
