@@ -107,8 +107,9 @@ def check_issued(chain: Sequence[x509.Certificate]) -> None:
     Raises:
         TrustError: a signature does not hold, so every verifier would refuse the chain.
     """
-    for certificate, issuer in zip(chain, (*chain[1:], chain[-1]), strict=True):
-        if issuer.subject == certificate.issuer and not _issued(certificate, issuer):
+    ends = chain[-1:] if chain[-1].issuer == chain[-1].subject else ()
+    for certificate, issuer in zip(chain, (*chain[1:], *ends), strict=False):
+        if not _issued(certificate, issuer):
             raise TrustError(
                 Code.CERTIFICATE_INVALID,
                 f"certificate {subject_text(certificate)} is not signed by "

@@ -28,11 +28,11 @@ def command() -> None:
 @click.option("--dname", required=True, help='Subject, "CN=Signer, O=Acme, L=London, C=GB".')
 @click.option(
     "--key-algorithm",
-    type=click.Choice(["EC", "RSA"], case_sensitive=False),
+    type=click.Choice(["EC", "RSA", "RSASSA-PSS", "Ed25519"], case_sensitive=False),
     default="EC",
     show_default=True,
 )
-@click.option("--key-size", type=int, help="Bits: EC 256 or 384, RSA 2048 to 4096.")
+@click.option("--key-size", type=int, help="Bits: EC 256 or 384, RSA and RSASSA-PSS 2048 to 4096.")
 @click.option("--validity-days", type=int, default=3650, show_default=True)
 def create(
     *,
@@ -57,7 +57,7 @@ def create(
         validity_days=validity_days,
     )
     write_new(file, data, private=True)
-    click.echo(f"{file}: {key_algorithm.upper()} key {alias!r} for {dname}")
+    click.echo(f"{file}: {key_algorithm} key {alias!r} for {dname}")
 
 
 @command.command("export-certificate")

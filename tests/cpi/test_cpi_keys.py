@@ -6,14 +6,21 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from asn1crypto import pkcs12 as asn1_pkcs12
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+)
 
 from cpi.certificates import load_pem_certificates
-from cpi.errors import KeystoreError
-from cpi.keys import create_keystore, load_keystore, load_signing_key
-from tests.cpi.support import NOW, accept, cpk
+from cpi.errors import KeystoreError, TrustError
+from cpi.keys import SigningKey, create_keystore, load_keystore, load_signing_key
+from cpi.pfx import _walk, read_pkcs12
+from tests.cpi.support import NOW, VECTORS, accept, alice, cpk, self_signed
 
 NAME = "CN=Signer, O=Acme, L=London, C=GB"
 
@@ -31,13 +38,15 @@ def make(path: Path, **changes: object) -> Path:
         ({"key_size": 384}, ec.EllipticCurvePrivateKey, 384),
         ({"key_algorithm": "rsa"}, rsa.RSAPrivateKey, 3072),
         ({"key_algorithm": "RSA", "key_size": 2048}, rsa.RSAPrivateKey, 2048),
+        ({"key_algorithm": "RSASSA-PSS", "key_size": 2048}, rsa.RSAPrivateKey, 2048),
+        ({"key_algorithm": "ed25519"}, ed25519.Ed25519PrivateKey, None),
     ],
 )
 def test_create_and_load(tmp_path: Path, options: dict, kind: type, size: int) -> None:
     path = make(tmp_path / "k.p12", validity_days=30, **options)
     key = load_signing_key(path, password="secret", alias="Signing Key 1")
     assert isinstance(key.private_key, kind)
-    assert key.private_key.key_size == size
+    assert getattr(key.private_key, "key_size", None) == size
     (certificate,) = key.certificate_chain
     assert certificate.subject.rfc4514_string() == "CN=Signer,O=Acme,L=London,C=GB"
     assert certificate.not_valid_before_utc == NOW
@@ -64,6 +73,7 @@ def test_a_certificate_that_expires_soon_is_warned_of(tmp_path: Path) -> None:
     [
         ({"key_algorithm": "DSA"}, "key-unsupported"),
         ({"key_size": 224}, "key-unsupported"),
+        ({"key_algorithm": "Ed25519", "key_size": 448}, "key-unsupported"),
         ({"key_algorithm": "RSA", "key_size": 1024}, "key-unsupported"),
         ({"key_algorithm": "RSA", "key_size": 8192}, "key-unsupported"),
         ({"validity_days": 0}, "keystore-invalid"),
@@ -135,3 +145,143 @@ def test_pem_files_that_cannot_be_used(pem: bytes) -> None:
         load_pem_certificates(pem, source="x.pem")
     assert refused.value.code == "certificate-unreadable"
     assert "x.pem" in refused.value.message
+
+
+def pem_of(key, *, encryption=None, form: PrivateFormat = PrivateFormat.PKCS8) -> bytes:
+    return key.private_key.private_bytes(Encoding.PEM, form, encryption or NoEncryption())
+
+
+def chain_of(key) -> bytes:
+    return b"".join(c.public_bytes(Encoding.PEM) for c in key.certificate_chain)
+
+
+@pytest.mark.parametrize("kind", ["ec256", "ec384", "rsa2048", "ed25519"])
+def test_a_key_with_its_chain_in_pem(tmp_path: Path, kind: str) -> None:
+    made, path = self_signed(kind), tmp_path / "release.pem"
+    forms = [PrivateFormat.PKCS8] + [PrivateFormat.TraditionalOpenSSL] * (kind != "ed25519")
+    for form in forms:
+        path.write_bytes(b"Bag Attributes\n" + pem_of(made, form=form) + chain_of(made))
+        key = load_signing_key(path, password=None, alias=None)
+        assert key.certificate_chain == made.certificate_chain
+        assert key.alias == "release"
+        assert accept(cpk(key), trusted=[made.anchor])
+        assert cpk(key) == cpk(named(made, "release"))
+
+
+def named(key: SigningKey, alias: str) -> SigningKey:
+    return SigningKey(
+        private_key=key.private_key, certificate_chain=key.certificate_chain, alias=alias
+    )
+
+
+def test_a_pem_chain_is_ordered_and_its_certificates_may_stand_apart(tmp_path: Path) -> None:
+    path = tmp_path / "alice.pem"
+    path.write_bytes(pem_of(alice()))
+    leaf, *issuers = alice().certificate_chain
+    key = load_signing_key(path, password=None, alias="ALICE", certificates=[*issuers, leaf])
+    assert key.certificate_chain == (leaf, *issuers)
+    with pytest.raises(KeystoreError, match="no certificate of it") as refused:
+        load_signing_key(path, password=None, alias=None)
+    assert refused.value.code == "keystore-invalid"
+    path.write_bytes(chain_of(alice()))
+    assert load_keystore(path, password=None).trusted == alice().certificate_chain
+    with pytest.raises(KeystoreError, match="holds no private key"):
+        load_signing_key(path, password=None, alias=None)
+
+
+def test_an_encrypted_pem_key_needs_its_password(tmp_path: Path) -> None:
+    made, path = self_signed("rsa2048"), tmp_path / "k.pem"
+    path.write_bytes(
+        chain_of(made) + pem_of(made, encryption=BestAvailableEncryption(b"pem secret"))
+    )
+    assert load_signing_key(path, password="pem secret", alias=None).anchor == made.anchor
+    for wrong in ("other", "", None):
+        with pytest.raises(KeystoreError) as refused:
+            load_signing_key(path, password=wrong, alias=None)
+        assert refused.value.code == "keystore-password"
+        assert "pem secret" not in refused.value.message
+
+
+@pytest.mark.parametrize(
+    ("data", "code", "words"),
+    [
+        (b"\xfe\xed\xfe\xed" + bytes(40), "keystore-invalid", "keytool -importkeystore"),
+        (b"\xce\xce\xce\xce" + bytes(40), "keystore-invalid", "JCEKS"),
+        (
+            b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n",
+            "keystore-invalid",
+            "cannot be opened",
+        ),
+        (
+            b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n" * 17,
+            "keystore-invalid",
+            "17 keys",
+        ),
+        (b"", "keystore-password", "needs a password"),
+    ],
+)
+def test_key_files_that_cannot_be_used(tmp_path: Path, data: bytes, code: str, words: str) -> None:
+    path = tmp_path / "k"
+    path.write_bytes(data)
+    with pytest.raises(KeystoreError, match=words) as refused:
+        load_signing_key(path, password=None, alias=None)
+    assert refused.value.code == code
+
+
+CORDAS = {
+    "alice.p12": ["alice"],
+    "bob.p12": ["bob"],
+    "ca1.p12": ["ca1"],
+    "ca2.p12": ["ca2"],
+    "rootca.p12": ["rootca"],
+    "signingkeys.pfx": ["rootca", "signing key 1", "signing key 2"],
+}
+
+
+@pytest.mark.conformance
+@pytest.mark.skipif(not VECTORS.is_dir(), reason="shared vectors are absent")
+class TestCordasPublicKeystores:
+    """Their ECDSA certificates have NULL parameters, which the usual parser refuses."""
+
+    folder = VECTORS / "packaging" / "keystores"
+
+    @pytest.mark.parametrize("name", CORDAS)
+    def test_they_open(self, name: str) -> None:
+        password = "keystore password" if name.endswith("pfx") else "cordadevpass"
+        keystore = load_keystore(self.folder / name, password=password)
+        assert [key.alias for key in keystore.keys] == CORDAS[name]
+        for key in keystore.keys:
+            assert key.private_key.public_key() == key.certificate_chain[0].public_key()
+        with pytest.raises(KeystoreError) as refused:
+            load_keystore(self.folder / name, password="wrong")
+        assert refused.value.code == "keystore-password"
+
+    def test_they_verify_what_they_signed(self) -> None:
+        keystore = load_keystore(self.folder / "rootca.p12", password="cordadevpass")
+        assert keystore.anchors()[0].subject.rfc4514_string().startswith("CN=Corda Dev Root CA")
+
+    def test_they_do_not_sign(self) -> None:
+        """The certificates were changed to be readable, so no verifier would take them."""
+        key = load_signing_key(self.folder / "alice.p12", password="cordadevpass", alias=None)
+        with pytest.raises(TrustError, match="was changed when it was read"):
+            cpk(key)
+
+    def test_an_outdated_encryption_is_refused_by_name(self) -> None:
+        with pytest.raises(KeystoreError, match="rc2_40") as refused:
+            load_keystore(self.folder / "alice-v2.p12", password="cordadevpass")
+        assert refused.value.code == "keystore-invalid"
+
+    def test_a_damaged_one_is_refused(self) -> None:
+        data = bytearray((self.folder / "alice.p12").read_bytes())
+        data[len(data) // 2] ^= 1
+        with pytest.raises(KeystoreError):
+            read_pkcs12(bytes(data), password="cordadevpass", source="x")
+        with pytest.raises(KeystoreError) as refused:
+            _walk(bytes(data), "cordadevpass", "x")
+        assert refused.value.code == "keystore-password"
+
+    def test_iterations_are_bounded(self) -> None:
+        pfx = asn1_pkcs12.Pfx.load((self.folder / "alice.p12").read_bytes())
+        pfx["mac_data"]["iterations"] = 5_000_001
+        with pytest.raises(KeystoreError, match="5000001 iterations"):
+            _walk(pfx.dump(force=True), "cordadevpass", "x")

@@ -2,17 +2,24 @@
 
 import shutil
 import subprocess
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from cryptography.hazmat.primitives.serialization import NoEncryption, pkcs12
+from asn1crypto import cms
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cpi.certificates import load_pem_certificates
-from cpi.errors import CpiError, PackageRefusedError, SignatureError
-from cpi.keys import SigningKey
+from cpi.errors import CpiError, PackageRefusedError, SignatureError, TrustError
+from cpi.keys import SigningKey, create_keystore, load_signing_key
+from cpi.resigning import resigned
+from cpi.signature_schemes import is_pss_only
 from cpi.signatures import Role, role_of
+from cpi.signer_warnings import signer_warnings
 from cpi.signing import resign, signature_base_name
 from cpi.verify import verify_package
 from tests.cpi import support
@@ -36,15 +43,6 @@ needs_java = pytest.mark.skipif(
 )
 
 
-def keystore(path: Path, key: SigningKey) -> Path:
-    path.write_bytes(
-        pkcs12.serialize_key_and_certificates(
-            b"key", key.private_key, key.certificate_chain[0], None, NoEncryption()
-        )
-    )
-    return path
-
-
 def java(*words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(words, capture_output=True, text=True, check=False, timeout=60)
 
@@ -63,43 +61,66 @@ def test_each_key_kind_verifies(kind: str) -> None:
     ]
 
 
-@needs_java
-@pytest.mark.conformance
-@pytest.mark.parametrize("kind", ["ec256", "rsa2048", "rsa4096", "ed25519"])
-def test_jarsigner_accepts_what_we_sign(kind: str, tmp_path: Path) -> None:
-    key = self_signed(kind)
-    bundle = support.cpb(key, cpks={"a.jar": support.cpk(key)})
-    package = tmp_path / "package.jar"
-    package.write_bytes(support.cpi(key, bundle=bundle))
-    store = tmp_path / "trust.p12"
-    pem = tmp_path / "signer.pem"
-    from cryptography.hazmat.primitives.serialization import Encoding
-
-    pem.write_bytes(key.anchor.public_bytes(Encoding.PEM))
-    java(
-        *(KEYTOOL or "", "-importcert", "-noprompt", "-alias", "signer", "-file", str(pem)),
-        *("-keystore", str(store), "-storepass", "changeit", "-storetype", "PKCS12"),
-    )
-    done = java(
-        *(JARSIGNER or "", "-verify", "-strict"),
-        *("-keystore", str(store), "-storepass", "changeit", str(package)),
-    )
-    # The fixture certificates have no key usage; exit code 8 would say that they may not sign.
-    assert done.returncode == 0, done.stdout + done.stderr
+JAVA_KINDS = [
+    ("RSA", 2048),
+    ("RSA", 4096),
+    ("RSASSA-PSS", 2048),
+    ("RSASSA-PSS", 4096),
+    ("EC", 256),
+    ("EC", 384),
+    ("Ed25519", None),
+]
 
 
 @needs_java
 @pytest.mark.conformance
-@pytest.mark.parametrize("algorithm", ["RSA", "EC"])
-def test_we_accept_what_jarsigner_signs(algorithm: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("algorithm", "size"), JAVA_KINDS)
+def test_jarsigner_accepts_what_we_sign(algorithm: str, size: int | None, tmp_path: Path) -> None:
+    store = tmp_path / "keys.p12"
+    store.write_bytes(
+        create_keystore(
+            password="changeit",
+            alias="key",
+            distinguished_name="CN=Signer, O=Acme, L=London, C=GB",
+            key_algorithm=algorithm,
+            key_size=size,
+        )
+    )
+    key = load_signing_key(store, password="changeit", alias="key")
+    assert is_pss_only(key.anchor) == (algorithm == "RSASSA-PSS")
+    cpk = support.cpk(key)
+    cpb = support.cpb(key, cpks={"a.jar": cpk})
+    packages = {"a.jar": cpk, "a.cpb": cpb, "a.cpi": support.cpi(key, bundle=cpb)}
+    running = []
+    for name, data in packages.items():
+        (tmp_path / name).write_bytes(data)
+        words = (JARSIGNER or "", "-verify", "-strict", "-keystore", str(store))
+        running.append(
+            subprocess.Popen(
+                (*words, "-storepass", "changeit", f"{tmp_path}/{name}", "key"),
+                stdout=subprocess.PIPE,
+                text=True,
+            )
+        )
+        assert verify_package(data, package_type=None, trusted=[key.anchor]).id
+    for process in running:
+        shown, _ = process.communicate(timeout=60)
+        assert process.returncode == 0, shown
+
+
+@needs_java
+@pytest.mark.conformance
+@pytest.mark.parametrize(("algorithm", "size"), JAVA_KINDS)
+def test_we_accept_what_jarsigner_signs(algorithm: str, size: int | None, tmp_path: Path) -> None:
     store, package = tmp_path / "keys.p12", tmp_path / "package.jar"
     access = ("-keystore", str(store), "-storepass", "changeit")
-    java(
+    made = java(
         *(KEYTOOL or "", "-genkeypair", "-alias", "java", "-keyalg", algorithm, *access),
         *("-storetype", "PKCS12", "-dname", "CN=Java, O=Acme, L=London, C=GB"),
+        *(("-keysize", str(size)) if size else ()),
     )
-    exported = java(KEYTOOL or "", "-exportcert", "-rfc", "-alias", "java", *access)
-    anchors = load_pem_certificates(exported.stdout.encode(), source="keytool")
+    assert made.returncode == 0, made.stdout
+    key = load_signing_key(store, password="changeit", alias="java")
     unsigned = support.edit(
         support.cpk(),
         lambda es: [e for e in es if role_of(e[0]) is Role.CONTENT or "MANIFEST" in e[0]],
@@ -108,13 +129,137 @@ def test_we_accept_what_jarsigner_signs(algorithm: str, tmp_path: Path) -> None:
     signed = java(JARSIGNER or "", *access, str(package), "java")
     assert signed.returncode == 0, signed.stdout
     data = package.read_bytes()
-    result = verify_package(data, package_type=None, trusted=anchors)
+    result = verify_package(data, package_type=None, trusted=[key.anchor])
     assert result.id is not None
     assert result.signers[0].subject == "CN=Java,O=Acme,L=London,C=GB"
     tampered = support.replace_entry(data, "package/Cpk1.class", lambda c: c + b"!")
     with pytest.raises(PackageRefusedError) as refused:
-        verify_package(tampered, package_type=None, trusted=anchors)
+        verify_package(tampered, package_type=None, trusted=[key.anchor])
     assert refused.value.code == "digest-mismatch"
+    assert accept_now(resign(data, [key], keep_signatures=False), key)
+
+
+def accept_now(data: bytes, key: SigningKey) -> bool:
+    return verify_package(data, package_type=None, trusted=[key.anchor]).id is not None
+
+
+def test_a_pss_key_must_not_sign_by_pkcs1(tmp_path: Path) -> None:
+    store = tmp_path / "keys.p12"
+    store.write_bytes(
+        create_keystore(
+            password="p", alias="k", distinguished_name="CN=S,O=A,C=GB", key_algorithm="rsassa-pss"
+        )
+    )
+    key = load_signing_key(store, password="p", alias=None)
+    package = support.cpk(key)
+    assert accept_now(package, key)
+
+    def by_pkcs1(block: bytes) -> bytes:
+        info = cms.ContentInfo.load(block)
+        signer = info["content"]["signer_infos"][0]
+        statement = dict(entries_of(package))["META-INF/K.SF"]
+        signer["signature"] = key.private_key.sign(statement, padding.PKCS1v15(), hashes.SHA256())
+        signer["signature_algorithm"] = {"algorithm": "sha256_rsa"}
+        return info.dump(force=True)
+
+    forged = support.replace_entry(package, "META-INF/K.RSA", by_pkcs1)
+    with pytest.raises(PackageRefusedError, match="is for RSASSA-PSS") as refused:
+        verify_package(forged, package_type=None, trusted=[key.anchor])
+    assert refused.value.code == "signature-format"
+
+
+def test_weak_and_foreign_keys_do_not_sign() -> None:
+    for private in (rsa.generate_private_key(65537, 1024), ec.generate_private_key(ec.SECP256K1())):
+        made = support.certificate("CN=weak,O=Acme,C=GB", private)
+        with pytest.raises(SignatureError) as refused:
+            support.cpk(SigningKey(private_key=private, certificate_chain=(made,), alias="w"))
+        assert refused.value.code == "key-weak"
+
+
+def test_a_chain_that_does_not_hold_does_not_sign() -> None:
+    good = alice()
+    mixed = (good.certificate_chain[0], bob().certificate_chain[1], good.certificate_chain[2])
+    same_name = support.authority("CN=Corda Dev CA1,OU=R3,O=Corda,L=Dublin,C=IE")
+    stranger = (good.certificate_chain[0], same_name.certificate)
+    for chain in (mixed, stranger):
+        with pytest.raises(TrustError, match="is not signed by") as refused:
+            support.cpk(
+                SigningKey(private_key=good.private_key, certificate_chain=chain, alias="s")
+            )
+        assert refused.value.code == "certificate-invalid"
+    short = SigningKey(
+        private_key=good.private_key, certificate_chain=good.certificate_chain[:2], alias="short"
+    )
+    assert accept(support.cpk(short)), "a trusted root needs not be in the chain"
+
+
+def test_several_signers_at_once() -> None:
+    kinds = ("ec256", "rsa2048", "ed25519")
+    keys = [self_signed(kind) for kind in kinds]
+    anchors = [key.anchor for key in keys]
+    package = support.cpk(*keys)
+    result = accept(package, trusted=anchors)
+    assert [s.name for s in result.signers] == [f"META-INF/{kind.upper()}" for kind in kinds]
+    assert support.refuse(package, trusted=anchors[:2]) == ["signer-not-trusted"]
+    again = resign(package, [alice(), bob()], keep_signatures=True)
+    assert len(accept(again, trusted=[*anchors, root().certificate]).signers) == 5
+    replaced = resign(package, [alice(), bob()], keep_signatures=False)
+    assert [s.name for s in accept(replaced).signers] == ["META-INF/ALICE", "META-INF/BOB"]
+
+
+def test_signing_again_tells_what_changes() -> None:
+    bundle = support.cpi(alice())
+    trusted = [root().certificate]
+    same, result = resigned(bundle, [alice()], trusted=trusted, keep_signatures=False, at=NOW)
+    assert "package-identity-changed" not in [w.code for w in result.warnings]
+    assert "certificate-chain-in-identity" in [w.code for w in result.warnings]
+    assert same == bundle
+    _, changed = resigned(bundle, [bob()], trusted=trusted, keep_signatures=True, at=NOW)
+    (warning,) = [w for w in changed.warnings if w.code == "package-identity-changed"]
+    before, after = accept(bundle).id, changed.id
+    assert before
+    assert after
+    assert before.signer_summary_hash in warning.message
+    assert after.signer_summary_hash in warning.message
+
+
+def test_an_expired_or_unrooted_certificate_does_not_sign() -> None:
+    later = alice().certificate_chain[0].not_valid_after_utc + timedelta(days=1)
+    for trusted, at, code in (
+        ([root().certificate], later, "certificate-not-valid-now"),
+        ([self_signed("ec256").anchor], NOW, "signer-not-trusted"),
+    ):
+        with pytest.raises(TrustError) as refused:
+            resigned(support.cpk(), [alice()], trusted=trusted, keep_signatures=False, at=at)
+        assert refused.value.code == code
+
+
+def test_certificates_that_should_be_replaced_are_warned_of(tmp_path: Path) -> None:
+    key = rsa.generate_private_key(65537, 2048)
+    soon = support.certificate("CN=soon,O=A,C=GB", key, end=NOW + timedelta(days=29))
+    signer = SigningKey(private_key=key, certificate_chain=(soon,), alias="soon")
+    _, result = resigned(support.cpk(), [signer], trusted=[soon], keep_signatures=False, at=NOW)
+    assert [w.code for w in result.warnings] == [
+        "certificate-expires-soon",
+        "package-identity-changed",
+    ]
+    kinds = {
+        "signature-weak-algorithm": sha1_certificate(tmp_path),
+        "key-weak": support.certificate("CN=k,O=A,C=GB", rsa.generate_private_key(65537, 1024)),
+    }
+    for code, made in kinds.items():
+        found = [w.code for w in signer_warnings((made,), has_timestamp=False, at=NOW)]
+        assert found == [code]
+
+
+def sha1_certificate(folder: Path) -> x509.Certificate:
+    """Self-signed by SHA-1, which the library verifies and does not make."""
+    words = ("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-sha1", "-days", "3650")
+    files = ("-keyout", f"{folder}/key.pem", "-out", f"{folder}/certificate.pem")
+    done = java("openssl", *words, *files, "-subj", "/CN=old/O=A/C=GB")
+    assert done.returncode == 0, done.stderr
+    pem = (folder / "certificate.pem").read_bytes()
+    return load_pem_certificates(pem, source="openssl")[0]
 
 
 def test_packages_are_reproducible() -> None:
