@@ -43,7 +43,7 @@ def command() -> None:
 @password_option(required=False)
 @click.option("--receipts", type=_FOLDER, help="Folder to write a receipt per transaction to.")
 @click.option("--expect", type=_FOLDER, help="Folder of receipts to compare with.")
-@click.option("--jobs", "-j", type=click.IntRange(1, 256), help="Verifications at a time.")
+@click.option("--jobs", "-j", type=click.IntRange(1, 256), help="Processes; default: one per core.")
 @click.option(
     "--output", type=click.Choice(["text", "json", "junit"]), default="text", show_default=True
 )
@@ -69,7 +69,9 @@ def verify(
     Exit status 0: every contract accepts every transaction, or, with --expect, every receipt is
     the expected one. 1: a refusal, or, with --expect, a difference. 2: something is no transaction.
     """
+    from host.toolkit.cache import default_cache_dir
     from host.toolkit.contracts_input import count_all, read_all
+    from host.toolkit.contracts_pool import cores, verify_all
     from host.toolkit.contracts_report import Tally, report_to, whole_file
     from host.toolkit.receipts import ReceiptFolder
 
@@ -84,7 +86,8 @@ def verify(
             report_to(out, output, suite=cpi.name, compares=expect is not None)
         )
         advance = stack.enter_context(_progress_bar(total))
-        cases = contracts.verify_all(read_all(transactions), jobs=jobs)
+        given = read_all(transactions)
+        cases = verify_all(contracts, given, jobs=jobs or cores(), cache_dir=default_cache_dir())
         for case, change in _compared(cases, folder):
             tally.count(case, change)
             report.add(case, change)
@@ -122,11 +125,11 @@ def _open(
     cpi: Path, certificates: tuple[Path, ...], keystore: Path | None, password: str | None
 ) -> "CpiContracts":
     from host.toolkit.cache import default_cache_dir
-    from host.toolkit.contracts import CpiContracts
+    from host.toolkit.contracts import open_contracts
     from sandbox.limits import Limits
     from sandbox.runtime import Sandbox
 
-    return CpiContracts(
+    return open_contracts(
         cpi.read_bytes(),
         trusted=trusted_certificates(certificates, keystore, password),
         sandbox=Sandbox(cache_dir=default_cache_dir(), progress=_progress),

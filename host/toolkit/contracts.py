@@ -1,9 +1,6 @@
 """Verify ledger transactions by the contracts of a CPI, without any host."""
 
-import os
-from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -24,9 +21,6 @@ from host.toolkit.contracts_input import Given
 from host.toolkit.receipts import verification_receipt
 from sandbox.limits import Limits
 from sandbox.runtime import Sandbox
-
-_AHEAD_PER_JOB = 4
-"""Transactions that are read before their verdict is due, so that no job waits for input."""
 
 
 class NoContractError(InvalidInputError):
@@ -59,20 +53,11 @@ class Case:
 class CpiContracts:
     """The contracts of a verified CPI. Safe to use from several threads."""
 
-    def __init__(
-        self, cpi: bytes, *, trusted: Sequence[x509.Certificate], sandbox: Sandbox, limits: Limits
-    ) -> None:
-        """Verify the CPI, prove its descriptors and compile its contract code.
-
-        Raises:
-            CpiError: the CPI is not accepted.
-            InvalidInputError: its code cannot be used, or is not what its descriptors say.
-            NoContractError: it has no contract.
-        """
-        self.record = _prepared(cpi, trusted, sandbox)
-        if not self.record.contract_cpks():
-            identity = self.record.identity
-            raise NoContractError(f"CPI {identity.name} {identity.version} has no contract CPK")
+    def __init__(self, record: CpiRecord, *, cpi: bytes, sandbox: Sandbox, limits: Limits) -> None:
+        """Take the record of `cpi`, which was verified: see `open_contracts`."""
+        self.record = record
+        self.cpi = cpi
+        self.limits = limits
         library = GuestLibrary(sandbox=sandbox, read=lambda _: cpi)
         self._contracts = SandboxedContracts(library=library, limits=limits)
 
@@ -85,40 +70,31 @@ class CpiContracts:
             receipt=verification_receipt(transaction, judgement),
         )
 
-    def verify_all(self, given: Iterable[Given], *, jobs: int | None = None) -> Iterator[Case]:
-        """Verdicts in the order of the input, `jobs` at a time, by default one per core.
-
-        Input is read only a few transactions ahead of the verdicts, so memory stays bounded.
-        """
-        jobs = jobs or cores()
-        waiting: deque[Future[Case]] = deque()
-        with ThreadPoolExecutor(jobs, thread_name_prefix="verify") as executor:
-            try:
-                for item in given:
-                    waiting.append(executor.submit(self._case, item))
-                    if len(waiting) >= jobs * _AHEAD_PER_JOB:
-                        yield waiting.popleft().result()
-                while waiting:
-                    yield waiting.popleft().result()
-            finally:
-                executor.shutdown(wait=False, cancel_futures=True)
-
-    def _case(self, given: Given) -> Case:
+    def case(self, given: Given) -> Case:
+        """The verdict on one piece of input."""
         if given.transaction is None:
             return Case(label=given.label, verdict=None, problem=given.problem)
         return Case(label=given.label, verdict=self.verify(given.transaction))
 
 
-def cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+def open_contracts(
+    cpi: bytes, *, trusted: Sequence[x509.Certificate], sandbox: Sandbox, limits: Limits
+) -> CpiContracts:
+    """Verify a CPI, prove its descriptors and compile its contract code.
 
-
-def _prepared(cpi: bytes, trusted: Sequence[x509.Certificate], sandbox: Sandbox) -> CpiRecord:
+    Raises:
+        CpiError: the CPI is not accepted.
+        InvalidInputError: its code cannot be used, or is not what its descriptors say.
+        NoContractError: it has no contract.
+    """
     package = verify_package(cpi, package_type=PackageType.CPI, trusted=trusted)
     codes = [code_of(cpk, package.cpks) for cpk in package.cpks if cpk.world_type == "contract"]
     for code in codes:
         prove(sandbox, code)
     now = EpochMs(int(datetime.now(UTC).timestamp() * 1000))
     policy = parse_group_policy(package.group_policy or "")
-    return record_of(package, group_id=policy.group_id, stored_at=now)
+    record = record_of(package, group_id=policy.group_id, stored_at=now)
+    if not codes:
+        identity = record.identity
+        raise NoContractError(f"CPI {identity.name} {identity.version} has no contract CPK")
+    return CpiContracts(record, cpi=cpi, sandbox=sandbox, limits=limits)

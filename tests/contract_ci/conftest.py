@@ -14,7 +14,7 @@ from cpi.keys import create_keystore, load_signing_key
 from host.cli.contract import command
 from host.toolkit.build import build_cordapp
 from host.toolkit.cache import default_cache_dir
-from host.toolkit.contracts import CpiContracts
+from host.toolkit.contracts import CpiContracts, open_contracts
 from sandbox.limits import Limits
 from sandbox.runtime import Sandbox
 
@@ -80,15 +80,17 @@ def iou(make_cpi: MakeCpi) -> Signed:
 
 @pytest.fixture(scope="session")
 def contracts(iou: Signed, sandbox: Sandbox) -> CpiContracts:
-    return open_contracts(iou, sandbox)
+    return contracts_of(iou, sandbox)
 
 
-def open_contracts(signed: Signed, sandbox: Sandbox) -> CpiContracts:
+def contracts_of(signed: Signed, sandbox: Sandbox) -> CpiContracts:
     from cpi.certificates import load_pem_certificates
 
     pem = signed.certificate.read_bytes()
     trusted = load_pem_certificates(pem, source=str(signed.certificate))
-    return CpiContracts(signed.cpi.read_bytes(), trusted=trusted, sandbox=sandbox, limits=Limits())
+    return open_contracts(
+        signed.cpi.read_bytes(), trusted=trusted, sandbox=sandbox, limits=Limits()
+    )
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cpi.errors import PackageRefusedError
 from host.cli.contract import command
 from host.guests.code import DescriptorMismatchError
-from host.toolkit.contracts import CpiContracts
+from host.toolkit.contracts import open_contracts
 from host.toolkit.contracts_input import TransactionFileError, read_transaction
 from sandbox.limits import Limits
 
@@ -27,7 +27,7 @@ FAILURE = {"contract": "wat.Contract", "states": ["wat.State"], "type": "No", "m
 
 def verify(cpi: bytes, key: Any, sandbox: Any) -> list[Any]:
     trusted = [key.certificate_chain[0]]
-    contracts = CpiContracts(cpi, trusted=trusted, sandbox=sandbox, limits=Limits())
+    contracts = open_contracts(cpi, trusted=trusted, sandbox=sandbox, limits=Limits())
     return [contracts.verify(TRANSACTION), contracts.verify(TRANSACTION)]
 
 
