@@ -1,0 +1,226 @@
+"""A host under load is killed again and again; afterwards both sides hold the same IOUs, each once.
+
+CORDBOX_KILLS sets how often it is killed, CORDBOX_KILL_SEED when; the seed is printed.
+"""
+
+import json
+import os
+import random
+import ssl
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from pathlib import Path
+
+import httpx2
+import pytest
+
+CORDBOX = str(Path(sys.executable).with_name("cordbox"))
+SAMPLE = Path(__file__).parents[2] / "sample_cordapps" / "iou"
+ALICE, BOB = "O=Alice, L=London, C=GB", "O=Bob, L=London, C=GB"
+SIGNING = ("--keystore", "k.p12", "--storepass", "password", "--key", "a")
+CLIENTS = 3
+DRAIN_SECONDS_MAX = 300
+ENDED = {"COMPLETED", "FAILED", "KILLED"}
+pytestmark = [pytest.mark.crash, pytest.mark.slow, pytest.mark.timeout(600)]
+
+
+@pytest.fixture(scope="module")
+def packages(tmp_path_factory):
+    """A folder with the sample's CPI, and its signer's certificate."""
+    folder = tmp_path_factory.mktemp("packages")
+
+    def cordbox(*words):
+        subprocess.run([CORDBOX, *words], cwd=folder, check=True, capture_output=True)
+
+    name = "CN=Signer, O=Acme, L=London, C=GB"
+    store = ("--file", "k.p12", "--storepass", "password", "--alias", "a")
+    cordbox("keystore", "create", *store, "--dname", name)
+    cordbox("keystore", "export-certificate", *store, "--output", "k.pem")
+    cordbox("cordapp", "build", str(SAMPLE), *SIGNING, "--output-dir", "out")
+    endpoint = ("--endpoint", "http://localhost:1080", "--endpoint-protocol", "1")
+    members = ("--name", ALICE, "--name", BOB)
+    cordbox("network", "groupPolicy", *members, *endpoint, "--output-file", "policy.json")
+    cpi = ("--cpi-name", "iou", "--cpi-version", "1", "--file", "iou.cpi")
+    (cpb,) = (folder / "out").glob("*.cpb")
+    cordbox("package", "create-cpi", "--cpb", str(cpb), "-g", "policy.json", *cpi, *SIGNING)
+    return folder
+
+
+class KillableHost:
+    """A host process on one data directory, and a client of whichever process runs now."""
+
+    def __init__(self, folder):
+        self._folder = folder
+        self._process = self._client = None
+        self.nodes = {}
+        (folder / "password").write_text("given\n")
+
+    def start(self):
+        words = ["host", "run", "--data-dir", "data", "--listen", "127.0.0.1:0"]
+        words += ["--admin-password-file", "password", "--output", "json"]
+        log = self._folder / "host.log"
+        with log.open("a") as stream:
+            self._process = subprocess.Popen(
+                [CORDBOX, *words],
+                cwd=self._folder,
+                stdout=subprocess.PIPE,
+                stderr=stream,
+                text=True,
+            )
+        line = self._process.stdout.readline()
+        assert line, log.read_text()[-2000:]
+        facts = json.loads(line)
+        self._client = httpx2.Client(
+            base_url=f"{facts['url']}/api/v5_2",
+            verify=ssl.create_default_context(cafile=facts["certificate"]),
+            auth=("admin", "given"),
+            timeout=30,
+        )
+
+    def kill(self):
+        self._process.kill()
+        self._process.wait()
+        self._process.stdout.close()
+        self._client.close()
+
+    def ask(self, method, path, **more):
+        return self._client.request(method, path, **more)
+
+    def until(self, path, holds):
+        deadline = time.monotonic() + DRAIN_SECONDS_MAX
+        while time.monotonic() < deadline:
+            answer = self.ask("GET", path).json()
+            if holds(answer):
+                return answer
+            time.sleep(0.05)
+        pytest.fail(f"{path} stays {answer}")
+
+    def form_network(self, packages):
+        pem = {"certificate": (packages / "k.pem").read_bytes()}
+        where = "/certificate/cluster/code-signer"
+        assert self.ask("PUT", where, data={"alias": "a"}, files=pem).status_code == 204
+        cpi = {"upload": ("iou.cpi", (packages / "iou.cpi").read_bytes())}
+        upload = self.ask("POST", "/cpi", files=cpi).json()["id"]
+        stored = self.until(f"/cpi/status/{upload}", lambda s: s["status"] == "OK")
+        for name in (ALICE, BOB):
+            body = {"cpiFileChecksum": stored["cpiFileChecksum"], "x500Name": name}
+            request = self.ask("POST", "/virtualnode", json=body).json()["requestId"]
+            path = f"/virtualnode/status/{request}"
+            node = self.until(path, lambda s: s["status"] == "SUCCEEDED")["resourceId"]
+            context = {"context": {"corda.key.scheme": "CORDA.ECDSA.SECP256R1"}}
+            reply = self.ask("POST", f"/membership/{node}", json=context).json()
+            assert reply["registrationStatus"] == "SUBMITTED"
+            self.nodes[name] = node
+
+    def flow(self, name, request_id, flow_class, body):
+        start = {"clientRequestId": request_id, "flowClassName": flow_class, "requestBody": body}
+        return self.ask("POST", f"/flow/{self.nodes[name]}", json=start)
+
+    def result(self, name, request_id):
+        path = f"/flow/{self.nodes[name]}/{request_id}"
+        return self.until(path, lambda s: s["flowStatus"] in ENDED)
+
+    def ious(self, name):
+        assert self.flow(name, "list", "iou_flows.ListIous", {}).status_code == 202
+        return json.loads(self.result(name, "list")["flowResult"])
+
+    def all_statuses(self, name):
+        """Statuses of the flows of a node, its responders among them."""
+        answer = self.ask("GET", f"/flow/{self.nodes[name]}?responders=true").json()
+        return Counter(flow["flowStatus"] for flow in answer["flowStatusResponses"])
+
+
+@pytest.fixture
+def host(tmp_path):
+    made = KillableHost(tmp_path)
+    made.start()
+    yield made
+    made.kill()
+
+
+class Borrowers:
+    """Clients that start one flow after another, each until the host has said that it has it."""
+
+    def __init__(self, host, seed):
+        self._host = host
+        self._over = threading.Event()
+        self._seed = seed
+        self._threads = [threading.Thread(target=self._run, args=(k,)) for k in range(CLIENTS)]
+        self.accepted = []
+        self.refused = []
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self):
+        self._over.set()
+        for thread in self._threads:
+            thread.join()
+
+    def _run(self, number):
+        chance = random.Random(self._seed * CLIENTS + number)
+        amount = 1_000_000 * (number + 1)
+        while not self._over.is_set():
+            amount += 1
+            pair = (ALICE, BOB) if chance.random() < 0.5 else (BOB, ALICE)
+            pause = chance.choice((0, 0, 50, 200))
+            self._start(*pair, {"amount": amount, "pause_millis": pause})
+            self._over.wait(chance.random() * 0.4)
+
+    def _start(self, borrower, lender, body):
+        request_id = f"issue-{body['amount']}"
+        body = {"counterparty": lender, **body}
+        while not self._over.is_set():
+            try:
+                reply = self._host.flow(borrower, request_id, "iou_flows.IssueIou", body)
+            except (httpx2.HTTPError, RuntimeError):  # killed: no answer, or its client is closed
+                self._over.wait(0.05)
+                continue
+            if reply.status_code in (202, 409):  # 409: taken before the kill, the answer was lost
+                self.accepted.append((borrower, request_id, body["amount"]))
+            else:
+                self.refused.append(reply.text)
+            return
+
+
+def test_no_kill_loses_or_doubles_an_iou(host, packages):
+    seed = int(os.environ.get("CORDBOX_KILL_SEED") or random.SystemRandom().randrange(10**6))
+    sys.stdout.write(f"CORDBOX_KILL_SEED={seed}\n")
+    chance = random.Random(seed)
+    host.form_network(packages)
+    borrowers = Borrowers(host, seed)
+    try:
+        for _ in range(int(os.environ.get("CORDBOX_KILLS", "5"))):
+            time.sleep(chance.uniform(0.05, 1.5))
+            host.kill()
+            host.start()
+    finally:
+        borrowers.stop()
+    assert borrowers.accepted
+    assert borrowers.refused == []
+    for name in (ALICE, BOB):  # also of starts that were taken and whose answer never came
+        host.until(f"/flow/{host.nodes[name]}?responders=true", _all_ended)
+    ended = {amount: host.result(name, rid) for name, rid, amount in borrowers.accepted}
+    assert {flow["flowStatus"] for flow in ended.values()} == {"COMPLETED"}
+    alice, bob = host.ious(ALICE), host.ious(BOB)
+    assert sorted(map(_identity, alice)) == sorted(map(_identity, bob))
+    assert len({iou["linear_id"] for iou in alice}) == len(alice)
+    held = {iou["amount"]: iou for iou in alice}
+    assert len(held) == len(alice)
+    assert held.keys() >= ended.keys()
+    for amount, flow in ended.items():
+        result = json.loads(flow["flowResult"])
+        assert held[amount]["linear_id"] == result["linear_id"]
+        assert held[amount]["state_ref"] == f"{result['transaction_id']}:0"
+    for name in (ALICE, BOB):
+        assert host.all_statuses(name).keys() == {"COMPLETED"}
+
+
+def _identity(iou):
+    return iou["state_ref"], iou["linear_id"], iou["amount"]
+
+
+def _all_ended(answer):
+    return all(flow["flowStatus"] in ENDED for flow in answer["flowStatusResponses"])
