@@ -28,7 +28,7 @@ def command() -> None:
     "-f",
     "file",
     type=EXISTING_FILE,
-    help="JSON file with the static network, instead of --name.",
+    help="JSON or YAML file with the static network, instead of --name.",
 )
 @click.option("--group-id", type=click.UUID, help="The group's UUID; default: a new one.")
 @click.option("--mgm", is_flag=True, help="The policy of a network manager instead.")
@@ -94,22 +94,14 @@ def _refuse_beside_file(
 
 
 def _read_members(file: Path) -> "list[StaticMember]":
-    """The members of corda-cli's static network file, in its JSON form.
+    """The members of corda-cli's static network file, in JSON or YAML.
 
     Raises:
         click.UsageError: the file is no such document.
     """
-    from cpi.files import read_limited
-    from cpi.strict_json import JsonRefusedError, parse_json
-
-    if file.suffix.lower() != ".json":
-        raise click.UsageError(f"{file}: Input file format not supported, expected .json")
-    try:
-        document = parse_json(read_limited(file, _FILE_BYTES_MAX), bytes_max=_FILE_BYTES_MAX)
-    except JsonRefusedError as error:
-        raise click.UsageError(f"{file}: no strict JSON: {error}") from error
+    document = _read_document(file)
     if not isinstance(document, dict):
-        raise click.UsageError(f"{file}: expected a JSON object")
+        raise click.UsageError(f"{file}: expected an object with members")
     names, members = document.get("memberNames"), document.get("members")
     if names is not None and members is not None:
         raise click.UsageError("Only one of 'memberNames' and 'members' blocks may be specified.")
@@ -119,6 +111,25 @@ def _read_members(file: Path) -> "list[StaticMember]":
     if not rows:
         raise click.UsageError(f"{file}: No member name specified.")
     return [_member(row, document) for row in rows]
+
+
+def _read_document(file: Path) -> Any:
+    from cpi.files import read_limited
+    from cpi.strict_json import JsonRefusedError, parse_json
+    from cpi.strict_yaml import YamlRefusedError, parse_yaml
+
+    parsers = {".json": parse_json, ".yaml": parse_yaml, ".yml": parse_yaml}
+    parse = parsers.get(file.suffix.lower())
+    if parse is None:
+        raise click.UsageError(
+            f"{file}: Input file format not supported, expected .json, .yaml or .yml"
+        )
+    try:
+        return parse(read_limited(file, _FILE_BYTES_MAX), bytes_max=_FILE_BYTES_MAX)
+    except (JsonRefusedError, YamlRefusedError) as error:
+        raise click.UsageError(
+            f"Could not read static network information from {file}: {error}"
+        ) from error
 
 
 def _list(value: Any, file: Path) -> list[Any]:

@@ -69,6 +69,53 @@ def test_network_file(run: Run, tmp_path: Path, document: dict) -> None:
     assert member.status == ("SUSPENDED" if "members" in document else "ACTIVE")
 
 
+@pytest.mark.parametrize("suffix", [".yaml", ".yml", ".YAML"])
+def test_network_file_in_yaml(run: Run, tmp_path: Path, suffix: str) -> None:
+    file = tmp_path / f"network{suffix}"
+    file.write_text(
+        "endpoint: https://default:1\n"
+        'endpointProtocol: "1"\n'
+        "members:\n"
+        "  - name: C=GB, L=London, O=Alice\n"
+        "    status: SUSPENDED\n"
+        "  - name: C=GB, L=London, O=Bob\n"
+        "    endpoint: https://bob:2\n"
+        "    endpointProtocol: 2\n"
+    )
+    code, out, _ = run("network", "groupPolicy", "--file", file)
+    assert code == 0
+    alice, bob = parse_group_policy(out).static_members
+    assert (alice.name, alice.status) == ("C=GB, L=London, O=Alice", "SUSPENDED")
+    assert [(e.url, e.protocol_version) for e in (*alice.endpoints, *bob.endpoints)] == [
+        ("https://default:1", 1),
+        ("https://bob:2", 2),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("a.yaml", "a: &x 1\nb: *x", "line 2, column 4: an alias"),
+        ("a.yml", "[1]", "expected an object"),
+        ("a.json", "{", "Could not read static network information"),
+        ("a.txt", "{}", "expected .json, .yaml or .yml"),
+        ("a.yaml", "memberNames: x", "expected a list"),
+        ("a.yaml", "memberNames: []", "No member name specified"),
+        ("a.yaml", "memberNames: ['O=A, C=GB']", "No endpoint specified"),
+        ("a.yaml", "endpoint: https://a:1\nmemberNames: ['O=A']", "No endpoint protocol"),
+    ],
+)
+def test_network_files_that_are_refused(
+    run: Run, tmp_path: Path, name: str, text: str, message: str
+) -> None:
+    (tmp_path / name).write_text(text)
+    output = tmp_path / "GroupPolicy.json"
+    code, _, err = run("network", "groupPolicy", "--file", tmp_path / name, "-o", output)
+    assert code == 2
+    assert message in " ".join(err.replace("\u2502", " ").split())
+    assert not output.exists()
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

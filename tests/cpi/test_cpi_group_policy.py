@@ -128,7 +128,7 @@ def mutate(document: dict, draw: Any) -> dict:
 
 @pytest.mark.conformance
 @pytest.mark.property
-@settings(deadline=None, max_examples=500)
+@settings(deadline=None, max_examples=2500)
 @given(st.data())
 def test_mutations_have_the_same_verdict_as_cordas_schema(data: st.DataObject) -> None:
     if not FILES:
