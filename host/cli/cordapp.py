@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import rich_click as click
 
+from host.cli.cordapp_lint import lint
 from host.cli.package_options import (
     EXISTING_FILE,
     output_option,
@@ -25,6 +26,9 @@ EXIT_DIFFERENT = 1
 @click.group()
 def command() -> None:
     """Build CorDapps into signed packages."""
+
+
+command.add_command(lint)
 
 
 @command.command()

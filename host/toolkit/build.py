@@ -19,6 +19,7 @@ from host.guests.code import CodeRefusedError
 from host.guests.declarations import declarations_of
 from host.toolkit.code import BuiltCode, component_code, python_code
 from host.toolkit.dependencies import DependencyRefusedError, ForeignCpk, foreign_cpks
+from host.toolkit.lint import checked
 from host.toolkit.output import BuiltFile, write_files
 from host.toolkit.project import CordappProject, CpkPlan, load_project
 from sandbox.runtime import Sandbox
@@ -93,6 +94,7 @@ def build_cordapp(
     Raises:
         ProjectInvalidError: `cordapp.toml`.
         SourceRefusedError: sources that cannot run in a sandbox.
+        LintRefusedError: contract code that could give different verdicts.
         VendoringRefusedError: third-party packages that cannot be vendored.
         DependencyRefusedError: a CPK of others that cannot be a dependency.
         CodeRefusedError: the sandbox refuses the code, or it lacks what its world needs.
@@ -100,7 +102,9 @@ def build_cordapp(
         CpiError: names, versions or keys that no package can have; dependencies not satisfied.
         StorageError: `out_dir` cannot be written; nothing is left there.
     """
-    prepared = prepare_cordapp(load_project(project_dir), sandbox, progress)
+    project = load_project(project_dir)
+    prepared = prepare_cordapp(project, sandbox, progress)
+    lint_warnings = checked(project)
     progress("Signing packages")
     files = sign_cordapp(prepared, keys)
     own = {cpk.file_name: files[cpk.file_name] for cpk in prepared.cpks}
@@ -114,7 +118,7 @@ def build_cordapp(
         version=prepared.version,
         cpks=tuple(cpks),
         cpb=written[-1],
-        warnings=tuple(line for cpk in prepared.cpks for line in cpk.code.warnings),
+        warnings=(*lint_warnings, *(line for cpk in prepared.cpks for line in cpk.code.warnings)),
     )
 
 
