@@ -11,7 +11,14 @@ from rich.table import Table
 
 from benchmarks.measure import Measurement
 
-_SUITES = ("package_size", "package_verify", "verification", "flow_steps", "host_start")
+_SUITES = (
+    "package_size",
+    "package_sign",
+    "package_verify",
+    "verification",
+    "flow_steps",
+    "host_start",
+)
 _RESULTS = Path("build/benchmarks.json")
 
 

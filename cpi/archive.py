@@ -53,6 +53,16 @@ class Entry:
         return self.name.endswith("/")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PackedEntry:
+    """An entry as it lies in an archive: `data` is packed by `method`. Sizes in bytes."""
+
+    method: int
+    crc: int
+    size: int
+    data: bytes
+
+
 @dataclass(frozen=True, kw_only=True)
 class Archive:
     """A checked archive over its source. Contents are unpacked when read, and not kept."""
@@ -97,6 +107,12 @@ class Archive:
                     Code.PACKAGE_CHANGED, f"entry {name!r} changed after it was verified"
                 )
         return content
+
+    def packed(self, name: str) -> PackedEntry:
+        """An entry that exists, as it lies here; `read` it first to know that it is sound."""
+        entry = self.by_name[name]
+        data = self.source.read_at(entry.data_offset, entry.packed_size)
+        return PackedEntry(method=entry.method, crc=entry.crc, size=entry.size, data=data)
 
     def start(self, name: str, size: int) -> bytes:
         """The content of an entry, but no more than its first `size` bytes.

@@ -68,7 +68,7 @@ def build_cpk(spec: CpkSpec, keys: Sequence[SigningKey], *, stamp: Stamp | None 
             )
         attributes[name] = spec.attributes[name]
     entries = {**spec.entries, DEPENDENCIES_PATH: encode_dependencies(spec.dependencies)}
-    return sign_entries(attributes, entries, keys, stamp=stamp)
+    return sign_entries(attributes, entries, keys, stamp=stamp, portable=True)
 
 
 def build_cpb(
@@ -97,6 +97,7 @@ def build_cpb(
         keys,
         signature_name=signature_name,
         stamp=stamp,
+        portable=True,
     )
 
 
@@ -129,6 +130,7 @@ def build_cpi(
         keys,
         signature_name=signature_name,
         stamp=stamp,
+        portable=True,
     )
 
 

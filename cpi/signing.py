@@ -10,9 +10,10 @@ import base64
 import hashlib
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 
-from cpi.archive import Archive, read_archive
-from cpi.archive_writer import write_archive
+from cpi.archive import Archive, PackedEntry, read_archive
+from cpi.archive_writer import PackedAlready, is_compressible, never_packed, write_archive
 from cpi.cms import encode_signed_data
 from cpi.errors import Code, KeystoreError, ManifestError, SignatureError
 from cpi.keys import SigningKey
@@ -36,6 +37,8 @@ def sign_entries(
     *,
     signature_name: str | None = None,
     stamp: Stamp | None = None,
+    portable: bool = False,
+    packed_already: PackedAlready = never_packed,
 ) -> bytes:
     """A signed archive of `entries`.
 
@@ -45,6 +48,8 @@ def sign_entries(
         keys: every key signs everything; at least one.
         signature_name: base name of the signature files, for one key only.
         stamp: timestamps each signature.
+        portable: do not depend on the zlib that is installed; see `write_archive`.
+        packed_already: gives packed forms of entries; see `write_archive`.
 
     Raises:
         CpiError: an entry, attribute or key cannot be used.
@@ -58,7 +63,7 @@ def sign_entries(
     main = {"Manifest-Version": "1.0", **main}
     manifest = encode_manifest(main, sections)
     files = _signature_files(manifest, _names(keys, signature_name, ()), stamp)
-    return _assemble(manifest, files, entries)
+    return _assemble(manifest, files, entries, portable=portable, packed_already=packed_already)
 
 
 def resign(
@@ -87,11 +92,26 @@ def resign(
         verify_jar(archive, manifest, DEFAULT_LIMITS)
     if not (keep_signatures and signed):
         main = {k: v for k, v in manifest.main.attributes.items() if k != "Manifest-Version"}
-        return sign_entries(main, content, keys, signature_name=signature_name, stamp=stamp)
+        return sign_entries(
+            main,
+            content,
+            keys,
+            signature_name=signature_name,
+            stamp=stamp,
+            portable=True,
+            packed_already=partial(_as_it_lies, archive),
+        )
     kept = [(name, entries[name]) for name in _signature_entries(archive)]
     taken = [name.rpartition("/")[2].rpartition(".")[0].upper() for name, _ in kept]
     files = _signature_files(manifest.raw, _names(keys, signature_name, taken), stamp)
-    return _assemble(manifest.raw, [*kept, *files], content)
+    packed = partial(_as_it_lies, archive)
+    return _assemble(manifest.raw, [*kept, *files], content, portable=True, packed_already=packed)
+
+
+def _as_it_lies(archive: Archive, name: str) -> PackedEntry | None:
+    """An entry's packed form, so that signing again packs nothing again."""
+    keeps = name in archive and role_of(name) is Role.CONTENT and is_compressible(name)
+    return archive.packed(name) if keeps else None
 
 
 def signature_base_name(alias: str) -> str:
@@ -146,11 +166,17 @@ def _signature_files(
 
 
 def _assemble(
-    manifest: bytes, files: Sequence[tuple[str, bytes]], entries: Mapping[str, bytes]
+    manifest: bytes,
+    files: Sequence[tuple[str, bytes]],
+    entries: Mapping[str, bytes],
+    *,
+    portable: bool = False,
+    packed_already: PackedAlready = never_packed,
 ) -> bytes:
     """Manifest, signature files, the rest of META-INF, everything else sorted by name."""
     rest = sorted(entries, key=lambda name: (not name.startswith("META-INF/"), name))
-    return write_archive([(_MANIFEST, manifest), *files, *((name, entries[name]) for name in rest)])
+    content = [(_MANIFEST, manifest), *files, *((name, entries[name]) for name in rest)]
+    return write_archive(content, portable=portable, packed_already=packed_already)
 
 
 def _signature_entries(archive: Archive) -> list[str]:
