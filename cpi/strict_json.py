@@ -1,11 +1,14 @@
 """JSON that every parser reads alike: UTF-8, no repeated keys, no NaN, bounded size and depth."""
 
 import json
+import re
 from typing import Any
 
 from cpi.errors import Code, Issue
 
 _DEPTH_MAX = 64
+_TOKEN = re.compile(r'"(?:[^"\\]+|\\.)*"?|[\[\]{}]', re.DOTALL)
+"""Strings and brackets; a string without end reaches to the end, so no text is read twice."""
 
 
 class JsonRefusedError(ValueError):
@@ -31,22 +34,13 @@ def parse_json(data: bytes | str, *, bytes_max: int) -> Any:
 
 
 def _check_depth(text: str) -> None:
-    depth, in_string, escaped = 0, False, False
-    for character in text:
-        if in_string:
-            if escaped:
-                escaped = False
-            elif character == "\\":
-                escaped = True
-            elif character == '"':
-                in_string = False
-        elif character == '"':
-            in_string = True
-        elif character in "[{":
+    depth = 0
+    for part in _TOKEN.findall(text):
+        if part in "[{":
             depth += 1
             if depth > _DEPTH_MAX:
                 raise JsonRefusedError(f"it is nested deeper than {_DEPTH_MAX}")
-        elif character in "]}":
+        elif part in "]}":
             depth -= 1
 
 
