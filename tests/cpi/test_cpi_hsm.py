@@ -1,6 +1,7 @@
 """Keys in hardware, by SoftHSM2: what they sign is like what keys in files sign."""
 
 import copy
+import json
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
@@ -18,6 +19,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from cpi.keys import SigningKey
+from host.cli import main
 from host.plugin_loading import make_plugin_manager
 from plugins.pkcs11_hsm.errors import HardwareKeyError, HardwareUriError
 from plugins.pkcs11_hsm.uri import parse_uri
@@ -190,6 +192,30 @@ def test_the_pin_may_come_from_a_file_or_variable(
     assert open_key(f"{token};object=ec?pin-source=file:{tmp_path}/pin", pin="wrong")
     monkeypatch.setenv("TOKEN_PIN", PIN)
     assert open_key(f"{token};object=ec?pin-source=env:TOKEN_PIN", pin=None)
+
+
+@needs_softhsm
+def test_from_the_command_line(
+    token: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MY_PIN", PIN)
+    (tmp_path / "app.jar").write_bytes(support.cpk())
+
+    def run(name: str, *words: str) -> int:
+        output = ("-f", f"{tmp_path}/{name}", "--output", "json")
+        with pytest.raises(SystemExit) as done:
+            main(["package", "sign", f"{tmp_path}/app.jar", *output, *words])
+        return int(done.value.code or 0)
+
+    keys = ("-k", f"{token};object=rsa", "-k", f"{token};id=%02")
+    assert run("wrong.jar", *keys, "-p", "wrong") == 1
+    assert json.loads(capsys.readouterr().out)["error"]["code"] == "hsm-pin"
+    assert not (tmp_path / "wrong.jar").exists()
+    assert run("signed.jar", *keys, "-p", "env:MY_PIN") == 0
+    report = json.loads(capsys.readouterr().out)
+    assert [signer["key"] for signer in report["signers"]] == ["RSA 2048", "EC P-256"]
+    anchors = list(CERTIFICATES.values())
+    assert accept((tmp_path / "signed.jar").read_bytes(), trusted=anchors)
 
 
 def test_other_schemes_are_left_to_other_plugins() -> None:
