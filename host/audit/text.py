@@ -12,6 +12,9 @@ TRUST_TEXT = {
     Trust.NOT_VERIFIED: "UNSIGNED OR NOT VALID: nothing below is vouched for",
 }
 
+_EVERYTHING = (1 << 53) - 1
+"""The largest number that a descriptor can ask for."""
+
 
 def printable(text: str) -> str:
     """`text` with every character that is not printable escaped."""
@@ -40,6 +43,8 @@ def size(number: int) -> str:
 
 def limit_text(name: str, number: int) -> str:
     """A limit for people, by the unit in its name."""
+    if number >= _EVERYTHING:
+        return "everything"
     if "Bytes" in name:
         return size(number)
     return f"{amount(number)} ms" if name == "wallMsMax" else amount(number)

@@ -215,3 +215,33 @@ def _write(text: str, file: Path | None) -> None:
 def _progress(step: str) -> None:
     if sys.stderr.isatty():
         click.echo(f"{step} ...", err=True)
+
+
+@command.command("gauntlet")
+@click.argument("cpi", type=EXISTING_FILE, required=False)
+@click.option("--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@_settings_option
+def gauntlet(*, cpi: Path | None, output: str, settings_file: Path | None) -> int:
+    """Attack sandboxes as this host makes them, and tell what stopped each attack.
+
+    Attacks get the host's limits; with a CPI, those of its code, which is then the neighbour whose
+    latency is measured meanwhile. Exit code 1 if an attack is not stopped.
+    """
+    from cpi.files import read_limited
+    from host.audit.gauntlet.contest import run_gauntlet
+    from host.audit.gauntlet.report import HEAD, document_of, line_of, summary_of
+    from host.audit.host_limits import limits_of_settings
+    from host.toolkit.cache import default_cache_dir
+    from sandbox.runtime import Sandbox
+
+    shown = output == "text"
+    if shown:
+        click.echo(HEAD)
+    report = run_gauntlet(
+        sandbox=Sandbox(cache_dir=default_cache_dir(), progress=_progress),
+        limits=limits_of_settings(_settings(settings_file)),
+        cpi=None if cpi is None else read_limited(cpi),
+        told=lambda result: click.echo(line_of(result)) if shown else None,
+    )
+    sys.stdout.write(summary_of(report) if shown else _json(document_of(report)))
+    return 0 if report.held else _EXIT_FINDINGS

@@ -1,0 +1,1 @@
+"""The gauntlet: attacks on this host's sandboxes, and what stopped each of them."""

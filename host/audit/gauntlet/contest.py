@@ -1,0 +1,162 @@
+"""The gauntlet itself: every attack in turn, while a neighbour works."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from cpi.verify import read_package
+from host.audit.gauntlet.arena import Arena, opened_arena
+from host.audit.gauntlet.binaries import bombs, foreign, forged
+from host.audit.gauntlet.machine_code import machine_code
+from host.audit.gauntlet.model import Attack, BinaryAttack, Ending, Result, Stage
+from host.audit.gauntlet.neighbour import Neighbour, p99
+from host.audit.gauntlet.python_code import python_code
+from host.audit.walls import LIMITS, limit_facts
+from host.guests.code import CodeRefusedError, code_of, describe, make_component
+from sandbox.limits import Limits
+from sandbox.runtime import Sandbox
+
+_ALONE_SECONDS = 1.5
+_WINDOW_SECONDS = 0.15
+_ATTEMPTS_MAX = 40
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """All results, and how the neighbour did; percentiles in seconds, None if not measured."""
+
+    results: tuple[Result, ...]
+    limits: Limits
+    preparation: float
+    seconds: float
+    neighbour: str
+    neighbour_runs: int
+    neighbour_alone: float | None
+    neighbour_beside: float | None
+    neighbour_failure: str | None
+
+    @property
+    def escaped(self) -> tuple[Result, ...]:
+        """The attacks that nothing stopped."""
+        return tuple(result for result in self.results if not result.stopped)
+
+    @property
+    def held(self) -> bool:
+        """Whether every attack was stopped, and the neighbour never failed."""
+        return not self.escaped and self.neighbour_failure is None
+
+
+def catalogue() -> tuple[tuple[Stage, Attack], ...]:
+    """Every attack with its stage."""
+    binaries: tuple[BinaryAttack, ...] = (*forged(), *foreign(), *bombs())
+    return (
+        *((Stage.COMPONENT, attack) for attack in binaries),
+        *((Stage.RUN, attack) for attack in machine_code()),
+        *((Stage.RUN, attack) for attack in python_code()),
+    )
+
+
+def run_gauntlet(
+    *,
+    sandbox: Sandbox,
+    limits: Limits,
+    cpi: bytes | None = None,
+    attacks: Sequence[tuple[Stage, Attack]] | None = None,
+    told: Callable[[Result], None] = lambda _: None,
+) -> Report:
+    """Try every attack against sandboxes as this host makes them.
+
+    Args:
+        sandbox: the host's.
+        limits: those of the host.
+        cpi: a package whose code is the neighbour, and whose limits the attacks get.
+        attacks: the whole catalogue by default.
+        told: is told each result as it comes.
+
+    Raises:
+        CpiError: the package cannot be read.
+        HostError, SandboxError: its code, or the attacked guests, cannot be prepared.
+    """
+    started = time.perf_counter()
+    work, neighbour_name = None, "a clean verification in Python"
+    if cpi is not None:
+        limits, work, neighbour_name = _of_package(cpi, sandbox, limits)
+    with opened_arena(sandbox, limits) as arena, Neighbour(work or arena.clean) as neighbour:
+        ready = time.perf_counter()
+        while time.perf_counter() < ready + _ALONE_SECONDS and neighbour.failure is None:
+            neighbour.wait(0.05)
+        alone = neighbour.between(ready, time.perf_counter())
+        begun = time.perf_counter()
+        results = []
+        for result in _results(arena, neighbour, catalogue() if attacks is None else attacks):
+            told(result)
+            results.append(result)
+        ended = time.perf_counter()
+        beside = neighbour.between(begun, ended)
+    failure = neighbour.failure
+    return Report(
+        results=tuple(results),
+        limits=limits,
+        preparation=ready - started,
+        seconds=ended - started,
+        neighbour=neighbour_name,
+        neighbour_runs=len(beside),
+        neighbour_alone=p99(alone),
+        neighbour_beside=p99(beside),
+        neighbour_failure=None if failure is None else f"{type(failure).__name__}: {failure}",
+    )
+
+
+def _results(
+    arena: Arena, neighbour: Neighbour, attacks: Sequence[tuple[Stage, Attack]]
+) -> Iterator[Result]:
+    for stage, attack in attacks:
+        attempt = arena.strike(attack)
+        begun = time.perf_counter()
+        ending = attempt()
+        first = time.perf_counter() - begun
+        endings = [ending]
+        while time.perf_counter() - begun < _WINDOW_SECONDS and len(endings) < _ATTEMPTS_MAX:
+            endings.append(attempt())
+        during = neighbour.between(begun, time.perf_counter())
+        worst = _worst(attack, endings)
+        yield Result(
+            stage=stage,
+            name=attack.name,
+            about=attack.about,
+            stopped=worst.code in attack.stops,
+            code=worst.code,
+            message=worst.message,
+            seconds=first,
+            attempts=len(endings),
+            neighbour_p99=p99(during),
+            neighbour_runs=len(during),
+        )
+
+
+def _worst(attack: Attack, endings: Sequence[Ending]) -> Ending:
+    """One that is not allowed, if there is one; an attack has to be stopped every time."""
+    return next((ending for ending in endings if ending.code not in attack.stops), endings[0])
+
+
+def _of_package(
+    data: bytes, sandbox: Sandbox, host: Limits
+) -> tuple[Limits, Callable[[], None], str]:
+    """The limits that a package's code can get, and its code as a neighbour's work."""
+    package = read_package(data)
+    coded = [cpk for cpk in package.cpks if cpk.descriptor is not None]
+    if not coded:
+        raise CodeRefusedError("the package holds no WebAssembly code")
+    found: dict[str, int] = {}
+    for cpk in coded:
+        asked = cpk.descriptor.limits if cpk.descriptor else {}
+        for fact in limit_facts(asked, host):
+            field = LIMITS[fact.name]
+            found[field] = max(found.get(field, 0), fact.effective)
+    code = code_of(coded[0], package.cpks)
+    guest = sandbox.guest(code.world, make_component(sandbox, code).digest)
+
+    def work() -> None:
+        describe(guest, code.label)
+
+    return Limits(**found), work, f"describe of {coded[0].id.name}"

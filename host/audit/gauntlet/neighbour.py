@@ -1,0 +1,70 @@
+"""The neighbour: another tenant's honest verifications, one after the other, while attacks run."""
+
+import math
+import threading
+import time
+from collections.abc import Callable, Sequence
+from types import TracebackType
+from typing import Self
+
+SAMPLES_MIN = 20
+"""Fewer runs than these say nothing about a 99th percentile."""
+
+
+def p99(seconds: Sequence[float]) -> float | None:
+    """The 99th percentile by nearest rank; None for too few samples."""
+    if len(seconds) < SAMPLES_MIN:
+        return None
+    return sorted(seconds)[math.ceil(0.99 * len(seconds)) - 1]
+
+
+class Neighbour:
+    """Runs `work` in a thread, again and again, between `with` and its end.
+
+    Attributes:
+        failure: what ended the work before its time; None as it should be.
+    """
+
+    def __init__(self, work: Callable[[], None]) -> None:
+        self._work = work
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._loop, name="neighbour", daemon=True)
+        self._runs: list[tuple[float, float]] = []
+        self.failure: Exception | None = None
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _loop(self) -> None:
+        while not self._stop.is_set():
+            started = time.perf_counter()
+            try:
+                self._work()
+            except Exception as failed:  # noqa: BLE001  # reported, whatever it is
+                self.failure = failed
+                return
+            self._runs.append((started, time.perf_counter() - started))
+
+    def wait(self, seconds: float) -> None:
+        """Let the neighbour work; returns earlier when it stops."""
+        self._thread.join(seconds)
+
+    def between(self, start: float, end: float) -> list[float]:
+        """Seconds of the runs that overlap the time from `start` to `end` (`perf_counter`)."""
+        found = []
+        for started, seconds in reversed(self._runs[:]):
+            if started + seconds < start:
+                break
+            if started <= end:
+                found.append(seconds)
+        return found
