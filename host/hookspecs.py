@@ -6,6 +6,7 @@ as the host. An exception in a hook stops the host's start.
 """
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import pluggy
 from cryptography import x509
@@ -14,6 +15,7 @@ from starlette.routing import BaseRoute
 from cpi.keys import SigningKey
 from host.data_directory import DataDirectory
 from host.db import Database
+from host.domain.packages import CodeWorld
 from host.ports.capability import Capability
 from host.ports.clock import Clock, Entropy
 from host.ports.keys import KeyStore
@@ -79,4 +81,22 @@ def register_signing_key(
         uri: what `--key` gave, such as `pkcs11:token=signing;object=release`.
         password: password or PIN, None when none was given.
         certificates: the key's certificate and issuers, if they are not kept with the key.
+    """
+
+
+@hookspec(firstresult=True)
+def build_component(language: str, world: CodeWorld, source: Path) -> bytes | None:
+    """Give the component that sources of a language make; the first plugin that knows it wins.
+
+    `cordbox cordapp build` calls it, not the host. Give None for languages of others. What comes
+    back is checked like any component: it may import and export what its world has, and no more.
+
+    Args:
+        language: the key `language` of `cordapp.toml`.
+        world: what the component has to fit.
+        source: the folder with the sources.
+
+    Raises:
+        ToolchainMissingError: a tool is not installed; names the package to install.
+        ToolchainFailedError: the tool refuses the sources.
     """

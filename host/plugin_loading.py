@@ -9,7 +9,11 @@ import pluggy
 from host import hookspecs
 from host.domain.errors import HostError
 
-_BUILT_IN = {"embedded": "plugins.embedded", "pkcs11_hsm": "plugins.pkcs11_hsm"}
+_BUILT_IN = {
+    "embedded": "plugins.embedded",
+    "pkcs11_hsm": "plugins.pkcs11_hsm",
+    "toolchains": "plugins.toolchains",
+}
 """Name of a plugin that comes with Cordbox -> its module."""
 
 

@@ -19,6 +19,7 @@ from host.cli.package_options import (
 if TYPE_CHECKING:
     from host.toolkit.build import BuiltCordapp
     from host.toolkit.rebuild import RebuildVerdict
+    from host.toolkit.toolchains import ComponentBuilder
 
 EXIT_DIFFERENT = 1
 
@@ -71,6 +72,7 @@ def build(
         out_dir=output_dir or directory / "build",
         sandbox=Sandbox(cache_dir=default_cache_dir(), progress=progress),
         progress=progress,
+        build_component=_toolchains(),
     )
     for warning in built.warnings:
         click.echo(f"warning: {warning}", err=True)
@@ -103,7 +105,7 @@ def rebuild(*, directory: Path, file: Path, output: str) -> int:
 
     progress = _progress if sys.stderr.isatty() else _silent
     sandbox = Sandbox(cache_dir=default_cache_dir(), progress=progress)
-    verdict = check_rebuild(directory, file, sandbox, progress)
+    verdict = check_rebuild(directory, file, sandbox, progress, build_component=_toolchains())
     if output == "json":
         click.echo(json.dumps(_verdict_json(file, verdict), indent=2))
     elif verdict.verified:
@@ -126,6 +128,14 @@ def new(*, name: str, vendor: str, output: str) -> None:
 
     files = [str(path) for path in new_project(Path(), name, vendor=vendor)]
     click.echo(json.dumps({"files": files}) if output == "json" else "\n".join(files))
+
+
+def _toolchains() -> "ComponentBuilder":
+    """The languages that the built-in plugin knows."""
+    from host.plugin_loading import make_plugin_manager
+    from host.toolkit.toolchains import component_builder
+
+    return component_builder(make_plugin_manager(("toolchains",)))
 
 
 def _silent(_: str) -> None:

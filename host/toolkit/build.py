@@ -22,6 +22,7 @@ from host.toolkit.dependencies import DependencyRefusedError, ForeignCpk, foreig
 from host.toolkit.lint import checked
 from host.toolkit.output import BuiltFile, write_files
 from host.toolkit.project import CordappProject, CpkPlan, load_project
+from host.toolkit.toolchains import ComponentBuilder, no_toolchains
 from sandbox.runtime import Sandbox
 
 
@@ -81,6 +82,8 @@ def build_cordapp(
     out_dir: Path,
     sandbox: Sandbox,
     progress: Callable[[str], None],
+    *,
+    build_component: ComponentBuilder = no_toolchains,
 ) -> BuiltCordapp:
     """Build the project's CPKs and CPB into `out_dir`.
 
@@ -90,9 +93,11 @@ def build_cordapp(
         out_dir: made if it is not there; files of the same names are replaced.
         sandbox: derives the components and runs `describe`.
         progress: is told each step in a sentence.
+        build_component: makes the components of CPKs in other languages than Python.
 
     Raises:
         ProjectInvalidError: `cordapp.toml`.
+        ToolchainMissingError, ToolchainFailedError: sources in other languages.
         SourceRefusedError: sources that cannot run in a sandbox.
         LintRefusedError: contract code that could give different verdicts.
         VendoringRefusedError: third-party packages that cannot be vendored.
@@ -103,7 +108,7 @@ def build_cordapp(
         StorageError: `out_dir` cannot be written; nothing is left there.
     """
     project = load_project(project_dir)
-    prepared = prepare_cordapp(project, sandbox, progress)
+    prepared = prepare_cordapp(project, sandbox, progress, build_component=build_component)
     lint_warnings = checked(project)
     progress("Signing packages")
     files = sign_cordapp(prepared, keys)
@@ -128,6 +133,7 @@ def prepare_cordapp(
     progress: Callable[[str], None],
     *,
     runtimes: Mapping[CodeWorld, str] = MappingProxyType({}),
+    build_component: ComponentBuilder = no_toolchains,
 ) -> PreparedCordapp:
     """Everything of a build that needs no key.
 
@@ -136,11 +142,12 @@ def prepare_cordapp(
         sandbox: derives the components and runs `describe`.
         progress: is told each step in a sentence.
         runtimes: digests of the runtimes to derive with; the newest where a world is not named.
+        build_component: makes the components of CPKs in other languages than Python.
 
     Raises:
         InvalidInputError: as `build_cordapp` does, by kind.
     """
-    codes = _codes(project, sandbox, progress, runtimes)
+    codes = _codes(project, sandbox, progress, runtimes, build_component)
     foreign = () if project.workflow is None else foreign_cpks(project.workflow)
     cpks = tuple(
         PreparedCpk(
@@ -179,6 +186,7 @@ def _codes(
     sandbox: Sandbox,
     progress: Callable[[str], None],
     runtimes: Mapping[CodeWorld, str],
+    build_component: ComponentBuilder,
 ) -> list[tuple[CpkPlan, BuiltCode]]:
     """The code of each CPK, the contract's first: the workflow's sources build upon it."""
     result: list[tuple[CpkPlan, BuiltCode]] = []
@@ -187,8 +195,8 @@ def _codes(
         if plan is None:
             continue
         progress(f"Preparing the {plan.world.value} code of {plan.symbolic_name}")
-        if plan.component is not None:
-            code = component_code(sandbox, plan, project.limits)
+        if plan.component is not None or plan.language is not None:
+            code = component_code(sandbox, plan, project.limits, build_component)
         else:
             runtime = runtimes.get(plan.world)
             code = python_code(sandbox, plan, project.limits, base=base, runtime=runtime)

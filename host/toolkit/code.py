@@ -21,6 +21,7 @@ from host.toolkit.capability_use import undeclared_uses
 from host.toolkit.dependencies import foreign_cpks, merged_sources
 from host.toolkit.project import CpkPlan
 from host.toolkit.sources import SourceRules, collect_sources
+from host.toolkit.toolchains import ComponentBuilder
 from host.toolkit.vendoring import vendored_packages
 from sandbox.guest import Component
 from sandbox.python_source import PythonSource
@@ -109,16 +110,29 @@ def python_code(
     )
 
 
-def component_code(sandbox: Sandbox, plan: CpkPlan, limits: Mapping[str, int]) -> BuiltCode:
-    """Hold a finished component against its world, let it describe itself, and compress it.
+def component_code(
+    sandbox: Sandbox, plan: CpkPlan, limits: Mapping[str, int], build_component: ComponentBuilder
+) -> BuiltCode:
+    """Hold a component against its world, let it describe itself, and compress it.
+
+    Args:
+        sandbox: admits and runs it.
+        plan: a CPK with a finished `component`, or with `source` and `language`.
+        limits: the descriptor's limits.
+        build_component: makes the component of another language's sources.
 
     Raises:
+        ToolchainMissingError, ToolchainFailedError: the sources give no component.
         CodeRefusedError: it is too large, imports more than its world, or fails to describe itself.
     """
-    if plan.component is None:
+    if plan.component is not None:
+        label, wasm = plan.component.name, _read(plan.component)
+    elif plan.language is not None and plan.source is not None:
+        label = plan.symbolic_name
+        wasm = build_component(plan.language, plan.world, plan.source)
+    else:
         raise ValueError(f"{plan.symbolic_name} has no component")
-    wasm = _read(plan.component)
-    with refusing_code(plan.component.name):
+    with refusing_code(label):
         component = sandbox.admit(World(plan.world), wasm)
     descriptor = _descriptor(
         sandbox,

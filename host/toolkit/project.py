@@ -22,7 +22,16 @@ CAPABILITIES = tuple(sorted(HOST_API))
 LIMIT_NAMES = ("fuelMax", "memoryBytesMax", "wallMsMax")
 DEPENDENCIES_MAX = 50
 
-_CPK_KEYS = ("name", "version", "source", "modules", "component", "vendor-lock", "vendor-wheels")
+_CPK_KEYS = (
+    "name",
+    "version",
+    "source",
+    "modules",
+    "component",
+    "language",
+    "vendor-lock",
+    "vendor-wheels",
+)
 KEYS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "": ("cordapp", "contract", "workflow", "limits"),
@@ -39,6 +48,7 @@ _APP_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _VERSION = re.compile(r"[0-9]+(\.[0-9]+){0,2}(\.[0-9A-Za-z_-]+)?")
 _SYMBOLIC_NAME = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")
 _MODULE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*")
+_LANGUAGE = re.compile(r"[a-z][a-z0-9+-]{0,31}")
 _TEXT_MAX = 255
 _CPK_VERSION_MAX = 2**31 - 1
 _LIMIT_MAX = 2**53 - 1
@@ -58,9 +68,11 @@ class ProjectInvalidError(InvalidInputError):
 class CpkPlan:
     """One CPK to build, from Python sources or from a finished component.
 
-    Either `source` (a folder) and `modules` (its entry modules) are set, or `component` (a file).
+    Either `source` (a folder) and `modules` (its entry modules) are set, or `component` (a file),
+    or `source` and `language`.
 
     Attributes:
+        language: names the toolchain that makes the component; None for Python.
         vendor_lock, vendor_wheels: the lock of third-party packages and the folder of their wheels;
             both are set or none.
         dependency_files: contract CPKs of others that the code builds upon, by file.
@@ -73,6 +85,7 @@ class CpkPlan:
     modules: tuple[str, ...]
     component: Path | None
     capabilities: tuple[str, ...]
+    language: str | None = None
     vendor_lock: Path | None = None
     vendor_wheels: Path | None = None
     dependency_files: tuple[Path, ...] = ()
@@ -163,17 +176,28 @@ class _Table:
         values = self._section(section)
         if values is None:
             return None
-        component = "component" in values
-        if component == ("source" in values or "modules" in values):
-            self.problems.append(f"{section}: give either source and modules, or component")
+        component, foreign = "component" in values, "language" in values
+        given = tuple(
+            key for key in ("source", "modules", "component", "language") if key in values
+        )
+        if (
+            (component and len(given) > 1)
+            or (foreign and given != ("source", "language"))
+            or not given
+        ):
+            self.problems.append(
+                f"{section}: give either source and modules, or source and language, or component"
+            )
             return None
-        vendor_lock, vendor_wheels = self._vendoring(section, values, component=component)
+        finished = component or foreign
+        vendor_lock, vendor_wheels = self._vendoring(section, values, component=finished)
         return CpkPlan(
             world=world,
             symbolic_name=self._text(section, values, "name", _SYMBOLIC_NAME),
             version=self._integer(section, values, "version", _CPK_VERSION_MAX),
             source=None if component else self._path(section, values, "source", folder=True),
-            modules=() if component else self._names(section, values, "modules", _MODULE),
+            modules=() if finished else self._names(section, values, "modules", _MODULE),
+            language=self._text(section, values, "language", _LANGUAGE) if foreign else None,
             component=self._path(section, values, "component", folder=False) if component else None,
             capabilities=self._capabilities(section, values),
             vendor_lock=vendor_lock,

@@ -29,6 +29,7 @@ from host.domain.packages import CodeWorld
 from host.toolkit.build import PreparedCordapp, prepare_cordapp, sign_cordapp
 from host.toolkit.project import load_project
 from host.toolkit.throwaway_key import throwaway_key
+from host.toolkit.toolchains import ComponentBuilder, no_toolchains
 from sandbox.runtime import Sandbox
 
 MANIFEST_PATH = "META-INF/MANIFEST.MF"
@@ -75,7 +76,12 @@ class RebuildVerdict:
 
 
 def check_rebuild(
-    project_dir: Path, file: Path, sandbox: Sandbox, progress: Callable[[str], None]
+    project_dir: Path,
+    file: Path,
+    sandbox: Sandbox,
+    progress: Callable[[str], None],
+    *,
+    build_component: ComponentBuilder = no_toolchains,
 ) -> RebuildVerdict:
     """Rebuild a project in memory and compare a package with the outcome.
 
@@ -84,6 +90,7 @@ def check_rebuild(
         file: a CPK, CPB or CPI.
         sandbox: derives the components.
         progress: is told each step in a sentence.
+        build_component: makes the components of CPKs in other languages than Python.
 
     Raises:
         CpiError: `file` is no package whose signatures hold, or the sources give none.
@@ -93,7 +100,11 @@ def check_rebuild(
     data = read_limited(file)
     package = read_package(data)
     prepared = prepare_cordapp(
-        load_project(project_dir), sandbox, progress, runtimes=_runtimes_of(package)
+        load_project(project_dir),
+        sandbox,
+        progress,
+        runtimes=_runtimes_of(package),
+        build_component=build_component,
     )
     progress("Comparing entries")
     built = sign_cordapp(prepared, (throwaway_key(),))

@@ -1,0 +1,47 @@
+"""Components from sources in other languages, made by the toolchains that plugins bring."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pluggy
+
+from host.domain.errors import InvalidInputError
+from host.domain.packages import CodeWorld
+
+ComponentBuilder = Callable[[str, CodeWorld, Path], bytes]
+"""Turns a language, a world and a folder of sources into a component."""
+
+
+class ToolchainMissingError(InvalidInputError):
+    """No plugin knows the language, or a tool that it needs is not installed."""
+
+    code = "toolchain-missing"
+
+
+class ToolchainFailedError(InvalidInputError):
+    """A language's tool refuses the sources; the message ends with what the tool wrote."""
+
+    code = "toolchain-failed"
+
+
+def component_builder(plugins: pluggy.PluginManager) -> ComponentBuilder:
+    """A builder that asks the plugins in turn; the first one that knows the language answers."""
+
+    def build(language: str, world: CodeWorld, source: Path) -> bytes:
+        made: bytes | None = plugins.hook.build_component(
+            language=language, world=world, source=source
+        )
+        if made is None:
+            raise ToolchainMissingError(f"language {language!r}: no plugin builds it")
+        return made
+
+    return build
+
+
+def no_toolchains(language: str, _world: CodeWorld, _source: Path) -> bytes:
+    """A builder without any language.
+
+    Raises:
+        ToolchainMissingError: always.
+    """
+    raise ToolchainMissingError(f"language {language!r}: no toolchains are loaded here")

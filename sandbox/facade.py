@@ -1,0 +1,38 @@
+"""A component around another one that shows only what a world has.
+
+Some toolchains leave exports of their own in what they make, such as the function that loaded the
+program. The facade instantiates the component inside, hands the world's interfaces through and
+exports the world's functions; whatever else is inside cannot be reached.
+"""
+
+from wasmtime import wat2wasm
+
+from sandbox.world import EXPORTS, HOST_API, World, import_name
+
+_HOST_FUNCTION = '(func (param "request" string) (result (result string (error string))))'
+_EMPTY = b"\x04\x08\0asm\x0d\0\x01\0"
+"""The section of a nested component without content."""
+
+
+def facade(world: World, component: bytes) -> bytes:
+    """`component` inside a component that imports and exports exactly what `world` has."""
+    interfaces = HOST_API if world is World.WORKFLOW else {}
+    imports = "".join(
+        f'(import "{import_name(interface)}" (instance ${interface} '
+        + "".join(f'(export "{function}" {_HOST_FUNCTION})' for function in functions)
+        + "))"
+        for interface, functions in interfaces.items()
+    )
+    given = "".join(f'(with "{import_name(name)}" (instance ${name}))' for name in interfaces)
+    exports = "".join(f'(export "{name}" (func $inside "{name}"))' for name in EXPORTS[world])
+    text = f"(component {imports} (component) (instance $inside (instantiate 0 {given})) {exports})"
+    before, after = bytes(wat2wasm(text)).split(_EMPTY)
+    return before + b"\x04" + _leb(len(component)) + component + after
+
+
+def _leb(number: int) -> bytes:
+    out = bytearray()
+    while number > 0x7F:
+        out.append(number & 0x7F | 0x80)
+        number >>= 7
+    return bytes([*out, number])
