@@ -47,6 +47,7 @@ from host.rest.services import RestServices
 from host.rest.tls import ServerCertificate, own_certificate
 from host.secret_files import read_secret
 from host.settings import HostSettings
+from host.spent_answers import SpentAnswers
 from host.system import SystemClock, SystemEntropy
 from sandbox.advisories import known_advisories
 from sandbox.engine import engine_version
@@ -237,7 +238,9 @@ def _open_storage(base: _Base) -> _Storage:
     database = base.stack.enter_context(
         Database.open(base.directory.cluster_database, CLUSTER_SCHEMAS)
     )
-    vaults = Vaults(base.directory.virtual_nodes, VAULT_SCHEMAS)
+    vaults = Vaults(
+        base.directory.virtual_nodes, VAULT_SCHEMAS, bytes_max=base.settings.vault_bytes_max
+    )
     base.stack.callback(vaults.close)
     store = base.plugins.hook.register_bus(settings=base.settings, directory=base.directory)
     if store is None:
@@ -316,7 +319,7 @@ def _start_flows(base: _Base, storage: _Storage, nodes: _Nodes) -> None:
         packages=nodes.packages,
         clock=base.clock,
         entropy=base.entropy,
-        events=FlowObserver(base.registry),
+        events=SpentAnswers(storage.vaults, then=FlowObserver(base.registry)),
     )
     workers = FlowWorkers(
         engine=engine, units=storage.store, clock=base.clock, threads=settings.flow_workers

@@ -104,6 +104,10 @@ class HostSettings:
     guest_wall_ms_max: Annotated[
         int, Meta(ge=1, description="Milliseconds that one sandbox run may take.")
     ] = 10_000
+    vault_bytes_max: Annotated[
+        int,
+        Meta(ge=1 << 20, description="Bytes that the storage of one virtual node may take."),
+    ] = 1024 * 1024 * 1024
     plugins: Annotated[
         tuple[str, ...],
         Meta(description="Plugins to load: `embedded`, or names of entry points."),

@@ -5,10 +5,23 @@ A call that is repeated after a crash finds its answer here and has no second ef
 
 import json
 
-from sqlalchemy import BigInteger, Column, Connection, MetaData, String, Table, Text, insert, select
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ColumnElement,
+    Connection,
+    MetaData,
+    String,
+    Table,
+    Text,
+    delete,
+    insert,
+    or_,
+    select,
+)
 
 from host.db.database import Schema
-from host.domain.ids import EpochMs
+from host.domain.ids import EpochMs, FlowId
 from host.domain.json import JsonValue, digest_of
 from host.ports.capability import CapabilityError
 from host.ports.requests import invalid_request
@@ -57,6 +70,26 @@ def remember_answer(
             "answer": json.dumps(answer),
             "answered_at": now,
         },
+    )
+
+
+def holds_answers(connection: Connection, flow_id: FlowId) -> bool:
+    """Whether answers to calls of this flow are kept."""
+    return connection.execute(_SELECT.where(_of_flow(flow_id)).limit(1)).first() is not None
+
+
+def forget_answers(connection: Connection, flow_id: FlowId) -> None:
+    """Let go of what was answered to a flow that has ended: it makes no call again."""
+    connection.execute(delete(REQUEST).where(_of_flow(flow_id)))
+
+
+def _of_flow(flow_id: FlowId) -> ColumnElement[bool]:
+    # A range and no LIKE, so that the primary key finds it; '.' follows '-'.
+    return or_(
+        *(
+            REQUEST.c.request_id.between(f"{kind}:{flow_id}-", f"{kind}:{flow_id}.")
+            for kind in ("call", "dedup")
+        )
     )
 
 

@@ -9,23 +9,43 @@ from pathlib import Path
 from sqlalchemy import Connection
 
 from host.db.database import Database, Schema
-from host.domain.errors import NotFoundError
+from host.domain.errors import HostError, NotFoundError
 from host.domain.ids import ShortHash
 
 _OPEN_MAX = 64
 _POOL_SIZE = 2
+_SELECT_USED = (
+    "SELECT (page_count - freelist_count) * page_size"
+    " FROM pragma_page_count, pragma_freelist_count, pragma_page_size"
+)
+
+
+class VaultFullError(HostError):
+    """A virtual node has used up the storage that it may take."""
+
+    code = "vault-full"
 
 
 class Vaults:
     """Opens `<root>/<short hash>/vault.sqlite`; a node's code only ever gets its own.
 
     Idle vaults beyond `open_max` are closed, the least recently used first; a vault in use stays.
+    No vault grows beyond `bytes_max`, if that is given: one node's code must not fill the disk of
+    all.
     """
 
-    def __init__(self, root: Path, schemas: Sequence[Schema], *, open_max: int = _OPEN_MAX) -> None:
+    def __init__(
+        self,
+        root: Path,
+        schemas: Sequence[Schema],
+        *,
+        open_max: int = _OPEN_MAX,
+        bytes_max: int | None = None,
+    ) -> None:
         self._root = root
         self._schemas = tuple(schemas)
         self._open_max = open_max
+        self._bytes_max = bytes_max
         self._lock = threading.Lock()
         self._open: OrderedDict[ShortHash, Database] = OrderedDict()
         self._users: dict[ShortHash, int] = {}
@@ -51,9 +71,20 @@ class Vaults:
 
     @contextmanager
     def write(self, short_hash: ShortHash) -> Iterator[Connection]:
-        """A transaction on one node's vault; see `Database.write`."""
+        """A transaction on one node's vault; see `Database.write`.
+
+        Raises:
+            VaultFullError: it would make the vault grow beyond its limit; nothing has changed.
+        """
         with self._lease(short_hash) as database, database.write() as connection:
+            before = _used_bytes(connection)
             yield connection
+            used = _used_bytes(connection)
+            if self._bytes_max is not None and before < used > self._bytes_max:
+                raise VaultFullError(
+                    f"the vault of virtual node {short_hash} would take {used} bytes,"
+                    f" at most {self._bytes_max} are allowed"
+                )
 
     def close(self) -> None:
         """Close every vault. No vault may be in use."""
@@ -93,3 +124,8 @@ class Vaults:
             if self._users[short_hash] == 0:
                 del self._users[short_hash]
                 self._open.pop(short_hash).close()
+
+
+def _used_bytes(connection: Connection) -> int:
+    used: int = connection.exec_driver_sql(_SELECT_USED).scalar_one()
+    return used

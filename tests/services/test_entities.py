@@ -5,7 +5,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from host.db import Vaults
-from host.db.requests import REQUESTS
+from host.db.requests import REQUESTS, forget_answers, holds_answers
+from host.db.vaults import VaultFullError
 from host.persistence import SCHEMA, EntityCapability
 from host.ports.capability import CapabilityError
 from tests.services.support import ALICE, BOB, context, holding
@@ -227,3 +228,22 @@ JSON = st.recursive(
 def test_any_json_under_any_key_comes_back(calls, key, value):
     calls.write("merge", (key, value))
     assert calls.find(key) == [value]
+
+
+def test_a_vault_does_not_outgrow_its_limit_and_takes_writes_again_when_space_is_freed(tmp_path):
+    vaults = Vaults(tmp_path / "vnodes", [REQUESTS, SCHEMA], bytes_max=2_000_000)
+    vaults.create(holding(ALICE).short_hash)
+    calls, big = Calls(EntityCapability(vaults)), {"text": "x" * 300_000}
+    for number in range(3):  # each is there twice: as an entity, and as the answer to its call
+        calls.write("persist", (f"k{number}", big))
+    with pytest.raises(VaultFullError) as full:
+        calls.write("persist", ("k3", big))
+    assert full.value.code == "vault-full"
+    assert calls.find("k2", "k3") == [big, None]
+    with vaults.write(holding(ALICE).short_hash) as connection:
+        assert holds_answers(connection, context(ALICE, 1).flow_id)
+        forget_answers(connection, context(ALICE, 1).flow_id)
+        assert not holds_answers(connection, context(ALICE, 1).flow_id)
+    calls.write("persist", ("more", big))
+    assert calls.find("k0", "more") == [big, big]
+    vaults.close()
