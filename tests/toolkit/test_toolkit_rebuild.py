@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import zstandard
 
 from cpi.archive import read_archive
 from cpi.build import build_cpb, build_cpi, build_cpk
@@ -15,8 +16,10 @@ from cpi.signing import sign_entries
 from host.cli import main
 from host.guests.code import CodeRefusedError
 from host.toolkit.build import PreparedCordapp, prepare_cordapp, sign_cordapp
+from host.toolkit.code import COMPONENT_ENTRY
 from host.toolkit.project import load_project
 from host.toolkit.rebuild import RebuildVerdict, check_rebuild
+from tests.packages.conftest import contract_component
 
 pytestmark = pytest.mark.slow
 SAMPLES = Path(__file__).parents[2] / "sample_cordapps"
@@ -180,6 +183,30 @@ def test_a_foreign_contract_is_rebuilt(
 ) -> None:
     built = build(iou_on_a_foreign_contract)
     assert check(built.cpb.path, iou_on_a_foreign_contract).verified
+
+
+def test_a_component_is_compared_unpacked(
+    sandbox: Any, check: Any, other_key: SigningKey, tmp_path: Path
+) -> None:
+    (tmp_path / "contract.wasm").write_bytes(contract_component())
+    (tmp_path / "cordapp.toml").write_text(
+        '[cordapp]\nname = "wat"\nversion = "1.0.0"\nvendor = "x"\nlicence = "x"\n'
+        '[contract]\nname = "com.example.wat"\ncomponent = "contract.wasm"\nversion = 1\n'
+    )
+    (cpk,) = prepare_cordapp(load_project(tmp_path), sandbox, lambda _: None).cpks
+    packed = cpk.spec.entries[COMPONENT_ENTRY]
+    other = zstandard.ZstdCompressor(level=1, write_checksum=True).compress(contract_component())
+    assert other != packed
+    for component in (packed, other):
+        entries = {**cpk.spec.entries, COMPONENT_ENTRY: component}
+        data = build_cpk(replace(cpk.spec, entries=entries), (other_key,))
+        assert check(data, tmp_path).verified
+    (tmp_path / "contract.wasm").write_bytes(contract_component(refusal="no"))
+    assert told(check(build_cpk(cpk.spec, (other_key,)), tmp_path)) == [
+        ("different", "wasm/component.wasm.zst"),
+        ("different", "wasm/descriptor.json#$.code.componentDigest"),
+        ("different", "wasm/descriptor.json#$.code.size"),
+    ]
 
 
 def test_the_runtime_that_the_package_names_is_used(

@@ -16,9 +16,10 @@ import pytest
 
 from cpi.archive import Archive, read_archive
 from cpi.signatures import Role, role_of
-from host.toolkit.build import build_cordapp, prepare_cordapp
+from host.toolkit.build import build_cordapp, prepare_cordapp, sign_cordapp
 from host.toolkit.cache import CACHE_VARIABLE, default_cache_dir
 from host.toolkit.project import load_project
+from host.toolkit.throwaway_key import throwaway_key
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -164,6 +165,8 @@ def test_preparing_twice_gives_equal_values(sandbox: Any) -> None:
     project = load_project(ROOT / "sample_cordapps" / "iou")
     one, two = (prepare_cordapp(project, sandbox, lambda _: None) for _ in range(2))
     assert one == two
+    key = throwaway_key()  # an EC key: its signatures are deterministic, too
+    assert sign_cordapp(one, (key,)) == sign_cordapp(two, (key,))
 
 
 def interpreters() -> dict[str, str]:
