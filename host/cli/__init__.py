@@ -77,7 +77,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         exit_code = _exit_code(refused)
         if exit_code is None:
             raise
-        _report(getattr(refused, "code", "error"), _message(refused), words)
+        _report_all(refused, words)
         sys.exit(exit_code)
     sys.exit(result if isinstance(result, int) else 0)
 
@@ -97,10 +97,24 @@ def _exit_code(error: Exception) -> int | None:
     return next((table[kind] for kind in type(error).__mro__ if kind in table), None)
 
 
-def _message(error: Exception) -> str:
+def _message(error: object) -> str:
     message = str(getattr(error, "message", error))
     entry = getattr(error, "entry", None)
     return f"{entry}: {message}" if entry and str(entry) not in message else message
+
+
+def _report_all(error: Exception, words: Sequence[str]) -> None:
+    """Report a refusal; one that collects findings with every one of them."""
+    issues = list(getattr(error, "issues", ()))
+    if len(issues) < 2:
+        _report(getattr(error, "code", "error"), _message(error), words)
+    elif _wants_json(words):
+        found = [{"code": i.code, "message": i.message, "entry": i.entry} for i in issues]
+        first = {"code": issues[0].code, "message": _message(error)}
+        print(json.dumps({"error": {**first, "issues": found}}))
+    else:
+        for issue in issues:
+            _report(issue.code, _message(issue), words)
 
 
 def _report(code: str, message: str, words: Sequence[str]) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import rich_click as click
 
-from host.cli.package_options import EXISTING_FILE, OUTPUT_FILE
+from host.cli.package_options import EXISTING_FILE, OUTPUT_FILE, output_option
 
 if TYPE_CHECKING:
     from cpi.group_policy import StaticMember
@@ -16,7 +16,7 @@ _FILE_BYTES_MAX = 1024 * 1024
 
 @click.group("network")
 def command() -> None:
-    """Write group policies."""
+    """Write and check group policies."""
 
 
 @command.command("groupPolicy")
@@ -81,6 +81,41 @@ def group_policy(
         write_new(output_file, text.encode())
 
 
+@command.command("validate")
+@click.argument("file", type=EXISTING_FILE)
+@output_option
+@click.pass_context
+def validate(ctx: click.Context, *, file: Path, output: str) -> None:
+    """Check a GroupPolicy.json by Corda's schema and its parser's rules: exit code 0 or 1.
+
+    Every problem is listed at once with its JSON path.
+    """
+    from cpi.errors import GroupPolicyError, Issue
+    from cpi.files import read_limited
+    from cpi.group_policy import parse_group_policy
+
+    issues: tuple[Issue, ...] = ()
+    try:
+        policy = parse_group_policy(read_limited(file, _FILE_BYTES_MAX))
+        report = {
+            "valid": True,
+            "kind": policy.kind.value,
+            "groupId": policy.group_id,
+            "members": [member.name for member in policy.static_members],
+        }
+    except GroupPolicyError as refused:
+        report, issues = {"valid": False}, refused.issues
+    if output == "json":
+        errors = [{"code": i.code, "message": i.message, "entry": i.entry} for i in issues]
+        click.echo(json.dumps({**report, "errors": errors}, indent=2, ensure_ascii=False))
+    elif issues:
+        for issue in issues:
+            click.echo(f"error[{issue.code}]: {file}: {issue.message}", err=True)
+    else:
+        click.echo(f"{file}: valid {report['kind']} group policy, group {report['groupId']}")
+    ctx.exit(1 if issues else 0)
+
+
 def _refuse_beside_file(
     names: tuple[str, ...], endpoint: str | None, endpoint_protocol: int | None
 ) -> None:
@@ -116,7 +151,7 @@ def _read_members(file: Path) -> "list[StaticMember]":
 def _read_document(file: Path) -> Any:
     from cpi.files import read_limited
     from cpi.strict_json import JsonRefusedError, parse_json
-    from cpi.strict_yaml import YamlRefusedError, parse_yaml
+    from host.cli.strict_yaml import YamlRefusedError, parse_yaml
 
     parsers = {".json": parse_json, ".yaml": parse_yaml, ".yml": parse_yaml}
     parse = parsers.get(file.suffix.lower())

@@ -136,7 +136,44 @@ def test_wrong_usage(run: Run, tmp_path: Path, words: tuple[str, ...], message: 
     assert message in " ".join(err.split())
 
 
-def test_members_that_make_no_valid_policy(run: Run) -> None:
-    code, _, err = run("network", "groupPolicy", *MEMBERS, *MEMBERS, *ENDPOINT)
+def test_members_that_make_no_valid_policy(run: Run, tmp_path: Path) -> None:
+    """Every problem is listed, each with its JSON path, and nothing is written."""
+    output = tmp_path / "GroupPolicy.json"
+    words = ("network", "groupPolicy", *MEMBERS, *MEMBERS, *ENDPOINT, "-o", output)
+    code, _, err = run(*words)
     assert code == 1
-    assert err.startswith("error[group-policy-invalid]: ")
+    members = "$.protocolParameters.staticNetwork.members"
+    assert [line.partition(".name: ")[0] for line in err.splitlines()] == [
+        f"error[group-policy-invalid]: {members}[2]",
+        f"error[group-policy-invalid]: {members}[3]",
+    ]
+    assert not output.exists()
+
+
+def test_a_policy_is_validated(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "GroupPolicy.json"
+    assert run("network", "groupPolicy", "--mgm", "-o", file)[0] == 0
+    code, out, err = run("network", "validate", file)
+    assert (code, out, err) == (0, f"{file}: valid mgm group policy, group CREATE_ID\n", "")
+    code, out, _ = run("mgm", "validate", file, "--output", "json")
+    assert json.loads(out) == {
+        "valid": True,
+        "kind": "mgm",
+        "groupId": "CREATE_ID",
+        "members": [],
+        "errors": [],
+    }
+    document = json.loads(file.read_text())
+    document.update(groupId="x", fileFormatVersion=2, registrationProtocol=1)
+    file.write_text(json.dumps(document))
+    code, out, err = run("network", "validate", file)
+    assert (code, out) == (1, "")
+    lines = err.splitlines()
+    assert len(lines) > 3
+    assert all(line.startswith(f"error[group-policy-invalid]: {file}: $") for line in lines)
+    code, out, _ = run("network", "validate", file, "--output", "json")
+    report = json.loads(out)
+    assert (code, report["valid"], len(report["errors"])) == (1, False, len(lines))
+    assert {"$.groupId", "$.fileFormatVersion", "$.registrationProtocol"} <= {
+        error["entry"] for error in report["errors"]
+    }

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cpi.strict_yaml import YamlRefusedError, parse_yaml
+from host.cli.strict_yaml import YamlRefusedError, parse_yaml
 
 
 def parse(text: str | bytes):

@@ -28,7 +28,7 @@ class _Loader(yaml.SafeLoader):
         self._depth -= 1
         return node
 
-    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002 - the library's signature
+    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
         seen = set[str]()
         for key, _ in node.value:
             if key.tag != f"{_TAG}str":
@@ -39,7 +39,7 @@ class _Loader(yaml.SafeLoader):
         mapping: dict[Any, Any] = super().construct_mapping(node, deep=deep)
         return mapping
 
-    def construct_object(self, node: Any, deep: bool = False) -> Any:  # noqa: FBT001, FBT002 - the library's signature
+    def construct_object(self, node: Any, deep: bool = False) -> Any:
         if node.tag not in _TAGS:
             raise _refused(f"a value of type {node.tag.removeprefix(_TAG)}", node.start_mark)
         return super().construct_object(node, deep=deep)
