@@ -46,9 +46,11 @@ def undeclared_uses(plan: CpkPlan, sources: Mapping[str, str]) -> tuple[str, ...
 
 
 def _uses(text: str, path: str) -> Iterator[tuple[int, str, str]]:
-    nodes = ast.walk(ast.parse(text, filename=path))
-    found = [use for node in nodes for use in _uses_of(node)]
-    yield from sorted(found)
+    try:
+        tree = ast.parse(text, filename=path)
+    except (SyntaxError, ValueError, RecursionError):
+        return  # a vendored module that nothing imports
+    yield from sorted(use for node in ast.walk(tree) for use in _uses_of(node))
 
 
 def _uses_of(node: ast.AST) -> Iterator[tuple[int, str, str]]:

@@ -97,9 +97,9 @@ def wheel_bytes(name: str, version: str, files: Mapping[str, str | bytes]) -> by
     info = f"{name}-{version}.dist-info"
     metadata = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
     content: dict[str, str | bytes] = {
-        **files,
         f"{info}/METADATA": metadata,
         f"{info}/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+        **files,
     }
     record = "".join(f"{path},{_record_hash(data)}\n" for path, data in content.items())
     out = io.BytesIO()

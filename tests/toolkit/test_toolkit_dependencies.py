@@ -9,7 +9,7 @@ import pytest
 from cpi.build import build_cpb
 from cpi.errors import PackageRefusedError
 from cpi.verify import read_package
-from host.guests.code import code_of
+from host.guests.code import code_of, prove
 from host.toolkit.dependencies import DependencyRefusedError, foreign_cpks, merged_sources
 from host.toolkit.project import load_project
 from host.toolkit.vendoring import import_paths
@@ -53,6 +53,17 @@ def test_a_foreign_contract_that_was_exchanged_does_not_satisfy_the_workflow(
     cpb = build_cpb(name="iou", version="1", cpks=files, keys=(keystore.key,))
     with pytest.raises(PackageRefusedError, match="its file has another SHA-256 hash"):
         read_package(cpb)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["iou_on_a_foreign_contract", "iou_with_a_wheel"])
+def test_the_host_proves_what_was_built(
+    kind: str, request: pytest.FixtureRequest, build: Callable[..., Any], sandbox: Any
+) -> None:
+    """The upload's own check: sources give the component, which describes itself as declared."""
+    package = read_package(build(request.getfixturevalue(kind)).cpb.path.read_bytes())
+    for cpk in package.cpks:
+        prove(sandbox, code_of(cpk, package.cpks))
 
 
 @pytest.mark.slow

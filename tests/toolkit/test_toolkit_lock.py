@@ -1,6 +1,9 @@
+import contextlib
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from host.toolkit.requirements_lock import VendoringRefusedError, read_lock
 
@@ -77,3 +80,11 @@ def test_a_file_that_is_no_text_or_not_there_is_refused(tmp_path: Path) -> None:
     for name, reason in (("x.lock", "is not UTF-8"), ("no.lock", "No such file")):
         with pytest.raises(VendoringRefusedError, match=reason):
             read_lock(tmp_path / name)
+
+
+@pytest.mark.property
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.text(max_size=300) | st.text(alphabet="a1=-.;#\\\\\n :[]", max_size=300))
+def test_any_text_is_a_lock_or_refused(tmp_path: Path, text: str) -> None:
+    with contextlib.suppress(VendoringRefusedError, UnicodeEncodeError):
+        assert read(tmp_path, text)

@@ -1,3 +1,4 @@
+import contextlib
 import io
 import json
 import zipfile
@@ -6,9 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from cpi.verify import read_package
 from host.domain.packages import CodeWorld
+from host.toolkit.capability_use import undeclared_uses
 from host.toolkit.project import CpkPlan
 from host.toolkit.requirements_lock import VendoringRefusedError
 from host.toolkit.sources import SourceRefusedError, SourceRules, collect_sources
@@ -92,6 +96,13 @@ def test_vendored_modules_are_collected_and_checked_where_they_are_reached(shelf
     assert {"money/__init__.py", "money/web.py", "money/fast.py", "app.py"} <= found.keys()
     text = refusal(shelf, app="def later():\n    from money import web\n")
     assert text == "money/web.py:1: import of 'socket', which no sandbox has"
+
+
+def test_a_module_that_nothing_reaches_may_be_of_another_python(shelf: Any) -> None:
+    shelf.put("money", {"money/__init__.py": "", "money/old.py": "print 'two'\n"})
+    found = collected(shelf, app="import money\n")
+    assert undeclared_uses(plan_of(shelf), found) == ()
+    assert "money/old.py:1: " in refusal(shelf, app="import money.old\n")
 
 
 def test_a_package_that_the_lock_lacks_is_missed_where_it_is_imported(shelf: Any) -> None:
@@ -217,6 +228,27 @@ def test_plain_python_finds_what_the_sandbox_gets(shelf: Any) -> None:
     wheel = shelf.put("money")
     (shelf.wheels / "unlisted-1.0-py3-none-any.whl").write_bytes(b"")
     assert import_paths(plan_of(shelf)) == (shelf.folder / "src", wheel)
+
+
+@pytest.mark.property
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150)
+@given(
+    place=st.floats(0, 1, exclude_max=True),
+    change=st.binary(max_size=4),
+    metadata=st.just(b"Name: money\nVersion: 1.0\n") | st.binary(max_size=60),
+)
+def test_a_damaged_wheel_is_refused_or_still_a_wheel(
+    shelf: Any, place: float, change: bytes, metadata: bytes
+) -> None:
+    shelf.lock.unlink(missing_ok=True)
+    files = {"money.py": "x = 1\n" * 50, "money-1.0.dist-info/METADATA": metadata}
+    data = bytearray(shelf.put("money", files).read_bytes())
+    at = int(place * len(data))
+    data[at : at + len(change)] = change
+    shelf.lock.unlink()
+    shelf.put("money", data=bytes(data))
+    with contextlib.suppress(VendoringRefusedError):
+        assert set(vendored_packages(plan_of(shelf)).modules) == {"money.py"}
 
 
 @pytest.mark.slow
