@@ -1,5 +1,6 @@
 """Contracts in other languages: built from source, and judged beside the Python contract."""
 
+import functools
 import json
 import shutil
 from datetime import UTC, datetime
@@ -33,7 +34,7 @@ PASSWORD = "test-password"
 @pytest.fixture(scope="module")
 def builder():
     """Builds from source, or skips where the language's tools are not installed."""
-    build = component_builder(make_plugin_manager(("toolchains",)))
+    build = functools.cache(component_builder(make_plugin_manager(("toolchains",))))
 
     def built(language: str, world: CodeWorld, source: Path) -> bytes:
         try:
