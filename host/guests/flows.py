@@ -48,6 +48,9 @@ class SandboxedFlows:
             # Compiling takes seconds when the cache was lost: not within a host call of the run.
             self._library.prepare(cpi)
             guest = self._library.guest(cpi, cpk)
+        except (SandboxError, HostError) as refused:
+            raise GuestKilledError(refused.code, refused.message) from refused
+        try:
             outcome = guest.call(
                 "run",
                 start,
@@ -55,7 +58,7 @@ class SandboxedFlows:
                 host=_Translated(host),
                 granted=ALWAYS_GRANTED | (granted & frozenset(cpk.capabilities)),
             )
-        except (SandboxError, HostError) as refused:
+        except SandboxError as refused:  # what the platform's services raise is not the guest's
             raise GuestKilledError(refused.code, refused.message) from refused
         match outcome:
             case Suspended():

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from host.domain.errors import UnavailableError
 from host.guests.contracts import SandboxedContracts
 from host.guests.flows import SandboxedFlows
 from host.guests.library import GuestLibrary
@@ -160,6 +161,17 @@ def test_what_the_handler_raises_reaches_the_caller(flows: SandboxedFlows, recor
 
 
 @pytest.mark.slow
+def test_a_failing_service_is_not_taken_for_the_guests_failure(
+    flows: SandboxedFlows, record: Any
+) -> None:
+    def unavailable(_interface: str, _function: str, _request: str) -> str:
+        raise UnavailableError("the ledger's storage")
+
+    with pytest.raises(UnavailableError):
+        flows.run(record, "iou_flows.ListIous", start({}), unavailable, ALL)
+
+
+@pytest.mark.slow
 def test_a_capability_that_is_not_granted_kills_the_run(flows: SandboxedFlows, record: Any) -> None:
     with pytest.raises(GuestKilledError) as killed:
         run(flows, record, granted=frozenset({"sessions"}))
@@ -183,7 +195,7 @@ def test_an_unknown_flow_is_refused(flows: SandboxedFlows, record: Any) -> None:
 
 @pytest.mark.slow
 def test_a_contract_accepts_what_it_allows(contracts: SandboxedContracts, record: Any) -> None:
-    assert contracts.verify(record, transaction()) == []
+    assert list(contracts.verify(record, transaction())) == []
 
 
 @pytest.mark.slow
@@ -226,7 +238,7 @@ def test_a_component_contract_refuses(bench: Any, make: Any, key: Any, sandbox: 
     library = GuestLibrary(sandbox=sandbox, read=bench.service.read)
     contracts = SandboxedContracts(library=library, limits=Limits())
     state = {"type": "wat.State", "contract": "wat.Contract"}
-    assert contracts.verify(record, {"outputs": [state]}) == [failure]
+    assert list(contracts.verify(record, {"outputs": [state]})) == [failure]
     assert contracts.verify(record, {"outputs": []}) == []
 
 
