@@ -18,7 +18,7 @@ from cryptography import x509
 from cpi.certificates import load_der
 from cpi.errors import Code, SignatureError
 from cpi.public_keys import check_key, strong_hash, verify_signature
-from cpi.signature_schemes import is_pss_only
+from cpi.signature_schemes import is_pss_only, pss_restriction
 from cpi.signer_hash import certificate_der, subject_text
 
 _CERTIFICATES_MAX = 20
@@ -82,8 +82,7 @@ def _verify(der: bytes, content: bytes | None, content_type: str, what: str) -> 
     message = _signed_bytes(signer, signed, digest.name, content_type, what)
     check_key(chain[0].public_key(), subject_text(chain[0]))
     salt = _check_algorithm(signer["signature_algorithm"], digest.name, what)
-    if salt is None and is_pss_only(chain[0]):
-        raise _refused(what, "the certificate is for RSASSA-PSS, the signature is another")
+    _check_restriction(chain[0], digest.name, salt, what)
     signature: bytes = signer["signature"].native
     if not verify_signature(
         chain[0].public_key(), signature, message, digest=digest, pss_salt_length=salt
@@ -221,6 +220,23 @@ def _check_algorithm(algorithm: algos.SignedDigestAlgorithm, digest: str, what: 
     if "_" in named and "sha" in named and algorithm.hash_algo != digest:
         raise _refused(what, f"signature algorithm {named} differs from digest {digest}")
     return None
+
+
+def _check_restriction(
+    certificate: x509.Certificate, digest: str, salt: int | None, what: str
+) -> None:
+    """Check that an RSASSA-PSS key is used as its certificate allows."""
+    if not is_pss_only(certificate):
+        return
+    if salt is None:
+        raise _refused(what, "the certificate is for RSASSA-PSS, the signature is another")
+    allowed = pss_restriction(certificate)
+    if allowed and (digest != allowed.digest or salt < allowed.salt_length_min):
+        raise _refused(
+            what,
+            f"the certificate is for {allowed.digest} with a salt of {allowed.salt_length_min} "
+            f"bytes or more, the signature uses {digest} with {salt}",
+        )
 
 
 def _timestamp_token(signer: cms.SignerInfo, what: str) -> bytes | None:

@@ -8,14 +8,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from asn1crypto import algos
+from asn1crypto import x509 as asn1_x509
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.x509.oid import PublicKeyAlgorithmOID
 
 from cpi.errors import Code, SignatureError
-from cpi.public_keys import check_key, is_weak
-from cpi.signer_hash import subject_text
+from cpi.public_keys import check_key, is_weak, strong_hash
+from cpi.signer_hash import certificate_der, subject_text
 
 _RSA_BITS_SHA256_MAX = 3072
 _HASHES: dict[str, hashes.HashAlgorithm] = {
@@ -43,6 +44,14 @@ class Scheme:
     sign: Callable[[bytes], bytes]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PssRestriction:
+    """The digest, and the least salt in bytes, that an RSASSA-PSS key may be used with."""
+
+    digest: str
+    salt_length_min: int
+
+
 def scheme_of(private: _SignerKey, certificate: x509.Certificate) -> Scheme:
     """How the key of a certificate signs.
 
@@ -59,7 +68,9 @@ def scheme_of(private: _SignerKey, certificate: x509.Certificate) -> Scheme:
     match private:
         case rsa.RSAPrivateKey():
             digest = "sha256" if private.key_size <= _RSA_BITS_SHA256_MAX else "sha384"
-            return _rsa(private, digest, pss=is_pss_only(certificate))
+            if is_pss_only(certificate):
+                return _pss(private, pss_restriction(certificate), digest)
+            return _pkcs1(private, digest)
         case ec.EllipticCurvePrivateKey():
             return _ecdsa(private, {256: "sha256", 384: "sha384"}.get(private.key_size, "sha512"))
         case _:
@@ -76,8 +87,30 @@ def is_pss_only(certificate: x509.Certificate) -> bool:
     return certificate.public_key_algorithm_oid == PublicKeyAlgorithmOID.RSASSA_PSS
 
 
-def pss_algorithm(digest: str) -> algos.SignedDigestAlgorithm:
-    """RSASSA-PSS with one digest throughout, and a salt as long as the digest."""
+def pss_restriction(certificate: x509.Certificate) -> PssRestriction | None:
+    """What the certificate restricts its RSASSA-PSS key to (RFC 4055 section 3.1).
+
+    Raises:
+        SignatureError: to two different digests, which no scheme here has.
+    """
+    if not is_pss_only(certificate):
+        return None
+    key = asn1_x509.Certificate.load(certificate_der(certificate)).public_key
+    parameters = key["algorithm"]["parameters"]
+    if parameters.native is None:
+        return None
+    digest = parameters["hash_algorithm"]["algorithm"].native
+    generator = parameters["mask_gen_algorithm"]["parameters"]["algorithm"].native
+    if digest != generator:
+        raise SignatureError(
+            Code.KEY_UNSUPPORTED,
+            f"{subject_text(certificate)}: the RSASSA-PSS key is for {digest} with {generator}",
+        )
+    return PssRestriction(digest=digest, salt_length_min=parameters["salt_length"].native)
+
+
+def pss_algorithm(digest: str, salt_length: int | None = None) -> algos.SignedDigestAlgorithm:
+    """RSASSA-PSS with one digest throughout; the salt is as long as the digest by default."""
     plain = {"algorithm": digest}
     return algos.SignedDigestAlgorithm(
         {
@@ -85,24 +118,33 @@ def pss_algorithm(digest: str) -> algos.SignedDigestAlgorithm:
             "parameters": {
                 "hash_algorithm": plain,
                 "mask_gen_algorithm": {"algorithm": "mgf1", "parameters": plain},
-                "salt_length": _HASHES[digest].digest_size,
+                "salt_length": salt_length or _HASHES[digest].digest_size,
             },
         }
     )
 
 
-def _rsa(private: rsa.RSAPrivateKey, digest: str, *, pss: bool) -> Scheme:
-    algorithm = _HASHES[digest]
+def _pkcs1(private: rsa.RSAPrivateKey, digest: str) -> Scheme:
+    def sign(data: bytes) -> bytes:
+        return private.sign(data, padding.PKCS1v15(), _HASHES[digest])
+
+    return Scheme(
+        digest=digest,
+        algorithm=algos.SignedDigestAlgorithm({"algorithm": f"{digest}_rsa"}),
+        extension="RSA",
+        sign=sign,
+    )
+
+
+def _pss(private: rsa.RSAPrivateKey, restriction: PssRestriction | None, digest: str) -> Scheme:
+    digest = restriction.digest if restriction else digest
+    algorithm = strong_hash(digest, "RSASSA-PSS key")
+    salt = max(algorithm.digest_size, restriction.salt_length_min if restriction else 0)
 
     def sign(data: bytes) -> bytes:
-        return private.sign(data, scheme, algorithm)
+        return private.sign(data, padding.PSS(padding.MGF1(algorithm), salt), algorithm)
 
-    scheme: padding.PSS | padding.PKCS1v15 = padding.PKCS1v15()
-    identifier = algos.SignedDigestAlgorithm({"algorithm": f"{digest}_rsa"})
-    if pss:
-        scheme = padding.PSS(padding.MGF1(algorithm), algorithm.digest_size)
-        identifier = pss_algorithm(digest)
-    return Scheme(digest=digest, algorithm=identifier, extension="RSA", sign=sign)
+    return Scheme(digest=digest, algorithm=pss_algorithm(digest, salt), extension="RSA", sign=sign)
 
 
 def _ecdsa(private: ec.EllipticCurvePrivateKey, digest: str) -> Scheme:

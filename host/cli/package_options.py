@@ -69,9 +69,7 @@ def trusted_certificates(
     """
     trusted = read_certificates(certificates)
     if keystore is not None:
-        if password is None:
-            raise click.UsageError("--keystore needs --storepass")
-        trusted += _open_keystore(keystore, resolve_password(password)).anchors()
+        trusted += _open_keystore(keystore, password).anchors()
     if not trusted:
         raise click.UsageError("give --certificate or --keystore: what shall be trusted?")
     return trusted
@@ -93,10 +91,16 @@ def read_certificates(paths: tuple[Path, ...]) -> "tuple[x509.Certificate, ...]"
     )
 
 
-def _open_keystore(keystore: Path, password: str) -> "Keystore":
+def _open_keystore(keystore: Path, password: str | None) -> "Keystore":
+    from cpi.errors import Code, KeystoreError
     from cpi.keys import load_keystore
 
-    return load_keystore(keystore, password=password)
+    try:
+        return load_keystore(keystore, password=password and resolve_password(password))
+    except KeystoreError as error:
+        if password is None and error.code == Code.KEYSTORE_PASSWORD:
+            raise click.UsageError("--keystore needs --storepass") from error
+        raise
 
 
 class Moment(click.ParamType[datetime]):

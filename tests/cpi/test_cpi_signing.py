@@ -17,7 +17,7 @@ from cpi.certificates import load_pem_certificates
 from cpi.errors import CpiError, PackageRefusedError, SignatureError, TrustError
 from cpi.keys import SigningKey, create_keystore, load_signing_key
 from cpi.resigning import resigned
-from cpi.signature_schemes import is_pss_only
+from cpi.signature_schemes import is_pss_only, pss_algorithm
 from cpi.signatures import Role, role_of
 from cpi.signer_warnings import signer_warnings
 from cpi.signing import resign, signature_base_name
@@ -164,6 +164,60 @@ def test_a_pss_key_must_not_sign_by_pkcs1(tmp_path: Path) -> None:
 
     forged = support.replace_entry(package, "META-INF/K.RSA", by_pkcs1)
     with pytest.raises(PackageRefusedError, match="is for RSASSA-PSS") as refused:
+        verify_package(forged, package_type=None, trusted=[key.anchor])
+    assert refused.value.code == "signature-format"
+
+
+@needs_java
+@pytest.mark.conformance
+@pytest.mark.parametrize(("digest", "salt"), [("sha384", 48), ("sha512", 100)])
+def test_a_restricted_pss_key_signs_as_it_may(digest: str, salt: int, tmp_path: Path) -> None:
+    key = restricted_pss_key(tmp_path, digest, salt)
+    package, store = tmp_path / "a.jar", tmp_path / "trust.p12"
+    package.write_bytes(support.cpk(key))
+    assert accept_now(package.read_bytes(), key)
+    access = ("-keystore", str(store), "-storepass", "changeit")
+    pem = f"{tmp_path}/certificate.pem"
+    assert java(KEYTOOL or "", "-importcert", "-noprompt", "-file", pem, *access).returncode == 0
+    shown = java(JARSIGNER or "", "-verify", "-strict", *access, str(package))
+    assert shown.returncode == 0, shown.stdout
+
+
+def restricted_pss_key(folder: Path, digest: str, salt: int) -> SigningKey:
+    restriction = (
+        f"rsa_pss_keygen_md:{digest}",
+        f"rsa_pss_keygen_mgf1_md:{digest}",
+        f"rsa_pss_keygen_saltlen:{salt}",
+    )
+    done = java(
+        *("openssl", "req", "-x509", "-newkey", "rsa-pss", "-pkeyopt", "rsa_keygen_bits:2048"),
+        *(word for option in restriction for word in ("-pkeyopt", option)),
+        *("-nodes", "-keyout", f"{folder}/key.pem", "-out", f"{folder}/certificate.pem"),
+        *("-days", "3650", "-subj", "/CN=pss/O=Acme/C=GB"),
+    )
+    assert done.returncode == 0, done.stderr
+    certificates = load_pem_certificates((folder / "certificate.pem").read_bytes(), source="x")
+    return load_signing_key(
+        folder / "key.pem", password=None, alias=None, certificates=certificates
+    )
+
+
+def test_a_restricted_pss_key_must_not_sign_otherwise(tmp_path: Path) -> None:
+    key = restricted_pss_key(tmp_path, "sha384", 48)
+    package = support.cpk(key)
+
+    def by_sha256(block: bytes) -> bytes:
+        info = cms.ContentInfo.load(block)
+        signer = info["content"]["signer_infos"][0]
+        statement = dict(entries_of(package))["META-INF/KEY.SF"]
+        scheme = padding.PSS(padding.MGF1(hashes.SHA256()), 32)
+        signer["signature"] = key.private_key.sign(statement, scheme, hashes.SHA256())
+        signer["digest_algorithm"] = {"algorithm": "sha256"}
+        signer["signature_algorithm"] = pss_algorithm("sha256")
+        return info.dump(force=True)
+
+    forged = support.replace_entry(package, "META-INF/KEY.RSA", by_sha256)
+    with pytest.raises(PackageRefusedError, match="is for sha384 with a salt of 48") as refused:
         verify_package(forged, package_type=None, trusted=[key.anchor])
     assert refused.value.code == "signature-format"
 
