@@ -87,12 +87,12 @@ def _flatten(path: str, field: str, value: Any, flat: dict[str, Any]) -> None:
     if isinstance(value, Mapping):
         for key, item in value.items():
             _flatten(f"{path}.{key}" if path else key, key, item, flat)
+    elif isinstance(value, list) and all(isinstance(item, str) for item in value):
+        flat |= {f"{path}[{item}]": "present" for item in value}
     elif isinstance(value, list) and field in _KEYS:
         for item in value:
             name = ".".join(str(item[key]) for key in _KEYS[field])
             _flatten(f"{path}[{name}]", "", item, flat)
-    elif isinstance(value, list) and all(isinstance(item, str) for item in value):
-        flat |= {f"{path}[{item}]": "present" for item in value}
     elif value is not None:
         flat[path] = value
 

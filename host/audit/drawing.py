@@ -105,7 +105,7 @@ def _guest(component: ComponentFacts, inner: int) -> Iterator[str]:
     y = middle - height // 2
     yield f'<rect class="guest" x="{x}" y="{y}" width="{width}" height="{height}" rx="12"/>'
     kind = "Python" if component.form == "python" else "component"
-    lines = [("title", _short(component.name, 30)), ("mid", f"{kind} · world {component.world}")]
+    lines = [("title", _short(component.name, 27)), ("mid", f"{kind} · world {component.world}")]
     if component.body:
         body = component.body
         about = f"{amount(body.functions)} functions, {size(body.code_size)} of code"

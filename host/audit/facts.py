@@ -32,6 +32,7 @@ from sandbox.errors import RuntimeUnknownError, SandboxError
 from sandbox.limits import Limits
 from sandbox.pinned import find_runtime
 from sandbox.runtime import Sandbox
+from sandbox.world import HOST_API
 
 _TIME = "%Y-%m-%dT%H:%M:%SZ"
 
@@ -43,6 +44,7 @@ def audit_package(
     trusted: Sequence[x509.Certificate],
     sandbox: Sandbox,
     limits: Limits,
+    allowed: frozenset[str] = frozenset(HOST_API),
     progress: Callable[[str], None] = lambda _: None,
 ) -> Audit:
     """Audit a CPK, CPB or CPI, whether or not it is signed and trusted.
@@ -56,6 +58,7 @@ def audit_package(
         trusted: trust anchors; without any, trust is not judged.
         sandbox: derives, admits and compiles.
         limits: those of the host that the package is audited for.
+        allowed: capabilities that this host grants at most.
         progress: is told each step in a sentence.
 
     Raises:
@@ -66,7 +69,7 @@ def audit_package(
     components = []
     for cpk in package.cpks:
         progress(f"Auditing {cpk.id.name} {cpk.id.version}")
-        components.append(_component(cpk, package.cpks, sandbox, limits))
+        components.append(_component(cpk, package.cpks, sandbox, limits, allowed=allowed))
     group = _group(package.group_policy)
     return Audit(
         file=file,
@@ -130,7 +133,12 @@ def _group(policy: str | None) -> Mapping[str, Any]:
 
 
 def _component(
-    cpk: VerifiedCpk, siblings: Sequence[VerifiedCpk], sandbox: Sandbox, limits: Limits
+    cpk: VerifiedCpk,
+    siblings: Sequence[VerifiedCpk],
+    sandbox: Sandbox,
+    limits: Limits,
+    *,
+    allowed: frozenset[str],
 ) -> ComponentFacts:
     declared = _declared(cpk, limits)
     if cpk.descriptor is None:
@@ -143,7 +151,8 @@ def _component(
         inner = facts.get("sandboxCode") if isinstance(facts, Mapping) else None
         code_text = str(inner or refused.code)
         return replace(declared, refusal=Note(code=code_text, message=str(refused.message)))
-    imports = import_facts(shape.imports, cpk.descriptor.capabilities, declared.limits)
+    grantable = allowed.intersection(cpk.descriptor.capabilities)
+    imports = import_facts(shape.imports, grantable, declared.limits)
     return replace(
         declared,
         source_files=len(code.source.files) if code.source else 0,

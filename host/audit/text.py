@@ -153,7 +153,7 @@ def _imports(component: ComponentFacts) -> Iterator[str]:
 def door_text(fact: ImportFacts) -> str:
     """What a call meets, its quota, and who gets what is sent."""
     if fact.door is Door.REFUSED:
-        return "REFUSED: not declared, a call ends the run"
+        return "REFUSED: not declared, or not allowed here; a call ends the run"
     kind = "always granted" if fact.door is Door.ALWAYS else "granted if the node grants it"
     quota = f"{amount(fact.quota['callsOfARunMax'])} calls a run, "
     quota += f"{size(fact.quota['payloadBytesMax'])} a text"

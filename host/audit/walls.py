@@ -58,17 +58,17 @@ def limit_facts(asked: Mapping[str, int], host: Limits) -> tuple[LimitFacts, ...
 
 
 def import_facts(
-    imports: Iterable[str], declared: Iterable[str], limits: Iterable[LimitFacts]
+    imports: Iterable[str], grantable: Iterable[str], limits: Iterable[LimitFacts]
 ) -> tuple[ImportFacts, ...]:
     """The imported functions, in order of interface and function.
 
     Args:
         imports: of the compiled component: `cordbox:guest/sessions@1.0.0#send`.
-        declared: capabilities of the descriptor.
+        grantable: capabilities that the descriptor declares and the host allows.
         limits: of a run.
     """
     effective = {limit.name: limit.effective for limit in limits}
-    granted = frozenset(declared)
+    granted = frozenset(grantable)
     facts = []
     for name in sorted(imports):
         path, _, function = name.partition("#")

@@ -146,12 +146,14 @@ def _audited(
     from host.toolkit.cache import default_cache_dir
     from sandbox.runtime import Sandbox
 
+    settings = _settings(settings_file)
     return audit_package(
         read_limited(file),
         file=str(file),
         trusted=trusted,
         sandbox=Sandbox(cache_dir=default_cache_dir(), progress=_progress),
-        limits=limits_of_settings(_settings(settings_file)),
+        limits=limits_of_settings(settings),
+        allowed=frozenset(settings.allowed_capabilities),
         progress=_progress,
     )
 
