@@ -1,5 +1,6 @@
 """Keystores: made, opened, refused."""
 
+import contextlib
 import shutil
 import subprocess
 from datetime import timedelta
@@ -8,18 +9,23 @@ from pathlib import Path
 import pytest
 from asn1crypto import pkcs12 as asn1_pkcs12
 from cryptography import x509
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
     Encoding,
     NoEncryption,
     PrivateFormat,
+    pkcs12,
 )
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from cpi.certificates import load_pem_certificates
 from cpi.errors import KeystoreError, TrustError
 from cpi.keys import SigningKey, create_keystore, load_keystore, load_signing_key
-from cpi.pfx import _walk, read_pkcs12
+from cpi.pem_keys import is_pem, read_pem
+from cpi.pfx import _walk, _walk_instead, read_pkcs12
 from tests.cpi.support import NOW, VECTORS, accept, alice, cpk, self_signed
 
 NAME = "CN=Signer, O=Acme, L=London, C=GB"
@@ -285,3 +291,47 @@ class TestCordasPublicKeystores:
         pfx["mac_data"]["iterations"] = 5_000_001
         with pytest.raises(KeystoreError, match="5000001 iterations"):
             _walk(pfx.dump(force=True), "cordadevpass", "x")
+
+
+@pytest.mark.property
+@settings(deadline=None, max_examples=150)
+@given(st.data())
+def test_damaged_key_files_are_refused_or_read(data: st.DataObject) -> None:
+    """Whatever a byte is changed to, the answer is a key file's content or a refusal."""
+    raw = bytearray(data.draw(st.sampled_from(KEY_FILES)))
+    for _ in range(data.draw(st.integers(1, 3))):
+        raw[data.draw(st.integers(0, len(raw) - 1))] = data.draw(st.integers(0, 255))
+    read = read_pem if is_pem(bytes(raw)) else read_pkcs12
+    for reader in (read, _walk_as_reader):
+        with contextlib.suppress(KeystoreError):
+            reader(bytes(raw), password="secret", source="x")
+
+
+def _walk_as_reader(data: bytes, *, password: str, source: str) -> None:
+    _walk_instead(data, password, source, ValueError("refused by the library"))
+
+
+def small_pfx() -> bytes:
+    key = self_signed("ec256")
+    encryption = (
+        PrivateFormat.PKCS12.encryption_builder()
+        .kdf_rounds(1)
+        .key_cert_algorithm(pkcs12.PBES.PBESv2SHA256AndAES256CBC)
+        .hmac_hash(hashes.SHA256())
+        .build(b"secret")
+    )
+    return pkcs12.serialize_key_and_certificates(
+        b"k", key.private_key, key.anchor, [alice().anchor], encryption
+    )
+
+
+KEY_FILES = [small_pfx(), pem_of(self_signed("ec256")) + chain_of(self_signed("ec256"))]
+
+
+def test_the_walk_reads_what_the_library_reads() -> None:
+    walked = _walk(KEY_FILES[0], "secret", "x")
+    read = read_pkcs12(KEY_FILES[0], password="secret", source="x")
+    assert walked.certificates == read.certificates
+    assert [key.public_key() for key in walked.privates] == [
+        key.public_key() for key in read.privates
+    ]
