@@ -44,7 +44,7 @@ def build_component(language: str, world: CodeWorld, source: Path) -> bytes | No
     if toolchain is None:
         return None
     with tempfile.TemporaryDirectory(prefix="cordbox-build-") as folder:
-        return toolchain(world, source, Path(folder))
+        return toolchain(world, source.resolve(), Path(folder))
 
 
 def _c(world: CodeWorld, source: Path, folder: Path) -> bytes:
