@@ -23,9 +23,11 @@ from host.cli.package_options import (
 if TYPE_CHECKING:
     from host.toolkit.contracts import Case, CpiContracts
     from host.toolkit.contracts_report import Tally
+    from host.toolkit.fuzz import FuzzResult
     from host.toolkit.receipts import ReceiptChange, ReceiptFolder
 
 EXIT_DIFFERENT = 1
+EXIT_CRASH = 1
 _FOLDER = click.Path(file_okay=False, path_type=Path)
 _EXISTING = click.Path(exists=True, path_type=Path)
 
@@ -119,6 +121,75 @@ def receipt_diff(*, before: Path, after: Path, output: str) -> int:
         for change in changes:
             click.echo("\n".join(change_lines(change)))
     return EXIT_DIFFERENT if changes else 0
+
+
+@command.command("fuzz")
+@click.argument("cpi", type=EXISTING_FILE)
+@certificate_option
+@click.option("--keystore", "-s", type=EXISTING_FILE, help="PKCS#12 file with certificates.")
+@password_option(required=False)
+@click.option("--seed", default=0, show_default=True, help="Another seed, other transactions.")
+@click.option(
+    "--examples",
+    type=click.IntRange(1, 1_000_000),
+    default=1000,
+    show_default=True,
+    help="Stop after so many transactions without a new kind of crash.",
+)
+@click.option(
+    "--verdict",
+    "verdicts",
+    multiple=True,
+    help="Name of an exception by which the contract refuses; repeatable.",
+)
+@output_option
+def fuzz(
+    *,
+    cpi: Path,
+    certificates: tuple[Path, ...],
+    keystore: Path | None,
+    password: str | None,
+    seed: int,
+    examples: int,
+    verdicts: tuple[str, ...],
+    output: str,
+) -> int:
+    """Look for transactions that the contracts of CPI answer with a crash instead of a verdict.
+
+    Makes transactions from the schemas of states and commands. A refusal by require() is a verdict;
+    any other exception, and any limit of the sandbox, is a crash. Each kind of crash is printed
+    with the smallest transaction found, as JSON that `contract verify` takes.
+
+    Exit status 0: no crash; 1: a crash.
+    """
+    from host.toolkit.fuzz import VERDICTS, declared_types
+    from host.toolkit.fuzz import fuzz as search
+
+    contracts = _open(cpi, certificates, keystore, password)
+    with _progress_bar(None) as advance:
+        result = search(
+            declared_types(contracts.cpi),
+            lambda transaction: contracts.verify(transaction).failures,
+            examples=examples,
+            seed=seed,
+            verdicts=VERDICTS.union(verdicts),
+            tick=advance,
+        )
+    _print_fuzz(result, seed, output)
+    return EXIT_CRASH if result.crashes else 0
+
+
+def _print_fuzz(result: "FuzzResult", seed: int, output: str) -> None:
+    for name in result.unconfirmed:
+        click.echo(f"warning: {name}: its participants are not known, only guessed", err=True)
+    if output == "json":
+        click.echo(json.dumps({"seed": seed, **asdict(result)}, indent=2))
+        return
+    for crash in result.crashes:
+        click.echo(f"{crash.contract}: {crash.type}: {crash.message}")
+        click.echo(json.dumps(crash.transaction))
+    counts = f"{result.runs} runs, {result.accepted} accepted, {len(result.crashes)} crashes"
+    click.echo(f"{counts} (seed {seed})", err=True)
 
 
 def _open(

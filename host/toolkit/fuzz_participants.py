@@ -1,0 +1,159 @@
+"""Where a state's participants stand in its value, found by asking the contract.
+
+A transaction lists the participants of each state, and contracts refuse a false list before they
+look at anything else. The schemas do not say how a state computes them, so lists of fields are
+tried until one is not refused.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain, islice, permutations
+from typing import Any, TypeAlias
+
+from host.domain.json import JsonObject
+
+Path: TypeAlias = tuple[str, ...]
+Refusals: TypeAlias = Callable[[JsonObject], set[str]]
+"""Types of the failures that a state, alone in a transaction, is refused with."""
+
+FALSE_LIST = "ParticipantsError"
+_KEY_LIKE = re.compile(r"key|owner|participant|holder|issuer|party|signer", re.IGNORECASE)
+_ID = "SHA-256D:" + "0" * 64
+_FIELDS_MAX = 8
+_LENGTH_MAX = 4
+_ATTEMPTS_MAX = 300
+_NOBODY = ["nobody"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FuzzedType:
+    """A state type (with its contract and participants) or a command type (without)."""
+
+    name: str
+    schema: Mapping[str, Any]
+    contract: str = ""
+    participants: tuple[Path, ...] = ()
+    confirmed: bool = True
+
+
+def alone(output: JsonObject | None) -> dict[str, Any]:
+    """A transaction with one output and nothing else, or with nothing."""
+    return {
+        "id": _ID,
+        "metadata": {"cpkMetadata": []},
+        "notary": None,
+        "timeWindow": None,
+        "signatories": [],
+        "inputs": [],
+        "references": [],
+        "outputs": [] if output is None else [output],
+        "commands": [],
+    }
+
+
+def learn(state: Mapping[str, Any], refusals: Refusals) -> tuple[tuple[Path, ...], bool]:
+    """The fields that make up a state's participants, in order, and whether that was confirmed.
+
+    Args:
+        state: `name`, `contract` and `schema`, as the descriptor gives them.
+        refusals: asks the contract.
+    """
+    value = sample(state["schema"], "value")
+    paths = list(_text_fields(state["schema"]))
+    likely = sorted(paths, key=lambda path: _KEY_LIKE.search(path[-1]) is None)
+    guess = tuple(path for path in likely if _KEY_LIKE.search(path[-1]))
+
+    def refused(participants: Sequence[str]) -> bool:
+        entry = state_entry(state, value, participants)
+        return FALSE_LIST in refusals(entry)
+
+    if not refused(_NOBODY):
+        return guess, False
+    fields = likely[:_FIELDS_MAX]
+    lengths = range(min(len(fields), _LENGTH_MAX) + 1)
+    every = chain([guess], chain.from_iterable(permutations(fields, n) for n in lengths))
+    for candidate in islice(every, _ATTEMPTS_MAX):
+        if not refused(participants_of(value, candidate)):
+            return tuple(candidate), True
+    return guess, False
+
+
+def state_entry(
+    state: Mapping[str, Any], value: Any, participants: Sequence[str]
+) -> dict[str, Any]:
+    """A state as transactions carry it."""
+    return {
+        "type": state["name"],
+        "contract": state["contract"],
+        "value": value,
+        "participants": list(participants),
+        "encumbrance": None,
+    }
+
+
+def participants_of(value: Any, paths: Sequence[Path]) -> list[str]:
+    """The texts at `paths` of a state's value; a list of texts gives all of them."""
+    found: list[str] = []
+    for path in paths:
+        here = value
+        for step in path:
+            here = here.get(step) if isinstance(here, Mapping) else None
+        items = here if isinstance(here, list) else [here]
+        found += [item for item in items if isinstance(item, str)]
+    return found
+
+
+def sample(  # noqa: PLR0911  # one return per kind of schema
+    schema: Mapping[str, Any], name: str
+) -> Any:
+    """One value that fits `schema`, in which every free text differs: it is its own path."""
+    if "enum" in schema:
+        return schema["enum"][0]
+    if "const" in schema:
+        return schema["const"]
+    if "anyOf" in schema:
+        arms = [arm for arm in schema["anyOf"] if arm.get("type") != "null"]
+        return sample((arms or schema["anyOf"])[0], name)
+    match schema.get("type"):
+        case "object":
+            properties = schema.get("properties", {})
+            return {key: sample(item, f"{name}.{key}") for key, item in properties.items()}
+        case "array" if "prefixItems" in schema:
+            return [sample(item, f"{name}.{i}") for i, item in enumerate(schema["prefixItems"])]
+        case "array":
+            count = max(int(schema.get("minItems", 1)), 1)
+            return [sample(schema.get("items", {}), f"{name}.{i}") for i in range(count)]
+        case "string":
+            return _sample_text(schema, name)
+        case "integer" | "number":
+            return max(1, int(schema.get("minimum", 1)))
+        case "boolean":
+            return False
+        case _:
+            return None
+
+
+def _sample_text(schema: Mapping[str, Any], name: str) -> str:
+    if schema.get("contentEncoding") == "base64":
+        return "AAAA"
+    if schema.get("format") == "date-time":
+        return "2026-01-01T00:00:00.000000Z"
+    candidates = ("1", "SHA-256D:AB:0") if "pattern" in schema else (name,)
+    return next((t for t in candidates if re.search(schema.get("pattern", ""), t)), name)
+
+
+def _text_fields(schema: Mapping[str, Any], path: Path = ()) -> Iterator[Path]:
+    """Paths of fields that hold texts or lists of texts, outermost first."""
+    for arm in schema.get("anyOf", ()):
+        yield from _text_fields(arm, path)
+    kind = schema.get("type")
+    if path and (kind == "string" or (kind == "array" and _holds_texts(schema))):
+        yield path
+    for name, item in schema.get("properties", {}).items():
+        yield from _text_fields(item, (*path, name))
+
+
+def _holds_texts(schema: Mapping[str, Any]) -> bool:
+    items = [*schema.get("prefixItems", ()), schema.get("items")]
+    return any(isinstance(item, Mapping) and item.get("type") == "string" for item in items)

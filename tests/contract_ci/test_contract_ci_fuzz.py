@@ -1,0 +1,203 @@
+"""`contract fuzz`: reaches the contract, and shrinks what it answers with a crash."""
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from enum import Enum
+from pathlib import Path
+from textwrap import dedent
+from typing import Annotated, Any, Literal
+
+import jsonschema
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cordapp.contracts import StateRef
+from cordapp.schema import from_json, schema_of
+from host.toolkit.contracts import CpiContracts
+from host.toolkit.fuzz import FuzzExtraMissingError, declared_types, fuzz
+from host.toolkit.fuzz_participants import learn, participants_of, sample
+from host.toolkit.fuzz_values import values
+
+CONTRACT = """
+    from dataclasses import dataclass
+    from cordapp.contracts import Command, Contract, ContractState, belongs_to, require
+
+    @dataclass(frozen=True)
+    class Split(Command):
+        parts: int
+
+    class TooMuchError(Exception):
+        pass
+
+    class PotContract(Contract):
+        def verify(self, transaction):
+            pots = transaction.get_output_states(Pot)
+            for split in transaction.get_commands(Split):
+                require(split.parts >= 0, "parts are positive")
+                for pot in pots:
+                    pot.amount // split.parts
+            for pot in pots:
+                if pot.keepers:
+                    raise TooMuchError("too many keepers")
+                while pot.amount > 50:
+                    pass
+
+    @belongs_to(PotContract)
+    @dataclass(frozen=True)
+    class Pot(ContractState):
+        note: str
+        amount: int
+        keepers: list[str]
+        founder: str
+
+        @property
+        def participants(self):
+            return [self.founder, *self.keepers]
+    """
+
+
+class Colour(Enum):
+    RED = "red"
+
+
+@dataclass(frozen=True)
+class Inner:
+    at: datetime
+    data: bytes
+    price: Decimal
+
+
+@dataclass(frozen=True)
+class Everything:
+    inner: Inner
+    colour: Colour
+    mode: Literal["a", 1]
+    either: int | str | None
+    pairs: tuple[str, int]
+    many: tuple[Inner, ...]
+    names: Mapping[str, int]
+    items: Sequence[bool]
+    short: Annotated[str, {"minLength": 2, "maxLength": 5}]
+    even: Annotated[int, {"multipleOf": 2, "minimum": 0, "maximum": 10}]
+    ref: StateRef
+    ratio: float
+    anything: Any
+    nothing: None = None
+    wire: int = field(default=1, metadata={"json": "onTheWire"})
+
+
+@pytest.fixture(scope="module")
+def pot(tmp_path_factory: pytest.TempPathFactory, make_cpi: Any) -> Any:
+    folder = tmp_path_factory.mktemp("pot")
+    (folder / "contracts").mkdir()
+    (folder / "contracts" / "pot.py").write_text(dedent(CONTRACT))
+    (folder / "cordapp.toml").write_text(
+        '[cordapp]\nname = "pot"\nversion = "1.0.0"\nvendor = "V"\nlicence = "L"\n'
+        '[contract]\nname = "pot"\nsource = "contracts"\nmodules = ["pot"]\nversion = 1\n'
+        "[limits]\nfuelMax = 15000000\n"
+    )
+    return make_cpi(folder)
+
+
+def fuzz_pot(run: Any, pot: Any, *options: str) -> tuple[int, Any]:
+    words = ["fuzz", pot.cpi, "--certificate", pot.certificate, "--output", "json", *options]
+    code, out, _ = run(*words)
+    return code, json.loads(out)
+
+
+def test_each_kind_of_crash_is_shrunk(run: Any, pot: Any, tmp_path: Path) -> None:
+    code, document = fuzz_pot(run, pot, "--examples", "200")
+    crashes = {crash["type"]: crash["transaction"] for crash in document["crashes"]}
+    assert set(crashes) == {"ZeroDivisionError", "TooMuchError", "out-of-fuel"}
+    assert code == 1
+    divided = crashes["ZeroDivisionError"]
+    assert divided["commands"] == [{"type": "pot.Split", "value": {"parts": 0}}]
+    assert divided["inputs"] == []
+    assert [o["value"]["keepers"] for o in divided["outputs"]] == [[]]
+    assert [o["value"]["amount"] for o in crashes["out-of-fuel"]["outputs"]] == [51]
+    (tmp_path / "crash.json").write_text(json.dumps(divided))
+    certificate = ("--certificate", pot.certificate)
+    code, out, _ = run("verify", pot.cpi, tmp_path / "crash.json", *certificate)
+    assert (code, "ZeroDivisionError" in out) == (1, True)
+
+
+def test_equal_seeds_give_equal_results(run: Any, pot: Any) -> None:
+    results = [fuzz_pot(run, pot, "--examples", "40", "--seed", s)[1] for s in ("1", "1", "2")]
+    assert results[0] == results[1]
+    assert results[0]["runs"] > 0
+    assert results[0] != results[2]
+
+
+def test_an_exception_can_be_declared_a_verdict(run: Any, pot: Any) -> None:
+    verdicts = ("ZeroDivisionError", "TooMuchError", "out-of-fuel")
+    options = [word for name in verdicts for word in ("--verdict", name)]
+    code, document = fuzz_pot(run, pot, "--examples", "60", *options)
+    assert (code, document["crashes"]) == (0, [])
+
+
+def test_the_sample_gives_verdicts_only(contracts: CpiContracts) -> None:
+    declared = declared_types(contracts.cpi)
+    result = fuzz(declared, lambda t: contracts.verify(t).failures, examples=300, seed=0)
+    assert result.crashes == ()
+    assert result.unconfirmed == ()
+    assert result.runs >= 300
+    assert result.accepted > 0
+
+
+def test_fuzzing_leaves_nothing_in_the_working_directory(
+    contracts: CpiContracts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    declared = declared_types(contracts.cpi)
+    fuzz(declared, lambda t: contracts.verify(t).failures, examples=2, seed=0)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_without_the_extra_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [n for n in sys.modules if n.startswith(("hypothesis", "host.toolkit.fuzz_"))]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "hypothesis", None)
+    with pytest.raises(FuzzExtraMissingError, match=r"cordbox\[fuzz\]"):
+        fuzz({"states": [], "commands": []}, lambda _: [], examples=1, seed=0)
+
+
+@settings(max_examples=50, deadline=None, database=None)
+@given(st.data())
+def test_values_fit_their_schema_and_decode(data: st.DataObject) -> None:
+    schema = schema_of(Everything)
+    value = data.draw(values(schema))
+    jsonschema.validate(value, schema)
+    from_json(Everything, json.loads(json.dumps(value)))
+
+
+def test_a_sample_fits_its_schema() -> None:
+    schema = schema_of(Everything)
+    value = sample(schema, "value")
+    jsonschema.validate({**value, "even": 2, "short": "ab"}, schema)
+    assert from_json(Everything, {**value, "short": "ab"}).ref == StateRef("SHA-256D:AB", 0)
+
+
+@pytest.mark.parametrize("order", [(), ("b",), ("a", "b"), ("b", "a"), ("c", "a"), ("a", "d")])
+def test_participants_are_learned_by_asking(order: tuple[str, ...]) -> None:
+    text, texts = {"type": "string"}, {"type": "array", "items": {"type": "string"}}
+    nested = {"type": "object", "properties": {"key": text}}
+    properties = {"x": {"type": "integer"}, "a": text, "b": text, "c": texts, "d": nested}
+    state = {"name": "S", "contract": "C", "schema": {"type": "object", "properties": properties}}
+    paths = [(name, "key") if name == "d" else (name,) for name in order]
+
+    def refusals(entry: Mapping[str, Any]) -> set[str]:
+        right = entry["participants"] == participants_of(entry["value"], paths)
+        return set() if right else {"ParticipantsError"}
+
+    assert learn(state, refusals) == (tuple(paths), True)
+
+
+def test_participants_that_nobody_checks_are_guessed() -> None:
+    properties = {"owner_key": {"type": "string"}, "note": {"type": "string"}}
+    state = {"name": "S", "contract": "C", "schema": {"type": "object", "properties": properties}}
+    assert learn(state, lambda _: {"KeyError"}) == ((("owner_key",),), False)
