@@ -13,6 +13,8 @@ from asn1crypto import x509 as asn1_x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from cpi.errors import CpiError, SignatureError, TrustError
 from cpi.keys import SigningKey, create_keystore, load_signing_key
@@ -258,3 +260,34 @@ def test_http_that_gives_no_answer() -> None:
 def test_nothing_is_stamped_without_being_asked() -> None:
     key: SigningKey = self_signed("ed25519")
     assert support.accept(support.cpk(key), trusted=[key.anchor]).signers[0].timestamp is None
+
+
+@pytest.mark.property
+def test_a_damaged_answer_is_refused_or_says_the_same(tsa: TimestampAuthority) -> None:
+    """Some bytes say nothing, such as the status texts; none may change what is stated."""
+    answers: list[bytes] = []
+
+    def keep(request: bytes) -> bytes:
+        answers.append(tsa(request))
+        return answers[0]
+
+    options = {"trusted": [tsa.root.certificate], "nonce": lambda: 77}
+    honest = stated(timestamper(keep, **options)(b"signature"))
+
+    @settings(deadline=None, max_examples=200)
+    @given(st.data())
+    def damage(data: st.DataObject) -> None:
+        raw = bytearray(answers[0])
+        raw[data.draw(st.integers(0, len(raw) - 1))] = data.draw(st.integers(0, 255))
+        try:
+            token = timestamper(lambda _: bytes(raw), **options)(b"signature")
+        except CpiError:
+            return
+        assert stated(token) == honest
+
+    damage()
+
+
+def stated(token: bytes) -> bytes:
+    signed: cms.SignedData = cms.ContentInfo.load(token)["content"]
+    return bytes(signed["encap_content_info"]["content"])
