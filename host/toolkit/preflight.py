@@ -6,15 +6,17 @@ The rules are those of the host's upload. What is not known of the cluster is re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cmp_to_key
 
 from cryptography import x509
 
 from cpi.certificates import load_pem_certificates
 from cpi.errors import CpiError, Issue, PackageRefusedError
 from cpi.group_policy import parse_group_policy
-from cpi.model import PackageType, VerifiedPackage
+from cpi.model import PackageId, PackageType, VerifiedPackage
 from cpi.sources import Source
 from cpi.verify import read_package, verify_package
+from cpi.versions import compare_versions
 from host.toolkit.cluster_facts import ClusterFacts, ClusterSnapshotError, StoredCpi
 
 
@@ -129,10 +131,24 @@ def _identity(package: VerifiedPackage, facts: ClusterFacts, *, force: bool) -> 
     if force:
         return _forced(package, stored, who)
     if stored is None:
-        return _ok("identity", f"{who} is new to the cluster")
+        return _ok("identity", f"{who} is new to the cluster{_beside(package.id, facts.cpis)}")
     same = stored.file_checksum.removeprefix("SHA-256:") == package.file_checksum.partition(":")[2]
     how = "as the very same file" if same else "with other content"
     return _refused("cpi-exists", f"{who} already exists, {how}")
+
+
+def _beside(identity: PackageId, stored: tuple[StoredCpi, ...]) -> str:
+    """Which other versions of the CPI there are, and whether one is newer."""
+    versions = [
+        c.version
+        for c in stored
+        if (c.name, c.signer_summary_hash) == (identity.name, identity.signer_summary_hash)
+    ]
+    if not versions:
+        return ""
+    newest = max(versions, key=cmp_to_key(compare_versions))
+    order = "newer" if compare_versions(newest, identity.version) > 0 else "not newer"
+    return f"; it has {len(versions)} other versions of it, the newest is {newest}, {order}"
 
 
 def _id(stored: StoredCpi) -> tuple[str, str, str | None]:

@@ -124,6 +124,10 @@ def test_a_broken_package_or_another_type_is_refused() -> None:
 def test_other_versions_signers_and_the_same_file() -> None:
     others = (stored(version="9"), stored(name="other"), stored(signer_summary_hash=DIGEST))
     assert verdicts(facts(cpis=others))["identity"] is Verdict.OK
+    (told,) = [
+        f for f in judge(BytesSource(CPI), facts(cpis=others)).findings if f.check == "identity"
+    ]
+    assert told.message.endswith("it has 1 other versions of it, the newest is 9, newer")
     same = stored(file_checksum=read_package(CPI).file_checksum.partition(":")[2])
     (finding,) = [
         f for f in judge(BytesSource(CPI), facts(cpis=(same,))).findings if f.check == "cpi-exists"
