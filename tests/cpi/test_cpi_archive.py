@@ -156,6 +156,13 @@ def named(name: str, *, flags: int = 0x800) -> E:
     return E(name=name.encode("utf-8", "surrogatepass"), flags=flags)
 
 
+def zip64_end(*, count: int, size: int, offset: int) -> bytes:
+    """A ZIP64 end record and the locator that points at it, for the archive of A and B."""
+    at = len(WHOLE) - 22
+    record = struct.pack("<4sQ2H2L4Q", b"PK\6\6", 44, 45, 45, 0, 0, count, count, size, offset)
+    return record + struct.pack("<4sIQI", b"PK\6\7", 0, at, 1)
+
+
 HOSTILE: dict[str, tuple[bytes, str]] = {
     # no archive, or not the whole of one
     "empty file": (b"", "archive-invalid"),
@@ -251,6 +258,22 @@ HOSTILE: dict[str, tuple[bytes, str]] = {
     "zip64 locator": (
         build(A, after_directory=b"PK\6\7" + bytes(16)),
         "archive-zip64",
+    ),
+    "zip64 locator to nowhere": (
+        build(A, after_directory=struct.pack("<4sIQI", b"PK\6\7", 0, 10**12, 1)),
+        "archive-zip64",
+    ),
+    "zip64 locator to another end": (
+        build(A, B, after_directory=zip64_end(count=1, size=9, offset=0)),
+        "archive-zip64",
+    ),
+    "zip64 end that says the same": (
+        build(A, B, after_directory=zip64_end(count=2, size=102, offset=len(WHOLE) - 124)),
+        "archive-zip64",
+    ),
+    "zip64 end without locator": (
+        build(A, B, after_directory=zip64_end(count=2, size=102, offset=0)[:56]),
+        "archive-layout",
     ),
     # features
     "encrypted": (build(replace(A, flags=1)), "archive-encrypted"),
