@@ -27,7 +27,7 @@ function require(condition, message, type = "RequirementError") {
 
 // The fields of an IOU and nothing else, so that two of them can be compared.
 function readIou(value) {
-  const iou = { amount: value?.amount, paid: value?.paid ?? 0 };
+  const iou = { amount: value?.amount, paid: value?.paid === undefined ? 0 : value.paid };
   for (const name of TEXTS) {
     iou[name] = value?.[name];
   }
