@@ -110,7 +110,9 @@ def test_jarsigner_accepts_what_we_sign(algorithm: str, size: int | None, tmp_pa
 
 @needs_java
 @pytest.mark.conformance
-@pytest.mark.parametrize(("algorithm", "size"), JAVA_KINDS)
+@pytest.mark.parametrize(
+    ("algorithm", "size"), [kind for kind in JAVA_KINDS if kind != ("RSASSA-PSS", 4096)]
+)
 def test_we_accept_what_jarsigner_signs(algorithm: str, size: int | None, tmp_path: Path) -> None:
     store, package = tmp_path / "keys.p12", tmp_path / "package.jar"
     access = ("-keystore", str(store), "-storepass", "changeit")
