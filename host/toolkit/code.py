@@ -12,6 +12,7 @@ from cpi.descriptor import PYTHON_PREFIX, CodeDescriptor
 from host.domain.errors import InvalidInputError
 from host.guests.code import (
     COMPONENT_BYTES_MAX,
+    DERIVING_TOOL,
     DESCRIBED,
     CodeRefusedError,
     describe,
@@ -26,6 +27,7 @@ from host.toolkit.vendoring import vendored_packages
 from sandbox.guest import Component
 from sandbox.python_source import PythonSource
 from sandbox.runtime import Sandbox
+from sandbox.wizer import tool_version
 from sandbox.world import World
 
 COMPONENT_ENTRY = "wasm/component.wasm.zst"
@@ -187,6 +189,10 @@ def _descriptor(
         entry_modules=entry_modules,
         capabilities=plan.capabilities,
         limits=limits,
-        toolchain={"cordbox": version("cordbox"), "sdk": str(answer.get("sdk", "unknown"))},
+        toolchain={
+            "cordbox": version("cordbox"),
+            "sdk": str(answer.get("sdk", "unknown")),
+            **({DERIVING_TOOL: tool_version()} if form == "python" else {}),
+        },
         **declared,
     )
