@@ -8,6 +8,7 @@ from cpi.verify import read_package
 from host.audit.gauntlet.arena import Arena, opened_arena
 from host.audit.gauntlet.binaries import bombs, foreign, forged
 from host.audit.gauntlet.machine_code import machine_code
+from host.audit.gauntlet.model import LIMITS as LIMIT_CODES
 from host.audit.gauntlet.model import Attack, BinaryAttack, Ending, Result, Stage
 from host.audit.gauntlet.neighbour import Neighbour, p99
 from host.audit.gauntlet.python_code import python_code
@@ -16,8 +17,8 @@ from host.guests.code import CodeRefusedError, code_of, describe, make_component
 from sandbox.limits import Limits
 from sandbox.runtime import Sandbox
 
-_ALONE_SECONDS = 1.5
-_WINDOW_SECONDS = 0.15
+_ALONE_SECONDS = 1.0
+_WINDOW_SECONDS = 0.1
 _ATTEMPTS_MAX = 40
 
 
@@ -119,12 +120,12 @@ def _results(
         while time.perf_counter() - begun < _WINDOW_SECONDS and len(endings) < _ATTEMPTS_MAX:
             endings.append(attempt())
         during = neighbour.between(begun, time.perf_counter())
-        worst = _worst(attack, endings)
+        worst = _worst(stage, attack, endings)
         yield Result(
             stage=stage,
             name=attack.name,
             about=attack.about,
-            stopped=worst.code in attack.stops,
+            stopped=is_stopped(stage, attack, worst),
             code=worst.code,
             message=worst.message,
             seconds=first,
@@ -134,9 +135,15 @@ def _results(
         )
 
 
-def _worst(attack: Attack, endings: Sequence[Ending]) -> Ending:
-    """One that is not allowed, if there is one; an attack has to be stopped every time."""
-    return next((ending for ending in endings if ending.code not in attack.stops), endings[0])
+def is_stopped(stage: Stage, attack: Attack, ending: Ending) -> bool:
+    """Whether an attempt ended as it has to; a tight host may end any run by a limit first."""
+    return ending.code in attack.stops or (stage is Stage.RUN and ending.code in LIMIT_CODES)
+
+
+def _worst(stage: Stage, attack: Attack, endings: Sequence[Ending]) -> Ending:
+    """One that got through, if there is one: an attack has to be stopped every time."""
+    through = (ending for ending in endings if not is_stopped(stage, attack, ending))
+    return next(through, endings[0])
 
 
 def _of_package(
