@@ -18,7 +18,8 @@ Refusals: TypeAlias = Callable[[JsonObject], set[str]]
 """Types of the failures that a state, alone in a transaction, is refused with."""
 
 FALSE_LIST = "ParticipantsError"
-_KEY_LIKE = re.compile(r"key|owner|participant|holder|issuer|party|signer", re.IGNORECASE)
+KEY_LIKE = re.compile(r"key|owner|participant|holder|issuer|party|signer", re.IGNORECASE)
+"""Names of fields that hold a key, more likely than not."""
 _ID = "SHA-256D:" + "0" * 64
 _FIELDS_MAX = 8
 _LENGTH_MAX = 4
@@ -61,8 +62,8 @@ def learn(state: Mapping[str, Any], refusals: Refusals) -> tuple[tuple[Path, ...
     """
     value = sample(state["schema"], "value")
     paths = list(_text_fields(state["schema"]))
-    likely = sorted(paths, key=lambda path: _KEY_LIKE.search(path[-1]) is None)
-    guess = tuple(path for path in likely if _KEY_LIKE.search(path[-1]))
+    likely = sorted(paths, key=lambda path: KEY_LIKE.search(path[-1]) is None)
+    guess = tuple(path for path in likely if KEY_LIKE.search(path[-1]))
 
     def refused(participants: Sequence[str]) -> bool:
         entry = state_entry(state, value, participants)

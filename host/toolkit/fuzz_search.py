@@ -76,16 +76,21 @@ def transactions(states: Sequence[FuzzedType], commands: Sequence[FuzzedType]) -
 
     @st.composite
     def one(draw: Callable[[Values], Any]) -> JsonObject:
+        def some(arm: Values, counts: Sequence[int]) -> list[Any]:
+            return [draw(arm) for _ in range(draw(st.sampled_from(counts)))]
+
         state = st.one_of(*every_state)
-        inputs = draw(st.lists(state, max_size=2))
+        inputs = some(state, (0, 0, 1, 1, 2))
+        references = some(state, (0, 0, 0, 1))
         changed = [_changed(entry, states) for entry in inputs]
-        outputs = draw(st.lists(st.one_of(*changed, state), min_size=not inputs, max_size=2))
-        chosen = draw(st.lists(st.one_of(*every_command), max_size=2)) if commands else []
+        outputs = some(st.one_of(*changed, state), (0, 1, 1, 2) if inputs else (1, 1, 2))
+        chosen = some(st.one_of(*every_command), (0, 1, 1, 1, 2)) if commands else []
         asked = {key: None for entry in (*inputs, *outputs) for key in entry["participants"]}
         signed = draw(st.just(list(asked)) | st.lists(st.sampled_from([*asked, *KEYS]), max_size=3))
         return {
             **alone(None),
             "inputs": list(_resolved(inputs)),
+            "references": list(_resolved(references, len(inputs))),
             "outputs": outputs,
             "commands": chosen,
             "signatories": signed,
@@ -117,6 +122,6 @@ def _changed(entry: Mapping[str, Any], states: Sequence[FuzzedType]) -> Values:
     return st.one_of(*arms)
 
 
-def _resolved(entries: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
-    for index, entry in enumerate(entries):
+def _resolved(entries: Sequence[Mapping[str, Any]], first: int = 0) -> Iterator[dict[str, Any]]:
+    for index, entry in enumerate(entries, first):
         yield {"stateRef": f"{_PREVIOUS}:{index}", "state": dict(entry)}

@@ -11,6 +11,8 @@ from typing import Any, TypeAlias
 import jsonschema
 from hypothesis import strategies as st
 
+from host.toolkit.fuzz_participants import KEY_LIKE
+
 Values: TypeAlias = st.SearchStrategy[Any]
 Schema: TypeAlias = Mapping[str, Any]
 
@@ -23,6 +25,7 @@ _POOL = ("", "1", "GBP", "USD", "O=Alice, L=London, C=GB", "O=Bob, L=London, C=G
 _LETTERS = "abzAZ019 .,:-_/\"'\\\n\0éß€漢😀"
 """Enough to break what assumes ASCII, and quicker than all of Unicode."""
 
+_PLAIN_TEXT = frozenset({"type", "title", "description", "default"})
 _INTEGER_MAX = 2**53 - 1
 _ITEMS_MAX = 4
 _UNDERSTOOD = frozenset(
@@ -109,9 +112,19 @@ def _object(schema: Schema) -> Values:
         inner = values(extra) if isinstance(extra, Mapping) else _anything()
         return st.dictionaries(_texts(), inner, max_size=3)
     return st.fixed_dictionaries(
-        {name: values(item) for name, item in properties.items() if name in required},
-        optional={name: values(item) for name, item in properties.items() if name not in required},
+        {name: _named(name, item) for name, item in properties.items() if name in required},
+        optional={n: _named(n, item) for n, item in properties.items() if n not in required},
     )
+
+
+def _named(name: str, schema: Schema) -> Values:
+    """Values of a field: often its default, and a key where the name asks for one."""
+    made = values(schema)
+    if "default" in schema:
+        made = st.just(schema["default"]) | made
+    if KEY_LIKE.search(name) and schema.get("type") == "string" and _PLAIN_TEXT.issuperset(schema):
+        made = st.sampled_from(KEYS) | made
+    return made
 
 
 _KINDS = {

@@ -10,11 +10,28 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
+    from cordapp_testkit.cpi_file import CpiFile
     from cordapp_testkit.network import Network
     from host.toolkit.project import CordappProject
 
 _ENGINES = pytest.StashKey[dict[Path, Any]]()
 _PROJECT_FILE = "cordapp.toml"
+_CPI_OPTION = "--cordapp-cpi"
+_CERTIFICATE_OPTION = "--cordapp-certificate"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """The CPI that `cordapp_cpi` opens, and whom it trusts."""
+    group = parser.getgroup("cordapp", "CorDapps")
+    group.addoption(_CPI_OPTION, type=Path, metavar="FILE", help="CPI for `cordapp_cpi`.")
+    group.addoption(
+        _CERTIFICATE_OPTION,
+        type=Path,
+        metavar="FILE",
+        action="append",
+        default=[],
+        help="PEM file with certificates that `cordapp_cpi` trusts; repeatable.",
+    )
 
 
 def pytest_collect_file(file_path: Path) -> None:
@@ -44,6 +61,18 @@ def native_network(request: pytest.FixtureRequest) -> "Network":
 def sandbox_network(request: pytest.FixtureRequest) -> "Network":
     """A new network that runs the CorDapp in the WebAssembly sandbox."""
     return sandboxed(request)
+
+
+@pytest.fixture(scope="session")
+def cordapp_cpi(request: pytest.FixtureRequest) -> "CpiFile":
+    """The contracts of the CPI that --cordapp-cpi names, in the WebAssembly sandbox."""
+    from cordapp_testkit.cpi_file import CpiFile  # noqa: PLC0415  # see above
+
+    path = request.config.getoption(_CPI_OPTION)
+    if path is None:
+        raise pytest.UsageError(f"the fixture cordapp_cpi needs {_CPI_OPTION}")
+    certificates = request.config.getoption(_CERTIFICATE_OPTION)
+    return CpiFile.open(path, certificates=certificates)
 
 
 def native(request: pytest.FixtureRequest) -> "Network":
