@@ -23,6 +23,7 @@ from host.data_directory import DataDirectory
 from host.db import Database, Vaults
 from host.db.requests import REQUESTS
 from host.domain.errors import HostError
+from host.domain.packages import CpiRecord
 from host.flow.engine import FlowEngine
 from host.flow.service import FlowService
 from host.flow.workers import FlowWorkers
@@ -30,6 +31,7 @@ from host.flow_observer import FlowObserver
 from host.guests.contracts import SandboxedContracts
 from host.guests.flows import SandboxedFlows
 from host.guests.library import GuestLibrary
+from host.guests.warm_up import warm_up
 from host.packages.service import PackageService
 from host.packages.tables import PACKAGES
 from host.plugin_loading import make_plugin_manager
@@ -51,6 +53,7 @@ from host.spent_answers import SpentAnswers
 from host.system import SystemClock, SystemEntropy
 from sandbox.advisories import known_advisories
 from sandbox.engine import engine_version
+from sandbox.errors import SandboxError
 from sandbox.limits import Limits
 from sandbox.runtime import Sandbox
 from sandbox.wizer import tool_version
@@ -200,6 +203,7 @@ def composed(
         nodes.nodes.resume()
         nodes.registrations.resume()
         _start_flows(base, storage, nodes)
+        _warm_up(base, nodes)
         yield Host(asgi=asgi, services=services, admin_password_file=admin_password_file)
 
 
@@ -326,6 +330,17 @@ def _start_flows(base: _Base, storage: _Storage, nodes: _Nodes) -> None:
     )
     base.stack.callback(_stop_flows, workers, settings)
     workers.start()
+
+
+def _warm_up(base: _Base, nodes: _Nodes) -> None:
+    executor = ThreadPoolExecutor(1, "warm-up")
+    base.stack.callback(executor.shutdown, wait=True, cancel_futures=True)
+    warm_up(nodes.library, nodes.packages.all(), executor=executor, report=_log_missing_code)
+
+
+def _log_missing_code(stored: CpiRecord, refused: HostError | SandboxError) -> None:
+    name = f"{stored.identity.name} {stored.identity.version}"
+    _log.warning("code-unavailable", cpi=name, code=refused.code, reason=refused.message)
 
 
 def _services(base: _Base, storage: _Storage, nodes: _Nodes, users: Users) -> RestServices:

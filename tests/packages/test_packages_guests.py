@@ -1,6 +1,7 @@
 """Flows and contracts of stored CPIs in their sandboxes."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from host.domain.errors import UnavailableError
 from host.guests.contracts import SandboxedContracts
 from host.guests.flows import SandboxedFlows
 from host.guests.library import GuestLibrary
+from host.guests.warm_up import warm_up
 from host.ports.guest import (
     Finished,
     FlowFailedInGuest,
@@ -123,6 +125,26 @@ def test_contracts_are_compiled_before_the_flow_runs_and_not_while(
         return no_states(interface, function, request)
 
     run(SandboxedFlows(library=library, limits=Limits()), record, no_call_yet)
+
+
+@pytest.mark.slow
+def test_warming_up_reports_a_cpi_whose_file_is_gone(
+    stored: Any, record: Any, sandbox: Any, tmp_path: Any
+) -> None:
+    library = GuestLibrary(sandbox=sandbox, read=stored.service.read)
+    empty = GuestLibrary(sandbox=Sandbox(cache_dir=tmp_path), read=stored.service.read)
+    for file in stored.files():
+        file.unlink()
+    reported: list[tuple[str, str]] = []
+    with ThreadPoolExecutor(1) as executor:
+        for each in (library, empty):
+            warm_up(
+                each,
+                [record],
+                executor=executor,
+                report=lambda cpi, refused: reported.append((cpi.identity.name, refused.code)),
+            )
+    assert reported == [("iou", "storage")]
 
 
 @pytest.mark.slow

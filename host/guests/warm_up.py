@@ -1,0 +1,34 @@
+"""Has the code of stored CPIs compiled before a flow needs it."""
+
+from collections.abc import Callable, Iterable
+from concurrent.futures import Executor
+
+from host.domain.errors import HostError
+from host.domain.packages import CpiRecord
+from host.guests.library import GuestLibrary
+from sandbox.errors import SandboxError
+
+Report = Callable[[CpiRecord, HostError | SandboxError], None]
+
+
+def warm_up(
+    library: GuestLibrary, stored: Iterable[CpiRecord], *, executor: Executor, report: Report
+) -> None:
+    """Submit one task for each CPI; quick for those whose code is in the cache.
+
+    Args:
+        library: gives the guests.
+        stored: the CPIs that the host holds.
+        executor: runs the tasks; what it has not begun may be cancelled.
+        report: told of every CPI whose code cannot be had: its file is missing or damaged, or this
+            host's tools make other code of it. Its flows would fail for the same reason.
+    """
+
+    def prepare(cpi: CpiRecord) -> None:
+        try:
+            library.prepare(cpi)
+        except (HostError, SandboxError) as refused:
+            report(cpi, refused)
+
+    for cpi in stored:
+        executor.submit(prepare, cpi)
