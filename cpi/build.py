@@ -41,7 +41,13 @@ class CpkSpec:
     target_platform_version: int = 50200
 
 
-def build_cpk(spec: CpkSpec, keys: Sequence[SigningKey], *, stamp: Stamp | None = None) -> bytes:
+def build_cpk(
+    spec: CpkSpec,
+    keys: Sequence[SigningKey],
+    *,
+    signature_name: str | None = None,
+    stamp: Stamp | None = None,
+) -> bytes:
     """A signed CPK (`.jar`).
 
     Raises:
@@ -68,7 +74,9 @@ def build_cpk(spec: CpkSpec, keys: Sequence[SigningKey], *, stamp: Stamp | None 
             )
         attributes[name] = spec.attributes[name]
     entries = {**spec.entries, DEPENDENCIES_PATH: encode_dependencies(spec.dependencies)}
-    return sign_entries(attributes, entries, keys, stamp=stamp, portable=True)
+    return sign_entries(
+        attributes, entries, keys, signature_name=signature_name, stamp=stamp, portable=True
+    )
 
 
 def build_cpb(

@@ -9,12 +9,8 @@ from typing import TYPE_CHECKING
 import rich_click as click
 
 from host.cli.cordapp_lint import lint
-from host.cli.package_options import (
-    EXISTING_FILE,
-    output_option,
-    password_option,
-    resolve_password,
-)
+from host.cli.package_options import EXISTING_FILE, output_option
+from host.cli.signing_options import SigningOptions, signing_options
 
 if TYPE_CHECKING:
     from host.toolkit.build import BuiltCordapp
@@ -35,23 +31,16 @@ command.add_command(lint)
 @command.command()
 @click.argument("directory", type=click.Path(path_type=Path, exists=True, file_okay=False))
 @click.option(
-    "--keystore", "-s", required=True, type=EXISTING_FILE, help="PKCS#12 file with the signing key."
-)
-@password_option(required=True)
-@click.option("--key", "-k", "alias", help="Alias of the key; optional if there is one.")
-@click.option(
     "--output-dir",
     type=click.Path(path_type=Path, file_okay=False),
     help="Where the packages go; by default `build` in the project's folder.",
 )
-@output_option
+@signing_options
 def build(
     *,
     directory: Path,
-    keystore: Path,
-    password: str,
-    alias: str | None,
     output_dir: Path | None,
+    signing: SigningOptions,
     output: str,
 ) -> None:
     """Turn the project in DIRECTORY into signed CPKs and a signed CPB.
@@ -59,20 +48,23 @@ def build(
     The first build of new sources compiles them to machine code, which takes some seconds; a
     repeated build takes the compiled code from the cache.
     """
-    from cpi.keys import load_signing_key
     from host.toolkit.build import build_cordapp
     from host.toolkit.cache import default_cache_dir
     from sandbox.runtime import Sandbox
 
     progress = _progress if sys.stderr.isatty() else _silent
-    key = load_signing_key(keystore, password=resolve_password(password), alias=alias)
+    opened = signing.open()
+    for issue in opened.checked_keys():
+        click.echo(f"warning[{issue.code}]: {issue.message}", err=True)
     built = build_cordapp(
         directory,
-        keys=(key,),
+        keys=opened.keys,
         out_dir=output_dir or directory / "build",
         sandbox=Sandbox(cache_dir=default_cache_dir(), progress=progress),
         progress=progress,
         build_component=_toolchains(),
+        signature_name=opened.signature_name,
+        stamp=opened.stamp,
     )
     for warning in built.warnings:
         click.echo(f"warning: {warning}", err=True)

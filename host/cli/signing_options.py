@@ -3,6 +3,7 @@
 import functools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -19,6 +20,7 @@ from host.cli.package_options import (
 if TYPE_CHECKING:
     from cryptography import x509
 
+    from cpi.errors import Issue
     from cpi.keys import Keystore, SigningKey
     from cpi.model import PackageType, VerifiedPackage
     from cpi.signing import Stamp
@@ -45,6 +47,24 @@ class Signing:
     trusted: "tuple[x509.Certificate, ...]"
     signature_name: str | None
     stamp: "Stamp | None"
+
+    def checked_keys(self) -> "list[Issue]":
+        """Check that every key's certificate is valid and trusted now; gives warnings.
+
+        Raises:
+            TrustError: names the certificate and the reason.
+        """
+        from cpi.signer_warnings import signer_warnings
+        from cpi.trust import validate_path
+
+        now = datetime.now(UTC)
+        warnings: list[Issue] = []
+        stamped = self.stamp is not None
+        for key in self.keys:
+            chain = key.certificate_chain
+            validate_path(chain, self.trusted, at=now, whose="signing key's")
+            warnings += signer_warnings(chain, has_timestamp=stamped, at=now)
+        return warnings
 
     def check(self, data: bytes, package_type: "PackageType", what: str) -> "VerifiedPackage":
         """Verify a package that is to be packed, or that was just made.

@@ -13,6 +13,7 @@ from cpi.build import CpkSpec, build_cpb, build_cpk
 from cpi.descriptor import DESCRIPTOR_PATH, CodeDescriptor, dump_descriptor
 from cpi.keys import SigningKey
 from cpi.model import CpkDependency, PackageType
+from cpi.signing import Stamp
 from cpi.verify import read_package
 from host.domain.packages import CodeWorld
 from host.guests.code import CodeRefusedError
@@ -84,6 +85,8 @@ def build_cordapp(
     progress: Callable[[str], None],
     *,
     build_component: ComponentBuilder = no_toolchains,
+    signature_name: str | None = None,
+    stamp: Stamp | None = None,
 ) -> BuiltCordapp:
     """Build the project's CPKs and CPB into `out_dir`.
 
@@ -94,6 +97,8 @@ def build_cordapp(
         sandbox: derives the components and runs `describe`.
         progress: is told each step in a sentence.
         build_component: makes the components of CPKs in other languages than Python.
+        signature_name: base name of the signature files, for one key only.
+        stamp: timestamps each signature.
 
     Raises:
         ProjectInvalidError: `cordapp.toml`.
@@ -111,7 +116,7 @@ def build_cordapp(
     prepared = prepare_cordapp(project, sandbox, progress, build_component=build_component)
     lint_warnings = checked(project)
     progress("Signing packages")
-    files = sign_cordapp(prepared, keys)
+    files = sign_cordapp(prepared, keys, signature_name=signature_name, stamp=stamp)
     own = {cpk.file_name: files[cpk.file_name] for cpk in prepared.cpks}
     written = write_files(out_dir, {**own, prepared.cpb_name: files[prepared.cpb_name]})
     cpks = (
@@ -167,16 +172,32 @@ def prepare_cordapp(
     return PreparedCordapp(name=project.name, version=project.version, cpks=cpks, foreign=foreign)
 
 
-def sign_cordapp(prepared: PreparedCordapp, keys: Sequence[SigningKey]) -> dict[str, bytes]:
+def sign_cordapp(
+    prepared: PreparedCordapp,
+    keys: Sequence[SigningKey],
+    *,
+    signature_name: str | None = None,
+    stamp: Stamp | None = None,
+) -> dict[str, bytes]:
     """The signed files by name: CPKs, those of others included, and the CPB last.
 
     Raises:
         CpiError: names, versions or keys that no package can have; the CPKs do not satisfy each
             other's dependencies.
     """
-    files = {cpk.file_name: build_cpk(cpk.spec, keys) for cpk in prepared.cpks}
+    files = {
+        cpk.file_name: build_cpk(cpk.spec, keys, signature_name=signature_name, stamp=stamp)
+        for cpk in prepared.cpks
+    }
     files |= {other.file_name: other.data for other in prepared.foreign}
-    cpb = build_cpb(name=prepared.name, version=prepared.version, cpks=files, keys=keys)
+    cpb = build_cpb(
+        name=prepared.name,
+        version=prepared.version,
+        cpks=files,
+        keys=keys,
+        signature_name=signature_name,
+        stamp=stamp,
+    )
     read_package(cpb, package_type=PackageType.CPB)
     return {**files, prepared.cpb_name: cpb}
 
