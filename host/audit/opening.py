@@ -13,7 +13,7 @@ from cpi.archive import Archive, read_archive
 from cpi.attributes import detect_type, read_cpk_attributes, read_name_and_version
 from cpi.contents import EntryContents
 from cpi.dependencies import DEPENDENCIES_PATH, parse_dependencies
-from cpi.descriptor import DESCRIPTOR_PATH, parse_descriptor
+from cpi.descriptor import DESCRIPTOR_PATH, CodeDescriptor, parse_descriptor
 from cpi.digests import sha256_text
 from cpi.errors import CpiError, Issue, PackageRefusedError
 from cpi.group_policy import GROUP_POLICY_PATH
@@ -150,12 +150,18 @@ def _cpk(file_name: str, data: bytes, budget: Budget) -> VerifiedCpk | None:
         entries=entries,
         libraries=tuple(name for name in names if name.startswith(_LIBRARIES)),
         dependencies=_dependencies(entries),
-        descriptor=parse_descriptor(entries[DESCRIPTOR_PATH])
-        if DESCRIPTOR_PATH in entries
-        else None,
+        descriptor=_descriptor(entries),
         min_platform_version=attributes.min_platform_version,
         signers=(),
     )
+
+
+def _descriptor(entries: EntryContents) -> CodeDescriptor | None:
+    """None also for one that breaks its schema: the verifier's refusal says so."""
+    try:
+        return parse_descriptor(entries[DESCRIPTOR_PATH])
+    except (KeyError, CpiError):
+        return None
 
 
 def _dependencies(entries: EntryContents) -> tuple[CpkDependency, ...]:

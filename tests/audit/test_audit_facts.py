@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from cpi.build import CpkSpec, build_cpk
 from cpi.errors import CpiError
 from host.audit.model import Door, Trust, document
 from host.audit.policy import Policy, judge
@@ -116,6 +117,23 @@ def test_unsigned_packages_are_audited_and_say_so(audit, sample, layer):
     (before,), (after,) = signed.components, found.components
     assert (after.imports, after.body) == (before.imports, before.body)
     assert "audit-package-refused" in {f.code for f in judge(found, Policy())}
+
+
+def test_broken_descriptor_is_told(audit, key):
+    spec = CpkSpec(
+        symbolic_name="com.example.broken",
+        version="1.0.0",
+        cordapp_kind="contract",
+        cordapp_name="com.example.broken",
+        cordapp_version=1,
+        vendor="Tests",
+        licence="none",
+        entries={"wasm/descriptor.json": b'{"descriptorVersion": 7}'},
+    )
+    found = audit(build_cpk(spec, (key,)))
+    assert found.trust is Trust.NOT_VERIFIED
+    assert [note.code for note in found.trust_notes] == ["descriptor-invalid"]
+    assert [c.form for c in found.components] == ["none"]
 
 
 def test_lying_descriptor_is_a_finding(audit, component_cpk):
