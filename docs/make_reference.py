@@ -108,8 +108,11 @@ def commands_page() -> str:
 def _command(path: str, command: click.Command) -> Iterator[str]:
     if isinstance(command, click.Group):
         yield from (f"## `{path}`", "", _sentence(command.help), "")
-        for name in sorted(command.commands):
-            yield from _command(f"{path} {name}", command.commands[name])
+        context = click.Context(command)
+        for name in sorted(command.list_commands(context)):
+            found = command.get_command(context, name)
+            if found is not None:
+                yield from _command(f"{path} {name}", found)
         return
     arguments = [p for p in command.params if isinstance(p, click.Argument)]
     usage = " ".join([path, *(_usage(a) for a in arguments), "[OPTIONS]"])

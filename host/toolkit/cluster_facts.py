@@ -46,13 +46,13 @@ class ClusterFacts(
 
 
 class ClusterSnapshotError(InvalidInputError):
-    """A snapshot file is not one."""
+    """The file is no snapshot of a cluster, or a certificate in it cannot be read."""
 
     code = "cluster-snapshot-invalid"
 
 
 class ClusterAnswerError(HostError):
-    """A cluster answered what it should not have."""
+    """A cluster answered what no host answers, such as another status or shape."""
 
     code = "cluster-answer"
 
