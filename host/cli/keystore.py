@@ -2,14 +2,15 @@
 
 from pathlib import Path
 
-import rich_click as click
+import click
 
 from host.cli.package_options import resolve_password
+from host.cli.pretty import PrettyGroup
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
 
 
-@click.group("keystore")
+@click.group("keystore", cls=PrettyGroup)
 def command() -> None:
     """Make signing keys and export their certificates (PKCS#12)."""
 

@@ -4,9 +4,10 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import rich_click as click
+import click
 
 from host.cli.package_options import EXISTING_FILE, OUTPUT_FILE, output_option
+from host.cli.pretty import PrettyGroup
 
 if TYPE_CHECKING:
     from cpi.group_policy import StaticMember
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 _FILE_BYTES_MAX = 1024 * 1024
 
 
-@click.group("network")
+@click.group("network", cls=PrettyGroup)
 def command() -> None:
     """Write and check group policies."""
 

@@ -3,15 +3,16 @@
 import sys
 from pathlib import Path
 
-import rich_click as click
+import click
 
 from host.cli.package_options import EXISTING_FILE, OUTPUT_FILE
+from host.cli.pretty import PrettyCommand
 from host.cli.signing_options import SigningOptions, signing_options
 
 _POLICY_BYTES_MAX = 1024 * 1024
 
 
-@click.command("create-cpb")
+@click.command("create-cpb", cls=PrettyCommand)
 @click.argument("cpks", type=EXISTING_FILE, nargs=-1, required=True)
 @click.option("--cpb-name", required=True, help="Name in the manifest.")
 @click.option("--cpb-version", required=True, help="Version in the manifest.")
@@ -55,7 +56,7 @@ def create_cpb(
     show_written(file, len(data), result, output)
 
 
-@click.command("create-cpi")
+@click.command("create-cpi", cls=PrettyCommand)
 @click.option("--cpb", "-c", "cpb", type=EXISTING_FILE, help="CPB; an MGM's CPI has none.")
 @click.option("--group-policy", "-g", required=True, help="GroupPolicy.json, or - for stdin.")
 @click.option("--cpi-name", required=True, help="Name in the manifest.")
@@ -116,7 +117,7 @@ def _read_policy(source: str) -> str:
         raise click.UsageError(f"{source} is not UTF-8: {error.reason}") from error
 
 
-@click.command("sign")
+@click.command("sign", cls=PrettyCommand)
 @click.argument("package", type=EXISTING_FILE)
 @click.option("--file", "-f", "file", type=OUTPUT_FILE, required=True, help="File to write.")
 @click.option(
