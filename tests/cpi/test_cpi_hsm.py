@@ -4,6 +4,7 @@ import copy
 import json
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -216,6 +217,23 @@ def test_from_the_command_line(
     assert [signer["key"] for signer in report["signers"]] == ["RSA 2048", "EC P-256"]
     anchors = list(CERTIFICATES.values())
     assert accept((tmp_path / "signed.jar").read_bytes(), trusted=anchors)
+
+
+def test_without_the_extra_the_refusal_names_it() -> None:
+    script = (
+        "import sys; sys.modules['pkcs11'] = None\n"
+        "from host.cli import main\n"
+        "main(['package', 'sign', sys.argv[1], '-f', '/no/such/folder/x', '-k', 'pkcs11:object=a'])"
+    )
+    done = subprocess.run(
+        (sys.executable, "-c", script, __file__),
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith("error[hsm-unavailable]: keys in hardware need the extra `hsm`")
 
 
 def test_other_schemes_are_left_to_other_plugins() -> None:
