@@ -29,6 +29,11 @@ SYSTEM_RUSTC = "/usr/bin/rustc"
 """Where Debian puts it; rustup puts its own before it in PATH."""
 _RUST_TARGET = "wasm32-unknown-unknown"
 _STACK_BYTES = 64 * 1024
+_C_FLAGS = (
+    "--target=wasm32-unknown-unknown", "-std=c11", "-O2", "-flto", "-ffreestanding",
+    "-fno-builtin", "-mbulk-memory", "-nostdlib", "-Wall", "-Wextra", "-Werror",
+)  # fmt: skip
+_LINK_FLAGS = ("--no-entry", "--strip-all", "--lto-O2", "-z", f"stack-size={_STACK_BYTES}")
 
 
 class _Toolchain(Protocol):
@@ -48,20 +53,20 @@ def build_component(language: str, world: CodeWorld, source: Path) -> bytes | No
 
 
 def _c(world: CodeWorld, source: Path, folder: Path) -> bytes:
-    """All `*.c` of the folder, by clang and lld, without a C library."""
+    """All `*.c` of the folder, by clang and lld, without a C library.
+
+    The linker is called directly: clang's driver would run a `wasm-opt` that it finds in PATH.
+    """
     clang = _tool("clang", "C", "Debian's packages clang and lld")
-    _tool("wasm-ld", "C", "Debian's package lld")
-    files = sorted(path.name for path in source.glob("*.c"))
-    if not files:
+    linker = _tool("wasm-ld", "C", "Debian's package lld")
+    names = sorted(path.stem for path in source.glob("*.c"))
+    if not names:
         raise ToolchainFailedError(f"{source}: no *.c file is there")
+    objects = [str(folder / f"{name}.o") for name in names]
+    for name, made in zip(names, objects, strict=True):
+        _run([clang, *_C_FLAGS, "-c", f"{name}.c", "-o", made], source)
     core = folder / "core.wasm"
-    arguments = [
-        clang, "--target=wasm32-unknown-unknown", "-std=c11", "-O2", "-flto", "-ffreestanding",
-        "-fno-builtin", "-mbulk-memory", "-nostdlib", "-Wall", "-Wextra", "-Werror",
-        "-Wl,--no-entry", "-Wl,--strip-all", f"-Wl,-z,stack-size={_STACK_BYTES}",
-        "-o", str(core), *files,
-    ]  # fmt: skip
-    _run(arguments, source)
+    _run([linker, *_LINK_FLAGS, "-o", str(core), *objects], source)
     return _component(world, core, folder)
 
 

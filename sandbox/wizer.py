@@ -98,7 +98,9 @@ class Wizer:
         ) as process:
             try:
                 for limit, value in _PROCESS_LIMITS.items():
-                    resource.prlimit(process.pid, limit, (value, value))
+                    # At a hard limit of CPU time the kernel kills without a word.
+                    hard = value + (limit == resource.RLIMIT_CPU)
+                    resource.prlimit(process.pid, limit, (value, hard))
                 stdout, stderr = process.communicate(timeout=PROCESS_SECONDS)
             except subprocess.TimeoutExpired as exc:
                 process.kill()

@@ -3,7 +3,9 @@
 import re
 
 import pytest
+from structlog.testing import capture_logs
 
+from host import app
 from sandbox.advisories import all_advisories, known_advisories
 from sandbox.engine import engine_version
 
@@ -50,3 +52,14 @@ def test_every_advisory_names_its_source():
 def test_a_version_without_numbers_is_refused(version):
     with pytest.raises(ValueError, match="expected three numbers"):
         known_advisories(version)
+
+
+@pytest.mark.parametrize(("version", "warned"), [("43.0.0", True), ("50.0.1", False)])
+def test_a_host_names_its_engine_and_warns_of_advisories(version, warned, monkeypatch):
+    monkeypatch.setattr(app, "engine_version", lambda: version)
+    with capture_logs() as entries:
+        app._log_engine()
+    named = [e["version"] for e in entries if e["event"] == "engine" and e["engine"] == "wasmtime"]
+    assert named == [version]
+    warnings = [e["advisory"] for e in entries if e["log_level"] == "warning"]
+    assert ("RUSTSEC-2026-0096" in warnings) is warned

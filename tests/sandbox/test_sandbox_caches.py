@@ -1,5 +1,6 @@
 """Derivation is deterministic, and the cache never loads what this host did not compile."""
 
+import resource
 import threading
 import zlib
 from pathlib import Path
@@ -9,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from wasmtime import wat2wasm
 
+from sandbox import wizer
 from sandbox.aot_cache import AotCache
 from sandbox.compile_budget import CompileBudget
 from sandbox.deflate import compress
@@ -174,6 +176,12 @@ def test_sources_that_cannot_be_imported_are_named(sandbox, source, text, named)
     files = {**source.files, "own.py": text}
     with pytest.raises(DeriveFailedError, match=named):
         sandbox.derive(World.CONTRACT, PythonSource(files, ("own",)))
+
+
+def test_the_deriving_process_has_limits_of_its_own(tmp_path, source, monkeypatch):
+    monkeypatch.setattr(wizer, "_PROCESS_LIMITS", {resource.RLIMIT_CPU: 1})
+    with pytest.raises(DeriveFailedError, match="CPU time"):
+        Sandbox(cache_dir=tmp_path).derive(World.CONTRACT, source)
 
 
 def test_sources_without_the_sdk_are_refused(sandbox):

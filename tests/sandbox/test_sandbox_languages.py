@@ -28,6 +28,7 @@ from sandbox.host_calls import GuestError
 from sandbox.limits import Limits
 from sandbox.world import World
 
+pytestmark = pytest.mark.slow
 SAMPLES = Path(__file__).parents[2] / "sample_cordapps"
 TRANSACTIONS = SAMPLES / "iou" / "receipts" / "transactions.jsonl"
 CONTRACTS = {"c": "iou_c", "rust": "iou_rust", "javascript": "iou_js"}
