@@ -57,7 +57,7 @@ def write_archive(
     Raises:
         ArchiveError: a name or a size that the reader would refuse.
     """
-    body, directory, names = bytearray(), bytearray(), []
+    parts, position, directory, names = list[bytes](), 0, bytearray(), list[str]()
     portable_bytes = 0
     for name, content in entries:
         check_entry_name(name)
@@ -80,22 +80,19 @@ def write_archive(
             len(raw_name),
             0,
         )
-        directory += _CENTRAL.pack(
-            b"PK\x01\x02", _VERSION, _VERSION, *common, 0, 0, 0, 0, len(body)
-        )
+        directory += _CENTRAL.pack(b"PK\x01\x02", _VERSION, _VERSION, *common, 0, 0, 0, 0, position)
         directory += raw_name
-        body += _LOCAL.pack(b"PK\x03\x04", _VERSION, *common)
-        body += raw_name
-        body += entry.data
+        parts += [_LOCAL.pack(b"PK\x03\x04", _VERSION, *common), raw_name, entry.data]
+        position += _LOCAL.size + len(raw_name) + len(entry.data)
     check_no_twins(names)
-    if len(names) > DEFAULT_LIMITS.entries_max or len(body) > DEFAULT_LIMITS.archive_bytes_max:
+    if len(names) > DEFAULT_LIMITS.entries_max or position > DEFAULT_LIMITS.archive_bytes_max:
         raise ArchiveError(
             Code.ARCHIVE_TOO_LARGE,
-            f"archive would have {len(names)} entries and {len(body)} bytes; allowed are "
+            f"archive would have {len(names)} entries and {position} bytes; allowed are "
             f"{DEFAULT_LIMITS.entries_max} and {DEFAULT_LIMITS.archive_bytes_max}",
         )
-    end = _END.pack(b"PK\x05\x06", 0, 0, len(names), len(names), len(directory), len(body), 0)
-    return bytes(body + directory + end)
+    end = _END.pack(b"PK\x05\x06", 0, 0, len(names), len(names), len(directory), position, 0)
+    return b"".join((*parts, directory, end))
 
 
 def is_compressible(name: str) -> bool:
