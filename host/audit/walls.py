@@ -19,7 +19,7 @@ REACHES: Mapping[tuple[str, str], str] = MappingProxyType(
 """Imported functions that carry data of the guest out of its virtual node, and to whom."""
 
 _RESULT = "Flow results and failure messages reach the client that started the flow over REST."
-_VERDICT = "Failure messages of `verify` reach who asked for the transaction."
+_VERDICT = "Failure messages of a verification reach who asked for it."
 _CARRIED = {
     "log": "Log lines reach the operator's log of this host, scrubbed of control characters.",
     "sessions": "Session messages reach other virtual nodes of the group.",
