@@ -46,7 +46,11 @@ def group_policy(
     mgm: bool,
     output_file: Path | None,
 ) -> None:
-    """Write the GroupPolicy.json of a static network."""
+    """Write the GroupPolicy.json of a static network.
+
+    Without members, endpoint and file it is Corda's sample network: Alice and Bob, and Charlie who
+    is suspended.
+    """
     from cpi.files import write_new
     from cpi.group_policy_generation import (
         generate_mgm_policy,
@@ -61,6 +65,8 @@ def group_policy(
     elif file is not None:
         _refuse_beside_file(names, endpoint, endpoint_protocol)
         text = generate_static_policy_of(_read_members(file), group_id=group_id)
+    elif not names and endpoint is None and endpoint_protocol is None:
+        text = generate_static_policy_of(_sample_members(), group_id=group_id)
     else:
         if not names:
             raise click.UsageError("No member name specified: use --name or --file.")
@@ -115,6 +121,21 @@ def validate(ctx: click.Context, *, file: Path, output: str) -> None:
     else:
         click.echo(f"{file}: valid {report['kind']} group policy, group {report['groupId']}")
     ctx.exit(1 if issues else 0)
+
+
+def _sample_members() -> "list[StaticMember]":
+    from cpi.group_policy import Endpoint, StaticMember
+
+    return [
+        StaticMember(
+            name=f"O={name}, L=London, C=GB",
+            status=status,
+            endpoints=(
+                Endpoint(url=f"https://{name.lower()}.example.com:10000", protocol_version=1),
+            ),
+        )
+        for name, status in (("Alice", "ACTIVE"), ("Bob", "ACTIVE"), ("Charlie", "SUSPENDED"))
+    ]
 
 
 def _refuse_beside_file(

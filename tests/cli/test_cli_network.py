@@ -27,6 +27,17 @@ def test_static_policy_on_stdout(run: Run, group: str) -> None:
     assert UUID(policy.group_id)
 
 
+def test_without_options_it_is_the_sample_network(run: Run) -> None:
+    code, out, err = run("mgm", "groupPolicy")
+    assert (code, err) == (0, "")
+    members = {m.name: m.status for m in parse_group_policy(out).static_members}
+    assert members == {
+        "O=Alice, L=London, C=GB": "ACTIVE",
+        "O=Bob, L=London, C=GB": "ACTIVE",
+        "O=Charlie, L=London, C=GB": "SUSPENDED",
+    }
+
+
 def test_group_id_and_output_file(run: Run, tmp_path: Path) -> None:
     group, file = "83d48afa-ebb3-4ae3-91c7-3615e6f86f5f", tmp_path / "GroupPolicy.json"
     words = ("network", "groupPolicy", *MEMBERS, *ENDPOINT, "--group-id", group, "-o", file)
@@ -119,7 +130,7 @@ def test_network_files_that_are_refused(
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ((), "No member name specified"),
+        (("--endpoint", "https://a"), "No member name specified"),
         (MEMBERS, "Endpoint must be specified using '--endpoint'."),
         ((*MEMBERS, *ENDPOINT[:2]), "Endpoint protocol must be specified"),
         ((*MEMBERS, "--mgm"), "--mgm takes no members"),
