@@ -2,6 +2,8 @@
 
 import io
 import json
+import os
+import shutil
 import subprocess
 import sys
 import tracemalloc
@@ -11,6 +13,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
+from host.guests.contracts import transaction_text
 from host.toolkit.cache import default_cache_dir
 from host.toolkit.contracts import Case, CpiContracts, NoContractError
 from host.toolkit.contracts_input import Given, TransactionFileError, count_all, read_all
@@ -22,6 +25,7 @@ from host.toolkit.receipts import ReceiptFolder, ReceiptInvalidError
 SAMPLES = Path(__file__).parents[2] / "sample_cordapps"
 GOLDEN = SAMPLES / "iou" / "receipts"
 TRANSACTIONS = GOLDEN / "transactions.jsonl"
+ELSEWHERE = Path(__file__).with_name("receipts_elsewhere.py")
 LINES = TRANSACTIONS.read_text().splitlines()
 VERDICTS = "accepted refused refused refused refused accepted accepted refused accepted refused refused refused"
 
@@ -183,6 +187,26 @@ def test_receipts_are_identical_over_processes(iou: Any, tmp_path: Path, flags: 
     assert done.returncode == 1, done.stderr
     written = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     assert written == {path.name: path.read_bytes() for path in GOLDEN.glob("*.json")}
+
+
+@pytest.mark.parametrize("version", ["3.12", "3.13"])
+def test_receipts_are_identical_under_other_pythons(contracts: CpiContracts, version: str) -> None:
+    homes = sorted(Path.home().glob(f".pyenv/versions/{version}.*/bin/python"))
+    python = homes[-1] if homes else shutil.which(f"python{version}")
+    if python is None:
+        pytest.skip(f"no Python {version} here")
+    (cpk,) = contracts.record.contract_cpks()
+    texts = [transaction_text(json.loads(line)) for line in LINES]
+    packages = [str(SAMPLES.parent), *(path for path in sys.path if path.endswith("-packages"))]
+    done = subprocess.run(
+        [python, ELSEWHERE, default_cache_dir(), cpk.component_digest],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(packages)},
+        input="\n".join(texts), capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    expected = [json.loads(contracts.verify(json.loads(line)).receipt) for line in LINES]
+    told = [json.loads(line) for line in done.stdout.splitlines()]
+    assert told == [receipt["runs"][0]["receipt"] for receipt in expected]
 
 
 def test_verdicts_keep_the_order_of_the_input_whatever_the_jobs(contracts: CpiContracts) -> None:
