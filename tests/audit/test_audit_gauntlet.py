@@ -70,6 +70,7 @@ def test_neighbour_is_measured_alone_and_beside(sandbox):
     assert report.held
     assert report.neighbour_failure is None
     assert report.neighbour_alone > 0
+    assert report.neighbour_honest > 0
     assert report.neighbour_beside > 0
     assert all(result.attempts > 1 and result.neighbour_runs for result in report.results)
     told = json.loads(json.dumps(document_of(report)))

@@ -24,7 +24,13 @@ _ATTEMPTS_MAX = 40
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """All results, and how the neighbour did; percentiles in seconds, None if not measured."""
+    """All results, and how the neighbour did; percentiles in seconds, None if not measured.
+
+    Attributes:
+        neighbour_alone: while nothing else ran.
+        neighbour_honest: while an honest tenant kept a core busy, which every tenant may.
+        neighbour_beside: while the attacks ran.
+    """
 
     results: tuple[Result, ...]
     limits: Limits
@@ -33,6 +39,7 @@ class Report:
     neighbour: str
     neighbour_runs: int
     neighbour_alone: float | None
+    neighbour_honest: float | None
     neighbour_beside: float | None
     neighbour_failure: str | None
 
@@ -86,13 +93,17 @@ def run_gauntlet(
         ready = time.perf_counter()
         while time.perf_counter() < ready + _ALONE_SECONDS and neighbour.failure is None:
             neighbour.wait(0.05)
-        alone = neighbour.between(ready, time.perf_counter())
+        shared = time.perf_counter()
+        while time.perf_counter() < shared + _ALONE_SECONDS:
+            arena.clean()
         begun = time.perf_counter()
         results = []
         for result in _results(arena, neighbour, catalogue() if attacks is None else attacks):
             told(result)
             results.append(result)
         ended = time.perf_counter()
+        alone = neighbour.between(ready, shared)
+        honest = neighbour.between(shared, begun)
         beside = neighbour.between(begun, ended)
     failure = neighbour.failure
     return Report(
@@ -103,6 +114,7 @@ def run_gauntlet(
         neighbour=neighbour_name,
         neighbour_runs=len(beside),
         neighbour_alone=p99(alone),
+        neighbour_honest=p99(honest),
         neighbour_beside=p99(beside),
         neighbour_failure=None if failure is None else f"{type(failure).__name__}: {failure}",
     )
