@@ -105,7 +105,9 @@ class _Scan(ast.NodeVisitor):
                 if isinstance(field, ast.AnnAssign) and "float" in type_names(field.annotation):
                     what = f"field {last_name(field.target)} of {node.name} is a float"
                     self._say(field, Rule.FLOAT_AMOUNT, what)
+        around, self._functions = self._functions, []  # a class body binds names of its own
         self.generic_visit(node)
+        self._functions = around
 
     def visit_Name(self, node: ast.Name) -> None:
         if isinstance(node.ctx, ast.Load):

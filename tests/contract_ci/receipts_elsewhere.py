@@ -26,4 +26,5 @@ from sandbox.world import World  # noqa: E402  # after the stand-in
 
 guest = Sandbox(cache_dir=Path(sys.argv[1])).guest(World.CONTRACT, sys.argv[2])
 for line in sys.stdin:
-    sys.stdout.write(f"{guest.call('verify', line.rstrip('\n'), limits=Limits()).receipt}\n")
+    outcome = guest.call("verify", line.rstrip("\n"), limits=Limits())
+    sys.stdout.write(outcome.receipt + "\n")

@@ -96,6 +96,7 @@ def test_what_can_differ_is_found(rule: str, code: str) -> None:
         "seen = []\nseen.append(1)\ndef f():\n    seen = []\n    seen.append(1)",
         "def f(cache):\n    cache['a'] = 1\n    return [cache.update({}) for cache in [{}]]",
         "class C:\n    def f(self):\n        self.x = 1\n        self.items.append(1)",
+        "def f():\n    class T:\n        size = 1\n        size += 1\n    return T",
         "import copy\ndef f(x):\n    copy.update(x)",
         "R = {}\nclass B:\n    def __init_subclass__(cls, **o):\n        cls.name = 'x'",
         "def f(match_me):\n    match match_me:\n        case {'amount': amount, **rest}:\n            rest['x'] = amount",
