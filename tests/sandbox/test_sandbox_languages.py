@@ -112,6 +112,7 @@ HOSTILE = {
     "another contract": lambda t: t["outputs"][0].update(contract="a.B"),
     "a text for the amount": lambda t: t["outputs"][0]["value"].update(amount="100"),
     "a fraction": lambda t: t["outputs"][0]["value"].update(amount=1.5),
+    "an amount beyond 53 bits": lambda t: t["outputs"][0]["value"].update(amount=2**53),
     "an amount beyond 64 bits": lambda t: t["outputs"][0]["value"].update(amount=10**30),
     "no value": lambda t: t["outputs"][0].pop("value"),
     "a number for the currency": lambda t: t["outputs"][0]["value"].update(currency=3),
@@ -123,6 +124,8 @@ HOSTILE = {
     "no signatories": lambda t: t.update(signatories=[]),
     "no outputs": lambda t: t.update(outputs=[]),
     "two outputs": lambda t: t.update(outputs=t["outputs"] * 2),
+    "inputs that are no list": lambda t: t.update(inputs={}),
+    "inputs left out": lambda t: t.pop("inputs"),
     "no commands": lambda t: t.update(commands=[]),
     "equal names": lender_as_escapes,
 }

@@ -95,7 +95,7 @@ static const char *read_state(Value state, Value signatories, Side *side) {
               json_is(json_member(state, TEXT("contract")), TEXT(CONTRACT)),
           "This contract knows no state but the IOU");
   REQUIRE(read_iou(json_member(state, TEXT("value")), &iou),
-          "An IOU has texts, and amounts that are whole numbers of 64 bits");
+          "An IOU has texts, and amounts that are whole numbers of 53 bits");
   if (!has_its_participants(state, &iou)) {
     return FAILURE("ParticipantsError", "participants differ from those of the state");
   }
@@ -147,7 +147,7 @@ static const char *verify_settle(const Side *inputs, const Side *outputs, Value 
   const Iou *before = &inputs->first;
   const Iou *after = &outputs->first;
   REQUIRE(json_integer(json_member(command, TEXT("amount")), &amount),
-          "A settlement's amount is a whole number of 64 bits");
+          "A settlement's amount is a whole number of 53 bits");
   REQUIRE(inputs->count == 1, "A settlement consumes exactly one IOU");
   REQUIRE(amount > 0, "A settlement's amount must be positive");
   REQUIRE(!__builtin_sub_overflow(before->amount, before->paid, &outstanding) &&
@@ -193,18 +193,24 @@ const char *refusal_of(Text transaction) {
   Side inputs = {.all_signed = true};
   Side outputs = {.all_signed = true};
   Value document = json_document(transaction);
+  Value consumed = json_member(document, TEXT("inputs"));
+  Value created = json_member(document, TEXT("outputs"));
+  Value commands = json_member(document, TEXT("commands"));
   Value signatories = json_member(document, TEXT("signatories"));
-  Value array = json_member(document, TEXT("inputs"));
   const char *refusal = ACCEPTED;
-  for (Value item = json_next(array, NO_ITEM); item.start && !refusal; item = json_next(array, item)) {
+  REQUIRE(json_is_array(consumed) && json_is_array(created) && json_is_array(commands) &&
+              json_is_array(signatories),
+          "A transaction has lists of inputs, outputs, commands and signatories");
+  for (Value item = json_next(consumed, NO_ITEM); item.start && !refusal;
+       item = json_next(consumed, item)) {
     refusal = read_state(json_member(item, TEXT("state")), signatories, &inputs);
   }
-  array = json_member(document, TEXT("outputs"));
-  for (Value item = json_next(array, NO_ITEM); item.start && !refusal; item = json_next(array, item)) {
+  for (Value item = json_next(created, NO_ITEM); item.start && !refusal;
+       item = json_next(created, item)) {
     refusal = read_state(item, signatories, &outputs);
   }
   if (refusal == NULL) {
-    refusal = verify_command(&inputs, &outputs, json_member(document, TEXT("commands")));
+    refusal = verify_command(&inputs, &outputs, commands);
   }
   if (refusal != NULL) {
     return refusal;

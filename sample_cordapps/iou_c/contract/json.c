@@ -1,5 +1,7 @@
 #include "json.h"
 
+#define INTEGER_MAX ((INT64_C(1) << 53) - 1)
+
 static const Value NOTHING = {NULL, NULL};
 
 static const char *skip_space(const char *at, const char *end) {
@@ -101,6 +103,8 @@ Value json_next(Value array, Value item) {
   const char *at = item.start == NULL ? array.start + 1 : after_comma(item.end, end);
   return value_at(at, end);
 }
+
+bool json_is_array(Value value) { return is_kind(value, '['); }
 
 size_t json_count(Value array) {
   size_t count = 0;
@@ -245,16 +249,16 @@ bool json_integer(Value value, int64_t *number) {
   if (at == value.end) {
     return false;
   }
-  int64_t total = 0; /* counted downwards: the lowest number has no positive twin */
+  int64_t total = 0;
   for (; at < value.end; at++) {
-    if (*at < '0' || *at > '9' || total < INT64_MIN / 10 ||
-        __builtin_sub_overflow(total * 10, *at - '0', &total)) {
+    if (*at < '0' || *at > '9') {
+      return false;
+    }
+    total = total * 10 + (*at - '0');
+    if (total > INTEGER_MAX) {
       return false;
     }
   }
-  if (!negative && __builtin_sub_overflow(0, total, &total)) {
-    return false;
-  }
-  *number = total;
+  *number = negative ? -total : total;
   return true;
 }

@@ -21,6 +21,8 @@ Value json_member(Value object, Text name);
 /* The item after `item`, or the first one if `item` is nothing; nothing at the end. */
 Value json_next(Value array, Value item);
 
+bool json_is_array(Value value);
+
 size_t json_count(Value array);
 
 /* Whether both are strings of the same characters, however they are escaped. */
@@ -34,7 +36,7 @@ size_t json_length(Value string);
 /* Character `index` of a string; -1 beyond its end. */
 int32_t json_character(Value string, size_t index);
 
-/* Whether `value` is a whole number of 64 bits, which goes to `number`. */
+/* Whether `value` is a whole number that every JSON reader keeps (53 bits); goes to `number`. */
 bool json_integer(Value value, int64_t *number);
 
 #endif

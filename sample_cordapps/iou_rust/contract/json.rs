@@ -1,6 +1,7 @@
 //! A small JSON parser: what the host writes, bounded in depth.
 
 const DEPTH_MAX: usize = 64;
+const INTEGER_MAX: i64 = (1 << 53) - 1;
 
 pub enum Json {
     Null,
@@ -38,26 +39,25 @@ impl Json {
         }
     }
 
-    /// The items of an array; none for anything else.
-    pub fn items(&self) -> &[Json] {
+    /// The items of an array.
+    pub fn items(&self) -> Option<&[Json]> {
         match self {
-            Json::Array(items) => items,
-            _ => &[],
+            Json::Array(items) => Some(items),
+            _ => None,
         }
     }
 
     /// An array of texts.
     pub fn texts(&self) -> Option<Vec<&str>> {
-        match self {
-            Json::Array(items) => items.iter().map(Json::text).collect(),
-            _ => None,
-        }
+        self.items()?.iter().map(Json::text).collect()
     }
 
-    /// A whole number of 64 bits.
+    /// A whole number that every JSON reader keeps: 53 bits.
     pub fn integer(&self) -> Option<i64> {
         match self {
-            Json::Number(digits) => digits.parse().ok(),
+            Json::Number(digits) => {
+                digits.parse().ok().filter(|number| (-INTEGER_MAX..=INTEGER_MAX).contains(number))
+            }
             _ => None,
         }
     }

@@ -67,7 +67,7 @@ fn iou_of(state: &Json) -> Result<Iou<'_>, Failure> {
     let iou = state.member("value").and_then(Iou::read).ok_or_else(|| {
         failure(
             "RequirementError",
-            "An IOU has texts, and amounts that are whole numbers of 64 bits",
+            "An IOU has texts, and amounts that are whole numbers of 53 bits",
         )
     })?;
     let named: Option<Vec<&str>> = state.member("participants").and_then(Json::texts);
@@ -94,7 +94,7 @@ fn verify_issue(inputs: &[Iou], outputs: &[Iou]) -> Result<(), Failure> {
 
 fn verify_settle(inputs: &[Iou], outputs: &[Iou], command: &Json) -> Result<(), Failure> {
     let amount = command.member("amount").and_then(Json::integer);
-    require(amount.is_some(), "A settlement's amount is a whole number of 64 bits")?;
+    require(amount.is_some(), "A settlement's amount is a whole number of 53 bits")?;
     let amount = amount.unwrap_or_default();
     require(inputs.len() == 1, "A settlement consumes exactly one IOU")?;
     let before = &inputs[0];
@@ -132,12 +132,19 @@ fn verify_command(inputs: &[Iou], outputs: &[Iou], commands: &[Json]) -> Result<
 }
 
 fn verify(transaction: &Json) -> Result<(), Failure> {
-    let part = |name| transaction.member(name).map_or(&[][..], Json::items);
-    let states = part("inputs").iter().map(|input| input.member("state").unwrap_or(&Json::Null));
+    let part = |name| {
+        transaction.member(name).and_then(Json::items).ok_or_else(|| {
+            failure(
+                "RequirementError",
+                "A transaction has lists of inputs, outputs, commands and signatories",
+            )
+        })
+    };
+    let states = part("inputs")?.iter().map(|input| input.member("state").unwrap_or(&Json::Null));
     let inputs = states.map(iou_of).collect::<Result<Vec<Iou>, Failure>>()?;
-    let outputs = part("outputs").iter().map(iou_of).collect::<Result<Vec<Iou>, Failure>>()?;
-    verify_command(&inputs, &outputs, part("commands"))?;
-    let signatories: Vec<&str> = part("signatories").iter().filter_map(Json::text).collect();
+    let outputs = part("outputs")?.iter().map(iou_of).collect::<Result<Vec<Iou>, Failure>>()?;
+    let signatories: Vec<&str> = part("signatories")?.iter().filter_map(Json::text).collect();
+    verify_command(&inputs, &outputs, part("commands")?)?;
     let mut parties = inputs.iter().chain(&outputs).flat_map(Iou::participants);
     require(
         parties.all(|key| signatories.contains(&key)),
