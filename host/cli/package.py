@@ -5,9 +5,12 @@ package is verified before it appears under its name, and exit codes tell: 0 fin
 2 wrong usage.
 """
 
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import TYPE_CHECKING, ClassVar
 
 import click
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
 
 _EXIT_REFUSED = 1
 _WRITE, _COMPARE = "host.cli.package_write", "host.cli.package_compare"
+_FILE_OR_STDIN = click.Path(path_type=Path, exists=True, dir_okay=False, allow_dash=True)
 _TYPES = click.Choice(["auto", "CPK", "CPB", "CPI"], case_sensitive=False)
 
 
@@ -46,7 +50,10 @@ def command() -> None:
 
 
 @command.command("verify")
-@click.argument("package", type=EXISTING_FILE)
+@click.argument("package", type=EXISTING_FILE, required=False)
+@click.option(
+    "--file", "-f", "file", type=_FILE_OR_STDIN, help="PACKAGE as corda-cli has it, or -."
+)
 @click.option("--type", "-t", "kind", type=_TYPES, default="auto", show_default=True)
 @certificate_option
 @click.option("--keystore", "-s", type=EXISTING_FILE, help="PKCS#12 file with certificates.")
@@ -58,7 +65,8 @@ def command() -> None:
 def verify(
     ctx: click.Context,
     *,
-    package: Path,
+    package: Path | None,
+    file: Path | None,
     kind: str,
     certificates: tuple[Path, ...],
     keystore: Path | None,
@@ -73,20 +81,23 @@ def verify(
     from cpi.verify import verify_package
     from host.cli.package_report import show_accepted, show_refused
 
+    named = package or file
+    if named is None or (package and file):
+        raise click.UsageError("Name one package, as PACKAGE or by --file.")
     trusted = trusted_certificates(certificates, keystore, password)
-    with open_package(package) as source:
+    with _on_disk(named) as path, open_package(path) as source:
         try:
             result = verify_package(
                 source,
-                package_type=_package_type(kind, package),
+                package_type=_package_type(kind, named),
                 trusted=trusted,
                 at=at,
                 signature_only=signature_only,
             )
         except PackageRefusedError as refused:
-            show_refused(package, source, refused, output)
+            show_refused(named, source, refused, output)
             ctx.exit(_EXIT_REFUSED)
-    show_accepted(package, result, output)
+    show_accepted(named, result, output)
 
 
 @command.command("inspect")
@@ -102,6 +113,27 @@ def inspect(package: Path, kind: str, output: str) -> None:
     with open_package(package) as source:
         result = read_package(source, package_type=_package_type(kind, package))
         show_content(package, source.size, result, output)
+
+
+@contextmanager
+def _on_disk(named: Path) -> Iterator[Path]:
+    """The package's path; standard input (`-`) is copied to a temporary file first."""
+    if str(named) != "-":
+        yield named
+        return
+    from cpi.limits import DEFAULT_LIMITS
+
+    with NamedTemporaryFile(prefix="cordbox-", suffix=".package") as copy:
+        copied = 0
+        while piece := sys.stdin.buffer.read(1 << 20):
+            copied += len(piece)
+            if copied > DEFAULT_LIMITS.archive_bytes_max:
+                raise click.UsageError(
+                    f"standard input is larger than {DEFAULT_LIMITS.archive_bytes_max} bytes"
+                )
+            copy.write(piece)
+        copy.flush()
+        yield Path(copy.name)
 
 
 def _package_type(kind: str, package: Path) -> "PackageType | None":

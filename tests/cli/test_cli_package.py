@@ -1,5 +1,6 @@
 """`cordbox package`: options, exit codes, reports, and nothing half written."""
 
+import io
 import json
 import sys
 from collections.abc import Callable
@@ -126,6 +127,17 @@ def test_verify_refuses_with_one_line_per_reason(
     assert (code, out) == (1, "")
     assert err.startswith(f"error[signer-not-trusted]: {cpi}: ")
     assert err.count("\n") == 1
+
+
+def test_verify_takes_the_file_as_corda_cli_does(
+    cpi: Path, folder: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trust = ("--certificate", folder / "signer.pem")
+    assert run("package", "verify", "--file", str(cpi), *trust)[0] == 0
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(cpi.read_bytes())))
+    assert run("package", "verify", "-f", "-", "--type", "CPI", *trust)[0] == 0
+    assert run("package", "verify", str(cpi), "--file", str(cpi), *trust)[0] == 2
+    assert run("package", "verify", *trust)[0] == 2
 
 
 def test_verify_at_another_time(cpi: Path, folder: Path, run: Run) -> None:
