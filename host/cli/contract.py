@@ -72,12 +72,12 @@ def verify(
     the expected one. 1: a refusal, or, with --expect, a difference. 2: something is no transaction.
     """
     from host.toolkit.cache import default_cache_dir
-    from host.toolkit.contracts_input import count_all, read_all
+    from host.toolkit.contracts_input import read_all
     from host.toolkit.contracts_pool import cores, verify_all
     from host.toolkit.contracts_report import Tally, report_to, whole_file
     from host.toolkit.receipts import ReceiptFolder
 
-    total = count_all(transactions)
+    total = _count(transactions)
     folder = ReceiptFolder(written=receipts, expected=expect)
     contracts = _open(cpi, certificates, keystore, password)
     tally = Tally(compares=expect is not None)
@@ -206,6 +206,20 @@ def _open(
         sandbox=Sandbox(cache_dir=default_cache_dir(), progress=_progress),
         limits=Limits(),
     )
+
+
+def _count(transactions: tuple[str, ...]) -> int | None:
+    """How many transactions there are, if that can be known.
+
+    Raises:
+        click.UsageError: a file or folder is not there.
+    """
+    from host.toolkit.contracts_input import TransactionFileError, count_all
+
+    try:
+        return count_all(transactions)
+    except TransactionFileError as refused:
+        raise click.UsageError(refused.message) from refused
 
 
 def _compared(

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
 
+import click
 import pytest
 
 from host.guests.contracts import transaction_text
@@ -86,10 +87,15 @@ def test_a_line_that_is_too_long_does_not_hide_the_next_one(tmp_path: Path) -> N
     assert (second.label, second.problem) == (f"{path}:2", "")
 
 
-def test_places_that_do_not_exist_are_refused_before_anything_runs(tmp_path: Path) -> None:
+def test_places_that_do_not_exist_are_wrong_usage_before_anything_runs(
+    run: Any, iou: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     for place in (tmp_path, tmp_path / "missing.json"):
         with pytest.raises(TransactionFileError):
             count_all([str(TRANSACTIONS), str(place)])
+        with pytest.raises(click.UsageError):
+            run(*words(iou, TRANSACTIONS, place))
+    assert capsys.readouterr().out == ""
     assert count_all([str(TRANSACTIONS), str(GOLDEN / "transactions.jsonl")]) == 24
     assert count_all(["-"]) is None
 
