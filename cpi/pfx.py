@@ -9,6 +9,7 @@ Source: RFC 7292 (PKCS#12), RFC 8018 (PBES2).
 
 import hashlib
 import hmac
+import warnings
 from collections.abc import Iterator
 
 from asn1crypto import cms
@@ -45,7 +46,10 @@ def read_pkcs12(data: bytes, *, password: str | None, source: str) -> KeyMateria
     if password is None:
         raise password_needed(source)
     try:
-        content = pkcs12.load_pkcs12(data, password.encode())
+        with warnings.catch_warnings():
+            # BER instead of DER is no news to who only wants the key.
+            warnings.simplefilter("ignore", UserWarning)
+            content = pkcs12.load_pkcs12(data, password.encode())
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
         if "asn1" not in str(error).lower():
             raise unreadable(source, error) from error

@@ -148,15 +148,20 @@ def test_the_sample_gives_verdicts_only(contracts: CpiContracts) -> None:
         said.update(str(failure["message"]) for failure in failures)
         return failures
 
-    result = fuzz(declared_types(contracts.cpi), verify, examples=400, seed=0)
-    assert (result.crashes, result.unconfirmed) == ((), ())
-    assert result.runs >= 400
-    assert {
+    own_rules = {
         "An IOU transaction has exactly one command",
         "An issue consumes no IOU",
         "An IOU's amount must be positive",
         "A transfer changes the lender",
-    } <= said  # so the contract's own rules are reached, not only the checks before them
+    }
+    # Which rules one seed reaches also depends on the constants that hypothesis finds in sources.
+    for seed in range(8):
+        result = fuzz(declared_types(contracts.cpi), verify, examples=400, seed=seed)
+        assert (result.crashes, result.unconfirmed) == ((), ())
+        assert result.runs >= 400
+        if own_rules <= said:
+            break
+    assert own_rules <= said  # the contract's own rules are reached, not only the checks before
 
 
 def test_fuzzing_leaves_nothing_in_the_working_directory(
