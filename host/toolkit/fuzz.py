@@ -14,6 +14,7 @@ from cpi.model import PackageType
 from cpi.verify import read_package
 from host.domain.errors import InvalidInputError
 from host.domain.json import JsonObject
+from host.toolkit.fuzz_crash import CrashFoundError
 from host.toolkit.fuzz_participants import FuzzedType, alone, learn
 
 VERDICTS = frozenset(
@@ -98,10 +99,6 @@ def fuzz(
         accepted=hunt.accepted,
         unconfirmed=tuple(state.name for state in states if not state.confirmed),
     )
-
-
-class CrashFoundError(Exception):
-    """A transaction crashed, so smaller ones are tried. A subclass for each kind of crash."""
 
 
 class _Hunt:

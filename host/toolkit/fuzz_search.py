@@ -13,7 +13,7 @@ from hypothesis.errors import Flaky
 
 from host.domain.json import JsonObject
 from host.toolkit.cache import default_cache_dir
-from host.toolkit.fuzz import CrashFoundError
+from host.toolkit.fuzz_crash import CrashFoundError
 from host.toolkit.fuzz_participants import FuzzedType, alone, participants_of, state_entry
 from host.toolkit.fuzz_values import KEYS, Values, values
 
