@@ -2,6 +2,7 @@
 
 import base64
 import re
+from collections.abc import Iterable
 
 from asn1crypto import x509 as asn1_x509
 from cryptography import x509
@@ -124,3 +125,20 @@ def load_pem_certificates(data: bytes, *, source: str) -> tuple[x509.Certificate
 def _pem_body(block: bytes) -> bytes:
     body = b"".join(block.split(b"-----")[2].split())
     return base64.b64decode(body, validate=True)
+
+
+def issuer_path(
+    leaf: x509.Certificate, others: Iterable[x509.Certificate]
+) -> tuple[x509.Certificate, ...]:
+    """The leaf, then issuer after issuer by name, as far as they are among `others`.
+
+    Each certificate is taken once; signatures are not checked.
+    """
+    path, left = [leaf], list(others)
+    while path[-1].issuer != path[-1].subject:
+        above = next((c for c in left if c.subject == path[-1].issuer), None)
+        if above is None:
+            break
+        path.append(above)
+        left.remove(above)
+    return tuple(path)

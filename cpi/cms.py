@@ -15,7 +15,7 @@ from asn1crypto import algos, cms, core
 from asn1crypto import x509 as asn1_x509
 from cryptography import x509
 
-from cpi.certificates import load_der
+from cpi.certificates import issuer_path, load_der
 from cpi.errors import Code, SignatureError
 from cpi.public_keys import check_key, strong_hash, verify_signature
 from cpi.signature_schemes import is_pss_only, pss_restriction
@@ -139,14 +139,7 @@ def _chain(
     ]
     if not found:
         raise _refused(what, "the signer's certificate is not in the block")
-    chain, left = [found[0]], [c for c in parsed if c is not found[0]]
-    while chain[-1].issuer != chain[-1].subject:
-        above = next((c for c in left if c.subject == chain[-1].issuer), None)
-        if above is None:
-            break
-        chain.append(above)
-        left.remove(above)
-    return tuple(chain)
+    return issuer_path(found[0], [c for c in parsed if c is not found[0]])
 
 
 def _same_name(one: bytes, other: bytes) -> bool:

@@ -7,6 +7,7 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
+from cpi.certificates import issuer_path
 from cpi.errors import Code, KeystoreError
 from cpi.key_material import KeyMaterial, NamedCertificate
 from cpi.keystore_creation import create_keystore
@@ -173,11 +174,4 @@ def build_chain(
     leaf: x509.Certificate, others: Sequence[x509.Certificate]
 ) -> tuple[x509.Certificate, ...]:
     """The leaf and, by name, its issuers among `others` as far as they are there."""
-    chain, left = [leaf], [c for c in others if c != leaf]
-    while chain[-1].issuer != chain[-1].subject:
-        above = next((c for c in left if c.subject == chain[-1].issuer), None)
-        if above is None:
-            break
-        chain.append(above)
-        left.remove(above)
-    return tuple(chain)
+    return issuer_path(leaf, [c for c in others if c != leaf])

@@ -45,7 +45,8 @@ class SettingsInvalidError(InvalidInputError):
     code = "settings-invalid"
 
 
-def _default_cache_dir() -> Path:
+def home_cache_dir() -> Path:
+    """`~/.cache/cordbox`: where compiled code is kept unless something else is asked for."""
     return Path.home() / ".cache" / "cordbox"
 
 
@@ -56,7 +57,7 @@ class HostSettings:
     data_dir: Annotated[Path, Meta(description="Directory that holds everything the host stores.")]
     cache_dir: Annotated[
         Path, Meta(description="Directory of compiled code; may be shared, may be deleted.")
-    ] = dataclasses.field(default_factory=_default_cache_dir)
+    ] = dataclasses.field(default_factory=home_cache_dir)
     listen: Annotated[
         str,
         Meta(
