@@ -1,4 +1,4 @@
-"""What REST needs from the host: one narrow interface per use case, bound in `host.app`."""
+"""What REST needs from the host: one narrow interface per use case, bound in `host.composition.rest`."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -5,7 +5,8 @@ from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
-from host.app import CapabilityTwiceError, PluginMissingError
+from host.composition.base import PluginMissingError
+from host.composition.capabilities import CapabilityTwiceError
 from host.data_directory import DataDirectory
 from host.domain.errors import StorageError
 from host.rest.observe import health_routes

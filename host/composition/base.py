@@ -1,0 +1,31 @@
+"""What every part of a host may need while it is put together."""
+
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+import pluggy
+from prometheus_client import CollectorRegistry
+
+from host.data_directory import DataDirectory
+from host.domain.errors import HostError
+from host.ports.clock import Clock, Entropy
+from host.settings import HostSettings
+
+
+class PluginMissingError(HostError):
+    """No plugin gives something that the host cannot be without."""
+
+    code = "plugin-missing"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Base:
+    """Settings, sources of time and chance, plugins, metrics; `stack` closes what is opened."""
+
+    settings: HostSettings
+    directory: DataDirectory
+    clock: Clock
+    entropy: Entropy
+    plugins: pluggy.PluginManager
+    registry: CollectorRegistry
+    stack: ExitStack

@@ -1,0 +1,54 @@
+"""The flow engine with its guests, and the threads that run it."""
+
+import structlog
+
+from host.composition.base import Base
+from host.composition.capabilities import make_capabilities
+from host.composition.nodes import Nodes
+from host.composition.storage import Storage
+from host.flow.engine import FlowEngine
+from host.flow.workers import FlowWorkers
+from host.flow_observer import FlowObserver
+from host.guests.contracts import SandboxedContracts
+from host.guests.flows import SandboxedFlows
+from host.settings import HostSettings
+from host.spent_answers import SpentAnswers
+from sandbox.limits import Limits
+
+_log = structlog.get_logger("cordbox.host")
+
+
+def start_flows(base: Base, storage: Storage, nodes: Nodes) -> None:
+    """Run flows until the host's parts are closed."""
+    limits = guest_limits(base.settings)
+    contracts = SandboxedContracts(library=nodes.library, limits=limits)
+    engine = FlowEngine(
+        units=storage.store,
+        guests=SandboxedFlows(library=nodes.library, limits=limits),
+        capabilities=make_capabilities(base, storage, nodes, contracts),
+        vnodes=nodes.nodes,
+        packages=nodes.packages,
+        clock=base.clock,
+        entropy=base.entropy,
+        events=SpentAnswers(storage.vaults, then=FlowObserver(base.registry)),
+    )
+    workers = FlowWorkers(
+        engine=engine, units=storage.store, clock=base.clock, threads=base.settings.flow_workers
+    )
+    base.stack.callback(_stop, workers, base.settings)
+    workers.start()
+
+
+def guest_limits(settings: HostSettings) -> Limits:
+    """What one sandbox run may use."""
+    return Limits(
+        fuel_max=settings.guest_fuel_max,
+        memory_bytes_max=settings.guest_memory_bytes_max,
+        wall_ms_max=settings.guest_wall_ms_max,
+    )
+
+
+def _stop(workers: FlowWorkers, settings: HostSettings) -> None:
+    """Wait for running steps; one that is cut off is executed again at the next start."""
+    if not workers.stop(settings.stop_seconds_max):
+        _log.warning("flow-steps-cut-off", seconds=settings.stop_seconds_max)
