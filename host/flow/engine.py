@@ -22,6 +22,7 @@ from host.flow.messages import (
     GROUP,
     START_TOPIC,
     WORK_TOPICS,
+    KillFlow,
     Respond,
     SessionFailure,
     decode_event,
@@ -220,6 +221,8 @@ class FlowEngine:
         try:
             start = decode_start(record.value)
         except FlowRecordDamagedError:
+            return None
+        if isinstance(start, KillFlow):
             return None
         holding = start.holding.holding().short_hash
         status = StoredStatus(

@@ -39,6 +39,12 @@ class FlowAlreadyStartedError(ConflictError):
     code = "flow-already-started"
 
 
+class FlowEndedError(ConflictError):
+    """The flow has ended already."""
+
+    code = "flow-ended"
+
+
 class FlowNotFoundError(NotFoundError):
     """No flow was started with this client request id on this virtual node."""
 

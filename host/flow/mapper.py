@@ -14,10 +14,12 @@ from host.flow.messages import (
     Data,
     InfoRequest,
     Init,
+    KillFlow,
     Respond,
     SessionFailure,
     SessionMessage,
     StartFlow,
+    StartRequest,
 )
 from host.flow.stored import read_stored
 
@@ -34,7 +36,7 @@ class Mapped:
     """Where an event goes. `created` is set when the mapping is new and must be stored."""
 
     flow_id: FlowId
-    event: StartFlow | Respond | SessionMessage
+    event: StartFlow | Respond | SessionMessage | KillFlow
     created: MapperState | None = None
 
 
@@ -58,8 +60,14 @@ def start_state_key(key: str) -> str:
     return f"start/{key}"
 
 
-def map_start(state: MapperState | None, start: StartFlow, new_id: FlowId) -> Mapped | None:
-    """Give a start request its flow id; None when its key has started a flow already."""
+def map_start(state: MapperState | None, start: StartRequest, new_id: FlowId) -> Mapped | None:
+    """Give a start request its flow id, and a kill request that of the flow which it followed.
+
+    Returns:
+        None when there is nothing to do: the key has started a flow already, or none to kill.
+    """
+    if isinstance(start, KillFlow):
+        return None if state is None else Mapped(flow_id=state.flow_id, event=start)
     if state is not None:
         return None
     return Mapped(flow_id=new_id, event=start, created=MapperState(flow_id=new_id))

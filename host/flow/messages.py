@@ -118,12 +118,21 @@ class Wake(Struct, frozen=True, kw_only=True, tag="wake"):
     v: int = 1
 
 
-FlowEvent: TypeAlias = StartFlow | Respond | SessionMessage | Wake
+class KillFlow(Struct, frozen=True, kw_only=True, tag="kill"):
+    """An operator ends the flow; `reason` becomes its error's message."""
+
+    v: int = 1
+    reason: str
+
+
+FlowEvent: TypeAlias = StartFlow | Respond | SessionMessage | Wake | KillFlow
 """Values of `EVENT_TOPIC`; the record's key is the flow id."""
+StartRequest: TypeAlias = StartFlow | KillFlow
+"""Values of `START_TOPIC`; the record's key is `start_key`."""
 
 _encoder = msgspec.json.Encoder()
 _event_decoder: msgspec.json.Decoder[FlowEvent] = msgspec.json.Decoder(FlowEvent)
-_start_decoder = msgspec.json.Decoder(StartFlow)
+_start_decoder: msgspec.json.Decoder[StartRequest] = msgspec.json.Decoder(StartRequest)
 _message_decoder = msgspec.json.Decoder(SessionMessage)
 
 
@@ -140,7 +149,7 @@ def decode_event(data: bytes) -> FlowEvent:
     return read_stored(_event_decoder, data, "a flow event")
 
 
-def decode_start(data: bytes) -> StartFlow:
+def decode_start(data: bytes) -> StartRequest:
     """Read a record's value.
 
     Raises:

@@ -15,12 +15,21 @@ from host.domain.vnode import OperationalStatus, VirtualNode
 from host.flow.errors import (
     ClientRequestIdInvalidError,
     FlowAlreadyStartedError,
+    FlowEndedError,
     FlowInputInvalidError,
     FlowNotFoundError,
     FlowNotStartableError,
     FlowStatusUnknownError,
 )
-from host.flow.messages import START_TOPIC, Party, StartFlow, encode, start_key
+from host.flow.messages import (
+    EVENT_TOPIC,
+    START_TOPIC,
+    KillFlow,
+    Party,
+    StartFlow,
+    encode,
+    start_key,
+)
 from host.flow.statuses import StoredStatus, read_status, status_key, status_of, write_status
 from host.ports.bus import NewRecord
 from host.ports.clock import Clock
@@ -29,6 +38,8 @@ from host.ports.units import FlowStore, Unit
 
 _CLIENT_REQUEST_ID = re.compile(r"[-._A-Za-z0-9]{1,242}")
 BODY_BYTES_MAX = 4 * 1024 * 1024
+KILL_REASON = "Flow was killed by an operator."
+_KILL_REASON_CHARACTERS_MAX = 1000
 
 
 class FlowService:
@@ -86,6 +97,51 @@ class FlowService:
                 f" {client_request_id!r}"
             )
         return read_status(record)
+
+    def kill(
+        self, short_hash: ShortHash, client_request_id: str, reason: str = KILL_REASON
+    ) -> FlowStatus:
+        """End a flow in status KILLED; its open sessions fail at their peers.
+
+        When this returns, the request is durable; the flow ends at its next step. A responder is
+        named by its session id.
+
+        Args:
+            short_hash: of the virtual node.
+            client_request_id: as the flow was started, or a responder's session id.
+            reason: the message of the flow's error, cut to 1000 characters.
+
+        Returns:
+            The status before the flow was killed.
+
+        Raises:
+            FlowNotFoundError: no such flow was started.
+            FlowEndedError: the flow has ended already.
+            StorageError: the store cannot be written.
+        """
+        status = self._any_status(short_hash, client_request_id)
+        if status.status.is_final:
+            raise FlowEndedError(
+                f"flow {client_request_id!r} of virtual node {short_hash} has ended already:"
+                f" {status.status}"
+            )
+        kill = encode(KillFlow(reason=reason[:_KILL_REASON_CHARACTERS_MAX]))
+        if status.flow_id is None:  # its start is under way: the mapper knows the flow before us
+            key = start_key(client_request_id, short_hash)
+            record = NewRecord(topic=START_TOPIC, key=key, value=kill)
+        else:
+            record = NewRecord(topic=EVENT_TOPIC, key=status.flow_id, value=kill)
+        self._store.commit(Unit(records=(record,)))
+        return status
+
+    def _any_status(self, short_hash: ShortHash, request_id: str) -> FlowStatus:
+        try:
+            return self.status(short_hash, request_id)
+        except FlowNotFoundError:
+            record = self._store.get(status_key(short_hash, request_id, responder=True))
+            if record is None:
+                raise
+            return read_status(record)
 
     def list(
         self,

@@ -34,6 +34,7 @@ from host.flow.machine import (
 from host.flow.messages import (
     Data,
     FlowEvent,
+    KillFlow,
     Respond,
     SessionFailure,
     SessionMessage,
@@ -161,6 +162,8 @@ class FlowSteps:
         holding = flow.checkpoint.holding.holding()
         vnode = self._around.vnodes.find(holding)
         reason = _kill_reason(vnode, holding, starting=flow.version == 0)
+        if isinstance(event, KillFlow):
+            reason = event.reason
         if reason is not None or vnode is None:
             self._apply(flow, Killed(reason or ""), None)
         elif broken is not None:
@@ -282,6 +285,8 @@ def _machine_event(event: FlowEvent) -> Event:
             return Arrived(event)
         case Wake():
             return Woken()
+        case KillFlow(reason=reason):
+            return Killed(reason)
 
 
 def _kill_reason(
