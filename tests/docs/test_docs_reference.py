@@ -41,3 +41,16 @@ def test_links_between_pages_lead_somewhere() -> None:
         for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", page.read_text(encoding="utf-8"))
     ]
     assert [(p.name, target) for p, target in links if not (p.parent / target).exists()] == []
+
+
+def test_every_test_that_the_lists_name_exists() -> None:
+    page = (_ROOT / "docs/reference/corda-test-lists.md").read_text(encoding="utf-8")
+    named = re.findall(r"`(tests/[\w/]+\.py)(?:::(\w+))?", page)
+    assert len(named) > 10
+    missing = [
+        (file, test)
+        for file, test in named
+        if not (_ROOT / file).is_file()
+        or (test and f"def {test}(" not in (_ROOT / file).read_text(encoding="utf-8"))
+    ]
+    assert missing == []

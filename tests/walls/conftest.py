@@ -1,0 +1,213 @@
+"""Two groups on one host, each with its own CPI of a CorDapp that does what the test asks."""
+
+import json
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.serialization import Encoding
+from starlette.testclient import TestClient
+
+from cpi.build import build_cpi
+from cpi.group_policy_generation import generate_static_policy
+from cpi.keys import SigningKey, create_keystore, load_signing_key
+from host.app import composed
+from host.data_directory import DataDirectory
+from host.settings import HostSettings
+from host.system import SystemClock, SystemEntropy
+from host.toolkit.build import build_cordapp
+from host.toolkit.cache import default_cache_dir
+from sandbox.runtime import Sandbox
+
+API = "/api/v5_2"
+PASSWORD = "secret"
+ALICE, BOB, CAROL = (f"O={name}, L=London, C=GB" for name in ("Alice", "Bob", "Carol"))
+GROUPS = {
+    "red": ("6b3c2d6e-1c22-4d6e-9d3c-0000000000aa", (ALICE, BOB)),
+    "blue": ("6b3c2d6e-1c22-4d6e-9d3c-0000000000bb", (ALICE, CAROL)),
+}
+BLUE_MODULE = 'PASSPHRASE = "only blue knows"\n'
+SECONDS_MAX = 60
+_numbers = count(1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """How a flow ended: its result (from JSON), or its error's message."""
+
+    status: str
+    result: Any
+    error: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Node:
+    """A virtual node, and a client that may do everything on its host."""
+
+    client: TestClient
+    short_hash: str
+    group_id: str
+    folder: Path
+
+    def run(self, code: str) -> Outcome:
+        """Execute `code` in the node's sandbox, as its CorDapp's flow."""
+        request_id = str(next(_numbers))
+        body = {
+            "clientRequestId": request_id,
+            "flowClassName": "probe_flows.Probe",
+            "requestBody": {"code": code},
+        }
+        path = f"{API}/flow/{self.short_hash}"
+        reply = self.client.post(path, json={"startFlow": body})
+        assert reply.status_code == 202, reply.text
+        ended = ("COMPLETED", "FAILED", "KILLED")
+        found = poll(self.client, f"{path}/{request_id}", lambda s: s["flowStatus"] in ended)
+        result = found["flowResult"]
+        return Outcome(
+            status=found["flowStatus"],
+            result=None if result is None else json.loads(result),
+            error=(found["flowError"] or {}).get("message"),
+        )
+
+    def answer(self, code: str) -> Any:
+        """The result of `code`, which must succeed."""
+        outcome = self.run(code)
+        assert outcome.status == "COMPLETED", outcome
+        return outcome.result
+
+    def refusal(self, code: str) -> str:
+        """The error of `code`, which must fail."""
+        outcome = self.run(code)
+        assert outcome.status == "FAILED", outcome
+        assert outcome.error is not None
+        return outcome.error
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class World:
+    client: TestClient
+    data_dir: Path
+    red_alice: Node
+    red_bob: Node
+    blue_alice: Node
+    blue_carol: Node
+
+
+def poll(client: TestClient, path: str, until: Any) -> Any:
+    deadline = time.monotonic() + SECONDS_MAX
+    while time.monotonic() < deadline:
+        answer = client.get(path).json()
+        if until(answer):
+            return answer
+        time.sleep(0.01)
+    raise AssertionError(f"{path}: {answer}")
+
+
+@contextmanager
+def running_host(data_dir: Path) -> Iterator[TestClient]:
+    settings = HostSettings(data_dir=data_dir, cache_dir=default_cache_dir(), flow_workers=2)
+    directory = DataDirectory.hold(data_dir)
+    try:
+        with (
+            composed(
+                settings,
+                directory,
+                clock=SystemClock(),
+                entropy=SystemEntropy(),
+                given_password=PASSWORD,
+            ) as host,
+            TestClient(host.asgi, follow_redirects=False) as client,
+        ):
+            client.auth = ("admin", PASSWORD)
+            yield client
+    finally:
+        directory.release()
+
+
+@pytest.fixture(scope="session")
+def signing_key(tmp_path_factory: pytest.TempPathFactory) -> SigningKey:
+    keystore = tmp_path_factory.mktemp("walls-key") / "signing.p12"
+    keystore.write_bytes(
+        create_keystore(
+            password="password", alias="me", distinguished_name="CN=Me, O=Acme, L=London, C=GB"
+        )
+    )
+    return load_signing_key(keystore, password="password", alias="me")
+
+
+def cpi_of(group: str, key: SigningKey, folder: Path) -> bytes:
+    """The group's CPI; that of blue holds one more module."""
+    project = folder / group
+    shutil.copytree(Path(__file__).parent / "probe", project)
+    if group == "blue":
+        (project / "workflows" / "blue_secret.py").write_text(BLUE_MODULE)
+        file = project / "cordapp.toml"
+        file.write_text(
+            file.read_text().replace('["probe_flows"]', '["probe_flows", "blue_secret"]')
+        )
+    sandbox = Sandbox(cache_dir=default_cache_dir())
+    built = build_cordapp(project, (key,), folder / f"{group}-out", sandbox, lambda _step: None)
+    group_id, names = GROUPS[group]
+    policy = generate_static_policy(
+        names=names,
+        group_id=group_id,
+        endpoint_url="https://localhost:1080",
+        endpoint_protocol=1,
+    )
+    return build_cpi(
+        name=f"probe-{group}",
+        version="1.0.0",
+        cpb=(built.cpb.path.name, built.cpb.path.read_bytes()),
+        group_policy=policy,
+        keys=(key,),
+    )
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory, signing_key: SigningKey) -> Iterator[World]:
+    folder = tmp_path_factory.mktemp("walls")
+    data_dir = folder / "data"
+    with running_host(data_dir) as client:
+        pem = signing_key.certificate_chain[0].public_bytes(Encoding.PEM)
+        path = f"{API}/certificate/cluster/code-signer"
+        client.put(path, data={"alias": "me"}, files={"certificate": pem}).raise_for_status()
+        nodes = {
+            (group, name): node
+            for group in GROUPS
+            for name, node in members(client, data_dir, cpi_of(group, signing_key, folder), group)
+        }
+        yield World(
+            client=client,
+            data_dir=data_dir,
+            red_alice=nodes["red", ALICE],
+            red_bob=nodes["red", BOB],
+            blue_alice=nodes["blue", ALICE],
+            blue_carol=nodes["blue", CAROL],
+        )
+
+
+def members(
+    client: TestClient, data_dir: Path, cpi: bytes, group: str
+) -> Iterator[tuple[str, Node]]:
+    """Upload the CPI, create the group's virtual nodes and register them."""
+    group_id, names = GROUPS[group]
+    upload = client.post(f"{API}/cpi", files={"upload": (f"{group}.cpi", cpi)}).json()["id"]
+    stored = poll(client, f"{API}/cpi/status/{upload}", lambda s: s["status"] == "OK")
+    for name in names:
+        body = {"cpiFileChecksum": stored["cpiFileChecksum"], "x500Name": name}
+        started = client.post(f"{API}/virtualnode", json={"request": body}).json()
+        path = f"{API}/virtualnode/status/{started['requestId']}"
+        node = poll(client, path, lambda s: s["status"] == "SUCCEEDED")["resourceId"]
+        context = {"corda.key.scheme": "CORDA.ECDSA.SECP256R1"}
+        request = {"memberRegistrationRequest": {"context": context}}
+        asked = client.post(f"{API}/membership/{node}", json=request).json()
+        path = f"{API}/membership/{node}/{asked['registrationId']}"
+        poll(client, path, lambda s: s["registrationStatus"] == "APPROVED")
+        folder = data_dir / "vnodes" / node
+        yield name, Node(client=client, short_hash=node, group_id=group_id, folder=folder)
