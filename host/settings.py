@@ -34,6 +34,7 @@ CAPABILITIES = (
 
 _ENVIRONMENT_PREFIX = "CORDBOX_"
 _FILE_BYTES_MAX = 1 << 20
+_INT_MAX = 2_147_483_647
 
 _Bytes = Annotated[int, Meta(ge=1)]
 _Workers = Annotated[int, Meta(ge=1, le=256)]
@@ -92,6 +93,93 @@ class HostSettings:
     flow_workers: Annotated[_Workers, Meta(description="Threads that run flows.")] = (
         dataclasses.field(default_factory=lambda: min(os.cpu_count() or 1, 8))
     )
+    flow_processing_max_retry_attempts: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=1000,
+            description="Retries after a transient failure (Corda: processing.maxRetryAttempts).",
+        ),
+    ] = 5
+    flow_processing_max_retry_window_duration: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=_INT_MAX,
+            description="Milliseconds from the first failure in which a record is tried again "
+            "(Corda: processing.maxRetryWindowDuration).",
+        ),
+    ] = 300_000
+    flow_processing_max_retry_delay: Annotated[
+        int,
+        Meta(
+            ge=1000,
+            le=_INT_MAX,
+            description="Milliseconds between two retries, at most "
+            "(Corda: processing.maxRetryDelay).",
+        ),
+    ] = 16_000
+    flow_processing_max_flow_sleep_duration: Annotated[
+        int,
+        Meta(
+            ge=1000,
+            le=_INT_MAX,
+            description="Milliseconds of one sleep of a flow, at most "
+            "(Corda: processing.maxFlowSleepDuration).",
+        ),
+    ] = 900_000
+    flow_processing_max_idle_time: Annotated[
+        int,
+        Meta(
+            ge=60_000,
+            le=31_557_600_000,
+            description="Milliseconds after which a flow fails to which nothing happens "
+            "(Corda: processing.maxIdleTime).",
+        ),
+    ] = 1_800_000
+    flow_processing_cleanup_time: Annotated[
+        int,
+        Meta(
+            ge=10_000,
+            le=_INT_MAX,
+            description="Milliseconds for which repeated starts and late messages of an ended "
+            "flow are recognised (Corda: processing.cleanupTime, session.cleanupTime).",
+        ),
+    ] = 600_000
+    flow_session_timeout: Annotated[
+        int,
+        Meta(
+            ge=1000,
+            le=_INT_MAX,
+            description="Milliseconds without a message from the peer after which a flow with an "
+            "open session fails, unless it chose another time (Corda: session.timeout).",
+        ),
+    ] = 1_800_000
+    flow_session_max_payload_size: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=100 * 1024 * 1024,
+            description="Bytes of one session payload, at most (Corda: session.maxPayloadSize).",
+        ),
+    ] = 16 * 1024 * 1024
+    messaging_max_allowed_message_size: Annotated[
+        int,
+        Meta(
+            ge=512_000,
+            le=8_388_608,
+            description="Bytes of one message on the bus; larger session payloads travel in "
+            "chunks (Corda: messaging.maxAllowedMessageSize).",
+        ),
+    ] = 972_800
+    rest_flow_status_cleanup_time_ms: Annotated[
+        int,
+        Meta(
+            ge=60_000,
+            description="Milliseconds for which the status of an ended flow is kept "
+            "(Corda: rest.flowStatusCleanupTimeMs).",
+        ),
+    ] = 604_800_000
     allowed_capabilities: Annotated[
         tuple[str, ...],
         Meta(description="Capabilities that virtual nodes may be granted, at most."),

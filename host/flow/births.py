@@ -7,8 +7,8 @@ import json
 
 from host.domain.ids import EpochMs, FlowId
 from host.domain.packages import CpiRecord, FlowDeclaration, FlowKind
-from host.flow.calls import SESSION_TIMEOUT_MS
 from host.flow.checkpoint import Checkpoint, Scope
+from host.flow.config import CORDA_DEFAULTS, FlowConfig
 from host.flow.mapper import init_of
 from host.flow.messages import Init, SessionFailure, SessionMessage, StartFlow
 from host.flow.session import Session
@@ -38,7 +38,11 @@ def client_flow(flow_id: FlowId, start: StartFlow, cpi: CpiRecord, now: EpochMs)
 
 
 def responder(
-    flow_id: FlowId, message: SessionMessage, cpi: CpiRecord, now: EpochMs
+    flow_id: FlowId,
+    message: SessionMessage,
+    cpi: CpiRecord,
+    now: EpochMs,
+    config: FlowConfig = CORDA_DEFAULTS,
 ) -> Checkpoint | SessionFailure:
     """The first checkpoint of the responder that a session's first message asks for.
 
@@ -60,7 +64,7 @@ def responder(
         version=version,
         require_close=init.require_close,
         context=init.context,
-        timeout_ms=SESSION_TIMEOUT_MS,
+        timeout_ms=config.session_timeout_ms,
         last_heard=now,
     )
     context = {**init.context, **platform_context(cpi)}

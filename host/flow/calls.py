@@ -21,6 +21,7 @@ from host.flow.checkpoint import (
     Condition,
     Scope,
 )
+from host.flow.config import CORDA_DEFAULTS, FlowConfig
 from host.flow.messages import Party, SessionFailure, SessionMessage
 from host.flow.requests import (
     SESSIONS_MAX,
@@ -49,7 +50,6 @@ from host.flow.session import (
 )
 from host.ports.capability import CapabilityError
 
-SESSION_TIMEOUT_MS = 1_800_000
 SCOPES_MAX = 100
 CONTEXT_ENTRIES_MAX = 200
 
@@ -81,7 +81,19 @@ class Refused:
     outbox: tuple[SessionMessage, ...] = ()
 
 
-def sleep(checkpoint: Checkpoint, request: Sleep, now: EpochMs) -> Answer | Wait:
+def sleep(
+    checkpoint: Checkpoint, request: Sleep, now: EpochMs, config: FlowConfig = CORDA_DEFAULTS
+) -> Answer | Wait:
+    """Wait for the time asked for.
+
+    Raises:
+        CapabilityError: `sleep-too-long`.
+    """
+    if request.millis > config.max_sleep_ms:
+        raise CapabilityError(
+            "sleep-too-long",
+            f"a flow sleeps at most {config.max_sleep_ms} ms at once, not {request.millis}",
+        )
     waiting = checkpoint.waiting
     if waiting is not None and isinstance(waiting.condition, Asleep):
         return Answer(checkpoint)
@@ -142,7 +154,13 @@ def fail_sub_flow(checkpoint: Checkpoint, request: SubFlowFail) -> Answer:
 
 
 def open_session(
-    checkpoint: Checkpoint, request: SessionOpen, *, session_id: str, peer: Party, now: EpochMs
+    checkpoint: Checkpoint,
+    request: SessionOpen,
+    *,
+    session_id: str,
+    peer: Party,
+    now: EpochMs,
+    config: FlowConfig = CORDA_DEFAULTS,
 ) -> Answer:
     """Open a session in the nearest initiating flow of the stack; nothing is sent yet."""
     if len(checkpoint.sessions) >= SESSIONS_MAX:
@@ -168,7 +186,7 @@ def open_session(
         versions=scope.versions,
         require_close=request.require_close,
         context={k: v for k, v in merged.items() if not k.startswith(CONTEXT_RESERVED)},
-        timeout_ms=request.timeout_millis or SESSION_TIMEOUT_MS,
+        timeout_ms=request.timeout_millis or config.session_timeout_ms,
         last_heard=now,
     )
     changed = replace(scope, sessions=(*scope.sessions, session_id))

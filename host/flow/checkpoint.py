@@ -12,6 +12,8 @@ from host.flow.session import Session, is_readable
 from host.flow.stored import read_stored
 
 CONTEXT_RESERVED = "corda."
+CHECKPOINT_VERSIONS = (1, 2)
+"""Versions that are read; what 2 added has a default that fits a checkpoint of version 1."""
 
 
 class Scope(Struct, frozen=True, kw_only=True):
@@ -67,10 +69,11 @@ class Ending(Struct, frozen=True, kw_only=True):
 class Checkpoint(Struct, frozen=True, kw_only=True):
     """A flow that has not ended. `calls` is the length of its journal.
 
-    `request_id` is the client request id, or the session id of a responder.
+    `request_id` is the client request id, or the session id of a responder. `idle_at` is when the
+    flow fails unless something happens to it.
     """
 
-    v: int = 1
+    v: int = 2
     flow_id: FlowId
     holding: Party
     cpi_checksum: str
@@ -85,6 +88,7 @@ class Checkpoint(Struct, frozen=True, kw_only=True):
     waiting: Waiting | None = None
     ending: Ending | None = None
     timer: EpochMs | None = None
+    idle_at: EpochMs | None = None
 
     def with_session(self, session: Session) -> "Checkpoint":
         return replace(self, sessions={**self.sessions, session.id: session})
@@ -103,7 +107,8 @@ def decode_checkpoint(data: bytes) -> Checkpoint:
     Raises:
         FlowRecordDamagedError: another format version, or damage.
     """
-    return read_stored(_decoder, data, "a checkpoint")
+    stored = read_stored(_decoder, data, "a checkpoint", versions=CHECKPOINT_VERSIONS)
+    return replace(stored, v=CHECKPOINT_VERSIONS[-1])
 
 
 def is_satisfied(checkpoint: Checkpoint, condition: Condition, now: EpochMs) -> bool:

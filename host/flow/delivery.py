@@ -12,9 +12,9 @@ from typing import Protocol
 from host.domain.ids import EpochMs, FlowId
 from host.domain.vnode import OperationalStatus
 from host.domain.x500 import InvalidX500NameError
+from host.flow.config import CORDA_DEFAULTS, FlowConfig
 from host.flow.events import EventSink, MessageRefused
 from host.flow.mapper import (
-    CLEANUP_MS,
     Mapped,
     decode_state,
     encode_state,
@@ -83,12 +83,14 @@ class Delivery:
         clock: Clock,
         entropy: Entropy,
         events: EventSink,
+        config: FlowConfig = CORDA_DEFAULTS,
     ) -> None:
         self._store = store
         self._router = router
         self._clock = clock
         self._entropy = entropy
         self._events = events
+        self._cleanup_ms = config.cleanup_ms
 
     def start(self, records: Sequence[Record], consumed: Consumed) -> None:
         """Give a start request its flow id, once per key. `records` share one key."""
@@ -130,7 +132,7 @@ class Delivery:
         replies: list[NewRecord],
         consumed: Consumed,
     ) -> None:
-        due = EpochMs(self._clock.now_ms() + CLEANUP_MS)
+        due = EpochMs(self._clock.now_ms() + self._cleanup_ms)
         version = stored.version if stored else 0
         states = tuple(
             StateWrite(key=key, value=encode_state(m.created), expected=version, due_at=due)

@@ -9,9 +9,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from itertools import takewhile
 
-from host.domain.errors import HostError, StorageError, UnavailableError
+from host.domain.errors import HostError, UnavailableError
 from host.domain.flow import FlowError, FlowStatusName
-from host.domain.ids import EpochMs
+from host.domain.ids import EpochMs, FlowId
+from host.flow.config import CORDA_DEFAULTS, FlowConfig
 from host.flow.delivery import Delivery, LocalRouter, Router, refusal_record
 from host.flow.errors import FlowRecordDamagedError
 from host.flow.events import EventSink, FlowEngineEvent, RecordDeadLettered, RecordRetried
@@ -25,10 +26,12 @@ from host.flow.messages import (
     KillFlow,
     Respond,
     SessionFailure,
+    SessionMessage,
     decode_event,
     decode_start,
 )
-from host.flow.retry import FailureKind, Failures, next_failures, retry_at
+from host.flow.retry import Failures, kind_of, next_failures, retry_at
+from host.flow.ruins import clearance
 from host.flow.statuses import StoredStatus, status_key, write_status
 from host.flow.steps import FlowSteps
 from host.flow.timers import Timers
@@ -37,7 +40,7 @@ from host.ports.capability import Capability
 from host.ports.clock import Clock, Entropy
 from host.ports.directory import Packages, VirtualNodes
 from host.ports.guest import FlowGuests
-from host.ports.state import StateConflictError, StateWrite
+from host.ports.state import StateWrite
 from host.ports.units import Consumed, FlowStore, Unit
 
 _BATCH = 50
@@ -65,6 +68,7 @@ class FlowEngine:
         entropy: randomness of flow ids, session ids and `flow.random`.
         events: told what happened, after it is durable; its failures are its own affair.
         router: decides where counterparties are; by default all are on this host.
+        config: limits and times.
     """
 
     def __init__(
@@ -79,9 +83,11 @@ class FlowEngine:
         entropy: Entropy,
         events: EventSink,
         router: Router | None = None,
+        config: FlowConfig = CORDA_DEFAULTS,
     ) -> None:
         self._store = units
         self._clock = clock
+        self._config = config
         events = _contained(events)
         self._events = events
         around = Surroundings(
@@ -89,6 +95,7 @@ class FlowEngine:
             vnodes=vnodes,
             clock=clock,
             entropy=entropy,
+            config=config,
         )
         self._steps = FlowSteps(
             store=units, guests=guests, packages=packages, around=around, events=events
@@ -99,8 +106,9 @@ class FlowEngine:
             clock=clock,
             entropy=entropy,
             events=events,
+            config=config,
         )
-        self.timers = Timers(store=units, clock=clock)
+        self.timers = Timers(store=units, clock=clock, config=config)
         self._failures: dict[TopicPartition, Failures] = {}
 
     def ready(self) -> Sequence[TopicPartition]:
@@ -111,7 +119,7 @@ class FlowEngine:
         """Process the next records of one partition; never raises for a record's own failure."""
         before = self._failures.get(source)
         if before is not None:
-            again = retry_at(before)
+            again = retry_at(before, self._config)
             if again is not None and again > self._clock.now_ms():
                 return Progress(worked=False, retry_at=again)
         batch: Sequence[Record] = ()
@@ -161,10 +169,10 @@ class FlowEngine:
         """Count the failure; give the record up when its attempts are spent."""
         offset = batch[0].offset if batch else -1
         failures = next_failures(
-            self._failures.get(source), offset=offset, kind=_kind(exc), now=self._clock.now_ms()
+            self._failures.get(source), offset=offset, kind=kind_of(exc), now=self._clock.now_ms()
         )
         self._failures[source] = failures
-        again = retry_at(failures)
+        again = retry_at(failures, self._config)
         reason = f"{type(exc).__name__}: {exc}"
         if again is None and batch:
             return self._give_up(batch[0], exc, reason)
@@ -203,8 +211,11 @@ class FlowEngine:
         if record.source.topic == EVENT_TOPIC:
             try:
                 self._steps.handle([record], consumed, broken=error, letter=(letter,))
+            except FlowRecordDamagedError as damaged:
+                self._clear(record, error, damaged, letter, consumed)
+                return
             except HostError:
-                pass  # the record or its flow cannot be read: only the letter remains
+                pass  # what a flow needs to start cannot be had
             else:
                 return
         status = self._failed_status(record, error)
@@ -215,6 +226,26 @@ class FlowEngine:
                 consumed=(consumed,),
             )
         )
+
+    def _clear(
+        self,
+        record: Record,
+        error: FlowError,
+        damaged: FlowRecordDamagedError,
+        letter: NewRecord,
+        consumed: Consumed,
+    ) -> None:
+        """End a flow whose checkpoint cannot be read."""
+        unit = clearance(
+            self._store,
+            FlowId(record.key),
+            FlowError(type=error.type, message=damaged.message),
+            self._clock.now_ms(),
+            letter=letter,
+            consumed=consumed,
+            retention_ms=self._config.status_retention_ms,
+        )
+        self._store.commit(unit)
 
     def _failed_status(self, record: Record, error: FlowError) -> StateWrite | None:
         """The status of a flow that could not even start."""
@@ -235,7 +266,11 @@ class FlowEngine:
             error_message=error.message,
             updated_at=self._clock.now_ms(),
         )
-        return write_status(self._store.get(status_key(holding, start.client_request_id)), status)
+        return write_status(
+            self._store.get(status_key(holding, start.client_request_id)),
+            status,
+            retention_ms=self._config.status_retention_ms,
+        )
 
 
 def _contained(sink: EventSink) -> EventSink:
@@ -249,15 +284,16 @@ def _contained(sink: EventSink) -> EventSink:
 
 
 def _refusals(record: Record, error: FlowError) -> tuple[NewRecord, ...]:
-    """Tells the initiator that its responder could not even start."""
+    """Tells the sender of a session message that it could not be delivered."""
     try:
         event = decode_event(record.value)
     except FlowRecordDamagedError:
         return ()
-    if not isinstance(event, Respond):
+    message = event.message if isinstance(event, Respond) else event
+    if not isinstance(message, SessionMessage) or isinstance(message.payload, SessionFailure):
         return ()
     failure = SessionFailure(code=error.type, message=error.message)
-    return (refusal_record(event.message, failure),)
+    return (refusal_record(message, failure),)
 
 
 def _consumed(batch: Sequence[Record]) -> Consumed:
@@ -265,13 +301,9 @@ def _consumed(batch: Sequence[Record]) -> Consumed:
     return Consumed(group=GROUP, source=first.source, start=first.offset, count=len(batch))
 
 
-def _kind(exc: Exception) -> FailureKind:
-    if isinstance(exc, StateConflictError):
-        return FailureKind.CONFLICT
-    return FailureKind.STORE if isinstance(exc, StorageError) else FailureKind.RECORD
-
-
 def _fatal(exc: Exception) -> FlowError:
     if isinstance(exc, UnavailableError):
         return FlowError(type="platform-unavailable", message=exc.message)
+    if isinstance(exc, FlowRecordDamagedError):
+        return FlowError(type=exc.code, message=exc.message)
     return FlowError(type="platform-failure", message=f"{type(exc).__name__}: {exc}")

@@ -23,6 +23,7 @@ from host.domain.x500 import InvalidX500NameError, MemberX500Name
 from host.flow import calls, requests
 from host.flow.calls import Answer, Refused, Wait
 from host.flow.checkpoint import Waiting
+from host.flow.config import CORDA_DEFAULTS, FlowConfig
 from host.flow.events import GuestLogged
 from host.flow.journal import Entry, check_call, request_digest
 from host.flow.live import LiveFlow
@@ -61,6 +62,7 @@ class Surroundings:
     vnodes: VirtualNodes
     clock: Clock
     entropy: Entropy
+    config: FlowConfig = CORDA_DEFAULTS
 
 
 class HostCalls:
@@ -207,7 +209,8 @@ class HostCalls:
 
     def _sleep(self, request: str) -> Outcome:
         wanted = parse(request, requests.Sleep)
-        return calls.sleep(self._flow.checkpoint, wanted, self._around.clock.now_ms())
+        now, config = self._around.clock.now_ms(), self._around.config
+        return calls.sleep(self._flow.checkpoint, wanted, now, config)
 
     def _context(self, request: str) -> Outcome:
         return calls.context(self._flow.checkpoint, requests.parse_context(request))
@@ -240,6 +243,7 @@ class HostCalls:
             session_id=session_id,
             peer=Party.of(peer),
             now=self._around.clock.now_ms(),
+            config=self._around.config,
         )
         self._flow.opened.append(session_id)
         return answer

@@ -4,9 +4,10 @@ from dataclasses import dataclass, field
 
 from host.domain.ids import EpochMs, FlowId, ShortHash
 from host.flow.checkpoint import Checkpoint
+from host.flow.config import CORDA_DEFAULTS, FlowConfig
 from host.flow.events import FlowEngineEvent
 from host.flow.journal import Entry, encode_entry
-from host.flow.mapper import CLEANUP_MS, MapperState, encode_state, session_key
+from host.flow.mapper import MapperState, encode_state, session_key
 from host.flow.messages import OUT_TOPIC, SessionMessage, encode, flow_state_key
 from host.flow.statuses import StoredStatus, status_key, write_status
 from host.ports.bus import NewRecord
@@ -34,6 +35,7 @@ class LiveFlow:
     ended: bool = False
     events: list[FlowEngineEvent] = field(default_factory=list)
     trace: tuple[str, ...] = ()
+    config: FlowConfig = CORDA_DEFAULTS
 
     @property
     def flow_id(self) -> FlowId:
@@ -98,7 +100,7 @@ class LiveFlow:
 
     def _mapper_writes(self, now: EpochMs) -> list[StateWrite]:
         state = encode_state(MapperState(flow_id=self.flow_id))
-        due = EpochMs(now + CLEANUP_MS)
+        due = EpochMs(now + self.config.cleanup_ms)
         return [
             StateWrite(key=session_key(i), value=state, expected=0, due_at=due) for i in self.opened
         ]
@@ -107,7 +109,12 @@ class LiveFlow:
         if self.status is None:
             return []
         key = status_key(self.holding_id, self.checkpoint.request_id, responder=self.is_responder)
-        write = write_status(store.get(key), self.status, responder=self.is_responder)
+        write = write_status(
+            store.get(key),
+            self.status,
+            responder=self.is_responder,
+            retention_ms=self.config.status_retention_ms,
+        )
         return [write] if write is not None else []
 
     def _rows(self) -> tuple[JournalRow, ...]:

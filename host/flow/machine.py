@@ -15,17 +15,19 @@ from host.domain.flow import FlowError, FlowStatusName
 from host.domain.ids import EpochMs
 from host.flow.checkpoint import (
     Asleep,
-    AwaitClose,
-    AwaitInfo,
-    AwaitMessages,
     Checkpoint,
     Ending,
     Waiting,
     is_satisfied,
 )
+from host.flow.config import CORDA_DEFAULTS, FlowConfig
 from host.flow.messages import SessionFailure, SessionMessage
-from host.flow.session import Session, SessionStatus, close, error_of, fail, is_readable, receive
+from host.flow.session import Session, SessionStatus, close, error_of, fail, receive
 
+IDLE_MESSAGE = (
+    "Flow has been 'RUNNING' without updates for longer than the configured"
+    " 'processing.maxIdleTime' milliseconds"
+)
 SESSION_TIMEOUT_MESSAGE = (
     "Flow has at least one open session that has not received messages for longer than the"
     " configured 'session.timeout' milliseconds"
@@ -117,14 +119,19 @@ def phase_of(checkpoint: Checkpoint) -> Phase:
     return Phase.RUNNABLE if checkpoint.waiting is None else Phase.SUSPENDED
 
 
-def step(checkpoint: Checkpoint, event: Event, now: EpochMs) -> Transition:
+def step(
+    checkpoint: Checkpoint, event: Event, now: EpochMs, config: FlowConfig = CORDA_DEFAULTS
+) -> Transition:
     """Apply one event.
 
     Raises:
         KeyError: the phase has no transition for this event, a fault of the engine.
     """
     transition = TRANSITIONS[phase_of(checkpoint), type(event)](checkpoint, event, now)
-    return Transition(_with_timer(transition.checkpoint), transition.commands)
+    after = transition.checkpoint
+    if not isinstance(event, Woken):
+        after = replace(after, idle_at=EpochMs(now + config.max_idle_ms))
+    return Transition(_with_timer(after), transition.commands)
 
 
 def _run(checkpoint: Checkpoint, _: Event, __: EpochMs) -> Transition:
@@ -156,8 +163,9 @@ def _arrive_suspended(checkpoint: Checkpoint, event: Event, now: EpochMs) -> Tra
 
 
 def _woken(checkpoint: Checkpoint, _: Event, now: EpochMs) -> Transition:
-    if _has_expired(checkpoint, now):
-        return _fail(checkpoint, FlowError(type="FLOW_FAILED", message=SESSION_TIMEOUT_MESSAGE))
+    expiry = _expiry(checkpoint, now)
+    if expiry is not None:
+        return _fail(checkpoint, FlowError(type="FLOW_FAILED", message=expiry))
     return _resume(checkpoint, now, ())
 
 
@@ -194,8 +202,9 @@ def _arrive_ending(checkpoint: Checkpoint, event: Event, now: EpochMs) -> Transi
 
 
 def _woken_ending(checkpoint: Checkpoint, _: Event, now: EpochMs) -> Transition:
-    if _has_expired(checkpoint, now):
-        return _fail(checkpoint, FlowError(type="FLOW_FAILED", message=SESSION_TIMEOUT_MESSAGE))
+    expiry = _expiry(checkpoint, now)
+    if expiry is not None:
+        return _fail(checkpoint, FlowError(type="FLOW_FAILED", message=expiry))
     return Transition(checkpoint)
 
 
@@ -268,29 +277,26 @@ def _sending(messages: tuple[SessionMessage, ...]) -> tuple[Command, ...]:
     return (Send(messages),) if messages else ()
 
 
-def _awaited(checkpoint: Checkpoint) -> list[Session]:
-    """Sessions whose peer the flow is waiting for at this moment."""
-    held = checkpoint.sessions
-    if checkpoint.ending is not None:
-        return [held[i] for i in checkpoint.ending.sessions if not held[i].status.is_over]
-    match checkpoint.waiting and checkpoint.waiting.condition:
-        case AwaitMessages(sessions=ids):
-            return [held[i] for i in ids if not is_readable(held[i])]
-        case AwaitInfo(session=session_id):
-            return [s for s in (held[session_id],) if not is_readable(s)]
-        case AwaitClose(sessions=ids):
-            return [held[i] for i in ids if not held[i].status.is_over]
-        case _:
-            return []
+def _open_sessions(checkpoint: Checkpoint) -> list[Session]:
+    return [s for s in checkpoint.sessions.values() if not s.status.is_over]
 
 
 def _with_timer(checkpoint: Checkpoint) -> Checkpoint:
-    """Set the timer to the end of the sleep, or to when the first awaited session expires."""
-    times = [s.expires_at for s in _awaited(checkpoint)]
+    """Set the timer of a flow that waits: its sleep's end, or when it or a session expires."""
+    if phase_of(checkpoint) is Phase.RUNNABLE:
+        return replace(checkpoint, timer=None)
+    times = [s.expires_at for s in _open_sessions(checkpoint)]
     if checkpoint.waiting is not None and isinstance(checkpoint.waiting.condition, Asleep):
         times.append(checkpoint.waiting.condition.until)
+    if checkpoint.idle_at is not None:
+        times.append(checkpoint.idle_at)
     return replace(checkpoint, timer=min(times, default=None))
 
 
-def _has_expired(checkpoint: Checkpoint, now: EpochMs) -> bool:
-    return any(s.expires_at <= now for s in _awaited(checkpoint))
+def _expiry(checkpoint: Checkpoint, now: EpochMs) -> str | None:
+    """Why the flow has waited too long; None when it has not. Source: FlowTimeoutTaskProcessor."""
+    if any(s.expires_at <= now for s in _open_sessions(checkpoint)):
+        return SESSION_TIMEOUT_MESSAGE
+    if checkpoint.idle_at is not None and checkpoint.idle_at <= now:
+        return IDLE_MESSAGE
+    return None

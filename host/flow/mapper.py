@@ -1,7 +1,7 @@
 """The flow mapper: which flow a start request or a session belongs to.
 
 Pure. A state per start key drops repeated starts; a state per session id routes its messages.
-States outlive their flow by `CLEANUP_MS`, so that late duplicates find them.
+States outlive their flow by the clean-up time, so that late duplicates find them.
 """
 
 from dataclasses import dataclass
@@ -22,8 +22,6 @@ from host.flow.messages import (
     StartRequest,
 )
 from host.flow.stored import read_stored
-
-CLEANUP_MS = 600_000
 
 
 class MapperState(Struct, frozen=True, kw_only=True):

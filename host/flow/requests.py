@@ -34,7 +34,7 @@ class Random(Struct, forbid_unknown_fields=True):
 
 
 class Sleep(Struct, forbid_unknown_fields=True):
-    millis: Annotated[int, Meta(ge=0, le=900_000)]
+    millis: Annotated[int, Meta(ge=0, le=2_147_483_647)]
 
 
 class ContextGet(Struct, forbid_unknown_fields=True, tag_field="op", tag="get"):

@@ -5,11 +5,9 @@ from msgspec import Struct
 
 from host.domain.flow import FlowError, FlowStatus, FlowStatusName
 from host.domain.ids import ClientRequestId, EpochMs, FlowId, ShortHash
+from host.flow.config import CORDA_DEFAULTS
 from host.flow.stored import read_stored
 from host.ports.state import StateRecord, StateWrite
-
-RETENTION_MS = 604_800_000
-"""Statuses of ended flows are kept for 7 days (corda.rest flowStatusCleanupTimeMs)."""
 
 
 class StoredStatus(Struct, frozen=True, kw_only=True):
@@ -35,12 +33,19 @@ def status_key(holding: str, request_id: str, *, responder: bool = False) -> str
 
 
 def write_status(
-    before: StateRecord | None, status: StoredStatus, *, responder: bool = False
+    before: StateRecord | None,
+    status: StoredStatus,
+    *,
+    responder: bool = False,
+    retention_ms: int = CORDA_DEFAULTS.status_retention_ms,
 ) -> StateWrite | None:
-    """The write that records `status`; None when the flow's final status stands already."""
+    """The write that records `status`; None when the flow's final status stands already.
+
+    A final status is kept for `retention_ms`.
+    """
     if before is not None and read_status(before).status.is_final:
         return None
-    due = EpochMs(status.updated_at + RETENTION_MS) if status.status.is_final else None
+    due = EpochMs(status.updated_at + retention_ms) if status.status.is_final else None
     return StateWrite(
         key=status_key(status.holding, status.request_id, responder=responder),
         value=_encoder.encode(status),
@@ -55,7 +60,12 @@ def read_status(record: StateRecord) -> FlowStatus:
     Raises:
         FlowRecordDamagedError: it cannot be read.
     """
-    return status_of(read_stored(_decoder, record.value, f"status {record.key!r}"))
+    return status_of(decode_status(record))
+
+
+def decode_status(record: StateRecord) -> StoredStatus:
+    """The status as stored; refuses as `read_status`."""
+    return read_stored(_decoder, record.value, f"status {record.key!r}")
 
 
 def status_of(stored: StoredStatus) -> FlowStatus:

@@ -16,6 +16,7 @@ from host.flow import machine
 from host.flow.births import client_flow, responder, start_argument
 from host.flow.checkpoint import decode_checkpoint
 from host.flow.delivery import refusal_record
+from host.flow.errors import FlowRecordDamagedError
 from host.flow.events import EventSink, FlowEnded, FlowStarted, GuestRan
 from host.flow.host_calls import HostCalls, Surroundings
 from host.flow.journal import decode_journal
@@ -98,7 +99,7 @@ class FlowSteps:
         flow = self._load(flow_id)
         loose: list[NewRecord] = list(letter)
         for record in records:
-            event = decode_event(record.value)
+            event = _decoded(record, broken)
             if flow is None and isinstance(event, StartFlow | Respond):
                 flow = self._create(flow_id, event, loose)
             if flow is None or flow.ended:
@@ -126,6 +127,7 @@ class FlowSteps:
             holding_id=checkpoint.holding.holding().short_hash,
             version=stored.version,
             timer=self._store.get(timer_key(flow_id)),
+            config=self._around.config,
         )
 
     def _create(
@@ -139,13 +141,18 @@ class FlowSteps:
         else:
             holding = event.message.target.holding()
             cpi = self._cpi(self._vnode(holding).cpi_checksum)
-            answered = responder(flow_id, event.message, cpi, now)
+            answered = responder(flow_id, event.message, cpi, now, self._around.config)
             if isinstance(answered, SessionFailure):
                 loose.append(refusal_record(event.message, answered))
                 return None
             made = answered
         flow = LiveFlow(
-            checkpoint=made, holding_id=holding.short_hash, version=0, timer=None, journal=[]
+            checkpoint=made,
+            holding_id=holding.short_hash,
+            version=0,
+            timer=None,
+            journal=[],
+            config=self._around.config,
         )
         flow.status = self._status(flow, End(status=FlowStatusName.RUNNING))
         flow.events.append(
@@ -177,7 +184,7 @@ class FlowSteps:
         following: Event | None = event
         while following is not None:
             now = self._around.clock.now_ms()
-            transition = machine.step(flow.checkpoint, following, now)
+            transition = machine.step(flow.checkpoint, following, now, self._around.config)
             following = None
             flow.checkpoint = transition.checkpoint
             for command in transition.commands:
@@ -273,6 +280,16 @@ class FlowSteps:
         if cpi is None:
             raise UnavailableError(f"CPI {checksum} is not stored on this host")
         return cpi
+
+
+def _decoded(record: Record, broken: FlowError | None) -> FlowEvent:
+    """The record's event; of a record that was given up, any that its flow would take."""
+    try:
+        return decode_event(record.value)
+    except FlowRecordDamagedError:
+        if broken is None:
+            raise
+        return Wake()
 
 
 def _machine_event(event: FlowEvent) -> Event:

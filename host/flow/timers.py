@@ -1,8 +1,9 @@
 """Due times: wakes sleeping flows, and forgets mapper states and old statuses."""
 
 from host.domain.ids import EpochMs
+from host.flow.config import CORDA_DEFAULTS, FlowConfig
 from host.flow.errors import FlowRecordDamagedError
-from host.flow.mapper import CLEANUP_MS, decode_state
+from host.flow.mapper import decode_state
 from host.flow.messages import EVENT_TOPIC, Wake, encode, flow_state_key
 from host.ports.bus import NewRecord
 from host.ports.clock import Clock
@@ -15,9 +16,12 @@ _BATCH = 100
 class Timers:
     """Acts on states whose due time has come. One thread at a time calls it."""
 
-    def __init__(self, *, store: FlowStore, clock: Clock) -> None:
+    def __init__(
+        self, *, store: FlowStore, clock: Clock, config: FlowConfig = CORDA_DEFAULTS
+    ) -> None:
         self._store = store
         self._clock = clock
+        self._cleanup_ms = config.cleanup_ms
 
     def next_due(self) -> EpochMs | None:
         return self._store.next_due()
@@ -47,7 +51,7 @@ class Timers:
             wake = NewRecord(topic=EVENT_TOPIC, key=rest, value=encode(Wake()))
             return Unit(states=(delete,), records=(wake,))
         if kind in ("start", "session") and self._is_live(state):
-            later = EpochMs(now + CLEANUP_MS)
+            later = EpochMs(now + self._cleanup_ms)
             keep = StateWrite(
                 key=state.key, value=state.value, expected=state.version, due_at=later
             )

@@ -19,6 +19,7 @@ from host.domain.packages import (
 )
 from host.domain.vnode import VirtualNode
 from host.domain.x500 import MemberX500Name
+from host.flow.config import CORDA_DEFAULTS, FlowConfig
 from host.flow.engine import FlowEngine
 from host.flow.service import FlowService
 from host.ports.units import FlowStore
@@ -172,6 +173,7 @@ class Network:
         notes: Notes | None = None,
         events: Callable[[Any], None] | None = None,
         guests: ScriptedGuests | None = None,
+        config: FlowConfig = CORDA_DEFAULTS,
     ) -> None:
         self.store = store
         self.clock = clock or SimClock()
@@ -191,6 +193,7 @@ class Network:
             clock=self.clock,
             entropy=self.entropy,
             events=events or self.events.append,
+            config=config,
         )
         self.service = FlowService(units=store, clock=self.clock)
 

@@ -314,9 +314,9 @@ def test_a_record_that_keeps_failing_goes_to_the_dead_letters_and_the_flow_fails
         return str(guest.receive(guest.session) and guest.receive(guest.session))
 
     network = Network(store, {"test.Initiator": initiator, "test.Responder": responder})
-    network.notes.failing = [failure] * 5
+    network.notes.failing = [failure] * 6
     network.run()
-    for _ in range(4):
+    for _ in range(5):
         network.later(16_000)
     status = network.alice()
     assert (status.status, status.error.type) == (FlowStatusName.FAILED, code)
@@ -332,7 +332,7 @@ def test_a_flow_whose_code_is_missing_fails_after_its_retries() -> None:
     network = alone(lambda g: "never")
     network.packages.cpi = None
     network.run()
-    for _ in range(4):
+    for _ in range(5):
         network.later(16_000)
     assert network.alice().error.type == "platform-unavailable"
 
@@ -362,7 +362,7 @@ def test_an_initiator_hears_that_its_responder_could_not_start() -> None:
     network = Network(MemoryStore(), {"test.Initiator": ask, "test.Responder": answer})
     network.replace(BOB, cpi_checksum=Checksum("SHA-256:" + "00" * 32))
     network.run(1)
-    for _ in range(4):
+    for _ in range(5):
         network.later(16_000)
     assert "is not stored on this host" in network.alice().error.message
 

@@ -97,5 +97,7 @@ def test_checkpoints_of_version_1() -> None:
         b'"calls":1,"waiting":{"call":1,"function":"flow.sleep","digest":"d","condition":'
         b'{"type":"asleep","until":9}},"ending":null,"timer":null}'
     )
-    assert encode(checkpoint) == stored
     assert decode_checkpoint(stored) == checkpoint
+    newest = stored.replace(b'{"v":1', b'{"v":2').removesuffix(b"}") + b',"idle_at":null}'
+    assert encode(checkpoint) == newest
+    assert decode_checkpoint(newest) == checkpoint

@@ -51,7 +51,7 @@ def test_sessions_need_a_protocol_on_the_stack() -> None:
     [
         ("flow", "random", {"bytes": 0}),
         ("flow", "random", {"bytes": 65537}),
-        ("flow", "sleep", {"millis": 900_001}),
+        ("flow", "sleep", {"millis": 2**31}),
         ("flow", "now", {"extra": 1}),
         ("flow", "context", {"op": "drop", "key": "k"}),
         ("flow", "sub-flow", {"op": "enter", "flow": "x", "protocol": "p"}),
@@ -71,6 +71,7 @@ def test_malformed_requests_are_refused(
     ("call", "code"),
     [
         (lambda g: g.send("none", 1), "session-unknown"),
+        (lambda g: g.call("flow", "sleep", millis=900_001), "sleep-too-long"),
         (lambda g: g.receive("none"), "session-unknown"),
         (lambda g: g.close("none"), "session-unknown"),
         (lambda g: g.call("flow", "sub-flow", op="leave"), "sub-flow-none"),

@@ -3,6 +3,7 @@
 import pytest
 from msgspec.structs import replace
 
+from host.domain.errors import StorageError, UnavailableError
 from host.domain.flow import FlowError
 from host.domain.ids import EpochMs, FlowId
 from host.flow import machine
@@ -16,6 +17,7 @@ from host.flow.checkpoint import (
     Waiting,
     decode_checkpoint,
 )
+from host.flow.config import FlowConfig
 from host.flow.errors import FlowRecordDamagedError
 from host.flow.journal import (
     Entry,
@@ -53,8 +55,9 @@ from host.flow.messages import (
     decode_event,
     encode,
 )
-from host.flow.retry import FailureKind, next_failures, retry_at
+from host.flow.retry import FailureKind, kind_of, next_failures, retry_at
 from host.flow.session import Session, SessionStatus
+from host.ports.state import StateConflictError
 
 NOW = EpochMs(1_000)
 ALICE, BOB = (
@@ -159,12 +162,35 @@ def test_a_silent_peer_fails_the_flow_when_the_session_expires() -> None:
         assert "has not received messages for longer" in end.error.message
 
 
-def test_a_session_with_unread_data_does_not_expire() -> None:
-    filled = checkpoint(
-        session(inbox=("1",)), session(id="t", last_heard=EpochMs(9_000)),
-        waiting=waiting(AwaitMessages(sessions=("s", "t"))),
-    )  # fmt: skip
-    assert step(filled, Woken(), EpochMs(11_000)).commands == ()
+def test_any_open_session_expires_awaited_or_not_but_one_that_is_over_does_not() -> None:
+    awaits_t = waiting(AwaitMessages(sessions=("t",)))
+    later = session(id="t", last_heard=EpochMs(9_000))
+    held = checkpoint(session(), later, waiting=awaits_t)
+    assert step(held, Started(), NOW).checkpoint.timer == 10_000
+    assert isinstance(step(held, Woken(), EpochMs(10_000)).commands[-1], End)
+    over = checkpoint(session(status=SessionStatus.CLOSED), later, waiting=awaits_t)
+    assert step(over, Woken(), EpochMs(10_000)).commands == ()
+
+
+def test_a_flow_to_which_nothing_happens_fails_when_its_idle_time_is_over() -> None:
+    config = FlowConfig(max_idle_ms=5_000)
+    silent = checkpoint(session(timeout_ms=100_000), waiting=RECEIVING.waiting)
+    silent = step(silent, Started(), NOW, config).checkpoint
+    assert silent.timer == 6_000
+    woken = step(silent, Woken(), EpochMs(5_999), config)
+    assert (woken.commands, woken.checkpoint.timer) == ((), 6_000)
+    heard = step(silent, Arrived(replace(DATA, sequence=2)), EpochMs(4_000), config).checkpoint
+    assert heard.timer == 9_000
+    sent, end = step(silent, Woken(), EpochMs(6_000), config).commands
+    assert end.status == "FAILED"
+    assert "longer than the configured 'processing.maxIdleTime'" in end.error.message
+    assert sent.messages[0].payload.message == end.error.message
+
+
+def test_a_flow_that_waits_for_closes_has_an_idle_time_too() -> None:
+    ending = step(ENDING, Started(), EpochMs(0), FlowConfig(max_idle_ms=5_000)).checkpoint
+    _, end = step(ending, Woken(), EpochMs(5_000), FlowConfig(max_idle_ms=5_000)).commands
+    assert "maxIdleTime" in end.error.message
 
 
 def test_a_flow_without_open_sessions_completes_when_it_returns() -> None:
@@ -219,7 +245,7 @@ def test_a_checkpoint_is_stored_and_read_back() -> None:
     assert decode_checkpoint(encode(made)) == made
 
 
-@pytest.mark.parametrize("data", [b"", b"{}", encode(replace(RECEIVING, v=2))])
+@pytest.mark.parametrize("data", [b"", b"{}", encode(replace(RECEIVING, v=3))])
 def test_a_damaged_or_foreign_checkpoint_is_refused(data: bytes) -> None:
     with pytest.raises(FlowRecordDamagedError):
         decode_checkpoint(data)
@@ -310,13 +336,41 @@ def test_events_are_read_back_as_the_class_that_was_written() -> None:
 def test_a_record_is_retried_with_growing_delays_and_then_given_up() -> None:
     failures, now, delays = None, NOW, []
     while True:
-        failures = next_failures(failures, offset=1, kind=FailureKind.RECORD, now=now)
+        failures = next_failures(failures, offset=1, kind=FailureKind.TRANSIENT, now=now)
         again = retry_at(failures)
         if again is None:
             break
         delays.append(again - now)
         now = again
-    assert (failures.count, delays) == (5, [1000, 2000, 4000, 8000])
+    assert (failures.count, delays) == (6, [1000, 2000, 4000, 8000, 16_000])
+
+
+@pytest.mark.parametrize("attempts", [0, 1, 3])
+def test_the_number_of_retries_and_the_longest_delay_are_configured(attempts: int) -> None:
+    config, failures = FlowConfig(max_retry_attempts=attempts, max_retry_delay_ms=1500), None
+    delays = []
+    for _ in range(attempts + 1):
+        failures = next_failures(failures, offset=1, kind=FailureKind.TRANSIENT, now=NOW)
+        delays.append(retry_at(failures, config))
+    assert delays == [*(NOW + 1000, NOW + 1500, NOW + 1500)[:attempts], None]
+
+
+@pytest.mark.parametrize(
+    ("failure", "kind"),
+    [
+        (StateConflictError("x"), FailureKind.CONFLICT),
+        (StorageError("x"), FailureKind.STORE),
+        (FlowRecordDamagedError("x"), FailureKind.FATAL),
+        (UnavailableError("x"), FailureKind.TRANSIENT),
+        (ValueError("a fault"), FailureKind.TRANSIENT),
+    ],
+)
+def test_every_failure_has_a_kind(failure: Exception, kind: FailureKind) -> None:
+    assert kind_of(failure) is kind
+
+
+def test_a_fatal_failure_is_not_tried_again() -> None:
+    assert retry_at(next_failures(None, offset=1, kind=FailureKind.FATAL, now=NOW)) is None
 
 
 def test_a_failing_store_is_retried_for_ever_at_most_every_16_seconds() -> None:
@@ -335,6 +389,6 @@ def test_a_conflict_is_tried_again_at_once_and_a_new_record_counts_anew() -> Non
 
 
 def test_attempts_end_with_their_window() -> None:
-    first = next_failures(None, offset=1, kind=FailureKind.RECORD, now=NOW)
-    late = next_failures(first, offset=1, kind=FailureKind.RECORD, now=EpochMs(NOW + 300_001))
+    first = next_failures(None, offset=1, kind=FailureKind.TRANSIENT, now=NOW)
+    late = next_failures(first, offset=1, kind=FailureKind.TRANSIENT, now=EpochMs(NOW + 300_001))
     assert retry_at(late) is None

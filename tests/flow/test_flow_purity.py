@@ -10,6 +10,7 @@ PURE = (
     "births",
     "calls",
     "checkpoint",
+    "config",
     "journal",
     "machine",
     "mapper",

@@ -1,0 +1,41 @@
+"""What operators may set about flows, with Corda's defaults (`corda.flow` and others)."""
+
+from dataclasses import dataclass
+
+MIB = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlowConfig:
+    """Limits and times of the flow engine. Corda's key stands beside each; times are milliseconds.
+
+    Attributes:
+        max_retry_attempts: retries of a record after a transient failure, before it is given up
+            (processing.maxRetryAttempts).
+        max_retry_window_ms: since the first failure (processing.maxRetryWindowDuration).
+        max_retry_delay_ms: between two retries (processing.maxRetryDelay).
+        max_sleep_ms: of one sleep (processing.maxFlowSleepDuration).
+        max_idle_ms: without an event, after which a flow fails (processing.maxIdleTime).
+        cleanup_ms: for which the mapper knows an ended flow (processing.cleanupTime,
+            session.cleanupTime).
+        session_timeout_ms: without a message from the peer, unless the flow chose another time
+            (session.timeout).
+        max_payload_bytes: of one session message as UTF-8 (session.maxPayloadSize).
+        max_message_bytes: of one record on the bus; larger payloads travel in chunks
+            (messaging.maxAllowedMessageSize).
+        status_retention_ms: of an ended flow's status (rest.flowStatusCleanupTimeMs).
+    """
+
+    max_retry_attempts: int = 5
+    max_retry_window_ms: int = 300_000
+    max_retry_delay_ms: int = 16_000
+    max_sleep_ms: int = 900_000
+    max_idle_ms: int = 1_800_000
+    cleanup_ms: int = 600_000
+    session_timeout_ms: int = 1_800_000
+    max_payload_bytes: int = 16 * MIB
+    max_message_bytes: int = 972_800
+    status_retention_ms: int = 604_800_000
+
+
+CORDA_DEFAULTS = FlowConfig()

@@ -1,0 +1,28 @@
+"""Settings reach the flow engine: their defaults are Corda's, and each has its place."""
+
+import dataclasses
+from pathlib import Path
+
+from host.composition.flows import flow_config
+from host.flow.config import CORDA_DEFAULTS
+from host.settings import load_settings
+
+PREFIXES = ("flow_processing", "flow_session", "messaging", "rest_flow_status")
+
+
+def test_the_settings_defaults_are_the_engines() -> None:
+    settings = load_settings(options={"data_dir": Path("x")}, file=None, environment={})
+    assert flow_config(settings) == CORDA_DEFAULTS
+
+
+def test_each_setting_changes_one_value() -> None:
+    settings = load_settings(options={"data_dir": Path("x")}, file=None, environment={})
+    names = [f.name for f in dataclasses.fields(settings) if f.name.startswith(PREFIXES)]
+    changed = set()
+    for name in names:
+        other = dataclasses.replace(settings, **{name: getattr(settings, name) + 1})
+        config = dataclasses.asdict(flow_config(other))
+        defaults = dataclasses.asdict(CORDA_DEFAULTS)
+        (field,) = [key for key in config if config[key] != defaults[key]]
+        changed.add(field)
+    assert changed == {f.name for f in dataclasses.fields(CORDA_DEFAULTS)}
