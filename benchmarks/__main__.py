@@ -16,6 +16,9 @@ _SUITES = (
     "package_sign",
     "package_verify",
     "verification",
+    "tenants",
+    "boundary",
+    "neighbour",
     "flow_steps",
     "host_start",
 )

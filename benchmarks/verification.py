@@ -1,23 +1,21 @@
-"""One contract verification in a fresh sandbox, against a Python subprocess per check."""
+"""One contract verification, fresh and in a kept instance, in every language.
 
-import json
+Against a Python subprocess for each verification, and against the same Python contract in this very
+process without any isolation.
+"""
+
 import subprocess
 import sys
-from pathlib import Path
 
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from wasmtime import wat2wasm
 
-from benchmarks import workshop
+from benchmarks import contracts, workshop
+from benchmarks.contracts import KeptInstance, verify
 from benchmarks.measure import Measurement, median_seconds
 from sandbox.guest import Guest
-from sandbox.limits import Limits
-from sandbox.outcome import Returned
 from sandbox.world import World
 
-_IOU = Path("sample_cordapps/iou")
-_MINIMAL_WAT = """
+MINIMAL_WAT = """
 (component
   (core module $m
     (memory (export "memory") 1)
@@ -35,97 +33,73 @@ _MINIMAL_WAT = """
     (canon lift (core func $i "verify") (memory (core memory $i "memory"))
       (realloc (core func $i "realloc")))))
 """
-_PEER = """
+_PATHS = ["sandbox/sdk", "sample_cordapps/iou/contracts"]
+_PEER = f"""
 import sys
-sys.path[:0] = ["sandbox/sdk", "sample_cordapps/iou/contracts"]
+sys.path[:0] = {_PATHS!r}
 import iou_contracts
 from cordapp import guest
 guest.verify(sys.stdin.read())
 """
+_NATIVE = f"""
+import statistics, sys, time
+sys.path[:0] = {_PATHS!r}
+import iou_contracts
+from cordapp import guest
+text = sys.stdin.read()
+def once():
+    started = time.perf_counter()
+    guest.verify(text)
+    return time.perf_counter() - started
+once()
+print(statistics.median(once() for _ in range(2000)))
+"""
 
 
 def run() -> list[Measurement]:
-    transaction = _transaction()
+    transaction = contracts.transaction()
+    process = median_seconds(lambda: _in_subprocess(_PEER, transaction), repeats=9)
+    bare = float(_in_subprocess(_NATIVE, transaction))
     sandbox = workshop.sandbox()
-    contract = workshop.built(_IOU).cpks[0]
-    python = sandbox.guest(World.CONTRACT, contract.descriptor.component_digest)
-    minimal = sandbox.guest(World.CONTRACT, sandbox.admit(World.CONTRACT, _minimal()).digest)
-    fresh = median_seconds(lambda: _verify(python, transaction), repeats=300, warm_ups=5)
-    small = median_seconds(lambda: _verify(minimal, transaction), repeats=1000, warm_ups=5)
-    process = median_seconds(lambda: _in_subprocess(transaction), repeats=9)
-    against = f"a Python subprocess per verification ({process * 1000:.1f} ms)"
-    return [
-        Measurement(
-            name="IOU contract, fresh sandbox",
-            value=fresh * 1000,
-            unit="ms",
-            against=against,
-            ratio=process / fresh,
-        ),
-        Measurement(
-            name="minimal WAT contract, fresh sandbox",
-            value=small * 1e6,
-            unit="µs",
-            against=against,
-            ratio=process / small,
-        ),
-    ]
+    minimal = sandbox.admit(World.CONTRACT, bytes(wat2wasm(MINIMAL_WAT)))
+    guests = {**contracts.contracts(), "minimal WAT": sandbox.guest(World.CONTRACT, minimal.digest)}
+    fresh = [_fresh(language, guest, process) for language, guest in guests.items()]
+    return [*fresh, *(_kept(language, guest, bare) for language, guest in guests.items())]
 
 
-def _verify(guest: Guest, transaction: str) -> None:
-    outcome = guest.call("verify", transaction, limits=Limits())
-    if not isinstance(outcome, Returned) or outcome.is_error:
-        sys.exit(f"the contract refused the benchmark's transaction: {outcome}")
+def _fresh(language: str, guest: Guest, process: float) -> Measurement:
+    transaction = contracts.transaction()
+    seconds = median_seconds(lambda: verify(guest, transaction), repeats=400, warm_ups=5)
+    return Measurement(
+        name=f"{language} contract, fresh sandbox",
+        value=seconds * 1e6,
+        unit="µs",
+        against=f"a Python subprocess per verification ({process * 1000:.1f} ms)",
+        ratio=process / seconds,
+    )
 
 
-def _in_subprocess(transaction: str) -> None:
-    subprocess.run(
-        [sys.executable, "-I", "-c", _PEER],
+def _kept(language: str, guest: Guest, bare: float) -> Measurement:
+    data = contracts.transaction().encode()
+    kept = KeptInstance(guest)
+    seconds = median_seconds(lambda: kept.verify(data), repeats=2000, warm_ups=20)
+    kept.close()
+    return Measurement(
+        name=f"{language} contract, kept instance",
+        value=seconds * 1e6,
+        unit="µs",
+        against=f"the Python contract without a sandbox ({bare * 1e6:.1f} µs)",
+        ratio=bare / seconds,
+        note="metering on; the product makes a fresh instance instead",
+    )
+
+
+def _in_subprocess(program: str, transaction: str) -> bytes:
+    done = subprocess.run(
+        [sys.executable, "-I", "-c", program],
         input=transaction.encode(),
         check=True,
+        capture_output=True,
         env=workshop.child_environment(),
     )
-
-
-def _minimal() -> bytes:
-    return bytes(wat2wasm(_MINIMAL_WAT))
-
-
-def _transaction() -> str:
-    """An issue of one IOU, as the ledger would show it to the contract."""
-    keys = [_key(), _key()]
-    iou = {
-        "linear_id": "1",
-        "borrower": "O=Alice, L=London, C=GB",
-        "lender": "O=Bob, L=London, C=GB",
-        "borrower_key": keys[0],
-        "lender_key": keys[1],
-        "amount": 100,
-        "currency": "GBP",
-        "paid": 0,
-    }
-    output = {
-        "type": "iou_contracts.Iou",
-        "contract": "iou_contracts.IouContract",
-        "value": iou,
-        "participants": keys,
-        "encumbrance": None,
-    }
-    return json.dumps(
-        {
-            "id": "SHA-256D:" + "0" * 64,
-            "metadata": {},
-            "notary": None,
-            "timeWindow": None,
-            "signatories": keys,
-            "inputs": [],
-            "references": [],
-            "outputs": [output],
-            "commands": [{"type": "iou_contracts.Issue", "value": {}}],
-        }
-    )
-
-
-def _key() -> str:
-    public = ec.generate_private_key(ec.SECP256R1()).public_key()
-    return public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+    return done.stdout
