@@ -12,10 +12,9 @@ import structlog
 from prometheus_client import CollectorRegistry
 
 from host.composition.base import Base
-from host.composition.flows import start_flows
-from host.composition.nodes import open_nodes, warm_up_nodes
+from host.composition.flows import start_flows, warm_up_code
+from host.composition.parts import Parts
 from host.composition.rest import Rest, make_rest, server_certificate
-from host.composition.storage import open_storage
 from host.data_directory import DataDirectory
 from host.plugin_loading import make_plugin_manager
 from host.ports.clock import Clock, Entropy
@@ -101,13 +100,12 @@ def composed(
             registry=CollectorRegistry(),
             stack=stack,
         )
-        storage = open_storage(base)
-        nodes = open_nodes(base, storage)
-        rest = make_rest(base, storage, nodes, given_password=given_password)
-        nodes.nodes.resume()
-        nodes.registrations.resume()
-        start_flows(base, storage, nodes)
-        warm_up_nodes(base, nodes)
+        parts = Parts(base)
+        rest = make_rest(parts, given_password=given_password)
+        parts.nodes.resume()
+        parts.registrations.resume()
+        start_flows(parts)
+        warm_up_code(parts)
         yield rest
 
 

@@ -1,7 +1,8 @@
 """Lets go of the answers that a node's vault keeps for a flow, once the flow has ended."""
 
-from host.db import Vaults
-from host.db.requests import forget_answers, holds_answers
+from collections.abc import Callable
+
+from host.domain.ids import FlowId, ShortHash
 from host.flow.events import EventSink, FlowEnded, FlowEngineEvent
 
 
@@ -12,16 +13,12 @@ class SpentAnswers:
     never a wrong answer.
     """
 
-    def __init__(self, vaults: Vaults, *, then: EventSink) -> None:
-        self._vaults = vaults
+    def __init__(self, forget: Callable[[ShortHash, FlowId], None], *, then: EventSink) -> None:
+        self._forget = forget
         self._then = then
 
     def __call__(self, event: FlowEngineEvent) -> None:
         """Pass the event on, then tidy up after a flow that ended."""
         self._then(event)
         if isinstance(event, FlowEnded):
-            with self._vaults.read(event.holding_id) as connection:
-                is_kept = holds_answers(connection, event.flow_id)
-            if is_kept:
-                with self._vaults.write(event.holding_id) as connection:
-                    forget_answers(connection, event.flow_id)
+            self._forget(event.holding_id, event.flow_id)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import pluggy
 from prometheus_client import CollectorRegistry
 
+from host.composition.cluster import Cluster
 from host.data_directory import DataDirectory
 from host.domain.errors import HostError
 from host.ports.clock import Clock, Entropy
@@ -20,7 +21,10 @@ class PluginMissingError(HostError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Base:
-    """Settings, sources of time and chance, plugins, metrics; `stack` closes what is opened."""
+    """Settings, sources of time and chance, plugins, metrics.
+
+    `stack` closes what is opened. `cluster` is None where one process does everything.
+    """
 
     settings: HostSettings
     directory: DataDirectory
@@ -29,3 +33,4 @@ class Base:
     plugins: pluggy.PluginManager
     registry: CollectorRegistry
     stack: ExitStack
+    cluster: Cluster | None = None

@@ -4,13 +4,13 @@ from collections import Counter
 from collections.abc import Sequence
 from itertools import chain
 
-from host import ledger, membership, persistence
+import structlog
+
 from host.composition.base import Base
-from host.composition.nodes import Nodes
-from host.composition.storage import Storage
 from host.domain.errors import HostError
-from host.ports.capability import Capability
-from host.ports.directory import ContractVerifier
+from host.domain.json import JsonObject, JsonValue
+from host.ports.capability import CallContext, Capability
+from host.ports.keys import KeyStore
 
 
 class CapabilityTwiceError(HostError):
@@ -19,29 +19,34 @@ class CapabilityTwiceError(HostError):
     code = "capability-twice"
 
 
+class TracedCapability:
+    """A capability whose log lines name the flow, the node and the request of the call."""
+
+    def __init__(self, capability: Capability) -> None:
+        self.name = capability.name
+        self._capability = capability
+
+    def call(self, context: CallContext, function: str, request: JsonObject) -> JsonValue:
+        with structlog.contextvars.bound_contextvars(
+            flow_id=context.flow_id,
+            holding_id=context.holding.short_hash,
+            request_id=context.request_id,
+        ):
+            return self._capability.call(context, function, request)
+
+
 def make_capabilities(
-    base: Base, storage: Storage, nodes: Nodes, contracts: ContractVerifier
+    base: Base, own: Sequence[Capability], keys: KeyStore
 ) -> Sequence[Capability]:
     """One capability for each interface that is not the flow engine's own.
 
     Raises:
         CapabilityTwiceError: two have one name.
     """
-    plugged = base.plugins.hook.register_capabilities(settings=base.settings, keys=storage.keys)
-    capabilities: list[Capability] = [
-        membership.MembershipCapability(nodes.members),
-        persistence.EntityCapability(storage.vaults),
-        ledger.LedgerCapability(
-            vaults=storage.vaults,
-            keys=storage.keys,
-            public_keys=storage.public_keys,
-            members=nodes.members,
-            contracts=contracts,
-        ),
-        *chain.from_iterable(plugged),
-    ]
+    plugged = base.plugins.hook.register_capabilities(settings=base.settings, keys=keys)
+    capabilities = [*own, *chain.from_iterable(plugged)]
     names = Counter(capability.name for capability in capabilities)
     name, count = names.most_common(1)[0]
     if count > 1:
         raise CapabilityTwiceError(f"capability {name!r} is given {count} times")
-    return capabilities
+    return [TracedCapability(capability) for capability in capabilities]

@@ -1,53 +1,44 @@
 """The flow engine with its guests, and the threads that run it."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import structlog
 
-from host.composition.base import Base
-from host.composition.capabilities import make_capabilities
-from host.composition.nodes import Nodes
-from host.composition.storage import Storage
+from host.composition.parts import Parts, guest_limits
+from host.domain.errors import HostError
+from host.domain.packages import CpiRecord
 from host.flow.config import FlowConfig
 from host.flow.engine import FlowEngine
 from host.flow.workers import FlowWorkers
 from host.flow_observer import FlowObserver
-from host.guests.contracts import SandboxedContracts
 from host.guests.flows import SandboxedFlows
+from host.guests.warm_up import warm_up
 from host.settings import HostSettings
 from host.spent_answers import SpentAnswers
-from sandbox.limits import Limits
+from sandbox.errors import SandboxError
 
 _log = structlog.get_logger("cordbox.host")
 
 
-def start_flows(base: Base, storage: Storage, nodes: Nodes) -> None:
-    """Run flows until the host's parts are closed."""
-    limits = guest_limits(base.settings)
-    contracts = SandboxedContracts(library=nodes.library, limits=limits)
+def start_flows(parts: Parts) -> None:
+    """Run flows until the parts are closed."""
+    base = parts.base
     engine = FlowEngine(
-        units=storage.store,
-        guests=SandboxedFlows(library=nodes.library, limits=limits),
-        capabilities=make_capabilities(base, storage, nodes, contracts),
-        vnodes=nodes.nodes,
-        packages=nodes.packages,
+        units=parts.store,
+        guests=SandboxedFlows(library=parts.library, limits=guest_limits(base.settings)),
+        capabilities=parts.capabilities,
+        vnodes=parts.nodes,
+        packages=parts.catalogue,
         clock=base.clock,
         entropy=base.entropy,
-        events=SpentAnswers(storage.vaults, then=FlowObserver(base.registry)),
+        events=SpentAnswers(parts.answers.forget, then=FlowObserver(base.registry)),
         config=flow_config(base.settings),
     )
     workers = FlowWorkers(
-        engine=engine, units=storage.store, clock=base.clock, threads=base.settings.flow_workers
+        engine=engine, units=parts.store, clock=base.clock, threads=base.settings.flow_workers
     )
     base.stack.callback(_stop, workers, base.settings)
     workers.start()
-
-
-def guest_limits(settings: HostSettings) -> Limits:
-    """What one sandbox run may use."""
-    return Limits(
-        fuel_max=settings.guest_fuel_max,
-        memory_bytes_max=settings.guest_memory_bytes_max,
-        wall_ms_max=settings.guest_wall_ms_max,
-    )
 
 
 def flow_config(settings: HostSettings) -> FlowConfig:
@@ -66,7 +57,19 @@ def flow_config(settings: HostSettings) -> FlowConfig:
     )
 
 
+def warm_up_code(parts: Parts) -> None:
+    """Have the code of all stored CPIs compiled in the background, before a flow needs it."""
+    executor = ThreadPoolExecutor(1, "warm-up")
+    parts.base.stack.callback(executor.shutdown, wait=True, cancel_futures=True)
+    warm_up(parts.library, parts.catalogue.all(), executor=executor, report=_log_missing_code)
+
+
 def _stop(workers: FlowWorkers, settings: HostSettings) -> None:
     """Wait for running steps; one that is cut off is executed again at the next start."""
     if not workers.stop(settings.stop_seconds_max):
         _log.warning("flow-steps-cut-off", seconds=settings.stop_seconds_max)
+
+
+def _log_missing_code(stored: CpiRecord, refused: HostError | SandboxError) -> None:
+    name = f"{stored.identity.name} {stored.identity.version}"
+    _log.warning("code-unavailable", cpi=name, code=refused.code, reason=refused.message)

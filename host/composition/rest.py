@@ -9,8 +9,7 @@ from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
 from host.composition.base import Base
-from host.composition.nodes import Nodes
-from host.composition.storage import Storage
+from host.composition.parts import Parts
 from host.data_directory import DataDirectory
 from host.flow.service import FlowService
 from host.ports.clock import Clock
@@ -31,9 +30,10 @@ class Rest:
     admin_password_file: Path | None
 
 
-def make_rest(base: Base, storage: Storage, nodes: Nodes, *, given_password: str | None) -> Rest:
+def make_rest(parts: Parts, *, given_password: str | None) -> Rest:
     """Put the application together, and see that there is an administrator."""
-    users = Users(storage.database, clock=base.clock, entropy=base.entropy)
+    base = parts.base
+    users = Users(parts.database, clock=base.clock, entropy=base.entropy)
     admin_password_file = ensure_administrator(
         users,
         given_password=given_password,
@@ -41,12 +41,12 @@ def make_rest(base: Base, storage: Storage, nodes: Nodes, *, given_password: str
         entropy=base.entropy,
     )
     services = RestServices(
-        packages=nodes.packages,
-        certificates=nodes.packages.certificates,
-        virtual_nodes=nodes.nodes,
-        flows=FlowService(units=storage.store, clock=base.clock),
-        membership=nodes.registrations,
-        members=nodes.members,
+        packages=parts.packages,
+        certificates=parts.packages.certificates,
+        virtual_nodes=parts.nodes,
+        flows=FlowService(units=parts.store, clock=base.clock),
+        membership=parts.registrations,
+        members=parts.members,
         users=users,
     )
     asgi = create_app(

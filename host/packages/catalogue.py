@@ -1,7 +1,7 @@
 """Stored CPIs: one row each in the cluster's database, the file itself beside it.
 
 The file is complete on disk before its row is committed, so that a row always has its file. Files
-without a row are what a crash left over; they are removed at the next start.
+without a row are what a crash left over; `sweep` removes them.
 """
 
 import hashlib
@@ -30,7 +30,7 @@ class PackageCatalogue:
     """The `Packages` port over SQL rows and files. Safe to use from several threads."""
 
     def __init__(self, *, database: Database, directory: Path) -> None:
-        """Open the catalogue and remove what an interrupted upload left.
+        """Open the catalogue.
 
         Raises:
             StorageError: the folder cannot be made or read.
@@ -39,7 +39,6 @@ class PackageCatalogue:
         self._directory = directory
         try:
             directory.mkdir(parents=True, exist_ok=True)
-            self._sweep()
         except OSError as refused:
             raise _storage_error(directory, refused) from refused
 
@@ -149,13 +148,21 @@ class PackageCatalogue:
                 )
             )
 
-    def _sweep(self) -> None:
+    def sweep(self) -> None:
+        """Remove what interrupted uploads left. Call it only where and while no upload runs.
+
+        Raises:
+            StorageError: the folder cannot be read.
+        """
         with self._database.read() as connection:
             known = set(connection.execute(select(CPI.c.file_checksum)).scalars())
         kept = {self._path(Checksum(checksum)) for checksum in known}
-        for path in self._directory.iterdir():
-            if path.suffix in (_SUFFIX, _TEMPORARY) and path not in kept:
-                path.unlink()
+        try:
+            for path in self._directory.iterdir():
+                if path.suffix in (_SUFFIX, _TEMPORARY) and path not in kept:
+                    path.unlink()
+        except OSError as refused:
+            raise _storage_error(self._directory, refused) from refused
 
     def _path(self, checksum: Checksum) -> Path:
         return self._directory / (checksum.partition(":")[2] + _SUFFIX)

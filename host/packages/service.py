@@ -66,7 +66,7 @@ class PackageService:
         upload_bytes_max: int = UPLOAD_BYTES_MAX,
         new_id: Callable[[], str] = lambda: str(uuid.uuid4()),
     ) -> None:
-        """Open the catalogue.
+        """Open the catalogue, and remove what interrupted uploads left.
 
         Args:
             database: the cluster's, opened with the schema `host.packages.tables.PACKAGES`.
@@ -82,6 +82,7 @@ class PackageService:
         """
         self.certificates = CertificateStore(database=database, clock=clock)
         self._catalogue = PackageCatalogue(database=database, directory=directory)
+        self._catalogue.sweep()
         self._sandbox = sandbox
         self._clock = clock
         self._executor = executor

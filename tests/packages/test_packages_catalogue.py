@@ -135,7 +135,7 @@ def test_a_cpi_may_replace_itself(catalogue: PackageCatalogue) -> None:
     assert [r.stored_at for r in catalogue.all()] == [9]
 
 
-def test_what_a_crash_left_is_removed_at_the_next_start(
+def test_what_a_crash_left_is_removed_by_the_next_sweep(
     catalogue: PackageCatalogue, database: Database, tmp_path: Path
 ) -> None:
     kept = record(b"one")
@@ -144,6 +144,7 @@ def test_what_a_crash_left_is_removed_at_the_next_start(
     (folder / "AAAA.tmp").write_bytes(b"half")
     (folder / "BBBB.cpi").write_bytes(b"no row")
     again = PackageCatalogue(database=database, directory=folder)
+    again.sweep()
     assert [path.suffix for path in folder.iterdir()] == [".cpi"]
     assert again.read(kept.file_checksum) == b"one"
 

@@ -14,7 +14,7 @@ from starlette.testclient import TestClient
 
 from cpi.group_policy_generation import generate_static_policy
 from host.app import composed
-from host.composition.storage import CLUSTER_SCHEMAS
+from host.composition.schemas import CLUSTER_SCHEMAS
 from host.data_directory import DataDirectory
 from host.db import Database
 from host.domain.clock import SimClock

@@ -1,5 +1,6 @@
 """Answers kept for flows that may still repeat their calls, and for no other."""
 
+from host.composition.services import VaultAnswers
 from host.db import Vaults
 from host.db.requests import REQUESTS, holds_answers
 from host.domain.flow import FlowStatusName
@@ -32,7 +33,7 @@ def test_the_answers_of_a_flow_go_when_it_has_ended_and_no_sooner(tmp_path):
             return [flow for flow in (ENDED, RUNNING) if holds_answers(connection, flow)]
 
     told = []
-    tell = SpentAnswers(vaults, then=told.append)
+    tell = SpentAnswers(VaultAnswers(vaults).forget, then=told.append)
     tell(FlowStarted(**facts(ENDED)))
     assert kept() == [ENDED, RUNNING]
     end = FlowEnded(**facts(ENDED), status=FlowStatusName.COMPLETED, error=None)

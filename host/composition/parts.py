@@ -1,0 +1,225 @@
+"""The parts of one process, each opened when it is first asked for.
+
+Parts are closed in the opposite order, so that none outlives what it needs. A service whose kind
+has worker processes of its own is reached there; another lives here.
+"""
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+from functools import cached_property
+from typing import TypeVar
+
+import structlog
+
+from host import ledger, membership, persistence, vnode
+from host.composition import services
+from host.composition.base import Base, PluginMissingError
+from host.composition.capabilities import make_capabilities
+from host.composition.schemas import CLUSTER_SCHEMAS, VAULT_SCHEMAS
+from host.composition.services import Answers, RemoteCapability, RemoteContracts, VaultAnswers
+from host.db import Database, Vaults
+from host.guests.contracts import SandboxedContracts
+from host.guests.library import GuestLibrary
+from host.keys import SchemePublicKeys
+from host.packages.catalogue import PackageCatalogue
+from host.packages.service import PackageService
+from host.ports.capability import Capability
+from host.ports.directory import ContractVerifier, Members
+from host.ports.keys import KeyStore
+from host.ports.public_keys import PublicKeys
+from host.ports.units import FlowStore
+from host.rpc import Interface
+from host.settings import HostSettings
+from sandbox.limits import Limits
+from sandbox.runtime import Sandbox
+
+_BACKGROUND_THREADS = 2
+
+_log = structlog.get_logger("cordbox.host")
+Port = TypeVar("Port")
+
+
+class Parts:
+    """What a process is made of. Used by the thread that puts the process together."""
+
+    def __init__(self, base: Base) -> None:
+        self.base = base
+
+    @cached_property
+    def database(self) -> Database:
+        """The cluster's database."""
+        file = self.base.directory.cluster_database
+        return self.base.stack.enter_context(Database.open(file, CLUSTER_SCHEMAS))
+
+    @cached_property
+    def vaults(self) -> Vaults:
+        """The databases of the virtual nodes."""
+        bytes_max = self.base.settings.vault_bytes_max
+        vaults = Vaults(self.base.directory.virtual_nodes, VAULT_SCHEMAS, bytes_max=bytes_max)
+        self.base.stack.callback(vaults.close)
+        return vaults
+
+    @cached_property
+    def store(self) -> FlowStore:
+        """Bus, flow states and journals."""
+        store: FlowStore | None = self.base.plugins.hook.register_bus(
+            settings=self.base.settings, directory=self.base.directory
+        )
+        if store is None:
+            raise PluginMissingError("no plugin gives a bus (hook register_bus)")
+        self.base.stack.callback(store.close)
+        return store
+
+    @cached_property
+    def keys(self) -> KeyStore:
+        """The nodes' private keys."""
+        return self._service(services.KEYS, self._open_keys)
+
+    @cached_property
+    def public_keys(self) -> PublicKeys:
+        return SchemePublicKeys()
+
+    @cached_property
+    def sandbox(self) -> Sandbox:
+        return Sandbox(cache_dir=self.base.settings.cache_dir, progress=_log_progress)
+
+    @cached_property
+    def library(self) -> GuestLibrary:
+        """The code of stored CPIs."""
+        return GuestLibrary(sandbox=self.sandbox, read=self.catalogue.read)
+
+    @cached_property
+    def catalogue(self) -> PackageCatalogue:
+        """Stored CPIs, for reading."""
+        return PackageCatalogue(database=self.database, directory=self.base.directory.packages)
+
+    @cached_property
+    def packages(self) -> PackageService:
+        """Stored CPIs, and their upload: only one process of a host may have it."""
+        return PackageService(
+            database=self.database,
+            directory=self.base.directory.packages,
+            sandbox=self.sandbox,
+            clock=self.base.clock,
+            executor=self._background,
+            upload_bytes_max=self.base.settings.max_content_length,
+        )
+
+    @cached_property
+    def nodes(self) -> vnode.VirtualNodeService:
+        """Virtual nodes."""
+        return vnode.VirtualNodeService(
+            database=self.database,
+            vaults=self.vaults,
+            packages=self.catalogue,
+            clock=self.base.clock,
+            entropy=self.base.entropy,
+            background=self._background.submit,
+            allowed_capabilities=frozenset(self.base.settings.allowed_capabilities),
+        )
+
+    @cached_property
+    def members(self) -> Members:
+        return self._service(services.MEMBERS, self._open_members)
+
+    @cached_property
+    def registrations(self) -> membership.MembershipService:
+        """Registration of virtual nodes with their groups."""
+        return self._service(services.REGISTRATIONS, self._open_registrations)
+
+    @cached_property
+    def contracts(self) -> ContractVerifier:
+        if self._is_elsewhere(services.CONTRACTS):
+            return RemoteContracts(self._remote(services.CONTRACTS))
+        return SandboxedContracts(library=self.library, limits=guest_limits(self.base.settings))
+
+    @cached_property
+    def entities(self) -> Capability:
+        """The capability `persistence`."""
+        if self._is_elsewhere(services.ENTITIES):
+            return RemoteCapability("persistence", self._remote(services.ENTITIES))
+        return persistence.EntityCapability(self.vaults)
+
+    @cached_property
+    def ledger(self) -> Capability:
+        """The capability `ledger`; it lives where the vaults are."""
+        if self._is_elsewhere(services.LEDGER):
+            return RemoteCapability("ledger", self._remote(services.LEDGER))
+        return ledger.LedgerCapability(
+            vaults=self.vaults,
+            keys=self.keys,
+            public_keys=self.public_keys,
+            members=self.members,
+            contracts=self.contracts,
+        )
+
+    @cached_property
+    def answers(self) -> Answers:
+        return self._service(services.ANSWERS, lambda: VaultAnswers(self.vaults))
+
+    @cached_property
+    def capabilities(self) -> Sequence[Capability]:
+        """The services that flows may call.
+
+        Raises:
+            CapabilityTwiceError: plugins give one that is there already.
+        """
+        own = (membership.MembershipCapability(self.members), self.entities, self.ledger)
+        return make_capabilities(self.base, own, self.keys)
+
+    @cached_property
+    def _background(self) -> Executor:
+        background = ThreadPoolExecutor(_BACKGROUND_THREADS, "background")
+        self.base.stack.callback(background.shutdown, wait=True, cancel_futures=True)
+        return background
+
+    def _open_keys(self) -> KeyStore:
+        key_store: KeyStore | None = self.base.plugins.hook.register_key_store(
+            settings=self.base.settings,
+            directory=self.base.directory,
+            database=self.database,
+            clock=self.base.clock,
+            entropy=self.base.entropy,
+        )
+        if key_store is None:
+            raise PluginMissingError("no plugin gives a key store (hook register_key_store)")
+        return key_store
+
+    def _open_members(self) -> Members:
+        return membership.MemberDirectory(self.database, public_keys=self.public_keys)
+
+    def _open_registrations(self) -> membership.MembershipService:
+        return membership.MembershipService(
+            database=self.database,
+            virtual_nodes=self.nodes,
+            packages=self.catalogue,
+            keys=self.keys,
+            public_keys=self.public_keys,
+            clock=self.base.clock,
+            entropy=self.base.entropy,
+        )
+
+    def _service(self, interface: Interface[Port], local: Callable[[], Port]) -> Port:
+        return self._remote(interface) if self._is_elsewhere(interface) else local()
+
+    def _is_elsewhere(self, interface: Interface[Port]) -> bool:
+        cluster = self.base.cluster
+        return cluster is not None and cluster.is_elsewhere(interface.kind)
+
+    def _remote(self, interface: Interface[Port]) -> Port:
+        cluster = self.base.cluster
+        assert cluster is not None, interface.name  # noqa: S101  # `_is_elsewhere` has looked
+        return cluster.client(interface.kind).proxy(interface)
+
+
+def guest_limits(settings: HostSettings) -> Limits:
+    """What one sandbox run may use."""
+    return Limits(
+        fuel_max=settings.guest_fuel_max,
+        memory_bytes_max=settings.guest_memory_bytes_max,
+        wall_ms_max=settings.guest_wall_ms_max,
+    )
+
+
+def _log_progress(step: str) -> None:
+    _log.info("sandbox-progress", step=step)

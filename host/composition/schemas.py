@@ -1,0 +1,17 @@
+"""The tables of the host's databases: every feature's, in one list for each file."""
+
+from host import keys, ledger, membership, persistence, vnode
+from host.db.requests import REQUESTS
+from host.packages.tables import PACKAGES
+from host.rbac import RBAC_SCHEMA
+
+CLUSTER_SCHEMAS = (
+    PACKAGES,
+    RBAC_SCHEMA,
+    keys.SCHEMA,
+    membership.SCHEMA,
+    vnode.SCHEMA,
+)
+"""Tables of `cluster.sqlite`."""
+VAULT_SCHEMAS = (REQUESTS, ledger.SCHEMA, persistence.SCHEMA)
+"""Tables of every node's `vault.sqlite`."""

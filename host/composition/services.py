@@ -1,0 +1,189 @@
+"""The services that may have worker processes of their own, and how calls cross to them.
+
+Callers and services keep their ports. A CPI crosses by its checksum: both sides read the same
+catalogue.
+"""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from host.db import Vaults
+from host.db.requests import forget_answers, holds_answers
+from host.domain.errors import UnavailableError
+from host.domain.ids import Checksum, EpochMs, FlowId, HoldingIdentity, ShortHash
+from host.domain.json import JsonObject, JsonValue
+from host.domain.packages import CpiRecord
+from host.domain.workers import WorkerKind
+from host.membership import MembershipService
+from host.ports.capability import CallContext, Capability
+from host.ports.directory import ContractVerifier, Members, Packages
+from host.ports.keys import KeyStore
+from host.rpc import Interface
+
+
+class CapabilityCalls(Protocol):
+    """A capability as it is called from another process."""
+
+    def call(
+        self,
+        *,
+        holding: HoldingIdentity,
+        cpi: Checksum,
+        flow_id: FlowId,
+        request_id: str,
+        now: EpochMs,
+        function: str,
+        request: JsonObject,
+    ) -> JsonValue: ...
+
+
+class ContractCalls(Protocol):
+    """Contract verification as it is called from another process."""
+
+    def verify(self, cpi: Checksum, transaction: JsonObject) -> Sequence[JsonObject]: ...
+
+
+class Answers(Protocol):
+    """The answers that a node's vault keeps for flows that have not ended."""
+
+    def forget(self, holding: ShortHash, flow_id: FlowId) -> None: ...
+
+
+KEYS = Interface(
+    "keys",
+    KeyStore,  # type: ignore[type-abstract]
+    WorkerKind.CRYPTO,
+    ("create", "list", "find_mine", "sign"),
+    once=("create",),
+)
+CONTRACTS = Interface(
+    "contracts",
+    ContractCalls,  # type: ignore[type-abstract]
+    WorkerKind.VERIFICATION,
+    ("verify",),
+)
+MEMBERS = Interface(
+    "members",
+    Members,  # type: ignore[type-abstract]
+    WorkerKind.MEMBERSHIP,
+    ("lookup", "lookup_key", "active", "group_parameters"),
+)
+REGISTRATIONS = Interface(
+    "registrations",
+    MembershipService,
+    WorkerKind.MEMBERSHIP,
+    ("register", "requests", "request"),
+    once=("register",),
+)
+ENTITIES = Interface(
+    "persistence",
+    CapabilityCalls,  # type: ignore[type-abstract]
+    WorkerKind.PERSISTENCE,
+    ("call",),
+)
+LEDGER = Interface(
+    "ledger",
+    CapabilityCalls,  # type: ignore[type-abstract]
+    WorkerKind.PERSISTENCE,
+    ("call",),
+)
+ANSWERS = Interface(
+    "answers",
+    Answers,  # type: ignore[type-abstract]
+    WorkerKind.PERSISTENCE,
+    ("forget",),
+)
+
+
+class RemoteCapability:
+    """A `Capability` that another process has. A call is repeated safely: it has a request id."""
+
+    def __init__(self, name: str, calls: CapabilityCalls) -> None:
+        self.name = name
+        self._calls = calls
+
+    def call(self, context: CallContext, function: str, request: JsonObject) -> JsonValue:
+        return self._calls.call(
+            holding=context.holding,
+            cpi=context.cpi.file_checksum,
+            flow_id=context.flow_id,
+            request_id=context.request_id,
+            now=context.now,
+            function=function,
+            request=request,
+        )
+
+
+class ServedCapability:
+    """The other end of `RemoteCapability`."""
+
+    def __init__(self, capability: Capability, packages: Packages) -> None:
+        self._capability = capability
+        self._packages = packages
+
+    def call(
+        self,
+        *,
+        holding: HoldingIdentity,
+        cpi: Checksum,
+        flow_id: FlowId,
+        request_id: str,
+        now: EpochMs,
+        function: str,
+        request: JsonObject,
+    ) -> JsonValue:
+        context = CallContext(
+            holding=holding,
+            cpi=_stored(self._packages, cpi),
+            flow_id=flow_id,
+            request_id=request_id,
+            now=now,
+        )
+        return self._capability.call(context, function, request)
+
+
+class RemoteContracts:
+    """A `ContractVerifier` that another process has."""
+
+    def __init__(self, calls: ContractCalls) -> None:
+        self._calls = calls
+
+    def verify(self, cpi: CpiRecord, transaction: JsonObject) -> Sequence[JsonObject]:
+        return self._calls.verify(cpi.file_checksum, transaction)
+
+
+class ServedContracts:
+    """The other end of `RemoteContracts`."""
+
+    def __init__(self, contracts: ContractVerifier, packages: Packages) -> None:
+        self._contracts = contracts
+        self._packages = packages
+
+    def verify(self, cpi: Checksum, transaction: JsonObject) -> Sequence[JsonObject]:
+        return self._contracts.verify(_stored(self._packages, cpi), transaction)
+
+
+class VaultAnswers:
+    """`Answers` over the vaults of this process."""
+
+    def __init__(self, vaults: Vaults) -> None:
+        self._vaults = vaults
+
+    def forget(self, holding: ShortHash, flow_id: FlowId) -> None:
+        with self._vaults.read(holding) as connection:
+            is_kept = holds_answers(connection, flow_id)
+        if is_kept:
+            with self._vaults.write(holding) as connection:
+                forget_answers(connection, flow_id)
+
+
+def _stored(packages: Packages, checksum: Checksum) -> CpiRecord:
+    """The CPI of exactly this checksum.
+
+    Raises:
+        UnavailableError: it was replaced meanwhile; a repeated step gets the new one.
+    """
+    record = packages.get(checksum)
+    if record is None or record.file_checksum != checksum:
+        raise UnavailableError(f"CPI {checksum} has been replaced")
+    return record

@@ -1,0 +1,91 @@
+"""Worker kinds, and how many processes of each a host runs."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from types import MappingProxyType
+
+from host.domain.errors import InvalidInputError
+
+COMBINED = "combined"
+COUNT_MAX = 64
+
+_TERM = re.compile(r"([a-z]+)(?:=([0-9]{1,3}))?")
+
+
+class WorkersInvalidError(InvalidInputError):
+    """The text names no set of worker processes."""
+
+    code = "workers-invalid"
+
+
+class WorkerKind(StrEnum):
+    """What a worker process does."""
+
+    CRYPTO = "crypto"
+    VERIFICATION = "verification"
+    MEMBERSHIP = "membership"
+    PERSISTENCE = "persistence"
+    FLOW = "flow"
+    REST = "rest"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerPlan:
+    """How many processes of each kind there are; none at all: one process does everything.
+
+    A service whose kind has processes lives there and nowhere else. Other services live in every
+    process that needs them.
+    """
+
+    counts: Mapping[WorkerKind, int]
+
+    @staticmethod
+    def parse(text: str, *, flow_count: int) -> "WorkerPlan":
+        """Read `combined`, or kinds with counts such as `flow=2,crypto`.
+
+        There is one REST process always, and `flow_count` flow processes unless a count is given;
+        a kind without a count gets one process.
+
+        Raises:
+            WorkersInvalidError: an unknown kind, one named twice, or a count that cannot be.
+        """
+        if text.strip() == COMBINED:
+            return WorkerPlan(counts=MappingProxyType({}))
+        counts: dict[WorkerKind, int] = {}
+        for term in text.split(","):
+            kind, count = _read(term.strip())
+            if kind in counts:
+                raise WorkersInvalidError(f"workers: {kind.value!r} is named twice")
+            default = flow_count if kind is WorkerKind.FLOW else 1
+            counts[kind] = default if count is None else count
+        if counts.setdefault(WorkerKind.REST, 1) != 1:
+            raise WorkersInvalidError("workers: a host has exactly one rest process")
+        counts.setdefault(WorkerKind.FLOW, flow_count)
+        return WorkerPlan(
+            counts=MappingProxyType({k: counts[k] for k in WorkerKind if k in counts})
+        )
+
+    @property
+    def is_combined(self) -> bool:
+        return not self.counts
+
+    def __str__(self) -> str:
+        return ",".join(f"{kind}={count}" for kind, count in self.counts.items()) or COMBINED
+
+
+def _read(term: str) -> tuple[WorkerKind, int | None]:
+    match = _TERM.fullmatch(term)
+    names = ", ".join(WorkerKind)
+    if match is None or match[1] not in set(WorkerKind):
+        raise WorkersInvalidError(
+            f"workers: {term[:32]!r} is neither {COMBINED!r} nor one of {names}, with a count"
+            " such as 'flow=2'"
+        )
+    if match[2] is None:
+        return WorkerKind(match[1]), None
+    count = int(match[2])
+    if not 1 <= count <= COUNT_MAX:
+        raise WorkersInvalidError(f"workers: {term!r}: expected a count from 1 to {COUNT_MAX}")
+    return WorkerKind(match[1]), count

@@ -1,0 +1,113 @@
+"""What may be called: derived from the annotations of a port, so that it is written once."""
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Generic, TypeVar, get_args, get_origin
+
+import msgspec
+
+from host.domain.json import JsonObject, JsonValue
+from host.domain.workers import WorkerKind
+
+Port = TypeVar("Port")
+
+_ANY_JSON: Mapping[object, object] = {JsonObject: dict[str, Any]}
+
+
+class Method:
+    """One method: its arguments and its result as JSON.
+
+    Attributes:
+        name: the method's name.
+        is_repeatable: whether a call that broke off may be sent again.
+    """
+
+    def __init__(self, interface: str, function: Callable[..., object], *, once: bool) -> None:
+        signature = inspect.signature(function)
+        parameters = list(signature.parameters.values())[1:]
+        self.name = function.__name__
+        self.is_repeatable = not once
+        self._signature = signature.replace(parameters=parameters)
+        self._names = tuple(parameter.name for parameter in parameters)
+        request = msgspec.defstruct(
+            f"{interface}.{self.name}",
+            [(parameter.name, _wire_type(parameter.annotation)) for parameter in parameters],
+            array_like=True,
+            forbid_unknown_fields=True,
+            frozen=True,
+        )
+        self._request = request
+        self._decoder = msgspec.json.Decoder(request)
+        self._result = msgspec.json.Decoder(_wire_type(signature.return_annotation))
+
+    def encode(self, args: tuple[object, ...], kwargs: Mapping[str, object]) -> bytes:
+        """The arguments of a call.
+
+        Raises:
+            TypeError: they do not fit the method.
+        """
+        bound = self._signature.bind(*args, **kwargs)
+        bound.apply_defaults()
+        return msgspec.json.encode(self._request(**bound.arguments))
+
+    def decode(self, arguments: bytes) -> Mapping[str, object]:
+        """The arguments by name.
+
+        Raises:
+            msgspec.ValidationError, msgspec.DecodeError: they do not fit the method.
+        """
+        request = self._decoder.decode(arguments)
+        return {name: getattr(request, name) for name in self._names}
+
+    def decode_result(self, result: bytes) -> object:
+        return self._result.decode(result)
+
+
+class Interface(Generic[Port]):
+    """A service that workers of one kind give to the others.
+
+    Attributes:
+        name: how frames name it.
+        kind: the workers that serve it.
+        methods: what may be called, by name.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        port: type[Port],
+        kind: WorkerKind,
+        methods: Sequence[str],
+        *,
+        once: Sequence[str] = (),
+    ) -> None:
+        """Derive the interface.
+
+        Args:
+            name: how frames name it.
+            port: the class or Protocol whose annotations tell the types.
+            kind: the workers that serve it.
+            methods: the methods that may be called.
+            once: those of them that must not be sent again when a call broke off.
+        """
+        self.name = name
+        self.kind = kind
+        self.methods = {
+            method: Method(name, getattr(port, method), once=method in once) for method in methods
+        }
+
+
+def _wire_type(annotation: object) -> object:
+    """`annotation` with any JSON in place of the recursive alias, which no decoder knows."""
+    if annotation == JsonValue:
+        return Any
+    if annotation in (None, inspect.Signature.empty):
+        return None
+    if annotation in _ANY_JSON:
+        return _ANY_JSON[annotation]
+    arguments = get_args(annotation)
+    if JsonObject in arguments or JsonValue in arguments:
+        origin = get_origin(annotation)
+        assert origin is not None, annotation  # noqa: S101  # it has arguments
+        return origin[tuple(_wire_type(argument) for argument in arguments)]
+    return annotation
