@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from host.domain.ids import EpochMs, FlowId
 from host.flow.messages import Party
+from host.flow.notes import Note
 from host.flow.session import Session, is_readable
 from host.flow.stored import read_stored
 
@@ -51,12 +52,16 @@ Condition: TypeAlias = Asleep | AwaitMessages | AwaitInfo | AwaitClose
 
 
 class Waiting(Struct, frozen=True, kw_only=True):
-    """The call at which the guest is suspended. It is made again when `condition` holds."""
+    """The call at which the guest is suspended. It is made again when `condition` holds.
+
+    `since` is when it was made first, for the flow's history.
+    """
 
     call: int
     function: str
     digest: str
     condition: Condition
+    since: EpochMs = EpochMs(0)
 
 
 class Ending(Struct, frozen=True, kw_only=True):
@@ -70,7 +75,7 @@ class Checkpoint(Struct, frozen=True, kw_only=True):
     """A flow that has not ended. `calls` is the length of its journal.
 
     `request_id` is the client request id, or the session id of a responder. `idle_at` is when the
-    flow fails unless something happens to it.
+    flow fails unless something happens to it. `notes` are those since the last journal entry.
     """
 
     v: int = 2
@@ -89,6 +94,7 @@ class Checkpoint(Struct, frozen=True, kw_only=True):
     ending: Ending | None = None
     timer: EpochMs | None = None
     idle_at: EpochMs | None = None
+    notes: tuple[Note, ...] = ()
 
     def with_session(self, session: Session) -> "Checkpoint":
         return replace(self, sessions={**self.sessions, session.id: session})

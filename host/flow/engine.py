@@ -16,6 +16,7 @@ from host.flow.config import CORDA_DEFAULTS, FlowConfig
 from host.flow.delivery import Delivery, LocalRouter, Router, refusal_record
 from host.flow.errors import FlowRecordDamagedError
 from host.flow.events import EventSink, FlowEngineEvent, RecordDeadLettered, RecordRetried
+from host.flow.history import NO_HISTORY, HistoryLimits
 from host.flow.host_calls import Surroundings
 from host.flow.messages import (
     DEAD_LETTER_TOPIC,
@@ -69,6 +70,7 @@ class FlowEngine:
         events: told what happened, after it is durable; its failures are its own affair.
         router: decides where counterparties are; by default all are on this host.
         config: limits and times.
+        history: how much is kept of ended flows.
     """
 
     def __init__(
@@ -84,6 +86,7 @@ class FlowEngine:
         events: EventSink,
         router: Router | None = None,
         config: FlowConfig = CORDA_DEFAULTS,
+        history: HistoryLimits = NO_HISTORY,
     ) -> None:
         self._store = units
         self._clock = clock
@@ -96,6 +99,7 @@ class FlowEngine:
             clock=clock,
             entropy=entropy,
             config=config,
+            history=history,
         )
         self._steps = FlowSteps(
             store=units, guests=guests, packages=packages, around=around, events=events

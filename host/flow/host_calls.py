@@ -25,7 +25,8 @@ from host.flow.calls import Answer, Refused, Wait
 from host.flow.checkpoint import Waiting
 from host.flow.config import CORDA_DEFAULTS, FlowConfig
 from host.flow.events import GuestLogged
-from host.flow.journal import Entry, check_call, request_digest
+from host.flow.history import NO_HISTORY, HistoryLimits
+from host.flow.journal import REQUEST_CHARACTERS_MAX, Entry, check_call, request_digest
 from host.flow.live import LiveFlow
 from host.flow.messages import Party
 from host.flow.requests import parse
@@ -63,6 +64,7 @@ class Surroundings:
     clock: Clock
     entropy: Entropy
     config: FlowConfig = CORDA_DEFAULTS
+    history: HistoryLimits = NO_HISTORY
 
 
 class HostCalls:
@@ -154,6 +156,8 @@ class HostCalls:
         name, digest = f"{interface}.{function}", request_digest(request)
         handler = self._handlers.get((interface, function))
         is_error = False
+        held, begun = self._flow.checkpoint.waiting, self._around.clock.now_ms()
+        since = held.since if held is not None else begun
         try:
             if handler is not None:
                 outcome = handler(request)
@@ -162,10 +166,10 @@ class HostCalls:
         except CapabilityError as exc:
             outcome = Refused(self._flow.checkpoint, exc)
         self._flow.checkpoint = outcome.checkpoint
-        self._flow.send(outcome.outbox)
+        self._flow.send(outcome.outbox, begun)
         if isinstance(outcome, Wait):
             self.waiting = Waiting(
-                call=call, function=name, digest=digest, condition=outcome.condition
+                call=call, function=name, digest=digest, condition=outcome.condition, since=since
             )
             raise SuspendFlow
         if isinstance(outcome, Refused):
@@ -174,9 +178,21 @@ class HostCalls:
             text = msgspec.json.encode(error).decode()
         else:
             text = outcome.text
-        entry = Entry(call=call, function=name, digest=digest, is_error=is_error, answer=text)
+        entry = Entry(
+            call=call,
+            function=name,
+            digest=digest,
+            is_error=is_error,
+            answer=text,
+            since=since,
+            at=self._around.clock.now_ms(),
+            request=request[:REQUEST_CHARACTERS_MAX],
+            notes=self._flow.checkpoint.notes,
+        )
         self._journal.append(entry)
-        self._flow.checkpoint = replace(self._flow.checkpoint, waiting=None, calls=call + 1)
+        self._flow.checkpoint = replace(
+            self._flow.checkpoint, waiting=None, calls=call + 1, notes=()
+        )
         self.made += 1
         return entry
 

@@ -9,20 +9,36 @@ from collections.abc import Sequence
 import msgspec
 from msgspec import Struct
 
+from host.domain.ids import EpochMs
 from host.flow.errors import FlowRecordDamagedError
+from host.flow.notes import Note
 from host.flow.stored import read_stored
 from host.ports.guest import GuestKilledError
 
+JOURNAL_VERSIONS = (1, 2)
+"""Versions that are read; what 2 added has a default that fits a row of version 1."""
+REQUEST_CHARACTERS_MAX = 512
+"""What an entry keeps of a request, for people to read; the digest covers all of it."""
+
 
 class Entry(Struct, frozen=True, kw_only=True, array_like=True):
-    """An answered call. `answer` is JSON text: the value of `ok`, or the error object."""
+    """An answered call. `answer` is JSON text: the value of `ok`, or the error object.
 
-    v: int = 1
+    What stands behind `answer` is for the flow's history alone, and rows of version 1 lack it:
+    when the call was made first and when it was answered, the beginning of its request, and the
+    session messages since the entry before.
+    """
+
+    v: int = 2
     call: int
     function: str
     digest: str
     is_error: bool
     answer: str
+    since: EpochMs = EpochMs(0)
+    at: EpochMs = EpochMs(0)
+    request: str = ""
+    notes: tuple[Note, ...] = ()
 
 
 _encoder = msgspec.json.Encoder()
@@ -54,7 +70,9 @@ def decode_journal(rows: Sequence[bytes]) -> tuple[Entry, ...]:
     Raises:
         FlowRecordDamagedError: another format version, damage, or a gap in the numbers.
     """
-    entries = tuple(read_stored(_decoder, row, "a journal row") for row in rows)
+    entries = tuple(
+        read_stored(_decoder, row, "a journal row", versions=JOURNAL_VERSIONS) for row in rows
+    )
     for number, entry in enumerate(entries):
         if entry.call != number:
             raise FlowRecordDamagedError(

@@ -2,13 +2,17 @@
 
 from dataclasses import dataclass, field
 
+from msgspec.structs import replace
+
 from host.domain.ids import EpochMs, FlowId, ShortHash
 from host.flow.checkpoint import Checkpoint
 from host.flow.config import CORDA_DEFAULTS, FlowConfig
 from host.flow.events import FlowEngineEvent
-from host.flow.journal import Entry, encode_entry
+from host.flow.history import NO_HISTORY, HistoryLimits, Kept, history_of, keep
+from host.flow.journal import Entry, decode_journal, encode_entry
 from host.flow.mapper import MapperState, encode_state, session_key
 from host.flow.messages import OUT_TOPIC, SessionMessage, encode, flow_state_key
+from host.flow.notes import Note, note_arrived, note_sent, with_notes
 from host.flow.statuses import StoredStatus, status_key, write_status
 from host.ports.bus import NewRecord
 from host.ports.state import StateRecord, StateWrite
@@ -36,6 +40,7 @@ class LiveFlow:
     events: list[FlowEngineEvent] = field(default_factory=list)
     trace: tuple[str, ...] = ()
     config: FlowConfig = CORDA_DEFAULTS
+    history: HistoryLimits = NO_HISTORY
 
     @property
     def flow_id(self) -> FlowId:
@@ -45,11 +50,20 @@ class LiveFlow:
     def is_responder(self) -> bool:
         return self.checkpoint.responds_to is not None
 
-    def send(self, messages: tuple[SessionMessage, ...]) -> None:
-        """Queue session messages, partitioned by the receiving session."""
+    def send(self, messages: tuple[SessionMessage, ...], now: EpochMs) -> None:
+        """Queue session messages, partitioned by the receiving session, and note them."""
+        if messages:
+            self._note(tuple(note_sent(m, now) for m in messages))
         self.records += [
             NewRecord(topic=OUT_TOPIC, key=m.session_id, value=encode(m)) for m in messages
         ]
+
+    def arrived(self, message: SessionMessage, now: EpochMs) -> None:
+        """Note a message that came in."""
+        self._note((note_arrived(message, now),))
+
+    def _note(self, notes: tuple[Note, ...]) -> None:
+        self.checkpoint = replace(self.checkpoint, notes=with_notes(self.checkpoint.notes, notes))
 
     def unwritten(self) -> bool:
         """Whether calls were answered that are not in the store yet."""
@@ -58,12 +72,14 @@ class LiveFlow:
     def write(self, store: FlowStore, now: EpochMs, consumed: tuple[Consumed, ...]) -> None:
         """Commit everything that is yet to be written, and `consumed` with it."""
         timer = self._timer_write()
+        kept = self._kept(store, now, consumed)
         states = [*self._checkpoint_write(), *self._mapper_writes(now), *self._status_write(store)]
+        states += kept.states
         store.commit(
             Unit(
                 states=(*states, *(() if timer is None else (timer,))),
-                journal=self._rows(),
-                forget=(self.flow_id,) if self.ended else (),
+                journal=self._rows() if kept.has_journal else (),
+                forget=kept.forget,
                 records=tuple(self.records),
                 consumed=consumed,
             )
@@ -78,6 +94,20 @@ class LiveFlow:
         self.written = len(self.journal or ())
         self.version += 1
         self.records, self.opened, self.status = [], [], None
+
+    def _kept(self, store: FlowStore, now: EpochMs, consumed: tuple[Consumed, ...]) -> Kept:
+        """What is kept of the flow's history: all while it runs, and what the limits allow then."""
+        if not self.ended:
+            return Kept(has_journal=True)
+        if self.status is None or not consumed or self.history.retention_ms == 0:
+            return Kept(has_journal=False, forget=(self.flow_id,))
+        if self.journal is None:
+            self.journal = list(decode_journal(store.journal(self.flow_id)))
+            self.written = len(self.journal)
+        history = history_of(self.checkpoint, self.status, self.trace, now)
+        kept = keep(store, history, self.journal, consumed[0], self.history)
+        self.status = replace(self.status, history=kept.key)
+        return kept
 
     def _checkpoint_write(self) -> list[StateWrite]:
         if self.ended and self.version == 0:
@@ -118,7 +148,7 @@ class LiveFlow:
         return [write] if write is not None else []
 
     def _rows(self) -> tuple[JournalRow, ...]:
-        if self.ended or self.journal is None:
+        if self.journal is None:
             return ()
         return tuple(
             JournalRow(flow_id=self.flow_id, number=e.call, value=encode_entry(e))

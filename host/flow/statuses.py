@@ -11,6 +11,8 @@ from host.ports.state import StateRecord, StateWrite
 
 
 class StoredStatus(Struct, frozen=True, kw_only=True):
+    """A status. `history` is the key of the ended flow's history, if it is kept."""
+
     v: int = 1
     holding: ShortHash
     request_id: str
@@ -21,6 +23,7 @@ class StoredStatus(Struct, frozen=True, kw_only=True):
     error_type: str | None = None
     error_message: str | None = None
     updated_at: EpochMs
+    history: str | None = None
 
 
 _encoder = msgspec.json.Encoder()

@@ -128,6 +128,7 @@ class FlowSteps:
             version=stored.version,
             timer=self._store.get(timer_key(flow_id)),
             config=self._around.config,
+            history=self._around.history,
         )
 
     def _create(
@@ -153,6 +154,7 @@ class FlowSteps:
             timer=None,
             journal=[],
             config=self._around.config,
+            history=self._around.history,
         )
         flow.status = self._status(flow, End(status=FlowStatusName.RUNNING))
         flow.events.append(
@@ -184,13 +186,15 @@ class FlowSteps:
         following: Event | None = event
         while following is not None:
             now = self._around.clock.now_ms()
+            if isinstance(following, Arrived):
+                flow.arrived(following.message, now)
             transition = machine.step(flow.checkpoint, following, now, self._around.config)
             following = None
             flow.checkpoint = transition.checkpoint
             for command in transition.commands:
                 match command:
                     case machine.Send(messages=messages):
-                        flow.send(messages)
+                        flow.send(messages, now)
                     case End():
                         self._end(flow, command)
                     case machine.RunGuest():

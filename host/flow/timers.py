@@ -1,8 +1,9 @@
-"""Due times: wakes sleeping flows, and forgets mapper states and old statuses."""
+"""Due times: wakes sleeping flows, and forgets mapper states, old statuses and histories."""
 
 from host.domain.ids import EpochMs
 from host.flow.config import CORDA_DEFAULTS, FlowConfig
 from host.flow.errors import FlowRecordDamagedError
+from host.flow.history import HISTORY, forgotten
 from host.flow.mapper import decode_state
 from host.flow.messages import EVENT_TOPIC, Wake, encode, flow_state_key
 from host.ports.bus import NewRecord
@@ -50,6 +51,8 @@ class Timers:
         if kind == "timer":
             wake = NewRecord(topic=EVENT_TOPIC, key=rest, value=encode(Wake()))
             return Unit(states=(delete,), records=(wake,))
+        if kind == HISTORY:
+            return Unit(states=(delete,), forget=forgotten(state))
         if kind in ("start", "session") and self._is_live(state):
             later = EpochMs(now + self._cleanup_ms)
             keep = StateWrite(

@@ -18,6 +18,7 @@ from host.flow.messages import (
     decode_event,
     encode,
 )
+from host.flow.notes import Note
 from host.flow.session import Session
 
 ALICE, BOB = Party(name="O=A, L=L, C=GB", group_id="g"), Party(name="O=B, L=P, C=FR", group_id="g")
@@ -60,12 +61,21 @@ def test_other_events_are_refused(stored: bytes) -> None:
 
 
 def test_journal_rows_of_version_1() -> None:
-    entry = Entry(call=0, function="flow.now", digest="ab", is_error=False, answer='"t"')
-    stored = b'[1,0,"flow.now","ab",false,"\\"t\\""]'
+    entry = Entry(v=1, call=0, function="flow.now", digest="ab", is_error=False, answer='"t"')
+    assert decode_journal([b'[1,0,"flow.now","ab",false,"\\"t\\""]']) == (entry,)
+
+
+def test_journal_rows_of_version_2() -> None:
+    note = Note(is_sent=True, session="s", sequence=1, kind="data", size=3, at=EpochMs(8))
+    entry = Entry(
+        call=0, function="flow.now", digest="ab", is_error=False, answer="1", since=EpochMs(7),
+        at=EpochMs(9), request="{}", notes=(note,),
+    )  # fmt: skip
+    stored = b'[2,0,"flow.now","ab",false,"1",7,9,"{}",[[true,"s",1,"data",3,8]]]'
     assert encode_entry(entry) == stored
     assert decode_journal([stored]) == (entry,)
-    with pytest.raises(FlowRecordDamagedError, match="format 2, expected 1"):
-        decode_journal([b'[2,0,"flow.now","ab",false,"x"]'])
+    with pytest.raises(FlowRecordDamagedError, match="format 3, expected 1 or 2"):
+        decode_journal([b'[3,0,"flow.now","ab",false,"x"]'])
 
 
 def test_mapper_states_of_version_1() -> None:
@@ -98,6 +108,7 @@ def test_checkpoints_of_version_1() -> None:
         b'{"type":"asleep","until":9}},"ending":null,"timer":null}'
     )
     assert decode_checkpoint(stored) == checkpoint
-    newest = stored.replace(b'{"v":1', b'{"v":2').removesuffix(b"}") + b',"idle_at":null}'
+    newest = stored.replace(b'{"v":1', b'{"v":2').removesuffix(b"}")
+    newest = newest.replace(b'"until":9}', b'"until":9},"since":0') + b',"idle_at":null,"notes":[]}'
     assert encode(checkpoint) == newest
     assert decode_checkpoint(newest) == checkpoint

@@ -15,6 +15,7 @@ PURE = (
     "machine",
     "mapper",
     "messages",
+    "notes",
     "requests",
     "retry",
     "session",
