@@ -14,6 +14,7 @@ from cpi.keys import create_keystore, load_signing_key
 from cpi.verify import read_package
 from host.cli import main
 from host.domain.packages import CodeWorld
+from host.guests.contracts import transaction_text
 from host.plugin_loading import make_plugin_manager
 from host.ports.capability import CapabilityError
 from host.toolkit.build import build_cordapp, prepare_cordapp
@@ -89,6 +90,26 @@ def test_a_contract_gives_the_verdicts_of_the_python_contract(
     for verdict, wanted in zip(verdicts, expected, strict=True):
         if wanted[1] == "RequirementError":
             assert verdict == wanted
+
+
+@pytest.mark.parametrize("language", REPRODUCIBLE)
+def test_golden_receipts_hold(language, contract_of):
+    """Fuel, code, engine and outcome to the digit; another compiler makes other code."""
+    guest = contract_of(language)
+    golden = {
+        receipt["runs"][0]["receipt"]["input"]["argument"]: receipt["runs"][0]["receipt"]
+        for file in (SAMPLES / CONTRACTS[language] / "receipts").glob("*.json")
+        for receipt in [json.loads(file.read_text(encoding="utf-8"))]
+    }
+    transactions = TRANSACTIONS.read_text(encoding="utf-8").splitlines()
+    assert len(golden) == len(transactions) > 0
+    for transaction in transactions:
+        argument = transaction_text(json.loads(transaction))
+        found = json.loads(guest.call("verify", argument, limits=Limits()).receipt)
+        expected = golden[found["input"]["argument"]]
+        if expected["code"] != found["code"]:
+            pytest.skip(f"this compiler makes {found['code']['component']}")
+        assert found == expected
 
 
 def first_transaction() -> dict:

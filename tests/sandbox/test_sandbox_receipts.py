@@ -6,9 +6,15 @@ import sys
 import threading
 
 import pytest
+from wasmtime import component as wc
+from wasmtime import wat2wasm
 
+from sandbox import engine
+from sandbox.deadline import Ticker
 from sandbox.errors import OutOfFuelError
+from sandbox.guest import Guest
 from sandbox.limits import Limits
+from sandbox.world import World
 
 CODE = "x = {str(n): hash(str(n)) for n in range(300)}\nassert sorted({'a', 'b', 'c'})\nraise ValueError(','.join({'p', 'q', 'r', 's'}))"
 
@@ -78,3 +84,19 @@ def test_another_argument_gives_another_receipt(contract):
     one = contract.call("verify", "pass", limits=Limits())
     two = contract.call("verify", "pass ", limits=Limits())
     assert one.receipt != two.receipt
+
+
+@pytest.mark.parametrize("level", ["none", "speed", "speed_and_size"])
+def test_receipts_do_not_depend_on_the_optimisation_level(level, texts, monkeypatch, sandbox):
+    """The compiler may make faster or smaller code; what is counted is the guest's own."""
+    loop = """(local $n i32)
+      (loop $again (local.set $n (i32.add (local.get $n) (i32.const 1)))
+        (br_if $again (i32.lt_u (local.get $n) (i32.const 1000))))
+      (i32.const 80)"""
+    wasm = bytes(wat2wasm(texts.contract(loop)))
+    component = sandbox.admit(World.CONTRACT, wasm)
+    expected = sandbox.guest(World.CONTRACT, component.digest).call("verify", "{}", limits=Limits())
+    monkeypatch.setattr(engine, "SETTINGS", {**engine.SETTINGS, "cranelift_opt_level": level})
+    other = engine.new_engine()
+    guest = Guest(component, wc.Component(other, wasm), Ticker(other))
+    assert guest.call("verify", "{}", limits=Limits()).receipt == expected.receipt
