@@ -7,6 +7,7 @@ import json
 
 from host.domain.ids import EpochMs, FlowId
 from host.domain.packages import CpiRecord, FlowDeclaration, FlowKind
+from host.domain.platform import PLATFORM_VERSION, SOFTWARE_VERSION
 from host.flow.checkpoint import Checkpoint, Scope
 from host.flow.config import CORDA_DEFAULTS, FlowConfig
 from host.flow.mapper import init_of
@@ -64,10 +65,12 @@ def responder(
         version=version,
         require_close=init.require_close,
         context=init.context,
+        platform=init.platform,
+        payload_max=config.max_payload_bytes,
         timeout_ms=config.session_timeout_ms,
         last_heard=now,
     )
-    context = {**init.context, **platform_context(cpi)}
+    context = {**init.context, **init.platform, **_cpi_context(cpi)}
     return Checkpoint(
         flow_id=flow_id,
         holding=message.target,
@@ -103,12 +106,25 @@ def choose_responder(cpi: CpiRecord, init: Init) -> tuple[FlowDeclaration, int] 
 
 
 def platform_context(cpi: CpiRecord) -> dict[str, str]:
-    """Context properties that the platform sets for every flow."""
+    """Context properties that the platform sets for a flow that a client starts."""
+    return {
+        **_cpi_context(cpi),
+        "corda.initialPlatformVersion": str(PLATFORM_VERSION),
+        "corda.initialSoftwareVersion": SOFTWARE_VERSION,
+    }
+
+
+def _cpi_context(cpi: CpiRecord) -> dict[str, str]:
+    """Of the node that runs the flow; what else a responder's platform says is its initiator's."""
+    checksums = {
+        f"corda.cpkFileChecksum.{number}": cpk.file_checksum for number, cpk in enumerate(cpi.cpks)
+    }
     return {
         "corda.cpiName": cpi.identity.name,
         "corda.cpiVersion": cpi.identity.version,
         "corda.cpiSignerSummaryHash": cpi.identity.signer_summary_hash,
         "corda.cpiFileChecksum": cpi.file_checksum,
+        **checksums,
     }
 
 

@@ -186,6 +186,8 @@ def open_session(
         versions=scope.versions,
         require_close=request.require_close,
         context={k: v for k, v in merged.items() if not k.startswith(CONTEXT_RESERVED)},
+        platform={k: v for k, v in merged.items() if k.startswith(CONTEXT_RESERVED)},
+        payload_max=config.max_payload_bytes,
         timeout_ms=request.timeout_millis or config.session_timeout_ms,
         last_heard=now,
     )
@@ -195,10 +197,12 @@ def open_session(
     return Answer(opened, msgspec.json.encode({"session": session_id}).decode())
 
 
-def send_messages(checkpoint: Checkpoint, request: SessionSend) -> Answer:
+def send_messages(
+    checkpoint: Checkpoint, request: SessionSend, config: FlowConfig = CORDA_DEFAULTS
+) -> Answer:
     outbox: tuple[SessionMessage, ...] = ()
     for message in request.messages:
-        change = send(_held(checkpoint, message.session), bytes(message.payload).decode())
+        change = send(_held(checkpoint, message.session), bytes(message.payload).decode(), config)
         checkpoint, outbox = checkpoint.with_session(change.session), outbox + change.outbox
     return Answer(checkpoint, outbox=outbox)
 

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 
 MIB = 1024 * 1024
+_ENVELOPE_BYTES = 64 * 1024
+"""What a message may have beside its payload: names, ids, the init with its context."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +38,14 @@ class FlowConfig:
     max_payload_bytes: int = 16 * MIB
     max_message_bytes: int = 972_800
     status_retention_ms: int = 604_800_000
+
+    @property
+    def chunk_characters(self) -> int:
+        """Characters of a payload that fit one message, whatever they are.
+
+        A character takes at most 4 bytes in the message: of UTF-8, or with its JSON escape.
+        """
+        return max((self.max_message_bytes - _ENVELOPE_BYTES) // 4, 1)
 
 
 CORDA_DEFAULTS = FlowConfig()

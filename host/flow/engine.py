@@ -98,6 +98,7 @@ class FlowEngine:
             vnodes=vnodes,
             clock=clock,
             entropy=entropy,
+            states=units,
             config=config,
             history=history,
         )

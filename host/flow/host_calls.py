@@ -21,6 +21,7 @@ from host.domain.json import JsonObject, JsonValue
 from host.domain.packages import CpiRecord
 from host.domain.x500 import InvalidX500NameError, MemberX500Name
 from host.flow import calls, requests
+from host.flow.apart import fetched
 from host.flow.calls import Answer, Refused, Wait
 from host.flow.checkpoint import Waiting
 from host.flow.config import CORDA_DEFAULTS, FlowConfig
@@ -35,6 +36,7 @@ from host.ports.capability import CallContext, Capability, CapabilityError
 from host.ports.clock import Clock, Entropy
 from host.ports.directory import VirtualNodes
 from host.ports.guest import GuestCallError, GuestKilledError, SuspendFlow
+from host.ports.state import States
 
 Outcome: TypeAlias = Answer | Wait | Refused
 
@@ -63,6 +65,7 @@ class Surroundings:
     vnodes: VirtualNodes
     clock: Clock
     entropy: Entropy
+    states: States
     config: FlowConfig = CORDA_DEFAULTS
     history: HistoryLimits = NO_HISTORY
 
@@ -265,11 +268,13 @@ class HostCalls:
         return answer
 
     def _send(self, request: str) -> Outcome:
-        return calls.send_messages(self._flow.checkpoint, parse(request, requests.SessionSend))
+        wanted = parse(request, requests.SessionSend)
+        return calls.send_messages(self._flow.checkpoint, wanted, self._around.config)
 
     def _receive(self, request: str) -> Outcome:
         wanted = parse(request, requests.SessionReceive)
-        return calls.receive_messages(self._flow.checkpoint, wanted)
+        checkpoint = fetched(self._flow.checkpoint, wanted.sessions, self._around.states)
+        return calls.receive_messages(checkpoint, wanted)
 
     def _info(self, request: str) -> Outcome:
         return calls.session_info(self._flow.checkpoint, parse(request, requests.SessionInfo))

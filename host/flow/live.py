@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from msgspec.structs import replace
 
 from host.domain.ids import EpochMs, FlowId, ShortHash
+from host.flow.apart import Parted, all_gone, parted
 from host.flow.checkpoint import Checkpoint
 from host.flow.config import CORDA_DEFAULTS, FlowConfig
 from host.flow.events import FlowEngineEvent
@@ -25,7 +26,10 @@ def timer_key(flow_id: FlowId) -> str:
 
 @dataclass(slots=True, kw_only=True)
 class LiveFlow:
-    """Mutable, held by one step. `version` is the stored checkpoint's, 0 when there is none."""
+    """Mutable, held by one step. `version` is the stored checkpoint's, 0 when there is none.
+
+    `apart` names the payloads that are stored beside the checkpoint.
+    """
 
     checkpoint: Checkpoint
     holding_id: ShortHash
@@ -40,6 +44,7 @@ class LiveFlow:
     events: list[FlowEngineEvent] = field(default_factory=list)
     trace: tuple[str, ...] = ()
     config: FlowConfig = CORDA_DEFAULTS
+    apart: frozenset[str] = frozenset()
     history: HistoryLimits = NO_HISTORY
 
     @property
@@ -73,7 +78,9 @@ class LiveFlow:
         """Commit everything that is yet to be written, and `consumed` with it."""
         timer = self._timer_write()
         kept = self._kept(store, now, consumed)
-        states = [*self._checkpoint_write(), *self._mapper_writes(now), *self._status_write(store)]
+        large = parted(self.checkpoint, self.apart)
+        states = self._checkpoint_writes(store, large)
+        states += [*self._mapper_writes(now), *self._status_write(store)]
         states += kept.states
         store.commit(
             Unit(
@@ -93,6 +100,7 @@ class LiveFlow:
             )
         self.written = len(self.journal or ())
         self.version += 1
+        self.apart = large.keys
         self.records, self.opened, self.status = [], [], None
 
     def _kept(self, store: FlowStore, now: EpochMs, consumed: tuple[Consumed, ...]) -> Kept:
@@ -109,12 +117,16 @@ class LiveFlow:
         self.status = replace(self.status, history=kept.key)
         return kept
 
-    def _checkpoint_write(self) -> list[StateWrite]:
-        if self.ended and self.version == 0:
-            return []
-        value = None if self.ended else encode(self.checkpoint)
+    def _checkpoint_writes(self, store: FlowStore, large: Parted) -> list[StateWrite]:
+        """The checkpoint and what stands beside it, written or, at the end, deleted."""
         key = flow_state_key(self.flow_id)
-        return [StateWrite(key=key, value=value, expected=self.version)]
+        if not self.ended:
+            value = encode(large.checkpoint)
+            return [StateWrite(key=key, value=value, expected=self.version), *large.writes]
+        gone = all_gone(self.flow_id, store) if self.apart else ()
+        if self.version == 0:
+            return [*gone]
+        return [StateWrite(key=key, value=None, expected=self.version), *gone]
 
     def _timer_write(self) -> StateWrite | None:
         """An earlier timer is left to fire: the flow then finds what it really waits for."""

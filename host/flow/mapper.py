@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from host.domain.ids import FlowId
 from host.flow.messages import (
+    Chunk,
     Data,
     InfoRequest,
     Init,
@@ -94,7 +95,7 @@ def map_inbound(
 def init_of(message: SessionMessage) -> Init | None:
     """The init of a session's first message, else None."""
     match message.payload:
-        case Data(init=init):
+        case Data(init=init) | Chunk(init=init):
             return init
         case InfoRequest(init=init):
             return init

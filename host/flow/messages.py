@@ -40,18 +40,30 @@ class Party(Struct, frozen=True):
 
 
 class Init(Struct, frozen=True, kw_only=True):
-    """Opens a session; travels in its first message (sequence number 1)."""
+    """Opens a session; travels in its first message (sequence number 1).
+
+    `context` holds the initiator's user properties, `platform` those of its platform.
+    """
 
     protocol: str
     versions: tuple[int, ...]
     require_close: bool
     context: dict[str, str]
+    platform: dict[str, str] = {}
 
 
 class Data(Struct, frozen=True, kw_only=True, tag="data"):
     """One payload, JSON text."""
 
     payload: str
+    init: Init | None = None
+
+
+class Chunk(Struct, frozen=True, kw_only=True, tag="chunk"):
+    """A part of a payload that is larger than one message; the parts' texts are joined."""
+
+    payload: str
+    last: bool
     init: Init | None = None
 
 
@@ -74,7 +86,7 @@ class SessionFailure(Struct, frozen=True, kw_only=True, tag="error"):
     message: str
 
 
-Payload: TypeAlias = Data | InfoRequest | InfoResponse | Close | SessionFailure
+Payload: TypeAlias = Data | Chunk | InfoRequest | InfoResponse | Close | SessionFailure
 
 
 class SessionMessage(Struct, frozen=True, kw_only=True, tag="session"):

@@ -6,7 +6,7 @@ Pure. A note names a message and holds none of its payload.
 from msgspec import Struct
 
 from host.domain.ids import EpochMs
-from host.flow.messages import Data, SessionMessage, other_side
+from host.flow.messages import Chunk, Data, SessionMessage, other_side
 
 NOTES_MAX = 1000
 """Notes between two host calls; what comes beyond is not noted."""
@@ -46,6 +46,6 @@ def _note(message: SessionMessage, now: EpochMs, *, is_sent: bool, session: str)
         session=session,
         sequence=message.sequence,
         kind=str(payload.__struct_config__.tag),
-        size=len(payload.payload) if isinstance(payload, Data) else 0,
+        size=len(payload.payload) if isinstance(payload, Data | Chunk) else 0,
         at=now,
     )

@@ -1,5 +1,9 @@
 """The session state machine: ordered, deduplicated messages between two flows.
 
+Payloads larger than a message travel as chunks, each with a sequence number of its own. What has
+arrived is kept in pieces, so that large ones can stand beside the flow's checkpoint
+(`host.flow.apart`).
+
 Pure: a session and a message give a new session and messages to send. Delivery belongs to the
 bus; waiting belongs to the flow. `TRANSITIONS` is the whole of the receiving side.
 Source: Corda 5.1+ session protocol (session-manager-impl): sequence numbers from 1, the init
@@ -9,12 +13,15 @@ travels in the first message, only the initiated side sends a close.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TypeAlias
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from host.domain.ids import EpochMs
+from host.flow.config import CORDA_DEFAULTS, FlowConfig
 from host.flow.messages import (
+    Chunk,
     Close,
     Data,
     InfoRequest,
@@ -32,7 +39,9 @@ EARLY_MAX = 1000
 """Messages that a session holds back while an earlier one is missing."""
 UNREAD_MAX = 1000
 UNREAD_CHARACTERS_MAX = 32 * 1024 * 1024
-"""What a peer may send ahead of the flow's reading."""
+"""What a peer may send ahead of the flow's reading, or twice the largest payload if more."""
+APART_CHARACTERS_MIN = 4096
+"""Payloads from this length on do not stand in the checkpoint."""
 
 
 class SessionStatus(StrEnum):
@@ -47,18 +56,45 @@ class SessionStatus(StrEnum):
         return self in (SessionStatus.CLOSED, SessionStatus.ERROR)
 
 
+class Piece(Struct, frozen=True, kw_only=True, array_like=True):
+    """A large payload or a part of one, by the number of the message that brought it.
+
+    `text` is None while it stands beside the checkpoint.
+    """
+
+    sequence: int
+    characters: int
+    text: str | None
+
+
+Unread: TypeAlias = str | tuple[Piece, ...]
+"""A payload (JSON text) that the flow has not read yet."""
+
+
+class Portion(Struct, frozen=True, kw_only=True, tag="portion"):
+    """Data as the receiving side holds it; `last` when the payload ends with it."""
+
+    piece: Piece
+    last: bool
+
+
+Held: TypeAlias = Payload | Portion
+"""What `TRANSITIONS` knows: chunks are `Portion` by then, and failures have been taken."""
+
+
 class Early(Struct, frozen=True, kw_only=True):
     """A message ahead of its turn."""
 
     sequence: int
-    payload: Payload
+    payload: Held
 
 
 class Session(Struct, frozen=True, kw_only=True):
     """One side of a session.
 
-    `received` is the last sequence number of the contiguous prefix, `inbox` holds payloads (JSON
-    text) not yet read, `last_heard` the time of the last message (or of the opening).
+    `received` is the last sequence number of the contiguous prefix, `inbox` holds payloads not
+    yet read, `partial` the chunks of one that has not arrived whole, `last_heard` the time of the
+    last message (or of the opening). `platform` goes to the responder with `context`.
     """
 
     id: str
@@ -75,10 +111,13 @@ class Session(Struct, frozen=True, kw_only=True):
     status: SessionStatus = SessionStatus.CREATED
     sent: int = 0
     received: int = 0
-    inbox: tuple[str, ...] = ()
+    inbox: tuple[Unread, ...] = ()
     early: tuple[Early, ...] = ()
     peer_closed: bool = False
     failure: SessionFailure | None = None
+    partial: tuple[Piece, ...] = ()
+    payload_max: int = CORDA_DEFAULTS.max_payload_bytes
+    platform: dict[str, str] = {}
 
     @property
     def expires_at(self) -> EpochMs:
@@ -97,18 +136,20 @@ def receive(session: Session, message: SessionMessage, now: EpochMs) -> Change:
     """Take a message in: errors at once, the rest in sequence, each number once."""
     session = replace(session, last_heard=now)
     if isinstance(message.payload, SessionFailure):
-        return Change(
-            replace(session, status=SessionStatus.ERROR, failure=session.failure or message.payload)
-        )
+        return Change(_in_error(session, session.failure or message.payload))
     if message.sequence <= session.received or any(
         e.sequence == message.sequence for e in session.early
     ):
+        return Change(session)
+    if session.status is SessionStatus.ERROR and message.sequence > session.received + 1:
         return Change(session)
     if len(session.early) >= EARLY_MAX:
         return _mismatch(session, f"more than {EARLY_MAX} messages ahead of sequence")
     if session.version is None and message.version is not None:
         session = replace(session, version=message.version)
-    early = (*session.early, Early(sequence=message.sequence, payload=message.payload))
+    early = (*session.early, Early(sequence=message.sequence, payload=_held(message)))
+    if _unread_characters(session, early) > max(UNREAD_CHARACTERS_MAX, 2 * session.payload_max):
+        return _mismatch(session, "too much data is unread")
     return _deliver(replace(session, early=tuple(sorted(early, key=lambda e: e.sequence))))
 
 
@@ -122,83 +163,146 @@ def _deliver(session: Session) -> Change:
     return Change(session, outbox)
 
 
-def _data(session: Session, payload: Payload) -> Change:
+def _held(message: SessionMessage) -> Held:
+    """The message's payload as this side keeps it."""
+    payload = message.payload
+    if not isinstance(payload, Data | Chunk):
+        return payload
+    text = payload.payload
+    if isinstance(payload, Data) and len(text) < APART_CHARACTERS_MIN:
+        return payload
+    piece = Piece(sequence=message.sequence, characters=len(text), text=text)
+    return Portion(piece=piece, last=not isinstance(payload, Chunk) or payload.last)
+
+
+def _unread_characters(session: Session, early: tuple[Early, ...]) -> int:
+    total = sum(p.characters for p in session.partial)
+    for unread in session.inbox:
+        total += len(unread) if isinstance(unread, str) else sum(p.characters for p in unread)
+    for ahead in early:
+        if isinstance(ahead.payload, Portion):
+            total += ahead.payload.piece.characters
+        elif isinstance(ahead.payload, Data):
+            total += len(ahead.payload.payload)
+    return total
+
+
+def _data(session: Session, payload: Held) -> Change:
     assert isinstance(payload, Data)  # noqa: S101  # the table's key
-    unread = sum(map(len, session.inbox)) + len(payload.payload)
-    if len(session.inbox) >= UNREAD_MAX or unread > UNREAD_CHARACTERS_MAX:
+    if session.partial:
+        return _mismatch(session, "a message came between the chunks of a payload")
+    return _unread(session, payload.payload)
+
+
+def _portion(session: Session, payload: Held) -> Change:
+    assert isinstance(payload, Portion)  # noqa: S101  # the table's key
+    partial = (*session.partial, payload.piece)
+    if sum(p.characters for p in partial) > session.payload_max:
+        return _mismatch(session, f"a payload has more than {session.payload_max} bytes")
+    if payload.last:
+        return _unread(replace(session, partial=()), partial)
+    return Change(replace(session, status=SessionStatus.CONFIRMED, partial=partial))
+
+
+def _unread(session: Session, unread: Unread) -> Change:
+    if len(session.inbox) >= UNREAD_MAX:
         return _mismatch(session, "too much data is unread")
-    return Change(
-        replace(session, status=SessionStatus.CONFIRMED, inbox=(*session.inbox, payload.payload))
-    )
+    inbox = (*session.inbox, unread)
+    return Change(replace(session, status=SessionStatus.CONFIRMED, inbox=inbox))
 
 
-def _info_asked(session: Session, _: Payload) -> Change:
+def _info_asked(session: Session, _: Held) -> Change:
     if session.initiator:
         return _mismatch(session, "an initiator was asked for counterparty information")
     return _emit(replace(session, status=SessionStatus.CONFIRMED), InfoResponse())
 
 
-def _info_answered(session: Session, _: Payload) -> Change:
+def _info_answered(session: Session, _: Held) -> Change:
     return Change(replace(session, status=SessionStatus.CONFIRMED))
 
 
-def _peer_closes(session: Session, _: Payload) -> Change:
+def _peer_closes(session: Session, _: Held) -> Change:
     if not session.initiator:
         return _mismatch(session, "a close came from the initiator")
+    if session.partial:
+        return _mismatch(session, "the peer closed in the middle of a payload")
     return Change(replace(session, status=SessionStatus.CLOSING, peer_closed=True))
 
 
-def _close_awaited(session: Session, _: Payload) -> Change:
+def _close_awaited(session: Session, _: Held) -> Change:
     if session.peer_closed:
         return _mismatch(session, "the peer closed twice")
     return Change(replace(session, status=SessionStatus.CLOSED, peer_closed=True))
 
 
-def _data_while_closing(session: Session, _: Payload) -> Change:
+def _data_while_closing(session: Session, _: Held) -> Change:
     return _mismatch(session, "the session has been closed with unprocessed data")
 
 
-def _data_when_over(session: Session, _: Payload) -> Change:
+def _data_when_over(session: Session, _: Held) -> Change:
     return _mismatch(session, f"data arrived in status {session.status}")
 
 
-def _ignored(session: Session, _: Payload) -> Change:
+def _ignored(session: Session, _: Held) -> Change:
     return Change(session)
 
 
 _S = SessionStatus
-TRANSITIONS: Mapping[tuple[SessionStatus, type[Payload]], Callable[[Session, Payload], Change]] = {
+TRANSITIONS: Mapping[tuple[SessionStatus, type[Held]], Callable[[Session, Held], Change]] = {
     (_S.CREATED, Data): _data,
+    (_S.CREATED, Portion): _portion,
     (_S.CREATED, InfoRequest): _info_asked,
     (_S.CREATED, InfoResponse): _info_answered,
     (_S.CREATED, Close): _peer_closes,
     (_S.CONFIRMED, Data): _data,
+    (_S.CONFIRMED, Portion): _portion,
     (_S.CONFIRMED, InfoRequest): _info_asked,
     (_S.CONFIRMED, InfoResponse): _info_answered,
     (_S.CONFIRMED, Close): _peer_closes,
     (_S.CLOSING, Data): _data_while_closing,
+    (_S.CLOSING, Portion): _data_while_closing,
     (_S.CLOSING, InfoRequest): _ignored,
     (_S.CLOSING, InfoResponse): _ignored,
     (_S.CLOSING, Close): _close_awaited,
     (_S.CLOSED, Data): _data_when_over,
+    (_S.CLOSED, Portion): _data_when_over,
     (_S.CLOSED, InfoRequest): _ignored,
     (_S.CLOSED, InfoResponse): _ignored,
     (_S.CLOSED, Close): _ignored,
     (_S.ERROR, Data): _data_when_over,
+    (_S.ERROR, Portion): _data_when_over,
     (_S.ERROR, InfoRequest): _ignored,
     (_S.ERROR, InfoResponse): _ignored,
     (_S.ERROR, Close): _ignored,
 }
 
 
-def send(session: Session, payload: str) -> Change:
-    """Send a payload (JSON text); the first message of an initiator carries the init.
+def send(session: Session, payload: str, config: FlowConfig = CORDA_DEFAULTS) -> Change:
+    """Send a payload (JSON text), in chunks if it is large.
+
+    The first message of an initiator carries the init.
 
     Raises:
-        CapabilityError: `session-closed` or `session-error`.
+        CapabilityError: `session-closed`, `session-error` or `session-payload-too-large`.
     """
     _require_open(session)
-    return _emit(session, Data(payload=payload, init=_init(session)))
+    size = len(payload.encode())
+    if size > config.max_payload_bytes:
+        raise CapabilityError(
+            "session-payload-too-large",
+            f"a payload for {session.peer.name} has {size} bytes, at most"
+            f" {config.max_payload_bytes} are sent",
+        )
+    length = config.chunk_characters
+    if len(payload) <= length:
+        return _emit(session, Data(payload=payload, init=_init(session)))
+    outbox: tuple[SessionMessage, ...] = ()
+    for start in range(0, len(payload), length):
+        last = start + length >= len(payload)
+        part = payload[start : start + length]
+        change = _emit(session, Chunk(payload=part, last=last, init=_init(session)))
+        session, outbox = change.session, outbox + change.outbox
+    return Change(session, outbox)
 
 
 def ask_info(session: Session) -> Change:
@@ -217,10 +321,18 @@ def read(session: Session) -> tuple[Session, str] | None:
     if session.status is SessionStatus.ERROR:
         raise error_of(session)
     if session.inbox:
-        return replace(session, inbox=session.inbox[1:]), session.inbox[0]
+        return replace(session, inbox=session.inbox[1:]), _text(session.inbox[0])
     if session.status in (SessionStatus.CLOSING, SessionStatus.CLOSED):
         raise CapabilityError("session-closed", f"the session with {session.peer.name} is closed")
     return None
+
+
+def _text(unread: Unread) -> str:
+    if isinstance(unread, str):
+        return unread
+    texts = [piece.text for piece in unread if piece.text is not None]
+    assert len(texts) == len(unread)  # noqa: S101  # fetched before a flow reads
+    return "".join(texts)
 
 
 def is_readable(session: Session) -> bool:
@@ -237,7 +349,7 @@ def close(session: Session) -> Change:
     """
     if session.status.is_over or (session.status is _S.CLOSING and not session.peer_closed):
         return Change(session)
-    if session.inbox:
+    if session.inbox or session.partial:
         return _mismatch(session, "the session has been closed with unprocessed data")
     if session.peer_closed:
         return Change(replace(session, status=SessionStatus.CLOSED))
@@ -252,7 +364,7 @@ def fail(session: Session, failure: SessionFailure) -> Change:
     """End this side in error and tell the peer, unless it is over already."""
     if session.status.is_over:
         return Change(session)
-    failed = replace(session, status=SessionStatus.ERROR, failure=failure, early=())
+    failed = _in_error(session, failure)
     if session.initiator and session.sent == 0:
         return Change(failed)
     return Change(failed, (_message(failed, failure, 0),))
@@ -282,9 +394,15 @@ def _require_open(session: Session) -> None:
         raise CapabilityError("session-closed", f"the session with {session.peer.name} is closed")
 
 
+def _in_error(session: Session, failure: SessionFailure) -> Session:
+    """`session` after it failed: what it still held will never be read."""
+    status = SessionStatus.ERROR
+    return replace(session, status=status, failure=failure, inbox=(), partial=(), early=())
+
+
 def _mismatch(session: Session, reason: str) -> Change:
     failure = SessionFailure(code="session-mismatch", message=f"session {session.id}: {reason}")
-    failed = replace(session, status=SessionStatus.ERROR, failure=failure, early=())
+    failed = _in_error(session, failure)
     return Change(failed, (_message(failed, failure, 0),))
 
 
@@ -298,6 +416,7 @@ def _first_init(session: Session) -> Init:
         versions=session.versions,
         require_close=session.require_close,
         context=session.context,
+        platform=session.platform,
     )
 
 

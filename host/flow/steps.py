@@ -13,6 +13,7 @@ from host.domain.ids import Checksum, FlowId, HoldingIdentity
 from host.domain.packages import CpiRecord
 from host.domain.vnode import OperationalStatus, VirtualNode
 from host.flow import machine
+from host.flow.apart import keys_apart
 from host.flow.births import client_flow, responder, start_argument
 from host.flow.checkpoint import decode_checkpoint
 from host.flow.delivery import refusal_record
@@ -33,6 +34,7 @@ from host.flow.machine import (
     Woken,
 )
 from host.flow.messages import (
+    Chunk,
     Data,
     FlowEvent,
     KillFlow,
@@ -127,6 +129,7 @@ class FlowSteps:
             holding_id=checkpoint.holding.holding().short_hash,
             version=stored.version,
             timer=self._store.get(timer_key(flow_id)),
+            apart=keys_apart(checkpoint),
             config=self._around.config,
             history=self._around.history,
         )
@@ -323,7 +326,7 @@ def _kill_reason(
 
 def _refuse_data(event: FlowEvent) -> list[NewRecord]:
     """Tell the sender of data that its session is gone; everything else is dropped."""
-    if isinstance(event, SessionMessage) and isinstance(event.payload, Data):
+    if isinstance(event, SessionMessage) and isinstance(event.payload, Data | Chunk):
         failure = SessionFailure(
             code="session-expired", message=f"session {event.session_id} is over"
         )

@@ -21,6 +21,7 @@ from host.flow.session import (
     UNREAD_CHARACTERS_MAX,
     UNREAD_MAX,
     Change,
+    Portion,
     Session,
     SessionStatus,
     ask_info,
@@ -79,7 +80,7 @@ def take(session: Session, *messages: SessionMessage) -> Change:
 
 
 def test_every_status_says_what_each_payload_does() -> None:
-    payloads = (Data, InfoRequest, InfoResponse, Close)
+    payloads = (Data, Portion, InfoRequest, InfoResponse, Close)
     assert set(TRANSITIONS) == {(s, p) for s in SessionStatus for p in payloads}
 
 

@@ -1,0 +1,131 @@
+"""Large payloads stand beside their flow's checkpoint, in states of their own.
+
+A checkpoint is written at every step and would otherwise carry
+all that the flow has not read yet: each piece is written once here, read when the flow reads it,
+and deleted with the step that has read it.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from msgspec.structs import replace
+
+from host.domain.ids import FlowId
+from host.flow.checkpoint import Checkpoint
+from host.flow.errors import FlowRecordDamagedError
+from host.flow.session import Early, Piece, Portion, Session
+from host.ports.state import States, StateWrite
+
+
+def apart_key(flow_id: FlowId, session_id: str, sequence: int) -> str:
+    return f"inbox/{flow_id}/{session_id}/{sequence}"
+
+
+@dataclass(frozen=True, slots=True)
+class Parted:
+    """A checkpoint without the texts of its pieces, and what is to be written beside it."""
+
+    checkpoint: Checkpoint
+    writes: tuple[StateWrite, ...]
+    keys: frozenset[str]
+
+
+def keys_apart(checkpoint: Checkpoint) -> frozenset[str]:
+    """Keys of all pieces that the checkpoint's sessions hold."""
+    return frozenset(
+        apart_key(checkpoint.flow_id, session.id, piece.sequence)
+        for session in checkpoint.sessions.values()
+        for piece in _pieces(session)
+    )
+
+
+def parted(checkpoint: Checkpoint, stored: frozenset[str]) -> Parted:
+    """Take the pieces out of a checkpoint.
+
+    Args:
+        checkpoint: as the step has left it.
+        stored: keys of the pieces that are stored already.
+    """
+    texts: dict[str, str] = {}
+    sessions: dict[str, Session] = {}
+    for session in checkpoint.sessions.values():
+        for piece in _pieces(session):
+            if piece.text is not None:
+                texts[apart_key(checkpoint.flow_id, session.id, piece.sequence)] = piece.text
+        sessions[session.id] = _emptied(session)
+    keys = keys_apart(checkpoint)
+    new = (
+        StateWrite(key=key, value=text.encode(), expected=0)
+        for key, text in texts.items()
+        if key not in stored
+    )
+    gone = (StateWrite(key=key, value=None, expected=1) for key in sorted(stored - keys))
+    if texts:
+        checkpoint = replace(checkpoint, sessions=sessions)
+    return Parted(checkpoint, (*new, *gone), keys)
+
+
+def all_gone(flow_id: FlowId, states: States) -> tuple[StateWrite, ...]:
+    """What deletes every piece of a flow that is over."""
+    left = states.scan(f"inbox/{flow_id}/")
+    return tuple(StateWrite(key=r.key, value=None, expected=r.version) for r in left)
+
+
+def fetched(checkpoint: Checkpoint, session_ids: tuple[str, ...], states: States) -> Checkpoint:
+    """`checkpoint` with the texts of what each of the sessions reads next.
+
+    Raises:
+        FlowRecordDamagedError: a piece is missing or damaged.
+    """
+    for session_id in session_ids:
+        session = checkpoint.sessions.get(session_id)
+        if session is None or not session.inbox or isinstance(session.inbox[0], str):
+            continue
+        first = tuple(
+            piece if piece.text is not None else _read(checkpoint, session, piece, states)
+            for piece in session.inbox[0]
+        )
+        filled = replace(session, inbox=(first, *session.inbox[1:]))
+        checkpoint = checkpoint.with_session(filled)
+    return checkpoint
+
+
+def _read(checkpoint: Checkpoint, session: Session, piece: Piece, states: States) -> Piece:
+    key = apart_key(checkpoint.flow_id, session.id, piece.sequence)
+    record = states.get(key)
+    if record is None:
+        raise FlowRecordDamagedError(f"the unread payload {key!r} is not stored")
+    try:
+        return replace(piece, text=record.value.decode())
+    except UnicodeDecodeError as exc:
+        raise FlowRecordDamagedError(f"the unread payload {key!r} is damaged: {exc}") from exc
+
+
+def _pieces(session: Session) -> Iterator[Piece]:
+    for unread in session.inbox:
+        if not isinstance(unread, str):
+            yield from unread
+    yield from session.partial
+    for early in session.early:
+        if isinstance(early.payload, Portion):
+            yield early.payload.piece
+
+
+def _emptied(session: Session) -> Session:
+    """`session` without texts of pieces."""
+    return replace(
+        session,
+        inbox=tuple(u if isinstance(u, str) else _bare(u) for u in session.inbox),
+        partial=_bare(session.partial),
+        early=tuple(_bare_early(e) for e in session.early),
+    )
+
+
+def _bare(pieces: tuple[Piece, ...]) -> tuple[Piece, ...]:
+    return tuple(replace(p, text=None) for p in pieces)
+
+
+def _bare_early(early: Early) -> Early:
+    if not isinstance(early.payload, Portion):
+        return early
+    return replace(early, payload=replace(early.payload, piece=_bare((early.payload.piece,))[0]))
