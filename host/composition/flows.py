@@ -1,6 +1,7 @@
 """The flow engine with its guests, and the threads that run it."""
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import structlog
 
@@ -16,6 +17,10 @@ from host.guests.warm_up import warm_up
 from host.settings import HostSettings
 from host.spent_answers import SpentAnswers
 from sandbox.errors import SandboxError
+from sandbox.limits import Limits
+
+_REQUEST_BYTES = 64 * 1024
+"""What a host call's request may have beside a payload."""
 
 _log = structlog.get_logger("cordbox.host")
 
@@ -25,7 +30,7 @@ def start_flows(parts: Parts) -> None:
     base = parts.base
     engine = FlowEngine(
         units=parts.store,
-        guests=SandboxedFlows(library=parts.library, limits=guest_limits(base.settings)),
+        guests=SandboxedFlows(library=parts.library, limits=flow_limits(base.settings)),
         capabilities=parts.capabilities,
         vnodes=parts.nodes,
         packages=parts.catalogue,
@@ -39,6 +44,13 @@ def start_flows(parts: Parts) -> None:
     )
     base.stack.callback(_stop, workers, base.settings)
     workers.start()
+
+
+def flow_limits(settings: HostSettings) -> Limits:
+    """What one run of a flow may use: a call may carry the largest session payload."""
+    limits = guest_limits(settings)
+    largest = settings.flow_session_max_payload_size + _REQUEST_BYTES
+    return replace(limits, payload_bytes_max=max(limits.payload_bytes_max, largest))
 
 
 def flow_config(settings: HostSettings) -> FlowConfig:
