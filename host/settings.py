@@ -180,6 +180,30 @@ class HostSettings:
             "(Corda: rest.flowStatusCleanupTimeMs).",
         ),
     ] = 604_800_000
+    flow_history_seconds: Annotated[
+        int,
+        Meta(
+            ge=0,
+            description="Seconds for which the history of an ended flow is kept for "
+            "`cordbox flow show` and `replay`; 0 keeps none.",
+        ),
+    ] = 604_800
+    flow_history_flows_max: Annotated[
+        int,
+        Meta(
+            ge=32,
+            le=10_000_000,
+            description="Ended flows whose history is kept, at most; the oldest go first.",
+        ),
+    ] = 10_000
+    flow_history_bytes_max: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=64 * 1024 * 1024,
+            description="Bytes of one ended flow's history; of a larger one only facts are kept.",
+        ),
+    ] = 1024 * 1024
     allowed_capabilities: Annotated[
         tuple[str, ...],
         Meta(description="Capabilities that virtual nodes may be granted, at most."),

@@ -10,6 +10,7 @@ from host.domain.errors import HostError
 from host.domain.packages import CpiRecord
 from host.flow.config import FlowConfig
 from host.flow.engine import FlowEngine
+from host.flow.history import HistoryLimits
 from host.flow.workers import FlowWorkers
 from host.flow_observer import FlowObserver
 from host.guests.flows import SandboxedFlows
@@ -38,6 +39,7 @@ def start_flows(parts: Parts) -> None:
         entropy=base.entropy,
         events=SpentAnswers(parts.answers.forget, then=FlowObserver(base.registry)),
         config=flow_config(base.settings),
+        history=history_limits(base.settings),
     )
     workers = FlowWorkers(
         engine=engine, units=parts.store, clock=base.clock, threads=base.settings.flow_workers
@@ -66,6 +68,15 @@ def flow_config(settings: HostSettings) -> FlowConfig:
         max_payload_bytes=settings.flow_session_max_payload_size,
         max_message_bytes=settings.messaging_max_allowed_message_size,
         status_retention_ms=settings.rest_flow_status_cleanup_time_ms,
+    )
+
+
+def history_limits(settings: HostSettings) -> HistoryLimits:
+    """How much the settings keep of ended flows."""
+    return HistoryLimits(
+        retention_ms=settings.flow_history_seconds * 1000,
+        flows_max=settings.flow_history_flows_max,
+        bytes_max=settings.flow_history_bytes_max,
     )
 
 

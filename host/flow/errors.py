@@ -45,6 +45,12 @@ class FlowEndedError(ConflictError):
     code = "flow-ended"
 
 
+class FlowHistoryUnavailableError(NotFoundError):
+    """Nothing is recorded of the flow: it has not begun, or its history is no longer kept."""
+
+    code = "flow-history-unavailable"
+
+
 class FlowNotFoundError(NotFoundError):
     """No flow was started with this client request id on this virtual node."""
 

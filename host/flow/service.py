@@ -30,6 +30,7 @@ from host.flow.messages import (
     encode,
     start_key,
 )
+from host.flow.recorded import RecordedFlow, find_recorded
 from host.flow.statuses import StoredStatus, read_status, status_key, status_of, write_status
 from host.ports.bus import NewRecord
 from host.ports.clock import Clock
@@ -133,6 +134,10 @@ class FlowService:
             record = NewRecord(topic=EVENT_TOPIC, key=status.flow_id, value=kill)
         self._store.commit(Unit(records=(record,)))
         return status
+
+    def recorded(self, short_hash: ShortHash, request_id: str) -> RecordedFlow:
+        """The flow's history with its journal; see `find_recorded`."""
+        return find_recorded(self._store, short_hash, request_id)
 
     def _any_status(self, short_hash: ShortHash, request_id: str) -> FlowStatus:
         try:

@@ -100,7 +100,7 @@ def get_flows(
     """
     node = services.virtual_node(holdingidentityshorthash)
     found = services.flows.list(node.holding.short_hash, status, include_responders=responders)
-    return FlowStatusResponses(flow_status_responses=[_status(flow) for flow in found])
+    return FlowStatusResponses(flow_status_responses=[status_response(flow) for flow in found])
 
 
 @router.get("/flow/{holdingidentityshorthash}/{clientrequestid}")
@@ -109,7 +109,7 @@ def get_flow(
 ) -> FlowStatusResponse:
     """Give the status of one flow."""
     node = services.virtual_node(holdingidentityshorthash)
-    return _status(services.flows.status(node.holding.short_hash, clientrequestid))
+    return status_response(services.flows.status(node.holding.short_hash, clientrequestid))
 
 
 @router.get("/flow/{holdingidentityshorthash}/{clientrequestid}/result")
@@ -150,10 +150,11 @@ def started(
     if not caller.may(action):
         raise ForbiddenError("User not allowed to start this flow.", action=action)
     cpi = services.cpi_of(node)
-    return _status(services.flows.start(node, cpi, client_request_id, flow_class, argument))
+    return status_response(services.flows.start(node, cpi, client_request_id, flow_class, argument))
 
 
-def _status(flow: FlowStatus) -> FlowStatusResponse:
+def status_response(flow: FlowStatus) -> FlowStatusResponse:
+    """A status on the wire."""
     return FlowStatusResponse(
         holding_identity_short_hash=flow.holding_short_hash,
         client_request_id=flow.client_request_id,

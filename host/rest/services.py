@@ -12,6 +12,7 @@ from host.domain.ids import EpochMs, ShortHash, parse_short_hash
 from host.domain.json import JsonValue
 from host.domain.packages import CpiRecord
 from host.domain.vnode import AsyncStatus, VirtualNode
+from host.flow.recorded import RecordedFlow
 from host.ports.directory import Members, Packages, VirtualNodes
 from host.rbac import User, Users
 
@@ -81,6 +82,10 @@ class FlowUseCases(Protocol):
     ) -> FlowStatus: ...
 
     def status(self, short_hash: ShortHash, client_request_id: str) -> FlowStatus: ...
+
+    def kill(self, short_hash: ShortHash, client_request_id: str, reason: str) -> FlowStatus: ...
+
+    def recorded(self, short_hash: ShortHash, request_id: str) -> RecordedFlow: ...
 
     def list(
         self, short_hash: ShortHash, status: str | None, *, include_responders: bool

@@ -21,6 +21,7 @@ from host.domain.vnode import VirtualNode
 from host.domain.x500 import MemberX500Name
 from host.flow.config import CORDA_DEFAULTS, FlowConfig
 from host.flow.engine import FlowEngine
+from host.flow.history import NO_HISTORY, HistoryLimits
 from host.flow.service import FlowService
 from host.ports.units import FlowStore
 from tests.flow.scripted import Guest, ScriptedGuests
@@ -174,6 +175,7 @@ class Network:
         events: Callable[[Any], None] | None = None,
         guests: ScriptedGuests | None = None,
         config: FlowConfig = CORDA_DEFAULTS,
+        history: HistoryLimits = NO_HISTORY,
     ) -> None:
         self.store = store
         self.clock = clock or SimClock()
@@ -194,6 +196,7 @@ class Network:
             entropy=self.entropy,
             events=events or self.events.append,
             config=config,
+            history=history,
         )
         self.service = FlowService(units=store, clock=self.clock)
 

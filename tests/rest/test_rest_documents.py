@@ -52,8 +52,20 @@ OURS_BEYOND_CORDA = {"responders"}
 """Optional query keys that Corda does not have."""
 
 
+PATHS_BEYOND_CORDA = {
+    f"/flow/{{holdingidentityshorthash}}/{{clientrequestid}}/{part}"
+    for part in ("export", "history", "kill")
+}
+"""Paths that Corda does not have."""
+
+
 def operations(document):
-    return {(p, m): o for p, ms in document["paths"].items() for m, o in ms.items()}
+    return {
+        (path, method): operation
+        for path, methods in document["paths"].items()
+        if path not in PATHS_BEYOND_CORDA
+        for method, operation in methods.items()
+    }
 
 
 ALWAYS_NULL = {"externalMessagingRouteConfiguration"}
