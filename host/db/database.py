@@ -5,6 +5,7 @@ version. A `Database` may be used from any number of threads. Nothing is half do
 raises is rolled back whole, and a commit has reached the disk when the block ends.
 """
 
+import sqlite3
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -76,6 +77,8 @@ class Database:
         self._engine = engine
         self._write_lock = threading.Lock()
         self._writer: int | None = None
+        self._watch_lock = threading.Lock()
+        self._watch: sqlite3.Connection | None = None
 
     @staticmethod
     def open(path: Path, schemas: Sequence[Schema], *, pool_size: int = _POOL_SIZE) -> "Database":
@@ -132,7 +135,28 @@ class Database:
             finally:
                 self._writer = None
 
+    def revision(self) -> int:
+        """A number that changes with every commit to the file, by whichever process.
+
+        It says nothing beyond this object: another process sees other numbers.
+
+        Raises:
+            StorageError: the file is damaged or gone.
+        """
+        with translated(self.path), self._watch_lock:
+            if self._watch is None:
+                # SQLite counts the commits of others: this connection never writes.
+                self._watch = sqlite3.connect(
+                    self.path, isolation_level=None, check_same_thread=False
+                )
+            (number,) = self._watch.execute("PRAGMA data_version").fetchone()
+        return int(number)
+
     def close(self) -> None:
+        with self._watch_lock:
+            if self._watch is not None:
+                self._watch.close()
+                self._watch = None
         self._engine.dispose()
 
     def __enter__(self) -> Self:

@@ -3,6 +3,7 @@
 import hashlib
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NewType
 
 from host.domain.errors import InvalidInputError
@@ -54,10 +55,16 @@ class HoldingIdentity:
     @property
     def full_hash(self) -> str:
         """64 upper-case hex digits: SHA-256 over the canonical name followed by the group id."""
-        text = str(self.x500_name) + self.group_id
-        return hashlib.sha256(text.encode()).hexdigest().upper()
+        return _full_hash(self)
 
     @property
     def short_hash(self) -> ShortHash:
         """The first 12 digits of `full_hash`."""
         return ShortHash(self.full_hash[:12])
+
+
+@lru_cache(maxsize=4096)
+def _full_hash(holding: HoldingIdentity) -> str:
+    # Every step of a flow needs it.
+    text = str(holding.x500_name) + holding.group_id
+    return hashlib.sha256(text.encode()).hexdigest().upper()

@@ -4,6 +4,7 @@ Source: corda-api `MemberX500Name`; RFC 4514 for the text form.
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from host.domain.errors import InvalidInputError
 
@@ -53,32 +54,7 @@ class MemberX500Name:
         Raises:
             InvalidX500NameError: unknown, repeated, missing, empty or overlong attribute.
         """
-        if len(text) > _NAME_CHARACTERS_MAX:
-            raise InvalidX500NameError(
-                f"X.500 name is longer than {_NAME_CHARACTERS_MAX} characters"
-            )
-        values: dict[str, str] = {}
-        for part in _split_unescaped(text):
-            key, separator, raw = part.partition("=")
-            key = key.strip().upper()
-            if not separator or key not in _ORDER:
-                raise InvalidX500NameError(
-                    f"X.500 name {text!r}: attribute {part.strip()!r} is not supported"
-                )
-            if key in values:
-                raise InvalidX500NameError(f"X.500 name {text!r}: attribute {key} appears twice")
-            values[key] = _checked(text, key, _unescape(text, raw))
-        for key in ("O", "L", "C"):
-            if key not in values:
-                raise InvalidX500NameError(f"X.500 name {text!r}: attribute {key} is missing")
-        return MemberX500Name(
-            organization=values["O"],
-            locality=values["L"],
-            country=values["C"],
-            common_name=values.get("CN"),
-            organization_unit=values.get("OU"),
-            state=values.get("ST"),
-        )
+        return _parsed(text)
 
     def __str__(self) -> str:
         values = (
@@ -94,6 +70,35 @@ class MemberX500Name:
             for key, value in zip(_ORDER, values, strict=True)
             if value is not None
         )
+
+
+@lru_cache(maxsize=1024)
+def _parsed(text: str) -> MemberX500Name:
+    # Every step of a flow parses its parties' names.
+    if len(text) > _NAME_CHARACTERS_MAX:
+        raise InvalidX500NameError(f"X.500 name is longer than {_NAME_CHARACTERS_MAX} characters")
+    values: dict[str, str] = {}
+    for part in _split_unescaped(text):
+        key, separator, raw = part.partition("=")
+        key = key.strip().upper()
+        if not separator or key not in _ORDER:
+            raise InvalidX500NameError(
+                f"X.500 name {text!r}: attribute {part.strip()!r} is not supported"
+            )
+        if key in values:
+            raise InvalidX500NameError(f"X.500 name {text!r}: attribute {key} appears twice")
+        values[key] = _checked(text, key, _unescape(text, raw))
+    for key in ("O", "L", "C"):
+        if key not in values:
+            raise InvalidX500NameError(f"X.500 name {text!r}: attribute {key} is missing")
+    return MemberX500Name(
+        organization=values["O"],
+        locality=values["L"],
+        country=values["C"],
+        common_name=values.get("CN"),
+        organization_unit=values.get("OU"),
+        state=values.get("ST"),
+    )
 
 
 def _split_unescaped(text: str) -> list[str]:

@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import Row, delete, insert, select
 from sqlalchemy.exc import IntegrityError
 
-from host.db import Database
+from host.db import Database, Remembered
 from host.domain.errors import StorageError
 from host.domain.ids import Checksum, EpochMs, ShortHash
 from host.domain.packages import CpiRecord, PackageIdentity
@@ -37,6 +37,7 @@ class PackageCatalogue:
         """
         self._database = database
         self._directory = directory
+        self._records = Remembered(database, self._find)
         try:
             directory.mkdir(parents=True, exist_ok=True)
         except OSError as refused:
@@ -44,6 +45,9 @@ class PackageCatalogue:
 
     def get(self, checksum: Checksum) -> CpiRecord | None:
         """The CPI of this checksum, or the one that replaced it by a forced upload."""
+        return self._records.get(checksum)
+
+    def _find(self, checksum: Checksum) -> CpiRecord | None:
         with self._database.read() as connection:
             row = connection.execute(select(CPI).where(CPI.c.file_checksum == checksum)).first()
             if row is None:

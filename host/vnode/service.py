@@ -13,7 +13,7 @@ from functools import partial
 
 from sqlalchemy import Connection, Row, insert, select, update
 
-from host.db import Database, Vaults
+from host.db import Database, Remembered, Vaults
 from host.domain.errors import HostError
 from host.domain.ids import Checksum, EpochMs, HoldingIdentity, ShortHash, parse_short_hash
 from host.domain.packages import CpiRecord
@@ -85,6 +85,7 @@ class VirtualNodeService:
         self._entropy = entropy
         self._background = background
         self._allowed = allowed_capabilities
+        self._nodes = Remembered(database, self._read_node)
 
     def create(self, cpi_short_checksum: str, x500_name: str) -> str:
         """Accept the creation of a virtual node and give the request id to poll.
@@ -154,6 +155,9 @@ class VirtualNodeService:
         )
 
     def get(self, short_hash: ShortHash) -> VirtualNode | None:
+        return self._nodes.get(short_hash)
+
+    def _read_node(self, short_hash: ShortHash) -> VirtualNode | None:
         with self._database.read() as connection:
             row = connection.execute(
                 _SELECT_NODES.where(VIRTUAL_NODE.c.short_hash == short_hash)

@@ -5,7 +5,7 @@ import pytest
 from sqlalchemy import Column, Integer, MetaData, String, Table, insert, select
 from sqlalchemy.exc import IntegrityError
 
-from host.db import Database, Schema, Vaults
+from host.db import Database, Remembered, Schema, Vaults
 from host.db.errors import SchemaTooNewError
 from host.db.requests import REQUESTS, find_answer, remember_answer
 from host.domain.errors import NotFoundError, StorageError
@@ -244,3 +244,53 @@ def test_a_second_transaction_inside_the_first_is_a_mistake_not_a_deadlock(tmp_p
         database.write(),
     ):
         pass
+
+
+def test_every_commit_of_any_process_changes_the_revision(tmp_path):
+    path = tmp_path / "a.sqlite"
+    with Database.open(path, [SCHEMA]) as database, Database.open(path, [SCHEMA]) as other:
+        seen = [database.revision(), database.revision()]
+        for writer in (database, other):
+            with writer.write() as connection:
+                connection.execute(insert(ITEM), {"text": str(len(seen))})
+            seen.append(database.revision())
+    assert seen[0] == seen[1] and len(set(seen)) == 3
+
+
+def test_what_is_remembered_is_read_once_until_something_is_committed(tmp_path):
+    path, reads = tmp_path / "a.sqlite", []
+    with Database.open(path, [SCHEMA]) as database, Database.open(path, [SCHEMA]) as other:
+
+        def read(text):
+            reads.append(text)
+            return text in texts(database)
+
+        remembered = Remembered(database, read)
+        found = [remembered.get("one"), remembered.get("one")]
+        with other.write() as connection:
+            connection.execute(insert(ITEM), {"text": "one"})
+        found += [remembered.get("one"), remembered.get("one")]
+    assert found == [False, False, True, True] and reads == ["one", "one"]
+
+
+def test_what_is_committed_while_it_is_read_is_not_missed(tmp_path):
+    with Database.open(tmp_path / "a.sqlite", [SCHEMA]) as database:
+
+        def read(text):
+            found = texts(database)
+            if not found:
+                with database.write() as connection:
+                    connection.execute(insert(ITEM), {"text": text})
+            return found
+
+        remembered = Remembered(database, read)
+        assert [remembered.get("one"), remembered.get("one")] == [[], ["one"]]
+
+
+def test_only_the_most_recently_used_answers_are_remembered(tmp_path):
+    reads = []
+    with Database.open(tmp_path / "a.sqlite", [SCHEMA]) as database:
+        remembered = Remembered(database, reads.append, kept_max=2)
+        for key in ("one", "two", "one", "three", "one", "two"):
+            remembered.get(key)
+    assert reads == ["one", "two", "three", "two"]
