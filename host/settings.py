@@ -221,6 +221,45 @@ class HostSettings:
         int,
         Meta(ge=1 << 20, description="Bytes that the storage of one virtual node may take."),
     ] = 1024 * 1024 * 1024
+    guest_fuel_per_second_max: Annotated[
+        int,
+        Meta(
+            ge=1,
+            description="Fuel that the runs of one virtual node may use in a second on average; "
+            "what is beyond waits.",
+        ),
+    ] = 4_000_000_000
+    guest_table_elements_max: Annotated[
+        int, Meta(ge=1, description="Elements of each table of one sandbox.")
+    ] = 100_000
+    guest_host_calls_max: Annotated[
+        int, Meta(ge=1, description="Host calls of one sandbox run, replayed ones included.")
+    ] = 10_000
+    guest_log_bytes_max: Annotated[
+        int, Meta(ge=0, description="Bytes that one sandbox run may log.")
+    ] = 64 * 1024
+    guest_log_bytes_per_second_max: Annotated[
+        int,
+        Meta(
+            ge=1,
+            description="Bytes that the runs of one virtual node may log in a second on average; "
+            "what is beyond waits.",
+        ),
+    ] = 256 * 1024
+    guest_payload_bytes_max: Annotated[
+        int,
+        Meta(ge=1024, description="Bytes of any one text that crosses a sandbox's boundary."),
+    ] = 4 * 1024 * 1024
+    flow_journal_calls_max: Annotated[
+        int, Meta(ge=1, description="Host calls in the journal of one flow.")
+    ] = 10_000
+    flow_journal_bytes_max: Annotated[
+        int, Meta(ge=1024, description="Bytes of all answers in the journal of one flow.")
+    ] = 64 * 1024 * 1024
+    flows_open_max: Annotated[
+        int,
+        Meta(ge=1, description="Client-started flows of one virtual node that have not ended."),
+    ] = 10_000
     plugins: Annotated[
         tuple[str, ...],
         Meta(description="Plugins to load: `embedded`, or names of entry points."),

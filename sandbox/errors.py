@@ -2,6 +2,8 @@
 
 from typing import ClassVar
 
+from sandbox.limits import Usage
+
 
 class SandboxError(Exception):
     """Root of every refusal of the sandbox.
@@ -10,6 +12,7 @@ class SandboxError(Exception):
         code: stable kebab-case identifier.
         message: one sentence that names the thing refused.
         receipt: the run's receipt as canonical JSON; None if no run took place.
+        usage: what the run used; None if no run took place.
     """
 
     code: ClassVar[str] = "sandbox-error"
@@ -18,6 +21,7 @@ class SandboxError(Exception):
         super().__init__(message)
         self.message = message
         self.receipt: str | None = None
+        self.usage: Usage | None = None
 
 
 class RunError(SandboxError):

@@ -79,7 +79,7 @@ class Guest:
             granted: interfaces that may be called, besides `log` and `flow`.
 
         Raises:
-            SandboxError: a trap, a limit or a refusal ended the run; `receipt` is set.
+            SandboxError: a trap, a limit or a refusal ended the run; `receipt` and `usage` are set.
             BaseException: what `host` raised, if it is none of its documented errors.
         """
         facts = RunFacts(
@@ -111,7 +111,8 @@ class Guest:
             return Suspended(usage=usage, receipt=receipt_of(facts, usage, {"kind": "suspended"}))
         except SandboxError as exc:
             ending = {"kind": "stopped", "code": exc.code}
-            exc.receipt = receipt_of(facts, _usage(run), ending)
+            exc.usage = _usage(run)
+            exc.receipt = receipt_of(facts, exc.usage, ending)
             raise
         finally:
             leave()

@@ -1,11 +1,10 @@
 """The flow engine with its guests, and the threads that run it."""
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 
 import structlog
 
-from host.composition.parts import Parts, guest_limits
+from host.composition.parts import Parts
 from host.domain.errors import HostError
 from host.domain.packages import CpiRecord
 from host.flow.config import FlowConfig
@@ -18,10 +17,6 @@ from host.guests.warm_up import warm_up
 from host.settings import HostSettings
 from host.spent_answers import SpentAnswers
 from sandbox.errors import SandboxError
-from sandbox.limits import Limits
-
-_REQUEST_BYTES = 64 * 1024
-"""What a host call's request may have beside a payload."""
 
 _log = structlog.get_logger("cordbox.host")
 
@@ -31,7 +26,7 @@ def start_flows(parts: Parts) -> None:
     base = parts.base
     engine = FlowEngine(
         units=parts.store,
-        guests=SandboxedFlows(library=parts.library, limits=flow_limits(base.settings)),
+        guests=SandboxedFlows(library=parts.library),
         capabilities=parts.capabilities,
         vnodes=parts.nodes,
         packages=parts.catalogue,
@@ -46,13 +41,6 @@ def start_flows(parts: Parts) -> None:
     )
     base.stack.callback(_stop, workers, base.settings)
     workers.start()
-
-
-def flow_limits(settings: HostSettings) -> Limits:
-    """What one run of a flow may use: a call may carry the largest session payload."""
-    limits = guest_limits(settings)
-    largest = settings.flow_session_max_payload_size + _REQUEST_BYTES
-    return replace(limits, payload_bytes_max=max(limits.payload_bytes_max, largest))
 
 
 def flow_config(settings: HostSettings) -> FlowConfig:

@@ -18,8 +18,11 @@ from host.composition.capabilities import make_capabilities
 from host.composition.schemas import CLUSTER_SCHEMAS, VAULT_SCHEMAS
 from host.composition.services import Answers, RemoteCapability, RemoteContracts, VaultAnswers
 from host.db import Database, Vaults
+from host.domain.workers import WorkerKind
 from host.guests.contracts import SandboxedContracts
 from host.guests.library import GuestLibrary
+from host.guests.limits import limits_of_quota
+from host.guests.metered import MeteredContracts
 from host.keys import SchemePublicKeys
 from host.packages.catalogue import PackageCatalogue
 from host.packages.service import PackageService
@@ -28,12 +31,15 @@ from host.ports.directory import ContractVerifier, Members
 from host.ports.keys import KeyStore
 from host.ports.public_keys import PublicKeys
 from host.ports.units import FlowStore
+from host.quotas import QuotaService
+from host.quotas.defaults import quota_of_settings
+from host.quotas.flushing import PeriodicFlush
 from host.rpc import Interface
-from host.settings import HostSettings
-from sandbox.limits import Limits
 from sandbox.runtime import Sandbox
 
 _BACKGROUND_THREADS = 2
+USAGE_FLUSH_SECONDS = 5
+"""After a crash, what was counted for longer than this is stored."""
 
 _log = structlog.get_logger("cordbox.host")
 Port = TypeVar("Port")
@@ -52,10 +58,29 @@ class Parts:
         return self.base.stack.enter_context(Database.open(file, CLUSTER_SCHEMAS))
 
     @cached_property
+    def quotas(self) -> QuotaService:
+        """What the virtual nodes may use, and what they used."""
+        plan = self.base.cluster.plan.counts if self.base.cluster else {}
+        quotas = QuotaService(
+            database=self.database,
+            defaults=quota_of_settings(self.base.settings),
+            clock=self.base.clock,
+            processes=plan.get(WorkerKind.FLOW, 1),
+            registry=self.base.registry,
+        )
+        flushing = PeriodicFlush(quotas.flush, seconds=USAGE_FLUSH_SECONDS)
+        self.base.stack.callback(flushing.stop)
+        flushing.start()
+        return quotas
+
+    @cached_property
     def vaults(self) -> Vaults:
         """The databases of the virtual nodes."""
-        bytes_max = self.base.settings.vault_bytes_max
-        vaults = Vaults(self.base.directory.virtual_nodes, VAULT_SCHEMAS, bytes_max=bytes_max)
+        vaults = Vaults(
+            self.base.directory.virtual_nodes,
+            VAULT_SCHEMAS,
+            bytes_max_of=lambda node: self.quotas.quota(node).storage_bytes_max,
+        )
         self.base.stack.callback(vaults.close)
         return vaults
 
@@ -131,7 +156,9 @@ class Parts:
     def contracts(self) -> ContractVerifier:
         if self._is_elsewhere(services.CONTRACTS):
             return RemoteContracts(self._remote(services.CONTRACTS))
-        return SandboxedContracts(library=self.library, limits=guest_limits(self.base.settings))
+        limits = limits_of_quota(self.quotas.defaults)
+        contracts = SandboxedContracts(library=self.library, limits=limits)
+        return MeteredContracts(contracts, quotas=self.quotas, clock=self.base.clock)
 
     @cached_property
     def entities(self) -> Capability:
@@ -208,17 +235,9 @@ class Parts:
 
     def _remote(self, interface: Interface[Port]) -> Port:
         cluster = self.base.cluster
-        assert cluster is not None, interface.name  # noqa: S101  # `_is_elsewhere` has looked
-        return cluster.client(interface.kind).proxy(interface)
-
-
-def guest_limits(settings: HostSettings) -> Limits:
-    """What one sandbox run may use."""
-    return Limits(
-        fuel_max=settings.guest_fuel_max,
-        memory_bytes_max=settings.guest_memory_bytes_max,
-        wall_ms_max=settings.guest_wall_ms_max,
-    )
+        kind = interface.kind
+        assert cluster is not None and kind is not None  # noqa: S101, PT018  # by _is_elsewhere
+        return cluster.client(kind).proxy(interface)
 
 
 def _log_progress(step: str) -> None:

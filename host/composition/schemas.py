@@ -1,6 +1,6 @@
 """The tables of the host's databases: every feature's, in one list for each file."""
 
-from host import keys, ledger, membership, persistence, vnode
+from host import keys, ledger, membership, persistence, quotas, vnode
 from host.db.requests import REQUESTS
 from host.packages.tables import PACKAGES
 from host.rbac import RBAC_SCHEMA
@@ -11,6 +11,7 @@ CLUSTER_SCHEMAS = (
     keys.SCHEMA,
     membership.SCHEMA,
     vnode.SCHEMA,
+    quotas.SCHEMA,
 )
 """Tables of `cluster.sqlite`."""
 VAULT_SCHEMAS = (REQUESTS, ledger.SCHEMA, persistence.SCHEMA)

@@ -40,7 +40,9 @@ class CapabilityCalls(Protocol):
 class ContractCalls(Protocol):
     """Contract verification as it is called from another process."""
 
-    def verify(self, cpi: Checksum, transaction: JsonObject) -> Sequence[JsonObject]: ...
+    def verify(
+        self, cpi: Checksum, transaction: JsonObject, node: ShortHash | None
+    ) -> Sequence[JsonObject]: ...
 
 
 class Answers(Protocol):
@@ -148,8 +150,10 @@ class RemoteContracts:
     def __init__(self, calls: ContractCalls) -> None:
         self._calls = calls
 
-    def verify(self, cpi: CpiRecord, transaction: JsonObject) -> Sequence[JsonObject]:
-        return self._calls.verify(cpi.file_checksum, transaction)
+    def verify(
+        self, cpi: CpiRecord, transaction: JsonObject, *, node: ShortHash | None = None
+    ) -> Sequence[JsonObject]:
+        return self._calls.verify(cpi.file_checksum, transaction, node)
 
 
 class ServedContracts:
@@ -159,8 +163,10 @@ class ServedContracts:
         self._contracts = contracts
         self._packages = packages
 
-    def verify(self, cpi: Checksum, transaction: JsonObject) -> Sequence[JsonObject]:
-        return self._contracts.verify(_stored(self._packages, cpi), transaction)
+    def verify(
+        self, cpi: Checksum, transaction: JsonObject, node: ShortHash | None
+    ) -> Sequence[JsonObject]:
+        return self._contracts.verify(_stored(self._packages, cpi), transaction, node=node)
 
 
 class VaultAnswers:

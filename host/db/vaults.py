@@ -2,7 +2,7 @@
 
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -30,8 +30,8 @@ class Vaults:
     """Opens `<root>/<short hash>/vault.sqlite`; a node's code only ever gets its own.
 
     Idle vaults beyond `open_max` are closed, the least recently used first; a vault in use stays.
-    No vault grows beyond `bytes_max`, if that is given: one node's code must not fill the disk of
-    all.
+    No vault grows beyond what `bytes_max_of` says of its node, if that is given: one node's code
+    must not fill the disk of all.
     """
 
     def __init__(
@@ -40,12 +40,12 @@ class Vaults:
         schemas: Sequence[Schema],
         *,
         open_max: int = _OPEN_MAX,
-        bytes_max: int | None = None,
+        bytes_max_of: Callable[[ShortHash], int] | None = None,
     ) -> None:
         self._root = root
         self._schemas = tuple(schemas)
         self._open_max = open_max
-        self._bytes_max = bytes_max
+        self._bytes_max_of = bytes_max_of
         self._lock = threading.Lock()
         self._open: OrderedDict[ShortHash, Database] = OrderedDict()
         self._users: dict[ShortHash, int] = {}
@@ -80,11 +80,13 @@ class Vaults:
             before = _used_bytes(connection)
             yield connection
             used = _used_bytes(connection)
-            if self._bytes_max is not None and before < used > self._bytes_max:
-                raise VaultFullError(
-                    f"the vault of virtual node {short_hash} would take {used} bytes,"
-                    f" at most {self._bytes_max} are allowed"
-                )
+            if self._bytes_max_of is not None and before < used:
+                bytes_max = self._bytes_max_of(short_hash)
+                if used > bytes_max:
+                    raise VaultFullError(
+                        f"the vault of virtual node {short_hash} would take {used} bytes,"
+                        f" at most {bytes_max} are allowed"
+                    )
 
     def close(self) -> None:
         """Close every vault. No vault may be in use."""

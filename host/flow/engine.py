@@ -41,6 +41,7 @@ from host.ports.capability import Capability
 from host.ports.clock import Clock, Entropy
 from host.ports.directory import Packages, VirtualNodes
 from host.ports.guest import FlowGuests
+from host.ports.quotas import Quotas, Unmetered
 from host.ports.state import StateWrite
 from host.ports.units import Consumed, FlowStore, Unit
 
@@ -71,6 +72,7 @@ class FlowEngine:
         router: decides where counterparties are; by default all are on this host.
         config: limits and times.
         history: how much is kept of ended flows.
+        quotas: what the nodes' guests may use, and where it is charged.
     """
 
     def __init__(
@@ -87,6 +89,7 @@ class FlowEngine:
         router: Router | None = None,
         config: FlowConfig = CORDA_DEFAULTS,
         history: HistoryLimits = NO_HISTORY,
+        quotas: Quotas | None = None,
     ) -> None:
         self._store = units
         self._clock = clock
@@ -101,6 +104,7 @@ class FlowEngine:
             states=units,
             config=config,
             history=history,
+            quotas=quotas or Unmetered(),
         )
         self._steps = FlowSteps(
             store=units, guests=guests, packages=packages, around=around, events=events

@@ -8,7 +8,7 @@ flow, what precedes it is committed: after a crash the flow then makes exactly t
 import base64
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TypeAlias
 
@@ -19,6 +19,7 @@ from host.domain.errors import HostError, StorageError, UnavailableError
 from host.domain.ids import EpochMs, HoldingIdentity
 from host.domain.json import JsonObject, JsonValue
 from host.domain.packages import CpiRecord
+from host.domain.quotas import Quota, QuotaHit
 from host.domain.x500 import InvalidX500NameError, MemberX500Name
 from host.flow import calls, requests
 from host.flow.apart import fetched
@@ -36,6 +37,7 @@ from host.ports.capability import CallContext, Capability, CapabilityError
 from host.ports.clock import Clock, Entropy
 from host.ports.directory import VirtualNodes
 from host.ports.guest import GuestCallError, GuestKilledError, SuspendFlow
+from host.ports.quotas import Quotas, Unmetered
 from host.ports.state import States
 
 Outcome: TypeAlias = Answer | Wait | Refused
@@ -68,6 +70,7 @@ class Surroundings:
     states: States
     config: FlowConfig = CORDA_DEFAULTS
     history: HistoryLimits = NO_HISTORY
+    quotas: Quotas = field(default_factory=Unmetered)
 
 
 class HostCalls:
@@ -88,13 +91,16 @@ class HostCalls:
         around: Surroundings,
         *,
         persist: Callable[[], None],
+        quota: Quota,
     ) -> None:
         self._flow = flow
         self._cpi = cpi
         self._around = around
         self._persist = persist
+        self._quota = quota
         self._journal = flow.journal if flow.journal is not None else []
         self._recorded = len(self._journal)
+        self._journal_bytes = sum(len(entry.answer) for entry in self._journal)
         self.made = 0
         self.replayed = 0
         self.waiting: Waiting | None = None
@@ -157,6 +163,7 @@ class HostCalls:
 
     def _make(self, call: int, interface: str, function: str, request: str) -> Entry:
         name, digest = f"{interface}.{function}", request_digest(request)
+        self._check_journal(name)
         handler = self._handlers.get((interface, function))
         is_error = False
         held, begun = self._flow.checkpoint.waiting, self._around.clock.now_ms()
@@ -193,11 +200,28 @@ class HostCalls:
             notes=self._flow.checkpoint.notes,
         )
         self._journal.append(entry)
+        self._journal_bytes += len(text)
         self._flow.checkpoint = replace(
             self._flow.checkpoint, waiting=None, calls=call + 1, notes=()
         )
         self.made += 1
         return entry
+
+    def _check_journal(self, name: str) -> None:
+        """Refuse a call for whose answer the flow's journal has no room, before it is made."""
+        quota = self._quota
+        if len(self._journal) >= quota.journal_calls_max:
+            raise GuestKilledError(
+                QuotaHit.JOURNAL,
+                f"host call {name}: the flow's journal has {len(self._journal)} calls,"
+                f" at most {quota.journal_calls_max}",
+            )
+        if self._journal_bytes >= quota.journal_bytes_max:
+            raise GuestKilledError(
+                QuotaHit.JOURNAL,
+                f"host call {name}: the flow's journal has {self._journal_bytes} characters,"
+                f" at most {quota.journal_bytes_max}",
+            )
 
     def _capability(self, call: int, interface: str, function: str, request: str) -> Answer:
         capability = self._around.capabilities.get(interface)

@@ -4,13 +4,17 @@ A step's checkpoint, journal rows, outgoing records, status and consumed offset 
 transaction; messages leave only with it. A step that is cut anywhere is executed again.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+
+from msgspec.structs import replace
 
 from host.domain.errors import UnavailableError
 from host.domain.flow import FlowError, FlowStatusName
 from host.domain.ids import Checksum, FlowId, HoldingIdentity
 from host.domain.packages import CpiRecord
+from host.domain.quotas import RunUsage, Spent
 from host.domain.vnode import OperationalStatus, VirtualNode
 from host.flow import machine
 from host.flow.apart import keys_apart
@@ -204,16 +208,25 @@ class FlowSteps:
                         assert home is not None  # noqa: S101  # only ends are applied without
                         following = self._run(flow, home)
 
-    def _run(self, flow: LiveFlow, home: Home) -> Event:
+    def _run(self, flow: LiveFlow, home: Home) -> Event | None:
+        """Run the guest; None when its node is beyond its rate: the flow's timer runs it later."""
+        quotas = self._around.quotas
+        later = quotas.may_run_at(flow.holding_id)
+        if later is not None:
+            due = min(later, flow.checkpoint.timer or later)
+            flow.checkpoint = replace(flow.checkpoint, timer=due)
+            return None
         if flow.journal is None:
             flow.journal = list(decode_journal(self._store.journal(flow.flow_id)))
             flow.written = len(flow.journal)
-        begun = self._around.clock.now_ms()
+        begun, recorded = self._around.clock.now_ms(), len(flow.journal)
+        usage, stopped_by = RunUsage(), None
 
         def persist() -> None:
             flow.write(self._store, self._around.clock.now_ms(), ())
 
-        handler = HostCalls(flow, home.cpi, self._around, persist=persist)
+        quota = quotas.quota(flow.holding_id)
+        handler = HostCalls(flow, home.cpi, self._around, persist=persist, quota=quota)
         try:
             outcome = self._guests.run(
                 home.cpi,
@@ -221,20 +234,27 @@ class FlowSteps:
                 start_argument(flow.checkpoint),
                 handler,
                 ALWAYS_GRANTED | set(home.vnode.granted_capabilities),
+                quota=quota,
             )
+            usage = outcome.usage
             handler.check_complete()
         except GuestKilledError as exc:
+            usage, stopped_by = exc.usage or usage, exc.code
             if handler.failure is not None:
                 raise handler.failure from exc
             return Broken(FlowError(type=exc.code, message=exc.message))
         finally:
+            duration_ms = self._around.clock.now_ms() - begun
+            made = Counter(entry.function for entry in flow.journal[recorded:])
+            spent = Spent(usage=usage, wall_ms=duration_ms, calls=made, code=stopped_by)
+            quotas.spent(flow.holding_id, spent)
             flow.events.append(
                 GuestRan(
                     flow_id=flow.flow_id,
                     holding_id=flow.holding_id,
                     replayed=handler.replayed,
                     made=handler.made,
-                    duration_ms=self._around.clock.now_ms() - begun,
+                    duration_ms=duration_ms,
                 )
             )
         if handler.failure is not None:

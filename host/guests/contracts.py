@@ -2,14 +2,16 @@
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from host.domain.errors import HostError
+from host.domain.ids import ShortHash
 from host.domain.json import JsonObject
 from host.domain.packages import CpiRecord, CpkRecord
+from host.domain.quotas import RunUsage
 from host.guests.library import GuestLibrary
-from host.guests.limits import limits_of
+from host.guests.limits import limits_of, run_usage
 from sandbox.errors import SandboxError
 from sandbox.limits import Limits
 from sandbox.outcome import Returned
@@ -20,10 +22,19 @@ _FAILURES_MAX = 100
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContractRun:
-    """One contract CPK's run: its symbolic name, and the receipt; None if it never started."""
+    """One contract CPK's run.
+
+    Attributes:
+        cpk: its symbolic name.
+        receipt: None if the run never started.
+        usage: what it used.
+        code: what ended the run, if it was not the contract's own answer.
+    """
 
     cpk: str
     receipt: str | None
+    usage: RunUsage = field(default=RunUsage())
+    code: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,15 +58,20 @@ class SandboxedContracts:
         self._library = library
         self._limits = limits
 
-    def verify(self, cpi: CpiRecord, transaction: JsonObject) -> Sequence[JsonObject]:
+    def verify(
+        self, cpi: CpiRecord, transaction: JsonObject, *, node: ShortHash | None = None
+    ) -> Sequence[JsonObject]:
         """The failures of all contracts; see `host.ports.directory.ContractVerifier.verify`."""
+        del node
         return self.judge(cpi, transaction).failures
 
-    def judge(self, cpi: CpiRecord, transaction: JsonObject) -> Judgement:
+    def judge(
+        self, cpi: CpiRecord, transaction: JsonObject, limits: Limits | None = None
+    ) -> Judgement:
         """The failures of all contracts, and the receipt of each run.
 
         A CPK that governs no state of the transaction is not run. A state whose contract no CPK
-        declares is a failure.
+        declares is a failure. `limits` are the verifier's own unless others are given.
         """
         states = list(_states(transaction))
         failures = list(_ungoverned(cpi, states))
@@ -64,25 +80,35 @@ class SandboxedContracts:
         for cpk in cpi.contract_cpks():
             types = [state for state, contract in states if contract in cpk.contract_types]
             if types:
-                found, receipt = self._run(cpi, cpk, text, types)
+                found, run = self._run(cpi, cpk, text, types, limits or self._limits)
                 failures += found
-                runs.append(ContractRun(cpk=cpk.identity.name, receipt=receipt))
+                runs.append(run)
         return Judgement(failures=tuple(failures), runs=tuple(runs))
 
     def _run(
-        self, cpi: CpiRecord, cpk: CpkRecord, transaction: str, types: Sequence[str]
-    ) -> tuple[list[JsonObject], str | None]:
-        """Failures of one CPK, and its run's receipt."""
+        self,
+        cpi: CpiRecord,
+        cpk: CpkRecord,
+        transaction: str,
+        types: Sequence[str],
+        limits: Limits,
+    ) -> tuple[list[JsonObject], ContractRun]:
+        """Failures of one CPK, and its run."""
+        name = cpk.identity.name
         try:
             guest = self._library.guest(cpi, cpk)
-            outcome = guest.call("verify", transaction, limits=limits_of(cpk, self._limits))
+            outcome = guest.call("verify", transaction, limits=limits_of(cpk, limits))
         except (SandboxError, HostError) as refused:
             failure = _failure(cpk.contract_types, types, refused.code, refused.message)
-            return [failure], getattr(refused, "receipt", None)
+            receipt, usage = getattr(refused, "receipt", None), getattr(refused, "usage", None)
+            return [failure], ContractRun(
+                cpk=name, receipt=receipt, usage=run_usage(usage), code=refused.code
+            )
+        run = ContractRun(cpk=name, receipt=outcome.receipt, usage=run_usage(outcome.usage))
         if isinstance(outcome, Returned) and not outcome.is_error:
-            return [], outcome.receipt
+            return [], run
         payload = outcome.value or "" if isinstance(outcome, Returned) else ""
-        return _answered(cpk, types, payload), outcome.receipt
+        return _answered(cpk, types, payload), run
 
 
 def _states(transaction: JsonObject) -> Iterator[tuple[str, str]]:

@@ -5,8 +5,9 @@ from typing import assert_never
 
 from host.domain.errors import HostError
 from host.domain.packages import CpiRecord, CpkRecord
+from host.domain.quotas import Quota, RunUsage
 from host.guests.library import GuestLibrary
-from host.guests.limits import limits_of
+from host.guests.limits import limits_of, limits_of_quota, run_usage
 from host.ports.guest import (
     Finished,
     FlowFailedInGuest,
@@ -19,7 +20,6 @@ from host.ports.guest import (
 )
 from sandbox.errors import SandboxError
 from sandbox.host_calls import GuestError, Suspend
-from sandbox.limits import Limits
 from sandbox.outcome import Returned, Suspended
 from sandbox.world import ALWAYS_GRANTED
 
@@ -29,10 +29,9 @@ _TRACE_LINES_MAX = 50
 class SandboxedFlows:
     """Runs flows of stored CPIs. Safe to use from several threads."""
 
-    def __init__(self, *, library: GuestLibrary, limits: Limits) -> None:
-        """Take the library of guests and the limits that the host allows a run."""
+    def __init__(self, *, library: GuestLibrary) -> None:
+        """Take the library of guests."""
         self._library = library
-        self._limits = limits
 
     def run(
         self,
@@ -41,6 +40,8 @@ class SandboxedFlows:
         start: str,
         host: HostCallHandler,
         granted: frozenset[str],
+        *,
+        quota: Quota,
     ) -> GuestOutcome:
         """Run a flow; see `host.ports.guest.FlowGuests.run`."""
         cpk = _cpk_of(cpi, flow_class)
@@ -54,21 +55,37 @@ class SandboxedFlows:
             outcome = guest.call(
                 "run",
                 start,
-                limits=limits_of(cpk, self._limits),
+                limits=limits_of(cpk, limits_of_quota(quota)),
                 host=_Translated(host),
                 granted=ALWAYS_GRANTED | (granted & frozenset(cpk.capabilities)),
             )
+        except _HostEndedRunError as ended:
+            if isinstance(ended.cause, GuestKilledError):
+                ended.cause.usage = run_usage(ended.usage)
+            raise ended.cause from None
         except SandboxError as refused:  # what the platform's services raise is not the guest's
-            raise GuestKilledError(refused.code, refused.message) from refused
+            usage = run_usage(refused.usage)
+            raise GuestKilledError(refused.code, refused.message, usage=usage) from refused
+        usage = run_usage(outcome.usage)
         match outcome:
             case Suspended():
-                return SuspendedRun()
+                return SuspendedRun(usage=usage)
             case Returned(is_error=True, value=value):
-                return _failure(value or "")
+                return _failure(value or "", usage)
             case Returned(value=value):
-                return Finished(result=value or "")
+                return Finished(result=value or "", usage=usage)
             case _:
                 assert_never(outcome)
+
+
+class _HostEndedRunError(SandboxError):
+    """Carries what the host raised through the sandbox, which adds what the run used."""
+
+    code = "host-ended-run"
+
+    def __init__(self, cause: Exception) -> None:
+        super().__init__("the host ended the run")
+        self.cause = cause
 
 
 class _Translated:
@@ -84,6 +101,10 @@ class _Translated:
             raise GuestError(refused.payload) from refused
         except SuspendFlow as suspended:
             raise Suspend from suspended
+        except SandboxError:
+            raise
+        except Exception as failure:
+            raise _HostEndedRunError(failure) from failure
 
 
 def _cpk_of(cpi: CpiRecord, flow_class: str) -> CpkRecord:
@@ -96,14 +117,14 @@ def _cpk_of(cpi: CpiRecord, flow_class: str) -> CpkRecord:
     )
 
 
-def _failure(payload: str) -> FlowFailedInGuest:
+def _failure(payload: str, usage: RunUsage) -> FlowFailedInGuest:
     """The port's failure out of the guest's `err`; a guest may answer any text."""
     try:
         values = json.loads(payload)
     except (ValueError, RecursionError):
         values = None
     if not isinstance(values, dict):
-        return FlowFailedInGuest(type="flow-failed", message=payload, trace=())
+        return FlowFailedInGuest(type="flow-failed", message=payload, trace=(), usage=usage)
     frames = values.get("trace")
     return FlowFailedInGuest(
         type=str(values.get("type", "flow-failed")),
@@ -111,6 +132,7 @@ def _failure(payload: str) -> FlowFailedInGuest:
         trace=tuple(_frame(f) for f in frames[:_TRACE_LINES_MAX])
         if isinstance(frames, list)
         else (),
+        usage=usage,
     )
 
 

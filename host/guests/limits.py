@@ -1,9 +1,10 @@
-"""Limits of a run: what the host allows, lowered by what a CPK asks for."""
+"""Limits of a run: what the node's quota allows, lowered by what a CPK asks for."""
 
 from dataclasses import replace
 
 from host.domain.packages import CpkRecord
-from sandbox.limits import Limits
+from host.domain.quotas import Quota, RunUsage
+from sandbox.limits import Limits, Usage
 
 _DECLARED = {
     "fuelMax": "fuel_max",
@@ -11,6 +12,19 @@ _DECLARED = {
     "wallMsMax": "wall_ms_max",
 }
 """Limit of a descriptor -> field of `Limits`."""
+
+
+def limits_of_quota(quota: Quota) -> Limits:
+    """What one run of a node may use, before its CPK is asked."""
+    return Limits(
+        fuel_max=quota.fuel_per_run_max,
+        memory_bytes_max=quota.memory_bytes_max,
+        table_elements_max=quota.table_elements_max,
+        wall_ms_max=quota.wall_ms_per_run_max,
+        payload_bytes_max=quota.payload_bytes_max,
+        host_calls_max=quota.host_calls_per_run_max,
+        log_bytes_max=quota.log_bytes_per_run_max,
+    )
 
 
 def limits_of(cpk: CpkRecord, allowed: Limits) -> Limits:
@@ -21,3 +35,10 @@ def limits_of(cpk: CpkRecord, allowed: Limits) -> Limits:
         if isinstance(declared := cpk.limits.get(name), int)
     }
     return replace(allowed, **lowered)
+
+
+def run_usage(usage: Usage | None) -> RunUsage:
+    """What the sandbox counted, in the host's words; None is a run that never started."""
+    if usage is None:
+        return RunUsage()
+    return RunUsage(fuel=usage.fuel, host_calls=usage.host_calls, log_bytes=usage.log_bytes)

@@ -213,7 +213,9 @@ class LedgerCapability:
                 references=vault.resolve(connection, content.references, by=transaction_id),
             )
         check_resolved(resolved)
-        failures = self._contracts.verify(context.cpi, resolved.to_json())
+        failures = self._contracts.verify(
+            context.cpi, resolved.to_json(), node=context.holding.short_hash
+        )
         if failures:
             raise ContractRefusedError("; ".join(str(f.get("message")) for f in failures))
         return resolved

@@ -42,8 +42,15 @@ class Members(Protocol):
 class ContractVerifier(Protocol):
     """Runs contracts in the pure contract world, a fresh sandbox each time."""
 
-    def verify(self, cpi: CpiRecord, transaction: JsonObject) -> Sequence[JsonObject]:
+    def verify(
+        self, cpi: CpiRecord, transaction: JsonObject, *, node: ShortHash | None = None
+    ) -> Sequence[JsonObject]:
         """Verify a ledger transaction by the contract CPKs of `cpi`.
+
+        Args:
+            cpi: the package whose contracts judge.
+            transaction: the ledger transaction as contracts get it.
+            node: the virtual node whose quota counts; None where there is none.
 
         Returns:
             Failures (`contract`, `states`, `type`, `message`), empty when all accept.

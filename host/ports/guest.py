@@ -3,10 +3,11 @@
 A run is deterministic: given the same start and the same answers, a guest makes the same calls.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
 from host.domain.packages import CpiRecord
+from host.domain.quotas import Quota, RunUsage
 
 
 class SuspendFlow(BaseException):
@@ -37,12 +38,14 @@ class GuestKilledError(Exception):
 
     Attributes:
         code: stable kebab-case identifier, for example `out-of-fuel`.
+        usage: what the run used until then; None if it never started.
     """
 
-    def __init__(self, code: str, message: str) -> None:
+    def __init__(self, code: str, message: str, *, usage: RunUsage | None = None) -> None:
         super().__init__(message)
         self.code = code
         self.message = message
+        self.usage = usage
 
 
 class HostCallHandler(Protocol):
@@ -70,6 +73,7 @@ class Finished:
     """The flow returned `result`, its result text."""
 
     result: str
+    usage: RunUsage = field(default=RunUsage(), compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,11 +83,14 @@ class FlowFailedInGuest:
     type: str
     message: str
     trace: tuple[str, ...]
+    usage: RunUsage = field(default=RunUsage(), compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SuspendedRun:
     """A host call raised `SuspendFlow`."""
+
+    usage: RunUsage = field(default=RunUsage(), compare=False)
 
 
 GuestOutcome: TypeAlias = Finished | FlowFailedInGuest | SuspendedRun
@@ -99,6 +106,8 @@ class FlowGuests(Protocol):
         start: str,
         host: HostCallHandler,
         granted: frozenset[str],
+        *,
+        quota: Quota,
     ) -> GuestOutcome:
         """Run `flow_class` from its start.
 
@@ -109,6 +118,7 @@ class FlowGuests(Protocol):
             host: answers host calls, in order, on the calling thread.
             granted: capabilities (interface names) that the virtual node grants;
                 a call to another one kills the run with `capability-not-granted`.
+            quota: what the virtual node's guests may use; the CPK may have asked for less.
 
         Raises:
             GuestKilledError: a limit, a trap, a refused capability, code that cannot be loaded.

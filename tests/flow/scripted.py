@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from host.domain.packages import CpiRecord
+from host.domain.quotas import Quota
 from host.ports.guest import (
     Finished,
     FlowFailedInGuest,
@@ -84,6 +85,8 @@ class ScriptedGuests:
         start: str,
         host: HostCallHandler,
         granted: frozenset[str],
+        *,
+        quota: Quota,
     ) -> GuestOutcome:
         guest = Guest(json.loads(start), host, granted)
         try:

@@ -3,8 +3,9 @@
 import dataclasses
 from pathlib import Path
 
-from host.composition.flows import flow_config, flow_limits
+from host.composition.flows import flow_config
 from host.flow.config import CORDA_DEFAULTS
+from host.quotas.defaults import quota_of_settings
 from host.settings import load_settings
 
 PREFIXES = ("flow_processing", "flow_session", "messaging", "rest_flow_status")
@@ -18,7 +19,7 @@ def test_the_settings_defaults_are_the_engines() -> None:
 def test_a_host_call_may_carry_the_largest_payload() -> None:
     options = {"data_dir": Path("x"), "flow_session_max_payload_size": 100 * 1024 * 1024}
     settings = load_settings(options=options, file=None, environment={})
-    assert flow_limits(settings).payload_bytes_max > 100 * 1024 * 1024
+    assert quota_of_settings(settings).payload_bytes_max > 100 * 1024 * 1024
 
 
 def test_each_setting_changes_one_value() -> None:

@@ -370,9 +370,9 @@ def test_an_initiator_hears_that_its_responder_could_not_start() -> None:
 class Misleading(ScriptedGuests):
     """Blames the guest for what the platform did."""
 
-    def run(self, *args: Any) -> GuestOutcome:
+    def run(self, *args: Any, **options: Any) -> GuestOutcome:
         try:
-            return super().run(*args)
+            return super().run(*args, **options)
         except HostError as exc:
             raise GuestKilledError(exc.code, exc.message) from exc
 
@@ -380,9 +380,9 @@ class Misleading(ScriptedGuests):
 class Swallowing(ScriptedGuests):
     """Answers a result although a host call failed."""
 
-    def run(self, *args: Any) -> GuestOutcome:
+    def run(self, *args: Any, **options: Any) -> GuestOutcome:
         try:
-            return super().run(*args)
+            return super().run(*args, **options)
         except HostError:
             return Finished(result="nothing happened")
 

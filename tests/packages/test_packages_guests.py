@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from host.domain.errors import UnavailableError
+from host.domain.quotas import Quota
 from host.guests.contracts import SandboxedContracts
 from host.guests.flows import SandboxedFlows
 from host.guests.library import GuestLibrary
@@ -22,6 +23,7 @@ from host.ports.guest import (
 from sandbox.limits import Limits
 from sandbox.runtime import Sandbox
 
+QUOTA = Quota()
 ALICE, BOB = "O=Alice, L=London, C=GB", "O=Bob, L=London, C=GB"
 IOU = {
     "linear_id": "1",
@@ -84,7 +86,7 @@ def library(stored: Any, sandbox: Any) -> GuestLibrary:
 
 @pytest.fixture
 def flows(library: GuestLibrary) -> SandboxedFlows:
-    return SandboxedFlows(library=library, limits=Limits())
+    return SandboxedFlows(library=library)
 
 
 @pytest.fixture
@@ -98,8 +100,14 @@ def no_states(interface: str, function: str, request: str) -> str:
     return "null"
 
 
-def run(flows: SandboxedFlows, record: Any, host: Any = no_states, granted: Any = ALL) -> Any:
-    return flows.run(record, "iou_flows.ListIous", start({}), host, granted)
+def run(
+    flows: SandboxedFlows,
+    record: Any,
+    host: Any = no_states,
+    granted: Any = ALL,
+    quota: Quota = QUOTA,
+) -> Any:
+    return flows.run(record, "iou_flows.ListIous", start({}), host, granted, quota=quota)
 
 
 @pytest.mark.slow
@@ -124,7 +132,7 @@ def test_contracts_are_compiled_before_the_flow_runs_and_not_while(
         assert set(asked) == {"contract", "workflow"}
         return no_states(interface, function, request)
 
-    run(SandboxedFlows(library=library, limits=Limits()), record, no_call_yet)
+    run(SandboxedFlows(library=library), record, no_call_yet)
 
 
 @pytest.mark.slow
@@ -190,7 +198,7 @@ def test_a_failing_service_is_not_taken_for_the_guests_failure(
         raise UnavailableError("the ledger's storage")
 
     with pytest.raises(UnavailableError):
-        flows.run(record, "iou_flows.ListIous", start({}), unavailable, ALL)
+        flows.run(record, "iou_flows.ListIous", start({}), unavailable, ALL, quota=QUOTA)
 
 
 @pytest.mark.slow
@@ -202,16 +210,18 @@ def test_a_capability_that_is_not_granted_kills_the_run(flows: SandboxedFlows, r
 
 @pytest.mark.slow
 def test_a_limit_kills_the_run(library: GuestLibrary, record: Any) -> None:
-    flows = SandboxedFlows(library=library, limits=Limits(fuel_max=1000))
+    flows = SandboxedFlows(library=library)
     with pytest.raises(GuestKilledError) as killed:
-        run(flows, record)
+        run(flows, record, quota=Quota(fuel_per_run_max=1000))
     assert killed.value.code == "out-of-fuel"
+    assert killed.value.usage is not None
+    assert killed.value.usage.fuel == 1000
 
 
 @pytest.mark.slow
 def test_an_unknown_flow_is_refused(flows: SandboxedFlows, record: Any) -> None:
     with pytest.raises(GuestKilledError) as killed:
-        flows.run(record, "iou_flows.Nothing", start({}), no_states, ALL)
+        flows.run(record, "iou_flows.Nothing", start({}), no_states, ALL, quota=Quota())
     assert killed.value.code == "flow-class-unknown"
 
 

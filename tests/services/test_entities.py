@@ -231,7 +231,7 @@ def test_any_json_under_any_key_comes_back(calls, key, value):
 
 
 def test_a_vault_does_not_outgrow_its_limit_and_takes_writes_again_when_space_is_freed(tmp_path):
-    vaults = Vaults(tmp_path / "vnodes", [REQUESTS, SCHEMA], bytes_max=2_000_000)
+    vaults = Vaults(tmp_path / "vnodes", [REQUESTS, SCHEMA], bytes_max_of=lambda _node: 2_000_000)
     vaults.create(holding(ALICE).short_hash)
     calls, big = Calls(EntityCapability(vaults)), {"text": "x" * 300_000}
     for number in range(3):  # each is there twice: as an entity, and as the answer to its call

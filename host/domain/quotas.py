@@ -1,0 +1,194 @@
+"""Quotas of a virtual node as values: what its guests may use, and what they have used. Pure."""
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from host.domain.errors import InvalidInputError
+from host.domain.ids import EpochMs
+
+_KIB = 1024
+_MIB = 1024 * _KIB
+_GIB = 1024 * _MIB
+_EXACT_MAX = 2**53 - 1
+"""The largest integer that every JSON reader keeps exactly."""
+
+
+class QuotaInvalidError(InvalidInputError):
+    """A quota is unknown, or its value is outside its range."""
+
+    code = "quota-invalid"
+
+
+class QuotaHit(StrEnum):
+    """What a guest ran into, by the code that ended the run, delayed it or refused its start."""
+
+    FUEL = "out-of-fuel"
+    FUEL_RATE = "fuel-rate"
+    MEMORY = "memory-limit"
+    WALL = "deadline-exceeded"
+    HOST_CALLS = "too-many-host-calls"
+    LOG = "log-limit"
+    LOG_RATE = "log-rate"
+    PAYLOAD = "payload-too-large"
+    JOURNAL = "journal-limit"
+    STORAGE = "vault-full"
+    FLOWS = "flows-too-many"
+
+
+QUOTA_CODES = frozenset(hit.value for hit in QuotaHit)
+
+
+def _bounded(default: int, minimum: int, maximum: int, meaning: str) -> int:
+    bounded: int = dataclasses.field(
+        default=default,
+        metadata={"minimum": minimum, "maximum": maximum, "meaning": meaning},
+    )
+    return bounded
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quota:
+    """What the guests of one virtual node may use. The defaults are those of a host."""
+
+    fuel_per_run_max: int = _bounded(
+        2_000_000_000, 1, _EXACT_MAX, "Fuel (about one unit per instruction) of one sandbox run."
+    )
+    fuel_per_second_max: int = _bounded(
+        4_000_000_000,
+        1,
+        _EXACT_MAX,
+        "Fuel that a node's runs may use in a second on average; what is beyond waits.",
+    )
+    memory_bytes_max: int = _bounded(
+        128 * _MIB, 64 * _KIB, 4 * _GIB, "Linear memory of one sandbox in bytes."
+    )
+    table_elements_max: int = _bounded(
+        100_000, 1, 10_000_000, "Elements of each table of one sandbox."
+    )
+    wall_ms_per_run_max: int = _bounded(
+        10_000, 1, 3_600_000, "Milliseconds that one sandbox run may take."
+    )
+    host_calls_per_run_max: int = _bounded(
+        10_000, 1, 10_000_000, "Host calls of one run, replayed ones and log lines included."
+    )
+    log_bytes_per_run_max: int = _bounded(
+        64 * _KIB, 0, 64 * _MIB, "Bytes that one run may write to the log."
+    )
+    log_bytes_per_second_max: int = _bounded(
+        256 * _KIB,
+        1,
+        _GIB,
+        "Bytes that a node's runs may log in a second on average; what is beyond waits.",
+    )
+    payload_bytes_max: int = _bounded(
+        4 * _MIB, 1 * _KIB, 128 * _MIB, "Bytes of any one text that crosses a sandbox's boundary."
+    )
+    journal_calls_max: int = _bounded(
+        10_000, 1, 1_000_000, "Host calls in the journal of one flow."
+    )
+    journal_bytes_max: int = _bounded(
+        64 * _MIB, 1 * _KIB, 4 * _GIB, "Bytes of all answers in the journal of one flow."
+    )
+    storage_bytes_max: int = _bounded(
+        _GIB, _MIB, 1024 * _GIB, "Bytes that the storage of one node may take."
+    )
+    flows_open_max: int = _bounded(
+        10_000, 1, 1_000_000, "Client-started flows of one node that have not ended."
+    )
+
+    def __post_init__(self) -> None:
+        """Refuse values outside their ranges."""
+        for each in dataclasses.fields(self):
+            _check(each.name, getattr(self, each.name))
+
+    def with_overrides(self, overrides: Mapping[str, int]) -> "Quota":
+        """This quota with some values replaced.
+
+        Raises:
+            QuotaInvalidError: a name or a value that cannot be.
+        """
+        for name in overrides:
+            if name not in QUOTA_NAMES:
+                raise QuotaInvalidError(f"quota {name[:64]!r} is none of {', '.join(QUOTA_NAMES)}")
+        return dataclasses.replace(self, **overrides)
+
+
+QUOTA_NAMES = tuple(f.name for f in dataclasses.fields(Quota))
+
+
+def quota_range(name: str) -> tuple[int, int]:
+    """The least and the greatest value that the quota `name` can have."""
+    metadata = _FIELDS[name].metadata
+    return int(metadata["minimum"]), int(metadata["maximum"])
+
+
+def quota_meaning(name: str) -> str:
+    return str(_FIELDS[name].metadata["meaning"])
+
+
+_FIELDS = {f.name: f for f in dataclasses.fields(Quota)}
+
+
+def _check(name: str, value: object) -> None:
+    minimum, maximum = quota_range(name)
+    if not isinstance(value, int) or isinstance(value, bool) or not minimum <= value <= maximum:
+        raise QuotaInvalidError(
+            f"quota {name} is {str(value)[:32]}, expected a number from {minimum} to {maximum}"
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunUsage:
+    """What one sandbox run used. `log_bytes` is of what the guest wrote, repeats included."""
+
+    fuel: int = 0
+    host_calls: int = 0
+    log_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spent:
+    """One run as it is charged to its node.
+
+    Attributes:
+        usage: what the sandbox counted.
+        wall_ms: duration of the run.
+        calls: host calls made for the first time, by `interface.function`.
+        code: what ended the run, if something did; a code of `QuotaHit` counts as a hit.
+    """
+
+    usage: RunUsage
+    wall_ms: int
+    calls: Mapping[str, int] = field(default_factory=dict)
+    code: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hit:
+    """How often a quota was hit, and when last."""
+
+    count: int
+    last_at: EpochMs
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeUsage:
+    """What a node's guests have used since the node exists.
+
+    Attributes:
+        runs: sandbox runs, of flows and of contracts.
+        calls: host calls by `interface.function`, each counted once, replays not.
+        hits: by the code of what was hit.
+        since: when the first of it was counted; None when nothing was.
+    """
+
+    runs: int = 0
+    fuel: int = 0
+    wall_ms: int = 0
+    host_calls: int = 0
+    log_bytes: int = 0
+    calls: Mapping[str, int] = field(default_factory=dict)
+    hits: Mapping[str, Hit] = field(default_factory=dict)
+    since: EpochMs | None = None

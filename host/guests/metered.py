@@ -1,0 +1,35 @@
+"""Contracts on behalf of a virtual node: within its quota, and charged to it."""
+
+from collections.abc import Sequence
+
+from host.domain.ids import ShortHash
+from host.domain.json import JsonObject
+from host.domain.packages import CpiRecord
+from host.domain.quotas import Spent
+from host.guests.contracts import SandboxedContracts
+from host.guests.limits import limits_of_quota
+from host.ports.clock import Clock
+from host.ports.quotas import Quotas
+
+
+class MeteredContracts:
+    """A `ContractVerifier`. Safe to use from several threads."""
+
+    def __init__(self, contracts: SandboxedContracts, *, quotas: Quotas, clock: Clock) -> None:
+        self._contracts = contracts
+        self._quotas = quotas
+        self._clock = clock
+
+    def verify(
+        self, cpi: CpiRecord, transaction: JsonObject, *, node: ShortHash | None = None
+    ) -> Sequence[JsonObject]:
+        if node is None:
+            return self._contracts.verify(cpi, transaction)
+        begun = self._clock.now_ms()
+        limits = limits_of_quota(self._quotas.quota(node))
+        judgement = self._contracts.judge(cpi, transaction, limits)
+        passed_ms = self._clock.now_ms() - begun
+        for run in judgement.runs:
+            self._quotas.spent(node, Spent(usage=run.usage, wall_ms=passed_ms, code=run.code))
+            passed_ms = 0  # of all runs together, charged with the first
+        return judgement.failures

@@ -1,0 +1,39 @@
+"""Stores what was counted every few seconds, on a thread of its own."""
+
+import threading
+from collections.abc import Callable
+
+import structlog
+
+from host.domain.errors import StorageError
+
+_log = structlog.get_logger("cordbox.quotas")
+
+
+class PeriodicFlush:
+    """Calls `flush` every `seconds` until stopped, and a last time then."""
+
+    def __init__(self, flush: Callable[[], None], *, seconds: float) -> None:
+        self._flush = flush
+        self._seconds = seconds
+        self._is_stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="usage-flush", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Flush once more, and end the thread."""
+        self._is_stopping.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._is_stopping.wait(self._seconds):
+            self._try()
+        self._try()
+
+    def _try(self) -> None:
+        try:
+            self._flush()
+        except StorageError as error:
+            _log.warning("usage-not-stored", code=error.code, reason=error.message)
