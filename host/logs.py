@@ -5,25 +5,30 @@ printed without local variables for the same reason.
 """
 
 import logging
+import os
 import sys
 from typing import TextIO
 
 import structlog
-from structlog.typing import Processor
+from structlog.typing import EventDict, Processor, WrappedLogger
 
 
-def configure_logging(*, level: str, form: str, stream: TextIO | None = None) -> None:
+def configure_logging(
+    *, level: str, form: str, stream: TextIO | None = None, worker: str | None = None
+) -> None:
     """Send structlog's and the standard library's records to `stream` (stderr).
 
     Args:
         level: least level that is logged: debug, info, warning or error.
         form: `console`, `json`, or `auto`: console on a terminal, else json.
         stream: where to write.
+        worker: name of this worker process; every line has it, and the process id.
     """
     output = stream or sys.stderr
     console = form == "console" or (form == "auto" and output.isatty())
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
+        *([] if worker is None else [_stamp(worker)]),
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info,
@@ -48,3 +53,14 @@ def configure_logging(*, level: str, form: str, stream: TextIO | None = None) ->
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(max(logging.WARNING, logging.getLevelNamesMapping()[level.upper()]))
+
+
+def _stamp(worker: str) -> Processor:
+    pid = os.getpid()
+
+    def stamp(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+        event["worker"] = worker
+        event["pid"] = pid
+        return event
+
+    return stamp

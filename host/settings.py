@@ -18,6 +18,7 @@ import msgspec
 from msgspec import Meta
 
 from host.domain.errors import InvalidInputError
+from host.domain.workers import WorkerPlan, WorkersInvalidError
 
 CAPABILITIES = (
     "log",
@@ -34,6 +35,9 @@ CAPABILITIES = (
 
 _ENVIRONMENT_PREFIX = "CORDBOX_"
 _FILE_BYTES_MAX = 1 << 20
+_ADDRESS = r"^(\[[0-9A-Fa-f:.]+\]|[^:\[\]]+):[0-9]{1,5}$"
+_FLOW_PROCESSES_MAX = 4
+"""Each takes about 100 MB: a laptop with many cores should not pay for all of them unasked."""
 _INT_MAX = 2_147_483_647
 
 _Bytes = Annotated[int, Meta(ge=1)]
@@ -62,7 +66,7 @@ class HostSettings:
     listen: Annotated[
         str,
         Meta(
-            pattern=r"^(\[[0-9A-Fa-f:.]+\]|[^:\[\]]+):[0-9]{1,5}$",
+            pattern=_ADDRESS,
             description="Address and port of the REST interface; port 0 takes a free one.",
         ),
     ] = "127.0.0.1:8888"
@@ -180,6 +184,21 @@ class HostSettings:
             "(Corda: rest.flowStatusCleanupTimeMs).",
         ),
     ] = 604_800_000
+    workers: Annotated[
+        str,
+        Meta(
+            description="Worker processes: `combined` (one process does everything), or kinds with"
+            " counts such as `flow=2,crypto=1`. There is always one of kind rest; flow without a"
+            " count is one for each core, at most 4."
+        ),
+    ] = "combined"
+    monitor_listen: Annotated[
+        Annotated[str, Meta(pattern=_ADDRESS)] | None,
+        Meta(
+            description="Address of `/isHealthy`, `/status` and `/metrics` of the first worker"
+            " process; each further one takes the next port. Without it only REST has them.",
+        ),
+    ] = None
     flow_history_seconds: Annotated[
         int,
         Meta(
@@ -290,8 +309,18 @@ class HostSettings:
             raise SettingsInvalidError(
                 f"allowed_capabilities: {unknown[0]!r} is none of {', '.join(CAPABILITIES)}"
             )
+        try:
+            self.worker_plan  # noqa: B018  # parsed to be refused early
+        except WorkersInvalidError as refused:
+            raise SettingsInvalidError(refused.message) from refused
         if self.listen_port > 65_535:
             raise SettingsInvalidError(f"listen: port {self.listen_port} is above 65535")
+
+    @property
+    def worker_plan(self) -> WorkerPlan:
+        """The processes that `workers` asks for."""
+        cores = min(os.cpu_count() or 1, _FLOW_PROCESSES_MAX)
+        return WorkerPlan.parse(self.workers, flow_count=cores)
 
     @property
     def listen_host(self) -> str:
@@ -313,6 +342,23 @@ def described_settings() -> Mapping[str, str]:
         )
         for field in dataclasses.fields(HostSettings)
     }
+
+
+def encode_settings(settings: HostSettings) -> bytes:
+    """Settings as another process of the same host reads them by `decode_settings`."""
+    return msgspec.json.encode(settings, enc_hook=_absolute)
+
+
+def decode_settings(data: bytes) -> HostSettings:
+    """Settings that `encode_settings` wrote.
+
+    Raises:
+        SettingsInvalidError: this release would not have written them.
+    """
+    try:
+        return msgspec.json.decode(data, type=HostSettings, dec_hook=_decode)
+    except msgspec.MsgspecError as error:
+        raise SettingsInvalidError(f"settings of the running host: {error}") from error
 
 
 def load_settings(
@@ -369,3 +415,9 @@ def _decode(kind: type, value: object) -> object:
     if kind is Path and isinstance(value, str | Path):
         return Path(value).expanduser()
     raise NotImplementedError
+
+
+def _absolute(path: object) -> str:
+    """The other process may be in another working directory."""
+    assert isinstance(path, Path), path  # noqa: S101  # nothing else is no JSON
+    return str(path.absolute())

@@ -44,21 +44,33 @@ def command() -> None:
 @click.option(
     "--log-format", type=click.Choice(["auto", "console", "json"]), help="Form of the log."
 )
+@click.option(
+    "--workers",
+    metavar="KIND=COUNT,…",
+    help="Worker processes: combined (one process for everything), or kinds with counts such as"
+    " flow=2,crypto=1; default: rest and one flow process for each core, at most 4.",
+)
+@click.option(
+    "--monitor-listen",
+    metavar="HOST:PORT",
+    help="Health and metrics of the first worker process; further ones take the next ports.",
+)
 @_OUTPUT
-def run(settings_file: Path | None, output: str, **options: Any) -> None:
+def run_command(settings_file: Path | None, output: str, **options: Any) -> None:
     """Run a host until SIGTERM or SIGINT.
 
     Prints one line on stdout when it is ready, and logs on stderr. The first start makes a
     certificate for HTTPS and, if no password is given, a password for the user `admin`.
     """
-    from host.app import run_host
     from host.logs import configure_logging
     from host.settings import load_settings
 
     default_file = Path("cordbox.toml")
     file = settings_file or (default_file if default_file.exists() else None)
     settings = load_settings(options=options, file=file, environment=os.environ)
-    configure_logging(level=settings.log_level, form=settings.log_format)
+    is_combined = settings.worker_plan.is_combined
+    name = None if is_combined else "supervisor"
+    configure_logging(level=settings.log_level, form=settings.log_format, worker=name)
 
     def ready(facts: Mapping[str, str]) -> None:
         if output == "json":
@@ -67,7 +79,12 @@ def run(settings_file: Path | None, output: str, **options: Any) -> None:
             hint = f", password of admin in {p}" if (p := facts.get("adminPasswordFile")) else ""
             print(f"ready: {facts['url']} (API {facts['url']}/api/v5_2{hint})", flush=True)
 
-    run_host(settings, given_password=os.environ.get("CORDBOX_ADMIN_PASSWORD"), on_ready=ready)
+    if is_combined:
+        from host.app import run_host as run
+    else:
+        # It stays small: the parts of a host are only imported in its workers.
+        from host.workers.supervisor import supervise as run
+    run(settings, given_password=os.environ.get("CORDBOX_ADMIN_PASSWORD"), on_ready=ready)
 
 
 @command.command("status")

@@ -33,7 +33,7 @@ class Cluster:
     def client(self, kind: WorkerKind) -> RpcClient:
         """Calls to the workers of `kind`."""
         if kind not in self._clients:
-            self._clients[kind] = RpcClient(self.folder, kind, self.key)
+            self._clients[kind] = RpcClient(self.folder, f"{kind}-*", self.key)
         return self._clients[kind]
 
     def close(self) -> None:

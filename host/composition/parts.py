@@ -231,7 +231,11 @@ class Parts:
 
     def _is_elsewhere(self, interface: Interface[Port]) -> bool:
         cluster = self.base.cluster
-        return cluster is not None and cluster.is_elsewhere(interface.kind)
+        return (
+            cluster is not None
+            and interface.kind is not None
+            and cluster.is_elsewhere(interface.kind)
+        )
 
     def _remote(self, interface: Interface[Port]) -> Port:
         cluster = self.base.cluster

@@ -1,10 +1,11 @@
 """The REST application over the host's services, and its certificate."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
+from prometheus_client import CollectorRegistry
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
@@ -30,8 +31,21 @@ class Rest:
     admin_password_file: Path | None
 
 
-def make_rest(parts: Parts, *, given_password: str | None) -> Rest:
-    """Put the application together, and see that there is an administrator."""
+def make_rest(
+    parts: Parts,
+    *,
+    given_password: str | None,
+    probe: Callable[[], None],
+    exposed: CollectorRegistry,
+) -> Rest:
+    """Put the application together, and see that there is an administrator.
+
+    Args:
+        parts: what it serves.
+        given_password: the administrator's.
+        probe: raises a `HostError` when the host is not well.
+        exposed: what `/metrics` shows.
+    """
     base = parts.base
     users = Users(parts.database, clock=base.clock, entropy=base.entropy)
     admin_password_file = ensure_administrator(
@@ -53,6 +67,8 @@ def make_rest(parts: Parts, *, given_password: str | None) -> Rest:
         services,
         max_content_length=base.settings.max_content_length,
         registry=base.registry,
+        exposed=exposed,
+        probe=probe,
         extra_routes=_plugged_routes(base),
     )
     return Rest(asgi=asgi, services=services, admin_password_file=admin_password_file)

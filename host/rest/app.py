@@ -1,6 +1,6 @@
 """The ASGI application: every version of the API, its documents, and the rules for all requests."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
@@ -75,6 +75,8 @@ def create_app(
     *,
     max_content_length: int,
     registry: CollectorRegistry,
+    exposed: CollectorRegistry,
+    probe: Callable[[], None],
     extra_routes: Sequence[BaseRoute] = (),
 ) -> Starlette:
     """Build the application.
@@ -82,7 +84,9 @@ def create_app(
     Args:
         services: what the resources call.
         max_content_length: longest request body in bytes.
-        registry: where metrics are kept, which `/metrics` shows.
+        registry: where the metrics of REST are kept.
+        exposed: what `/metrics` shows.
+        probe: raises a `HostError` when the host is not well.
         extra_routes: routes outside `/api`, such as those of plugins.
     """
     ui = swagger_ui_routes()
@@ -91,7 +95,7 @@ def create_app(
     nodes.include_router(node_api.router)
     mounts.append(Mount(node_api.PREFIX, nodes))
     app = Starlette(
-        routes=[*mounts, *health_routes(registry, services.users.count), *extra_routes],
+        routes=[*mounts, *health_routes(exposed, probe), *extra_routes],
         middleware=[
             Middleware(RequestLog, registry=registry),
             Middleware(ReplyHeaders),

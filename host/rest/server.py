@@ -9,33 +9,10 @@ import uvicorn
 from anyio import to_thread
 from starlette.types import ASGIApp
 
-from host.domain.errors import HostError
 from host.rest.bounded_http import BoundedHttp
 from host.rest.tls import ServerCertificate
 
-_BACKLOG = 512
 _KEEP_ALIVE_SECONDS = 30
-
-
-class ListenRefusedError(HostError):
-    """The address cannot be listened on."""
-
-    code = "listen-refused"
-
-
-def bind(host: str, port: int) -> socket.socket:
-    """A socket that listens on `host` and `port`; port 0 takes a free one.
-
-    Raises:
-        ListenRefusedError: in use, not ours, or no address.
-    """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        return socket.create_server((host, port), family=family, backlog=_BACKLOG)
-    except OSError as error:
-        raise ListenRefusedError(
-            f"cannot listen on {host}:{port}: {error.strerror or error}"
-        ) from error
 
 
 def serve(

@@ -1,4 +1,4 @@
-"""What REST needs from the host: one narrow interface per use case, bound in `host.composition.rest`."""
+"""What REST needs from the host: one narrow interface per use case, bound in `host.composition`."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

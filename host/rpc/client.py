@@ -1,8 +1,8 @@
-"""The calling side: finds the workers of a kind, keeps connections, goes to another when one dies.
+"""The calling side: finds workers, keeps connections, goes to another worker when one dies.
 
-A worker is found by its socket in the runtime directory, `<kind>-<name>.sock`. A call that reached
-no worker is tried with each of them, until one is back or patience ends; a call that broke off
-after it was sent is sent again only if its method allows that.
+A worker is found by its socket in the runtime directory, `<kind>-<number>.sock`. A call that
+reached no worker is tried with each of them, until one is back or patience ends; a call that broke
+off after it was sent is sent again only if its method allows that.
 """
 
 import threading
@@ -18,7 +18,6 @@ import msgspec
 import structlog
 
 from host.domain.errors import UnavailableError
-from host.domain.workers import WorkerKind
 from host.rpc.frames import Answer, Call, error_of
 from host.rpc.interface import Interface, Method
 from host.rpc.wire import FRAME_BYTES_MAX, dial
@@ -26,7 +25,7 @@ from host.rpc.wire import FRAME_BYTES_MAX, dial
 Port = TypeVar("Port")
 
 PATIENCE_SECONDS = 10.0
-"""How long a call waits for a worker of the kind: longer than a restart takes."""
+"""How long a call waits for a worker: longer than a restart takes."""
 ANSWER_SECONDS_MAX = 120.0
 """How long a call may take: longer than any limit that a service has itself."""
 IDS = ("flow_id", "holding_id", "request_id")
@@ -49,20 +48,28 @@ class _BrokenOffError(Exception):
 
 
 class RpcClient:
-    """Calls to the workers of one kind. Thread-safe."""
+    """Calls to workers that have the same services. Thread-safe."""
 
     def __init__(
         self,
         folder: Path,
-        kind: WorkerKind,
+        workers: str,
         key: bytes,
         *,
         patience_seconds: float = PATIENCE_SECONDS,
         answer_seconds_max: float = ANSWER_SECONDS_MAX,
     ) -> None:
-        """Take the runtime directory, the kind to call, and the workers' shared key."""
+        """Find workers by their names.
+
+        Args:
+            folder: the runtime directory.
+            workers: the name of a worker, such as `flow-0`, or a pattern such as `crypto-*`.
+            key: the workers' shared key.
+            patience_seconds: how long a call waits for a worker that answers.
+            answer_seconds_max: how long a call may take.
+        """
         self._folder = folder
-        self._kind = kind
+        self._names = workers
         self._key = key
         self._patience = patience_seconds
         self._answer_seconds = answer_seconds_max
@@ -109,13 +116,13 @@ class RpcClient:
                 except _BrokenOffError as broken:
                     if not is_repeatable:
                         raise UnavailableError(
-                            f"a {self._kind} worker ended during a call; whether it was carried out"
-                            " is not known"
+                            f"a worker {self._names} ended during a call;"
+                            " whether it was carried out is not known"
                         ) from broken
                 except _GONE:
                     self._forget(worker)
             if time.monotonic() >= until:
-                raise UnavailableError(f"no {self._kind} worker answers")
+                raise UnavailableError(f"no worker {self._names} answers")
             time.sleep(_PAUSE_SECONDS)
 
     def _ask(self, worker: Path, frame: bytes) -> Answer:
@@ -178,7 +185,7 @@ class RpcClient:
         now = time.monotonic()
         with self._lock:
             if now - self._looked_at >= _LOOK_AGAIN_SECONDS:
-                self._workers = sorted(self._folder.glob(f"{self._kind}-*.sock"))
+                self._workers = sorted(self._folder.glob(f"{self._names}.sock"))
                 self._looked_at = now
             self._turn += 1
             count = len(self._workers)

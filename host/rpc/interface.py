@@ -9,7 +9,7 @@ import msgspec
 from host.domain.json import JsonObject, JsonValue
 from host.domain.workers import WorkerKind
 
-Port = TypeVar("Port")
+Port_co = TypeVar("Port_co", covariant=True)
 
 _ANY_JSON: Mapping[object, object] = {JsonObject: dict[str, Any]}
 
@@ -63,20 +63,20 @@ class Method:
         return self._result.decode(result)
 
 
-class Interface(Generic[Port]):
+class Interface(Generic[Port_co]):
     """A service that workers of one kind give to the others.
 
     Attributes:
         name: how frames name it.
-        kind: the workers that serve it.
+        kind: the workers that serve it; None: all of them.
         methods: what may be called, by name.
     """
 
     def __init__(
         self,
         name: str,
-        port: type[Port],
-        kind: WorkerKind,
+        port: type[Port_co],
+        kind: WorkerKind | None,
         methods: Sequence[str],
         *,
         once: Sequence[str] = (),
@@ -86,7 +86,7 @@ class Interface(Generic[Port]):
         Args:
             name: how frames name it.
             port: the class or Protocol whose annotations tell the types.
-            kind: the workers that serve it.
+            kind: the workers that serve it; None: all of them.
             methods: the methods that may be called.
             once: those of them that must not be sent again when a call broke off.
         """

@@ -11,7 +11,8 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
 from host.rest import bounded_http
-from host.rest.server import ListenRefusedError, bind, serve
+from host.rest.listener import ListenRefusedError, bind
+from host.rest.server import serve
 from host.rest.tls import own_certificate
 from host.system import SystemClock
 

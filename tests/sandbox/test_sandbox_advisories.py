@@ -5,7 +5,7 @@ import re
 import pytest
 from structlog.testing import capture_logs
 
-from host import app
+from host.composition import engines
 from sandbox.advisories import all_advisories, known_advisories
 from sandbox.engine import engine_version
 
@@ -56,9 +56,9 @@ def test_a_version_without_numbers_is_refused(version):
 
 @pytest.mark.parametrize(("version", "warned"), [("43.0.0", True), ("50.0.1", False)])
 def test_a_host_names_its_engine_and_warns_of_advisories(version, warned, monkeypatch):
-    monkeypatch.setattr(app, "engine_version", lambda: version)
+    monkeypatch.setattr(engines, "engine_version", lambda: version)
     with capture_logs() as entries:
-        app._log_engine()
+        engines.log_engines()
     named = [e["version"] for e in entries if e["event"] == "engine" and e["engine"] == "wasmtime"]
     assert named == [version]
     warnings = [e["advisory"] for e in entries if e["log_level"] == "warning"]

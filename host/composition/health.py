@@ -1,0 +1,60 @@
+"""Whether a process can do its work: its storage, and the workers that it depends on."""
+
+import threading
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from host.data_directory import probe
+from host.db import Database
+from host.domain.errors import HostError, UnavailableError
+from host.ports.clock import Clock
+
+_REMEMBER_MS = 1000
+
+Check = Callable[[], object]
+"""Raises a `HostError` when something is wrong."""
+
+
+class Health:
+    """Checks that anybody may ask for: what they found is kept for a second. Thread-safe."""
+
+    def __init__(self, checks: Mapping[str, Check], clock: Clock) -> None:
+        self._checks = checks
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._looked_at: int | None = None
+        self._problem: HostError | None = None
+
+    def check(self) -> None:
+        """Look at everything.
+
+        Raises:
+            HostError: what is wrong.
+        """
+        with self._lock:
+            now = self._clock.now_ms()
+            if self._looked_at is None or not 0 <= now - self._looked_at < _REMEMBER_MS:
+                self._problem = self._find_problem()
+                self._looked_at = now
+            if self._problem is not None:
+                raise type(self._problem)(self._problem.message)
+
+    def _find_problem(self) -> HostError | None:
+        for name, check in self._checks.items():
+            try:
+                check()
+            except HostError as problem:
+                return problem
+            except Exception as problem:  # noqa: BLE001  # health must always have an answer
+                return UnavailableError(f"{name}: {type(problem).__name__}")
+        return None
+
+
+def storage_checks(folder: Path, database: Database) -> Mapping[str, Check]:
+    """The disk takes writes, and the cluster's database answers."""
+
+    def ask() -> None:
+        with database.read() as connection:
+            connection.exec_driver_sql("SELECT count(*) FROM schema_version").scalar_one()
+
+    return {"disk": lambda: probe(folder), "database": ask}

@@ -1,0 +1,1 @@
+"""Worker processes of a host, and the supervisor that keeps them running."""

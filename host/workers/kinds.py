@@ -1,0 +1,82 @@
+"""What each kind of worker does: the services that it gives, and the work that it begins.
+
+| kind         | gives                            | begins                        | calls    |
+|--------------|----------------------------------|-------------------------------|----------|
+| crypto       | keys                             |                               |          |
+| verification | contracts                        | compiling of stored code      |          |
+| membership   | members, registrations           | registrations left unfinished | crypto   |
+| persistence  | entities, ledger, flows' answers |                               | c, v, m  |
+| flow         |                                  | flows, compiling              | c, m, p  |
+| rest         | HTTPS                            | creations left unfinished     | m        |
+
+The letters are those of other kinds. No kind calls one below it, so no two can wait for each other.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from host.composition import services
+from host.composition.flows import start_flows, warm_up_code
+from host.composition.parts import Parts
+from host.composition.services import ServedCapability, ServedContracts
+from host.domain.workers import WorkerKind
+from host.rpc import Service
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """`serves` opens the parts that the kind needs; `begins` is called once it can be reached."""
+
+    serves: Callable[[Parts], Sequence[Service]]
+    begins: Callable[[Parts], None]
+
+
+def _keys(parts: Parts) -> Sequence[Service]:
+    return (Service(services.KEYS, parts.keys),)
+
+
+def _contracts(parts: Parts) -> Sequence[Service]:
+    return (Service(services.CONTRACTS, ServedContracts(parts.contracts, parts.catalogue)),)
+
+
+def _members(parts: Parts) -> Sequence[Service]:
+    return (
+        Service(services.MEMBERS, parts.members),
+        Service(services.REGISTRATIONS, parts.registrations),
+    )
+
+
+def _vaults(parts: Parts) -> Sequence[Service]:
+    return (
+        Service(services.ENTITIES, ServedCapability(parts.entities, parts.catalogue)),
+        Service(services.LEDGER, ServedCapability(parts.ledger, parts.catalogue)),
+        Service(services.ANSWERS, parts.answers),
+    )
+
+
+def _none(parts: Parts) -> Sequence[Service]:
+    del parts
+    return ()
+
+
+def _resume_registrations(parts: Parts) -> None:
+    parts.registrations.resume()
+
+
+def _run_flows(parts: Parts) -> None:
+    start_flows(parts)
+    warm_up_code(parts)
+
+
+def _nothing(parts: Parts) -> None:
+    del parts
+
+
+WORK: Mapping[WorkerKind, Work] = {
+    WorkerKind.CRYPTO: Work(serves=_keys, begins=_nothing),
+    WorkerKind.VERIFICATION: Work(serves=_contracts, begins=warm_up_code),
+    WorkerKind.MEMBERSHIP: Work(serves=_members, begins=_resume_registrations),
+    WorkerKind.PERSISTENCE: Work(serves=_vaults, begins=_nothing),
+    WorkerKind.FLOW: Work(serves=_none, begins=_run_flows),
+}
+"""The kinds that only work; `rest` serves HTTPS besides (`host.workers.rest`)."""

@@ -1,0 +1,80 @@
+"""The REST worker: serves HTTPS on the socket that its supervisor holds."""
+
+import os
+import socket
+
+from host.composition.engines import log_engines
+from host.composition.health import Health, storage_checks
+from host.composition.rest import make_rest, server_certificate
+from host.domain.errors import UnavailableError
+from host.domain.workers import WorkerKind, WorkerPlan
+from host.rest.server import serve
+from host.secret_files import read_secret
+from host.workers.metrics import workers_registry
+from host.workers.process import Employment, run_process
+from host.workers.run_directory import RunDirectory
+from host.workers.working import working
+
+PASSWORD_VARIABLE = "CORDBOX_ADMIN_PASSWORD"  # noqa: S105  # the variable's name
+"""Environment variable with the administrator's password, unless the settings name a file."""
+
+
+def run_rest(job: Employment) -> None:
+    """Serve until SIGTERM or SIGINT, on the socket that the supervisor handed down."""
+    directory = job.directory
+    with working(
+        directory,
+        kind=WorkerKind.REST,
+        name=job.name,
+        monitor=job.monitor,
+        is_draining=job.stop.is_set,
+    ) as parts:
+        base = parts.base
+        settings = base.settings
+        file = settings.admin_password_file
+        run = RunDirectory(directory.runtime)
+        checks = {
+            **storage_checks(directory.path, parts.database),
+            "workers": lambda: check_workers(run, settings.worker_plan),
+        }
+        certificate = server_certificate(settings, directory, base.clock)
+        rest = make_rest(
+            parts,
+            given_password=os.environ.get(PASSWORD_VARIABLE) if file is None else read_secret(file),
+            probe=Health(checks, base.clock).check,
+            exposed=workers_registry(run),
+        )
+        log_engines()
+        parts.nodes.resume()
+        if WorkerKind.MEMBERSHIP not in settings.worker_plan.counts:
+            parts.registrations.resume()
+        facts = {"certificate": str(certificate.certificate_file.absolute())}
+        if rest.admin_password_file is not None:
+            facts["adminPasswordFile"] = str(rest.admin_password_file.absolute())
+        serve(
+            rest.asgi,
+            listener=socket.socket(fileno=job.listener),
+            certificate=certificate,
+            threads=settings.rest_threads,
+            stop_seconds_max=settings.stop_seconds_max,
+            on_ready=lambda: job.ready(**facts),
+        )
+
+
+def check_workers(run: RunDirectory, plan: WorkerPlan) -> None:
+    """Refuse when of some kind no worker is ready.
+
+    Raises:
+        UnavailableError: names the kind.
+    """
+    table = run.table()
+    rows = () if table is None else table.workers
+    ready = {row.kind for row in rows if row.phase == "ready"}
+    for kind in plan.counts:
+        # REST is what answers: it is there, whatever was published before it said so.
+        if kind is not WorkerKind.REST and kind not in ready:
+            raise UnavailableError(f"no {kind} worker is ready")
+
+
+if __name__ == "__main__":
+    run_process(run_rest)

@@ -1,0 +1,83 @@
+"""One worker of a running host: its parts, and the socket where the others reach it."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+
+import structlog
+from prometheus_client import CollectorRegistry
+
+from host.composition.base import Base
+from host.composition.cluster import Cluster
+from host.composition.health import Health, storage_checks
+from host.composition.parts import Parts
+from host.data_directory import DataDirectory
+from host.domain.workers import WorkerKind
+from host.plugin_loading import make_plugin_manager
+from host.rpc import RpcServer, Service
+from host.settings import HostSettings
+from host.system import SystemClock, SystemEntropy
+from host.workers.kinds import WORK
+from host.workers.monitor import monitored
+from host.workers.report import WORKER, Reporter, add_process_metrics
+from host.workers.run_directory import RunDirectory
+
+_log = structlog.get_logger("cordbox.workers")
+
+
+@contextmanager
+def working(
+    directory: DataDirectory,
+    *,
+    kind: WorkerKind,
+    name: str,
+    monitor: str | None,
+    is_draining: Callable[[], bool],
+) -> Iterator[Parts]:
+    """A worker that serves its kind for the length of the block."""
+    run = RunDirectory(directory.runtime)
+    settings = run.settings()
+    clock = SystemClock()
+    with ExitStack() as stack:
+        cluster = Cluster(
+            kind=kind, name=name, plan=settings.worker_plan, folder=run.path, key=run.key()
+        )
+        stack.callback(cluster.close)
+        base = Base(
+            settings=settings,
+            directory=directory,
+            clock=clock,
+            entropy=SystemEntropy(),
+            plugins=make_plugin_manager(
+                settings.plugins, with_entry_points=settings.plugin_entry_points
+            ),
+            registry=CollectorRegistry(),
+            stack=stack,
+            cluster=cluster,
+        )
+        add_process_metrics(base.registry, time.monotonic())
+        parts = Parts(base)
+        work = WORK.get(kind)
+        served = () if work is None else work.serves(parts)
+        health = Health(storage_checks(directory.path, parts.database), clock)
+        reporter = Reporter(
+            kind=kind,
+            name=name,
+            since=clock.now_ms(),
+            registry=base.registry,
+            check=health.check,
+            is_draining=is_draining,
+        )
+        server = RpcServer(run.socket(name), cluster.key, [*served, Service(WORKER, reporter)])
+        stack.callback(_stop, server, settings)
+        server.start()
+        if monitor is not None:
+            stack.enter_context(monitored(monitor, reporter))
+        if work is not None:
+            work.begins(parts)
+        yield parts
+
+
+def _stop(server: RpcServer, settings: HostSettings) -> None:
+    if not server.stop(settings.stop_seconds_max):
+        _log.warning("calls-cut-off", seconds=settings.stop_seconds_max)
