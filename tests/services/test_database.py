@@ -254,7 +254,8 @@ def test_every_commit_of_any_process_changes_the_revision(tmp_path):
             with writer.write() as connection:
                 connection.execute(insert(ITEM), {"text": str(len(seen))})
             seen.append(database.revision())
-    assert seen[0] == seen[1] and len(set(seen)) == 3
+    assert seen[0] == seen[1]
+    assert len(set(seen)) == 3
 
 
 def test_what_is_remembered_is_read_once_until_something_is_committed(tmp_path):
@@ -270,7 +271,8 @@ def test_what_is_remembered_is_read_once_until_something_is_committed(tmp_path):
         with other.write() as connection:
             connection.execute(insert(ITEM), {"text": "one"})
         found += [remembered.get("one"), remembered.get("one")]
-    assert found == [False, False, True, True] and reads == ["one", "one"]
+    assert found == [False, False, True, True]
+    assert reads == ["one", "one"]
 
 
 def test_what_is_committed_while_it_is_read_is_not_missed(tmp_path):
