@@ -414,7 +414,7 @@ def _from_environment(environment: Mapping[str, str]) -> Mapping[str, object]:
 def _decode(kind: type, value: object) -> object:
     if kind is Path and isinstance(value, str | Path):
         return Path(value).expanduser()
-    raise NotImplementedError
+    raise TypeError(f"expected a path, found {value!r:.64}")
 
 
 def _absolute(path: object) -> str:
