@@ -56,6 +56,14 @@ class MemoryStore:
         with self._lock:
             return [self._states[k] for k in sorted(self._states) if k.startswith(prefix)]
 
+    def count_lasting(self, prefix: str) -> int:
+        with self._lock:
+            return sum(
+                state.due_at is None
+                for key, state in self._states.items()
+                if key.startswith(prefix)
+            )
+
     def due(self, now: EpochMs, limit: int) -> Sequence[StateRecord]:
         with self._lock:
             found = [

@@ -109,6 +109,14 @@ class SqliteStore:
         )
         return [_state(row) for row in rows]
 
+    def count_lasting(self, prefix: str) -> int:
+        rows = self._read(
+            "SELECT count(*) FROM states WHERE key >= ? AND key < ? AND due_at IS NULL",
+            (prefix, prefix + "\U0010ffff"),
+        )
+        found: int = rows[0][0]
+        return found
+
     def due(self, now: EpochMs, limit: int) -> Sequence[StateRecord]:
         rows = self._read(
             "SELECT key, version, value, due_at FROM states WHERE due_at IS NOT NULL AND"

@@ -35,6 +35,7 @@ def start_flows(parts: Parts) -> None:
         events=SpentAnswers(parts.answers.forget, then=FlowObserver(base.registry)),
         config=flow_config(base.settings),
         history=history_limits(base.settings),
+        quotas=parts.quotas,
     )
     workers = FlowWorkers(
         engine=engine, units=parts.store, clock=base.clock, threads=base.settings.flow_workers

@@ -58,10 +58,12 @@ def make_rest(
         packages=parts.packages,
         certificates=parts.packages.certificates,
         virtual_nodes=parts.nodes,
-        flows=FlowService(units=parts.store, clock=base.clock),
+        flows=FlowService(units=parts.store, clock=base.clock, quotas=parts.quotas),
         membership=parts.registrations,
         members=parts.members,
         users=users,
+        quotas=parts.quotas,
+        storage_bytes=parts.vaults.used_bytes,
     )
     asgi = create_app(
         services,

@@ -88,6 +88,15 @@ class Vaults:
                         f" at most {bytes_max} are allowed"
                     )
 
+    def used_bytes(self, short_hash: ShortHash) -> int:
+        """Bytes that the node's vault takes.
+
+        Raises:
+            NotFoundError: the node has no vault.
+        """
+        with self.read(short_hash) as connection:
+            return _used_bytes(connection)
+
     def close(self) -> None:
         """Close every vault. No vault may be in use."""
         with self._lock:

@@ -1,6 +1,12 @@
 """Refusals of the flow engine."""
 
-from host.domain.errors import ConflictError, HostError, InvalidInputError, NotFoundError
+from host.domain.errors import (
+    ConflictError,
+    HostError,
+    InvalidInputError,
+    NotFoundError,
+    UnavailableError,
+)
 
 
 class FlowRecordDamagedError(HostError):
@@ -49,6 +55,12 @@ class FlowHistoryUnavailableError(NotFoundError):
     """Nothing is recorded of the flow: it has not begun, or its history is no longer kept."""
 
     code = "flow-history-unavailable"
+
+
+class FlowsTooManyError(UnavailableError):
+    """The virtual node has as many client-started flows open as its quota allows; try later."""
+
+    code = "flows-too-many"
 
 
 class FlowNotFoundError(NotFoundError):

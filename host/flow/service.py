@@ -30,10 +30,12 @@ from host.flow.messages import (
     encode,
     start_key,
 )
+from host.flow.open_flows import OpenFlows
 from host.flow.recorded import RecordedFlow, find_recorded
 from host.flow.statuses import StoredStatus, read_status, status_key, status_of, write_status
 from host.ports.bus import NewRecord
 from host.ports.clock import Clock
+from host.ports.quotas import Quotas, Unmetered
 from host.ports.state import StateConflictError
 from host.ports.units import FlowStore, Unit
 
@@ -46,9 +48,10 @@ _KILL_REASON_CHARACTERS_MAX = 1000
 class FlowService:
     """Use cases of the flow REST resource and the command line."""
 
-    def __init__(self, *, units: FlowStore, clock: Clock) -> None:
+    def __init__(self, *, units: FlowStore, clock: Clock, quotas: Quotas | None = None) -> None:
         self._store = units
         self._clock = clock
+        self._open = OpenFlows(units, quotas or Unmetered())
 
     def start(
         self,
@@ -66,6 +69,7 @@ class FlowService:
             FlowAlreadyStartedError: the id was used on this virtual node.
             FlowNotStartableError: the CPI has no such client-startable flow.
             FlowInputInvalidError: the body does not match the flow's input schema.
+            FlowsTooManyError: the node has as many flows open as its quota allows.
             StorageError: the store cannot be written.
         """
         holding = vnode.holding.short_hash
@@ -83,7 +87,12 @@ class FlowService:
             raise _already_started(holding, client_request_id)
         flow = _startable(vnode, cpi, flow_class)
         body = _checked_body(flow, request_body)
+        self._open.admit(holding)
         return self._accept(vnode, cpi, client_request_id, flow.name, body)
+
+    def open_count(self, short_hash: ShortHash) -> int:
+        """Client-started flows of the virtual node that have not ended."""
+        return self._open.count(short_hash)
 
     def status(self, short_hash: ShortHash, client_request_id: str) -> FlowStatus:
         """The latest status of a client-started flow.

@@ -43,6 +43,10 @@ class States(Protocol):
         """All states whose key starts with `prefix`, by key."""
         ...
 
+    def count_lasting(self, prefix: str) -> int:
+        """How many states without a due time have a key that starts with `prefix`."""
+        ...
+
     def due(self, now: EpochMs, limit: int) -> Sequence[StateRecord]:
         """States whose due time is at or before `now`, earliest first."""
         ...

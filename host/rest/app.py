@@ -28,6 +28,7 @@ from host.rest import (
     membership,
     node_api,
     protocol_version,
+    quota,
     user,
     virtual_node,
 )
@@ -66,6 +67,7 @@ _GROUPS = (
     _Group(router=membership.router),
     _Group(router=user.password_router, first="v5_2"),
     _Group(router=user.router),
+    _Group(router=quota.router),
     _Group(router=virtual_node.router),
 )
 

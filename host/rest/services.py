@@ -1,6 +1,6 @@
 """What REST needs from the host: one narrow interface per use case, bound in `host.composition`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Protocol
 
@@ -11,6 +11,7 @@ from host.domain.flow import FlowStatus
 from host.domain.ids import EpochMs, ShortHash, parse_short_hash
 from host.domain.json import JsonValue
 from host.domain.packages import CpiRecord
+from host.domain.quotas import NodeUsage, Quota
 from host.domain.vnode import AsyncStatus, VirtualNode
 from host.flow.recorded import RecordedFlow
 from host.ports.directory import Members, Packages, VirtualNodes
@@ -83,6 +84,8 @@ class FlowUseCases(Protocol):
 
     def status(self, short_hash: ShortHash, client_request_id: str) -> FlowStatus: ...
 
+    def open_count(self, short_hash: ShortHash) -> int: ...
+
     def kill(self, short_hash: ShortHash, client_request_id: str, reason: str) -> FlowStatus: ...
 
     def recorded(self, short_hash: ShortHash, request_id: str) -> RecordedFlow: ...
@@ -90,6 +93,17 @@ class FlowUseCases(Protocol):
     def list(
         self, short_hash: ShortHash, status: str | None, *, include_responders: bool
     ) -> Sequence[FlowStatus]: ...
+
+
+class QuotaUseCases(Protocol):
+    @property
+    def defaults(self) -> Quota: ...
+
+    def overrides(self, node: ShortHash) -> Mapping[str, int]: ...
+
+    def set_overrides(self, node: ShortHash, overrides: Mapping[str, int]) -> Quota: ...
+
+    def usage(self, node: ShortHash) -> NodeUsage: ...
 
 
 class RegistrationView(Protocol):
@@ -136,6 +150,8 @@ class RestServices:
     membership: MembershipUseCases
     members: Members
     users: Users
+    quotas: QuotaUseCases
+    storage_bytes: Callable[[ShortHash], int]
 
     def virtual_node(self, short_hash: str) -> VirtualNode:
         """The virtual node of a short hash as the client wrote it.

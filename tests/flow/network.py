@@ -23,6 +23,7 @@ from host.flow.config import CORDA_DEFAULTS, FlowConfig
 from host.flow.engine import FlowEngine
 from host.flow.history import NO_HISTORY, HistoryLimits
 from host.flow.service import FlowService
+from host.ports.quotas import Quotas
 from host.ports.units import FlowStore
 from tests.flow.scripted import Guest, ScriptedGuests
 
@@ -175,6 +176,7 @@ class Network:
         events: Callable[[Any], None] | None = None,
         guests: ScriptedGuests | None = None,
         config: FlowConfig = CORDA_DEFAULTS,
+        quotas: Quotas | None = None,
         history: HistoryLimits = NO_HISTORY,
     ) -> None:
         self.store = store
@@ -196,6 +198,7 @@ class Network:
             entropy=self.entropy,
             events=events or self.events.append,
             config=config,
+            quotas=quotas,
             history=history,
         )
         self.service = FlowService(units=store, clock=self.clock)

@@ -55,7 +55,7 @@ OURS_BEYOND_CORDA = {"responders"}
 PATHS_BEYOND_CORDA = {
     f"/flow/{{holdingidentityshorthash}}/{{clientrequestid}}/{part}"
     for part in ("export", "history", "kill")
-}
+} | {f"/virtualnode/{{holdingidentityshorthash}}/{part}" for part in ("cpi", "quota", "usage")}
 """Paths that Corda does not have."""
 
 

@@ -1,0 +1,127 @@
+"""The quotas of virtual nodes: what each may use, what it used, and what it hit."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Annotated
+
+from pydantic import Field, StrictInt
+
+from host.domain.ids import ShortHash
+from host.domain.quotas import QUOTA_NAMES, Quota, QuotaInvalidError, quota_range
+from host.rest.operation import resource
+from host.rest.services import Services
+from host.rest.wire import camel_case, instant, wire
+
+router = resource("Virtual Node")
+
+_NAMES = {camel_case(name): name for name in QUOTA_NAMES}
+_RANGES = ", ".join(
+    f"{shown} ({least} to {greatest})"
+    for shown, name in _NAMES.items()
+    for least, greatest in (quota_range(name),)
+)
+
+
+@wire
+class QuotaResponse:
+    """`quota` is in force: the host's defaults, and the node's own values instead of some."""
+
+    holding_identity_short_hash: str
+    quota: Mapping[str, int]
+    defaults: Mapping[str, int]
+    overrides: Mapping[str, int]
+
+
+@wire
+class SetQuotaRequest:
+    """All values that are to differ from the host's defaults; none: the node has the defaults."""
+
+    overrides: Annotated[
+        Mapping[str, StrictInt],
+        Field(max_length=len(QUOTA_NAMES), description=f"Quotas by name: {_RANGES}."),
+    ]
+
+
+@wire
+class QuotaHitResponse:
+    count: int
+    last_timestamp: datetime
+
+
+@wire
+class UsageResponse:
+    """What a node's guests used since `since`; counters of other processes follow in seconds.
+
+    `calls` counts host calls by function, replays not; `hits` what was hit, by its code.
+    """
+
+    holding_identity_short_hash: str
+    runs: int
+    fuel: int
+    wall_ms: int
+    host_calls: int
+    log_bytes: int
+    calls: Mapping[str, int]
+    hits: Mapping[str, QuotaHitResponse]
+    storage_bytes: int
+    flows_open: int
+    since: datetime | None = None
+
+
+@router.get("/virtualnode/{holdingidentityshorthash}/quota")
+def get_quota(holdingidentityshorthash: str, services: Services) -> QuotaResponse:
+    """Give the quota of a virtual node."""
+    return _quota(services.virtual_node(holdingidentityshorthash).holding.short_hash, services)
+
+
+@router.put("/virtualnode/{holdingidentityshorthash}/quota")
+def put_quota(
+    holdingidentityshorthash: str, request: SetQuotaRequest, services: Services
+) -> QuotaResponse:
+    """Set all values of a virtual node's quota that differ from the host's defaults.
+
+    Runs that begin a second later are bound by them.
+    """
+    node = services.virtual_node(holdingidentityshorthash).holding.short_hash
+    unknown = sorted(set(request.overrides) - set(_NAMES))
+    if unknown:
+        raise QuotaInvalidError(f"quota {unknown[0][:64]!r} is none of {', '.join(_NAMES)}")
+    services.quotas.set_overrides(node, {_NAMES[n]: v for n, v in request.overrides.items()})
+    return _quota(node, services)
+
+
+@router.get("/virtualnode/{holdingidentityshorthash}/usage")
+def get_usage(holdingidentityshorthash: str, services: Services) -> UsageResponse:
+    """Tell what a virtual node used, and which quotas it hit."""
+    node = services.virtual_node(holdingidentityshorthash).holding.short_hash
+    used = services.quotas.usage(node)
+    return UsageResponse(
+        holding_identity_short_hash=node,
+        runs=used.runs,
+        fuel=used.fuel,
+        wall_ms=used.wall_ms,
+        host_calls=used.host_calls,
+        log_bytes=used.log_bytes,
+        calls=used.calls,
+        hits={
+            code: QuotaHitResponse(count=hit.count, last_timestamp=instant(hit.last_at))
+            for code, hit in used.hits.items()
+        },
+        storage_bytes=services.storage_bytes(node),
+        flows_open=services.flows.open_count(node),
+        since=None if used.since is None else instant(used.since),
+    )
+
+
+def _quota(node: ShortHash, services: Services) -> QuotaResponse:
+    defaults, overrides = services.quotas.defaults, services.quotas.overrides(node)
+    return QuotaResponse(
+        holding_identity_short_hash=node,
+        quota=_shown(defaults.with_overrides(overrides)),
+        defaults=_shown(defaults),
+        overrides={camel_case(name): value for name, value in overrides.items()},
+    )
+
+
+def _shown(quota: Quota) -> Mapping[str, int]:
+    return {shown: getattr(quota, name) for shown, name in _NAMES.items()}
