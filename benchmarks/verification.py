@@ -4,6 +4,7 @@ Against a Python subprocess for each verification, and against the same Python c
 process without any isolation.
 """
 
+import json
 import subprocess
 import sys
 
@@ -12,6 +13,7 @@ from wasmtime import wat2wasm
 from benchmarks import contracts, workshop
 from benchmarks.contracts import KeptInstance, verify
 from benchmarks.measure import Measurement, median_seconds
+from benchmarks.peers import PeerMissingError, python_peer
 from sandbox.guest import Guest
 from sandbox.world import World
 
@@ -33,6 +35,10 @@ MINIMAL_WAT = """
     (canon lift (core func $i "verify") (memory (core memory $i "memory"))
       (realloc (core func $i "realloc")))))
 """
+_MINIMAL_PLUGIN = """
+(module (memory (export "memory") 1) (func (export "verify") (result i32) (i32.const 0)))
+"""
+_EXTISM = ("extism==1.1.1", "extism-sys==1.41.0")
 _PATHS = ["sandbox/sdk", "sample_cordapps/iou/contracts"]
 _PEER = f"""
 import sys
@@ -64,7 +70,8 @@ def run() -> list[Measurement]:
     minimal = sandbox.admit(World.CONTRACT, bytes(wat2wasm(MINIMAL_WAT)))
     guests = {**contracts.contracts(), "minimal WAT": sandbox.guest(World.CONTRACT, minimal.digest)}
     fresh = [_fresh(language, guest, process) for language, guest in guests.items()]
-    return [*fresh, *(_kept(language, guest, bare) for language, guest in guests.items())]
+    kept = [_kept(language, guest, bare) for language, guest in guests.items()]
+    return [*fresh, *kept, *_beside_extism(guests["minimal WAT"])]
 
 
 def _fresh(language: str, guest: Guest, process: float) -> Measurement:
@@ -92,6 +99,39 @@ def _kept(language: str, guest: Guest, bare: float) -> Measurement:
         ratio=bare / seconds,
         note="metering on; the product makes a fresh instance instead",
     )
+
+
+def _beside_extism(minimal: Guest) -> list[Measurement]:
+    """The smallest contract beside the smallest Extism plug-in, both called with a transaction."""
+    transaction = contracts.transaction()
+    try:
+        interpreter = python_peer("extism", _EXTISM)
+    except PeerMissingError as missing:
+        return [Measurement(name="Extism", value=0, unit="", note=f"not measured: {missing}")]
+    module = bytes(wat2wasm(_MINIMAL_PLUGIN)).hex()
+    words = [str(interpreter), "benchmarks/extism_calls.py", "500", module]
+    done = subprocess.run(words, input=transaction.encode(), check=True, capture_output=True)
+    fresh, kept = json.loads(done.stdout)
+    ours = median_seconds(lambda: verify(minimal, transaction), repeats=500, warm_ups=5)
+    instance, data = KeptInstance(minimal), transaction.encode()
+    again = median_seconds(lambda: instance.verify(data), repeats=2000, warm_ups=20)
+    instance.close()
+    return [
+        Measurement(
+            name="minimal WAT contract, fresh, beside Extism",
+            value=ours * 1e6,
+            unit="µs",
+            against=f"a fresh Extism plug-in of a compiled module ({fresh * 1e6:.0f} µs)",
+            ratio=fresh / ours,
+        ),
+        Measurement(
+            name="minimal WAT contract, kept, beside Extism",
+            value=again * 1e6,
+            unit="µs",
+            against=f"a kept Extism plug-in ({kept * 1e6:.1f} µs)",
+            ratio=kept / again,
+        ),
+    ]
 
 
 def _in_subprocess(program: str, transaction: str) -> bytes:
