@@ -131,7 +131,8 @@ class RpcServer:
         finally:
             with self._lock:
                 self._open[connection] = False
-        return True
+                is_over = self._is_stopping
+        return not is_over
 
     def _answer(self, frame: bytes) -> Answer:
         try:

@@ -353,4 +353,4 @@ def test_a_worker_that_dies_in_a_call_is_replaced_by_another(tmp_path, method):
     # A call that must not be made twice is given up: nobody knows whether it was carried out.
     assert outcome == ([7] if method == "json" else ["unavailable"])
     assert proxy.json(8) == 8
-    other.stop(10)
+    assert other.stop(10)
