@@ -26,6 +26,7 @@ _COMMANDS = {
     "network": ("host.cli.network", "Write group policies."),
     "package": ("host.cli.package", "Create, sign, verify and inspect CPBs and CPIs."),
     "runtime": ("host.cli.runtime", "List, verify and build the pinned Python runtimes."),
+    "worker": ("host.cli.worker", "Start one more worker process for a running host."),
 }
 """Command name -> (module that exposes it as `command`, one-line help)."""
 
