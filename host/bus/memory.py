@@ -1,25 +1,32 @@
 """The flow store in memory: same contract as the durable one, for tests and rehearsals."""
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
+from host.bus.roster import Roster
 from host.domain.ids import EpochMs, FlowId
 from host.ports.bus import CommitListener, Record, TopicPartition
+from host.ports.clock import Clock
+from host.ports.groups import Membership, RebalanceListener
 from host.ports.state import StateConflictError, StateRecord
 from host.ports.units import Unit
+from host.system import SystemClock
 
 
 class MemoryStore:
     """Holds everything in dictionaries behind one lock."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, clock: Clock | None = None) -> None:
+        self._clock = clock or SystemClock()
         self._lock = threading.Lock()
         self._records: dict[TopicPartition, list[Record]] = {}
         self._tails: dict[TopicPartition, int] = {}
         self._offsets: dict[tuple[str, TopicPartition], int] = {}
         self._states: dict[str, StateRecord] = {}
         self._journals: dict[FlowId, list[bytes]] = {}
+        self._rosters: dict[str, Roster] = {}
         self._listeners: list[CommitListener] = []
+        self._rebalance_listeners: list[RebalanceListener] = []
 
     def poll(self, group: str, source: TopicPartition, limit: int) -> Sequence[Record]:
         with self._lock:
@@ -83,6 +90,23 @@ class MemoryStore:
         with self._lock:
             return list(self._journals.get(flow_id, ()))
 
+    def join(self, group: str, member: str, *, ttl_ms: int) -> Membership:
+        return self._change(group, lambda r, now: r.joined(member, ttl_ms, now)).membership(member)
+
+    def heartbeat(self, group: str, member: str) -> Membership:
+        return self._change(group, lambda r, now: r.beaten(member, now)).membership(member)
+
+    def leave(self, group: str, member: str) -> None:
+        self._change(group, lambda r, now: r.left(member))
+
+    def members(self, group: str) -> Sequence[Membership]:
+        with self._lock:
+            roster = self._roster(group)
+        return [roster.membership(member) for member in sorted(roster.pulses)]
+
+    def on_rebalance(self, listener: RebalanceListener) -> None:
+        self._rebalance_listeners.append(listener)
+
     def commit(self, unit: Unit) -> None:
         with self._lock:
             self._check(unit)
@@ -95,7 +119,22 @@ class MemoryStore:
     def close(self) -> None:
         """Nothing is held."""
 
+    def _roster(self, group: str) -> Roster:
+        empty = Roster(group=group, generation=0, pulses={}, owners={})
+        return self._rosters.get(group, empty)
+
+    def _change(self, group: str, change: Callable[[Roster, EpochMs], Roster]) -> Roster:
+        with self._lock:
+            before = self._roster(group)
+            after = self._rosters[group] = change(before, self._clock.now_ms())
+        if after.generation != before.generation:
+            for listener in self._rebalance_listeners:
+                listener(group)
+        return after
+
     def _check(self, unit: Unit) -> None:
+        if unit.fence is not None:
+            self._roster(unit.fence.group).check(unit.fence)
         for write in unit.states:
             state = self._states.get(write.key)
             found = state.version if state else 0

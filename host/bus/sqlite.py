@@ -6,40 +6,24 @@ its own connection and sees committed data only. One host owns the file (the hos
 
 import sqlite3
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from host.bus.roster import Roster
+from host.bus.schema import prepare
+from host.bus.sqlite_groups import check_fence, load_roster, save_roster
 from host.domain.errors import StorageError
 from host.domain.ids import EpochMs, FlowId
 from host.ports.bus import CommitListener, NewRecord, Record, TopicPartition
+from host.ports.clock import Clock
+from host.ports.groups import Membership, RebalanceListener
 from host.ports.state import StateConflictError, StateRecord, StateWrite
 from host.ports.units import Consumed, JournalRow, Unit
+from host.system import SystemClock
 
-SCHEMA_VERSION = 1
 _BUSY_MS = 10_000
-
-_SCHEMA = """
-CREATE TABLE schema_version (version INTEGER NOT NULL);
-CREATE TABLE records (
-  topic TEXT NOT NULL, partition INTEGER NOT NULL, position INTEGER NOT NULL,
-  key TEXT NOT NULL, value BLOB NOT NULL,
-  PRIMARY KEY (topic, partition, position)) WITHOUT ROWID;
-CREATE TABLE tails (
-  topic TEXT NOT NULL, partition INTEGER NOT NULL, next INTEGER NOT NULL,
-  PRIMARY KEY (topic, partition)) WITHOUT ROWID;
-CREATE TABLE offsets (
-  consumer TEXT NOT NULL, topic TEXT NOT NULL, partition INTEGER NOT NULL, next INTEGER NOT NULL,
-  PRIMARY KEY (consumer, topic, partition)) WITHOUT ROWID;
-CREATE TABLE states (
-  key TEXT PRIMARY KEY, version INTEGER NOT NULL, value BLOB NOT NULL,
-  due_at INTEGER) WITHOUT ROWID;
-CREATE INDEX states_due ON states (due_at, key) WHERE due_at IS NOT NULL;
-CREATE TABLE journal (
-  flow_id TEXT NOT NULL, number INTEGER NOT NULL, value BLOB NOT NULL,
-  PRIMARY KEY (flow_id, number)) WITHOUT ROWID;
-"""
 
 
 class SqliteStore:
@@ -49,17 +33,19 @@ class SqliteStore:
         StorageError: the file cannot be opened, is damaged, or has another schema version.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, clock: Clock | None = None) -> None:
         self._path = path
+        self._clock = clock or SystemClock()
         self._local = threading.local()
         self._connections: list[sqlite3.Connection] = []
         self._guard = threading.Lock()
         self._writer = threading.Lock()
         self._listeners: list[CommitListener] = []
+        self._rebalance_listeners: list[RebalanceListener] = []
         self._is_closed = False
         try:
             with self._translated(), self._transaction() as connection:
-                self._prepare(connection)
+                prepare(connection, self._clock.now_ms())
         except BaseException:
             self.close()
             raise
@@ -134,8 +120,38 @@ class SqliteStore:
         rows = self._read("SELECT value FROM journal WHERE flow_id = ? ORDER BY number", (flow_id,))
         return [row[0] for row in rows]
 
-    def commit(self, unit: Unit) -> None:
+    def join(self, group: str, member: str, *, ttl_ms: int) -> Membership:
+        return self._change(group, lambda r, now: r.joined(member, ttl_ms, now)).membership(member)
+
+    def heartbeat(self, group: str, member: str) -> Membership:
+        return self._change(group, lambda r, now: r.beaten(member, now)).membership(member)
+
+    def leave(self, group: str, member: str) -> None:
+        self._change(group, lambda r, now: r.left(member))
+
+    def members(self, group: str) -> Sequence[Membership]:
+        with self._translated():
+            roster = load_roster(self._connection(), group)
+        return [roster.membership(member) for member in sorted(roster.pulses)]
+
+    def on_rebalance(self, listener: RebalanceListener) -> None:
+        self._rebalance_listeners.append(listener)
+
+    def _change(self, group: str, change: Callable[[Roster, EpochMs], Roster]) -> Roster:
         with self._translated(), self._transaction() as connection:
+            before = load_roster(connection, group)
+            after = change(before, self._clock.now_ms())
+            save_roster(connection, before, after)
+        if after.generation != before.generation:
+            for listener in self._rebalance_listeners:
+                listener(group)
+        return after
+
+    def commit(self, unit: Unit) -> None:
+        now = self._clock.now_ms()
+        with self._translated(), self._transaction() as connection:
+            if unit.fence is not None:
+                check_fence(connection, unit.fence)
             for consumed in unit.consumed:
                 _consume(connection, consumed)
             for write in unit.states:
@@ -145,7 +161,7 @@ class SqliteStore:
             for flow_id in unit.forget:
                 connection.execute("DELETE FROM journal WHERE flow_id = ?", (flow_id,))
             for record in unit.records:
-                _publish(connection, record)
+                _publish(connection, record, now)
         touched, due = unit.touched(), unit.next_due()
         if touched or due is not None:
             for listener in self._listeners:
@@ -197,20 +213,12 @@ class SqliteStore:
     def _translated(self) -> Iterator[None]:
         try:
             yield
+        except StorageError as exc:
+            raise StorageError(
+                f"flow store {self._path}: {exc.message}", path=str(self._path)
+            ) from exc
         except sqlite3.Error as exc:
             raise StorageError(f"flow store {self._path}: {exc}", path=str(self._path)) from exc
-
-    def _prepare(self, connection: sqlite3.Connection) -> None:
-        if not connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone():
-            for statement in _SCHEMA.split(";\n"):
-                connection.execute(statement)
-            connection.execute("INSERT INTO schema_version VALUES (?)", (SCHEMA_VERSION,))
-        (found,) = connection.execute("SELECT version FROM schema_version").fetchone()
-        if found != SCHEMA_VERSION:
-            raise StorageError(
-                f"flow store {self._path} has schema version {found}, expected {SCHEMA_VERSION}",
-                path=str(self._path),
-            )
 
 
 def _state(row: Any) -> StateRecord:
@@ -273,7 +281,7 @@ def _append_journal(connection: sqlite3.Connection, row: JournalRow) -> None:
     connection.execute("INSERT INTO journal VALUES (?, ?, ?)", (row.flow_id, row.number, row.value))
 
 
-def _publish(connection: sqlite3.Connection, record: NewRecord) -> None:
+def _publish(connection: sqlite3.Connection, record: NewRecord, now: EpochMs) -> None:
     target = record.target
     (after,) = connection.execute(
         "INSERT INTO tails VALUES (?, ?, 1) ON CONFLICT DO UPDATE SET next = next + 1"
@@ -281,6 +289,6 @@ def _publish(connection: sqlite3.Connection, record: NewRecord) -> None:
         (target.topic, target.partition),
     ).fetchone()
     connection.execute(
-        "INSERT INTO records VALUES (?, ?, ?, ?, ?)",
-        (target.topic, target.partition, after - 1, record.key, record.value),
+        "INSERT INTO records VALUES (?, ?, ?, ?, ?, ?)",
+        (target.topic, target.partition, after - 1, record.key, record.value, now),
     )

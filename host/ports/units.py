@@ -6,6 +6,7 @@ from typing import Protocol
 
 from host.domain.ids import EpochMs, FlowId
 from host.ports.bus import Bus, NewRecord, TopicPartition
+from host.ports.groups import Fence, Groups
 from host.ports.state import States, StateWrite
 
 
@@ -30,13 +31,19 @@ class Consumed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unit:
-    """What a step writes. `forget` names flows whose journals are deleted."""
+    """What a step writes.
+
+    Attributes:
+        forget: flows whose journals are deleted.
+        fence: who writes; None when the unit belongs to no partition that has an owner.
+    """
 
     states: tuple[StateWrite, ...] = ()
     journal: tuple[JournalRow, ...] = ()
     forget: tuple[FlowId, ...] = ()
     records: tuple[NewRecord, ...] = ()
     consumed: tuple[Consumed, ...] = ()
+    fence: Fence | None = None
 
     def touched(self) -> frozenset[TopicPartition]:
         """Partitions that get records."""
@@ -47,13 +54,14 @@ class Unit:
         return min((s.due_at for s in self.states if s.due_at is not None), default=None)
 
 
-class FlowStore(Bus, States, Protocol):
-    """Bus, states and journals in one place, so that a unit is one transaction."""
+class FlowStore(Bus, Groups, States, Protocol):
+    """Bus, groups, states and journals in one place, so that a unit is one transaction."""
 
     def commit(self, unit: Unit) -> None:
         """Write all of `unit` durably, or nothing of it.
 
         Raises:
+            FencedError: the unit's fence is not that of the present owner.
             StateConflictError: a state, an offset or a journal row is not as the unit expects.
             StorageError: the store cannot be written.
         """

@@ -1,19 +1,40 @@
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from host.bus.memory import MemoryStore
 from host.bus.sqlite import SqliteStore
+from host.domain.ids import EpochMs
 from host.ports.units import FlowStore
 
 
+class MovableClock:
+    """A clock that tests move, back as well."""
+
+    def __init__(self) -> None:
+        self._now = 0
+
+    def now_ms(self) -> EpochMs:
+        return EpochMs(self._now)
+
+    def advance(self, millis: int) -> None:
+        self._now += millis
+
+
+@pytest.fixture
+def clock() -> MovableClock:
+    return MovableClock()
+
+
 @pytest.fixture(params=["memory", "sqlite"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[FlowStore]:
-    makers: dict[str, Callable[[], FlowStore]] = {
-        "memory": MemoryStore,
-        "sqlite": lambda: SqliteStore(tmp_path / "flows.sqlite"),
-    }
-    made = makers[request.param]()
+def store(
+    request: pytest.FixtureRequest, tmp_path: Path, clock: MovableClock
+) -> Iterator[FlowStore]:
+    made: FlowStore = (
+        MemoryStore(clock=clock)
+        if request.param == "memory"
+        else SqliteStore(tmp_path / "flows.sqlite", clock=clock)
+    )
     yield made
     made.close()

@@ -1,0 +1,75 @@
+"""The tables of the SQLite store, and how older files are brought up to date."""
+
+import sqlite3
+from collections.abc import Callable, Mapping
+
+from host.domain.errors import StorageError
+from host.domain.ids import EpochMs
+
+SCHEMA_VERSION = 2
+
+_VERSION_2 = """
+CREATE TABLE groups (name TEXT PRIMARY KEY, generation INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE members (
+  consumer TEXT NOT NULL, member TEXT NOT NULL, beat_at INTEGER NOT NULL, ttl_ms INTEGER NOT NULL,
+  PRIMARY KEY (consumer, member)) WITHOUT ROWID;
+CREATE TABLE owners (
+  consumer TEXT NOT NULL, partition INTEGER NOT NULL, member TEXT, epoch INTEGER NOT NULL,
+  PRIMARY KEY (consumer, partition)) WITHOUT ROWID;
+"""
+
+_VERSION_1 = """
+CREATE TABLE schema_version (version INTEGER NOT NULL);
+CREATE TABLE records (
+  topic TEXT NOT NULL, partition INTEGER NOT NULL, position INTEGER NOT NULL,
+  key TEXT NOT NULL, value BLOB NOT NULL,
+  PRIMARY KEY (topic, partition, position)) WITHOUT ROWID;
+CREATE TABLE tails (
+  topic TEXT NOT NULL, partition INTEGER NOT NULL, next INTEGER NOT NULL,
+  PRIMARY KEY (topic, partition)) WITHOUT ROWID;
+CREATE TABLE offsets (
+  consumer TEXT NOT NULL, topic TEXT NOT NULL, partition INTEGER NOT NULL, next INTEGER NOT NULL,
+  PRIMARY KEY (consumer, topic, partition)) WITHOUT ROWID;
+CREATE TABLE states (
+  key TEXT PRIMARY KEY, version INTEGER NOT NULL, value BLOB NOT NULL,
+  due_at INTEGER) WITHOUT ROWID;
+CREATE INDEX states_due ON states (due_at, key) WHERE due_at IS NOT NULL;
+CREATE TABLE journal (
+  flow_id TEXT NOT NULL, number INTEGER NOT NULL, value BLOB NOT NULL,
+  PRIMARY KEY (flow_id, number)) WITHOUT ROWID;
+INSERT INTO schema_version VALUES (1);
+"""
+
+
+def prepare(connection: sqlite3.Connection, now: EpochMs) -> None:
+    """Create the tables of a new file, and bring an older file up to date.
+
+    The caller holds a write transaction, so that a file is never left between two versions.
+
+    Raises:
+        StorageError: the file was written by a newer version.
+    """
+    if not connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone():
+        _execute_all(connection, _VERSION_1)
+    (found,) = connection.execute("SELECT version FROM schema_version").fetchone()
+    if not 1 <= found <= SCHEMA_VERSION:
+        raise StorageError(f"schema version {found}, expected 1 to {SCHEMA_VERSION}")
+    for version in range(found, SCHEMA_VERSION):
+        _UPGRADES[version](connection, now)
+        connection.execute("UPDATE schema_version SET version = ?", (version + 1,))
+
+
+def _from_1(connection: sqlite3.Connection, now: EpochMs) -> None:
+    """Groups come in, and the time of a record; those that stand in the file count as new."""
+    _execute_all(connection, _VERSION_2)
+    connection.execute("ALTER TABLE records ADD COLUMN written_at INTEGER NOT NULL DEFAULT 0")
+    connection.execute("UPDATE records SET written_at = ?", (now,))
+
+
+def _execute_all(connection: sqlite3.Connection, script: str) -> None:
+    # Not executescript(), which would commit.
+    for statement in script.split(";\n"):
+        connection.execute(statement)
+
+
+_UPGRADES: Mapping[int, Callable[[sqlite3.Connection, EpochMs], None]] = {1: _from_1}
