@@ -32,6 +32,22 @@ class Ticker:
     @contextmanager
     def running(self) -> Iterator[None]:
         """Keep the epoch advancing for the duration of a run."""
+        self._begin()
+        try:
+            yield
+        finally:
+            self._end()
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Let the epoch stand still, for all that this run cares, within `running`."""
+        self._end()
+        try:
+            yield
+        finally:
+            self._begin()
+
+    def _begin(self) -> None:
         with self._lock:
             self._runs += 1
             self._busy.set()
@@ -41,13 +57,12 @@ class Ticker:
                     name="sandbox-ticker",
                 )  # fmt: skip
                 self._thread.start()
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._runs -= 1
-                if self._runs == 0:
-                    self._busy.clear()
+
+    def _end(self) -> None:
+        with self._lock:
+            self._runs -= 1
+            if self._runs == 0:
+                self._busy.clear()
 
     def advance(self) -> None:
         """Advance the epoch once."""

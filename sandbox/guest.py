@@ -1,6 +1,8 @@
 """Runs the exports of one component: each call in a store and an instance of its own."""
 
 import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,6 +47,27 @@ class Component:
     path: Path
 
 
+class RunControl:
+    """A run as its host sees it from within a host call, on the run's thread."""
+
+    def __init__(self, store: Store, run: Run, ticker: Ticker, limits: Limits) -> None:
+        self._store = store
+        self._run = run
+        self._ticker = ticker
+        self._limits = limits
+
+    def usage(self) -> Usage:
+        """What the run has used since its start."""
+        return _usage(self._run)
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Stop the run's wall clock for the length of the block; it starts anew afterwards."""
+        with self._ticker.paused():
+            yield
+        _set_deadline(self._store, self._limits)
+
+
 class Guest:
     """A compiled component. Thread-safe: every call has its own store and instance."""
 
@@ -68,6 +91,7 @@ class Guest:
         limits: Limits,
         host: HostCalls | None = None,
         granted: frozenset[str] = frozenset(),
+        attach: Callable[[RunControl], None] | None = None,
     ) -> Outcome:
         """Call `export` in a fresh instance.
 
@@ -77,6 +101,7 @@ class Guest:
             limits: bounds of this run.
             host: answers host calls; none are possible without it.
             granted: interfaces that may be called, besides `log` and `flow`.
+            attach: given the run before it starts, for a host that may pause it.
 
         Raises:
             SandboxError: a trap, a limit or a refusal ended the run; `receipt` and `usage` are set.
@@ -100,6 +125,8 @@ class Guest:
         run = Run(store, limits=limits, host=host, granted=granted)
         leave = native.enter(store, run)
         try:
+            if attach is not None:
+                attach(RunControl(store, run, self._ticker, limits))
             with self._ticker.running():
                 is_ok, value = self._run(store, run, index, argument, limits)
             usage = _usage(run)
@@ -182,7 +209,7 @@ def _linker(world: World, engine: Engine) -> wc.Linker:
 
 def _bound(store: Store, limits: Limits) -> None:
     store.set_fuel(limits.fuel_max)
-    store.set_epoch_deadline(Ticker.ticks(limits.wall_ms_max))
+    _set_deadline(store, limits)
     store.set_limits(
         memory_size=limits.memory_bytes_max,
         table_elements=limits.table_elements_max,
@@ -190,6 +217,10 @@ def _bound(store: Store, limits: Limits) -> None:
         tables=_TABLES_MAX,
         memories=_MEMORIES_MAX,
     )
+
+
+def _set_deadline(store: Store, limits: Limits) -> None:
+    store.set_epoch_deadline(Ticker.ticks(limits.wall_ms_max))
 
 
 def _encoded(argument: str | None, limits: Limits) -> bytes | None:

@@ -16,6 +16,7 @@ from host.flow.config import CORDA_DEFAULTS, FlowConfig
 from host.flow.delivery import Delivery, LocalRouter, Router, refusal_record
 from host.flow.errors import FlowRecordDamagedError
 from host.flow.events import EventSink, FlowEngineEvent, RecordDeadLettered, RecordRetried
+from host.flow.guest_runs import GuestRuns
 from host.flow.history import NO_HISTORY, HistoryLimits
 from host.flow.host_calls import Surroundings
 from host.flow.messages import (
@@ -31,6 +32,7 @@ from host.flow.messages import (
     decode_event,
     decode_start,
 )
+from host.flow.parking import ParkingLot
 from host.flow.retry import Failures, kind_of, next_failures, retry_at
 from host.flow.ruins import clearance
 from host.flow.statuses import StoredStatus, status_key, write_status
@@ -73,6 +75,7 @@ class FlowEngine:
         config: limits and times.
         history: how much is kept of ended flows.
         quotas: what the nodes' guests may use, and where it is charged.
+        lot: keeps suspended guests for their next step; without it none is kept.
     """
 
     def __init__(
@@ -90,6 +93,7 @@ class FlowEngine:
         config: FlowConfig = CORDA_DEFAULTS,
         history: HistoryLimits = NO_HISTORY,
         quotas: Quotas | None = None,
+        lot: ParkingLot | None = None,
     ) -> None:
         self._store = units
         self._clock = clock
@@ -106,8 +110,10 @@ class FlowEngine:
             history=history,
             quotas=quotas or Unmetered(),
         )
+        places = ParkingLot(0) if lot is None else lot
+        runs = GuestRuns(store=units, guests=guests, around=around, lot=places)
         self._steps = FlowSteps(
-            store=units, guests=guests, packages=packages, around=around, events=events
+            store=units, runs=runs, packages=packages, around=around, events=events
         )
         self._delivery = Delivery(
             store=units,

@@ -92,7 +92,18 @@ class HostCalls:
         *,
         persist: Callable[[], None],
         quota: Quota,
+        parked: bool = False,
     ) -> None:
+        """Answer the calls of a run.
+
+        Args:
+            flow: the flow, its journal read.
+            cpi: its code.
+            around: what its calls reach.
+            persist: commits what the flow has not written yet.
+            quota: of its node.
+            parked: the run has made all the calls of the journal; next comes the one that waits.
+        """
         self._flow = flow
         self._cpi = cpi
         self._around = around
@@ -101,6 +112,7 @@ class HostCalls:
         self._journal = flow.journal if flow.journal is not None else []
         self._recorded = len(self._journal)
         self._journal_bytes = sum(len(entry.answer) for entry in self._journal)
+        self._next = self._recorded if parked else 0
         self.made = 0
         self.replayed = 0
         self.waiting: Waiting | None = None
@@ -134,16 +146,17 @@ class HostCalls:
         if interface == "log":
             return self._log(request)
         name, digest = f"{interface}.{function}", request_digest(request)
-        call = self.replayed + self.made
+        call = self._next
         if call < self._recorded:
             entry = self._journal[call]
             check_call(call, expected=(entry.function, entry.digest), function=name, digest=digest)
             self.replayed += 1
+            self._next += 1
             return _give(entry)
         held = self._flow.checkpoint.waiting
         if held is not None:
             check_call(call, expected=(held.function, held.digest), function=name, digest=digest)
-        entry = self._make(call, interface, function, request)
+        entry = self._make(interface, function, request, digest)
         return _give(entry)
 
     def check_complete(self) -> None:
@@ -152,7 +165,7 @@ class HostCalls:
         Raises:
             GuestKilledError: `flow-non-deterministic`.
         """
-        call = self.replayed + self.made
+        call = self._next
         held = self._flow.checkpoint.waiting
         if self.waiting is None and (call < self._recorded or held is not None):
             expected = self._journal[call].function if call < self._recorded else "a waiting call"
@@ -161,8 +174,8 @@ class HostCalls:
                 f"the flow ended before call {call}: expected {expected}, found no further call",
             )
 
-    def _make(self, call: int, interface: str, function: str, request: str) -> Entry:
-        name, digest = f"{interface}.{function}", request_digest(request)
+    def _make(self, interface: str, function: str, request: str, digest: str) -> Entry:
+        call, name = self._next, f"{interface}.{function}"
         self._check_journal(name)
         handler = self._handlers.get((interface, function))
         is_error = False
@@ -205,6 +218,7 @@ class HostCalls:
             self._flow.checkpoint, waiting=None, calls=call + 1, notes=()
         )
         self.made += 1
+        self._next += 1
         return entry
 
     def _check_journal(self, name: str) -> None:
@@ -319,7 +333,7 @@ class HostCalls:
         except CapabilityError as exc:
             error = {"code": exc.code, "message": exc.message}
             raise GuestCallError(msgspec.json.encode(error).decode()) from exc
-        is_repeated = self.replayed < self._recorded or self._flow.checkpoint.waiting is not None
+        is_repeated = self._next < self._recorded or self._flow.checkpoint.waiting is not None
         if not is_repeated:
             self._flow.events.append(
                 GuestLogged(

@@ -14,6 +14,7 @@ from host.flow.journal import Entry, decode_journal, encode_entry
 from host.flow.mapper import MapperState, encode_state, session_key
 from host.flow.messages import OUT_TOPIC, SessionMessage, encode, flow_state_key
 from host.flow.notes import Note, note_arrived, note_sent, with_notes
+from host.flow.parking import Parked
 from host.flow.statuses import StoredStatus, status_key, write_status
 from host.ports.bus import NewRecord
 from host.ports.state import StateRecord, StateWrite
@@ -28,7 +29,8 @@ def timer_key(flow_id: FlowId) -> str:
 class LiveFlow:
     """Mutable, held by one step. `version` is the stored checkpoint's, 0 when there is none.
 
-    `apart` names the payloads that are stored beside the checkpoint.
+    `apart` names the payloads that are stored beside the checkpoint. `parked` is the guest that
+    this step has suspended.
     """
 
     checkpoint: Checkpoint
@@ -46,6 +48,7 @@ class LiveFlow:
     config: FlowConfig = CORDA_DEFAULTS
     apart: frozenset[str] = frozenset()
     history: HistoryLimits = NO_HISTORY
+    parked: Parked | None = None
 
     @property
     def flow_id(self) -> FlowId:

@@ -4,27 +4,22 @@ A step's checkpoint, journal rows, outgoing records, status and consumed offset 
 transaction; messages leave only with it. A step that is cut anywhere is executed again.
 """
 
-from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
-
-from msgspec.structs import replace
 
 from host.domain.errors import UnavailableError
 from host.domain.flow import FlowError, FlowStatusName
 from host.domain.ids import Checksum, FlowId, HoldingIdentity
 from host.domain.packages import CpiRecord
-from host.domain.quotas import RunUsage, Spent
 from host.domain.vnode import OperationalStatus, VirtualNode
 from host.flow import machine
 from host.flow.apart import keys_apart
-from host.flow.births import client_flow, responder, start_argument
+from host.flow.births import client_flow, responder
 from host.flow.checkpoint import decode_checkpoint
 from host.flow.delivery import refusal_record
 from host.flow.errors import FlowRecordDamagedError
-from host.flow.events import EventSink, FlowEnded, FlowStarted, GuestRan
-from host.flow.host_calls import HostCalls, Surroundings
-from host.flow.journal import decode_journal
+from host.flow.events import EventSink, FlowEnded, FlowStarted
+from host.flow.guest_runs import GuestRuns, Home
+from host.flow.host_calls import Surroundings
 from host.flow.live import LiveFlow, timer_key
 from host.flow.machine import (
     Arrived,
@@ -32,9 +27,7 @@ from host.flow.machine import (
     End,
     Event,
     Killed,
-    Returned,
     Started,
-    Suspended,
     Woken,
 )
 from host.flow.messages import (
@@ -53,18 +46,7 @@ from host.flow.messages import (
 from host.flow.statuses import StoredStatus
 from host.ports.bus import NewRecord, Record
 from host.ports.directory import Packages
-from host.ports.guest import Finished, FlowFailedInGuest, FlowGuests, GuestKilledError
 from host.ports.units import Consumed, FlowStore, Unit
-
-ALWAYS_GRANTED = frozenset({"log", "flow"})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Home:
-    """The virtual node and the code that a flow belongs to."""
-
-    vnode: VirtualNode
-    cpi: CpiRecord
 
 
 class FlowSteps:
@@ -74,13 +56,13 @@ class FlowSteps:
         self,
         *,
         store: FlowStore,
-        guests: FlowGuests,
+        runs: GuestRuns,
         packages: Packages,
         around: Surroundings,
         events: EventSink,
     ) -> None:
         self._store = store
-        self._guests = guests
+        self._runs = runs
         self._packages = packages
         self._around = around
         self._events = events
@@ -104,15 +86,20 @@ class FlowSteps:
         flow_id = FlowId(records[0].key)
         flow = self._load(flow_id)
         loose: list[NewRecord] = list(letter)
-        for record in records:
-            event = _decoded(record, broken)
-            if flow is None and isinstance(event, StartFlow | Respond):
-                flow = self._create(flow_id, event, loose)
-            if flow is None or flow.ended:
-                loose += _refuse_data(event)
-            else:
-                self._react(flow, event, broken)
-        self._commit(flow, loose, consumed)
+        try:
+            for record in records:
+                event = _decoded(record, broken)
+                if flow is None and isinstance(event, StartFlow | Respond):
+                    flow = self._create(flow_id, event, loose)
+                if flow is None or flow.ended:
+                    loose += _refuse_data(event)
+                else:
+                    self._react(flow, event, broken)
+            self._commit(flow, loose, consumed)
+        except BaseException:
+            if flow is not None:
+                self._runs.abandon(flow)
+            raise
 
     def _commit(self, flow: LiveFlow | None, loose: list[NewRecord], consumed: Consumed) -> None:
         if flow is None:
@@ -120,6 +107,7 @@ class FlowSteps:
             return
         flow.records += loose
         flow.write(self._store, self._around.clock.now_ms(), (consumed,))
+        self._runs.settle(flow)
         for event in flow.events:
             self._events(event)
 
@@ -206,67 +194,7 @@ class FlowSteps:
                         self._end(flow, command)
                     case machine.RunGuest():
                         assert home is not None  # noqa: S101  # only ends are applied without
-                        following = self._run(flow, home)
-
-    def _run(self, flow: LiveFlow, home: Home) -> Event | None:
-        """Run the guest; None when its node is beyond its rate: the flow's timer runs it later."""
-        quotas = self._around.quotas
-        later = quotas.may_run_at(flow.holding_id)
-        if later is not None:
-            due = min(later, flow.checkpoint.timer or later)
-            flow.checkpoint = replace(flow.checkpoint, timer=due)
-            return None
-        if flow.journal is None:
-            flow.journal = list(decode_journal(self._store.journal(flow.flow_id)))
-            flow.written = len(flow.journal)
-        begun, recorded = self._around.clock.now_ms(), len(flow.journal)
-        usage, stopped_by = RunUsage(), None
-
-        def persist() -> None:
-            flow.write(self._store, self._around.clock.now_ms(), ())
-
-        quota = quotas.quota(flow.holding_id)
-        handler = HostCalls(flow, home.cpi, self._around, persist=persist, quota=quota)
-        try:
-            outcome = self._guests.run(
-                home.cpi,
-                flow.checkpoint.flow_class,
-                start_argument(flow.checkpoint),
-                handler,
-                ALWAYS_GRANTED | set(home.vnode.granted_capabilities),
-                quota=quota,
-            )
-            usage = outcome.usage
-            handler.check_complete()
-        except GuestKilledError as exc:
-            usage, stopped_by = exc.usage or usage, exc.code
-            if handler.failure is not None:
-                raise handler.failure from exc
-            return Broken(FlowError(type=exc.code, message=exc.message))
-        finally:
-            duration_ms = self._around.clock.now_ms() - begun
-            made = Counter(entry.function for entry in flow.journal[recorded:])
-            spent = Spent(usage=usage, wall_ms=duration_ms, calls=made, code=stopped_by)
-            quotas.spent(flow.holding_id, spent)
-            flow.events.append(
-                GuestRan(
-                    flow_id=flow.flow_id,
-                    holding_id=flow.holding_id,
-                    replayed=handler.replayed,
-                    made=handler.made,
-                    duration_ms=duration_ms,
-                )
-            )
-        if handler.failure is not None:
-            raise handler.failure
-        if handler.waiting is not None:
-            return Suspended(handler.waiting)
-        if isinstance(outcome, Finished):
-            return Returned(outcome.result)
-        if isinstance(outcome, FlowFailedInGuest):
-            flow.trace = outcome.trace
-            return Broken(FlowError(type="FLOW_FAILED", message=outcome.message))
-        raise AssertionError("the guest was suspended by a call that the engine did not suspend")
+                        following = self._runs.run(flow, home)
 
     def _end(self, flow: LiveFlow, end: End) -> None:
         flow.ended = True

@@ -1,6 +1,8 @@
 """`FlowGuests` over the sandbox: a flow's run in a fresh instance, errors in the port's words."""
 
 import json
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import assert_never
 
 from host.domain.errors import HostError
@@ -17,8 +19,10 @@ from host.ports.guest import (
     HostCallHandler,
     SuspendedRun,
     SuspendFlow,
+    WaitingHandler,
 )
 from sandbox.errors import SandboxError
+from sandbox.guest import RunControl
 from sandbox.host_calls import GuestError, Suspend
 from sandbox.outcome import Returned, Suspended
 from sandbox.world import ALWAYS_GRANTED
@@ -58,6 +62,7 @@ class SandboxedFlows:
                 limits=limits_of(cpk, limits_of_quota(quota)),
                 host=_Translated(host),
                 granted=ALWAYS_GRANTED | (granted & frozenset(cpk.capabilities)),
+                attach=_attaching(host),
             )
         except _HostEndedRunError as ended:
             if isinstance(ended.cause, GuestKilledError):
@@ -76,6 +81,25 @@ class SandboxedFlows:
                 return Finished(result=value or "", usage=usage)
             case _:
                 assert_never(outcome)
+
+
+class _Control:
+    """A sandbox's run, in the port's words."""
+
+    def __init__(self, run: RunControl) -> None:
+        self._run = run
+
+    def usage(self) -> RunUsage:
+        return run_usage(self._run.usage())
+
+    def paused(self) -> AbstractContextManager[None]:
+        return self._run.paused()
+
+
+def _attaching(host: HostCallHandler) -> Callable[[RunControl], None] | None:
+    if not isinstance(host, WaitingHandler):
+        return None
+    return lambda run: host.attach(_Control(run))
 
 
 class _HostEndedRunError(SandboxError):

@@ -3,8 +3,9 @@
 A run is deterministic: given the same start and the same answers, a guest makes the same calls.
 """
 
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Protocol, TypeAlias
+from typing import Protocol, TypeAlias, runtime_checkable
 
 from host.domain.packages import CpiRecord
 from host.domain.quotas import Quota, RunUsage
@@ -68,6 +69,42 @@ class HostCallHandler(Protocol):
         ...
 
 
+class RunControl(Protocol):
+    """A run, for the handler of its host calls. Used within a host call, on its thread."""
+
+    def usage(self) -> RunUsage:
+        """What the run has used since its start."""
+        ...
+
+    def paused(self) -> AbstractContextManager[None]:
+        """Stop the run's wall clock for the length of the block; it starts anew afterwards."""
+        ...
+
+
+@runtime_checkable
+class WaitingHandler(HostCallHandler, Protocol):
+    """A handler that may let a run wait inside a host call for long."""
+
+    def attach(self, run: RunControl) -> None:
+        """Called before the first host call, by guests whose runs can be paused."""
+        ...
+
+
+class ParkedRun(Protocol):
+    """A run that waits inside the host call that suspended it."""
+
+    def resume(self, host: HostCallHandler) -> "GuestOutcome":
+        """Make the waiting call again, of `host`, and go on; once.
+
+        What it answers and raises is as of `FlowGuests.run`. Usage counts from here.
+        """
+        ...
+
+    def drop(self) -> None:
+        """End the run without an outcome; does nothing to one that was dropped."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finished:
     """The flow returned `result`, its result text."""
@@ -88,9 +125,10 @@ class FlowFailedInGuest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SuspendedRun:
-    """A host call raised `SuspendFlow`."""
+    """A host call raised `SuspendFlow`. `parked` is the run itself, where guests keep it."""
 
     usage: RunUsage = field(default=RunUsage(), compare=False)
+    parked: ParkedRun | None = field(default=None, compare=False)
 
 
 GuestOutcome: TypeAlias = Finished | FlowFailedInGuest | SuspendedRun
@@ -115,7 +153,7 @@ class FlowGuests(Protocol):
             cpi: the package that declares the flow.
             flow_class: the flow's full name.
             start: JSON text of the argument of the export `run` (docs/reference/host-api.md).
-            host: answers host calls, in order, on the calling thread.
+            host: answers host calls, in order, while the caller waits.
             granted: capabilities (interface names) that the virtual node grants;
                 a call to another one kills the run with `capability-not-granted`.
             quota: what the virtual node's guests may use; the CPK may have asked for less.

@@ -6,6 +6,7 @@ import pytest
 from host.bus.memory import MemoryStore
 from host.bus.sqlite import SqliteStore
 from host.ports.units import FlowStore
+from tests.flow.network import PARKING, Network
 
 
 @pytest.fixture(params=["memory", "sqlite"])
@@ -15,3 +16,21 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[FlowStore]
     )
     yield made
     made.close()
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run what runs flows both ways: with suspended guests parked, and always replayed."""
+    values = vars(metafunc.module).values()
+    runs_flows = any(v is Network or getattr(v, "__name__", "") == "alone" for v in values)
+    if runs_flows and "parking" not in metafunc.fixturenames:
+        metafunc.fixturenames.append("parking")
+    if "parking" in metafunc.fixturenames:
+        metafunc.parametrize("parking", [0, 4], ids=["replayed", "parked"], indirect=True)
+
+
+@pytest.fixture
+def parking(request: pytest.FixtureRequest) -> Iterator[None]:
+    PARKING.most = request.param
+    yield
+    PARKING.clear()
+    PARKING.most = 0

@@ -22,7 +22,9 @@ from host.domain.x500 import MemberX500Name
 from host.flow.config import CORDA_DEFAULTS, FlowConfig
 from host.flow.engine import FlowEngine
 from host.flow.history import NO_HISTORY, HistoryLimits
+from host.flow.parking import ParkingLot
 from host.flow.service import FlowService
+from host.guests.parking import ParkingFlows
 from host.ports.quotas import Quotas
 from host.ports.units import FlowStore
 from tests.flow.scripted import Guest, ScriptedGuests
@@ -33,6 +35,26 @@ BOB = "O=Bob, L=Paris, C=FR"
 CHECKSUM = Checksum("SHA-256:" + "AB" * 32)
 
 Flow = Callable[[Guest], str]
+
+
+class Parking:
+    """Whether networks park guests: the fixture `parking` runs the tests both ways."""
+
+    def __init__(self) -> None:
+        self.most = 0
+        self.lots: list[ParkingLot] = []
+
+    def lot(self) -> ParkingLot:
+        self.lots.append(ParkingLot(self.most))
+        return self.lots[-1]
+
+    def clear(self) -> None:
+        for lot in self.lots:
+            lot.close()
+        self.lots.clear()
+
+
+PARKING = Parking()
 
 
 class CountedEntropy:
@@ -190,7 +212,7 @@ class Network:
         self.events: list[Any] = []
         self.engine = FlowEngine(
             units=store,
-            guests=self.guests,
+            guests=ParkingFlows(self.guests) if PARKING.most else self.guests,
             capabilities=[self.notes],
             vnodes=self.nodes,
             packages=self.packages,
@@ -200,6 +222,7 @@ class Network:
             config=config,
             quotas=quotas,
             history=history,
+            lot=PARKING.lot(),
         )
         self.service = FlowService(units=store, clock=self.clock)
 

@@ -6,10 +6,11 @@ every time, as a sandboxed guest does, and must be deterministic in the same way
 
 import json
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from host.domain.packages import CpiRecord
-from host.domain.quotas import Quota
+from host.domain.quotas import Quota, RunUsage
 from host.ports.guest import (
     Finished,
     FlowFailedInGuest,
@@ -19,6 +20,7 @@ from host.ports.guest import (
     HostCallHandler,
     SuspendedRun,
     SuspendFlow,
+    WaitingHandler,
 )
 
 
@@ -72,6 +74,16 @@ class Guest:
         self.call("log", "write", level="info", logger="test", message=message)
 
 
+class Control:
+    """A scripted run has no wall clock, and counts nothing."""
+
+    def usage(self) -> RunUsage:
+        return RunUsage()
+
+    def paused(self) -> AbstractContextManager[None]:
+        return nullcontext()
+
+
 class ScriptedGuests:
     """Runs flows by their class name."""
 
@@ -88,6 +100,8 @@ class ScriptedGuests:
         *,
         quota: Quota,
     ) -> GuestOutcome:
+        if isinstance(host, WaitingHandler):
+            host.attach(Control())
         guest = Guest(json.loads(start), host, granted)
         try:
             return Finished(result=self.flows[flow_class](guest))

@@ -1,0 +1,175 @@
+"""Runs of a flow's guest: from its start by the journal, or on from where it is parked."""
+
+from collections import Counter
+from dataclasses import dataclass
+
+from msgspec.structs import replace
+
+from host.domain.flow import FlowError
+from host.domain.packages import CpiRecord
+from host.domain.quotas import RunUsage, Spent
+from host.domain.vnode import VirtualNode
+from host.flow.births import start_argument
+from host.flow.events import GuestRan
+from host.flow.host_calls import HostCalls, Surroundings
+from host.flow.journal import decode_journal
+from host.flow.live import LiveFlow
+from host.flow.machine import Broken, Event, Returned, Suspended
+from host.flow.parking import Parked, ParkingLot, RunFacts
+from host.ports.guest import (
+    Finished,
+    FlowFailedInGuest,
+    FlowGuests,
+    GuestKilledError,
+    GuestOutcome,
+    SuspendedRun,
+)
+from host.ports.units import FlowStore
+
+ALWAYS_GRANTED = frozenset({"log", "flow"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Home:
+    """The virtual node and the code that a flow belongs to."""
+
+    vnode: VirtualNode
+    cpi: CpiRecord
+
+
+class GuestRuns:
+    """Runs guests for the steps of flows. Thread-safe, one thread per flow at a time."""
+
+    def __init__(
+        self, *, store: FlowStore, guests: FlowGuests, around: Surroundings, lot: ParkingLot
+    ) -> None:
+        self._store = store
+        self._guests = guests
+        self._around = around
+        self._lot = lot
+
+    def run(self, flow: LiveFlow, home: Home) -> Event | None:
+        """Run the guest; None when its node is beyond its rate: the flow's timer runs it later."""
+        later = self._around.quotas.may_run_at(flow.holding_id)
+        if later is not None:
+            due = min(later, flow.checkpoint.timer or later)
+            flow.checkpoint = replace(flow.checkpoint, timer=due)
+            return None
+        facts = self._facts(flow, home)
+        parked = self._take(flow, facts)
+        if parked is not None:
+            flow.journal = parked.journal
+        elif flow.journal is None:
+            flow.journal = list(decode_journal(self._store.journal(flow.flow_id)))
+            flow.written = len(flow.journal)
+
+        def persist() -> None:
+            flow.write(self._store, self._around.clock.now_ms(), ())
+
+        handler = HostCalls(
+            flow,
+            home.cpi,
+            self._around,
+            persist=persist,
+            quota=facts.quota,
+            parked=parked is not None,
+        )
+        begun, recorded = self._around.clock.now_ms(), len(flow.journal)
+        usage, stopped_by = RunUsage(), None
+        try:
+            outcome = self._perform(facts, handler, parked)
+            usage = outcome.usage
+            handler.check_complete()
+        except GuestKilledError as exc:
+            usage, stopped_by = exc.usage or usage, exc.code
+            if handler.failure is not None:
+                raise handler.failure from exc
+            return Broken(FlowError(type=exc.code, message=exc.message))
+        finally:
+            spent = Spent(
+                usage=usage,
+                wall_ms=self._around.clock.now_ms() - begun,
+                calls=Counter(entry.function for entry in flow.journal[recorded:]),
+                code=stopped_by,
+            )
+            self._account(flow, handler, spent)
+        if handler.failure is not None:
+            raise handler.failure
+        return _event(flow, facts, handler, outcome)
+
+    def settle(self, flow: LiveFlow) -> None:
+        """Park the guest of a flow whose step is committed; that of an ended flow goes."""
+        parked, flow.parked = flow.parked, None
+        if flow.ended:
+            self._lot.drop(flow.flow_id)
+        if parked is None:
+            return
+        if flow.ended:
+            parked.run.drop()
+        else:
+            self._lot.park(flow.flow_id, parked)
+
+    def abandon(self, flow: LiveFlow) -> None:
+        """Drop the guest of a flow whose step was not committed: its calls may not be stored."""
+        if flow.parked is not None:
+            flow.parked.run.drop()
+            flow.parked = None
+
+    def _facts(self, flow: LiveFlow, home: Home) -> RunFacts:
+        return RunFacts(
+            cpi=home.cpi,
+            flow_class=flow.checkpoint.flow_class,
+            start=start_argument(flow.checkpoint),
+            granted=ALWAYS_GRANTED | set(home.vnode.granted_capabilities),
+            quota=self._around.quotas.quota(flow.holding_id),
+        )
+
+    def _take(self, flow: LiveFlow, facts: RunFacts) -> Parked | None:
+        """The flow's guest, if it was suspended earlier in this step, or is parked."""
+        parked, flow.parked = flow.parked, None
+        if parked is None and flow.version > 0:
+            parked = self._lot.take(flow.flow_id, flow.checkpoint.calls)
+            if parked is not None:
+                flow.written = len(parked.journal)
+        if parked is not None and parked.facts != facts:
+            parked.run.drop()
+            return None
+        return parked
+
+    def _perform(self, facts: RunFacts, handler: HostCalls, parked: Parked | None) -> GuestOutcome:
+        if parked is not None:
+            return parked.run.resume(handler)
+        return self._guests.run(
+            facts.cpi,
+            facts.flow_class,
+            facts.start,
+            handler,
+            facts.granted,
+            quota=facts.quota,
+        )
+
+    def _account(self, flow: LiveFlow, handler: HostCalls, spent: Spent) -> None:
+        self._around.quotas.spent(flow.holding_id, spent)
+        flow.events.append(
+            GuestRan(
+                flow_id=flow.flow_id,
+                holding_id=flow.holding_id,
+                replayed=handler.replayed,
+                made=handler.made,
+                duration_ms=spent.wall_ms,
+            )
+        )
+
+
+def _event(flow: LiveFlow, facts: RunFacts, handler: HostCalls, outcome: GuestOutcome) -> Event:
+    """What the outcome of a run means to the flow's machine."""
+    if handler.waiting is not None:
+        if isinstance(outcome, SuspendedRun) and outcome.parked is not None:
+            flow.parked = Parked(run=outcome.parked, facts=facts, journal=flow.journal or [])
+        return Suspended(handler.waiting)
+    if isinstance(outcome, Finished):
+        return Returned(outcome.result)
+    if isinstance(outcome, FlowFailedInGuest):
+        flow.trace = outcome.trace
+        return Broken(FlowError(type="FLOW_FAILED", message=outcome.message))
+    raise AssertionError("the guest was suspended by a call that the engine did not suspend")

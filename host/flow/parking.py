@@ -1,0 +1,121 @@
+"""Suspended guests that stay for their flow's next step: an optimisation without a trace.
+
+A parked guest has made exactly the calls of its flow's stored journal, which only grows: as long as
+the journal has that length, going on from there is what a replay would come to. A guest is parked
+after its step was committed, and dropped by every doubt.
+"""
+
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from host.domain.ids import FlowId
+from host.domain.packages import CpiRecord
+from host.domain.quotas import Quota
+from host.flow.journal import Entry
+from host.ports.guest import ParkedRun
+
+IDLE_SECONDS_MAX = 30.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunFacts:
+    """All that decides what a run does beside its journal."""
+
+    cpi: CpiRecord
+    flow_class: str
+    start: str
+    granted: frozenset[str]
+    quota: Quota
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parked:
+    """A guest that waits, what it was started with, and its flow's journal as it is stored."""
+
+    run: ParkedRun
+    facts: RunFacts
+    journal: list[Entry]
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    parked: Parked
+    since: float
+
+
+class ParkingLot:
+    """At most `most` parked guests, the most recently parked ones. Thread-safe.
+
+    Args:
+        most: each takes a thread, and the memory of its sandbox; 0 parks none.
+        idle_seconds_max: a guest that waits for longer is dropped by `drop_idle`.
+        monotonic: seconds that only grow.
+    """
+
+    def __init__(
+        self,
+        most: int,
+        *,
+        idle_seconds_max: float = IDLE_SECONDS_MAX,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._most = most
+        self._idle_seconds_max = idle_seconds_max
+        self._monotonic = monotonic
+        self._lock = threading.Lock()
+        self._places: OrderedDict[FlowId, _Place] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def park(self, flow_id: FlowId, parked: Parked) -> None:
+        """Keep a guest whose calls are all stored; the longest parked one may go for it."""
+        place = _Place(parked, self._monotonic())
+        with self._lock:
+            before = self._places.pop(flow_id, None)
+            self._places[flow_id] = place
+            gone = [] if before is None else [before]
+            while len(self._places) > self._most:
+                gone.append(self._places.popitem(last=False)[1])
+        _drop(gone)
+
+    def take(self, flow_id: FlowId, calls: int) -> Parked | None:
+        """The flow's guest if it has made exactly `calls` calls; another one is dropped."""
+        with self._lock:
+            place = self._places.pop(flow_id, None)
+        if place is None:
+            return None
+        if len(place.parked.journal) == calls:
+            return place.parked
+        _drop([place])
+        return None
+
+    def drop(self, flow_id: FlowId) -> None:
+        """Drop the flow's guest, if there is one."""
+        with self._lock:
+            place = self._places.pop(flow_id, None)
+        _drop([] if place is None else [place])
+
+    def drop_idle(self) -> None:
+        """Drop the guests that have waited for too long."""
+        oldest = self._monotonic() - self._idle_seconds_max
+        with self._lock:
+            idle = [i for i, place in self._places.items() if place.since <= oldest]
+            gone = [self._places.pop(flow_id) for flow_id in idle]
+        _drop(gone)
+
+    def close(self) -> None:
+        """Drop all, and park none any more."""
+        with self._lock:
+            self._most = 0
+            gone = list(self._places.values())
+            self._places.clear()
+        _drop(gone)
+
+
+def _drop(places: list[_Place]) -> None:
+    for place in places:
+        place.parked.run.drop()
