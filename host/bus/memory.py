@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 
 from host.bus.roster import Roster
 from host.domain.ids import EpochMs, FlowId
-from host.ports.bus import CommitListener, Record, TopicPartition
+from host.ports.bus import Backlog, CommitListener, Record, TopicPartition
 from host.ports.clock import Clock
 from host.ports.groups import Membership, RebalanceListener
 from host.ports.state import StateConflictError, StateRecord
@@ -20,6 +20,7 @@ class MemoryStore:
         self._clock = clock or SystemClock()
         self._lock = threading.Lock()
         self._records: dict[TopicPartition, list[Record]] = {}
+        self._came_in: dict[tuple[TopicPartition, int], EpochMs] = {}
         self._tails: dict[TopicPartition, int] = {}
         self._offsets: dict[tuple[str, TopicPartition], int] = {}
         self._states: dict[str, StateRecord] = {}
@@ -40,6 +41,19 @@ class MemoryStore:
                 for source, tail in self._tails.items()
                 if source.topic in topics and self._offsets.get((group, source), 0) < tail
             )
+
+    def backlogs(self, group: str, topics: Sequence[str]) -> Sequence[Backlog]:
+        with self._lock:
+            waiting: dict[str, list[EpochMs]] = {}
+            for source, records in self._records.items():
+                offset = self._offsets.get((group, source), 0)
+                times = [self._came_in[source, r.offset] for r in records if r.offset >= offset]
+                if times and source.topic in topics:
+                    waiting.setdefault(source.topic, []).extend(times)
+        return [
+            Backlog(topic=topic, records=len(times), oldest_at=min(times))
+            for topic, times in sorted(waiting.items())
+        ]
 
     def on_commit(self, listener: CommitListener) -> None:
         self._listeners.append(listener)
@@ -177,6 +191,7 @@ class MemoryStore:
             source = new.target
             offset = self._tails.get(source, 0)
             self._tails[source] = offset + 1
+            self._came_in[source, offset] = self._clock.now_ms()
             self._records.setdefault(source, []).append(
                 Record(source=source, offset=offset, key=new.key, value=new.value)
             )

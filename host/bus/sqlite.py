@@ -16,7 +16,7 @@ from host.bus.schema import prepare
 from host.bus.sqlite_groups import check_fence, load_roster, save_roster
 from host.domain.errors import StorageError
 from host.domain.ids import EpochMs, FlowId
-from host.ports.bus import CommitListener, NewRecord, Record, TopicPartition
+from host.ports.bus import Backlog, CommitListener, NewRecord, Record, TopicPartition
 from host.ports.clock import Clock
 from host.ports.groups import Membership, RebalanceListener
 from host.ports.state import StateConflictError, StateRecord, StateWrite
@@ -67,6 +67,18 @@ class SqliteStore:
             (group,),
         )
         return [TopicPartition(topic=t, partition=p) for t, p in rows if t in topics]
+
+    def backlogs(self, group: str, topics: Sequence[str]) -> Sequence[Backlog]:
+        rows = self._read(
+            "SELECT r.topic, count(*), min(r.written_at) FROM tails t"
+            " LEFT JOIN offsets o ON o.consumer = ?"
+            " AND o.topic = t.topic AND o.partition = t.partition"
+            " JOIN records r ON r.topic = t.topic AND r.partition = t.partition"
+            " AND r.position >= coalesce(o.next, 0)"
+            " WHERE coalesce(o.next, 0) < t.next GROUP BY r.topic ORDER BY r.topic",
+            (group,),
+        )
+        return [Backlog(topic=t, records=n, oldest_at=at) for t, n, at in rows if t in topics]
 
     def on_commit(self, listener: CommitListener) -> None:
         self._listeners.append(listener)

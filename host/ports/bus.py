@@ -45,6 +45,15 @@ class Record:
     value: bytes
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backlog:
+    """Records of a topic that a group has not consumed. `oldest_at` is when the first came in."""
+
+    topic: str
+    records: int
+    oldest_at: EpochMs
+
+
 CommitListener = Callable[[frozenset[TopicPartition], EpochMs | None], None]
 """Told the partitions that got records, and the earliest due time that was written."""
 
@@ -58,6 +67,10 @@ class Bus(Protocol):
 
     def ready(self, group: str, topics: Sequence[str]) -> Sequence[TopicPartition]:
         """Partitions of `topics` with records that `group` has not consumed."""
+        ...
+
+    def backlogs(self, group: str, topics: Sequence[str]) -> Sequence[Backlog]:
+        """What waits for `group`, by topic; topics in which nothing waits are left out."""
         ...
 
     def on_commit(self, listener: CommitListener) -> None:
