@@ -20,6 +20,7 @@ _COMMANDS = {
     "component": ("host.cli.component", "Check WebAssembly components against a world."),
     "contract": ("host.cli.contract", "Verify transactions by a CPI's contracts."),
     "cordapp": ("host.cli.cordapp", "Build CorDapps into signed packages."),
+    "flow": ("host.cli.flow", "Start, follow, show and replay flows."),
     "host": ("host.cli.host", "Run a host and look at it."),
     "keystore": ("host.cli.keystore", "Make signing keys."),
     "mgm": ("host.cli.network", "Alias of `network`, as corda-cli has it."),

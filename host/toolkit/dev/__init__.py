@@ -1,0 +1,1 @@
+"""The reload loop of `cordbox dev`: build, upload, watch."""
