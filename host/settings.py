@@ -97,6 +97,15 @@ class HostSettings:
     flow_workers: Annotated[_Workers, Meta(description="Threads that run flows.")] = (
         dataclasses.field(default_factory=lambda: min(os.cpu_count() or 1, 8))
     )
+    flow_parked_max: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=1000,
+            description="Suspended flows of a process whose sandboxes stay for their next step,"
+            " for up to 30 seconds; each takes a thread and some megabytes, 0 keeps none.",
+        ),
+    ] = 32
     flow_processing_max_retry_attempts: Annotated[
         int,
         Meta(

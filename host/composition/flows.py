@@ -10,10 +10,13 @@ from host.domain.packages import CpiRecord
 from host.flow.config import FlowConfig
 from host.flow.engine import FlowEngine
 from host.flow.history import HistoryLimits
+from host.flow.parking import ParkingLot
 from host.flow.workers import FlowWorkers
 from host.flow_observer import FlowObserver
 from host.guests.flows import SandboxedFlows
+from host.guests.parking import ParkingFlows
 from host.guests.warm_up import warm_up
+from host.ports.guest import FlowGuests
 from host.settings import HostSettings
 from host.spent_answers import SpentAnswers
 from sandbox.errors import SandboxError
@@ -24,9 +27,10 @@ _log = structlog.get_logger("cordbox.host")
 def start_flows(parts: Parts) -> None:
     """Run flows until the parts are closed."""
     base = parts.base
+    lot = ParkingLot(base.settings.flow_parked_max)
     engine = FlowEngine(
         units=parts.store,
-        guests=SandboxedFlows(library=parts.library),
+        guests=_guests(parts),
         capabilities=parts.capabilities,
         vnodes=parts.nodes,
         packages=parts.catalogue,
@@ -40,8 +44,18 @@ def start_flows(parts: Parts) -> None:
     workers = FlowWorkers(
         engine=engine, units=parts.store, clock=base.clock, threads=base.settings.flow_workers
     )
+    base.stack.callback(lot.close)
     base.stack.callback(_stop, workers, base.settings)
     workers.start()
+
+
+def _guests(parts: Parts) -> FlowGuests:
+    guests = SandboxedFlows(library=parts.library)
+    if not parts.base.settings.flow_parked_max:
+        return guests
+    parking = ParkingFlows(guests)
+    parts.base.stack.callback(parking.close)
+    return parking
 
 
 def flow_config(settings: HostSettings) -> FlowConfig:

@@ -51,7 +51,7 @@ class ParkingLot:
 
     Args:
         most: each takes a thread, and the memory of its sandbox; 0 parks none.
-        idle_seconds_max: a guest that waits for longer is dropped by `drop_idle`.
+        idle_seconds_max: a guest that waits for longer is dropped.
         monotonic: seconds that only grow.
     """
 
@@ -67,6 +67,7 @@ class ParkingLot:
         self._monotonic = monotonic
         self._lock = threading.Lock()
         self._places: OrderedDict[FlowId, _Place] = OrderedDict()
+        self._timer: threading.Timer | None = None
 
     def __len__(self) -> int:
         return len(self._places)
@@ -80,6 +81,7 @@ class ParkingLot:
             gone = [] if before is None else [before]
             while len(self._places) > self._most:
                 gone.append(self._places.popitem(last=False)[1])
+            self._see_to_idle()
         _drop(gone)
 
     def take(self, flow_id: FlowId, calls: int) -> Parked | None:
@@ -101,10 +103,12 @@ class ParkingLot:
 
     def drop_idle(self) -> None:
         """Drop the guests that have waited for too long."""
-        oldest = self._monotonic() - self._idle_seconds_max
         with self._lock:
+            oldest = self._monotonic() - self._idle_seconds_max
             idle = [i for i, place in self._places.items() if place.since <= oldest]
             gone = [self._places.pop(flow_id) for flow_id in idle]
+            self._timer = None
+            self._see_to_idle()
         _drop(gone)
 
     def close(self) -> None:
@@ -113,7 +117,19 @@ class ParkingLot:
             self._most = 0
             gone = list(self._places.values())
             self._places.clear()
+            timer, self._timer = self._timer, None
+        if timer is not None:
+            timer.cancel()
         _drop(gone)
+
+    def _see_to_idle(self) -> None:
+        """Come back when the one that has waited longest has waited for too long."""
+        if self._places and self._timer is None:
+            first = next(iter(self._places.values()))
+            delay = first.since + self._idle_seconds_max - self._monotonic()
+            self._timer = threading.Timer(max(0.0, delay), self.drop_idle)
+            self._timer.daemon = True
+            self._timer.start()
 
 
 def _drop(places: list[_Place]) -> None:
