@@ -111,7 +111,7 @@ class MemoryStore:
         return self._change(group, lambda r, now: r.beaten(member, now)).membership(member)
 
     def leave(self, group: str, member: str) -> None:
-        self._change(group, lambda r, now: r.left(member))
+        self._change(group, lambda r, now: r.left(member, now))
 
     def members(self, group: str) -> Sequence[Membership]:
         with self._lock:

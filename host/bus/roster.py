@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from itertools import islice
 
 from host.domain.ids import EpochMs
 from host.ports.bus import PARTITIONS
@@ -49,8 +50,8 @@ class Roster:
             raise FencedError(f"{member!r} is no member of group {self.group!r} any more")
         return self._with({**self._live(now), member: replace(own, beat_at=now)})
 
-    def left(self, member: str) -> "Roster":
-        return self._with({name: p for name, p in self.pulses.items() if name != member})
+    def left(self, member: str, now: EpochMs) -> "Roster":
+        return self._with({n: pulse for n, pulse in self._live(now).items() if n != member})
 
     def membership(self, member: str) -> Membership:
         return Membership(
@@ -109,12 +110,11 @@ def shared_out(members: Iterable[str], before: Mapping[int, str]) -> Mapping[int
     # Those that own most keep the one that is left over, so that it need not move.
     by_size = sorted(owned, key=lambda name: (-len(owned[name]), name))
     quota = {name: least + (place < over) for place, name in enumerate(by_size)}
-    kept = {number: name for name in owned for number in owned[name][: quota[name]]}
-    free = iter(number for number in range(PARTITIONS) if number not in kept)
-    for name in owned:
-        for _ in range(quota[name] - min(quota[name], len(owned[name]))):
-            kept[next(free)] = name
-    return kept
+    after = {number: name for name, had in owned.items() for number in had[: quota[name]]}
+    free = iter([number for number in range(PARTITIONS) if number not in after])
+    for name, had in owned.items():
+        after.update((number, name) for number in islice(free, max(0, quota[name] - len(had))))
+    return after
 
 
 def refuse_stale(fence: Fence, epoch: int) -> None:

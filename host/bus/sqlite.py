@@ -13,14 +13,16 @@ from typing import Any
 
 from host.bus.roster import Roster
 from host.bus.schema import prepare
-from host.bus.sqlite_groups import check_fence, load_roster, save_roster
+from host.bus.sqlite_groups import load_roster, save_roster
+from host.bus.unit_writer import write_unit
+from host.bus.writer import Writer
 from host.domain.errors import StorageError
 from host.domain.ids import EpochMs, FlowId
-from host.ports.bus import Backlog, CommitListener, NewRecord, Record, TopicPartition
+from host.ports.bus import Backlog, CommitListener, Record, TopicPartition
 from host.ports.clock import Clock
 from host.ports.groups import Membership, RebalanceListener
-from host.ports.state import StateConflictError, StateRecord, StateWrite
-from host.ports.units import Consumed, JournalRow, Unit
+from host.ports.state import StateRecord
+from host.ports.units import Unit
 from host.system import SystemClock
 
 _BUSY_MS = 10_000
@@ -39,13 +41,14 @@ class SqliteStore:
         self._local = threading.local()
         self._connections: list[sqlite3.Connection] = []
         self._guard = threading.Lock()
-        self._writer = threading.Lock()
         self._listeners: list[CommitListener] = []
         self._rebalance_listeners: list[RebalanceListener] = []
         self._is_closed = False
+        with self._translated():
+            connection = _open(path)
+        self._writer = Writer(path, connection)
         try:
-            with self._translated(), self._transaction() as connection:
-                prepare(connection, self._clock.now_ms())
+            self._writer.write(lambda c: prepare(c, self._clock.now_ms()))
         except BaseException:
             self.close()
             raise
@@ -84,16 +87,20 @@ class SqliteStore:
         self._listeners.append(listener)
 
     def trim(self, groups: Sequence[tuple[str, str]]) -> int:
-        deleted = 0
-        with self._translated(), self._transaction() as connection:
+        counts: list[int] = []
+
+        def write(connection: sqlite3.Connection) -> None:
             for topic, group in groups:
-                deleted += connection.execute(
+                done = connection.execute(
                     "DELETE FROM records WHERE topic = ?1 AND position < coalesce((SELECT next FROM"
                     " offsets WHERE consumer = ?2 AND topic = ?1 AND partition = records.partition)"
                     ", 0)",
                     (topic, group),
-                ).rowcount
-        return deleted
+                )
+                counts.append(done.rowcount)
+
+        self._writer.write(write)
+        return sum(counts)
 
     def get(self, key: str) -> StateRecord | None:
         rows = self._read("SELECT key, version, value, due_at FROM states WHERE key = ?", (key,))
@@ -139,7 +146,7 @@ class SqliteStore:
         return self._change(group, lambda r, now: r.beaten(member, now)).membership(member)
 
     def leave(self, group: str, member: str) -> None:
-        self._change(group, lambda r, now: r.left(member))
+        self._change(group, lambda r, now: r.left(member, now))
 
     def members(self, group: str) -> Sequence[Membership]:
         with self._translated():
@@ -150,30 +157,23 @@ class SqliteStore:
         self._rebalance_listeners.append(listener)
 
     def _change(self, group: str, change: Callable[[Roster, EpochMs], Roster]) -> Roster:
-        with self._translated(), self._transaction() as connection:
+        rosters: list[Roster] = []
+
+        def write(connection: sqlite3.Connection) -> None:
             before = load_roster(connection, group)
             after = change(before, self._clock.now_ms())
             save_roster(connection, before, after)
+            rosters.extend((before, after))
+
+        self._writer.write(write)
+        before, after = rosters[-2:]
         if after.generation != before.generation:
             for listener in self._rebalance_listeners:
                 listener(group)
         return after
 
     def commit(self, unit: Unit) -> None:
-        now = self._clock.now_ms()
-        with self._translated(), self._transaction() as connection:
-            if unit.fence is not None:
-                check_fence(connection, unit.fence)
-            for consumed in unit.consumed:
-                _consume(connection, consumed)
-            for write in unit.states:
-                _write_state(connection, write)
-            for row in unit.journal:
-                _append_journal(connection, row)
-            for flow_id in unit.forget:
-                connection.execute("DELETE FROM journal WHERE flow_id = ?", (flow_id,))
-            for record in unit.records:
-                _publish(connection, record, now)
+        self._writer.write(lambda connection: write_unit(connection, unit, self._clock.now_ms()))
         touched, due = unit.touched(), unit.next_due()
         if touched or due is not None:
             for listener in self._listeners:
@@ -187,6 +187,7 @@ class SqliteStore:
                 connection.close()
             self._connections.clear()
             self._local = threading.local()
+        self._writer.close()
 
     def _connection(self) -> sqlite3.Connection:
         found: sqlite3.Connection | None = getattr(self._local, "connection", None)
@@ -195,12 +196,8 @@ class SqliteStore:
         with self._guard:
             if self._is_closed:
                 raise StorageError(f"flow store {self._path} is closed", path=str(self._path))
-            connection = sqlite3.connect(
-                self._path, isolation_level=None, check_same_thread=False, timeout=_BUSY_MS / 1000
-            )
+            connection = _open(self._path)
             self._connections.append(connection)
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = FULL")
         self._local.connection = connection
         return connection
 
@@ -209,98 +206,26 @@ class SqliteStore:
             return self._connection().execute(sql, values).fetchall()
 
     @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        connection = self._connection()
-        with self._writer:
-            connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield connection
-                connection.execute("COMMIT")
-            except BaseException:
-                if connection.in_transaction:
-                    connection.execute("ROLLBACK")
-                raise
-
-    @contextmanager
     def _translated(self) -> Iterator[None]:
         try:
             yield
-        except StorageError as exc:
-            raise StorageError(
-                f"flow store {self._path}: {exc.message}", path=str(self._path)
-            ) from exc
         except sqlite3.Error as exc:
             raise StorageError(f"flow store {self._path}: {exc}", path=str(self._path)) from exc
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(
+        path, isolation_level=None, check_same_thread=False, timeout=_BUSY_MS / 1000
+    )
+    try:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
 
 
 def _state(row: Any) -> StateRecord:
     key, version, value, due_at = row
     return StateRecord(key=key, version=version, value=value, due_at=due_at)
-
-
-def _consume(connection: sqlite3.Connection, consumed: Consumed) -> None:
-    source = consumed.source
-    found = connection.execute(
-        "SELECT next FROM offsets WHERE consumer = ? AND topic = ? AND partition = ?",
-        (consumed.group, source.topic, source.partition),
-    ).fetchone()
-    offset = found[0] if found else 0
-    if offset != consumed.start:
-        raise StateConflictError(
-            f"{consumed.group} is at offset {offset} of {source.topic}-{source.partition},"
-            f" expected {consumed.start}"
-        )
-    connection.execute(
-        "INSERT INTO offsets VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET next = excluded.next",
-        (consumed.group, source.topic, source.partition, consumed.start + consumed.count),
-    )
-
-
-def _write_state(connection: sqlite3.Connection, write: StateWrite) -> None:
-    if write.value is None:
-        sql = "DELETE FROM states WHERE key = ? AND version = ?"
-        done = connection.execute(sql, (write.key, write.expected)).rowcount
-    elif write.expected == 0:
-        done = connection.execute(
-            "INSERT INTO states VALUES (?, 1, ?, ?) ON CONFLICT DO NOTHING",
-            (write.key, write.value, write.due_at),
-        ).rowcount
-    else:
-        done = connection.execute(
-            "UPDATE states SET version = version + 1, value = ?, due_at = ?"
-            " WHERE key = ? AND version = ?",
-            (write.value, write.due_at, write.key, write.expected),
-        ).rowcount
-    if done != 1:
-        found = connection.execute(
-            "SELECT version FROM states WHERE key = ?", (write.key,)
-        ).fetchone()
-        version = found[0] if found else 0
-        if version != write.expected or write.value is not None:
-            raise StateConflictError(
-                f"state {write.key!r} is at version {version}, expected {write.expected}"
-            )
-
-
-def _append_journal(connection: sqlite3.Connection, row: JournalRow) -> None:
-    (length,) = connection.execute(
-        "SELECT coalesce(max(number) + 1, 0) FROM journal WHERE flow_id = ?", (row.flow_id,)
-    ).fetchone()
-    if row.number != length:
-        raise StateConflictError(
-            f"journal of flow {row.flow_id}: row {row.number} written, expected {length}"
-        )
-    connection.execute("INSERT INTO journal VALUES (?, ?, ?)", (row.flow_id, row.number, row.value))
-
-
-def _publish(connection: sqlite3.Connection, record: NewRecord, now: EpochMs) -> None:
-    target = record.target
-    (after,) = connection.execute(
-        "INSERT INTO tails VALUES (?, ?, 1) ON CONFLICT DO UPDATE SET next = next + 1"
-        " RETURNING next",
-        (target.topic, target.partition),
-    ).fetchone()
-    connection.execute(
-        "INSERT INTO records VALUES (?, ?, ?, ?, ?, ?)",
-        (target.topic, target.partition, after - 1, record.key, record.value, now),
-    )

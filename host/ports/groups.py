@@ -62,6 +62,7 @@ class Groups(Protocol):
         move as an even distribution allows. Every member owns at least one while there are enough.
 
         Args:
+            group: its name.
             member: a name that no other member has had, so that nobody takes it for another.
             ttl_ms: without a heartbeat for this long, the member counts as gone.
 

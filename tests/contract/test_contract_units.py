@@ -115,13 +115,13 @@ def test_sqlite_refuses_a_directory_that_is_missing(tmp_path: Path) -> None:
 def test_sqlite_survives_a_full_disk(tmp_path: Path) -> None:
     store = SqliteStore(tmp_path / "flows.sqlite")
     store.commit(Unit(records=(RECORD,)))
-    (pages,) = store._connection().execute("PRAGMA page_count").fetchone()
-    store._connection().execute(f"PRAGMA max_page_count = {pages}")
+    (pages,) = store._writer._connection.execute("PRAGMA page_count").fetchone()
+    store._writer._connection.execute(f"PRAGMA max_page_count = {pages}")
     big = Unit(states=(StateWrite(key="s", value=b"x" * 1_000_000, expected=0),), records=(RECORD,))
     with pytest.raises(StorageError, match="full"):
         store.commit(big)
     assert len(store.poll("g", RECORD.target, 9)) == 1
-    store._connection().execute("PRAGMA max_page_count = 1000000")
+    store._writer._connection.execute("PRAGMA max_page_count = 1000000")
     store.commit(big)
     assert store.get("s").version == 1
     assert store._read("PRAGMA integrity_check", ()) == [("ok",)]

@@ -1,0 +1,112 @@
+"""Writes one unit into SQLite tables, in as few statements as its checks allow."""
+
+import sqlite3
+from collections.abc import Sequence
+from itertools import groupby
+
+from host.bus.sqlite_groups import check_fence
+from host.domain.ids import EpochMs, FlowId
+from host.ports.bus import NewRecord
+from host.ports.state import StateConflictError, StateWrite
+from host.ports.units import Consumed, JournalRow, Unit
+
+
+def write_unit(connection: sqlite3.Connection, unit: Unit, now: EpochMs) -> None:
+    """Write all of `unit` within the caller's transaction, which is rolled back on any error.
+
+    Raises:
+        FencedError: the unit's fence is stale.
+        StateConflictError: a state, an offset or a journal row is not as the unit expects.
+    """
+    if unit.fence is not None:
+        check_fence(connection, unit.fence)
+    for consumed in unit.consumed:
+        _consume(connection, consumed)
+    for write in unit.states:
+        _write_state(connection, write)
+    for flow_id, rows in groupby(unit.journal, key=lambda row: row.flow_id):
+        _append_journal(connection, flow_id, list(rows))
+    for flow_id in unit.forget:
+        connection.execute("DELETE FROM journal WHERE flow_id = ?", (flow_id,))
+    for record in unit.records:
+        _publish(connection, record, now)
+
+
+def _consume(connection: sqlite3.Connection, consumed: Consumed) -> None:
+    source = consumed.source
+    place = (consumed.group, source.topic, source.partition)
+    after = consumed.start + consumed.count
+    if consumed.start == 0:
+        # The row may be missing.
+        done = connection.execute(
+            "INSERT INTO offsets VALUES (?, ?, ?, ?)"
+            " ON CONFLICT DO UPDATE SET next = excluded.next WHERE next = 0",
+            (*place, after),
+        ).rowcount
+    else:
+        done = connection.execute(
+            "UPDATE offsets SET next = ?"
+            " WHERE consumer = ? AND topic = ? AND partition = ? AND next = ?",
+            (after, *place, consumed.start),
+        ).rowcount
+    if done != 1:
+        found = connection.execute(
+            "SELECT next FROM offsets WHERE consumer = ? AND topic = ? AND partition = ?", place
+        ).fetchone()
+        raise StateConflictError(
+            f"{consumed.group} is at offset {found[0] if found else 0} of"
+            f" {source.topic}-{source.partition}, expected {consumed.start}"
+        )
+
+
+def _write_state(connection: sqlite3.Connection, write: StateWrite) -> None:
+    if write.value is None:
+        sql = "DELETE FROM states WHERE key = ? AND version = ?"
+        done = connection.execute(sql, (write.key, write.expected)).rowcount
+    elif write.expected == 0:
+        done = connection.execute(
+            "INSERT INTO states VALUES (?, 1, ?, ?) ON CONFLICT DO NOTHING",
+            (write.key, write.value, write.due_at),
+        ).rowcount
+    else:
+        done = connection.execute(
+            "UPDATE states SET version = version + 1, value = ?, due_at = ?"
+            " WHERE key = ? AND version = ?",
+            (write.value, write.due_at, write.key, write.expected),
+        ).rowcount
+    if done == 1:
+        return
+    found = connection.execute("SELECT version FROM states WHERE key = ?", (write.key,)).fetchone()
+    version = found[0] if found else 0
+    # Deleting what is not there, as expected, is no conflict.
+    if version != write.expected or write.value is not None:
+        raise StateConflictError(
+            f"state {write.key!r} is at version {version}, expected {write.expected}"
+        )
+
+
+def _append_journal(
+    connection: sqlite3.Connection, flow_id: FlowId, rows: Sequence[JournalRow]
+) -> None:
+    (length,) = connection.execute(
+        "SELECT coalesce(max(number) + 1, 0) FROM journal WHERE flow_id = ?", (flow_id,)
+    ).fetchone()
+    for expected, row in enumerate(rows, length):
+        if row.number != expected:
+            raise StateConflictError(
+                f"journal of flow {flow_id}: row {row.number} written, expected {expected}"
+            )
+        connection.execute("INSERT INTO journal VALUES (?, ?, ?)", (flow_id, row.number, row.value))
+
+
+def _publish(connection: sqlite3.Connection, record: NewRecord, now: EpochMs) -> None:
+    target = record.target
+    (after,) = connection.execute(
+        "INSERT INTO tails VALUES (?, ?, 1) ON CONFLICT DO UPDATE SET next = next + 1"
+        " RETURNING next",
+        (target.topic, target.partition),
+    ).fetchone()
+    connection.execute(
+        "INSERT INTO records VALUES (?, ?, ?, ?, ?, ?)",
+        (target.topic, target.partition, after - 1, record.key, record.value, now),
+    )

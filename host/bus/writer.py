@@ -1,0 +1,165 @@
+"""The one writer of an SQLite file: exclusive among threads and processes, many units at once.
+
+A commit costs one synchronisation of the log, whatever it holds. So threads queue their units,
+and whichever comes next commits all that are waiting in one transaction; a unit that is refused
+is taken out of it. Among processes an flock decides who writes: waiters sleep in the kernel
+instead of polling SQLite's own lock, and the kernel releases it when its holder is killed.
+"""
+
+import fcntl
+import os
+import sqlite3
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from host.domain.errors import StorageError
+
+_BATCH_MAX = 256
+"""Units of one transaction, so that a crowd does not make the first of them wait for long."""
+
+Write = Callable[[sqlite3.Connection], object]
+"""Writes within the caller's transaction; what it raises is raised to who asked for it."""
+
+
+@dataclass(slots=True, eq=False)
+class _Waiting:
+    write: Write
+    is_done: bool = False
+    failure: Exception | None = None
+
+    def end(self, failure: Exception | None = None) -> None:
+        self.failure = failure
+        self.is_done = True
+
+
+class Writer:
+    """Writes through one connection of its own. Thread-safe.
+
+    Args:
+        path: the database; the lock file stands beside it.
+        connection: used by no one else.
+    """
+
+    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
+        self._path = path
+        self._connection = connection
+        self._queue: deque[_Waiting] = deque()
+        self._turn = threading.Lock()
+        self._lock_file: int | None = os.open(
+            f"{path}-writer", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600
+        )
+
+    def write(self, write: Write) -> None:
+        """Have `write` done and committed durably, or nothing of it.
+
+        Raises:
+            HostError: what `write` raised.
+            StorageError: the file cannot be written.
+        """
+        waiting = _Waiting(write)
+        self._queue.append(waiting)
+        with self._turn:
+            # Whoever had the turn before may have done it along with its own.
+            while not waiting.is_done:
+                self._lead(waiting)
+        if waiting.failure is not None:
+            raise waiting.failure
+
+    def close(self) -> None:
+        """Wait for the running transaction; what comes later is refused."""
+        with self._turn:
+            self._connection.close()
+            if self._lock_file is not None:
+                os.close(self._lock_file)
+            self._lock_file = None
+
+    def _lead(self, own: _Waiting) -> None:
+        count = min(len(self._queue), _BATCH_MAX)
+        batch = [self._queue.popleft() for _ in range(count)]
+        try:
+            with self._exclusive():
+                self._commit(batch)
+        except sqlite3.Error as exc:
+            self._fail(batch, str(exc))
+        except StorageError as exc:
+            self._fail(batch, exc.message)
+        except BaseException:
+            # This thread is stopped; the others' units are not its own to give up.
+            self._queue.extendleft(w for w in reversed(batch) if w is not own and not w.is_done)
+            raise
+
+    def _fail(self, batch: Sequence[_Waiting], reason: str) -> None:
+        for waiting in batch:
+            if not waiting.is_done:
+                waiting.end(
+                    StorageError(f"flow store {self._path}: {reason}", path=str(self._path))
+                )
+
+    @contextmanager
+    def _exclusive(self) -> Iterator[None]:
+        """Hold the lock among processes.
+
+        Raises:
+            StorageError: closed, or the lock cannot be had.
+        """
+        if self._lock_file is None:
+            raise StorageError("is closed")
+        try:
+            fcntl.flock(self._lock_file, fcntl.LOCK_EX)
+        except OSError as exc:
+            raise StorageError(f"its lock cannot be had: {exc.strerror}") from exc
+        try:
+            yield
+        finally:
+            fcntl.flock(self._lock_file, fcntl.LOCK_UN)
+
+    def _commit(self, batch: Sequence[_Waiting]) -> None:
+        if len(batch) > 1 and self._commit_together(batch):
+            return
+        for waiting in batch:
+            self._commit_alone(waiting)
+
+    def _commit_together(self, batch: Sequence[_Waiting]) -> bool:
+        """Commit all that can be; False when one of them broke the transaction for all."""
+        connection, failures = self._connection, dict[_Waiting, Exception]()
+        with self._transaction():
+            for waiting in batch:
+                connection.execute("SAVEPOINT unit")
+                try:
+                    waiting.write(connection)
+                except sqlite3.Error:
+                    return False
+                except Exception as exc:  # noqa: BLE001  # it is raised to who asked for the write
+                    failures[waiting] = exc
+                    connection.execute("ROLLBACK TO unit")
+                connection.execute("RELEASE unit")
+            connection.execute("COMMIT")
+        for waiting in batch:
+            waiting.end(failures.get(waiting))
+        return True
+
+    def _commit_alone(self, waiting: _Waiting) -> None:
+        try:
+            with self._transaction():
+                waiting.write(self._connection)
+                self._connection.execute("COMMIT")
+        except sqlite3.Error as exc:
+            self._fail([waiting], str(exc))
+        except Exception as exc:  # noqa: BLE001  # it is raised to who asked for the write
+            waiting.end(exc)
+        else:
+            waiting.end()
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        """A write transaction, rolled back unless it was committed inside."""
+        self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        finally:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
