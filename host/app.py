@@ -26,6 +26,7 @@ from host.rest.tls import ServerCertificate
 from host.secret_files import read_secret
 from host.settings import HostSettings
 from host.system import SystemClock, SystemEntropy
+from host.workers.overview import make_overview, single_line
 
 _log = structlog.get_logger("cordbox.host")
 
@@ -101,12 +102,16 @@ def composed(
             stack=stack,
         )
         parts = Parts(base)
+        started = clock.now_ms()
         health = Health(storage_checks(directory.path, parts.database), clock)
         rest = make_rest(
             parts,
             given_password=given_password,
             probe=health.check,
             exposed=base.registry,
+            overview=lambda: make_overview(
+                parts.store, clock, lambda: single_line(started, parts.store)
+            ),
         )
         parts.nodes.resume()
         parts.registrations.resume()

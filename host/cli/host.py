@@ -94,21 +94,27 @@ def run_command(settings_file: Path | None, output: str, **options: Any) -> None
 )
 @_OUTPUT
 def status(url: str, ca_file: Path | None, output: str) -> None:
-    """Ask a host for its health; fails when it does not answer.
+    """Show a host's health, its workers, what waits and how many flows are open.
 
-    `--ca-file` is `tls/certificate.pem` in the host's data directory.
+    Fails when the host does not answer. `--ca-file` is `tls/certificate.pem` in its data directory.
     """
     import ssl
 
     import httpx2
 
+    from host.cli.host_status import status_lines
     from host.domain.errors import UnavailableError
 
     context = ssl.create_default_context(cafile=str(ca_file) if ca_file else None)
     try:
-        reply = httpx2.get(f"{url}/status", verify=context, timeout=5.0)
-        reply.raise_for_status()
-    except httpx2.HTTPError as error:
+        with httpx2.Client(base_url=url, verify=context, timeout=5.0) as client:
+            health = client.get("/status").json()
+            overview = client.get("/overview")
+            overview.raise_for_status()
+            facts = {"url": url, **health, **overview.json()}
+    except (httpx2.HTTPError, ValueError) as error:
         raise UnavailableError(f"host {url} does not answer: {error}") from error
-    facts = {"url": url, "status": reply.json()["status"]}
-    sys.stdout.write(json.dumps(facts) + "\n" if output == "json" else f"{url}: OK\n")
+    text = json.dumps(facts) if output == "json" else "\n".join(status_lines(facts))
+    sys.stdout.write(text + "\n")
+    if facts["status"] != "OK":
+        sys.exit(1)

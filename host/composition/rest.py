@@ -17,6 +17,7 @@ from host.ports.clock import Clock
 from host.rbac import Users
 from host.rbac.administrator import ensure_administrator
 from host.rest.app import create_app
+from host.rest.observe import overview_route
 from host.rest.services import RestServices
 from host.rest.tls import ServerCertificate, own_certificate
 from host.settings import HostSettings
@@ -37,6 +38,7 @@ def make_rest(
     given_password: str | None,
     probe: Callable[[], None],
     exposed: CollectorRegistry,
+    overview: Callable[[], object],
 ) -> Rest:
     """Put the application together, and see that there is an administrator.
 
@@ -45,6 +47,7 @@ def make_rest(
         given_password: the administrator's.
         probe: raises a `HostError` when the host is not well.
         exposed: what `/metrics` shows.
+        overview: what `/overview` shows.
     """
     base = parts.base
     users = Users(parts.database, clock=base.clock, entropy=base.entropy)
@@ -71,7 +74,7 @@ def make_rest(
         registry=base.registry,
         exposed=exposed,
         probe=probe,
-        extra_routes=_plugged_routes(base),
+        extra_routes=(overview_route(overview), *_plugged_routes(base)),
     )
     return Rest(asgi=asgi, services=services, admin_password_file=admin_password_file)
 

@@ -11,7 +11,10 @@ from host.ports.state import StateRecord, StateWrite
 
 
 class StoredStatus(Struct, frozen=True, kw_only=True):
-    """A status. `history` is the key of the ended flow's history, if it is kept."""
+    """A status. `history` is the key of the ended flow's history, if it is kept.
+
+    `received` is the last sequence number that each session of an ended flow has received.
+    """
 
     v: int = 1
     holding: ShortHash
@@ -24,10 +27,15 @@ class StoredStatus(Struct, frozen=True, kw_only=True):
     error_message: str | None = None
     updated_at: EpochMs
     history: str | None = None
+    received: dict[str, int] = {}
 
 
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(StoredStatus)
+
+
+STATUS_PREFIX = "status/"
+"""So begin the keys of the statuses of client-started flows."""
 
 
 def status_key(holding: str, request_id: str, *, responder: bool = False) -> str:

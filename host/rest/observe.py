@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 
+import msgspec
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from starlette.requests import Request
@@ -75,6 +76,19 @@ def health_routes(
         return Response(generate_latest(registry), media_type=_METRICS_TYPE)
 
     return (Route("/isHealthy", health), Route("/status", health), Route("/metrics", metrics))
+
+
+def overview_route(look: Callable[[], object]) -> BaseRoute:
+    """`/overview`: what `look` gives, as JSON: workers, queues, open flows."""
+
+    def overview(_request: Request) -> Response:
+        try:
+            seen = look()
+        except HostError as error:
+            return JSONResponse({"status": "FAILED", "code": error.code}, 503)
+        return Response(msgspec.json.encode(seen), media_type="application/json")
+
+    return Route("/overview", overview)
 
 
 def _known(method: str) -> str:

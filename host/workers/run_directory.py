@@ -26,9 +26,12 @@ _FORMAT = 1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerRow:
-    """A worker as its supervisor sees it. `since` is when it came into its phase."""
+    """A worker as its supervisor sees it. `since` is when it came into its phase.
 
-    kind: WorkerKind
+    `kind` is None for a process that does everything.
+    """
+
+    kind: WorkerKind | None
     name: str
     phase: str
     since: EpochMs

@@ -75,7 +75,11 @@ def test_a_host_starts_serves_and_stops_when_told(tmp_path):
             assert client.get("/api/v5_2/virtualnode").json() == {"virtualNodes": []}
             assert client.get("/api/v5_2/cpi").json() == {"cpis": []}
             told = subprocess.run(status, capture_output=True, text=True, check=True).stdout
-            assert told == f"{facts['url']}: OK\n"
+            health, heads, worker, flows = told.splitlines()
+            assert health == f"{facts['url']}: OK"
+            assert heads.split()[:3] == ["worker", "pid", "state"]
+            assert worker.split()[:3] == ["host", str(process.pid), "ready"]
+            assert flows == "0 open flows, nothing waits"
             # An idle connection must not hold the stop up until the limit for running requests.
             process.send_signal(signal.SIGTERM)
             assert process.wait(timeout=5) == 0

@@ -1,0 +1,67 @@
+"""The text of `cordbox host status`."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+_WORKER_HEADS = ("worker", "pid", "state", "for", "restarts", "cpu", "memory", "partitions")
+_QUEUE_HEADS = ("queue", "waiting", "oldest")
+
+
+def status_lines(facts: Mapping[str, Any]) -> Sequence[str]:
+    """A host's overview, at most one line for each worker and each queue in which records wait."""
+    now = facts["now"]
+    problem = f" ({facts['code']})" if "code" in facts else ""
+    workers = [_worker(worker, now) for worker in facts["workers"]]
+    queues = [
+        (queue["topic"], str(queue["records"]), span(queue["lag_ms"])) for queue in facts["queues"]
+    ]
+    oldest = max((queue["lag_ms"] for queue in facts["queues"]), default=0)
+    waits = f", the oldest record waits {span(oldest)}" if queues else ", nothing waits"
+    return [
+        f"{facts['url']}: {facts['status']}{problem}",
+        *_table(_WORKER_HEADS, workers),
+        *(_table(_QUEUE_HEADS, queues) if queues else ()),
+        f"{facts['open_flows']} open flows{waits}",
+    ]
+
+
+def span(millis: int) -> str:
+    """A length of time in two units at most, such as `2h 5m`."""
+    seconds = millis // 1000
+    if seconds < 1:
+        return f"{millis}ms"
+    for size, unit, below in ((86400, "d", 3600), (3600, "h", 60), (60, "m", 1)):
+        if seconds >= size:
+            rest = seconds % size // below
+            small = {3600: "h", 60: "m", 1: "s"}[below]
+            return f"{seconds // size}{unit} {rest}{small}"
+    return f"{seconds}s"
+
+
+def _worker(worker: Mapping[str, Any], now: int) -> tuple[str, ...]:
+    return (
+        worker["name"],
+        _or_dash(worker["pid"]),
+        worker["state"],
+        span(max(now - worker["since"], 0)),
+        str(worker["restarts"]),
+        "-" if worker["cpu_seconds"] is None else f"{worker['cpu_seconds']:.1f}s",
+        "-" if worker["resident_bytes"] is None else f"{worker['resident_bytes'] >> 20}MB",
+        _or_dash(worker["partitions"]),
+    )
+
+
+def _or_dash(value: object) -> str:
+    return "-" if value is None else str(value)
+
+
+def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> Sequence[str]:
+    """Columns as wide as they must be: names to the left, the rest to the right."""
+    widths = [max(len(row[n]) for row in (heads, *rows)) for n in range(len(heads))]
+    return [
+        "  ".join(
+            cell.ljust(width) if n == 0 else cell.rjust(width)
+            for n, (cell, width) in enumerate(zip(row, widths, strict=True))
+        )
+        for row in (heads, *rows)
+    ]

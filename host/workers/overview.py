@@ -1,0 +1,140 @@
+"""A host at a glance: its workers, what they own and use, what waits, how many flows are open."""
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from host.domain.ids import EpochMs
+from host.domain.workers import WorkerKind
+from host.flow.messages import GROUP, WORK_TOPICS
+from host.flow.statuses import STATUS_PREFIX
+from host.ports.clock import Clock
+from host.ports.units import FlowStore
+from host.rpc import RpcClient
+from host.workers.report import WORKER, WorkerReport, process_use
+from host.workers.run_directory import RunDirectory, WorkerRow
+
+_ANSWER_SECONDS_MAX = 2.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerLine:
+    """One worker. `kind` None is a process that does everything.
+
+    `state` is one of the supervisor's phases, or `joined` for a worker that an operator started;
+    `partitions` is how many the worker owns, None for one that runs no flows.
+    """
+
+    name: str
+    kind: WorkerKind | None
+    state: str
+    since: EpochMs
+    pid: int | None
+    restarts: int
+    cpu_seconds: float | None
+    resident_bytes: int | None
+    partitions: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueueLine:
+    """Records of a topic that no worker has done yet; `lag_ms` is the age of the oldest."""
+
+    topic: str
+    records: int
+    lag_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Overview:
+    """`now` is the host's time, to which the others compare."""
+
+    now: EpochMs
+    workers: Sequence[WorkerLine]
+    queues: Sequence[QueueLine]
+    open_flows: int
+
+    @property
+    def oldest_wait_ms(self) -> int:
+        return max((queue.lag_ms for queue in self.queues), default=0)
+
+
+def make_overview(
+    store: FlowStore, clock: Clock, workers: Callable[[], Sequence[WorkerLine]]
+) -> Overview:
+    """Look at everything now.
+
+    Raises:
+        StorageError: the store cannot be read.
+    """
+    now = clock.now_ms()
+    queues = [
+        QueueLine(
+            topic=backlog.topic,
+            records=backlog.records,
+            lag_ms=max(now - backlog.oldest_at, 0),
+        )
+        for backlog in store.backlogs(GROUP, WORK_TOPICS)
+    ]
+    return Overview(
+        now=now,
+        workers=workers(),
+        queues=queues,
+        open_flows=store.count_lasting(STATUS_PREFIX),
+    )
+
+
+def worker_lines(run: RunDirectory, store: FlowStore) -> Sequence[WorkerLine]:
+    """The workers of a supervisor, and those that joined them."""
+    owned = {m.member.partition(".")[0]: len(m.epochs) for m in store.members(GROUP)}
+    table = run.table()
+    rows = () if table is None else table.workers
+    names = {row.name for row in rows}
+    strangers = [socket.stem for socket in run.sockets() if socket.stem not in names]
+    joined = [_row(report) for name in strangers if (report := _ask(run, name)) is not None]
+    return [_line(row, owned.get(row.name)) for row in [*rows, *joined]]
+
+
+def single_line(since: EpochMs, store: FlowStore) -> Sequence[WorkerLine]:
+    """The one process of a host that runs combined."""
+    row = WorkerRow(kind=None, name="host", phase="ready", since=since, pid=os.getpid(), restarts=0)
+    return [_line(row, sum(len(m.epochs) for m in store.members(GROUP)))]
+
+
+def _line(row: WorkerRow, partitions: int | None) -> WorkerLine:
+    use = None if row.pid is None else process_use(row.pid)
+    return WorkerLine(
+        name=row.name,
+        kind=row.kind,
+        state=row.phase,
+        since=row.since,
+        pid=row.pid,
+        restarts=row.restarts,
+        cpu_seconds=None if use is None else use.cpu_seconds,
+        resident_bytes=None if use is None else use.resident_bytes,
+        partitions=0 if partitions is None and row.kind is WorkerKind.FLOW else partitions,
+    )
+
+
+def _row(report: WorkerReport) -> WorkerRow:
+    return WorkerRow(
+        kind=report.kind,
+        name=report.name,
+        phase="joined" if report.state == "ready" else report.state,
+        since=report.since,
+        pid=report.pid,
+        restarts=0,
+    )
+
+
+def _ask(run: RunDirectory, name: str) -> WorkerReport | None:
+    """The worker's own report; None of one that is gone and left its socket."""
+    client = RpcClient(
+        run.path, name, run.key(), patience_seconds=0, answer_seconds_max=_ANSWER_SECONDS_MAX
+    )
+    try:
+        return client.proxy(WORKER).report()
+    except Exception:  # noqa: BLE001  # one worker's failure hides no other
+        return None
+    finally:
+        client.close()
