@@ -22,6 +22,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run what runs flows both ways: with suspended guests parked, and always replayed."""
     values = vars(metafunc.module).values()
     runs_flows = any(v is Network or getattr(v, "__name__", "") == "alone" for v in values)
+    if getattr(metafunc.module, "PARKS_ITSELF", False):
+        return
     if runs_flows and "parking" not in metafunc.fixturenames:
         metafunc.fixturenames.append("parking")
     if "parking" in metafunc.fixturenames:
