@@ -91,7 +91,8 @@ def debug(*, export: Path, project: Path, breakpoints: tuple[str, ...], step: in
     from cordapp_testkit.replay import debug as run
 
     at_step = 0 if step is None and not breakpoints else step
-    click.echo(run(load(export), project, breakpoints=breakpoints, at_step=at_step))
+    ended = run(load(export), project, breakpoints=breakpoints, at_step=at_step)
+    click.echo(ended or "left the debugger")
 
 
 def load(export: Path) -> "Recording":
@@ -129,7 +130,11 @@ def _code(
 def _heading(recording: "Recording", label: str, is_recorded: bool | None) -> str:
     from host.toolkit.flows.call_text import printable
 
-    which = {True: "the recorded code", False: "other code than was recorded", None: "source code"}
+    which = {
+        True: "the recorded code",
+        False: "other code than was recorded",
+        None: "the code of that folder",
+    }
     return printable(
         f"{recording.flow.flow_class} of {recording.node.name}: {recording.step_count} steps,"
         f" {recording.outcome.status}; with {label}, {which[is_recorded]}"

@@ -106,10 +106,13 @@ class _Teller:
             yield self._happen(
                 RowKind.CALL, flow.created_at, f"{recording.step_count} calls that were not kept"
             )
-        yield from self._messages(recording.messages)
-        if recording.waiting is not None:
-            text = f"waits in {recording.waiting.function}"
-            yield self._happen(RowKind.WAIT, recording.waiting.since, text)
+        waiting, late = recording.waiting, recording.messages
+        if waiting is not None:
+            yield from self._messages([m for m in late if m.at < waiting.since])
+            late = tuple(m for m in late if m.at >= waiting.since)
+            text = f"waits in {waiting.function}"
+            yield self._happen(RowKind.WAIT, waiting.since, text)
+        yield from self._messages(late)
         if flow.ended_at is not None:
             yield self._end(flow.ended_at)
 

@@ -56,9 +56,6 @@ class NativeReplay:
         return f"{self.steps} steps as recorded; {ended}"
 
 
-_QUIT = NativeReplay(steps=0, result=None, error=None, divergence=None)
-
-
 def replay(
     export: Path | Recording, project: Path, *, on_step: OnStep | None = None
 ) -> NativeReplay:
@@ -111,8 +108,8 @@ def debug(
     breakpoints: Sequence[str] = (),
     at_step: int | None = None,
     debugger: pdb.Pdb | None = None,
-) -> NativeReplay:
-    """Run a recorded flow under pdb.
+) -> NativeReplay | None:
+    """Run a recorded flow under pdb; None if the debugger was left with `quit`.
 
     Args:
         export: as `replay`.
@@ -133,14 +130,22 @@ def debug(
             raise InvalidInputError(f"breakpoint {text}: {problem}")
 
     def stop(number: int, _function: str) -> None:
-        frame = _flow_frame(loaded) if number == at_step else None
-        if frame is not None:
-            chosen.set_trace(frame)
+        frame = _flow_frame(loaded)
+        if frame is not None and number == at_step:
+            sys.settrace(None)
+            _attach(chosen, frame)
+            chosen.interaction(frame, None)
+            sys.settrace(None if chosen.quitting else chosen.trace_dispatch)
 
-    if not breakpoints:
-        return replay(export, project, on_step=stop)
-    result: NativeReplay | None = chosen.runcall(replay, export, project, on_step=stop)
-    return result or _QUIT  # None: left with `quit`
+    try:
+        if breakpoints:
+            _attach(chosen, sys._getframe())  # noqa: SLF001  # this very frame
+            chosen.set_continue()
+            sys.settrace(chosen.trace_dispatch)
+        ended = replay(export, project, on_step=stop)
+    finally:
+        sys.settrace(None)
+    return None if chosen.quitting else ended
 
 
 def _load(export: Path) -> Recording:
@@ -156,6 +161,16 @@ def _breakpoint(project: CordappProject, text: str) -> tuple[str, int]:
         if file.is_file():
             return str(file), int(number)
     raise InvalidInputError(f"breakpoint {text!r}: {project.root} has no source file {name}")
+
+
+def _attach(debugger: pdb.Pdb, frame: FrameType) -> None:
+    """Have the debugger see `frame` and its callers, as `Pdb.set_trace` does, without stopping."""
+    debugger.reset()
+    outer: FrameType | None = frame
+    while outer is not None:
+        outer.f_trace = debugger.trace_dispatch
+        debugger.botframe = outer
+        outer = outer.f_back
 
 
 def _flow_frame(project: CordappProject) -> FrameType | None:
