@@ -6,7 +6,12 @@ import threading
 
 import pytest
 
-from sandbox.errors import CapabilityNotGrantedError, SandboxError, WorldMismatchError
+from sandbox.errors import (
+    CapabilityNotGrantedError,
+    DeadlineExceededError,
+    SandboxError,
+    WorldMismatchError,
+)
 from sandbox.host_calls import GuestError, Suspend
 from sandbox.limits import Limits
 from sandbox.outcome import Returned, Suspended
@@ -181,3 +186,73 @@ def test_raising_host_calls_on_threads_reach_only_their_own_run(admit_text, text
     for thread in threads:
         thread.join()
     assert mixed == []
+
+
+def paused_run(guest, code, *, ticks, pauses):
+    """A run whose host call takes `ticks` of the engine's clock, paused or not."""
+    controls = []
+
+    def host(*_):
+        (control,) = controls
+        if not pauses:
+            advance(guest, ticks)
+            return "null"
+        with control.paused():
+            advance(guest, ticks)
+        return "null"
+
+    limits = Limits(wall_ms_max=100, fuel_max=10**12)
+    return guest.call("run", code, limits=limits, host=host, attach=controls.append)
+
+
+def advance(guest, ticks):
+    for _ in range(ticks):
+        guest._ticker.advance()
+
+
+def test_the_wall_clock_of_a_paused_run_stands_still(workflow):
+    code = "host('flow', 'now', '')\nresult = 'on time'"
+    assert paused_run(workflow, code, ticks=200, pauses=True).value == "on time"
+    with pytest.raises(DeadlineExceededError):
+        paused_run(workflow, code, ticks=200, pauses=False)
+
+
+def test_the_wall_clock_starts_anew_after_a_pause(workflow):
+    with pytest.raises(DeadlineExceededError):
+        paused_run(workflow, "host('flow', 'now', '')\nwhile 1: pass", ticks=0, pauses=True)
+
+
+def test_a_pause_changes_nothing_that_a_run_is_charged_for(workflow):
+    code = "host('flow', 'now', '')\nresult = 'x'"
+    runs = [paused_run(workflow, code, ticks=1, pauses=p) for p in (False, True)]
+    assert runs[0] == runs[1]
+
+
+def test_no_clock_ticks_while_every_run_is_paused(workflow):
+    seen, controls = [], []
+
+    def host(*_):
+        with controls[0].paused():
+            seen.append(workflow._ticker._runs)
+        seen.append(workflow._ticker._runs)
+        return "null"
+
+    code = "host('flow', 'now', '')"
+    workflow.call("run", code, limits=Limits(), host=host, attach=controls.append)
+    assert (seen, workflow._ticker._runs) == ([0, 1], 0)
+
+
+def test_a_run_in_a_host_call_tells_what_it_has_used(workflow):
+    seen, controls = [], []
+
+    def host(*_):
+        seen.append(controls[0].usage())
+        if len(seen) == 2:
+            raise Suspend
+        return "null"
+
+    code = "host('flow', 'now', '')\nhost('flow', 'now', '')"
+    outcome = workflow.call("run", code, limits=Limits(), host=host, attach=controls.append)
+    assert seen[1] == outcome.usage
+    assert seen[0].host_calls == 1
+    assert 0 < seen[0].fuel < seen[1].fuel

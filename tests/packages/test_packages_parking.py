@@ -1,0 +1,95 @@
+"""Parked guests in real sandboxes: what they answer and use is what a replay comes to."""
+
+import json
+from typing import Any
+
+import pytest
+
+from host.domain.quotas import Quota
+from host.guests.flows import SandboxedFlows
+from host.guests.library import GuestLibrary
+from host.guests.parking import ParkingFlows
+from host.ports.guest import Finished, GuestKilledError, SuspendFlow
+
+PAGES = [json.dumps({"results": [], "more": more}) for more in (True, True, False)]
+START = json.dumps(
+    {"flowId": "f", "flowClass": "iou_flows.ListIous", "me": "O=Alice, L=London, C=GB"}
+    | {"requestBody": {}, "session": None}
+)
+
+
+class Ledger:
+    """Answers the first queries, and suspends the run at the next one."""
+
+    def __init__(self, first: int, last: int) -> None:
+        self.answers = PAGES[first:last]
+        self.requests: list[str] = []
+
+    def __call__(self, interface: str, function: str, request: str) -> str:
+        if not self.answers:
+            raise SuspendFlow
+        self.requests.append(request)
+        return self.answers.pop(0)
+
+
+@pytest.fixture
+def record(bench: Any, key: Any, iou_cpi: bytes) -> Any:
+    bench.trust(key)
+    bench.upload(iou_cpi)
+    return bench.service.all()[0]
+
+
+@pytest.fixture
+def library(bench: Any, sandbox: Any) -> GuestLibrary:
+    return GuestLibrary(sandbox=sandbox, read=bench.service.read)
+
+
+def run(flows: Any, record: Any, host: Any, **quota: int) -> Any:
+    granted = frozenset({"ledger"})
+    return flows.run(record, "iou_flows.ListIous", START, host, granted, quota=Quota(**quota))
+
+
+@pytest.mark.slow
+def test_a_parked_guest_answers_asks_and_uses_what_a_replayed_one_does(
+    library: GuestLibrary, record: Any
+) -> None:
+    plain = SandboxedFlows(library=library)
+    whole = Ledger(0, 3)
+    replayed = run(plain, record, whole)
+    flows = ParkingFlows(plain)
+    hosts = [Ledger(0, 1), Ledger(1, 2), Ledger(2, 3)]
+    outcomes = [run(flows, record, hosts[0])]
+    outcomes += [outcomes[-1].parked.resume(hosts[1])]
+    outcomes += [outcomes[-1].parked.resume(hosts[2])]
+    flows.close()
+    assert outcomes[-1] == replayed == Finished(result="[]")
+    assert [r for host in hosts for r in host.requests] == whole.requests
+    assert sum(o.usage.fuel for o in outcomes) == replayed.usage.fuel
+    assert run(plain, record, Ledger(0, 1)).usage == outcomes[0].usage
+
+
+@pytest.mark.slow
+def test_the_fuel_of_a_parked_guest_goes_on_from_what_it_has_used(
+    library: GuestLibrary, record: Any
+) -> None:
+    plain = SandboxedFlows(library=library)
+    fuel = run(plain, record, Ledger(0, 3)).usage.fuel
+    flows = ParkingFlows(plain)
+    for allowed, code in ((fuel + 1, None), (fuel - 1, "out-of-fuel")):
+        parked = run(flows, record, Ledger(0, 2), fuel_per_run_max=allowed).parked
+        if code is None:
+            assert parked.resume(Ledger(2, 3)) == Finished(result="[]")
+            continue
+        with pytest.raises(GuestKilledError) as caught:
+            parked.resume(Ledger(2, 3))
+        assert caught.value.code == code
+    flows.close()
+
+
+@pytest.mark.slow
+def test_a_parked_guest_that_is_dropped_leaves_nothing(library: GuestLibrary, record: Any) -> None:
+    flows = ParkingFlows(SandboxedFlows(library=library))
+    for _ in range(3):
+        run(flows, record, Ledger(0, 1)).parked.drop()
+    flows.close()
+    assert run(flows, record, Ledger(0, 3)) == Finished(result="[]")
