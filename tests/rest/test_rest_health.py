@@ -1,0 +1,85 @@
+"""Health tells the truth about the disk and the database, and is cheap to ask for."""
+
+import resource
+import signal
+
+import pytest
+
+from host.composition.health import Health, storage_checks
+from host.data_directory import DataDirectoryUnusableError
+from host.db import Database
+from host.domain.errors import StorageError, UnavailableError
+
+
+@pytest.fixture
+def full_disk():
+    """A limit on file sizes stands for the full disk: no write succeeds in both cases."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    old = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+
+    def fill():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))
+
+    def free():
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+    yield fill, free
+    free()
+    signal.signal(signal.SIGXFSZ, old)
+
+
+def test_a_full_disk_is_told_and_forgotten_when_there_is_room_again(tmp_path, clock, full_disk):
+    fill, free = full_disk
+    with Database.open(tmp_path / "cluster.sqlite", []) as database:
+        health = Health(storage_checks(tmp_path, database), clock)
+        health.check()
+        fill()
+        clock.advance(1000)
+        with pytest.raises(DataDirectoryUnusableError, match="File too large"):
+            health.check()
+        free()
+        clock.advance(999)
+        with pytest.raises(DataDirectoryUnusableError):
+            health.check()
+        clock.advance(1)
+        health.check()
+    assert [path.name for path in tmp_path.iterdir() if path.name == "probe"] == []
+
+
+def test_a_host_on_a_full_disk_is_not_healthy(tmp_path, host_on, client_of, full_disk, poll_with):
+    fill, free = full_disk
+    with host_on(tmp_path / "data") as host, client_of(host) as client:
+        fill()
+        reply = client.get("/status")
+        free()
+        assert (reply.status_code, reply.json()) == (
+            503,
+            {"status": "FAILED", "code": "data-directory-unusable"},
+        )
+        poll_with(client, "/status", lambda status: status == {"status": "OK"})
+
+
+def test_a_database_that_is_gone_is_told(tmp_path, clock):
+    database = Database.open(tmp_path / "cluster.sqlite", [])
+    database.close()
+    (tmp_path / "cluster.sqlite").write_bytes(b"no database" * 100)
+    with pytest.raises(StorageError):
+        Health(storage_checks(tmp_path, database), clock).check()
+    database.close()
+
+
+def test_what_a_check_does_not_foresee_is_told_too(clock):
+    def fail():
+        raise ZeroDivisionError
+
+    with pytest.raises(UnavailableError, match="disk: ZeroDivisionError"):
+        Health({"disk": fail}, clock).check()
+
+
+def test_the_overview_of_one_process_has_its_line(tmp_path, host_on, client_of):
+    with host_on(tmp_path / "data") as host, client_of(host) as client:
+        seen = client.get("/overview").json()
+    (worker,) = seen["workers"]
+    assert (worker["name"], worker["state"], worker["restarts"]) == ("host", "ready", 0)
+    assert worker["resident_bytes"] > 1 << 20
+    assert (seen["queues"], seen["open_flows"]) == ([], 0)
