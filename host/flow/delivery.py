@@ -140,7 +140,9 @@ class Delivery:
             if m.created is not None
         )
         events = [
-            NewRecord(topic=EVENT_TOPIC, key=m.flow_id, value=encode(m.event)) for m in routed
+            NewRecord(topic=EVENT_TOPIC, key=m.flow_id, value=encode(m.event))
+            for m in routed
+            if m.event is not None
         ]
         self._store.commit(Unit(states=states, records=(*events, *replies), consumed=(consumed,)))
 

@@ -144,16 +144,21 @@ class LiveFlow:
         return StateWrite(key=key, value=b"{}", expected=expected, due_at=wanted)
 
     def _mapper_writes(self, now: EpochMs) -> list[StateWrite]:
-        state = encode_state(MapperState(flow_id=self.flow_id))
+        status = self._status_key()
+        state = encode_state(MapperState(flow_id=self.flow_id, status=status))
         due = EpochMs(now + self.config.cleanup_ms)
         return [
             StateWrite(key=session_key(i), value=state, expected=0, due_at=due) for i in self.opened
         ]
 
+    def _status_key(self) -> str:
+        request_id = self.checkpoint.request_id
+        return status_key(self.holding_id, request_id, responder=self.is_responder)
+
     def _status_write(self, store: FlowStore) -> list[StateWrite]:
         if self.status is None:
             return []
-        key = status_key(self.holding_id, self.checkpoint.request_id, responder=self.is_responder)
+        key = self._status_key()
         write = write_status(
             store.get(key),
             self.status,

@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from host.domain.ids import FlowId
 from host.flow.messages import (
+    INITIATED,
     Chunk,
     Data,
     InfoRequest,
@@ -26,16 +27,24 @@ from host.flow.stored import read_stored
 
 
 class MapperState(Struct, frozen=True, kw_only=True):
+    """The flow of a start key or session.
+
+    `status` is the key of the flow's status, for sessions that the flow opened itself. `failed`
+    is a session whose initiator failed before its first message arrived: it starts nothing.
+    """
+
     v: int = 1
     flow_id: FlowId
+    status: str | None = None
+    failed: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mapped:
-    """Where an event goes. `created` is set when the mapping is new and must be stored."""
+    """Where an event goes, if to any flow. `created` is set when the mapping is new."""
 
     flow_id: FlowId
-    event: StartFlow | Respond | SessionMessage | KillFlow
+    event: StartFlow | Respond | SessionMessage | KillFlow | None
     created: MapperState | None = None
 
 
@@ -81,12 +90,15 @@ def map_inbound(
         The route; a failure for the sender when the session is unknown; None to drop it.
     """
     if state is not None:
-        return Mapped(flow_id=state.flow_id, event=message)
+        return None if state.failed else Mapped(flow_id=state.flow_id, event=message)
     if init_of(message) is not None:
         created = MapperState(flow_id=new_id)
         return Mapped(flow_id=new_id, event=Respond(message=message), created=created)
     if isinstance(message.payload, SessionFailure):
-        return None
+        if not message.session_id.endswith(INITIATED):
+            return None
+        none = FlowId("")
+        return Mapped(flow_id=none, event=None, created=MapperState(flow_id=none, failed=True))
     return SessionFailure(
         code="session-expired", message=f"session {message.session_id} is unknown or has expired"
     )

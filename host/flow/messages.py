@@ -40,7 +40,7 @@ class Party(Struct, frozen=True):
 
 
 class Init(Struct, frozen=True, kw_only=True):
-    """Opens a session; travels in its first message (sequence number 1).
+    """Opens a session; travels in its messages until the initiated side has answered.
 
     `context` holds the initiator's user properties, `platform` those of its platform.
     """

@@ -280,7 +280,7 @@ TRANSITIONS: Mapping[tuple[SessionStatus, type[Held]], Callable[[Session, Held],
 def send(session: Session, payload: str, config: FlowConfig = CORDA_DEFAULTS) -> Change:
     """Send a payload (JSON text), in chunks if it is large.
 
-    The first message of an initiator carries the init.
+    The messages of an initiator carry the init until the peer has answered.
 
     Raises:
         CapabilityError: `session-closed`, `session-error` or `session-payload-too-large`.
@@ -407,7 +407,9 @@ def _mismatch(session: Session, reason: str) -> Change:
 
 
 def _init(session: Session) -> Init | None:
-    return _first_init(session) if session.initiator and session.sent == 0 else None
+    """The init, until the peer has answered: the first message may be overtaken on its way."""
+    is_unanswered = session.initiator and session.status is SessionStatus.CREATED
+    return _first_init(session) if is_unanswered else None
 
 
 def _first_init(session: Session) -> Init:

@@ -20,6 +20,7 @@ from host.flow.errors import FlowRecordDamagedError
 from host.flow.events import EventSink, FlowEnded, FlowStarted
 from host.flow.guest_runs import GuestRuns, Home
 from host.flow.host_calls import Surroundings
+from host.flow.late import late_replies
 from host.flow.live import LiveFlow, timer_key
 from host.flow.machine import (
     Arrived,
@@ -31,8 +32,6 @@ from host.flow.machine import (
     Woken,
 )
 from host.flow.messages import (
-    Chunk,
-    Data,
     FlowEvent,
     KillFlow,
     Respond,
@@ -92,7 +91,8 @@ class FlowSteps:
                 if flow is None and isinstance(event, StartFlow | Respond):
                     flow = self._create(flow_id, event, loose)
                 if flow is None or flow.ended:
-                    loose += _refuse_data(event)
+                    held = {} if flow is None else flow.checkpoint.sessions
+                    loose += late_replies(event, held, self._store)
                 else:
                     self._react(flow, event, broken)
             self._commit(flow, loose, consumed)
@@ -222,6 +222,7 @@ class FlowSteps:
             error_type=end.error.type if end.error else None,
             error_message=end.error.message if end.error else None,
             updated_at=self._around.clock.now_ms(),
+            received={s.id: s.received for s in flow.checkpoint.sessions.values() if s.received},
         )
 
     def _vnode(self, holding: HoldingIdentity) -> VirtualNode:
@@ -270,13 +271,3 @@ def _kill_reason(
     if vnode.flow_status is inactive or (starting and vnode.flow_start_status is inactive):
         return f"flow operations of virtual node {holding.short_hash} are not operational"
     return None
-
-
-def _refuse_data(event: FlowEvent) -> list[NewRecord]:
-    """Tell the sender of data that its session is gone; everything else is dropped."""
-    if isinstance(event, SessionMessage) and isinstance(event.payload, Data | Chunk):
-        failure = SessionFailure(
-            code="session-expired", message=f"session {event.session_id} is over"
-        )
-        return [refusal_record(event, failure)]
-    return []

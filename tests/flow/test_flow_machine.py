@@ -328,6 +328,15 @@ def test_a_message_for_an_unknown_session_is_answered_by_an_error_but_an_error_i
     assert map_inbound(None, ERROR, FLOW) is None
 
 
+def test_an_error_that_overtakes_its_sessions_first_message_keeps_the_responder_from_starting() -> (
+    None
+):
+    failed = map_inbound(None, replace(ERROR, session_id="s-INITIATED"), FLOW)
+    assert (failed.event, failed.created) == (None, MapperState(flow_id=FlowId(""), failed=True))
+    init = Init(protocol="p", versions=(1,), require_close=True, context={})
+    assert map_inbound(failed.created, message(1, Data(payload="1", init=init)), FLOW) is None
+
+
 def test_events_are_read_back_as_the_class_that_was_written() -> None:
     for event in (start(), Respond(message=DATA), DATA, ERROR):
         assert decode_event(encode(event)) == event

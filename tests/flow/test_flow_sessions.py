@@ -84,13 +84,15 @@ def test_every_status_says_what_each_payload_does() -> None:
     assert set(TRANSITIONS) == {(s, p) for s in SessionStatus for p in payloads}
 
 
-def test_the_first_message_carries_the_init_and_number_1() -> None:
+def test_messages_carry_the_init_until_the_peer_has_answered() -> None:
     change = send(initiator(), '{"a":1}')
     (first,) = change.outbox
     assert (first.session_id, first.sequence) == ("s-INITIATED", 1)
     assert first.payload == Data(payload='{"a":1}', init=INIT)
     (second,) = send(change.session, "2").outbox
-    assert (second.sequence, second.payload) == (2, Data(payload="2"))
+    assert (second.sequence, second.payload) == (2, Data(payload="2", init=INIT))
+    confirmed = take(change.session, data(1)).session
+    assert send(confirmed, "3").outbox[0].payload == Data(payload="3")
 
 
 def test_the_initiated_side_answers_to_the_initiators_id_with_its_version() -> None:
