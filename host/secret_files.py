@@ -1,8 +1,10 @@
-"""Secrets that people hand to the host in files: the first line, never logged."""
+"""Secrets in files: those that people hand to the host, and those that it makes. Never logged."""
 
+import os
+import stat
 from pathlib import Path
 
-from host.domain.errors import InvalidInputError
+from host.domain.errors import InvalidInputError, StorageError
 
 _BYTES_MAX = 4096
 
@@ -33,3 +35,44 @@ def read_secret(file: Path) -> str:
             f"{file}: the first line must hold a secret, the file at most {_BYTES_MAX} bytes"
         )
     return lines[0]
+
+
+def read_or_create(file: Path, fresh: bytes) -> bytes:
+    """The content of a file that only its owner can read; `fresh` if this makes it.
+
+    Raises:
+        SecretFileInvalidError: others can read it.
+        StorageError: it cannot be made or read.
+    """
+    try:
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not file.exists():
+            _create(file, fresh)
+        with file.open("rb") as stream:
+            mode = stat.S_IMODE(os.fstat(stream.fileno()).st_mode)
+            if mode & 0o077:
+                raise SecretFileInvalidError(f"{file} must have mode 0600, it has {mode:04o}")
+            return stream.read(_BYTES_MAX)
+    except OSError as exc:
+        raise StorageError(f"{file} cannot be used: {exc.strerror}") from exc
+
+
+def _create(file: Path, content: bytes) -> None:
+    temporary = file.with_suffix(f".{os.getpid()}.new")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "wb") as stream:
+        stream.write(content)
+        stream.flush()
+        os.fsync(stream.fileno())
+    try:
+        # A link, unlike a rename, never replaces a key that another process has just made.
+        os.link(temporary, file)
+    except FileExistsError:
+        pass
+    finally:
+        temporary.unlink()
+    directory = os.open(file.parent, os.O_RDONLY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)

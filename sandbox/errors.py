@@ -67,9 +67,17 @@ class ForbiddenOperationError(RunError):
 
 
 class CapabilityNotGrantedError(RunError):
-    """The guest called an interface that was not granted."""
+    """The guest called an interface that was not granted.
+
+    Attributes:
+        function: `interface.function` of the call.
+    """
 
     code = "capability-not-granted"
+
+    def __init__(self, message: str, *, function: str) -> None:
+        super().__init__(message)
+        self.function = function
 
 
 class PayloadTooLargeError(RunError):

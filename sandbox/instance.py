@@ -60,7 +60,8 @@ class Run:
         interface, function = HOST_FUNCTIONS[number]
         if self._host is None:
             raise CapabilityNotGrantedError(
-                f"host call {interface}.{function}: no host is attached"
+                f"host call {interface}.{function}: no host is attached",
+                function=f"{interface}.{function}",
             )
         try:
             text, is_ok = self._host(interface, function, request.decode()), True
@@ -87,7 +88,7 @@ class Run:
         limits, name = self._limits, f"{interface}.{function}"
         if interface not in self._granted:
             return CapabilityNotGrantedError(
-                f"host call {name}: capability {interface!r} is not granted"
+                f"host call {name}: capability {interface!r} is not granted", function=name
             )
         if self.host_calls > limits.host_calls_max:
             return TooManyHostCallsError(

@@ -40,6 +40,7 @@ def start_flows(parts: Parts) -> None:
         config=flow_config(base.settings),
         history=history_limits(base.settings),
         quotas=parts.quotas,
+        audit_logs=parts.audit_logs,
     )
     workers = FlowWorkers(
         engine=engine, units=parts.store, clock=base.clock, threads=base.settings.flow_workers

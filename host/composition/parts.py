@@ -12,6 +12,8 @@ from typing import TypeVar
 import structlog
 
 from host import ledger, membership, persistence, vnode
+from host.audit_log import NodeAuditLogs
+from host.audit_log.service import load_audit_key
 from host.composition import services
 from host.composition.base import Base, PluginMissingError
 from host.composition.capabilities import make_capabilities
@@ -38,6 +40,8 @@ from host.rpc import Interface
 from sandbox.runtime import Sandbox
 
 _BACKGROUND_THREADS = 2
+AUDIT_SYNC_SECONDS = 1
+"""After a power failure, an audit log holds what was added for longer than this before it."""
 USAGE_FLUSH_SECONDS = 5
 """After a crash, what was counted for longer than this is stored."""
 
@@ -68,10 +72,18 @@ class Parts:
             processes=plan.get(WorkerKind.FLOW, 1),
             registry=self.base.registry,
         )
-        flushing = PeriodicFlush(quotas.flush, seconds=USAGE_FLUSH_SECONDS)
-        self.base.stack.callback(flushing.stop)
-        flushing.start()
+        self._flush(quotas.flush, USAGE_FLUSH_SECONDS)
         return quotas
+
+    @cached_property
+    def audit_logs(self) -> NodeAuditLogs:
+        """The logs of privileged calls, one for each virtual node."""
+        directory = self.base.directory
+        key = load_audit_key(directory.secrets, entropy=self.base.entropy)
+        logs = NodeAuditLogs(directory.virtual_nodes, key=key, clock=self.base.clock)
+        self.base.stack.callback(logs.close)
+        self._flush(logs.sync, AUDIT_SYNC_SECONDS)
+        return logs
 
     @cached_property
     def vaults(self) -> Vaults:
@@ -193,6 +205,11 @@ class Parts:
         """
         own = (membership.MembershipCapability(self.members), self.entities, self.ledger)
         return make_capabilities(self.base, own, self.keys)
+
+    def _flush(self, flush: Callable[[], None], seconds: float) -> None:
+        flushing = PeriodicFlush(flush, seconds=seconds)
+        self.base.stack.callback(flushing.stop)
+        flushing.start()
 
     @cached_property
     def _background(self) -> Executor:

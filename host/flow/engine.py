@@ -38,6 +38,7 @@ from host.flow.ruins import clearance
 from host.flow.statuses import StoredStatus, status_key, write_status
 from host.flow.steps import FlowSteps
 from host.flow.timers import Timers
+from host.ports.audit_log import AuditLogs, Unaudited
 from host.ports.bus import NewRecord, Record, TopicPartition
 from host.ports.capability import Capability
 from host.ports.clock import Clock, Entropy
@@ -76,6 +77,7 @@ class FlowEngine:
         history: how much is kept of ended flows.
         quotas: what the nodes' guests may use, and where it is charged.
         lot: keeps suspended guests for their next step; without it none is kept.
+        audit_logs: where privileged calls are kept.
     """
 
     def __init__(
@@ -94,6 +96,7 @@ class FlowEngine:
         history: HistoryLimits = NO_HISTORY,
         quotas: Quotas | None = None,
         lot: ParkingLot | None = None,
+        audit_logs: AuditLogs | None = None,
     ) -> None:
         self._store = units
         self._clock = clock
@@ -109,6 +112,7 @@ class FlowEngine:
             config=config,
             history=history,
             quotas=quotas or Unmetered(),
+            audit_logs=audit_logs or Unaudited(),
         )
         places = ParkingLot(0) if lot is None else lot
         runs = GuestRuns(store=units, guests=guests, around=around, lot=places)

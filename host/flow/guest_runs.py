@@ -84,6 +84,8 @@ class GuestRuns:
             usage, stopped_by = exc.usage or usage, exc.code
             if handler.failure is not None:
                 raise handler.failure from exc
+            if exc.denied is not None:
+                handler.audit(exc.denied, None, exc.code)
             return Broken(FlowError(type=exc.code, message=exc.message))
         finally:
             spent = Spent(

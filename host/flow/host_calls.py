@@ -6,6 +6,7 @@ flow, what precedes it is committed: after a crash the flow then makes exactly t
 """
 
 import base64
+import hashlib
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -32,6 +33,7 @@ from host.flow.journal import REQUEST_CHARACTERS_MAX, Entry, check_call, request
 from host.flow.live import LiveFlow
 from host.flow.messages import Party
 from host.flow.requests import parse
+from host.ports.audit_log import PRIVILEGED, SUCCEEDED, AuditLogs, PrivilegedCall, Unaudited
 from host.ports.bus import NewRecord
 from host.ports.capability import CallContext, Capability, CapabilityError
 from host.ports.clock import Clock, Entropy
@@ -71,6 +73,7 @@ class Surroundings:
     config: FlowConfig = CORDA_DEFAULTS
     history: HistoryLimits = NO_HISTORY
     quotas: Quotas = field(default_factory=Unmetered)
+    audit_logs: AuditLogs = field(default_factory=Unaudited)
 
 
 class HostCalls:
@@ -201,6 +204,9 @@ class HostCalls:
             text = msgspec.json.encode(error).decode()
         else:
             text = outcome.text
+        if name in PRIVILEGED:
+            ending = outcome.error.code if isinstance(outcome, Refused) else SUCCEEDED
+            self.audit(name, request, ending)
         entry = Entry(
             call=call,
             function=name,
@@ -220,6 +226,31 @@ class HostCalls:
         self.made += 1
         self._next += 1
         return entry
+
+    def audit(self, name: str, request: str | None, outcome: str) -> None:
+        """Keep a privileged call, the next of the flow, before the flow learns of its outcome.
+
+        Args:
+            name: `interface.function`.
+            request: its text; None where the host did not look at it.
+            outcome: `ok`, or the code of the refusal.
+
+        Raises:
+            StorageError: it cannot be kept.
+        """
+        flow, text = self._flow, (request or "").encode()
+        self._around.audit_logs.record(
+            PrivilegedCall(
+                holding=flow.checkpoint.holding.holding(),
+                cpi=self._cpi.file_checksum,
+                flow_id=flow.flow_id,
+                flow_class=flow.checkpoint.flow_class,
+                call=self._next,
+                function=name,
+                request_digest=f"SHA-256:{hashlib.sha256(text).hexdigest().upper()}",
+                outcome=outcome,
+            )
+        )
 
     def _check_journal(self, name: str) -> None:
         """Refuse a call for whose answer the flow's journal has no room, before it is made."""

@@ -21,7 +21,7 @@ from host.ports.guest import (
     SuspendFlow,
     WaitingHandler,
 )
-from sandbox.errors import SandboxError
+from sandbox.errors import CapabilityNotGrantedError, SandboxError
 from sandbox.guest import RunControl
 from sandbox.host_calls import GuestError, Suspend
 from sandbox.outcome import Returned, Suspended
@@ -70,7 +70,10 @@ class SandboxedFlows:
             raise ended.cause from None
         except SandboxError as refused:  # what the platform's services raise is not the guest's
             usage = run_usage(refused.usage)
-            raise GuestKilledError(refused.code, refused.message, usage=usage) from refused
+            denied = refused.function if isinstance(refused, CapabilityNotGrantedError) else None
+            raise GuestKilledError(
+                refused.code, refused.message, usage=usage, denied=denied
+            ) from refused
         usage = run_usage(outcome.usage)
         match outcome:
             case Suspended():

@@ -3,19 +3,16 @@
 import base64
 import hashlib
 import json
-import os
-import stat
 from pathlib import Path
 
-from host.domain.errors import StorageError
 from host.keys.errors import MasterKeyError
 from host.keys.wrapping import KEY_BYTES
 from host.ports.clock import Entropy
+from host.secret_files import SecretFileInvalidError, read_or_create
 
 _SALT_BYTES = 16
 _SCRYPT = {"log2n": 17, "r": 8, "p": 1}
 _LOG2N_MAX, _R_MAX, _P_MAX = 20, 16, 16
-_FILE_BYTES_MAX = 4096
 
 
 def load_master_key(secrets: Path, *, passphrase: str | None, entropy: Entropy) -> bytes:
@@ -29,7 +26,7 @@ def load_master_key(secrets: Path, *, passphrase: str | None, entropy: Entropy) 
         StorageError: the folder cannot be written.
     """
     if passphrase is None:
-        key = _read_or_create(secrets / "master-key", entropy.random_bytes(KEY_BYTES))
+        key = _stored(secrets / "master-key", entropy.random_bytes(KEY_BYTES))
         if len(key) != KEY_BYTES:
             raise MasterKeyError(
                 f"{secrets / 'master-key'}: expected {KEY_BYTES} bytes, found {len(key)}"
@@ -43,7 +40,7 @@ def load_master_key(secrets: Path, *, passphrase: str | None, entropy: Entropy) 
         **_SCRYPT,
         "salt": base64.b64encode(entropy.random_bytes(_SALT_BYTES)).decode(),
     }
-    return _derive(file, passphrase, _read_or_create(file, json.dumps(fresh).encode()))
+    return _derive(file, passphrase, _stored(file, json.dumps(fresh).encode()))
 
 
 def _derive(file: Path, passphrase: str, parameters: bytes) -> bytes:
@@ -67,36 +64,8 @@ def _derive(file: Path, passphrase: str, parameters: bytes) -> bytes:
     )
 
 
-def _read_or_create(file: Path, fresh: bytes) -> bytes:
+def _stored(file: Path, fresh: bytes) -> bytes:
     try:
-        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if not file.exists():
-            _create(file, fresh)
-        with file.open("rb") as stream:
-            mode = stat.S_IMODE(os.fstat(stream.fileno()).st_mode)
-            if mode & 0o077:
-                raise MasterKeyError(f"{file} must have mode 0600, it has {mode:04o}")
-            return stream.read(_FILE_BYTES_MAX)
-    except OSError as exc:
-        raise StorageError(f"{file} cannot be used: {exc.strerror}") from exc
-
-
-def _create(file: Path, content: bytes) -> None:
-    temporary = file.with_suffix(f".{os.getpid()}.new")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "wb") as stream:
-        stream.write(content)
-        stream.flush()
-        os.fsync(stream.fileno())
-    try:
-        # A link, unlike a rename, never replaces a key that another process has just made.
-        os.link(temporary, file)
-    except FileExistsError:
-        pass
-    finally:
-        temporary.unlink()
-    directory = os.open(file.parent, os.O_RDONLY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
+        return read_or_create(file, fresh)
+    except SecretFileInvalidError as exc:
+        raise MasterKeyError(exc.message) from exc

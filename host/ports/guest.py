@@ -40,13 +40,22 @@ class GuestKilledError(Exception):
     Attributes:
         code: stable kebab-case identifier, for example `out-of-fuel`.
         usage: what the run used until then; None if it never started.
+        denied: the host function that it called without the grant, if that ended it.
     """
 
-    def __init__(self, code: str, message: str, *, usage: RunUsage | None = None) -> None:
+    def __init__(
+        self,
+        code: str,
+        message: str,
+        *,
+        usage: RunUsage | None = None,
+        denied: str | None = None,
+    ) -> None:
         super().__init__(message)
         self.code = code
         self.message = message
         self.usage = usage
+        self.denied = denied
 
 
 class HostCallHandler(Protocol):

@@ -1,4 +1,4 @@
-"""Stores what was counted every few seconds, on a thread of its own."""
+"""Stores every few seconds what is kept in memory until then, on a thread of its own."""
 
 import threading
 from collections.abc import Callable
@@ -7,7 +7,7 @@ import structlog
 
 from host.domain.errors import StorageError
 
-_log = structlog.get_logger("cordbox.quotas")
+_log = structlog.get_logger("cordbox.host")
 
 
 class PeriodicFlush:
@@ -17,7 +17,7 @@ class PeriodicFlush:
         self._flush = flush
         self._seconds = seconds
         self._is_stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="usage-flush", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="flush", daemon=True)
 
     def start(self) -> None:
         self._thread.start()
@@ -36,4 +36,4 @@ class PeriodicFlush:
         try:
             self._flush()
         except StorageError as error:
-            _log.warning("usage-not-stored", code=error.code, reason=error.message)
+            _log.warning("flush-failed", code=error.code, reason=error.message)

@@ -25,6 +25,7 @@ from host.flow.history import NO_HISTORY, HistoryLimits
 from host.flow.parking import ParkingLot
 from host.flow.service import FlowService
 from host.guests.parking import ParkingFlows
+from host.ports.audit_log import AuditLogs
 from host.ports.quotas import Quotas
 from host.ports.units import FlowStore
 from tests.flow.scripted import Guest, ScriptedGuests
@@ -104,7 +105,7 @@ def make_cpi(flows: tuple[FlowDeclaration, ...]) -> CpiRecord:
         flows=flows,
         contract_types=(),
         state_types=(),
-        entity_types=(),
+        entities=(),
         capabilities=(),
         libraries=(),
         limits={},
@@ -199,6 +200,7 @@ class Network:
         guests: ScriptedGuests | None = None,
         config: FlowConfig = CORDA_DEFAULTS,
         quotas: Quotas | None = None,
+        audit_logs: AuditLogs | None = None,
         history: HistoryLimits = NO_HISTORY,
     ) -> None:
         self.store = store
@@ -221,6 +223,7 @@ class Network:
             events=events or self.events.append,
             config=config,
             quotas=quotas,
+            audit_logs=audit_logs,
             history=history,
             lot=PARKING.lot(),
         )

@@ -1,0 +1,65 @@
+"""The record of privileged host calls, as the flow engine writes it."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from host.domain.ids import Checksum, FlowId, HoldingIdentity
+
+PRIVILEGED = frozenset(
+    {
+        "external-messaging.send",
+        "ledger.build",
+        "ledger.record",
+        "ledger.verify",
+        "persistence.write",
+        "signing.sign",
+    }
+)
+"""Host calls that use a node's keys, change its storage, or send data outside the network.
+
+`ledger.build` and `ledger.verify` sign. Session messages stay within the network, between flows
+that each have a log of their own.
+"""
+SUCCEEDED = "ok"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PrivilegedCall:
+    """One call.
+
+    Attributes:
+        holding: the virtual node that called.
+        cpi: whose code called.
+        call: number of the call in its flow; with the flow's id it names the call for ever.
+        function: `interface.function`.
+        request_digest: `SHA-256:HEX` of the request's text.
+        outcome: `ok`, or the code of the refusal.
+    """
+
+    holding: HoldingIdentity
+    cpi: Checksum
+    flow_id: FlowId
+    flow_class: str
+    call: int
+    function: str
+    request_digest: str
+    outcome: str
+
+
+class AuditLogs(Protocol):
+    """The audit logs of all nodes. Called from many threads."""
+
+    def record(self, call: PrivilegedCall) -> None:
+        """Add the call to its node's log, once however often it is repeated.
+
+        Raises:
+            StorageError: the log cannot be written; the call must not be answered.
+        """
+        ...
+
+
+class Unaudited:
+    """`AuditLogs` of an engine that stands alone: nothing is kept."""
+
+    def record(self, call: PrivilegedCall) -> None:
+        """Forget it."""
