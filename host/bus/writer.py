@@ -13,7 +13,6 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from host.domain.errors import StorageError
@@ -25,15 +24,29 @@ Write = Callable[[sqlite3.Connection], object]
 """Writes within the caller's transaction; what it raises is raised to who asked for it."""
 
 
-@dataclass(slots=True, eq=False)
 class _Waiting:
-    write: Write
-    is_done: bool = False
-    failure: Exception | None = None
+    """A write and its outcome, and where its thread sleeps until there is one."""
+
+    def __init__(self, write: Write) -> None:
+        self.write = write
+        self.leads = False
+        self.is_done = False
+        self.failure: Exception | None = None
+        self._asleep = threading.Lock()
+        self._asleep.acquire()
+
+    def sleep(self) -> None:
+        """Wait until the write is done, or its thread is to lead."""
+        self._asleep.acquire()
+
+    def wake(self) -> None:
+        self._asleep.release()
 
     def end(self, failure: Exception | None = None) -> None:
         self.failure = failure
         self.is_done = True
+        if not self.leads:
+            self.wake()
 
 
 class Writer:
@@ -47,8 +60,10 @@ class Writer:
     def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
         self._path = path
         self._connection = connection
+        self._guard = threading.Lock()
         self._queue: deque[_Waiting] = deque()
-        self._turn = threading.Lock()
+        self._is_led = False
+        self._open = threading.Lock()
         self._lock_file: int | None = os.open(
             f"{path}-writer", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600
         )
@@ -61,35 +76,55 @@ class Writer:
             StorageError: the file cannot be written.
         """
         waiting = _Waiting(write)
-        self._queue.append(waiting)
-        with self._turn:
-            # Whoever had the turn before may have done it along with its own.
+        with self._guard:
+            self._queue.append(waiting)
+            waiting.leads = not self._is_led
+            self._is_led = True
+        try:
+            if not waiting.leads:
+                waiting.sleep()
             while not waiting.is_done:
                 self._lead(waiting)
+        finally:
+            self._go(waiting)
         if waiting.failure is not None:
             raise waiting.failure
 
     def close(self) -> None:
         """Wait for the running transaction; what comes later is refused."""
-        with self._turn:
+        with self._open:
             self._connection.close()
             if self._lock_file is not None:
                 os.close(self._lock_file)
             self._lock_file = None
 
+    def _go(self, waiting: _Waiting) -> None:
+        """Hand the lead to who waits longest; an interrupted thread takes its write along."""
+        with self._guard:
+            if not waiting.is_done and waiting in self._queue:
+                self._queue.remove(waiting)
+            if not waiting.leads:
+                return
+            self._is_led = bool(self._queue)
+            if self._queue:
+                self._queue[0].leads = True
+                self._queue[0].wake()
+
     def _lead(self, own: _Waiting) -> None:
-        count = min(len(self._queue), _BATCH_MAX)
-        batch = [self._queue.popleft() for _ in range(count)]
+        """Commit what is waiting, oldest first; `own` is among it."""
+        with self._guard:
+            count = min(len(self._queue), _BATCH_MAX)
+            batch = [self._queue.popleft() for _ in range(count)]
         try:
-            with self._exclusive():
+            with self._open, self._exclusive():
                 self._commit(batch)
         except sqlite3.Error as exc:
             self._fail(batch, str(exc))
         except StorageError as exc:
             self._fail(batch, exc.message)
         except BaseException:
-            # This thread is stopped; the others' units are not its own to give up.
-            self._queue.extendleft(w for w in reversed(batch) if w is not own and not w.is_done)
+            # This thread is stopped, perhaps after the commit: nobody can tell what was written.
+            self._fail([w for w in batch if w is not own], "the writing thread was stopped")
             raise
 
     def _fail(self, batch: Sequence[_Waiting], reason: str) -> None:

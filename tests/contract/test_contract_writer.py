@@ -1,0 +1,250 @@
+"""The writer of the SQLite store: many units in one transaction, turns among processes."""
+
+import fcntl
+import sqlite3
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from host.bus.sqlite import SqliteStore
+from host.bus.writer import Writer
+from host.domain.errors import StorageError
+from host.ports.bus import NewRecord
+from host.ports.state import StateConflictError, StateWrite
+from host.ports.units import Unit
+
+WAIT_S = 20.0
+
+
+@pytest.fixture
+def sqlite_store(tmp_path: Path) -> Iterator[SqliteStore]:
+    store = SqliteStore(tmp_path / "flows.sqlite")
+    yield store
+    store.close()
+
+
+def put(key: str, expected: int = 0) -> Unit:
+    return Unit(states=(StateWrite(key=key, value=b"x", expected=expected),))
+
+
+class Crowd:
+    """Threads whose writes wait while one that leads is held up, so that they are one batch."""
+
+    def __init__(self, store: SqliteStore) -> None:
+        self._store = store
+        self._writer = store._writer
+        self._leads, self._released = threading.Event(), threading.Event()
+        self._threads: list[threading.Thread] = []
+        self.outcomes: dict[str, Exception | None] = {}
+        self._run("leader", lambda: self._writer.write(self._hold))
+        assert self._leads.wait(WAIT_S)
+
+    def commit(self, name: str, unit: Unit) -> None:
+        self._run(name, lambda: self._store.commit(unit))
+
+    def write(self, name: str, write: Callable[[sqlite3.Connection], object]) -> None:
+        self._run(name, lambda: self._writer.write(write))
+
+    def release(self) -> None:
+        self._released.set()
+        for thread in self._threads:
+            thread.join(WAIT_S)
+            assert not thread.is_alive()
+
+    def _hold(self, connection: sqlite3.Connection) -> None:
+        self._leads.set()
+        assert self._released.wait(WAIT_S)
+
+    def _run(self, name: str, action: Callable[[], object]) -> None:
+        waiting = len(self._writer._queue)
+
+        def run() -> None:
+            try:
+                action()
+                self.outcomes[name] = None
+            except Exception as exc:  # noqa: BLE001  # judged by the test
+                self.outcomes[name] = exc
+
+        thread = threading.Thread(target=run)
+        self._threads.append(thread)
+        thread.start()
+        while name != "leader" and len(self._writer._queue) == waiting:
+            threading.Event().wait(0.001)
+
+
+def statements(store: SqliteStore) -> list[str]:
+    seen: list[str] = []
+    store._writer._connection.set_trace_callback(seen.append)
+    return seen
+
+
+def test_waiting_units_are_one_transaction(sqlite_store: SqliteStore) -> None:
+    crowd = Crowd(sqlite_store)
+    seen = statements(sqlite_store)
+    for number in range(20):
+        crowd.commit(f"u{number}", put(f"k{number}"))
+    crowd.release()
+    assert seen.count("COMMIT") == 2
+    assert len(sqlite_store.scan("k")) == 20
+    assert set(crowd.outcomes.values()) == {None}
+
+
+def test_a_conflict_takes_out_its_unit_and_no_other(sqlite_store: SqliteStore) -> None:
+    record = NewRecord(topic="t", key="k", value=b"v")
+    crowd = Crowd(sqlite_store)
+    crowd.commit("first", put("a"))
+    crowd.commit("refused", Unit(states=put("b", expected=7).states, records=(record,)))
+    crowd.commit("second", put("a"))
+    crowd.commit("last", put("c"))
+    crowd.release()
+    assert isinstance(crowd.outcomes.pop("refused"), StateConflictError)
+    assert isinstance(crowd.outcomes.pop("second"), StateConflictError)
+    assert set(crowd.outcomes.values()) == {None}
+    assert [state.key for state in sqlite_store.scan("")] == ["a", "c"]
+    assert list(sqlite_store.poll("g", record.target, 9)) == []
+
+
+def test_a_unit_that_does_not_fit_does_not_take_others_with_it(sqlite_store: SqliteStore) -> None:
+    connection = sqlite_store._writer._connection
+    (pages,) = connection.execute("PRAGMA page_count").fetchone()
+    connection.execute(f"PRAGMA max_page_count = {pages + 4}")
+    crowd = Crowd(sqlite_store)
+    crowd.commit("small", put("a"))
+    huge = StateWrite(key="huge", value=b"x" * 1_000_000, expected=0)
+    crowd.commit("huge", Unit(states=(huge,)))
+    crowd.commit("other", put("b"))
+    crowd.release()
+    refused = crowd.outcomes.pop("huge")
+    assert isinstance(refused, StorageError)
+    assert "full" in refused.message
+    assert set(crowd.outcomes.values()) == {None}
+    assert [state.key for state in sqlite_store.scan("")] == ["a", "b"]
+
+
+def test_a_programming_error_is_raised_to_its_caller_alone(sqlite_store: SqliteStore) -> None:
+    def broken(connection: sqlite3.Connection) -> None:
+        connection.execute("INSERT INTO states VALUES ('broken', 1, x'00', NULL)")
+        raise LookupError("mine")
+
+    crowd = Crowd(sqlite_store)
+    crowd.write("broken", broken)
+    crowd.commit("other", put("a"))
+    crowd.release()
+    assert isinstance(crowd.outcomes.pop("broken"), LookupError)
+    assert set(crowd.outcomes.values()) == {None}
+    assert [state.key for state in sqlite_store.scan("")] == ["a"]
+
+
+def test_a_stopped_leader_leaves_nobody_waiting(sqlite_store: SqliteStore) -> None:
+    class StoppedError(BaseException):
+        pass
+
+    def stop(connection: sqlite3.Connection) -> None:
+        raise StoppedError
+
+    writer = sqlite_store._writer
+    with pytest.raises(StoppedError):
+        writer.write(stop)
+    sqlite_store.commit(put("a"))
+    assert sqlite_store.get("a") is not None
+
+
+class Faulty:
+    """A connection whose COMMIT fails as on a disk that does not sync."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self.is_broken = False
+
+    @property
+    def in_transaction(self) -> bool:
+        return self._connection.in_transaction
+
+    def execute(self, sql: str, *values: object) -> sqlite3.Cursor:
+        if self.is_broken and sql == "COMMIT":
+            raise sqlite3.OperationalError("disk I/O error")
+        return self._connection.execute(sql, *values)
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+def test_a_sync_error_fails_all_that_were_to_be_committed(sqlite_store: SqliteStore) -> None:
+    writer = sqlite_store._writer
+    faulty = Faulty(writer._connection)
+    writer._connection = faulty  # type: ignore[assignment]
+    heard: list[object] = []
+    sqlite_store.on_commit(lambda touched, due: heard.append(touched))
+    crowd = Crowd(sqlite_store)
+    record = NewRecord(topic="t", key="k", value=b"v")
+    for number in range(3):
+        crowd.commit(f"u{number}", Unit(records=(record,)))
+    faulty.is_broken = True
+    crowd.release()
+    assert all(
+        isinstance(failure, StorageError) and "disk I/O error" in failure.message
+        for failure in crowd.outcomes.values()
+    )
+    assert list(sqlite_store.poll("g", record.target, 9)) == []
+    assert heard == []
+    faulty.is_broken = False
+    sqlite_store.commit(Unit(records=(record,)))
+    assert [r.offset for r in sqlite_store.poll("g", record.target, 9)] == [0]
+    assert sqlite_store._read("PRAGMA integrity_check", ()) == [("ok",)]
+
+
+def test_processes_take_turns_by_the_lock_file(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "flows.sqlite")
+    done = threading.Event()
+
+    def commit() -> None:
+        store.commit(put("a"))
+        done.set()
+
+    with (tmp_path / "flows.sqlite-writer").open("rb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        thread = threading.Thread(target=commit)
+        thread.start()
+        assert not done.wait(0.05)
+        assert store.get("a") is None
+    assert done.wait(WAIT_S)
+    thread.join()
+    store.close()
+
+
+HOLDER = """
+import fcntl, sqlite3, sys
+lock = open(sys.argv[1] + "-writer", "rb")
+fcntl.flock(lock, fcntl.LOCK_EX)
+connection = sqlite3.connect(sys.argv[1], isolation_level=None)
+connection.execute("BEGIN IMMEDIATE")
+connection.execute("INSERT INTO states VALUES ('torn', 1, x'00', NULL)")
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_a_writer_that_is_killed_holds_up_nobody(tmp_path: Path) -> None:
+    path = tmp_path / "flows.sqlite"
+    store = SqliteStore(path)
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == b"held\n"
+        holder.kill()
+        holder.wait(WAIT_S)
+    store.commit(put("a"))
+    assert [state.key for state in store.scan("")] == ["a"]
+    store.close()
+
+
+def test_a_writer_is_not_usable_after_its_close(tmp_path: Path) -> None:
+    writer = Writer(tmp_path / "x.sqlite", sqlite3.connect(tmp_path / "x.sqlite"))
+    writer.close()
+    with pytest.raises(StorageError, match="is closed"):
+        writer.write(lambda connection: None)
