@@ -102,6 +102,8 @@ class DataDirectory:
             HostNotRunningError: none does.
             DataDirectoryUnusableError: no directory, or not ours.
         """
+        if not (path / "lock").exists():
+            raise HostNotRunningError(f"no host runs on data directory {path}", path=str(path))
         try:
             descriptor = _open_lock(path / "joined")
         except OSError as error:
