@@ -29,7 +29,7 @@ from host.flow.checkpoint import Waiting
 from host.flow.config import CORDA_DEFAULTS, FlowConfig
 from host.flow.events import GuestLogged
 from host.flow.history import NO_HISTORY, HistoryLimits
-from host.flow.journal import REQUEST_CHARACTERS_MAX, Entry, check_call, request_digest
+from host.flow.journal import REQUEST_CHARACTERS_MAX, Entry, Made, check_call, request_digest
 from host.flow.live import LiveFlow
 from host.flow.messages import Party
 from host.flow.requests import parse
@@ -152,13 +152,14 @@ class HostCalls:
         call = self._next
         if call < self._recorded:
             entry = self._journal[call]
-            check_call(call, expected=(entry.function, entry.digest), function=name, digest=digest)
+            before = Made(entry.function, entry.digest, entry.request)
+            check_call(call, before, Made(name, digest, request))
             self.replayed += 1
             self._next += 1
             return _give(entry)
         held = self._flow.checkpoint.waiting
         if held is not None:
-            check_call(call, expected=(held.function, held.digest), function=name, digest=digest)
+            check_call(call, Made(held.function, held.digest), Made(name, digest, request))
         entry = self._make(interface, function, request, digest)
         return _give(entry)
 

@@ -5,6 +5,7 @@ Pure. An entry is written once and never changed; a replayed run must make the s
 
 import hashlib
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import msgspec
 from msgspec import Struct
@@ -19,6 +20,10 @@ JOURNAL_VERSIONS = (1, 2)
 """Versions that are read; what 2 added has a default that fits a row of version 1."""
 REQUEST_CHARACTERS_MAX = 512
 """What an entry keeps of a request, for people to read; the digest covers all of it."""
+
+
+_SHOWN_CHARACTERS_MAX = 200
+"""Of a request, in the report of a call that differs."""
 
 
 class Entry(Struct, frozen=True, kw_only=True, array_like=True):
@@ -43,6 +48,14 @@ class Entry(Struct, frozen=True, kw_only=True, array_like=True):
 
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(Entry)
+
+
+class Made(NamedTuple):
+    """A call as a flow made it. `request` is the request's text or its beginning, if it is known."""
+
+    function: str
+    digest: str
+    request: str = ""
 
 
 class FlowNonDeterministicError(GuestKilledError):
@@ -81,15 +94,18 @@ def decode_journal(rows: Sequence[bytes]) -> tuple[Entry, ...]:
     return entries
 
 
-def check_call(call: int, *, expected: tuple[str, str], function: str, digest: str) -> None:
-    """Compare a call with the one that was made before, given as function and digest.
+def check_call(call: int, expected: Made, actual: Made) -> None:
+    """Compare a call with the one that was made before, by function and digest.
 
     Raises:
         FlowNonDeterministicError: they differ.
     """
-    if expected != (function, digest):
-        raise FlowNonDeterministicError(
-            call,
-            expected=f"{expected[0]} (request {expected[1][:12]})",
-            actual=f"{function} (request {digest[:12]})",
-        )
+    if expected[:2] != actual[:2]:
+        raise FlowNonDeterministicError(call, expected=_shown(expected), actual=_shown(actual))
+
+
+def _shown(made: Made) -> str:
+    beginning = made.request[:_SHOWN_CHARACTERS_MAX]
+    more = "..." if len(made.request) > len(beginning) else ""
+    text = f" {beginning}{more}" if beginning else ""
+    return f"{made.function} (request {made.digest[:12]}{text})"

@@ -22,6 +22,7 @@ from host.flow.errors import FlowRecordDamagedError
 from host.flow.journal import (
     Entry,
     FlowNonDeterministicError,
+    Made,
     check_call,
     decode_journal,
     encode_entry,
@@ -286,16 +287,26 @@ def test_a_journal_is_read_back_and_checked() -> None:
 
 
 def test_a_different_call_is_named_with_step_expected_and_actual() -> None:
-    expected = ("flow.now", request_digest("{}"))
-    check_call(4, expected=expected, function="flow.now", digest=request_digest("{}"))
+    expected = Made("flow.random", request_digest('{"bytes":8}'), '{"bytes":8}')
+    check_call(4, expected, expected._replace(request=""))
+    actual = Made("flow.sleep", request_digest('{"millis":1}'), '{"millis":1}')
     with pytest.raises(FlowNonDeterministicError) as caught:
-        check_call(4, expected=expected, function="flow.random", digest=request_digest("{}"))
+        check_call(4, expected, actual)
     assert caught.value.code == "flow-non-deterministic"
-    assert "call 4" in caught.value.message
-    assert "expected flow.now" in caught.value.message
-    assert "made flow.random" in caught.value.message
-    with pytest.raises(FlowNonDeterministicError):
-        check_call(4, expected=expected, function="flow.now", digest=request_digest('{"a":1}'))
+    assert caught.value.message == (
+        "call 4 differs from the journal: expected flow.random"
+        f' (request {expected.digest[:12]} {{"bytes":8}}), the flow made flow.sleep'
+        f' (request {actual.digest[:12]} {{"millis":1}})'
+    )
+
+
+def test_a_different_request_of_the_same_function_is_shown_by_its_beginning() -> None:
+    old = Made("flow.now", request_digest("{}"))  # a journal row that kept no request
+    new = Made("flow.now", request_digest("x" * 300), "x" * 300)
+    with pytest.raises(FlowNonDeterministicError) as caught:
+        check_call(0, old, new)
+    assert f"expected flow.now (request {old.digest[:12]})" in caught.value.message
+    assert f"(request {new.digest[:12]} {'x' * 200}...)" in caught.value.message
 
 
 def start() -> StartFlow:
