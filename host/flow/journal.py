@@ -51,7 +51,7 @@ _decoder = msgspec.json.Decoder(Entry)
 
 
 class Made(NamedTuple):
-    """A call as a flow made it. `request` is the request's text or its beginning, if it is known."""
+    """A call as a flow made it. `request` is the beginning of its text, if it is known."""
 
     function: str
     digest: str
