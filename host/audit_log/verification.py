@@ -2,6 +2,7 @@
 
 import fcntl
 import hmac
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,11 +73,12 @@ def verify_log(
     Raises:
         AuditLogUnreadableError: it cannot be read.
     """
+    head_file = file.with_name(HEAD_NAME)
     try:
-        with file.open("rb") as stream:
+        with _opened(file, head_file) as stream:
             # A host that is adding lines holds the lock for as long as one of them is incomplete.
             fcntl.flock(stream, fcntl.LOCK_SH)
-            head = _head(file.with_name(HEAD_NAME))
+            head = _head(head_file)
             reading = _Reading(key, node, anchor, head)
             reading.read(stream)
     except OSError as error:
@@ -228,6 +230,13 @@ def _lines(stream: BinaryIO) -> Iterator[bytes]:
     """Lines with their ends, none longer than allowed: a longer one comes in pieces."""
     while line := stream.readline(chain.LINE_BYTES_MAX):
         yield line
+
+
+def _opened(file: Path, head_file: Path) -> BinaryIO:
+    """The log; a log that is gone while its head is there is read as an empty one."""
+    if not file.exists() and head_file.exists():
+        return Path(os.devnull).open("rb")
+    return file.open("rb")
 
 
 def _head(file: Path) -> chain.Head | None:

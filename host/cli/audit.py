@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from host.cli.audit_log import log
 from host.cli.package_options import (
     EXISTING_FILE,
     OUTPUT_FILE,
@@ -50,6 +51,9 @@ def command() -> None:
 
     `cordbox audit FILE` is short for `cordbox audit file FILE`.
     """
+
+
+command.add_command(log)
 
 
 @command.command("file")

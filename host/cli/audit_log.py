@@ -1,0 +1,203 @@
+"""`cordbox audit log`: verify and show the logs of privileged host calls."""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from host.cli.package_options import EXISTING_FILE, output_option
+from host.cli.pretty import PrettyGroup
+
+if TYPE_CHECKING:
+    from host.audit_log.verification import Anchor, Verification
+
+_EXIT_FINDINGS = 1
+_ANCHOR = re.compile(r"([0-9]{1,15}):([0-9a-f]{64})")
+_NODES = "vnodes"
+"""Folder of the virtual nodes in a data directory."""
+_SHORT_HASH = re.compile(r"[0-9A-Fa-f]{12}")
+
+_place = click.argument("place", type=click.Path(path_type=Path, exists=True))
+_node_option = click.option("--node", metavar="ID", help="Short hash of one virtual node.")
+
+
+@click.group("log", cls=PrettyGroup)
+def log() -> None:
+    """Verify and show the logs of privileged host calls, one for each virtual node.
+
+    PLACE is a host's data directory, a virtual node's folder in it, or a log file.
+    """
+
+
+@log.command("verify")
+@_place
+@_node_option
+@click.option(
+    "--key",
+    "key_file",
+    type=EXISTING_FILE,
+    help="The host's key, to tell its entries from others; default: secrets/audit-key of the data"
+    " directory.",
+)
+@click.option(
+    "--anchor", metavar="SEQ:HASH", help="An entry, printed by an earlier run, that must be there."
+)
+@output_option
+def verify(
+    *, place: Path, node: str | None, key_file: Path | None, anchor: str | None, output: str
+) -> int:
+    """Verify that no entry was changed, removed, added or moved.
+
+    Exit code 0: every log is as the host wrote it; 1: the first bad entry is named; 2: wrong usage.
+    Without the key only the chain is checked, which tells nothing of who wrote it.
+    """
+    from host.audit_log.verification import verify_log
+
+    logs = _logs(place, node)
+    wanted = _anchor(anchor, logs)
+    key = _key(place, key_file)
+    found = [verify_log(file, key=key, node=name, anchor=wanted) for name, file in logs]
+    if output == "json":
+        click.echo(json.dumps({"logs": [_document(one) for one in found]}, indent=2))
+    else:
+        for one in found:
+            click.echo(_line(one))
+        click.echo(f"{len(found)} log{'' if len(found) == 1 else 's'} verified")
+        if key is None:
+            click.echo("warning: without the host's key, who wrote the entries is not known")
+    return _EXIT_FINDINGS if any(one.problem for one in found) else 0
+
+
+@log.command("show")
+@_place
+@_node_option
+@click.option("--function", help="Only calls of this function, such as signing.sign.")
+@click.option("--flow", help="Only calls of this flow's id.")
+@click.option("--last", type=click.IntRange(1), help="Only so many entries, the newest.")
+@output_option
+def show(
+    *,
+    place: Path,
+    node: str | None,
+    function: str | None,
+    flow: str | None,
+    last: int | None,
+    output: str,
+) -> None:
+    """Print entries, the oldest first; they are not verified. JSON: one object a line."""
+    from collections import deque
+
+    from host.audit.text import printable
+    from host.audit_log.verification import read_entries
+
+    for name, file in _logs(place, node):
+        entries = (
+            entry
+            for entry in read_entries(file)
+            if function in (None, entry.get("function")) and flow in (None, entry.get("flow"))
+        )
+        for entry in entries if last is None else deque(entries, last):
+            if output == "json":
+                click.echo(json.dumps({"node": name, **entry}))
+            else:
+                click.echo(printable(_entry_line(name, entry)))
+
+
+def _logs(place: Path, node: str | None) -> Sequence[tuple[str | None, Path]]:
+    """The logs at `place`, each with the short hash of its node, if the place tells it."""
+    from host.audit_log.node_log import LOG_NAME
+
+    if node is not None and not _SHORT_HASH.fullmatch(node):
+        raise click.UsageError(f"--node {node[:64]!r} is no short hash of 12 hexadecimal digits")
+    name = None if node is None else node.upper()
+    if place.is_file():
+        return [(name, place)]
+    folder = place / _NODES
+    if folder.is_dir():
+        found = [folder / name] if name else sorted(f for f in folder.iterdir() if f.is_dir())
+        if name and not found[0].is_dir():
+            raise click.UsageError(f"{folder} has no virtual node {name}")
+        return [(f.name, f / LOG_NAME) for f in found if _has_log(f)]
+    if _has_log(place):
+        known = place.name if _SHORT_HASH.fullmatch(place.name) else None
+        return [(name or known, place / LOG_NAME)]
+    raise click.UsageError(f"{place} is no data directory, no virtual node's folder and no log")
+
+
+def _has_log(folder: Path) -> bool:
+    """A node that made no privileged call has neither file; one of both is a removed log."""
+    from host.audit_log.node_log import HEAD_NAME, LOG_NAME
+
+    return (folder / LOG_NAME).exists() or (folder / HEAD_NAME).exists()
+
+
+def _anchor(text: str | None, logs: Sequence[object]) -> "Anchor | None":
+    from host.audit_log.verification import Anchor
+
+    if text is None:
+        return None
+    match = _ANCHOR.fullmatch(text)
+    if match is None or len(logs) != 1:
+        raise click.UsageError("--anchor is SEQ:HASH, and belongs to one log: name a node")
+    return Anchor(seq=int(match[1]), hash=match[2])
+
+
+def _key(place: Path, file: Path | None) -> bytes | None:
+    from cpi.files import read_limited
+    from host.audit_log.service import KEY_BYTES, KEY_NAME
+
+    candidates = [place / "secrets", place.parent.parent / "secrets"]
+    files = [file] if file else [c / KEY_NAME for c in candidates if (c / KEY_NAME).is_file()]
+    if not files:
+        return None
+    key = read_limited(files[0], 4096)
+    if len(key) != KEY_BYTES:
+        raise click.UsageError(f"{files[0]}: expected {KEY_BYTES} bytes, found {len(key)}")
+    return key
+
+
+def _line(found: "Verification") -> str:
+    name = found.holding or "-"
+    recovered = f", {found.recovered} torn lines recovered" if found.recovered else ""
+    if found.problem is not None:
+        problem = found.problem
+        place = f"entry {problem.seq}"
+        return f"BAD   {name}  {place}: [{problem.code}] {problem.message} ({found.file})"
+    end = "no entry" if found.last is None else f"{found.last.seq}:{found.last.hash}"
+    return f"good  {name}  {found.entries} entries{recovered}, ends {end}"
+
+
+def _document(found: "Verification") -> Mapping[str, Any]:
+    problem = found.problem
+    return {
+        "file": str(found.file),
+        "holding": found.holding,
+        "good": problem is None,
+        "entries": found.entries,
+        "recovered": found.recovered,
+        "authenticated": found.authenticated,
+        "anchor": None if found.last is None else f"{found.last.seq}:{found.last.hash}",
+        "problem": None
+        if problem is None
+        else {"entry": problem.seq, "code": problem.code, "message": problem.message},
+    }
+
+
+def _entry_line(node: str | None, entry: Mapping[str, Any]) -> str:
+    from datetime import UTC, datetime
+
+    at = datetime.fromtimestamp(int(entry.get("at", 0)) / 1000, tz=UTC)
+    time = at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    head = f"{time}  {node or '-'}  {entry.get('seq'):>6}"
+    if entry.get("kind") == "call":
+        call = f"{entry.get('flow')}-{entry.get('call')}"
+        return (
+            f"{head}  {entry.get('function')}  {entry.get('outcome')}  {entry.get('flowClass')}"
+            f"  {call}  {entry.get('request')}"
+        )
+    if entry.get("kind") == "genesis":
+        return f"{head}  log of {entry.get('x500Name')} in group {entry.get('groupId')} begins"
+    return f"{head}  a torn line of {entry.get('bytes')} bytes was cut off ({entry.get('digest')})"

@@ -1,0 +1,152 @@
+"""`cordbox audit log`: exit codes, and what is printed of good and of bad logs."""
+
+import json
+
+import pytest
+
+from host.audit_log import NodeAuditLogs
+from host.audit_log.node_log import HEAD_NAME, LOG_NAME
+from host.audit_log.service import load_audit_key
+from host.cli import main
+from host.domain.clock import SimClock
+from host.system import SystemEntropy
+from tests.audit_log.test_audit_log_chain import ALICE, BOB, call, lines
+
+A, B = ALICE.short_hash, BOB.short_hash
+
+
+@pytest.fixture
+def data(tmp_path):
+    """A data directory with the logs of two nodes, and a node without one."""
+    folder = tmp_path / "data"
+    key = load_audit_key(folder / "secrets", entropy=SystemEntropy())
+    logs = NodeAuditLogs(folder / "vnodes", key=key, clock=SimClock())
+    for number in range(3):
+        logs.record(call(number))
+        logs.record(call(number, flow="flow-2", outcome="key-not-found", holding=BOB))
+    logs.close()
+    (folder / "vnodes" / ("0" * 12)).mkdir()
+    return folder
+
+
+@pytest.fixture
+def run(capsys):
+    def run(*words):
+        with pytest.raises(SystemExit) as left:
+            main(["audit", "log", *map(str, words)])
+        printed = capsys.readouterr()
+        return left.value.code, printed.out, printed.err
+
+    return run
+
+
+def verified(run, *words):
+    code, out, _ = run("verify", *words, "--output", "json")
+    return code, {one["holding"]: one for one in json.loads(out)["logs"]}
+
+
+def test_all_logs_of_a_data_directory_are_verified(run, data):
+    code, found = verified(run, data)
+    assert code == 0
+    assert set(found) == {A, B}
+    assert all(
+        one["good"] and one["authenticated"] and one["entries"] == 4 for one in found.values()
+    )
+    code, out, _ = run("verify", data)
+    assert code == 0
+    assert out.count("good  ") == 2
+    assert out.endswith("2 logs verified\n")
+
+
+@pytest.mark.parametrize("place", ["", f"vnodes/{A}", f"vnodes/{A}/{LOG_NAME}"])
+def test_a_node_is_found_from_each_place(run, data, place):
+    code, found = verified(run, data / place, "--node", A.lower())
+    assert (code, list(found)) == (0, [A])
+
+
+def test_a_bad_entry_is_named_and_the_other_log_verified(run, data):
+    file = data / "vnodes" / A / LOG_NAME
+    entries = lines(file)
+    entries[2] = entries[2].replace(b"signing.sign", b"signing.sigh")
+    file.write_bytes(b"".join(entries))
+    code, found = verified(run, data)
+    assert code == 1
+    assert found[B]["good"]
+    problem = found[A]["problem"]
+    assert (problem["entry"], problem["code"]) == (2, "audit-hash-wrong")
+    code, out, _ = run("verify", data)
+    assert code == 1
+    assert f"BAD   {A}  entry 2: [audit-hash-wrong]" in out
+
+
+def test_a_removed_log_is_noticed_by_its_head(run, data):
+    (data / "vnodes" / A / LOG_NAME).unlink()
+    code, out, _ = run("verify", data)
+    assert code == 1
+    assert "[audit-log-truncated] the log ends at entry -1" in out
+
+
+def test_another_nodes_log_in_the_folder_is_noticed(run, data):
+    for name in (LOG_NAME, HEAD_NAME):
+        (data / "vnodes" / A / name).write_bytes((data / "vnodes" / B / name).read_bytes())
+    code, out, _ = run("verify", data, "--node", A)
+    assert code == 1
+    assert "[audit-holding-wrong]" in out
+
+
+def test_an_anchor_of_an_earlier_run_must_be_there(run, data):
+    _, found = verified(run, data, "--node", A)
+    anchor = found[A]["anchor"]
+    assert run("verify", data, "--node", A, "--anchor", anchor)[0] == 0
+    later = "9" + anchor[1:]
+    code, out, _ = run("verify", data, "--node", A, "--anchor", later)
+    assert code == 1
+    assert "[audit-log-truncated]" in out
+
+
+def test_without_the_key_it_says_what_is_not_known(run, data):
+    file = data / "vnodes" / A / LOG_NAME
+    (data / "secrets" / "audit-key").rename(data / "key")
+    code, out, _ = run("verify", data)
+    assert code == 0
+    assert "who wrote the entries is not known" in out
+    assert "not known" not in run("verify", file, "--key", data / "key")[1]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--node", "nonsense"],
+        ["--node", "F" * 12],
+        ["--anchor", "1:2"],
+        ["--anchor", "1:" + "0" * 64],
+        ["--key", "missing"],
+    ],
+)
+def test_wrong_usage_is_told_apart(run, data, words):
+    assert run("verify", data, *words)[0] == 2
+
+
+def test_a_place_without_logs_is_wrong_usage(run, tmp_path):
+    assert run("verify", tmp_path)[0] == 2
+    assert run("verify", tmp_path / "nothing")[0] == 2
+
+
+def test_entries_are_shown_and_chosen(run, data):
+    code, out, _ = run("show", data, "--node", B)
+    assert code == 0
+    first, *calls = out.splitlines()
+    assert f"log of {BOB.x500_name} in group g begins" in first
+    assert len(calls) == 3
+    assert all("signing.sign  key-not-found  iou.Issue" in line for line in calls)
+    code, out, _ = run("show", data, "--flow", "flow-2", "--last", "1", "--output", "json")
+    assert [(e["node"], e["call"]) for e in map(json.loads, out.splitlines())] == [(B, 2)]
+    assert run("show", data, "--function", "ledger.record")[1] == ""
+
+
+def test_a_name_with_control_characters_cannot_steer_the_terminal(run, data):
+    logs = NodeAuditLogs(data / "vnodes", key=bytes(32), clock=SimClock())
+    hostile = call(9, flow="\x1b[2J")
+    logs.record(hostile)
+    logs.close()
+    assert "\x1b" not in run("show", data)[1]
