@@ -147,8 +147,9 @@ class MemoryStore:
         return after
 
     def _check(self, unit: Unit) -> None:
-        if unit.fence is not None:
-            self._roster(unit.fence.group).check(unit.fence)
+        for consumed in unit.consumed:
+            if (fence := consumed.fence) is not None:
+                self._roster(fence.group).check(fence)
         for write in unit.states:
             state = self._states.get(write.key)
             found = state.version if state else 0

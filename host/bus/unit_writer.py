@@ -15,11 +15,9 @@ def write_unit(connection: sqlite3.Connection, unit: Unit, now: EpochMs) -> None
     """Write all of `unit` within the caller's transaction, which is rolled back on any error.
 
     Raises:
-        FencedError: the unit's fence is stale.
+        FencedError: it consumes from a partition that was given to another owner.
         StateConflictError: a state, an offset or a journal row is not as the unit expects.
     """
-    if unit.fence is not None:
-        check_fence(connection, unit.fence)
     for consumed in unit.consumed:
         _consume(connection, consumed)
     for write in unit.states:
@@ -33,6 +31,8 @@ def write_unit(connection: sqlite3.Connection, unit: Unit, now: EpochMs) -> None
 
 
 def _consume(connection: sqlite3.Connection, consumed: Consumed) -> None:
+    if (fence := consumed.fence) is not None:
+        check_fence(connection, fence)
     source = consumed.source
     place = (consumed.group, source.topic, source.partition)
     after = consumed.start + consumed.count

@@ -43,6 +43,7 @@ from host.ports.bus import NewRecord, Record, TopicPartition
 from host.ports.capability import Capability
 from host.ports.clock import Clock, Entropy
 from host.ports.directory import Packages, VirtualNodes
+from host.ports.groups import FencedError
 from host.ports.guest import FlowGuests
 from host.ports.quotas import Quotas, Unmetered
 from host.ports.state import StateWrite
@@ -129,13 +130,21 @@ class FlowEngine:
         )
         self.timers = Timers(store=units, clock=clock, config=config)
         self._failures: dict[TopicPartition, Failures] = {}
+        self._epochs: dict[TopicPartition, int | None] = {}
 
     def ready(self) -> Sequence[TopicPartition]:
         """Partitions with work; retries that are not due yet are among them."""
         return self._store.ready(GROUP, WORK_TOPICS)
 
-    def process(self, source: TopicPartition) -> Progress:
-        """Process the next records of one partition; never raises for a record's own failure."""
+    def process(self, source: TopicPartition, epoch: int | None = None) -> Progress:
+        """Process the next records of one partition; never raises for a record's own failure.
+
+        Args:
+            source: the partition.
+            epoch: of the caller's ownership; what is committed under an old one is refused, and
+                the work is left to the present owner.
+        """
+        self._epochs[source] = epoch
         before = self._failures.get(source)
         if before is not None:
             again = retry_at(before, self._config)
@@ -174,8 +183,18 @@ class FlowEngine:
             return records[:1]
         return list(takewhile(lambda r: r.key == records[0].key, records))
 
+    def _consumed(self, batch: Sequence[Record]) -> Consumed:
+        first = batch[0]
+        return Consumed(
+            group=GROUP,
+            source=first.source,
+            start=first.offset,
+            count=len(batch),
+            epoch=self._epochs.get(first.source),
+        )
+
     def _handle(self, batch: Sequence[Record]) -> None:
-        consumed = _consumed(batch)
+        consumed = self._consumed(batch)
         match batch[0].source.topic:
             case topic if topic == START_TOPIC:
                 self._delivery.start(batch, consumed)
@@ -186,6 +205,9 @@ class FlowEngine:
 
     def _failed(self, source: TopicPartition, batch: Sequence[Record], exc: Exception) -> Progress:
         """Count the failure; give the record up when its attempts are spent."""
+        if isinstance(exc, FencedError):
+            self._failures.pop(source, None)
+            return Progress(worked=False)
         offset = batch[0].offset if batch else -1
         failures = next_failures(
             self._failures.get(source), offset=offset, kind=kind_of(exc), now=self._clock.now_ms()
@@ -226,7 +248,7 @@ class FlowEngine:
     def _dead_letter(self, record: Record, error: FlowError) -> None:
         """Move the record to the dead letter topic and end its flow, if it can be read at all."""
         letter = NewRecord(topic=DEAD_LETTER_TOPIC, key=record.key, value=record.value)
-        consumed = _consumed([record])
+        consumed = self._consumed([record])
         if record.source.topic == EVENT_TOPIC:
             try:
                 self._steps.handle([record], consumed, broken=error, letter=(letter,))
@@ -313,11 +335,6 @@ def _refusals(record: Record, error: FlowError) -> tuple[NewRecord, ...]:
         return ()
     failure = SessionFailure(code=error.type, message=error.message)
     return (refusal_record(message, failure),)
-
-
-def _consumed(batch: Sequence[Record]) -> Consumed:
-    first = batch[0]
-    return Consumed(group=GROUP, source=first.source, start=first.offset, count=len(batch))
 
 
 def _fatal(exc: Exception) -> FlowError:

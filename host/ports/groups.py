@@ -40,13 +40,6 @@ class Membership:
     generation: int
     epochs: Mapping[int, int]
 
-    def fence(self, partition: int) -> Fence | None:
-        """Proof of ownership of `partition`; None when it is not owned."""
-        epoch = self.epochs.get(partition)
-        if epoch is None:
-            return None
-        return Fence(group=self.group, partition=partition, epoch=epoch)
-
 
 RebalanceListener = Callable[[str], None]
 """Told the group whose partitions were shared out anew."""

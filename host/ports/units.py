@@ -21,29 +21,34 @@ class JournalRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Consumed:
-    """Records `start` to `start + count - 1` of a partition are done for the group."""
+    """Records `start` to `start + count - 1` of a partition are done for the group.
+
+    `epoch` is that of the consumer's ownership; None where the group has no members.
+    """
 
     group: str
     source: TopicPartition
     start: int
     count: int
+    epoch: int | None = None
+
+    @property
+    def fence(self) -> Fence | None:
+        """What proves that the consumer still owns the partition."""
+        if self.epoch is None:
+            return None
+        return Fence(group=self.group, partition=self.source.partition, epoch=self.epoch)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unit:
-    """What a step writes.
-
-    Attributes:
-        forget: flows whose journals are deleted.
-        fence: who writes; None when the unit belongs to no partition that has an owner.
-    """
+    """What a step writes. `forget` names flows whose journals are deleted."""
 
     states: tuple[StateWrite, ...] = ()
     journal: tuple[JournalRow, ...] = ()
     forget: tuple[FlowId, ...] = ()
     records: tuple[NewRecord, ...] = ()
     consumed: tuple[Consumed, ...] = ()
-    fence: Fence | None = None
 
     def touched(self) -> frozenset[TopicPartition]:
         """Partitions that get records."""
@@ -61,7 +66,7 @@ class FlowStore(Bus, Groups, States, Protocol):
         """Write all of `unit` durably, or nothing of it.
 
         Raises:
-            FencedError: the unit's fence is not that of the present owner.
+            FencedError: it consumes from a partition that was given to another owner.
             StateConflictError: a state, an offset or a journal row is not as the unit expects.
             StorageError: the store cannot be written.
         """

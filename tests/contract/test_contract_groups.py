@@ -2,7 +2,6 @@
 
 import pytest
 
-from host.domain.ids import EpochMs
 from host.ports.bus import PARTITIONS, NewRecord
 from host.ports.groups import FencedError, Membership
 from host.ports.state import StateWrite
@@ -32,10 +31,13 @@ def moved(before: dict[str, Membership], after: dict[str, Membership]) -> int:
     return sum(was.get(number) != now[number] for number in now)
 
 
-def fenced_write(store: FlowStore, membership: Membership, partition: int = TARGET) -> None:
-    fence = membership.fence(partition)
-    assert fence is not None
-    store.commit(Unit(states=(StateWrite(key="s", value=b"x", expected=0),), fence=fence))
+def consume(store: FlowStore, membership: Membership) -> None:
+    """What an owner commits: the record is done, and something is written for it."""
+    done = Consumed(
+        group=GROUP, source=RECORD.target, start=0, count=1, epoch=membership.epochs[TARGET]
+    )
+    state = StateWrite(key="s", value=b"x", expected=0)
+    store.commit(Unit(states=(state,), consumed=(done,)))
 
 
 def test_a_single_member_owns_everything(store: FlowStore) -> None:
@@ -82,10 +84,13 @@ def test_a_stale_owner_is_fenced_and_leaves_nothing_behind(store: FlowStore) -> 
     store.leave(GROUP, "old")
     new = store.join(GROUP, "new", ttl_ms=TTL_MS)
     with pytest.raises(FencedError, match=f"partition {TARGET} of group 'g' was given away"):
-        fenced_write(store, old)
+        consume(store, old)
     assert store.get("s") is None
-    fenced_write(store, new)
+    store.commit(Unit(records=(RECORD,)))
+    assert len(store.poll(GROUP, RECORD.target, 9)) == 1
+    consume(store, new)
     assert store.get("s") is not None
+    assert list(store.poll(GROUP, RECORD.target, 9)) == []
 
 
 def test_a_partition_that_comes_back_has_another_epoch(store: FlowStore) -> None:
@@ -93,14 +98,14 @@ def test_a_partition_that_comes_back_has_another_epoch(store: FlowStore) -> None
     store.leave(GROUP, "a")
     store.join(GROUP, "a", ttl_ms=TTL_MS)
     with pytest.raises(FencedError):
-        fenced_write(store, first)
+        consume(store, first)
 
 
 def test_a_member_that_left_is_fenced_though_nobody_follows(store: FlowStore) -> None:
     gone = store.join(GROUP, "gone", ttl_ms=TTL_MS)
     store.leave(GROUP, "gone")
     with pytest.raises(FencedError):
-        fenced_write(store, gone)
+        consume(store, gone)
 
 
 def test_a_partition_that_stays_keeps_its_fence(store: FlowStore) -> None:
@@ -108,12 +113,7 @@ def test_a_partition_that_stays_keeps_its_fence(store: FlowStore) -> None:
     store.join(GROUP, "b", ttl_ms=TTL_MS)
     kept = owned(store)["a"].epochs
     for number in range(PARTITIONS):
-        assert (before.fence(number) == owned(store)["a"].fence(number)) == (number in kept)
-
-
-def test_who_owns_nothing_has_no_fence(store: FlowStore) -> None:
-    members = join(store, "a", "b")
-    assert {members["a"].fence(TARGET) is None, members["b"].fence(TARGET) is None} == {True, False}
+        assert (before.epochs[number] == kept.get(number)) == (number in kept)
 
 
 def test_a_silent_member_is_removed_by_the_heartbeat_of_another(
@@ -160,17 +160,3 @@ def test_listeners_hear_of_rebalances_only(store: FlowStore) -> None:
     assert heard == [GROUP, GROUP]
     store.leave(GROUP, "b")
     assert heard == [GROUP] * 3
-
-
-def test_a_fenced_unit_consumes_nothing(store: FlowStore, clock: MovableClock) -> None:
-    store.commit(Unit(records=(RECORD,)))
-    stale = store.join(GROUP, "a", ttl_ms=TTL_MS)
-    clock.advance(TTL_MS)
-    fresh = store.join(GROUP, "b", ttl_ms=TTL_MS)
-    done = Consumed(group=GROUP, source=RECORD.target, start=0, count=1)
-    with pytest.raises(FencedError):
-        store.commit(Unit(consumed=(done,), fence=stale.fence(TARGET)))
-    assert len(store.poll(GROUP, RECORD.target, 9)) == 1
-    store.commit(Unit(consumed=(done,), fence=fresh.fence(TARGET)))
-    assert list(store.poll(GROUP, RECORD.target, 9)) == []
-    assert EpochMs(TTL_MS) == clock.now_ms()
