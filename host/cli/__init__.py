@@ -20,6 +20,7 @@ _COMMANDS = {
     "component": ("host.cli.component", "Check WebAssembly components against a world."),
     "contract": ("host.cli.contract", "Verify transactions by a CPI's contracts."),
     "cordapp": ("host.cli.cordapp", "Build CorDapps into signed packages."),
+    "dev": ("host.cli.dev", "Run a CorDapp on a network that follows its sources."),
     "flow": ("host.cli.flow", "Start, follow, show and replay flows."),
     "host": ("host.cli.host", "Run a host and look at it."),
     "keystore": ("host.cli.keystore", "Make signing keys."),

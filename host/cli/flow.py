@@ -1,9 +1,10 @@
 """`cordbox flow`: start flows, follow them, look into what they did, and replay them."""
 
 import json
+import sys
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import click
 
@@ -54,7 +55,7 @@ def start(
     node: str,
     flow_class: str,
     body: str | None,
-    file: Any,
+    file: IO[bytes] | None,
     request_id: str | None,
     waits: bool,
     timeout: float,
@@ -152,7 +153,7 @@ def _place(flows: "HostFlows", node: str, request_id: str) -> "FlowPlace":
     return FlowPlace(node=flows.node(node), request_id=request_id)
 
 
-def _body(text: str | None, file: Any) -> Any:
+def _body(text: str | None, file: IO[bytes] | None) -> Any:
     """The JSON value of BODY or --file.
 
     Raises:
@@ -161,18 +162,22 @@ def _body(text: str | None, file: Any) -> Any:
     if text is not None and file is not None:
         raise click.UsageError("Give the body as argument or with --file, not both.")
     if text == "-":
-        file, text = click.get_binary_stream("stdin"), None
-    if file is not None:
-        data = file.read(_BODY_BYTES_MAX + 1)
-        if len(data) > _BODY_BYTES_MAX:
-            raise click.UsageError(f"the body is larger than {_BODY_BYTES_MAX} bytes")
-        text = data.decode("utf-8", errors="replace")
+        text = _read(sys.stdin.buffer)
+    elif file is not None:
+        text = _read(file)
     if text is None:
         return None
     try:
         return json.loads(text)
     except ValueError as error:
         raise click.UsageError(f"the body is no JSON: {error}") from error
+
+
+def _read(stream: IO[bytes]) -> str:
+    data = stream.read(_BODY_BYTES_MAX + 1)
+    if len(data) > _BODY_BYTES_MAX:
+        raise click.UsageError(f"the body is larger than {_BODY_BYTES_MAX} bytes")
+    return data.decode("utf-8", errors="replace")
 
 
 def _tell(answer: Mapping[str, Any], output: str, line: Callable[[Mapping[str, Any]], str]) -> None:

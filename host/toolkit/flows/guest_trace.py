@@ -32,7 +32,8 @@ class _Traced:
             raise RuntimeError("a value that is being shown calls the host")
         if interface != "log":
             self._announce()
-        return self._host(interface, function, request)
+        answer: str = self._host(interface, function, request)
+        return answer
 
     def _announce(self) -> None:
         frames = _frames()
