@@ -12,6 +12,7 @@
 The letters are those of other kinds. No kind calls one below it, so no two can wait for each other.
 """
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -21,6 +22,7 @@ from host.composition.parts import Parts
 from host.composition.services import ServedCapability, ServedContracts
 from host.domain.workers import WorkerKind
 from host.rpc import Service
+from host.workers.flow_group import FLOW_GROUP, FlowGroup
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,13 +56,19 @@ def _vaults(parts: Parts) -> Sequence[Service]:
     )
 
 
-def _none(parts: Parts) -> Sequence[Service]:
-    del parts
-    return ()
+def _group(parts: Parts) -> Sequence[Service]:
+    return (Service(FLOW_GROUP, flow_group(parts)),)
 
 
 def _resume_registrations(parts: Parts) -> None:
     parts.registrations.resume()
+
+
+def flow_group(parts: Parts) -> FlowGroup:
+    """The group of this run of the host."""
+    cluster = parts.base.cluster
+    assert cluster is not None  # noqa: S101  # a worker process
+    return FlowGroup(parts.store, run=hashlib.sha256(cluster.key).hexdigest()[:16])
 
 
 def _run_flows(parts: Parts) -> None:
@@ -77,6 +85,6 @@ WORK: Mapping[WorkerKind, Work] = {
     WorkerKind.VERIFICATION: Work(serves=_contracts, begins=warm_up_code),
     WorkerKind.MEMBERSHIP: Work(serves=_members, begins=_resume_registrations),
     WorkerKind.PERSISTENCE: Work(serves=_vaults, begins=_nothing),
-    WorkerKind.FLOW: Work(serves=_none, begins=_run_flows),
+    WorkerKind.FLOW: Work(serves=_group, begins=_run_flows),
 }
 """The kinds that only work; `rest` serves HTTPS besides (`host.workers.rest`)."""

@@ -12,6 +12,7 @@ import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
+from threading import Thread
 
 import structlog
 
@@ -20,24 +21,25 @@ from host.domain.errors import HostError
 from host.domain.workers import WorkerKind
 from host.ports.clock import Clock
 from host.rest.listener import bind
+from host.rpc import RpcClient
 from host.rpc.frames import Refusal, error_of
 from host.settings import HostSettings
 from host.system import SystemClock
 from host.workers.child import Child, Handover
+from host.workers.flow_group import FLOW_GROUP
 from host.workers.restarts import Command, Kill, Phase, Start, Supervision, Terminate, Worker
 from host.workers.run_directory import RunDirectory, WorkerRow, WorkerTable
 
 START_DEATHS_MAX = 3
 """A host gives up its start when a worker dies so often before all were ready once."""
 STOP_MARGIN_MS = 5_000
+_GROUP_SECONDS_MAX = 5.0
 _PASSWORD_VARIABLE = "CORDBOX_ADMIN_PASSWORD"  # noqa: S105  # the variable's name
 
 _KINDS = (signal.SIGTERM, signal.SIGINT)
 _log = structlog.get_logger("cordbox.supervisor")
 
 Ready = Callable[[Mapping[str, str]], None]
-Left = Callable[[str, int], None]
-"""Told the name and the process id of a worker that died."""
 
 
 class WorkerStartError(HostError):
@@ -202,7 +204,11 @@ class _Supervisor:
         status = child.end()
         del self._children[name]
         self._run.socket(name).unlink(missing_ok=True)
-        expected = self._worker(name).phase is Phase.STOPPING
+        worker = self._worker(name)
+        expected = worker.phase is Phase.STOPPING
+        if worker.kind is WorkerKind.FLOW and not expected:
+            # On a thread of its own: the other workers may be slow, or dead as well.
+            Thread(target=self._tell_group, args=(name, child.pid), daemon=True).start()
         self._state, commands = self._state.died(name, self._clock.now_ms())
         (_log.info if expected else _log.warning)(
             "worker-ended", name=name, of_pid=child.pid, status=status
@@ -213,6 +219,23 @@ class _Supervisor:
             self._fail(
                 WorkerStartError(f"worker {name} ends while the host starts (status {status})")
             )
+
+    def _tell_group(self, name: str, pid: int) -> None:
+        """Have another flow worker let the dead one's partitions go."""
+        client = RpcClient(
+            self._run.path,
+            f"{WorkerKind.FLOW}-*",
+            self._run.key(),
+            patience_seconds=0,
+            answer_seconds_max=_GROUP_SECONDS_MAX,
+        )
+        try:
+            client.proxy(FLOW_GROUP).left(name, pid)
+        except HostError as failed:
+            # Its successor lets it go, or else its heartbeats end.
+            _log.info("group-not-told", name=name, reason=failed.message)
+        finally:
+            client.close()
 
     def _fail(self, failure: Exception) -> None:
         """Give the host's start up. Once a host has been ready it goes on trying."""

@@ -1,0 +1,53 @@
+"""Who is a member of the group that shares out flows, and who has left it by dying.
+
+A member is named `<worker>.<process id>.<run>`. The run is new with every start of a host: members
+of another run are dead, because only one host at a time holds the data directory.
+"""
+
+from typing import Protocol
+
+from host.domain.workers import WorkerKind
+from host.flow.messages import GROUP
+from host.ports.groups import Groups
+from host.rpc import Interface
+
+
+class GroupCalls(Protocol):
+    def left(self, worker: str, pid: int) -> None:
+        """Give away the partitions of a worker process that has died."""
+        ...
+
+
+FLOW_GROUP = Interface(
+    "flow-group",
+    GroupCalls,  # type: ignore[type-abstract]
+    WorkerKind.FLOW,
+    ("left",),
+)
+
+
+class FlowGroup:
+    """The group as the workers of one run of a host keep it."""
+
+    def __init__(self, groups: Groups, *, run: str) -> None:
+        self._groups = groups
+        self._run = run
+
+    def enter(self, worker: str, pid: int) -> str:
+        """The name under which a starting worker is to join; those it replaces are let go.
+
+        Raises:
+            StorageError: the store cannot be written.
+        """
+        for membership in self._groups.members(GROUP):
+            name, _, rest = membership.member.partition(".")
+            if name == worker or rest.partition(".")[2] != self._run:
+                self._groups.leave(GROUP, membership.member)
+        return self._member(worker, pid)
+
+    def left(self, worker: str, pid: int) -> None:
+        """See `GroupCalls.left`."""
+        self._groups.leave(GROUP, self._member(worker, pid))
+
+    def _member(self, worker: str, pid: int) -> str:
+        return f"{worker}.{pid}.{self._run}"
