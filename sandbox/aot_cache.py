@@ -10,6 +10,7 @@ import os
 import secrets
 from collections.abc import Callable
 from pathlib import Path
+from typing import BinaryIO, TypeVar
 
 from wasmtime import Engine, WasmtimeError
 from wasmtime.component import Component
@@ -22,6 +23,7 @@ _MAC_BYTES = 32
 
 Compile = Callable[[Path, Path], None]
 """Compiles the component file (first) into a file (second)."""
+_Found = TypeVar("_Found")
 
 
 class AotCache:
@@ -46,16 +48,34 @@ class AotCache:
             ComponentUnknownError: the component's file is missing or has other bytes.
             ComponentRefusedError, CompileRefusedError: as from the jail.
         """
+        return self._have(stem, component, compile_component, lambda path: self._load(engine, path))
+
+    def open(self, stem: str, component: Path, compile_component: Compile) -> BinaryIO:
+        """The file of the compiled component, for another process of this host to map.
+
+        The file stays what was checked, whatever happens to its name. Arguments and refusals are
+        as of `load`.
+        """
+        return self._have(stem, component, compile_component, self._open)
+
+    def _have(
+        self,
+        stem: str,
+        component: Path,
+        compile_component: Compile,
+        find: Callable[[Path], _Found | None],
+    ) -> _Found:
+        """What `find` makes of the entry, which is made first if `find` finds nothing."""
         path = self._folder / f"{stem}-{fingerprint()[:16]}.cwasm"
-        found = self._open(engine, path)
+        found = find(path)
         if found is not None:
             return found
         with locked(self._folder / f"{stem}.lock"):
-            found = self._open(engine, path)
+            found = find(path)
             if found is not None:
                 return found
             self._make(stem, component, path, compile_component)
-            found = self._open(engine, path)
+            found = find(path)
         if found is None:
             raise ComponentUnknownError(f"compiled code of {stem} cannot be loaded")
         return found
@@ -66,27 +86,37 @@ class AotCache:
         fresh = path.with_suffix(f".{os.getpid()}.new")
         try:
             compile_component(component, fresh)
-            write_whole(path.with_suffix(".mac"), self._mac(path.name, fresh))
+            with fresh.open("rb") as file:
+                write_whole(path.with_suffix(".mac"), self._mac(path.name, file))
             fresh.replace(path)
         finally:
             fresh.unlink(missing_ok=True)
 
-    def _open(self, engine: Engine, path: Path) -> Component | None:
+    def _load(self, engine: Engine, path: Path) -> Component | None:
+        file = self._open(path)
+        if file is None:
+            return None
+        with file:
+            try:
+                return Component.deserialize_file(engine, str(path))
+            except WasmtimeError:
+                return None
+
+    def _open(self, path: Path) -> BinaryIO | None:
+        """The entry's file, if it is what its MAC says."""
         try:
             seal = path.with_suffix(".mac").read_bytes()
-            if len(seal) != _MAC_BYTES or not hmac.compare_digest(seal, self._mac(path.name, path)):
-                return None
+            file = path.open("rb")
         except FileNotFoundError:
             return None
-        try:
-            return Component.deserialize_file(engine, str(path))
-        except WasmtimeError:
-            return None
+        if len(seal) == _MAC_BYTES and hmac.compare_digest(seal, self._mac(path.name, file)):
+            return file
+        file.close()
+        return None
 
-    def _mac(self, name: str, file: Path) -> bytes:
+    def _mac(self, name: str, file: BinaryIO) -> bytes:
         key = hmac.digest(self._secret, f"{name}\n{fingerprint()}".encode(), "sha256")
-        with file.open("rb") as stream:
-            content = hashlib.file_digest(stream, lambda: hashlib.blake2b(key=key[:32])).digest()
+        content = hashlib.file_digest(file, lambda: hashlib.blake2b(key=key[:32])).digest()
         return hmac.digest(key, content, "sha256")
 
 

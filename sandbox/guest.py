@@ -18,11 +18,11 @@ from sandbox.errors import (
     SandboxError,
     WorldMismatchError,
 )
-from sandbox.host_calls import HostCalls, Suspend
+from sandbox.host_calls import HostCalls, RunControl, Suspend
 from sandbox.instance import HOST_FUNCTIONS, Run
 from sandbox.limits import Limits, Usage
-from sandbox.outcome import Outcome, Returned, Suspended
-from sandbox.receipts import RunFacts, receipt_of, text_digest
+from sandbox.outcome import Outcome
+from sandbox.receipts import RunFacts, note_stopped, returned, suspended
 from sandbox.traps import error_of
 from sandbox.world import EXPORTS, World, import_name
 
@@ -45,27 +45,6 @@ class Component:
     world: World
     runtime: str | None
     path: Path
-
-
-class RunControl:
-    """A run as its host sees it from within a host call, on the run's thread."""
-
-    def __init__(self, store: Store, run: Run, ticker: Ticker, limits: Limits) -> None:
-        self._store = store
-        self._run = run
-        self._ticker = ticker
-        self._limits = limits
-
-    def usage(self) -> Usage:
-        """What the run has used since its start."""
-        return _usage(self._run)
-
-    @contextmanager
-    def paused(self) -> Iterator[None]:
-        """Stop the run's wall clock for the length of the block; it starts anew afterwards."""
-        with self._ticker.paused():
-            yield
-        _set_deadline(self._store, self._limits)
 
 
 class Guest:
@@ -126,20 +105,14 @@ class Guest:
         leave = native.enter(store, run)
         try:
             if attach is not None:
-                attach(RunControl(store, run, self._ticker, limits))
+                attach(_Control(store, run, self._ticker, limits))
             with self._ticker.running():
                 is_ok, value = self._run(store, run, index, argument, limits)
-            usage = _usage(run)
-            ending = {"kind": "ok" if is_ok else "error", "value": text_digest(value)}
-            receipt = receipt_of(facts, usage, ending)
-            return Returned(value=value, is_error=not is_ok, usage=usage, receipt=receipt)
+            return returned(facts, _usage(run), value, is_error=not is_ok)
         except Suspend:
-            usage = _usage(run)
-            return Suspended(usage=usage, receipt=receipt_of(facts, usage, {"kind": "suspended"}))
+            return suspended(facts, _usage(run))
         except SandboxError as exc:
-            ending = {"kind": "stopped", "code": exc.code}
-            exc.usage = _usage(run)
-            exc.receipt = receipt_of(facts, exc.usage, ending)
+            note_stopped(facts, _usage(run), exc)
             raise
         finally:
             leave()
@@ -181,6 +154,25 @@ class Guest:
         if not is_ok and '"MemoryError"' in value and _is_memory_error(value):
             raise MemoryLimitError("the guest needs more memory than its limit")
         return is_ok, value
+
+
+class _Control:
+    """A `RunControl` of a run of this process."""
+
+    def __init__(self, store: Store, run: Run, ticker: Ticker, limits: Limits) -> None:
+        self._store = store
+        self._run = run
+        self._ticker = ticker
+        self._limits = limits
+
+    def usage(self) -> Usage:
+        return _usage(self._run)
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        with self._ticker.paused():
+            yield
+        _set_deadline(self._store, self._limits)
 
 
 def _is_memory_error(value: str) -> bool:

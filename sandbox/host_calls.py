@@ -1,6 +1,9 @@
 """The port through which a run's host calls are answered."""
 
+from contextlib import AbstractContextManager
 from typing import Protocol
+
+from sandbox.limits import Usage
 
 
 class HostCalls(Protocol):
@@ -20,6 +23,18 @@ class HostCalls(Protocol):
             SandboxError: end the run with this error.
             BaseException: any other ends the run and is re-raised to the caller of `Guest.call`.
         """
+        ...
+
+
+class RunControl(Protocol):
+    """A run as its host sees it from within a host call, on the run's thread."""
+
+    def usage(self) -> Usage:
+        """What the run has used since its start."""
+        ...
+
+    def paused(self) -> AbstractContextManager[None]:
+        """Stop the run's wall clock for the length of the block; it starts anew afterwards."""
         ...
 
 

@@ -22,6 +22,7 @@ from sandbox.errors import ComponentRefusedError, SandboxError
 from sandbox.inspect import shape_of
 from sandbox.jail import CHECK, REFUSED
 from sandbox.limits import MIB
+from sandbox.own_memory import data_bytes
 from sandbox.static_limits import PLAIN, check_static
 from sandbox.world import World, check_world
 
@@ -29,7 +30,6 @@ _OUTPUT_BYTES_MAX = 1024 * MIB
 _ADDRESSES_A_BYTE = 8
 """Allocators reserve far more addresses than they use."""
 _ADDRESS_BYTES = 4 * 1024 * MIB
-_DATA_BYTES_UNKNOWN = 256 * MIB
 
 
 def compile_file(component: Path, output: Path) -> int:
@@ -88,7 +88,7 @@ def _allow(cpu_seconds: float, memory_bytes: int) -> None:
     used = resource.getrusage(resource.RUSAGE_SELF)
     whole_seconds = math.ceil(used.ru_utime + used.ru_stime + cpu_seconds) + 1
     _lower(resource.RLIMIT_CPU, whole_seconds)
-    _lower(resource.RLIMIT_DATA, _data_bytes() + memory_bytes)
+    _lower(resource.RLIMIT_DATA, data_bytes() + memory_bytes)
     _lower(resource.RLIMIT_AS, _ADDRESS_BYTES + _ADDRESSES_A_BYTE * memory_bytes)
     signal.setitimer(signal.ITIMER_PROF, cpu_seconds)
 
@@ -97,15 +97,6 @@ def _lower(limit: int, value: int) -> None:
     """Set the soft limit: the next file of a check has its own."""
     _, hard = resource.getrlimit(limit)
     resource.setrlimit(limit, (value if hard == resource.RLIM_INFINITY else min(value, hard), hard))
-
-
-def _data_bytes() -> int:
-    """Bytes of writable private memory that the process has."""
-    try:
-        pages = Path("/proc/self/statm").read_text(encoding="ascii").split()[5]
-    except OSError:
-        return _DATA_BYTES_UNKNOWN
-    return int(pages) * resource.getpagesize()
 
 
 if __name__ == "__main__":

@@ -10,7 +10,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
 from sandbox.engine import engine_version, profile_digest
+from sandbox.errors import SandboxError
 from sandbox.limits import Limits, Usage
+from sandbox.outcome import Returned, Suspended
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +25,24 @@ class RunFacts:
     export: str
     argument: str | None
     limits: Limits
+
+
+def returned(facts: RunFacts, usage: Usage, value: str | None, *, is_error: bool) -> Returned:
+    """The outcome of a run that returned, with its receipt."""
+    ending = {"kind": "error" if is_error else "ok", "value": text_digest(value)}
+    receipt = receipt_of(facts, usage, ending)
+    return Returned(value=value, is_error=is_error, usage=usage, receipt=receipt)
+
+
+def suspended(facts: RunFacts, usage: Usage) -> Suspended:
+    """The outcome of a run that was suspended, with its receipt."""
+    return Suspended(usage=usage, receipt=receipt_of(facts, usage, {"kind": "suspended"}))
+
+
+def note_stopped(facts: RunFacts, usage: Usage, error: SandboxError) -> None:
+    """Put what the run used, and its receipt, on the error that ended it."""
+    error.usage = usage
+    error.receipt = receipt_of(facts, usage, {"kind": "stopped", "code": error.code})
 
 
 def receipt_of(facts: RunFacts, usage: Usage, outcome: Mapping[str, str | None]) -> str:

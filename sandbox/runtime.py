@@ -2,7 +2,9 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from sandbox import pinned
 from sandbox.aot_cache import AotCache, Compile
@@ -15,16 +17,24 @@ from sandbox.errors import ComponentUnknownError, WorldMismatchError
 from sandbox.files import private_directory, write_whole
 from sandbox.guest import Component, Guest
 from sandbox.guest_cache import GuestCache, KeyedLocks
-from sandbox.inspect import shape_of
 from sandbox.jail import compile_in_jail
+from sandbox.loading import loaded_guest
 from sandbox.python_source import PythonSource
 from sandbox.static_limits import PLAIN, check_static
-from sandbox.world import World, check_world
+from sandbox.world import World
 
 GUESTS_MAX = 256
 """A guest of the Python runtime takes about 1 MiB beside the pages that all processes share."""
 
 Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CompiledFile:
+    """Compiled code of a component, checked and open for reading."""
+
+    component: Component
+    file: BinaryIO
 
 
 class Sandbox:
@@ -125,20 +135,28 @@ class Sandbox:
             )
         return guest
 
+    def compiled(self, world: World, component_digest: str) -> CompiledFile:
+        """The compiled code of a stored component, for another process to map.
+
+        Raises: as `guest`.
+        """
+        component = self._recall(component_digest)
+        if component.world is not world:
+            raise WorldMismatchError(
+                f"component {component_digest}: expected world {world}, found {component.world}"
+            )
+        file = self._aot.open(
+            file_stem(component_digest) or "", component.path, self._compiler(component)
+        )
+        return CompiledFile(component=component, file=file)
+
     def _load(self, component: Component) -> Guest:
         stem = file_stem(component.digest) or ""
         engine = self._ticker.engine
         compiled = self._aot.load(
             engine, stem, self._path(component.digest), self._compiler(component)
         )
-        shape = shape_of(engine, compiled)
-        check_world(
-            component.world,
-            imports=shape.imports,
-            exports=shape.exports,
-            python=component.runtime is not None,
-        )
-        return Guest(component, compiled, self._ticker)
+        return loaded_guest(component, compiled, self._ticker)
 
     def _compiler(self, component: Component) -> Compile:
         def compile_now(file: Path, output: Path) -> None:

@@ -22,8 +22,7 @@ from host.ports.guest import (
     WaitingHandler,
 )
 from sandbox.errors import CapabilityNotGrantedError, SandboxError
-from sandbox.guest import RunControl
-from sandbox.host_calls import GuestError, Suspend
+from sandbox.host_calls import GuestError, RunControl, Suspend
 from sandbox.outcome import Returned, Suspended
 from sandbox.world import ALWAYS_GRANTED
 

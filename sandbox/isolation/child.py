@@ -1,0 +1,199 @@
+"""The process in which guests of one virtual node run: `python -m sandbox.isolation.child SOCKET`.
+
+It loads compiled components from descriptors that it was given, seals itself, and then runs what it
+is asked to, one run at a time on each of its threads. A thread takes its next connection to the
+host from the socket of the process. Nothing is opened, imported or started after the seal.
+"""
+
+import array  # noqa: F401  # `socket.recv_fds` imports it, which a sealed process cannot
+import os
+import select
+import socket
+import sys
+import threading
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import NoReturn
+
+from wasmtime import component as wc
+
+from sandbox.deadline import Ticker
+from sandbox.engine import engine_version, new_engine, profile_digest
+from sandbox.errors import CapabilityNotGrantedError, SandboxError
+from sandbox.guest import Component, Guest
+from sandbox.host_calls import GuestError, RunControl
+from sandbox.isolation.frames import (
+    FRAME_BYTES_MAX,
+    MESSAGE_CHARACTERS_MAX,
+    Asked,
+    Begin,
+    Channel,
+    EndedError,
+    FromHost,
+    Halt,
+    Halted,
+    Order,
+    Pause,
+    Ready,
+    Refused,
+    Reply,
+    Returned,
+    Stopped,
+    bytes_of,
+    text_of,
+)
+from sandbox.isolation.seal import Seal
+from sandbox.limits import MIB, Usage
+from sandbox.loading import loaded_guest
+from sandbox.outcome import Returned as RunReturned
+from sandbox.world import World
+
+_STACK_BYTES = 3 * MIB
+"""A thread runs wasm, which may use 1 MiB, and Python."""
+_DESCRIPTORS_BESIDE_LANES = 16
+_FAILED = 70
+_NOTHING_USED = Usage(fuel=0, host_calls=0, log_bytes=0)
+
+
+class _HaltError(SandboxError):
+    """The host ends the run."""
+
+    code = "host-ended-run"
+
+
+class _Relay:
+    """Asks the host for the answers to one run's host calls."""
+
+    def __init__(self, lane: Channel[FromHost]) -> None:
+        self._lane = lane
+        self._run: RunControl | None = None
+
+    def attach(self, run: RunControl) -> None:
+        self._run = run
+
+    def __call__(self, interface: str, function: str, request: str) -> str:
+        assert self._run is not None  # noqa: S101  # attached before the first call
+        asked = Asked(interface, function, request.encode(), self._run.usage())
+        self._lane.send(asked)
+        answer = self._lane.receive()
+        if isinstance(answer, Pause):
+            with self._run.paused():
+                answer = self._lane.receive()
+        if isinstance(answer, Reply):
+            if answer.is_ok:
+                return text_of(answer.text)
+            raise GuestError(text_of(answer.text))
+        if isinstance(answer, Halt):
+            raise _HaltError("the host ends the run")
+        raise EndedError
+
+
+def main(socket_number: int) -> None:
+    """Follow the order that comes first, and serve until the host is gone."""
+    seal = Seal()
+    seal.before_threads()
+    control = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, socket_number)
+    beginning: Channel[Order] = Channel(control, Order, bytes_max=FRAME_BYTES_MAX)
+    order = beginning.receive()
+    try:
+        guests = _load(order)
+    except SandboxError as refused:
+        beginning.send(Refused(refused.code, refused.message))
+        return
+    _begin_serving(control, guests, order.lanes)
+    before_seal()
+    seal.close(
+        parent=order.parent,
+        files_max=order.lanes + _DESCRIPTORS_BESIDE_LANES,
+        memory_bytes_max=order.memory_bytes_max,
+    )
+    beginning.send(Ready(dict(seal.walls)))
+    _await_end(control)
+
+
+def before_seal() -> None:
+    """Make what is made on first use: nothing can be read from a file later."""
+    engine_version()
+    profile_digest()
+    bytes_of("")
+
+
+def _load(order: Order) -> Sequence[Guest]:
+    ticker = Ticker(new_engine())
+    with ticker.running():
+        """Starts the ticker's thread."""
+    guests = []
+    for loaded in order.components:
+        file = Path(f"/dev/fd/{loaded.descriptor}")
+        component = Component(
+            digest=loaded.digest, world=World(loaded.world), runtime=loaded.runtime, path=file
+        )
+        compiled = wc.Component.deserialize_file(ticker.engine, str(file))
+        guests.append(loaded_guest(component, compiled, ticker))
+        os.close(loaded.descriptor)
+    return guests
+
+
+def _begin_serving(control: socket.socket, guests: Sequence[Guest], lanes: int) -> None:
+    """Start a thread for each lane, and come back when all have begun."""
+    threading.stack_size(_STACK_BYTES)
+    begun = threading.Barrier(lanes + 1)
+    for _ in range(lanes):
+        threading.Thread(target=_lanes, args=(control, guests, begun), daemon=True).start()
+    begun.wait()
+
+
+def _await_end(control: socket.socket) -> None:
+    """Stay until the host has closed its end, which the kernel does for a host that died."""
+    ended = select.poll()
+    ended.register(control, select.POLLHUP)
+    ended.poll()
+
+
+def _lanes(control: socket.socket, guests: Sequence[Guest], begun: threading.Barrier) -> NoReturn:
+    begun.wait()
+    while True:
+        try:
+            found, descriptors, _, _ = socket.recv_fds(control, 1, 1)
+            if not found:
+                os._exit(0)
+            stream = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, descriptors[0])
+            with closing(stream):
+                lane: Channel[FromHost] = Channel(stream, FromHost, bytes_max=FRAME_BYTES_MAX)
+                while True:
+                    _serve(lane, guests)
+        except EndedError:
+            continue
+        except BaseException:  # noqa: BLE001  # a traceback would open files: the host is told by the exit
+            os._exit(_FAILED)
+
+
+def _serve(lane: Channel[FromHost], guests: Sequence[Guest]) -> None:
+    """Perform one run."""
+    begin = lane.receive()
+    assert isinstance(begin, Begin)  # noqa: S101  # the host keeps the order
+    relay = _Relay(lane)
+    try:
+        outcome = guests[begin.component].call(
+            begin.export,
+            None if begin.argument is None else text_of(begin.argument),
+            limits=begin.limits,
+            host=relay,
+            granted=frozenset(begin.granted),
+            attach=relay.attach,
+        )
+    except _HaltError as halted:
+        lane.send(Halted(halted.usage or _NOTHING_USED))
+    except SandboxError as stopped:
+        function = stopped.function if isinstance(stopped, CapabilityNotGrantedError) else None
+        message = stopped.message[:MESSAGE_CHARACTERS_MAX]
+        lane.send(Stopped(stopped.code, message, function, stopped.usage or _NOTHING_USED))
+    else:
+        assert isinstance(outcome, RunReturned)  # noqa: S101  # nothing here raises `Suspend`
+        value = None if outcome.value is None else bytes_of(outcome.value)
+        lane.send(Returned(value, outcome.is_error, outcome.usage))
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))
