@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, ClassVar, Generic, TypeVar, get_type_hints
 
 from cordapp import ledger, services
@@ -271,6 +272,7 @@ def _bind(flow: Flow, api: HostApi, start: Mapping[str, Any]) -> None:
         object.__setattr__(flow, name, part)  # a sub-flow may be a frozen dataclass
 
 
+@cache
 def _hints(cls: type[Flow]) -> tuple[Any, Any]:
     """Type hints of what `call` takes and gives; Any where there is none."""
     hints = get_type_hints(cls.call, include_extras=True)  # type: ignore[attr-defined]
