@@ -5,6 +5,7 @@ from importlib import resources
 
 from host.audit.drawing import drawing_of, text
 from host.audit.model import Audit, BodyFacts, ComponentFacts, Door, Trust
+from host.audit.node import NodeFacts, node_rows
 from host.audit.policy import Finding, Policy
 from host.audit.text import TRUST_TEXT, amount, bounds_text, export_lines, limit_text, size
 
@@ -14,8 +15,10 @@ Row = tuple[str, str]
 """A term and its HTML."""
 
 
-def page_of(audit: Audit, policy: Policy, findings: Sequence[Finding]) -> str:
-    """The whole page."""
+def page_of(
+    audit: Audit, policy: Policy, findings: Sequence[Finding], node: NodeFacts | None = None
+) -> str:
+    """The whole page; with the virtual node that runs the package, if there is one."""
     style = resources.files(__package__).joinpath("page.css").read_text(encoding="utf-8")
     name = f"{audit.name} {audit.version}" if audit.name else audit.file
     body = "\n".join(
@@ -23,6 +26,7 @@ def page_of(audit: Audit, policy: Policy, findings: Sequence[Finding]) -> str:
             _header(audit, policy, findings),
             _numbers(audit),
             _findings(findings),
+            _node(node),
             _package(audit),
             *(_component(component) for component in audit.components),
             _footer(audit),
@@ -101,6 +105,13 @@ def _findings(findings: Sequence[Finding]) -> str:
     )
     listed = f'<ul class="findings">{items}</ul>'
     return f'<section class="card"><h2>Findings</h2>{listed}</section>'
+
+
+def _node(node: NodeFacts | None) -> str:
+    if node is None:
+        return ""
+    rows = [(text(term), text(told)) for term, told in node_rows(node)]
+    return f'<section class="card"><h2>Virtual node</h2>{_table(rows)}</section>'
 
 
 def _package(audit: Audit) -> str:

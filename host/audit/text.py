@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from host.audit.model import Audit, BodyFacts, BoundsFacts, ComponentFacts, Door, ImportFacts, Trust
+from host.audit.node import NodeFacts, node_rows
 from host.audit.policy import Finding
 
 TRUST_TEXT = {
@@ -23,9 +24,16 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
-def text_of(audit: Audit, findings: Sequence[Finding]) -> str:
-    """The whole report."""
-    return "\n".join(printable(line) for line in _lines(audit, findings)) + "\n"
+def text_of(audit: Audit, findings: Sequence[Finding], node: NodeFacts | None = None) -> str:
+    """The whole report; with the virtual node that runs the package, if there is one."""
+    about = [] if node is None else [*_node(node), ""]
+    return "\n".join(printable(line) for line in (*about, *_lines(audit, findings))) + "\n"
+
+
+def _node(node: NodeFacts) -> Iterator[str]:
+    width = max(len(term) for term, _ in node_rows(node))
+    for term, told in node_rows(node):
+        yield f"{term:<{width}}  {told}"
 
 
 def amount(number: int) -> str:

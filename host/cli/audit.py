@@ -1,14 +1,21 @@
 """`cordbox audit`: what packages may do, by enumeration; and attacks on this host's sandboxes."""
 
-import json
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from host.cli.audit_log import log
+from host.cli.audit_node import audit_node
+from host.cli.audit_report import (
+    json_text,
+    read_policy,
+    report_of,
+    show_progress,
+    write_report,
+)
 from host.cli.package_options import (
     EXISTING_FILE,
     OUTPUT_FILE,
@@ -22,17 +29,18 @@ if TYPE_CHECKING:
     from cryptography import x509
 
     from host.audit.model import Audit
-    from host.audit.policy import Policy
     from host.settings import HostSettings
 
 _EXIT_FINDINGS = 1
 
 
 class _AuditGroup(PrettyGroup):
-    """`cordbox audit FILE` is the command `file`."""
+    """`cordbox audit FILE` is the command `file`, `cordbox audit --node ID` the command `node`."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        if args and args[0] not in {*self.commands, "--help", "-h"}:
+        if args and args[0] == "--node":
+            args = ["node", *args[1:]]
+        elif args and args[0] not in {*self.commands, "--help", "-h"}:
             args = ["file", *args]
         return super().parse_args(ctx, args)
 
@@ -49,11 +57,13 @@ _settings_option = click.option(
 def command() -> None:
     """Audit packages and sandboxes.
 
-    `cordbox audit FILE` is short for `cordbox audit file FILE`.
+    `cordbox audit FILE` is short for `cordbox audit file FILE`, and `cordbox audit --node ID` for
+    `cordbox audit node ID`.
     """
 
 
-command.add_command(log)
+for _command in (audit_node, log):
+    command.add_command(_command)
 
 
 @command.command("file")
@@ -100,10 +110,10 @@ def audit_file(
         raise click.UsageError("give one file, or --diff OLD NEW")
     from host.audit.policy import judge
 
-    policy = _policy(policy_file)
+    policy = read_policy(policy_file)
     audit = _audited(files[0], trusted, settings_file)
     findings = judge(audit, policy)
-    _write(_report(audit, policy, findings, output), output_file)
+    write_report(report_of(audit, policy, findings, output), output_file)
     return _EXIT_FINDINGS if findings else 0
 
 
@@ -135,9 +145,9 @@ def _compare(pair: "list[Audit]", output: str, output_file: Path | None) -> int:
     old, new = pair
     changes = diff(old, new)
     if output == "json":
-        _write(_json(diff_document(old, new, changes)), output_file)
+        write_report(json_text(diff_document(old, new, changes)), output_file)
     else:
-        _write(diff_text(old, new, changes), output_file)
+        write_report(diff_text(old, new, changes), output_file)
     return _EXIT_FINDINGS if any(change.widens for change in changes) else 0
 
 
@@ -155,10 +165,10 @@ def _audited(
         read_limited(file),
         file=str(file),
         trusted=trusted,
-        sandbox=Sandbox(cache_dir=default_cache_dir(), progress=_progress),
+        sandbox=Sandbox(cache_dir=default_cache_dir(), progress=show_progress),
         limits=limits_of_settings(settings),
         allowed=frozenset(settings.allowed_capabilities),
-        progress=_progress,
+        progress=show_progress,
     )
 
 
@@ -172,55 +182,6 @@ def _settings(file: Path | None) -> "HostSettings":
         file=file or (default_file if default_file.exists() else None),
         environment=os.environ,
     )
-
-
-def _policy(file: Path | None) -> "Policy":
-    from cpi.files import read_limited
-    from host.audit.policy import POLICY_BYTES_MAX, Policy, PolicyInvalidError, parse_policy
-
-    if file is None:
-        return Policy()
-    try:
-        return parse_policy(read_limited(file, POLICY_BYTES_MAX))
-    except PolicyInvalidError as refused:
-        raise click.UsageError(f"{file}: {refused.message}") from refused
-
-
-def _report(audit: "Audit", policy: "Policy", findings: Any, output: str) -> str:
-    from host.audit.model import document, plain_of
-    from host.audit.page import page_of
-    from host.audit.sarif import sarif_of
-    from host.audit.text import text_of
-
-    if output == "html":
-        return page_of(audit, policy, findings)
-    if output == "sarif":
-        return _json(sarif_of(audit, findings))
-    if output == "json":
-        verdict = {"policy": policy.name or None, "findings": plain_of(findings)}
-        return _json({**document(audit), **verdict})
-    return text_of(audit, findings)
-
-
-def _json(document: Any) -> str:
-    return json.dumps(document, indent=2) + "\n"
-
-
-def _write(text: str, file: Path | None) -> None:
-    if file is None:
-        sys.stdout.write(text)
-        return
-    partial = file.with_name(f".{file.name}.{os.getpid()}.new")
-    try:
-        partial.write_text(text, encoding="utf-8")
-        partial.replace(file)
-    finally:
-        partial.unlink(missing_ok=True)
-
-
-def _progress(step: str) -> None:
-    if sys.stderr.isatty():
-        click.echo(f"{step} ...", err=True)
 
 
 @command.command("gauntlet")
@@ -244,10 +205,10 @@ def gauntlet(*, cpi: Path | None, output: str, settings_file: Path | None) -> in
     if shown:
         click.echo(HEAD)
     report = run_gauntlet(
-        sandbox=Sandbox(cache_dir=default_cache_dir(), progress=_progress),
+        sandbox=Sandbox(cache_dir=default_cache_dir(), progress=show_progress),
         limits=limits_of_settings(_settings(settings_file)),
         cpi=None if cpi is None else read_limited(cpi),
         told=lambda result: click.echo(line_of(result)) if shown else None,
     )
-    sys.stdout.write(summary_of(report) if shown else _json(document_of(report)))
+    sys.stdout.write(summary_of(report) if shown else json_text(document_of(report)))
     return 0 if report.held else _EXIT_FINDINGS

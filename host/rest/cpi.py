@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from fastapi import UploadFile
+from fastapi import Response, UploadFile
 
 from host.domain.ids import short_hash_of
 from host.domain.packages import CpiRecord, CpkRecord, PackageIdentity
@@ -85,6 +85,18 @@ def get_cpi_status(id: str, services: Services) -> CpiUploadStatus:  # noqa: A00
     """Give the status of an upload."""
     found = services.packages.upload_status(id)
     return CpiUploadStatus(status=found.status, cpi_file_checksum=found.cpi_checksum or "")
+
+
+@maintenance_router.get(
+    "/virtualnode/{holdingidentityshorthash}/cpi",
+    response_class=Response,
+    responses={200: {"content": {"application/octet-stream": {}}, "description": "The file."}},
+)
+def get_cpi_of_node(holdingidentityshorthash: str, services: Services) -> Response:
+    """Give the file of the CPI that a virtual node runs, so that it can be audited."""
+    cpi = services.cpi_of(services.virtual_node(holdingidentityshorthash))
+    data = services.packages.read(cpi.file_checksum)
+    return Response(data, media_type="application/octet-stream")
 
 
 @maintenance_router.post("/maintenance/virtualnode/forcecpiupload")

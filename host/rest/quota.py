@@ -6,10 +6,10 @@ from typing import Annotated
 
 from pydantic import Field, StrictInt
 
-from host.domain.ids import ShortHash
 from host.domain.quotas import QUOTA_NAMES, Quota, QuotaInvalidError, quota_range
+from host.domain.vnode import VirtualNode
 from host.rest.operation import resource
-from host.rest.services import Services
+from host.rest.services import RestServices, Services
 from host.rest.wire import camel_case, instant, wire
 
 router = resource("Virtual Node")
@@ -24,12 +24,16 @@ _RANGES = ", ".join(
 
 @wire
 class QuotaResponse:
-    """`quota` is in force: the host's defaults, and the node's own values instead of some."""
+    """What a node may use.
+
+    `quota` is in force: the host's defaults, and the node's own values instead of some.
+    """
 
     holding_identity_short_hash: str
     quota: Mapping[str, int]
     defaults: Mapping[str, int]
     overrides: Mapping[str, int]
+    granted_capabilities: list[str]
 
 
 @wire
@@ -71,7 +75,7 @@ class UsageResponse:
 @router.get("/virtualnode/{holdingidentityshorthash}/quota")
 def get_quota(holdingidentityshorthash: str, services: Services) -> QuotaResponse:
     """Give the quota of a virtual node."""
-    return _quota(services.virtual_node(holdingidentityshorthash).holding.short_hash, services)
+    return _quota(services.virtual_node(holdingidentityshorthash), services)
 
 
 @router.put("/virtualnode/{holdingidentityshorthash}/quota")
@@ -82,11 +86,13 @@ def put_quota(
 
     Runs that begin a second later are bound by them.
     """
-    node = services.virtual_node(holdingidentityshorthash).holding.short_hash
+    node = services.virtual_node(holdingidentityshorthash)
     unknown = sorted(set(request.overrides) - set(_NAMES))
     if unknown:
         raise QuotaInvalidError(f"quota {unknown[0][:64]!r} is none of {', '.join(_NAMES)}")
-    services.quotas.set_overrides(node, {_NAMES[n]: v for n, v in request.overrides.items()})
+    services.quotas.set_overrides(
+        node.holding.short_hash, {_NAMES[n]: v for n, v in request.overrides.items()}
+    )
     return _quota(node, services)
 
 
@@ -113,10 +119,12 @@ def get_usage(holdingidentityshorthash: str, services: Services) -> UsageRespons
     )
 
 
-def _quota(node: ShortHash, services: Services) -> QuotaResponse:
-    defaults, overrides = services.quotas.defaults, services.quotas.overrides(node)
+def _quota(node: VirtualNode, services: RestServices) -> QuotaResponse:
+    short_hash, defaults = node.holding.short_hash, services.quotas.defaults
+    overrides = services.quotas.overrides(short_hash)
     return QuotaResponse(
-        holding_identity_short_hash=node,
+        holding_identity_short_hash=short_hash,
+        granted_capabilities=list(node.granted_capabilities),
         quota=_shown(defaults.with_overrides(overrides)),
         defaults=_shown(defaults),
         overrides={camel_case(name): value for name, value in overrides.items()},

@@ -8,7 +8,7 @@ from fastapi import Depends, Request
 
 from host.domain.errors import NotFoundError
 from host.domain.flow import FlowStatus
-from host.domain.ids import EpochMs, ShortHash, parse_short_hash
+from host.domain.ids import Checksum, EpochMs, ShortHash, parse_short_hash
 from host.domain.json import JsonValue
 from host.domain.packages import CpiRecord
 from host.domain.quotas import NodeUsage, Quota
@@ -32,6 +32,8 @@ class PackageUseCases(Packages, Protocol):
     def upload(self, data: bytes, file_name: str | None = None, *, force: bool = False) -> str: ...
 
     def upload_status(self, request_id: str) -> UploadStatusView: ...
+
+    def read(self, checksum: Checksum) -> bytes: ...
 
 
 class CertificateUseCases(Protocol):

@@ -1,0 +1,110 @@
+"""The virtual node that runs an audited package: its grants, its quota, and what it used."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from host.domain.errors import HostError
+from host.domain.quotas import QUOTA_NAMES, Quota, QuotaInvalidError
+from host.guests.limits import limits_of_quota
+from sandbox.limits import Limits
+
+
+class NodeAnswerError(HostError):
+    """A host told of a virtual node in a shape that no host uses."""
+
+    code = "node-answer"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeFacts:
+    """A virtual node as its host tells of it; mappings as REST gives them.
+
+    Attributes:
+        quota: what is in force, by name; `overrides` are those of the node itself.
+        usage: counters since `usageSince`.
+        calls: host calls by function.
+        hits: how often each quota was hit, by its code.
+    """
+
+    short_hash: str
+    x500_name: str
+    group_id: str
+    cpi_name: str
+    is_active: bool
+    granted_capabilities: tuple[str, ...]
+    quota: Mapping[str, int]
+    overrides: Mapping[str, int]
+    usage: Mapping[str, int]
+    usage_since: str | None
+    calls: Mapping[str, int]
+    hits: Mapping[str, int]
+
+
+_USAGE = ("runs", "fuel", "wallMs", "hostCalls", "logBytes", "storageBytes", "flowsOpen")
+
+
+def node_facts(node: Any, *, quota: Any, usage: Any) -> NodeFacts:
+    """The facts out of REST's answers.
+
+    Raises:
+        NodeAnswerError: one has another shape.
+    """
+    try:
+        holding, cpi = node["holdingIdentity"], node["cpiIdentifier"]
+        return NodeFacts(
+            short_hash=str(holding["shortHash"]),
+            x500_name=str(holding["x500Name"]),
+            group_id=str(holding["groupId"]),
+            cpi_name=f"{cpi['cpiName']} {cpi['cpiVersion']}",
+            is_active=node["flowOperationalStatus"] == "ACTIVE",
+            granted_capabilities=tuple(str(name) for name in quota["grantedCapabilities"]),
+            quota=_numbers(quota["quota"]),
+            overrides=_numbers(quota["overrides"]),
+            usage={name: int(usage[name]) for name in _USAGE},
+            usage_since=None if usage["since"] is None else str(usage["since"]),
+            calls=_numbers(usage["calls"]),
+            hits={str(code): int(hit["count"]) for code, hit in usage["hits"].items()},
+        )
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise NodeAnswerError(f"the host's answer about a virtual node: {error!r}") from error
+
+
+def limits_in_force(node: NodeFacts) -> Limits:
+    """The limits of the node's runs, before its CPKs are asked.
+
+    Raises:
+        NodeAnswerError: the host named quotas that this release does not know.
+    """
+    names = {_camel(name): name for name in QUOTA_NAMES}
+    try:
+        quota = Quota().with_overrides({names[n]: v for n, v in node.quota.items() if n in names})
+    except QuotaInvalidError as error:
+        raise NodeAnswerError(f"the host's answer about a virtual node: {error}") from error
+    return limits_of_quota(quota)
+
+
+def node_rows(node: NodeFacts) -> Iterator[tuple[str, str]]:
+    """What to tell of the node, as terms and their plain texts."""
+    yield "Node", f"{node.x500_name} ({node.short_hash})"
+    yield "State", "active" if node.is_active else "in maintenance"
+    yield "Granted", ", ".join(node.granted_capabilities) or "nothing beyond log and flow"
+    for name, value in node.quota.items():
+        own = " (set for this node)" if name in node.overrides else ""
+        yield f"Quota {name}", f"{value:,}{own}"
+    since = f" since {node.usage_since}" if node.usage_since else ""
+    for name, value in node.usage.items():
+        yield f"Used {name}", f"{value:,}{since if name == 'runs' else ''}"
+    for function, count in node.calls.items():
+        yield f"Calls of {function}", f"{count:,}"
+    for code, count in node.hits.items():
+        yield f"Hit {code}", f"{count:,} times"
+
+
+def _camel(name: str) -> str:
+    first, *rest = name.split("_")
+    return first + "".join(part.capitalize() for part in rest)
+
+
+def _numbers(values: Any) -> Mapping[str, int]:
+    return {str(name): int(value) for name, value in values.items()}

@@ -1,0 +1,71 @@
+"""What the audit commands share: the policy, the report in every form, and where it goes."""
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from host.audit.model import Audit
+    from host.audit.node import NodeFacts
+    from host.audit.policy import Policy
+
+
+def read_policy(file: Path | None) -> "Policy":
+    from cpi.files import read_limited
+    from host.audit.policy import POLICY_BYTES_MAX, Policy, PolicyInvalidError, parse_policy
+
+    if file is None:
+        return Policy()
+    try:
+        return parse_policy(read_limited(file, POLICY_BYTES_MAX))
+    except PolicyInvalidError as refused:
+        raise click.UsageError(f"{file}: {refused.message}") from refused
+
+
+def report_of(
+    audit: "Audit",
+    policy: "Policy",
+    findings: Any,
+    output: str,
+    node: "NodeFacts | None" = None,
+) -> str:
+    """The report in the form `output`; with the node that runs the package, if there is one."""
+    from host.audit.model import document, plain_of
+    from host.audit.page import page_of
+    from host.audit.sarif import sarif_of
+    from host.audit.text import text_of
+
+    if output == "html":
+        return page_of(audit, policy, findings, node)
+    if output == "sarif":
+        return json_text(sarif_of(audit, findings))
+    if output == "json":
+        verdict = {"policy": policy.name or None, "findings": plain_of(findings)}
+        told = {} if node is None else {"node": plain_of(node)}
+        return json_text({**document(audit), **told, **verdict})
+    return text_of(audit, findings, node)
+
+
+def json_text(document: Any) -> str:
+    return json.dumps(document, indent=2) + "\n"
+
+
+def write_report(text: str, file: Path | None) -> None:
+    if file is None:
+        sys.stdout.write(text)
+        return
+    partial = file.with_name(f".{file.name}.{os.getpid()}.new")
+    try:
+        partial.write_text(text, encoding="utf-8")
+        partial.replace(file)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def show_progress(step: str) -> None:
+    if sys.stderr.isatty():
+        click.echo(f"{step} ...", err=True)
