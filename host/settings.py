@@ -185,6 +185,28 @@ class HostSettings:
             "chunks (Corda: messaging.maxAllowedMessageSize).",
         ),
     ] = 972_800
+    external_messaging_receive_topic_pattern: Annotated[
+        str,
+        Meta(
+            pattern=r"^ext\.(?:[-._A-Za-z0-9]|\$HOLDING_ID|\$CHANNEL_NAME){1,200}$",
+            description="Topic of messages to systems outside the network, below `ext.` "
+            "(Corda: externalMessaging.routeDefaults.receiveTopicPattern).",
+        ),
+    ] = "ext.$HOLDING_ID.$CHANNEL_NAME.receive"
+    external_messaging_active: Annotated[
+        bool,
+        Meta(
+            description="Whether messages to systems outside the network are sent "
+            "(Corda: externalMessaging.routeDefaults.active)."
+        ),
+    ] = True
+    external_messaging_inactive_response_type: Annotated[
+        Literal["ERROR", "IGNORE"],
+        Meta(
+            description="What a flow sees of a message that is not sent: an error, or nothing "
+            "(Corda: externalMessaging.routeDefaults.inactiveResponseType)."
+        ),
+    ] = "ERROR"
     rest_flow_status_cleanup_time_ms: Annotated[
         int,
         Meta(

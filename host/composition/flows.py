@@ -72,6 +72,9 @@ def flow_config(settings: HostSettings) -> FlowConfig:
         max_payload_bytes=settings.flow_session_max_payload_size,
         max_message_bytes=settings.messaging_max_allowed_message_size,
         status_retention_ms=settings.rest_flow_status_cleanup_time_ms,
+        external_topic=settings.external_messaging_receive_topic_pattern,
+        external_active=settings.external_messaging_active,
+        external_inactive=settings.external_messaging_inactive_response_type,
     )
 
 

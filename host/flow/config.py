@@ -1,6 +1,7 @@
 """What operators may set about flows, with Corda's defaults (`corda.flow` and others)."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 MIB = 1024 * 1024
 _ENVELOPE_BYTES = 64 * 1024
@@ -26,6 +27,11 @@ class FlowConfig:
         max_message_bytes: of one record on the bus; larger payloads travel in chunks
             (messaging.maxAllowedMessageSize).
         status_retention_ms: of an ended flow's status (rest.flowStatusCleanupTimeMs).
+        external_topic: of messages to systems outside, with `$HOLDING_ID` and `$CHANNEL_NAME`
+            (externalMessaging.routeDefaults.receiveTopicPattern).
+        external_active: whether such messages are sent (routeDefaults.active).
+        external_inactive: what a flow sees if not: an error, or nothing
+            (routeDefaults.inactiveResponseType).
     """
 
     max_retry_attempts: int = 5
@@ -38,6 +44,9 @@ class FlowConfig:
     max_payload_bytes: int = 16 * MIB
     max_message_bytes: int = 972_800
     status_retention_ms: int = 604_800_000
+    external_topic: str = "ext.$HOLDING_ID.$CHANNEL_NAME.receive"
+    external_active: bool = True
+    external_inactive: Literal["ERROR", "IGNORE"] = "ERROR"
 
     @property
     def chunk_characters(self) -> int:

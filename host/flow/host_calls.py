@@ -354,10 +354,19 @@ class HostCalls:
 
     def _external(self, request: str) -> Outcome:
         wanted = parse(request, requests.ExternalSend)
-        topic = f"ext.{self._flow.holding_id}.{wanted.channel}.receive"
+        config = self._around.config
+        if not config.external_active:
+            return self._unsent(wanted.channel)
+        topic = config.external_topic.replace("$HOLDING_ID", self._flow.holding_id)
+        topic = topic.replace("$CHANNEL_NAME", wanted.channel)
         value = msgspec.json.encode({"messageId": wanted.message_id, "message": wanted.message})
         self._flow.records.append(NewRecord(topic=topic, key=self._flow.flow_id, value=value))
         return Answer(self._flow.checkpoint)
+
+    def _unsent(self, channel: str) -> Answer:
+        if self._around.config.external_inactive == "IGNORE":
+            return Answer(self._flow.checkpoint)
+        raise CapabilityError("external-route-inactive", f"the route of {channel!r} is not active")
 
     def _log(self, request: str) -> str:
         try:

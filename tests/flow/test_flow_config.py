@@ -8,7 +8,13 @@ from host.flow.config import CORDA_DEFAULTS
 from host.quotas.defaults import quota_of_settings
 from host.settings import load_settings
 
-PREFIXES = ("flow_processing", "flow_session", "messaging", "rest_flow_status")
+PREFIXES = (
+    "external_messaging",
+    "flow_processing",
+    "flow_session",
+    "messaging",
+    "rest_flow_status",
+)
 
 
 def test_the_settings_defaults_are_the_engines() -> None:
@@ -22,12 +28,24 @@ def test_a_host_call_may_carry_the_largest_payload() -> None:
     assert quota_of_settings(settings).payload_bytes_max > 100 * 1024 * 1024
 
 
+def another(value: object) -> object:
+    match value:
+        case bool():
+            return not value
+        case int():
+            return value + 1
+        case "ERROR":
+            return "IGNORE"
+        case _:
+            return "ext.other.$CHANNEL_NAME"
+
+
 def test_each_setting_changes_one_value() -> None:
     settings = load_settings(options={"data_dir": Path("x")}, file=None, environment={})
     names = [f.name for f in dataclasses.fields(settings) if f.name.startswith(PREFIXES)]
     changed = set()
     for name in names:
-        other = dataclasses.replace(settings, **{name: getattr(settings, name) + 1})
+        other = dataclasses.replace(settings, **{name: another(getattr(settings, name))})
         config = dataclasses.asdict(flow_config(other))
         defaults = dataclasses.asdict(CORDA_DEFAULTS)
         (field,) = [key for key in config if config[key] != defaults[key]]

@@ -11,6 +11,7 @@ from host.bus.memory import MemoryStore
 from host.domain.errors import ConflictError, StorageError
 from host.domain.flow import FlowStatusName
 from host.domain.ids import EpochMs
+from host.flow.config import FlowConfig
 from host.flow.events import GuestLogged, GuestRan
 from host.ports.bus import NewRecord
 from host.ports.capability import CapabilityError
@@ -279,6 +280,35 @@ def test_external_messages_leave_on_their_channels_topic() -> None:
     target = NewRecord(topic=topic, key=flow_id, value=b"").target
     (record,) = network.store.poll("g", target, 9)
     assert json.loads(record.value) == {"messageId": None, "message": "m"}
+
+
+def sends_outside(guest: Guest) -> str:
+    send = partial(guest.call, "external-messaging", "send", channel="trades", message="m")
+    return failing_code(send)
+
+
+def test_the_topic_of_external_messages_is_configured() -> None:
+    config = FlowConfig(external_topic="ext.$CHANNEL_NAME.of.$HOLDING_ID")
+    network = alone(sends_outside, config=config)
+    flow_id = network.run().flow_id
+    topic = f"ext.trades.of.{holding(ALICE).short_hash}"
+    assert network.store.poll("g", NewRecord(topic=topic, key=flow_id, value=b"").target, 9)
+
+
+@pytest.mark.parametrize(
+    ("config", "seen"),
+    [
+        (FlowConfig(external_active=False), "external-route-inactive"),
+        (FlowConfig(external_active=False, external_inactive="IGNORE"), "nothing failed"),
+    ],
+)
+def test_an_inactive_route_sends_nothing(config: FlowConfig, seen: str) -> None:
+    network = alone(sends_outside, config=config)
+    status = network.run()
+    topic = f"ext.{holding(ALICE).short_hash}.trades.receive"
+    target = NewRecord(topic=topic, key=status.flow_id, value=b"").target
+    assert network.store.poll("g", target, 9) == []
+    assert status.result == seen
 
 
 @pytest.mark.parametrize(
