@@ -1,8 +1,8 @@
 """Every hook of the host. Adapters are plugged in here, the built-in ones as well.
 
-A hook gets narrow objects (ports, settings), never the host. Hooks are called once, on the main
-thread, while the host is put together and before it serves anything; what they give lives as long
-as the host. An exception in a hook stops the host's start.
+A hook gets narrow objects (ports, settings), never the host. A process of the host calls each hook
+that it needs once, on the main thread, while it is put together and before it serves anything; what
+the hook gives lives as long as the process. An exception in a hook stops the host's start.
 """
 
 from collections.abc import Sequence

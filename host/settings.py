@@ -94,9 +94,9 @@ class HostSettings:
     rest_threads: Annotated[
         _Workers, Meta(description="Requests that are worked on at the same time.")
     ] = 16
-    flow_workers: Annotated[_Workers, Meta(description="Threads that run flows.")] = (
-        dataclasses.field(default_factory=lambda: min(os.cpu_count() or 1, 8))
-    )
+    flow_workers: Annotated[
+        _Workers, Meta(description="Threads that run flows, in each process that runs flows.")
+    ] = dataclasses.field(default_factory=lambda: min(os.cpu_count() or 1, 8))
     flow_parked_max: Annotated[
         int,
         Meta(

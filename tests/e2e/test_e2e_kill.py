@@ -1,11 +1,14 @@
 """A host under load is killed again and again; afterwards both sides hold the same IOUs, each once.
 
-CORDBOX_KILLS sets how often it is killed, CORDBOX_KILL_SEED when; the seed is printed.
+Once the host is killed as a whole, once worker processes of it, any at any time. CORDBOX_KILLS sets
+how often, CORDBOX_KILL_SEED when and whom; the seed is printed.
 """
 
+import contextlib
 import json
 import os
 import random
+import signal
 import ssl
 import subprocess
 import sys
@@ -23,6 +26,7 @@ ALICE, BOB = "O=Alice, L=London, C=GB", "O=Bob, L=London, C=GB"
 SIGNING = ("--keystore", "k.p12", "--storepass", "password", "--key", "a")
 CLIENTS = 3
 DRAIN_SECONDS_MAX = 300
+SPLIT = "flow=2,crypto=1,persistence=1,verification=1,membership=1"
 ENDED = {"COMPLETED", "FAILED", "KILLED"}
 pytestmark = [pytest.mark.crash, pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -52,8 +56,9 @@ def packages(tmp_path_factory):
 class KillableHost:
     """A host process on one data directory, and a client of whichever process runs now."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, workers):
         self._folder = folder
+        self._workers = workers
         self._process = self._client = None
         self.nodes = {}
         (folder / "password").write_text("given\n")
@@ -61,6 +66,7 @@ class KillableHost:
     def start(self):
         words = ["host", "run", "--data-dir", "data", "--listen", "127.0.0.1:0"]
         words += ["--admin-password-file", "password", "--output", "json"]
+        words += ["--workers", self._workers]
         log = self._folder / "host.log"
         with log.open("a") as stream:
             self._process = subprocess.Popen(
@@ -85,6 +91,15 @@ class KillableHost:
         self._process.wait()
         self._process.stdout.close()
         self._client.close()
+
+    def kill_worker(self, chance):
+        """Kill any worker process that runs; the supervisor brings it back."""
+        table = json.loads((self._folder / "data" / "run" / "workers.json").read_text())
+        running = [row for row in table["workers"] if row["pid"] is not None]
+        victim = chance.choice(running)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(victim["pid"], signal.SIGKILL)
+        return victim["name"]
 
     def ask(self, method, path, **more):
         return self._client.request(method, path, **more)
@@ -134,11 +149,19 @@ class KillableHost:
 
 
 @pytest.fixture
-def host(tmp_path):
-    made = KillableHost(tmp_path)
-    made.start()
-    yield made
-    made.kill()
+def host_with(tmp_path):
+    """Starts a host with the given workers."""
+    made = []
+
+    def start(workers):
+        host = KillableHost(tmp_path, workers)
+        made.append(host)
+        host.start()
+        return host
+
+    yield start
+    for host in made:
+        host.kill()
 
 
 class Borrowers:
@@ -185,7 +208,29 @@ class Borrowers:
             return
 
 
-def test_no_kill_loses_or_doubles_an_iou(host, packages):
+def test_no_kill_loses_or_doubles_an_iou(host_with, packages):
+    host = host_with("combined")
+
+    def strike(_chance):
+        host.kill()
+        host.start()
+
+    check_under_load(host, packages, strike)
+
+
+def test_no_killed_worker_loses_or_doubles_an_iou(host_with, packages):
+    host = host_with(SPLIT)
+    killed = Counter()
+
+    def strike(chance):
+        killed[host.kill_worker(chance)] += 1
+
+    check_under_load(host, packages, strike)
+    sys.stdout.write(f"killed: {dict(killed)}\n")
+
+
+def check_under_load(host, packages, strike):
+    """Strike while clients start flows; then each flow has completed, and the ledgers agree."""
     seed = int(os.environ.get("CORDBOX_KILL_SEED") or random.SystemRandom().randrange(10**6))
     sys.stdout.write(f"CORDBOX_KILL_SEED={seed}\n")
     chance = random.Random(seed)
@@ -194,12 +239,15 @@ def test_no_kill_loses_or_doubles_an_iou(host, packages):
     try:
         for _ in range(int(os.environ.get("CORDBOX_KILLS", "5"))):
             time.sleep(chance.uniform(0.05, 1.5))
-            host.kill()
-            host.start()
+            strike(chance)
     finally:
         borrowers.stop()
     assert borrowers.accepted
     assert borrowers.refused == []
+    check_ledgers(host, borrowers)
+
+
+def check_ledgers(host, borrowers):
     for name in (ALICE, BOB):  # also of starts that were taken and whose answer never came
         host.until(f"/flow/{host.nodes[name]}?responders=true", _all_ended)
     ended = {amount: host.result(name, rid) for name, rid, amount in borrowers.accepted}

@@ -1,0 +1,145 @@
+"""What a worker tells over HTTP, and the overview as text."""
+
+import httpx2
+import pytest
+from prometheus_client import CollectorRegistry, Counter
+
+from host.cli.host_status import span, status_lines
+from host.domain.errors import StorageError
+from host.domain.workers import WorkerKind
+from host.rest.listener import ListenRefusedError
+from host.workers.monitor import monitored
+from host.workers.report import Reporter, add_process_metrics
+
+
+class Worker:
+    """A worker whose health the test decides."""
+
+    def __init__(self):
+        self.problem, self.is_draining = None, False
+        self.registry = CollectorRegistry()
+
+    def check(self):
+        if self.problem is not None:
+            raise self.problem
+
+    def reporter(self):
+        return Reporter(
+            kind=WorkerKind.CRYPTO,
+            name="crypto-0",
+            since=5,
+            registry=self.registry,
+            check=self.check,
+            is_draining=lambda: self.is_draining,
+        )
+
+
+@pytest.fixture
+def worker():
+    return Worker()
+
+
+@pytest.fixture
+def get(worker):
+    with monitored("127.0.0.1:0", worker.reporter()) as address:
+        yield lambda path: httpx2.get(f"http://{address}{path}")
+
+
+def test_a_worker_is_healthy_until_it_is_not(worker, get):
+    for path in ("/status", "/isHealthy"):
+        assert (get(path).status_code, get(path).json()) == (200, {"status": "OK"})
+    worker.problem = StorageError("disk full")
+    reply = get("/status")
+    assert (reply.status_code, reply.json()) == (503, {"status": "FAILED", "code": "storage"})
+    worker.problem, worker.is_draining = None, True
+    assert get("/isHealthy").status_code == 503
+
+
+def test_a_worker_shows_its_own_metrics(worker, get):
+    Counter("sample_events", "Events.", registry=worker.registry).inc(3)
+    add_process_metrics(worker.registry, 0.0)
+    text = get("/metrics").text
+    assert "sample_events_total 3.0" in text
+    assert "cordbox_worker_resident_bytes" in text
+    assert "cordbox_worker_cpu_seconds_total" in text
+
+
+def test_a_worker_has_nothing_else(get):
+    assert get("/api/v5_2/hello").status_code == 404
+
+
+def test_an_address_that_is_taken_is_refused(worker, get):
+    port = get("/status").url.port
+    with (
+        pytest.raises(ListenRefusedError, match=str(port)),
+        monitored(f"127.0.0.1:{port}", worker.reporter()),
+    ):
+        pass
+
+
+def test_a_report_is_what_the_others_get_of_it(worker):
+    report = worker.reporter().report()
+    assert (report.kind, report.name, report.state, report.since) == (
+        WorkerKind.CRYPTO,
+        "crypto-0",
+        "ready",
+        5,
+    )
+
+
+@pytest.mark.parametrize(
+    ("millis", "text"),
+    [
+        (0, "0ms"),
+        (999, "999ms"),
+        (1000, "1s"),
+        (59_999, "59s"),
+        (60_000, "1m 0s"),
+        (7_500_000, "2h 5m"),
+        (90_000_000, "1d 1h"),
+    ],
+)
+def test_a_length_of_time_has_two_units_at_most(millis, text):
+    assert span(millis) == text
+
+
+def test_the_overview_fits_one_screen():
+    worker = {
+        "name": "flow-0",
+        "pid": 12,
+        "state": "ready",
+        "since": 1000,
+        "restarts": 2,
+        "cpu_seconds": 1.25,
+        "resident_bytes": 80 << 20,
+        "partitions": 16,
+    }
+    dead = {
+        "name": "rest-0",
+        "pid": None,
+        "state": "waiting",
+        "since": 60_500,
+        "restarts": 0,
+        "cpu_seconds": None,
+        "resident_bytes": None,
+        "partitions": None,
+    }
+    facts = {
+        "url": "https://h",
+        "status": "FAILED",
+        "code": "storage",
+        "now": 61_000,
+        "workers": [worker, dead],
+        "queues": [{"topic": "flow.event", "records": 3, "lag_ms": 1200}],
+        "open_flows": 41,
+    }
+    assert list(status_lines(facts)) == [
+        "https://h: FAILED (storage)",
+        "worker  pid    state    for  restarts   cpu  memory  partitions",
+        "flow-0   12    ready  1m 0s         2  1.2s    80MB          16",
+        "rest-0    -  waiting  500ms         0     -       -           -",
+        "queue       waiting  oldest",
+        "flow.event        3      1s",
+        "41 open flows, the oldest record waits 1s",
+    ]
+    assert list(status_lines({**facts, "queues": []}))[-1] == "41 open flows, nothing waits"
