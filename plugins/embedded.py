@@ -1,7 +1,11 @@
 """The built-in adapters of a host on one machine: SQLite files and a soft key store."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
+import structlog
+
+from host.bus.doorbell import Doorbell, folder_for
 from host.bus.sqlite import SqliteStore
 from host.data_directory import DataDirectory
 from host.db import Database
@@ -15,11 +19,22 @@ from host.ports.units import FlowStore
 from host.secret_files import read_secret
 from host.settings import HostSettings
 
+_log = structlog.get_logger("cordbox.host")
+
 
 @hookimpl
 def register_bus(directory: DataDirectory) -> FlowStore:
     """Bus, states and journals in `flows.sqlite`."""
-    return SqliteStore(directory.flow_database)
+    return SqliteStore(directory.flow_database, doorbell=_doorbell(directory.flow_database))
+
+
+def _doorbell(store: Path) -> Doorbell | None:
+    """Where it cannot be had, work of other processes is found a little later."""
+    try:
+        return Doorbell(folder_for(store))
+    except OSError as exc:
+        _log.warning("doorbell-unavailable", reason=exc.strerror)
+        return None
 
 
 @hookimpl

@@ -1,7 +1,7 @@
 """The flow store in one SQLite file: write-ahead log, synchronous=FULL, one writer at a time.
 
 A commit is durable when it returns: the log is synchronised to disk. Each thread reads through
-its own connection and sees committed data only. One host owns the file (the host's lock file).
+its own connection and sees committed data only. Any number of processes may use the file at once.
 """
 
 import sqlite3
@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from host.bus.doorbell import Doorbell, Hint
 from host.bus.roster import Roster
 from host.bus.schema import prepare
 from host.bus.sqlite_groups import load_roster, save_roster
@@ -31,12 +32,20 @@ _BUSY_MS = 10_000
 class SqliteStore:
     """Opens or creates `path`.
 
+    Args:
+        path: the file; its write-ahead log and its lock file stand beside it.
+        clock: tells when records were written and members were heard of.
+        doorbell: tells of commits to and by other processes; closed with the store.
+
     Raises:
         StorageError: the file cannot be opened, is damaged, or has another schema version.
     """
 
-    def __init__(self, path: Path, *, clock: Clock | None = None) -> None:
+    def __init__(
+        self, path: Path, *, clock: Clock | None = None, doorbell: Doorbell | None = None
+    ) -> None:
         self._path = path
+        self._doorbell = doorbell
         self._clock = clock or SystemClock()
         self._local = threading.local()
         self._connections: list[sqlite3.Connection] = []
@@ -52,6 +61,8 @@ class SqliteStore:
         except BaseException:
             self.close()
             raise
+        if doorbell is not None:
+            doorbell.listen(self._tell)
 
     def poll(self, group: str, source: TopicPartition, limit: int) -> Sequence[Record]:
         rows = self._read(
@@ -168,19 +179,42 @@ class SqliteStore:
         self._writer.write(write)
         before, after = rosters[-2:]
         if after.generation != before.generation:
-            for listener in self._rebalance_listeners:
-                listener(group)
+            self._announce(Hint(groups=[group]))
         return after
 
     def commit(self, unit: Unit) -> None:
         self._writer.write(lambda connection: write_unit(connection, unit, self._clock.now_ms()))
         touched, due = unit.touched(), unit.next_due()
         if touched or due is not None:
+            self._announce(Hint.of_commit(touched, due))
+
+    def _announce(self, hint: Hint) -> None:
+        self._tell(hint)
+        if self._doorbell is not None:
+            self._doorbell.ring(hint)
+
+    def _tell(self, hint: Hint) -> None:
+        """Tell this process's listeners what it, or another process, has committed."""
+        touched = self._all_partitions() if hint.too_many else hint.partitions()
+        if touched or hint.due is not None:
+            due = None if hint.due is None else EpochMs(hint.due)
             for listener in self._listeners:
                 listener(touched, due)
+        for group in hint.groups:
+            for rebalanced in self._rebalance_listeners:
+                rebalanced(group)
+
+    def _all_partitions(self) -> frozenset[TopicPartition]:
+        try:
+            rows = self._read("SELECT topic, partition FROM tails", ())
+        except StorageError:
+            return frozenset()
+        return frozenset(TopicPartition(topic=t, partition=p) for t, p in rows)
 
     def close(self) -> None:
         """Close every thread's connection; the store is not usable afterwards."""
+        if self._doorbell is not None:
+            self._doorbell.close()
         with self._guard:
             self._is_closed = True
             for connection in self._connections:

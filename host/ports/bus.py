@@ -76,7 +76,8 @@ class Bus(Protocol):
     def on_commit(self, listener: CommitListener) -> None:
         """Call `listener` after each commit that publishes a record or writes a due time.
 
-        It is called on the committing thread and must not block.
+        It is called on the committing thread and must not block. Commits of other processes are
+        told as soon as they are heard of, on another thread; one may be missed.
         """
         ...
 

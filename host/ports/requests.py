@@ -33,7 +33,7 @@ def check_fields(request: JsonObject, allowed: Sequence[str]) -> None:
 
 def take_text(request: JsonObject, name: str, *, characters_max: int = _TEXT_CHARACTERS_MAX) -> str:
     """A text field of at least one character."""
-    return _checked_text(request.get(name), repr(name), characters_max)
+    return checked_text(request.get(name), repr(name), characters_max)
 
 
 def take_text_or_null(
@@ -88,7 +88,7 @@ def take_texts(
     """A list of texts of at least one character."""
     values = take_list(request, name, length_max=length_max)
     return [
-        _checked_text(value, f"{name!r}[{index}]", characters_max)
+        checked_text(value, f"{name!r}[{index}]", characters_max)
         for index, value in enumerate(values)
     ]
 
@@ -120,7 +120,8 @@ def canonical_text(value: JsonValue, field: str) -> str:
     return encoded.decode()
 
 
-def _checked_text(value: JsonValue, field: str, characters_max: int) -> str:
+def checked_text(value: JsonValue, field: str, characters_max: int) -> str:
+    """A text of at least one character that any encoding can store."""
     if not isinstance(value, str) or not 1 <= len(value) <= characters_max:
         raise invalid_request(f"field {field} must be a text of 1 to {characters_max} characters")
     # JSON's escapes can spell half a surrogate pair, which no encoding can store.

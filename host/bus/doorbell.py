@@ -1,0 +1,223 @@
+"""Tells other processes that use the same store what was committed, so that nobody has to poll.
+
+Datagrams between UNIX sockets in a folder of their own: never waited for, and lost when a
+receiver does not keep up. They are hints: who relies on hearing everything looks into the store
+from time to time. The folder belongs to this user alone, so nobody else can ring.
+"""
+
+import errno
+import hashlib
+import os
+import secrets
+import socket
+import stat
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+import msgspec
+
+from host.domain.ids import EpochMs
+from host.ports.bus import PARTITIONS, TopicPartition
+
+_BASE = Path("/tmp")  # noqa: S108  # a socket's path is short everywhere; the folder is checked
+_DATAGRAM_BYTES_MAX = 2000
+"""Below the limit of every system (macOS: 2048); a hint that is longer says `too_many`."""
+_TRIES = 5
+_GONE = frozenset({errno.ECONNREFUSED, errno.ENOENT, errno.ENOTSOCK, errno.EPROTOTYPE})
+
+
+class Hint(msgspec.Struct, frozen=True, array_like=True):
+    """What happened.
+
+    Attributes:
+        touched: numbers of the partitions that got records, by topic.
+        due: the earliest due time that was written.
+        groups: those that shared their partitions out anew.
+        too_many: there is more than stands here; any partition may have got records.
+    """
+
+    touched: dict[str, list[int]] = {}
+    due: int | None = None
+    groups: list[str] = []
+    too_many: bool = False
+
+    @staticmethod
+    def of_commit(touched: frozenset[TopicPartition], due: EpochMs | None) -> "Hint":
+        by_topic: dict[str, list[int]] = {}
+        for source in touched:
+            by_topic.setdefault(source.topic, []).append(source.partition)
+        return Hint(touched=by_topic, due=due)
+
+    def partitions(self) -> frozenset[TopicPartition]:
+        """What got records; numbers that cannot be are left out."""
+        return frozenset(
+            TopicPartition(topic=topic, partition=number)
+            for topic, numbers in self.touched.items()
+            for number in numbers
+            if 0 <= number < PARTITIONS
+        )
+
+    def with_(self, other: "Hint") -> "Hint":
+        """Both in one."""
+        topics = self.touched.keys() | other.touched.keys()
+        return Hint(
+            touched={
+                t: list({*self.touched.get(t, ()), *other.touched.get(t, ())}) for t in topics
+            },
+            due=min((d for d in (self.due, other.due) if d is not None), default=None),
+            groups=list({*self.groups, *other.groups}),
+            too_many=self.too_many or other.too_many,
+        )
+
+
+_HELLO = Hint()
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(Hint)
+
+
+def folder_for(store: Path, base: Path = _BASE) -> Path:
+    """The folder of all bells of a store: short, and the same for every process of this user."""
+    digest = hashlib.sha256(os.fsencode(store.resolve())).hexdigest()
+    return base / f"cordbox-{os.getuid()}" / digest[:16]
+
+
+class Doorbell:
+    """One process's bell. Thread-safe.
+
+    Args:
+        folder: where the bells of the store are; made if needed.
+
+    Raises:
+        OSError: the folder cannot be used, or belongs to someone else.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._own = folder / secrets.token_hex(6)
+        self._socket = _bound(self._own)
+        self._guard = threading.Lock()
+        self._peers = {str(path) for path in folder.iterdir() if path != self._own}
+        self._pending: Hint | None = None
+        self._is_ringing = False
+        self._is_closed = False
+        self._listener: Callable[[Hint], None] | None = None
+        self._thread = threading.Thread(target=self._hear, name="doorbell", daemon=True)
+
+    def listen(self, listener: Callable[[Hint], None]) -> None:
+        """Call `listener` on a thread of its own for what others ring; it must not block."""
+        self._listener = listener
+        self._thread.start()
+        self.ring(_HELLO)
+
+    def ring(self, hint: Hint) -> None:
+        """Tell the others, without waiting for them; hints of several threads are joined."""
+        with self._guard:
+            if not self._peers or self._is_closed:
+                return
+            self._pending = hint if self._pending is None else self._pending.with_(hint)
+            if self._is_ringing:
+                return
+            self._is_ringing = True
+        while (pending := self._next()) is not None:
+            self._send(pending)
+
+    def close(self) -> None:
+        """Take the bell down."""
+        with self._guard:
+            if self._is_closed:
+                return
+            self._is_closed = True
+        if self._thread.is_alive():
+            with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as waker:
+                waker.sendto(b"", str(self._own))
+            self._thread.join()
+        self._socket.close()
+        with suppress(OSError):
+            self._own.unlink()
+        with suppress(OSError):
+            self._own.parent.rmdir()
+
+    def _next(self) -> Hint | None:
+        with self._guard:
+            pending, self._pending = self._pending, None
+            self._is_ringing = pending is not None
+            return pending
+
+    def _send(self, hint: Hint) -> None:
+        data = _encoder.encode(hint)
+        if len(data) > _DATAGRAM_BYTES_MAX:
+            data = _encoder.encode(Hint(due=hint.due, too_many=True))
+        for peer in tuple(self._peers):
+            try:
+                self._socket.sendto(data, socket.MSG_DONTWAIT, peer)
+            except OSError as exc:
+                if exc.errno in _GONE:
+                    self._forget(peer)
+
+    def _forget(self, peer: str) -> None:
+        """Its process is gone, perhaps without taking its bell down."""
+        with self._guard:
+            self._peers.discard(peer)
+        with suppress(OSError):
+            Path(peer).unlink()
+
+    def _hear(self) -> None:
+        while not self._is_closed:
+            hint = self._receive(0)
+            # What came meanwhile is heard along with it.
+            while hint is not None and (more := self._receive(socket.MSG_DONTWAIT)) is not None:
+                hint = hint.with_(more)
+            if hint is not None and hint != _HELLO and self._listener is not None:
+                self._listener(hint)
+
+    def _receive(self, flags: int) -> Hint | None:
+        """The next hint; None when there is none, or none that can be read."""
+        try:
+            data, peer = self._socket.recvfrom(_DATAGRAM_BYTES_MAX + 1, flags)
+            hint = _decoder.decode(data)
+        except (OSError, msgspec.MsgspecError):
+            return None
+        self._meet(peer)
+        return hint
+
+    def _meet(self, peer: object) -> None:
+        if not isinstance(peer, str) or Path(peer).parent != self._own.parent:
+            return
+        with self._guard:
+            self._peers.add(peer)
+
+
+def _bound(path: Path) -> socket.socket:
+    """A socket at `path`, in a folder that only this user can use."""
+    bound = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    try:
+        for attempt in range(_TRIES):
+            _make_private(path.parent.parent)
+            _make_private(path.parent)
+            try:
+                bound.bind(str(path))
+            except FileNotFoundError:
+                # The last bell of the folder went down meanwhile, and the folder with it.
+                if attempt == _TRIES - 1:
+                    raise
+            else:
+                break
+    except BaseException:
+        bound.close()
+        raise
+    return bound
+
+
+def _make_private(folder: Path) -> None:
+    """Make a folder that only this user can use.
+
+    Raises:
+        PermissionError: it is there, and is another's, or open to others.
+    """
+    with suppress(FileExistsError):
+        folder.mkdir(mode=0o700)
+    found = folder.lstat()
+    is_ours = stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid()
+    if not is_ours or stat.S_IMODE(found.st_mode) & 0o077:
+        raise PermissionError(errno.EPERM, "is not this user's own", str(folder))

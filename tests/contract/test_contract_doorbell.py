@@ -1,0 +1,165 @@
+"""The doorbell: what one process commits, another hears of."""
+
+import os
+import queue
+import socket
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from host.bus.doorbell import Doorbell, Hint, folder_for
+from host.bus.sqlite import SqliteStore
+from host.domain.ids import EpochMs
+from host.ports.bus import NewRecord, TopicPartition
+from host.ports.state import StateWrite
+from host.ports.units import Unit
+
+WAIT_S = 20.0
+SOURCE = TopicPartition(topic="t", partition=3)
+
+
+@pytest.fixture
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a path short enough for sockets."""
+    made = Path("/tmp") / f"bell-{os.getpid()}-{tmp_path_factory.mktemp('n').name}"
+    made.mkdir(mode=0o700)
+    return made
+
+
+@pytest.fixture
+def stack(base: Path) -> Iterator[ExitStack]:
+    with ExitStack() as entered:
+        yield entered
+    for left in sorted(base.rglob("*"), reverse=True):
+        left.rmdir()  # closed bells leave no files
+    base.rmdir()
+
+
+class Ear:
+    """A bell and what it heard."""
+
+    def __init__(self, folder: Path, stack: ExitStack) -> None:
+        self.bell = Doorbell(folder)
+        stack.callback(self.bell.close)
+        self.heard: queue.Queue[Hint] = queue.Queue()
+        self.bell.listen(self.heard.put)
+
+    def next(self) -> Hint:
+        return self.heard.get(timeout=WAIT_S)
+
+
+def meet(*ears: Ear) -> None:
+    """Wait until each knows all others."""
+    for ear in ears:
+        while len(ear.bell._peers) < len(ears) - 1:
+            os.sched_yield()
+
+
+def test_everybody_else_hears_a_ring(base: Path, stack: ExitStack) -> None:
+    first, second, third = (Ear(base / "u" / "s", stack) for _ in range(3))
+    meet(first, second, third)
+    hint = Hint.of_commit(frozenset({SOURCE}), EpochMs(5))
+    second.bell.ring(hint)
+    assert first.next() == third.next() == hint
+    assert first.next is not None
+    assert second.heard.empty()
+    assert hint.partitions() == {SOURCE}
+
+
+def test_a_bell_whose_process_died_is_taken_down(base: Path, stack: ExitStack) -> None:
+    folder = base / "u" / "s"
+    alive = Ear(folder, stack)
+    dead = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    dead.bind(str(folder / "dead"))
+    dead.close()
+    late = Ear(folder, stack)
+    assert not (folder / "dead").exists()
+    meet(alive, late)
+    late.bell.ring(Hint(groups=["g"]))
+    assert alive.next() == Hint(groups=["g"])
+
+
+def test_a_hint_that_is_too_long_says_so(base: Path, stack: ExitStack) -> None:
+    first, second = (Ear(base / "u" / "s", stack) for _ in range(2))
+    meet(first, second)
+    many = frozenset(TopicPartition(topic=f"topic-{n}", partition=1) for n in range(500))
+    first.bell.ring(Hint.of_commit(many, EpochMs(7)))
+    assert second.next() == Hint(due=7, too_many=True)
+
+
+def test_what_is_no_hint_is_not_heard(base: Path, stack: ExitStack) -> None:
+    first, second = (Ear(base / "u" / "s", stack) for _ in range(2))
+    meet(first, second)
+    for rubbish in (b"", b"\x00", b"\xc1" * 10, b"x" * 2001, b"\x91\x81\xa1t\x01"):
+        second.bell._socket.sendto(rubbish, str(first.bell._own))
+    second.bell.ring(Hint(touched={"t": [3, 99, -1]}))
+    assert first.next().partitions() == {SOURCE}
+
+
+def test_nobody_is_waited_for(base: Path, stack: ExitStack) -> None:
+    deaf = Doorbell(base / "u" / "s")
+    stack.callback(deaf.close)
+    ringing = Ear(base / "u" / "s", stack)
+    for _ in range(5000):
+        ringing.bell.ring(Hint(groups=["g"]))
+
+
+def test_hints_are_joined() -> None:
+    one = Hint(touched={"t": [1], "u": [2]}, due=9, groups=["g"])
+    both = one.with_(Hint(touched={"t": [1, 4]}, due=3, groups=["g", "h"]))
+    assert both.partitions() == {
+        TopicPartition(topic=t, partition=n) for t, n in (("t", 1), ("t", 4), ("u", 2))
+    }
+    assert (both.due, sorted(both.groups), both.too_many) == (3, ["g", "h"], False)
+    assert one.with_(Hint(too_many=True)).too_many
+
+
+def test_a_folder_that_others_can_use_is_refused(base: Path, stack: ExitStack) -> None:
+    del stack
+    (base / "u").mkdir(mode=0o700)
+    (base / "u").chmod(0o755)
+    with pytest.raises(PermissionError, match="not this user's own"):
+        Doorbell(base / "u" / "s")
+
+
+def test_a_folder_that_is_a_link_is_refused(base: Path, stack: ExitStack, tmp_path: Path) -> None:
+    (base / "u").symlink_to(tmp_path)
+    stack.callback((base / "u").unlink)
+    with pytest.raises(PermissionError):
+        Doorbell(base / "u" / "s")
+
+
+def test_the_folder_is_short_and_the_same_for_every_way_to_the_store(tmp_path: Path) -> None:
+    deep = tmp_path.joinpath(*["long-name"] * 12)
+    deep.mkdir(parents=True)
+    link = tmp_path / "link"
+    link.symlink_to(deep)
+    folder = folder_for(deep / "flows.sqlite")
+    assert folder == folder_for(link / "flows.sqlite")
+    assert folder != folder_for(tmp_path / "flows.sqlite")
+    assert len(os.fsencode(folder)) < 80
+
+
+def test_stores_tell_each_other_of_commits_and_rebalances(
+    base: Path, stack: ExitStack, tmp_path: Path
+) -> None:
+    heard: queue.Queue[object] = queue.Queue()
+    folder, path = base / "u" / "s", tmp_path / "flows.sqlite"
+    bells = [Doorbell(folder), Doorbell(folder)]
+    writing, hearing = (SqliteStore(path, doorbell=bell) for bell in bells)
+    stack.callback(writing.close)
+    stack.callback(hearing.close)
+    hearing.on_commit(lambda touched, due: heard.put((touched, due)))
+    hearing.on_rebalance(heard.put)
+    record = NewRecord(topic="t", key="k", value=b"v")
+    state = StateWrite(key="s", value=b"", expected=0, due_at=EpochMs(4))
+    writing.commit(Unit(records=(record,), states=(state,)))
+    assert heard.get(timeout=WAIT_S) == ({record.target}, 4)
+    assert len(hearing.poll("g", record.target, 9)) == 1
+    writing.join("g", "m", ttl_ms=1000)
+    assert heard.get(timeout=WAIT_S) == "g"
+    writing.commit(Unit(states=(StateWrite(key="u", value=b"", expected=0),)))
+    bells[0].ring(Hint(too_many=True))
+    assert heard.get(timeout=WAIT_S) == ({record.target}, None)
