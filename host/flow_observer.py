@@ -6,6 +6,7 @@ from collections.abc import Mapping
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
+from host.domain.flow import FlowError
 from host.flow.events import (
     FlowEnded,
     FlowEngineEvent,
@@ -65,7 +66,14 @@ class FlowObserver:
 
 def _facts(event: FlowEngineEvent) -> dict[str, object]:
     """The event's fields for the log; texts of guests are cut to a bounded length."""
-    facts = dataclasses.asdict(event)
+    facts = {field.name: getattr(event, field.name) for field in dataclasses.fields(event)}
     # The log's own key for the severity must stay the host's word.
     facts.pop("level", None)
-    return {k: v[:_CHARACTERS_MAX] if isinstance(v, str) else v for k, v in facts.items()}
+    return {name: _logged(value) for name, value in facts.items()}
+
+
+def _logged(value: object) -> object:
+    if isinstance(value, str):
+        return value[:_CHARACTERS_MAX]
+    # Only where there is something to convert: this is done at every step of every flow.
+    return dataclasses.asdict(value) if isinstance(value, FlowError) else value
