@@ -91,7 +91,8 @@ def unpack_runtime(runtime: PinnedRuntime, directory: Path = DIRECTORY) -> bytes
         packed = (directory / runtime.file).read_bytes()
         data = decompress(packed, base=base, size=runtime.size)
     except (OSError, zstandard.ZstdError) as exc:
-        raise RuntimeDamagedError(f"runtime file {runtime.file}: {exc}") from exc
+        reason = exc.strerror if isinstance(exc, OSError) else exc
+        raise RuntimeDamagedError(f"runtime file {runtime.file}: {reason}") from exc
     if digest_of(data) != runtime.digest:
         raise RuntimeDamagedError(
             f"runtime file {runtime.file}: expected {runtime.digest}, found {digest_of(data)}"

@@ -23,6 +23,12 @@ class HostError(Exception):
         self.message = message
         self.details: Mapping[str, str] = details
 
+    @property
+    def public_message(self) -> str:
+        """The message for tenants: it names a file, not where the host keeps it."""
+        path = self.details.get("path")
+        return self.message.replace(path, path.rpartition("/")[2]) if path else self.message
+
 
 class InvalidInputError(HostError):
     """The caller's input is wrong; repeating the call cannot help."""

@@ -20,10 +20,17 @@ class FlowStatusName(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FlowError:
-    """Why a flow ended FAILED or KILLED. `type` is a stable code (docs/reference/errors.md)."""
+    """Why a flow ended FAILED or KILLED.
+
+    Attributes:
+        type: a stable code (docs/reference/errors.md).
+        trace: where in its own code the flow failed, the innermost line last: lines like
+            `iou/flows.py:12 call`. Its counterparties do not get it.
+    """
 
     type: str
     message: str
+    trace: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -339,7 +339,8 @@ def _refusals(record: Record, error: FlowError) -> tuple[NewRecord, ...]:
 
 def _fatal(exc: Exception) -> FlowError:
     if isinstance(exc, UnavailableError):
-        return FlowError(type="platform-unavailable", message=exc.message)
+        return FlowError(type="platform-unavailable", message=exc.public_message)
     if isinstance(exc, FlowRecordDamagedError):
         return FlowError(type=exc.code, message=exc.message)
-    return FlowError(type="platform-failure", message=f"{type(exc).__name__}: {exc}")
+    # What else the platform tells of itself is for its log, not for tenants.
+    return FlowError(type="platform-failure", message="the platform failed; its log tells why")

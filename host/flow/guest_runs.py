@@ -173,5 +173,5 @@ def _event(flow: LiveFlow, facts: RunFacts, handler: HostCalls, outcome: GuestOu
         return Returned(outcome.result)
     if isinstance(outcome, FlowFailedInGuest):
         flow.trace = outcome.trace
-        return Broken(FlowError(type="FLOW_FAILED", message=outcome.message))
+        return Broken(FlowError(type="FLOW_FAILED", message=outcome.message, trace=outcome.trace))
     raise AssertionError("the guest was suspended by a call that the engine did not suspend")

@@ -395,9 +395,10 @@ def _translated(
     try:
         return capability.call(context, function, request)
     except (StorageError, UnavailableError) as exc:
-        raise UnavailableError(f"{capability.name}.{function}: {exc.message}") from exc
+        reason = f"{capability.name}.{function}: {exc.message}"
+        raise UnavailableError(reason, **exc.details) from exc
     except HostError as exc:
-        raise CapabilityError(exc.code, exc.message) from exc
+        raise CapabilityError(exc.code, exc.public_message) from exc
 
 
 def _give(entry: Entry) -> str:

@@ -25,6 +25,7 @@ class StoredStatus(Struct, frozen=True, kw_only=True):
     result: str | None = None
     error_type: str | None = None
     error_message: str | None = None
+    error_trace: tuple[str, ...] = ()
     updated_at: EpochMs
     history: str | None = None
     received: dict[str, int] = {}
@@ -82,7 +83,9 @@ def decode_status(record: StateRecord) -> StoredStatus:
 def status_of(stored: StoredStatus) -> FlowStatus:
     error = None
     if stored.error_type is not None:
-        error = FlowError(type=stored.error_type, message=stored.error_message or "")
+        error = FlowError(
+            type=stored.error_type, message=stored.error_message or "", trace=stored.error_trace
+        )
     return FlowStatus(
         holding_short_hash=stored.holding,
         client_request_id=ClientRequestId(stored.request_id),

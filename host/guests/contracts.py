@@ -10,7 +10,7 @@ from host.domain.ids import ShortHash
 from host.domain.json import JsonObject
 from host.domain.packages import CpiRecord, CpkRecord
 from host.domain.quotas import RunUsage
-from host.guests.library import GuestLibrary
+from host.guests.library import GuestLibrary, told_to_tenants
 from host.guests.limits import limits_of, run_usage
 from sandbox.errors import SandboxError
 from sandbox.limits import Limits
@@ -99,7 +99,7 @@ class SandboxedContracts:
             guest = self._library.guest(cpi, cpk)
             outcome = guest.call("verify", transaction, limits=limits_of(cpk, limits))
         except (SandboxError, HostError) as refused:
-            failure = _failure(cpk.contract_types, types, refused.code, refused.message)
+            failure = _failure(cpk.contract_types, types, refused.code, told_to_tenants(refused))
             receipt, usage = getattr(refused, "receipt", None), getattr(refused, "usage", None)
             return [failure], ContractRun(
                 cpk=name, receipt=receipt, usage=run_usage(usage), code=refused.code

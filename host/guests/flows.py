@@ -8,7 +8,7 @@ from typing import assert_never
 from host.domain.errors import HostError
 from host.domain.packages import CpiRecord, CpkRecord
 from host.domain.quotas import Quota, RunUsage
-from host.guests.library import GuestLibrary
+from host.guests.library import GuestLibrary, told_to_tenants
 from host.guests.limits import limits_of, limits_of_quota, run_usage
 from host.ports.guest import (
     Finished,
@@ -27,6 +27,7 @@ from sandbox.outcome import Returned, Suspended
 from sandbox.world import ALWAYS_GRANTED
 
 _TRACE_LINES_MAX = 50
+_TRACE_CHARACTERS_MAX = 500
 
 
 class SandboxedFlows:
@@ -53,7 +54,7 @@ class SandboxedFlows:
             self._library.prepare(cpi)
             guest = self._library.guest(cpi, cpk)
         except (SandboxError, HostError) as refused:
-            raise GuestKilledError(refused.code, refused.message) from refused
+            raise GuestKilledError(refused.code, told_to_tenants(refused)) from refused
         try:
             outcome = guest.call(
                 "run",
@@ -164,5 +165,6 @@ def _failure(payload: str, usage: RunUsage) -> FlowFailedInGuest:
 
 def _frame(frame: object) -> str:
     if not isinstance(frame, dict):
-        return str(frame)
-    return f"{frame.get('file')}:{frame.get('line')} {frame.get('function')}"
+        return str(frame)[:_TRACE_CHARACTERS_MAX]
+    line = f"{frame.get('file')}:{frame.get('line')} {frame.get('function')}"
+    return line[:_TRACE_CHARACTERS_MAX]

@@ -6,10 +6,11 @@ from threading import Lock
 from cpi.errors import CpiError
 from cpi.model import PackageType
 from cpi.verify import read_package
+from host.domain.errors import HostError
 from host.domain.ids import Checksum
 from host.domain.packages import CpiRecord, CpkRecord
 from host.guests.code import CodeRefusedError, code_of, make_component
-from sandbox.errors import ComponentUnknownError
+from sandbox.errors import ComponentUnknownError, SandboxError
 from sandbox.guest import Guest
 from sandbox.runtime import Sandbox
 from sandbox.world import World
@@ -63,3 +64,8 @@ class GuestLibrary:
                 make_component(self._sandbox, code_of(candidate, package.cpks))
                 return
         raise CodeRefusedError(f"CPI {cpi.file_checksum} holds no CPK {cpk.file_checksum}")
+
+
+def told_to_tenants(refused: HostError | SandboxError) -> str:
+    """The message of a refusal without anything of the host."""
+    return refused.public_message if isinstance(refused, HostError) else refused.message

@@ -6,7 +6,6 @@ when the client accepts no JSON.
 
 from collections.abc import Mapping
 from http import HTTPStatus
-from pathlib import PurePath
 
 import structlog
 from fastapi.exceptions import RequestValidationError
@@ -65,15 +64,11 @@ async def refusal(request: Request, error: Exception) -> Response:
     code, more = str(getattr(error, "code", "error")), dict(getattr(error, "details", {}))
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         _log.error("request-failed", code=code, reason=message)
-        message = _without_path(message, more.pop("path", ""))
+        message = error.public_message if isinstance(error, HostError) else message
+        more.pop("path", None)
     details = {"cause": type(error).__name__, "reason": message, "code": code, **more}
     headers = _AUTHENTICATE if status is HTTPStatus.UNAUTHORIZED else {}
     return error_response(request, status, message, details, headers)
-
-
-def _without_path(message: str, path: str) -> str:
-    """What clients may know of a failure: which file it is, not where the host keeps it."""
-    return message.replace(path, PurePath(path).name) if path else message
 
 
 async def invalid_request(request: Request, error: Exception) -> Response:

@@ -30,6 +30,8 @@ class StartFlowParameters:
 
 @wire
 class FlowStateErrorResponse:
+    """Why a flow ended; the message ends with the place in the CorDapp's code, if it is known."""
+
     type: str
     message: str
 
@@ -181,4 +183,7 @@ def _result(flow: FlowStatus) -> FlowResultResponse:
 def _error(flow: FlowStatus) -> FlowStateErrorResponse | None:
     if flow.error is None:
         return None
-    return FlowStateErrorResponse(type=flow.error.type, message=flow.error.message)
+    message, trace = flow.error.message, flow.error.trace
+    return FlowStateErrorResponse(
+        type=flow.error.type, message=f"{message} (at {trace[-1]})" if trace else message
+    )
