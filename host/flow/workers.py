@@ -1,10 +1,15 @@
-"""A pool of threads that process partitions, and one that watches due times.
+"""A pool of threads that process partitions, and one that watches times.
 
-A worker claims any partition with work that no other worker holds, so a guest that spins blocks
-one partition and one thread, never the others. Idle threads wait; nothing polls.
+The pool is a member of the flow group and processes the partitions that it owns; other members
+may be pools of other processes. A worker claims any owned partition with work that no other worker
+holds, so a guest that spins blocks one partition and one thread, never the others. Idle threads
+wait; nothing polls, but for a slow rescan where other processes write into the store, too.
 """
 
 import threading
+import time
+from collections.abc import Mapping
+from contextlib import suppress
 
 from host.domain.errors import StorageError
 from host.domain.ids import EpochMs
@@ -12,10 +17,16 @@ from host.flow.engine import FlowEngine, Progress
 from host.flow.messages import GROUP, WORK_TOPICS
 from host.ports.bus import TopicPartition
 from host.ports.clock import Clock
+from host.ports.groups import FencedError, Membership
 from host.ports.units import FlowStore
 
 TRIM_AFTER_MS = 5_000
+MEMBER_TTL_MS = 15_000
+"""A pool that was silent for this long is taken for dead; who knows better tells at once."""
+_BEATS_PER_TTL = 3
 _STORE_RETRY_MS = 1_000
+_CHIEF = 0
+"""Who owns this partition fires timers and trims topics, for all members."""
 
 
 class FlowWorkers:
@@ -26,23 +37,39 @@ class FlowWorkers:
         units: the engine's store; its commits wake the threads.
         clock: real time; a simulated clock does not wake the timer thread.
         threads: guests that may run at once, at least 1.
+        member: the pool's name in the group, which no other has had.
+        rescan_ms: how often to look for work of other processes that nobody told of; None where
+            there are none.
     """
 
     def __init__(
-        self, *, engine: FlowEngine, units: FlowStore, clock: Clock, threads: int = 2
+        self,
+        *,
+        engine: FlowEngine,
+        units: FlowStore,
+        clock: Clock,
+        threads: int = 2,
+        member: str = "flow",
+        rescan_ms: int | None = None,
     ) -> None:
         self._engine = engine
         self._store = units
         self._clock = clock
+        self._member = member
+        self._rescan_s = None if rescan_ms is None else rescan_ms / 1000
         lock = threading.Lock()
         self._has_work = threading.Condition(lock)
         self._has_time = threading.Condition(lock)
         self._lock = lock
+        self._epochs: Mapping[int, int] = {}
+        self._generation = 0
         self._ready: dict[TopicPartition, None] = {}
         self._claimed: set[TopicPartition] = set()
         self._parked: dict[TopicPartition, EpochMs] = {}
         self._due: EpochMs | None = None
         self._trim_at: EpochMs | None = None
+        # By the monotonic clock: a member must be heard of though the time of day is put back.
+        self._beat_at = self._rescan_at = time.monotonic()
         self._is_stopping = False
         self._threads = [
             threading.Thread(target=self._work, name=f"flow-{number}", daemon=True)
@@ -51,18 +78,20 @@ class FlowWorkers:
         self._threads.append(threading.Thread(target=self._watch, name="flow-time", daemon=True))
 
     def start(self) -> None:
-        """Take up the work that the store holds, and start the threads.
+        """Join the group, take up the work that the store holds, and start the threads.
 
         Raises:
-            StorageError: the store cannot be read.
+            StorageError: the store cannot be used.
         """
         self._store.on_commit(self._committed)
-        self._committed(frozenset(self._engine.ready()), self._engine.timers.next_due())
+        self._store.on_rebalance(self._rebalanced)
+        self._adopt(self._store.join(GROUP, self._member, ttl_ms=MEMBER_TTL_MS))
+        self._beat_at = time.monotonic() + MEMBER_TTL_MS / _BEATS_PER_TTL / 1000
         for thread in self._threads:
             thread.start()
 
     def stop(self, timeout_s: float = 30.0) -> bool:
-        """Let running steps finish and end the threads.
+        """Let running steps finish, end the threads and leave the group.
 
         Returns:
             False when a step was still running after `timeout_s`; its work is not lost.
@@ -73,13 +102,21 @@ class FlowWorkers:
             self._has_time.notify_all()
         for thread in self._threads:
             thread.join(timeout_s)
-        return not any(thread.is_alive() for thread in self._threads)
+        if any(thread.is_alive() for thread in self._threads):
+            # Leaving now would have its commit refused, though it may end before the process does.
+            return False
+        with suppress(StorageError):
+            self._store.leave(GROUP, self._member)
+        return True
 
     def _committed(self, touched: frozenset[TopicPartition], due: EpochMs | None) -> None:
         work = [source for source in touched if source.topic in WORK_TOPICS]
         with self._lock:
-            self._ready.update(dict.fromkeys(work))
-            self._has_work.notify(len(work))
+            owned = [source for source in work if source.partition in self._epochs]
+            self._ready.update(dict.fromkeys(owned))
+            self._has_work.notify(len(owned))
+            if _CHIEF not in self._epochs:
+                return
             if work and self._trim_at is None:
                 self._trim_at = EpochMs(self._clock.now_ms() + TRIM_AFTER_MS)
                 self._has_time.notify()
@@ -87,16 +124,41 @@ class FlowWorkers:
                 self._due = due
                 self._has_time.notify()
 
+    def _rebalanced(self, group: str) -> None:
+        if group == GROUP:
+            with self._lock:
+                self._beat_at = time.monotonic()
+                self._has_time.notify()
+
+    def _adopt(self, membership: Membership) -> None:
+        """Go on with the partitions that the pool owns now."""
+        with self._lock:
+            if membership.generation <= self._generation:
+                return
+            self._generation = membership.generation
+            self._epochs = membership.epochs
+            self._ready = {s: None for s in self._ready if s.partition in self._epochs}
+            self._parked = {s: a for s, a in self._parked.items() if s.partition in self._epochs}
+            if _CHIEF not in self._epochs:
+                self._due = self._trim_at = None
+        self._look()
+
+    def _look(self) -> None:
+        """Take up what the store holds; what is committed later is told."""
+        due = self._engine.timers.next_due() if _CHIEF in self._epochs else None
+        self._committed(frozenset(self._engine.ready()), due)
+
     def _work(self) -> None:
-        while (source := self._claim()) is not None:
+        while (claim := self._claim()) is not None:
+            source, epoch = claim
             try:
-                progress = self._engine.process(source)
+                progress = self._engine.process(source, epoch)
             except Exception:
                 self._release(source, Progress(worked=False))
                 raise
             self._release(source, progress)
 
-    def _claim(self) -> TopicPartition | None:
+    def _claim(self) -> tuple[TopicPartition, int] | None:
         """Wait for a partition that nobody holds; None when the pool stops."""
         with self._lock:
             while True:
@@ -106,12 +168,14 @@ class FlowWorkers:
                     if source not in self._claimed:
                         del self._ready[source]
                         self._claimed.add(source)
-                        return source
+                        return source, self._epochs[source.partition]
                 self._has_work.wait()
 
     def _release(self, source: TopicPartition, progress: Progress) -> None:
         with self._lock:
             self._claimed.discard(source)
+            if source.partition not in self._epochs:
+                return
             if progress.worked:
                 self._ready[source] = None
             elif progress.retry_at is not None:
@@ -125,24 +189,35 @@ class FlowWorkers:
             try:
                 self._act()
             except StorageError:
-                with self._lock:
-                    self._due = EpochMs(self._clock.now_ms() + _STORE_RETRY_MS)
+                self._retry()
+
+    def _retry(self) -> None:
+        """Do all of it again in a moment."""
+        with self._lock:
+            self._beat_at = time.monotonic() + _STORE_RETRY_MS / 1000
+            if _CHIEF in self._epochs:
+                self._due = EpochMs(self._clock.now_ms() + _STORE_RETRY_MS)
 
     def _wait_until_due(self) -> bool:
-        """Wait for the earliest due time; False when the pool stops."""
+        """Wait for the earliest time; False when the pool stops."""
         with self._lock:
             while not self._is_stopping:
-                times = [t for t in (self._due, self._trim_at, *self._parked.values()) if t]
-                if not times:
-                    self._has_time.wait()
-                    continue
-                delay_ms = min(times) - self._clock.now_ms()
-                if delay_ms <= 0:
+                delay_s = self._delay_s()
+                if delay_s <= 0:
                     return True
-                self._has_time.wait(delay_ms / 1000)
+                self._has_time.wait(delay_s)
             return False
 
+    def _delay_s(self) -> float:
+        """Seconds until something is to be done."""
+        times = [t for t in (self._due, self._trim_at, *self._parked.values()) if t is not None]
+        steady = [self._beat_at] if self._rescan_s is None else [self._beat_at, self._rescan_at]
+        until_steady = min(steady) - time.monotonic()
+        return min([until_steady, *((t - self._clock.now_ms()) / 1000 for t in times)])
+
     def _act(self) -> None:
+        self._beat()
+        self._rescan()
         now = self._clock.now_ms()
         with self._lock:
             for source in [s for s, at in self._parked.items() if at <= now]:
@@ -158,3 +233,20 @@ class FlowWorkers:
             self._committed(frozenset(), self._engine.timers.next_due())
         if is_trim:
             self._store.trim([(topic, GROUP) for topic in WORK_TOPICS])
+
+    def _beat(self) -> None:
+        """Say that the pool lives, and learn what it owns."""
+        if self._beat_at > time.monotonic():
+            return
+        # Set first: a rebalance that is told meanwhile brings it forward again.
+        self._beat_at = time.monotonic() + MEMBER_TTL_MS / _BEATS_PER_TTL / 1000
+        try:
+            membership = self._store.heartbeat(GROUP, self._member)
+        except FencedError:
+            membership = self._store.join(GROUP, self._member, ttl_ms=MEMBER_TTL_MS)
+        self._adopt(membership)
+
+    def _rescan(self) -> None:
+        if self._rescan_s is not None and self._rescan_at <= time.monotonic():
+            self._rescan_at = time.monotonic() + self._rescan_s
+            self._look()

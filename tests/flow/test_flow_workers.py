@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -12,12 +12,13 @@ from host.bus.memory import MemoryStore
 from host.bus.sqlite import SqliteStore
 from host.domain.ids import EpochMs
 from host.flow.events import FlowEnded
+from host.flow.messages import GROUP
 from host.flow.workers import FlowWorkers
 from host.ports.units import FlowStore
-from tests.flow.network import BOB, Flow, Network
+from tests.flow.network import BOB, CountedEntropy, Flow, Network
 from tests.flow.scripted import Guest
 
-WAIT_S = 20.0
+WAIT_S = 10.0
 
 
 class RealClock:
@@ -141,3 +142,135 @@ def test_stopping_waits_for_the_running_step() -> None:
     released.set()
     assert workers.stop(WAIT_S)
     assert network.alice().result == "ended"
+
+
+class Pool:
+    """Workers over a store that they share with other pools, each with an engine of its own."""
+
+    entropy = CountedEntropy()
+
+    def __init__(self, store: FlowStore, flows: dict[str, Flow], member: str) -> None:
+        self.ended = Ended()
+        clock = RealClock()
+        self.network = Network(
+            store,
+            flows,
+            clock=clock,  # type: ignore[arg-type]
+            events=self.ended,
+            entropy=self.entropy,
+        )
+        self.workers = FlowWorkers(
+            engine=self.network.engine, units=store, clock=clock, member=member, rescan_ms=20
+        )
+        self.workers.start()
+
+
+def owners(store: FlowStore) -> dict[str, int]:
+    return {m.member: len(m.epochs) for m in store.members(GROUP)}
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    until = time.monotonic() + WAIT_S
+    while not condition():
+        assert time.monotonic() < until
+        time.sleep(0.005)
+
+
+@pytest.mark.parametrize("kind", ["memory", "sqlite"])
+def test_pools_share_out_flows_and_go_on_when_one_comes_and_goes(kind: str, tmp_path: Path) -> None:
+    store = MemoryStore() if kind == "memory" else SqliteStore(tmp_path / "flows.sqlite")
+    first = Pool(store, FLOWS, "first")
+    assert owners(store) == {"first": 32}
+    names = [f"r{n}" for n in range(40)]
+    for name in names[:15]:
+        first.network.start(1, request_id=name)
+    second = Pool(store, FLOWS, "second")
+    assert owners(store) == {"first": 16, "second": 16}
+    for name in names[15:30]:
+        first.network.start(1, request_id=name)
+    assert first.workers.stop(WAIT_S)
+    assert owners(store) == {"second": 32}
+    for name in names[30:]:
+        first.network.start(1, request_id=name)
+    wait_until(lambda: {*names} <= {*first.ended.requests, *second.ended.requests})
+    assert [second.network.alice(n).result for n in names] == ["2"] * len(names)
+    assert second.workers.stop(WAIT_S)
+    initiators = [r for r in first.ended.requests + second.ended.requests if r in names]
+    assert sorted(initiators) == sorted(names)
+    assert owners(store) == {}
+    store.close()
+
+
+def test_work_that_nobody_told_of_is_found_by_the_rescan(tmp_path: Path) -> None:
+    path = tmp_path / "flows.sqlite"
+    elsewhere, here = SqliteStore(path), SqliteStore(path)
+    pool = Pool(here, FLOWS, "here")
+    Network(elsewhere, FLOWS, clock=RealClock()).start(4, request_id="quiet")  # type: ignore[arg-type]
+    assert pool.ended.wait_for("quiet")
+    assert pool.workers.stop(WAIT_S)
+    elsewhere.close()
+    here.close()
+
+
+def test_a_pool_that_lost_its_partitions_meanwhile_changes_nothing() -> None:
+    entered, released = threading.Event(), threading.Event()
+    runs: list[str] = []
+
+    def slow(guest: Guest) -> str:
+        runs.append("run")
+        if len(runs) == 1:
+            entered.set()
+            assert released.wait(WAIT_S)
+            return "stale"
+        return "fresh"
+
+    store = MemoryStore()
+    stale = Pool(store, {"test.Initiator": slow}, "stale")
+    stale.network.start()
+    assert entered.wait(WAIT_S)
+    store.leave(GROUP, "stale")  # taken for dead
+    fresh = Pool(store, {"test.Initiator": slow}, "fresh")
+    wait_until(lambda: owners(store).get("fresh", 0) >= 16)
+    assert fresh.ended.wait_for("r1") or stale.ended.wait_for("r1")
+    released.set()
+    assert stale.workers.stop(WAIT_S)
+    assert fresh.network.alice().result == "fresh"
+    assert fresh.workers.stop(WAIT_S)
+    assert (fresh.ended.requests + stale.ended.requests).count("r1") == 1
+
+
+def test_only_the_owner_of_the_first_partition_fires_timers() -> None:
+    def sleeps(guest: Guest) -> str:
+        guest.call("flow", "sleep", millis=40)
+        return "awake"
+
+    store = MemoryStore()
+    pools = [Pool(store, {"test.Initiator": sleeps}, name) for name in ("a", "b")]
+    fired: list[str] = []
+    for pool in pools:
+        timers = pool.network.engine.timers
+        timers.fire_due = _noted(timers.fire_due, fired, pool.workers._member)  # type: ignore[method-assign]
+    chief = next(m.member for m in store.members(GROUP) if 0 in m.epochs)
+    pools[0].network.start()
+    wait_until(lambda: any("r1" in pool.ended.requests for pool in pools))
+    assert set(fired) == {chief}
+    for pool in pools:
+        assert pool.workers.stop(WAIT_S)
+
+
+def _noted(action: Callable[[], int], log: list[str], name: str) -> Callable[[], int]:
+    def noted() -> int:
+        log.append(name)
+        return action()
+
+    return noted
+
+
+def test_a_pool_that_was_removed_joins_again() -> None:
+    store = MemoryStore()
+    pool = Pool(store, FLOWS, "pool")
+    store.leave(GROUP, "pool")
+    wait_until(lambda: owners(store) == {"pool": 32})
+    pool.network.start(3, request_id="after")
+    assert pool.ended.wait_for("after")
+    assert pool.workers.stop(WAIT_S)
