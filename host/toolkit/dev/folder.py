@@ -32,6 +32,8 @@ class DevFolder:
 
     Attributes:
         data: the host's data directory.
+        packages: what was built last.
+        cpi: what the host runs, for `cordbox flow replay`.
         log: what the host logs.
         password_file: holds the password of the host's user admin.
         key: signs packages.
@@ -52,6 +54,7 @@ class DevFolder:
         self.root = root
         self.data = root / "data"
         self.packages = root / "packages"
+        self.cpi = root / "running.cpi"
         self.log = root / "host.log"
         _write_once(root / ".gitignore", "*\n")
         self.password_file = root / "admin-password"

@@ -68,19 +68,19 @@ class HostProcess:
             start_new_session=True,
         )
         line = process.stdout.readline() if process.stdout else ""
-        if not line:
-            process.wait()
-            stream.close()
-            tail = log.read_bytes()[-_LOG_TAIL_BYTES:].decode(errors="replace")
-            raise HostNotStartedError(f"the host ended before it was ready: {tail.strip()}")
-        facts = json.loads(line)
-        return cls(
+        facts = json.loads(line or "{}")
+        host = cls(
             process=process,
             log=stream,
-            url=facts["url"],
-            certificate=Path(facts["certificate"]),
+            url=facts.get("url", ""),
+            certificate=Path(facts.get("certificate", "")),
             password=password_file.read_text(encoding="utf-8").strip(),
         )
+        if not host.url:
+            host.stop()
+            reason = facts.get("error", {}).get("message") or _tail(log)
+            raise HostNotStartedError(f"the host ended before it was ready: {reason}")
+        return host
 
     @property
     def is_running(self) -> bool:
@@ -102,3 +102,7 @@ class HostProcess:
         if self.process.stdout is not None:
             self.process.stdout.close()
         self.log.close()
+
+
+def _tail(log: Path) -> str:
+    return log.read_bytes()[-_LOG_TAIL_BYTES:].decode(errors="replace").strip()

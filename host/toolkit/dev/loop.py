@@ -33,7 +33,7 @@ Tell = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuiltCpi:
-    """A signed CPI of the development network. `checksum` is of the CPB in it."""
+    """A signed CPI of the development network. `checksum` tells one code from another."""
 
     name: str
     checksum: str
@@ -92,6 +92,7 @@ class DevLoop:
             self._warn_of_running_flows(built)
             short = self._upload(built)
             self._uploaded = built.checksum
+            self._folder.cpi.write_bytes(built.data)
             self.nodes = self._made_nodes(short)
         except (HostError, CpiError, SandboxError) as refused:
             self._tell(f"error[{refused.code}]: {refused.message}")

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from html import escape
 
+from host.toolkit.flows.call_text import printable
 from host.toolkit.flows.conversation import Conversation, Row, RowKind
 from host.toolkit.flows.timeline_text import elapsed
 
@@ -24,6 +25,11 @@ class _Placed:
     row: Row
     y: int
     pause: int
+
+
+def html_text(text: str) -> str:
+    """`text` as HTML shows it, without control characters."""
+    return escape(printable(text))
 
 
 def drawing_of(conversation: Conversation) -> str:
@@ -61,8 +67,8 @@ def _placed(rows: tuple[Row, ...]) -> Iterator[_Placed]:
 
 def _heads(conversation: Conversation, xs: list[int]) -> Iterator[str]:
     for lane, x in zip(conversation.lanes, xs, strict=True):
-        yield f'<text class="who" x="{x - 4}" y="26">{escape(lane.node)}</text>'
-        yield f'<text class="what code" x="{x - 4}" y="46">{escape(lane.flow_class)}</text>'
+        yield f'<text class="who" x="{x - 4}" y="26">{html_text(lane.node)}</text>'
+        yield f'<text class="what code" x="{x - 4}" y="46">{html_text(lane.flow_class)}</text>'
 
 
 def _lives(
@@ -112,9 +118,9 @@ def _row(placed: _Placed, xs: list[int], lane_width: int) -> str:
     number = "" if row.step is None else f'<tspan class="number">{row.step}  </tspan>'
     words = _words(row)
     shown = words if len(words) <= room else f"{words[: room - 1]}…"
-    hint = "\n".join(part for part in (words, row.detail) if part)
-    title = f"<title>{escape(hint)}</title>"
-    text = f"{number}<tspan{_style(row)}>{escape(shown)}</tspan>"
+    hints = (html_text(part) for text in (words, row.detail) for part in text.splitlines())
+    title = f"<title>{'&#10;'.join(hints)}</title>"
+    text = f"{number}<tspan{_style(row)}>{html_text(shown)}</tspan>"
     return f'{time}<text x="{x}" y="{y + 4}">{title}{text}</text>'
 
 
@@ -145,5 +151,5 @@ def _arrow(row: Row, y: int, xs: list[int]) -> str:
     return (
         f'<line class="arrow{error}" x1="{start + side}" y1="{y}" x2="{end - side}" y2="{y}"'
         f' marker-end="url(#head)"/>'
-        f'<text class="on" x="{(start + end) // 2}" y="{y - 5}">{escape(row.text)}</text>'
+        f'<text class="on" x="{(start + end) // 2}" y="{y - 5}">{html_text(row.text)}</text>'
     )

@@ -2,13 +2,12 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from html import escape
 from importlib import resources
 
 from host.flow.recording import Recording, Step
-from host.toolkit.flows.call_text import call_text, printable, short_class
+from host.toolkit.flows.call_text import call_text, short_class
 from host.toolkit.flows.conversation import Conversation, Lane
-from host.toolkit.flows.timeline_drawing import drawing_of
+from host.toolkit.flows.timeline_drawing import drawing_of, html_text
 from host.toolkit.flows.timeline_text import elapsed
 
 _SECURITY = "default-src 'none'; style-src 'unsafe-inline'"
@@ -31,7 +30,7 @@ def timeline_page(conversation: Conversation) -> str:
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         f'<meta http-equiv="Content-Security-Policy" content="{_SECURITY}">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{escape(title)}</title><style>{style}</style></head>\n"
+        f"<title>{html_text(title)}</title><style>{style}</style></head>\n"
         f"<body><main>{body}</main></body></html>\n"
     )
 
@@ -47,12 +46,12 @@ def _header(conversation: Conversation, first: Recording, title: str) -> str:
     ]
     if ended:
         words.append((f"{(ended - conversation.begun_at) / 1000:.3f} s", ""))
-    badges = "".join(f'<li class="badge {colour}">{escape(text)}</li>' for text, colour in words)
+    badges = "".join(f'<li class="badge {look}">{html_text(text)}</li>' for text, look in words)
     return (
-        f'<header><p class="eyebrow">Flow · {escape(begun.strftime("%Y-%m-%d %H:%M:%S"))} UTC</p>'
-        f"<h1>{escape(title)}</h1>"
-        f'<p class="sub"><code>{escape(first.flow.flow_class)}</code> · client request'
-        f" <code>{escape(first.flow.request_id)}</code></p>"
+        f'<header><p class="eyebrow">Flow · {html_text(begun.strftime("%Y-%m-%d %H:%M:%S"))} UTC</p>'
+        f"<h1>{html_text(title)}</h1>"
+        f'<p class="sub"><code>{html_text(first.flow.flow_class)}</code> · client request'
+        f" <code>{html_text(first.flow.request_id)}</code></p>"
         f'<ul class="badges">{badges}</ul></header>'
     )
 
@@ -70,11 +69,11 @@ def _lane(lane: Lane, begun_at: int) -> str:
     ]
     if outcome.result:
         facts.append(("Result", _cut(outcome.result)))
-    rows = "".join(f"<dt>{escape(k)}</dt><dd>{escape(v)}</dd>" for k, v in facts)
+    rows = "".join(f"<dt>{html_text(k)}</dt><dd>{html_text(v)}</dd>" for k, v in facts)
     problem = _problem(recording)
     return (
-        f'<section class="card"><h2>{escape(lane.node)}</h2>'
-        f'<p class="sub"><code>{escape(recording.flow.flow_class)}</code></p>'
+        f'<section class="card"><h2>{html_text(lane.node)}</h2>'
+        f'<p class="sub"><code>{html_text(recording.flow.flow_class)}</code></p>'
         f'<dl class="facts">{rows}</dl>{problem}{_steps(recording.steps, begun_at)}</section>'
     )
 
@@ -83,10 +82,8 @@ def _problem(recording: Recording) -> str:
     outcome = recording.outcome
     if outcome.error_message is None:
         return ""
-    trace = "".join(f"\n  {line}" for line in outcome.trace)
-    return (
-        f'<p class="problem">{escape(f"{outcome.error_type}: {outcome.error_message}{trace}")}</p>'
-    )
+    lines = (f"{outcome.error_type}: {outcome.error_message}", *outcome.trace)
+    return f'<p class="problem">{"<br>".join(html_text(line) for line in lines)}</p>'
 
 
 def _steps(steps: Sequence[Step], begun_at: int) -> str:
@@ -105,15 +102,15 @@ def _step(step: Step, begun_at: int) -> str:
     call = call_text(step.function, step.request)
     return (
         f'<tr><td class="n">{step.number}</td>'
-        f'<td title="{escape(printable(step.request))}">{escape(call)}</td>'
+        f'<td title="{html_text(step.request)}">{html_text(call)}</td>'
         f'<td class="n">{elapsed(max(0, step.since - begun_at))}</td>'
-        f'<td class="n">{step.at - step.since} ms</td><td><code>{escape(answer)}</code></td></tr>'
+        f'<td class="n">{step.at - step.since} ms</td>'
+        f"<td><code>{html_text(answer)}</code></td></tr>"
     )
 
 
 def _cut(text: str) -> str:
-    shown = text if len(text) <= _TEXT_MAX else f"{text[:_TEXT_MAX]}…"
-    return printable(shown)
+    return text if len(text) <= _TEXT_MAX else f"{text[:_TEXT_MAX]}…"
 
 
 def _footer() -> str:

@@ -1,0 +1,177 @@
+"""The development loop: what changes is built and uploaded, what is wrong is told and waited out."""
+
+import json
+from pathlib import Path
+from threading import Event
+
+import pytest
+
+from host.toolkit.dev.folder import DevFolder, MembersChangedError
+from host.toolkit.dev.host_process import HostNotStartedError, HostProcess
+from host.toolkit.dev.watch import SourceWatch, named
+
+ALICE, BOB = "O=Alice, L=London, C=GB", "O=Bob, L=London, C=GB"
+PROJECT = """[cordapp]
+name = "tiny"
+version = "1.0.0"
+vendor = "Test"
+licence = "Apache-2.0"
+
+[workflow]
+name = "com.example.tiny"
+source = "src"
+modules = ["tiny"]
+version = 1
+"""
+
+
+@pytest.fixture
+def project(tmp_path):
+    (tmp_path / "src").mkdir()
+    (tmp_path / "cordapp.toml").write_text(PROJECT)
+    (tmp_path / "src" / "tiny.py").write_text("a = 1\n")
+    return tmp_path
+
+
+def test_a_watch_tells_changed_added_and_removed_files(project):
+    watch = SourceWatch(project)
+    source = project / "src" / "tiny.py"
+    assert watch.changes() == ()
+    source.write_text("a = 22\n")
+    (project / "src" / "more.py").write_text("")
+    assert watch.changes() == (project / "src" / "more.py", source)
+    assert watch.changes() == ()
+    source.unlink()
+    assert watch.changes() == (source,)
+
+
+def test_a_touched_file_has_not_changed(project):
+    watch = SourceWatch(project)
+    source = project / "src" / "tiny.py"
+    source.write_bytes(source.read_bytes())
+    (project / "src" / "__pycache__").mkdir()
+    (project / "src" / "__pycache__" / "tiny.pyc").write_bytes(b"x")
+    (project / "src" / ".hidden").write_text("x")
+    assert watch.changes() == ()
+
+
+def test_a_watch_survives_a_broken_project_file(project):
+    watch = SourceWatch(project)
+    (project / "cordapp.toml").write_text("[cordapp")
+    changed = watch.changes()
+    assert project / "cordapp.toml" in changed
+    (project / "cordapp.toml").write_text(PROJECT)
+    assert set(watch.changes()) == {project / "cordapp.toml", project / "src" / "tiny.py"}
+
+
+def test_changes_are_named_shortly(project):
+    many = tuple(project / "src" / f"m{n}.py" for n in range(7))
+    assert named(project, many[:2]) == "src/m0.py, src/m1.py"
+    assert named(project, many).endswith("src/m4.py and 2 more")
+
+
+def test_a_folder_is_used_again_and_keeps_its_network(tmp_path):
+    first = DevFolder(tmp_path / "dev", (ALICE, BOB))
+    again = DevFolder(tmp_path / "dev", (BOB, ALICE))
+    assert (first.group_id, first.password, first.certificate) == (
+        again.group_id,
+        again.password,
+        again.certificate,
+    )
+    assert {p.stat().st_mode & 0o077 for p in (tmp_path / "dev").iterdir()} == {0}
+    with pytest.raises(MembersChangedError, match="Alice"):
+        DevFolder(tmp_path / "dev", (ALICE,))
+
+
+def test_a_host_that_cannot_start_tells_why(tmp_path):
+    password = tmp_path / "password"
+    password.write_text("given\n")
+    with pytest.raises(HostNotStartedError, match="listen"):
+        HostProcess.start(
+            data=tmp_path / "data",
+            listen="nowhere",
+            password_file=password,
+            log=tmp_path / "log",
+        )
+
+
+@pytest.mark.slow
+def test_broken_sources_are_told_and_the_old_code_stays(network, flow):
+    source = network.project / "workflows" / "iou_flows.py"
+    good = source.read_text()
+    network.told.clear()
+    source.write_text(good + "\ndef broken(\n")
+    assert not network.loop.reload()
+    assert any("iou_flows.py:" in line and "error[" in line for line in network.told)
+    source.write_text(good)
+    assert network.loop.reload()
+    assert network.told[-1] == "nothing that is packaged has changed"
+    assert flow("start", ALICE, "iou_flows.ListIous", "{}", "--wait").code == 0
+
+
+@pytest.mark.slow
+def test_new_code_takes_the_place_of_the_old_and_data_stays(network, flow, issue):
+    issue("before")
+    source = network.project / "workflows" / "iou_flows.py"
+    good = source.read_text()
+    source.write_text(
+        good.replace('"currency": str = "GBP"', '"currency": str = "EUR"') + "\nNEW = 1\n"
+    )
+    nodes = dict(network.loop.nodes)
+    network.told.clear()
+    try:
+        assert network.loop.reload(), network.told
+        assert "runs as CPI" in network.told[-1]
+        assert network.loop.nodes == nodes
+        listed = flow("start", ALICE, "iou_flows.ListIous", "{}", "--wait")
+        assert len(json.loads(listed.out)) >= 1
+    finally:
+        source.write_text(good)
+        assert network.loop.reload()
+
+
+@pytest.mark.slow
+def test_running_flows_that_new_code_breaks_are_named_before(network, flow):
+    body = json.dumps({"counterparty": BOB, "amount": 5, "pause_millis": 600_000})
+    flow("start", ALICE, "iou_flows.IssueIou", body, "--request-id", "breaks")
+    while "sleep" not in flow("show", ALICE, "breaks").out:
+        pass  # the command takes its time; the test's own limit ends a host that does not get there
+    source = network.project / "workflows" / "iou_flows.py"
+    good = source.read_text()
+    line = "        me = self.member_lookup.my_info()\n        lender"
+    source.write_text(good.replace(line, line.replace("\n", "\n        self.clock.now()\n"), 1))
+    network.told.clear()
+    try:
+        assert network.loop.reload()
+        warned = [line for line in network.told if "breaks" in line]
+        assert warned == [
+            "warning: running flow breaks fails when it goes on: step 1 was membership.lookup,"
+            " is flow.now"
+        ]
+    finally:
+        source.write_text(good)
+        network.loop.reload()
+        flow("kill", ALICE, "breaks")
+
+
+@pytest.mark.slow
+def test_the_loop_reloads_after_a_change_until_it_is_stopped(network):
+    source: Path = network.project / "workflows" / "iou_flows.py"
+    good = source.read_text()
+    stop, looks = Event(), []
+
+    def is_alive():
+        looks.append(len(network.told))
+        if len(looks) == 1:
+            source.write_text(good + "\n# a comment\n")
+        if any(line.startswith("changed: workflows/iou_flows.py") for line in network.told):
+            stop.set()
+        return True
+
+    network.told.clear()
+    try:
+        network.loop.run(stop, is_alive)
+        assert any(line.startswith("changed:") for line in network.told)
+    finally:
+        source.write_text(good)
+        network.loop.reload()
