@@ -2,13 +2,12 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
 from sandbox import pinned
 from sandbox.aot_cache import AotCache, Compile
 from sandbox.compile_budget import DERIVED, CompileBudget
+from sandbox.compiled_files import CompiledFile, CompiledFiles
 from sandbox.deadline import Ticker
 from sandbox.derive import Deriver
 from sandbox.digests import digest_of, file_stem
@@ -26,15 +25,10 @@ from sandbox.world import World
 GUESTS_MAX = 256
 """A guest of the Python runtime takes about 1 MiB beside the pages that all processes share."""
 
+COMPILED_FILES_MAX = 32
+"""Files of compiled code that stay open for the processes of guests."""
+
 Progress = Callable[[str], None]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CompiledFile:
-    """Compiled code of a component, checked and open for reading."""
-
-    component: Component
-    file: BinaryIO
 
 
 class Sandbox:
@@ -62,6 +56,7 @@ class Sandbox:
         self._ticker = Ticker(new_engine())
         self._admissions = KeyedLocks()
         self._guests = GuestCache(guests_max)
+        self._compiled_files = CompiledFiles(COMPILED_FILES_MAX)
 
     def default_runtime(self, world: World) -> str:
         """The digest of the newest pinned runtime of `world`.
@@ -140,14 +135,20 @@ class Sandbox:
 
         Raises: as `guest`.
         """
-        component = self._recall(component_digest)
-        if component.world is not world:
-            raise WorldMismatchError(
-                f"component {component_digest}: expected world {world}, found {component.world}"
-            )
-        file = self._aot.open(
-            file_stem(component_digest) or "", component.path, self._compiler(component)
+        found = self._compiled_files.get(
+            component_digest, lambda: self._open_compiled(self._recall(component_digest))
         )
+        if found.component.world is not world:
+            found.file.close()
+            raise WorldMismatchError(
+                f"component {component_digest}: expected world {world}, "
+                f"found {found.component.world}"
+            )
+        return found
+
+    def _open_compiled(self, component: Component) -> CompiledFile:
+        stem = file_stem(component.digest) or ""
+        file = self._aot.open(stem, component.path, self._compiler(component))
         return CompiledFile(component=component, file=file)
 
     def _load(self, component: Component) -> Guest:

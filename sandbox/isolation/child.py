@@ -179,7 +179,7 @@ def _serve(lane: Channel[FromHost], guests: Sequence[Guest]) -> None:
             begin.export,
             None if begin.argument is None else text_of(begin.argument),
             limits=begin.limits,
-            host=relay,
+            host=relay if begin.has_host else None,
             granted=frozenset(begin.granted),
             attach=relay.attach,
         )

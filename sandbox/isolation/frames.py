@@ -6,32 +6,34 @@ bytes: what is no Unicode reaches whoever refuses it.
 
 import socket
 import struct
-from typing import Generic, TypeVar
+import time
+from typing import Annotated, Generic, TypeVar
 
 import msgspec
 
-from sandbox.errors import SandboxError
 from sandbox.limits import KIB, MIB, Limits, Usage
 
 FRAME_BYTES_MAX = 512 * MIB
 """Of what the host, which is trusted, sends."""
-ORDER_BYTES_MAX = 256 * KIB
 OVERHEAD_BYTES_MAX = 8 * KIB
 """Of a frame beyond the one text that it may carry."""
-NAME_BYTES_MAX = 64
+NAME_CHARACTERS_MAX = 64
 MESSAGE_CHARACTERS_MAX = 2_000
 
 _LENGTH = struct.Struct(">I")
+_READ_BYTES = 16 * KIB
 
 
-class FrameError(SandboxError):
+class FrameError(Exception):
     """What arrived is no message that may be said now."""
-
-    code = "guest-process-violation"
 
 
 class EndedError(Exception):
     """The other side is gone."""
+
+
+_Name = Annotated[str, msgspec.Meta(max_length=NAME_CHARACTERS_MAX)]
+_Text = Annotated[str, msgspec.Meta(max_length=MESSAGE_CHARACTERS_MAX)]
 
 
 class _Message(msgspec.Struct, frozen=True, array_like=True, tag=True, forbid_unknown_fields=True):
@@ -47,7 +49,7 @@ class Loaded(msgspec.Struct, frozen=True, array_like=True):
     descriptor: int
 
 
-class Order(_Message):
+class Order(_Message, frozen=True):
     """The first frame to a process: what it loads, and how it is sealed."""
 
     parent: int
@@ -56,20 +58,20 @@ class Order(_Message):
     memory_bytes_max: int
 
 
-class Ready(_Message):
+class Ready(_Message, frozen=True):
     """The process is sealed; `walls` tells of every wall why it does not stand, or nothing."""
 
     walls: dict[str, str]
 
 
-class Refused(_Message):
+class Refused(_Message, frozen=True):
     """The process cannot load what it was ordered to."""
 
     code: str
     message: str
 
 
-class Begin(_Message):
+class Begin(_Message, frozen=True):
     """Begins a run."""
 
     component: int
@@ -77,33 +79,34 @@ class Begin(_Message):
     argument: bytes | None
     limits: Limits
     granted: tuple[str, ...]
+    has_host: bool
 
 
-class Asked(_Message):
+class Asked(_Message, frozen=True):
     """A guest's host call, and what the run has used until then."""
 
-    interface: str
-    function: str
+    interface: _Name
+    function: _Name
     request: bytes
     usage: Usage
 
 
-class Reply(_Message):
+class Reply(_Message, frozen=True):
     """The answer to `Asked`."""
 
     is_ok: bool
     text: bytes
 
 
-class Halt(_Message):
+class Halt(_Message, frozen=True):
     """Instead of `Reply`: end the run."""
 
 
-class Pause(_Message):
+class Pause(_Message, frozen=True):
     """Before `Reply` or `Halt`: stop the run's clock until that comes."""
 
 
-class Returned(_Message):
+class Returned(_Message, frozen=True):
     """The run returned."""
 
     value: bytes | None
@@ -111,18 +114,18 @@ class Returned(_Message):
     usage: Usage
 
 
-class Halted(_Message):
+class Halted(_Message, frozen=True):
     """The run has ended as `Halt` asked."""
 
     usage: Usage
 
 
-class Stopped(_Message):
+class Stopped(_Message, frozen=True):
     """The run was ended by the sandbox; `function` is the host function that was not granted."""
 
-    code: str
-    message: str
-    function: str | None
+    code: _Name
+    message: _Text
+    function: _Text | None
     usage: Usage
 
 
@@ -135,17 +138,33 @@ _Heard = TypeVar("_Heard")
 class Channel(Generic[_Heard]):
     """One end of a stream of frames; used by one thread at a time.
 
-    Args:
-        stream: a connected socket; its timeout bounds every single wait.
-        hears: the messages that may arrive.
+    Attributes:
+        stream: a connected socket that blocks.
         bytes_max: of one frame that arrives.
     """
 
     def __init__(self, stream: socket.socket, hears: object, *, bytes_max: int) -> None:
         self.stream = stream
         self.bytes_max = bytes_max
+        self._deadline: float | None = None
+        self._seconds = 0.0
+        self._received = bytearray()
         self._encoder = msgspec.msgpack.Encoder()
         self._decoder: msgspec.msgpack.Decoder[_Heard] = msgspec.msgpack.Decoder(hears)
+
+    def wait_at_most(self, seconds: float) -> None:
+        """Bound all waiting from now on together; a single wait may begin just before the end."""
+        self._deadline = time.monotonic() + seconds
+        if seconds != self._seconds:
+            self._seconds = seconds
+            timeout = struct.pack("ll", int(seconds), int(seconds % 1 * 1_000_000))
+            for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
+                self.stream.setsockopt(socket.SOL_SOCKET, option, timeout)
+
+    def wait_still(self, seconds: float) -> None:
+        """Bound waiting by `seconds` from now, if that is later than the bound that holds."""
+        if self._deadline is not None:
+            self._deadline = max(self._deadline, time.monotonic() + seconds)
 
     def send(self, message: msgspec.Struct) -> None:
         """Send a message.
@@ -157,8 +176,8 @@ class Channel(Generic[_Heard]):
         body = self._encoder.encode(message)
         try:
             self.stream.sendall(_LENGTH.pack(len(body)) + body)
-        except TimeoutError:
-            raise
+        except BlockingIOError as overrun:
+            raise TimeoutError from overrun
         except OSError as gone:
             raise EndedError from gone
 
@@ -179,21 +198,22 @@ class Channel(Generic[_Heard]):
             raise FrameError("a frame that holds no message for this side") from refused
 
     def _exactly(self, size: int) -> bytes:
-        try:
-            found = self.stream.recv(size)
-            if len(found) == size:
-                return found
-            parts = bytearray(found)
-            while found and len(parts) < size:
-                found = self.stream.recv(size - len(parts))
-                parts += found
-        except TimeoutError:
-            raise
-        except OSError as gone:
-            raise EndedError from gone
-        if len(parts) < size:
-            raise EndedError
-        return bytes(parts)
+        received = self._received
+        while len(received) < size:
+            try:
+                found = self.stream.recv(max(size - len(received), _READ_BYTES))
+            except BlockingIOError as overrun:
+                raise TimeoutError from overrun
+            except OSError as gone:
+                raise EndedError from gone
+            if not found:
+                raise EndedError
+            received += found
+            if self._deadline is not None and time.monotonic() > self._deadline:
+                raise TimeoutError
+        taken = bytes(received[:size])
+        del received[:size]
+        return taken
 
 
 def bytes_of(text: str) -> bytes:

@@ -1,0 +1,52 @@
+"""Compiled code of components as open files, checked once and kept open."""
+
+import os
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from sandbox.guest import Component
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CompiledFile:
+    """Compiled code of a component, checked and open for reading. Whoever gets it closes it."""
+
+    component: Component
+    file: BinaryIO
+
+    def copy(self) -> "CompiledFile":
+        """The same file once more."""
+        file = os.fdopen(os.dup(self.file.fileno()), "rb")
+        return CompiledFile(component=self.component, file=file)
+
+
+class CompiledFiles:
+    """At most `size` files by digest, the most recently used ones. Thread-safe.
+
+    Checking a file reads all of it, which takes longer than starting a process that maps it.
+    """
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._lock = threading.Lock()
+        self._files: OrderedDict[str, CompiledFile] = OrderedDict()
+
+    def get(self, digest: str, open_checked: Callable[[], CompiledFile]) -> CompiledFile:
+        """A copy of the file of `digest`, opened and checked if it is not kept."""
+        with self._lock:
+            kept = self._files.get(digest)
+            if kept is not None:
+                self._files.move_to_end(digest)
+                return kept.copy()
+        fresh = open_checked()
+        with self._lock:
+            before = self._files.pop(digest, None)
+            if before is not None:
+                before.file.close()
+            self._files[digest] = fresh
+            while len(self._files) > self._size:
+                self._files.popitem(last=False)[1].file.close()
+            return fresh.copy()

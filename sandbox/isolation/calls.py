@@ -1,0 +1,295 @@
+"""A guest that runs in a process of its own, and the run as the host follows it there.
+
+The process may be in the hands of whoever wrote the guest. What it says is checked here as if it
+were: a call that was not granted, too many, too large, or out of order costs the process its life.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import Protocol
+
+from sandbox import errors
+from sandbox.errors import CapabilityNotGrantedError, DeadlineExceededError, SandboxError
+from sandbox.guest import Component
+from sandbox.host_calls import GuestError, HostCalls, RunControl, Suspend
+from sandbox.instance import HOST_FUNCTIONS
+from sandbox.isolation.errors import GuestProcessViolationError
+from sandbox.isolation.frames import (
+    Asked,
+    Begin,
+    Channel,
+    EndedError,
+    FrameError,
+    FromGuests,
+    Halt,
+    Pause,
+    Reply,
+    Returned,
+    Stopped,
+    bytes_of,
+)
+from sandbox.isolation.process import Ending, GuestProcess
+from sandbox.limits import Limits, Usage
+from sandbox.outcome import Outcome
+from sandbox.receipts import RunFacts, note_stopped, returned, suspended
+from sandbox.world import ALWAYS_GRANTED
+
+_STOPS: Mapping[str, type[errors.RunError]] = MappingProxyType(
+    {
+        kind.code: kind
+        for kind in (
+            errors.OutOfFuelError,
+            errors.DeadlineExceededError,
+            errors.MemoryLimitError,
+            errors.StackOverflowError,
+            errors.GuestTrapError,
+            errors.ForbiddenOperationError,
+            errors.PayloadTooLargeError,
+            errors.TooManyHostCallsError,
+            errors.LogLimitError,
+            errors.InvalidPayloadError,
+        )
+    }
+)
+"""What may end a run in its process, beside a refused capability."""
+
+
+class Stay(Protocol):
+    """A run's place in a process."""
+
+    process: GuestProcess
+
+    def away(self) -> AbstractContextManager[None]:
+        """The run waits: for the length of the block its process may be ended for another."""
+        ...
+
+
+Visit = Callable[[], AbstractContextManager[Stay]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IsolatedGuest:
+    """As `sandbox.guest.Guest`, but each call is made in another process.
+
+    Attributes:
+        component: what is run.
+        index: its place among the components of the process.
+        visit: gives the process, started if it has to be.
+        grace_seconds: how long a run may go on beyond its wall-clock limit.
+    """
+
+    component: Component
+    index: int
+    visit: Visit
+    grace_seconds: float
+
+    def call(
+        self,
+        export: str,
+        argument: str | None,
+        *,
+        limits: Limits,
+        host: HostCalls | None = None,
+        granted: frozenset[str] = frozenset(),
+        attach: Callable[[RunControl], None] | None = None,
+    ) -> Outcome:
+        """Call `export` in a fresh instance; see `sandbox.guest.Guest.call`.
+
+        Raises:
+            GuestProcessLostError: the process could not be had, or was ended from outside: the run
+                may be repeated.
+        """
+        facts = RunFacts(
+            world=self.component.world,
+            component=self.component.digest,
+            runtime=self.component.runtime,
+            export=export,
+            argument=argument,
+            limits=limits,
+        )
+        begin = Begin(
+            self.index,
+            export,
+            None if argument is None else bytes_of(argument),
+            limits,
+            tuple(sorted(granted)),
+            host is not None,
+        )
+        with self.visit() as stay:
+            process = stay.process
+            with (
+                process.waiting_place() as may_wait,
+                process.lane(self.component.world, bytes_max=limits.payload_bytes_max) as lane,
+            ):
+                run = _Run(
+                    lane,
+                    stay,
+                    facts,
+                    host=host,
+                    granted=granted,
+                    grace_seconds=self.grace_seconds,
+                )
+                if attach is not None and may_wait:
+                    attach(run)
+                return run.perform(begin)
+
+
+class _Run:
+    """One run; a `RunControl`."""
+
+    def __init__(
+        self,
+        lane: Channel[FromGuests],
+        stay: Stay,
+        facts: RunFacts,
+        *,
+        host: HostCalls | None,
+        granted: frozenset[str],
+        grace_seconds: float,
+    ) -> None:
+        self._lane = lane
+        self._stay = stay
+        self._facts = facts
+        self._host = host
+        self._granted = granted | ALWAYS_GRANTED
+        self._grace_seconds = grace_seconds
+        self._seen = Usage(fuel=0, host_calls=0, log_bytes=0)
+        self._cause: BaseException | None = None
+
+    def usage(self) -> Usage:
+        return self._seen
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        with suppress(EndedError, TimeoutError):  # the answer will not get through, either
+            self._lane.send(Pause())
+        with self._stay.away():
+            yield
+        self._restart_clock()
+
+    def perform(self, begin: Begin) -> Outcome:
+        """Follow the run to its end.
+
+        Raises:
+            SandboxError, BaseException: as of `IsolatedGuest.call`.
+        """
+        process = self._stay.process
+        self._restart_clock()
+        try:
+            self._lane.send(begin)
+            outcome = self._follow()
+        except EndedError as ended:
+            raise process.failure() from ended
+        except TimeoutError as overrun:
+            process.kill(Ending.OVERRUN)
+            raise DeadlineExceededError(
+                "the run took longer than its wall-clock limit and could not be stopped"
+            ) from overrun
+        except FrameError as broken:
+            process.kill(Ending.VIOLATION)
+            raise GuestProcessViolationError(
+                f"the guest's process broke the protocol: {broken}"
+            ) from broken
+        except BaseException:
+            process.kill(Ending.CLOSED)
+            raise
+        if isinstance(outcome, BaseException):
+            raise outcome
+        return outcome
+
+    def _follow(self) -> Outcome | BaseException:
+        while True:
+            heard = self._lane.receive()
+            if isinstance(heard, Asked) and self._cause is None:
+                self._admit(heard)
+                self._answer(heard)
+                continue
+            self._check_usage(heard.usage)
+            if self._cause is not None:
+                return self._halted(self._cause, heard)
+            if isinstance(heard, Returned):
+                value = None if heard.value is None else _text(heard.value)
+                return returned(self._facts, heard.usage, value, is_error=heard.is_error)
+            if isinstance(heard, Stopped):
+                stopped = _stopped(heard)
+                note_stopped(self._facts, heard.usage, stopped)
+                return stopped
+            raise FrameError("an end that the host did not ask for")
+
+    def _halted(self, cause: BaseException, heard: FromGuests) -> Outcome | BaseException:
+        """What a run comes to that the host's answer ended."""
+        if isinstance(heard, Returned | Stopped | Asked):
+            raise FrameError("the run went on though the host ended it")
+        if isinstance(cause, Suspend):
+            return suspended(self._facts, heard.usage)
+        if isinstance(cause, SandboxError):
+            note_stopped(self._facts, heard.usage, cause)
+        return cause
+
+    def _answer(self, asked: Asked) -> None:
+        request = _text(asked.request)
+        assert self._host is not None  # noqa: S101  # admitted
+        try:
+            text, is_ok = self._host(asked.interface, asked.function, request), True
+        except GuestError as refused:
+            text, is_ok = refused.payload, False
+        except BaseException as cause:  # noqa: BLE001  # raised when the run has ended
+            self._cause = cause
+            self._lane.wait_still(self._grace_seconds)
+            self._lane.send(Halt())
+            return
+        # A run that is beyond its time by now still gets to see it.
+        self._lane.wait_still(self._grace_seconds)
+        self._lane.send(Reply(is_ok, bytes_of(text)))
+
+    def _admit(self, asked: Asked) -> None:
+        """Refuse what the run's own checks, in its process, would never have let through."""
+        size, limits = len(asked.request), self._facts.limits
+        log_bytes = self._seen.log_bytes + (size if asked.interface == "log" else 0)
+        if self._host is None or (asked.interface, asked.function) not in HOST_FUNCTIONS:
+            raise FrameError("a host call that does not exist")
+        if asked.interface not in self._granted:
+            raise FrameError(f"a call of {asked.interface}, which is not granted")
+        if self._seen.host_calls >= limits.host_calls_max:
+            raise FrameError("more host calls than the run may make")
+        if size > limits.payload_bytes_max or log_bytes > limits.log_bytes_max:
+            raise FrameError("a host call that is larger than the run may make")
+        counted = replace(self._seen, host_calls=self._seen.host_calls + 1, log_bytes=log_bytes)
+        if asked.usage != replace(counted, fuel=asked.usage.fuel):
+            raise FrameError("a wrong count of host calls")
+        self._seen = replace(counted, fuel=self._fuel(asked.usage))
+
+    def _check_usage(self, usage: Usage) -> None:
+        """A refused call was counted, but did not come here."""
+        calls = usage.host_calls - self._seen.host_calls
+        logged = usage.log_bytes - self._seen.log_bytes
+        if calls not in {0, 1} or logged < 0 or (logged and not calls):
+            raise FrameError("a wrong count of host calls")
+        self._fuel(usage)
+
+    def _fuel(self, usage: Usage) -> int:
+        if not self._seen.fuel <= usage.fuel <= self._facts.limits.fuel_max:
+            raise FrameError("a wrong count of fuel")
+        return usage.fuel
+
+    def _restart_clock(self) -> None:
+        self._lane.wait_at_most(self._facts.limits.wall_ms_max / 1000 + self._grace_seconds)
+
+
+def _text(data: bytes) -> str:
+    try:
+        return data.decode()
+    except UnicodeDecodeError as refused:
+        raise FrameError("a text that is not UTF-8") from refused
+
+
+def _stopped(heard: Stopped) -> SandboxError:
+    message = "".join(c if c.isprintable() else " " for c in heard.message)
+    if heard.code == CapabilityNotGrantedError.code and heard.function is not None:
+        return CapabilityNotGrantedError(message, function=heard.function)
+    kind = _STOPS.get(heard.code)
+    if kind is None:
+        raise FrameError("a reason that ends no run")
+    return kind(message)

@@ -1,0 +1,21 @@
+"""What can happen to a guests' process, beside what can happen to a run."""
+
+from sandbox.errors import RunError, SandboxError
+
+
+class GuestProcessDiedError(RunError):
+    """The process that ran the guest ended by a fault of its own."""
+
+    code = "guest-process-died"
+
+
+class GuestProcessViolationError(RunError):
+    """The process that ran the guest tried what a guest never needs, and was killed."""
+
+    code = "guest-process-violation"
+
+
+class GuestProcessLostError(SandboxError):
+    """The process could not be started, or was ended from outside: no fault of the run."""
+
+    code = "guest-process-lost"

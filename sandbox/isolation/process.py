@@ -1,0 +1,255 @@
+"""One guests' process as the host holds it: started, connected to, and seen to end."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from enum import StrEnum
+
+from sandbox.compiled_files import CompiledFile
+from sandbox.errors import SandboxError
+from sandbox.isolation.errors import (
+    GuestProcessDiedError,
+    GuestProcessLostError,
+    GuestProcessViolationError,
+)
+from sandbox.isolation.frames import (
+    OVERHEAD_BYTES_MAX,
+    Channel,
+    EndedError,
+    FrameError,
+    FromGuests,
+    Loaded,
+    Order,
+    Refused,
+    Start,
+)
+from sandbox.isolation.seal import Walls
+from sandbox.jail import jail_environment
+from sandbox.limits import MIB
+from sandbox.world import World
+
+CHILD = "sandbox.isolation.child"
+_DYING_SECONDS = 5.0
+_FROM_OUTSIDE = frozenset({-signal.SIGKILL, -signal.SIGTERM, -signal.SIGINT, -signal.SIGHUP})
+_LANE = b"l"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProcessPlan:
+    """How every guests' process of a host is made.
+
+    Attributes:
+        flows: workflow runs at a time, those that wait in a host call included.
+        waiting: of these, how many may wait in a host call for long.
+        contracts: contract runs at a time that always have a place.
+        memory_bytes_max: private memory beyond what a process starts with.
+        start_seconds: a process that is not sealed by then is given up.
+        grace_seconds: a run that does not end this long after its wall-clock limit costs its
+            process.
+        module: what is run.
+    """
+
+    flows: int
+    waiting: int
+    contracts: int
+    memory_bytes_max: int = 2048 * MIB
+    start_seconds: float = 30.0
+    grace_seconds: float = 2.0
+    module: str = CHILD
+
+
+class Ending(StrEnum):
+    """Why the host ended a process."""
+
+    OVERRUN = "a run did not stop at its wall-clock limit"
+    VIOLATION = "it broke the protocol"
+    EVICTED = "another virtual node needed its place"
+    IDLE = "it had nothing to do"
+    CLOSED = "the host stops"
+
+
+class GuestProcess:
+    """A sealed process with the code of one CPI for one virtual node. Thread-safe."""
+
+    def __init__(
+        self,
+        codes: Sequence[CompiledFile],
+        plan: ProcessPlan,
+        spawn: Callable[[Sequence[str], Sequence[int]], "subprocess.Popen[bytes]"],
+    ) -> None:
+        """Start the process and wait until it is sealed.
+
+        Args:
+            codes: what it runs; a run names one by its index.
+            plan: how it is made.
+            spawn: starts it, on a thread that lives on: the kernel kills the process with that.
+
+        Raises:
+            GuestProcessLostError: it cannot be started.
+            SandboxError: it refuses the code.
+        """
+        self._plan = plan
+        self._lock = threading.Lock()
+        self._idle: list[Channel[FromGuests]] = []
+        self._places = threading.Semaphore(plan.flows + plan.contracts)
+        self._flow_places = threading.Semaphore(plan.flows)
+        self._waiting_places = threading.Semaphore(plan.waiting)
+        self._ending: Ending | None = None
+        self._control, theirs = socket.socketpair()
+        with theirs:
+            files = [code.file.fileno() for code in codes]
+            words = [sys.executable, "-P", "-m", plan.module, str(theirs.fileno())]
+            try:
+                self._process = spawn(words, [theirs.fileno(), *files])
+            except OSError as refused:
+                self._control.close()
+                raise GuestProcessLostError(
+                    f"the guests' process cannot be started: {refused.strerror}"
+                ) from refused
+        try:
+            self.walls: Walls = self._seal(codes)
+        except BaseException:
+            self.kill(Ending.CLOSED)
+            raise
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._process.pid
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether it can still take runs."""
+        return self._ending is None and self._process.poll() is None
+
+    @contextmanager
+    def lane(self, world: World, *, bytes_max: int) -> Iterator[Channel[FromGuests]]:
+        """A connection for one run, once there is a place; left in order, another run gets it.
+
+        Args:
+            world: of the component that is run. Flows leave places to the contracts that they
+                wait for.
+            bytes_max: the largest text that the run may send.
+
+        Raises:
+            GuestProcessLostError: the process has ended.
+        """
+        flow_places = self._flow_places if world is World.WORKFLOW else threading.Semaphore(1)
+        with flow_places, self._places:
+            channel = self._take()
+            channel.bytes_max = bytes_max + OVERHEAD_BYTES_MAX
+            try:
+                yield channel
+            except BaseException:
+                channel.stream.close()
+                raise
+            with self._lock:
+                self._idle.append(channel)
+            if self._ending is not None:
+                self._close_lanes()
+
+    @contextmanager
+    def waiting_place(self) -> Iterator[bool]:
+        """Whether a run may wait in a host call for long, for the length of the block."""
+        found = self._waiting_places.acquire(blocking=False)
+        try:
+            yield found
+        finally:
+            if found:
+                self._waiting_places.release()
+
+    def kill(self, why: Ending) -> None:
+        """End the process at once."""
+        with self._lock:
+            self._ending = self._ending or why
+        with suppress(ProcessLookupError):
+            self._process.kill()
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(_DYING_SECONDS)
+        self._control.close()
+        self._close_lanes()
+
+    def failure(self) -> SandboxError:
+        """What its end, which a run has noticed, means to that run."""
+        try:
+            status = self._process.wait(_DYING_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.kill(Ending.VIOLATION)
+            return GuestProcessViolationError("the guest's process closed a connection")
+        ending = self._ending
+        self.kill(ending or Ending.CLOSED)
+        if ending is not None:
+            return GuestProcessLostError(f"the guest's process was ended: {ending}")
+        if status in _FROM_OUTSIDE:
+            return GuestProcessLostError(
+                f"the guest's process was ended from outside ({signal.Signals(-status).name})"
+            )
+        if status == -signal.SIGSYS:
+            return GuestProcessViolationError(
+                "the guest's process made a system call that guests never need"
+            )
+        how = signal.Signals(-status).name if status < 0 else f"exit status {status}"
+        return GuestProcessDiedError(f"the guest's process died ({how})")
+
+    def _seal(self, codes: Sequence[CompiledFile]) -> Walls:
+        channel: Channel[Start] = Channel(self._control, Start, bytes_max=OVERHEAD_BYTES_MAX)
+        channel.wait_at_most(self._plan.start_seconds)
+        loaded = tuple(
+            Loaded(c.component.digest, c.component.world, c.component.runtime, c.file.fileno())
+            for c in codes
+        )
+        lanes = self._plan.flows + self._plan.contracts
+        try:
+            channel.send(Order(os.getpid(), loaded, lanes, self._plan.memory_bytes_max))
+            heard = channel.receive()
+        except (EndedError, TimeoutError, FrameError) as failed:
+            raise GuestProcessLostError(
+                "the guest's process did not become ready; its last words are on the host's "
+                "standard error"
+            ) from failed
+        if isinstance(heard, Refused):
+            raise GuestProcessLostError(f"the guest's process refuses its code: {heard.message}")
+        return heard.walls
+
+    def _take(self) -> Channel[FromGuests]:
+        with self._lock:
+            if self._idle:
+                return self._idle.pop()
+            ours, theirs = socket.socketpair()
+            with theirs:
+                try:
+                    socket.send_fds(self._control, [_LANE], [theirs.fileno()])
+                except OSError as gone:
+                    ours.close()
+                    raise GuestProcessLostError("the guest's process has ended") from gone
+            return Channel(ours, FromGuests, bytes_max=0)
+
+    def _close_lanes(self) -> None:
+        with self._lock:
+            idle, self._idle = self._idle, []
+        for channel in idle:
+            channel.stream.close()
+
+
+def spawn(words: Sequence[str], descriptors: Sequence[int]) -> "subprocess.Popen[bytes]":
+    """Start a guests' process; it has the host's standard error until it is sealed.
+
+    Raises:
+        OSError: it cannot be started.
+    """
+    environment = {**jail_environment(), "MALLOC_ARENA_MAX": "2"}
+    return subprocess.Popen(
+        list(words),
+        env=environment,
+        cwd="/",
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        pass_fds=tuple(descriptors),
+        start_new_session=True,
+    )
