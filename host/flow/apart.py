@@ -13,7 +13,8 @@ from msgspec.structs import replace
 from host.domain.ids import FlowId
 from host.flow.checkpoint import Checkpoint
 from host.flow.errors import FlowRecordDamagedError
-from host.flow.session import Early, Piece, Portion, Session
+from host.flow.payloads import Early, Piece, Portion
+from host.flow.session import Session
 from host.ports.state import States, StateWrite
 
 

@@ -8,6 +8,7 @@ from host.domain.ids import EpochMs, FlowId, ShortHash
 from host.flow.apart import Parted, all_gone, parted
 from host.flow.checkpoint import Checkpoint
 from host.flow.config import CORDA_DEFAULTS, FlowConfig
+from host.flow.errors import FlowRecordDamagedError
 from host.flow.events import FlowEngineEvent
 from host.flow.history import NO_HISTORY, HistoryLimits, Kept, history_of, keep
 from host.flow.journal import Entry, decode_journal, encode_entry
@@ -113,7 +114,10 @@ class LiveFlow:
         if self.status is None or not consumed or self.history.retention_ms == 0:
             return Kept(has_journal=False, forget=(self.flow_id,))
         if self.journal is None:
-            self.journal = list(decode_journal(store.journal(self.flow_id)))
+            try:
+                self.journal = list(decode_journal(store.journal(self.flow_id)))
+            except FlowRecordDamagedError:  # perhaps what has ended the flow: nothing to keep
+                return Kept(has_journal=False, forget=(self.flow_id,))
             self.written = len(self.journal)
         history = history_of(self.checkpoint, self.status, self.trace, now)
         kept = keep(store, history, self.journal, consumed[0], self.history)

@@ -13,7 +13,6 @@ travels in the first message, only the initiated side sends a close.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TypeAlias
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -21,7 +20,6 @@ from msgspec.structs import replace
 from host.domain.ids import EpochMs
 from host.flow.config import CORDA_DEFAULTS, FlowConfig
 from host.flow.messages import (
-    Chunk,
     Close,
     Data,
     InfoRequest,
@@ -33,6 +31,17 @@ from host.flow.messages import (
     SessionMessage,
     other_side,
 )
+from host.flow.payloads import (
+    Early,
+    Held,
+    Piece,
+    Portion,
+    Unread,
+    characters_of,
+    cut,
+    held,
+    text_of,
+)
 from host.ports.capability import CapabilityError
 
 EARLY_MAX = 1000
@@ -40,8 +49,6 @@ EARLY_MAX = 1000
 UNREAD_MAX = 1000
 UNREAD_CHARACTERS_MAX = 32 * 1024 * 1024
 """What a peer may send ahead of the flow's reading, or twice the largest payload if more."""
-APART_CHARACTERS_MIN = 4096
-"""Payloads from this length on do not stand in the checkpoint."""
 
 
 class SessionStatus(StrEnum):
@@ -54,39 +61,6 @@ class SessionStatus(StrEnum):
     @property
     def is_over(self) -> bool:
         return self in (SessionStatus.CLOSED, SessionStatus.ERROR)
-
-
-class Piece(Struct, frozen=True, kw_only=True, array_like=True):
-    """A large payload or a part of one, by the number of the message that brought it.
-
-    `text` is None while it stands beside the checkpoint.
-    """
-
-    sequence: int
-    characters: int
-    text: str | None
-
-
-Unread: TypeAlias = str | tuple[Piece, ...]
-"""A payload (JSON text) that the flow has not read yet."""
-
-
-class Portion(Struct, frozen=True, kw_only=True, tag="portion"):
-    """Data as the receiving side holds it; `last` when the payload ends with it."""
-
-    piece: Piece
-    last: bool
-
-
-Held: TypeAlias = Payload | Portion
-"""What `TRANSITIONS` knows: chunks are `Portion` by then, and failures have been taken."""
-
-
-class Early(Struct, frozen=True, kw_only=True):
-    """A message ahead of its turn."""
-
-    sequence: int
-    payload: Held
 
 
 class Session(Struct, frozen=True, kw_only=True):
@@ -147,8 +121,9 @@ def receive(session: Session, message: SessionMessage, now: EpochMs) -> Change:
         return _mismatch(session, f"more than {EARLY_MAX} messages ahead of sequence")
     if session.version is None and message.version is not None:
         session = replace(session, version=message.version)
-    early = (*session.early, Early(sequence=message.sequence, payload=_held(message)))
-    if _unread_characters(session, early) > max(UNREAD_CHARACTERS_MAX, 2 * session.payload_max):
+    early = (*session.early, Early(sequence=message.sequence, payload=held(message)))
+    unread = characters_of(session.inbox, session.partial, early)
+    if unread > max(UNREAD_CHARACTERS_MAX, 2 * session.payload_max):
         return _mismatch(session, "too much data is unread")
     return _deliver(replace(session, early=tuple(sorted(early, key=lambda e: e.sequence))))
 
@@ -161,30 +136,6 @@ def _deliver(session: Session) -> Change:
         change = TRANSITIONS[session.status, type(payload)](session, payload)
         session, outbox = change.session, outbox + change.outbox
     return Change(session, outbox)
-
-
-def _held(message: SessionMessage) -> Held:
-    """The message's payload as this side keeps it."""
-    payload = message.payload
-    if not isinstance(payload, Data | Chunk):
-        return payload
-    text = payload.payload
-    if isinstance(payload, Data) and len(text) < APART_CHARACTERS_MIN:
-        return payload
-    piece = Piece(sequence=message.sequence, characters=len(text), text=text)
-    return Portion(piece=piece, last=not isinstance(payload, Chunk) or payload.last)
-
-
-def _unread_characters(session: Session, early: tuple[Early, ...]) -> int:
-    total = sum(p.characters for p in session.partial)
-    for unread in session.inbox:
-        total += len(unread) if isinstance(unread, str) else sum(p.characters for p in unread)
-    for ahead in early:
-        if isinstance(ahead.payload, Portion):
-            total += ahead.payload.piece.characters
-        elif isinstance(ahead.payload, Data):
-            total += len(ahead.payload.payload)
-    return total
 
 
 def _data(session: Session, payload: Held) -> Change:
@@ -286,21 +237,9 @@ def send(session: Session, payload: str, config: FlowConfig = CORDA_DEFAULTS) ->
         CapabilityError: `session-closed`, `session-error` or `session-payload-too-large`.
     """
     _require_open(session)
-    size = len(payload.encode())
-    if size > config.max_payload_bytes:
-        raise CapabilityError(
-            "session-payload-too-large",
-            f"a payload for {session.peer.name} has {size} bytes, at most"
-            f" {config.max_payload_bytes} are sent",
-        )
-    length = config.chunk_characters
-    if len(payload) <= length:
-        return _emit(session, Data(payload=payload, init=_init(session)))
     outbox: tuple[SessionMessage, ...] = ()
-    for start in range(0, len(payload), length):
-        last = start + length >= len(payload)
-        part = payload[start : start + length]
-        change = _emit(session, Chunk(payload=part, last=last, init=_init(session)))
+    for part in cut(payload, config, _init(session)):
+        change = _emit(session, part)
         session, outbox = change.session, outbox + change.outbox
     return Change(session, outbox)
 
@@ -321,18 +260,10 @@ def read(session: Session) -> tuple[Session, str] | None:
     if session.status is SessionStatus.ERROR:
         raise error_of(session)
     if session.inbox:
-        return replace(session, inbox=session.inbox[1:]), _text(session.inbox[0])
+        return replace(session, inbox=session.inbox[1:]), text_of(session.inbox[0])
     if session.status in (SessionStatus.CLOSING, SessionStatus.CLOSED):
         raise CapabilityError("session-closed", f"the session with {session.peer.name} is closed")
     return None
-
-
-def _text(unread: Unread) -> str:
-    if isinstance(unread, str):
-        return unread
-    texts = [piece.text for piece in unread if piece.text is not None]
-    assert len(texts) == len(unread)  # noqa: S101  # fetched before a flow reads
-    return "".join(texts)
 
 
 def is_readable(session: Session) -> bool:

@@ -6,11 +6,12 @@ from host.bus.memory import MemoryStore
 from host.domain.flow import FlowStatusName
 from host.flow.config import FlowConfig
 from host.flow.events import RecordDeadLettered, RecordRetried
+from host.flow.history import NO_HISTORY, HistoryLimits
 from host.flow.messages import DEAD_LETTER_TOPIC, EVENT_TOPIC, Wake, encode
 from host.ports.bus import NewRecord
 from host.ports.state import StateWrite
 from host.ports.units import FlowStore, JournalRow, Unit
-from tests.flow.network import BOB, Network, alone, holding
+from tests.flow.network import BOB, PARKING, Network, alone
 from tests.flow.scripted import Guest
 
 
@@ -70,14 +71,28 @@ def test_a_responder_with_a_damaged_checkpoint_fails_too() -> None:
     assert network.alice().status is FlowStatusName.RUNNING
 
 
-def test_a_flow_with_a_damaged_journal_fails_and_its_peer_hears_of_it(store: FlowStore) -> None:
-    network = suspended(store)
+@pytest.mark.parametrize("history", [NO_HISTORY, HistoryLimits(retention_ms=1_000_000)])
+def test_a_flow_with_a_damaged_journal_fails_and_its_peer_hears_of_it(
+    store: FlowStore, history: HistoryLimits
+) -> None:
+    def answer_later(guest: Guest) -> str:
+        guest.receive(guest.session)
+        guest.call("flow", "sleep", millis=1)
+        guest.send(guest.session, 2)
+        return str(guest.receive(guest.session))
+
+    flows = {"test.Initiator": ask, "test.Responder": answer_later}
+    network = Network(store, flows, history=history)
+    network.run()
+    PARKING.clear()  # a parked guest needs no journal
     flow_id = network.alice().flow_id
     rows = len(store.journal(flow_id))
     store.commit(Unit(journal=(JournalRow(flow_id=flow_id, number=rows, value=b"[9]"),)))
-    network.service.kill(holding(BOB).short_hash, network.bobs()[0].client_request_id)
-    network.engine.drain()
-    assert network.alice().error.type == "flow-record-damaged"
+    network.later(1)
+    alice, (bob,) = network.alice(), network.bobs()
+    assert (alice.error.type, bob.status) == ("flow-record-damaged", FlowStatusName.FAILED)
+    assert bob.error.message == alice.error.message
+    assert store.journal(flow_id) == []
 
 
 def test_an_event_that_nobody_can_read_fails_its_flow_and_its_peers() -> None:

@@ -15,6 +15,7 @@ PURE = (
     "machine",
     "mapper",
     "messages",
+    "payloads",
     "notes",
     "requests",
     "retry",

@@ -15,13 +15,13 @@ from host.flow.messages import (
     SessionFailure,
     SessionMessage,
 )
+from host.flow.payloads import Portion
 from host.flow.session import (
     EARLY_MAX,
     TRANSITIONS,
     UNREAD_CHARACTERS_MAX,
     UNREAD_MAX,
     Change,
-    Portion,
     Session,
     SessionStatus,
     ask_info,
