@@ -10,6 +10,7 @@ from host.domain.packages import CpiRecord
 from host.flow.config import FlowConfig
 from host.flow.engine import FlowEngine
 from host.flow.history import HistoryLimits
+from host.flow.messages import GROUP
 from host.flow.parking import ParkingLot
 from host.flow.workers import FlowWorkers
 from host.flow_observer import FlowObserver
@@ -24,8 +25,17 @@ from sandbox.errors import SandboxError
 _log = structlog.get_logger("cordbox.host")
 
 
-def start_flows(parts: Parts) -> None:
-    """Run flows until the parts are closed."""
+RESCAN_MS = 1_000
+"""How soon a worker process finds work of another one that no bell told of."""
+
+
+def start_flows(parts: Parts, *, member: str | None = None) -> None:
+    """Run flows until the parts are closed.
+
+    Args:
+        parts: of this process.
+        member: its name among the processes that run flows; None when there is no other.
+    """
     base = parts.base
     lot = ParkingLot(base.settings.flow_parked_max)
     engine = FlowEngine(
@@ -43,11 +53,23 @@ def start_flows(parts: Parts) -> None:
         audit_logs=parts.audit_logs,
     )
     workers = FlowWorkers(
-        engine=engine, units=parts.store, clock=base.clock, threads=base.settings.flow_workers
+        engine=engine,
+        units=parts.store,
+        clock=base.clock,
+        threads=base.settings.flow_workers,
+        member=_only_member(parts) if member is None else member,
+        rescan_ms=None if member is None else RESCAN_MS,
     )
     base.stack.callback(lot.close)
     base.stack.callback(_stop, workers, base.settings)
     workers.start()
+
+
+def _only_member(parts: Parts) -> str:
+    """A name for the one process that runs flows; whoever still is a member has died."""
+    for left in parts.store.members(GROUP):
+        parts.store.leave(GROUP, left.member)
+    return f"host.{parts.base.entropy.random_bytes(8).hex()}"
 
 
 def _guests(parts: Parts) -> FlowGuests:

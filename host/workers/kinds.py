@@ -13,6 +13,7 @@ The letters are those of other kinds. No kind calls one below it, so no two can 
 """
 
 import hashlib
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -72,7 +73,9 @@ def flow_group(parts: Parts) -> FlowGroup:
 
 
 def _run_flows(parts: Parts) -> None:
-    start_flows(parts)
+    cluster = parts.base.cluster
+    assert cluster is not None  # noqa: S101  # a worker process
+    start_flows(parts, member=flow_group(parts).enter(cluster.name, os.getpid()))
     warm_up_code(parts)
 
 
