@@ -142,6 +142,11 @@ class LedgerCapability:
             return answered
         visible = [] if recorded else self._check_complete(context, signed)
         with self._vaults.write(node) as connection:
+            # A worker that lost the flow meanwhile may have made the same call.
+            known = find_answer(connection, request_id, request)
+            if known is not None:
+                again: JsonValue = json.loads(known)
+                return again
             if vault.find_transaction(connection, signed.id) is None:
                 vault.store(connection, signed, visible=visible, now=context.now)
             indexes: list[JsonValue] = list(vault.visible_outputs(connection, signed.id))

@@ -137,13 +137,16 @@ class RpcServer:
     def _answer(self, frame: bytes) -> Answer:
         try:
             call = _decode_call(frame)
-            with structlog.contextvars.bound_contextvars(**call.ids):
-                return self._perform(call)
-        except (HostError, CapabilityError) as refused:
+        except CallInvalidError as refused:
             return Answer(_NOTHING, refusal_of(refused))
-        except Exception as failed:  # noqa: BLE001  # a call must not end the others of its worker
-            _log.exception("rpc-call-failed")
-            return Answer(_NOTHING, refusal_of(failed))
+        with structlog.contextvars.bound_contextvars(**call.ids):
+            try:
+                return self._perform(call)
+            except (HostError, CapabilityError) as refused:
+                return Answer(_NOTHING, refusal_of(refused))
+            except Exception as failed:  # noqa: BLE001  # a call must not end others of its worker
+                _log.exception("rpc-call-failed", service=call.service, method=call.method)
+                return Answer(_NOTHING, refusal_of(failed))
 
     def _perform(self, call: Call) -> Answer:
         service, method = self._find(call)

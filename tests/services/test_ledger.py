@@ -515,3 +515,19 @@ def test_every_key_scheme_can_sign_a_transaction(net):
             key = net.store.create(tenant, KeyCategory.LEDGER, scheme, scheme).public_key
             signed = net.call(ALICE, "build", {**net.builder(net.output(5)), "signatories": [key]})
             net.call(BOB, "record", {"transaction": signed})
+
+
+def test_the_same_call_made_twice_at_once_is_done_once(net, monkeypatch):
+    """The former owner of a flow may still be at a call when the new one repeats it."""
+    signed = agreed(net, net.builder(net.output(5), signatories=(ALICE, BOB)))
+    verify, answers = net.contracts.verify, []
+
+    def meanwhile(*args, **kwargs):
+        monkeypatch.setattr(net.contracts, "verify", verify)
+        answers.append(net.call(BOB, "record", {"transaction": signed}, number=77))
+        return verify(*args, **kwargs)
+
+    monkeypatch.setattr(net.contracts, "verify", meanwhile)
+    answers.append(net.call(BOB, "record", {"transaction": signed}, number=77))
+    assert answers == [{"id": signed["id"], "visible": [0]}] * 2
+    assert len(net.unconsumed(BOB)["results"]) == 1
