@@ -42,7 +42,6 @@ _PRAGMAS = (
     "PRAGMA journal_mode = WAL",
     "PRAGMA synchronous = FULL",
     "PRAGMA foreign_keys = ON",
-    "PRAGMA trusted_schema = OFF",
 )
 
 _METADATA = MetaData()
@@ -61,12 +60,15 @@ class Schema:
     """A feature's tables in one database, at the version that this release writes.
 
     `migrations[n]` holds the SQL statements that lead from version n to n + 1.
+    `indexes_expressions`: tables have indexes on what functions give, which SQLite calls only in
+    files whose schema it is told to trust.
     """
 
     name: str
     metadata: MetaData
     version: int = 1
     migrations: Mapping[int, Sequence[str]] = field(default_factory=dict)
+    indexes_expressions: bool = False
 
 
 class Database:
@@ -95,7 +97,8 @@ class Database:
             raise StorageError(
                 f"database {path} cannot be created: {exc.strerror}", path=str(path)
             ) from exc
-        database = Database(path, _engine(path, pool_size))
+        trusted = any(schema.indexes_expressions for schema in schemas)
+        database = Database(path, _engine(path, pool_size, trusted_schema=trusted))
         try:
             with database.write() as connection:
                 _upgrade(connection, path, schemas)
@@ -166,19 +169,22 @@ class Database:
         self.close()
 
 
-def _engine(path: Path, pool_size: int) -> Engine:
+def _engine(path: Path, pool_size: int, *, trusted_schema: bool) -> Engine:
+    pragmas = (*_PRAGMAS, f"PRAGMA trusted_schema = {'ON' if trusted_schema else 'OFF'}")
     engine = create_engine(
         URL.create("sqlite+pysqlite", database=str(path)),
         poolclass=QueuePool,
         pool_size=pool_size,
         max_overflow=-1,
+        # Parameters are nodes' data, which tracebacks must not carry into the log.
+        hide_parameters=True,
     )
 
     @event.listens_for(engine, "connect")
     def _configure(dbapi_connection: Any, _record: object) -> None:
         # Python's driver must not begin transactions of its own: it would begin them deferred.
         dbapi_connection.isolation_level = None
-        for pragma in _PRAGMAS:
+        for pragma in pragmas:
             dbapi_connection.execute(pragma).close()
 
     @event.listens_for(engine, "begin")

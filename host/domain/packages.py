@@ -46,6 +46,24 @@ class FlowDeclaration:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EntityDeclaration:
+    """An entity class of a workflow CPK, as its descriptor declares it.
+
+    `key` names the fields that make the key; `schema` is the JSON Schema of stored values at
+    `version`, `migrations` what leads there from earlier ones. The shapes of migrations and queries
+    stand in docs/reference/host-api.md.
+    """
+
+    name: str
+    key: tuple[str, ...]
+    schema: JsonObject
+    version: int = 1
+    migrations: tuple[JsonObject, ...] = ()
+    queries: tuple[JsonObject, ...] = ()
+    indexes: tuple[tuple[str, ...], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CpkRecord:
     """One CPK of a stored CPI. `component_digest` names the compiled code (`SHA-256:HEX`)."""
 
@@ -57,7 +75,7 @@ class CpkRecord:
     contract_types: tuple[str, ...]
     state_types: tuple[tuple[str, str], ...]
     """Pairs of state type and the contract type that governs it."""
-    entity_types: tuple[str, ...]
+    entities: tuple[EntityDeclaration, ...]
     capabilities: tuple[str, ...]
     libraries: tuple[str, ...]
     limits: JsonObject

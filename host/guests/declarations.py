@@ -1,6 +1,7 @@
 """What a descriptor declares, checked against the shape that `describe` is documented to answer."""
 
 from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar
 
@@ -10,7 +11,9 @@ from jsonschema.validators import Draft202012Validator
 
 from cpi.descriptor import CodeDescriptor
 from host.domain.errors import InvalidInputError
-from host.domain.packages import FlowDeclaration, FlowKind
+from host.domain.packages import EntityDeclaration, FlowDeclaration, FlowKind
+from host.persistence import compile_entity
+from host.persistence.errors import EntityDeclarationError
 
 _Name = Annotated[str, msgspec.Meta(min_length=1, max_length=255)]
 
@@ -31,7 +34,12 @@ class _State(_Named):
 
 
 class _Entity(_Named):
-    key: _Name
+    key: _Name | tuple[_Name, ...]
+    schema: dict[str, Any] = {}
+    version: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 1
+    migrations: tuple[dict[str, Any], ...] = ()
+    queries: tuple[dict[str, Any], ...] = ()
+    indexes: tuple[tuple[_Name, ...], ...] = ()
 
 
 class _Flow(_Named, rename="camel"):
@@ -56,7 +64,7 @@ class Declarations:
     flows: tuple[FlowDeclaration, ...]
     contract_types: tuple[str, ...]
     state_types: tuple[tuple[str, str], ...]
-    entity_types: tuple[str, ...]
+    entities: tuple[EntityDeclaration, ...]
 
 
 def declarations_of(descriptor: CodeDescriptor, label: str) -> Declarations:
@@ -68,20 +76,36 @@ def declarations_of(descriptor: CodeDescriptor, label: str) -> Declarations:
     flows = tuple(_flow(flow, label) for flow in _convert(descriptor, "flows", _Flow, label))
     contracts = _convert(descriptor, "contracts", _Contract, label)
     states = _convert(descriptor, "states", _State, label)
-    entities = _convert(descriptor, "entities", _Entity, label)
     return Declarations(
         flows=flows,
         contract_types=tuple(contract.name for contract in contracts),
         state_types=tuple((state.name, state.contract) for state in states),
-        entity_types=tuple(entity.name for entity in entities),
+        entities=entity_declarations(descriptor.entities, label),
     )
+
+
+def entity_declarations(
+    described: Iterable[Mapping[str, Any]], label: str
+) -> tuple[EntityDeclaration, ...]:
+    """The entities that `describe` tells of.
+
+    Raises:
+        DeclarationInvalidError: one of them cannot work; `label` stands in the message.
+    """
+    return tuple(_entity(e, label) for e in _converted(described, "entities", _Entity, label))
 
 
 def _convert(
     descriptor: CodeDescriptor, kind: str, shape: type[_Shape], label: str
 ) -> tuple[_Shape, ...]:
+    return _converted(getattr(descriptor, kind), kind, shape, label)
+
+
+def _converted(
+    described: Iterable[Mapping[str, Any]], kind: str, shape: type[_Shape], label: str
+) -> tuple[_Shape, ...]:
     try:
-        found = tuple(msgspec.convert(item, shape) for item in getattr(descriptor, kind))
+        found = tuple(msgspec.convert(item, shape) for item in described)
     except msgspec.ValidationError as refused:
         raise DeclarationInvalidError(f"{label}: {kind}: {refused}") from refused
     repeated = [n for n, count in Counter(item.name for item in found).items() if count > 1]
@@ -103,6 +127,23 @@ def _flow(flow: _Flow, label: str) -> FlowDeclaration:
         input_schema=flow.input_schema,
         output_schema=flow.output_schema,
     )
+
+
+def _entity(entity: _Entity, label: str) -> EntityDeclaration:
+    declared = EntityDeclaration(
+        name=entity.name,
+        key=(entity.key,) if isinstance(entity.key, str) else entity.key,
+        schema=entity.schema,
+        version=entity.version,
+        migrations=entity.migrations,
+        queries=entity.queries,
+        indexes=entity.indexes,
+    )
+    try:
+        compile_entity(declared)
+    except EntityDeclarationError as refused:
+        raise DeclarationInvalidError(f"{label}: {refused.message}") from refused
+    return declared
 
 
 def _check_schema(schema: dict[str, Any], label: str) -> None:

@@ -5,7 +5,13 @@ from collections.abc import Sequence
 
 from cpi.model import VerifiedCpk, VerifiedPackage
 from host.domain.ids import Checksum, EpochMs
-from host.domain.packages import CodeWorld, CpiRecord, CpkRecord, PackageIdentity
+from host.domain.packages import (
+    CodeWorld,
+    CpiRecord,
+    CpkRecord,
+    EntityDeclaration,
+    PackageIdentity,
+)
 from host.guests.declarations import DeclarationInvalidError, declarations_of
 
 
@@ -21,6 +27,7 @@ def record_of(package: VerifiedPackage, *, group_id: str, stored_at: EpochMs) ->
     _refuse_rivals("flow", [f.name for c in cpks for f in c.flows])
     contracts = [c for c in cpks if c.world is CodeWorld.CONTRACT]
     _refuse_rivals("contract", [name for c in contracts for name in c.contract_types])
+    _refuse_rival_entities(cpks)
     return CpiRecord(
         identity=PackageIdentity(
             name=package.id.name,
@@ -52,7 +59,7 @@ def _cpk_record(cpk: VerifiedCpk) -> CpkRecord:
         flows=declared.flows,
         contract_types=declared.contract_types,
         state_types=declared.state_types,
-        entity_types=declared.entity_types,
+        entities=declared.entities,
         capabilities=descriptor.capabilities,
         libraries=cpk.libraries,
         limits=dict(descriptor.limits),
@@ -64,3 +71,11 @@ def _refuse_rivals(kind: str, names: Sequence[str]) -> None:
     repeated = sorted(name for name, count in Counter(names).items() if count > 1)
     if repeated:
         raise DeclarationInvalidError(f"{kind} {repeated[0]} is declared by two CPKs")
+
+
+def _refuse_rival_entities(cpks: Sequence[CpkRecord]) -> None:
+    """A module that two CPKs carry may declare its entities twice, if it does so equally."""
+    declared: dict[str, EntityDeclaration] = {}
+    for entity in (entity for cpk in cpks for entity in cpk.entities):
+        if declared.setdefault(entity.name, entity) != entity:
+            raise DeclarationInvalidError(f"entity {entity.name} is declared by two CPKs")

@@ -1,12 +1,19 @@
 """The CPKs of a stored CPI, to and from the JSON text of its row."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
 from host.domain.ids import Checksum
-from host.domain.packages import CodeWorld, CpkRecord, FlowDeclaration, FlowKind, PackageIdentity
+from host.domain.packages import (
+    CodeWorld,
+    CpkRecord,
+    EntityDeclaration,
+    FlowDeclaration,
+    FlowKind,
+    PackageIdentity,
+)
 
 
 def dump_cpks(cpks: Sequence[CpkRecord]) -> str:
@@ -36,8 +43,18 @@ def _load_cpk(values: Mapping[str, Any]) -> CpkRecord:
         ),
         contract_types=tuple(values["contract_types"]),
         state_types=tuple((state, contract) for state, contract in values["state_types"]),
-        entity_types=tuple(values["entity_types"]),
+        entities=tuple(_load_entities(values)),
         capabilities=tuple(values["capabilities"]),
         libraries=tuple(values["libraries"]),
         limits=values["limits"],
     )
+
+
+def _load_entities(values: Mapping[str, Any]) -> Iterator[EntityDeclaration]:
+    # Rows of releases that knew no more of an entity than its name.
+    for name in values.get("entity_types", ()):
+        yield EntityDeclaration(name=name, key=(), schema={})
+    for entity in values.get("entities", ()):
+        lists = {n: tuple(entity[n]) for n in ("key", "migrations", "queries")}
+        indexes = tuple(tuple(fields) for fields in entity["indexes"])
+        yield EntityDeclaration(**{**entity, **lists, "indexes": indexes})

@@ -2,27 +2,41 @@
 
 A write and its answer are stored in one transaction, under the caller's `dedupId` or else the
 call's own identifier: the same write again, after a crash for example, changes nothing and gets the
-same answer.
+same answer. Nothing is served before the vault has the schemas of the caller's CPI.
 """
 
 import json
+import time
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from typing import Protocol
 
-from sqlalchemy import ColumnElement, Connection, and_, delete, insert, select
+from sqlalchemy import ColumnElement, Connection, Select, and_, delete, insert, select
 from sqlalchemy.dialects.sqlite import insert as upsert
 
-from host.db import Vaults
 from host.db.requests import find_answer, remember_answer
+from host.domain.ids import ShortHash
 from host.domain.json import JsonObject, JsonValue
+from host.persistence.entity_types import EntityTypes
+from host.persistence.errors import (
+    EntityDeclarationError,
+    EntityMigrationError,
+    EntitySchemaTooNewError,
+)
 from host.persistence.operations import (
     ANSWER_BYTES_MAX,
     Entity,
     Find,
     FindAll,
+    RunQuery,
+    Types,
     Write,
     WriteOp,
     parse_read,
     parse_write,
 )
+from host.persistence.query_time import limited_time
+from host.persistence.schemas import bring_up_to_date, is_up_to_date
 from host.persistence.tables import ENTITY
 from host.ports.capability import CallContext, CapabilityError
 from host.ports.requests import invalid_request
@@ -37,23 +51,43 @@ _MERGE = _MERGE.on_conflict_do_update(
 _DELETE = delete(ENTITY)
 
 
+class VaultAccess(Protocol):
+    """Transactions on the vaults of virtual nodes; `host.db.Vaults` is one."""
+
+    def read(self, short_hash: ShortHash, /) -> AbstractContextManager[Connection]: ...
+
+    def write(self, short_hash: ShortHash, /) -> AbstractContextManager[Connection]: ...
+
+
 class EntityCapability:
     """The WIT interface `persistence`. Thread-safe."""
 
     name = "persistence"
 
-    def __init__(self, vaults: Vaults) -> None:
+    def __init__(
+        self,
+        vaults: VaultAccess,
+        types: EntityTypes | None = None,
+        *,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._vaults = vaults
+        self._types = types or EntityTypes()
+        self._monotonic = monotonic
 
     def call(self, context: CallContext, function: str, request: JsonObject) -> JsonValue:
-        if function == "write":
-            return self._write(context, request)
-        if function == "read":
-            return self._read(context, request)
+        try:
+            types = self._types.of(context.cpi)
+            if function == "write":
+                return self._write(types, context, request)
+            if function == "read":
+                return self._read(types, context, request)
+        except (EntityDeclarationError, EntityMigrationError, EntitySchemaTooNewError) as exc:
+            raise CapabilityError(exc.code, exc.message) from exc
         raise invalid_request(f"interface persistence has no function {function!r}")
 
-    def _write(self, context: CallContext, request: JsonObject) -> JsonValue:
-        write = parse_write(context.cpi, request)
+    def _write(self, types: Types, context: CallContext, request: JsonObject) -> JsonValue:
+        write = parse_write(types, request)
         request_id = (
             f"call:{context.request_id}"
             if write.dedup_id is None
@@ -64,36 +98,50 @@ class EntityCapability:
             if known is not None:
                 answered: JsonValue = json.loads(known)
                 return answered
+            if not is_up_to_date(connection, [entity.type for entity in write.entities]):
+                bring_up_to_date(connection, types, context.now)
             answer = [_apply(connection, write, entity, context) for entity in write.entities]
             remember_answer(connection, request_id, request, answer, context.now)
         return answer
 
-    def _read(self, context: CallContext, request: JsonObject) -> JsonValue:
-        read = parse_read(context.cpi, request)
-        with self._vaults.read(context.holding.short_hash) as connection:
-            if isinstance(read, Find):
-                return _find(connection, read)
-            return _find_all(connection, read)
+    def _read(self, types: Types, context: CallContext, request: JsonObject) -> JsonValue:
+        read = parse_read(types, request)
+        holding = context.holding.short_hash
+        with self._vaults.read(holding) as connection:
+            if is_up_to_date(connection, [read.type]):
+                return self._answer(connection, read)
+        with self._vaults.write(holding) as connection:
+            bring_up_to_date(connection, types, context.now)
+            return self._answer(connection, read)
+
+    def _answer(self, connection: Connection, read: Find | FindAll | RunQuery) -> JsonValue:
+        if isinstance(read, Find):
+            return _find(connection, read)
+        with limited_time(connection, self._monotonic):
+            if isinstance(read, FindAll):
+                statement = _SELECT.where(ENTITY.c.type == read.type.name).order_by(ENTITY.c.key)
+                return _page(connection, statement, {}, read)
+            return _page(connection, read.query.select, read.values, read)
 
 
 def _apply(connection: Connection, write: Write, entity: Entity, context: CallContext) -> JsonValue:
     if write.op is WriteOp.REMOVE:
-        removed = _value(connection, entity.type, entity.key)
-        connection.execute(_DELETE.where(_same(entity.type, entity.key)))
+        removed = _value(connection, entity.type.name, entity.key)
+        connection.execute(_DELETE.where(_same(entity.type.name, entity.key)))
         return None if removed is None else _decoded(removed)
     assert entity.value is not None, entity.key  # noqa: S101  # parse_write's promise
     row = {
-        "type": entity.type,
+        "type": entity.type.name,
         "key": entity.key,
         "value": entity.value,
         "updated_at": context.now,
     }
     if write.op is WriteOp.MERGE:
         connection.execute(_MERGE, row)
-    elif _value(connection, entity.type, entity.key) is None:
+    elif _value(connection, entity.type.name, entity.key) is None:
         connection.execute(_INSERT, row)
     else:
-        raise CapabilityError("entity-exists", f"entity {entity.type} {entity.key!r} exists")
+        raise CapabilityError("entity-exists", f"entity {entity.type.name} {entity.key!r} exists")
     return _decoded(entity.value)
 
 
@@ -101,25 +149,25 @@ def _find(connection: Connection, read: Find) -> JsonValue:
     found: list[JsonValue] = []
     size = 0
     for key in read.keys:
-        value = _value(connection, read.type, key)
+        value = _value(connection, read.type.name, key)
         size += 0 if value is None else len(value)
         if size > ANSWER_BYTES_MAX:
             raise CapabilityError(
                 "answer-too-large",
-                f"the {len(read.keys)} entities {read.type} exceed {ANSWER_BYTES_MAX} bytes;"
+                f"the {len(read.keys)} entities {read.type.name} exceed {ANSWER_BYTES_MAX} bytes;"
                 " ask for fewer",
             )
         found.append(None if value is None else _decoded(value))
     return found
 
 
-def _find_all(connection: Connection, read: FindAll) -> JsonValue:
-    rows = connection.execute(
-        _SELECT.where(ENTITY.c.type == read.type)
-        .order_by(ENTITY.c.key)
-        .offset(read.offset)
-        .limit(read.limit + 1)
-    )
+def _page(
+    connection: Connection,
+    statement: Select[tuple[str]],
+    parameters: Mapping[str, object],
+    read: FindAll | RunQuery,
+) -> JsonValue:
+    rows = connection.execute(statement.offset(read.offset).limit(read.limit + 1), parameters)
     values: list[str] = []
     size = 0
     more = False

@@ -1,21 +1,24 @@
 """Requests of the `persistence` interface as values, read and limited."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
 from host.domain.json import JsonObject, JsonValue
-from host.domain.packages import CpiRecord
+from host.persistence.entity_types import EntityType
+from host.persistence.queries import NamedQuery
 from host.ports.capability import CapabilityError
 from host.ports.requests import (
     as_object,
     canonical_text,
     check_fields,
+    checked_text,
     invalid_request,
     take_int,
     take_list,
+    take_object,
     take_text,
     take_text_or_null,
-    take_texts,
 )
 
 ENTITIES_MAX = 1000
@@ -24,6 +27,8 @@ VALUE_BYTES_MAX = 1024 * 1024
 ANSWER_BYTES_MAX = 3 * 1024 * 1024
 PAGE_MAX = 1000
 _TYPE_CHARACTERS_MAX = 255
+_KEY_FIELDS_MAX = 16
+_QUERY_NAME_CHARACTERS_MAX = 128
 _DEDUP_ID_CHARACTERS_MAX = 128
 _OFFSET_MAX = 2**53 - 1
 
@@ -38,7 +43,7 @@ class WriteOp(StrEnum):
 class Entity:
     """One entity of a request. `value` is canonical JSON, None when it is to be removed."""
 
-    type: str
+    type: EntityType
     key: str
     value: str | None
 
@@ -52,22 +57,37 @@ class Write:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Find:
-    type: str
+    type: EntityType
     keys: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FindAll:
-    type: str
+    type: EntityType
     offset: int
     limit: int
 
 
-def parse_write(cpi: CpiRecord, request: JsonObject) -> Write:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunQuery:
+    """A call of a named query. `values` are its statement's parameters."""
+
+    type: EntityType
+    query: NamedQuery
+    values: Mapping[str, object]
+    offset: int
+    limit: int
+
+
+Types = Mapping[str, EntityType]
+
+
+def parse_write(types: Types, request: JsonObject) -> Write:
     """Read a `write` request.
 
     Raises:
-        CapabilityError: `invalid-request`, `entity-type-unknown`, `entity-too-large`.
+        CapabilityError: `invalid-request`, `entity-type-unknown`, `entity-too-large`,
+            `entity-invalid`.
     """
     check_fields(request, ("op", "entities", "dedupId"))
     name = take_text(request, "op", characters_max=16)
@@ -77,7 +97,6 @@ def parse_write(cpi: CpiRecord, request: JsonObject) -> Write:
         raise invalid_request(
             f"field 'op' is {name!r}; operations are {', '.join(WriteOp)}"
         ) from exc
-    types = declared_types(cpi)
     return Write(
         op=op,
         entities=tuple(
@@ -88,58 +107,92 @@ def parse_write(cpi: CpiRecord, request: JsonObject) -> Write:
     )
 
 
-def parse_read(cpi: CpiRecord, request: JsonObject) -> Find | FindAll:
+def parse_read(types: Types, request: JsonObject) -> Find | FindAll | RunQuery:
     """Read a `read` request.
 
     Raises:
-        CapabilityError: `invalid-request`, `entity-type-unknown`.
+        CapabilityError: `invalid-request`, `entity-type-unknown`, `query-unknown`,
+            `query-parameter`.
     """
     op = take_text(request, "op", characters_max=16)
     if op == "find":
         check_fields(request, ("op", "type", "keys"))
+        keys = take_list(request, "keys", length_max=ENTITIES_MAX)
         return Find(
-            type=_type(declared_types(cpi), request),
-            keys=tuple(
-                take_texts(
-                    request, "keys", length_max=ENTITIES_MAX, characters_max=KEY_CHARACTERS_MAX
-                )
-            ),
+            type=_type(types, request),
+            keys=tuple(_key(key, f"'keys'[{index}]") for index, key in enumerate(keys)),
         )
     if op == "find-all":
         check_fields(request, ("op", "type", "offset", "limit"))
         return FindAll(
-            type=_type(declared_types(cpi), request),
+            type=_type(types, request),
             offset=take_int(request, "offset", minimum=0, maximum=_OFFSET_MAX),
             limit=take_int(request, "limit", minimum=1, maximum=PAGE_MAX),
         )
-    raise invalid_request(f"field 'op' is {op!r}; operations are find, find-all")
+    if op == "query":
+        return _query(types, request)
+    raise invalid_request(f"field 'op' is {op!r}; operations are find, find-all, query")
 
 
-def declared_types(cpi: CpiRecord) -> frozenset[str]:
-    """Entity types that the CPKs of a CPI declare."""
-    return frozenset(name for cpk in cpi.cpks for name in cpk.entity_types)
+def _query(types: Types, request: JsonObject) -> RunQuery:
+    check_fields(request, ("op", "type", "query", "parameters", "offset", "limit"))
+    entity = _type(types, request)
+    name = take_text(request, "query", characters_max=_QUERY_NAME_CHARACTERS_MAX)
+    query = entity.queries.get(name)
+    if query is None:
+        known = ", ".join(sorted(entity.queries)) or "none"
+        raise CapabilityError(
+            "query-unknown", f"entity {entity.name} declares no query {name!r}; it has {known}"
+        )
+    return RunQuery(
+        type=entity,
+        query=query,
+        values=query.bound(entity.name, take_object(request, "parameters")),
+        offset=take_int(request, "offset", minimum=0, maximum=_OFFSET_MAX),
+        limit=take_int(request, "limit", minimum=0, maximum=PAGE_MAX),
+    )
 
 
-def _type(types: frozenset[str], request: JsonObject) -> str:
+def _type(types: Types, request: JsonObject) -> EntityType:
     name = take_text(request, "type", characters_max=_TYPE_CHARACTERS_MAX)
-    if name not in types:
+    entity = types.get(name)
+    if entity is None:
         raise CapabilityError(
             "entity-type-unknown",
             f"entity type {name!r} is not declared; declared are {', '.join(sorted(types))}",
         )
-    return name
+    return entity
 
 
-def _entity(op: WriteOp, types: frozenset[str], item: JsonObject) -> Entity:
+def _entity(op: WriteOp, types: Types, item: JsonObject) -> Entity:
     check_fields(item, ("type", "key", "value"))
-    name = _type(types, item)
-    key = take_text(item, "key", characters_max=KEY_CHARACTERS_MAX)
+    entity = _type(types, item)
+    key = _key(item.get("key"), "'key'")
     if op is WriteOp.REMOVE:
-        return Entity(type=name, key=key, value=None)
-    return Entity(type=name, key=key, value=_value(name, key, item.get("value")))
+        return Entity(type=entity, key=key, value=None)
+    return Entity(type=entity, key=key, value=_value(entity, key, item.get("value")))
 
 
-def _value(name: str, key: str, value: JsonValue) -> str:
+def _key(value: JsonValue, field: str) -> str:
+    """The text under which a key is stored: a text's own, and canonical JSON of anything else."""
+    if isinstance(value, str):
+        text = checked_text(value, field, KEY_CHARACTERS_MAX)
+    elif isinstance(value, bool | int):
+        text = canonical_text(value, field)
+    elif isinstance(value, list | tuple) and 1 <= len(value) <= _KEY_FIELDS_MAX:
+        if not all(isinstance(part, str | bool | int) for part in value):
+            raise invalid_request(f"field {field} lists texts, whole numbers, true or false")
+        text = canonical_text(value, field)
+    else:
+        raise invalid_request(
+            f"field {field} must be a text, a whole number, true or false,"
+            f" or a list of 1 to {_KEY_FIELDS_MAX} of these"
+        )
+    return checked_text(text, field, KEY_CHARACTERS_MAX)
+
+
+def _value(entity: EntityType, key: str, value: JsonValue) -> str:
+    name = entity.name
     if value is None:
         raise invalid_request(f"entity {name} {key!r} has no value")
     text = canonical_text(value, f"'value' of {name} {key!r}")
@@ -149,4 +202,7 @@ def _value(name: str, key: str, value: JsonValue) -> str:
             "entity-too-large",
             f"entity {name} {key!r} has {size} bytes, at most {VALUE_BYTES_MAX} are stored",
         )
+    problem = entity.problem(value)
+    if problem is not None:
+        raise CapabilityError("entity-invalid", f"entity {name} {key!r}: {problem}")
     return text

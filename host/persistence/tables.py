@@ -1,6 +1,6 @@
-"""Table of a node's entities, in its vault."""
+"""Tables of a node's entities, in its vault."""
 
-from sqlalchemy import BigInteger, Column, MetaData, String, Table, Text
+from sqlalchemy import BigInteger, Column, Integer, MetaData, String, Table, Text
 
 from host.db import Schema
 
@@ -16,4 +16,31 @@ ENTITY = Table(
 )
 """`value` is canonical JSON."""
 
-SCHEMA = Schema(name="persistence", metadata=_METADATA)
+ENTITY_SCHEMA = Table(
+    "entity_schema",
+    _METADATA,
+    Column("type", String(255), primary_key=True),
+    Column("version", Integer, nullable=False),
+    Column("digest", String(64), nullable=False),
+    Column("applied_at", BigInteger, nullable=False),
+)
+"""The schema that all stored entities of a type fit."""
+
+SCHEMA = Schema(
+    name="persistence",
+    metadata=_METADATA,
+    version=2,
+    indexes_expressions=True,
+    migrations={
+        1: [
+            """
+            CREATE TABLE entity_schema (
+                type VARCHAR(255) NOT NULL PRIMARY KEY,
+                version INTEGER NOT NULL,
+                digest VARCHAR(64) NOT NULL,
+                applied_at BIGINT NOT NULL
+            )
+            """
+        ]
+    },
+)

@@ -256,7 +256,7 @@ def test_the_iou_sample_is_stored_with_its_flows(bench: Any, iou_cpi: bytes, key
     assert contract.contract_types == ("iou_contracts.IouContract",)
     assert "iou_flows.IssueIou" in {flow.name for flow in record.startable_flows()}
     assert workflow.capabilities == ("ledger", "membership", "persistence", "sessions")
-    assert workflow.entity_types == ("iou_flows.CreditLimit",)
+    assert [entity.name for entity in workflow.entities] == ["iou_flows.CreditLimit"]
 
 
 @pytest.mark.slow

@@ -111,7 +111,7 @@ def _stored_cpi(data_dir):
         ),
         contract_types=(),
         state_types=(),
-        entity_types=(),
+        entities=(),
         capabilities=("flow", "log"),
         libraries=("lib.py",),
         limits={},

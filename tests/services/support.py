@@ -3,7 +3,13 @@
 import hashlib
 
 from host.domain.ids import Checksum, EpochMs, FlowId, HoldingIdentity
-from host.domain.packages import CodeWorld, CpiRecord, CpkRecord, PackageIdentity
+from host.domain.packages import (
+    CodeWorld,
+    CpiRecord,
+    CpkRecord,
+    EntityDeclaration,
+    PackageIdentity,
+)
 from host.domain.x500 import MemberX500Name
 from host.ports.capability import CallContext
 
@@ -45,7 +51,7 @@ def cpk(name, world, **changes):
         "flows": (),
         "contract_types": (),
         "state_types": (),
-        "entity_types": (),
+        "entities": (),
         "capabilities": (),
         "libraries": (),
         "limits": {},
@@ -66,7 +72,7 @@ def workflow_cpk(name="iou-workflow"):
     return cpk(
         name,
         CodeWorld.WORKFLOW,
-        entity_types=("iou.Note",),
+        entities=(EntityDeclaration(name="iou.Note", key=("id",), schema={}),),
         capabilities=("flow", "ledger", "persistence", "signing"),
     )
 

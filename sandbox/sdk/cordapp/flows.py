@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, ClassVar, Generic, TypeVar, get_type_hints
 
-from cordapp import ledger, services
+from cordapp import ledger, persistence, services
 from cordapp.errors import (
     ContractVerificationError,
     CordaRuntimeError,
@@ -15,9 +15,19 @@ from cordapp.errors import (
     SessionError,
 )
 from cordapp.ledger import UtxoSignedTransaction
+from cordapp.persistence import (
+    add_field,
+    drop_field,
+    entity,
+    entity_field,
+    migration,
+    named_query,
+    parameter,
+    rename_field,
+)
 from cordapp.registry import FLOW_SIDE, FLOWS, DeclarationError, Host, name_of, register
 from cordapp.schema import CodecError, dumps, from_json, schema_of, to_json
-from cordapp.services import MemberInfo, NotaryInfo, entity
+from cordapp.services import MemberInfo, NotaryInfo
 
 __all__ = [
     "ClientStartableFlow",
@@ -32,9 +42,16 @@ __all__ = [
     "SessionError",
     "SubFlow",
     "UtxoSignedTransaction",
+    "add_field",
+    "drop_field",
     "entity",
+    "entity_field",
     "initiated_by",
     "initiating_flow",
+    "migration",
+    "named_query",
+    "parameter",
+    "rename_field",
 ]
 
 T = TypeVar("T")
@@ -166,7 +183,7 @@ class Flow:
     flow_engine: FlowEngine
     flow_messaging: FlowMessaging
     ledger_service: ledger.UtxoLedgerService
-    persistence_service: services.PersistenceService
+    persistence_service: persistence.PersistenceService
     signing_service: services.SigningService
     digest_service: services.DigestService
     signature_verification_service: services.SignatureVerificationService
@@ -257,7 +274,7 @@ def _bind(flow: Flow, api: HostApi, start: Mapping[str, Any]) -> None:
         "flow_engine": FlowEngine(api, start),
         "flow_messaging": FlowMessaging(api),
         "ledger_service": ledger.UtxoLedgerService(api),
-        "persistence_service": services.PersistenceService(api),
+        "persistence_service": persistence.PersistenceService(api),
         "signing_service": services.SigningService(api),
         "digest_service": services.DigestService(api),
         "signature_verification_service": services.SignatureVerificationService(api),

@@ -17,7 +17,6 @@ from cordapp.contracts import (
 from cordapp.registry import (
     COMMANDS,
     CONTRACTS,
-    ENTITIES,
     FLOW_SIDE,
     STATES,
     DeclarationError,
@@ -54,7 +53,7 @@ def describe() -> str:
     Raises:
         DeclarationError, SchemaError: a class cannot work as it is declared.
     """
-    flows = FLOW_SIDE.get("describe")
+    flows, entities = FLOW_SIDE.get("describe"), FLOW_SIDE.get("entities")
     return dumps(
         {
             "sdk": f"cordapp {__version__}",
@@ -69,10 +68,7 @@ def describe() -> str:
             ],
             "commands": [{"name": n, "schema": schema_of(c)} for n, c in sorted(COMMANDS.items())],
             "flows": flows() if flows else [],
-            "entities": [
-                {"name": name, "key": cls.__entity_key__, "schema": schema_of(cls)}
-                for name, cls in sorted(ENTITIES.items())
-            ],
+            "entities": entities() if entities else [],
         }
     )
 

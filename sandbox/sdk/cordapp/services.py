@@ -1,19 +1,16 @@
 """Platform services that flows find as their attributes, apart from sessions and the ledger."""
 
 import base64
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import pairwise
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar
 
 from cordapp.contracts import PublicKey
 from cordapp.errors import HostApi
-from cordapp.registry import ENTITIES, name_of, register
 from cordapp.schema import from_json, to_json
 
-E = TypeVar("E")
-ClassT = TypeVar("ClassT", bound=type[Any])
 _PAGE = 500
 
 
@@ -107,66 +104,6 @@ class Log(Service):
         text = message % arguments if arguments else message
         line = {"level": level, "logger": self._logger, "message": text}
         self._call("log", "write", line)
-
-
-def entity(key: str) -> Callable[[ClassT], ClassT]:
-    """Class decorator: a dataclass that `persistence_service` stores under its field `key`."""
-
-    def mark(cls: ClassT) -> ClassT:
-        cls.__entity_key__ = key
-        register(ENTITIES, cls)
-        return cls
-
-    return mark
-
-
-class PersistenceService(Service):
-    """Entities in the virtual node's own storage."""
-
-    def persist(self, *entities: object, dedup_id: str | None = None) -> None:
-        """Store new entities.
-
-        Raises:
-            EntityExistsError: one of the keys is stored already; nothing is stored.
-        """
-        self._write("persist", entities, dedup_id)
-
-    def merge(self, *entities: E) -> list[E]:
-        """Store entities, new or known; answer them as stored."""
-        stored = self._write("merge", entities, None)
-        return [from_json(type(e), value) for e, value in zip(entities, stored, strict=True)]
-
-    def remove(self, *entities: object) -> None:
-        """Remove entities; unknown ones are ignored."""
-        self._write("remove", entities, None)
-
-    def find(self, cls: type[E], key: object) -> E | None:
-        """The entity with this key, or None."""
-        return self.find_many(cls, [key])[0]
-
-    def find_many(self, cls: type[E], keys: Iterable[object]) -> list[E | None]:
-        """The entities with these keys, in that order."""
-        texts = [str(key) for key in keys]
-        request = {"op": "find", "type": name_of(cls), "keys": texts}
-        found = self._call("persistence", "read", request)
-        return [None if value is None else from_json(cls, value) for value in found]
-
-    def find_all(self, cls: type[E]) -> list[E]:
-        """All entities of a class, ordered by key."""
-        query = {"op": "find-all", "type": name_of(cls)}
-        return [from_json(cls, v) for v in read_pages(self._api, "persistence", "read", query)]
-
-    def _write(self, op: str, entities: Sequence[Any], dedup_id: str | None) -> Any:
-        rows = [
-            {
-                "type": name_of(type(e)),
-                "key": str(getattr(e, type(e).__entity_key__)),
-                "value": None if op == "remove" else to_json(e),
-            }
-            for e in entities
-        ]
-        request = {"op": op, "entities": rows, "dedupId": dedup_id}
-        return self._call("persistence", "write", request)
 
 
 def read_pages(api: HostApi, interface: str, function: str, query: dict[str, Any]) -> list[Any]:

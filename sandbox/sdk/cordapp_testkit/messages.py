@@ -78,8 +78,10 @@ class SessionInfo(TypedDict):
 
 
 class Entity(TypedDict):
+    """`key`: a text, a whole number, true or false; a list of these if it is composite."""
+
     type: str
-    key: str
+    key: Json
     value: NotRequired[Json]
 
 
@@ -94,7 +96,9 @@ class PersistenceRead(TypedDict):
 
     op: str
     type: NotRequired[str]
-    keys: NotRequired[list[str]]
+    keys: NotRequired[list[Json]]
+    query: NotRequired[str]
+    parameters: NotRequired[dict[str, Json]]
     offset: NotRequired[int]
     limit: NotRequired[int]
 

@@ -22,6 +22,7 @@ from host.domain.ids import EpochMs
 from host.domain.json import JsonObject
 from host.domain.membership import GroupParameters
 from host.domain.x500 import MemberX500Name
+from host.guests.declarations import entity_declarations
 from host.ledger.model import Resolved, State, StateAndRef, StateRef
 from host.ports.capability import CapabilityError
 
@@ -139,13 +140,13 @@ class Network:
         name = str(MemberX500Name.parse(name))
         if name not in self.nodes:
             key = NodeKey(name)
-            entities = frozenset(entity["name"] for entity in self.described["entities"])
+            entities = entity_declarations(self.described["entities"], "the CorDapp")
             self.nodes[name] = Node(
                 network=self,
                 name=name,
                 private_key=key,
                 ledger=NodeLedger(self._engine, key, self.now),
-                entities=EntityStore(entities),
+                entities=EntityStore(name, entities),
             )
         return self.nodes[name]
 

@@ -1,56 +1,108 @@
-"""The `persistence` interface of a simulated node: entities by type and key."""
+"""The `persistence` interface of a simulated node: the host's own, over a vault in memory."""
 
-from collections.abc import Sequence
+import hashlib
+import json
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
-from host.ports.capability import CapabilityError
+from sqlalchemy import Connection, create_engine
+from sqlalchemy.pool import StaticPool
+
+from host.db.requests import REQUESTS
+from host.domain.ids import Checksum, EpochMs, FlowId, HoldingIdentity, ShortHash
+from host.domain.packages import (
+    CodeWorld,
+    CpiRecord,
+    CpkRecord,
+    EntityDeclaration,
+    PackageIdentity,
+)
+from host.domain.x500 import MemberX500Name
+from host.persistence import SCHEMA, EntityCapability
+from host.ports.capability import CallContext
+
+_GROUP_ID = "00000000-0000-4000-8000-000000000000"
+_IDENTITY = PackageIdentity(name="test", version="1", signer_summary_hash="")
 
 
 class EntityStore:
     """Entities of one node. Values go in and out as JSON."""
 
-    def __init__(self, entity_types: frozenset[str]) -> None:
-        self._types = entity_types
-        self._rows: dict[tuple[str, str], Any] = {}
-        self._done: dict[str, list[Any]] = {}
+    def __init__(self, name: str, entities: Sequence[EntityDeclaration]) -> None:
+        self._vault = _MemoryVault()
+        self._capability = EntityCapability(self._vault)
+        self._holding = HoldingIdentity(x500_name=MemberX500Name.parse(name), group_id=_GROUP_ID)
+        self._cpi = _cpi_of(entities)
+        self._calls = 0
 
-    def write(self, request: dict[str, Any], flow_id: str) -> list[Any]:
-        dedup = request["dedupId"] and f"{flow_id}-{request['dedupId']}"
-        if dedup in self._done:
-            return self._done[dedup]
-        keys = [(self._known(e["type"]), e["key"]) for e in request["entities"]]
-        op = request["op"]
-        for key in keys if op == "persist" else ():
-            if key in self._rows or keys.count(key) > 1:
-                raise CapabilityError("entity-exists", f"{key[0]} with key {key[1]!r} exists")
-        for key, entity in zip(keys, request["entities"], strict=True):
-            if op == "remove":
-                self._rows.pop(key, None)
-            else:
-                self._rows[key] = entity["value"]
-        stored = [self._rows.get(key) for key in keys]
-        if dedup:
-            self._done[dedup] = stored
-        return stored
+    def write(self, request: dict[str, Any], flow_id: str) -> Any:
+        return self._capability.call(self._context(flow_id), "write", request)
 
     def read(self, request: dict[str, Any]) -> Any:
-        kind = self._known(request["type"])
-        if request["op"] == "find":
-            return [self._rows.get((kind, key)) for key in request["keys"]]
-        return page(self.all(kind), request)
+        return self._capability.call(self._context("reader"), "read", request)
 
     def all(self, kind: str) -> list[Any]:
         """Values of a type, ordered by key."""
-        return [value for (t, _), value in sorted(self._rows.items(), key=_by_key) if t == kind]
+        select = "SELECT value FROM entity WHERE type = ? ORDER BY key"
+        with self._vault.read(self._holding.short_hash) as connection:
+            values = connection.exec_driver_sql(select, (kind,)).scalars()
+            return [json.loads(value) for value in values]
 
-    def _known(self, kind: str) -> str:
-        if kind not in self._types:
-            raise CapabilityError("entity-type-unknown", f"{kind} is no entity of this CorDapp")
-        return kind
+    def _context(self, flow_id: str) -> CallContext:
+        self._calls += 1
+        return CallContext(
+            holding=self._holding,
+            cpi=self._cpi,
+            flow_id=FlowId(flow_id),
+            request_id=f"{flow_id}-{self._calls}",
+            now=EpochMs(0),
+        )
 
 
-def _by_key(row: tuple[tuple[str, str], Any]) -> tuple[str, str]:
-    return row[0]
+class _MemoryVault:
+    """One node's vault, gone with the process."""
+
+    def __init__(self) -> None:
+        self._engine = create_engine(
+            "sqlite://", poolclass=StaticPool, connect_args={"check_same_thread": False}
+        )
+        self._lock = threading.Lock()
+        for schema in (REQUESTS, SCHEMA):
+            schema.metadata.create_all(self._engine)
+
+    @contextmanager
+    def read(self, _short_hash: ShortHash, /) -> Iterator[Connection]:
+        with self._lock, self._engine.begin() as connection:
+            yield connection
+
+    write = read
+
+
+def _cpi_of(entities: Sequence[EntityDeclaration]) -> CpiRecord:
+    """Nothing but entities: no other part of a CPI matters to them."""
+    cpk = CpkRecord(
+        identity=_IDENTITY,
+        file_checksum=Checksum(""),
+        world=CodeWorld.WORKFLOW,
+        component_digest="",
+        flows=(),
+        contract_types=(),
+        state_types=(),
+        entities=tuple(entities),
+        capabilities=(),
+        libraries=(),
+        limits={},
+    )
+    return CpiRecord(
+        identity=_IDENTITY,
+        file_checksum=Checksum(f"SHA-256:{hashlib.sha256().hexdigest().upper()}"),
+        group_id=_GROUP_ID,
+        group_policy="{}",
+        cpks=(cpk,),
+        stored_at=EpochMs(0),
+    )
 
 
 def page(rows: Sequence[Any], request: dict[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,154 @@
+"""Keeps a vault's entities at the schemas of its node's CPI.
+
+All entities of a type fit the schema that is recorded for the type. Nothing is served before the
+recorded schema is the CPI's own: what leads there happens in one transaction, once, or not at all.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Row, bindparam, delete, select, text, update
+from sqlalchemy.dialects.sqlite import insert as upsert
+
+from host.db import Vaults
+from host.domain.ids import EpochMs, ShortHash
+from host.domain.packages import CpiRecord
+from host.persistence.entity_types import EntityType, EntityTypes
+from host.persistence.errors import EntityMigrationError, EntitySchemaTooNewError
+from host.persistence.migrations import Migration, migrated
+from host.persistence.tables import ENTITY, ENTITY_SCHEMA
+from host.ports.capability import CapabilityError
+from host.ports.clock import Clock
+from host.ports.requests import canonical_text
+
+_PAGE = 500
+_INDEX_PREFIX = "entity_by_"
+
+_SELECT_SCHEMAS = select(ENTITY_SCHEMA)
+_SELECT_PAGE = (
+    select(ENTITY.c.key, ENTITY.c.value)
+    .where(ENTITY.c.type == bindparam("entity_type"), ENTITY.c.key > bindparam("after"))
+    .order_by(ENTITY.c.key)
+    .limit(_PAGE)
+)
+_RECORD = upsert(ENTITY_SCHEMA)
+_RECORD = _RECORD.on_conflict_do_update(
+    index_elements=[ENTITY_SCHEMA.c.type],
+    set_={name: _RECORD.excluded[name] for name in ("version", "digest", "applied_at")},
+)
+_SELECT_INDEXES = text("SELECT name FROM sqlite_master WHERE type = 'index' AND name GLOB :names")
+
+
+class VaultSchemas:
+    """Brings vaults up to date when a node gets a CPI."""
+
+    def __init__(self, vaults: Vaults, types: EntityTypes, clock: Clock) -> None:
+        self._vaults = vaults
+        self._types = types
+        self._clock = clock
+
+    def apply(self, holding: ShortHash, cpi: CpiRecord) -> None:
+        """Migrate the entities of a node to the schemas of `cpi`; what is done already stays.
+
+        Raises:
+            EntityMigrationError: a stored entity does not fit; the vault stays as it was.
+            EntitySchemaTooNewError: the vault is newer than the CPI.
+        """
+        types = self._types.of(cpi)
+        with self._vaults.write(holding) as connection:
+            bring_up_to_date(connection, types, self._clock.now_ms())
+
+    def reset(self, holding: ShortHash, cpi: CpiRecord) -> None:
+        """Forget every entity of a node, then apply the schemas of `cpi`."""
+        types = self._types.of(cpi)
+        with self._vaults.write(holding) as connection:
+            connection.execute(delete(ENTITY))
+            connection.execute(delete(ENTITY_SCHEMA))
+            bring_up_to_date(connection, types, self._clock.now_ms())
+
+
+def is_up_to_date(connection: Connection, types: Iterable[EntityType]) -> bool:
+    """Whether the vault's entities of these types fit them."""
+    wanted = {entity.name: entity for entity in types}
+    rows = connection.execute(_SELECT_SCHEMAS.where(ENTITY_SCHEMA.c.type.in_(wanted))).all()
+    return len(rows) == len(wanted) and all(_is(wanted[row.type], row) for row in rows)
+
+
+def bring_up_to_date(connection: Connection, types: Mapping[str, EntityType], now: EpochMs) -> None:
+    """Migrate all entities of a CPI's types, in the caller's transaction.
+
+    Raises:
+        EntityMigrationError, EntitySchemaTooNewError: roll the transaction back.
+    """
+    known = {row.type: row for row in connection.execute(_SELECT_SCHEMAS)}
+    for name, entity in sorted(types.items()):
+        row = known.get(name)
+        if row is None or not _is(entity, row):
+            _rewrite(connection, entity, 1 if row is None else row.version, now)
+            values = {"type": name, "version": entity.version, "digest": entity.digest}
+            connection.execute(_RECORD, {**values, "applied_at": now})
+    _set_indexes(connection, {paths for entity in types.values() for paths in entity.indexes})
+
+
+def _is(entity: EntityType, row: Row[Any]) -> bool:
+    if row.version > entity.version:
+        raise EntitySchemaTooNewError(
+            f"entities {entity.name} of this virtual node are at version {row.version},"
+            f" the CPI knows versions up to {entity.version}"
+        )
+    return bool(row.version == entity.version and row.digest == entity.digest)
+
+
+def _rewrite(connection: Connection, entity: EntityType, version: int, now: EpochMs) -> None:
+    """Bring every stored entity of a type from `version` to its declared one."""
+    migrations = [m for m in entity.migrations if m.version > version]
+    change = update(ENTITY).where(
+        ENTITY.c.type == entity.name, ENTITY.c.key == bindparam("changed_key")
+    )
+    for rows in _pages(connection, entity.name):
+        changed = []
+        for row in rows:
+            value = _migrated(entity, row.key, row.value, migrations)
+            if value != row.value:
+                changed.append({"changed_key": row.key, "value": value, "updated_at": now})
+        if changed:
+            connection.execute(change, changed)
+
+
+def _pages(connection: Connection, name: str) -> Iterator[Sequence[Row[str, str]]]:
+    after = ""
+    while rows := connection.execute(_SELECT_PAGE, {"entity_type": name, "after": after}).all():
+        yield rows
+        after = rows[-1].key
+
+
+def _migrated(entity: EntityType, key: str, stored: str, migrations: Sequence[Migration]) -> str:
+    try:
+        value = migrated(json.loads(stored), migrations)
+        problem = entity.problem(value)
+        if problem is None:
+            return canonical_text(value, "value")
+    except (EntityMigrationError, CapabilityError) as exc:
+        problem = exc.message
+    raise EntityMigrationError(
+        f"entity {entity.name} {key!r} does not fit version {entity.version}: {problem}"
+    )
+
+
+def _set_indexes(connection: Connection, wanted: set[tuple[str, ...]]) -> None:
+    names = {_index_name(paths): paths for paths in wanted}
+    found = connection.execute(_SELECT_INDEXES, {"names": f"{_INDEX_PREFIX}*"}).scalars()
+    existing = set(found)
+    for name in sorted(existing - set(names)):
+        connection.exec_driver_sql(f'DROP INDEX "{name}"')
+    for name in sorted(set(names) - existing):
+        # The paths come from `path_of`: quoted names of letters, digits, '_' and '-'. With the key,
+        # which queries are ordered by at last, SQLite prefers this index to the primary key's.
+        columns = ", ".join(f"json_extract(value, '{path}')" for path in names[name])
+        connection.exec_driver_sql(f'CREATE INDEX "{name}" ON entity (type, {columns}, key)')
+
+
+def _index_name(paths: tuple[str, ...]) -> str:
+    return _INDEX_PREFIX + hashlib.sha256("\n".join(paths).encode()).hexdigest()[:24]
