@@ -5,8 +5,9 @@ import hmac
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeAlias
 
 from host.audit_log import chain
 from host.audit_log.node_log import HEAD_NAME
@@ -19,6 +20,23 @@ class AuditLogUnreadableError(InvalidInputError):
     """There is no audit log at the place, or it cannot be read."""
 
     code = "audit-log-unreadable"
+
+
+class AuditProblemCode(StrEnum):
+    """What can be wrong with a log."""
+
+    ANCHOR_DIFFERS = "audit-anchor-differs"
+    CHAIN_BROKEN = "audit-chain-broken"
+    ENTRY_MALFORMED = "audit-entry-malformed"
+    HASH_WRONG = "audit-hash-wrong"
+    HEAD_DIFFERS = "audit-head-differs"
+    HEAD_FORGED = "audit-head-forged"
+    HEAD_MISSING = "audit-head-missing"
+    HOLDING_WRONG = "audit-holding-wrong"
+    LINE_TORN = "audit-line-torn"
+    LOG_TRUNCATED = "audit-log-truncated"
+    MAC_WRONG = "audit-mac-wrong"
+    SEQUENCE_BROKEN = "audit-sequence-broken"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +52,7 @@ class Problem:
     """The first thing found wrong. `seq` is the entry's place in the log, counted from 0."""
 
     seq: int
-    code: str
+    code: AuditProblemCode
     message: str
 
 
@@ -57,6 +75,9 @@ class Verification:
     recovered: int
     authenticated: bool
     problem: Problem | None
+
+
+Fault: TypeAlias = tuple[AuditProblemCode, str]
 
 
 def verify_log(
@@ -146,69 +167,75 @@ class _Reading:
             return self._ends_early(self._anchor.seq, "the anchor")
         head = self._head
         if head is None or head.v != chain.VERSION:
-            return self._at_end("audit-head-missing", f"{HEAD_NAME} is missing or damaged")
+            return self._at_end(AuditProblemCode.HEAD_MISSING, f"{HEAD_NAME} is missing or damaged")
         if self._key is not None and not chain.is_genuine(head, self._key):
-            return self._at_end("audit-head-forged", f"{HEAD_NAME} was not made by this host")
+            return self._at_end(
+                AuditProblemCode.HEAD_FORGED, f"{HEAD_NAME} was not made by this host"
+            )
         if head.seq > self.seq:
             return self._ends_early(head.seq, HEAD_NAME)
         if self._hash_at_head != head.hash:
-            return self._at_end("audit-head-differs", f"{HEAD_NAME} names another entry")
+            return self._at_end(AuditProblemCode.HEAD_DIFFERS, f"{HEAD_NAME} names another entry")
         return None
 
     def _ends_early(self, seq: int, witness: str) -> Problem:
         return self._at_end(
-            "audit-log-truncated", f"the log ends at entry {self.seq}, {witness} knows entry {seq}"
+            AuditProblemCode.LOG_TRUNCATED,
+            f"the log ends at entry {self.seq}, {witness} knows entry {seq}",
         )
 
-    def _at_end(self, code: str, message: str) -> Problem:
+    def _at_end(self, code: AuditProblemCode, message: str) -> Problem:
         return Problem(seq=self.seq + 1, code=code, message=message)
 
-    def _fault(self, line: bytes) -> tuple[str, str] | None:
+    def _fault(self, line: bytes) -> Fault | None:
         """Code and message of what is wrong with the next line; takes it in if nothing is."""
         if not line.endswith(b"\n"):
             return (
-                "audit-line-torn",
+                AuditProblemCode.LINE_TORN,
                 "the last line is incomplete; the host cuts it off and says so",
             )
         entry = chain.parse_line(line[:-1])
         if entry is None or entry.get("v") != chain.VERSION:
-            return "audit-entry-malformed", "the line is no entry in canonical form"
+            return AuditProblemCode.ENTRY_MALFORMED, "the line is no entry in canonical form"
         if entry.get("seq") != self.seq + 1:
             return (
-                "audit-sequence-broken",
+                AuditProblemCode.SEQUENCE_BROKEN,
                 f"expected entry {self.seq + 1}, found {str(entry.get('seq'))[:32]}",
             )
         return self._seal_fault(entry) or self._take(entry)
 
-    def _seal_fault(self, entry: dict[str, Any]) -> tuple[str, str] | None:
+    def _seal_fault(self, entry: dict[str, Any]) -> Fault | None:
         if entry.get("previous") != self.hash:
-            return "audit-chain-broken", "`previous` is not the hash of the entry before"
+            return AuditProblemCode.CHAIN_BROKEN, "`previous` is not the hash of the entry before"
         digest = chain.hash_of(entry)
         if entry.get("hash") != digest:
-            return "audit-hash-wrong", "the entry was changed: its hash is another"
+            return AuditProblemCode.HASH_WRONG, "the entry was changed: its hash is another"
         if self._key is not None and not hmac.compare_digest(
             chain.mac_of(self._key, digest).encode(), str(entry.get("mac")).encode()
         ):
-            return "audit-mac-wrong", "the entry was not made by this host"
+            return AuditProblemCode.MAC_WRONG, "the entry was not made by this host"
         return None
 
-    def _take(self, entry: dict[str, Any]) -> tuple[str, str] | None:
+    def _take(self, entry: dict[str, Any]) -> Fault | None:
         digest = str(entry["hash"])
         if (entry["seq"] == 0) != (entry.get("kind") == chain.GENESIS):
-            return "audit-entry-malformed", "only the first entry, and it alone, begins a log"
+            return (
+                AuditProblemCode.ENTRY_MALFORMED,
+                "only the first entry, and it alone, begins a log",
+            )
         if entry["seq"] == 0:
             self.holding = _identity(entry)
             if self.holding is None:
-                return "audit-holding-wrong", "the first entry names no holding identity"
+                return AuditProblemCode.HOLDING_WRONG, "the first entry names no holding identity"
             if self._node is not None and self.holding != self._node:
                 return (
-                    "audit-holding-wrong",
+                    AuditProblemCode.HOLDING_WRONG,
                     f"expected the log of virtual node {self._node}, found that of {self.holding}",
                 )
         if self._anchor == Anchor(seq=entry["seq"], hash=digest):
             self._anchor = None
         elif self._anchor is not None and self._anchor.seq == entry["seq"]:
-            return "audit-anchor-differs", "the entry is another than the anchor"
+            return AuditProblemCode.ANCHOR_DIFFERS, "the entry is another than the anchor"
         self.seq, self.hash = entry["seq"], digest
         if self._head is not None and self._head.seq == self.seq:
             self._hash_at_head = digest

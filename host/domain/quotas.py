@@ -21,7 +21,7 @@ class QuotaInvalidError(InvalidInputError):
     code = "quota-invalid"
 
 
-class QuotaHit(StrEnum):
+class QuotaCode(StrEnum):
     """What a guest ran into, by the code that ended the run, delayed it or refused its start."""
 
     FUEL = "out-of-fuel"
@@ -37,7 +37,7 @@ class QuotaHit(StrEnum):
     FLOWS = "flows-too-many"
 
 
-QUOTA_CODES = frozenset(hit.value for hit in QuotaHit)
+QUOTA_CODES = frozenset(hit.value for hit in QuotaCode)
 
 
 def _bounded(default: int, minimum: int, maximum: int, meaning: str) -> int:
@@ -156,7 +156,7 @@ class Spent:
         usage: what the sandbox counted.
         wall_ms: duration of the run.
         calls: host calls made for the first time, by `interface.function`.
-        code: what ended the run, if something did; a code of `QuotaHit` counts as a hit.
+        code: what ended the run, if something did; a code of `QuotaCode` counts as a hit.
     """
 
     usage: RunUsage

@@ -20,7 +20,7 @@ from host.domain.errors import HostError, StorageError, UnavailableError
 from host.domain.ids import EpochMs, HoldingIdentity
 from host.domain.json import JsonObject, JsonValue
 from host.domain.packages import CpiRecord
-from host.domain.quotas import Quota, QuotaHit
+from host.domain.quotas import Quota, QuotaCode
 from host.domain.x500 import InvalidX500NameError, MemberX500Name
 from host.flow import calls, requests
 from host.flow.apart import fetched
@@ -258,13 +258,13 @@ class HostCalls:
         quota = self._quota
         if len(self._journal) >= quota.journal_calls_max:
             raise GuestKilledError(
-                QuotaHit.JOURNAL,
+                QuotaCode.JOURNAL,
                 f"host call {name}: the flow's journal has {len(self._journal)} calls,"
                 f" at most {quota.journal_calls_max}",
             )
         if self._journal_bytes >= quota.journal_bytes_max:
             raise GuestKilledError(
-                QuotaHit.JOURNAL,
+                QuotaCode.JOURNAL,
                 f"host call {name}: the flow's journal has {self._journal_bytes} characters,"
                 f" at most {quota.journal_bytes_max}",
             )

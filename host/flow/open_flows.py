@@ -6,7 +6,7 @@ Flows that counterparties started do not count: else one node could use up anoth
 import threading
 
 from host.domain.ids import ShortHash
-from host.domain.quotas import QuotaHit
+from host.domain.quotas import QuotaCode
 from host.flow.errors import FlowsTooManyError
 from host.flow.statuses import status_key
 from host.ports.quotas import Quotas
@@ -45,7 +45,7 @@ class OpenFlows:
             if assumed < limit:
                 self._assumed[node] = assumed + 1
                 return
-        self._quotas.hit(node, QuotaHit.FLOWS)
+        self._quotas.hit(node, QuotaCode.FLOWS)
         raise FlowsTooManyError(
             f"virtual node {node} has {assumed} flows that have not ended, at most {limit} are"
             " allowed"

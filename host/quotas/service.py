@@ -15,7 +15,7 @@ from sqlalchemy.dialects.sqlite import insert as upsert
 
 from host.db import Database
 from host.domain.ids import EpochMs, ShortHash
-from host.domain.quotas import QUOTA_CODES, NodeUsage, Quota, QuotaHit, Spent
+from host.domain.quotas import QUOTA_CODES, NodeUsage, Quota, QuotaCode, Spent
 from host.ports.clock import Clock
 from host.quotas.counters import HIT, Counters, Increment, counters_of, usage_of
 from host.quotas.pace import Pace
@@ -117,7 +117,7 @@ class QuotaService:
         with self._lock:
             known = self._nodes[node]
             fuel, log = known.fuel.wait_until(now), known.log.wait_until(now)
-        for until, hit in ((fuel, QuotaHit.FUEL_RATE), (log, QuotaHit.LOG_RATE)):
+        for until, hit in ((fuel, QuotaCode.FUEL_RATE), (log, QuotaCode.LOG_RATE)):
             if until is not None:
                 self.hit(node, hit.value)
         return max((t for t in (fuel, log) if t is not None), default=None)
