@@ -52,6 +52,8 @@ from host.ports.capability import CapabilityError
 
 SCOPES_MAX = 100
 CONTEXT_ENTRIES_MAX = 200
+CONTEXT_CHARACTERS_MAX = 12_000
+"""Of all keys and values in force: they travel with the first messages of every session."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +118,21 @@ def context(checkpoint: Checkpoint, request: ContextGet | ContextPut) -> Answer:
             "context-full", f"a flow holds at most {CONTEXT_ENTRIES_MAX} context properties"
         )
     changed = replace(top, context={**top.context, request.key: request.value})
-    return Answer(replace(checkpoint, stack=(*checkpoint.stack[:-1], changed)))
+    stack = (*checkpoint.stack[:-1], changed)
+    if sum(len(k) + len(v) for k, v in _in_force(stack).items()) > CONTEXT_CHARACTERS_MAX:
+        raise CapabilityError(
+            "context-full",
+            f"context properties have at most {CONTEXT_CHARACTERS_MAX} characters together",
+        )
+    return Answer(replace(checkpoint, stack=stack))
+
+
+def _in_force(stack: tuple[Scope, ...]) -> dict[str, str]:
+    """Context properties as the innermost flow sees them."""
+    merged: dict[str, str] = {}
+    for scope in stack:
+        merged |= scope.context
+    return merged
 
 
 def enter(checkpoint: Checkpoint, request: SubFlowEnter) -> Answer:
@@ -174,9 +190,7 @@ def open_session(
             f"{checkpoint.scope.flow} opens a session but no initiating flow is on the stack",
         )
     scope = checkpoint.stack[depth]
-    merged: dict[str, str] = {}
-    for below in checkpoint.stack:
-        merged |= below.context
+    merged = _in_force(checkpoint.stack)
     session = Session(
         id=session_id,
         initiator=True,

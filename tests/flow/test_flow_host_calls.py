@@ -156,6 +156,33 @@ def test_logs_are_scrubbed_and_written_once_however_often_the_flow_replays() -> 
     assert runs == [(0, 0), (0, 1), (1, 1)]
 
 
+def test_context_is_bounded_as_a_whole() -> None:
+    def fills(guest: Guest) -> str:
+        put = partial(guest.call, "flow", "context", op="put")
+        put(key="a", value="x" * 8000)
+        put(key="a", value="y" * 8000)  # replaced, not added
+        return failing_code(lambda: put(key="b", value="x" * 4000))
+
+    assert alone(fills).run().result == "context-full"
+
+
+def test_a_responder_sees_the_initiators_platform_and_its_own_packages() -> None:
+    def initiator(guest: Guest) -> str:
+        session = guest.open(BOB)
+        guest.send(session, 1)
+        return json.dumps(guest.receive(session))
+
+    def responder(guest: Guest) -> str:
+        get = partial(guest.call, "flow", "context", op="get")
+        guest.receive(guest.session)
+        keys = ("corda.initialPlatformVersion", "corda.initialSoftwareVersion", "corda.cpiName")
+        guest.send(guest.session, [get(key=key) for key in keys])
+        return ""
+
+    network = Network(MemoryStore(), {"test.Initiator": initiator, "test.Responder": responder})
+    assert json.loads(network.run().result) == ["50200", "5.2.0.0", "cpi"]
+
+
 def test_context_is_scoped_to_sub_flows_and_travels_to_the_responder() -> None:
     def initiator(guest: Guest) -> str:
         put = partial(guest.call, "flow", "context", op="put")
