@@ -12,12 +12,11 @@ from typing import Any
 
 from cordapp.registry import FLOW_SIDE, Host
 
+MODULE = "cordbox_replay_trace"
 LOGGER = "cordbox.replay"
 FRAMES_MAX = 20
 VALUES_MAX = 30
 VALUE_CHARACTERS_MAX = 200
-
-_run = FLOW_SIDE["run"]
 
 
 class _Traced:
@@ -75,9 +74,15 @@ def _values(frame: FrameType) -> dict[str, str]:
     return values
 
 
-def _run_traced(start: Mapping[str, Any], host: Host) -> str:
-    result: str = _run(start, _Traced(host))
-    return result
+def _install() -> None:
+    run = FLOW_SIDE["run"]
+
+    def run_traced(start: Mapping[str, Any], host: Host) -> str:
+        result: str = run(start, _Traced(host))
+        return result
+
+    FLOW_SIDE["run"] = run_traced
 
 
-FLOW_SIDE["run"] = _run_traced
+if __name__ == MODULE:  # elsewhere, importing it does nothing
+    _install()

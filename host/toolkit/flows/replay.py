@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from host.flow.recording import Recording, Step
+from host.toolkit.flows.guest_trace import LOGGER
 from host.toolkit.flows.journal_answers import (
     Diverged,
     Divergence,
@@ -20,8 +21,6 @@ from sandbox.limits import MIB, Limits
 from sandbox.outcome import Returned
 from sandbox.world import ALWAYS_GRANTED
 
-TRACE_LOGGER = "cordbox.replay"
-"""`LOGGER` of `guest_trace`, which cannot be imported outside a guest."""
 LIMITS = Limits(
     fuel_max=200_000_000_000,
     memory_bytes_max=1024 * MIB,
@@ -173,7 +172,7 @@ class _Host:
     def _hear(self, request: str) -> None:
         line = _object(request)
         message = line.get("message", "")
-        if line.get("logger") == TRACE_LOGGER:
+        if line.get("logger") == LOGGER:
             told = _object(message)
             self.places = tuple(
                 Place(file=str(f[0]), line=int(f[1]), function=str(f[2]))

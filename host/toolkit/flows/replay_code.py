@@ -12,13 +12,12 @@ from host.domain.errors import InvalidInputError
 from host.guests.code import CodeRefusedError, CpkCode, code_of, refusing_code
 from host.toolkit.code import python_code
 from host.toolkit.dependencies import foreign_cpks, merged_sources
+from host.toolkit.flows.guest_trace import MODULE
 from host.toolkit.project import CordappProject, load_project
 from sandbox.guest import Guest
 from sandbox.python_source import PythonSource
 from sandbox.runtime import Sandbox
 from sandbox.world import World
-
-_TRACE_MODULE = "cordbox_replay_trace"
 
 
 class FlowNotInCodeError(InvalidInputError):
@@ -141,6 +140,6 @@ def _traced(source: PythonSource) -> PythonSource:
     """`source` with the module that says where host calls are made."""
     text = resources.files(__package__).joinpath("guest_trace.py").read_text(encoding="utf-8")
     return PythonSource(
-        files={**source.files, f"{_TRACE_MODULE}.py": text},
-        entry_modules=(*source.entry_modules, _TRACE_MODULE),
+        files={**source.files, f"{MODULE}.py": text},
+        entry_modules=(*source.entry_modules, MODULE),
     )

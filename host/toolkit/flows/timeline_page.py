@@ -48,7 +48,7 @@ def _header(conversation: Conversation, first: Recording, title: str) -> str:
         words.append((f"{(ended - conversation.begun_at) / 1000:.3f} s", ""))
     badges = "".join(f'<li class="badge {look}">{html_text(text)}</li>' for text, look in words)
     return (
-        f'<header><p class="eyebrow">Flow · {html_text(begun.strftime("%Y-%m-%d %H:%M:%S"))} UTC</p>'
+        f'<header><p class="eyebrow">Flow · {begun:%Y-%m-%d %H:%M:%S} UTC</p>'
         f"<h1>{html_text(title)}</h1>"
         f'<p class="sub"><code>{html_text(first.flow.flow_class)}</code> · client request'
         f" <code>{html_text(first.flow.request_id)}</code></p>"
