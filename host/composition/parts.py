@@ -148,6 +148,7 @@ class Parts:
         return vnode.VirtualNodeService(
             database=self.database,
             vaults=self.vaults,
+            schemas=persistence.VaultSchemas(self.vaults, self.entity_types, self.base.clock),
             packages=self.catalogue,
             clock=self.base.clock,
             entropy=self.base.entropy,
@@ -177,7 +178,12 @@ class Parts:
         """The capability `persistence`."""
         if self._is_elsewhere(services.ENTITIES):
             return RemoteCapability("persistence", self._remote(services.ENTITIES))
-        return persistence.EntityCapability(self.vaults)
+        return persistence.EntityCapability(self.vaults, self.entity_types)
+
+    @cached_property
+    def entity_types(self) -> persistence.EntityTypes:
+        """What the CPKs of stored CPIs declare of entities, compiled."""
+        return persistence.EntityTypes()
 
     @cached_property
     def ledger(self) -> Capability:

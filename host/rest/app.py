@@ -69,6 +69,7 @@ _GROUPS = (
     _Group(router=user.router),
     _Group(router=quota.router),
     _Group(router=virtual_node.router),
+    _Group(router=virtual_node.maintenance_router),
 )
 
 

@@ -73,6 +73,10 @@ class VirtualNodeUseCases(VirtualNodes, Protocol):
 
     def set_state(self, short_hash: ShortHash, state: str) -> VirtualNode: ...
 
+    def upgrade(self, short_hash: ShortHash, cpi_short_checksum: str, *, force: bool) -> str: ...
+
+    def force_resync(self, short_hash: ShortHash) -> None: ...
+
 
 class FlowUseCases(Protocol):
     def start(

@@ -13,6 +13,7 @@ from host.rest.services import Services
 from host.rest.wire import instant, wire
 
 router = resource("Virtual Node")
+maintenance_router = resource("Virtual Node Maintenance")
 
 _NO_CONNECTION = ""
 """Storage is the host's own: there is no database connection to name."""
@@ -126,6 +127,32 @@ def put_virtual_node_state(
     return ChangeVirtualNodeStateResponse(
         holding_id_short_hash=virtualnodeshortid, new_state=newstate
     )
+
+
+@router.put(
+    "/virtualnode/{virtualnodeshortid}/cpi/{targetcpifilechecksum}",
+    status_code=HTTPStatus.ACCEPTED,
+)
+def put_virtual_node_cpi(
+    virtualnodeshortid: str,
+    targetcpifilechecksum: str,
+    services: Services,
+    forceupgrade: bool = False,  # noqa: FBT001, FBT002  # a query parameter
+) -> AsyncResponse:
+    """Give a virtual node in maintenance another version of its CPI; its entities are migrated."""
+    started = services.virtual_nodes.upgrade(
+        parse_short_hash(virtualnodeshortid), targetcpifilechecksum, force=forceupgrade
+    )
+    return AsyncResponse(request_id=started)
+
+
+@maintenance_router.post(
+    "/maintenance/virtualnode/{virtualnodeshortid}/vault-schema/force-resync",
+    status_code=HTTPStatus.NO_CONTENT,
+)
+def post_force_resync(virtualnodeshortid: str, services: Services) -> None:
+    """Forget the entities of a virtual node in maintenance and apply its CPI's schemas anew."""
+    services.virtual_nodes.force_resync(parse_short_hash(virtualnodeshortid))
 
 
 def _info(node: VirtualNode, cpi: CpiRecord) -> VirtualNodeInfo:

@@ -31,3 +31,33 @@ class OperationNotFoundError(NotFoundError):
     """No operation has this request id."""
 
     code = "operation-not-found"
+
+
+class TargetCpiNotFoundError(NotFoundError):
+    """No stored CPI has the checksum of the upgrade."""
+
+    code = "target-cpi-not-found"
+
+
+class VirtualNodeNotInMaintenanceError(InvalidInputError):
+    """The operation needs a virtual node that is in maintenance."""
+
+    code = "virtual-node-not-in-maintenance"
+
+
+class CpiUpgradeSameError(ConflictError):
+    """The virtual node runs the CPI of the upgrade already."""
+
+    code = "cpi-upgrade-same"
+
+
+class CpiUpgradeInvalidError(InvalidInputError):
+    """An upgrade keeps the CPI's name, signer and group."""
+
+    code = "cpi-upgrade-invalid"
+
+
+class OperationInProgressError(ConflictError):
+    """Another operation on the virtual node has not ended."""
+
+    code = "virtual-node-operation-in-progress"

@@ -21,19 +21,23 @@ from host.domain.vnode import AsyncStatus, OperationalStatus, VirtualNode
 from host.domain.x500 import MemberX500Name
 from host.ports.clock import Clock, Entropy
 from host.ports.directory import Packages
+from host.ports.schemas import NodeSchemas
 from host.vnode.errors import (
     CpiNotFoundError,
+    OperationInProgressError,
     OperationNotFoundError,
     VirtualNodeExistsError,
     VirtualNodeNotFoundError,
     VirtualNodeStateError,
 )
 from host.vnode.tables import OPERATION, VIRTUAL_NODE
+from host.vnode.upgrades import in_maintenance, target_of_upgrade
 
 logger = logging.getLogger(__name__)
 
 CREATE_ID = "CREATE_ID"
 _CREATE = "CREATE_VIRTUAL_NODE"
+_UPGRADE = "UPGRADE_VIRTUAL_NODE"
 _UNFINISHED = (AsyncStatus.ACCEPTED.value, AsyncStatus.IN_PROGRESS.value)
 _STATES = {"ACTIVE": OperationalStatus.ACTIVE, "MAINTENANCE": OperationalStatus.INACTIVE}
 
@@ -61,6 +65,7 @@ class VirtualNodeService:
         *,
         database: Database,
         vaults: Vaults,
+        schemas: NodeSchemas,
         packages: Packages,
         clock: Clock,
         entropy: Entropy,
@@ -72,6 +77,7 @@ class VirtualNodeService:
         Args:
             database: the cluster's, opened with this package's `SCHEMA`.
             vaults: where the nodes' own databases are made.
+            schemas: brings a node's entities to the schemas of its CPI.
             packages: stored CPIs.
             clock: the host's time.
             entropy: makes request ids, and the group ids of new groups.
@@ -80,6 +86,7 @@ class VirtualNodeService:
         """
         self._database = database
         self._vaults = vaults
+        self._schemas = schemas
         self._packages = packages
         self._clock = clock
         self._entropy = entropy
@@ -104,23 +111,63 @@ class VirtualNodeService:
             raise CpiNotFoundError(f"No CPI metadata found for checksum '{cpi_short_checksum}'.")
         group_id = self._uuid() if cpi.group_id == CREATE_ID else cpi.group_id
         holding = HoldingIdentity(x500_name=name, group_id=group_id)
-        request_id = self._uuid()
         with self._database.write() as connection:
             _refuse_existing(connection, holding)
-            connection.execute(
-                insert(OPERATION),
-                {
-                    "request_id": request_id,
-                    "operation": _CREATE,
-                    "status": AsyncStatus.ACCEPTED.value,
-                    "resource_id": holding.short_hash,
-                    "x500_name": str(name),
-                    "group_id": group_id,
-                    "cpi_checksum": cpi.file_checksum,
-                    "updated_at": self._clock.now_ms(),
-                },
-            )
+            request_id = self._accept(connection, _CREATE, holding, cpi)
         self._background(partial(self._run, request_id))
+        return request_id
+
+    def upgrade(
+        self, short_hash: ShortHash, cpi_short_checksum: str, *, force: bool = False
+    ) -> str:
+        """Accept that a node gets another version of its CPI; give the request id to poll.
+
+        The node's entities are migrated first; if they cannot be, it keeps its CPI and fails.
+
+        Args:
+            short_hash: the node's; it must be in maintenance.
+            cpi_short_checksum: of the new CPI: same name, signer and group.
+            force: also while another upgrade has not ended.
+
+        Raises:
+            HostError: one of `host.vnode.errors`.
+        """
+        node = self.get(short_hash)
+        cpi = target_of_upgrade(node, short_hash, self._packages, cpi_short_checksum)
+        assert node is not None  # noqa: S101  # target_of_upgrade refuses
+        with self._database.write() as connection:
+            if not force:
+                _refuse_operation(connection, short_hash)
+            request_id = self._accept(connection, _UPGRADE, node.holding, cpi)
+        self._background(partial(self._run, request_id))
+        return request_id
+
+    def force_resync(self, short_hash: ShortHash) -> None:
+        """Forget the entities of a node in maintenance and begin at its CPI's schemas.
+
+        Raises:
+            VirtualNodeNotFoundError, VirtualNodeNotInMaintenanceError: nothing is forgotten.
+        """
+        node = in_maintenance(self.get(short_hash), short_hash)
+        self._schemas.reset(short_hash, self._cpi(node.cpi_checksum))
+
+    def _accept(
+        self, connection: Connection, operation: str, holding: HoldingIdentity, cpi: CpiRecord
+    ) -> str:
+        request_id = self._uuid()
+        connection.execute(
+            insert(OPERATION),
+            {
+                "request_id": request_id,
+                "operation": operation,
+                "status": AsyncStatus.ACCEPTED.value,
+                "resource_id": holding.short_hash,
+                "x500_name": str(holding.x500_name),
+                "group_id": holding.group_id,
+                "cpi_checksum": cpi.file_checksum,
+                "updated_at": self._clock.now_ms(),
+            },
+        )
         return request_id
 
     def resume(self) -> int:
@@ -203,7 +250,7 @@ class VirtualNodeService:
             self._set_status(request_id, AsyncStatus.IN_PROGRESS)
             with self._database.read() as connection:
                 row = _operation(connection, request_id)
-            self._create(row)
+            (self._upgrade if row.operation == _UPGRADE else self._create)(row)
         except HostError as exc:
             self._fail(request_id, exc.message)
         except Exception as exc:
@@ -211,9 +258,7 @@ class VirtualNodeService:
             self._fail(request_id, f"internal error: {type(exc).__name__}")
 
     def _create(self, row: Row[tuple[object, ...]]) -> None:
-        cpi = self._packages.get(Checksum(row.cpi_checksum))
-        if cpi is None:
-            raise CpiNotFoundError(f"CPI {row.cpi_checksum} is no longer stored")
+        cpi = self._cpi(Checksum(row.cpi_checksum))
         node = VirtualNode(
             holding=HoldingIdentity(
                 x500_name=MemberX500Name.parse(row.x500_name), group_id=row.group_id
@@ -223,9 +268,32 @@ class VirtualNodeService:
             created_at=self._clock.now_ms(),
         )
         self._vaults.create(node.holding.short_hash)
+        self._schemas.apply(node.holding.short_hash, cpi)
         with self._database.write() as connection:
             connection.execute(insert(VIRTUAL_NODE), _values(node))
             self._update(connection, row.request_id, AsyncStatus.SUCCEEDED)
+
+    def _upgrade(self, row: Row[tuple[object, ...]]) -> None:
+        cpi = self._cpi(Checksum(row.cpi_checksum))
+        short_hash = ShortHash(row.resource_id)
+        in_maintenance(self.get(short_hash), short_hash)
+        self._schemas.apply(short_hash, cpi)
+        with self._database.write() as connection:
+            connection.execute(
+                update(VIRTUAL_NODE)
+                .where(VIRTUAL_NODE.c.short_hash == short_hash)
+                .values(
+                    cpi_checksum=cpi.file_checksum,
+                    granted_capabilities=json.dumps(self._granted(cpi)),
+                )
+            )
+            self._update(connection, row.request_id, AsyncStatus.SUCCEEDED)
+
+    def _cpi(self, checksum: Checksum) -> CpiRecord:
+        cpi = self._packages.get(checksum)
+        if cpi is None:
+            raise CpiNotFoundError(f"CPI {checksum} is no longer stored")
+        return cpi
 
     def _granted(self, cpi: CpiRecord) -> tuple[str, ...]:
         declared = {capability for cpk in cpi.cpks for capability in cpk.capabilities}
@@ -268,6 +336,17 @@ def _refuse_existing(connection: Connection, holding: HoldingIdentity) -> None:
         raise VirtualNodeExistsError(
             f"Virtual node for CPI already exists or is being created: {holding.x500_name}"
             f" in group {holding.group_id} ({holding.short_hash})"
+        )
+
+
+def _refuse_operation(connection: Connection, short_hash: ShortHash) -> None:
+    unfinished = _SELECT_OPERATIONS.where(
+        OPERATION.c.resource_id == short_hash, OPERATION.c.status.in_(_UNFINISHED)
+    )
+    row = connection.execute(unfinished).first()
+    if row is not None:
+        raise OperationInProgressError(
+            f"Operation {row.request_id} on virtual node {short_hash} has not ended."
         )
 
 

@@ -6,6 +6,8 @@ from host.domain.errors import InvalidInputError, StorageError
 from host.domain.ids import InvalidShortHashError, ShortHash, short_hash_of
 from host.domain.vnode import AsyncStatus, OperationalStatus
 from host.domain.x500 import InvalidX500NameError
+from host.persistence import SCHEMA as PERSISTENCE
+from host.persistence import EntityTypes, VaultSchemas
 from host.vnode import SCHEMA, VirtualNodeService
 from host.vnode.errors import (
     CpiNotFoundError,
@@ -63,11 +65,12 @@ def start(tmp_path, clock, entropy, packages, later):
 
     def start():
         database = Database.open(tmp_path / "cluster.sqlite", [SCHEMA])
-        vaults = Vaults(tmp_path / "vnodes", [REQUESTS])
+        vaults = Vaults(tmp_path / "vnodes", [REQUESTS, PERSISTENCE])
         opened.extend([database, vaults])
         return VirtualNodeService(
             database=database,
             vaults=vaults,
+            schemas=VaultSchemas(vaults, EntityTypes(), clock),
             packages=packages,
             clock=clock,
             entropy=entropy,
