@@ -77,7 +77,7 @@ class GuestRuns:
         begun, recorded = self._around.clock.now_ms(), len(flow.journal)
         usage, stopped_by = RunUsage(), None
         try:
-            outcome = self._perform(facts, handler, parked)
+            outcome = self._perform(flow, facts, handler, parked)
             usage = outcome.usage
             handler.check_complete()
         except GuestKilledError as exc:
@@ -138,7 +138,9 @@ class GuestRuns:
             return None
         return parked
 
-    def _perform(self, facts: RunFacts, handler: HostCalls, parked: Parked | None) -> GuestOutcome:
+    def _perform(
+        self, flow: LiveFlow, facts: RunFacts, handler: HostCalls, parked: Parked | None
+    ) -> GuestOutcome:
         if parked is not None:
             return parked.run.resume(handler)
         return self._guests.run(
@@ -148,6 +150,7 @@ class GuestRuns:
             handler,
             facts.granted,
             quota=facts.quota,
+            node=flow.holding_id,
         )
 
     def _account(self, flow: LiveFlow, handler: HostCalls, spent: Spent) -> None:

@@ -5,12 +5,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from host.domain.errors import HostError
+from host.domain.errors import HostError, UnavailableError
 from host.domain.ids import ShortHash
 from host.domain.json import JsonObject
 from host.domain.packages import CpiRecord, CpkRecord
 from host.domain.quotas import RunUsage
-from host.guests.library import GuestLibrary, told_to_tenants
+from host.guests.library import GuestSource, told_to_tenants
 from host.guests.limits import limits_of, run_usage
 from sandbox.errors import SandboxError
 from sandbox.limits import Limits
@@ -53,7 +53,7 @@ def transaction_text(transaction: JsonObject) -> str:
 class SandboxedContracts:
     """Verifies ledger transactions by a CPI's contract CPKs. Safe to use from several threads."""
 
-    def __init__(self, *, library: GuestLibrary, limits: Limits) -> None:
+    def __init__(self, *, library: GuestSource, limits: Limits) -> None:
         """Take the library of guests and the limits that the host allows one verification."""
         self._library = library
         self._limits = limits
@@ -62,16 +62,24 @@ class SandboxedContracts:
         self, cpi: CpiRecord, transaction: JsonObject, *, node: ShortHash | None = None
     ) -> Sequence[JsonObject]:
         """The failures of all contracts; see `host.ports.directory.ContractVerifier.verify`."""
-        del node
-        return self.judge(cpi, transaction).failures
+        return self.judge(cpi, transaction, node=node).failures
 
     def judge(
-        self, cpi: CpiRecord, transaction: JsonObject, limits: Limits | None = None
+        self,
+        cpi: CpiRecord,
+        transaction: JsonObject,
+        limits: Limits | None = None,
+        *,
+        node: ShortHash | None = None,
     ) -> Judgement:
         """The failures of all contracts, and the receipt of each run.
 
         A CPK that governs no state of the transaction is not run. A state whose contract no CPK
-        declares is a failure. `limits` are the verifier's own unless others are given.
+        declares is a failure. `limits` are the verifier's own unless others are given. `node` is
+        as of `verify`.
+
+        Raises:
+            UnavailableError: a contract's run was lost by no fault of its own.
         """
         states = list(_states(transaction))
         failures = list(_ungoverned(cpi, states))
@@ -80,7 +88,9 @@ class SandboxedContracts:
         for cpk in cpi.contract_cpks():
             types = [state for state, contract in states if contract in cpk.contract_types]
             if types:
-                found, run = self._run(cpi, cpk, text, types, limits or self._limits)
+                found, run = self._run(
+                    cpi, cpk, text, types, limits=limits or self._limits, node=node
+                )
                 failures += found
                 runs.append(run)
         return Judgement(failures=tuple(failures), runs=tuple(runs))
@@ -91,13 +101,17 @@ class SandboxedContracts:
         cpk: CpkRecord,
         transaction: str,
         types: Sequence[str],
+        *,
         limits: Limits,
+        node: ShortHash | None,
     ) -> tuple[list[JsonObject], ContractRun]:
         """Failures of one CPK, and its run."""
         name = cpk.identity.name
         try:
-            guest = self._library.guest(cpi, cpk)
+            guest = self._library.guest(cpi, cpk, node=node)
             outcome = guest.call("verify", transaction, limits=limits_of(cpk, limits))
+        except UnavailableError:
+            raise
         except (SandboxError, HostError) as refused:
             failure = _failure(cpk.contract_types, types, refused.code, told_to_tenants(refused))
             receipt, usage = getattr(refused, "receipt", None), getattr(refused, "usage", None)

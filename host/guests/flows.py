@@ -6,9 +6,10 @@ from contextlib import AbstractContextManager
 from typing import assert_never
 
 from host.domain.errors import HostError
+from host.domain.ids import ShortHash
 from host.domain.packages import CpiRecord, CpkRecord
 from host.domain.quotas import Quota, RunUsage
-from host.guests.library import GuestLibrary, told_to_tenants
+from host.guests.library import GuestSource, told_to_tenants
 from host.guests.limits import limits_of, limits_of_quota, run_usage
 from host.ports.guest import (
     Finished,
@@ -33,7 +34,7 @@ _TRACE_CHARACTERS_MAX = 500
 class SandboxedFlows:
     """Runs flows of stored CPIs. Safe to use from several threads."""
 
-    def __init__(self, *, library: GuestLibrary) -> None:
+    def __init__(self, *, library: GuestSource) -> None:
         """Take the library of guests."""
         self._library = library
 
@@ -46,13 +47,14 @@ class SandboxedFlows:
         granted: frozenset[str],
         *,
         quota: Quota,
+        node: ShortHash | None = None,
     ) -> GuestOutcome:
         """Run a flow; see `host.ports.guest.FlowGuests.run`."""
         cpk = _cpk_of(cpi, flow_class)
         try:
             # Compiling takes seconds when the cache was lost: not within a host call of the run.
             self._library.prepare(cpi)
-            guest = self._library.guest(cpi, cpk)
+            guest = self._library.guest(cpi, cpk, node=node)
         except (SandboxError, HostError) as refused:
             raise GuestKilledError(refused.code, told_to_tenants(refused)) from refused
         try:

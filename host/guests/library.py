@@ -2,47 +2,61 @@
 
 from collections.abc import Callable
 from threading import Lock
+from typing import Protocol, TypeVar
 
 from cpi.errors import CpiError
 from cpi.model import PackageType
 from cpi.verify import read_package
 from host.domain.errors import HostError
-from host.domain.ids import Checksum
+from host.domain.ids import Checksum, ShortHash
 from host.domain.packages import CpiRecord, CpkRecord
 from host.guests.code import CodeRefusedError, code_of, make_component
+from sandbox.compiled_files import CompiledFile
 from sandbox.errors import ComponentUnknownError, SandboxError
 from sandbox.guest import Guest
+from sandbox.host_calls import HostCalls, RunControl
+from sandbox.limits import Limits
+from sandbox.outcome import Outcome
 from sandbox.runtime import Sandbox
 from sandbox.world import World
 
 ReadCpi = Callable[[Checksum], bytes]
 """Reads a stored CPI file and checks it against its checksum."""
+_Found = TypeVar("_Found")
 
 
-class GuestLibrary:
-    """Gives the guest of a CPK. Safe to use from several threads."""
+class Runnable(Protocol):
+    """A guest, wherever it runs; see `sandbox.guest.Guest`."""
 
-    def __init__(self, *, sandbox: Sandbox, read: ReadCpi) -> None:
-        """Take a sandbox, and what reads stored CPIs when the sandbox lost their components."""
-        self._sandbox = sandbox
-        self._read = read
-        self._remaking = Lock()
+    def call(
+        self,
+        export: str,
+        argument: str | None,
+        *,
+        limits: Limits,
+        host: HostCalls | None = None,
+        granted: frozenset[str] = frozenset(),
+        attach: Callable[[RunControl], None] | None = None,
+    ) -> Outcome: ...
 
-    def guest(self, cpi: CpiRecord, cpk: CpkRecord) -> Guest:
+
+class GuestSource(Protocol):
+    """Gives guests of stored CPIs. Safe to use from several threads."""
+
+    def guest(self, cpi: CpiRecord, cpk: CpkRecord, *, node: ShortHash | None = None) -> Runnable:
         """The guest of a CPK of a stored CPI.
+
+        Args:
+            cpi: the CPI.
+            cpk: one of its CPKs.
+            node: the virtual node that it runs for; None where there is none.
 
         Raises:
             SandboxError: the component cannot be compiled.
             CodeRefusedError, CodeMismatchError: it cannot be made again from the stored CPI.
             StorageError: the stored CPI is missing or damaged.
         """
-        world = World(cpk.world)
-        try:
-            return self._sandbox.guest(world, cpk.component_digest)
-        except ComponentUnknownError:
-            with self._remaking:
-                self._make_again(cpi, cpk)
-        return self._sandbox.guest(world, cpk.component_digest)
+        ...
 
     def prepare(self, cpi: CpiRecord) -> None:
         """Have the code of every CPK compiled; quick when it is.
@@ -50,8 +64,45 @@ class GuestLibrary:
         Raises:
             SandboxError, HostError: as `guest`.
         """
+        ...
+
+
+class GuestLibrary:
+    """A `GuestSource` whose guests run in this process."""
+
+    def __init__(self, *, sandbox: Sandbox, read: ReadCpi) -> None:
+        """Take a sandbox, and what reads stored CPIs when the sandbox lost their components."""
+        self._sandbox = sandbox
+        self._read = read
+        self._remaking = Lock()
+
+    def guest(self, cpi: CpiRecord, cpk: CpkRecord, *, node: ShortHash | None = None) -> Guest:
+        """See `GuestSource.guest`."""
+        del node
+        return self._had(cpi, cpk, self._sandbox.guest)
+
+    def compiled(self, cpi: CpiRecord, cpk: CpkRecord) -> CompiledFile:
+        """The compiled code of a CPK of a stored CPI, which the caller closes.
+
+        Raises:
+            SandboxError, HostError: as `GuestSource.guest`.
+        """
+        return self._had(cpi, cpk, self._sandbox.compiled)
+
+    def prepare(self, cpi: CpiRecord) -> None:
+        """See `GuestSource.prepare`."""
         for cpk in cpi.cpks:
             self.guest(cpi, cpk)
+
+    def _had(self, cpi: CpiRecord, cpk: CpkRecord, find: Callable[[World, str], _Found]) -> _Found:
+        """What `find` finds of a component, which is made again if the sandbox lost it."""
+        world = World(cpk.world)
+        try:
+            return find(world, cpk.component_digest)
+        except ComponentUnknownError:
+            with self._remaking:
+                self._make_again(cpi, cpk)
+        return find(world, cpk.component_digest)
 
     def _make_again(self, cpi: CpiRecord, cpk: CpkRecord) -> None:
         # Trust was decided when the CPI was stored; its checksum says that it is still that file.

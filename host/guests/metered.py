@@ -27,7 +27,7 @@ class MeteredContracts:
             return self._contracts.verify(cpi, transaction)
         begun = self._clock.now_ms()
         limits = limits_of_quota(self._quotas.quota(node))
-        judgement = self._contracts.judge(cpi, transaction, limits)
+        judgement = self._contracts.judge(cpi, transaction, limits, node=node)
         passed_ms = self._clock.now_ms() - begun
         for run in judgement.runs:
             self._quotas.spent(node, Spent(usage=run.usage, wall_ms=passed_ms, code=run.code))

@@ -11,6 +11,7 @@ from dataclasses import replace
 from queue import SimpleQueue
 from typing import TypeAlias
 
+from host.domain.ids import ShortHash
 from host.domain.packages import CpiRecord
 from host.domain.quotas import Quota, RunUsage
 from host.ports.guest import (
@@ -46,12 +47,15 @@ class ParkingFlows:
         granted: frozenset[str],
         *,
         quota: Quota,
+        node: ShortHash | None = None,
     ) -> GuestOutcome:
         """Run a flow on a thread of its own; see `host.ports.guest.FlowGuests.run`."""
         run = _Run(host)
         self._threads.begin(
             lambda: run.perform(
-                lambda: self._guests.run(cpi, flow_class, start, run, granted, quota=quota)
+                lambda: self._guests.run(
+                    cpi, flow_class, start, run, granted, quota=quota, node=node
+                )
             )
         )
         return run.outcome()

@@ -50,7 +50,8 @@ class ContractVerifier(Protocol):
         Args:
             cpi: the package whose contracts judge.
             transaction: the ledger transaction as contracts get it.
-            node: the virtual node whose quota counts; None where there is none.
+            node: the virtual node that it is done for, whose quota counts; None where there is
+                none.
 
         Returns:
             Failures (`contract`, `states`, `type`, `message`), empty when all accept.

@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias, runtime_checkable
 
+from host.domain.ids import ShortHash
 from host.domain.packages import CpiRecord
 from host.domain.quotas import Quota, RunUsage
 
@@ -155,6 +156,7 @@ class FlowGuests(Protocol):
         granted: frozenset[str],
         *,
         quota: Quota,
+        node: ShortHash | None = None,
     ) -> GuestOutcome:
         """Run `flow_class` from its start.
 
@@ -166,8 +168,10 @@ class FlowGuests(Protocol):
             granted: capabilities (interface names) that the virtual node grants;
                 a call to another one kills the run with `capability-not-granted`.
             quota: what the virtual node's guests may use; the CPK may have asked for less.
+            node: the virtual node whose flow it is; None where there is none.
 
         Raises:
             GuestKilledError: a limit, a trap, a refused capability, code that cannot be loaded.
+            UnavailableError: the guest was lost by no fault of its own: run it again.
         """
         ...

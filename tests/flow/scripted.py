@@ -9,6 +9,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
+from host.domain.ids import ShortHash
 from host.domain.packages import CpiRecord
 from host.domain.quotas import Quota, RunUsage
 from host.ports.guest import (
@@ -99,6 +100,7 @@ class ScriptedGuests:
         granted: frozenset[str],
         *,
         quota: Quota,
+        node: ShortHash | None = None,
     ) -> GuestOutcome:
         if isinstance(host, WaitingHandler):
             host.attach(Control())

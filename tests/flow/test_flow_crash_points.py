@@ -14,6 +14,7 @@ import pytest
 from host.bus.memory import MemoryStore
 from host.bus.sqlite import SqliteStore
 from host.domain.clock import SimClock
+from host.domain.ids import ShortHash
 from host.domain.packages import CpiRecord
 from host.domain.quotas import Quota
 from host.flow.config import FlowConfig
@@ -88,13 +89,14 @@ class MortalGuests(ScriptedGuests):
         granted: frozenset[str],
         *,
         quota: Quota,
+        node: ShortHash | None = None,
     ) -> GuestOutcome:
         def dying(interface: str, function: str, request: str) -> str:
             answer = host(interface, function, request)
             self._scythe(f"after {interface}.{function}")
             return answer
 
-        outcome = super().run(cpi, flow_class, start, dying, granted, quota=quota)
+        outcome = super().run(cpi, flow_class, start, dying, granted, quota=quota, node=node)
         self._scythe("after a run")
         return outcome
 

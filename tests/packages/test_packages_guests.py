@@ -122,9 +122,9 @@ def test_contracts_are_compiled_before_the_flow_runs_and_not_while(
     asked = []
 
     class Recording(GuestLibrary):
-        def guest(self, cpi: Any, cpk: Any) -> Any:
+        def guest(self, cpi: Any, cpk: Any, **node: Any) -> Any:
             asked.append(cpk.world)
-            return super().guest(cpi, cpk)
+            return super().guest(cpi, cpk, **node)
 
     library = Recording(sandbox=sandbox, read=stored.service.read)
 

@@ -1,0 +1,90 @@
+"""A `GuestSource` whose guests run in a process of their virtual node's own."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from host.domain.errors import UnavailableError
+from host.domain.ids import ShortHash
+from host.domain.packages import CpiRecord, CpkRecord
+from host.guests.library import GuestLibrary
+from sandbox.compiled_files import CompiledFile
+from sandbox.host_calls import HostCalls, RunControl
+from sandbox.isolation.calls import IsolatedGuest
+from sandbox.isolation.errors import GuestProcessLostError
+from sandbox.isolation.pool import ProcessPool
+from sandbox.limits import Limits
+from sandbox.outcome import Outcome
+
+
+class IsolatedGuests:
+    """A process belongs to one virtual node and one CPI, and runs its flows and contracts.
+
+    Args:
+        library: gives the compiled code.
+        pool: has the processes.
+    """
+
+    def __init__(self, *, library: GuestLibrary, pool: ProcessPool) -> None:
+        self._library = library
+        self._pool = pool
+
+    def guest(
+        self, cpi: CpiRecord, cpk: CpkRecord, *, node: ShortHash | None = None
+    ) -> "RepeatableGuest":
+        """See `host.guests.library.GuestSource.guest`."""
+        compiled = self._library.compiled(cpi, cpk)
+        compiled.file.close()
+        key = f"{node or 'no node'} {cpi.file_checksum}"
+        return RepeatableGuest(
+            IsolatedGuest(
+                component=compiled.component,
+                index=cpi.cpks.index(cpk),
+                visit=lambda: self._pool.visit(key, lambda: self._codes(cpi)),
+                grace_seconds=self._pool.plan.grace_seconds,
+            )
+        )
+
+    def prepare(self, cpi: CpiRecord) -> None:
+        """See `host.guests.library.GuestSource.prepare`."""
+        for compiled in self._codes(cpi):
+            compiled.file.close()
+
+    def _codes(self, cpi: CpiRecord) -> Sequence[CompiledFile]:
+        found: list[CompiledFile] = []
+        try:
+            for cpk in cpi.cpks:
+                found.append(self._library.compiled(cpi, cpk))  # noqa: PERF401  # closed below
+        except BaseException:
+            for compiled in found:
+                compiled.file.close()
+            raise
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class RepeatableGuest:
+    """An isolated guest whose loss tells callers in the host's words to try again."""
+
+    isolated: IsolatedGuest
+
+    def call(
+        self,
+        export: str,
+        argument: str | None,
+        *,
+        limits: Limits,
+        host: HostCalls | None = None,
+        granted: frozenset[str] = frozenset(),
+        attach: Callable[[RunControl], None] | None = None,
+    ) -> Outcome:
+        """As of `IsolatedGuest.call`.
+
+        Raises:
+            UnavailableError: the guest was lost by no fault of its own.
+        """
+        try:
+            return self.isolated.call(
+                export, argument, limits=limits, host=host, granted=granted, attach=attach
+            )
+        except GuestProcessLostError as lost:
+            raise UnavailableError(lost.message) from lost
