@@ -26,6 +26,7 @@ _COMMANDS = {
     "keystore": ("host.cli.keystore", "Make signing keys."),
     "mgm": ("host.cli.network", "Alias of `network`, as corda-cli has it."),
     "network": ("host.cli.network", "Write group policies."),
+    "node": ("host.cli.node", "Limit and watch virtual nodes."),
     "package": ("host.cli.package", "Create, sign, verify and inspect CPBs and CPIs."),
     "runtime": ("host.cli.runtime", "List, verify and build the pinned Python runtimes."),
     "worker": ("host.cli.worker", "Start one more worker process for a running host."),

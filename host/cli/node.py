@@ -1,0 +1,105 @@
+"""`cordbox node`: what a virtual node of a running host may use, and what it used."""
+
+import json
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import click
+
+from host.cli.host_options import host_options
+from host.cli.package_options import output_option
+from host.cli.pretty import PrettyGroup
+
+if TYPE_CHECKING:
+    from host.toolkit.host_client import HostClient
+
+Connect = Callable[[], "HostClient"]
+
+
+@click.group("node", cls=PrettyGroup)
+def command() -> None:
+    """Limit and watch virtual nodes.
+
+    NODE is a virtual node's short hash or X.500 name.
+    """
+
+
+@command.command("quota")
+@click.argument("node")
+@click.option("--set", "changes", multiple=True, metavar="NAME=VALUE", help="Set; repeatable.")
+@click.option("--unset", multiple=True, metavar="NAME", help="Give the default; repeatable.")
+@click.option("--reset", is_flag=True, help="Give all defaults first.")
+@host_options
+@output_option
+def quota(
+    *,
+    connect: Connect,
+    node: str,
+    changes: tuple[str, ...],
+    unset: tuple[str, ...],
+    reset: bool,
+    output: str,
+) -> None:
+    """Show the quota of NODE, after it was changed if that is asked for."""
+    wanted = dict(_change(text) for text in changes)
+    with connect() as client:
+        path = f"/virtualnode/{_short_hash(client, node)}/quota"
+        answer = client.get(path)
+        if wanted or unset or reset:
+            kept = {} if reset else dict(answer["overrides"])
+            overrides = {k: v for k, v in kept.items() if k not in unset} | wanted
+            body = json.dumps({"overrides": overrides}).encode()
+            headers = {"Content-Type": "application/json"}
+            answer = json.loads(client.ask("PUT", path, content=body, headers=headers))
+    if output == "json":
+        click.echo(json.dumps(answer, indent=2))
+        return
+    for name, value in answer["quota"].items():
+        default = answer["defaults"][name]
+        note = f"  (default {default:,})" if name in answer["overrides"] else ""
+        click.echo(f"{name:<24}{value:>20,}{note}")
+
+
+@command.command("usage")
+@click.argument("node")
+@host_options
+@output_option
+def usage(*, connect: Connect, node: str, output: str) -> None:
+    """Show what NODE used, and which quotas it hit."""
+    with connect() as client:
+        answer = client.get(f"/virtualnode/{_short_hash(client, node)}/usage")
+    if output == "json":
+        click.echo(json.dumps(answer, indent=2))
+        return
+    click.echo(f"since {answer['since'] or 'nothing ran yet'}")
+    for name in _COUNTERS:
+        click.echo(f"{name:<28}{answer[name]:>20,}")
+    for function, count in answer["calls"].items():
+        click.echo(f"{function:<28}{count:>20,}  calls")
+    for code, hit in answer["hits"].items():
+        click.echo(f"{code:<28}{hit['count']:>20,}  hits, last {hit['lastTimestamp']}")
+
+
+_COUNTERS = (
+    "runs",
+    "fuel",
+    "wallMs",
+    "hostCalls",
+    "logBytes",
+    "storageBytes",
+    "flowsOpen",
+)
+
+
+def _change(text: str) -> tuple[str, int]:
+    name, _, value = text.partition("=")
+    digits = value.replace("_", "")
+    if not name or not digits.isascii() or not digits.isdigit() or len(digits) > 20:
+        raise click.UsageError(f"--set {text[:64]!r}: expected NAME=VALUE with a whole number")
+    return name, int(digits)
+
+
+def _short_hash(client: "HostClient", node: str) -> str:
+    from host.toolkit.flows.client import HostFlows
+
+    return HostFlows(client).node(node)
