@@ -222,7 +222,7 @@ class HostSettings:
             " counts such as `flow=2,crypto=1`. There is always one of kind rest; flow without a"
             " count is one for each core, at most 4."
         ),
-    ] = "combined"
+    ] = "flow"
     monitor_listen: Annotated[
         Annotated[str, Meta(pattern=_ADDRESS)] | None,
         Meta(
@@ -310,6 +310,35 @@ class HostSettings:
         int,
         Meta(ge=1, description="Client-started flows of one virtual node that have not ended."),
     ] = 10_000
+    isolation: Annotated[
+        Literal["shared", "process"],
+        Meta(
+            description="Where guests run: `shared` (in the process that runs flows) or `process`"
+            " (a sealed process for each virtual node, about 35 MB each while it is in use)."
+        ),
+    ] = "shared"
+    isolation_required: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="Walls of `isolation = process` without which the host does not start,"
+            " for example `seccomp`; those in force are in the log line `isolation`."
+        ),
+    ] = ()
+    isolation_processes_max: Annotated[
+        int,
+        Meta(ge=1, le=10_000, description="Guests' processes of one process that runs flows."),
+    ] = 64
+    isolation_idle_seconds: Annotated[
+        int, Meta(ge=1, description="Seconds after which an unused guests' process is ended.")
+    ] = 60
+    isolation_memory_bytes_max: Annotated[
+        int,
+        Meta(
+            ge=256 * 1024 * 1024,
+            description="Private memory in bytes of one guests' process, all its sandboxes"
+            " together.",
+        ),
+    ] = 2 * 1024 * 1024 * 1024
     plugins: Annotated[
         tuple[str, ...],
         Meta(description="Plugins to load: `embedded`, or names of entry points."),

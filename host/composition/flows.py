@@ -73,7 +73,7 @@ def _only_member(parts: Parts) -> str:
 
 
 def _guests(parts: Parts) -> FlowGuests:
-    guests = SandboxedFlows(library=parts.library)
+    guests = SandboxedFlows(library=parts.guests)
     if not parts.base.settings.flow_parked_max:
         return guests
     parking = ParkingFlows(guests)
@@ -113,7 +113,7 @@ def warm_up_code(parts: Parts) -> None:
     """Have the code of all stored CPIs compiled in the background, before a flow needs it."""
     executor = ThreadPoolExecutor(1, "warm-up")
     parts.base.stack.callback(executor.shutdown, wait=True, cancel_futures=True)
-    warm_up(parts.library, parts.catalogue.all(), executor=executor, report=_log_missing_code)
+    warm_up(parts.guests, parts.catalogue.all(), executor=executor, report=_log_missing_code)
 
 
 def _stop(workers: FlowWorkers, settings: HostSettings) -> None:

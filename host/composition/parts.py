@@ -17,12 +17,13 @@ from host.audit_log.service import load_audit_key
 from host.composition import services
 from host.composition.base import Base, PluginMissingError
 from host.composition.capabilities import make_capabilities
+from host.composition.guests import make_guests
 from host.composition.schemas import CLUSTER_SCHEMAS, VAULT_SCHEMAS
 from host.composition.services import Answers, RemoteCapability, RemoteContracts, VaultAnswers
 from host.db import Database, Vaults
 from host.domain.workers import WorkerKind
 from host.guests.contracts import SandboxedContracts
-from host.guests.library import GuestLibrary
+from host.guests.library import GuestLibrary, GuestSource
 from host.guests.limits import limits_of_quota
 from host.guests.metered import MeteredContracts
 from host.keys import SchemePublicKeys
@@ -126,6 +127,11 @@ class Parts:
         return GuestLibrary(sandbox=self.sandbox, read=self.catalogue.read)
 
     @cached_property
+    def guests(self) -> GuestSource:
+        """The guests of stored CPIs, in this process or in those of their nodes."""
+        return make_guests(self.base, self.library)
+
+    @cached_property
     def catalogue(self) -> PackageCatalogue:
         """Stored CPIs, for reading."""
         return PackageCatalogue(database=self.database, directory=self.base.directory.packages)
@@ -170,7 +176,7 @@ class Parts:
         if self._is_elsewhere(services.CONTRACTS):
             return RemoteContracts(self._remote(services.CONTRACTS))
         limits = limits_of_quota(self.quotas.defaults)
-        contracts = SandboxedContracts(library=self.library, limits=limits)
+        contracts = SandboxedContracts(library=self.guests, limits=limits)
         return MeteredContracts(contracts, quotas=self.quotas, clock=self.base.clock)
 
     @cached_property

@@ -5,14 +5,14 @@ from concurrent.futures import Executor
 
 from host.domain.errors import HostError
 from host.domain.packages import CpiRecord
-from host.guests.library import GuestLibrary
+from host.guests.library import GuestSource
 from sandbox.errors import SandboxError
 
 Report = Callable[[CpiRecord, HostError | SandboxError], None]
 
 
 def warm_up(
-    library: GuestLibrary, stored: Iterable[CpiRecord], *, executor: Executor, report: Report
+    library: GuestSource, stored: Iterable[CpiRecord], *, executor: Executor, report: Report
 ) -> None:
     """Submit one task for each CPI; quick for those whose code is in the cache.
 

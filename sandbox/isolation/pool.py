@@ -14,6 +14,7 @@ from typing import TypeAlias
 from sandbox.compiled_files import CompiledFile
 from sandbox.isolation.errors import GuestProcessLostError
 from sandbox.isolation.process import Ending, GuestProcess, ProcessPlan, spawn
+from sandbox.isolation.seal import Walls
 
 _Started: TypeAlias = "Future[subprocess.Popen[bytes]]"
 _Job: TypeAlias = tuple[Sequence[str], Sequence[int], _Started]
@@ -114,6 +115,16 @@ class ProcessPool:
         """Keys and processes, the longest unused first."""
         with self._changed:
             return tuple((key, place.process) for key, place in self._places.items())
+
+    def probe(self) -> Walls:
+        """The walls of a process here, from one that is started for the question.
+
+        Raises:
+            GuestProcessLostError: none can be started.
+        """
+        process = GuestProcess((), self.plan, self._keeper.spawn)
+        process.kill(Ending.CLOSED)
+        return process.walls
 
     @contextmanager
     def visit(self, key: str, codes: Callable[[], Sequence[CompiledFile]]) -> Iterator[_Stay]:
