@@ -9,6 +9,7 @@ from host.ports.bus import Backlog, CommitListener, Record, TopicPartition
 from host.ports.clock import Clock
 from host.ports.groups import Membership, RebalanceListener
 from host.ports.state import StateConflictError, StateRecord
+from host.ports.topics import Retention
 from host.ports.units import Unit
 from host.system import SystemClock
 
@@ -68,6 +69,42 @@ class MemoryStore:
                     deleted += len(self._records[source]) - len(kept)
                     self._records[source] = kept
         return deleted
+
+    def topics(self, prefix: str = "") -> Sequence[str]:
+        with self._lock:
+            return sorted({s.topic for s in self._tails if s.topic.startswith(prefix)})
+
+    def read(self, source: TopicPartition, offset: int, limit: int) -> Sequence[Record]:
+        with self._lock:
+            return [r for r in self._records.get(source, ()) if r.offset >= offset][:limit]
+
+    def newest(self, topic: str, limit: int) -> Sequence[Record]:
+        with self._lock:
+            return self._by_age(topic)[:limit]
+
+    def latest(self, topic: str) -> Sequence[Record]:
+        with self._lock:
+            return [record for record in self._latest(topic) if record.value]
+
+    def compact(self, topic: str, *, tombstones_before: EpochMs) -> int:
+        with self._lock:
+            kept = self._latest(topic)
+            return self._keep(
+                topic, {id(r) for r in kept if r.value or r.written_at >= tombstones_before}
+            )
+
+    def expire(self, topic: str, retention: Retention) -> int:
+        now = self._clock.now_ms()
+        with self._lock:
+            kept, size = set[int](), 0
+            for record in self._by_age(topic):
+                if retention.age_ms is not None and now - record.written_at >= retention.age_ms:
+                    break
+                size += len(record.value)
+                if retention.bytes_max is not None and size > retention.bytes_max:
+                    break
+                kept.add(id(record))
+            return self._keep(topic, kept)
 
     def get(self, key: str) -> StateRecord | None:
         with self._lock:
@@ -133,6 +170,31 @@ class MemoryStore:
     def close(self) -> None:
         """Nothing is held."""
 
+    def _by_age(self, topic: str) -> list[Record]:
+        """Newest first."""
+        found = [r for s, records in self._records.items() if s.topic == topic for r in records]
+        return sorted(found, key=lambda r: (r.written_at, r.source, r.offset), reverse=True)
+
+    def _latest(self, topic: str) -> list[Record]:
+        latest = {
+            record.key: record
+            for source in sorted(s for s in self._records if s.topic == topic)
+            for record in self._records[source]
+        }
+        return sorted(latest.values(), key=lambda record: (record.source, record.offset))
+
+    def _keep(self, topic: str, kept: set[int]) -> int:
+        """Delete all records of a topic but those with these object ids."""
+        deleted = 0
+        for source in [s for s in self._records if s.topic == topic]:
+            left = [record for record in self._records[source] if id(record) in kept]
+            deleted += len(self._records[source]) - len(left)
+            self._records[source] = left
+        return deleted
+
+    def _is_gap(self, source: TopicPartition, start: int, stop: int) -> bool:
+        return not any(start <= r.offset < stop for r in self._records.get(source, ()))
+
     def _roster(self, group: str) -> Roster:
         empty = Roster(group=group, generation=0, pulses={}, owners={})
         return self._rosters.get(group, empty)
@@ -167,13 +229,14 @@ class MemoryStore:
             lengths[row.flow_id] = length + 1
         for consumed in unit.consumed:
             offset = self._offsets.get((consumed.group, consumed.source), 0)
-            if offset != consumed.start:
+            if offset > consumed.start or not self._is_gap(consumed.source, offset, consumed.start):
                 raise StateConflictError(
                     f"{consumed.group} is at offset {offset} of {consumed.source.topic}-"
                     f"{consumed.source.partition}, expected {consumed.start}"
                 )
 
     def _apply(self, unit: Unit) -> None:
+        now = self._clock.now_ms()
         for write in unit.states:
             if write.value is None:
                 self._states.pop(write.key, None)
@@ -194,7 +257,7 @@ class MemoryStore:
             self._tails[source] = offset + 1
             self._came_in[source, offset] = self._clock.now_ms()
             self._records.setdefault(source, []).append(
-                Record(source=source, offset=offset, key=new.key, value=new.value)
+                Record(source=source, offset=offset, key=new.key, value=new.value, written_at=now)
             )
         for consumed in unit.consumed:
             self._offsets[consumed.group, consumed.source] = consumed.start + consumed.count

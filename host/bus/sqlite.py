@@ -4,6 +4,7 @@ A commit is durable when it returns: the log is synchronised to disk. Each threa
 its own connection and sees committed data only. Any number of processes may use the file at once.
 """
 
+import json
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -11,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from host.bus import sqlite_topics
 from host.bus.doorbell import Doorbell, Hint
 from host.bus.roster import Roster
 from host.bus.schema import prepare
@@ -23,10 +25,14 @@ from host.ports.bus import Backlog, CommitListener, Record, TopicPartition
 from host.ports.clock import Clock
 from host.ports.groups import Membership, RebalanceListener
 from host.ports.state import StateRecord
+from host.ports.topics import Retention
 from host.ports.units import Unit
 from host.system import SystemClock
 
 _BUSY_MS = 10_000
+_TRIM_MAX = 2_000
+_LAST = "\U0010ffff"
+"""Behind every text."""
 
 
 class SqliteStore:
@@ -66,21 +72,23 @@ class SqliteStore:
 
     def poll(self, group: str, source: TopicPartition, limit: int) -> Sequence[Record]:
         rows = self._read(
-            "SELECT position, key, value FROM records WHERE topic = ?1 AND partition = ?2 AND"
+            "SELECT topic, partition, position, key, value, written_at FROM records"
+            " WHERE topic = ?1 AND partition = ?2 AND"
             " position >= coalesce((SELECT next FROM offsets WHERE consumer = ?3 AND topic = ?1 AND"
             " partition = ?2), 0) ORDER BY position LIMIT ?4",
             (source.topic, source.partition, group, limit),
         )
-        return [Record(source=source, offset=o, key=k, value=v) for o, k, v in rows]
+        return [_record(row) for row in rows]
 
     def ready(self, group: str, topics: Sequence[str]) -> Sequence[TopicPartition]:
         rows = self._read(
             "SELECT t.topic, t.partition FROM tails t LEFT JOIN offsets o ON o.consumer = ?"
             " AND o.topic = t.topic AND o.partition = t.partition"
-            " WHERE coalesce(o.next, 0) < t.next ORDER BY t.topic, t.partition",
-            (group,),
+            " WHERE t.topic IN (SELECT value FROM json_each(?)) AND coalesce(o.next, 0) < t.next"
+            " ORDER BY t.topic, t.partition",
+            (group, json.dumps(list(topics))),
         )
-        return [TopicPartition(topic=t, partition=p) for t, p in rows if t in topics]
+        return [TopicPartition(topic=t, partition=p) for t, p in rows]
 
     def backlogs(self, group: str, topics: Sequence[str]) -> Sequence[Backlog]:
         rows = self._read(
@@ -89,29 +97,75 @@ class SqliteStore:
             " AND o.topic = t.topic AND o.partition = t.partition"
             " JOIN records r ON r.topic = t.topic AND r.partition = t.partition"
             " AND r.position >= coalesce(o.next, 0)"
-            " WHERE coalesce(o.next, 0) < t.next GROUP BY r.topic ORDER BY r.topic",
-            (group,),
+            " WHERE t.topic IN (SELECT value FROM json_each(?)) AND coalesce(o.next, 0) < t.next"
+            " GROUP BY r.topic ORDER BY r.topic",
+            (group, json.dumps(list(topics))),
         )
-        return [Backlog(topic=t, records=n, oldest_at=at) for t, n, at in rows if t in topics]
+        return [Backlog(topic=t, records=n, oldest_at=at) for t, n, at in rows]
 
     def on_commit(self, listener: CommitListener) -> None:
         self._listeners.append(listener)
 
     def trim(self, groups: Sequence[tuple[str, str]]) -> int:
+        return sum(self._trim(topic, group) for topic, group in groups)
+
+    def _trim(self, topic: str, group: str) -> int:
+        """In parts, so that commits need not wait until all is deleted."""
+        deleted = 0
+        while True:
+            part = self._count(lambda c: sqlite_topics.trim(c, topic, group, _TRIM_MAX))
+            deleted += part
+            if part < _TRIM_MAX:
+                return deleted
+
+    def topics(self, prefix: str = "") -> Sequence[str]:
+        rows = self._read(
+            "SELECT DISTINCT topic FROM tails WHERE topic >= ? AND topic < ? ORDER BY topic",
+            (prefix, prefix + _LAST),
+        )
+        return [topic for (topic,) in rows]
+
+    def read(self, source: TopicPartition, offset: int, limit: int) -> Sequence[Record]:
+        rows = self._read(
+            "SELECT topic, partition, position, key, value, written_at FROM records"
+            " WHERE topic = ? AND partition = ? AND position >= ? ORDER BY position LIMIT ?",
+            (source.topic, source.partition, offset, limit),
+        )
+        return [_record(row) for row in rows]
+
+    def newest(self, topic: str, limit: int) -> Sequence[Record]:
+        rows = self._read(
+            "SELECT topic, partition, position, key, value, written_at FROM records WHERE topic = ?"
+            " ORDER BY written_at DESC, partition DESC, position DESC LIMIT ?",
+            (topic, limit),
+        )
+        return [_record(row) for row in rows]
+
+    def latest(self, topic: str) -> Sequence[Record]:
+        rows = self._read(
+            sqlite_topics.LATEST,
+            (topic,),
+        )
+        return [_record(row) for row in rows]
+
+    def compact(self, topic: str, *, tombstones_before: EpochMs) -> int:
+        return self._count(lambda c: sqlite_topics.compact(c, topic, tombstones_before))
+
+    def expire(self, topic: str, retention: Retention) -> int:
+        age_ms, bytes_max = retention.age_ms, retention.bytes_max
+        deleted = 0
+        if age_ms is not None:
+            before = EpochMs(self._clock.now_ms() - age_ms)
+            deleted += self._count(lambda c: sqlite_topics.expire_by_age(c, topic, before))
+        if bytes_max is not None:
+            deleted += self._count(lambda c: sqlite_topics.expire_by_size(c, topic, bytes_max))
+        return deleted
+
+    def _count(self, delete: Callable[[sqlite3.Connection], int]) -> int:
         counts: list[int] = []
-
-        def write(connection: sqlite3.Connection) -> None:
-            for topic, group in groups:
-                done = connection.execute(
-                    "DELETE FROM records WHERE topic = ?1 AND position < coalesce((SELECT next FROM"
-                    " offsets WHERE consumer = ?2 AND topic = ?1 AND partition = records.partition)"
-                    ", 0)",
-                    (topic, group),
-                )
-                counts.append(done.rowcount)
-
-        self._writer.write(write)
-        return sum(counts)
+        self._writer.write(lambda connection: counts.append(delete(connection)))
+        # Whoever was tried with others first may have been tried twice.
+        return counts[-1]
 
     def get(self, key: str) -> StateRecord | None:
         rows = self._read("SELECT key, version, value, due_at FROM states WHERE key = ?", (key,))
@@ -121,14 +175,14 @@ class SqliteStore:
         rows = self._read(
             "SELECT key, version, value, due_at FROM states WHERE key >= ? AND key < ?"
             " ORDER BY key",
-            (prefix, prefix + "\U0010ffff"),
+            (prefix, prefix + _LAST),
         )
         return [_state(row) for row in rows]
 
     def count_lasting(self, prefix: str) -> int:
         rows = self._read(
             "SELECT count(*) FROM states WHERE key >= ? AND key < ? AND due_at IS NULL",
-            (prefix, prefix + "\U0010ffff"),
+            (prefix, prefix + _LAST),
         )
         found: int = rows[0][0]
         return found
@@ -258,6 +312,17 @@ def _open(path: Path) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+def _record(row: Any) -> Record:
+    topic, partition, position, key, value, written_at = row
+    return Record(
+        source=TopicPartition(topic=topic, partition=partition),
+        offset=position,
+        key=key,
+        value=value,
+        written_at=written_at,
+    )
 
 
 def _state(row: Any) -> StateRecord:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from itertools import groupby
 
 from host.bus.sqlite_groups import check_fence
+from host.bus.sqlite_topics import has_gap
 from host.domain.ids import EpochMs, FlowId
 from host.ports.bus import NewRecord
 from host.ports.state import StateConflictError, StateWrite
@@ -53,10 +54,13 @@ def _consume(connection: sqlite3.Connection, consumed: Consumed) -> None:
         found = connection.execute(
             "SELECT next FROM offsets WHERE consumer = ? AND topic = ? AND partition = ?", place
         ).fetchone()
-        raise StateConflictError(
-            f"{consumed.group} is at offset {found[0] if found else 0} of"
-            f" {source.topic}-{source.partition}, expected {consumed.start}"
-        )
+        offset = found[0] if found else 0
+        if offset > consumed.start or not has_gap(connection, source, offset, consumed.start):
+            raise StateConflictError(
+                f"{consumed.group} is at offset {offset} of {source.topic}-{source.partition},"
+                f" expected {consumed.start}"
+            )
+        connection.execute("INSERT OR REPLACE INTO offsets VALUES (?, ?, ?, ?)", (*place, after))
 
 
 def _write_state(connection: sqlite3.Connection, write: StateWrite) -> None:

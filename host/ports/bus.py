@@ -37,12 +37,16 @@ class NewRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
-    """A stored record. Offsets of a partition count from 0 without gaps."""
+    """A stored record.
+
+    Offsets of a partition count from 0; records that expired or were compacted leave gaps.
+    """
 
     source: TopicPartition
     offset: int
     key: str
     value: bytes
+    written_at: EpochMs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,6 +8,7 @@ from host.domain.ids import EpochMs, FlowId
 from host.ports.bus import Bus, NewRecord, TopicPartition
 from host.ports.groups import Fence, Groups
 from host.ports.state import States, StateWrite
+from host.ports.topics import Topics
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,6 +23,8 @@ class JournalRow:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Consumed:
     """Records `start` to `start + count - 1` of a partition are done for the group.
+
+    Both count offsets: gaps that deleted records leave are part of `count`.
 
     `epoch` is that of the consumer's ownership; None where the group has no members.
     """
@@ -59,7 +62,7 @@ class Unit:
         return min((s.due_at for s in self.states if s.due_at is not None), default=None)
 
 
-class FlowStore(Bus, Groups, States, Protocol):
+class FlowStore(Bus, Topics, Groups, States, Protocol):
     """Bus, groups, states and journals in one place, so that a unit is one transaction."""
 
     def commit(self, unit: Unit) -> None:

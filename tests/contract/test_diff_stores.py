@@ -10,7 +10,9 @@ from host.bus.sqlite import SqliteStore
 from host.domain.ids import EpochMs, FlowId
 from host.ports.bus import NewRecord, TopicPartition
 from host.ports.state import StateConflictError, StateWrite
+from host.ports.topics import Retention
 from host.ports.units import Consumed, FlowStore, JournalRow, Unit
+from tests.contract.conftest import MovableClock
 
 SOURCES = [TopicPartition(topic=t, partition=p) for t in ("t", "u") for p in range(32)]
 
@@ -64,21 +66,34 @@ def everything(store: FlowStore) -> object:
         list(store.due(EpochMs(30), 9)),
         store.next_due(),
         [list(store.journal(FlowId(f))) for f in "xy"],
+        [(list(store.latest(t)), list(store.newest(t, 99))) for t in "tu"],
+        [list(store.read(s, 2, 3)) for s in SOURCES],
+        [list(store.topics(p)) for p in ("", "u", "v")],
     )
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_both_adapters_agree_on_random_units(tmp_path: Path, seed: int) -> None:
     rng = random.Random(seed)
-    memory, sqlite = MemoryStore(), SqliteStore(tmp_path / "flows.sqlite")
+    clock = MovableClock()
+    memory = MemoryStore(clock=clock)
+    sqlite = SqliteStore(tmp_path / "flows.sqlite", clock=clock)
     refused = 0
     for _ in range(300):
         unit = random_unit(rng)
         verdict = refuses(memory, unit)
         assert refuses(sqlite, unit) == verdict
         refused += verdict is not None
+        clock.advance(rng.randint(-1, 3))
     assert 0 < refused < 300
     assert everything(memory) == everything(sqlite)
     assert memory.trim([("t", "g")]) == sqlite.trim([("t", "g")])
     assert everything(memory) == everything(sqlite)
+    for upkeep in (
+        lambda store: store.compact("u", tombstones_before=EpochMs(clock.now_ms() - 100)),
+        lambda store: store.expire("t", Retention(age_ms=200)),
+        lambda store: store.expire("u", Retention(bytes_max=1)),
+    ):
+        assert upkeep(memory) == upkeep(sqlite) > 0
+        assert everything(memory) == everything(sqlite)
     sqlite.close()

@@ -1,0 +1,75 @@
+"""Topics in SQLite tables: deleting what need not be kept. The caller holds a transaction."""
+
+import sqlite3
+
+from host.domain.ids import EpochMs
+from host.ports.bus import TopicPartition
+
+LATEST = (
+    # SQLite takes the other columns from the row that has the maximum.
+    "SELECT topic, partition, position, key, value, written_at FROM (SELECT topic, partition,"
+    " max(position) AS position, key, value, written_at FROM records WHERE topic = ?"
+    " GROUP BY partition, key) WHERE length(value) > 0 ORDER BY partition, position"
+)
+
+
+def trim(connection: sqlite3.Connection, topic: str, group: str, limit: int) -> int:
+    """Delete at most `limit` records that `group` has consumed."""
+    deleted = 0
+    # By partition, so that only what goes is looked at.
+    for partition, upto in connection.execute(
+        "SELECT partition, next FROM offsets WHERE consumer = ? AND topic = ?", (group, topic)
+    ).fetchall():
+        deleted += connection.execute(
+            "DELETE FROM records WHERE topic = ?1 AND partition = ?2 AND position IN (SELECT"
+            " position FROM records WHERE topic = ?1 AND partition = ?2 AND position < ?3"
+            " ORDER BY position LIMIT ?4)",
+            (topic, partition, upto, limit - deleted),
+        ).rowcount
+        if deleted == limit:
+            break
+    return deleted
+
+
+def compact(connection: sqlite3.Connection, topic: str, tombstones_before: EpochMs) -> int:
+    """See `Topics.compact`."""
+    older = connection.execute(
+        "DELETE FROM records WHERE topic = ?1 AND (partition, position) NOT IN"
+        " (SELECT partition, max(position) FROM records WHERE topic = ?1 GROUP BY partition, key)",
+        (topic,),
+    ).rowcount
+    dead = connection.execute(
+        "DELETE FROM records WHERE topic = ? AND length(value) = 0 AND written_at < ?",
+        (topic, tombstones_before),
+    ).rowcount
+    return older + dead
+
+
+def expire_by_age(connection: sqlite3.Connection, topic: str, before: EpochMs) -> int:
+    """Delete records written before a time."""
+    return connection.execute(
+        "DELETE FROM records WHERE topic = ? AND written_at <= ?", (topic, before)
+    ).rowcount
+
+
+def expire_by_size(connection: sqlite3.Connection, topic: str, bytes_max: int) -> int:
+    """Delete the oldest records until the values of the others fit."""
+    return connection.execute(
+        "DELETE FROM records WHERE topic = ?1 AND (partition, position) IN (SELECT partition,"
+        " position FROM (SELECT partition, position, sum(length(value)) OVER (ORDER BY written_at"
+        " DESC, partition DESC, position DESC) AS newer FROM records WHERE topic = ?1)"
+        " WHERE newer > ?2)",
+        (topic, bytes_max),
+    ).rowcount
+
+
+def has_gap(connection: sqlite3.Connection, source: TopicPartition, start: int, stop: int) -> bool:
+    """Whether no record is left of the offsets from `start` to before `stop`."""
+    return (
+        connection.execute(
+            "SELECT 1 FROM records WHERE topic = ? AND partition = ? AND position >= ?"
+            " AND position < ? LIMIT 1",
+            (source.topic, source.partition, start, stop),
+        ).fetchone()
+        is None
+    )

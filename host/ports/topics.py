@@ -1,0 +1,73 @@
+"""Upkeep of topics, and reading them without a group.
+
+Records of a topic that one group consumes are trimmed once they are consumed. Other topics are
+bounded: by age and size (`Retention`), or to the latest record of each key (compaction).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from host.domain.ids import EpochMs
+from host.ports.bus import Record, TopicPartition
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retention:
+    """What is kept of a topic: records younger than `age_ms`, the newest `bytes_max` of values.
+
+    None keeps all.
+    """
+
+    age_ms: int | None = None
+    bytes_max: int | None = None
+
+
+class Topics(Protocol):
+    """Topics as such. Any record may be gone at the next call."""
+
+    def topics(self, prefix: str = "") -> Sequence[str]:
+        """Names of all topics that ever got a record, and that start with `prefix`."""
+        ...
+
+    def read(self, source: TopicPartition, offset: int, limit: int) -> Sequence[Record]:
+        """Records of a partition from `offset` on, oldest first, whoever has consumed them."""
+        ...
+
+    def newest(self, topic: str, limit: int) -> Sequence[Record]:
+        """The latest records of a topic, newest first."""
+        ...
+
+    def latest(self, topic: str) -> Sequence[Record]:
+        """The latest record of each key, by partition and offset.
+
+        Keys whose latest value is empty are deleted: they are left out.
+        """
+        ...
+
+    def compact(self, topic: str, *, tombstones_before: EpochMs) -> int:
+        """Delete all but the latest record of each key.
+
+        Args:
+            topic: its name.
+            tombstones_before: empty values that were written earlier are deleted, too: readers
+                have had time to see them.
+
+        Returns:
+            The number of deleted records.
+
+        Raises:
+            StorageError: the store cannot be written.
+        """
+        ...
+
+    def expire(self, topic: str, retention: Retention) -> int:
+        """Delete the oldest records beyond what is to be kept, consumed or not.
+
+        Returns:
+            The number of deleted records.
+
+        Raises:
+            StorageError: the store cannot be written.
+        """
+        ...

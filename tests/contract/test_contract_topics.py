@@ -1,0 +1,130 @@
+"""What every store must do for topics: reading without a group, compaction, retention."""
+
+import pytest
+
+from host.domain.ids import EpochMs
+from host.ports.bus import NewRecord, Record
+from host.ports.state import StateConflictError
+from host.ports.topics import Retention
+from host.ports.units import Consumed, FlowStore, Unit
+from tests.contract.conftest import MovableClock
+
+
+def publish(store: FlowStore, *records: tuple[str, bytes], topic: str = "t") -> None:
+    new = tuple(NewRecord(topic=topic, key=k, value=v) for k, v in records)
+    store.commit(Unit(records=new))
+
+
+def values(records: list[Record] | object) -> list[bytes]:
+    return [record.value for record in records]  # type: ignore[attr-defined]
+
+
+def test_topics_are_those_that_got_records(store: FlowStore) -> None:
+    for topic in ("ext.b", "ext.a", "flow"):
+        publish(store, ("k", b"v"), topic=topic)
+    assert list(store.topics()) == ["ext.a", "ext.b", "flow"]
+    assert list(store.topics("ext.")) == ["ext.a", "ext.b"]
+    assert list(store.topics("none")) == []
+
+
+def test_records_are_read_from_any_offset_whoever_consumed_them(store: FlowStore) -> None:
+    publish(store, *[("k", b"%d" % n) for n in range(5)])
+    source = store.newest("t", 1)[0].source
+    store.commit(Unit(consumed=(Consumed(group="g", source=source, start=0, count=5),)))
+    assert values(store.read(source, 1, 2)) == [b"1", b"2"]
+    assert values(store.read(source, 5, 2)) == []
+
+
+def test_the_newest_come_first(store: FlowStore, clock: MovableClock) -> None:
+    for number in range(4):
+        publish(store, (f"k{number}", b"%d" % number))
+        clock.advance(1)
+    assert values(store.newest("t", 3)) == [b"3", b"2", b"1"]
+    assert [r.written_at for r in store.newest("t", 9)] == [3, 2, 1, 0]
+    assert list(store.newest("none", 3)) == []
+
+
+def test_the_latest_value_of_each_key_is_told(store: FlowStore) -> None:
+    publish(store, ("a", b"1"), ("b", b"1"), ("a", b"2"), ("c", b"1"), ("b", b""))
+    assert sorted((r.key, r.value) for r in store.latest("t")) == [("a", b"2"), ("c", b"1")]
+    publish(store, ("b", b"3"))
+    assert len(store.latest("t")) == 3
+
+
+def test_compaction_changes_nothing_of_the_latest(store: FlowStore, clock: MovableClock) -> None:
+    publish(store, ("a", b"1"), ("b", b"1"), ("a", b"2"), ("b", b""))
+    before = store.latest("t")
+    clock.advance(10)
+    assert store.compact("t", tombstones_before=EpochMs(0)) == 2
+    assert store.latest("t") == before
+    assert sorted(values(store.newest("t", 9))) == [b"", b"2"]
+    assert store.compact("t", tombstones_before=EpochMs(1)) == 1
+    assert values(store.newest("t", 9)) == [b"2"]
+    assert store.compact("t", tombstones_before=EpochMs(1)) == 0
+    assert store.latest("t") == before
+
+
+def test_a_key_that_was_deleted_may_come_back(store: FlowStore) -> None:
+    publish(store, ("a", b"1"), ("a", b""))
+    store.compact("t", tombstones_before=EpochMs(99))
+    publish(store, ("a", b"2"))
+    assert [(r.offset, r.value) for r in store.latest("t")] == [(2, b"2")]
+
+
+def test_old_records_expire_by_age(store: FlowStore, clock: MovableClock) -> None:
+    for number in range(4):
+        publish(store, ("k", b"%d" % number))
+        clock.advance(10)
+    assert store.expire("t", Retention(age_ms=25)) == 2
+    assert values(store.newest("t", 9)) == [b"3", b"2"]
+    assert store.expire("t", Retention(age_ms=25)) == 0
+    assert store.expire("t", Retention()) == 0
+
+
+def test_the_oldest_records_expire_by_size(store: FlowStore, clock: MovableClock) -> None:
+    for number in range(4):
+        publish(store, (f"k{number}", b"%d" % number * 10))
+        clock.advance(1)
+    assert store.expire("t", Retention(bytes_max=25)) == 2
+    assert values(store.newest("t", 9)) == [b"3" * 10, b"2" * 10]
+    assert store.expire("t", Retention(bytes_max=0)) == 2
+
+
+def test_a_clock_that_is_put_back_lets_nothing_expire_early(
+    store: FlowStore, clock: MovableClock
+) -> None:
+    clock.advance(1000)
+    publish(store, ("k", b"1"))
+    clock.advance(-900)
+    assert store.expire("t", Retention(age_ms=50)) == 0
+
+
+def test_other_topics_are_left_alone(store: FlowStore) -> None:
+    for topic in ("t", "u"):
+        publish(store, ("k", b"1"), ("k", b"2"), topic=topic)
+    store.compact("t", tombstones_before=EpochMs(9))
+    store.expire("t", Retention(bytes_max=0))
+    assert values(store.newest("u", 9)) == [b"2", b"1"]
+
+
+def test_a_group_goes_on_behind_a_gap(store: FlowStore, clock: MovableClock) -> None:
+    publish(store, ("k", b"0"), ("k", b"1"))
+    clock.advance(100)
+    publish(store, ("k", b"2"), ("k", b"3"))
+    store.expire("t", Retention(age_ms=50))
+    first = store.poll("g", store.newest("t", 1)[0].source, 1)[0]
+    assert first.value == b"2"
+    ahead = Consumed(group="g", source=first.source, start=3, count=1)
+    with pytest.raises(StateConflictError, match="g is at offset 0 of t-"):
+        store.commit(Unit(consumed=(ahead,)))  # record 2 is still there
+    store.commit(Unit(consumed=(Consumed(group="g", source=first.source, start=2, count=1),)))
+    assert values(store.poll("g", first.source, 9)) == [b"3"]
+
+
+def test_trimming_deletes_what_its_group_has_consumed(store: FlowStore) -> None:
+    publish(store, *[("k", b"v")] * 5000)
+    source = store.newest("t", 1)[0].source
+    store.commit(Unit(consumed=(Consumed(group="g", source=source, start=0, count=4500),)))
+    assert store.trim([("t", "g"), ("u", "g")]) == 4500
+    assert [r.offset for r in store.read(source, 0, 1)] == [4500]
+    assert store.trim([("t", "g")]) == 0
