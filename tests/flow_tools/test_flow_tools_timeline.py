@@ -203,6 +203,7 @@ def test_a_page_needs_nothing_else_and_runs_nothing():
         ("ledger.record", '{"transaction":{"id":"SHA', "ledger.record"),
         ("crypto.digest", '{"algorithm":"SHA-256","bytes":"', "crypto.digest SHA-256"),
         ("some.thing", "no json", "some.thing"),
+        ("ledger.find", f'{{"id":"SHA-256D:{"AB" * 32}"}}', "ledger.find SHA-256D:ABABABAB…"),
     ],
 )
 def test_calls_in_a_few_words(function, request_text, text):

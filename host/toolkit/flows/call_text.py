@@ -10,6 +10,7 @@ from typing import Any
 
 _FIELD = r'"{name}"\s*:\s*("(?:[^"\\]|\\.)*"|-?\d+)'
 _WORDS_MAX = 60
+_DIGEST = re.compile(r"(SHA-256D?:[0-9A-F]{8})[0-9A-F]{56}")
 
 
 def call_text(function: str, request: str, answer: str | None = None) -> str:
@@ -22,6 +23,7 @@ def call_text(function: str, request: str, answer: str | None = None) -> str:
     """
     words = _WORDS.get(function)
     text = words(request, answer) if words else _subject(function, request)
+    text = _DIGEST.sub(r"\1…", text)
     return text if len(text) <= _WORDS_MAX else f"{text[: _WORDS_MAX - 1]}…"
 
 

@@ -14,7 +14,7 @@ from host.toolkit.flows.timeline_text import elapsed
 _LEFT, _TOP, _ROW, _GAP = 96, 74, 30, 40
 _LANE_MIN, _WIDTH = 270, 1130
 _BAR = 8
-_CHARACTER = 7.0
+_CHARACTER = 7.6
 _GAP_MS = 1000
 
 
@@ -117,6 +117,7 @@ def _row(placed: _Placed, xs: list[int], lane_width: int) -> str:
     room = int((lane_width - (x - xs[row.lane]) - 24) / _CHARACTER)
     number = "" if row.step is None else f'<tspan class="number">{row.step}  </tspan>'
     words = _words(row)
+    room -= 0 if row.step is None else len(f"{row.step}  ")
     shown = words if len(words) <= room else f"{words[: room - 1]}…"
     hints = (html_text(part) for text in (words, row.detail) for part in text.splitlines())
     title = f"<title>{'&#10;'.join(hints)}</title>"
