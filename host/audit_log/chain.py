@@ -8,13 +8,14 @@ can make no entry.
 
 import hashlib
 import hmac
+import json
 from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
 from host.domain.ids import EpochMs, HoldingIdentity
-from host.domain.json import JsonValue, canonical_json
+from host.domain.json import JsonValue
 from host.ports.audit_log import PrivilegedCall
 
 VERSION = 1
@@ -78,7 +79,15 @@ def sealed(content: Mapping[str, JsonValue], *, seq: int, previous: str, key: by
 def hash_of(entry: Entry) -> str:
     """The hash that the entry should have: 64 lower-case hexadecimal digits."""
     hashed = {name: value for name, value in entry.items() if name not in {"hash", "mac"}}
-    return hashlib.sha256(canonical_json(hashed)).hexdigest()
+    return hashlib.sha256(canonical(hashed)).hexdigest()
+
+
+def canonical(entry: Entry) -> bytes:
+    """The entry by RFC 8785. Entries are flat, of texts and whole numbers with ASCII names.
+
+    For those the standard library's encoder gives the same bytes, many times faster.
+    """
+    return json.dumps(entry, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
 
 def mac_of(key: bytes, digest: str) -> str:
@@ -87,17 +96,17 @@ def mac_of(key: bytes, digest: str) -> str:
 
 def line_of(entry: Entry) -> bytes:
     """The entry as a line of the log."""
-    return canonical_json(entry) + b"\n"
+    return canonical(entry) + b"\n"
 
 
 def parse_line(line: bytes) -> dict[str, Any] | None:
     """The entry of a line without its end; None for one that is not in canonical form."""
     try:
         entry = msgspec.json.decode(line)
-        is_canonical = isinstance(entry, dict) and canonical_json(entry) == line
+        is_flat = isinstance(entry, dict) and all(type(v) in {str, int} for v in entry.values())
+        return entry if is_flat and canonical(entry) == line else None
     except (ValueError, RecursionError):
         return None
-    return entry if is_canonical else None
 
 
 def head_bytes(seq: int, digest: str, key: bytes) -> bytes:

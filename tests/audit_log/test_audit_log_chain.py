@@ -17,6 +17,7 @@ from host.audit_log.service import load_audit_key
 from host.audit_log.verification import Anchor, AuditLogUnreadableError, read_entries, verify_log
 from host.domain.clock import SimClock
 from host.domain.ids import Checksum, FlowId, HoldingIdentity
+from host.domain.json import canonical_json
 from host.domain.x500 import MemberX500Name
 from host.ports.audit_log import PrivilegedCall
 from host.secret_files import SecretFileInvalidError
@@ -182,6 +183,24 @@ def test_an_anchor_finds_a_log_that_was_rolled_back_with_its_head(tmp_path):
     assert problem(rolled_back) is None
     assert problem(rolled_back, anchor=anchor) == (4, "audit-log-truncated")
     assert problem(file, anchor=Anchor(seq=2, hash="0" * 64)) == (2, "audit-anchor-differs")
+
+
+@given(
+    st.dictionaries(
+        st.text(st.characters(codec="ascii")),
+        st.text(st.characters(codec="utf-8")) | st.integers(-(2**53) + 1, 2**53 - 1),
+    )
+)
+def test_entries_are_in_the_one_canonical_form(entry):
+    assert chain.canonical(entry) == canonical_json(entry)
+    assert chain.parse_line(canonical_json(entry)) == entry
+
+
+@pytest.mark.parametrize(
+    "line", [b"", b"[]", b'{"a": 1}', b'{"b":1,"a":1}', b'{"a":1.0}', b'{"a":true}', b"\xff", b"{"]
+)
+def test_other_lines_are_no_entries(line):
+    assert chain.parse_line(line) is None
 
 
 @settings(max_examples=200, deadline=None)
