@@ -20,6 +20,7 @@ _SUITES = (
     "boundary",
     "neighbour",
     "flow_steps",
+    "durable_steps",
     "host_start",
 )
 _RESULTS = Path("build/benchmarks.json")

@@ -8,36 +8,26 @@ number of bare commits to an SQLite file with the same settings.
 import sqlite3
 import time
 from collections.abc import Callable
-from pathlib import Path
-
-from cryptography.hazmat.primitives.serialization import Encoding
 
 from benchmarks import workshop
+from benchmarks.engine import NAMES, form_network
 from benchmarks.measure import Measurement
-from cpi.build import build_cpi
-from cpi.group_policy_generation import generate_static_policy
-from sample_cordapps.demo import network
 from sample_cordapps.demo.flows import FlowRunner
 
 _ROUNDS = 10
 _FLOWS = 40
-_COMMITS = 2000
-_NAMES = ("O=Alice, L=London, C=GB", "O=Bob, L=London, C=GB")
+_COMMITS = 1000
 
 
 def run() -> list[Measurement]:
     with workshop.running_host("steps") as (rest, _host):
-        certificate = workshop.folder() / "steps.pem"
-        certificate.write_bytes(_certificate())
-        network.trust_signer(rest, certificate)
-        checksum = network.upload(rest, _cpi())
-        alice, _bob = (workshop.node_of(rest, checksum, name) for name in _NAMES)
+        alice, _bob = form_network(rest)
         runner = FlowRunner(rest)
-        body = {"counterparty": _NAMES[1], "rounds": _ROUNDS}
+        body = {"counterparty": NAMES[1], "rounds": _ROUNDS}
         runner.run(alice, "pingpong_flows.Ping", body, show=False)
         alone = _timed(lambda: runner.run(alice, "pingpong_flows.Ping", body, show=False))
         together = _timed(lambda: _many(runner, alice, body))
-    floor = _COMMITS / _timed(_commits)
+    floor = commits_per_second()
     steps = 2 * _ROUNDS
     against = f"bare commits, synchronous=FULL ({floor:,.0f}/s)"
     return [
@@ -70,27 +60,15 @@ def _timed(action: Callable[[], object]) -> float:
     return time.perf_counter() - started
 
 
-def _certificate() -> bytes:
-    return workshop.key().certificate_chain[0].public_bytes(Encoding.PEM)
-
-
-def _cpi() -> Path:
-    built = workshop.built(Path("benchmarks/pingpong"))
-    policy = generate_static_policy(
-        names=_NAMES, group_id=None, endpoint_url="http://localhost:1080", endpoint_protocol=1
-    )
-    path = workshop.folder() / "pingpong.cpi"
-    cpb = (built.cpb.path.name, built.cpb.path.read_bytes())
-    path.write_bytes(
-        build_cpi(
-            name="pingpong", version="1.0.0", cpb=cpb, group_policy=policy, keys=(workshop.key(),)
-        )
-    )
-    return path
+def commits_per_second() -> float:
+    """Bare commits to an SQLite file with the settings of the host's."""
+    return _COMMITS / _timed(_commits)
 
 
 def _commits() -> None:
-    database = sqlite3.connect(workshop.folder() / "floor.sqlite", isolation_level=None)
+    path = workshop.folder() / "floor.sqlite"
+    path.unlink(missing_ok=True)
+    database = sqlite3.connect(path, isolation_level=None)
     database.execute("PRAGMA journal_mode=WAL")
     database.execute("PRAGMA synchronous=FULL")
     database.execute("CREATE TABLE record (number INTEGER PRIMARY KEY, content BLOB)")

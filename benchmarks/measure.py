@@ -2,7 +2,7 @@
 
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 
@@ -29,6 +29,13 @@ def median_seconds(action: Callable[[], object], *, repeats: int, warm_ups: int 
     for _ in range(warm_ups):
         action()
     return statistics.median(seconds_of(action) for _ in range(repeats))
+
+
+def latencies(seconds: Sequence[float]) -> str:
+    """p50 and p99, as a note."""
+    ordered = sorted(seconds)
+    middle, late = (1000 * ordered[int(p * (len(ordered) - 1))] for p in (0.5, 0.99))
+    return f"p50 {middle:.1f} ms, p99 {late:.1f} ms"
 
 
 def paired_medians(

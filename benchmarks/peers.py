@@ -35,6 +35,22 @@ def python_peer(name: str, requirements: tuple[str, ...]) -> Path:
     return interpreter.absolute()
 
 
+@cache
+def node_peer(name: str, packages: tuple[str, ...]) -> Path:
+    """The folder `node_modules` with `packages` of npm, made the first time.
+
+    Raises:
+        PeerMissingError: they cannot be installed.
+    """
+    home = _FOLDER / f"{name}-npm"
+    if not (home / "ready").exists():
+        shutil.rmtree(home, ignore_errors=True)
+        home.mkdir(parents=True)
+        _install(["npm", "install", "--silent", "--prefix", str(home), *packages], name)
+        (home / "ready").touch()
+    return (home / "node_modules").absolute()
+
+
 def _install(words: Sequence[str], name: str) -> None:
     try:
         done = subprocess.run(

@@ -1,0 +1,218 @@
+"""The flow engine of a host without its REST interface, in this process, for measuring its steps.
+
+The data directory is made by a real host; engine, store, guests, virtual nodes and quotas are a
+host's own. Two things are the benchmark's: `persistence` does nothing, as the steps of the peers
+do nothing, and the ends of flows are told to whoever waits for them.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from functools import cache
+from pathlib import Path
+
+import structlog
+from cryptography.hazmat.primitives.serialization import Encoding
+from prometheus_client import CollectorRegistry
+
+from benchmarks import workshop
+from cpi.build import build_cpi
+from cpi.group_policy_generation import generate_static_policy
+from host.composition.base import Base
+from host.composition.flows import flow_config, history_limits
+from host.composition.parts import Parts
+from host.data_directory import DataDirectory
+from host.domain.flow import FlowStatusName
+from host.domain.json import JsonObject, JsonValue
+from host.flow.engine import FlowEngine
+from host.flow.events import FlowEnded, FlowEngineEvent
+from host.flow.parking import ParkingLot
+from host.flow.service import FlowService
+from host.flow.workers import FlowWorkers
+from host.flow_observer import FlowObserver
+from host.guests.flows import SandboxedFlows
+from host.guests.parking import ParkingFlows
+from host.plugin_loading import make_plugin_manager
+from host.ports.capability import CallContext
+from host.ports.clock import Clock
+from host.ports.guest import FlowGuests
+from host.settings import HostSettings
+from host.system import SystemClock, SystemEntropy
+from sample_cordapps.demo import network
+from sample_cordapps.demo.rest import RestClient
+
+NAMES = ("O=Alice, L=London, C=GB", "O=Bob, L=London, C=GB")
+_END_SECONDS_MAX = 120
+
+
+class NoEffect:
+    """The capability `persistence` without an effect: what remains is the engine's own work."""
+
+    name = "persistence"
+
+    def call(self, context: CallContext, function: str, request: JsonObject) -> JsonValue:
+        del context, function, request
+        return None
+
+
+class Bench:
+    """Starts flows of the CPI `pingpong`, and knows when they ended."""
+
+    def __init__(self, parts: Parts, engine: FlowEngine, ends: "Ends") -> None:
+        self._parts = parts
+        self._service = FlowService(units=parts.store, clock=parts.base.clock)
+        self._ends = ends
+        self._number = 0
+        self._node = next(n for n in parts.nodes.all() if str(n.holding.x500_name) == NAMES[0])
+        found = parts.catalogue.get(self._node.cpi_checksum)
+        if found is None:
+            raise AssertionError("the data directory holds no CPI")
+        self._cpi = found
+        self._run = f"{time.time_ns():x}"
+        self.engine = engine
+
+    def start(self, flow: str, body: JsonObject) -> str:
+        """Start a flow; when this returns, its start is durable."""
+        self._number += 1
+        request_id = f"{self._run}-{self._number}"
+        self._ends.expect(request_id)
+        self._service.start(self._node, self._cpi, request_id, flow, body)
+        return request_id
+
+    def wait(self, request_id: str) -> float:
+        """Wait until a flow has completed; seconds from its start."""
+        return self._ends.wait(request_id)
+
+    def settle(self) -> None:
+        """Work on this thread, too, until nothing is left to do."""
+        while self.engine.ready():
+            self.engine.drain()
+
+
+class Ends:
+    """An event sink that notes how long flows took from the request to the end."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._begun: dict[str, float] = {}
+        self._ended: dict[str, tuple[float, FlowEnded]] = {}
+
+    def expect(self, request_id: str) -> None:
+        self._begun[request_id] = time.perf_counter()
+
+    def __call__(self, event: FlowEngineEvent) -> None:
+        if isinstance(event, FlowEnded) and event.request_id in self._begun:
+            with self._changed:
+                self._ended[event.request_id] = (time.perf_counter(), event)
+                self._changed.notify_all()
+
+    def wait(self, request_id: str) -> float:
+        with self._changed:
+            if not self._changed.wait_for(lambda: request_id in self._ended, _END_SECONDS_MAX):
+                raise TimeoutError(f"flow {request_id} has not ended")
+            ended, event = self._ended.pop(request_id)
+        if event.status is not FlowStatusName.COMPLETED:
+            raise AssertionError(f"flow {request_id} ended {event.status}: {event.error}")
+        return ended - self._begun.pop(request_id)
+
+
+@contextmanager
+def running_engine(
+    directory: Path,
+    *,
+    parked: int,
+    threads: int = 2,
+    clock: Clock | None = None,
+    guests: FlowGuests | None = None,
+) -> Iterator[Bench]:
+    """An engine over a data directory; `threads` 0 leaves its work to the caller.
+
+    Args:
+        directory: see `data_directory`.
+        parked: suspended guests that may stay for their next step.
+        threads: that run flows.
+        clock: real time by default.
+        guests: sandboxes by default.
+    """
+    settings = HostSettings(data_dir=directory)
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
+    with ExitStack() as stack:
+        held = DataDirectory.hold(directory)
+        stack.callback(held.release)
+        base = Base(
+            settings=settings,
+            directory=held,
+            clock=clock or SystemClock(),
+            entropy=SystemEntropy(),
+            plugins=make_plugin_manager(settings.plugins, with_entry_points=False),
+            registry=CollectorRegistry(),
+            stack=stack,
+        )
+        parts = Parts(base)
+        ends, lot = Ends(), ParkingLot(parked)
+        stack.callback(lot.close)
+        observer = FlowObserver(base.registry)
+
+        def events(event: FlowEngineEvent) -> None:
+            observer(event)
+            ends(event)
+
+        sandboxed = guests or SandboxedFlows(library=parts.library)
+        engine = FlowEngine(
+            units=parts.store,
+            guests=ParkingFlows(sandboxed) if parked else sandboxed,
+            capabilities=[NoEffect()],
+            vnodes=parts.nodes,
+            packages=parts.catalogue,
+            clock=base.clock,
+            entropy=base.entropy,
+            events=events,
+            config=flow_config(settings),
+            history=history_limits(settings),
+            quotas=parts.quotas,
+            lot=lot,
+        )
+        if threads:
+            workers = FlowWorkers(
+                engine=engine, units=parts.store, clock=base.clock, threads=threads
+            )
+            stack.callback(workers.stop)
+            workers.start()
+        yield Bench(parts, engine, ends)
+
+
+@cache
+def data_directory() -> Path:
+    """A data directory with the CPI `pingpong` and two registered nodes."""
+    with workshop.running_host("engine") as (rest, _host):
+        form_network(rest)
+    return workshop.folder() / "engine" / "data"
+
+
+def form_network(rest: RestClient) -> Sequence[str]:
+    """Upload the CPI `pingpong` and make its two nodes; their short hashes."""
+    certificate = workshop.folder() / "pingpong.pem"
+    chain = workshop.key().certificate_chain
+    certificate.write_bytes(chain[0].public_bytes(Encoding.PEM))
+    network.trust_signer(rest, certificate)
+    checksum = network.upload(rest, pingpong())
+    return [workshop.node_of(rest, checksum, name) for name in NAMES]
+
+
+@cache
+def pingpong() -> Path:
+    """The CPI file of benchmarks/pingpong."""
+    built = workshop.built(Path("benchmarks/pingpong"))
+    policy = generate_static_policy(
+        names=NAMES, group_id=None, endpoint_url="http://localhost:1080", endpoint_protocol=1
+    )
+    path = workshop.folder() / "pingpong.cpi"
+    cpb = (built.cpb.path.name, built.cpb.path.read_bytes())
+    path.write_bytes(
+        build_cpi(
+            name="pingpong", version="1.0.0", cpb=cpb, group_policy=policy, keys=(workshop.key(),)
+        )
+    )
+    return path
