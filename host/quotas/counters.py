@@ -10,9 +10,9 @@ from host.domain.quotas import QUOTA_CODES, Hit, NodeUsage, Spent
 CALL, HIT = "call:", "hit:"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Increment:
-    """How much a counter grew, between two times."""
+    """How much a counter grew, between two times. Mutable while it is counted."""
 
     value: int
     first_at: EpochMs
@@ -31,7 +31,7 @@ class Counters:
         with self._lock:
             for name, value in values.items():
                 if value:
-                    self._add(node, name, Increment(value=value, first_at=now, last_at=now))
+                    self._add(node, name, value, now, now)
 
     def take(self) -> Mapping[tuple[ShortHash, str], Increment]:
         """Everything since the last `take`, which counts from zero again."""
@@ -43,17 +43,18 @@ class Counters:
         """Undo a `take` whose increments could not be stored."""
         with self._lock:
             for (node, name), increment in taken.items():
-                self._add(node, name, increment)
+                self._add(node, name, increment.value, increment.first_at, increment.last_at)
 
-    def _add(self, node: ShortHash, name: str, increment: Increment) -> None:
-        before = self._grown.get((node, name))
-        if before is not None:
-            increment = Increment(
-                value=before.value + increment.value,
-                first_at=min(before.first_at, increment.first_at),
-                last_at=max(before.last_at, increment.last_at),
-            )
-        self._grown[node, name] = increment
+    def _add(
+        self, node: ShortHash, name: str, value: int, first_at: EpochMs, last_at: EpochMs
+    ) -> None:
+        grown = self._grown.get((node, name))
+        if grown is None:
+            self._grown[node, name] = Increment(value=value, first_at=first_at, last_at=last_at)
+            return
+        grown.value += value
+        grown.first_at = min(grown.first_at, first_at)
+        grown.last_at = max(grown.last_at, last_at)
 
 
 def counters_of(spent: Spent) -> Mapping[str, int]:
