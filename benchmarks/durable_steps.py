@@ -29,7 +29,7 @@ from host.ports.guest import GuestOutcome, HostCallHandler, SuspendedRun, Suspen
 _ROUNDS = 3
 _STEPS = 300
 _FLOWS = 200
-_TRACED_STEPS = (50, 150)
+_TRACED_STEPS = (20, 70)
 _PARKED = 32
 _CONVERSATIONS = 100
 _AT_ONCE = 16
@@ -143,7 +143,7 @@ def _growth() -> list[Measurement]:
     made: list[Measurement] = []
     opened = 0
     for wanted in _OPEN:
-        with running_engine(directory, parked=0, guests=_Sleepers()) as bench:
+        with running_engine(directory, parked=0, threads=8, guests=_Sleepers()) as bench:
             _open(bench, wanted - opened)
         opened = wanted
         with running_engine(directory, parked=_PARKED) as bench:
