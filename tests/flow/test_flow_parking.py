@@ -125,10 +125,10 @@ def played(
     network.engine.drain()
     for _ in range(40):
         network.later(1_000)
-    bob = network.bobs()[0]
+    bobs = [b.status for b in network.bobs()]  # none if the first message was given up
     alice = network.alice()
     logged = [e.message for e in network.events if type(e).__name__ == "GuestLogged"]
-    seen = [alice.status, alice.result, bob.status, network.notes.rows, logged]
+    seen = [alice.status, alice.result, bobs, network.notes.rows, logged]
     return seen, store, guests.starts
 
 
@@ -139,7 +139,7 @@ def lots() -> Iterator[None]:
     PARKING.most = 0
 
 
-@given(steps=STEPS, parked=st.sampled_from([1, 4]), failing=st.lists(st.integers(1, 30)))
+@given(steps=STEPS, parked=st.sampled_from([1, 4]), failing=st.lists(st.integers(1, 30), max_size=4))
 @settings(max_examples=60, deadline=None)
 def test_parking_changes_no_result_no_journal_and_no_effect(
     steps: list[str], parked: int, failing: list[int]
