@@ -185,6 +185,10 @@ class HostSettings:
             "chunks (Corda: messaging.maxAllowedMessageSize).",
         ),
     ] = 972_800
+    flow_result_bytes_max: Annotated[
+        int,
+        Meta(ge=1, le=100 * 1024 * 1024, description="Bytes of a flow's result, at most."),
+    ] = 4 * 1024 * 1024
     external_messaging_receive_topic_pattern: Annotated[
         str,
         Meta(

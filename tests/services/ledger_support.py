@@ -54,7 +54,7 @@ class PositiveAmounts:
     def __init__(self):
         self.seen = []
 
-    def verify(self, record, transaction):
+    def verify(self, record, transaction, *, node=None):
         self.seen.append(transaction)
         return [
             {
