@@ -57,6 +57,25 @@ def read_or_create(file: Path, fresh: bytes) -> bytes:
         raise StorageError(f"{file} cannot be used: {exc.strerror}") from exc
 
 
+def destroy(file: Path) -> None:
+    """Overwrite and remove a secret; one that is not there is destroyed already.
+
+    Raises:
+        StorageError: it cannot be removed.
+    """
+    try:
+        with file.open("r+b") as stream:
+            stream.write(bytes(os.fstat(stream.fileno()).st_size))
+            stream.flush()
+            os.fsync(stream.fileno())
+        file.unlink(missing_ok=True)
+        _sync_folder(file.parent)
+    except FileNotFoundError:
+        return
+    except OSError as exc:
+        raise StorageError(f"{file} cannot be destroyed: {exc.strerror}") from exc
+
+
 def _create(file: Path, content: bytes) -> None:
     temporary = file.with_suffix(f".{os.getpid()}.new")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
@@ -71,7 +90,11 @@ def _create(file: Path, content: bytes) -> None:
         pass
     finally:
         temporary.unlink()
-    directory = os.open(file.parent, os.O_RDONLY)
+    _sync_folder(file.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    directory = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(directory)
     finally:

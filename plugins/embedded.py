@@ -10,7 +10,7 @@ from host.bus.sqlite import SqliteStore
 from host.data_directory import DataDirectory
 from host.db import Database
 from host.hookspecs import hookimpl
-from host.keys import SoftKeyStore, load_master_key
+from host.keys import MasterKeyFiles, SoftKeyStore
 from host.keys.capabilities import CryptoCapability, SigningCapability
 from host.ports.capability import Capability
 from host.ports.clock import Clock, Entropy
@@ -48,8 +48,8 @@ def register_key_store(
     """Keys in the cluster's database, wrapped under the host's master key."""
     file = settings.master_passphrase_file
     passphrase = None if file is None else read_secret(file)
-    master_key = load_master_key(directory.secrets, passphrase=passphrase, entropy=entropy)
-    return SoftKeyStore(database, master_key=master_key, clock=clock, entropy=entropy)
+    masters = MasterKeyFiles(directory.secrets, passphrase=passphrase, entropy=entropy)
+    return SoftKeyStore(database, masters=masters, clock=clock, entropy=entropy)
 
 
 @hookimpl

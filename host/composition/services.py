@@ -55,8 +55,18 @@ KEYS = Interface(
     "keys",
     KeyStore,  # type: ignore[type-abstract]
     WorkerKind.CRYPTO,
-    ("create", "list", "find_mine", "sign"),
-    once=("create",),
+    (
+        "create",
+        "list",
+        "find_mine",
+        "sign",
+        "assign_hsm",
+        "hsm",
+        "start_rotation",
+        "rotate_some",
+        "rotation",
+    ),
+    once=("create", "start_rotation"),
 )
 CONTRACTS = Interface(
     "contracts",

@@ -42,6 +42,7 @@ _PRAGMAS = (
     "PRAGMA journal_mode = WAL",
     "PRAGMA synchronous = FULL",
     "PRAGMA foreign_keys = ON",
+    "PRAGMA secure_delete = ON",
 )
 
 _METADATA = MetaData()
@@ -137,6 +138,19 @@ class Database:
                         yield connection
             finally:
                 self._writer = None
+
+    def scrub(self) -> None:
+        """Take deleted rows off the disk, as far as SQLite can while others read.
+
+        Raises:
+            StorageError: the file cannot be written.
+        """
+        with self._write_lock, translated(self.path):
+            raw = sqlite3.connect(self.path, timeout=BUSY_TIMEOUT_MS / 1000, isolation_level=None)
+            try:
+                raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            finally:
+                raw.close()
 
     def revision(self) -> int:
         """A number that changes with every commit to the file, by whichever process.

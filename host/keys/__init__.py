@@ -1,7 +1,7 @@
 """Keys of the host's tenants: made, wrapped and used here, never handed out."""
 
 from host.keys.capabilities import CryptoCapability, SigningCapability
-from host.keys.master import load_master_key
+from host.keys.master import MasterKeyFiles, MasterKeys, load_master_key
 from host.keys.schemes import SCHEMES, SchemePublicKeys
 from host.keys.store import SoftKeyStore
 from host.keys.tables import SCHEMA
@@ -10,6 +10,8 @@ __all__ = [
     "SCHEMA",
     "SCHEMES",
     "CryptoCapability",
+    "MasterKeyFiles",
+    "MasterKeys",
     "SchemePublicKeys",
     "SigningCapability",
     "SoftKeyStore",

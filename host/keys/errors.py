@@ -1,6 +1,12 @@
 """Refusals of the key store."""
 
-from host.domain.errors import ConflictError, InvalidInputError, NotFoundError, StorageError
+from host.domain.errors import (
+    ConflictError,
+    ForbiddenError,
+    InvalidInputError,
+    NotFoundError,
+    StorageError,
+)
 
 
 class PublicKeyInvalidError(InvalidInputError):
@@ -49,3 +55,15 @@ class KeyMaterialError(StorageError):
     """A wrapped key does not open: the stored bytes were changed or moved."""
 
     code = "key-material"
+
+
+class MasterKeyGoneError(MasterKeyError):
+    """A master key was destroyed after everything was wrapped under a newer one."""
+
+    code = "master-key-gone"
+
+
+class RotationInProgressError(ForbiddenError):
+    """An earlier rotation of the tenant's wrapping key has not ended."""
+
+    code = "key-rotation-in-progress"

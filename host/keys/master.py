@@ -1,46 +1,119 @@
-"""The master key: derived from a passphrase, or kept in a file that only its owner can read."""
+"""Master keys: derived from a passphrase, or kept in files that only their owner can read.
+
+Each rotation makes a new generation with a file of its own, and destroys the file of the old one.
+"""
 
 import base64
 import hashlib
 import json
 from pathlib import Path
+from typing import Protocol
 
-from host.keys.errors import MasterKeyError
+from host.keys.errors import MasterKeyError, MasterKeyGoneError
 from host.keys.wrapping import KEY_BYTES
 from host.ports.clock import Entropy
-from host.secret_files import SecretFileInvalidError, read_or_create
+from host.secret_files import SecretFileInvalidError, destroy, read_or_create
 
 _SALT_BYTES = 16
 _SCRYPT = {"log2n": 17, "r": 8, "p": 1}
 _LOG2N_MAX, _R_MAX, _P_MAX = 20, 16, 16
 
 
-def load_master_key(secrets: Path, *, passphrase: str | None, entropy: Entropy) -> bytes:
+class MasterKeys(Protocol):
+    """The master keys by generation, from 1 on."""
+
+    def make(self, generation: int) -> bytes:
+        """The key of a generation, made if there is none; it is stored before it is answered."""
+        ...
+
+    def get(self, generation: int) -> bytes:
+        """The key of a generation.
+
+        Raises:
+            MasterKeyGoneError: it was destroyed, or never made.
+        """
+        ...
+
+    def destroy_before(self, generation: int) -> None:
+        """Destroy all older generations."""
+        ...
+
+
+class MasterKeyFiles:
+    """`MasterKeys` in a folder of secrets. Thread-safe."""
+
+    def __init__(self, secrets: Path, *, passphrase: str | None, entropy: Entropy) -> None:
+        self._secrets = secrets
+        self._passphrase = passphrase
+        self._entropy = entropy
+        self._known: dict[int, bytes] = {}
+
+    def make(self, generation: int) -> bytes:
+        if generation not in self._known:
+            self._known[generation] = load_master_key(
+                self._secrets,
+                passphrase=self._passphrase,
+                entropy=self._entropy,
+                generation=generation,
+            )
+        return self._known[generation]
+
+    def get(self, generation: int) -> bytes:
+        known = self._known.get(generation)
+        if known is not None:
+            return known
+        file = _file(self._secrets, self._passphrase, generation)
+        if generation > 1 and not file.exists():
+            raise MasterKeyGoneError(f"{file}: master key {generation} is not there")
+        return self.make(generation)
+
+    def destroy_before(self, generation: int) -> None:
+        for old in range(1, generation):
+            self._known.pop(old, None)
+            for file in (_key_file(self._secrets, old), _salt_file(self._secrets, old)):
+                destroy(file)
+
+
+def load_master_key(
+    secrets: Path, *, passphrase: str | None, entropy: Entropy, generation: int = 1
+) -> bytes:
     """Give the 32 bytes that wrap every wrapping key; the first call decides what they are.
 
     With a passphrase the key is scrypt of it over the salt in `<secrets>/master-salt.json`
-    and is never stored. Without one it lies in `<secrets>/master-key`, mode 0600.
+    and is never stored. Without one it lies in `<secrets>/master-key`, mode 0600. Names of later
+    generations end in their number.
 
     Raises:
         MasterKeyError: the file is readable by others, damaged, or a passphrase is empty.
         StorageError: the folder cannot be written.
     """
+    file = _file(secrets, passphrase, generation)
     if passphrase is None:
-        key = _stored(secrets / "master-key", entropy.random_bytes(KEY_BYTES))
+        key = _stored(file, entropy.random_bytes(KEY_BYTES))
         if len(key) != KEY_BYTES:
-            raise MasterKeyError(
-                f"{secrets / 'master-key'}: expected {KEY_BYTES} bytes, found {len(key)}"
-            )
+            raise MasterKeyError(f"{file}: expected {KEY_BYTES} bytes, found {len(key)}")
         return key
     if not passphrase:
         raise MasterKeyError("the master passphrase is empty")
-    file = secrets / "master-salt.json"
     fresh = {
         "kdf": "scrypt",
         **_SCRYPT,
         "salt": base64.b64encode(entropy.random_bytes(_SALT_BYTES)).decode(),
     }
     return _derive(file, passphrase, _stored(file, json.dumps(fresh).encode()))
+
+
+def _file(secrets: Path, passphrase: str | None, generation: int) -> Path:
+    name = _key_file if passphrase is None else _salt_file
+    return name(secrets, generation)
+
+
+def _key_file(secrets: Path, generation: int) -> Path:
+    return secrets / ("master-key" if generation == 1 else f"master-key-{generation}")
+
+
+def _salt_file(secrets: Path, generation: int) -> Path:
+    return secrets / ("master-salt.json" if generation == 1 else f"master-salt-{generation}.json")
 
 
 def _derive(file: Path, passphrase: str, parameters: bytes) -> bytes:

@@ -1,7 +1,9 @@
 """The soft key store: key pairs in the cluster's database, private keys wrapped per tenant."""
 
 import re
+import uuid
 from collections.abc import Sequence
+from dataclasses import replace
 
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
@@ -19,7 +21,14 @@ from host.keys.errors import (
     KeyAliasInvalidError,
     KeyMaterialError,
     KeyNotFoundError,
-    MasterKeyError,
+    MasterKeyGoneError,
+)
+from host.keys.master import MasterKeys
+from host.keys.rotation import (
+    KEYS_AT_ONCE,
+    Rotations,
+    signing_key_binding,
+    wrapping_key_alias,
 )
 from host.keys.schemes import (
     PrivateKey,
@@ -30,17 +39,21 @@ from host.keys.schemes import (
     id_of,
     sign_with,
 )
-from host.keys.tables import MASTER_CHECK, SIGNING_KEY, WRAPPING_KEY
-from host.keys.wrapping import KEY_BYTES, NONCE_BYTES, unwrap, wrap
+from host.keys.tables import HSM, SIGNING_KEY
+from host.keys.wrapping import NONCE_BYTES, unwrap, wrap
+from host.keys.wrapping_keys import WrappingKeys
 from host.ports.clock import Clock, Entropy
-from host.ports.keys import KeyCategory, KeyInfo
+from host.ports.keys import (
+    MASTER_TENANT,
+    HsmAssociation,
+    KeyCategory,
+    KeyInfo,
+    KeyRotation,
+)
 
 _ALIAS = re.compile(r"[A-Za-z0-9._-]{1,128}")
 _TENANT = re.compile(r"[0-9A-F]{12}|p2p")
-_CHECK = "cordbox master key"
 
-_SELECT_CHECK = select(MASTER_CHECK.c.wrapped)
-_SELECT_WRAPPING = select(WRAPPING_KEY.c.wrapped)
 _SELECT_KEYS = select(SIGNING_KEY).order_by(SIGNING_KEY.c.created_at, SIGNING_KEY.c.alias)
 
 
@@ -48,23 +61,39 @@ class SoftKeyStore:
     """The `KeyStore` port. Thread-safe."""
 
     def __init__(
-        self, database: Database, *, master_key: bytes, clock: Clock, entropy: Entropy
+        self,
+        database: Database,
+        *,
+        masters: MasterKeys,
+        clock: Clock,
+        entropy: Entropy,
+        keys_at_once: int = KEYS_AT_ONCE,
     ) -> None:
-        """Open the store and check that `master_key` is the one that its keys are wrapped with.
+        """Open the store, check its master key, and end rotations that a crash interrupted.
+
+        Args:
+            database: the cluster's, opened with this package's `SCHEMA`.
+            masters: the master keys.
+            clock: the host's time.
+            entropy: makes wrapping keys, nonces and identifiers.
+            keys_at_once: how many keys a rotation wraps anew in one transaction.
 
         Raises:
-            MasterKeyError: it is not.
+            MasterKeyError: the master key is not the one that the keys are wrapped with.
         """
         self._database = database
-        self._master_key = master_key
         self._clock = clock
         self._entropy = entropy
+        self._wrapping = WrappingKeys(masters, clock=clock, entropy=entropy)
+        self._rotations = Rotations(
+            database, masters, self._wrapping, entropy=entropy, keys_at_once=keys_at_once
+        )
         with database.write() as connection:
-            self._check_master(connection)
+            self._wrapping.check_master(connection, database)
+        self._rotations.resume()
 
     def create(self, tenant: str, category: KeyCategory, alias: str, scheme: str) -> KeyInfo:
-        if not _TENANT.fullmatch(tenant):
-            raise InvalidInputError(f"{tenant[:64]!r} is no tenant: a short hash, or p2p")
+        _check_tenant(tenant)
         if not _ALIAS.fullmatch(alias):
             raise KeyAliasInvalidError(
                 f"key alias {alias[:128]!r}: expected 1 to 128 letters, digits, '.', '-' or '_'"
@@ -81,8 +110,8 @@ class SoftKeyStore:
             created_at=self._clock.now_ms(),
         )
         with self._database.write() as connection:
-            self._insert(connection, key, private_key)
-        return key
+            generation = self._insert(connection, key, private_key)
+        return replace(key, master_key_alias=wrapping_key_alias(tenant, generation))
 
     def list(self, tenant: str) -> Sequence[KeyInfo]:
         """The tenant's keys, oldest first."""
@@ -100,27 +129,73 @@ class SoftKeyStore:
 
     def sign(self, tenant: str, public_key: str, data: bytes, spec: str) -> bytes:
         find_spec(spec, decode_public(public_key))
+        try:
+            private_key = self._private(tenant, public_key)
+        except MasterKeyGoneError:
+            # Another process has rotated it away between our snapshot and our look at its file.
+            private_key = self._private(tenant, public_key)
+        return sign_with(private_key, data, spec)
+
+    def assign_hsm(self, tenant: str, category: KeyCategory) -> HsmAssociation:
+        _check_tenant(tenant)
+        values = {
+            "tenant": tenant,
+            "category": category.value,
+            "association_id": str(uuid.UUID(bytes=self._entropy.random_bytes(16), version=4)),
+        }
+        with self._database.write() as connection:
+            connection.execute(insert(HSM).prefix_with("OR IGNORE"), values)
+        association = self.hsm(tenant, category)
+        assert association is not None, tenant  # noqa: S101  # associations stay
+        return association
+
+    def hsm(self, tenant: str, category: KeyCategory) -> HsmAssociation | None:
+        statement = select(HSM).where(HSM.c.tenant == tenant, HSM.c.category == category.value)
+        with self._database.read() as connection:
+            row = connection.execute(statement).one_or_none()
+        if row is None:
+            return None
+        return HsmAssociation(association_id=row.association_id, tenant=tenant, category=category)
+
+    def start_rotation(self, tenant: str) -> KeyRotation:
+        if tenant != MASTER_TENANT:
+            _check_tenant(tenant)
+        return self._rotations.start(tenant)
+
+    def rotate_some(self, tenant: str) -> KeyRotation | None:
+        return self._rotations.go_on(tenant)
+
+    def rotation(self, tenant: str) -> KeyRotation | None:
+        return self._rotations.get(tenant)
+
+    def _private(self, tenant: str, public_key: str) -> PrivateKey:
         with self._database.read() as connection:
             row = _find(connection, tenant, public_key)
             if row is None:
                 raise KeyNotFoundError(
                     f"tenant {tenant} holds no key {id_of(decode_public(public_key))}"
                 )
-            wrapping_key = self._wrapping_key(connection, tenant)
-        return sign_with(_unwrap_private(wrapping_key, row), data, spec)
+            wrapping_key = self._wrapping.get(connection, tenant, row.wrapping_generation)
+        return _unwrap_private(wrapping_key, row)
 
-    def _insert(self, connection: Connection, key: KeyInfo, private_key: PrivateKey) -> None:
+    def _insert(self, connection: Connection, key: KeyInfo, private_key: PrivateKey) -> int:
+        """Store a key; the generation of the wrapping key that it is wrapped under."""
         same_alias = select(SIGNING_KEY.c.key_id).where(
             SIGNING_KEY.c.tenant == key.tenant, SIGNING_KEY.c.alias == key.alias
         )
         if connection.execute(same_alias).first() is not None:
             raise KeyAliasExistsError(f"tenant {key.tenant} has a key {key.alias!r} already")
-        wrapping_key = self._wrapping_key(connection, key.tenant, create=True)
+        generation = self._wrapping.generation(connection, key.tenant)
+        if generation is None:
+            generation = 1
+            wrapping_key = self._wrapping.add(connection, key.tenant, generation)
+        else:
+            wrapping_key = self._wrapping.get(connection, key.tenant, generation)
         encoded = private_key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
         wrapped = wrap(
             wrapping_key,
             encoded,
-            bound_to=_binding(key.tenant, key.key_id),
+            bound_to=signing_key_binding(key.tenant, key.key_id),
             nonce=self._entropy.random_bytes(NONCE_BYTES),
         )
         connection.execute(
@@ -132,50 +207,17 @@ class SoftKeyStore:
                 "alias": key.alias,
                 "scheme": key.scheme,
                 "public_key": key.public_key,
+                "wrapping_generation": generation,
                 "wrapped": wrapped,
                 "created_at": key.created_at,
             },
         )
+        return generation
 
-    def _wrapping_key(self, connection: Connection, tenant: str, *, create: bool = False) -> bytes:
-        bound_to = f"wrapping-key/{tenant}"
-        wrapped = connection.execute(
-            _SELECT_WRAPPING.where(WRAPPING_KEY.c.tenant == tenant)
-        ).scalar_one_or_none()
-        if wrapped is not None:
-            return unwrap(self._master_key, wrapped, bound_to=bound_to)
-        if not create:
-            raise KeyMaterialError(f"tenant {tenant} has keys and no wrapping key")
-        fresh = self._entropy.random_bytes(KEY_BYTES)
-        connection.execute(
-            insert(WRAPPING_KEY),
-            {
-                "tenant": tenant,
-                "wrapped": self._under_master(fresh, bound_to),
-                "created_at": self._clock.now_ms(),
-            },
-        )
-        return fresh
 
-    def _check_master(self, connection: Connection) -> None:
-        wrapped = connection.execute(_SELECT_CHECK).scalar_one_or_none()
-        if wrapped is None:
-            connection.execute(
-                insert(MASTER_CHECK),
-                {"name": "v1", "wrapped": self._under_master(_CHECK.encode(), "master-check")},
-            )
-            return
-        try:
-            unwrap(self._master_key, wrapped, bound_to="master-check")
-        except KeyMaterialError as exc:
-            raise MasterKeyError(
-                f"the master key is not the one that the keys in {self._database.path}"
-                " are wrapped with"
-            ) from exc
-
-    def _under_master(self, secret: bytes, bound_to: str) -> bytes:
-        nonce = self._entropy.random_bytes(NONCE_BYTES)
-        return wrap(self._master_key, secret, bound_to=bound_to, nonce=nonce)
+def _check_tenant(tenant: str) -> None:
+    if not _TENANT.fullmatch(tenant):
+        raise InvalidInputError(f"{tenant[:64]!r} is no tenant: a short hash, or p2p")
 
 
 def _find(connection: Connection, tenant: str, public_key: str) -> Row[tuple[object, ...]] | None:
@@ -190,15 +232,13 @@ def _find(connection: Connection, tenant: str, public_key: str) -> Row[tuple[obj
 
 
 def _unwrap_private(wrapping_key: bytes, row: Row[tuple[object, ...]]) -> PrivateKey:
-    encoded = unwrap(wrapping_key, row.wrapped, bound_to=_binding(row.tenant, row.key_id))
+    encoded = unwrap(
+        wrapping_key, row.wrapped, bound_to=signing_key_binding(row.tenant, row.key_id)
+    )
     key = load_der_private_key(encoded, password=None)
     if not isinstance(key, PrivateKey):
         raise KeyMaterialError(f"key {row.key_id} of tenant {row.tenant} is of no known scheme")
     return key
-
-
-def _binding(tenant: str, key_id: str) -> str:
-    return f"signing-key/{tenant}/{key_id}"
 
 
 def _info(row: Row[tuple[object, ...]]) -> KeyInfo:
@@ -210,4 +250,5 @@ def _info(row: Row[tuple[object, ...]]) -> KeyInfo:
         scheme=row.scheme,
         public_key=row.public_key,
         created_at=EpochMs(row.created_at),
+        master_key_alias=wrapping_key_alias(row.tenant, row.wrapping_generation),
     )

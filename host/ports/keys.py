@@ -33,6 +33,47 @@ class KeyInfo:
     scheme: str
     public_key: str
     created_at: EpochMs
+    master_key_alias: str | None = None
+    """Names the wrapping key that the private key is wrapped under (Corda's name for it)."""
+
+
+MASTER_TENANT = "master"
+"""Stands for the master key where a rotation's tenant is asked for."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HsmAssociation:
+    """A category of keys that a tenant may have made."""
+
+    association_id: str
+    tenant: str
+    category: KeyCategory
+
+
+class RotationStatus(StrEnum):
+    IN_PROGRESS = "IN_PROGRESS"
+    DONE = "DONE"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RotatedKeys:
+    """Keys that a rotation wraps anew: of a tenant (master), or under a wrapping key."""
+
+    name: str
+    total: int
+    rotated: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyRotation:
+    """The latest rotation of a tenant's wrapping key, or of the master key."""
+
+    request_id: str
+    tenant: str
+    status: RotationStatus
+    started_at: EpochMs
+    updated_at: EpochMs
+    keys: tuple[RotatedKeys, ...]
 
 
 class KeyStore(Protocol):
@@ -60,4 +101,31 @@ class KeyStore(Protocol):
             NotFoundError: the tenant holds no such key.
             InvalidInputError: `spec` does not fit the key.
         """
+        ...
+
+    def assign_hsm(self, tenant: str, category: KeyCategory) -> HsmAssociation:
+        """Let a tenant have keys of a category made; again: the same association."""
+        ...
+
+    def hsm(self, tenant: str, category: KeyCategory) -> HsmAssociation | None: ...
+
+    def start_rotation(self, tenant: str) -> KeyRotation:
+        """Give a tenant a new wrapping key, or the host a new master key (`master`).
+
+        What is made from now on is wrapped under it; `rotate_some` wraps the rest anew.
+
+        Raises:
+            ForbiddenError: an earlier rotation of the tenant is in progress.
+        """
+        ...
+
+    def rotate_some(self, tenant: str) -> KeyRotation | None:
+        """Go on with a rotation for a while; again until it is done, then the old key is gone.
+
+        Safe to repeat, and from several processes at once. None: there was no rotation.
+        """
+        ...
+
+    def rotation(self, tenant: str) -> KeyRotation | None:
+        """How far the latest rotation of a tenant is."""
         ...

@@ -9,7 +9,7 @@ from host.keys import SCHEMA as KEYS
 from host.keys import SoftKeyStore
 from host.ledger import SCHEMA as LEDGER
 from tests.services.ledger_support import ALL_NODES, Net
-from tests.services.support import MASTER_KEY, NOW, CountingEntropy, holding
+from tests.services.support import NOW, CountingEntropy, MemoryMasterKeys, holding
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def entropy():
 @pytest.fixture
 def keys(tmp_path, clock, entropy):
     with Database.open(tmp_path / "keys.sqlite", [KEYS]) as database:
-        yield SoftKeyStore(database, master_key=MASTER_KEY, clock=clock, entropy=entropy)
+        yield SoftKeyStore(database, masters=MemoryMasterKeys(), clock=clock, entropy=entropy)
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from host.domain.packages import (
     PackageIdentity,
 )
 from host.domain.x500 import MemberX500Name
+from host.keys.errors import MasterKeyGoneError
 from host.ports.capability import CallContext
 
 GROUP_ID = "83d48afa-ebb3-4ae3-91c7-3615e6f86f5f"
@@ -30,6 +31,25 @@ class CountingEntropy:
     def random_bytes(self, count):
         self.count += 1
         return hashlib.shake_256(self.count.to_bytes(8, "big")).digest(count)
+
+
+class MemoryMasterKeys:
+    """Master keys that are gone with the test; the first one is given."""
+
+    def __init__(self, first=MASTER_KEY):
+        self.keys = {1: first}
+
+    def make(self, generation):
+        return self.keys.setdefault(generation, hashlib.sha256(b"%d" % generation).digest())
+
+    def get(self, generation):
+        if generation not in self.keys:
+            raise MasterKeyGoneError(f"master key {generation} is gone")
+        return self.keys[generation]
+
+    def destroy_before(self, generation):
+        for old in [number for number in self.keys if number < generation]:
+            del self.keys[old]
 
 
 def holding(name, group_id=GROUP_ID):

@@ -41,7 +41,15 @@ from host.keys.tables import SIGNING_KEY
 from host.keys.wrapping import unwrap
 from host.ports.capability import CapabilityError
 from host.ports.keys import KeyCategory
-from tests.services.support import ALICE, BOB, MASTER_KEY, CountingEntropy, context, holding
+from tests.services.support import (
+    ALICE,
+    BOB,
+    MASTER_KEY,
+    CountingEntropy,
+    MemoryMasterKeys,
+    context,
+    holding,
+)
 
 TENANT = holding(ALICE).short_hash
 OTHER = holding(BOB).short_hash
@@ -88,11 +96,11 @@ def test_no_secret_is_in_the_files_in_clear(tmp_path):
     path = tmp_path / "k.sqlite"
     with Database.open(path, [SCHEMA]) as database:
         store = SoftKeyStore(
-            database, master_key=MASTER_KEY, clock=SimClock(), entropy=CountingEntropy()
+            database, masters=MemoryMasterKeys(), clock=SimClock(), entropy=CountingEntropy()
         )
         key = store.create(TENANT, KeyCategory.LEDGER, "k", EC)
         with database.read() as connection:
-            wrapping_key = store._wrapping_key(connection, TENANT)
+            wrapping_key = store._wrapping.get(connection, TENANT, 1)
             wrapped = connection.execute(select(SIGNING_KEY.c.wrapped)).scalar_one()
         encoded = unwrap(wrapping_key, wrapped, bound_to=f"signing-key/{TENANT}/{key.key_id}")
         private = load_der_private_key(encoded, password=None)
@@ -108,7 +116,10 @@ def test_keys_survive_reopening_and_a_wrong_master_key_is_refused(tmp_path):
 
     def store(database, master_key):
         return SoftKeyStore(
-            database, master_key=master_key, clock=SimClock(), entropy=CountingEntropy()
+            database,
+            masters=MemoryMasterKeys(master_key),
+            clock=SimClock(),
+            entropy=CountingEntropy(),
         )
 
     with Database.open(path, [SCHEMA]) as database:
@@ -328,7 +339,7 @@ def test_a_foreign_private_key_encoding_never_loads(keys):
     with closing(keys._database), keys._database.write() as connection:
         from host.keys.wrapping import wrap
 
-        wrapping_key = keys._wrapping_key(connection, TENANT)
+        wrapping_key = keys._wrapping.get(connection, TENANT, 1)
         wrapped = wrap(
             wrapping_key, encoded, bound_to=f"signing-key/{TENANT}/{key.key_id}", nonce=bytes(12)
         )

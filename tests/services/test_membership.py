@@ -29,8 +29,8 @@ from tests.services.support import (
     ALICE,
     BOB,
     GROUP_ID,
-    MASTER_KEY,
     NOW,
+    MemoryMasterKeys,
     context,
     cpi,
     holding,
@@ -86,7 +86,7 @@ class World:
         self.stored = Stored({self.record.file_checksum: self.record})
         for name in (ALICE, BOB, CHARLIE):
             self.stored.add(name, self.record)
-        self.keys = SoftKeyStore(database, master_key=MASTER_KEY, clock=clock, entropy=entropy)
+        self.keys = SoftKeyStore(database, masters=MemoryMasterKeys(), clock=clock, entropy=entropy)
         self.members = MemberDirectory(database, public_keys=SchemePublicKeys())
         self.service = MembershipService(
             database=database,

@@ -1,0 +1,108 @@
+"""The tenants' wrapping keys, by generation, wrapped under generations of the master key."""
+
+from sqlalchemy import Connection, func, insert, select
+
+from host.db import Database
+from host.domain.ids import EpochMs
+from host.keys.errors import KeyMaterialError, MasterKeyError
+from host.keys.master import MasterKeys
+from host.keys.tables import MASTER_KEY, WRAPPING_KEY
+from host.keys.wrapping import KEY_BYTES, NONCE_BYTES, unwrap, wrap
+from host.ports.clock import Clock, Entropy
+
+_CHECK = b"cordbox master key"
+_CHECK_BINDING = "master-check"
+
+_SELECT_MASTERS = select(MASTER_KEY).order_by(MASTER_KEY.c.generation.desc())
+_SELECT_MASTER_GENERATION = select(func.max(MASTER_KEY.c.generation))
+_SELECT_GENERATION = select(func.max(WRAPPING_KEY.c.generation))
+_SELECT_KEY = select(WRAPPING_KEY.c.wrapped, WRAPPING_KEY.c.master_generation)
+
+
+class WrappingKeys:
+    """Reads and makes wrapping keys, always inside a transaction of the caller. Thread-safe."""
+
+    def __init__(self, masters: MasterKeys, *, clock: Clock, entropy: Entropy) -> None:
+        self._masters = masters
+        self._clock = clock
+        self._entropy = entropy
+
+    def check_master(self, connection: Connection, database: Database) -> None:
+        """Check the master key that is in force, or begin with the first one.
+
+        Raises:
+            MasterKeyError: it is not the one that the keys are wrapped with.
+        """
+        row = connection.execute(_SELECT_MASTERS.limit(1)).one_or_none()
+        if row is None:
+            self.add_master(connection, 1)
+            return
+        try:
+            unwrap(self._masters.get(row.generation), row.wrapped, bound_to=_CHECK_BINDING)
+        except KeyMaterialError as exc:
+            raise MasterKeyError(
+                f"the master key is not the one that the keys in {database.path} are wrapped with"
+            ) from exc
+
+    def master_generation(self, connection: Connection) -> int:
+        """The generation that wraps what is new."""
+        return int(connection.execute(_SELECT_MASTER_GENERATION).scalar_one())
+
+    def add_master(self, connection: Connection, generation: int) -> None:
+        """Put a master key in force that `MasterKeys.make` has made."""
+        key = self._masters.make(generation)
+        nonce = self._entropy.random_bytes(NONCE_BYTES)
+        wrapped = wrap(key, _CHECK, bound_to=_CHECK_BINDING, nonce=nonce)
+        connection.execute(insert(MASTER_KEY), {"generation": generation, "wrapped": wrapped})
+
+    def generation(self, connection: Connection, tenant: str) -> int | None:
+        """The generation of a tenant's wrapping key that wraps what is new, if there is one."""
+        statement = _SELECT_GENERATION.where(WRAPPING_KEY.c.tenant == tenant)
+        generation: int | None = connection.execute(statement).scalar_one_or_none()
+        return generation
+
+    def get(self, connection: Connection, tenant: str, generation: int) -> bytes:
+        """A wrapping key of a tenant.
+
+        Raises:
+            KeyMaterialError: there is none, or it was changed.
+            MasterKeyGoneError: its master key was destroyed after this transaction began.
+        """
+        row = connection.execute(
+            _SELECT_KEY.where(
+                WRAPPING_KEY.c.tenant == tenant, WRAPPING_KEY.c.generation == generation
+            )
+        ).one_or_none()
+        if row is None:
+            raise KeyMaterialError(f"tenant {tenant} has keys and no wrapping key {generation}")
+        master = self._masters.get(row.master_generation)
+        return unwrap(master, row.wrapped, bound_to=_binding(tenant))
+
+    def add(self, connection: Connection, tenant: str, generation: int) -> bytes:
+        """Make a wrapping key for a tenant; it is in force when the transaction commits."""
+        fresh = self._entropy.random_bytes(KEY_BYTES)
+        master_generation = self.master_generation(connection)
+        connection.execute(
+            insert(WRAPPING_KEY),
+            {
+                "tenant": tenant,
+                "generation": generation,
+                "master_generation": master_generation,
+                "wrapped": self.wrapped(tenant, fresh, master_generation),
+                "created_at": self.now(),
+            },
+        )
+        return fresh
+
+    def wrapped(self, tenant: str, key: bytes, master_generation: int) -> bytes:
+        """A wrapping key under a generation of the master key."""
+        nonce = self._entropy.random_bytes(NONCE_BYTES)
+        master = self._masters.get(master_generation)
+        return wrap(master, key, bound_to=_binding(tenant), nonce=nonce)
+
+    def now(self) -> EpochMs:
+        return self._clock.now_ms()
+
+
+def _binding(tenant: str) -> str:
+    return f"wrapping-key/{tenant}"

@@ -1,0 +1,388 @@
+"""Rotation of wrapping keys: online, over every crash, with the old keys gone afterwards."""
+
+import threading
+from contextlib import contextmanager
+
+import pytest
+from sqlalchemy import select
+
+from host.db import Database
+from host.domain.errors import ForbiddenError
+from host.domain.ids import EpochMs
+from host.keys import SCHEMA, MasterKeyFiles, SchemePublicKeys, SoftKeyStore
+from host.keys.errors import MasterKeyError, MasterKeyGoneError
+from host.keys.tables import MASTER_KEY, SIGNING_KEY, WRAPPING_KEY
+from host.keys.wrapping import wrap
+from host.ports.keys import KeyCategory, RotatedKeys, RotationStatus
+from tests.services.support import ALICE, BOB, CountingEntropy, MemoryMasterKeys, holding
+from tests.services.support import MASTER_KEY as FIRST_MASTER
+
+TENANT, OTHER = holding(ALICE).short_hash, holding(BOB).short_hash
+EC, SPEC = "CORDA.ECDSA.SECP256R1", "SHA256withECDSA"
+PUBLIC = SchemePublicKeys()
+
+
+class Crash(BaseException):
+    """The process is gone: nothing catches it."""
+
+
+class Doomed:
+    """Counts what reaches the disk, and crashes before the `at`-th time."""
+
+    def __init__(self, at=None):
+        self.at, self.count = at, 0
+
+    def step(self):
+        if self.count == self.at:
+            raise Crash
+        self.count += 1
+
+
+class DoomedDatabase(Database):
+    """Crashes before it begins or after it has made a transaction."""
+
+    def __init__(self, database, doom):
+        super().__init__(database.path, database._engine)
+        self.doom = doom
+
+    @contextmanager
+    def write(self):
+        self.doom.step()
+        with super().write() as connection:
+            yield connection
+        self.doom.step()
+
+    def scrub(self):
+        self.doom.step()
+        super().scrub()
+
+
+class DoomedMasterKeys(MasterKeyFiles):
+    """Crashes before and after its files change."""
+
+    def __init__(self, secrets, doom):
+        super().__init__(secrets, passphrase=None, entropy=CountingEntropy())
+        self.doom = doom
+
+    def make(self, generation):
+        self.doom.step()
+        key = super().make(generation)
+        self.doom.step()
+        return key
+
+    def destroy_before(self, generation):
+        self.doom.step()
+        super().destroy_before(generation)
+        self.doom.step()
+
+
+class Host:
+    """A key store in a folder; each `open` is a process."""
+
+    def __init__(self, folder, clock):
+        self.folder, self.clock = folder, clock
+        self.entropy = CountingEntropy()
+        self.databases = []
+
+    def open(self, doom=None, keys_at_once=1):
+        doom = doom or Doomed()
+        database = Database.open(self.folder / "cluster.sqlite", [SCHEMA])
+        self.databases.append(database)
+        return SoftKeyStore(
+            DoomedDatabase(database, doom),
+            masters=DoomedMasterKeys(self.folder / "secrets", doom),
+            clock=self.clock,
+            entropy=self.entropy,
+            keys_at_once=keys_at_once,
+        )
+
+    def secrets(self):
+        return sorted(file.name for file in (self.folder / "secrets").iterdir())
+
+    def rows(self, table):
+        with self.databases[-1].read() as connection:
+            return connection.execute(select(table)).all()
+
+    def bytes_on_disk(self):
+        return b"".join(file.read_bytes() for file in self.folder.rglob("*") if file.is_file())
+
+
+@pytest.fixture
+def host(tmp_path, clock):
+    host = Host(tmp_path, clock)
+    yield host
+    for database in host.databases:
+        database.close()
+
+
+def rotate(store, tenant):
+    store.start_rotation(tenant)
+    while store.rotate_some(tenant).status is RotationStatus.IN_PROGRESS:
+        pass
+    return store.rotation(tenant)
+
+
+def sign(store, *keys):
+    for key in keys:
+        signature = store.sign(key.tenant, key.public_key, b"x", SPEC)
+        assert PUBLIC.verify(key.public_key, b"x", signature, SPEC)
+
+
+def three_keys(store):
+    return [
+        store.create(tenant, KeyCategory.LEDGER, alias, EC)
+        for tenant, alias in ((TENANT, "a"), (TENANT, "b"), (OTHER, "c"))
+    ]
+
+
+def test_a_tenants_rotation_wraps_its_keys_under_a_new_wrapping_key(host):
+    store = host.open()
+    keys = three_keys(store)
+    before = {row.tenant: row for row in host.rows(WRAPPING_KEY)}
+    done = rotate(store, TENANT)
+    assert done.status is RotationStatus.DONE
+    assert done.keys == (RotatedKeys(name=f"{TENANT}-wrapping-1", total=2, rotated=2),)
+    after = {row.tenant: row for row in host.rows(WRAPPING_KEY)}
+    assert after[TENANT].generation == 2
+    assert after[OTHER] == before[OTHER]
+    assert {key.master_key_alias for key in store.list(TENANT)} == {f"{TENANT}-wrapping-2"}
+    sign(store, *keys)
+    sign(host.open(), *keys)
+
+
+def test_a_master_rotation_wraps_every_wrapping_key_anew_and_destroys_the_old_file(host):
+    store = host.open()
+    keys = three_keys(store)
+    old = (host.folder / "secrets" / "master-key").read_bytes()
+    done = rotate(store, "master")
+    assert {(key.name, key.total, key.rotated) for key in done.keys} == {
+        (TENANT, 1, 1),
+        (OTHER, 1, 1),
+    }
+    assert host.secrets() == ["master-key-2"]
+    assert {row.master_generation for row in host.rows(WRAPPING_KEY)} == {2}
+    assert [row.generation for row in host.rows(MASTER_KEY)] == [2]
+    sign(store, *keys)
+    sign(host.open(), *keys)
+    assert old not in host.bytes_on_disk()
+
+
+def test_wrapped_bytes_of_old_keys_are_gone_from_the_disk(host):
+    store = host.open()
+    three_keys(store)
+    old = [row.wrapped for table in (WRAPPING_KEY, SIGNING_KEY) for row in host.rows(table)]
+    rotate(store, TENANT)
+    rotate(store, OTHER)
+    rotate(store, "master")
+    disk = host.bytes_on_disk()
+    assert [wrapped in disk for wrapped in old] == [False] * len(old)
+
+
+def test_progress_is_visible_and_new_keys_are_under_the_new_key_at_once(host, clock):
+    store = host.open()
+    three_keys(store)
+    clock.advance(10)
+    started = store.start_rotation(TENANT)
+    assert [(k.total, k.rotated) for k in started.keys] == [(2, 0)]
+    made = store.create(TENANT, KeyCategory.LEDGER, "d", EC)
+    assert made.master_key_alias == f"{TENANT}-wrapping-2"
+    clock.advance(10)
+    halfway = store.rotate_some(TENANT)
+    assert [(k.total, k.rotated) for k in halfway.keys] == [(2, 1)]
+    assert (halfway.status, halfway.updated_at) == (
+        RotationStatus.IN_PROGRESS,
+        EpochMs(started.started_at + 10),
+    )
+    assert store.rotation(TENANT) == halfway
+    sign(store, made, *store.list(TENANT))
+
+
+def test_a_second_rotation_waits_for_the_first(host):
+    store = host.open()
+    three_keys(store)
+    first = store.start_rotation(TENANT)
+    with pytest.raises(ForbiddenError, match=first.request_id):
+        store.start_rotation(TENANT)
+    while store.rotate_some(TENANT).status is RotationStatus.IN_PROGRESS:
+        pass
+    assert store.start_rotation(TENANT).request_id != first.request_id
+
+
+def test_rotations_of_what_has_no_keys_are_done_at_once(host):
+    store = host.open()
+    assert store.rotation(TENANT) is None
+    assert store.rotate_some(TENANT) is None
+    assert rotate(store, TENANT).keys == ()
+    assert rotate(store, "master").keys == ()
+    assert host.secrets() == ["master-key-2"]
+
+
+def test_rotating_again_when_done_changes_nothing(host):
+    store = host.open()
+    three_keys(store)
+    done = rotate(store, TENANT)
+    rows = host.rows(SIGNING_KEY)
+    assert store.rotate_some(TENANT) == done
+    assert host.rows(SIGNING_KEY) == rows
+
+
+@pytest.mark.parametrize("tenant", [TENANT, "master"])
+def test_a_crash_at_any_point_of_a_rotation_loses_no_key(tmp_path, clock, tenant):
+    """Every prefix of what a rotation does to the disk, then a start, then the same again."""
+    at, finished = 0, False
+    while not finished:
+        host = Host(tmp_path / str(at), clock)
+        keys = three_keys(host.open())
+        doom = Doomed()
+        store = host.open(doom)
+        doom.at = doom.count + at
+        try:
+            rotate(store, tenant)
+            finished = True
+        except Crash:
+            pass
+        restarted = host.open()
+        sign(restarted, *keys)
+        known = restarted.rotation(tenant)
+        assert known is None or known.status is RotationStatus.DONE
+        if known is not None:
+            assert all(key.rotated == key.total for key in known.keys)
+            wrapped = {row.master_generation for row in host.rows(WRAPPING_KEY)}
+            generations = {row.generation for row in host.rows(WRAPPING_KEY)}
+            expected = ({2}, {1}) if tenant == "master" else ({1}, {1, 2})
+            assert (wrapped, generations) == expected
+            assert host.secrets() == [f"master-key{'-2' if tenant == 'master' else ''}"]
+        assert rotate(restarted, tenant).status is RotationStatus.DONE
+        sign(restarted, *keys)
+        assert len(host.secrets()) == 1
+        for database in host.databases:
+            database.close()
+        at += 1
+    assert at > 8
+
+
+def test_a_crash_while_a_crashed_rotation_is_taken_up_loses_no_key(tmp_path, clock):
+    for at in range(1, 12):
+        host = Host(tmp_path / str(at), clock)
+        keys = three_keys(host.open())
+        host.open().start_rotation("master")
+        for again in range(at):
+            try:
+                host.open(Doomed(again))
+            except Crash:
+                continue
+        sign(host.open(), *keys)
+        assert host.secrets() == ["master-key-2"]
+        for database in host.databases:
+            database.close()
+
+
+def test_other_processes_go_on_signing_while_keys_are_rotated(host):
+    rotating, signing = host.open(), host.open()
+    keys = three_keys(rotating)
+    for tenant in ("master", TENANT, "master"):
+        rotating.start_rotation(tenant)
+        status = RotationStatus.IN_PROGRESS
+        while status is RotationStatus.IN_PROGRESS:
+            sign(signing, *keys)
+            status = rotating.rotate_some(tenant).status
+        sign(signing, *keys)
+    sign(signing, signing.create(OTHER, KeyCategory.LEDGER, "later", EC))
+
+
+def test_two_processes_may_rotate_one_tenant_together(host):
+    stores = [host.open(), host.open()]
+    keys = three_keys(stores[0])
+    for number in range(8):
+        keys.append(stores[0].create(TENANT, KeyCategory.LEDGER, f"k{number}", EC))
+    stores[0].start_rotation(TENANT)
+
+    def go_on(store):
+        while store.rotate_some(TENANT).status is RotationStatus.IN_PROGRESS:
+            pass
+
+    threads = [threading.Thread(target=go_on, args=(store,)) for store in stores]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [(k.total, k.rotated) for k in stores[1].rotation(TENANT).keys] == [(10, 10)]
+    sign(stores[1], *keys)
+
+
+def test_a_passphrase_gets_a_new_salt(tmp_path, clock, entropy):
+    def store():
+        database = Database.open(tmp_path / "cluster.sqlite", [SCHEMA])
+        masters = MasterKeyFiles(tmp_path / "secrets", passphrase="horse", entropy=entropy)
+        return database, SoftKeyStore(database, masters=masters, clock=clock, entropy=entropy)
+
+    database, first = store()
+    key = first.create(TENANT, KeyCategory.LEDGER, "a", EC)
+    rotate(first, "master")
+    database.close()
+    assert [f.name for f in (tmp_path / "secrets").iterdir()] == ["master-salt-2.json"]
+    database, again = store()
+    sign(again, key)
+    database.close()
+
+
+def test_a_master_key_that_is_missing_after_a_rotation_is_not_made_anew(host):
+    rotate(host.open(), "master")
+    (host.folder / "secrets" / "master-key-2").unlink()
+    with pytest.raises(MasterKeyGoneError, match="master-key-2"):
+        host.open()
+    (host.folder / "secrets" / "master-key-2").write_bytes(bytes(32))
+    (host.folder / "secrets" / "master-key-2").chmod(0o600)
+    with pytest.raises(MasterKeyError, match="not the one"):
+        host.open()
+
+
+def test_keys_of_an_earlier_release_are_taken_over(tmp_path, clock, entropy):
+    """The tables as release 0.1 made them: one wrapping key a tenant, no generations."""
+    path = tmp_path / "cluster.sqlite"
+    with Database.open(path, [SCHEMA]) as database:
+        store = SoftKeyStore(database, masters=MemoryMasterKeys(), clock=clock, entropy=entropy)
+        key = store.create(TENANT, KeyCategory.LEDGER, "a", EC)
+        with database.write() as connection:
+            wrapping = connection.execute(select(WRAPPING_KEY)).one()
+            signing = connection.execute(select(SIGNING_KEY)).one()
+            for table in ("master", "signing", "wrapping", "hsm", "rotation", "rotated"):
+                connection.exec_driver_sql(f"DROP TABLE key_{table}")
+            for statement in (
+                "CREATE TABLE key_master_check (name VARCHAR(16) PRIMARY KEY, wrapped BLOB)",
+                "CREATE TABLE key_wrapping (tenant VARCHAR(12) PRIMARY KEY, wrapped BLOB,"
+                " created_at BIGINT)",
+                "CREATE TABLE key_signing (tenant VARCHAR(12) REFERENCES key_wrapping (tenant),"
+                " key_id VARCHAR(12), category TEXT, alias TEXT, scheme TEXT, public_key TEXT,"
+                " wrapped BLOB, created_at BIGINT, PRIMARY KEY (tenant, key_id))",
+                "UPDATE schema_version SET version = 1 WHERE name = 'keys'",
+            ):
+                connection.exec_driver_sql(statement)
+            check = wrap(
+                FIRST_MASTER, b"cordbox master key", bound_to="master-check", nonce=bytes(12)
+            )
+            connection.exec_driver_sql("INSERT INTO key_master_check VALUES ('v1', ?)", (check,))
+            connection.exec_driver_sql(
+                "INSERT INTO key_wrapping VALUES (?, ?, 1)", (TENANT, wrapping.wrapped)
+            )
+            connection.exec_driver_sql(
+                "INSERT INTO key_signing VALUES (?, ?, 'LEDGER', 'a', ?, ?, ?, ?)",
+                (TENANT, key.key_id, EC, key.public_key, signing.wrapped, key.created_at),
+            )
+    with Database.open(path, [SCHEMA]) as database:
+        store = SoftKeyStore(database, masters=MemoryMasterKeys(), clock=clock, entropy=entropy)
+        assert list(store.list(TENANT)) == [key]
+        sign(store, key)
+        rotate(store, TENANT)
+        rotate(store, "master")
+        sign(store, key)
+
+
+def test_an_hsm_is_assigned_once(host):
+    store = host.open()
+    assert store.hsm(TENANT, KeyCategory.LEDGER) is None
+    assigned = store.assign_hsm(TENANT, KeyCategory.LEDGER)
+    assert store.assign_hsm(TENANT, KeyCategory.LEDGER) == assigned
+    assert store.hsm(TENANT, KeyCategory.LEDGER) == assigned
+    assert store.hsm(TENANT, KeyCategory.TLS) is None
+    assert store.hsm(OTHER, KeyCategory.LEDGER) is None
