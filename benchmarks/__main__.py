@@ -21,6 +21,7 @@ _SUITES = (
     "neighbour",
     "flow_steps",
     "durable_steps",
+    "store_commits",
     "host_start",
 )
 _RESULTS = Path("build/benchmarks.json")
