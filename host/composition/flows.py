@@ -93,6 +93,7 @@ def flow_config(settings: HostSettings) -> FlowConfig:
         session_timeout_ms=settings.flow_session_timeout,
         max_payload_bytes=settings.flow_session_max_payload_size,
         max_message_bytes=settings.messaging_max_allowed_message_size,
+        max_result_bytes=settings.flow_result_bytes_max,
         status_retention_ms=settings.rest_flow_status_cleanup_time_ms,
         external_topic=settings.external_messaging_receive_topic_pattern,
         external_active=settings.external_messaging_active,

@@ -26,6 +26,7 @@ class FlowConfig:
         max_payload_bytes: of one session message as UTF-8 (session.maxPayloadSize).
         max_message_bytes: of one record on the bus; larger payloads travel in chunks
             (messaging.maxAllowedMessageSize).
+        max_result_bytes: of a flow's result as UTF-8; it stands in the flow's status.
         status_retention_ms: of an ended flow's status (rest.flowStatusCleanupTimeMs).
         external_topic: of messages to systems outside, with `$HOLDING_ID` and `$CHANNEL_NAME`
             (externalMessaging.routeDefaults.receiveTopicPattern).
@@ -43,6 +44,7 @@ class FlowConfig:
     session_timeout_ms: int = 1_800_000
     max_payload_bytes: int = 16 * MIB
     max_message_bytes: int = 972_800
+    max_result_bytes: int = 4 * MIB
     status_retention_ms: int = 604_800_000
     external_topic: str = "ext.$HOLDING_ID.$CHANNEL_NAME.receive"
     external_active: bool = True

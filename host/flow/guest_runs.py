@@ -97,7 +97,7 @@ class GuestRuns:
             self._account(flow, handler, spent)
         if handler.failure is not None:
             raise handler.failure
-        return _event(flow, facts, handler, outcome)
+        return _event(flow, facts, handler, outcome, self._around.config.max_result_bytes)
 
     def settle(self, flow: LiveFlow) -> None:
         """Park the guest of a flow whose step is committed; that of an ended flow goes."""
@@ -166,13 +166,23 @@ class GuestRuns:
         )
 
 
-def _event(flow: LiveFlow, facts: RunFacts, handler: HostCalls, outcome: GuestOutcome) -> Event:
+def _event(
+    flow: LiveFlow,
+    facts: RunFacts,
+    handler: HostCalls,
+    outcome: GuestOutcome,
+    result_bytes_max: int,
+) -> Event:
     """What the outcome of a run means to the flow's machine."""
     if handler.waiting is not None:
         if isinstance(outcome, SuspendedRun) and outcome.parked is not None:
             flow.parked = Parked(run=outcome.parked, facts=facts, journal=flow.journal or [])
         return Suspended(handler.waiting)
     if isinstance(outcome, Finished):
+        size = len(outcome.result.encode())
+        if size > result_bytes_max:
+            message = f"the flow's result has {size} bytes, at most {result_bytes_max}"
+            return Broken(FlowError(type="flow-result-too-large", message=message))
         return Returned(outcome.result)
     if isinstance(outcome, FlowFailedInGuest):
         flow.trace = outcome.trace

@@ -9,6 +9,7 @@ from host.domain.flow import FlowStatusName
 from host.domain.ids import Checksum
 from host.domain.packages import FlowKind
 from host.domain.vnode import OperationalStatus
+from host.flow.config import FlowConfig
 from host.flow.events import FlowEnded, MessageRefused, RecordDeadLettered, RecordRetried
 from host.flow.messages import (
     DEAD_LETTER_TOPIC,
@@ -46,6 +47,20 @@ def test_two_parties_exchange_and_both_complete(store: FlowStore) -> None:
     (bob,) = network.bobs()
     assert (bob.status, bob.result, bob.flow_class) == ("COMPLETED", "responded", "test.Responder")
     assert bob.client_request_id.endswith("-INITIATED")
+
+
+@pytest.mark.parametrize(("length", "ends"), [(100, "COMPLETED"), (101, "FAILED")])
+def test_a_result_has_a_largest_size(store: FlowStore, length: int, ends: str) -> None:
+    config = FlowConfig(max_result_bytes=300)
+    network = Network(store, {"test.Initiator": lambda guest: "€" * length}, config=config)
+    status = network.run()
+    assert status.status == ends
+    if ends == "COMPLETED":
+        return
+    assert status.result is None
+    assert status.error is not None
+    assert status.error.type == "flow-result-too-large"
+    assert status.error.message == "the flow's result has 303 bytes, at most 300"
 
 
 def test_ended_flows_leave_no_checkpoint_journal_or_timer(store: FlowStore) -> None:

@@ -25,17 +25,17 @@ class HostCallFlood(ClientStartableFlow[NoInput, str]):
 
 
 class OversizedResult(ClientStartableFlow[NoInput, str]):
-    """Returns 16 MiB. The payload limit must stop it: `payload-too-large`."""
+    """Returns 16 MiB. The limit of results must stop it: `flow-result-too-large`."""
 
     def call(self, _request: NoInput) -> str:
         return "x" * (16 * _MIB)
 
 
 class OversizedRequest(ClientStartableFlow[NoInput, str]):
-    """Stores 16 MiB by one call. The payload limit must stop it: `payload-too-large`."""
+    """Stores 32 MiB by one call. The payload limit must stop it: `payload-too-large`."""
 
     def call(self, _request: NoInput) -> str:
-        self.persistence_service.persist(Loot("1", "x" * (16 * _MIB)))
+        self.persistence_service.persist(Loot("1", "x" * (32 * _MIB)))
         return "stored"
 
 
