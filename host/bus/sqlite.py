@@ -8,7 +8,7 @@ import json
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -302,6 +302,8 @@ class SqliteStore:
 
 
 def _open(path: Path) -> sqlite3.Connection:
+    with suppress(OSError):  # told by SQLite
+        path.touch(mode=0o600)
     connection = sqlite3.connect(
         path, isolation_level=None, check_same_thread=False, timeout=_BUSY_MS / 1000
     )

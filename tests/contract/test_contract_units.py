@@ -100,6 +100,15 @@ def test_sqlite_refuses_another_schema_version(tmp_path: Path) -> None:
         SqliteStore(path)
 
 
+def test_sqlite_files_are_for_their_owner_alone(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "flows.sqlite")
+    store.commit(Unit(records=(RECORD,)))
+    modes = {path.name: path.stat().st_mode & 0o777 for path in tmp_path.iterdir()}
+    assert modes.keys() >= {"flows.sqlite", "flows.sqlite-wal", "flows.sqlite-writer"}
+    assert set(modes.values()) == {0o600}
+    store.close()
+
+
 def test_sqlite_refuses_a_file_that_is_no_database(tmp_path: Path) -> None:
     path = tmp_path / "flows.sqlite"
     path.write_bytes(b"no database at all" * 1000)
