@@ -209,7 +209,7 @@ class Borrowers:
 
 
 def test_no_kill_loses_or_doubles_an_iou(host_with, packages):
-    host = host_with("combined")
+    host = host_with("flow=2")
 
     def strike(_chance):
         host.kill()
