@@ -59,6 +59,14 @@ class FlowRunner:
         found = [s for s in answer["flowStatusResponses"] if "INITIATED" in s["clientRequestId"]]
         return sorted(found, key=lambda s: str(s["timestamp"]))
 
+    def wait_for_responders(self, node: str) -> None:
+        """Poll until no responder of the node is under way: they end in their own time."""
+        self._rest.poll(
+            f"/flow/{node}?responders=true&status=RUNNING",
+            lambda s: not s["flowStatusResponses"],
+            what="the responders",
+        )
+
     def wait_for_running_responder(self, node: str) -> None:
         """Poll until a responder of the node is under way: the first message has arrived."""
         self._rest.poll(
@@ -94,6 +102,7 @@ def break_contract(console: DemoConsole, runner: FlowRunner, nodes: dict[str, st
         _expect(status["flowStatus"] == "FAILED", f"Alice's flow ended {status['flowStatus']}")
         message = "An IOU's amount must be positive"
         _expect(message in status["flowError"]["message"], f"Alice: {status['flowError']}")
+        runner.wait_for_responders(nodes[BOB])
         responder = runner.responders(nodes[BOB])[-1]
         _expect(responder["flowStatus"] == "FAILED", f"Bob's flow ended {responder}")
         _expect(message in responder["flowError"]["message"], f"Bob: {responder['flowError']}")

@@ -32,10 +32,10 @@ class OversizedResult(ClientStartableFlow[NoInput, str]):
 
 
 class OversizedRequest(ClientStartableFlow[NoInput, str]):
-    """Stores 32 MiB by one call. The payload limit must stop it: `payload-too-large`."""
+    """Stores 18 MiB by one call. The payload limit must stop it: `payload-too-large`."""
 
     def call(self, _request: NoInput) -> str:
-        self.persistence_service.persist(Loot("1", "x" * (32 * _MIB)))
+        self.persistence_service.persist(Loot("1", "x" * (18 * _MIB)))
         return "stored"
 
 
