@@ -65,6 +65,7 @@ def make_rest(
         membership=parts.registrations,
         members=parts.members,
         users=users,
+        keys=parts.keys,
         quotas=parts.quotas,
         storage_bytes=parts.vaults.used_bytes,
     )

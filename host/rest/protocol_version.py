@@ -13,11 +13,14 @@ RESOURCES = (
     "flow",
     "flowclass",
     "hello",
+    "hsm",
+    "key",
     "maintenance/virtualnode",
     "members",
     "membership",
     "user",
     "virtualnode",
+    "wrappingkey",
 )
 """The resources that this host serves."""
 

@@ -15,6 +15,7 @@ from host.domain.quotas import NodeUsage, Quota
 from host.domain.vnode import AsyncStatus, VirtualNode
 from host.flow.recorded import RecordedFlow
 from host.ports.directory import Members, Packages, VirtualNodes
+from host.ports.keys import KeyStore
 from host.rbac import User, Users
 
 
@@ -156,6 +157,7 @@ class RestServices:
     membership: MembershipUseCases
     members: Members
     users: Users
+    keys: KeyStore
     quotas: QuotaUseCases
     storage_bytes: Callable[[ShortHash], int]
 

@@ -1,0 +1,333 @@
+"""The HSM, Keys and Key Rotation resources: key pairs of tenants, and the keys that wrap them.
+
+A tenant is a virtual node by its short hash, or `p2p`: the cluster.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from enum import StrEnum
+from http import HTTPStatus
+from typing import Annotated
+
+import structlog
+from fastapi import BackgroundTasks, Query
+
+from host.domain.errors import HostError, InvalidInputError, NotFoundError
+from host.domain.ids import parse_short_hash
+from host.keys import SCHEMES
+from host.keys.errors import KeyNotFoundError
+from host.ports.keys import (
+    MASTER_TENANT,
+    HsmAssociation,
+    KeyCategory,
+    KeyInfo,
+    KeyStore,
+    RotationStatus,
+)
+from host.rest.operation import RawText, resource
+from host.rest.services import RestServices, Services
+from host.rest.wire import instant, wire
+
+hsm_router = resource("HSM")
+router = resource("Keys")
+rotation_router = resource("Key Rotation")
+
+P2P_TENANT = "p2p"
+_HSM_ID = "SOFT"
+_TAKE = 20
+_log = structlog.get_logger("cordbox.rest")
+
+
+class HsmCategoryUnknownError(NotFoundError):
+    """Corda has no HSM category of this name."""
+
+    code = "hsm-category-unknown"
+
+
+class HsmNotAssignedError(NotFoundError):
+    """The tenant has no HSM for this category: assign one first."""
+
+    code = "hsm-not-assigned"
+
+
+class KeyCategoryInvalidError(InvalidInputError):
+    """A key of this category cannot belong to this tenant."""
+
+    code = "key-category-invalid"
+
+
+class KeyOrder(StrEnum):
+    """Orders of the list of keys."""
+
+    NONE = "NONE"
+    TIMESTAMP = "TIMESTAMP"
+    CATEGORY = "CATEGORY"
+    SCHEME_CODE_NAME = "SCHEME_CODE_NAME"
+    ALIAS = "ALIAS"
+    MASTER_KEY_ALIAS = "MASTER_KEY_ALIAS"
+    EXTERNAL_ID = "EXTERNAL_ID"
+    ID = "ID"
+    TIMESTAMP_DESC = "TIMESTAMP_DESC"
+    CATEGORY_DESC = "CATEGORY_DESC"
+    SCHEME_CODE_NAME_DESC = "SCHEME_CODE_NAME_DESC"
+    ALIAS_DESC = "ALIAS_DESC"
+    MASTER_KEY_ALIAS_DESC = "MASTER_KEY_ALIAS_DESC"
+    EXTERNAL_ID_DESC = "EXTERNAL_ID_DESC"
+    ID_DESC = "ID_DESC"
+
+
+_ORDERS: Mapping[str, Callable[[KeyInfo], str | int]] = {
+    "TIMESTAMP": lambda key: key.created_at,
+    "CATEGORY": lambda key: key.category,
+    "SCHEME_CODE_NAME": lambda key: key.scheme,
+    "ALIAS": lambda key: key.alias,
+    "MASTER_KEY_ALIAS": lambda key: key.master_key_alias or "",
+    "ID": lambda key: key.key_id,
+}
+"""Keys here have no external id: that order is the one they are stored in."""
+
+
+@wire
+class HsmAssociationInfo:
+    id: str
+    hsm_id: str
+    category: str
+    deprecated_at: int
+    master_key_alias: str | None = None
+
+
+@wire
+class KeyPairIdentifier:
+    id: str
+
+
+@wire
+class KeyMetaData:
+    key_id: str
+    alias: str
+    hsm_category: str
+    scheme: str
+    created: datetime
+    master_key_alias: str | None = None
+
+
+@wire
+class KeyRotationResponse:
+    request_id: str
+    tenant_id: str
+
+
+@wire
+class RotatedKeysStatus:
+    total: int
+    rotated_keys: int
+
+
+@wire
+class RotatedKeysOf:
+    """Keys of a tenant, or under a wrapping key (`first`), and how far they are (`second`)."""
+
+    first: str
+    second: RotatedKeysStatus
+
+
+@wire
+class KeyRotationStatusResponse:
+    tenant_id: str
+    status: RotationStatus
+    rotation_initiated_timestamp: datetime
+    last_updated_timestamp: datetime
+    rotated_key_status: list[RotatedKeysOf]
+
+
+@hsm_router.get("/hsm/{tenantid}/{category}")
+def get_hsm(tenantid: str, category: str, services: Services) -> HsmAssociationInfo:
+    """Give the HSM that is assigned to a tenant for a category."""
+    return _association(_assigned(services, _tenant(services, tenantid), _category(category)))
+
+
+@hsm_router.post("/hsm/soft/{tenantid}/{category}")
+def post_soft_hsm(tenantid: str, category: str, services: Services) -> HsmAssociationInfo:
+    """Assign the soft HSM to a tenant for a category; again: the same association."""
+    tenant = _tenant(services, tenantid)
+    return _association(services.keys.assign_hsm(tenant, _category(category)))
+
+
+@router.get("/key/{tenantid}")
+def get_keys(
+    tenantid: str,
+    services: Services,
+    *,
+    skip: Annotated[int, Query(ge=0)] = 0,
+    take: Annotated[int, Query(ge=0, le=1000)] = _TAKE,
+    orderby: str = KeyOrder.NONE,
+    category: str | None = None,
+    schemecodename: str | None = None,
+    alias: str | None = None,
+    masterkeyalias: str | None = None,
+    createdafter: datetime | None = None,
+    createdbefore: datetime | None = None,
+    id: Annotated[list[str] | None, Query()] = None,  # noqa: A002  # Corda's name
+) -> Mapping[str, KeyMetaData]:
+    """List key pairs of a tenant by key id; with `id` every other filter is ignored."""
+    keys = services.keys.list(_tenant(services, tenantid))
+    order = _order(orderby)
+    if id is not None:
+        keys = [key for key in keys if key.key_id in id]
+    else:
+        wanted = {
+            "category": category,
+            "scheme": schemecodename,
+            "alias": alias,
+            "master_key_alias": masterkeyalias,
+        }
+        keys = [
+            key
+            for key in keys
+            if all(value is None or getattr(key, name) == value for name, value in wanted.items())
+            and _is_between(instant(key.created_at), createdafter, createdbefore)
+        ]
+    return {key.key_id: _metadata(key) for key in _ordered(keys, order)[skip : skip + take]}
+
+
+@router.post("/key/{tenantid}/alias/{alias}/category/{hsmcategory}/scheme/{scheme}")
+def post_key(
+    tenantid: str, alias: str, hsmcategory: str, scheme: str, services: Services
+) -> KeyPairIdentifier:
+    """Make a key pair for a tenant."""
+    tenant, category = _tenant(services, tenantid), _category(hsmcategory)
+    if tenant == P2P_TENANT and category is KeyCategory.SESSION_INIT:
+        raise KeyCategoryInvalidError(
+            f"Keys of category {category} belong to virtual nodes, not to {P2P_TENANT}."
+        )
+    _assigned(services, tenant, category)
+    return KeyPairIdentifier(id=services.keys.create(tenant, category, alias, scheme).key_id)
+
+
+@router.get("/key/{tenantid}/schemes/{hsmcategory}")
+def get_schemes(tenantid: str, hsmcategory: str, services: Services) -> list[str]:
+    """List the key schemes that a tenant may have made for a category."""
+    _assigned(services, _tenant(services, tenantid), _category(hsmcategory))
+    return list(SCHEMES)
+
+
+@router.get("/key/{tenantid}/{keyid}")
+def get_key(tenantid: str, keyid: str, services: Services) -> RawText:
+    """Give a public key of a tenant in PEM."""
+    return RawText(key_of(services, _tenant(services, tenantid), keyid).public_key)
+
+
+@rotation_router.get("/wrappingkey/rotation/{tenantid}")
+def get_rotation(tenantid: str, services: Services) -> KeyRotationStatusResponse:
+    """Tell how far the latest rotation of a tenant's wrapping key, or of `master`, is."""
+    found = services.keys.rotation(_rotated(services, tenantid))
+    if found is None:
+        raise NotFoundError(f"No key rotation of {tenantid} has been requested.")
+    return KeyRotationStatusResponse(
+        tenant_id=found.tenant,
+        status=found.status,
+        rotation_initiated_timestamp=instant(found.started_at),
+        last_updated_timestamp=instant(found.updated_at),
+        rotated_key_status=[
+            RotatedKeysOf(
+                first=key.name,
+                second=RotatedKeysStatus(total=key.total, rotated_keys=key.rotated),
+            )
+            for key in found.keys
+        ],
+    )
+
+
+@rotation_router.post("/wrappingkey/rotation/{tenantid}", status_code=HTTPStatus.ACCEPTED)
+def post_rotation(
+    tenantid: str, services: Services, background: BackgroundTasks
+) -> KeyRotationResponse:
+    """Rotate the wrapping key of a tenant, or with `master` the host's master key."""
+    started = services.keys.start_rotation(_rotated(services, tenantid))
+    background.add_task(_rotate, services.keys, started.tenant)
+    return KeyRotationResponse(request_id=started.request_id, tenant_id=started.tenant)
+
+
+def key_of(services: RestServices, tenant: str, key_id: str) -> KeyInfo:
+    """The key of a tenant by the id that the client wrote.
+
+    Raises:
+        InvalidShortHashError, KeyNotFoundError: it is none, or there is no such key.
+    """
+    wanted = parse_short_hash(key_id)
+    for key in services.keys.list(tenant):
+        if key.key_id == wanted:
+            return key
+    raise KeyNotFoundError(f"Tenant {tenant} has no key {key_id}.")
+
+
+def _rotate(keys: KeyStore, tenant: str) -> None:
+    """Go on until all is done; what breaks off here, the next start of a key store ends."""
+    try:
+        while (found := keys.rotate_some(tenant)) and found.status is RotationStatus.IN_PROGRESS:
+            pass
+    except HostError as exc:
+        _log.error("key-rotation-interrupted", tenant=tenant, code=exc.code, reason=exc.message)
+
+
+def _tenant(services: RestServices, tenant: str) -> str:
+    return tenant if tenant == P2P_TENANT else services.virtual_node(tenant).holding.short_hash
+
+
+def _rotated(services: RestServices, tenant: str) -> str:
+    return tenant if tenant == MASTER_TENANT else _tenant(services, tenant)
+
+
+def _category(name: str) -> KeyCategory:
+    try:
+        return KeyCategory(name.upper())
+    except ValueError as exc:
+        raise HsmCategoryUnknownError(
+            f"HSM category {name[:64]!r} is unknown; known are {', '.join(KeyCategory)}"
+        ) from exc
+
+
+def _assigned(services: RestServices, tenant: str, category: KeyCategory) -> HsmAssociation:
+    found = services.keys.hsm(tenant, category)
+    if found is None:
+        raise HsmNotAssignedError(f"Tenant {tenant} has no HSM for category {category}.")
+    return found
+
+
+def _association(found: HsmAssociation) -> HsmAssociationInfo:
+    return HsmAssociationInfo(
+        id=found.association_id, hsm_id=_HSM_ID, category=found.category, deprecated_at=0
+    )
+
+
+def _metadata(key: KeyInfo) -> KeyMetaData:
+    return KeyMetaData(
+        key_id=key.key_id,
+        alias=key.alias,
+        hsm_category=key.category,
+        scheme=key.scheme,
+        created=instant(key.created_at),
+        master_key_alias=key.master_key_alias,
+    )
+
+
+def _order(name: str) -> KeyOrder:
+    try:
+        return KeyOrder(name.upper())
+    except ValueError as exc:
+        raise InvalidInputError(
+            f"{name[:64]!r} is no order of keys; orders are {', '.join(KeyOrder)}"
+        ) from exc
+
+
+def _ordered(keys: Sequence[KeyInfo], order: KeyOrder) -> Sequence[KeyInfo]:
+    by = _ORDERS.get(order.removesuffix("_DESC"))
+    return keys if by is None else sorted(keys, key=by, reverse=order.endswith("_DESC"))
+
+
+def _is_between(at: datetime, after: datetime | None, before: datetime | None) -> bool:
+    return (after is None or at >= _utc(after)) and (before is None or at <= _utc(before))
+
+
+def _utc(at: datetime) -> datetime:
+    return at if at.tzinfo else at.replace(tzinfo=UTC)

@@ -1,0 +1,169 @@
+"""HSMs, keys and key rotation over REST."""
+
+import pytest
+from cryptography.hazmat.primitives.serialization import load_pem_public_key
+
+from host.keys import SCHEMES
+from host.rbac.permissions import Effect, Permission
+
+BASE = "/api/v5_2"
+EC = "CORDA.ECDSA.SECP256R1"
+UNKNOWN = "0" * 12
+
+
+def code_of(reply):
+    return reply.json()["details"]["code"]
+
+
+@pytest.fixture(scope="module")
+def known():
+    """Short hashes of this module's nodes."""
+    return []
+
+
+@pytest.fixture
+def node(node_of, known):
+    if not known:
+        known.append(node_of("O=Keys, L=London, C=GB"))
+    return known[0]
+
+
+@pytest.fixture
+def ledger(api, node):
+    reply = api.post(f"{BASE}/hsm/soft/{node}/LEDGER")
+    assert reply.status_code == 200
+    return node
+
+
+def make(api, tenant, alias, category="LEDGER", scheme=EC):
+    path = f"{BASE}/key/{tenant}/alias/{alias}/category/{category}/scheme/{scheme}"
+    return api.post(path)
+
+
+def test_an_hsm_is_assigned_and_found(api, node):
+    assert api.get(f"{BASE}/hsm/{node}/TLS").status_code == 404
+    assigned = api.post(f"{BASE}/hsm/soft/{node}/TLS").json()
+    assert (assigned["hsmId"], assigned["category"], assigned["deprecatedAt"]) == ("SOFT", "TLS", 0)
+    assert api.post(f"{BASE}/hsm/soft/{node}/TLS").json() == assigned
+    assert api.get(f"{BASE}/hsm/{node}/TLS").json() == assigned
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "code"),
+    [
+        (f"/hsm/{UNKNOWN}/TLS", 404, "not-found"),
+        ("/hsm/nobody/TLS", 400, "short-hash-invalid"),
+        ("/hsm/p2p/CHEESE", 404, "hsm-category-unknown"),
+        ("/hsm/p2p/NOTARY", 404, "hsm-not-assigned"),
+        (f"/key/{UNKNOWN}", 404, "not-found"),
+        (f"/key/p2p/{UNKNOWN}", 404, "key-not-found"),
+        ("/key/p2p/nokey", 400, "short-hash-invalid"),
+        ("/key/p2p/schemes/NOTARY", 404, "hsm-not-assigned"),
+        ("/key/p2p?orderby=SIZE", 400, "invalid-input"),
+        ("/key/p2p?createdafter=yesterday", 400, "request-invalid"),
+        ("/key/p2p?take=1001", 400, "request-invalid"),
+        ("/wrappingkey/rotation/p2p", 404, "not-found"),
+        (f"/wrappingkey/rotation/{UNKNOWN}", 404, "not-found"),
+    ],
+)
+def test_what_is_unknown_or_malformed_is_refused(api, path, status, code):
+    reply = api.get(f"{BASE}{path}")
+    assert (reply.status_code, code_of(reply)) == (status, code)
+
+
+def test_a_key_is_made_listed_and_given_in_pem(api, ledger):
+    made = make(api, ledger, "first")
+    assert made.status_code == 200
+    key_id = made.json()["id"]
+    listed = api.get(f"{BASE}/key/{ledger}").json()[key_id]
+    assert (listed["alias"], listed["hsmCategory"], listed["scheme"]) == ("first", "LEDGER", EC)
+    assert listed["masterKeyAlias"].startswith(f"{ledger}-wrapping-")
+    pem = api.get(f"{BASE}/key/{ledger}/{key_id}").text
+    assert load_pem_public_key(pem.encode()).curve.name == "secp256r1"
+
+
+def test_keys_that_cannot_be_made_are_refused(api, ledger):
+    assert make(api, ledger, "twice").status_code == 200
+    for reply, status, code in (
+        (make(api, ledger, "twice"), 409, "key-alias-exists"),
+        (make(api, ledger, "a b"), 400, "key-alias-invalid"),
+        (make(api, ledger, "new", scheme="CORDA.CHEESE"), 400, "key-scheme-unknown"),
+        (make(api, ledger, "new", category="CHEESE"), 404, "hsm-category-unknown"),
+        (make(api, ledger, "new", category="NOTARY"), 404, "hsm-not-assigned"),
+        (make(api, "p2p", "new", category="SESSION_INIT"), 400, "key-category-invalid"),
+        (make(api, UNKNOWN, "new"), 404, "not-found"),
+    ):
+        assert (reply.status_code, code_of(reply)) == (status, code)
+
+
+def test_the_list_is_filtered_ordered_and_paged(api, ledger):
+    ids = {alias: make(api, ledger, alias).json()["id"] for alias in ("list-b", "list-a")}
+
+    def aliases(query):
+        found = api.get(f"{BASE}/key/{ledger}?{query}").json()
+        return [key["alias"] for key in found.values() if key["alias"].startswith("list-")]
+
+    assert aliases("orderby=ALIAS") == ["list-a", "list-b"]
+    assert aliases("orderby=ALIAS_DESC") == ["list-b", "list-a"]
+    assert aliases("orderby=alias&skip=0&take=1000") == ["list-a", "list-b"]
+    assert aliases("alias=list-a") == ["list-a"]
+    assert aliases("alias=list-a&skip=1") == []
+    assert aliases("take=0") == []
+    assert aliases("category=TLS") == []
+    assert aliases("schemecodename=CORDA.RSA") == []
+    assert aliases(f"masterkeyalias={ledger}-wrapping-99") == []
+    assert aliases("createdafter=2999-01-01T00:00:00Z") == []
+    assert aliases("createdbefore=2999-01-01T00:00:00Z&orderby=ALIAS") == ["list-a", "list-b"]
+    assert aliases(f"id={ids['list-a']}&alias=list-b") == ["list-a"]
+
+
+def test_the_schemes_of_a_category_are_listed(api, ledger):
+    assert api.get(f"{BASE}/key/{ledger}/schemes/LEDGER").json() == list(SCHEMES)
+
+
+def test_rotations_are_accepted_and_can_be_followed(api, ledger, poll_with):
+    make(api, ledger, "rotated")
+    for tenant, path in ((ledger, ledger), ("master", "master")):
+        reply = api.post(f"{BASE}/wrappingkey/rotation/{path}")
+        assert (reply.status_code, reply.json()["tenantId"]) == (202, tenant)
+        done = poll_with(
+            api, f"{BASE}/wrappingkey/rotation/{path}", lambda found: found["status"] == "DONE"
+        )
+        assert done["tenantId"] == tenant
+        (counts,) = [
+            counts["second"]
+            for counts in done["rotatedKeyStatus"]
+            if counts["first"].startswith(ledger)
+        ]
+        assert counts["rotatedKeys"] == counts["total"] > 0
+        assert done["lastUpdatedTimestamp"] >= done["rotationInitiatedTimestamp"]
+    aliases = {key["masterKeyAlias"] for key in api.get(f"{BASE}/key/{ledger}").json().values()}
+    assert aliases == {f"{ledger}-wrapping-2"}
+
+
+def test_a_rotation_in_progress_is_not_started_again(api, node, services):
+    """What a crash of the host would leave, between the start and the first keys."""
+    services.keys.start_rotation("p2p")
+    reply = api.post(f"{BASE}/wrappingkey/rotation/p2p")
+    assert (reply.status_code, code_of(reply)) == (403, "key-rotation-in-progress")
+    services.keys.rotate_some("p2p")
+
+
+def test_keys_need_permission(api, services, ledger):
+    allowed = Permission(effect=Effect.ALLOW, pattern=f"GET:{BASE}/key/.*")
+    services.users.create("reader", "secret", full_name="R", permissions=(allowed,))
+    for method, path, status in (
+        ("GET", f"/key/{ledger}", 200),
+        ("POST", f"/key/{ledger}/alias/a/category/LEDGER/scheme/{EC}", 403),
+        ("POST", f"/hsm/soft/{ledger}/LEDGER", 403),
+        ("GET", "/wrappingkey/rotation/master", 403),
+        ("POST", "/wrappingkey/rotation/master", 403),
+    ):
+        reply = api.request(method, f"{BASE}{path}", auth=("reader", "secret"))
+        assert reply.status_code == status
+
+
+def test_rotation_is_there_from_5_2_on(api):
+    assert api.get("/api/v5_1/wrappingkey/rotation/master").status_code == 404
+    paths = api.get(f"{BASE}/swagger.json").json()["paths"]
+    assert {"/hsm/{tenantid}/{category}", "/wrappingkey/rotation/{tenantid}"} <= set(paths)
