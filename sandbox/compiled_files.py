@@ -2,6 +2,7 @@
 
 import os
 import threading
+import weakref
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -33,6 +34,7 @@ class CompiledFiles:
         self._size = size
         self._lock = threading.Lock()
         self._files: OrderedDict[str, CompiledFile] = OrderedDict()
+        weakref.finalize(self, _close, self._files)
 
     def get(self, digest: str, open_checked: Callable[[], CompiledFile]) -> CompiledFile:
         """A copy of the file of `digest`, opened and checked if it is not kept."""
@@ -50,3 +52,8 @@ class CompiledFiles:
             while len(self._files) > self._size:
                 self._files.popitem(last=False)[1].file.close()
             return fresh.copy()
+
+
+def _close(files: OrderedDict[str, CompiledFile]) -> None:
+    for compiled in files.values():
+        compiled.file.close()

@@ -16,11 +16,12 @@ from contextlib import closing
 from pathlib import Path
 from typing import NoReturn
 
+from wasmtime import WasmtimeError
 from wasmtime import component as wc
 
 from sandbox.deadline import Ticker
 from sandbox.engine import engine_version, new_engine, profile_digest
-from sandbox.errors import CapabilityNotGrantedError, SandboxError
+from sandbox.errors import CapabilityNotGrantedError, ComponentUnknownError, SandboxError
 from sandbox.guest import Component, Guest
 from sandbox.host_calls import GuestError, RunControl
 from sandbox.isolation.frames import (
@@ -129,7 +130,10 @@ def _load(order: Order) -> Sequence[Guest]:
         component = Component(
             digest=loaded.digest, world=World(loaded.world), runtime=loaded.runtime, path=file
         )
-        compiled = wc.Component.deserialize_file(ticker.engine, str(file))
+        try:
+            compiled = wc.Component.deserialize_file(ticker.engine, str(file))
+        except WasmtimeError as exc:
+            raise ComponentUnknownError(f"compiled code of {loaded.digest} is damaged") from exc
         guests.append(loaded_guest(component, compiled, ticker))
         os.close(loaded.descriptor)
     return guests

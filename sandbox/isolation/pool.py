@@ -183,7 +183,7 @@ class ProcessPool:
                     self._places.move_to_end(key)
                     return place
                 if place is not None:
-                    del self._places[key]
+                    self._evicted.append(self._places.pop(key).process)
                 if key not in self._starting and self._make_room():
                     self._starting.add(key)
                     return None

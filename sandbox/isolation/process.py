@@ -35,7 +35,7 @@ from sandbox.limits import MIB
 from sandbox.world import World
 
 CHILD = "sandbox.isolation.child"
-_DYING_SECONDS = 5.0
+_DYING_SECONDS = 2.0
 _FROM_OUTSIDE = frozenset({-signal.SIGKILL, -signal.SIGTERM, -signal.SIGINT, -signal.SIGHUP})
 _LANE = b"l"
 
@@ -101,9 +101,9 @@ class GuestProcess:
         self._flow_places = threading.Semaphore(plan.flows)
         self._waiting_places = threading.Semaphore(plan.waiting)
         self._ending: Ending | None = None
+        files = [code.file.fileno() for code in codes]
         self._control, theirs = socket.socketpair()
         with theirs:
-            files = [code.file.fileno() for code in codes]
             words = [sys.executable, "-P", "-m", plan.module, str(theirs.fileno())]
             try:
                 self._process = spawn(words, [theirs.fileno(), *files])
