@@ -22,6 +22,7 @@ from benchmarks.measure import Measurement, latencies, seconds_of
 from benchmarks.peers import PeerMissingError
 from host.domain.clock import SimClock
 from host.domain.ids import ShortHash
+from host.domain.json import JsonObject
 from host.domain.packages import CpiRecord
 from host.domain.quotas import Quota
 from host.ports.guest import GuestOutcome, HostCallHandler, SuspendedRun, SuspendFlow
@@ -209,7 +210,7 @@ def _converse(bench: Bench, count: int) -> list[float]:
     """Hold `count` conversations of four messages each; how long each took."""
 
     def one(_: int) -> float:
-        body = {"counterparty": NAMES[1], "rounds": 2}
+        body: JsonObject = {"counterparty": NAMES[1], "rounds": 2}
         return bench.wait(bench.start("pingpong_flows.Ping", body))
 
     with ThreadPoolExecutor(_AT_ONCE) as pool:

@@ -6,9 +6,10 @@ do nothing, and the ends of flows are told to whoever waits for them.
 """
 
 import logging
+import os
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import cache
 from pathlib import Path
@@ -21,7 +22,7 @@ from benchmarks import workshop
 from cpi.build import build_cpi
 from cpi.group_policy_generation import generate_static_policy
 from host.composition.base import Base
-from host.composition.flows import flow_config, history_limits
+from host.composition.flows import RESCAN_MS, flow_config, history_limits
 from host.composition.parts import Parts
 from host.data_directory import DataDirectory
 from host.domain.flow import FlowStatusName
@@ -58,10 +59,10 @@ class NoEffect:
         return None
 
 
-class Bench:
-    """Starts flows of the CPI `pingpong`, and knows when they ended."""
+class Client:
+    """Starts flows of the CPI `pingpong`, and waits until they are told to have ended."""
 
-    def __init__(self, parts: Parts, engine: FlowEngine, ends: "Ends") -> None:
+    def __init__(self, parts: Parts, ends: "Ends") -> None:
         self._parts = parts
         self._service = FlowService(units=parts.store, clock=parts.base.clock)
         self._ends = ends
@@ -72,7 +73,6 @@ class Bench:
             raise AssertionError("the data directory holds no CPI")
         self._cpi = found
         self._run = f"{time.time_ns():x}"
-        self.engine = engine
 
     def start(self, flow: str, body: JsonObject) -> str:
         """Start a flow; when this returns, its start is durable."""
@@ -86,6 +86,14 @@ class Bench:
         """Wait until a flow has completed; seconds from its start."""
         return self._ends.wait(request_id)
 
+
+class Bench(Client):
+    """A client in the process of the engine."""
+
+    def __init__(self, parts: Parts, ends: "Ends", engine: FlowEngine) -> None:
+        super().__init__(parts, ends)
+        self.engine = engine
+
     def settle(self) -> None:
         """Wait until the engine's threads have nothing left to do."""
         while self.engine.ready():
@@ -93,72 +101,62 @@ class Bench:
 
 
 class Ends:
-    """An event sink that notes how long flows took from the request to the end."""
+    """Notes how long flows took from the request to the end."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
         self._begun: dict[str, float] = {}
-        self._ended: dict[str, tuple[float, FlowEnded]] = {}
+        self._ended: dict[str, tuple[float, str]] = {}
 
     def expect(self, request_id: str) -> None:
         self._begun[request_id] = time.perf_counter()
 
-    def __call__(self, event: FlowEngineEvent) -> None:
-        if isinstance(event, FlowEnded) and event.request_id in self._begun:
+    def tell(self, request_id: str, status: str) -> None:
+        """A flow has ended."""
+        if request_id in self._begun:
             with self._changed:
-                self._ended[event.request_id] = (time.perf_counter(), event)
+                self._ended[request_id] = (time.perf_counter(), status)
                 self._changed.notify_all()
 
     def wait(self, request_id: str) -> float:
         with self._changed:
             if not self._changed.wait_for(lambda: request_id in self._ended, _END_SECONDS_MAX):
                 raise TimeoutError(f"flow {request_id} has not ended")
-            ended, event = self._ended.pop(request_id)
-        if event.status is not FlowStatusName.COMPLETED:
-            raise AssertionError(f"flow {request_id} ended {event.status}: {event.error}")
+            ended, status = self._ended.pop(request_id)
+        if status != FlowStatusName.COMPLETED:
+            raise AssertionError(f"flow {request_id} ended {status}")
         return ended - self._begun.pop(request_id)
 
 
 @contextmanager
 def running_engine(
-    directory: Path,
+    directory: Path | DataDirectory,
     *,
     parked: int,
     threads: int = 2,
     clock: Clock | None = None,
     guests: FlowGuests | None = None,
+    tell: Callable[[str, str], None] | None = None,
 ) -> Iterator[Bench]:
     """An engine over a data directory; `threads` 0 leaves its work to the caller.
 
     Args:
-        directory: see `data_directory`.
+        directory: see `data_directory`; one that is held already may be shared by processes.
         parked: suspended guests that may stay for their next step.
         threads: that run flows.
         clock: real time by default.
         guests: sandboxes by default.
+        tell: told the request id and the status of every flow that ends.
     """
-    settings = HostSettings(data_dir=directory)
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
-    with ExitStack() as stack:
-        held = DataDirectory.hold(directory)
-        stack.callback(held.release)
-        base = Base(
-            settings=settings,
-            directory=held,
-            clock=clock or SystemClock(),
-            entropy=SystemEntropy(),
-            plugins=make_plugin_manager(settings.plugins, with_entry_points=False),
-            registry=CollectorRegistry(),
-            stack=stack,
-        )
-        parts = Parts(base)
-        ends, lot = Ends(), ParkingLot(parked)
+    with opened(directory, clock=clock) as parts, ExitStack() as stack:
+        base, ends, lot = parts.base, Ends(), ParkingLot(parked)
         stack.callback(lot.close)
-        observer = FlowObserver(base.registry)
+        observer, told = FlowObserver(base.registry), tell or ends.tell
 
         def events(event: FlowEngineEvent) -> None:
             observer(event)
-            ends(event)
+            if isinstance(event, FlowEnded):
+                told(event.request_id, event.status)
 
         sandboxed = guests or SandboxedFlows(library=parts.library)
         engine = FlowEngine(
@@ -170,18 +168,46 @@ def running_engine(
             clock=base.clock,
             entropy=base.entropy,
             events=events,
-            config=flow_config(settings),
-            history=history_limits(settings),
+            config=flow_config(base.settings),
+            history=history_limits(base.settings),
             quotas=parts.quotas,
             lot=lot,
         )
         if threads:
             workers = FlowWorkers(
-                engine=engine, units=parts.store, clock=base.clock, threads=threads
+                engine=engine,
+                units=parts.store,
+                clock=base.clock,
+                threads=threads,
+                member=f"bench-{os.getpid()}-{time.time_ns()}",
+                rescan_ms=RESCAN_MS,
             )
             stack.callback(workers.stop)
             workers.start()
-        yield Bench(parts, engine, ends)
+        yield Bench(parts, ends, engine)
+
+
+@contextmanager
+def opened(directory: Path | DataDirectory, *, clock: Clock | None = None) -> Iterator[Parts]:
+    """A host's parts over a data directory, none of them begun."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
+    with ExitStack() as stack:
+        if isinstance(directory, Path):
+            held = DataDirectory.hold(directory)
+            stack.callback(held.release)
+        else:
+            held = directory
+        settings = HostSettings(data_dir=held.path)
+        base = Base(
+            settings=settings,
+            directory=held,
+            clock=clock or SystemClock(),
+            entropy=SystemEntropy(),
+            plugins=make_plugin_manager(settings.plugins, with_entry_points=False),
+            registry=CollectorRegistry(),
+            stack=stack,
+        )
+        yield Parts(base)
 
 
 @cache

@@ -1,36 +1,74 @@
 """Durable steps of Cordbox: `cordbox_steps DATA STEPS FLOWS PARKED`, JSON on standard output.
 
-The same program as those of the peers in `benchmarks/peers`, with a sandbox around every flow.
+The same program as those of the peers, with a sandbox around every flow. Two processes run flows
+over the one store, as a host on two cores does; this one starts the flows.
 """
 
 import json
+import subprocess
 import sys
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 
-from benchmarks.engine import Bench, running_engine
+from benchmarks.engine import Client, Ends, opened
+from host.data_directory import DataDirectory
 
 _CLIENTS = 32
 _FLOW = "steps_flows.Steps"
+_PROCESSES = 2
+READY = "ready"
 
 
 def main() -> None:
-    count, flows, parked = (int(word) for word in sys.argv[2:5])
-    with running_engine(Path(sys.argv[1]), parked=parked) as bench:
-        _run(bench, 1)
-        alone = _run(bench, count) if count else 1.0
+    count, flows = int(sys.argv[2]), int(sys.argv[3])
+    ends = Ends()
+    with ExitStack() as stack:
+        held = DataDirectory.hold(Path(sys.argv[1]))
+        stack.callback(held.release)
+        for _ in range(_PROCESSES):
+            _start_worker(held, sys.argv[4], ends, stack)
+        client = Client(stack.enter_context(opened(held)), ends)
+        alone = [_run(client, steps) for steps in (1, 1, count)][-1]
         with ThreadPoolExecutor(_CLIENTS) as pool:
-            list(pool.map(lambda _: _run(bench, 1), range(min(_CLIENTS, flows))))
+            list(pool.map(lambda _: _run(client, 1), range(min(_CLIENTS, flows))))
             begun = time.perf_counter()
-            ended = list(pool.map(lambda _: _run(bench, 1), range(flows)))
+            ended = list(pool.map(lambda _: _run(client, 1), range(flows)))
             together = time.perf_counter() - begun
     result = {"sequential": count / alone, "concurrent": flows / together, "seconds": ended}
     sys.stdout.write(json.dumps(result) + "\n")
 
 
-def _run(bench: Bench, steps: int) -> float:
-    return bench.wait(bench.start(_FLOW, {"count": steps}))
+def _run(client: Client, steps: int) -> float:
+    return client.wait(client.start(_FLOW, {"count": steps}))
+
+
+def _start_worker(held: DataDirectory, parked: str, ends: Ends, stack: ExitStack) -> None:
+    """Start a process that runs flows, and have it stopped at the end."""
+    lock = held.lock_descriptor
+    words = [sys.executable, "-m", "benchmarks.durable.cordbox_worker"]
+    process = subprocess.Popen(
+        [*words, str(held.path), str(lock), parked],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        pass_fds=[lock],
+    )
+    stack.enter_context(process)
+    assert process.stdin is not None  # asked for above
+    stack.callback(process.stdin.close)
+    lines = process.stdout
+    assert lines is not None  # asked for above
+    if lines.readline().strip() != READY:
+        raise RuntimeError("a worker process has not started")
+
+    def read() -> None:
+        for line in lines:
+            ends.tell(*line.split())
+
+    threading.Thread(target=read, daemon=True).start()
 
 
 if __name__ == "__main__":
