@@ -16,7 +16,8 @@ def main(cache_dir: str, *components: str) -> None:
     guests = Guests(sandbox, found, pool)
 
     def host(*_call: str) -> str:
-        print(guests.process().pid, flush=True)
+        sys.stdout.write(f"{guests.process().pid}\n")
+        sys.stdout.flush()
         return "1"
 
     busy = "host('flow', 'now', '{}')\nwhile True: pass"

@@ -1,6 +1,7 @@
 """Flows and contracts of stored CPIs in their sandboxes."""
 
 import json
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -10,7 +11,8 @@ from host.domain.errors import UnavailableError
 from host.domain.quotas import Quota
 from host.guests.contracts import SandboxedContracts
 from host.guests.flows import SandboxedFlows
-from host.guests.library import GuestLibrary
+from host.guests.isolated import IsolatedGuests
+from host.guests.library import GuestLibrary, GuestSource
 from host.guests.warm_up import warm_up
 from host.ports.guest import (
     Finished,
@@ -20,6 +22,8 @@ from host.ports.guest import (
     SuspendedRun,
     SuspendFlow,
 )
+from sandbox.isolation.pool import ProcessPool
+from sandbox.isolation.process import ProcessPlan
 from sandbox.limits import Limits
 from sandbox.runtime import Sandbox
 
@@ -84,14 +88,28 @@ def library(stored: Any, sandbox: Any) -> GuestLibrary:
     return GuestLibrary(sandbox=sandbox, read=stored.service.read)
 
 
-@pytest.fixture
-def flows(library: GuestLibrary) -> SandboxedFlows:
-    return SandboxedFlows(library=library)
+@pytest.fixture(scope="module")
+def pool() -> Iterator[ProcessPool]:
+    plan = ProcessPlan(flows=4, waiting=1, contracts=2)
+    pool = ProcessPool(most=4, idle_seconds=600, plan=plan)
+    yield pool
+    pool.close()
+
+
+@pytest.fixture(params=["shared", "process"])
+def guests(request: Any, library: GuestLibrary, pool: ProcessPool) -> GuestSource:
+    """Guests in this process, and in one of their own: what is asked of them is the same."""
+    return library if request.param == "shared" else IsolatedGuests(library=library, pool=pool)
 
 
 @pytest.fixture
-def contracts(library: GuestLibrary) -> SandboxedContracts:
-    return SandboxedContracts(library=library, limits=Limits())
+def flows(guests: GuestSource) -> SandboxedFlows:
+    return SandboxedFlows(library=guests)
+
+
+@pytest.fixture
+def contracts(guests: GuestSource) -> SandboxedContracts:
+    return SandboxedContracts(library=guests, limits=Limits())
 
 
 def no_states(interface: str, function: str, request: str) -> str:

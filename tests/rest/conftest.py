@@ -144,6 +144,7 @@ def _host_on(data_dir, **changes):
             "cache_dir": data_dir / "cache",
             "max_content_length": BODY_MAX,
             "flow_workers": 1,
+            "isolation": os.environ.get("CORDBOX_ISOLATION", "shared"),
             **changes,
         },
     )

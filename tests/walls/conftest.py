@@ -1,6 +1,7 @@
 """Two groups on one host, each with its own CPI of a CorDapp that does what the test asks."""
 
 import json
+import os
 import shutil
 import time
 from collections.abc import Iterator
@@ -111,7 +112,12 @@ def poll(client: TestClient, path: str, until: Any) -> Any:
 
 @contextmanager
 def running_host(data_dir: Path) -> Iterator[TestClient]:
-    settings = HostSettings(data_dir=data_dir, cache_dir=default_cache_dir(), flow_workers=2)
+    settings = HostSettings(
+        data_dir=data_dir,
+        cache_dir=default_cache_dir(),
+        flow_workers=2,
+        isolation=os.environ.get("CORDBOX_ISOLATION", "shared"),
+    )
     directory = DataDirectory.hold(data_dir)
     try:
         with (
