@@ -6,6 +6,7 @@ import pytest
 
 from host.bus.memory import MemoryStore
 from host.domain.flow import FlowStatusName
+from host.flow.config import CORDA_DEFAULTS
 from host.flow.errors import FlowHistoryUnavailableError, FlowNotFoundError
 from host.flow.history import HistoryLimits
 from host.flow.recording import (
@@ -180,3 +181,20 @@ def test_an_export_with_a_gap_is_refused() -> None:
     torn = encode_recording(whole).replace(b'"number":1', b'"number":7')
     with pytest.raises(RecordingInvalidError, match="step 7, expected step 1"):
         parse_recording(torn, "file")
+
+
+def test_chunks_of_a_large_payload_are_noted_with_their_sizes() -> None:
+    def large(guest: Guest) -> str:
+        session = guest.open(BOB)
+        guest.send(session, "x" * 50_000)
+        return str(guest.receive(session))
+
+    small = replace(CORDA_DEFAULTS, max_message_bytes=64 * 1024 + 80_000)
+    network = Network(
+        MemoryStore(), {"test.Initiator": large, "test.Responder": answer}, config=small
+    )
+    network.run()
+    sent = recording(network, HERE, "r1").steps[1].messages
+    assert {m.kind for m in sent} == {"chunk"}
+    assert [m.sequence for m in sent] == [1, 2, 3, 4, 5][: len(sent)]
+    assert sum(m.size for m in sent) == 50_002

@@ -239,7 +239,7 @@ def _key(message: Message) -> _Key:
 
 def _message_text(message: Message) -> str:
     number = f" {message.sequence}" if message.sequence else ""
-    size = f", {message.size} characters" if message.kind == "data" else ""
+    size = f", {message.size} characters" if message.size else ""
     return f"{message.kind}{number}{size}"
 
 
