@@ -22,6 +22,7 @@ _SUITES = (
     "flow_steps",
     "durable_steps",
     "store_commits",
+    "idle_nodes",
     "host_start",
 )
 _RESULTS = Path("build/benchmarks.json")

@@ -27,6 +27,7 @@ from host.composition.parts import Parts
 from host.data_directory import DataDirectory
 from host.domain.flow import FlowStatusName
 from host.domain.json import JsonObject, JsonValue
+from host.domain.vnode import VirtualNode
 from host.flow.engine import FlowEngine
 from host.flow.events import FlowEnded, FlowEngineEvent
 from host.flow.parking import ParkingLot
@@ -63,23 +64,23 @@ class Client:
     """Starts flows of the CPI `pingpong`, and waits until they are told to have ended."""
 
     def __init__(self, parts: Parts, ends: "Ends") -> None:
-        self._parts = parts
+        self.parts = parts
         self._service = FlowService(units=parts.store, clock=parts.base.clock)
         self._ends = ends
         self._number = 0
-        self._node = next(n for n in parts.nodes.all() if str(n.holding.x500_name) == NAMES[0])
-        found = parts.catalogue.get(self._node.cpi_checksum)
+        self.node = next(n for n in parts.nodes.all() if str(n.holding.x500_name) == NAMES[0])
+        found = parts.catalogue.get(self.node.cpi_checksum)
         if found is None:
             raise AssertionError("the data directory holds no CPI")
         self._cpi = found
         self._run = f"{time.time_ns():x}"
 
-    def start(self, flow: str, body: JsonObject) -> str:
-        """Start a flow; when this returns, its start is durable."""
+    def start(self, flow: str, body: JsonObject, *, node: VirtualNode | None = None) -> str:
+        """Start a flow, of the first node by default; when this returns, its start is durable."""
         self._number += 1
         request_id = f"{self._run}-{self._number}"
         self._ends.expect(request_id)
-        self._service.start(self._node, self._cpi, request_id, flow, body)
+        self._service.start(node or self.node, self._cpi, request_id, flow, body)
         return request_id
 
     def wait(self, request_id: str) -> float:

@@ -234,6 +234,22 @@ class HostSettings:
             " process; each further one takes the next port. Without it only REST has them.",
         ),
     ] = None
+    topic_retention_seconds: Annotated[
+        int,
+        Meta(
+            ge=60,
+            description="Seconds for which records of topics that flows do not consume are kept: "
+            "dead letters and external messages.",
+        ),
+    ] = 604_800
+    topic_retention_bytes_max: Annotated[
+        int,
+        Meta(
+            ge=1024,
+            description="Bytes of values that each of these topics keeps; the oldest records go"
+            " first.",
+        ),
+    ] = 64 * 1024 * 1024
     flow_history_seconds: Annotated[
         int,
         Meta(

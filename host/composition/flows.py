@@ -18,6 +18,7 @@ from host.guests.flows import SandboxedFlows
 from host.guests.parking import ParkingFlows
 from host.guests.warm_up import warm_up
 from host.ports.guest import FlowGuests
+from host.ports.topics import Retention
 from host.settings import HostSettings
 from host.spent_answers import SpentAnswers
 from sandbox.errors import SandboxError
@@ -59,6 +60,10 @@ def start_flows(parts: Parts, *, member: str | None = None) -> None:
         threads=base.settings.flow_workers,
         member=_only_member(parts) if member is None else member,
         rescan_ms=None if member is None else RESCAN_MS,
+        retention=Retention(
+            age_ms=base.settings.topic_retention_seconds * 1000,
+            bytes_max=base.settings.topic_retention_bytes_max,
+        ),
     )
     base.stack.callback(lot.close)
     base.stack.callback(_stop, workers, base.settings)

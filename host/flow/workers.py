@@ -15,9 +15,11 @@ from host.domain.errors import StorageError
 from host.domain.ids import EpochMs
 from host.flow.engine import FlowEngine, Progress
 from host.flow.messages import GROUP, WORK_TOPICS
+from host.flow.upkeep import Upkeep
 from host.ports.bus import TopicPartition
 from host.ports.clock import Clock
 from host.ports.groups import FencedError, Membership
+from host.ports.topics import Retention
 from host.ports.units import FlowStore
 
 TRIM_AFTER_MS = 5_000
@@ -25,6 +27,7 @@ MEMBER_TTL_MS = 15_000
 """A pool that was silent for this long is taken for dead; who knows better tells at once."""
 _BEATS_PER_TTL = 3
 _STORE_RETRY_MS = 1_000
+_KEEP_ALL = Retention()
 _CHIEF = 0
 """Who owns this partition fires timers and trims topics, for all members."""
 
@@ -40,6 +43,7 @@ class FlowWorkers:
         member: the pool's name in the group, which no other has had.
         rescan_ms: how often to look for work of other processes that nobody told of; None where
             there are none.
+        retention: of topics that flows do not consume.
     """
 
     def __init__(
@@ -51,11 +55,13 @@ class FlowWorkers:
         threads: int = 2,
         member: str = "flow",
         rescan_ms: int | None = None,
+        retention: Retention = _KEEP_ALL,
     ) -> None:
         self._engine = engine
         self._store = units
         self._clock = clock
         self._member = member
+        self._upkeep = Upkeep(units, clock, retention)
         self._rescan_s = None if rescan_ms is None else rescan_ms / 1000
         lock = threading.Lock()
         self._has_work = threading.Condition(lock)
@@ -232,7 +238,7 @@ class FlowWorkers:
             self._engine.timers.fire_due()
             self._committed(frozenset(), self._engine.timers.next_due())
         if is_trim:
-            self._store.trim([(topic, GROUP) for topic in WORK_TOPICS])
+            self._upkeep.run()
 
     def _beat(self) -> None:
         """Say that the pool lives, and learn what it owns."""

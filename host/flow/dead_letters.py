@@ -1,0 +1,52 @@
+"""What the flow engine has given up, for operators: records that could not be processed."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from host.domain.ids import EpochMs
+from host.flow.errors import FlowRecordDamagedError
+from host.flow.messages import DEAD_LETTER_TOPIC, FlowEvent, decode_event, decode_start
+from host.ports.topics import Topics
+
+LIMIT_MAX = 1_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeadLetter:
+    """A record of the dead letter topic; its content stays in the store.
+
+    Attributes:
+        key: the record's: a flow id, a session id, or request id and node of a start.
+        kind: what it was to do, such as `session` or `start`; `unreadable` when nobody can tell.
+        size: bytes of its value.
+        given_up_at: when.
+    """
+
+    key: str
+    kind: str
+    size: int
+    given_up_at: EpochMs
+
+
+def dead_letters(store: Topics, limit: int) -> Sequence[DeadLetter]:
+    """The latest dead letters, newest first; at most `limit`, and never more than `LIMIT_MAX`."""
+    records = store.newest(DEAD_LETTER_TOPIC, max(0, min(limit, LIMIT_MAX)))
+    return [
+        DeadLetter(
+            key=record.key,
+            kind=_kind(record.value),
+            size=len(record.value),
+            given_up_at=record.written_at,
+        )
+        for record in records
+    ]
+
+
+def _kind(value: bytes) -> str:
+    for decode in (decode_event, decode_start):
+        try:
+            event: FlowEvent = decode(value)
+        except FlowRecordDamagedError:
+            continue
+        return str(event.__struct_config__.tag)
+    return "unreadable"

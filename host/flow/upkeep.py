@@ -1,0 +1,40 @@
+"""Keeps topics bounded: consumed work is deleted, and what no flow consumes is kept for a while."""
+
+from host.domain.ids import EpochMs
+from host.flow.messages import GROUP, WORK_TOPICS
+from host.ports.clock import Clock
+from host.ports.topics import Retention
+from host.ports.units import FlowStore
+
+EXPIRE_EVERY_MS = 600_000
+
+
+class Upkeep:
+    """Deletes what need not be kept. One thread of one process at a time calls it.
+
+    Args:
+        store: whose topics.
+        clock: the host's time.
+        retention: of each topic that flows do not consume: dead letters, external messages.
+    """
+
+    def __init__(self, store: FlowStore, clock: Clock, retention: Retention) -> None:
+        self._store = store
+        self._clock = clock
+        self._retention = retention
+        self._expired_at: EpochMs | None = None
+
+    def run(self) -> None:
+        """Delete consumed work; now and then look at the other topics, too.
+
+        Raises:
+            StorageError: the store cannot be used.
+        """
+        self._store.trim([(topic, GROUP) for topic in WORK_TOPICS])
+        now = self._clock.now_ms()
+        if self._expired_at is not None and 0 <= now - self._expired_at < EXPIRE_EVERY_MS:
+            return
+        for topic in self._store.topics():
+            if topic not in WORK_TOPICS:
+                self._store.expire(topic, self._retention)
+        self._expired_at = now

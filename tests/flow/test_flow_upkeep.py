@@ -1,0 +1,91 @@
+"""Topics stay bounded, and operators see what was given up."""
+
+from host.bus.memory import MemoryStore
+from host.domain.clock import SimClock
+from host.domain.ids import EpochMs
+from host.flow.dead_letters import DeadLetter, dead_letters
+from host.flow.messages import (
+    DEAD_LETTER_TOPIC,
+    EVENT_TOPIC,
+    GROUP,
+    KillFlow,
+    Wake,
+    encode,
+)
+from host.flow.upkeep import EXPIRE_EVERY_MS, Upkeep
+from host.ports.bus import NewRecord
+from host.ports.topics import Retention
+from host.ports.units import Consumed, Unit
+
+
+def publish(store: MemoryStore, topic: str, value: bytes = b"v", key: str = "k") -> NewRecord:
+    record = NewRecord(topic=topic, key=key, value=value)
+    store.commit(Unit(records=(record,)))
+    return record
+
+
+def test_consumed_work_goes_at_once_and_other_topics_by_age() -> None:
+    clock = SimClock()
+    store = MemoryStore(clock=clock)
+    upkeep = Upkeep(store, clock, Retention(age_ms=2 * EXPIRE_EVERY_MS))
+    work = publish(store, EVENT_TOPIC)
+    publish(store, EVENT_TOPIC)
+    for topic in (DEAD_LETTER_TOPIC, "ext.node.channel.receive"):
+        publish(store, topic)
+    store.commit(Unit(consumed=(Consumed(group=GROUP, source=work.target, start=0, count=1),)))
+    upkeep.run()
+    assert [r.offset for r in store.newest(EVENT_TOPIC, 9)] == [1]
+    clock.advance(2 * EXPIRE_EVERY_MS - 1)
+    upkeep.run()
+    assert len(store.newest(DEAD_LETTER_TOPIC, 9)) == 1
+    clock.advance(EXPIRE_EVERY_MS)
+    upkeep.run()
+    assert [len(store.newest(topic, 9)) for topic in store.topics()] == [0, 1, 0]
+
+
+def test_other_topics_are_bounded_by_size_and_looked_at_rarely() -> None:
+    clock = SimClock()
+    store = MemoryStore(clock=clock)
+    upkeep = Upkeep(store, clock, Retention(bytes_max=10))
+    upkeep.run()
+    for _ in range(5):
+        publish(store, DEAD_LETTER_TOPIC, b"1234")
+    upkeep.run()
+    assert len(store.newest(DEAD_LETTER_TOPIC, 9)) == 5
+    clock.advance(EXPIRE_EVERY_MS)
+    upkeep.run()
+    assert len(store.newest(DEAD_LETTER_TOPIC, 9)) == 2
+
+
+def test_a_clock_that_is_put_back_does_not_stop_the_upkeep() -> None:
+    clock = SimClock()
+    clock.advance(10 * EXPIRE_EVERY_MS)
+    store = MemoryStore(clock=clock)
+    upkeep = Upkeep(store, clock, Retention(bytes_max=0))
+    upkeep.run()
+    publish(store, DEAD_LETTER_TOPIC)
+    clock.advance(-5 * EXPIRE_EVERY_MS)
+    upkeep.run()
+    assert list(store.newest(DEAD_LETTER_TOPIC, 9)) == []
+
+
+def test_dead_letters_are_listed_newest_first_with_what_they_were_to_do() -> None:
+    clock = SimClock()
+    store = MemoryStore(clock=clock)
+    values = [encode(Wake()), encode(KillFlow(reason="r")), b"\xff rubbish"]
+    times = []
+    for number, value in enumerate(values):
+        publish(store, DEAD_LETTER_TOPIC, value, key=f"flow-{number}")
+        times.append(clock.now_ms())
+        clock.advance(5)
+    listed = dead_letters(store, 99)
+    assert [(one.key, one.kind) for one in listed] == [
+        ("flow-2", "unreadable"),
+        ("flow-1", "kill"),
+        ("flow-0", "wake"),
+    ]
+    assert listed[0] == DeadLetter(
+        key="flow-2", kind="unreadable", size=9, given_up_at=EpochMs(times[2])
+    )
+    assert [one.key for one in dead_letters(store, 1)] == ["flow-2"]
+    assert list(dead_letters(store, -1)) == []
