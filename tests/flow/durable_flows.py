@@ -16,7 +16,7 @@ from host.bus.sqlite import SqliteStore
 from host.domain.clock import SimClock
 from host.domain.errors import ConflictError
 from host.ports.units import Unit
-from tests.flow.network import BOB, Flow, Network, Notes
+from tests.flow.network import BOB, PARKING, Flow, Network, Notes
 from tests.flow.scripted import Guest
 
 RESULT = json.dumps({"drawn": True, "first": 1, "second": 2, "answers": [10, "bye"], "seen": True})
@@ -101,6 +101,7 @@ class NotesInFile(Notes):
 
 
 def main(directory: Path, commits: int) -> None:
+    PARKING.most = commits // 2 % 2 * 4  # every other pair of deaths is one of parked guests
     store = SqliteStore(directory / "flows.sqlite")
     notes = NotesInFile(directory / "notes.json")
     with contextlib.suppress(ConflictError):
