@@ -5,12 +5,14 @@ import structlog
 from host.composition.base import Base
 from host.domain.errors import HostError
 from host.guests.isolated import IsolatedGuests
-from host.guests.library import GuestLibrary, GuestSource
+from host.guests.library import GuestLibrary
+from host.guests.source import GuestSource
 from host.settings import HostSettings, SettingsInvalidError
 from sandbox.errors import SandboxError
 from sandbox.isolation.pool import ProcessPool
 from sandbox.isolation.process import ProcessPlan
 from sandbox.isolation.seal import WALLS, Walls
+from sandbox.runtime import Sandbox
 
 _WAITING_MAX = 16
 """Flows of one virtual node that wait inside their sandboxes for their next step."""
@@ -24,7 +26,7 @@ class IsolationMissingError(HostError):
     code = "isolation-missing"
 
 
-def make_guests(base: Base, library: GuestLibrary) -> GuestSource:
+def make_guests(base: Base, sandbox: Sandbox, library: GuestLibrary) -> GuestSource:
     """The guests as the setting `isolation` wants them.
 
     Raises:
@@ -51,7 +53,7 @@ def make_guests(base: Base, library: GuestLibrary) -> GuestSource:
     except SandboxError as failed:
         raise IsolationMissingError(f"isolation = process: {failed.message}") from failed
     _report("process", walls, settings)
-    return IsolatedGuests(library=library, pool=pool)
+    return IsolatedGuests(library=library, sandbox=sandbox, pool=pool)
 
 
 def _plan(settings: HostSettings) -> ProcessPlan:

@@ -23,9 +23,10 @@ from host.composition.services import Answers, RemoteCapability, RemoteContracts
 from host.db import Database, Vaults
 from host.domain.workers import WorkerKind
 from host.guests.contracts import SandboxedContracts
-from host.guests.library import GuestLibrary, GuestSource
+from host.guests.library import GuestLibrary
 from host.guests.limits import limits_of_quota
 from host.guests.metered import MeteredContracts
+from host.guests.source import GuestSource
 from host.keys import SchemePublicKeys
 from host.packages.catalogue import PackageCatalogue
 from host.packages.service import PackageService
@@ -129,7 +130,7 @@ class Parts:
     @cached_property
     def guests(self) -> GuestSource:
         """The guests of stored CPIs, in this process or in those of their nodes."""
-        return make_guests(self.base, self.library)
+        return make_guests(self.base, self.sandbox, self.library)
 
     @cached_property
     def catalogue(self) -> PackageCatalogue:
@@ -143,6 +144,7 @@ class Parts:
             database=self.database,
             directory=self.base.directory.packages,
             sandbox=self.sandbox,
+            newcomer=self.guests.newcomer,
             clock=self.base.clock,
             executor=self._background,
             upload_bytes_max=self.base.settings.max_content_length,

@@ -5,7 +5,7 @@ truth, and the look-up before a run, which makes a component again when the cach
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -15,8 +15,9 @@ import zstandard
 from cpi.descriptor import PYTHON_PREFIX, CodeDescriptor
 from cpi.model import VerifiedCpk
 from host.domain.errors import InvalidInputError
+from host.guests.source import Runnable
 from sandbox.errors import SandboxError
-from sandbox.guest import Component, Guest
+from sandbox.guest import Component
 from sandbox.limits import Limits
 from sandbox.python_source import PythonSource
 from sandbox.runtime import Sandbox
@@ -174,7 +175,7 @@ def _other_tool(descriptor: CodeDescriptor) -> str:
     return f"; it was derived by {DERIVING_TOOL} {there}, this host has {here}: build it anew"
 
 
-def describe(guest: Guest, label: str) -> Mapping[str, Any]:
+def describe(guest: Runnable, label: str) -> Mapping[str, Any]:
     """What the code says about itself; each key of `DESCRIBED` holds a list of named objects.
 
     Raises:
@@ -210,7 +211,7 @@ def _is_named(items: object) -> bool:
     )
 
 
-def check_description(code: CpkCode, guest: Guest) -> None:
+def check_description(code: CpkCode, guest: Runnable) -> None:
     """Compare what the code says about itself with its descriptor.
 
     Raises:
@@ -228,15 +229,22 @@ def check_description(code: CpkCode, guest: Guest) -> None:
             )
 
 
-def prove(sandbox: Sandbox, code: CpkCode) -> None:
+def prove(
+    sandbox: Sandbox, code: CpkCode, newcomer: Callable[[World, str], Runnable] | None = None
+) -> None:
     """Prove a descriptor by running the code: it gives that component, which describes that.
+
+    Args:
+        sandbox: derives or admits the component.
+        code: the code to prove.
+        newcomer: gives the guest; that of the sandbox by default.
 
     Raises:
         CodeRefusedError, CodeMismatchError, DescriptorMismatchError: it does not.
     """
     component = make_component(sandbox, code)
     with refusing_code(code.label):
-        guest = sandbox.guest(code.world, component.digest)
+        guest = (newcomer or sandbox.guest)(code.world, component.digest)
     check_description(code, guest)
 
 

@@ -10,8 +10,9 @@ from host.domain.ids import ShortHash
 from host.domain.json import JsonObject
 from host.domain.packages import CpiRecord, CpkRecord
 from host.domain.quotas import RunUsage
-from host.guests.library import GuestSource, told_to_tenants
+from host.guests.library import told_to_tenants
 from host.guests.limits import limits_of, run_usage
+from host.guests.source import GuestSource
 from sandbox.errors import SandboxError
 from sandbox.limits import Limits
 from sandbox.outcome import Returned

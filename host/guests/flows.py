@@ -9,8 +9,9 @@ from host.domain.errors import HostError
 from host.domain.ids import ShortHash
 from host.domain.packages import CpiRecord, CpkRecord
 from host.domain.quotas import Quota, RunUsage
-from host.guests.library import GuestSource, told_to_tenants
+from host.guests.library import told_to_tenants
 from host.guests.limits import limits_of, limits_of_quota, run_usage
+from host.guests.source import GuestSource
 from host.ports.guest import (
     Finished,
     FlowFailedInGuest,

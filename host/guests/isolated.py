@@ -8,46 +8,75 @@ from host.domain.ids import ShortHash
 from host.domain.packages import CpiRecord, CpkRecord
 from host.guests.library import GuestLibrary
 from sandbox.compiled_files import CompiledFile
+from sandbox.guest import Component
 from sandbox.host_calls import HostCalls, RunControl
 from sandbox.isolation.calls import IsolatedGuest
 from sandbox.isolation.errors import GuestProcessLostError
 from sandbox.isolation.pool import ProcessPool
 from sandbox.limits import Limits
 from sandbox.outcome import Outcome
+from sandbox.runtime import Sandbox
+from sandbox.world import World
 
 
 class IsolatedGuests:
     """A process belongs to one virtual node and one CPI, and runs its flows and contracts.
 
     Args:
-        library: gives the compiled code.
+        library: gives the compiled code of stored CPIs.
+        sandbox: gives that of components that belong to none yet.
         pool: has the processes.
     """
 
-    def __init__(self, *, library: GuestLibrary, pool: ProcessPool) -> None:
+    def __init__(self, *, library: GuestLibrary, sandbox: Sandbox, pool: ProcessPool) -> None:
         self._library = library
+        self._sandbox = sandbox
         self._pool = pool
 
     def guest(
         self, cpi: CpiRecord, cpk: CpkRecord, *, node: ShortHash | None = None
     ) -> "RepeatableGuest":
-        """See `host.guests.library.GuestSource.guest`."""
+        """See `host.guests.source.GuestSource.guest`."""
         compiled = self._library.compiled(cpi, cpk)
         compiled.file.close()
-        key = f"{node or 'no node'} {cpi.file_checksum}"
-        return RepeatableGuest(
-            IsolatedGuest(
-                component=compiled.component,
-                index=cpi.cpks.index(cpk),
-                visit=lambda: self._pool.visit(key, lambda: self._codes(cpi)),
-                grace_seconds=self._pool.plan.grace_seconds,
-            )
+        return self._guest(
+            f"{node or 'no node'} {cpi.file_checksum}",
+            compiled.component,
+            cpi.cpks.index(cpk),
+            lambda: self._codes(cpi),
+        )
+
+    def newcomer(self, world: World, component_digest: str) -> "RepeatableGuest":
+        """See `host.guests.source.GuestSource.newcomer`."""
+        compiled = self._sandbox.compiled(world, component_digest)
+        compiled.file.close()
+        return self._guest(
+            f"newcomer {component_digest}",
+            compiled.component,
+            0,
+            lambda: (self._sandbox.compiled(world, component_digest),),
         )
 
     def prepare(self, cpi: CpiRecord) -> None:
-        """See `host.guests.library.GuestSource.prepare`."""
+        """See `host.guests.source.GuestSource.prepare`."""
         for compiled in self._codes(cpi):
             compiled.file.close()
+
+    def _guest(
+        self,
+        key: str,
+        component: Component,
+        index: int,
+        codes: Callable[[], Sequence[CompiledFile]],
+    ) -> "RepeatableGuest":
+        return RepeatableGuest(
+            IsolatedGuest(
+                component=component,
+                index=index,
+                visit=lambda: self._pool.visit(key, codes),
+                grace_seconds=self._pool.plan.grace_seconds,
+            )
+        )
 
     def _codes(self, cpi: CpiRecord) -> Sequence[CompiledFile]:
         found: list[CompiledFile] = []

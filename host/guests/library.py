@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from threading import Lock
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from cpi.errors import CpiError
 from cpi.model import PackageType
@@ -14,57 +14,12 @@ from host.guests.code import CodeRefusedError, code_of, make_component
 from sandbox.compiled_files import CompiledFile
 from sandbox.errors import ComponentUnknownError, SandboxError
 from sandbox.guest import Guest
-from sandbox.host_calls import HostCalls, RunControl
-from sandbox.limits import Limits
-from sandbox.outcome import Outcome
 from sandbox.runtime import Sandbox
 from sandbox.world import World
 
 ReadCpi = Callable[[Checksum], bytes]
 """Reads a stored CPI file and checks it against its checksum."""
 _Found = TypeVar("_Found")
-
-
-class Runnable(Protocol):
-    """A guest, wherever it runs; see `sandbox.guest.Guest`."""
-
-    def call(
-        self,
-        export: str,
-        argument: str | None,
-        *,
-        limits: Limits,
-        host: HostCalls | None = None,
-        granted: frozenset[str] = frozenset(),
-        attach: Callable[[RunControl], None] | None = None,
-    ) -> Outcome: ...
-
-
-class GuestSource(Protocol):
-    """Gives guests of stored CPIs. Safe to use from several threads."""
-
-    def guest(self, cpi: CpiRecord, cpk: CpkRecord, *, node: ShortHash | None = None) -> Runnable:
-        """The guest of a CPK of a stored CPI.
-
-        Args:
-            cpi: the CPI.
-            cpk: one of its CPKs.
-            node: the virtual node that it runs for; None where there is none.
-
-        Raises:
-            SandboxError: the component cannot be compiled.
-            CodeRefusedError, CodeMismatchError: it cannot be made again from the stored CPI.
-            StorageError: the stored CPI is missing or damaged.
-        """
-        ...
-
-    def prepare(self, cpi: CpiRecord) -> None:
-        """Have the code of every CPK compiled; quick when it is.
-
-        Raises:
-            SandboxError, HostError: as `guest`.
-        """
-        ...
 
 
 class GuestLibrary:
@@ -88,6 +43,10 @@ class GuestLibrary:
             SandboxError, HostError: as `GuestSource.guest`.
         """
         return self._had(cpi, cpk, self._sandbox.compiled)
+
+    def newcomer(self, world: World, component_digest: str) -> Guest:
+        """See `GuestSource.newcomer`."""
+        return self._sandbox.guest(world, component_digest)
 
     def prepare(self, cpi: CpiRecord) -> None:
         """See `GuestSource.prepare`."""

@@ -5,7 +5,7 @@ from concurrent.futures import Executor
 
 from host.domain.errors import HostError
 from host.domain.packages import CpiRecord
-from host.guests.library import GuestSource
+from host.guests.source import GuestSource
 from sandbox.errors import SandboxError
 
 Report = Callable[[CpiRecord, HostError | SandboxError], None]

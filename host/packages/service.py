@@ -25,12 +25,14 @@ from host.domain.packages import CpiRecord
 from host.guests.code import CpkCode, code_of, make_component, prove
 from host.guests.declarations import DeclarationInvalidError
 from host.guests.records import record_of
+from host.guests.source import Runnable
 from host.packages.catalogue import PackageCatalogue
 from host.packages.errors import PackageDuplicateError, PackageUploadRefusedError
 from host.packages.trust import CertificateStore
 from host.packages.uploads import Uploads, UploadStatus
 from host.ports.clock import Clock
 from sandbox.runtime import Sandbox
+from sandbox.world import World
 
 UPLOAD_BYTES_MAX = 200_000_000
 """Corda's default of `corda.rest` `maxContentLength`."""
@@ -63,6 +65,7 @@ class PackageService:
         sandbox: Sandbox,
         clock: Clock,
         executor: Executor,
+        newcomer: Callable[[World, str], Runnable] | None = None,
         upload_bytes_max: int = UPLOAD_BYTES_MAX,
         new_id: Callable[[], str] = lambda: str(uuid.uuid4()),
     ) -> None:
@@ -71,9 +74,10 @@ class PackageService:
         Args:
             database: the cluster's, opened with the schema `host.packages.tables.PACKAGES`.
             directory: where CPI files are kept.
-            sandbox: derives, admits and runs code.
+            sandbox: derives and admits code.
             clock: gives validity checks and records their time.
             executor: runs the background part of uploads.
+            newcomer: gives the guest that describes itself; that of the sandbox by default.
             upload_bytes_max: larger files are refused.
             new_id: makes request ids.
 
@@ -84,6 +88,7 @@ class PackageService:
         self._catalogue = PackageCatalogue(database=database, directory=directory)
         self._catalogue.sweep()
         self._sandbox = sandbox
+        self._newcomer = newcomer
         self._clock = clock
         self._executor = executor
         self._upload_bytes_max = upload_bytes_max
@@ -239,7 +244,7 @@ class PackageService:
         try:
             for code in accepted.codes:
                 self._uploads.advance(accepted.request_id, f"Compiling {code.label}")
-                prove(self._sandbox, code)
+                prove(self._sandbox, code, self._newcomer)
             self._uploads.advance(accepted.request_id, "Persisting CPI")
             self._catalogue.store(accepted.record, accepted.data, replaces=accepted.replaces)
         except HostError as failed:

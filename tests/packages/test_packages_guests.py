@@ -12,7 +12,8 @@ from host.domain.quotas import Quota
 from host.guests.contracts import SandboxedContracts
 from host.guests.flows import SandboxedFlows
 from host.guests.isolated import IsolatedGuests
-from host.guests.library import GuestLibrary, GuestSource
+from host.guests.library import GuestLibrary
+from host.guests.source import GuestSource
 from host.guests.warm_up import warm_up
 from host.ports.guest import (
     Finished,
@@ -97,9 +98,11 @@ def pool() -> Iterator[ProcessPool]:
 
 
 @pytest.fixture(params=["shared", "process"])
-def guests(request: Any, library: GuestLibrary, pool: ProcessPool) -> GuestSource:
+def guests(request: Any, library: GuestLibrary, sandbox: Any, pool: ProcessPool) -> GuestSource:
     """Guests in this process, and in one of their own: what is asked of them is the same."""
-    return library if request.param == "shared" else IsolatedGuests(library=library, pool=pool)
+    if request.param == "shared":
+        return library
+    return IsolatedGuests(library=library, sandbox=sandbox, pool=pool)
 
 
 @pytest.fixture

@@ -1,0 +1,61 @@
+"""Where guests come from, whatever process they run in."""
+
+from collections.abc import Callable
+from typing import Protocol
+
+from host.domain.ids import ShortHash
+from host.domain.packages import CpiRecord, CpkRecord
+from sandbox.host_calls import HostCalls, RunControl
+from sandbox.limits import Limits
+from sandbox.outcome import Outcome
+from sandbox.world import World
+
+
+class Runnable(Protocol):
+    """A guest, wherever it runs; see `sandbox.guest.Guest`."""
+
+    def call(
+        self,
+        export: str,
+        argument: str | None,
+        *,
+        limits: Limits,
+        host: HostCalls | None = None,
+        granted: frozenset[str] = frozenset(),
+        attach: Callable[[RunControl], None] | None = None,
+    ) -> Outcome: ...
+
+
+class GuestSource(Protocol):
+    """Gives guests of stored CPIs. Safe to use from several threads."""
+
+    def guest(self, cpi: CpiRecord, cpk: CpkRecord, *, node: ShortHash | None = None) -> Runnable:
+        """The guest of a CPK of a stored CPI.
+
+        Args:
+            cpi: the CPI.
+            cpk: one of its CPKs.
+            node: the virtual node that it runs for; None where there is none.
+
+        Raises:
+            SandboxError: the component cannot be compiled.
+            CodeRefusedError, CodeMismatchError: it cannot be made again from the stored CPI.
+            StorageError: the stored CPI is missing or damaged.
+        """
+        ...
+
+    def prepare(self, cpi: CpiRecord) -> None:
+        """Have the code of every CPK compiled; quick when it is.
+
+        Raises:
+            SandboxError, HostError: as `guest`.
+        """
+        ...
+
+    def newcomer(self, world: World, component_digest: str) -> Runnable:
+        """The guest of a component that belongs to no stored CPI yet.
+
+        Raises:
+            SandboxError: as of `sandbox.runtime.Sandbox.guest`.
+        """
+        ...
