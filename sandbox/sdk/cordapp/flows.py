@@ -34,6 +34,7 @@ __all__ = [
     "ContractVerificationError",
     "CordaRuntimeError",
     "EntityExistsError",
+    "Flow",
     "FlowSession",
     "MemberInfo",
     "NotaryInfo",
@@ -186,6 +187,7 @@ class Flow:
     persistence_service: persistence.PersistenceService
     signing_service: services.SigningService
     digest_service: services.DigestService
+    signature_spec_service: services.SignatureSpecService
     signature_verification_service: services.SignatureVerificationService
     member_lookup: services.MemberLookup
     notary_lookup: services.NotaryLookup
@@ -277,6 +279,7 @@ def _bind(flow: Flow, api: HostApi, start: Mapping[str, Any]) -> None:
         "persistence_service": persistence.PersistenceService(api),
         "signing_service": services.SigningService(api),
         "digest_service": services.DigestService(api),
+        "signature_spec_service": services.SignatureSpecService(api),
         "signature_verification_service": services.SignatureVerificationService(api),
         "member_lookup": services.MemberLookup(api),
         "notary_lookup": services.NotaryLookup(api),

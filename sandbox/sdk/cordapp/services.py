@@ -131,8 +131,38 @@ class SigningService(Service):
         return [key for key in found if key is not None]
 
 
+_DIGESTS = ("SHA-256", "SHA-256D", "SHA-384", "SHA-512")
+_EC, _RSA, _ED25519 = "06072a8648ce3d0201", "06092a864886f70d010101", "06032b6570"
+_SPECS = {_EC: ("{}withECDSA",), _RSA: ("{}withRSA", "{}withRSAandMGF1")}
+
+
+class SignatureSpecService(Service):
+    """Which signature specs fit a key; knows them without asking the host."""
+
+    def default_spec(self, key: PublicKey, digest: str | None = None) -> str | None:
+        """The spec to sign with, of this digest if one is given; None if nothing fits."""
+        return next(iter(self.compatible_specs(key, digest)), None)
+
+    def compatible_specs(self, key: PublicKey, digest: str | None = None) -> list[str]:
+        """The specs that fit a key (and a digest such as `SHA-256`), the default first."""
+        der = base64.b64decode("".join(key.split("-----")[2].split())).hex()
+        if _ED25519 in der[:24]:
+            return ["EdDSA"] if digest is None else []
+        forms = next((specs for oid, specs in _SPECS.items() if oid in der[:48]), ())
+        digests = [d for d in _DIGESTS if d != "SHA-256D" and digest in (None, d)]
+        return [form.format(d.replace("-", "")) for form in forms for d in digests]
+
+
 class DigestService(Service):
     """Digests by the host; `hashlib` inside the guest may be slower."""
+
+    def default_digest_algorithm(self) -> str:
+        """The algorithm of `hash` if none is given."""
+        return _DIGESTS[0]
+
+    def supported_digest_algorithms(self) -> list[str]:
+        """Names that `hash` takes."""
+        return list(_DIGESTS)
 
     def hash(self, data: bytes, algorithm: str = "SHA-256") -> str:
         """The digest as `ALGORITHM:HEX`."""
