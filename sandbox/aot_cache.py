@@ -9,8 +9,9 @@ import hmac
 import os
 import secrets
 from collections.abc import Callable
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO, TypeVar
+from typing import TypeVar
 
 from wasmtime import Engine, WasmtimeError
 from wasmtime.component import Component
@@ -50,7 +51,7 @@ class AotCache:
         """
         return self._have(stem, component, compile_component, lambda path: self._load(engine, path))
 
-    def open(self, stem: str, component: Path, compile_component: Compile) -> BinaryIO:
+    def open(self, stem: str, component: Path, compile_component: Compile) -> BufferedReader:
         """The file of the compiled component, for another process of this host to map.
 
         The file stays what was checked, whatever happens to its name. Arguments and refusals are
@@ -102,7 +103,7 @@ class AotCache:
             except WasmtimeError:
                 return None
 
-    def _open(self, path: Path) -> BinaryIO | None:
+    def _open(self, path: Path) -> BufferedReader | None:
         """The entry's file, if it is what its MAC says."""
         try:
             seal = path.with_suffix(".mac").read_bytes()
@@ -114,7 +115,7 @@ class AotCache:
         file.close()
         return None
 
-    def _mac(self, name: str, file: BinaryIO) -> bytes:
+    def _mac(self, name: str, file: BufferedReader) -> bytes:
         key = hmac.digest(self._secret, f"{name}\n{fingerprint()}".encode(), "sha256")
         content = hashlib.file_digest(file, lambda: hashlib.blake2b(key=key[:32])).digest()
         return hmac.digest(key, content, "sha256")

@@ -6,7 +6,7 @@ import weakref
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import BinaryIO
+from io import BufferedReader
 
 from sandbox.guest import Component
 
@@ -16,7 +16,7 @@ class CompiledFile:
     """Compiled code of a component, checked and open for reading. Whoever gets it closes it."""
 
     component: Component
-    file: BinaryIO
+    file: BufferedReader
 
     def copy(self) -> "CompiledFile":
         """The same file once more."""
