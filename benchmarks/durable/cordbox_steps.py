@@ -31,7 +31,7 @@ def main() -> None:
         for _ in range(_PROCESSES):
             _start_worker(held, sys.argv[4], ends, stack)
         client = Client(stack.enter_context(opened(held)), ends)
-        alone = [_run(client, steps) for steps in (1, 1, count)][-1]
+        alone = [_run(client, count) for _ in range(2)][-1]
         with ThreadPoolExecutor(_CLIENTS) as pool:
             list(pool.map(lambda _: _run(client, 1), range(min(_CLIENTS, flows))))
             begun = time.perf_counter()

@@ -34,7 +34,7 @@ def main() -> None:
     count, flows = int(sys.argv[2]), int(sys.argv[3])
     DBOS(config=_CONFIG)
     DBOS.launch()
-    steps(1)
+    steps(count)
     begun = time.perf_counter()
     steps(count)
     alone = time.perf_counter() - begun

@@ -111,7 +111,7 @@ def main() -> None:
 
 def measure(count: int, flows: int) -> None:
     ingress = Ingress()
-    ingress.call(1)
+    ingress.call(count)
     alone = ingress.call(count)
     with ThreadPoolExecutor(_CLIENTS) as pool:
         list(pool.map(ingress.call, [1] * _CLIENTS))

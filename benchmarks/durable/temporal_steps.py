@@ -76,7 +76,7 @@ async def measure(client: Client, count: int, flows: int) -> None:
             return await flow(client, number, 1)
 
     async with Worker(client, task_queue=_QUEUE, workflows=[Steps], activities=[step]):
-        await flow(client, 0, 1)
+        await flow(client, 0, count)
         alone = await flow(client, 1, count)
         begun = time.perf_counter()
         ended = await asyncio.gather(*(one(number) for number in range(flows)))
