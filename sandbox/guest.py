@@ -46,6 +46,26 @@ class Component:
     runtime: str | None
     path: Path
 
+    def facts(self, export: str, argument: str | None, limits: Limits) -> RunFacts:
+        """What is known of a call of `export` before it starts.
+
+        Raises:
+            WorldMismatchError: the world has no such export, or one without that argument.
+        """
+        if export not in EXPORTS[self.world] or (argument is None) != (export == "describe"):
+            raise WorldMismatchError(
+                f"export {export!r} of world {self.world}: no such export, "
+                "or called with the wrong number of arguments"
+            )
+        return RunFacts(
+            world=self.world,
+            component=self.digest,
+            runtime=self.runtime,
+            export=export,
+            argument=argument,
+            limits=limits,
+        )
+
 
 class Guest:
     """A compiled component. Thread-safe: every call has its own store and instance."""
@@ -86,20 +106,8 @@ class Guest:
             SandboxError: a trap, a limit or a refusal ended the run; `receipt` and `usage` are set.
             BaseException: what `host` raised, if it is none of its documented errors.
         """
-        facts = RunFacts(
-            world=self.component.world,
-            component=self.component.digest,
-            runtime=self.component.runtime,
-            export=export,
-            argument=argument,
-            limits=limits,
-        )
-        index = self._exports.get(export)
-        if index is None or (argument is None) != (export == "describe"):
-            raise WorldMismatchError(
-                f"export {export!r} of world {self.component.world}: no such export, "
-                "or called with the wrong number of arguments"
-            )
+        facts = self.component.facts(export, argument, limits)
+        index = self._exports[export]
         store = Store(self._engine)
         run = Run(store, limits=limits, host=host, granted=granted)
         leave = native.enter(store, run)

@@ -101,14 +101,7 @@ class IsolatedGuest:
             GuestProcessLostError: the process could not be had, or was ended from outside: the run
                 may be repeated.
         """
-        facts = RunFacts(
-            world=self.component.world,
-            component=self.component.digest,
-            runtime=self.component.runtime,
-            export=export,
-            argument=argument,
-            limits=limits,
-        )
+        facts = self.component.facts(export, argument, limits)
         begin = Begin(
             self.index,
             export,

@@ -1,12 +1,15 @@
 """Guests for sandbox tests: one Python guest that runs its argument, and WebAssembly text."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from sandbox.guest import Guest
+from sandbox.isolation.calls import IsolatedGuest
+from sandbox.isolation.pool import ProcessPool
+from sandbox.isolation.process import ProcessPlan
 from sandbox.python_source import PythonSource
 from sandbox.runtime import Sandbox
 from sandbox.world import World
@@ -134,25 +137,54 @@ def source() -> PythonSource:
     return PythonSource({"cordapp/guest.py": GUEST_PY}, ("cordapp.guest",))
 
 
-@pytest.fixture(scope="session")
-def contract(sandbox: Sandbox, source: PythonSource) -> Guest:
-    component = sandbox.derive(World.CONTRACT, source)
-    return sandbox.guest(World.CONTRACT, component.digest)
+Placed = Callable[[World, str], "Guest | IsolatedGuest"]
 
 
 @pytest.fixture(scope="session")
-def workflow(sandbox: Sandbox, source: PythonSource) -> Guest:
-    component = sandbox.derive(World.WORKFLOW, source)
-    return sandbox.guest(World.WORKFLOW, component.digest)
+def placed(sandbox: Sandbox) -> Iterator[Placed]:
+    """Guests by world and digest; with CORDBOX_ISOLATION=process each in a process of its own."""
+    if os.environ.get("CORDBOX_ISOLATION", "shared") == "shared":
+        yield sandbox.guest
+        return
+    plan = ProcessPlan(flows=8, waiting=2, contracts=8)
+    pool = ProcessPool(most=4, idle_seconds=600, plan=plan)
+
+    def isolated(world: World, digest: str) -> IsolatedGuest:
+        compiled = sandbox.compiled(world, digest)
+        compiled.file.close()
+        return IsolatedGuest(
+            component=compiled.component,
+            index=0,
+            visit=lambda: pool.visit(digest, lambda: (sandbox.compiled(world, digest),)),
+            grace_seconds=plan.grace_seconds,
+        )
+
+    yield isolated
+    pool.close()
 
 
 @pytest.fixture(scope="session")
-def admit_text(sandbox: Sandbox) -> Callable[[World, str], Guest]:
+def contract(sandbox: Sandbox, source: PythonSource, placed: Placed) -> Guest | IsolatedGuest:
+    return placed(World.CONTRACT, sandbox.derive(World.CONTRACT, source).digest)
+
+
+@pytest.fixture(scope="session")
+def workflow(sandbox: Sandbox, source: PythonSource, placed: Placed) -> Guest | IsolatedGuest:
+    return placed(World.WORKFLOW, sandbox.derive(World.WORKFLOW, source).digest)
+
+
+@pytest.fixture(scope="session")
+def workflow_here(sandbox: Sandbox, source: PythonSource) -> Guest:
+    """The workflow in this process, for tests that move its engine's clock."""
+    return sandbox.guest(World.WORKFLOW, sandbox.derive(World.WORKFLOW, source).digest)
+
+
+@pytest.fixture(scope="session")
+def admit_text(sandbox: Sandbox, placed: Placed) -> Callable[[World, str], Guest | IsolatedGuest]:
     """Admits a component given as text."""
     from wasmtime import wat2wasm
 
-    def admit(world: World, text: str) -> Guest:
-        component = sandbox.admit(world, bytes(wat2wasm(text)))
-        return sandbox.guest(world, component.digest)
+    def admit(world: World, text: str) -> Guest | IsolatedGuest:
+        return placed(world, sandbox.admit(world, bytes(wat2wasm(text))).digest)
 
     return admit

@@ -210,11 +210,11 @@ def advance(guest, ticks):
         guest._ticker.advance()
 
 
-def test_the_wall_clock_of_a_paused_run_stands_still(workflow):
+def test_the_wall_clock_of_a_paused_run_stands_still(workflow_here):
     code = "host('flow', 'now', '')\nresult = 'on time'"
-    assert paused_run(workflow, code, ticks=200, pauses=True).value == "on time"
+    assert paused_run(workflow_here, code, ticks=200, pauses=True).value == "on time"
     with pytest.raises(DeadlineExceededError):
-        paused_run(workflow, code, ticks=200, pauses=False)
+        paused_run(workflow_here, code, ticks=200, pauses=False)
 
 
 def test_the_wall_clock_starts_anew_after_a_pause(workflow):
@@ -222,24 +222,24 @@ def test_the_wall_clock_starts_anew_after_a_pause(workflow):
         paused_run(workflow, "host('flow', 'now', '')\nwhile 1: pass", ticks=0, pauses=True)
 
 
-def test_a_pause_changes_nothing_that_a_run_is_charged_for(workflow):
+def test_a_pause_changes_nothing_that_a_run_is_charged_for(workflow_here):
     code = "host('flow', 'now', '')\nresult = 'x'"
-    runs = [paused_run(workflow, code, ticks=1, pauses=p) for p in (False, True)]
+    runs = [paused_run(workflow_here, code, ticks=1, pauses=p) for p in (False, True)]
     assert runs[0] == runs[1]
 
 
-def test_no_clock_ticks_while_every_run_is_paused(workflow):
+def test_no_clock_ticks_while_every_run_is_paused(workflow_here):
     seen, controls = [], []
 
     def host(*_):
         with controls[0].paused():
-            seen.append(workflow._ticker._runs)
-        seen.append(workflow._ticker._runs)
+            seen.append(workflow_here._ticker._runs)
+        seen.append(workflow_here._ticker._runs)
         return "null"
 
     code = "host('flow', 'now', '')"
-    workflow.call("run", code, limits=Limits(), host=host, attach=controls.append)
-    assert (seen, workflow._ticker._runs) == ([0, 1], 0)
+    workflow_here.call("run", code, limits=Limits(), host=host, attach=controls.append)
+    assert (seen, workflow_here._ticker._runs) == ([0, 1], 0)
 
 
 def test_a_run_in_a_host_call_tells_what_it_has_used(workflow):
