@@ -67,3 +67,9 @@ class RotationInProgressError(ForbiddenError):
     """An earlier rotation of the tenant's wrapping key has not ended."""
 
     code = "key-rotation-in-progress"
+
+
+class CsrInvalidError(InvalidInputError):
+    """A certificate signing request cannot have this name or signature spec."""
+
+    code = "csr-invalid"

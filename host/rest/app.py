@@ -58,6 +58,7 @@ _GROUPS = (
     # Before the resources: `getprotocolversion` must not be taken for a short hash.
     _Group(router=protocol_version.router, last="v5_2"),
     _Group(router=certificate.router),
+    _Group(router=key.certificate_router),
     _Group(router=cpi.router),
     _Group(router=cpi.maintenance_router),
     _Group(router=flow.class_router),

@@ -10,12 +10,15 @@ from http import HTTPStatus
 from typing import Annotated
 
 import structlog
-from fastapi import BackgroundTasks, Query
+from fastapi import BackgroundTasks, Body, Query
 
 from host.domain.errors import HostError, InvalidInputError, NotFoundError
 from host.domain.ids import parse_short_hash
+from host.domain.x500 import MemberX500Name
 from host.keys import SCHEMES
-from host.keys.errors import KeyNotFoundError
+from host.keys.csr import make_csr
+from host.keys.errors import CsrInvalidError, KeyNotFoundError
+from host.keys.schemes import find_scheme
 from host.ports.keys import (
     MASTER_TENANT,
     HsmAssociation,
@@ -31,6 +34,7 @@ from host.rest.wire import instant, wire
 hsm_router = resource("HSM")
 router = resource("Keys")
 rotation_router = resource("Key Rotation")
+certificate_router = resource("Certificate")
 
 P2P_TENANT = "p2p"
 _HSM_ID = "SOFT"
@@ -109,6 +113,15 @@ class KeyMetaData:
     scheme: str
     created: datetime
     master_key_alias: str | None = None
+
+
+@wire
+class GenerateCsrWrapperRequest:
+    """`context_map` may name a `signatureSpec`."""
+
+    x500_name: str
+    context_map: dict[str, str] | None = None
+    subject_alternative_names: list[str] | None = None
 
 
 @wire
@@ -215,6 +228,34 @@ def get_schemes(tenantid: str, hsmcategory: str, services: Services) -> list[str
 def get_key(tenantid: str, keyid: str, services: Services) -> RawText:
     """Give a public key of a tenant in PEM."""
     return RawText(key_of(services, _tenant(services, tenantid), keyid).public_key)
+
+
+@certificate_router.post("/certificate/{tenantid}/{keyid}")
+def post_csr(
+    tenantid: str,
+    keyid: str,
+    request: Annotated[GenerateCsrWrapperRequest, Body(alias="generateCsrWrapperRequest")],
+    services: Services,
+) -> RawText:
+    """Make a certificate signing request for a key of a tenant, in PEM."""
+    tenant = _tenant(services, tenantid)
+    key = key_of(services, tenant, keyid)
+    if key.category is KeyCategory.SESSION_INIT and tenant != P2P_TENANT:
+        member = services.virtual_node(tenant).holding.x500_name
+        if MemberX500Name.parse(request.x500_name) != member:
+            raise CsrInvalidError(
+                f"The certificate of a session key is for {member}, not for {request.x500_name}."
+            )
+    spec = (request.context_map or {}).get("signatureSpec") or find_scheme(key.scheme).default_spec
+    return RawText(
+        make_csr(
+            public_key=key.public_key,
+            x500_name=request.x500_name,
+            alternative_names=request.subject_alternative_names or (),
+            spec=spec,
+            sign=lambda data: services.keys.sign(tenant, key.public_key, data, spec),
+        )
+    )
 
 
 @rotation_router.get("/wrappingkey/rotation/{tenantid}")

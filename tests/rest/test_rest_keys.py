@@ -2,6 +2,7 @@
 
 import pytest
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
+from cryptography.x509 import SubjectAlternativeName, load_pem_x509_csr
 
 from host.keys import SCHEMES
 from host.rbac.permissions import Effect, Permission
@@ -167,3 +168,61 @@ def test_rotation_is_there_from_5_2_on(api):
     assert api.get("/api/v5_1/wrappingkey/rotation/master").status_code == 404
     paths = api.get(f"{BASE}/swagger.json").json()["paths"]
     assert {"/hsm/{tenantid}/{category}", "/wrappingkey/rotation/{tenantid}"} <= set(paths)
+
+
+@pytest.mark.parametrize(
+    ("scheme", "spec"),
+    [
+        (EC, None),
+        (EC, "SHA512withECDSA"),
+        ("CORDA.RSA", "SHA384withRSA"),
+        ("CORDA.EDDSA.ED25519", None),
+        ("CORDA.ECDSA.SECP256K1", None),
+    ],
+)
+def test_a_certificate_signing_request_is_signed_by_the_key_that_stays(api, scheme, spec):
+    api.post(f"{BASE}/hsm/soft/p2p/TLS")
+    key_id = make(api, "p2p", f"tls-{scheme}-{spec}", "TLS", scheme).json()["id"]
+    request = {
+        "x500Name": "CN=host, O=Acme, L=London, C=GB",
+        "subjectAlternativeNames": ["host.example", "*.example.org", "127.0.0.1", "::1"],
+        "contextMap": {} if spec is None else {"signatureSpec": spec},
+    }
+    reply = api.post(f"{BASE}/certificate/p2p/{key_id}", json=request)
+    assert reply.status_code == 200, reply.text
+    csr = load_pem_x509_csr(reply.text.encode())
+    assert csr.is_signature_valid
+    assert csr.public_key() == load_pem_public_key(
+        api.get(f"{BASE}/key/p2p/{key_id}").text.encode()
+    )
+    assert csr.subject.rfc4514_string() == "CN=host,O=Acme,L=London,C=GB"
+    names = csr.extensions.get_extension_for_class(SubjectAlternativeName).value
+    assert [str(name.value) for name in names] == request["subjectAlternativeNames"]
+    if spec is not None:
+        assert csr.signature_hash_algorithm.name.upper() == spec.partition("with")[0]
+
+
+def test_certificate_signing_requests_that_are_none_are_refused(api, node):
+    api.post(f"{BASE}/hsm/soft/{node}/SESSION_INIT")
+    key_id = make(api, node, "session", "SESSION_INIT").json()["id"]
+    name = "O=Keys, L=London, C=GB"
+    path = f"{BASE}/certificate/{node}/{key_id}"
+    assert api.post(path, json={"x500Name": name}).status_code == 200
+    for request, code in (
+        ({"x500Name": "O=Other, L=London, C=GB"}, "csr-invalid"),
+        ({"x500Name": name, "subjectAlternativeNames": ["a b"]}, "csr-invalid"),
+        ({"x500Name": name, "subjectAlternativeNames": ["x.y"] * 101}, "csr-invalid"),
+        ({"x500Name": name, "contextMap": {"signatureSpec": "X"}}, "signature-spec-invalid"),
+        ({}, "request-invalid"),
+    ):
+        reply = api.post(path, json=request)
+        assert (reply.status_code, code_of(reply)) == (400, code), reply.text
+    unknown = api.post(f"{BASE}/certificate/{node}/{UNKNOWN}", json={"x500Name": name})
+    assert unknown.status_code == 404
+    api.post(f"{BASE}/hsm/soft/p2p/TLS")
+    tls = make(api, "p2p", "names", "TLS", "CORDA.RSA").json()["id"]
+    for x500_name in ("", "no name", "CN=" + "x" * 1025):
+        reply = api.post(f"{BASE}/certificate/p2p/{tls}", json={"x500Name": x500_name})
+        assert (reply.status_code, code_of(reply)) == (400, "csr-invalid")
+    request = {"x500Name": name, "contextMap": {"signatureSpec": "SHA256withRSAandMGF1"}}
+    assert code_of(api.post(f"{BASE}/certificate/p2p/{tls}", json=request)) == "csr-invalid"

@@ -1,0 +1,132 @@
+"""Certificate signing requests for keys that never leave the key store."""
+
+import ipaddress
+import re
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn
+
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from host.keys.errors import CsrInvalidError
+from host.keys.schemes import PublicKey, SignatureSpec, decode_public, find_spec
+
+_NAMES_MAX = 100
+_X500_CHARACTERS_MAX = 1024
+_HOST = re.compile(r"(?=.{1,253}\Z)(\*\.)?([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.?)+")
+
+Sign = Callable[[bytes], bytes]
+
+
+def make_csr(
+    *,
+    public_key: str,
+    x500_name: str,
+    alternative_names: Sequence[str],
+    spec: str,
+    sign: Sign,
+) -> str:
+    """The PEM text of a request for a certificate of a key.
+
+    Args:
+        public_key: PEM of the key.
+        x500_name: the subject, such as `CN=host, O=Acme, L=London, C=GB`.
+        alternative_names: host names and IP addresses.
+        spec: the signature spec, such as `SHA256withECDSA`.
+        sign: signs by the private key and `spec`.
+
+    Raises:
+        CsrInvalidError: a name, or a spec that certificates do not have.
+        InvalidInputError: `spec` does not fit the key.
+    """
+    key = decode_public(public_key)
+    found = find_spec(spec, key)
+    if found.pss:
+        raise CsrInvalidError(f"signature spec {spec}: requests are signed without PSS")
+    builder = x509.CertificateSigningRequestBuilder().subject_name(_subject(x500_name))
+    if alternative_names:
+        names = x509.SubjectAlternativeName(_alternatives(alternative_names))
+        builder = builder.add_extension(names, critical=False)
+    request = builder.sign(_signer(key, sign), _digest(found))
+    return request.public_bytes(Encoding.PEM).decode()
+
+
+def _subject(name: str) -> x509.Name:
+    if len(name) > _X500_CHARACTERS_MAX:
+        raise CsrInvalidError(f"the X.500 name has more than {_X500_CHARACTERS_MAX} characters")
+    try:
+        subject = x509.Name.from_rfc4514_string(re.sub(r"\s*,\s*", ",", name.strip()))
+    except (ValueError, KeyError) as exc:
+        raise CsrInvalidError(f"{name!r} is no X.500 name: {exc}") from exc
+    if not list(subject):
+        raise CsrInvalidError("the X.500 name is empty")
+    return subject
+
+
+def _alternatives(names: Sequence[str]) -> list[x509.GeneralName]:
+    if len(names) > _NAMES_MAX:
+        raise CsrInvalidError(f"more than {_NAMES_MAX} alternative names")
+    return [_alternative(name) for name in names]
+
+
+def _alternative(name: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ipaddress.ip_address(name))
+    except ValueError:
+        if not _HOST.fullmatch(name):
+            raise CsrInvalidError(f"{name[:253]!r} is no host name and no IP address") from None
+        return x509.DNSName(name)
+
+
+def _digest(spec: SignatureSpec) -> Any:
+    return spec.digest
+
+
+def _signer(key: PublicKey, sign: Sign) -> Any:
+    if isinstance(key, ec.EllipticCurvePublicKey):
+        return _EcSigner(key, sign)
+    if isinstance(key, rsa.RSAPublicKey):
+        return _RsaSigner(key, sign)
+    return _EdSigner(key, sign)
+
+
+class _Signer:
+    """What the builder needs of a private key: its public half, and signatures."""
+
+    def __init__(self, key: Any, sign: Sign) -> None:
+        self._key = key
+        self._sign = sign
+
+    def public_key(self) -> Any:
+        return self._key
+
+    def sign(self, data: bytes, *_how: object) -> bytes:
+        return self._sign(data)
+
+    def _refused(self, *_arguments: object) -> NoReturn:
+        raise NotImplementedError("the private key stays in the key store")
+
+    exchange = private_numbers = private_bytes = private_bytes_raw = decrypt = _refused
+    __copy__ = __deepcopy__ = _refused
+
+    @property
+    def key_size(self) -> int:
+        size: int = self._key.key_size
+        return size
+
+    @property
+    def curve(self) -> Any:
+        return self._key.curve
+
+
+class _EcSigner(_Signer, ec.EllipticCurvePrivateKey):  # type: ignore[misc]  # refuses the rest
+    pass
+
+
+class _RsaSigner(_Signer, rsa.RSAPrivateKey):
+    pass
+
+
+class _EdSigner(_Signer, ed25519.Ed25519PrivateKey):  # type: ignore[misc]  # refuses the rest
+    pass
