@@ -5,8 +5,10 @@ import sqlite3
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -29,6 +31,18 @@ def sqlite_store(tmp_path: Path) -> Iterator[SqliteStore]:
 
 def put(key: str, expected: int = 0) -> Unit:
     return Unit(states=(StateWrite(key=key, value=b"x", expected=expected),))
+
+
+class Noticing(deque[Any]):
+    """A queue that tells when something is appended."""
+
+    def __init__(self, content: Iterable[Any], appended: threading.Event) -> None:
+        super().__init__(content)
+        self._appended = appended
+
+    def append(self, item: Any) -> None:
+        super().append(item)
+        self._appended.set()
 
 
 class Crowd:
@@ -60,9 +74,10 @@ class Crowd:
         assert self._released.wait(WAIT_S)
 
     def _run(self, name: str, action: Callable[[], object]) -> None:
-        waiting = len(self._writer._queue)
+        queued = threading.Event()
 
         def run() -> None:
+            self._writer._queue = Noticing(self._writer._queue, queued)
             try:
                 action()
                 self.outcomes[name] = None
@@ -72,8 +87,7 @@ class Crowd:
         thread = threading.Thread(target=run)
         self._threads.append(thread)
         thread.start()
-        while name != "leader" and len(self._writer._queue) == waiting:
-            threading.Event().wait(0.001)
+        assert queued.wait(WAIT_S)
 
 
 def statements(store: SqliteStore) -> list[str]:

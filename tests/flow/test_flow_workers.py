@@ -149,8 +149,10 @@ class Pool:
 
     entropy = CountedEntropy()
 
-    def __init__(self, store: FlowStore, flows: dict[str, Flow], member: str) -> None:
-        self.ended = Ended()
+    def __init__(
+        self, store: FlowStore, flows: dict[str, Flow], member: str, ended: Ended | None = None
+    ) -> None:
+        self.ended = ended or Ended()
         clock = RealClock()
         self.network = Network(
             store,
@@ -169,22 +171,33 @@ def owners(store: FlowStore) -> dict[str, int]:
     return {m.member: len(m.epochs) for m in store.members(GROUP)}
 
 
-def wait_until(condition: Callable[[], bool]) -> None:
-    until = time.monotonic() + WAIT_S
-    while not condition():
-        assert time.monotonic() < until
-        time.sleep(0.005)
+class Rebalances:
+    """Lets a test wait until partitions are shared out as it expects."""
+
+    def __init__(self, store: FlowStore) -> None:
+        self._changed = threading.Condition()
+        store.on_rebalance(self._tell)
+
+    def _tell(self, group: str) -> None:
+        del group
+        with self._changed:
+            self._changed.notify_all()
+
+    def wait_for(self, condition: Callable[[], bool]) -> None:
+        with self._changed:
+            assert self._changed.wait_for(condition, WAIT_S)
 
 
 @pytest.mark.parametrize("kind", ["memory", "sqlite"])
 def test_pools_share_out_flows_and_go_on_when_one_comes_and_goes(kind: str, tmp_path: Path) -> None:
     store = MemoryStore() if kind == "memory" else SqliteStore(tmp_path / "flows.sqlite")
-    first = Pool(store, FLOWS, "first")
+    ended = Ended()
+    first = Pool(store, FLOWS, "first", ended)
     assert owners(store) == {"first": 32}
     names = [f"r{n}" for n in range(40)]
     for name in names[:15]:
         first.network.start(1, request_id=name)
-    second = Pool(store, FLOWS, "second")
+    second = Pool(store, FLOWS, "second", ended)
     assert owners(store) == {"first": 16, "second": 16}
     for name in names[15:30]:
         first.network.start(1, request_id=name)
@@ -192,10 +205,10 @@ def test_pools_share_out_flows_and_go_on_when_one_comes_and_goes(kind: str, tmp_
     assert owners(store) == {"second": 32}
     for name in names[30:]:
         first.network.start(1, request_id=name)
-    wait_until(lambda: {*names} <= {*first.ended.requests, *second.ended.requests})
+    assert ended.wait_for(*names)
     assert [second.network.alice(n).result for n in names] == ["2"] * len(names)
     assert second.workers.stop(WAIT_S)
-    initiators = [r for r in first.ended.requests + second.ended.requests if r in names]
+    initiators = [r for r in ended.requests if r in names]
     assert sorted(initiators) == sorted(names)
     assert owners(store) == {}
     store.close()
@@ -225,18 +238,19 @@ def test_a_pool_that_lost_its_partitions_meanwhile_changes_nothing() -> None:
         return "fresh"
 
     store = MemoryStore()
-    stale = Pool(store, {"test.Initiator": slow}, "stale")
+    rebalances, ended = Rebalances(store), Ended()
+    stale = Pool(store, {"test.Initiator": slow}, "stale", ended)
     stale.network.start()
     assert entered.wait(WAIT_S)
     store.leave(GROUP, "stale")  # taken for dead
-    fresh = Pool(store, {"test.Initiator": slow}, "fresh")
-    wait_until(lambda: owners(store).get("fresh", 0) >= 16)
-    assert fresh.ended.wait_for("r1") or stale.ended.wait_for("r1")
+    fresh = Pool(store, {"test.Initiator": slow}, "fresh", ended)
+    rebalances.wait_for(lambda: owners(store).get("fresh", 0) >= 16)
+    assert ended.wait_for("r1")
     released.set()
     assert stale.workers.stop(WAIT_S)
     assert fresh.network.alice().result == "fresh"
     assert fresh.workers.stop(WAIT_S)
-    assert (fresh.ended.requests + stale.ended.requests).count("r1") == 1
+    assert ended.requests.count("r1") == 1
 
 
 def test_only_the_owner_of_the_first_partition_fires_timers() -> None:
@@ -245,14 +259,15 @@ def test_only_the_owner_of_the_first_partition_fires_timers() -> None:
         return "awake"
 
     store = MemoryStore()
-    pools = [Pool(store, {"test.Initiator": sleeps}, name) for name in ("a", "b")]
+    ended = Ended()
+    pools = [Pool(store, {"test.Initiator": sleeps}, name, ended) for name in ("a", "b")]
     fired: list[str] = []
     for pool in pools:
         timers = pool.network.engine.timers
         timers.fire_due = _noted(timers.fire_due, fired, pool.workers._member)  # type: ignore[method-assign]
     chief = next(m.member for m in store.members(GROUP) if 0 in m.epochs)
     pools[0].network.start()
-    wait_until(lambda: any("r1" in pool.ended.requests for pool in pools))
+    assert ended.wait_for("r1")
     assert set(fired) == {chief}
     for pool in pools:
         assert pool.workers.stop(WAIT_S)
@@ -268,9 +283,10 @@ def _noted(action: Callable[[], int], log: list[str], name: str) -> Callable[[],
 
 def test_a_pool_that_was_removed_joins_again() -> None:
     store = MemoryStore()
+    rebalances = Rebalances(store)
     pool = Pool(store, FLOWS, "pool")
     store.leave(GROUP, "pool")
-    wait_until(lambda: owners(store) == {"pool": 32})
+    rebalances.wait_for(lambda: owners(store) == {"pool": 32})
     pool.network.start(3, request_id="after")
     assert pool.ended.wait_for("after")
     assert pool.workers.stop(WAIT_S)
