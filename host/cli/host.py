@@ -9,6 +9,8 @@ from typing import Any
 
 import rich_click as click
 
+from host.cli.host_options import ca_file_option, url_option
+
 _OUTPUT = click.option(
     "--output",
     type=click.Choice(["text", "json"]),
@@ -88,15 +90,13 @@ def run_command(settings_file: Path | None, output: str, **options: Any) -> None
 
 
 @command.command("status")
-@click.option("--url", default="https://127.0.0.1:8888", show_default=True, help="The host's URL.")
-@click.option(
-    "--ca-file", type=click.Path(path_type=Path, exists=True), help="Certificate to trust."
-)
+@url_option
+@ca_file_option
 @_OUTPUT
 def status(url: str, ca_file: Path | None, output: str) -> None:
     """Show a host's health, its workers, what waits and how many flows are open.
 
-    Fails when the host does not answer. `--ca-file` is `tls/certificate.pem` in its data directory.
+    Fails when the host does not answer, or is not well.
     """
     import ssl
 

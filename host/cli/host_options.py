@@ -14,15 +14,23 @@ if TYPE_CHECKING:
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
+url_option = click.option(
+    "--url",
+    default="https://127.0.0.1:8888",
+    show_default=True,
+    envvar="CORDBOX_URL",
+    show_envvar=True,
+    help="The host's URL.",
+)
+ca_file_option = click.option(
+    "--ca-file",
+    type=EXISTING_FILE,
+    envvar="CORDBOX_CA_FILE",
+    show_envvar=True,
+    help="Certificate to trust: tls/certificate.pem in the host's data directory.",
+)
 _OPTIONS = (
-    click.option(
-        "--url",
-        default="https://127.0.0.1:8888",
-        show_default=True,
-        envvar="CORDBOX_URL",
-        show_envvar=True,
-        help="The host's URL.",
-    ),
+    url_option,
     click.option("--user", "-u", default="admin", show_default=True, help="User of the host."),
     click.option(
         "--password",
@@ -32,13 +40,7 @@ _OPTIONS = (
         help="Password of the user; env:NAME reads it from a variable.",
     ),
     click.option("--password-file", type=EXISTING_FILE, help="File whose first line it is."),
-    click.option(
-        "--ca-file",
-        type=EXISTING_FILE,
-        envvar="CORDBOX_CA_FILE",
-        show_envvar=True,
-        help="Certificate to trust: tls/certificate.pem in the host's data directory.",
-    ),
+    ca_file_option,
 )
 
 

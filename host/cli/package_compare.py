@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from host.cli.host_options import ca_file_option
 from host.cli.package_options import EXISTING_FILE, OUTPUT_FILE, output_option, resolve_password
 from host.cli.pretty import PrettyCommand
 
@@ -92,7 +93,7 @@ def _printable(text: str) -> str:
     show_envvar=True,
     help="Password of the user; env:NAME reads it from a variable.",
 )
-@click.option("--ca-file", type=EXISTING_FILE, help="Certificate of the host to trust.")
+@ca_file_option
 @click.option("--write-cluster", type=OUTPUT_FILE, help="Write what the host tells to this file.")
 @click.option("--force", is_flag=True, help="Judge a forced upload over a stored CPI.")
 @output_option

@@ -70,13 +70,16 @@ def test_a_host_starts_serves_and_stops_when_told(tmp_path):
         password_file = Path(facts["adminPasswordFile"])
         assert stat.S_IMODE(password_file.stat().st_mode) == 0o600
         password = password_file.read_text().strip()
-        where = ["--url", facts["url"], "--ca-file", facts["certificate"]]
-        status = [CORDBOX, "host", "status", *where]
+        status = [CORDBOX, "host", "status"]
+        where = {"CORDBOX_URL": facts["url"], "CORDBOX_CA_FILE": facts["certificate"]}
+        environment = {**os.environ, **where}
         with client_of(facts, password) as client:
             assert client.post("/api/v5_2/hello?addressee=Bob").text == "Hello, Bob! (from admin)"
             assert client.get("/api/v5_2/virtualnode").json() == {"virtualNodes": []}
             assert client.get("/api/v5_2/cpi").json() == {"cpis": []}
-            told = subprocess.run(status, capture_output=True, text=True, check=True).stdout
+            told = subprocess.run(
+                status, capture_output=True, text=True, check=True, env=environment
+            ).stdout
             health, heads, *workers, flows = told.splitlines()
             assert health == f"{facts['url']}: OK"
             assert heads.split()[:3] == ["worker", "pid", "state"]
@@ -87,7 +90,7 @@ def test_a_host_starts_serves_and_stops_when_told(tmp_path):
             process.send_signal(signal.SIGTERM)
             assert process.wait(timeout=5) == 0
         assert password not in process.stderr.read()
-        gone = subprocess.run(status, capture_output=True, text=True, check=False)
+        gone = subprocess.run(status, capture_output=True, text=True, check=False, env=environment)
         assert (gone.returncode, "error[unavailable]" in gone.stderr) == (75, True)
 
 
