@@ -11,6 +11,7 @@ from host.settings import load_settings
 PREFIXES = (
     "external_messaging",
     "flow_processing",
+    "flow_result",
     "flow_session",
     "messaging",
     "rest_flow_status",
