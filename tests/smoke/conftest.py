@@ -56,17 +56,19 @@ class Cluster:
         assert reply.is_success, reply.text
         return reply.json()
 
-    def upload(self, cpi, certificate):
-        """Import the signer's certificate and upload a CPI; its short checksum."""
+    def trust(self, certificate):
+        """Import the certificate of who signs CPIs."""
         reply = self.client.put(
             f"{API}/certificate/cluster/code-signer",
             data={"alias": "smoke"},
             files={"certificate": certificate},
         )
         assert reply.status_code == 204
+
+    def upload(self, cpi):
+        """Upload a CPI; its short checksum."""
         upload = self.post("/cpi", files={"upload": ("smoke.cpi", cpi)})["id"]
         checksum = self.polled(f"/cpi/status/{upload}", lambda s: s["status"] == "OK")
-        (self.cpi,) = self.client.get(f"{API}/cpi").json()["cpis"]
         return checksum["cpiFileChecksum"]
 
     def create_member(self, checksum, name):
@@ -111,33 +113,40 @@ class Cluster:
 
 
 @pytest.fixture(scope="session")
-def smoke_cpi(tmp_path_factory):
-    """The bytes of a signed CPI of the smoke sample, and its signer's certificate in PEM."""
-    folder = tmp_path_factory.mktemp("smoke")
-    store = folder / "signing.p12"
+def signing_key(tmp_path_factory):
+    store = tmp_path_factory.mktemp("key") / "signing.p12"
     name = "CN=Signer, O=Acme, L=London, C=GB"
     store.write_bytes(create_keystore(password=PASSWORD, alias="me", distinguished_name=name))
-    key = load_signing_key(store, password=PASSWORD, alias="me")
-    sandbox = Sandbox(cache_dir=default_cache_dir())
-    built = build_cordapp(SMOKE, (key,), folder, sandbox, lambda _step: None)
+    return load_signing_key(store, password=PASSWORD, alias="me")
+
+
+@pytest.fixture(scope="session")
+def built_cpi(tmp_path_factory, signing_key):
+    """Builds a CorDapp's folder into the bytes of a signed CPI of a version."""
     policy = generate_static_policy(
         names=[ALICE, BOB, CHARLIE],
         group_id=None,
         endpoint_url="https://localhost:1080",
         endpoint_protocol=1,
     )
-    cpi = build_cpi(
-        name="smoke",
-        version="1.0.0",
-        cpb=("smoke.cpb", built.cpb.path.read_bytes()),
-        group_policy=policy,
-        keys=(key,),
-    )
-    return cpi, key.certificate_chain[0].public_bytes(Encoding.PEM)
+    sandbox = Sandbox(cache_dir=default_cache_dir())
+
+    def build(project, version):
+        folder = tmp_path_factory.mktemp("built")
+        built = build_cordapp(project, (signing_key,), folder, sandbox, lambda _step: None)
+        return build_cpi(
+            name="smoke",
+            version=version,
+            cpb=("smoke.cpb", built.cpb.path.read_bytes()),
+            group_policy=policy,
+            keys=(signing_key,),
+        )
+
+    return build
 
 
 @pytest.fixture(scope="session")
-def cluster(tmp_path_factory, smoke_cpi):
+def cluster(tmp_path_factory, built_cpi, signing_key):
     data_dir = tmp_path_factory.mktemp("cluster") / "data"
     settings = HostSettings(data_dir=data_dir, cache_dir=default_cache_dir(), flow_workers=2)
     directory = DataDirectory.hold(data_dir)
@@ -154,7 +163,9 @@ def cluster(tmp_path_factory, smoke_cpi):
         ):
             client.auth = ("admin", PASSWORD)
             cluster = Cluster(client)
-            checksum = cluster.upload(*smoke_cpi)
+            cluster.trust(signing_key.certificate_chain[0].public_bytes(Encoding.PEM))
+            checksum = cluster.upload(built_cpi(SMOKE, "1.0.0"))
+            (cluster.cpi,) = client.get(f"{API}/cpi").json()["cpis"]
             for name in (ALICE, BOB, CHARLIE):
                 cluster.create_member(checksum, name)
             yield cluster
