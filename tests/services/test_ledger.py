@@ -106,7 +106,7 @@ def test_a_contract_that_refuses_refuses_everywhere(net):
     )
     assert message == "amount must be positive"
     signed = net.call(ALICE, "build", net.builder(net.output(5)))
-    net.contracts.verify = lambda *_: [{"message": "no longer"}]
+    net.contracts.verify = lambda *_, **_node: [{"message": "no longer"}]
     for function, extra in (("verify", {"sign": True}), ("record", {})):
         refused(
             "contract-verification-failed", net, BOB, function, {"transaction": signed, **extra}

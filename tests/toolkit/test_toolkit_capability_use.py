@@ -57,7 +57,7 @@ def test_declared_capabilities_are_fine_and_contracts_have_none() -> None:
 
 
 def test_the_table_knows_every_service_of_the_sdk() -> None:
-    granted_always = {"flow_engine", "clock", "random", "log"}
+    granted_always = {"flow_engine", "clock", "random", "log", "signature_spec_service"}
     found = {
         name
         for name, hint in get_type_hints(Flow).items()
