@@ -191,24 +191,36 @@ def _settings(file: Path | None) -> "HostSettings":
 def gauntlet(*, cpi: Path | None, output: str, settings_file: Path | None) -> int:
     """Attack sandboxes as this host makes them, and tell what stopped each attack.
 
-    Attacks get the host's limits; with a CPI, those of its code, which is then the neighbour whose
-    latency is measured meanwhile. Exit code 1 if an attack is not stopped.
+    Attacks get the host's limits and its `isolation`; with a CPI, the limits of its code, which is
+    then the neighbour whose latency is measured meanwhile. Exit code 1 if an attack is not stopped.
     """
+    from contextlib import ExitStack
+
     from cpi.files import read_limited
     from host.audit.gauntlet.contest import run_gauntlet
     from host.audit.gauntlet.report import HEAD, document_of, line_of, summary_of
     from host.audit.host_limits import limits_of_settings
+    from host.composition.guests import guest_processes
     from host.toolkit.cache import default_cache_dir
+    from sandbox.isolation.placing import Apart, Place, here
     from sandbox.runtime import Sandbox
 
     shown = output == "text"
     if shown:
         click.echo(HEAD)
-    report = run_gauntlet(
-        sandbox=Sandbox(cache_dir=default_cache_dir(), progress=show_progress),
-        limits=limits_of_settings(_settings(settings_file)),
-        cpi=None if cpi is None else read_limited(cpi),
-        told=lambda result: click.echo(line_of(result)) if shown else None,
-    )
+    settings = _settings(settings_file)
+    with ExitStack() as stack:
+        place: Place = here
+        if settings.isolation == "process":
+            pool = guest_processes(settings)
+            stack.callback(pool.close)
+            place = Apart(pool)
+        report = run_gauntlet(
+            sandbox=Sandbox(cache_dir=default_cache_dir(), progress=show_progress),
+            limits=limits_of_settings(settings),
+            cpi=None if cpi is None else read_limited(cpi),
+            told=lambda result: click.echo(line_of(result)) if shown else None,
+            place=place,
+        )
     sys.stdout.write(summary_of(report) if shown else json_text(document_of(report)))
     return 0 if report.held else _EXIT_FINDINGS

@@ -42,11 +42,7 @@ def make_guests(base: Base, sandbox: Sandbox, library: GuestLibrary) -> GuestSou
     if settings.isolation == "shared":
         _report("shared", dict.fromkeys(WALLS, "isolation is shared"), settings)
         return library
-    pool = ProcessPool(
-        most=settings.isolation_processes_max,
-        idle_seconds=settings.isolation_idle_seconds,
-        plan=_plan(settings),
-    )
+    pool = guest_processes(settings)
     base.stack.callback(pool.close)
     try:
         walls = pool.probe()
@@ -54,6 +50,15 @@ def make_guests(base: Base, sandbox: Sandbox, library: GuestLibrary) -> GuestSou
         raise IsolationMissingError(f"isolation = process: {failed.message}") from failed
     _report("process", walls, settings)
     return IsolatedGuests(library=library, sandbox=sandbox, pool=pool)
+
+
+def guest_processes(settings: HostSettings) -> ProcessPool:
+    """The processes that `isolation = process` asks for; whoever gets them closes them."""
+    return ProcessPool(
+        most=settings.isolation_processes_max,
+        idle_seconds=settings.isolation_idle_seconds,
+        plan=_plan(settings),
+    )
 
 
 def _plan(settings: HostSettings) -> ProcessPlan:

@@ -8,10 +8,10 @@ from host.domain.ids import ShortHash
 from host.domain.packages import CpiRecord, CpkRecord
 from host.guests.library import GuestLibrary
 from sandbox.compiled_files import CompiledFile
-from sandbox.guest import Component
 from sandbox.host_calls import HostCalls, RunControl
 from sandbox.isolation.calls import IsolatedGuest
 from sandbox.isolation.errors import GuestProcessLostError
+from sandbox.isolation.placing import Apart
 from sandbox.isolation.pool import ProcessPool
 from sandbox.limits import Limits
 from sandbox.outcome import Outcome
@@ -32,6 +32,7 @@ class IsolatedGuests:
         self._library = library
         self._sandbox = sandbox
         self._pool = pool
+        self._apart = Apart(pool)
 
     def guest(
         self, cpi: CpiRecord, cpk: CpkRecord, *, node: ShortHash | None = None
@@ -39,44 +40,24 @@ class IsolatedGuests:
         """See `host.guests.source.GuestSource.guest`."""
         compiled = self._library.compiled(cpi, cpk)
         compiled.file.close()
-        return self._guest(
-            f"{node or 'no node'} {cpi.file_checksum}",
-            compiled.component,
-            cpi.cpks.index(cpk),
-            lambda: self._codes(cpi),
+        key = f"{node or 'no node'} {cpi.file_checksum}"
+        return RepeatableGuest(
+            IsolatedGuest(
+                component=compiled.component,
+                index=cpi.cpks.index(cpk),
+                visit=lambda: self._pool.visit(key, lambda: self._codes(cpi)),
+                grace_seconds=self._pool.plan.grace_seconds,
+            )
         )
 
     def newcomer(self, world: World, component_digest: str) -> "RepeatableGuest":
         """See `host.guests.source.GuestSource.newcomer`."""
-        compiled = self._sandbox.compiled(world, component_digest)
-        compiled.file.close()
-        return self._guest(
-            f"newcomer {component_digest}",
-            compiled.component,
-            0,
-            lambda: (self._sandbox.compiled(world, component_digest),),
-        )
+        return RepeatableGuest(self._apart(self._sandbox, world, component_digest))
 
     def prepare(self, cpi: CpiRecord) -> None:
         """See `host.guests.source.GuestSource.prepare`."""
         for compiled in self._codes(cpi):
             compiled.file.close()
-
-    def _guest(
-        self,
-        key: str,
-        component: Component,
-        index: int,
-        codes: Callable[[], Sequence[CompiledFile]],
-    ) -> "RepeatableGuest":
-        return RepeatableGuest(
-            IsolatedGuest(
-                component=component,
-                index=index,
-                visit=lambda: self._pool.visit(key, codes),
-                grace_seconds=self._pool.plan.grace_seconds,
-            )
-        )
 
     def _codes(self, cpi: CpiRecord) -> Sequence[CompiledFile]:
         found: list[CompiledFile] = []

@@ -1,4 +1,6 @@
 import json
+import os
+from contextlib import closing
 
 import pytest
 
@@ -11,6 +13,9 @@ from host.audit.gauntlet.neighbour import Neighbour, p99
 from host.audit.gauntlet.python_code import python_code
 from host.audit.gauntlet.report import document_of, line_of, summary_of
 from host.cli import main
+from sandbox.isolation.placing import Apart
+from sandbox.isolation.pool import ProcessPool
+from sandbox.isolation.process import ProcessPlan
 from sandbox.limits import Limits
 
 STAYING = {"keep-global", "patch-json", "count-attempts", "ansi-log", "catch-refusal", "socket"}
@@ -18,7 +23,13 @@ STAYING = {"keep-global", "patch-json", "count-attempts", "ansi-log", "catch-ref
 
 @pytest.fixture(scope="module")
 def arena(sandbox):
-    with opened_arena(sandbox, Limits()) as opened:
+    """In the processes of CORDBOX_ISOLATION."""
+    if os.environ.get("CORDBOX_ISOLATION", "shared") == "shared":
+        with opened_arena(sandbox, Limits()) as opened:
+            yield opened
+        return
+    pool = ProcessPool(most=4, idle_seconds=600, plan=ProcessPlan(flows=4, waiting=1, contracts=2))
+    with closing(pool), opened_arena(sandbox, Limits(), Apart(pool)) as opened:
         yield opened
 
 

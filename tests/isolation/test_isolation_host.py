@@ -209,4 +209,4 @@ def test_a_contract_that_cannot_run_has_no_verdict(isolated, components):
 def test_uploaded_code_describes_itself_in_a_process_of_its_own(isolated, components):
     guest = isolated.newcomer(World.WORKFLOW, components[1].digest)
     assert guest.call("describe", None, limits=Limits()).value == "{}"
-    assert set(pids(isolated)) == {"newcomer"}
+    assert set(pids(isolated)) == {"component"}

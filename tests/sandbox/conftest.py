@@ -2,12 +2,14 @@
 
 import os
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from sandbox.guest import Guest
 from sandbox.isolation.calls import IsolatedGuest
+from sandbox.isolation.placing import Apart
 from sandbox.isolation.pool import ProcessPool
 from sandbox.isolation.process import ProcessPlan
 from sandbox.python_source import PythonSource
@@ -149,17 +151,7 @@ def placed(sandbox: Sandbox) -> Iterator[Placed]:
     plan = ProcessPlan(flows=8, waiting=2, contracts=8)
     pool = ProcessPool(most=4, idle_seconds=600, plan=plan)
 
-    def isolated(world: World, digest: str) -> IsolatedGuest:
-        compiled = sandbox.compiled(world, digest)
-        compiled.file.close()
-        return IsolatedGuest(
-            component=compiled.component,
-            index=0,
-            visit=lambda: pool.visit(digest, lambda: (sandbox.compiled(world, digest),)),
-            grace_seconds=plan.grace_seconds,
-        )
-
-    yield isolated
+    yield partial(Apart(pool), sandbox)
     pool.close()
 
 

@@ -14,6 +14,8 @@ from host.flow.host_calls import scrub
 from sandbox.errors import SandboxError
 from sandbox.guest import Guest
 from sandbox.host_calls import GuestError
+from sandbox.isolation.calls import IsolatedGuest
+from sandbox.isolation.placing import Place, here
 from sandbox.limits import Limits
 from sandbox.outcome import Outcome, Returned
 from sandbox.python_source import PythonSource
@@ -34,15 +36,19 @@ class Arena:
         sandbox: the host's; it derives the Python guests.
         outer: a sandbox of its own, with an empty cache, for components that attack the host.
         limits: of every run.
+        place: where guests run.
     """
 
-    def __init__(self, sandbox: Sandbox, outer: Sandbox, limits: Limits) -> None:
+    def __init__(
+        self, sandbox: Sandbox, outer: Sandbox, limits: Limits, place: Place = here
+    ) -> None:
         self._outer = outer
+        self._place = place
         self._limits = limits
-        self._contract = _guest(sandbox, World.CONTRACT, {"cordapp/guest.py": GUEST}, ())
+        self._contract = self._guest(sandbox, World.CONTRACT, {"cordapp/guest.py": GUEST}, ())
         files = {**_sdk(), **_hostile(), FLOWS_PATH: FLOWS}
         modules = (*_FLOW_MODULES, FLOWS_PATH.removesuffix(".py"))
-        self._workflow = _guest(sandbox, World.WORKFLOW, files, modules)
+        self._workflow = self._guest(sandbox, World.WORKFLOW, files, modules)
 
     def clean(self) -> None:
         """One honest verification.
@@ -66,7 +72,7 @@ class Arena:
         except SandboxError as refused:
             ending = Ending(code=refused.code, message=refused.message)
             return lambda: ending
-        guest = self._outer.guest(attack.world, component.digest)
+        guest = self._place(self._outer, attack.world, component.digest)
         return lambda: _ending(lambda: self._call(guest, "{}", _Host()))
 
     def _take(self, world: World, wasm: bytes) -> Ending:
@@ -86,7 +92,13 @@ class Arena:
         text = json.dumps(start)
         return lambda: _ending(lambda: self._call(self._workflow, text, _Host()))
 
-    def _call(self, guest: Guest, argument: str, host: "_Host") -> Ending:
+    def _guest(
+        self, sandbox: Sandbox, world: World, files: Mapping[str, str], modules: Sequence[str]
+    ) -> Guest | IsolatedGuest:
+        source = PythonSource(files=files, entry_modules=("cordapp.guest", *modules))
+        return self._place(sandbox, world, sandbox.derive(world, source).digest)
+
+    def _call(self, guest: Guest | IsolatedGuest, argument: str, host: "_Host") -> Ending:
         outcome = guest.call(
             _EXPORT[guest.component.world],
             argument,
@@ -145,13 +157,6 @@ def _reported(outcome: Outcome) -> Ending:
     return Ending(code=str(first.get("type", "guest-error")), message=message)
 
 
-def _guest(
-    sandbox: Sandbox, world: World, files: Mapping[str, str], modules: Sequence[str]
-) -> Guest:
-    source = PythonSource(files=files, entry_modules=("cordapp.guest", *modules))
-    return sandbox.guest(world, sandbox.derive(world, source).digest)
-
-
 def _sdk() -> dict[str, str]:
     return _texts(resources.files("sandbox") / "sdk" / "cordapp", prefix="cordapp/")
 
@@ -169,7 +174,7 @@ def _texts(folder: Traversable, *, prefix: str) -> dict[str, str]:
 
 
 @contextmanager
-def opened_arena(sandbox: Sandbox, limits: Limits) -> Iterator[Arena]:
+def opened_arena(sandbox: Sandbox, limits: Limits, place: Place = here) -> Iterator[Arena]:
     """An arena whose outer sandbox leaves nothing behind."""
     with tempfile.TemporaryDirectory(prefix="cordbox-gauntlet-") as folder:
-        yield Arena(sandbox, Sandbox(cache_dir=Path(folder)), limits)
+        yield Arena(sandbox, Sandbox(cache_dir=Path(folder)), limits, place)

@@ -14,6 +14,7 @@ from host.audit.gauntlet.neighbour import Neighbour, p99
 from host.audit.gauntlet.python_code import python_code
 from host.audit.walls import LIMITS, limit_facts
 from host.guests.code import CodeRefusedError, code_of, describe, make_component
+from sandbox.isolation.placing import Place, here
 from sandbox.limits import Limits
 from sandbox.runtime import Sandbox
 
@@ -71,6 +72,7 @@ def run_gauntlet(
     cpi: bytes | None = None,
     attacks: Sequence[tuple[Stage, Attack]] | None = None,
     told: Callable[[Result], None] = lambda _: None,
+    place: Place = here,
 ) -> Report:
     """Try every attack against sandboxes as this host makes them.
 
@@ -80,6 +82,7 @@ def run_gauntlet(
         cpi: a package whose code is the neighbour, and whose limits the attacks get.
         attacks: the whole catalogue by default.
         told: is told each result as it comes.
+        place: where guests run.
 
     Raises:
         CpiError: the package cannot be read.
@@ -88,8 +91,8 @@ def run_gauntlet(
     started = time.perf_counter()
     work, neighbour_name = None, "a clean verification in Python"
     if cpi is not None:
-        limits, work, neighbour_name = _of_package(cpi, sandbox, limits)
-    with opened_arena(sandbox, limits) as arena, Neighbour(work or arena.clean) as neighbour:
+        limits, work, neighbour_name = _of_package(cpi, sandbox, limits, place)
+    with opened_arena(sandbox, limits, place) as arena, Neighbour(work or arena.clean) as neighbour:
         ready = time.perf_counter()
         while time.perf_counter() < ready + _ALONE_SECONDS and neighbour.failure is None:
             neighbour.wait(0.05)
@@ -159,7 +162,7 @@ def _worst(stage: Stage, attack: Attack, endings: Sequence[Ending]) -> Ending:
 
 
 def _of_package(
-    data: bytes, sandbox: Sandbox, host: Limits
+    data: bytes, sandbox: Sandbox, host: Limits, place: Place
 ) -> tuple[Limits, Callable[[], None], str]:
     """The limits that a package's code can get, and its code as a neighbour's work."""
     package = read_package(data)
@@ -173,7 +176,7 @@ def _of_package(
             field = LIMITS[fact.name]
             found[field] = max(found.get(field, 0), fact.effective)
     code = code_of(coded[0], package.cpks)
-    guest = sandbox.guest(code.world, make_component(sandbox, code).digest)
+    guest = place(sandbox, code.world, make_component(sandbox, code).digest)
 
     def work() -> None:
         describe(guest, code.label)
