@@ -70,6 +70,13 @@ def test_changes_are_named_shortly(project):
     assert named(project, many).endswith("src/m4.py and 2 more")
 
 
+def test_changes_are_named_shortly_where_the_project_is_given_by_a_relative_path(
+    project, monkeypatch
+):
+    monkeypatch.chdir(project.parent)
+    assert named(Path(project.name), (project / "src" / "m0.py",)) == "src/m0.py"
+
+
 def test_a_folder_is_used_again_and_keeps_its_network(tmp_path):
     first = DevFolder(tmp_path / "dev", (ALICE, BOB))
     again = DevFolder(tmp_path / "dev", (BOB, ALICE))

@@ -83,7 +83,8 @@ def _tree(folder: Path) -> Iterator[Path]:
 
 
 def named(root: Path, changed: tuple[Path, ...]) -> str:
-    """Changed files for people, relative to the project."""
+    """Changed files for people, relative to the project, however that was named."""
+    root = root.resolve()
     names: Mapping[Path, str] = {
         path: str(path.relative_to(root) if path.is_relative_to(root) else path) for path in changed
     }
