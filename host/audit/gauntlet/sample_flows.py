@@ -47,9 +47,9 @@ def sample_flows() -> tuple[PythonAttack, ...]:
         _sample(
             "hostile_flood.HostCallFlood", "calls the host for ever", "too-many-host-calls", *fuel
         ),
-        _sample("hostile_flood.OversizedResult", "a result of 16 MiB", "payload-too-large"),
-        _sample("hostile_flood.OversizedRequest", "a request of 16 MiB", "payload-too-large"),
-        _sample("hostile_flood.OversizedError", "an error of 16 MiB", "payload-too-large"),
+        _sample("hostile_flood.OversizedResult", "a result of 18 MiB", "payload-too-large"),
+        _sample("hostile_flood.OversizedRequest", "a request of 18 MiB", "payload-too-large"),
+        _sample("hostile_flood.OversizedError", "an error of 18 MiB", "payload-too-large"),
         _sample(
             "hostile_flood.BrokenText",
             "a result that is no Unicode",

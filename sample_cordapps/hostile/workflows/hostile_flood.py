@@ -25,10 +25,10 @@ class HostCallFlood(ClientStartableFlow[NoInput, str]):
 
 
 class OversizedResult(ClientStartableFlow[NoInput, str]):
-    """Returns 16 MiB. The limit of results must stop it: `flow-result-too-large`."""
+    """Returns 18 MiB. The payload limit must stop it: `payload-too-large`."""
 
     def call(self, _request: NoInput) -> str:
-        return "x" * (16 * _MIB)
+        return "x" * (18 * _MIB)
 
 
 class OversizedRequest(ClientStartableFlow[NoInput, str]):
@@ -40,10 +40,10 @@ class OversizedRequest(ClientStartableFlow[NoInput, str]):
 
 
 class OversizedError(ClientStartableFlow[NoInput, str]):
-    """Fails with a message of 16 MiB. The payload limit must stop it: `payload-too-large`."""
+    """Fails with a message of 18 MiB. The payload limit must stop it: `payload-too-large`."""
 
     def call(self, _request: NoInput) -> str:
-        raise ValueError("x" * (16 * _MIB))
+        raise ValueError("x" * (18 * _MIB))
 
 
 class BrokenText(ClientStartableFlow[NoInput, str]):
