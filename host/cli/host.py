@@ -53,6 +53,11 @@ def command() -> None:
     " flow=2,crypto=1; default: rest and one flow process for each core, at most 4.",
 )
 @click.option(
+    "--isolation",
+    type=click.Choice(["shared", "process"]),
+    help="Where guests run: in the workers, or each node's in a sealed process of its own.",
+)
+@click.option(
     "--monitor-listen",
     metavar="HOST:PORT",
     help="Health and metrics of the first worker process; further ones take the next ports.",
