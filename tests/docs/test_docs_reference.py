@@ -2,6 +2,7 @@
 
 import importlib.util
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -35,12 +36,48 @@ def test_every_row_has_a_meaning(page: str) -> None:
 
 
 def test_links_between_pages_lead_somewhere() -> None:
-    links = [
+    assert [
+        (page.name, target)
+        for page, target in _links()
+        if not (page.parent / target.split("#")[0]).exists()
+    ] == []
+
+
+def test_links_to_a_part_of_a_page_lead_to_a_heading() -> None:
+    parts = [(page, *target.split("#")) for page, target in _links() if "#" in target]
+    assert len(parts) > 5
+    assert [
+        (page.name, target, part)
+        for page, target, part in parts
+        if part not in _anchors(page.parent / target if target else page)
+    ] == []
+
+
+def test_every_decision_has_a_number_of_its_own_and_stands_in_the_index() -> None:
+    folder = _ROOT / "docs" / "decisions"
+    files = sorted(path.name for path in folder.glob("0*.md"))
+    numbers = [name[:4] for name in files]
+    assert sorted(set(numbers)) == numbers
+    index = (folder / "README.md").read_text(encoding="utf-8")
+    assert re.findall(r"\| \[(\d{4})\]\((\S+)\)", index) == list(zip(numbers, files, strict=True))
+    for name, number in zip(files, numbers, strict=True):
+        assert (folder / name).read_text(encoding="utf-8").startswith(f"# {number} ")
+
+
+def _links() -> Sequence[tuple[Path, str]]:
+    """Every link of every page to a page or a part of one."""
+    pages = [*_ROOT.glob("*.md"), *(_ROOT / "docs").rglob("*.md")]
+    return [
         (page, target)
-        for page in [_ROOT / "README.md", *(_ROOT / "docs").rglob("*.md")]
-        for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", page.read_text(encoding="utf-8"))
+        for page in pages
+        for target in re.findall(r"\]\((?!https?:)([^)]+)\)", page.read_text(encoding="utf-8"))
     ]
-    assert [(p.name, target) for p, target in links if not (p.parent / target).exists()] == []
+
+
+def _anchors(page: Path) -> set[str]:
+    """What GitHub calls the headings of a page."""
+    headings = re.findall(r"^#+ (.*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", text.lower()).replace(" ", "-") for text in headings}
 
 
 def test_every_test_that_the_lists_name_exists() -> None:
