@@ -93,6 +93,7 @@ class Parts:
         vaults = Vaults(
             self.base.directory.virtual_nodes,
             VAULT_SCHEMAS,
+            register=vnode.MadeVaults(database=self.database, clock=self.base.clock),
             bytes_max_of=lambda node: self.quotas.quota(node).storage_bytes_max,
         )
         self.base.stack.callback(vaults.close)
@@ -155,7 +156,6 @@ class Parts:
         """Virtual nodes."""
         return vnode.VirtualNodeService(
             database=self.database,
-            vaults=self.vaults,
             schemas=persistence.VaultSchemas(self.vaults, self.entity_types, self.base.clock),
             packages=self.catalogue,
             clock=self.base.clock,

@@ -186,6 +186,8 @@ class VaultAnswers:
         self._vaults = vaults
 
     def forget(self, holding: ShortHash, flow_id: FlowId) -> None:
+        if not self._vaults.is_made(holding):
+            return
         with self._vaults.read(holding) as connection:
             is_kept = holds_answers(connection, flow_id)
         if is_kept:

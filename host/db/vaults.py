@@ -1,12 +1,14 @@
 """The virtual nodes' own databases: one file each, opened when needed, few open at a time."""
 
+import fcntl
 import os
 import tempfile
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Protocol
 
 from sqlalchemy import Connection
 
@@ -28,8 +30,34 @@ class VaultFullError(HostError):
     code = "vault-full"
 
 
+class VaultMissingError(StorageError):
+    """The file of a vault that was made is gone: nothing takes its place but a backup."""
+
+    code = "vault-missing"
+
+
+class VaultRegister(Protocol):
+    """Which virtual nodes there are, and which of them have a vault. Thread-safe."""
+
+    def is_made(self, short_hash: ShortHash) -> bool:
+        """Whether the node's vault has ever been made.
+
+        Raises:
+            NotFoundError: no such virtual node.
+        """
+        ...
+
+    def note_made(self, short_hash: ShortHash) -> None:
+        """Keep for good that the node's vault is there; it may be kept already."""
+        ...
+
+
 class Vaults:
     """Opens `<root>/<short hash>/vault.sqlite`; a node's code only ever gets its own.
+
+    A vault is made when it is first used: a node that never runs costs no file. `register`
+    remembers which have been made, so that a lost vault is not taken for a new one; without a
+    register, only `create` makes vaults.
 
     Idle vaults beyond `open_max` are closed, the least recently used first; a vault in use stays.
     No vault grows beyond what `bytes_max_of` says of its node, if that is given: one node's code
@@ -41,11 +69,13 @@ class Vaults:
         root: Path,
         schemas: Sequence[Schema],
         *,
+        register: VaultRegister | None = None,
         open_max: int = _OPEN_MAX,
         bytes_max_of: Callable[[ShortHash], int] | None = None,
     ) -> None:
         self._root = root
         self._schemas = tuple(schemas)
+        self._register = register
         self._open_max = open_max
         self._bytes_max_of = bytes_max_of
         self._lock = threading.Lock()
@@ -59,24 +89,31 @@ class Vaults:
         Raises:
             StorageError: the files cannot be made.
         """
-        path = self._path(short_hash)
-        if path.exists():
-            Database.open(path, self._schemas, pool_size=1).close()
-            return
-        try:
-            _place(self._empty(), path)
-        except OSError as exc:
-            raise StorageError(
-                f"database {path} cannot be created: {exc.strerror}", path=str(path)
-            ) from exc
+        with self._lock:
+            self._make(short_hash)
+
+    def is_made(self, short_hash: ShortHash) -> bool:
+        """Whether the node has a vault: what reads none needs to make none.
+
+        Raises:
+            VaultMissingError: it had one.
+            NotFoundError: no such virtual node, where a register tells.
+        """
+        if self._path(short_hash).exists():
+            return True
+        if self._register is None or not self._register.is_made(short_hash):
+            return False
+        if not self._path(short_hash).exists():
+            raise self._missing(short_hash)
+        return True
 
     @contextmanager
     def read(self, short_hash: ShortHash) -> Iterator[Connection]:
         """A consistent view of one node's vault.
 
         Raises:
-            NotFoundError: the node has no vault.
-            StorageError: the file is damaged.
+            NotFoundError: no such virtual node; without a register, it has no vault.
+            StorageError: the file is damaged, gone, or cannot be made.
         """
         with self._lease(short_hash) as database, database.read() as connection:
             yield connection
@@ -101,11 +138,14 @@ class Vaults:
                     )
 
     def used_bytes(self, short_hash: ShortHash) -> int:
-        """Bytes that the node's vault takes.
+        """Bytes that the node's vault takes; 0 while it has none.
 
         Raises:
-            NotFoundError: the node has no vault.
+            VaultMissingError: it had one.
+            NotFoundError: no such virtual node, where a register tells.
         """
+        if not self.is_made(short_hash):
+            return 0
         with self.read(short_hash) as connection:
             return _used_bytes(connection)
 
@@ -117,13 +157,21 @@ class Vaults:
 
     def _empty(self) -> bytes:
         """A vault without content: made once, because its tables take far longer than a copy."""
-        with self._lock:
-            if self._template is None:
-                with tempfile.TemporaryDirectory(prefix="cordbox-") as folder:
-                    file = Path(folder) / "vault.sqlite"
-                    Database.open(file, self._schemas, pool_size=1).close()
-                    self._template = file.read_bytes()
-            return self._template
+        if self._template is None:
+            with tempfile.TemporaryDirectory(prefix="cordbox-") as folder:
+                file = Path(folder) / "vault.sqlite"
+                Database.open(file, self._schemas, pool_size=1).close()
+                self._template = file.read_bytes()
+        return self._template
+
+    def _make(self, short_hash: ShortHash) -> None:
+        path = self._path(short_hash)
+        try:
+            _place(self._empty(), path)
+        except OSError as exc:
+            raise StorageError(
+                f"database {path} cannot be created: {exc.strerror}", path=str(path)
+            ) from exc
 
     def _path(self, short_hash: ShortHash) -> Path:
         return self._root / short_hash / "vault.sqlite"
@@ -145,10 +193,22 @@ class Vaults:
                 self._close_idle()
 
     def _open_existing(self, short_hash: ShortHash) -> Database:
+        if self._register is not None and not self._register.is_made(short_hash):
+            # Noted before anything is written to it: what is not noted was empty.
+            self._make(short_hash)
+            self._register.note_made(short_hash)
         path = self._path(short_hash)
         if not path.exists():
-            raise NotFoundError(f"virtual node {short_hash} has no vault")
+            if self._register is None:
+                raise NotFoundError(f"virtual node {short_hash} has no vault")
+            raise self._missing(short_hash)
         return Database.open(path, self._schemas, pool_size=_POOL_SIZE)
+
+    def _missing(self, short_hash: ShortHash) -> VaultMissingError:
+        path = self._path(short_hash)
+        return VaultMissingError(
+            f"the vault of virtual node {short_hash} is gone: there is no {path}", path=str(path)
+        )
 
     def _close_idle(self) -> None:
         for short_hash in list(self._open):
@@ -162,24 +222,28 @@ class Vaults:
 def _place(content: bytes, path: Path) -> None:
     """Make a file with all of its content on the disk, or none; one that is there stays."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    draft = path.with_suffix(".new")
-    draft.unlink(missing_ok=True)
-    draft.touch(mode=0o600)
-    with draft.open("wb") as stream:
-        stream.write(content)
-        stream.flush()
-        os.fsync(stream.fileno())
-    with suppress(FileExistsError):
-        os.link(draft, path)
-    draft.unlink()
-    for folder in (path.parent, path.parent.parent):
-        _sync_folder(folder)
+    with _folder(path.parent) as folder:
+        # Another process may be making the same vault.
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        if not path.exists():
+            draft = path.with_suffix(".new")
+            draft.unlink(missing_ok=True)
+            draft.touch(mode=0o600)
+            with draft.open("wb") as stream:
+                stream.write(content)
+                stream.flush()
+                os.fsync(stream.fileno())
+            draft.replace(path)
+        os.fsync(folder)
+    with _folder(path.parent.parent) as folder:
+        os.fsync(folder)
 
 
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+@contextmanager
+def _folder(path: Path) -> Iterator[int]:
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        os.fsync(descriptor)
+        yield descriptor
     finally:
         os.close(descriptor)
 

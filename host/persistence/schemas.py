@@ -49,20 +49,34 @@ class VaultSchemas:
         self._types = types
         self._clock = clock
 
+    def check(self, cpi: CpiRecord) -> None:
+        """See that the entities of `cpi` are declared as this release understands them.
+
+        Raises:
+            EntityDeclarationError: a stored CPI that this release would not have stored.
+        """
+        self._types.of(cpi)
+
     def apply(self, holding: ShortHash, cpi: CpiRecord) -> None:
         """Migrate the entities of a node to the schemas of `cpi`; what is done already stays.
+
+        A node that has no vault yet has no entities; its first call brings the vault up to date.
 
         Raises:
             EntityMigrationError: a stored entity does not fit; the vault stays as it was.
             EntitySchemaTooNewError: the vault is newer than the CPI.
         """
         types = self._types.of(cpi)
+        if not self._vaults.is_made(holding):
+            return
         with self._vaults.write(holding) as connection:
             bring_up_to_date(connection, types, self._clock.now_ms())
 
     def reset(self, holding: ShortHash, cpi: CpiRecord) -> None:
         """Forget every entity of a node, then apply the schemas of `cpi`."""
         types = self._types.of(cpi)
+        if not self._vaults.is_made(holding):
+            return
         with self._vaults.write(holding) as connection:
             connection.execute(delete(ENTITY))
             connection.execute(delete(ENTITY_SCHEMA))

@@ -7,8 +7,16 @@ from host.domain.packages import CpiRecord
 
 
 class NodeSchemas(Protocol):
+    def check(self, cpi: CpiRecord) -> None:
+        """See that nodes can be given `cpi`.
+
+        Raises:
+            HostError: its declarations are none.
+        """
+        ...
+
     def apply(self, holding: ShortHash, cpi: CpiRecord) -> None:
-        """Bring a node's data to the schemas of `cpi`: whole, or not at all.
+        """Bring a node's data, if it has any, to the schemas of `cpi`: whole, or not at all.
 
         Raises:
             HostError: the data does not fit; the vault stays as it was.

@@ -1,7 +1,8 @@
 """Creating virtual nodes in the background, and the registry of those that exist.
 
 An accepted operation is stored before it is answered. What a crash interrupts is taken up again by
-`resume`; every step can be repeated.
+`resume`; every step can be repeated. A new node is a row and nothing else: its vault is made when
+it is first used.
 """
 
 import json
@@ -13,7 +14,7 @@ from functools import partial
 
 from sqlalchemy import Connection, Row, insert, select, update
 
-from host.db import Database, Remembered, Vaults
+from host.db import Database, Remembered
 from host.domain.errors import HostError
 from host.domain.ids import Checksum, EpochMs, HoldingIdentity, ShortHash, parse_short_hash
 from host.domain.packages import CpiRecord
@@ -64,7 +65,6 @@ class VirtualNodeService:
         self,
         *,
         database: Database,
-        vaults: Vaults,
         schemas: NodeSchemas,
         packages: Packages,
         clock: Clock,
@@ -76,7 +76,6 @@ class VirtualNodeService:
 
         Args:
             database: the cluster's, opened with this package's `SCHEMA`.
-            vaults: where the nodes' own databases are made.
             schemas: brings a node's entities to the schemas of its CPI.
             packages: stored CPIs.
             clock: the host's time.
@@ -85,7 +84,6 @@ class VirtualNodeService:
             allowed_capabilities: what this host grants at most.
         """
         self._database = database
-        self._vaults = vaults
         self._schemas = schemas
         self._packages = packages
         self._clock = clock
@@ -247,7 +245,6 @@ class VirtualNodeService:
 
     def _run(self, request_id: str) -> None:
         try:
-            self._set_status(request_id, AsyncStatus.IN_PROGRESS)
             with self._database.read() as connection:
                 row = _operation(connection, request_id)
             (self._upgrade if row.operation == _UPGRADE else self._create)(row)
@@ -267,13 +264,13 @@ class VirtualNodeService:
             granted_capabilities=self._granted(cpi),
             created_at=self._clock.now_ms(),
         )
-        self._vaults.create(node.holding.short_hash)
-        self._schemas.apply(node.holding.short_hash, cpi)
+        self._schemas.check(cpi)
         with self._database.write() as connection:
             connection.execute(insert(VIRTUAL_NODE), _values(node))
             self._update(connection, row.request_id, AsyncStatus.SUCCEEDED)
 
     def _upgrade(self, row: Row[tuple[object, ...]]) -> None:
+        self._set_status(row.request_id, AsyncStatus.IN_PROGRESS)
         cpi = self._cpi(Checksum(row.cpi_checksum))
         short_hash = ShortHash(row.resource_id)
         in_maintenance(self.get(short_hash), short_hash)

@@ -19,7 +19,9 @@ VIRTUAL_NODE = Table(
     Column("flow_status", String(8), nullable=False),
     Column("vault_db_status", String(8), nullable=False),
     Column("created_at", BigInteger, nullable=False),
+    Column("vault_made_at", BigInteger),
 )
+"""`vault_made_at` is null while the node has no vault: one is made when it is first used."""
 
 OPERATION = Table(
     "virtual_node_operation",
@@ -36,4 +38,15 @@ OPERATION = Table(
 )
 """`resource_id` is the short hash that the node has or will have."""
 
-SCHEMA = Schema(name="vnode", metadata=_METADATA)
+SCHEMA = Schema(
+    name="vnode",
+    metadata=_METADATA,
+    version=2,
+    migrations={
+        1: [
+            "ALTER TABLE virtual_node ADD COLUMN vault_made_at BIGINT",
+            # Earlier releases made a node's vault before the node.
+            "UPDATE virtual_node SET vault_made_at = created_at",
+        ]
+    },
+)

@@ -10,7 +10,7 @@ from host.domain.ids import short_hash_of
 from host.domain.vnode import AsyncStatus
 from host.persistence import SCHEMA as PERSISTENCE
 from host.persistence import EntityTypes, VaultSchemas
-from host.vnode import SCHEMA, VirtualNodeService
+from host.vnode import SCHEMA, MadeVaults, VirtualNodeService
 from host.vnode.errors import (
     CpiUpgradeInvalidError,
     CpiUpgradeSameError,
@@ -53,7 +53,8 @@ class Nodes:
     def __init__(self, folder, clock, entropy):
         self.later = Later()
         self.database = Database.open(folder / "cluster.sqlite", [SCHEMA])
-        self.vaults = Vaults(folder / "vnodes", [REQUESTS, PERSISTENCE])
+        register = MadeVaults(database=self.database, clock=clock)
+        self.vaults = Vaults(folder / "vnodes", [REQUESTS, PERSISTENCE], register=register)
         self.clock, self.entropy = clock, entropy
         self.service = self.started()
         self.service.create(short(OLD), ALICE)
@@ -65,7 +66,6 @@ class Nodes:
         packages = StoredPackages(OLD, NEW, BAD, OTHER_NAME, OTHER_SIGNER, OTHER_GROUP)
         return VirtualNodeService(
             database=self.database,
-            vaults=self.vaults,
             schemas=VaultSchemas(self.vaults, EntityTypes(), self.clock),
             packages=packages,
             clock=self.clock,

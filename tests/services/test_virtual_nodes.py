@@ -8,7 +8,7 @@ from host.domain.vnode import AsyncStatus, OperationalStatus
 from host.domain.x500 import InvalidX500NameError
 from host.persistence import SCHEMA as PERSISTENCE
 from host.persistence import EntityTypes, VaultSchemas
-from host.vnode import SCHEMA, VirtualNodeService
+from host.vnode import SCHEMA, MadeVaults, VirtualNodeService
 from host.vnode.errors import (
     CpiNotFoundError,
     OperationNotFoundError,
@@ -65,11 +65,11 @@ def start(tmp_path, clock, entropy, packages, later):
 
     def start():
         database = Database.open(tmp_path / "cluster.sqlite", [SCHEMA])
-        vaults = Vaults(tmp_path / "vnodes", [REQUESTS, PERSISTENCE])
+        register = MadeVaults(database=database, clock=clock)
+        vaults = Vaults(tmp_path / "vnodes", [REQUESTS, PERSISTENCE], register=register)
         opened.extend([database, vaults])
         return VirtualNodeService(
             database=database,
-            vaults=vaults,
             schemas=VaultSchemas(vaults, EntityTypes(), clock),
             packages=packages,
             clock=clock,
@@ -87,7 +87,7 @@ def short(record):
     return short_hash_of(record.file_checksum)
 
 
-def test_a_node_is_created_in_the_background_with_its_vault(start, later, clock, tmp_path):
+def test_a_node_is_created_in_the_background_and_costs_no_file(start, later, clock, tmp_path):
     service = start()
     request_id = service.create(short(cpi()), "c=GB, l=London, o=Alice")
     accepted = service.operation(request_id)
@@ -104,7 +104,7 @@ def test_a_node_is_created_in_the_background_with_its_vault(start, later, clock,
     assert node.cpi_checksum == cpi().file_checksum
     assert service.find(holding(ALICE)) == node
     assert service.find(holding(BOB)) is None
-    assert (tmp_path / "vnodes" / done.resource_id / "vault.sqlite").exists()
+    assert not (tmp_path / "vnodes").exists()
 
 
 def test_capabilities_are_those_declared_and_allowed(start, later):
@@ -181,17 +181,6 @@ def test_an_operation_that_cannot_be_finished_fails_with_a_reason(start, later, 
     again = service.create(short(cpi()), ALICE)
     later.run()
     assert service.operation(again).status is AsyncStatus.SUCCEEDED
-
-
-def test_a_vault_that_cannot_be_made_fails_the_operation(start, later, tmp_path):
-    service = start()
-    request_id = service.create(short(cpi()), ALICE)
-    (tmp_path / "vnodes").write_text("in the way")
-    later.run()
-    failed = service.operation(request_id)
-    assert failed.status is AsyncStatus.FAILED
-    assert "cannot be created" in failed.error_reason
-    assert service.all() == []
 
 
 def test_maintenance_switches_everything_off_and_active_on_again(start, later):
