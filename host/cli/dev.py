@@ -1,5 +1,6 @@
 """`cordbox dev`: a development network that follows the sources of a CorDapp."""
 
+import shlex
 import signal
 from collections.abc import Sequence
 from pathlib import Path
@@ -89,12 +90,18 @@ def command(*, directory: Path, members: tuple[str, ...], folder: Path | None, l
 
 def _facts(host: "HostProcess", log: Path, password_file: Path) -> Sequence[str]:
     url = host.url
-    exports = f"CORDBOX_URL={url} CORDBOX_CA_FILE={host.certificate}"
     return (
         f"host:  {url}  (Swagger UI: {url}/api/v5_2/swagger)",
         f"log:   {log}",
-        f'shell: export {exports} CORDBOX_ADMIN_PASSWORD="$(cat {password_file})"',
+        f"shell: {shell_line(url, host.certificate, password_file)}",
     )
+
+
+def shell_line(url: str, certificate: Path, password_file: Path) -> str:
+    """What makes `cordbox flow` and others find the host, in a shell that stands anywhere."""
+    ca_file, password = (shlex.quote(str(p.absolute())) for p in (certificate, password_file))
+    exports = f"CORDBOX_URL={url} CORDBOX_CA_FILE={ca_file}"
+    return f'export {exports} CORDBOX_ADMIN_PASSWORD="$(cat {password})"'
 
 
 def _stop_on_signals() -> Event:

@@ -1,11 +1,13 @@
 """The development loop: what changes is built and uploaded, what is wrong is told and waited out."""
 
 import json
+import subprocess
 from pathlib import Path
 from threading import Event
 
 import pytest
 
+from host.cli.dev import shell_line
 from host.toolkit.dev.folder import DevFolder, MembersChangedError
 from host.toolkit.dev.host_process import HostNotStartedError, HostProcess
 from host.toolkit.dev.watch import SourceWatch, named
@@ -75,6 +77,17 @@ def test_changes_are_named_shortly_where_the_project_is_given_by_a_relative_path
 ):
     monkeypatch.chdir(project.parent)
     assert named(Path(project.name), (project / "src" / "m0.py",)) == "src/m0.py"
+
+
+def test_the_line_for_the_shell_works_in_every_folder(tmp_path, monkeypatch):
+    folder = tmp_path / "my dev"
+    folder.mkdir()
+    (folder / "password").write_text("given\n")
+    monkeypatch.chdir(tmp_path)
+    line = shell_line("https://host", Path("my dev/tls.pem"), Path("my dev/password"))
+    shown = f'{line}; echo "$CORDBOX_URL|$CORDBOX_CA_FILE|$CORDBOX_ADMIN_PASSWORD"'
+    told = subprocess.run(["sh", "-c", shown], cwd="/", capture_output=True, text=True, check=True)
+    assert told.stdout == f"https://host|{folder / 'tls.pem'}|given\n"
 
 
 def test_a_folder_is_used_again_and_keeps_its_network(tmp_path):
