@@ -22,6 +22,7 @@ CONNECTIONS_MAX = 512
 TRANSFER_SECONDS_MAX = 30.0
 """How long a frame may take once its first byte is there."""
 
+_RETRY_SECONDS = 0.1
 _NOTHING = msgspec.Raw(b"null")
 _log = structlog.get_logger("cordbox.rpc")
 
@@ -56,6 +57,7 @@ class RpcServer:
         self._lock = threading.Lock()
         self._open: dict[Connection, bool] = {}
         self._is_stopping = False
+        self._stopped = threading.Event()
         self._none_open = threading.Condition(self._lock)
         self._thread = threading.Thread(target=self._accept, name="rpc-accept", daemon=True)
 
@@ -75,6 +77,7 @@ class RpcServer:
         """
         with self._lock:
             self._is_stopping = True
+            self._stopped.set()
             idle = [connection for connection, is_busy in self._open.items() if not is_busy]
             for connection in idle:
                 _wake(connection)
@@ -89,19 +92,27 @@ class RpcServer:
         while True:
             try:
                 accepted, _ = self._listener.accept()
-            except OSError:
+                self._begin(bounded(accepted, HANDSHAKE_SECONDS_MAX))
+            except (OSError, RuntimeError) as failed:
                 if self._is_stopping:
                     return
-                raise
-            connection = bounded(accepted, HANDSHAKE_SECONDS_MAX)
-            with self._lock:
-                is_taken = len(self._open) < CONNECTIONS_MAX and not self._is_stopping
-                if is_taken:
-                    self._open[connection] = False
+                # No descriptor or no thread was left: later there may be one again.
+                _log.warning("rpc-connection-lost", socket=self._path.name, reason=str(failed))
+                self._stopped.wait(_RETRY_SECONDS)
+
+    def _begin(self, connection: Connection) -> None:
+        with self._lock:
+            is_taken = len(self._open) < CONNECTIONS_MAX and not self._is_stopping
             if is_taken:
-                threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
-            else:
-                connection.close()
+                self._open[connection] = False
+        if not is_taken:
+            connection.close()
+            return
+        try:
+            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
+        except RuntimeError:
+            self._end(connection)
+            raise
 
     def _serve(self, connection: Connection) -> None:
         try:
@@ -113,10 +124,13 @@ class RpcServer:
         except (OSError, EOFError):
             pass  # The peer is gone, or breaks the rules of frames: there is nobody to tell.
         finally:
-            with self._lock:
-                del self._open[connection]
-                self._none_open.notify_all()
-            connection.close()
+            self._end(connection)
+
+    def _end(self, connection: Connection) -> None:
+        with self._lock:
+            del self._open[connection]
+            self._none_open.notify_all()
+        connection.close()
 
     def _next(self, connection: Connection) -> bool:
         """Wait for a call and answer it; False when the server stops."""

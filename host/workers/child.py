@@ -55,12 +55,19 @@ class Child:
         self.pid = self._process.pid
         self.descriptor = os.pidfd_open(self.pid)
         self._heard = b""
+        self._has_hung_up = False
+
+    @property
+    def has_hung_up(self) -> bool:
+        """Whether the worker has closed its end of `output`, as a process does that ends."""
+        return self._has_hung_up
 
     def heard(self) -> Sequence[Mapping[str, object]]:
         """What the worker has told since the last time; lines that tell nothing are left out."""
         with suppress(BlockingIOError):
             while data := os.read(self.output, _LINE_BYTES_MAX):
                 self._heard += data
+            self._has_hung_up = True
         *lines, rest = self._heard.split(b"\n")
         self._heard = rest[-_LINE_BYTES_MAX:]
         told = []

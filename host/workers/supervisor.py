@@ -167,12 +167,10 @@ class _Supervisor:
         return Handover(words=words, descriptors=descriptors, environment=environment)
 
     def _heard(self, name: str, child: Child) -> None:
-        told = child.heard()
-        if not told:
-            # Nothing and readable: the worker has closed its end, and its process ends as well.
-            self._selector.unregister(child.output)
-        for fact in told:
+        for fact in child.heard():
             self._told(name, fact)
+        if child.has_hung_up:
+            self._selector.unregister(child.output)
 
     def _told(self, name: str, fact: Mapping[str, object]) -> None:
         if fact.get("event") == "refused":

@@ -1,5 +1,6 @@
 """Calls between processes: what comes back, and what garbage, strangers and deaths do."""
 
+import errno
 import os
 import signal
 import socket
@@ -306,6 +307,31 @@ def test_a_server_that_stops_lets_running_calls_end(tmp_path):
     caller.join(30)
     assert answers == [7]
     client.close()
+
+
+def test_a_server_without_descriptors_or_threads_is_there_again_when_it_has_some(tmp_path):
+    class Wanting:
+        """A listener that fails as `accept` does in a process that has too many files open."""
+
+        def __init__(self, listener):
+            self.listener, self.failures = listener, [OSError(errno.EMFILE, "too many open files")]
+
+        def accept(self):
+            if self.failures:
+                raise self.failures.pop()
+            return self.listener.accept()
+
+        def __getattr__(self, name):
+            return getattr(self.listener, name)
+
+    server = RpcServer(tmp_path / "echo-0.sock", KEY, [Service(ECHO, Echo())])
+    server._listener = Wanting(server._listener)
+    server.start()
+    client = RpcClient(tmp_path, "echo-*", KEY)
+    assert client.proxy(ECHO).json(7) == 7
+    assert server._listener.failures == []
+    client.close()
+    assert server.stop(10)
 
 
 SERVER = """
