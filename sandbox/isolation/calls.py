@@ -55,6 +55,8 @@ _STOPS: Mapping[str, type[errors.RunError]] = MappingProxyType(
 )
 """What may end a run in its process, beside a refused capability."""
 
+_FUNCTIONS = frozenset(f"{interface}.{function}" for interface, function in HOST_FUNCTIONS)
+
 
 class Stay(Protocol):
     """A run's place in a process."""
@@ -203,7 +205,7 @@ class _Run:
             if self._cause is not None:
                 return self._halted(self._cause, heard)
             if isinstance(heard, Returned):
-                value = None if heard.value is None else _text(heard.value)
+                value = self._value(heard.value)
                 return returned(self._facts, heard.usage, value, is_error=heard.is_error)
             if isinstance(heard, Stopped):
                 stopped = _stopped(heard)
@@ -255,12 +257,18 @@ class _Run:
         self._seen = replace(counted, fuel=self._fuel(asked.usage))
 
     def _check_usage(self, usage: Usage) -> None:
-        """A refused call was counted, but did not come here."""
+        """A refused call was counted, but did not come here; its text was in the guest's memory."""
         calls = usage.host_calls - self._seen.host_calls
         logged = usage.log_bytes - self._seen.log_bytes
-        if calls not in {0, 1} or logged < 0 or (logged and not calls):
+        logged_max = self._facts.limits.memory_bytes_max if calls else 0
+        if calls not in {0, 1} or not 0 <= logged <= logged_max:
             raise FrameError("a wrong count of host calls")
         self._fuel(usage)
+
+    def _value(self, value: bytes | None) -> str | None:
+        if value is not None and len(value) > self._facts.limits.payload_bytes_max:
+            raise FrameError("a result that is larger than the run may give")
+        return None if value is None else _text(value)
 
     def _fuel(self, usage: Usage) -> int:
         if not self._seen.fuel <= usage.fuel <= self._facts.limits.fuel_max:
@@ -280,7 +288,9 @@ def _text(data: bytes) -> str:
 
 def _stopped(heard: Stopped) -> SandboxError:
     message = "".join(c if c.isprintable() else " " for c in heard.message)
-    if heard.code == CapabilityNotGrantedError.code and heard.function is not None:
+    if heard.code == CapabilityNotGrantedError.code:
+        if heard.function not in _FUNCTIONS:
+            raise FrameError("a refusal of a host function that does not exist")
         return CapabilityNotGrantedError(message, function=heard.function)
     kind = _STOPS.get(heard.code)
     if kind is None:

@@ -37,16 +37,24 @@ class _Keeper:
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._end_idle = end_idle
         self._seconds = seconds
+        self._lock = threading.Lock()
+        self._is_closed = False
         self._thread = threading.Thread(target=self._keep, name="guest-processes", daemon=True)
         self._thread.start()
 
     def spawn(self, words: Sequence[str], descriptors: Sequence[int]) -> "subprocess.Popen[bytes]":
         started: _Started = Future()
-        self._jobs.put((words, descriptors, started))
+        with self._lock:
+            if self._is_closed:
+                raise GuestProcessLostError("the host stops")
+            self._jobs.put((words, descriptors, started))
         return started.result()
 
     def close(self) -> None:
-        self._jobs.put(None)
+        """Start what was asked for before, and nothing more."""
+        with self._lock:
+            self._is_closed = True
+            self._jobs.put(None)
         self._thread.join()
 
     def _keep(self) -> None:

@@ -107,11 +107,13 @@ class GuestProcess:
             words = [sys.executable, "-P", "-m", plan.module, str(theirs.fileno())]
             try:
                 self._process = spawn(words, [theirs.fileno(), *files])
-            except OSError as refused:
+            except BaseException as refused:
                 self._control.close()
-                raise GuestProcessLostError(
-                    f"the guests' process cannot be started: {refused.strerror}"
-                ) from refused
+                if isinstance(refused, OSError):
+                    raise GuestProcessLostError(
+                        f"the guests' process cannot be started: {refused.strerror}"
+                    ) from refused
+                raise
         try:
             self.walls: Walls = self._seal(codes)
         except BaseException:
@@ -172,7 +174,8 @@ class GuestProcess:
             self._process.kill()
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(_DYING_SECONDS)
-        self._control.close()
+        with self._lock:  # nobody is sending on it: its number may soon be another's
+            self._control.close()
         self._close_lanes()
 
     def failure(self) -> SandboxError:

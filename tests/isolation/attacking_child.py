@@ -89,6 +89,12 @@ LIES = {
     "a reason that is none": Stopped("all-is-well", "", None, NOTHING),
     "negative fuel": Returned(b"", False, Usage(fuel=-1, host_calls=0, log_bytes=0)),
     "calls that nobody saw": Returned(b"", False, Usage(fuel=0, host_calls=9, log_bytes=0)),
+    "more logged than there is memory": Returned(
+        b"", False, Usage(fuel=0, host_calls=1, log_bytes=2**62)
+    ),
+    "a result that is too large": Returned(b"x" * 8000, False, NOTHING),
+    "a refusal of no function": Stopped("capability-not-granted", "", "\x1b[2J", NOTHING),
+    "a refusal of nothing": Stopped("capability-not-granted", "", None, NOTHING),
 }
 BYTES = {
     "no message": struct.pack(">I", 3) + b"abc",

@@ -191,3 +191,14 @@ def test_no_process_outlives_its_host(sandbox, components):
         host.kill()
         os.close(descriptor)
         await_death(guests)
+
+
+def test_a_pool_that_is_closed_starts_nothing_more(guests_of):
+    """Whoever was about to start a process is told, and does not wait for ever."""
+    guests = guests_of()
+    keeper = guests.pool._keeper
+    guests.pool.close()
+    with pytest.raises(GuestProcessLostError, match="host stops"):
+        guests.pool.probe()
+    with pytest.raises(GuestProcessLostError, match="host stops"):
+        keeper.spawn(["true"], [])
