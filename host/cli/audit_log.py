@@ -65,10 +65,16 @@ def verify(
     else:
         for one in found:
             click.echo(_line(one))
-        click.echo(f"{len(found)} log{'' if len(found) == 1 else 's'} verified")
+        click.echo(_summary(found))
         if key is None:
             click.echo("warning: without the host's key, who wrote the entries is not known")
     return _EXIT_FINDINGS if any(one.problem for one in found) else 0
+
+
+def _summary(found: "Sequence[Verification]") -> str:
+    bad = sum(one.problem is not None for one in found)
+    logs = f"{len(found)} log{'' if len(found) == 1 else 's'} verified"
+    return f"{logs}, {bad} of them bad" if bad else logs
 
 
 @log.command("show")

@@ -77,6 +77,7 @@ def test_a_bad_entry_is_named_and_the_other_log_verified(run, data):
     code, out, _ = run("verify", data)
     assert code == 1
     assert f"BAD   {A}  entry 2: [audit-hash-wrong]" in out
+    assert out.endswith("2 logs verified, 1 of them bad\n")
 
 
 def test_a_removed_log_is_noticed_by_its_head(run, data):
