@@ -60,9 +60,9 @@ def built(sources: Path) -> BuiltCordapp:
 
 @contextmanager
 def running_host(name: str) -> Iterator[tuple[RestClient, HostProcess]]:
-    """A host process of its own data directory, and a client of it."""
+    """A host process of the data directory of this name, and a client of it."""
     home = folder() / name
-    home.mkdir()
+    home.mkdir(exist_ok=True)
     password_file = home / "admin-password"
     password_file.write_text("benchmark\n", encoding="utf-8")
     console = DemoConsole(quiet=True)
