@@ -209,9 +209,8 @@ class MemoryStore:
         return after
 
     def _check(self, unit: Unit) -> None:
-        for consumed in unit.consumed:
-            if (fence := consumed.fence) is not None:
-                self._roster(fence.group).check(fence)
+        for fence in unit.fences():
+            self._roster(fence.group).check(fence)
         for write in unit.states:
             state = self._states.get(write.key)
             found = state.version if state else 0

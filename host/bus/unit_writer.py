@@ -16,9 +16,11 @@ def write_unit(connection: sqlite3.Connection, unit: Unit, now: EpochMs) -> None
     """Write all of `unit` within the caller's transaction, which is rolled back on any error.
 
     Raises:
-        FencedError: it consumes from a partition that was given to another owner.
+        FencedError: it is of a partition that was given to another owner.
         StateConflictError: a state, an offset or a journal row is not as the unit expects.
     """
+    for fence in unit.fences():
+        check_fence(connection, fence)
     for consumed in unit.consumed:
         _consume(connection, consumed)
     for write in unit.states:
@@ -32,8 +34,6 @@ def write_unit(connection: sqlite3.Connection, unit: Unit, now: EpochMs) -> None
 
 
 def _consume(connection: sqlite3.Connection, consumed: Consumed) -> None:
-    if (fence := consumed.fence) is not None:
-        check_fence(connection, fence)
     source = consumed.source
     place = (consumed.group, source.topic, source.partition)
     after = consumed.start + consumed.count

@@ -66,6 +66,12 @@ class UnavailableError(HostError):
     code = "unavailable"
 
 
+class OutageError(UnavailableError):
+    """A part of the platform is away, and comes back by itself: the same call will succeed then."""
+
+    code = "platform-outage"
+
+
 class StorageError(HostError):
     """The data directory cannot be used: unwritable, full, damaged or held by another host."""
 

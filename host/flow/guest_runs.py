@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from msgspec.structs import replace
 
 from host.domain.flow import FlowError
+from host.domain.ids import EpochMs
 from host.domain.packages import CpiRecord
-from host.domain.quotas import RunUsage, Spent
+from host.domain.quotas import QuotaCode, RunUsage, Spent
 from host.domain.vnode import VirtualNode
 from host.flow.births import start_argument
 from host.flow.events import GuestRan
@@ -27,6 +28,10 @@ from host.ports.guest import (
 from host.ports.units import FlowStore
 
 ALWAYS_GRANTED = frozenset({"log", "flow"})
+_WAITED_SHARE = 20
+"""A run at its wall-clock limit that spent a 20th of its time in the platform's services is not to
+blame: its guest may have needed less. A guest that is to blame is found out by the next run, which
+has the services' answers from the journal."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,11 +54,14 @@ class GuestRuns:
         self._lot = lot
 
     def run(self, flow: LiveFlow, home: Home) -> Event | None:
-        """Run the guest; None when its node is beyond its rate: the flow's timer runs it later."""
+        """Run the guest; None when the flow's timer is to run it later.
+
+        That is so when its node is beyond its rate, and when the platform's services took the time
+        that the run had.
+        """
         later = self._around.quotas.may_run_at(flow.holding_id)
         if later is not None:
-            due = min(later, flow.checkpoint.timer or later)
-            flow.checkpoint = replace(flow.checkpoint, timer=due)
+            _run_at(flow, later)
             return None
         facts = self._facts(flow, home)
         parked = self._take(flow, facts)
@@ -81,9 +89,14 @@ class GuestRuns:
             usage = outcome.usage
             handler.check_complete()
         except GuestKilledError as exc:
-            usage, stopped_by = exc.usage or usage, exc.code
+            usage = exc.usage or usage
             if handler.failure is not None:
                 raise handler.failure from exc
+            now = self._around.clock.now_ms()
+            if exc.code == QuotaCode.WALL and _was_kept_waiting(handler, now - begun):
+                _run_at(flow, now)
+                return None
+            stopped_by = exc.code
             if exc.denied is not None:
                 handler.audit(exc.denied, None, exc.code)
             return Broken(FlowError(type=exc.code, message=exc.message))
@@ -164,6 +177,15 @@ class GuestRuns:
                 duration_ms=spent.wall_ms,
             )
         )
+
+
+def _was_kept_waiting(handler: HostCalls, duration_ms: int) -> bool:
+    return handler.waited_ms > 0 and handler.waited_ms * _WAITED_SHARE >= duration_ms
+
+
+def _run_at(flow: LiveFlow, at: EpochMs) -> None:
+    """Have the flow's timer run its guest."""
+    flow.checkpoint = replace(flow.checkpoint, timer=min(at, flow.checkpoint.timer or at))
 
 
 def _event(

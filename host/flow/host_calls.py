@@ -16,7 +16,7 @@ from typing import TypeAlias
 import msgspec
 from msgspec.structs import replace
 
-from host.domain.errors import HostError, StorageError, UnavailableError
+from host.domain.errors import HostError, OutageError, StorageError, UnavailableError
 from host.domain.ids import EpochMs, HoldingIdentity
 from host.domain.json import JsonObject, JsonValue
 from host.domain.packages import CpiRecord
@@ -82,6 +82,7 @@ class HostCalls:
     Attributes:
         made: calls answered for the first time in this run.
         replayed: calls answered from the journal.
+        waited_ms: what the calls took that were answered for the first time.
         waiting: the call that suspended the run, if one did.
         failure: the platform's failure that ended the run; it is not the guest's, whatever the
             run's outcome says.
@@ -118,6 +119,7 @@ class HostCalls:
         self._next = self._recorded if parked else 0
         self.made = 0
         self.replayed = 0
+        self.waited_ms = 0
         self.waiting: Waiting | None = None
         self.failure: Exception | None = None
         self._handlers: Mapping[tuple[str, str], Callable[[str], Outcome]] = {
@@ -208,6 +210,8 @@ class HostCalls:
         if name in PRIVILEGED:
             ending = outcome.error.code if isinstance(outcome, Refused) else SUCCEEDED
             self.audit(name, request, ending)
+        answered = self._around.clock.now_ms()
+        self.waited_ms += max(0, answered - begun)
         entry = Entry(
             call=call,
             function=name,
@@ -215,7 +219,7 @@ class HostCalls:
             is_error=is_error,
             answer=text,
             since=since,
-            at=self._around.clock.now_ms(),
+            at=answered,
             request=request[:REQUEST_CHARACTERS_MAX],
             notes=self._flow.checkpoint.notes,
         )
@@ -396,7 +400,8 @@ def _translated(
         return capability.call(context, function, request)
     except (StorageError, UnavailableError) as exc:
         reason = f"{capability.name}.{function}: {exc.message}"
-        raise UnavailableError(reason, **exc.details) from exc
+        kind = OutageError if isinstance(exc, OutageError) else UnavailableError
+        raise kind(reason, **exc.details) from exc
     except HostError as exc:
         raise CapabilityError(exc.code, exc.public_message) from exc
 

@@ -18,6 +18,7 @@ from host.flow.notes import Note, note_arrived, note_sent, with_notes
 from host.flow.parking import Parked
 from host.flow.statuses import StoredStatus, status_key, write_status
 from host.ports.bus import NewRecord
+from host.ports.groups import Fence
 from host.ports.state import StateRecord, StateWrite
 from host.ports.units import Consumed, FlowStore, JournalRow, Unit
 
@@ -31,7 +32,8 @@ class LiveFlow:
     """Mutable, held by one step. `version` is the stored checkpoint's, 0 when there is none.
 
     `apart` names the payloads that are stored beside the checkpoint. `parked` is the guest that
-    this step has suspended.
+    this step has suspended. `fence` proves that the step's worker owns the flow: without it, one
+    that was taken for dead could bring back, in the middle of its step, a flow that has ended.
     """
 
     checkpoint: Checkpoint
@@ -50,6 +52,7 @@ class LiveFlow:
     apart: frozenset[str] = frozenset()
     history: HistoryLimits = NO_HISTORY
     parked: Parked | None = None
+    fence: Fence | None = None
 
     @property
     def flow_id(self) -> FlowId:
@@ -93,6 +96,7 @@ class LiveFlow:
                 forget=kept.forget,
                 records=tuple(self.records),
                 consumed=consumed,
+                fence=self.fence,
             )
         )
         if timer is not None and timer.value is not None:

@@ -1,7 +1,8 @@
 """When a record that failed to be processed is tried again, and when it is given up.
 
 Pure. Source: Corda's flow engine: delays of 1, 2, 4, 8 and 16 s, at most 5 retries within 5
-minutes; then the flow fails and the record goes to the dead letter topic.
+minutes; then the flow fails and the record goes to the dead letter topic. An outage of the platform
+itself counts for nothing: Corda's workers wait for their broker and database in the same way.
 
 `KINDS` is the part of Corda's failure taxonomy that reaches the engine as an exception. The rest
 are values: a platform failure that the flow may catch is a `CapabilityError` and becomes the
@@ -9,10 +10,10 @@ call's answer, a killed flow is the event `Killed`, an event that no flow waits 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from host.domain.errors import StorageError
+from host.domain.errors import OutageError, StorageError
 from host.domain.ids import EpochMs
 from host.flow.config import CORDA_DEFAULTS, FlowConfig
 from host.flow.errors import FlowRecordDamagedError
@@ -28,13 +29,15 @@ class FailureKind(StrEnum):
     """Given up at once: the flow fails, the record goes to the dead letters."""
     CONFLICT = "conflict"
     """Another step changed the state first: at once with fresh state, then as TRANSIENT."""
-    STORE = "store"
-    """The store cannot be used: no fault of the record, tried for as long as it takes."""
+    OUTAGE = "outage"
+    """The store cannot be used, or no worker process of a kind that is needed is there: no fault of
+    the record, tried for as long as it takes."""
 
 
 KINDS: Sequence[tuple[type[Exception], FailureKind]] = (
     (StateConflictError, FailureKind.CONFLICT),
-    (StorageError, FailureKind.STORE),
+    (StorageError, FailureKind.OUTAGE),
+    (OutageError, FailureKind.OUTAGE),
     (FlowRecordDamagedError, FailureKind.FATAL),
     (Exception, FailureKind.TRANSIENT),
 )
@@ -44,11 +47,16 @@ again, faults of the platform included."""
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failures:
-    """Failures in a row of one kind for the record at `offset`."""
+    """Failures in a row of one kind for the record at `offset`.
+
+    `attempts` counts those of all kinds but outages. An outage does not set it back: a record that
+    makes the workers end which it needs is given up in spite of the outages that it causes.
+    """
 
     offset: int
     kind: FailureKind
     count: int
+    attempts: int
     since: EpochMs
     last: EpochMs
 
@@ -61,14 +69,16 @@ def next_failures(
     before: Failures | None, *, offset: int, kind: FailureKind, now: EpochMs
 ) -> Failures:
     """Count one more failure, or the first of another record or kind."""
-    if before is None or (before.offset, before.kind) != (offset, kind):
-        return Failures(offset=offset, kind=kind, count=1, since=now, last=now)
-    return Failures(offset=offset, kind=kind, count=before.count + 1, since=before.since, last=now)
+    same = before if before is not None and before.offset == offset else None
+    attempts = (same.attempts if same else 0) + (kind is not FailureKind.OUTAGE)
+    if same is None or same.kind != kind:
+        return Failures(offset=offset, kind=kind, count=1, attempts=attempts, since=now, last=now)
+    return replace(same, count=same.count + 1, attempts=attempts, last=now)
 
 
 def retry_at(failures: Failures, config: FlowConfig = CORDA_DEFAULTS) -> EpochMs | None:
     """When to try again; None when the record is to be given up."""
-    if failures.kind is not FailureKind.STORE and _is_spent(failures, config):
+    if failures.kind is not FailureKind.OUTAGE and _is_spent(failures, config):
         return None
     if failures.kind is FailureKind.CONFLICT and failures.count == 1:
         return failures.last
@@ -79,6 +89,6 @@ def retry_at(failures: Failures, config: FlowConfig = CORDA_DEFAULTS) -> EpochMs
 def _is_spent(failures: Failures, config: FlowConfig) -> bool:
     return (
         failures.kind is FailureKind.FATAL
-        or failures.count > config.max_retry_attempts
+        or failures.attempts > config.max_retry_attempts
         or failures.last - failures.since > config.max_retry_window_ms
     )

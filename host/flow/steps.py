@@ -45,6 +45,7 @@ from host.flow.messages import (
 from host.flow.statuses import StoredStatus
 from host.ports.bus import NewRecord, Record
 from host.ports.directory import Packages
+from host.ports.groups import Fence
 from host.ports.units import Consumed, FlowStore, Unit
 
 
@@ -83,13 +84,14 @@ class FlowSteps:
             letter: records to publish in any case, for the dead letter topic.
         """
         flow_id = FlowId(records[0].key)
-        flow = self._load(flow_id)
+        fence = consumed.fence
+        flow = self._load(flow_id, fence)
         loose: list[NewRecord] = list(letter)
         try:
             for record in records:
                 event = _decoded(record, broken)
                 if flow is None and isinstance(event, StartFlow | Respond):
-                    flow = self._create(flow_id, event, loose)
+                    flow = self._create(flow_id, event, loose, fence)
                 if flow is None or flow.ended:
                     held = {} if flow is None else flow.checkpoint.sessions
                     loose += late_replies(event, held, self._store)
@@ -111,7 +113,7 @@ class FlowSteps:
         for event in flow.events:
             self._events(event)
 
-    def _load(self, flow_id: FlowId) -> LiveFlow | None:
+    def _load(self, flow_id: FlowId, fence: Fence | None) -> LiveFlow | None:
         stored = self._store.get(flow_state_key(flow_id))
         if stored is None:
             return None
@@ -124,10 +126,15 @@ class FlowSteps:
             apart=keys_apart(checkpoint),
             config=self._around.config,
             history=self._around.history,
+            fence=fence,
         )
 
     def _create(
-        self, flow_id: FlowId, event: StartFlow | Respond, loose: list[NewRecord]
+        self,
+        flow_id: FlowId,
+        event: StartFlow | Respond,
+        loose: list[NewRecord],
+        fence: Fence | None,
     ) -> LiveFlow | None:
         """Make the flow that `event` starts; None when no responder fits, refused in `loose`."""
         now = self._around.clock.now_ms()
@@ -150,6 +157,7 @@ class FlowSteps:
             journal=[],
             config=self._around.config,
             history=self._around.history,
+            fence=fence,
         )
         flow.status = self._status(flow, End(status=FlowStatusName.RUNNING))
         flow.events.append(

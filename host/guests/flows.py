@@ -5,7 +5,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import assert_never
 
-from host.domain.errors import HostError
+from host.domain.errors import HostError, StorageError, UnavailableError
 from host.domain.ids import ShortHash
 from host.domain.packages import CpiRecord, CpkRecord
 from host.domain.quotas import Quota, RunUsage
@@ -56,6 +56,9 @@ class SandboxedFlows:
             # Compiling takes seconds when the cache was lost: not within a host call of the run.
             self._library.prepare(cpi)
             guest = self._library.guest(cpi, cpk, node=node)
+        except (StorageError, UnavailableError) as failed:
+            # The code of one CPI, no outage of the whole store: tried again, but not for ever.
+            raise UnavailableError(failed.message, **failed.details) from failed
         except (SandboxError, HostError) as refused:
             raise GuestKilledError(refused.code, told_to_tenants(refused)) from refused
         try:

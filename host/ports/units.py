@@ -45,13 +45,23 @@ class Consumed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unit:
-    """What a step writes. `forget` names flows whose journals are deleted."""
+    """What a step writes.
+
+    `forget` names flows whose journals are deleted. `fence` proves the ownership of a writer that
+    consumes nothing yet.
+    """
 
     states: tuple[StateWrite, ...] = ()
     journal: tuple[JournalRow, ...] = ()
     forget: tuple[FlowId, ...] = ()
     records: tuple[NewRecord, ...] = ()
     consumed: tuple[Consumed, ...] = ()
+    fence: Fence | None = None
+
+    def fences(self) -> tuple[Fence, ...]:
+        """What the unit must own."""
+        found = (self.fence, *(consumed.fence for consumed in self.consumed))
+        return tuple(fence for fence in found if fence is not None)
 
     def touched(self) -> frozenset[TopicPartition]:
         """Partitions that get records."""
@@ -69,7 +79,7 @@ class FlowStore(Bus, Topics, Groups, States, Protocol):
         """Write all of `unit` durably, or nothing of it.
 
         Raises:
-            FencedError: it consumes from a partition that was given to another owner.
+            FencedError: it is of a partition that was given to another owner.
             StateConflictError: a state, an offset or a journal row is not as the unit expects.
             StorageError: the store cannot be written.
         """

@@ -2,7 +2,9 @@
 
 A worker is found by its socket in the runtime directory, `<kind>-<number>.sock`. A call that
 reached no worker is tried with each of them, until one is back or patience ends; a call that broke
-off after it was sent is sent again only if its method allows that.
+off after it was sent is sent again only if its method allows that. What then ends the call tells
+which it was: no worker was there (`OutageError`), or one ended during it, perhaps by its fault
+(`UnavailableError`).
 """
 
 import threading
@@ -17,7 +19,7 @@ from typing import TypeVar, cast
 import msgspec
 import structlog
 
-from host.domain.errors import UnavailableError
+from host.domain.errors import OutageError, UnavailableError
 from host.rpc.frames import Answer, Call, error_of
 from host.rpc.interface import Interface, Method
 from host.rpc.wire import FRAME_BYTES_MAX, dial
@@ -109,6 +111,7 @@ class RpcClient:
 
     def _exchange(self, frame: bytes, *, is_repeatable: bool) -> Answer:
         until = time.monotonic() + self._patience
+        was_broken_off = False
         while True:
             for worker in self._in_turn():
                 try:
@@ -119,10 +122,13 @@ class RpcClient:
                             f"a worker {self._names} ended during a call;"
                             " whether it was carried out is not known"
                         ) from broken
+                    was_broken_off = True
                 except _GONE:
                     self._forget(worker)
             if time.monotonic() >= until:
-                raise UnavailableError(f"no worker {self._names} answers")
+                if was_broken_off:
+                    raise UnavailableError(f"workers {self._names} end during the call")
+                raise OutageError(f"no worker {self._names} answers")
             time.sleep(_PAUSE_SECONDS)
 
     def _ask(self, worker: Path, frame: bytes) -> Answer:

@@ -3,7 +3,7 @@
 import pytest
 
 from host.ports.bus import PARTITIONS, NewRecord
-from host.ports.groups import FencedError, Membership
+from host.ports.groups import Fence, FencedError, Membership
 from host.ports.state import StateWrite
 from host.ports.units import Consumed, FlowStore, Unit
 from tests.contract.conftest import MovableClock
@@ -90,6 +90,21 @@ def test_a_stale_owner_is_fenced_and_leaves_nothing_behind(store: FlowStore) -> 
     assert len(store.poll(GROUP, RECORD.target, 9)) == 1
     consume(store, new)
     assert store.get("s") is not None
+    assert list(store.poll(GROUP, RECORD.target, 9)) == []
+
+
+def test_who_writes_without_consuming_is_fenced_as_well(store: FlowStore) -> None:
+    old = store.join(GROUP, "old", ttl_ms=TTL_MS)
+    fence = Fence(group=GROUP, partition=TARGET, epoch=old.epochs[TARGET])
+    written = StateWrite(key="s", value=b"x", expected=0)
+    store.commit(Unit(states=(written,), fence=fence))
+    store.leave(GROUP, "old")
+    again = StateWrite(key="s", value=b"y", expected=1)
+    with pytest.raises(FencedError, match=f"partition {TARGET} of group 'g' was given away"):
+        store.commit(Unit(states=(again,), records=(RECORD,), fence=fence))
+    found = store.get("s")
+    assert found is not None
+    assert found.value == b"x"
     assert list(store.poll(GROUP, RECORD.target, 9)) == []
 
 

@@ -3,7 +3,7 @@
 import pytest
 from msgspec.structs import replace
 
-from host.domain.errors import StorageError, UnavailableError
+from host.domain.errors import OutageError, StorageError, UnavailableError
 from host.domain.flow import FlowError
 from host.domain.ids import EpochMs, FlowId
 from host.flow import machine
@@ -379,8 +379,9 @@ def test_the_number_of_retries_and_the_longest_delay_are_configured(attempts: in
     ("failure", "kind"),
     [
         (StateConflictError("x"), FailureKind.CONFLICT),
-        (StorageError("x"), FailureKind.STORE),
+        (StorageError("x"), FailureKind.OUTAGE),
         (FlowRecordDamagedError("x"), FailureKind.FATAL),
+        (OutageError("x"), FailureKind.OUTAGE),
         (UnavailableError("x"), FailureKind.TRANSIENT),
         (ValueError("a fault"), FailureKind.TRANSIENT),
     ],
@@ -396,7 +397,7 @@ def test_a_fatal_failure_is_not_tried_again() -> None:
 def test_a_failing_store_is_retried_for_ever_at_most_every_16_seconds() -> None:
     failures = None
     for _ in range(100):
-        failures = next_failures(failures, offset=1, kind=FailureKind.STORE, now=NOW)
+        failures = next_failures(failures, offset=1, kind=FailureKind.OUTAGE, now=NOW)
     assert retry_at(failures) == NOW + 16_000
 
 

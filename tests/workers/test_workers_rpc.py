@@ -18,7 +18,7 @@ import structlog
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from host.domain.errors import HostError, NotFoundError, UnavailableError
+from host.domain.errors import HostError, NotFoundError, OutageError, UnavailableError
 from host.domain.ids import EpochMs, HoldingIdentity, InvalidShortHashError, ShortHash
 from host.domain.json import JsonObject, JsonValue
 from host.domain.x500 import MemberX500Name
@@ -273,7 +273,31 @@ def test_a_half_frame_does_not_block_others(folder, server, echo):
 
 def test_without_a_worker_a_call_is_unavailable(tmp_path):
     client = RpcClient(tmp_path, "crypto-*", KEY, patience_seconds=0)
-    with pytest.raises(UnavailableError, match=r"crypto-\*"):
+    with pytest.raises(OutageError, match=r"crypto-\*"):
+        client.proxy(ECHO).nothing()
+
+
+def test_a_call_during_which_the_last_worker_ends_is_no_mere_outage(tmp_path):
+    """Whoever repeats such calls for ever might end worker after worker by them."""
+    listener = wire.listen(tmp_path / "echo-0.sock")
+
+    def end_during_the_call():
+        accepted, _ = listener.accept()
+        connection = wire.bounded(accepted, 5)
+        wire.welcome(connection, KEY, seconds_max=5)
+        connection.recv_bytes()
+        listener.close()
+        (tmp_path / "echo-0.sock").unlink()
+        connection.close()
+
+    worker = threading.Thread(target=end_during_the_call)
+    worker.start()
+    client = RpcClient(tmp_path, "echo-*", KEY, patience_seconds=0.2)
+    with pytest.raises(UnavailableError, match="end during the call") as refused:
+        client.proxy(ECHO).nothing()
+    assert not isinstance(refused.value, OutageError)
+    worker.join(30)
+    with pytest.raises(OutageError):
         client.proxy(ECHO).nothing()
 
 

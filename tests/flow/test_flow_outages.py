@@ -1,0 +1,158 @@
+"""Parts of the platform that are away for a while: no flow fails by it, and none happens twice."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from host.bus.memory import MemoryStore
+from host.domain.clock import SimClock
+from host.domain.errors import OutageError, UnavailableError
+from host.domain.flow import FlowStatusName
+from host.domain.ids import FlowId
+from host.flow.events import RecordDeadLettered, RecordRetried
+from host.flow.messages import GROUP
+from host.ports.groups import Membership
+from host.ports.guest import GuestKilledError, GuestOutcome, HostCallHandler
+from host.ports.units import FlowStore
+from tests.flow.network import Network, Notes, alone
+from tests.flow.scripted import Guest, ScriptedGuests
+
+WALL_MS = 10_000
+
+
+def write(guest: Guest, number: int = 1) -> Any:
+    return guest.call("persistence", "write", op="persist", number=number)
+
+
+def test_a_worker_that_stays_away_for_long_fails_no_flow(store: FlowStore) -> None:
+    network = Network(store, {"test.Initiator": lambda guest: str(write(guest))})
+    network.notes.failing = [OutageError("no worker persistence-* answers")] * 60
+    network.run()
+    for _ in range(60):
+        assert not network.alice().status.is_final
+        network.later(16_000)
+    assert network.alice().result == "1"
+    assert not any(isinstance(e, RecordDeadLettered) for e in network.events)
+
+
+def test_a_flow_that_ends_its_workers_is_given_up_in_spite_of_the_outages() -> None:
+    network = alone(lambda guest: str(write(guest)))
+    deaths: list[Exception] = [UnavailableError("workers persistence-* end during the call")]
+    network.notes.failing = (deaths + [OutageError("no worker persistence-* answers")] * 3) * 7
+    network.run()
+    for _ in range(30):
+        network.later(16_000)
+    assert network.alice().error.type == "platform-unavailable"
+    assert len(network.notes.failing) == 4  # not asked again
+
+
+class Timed(ScriptedGuests):
+    """Guests with a wall clock: the network's."""
+
+    def __init__(self, clock: SimClock, flow: Callable[[Guest], str]) -> None:
+        super().__init__({"test.Initiator": flow})
+        self._clock = clock
+        self.runs = 0
+
+    def run(
+        self, cpi: Any, flow_class: str, start: str, host: HostCallHandler, *rest: Any, **more: Any
+    ) -> GuestOutcome:
+        self.runs += 1
+        until = self._clock.now_ms() + WALL_MS
+
+        def timed(interface: str, function: str, request: str) -> str:
+            answer = host(interface, function, request)
+            if self._clock.now_ms() >= until:
+                raise GuestKilledError("deadline-exceeded", "the run took too long")
+            return answer
+
+        return super().run(cpi, flow_class, start, timed, *rest, **more)
+
+
+class SlowNotes(Notes):
+    """A service that takes its time, as one does while its worker is restarted."""
+
+    def __init__(self, clock: SimClock, millis: int) -> None:
+        super().__init__()
+        self._clock = clock
+        self._millis = millis
+
+    def call(self, context: Any, function: str, request: Any) -> Any:
+        self._clock.advance(self._millis)
+        return super().call(context, function, request)
+
+
+def timed(flow: Callable[[Guest], str], service_ms: int, clock: SimClock) -> Network:
+    guests, notes = Timed(clock, flow), SlowNotes(clock, service_ms)
+    return Network(MemoryStore(), {}, clock=clock, guests=guests, notes=notes)
+
+
+@pytest.mark.parametrize("service_ms", [4_000, 9_999, 60_000])
+def test_the_time_that_the_platform_takes_is_not_the_guests(service_ms: int) -> None:
+    def writes(guest: Guest) -> str:
+        now = guest.call("flow", "now")
+        return str([write(guest, number) for number in range(5)] + [now])
+
+    network = timed(writes, service_ms, SimClock())
+    status = network.run()
+    assert (status.status, status.result[:16]) == (FlowStatusName.COMPLETED, "[1, 2, 3, 4, 5, ")
+    assert len(network.notes.rows) == 5
+    assert not any(isinstance(e, RecordRetried) for e in network.events)
+
+
+def test_a_guest_that_takes_too_long_itself_fails_whatever_the_platform_took() -> None:
+    clock = SimClock()
+
+    def dawdles(guest: Guest) -> str:
+        write(guest)
+        clock.advance(WALL_MS)
+        return str(guest.call("flow", "now"))
+
+    network = timed(dawdles, 6_000, clock)
+    assert network.run().error.type == "deadline-exceeded"
+    assert network.guests.runs == 2
+    assert len(network.notes.rows) == 1
+
+
+def owner(store: FlowStore, name: str) -> Membership:
+    return store.join(GROUP, name, ttl_ms=60_000)
+
+
+def drain(network: Network, membership: Membership) -> None:
+    """What the pool of a member does until nothing is left."""
+    while ready := network.engine.ready():
+        for source in ready:
+            network.engine.process(source, membership.epochs[source.partition])
+
+
+def test_who_was_taken_for_dead_brings_no_ended_flow_back(store: FlowStore) -> None:
+    flow_ids: list[FlowId] = []
+
+    def simple(guest: Guest) -> str:
+        guest.call("flow", "now")
+        return str(write(guest))
+
+    def stalls(guest: Guest) -> str:
+        """In the middle of its first step another member takes over, and ends the flow."""
+        guest.call("flow", "now")
+        store.leave(GROUP, "stale")
+        drain(fresh, owner(store, "fresh"))
+        assert fresh.alice().result == "1"
+        flow_ids.append(fresh.alice().flow_id)
+        return str(write(guest))
+
+    fresh = Network(store, {"test.Initiator": simple})
+    stale = Network(store, {"test.Initiator": stalls}, clock=fresh.clock)
+    stale.start()
+    membership = owner(store, "stale")
+    for source in stale.engine.ready() * 3:
+        stale.engine.process(source, membership.epochs[source.partition])
+    for source in stale.engine.ready():
+        stale.engine.process(source, membership.epochs[source.partition])
+    assert len(flow_ids) == 1
+    assert stale.notes.rows == []
+    assert store.scan("flow/") == []
+    assert store.scan("timer/") == []
+    assert store.journal(flow_ids[0]) == []
+    assert fresh.alice().status is FlowStatusName.COMPLETED
