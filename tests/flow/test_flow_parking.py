@@ -139,7 +139,9 @@ def lots() -> Iterator[None]:
     PARKING.most = 0
 
 
-@given(steps=STEPS, parked=st.sampled_from([1, 4]), failing=st.lists(st.integers(1, 30), max_size=4))
+@given(
+    steps=STEPS, parked=st.sampled_from([1, 4]), failing=st.lists(st.integers(1, 30), max_size=4)
+)
 @settings(max_examples=60, deadline=None)
 def test_parking_changes_no_result_no_journal_and_no_effect(
     steps: list[str], parked: int, failing: list[int]
