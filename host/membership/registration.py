@@ -8,11 +8,15 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 
+from cpi.group_policy import GroupPolicy, GroupPolicyKind, StaticMember, parse_group_policy
 from host.domain.errors import InvalidInputError
 from host.domain.x500 import MemberX500Name
 from host.membership.errors import RegistrationInvalidError
 
+_NETWORKS_KEPT_MAX = 4
+"""The greatest policy has a megabyte of text."""
 _ENTRIES_MAX = 200
 _VALUE_CHARACTERS_MAX = 800
 _PROTOCOL_CHARACTERS_MAX = 255
@@ -62,6 +66,46 @@ class StaticRegistration:
     key_scheme: str
     notary: NotaryService | None
     custom: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StaticNetwork:
+    """A static network as its group policy describes it."""
+
+    policy: GroupPolicy
+    members: Mapping[MemberX500Name, StaticMember]
+
+    def member(self, name: MemberX500Name) -> StaticMember:
+        """The member of this name.
+
+        Raises:
+            RegistrationInvalidError: the network does not list it.
+        """
+        member = self.members.get(name)
+        if member is None:
+            raise RegistrationInvalidError(
+                f"Our membership {name} is not listed in the static member list."
+            )
+        return member
+
+
+@lru_cache(maxsize=_NETWORKS_KEPT_MAX)
+def static_network(group_policy: str) -> StaticNetwork:
+    """Read a group policy. The last few are kept: each of a network's members registers with it.
+
+    Raises:
+        GroupPolicyError: the text is no group policy.
+        RegistrationInvalidError: it is one of another kind of network.
+        InvalidX500NameError: of a member that it lists.
+    """
+    policy = parse_group_policy(group_policy)
+    if policy.kind is not GroupPolicyKind.STATIC:
+        raise RegistrationInvalidError(
+            f"the group policy is {policy.kind.value}; only static networks are supported"
+        )
+    # Of two entries of one name, the first counts.
+    listed = {MemberX500Name.parse(m.name): m for m in reversed(policy.static_members)}
+    return StaticNetwork(policy=policy, members=listed)
 
 
 def read_static_context(context: Mapping[str, str]) -> StaticRegistration:

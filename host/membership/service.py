@@ -14,13 +14,12 @@ from dataclasses import dataclass, replace
 from sqlalchemy import Connection, Row, insert, select, update
 
 from cpi.errors import CpiError
-from cpi.group_policy import GroupPolicy, GroupPolicyKind, StaticMember, parse_group_policy
+from cpi.group_policy import GroupPolicy
 from host.db import Database
 from host.domain.errors import ConflictError, InvalidInputError
 from host.domain.ids import EpochMs, ShortHash
 from host.domain.membership import GroupParameters, MemberInfo, MemberStatus, NotaryInfo
 from host.domain.vnode import VirtualNode
-from host.domain.x500 import MemberX500Name
 from host.membership.directory import add_member, find_member, find_parameters, put_parameters
 from host.membership.errors import (
     MemberNotFoundError,
@@ -33,6 +32,7 @@ from host.membership.registration import (
     RegistrationStatus,
     StaticRegistration,
     read_static_context,
+    static_network,
 )
 from host.membership.tables import REGISTRATION
 from host.ports.clock import Clock, Entropy
@@ -173,8 +173,8 @@ class MembershipService:
         cpi = self._packages.get(node.cpi_checksum)
         if cpi is None:
             raise RegistrationInvalidError(f"CPI {node.cpi_checksum} is no longer stored")
-        policy = parse_group_policy(cpi.group_policy)
-        static_member = _static_member(policy, node)
+        network = static_network(cpi.group_policy)
+        static_member, policy = network.member(node.holding.x500_name), network.policy
         registration = read_static_context(request.context)
         with self._database.read() as connection:
             self._check_new(connection, node, registration.notary)
@@ -307,19 +307,6 @@ class MembershipService:
                 updated_at=self._clock.now_ms(),
             )
         )
-
-
-def _static_member(policy: GroupPolicy, node: VirtualNode) -> StaticMember:
-    if policy.kind is not GroupPolicyKind.STATIC:
-        raise RegistrationInvalidError(
-            f"the group policy is {policy.kind.value}; only static networks are supported"
-        )
-    for member in policy.static_members:
-        if MemberX500Name.parse(member.name) == node.holding.x500_name:
-            return member
-    raise RegistrationInvalidError(
-        f"Our membership {node.holding.x500_name} is not listed in the static member list."
-    )
 
 
 def _first_parameters(group_id: str, policy: GroupPolicy, now: EpochMs) -> GroupParameters:

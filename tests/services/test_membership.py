@@ -23,6 +23,7 @@ from host.membership.errors import (
     MemberNotFoundError,
     RegistrationNotFoundError,
 )
+from host.membership.registration import static_network
 from host.ports.capability import CapabilityError
 from host.ports.keys import KeyCategory
 from tests.services.support import (
@@ -123,6 +124,14 @@ def test_registration_is_approved_at_once_and_seen_by_all(world, clock):
         assert member.name == MemberX500Name.parse(ALICE)
     world.register(BOB)
     assert [str(m.name) for m in world.members.active(holding(CHARLIE))] == [ALICE, BOB]
+
+
+def test_the_policy_of_a_network_is_read_once_for_all_its_members(world):
+    static_network.cache_clear()
+    for name in (ALICE, BOB):
+        assert world.register(name).status is RegistrationStatus.APPROVED
+    assert world.register(CHARLIE).status is RegistrationStatus.INVALID
+    assert static_network.cache_info().misses == 1
 
 
 def test_the_member_context_carries_cordas_keys(world):
