@@ -4,8 +4,6 @@ import json
 import re
 from collections.abc import Sequence
 
-import jsonschema
-
 from host.domain.errors import NotAllowedError
 from host.domain.flow import FlowStatus, FlowStatusName
 from host.domain.ids import ShortHash
@@ -33,6 +31,7 @@ from host.flow.messages import (
 from host.flow.open_flows import OpenFlows
 from host.flow.recorded import RecordedFlow, find_recorded
 from host.flow.statuses import StoredStatus, read_status, status_key, status_of, write_status
+from host.json_schema import JsonSchema
 from host.ports.bus import NewRecord
 from host.ports.clock import Clock
 from host.ports.quotas import Quotas, Unmetered
@@ -247,39 +246,22 @@ def _checked_body(flow: FlowDeclaration, body: JsonValue) -> str | None:
     """The body as JSON text, once it has been found to match the flow's input schema."""
     try:
         text = json.dumps(body, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    except ValueError as exc:
+        size = len(text.encode())
+    except (ValueError, RecursionError) as exc:
         raise FlowInputInvalidError(f"the request body is no JSON: {exc}", path="$") from exc
-    size = len(text.encode())
     if size > BODY_BYTES_MAX:
         raise FlowInputInvalidError(
             f"the request body has {size} bytes, at most {BODY_BYTES_MAX} are taken", path="$"
         )
     if flow.input_schema is not None:
-        validator = jsonschema.Draft202012Validator(flow.input_schema)
-        problem = jsonschema.exceptions.best_match(validator.iter_errors(body))
-        if problem is not None:
-            path = _path_of(problem)
+        misfit = JsonSchema(flow.input_schema).misfit(body)
+        if misfit is not None:
             raise FlowInputInvalidError(
-                f"the request body of {flow.name} is wrong at {path}: {problem.message[:500]}",
-                path=path,
+                f"the request body of {flow.name} is wrong at {misfit.path}:"
+                f" {misfit.message[:500]}",
+                path=misfit.path,
             )
     return None if body is None else text
-
-
-def _path_of(problem: jsonschema.ValidationError) -> str:
-    """JSON path of the field that is wrong; of a missing or surplus field, its own."""
-    names, instance = problem.validator_value, problem.instance
-    if problem.validator == "required" and isinstance(names, list) and isinstance(instance, dict):
-        missing = [name for name in names if name not in instance]
-        if missing:
-            return f"{problem.json_path}.{missing[0]}"
-    schema = problem.schema if isinstance(problem.schema, dict) else {}
-    if problem.validator == "additionalProperties" and isinstance(instance, dict):
-        properties = schema.get("properties")
-        surplus = sorted(set(instance) - set(properties if isinstance(properties, dict) else ()))
-        if surplus:
-            return f"{problem.json_path}.{surplus[0]}"
-    return problem.json_path
 
 
 def _status_name(text: str | None) -> FlowStatusName | None:

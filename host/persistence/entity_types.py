@@ -5,14 +5,11 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from jsonschema.exceptions import SchemaError, best_match
-from jsonschema.protocols import Validator
-from jsonschema.validators import Draft202012Validator, extend
-
 from host.domain.errors import HostError
 from host.domain.ids import Checksum
 from host.domain.json import JsonValue, digest_of
 from host.domain.packages import CpiRecord, CpkRecord, EntityDeclaration
+from host.json_schema import JsonSchema, JsonSchemaInvalidError
 from host.persistence.errors import EntityDeclarationError
 from host.persistence.migrations import Migration, compile_migrations
 from host.persistence.queries import NamedQuery, compile_query, path_of
@@ -23,15 +20,6 @@ _INDEX_FIELDS_MAX = 4
 _KEY_FIELDS_MAX = 16
 _KEPT_MAX = 256
 
-# The host must not run a CPK's regular expressions, nor follow its references: both can take
-# more time than there is.
-_Structure: type[Validator] = extend(  # type: ignore[no-untyped-call]  # jsonschema's own
-    Draft202012Validator,
-    dict.fromkeys(
-        ("pattern", "patternProperties", "uniqueItems", "$ref", "$dynamicRef", "propertyNames")
-    ),
-)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EntityType:
@@ -40,18 +28,15 @@ class EntityType:
     name: str
     version: int
     digest: str
-    validator: Validator
+    schema: JsonSchema
     migrations: tuple[Migration, ...]
     queries: Mapping[str, NamedQuery]
     indexes: tuple[tuple[str, ...], ...]
 
     def problem(self, value: JsonValue) -> str | None:
         """Why `value` does not fit the schema, or None."""
-        try:
-            error = best_match(self.validator.iter_errors(value))
-        except RecursionError:
-            return "it is nested too deeply"
-        return None if error is None else f"{error.json_path}: {error.message[:200]}"
+        misfit = self.schema.misfit(value)
+        return None if misfit is None else f"{misfit.path}: {misfit.message[:200]}"
 
 
 def compile_entity(declared: EntityDeclaration) -> EntityType:
@@ -75,9 +60,9 @@ def _compiled(declared: EntityDeclaration) -> EntityType:
         if found > most:
             raise EntityDeclarationError(f"{found} {name}, at most {most} are allowed")
     try:
-        _Structure.check_schema(dict(declared.schema))
-    except (SchemaError, RecursionError) as exc:
-        raise EntityDeclarationError(f"no JSON Schema: {str(exc)[:200]}") from exc
+        schema = JsonSchema(declared.schema)
+    except JsonSchemaInvalidError as exc:
+        raise EntityDeclarationError(f"no JSON Schema: {exc.message}") from exc
     queries = [compile_query(query) for query in declared.queries]
     by_name = {query.name: query for query in queries}
     if len(by_name) != len(queries):
@@ -89,7 +74,7 @@ def _compiled(declared: EntityDeclaration) -> EntityType:
         name=declared.name,
         version=declared.version,
         digest=digest_of({"schema": declared.schema, "indexes": declared.indexes}),
-        validator=_Structure(dict(declared.schema)),
+        schema=schema,
         migrations=compile_migrations(declared.migrations, declared.version),
         queries=by_name,
         indexes=indexes,

@@ -65,10 +65,19 @@ def test_a_body_that_does_not_match_the_schema_is_refused_by_field(body: object,
 
 def test_a_body_is_limited_and_must_be_json() -> None:
     made = network()
-    for body in ("x" * (4 * 1024 * 1024), float("nan")):
+    for body in ("x" * (4 * 1024 * 1024), float("nan"), "\ud800"):
         with pytest.raises(InvalidInputError) as caught:
             made.start(body, flow="test.Other")
         assert caught.value.code == "flow-input-invalid"
+
+
+def test_a_schema_keeps_nobody_waiting() -> None:
+    slow = {"type": "string", "pattern": "^(a|a)*$"}
+    declared = (declare("test.Initiator", input_schema=slow),)
+    made = Network(MemoryStore(), {"test.Initiator": lambda g: "ok"}, declared=declared)
+    with pytest.raises(InvalidInputError) as caught:
+        made.start("a" * 200 + "b")
+    assert caught.value.code == "flow-input-invalid"
 
 
 def test_a_client_request_id_is_used_once_per_virtual_node(store: FlowStore) -> None:

@@ -103,6 +103,26 @@ def indexes(vaults, node=NODE):
         ).scalar_one()
 
 
+def test_a_schema_may_have_patterns_and_none_of_them_takes_long(vaults):
+    decimal = {"type": "string", "pattern": "^-?[0-9]+(\\.[0-9]+)?$"}
+    declared = EntityDeclaration(
+        name=FISH,
+        key=("id",),
+        schema={
+            "properties": {"id": decimal},
+            "patternProperties": {"^(a|a)*$": {}},
+            "additionalProperties": False,
+        },
+    )
+    fish = Fish(vaults, declared)
+    fish.write("persist", "a", {"id": "1.5"})
+    for value in ({"id": "x"}, {"a" * 200 + "b": 1}):
+        with pytest.raises(CapabilityError) as refused:
+            fish.write("merge", "a", value)
+        assert refused.value.code == "entity-invalid"
+    assert fish.all() == [{"id": "1.5"}]
+
+
 def test_values_must_fit_the_declared_schema(vaults):
     fish = Fish(vaults, V1)
     for value, part in (

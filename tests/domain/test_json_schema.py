@@ -1,0 +1,99 @@
+"""JSON Schemas that were written to keep the host busy, and those that were not."""
+
+import pytest
+
+from host import json_schema
+from host.json_schema import JsonSchema, JsonSchemaInvalidError
+
+SLOW = "^(a|a)*$"
+SLOW_TEXT = "a" * 200 + "b"
+DOUBLING = {f"n{n}": {"allOf": [{"$ref": f"#/$defs/n{n + 1}"}] * 2} for n in range(60)}
+
+
+def misfit(schema, value):
+    found = JsonSchema(schema).misfit(value)
+    return None if found is None else (found.path, found.message)
+
+
+@pytest.mark.parametrize(
+    ("schema", "value", "path"),
+    [
+        ({"pattern": SLOW}, SLOW_TEXT, "$"),
+        ({"patternProperties": {SLOW: {}}, "additionalProperties": False}, {SLOW_TEXT: 1}, None),
+        ({"patternProperties": {SLOW: False}}, {SLOW_TEXT: 1}, None),
+        ({"propertyNames": {"pattern": SLOW}}, {SLOW_TEXT: 1}, "$"),
+        ({"$ref": "#"}, 1, "$"),
+        ({"$ref": "#/$defs/n0", "$defs": {**DOUBLING, "n60": {"type": "string"}}}, "a", "$"),
+        ({"uniqueItems": True}, [{"n": n} for n in range(50_000)], None),
+    ],
+)
+def test_no_schema_keeps_the_host_busy(schema, value, path, monkeypatch):
+    monkeypatch.setattr(json_schema, "WORK_MAX", 100_000)
+    found = misfit(schema, value)
+    if path is None:
+        path = f"$.{SLOW_TEXT}" if schema.get("additionalProperties") is False else None
+    assert (found and found[0]) == path
+
+
+def test_work_is_counted_by_the_size_of_what_is_looked_at(monkeypatch):
+    monkeypatch.setattr(json_schema, "WORK_MAX", 1_000)
+    many = {"allOf": [{"items": {}}] * 20}
+    assert misfit(many, [0] * 10) is None
+    assert misfit(many, [0] * 100) == ("$", "it is too large to be checked against its schema")
+
+
+@pytest.mark.parametrize(
+    ("schema", "good", "bad", "path"),
+    [
+        ({"pattern": "^-?[0-9]+$"}, "-12", "1a", "$"),
+        ({"pattern": "b"}, "abc", "a", "$"),
+        ({"patternProperties": {"^n_": {"type": "integer"}}}, {"n_a": 1}, {"n_a": "1"}, "$.n_a"),
+        (
+            {"patternProperties": {"^n_": {}}, "additionalProperties": {"type": "integer"}},
+            {"n_a": "x", "b": 1},
+            {"b": "x"},
+            "$.b",
+        ),
+        (
+            {"properties": {"a": {}}, "additionalProperties": False},
+            {"a": 1},
+            {"a": 1, "b": 1},
+            "$.b",
+        ),
+        ({"required": ["a"]}, {"a": 1}, {}, "$.a"),
+        ({"uniqueItems": True}, [1, True, "1", [1]], [{"a": 1, "b": 2}, {"b": 2, "a": 1.0}], "$"),
+        ({"$ref": "#/$defs/n", "$defs": {"n": {"minimum": 1}}}, 1, 0, "$"),
+        (
+            {"properties": {"next": {"$ref": "#"}}, "required": ["v"]},
+            {"v": 1, "next": {"v": 2}},
+            {"v": 1, "next": {}},
+            "$.next.v",
+        ),
+    ],
+)
+def test_what_a_schema_says_holds(schema, good, bad, path):
+    assert misfit(schema, good) is None
+    found = misfit(schema, bad)
+    assert found is not None
+    assert found[0] == path
+
+
+@pytest.mark.parametrize("pattern", ["(?=a)b", r"(a)\1", "(a{1000}){1000}", "a" * 2000])
+def test_a_pattern_that_cannot_be_run_is_left_to_the_guest(pattern):
+    assert misfit({"pattern": pattern}, "x") is None
+    assert (
+        misfit({"patternProperties": {pattern: {}}, "additionalProperties": False}, {"x": 1})
+        is None
+    )
+
+
+def test_a_value_that_is_nested_too_deeply_is_refused():
+    deep = []
+    for _ in range(5_000):
+        deep = [deep]
+    assert misfit({"items": {"$ref": "#"}}, deep) == ("$", "it is nested too deeply")
+
+
+def test_what_is_no_schema_is_refused():
+    with pytest.raises(JsonSchemaInvalidError, match="no-type"):
+        JsonSchema({"type": "no-type"})
