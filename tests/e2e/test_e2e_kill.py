@@ -1,7 +1,8 @@
 """A host under load is killed again and again; afterwards both sides hold the same IOUs, each once.
 
-Once the host is killed as a whole, once worker processes of it, any at any time. CORDBOX_KILLS sets
-how often, CORDBOX_KILL_SEED when and whom; the seed is printed.
+Once the host is killed as a whole, once worker processes of it, any at any time, once the sealed
+processes of its guests. CORDBOX_KILLS sets how often, CORDBOX_KILL_SEED when and whom; the seed is
+printed.
 """
 
 import contextlib
@@ -56,17 +57,16 @@ def packages(tmp_path_factory):
 class KillableHost:
     """A host process on one data directory, and a client of whichever process runs now."""
 
-    def __init__(self, folder, workers):
+    def __init__(self, folder, options):
         self._folder = folder
-        self._workers = workers
+        self._options = options
         self._process = self._client = None
         self.nodes = {}
         (folder / "password").write_text("given\n")
 
     def start(self):
         words = ["host", "run", "--data-dir", "data", "--listen", "127.0.0.1:0"]
-        words += ["--admin-password-file", "password", "--output", "json"]
-        words += ["--workers", self._workers]
+        words += ["--admin-password-file", "password", "--output", "json", *self._options]
         log = self._folder / "host.log"
         with log.open("a") as stream:
             self._process = subprocess.Popen(
@@ -94,17 +94,19 @@ class KillableHost:
 
     def kill_worker(self, chance):
         """Kill any worker process that runs; the supervisor brings it back."""
-        deadline = time.monotonic() + DRAIN_SECONDS_MAX
-        while time.monotonic() < deadline:
-            table = json.loads((self._folder / "data" / "run" / "workers.json").read_text())
-            running = [row for row in table["workers"] if row["pid"] is not None]
-            if running:
-                victim = chance.choice(running)
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(victim["pid"], signal.SIGKILL)
-                    return victim["name"]
-            time.sleep(0.05)  # all are dead, and wait for their restart
-        pytest.fail("no worker process runs")
+        return _kill_one(chance, self._workers)
+
+    def kill_guests(self, chance):
+        """Kill any process that runs a virtual node's guests; the next run gets another."""
+
+        def found():
+            return {pid: "guests" for worker in self._workers() for pid in _guest_processes(worker)}
+
+        return _kill_one(chance, found)
+
+    def _workers(self):
+        table = json.loads((self._folder / "data" / "run" / "workers.json").read_text())
+        return {row["pid"]: row["name"] for row in table["workers"] if row["pid"] is not None}
 
     def ask(self, method, path, **more):
         return self._client.request(method, path, **more)
@@ -166,13 +168,35 @@ class KillableHost:
         return Counter(flow["flowStatus"] for flow in answer["flowStatusResponses"])
 
 
+def _kill_one(chance, find):
+    """Kill one of the processes that `find` finds; gives its name."""
+    deadline = time.monotonic() + DRAIN_SECONDS_MAX
+    while time.monotonic() < deadline:
+        if found := find():
+            pid = chance.choice(sorted(found))
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+                return found[pid]
+        time.sleep(0.05)  # all are dead, and not back yet
+    pytest.fail("no process runs that could be killed")
+
+
+def _guest_processes(parent):
+    """The processes of guests that a process has started, on any of its threads."""
+    for children in Path(f"/proc/{parent}/task").glob("*/children"):
+        with contextlib.suppress(OSError):
+            for pid in children.read_text().split():
+                if b"sandbox.isolation.child" in Path(f"/proc/{pid}/cmdline").read_bytes():
+                    yield int(pid)
+
+
 @pytest.fixture
 def host_with(tmp_path):
-    """Starts a host with the given workers."""
+    """Starts a host with the given options."""
     made = []
 
-    def start(workers):
-        host = KillableHost(tmp_path, workers)
+    def start(*options):
+        host = KillableHost(tmp_path, options)
         made.append(host)
         host.start()
         return host
@@ -227,7 +251,7 @@ class Borrowers:
 
 
 def test_no_kill_loses_or_doubles_an_iou(host_with, packages):
-    host = host_with("flow=2")
+    host = host_with("--workers", "flow=2")
 
     def strike(_chance):
         host.kill()
@@ -237,7 +261,7 @@ def test_no_kill_loses_or_doubles_an_iou(host_with, packages):
 
 
 def test_no_killed_worker_loses_or_doubles_an_iou(host_with, packages):
-    host = host_with(SPLIT)
+    host = host_with("--workers", SPLIT)
     killed = Counter()
 
     def strike(chance):
@@ -245,6 +269,11 @@ def test_no_killed_worker_loses_or_doubles_an_iou(host_with, packages):
 
     check_under_load(host, packages, strike)
     sys.stdout.write(f"killed: {dict(killed)}\n")
+
+
+def test_no_killed_process_of_guests_loses_or_doubles_an_iou(host_with, packages):
+    host = host_with("--workers", "flow=2", "--isolation", "process")
+    check_under_load(host, packages, host.kill_guests)
 
 
 def check_under_load(host, packages, strike):
