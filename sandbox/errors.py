@@ -128,6 +128,12 @@ class CompileRefusedError(SandboxError):
     code = "compile-refused"
 
 
+class CompileLostError(CompileRefusedError):
+    """The compiler was killed from outside, by no limit of its own: it may succeed next time."""
+
+    code = "compile-lost"
+
+
 class DeriveFailedError(SandboxError):
     """The Python sources cannot be loaded into the runtime."""
 

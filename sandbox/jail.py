@@ -7,12 +7,13 @@ import sys
 from pathlib import Path
 
 from sandbox.compile_budget import CompileBudget
-from sandbox.errors import CompileRefusedError, ComponentRefusedError
+from sandbox.errors import CompileLostError, CompileRefusedError, ComponentRefusedError
 from sandbox.limits import MIB
 
 CHECK = "--check"
 REFUSED = 3
 """Exit code of the worker when the compiler refuses the component."""
+_FROM_OUTSIDE = frozenset({-signal.SIGKILL, -signal.SIGTERM, -signal.SIGINT, -signal.SIGHUP})
 _NO_MEMORY = b"memory allocation of"
 """What the compiler's allocator writes before it aborts."""
 
@@ -23,6 +24,7 @@ def compile_in_jail(component: Path, output: Path, budget: CompileBudget) -> Non
     Raises:
         ComponentRefusedError: the component is not valid.
         CompileRefusedError: the budget is used up, or the compiler died.
+        CompileLostError: somebody killed it, the kernel for want of memory perhaps.
     """
     try:
         _run_worker(component, output, budget)
@@ -50,6 +52,8 @@ def _run_worker(component: Path, output: Path, budget: CompileBudget) -> None:
     text = done.stderr[-2000:].decode(errors="replace").strip()
     if done.returncode == REFUSED:
         raise ComponentRefusedError(f"component {component.stem}: {text}")
+    if done.returncode in _FROM_OUTSIDE:
+        raise CompileLostError(f"component {component.stem}: the compiler was killed")
     if done.returncode != 0:
         raise CompileRefusedError(
             f"component {component.stem}: {_reason(done.returncode, done.stderr, budget)}"

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from host.domain.errors import HostError, UnavailableError
+from host.domain.errors import HostError, StorageError, UnavailableError
 from host.domain.ids import ShortHash
 from host.domain.json import JsonObject
 from host.domain.packages import CpiRecord, CpkRecord
@@ -81,6 +81,7 @@ class SandboxedContracts:
 
         Raises:
             UnavailableError: a contract's run was lost by no fault of its own.
+            StorageError: its code cannot be read.
         """
         states = list(_states(transaction))
         failures = list(_ungoverned(cpi, states))
@@ -111,8 +112,8 @@ class SandboxedContracts:
         try:
             guest = self._library.guest(cpi, cpk, node=node)
             outcome = guest.call("verify", transaction, limits=limits_of(cpk, limits))
-        except UnavailableError:
-            raise
+        except (StorageError, UnavailableError):
+            raise  # of the platform: no verdict on the transaction
         except (SandboxError, HostError) as refused:
             failure = _failure(cpk.contract_types, types, refused.code, told_to_tenants(refused))
             receipt, usage = getattr(refused, "receipt", None), getattr(refused, "usage", None)

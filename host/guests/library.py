@@ -7,12 +7,12 @@ from typing import TypeVar
 from cpi.errors import CpiError
 from cpi.model import PackageType
 from cpi.verify import read_package
-from host.domain.errors import HostError
+from host.domain.errors import HostError, UnavailableError
 from host.domain.ids import Checksum, ShortHash
 from host.domain.packages import CpiRecord, CpkRecord
 from host.guests.code import CodeRefusedError, code_of, make_component
 from sandbox.compiled_files import CompiledFile
-from sandbox.errors import ComponentUnknownError, SandboxError
+from sandbox.errors import CompileLostError, ComponentUnknownError, SandboxError
 from sandbox.guest import Guest
 from sandbox.runtime import Sandbox
 from sandbox.world import World
@@ -57,11 +57,14 @@ class GuestLibrary:
         """What `find` finds of a component, which is made again if the sandbox lost it."""
         world = World(cpk.world)
         try:
+            try:
+                return find(world, cpk.component_digest)
+            except ComponentUnknownError:
+                with self._remaking:
+                    self._make_again(cpi, cpk)
             return find(world, cpk.component_digest)
-        except ComponentUnknownError:
-            with self._remaking:
-                self._make_again(cpi, cpk)
-        return find(world, cpk.component_digest)
+        except CompileLostError as lost:
+            raise UnavailableError(lost.message) from lost
 
     def _make_again(self, cpi: CpiRecord, cpk: CpkRecord) -> None:
         # Trust was decided when the CPI was stored; its checksum says that it is still that file.

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from host.domain.errors import UnavailableError
+from host.domain.errors import StorageError, UnavailableError
 from host.domain.quotas import Quota
 from host.guests.contracts import SandboxedContracts
 from host.guests.flows import SandboxedFlows
@@ -321,5 +321,18 @@ def test_a_lost_cache_is_filled_again_from_the_stored_cpi(
     assert contracts.verify(record, transaction)[0]["message"] == "never"
     bench.files()[0].write_bytes(b"damaged")
     lost = GuestLibrary(sandbox=Sandbox(cache_dir=tmp_path / "other"), read=bench.service.read)
-    (failed,) = SandboxedContracts(library=lost, limits=Limits()).verify(record, transaction)
-    assert failed["type"] == "storage"
+    with pytest.raises(StorageError):  # no verdict: the platform's failure is not the contract's
+        SandboxedContracts(library=lost, limits=Limits()).verify(record, transaction)
+
+
+@pytest.mark.slow
+def test_a_flow_whose_code_is_away_is_tried_again(record: Any) -> None:
+    """By the engine, a number of times: it has not failed by anything of its own."""
+
+    class Away:
+        def prepare(self, cpi: Any) -> None:
+            raise StorageError("the disk is full")
+
+    flows = SandboxedFlows(library=Away())  # type: ignore[arg-type]  # asked for nothing else
+    with pytest.raises(UnavailableError, match="the disk is full"):
+        run(flows, record)

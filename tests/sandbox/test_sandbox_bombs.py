@@ -1,18 +1,21 @@
 """Components that are small to send and expensive to compile are refused within their budget."""
 
+import os
 import resource
+import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
 from sandbox.compile_budget import CompileBudget
 from sandbox.component_check import check_components
-from sandbox.errors import CompileRefusedError, ComponentRefusedError
+from sandbox.errors import CompileLostError, CompileRefusedError, ComponentRefusedError
 from sandbox.guest_cache import KeyedLocks
 from sandbox.jail import compile_in_jail
-from sandbox.limits import KIB, Limits
+from sandbox.limits import KIB, MIB, Limits
 from sandbox.runtime import Sandbox
 from sandbox.static_limits import PLAIN, check_static
 from sandbox.world import World
@@ -238,3 +241,31 @@ def test_a_lock_lives_as_long_as_somebody_holds_it():
     other.join()
     assert order == ["first", "second"]
     assert not locks._held
+
+
+def test_a_compiler_that_somebody_kills_has_refused_nothing(tmp_path: Path) -> None:
+    component = tmp_path / "component.wasm"
+    os.mkfifo(component)
+    budget = CompileBudget(cpu_seconds=60, memory_bytes=MIB, wall_seconds=60, threads=1)
+    lost: list[BaseException] = []
+
+    def compile_it() -> None:
+        try:
+            compile_in_jail(component, tmp_path / "compiled", budget)
+        except CompileLostError as exc:
+            lost.append(exc)
+
+    compiling = threading.Thread(target=compile_it)
+    compiling.start()
+    with component.open("wb"):  # the compiler reads now
+        for pid in children():
+            if b"sandbox.jail_worker" in Path(f"/proc/{pid}/cmdline").read_bytes():
+                os.kill(pid, signal.SIGKILL)
+        compiling.join(60)
+    assert [type(exc) for exc in lost] == [CompileLostError]
+    assert not (tmp_path / "compiled").exists()
+
+
+def children() -> Iterator[int]:
+    for found in Path("/proc/self/task").glob("*/children"):
+        yield from map(int, found.read_text().split())
