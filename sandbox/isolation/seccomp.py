@@ -4,6 +4,7 @@ import ctypes
 import errno
 import os
 import platform
+import signal
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -86,7 +87,7 @@ def _instructions(of: _Architecture, pid: int) -> Iterator[tuple[int, int, int, 
     for numbers in NOT_EXECUTABLE.values():
         yield from _by_argument(numbers[of.column], 2, _JUMP_ANY_BIT, _PROT_EXEC, is_good=False)
     for numbers in OWN_PROCESS.values():
-        yield from _by_argument(numbers[of.column], 0, _JUMP_EQUAL, pid, is_good=True)
+        yield from _aborts(numbers[of.column], pid)
     for numbers in STANDARD_ERROR.values():
         yield from _by_argument(numbers[of.column], 0, _JUMP_EQUAL, 2, is_good=True)
     for numbers in FATAL.values():
@@ -107,5 +108,16 @@ def _by_argument(
     yield _JUMP_EQUAL, 0, 4, number
     yield _LOAD, 0, 0, _ARGUMENTS_AT + 8 * argument
     yield (test, 0, 1, value) if is_good else (test, 1, 0, value)
+    yield _RETURN, 0, 0, _ALLOW
+    yield _RETURN, 0, 0, _KILL_PROCESS
+
+
+def _aborts(number: int, pid: int) -> Iterator[tuple[int, int, int, int]]:
+    """Decide `tgkill`: who killed itself otherwise could pass for killed by others."""
+    yield _JUMP_EQUAL, 0, 6, number
+    yield _LOAD, 0, 0, _ARGUMENTS_AT
+    yield _JUMP_EQUAL, 0, 3, pid
+    yield _LOAD, 0, 0, _ARGUMENTS_AT + 16
+    yield _JUMP_EQUAL, 0, 1, signal.SIGABRT
     yield _RETURN, 0, 0, _ALLOW
     yield _RETURN, 0, 0, _KILL_PROCESS

@@ -49,7 +49,7 @@ NOT_EXECUTABLE: Mapping[str, tuple[int, int]] = MappingProxyType(
 """Allowed unless the memory would be executable (third argument)."""
 
 OWN_PROCESS: Mapping[str, tuple[int, int]] = MappingProxyType({"tgkill": (234, 131)})
-"""Allowed where the first argument is the process itself: `abort` signals its own thread."""
+"""Allowed for SIGABRT (third argument) to the process itself (first): what `abort` does."""
 
 STANDARD_ERROR: Mapping[str, tuple[int, int]] = MappingProxyType({"write": (1, 64)})
 """Allowed where the first argument is 2, which is /dev/null: a runtime's last words."""

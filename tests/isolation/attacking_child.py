@@ -10,6 +10,7 @@ import os
 import signal
 import struct
 import sys
+import threading
 from collections.abc import Sequence
 from typing import Any
 
@@ -54,6 +55,7 @@ SYSTEM_CALLS = {
     "read the parent": lambda: _call("process_vm_readv", _parent, _buffer, 1, _buffer, 1, 0),
     "kill the parent": lambda: _call("kill", _parent, 9),
     "signal the parent's thread": lambda: _call("tgkill", _parent, _parent, 9),
+    "look killed by another": lambda: _call("tgkill", os.getpid(), threading.get_native_id(), 9),
     "take the parent's descriptor": lambda: _call("pidfd_open", _parent, 0),
     "join a namespace": lambda: _call("setns", 0, 0),
     "make a namespace": lambda: _call("unshare", 0x10000000),

@@ -71,11 +71,13 @@ class TestFilter:
                 expected = KILL if protection & 4 else ALLOW
                 assert verdict(machine, number, 0, 4096, protection) == expected
 
-    def test_a_process_signals_only_itself(self, machine):
+    def test_a_process_only_aborts_and_only_itself(self, machine):
         (number,) = numbers(OWN_PROCESS, machine).values()
         assert verdict(machine, number, PID, 1, 6) == ALLOW
         assert verdict(machine, number, PID + 1, 1, 6) == KILL
         assert verdict(machine, number, -1, 1, 6) == KILL
+        for signal in (0, 1, 2, 9, 15, 7, -1):
+            assert verdict(machine, number, PID, 1, signal) == KILL
 
     def test_only_standard_error_is_written_to(self, machine):
         (number,) = numbers(STANDARD_ERROR, machine).values()
