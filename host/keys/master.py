@@ -63,7 +63,7 @@ class MasterKeyFiles:
         if known is not None:
             return known
         file = _file(self._secrets, self._passphrase, generation)
-        if generation > 1 and not file.exists():
+        if not file.exists():
             raise MasterKeyGoneError(f"{file}: master key {generation} is not there")
         return self.make(generation)
 

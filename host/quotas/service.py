@@ -79,15 +79,7 @@ class QuotaService:
         self._totals = _Totals(registry or CollectorRegistry())
 
     def quota(self, node: ShortHash) -> Quota:
-        now = self._clock.now_ms()
-        with self._lock:
-            known = self._nodes.get(node)
-            if known is not None and now - known.read_at < FRESH_MS:
-                return known.quota
-        quota = self.defaults.with_overrides(self.overrides(node))
-        with self._lock:
-            self._know(node, quota, now)
-        return quota
+        return self._metered(node).quota
 
     def overrides(self, node: ShortHash) -> Mapping[str, int]:
         """The values that are set for `node` itself, by name."""
@@ -112,10 +104,8 @@ class QuotaService:
         return quota
 
     def may_run_at(self, node: ShortHash) -> EpochMs | None:
-        self.quota(node)
-        now = self._clock.now_ms()
+        known, now = self._metered(node), self._clock.now_ms()
         with self._lock:
-            known = self._nodes[node]
             fuel, log = known.fuel.wait_until(now), known.log.wait_until(now)
         for until, hit in ((fuel, QuotaCode.FUEL_RATE), (log, QuotaCode.LOG_RATE)):
             if until is not None:
@@ -123,10 +113,8 @@ class QuotaService:
         return max((t for t in (fuel, log) if t is not None), default=None)
 
     def spent(self, node: ShortHash, spent: Spent) -> None:
-        self.quota(node)
-        now = self._clock.now_ms()
+        known, now = self._metered(node), self._clock.now_ms()
         with self._lock:
-            known = self._nodes[node]
             known.fuel.charge(spent.usage.fuel, now)
             known.log.charge(spent.usage.log_bytes, now)
         self._counters.add(node, counters_of(spent), now)
@@ -176,7 +164,18 @@ class QuotaService:
             self._counters.give_back(taken)
             raise
 
-    def _know(self, node: ShortHash, quota: Quota, now: EpochMs) -> None:
+    def _metered(self, node: ShortHash) -> _Metered:
+        """The node, which may be forgotten as soon as another one is asked for."""
+        now = self._clock.now_ms()
+        with self._lock:
+            known = self._nodes.get(node)
+            if known is not None and now - known.read_at < FRESH_MS:
+                return known
+        quota = self.defaults.with_overrides(self.overrides(node))
+        with self._lock:
+            return self._know(node, quota, now)
+
+    def _know(self, node: ShortHash, quota: Quota, now: EpochMs) -> _Metered:
         fuel_rate = max(1, quota.fuel_per_second_max // self._processes)
         log_rate = max(1, quota.log_bytes_per_second_max // self._processes)
         known = self._nodes.pop(node, None)
@@ -188,6 +187,7 @@ class QuotaService:
         known.quota, known.read_at = quota, now
         known.fuel.rate, known.log.rate = fuel_rate, log_rate
         self._nodes[node] = known
+        return known
 
 
 class _Totals:

@@ -1,8 +1,10 @@
 """Quotas in the cluster's database: overrides, and counters that several processes add up."""
 
+import threading
 from dataclasses import fields
 
 import pytest
+import structlog
 from prometheus_client import CollectorRegistry
 
 from host.domain.clock import SimClock
@@ -153,3 +155,43 @@ def test_stopping_flushes_a_last_time():
     flushing.start()
     flushing.stop()
     assert flushed == [1]
+
+
+def test_a_failure_that_nobody_foresaw_does_not_end_the_flushing():
+    flushed, again = [], threading.Event()
+
+    def flush():
+        flushed.append(1)
+        if len(flushed) == 1:
+            raise OverflowError("a number that no column holds")
+        again.set()
+
+    flushing = PeriodicFlush(flush, seconds=0.001)
+    with structlog.testing.capture_logs() as lines:
+        flushing.start()
+        assert again.wait(30)
+        flushing.stop()
+    assert lines[0]["event"] == "flush-failed"
+
+
+def test_a_node_that_is_forgotten_while_it_is_charged_is_charged_all_the_same(cluster, monkeypatch):
+    """Another node may need its place between any two moments."""
+    monkeypatch.setattr("host.quotas.service._NODES_MAX", 1)
+
+    class Crowd(SimClock):
+        quotas: QuotaService | None = None
+        is_busy = False
+
+        def now_ms(self):
+            if self.quotas is not None and not self.is_busy:
+                self.is_busy = True
+                self.quotas.quota(OTHER)
+                self.is_busy = False
+            return super().now_ms()
+
+    clock = Crowd()
+    quotas = clock.quotas = service(cluster, clock)
+    quotas.spent(NODE, run(fuel=10))
+    assert quotas.may_run_at(NODE) is None
+    clock.quotas = None
+    assert quotas.usage(NODE).fuel == 10

@@ -386,3 +386,14 @@ def test_an_hsm_is_assigned_once(host):
     assert store.hsm(TENANT, KeyCategory.LEDGER) == assigned
     assert store.hsm(TENANT, KeyCategory.TLS) is None
     assert store.hsm(OTHER, KeyCategory.LEDGER) is None
+
+
+def test_the_first_master_key_is_not_made_again_by_who_looks_for_it(tmp_path):
+    """A process that looks too late must see that the key is gone, and not another key."""
+    secrets = tmp_path / "secrets"
+    MasterKeyFiles(secrets, passphrase=None, entropy=CountingEntropy()).make(1)
+    MasterKeyFiles(secrets, passphrase=None, entropy=CountingEntropy()).destroy_before(2)
+    late = MasterKeyFiles(secrets, passphrase=None, entropy=CountingEntropy())
+    with pytest.raises(MasterKeyGoneError):
+        late.get(1)
+    assert list(secrets.iterdir()) == []
