@@ -3,13 +3,16 @@
 import json
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import rich_click as click
 
-from host.cli.host_options import ca_file_option, url_option
+from host.cli.host_options import ca_file_option, host_options, url_option
+
+if TYPE_CHECKING:
+    from host.toolkit.host_client import HostClient
 
 _OUTPUT = click.option(
     "--output",
@@ -123,3 +126,24 @@ def status(url: str, ca_file: Path | None, output: str) -> None:
     sys.stdout.write(text + "\n")
     if facts["status"] != "OK":
         sys.exit(1)
+
+
+@command.command("dead-letters")
+@click.option(
+    "--limit", type=click.IntRange(1, 1000), default=100, show_default=True, help="At most so many."
+)
+@host_options
+@_OUTPUT
+def dead_letters(*, connect: Callable[[], "HostClient"], limit: int, output: str) -> None:
+    """List the latest records that the flow engine has given up, newest first.
+
+    A record is named by what it was for: a flow's id, a session's id, or the request id and node
+    of a start. The log of the worker that gave it up tells why.
+    """
+    with connect() as client:
+        letters = client.get("/deadletter", limit=limit)["deadLetters"]
+    if output == "json":
+        click.echo(json.dumps(letters, indent=2))
+    for letter in letters if output == "text" else ():
+        size = f"{letter['valueBytes']:,} bytes"
+        click.echo(f"{letter['givenUpTimestamp']}  {letter['kind']:<12}{size:>18}  {letter['key']}")

@@ -10,6 +10,7 @@ from host.domain.ids import ShortHash
 from host.domain.json import JsonValue
 from host.domain.packages import CpiRecord, FlowDeclaration
 from host.domain.vnode import OperationalStatus, VirtualNode
+from host.flow.dead_letters import DeadLetter, dead_letters
 from host.flow.errors import (
     ClientRequestIdInvalidError,
     FlowAlreadyStartedError,
@@ -177,6 +178,10 @@ class FlowService:
             records += self._store.scan(status_key(short_hash, "", responder=True))
         statuses = [read_status(record) for record in records]
         return [s for s in statuses if wanted is None or s.status is wanted]
+
+    def dead_letters(self, limit: int) -> Sequence[DeadLetter]:
+        """The latest records that the engine has given up, newest first, at most `limit`."""
+        return dead_letters(self._store, limit)
 
     def _accept(
         self,

@@ -21,6 +21,7 @@ from host.domain.errors import HostError
 from host.rest import (
     certificate,
     cpi,
+    dead_letter,
     flow,
     flow_history,
     hello,
@@ -64,6 +65,7 @@ _GROUPS = (
     _Group(router=flow.class_router),
     _Group(router=flow.router),
     _Group(router=flow_history.router),
+    _Group(router=dead_letter.router),
     _Group(router=hello.router),
     _Group(router=key.hsm_router),
     _Group(router=key.router),

@@ -13,6 +13,7 @@ from host.domain.json import JsonValue
 from host.domain.packages import CpiRecord
 from host.domain.quotas import NodeUsage, Quota
 from host.domain.vnode import AsyncStatus, VirtualNode
+from host.flow.dead_letters import DeadLetter
 from host.flow.recorded import RecordedFlow
 from host.ports.directory import Members, Packages, VirtualNodes
 from host.ports.keys import KeyStore
@@ -100,6 +101,8 @@ class FlowUseCases(Protocol):
     def list(
         self, short_hash: ShortHash, status: str | None, *, include_responders: bool
     ) -> Sequence[FlowStatus]: ...
+
+    def dead_letters(self, limit: int) -> Sequence[DeadLetter]: ...
 
 
 class QuotaUseCases(Protocol):

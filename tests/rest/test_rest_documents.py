@@ -52,10 +52,14 @@ OURS_BEYOND_CORDA = {"responders"}
 """Optional query keys that Corda does not have."""
 
 
-PATHS_BEYOND_CORDA = {
-    f"/flow/{{holdingidentityshorthash}}/{{clientrequestid}}/{part}"
-    for part in ("export", "history", "kill")
-} | {f"/virtualnode/{{holdingidentityshorthash}}/{part}" for part in ("cpi", "quota", "usage")}
+PATHS_BEYOND_CORDA = (
+    {"/deadletter"}
+    | {
+        f"/flow/{{holdingidentityshorthash}}/{{clientrequestid}}/{part}"
+        for part in ("export", "history", "kill")
+    }
+    | {f"/virtualnode/{{holdingidentityshorthash}}/{part}" for part in ("cpi", "quota", "usage")}
+)
 """Paths that Corda does not have."""
 
 
