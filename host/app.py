@@ -26,7 +26,7 @@ from host.rest.tls import ServerCertificate
 from host.secret_files import read_secret
 from host.settings import HostSettings
 from host.system import SystemClock, SystemEntropy
-from host.workers.overview import make_overview, single_line
+from host.workers.overview import Overviews, single_line
 
 _log = structlog.get_logger("cordbox.host")
 
@@ -109,9 +109,9 @@ def composed(
             given_password=given_password,
             probe=health.check,
             exposed=base.registry,
-            overview=lambda: make_overview(
+            overview=Overviews(
                 parts.store, clock, lambda: single_line(started, parts.store)
-            ),
+            ).latest,
         )
         parts.nodes.resume()
         parts.registrations.resume()

@@ -6,6 +6,7 @@ holds, so a guest that spins blocks one partition and one thread, never the othe
 wait; nothing polls, but for a slow rescan where other processes write into the store, too.
 """
 
+import sys
 import threading
 import time
 from collections.abc import Mapping
@@ -196,6 +197,9 @@ class FlowWorkers:
                 self._act()
             except StorageError:
                 self._retry()
+            except Exception:  # noqa: BLE001  # without its heartbeat the pool would be dead
+                _report_failure()
+                self._retry()
 
     def _retry(self) -> None:
         """Do all of it again in a moment."""
@@ -256,3 +260,8 @@ class FlowWorkers:
         if self._rescan_s is not None and self._rescan_at <= time.monotonic():
             self._rescan_at = time.monotonic() + self._rescan_s
             self._look()
+
+
+def _report_failure() -> None:
+    """Tell of the exception at hand as of one that ends a thread."""
+    threading.excepthook(threading.ExceptHookArgs((*sys.exc_info(), threading.current_thread())))

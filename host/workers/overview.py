@@ -1,6 +1,7 @@
 """A host at a glance: its workers, what they own and use, what waits, how many flows are open."""
 
 import os
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -15,6 +16,7 @@ from host.workers.report import WORKER, WorkerReport, process_use
 from host.workers.run_directory import RunDirectory, WorkerRow
 
 _ANSWER_SECONDS_MAX = 2.0
+_REMEMBER_MS = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,29 +61,45 @@ class Overview:
         return max((queue.lag_ms for queue in self.queues), default=0)
 
 
-def make_overview(
-    store: FlowStore, clock: Clock, workers: Callable[[], Sequence[WorkerLine]]
-) -> Overview:
-    """Look at everything now.
+class Overviews:
+    """What anybody may look at: one that is younger than a second is shown again. Thread-safe."""
 
-    Raises:
-        StorageError: the store cannot be read.
-    """
-    now = clock.now_ms()
-    queues = [
-        QueueLine(
-            topic=backlog.topic,
-            records=backlog.records,
-            lag_ms=max(now - backlog.oldest_at, 0),
+    def __init__(
+        self, store: FlowStore, clock: Clock, workers: Callable[[], Sequence[WorkerLine]]
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._workers = workers
+        self._lock = threading.Lock()
+        self._latest: Overview | None = None
+
+    def latest(self) -> Overview:
+        """The overview.
+
+        Raises:
+            StorageError: the store cannot be read.
+        """
+        with self._lock:
+            now = self._clock.now_ms()
+            if self._latest is None or not 0 <= now - self._latest.now < _REMEMBER_MS:
+                self._latest = self._look(now)
+            return self._latest
+
+    def _look(self, now: EpochMs) -> Overview:
+        queues = [
+            QueueLine(
+                topic=backlog.topic,
+                records=backlog.records,
+                lag_ms=max(now - backlog.oldest_at, 0),
+            )
+            for backlog in self._store.backlogs(GROUP, WORK_TOPICS)
+        ]
+        return Overview(
+            now=now,
+            workers=self._workers(),
+            queues=queues,
+            open_flows=self._store.count_lasting(STATUS_PREFIX),
         )
-        for backlog in store.backlogs(GROUP, WORK_TOPICS)
-    ]
-    return Overview(
-        now=now,
-        workers=workers(),
-        queues=queues,
-        open_flows=store.count_lasting(STATUS_PREFIX),
-    )
 
 
 def worker_lines(run: RunDirectory, store: FlowStore) -> Sequence[WorkerLine]:

@@ -11,7 +11,7 @@ from host.domain.workers import WorkerKind, WorkerPlan
 from host.rest.server import serve
 from host.secret_files import read_secret
 from host.workers.metrics import workers_registry
-from host.workers.overview import make_overview, worker_lines
+from host.workers.overview import Overviews, worker_lines
 from host.workers.process import Employment, run_process
 from host.workers.run_directory import RunDirectory
 from host.workers.working import working
@@ -44,9 +44,9 @@ def run_rest(job: Employment) -> None:
             given_password=os.environ.get(PASSWORD_VARIABLE) if file is None else read_secret(file),
             probe=Health(checks, base.clock).check,
             exposed=workers_registry(run),
-            overview=lambda: make_overview(
+            overview=Overviews(
                 parts.store, base.clock, lambda: worker_lines(run, parts.store)
-            ),
+            ).latest,
         )
         log_engines()
         parts.nodes.resume()

@@ -14,6 +14,7 @@ from host.domain.ids import EpochMs
 from host.flow.events import FlowEnded
 from host.flow.messages import GROUP
 from host.flow.workers import FlowWorkers
+from host.ports.groups import Membership
 from host.ports.units import FlowStore
 from tests.flow.network import BOB, CountedEntropy, Flow, Network
 from tests.flow.scripted import Guest
@@ -292,3 +293,29 @@ def test_a_pool_that_was_removed_joins_again() -> None:
     pool.network.start(3, request_id="after")
     assert pool.ended.wait_for("after")
     assert pool.workers.stop(WAIT_S)
+
+
+def test_a_failure_that_nobody_foresaw_does_not_end_the_heartbeat(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A pool that stopped to say that it lives would lose its flows, and nobody would know."""
+    told: list[threading.ExceptHookArgs] = []
+    monkeypatch.setattr(threading, "excepthook", told.append)
+    monkeypatch.setattr("host.flow.workers._STORE_RETRY_MS", 1)
+    beaten = threading.Event()
+
+    class Failing(MemoryStore):
+        beats = 0
+
+        def heartbeat(self, group: str, member: str) -> Membership:
+            self.beats += 1
+            if self.beats == 1:
+                raise ZeroDivisionError
+            beaten.set()
+            return super().heartbeat(group, member)
+
+    store = Failing()
+    with running(store, FLOWS):
+        store.join(GROUP, "another", ttl_ms=60_000)  # told to the pool, which looks at once
+        assert beaten.wait(WAIT_S)
+    assert [args.exc_type for args in told] == [ZeroDivisionError]

@@ -4,11 +4,14 @@ import httpx2
 import pytest
 from prometheus_client import CollectorRegistry, Counter
 
+from host.bus.memory import MemoryStore
 from host.cli.host_status import span, status_lines
+from host.domain.clock import SimClock
 from host.domain.errors import StorageError
 from host.domain.workers import WorkerKind
 from host.rest.listener import ListenRefusedError
 from host.workers.monitor import monitored
+from host.workers.overview import Overviews
 from host.workers.report import Reporter, add_process_metrics
 
 
@@ -143,3 +146,19 @@ def test_the_overview_fits_one_screen():
         "41 open flows, the oldest record waits 1s",
     ]
     assert list(status_lines({**facts, "queues": []}))[-1] == "41 open flows, nothing waits"
+
+
+def test_who_asks_for_the_overview_again_and_again_costs_one_look_a_second():
+    clock, looks = SimClock(), []
+
+    def workers():
+        looks.append(clock.now_ms())
+        return ()
+
+    overviews = Overviews(MemoryStore(clock=clock), clock, workers)
+    first = overviews.latest()
+    clock.advance(999)
+    assert overviews.latest() == first
+    clock.advance(1)
+    assert overviews.latest().now == first.now + 1000
+    assert len(looks) == 2
