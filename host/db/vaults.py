@@ -52,6 +52,21 @@ class VaultRegister(Protocol):
         ...
 
 
+class _OpenVault:
+    """A vault that is in use, or was lately.
+
+    Attributes:
+        opening: held while it is made and opened; nobody waits who uses another vault.
+        database: None until it is open.
+        users: how many hold or await it; guarded by the lock of all vaults.
+    """
+
+    def __init__(self) -> None:
+        self.opening = threading.Lock()
+        self.database: Database | None = None
+        self.users = 0
+
+
 class Vaults:
     """Opens `<root>/<short hash>/vault.sqlite`; a node's code only ever gets its own.
 
@@ -79,8 +94,8 @@ class Vaults:
         self._open_max = open_max
         self._bytes_max_of = bytes_max_of
         self._lock = threading.Lock()
-        self._open: OrderedDict[ShortHash, Database] = OrderedDict()
-        self._users: dict[ShortHash, int] = {}
+        self._open: OrderedDict[ShortHash, _OpenVault] = OrderedDict()
+        self._template_lock = threading.Lock()
         self._template: bytes | None = None
 
     def create(self, short_hash: ShortHash) -> None:
@@ -89,8 +104,13 @@ class Vaults:
         Raises:
             StorageError: the files cannot be made.
         """
-        with self._lock:
-            self._make(short_hash)
+        path = self._path(short_hash)
+        try:
+            _place(self._empty(), path)
+        except OSError as exc:
+            raise StorageError(
+                f"database {path} cannot be created: {exc.strerror}", path=str(path)
+            ) from exc
 
     def is_made(self, short_hash: ShortHash) -> bool:
         """Whether the node has a vault: what reads none needs to make none.
@@ -153,25 +173,19 @@ class Vaults:
         """Close every vault. No vault may be in use."""
         with self._lock:
             while self._open:
-                self._open.popitem()[1].close()
+                database = self._open.popitem()[1].database
+                if database is not None:
+                    database.close()
 
     def _empty(self) -> bytes:
         """A vault without content: made once, because its tables take far longer than a copy."""
-        if self._template is None:
-            with tempfile.TemporaryDirectory(prefix="cordbox-") as folder:
-                file = Path(folder) / "vault.sqlite"
-                Database.open(file, self._schemas, pool_size=1).close()
-                self._template = file.read_bytes()
-        return self._template
-
-    def _make(self, short_hash: ShortHash) -> None:
-        path = self._path(short_hash)
-        try:
-            _place(self._empty(), path)
-        except OSError as exc:
-            raise StorageError(
-                f"database {path} cannot be created: {exc.strerror}", path=str(path)
-            ) from exc
+        with self._template_lock:
+            if self._template is None:
+                with tempfile.TemporaryDirectory(prefix="cordbox-") as folder:
+                    file = Path(folder) / "vault.sqlite"
+                    Database.open(file, self._schemas, pool_size=1).close()
+                    self._template = file.read_bytes()
+            return self._template
 
     def _path(self, short_hash: ShortHash) -> Path:
         return self._root / short_hash / "vault.sqlite"
@@ -179,23 +193,27 @@ class Vaults:
     @contextmanager
     def _lease(self, short_hash: ShortHash) -> Iterator[Database]:
         with self._lock:
-            database = self._open.get(short_hash)
-            if database is None:
-                database = self._open_existing(short_hash)
-                self._open[short_hash] = database
+            vault = self._open.setdefault(short_hash, _OpenVault())
             self._open.move_to_end(short_hash)
-            self._users[short_hash] = self._users.get(short_hash, 0) + 1
+            vault.users += 1
         try:
-            yield database
+            with vault.opening:
+                if vault.database is None:
+                    vault.database = self._opened(short_hash)
+            yield vault.database
         finally:
             with self._lock:
-                self._users[short_hash] -= 1
-                self._close_idle()
+                vault.users -= 1
+                if vault.database is None and not vault.users:
+                    del self._open[short_hash]
+                idle = self._take_idle()
+            for database in idle:
+                database.close()
 
-    def _open_existing(self, short_hash: ShortHash) -> Database:
+    def _opened(self, short_hash: ShortHash) -> Database:
         if self._register is not None and not self._register.is_made(short_hash):
             # Noted before anything is written to it: what is not noted was empty.
-            self._make(short_hash)
+            self.create(short_hash)
             self._register.note_made(short_hash)
         path = self._path(short_hash)
         if not path.exists():
@@ -210,13 +228,16 @@ class Vaults:
             f"the vault of virtual node {short_hash} is gone: there is no {path}", path=str(path)
         )
 
-    def _close_idle(self) -> None:
-        for short_hash in list(self._open):
+    def _take_idle(self) -> Sequence[Database]:
+        """Forget vaults that are too many and not in use; the caller closes what is given."""
+        idle = []
+        for short_hash, vault in list(self._open.items()):
             if len(self._open) <= self._open_max:
-                return
-            if self._users[short_hash] == 0:
-                del self._users[short_hash]
-                self._open.pop(short_hash).close()
+                break
+            if not vault.users and vault.database is not None:
+                del self._open[short_hash]
+                idle.append(vault.database)
+        return idle
 
 
 def _place(content: bytes, path: Path) -> None:

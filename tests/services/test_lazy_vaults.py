@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Column, Integer, MetaData, Table, insert, select, update
 
-from host.composition.services import VaultAnswers
 from host.db import Database, Schema, Vaults
 from host.db.requests import REQUESTS
 from host.db.vaults import VaultMissingError
+from host.domain.clock import SimClock
 from host.domain.errors import NotFoundError, StorageError
-from host.domain.ids import FlowId, ShortHash
+from host.domain.ids import ShortHash
 from host.persistence import SCHEMA as PERSISTENCE
 from host.persistence import EntityTypes, VaultSchemas
 from host.vnode import SCHEMA, MadeVaults
@@ -85,7 +85,7 @@ def test_what_needs_no_vault_makes_none(start, tmp_path, clock) -> None:
     vaults = start()
     schemas = VaultSchemas(vaults, EntityTypes(), clock)
     assert vaults.used_bytes(NODE) == 0
-    VaultAnswers(vaults).forget(NODE, FlowId("flow"))
+    VaultAnswers(vaults, SimClock()).forget(NODE, FlowId("flow"))
     schemas.check(cpi())
     schemas.apply(NODE, cpi())
     schemas.reset(NODE, cpi())
@@ -104,7 +104,7 @@ def test_a_lost_vault_is_an_error_and_not_an_empty_vault(start, tmp_path, clock)
         lambda: add(vaults, 2),
         lambda: vaults.used_bytes(NODE),
         lambda: schemas.apply(NODE, cpi()),
-        lambda: VaultAnswers(vaults).forget(NODE, FlowId("flow")),
+        lambda: VaultAnswers(vaults, SimClock()).forget(NODE, FlowId("flow")),
     ):
         with pytest.raises(VaultMissingError, match="AAAAAAAAAAAA is gone") as lost:
             use()
@@ -174,3 +174,39 @@ def test_nodes_of_earlier_releases_have_a_vault(tmp_path, clock) -> None:
         with database.write() as connection:
             connection.execute(update(VIRTUAL_NODE).values(vault_made_at=None))
         assert not MadeVaults(database=database, clock=clock).is_made(NODE)
+
+
+def test_a_slow_first_use_keeps_no_other_node_waiting(start, database) -> None:
+    vaults = start()
+    with database.write() as connection:
+        texts = [column.name for column in VIRTUAL_NODE.columns if not column.nullable]
+        row = dict.fromkeys(texts, "x") | {"short_hash": STRANGER, "created_at": 1}
+        connection.execute(insert(VIRTUAL_NODE), row)
+    is_asked, may_go_on = threading.Event(), threading.Event()
+
+    class SlowForOne:
+        is_made = staticmethod(vaults._register.is_made)
+
+        @staticmethod
+        def note_made(short_hash: ShortHash) -> None:
+            if short_hash == NODE:
+                is_asked.set()
+                assert may_go_on.wait(60)
+
+    vaults._register = SlowForOne()
+    slow = threading.Thread(target=numbers, args=(vaults,))
+    slow.start()
+    assert is_asked.wait(60)
+    with vaults.write(STRANGER) as connection:
+        connection.execute(insert(ITEM), {"number": 1})
+    may_go_on.set()
+    slow.join()
+    assert numbers(vaults) == []
+
+
+def test_a_vault_that_cannot_be_opened_is_not_kept(start) -> None:
+    vaults = start()
+    for _ in range(3):
+        with pytest.raises(NotFoundError), vaults.read(STRANGER):
+            pass
+    assert vaults._open == {}

@@ -51,7 +51,7 @@ def until_it_succeeds(database, act, check_untouched):
 def opened(vaults, name):
     short_hash = holding(name).short_hash
     with vaults.read(short_hash):
-        return vaults._open[short_hash]
+        return vaults._open[short_hash].database
 
 
 def test_recording_a_transaction(net):
