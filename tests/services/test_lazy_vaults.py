@@ -7,12 +7,13 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Column, Integer, MetaData, Table, insert, select, update
 
+from host.composition.services import VaultAnswers
 from host.db import Database, Schema, Vaults
 from host.db.requests import REQUESTS
 from host.db.vaults import VaultMissingError
 from host.domain.clock import SimClock
 from host.domain.errors import NotFoundError, StorageError
-from host.domain.ids import ShortHash
+from host.domain.ids import FlowId, ShortHash
 from host.persistence import SCHEMA as PERSISTENCE
 from host.persistence import EntityTypes, VaultSchemas
 from host.vnode import SCHEMA, MadeVaults
