@@ -208,7 +208,7 @@ class Parts:
 
     @cached_property
     def answers(self) -> Answers:
-        return self._service(services.ANSWERS, lambda: VaultAnswers(self.vaults))
+        return self._service(services.ANSWERS, lambda: VaultAnswers(self.vaults, self.base.clock))
 
     @cached_property
     def capabilities(self) -> Sequence[Capability]:

@@ -16,6 +16,7 @@ from host.domain.packages import CpiRecord
 from host.domain.workers import WorkerKind
 from host.membership import MembershipService
 from host.ports.capability import CallContext, Capability
+from host.ports.clock import Clock
 from host.ports.directory import ContractVerifier, Members, Packages
 from host.ports.keys import KeyStore
 from host.rpc import Interface
@@ -182,8 +183,9 @@ class ServedContracts:
 class VaultAnswers:
     """`Answers` over the vaults of this process."""
 
-    def __init__(self, vaults: Vaults) -> None:
+    def __init__(self, vaults: Vaults, clock: Clock) -> None:
         self._vaults = vaults
+        self._clock = clock
 
     def forget(self, holding: ShortHash, flow_id: FlowId) -> None:
         if not self._vaults.is_made(holding):
@@ -192,7 +194,7 @@ class VaultAnswers:
             is_kept = holds_answers(connection, flow_id)
         if is_kept:
             with self._vaults.write(holding) as connection:
-                forget_answers(connection, flow_id)
+                forget_answers(connection, flow_id, self._clock.now_ms())
 
 
 def _stored(packages: Packages, checksum: Checksum) -> CpiRecord:

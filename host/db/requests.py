@@ -1,6 +1,8 @@
 """Answers of calls that had an effect, kept in the transaction of the effect.
 
-A call that is repeated after a crash finds its answer here and has no second effect.
+A call that is repeated after a crash finds its answer here and has no second effect. Of a flow that
+has ended only that is kept, for a while: a worker that lost the flow to another one may still be
+about to make a call that the other one has made.
 """
 
 import json
@@ -37,8 +39,13 @@ REQUEST = Table(
 )
 REQUESTS = Schema(name="requests", metadata=_METADATA)
 
+ENDED_KEPT_MS = 3_600_000
+"""Longer than a worker that was taken for dead can go on with a step."""
+
 _SELECT = select(REQUEST.c.request_digest, REQUEST.c.answer)
 _INSERT = insert(REQUEST)
+_ENDED = "ended:"
+_AFTER_ENDED = "ended;"
 
 
 def find_answer(connection: Connection, request_id: str, request: JsonValue) -> str | None:
@@ -78,9 +85,28 @@ def holds_answers(connection: Connection, flow_id: FlowId) -> bool:
     return connection.execute(_SELECT.where(_of_flow(flow_id)).limit(1)).first() is not None
 
 
-def forget_answers(connection: Connection, flow_id: FlowId) -> None:
-    """Let go of what was answered to a flow that has ended: it makes no call again."""
+def forget_answers(connection: Connection, flow_id: FlowId, now: EpochMs) -> None:
+    """Let go of what was answered to a flow that has ended; none of its calls has an effect now."""
     connection.execute(delete(REQUEST).where(_of_flow(flow_id)))
+    connection.execute(
+        delete(REQUEST).where(
+            REQUEST.c.request_id.between(_ENDED, _AFTER_ENDED),
+            REQUEST.c.answered_at <= now - ENDED_KEPT_MS,
+        )
+    )
+    ended = {"request_id": f"{_ENDED}{flow_id}", "request_digest": "", "answer": ""}
+    connection.execute(_INSERT, {**ended, "answered_at": now})
+
+
+def refuse_ended(connection: Connection, flow_id: FlowId) -> None:
+    """Refuse an effect to a flow that has ended, in the transaction of the effect.
+
+    Raises:
+        CapabilityError: `flow-ended`.
+    """
+    mark = REQUEST.c.request_id == f"{_ENDED}{flow_id}"
+    if connection.execute(_SELECT.where(mark)).first() is not None:
+        raise CapabilityError("flow-ended", f"flow {flow_id} has ended")
 
 
 def _of_flow(flow_id: FlowId) -> ColumnElement[bool]:

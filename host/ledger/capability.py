@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
 from host.db import Vaults
-from host.db.requests import find_answer, remember_answer
+from host.db.requests import find_answer, refuse_ended, remember_answer
 from host.domain.errors import InvalidInputError, NotFoundError
 from host.domain.group_parameters import group_parameters_hash
 from host.domain.instants import instant_text
@@ -142,7 +142,8 @@ class LedgerCapability:
             return answered
         visible = [] if recorded else self._check_complete(context, signed)
         with self._vaults.write(node) as connection:
-            # A worker that lost the flow meanwhile may have made the same call.
+            # A worker that lost the flow meanwhile may have made the same call, or ended the flow.
+            refuse_ended(connection, context.flow_id)
             known = find_answer(connection, request_id, request)
             if known is not None:
                 again: JsonValue = json.loads(known)

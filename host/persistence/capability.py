@@ -14,7 +14,7 @@ from typing import Protocol
 from sqlalchemy import ColumnElement, Connection, Select, and_, delete, insert, select
 from sqlalchemy.dialects.sqlite import insert as upsert
 
-from host.db.requests import find_answer, remember_answer
+from host.db.requests import find_answer, refuse_ended, remember_answer
 from host.domain.ids import ShortHash
 from host.domain.json import JsonObject, JsonValue
 from host.persistence.entity_types import EntityTypes
@@ -94,6 +94,7 @@ class EntityCapability:
             else f"dedup:{context.flow_id}-{write.dedup_id}"
         )
         with self._vaults.write(context.holding.short_hash) as connection:
+            refuse_ended(connection, context.flow_id)
             known = find_answer(connection, request_id, request)
             if known is not None:
                 answered: JsonValue = json.loads(known)

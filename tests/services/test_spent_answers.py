@@ -1,12 +1,17 @@
 """Answers kept for flows that may still repeat their calls, and for no other."""
 
+import pytest
+from sqlalchemy import select
+
 from host.composition.services import VaultAnswers
 from host.db import Vaults
-from host.db.requests import REQUESTS, holds_answers
+from host.db.requests import ENDED_KEPT_MS, REQUEST, REQUESTS, holds_answers
+from host.domain.clock import SimClock
 from host.domain.flow import FlowStatusName
 from host.domain.ids import FlowId
 from host.flow.events import FlowEnded, FlowStarted
 from host.persistence import SCHEMA, EntityCapability
+from host.ports.capability import CapabilityError
 from host.spent_answers import SpentAnswers
 from tests.services.support import ALICE, context, holding
 
@@ -33,7 +38,7 @@ def test_the_answers_of_a_flow_go_when_it_has_ended_and_no_sooner(tmp_path):
             return [flow for flow in (ENDED, RUNNING) if holds_answers(connection, flow)]
 
     told = []
-    tell = SpentAnswers(VaultAnswers(vaults).forget, then=told.append)
+    tell = SpentAnswers(VaultAnswers(vaults, SimClock()).forget, then=told.append)
     tell(FlowStarted(**facts(ENDED)))
     assert kept() == [ENDED, RUNNING]
     end = FlowEnded(**facts(ENDED), status=FlowStatusName.COMPLETED, error=None)
@@ -41,4 +46,34 @@ def test_the_answers_of_a_flow_go_when_it_has_ended_and_no_sooner(tmp_path):
     tell(end)
     assert kept() == [RUNNING]
     assert told == [FlowStarted(**facts(ENDED)), end, end]
+    vaults.close()
+
+
+def test_an_ended_flow_has_no_effect_any_more_and_is_forgotten_in_time(tmp_path):
+    """A worker that was taken for dead makes the call late: another worker has made it."""
+    vaults = Vaults(tmp_path / "vnodes", [REQUESTS, SCHEMA])
+    vaults.create(ME)
+    clock, entities = SimClock(), EntityCapability(vaults)
+    answers = VaultAnswers(vaults, clock)
+
+    def merge(flow_id, text):
+        item = {"type": "iou.Note", "key": "1", "value": {"text": text}}
+        request = {"op": "merge", "entities": [item], "dedupId": None}
+        entities.call(context(ALICE, 0, flow_id=flow_id), "write", request)
+
+    def text():
+        request = {"op": "find", "type": "iou.Note", "keys": ["1"]}
+        return entities.call(context(ALICE, 9), "read", request)[0]["text"]
+
+    merge(ENDED, "old")
+    answers.forget(ME, ENDED)
+    merge(RUNNING, "new")
+    with pytest.raises(CapabilityError) as refused:
+        merge(ENDED, "old")
+    assert (refused.value.code, text()) == ("flow-ended", "new")
+    clock.advance(ENDED_KEPT_MS)
+    answers.forget(ME, RUNNING)
+    with vaults.read(ME) as connection:
+        marks = connection.execute(select(REQUEST.c.request_id)).scalars().all()
+    assert marks == [f"ended:{RUNNING}"]
     vaults.close()
