@@ -70,7 +70,7 @@ def test_a_missing_file_or_data_directory_is_refused(tmp_path):
 def test_every_setting_is_described():
     described = described_settings()
     assert described.keys() == HostSettings.__dataclass_fields__.keys()
-    assert list(described)[0] == "data_dir"
+    assert next(iter(described)) == "data_dir"
     assert all(text.endswith(".") for text in described.values())
 
 
