@@ -3,6 +3,7 @@
 Source: corda-api `MemberX500Name`; RFC 4514 for the text form.
 """
 
+import re
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -11,6 +12,7 @@ from host.domain.errors import InvalidInputError
 _ORDER = ("CN", "OU", "O", "L", "ST", "C")
 _LENGTH_MAX = {"CN": 64, "OU": 64, "O": 128, "L": 64, "ST": 64}
 _SPECIAL = frozenset(',=+<>#;"\\')
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _NAME_CHARACTERS_MAX = 1024
 _COUNTRY_CODES = (
     "AD AE AF AG AI AL AM AO AQ AR AS AT AU AW AX AZ BA BB BD BE BF BG BH BI BJ BL BM BN BO BQ "
@@ -102,6 +104,8 @@ def _parsed(text: str) -> MemberX500Name:
 
 
 def _split_unescaped(text: str) -> list[str]:
+    if "\\" not in text:
+        return text.split(",")
     parts, start, escaped = [], 0, False
     for index, character in enumerate(text):
         if escaped:
@@ -116,6 +120,8 @@ def _split_unescaped(text: str) -> list[str]:
 
 
 def _unescape(text: str, raw: str) -> str:
+    if _SPECIAL.isdisjoint(raw):
+        return raw.strip()
     result, escaped = [], False
     for character in raw.strip():
         if escaped:
@@ -137,13 +143,15 @@ def _unescape(text: str, raw: str) -> str:
 
 
 def _escape(value: str) -> str:
+    if _SPECIAL.isdisjoint(value):
+        return value
     return "".join(f"\\{c}" if c in _SPECIAL else c for c in value)
 
 
 def _checked(text: str, key: str, value: str) -> str:
     if not value.strip():
         raise InvalidX500NameError(f"X.500 name {text!r}: attribute {key} is empty")
-    if any(ord(c) < 0x20 or ord(c) == 0x7F for c in value):
+    if _CONTROL.search(value):
         raise InvalidX500NameError(f"X.500 name {text!r}: attribute {key} has a control character")
     if key == "C":
         if value not in _COUNTRIES:
