@@ -18,7 +18,6 @@ from host.flow.errors import FlowRecordDamagedError
 from host.flow.events import EventSink, FlowEngineEvent, RecordDeadLettered, RecordRetried
 from host.flow.guest_runs import GuestRuns
 from host.flow.history import NO_HISTORY, HistoryLimits
-from host.flow.host_calls import Surroundings
 from host.flow.messages import (
     DEAD_LETTER_TOPIC,
     EVENT_TOPIC,
@@ -37,6 +36,7 @@ from host.flow.retry import Failures, kind_of, next_failures, retry_at
 from host.flow.ruins import clearance
 from host.flow.statuses import StoredStatus, status_key, write_status
 from host.flow.steps import FlowSteps
+from host.flow.surroundings import Surroundings
 from host.flow.timers import Timers
 from host.ports.audit_log import AuditLogs, Unaudited
 from host.ports.bus import NewRecord, Record, TopicPartition

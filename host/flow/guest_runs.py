@@ -12,11 +12,12 @@ from host.domain.quotas import QuotaCode, RunUsage, Spent
 from host.domain.vnode import VirtualNode
 from host.flow.births import start_argument
 from host.flow.events import GuestRan
-from host.flow.host_calls import HostCalls, Surroundings
+from host.flow.host_calls import HostCalls
 from host.flow.journal import decode_journal
 from host.flow.live import LiveFlow
 from host.flow.machine import Broken, Event, Returned, Suspended
 from host.flow.parking import Parked, ParkingLot, RunFacts
+from host.flow.surroundings import Surroundings
 from host.ports.guest import (
     Finished,
     FlowFailedInGuest,

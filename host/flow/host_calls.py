@@ -1,48 +1,32 @@
-"""Host calls of one guest run: answered from the journal, by the flow itself, or by a capability.
+"""Host calls of one guest run: answered from the journal, by the engine, or by a capability.
 
 A call that is in the journal is compared and answered from there. A new call is answered and
 journalled, or suspends the run. Before a capability call that may change something outside the
 flow, what precedes it is committed: after a crash the flow then makes exactly that call again.
 """
 
-import base64
 import hashlib
-import uuid
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from typing import TypeAlias
+from collections.abc import Callable
 
 import msgspec
 from msgspec.structs import replace
 
 from host.domain.errors import HostError, OutageError, StorageError, UnavailableError
-from host.domain.ids import EpochMs, HoldingIdentity
 from host.domain.json import JsonObject, JsonValue
 from host.domain.packages import CpiRecord
 from host.domain.quotas import Quota, QuotaCode
-from host.domain.x500 import InvalidX500NameError, MemberX500Name
-from host.flow import calls, requests
-from host.flow.apart import fetched
+from host.flow import requests
 from host.flow.calls import Answer, Refused, Wait
 from host.flow.checkpoint import Waiting
-from host.flow.config import CORDA_DEFAULTS, FlowConfig
+from host.flow.engine_calls import EngineCalls
 from host.flow.events import GuestLogged
-from host.flow.history import NO_HISTORY, HistoryLimits
 from host.flow.journal import REQUEST_CHARACTERS_MAX, Entry, Made, check_call, request_digest
 from host.flow.live import LiveFlow
-from host.flow.messages import Party
 from host.flow.requests import parse
-from host.ports.audit_log import PRIVILEGED, SUCCEEDED, AuditLogs, PrivilegedCall, Unaudited
-from host.ports.bus import NewRecord
+from host.flow.surroundings import Surroundings
+from host.ports.audit_log import PRIVILEGED, SUCCEEDED, PrivilegedCall
 from host.ports.capability import CallContext, Capability, CapabilityError
-from host.ports.clock import Clock, Entropy
-from host.ports.directory import VirtualNodes
 from host.ports.guest import GuestCallError, GuestKilledError, SuspendFlow
-from host.ports.quotas import Quotas, Unmetered
-from host.ports.state import States
-
-Outcome: TypeAlias = Answer | Wait | Refused
 
 READS = frozenset(
     {
@@ -59,21 +43,6 @@ READS = frozenset(
     }
 )
 """Capability calls without effects: repeating one after a crash changes nothing."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Surroundings:
-    """What host calls reach: the platform around a flow."""
-
-    capabilities: Mapping[str, Capability]
-    vnodes: VirtualNodes
-    clock: Clock
-    entropy: Entropy
-    states: States
-    config: FlowConfig = CORDA_DEFAULTS
-    history: HistoryLimits = NO_HISTORY
-    quotas: Quotas = field(default_factory=Unmetered)
-    audit_logs: AuditLogs = field(default_factory=Unaudited)
 
 
 class HostCalls:
@@ -122,19 +91,7 @@ class HostCalls:
         self.waited_ms = 0
         self.waiting: Waiting | None = None
         self.failure: Exception | None = None
-        self._handlers: Mapping[tuple[str, str], Callable[[str], Outcome]] = {
-            ("flow", "now"): self._now,
-            ("flow", "random"): self._random,
-            ("flow", "sleep"): self._sleep,
-            ("flow", "context"): self._context,
-            ("flow", "sub-flow"): self._sub_flow,
-            ("sessions", "open"): self._open,
-            ("sessions", "send"): self._send,
-            ("sessions", "receive"): self._receive,
-            ("sessions", "info"): self._info,
-            ("sessions", "close"): self._close,
-            ("external-messaging", "send"): self._external,
-        }
+        self._engine_calls = EngineCalls(flow, around)
 
     def __call__(self, interface: str, function: str, request: str) -> str:
         if self.waiting is not None:
@@ -183,7 +140,7 @@ class HostCalls:
     def _make(self, interface: str, function: str, request: str, digest: str) -> Entry:
         call, name = self._next, f"{interface}.{function}"
         self._check_journal(name)
-        handler = self._handlers.get((interface, function))
+        handler = self._engine_calls.find(interface, function)
         is_error = False
         held, begun = self._flow.checkpoint.waiting, self._around.clock.now_ms()
         since = held.since if held is not None else begun
@@ -292,86 +249,6 @@ class HostCalls:
         answer = _translated(capability, context, function, parse(request, dict))
         return Answer(flow.checkpoint, msgspec.json.encode(answer).decode())
 
-    def _now(self, request: str) -> Answer:
-        parse(request, requests.Now)
-        return Answer(self._flow.checkpoint, f'"{instant(self._around.clock.now_ms())}"')
-
-    def _random(self, request: str) -> Answer:
-        data = self._around.entropy.random_bytes(parse(request, requests.Random).bytes)
-        return Answer(self._flow.checkpoint, f'"{base64.b64encode(data).decode()}"')
-
-    def _sleep(self, request: str) -> Outcome:
-        wanted = parse(request, requests.Sleep)
-        now, config = self._around.clock.now_ms(), self._around.config
-        return calls.sleep(self._flow.checkpoint, wanted, now, config)
-
-    def _context(self, request: str) -> Outcome:
-        return calls.context(self._flow.checkpoint, requests.parse_context(request))
-
-    def _sub_flow(self, request: str) -> Outcome:
-        match requests.parse_sub_flow(request):
-            case requests.SubFlowEnter() as wanted:
-                return calls.enter(self._flow.checkpoint, wanted)
-            case requests.SubFlowLeave() as wanted:
-                return calls.leave(self._flow.checkpoint, wanted)
-            case wanted:
-                return calls.fail_sub_flow(self._flow.checkpoint, wanted)
-
-    def _open(self, request: str) -> Outcome:
-        wanted = parse(request, requests.SessionOpen)
-        try:
-            name = MemberX500Name.parse(wanted.counterparty)
-        except InvalidX500NameError as exc:
-            raise CapabilityError(exc.code, exc.message) from exc
-        group = self._flow.checkpoint.holding.group_id
-        peer = HoldingIdentity(x500_name=name, group_id=group)
-        if self._around.vnodes.find(peer) is None:
-            raise CapabilityError(
-                "counterparty-unknown", f"{name} has no virtual node in group {group}"
-            )
-        session_id = str(uuid.UUID(bytes=self._around.entropy.random_bytes(16), version=4))
-        answer = calls.open_session(
-            self._flow.checkpoint,
-            wanted,
-            session_id=session_id,
-            peer=Party.of(peer),
-            now=self._around.clock.now_ms(),
-            config=self._around.config,
-        )
-        self._flow.opened.append(session_id)
-        return answer
-
-    def _send(self, request: str) -> Outcome:
-        wanted = parse(request, requests.SessionSend)
-        return calls.send_messages(self._flow.checkpoint, wanted, self._around.config)
-
-    def _receive(self, request: str) -> Outcome:
-        wanted = parse(request, requests.SessionReceive)
-        checkpoint = fetched(self._flow.checkpoint, wanted.sessions, self._around.states)
-        return calls.receive_messages(checkpoint, wanted)
-
-    def _info(self, request: str) -> Outcome:
-        return calls.session_info(self._flow.checkpoint, parse(request, requests.SessionInfo))
-
-    def _close(self, request: str) -> Outcome:
-        return calls.close_sessions(self._flow.checkpoint, parse(request, requests.SessionClose))
-
-    def _external(self, request: str) -> Outcome:
-        wanted = parse(request, requests.ExternalSend)
-        config = self._around.config
-        if not config.external_active:
-            return self._unsent(wanted.channel)
-        topic = config.external_topic.replace("$HOLDING_ID", self._flow.holding_id)
-        topic = topic.replace("$CHANNEL_NAME", wanted.channel)
-        value = msgspec.json.encode({"messageId": wanted.message_id, "message": wanted.message})
-        self._flow.records.append(NewRecord(topic=topic, key=self._flow.flow_id, value=value))
-        return Answer(self._flow.checkpoint)
-
-    def _unsent(self, channel: str) -> Answer:
-        if self._around.config.external_inactive == "IGNORE":
-            return Answer(self._flow.checkpoint)
-        raise CapabilityError("external-route-inactive", f"the route of {channel!r} is not active")
-
     def _log(self, request: str) -> str:
         try:
             line = parse(request, requests.LogWrite)
@@ -410,12 +287,6 @@ def _give(entry: Entry) -> str:
     if entry.is_error:
         raise GuestCallError(entry.answer)
     return entry.answer
-
-
-def instant(now: EpochMs) -> str:
-    """The text of an instant, such as `2026-11-21T05:00:00.000000Z`."""
-    moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=now)
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.%f") + "Z"
 
 
 def scrub(text: str) -> str:

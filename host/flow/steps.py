@@ -19,7 +19,6 @@ from host.flow.delivery import refusal_record
 from host.flow.errors import FlowRecordDamagedError
 from host.flow.events import EventSink, FlowEnded, FlowStarted
 from host.flow.guest_runs import GuestRuns, Home
-from host.flow.host_calls import Surroundings
 from host.flow.late import late_replies
 from host.flow.live import LiveFlow, timer_key
 from host.flow.machine import (
@@ -43,6 +42,7 @@ from host.flow.messages import (
     flow_state_key,
 )
 from host.flow.statuses import StoredStatus
+from host.flow.surroundings import Surroundings
 from host.ports.bus import NewRecord, Record
 from host.ports.directory import Packages
 from host.ports.groups import Fence

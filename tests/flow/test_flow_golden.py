@@ -14,10 +14,11 @@ from host.domain.packages import CpiRecord
 from host.domain.quotas import Quota
 from host.domain.vnode import VirtualNode
 from host.flow.checkpoint import Checkpoint, Scope
-from host.flow.host_calls import HostCalls, Surroundings
+from host.flow.host_calls import HostCalls
 from host.flow.journal import decode_journal
 from host.flow.live import LiveFlow
 from host.flow.messages import Party
+from host.flow.surroundings import Surroundings
 from host.guests.flows import SandboxedFlows
 from host.guests.library import GuestLibrary
 from host.guests.records import record_of

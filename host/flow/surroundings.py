@@ -1,0 +1,28 @@
+"""What flows reach beside their own state: the platform around them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from host.flow.config import CORDA_DEFAULTS, FlowConfig
+from host.flow.history import NO_HISTORY, HistoryLimits
+from host.ports.audit_log import AuditLogs, Unaudited
+from host.ports.capability import Capability
+from host.ports.clock import Clock, Entropy
+from host.ports.directory import VirtualNodes
+from host.ports.quotas import Quotas, Unmetered
+from host.ports.state import States
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What host calls reach: the platform around a flow."""
+
+    capabilities: Mapping[str, Capability]
+    vnodes: VirtualNodes
+    clock: Clock
+    entropy: Entropy
+    states: States
+    config: FlowConfig = CORDA_DEFAULTS
+    history: HistoryLimits = NO_HISTORY
+    quotas: Quotas = field(default_factory=Unmetered)
+    audit_logs: AuditLogs = field(default_factory=Unaudited)
