@@ -3,18 +3,19 @@
 import base64
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
-from cordapp_testkit.sessions import FlowSessions
+from cordapp_testkit.keys import NodeKey
+from cordapp_testkit.ledger import NodeLedger
+from cordapp_testkit.sessions import FlowSessions, Peers
+from cordapp_testkit.storage import EntityStore
 from host.domain.errors import InvalidInputError
+from host.domain.json import JsonObject
 from host.keys.capabilities import DIGESTS
 from host.keys.schemes import SchemePublicKeys
 from host.ports.capability import CapabilityError
-
-if TYPE_CHECKING:
-    from cordapp_testkit.network import Node
 
 Json = dict[str, Any]
 SLEEP_MILLIS_MAX = 900_000
@@ -31,10 +32,42 @@ class Level:
     opened: set[str] = field(default_factory=set)
 
 
+class Group(Peers, Protocol):
+    """The members as one of their flows sees them, and the time that they share."""
+
+    @property
+    def nodes(self) -> Mapping[str, "Home"]: ...
+
+    def now(self) -> str: ...
+
+    def advance(self, millis: int) -> None: ...
+
+    def group_parameters(self) -> JsonObject: ...
+
+
+class Home(Protocol):
+    """The node of a flow."""
+
+    name: str
+    private_key: NodeKey
+    ledger: NodeLedger
+    entities: EntityStore
+    log: list[str]
+    sent_outside: list[Json]
+
+    @property
+    def network(self) -> Group: ...
+
+    @property
+    def key(self) -> str: ...
+
+    def member_info(self) -> Json: ...
+
+
 class FlowCalls:
     """Answers the host calls of one flow."""
 
-    def __init__(self, node: "Node", flow_id: str, flow_class: str, level: Level) -> None:
+    def __init__(self, node: Home, flow_id: str, flow_class: str, level: Level) -> None:
         self._node = node
         self._flow_id = flow_id
         self._flow_class = flow_class

@@ -1,15 +1,12 @@
 """Sessions between the flows of a simulated network."""
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from cordapp_testkit.scheduler import Scheduler
 from host.ports.capability import CapabilityError
-
-if TYPE_CHECKING:
-    from cordapp_testkit.network import Network
 
 SESSION_ERROR = "session-error"
 
@@ -35,10 +32,23 @@ class End:
         return self.peer.outcome if self.peer else self.outcome
 
 
+class Peers(Protocol):
+    """Those with whom a flow may have sessions."""
+
+    scheduler: Scheduler
+
+    @property
+    def nodes(self) -> Container[str]: ...
+
+    def responder_of(self, protocol: str, versions: Sequence[int]) -> tuple[str, int] | None: ...
+
+    def prepare_responder(self, flow_class: str, end: End) -> Callable[[], None]: ...
+
+
 class FlowSessions:
     """The `sessions` interface of one flow."""
 
-    def __init__(self, network: "Network", me: str, flow_id: str) -> None:
+    def __init__(self, network: Peers, me: str, flow_id: str) -> None:
         self._network = network
         self._scheduler: Scheduler = network.scheduler
         self._me = me
