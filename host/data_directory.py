@@ -20,8 +20,9 @@ from pathlib import Path
 
 from host.domain.errors import StorageError, UnavailableError
 
-HANDOVER_SECONDS = 5.0
-"""How long a host waits for the workers of a killed one, which end at once, to be gone."""
+HANDOVER_SECONDS = 30.0
+"""How long a host waits for the workers of a killed one to be gone: a moment, unless the machine is
+so busy that the kernel takes longer to end them."""
 
 _PROBE_BYTES = 4096
 _RETRY_SECONDS = 0.02
