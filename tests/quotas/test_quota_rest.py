@@ -63,7 +63,7 @@ def test_usage_shows_what_a_flow_ran_into(api, alice, polled):
     polled(f"/api/v5_2/flow/{alice}/u1", lambda s: s["flowStatus"] == "FAILED")
     used = api.get(f"{API}/{alice}/usage").json()
     assert used["runs"] == 1
-    assert used["storageBytes"] == 0  # it has stored nothing, so it has no vault
+    assert used["storageBytes"] == 0, "a vault is made when it is first used"
     assert used["flowsOpen"] == 0
     assert used["since"].endswith("Z")
 
