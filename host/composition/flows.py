@@ -51,6 +51,7 @@ def start_flows(parts: Parts, *, member: str | None = None) -> None:
         config=flow_config(base.settings),
         history=history_limits(base.settings),
         quotas=parts.quotas,
+        lot=lot,
         audit_logs=parts.audit_logs,
     )
     workers = FlowWorkers(

@@ -3,6 +3,7 @@
 import uuid
 
 import pytest
+import structlog
 
 from tests.smoke.conftest import ALICE, API, BOB, CHARLIE
 
@@ -49,6 +50,15 @@ def test_calculator_formats_in_a_sub_flow(cluster):
 def test_init_session_initiate_two_sessions(cluster):
     answer = cluster.run("start_sessions", {"sessions": BOTH, "messages": "m1;m2"})
     assert answer == f"{BOB}=echo:m1; {CHARLIE}=echo:m2"
+
+
+def test_a_suspended_flow_goes_on_where_it_stood(cluster):
+    """Its guest stays for the next step, which need not replay what it did before."""
+    with structlog.testing.capture_logs() as lines:
+        cluster.run("start_sessions", {"sessions": BOTH, "messages": "m1;m2"})
+    runs = [line for line in lines if line["event"] == "guest-ran"]
+    assert len(runs) > 3
+    assert sum(line["replayed"] for line in runs) == 0
 
 
 def test_init_session_a_node_may_open_a_session_to_itself(cluster):
