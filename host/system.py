@@ -2,8 +2,10 @@
 
 import os
 import time
+from collections.abc import Callable
 
 from host.domain.ids import EpochMs
+from host.ports.clock import Clock
 
 
 class SystemClock:
@@ -11,6 +13,24 @@ class SystemClock:
 
     def now_ms(self) -> EpochMs:
         return EpochMs(time.time_ns() // 1_000_000)
+
+
+class SteadyClock:
+    """A `Clock` for what is due after a while.
+
+    It shows the time of day when it was made, and goes on from there though the time is set.
+
+    Args:
+        clock: tells the time once.
+        monotonic: seconds that only grow.
+    """
+
+    def __init__(self, clock: Clock, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._monotonic = monotonic
+        self._zero_ms = clock.now_ms() - int(monotonic() * 1000)
+
+    def now_ms(self) -> EpochMs:
+        return EpochMs(self._zero_ms + int(self._monotonic() * 1000))
 
 
 class SystemEntropy:

@@ -148,7 +148,8 @@ class FlowEngine:
         before = self._failures.get(source)
         if before is not None:
             again = retry_at(before, self._config)
-            if again is not None and again > self._clock.now_ms():
+            # A failure that lies ahead was before the clock was put back: its delay is over.
+            if again is not None and before.last <= self._clock.now_ms() < again:
                 return Progress(worked=False, retry_at=again)
         batch: Sequence[Record] = ()
         try:

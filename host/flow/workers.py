@@ -72,7 +72,8 @@ class FlowWorkers:
         self._generation = 0
         self._ready: dict[TopicPartition, None] = {}
         self._claimed: set[TopicPartition] = set()
-        self._parked: dict[TopicPartition, EpochMs] = {}
+        # By the monotonic clock: a retry must not wait for long though the time of day is put back.
+        self._parked: dict[TopicPartition, float] = {}
         self._due: EpochMs | None = None
         self._trim_at: EpochMs | None = None
         # By the monotonic clock: a member must be heard of though the time of day is put back.
@@ -186,7 +187,8 @@ class FlowWorkers:
             if progress.worked:
                 self._ready[source] = None
             elif progress.retry_at is not None:
-                self._parked[source] = progress.retry_at
+                delay_ms = max(0, progress.retry_at - self._clock.now_ms())
+                self._parked[source] = time.monotonic() + delay_ms / 1000
                 self._has_time.notify()
             if source in self._ready:
                 self._has_work.notify()
@@ -220,8 +222,9 @@ class FlowWorkers:
 
     def _delay_s(self) -> float:
         """Seconds until something is to be done."""
-        times = [t for t in (self._due, self._trim_at, *self._parked.values()) if t is not None]
-        steady = [self._beat_at] if self._rescan_s is None else [self._beat_at, self._rescan_at]
+        times = [t for t in (self._due, self._trim_at) if t is not None]
+        steady = [self._beat_at, *self._parked.values()]
+        steady += [] if self._rescan_s is None else [self._rescan_at]
         until_steady = min(steady) - time.monotonic()
         return min([until_steady, *((t - self._clock.now_ms()) / 1000 for t in times)])
 
@@ -230,7 +233,7 @@ class FlowWorkers:
         self._rescan()
         now = self._clock.now_ms()
         with self._lock:
-            for source in [s for s, at in self._parked.items() if at <= now]:
+            for source in [s for s, at in self._parked.items() if at <= time.monotonic()]:
                 del self._parked[source]
                 self._ready[source] = None
                 self._has_work.notify()

@@ -26,7 +26,7 @@ class Bucket:
     def refill(self, rate: int, now: EpochMs) -> None:
         passed = max(0, now - self.at)
         self.level = min(self.level + rate * passed / 1000, rate * BURST_SECONDS)
-        self.at = max(self.at, now)
+        self.at = now  # also when that is before: the clock was put back, and time goes on
 
 
 @dataclass(slots=True)

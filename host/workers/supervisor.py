@@ -24,7 +24,7 @@ from host.rest.listener import bind
 from host.rpc import RpcClient
 from host.rpc.frames import Refusal, error_of
 from host.settings import HostSettings
-from host.system import SystemClock
+from host.system import SteadyClock, SystemClock
 from host.workers.child import Child, Handover
 from host.workers.flow_group import FLOW_GROUP
 from host.workers.restarts import Command, Kill, Phase, Start, Supervision, Terminate, Worker
@@ -95,7 +95,8 @@ class _Supervisor:
         self._listener = listener
         self._password = given_password
         self._on_ready: Ready | None = on_ready
-        self._clock: Clock = SystemClock()
+        # Steady: a dead worker must be started again though the time of day is put back.
+        self._clock: Clock = SteadyClock(SystemClock())
         self._selector = selectors.DefaultSelector()
         self._children: dict[str, Child] = {}
         self._facts: dict[str, str] = {}

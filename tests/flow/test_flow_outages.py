@@ -36,6 +36,14 @@ def test_a_worker_that_stays_away_for_long_fails_no_flow(store: FlowStore) -> No
     assert not any(isinstance(e, RecordDeadLettered) for e in network.events)
 
 
+def test_a_clock_that_is_put_back_holds_no_retry_up() -> None:
+    network = alone(lambda guest: str(write(guest)))
+    network.notes.failing = [OutageError("no worker persistence-* answers")]
+    assert not network.run().status.is_final
+    network.later(-3_600_000)
+    assert network.alice().result == "1"
+
+
 def test_a_flow_that_ends_its_workers_is_given_up_in_spite_of_the_outages() -> None:
     network = alone(lambda guest: str(write(guest)))
     deaths: list[Exception] = [UnavailableError("workers persistence-* end during the call")]

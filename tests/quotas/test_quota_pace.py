@@ -47,6 +47,15 @@ def test_time_that_goes_back_gives_nothing() -> None:
     assert pace.bucket.level == -1
 
 
+def test_a_debt_is_paid_by_time_though_the_clock_was_put_back() -> None:
+    pace = Pace.full(RATE, now=3_600_000)
+    pace.charge(RATE * BURST_SECONDS + 500, now=3_600_000)
+    until = pace.wait_until(0)
+    assert until is not None
+    assert until <= 600
+    assert pace.wait_until(until) is None
+
+
 @given(st.lists(st.tuples(st.integers(0, 5000), st.integers(0, 500)), max_size=100))
 def test_over_time_no_node_uses_more_than_its_rate_and_one_run(
     runs: list[tuple[int, int]],

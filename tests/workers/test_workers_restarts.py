@@ -4,7 +4,9 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from host.domain.clock import SimClock
 from host.domain.workers import WorkerPlan
+from host.system import SteadyClock
 from host.workers.restarts import (
     DELAY_MS_MAX,
     START_MS_MAX,
@@ -168,3 +170,13 @@ class Supervising(RuleBasedStateMachine):
 
 TestSupervising = Supervising.TestCase
 TestSupervising.pytestmark = [pytest.mark.property]
+
+
+def test_a_restart_does_not_wait_for_a_clock_that_was_put_back():
+    """The supervisor's clock goes on with the seconds that pass, whatever time of day is set."""
+    day, seconds = SimClock(1_000_000), [50.5]
+    steady = SteadyClock(day, lambda: seconds[0])
+    assert steady.now_ms() == 1_000_000
+    day.advance(-3_600_000)
+    seconds[0] += 0.1
+    assert steady.now_ms() == 1_000_100
