@@ -1,13 +1,16 @@
 """The log of the host process: one line an event on stderr, for people or for machines.
 
 Events carry identifiers, counts and durations, never payloads and never secrets. Tracebacks are
-printed without local variables for the same reason.
+printed without local variables for the same reason. A log that cannot be written, to a full disk
+for example, loses lines and stops nothing.
 """
 
+import io
 import logging
 import os
 import sys
-from typing import TextIO
+from contextlib import suppress
+from typing import TextIO, cast
 
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
@@ -24,7 +27,7 @@ def configure_logging(
         stream: where to write.
         worker: name of this worker process; every line has it, and the process id.
     """
-    output = stream or sys.stderr
+    output = cast("TextIO", _Unfailing(stream or sys.stderr))
     console = form == "console" or (form == "auto" and output.isatty())
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
@@ -53,6 +56,25 @@ def configure_logging(
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(max(logging.WARNING, logging.getLevelNamesMapping()[level.upper()]))
+
+
+class _Unfailing(io.TextIOBase):
+    """A stream before another one, whose failures reach nobody who logs."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        with suppress(OSError):
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with suppress(OSError):
+            self._stream.flush()
+
+    def isatty(self) -> bool:
+        return self._stream.isatty()
 
 
 def _stamp(worker: str) -> Processor:

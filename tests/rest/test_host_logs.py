@@ -1,6 +1,7 @@
 import io
 import json
 import logging
+from pathlib import Path
 
 import pytest
 import structlog
@@ -29,6 +30,20 @@ def test_each_event_is_one_line_with_time_and_level(lines):
     assert (ours["event"], ours["level"], ours["count"]) == ("done", "info", 3)
     assert ours["timestamp"].endswith("Z")
     assert (theirs["event"], theirs["level"]) == ("this is odd", "warning")
+
+
+@pytest.mark.parametrize("buffering", [1, 1 << 16])
+def test_a_full_disk_under_the_log_stops_nobody_who_logs(buffering):
+    said = []
+    with (
+        pytest.raises(OSError, match="No space left"),  # by closing it
+        Path("/dev/full").open("w", buffering=buffering) as full,
+    ):
+        configure_logging(level="debug", form="json", stream=full)
+        structlog.get_logger("x").info("done", text="x" * 100_000)
+        logging.getLogger("other").warning("%s is odd", "this")
+        said.append("all")
+    assert said == ["all"]
 
 
 @pytest.mark.parametrize("form", ["json", "console"])
