@@ -34,16 +34,12 @@ def test_each_event_is_one_line_with_time_and_level(lines):
 
 @pytest.mark.parametrize("buffering", [1, 1 << 16])
 def test_a_full_disk_under_the_log_stops_nobody_who_logs(buffering):
-    said = []
-    with (
-        pytest.raises(OSError, match="No space left"),  # by closing it
-        Path("/dev/full").open("w", buffering=buffering) as full,
-    ):
-        configure_logging(level="debug", form="json", stream=full)
-        structlog.get_logger("x").info("done", text="x" * 100_000)
-        logging.getLogger("other").warning("%s is odd", "this")
-        said.append("all")
-    assert said == ["all"]
+    full = Path("/dev/full").open("w", buffering=buffering)  # noqa: SIM115  # its end fails, too
+    configure_logging(level="debug", form="json", stream=full)
+    structlog.get_logger("x").info("done", text="x" * 100_000)
+    logging.getLogger("other").warning("%s is odd", "this")
+    with pytest.raises(OSError, match="No space left"):
+        full.close()
 
 
 @pytest.mark.parametrize("form", ["json", "console"])
