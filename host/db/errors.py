@@ -7,7 +7,7 @@ from pathlib import Path
 
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from host.domain.errors import StorageError, UnavailableError
+from host.domain.errors import DiskFullError, StorageError, UnavailableError
 
 
 class SchemaTooNewError(StorageError):
@@ -22,8 +22,9 @@ class StorageBusyError(UnavailableError):
     code = "storage-busy"
 
 
+_FULL = "SQLITE_FULL"
 _REASONS = {
-    "SQLITE_FULL": "the disk is full",
+    _FULL: "the disk is full",
     "SQLITE_READONLY": "it is read-only",
     "SQLITE_CANTOPEN": "it cannot be opened",
     "SQLITE_CORRUPT": "it is damaged",
@@ -57,4 +58,5 @@ def _storage_error(path: Path, cause: BaseException | None) -> StorageError | St
         )
     primary = "_".join(name.split("_")[:2])
     reason = _REASONS.get(primary, str(cause))
-    return StorageError(f"database {path} cannot be used: {reason}", path=str(path))
+    kind = DiskFullError if primary == _FULL else StorageError
+    return kind(f"database {path} cannot be used: {reason}", path=str(path))

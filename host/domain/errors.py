@@ -76,3 +76,9 @@ class StorageError(HostError):
     """The data directory cannot be used: unwritable, full, damaged or held by another host."""
 
     code = "storage"
+
+
+class DiskFullError(StorageError):
+    """The disk is full: what needs it waits until somebody makes room."""
+
+    code = "disk-full"

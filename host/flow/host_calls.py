@@ -11,7 +11,13 @@ from collections.abc import Callable
 import msgspec
 from msgspec.structs import replace
 
-from host.domain.errors import HostError, OutageError, StorageError, UnavailableError
+from host.domain.errors import (
+    DiskFullError,
+    HostError,
+    OutageError,
+    StorageError,
+    UnavailableError,
+)
 from host.domain.json import JsonObject, JsonValue
 from host.domain.packages import CpiRecord
 from host.domain.quotas import Quota, QuotaCode
@@ -277,7 +283,8 @@ def _translated(
         return capability.call(context, function, request)
     except (StorageError, UnavailableError) as exc:
         reason = f"{capability.name}.{function}: {exc.message}"
-        kind = OutageError if isinstance(exc, OutageError) else UnavailableError
+        is_outage = isinstance(exc, (OutageError, DiskFullError))
+        kind = OutageError if is_outage else UnavailableError
         raise kind(reason, **exc.details) from exc
     except HostError as exc:
         raise CapabilityError(exc.code, exc.public_message) from exc

@@ -7,7 +7,7 @@ import pytest
 
 from host.bus.memory import MemoryStore
 from host.domain.clock import SimClock
-from host.domain.errors import OutageError, UnavailableError
+from host.domain.errors import DiskFullError, OutageError, UnavailableError
 from host.domain.flow import FlowStatusName
 from host.domain.ids import FlowId
 from host.flow.events import RecordDeadLettered, RecordRetried
@@ -25,9 +25,16 @@ def write(guest: Guest, number: int = 1) -> Any:
     return guest.call("persistence", "write", op="persist", number=number)
 
 
-def test_a_worker_that_stays_away_for_long_fails_no_flow(store: FlowStore) -> None:
+@pytest.mark.parametrize(
+    "failure",
+    [
+        OutageError("no worker persistence-* answers"),
+        DiskFullError("database vault.sqlite cannot be used: the disk is full"),
+    ],
+)
+def test_an_outage_that_lasts_fails_no_flow(store: FlowStore, failure: Exception) -> None:
     network = Network(store, {"test.Initiator": lambda guest: str(write(guest))})
-    network.notes.failing = [OutageError("no worker persistence-* answers")] * 60
+    network.notes.failing = [failure] * 60
     network.run()
     for _ in range(60):
         assert not network.alice().status.is_final

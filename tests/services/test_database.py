@@ -8,7 +8,7 @@ from sqlalchemy.exc import IntegrityError
 from host.db import Database, Remembered, Schema, Vaults
 from host.db.errors import SchemaTooNewError
 from host.db.requests import REQUESTS, find_answer, remember_answer
-from host.domain.errors import NotFoundError, StorageError
+from host.domain.errors import DiskFullError, NotFoundError, StorageError
 from host.domain.ids import EpochMs, ShortHash
 from host.ports.capability import CapabilityError
 
@@ -119,7 +119,7 @@ def test_a_full_disk_is_a_storage_error_and_nothing_changes(tmp_path):
             connection.execute(insert(ITEM), {"text": "one"})
             pages = connection.exec_driver_sql("PRAGMA page_count").scalar()
             connection.exec_driver_sql(f"PRAGMA max_page_count = {pages}")
-        with pytest.raises(StorageError, match="disk is full"), database.write() as connection:
+        with pytest.raises(DiskFullError, match="disk is full"), database.write() as connection:
             connection.execute(insert(ITEM), [{"text": f"{n}" * 1000} for n in range(100)])
         assert texts(database) == ["one"]
 
