@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cpi.build import CpkSpec, build_cpb, build_cpi, build_cpk
 from cpi.descriptor import CodeDescriptor, dump_descriptor
 from cpi.group_policy_generation import generate_static_policy
-from cpi.keys import SigningKey, create_keystore, load_signing_key
+from cpi.keys import SigningKey
 from host.audit.facts import audit_package
 from host.audit.gauntlet.texts import contract_text
 from host.audit.model import Audit
@@ -24,6 +24,7 @@ from host.toolkit.cache import default_cache_dir
 from sandbox.limits import Limits
 from sandbox.runtime import Sandbox
 from sandbox.wat import assemble
+from tests.support.keystores import make_key
 
 SAMPLES = Path(__file__).parents[2] / "sample_cordapps"
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
@@ -34,19 +35,6 @@ class Sample:
     cpk: bytes
     cpb: bytes
     cpi: bytes
-
-
-def make_key(folder: Path, alias: str) -> SigningKey:
-    path = folder / f"{alias}.p12"
-    path.write_bytes(
-        create_keystore(
-            password="test-password",
-            alias=alias,
-            distinguished_name=f"CN={alias}, O=Tests, L=London, C=GB",
-            now=NOW,
-        )
-    )
-    return load_signing_key(path, password="test-password", alias=alias)
 
 
 @pytest.fixture(scope="session")

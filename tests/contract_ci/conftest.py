@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -10,13 +9,13 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from cpi.build import build_cpi
 from cpi.group_policy_generation import generate_static_policy
-from cpi.keys import create_keystore, load_signing_key
 from host.cli.contract import command
 from host.toolkit.build import build_cordapp
 from host.toolkit.cache import default_cache_dir
 from host.toolkit.contracts import CpiContracts, open_contracts
 from sandbox.limits import Limits
 from sandbox.runtime import Sandbox
+from tests.support.keystores import make_key
 
 SAMPLES = Path(__file__).parents[2] / "sample_cordapps"
 GOLDEN = SAMPLES / "iou" / "receipts"
@@ -38,14 +37,7 @@ MakeCpi = Callable[[Path], Signed]
 @pytest.fixture(scope="session")
 def make_cpi(tmp_path_factory: pytest.TempPathFactory, sandbox: Sandbox) -> MakeCpi:
     """Builds the project of a folder into a signed CPI."""
-    folder = tmp_path_factory.mktemp("keystore")
-    store = folder / "signer.p12"
-    name = "CN=signer, O=Tests, L=London, C=GB"
-    now = datetime(2026, 11, 1, tzinfo=UTC)
-    store.write_bytes(
-        create_keystore(password=PASSWORD, alias="s", distinguished_name=name, now=now)
-    )
-    key = load_signing_key(store, password=PASSWORD, alias="s")
+    key = make_key(tmp_path_factory.mktemp("keystore"), "signer")
 
     def make(project: Path) -> Signed:
         out = tmp_path_factory.mktemp(project.name)

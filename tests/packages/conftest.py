@@ -5,7 +5,6 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ from wasmtime import wat2wasm
 from cpi.build import CpkSpec, build_cpb, build_cpi, build_cpk
 from cpi.descriptor import CodeDescriptor, dump_descriptor
 from cpi.group_policy_generation import generate_static_policy
-from cpi.keys import SigningKey, create_keystore, load_signing_key
+from cpi.keys import SigningKey
 from cpi.verify import read_package
 from host.db import Database
 from host.domain.clock import SimClock
@@ -26,12 +25,11 @@ from host.packages.tables import PACKAGES
 from host.toolkit.build import BuiltCordapp, build_cordapp
 from host.toolkit.cache import default_cache_dir
 from sandbox.runtime import Sandbox
+from tests.support.keystores import NOW, PASSWORD, make_key
 
 SAMPLES = Path(__file__).parents[2] / "sample_cordapps"
-NOW = datetime(2026, 11, 1, tzinfo=UTC)
 GROUP_ID = "6b3c2d6e-1c22-4d6e-9d3c-111111111111"
 MEMBERS = ("O=Alice, L=London, C=GB", "O=Bob, L=London, C=GB")
-PASSWORD = "test-password"
 
 
 class ByHand(Executor):
@@ -126,20 +124,6 @@ def contract_component(
 
 def _quoted(text: str) -> str:
     return '"' + "".join(f"\\{byte:02x}" for byte in text.encode()) + '"'
-
-
-def make_key(folder: Path, alias: str, algorithm: str = "EC") -> SigningKey:
-    path = folder / f"{alias}.p12"
-    path.write_bytes(
-        create_keystore(
-            password=PASSWORD,
-            alias=alias,
-            distinguished_name=f"CN={alias}, O=Tests, L=London, C=GB",
-            key_algorithm=algorithm,
-            now=NOW,
-        )
-    )
-    return load_signing_key(path, password=PASSWORD, alias=alias)
 
 
 def make_cpi(

@@ -3,7 +3,6 @@
 import io
 import json
 import re
-import time
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -13,17 +12,14 @@ from starlette.testclient import TestClient
 
 from cpi.build import build_cpi
 from cpi.group_policy_generation import generate_static_policy
-from cpi.keys import create_keystore, load_signing_key
-from host.app import composed
 from host.audit_log.node_log import LOG_NAME
 from host.audit_log.verification import read_entries, verify_log
-from host.data_directory import DataDirectory
 from host.domain.errors import StorageError
-from host.settings import HostSettings
-from host.system import SystemClock, SystemEntropy
 from host.toolkit.build import build_cordapp
 from host.toolkit.cache import default_cache_dir
 from sandbox.runtime import Sandbox
+from tests.support.hosts import polled, running_host
+from tests.support.keystores import make_key
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]
@@ -154,10 +150,7 @@ def cpi_of(folder, name, target, key):
 
 @pytest.fixture(scope="module")
 def key(tmp_path_factory):
-    store = tmp_path_factory.mktemp("key") / "key.p12"
-    name = "CN=Signer, O=Acme, L=London, C=GB"
-    store.write_bytes(create_keystore(password="p", alias="a", distinguished_name=name))
-    return load_signing_key(store, password="p", alias="a")
+    return make_key(tmp_path_factory.mktemp("key"), "a")
 
 
 def has_ended(status):
@@ -180,13 +173,7 @@ class Tenant:
         self.node = made["resourceId"]
 
     def poll(self, path, until):
-        deadline = time.monotonic() + 60
-        while time.monotonic() < deadline:
-            answer = self.client.get(API + path).json()
-            if until(answer):
-                return answer
-            time.sleep(0.01)
-        raise AssertionError(f"{path}: {answer}")
+        return polled(self.client, API + path, until)
 
     def run(self, flow, request, body=None):
         start = {"clientRequestId": request, "flowClassName": flow, "requestBody": body or {}}
@@ -207,21 +194,14 @@ def tenant_of(tmp_path_factory, key):
         def make(folder, name):
             data_dir = tmp_path_factory.mktemp(name) / "data"
             cpi = cpi_of(folder, name, tmp_path_factory.mktemp("built"), key)
-            directory = DataDirectory.hold(data_dir)
-            stack.callback(directory.release)
             host = stack.enter_context(
-                composed(
-                    HostSettings(
-                        data_dir=data_dir,
-                        cache_dir=default_cache_dir(),
-                        flow_workers=1,
-                        guest_wall_ms_max=20_000,
-                        flow_processing_max_retry_attempts=0,
-                    ),
-                    directory,
-                    clock=SystemClock(),
-                    entropy=SystemEntropy(),
-                    given_password="p",
+                running_host(
+                    data_dir,
+                    password="p",
+                    cache_dir=default_cache_dir(),
+                    flow_workers=1,
+                    guest_wall_ms_max=20_000,
+                    flow_processing_max_retry_attempts=0,
                 )
             )
             client = stack.enter_context(TestClient(host.asgi))

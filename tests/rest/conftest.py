@@ -4,7 +4,6 @@ import hashlib
 import io
 import logging
 import os
-import time
 from contextlib import contextmanager
 from functools import partial
 
@@ -13,9 +12,7 @@ import structlog
 from starlette.testclient import TestClient
 
 from cpi.group_policy_generation import generate_static_policy
-from host.app import composed
 from host.composition.schemas import CLUSTER_SCHEMAS
-from host.data_directory import DataDirectory
 from host.db import Database
 from host.domain.clock import SimClock
 from host.domain.ids import short_hash_of
@@ -30,8 +27,9 @@ from host.domain.packages import (
 from host.packages.catalogue import PackageCatalogue
 from host.rbac import RBAC_SCHEMA, Users
 from host.rbac.permissions import ALLOW_ALL
-from host.settings import HostSettings
-from host.system import SystemClock, SystemEntropy
+from host.system import SystemEntropy
+from tests.support import hosts
+from tests.support.hosts import running_host
 
 PASSWORD = "secret"
 BODY_MAX = 100_000
@@ -138,28 +136,15 @@ def _stored_cpi(data_dir):
 @contextmanager
 def _host_on(data_dir, **changes):
     """A composed host on `data_dir`, without a server."""
-    settings = HostSettings(
-        data_dir=data_dir,
-        **{
-            "cache_dir": data_dir / "cache",
-            "max_content_length": BODY_MAX,
-            "flow_workers": 1,
-            "isolation": os.environ.get("CORDBOX_ISOLATION", "shared"),
-            **changes,
-        },
-    )
-    directory = DataDirectory.hold(data_dir)
-    try:
-        with composed(
-            settings,
-            directory,
-            clock=SystemClock(),
-            entropy=SystemEntropy(),
-            given_password=PASSWORD,
-        ) as host:
-            yield host
-    finally:
-        directory.release()
+    settings = {
+        "cache_dir": data_dir / "cache",
+        "max_content_length": BODY_MAX,
+        "flow_workers": 1,
+        "isolation": os.environ.get("CORDBOX_ISOLATION", "shared"),
+        **changes,
+    }
+    with running_host(data_dir, password=PASSWORD, **settings) as host:
+        yield host
 
 
 @pytest.fixture(scope="module")
@@ -207,26 +192,16 @@ def somebody(services):
     return login_name, "first"
 
 
-def _poll_with(client, path, until, seconds_max=60):
-    deadline = time.monotonic() + seconds_max
-    while time.monotonic() < deadline:
-        answer = client.get(path).json()
-        if until(answer):
-            return answer
-        time.sleep(0.01)
-    raise AssertionError(f"{path}: {answer}")
-
-
 @pytest.fixture
 def poll_with():
     """Polls a path with a client until the predicate holds for its JSON."""
-    return _poll_with
+    return hosts.polled
 
 
 @pytest.fixture
 def polled(api):
     """Polls a path until the predicate holds for its JSON."""
-    return partial(_poll_with, api)
+    return partial(hosts.polled, api)
 
 
 @pytest.fixture

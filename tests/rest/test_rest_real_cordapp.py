@@ -9,10 +9,10 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from cpi.build import build_cpi
 from cpi.group_policy_generation import generate_static_policy
-from cpi.keys import create_keystore, load_signing_key
 from host.toolkit.build import build_cordapp
 from host.toolkit.cache import default_cache_dir
 from sandbox.runtime import Sandbox
+from tests.support.keystores import make_key
 
 HELLO = Path(__file__).parents[2] / "sample_cordapps" / "hello"
 ALICE = "O=Alice, L=London, C=GB"
@@ -23,15 +23,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def signing_key(tmp_path_factory):
-    keystore = tmp_path_factory.mktemp("key") / "signing.p12"
-    keystore.write_bytes(
-        create_keystore(
-            password="password",
-            alias="me",
-            distinguished_name="CN=Signer, O=Acme, L=London, C=GB",
-        )
-    )
-    return load_signing_key(keystore, password="password", alias="me")
+    return make_key(tmp_path_factory.mktemp("key"), "me")
 
 
 @pytest.fixture(scope="module")

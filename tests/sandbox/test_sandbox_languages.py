@@ -3,14 +3,13 @@
 import functools
 import json
 import shutil
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from cordapp_testkit import FlowFailedError, Network
 from cordapp_testkit.engines import error_payload
-from cpi.keys import create_keystore, load_signing_key
+from cpi.keys import load_signing_key
 from cpi.verify import read_package
 from host.cli import main
 from host.domain.packages import CodeWorld
@@ -28,13 +27,13 @@ from plugins import toolchains
 from sandbox.host_calls import GuestError
 from sandbox.limits import Limits
 from sandbox.world import World
+from tests.support.keystores import PASSWORD, make_keystore
 
 pytestmark = pytest.mark.slow
 SAMPLES = Path(__file__).parents[2] / "sample_cordapps"
 TRANSACTIONS = SAMPLES / "iou" / "receipts" / "transactions.jsonl"
 CONTRACTS = {"c": "iou_c", "rust": "iou_rust", "javascript": "iou_js"}
 REPRODUCIBLE = ("c", "rust")
-PASSWORD = "test-password"
 GRANTED = frozenset({"ledger", "membership", "sessions"})
 
 
@@ -190,13 +189,7 @@ def test_the_same_sources_elsewhere_give_the_same_component(language, builder, t
 
 @pytest.fixture(scope="module")
 def keystore(tmp_path_factory):
-    path = tmp_path_factory.mktemp("keystore") / "signer.p12"
-    name = "CN=signer, O=Tests, L=London, C=GB"
-    now = datetime(2026, 11, 1, tzinfo=UTC)
-    path.write_bytes(
-        create_keystore(password=PASSWORD, alias="s", distinguished_name=name, now=now)
-    )
-    return path
+    return make_keystore(tmp_path_factory.mktemp("keystore"), "s")
 
 
 def exit_code(arguments: list[str]) -> object:

@@ -1,6 +1,5 @@
 """One host with the smoke CorDapp and three nodes, for all smoke tests: everything over REST."""
 
-import time
 from pathlib import Path
 
 import pytest
@@ -9,14 +8,11 @@ from starlette.testclient import TestClient
 
 from cpi.build import build_cpi
 from cpi.group_policy_generation import generate_static_policy
-from cpi.keys import create_keystore, load_signing_key
-from host.app import composed
-from host.data_directory import DataDirectory
-from host.settings import HostSettings
-from host.system import SystemClock, SystemEntropy
 from host.toolkit.build import build_cordapp
 from host.toolkit.cache import default_cache_dir
 from sandbox.runtime import Sandbox
+from tests.support.hosts import polled, running_host
+from tests.support.keystores import make_key
 
 SMOKE = Path(__file__).parents[2] / "sample_cordapps" / "smoke"
 ALICE, BOB, CHARLIE = (f"O={name}, L=London, C=GB" for name in ("Alice", "Bob", "Charlie"))
@@ -43,13 +39,7 @@ class Cluster:
 
     def polled(self, path, until):
         """The JSON at `path` as soon as `until` holds for it."""
-        deadline = time.monotonic() + SECONDS_MAX
-        while time.monotonic() < deadline:
-            answer = self.client.get(f"{API}{path}").json()
-            if until(answer):
-                return answer
-            time.sleep(0.02)
-        raise AssertionError(f"{path}: {answer}")
+        return polled(self.client, f"{API}{path}", until)
 
     def post(self, path, **content):
         reply = self.client.post(f"{API}{path}", **content)
@@ -114,10 +104,7 @@ class Cluster:
 
 @pytest.fixture(scope="session")
 def signing_key(tmp_path_factory):
-    store = tmp_path_factory.mktemp("key") / "signing.p12"
-    name = "CN=Signer, O=Acme, L=London, C=GB"
-    store.write_bytes(create_keystore(password=PASSWORD, alias="me", distinguished_name=name))
-    return load_signing_key(store, password=PASSWORD, alias="me")
+    return make_key(tmp_path_factory.mktemp("key"), "me")
 
 
 @pytest.fixture(scope="session")
@@ -148,26 +135,16 @@ def built_cpi(tmp_path_factory, signing_key):
 @pytest.fixture(scope="session")
 def cluster(tmp_path_factory, built_cpi, signing_key):
     data_dir = tmp_path_factory.mktemp("cluster") / "data"
-    settings = HostSettings(data_dir=data_dir, cache_dir=default_cache_dir(), flow_workers=2)
-    directory = DataDirectory.hold(data_dir)
-    try:
-        with (
-            composed(
-                settings,
-                directory,
-                clock=SystemClock(),
-                entropy=SystemEntropy(),
-                given_password=PASSWORD,
-            ) as host,
-            TestClient(host.asgi) as client,
-        ):
-            client.auth = ("admin", PASSWORD)
-            cluster = Cluster(client)
-            cluster.trust(signing_key.certificate_chain[0].public_bytes(Encoding.PEM))
-            checksum = cluster.upload(built_cpi(SMOKE, "1.0.0"))
-            (cluster.cpi,) = client.get(f"{API}/cpi").json()["cpis"]
-            for name in (ALICE, BOB, CHARLIE):
-                cluster.create_member(checksum, name)
-            yield cluster
-    finally:
-        directory.release()
+    settings = {"cache_dir": default_cache_dir(), "flow_workers": 2}
+    with (
+        running_host(data_dir, password=PASSWORD, **settings) as host,
+        TestClient(host.asgi) as client,
+    ):
+        client.auth = ("admin", PASSWORD)
+        cluster = Cluster(client)
+        cluster.trust(signing_key.certificate_chain[0].public_bytes(Encoding.PEM))
+        checksum = cluster.upload(built_cpi(SMOKE, "1.0.0"))
+        (cluster.cpi,) = client.get(f"{API}/cpi").json()["cpis"]
+        for name in (ALICE, BOB, CHARLIE):
+            cluster.create_member(checksum, name)
+        yield cluster

@@ -11,19 +11,19 @@ import shutil
 import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from cpi.keys import SigningKey, create_keystore, load_signing_key
+from cpi.keys import SigningKey, load_signing_key
 from host.toolkit.build import BuiltCordapp, build_cordapp
 from host.toolkit.cache import default_cache_dir
 from sandbox.runtime import Sandbox
+from tests.support import keystores
+from tests.support.keystores import PASSWORD
 
 SAMPLES = Path(__file__).parents[2] / "sample_cordapps"
-PASSWORD = "test-password"
 VENDORING = 'vendor-lock = "requirements.lock"\nvendor-wheels = "wheels"\n'
 
 
@@ -36,14 +36,7 @@ class Keystore:
 
 def make_keystore(folder: Path, alias: str) -> Keystore:
     """RSA, whose signatures are the same each time."""
-    path = folder / f"{alias}.p12"
-    name = f"CN={alias}, O=Tests, L=London, C=GB"
-    now = datetime(2026, 11, 1, tzinfo=UTC)
-    path.write_bytes(
-        create_keystore(
-            password=PASSWORD, alias=alias, distinguished_name=name, key_algorithm="RSA", now=now
-        )
-    )
+    path = keystores.make_keystore(folder, alias, "RSA")
     key = load_signing_key(path, password=PASSWORD, alias=alias)
     return Keystore(path=path, password=PASSWORD, key=key)
 

@@ -3,9 +3,7 @@
 import json
 import os
 import shutil
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -17,14 +15,12 @@ from starlette.testclient import TestClient
 
 from cpi.build import build_cpi
 from cpi.group_policy_generation import generate_static_policy
-from cpi.keys import SigningKey, create_keystore, load_signing_key
-from host.app import composed
-from host.data_directory import DataDirectory
-from host.settings import HostSettings
-from host.system import SystemClock, SystemEntropy
+from cpi.keys import SigningKey
 from host.toolkit.build import build_cordapp
 from host.toolkit.cache import default_cache_dir
 from sandbox.runtime import Sandbox
+from tests.support.hosts import polled, running_host
+from tests.support.keystores import make_key
 
 API = "/api/v5_2"
 PASSWORD = "secret"
@@ -68,7 +64,7 @@ class Node:
         reply = self.client.post(path, json={"startFlow": body})
         assert reply.status_code == 202, reply.text
         ended = ("COMPLETED", "FAILED", "KILLED")
-        found = poll(self.client, f"{path}/{request_id}", lambda s: s["flowStatus"] in ended)
+        found = polled(self.client, f"{path}/{request_id}", lambda s: s["flowStatus"] in ended)
         result = found["flowResult"]
         return Outcome(
             status=found["flowStatus"],
@@ -100,51 +96,9 @@ class World:
     blue_carol: Node
 
 
-def poll(client: TestClient, path: str, until: Any) -> Any:
-    deadline = time.monotonic() + SECONDS_MAX
-    while time.monotonic() < deadline:
-        answer = client.get(path).json()
-        if until(answer):
-            return answer
-        time.sleep(0.01)
-    raise AssertionError(f"{path}: {answer}")
-
-
-@contextmanager
-def running_host(data_dir: Path) -> Iterator[TestClient]:
-    settings = HostSettings(
-        data_dir=data_dir,
-        cache_dir=default_cache_dir(),
-        flow_workers=2,
-        isolation=os.environ.get("CORDBOX_ISOLATION", "shared"),
-    )
-    directory = DataDirectory.hold(data_dir)
-    try:
-        with (
-            composed(
-                settings,
-                directory,
-                clock=SystemClock(),
-                entropy=SystemEntropy(),
-                given_password=PASSWORD,
-            ) as host,
-            TestClient(host.asgi, follow_redirects=False) as client,
-        ):
-            client.auth = ("admin", PASSWORD)
-            yield client
-    finally:
-        directory.release()
-
-
 @pytest.fixture(scope="session")
 def signing_key(tmp_path_factory: pytest.TempPathFactory) -> SigningKey:
-    keystore = tmp_path_factory.mktemp("walls-key") / "signing.p12"
-    keystore.write_bytes(
-        create_keystore(
-            password="password", alias="me", distinguished_name="CN=Me, O=Acme, L=London, C=GB"
-        )
-    )
-    return load_signing_key(keystore, password="password", alias="me")
+    return make_key(tmp_path_factory.mktemp("walls-key"), "me")
 
 
 def cpi_of(group: str, key: SigningKey, folder: Path) -> bytes:
@@ -179,7 +133,13 @@ def cpi_of(group: str, key: SigningKey, folder: Path) -> bytes:
 def world(tmp_path_factory: pytest.TempPathFactory, signing_key: SigningKey) -> Iterator[World]:
     folder = tmp_path_factory.mktemp("walls")
     data_dir = folder / "data"
-    with running_host(data_dir) as client:
+    isolation = os.environ.get("CORDBOX_ISOLATION", "shared")
+    settings = {"cache_dir": default_cache_dir(), "flow_workers": 2, "isolation": isolation}
+    with (
+        running_host(data_dir, password=PASSWORD, **settings) as host,
+        TestClient(host.asgi, follow_redirects=False) as client,
+    ):
+        client.auth = ("admin", PASSWORD)
         pem = signing_key.certificate_chain[0].public_bytes(Encoding.PEM)
         path = f"{API}/certificate/cluster/code-signer"
         client.put(path, data={"alias": "me"}, files={"certificate": pem}).raise_for_status()
@@ -204,16 +164,16 @@ def members(
     """Upload the CPI, create the group's virtual nodes and register them."""
     group_id, names = GROUPS[group]
     upload = client.post(f"{API}/cpi", files={"upload": (f"{group}.cpi", cpi)}).json()["id"]
-    stored = poll(client, f"{API}/cpi/status/{upload}", lambda s: s["status"] == "OK")
+    stored = polled(client, f"{API}/cpi/status/{upload}", lambda s: s["status"] == "OK")
     for name in names:
         body = {"cpiFileChecksum": stored["cpiFileChecksum"], "x500Name": name}
         started = client.post(f"{API}/virtualnode", json={"request": body}).json()
         path = f"{API}/virtualnode/status/{started['requestId']}"
-        node = poll(client, path, lambda s: s["status"] == "SUCCEEDED")["resourceId"]
+        node = polled(client, path, lambda s: s["status"] == "SUCCEEDED")["resourceId"]
         context = {"corda.key.scheme": "CORDA.ECDSA.SECP256R1"}
         request = {"memberRegistrationRequest": {"context": context}}
         asked = client.post(f"{API}/membership/{node}", json=request).json()
         path = f"{API}/membership/{node}/{asked['registrationId']}"
-        poll(client, path, lambda s: s["registrationStatus"] == "APPROVED")
+        polled(client, path, lambda s: s["registrationStatus"] == "APPROVED")
         folder = data_dir / "vnodes" / node
         yield name, Node(client=client, short_hash=node, group_id=group_id, folder=folder)

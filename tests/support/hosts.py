@@ -1,0 +1,45 @@
+"""Whole hosts without their server, and asking them until they have done what they were asked."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from starlette.testclient import TestClient
+
+from host.app import composed
+from host.composition.rest import Rest
+from host.data_directory import DataDirectory
+from host.settings import HostSettings
+from host.system import SystemClock, SystemEntropy
+
+SECONDS_MAX = 60
+
+
+@contextmanager
+def running_host(data_dir: Path, *, password: str, **settings: Any) -> Iterator[Rest]:
+    """A composed host, whose user `admin` has the password."""
+    directory = DataDirectory.hold(data_dir)
+    try:
+        with composed(
+            HostSettings(data_dir=data_dir, **settings),
+            directory,
+            clock=SystemClock(),
+            entropy=SystemEntropy(),
+            given_password=password,
+        ) as host:
+            yield host
+    finally:
+        directory.release()
+
+
+def polled(client: TestClient, path: str, until: Callable[[Any], bool]) -> Any:
+    """The JSON at `path` as soon as `until` holds for it."""
+    deadline = time.monotonic() + SECONDS_MAX
+    while time.monotonic() < deadline:
+        answer = client.get(path).json()
+        if until(answer):
+            return answer
+        time.sleep(0.01)
+    raise AssertionError(f"{path}: {answer}")
