@@ -84,6 +84,9 @@ class AotCache:
     def _make(self, stem: str, component: Path, path: Path, compile_component: Compile) -> None:
         if not component.exists() or _sha256(component) != stem:
             raise ComponentUnknownError(f"component {stem} is not stored here, or is damaged")
+        for left in self._folder.glob(f"{stem}-*.new"):
+            # Of a process that was killed while it held the lock that this one holds now.
+            left.unlink(missing_ok=True)
         fresh = path.with_suffix(f".{os.getpid()}.new")
         try:
             compile_component(component, fresh)

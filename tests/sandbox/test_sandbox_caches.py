@@ -69,6 +69,18 @@ def test_a_component_is_compiled_once(tmp_path, stored):
     assert compiler.count == 1
 
 
+def test_what_a_killed_compiler_left_is_cleared_away(tmp_path, stored):
+    folder = tmp_path / "compiled"
+    load(folder, stored, Compiler())
+    code = compiled(folder)
+    left = code.with_suffix(".4711.new")
+    left.write_bytes(bytes(10))
+    code.unlink()
+    load(folder, stored, Compiler())
+    assert compiled(folder) == code
+    assert not left.exists()
+
+
 def test_a_component_is_compiled_once_by_threads_that_ask_at_once(tmp_path, stored):
     compiler = Compiler()
     threads = [
