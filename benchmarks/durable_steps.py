@@ -29,7 +29,7 @@ from host.domain.quotas import Quota
 from host.ports.guest import GuestOutcome, HostCallHandler, SuspendedRun, SuspendFlow
 
 _ROUNDS = 3
-_STEPS = 200
+_STEPS = 1_000
 _FLOWS = 150
 _TRACED_STEPS = (20, 70)
 _PARKED = 32

@@ -48,6 +48,7 @@ from sample_cordapps.demo.rest import RestClient
 NAMES = ("O=Alice, L=London, C=GB", "O=Bob, L=London, C=GB")
 _END_SECONDS_MAX = 120
 _POLL_SECONDS = 0.02
+_OPEN_MAX = 50_000
 
 
 class NoEffect:
@@ -198,7 +199,7 @@ def opened(directory: Path | DataDirectory, *, clock: Clock | None = None) -> It
             stack.callback(held.release)
         else:
             held = directory
-        settings = HostSettings(data_dir=held.path)
+        settings = HostSettings(data_dir=held.path, flows_open_max=_OPEN_MAX)
         base = Base(
             settings=settings,
             directory=held,
