@@ -63,7 +63,8 @@ class RunDirectory:
             StorageError: it cannot be made.
         """
         try:
-            self.path.mkdir(mode=0o700, exist_ok=True)
+            # Never one that is there: what another host left was removed when the lock was taken.
+            self.path.mkdir(mode=0o700)
             self._write("key", secrets.token_bytes(_KEY_BYTES))
             file = _ClusterFile(_FORMAT, msgspec.Raw(encode_settings(settings)))
             self._write("cluster.json", msgspec.json.encode(file))

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from starlette.testclient import TestClient
+import httpx2
 
 from host.app import composed
 from host.composition.rest import Rest
@@ -34,7 +34,7 @@ def running_host(data_dir: Path, *, password: str, **settings: Any) -> Iterator[
         directory.release()
 
 
-def polled(client: TestClient, path: str, until: Callable[[Any], bool]) -> Any:
+def polled(client: httpx2.Client, path: str, until: Callable[[Any], bool]) -> Any:
     """The JSON at `path` as soon as `until` holds for it."""
     deadline = time.monotonic() + SECONDS_MAX
     while time.monotonic() < deadline:

@@ -12,6 +12,8 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from tests.support.hosts import polled
+
 CORDBOX = str(Path(sys.executable).with_name("cordbox"))
 SECONDS_MAX = 60
 
@@ -64,6 +66,13 @@ class HostProcess:
 
     def until_restarted(self, name, pid):
         return self.until(lambda t: t[name]["phase"] == "ready" and t[name]["pid"] != pid)
+
+    def until_seen(self, holds):
+        """Wait until the names of the workers in the overview fit; it is made once a second."""
+        with self.client() as client:
+            polled(
+                client, "/overview", lambda seen: holds({row["name"] for row in seen["workers"]})
+            )
 
     def lines(self):
         """The lines of the log."""

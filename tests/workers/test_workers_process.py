@@ -58,6 +58,7 @@ def test_a_worker_joins_a_running_host_and_leaves_it(host, cordbox):
     with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as more:
         name = json.loads(more.stdout.readline())["name"]
         assert name == f"verification-p{more.pid}"
+        host.until_seen(lambda workers: name in workers)
         where = ("--url", host.url, "--ca-file", host.facts["certificate"])
         code, text = cordbox("host", "status", *where)
         assert code == 0, text
@@ -66,6 +67,7 @@ def test_a_worker_joins_a_running_host_and_leaves_it(host, cordbox):
         ]
         more.send_signal(signal.SIGTERM)
         assert more.wait(60) == 0
+    host.until_seen(lambda workers: name not in workers)
     code, text = cordbox("host", "status", *where, "--output", "json")
     assert name not in {worker["name"] for worker in json.loads(text)["workers"]}
 
