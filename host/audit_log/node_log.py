@@ -100,15 +100,23 @@ class NodeLog:
         """
         with self._lock:
             is_dirty, self._is_dirty = self._is_dirty, False
-        if is_dirty:
+        if not is_dirty:
+            return
+        try:
             with _storage(self._path):
                 os.fdatasync(self._file)
                 os.fdatasync(self._head)
+        except StorageError:
+            with self._lock:
+                self._is_dirty = True
+            raise
 
     def close(self) -> None:
-        self.sync()
-        os.close(self._file)
-        os.close(self._head)
+        try:
+            self.sync()
+        finally:
+            os.close(self._file)
+            os.close(self._head)
 
     @contextmanager
     def _exclusive(self) -> Iterator[None]:

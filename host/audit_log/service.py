@@ -5,6 +5,7 @@ from collections import OrderedDict
 from pathlib import Path
 
 from host.audit_log.node_log import NodeLog
+from host.domain.errors import StorageError
 from host.domain.ids import HoldingIdentity, ShortHash
 from host.ports.audit_log import PrivilegedCall
 from host.ports.clock import Clock, Entropy
@@ -57,14 +58,20 @@ class NodeAuditLogs:
             leased = list(self._open.items())
             for node, _ in leased:
                 self._users[node] = self._users.get(node, 0) + 1
+        failed: StorageError | None = None
         try:
             for _, log in leased:
-                log.sync()
+                try:
+                    log.sync()
+                except StorageError as error:
+                    failed = error
         finally:
             with self._lock:
                 for node, _ in leased:
                     self._users[node] -= 1
                 self._close_idle()
+        if failed is not None:
+            raise failed
 
     def close(self) -> None:
         """Close every log. None may be in use."""

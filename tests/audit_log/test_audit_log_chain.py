@@ -16,6 +16,7 @@ from host.audit_log.node_log import HEAD_NAME, LOG_NAME, AuditLogDamagedError, N
 from host.audit_log.service import load_audit_key
 from host.audit_log.verification import Anchor, AuditLogUnreadableError, read_entries, verify_log
 from host.domain.clock import SimClock
+from host.domain.errors import StorageError
 from host.domain.ids import Checksum, FlowId, HoldingIdentity
 from host.domain.json import canonical_json
 from host.domain.x500 import MemberX500Name
@@ -328,3 +329,24 @@ def test_the_key_is_made_once_and_is_secret(tmp_path):
 def test_a_log_that_is_not_there_cannot_be_verified(tmp_path):
     with pytest.raises(AuditLogUnreadableError):
         verify_log(tmp_path / LOG_NAME, key=KEY)
+
+
+def test_what_a_failing_disk_did_not_take_is_brought_to_it_again(tmp_path, monkeypatch):
+    logs = NodeAuditLogs(tmp_path, key=KEY, clock=SimClock())
+    for node in (ALICE, BOB):
+        logs.record(call(holding=node))
+    synced, real, failures = [], os.fdatasync, [OSError(5, "Input/output error")]
+
+    def fdatasync(descriptor):
+        if failures:
+            raise failures.pop()
+        real(descriptor)
+        synced.append(Path(f"/proc/self/fd/{descriptor}").readlink().parent.name)
+
+    monkeypatch.setattr(os, "fdatasync", fdatasync)
+    with pytest.raises(StorageError, match="Input/output error"):
+        logs.sync()
+    assert set(synced) == {BOB.short_hash}  # one log's failure keeps no other from the disk
+    logs.sync()
+    assert set(synced) == {ALICE.short_hash, BOB.short_hash}
+    logs.close()
