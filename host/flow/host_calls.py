@@ -147,7 +147,6 @@ class HostCalls:
         call, name = self._next, f"{interface}.{function}"
         self._check_journal(name)
         handler = self._engine_calls.find(interface, function)
-        is_error = False
         held, begun = self._flow.checkpoint.waiting, self._around.clock.now_ms()
         since = held.since if held is not None else begun
         try:
@@ -164,12 +163,6 @@ class HostCalls:
                 call=call, function=name, digest=digest, condition=outcome.condition, since=since
             )
             raise SuspendFlow
-        if isinstance(outcome, Refused):
-            is_error = True
-            error = {"code": outcome.error.code, "message": outcome.error.message}
-            text = msgspec.json.encode(error).decode()
-        else:
-            text = outcome.text
         if name in PRIVILEGED:
             ending = outcome.error.code if isinstance(outcome, Refused) else SUCCEEDED
             self.audit(name, request, ending)
@@ -179,21 +172,25 @@ class HostCalls:
             call=call,
             function=name,
             digest=digest,
-            is_error=is_error,
-            answer=text,
+            is_error=isinstance(outcome, Refused),
+            answer=_text_of(outcome),
             since=since,
             at=answered,
             request=request[:REQUEST_CHARACTERS_MAX],
             notes=self._flow.checkpoint.notes,
         )
+        self._keep(entry)
+        return entry
+
+    def _keep(self, entry: Entry) -> None:
+        """Have the call in the journal, and the flow beyond it."""
         self._journal.append(entry)
-        self._journal_bytes += len(text)
+        self._journal_bytes += len(entry.answer)
         self._flow.checkpoint = replace(
-            self._flow.checkpoint, waiting=None, calls=call + 1, notes=()
+            self._flow.checkpoint, waiting=None, calls=entry.call + 1, notes=()
         )
         self.made += 1
         self._next += 1
-        return entry
 
     def audit(self, name: str, request: str | None, outcome: str) -> None:
         """Keep a privileged call, the next of the flow, before the flow learns of its outcome.
@@ -288,6 +285,13 @@ def _translated(
         raise kind(reason, **exc.details) from exc
     except HostError as exc:
         raise CapabilityError(exc.code, exc.public_message) from exc
+
+
+def _text_of(outcome: Answer | Refused) -> str:
+    if isinstance(outcome, Answer):
+        return outcome.text
+    error = {"code": outcome.error.code, "message": outcome.error.message}
+    return msgspec.json.encode(error).decode()
 
 
 def _give(entry: Entry) -> str:
