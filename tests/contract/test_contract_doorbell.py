@@ -147,8 +147,10 @@ def test_stores_tell_each_other_of_commits_and_rebalances(
 ) -> None:
     heard: queue.Queue[object] = queue.Queue()
     folder, path = base / "u" / "s", tmp_path / "flows.sqlite"
-    bells = [Doorbell(folder), Doorbell(folder)]
-    writing, hearing = (SqliteStore(path, doorbell=bell) for bell in bells)
+    # The later bell knows the earlier one from the start; the other way, it is met by its hello.
+    hearing = SqliteStore(path, doorbell=Doorbell(folder))
+    bell = Doorbell(folder)
+    writing = SqliteStore(path, doorbell=bell)
     stack.callback(writing.close)
     stack.callback(hearing.close)
     hearing.on_commit(lambda touched, due: heard.put((touched, due)))
@@ -161,5 +163,5 @@ def test_stores_tell_each_other_of_commits_and_rebalances(
     writing.join("g", "m", ttl_ms=1000)
     assert heard.get(timeout=WAIT_S) == "g"
     writing.commit(Unit(states=(StateWrite(key="u", value=b"", expected=0),)))
-    bells[0].ring(Hint(too_many=True))
+    bell.ring(Hint(too_many=True))
     assert heard.get(timeout=WAIT_S) == ({record.target}, None)

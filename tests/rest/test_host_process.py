@@ -177,7 +177,7 @@ def test_a_disk_that_fills_up_is_told_and_what_was_stored_stays(tmp_path, small_
         numbers = iter(range(2000))
         while (reply := put(client, f"a{next(numbers)}")).status_code == 204:
             pass
-        assert (reply.status_code, reply.json()["details"]["code"]) == (500, "storage")
+        assert (reply.status_code, reply.json()["details"]["code"]) == (500, "disk-full")
         assert "the disk is full" in reply.json()["title"]
         assert str(small_disk) not in reply.text
         stored = client.get(aliases).json()
