@@ -7,7 +7,7 @@ do nothing, and the ends of flows are told to whoever waits for them.
 
 import logging
 import os
-import threading
+import queue
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -106,28 +106,27 @@ class Ends:
     """Notes how long flows took from the request to the end."""
 
     def __init__(self) -> None:
-        self._changed = threading.Condition()
-        self._begun: dict[str, float] = {}
-        self._ended: dict[str, tuple[float, str]] = {}
+        self._expected: dict[str, tuple[float, queue.SimpleQueue[tuple[float, str]]]] = {}
 
     def expect(self, request_id: str) -> None:
-        self._begun[request_id] = time.perf_counter()
+        self._expected[request_id] = (time.perf_counter(), queue.SimpleQueue())
 
     def tell(self, request_id: str, status: str) -> None:
-        """A flow has ended."""
-        if request_id in self._begun:
-            with self._changed:
-                self._ended[request_id] = (time.perf_counter(), status)
-                self._changed.notify_all()
+        """A flow has ended; wakes the one who waits for it, and nobody else."""
+        expected = self._expected.get(request_id)
+        if expected is not None:
+            expected[1].put((time.perf_counter(), status))
 
     def wait(self, request_id: str) -> float:
-        with self._changed:
-            if not self._changed.wait_for(lambda: request_id in self._ended, _END_SECONDS_MAX):
-                raise TimeoutError(f"flow {request_id} has not ended")
-            ended, status = self._ended.pop(request_id)
+        begun, end = self._expected[request_id]
+        try:
+            ended, status = end.get(timeout=_END_SECONDS_MAX)
+        except queue.Empty:
+            raise TimeoutError(f"flow {request_id} has not ended") from None
+        del self._expected[request_id]
         if status != FlowStatusName.COMPLETED:
             raise AssertionError(f"flow {request_id} ended {status}")
-        return ended - self._begun.pop(request_id)
+        return ended - begun
 
 
 @contextmanager
