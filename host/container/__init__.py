@@ -1,0 +1,20 @@
+"""Encrypted containers: many named sections in one file, each proved by its digest."""
+
+from host.container.errors import ContainerDamagedError, ContainerInvalidError, ContainerKeyError
+from host.container.format import Manifest, Section
+from host.container.keys import Opener, Sealer
+from host.container.reader import read_container, read_header
+from host.container.writer import write_container
+
+__all__ = [
+    "ContainerDamagedError",
+    "ContainerInvalidError",
+    "ContainerKeyError",
+    "Manifest",
+    "Opener",
+    "Sealer",
+    "Section",
+    "read_container",
+    "read_header",
+    "write_container",
+]
