@@ -106,6 +106,9 @@ class MemoryStore:
                 kept.add(id(record))
             return self._keep(topic, kept)
 
+    def shrink(self) -> int:
+        return 0
+
     def get(self, key: str) -> StateRecord | None:
         with self._lock:
             return self._states.get(key)

@@ -27,6 +27,7 @@ from host.ports.groups import Membership, RebalanceListener
 from host.ports.state import StateRecord
 from host.ports.topics import Retention
 from host.ports.units import Unit
+from host.sqlite_files import SHRINKING, give_back
 from host.system import SystemClock
 
 _BUSY_MS = 10_000
@@ -160,6 +161,14 @@ class SqliteStore:
         if bytes_max is not None:
             deleted += self._count(lambda c: sqlite_topics.expire_by_size(c, topic, bytes_max))
         return deleted
+
+    def shrink(self) -> int:
+        free: list[int] = []
+        self._writer.write(lambda connection: free.append(give_back(connection)))
+        if free[-1] == 0:
+            with self._translated():
+                self._connection().execute("PRAGMA wal_checkpoint(PASSIVE)").close()
+        return free[-1]
 
     def _count(self, delete: Callable[[sqlite3.Connection], int]) -> int:
         counts: list[int] = []
@@ -308,6 +317,8 @@ def _open(path: Path) -> sqlite3.Connection:
         path, isolation_level=None, check_same_thread=False, timeout=_BUSY_MS / 1000
     )
     try:
+        for pragma in SHRINKING:  # before anything is written: a file keeps what it began with
+            connection.execute(pragma)
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
     except BaseException:

@@ -32,12 +32,14 @@ from sqlalchemy.pool import QueuePool
 
 from host.db.errors import SchemaTooNewError, translated
 from host.domain.errors import StorageError
+from host.sqlite_files import SHRINKING, give_back
 
 BUSY_TIMEOUT_MS = 10_000
 _POOL_SIZE = 4
 _IMMEDIATE = "cordbox_immediate"
 
 _PRAGMAS = (
+    *SHRINKING,
     f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}",
     "PRAGMA journal_mode = WAL",
     "PRAGMA synchronous = FULL",
@@ -136,6 +138,7 @@ class Database:
                     connection = raw.execution_options(**{_IMMEDIATE: True})
                     with connection.begin():
                         yield connection
+                        give_back(_driver(connection))
             finally:
                 self._writer = None
 
@@ -181,6 +184,11 @@ class Database:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _driver(connection: Connection) -> sqlite3.Connection:
+    driver: sqlite3.Connection = connection.connection.driver_connection  # type: ignore[assignment]
+    return driver
 
 
 def _engine(path: Path, pool_size: int, *, trusted_schema: bool) -> Engine:

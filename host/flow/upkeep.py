@@ -7,6 +7,8 @@ from host.ports.topics import Retention
 from host.ports.units import FlowStore
 
 EXPIRE_EVERY_MS = 600_000
+_SHRINK_TURNS_MAX = 32
+"""Of one run: the thread has other things to do, and the rest goes with the next run."""
 
 
 class Upkeep:
@@ -31,6 +33,12 @@ class Upkeep:
             StorageError: the store cannot be used.
         """
         self._store.trim([(topic, GROUP) for topic in WORK_TOPICS])
+        self._expire()
+        for _ in range(_SHRINK_TURNS_MAX):
+            if self._store.shrink() == 0:
+                break
+
+    def _expire(self) -> None:
         now = self._clock.now_ms()
         if self._expired_at is not None and 0 <= now - self._expired_at < EXPIRE_EVERY_MS:
             return

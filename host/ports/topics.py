@@ -71,3 +71,16 @@ class Topics(Protocol):
             StorageError: the store cannot be written.
         """
         ...
+
+    def shrink(self) -> int:
+        """Give the disk back a small part of the room that deleted records have left.
+
+        Commits wait meanwhile, a few milliseconds; who wants more calls again.
+
+        Returns:
+            Bytes that are still to be given back; 0 when it is not worth while.
+
+        Raises:
+            StorageError: the store cannot be written.
+        """
+        ...

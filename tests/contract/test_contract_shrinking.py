@@ -1,0 +1,85 @@
+"""Files give the disk back what deleted rows have left."""
+
+import sqlite3
+from itertools import pairwise
+from pathlib import Path
+
+from sqlalchemy import text
+
+from host.bus.sqlite import SqliteStore
+from host.db import Database
+from host.domain.clock import SimClock
+from host.flow.upkeep import EXPIRE_EVERY_MS, Upkeep
+from host.ports.bus import NewRecord
+from host.ports.topics import Retention
+from host.ports.units import Unit
+
+MIB = 1024 * 1024
+
+
+def sizes(path: Path) -> tuple[int, int]:
+    return path.stat().st_size, Path(f"{path}-wal").stat().st_size
+
+
+def test_the_store_shrinks_in_upkeep_after_what_it_held_has_expired(tmp_path: Path) -> None:
+    path, clock = tmp_path / "flows.sqlite", SimClock()
+    store = SqliteStore(path, clock=clock)
+    upkeep = Upkeep(store, clock, Retention(age_ms=EXPIRE_EVERY_MS))
+    for number in range(40):
+        record = NewRecord(topic="flow.event.dlq", key=str(number), value=b"x" * MIB)
+        store.commit(Unit(records=(record,)))
+    upkeep.run()
+    assert sum(sizes(path)) > 40 * MIB
+    clock.advance(EXPIRE_EVERY_MS)
+    upkeep.run()
+    assert not store.newest("flow.event.dlq", 1)
+    for _ in range(2):  # the log begins anew with what is written after a checkpoint
+        store.commit(Unit(records=(NewRecord(topic="t", key="k", value=b"v"),)))
+    assert sizes(path)[0] <= 6 * MIB
+    assert sizes(path)[1] <= 16 * MIB
+    assert store._read("PRAGMA integrity_check", ()) == [("ok",)]
+    store.close()
+
+
+def test_one_turn_gives_a_bounded_part_back(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "flows.sqlite")
+    record = NewRecord(topic="t", key="k", value=b"x" * 20 * MIB)
+    store.commit(Unit(records=(record,)))
+    store.expire("t", Retention(bytes_max=0))
+    left = [store.shrink() for _ in range(3)]
+    assert [a - b for a, b in pairwise(left)] == [2 * MIB, 2 * MIB]
+    while store.shrink():
+        pass
+    (free,) = store._read("PRAGMA freelist_count", ())[0]
+    assert free * 4096 == 4 * MIB
+    store.close()
+
+
+def test_a_file_of_an_earlier_release_keeps_its_size(tmp_path: Path) -> None:
+    path = tmp_path / "flows.sqlite"
+    connection = sqlite3.connect(path)
+    connection.executescript(
+        (Path(__file__).parent / "flows_version_1.sql").read_text()
+        + "INSERT INTO states VALUES ('big', 1, zeroblob(20000000), NULL);"
+        " DELETE FROM states WHERE key = 'big';"
+    )
+    connection.close()
+    store = SqliteStore(path)
+    assert store.shrink() == 0
+    store.close()
+
+
+def test_other_databases_shrink_as_they_are_written(tmp_path: Path) -> None:
+    path = tmp_path / "vault.sqlite"
+    with Database.open(path, ()) as database:
+        with database.write() as connection:
+            connection.execute(text("CREATE TABLE held (value BLOB)"))
+            connection.execute(text("INSERT INTO held VALUES (zeroblob(41943040))"))
+        with database.write() as connection:
+            connection.execute(text("DELETE FROM held"))
+        for _ in range(24):
+            with database.write() as connection:
+                connection.execute(text("INSERT INTO held VALUES (1)"))
+        database.scrub()
+        assert sizes(path)[0] <= 6 * MIB
+        assert sizes(path)[1] <= 16 * MIB
