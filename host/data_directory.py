@@ -11,6 +11,7 @@ tls/               the server's certificate and key
 secrets/           wrapping key and generated passwords
 """
 
+import errno
 import fcntl
 import os
 import shutil
@@ -18,12 +19,13 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from host.domain.errors import StorageError, UnavailableError
+from host.domain.errors import DiskFullError, StorageError, UnavailableError
 
 HANDOVER_SECONDS = 30.0
 """How long a host waits for the workers of a killed one to be gone: a moment, unless the machine is
 so busy that the kernel takes longer to end them."""
 
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 _PROBE_BYTES = 4096
 _RETRY_SECONDS = 0.02
 
@@ -58,7 +60,8 @@ class DataDirectory:
         """Make the directory if needed, prove that it can be written, and lock it.
 
         Raises:
-            DataDirectoryUnusableError: unwritable, full, or no directory.
+            DiskFullError: there is no room.
+            DataDirectoryUnusableError: unwritable, or no directory.
             DataDirectoryLockedError: another host holds it.
         """
         try:
@@ -156,6 +159,7 @@ def probe(path: Path) -> None:
     """Write and sync a block, which fails on a disk that is full or read-only.
 
     Raises:
+        DiskFullError: there is no room.
         DataDirectoryUnusableError: it cannot be written.
     """
     try:
@@ -233,7 +237,6 @@ def _probe(path: Path) -> None:
         probe.unlink(missing_ok=True)
 
 
-def _unusable(path: Path, error: OSError) -> DataDirectoryUnusableError:
-    return DataDirectoryUnusableError(
-        f"data directory {path} cannot be used: {error.strerror}", path=str(path)
-    )
+def _unusable(path: Path, error: OSError) -> StorageError:
+    kind = DiskFullError if error.errno in _NO_ROOM else DataDirectoryUnusableError
+    return kind(f"data directory {path} cannot be used: {error.strerror}", path=str(path))

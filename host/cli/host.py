@@ -106,22 +106,19 @@ def status(url: str, ca_file: Path | None, output: str) -> None:
 
     Fails when the host does not answer, or is not well.
     """
-    import ssl
-
     import httpx2
 
     from host.cli.host_status import status_lines
-    from host.domain.errors import UnavailableError
+    from host.toolkit.host_connection import no_answer, trusting
 
-    context = ssl.create_default_context(cafile=str(ca_file) if ca_file else None)
     try:
-        with httpx2.Client(base_url=url, verify=context, timeout=5.0) as client:
+        with httpx2.Client(base_url=url, verify=trusting(ca_file), timeout=5.0) as client:
             health = client.get("/status").json()
             overview = client.get("/overview")
             overview.raise_for_status()
             facts = {"url": url, **health, **overview.json()}
     except (httpx2.HTTPError, ValueError) as error:
-        raise UnavailableError(f"host {url} does not answer: {error}") from error
+        raise no_answer(url, error) from error
     text = json.dumps(facts) if output == "json" else "\n".join(status_lines(facts))
     sys.stdout.write(text + "\n")
     if facts["status"] != "OK":

@@ -6,19 +6,24 @@ from collections.abc import Callable
 import msgspec
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from host.domain.errors import HostError
+from host.rest.requester import requester_of
 
 _log = structlog.get_logger("cordbox.rest")
 _METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
 class RequestLog:
-    """Counts, times and logs requests: method, path, status; nothing of their content."""
+    """Counts, times and logs requests: who, method, path, status; nothing of their content.
+
+    Every line that is logged on the way of a request has its id.
+    """
 
     def __init__(self, app: ASGIApp, *, registry: CollectorRegistry) -> None:
         self._app = app
@@ -37,16 +42,20 @@ class RequestLog:
             await self._app(scope, receive, send)
             return
         started, status = time.perf_counter(), 500
+        who = requester_of(scope)
 
         async def noted(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
+                MutableHeaders(scope=message)["X-Request-Id"] = who.request_id
             await send(message)
 
+        bound = structlog.contextvars.bind_contextvars(rest_request=who.request_id)
         try:
             await self._app(scope, receive, noted)
         finally:
+            structlog.contextvars.reset_contextvars(**bound)
             seconds = time.perf_counter() - started
             self._requests.labels(_known(scope["method"]), str(status)).inc()
             self._seconds.observe(seconds)
@@ -57,6 +66,9 @@ class RequestLog:
                 path=scope["path"],
                 status=status,
                 duration_ms=round(seconds * 1000, 1),
+                user=who.user,
+                address=who.address,
+                rest_request=who.request_id,
             )
 
 

@@ -15,6 +15,7 @@ from host.domain.json import JsonValue
 from host.rest.authentication import authenticated, authorized
 from host.rest.errors import DOCUMENTED
 from host.rest.json_body import parse_json, unwrapped
+from host.rest.requester import requester_of
 from host.rest.services import RestServices
 from host.rest.wire import wire_names
 
@@ -45,6 +46,7 @@ class Operation(APIRoute):
             state = request.app.state
             services: RestServices = state.services
             user = await authenticated(request, services.users, state.guess_limiter)
+            requester_of(request.scope).user = user.login_name
             if self.needs_permission:
                 authorized(user, request)
             request.state.user = user

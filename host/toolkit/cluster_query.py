@@ -1,15 +1,15 @@
 """Asks a running host, over its REST interface, what it will say to an upload."""
 
 import json
-import ssl
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import httpx2
 
-from host.domain.errors import ForbiddenError, UnavailableError
+from host.domain.errors import ForbiddenError
 from host.toolkit.cluster_facts import ClusterAnswerError, ClusterFacts, stored_cpis
+from host.toolkit.host_connection import UnauthorizedError, no_answer, trusting
 
 _PREFIX = "/api/v5_2"
 _SECONDS_MAX = 10.0
@@ -28,10 +28,12 @@ def ask_cluster(url: str, *, user: str, password: str, ca_file: Path | None) -> 
 
     Raises:
         UnavailableError: it does not answer.
-        ForbiddenError: it refuses the user.
+        CertificateUntrustedError: its certificate is not trusted.
+        UnauthorizedError: it does not know the user, or not this password.
+        ForbiddenError: the user may not do this.
         ClusterAnswerError: it answers something else than a host would.
     """
-    context = ssl.create_default_context(cafile=str(ca_file) if ca_file else None)
+    context = trusting(ca_file)
     base = url.rstrip("/") + _PREFIX
     with httpx2.Client(auth=(user, password), verify=context, timeout=_SECONDS_MAX) as client:
         try:
@@ -42,7 +44,7 @@ def ask_cluster(url: str, *, user: str, password: str, ca_file: Path | None) -> 
                 code_signers=_code_signers(client, base),
             )
         except httpx2.HTTPError as error:
-            raise UnavailableError(f"host {url} does not answer: {error}") from error
+            raise no_answer(url, error) from error
 
 
 def _platform_version(client: httpx2.Client, base: str) -> int:
@@ -78,7 +80,9 @@ def _get(client: httpx2.Client, url: str) -> bytes:
     body = bytearray()
     with client.stream("GET", url) as reply:
         if reply.status_code in (httpx2.codes.UNAUTHORIZED, httpx2.codes.FORBIDDEN):
-            raise ForbiddenError(f"{url} refuses the user: status {reply.status_code}")
+            is_known = reply.status_code == httpx2.codes.FORBIDDEN
+            kind = ForbiddenError if is_known else UnauthorizedError
+            raise kind(f"{url} refuses the user: status {reply.status_code}")
         if reply.status_code != httpx2.codes.OK:
             raise ClusterAnswerError(f"{url} answers with status {reply.status_code}, expected 200")
         for chunk in reply.iter_bytes():

@@ -1,7 +1,6 @@
 """The REST interface of a running host as commands use it: bounded, with clear refusals."""
 
 import json
-import ssl
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
@@ -18,6 +17,7 @@ from host.domain.errors import (
 )
 from host.domain.json import JsonValue
 from host.toolkit.cluster_facts import ClusterAnswerError
+from host.toolkit.host_connection import UnauthorizedError, no_answer, trusting
 
 PREFIX = "/api/v5_2"
 REPLY_BYTES_MAX = 64 * 1024 * 1024
@@ -54,11 +54,9 @@ class HostClient:
 
     def __init__(self, url: str, *, user: str, password: str, ca_file: Path | None) -> None:
         self.url = url.rstrip("/")
-        try:
-            context = ssl.create_default_context(cafile=str(ca_file) if ca_file else None)
-        except ssl.SSLError as error:
-            raise InvalidInputError(f"{ca_file} holds no certificate: {error}") from error
-        self._client = httpx2.Client(auth=(user, password), verify=context, timeout=_SECONDS_MAX)
+        self._client = httpx2.Client(
+            auth=(user, password), verify=trusting(ca_file), timeout=_SECONDS_MAX
+        )
 
     def __enter__(self) -> Self:
         return self
@@ -79,7 +77,9 @@ class HostClient:
 
         Raises:
             UnavailableError: the host does not answer, or is not ready.
-            ForbiddenError: it refuses the user.
+            CertificateUntrustedError: its certificate is not trusted.
+            UnauthorizedError: it does not know the user, or not this password.
+            ForbiddenError: the user may not do this.
             HostThingMissingError, HostConflictError, HostRefusedError: it refuses the request.
             ClusterAnswerError: it answers something else than a host would.
         """
@@ -114,7 +114,7 @@ class HostClient:
                     if len(body) > REPLY_BYTES_MAX:
                         raise ClusterAnswerError(f"{url} answers more than {REPLY_BYTES_MAX} bytes")
         except httpx2.HTTPError as error:
-            raise UnavailableError(f"host {self.url} does not answer: {error}") from error
+            raise no_answer(self.url, error) from error
         if not reply.is_success:
             raise _refusal(url, reply.status_code, bytes(body))
         return bytes(body)
@@ -129,7 +129,9 @@ class HostClient:
 def _refusal(url: str, status: int, body: bytes) -> Exception:
     reason = _reason(body) or f"{url} answers with status {status}"
     match status:
-        case httpx2.codes.UNAUTHORIZED | httpx2.codes.FORBIDDEN:
+        case httpx2.codes.UNAUTHORIZED:
+            return UnauthorizedError(f"{url} does not accept user and password: {reason}")
+        case httpx2.codes.FORBIDDEN:
             return ForbiddenError(f"{url} refuses the user: {reason}")
         case httpx2.codes.NOT_FOUND:
             return HostThingMissingError(reason)

@@ -191,7 +191,9 @@ class _Supervisor:
     def _refused(self, name: str, fact: Mapping[str, object]) -> None:
         codes, message = fact.get("codes"), str(fact.get("message"))
         known = tuple(str(code) for code in codes) if isinstance(codes, list) else ()
-        _log.error("worker-refused", name=name, code=known[:1], reason=message)
+        _log.error(
+            "worker-refused", name=name, code=next(iter(known), "host-error"), reason=message
+        )
         self._fail(error_of(Refusal(known or ("host-error",), message, {})))
 
     def _ended(self, name: str, child: Child) -> None:

@@ -1,12 +1,14 @@
+import os
 import sqlite3
 import threading
+import types
 
 import pytest
 from sqlalchemy import Column, Integer, MetaData, String, Table, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from host.db import Database, Remembered, Schema, Vaults
-from host.db.errors import SchemaTooNewError
+from host.db.errors import SchemaTooNewError, translated
 from host.db.requests import REQUESTS, find_answer, remember_answer
 from host.domain.errors import DiskFullError, NotFoundError, StorageError
 from host.domain.ids import EpochMs, ShortHash
@@ -296,3 +298,14 @@ def test_only_the_most_recently_used_answers_are_remembered(tmp_path):
         for key in ("one", "two", "one", "three", "one", "two"):
             remembered.get(key)
     assert reads == ["one", "two", "three", "two"]
+
+
+@pytest.mark.parametrize(("free", "kind"), [(64 * 1024, DiskFullError), (1 << 30, StorageError)])
+def test_a_failed_write_on_a_disk_without_room_is_a_full_disk(tmp_path, monkeypatch, free, kind):
+    failed = sqlite3.OperationalError("disk I/O error")
+    failed.sqlite_errorname = "SQLITE_IOERR_SHMSIZE"
+    disk = types.SimpleNamespace(f_bavail=free // 4096, f_frsize=4096)
+    monkeypatch.setattr(os, "statvfs", lambda _path: disk)
+    with pytest.raises(StorageError) as refused, translated(tmp_path / "a.sqlite"):
+        raise failed
+    assert type(refused.value) is kind
