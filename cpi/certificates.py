@@ -1,31 +1,38 @@
-"""Loading X.509 certificates from DER and PEM, within limits."""
+"""Loading X.509 certificates from DER and PEM, within limits.
 
-import base64
-import re
+As lenient as Java: serial numbers that are not positive, countries of other lengths than two and
+overlong names are read, since keytool makes them and public roots have them. The library warns of
+those on stderr; that is kept from users.
+"""
+
+import warnings
 from collections.abc import Iterable
+from itertools import islice
 
 from asn1crypto import x509 as asn1_x509
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 
+from cpi.der import load
 from cpi.errors import Code, KeystoreError
+from cpi.pem import pem_blocks
 
 _CERTIFICATES_MAX = 64
-_NAME_BYTES = {
-    "2.5.4.3": range(1, 65),
-    "2.5.4.6": range(2, 3),
-    "1.3.6.1.4.1.311.60.2.1.3": range(2, 3),
-}
-"""Bytes that common name, country and jurisdiction country may have."""
 _UNREADABLE = (
     UnsupportedAlgorithm,
     x509.DuplicateExtension,
     x509.InvalidVersion,
     x509.UnsupportedGeneralNameType,
+    TypeError,
+    OverflowError,
+    KeyError,
 )
+"""What the libraries raise about contents, beside ValueError: a name constraint that is no address
+is a TypeError, for example."""
 _PEM_BYTES_MAX = 1024 * 1024
+_LABEL = "CERTIFICATE"
 _DER_NULL = b"\x05\x00"
-_PEM = re.compile(rb"-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----")
+_WARNINGS = ("Attribute's length must be", "Parsed a serial number which wasn't positive")
 
 
 def load_der(der: bytes) -> x509.Certificate:
@@ -39,49 +46,35 @@ def load_der(der: bytes) -> x509.Certificate:
     Raises:
         ValueError: the bytes are no certificate.
     """
-    _check_bounds(asn1_x509.Certificate.load(der, strict=True))
     try:
-        return _complete(der)
-    except ValueError:
-        lenient = _without_null_parameters(der)
-        if lenient is None:
-            raise
-        return _complete(lenient)
-
-
-def _check_bounds(certificate: asn1_x509.Certificate) -> None:
-    """Refuse what RFC 5280 forbids and the library only warns about on stderr.
-
-    Raises:
-        ValueError: the serial number is not positive, or a name breaks its length.
-    """
-    if certificate.serial_number <= 0:
-        raise ValueError("the serial number is not positive")
-    for name in (certificate.subject, certificate.issuer):
-        for attribute in (ava for rdn in name.chosen for ava in rdn):
-            allowed = _NAME_BYTES.get(attribute["type"].dotted)
-            value = attribute["value"].native
-            if allowed is not None and len(str(value).encode()) not in allowed:
-                raise ValueError(f"name attribute {attribute['type'].native} is {value!r}")
+        structure = load(asn1_x509.Certificate, der)
+        try:
+            return _complete(der)
+        except ValueError:
+            lenient = _without_null_parameters(structure)
+            if lenient is None:
+                raise
+            return _complete(lenient)
+    except _UNREADABLE as error:
+        raise ValueError(str(error) or type(error).__name__) from error
 
 
 def _complete(der: bytes) -> x509.Certificate:
-    """Parse, and read the parts that the library reads lazily, so that none can fail later.
-
-    Raises:
-        ValueError: a part cannot be read.
-    """
-    try:
-        certificate = x509.load_der_x509_certificate(der)
-        certificate.public_key()
-        _ = certificate.subject, certificate.issuer, certificate.extensions
-    except _UNREADABLE as error:
-        raise ValueError(str(error)) from error
+    """Parse, and read the parts that the library reads lazily, so that none can fail later."""
+    _keep_quiet()
+    certificate = x509.load_der_x509_certificate(der)
+    certificate.public_key()
+    _ = certificate.subject, certificate.issuer, certificate.extensions
     return certificate
 
 
-def _without_null_parameters(der: bytes) -> bytes | None:
-    certificate = asn1_x509.Certificate.load(der, strict=True)
+def _keep_quiet() -> None:
+    # Not for a block: filters are the whole process's, and the library warns at later looks too.
+    for message in _WARNINGS:
+        warnings.filterwarnings("ignore", message=message)
+
+
+def _without_null_parameters(certificate: asn1_x509.Certificate) -> bytes | None:
     algorithm = certificate["signature_algorithm"]
     if algorithm.signature_algo not in ("dsa", "ecdsa"):
         return None
@@ -108,23 +101,21 @@ def load_pem_certificates(data: bytes, *, source: str) -> tuple[x509.Certificate
         raise KeystoreError(
             Code.CERTIFICATE_UNREADABLE, f"{source} has more than {_PEM_BYTES_MAX} bytes"
         )
-    blocks = _PEM.findall(data)
-    if not 0 < len(blocks) <= _CERTIFICATES_MAX:
-        raise KeystoreError(
-            Code.CERTIFICATE_UNREADABLE,
-            f"{source} holds {len(blocks)} PEM certificates, expected 1 to {_CERTIFICATES_MAX}",
-        )
     try:
-        return tuple(load_der(_pem_body(block)) for block in blocks)
+        found = (block for block in pem_blocks(data) if block.label == _LABEL)
+        blocks = list(islice(found, _CERTIFICATES_MAX + 1))
+        certificates = tuple(load_der(block.der()) for block in blocks[:_CERTIFICATES_MAX])
     except ValueError as error:
         raise KeystoreError(
             Code.CERTIFICATE_UNREADABLE, f"{source} is no readable certificate: {error}"
         ) from error
-
-
-def _pem_body(block: bytes) -> bytes:
-    body = b"".join(block.split(b"-----")[2].split())
-    return base64.b64decode(body, validate=True)
+    if not 0 < len(blocks) <= _CERTIFICATES_MAX:
+        found_many = f"more than {_CERTIFICATES_MAX}" if blocks else "no"
+        raise KeystoreError(
+            Code.CERTIFICATE_UNREADABLE,
+            f"{source} holds {found_many} PEM certificates, expected 1 to {_CERTIFICATES_MAX}",
+        )
+    return certificates
 
 
 def issuer_path(

@@ -16,6 +16,7 @@ from asn1crypto import x509 as asn1_x509
 from cryptography import x509
 
 from cpi.certificates import issuer_path, load_der
+from cpi.der import load
 from cpi.errors import Code, SignatureError
 from cpi.public_keys import check_key, strong_hash, verify_signature
 from cpi.signature_schemes import is_pss_only, pss_restriction
@@ -69,7 +70,7 @@ def verify_signed_data(
 
 
 def _verify(der: bytes, content: bytes | None, content_type: str, what: str) -> SignedMessage:
-    info = cms.ContentInfo.load(der, strict=True)
+    info = load(cms.ContentInfo, der)
     if info["content_type"].native != "signed_data":
         raise _refused(what, f"content type is {info['content_type'].native}, not signed_data")
     signed_data = info["content"]
@@ -143,7 +144,7 @@ def _chain(
 
 
 def _same_name(one: bytes, other: bytes) -> bool:
-    return one == other or bool(asn1_x509.Name.load(one) == asn1_x509.Name.load(other))
+    return one == other or bool(load(asn1_x509.Name, one) == load(asn1_x509.Name, other))
 
 
 def _signed_bytes(
@@ -266,7 +267,7 @@ def encode_signed_data(
         signature: the signature over the content.
         timestamp_token: DER of an RFC 3161 token over `signature`, an unsigned attribute.
     """
-    chain = [asn1_x509.Certificate.load(certificate_der(c)) for c in certificates]
+    chain = [load(asn1_x509.Certificate, certificate_der(c)) for c in certificates]
     signer = cms.SignerInfo(
         {
             "version": "v1",
@@ -284,7 +285,7 @@ def encode_signed_data(
         }
     )
     if timestamp_token is not None:
-        token = cms.ContentInfo.load(timestamp_token, strict=True)
+        token = load(cms.ContentInfo, timestamp_token)
         signer["unsigned_attrs"] = [{"type": "signature_time_stamp_token", "values": [token]}]
     signed_data = cms.SignedData(
         {

@@ -16,6 +16,7 @@ from typing import Any
 
 from asn1crypto import x509 as asn1_x509
 
+from cpi.der import load
 from cpi.errors import Code, GroupPolicyError, Issue
 from cpi.schemas import validator
 from cpi.strict_json import JsonRefusedError, parse_json, schema_issues
@@ -168,7 +169,7 @@ def _certificate_fault(pem: str) -> str | None:
     body = "".join(pem.strip().strip("-").split("-")[1:-1]).strip()
     try:
         der = base64.b64decode("".join(body.split()), validate=True)
-        certificate = asn1_x509.Certificate.load(der, strict=True)
+        certificate = load(asn1_x509.Certificate, der)
         _ = certificate.subject.native, certificate.public_key.algorithm
     except (ValueError, TypeError, KeyError) as error:
         return str(error)

@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.hazmat.primitives.serialization import pkcs12
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from cpi.der import load
 from cpi.errors import Code, KeystoreError
 from cpi.signature_schemes import pss_algorithm
 
@@ -146,7 +147,7 @@ def _self_signed(
 def _for_pss_only(certificate: x509.Certificate, key: rsa.RSAPrivateKey) -> x509.Certificate:
     """The same certificate, but for an RSASSA-PSS key (RFC 4055) and signed by it as such."""
     der = certificate.public_bytes(serialization.Encoding.DER)
-    changed = asn1_x509.Certificate.load(der)
+    changed = load(asn1_x509.Certificate, der)
     body = changed["tbs_certificate"]
     body["subject_public_key_info"]["algorithm"] = {"algorithm": "rsassa_pss"}
     body["signature"] = changed["signature_algorithm"] = pss_algorithm("sha256")

@@ -1,20 +1,21 @@
 """Private keys with their certificates in PEM: PKCS#8 (plain or encrypted), PKCS#1 and SEC 1."""
 
-import re
+from itertools import islice
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from cpi.certificates import load_pem_certificates
+from cpi.der import check_der
 from cpi.errors import Code, KeystoreError
 from cpi.key_material import KeyMaterial, NamedCertificate, password_needed, unreadable
+from cpi.pem import PemBlock, PemRefusedError, pem_blocks
 
 _MARK = b"-----BEGIN "
 _KEYS_MAX = 16
-_KEY = re.compile(
-    rb"-----BEGIN ((?:ENCRYPTED |RSA |EC )?PRIVATE KEY)-----[^-]*(?:-[^-]+)*-----END \1-----"
-)
+_LABELS = frozenset({"PRIVATE KEY", "ENCRYPTED PRIVATE KEY", "RSA PRIVATE KEY", "EC PRIVATE KEY"})
+_HEADER = b"Proc-Type:"
 
 
 def is_pem(data: bytes) -> bool:
@@ -33,11 +34,13 @@ def read_pem(data: bytes, *, password: str | None, source: str) -> KeyMaterial:
     Raises:
         KeystoreError: a block cannot be read, or the password is wrong or missing.
     """
-    blocks = [match.group(0) for match in _KEY.finditer(data)]
+    try:
+        keys = (block for block in pem_blocks(data) if block.label in _LABELS)
+        blocks = list(islice(keys, _KEYS_MAX + 1))
+    except PemRefusedError as error:
+        raise KeystoreError(Code.KEYSTORE_INVALID, f"{source} is no PEM file: {error}") from error
     if len(blocks) > _KEYS_MAX:
-        raise KeystoreError(
-            Code.KEYSTORE_INVALID, f"{source} holds {len(blocks)} keys, at most {_KEYS_MAX}"
-        )
+        raise KeystoreError(Code.KEYSTORE_INVALID, f"{source} holds more than {_KEYS_MAX} keys")
     certificates = (
         load_pem_certificates(data, source=source) if b"BEGIN CERTIFICATE-" in data else ()
     )
@@ -47,11 +50,14 @@ def read_pem(data: bytes, *, password: str | None, source: str) -> KeyMaterial:
     )
 
 
-def _private_key(block: bytes, password: str | None, source: str) -> PrivateKeyTypes:
-    encrypted = b"ENCRYPTED" in block
+def _private_key(block: PemBlock, password: str | None, source: str) -> PrivateKeyTypes:
+    by_header = block.body.lstrip().startswith(_HEADER)
+    encrypted = by_header or block.label.startswith("ENCRYPTED")
     if encrypted and password is None:
         raise password_needed(source)
     try:
-        return load_pem_private_key(block, (password or "").encode() if encrypted else None)
+        if not by_header:
+            check_der(block.der())
+        return load_pem_private_key(block.text, (password or "").encode() if encrypted else None)
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
         raise unreadable(source, error) from error

@@ -11,6 +11,7 @@ import hashlib
 import hmac
 import warnings
 from collections.abc import Iterator
+from contextlib import suppress
 
 from asn1crypto import cms
 from asn1crypto import pkcs12 as asn1_pkcs12
@@ -22,6 +23,7 @@ from cryptography.hazmat.primitives.kdf.pbkdf2 import PBKDF2HMAC
 from cryptography.hazmat.primitives.serialization import load_der_private_key, pkcs12
 
 from cpi.certificates import load_der
+from cpi.der import load
 from cpi.errors import Code, KeystoreError
 from cpi.key_material import KeyMaterial, NamedCertificate, password_needed, unreadable
 
@@ -45,6 +47,7 @@ def read_pkcs12(data: bytes, *, password: str | None, source: str) -> KeyMateria
     """
     if password is None:
         raise password_needed(source)
+    pfx = _opened(data, source)
     try:
         with warnings.catch_warnings():
             # BER instead of DER is no news to who only wants the key.
@@ -53,7 +56,7 @@ def read_pkcs12(data: bytes, *, password: str | None, source: str) -> KeyMateria
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
         if "asn1" not in str(error).lower():
             raise unreadable(source, error) from error
-        return _walk_instead(data, password, source, error)
+        return _walk_instead(pfx, password, source, error)
     first = [content.cert] if content.cert else []
     certificates = tuple(
         NamedCertificate(
@@ -62,16 +65,52 @@ def read_pkcs12(data: bytes, *, password: str | None, source: str) -> KeyMateria
         )
         for entry in (*first, *content.additional_certs)
     )
-    privates = _privates(data, password, source) if content.key else ()
+    privates = _privates(pfx, password, source) if content.key else ()
     if content.key and not privates:
         privates = (content.key,)
     return KeyMaterial(privates=privates, certificates=certificates)
 
 
-def _privates(data: bytes, password: str, source: str) -> tuple[PrivateKeyTypes, ...]:
+def _opened(data: bytes, source: str) -> asn1_pkcs12.Pfx:
+    """The file's structure, before a library derives keys by as many rounds as it asks for."""
+    try:
+        pfx = load(asn1_pkcs12.Pfx, data, trailing=True)
+        if pfx["mac_data"].native is not None:
+            _bounded(pfx["mac_data"]["iterations"].native, source)
+        for safe in _safes(pfx):
+            _check_rounds(safe, source)
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise unreadable(source, error) from error
+    return pfx
+
+
+def _safes(pfx: asn1_pkcs12.Pfx) -> asn1_pkcs12.AuthenticatedSafe:
+    return load(asn1_pkcs12.AuthenticatedSafe, bytes(pfx["auth_safe"]["content"]), trailing=True)
+
+
+def _check_rounds(safe: cms.ContentInfo, source: str) -> None:
+    if safe["content_type"].native == "data":
+        bags = load(asn1_pkcs12.SafeContents, bytes(safe["content"]), trailing=True)
+        algorithms = [
+            bag["bag_value"].untag()["encryption_algorithm"]
+            for bag in bags
+            if bag["bag_id"].native == "pkcs8_shrouded_key_bag"
+        ]
+    elif safe["content_type"].native == "encrypted_data":
+        encrypted = safe["content"]["encrypted_content_info"]
+        algorithms = [encrypted["content_encryption_algorithm"]]
+    else:
+        algorithms = []
+    for algorithm in algorithms:
+        # The library derives no key by a scheme that has no rounds to read here.
+        with suppress(ValueError, TypeError, KeyError, AttributeError):
+            _bounded(algorithm.kdf_iterations, source)
+
+
+def _privates(pfx: asn1_pkcs12.Pfx, password: str, source: str) -> tuple[PrivateKeyTypes, ...]:
     """Every private key; the library gives the first alone, Java's files may hold several."""
     try:
-        safes = asn1_pkcs12.Pfx.load(data).authenticated_safe
+        safes = _safes(pfx)
         plain = [bytes(safe["content"]) for safe in safes if safe["content_type"].native == "data"]
         return tuple(key for safe in plain for key in _keys(safe, password))
     except (ValueError, TypeError, KeyError, UnsupportedAlgorithm) as error:
@@ -79,22 +118,23 @@ def _privates(data: bytes, password: str, source: str) -> tuple[PrivateKeyTypes,
 
 
 def _keys(safe: bytes, password: str) -> Iterator[PrivateKeyTypes]:
-    for bag in asn1_pkcs12.SafeContents.load(safe):
+    for bag in load(asn1_pkcs12.SafeContents, safe, trailing=True):
         if bag["bag_id"].native == "pkcs8_shrouded_key_bag":
             yield load_der_private_key(bag["bag_value"].untag().dump(), password.encode())
 
 
-def _walk_instead(data: bytes, password: str, source: str, first: Exception) -> KeyMaterial:
+def _walk_instead(
+    pfx: asn1_pkcs12.Pfx, password: str, source: str, first: Exception
+) -> KeyMaterial:
     try:
-        return _walk(data, password, source)
+        return _walk(pfx, password, source)
     except (ValueError, TypeError, KeyError, AttributeError, UnsupportedAlgorithm) as error:
         raise unreadable(source, first) from error
 
 
-def _walk(data: bytes, password: str, source: str) -> KeyMaterial:
-    pfx = asn1_pkcs12.Pfx.load(data, strict=True)
+def _walk(pfx: asn1_pkcs12.Pfx, password: str, source: str) -> KeyMaterial:
     _check_mac(pfx, password, source)
-    safes = [_decrypted(safe, password, source) for safe in pfx.authenticated_safe]
+    safes = [_decrypted(safe, password, source) for safe in _safes(pfx)]
     return KeyMaterial(
         privates=tuple(key for safe in safes for key in _keys(safe, password)),
         certificates=tuple(entry for safe in safes for entry in _certificates(safe, source)),
@@ -146,7 +186,7 @@ def _decrypted(safe: cms.ContentInfo, password: str, source: str) -> bytes:
 
 
 def _certificates(safe: bytes, source: str) -> Iterator[NamedCertificate]:
-    bags = asn1_pkcs12.SafeContents.load(safe)
+    bags = load(asn1_pkcs12.SafeContents, safe, trailing=True)
     if len(bags) > _BAGS_MAX:
         raise KeystoreError(Code.KEYSTORE_INVALID, f"{source} holds more than {_BAGS_MAX} items")
     for bag in bags:

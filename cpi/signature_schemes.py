@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.x509.oid import PublicKeyAlgorithmOID
 
+from cpi.der import load
 from cpi.errors import Code, SignatureError
 from cpi.public_keys import check_key, is_weak, strong_hash
 from cpi.signer_hash import certificate_der, subject_text
@@ -95,7 +96,7 @@ def pss_restriction(certificate: x509.Certificate) -> PssRestriction | None:
     """
     if not is_pss_only(certificate):
         return None
-    key = asn1_x509.Certificate.load(certificate_der(certificate)).public_key
+    key = load(asn1_x509.Certificate, certificate_der(certificate)).public_key
     parameters = key["algorithm"]["parameters"]
     if parameters.native is None:
         return None

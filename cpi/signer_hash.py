@@ -15,6 +15,7 @@ from asn1crypto import x509 as asn1_x509
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from cpi.der import load
 from cpi.digests import sha256_text
 from cpi.errors import Code, SignatureError
 
@@ -85,7 +86,7 @@ def hashed_text(rdns: Sequence[Rdn]) -> str:
 
 def certificate_rdns(certificate: x509.Certificate) -> list[Rdn]:
     """The subject's RDNs in the order of the DER encoding."""
-    name = asn1_x509.Name.load(certificate.subject.public_bytes())
+    name = load(asn1_x509.Name, certificate.subject.public_bytes())
     return [
         [(_KEYWORDS.get(ava["type"].dotted, ava["type"].dotted), _value(ava)) for ava in rdn]
         for rdn in name.chosen

@@ -16,6 +16,7 @@ from asn1crypto import cms, core, tsp
 from cryptography import x509
 
 from cpi.cms import verify_signed_data
+from cpi.der import load
 from cpi.errors import Code, SignatureError
 from cpi.signing import Stamp
 from cpi.timestamps import check_imprint, may_timestamp
@@ -110,14 +111,14 @@ def _read(answer: bytes) -> tuple[bytes, tsp.TSTInfo, tuple[x509.Certificate, ..
     if len(answer) > RESPONSE_BYTES_MAX:
         raise _invalid(f"has more than {RESPONSE_BYTES_MAX} bytes")
     try:
-        response = _Response.load(answer, strict=True)
+        response = load(_Response, answer)
         status = response["status"]
         if status["status"].native not in ("granted", "granted_with_mods"):
             raise _invalid(f"is a refusal: {_reasons(status)}")
         content: cms.ContentInfo = response["time_stamp_token"]
         token: bytes = content.dump()
         signed = verify_signed_data(token, None, content_type="tst_info", what=_WHAT)
-        info = tsp.TSTInfo.load(signed.content, strict=True)
+        info = load(tsp.TSTInfo, signed.content)
         _ = info["gen_time"].native, info["nonce"].native, info["policy"].dotted
     except (ValueError, TypeError, KeyError, OverflowError) as error:
         raise _invalid(f"is damaged: {error}") from error

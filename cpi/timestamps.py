@@ -9,6 +9,7 @@ from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from cpi.cms import SignedMessage, verify_signed_data
+from cpi.der import load
 from cpi.errors import Code, SignatureError
 from cpi.public_keys import strong_hash
 from cpi.signer_hash import subject_text
@@ -34,10 +35,10 @@ def read_timestamp(block: SignedMessage, what: str) -> Timestamp | None:
         token = verify_signed_data(
             block.timestamp_token, None, content_type="tst_info", what=f"timestamp of {what}"
         )
-        info = tsp.TSTInfo.load(token.content, strict=True)
+        info = load(tsp.TSTInfo, token.content)
         time: datetime = info["gen_time"].native
         check_imprint(info, block.signature, f"timestamp of {what}", entry=what)
-    except (ValueError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, KeyError, OverflowError) as error:
         raise _invalid(what, f"is damaged: {error}") from error
     if not may_timestamp(token.chain[0]):
         raise _invalid(what, f"is by {subject_text(token.chain[0])}, which may not timestamp")

@@ -4,7 +4,10 @@ The rules are Java's PKIX without revocation, which Corda uses, on the path as t
 holds it: a trusted certificate must be the issuer of the last certificate, or be that self-signed
 certificate itself. Trusting a CA-issued leaf therefore never helps. Stricter than PKIX: a trust
 anchor that issues others must be a CA, and constraint extensions that are not implemented here
-(name and policy constraints) refuse the path instead of being skipped.
+(name and policy constraints) in a certificate of the path refuse it instead of being skipped.
+
+A trust anchor itself is a name and a key, as in Java: neither its validity nor its constraints are
+judged, unless the path holds it as its last certificate.
 
 Source: RFC 5280 section 6.1.
 """

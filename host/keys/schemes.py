@@ -15,9 +15,11 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     PublicFormat,
-    load_pem_public_key,
+    load_der_public_key,
 )
 
+from cpi.der import check_der
+from cpi.pem import single_pem
 from host.domain.ids import ShortHash
 from host.keys.errors import KeySchemeUnknownError, PublicKeyInvalidError, SignatureSpecInvalidError
 
@@ -25,6 +27,7 @@ PrivateKey: TypeAlias = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519
 PublicKey: TypeAlias = rsa.RSAPublicKey | ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey
 
 _PEM_CHARACTERS_MAX = 8192
+_PEM_LABELS = ("PUBLIC KEY", "RSA PUBLIC KEY")
 _RSA_BITS = 3072
 _RSA_BITS_ACCEPTED = range(2048, 8193)
 
@@ -150,9 +153,11 @@ def decode_public(pem: str) -> PublicKey:
     if len(pem) > _PEM_CHARACTERS_MAX:
         raise PublicKeyInvalidError(f"public key is longer than {_PEM_CHARACTERS_MAX} characters")
     try:
-        key = load_pem_public_key(pem.encode())
-    except (ValueError, UnsupportedAlgorithm) as exc:
-        raise PublicKeyInvalidError(f"public key {pem[:40]!r} is no PEM public key") from exc
+        der = single_pem(pem.encode(), *_PEM_LABELS).der()
+        check_der(der)
+        key = load_der_public_key(der)
+    except (ValueError, TypeError, OverflowError, UnsupportedAlgorithm) as exc:
+        raise PublicKeyInvalidError(f"public key {pem[:40]!r} is no PEM public key: {exc}") from exc
     if isinstance(key, rsa.RSAPublicKey) and key.key_size in _RSA_BITS_ACCEPTED:
         return key
     if isinstance(key, ec.EllipticCurvePublicKey) and key.curve.name in _CURVES:

@@ -4,26 +4,21 @@ Source: Corda's `CertificateRestResourceImpl`, whose refusals these are. As ther
 are not looked at on import; package verification looks at them.
 """
 
-import base64
-import re
 from enum import StrEnum
-from itertools import pairwise
+from itertools import islice, pairwise
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 
 from cpi.certificates import load_der
+from cpi.pem import PemBlock, pem_blocks
 from host.domain.errors import InvalidInputError
 
 ALIAS_LENGTH_MAX = 255
 PEM_BYTES_MAX = 64 * 1024
 CHAIN_LENGTH_MAX = 10
 
-_PEM_BLOCK = re.compile(
-    r"-----BEGIN (?P<begin>[A-Z0-9 ]{1,40})-----\r?\n"
-    r"(?P<body>[A-Za-z0-9+/=\r\n]*)"
-    r"-----END (?P<end>[A-Z0-9 ]{1,40})-----"
-)
+_LABEL = "CERTIFICATE"
 
 
 class CertificateUsage(StrEnum):
@@ -75,27 +70,28 @@ def parse_chain(pem: bytes) -> tuple[x509.Certificate, ...]:
         raise CertificateRefusedError(
             f"The certificate file has {len(pem)} bytes, at most {PEM_BYTES_MAX}"
         )
+    if not pem.isascii():
+        raise CertificateRefusedError("Not a valid certificate: the file is no PEM")
     try:
-        text = pem.decode("ascii")
-    except UnicodeDecodeError as refused:
-        raise CertificateRefusedError("Not a valid certificate: the file is no PEM") from refused
-    blocks = list(_PEM_BLOCK.finditer(text))
+        blocks = list(islice(pem_blocks(pem), CHAIN_LENGTH_MAX + 1))
+    except ValueError as refused:
+        raise CertificateRefusedError(f"Not a valid certificate: {refused}") from refused
     if not blocks:
         raise CertificateRefusedError("No certificates in PEM")
     if len(blocks) > CHAIN_LENGTH_MAX:
         raise CertificateRefusedError(
-            f"The chain has {len(blocks)} certificates, at most {CHAIN_LENGTH_MAX}"
+            f"The chain has more certificates than allowed, at most {CHAIN_LENGTH_MAX}"
         )
     chain = tuple(_parse_block(block) for block in blocks)
     _check_order(chain)
     return chain
 
 
-def _parse_block(block: re.Match[str]) -> x509.Certificate:
-    if (block["begin"], block["end"]) != ("CERTIFICATE", "CERTIFICATE"):
-        raise CertificateRefusedError(f"Not a valid certificate: found {block['begin']!r}")
+def _parse_block(block: PemBlock) -> x509.Certificate:
+    if block.label != _LABEL:
+        raise CertificateRefusedError(f"Not a valid certificate: found {block.label!r}")
     try:
-        return load_der(base64.b64decode(block["body"]))
+        return load_der(block.der())
     except ValueError as refused:
         raise CertificateRefusedError(f"Not a valid certificate: {refused}") from refused
 

@@ -3,6 +3,7 @@
 The certificates follow Corda's fixtures: leaf <- CA1 or CA2 <- root, EC P-256.
 """
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -24,7 +25,10 @@ from cpi.signing import sign_entries
 from cpi.verify import verify_package
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
-VECTORS = Path(__file__).resolve().parents[2].parent / "shared" / "vectors"
+VECTORS = Path(
+    os.environ.get("CORDBOX_VECTORS")
+    or Path(__file__).resolve().parents[2].parent / "shared" / "vectors"
+)
 LIBRARIES = {f"META-INF/privatelib/library{i}.jar": f"library {i}".encode() for i in (1, 2, 3)}
 
 

@@ -1,18 +1,30 @@
 """Certificate paths: one rule of PKIX at a time, and the path cases of x509-limbo that apply."""
 
-import json
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
-import zstandard
+from asn1crypto import x509 as asn1_x509
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import Encoding
 
-from cpi.certificates import load_pem_certificates
-from cpi.errors import CpiError, TrustError
+from cpi.certificates import load_der, load_pem_certificates
+from cpi.errors import TrustError
+from cpi.keys import SigningKey
+from cpi.signer_hash import certificate_der
 from cpi.trust import validate_path
-from tests.cpi.support import NOW, VECTORS, alice, authority, ca, certificate, root, self_signed
+from tests.cpi.support import (
+    NOW,
+    accept,
+    alice,
+    authority,
+    ca,
+    certificate,
+    cpk,
+    root,
+    self_signed,
+)
 
 
 def leaf_below(issuer, **options) -> tuple[x509.Certificate, ...]:
@@ -142,52 +154,37 @@ def test_a_chain_out_of_order_is_refused() -> None:
     assert code_of((issuer, leaf, top), [top]) is not None
 
 
-APPLICABLE = (
-    "pathlen::",
-    "rfc5280::validity::",
-    "rfc5280::unknown-critical-extension-ee",
-    "rfc5280::unknown-critical-extension-intermediate",
-    "rfc5280::unknown-critical-extension-unrelated-root",
-    "rfc5280::intermediate-ca-without-ca-bit",
-    "rfc5280::no-keyusage",
-    "rfc5280::eku::ee-without-eku",
-    "pathological::intermediate-cycle",
-    "rfc5280::mismatching-signature-algorithm",
+def odd_signer(subject: str, serial: int) -> SigningKey:
+    """A self-signed certificate that `x509.CertificateBuilder` would not make."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    made = asn1_x509.Certificate.load(certificate_der(certificate("CN=x,O=x,C=GB", key)))
+    body = made["tbs_certificate"]
+    body["serial_number"] = serial
+    parts = dict(part.split("=") for part in subject.split(", "))
+    names = {"CN": "common_name", "O": "organization_name", "C": "country_name"}
+    body["subject"] = body["issuer"] = asn1_x509.Name.build(
+        {names[kind]: value for kind, value in parts.items()}
+    )
+    made["signature_value"] = key.sign(body.dump(force=True), ec.ECDSA(hashes.SHA256()))
+    loaded = load_der(made.dump(force=True))
+    return SigningKey(private_key=key, certificate_chain=(loaded,), alias="odd")
+
+
+@pytest.mark.parametrize(
+    ("subject", "serial"),
+    [
+        ("CN=Unknown, O=Unknown, C=Unknown", 5),
+        ("CN=X, O=Org, C=USA", 5),
+        ("CN=Удостоверяющий центр подписи приложений, O=Org, C=RU", 5),
+        (f"CN={'x' * 78}, O=Org, C=GB", 5),
+        ("CN=Root, O=Org, C=GB", 0),
+        ("CN=Root, O=Org, C=GB", -3),
+    ],
 )
-"""Limbo tests TLS servers; these cases are about the path alone, whatever it is for."""
-BUILDING = "pathlen::max-chain-depth"
-"""These are about finding a path among namesakes; a signature block states its path."""
-
-
-def limbo() -> list[dict]:
-    path = VECTORS / "x509" / "limbo.json.zst"
-    if not path.exists():
-        return []
-    cases = json.loads(zstandard.ZstdDecompressor().decompressobj().decompress(path.read_bytes()))
-    return [
-        case
-        for case in cases["testcases"]
-        if case["id"].startswith(APPLICABLE) and not case["id"].startswith(BUILDING)
-    ]
-
-
-@pytest.mark.conformance
-@pytest.mark.parametrize("case", limbo(), ids=lambda c: c["id"])
-def test_limbo(case: dict) -> None:
-    def load(pems: list[str]) -> list[x509.Certificate]:
-        return [c for p in pems for c in load_pem_certificates(p.encode(), source="limbo")]
-
-    moment = case["validation_time"]
-    at = datetime.fromisoformat(moment) if moment else datetime(2026, 11, 21, tzinfo=UTC)
-    try:
-        anchors = load(case["trusted_certs"])
-        (leaf,) = load([case["peer_certificate"]])
-        chain, pool = [leaf], load(case["untrusted_intermediates"])
-        while above := next((c for c in pool if c.subject == chain[-1].issuer), None):
-            chain.append(above)
-            pool.remove(above)
-        validate_path(chain, anchors, at=at)
-    except CpiError:
-        assert case["expected_result"] == "FAILURE"
-        return
-    assert case["expected_result"] == "SUCCESS"
+def test_odd_certificates_that_java_reads_sign_and_are_trusted(subject: str, serial: int) -> None:
+    """keytool's answers to Enter, other countries, long names, serials of public roots."""
+    odd = odd_signer(subject, serial)
+    package = accept(cpk(odd), trusted=[odd.anchor])
+    assert package.signers[0].serial_number == serial
+    (again,) = load_pem_certificates(odd.anchor.public_bytes(Encoding.PEM), source="x")
+    assert again == odd.anchor

@@ -127,3 +127,33 @@ def test_an_endless_chain_is_refused() -> None:
 def test_an_unknown_alias_is_not_found(store: CertificateStore) -> None:
     with pytest.raises(NotFoundError, match="'b'"):
         store.chain("code-signer", "b")
+
+
+def test_a_certificate_that_the_library_chokes_on_is_refused(store: CertificateStore) -> None:
+    """An address of seven bytes in a name constraint is a TypeError of the library."""
+    constraint = bytes.fromhex("300da00b300987077f000001ffffff")
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "odd")])
+    odd = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(datetime(2020, 1, 1, tzinfo=UTC))
+        .not_valid_after(datetime(2040, 1, 1, tzinfo=UTC))
+        .add_extension(
+            x509.UnrecognizedExtension(x509.ObjectIdentifier("2.5.29.30"), constraint), True
+        )
+        .sign(key, SHA256())
+    )
+    with pytest.raises(CertificateRefusedError, match="Not a valid certificate"):
+        store.import_certificate("code-signer", "odd", pem(odd))
+    assert store.aliases("code-signer") == []
+
+
+def test_text_between_certificates_is_let_be_a_cut_one_is_refused(store: CertificateStore) -> None:
+    one = pem(issue("one")[0])
+    store.import_certificate("code-signer", "one", b"subject=one\n" + one + b"end\n")
+    with pytest.raises(CertificateRefusedError, match="has no end"):
+        store.import_certificate("code-signer", "two", one + one[:100])

@@ -205,6 +205,20 @@ def test_equal_keys_have_one_canonical_text(keys):
     assert PUBLIC.canonical(key.rstrip()) == key
 
 
+@pytest.mark.parametrize("beside", ["{key}{key}", "{key}x", "x\n{key}", "{key}\0"])
+def test_nothing_may_stand_beside_a_public_key(keys, beside):
+    key = keys.create(TENANT, KeyCategory.LEDGER, "k", EC).public_key
+    with pytest.raises(PublicKeyInvalidError):
+        PUBLIC.canonical(beside.format(key=key))
+
+
+def test_a_public_key_is_walked_before_it_is_read():
+    bomb = b"\x30\x82\x01\x04\x06\x82\x01\x00" + b"\x81" * 255 + b"\x01"
+    text = base64.encodebytes(bomb).decode()
+    with pytest.raises(PublicKeyInvalidError, match="OBJECT IDENTIFIER at byte 4 has 256 bytes"):
+        PUBLIC.key_id(f"-----BEGIN PUBLIC KEY-----\n{text}-----END PUBLIC KEY-----\n")
+
+
 def test_threads_make_distinct_keys(keys):
     made = []
 

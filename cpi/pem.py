@@ -1,0 +1,89 @@
+"""PEM text: the blocks between BEGIN and END lines, found in one pass.
+
+Around the blocks of a file other text may stand, as `openssl` writes it. Where one block is
+expected, nothing else may.
+
+Source: RFC 7468.
+"""
+
+import base64
+import binascii
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+_BEGIN, _END, _DASHES = b"-----BEGIN ", b"-----END ", b"-----"
+_LABEL_BYTES_MAX = 64
+_SHOWN_MAX = 40
+
+
+class PemRefusedError(ValueError):
+    """The text is no PEM, or holds more than is expected; the message says where."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PemBlock:
+    """A block: `text` is all of it, `body` what stands between its two lines."""
+
+    label: str
+    text: bytes
+    body: bytes
+
+    def der(self) -> bytes:
+        """The bytes that the block holds.
+
+        Raises:
+            PemRefusedError: the body is no base64, which headers of encryption are not either.
+        """
+        try:
+            return base64.b64decode(b"".join(self.body.split()), validate=True)
+        except binascii.Error as error:
+            raise PemRefusedError(f"{self.label} is no base64: {error}") from error
+
+
+def pem_blocks(data: bytes) -> Iterator[PemBlock]:
+    """Every block in order; the caller stops at as many as it takes.
+
+    Raises:
+        PemRefusedError: a block has no end, or another one begins inside it.
+    """
+    at = 0
+    while (begin := data.find(_BEGIN, at)) >= 0:
+        start = begin + len(_BEGIN)
+        close = data.find(_DASHES, start, start + _LABEL_BYTES_MAX + len(_DASHES))
+        if close < 0:
+            raise PemRefusedError(f"the block at byte {begin} has no label")
+        label = data[start:close]
+        body_start = close + len(_DASHES)
+        body_end = data.find(_DASHES, body_start)
+        last = _END + label + _DASHES
+        if body_end < 0 or not data.startswith(last, body_end):
+            raise PemRefusedError(f"the block {_shown(label)} at byte {begin} has no end")
+        at = body_end + len(last)
+        yield PemBlock(
+            label=label.decode("ascii", errors="replace"),
+            text=data[begin:at],
+            body=data[body_start:body_end],
+        )
+
+
+def single_pem(data: bytes, *labels: str) -> PemBlock:
+    """The one block that `data` is, spaces and line ends apart.
+
+    Raises:
+        PemRefusedError: there is none, it has another label, or something stands beside it.
+    """
+    text = data.strip()
+    block = next(pem_blocks(text), None)
+    if block is None or not text.startswith(_BEGIN):
+        raise PemRefusedError(f"expected a PEM block {labels[0]}, found {_shown(text)}")
+    if block.label not in labels:
+        raise PemRefusedError(f"expected a PEM block {labels[0]}, found {block.label[:_SHOWN_MAX]}")
+    if len(block.text) != len(text):
+        raise PemRefusedError(
+            f"{len(text) - len(block.text)} bytes follow the PEM block {block.label}"
+        )
+    return block
+
+
+def _shown(data: bytes) -> str:
+    return repr(data[:_SHOWN_MAX].decode("ascii", errors="replace"))
