@@ -1,12 +1,11 @@
 """`cordbox audit`: what packages may do, by enumeration; and attacks on this host's sandboxes."""
 
-import os
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from host.cli.audit_gauntlet import gauntlet
 from host.cli.audit_log import log
 from host.cli.audit_node import audit_node
 from host.cli.audit_report import (
@@ -16,6 +15,7 @@ from host.cli.audit_report import (
     show_progress,
     write_report,
 )
+from host.cli.offline_settings import offline_settings, settings_option
 from host.cli.package_options import (
     EXISTING_FILE,
     OUTPUT_FILE,
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from cryptography import x509
 
     from host.audit.model import Audit
-    from host.settings import HostSettings
 
 _EXIT_FINDINGS = 1
 
@@ -45,14 +44,6 @@ class _AuditGroup(PrettyGroup):
         return super().parse_args(ctx, args)
 
 
-_settings_option = click.option(
-    "--settings",
-    "settings_file",
-    type=EXISTING_FILE,
-    help="TOML settings of the host; default: cordbox.toml in this directory, if it exists.",
-)
-
-
 @click.group("audit", cls=_AuditGroup, context_settings={"help_option_names": ["-h", "--help"]})
 def command() -> None:
     """Audit packages and sandboxes.
@@ -62,7 +53,7 @@ def command() -> None:
     """
 
 
-for _command in (audit_node, log):
+for _command in (audit_node, gauntlet, log):
     command.add_command(_command)
 
 
@@ -80,7 +71,7 @@ for _command in (audit_node, log):
 @certificate_option
 @click.option("--keystore", "-s", type=EXISTING_FILE, help="PKCS#12 file with certificates.")
 @password_option(required=False)
-@_settings_option
+@settings_option
 def audit_file(
     *,
     files: tuple[Path, ...],
@@ -123,7 +114,7 @@ def audit_file(
 @click.option("--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
 @click.option("--output-file", type=OUTPUT_FILE, help="Write the report there, not to stdout.")
 @certificate_option
-@_settings_option
+@settings_option
 def audit_diff(
     *,
     old: Path,
@@ -160,7 +151,7 @@ def _audited(
     from host.toolkit.cache import default_cache_dir
     from sandbox.runtime import Sandbox
 
-    settings = _settings(settings_file)
+    settings = offline_settings(settings_file)
     return audit_package(
         read_limited(file),
         file=str(file),
@@ -170,57 +161,3 @@ def _audited(
         allowed=frozenset(settings.allowed_capabilities),
         progress=show_progress,
     )
-
-
-def _settings(file: Path | None) -> "HostSettings":
-    """The settings of a host that would be started here; its data directory is not touched."""
-    from host.settings import load_settings
-
-    default_file = Path("cordbox.toml")
-    return load_settings(
-        options={"data_dir": Path()},
-        file=file or (default_file if default_file.exists() else None),
-        environment=os.environ,
-    )
-
-
-@command.command("gauntlet")
-@click.argument("cpi", type=EXISTING_FILE, required=False)
-@click.option("--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
-@_settings_option
-def gauntlet(*, cpi: Path | None, output: str, settings_file: Path | None) -> int:
-    """Attack sandboxes as this host makes them, and tell what stopped each attack.
-
-    Attacks get the host's limits and its `isolation`; with a CPI, the limits of its code, which is
-    then the neighbour whose latency is measured meanwhile. Exit code 1 if an attack is not stopped.
-    """
-    from contextlib import ExitStack
-
-    from cpi.files import read_limited
-    from host.audit.gauntlet.contest import run_gauntlet
-    from host.audit.gauntlet.report import HEAD, document_of, line_of, summary_of
-    from host.audit.host_limits import limits_of_settings
-    from host.composition.guests import guest_processes
-    from host.toolkit.cache import default_cache_dir
-    from sandbox.isolation.placing import Apart, Place, here
-    from sandbox.runtime import Sandbox
-
-    shown = output == "text"
-    if shown:
-        click.echo(HEAD)
-    settings = _settings(settings_file)
-    with ExitStack() as stack:
-        place: Place = here
-        if settings.isolation == "process":
-            pool = guest_processes(settings)
-            stack.callback(pool.close)
-            place = Apart(pool)
-        report = run_gauntlet(
-            sandbox=Sandbox(cache_dir=default_cache_dir(), progress=show_progress),
-            limits=limits_of_settings(settings),
-            cpi=None if cpi is None else read_limited(cpi),
-            told=lambda result: click.echo(line_of(result)) if shown else None,
-            place=place,
-        )
-    sys.stdout.write(summary_of(report) if shown else json_text(document_of(report)))
-    return 0 if report.held else _EXIT_FINDINGS

@@ -21,7 +21,7 @@ def line_of(result: Result) -> str:
     """One result as a line of the table."""
     return printable(
         f"{result.stage:<10} {result.name:<22} {_outcome(result):<9} {result.code:<24} "
-        f"{_milliseconds(result.seconds):>9} {_milliseconds(result.neighbour_p99):>14}"
+        f"{milliseconds(result.seconds):>9} {milliseconds(result.neighbour_p99):>14}"
     )
 
 
@@ -41,11 +41,11 @@ def _summary(report: Report) -> Iterator[str]:
     yield f"{stopped} of {len(report.results)} attacks stopped in {report.seconds:.1f} s"
     slowest = max(report.results, key=lambda result: result.seconds, default=None)
     if slowest:
-        yield f"slowest to stop: {slowest.name}, {_milliseconds(slowest.seconds)}"
+        yield f"slowest to stop: {slowest.name}, {milliseconds(slowest.seconds)}"
     yield (
-        f"neighbour ({report.neighbour}): p99 {_milliseconds(report.neighbour_alone)} alone, "
-        f"{_milliseconds(report.neighbour_honest)} beside an honest tenant, "
-        f"{_milliseconds(report.neighbour_beside)} beside the attacks{_ratio(report)}; "
+        f"neighbour ({report.neighbour}): p99 {milliseconds(report.neighbour_alone)} alone, "
+        f"{milliseconds(report.neighbour_honest)} beside an honest tenant, "
+        f"{milliseconds(report.neighbour_beside)} beside the attacks{_ratio(report)}; "
         f"{report.neighbour_runs} runs, "
         f"{'none disturbed' if report.neighbour_failure is None else 'DISTURBED'}"
     )
@@ -62,7 +62,8 @@ def _ratio(report: Report) -> str:
     return f" ({report.neighbour_beside / report.neighbour_honest:.2f}x the honest tenant's)"
 
 
-def _milliseconds(seconds: float | None) -> str:
+def milliseconds(seconds: float | None) -> str:
+    """Seconds as milliseconds; a dash if there are none."""
     return _UNKNOWN if seconds is None else f"{seconds * 1000:.1f} ms"
 
 

@@ -1,0 +1,57 @@
+"""An honest node's flows on a whole host, beside every attack of the host gauntlet.
+
+The latency is a client's: from the request that starts a flow to the answer that it completed. The
+quiet host, the honest crowd and every attack take turns, in rounds, on one host for each mode.
+CORDBOX_NEIGHBOUR_SAMPLES sets how many flows are timed beside each, CORDBOX_NEIGHBOUR_ATTACKS
+chooses attacks by name (separated by commas).
+"""
+
+import os
+from pathlib import Path
+from tempfile import mkdtemp
+
+from benchmarks import workshop
+from benchmarks.measure import Measurement, latencies
+from host.audit.gauntlet.host_arena import opened_host
+from host.audit.gauntlet.host_attacks import HostAttack, host_attacks
+from host.audit.gauntlet.host_contest import Beside, HostReport, run_host_gauntlet
+from host.toolkit.cache import default_cache_dir
+
+_SAMPLES = 400
+_ROUNDS = 4
+_GOAL = 1.5
+
+
+def run() -> list[Measurement]:
+    return [*_mode("shared"), *_mode("process")]
+
+
+def _mode(mode: str) -> list[Measurement]:
+    samples = int(os.environ.get("CORDBOX_NEIGHBOUR_SAMPLES", _SAMPLES))
+    root = Path(mkdtemp(dir=workshop.folder(), prefix=f"neighbour-{mode}-"))
+    options = ("--isolation", mode)
+    with opened_host(root, workshop.sandbox(), default_cache_dir(), options) as arena:
+        report = run_host_gauntlet(arena, _attacks(), samples=samples, rounds=_ROUNDS)
+    return [_measured(mode, report, row) for row in report.rows]
+
+
+def _attacks() -> tuple[HostAttack, ...]:
+    wanted = os.environ.get("CORDBOX_NEIGHBOUR_ATTACKS")
+    names = None if wanted is None else set(wanted.split(","))
+    return tuple(a for a in host_attacks() if names is None or a.name in names)
+
+
+def _measured(mode: str, report: HostReport, row: Beside) -> Measurement:
+    assert row.attack is not None
+    ratio = report.ratio(row)
+    quiet = report.quiet.p99 or 0.0
+    told = "too few flows" if ratio is None else f"{ratio:.2f}x; goal at most {_GOAL}x"
+    ended = row.failure or ", ".join(e.code for e in row.escaped) or "as it has to"
+    return Measurement(
+        name=f"{mode}: p99 of a node's flow beside {row.attack.name}",
+        value=1000 * (row.p99 or 0.0),
+        unit="ms",
+        against=f"beside a quiet host ({1000 * quiet:.1f} ms)",
+        ratio=quiet / row.p99 if row.p99 else None,
+        note=f"{told}; {latencies(row.seconds) if row.seconds else '-'}; ended {ended}",
+    )

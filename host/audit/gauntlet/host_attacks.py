@@ -1,0 +1,174 @@
+"""Attacks on a whole host: by the flows of a hostile node, by strangers, and by honest crowds."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from host.audit.gauntlet.model import CONTAINED, LIMITS
+from host.audit.gauntlet.sample_flows import sample_flows
+from host.audit.gauntlet.strangers import Stranger, guess_passwords, hold_connections
+from host.domain.json import JsonValue
+
+KILLED = "killed"
+"""The attack had not ended when its time was over, and was killed by the operator."""
+_ENDLESS = frozenset({KILLED})
+_FULL = frozenset({"quota-exceeded", CONTAINED})
+
+
+class Attacker(StrEnum):
+    """Who attacks: the hostile CorDapp's node, an honest node, or nobody with a node."""
+
+    MALLORY = "mallory"
+    BOB = "bob"
+    STRANGER = "stranger"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostAttack:
+    """What is done to a host.
+
+    Attributes:
+        stops: codes by which the attack's flows may end; `contained` if one may run to its end,
+            `killed` if it may last until the operator ends it.
+        flow: class of the flows that are started; None where `stranger` attacks.
+        body: their request.
+        flows: how many are started at once.
+        lists: the operator lists the node's flows, with results, meanwhile.
+    """
+
+    name: str
+    about: str
+    stops: frozenset[str]
+    attacker: Attacker = Attacker.MALLORY
+    flow: str = ""
+    body: JsonValue = None
+    flows: int = 1
+    lists: bool = False
+    stranger: Stranger | None = None
+
+
+def _attack(
+    name: str, about: str, flow: str, stops: frozenset[str], flows: int, **body: JsonValue
+) -> HostAttack:
+    return HostAttack(
+        name=name, about=about, flow=f"hostile_host.{flow}", stops=stops, flows=flows, body=body
+    )
+
+
+def host_attacks() -> tuple[HostAttack, ...]:
+    """All attacks on a host, those of the sandbox's catalogue that are flows among them."""
+    mallory = "O=Mallory, L=London, C=GB"
+    bounded = LIMITS | _FULL
+    sessions = frozenset({"session-error", "quarrel"}) | bounded
+    return (
+        HostAttack(
+            name="honest-crowd",
+            about="an honest tenant starts 500 flows at once",
+            attacker=Attacker.BOB,
+            flow=HONEST_FLOW,
+            body=HONEST_BODY,
+            flows=500,
+            stops=frozenset({CONTAINED, KILLED}),
+        ),
+        _attack(
+            "nested-request",
+            "host calls with JSON 3000 deep",
+            "NestedRequest",
+            frozenset({"request-invalid"}),
+            64,
+        ),
+        _attack(
+            "half-character",
+            "failures that are no Unicode",
+            "HalfCharacter",
+            frozenset({"half-character"}),
+            64,
+        ),
+        _attack(
+            "long-failures",
+            "failure texts of 3 MB",
+            "LongFailure",
+            frozenset({"long-failure"}) | bounded,
+            20,
+        ),
+        _attack(
+            "failures-to-many",
+            "one failure text of 4 MiB to 100 sessions",
+            "FailToMany",
+            sessions,
+            4,
+            x500_name=mallory,
+            count=100,
+        ),
+        _attack(
+            "worm",
+            "responders that start responders",
+            "Breed",
+            sessions,
+            2,
+            x500_name=mallory,
+            count=12,
+        ),
+        _attack(
+            "slow-pattern",
+            "a pattern times a text of 4·10^9 steps",
+            "SlowPattern",
+            frozenset({"query-too-slow", "host-call-too-slow"}) | bounded,
+            4,
+        ),
+        _attack(
+            "external-flood",
+            "400 MB of external messages a flow",
+            "ExternalFlood",
+            bounded,
+            4,
+            count=100,
+        ),
+        _attack("empty-writes", "transactions without end", "EmptyWrites", bounded, 48, count=300),
+        _attack("short-sleeps", "steps without end", "ShortSleeps", bounded, 16, count=3000),
+        _attack("heavy-sleeps", "parked guests of 110 MB", "HeavySleep", bounded, 48),
+        _attack("tiny-flows", "a thousand flows that do nothing", "Tiny", _FULL, 1000),
+        HostAttack(
+            name="huge-results",
+            about="lists of results of 4 MiB",
+            flow="hostile_host.HugeResult",
+            body={},
+            flows=20,
+            lists=True,
+            stops=bounded | {"flow-result-too-large"},
+        ),
+        HostAttack(
+            name="held-connections",
+            about="strangers send bodies byte by byte",
+            attacker=Attacker.STRANGER,
+            stranger=hold_connections,
+            stops=frozenset({CONTAINED}),
+        ),
+        HostAttack(
+            name="password-guesses",
+            about="strangers guess passwords",
+            attacker=Attacker.STRANGER,
+            stranger=guess_passwords,
+            stops=frozenset({CONTAINED}),
+        ),
+        *_of_sandboxes(),
+    )
+
+
+def _of_sandboxes() -> tuple[HostAttack, ...]:
+    """The hostile flows that attack a sandbox, as many at once as keep all threads busy."""
+    return tuple(
+        HostAttack(
+            name=f"run-{attack.name}",
+            about=attack.about,
+            flow=attack.flow or "",
+            body={},
+            flows=8,
+            stops=attack.stops | LIMITS | _ENDLESS,
+        )
+        for attack in sample_flows()
+    )
+
+
+HONEST_FLOW = "hello_flows.Hello"
+HONEST_BODY: Mapping[str, JsonValue] = {"name": "gauntlet"}

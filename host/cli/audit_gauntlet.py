@@ -1,0 +1,142 @@
+"""`cordbox audit gauntlet`: attacks on this host's sandboxes, or on a whole host."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from host.cli.audit_report import json_text, show_progress
+from host.cli.offline_settings import default_settings_file, offline_settings, settings_option
+from host.cli.package_options import EXISTING_FILE
+
+if TYPE_CHECKING:
+    from host.settings import HostSettings
+
+_EXIT_FINDINGS = 1
+_SAMPLES = 40
+
+
+@click.command("gauntlet")
+@click.argument("cpi", type=EXISTING_FILE, required=False)
+@click.option(
+    "--host",
+    "whole",
+    is_flag=True,
+    help="Attack a host of its own, started for it, by flows, strangers and crowds.",
+)
+@click.option(
+    "--attack",
+    "names",
+    multiple=True,
+    metavar="NAME",
+    help="With --host: only the attack of this name; repeatable.",
+)
+@click.option(
+    "--samples",
+    type=click.IntRange(min=20, max=10_000),
+    default=_SAMPLES,
+    show_default=True,
+    help="With --host: flows of the neighbour that are timed beside each attack.",
+)
+@click.option("--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@settings_option
+def gauntlet(
+    *,
+    cpi: Path | None,
+    whole: bool,
+    names: tuple[str, ...],
+    samples: int,
+    output: str,
+    settings_file: Path | None,
+) -> int:
+    """Attack sandboxes as this host makes them, and tell what stopped each attack.
+
+    Attacks get the host's limits and its `isolation`; with a CPI, the limits of its code, which is
+    then the neighbour whose latency is measured meanwhile. With --host, a host is started in a
+    temporary directory, and its neighbour is an honest virtual node. Exit code 1 if an attack is
+    not stopped.
+    """
+    if whole and cpi is not None:
+        raise click.UsageError("--host attacks nodes of its own, give no CPI")
+    if names and not whole:
+        raise click.UsageError("--attack chooses among the attacks of --host")
+    shown = output == "text"
+    settings = offline_settings(settings_file)
+    if whole:
+        return _attack_host(names, samples, settings_file, shown=shown)
+    return _attack_sandboxes(cpi, settings, shown=shown)
+
+
+def _attack_sandboxes(cpi: Path | None, settings: "HostSettings", *, shown: bool) -> int:
+    from contextlib import ExitStack
+
+    from cpi.files import read_limited
+    from host.audit.gauntlet.contest import run_gauntlet
+    from host.audit.gauntlet.report import HEAD, document_of, line_of, summary_of
+    from host.audit.host_limits import limits_of_settings
+    from host.composition.guests import guest_processes
+    from host.toolkit.cache import default_cache_dir
+    from sandbox.isolation.placing import Apart, Place, here
+    from sandbox.runtime import Sandbox
+
+    if shown:
+        click.echo(HEAD)
+    with ExitStack() as stack:
+        place: Place = here
+        if settings.isolation == "process":
+            pool = guest_processes(settings)
+            stack.callback(pool.close)
+            place = Apart(pool)
+        report = run_gauntlet(
+            sandbox=Sandbox(cache_dir=default_cache_dir(), progress=show_progress),
+            limits=limits_of_settings(settings),
+            cpi=None if cpi is None else read_limited(cpi),
+            told=lambda result: click.echo(line_of(result)) if shown else None,
+            place=place,
+        )
+    sys.stdout.write(summary_of(report) if shown else json_text(document_of(report)))
+    return 0 if report.held else _EXIT_FINDINGS
+
+
+def _attack_host(
+    names: tuple[str, ...],
+    samples: int,
+    settings_file: Path | None,
+    *,
+    shown: bool,
+) -> int:
+    from tempfile import TemporaryDirectory
+
+    from host.audit.gauntlet.host_arena import opened_host
+    from host.audit.gauntlet.host_attacks import host_attacks
+    from host.audit.gauntlet.host_contest import run_host_gauntlet
+    from host.audit.gauntlet.host_report import HEAD, document_of, line_of, summary_of
+    from host.toolkit.cache import default_cache_dir
+    from sandbox.runtime import Sandbox
+
+    attacks = {attack.name: attack for attack in host_attacks()}
+    if unknown := sorted(set(names) - attacks.keys()):
+        known = ", ".join(attacks)
+        raise click.UsageError(f"no attack is named {', '.join(unknown)}; there are {known}")
+    chosen = [attacks[name] for name in names or attacks]
+    cache = default_cache_dir()
+    file = settings_file or default_settings_file()
+    options = () if file is None else ("--settings", str(file.absolute()))
+    if shown:
+        click.echo(HEAD)
+    with (
+        TemporaryDirectory(prefix="cordbox-gauntlet-") as root,
+        opened_host(
+            Path(root), Sandbox(cache_dir=cache, progress=show_progress), cache, options
+        ) as arena,
+    ):
+        report = run_host_gauntlet(
+            arena,
+            chosen,
+            samples=samples,
+            rounds=1,
+            told=lambda row: click.echo(line_of(row)) if shown else None,
+        )
+    sys.stdout.write(summary_of(report) if shown else json_text(document_of(report)))
+    return 0 if report.held else _EXIT_FINDINGS

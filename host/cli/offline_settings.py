@@ -1,0 +1,37 @@
+"""The settings of a host that would be started here, for commands that start none."""
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from host.cli.package_options import EXISTING_FILE
+
+if TYPE_CHECKING:
+    from host.settings import HostSettings
+
+DEFAULT_FILE = Path("cordbox.toml")
+
+settings_option = click.option(
+    "--settings",
+    "settings_file",
+    type=EXISTING_FILE,
+    help="TOML settings of the host; default: cordbox.toml in this directory, if it exists.",
+)
+
+
+def offline_settings(file: Path | None) -> "HostSettings":
+    """The settings of a host that would be started here; its data directory is not touched."""
+    from host.settings import load_settings
+
+    return load_settings(
+        options={"data_dir": Path()},
+        file=file or default_settings_file(),
+        environment=os.environ,
+    )
+
+
+def default_settings_file() -> Path | None:
+    """The settings file of this directory, if there is one."""
+    return DEFAULT_FILE if DEFAULT_FILE.exists() else None

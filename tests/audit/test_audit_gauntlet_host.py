@@ -1,0 +1,127 @@
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from host.audit.gauntlet.host_arena import opened_host
+from host.audit.gauntlet.host_attacks import host_attacks
+from host.audit.gauntlet.host_contest import SLACK_S, Beside, HostReport, run_host_gauntlet
+from host.audit.gauntlet.host_report import document_of, line_of, summary_of
+from host.audit.gauntlet.model import CONTAINED, Ending
+from host.cli import main
+from host.toolkit.cache import default_cache_dir
+
+SAMPLES = 5
+IN_ROUNDS = {"worm", "half-character", "held-connections"}
+
+
+def row_of(attack=None, seconds=(), code=CONTAINED, failure=None):
+    ending = Ending(code=code, message="told")
+    return Beside(attack=attack, seconds=list(seconds), endings={code: ending}, failure=failure)
+
+
+def named(name):
+    return next(attack for attack in host_attacks() if attack.name == name)
+
+
+@pytest.fixture(scope="module")
+def arena(sandbox, tmp_path_factory):
+    """A real host with worker processes, in the mode of CORDBOX_ISOLATION."""
+    root = tmp_path_factory.mktemp("gauntlet-host")
+    mode = os.environ.get("CORDBOX_ISOLATION", "shared")
+    options = ("--isolation", mode)
+    with opened_host(root, sandbox, default_cache_dir(), options) as opened:
+        yield opened
+
+
+def test_attacks_have_names_of_their_own_and_endings():
+    names = [attack.name for attack in host_attacks()]
+    assert len(names) == len(set(names)) >= 40
+    assert all(attack.stops for attack in host_attacks())
+    assert all(bool(attack.flow) != bool(attack.stranger) for attack in host_attacks())
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize(
+    "attack",
+    [attack for attack in host_attacks() if not attack.name.startswith("run-")],
+    ids=lambda attack: attack.name,
+)
+def test_host_stops(arena, attack):
+    report = run_host_gauntlet(arena, [attack], samples=SAMPLES, rounds=1)
+    assert document_of(report)["results"][0]["escaped"] == []
+    assert report.held, summary_of(report)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_rounds_take_turns_and_add_up(arena):
+    attacks = [attack for attack in host_attacks() if attack.name in IN_ROUNDS]
+    told = []
+    report = run_host_gauntlet(arena, attacks, samples=2 * SAMPLES, rounds=2, told=told.append)
+    assert report.held, summary_of(report)
+    assert told == [report.quiet, *report.rows]
+    assert all(len(row.seconds) >= 2 * SAMPLES for row in told)
+    assert all(row.memory > 0 for row in told)
+
+
+def test_ending_that_is_not_allowed_has_escaped():
+    bad = row_of(named("nested-request"), code="platform-failure")
+    report = HostReport(quiet=row_of(), rows=(bad,), seconds=1.0)
+    assert not report.held
+    assert "ESCAPED" in line_of(bad)
+    assert "ESCAPED nested-request: [platform-failure] told" in summary_of(report)
+    assert document_of(report)["results"][0]["stopped"] is False
+
+
+def test_disturbed_neighbour_is_told():
+    bad = row_of(named("worm"), code="quota-exceeded", failure="lost")
+    report = HostReport(quiet=row_of(), rows=(bad,), seconds=1.0)
+    assert not report.held
+    assert "DISTURBED beside worm: lost" in summary_of(report)
+
+
+@pytest.mark.parametrize(
+    ("quiet", "beside", "expected"),
+    [(0.1, 0.3, 3.0), (0.1, 0.1 + SLACK_S / 2, 1.0), (0.1, 0.05, 1.0)],
+)
+def test_ratio_leaves_small_differences_out(quiet, beside, expected):
+    row = row_of(named("worm"), [beside] * 20)
+    report = HostReport(quiet=row_of(seconds=[quiet] * 20), rows=(row,), seconds=1.0)
+    assert report.ratio(row) == pytest.approx(expected)
+
+
+def test_too_few_flows_give_no_ratio():
+    row = row_of(named("worm"), [0.1] * 19)
+    report = HostReport(quiet=row_of(seconds=[0.1] * 20), rows=(row,), seconds=1.0)
+    assert report.ratio(row) is None
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_command_attacks_a_host(capsys, tmp_path: Path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    words = ["audit", "gauntlet", "--host", "--attack", "half-character", "--samples", "20"]
+    with pytest.raises(SystemExit) as left:
+        main([*words, "--output", "json"])
+    told = json.loads(capsys.readouterr().out)
+    assert left.value.code == 0
+    assert [row["name"] for row in told["results"]] == ["half-character"]
+    assert told["results"][0]["neighbourFlows"] >= 20
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (["--host", "--attack", "nothing"], "no attack is named nothing"),
+        (["--attack", "worm"], "--attack chooses among the attacks of --host"),
+        (["--host", __file__], "--host attacks nodes of its own"),
+    ],
+)
+def test_wrong_usage_is_told(capsys, words, reason):
+    with pytest.raises(SystemExit) as left:
+        main(["audit", "gauntlet", *words])
+    assert left.value.code == 2
+    assert reason in capsys.readouterr().err
