@@ -121,7 +121,10 @@ def _window(arena: HostArena, row: Beside, samples: int, seconds_max: float) -> 
     row.disk = max(row.disk, _disk(arena) - disk)
     if neighbour.failure is not None:
         row.failure = f"{type(neighbour.failure).__name__}: {neighbour.failure}"
-    arena.settle()
+    try:
+        arena.settle()
+    except HostError as failed:
+        row.failure = row.failure or f"{failed.code}: {failed.message}"
 
 
 def _attack(arena: HostArena, row: Beside, over: Event, first_over: Event) -> None:
