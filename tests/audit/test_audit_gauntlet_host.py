@@ -1,12 +1,10 @@
-import json
 import os
-from pathlib import Path
 
 import pytest
 
 from host.audit.gauntlet.host_arena import opened_host
 from host.audit.gauntlet.host_attacks import host_attacks
-from host.audit.gauntlet.host_contest import SLACK_S, Beside, HostReport, run_host_gauntlet
+from host.audit.gauntlet.host_contest import SLACK_S, Beside, HostReport
 from host.audit.gauntlet.host_report import document_of, line_of, summary_of
 from host.audit.gauntlet.model import CONTAINED, Ending
 from host.cli import main
@@ -42,31 +40,6 @@ def test_attacks_have_names_of_their_own_and_endings():
     assert all(bool(attack.flow) != bool(attack.stranger) for attack in host_attacks())
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(300)
-@pytest.mark.parametrize(
-    "attack",
-    [attack for attack in host_attacks() if not attack.name.startswith("run-")],
-    ids=lambda attack: attack.name,
-)
-def test_host_stops(arena, attack):
-    report = run_host_gauntlet(arena, [attack], samples=SAMPLES, rounds=1)
-    assert document_of(report)["results"][0]["escaped"] == []
-    assert report.held, summary_of(report)
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(300)
-def test_rounds_take_turns_and_add_up(arena):
-    attacks = [attack for attack in host_attacks() if attack.name in IN_ROUNDS]
-    told = []
-    report = run_host_gauntlet(arena, attacks, samples=2 * SAMPLES, rounds=2, told=told.append)
-    assert report.held, summary_of(report)
-    assert told == [report.quiet, *report.rows]
-    assert all(len(row.seconds) >= 2 * SAMPLES for row in told)
-    assert all(row.memory > 0 for row in told)
-
-
 def test_ending_that_is_not_allowed_has_escaped():
     bad = row_of(named("nested-request"), code="platform-failure")
     report = HostReport(quiet=row_of(), rows=(bad,), seconds=1.0)
@@ -97,19 +70,6 @@ def test_too_few_flows_give_no_ratio():
     row = row_of(named("worm"), [0.1] * 19)
     report = HostReport(quiet=row_of(seconds=[0.1] * 20), rows=(row,), seconds=1.0)
     assert report.ratio(row) is None
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(300)
-def test_command_attacks_a_host(capsys, tmp_path: Path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    words = ["audit", "gauntlet", "--host", "--attack", "half-character", "--samples", "20"]
-    with pytest.raises(SystemExit) as left:
-        main([*words, "--output", "json"])
-    told = json.loads(capsys.readouterr().out)
-    assert left.value.code == 0
-    assert [row["name"] for row in told["results"]] == ["half-character"]
-    assert told["results"][0]["neighbourFlows"] >= 20
 
 
 @pytest.mark.parametrize(

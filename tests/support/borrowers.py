@@ -1,0 +1,84 @@
+"""Load of IOUs, and the proof that nothing of it was lost, doubled or left open."""
+
+import json
+import random
+import sys
+import threading
+
+import httpx2
+
+from tests.support.killable_host import ALICE, BOB, ENDED
+
+CLIENTS = 3
+
+
+class Borrowers:
+    """Clients that start one flow after another, each until the host has said that it has it."""
+
+    def __init__(self, host, seed):
+        self._host = host
+        self._over = threading.Event()
+        self._seed = seed
+        self._threads = [threading.Thread(target=self._run, args=(k,)) for k in range(CLIENTS)]
+        self.accepted = []
+        self.refused = []
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self):
+        self._over.set()
+        for thread in self._threads:
+            thread.join()
+
+    def _run(self, number):
+        chance = random.Random(self._seed * CLIENTS + number)
+        amount = 1_000_000 * (number + 1)
+        while not self._over.is_set():
+            amount += 1
+            pair = (ALICE, BOB) if chance.random() < 0.5 else (BOB, ALICE)
+            pause = chance.choice((0, 0, 50, 200))
+            self._start(*pair, {"amount": amount, "pause_millis": pause})
+            self._over.wait(chance.random() * 0.4)
+
+    def _start(self, borrower, lender, body):
+        request_id = f"issue-{body['amount']}"
+        body = {"counterparty": lender, **body}
+        while not self._over.is_set():
+            try:
+                reply = self._host.flow(borrower, request_id, "iou_flows.IssueIou", body)
+            except (httpx2.HTTPError, RuntimeError):  # killed: no answer, or its client is closed
+                self._over.wait(0.05)
+                continue
+            if reply.status_code in (202, 409):  # 409: taken before the kill, the answer was lost
+                self.accepted.append((borrower, request_id, body["amount"]))
+            else:
+                self.refused.append(reply.text)
+            return
+
+
+def check_ledgers(host, borrowers):
+    for name in (ALICE, BOB):  # also of starts that were taken and whose answer never came
+        host.until(f"/flow/{host.nodes[name]}?responders=true", _all_ended)
+    ended = {amount: host.result(name, rid) for name, rid, amount in borrowers.accepted}
+    sys.stdout.write(f"flows: {len(ended)}\n")
+    assert [flow for flow in ended.values() if flow["flowStatus"] != "COMPLETED"] == []
+    alice, bob = host.ious(ALICE), host.ious(BOB)
+    assert sorted(map(_identity, alice)) == sorted(map(_identity, bob))
+    assert len({iou["linear_id"] for iou in alice}) == len(alice)
+    held = {iou["amount"]: iou for iou in alice}
+    assert len(held) == len(alice)
+    assert held.keys() >= ended.keys()
+    for amount, flow in ended.items():
+        result = json.loads(flow["flowResult"])
+        assert held[amount]["linear_id"] == result["linear_id"]
+        assert held[amount]["state_ref"] == f"{result['transaction_id']}:0"
+    for name in (ALICE, BOB):
+        assert host.all_statuses(name).keys() == {"COMPLETED"}
+
+
+def _identity(iou):
+    return iou["state_ref"], iou["linear_id"], iou["amount"]
+
+
+def _all_ended(answer):
+    return all(flow["flowStatus"] in ENDED for flow in answer["flowStatusResponses"])
