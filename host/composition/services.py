@@ -19,6 +19,7 @@ from host.ports.capability import CallContext, Capability
 from host.ports.clock import Clock
 from host.ports.directory import ContractVerifier, Members, Packages
 from host.ports.keys import KeyStore
+from host.ports.requests import refusing_misfits
 from host.rpc import Interface
 
 
@@ -152,7 +153,8 @@ class ServedCapability:
             request_id=request_id,
             now=now,
         )
-        return self._capability.call(context, function, request)
+        with refusing_misfits():
+            return self._capability.call(context, function, request)
 
 
 class RemoteContracts:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from host.domain.guest_text import TYPE_CHARACTERS_MAX, cut_line, cut_message, cut_trace
 from host.domain.ids import ClientRequestId, EpochMs, FlowId, ShortHash
 
 
@@ -31,6 +32,12 @@ class FlowError:
     type: str
     message: str
     trace: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Cut what is too long, here once: statuses, sessions, histories and logs all have it."""
+        object.__setattr__(self, "type", cut_line(self.type, TYPE_CHARACTERS_MAX))
+        object.__setattr__(self, "message", cut_message(self.message))
+        object.__setattr__(self, "trace", cut_trace(self.trace))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

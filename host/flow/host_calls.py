@@ -18,6 +18,7 @@ from host.domain.errors import (
     StorageError,
     UnavailableError,
 )
+from host.domain.guest_text import mended_json, whole_characters
 from host.domain.json import JsonObject, JsonValue
 from host.domain.packages import CpiRecord
 from host.domain.quotas import Quota, QuotaCode
@@ -28,11 +29,12 @@ from host.flow.engine_calls import EngineCalls
 from host.flow.events import GuestLogged
 from host.flow.journal import REQUEST_CHARACTERS_MAX, Entry, Made, check_call, request_digest
 from host.flow.live import LiveFlow
-from host.flow.requests import parse
+from host.flow.requests import checked, parse
 from host.flow.surroundings import Surroundings
 from host.ports.audit_log import PRIVILEGED, SUCCEEDED, PrivilegedCall
 from host.ports.capability import CallContext, Capability, CapabilityError
 from host.ports.guest import GuestCallError, GuestKilledError, SuspendFlow
+from host.ports.requests import refusing_misfits
 
 READS = frozenset(
     {
@@ -150,10 +152,11 @@ class HostCalls:
         held, begun = self._flow.checkpoint.waiting, self._around.clock.now_ms()
         since = held.since if held is not None else begun
         try:
+            value = checked(request)
             if handler is not None:
                 outcome = handler(request)
             else:
-                outcome = self._capability(call, interface, function, request)
+                outcome = self._capability(call, interface, function, value)
         except CapabilityError as exc:
             outcome = Refused(self._flow.checkpoint, exc)
         self._flow.checkpoint = outcome.checkpoint
@@ -176,7 +179,7 @@ class HostCalls:
             answer=_text_of(outcome),
             since=since,
             at=answered,
-            request=request[:REQUEST_CHARACTERS_MAX],
+            request=whole_characters(request[:REQUEST_CHARACTERS_MAX]),
             notes=self._flow.checkpoint.notes,
         )
         self._keep(entry)
@@ -203,7 +206,7 @@ class HostCalls:
         Raises:
             StorageError: it cannot be kept.
         """
-        flow, text = self._flow, (request or "").encode()
+        flow, text = self._flow, (request or "").encode("utf-8", "surrogatepass")
         self._around.audit_logs.record(
             PrivilegedCall(
                 holding=flow.checkpoint.holding.holding(),
@@ -233,7 +236,7 @@ class HostCalls:
                 f" at most {quota.journal_bytes_max}",
             )
 
-    def _capability(self, call: int, interface: str, function: str, request: str) -> Answer:
+    def _capability(self, call: int, interface: str, function: str, request: JsonObject) -> Answer:
         capability = self._around.capabilities.get(interface)
         if capability is None:
             raise CapabilityError(
@@ -249,11 +252,13 @@ class HostCalls:
             request_id=f"{flow.flow_id}-{call}",
             now=self._around.clock.now_ms(),
         )
-        answer = _translated(capability, context, function, parse(request, dict))
-        return Answer(flow.checkpoint, msgspec.json.encode(answer).decode())
+        answer = _translated(capability, context, function, request)
+        return Answer(flow.checkpoint, _encoded(f"{interface}.{function}", answer))
 
     def _log(self, request: str) -> str:
         try:
+            request = mended_json(request)
+            checked(request)
             line = parse(request, requests.LogWrite)
         except CapabilityError as exc:
             error = {"code": exc.code, "message": exc.message}
@@ -277,7 +282,8 @@ def _translated(
 ) -> JsonValue:
     """Call, and sort the service's refusals: the flow's business, or to be tried again."""
     try:
-        return capability.call(context, function, request)
+        with refusing_misfits():
+            return capability.call(context, function, request)
     except (StorageError, UnavailableError) as exc:
         reason = f"{capability.name}.{function}: {exc.message}"
         is_outage = isinstance(exc, (OutageError, DiskFullError))
@@ -285,6 +291,20 @@ def _translated(
         raise kind(reason, **exc.details) from exc
     except HostError as exc:
         raise CapabilityError(exc.code, exc.public_message) from exc
+
+
+def _encoded(name: str, answer: JsonValue) -> str:
+    """The answer's JSON text.
+
+    Raises:
+        CapabilityError: `answer-invalid`, it holds what no text can: it was made of a guest's data.
+    """
+    try:
+        return msgspec.json.encode(answer).decode()
+    except (OverflowError, RecursionError, TypeError, ValueError) as exc:
+        raise CapabilityError(
+            "answer-invalid", f"the answer of {name} cannot be written: {type(exc).__name__}"
+        ) from exc
 
 
 def _text_of(outcome: Answer | Refused) -> str:

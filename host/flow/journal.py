@@ -70,7 +70,7 @@ class FlowNonDeterministicError(GuestKilledError):
 
 def request_digest(request: str) -> str:
     """Digest of a request's text: 32 hexadecimal digits of SHA-256."""
-    return hashlib.sha256(request.encode()).hexdigest()[:32]
+    return hashlib.sha256(request.encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
 def encode_entry(entry: Entry) -> bytes:

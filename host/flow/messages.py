@@ -8,7 +8,9 @@ from typing import TypeAlias
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import force_setattr
 
+from host.domain.guest_text import TYPE_CHARACTERS_MAX, cut_line, cut_message
 from host.domain.ids import EpochMs, FlowId, HoldingIdentity
 from host.domain.x500 import MemberX500Name
 from host.flow.stored import read_stored
@@ -84,6 +86,11 @@ class SessionFailure(Struct, frozen=True, kw_only=True, tag="error"):
 
     code: str
     message: str
+
+    def __post_init__(self) -> None:
+        """Cut what is too long: one failure goes to every session of a flow, and is kept there."""
+        force_setattr(self, "code", cut_line(self.code, TYPE_CHARACTERS_MAX))
+        force_setattr(self, "message", cut_message(self.message))
 
 
 Payload: TypeAlias = Data | Chunk | InfoRequest | InfoResponse | Close | SessionFailure

@@ -5,6 +5,8 @@ from typing import Annotated, Literal, TypeAlias, TypeVar
 import msgspec
 from msgspec import Meta, Struct
 
+from host.domain.guest_text import GuestTextError, checked_json
+from host.domain.json import JsonObject
 from host.ports.capability import CapabilityError
 
 SESSIONS_MAX = 1000
@@ -17,6 +19,8 @@ Key: TypeAlias = Annotated[str, Meta(min_length=1, max_length=256)]
 Ids: TypeAlias = Annotated[tuple[Name, ...], Meta(max_length=SESSIONS_MAX)]
 Text: TypeAlias = Annotated[str, Meta(max_length=MESSAGE_CHARACTERS_MAX)]
 _T = TypeVar("_T")
+
+INVALID_REQUEST = "request-invalid"
 
 
 class LogWrite(Struct, forbid_unknown_fields=True):
@@ -101,8 +105,23 @@ _sub_flow_decoder: msgspec.json.Decoder[SubFlowEnter | SubFlowLeave | SubFlowFai
 )
 
 
+def checked(request: str) -> JsonObject:
+    """The object that a request's text spells: the boundary check, before anything else sees it.
+
+    Raises:
+        CapabilityError: `request-invalid`, naming the rule.
+    """
+    try:
+        value = checked_json(request)
+    except GuestTextError as exc:
+        raise CapabilityError(INVALID_REQUEST, exc.message) from exc
+    if not isinstance(value, dict):
+        raise CapabilityError(INVALID_REQUEST, "the request is no JSON object")
+    return value
+
+
 def parse(request: str, shape: type[_T]) -> _T:
-    """Read a request's JSON text.
+    """Read a request's JSON text, which has been `checked`.
 
     Raises:
         CapabilityError: `request-invalid`, naming the field.
@@ -123,5 +142,5 @@ def parse_sub_flow(request: str) -> SubFlowEnter | SubFlowLeave | SubFlowFail:
 def _decoded(request: str, decoder: msgspec.json.Decoder[_T]) -> _T:
     try:
         return decoder.decode(request)
-    except msgspec.DecodeError as exc:
-        raise CapabilityError("request-invalid", str(exc)) from exc
+    except Exception as exc:  # whatever a guest's text makes a decoder raise is the guest's
+        raise CapabilityError(INVALID_REQUEST, str(exc)) from exc

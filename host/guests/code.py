@@ -15,6 +15,7 @@ import zstandard
 from cpi.descriptor import PYTHON_PREFIX, CodeDescriptor
 from cpi.model import VerifiedCpk
 from host.domain.errors import InvalidInputError
+from host.domain.guest_text import GuestTextError, checked_json, cut_message
 from host.guests.source import Runnable
 from sandbox.errors import SandboxError
 from sandbox.guest import Component
@@ -185,9 +186,9 @@ def describe(guest: Runnable, label: str) -> Mapping[str, Any]:
         outcome = guest.call("describe", None, limits=Limits())
     text = getattr(outcome, "value", None)
     try:
-        answer = json.loads(text or "")
-    except (ValueError, RecursionError) as refused:
-        raise CodeRefusedError(f"{label}: describe answers no JSON") from refused
+        answer = checked_json(text or "")
+    except GuestTextError as refused:
+        raise CodeRefusedError(f"{label}: describe: {refused.message}") from refused
     if isinstance(answer, dict) and isinstance(answer.get("error"), dict):
         raise CodeRefusedError(f"{label}: the code cannot be loaded: {_report(answer['error'])}")
     if not isinstance(answer, dict) or not all(_is_named(answer.get(key)) for key in DESCRIBED):
@@ -202,7 +203,7 @@ def _report(error: Mapping[str, Any]) -> str:
     trace = error.get("trace")
     frame = trace[-1] if isinstance(trace, list) and trace else None
     place = f" ({frame.get('file')}:{frame.get('line')})" if isinstance(frame, dict) else ""
-    return f"{error.get('type')}: {error.get('message')}{place}"
+    return cut_message(f"{error.get('type')}: {error.get('message')}{place}")
 
 
 def _is_named(items: object) -> bool:

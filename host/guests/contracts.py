@@ -6,6 +6,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from host.domain.errors import HostError, StorageError, UnavailableError
+from host.domain.guest_text import (
+    TYPE_CHARACTERS_MAX,
+    GuestTextError,
+    checked_json,
+    cut_line,
+    cut_message,
+    mended_json,
+)
 from host.domain.ids import ShortHash
 from host.domain.json import JsonObject
 from host.domain.packages import CpiRecord, CpkRecord
@@ -19,6 +27,8 @@ from sandbox.outcome import Returned
 
 CONTRACT_UNKNOWN = "contract-unknown"
 _FAILURES_MAX = 100
+_STATES_MAX = 1000
+_CONTRACTS_CHARACTERS_MAX = 8 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,20 +162,23 @@ def _ungoverned(cpi: CpiRecord, states: Sequence[tuple[str, str]]) -> Iterator[J
 def _answered(cpk: CpkRecord, types: Sequence[str], payload: str) -> list[JsonObject]:
     """Failures out of a contract's `err`; a guest may answer any text, but never 'accepted'."""
     try:
-        document = json.loads(payload)
+        document: Any = checked_json(mended_json(payload))
         failures = [
             _failure((str(f["contract"]),), list(f["states"]), str(f["type"]), str(f["message"]))
             for f in document["failures"][:_FAILURES_MAX]
         ]
-    except (ValueError, TypeError, KeyError, RecursionError):
+    except (GuestTextError, TypeError, KeyError):
         failures = []
     return failures or [_failure(cpk.contract_types, types, "contract-refused", payload)]
 
 
 def _failure(contracts: Sequence[str], types: Sequence[str], kind: str, message: str) -> JsonObject:
+    """One failure, cut here once; whoever made it, a contract or the host."""
     return {
-        "contract": ", ".join(contracts),
-        "states": sorted({str(name) for name in types}),
-        "type": kind,
-        "message": message,
+        "contract": cut_line(", ".join(contracts), _CONTRACTS_CHARACTERS_MAX),
+        "states": sorted({cut_line(str(name), TYPE_CHARACTERS_MAX) for name in types})[
+            :_STATES_MAX
+        ],
+        "type": cut_line(kind, TYPE_CHARACTERS_MAX),
+        "message": cut_message(message),
     }

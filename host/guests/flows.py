@@ -1,11 +1,17 @@
 """`FlowGuests` over the sandbox: a flow's run in a fresh instance, errors in the port's words."""
 
-import json
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import assert_never
 
 from host.domain.errors import HostError, StorageError, UnavailableError
+from host.domain.guest_text import (
+    GuestTextError,
+    check_result,
+    checked_json,
+    cut_trace,
+    mended_json,
+)
 from host.domain.ids import ShortHash
 from host.domain.packages import CpiRecord, CpkRecord
 from host.domain.quotas import Quota, RunUsage
@@ -27,9 +33,6 @@ from sandbox.errors import CapabilityNotGrantedError, SandboxError
 from sandbox.host_calls import GuestError, RunControl, Suspend
 from sandbox.outcome import Returned, Suspended
 from sandbox.world import ALWAYS_GRANTED
-
-_TRACE_LINES_MAX = 50
-_TRACE_CHARACTERS_MAX = 500
 
 
 class SandboxedFlows:
@@ -87,7 +90,7 @@ class SandboxedFlows:
             case Returned(is_error=True, value=value):
                 return _failure(value or "", usage)
             case Returned(value=value):
-                return Finished(result=value or "", usage=usage)
+                return _finished(value or "", usage)
             case _:
                 assert_never(outcome)
 
@@ -150,11 +153,26 @@ def _cpk_of(cpi: CpiRecord, flow_class: str) -> CpkRecord:
     )
 
 
+def _finished(result: str, usage: RunUsage) -> Finished:
+    """The port's result.
+
+    Raises:
+        GuestKilledError: `flow-result-invalid`, the result is JSON that breaks a rule.
+    """
+    try:
+        check_result(result)
+    except GuestTextError as exc:
+        raise GuestKilledError(
+            "flow-result-invalid", f"the flow's result: {exc.message}", usage=usage
+        ) from exc
+    return Finished(result=result, usage=usage)
+
+
 def _failure(payload: str, usage: RunUsage) -> FlowFailedInGuest:
     """The port's failure out of the guest's `err`; a guest may answer any text."""
     try:
-        values = json.loads(payload)
-    except (ValueError, RecursionError):
+        values = checked_json(mended_json(payload))
+    except GuestTextError:
         values = None
     if not isinstance(values, dict):
         return FlowFailedInGuest(type="flow-failed", message=payload, trace=(), usage=usage)
@@ -162,15 +180,12 @@ def _failure(payload: str, usage: RunUsage) -> FlowFailedInGuest:
     return FlowFailedInGuest(
         type=str(values.get("type", "flow-failed")),
         message=str(values.get("message", "")),
-        trace=tuple(_frame(f) for f in frames[:_TRACE_LINES_MAX])
-        if isinstance(frames, list)
-        else (),
+        trace=cut_trace(frames, _frame) if isinstance(frames, list) else (),
         usage=usage,
     )
 
 
 def _frame(frame: object) -> str:
     if not isinstance(frame, dict):
-        return str(frame)[:_TRACE_CHARACTERS_MAX]
-    line = f"{frame.get('file')}:{frame.get('line')} {frame.get('function')}"
-    return line[:_TRACE_CHARACTERS_MAX]
+        return str(frame)
+    return f"{frame.get('file')}:{frame.get('line')} {frame.get('function')}"

@@ -12,6 +12,7 @@ from host.db import Vaults
 from host.db.requests import find_answer, refuse_ended, remember_answer
 from host.domain.errors import InvalidInputError, NotFoundError
 from host.domain.group_parameters import group_parameters_hash
+from host.domain.guest_text import cut_message
 from host.domain.instants import instant_text
 from host.domain.json import JsonObject, JsonValue
 from host.ledger import vault
@@ -223,7 +224,9 @@ class LedgerCapability:
             context.cpi, resolved.to_json(), node=context.holding.short_hash
         )
         if failures:
-            raise ContractRefusedError("; ".join(str(f.get("message")) for f in failures))
+            raise ContractRefusedError(
+                cut_message("; ".join(str(f.get("message")) for f in failures))
+            )
         return resolved
 
     def _sign(

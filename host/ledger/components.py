@@ -22,6 +22,7 @@ from collections.abc import Mapping, Sequence
 from enum import IntEnum
 from typing import TypeAlias
 
+from host.domain.guest_text import GuestTextError, checked_json
 from host.domain.json import JsonObject, JsonValue, canonical_json
 from host.ledger.errors import TransactionInvalidError
 from host.ledger.model import Command, Notary, State, StateRef, TimeWindow, Transaction
@@ -86,8 +87,10 @@ def from_groups(groups: Groups) -> Transaction:
     """
     check_limits(groups)
     try:
-        transaction = _read([[json.loads(leaf) for leaf in group] for group in groups])
+        transaction = _read([[checked_json(leaf) for leaf in group] for group in groups])
         canonical = to_groups(transaction) == groups
+    except GuestTextError as exc:
+        raise _malformed(exc.message) from exc
     except (ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError) as exc:
         raise _malformed(str(exc) or type(exc).__name__) from exc
     if not canonical:

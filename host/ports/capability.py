@@ -7,6 +7,7 @@ effect and the journal's commit, with the same `request_id`: effects must be ide
 from dataclasses import dataclass
 from typing import Protocol
 
+from host.domain.guest_text import cut_message
 from host.domain.ids import EpochMs, FlowId, HoldingIdentity
 from host.domain.json import JsonObject, JsonValue
 from host.domain.packages import CpiRecord
@@ -34,9 +35,9 @@ class CapabilityError(Exception):
     """
 
     def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
         self.code = code
-        self.message = message
+        self.message = cut_message(message)
+        super().__init__(self.message)
 
 
 class Capability(Protocol):

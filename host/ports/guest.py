@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias, runtime_checkable
 
+from host.domain.guest_text import TYPE_CHARACTERS_MAX, cut_line, cut_message, cut_trace
 from host.domain.ids import ShortHash
 from host.domain.packages import CpiRecord
 from host.domain.quotas import Quota, RunUsage
@@ -131,6 +132,12 @@ class FlowFailedInGuest:
     message: str
     trace: tuple[str, ...]
     usage: RunUsage = field(default=RunUsage(), compare=False)
+
+    def __post_init__(self) -> None:
+        """Cut what is too long, where the failure is made."""
+        object.__setattr__(self, "type", cut_line(self.type, TYPE_CHARACTERS_MAX))
+        object.__setattr__(self, "message", cut_message(self.message))
+        object.__setattr__(self, "trace", cut_trace(self.trace))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

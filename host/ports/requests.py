@@ -3,7 +3,8 @@
 import base64
 import binascii
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 from host.domain.json import JsonObject, JsonValue, canonical_json
 from host.ports.capability import CapabilityError
@@ -16,6 +17,25 @@ _LIST_MAX = 1000
 def invalid_request(message: str) -> CapabilityError:
     """The guest's request is malformed; the message names the field."""
     return CapabilityError(INVALID_REQUEST, message)
+
+
+@contextmanager
+def refusing_misfits() -> Iterator[None]:
+    """Turn what a guest's value makes raise in the block into a refusal of the request.
+
+    The last resort: a service checks what it takes. An exception of these classes comes from the
+    value that is worked on, so that trying again cannot help; the platform's own failures (storage,
+    memory, other workers) are of other classes.
+
+    Raises:
+        CapabilityError: `invalid-request`.
+    """
+    try:
+        yield
+    except (ArithmeticError, LookupError, RecursionError, TypeError, ValueError) as exc:
+        raise invalid_request(
+            f"a value of the request cannot be used: {type(exc).__name__}"
+        ) from exc
 
 
 def check_fields(request: JsonObject, allowed: Sequence[str]) -> None:

@@ -1,0 +1,207 @@
+"""The boundary check of guests' texts: what every JSON text that a guest writes must hold to.
+
+A guest may answer any text, and whatever reads it afterwards (decoders, canonical encoding, SQL,
+JSON Schemas) has limits of its own that end in exceptions. So each text is checked here, once,
+before anything else sees it: Unicode scalar values, nesting, number of values, numbers that are
+finite and of bounded length, no key twice in one object, valid JSON. The work is linear in the
+text, and nothing recurses before the nesting is known to be small. Pure.
+
+Failures and log lines must not be lost to such a rule: they are mended and cut instead.
+"""
+
+import json
+import math
+import re
+from collections.abc import Callable, Sequence
+from itertools import accumulate
+from typing import TypeVar
+
+from host.domain.errors import InvalidInputError
+from host.domain.json import JsonValue
+
+NESTING_MAX = 64
+NUMBER_CHARACTERS_MAX = 1024
+VALUES_MAX = 500_000
+"""Values, names included, of one text: whatever walks over them afterwards is bounded by it."""
+MESSAGE_BYTES_MAX = 8 * 1024
+TYPE_CHARACTERS_MAX = 255
+TRACE_LINES_MAX = 50
+TRACE_LINE_CHARACTERS_MAX = 500
+
+_QUOTED = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
+"""A string; one without end reaches to the end, so no text is read twice."""
+_NUMBER_TOO_LONG = re.compile(rf"(?<![-+.0-9eE])[-+.0-9eE]{{{NUMBER_CHARACTERS_MAX + 1},}}+")
+_MAYBE_INFINITE = re.compile(
+    r"(?<![-+.0-9eE])(?:-?[0-9][-+.0-9eE]{150,}+|-?[0-9]++(?:\.[0-9]++)?+[eE]\+?[0-9]{3,}+)"
+)
+"""Beyond a double's range, 1.8e308, are only numbers with an exponent of three digits or with many
+digits. The look-behind has each character looked at once."""
+_MAYBE_HALF = re.compile(r"\\u[dD][89a-fA-F]")
+_ESCAPE = re.compile(
+    r"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+    r"|(?P<half>u[dD][89a-fA-F][0-9a-fA-F]{2})|.)",
+    re.DOTALL,
+)
+_HALF = re.compile(r"[\ud800-\udfff]")
+_ESCAPED_REPLACEMENT = r"\ufffd"
+_REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
+_NO_BRACKETS = bytes(byte for byte in range(256) if byte not in b"[]{}")
+_STEPS = tuple(1 if byte in b"[{" else -1 for byte in range(256))
+"""How each bracket's byte changes the depth."""
+_ENDS = frozenset({("{", "}"), ("[", "]"), ('"', '"')})
+_NUMBER = re.compile(r"-?[0-9]++(?:\.[0-9]++)?+(?:[eE][-+]?[0-9]++)?+")
+_WHITE = " \t\n\r"
+_CUT = " [cut: {} of {} bytes]"
+_CUT_CHARACTERS = "...[cut]"
+_T = TypeVar("_T")
+
+
+class GuestTextError(InvalidInputError):
+    """A text of a guest is no JSON that the host reads; the message names the rule."""
+
+    code = "request-invalid"
+
+
+class RuleError(GuestTextError):
+    """The text breaks a rule beyond JSON's grammar: half a character, nesting, a number, a key."""
+
+
+def checked_json(text: str) -> JsonValue:
+    """The value of a JSON text that a guest wrote.
+
+    Raises:
+        RuleError: half a character, too deep, too many values, a number too long or not finite, a
+            key twice in one object.
+        GuestTextError: it is no JSON.
+    """
+    _check_characters(text)
+    bare = _QUOTED.sub("", text)
+    _check_sizes(bare)
+    _check_numbers(bare)
+    try:
+        value: JsonValue = json.loads(
+            text, object_pairs_hook=_object, parse_constant=_refuse_constant
+        )
+    except GuestTextError:
+        raise
+    except (ValueError, RecursionError) as exc:
+        raise GuestTextError(f"the text is no JSON: {exc}") from exc
+    return value
+
+
+def check_result(text: str) -> None:
+    """Refuse a result that is JSON but breaks a rule; a result that is no JSON is a plain text.
+
+    Raises:
+        RuleError: as of `checked_json`.
+    """
+    _check_raw(text)
+    inner = text.strip(_WHITE)
+    if not inner or ((inner[0], inner[-1]) not in _ENDS and not _NUMBER.fullmatch(inner)):
+        return
+    try:
+        checked_json(text)
+    except RuleError:
+        raise
+    except GuestTextError:
+        return
+
+
+def mended_json(text: str) -> str:
+    """`text` with each half of a surrogate pair, raw or escaped, replaced by U+FFFD."""
+    if _MAYBE_HALF.search(text):
+        text = _ESCAPE.sub(
+            lambda found: found[0] if found["half"] is None else _ESCAPED_REPLACEMENT, text
+        )
+    return whole_characters(text)
+
+
+def whole_characters(text: str) -> str:
+    """`text` with each half of a surrogate pair replaced by U+FFFD."""
+    return _HALF.sub(_REPLACEMENT, text)
+
+
+def cut_message(text: str, bytes_max: int = MESSAGE_BYTES_MAX) -> str:
+    """`text` in whole characters, of at most `bytes_max` UTF-8 bytes; a cut says that it is one."""
+    # No character has more than four bytes, or less than one: the rest need not be looked at.
+    if len(text) * 4 <= bytes_max:
+        return whole_characters(text)
+    data = whole_characters(text).encode()
+    if len(data) <= bytes_max:
+        return data.decode()
+    note = _CUT.format(bytes_max, len(data))
+    return data[: max(0, bytes_max - len(note))].decode(errors="ignore") + note
+
+
+def cut_line(text: str, characters_max: int) -> str:
+    """`text` in whole characters, at most `characters_max`; a cut says that it is one."""
+    if len(text) <= characters_max:
+        return whole_characters(text)
+    return whole_characters(text[: characters_max - len(_CUT_CHARACTERS)]) + _CUT_CHARACTERS
+
+
+def cut_trace(frames: Sequence[_T], line_of: Callable[[_T], str] = str) -> tuple[str, ...]:
+    """The innermost lines, which are the last ones, each cut; the first line tells of others."""
+    kept = frames if len(frames) <= TRACE_LINES_MAX else frames[1 - TRACE_LINES_MAX :]
+    cut = tuple(cut_line(line_of(frame), TRACE_LINE_CHARACTERS_MAX) for frame in kept)
+    left = len(frames) - len(kept)
+    return cut if not left else (f"[cut: {left} more lines]", *cut)
+
+
+def _check_characters(text: str) -> None:
+    _check_raw(text)
+    if not _MAYBE_HALF.search(text):
+        return
+    for found in _ESCAPE.finditer(text):
+        if found["half"] is not None:
+            raise RuleError(f"\\{found['half']} at character {found.start()} is half a character")
+
+
+def _check_raw(text: str) -> None:
+    half = _HALF.search(text)
+    if half is not None:
+        raise RuleError(f"character {half.start()} is half a character")
+
+
+def _check_sizes(bare: str) -> None:
+    """Count values and nesting; `bare` is the text without its strings."""
+    brackets = bare.encode().translate(None, _NO_BRACKETS)
+    values = bare.count(",") + bare.count(":") + len(brackets) // 2
+    if values > VALUES_MAX:
+        raise RuleError(f"the text has {values} values, at most {VALUES_MAX}")
+    # A closing bracket without an opening one is for the grammar to refuse.
+    depth = max(accumulate(map(_STEPS.__getitem__, brackets)), default=0)
+    if depth > NESTING_MAX:
+        raise RuleError(f"the text is nested {depth} deep, at most {NESTING_MAX}")
+
+
+def _check_numbers(bare: str) -> None:
+    long = _NUMBER_TOO_LONG.search(bare)
+    if long is not None:
+        raise RuleError(f"a number has {len(long[0])} characters, at most {NUMBER_CHARACTERS_MAX}")
+    for found in _MAYBE_INFINITE.finditer(bare):
+        if not _is_finite(found[0]):
+            raise RuleError(f"the number {cut_line(found[0], 40)} is not finite")
+
+
+def _is_finite(number: str) -> bool:
+    try:
+        return math.isfinite(float(number))
+    except ValueError:
+        return True  # no number: for the grammar to refuse
+
+
+def _object(pairs: Sequence[tuple[str, JsonValue]]) -> JsonValue:
+    result = dict(pairs)
+    if len(result) == len(pairs):
+        return result
+    seen: set[str] = set()
+    for name, _ in pairs:
+        if name in seen:
+            raise RuleError(f"an object has the key {cut_line(name, 64)!r} twice")
+        seen.add(name)
+    raise AssertionError("a dictionary lost a key")
+
+
+def _refuse_constant(name: str) -> JsonValue:
+    raise RuleError(f"{name} is no number of JSON")
