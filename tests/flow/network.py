@@ -1,7 +1,7 @@
 """A network of two virtual nodes on one engine, with simulated time and counted randomness."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -26,6 +26,7 @@ from host.flow.parking import ParkingLot
 from host.flow.service import FlowService
 from host.guests.parking import ParkingFlows
 from host.ports.audit_log import AuditLogs
+from host.ports.capability import Capability
 from host.ports.quotas import Quotas
 from host.ports.units import FlowStore
 from tests.flow.scripted import Guest, ScriptedGuests
@@ -202,6 +203,7 @@ class Network:
         quotas: Quotas | None = None,
         audit_logs: AuditLogs | None = None,
         history: HistoryLimits = NO_HISTORY,
+        capabilities: Sequence[Capability] | None = None,
     ) -> None:
         self.store = store
         self.clock = clock or SimClock()
@@ -215,7 +217,7 @@ class Network:
         self.engine = FlowEngine(
             units=store,
             guests=ParkingFlows(self.guests) if PARKING.most else self.guests,
-            capabilities=[self.notes],
+            capabilities=[self.notes] if capabilities is None else capabilities,
             vnodes=self.nodes,
             packages=self.packages,
             clock=self.clock,
