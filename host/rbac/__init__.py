@@ -1,15 +1,20 @@
 """Who may call what: users, credentials and permissions of the REST interface."""
 
+from host.rbac.actions import Action, http_action, start_flow_action
 from host.rbac.errors import NotAuthenticatedError
 from host.rbac.permissions import Effect, Permission, is_allowed
-from host.rbac.users import RBAC_SCHEMA, User, Users
+from host.rbac.users import RBAC_SCHEMA, User, Users, canonical_login_name
 
 __all__ = [
     "RBAC_SCHEMA",
+    "Action",
     "Effect",
     "NotAuthenticatedError",
     "Permission",
     "User",
     "Users",
+    "canonical_login_name",
+    "http_action",
     "is_allowed",
+    "start_flow_action",
 ]

@@ -2,7 +2,9 @@
 
 An action is `METHOD:/api/<version>/path?query`, or `StartFlow:<flow class>`. A permission holds a
 regular expression that must match the whole action; any DENY that matches beats every ALLOW.
-Source: Corda 5.2 platform, RBAC permission strings.
+An ALLOW matches the canonical action as it is written. A DENY matches any spelling of the action
+(`host.rbac.actions`), in the letter case of its pattern or in any, and its `.` matches line ends.
+Source: Corda 5.2 platform, RBAC permission strings; the further spellings of a DENY are ours.
 """
 
 import re
@@ -11,6 +13,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
 
+from host.rbac.actions import Action
 from host.rbac.errors import UserInvalidError
 
 _PATTERN_CHARACTERS_MAX = 255
@@ -45,12 +48,31 @@ class Permission:
 ALLOW_ALL = Permission(effect=Effect.ALLOW, pattern=".*")
 
 
-def is_allowed(permissions: Iterable[Permission], action: str) -> bool:
+def is_allowed(permissions: Iterable[Permission], action: Action) -> bool:
     """Whether some ALLOW and no DENY matches `action`."""
-    effects = {p.effect for p in permissions if _compiled(p.pattern).fullmatch(action)}
-    return effects == {Effect.ALLOW}
+    allowed = False
+    for permission in permissions:
+        if permission.effect is Effect.DENY:
+            if _denies(permission.pattern, action):
+                return False
+        elif not allowed:
+            pattern = _compiled(permission.pattern)
+            allowed = any(pattern.fullmatch(text) for text in action.allowed_as)
+    return allowed
+
+
+def _denies(pattern: str, action: Action) -> bool:
+    # Both: a pattern that excludes letters, such as `[^a-z]+`, matches less without letter case.
+    return any(
+        compiled.fullmatch(text)
+        for compiled in (
+            _compiled(pattern, re.DOTALL),
+            _compiled(pattern, re.DOTALL | re.IGNORECASE),
+        )
+        for text in action.denied_as
+    )
 
 
 @lru_cache(maxsize=4096)
-def _compiled(pattern: str) -> re.Pattern[str]:
-    return re.compile(pattern)
+def _compiled(pattern: str, flags: int = 0) -> re.Pattern[str]:
+    return re.compile(pattern, flags)

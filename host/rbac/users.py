@@ -14,9 +14,11 @@ import msgspec
 import sqlalchemy as sql
 
 from host.db import Database, Schema
+from host.domain.ascii_case import ascii_lower
 from host.domain.errors import NotFoundError
 from host.domain.ids import EpochMs
 from host.ports.clock import Clock, Entropy
+from host.rbac.actions import Action
 from host.rbac.errors import NotAuthenticatedError, UserExistsError, UserInvalidError
 from host.rbac.passwords import hash_password, matches
 from host.rbac.permissions import Permission, is_allowed
@@ -54,8 +56,8 @@ class User:
     version: int
     updated_at: EpochMs
 
-    def may(self, action: str) -> bool:
-        """Whether the user's permissions allow `action` (`METHOD:path`)."""
+    def may(self, action: Action) -> bool:
+        """Whether the user's permissions allow `action`."""
         return is_allowed(self.permissions, action)
 
 
@@ -81,7 +83,7 @@ class Users:
             UserInvalidError: login name or password.
             UserExistsError: the login name is taken.
         """
-        login = login_name.lower()
+        login = canonical_login_name(login_name)
         if not _LOGIN.fullmatch(login):
             raise UserInvalidError(
                 f"login name {login_name!r} must be 3 to 255 letters, digits or '-._@'"
@@ -181,7 +183,7 @@ class Users:
         return self.get(login)
 
     def _row(self, login_name: str) -> sql.Row[tuple[object, ...]] | None:
-        query = _USERS.select().where(_USERS.c.login_name == login_name.lower())
+        query = _USERS.select().where(_USERS.c.login_name == canonical_login_name(login_name))
         with self._database.read() as connection:
             return connection.execute(query).one_or_none()
 
@@ -193,8 +195,13 @@ class Users:
         return hash_password(password, self._entropy)
 
     def _digest(self, login_name: str, password: str) -> bytes:
-        text = f"{login_name.lower()}\0{password}".encode()
+        text = f"{canonical_login_name(login_name)}\0{password}".encode()
         return hmac.digest(self._digest_key, text, hashlib.sha256)
+
+
+def canonical_login_name(text: str) -> str:
+    """A login name in the letter case that it is kept in."""
+    return ascii_lower(text)
 
 
 def _user_of(row: sql.Row[tuple[object, ...]]) -> User:

@@ -37,13 +37,11 @@ from host.rest import (
 from host.rest.authentication import guess_limiter
 from host.rest.errors import http_refusal, invalid_request, refusal, unexpected
 from host.rest.letter_case import path_in_right_case
-from host.rest.limits import BodyLimit, LowerCaseQuery, NoTrailingSlash, ReplyHeaders
+from host.rest.limits import BodyLimit, NoTrailingSlash, ReplyHeaders, TargetRules
 from host.rest.observe import RequestLog, health_routes
 from host.rest.services import RestServices
 from host.rest.swagger_ui import swagger_ui_routes
-
-VERSIONS = ("v5_1", "v5_2", "v5_3")
-"""Versions of the API, the oldest first."""
+from host.rest.versions import VERSIONS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,8 +107,8 @@ def create_app(
         middleware=[
             Middleware(RequestLog, registry=registry),
             Middleware(ReplyHeaders),
+            Middleware(TargetRules),
             Middleware(NoTrailingSlash),
-            Middleware(LowerCaseQuery),
             Middleware(BodyLimit, bytes_max=max_content_length),
         ],
         exception_handlers={HTTPException: http_refusal, Exception: unexpected},

@@ -1,12 +1,13 @@
 """HTTP Basic authentication and the permission check of every operation."""
 
 from base64 import b64decode
+from collections.abc import Iterable
 
 from anyio import CapacityLimiter, to_thread
 from starlette.requests import Request
 
 from host.domain.errors import ForbiddenError
-from host.rbac import NotAuthenticatedError, User, Users
+from host.rbac import Action, NotAuthenticatedError, User, Users
 
 _HEADER_CHARACTERS_MAX = 4096
 _GUESSES_AT_ONCE = 2
@@ -38,16 +39,15 @@ async def authenticated(request: Request, users: Users, limiter: CapacityLimiter
     return await to_thread.run_sync(users.authenticate, login_name, password, limiter=limiter)
 
 
-def authorized(user: User, request: Request) -> None:
-    """Check that `user` may call this operation.
+def authorized(user: User, actions: Iterable[Action]) -> None:
+    """Check that `user` may do all of `actions`.
 
     Raises:
-        ForbiddenError: no permission allows it, or one denies it.
+        ForbiddenError: no permission allows one of them, or one denies it.
     """
-    query = f"?{request.url.query}" if request.url.query else ""
-    action = f"{request.method}:{request.url.path}{query}"
-    if not user.may(action):
-        raise ForbiddenError("User not authorized.", action=action)
+    for action in actions:
+        if not user.may(action):
+            raise ForbiddenError("User not authorized.", action=action.canonical)
 
 
 def basic_credentials(header: str | None) -> tuple[str, str]:

@@ -7,6 +7,7 @@ from fastapi import Response, UploadFile
 from host.domain.ids import short_hash_of
 from host.domain.packages import CpiRecord, CpkRecord, PackageIdentity
 from host.rest.operation import resource
+from host.rest.parameters import NodeHash
 from host.rest.services import Services
 from host.rest.wire import instant, wire
 
@@ -92,7 +93,7 @@ def get_cpi_status(id: str, services: Services) -> CpiUploadStatus:  # noqa: A00
     response_class=Response,
     responses={200: {"content": {"application/octet-stream": {}}, "description": "The file."}},
 )
-def get_cpi_of_node(holdingidentityshorthash: str, services: Services) -> Response:
+def get_cpi_of_node(holdingidentityshorthash: NodeHash, services: Services) -> Response:
     """Give the file of the CPI that a virtual node runs, so that it can be audited."""
     cpi = services.cpi_of(services.virtual_node(holdingidentityshorthash))
     data = services.packages.read(cpi.file_checksum)

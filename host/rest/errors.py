@@ -24,6 +24,7 @@ from host.domain.errors import (
     StorageError,
     UnavailableError,
 )
+from host.domain.refused import CHARACTERS_MAX, cut
 from host.rbac import NotAuthenticatedError
 
 _log = structlog.get_logger("cordbox.rest")
@@ -44,6 +45,8 @@ STATUS_OF: Mapping[type[Exception], HTTPStatus] = {
 
 _AUTHENTICATE = {"WWW-Authenticate": 'Basic realm="Cordbox REST", charset="UTF-8"'}
 _UNEXPECTED = "Unexpected error occurred."
+_PATH_CHARACTERS_MAX = 255
+_ROUTING_CODES = {404: "path-unknown", 405: "method-not-allowed", 414: "path-too-long"}
 
 DOCUMENTED: dict[int | str, dict[str, object]] = {
     400: {"description": "The request is malformed, or names something unusable."},
@@ -90,10 +93,11 @@ async def http_refusal(request: Request, error: Exception) -> Response:
     if not isinstance(error, HTTPException):
         raise TypeError(f"not an HTTP exception: {error!r}")
     status = HTTPStatus(error.status_code)
-    code = {404: "path-unknown", 405: "method-not-allowed"}.get(status, "request-invalid")
+    path = cut(request.scope["path"], _PATH_CHARACTERS_MAX)
+    code = _ROUTING_CODES.get(status, "request-invalid")
     reason = {
-        404: f"Path {request.url.path} does not exist.",
-        405: f"Path {request.url.path} has no method {request.method}.",
+        404: f"Path {path} does not exist.",
+        405: f"Path {path} has no method {cut(request.method, CHARACTERS_MAX)}.",
     }.get(status, error.detail)
     details = {"cause": status.phrase.replace(" ", "") + "Error", "reason": reason, "code": code}
     return error_response(request, status, reason, details, error.headers or {})
@@ -113,10 +117,15 @@ def error_response(
     headers: Mapping[str, str] | None = None,
 ) -> Response:
     """The response that carries an error in Corda's shape."""
+    title = cut(title)
     accepted = request.headers.get("accept", "*/*")
     if "json" not in accepted and "*/*" not in accepted and "application/*" not in accepted:
         return PlainTextResponse(title, status, dict(headers or {}))
-    content = {"title": title, "status": status.value, "details": dict(details)}
+    content = {
+        "title": title,
+        "status": status.value,
+        "details": {k: cut(v) for k, v in details.items()},
+    }
     return JSONResponse(content, status, dict(headers or {}))
 
 

@@ -9,9 +9,10 @@ from fastapi import Body, Response
 from host.domain.errors import ForbiddenError
 from host.domain.flow import FlowStatus
 from host.domain.json import JsonValue
-from host.rbac import User
+from host.rbac import User, start_flow_action
 from host.rest.json_body import json_or_text
 from host.rest.operation import resource
+from host.rest.parameters import NodeHash, RequestId, UpperCase
 from host.rest.services import Caller, RestServices, Services
 from host.rest.wire import instant, wire
 
@@ -70,7 +71,7 @@ class StartableFlowsResponse:
 
 @router.post("/flow/{holdingidentityshorthash}", status_code=HTTPStatus.ACCEPTED)
 def post_flow(
-    holdingidentityshorthash: str,
+    holdingidentityshorthash: NodeHash,
     start: Annotated[StartFlowParameters, Body(alias="startFlow")],
     services: Services,
     caller: Caller,
@@ -89,9 +90,9 @@ def post_flow(
 
 @router.get("/flow/{holdingidentityshorthash}")
 def get_flows(
-    holdingidentityshorthash: str,
+    holdingidentityshorthash: NodeHash,
     services: Services,
-    status: str | None = None,
+    status: Annotated[str | None, UpperCase] = None,
     *,
     responders: bool = False,
 ) -> FlowStatusResponses:
@@ -107,7 +108,7 @@ def get_flows(
 
 @router.get("/flow/{holdingidentityshorthash}/{clientrequestid}")
 def get_flow(
-    holdingidentityshorthash: str, clientrequestid: str, services: Services
+    holdingidentityshorthash: NodeHash, clientrequestid: RequestId, services: Services
 ) -> FlowStatusResponse:
     """Give the status of one flow."""
     node = services.virtual_node(holdingidentityshorthash)
@@ -116,7 +117,10 @@ def get_flow(
 
 @router.get("/flow/{holdingidentityshorthash}/{clientrequestid}/result")
 def get_flow_result(
-    holdingidentityshorthash: str, clientrequestid: str, services: Services, response: Response
+    holdingidentityshorthash: NodeHash,
+    clientrequestid: RequestId,
+    services: Services,
+    response: Response,
 ) -> FlowResultResponse:
     """Give a flow's result as JSON; 202 while the flow runs."""
     node = services.virtual_node(holdingidentityshorthash)
@@ -127,7 +131,9 @@ def get_flow_result(
 
 
 @class_router.get("/flowclass/{holdingidentityshorthash}")
-def get_flow_classes(holdingidentityshorthash: str, services: Services) -> StartableFlowsResponse:
+def get_flow_classes(
+    holdingidentityshorthash: NodeHash, services: Services
+) -> StartableFlowsResponse:
     """List the flows that a client can start on a virtual node."""
     cpi = services.cpi_of(services.virtual_node(holdingidentityshorthash))
     return StartableFlowsResponse(flow_class_names=[flow.name for flow in cpi.startable_flows()])
@@ -148,9 +154,9 @@ def started(
         ForbiddenError: the caller has no permission `StartFlow:<flow class>`.
     """
     node = services.virtual_node(short_hash)
-    action = f"StartFlow:{flow_class}"
+    action = start_flow_action(flow_class)
     if not caller.may(action):
-        raise ForbiddenError("User not allowed to start this flow.", action=action)
+        raise ForbiddenError("User not allowed to start this flow.", action=action.canonical)
     cpi = services.cpi_of(node)
     return status_response(services.flows.start(node, cpi, client_request_id, flow_class, argument))
 

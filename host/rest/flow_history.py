@@ -10,6 +10,7 @@ from host.domain.ids import Checksum
 from host.flow.recording import Recording, encode_recording, recording_of
 from host.rest.flow import FlowStatusResponse, status_response
 from host.rest.operation import resource
+from host.rest.parameters import NodeHash, RequestId
 from host.rest.services import RestServices, Services
 
 router = resource("Flow Management")
@@ -42,8 +43,8 @@ def _document(description: str) -> dict[int | str, dict[str, Any]]:
     "/flow/{holdingidentityshorthash}/{clientrequestid}/kill", status_code=HTTPStatus.ACCEPTED
 )
 def post_flow_kill(
-    holdingidentityshorthash: str,
-    clientrequestid: str,
+    holdingidentityshorthash: NodeHash,
+    clientrequestid: RequestId,
     services: Services,
     reason: Annotated[str, Query(max_length=_REASON_CHARACTERS_MAX)] = _KILLED_OVER_REST,
 ) -> FlowStatusResponse:
@@ -63,8 +64,8 @@ def post_flow_kill(
     responses=_document("The flow's steps, without payloads."),
 )
 def get_flow_history(
-    holdingidentityshorthash: str,
-    clientrequestid: str,
+    holdingidentityshorthash: NodeHash,
+    clientrequestid: RequestId,
     services: Services,
     first_step: Annotated[int, Query(alias="firststep", ge=0)] = 0,
     limit: Annotated[int, Query(ge=1, le=STEPS_MAX)] = STEPS_MAX,
@@ -89,7 +90,7 @@ def get_flow_history(
     responses=_document("Everything that a replay of the flow needs."),
 )
 def get_flow_export(
-    holdingidentityshorthash: str, clientrequestid: str, services: Services
+    holdingidentityshorthash: NodeHash, clientrequestid: RequestId, services: Services
 ) -> Response:
     """Give a flow's whole journal, with all payloads, for `cordbox flow replay`."""
     return _recording(services, holdingidentityshorthash, clientrequestid)

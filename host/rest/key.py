@@ -11,9 +11,11 @@ from typing import Annotated
 
 import structlog
 from fastapi import BackgroundTasks, Body, Query
+from pydantic import BeforeValidator
 
+from host.domain.ascii_case import ascii_upper
 from host.domain.errors import HostError, InvalidInputError, NotFoundError
-from host.domain.ids import parse_short_hash
+from host.domain.ids import ShortHash
 from host.domain.x500 import MemberX500Name
 from host.keys import SCHEMES
 from host.keys.csr import make_csr
@@ -28,6 +30,16 @@ from host.ports.keys import (
     RotationStatus,
 )
 from host.rest.operation import RawText, resource
+from host.rest.parameters import (
+    P2P_TENANT,
+    Alias,
+    Category,
+    KeyId,
+    RotatedTenant,
+    Scheme,
+    Tenant,
+    UpperCase,
+)
 from host.rest.services import RestServices, Services
 from host.rest.wire import instant, wire
 
@@ -36,16 +48,9 @@ router = resource("Keys")
 rotation_router = resource("Key Rotation")
 certificate_router = resource("Certificate")
 
-P2P_TENANT = "p2p"
 _HSM_ID = "SOFT"
 _TAKE = 20
 _log = structlog.get_logger("cordbox.rest")
-
-
-class HsmCategoryUnknownError(NotFoundError):
-    """Corda has no HSM category of this name."""
-
-    code = "hsm-category-unknown"
 
 
 class HsmNotAssignedError(NotFoundError):
@@ -89,6 +94,15 @@ _ORDERS: Mapping[str, Callable[[KeyInfo], str | int]] = {
     "ID": lambda key: key.key_id,
 }
 """Keys here have no external id: that order is the one they are stored in."""
+
+
+def _order(name: str) -> KeyOrder:
+    try:
+        return KeyOrder(ascii_upper(name))
+    except ValueError as exc:
+        raise InvalidInputError(
+            f"{name[:64]!r} is no order of keys; orders are {', '.join(KeyOrder)}"
+        ) from exc
 
 
 @wire
@@ -154,27 +168,27 @@ class KeyRotationStatusResponse:
 
 
 @hsm_router.get("/hsm/{tenantid}/{category}")
-def get_hsm(tenantid: str, category: str, services: Services) -> HsmAssociationInfo:
+def get_hsm(tenantid: Tenant, category: Category, services: Services) -> HsmAssociationInfo:
     """Give the HSM that is assigned to a tenant for a category."""
-    return _association(_assigned(services, _tenant(services, tenantid), _category(category)))
+    return _association(_assigned(services, _tenant(services, tenantid), category))
 
 
 @hsm_router.post("/hsm/soft/{tenantid}/{category}")
-def post_soft_hsm(tenantid: str, category: str, services: Services) -> HsmAssociationInfo:
+def post_soft_hsm(tenantid: Tenant, category: Category, services: Services) -> HsmAssociationInfo:
     """Assign the soft HSM to a tenant for a category; again: the same association."""
     tenant = _tenant(services, tenantid)
-    return _association(services.keys.assign_hsm(tenant, _category(category)))
+    return _association(services.keys.assign_hsm(tenant, category))
 
 
 @router.get("/key/{tenantid}")
 def get_keys(
-    tenantid: str,
+    tenantid: Tenant,
     services: Services,
     *,
     skip: Annotated[int, Query(ge=0)] = 0,
     take: Annotated[int, Query(ge=0, le=1000)] = _TAKE,
-    orderby: str = KeyOrder.NONE,
-    category: str | None = None,
+    orderby: Annotated[KeyOrder, BeforeValidator(_order)] = KeyOrder.NONE,
+    category: Annotated[str | None, UpperCase] = None,
     schemecodename: str | None = None,
     alias: str | None = None,
     masterkeyalias: str | None = None,
@@ -184,7 +198,6 @@ def get_keys(
 ) -> Mapping[str, KeyMetaData]:
     """List key pairs of a tenant by key id; with `id` every other filter is ignored."""
     keys = services.keys.list(_tenant(services, tenantid))
-    order = _order(orderby)
     if id is not None:
         keys = [key for key in keys if key.key_id in id]
     else:
@@ -200,40 +213,40 @@ def get_keys(
             if all(value is None or getattr(key, name) == value for name, value in wanted.items())
             and _is_between(instant(key.created_at), createdafter, createdbefore)
         ]
-    return {key.key_id: _metadata(key) for key in _ordered(keys, order)[skip : skip + take]}
+    return {key.key_id: _metadata(key) for key in _ordered(keys, orderby)[skip : skip + take]}
 
 
 @router.post("/key/{tenantid}/alias/{alias}/category/{hsmcategory}/scheme/{scheme}")
 def post_key(
-    tenantid: str, alias: str, hsmcategory: str, scheme: str, services: Services
+    tenantid: Tenant, alias: Alias, hsmcategory: Category, scheme: Scheme, services: Services
 ) -> KeyPairIdentifier:
     """Make a key pair for a tenant."""
-    tenant, category = _tenant(services, tenantid), _category(hsmcategory)
-    if tenant == P2P_TENANT and category is KeyCategory.SESSION_INIT:
+    tenant = _tenant(services, tenantid)
+    if tenant == P2P_TENANT and hsmcategory is KeyCategory.SESSION_INIT:
         raise KeyCategoryInvalidError(
-            f"Keys of category {category} belong to virtual nodes, not to {P2P_TENANT}."
+            f"Keys of category {hsmcategory} belong to virtual nodes, not to {P2P_TENANT}."
         )
-    _assigned(services, tenant, category)
-    return KeyPairIdentifier(id=services.keys.create(tenant, category, alias, scheme).key_id)
+    _assigned(services, tenant, hsmcategory)
+    return KeyPairIdentifier(id=services.keys.create(tenant, hsmcategory, alias, scheme).key_id)
 
 
 @router.get("/key/{tenantid}/schemes/{hsmcategory}")
-def get_schemes(tenantid: str, hsmcategory: str, services: Services) -> list[str]:
+def get_schemes(tenantid: Tenant, hsmcategory: Category, services: Services) -> list[str]:
     """List the key schemes that a tenant may have made for a category."""
-    _assigned(services, _tenant(services, tenantid), _category(hsmcategory))
+    _assigned(services, _tenant(services, tenantid), hsmcategory)
     return list(SCHEMES)
 
 
 @router.get("/key/{tenantid}/{keyid}")
-def get_key(tenantid: str, keyid: str, services: Services) -> RawText:
+def get_key(tenantid: Tenant, keyid: KeyId, services: Services) -> RawText:
     """Give a public key of a tenant in PEM."""
     return RawText(key_of(services, _tenant(services, tenantid), keyid).public_key)
 
 
 @certificate_router.post("/certificate/{tenantid}/{keyid}")
 def post_csr(
-    tenantid: str,
-    keyid: str,
+    tenantid: Tenant,
+    keyid: KeyId,
     request: Annotated[GenerateCsrWrapperRequest, Body(alias="generateCsrWrapperRequest")],
     services: Services,
 ) -> RawText:
@@ -259,7 +272,7 @@ def post_csr(
 
 
 @rotation_router.get("/wrappingkey/rotation/{tenantid}")
-def get_rotation(tenantid: str, services: Services) -> KeyRotationStatusResponse:
+def get_rotation(tenantid: RotatedTenant, services: Services) -> KeyRotationStatusResponse:
     """Tell how far the latest rotation of a tenant's wrapping key, or of `master`, is."""
     found = services.keys.rotation(_rotated(services, tenantid))
     if found is None:
@@ -281,7 +294,7 @@ def get_rotation(tenantid: str, services: Services) -> KeyRotationStatusResponse
 
 @rotation_router.post("/wrappingkey/rotation/{tenantid}", status_code=HTTPStatus.ACCEPTED)
 def post_rotation(
-    tenantid: str, services: Services, background: BackgroundTasks
+    tenantid: RotatedTenant, services: Services, background: BackgroundTasks
 ) -> KeyRotationResponse:
     """Rotate the wrapping key of a tenant, or with `master` the host's master key."""
     started = services.keys.start_rotation(_rotated(services, tenantid))
@@ -289,15 +302,14 @@ def post_rotation(
     return KeyRotationResponse(request_id=started.request_id, tenant_id=started.tenant)
 
 
-def key_of(services: RestServices, tenant: str, key_id: str) -> KeyInfo:
-    """The key of a tenant by the id that the client wrote.
+def key_of(services: RestServices, tenant: str, key_id: ShortHash) -> KeyInfo:
+    """The key of a tenant by its id.
 
     Raises:
-        InvalidShortHashError, KeyNotFoundError: it is none, or there is no such key.
+        KeyNotFoundError: there is no such key.
     """
-    wanted = parse_short_hash(key_id)
     for key in services.keys.list(tenant):
-        if key.key_id == wanted:
+        if key.key_id == key_id:
             return key
     raise KeyNotFoundError(f"Tenant {tenant} has no key {key_id}.")
 
@@ -317,15 +329,6 @@ def _tenant(services: RestServices, tenant: str) -> str:
 
 def _rotated(services: RestServices, tenant: str) -> str:
     return tenant if tenant == MASTER_TENANT else _tenant(services, tenant)
-
-
-def _category(name: str) -> KeyCategory:
-    try:
-        return KeyCategory(name.upper())
-    except ValueError as exc:
-        raise HsmCategoryUnknownError(
-            f"HSM category {name[:64]!r} is unknown; known are {', '.join(KeyCategory)}"
-        ) from exc
 
 
 def _assigned(services: RestServices, tenant: str, category: KeyCategory) -> HsmAssociation:
@@ -350,15 +353,6 @@ def _metadata(key: KeyInfo) -> KeyMetaData:
         created=instant(key.created_at),
         master_key_alias=key.master_key_alias,
     )
-
-
-def _order(name: str) -> KeyOrder:
-    try:
-        return KeyOrder(name.upper())
-    except ValueError as exc:
-        raise InvalidInputError(
-            f"{name[:64]!r} is no order of keys; orders are {', '.join(KeyOrder)}"
-        ) from exc
 
 
 def _ordered(keys: Sequence[KeyInfo], order: KeyOrder) -> Sequence[KeyInfo]:

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable
 
+from host.domain.ascii_case import ascii_lower
+
 
 def path_in_right_case(path: str, templates: Iterable[str]) -> str | None:
     """The path that `path` means when letters are in the wrong case; None if there is none.
@@ -13,7 +15,7 @@ def path_in_right_case(path: str, templates: Iterable[str]) -> str | None:
     for template in templates:
         wanted = template.split("/")
         if len(wanted) == len(segments) and all(
-            fixed.startswith("{") or fixed == segment.lower()
+            fixed.startswith("{") or fixed == ascii_lower(segment)
             for fixed, segment in zip(wanted, segments, strict=True)
         ):
             right = "/".join(

@@ -4,7 +4,7 @@ Pure ASGI middleware, so that bodies stream through it.
 """
 
 from collections.abc import Sequence
-from urllib.parse import parse_qsl, urlencode
+from http import HTTPStatus
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
@@ -18,6 +18,9 @@ _CONTENT_SECURITY_POLICY = (
     "frame-ancestors 'none'; base-uri 'none'; form-action 'self'"
 )
 """Swagger UI sets styles inline and keeps its icons in data URLs; everything else is our own."""
+
+PATH_CHARACTERS_MAX = 2048
+QUERY_BYTES_MAX = 16 * 1024
 
 _REPLY_HEADERS: Sequence[tuple[str, str]] = (
     ("Cache-Control", "no-cache"),
@@ -78,19 +81,38 @@ class NoTrailingSlash:
         await self._app(scope, receive, send)
 
 
-class LowerCaseQuery:
-    """Makes query keys case-insensitive, as Corda's are."""
+class TargetRules:
+    """Refuses paths and queries that nothing here has: too long, or with invisible characters.
+
+    Permissions are regular expressions over them, whose time grows faster than the text.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        query = scope.get("query_string", b"")
-        if query and query != query.lower():
-            pairs = parse_qsl(query.decode("latin-1"), keep_blank_values=True)
-            lowered = urlencode([(key.lower(), value) for key, value in pairs])
-            scope = {**scope, "query_string": lowered.encode()}
-        await self._app(scope, receive, send)
+        refused = _refused_target(scope) if scope["type"] == "http" else None
+        if refused is None:
+            await self._app(scope, receive, send)
+            return
+        response = await http_refusal(Request(scope), refused)
+        await response(scope, receive, send)
+
+
+def _refused_target(scope: Scope) -> HTTPException | None:
+    path, query = scope["path"], scope.get("query_string", b"")
+    if len(path) > PATH_CHARACTERS_MAX or len(query) > QUERY_BYTES_MAX:
+        return HTTPException(
+            HTTPStatus.REQUEST_URI_TOO_LONG,
+            f"Path and query may have {PATH_CHARACTERS_MAX} and {QUERY_BYTES_MAX} characters,"
+            f" they have {len(path)} and {len(query)}.",
+        )
+    if not path.isprintable():
+        found = next(character for character in path if not character.isprintable())
+        return HTTPException(
+            HTTPStatus.BAD_REQUEST, f"The path has the unprintable character U+{ord(found):04X}."
+        )
+    return None
 
 
 class ReplyHeaders:

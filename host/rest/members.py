@@ -9,6 +9,7 @@ from fastapi import Depends, Query
 from host.domain.errors import InvalidInputError
 from host.domain.membership import GroupParameters, MemberInfo, MemberStatus
 from host.rest.operation import resource
+from host.rest.parameters import NodeHash, UpperCase
 from host.rest.services import Services
 from host.rest.wire import instant, wire
 
@@ -55,7 +56,7 @@ def member_filter(
     l: str | None = None,  # noqa: E741  # Corda's name of the query key
     st: str | None = None,
     c: str | None = None,
-    statuses: Annotated[list[str] | None, Query()] = None,
+    statuses: Annotated[list[Annotated[str, UpperCase]] | None, Query()] = None,
 ) -> MemberFilter:
     """The filter that a request's query spells.
 
@@ -71,7 +72,7 @@ def member_filter(
 
 def _status(text: str) -> MemberStatus:
     try:
-        return MemberStatus(text.upper())
+        return MemberStatus(text)
     except ValueError as error:
         raise InvalidInputError(
             f"member status {text!r} is none of {', '.join(MemberStatus)}"
@@ -80,7 +81,7 @@ def _status(text: str) -> MemberStatus:
 
 @router.get("/members/{holdingidentityshorthash}")
 def get_members(
-    holdingidentityshorthash: str,
+    holdingidentityshorthash: NodeHash,
     wanted: Annotated[MemberFilter, Depends(member_filter)],
     services: Services,
 ) -> RestMemberInfoList:
@@ -91,7 +92,9 @@ def get_members(
 
 
 @router.get("/members/{holdingidentityshorthash}/group-parameters")
-def get_group_parameters(holdingidentityshorthash: str, services: Services) -> RestGroupParameters:
+def get_group_parameters(
+    holdingidentityshorthash: NodeHash, services: Services
+) -> RestGroupParameters:
     """Give the parameters of the group."""
     viewer = services.virtual_node(holdingidentityshorthash).holding
     return RestGroupParameters(parameters=_flat(services.members.group_parameters(viewer)))

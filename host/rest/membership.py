@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import Body
 
 from host.rest.operation import resource
+from host.rest.parameters import NodeHash
 from host.rest.services import RegistrationView, Services
 from host.rest.wire import instant, wire
 
@@ -49,7 +50,7 @@ class RestRegistrationRequestStatus:
 
 @router.post("/membership/{holdingidentityshorthash}")
 def post_registration(
-    holdingidentityshorthash: str,
+    holdingidentityshorthash: NodeHash,
     request: Annotated[MemberRegistrationRequest, Body(alias="memberRegistrationRequest")],
     services: Services,
 ) -> RegistrationRequestProgress:
@@ -60,7 +61,7 @@ def post_registration(
 
 @router.get("/membership/{holdingidentityshorthash}")
 def get_registrations(
-    holdingidentityshorthash: str, services: Services
+    holdingidentityshorthash: NodeHash, services: Services
 ) -> list[RestRegistrationRequestStatus]:
     """List all registration requests of a virtual node."""
     node = services.virtual_node(holdingidentityshorthash)
@@ -69,7 +70,7 @@ def get_registrations(
 
 @router.get("/membership/{holdingidentityshorthash}/{registrationrequestid}")
 def get_registration(
-    holdingidentityshorthash: str, registrationrequestid: str, services: Services
+    holdingidentityshorthash: NodeHash, registrationrequestid: str, services: Services
 ) -> RestRegistrationRequestStatus:
     """Give one registration request."""
     node = services.virtual_node(holdingidentityshorthash)

@@ -13,8 +13,10 @@ from fastapi import Body
 from host.domain.json import JsonObject
 from host.domain.packages import CpiRecord, FlowDeclaration
 from host.domain.vnode import VirtualNode
+from host.rest.canonical import SAME_AS
 from host.rest.flow import FlowStatusResponse, started
 from host.rest.operation import resource
+from host.rest.parameters import NodeHash
 from host.rest.services import Caller, Services
 
 PREFIX = "/nodes"
@@ -23,17 +25,24 @@ PREFIX = "/nodes"
 router = resource("Nodes")
 
 
-@router.get("/{holdingidentityshorthash}/openapi.json")
-def get_document(holdingidentityshorthash: str, services: Services) -> dict[str, Any]:
+@router.get(
+    "/{holdingidentityshorthash}/openapi.json",
+    openapi_extra={SAME_AS: "GET:/flowclass/{holdingidentityshorthash}"},
+)
+def get_document(holdingidentityshorthash: NodeHash, services: Services) -> dict[str, Any]:
     """Describe the flows of a virtual node as typed operations."""
     node = services.virtual_node(holdingidentityshorthash)
     return dict(node_document(node, services.cpi_of(node)))
 
 
-@router.post("/{holdingidentityshorthash}/flows/{flowclassname}", status_code=HTTPStatus.ACCEPTED)
+@router.post(
+    "/{holdingidentityshorthash}/flows/{flowclassname}",
+    status_code=HTTPStatus.ACCEPTED,
+    openapi_extra={SAME_AS: "POST:/flow/{holdingidentityshorthash}"},
+)
 def post_typed_flow(
     *,
-    holdingidentityshorthash: str,
+    holdingidentityshorthash: NodeHash,
     flowclassname: str,
     argument: Annotated[Any, Body()],
     services: Services,

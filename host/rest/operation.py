@@ -1,5 +1,6 @@
 """How every operation is called: who calls, may they, and strict JSON, before the handler sees it.
 
+Permissions judge the canonical form of the request, and the handler gets that form.
 The body is read only after the caller is known, so that strangers cannot make the host parse.
 """
 
@@ -13,6 +14,7 @@ from fastapi.routing import APIRoute
 from host.domain.errors import InvalidInputError
 from host.domain.json import JsonValue
 from host.rest.authentication import authenticated, authorized
+from host.rest.canonical import SAME_AS, RouteParameters, actions
 from host.rest.errors import DOCUMENTED
 from host.rest.json_body import parse_json, unwrapped
 from host.rest.requester import requester_of
@@ -41,16 +43,20 @@ class Operation(APIRoute):
     def get_route_handler(self) -> _Handler:
         """FastAPI's handler of this route behind the checks."""
         handle = super().get_route_handler()
+        parameters = RouteParameters(self.dependant)
+        same_as = (self.openapi_extra or {}).get(SAME_AS)
 
         async def operation(request: Request) -> Response:
             state = request.app.state
             services: RestServices = state.services
             user = await authenticated(request, services.users, state.guess_limiter)
             requester_of(request.scope).user = user.login_name
+            call = parameters.canonical(request)
             if self.needs_permission:
-                authorized(user, request)
+                authorized(user, actions(request, self.path_format, call, same_as))
+            parameters.check(call)
             request.state.user = user
-            return await handle(await self._with_strict_json(request))
+            return await handle(await self._with_strict_json(call.applied_to(request)))
 
         return operation
 

@@ -9,6 +9,7 @@ from pydantic import Field, StrictInt
 from host.domain.quotas import QUOTA_NAMES, Quota, QuotaInvalidError, quota_range
 from host.domain.vnode import VirtualNode
 from host.rest.operation import resource
+from host.rest.parameters import NodeHash
 from host.rest.services import RestServices, Services
 from host.rest.wire import camel_case, instant, wire
 
@@ -73,14 +74,14 @@ class UsageResponse:
 
 
 @router.get("/virtualnode/{holdingidentityshorthash}/quota")
-def get_quota(holdingidentityshorthash: str, services: Services) -> QuotaResponse:
+def get_quota(holdingidentityshorthash: NodeHash, services: Services) -> QuotaResponse:
     """Give the quota of a virtual node."""
     return _quota(services.virtual_node(holdingidentityshorthash), services)
 
 
 @router.put("/virtualnode/{holdingidentityshorthash}/quota")
 def put_quota(
-    holdingidentityshorthash: str, request: SetQuotaRequest, services: Services
+    holdingidentityshorthash: NodeHash, request: SetQuotaRequest, services: Services
 ) -> QuotaResponse:
     """Set all values of a virtual node's quota that differ from the host's defaults.
 
@@ -97,7 +98,7 @@ def put_quota(
 
 
 @router.get("/virtualnode/{holdingidentityshorthash}/usage")
-def get_usage(holdingidentityshorthash: str, services: Services) -> UsageResponse:
+def get_usage(holdingidentityshorthash: NodeHash, services: Services) -> UsageResponse:
     """Tell what a virtual node used, and which quotas it hit."""
     node = services.virtual_node(holdingidentityshorthash).holding.short_hash
     used = services.quotas.usage(node)

@@ -7,6 +7,7 @@ from fastapi import Body
 
 from host.rbac import Effect, User
 from host.rest.operation import resource
+from host.rest.parameters import LoginName
 from host.rest.services import Caller, Services
 from host.rest.wire import instant, wire
 
@@ -74,13 +75,13 @@ def post_others_password(
 
 
 @router.get("/user/{loginname}")
-def get_user(loginname: str, services: Services) -> UserResponseType:
+def get_user(loginname: LoginName, services: Services) -> UserResponseType:
     """Give a user."""
     return _user(services.users.get(loginname))
 
 
 @router.get("/user/{loginname}/permissionsummary")
-def get_permissions(loginname: str, services: Services) -> UserPermissionSummaryResponseType:
+def get_permissions(loginname: LoginName, services: Services) -> UserPermissionSummaryResponseType:
     """Give a user's permissions."""
     user = services.users.get(loginname)
     return UserPermissionSummaryResponseType(

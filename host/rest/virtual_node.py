@@ -4,11 +4,11 @@ from datetime import datetime
 from http import HTTPStatus
 
 from host.domain.ids import HoldingIdentity as HoldingIdentityValue
-from host.domain.ids import parse_short_hash
 from host.domain.packages import CpiRecord
 from host.domain.vnode import AsyncStatus, OperationalStatus, VirtualNode
 from host.rest.cpi import CpiIdentifier, cpi_identifier
 from host.rest.operation import resource
+from host.rest.parameters import CpiHash, NodeHash, NodeState
 from host.rest.services import Services
 from host.rest.wire import instant, wire
 
@@ -112,7 +112,7 @@ def get_virtual_node_status(requestid: str, services: Services) -> AsyncOperatio
 
 
 @router.get("/virtualnode/{holdingidentityshorthash}")
-def get_virtual_node(holdingidentityshorthash: str, services: Services) -> VirtualNodeInfo:
+def get_virtual_node(holdingidentityshorthash: NodeHash, services: Services) -> VirtualNodeInfo:
     """Give one virtual node."""
     node = services.virtual_node(holdingidentityshorthash)
     return _info(node, services.cpi_of(node))
@@ -120,10 +120,10 @@ def get_virtual_node(holdingidentityshorthash: str, services: Services) -> Virtu
 
 @router.put("/virtualnode/{virtualnodeshortid}/state/{newstate}")
 def put_virtual_node_state(
-    virtualnodeshortid: str, newstate: str, services: Services
+    virtualnodeshortid: NodeHash, newstate: NodeState, services: Services
 ) -> ChangeVirtualNodeStateResponse:
     """Put a virtual node into the state ACTIVE or MAINTENANCE."""
-    services.virtual_nodes.set_state(parse_short_hash(virtualnodeshortid), newstate)
+    services.virtual_nodes.set_state(virtualnodeshortid, newstate)
     return ChangeVirtualNodeStateResponse(
         holding_id_short_hash=virtualnodeshortid, new_state=newstate
     )
@@ -134,14 +134,14 @@ def put_virtual_node_state(
     status_code=HTTPStatus.ACCEPTED,
 )
 def put_virtual_node_cpi(
-    virtualnodeshortid: str,
-    targetcpifilechecksum: str,
+    virtualnodeshortid: NodeHash,
+    targetcpifilechecksum: CpiHash,
     services: Services,
     forceupgrade: bool = False,  # noqa: FBT001, FBT002  # a query parameter
 ) -> AsyncResponse:
     """Give a virtual node in maintenance another version of its CPI; its entities are migrated."""
     started = services.virtual_nodes.upgrade(
-        parse_short_hash(virtualnodeshortid), targetcpifilechecksum, force=forceupgrade
+        virtualnodeshortid, targetcpifilechecksum, force=forceupgrade
     )
     return AsyncResponse(request_id=started)
 
@@ -150,9 +150,9 @@ def put_virtual_node_cpi(
     "/maintenance/virtualnode/{virtualnodeshortid}/vault-schema/force-resync",
     status_code=HTTPStatus.NO_CONTENT,
 )
-def post_force_resync(virtualnodeshortid: str, services: Services) -> None:
+def post_force_resync(virtualnodeshortid: NodeHash, services: Services) -> None:
     """Forget the entities of a virtual node in maintenance and apply its CPI's schemas anew."""
-    services.virtual_nodes.force_resync(parse_short_hash(virtualnodeshortid))
+    services.virtual_nodes.force_resync(virtualnodeshortid)
 
 
 def _info(node: VirtualNode, cpi: CpiRecord) -> VirtualNodeInfo:

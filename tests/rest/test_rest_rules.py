@@ -123,7 +123,7 @@ def test_query_keys_are_case_insensitive_and_values_are_not(api):
 def test_upper_case_paths_are_redirected_and_parameters_keep_their_case(api):
     reply = api.get("/api/v5_2/USER/Admin/PermissionSummary?X=y")
     assert reply.status_code == 301
-    assert reply.headers["location"] == "/api/v5_2/user/Admin/permissionsummary?x=y"
+    assert reply.headers["location"] == "/api/v5_2/user/Admin/permissionsummary?X=y"
     assert api.post("/api/v5_2/Hello?addressee=A").status_code == 301
 
 

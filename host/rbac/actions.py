@@ -1,0 +1,92 @@
+"""Actions: what a caller asks for, in every spelling that a permission may hold. Pure.
+
+An action is made from what was routed, never from what was sent: the path is the operation's own
+with its parameters in their one canonical form, the query has its keys in alphabetical order. A
+permission's author knows none of this, so a DENY is held against more spellings than an ALLOW:
+a DENY that matches too much costs a refusal, one that matches too little costs everything.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from urllib.parse import quote
+
+Pairs = Sequence[tuple[str, str]]
+"""Keys and values of a query, decoded."""
+
+_LITERAL_IN_PATH = "-._~!$&'()*+,;=:@"
+_LITERAL_IN_QUERY = "-._~!$'()*,;:@/?"
+"""Characters that stand for themselves (RFC 3986); all others are percent-encoded UTF-8."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Action:
+    """One thing that a caller wants to do.
+
+    Attributes:
+        allowed_as: an ALLOW counts if it matches one of these as a whole.
+        denied_as: a DENY counts if it matches one of these as a whole.
+    """
+
+    allowed_as: tuple[str, ...]
+    denied_as: frozenset[str]
+
+    @property
+    def canonical(self) -> str:
+        """The spelling that refusals name."""
+        return self.allowed_as[0]
+
+
+def http_action(
+    method: str,
+    template: str,
+    parameters: Mapping[str, str],
+    *,
+    query: Pairs = (),
+    bases: Sequence[str],
+    twins: Iterable[str] = (),
+) -> Action:
+    """The action of an HTTP operation: `METHOD:<base><path>?<query>`.
+
+    Args:
+        method: of the operation.
+        template: its path below the base, with `{name}` for each parameter.
+        parameters: canonical values by name, decoded.
+        query: canonical values, decoded.
+        bases: the path that the operation stands under; several if any of them will do.
+        twins: further bases of the same operation, such as other versions of the interface.
+    """
+    ordered = sorted(query, key=lambda pair: pair[0])
+    encoded = template.format_map({k: quote(v, _LITERAL_IN_PATH) for k, v in parameters.items()})
+    whole = _query(ordered)
+    paths = (encoded, template.format_map(parameters))
+    tails = {"", whole, _query(query), _plain(ordered)}
+    for pair in ordered:
+        tails |= {_query((pair,)), _plain((pair,))}
+    return Action(
+        allowed_as=tuple(f"{method}:{base}{encoded}{whole}" for base in bases),
+        denied_as=frozenset(
+            f"{method}:{base}{path}{tail}"
+            for base in {*bases, *twins}
+            for path in paths
+            for tail in tails
+        ),
+    )
+
+
+def start_flow_action(flow_class: str) -> Action:
+    """The action of starting a flow: `StartFlow:<flow class>`."""
+    action = f"StartFlow:{flow_class}"
+    return Action(allowed_as=(action,), denied_as=frozenset({action}))
+
+
+def _query(pairs: Pairs) -> str:
+    text = "&".join(
+        f"{quote(key, _LITERAL_IN_QUERY)}={quote(value, _LITERAL_IN_QUERY)}" for key, value in pairs
+    )
+    return f"?{text}" if text else ""
+
+
+def _plain(pairs: Pairs) -> str:
+    """The query as a person would write it."""
+    text = "&".join(f"{key}={value}" for key, value in pairs)
+    return f"?{text}" if text else ""

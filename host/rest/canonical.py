@@ -1,0 +1,174 @@
+"""The canonical form of a request: it is judged and handled in the same spelling.
+
+Every operation declares its parameters by types that accept several spellings of one value (a short
+hash in lower case, `1` for `true`) and give one. The request that the handler sees holds these, and
+so does the action that permissions are held against.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, get_args, get_origin
+from urllib.parse import parse_qsl, urlencode
+
+from fastapi import Request
+from fastapi._compat import ModelField
+from fastapi.dependencies.models import Dependant
+
+from host.domain.ascii_case import ascii_lower
+from host.domain.errors import HostError, InvalidInputError
+from host.domain.refused import shown
+from host.rbac import Action, http_action
+from host.rest.versions import API_BASES
+
+QUERY_PAIRS_MAX = 256
+"""Keys in one query; lists of key ids are the longest that there are."""
+SAME_AS = "x-same-as"
+"""OpenAPI extension of a route: the operation of Corda's interface that it is another door to."""
+
+
+class QueryKeyUnknownError(InvalidInputError):
+    """The operation has no such query key; ignoring it would do something else than was asked."""
+
+    code = "query-key-unknown"
+
+
+class QueryKeyRepeatedError(InvalidInputError):
+    """A query key that takes one value stands there twice; which one counts would be a guess."""
+
+    code = "query-key-repeated"
+
+
+class QueryTooLongError(InvalidInputError):
+    """A query has more keys than any operation has use for."""
+
+    code = "query-too-long"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CanonicalCall:
+    """Path parameters and query of a request, canonical where they could be read.
+
+    Attributes:
+        path: values of the path's parameters by name.
+        query: keys and values in the order in which they were sent.
+    """
+
+    path: Mapping[str, str]
+    query: Sequence[tuple[str, str]]
+
+    def applied_to(self, request: Request) -> Request:
+        """`request` as its handler shall see it."""
+        scope = {
+            **request.scope,
+            "path_params": dict(self.path),
+            "query_string": urlencode(self.query).encode(),
+        }
+        return Request(scope, request.receive)
+
+
+class RouteParameters:
+    """What a route takes in its path and query."""
+
+    def __init__(self, dependant: Dependant) -> None:
+        self._path: dict[str, ModelField] = {}
+        self._query: dict[str, ModelField] = {}
+        for part in _flat(dependant):
+            self._path |= {field.alias: field for field in part.path_params}
+            self._query |= {field.alias: field for field in part.query_params}
+
+    def canonical(self, request: Request) -> CanonicalCall:
+        """The canonical form of a request to this route.
+
+        What cannot be read stays as it is: its handler refuses it, once the caller may call it.
+        Query keys are case-insensitive, as Corda's are.
+
+        Raises:
+            QueryTooLongError: before anything else is looked at.
+        """
+        sent = parse_qsl(request.scope["query_string"].decode("latin-1"), keep_blank_values=True)
+        if len(sent) > QUERY_PAIRS_MAX:
+            raise QueryTooLongError(
+                f"The query has {len(sent)} keys, at most {QUERY_PAIRS_MAX} are taken."
+            )
+        pairs = [(ascii_lower(key), value) for key, value in sent]
+        path = request.path_params.items()
+        return CanonicalCall(
+            path={name: _canonical(self._path.get(name), value) for name, value in path},
+            query=[(key, _canonical(self._query.get(key), value)) for key, value in pairs],
+        )
+
+    def check(self, call: CanonicalCall) -> None:
+        """Refuse query keys that mean nothing or two things.
+
+        Raises:
+            QueryKeyUnknownError, QueryKeyRepeatedError: the first such key.
+        """
+        seen = set()
+        for key, _ in call.query:
+            field = self._query.get(key)
+            if field is None:
+                known = ", ".join(sorted(self._query)) or "none"
+                raise QueryKeyUnknownError(
+                    f"The operation has no query key {shown(key)}; it has: {known}.", key=shown(key)
+                )
+            if key in seen and not _is_list(field.field_info.annotation):
+                raise QueryKeyRepeatedError(f"Query key {key} stands there twice.", key=key)
+            seen.add(key)
+
+
+def actions(
+    request: Request, template: str, call: CanonicalCall, same_as: str | None
+) -> Sequence[Action]:
+    """What a caller must be allowed to do for this call.
+
+    Args:
+        request: its method, and the base under which it was routed.
+        template: its path below the base.
+        call: the parameters.
+        same_as: `METHOD:<template>` of the operation that this one is another door to.
+    """
+    base = request.scope["root_path"]
+    own = http_action(
+        request.method,
+        template,
+        call.path,
+        query=call.query,
+        bases=(base,),
+        twins=API_BASES if base in API_BASES else (),
+    )
+    if same_as is None:
+        return (own,)
+    other_method, _, other_template = same_as.partition(":")
+    return (own, http_action(other_method, other_template, call.path, bases=API_BASES))
+
+
+def _flat(dependant: Dependant) -> Iterator[Dependant]:
+    yield dependant
+    for part in dependant.dependencies:
+        yield from _flat(part)
+
+
+def _canonical(field: ModelField | None, value: str) -> str:
+    if field is None:
+        return value
+    is_list = _is_list(field.field_info.annotation)
+    try:
+        read, problems = field.validate([value] if is_list else value, {}, loc=())
+    except HostError:
+        return value
+    if problems:
+        return value
+    return _text(read[0] if is_list else read)
+
+
+def _text(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, datetime):
+        return value.isoformat()
+    return str(value)
+
+
+def _is_list(annotation: Any) -> bool:
+    return get_origin(annotation) is list or any(_is_list(part) for part in get_args(annotation))

@@ -1,0 +1,78 @@
+"""Types of path and query parameters: each accepts the spellings of a value and gives one of them.
+
+Permissions judge what these give (`host.rest.canonical`); the OpenAPI document has their patterns.
+Source of the patterns: Corda 5.2, RBAC path templates.
+"""
+
+from typing import Annotated
+
+from fastapi import params
+from pydantic import BeforeValidator
+
+from host.domain.ascii_case import ascii_upper
+from host.domain.errors import NotFoundError
+from host.domain.ids import InvalidShortHashError, ShortHash, parse_short_hash
+from host.ports.keys import MASTER_TENANT, KeyCategory
+from host.rbac import canonical_login_name
+
+P2P_TENANT = "p2p"
+"""The tenant of the cluster's own keys."""
+
+_HASH = "[0-9A-Fa-f]{12}"
+
+
+class HsmCategoryUnknownError(NotFoundError):
+    """Corda has no HSM category of this name."""
+
+    code = "hsm-category-unknown"
+
+
+def _tenant(text: str) -> str:
+    return text if text == P2P_TENANT else parse_short_hash(text)
+
+
+def _rotated_tenant(text: str) -> str:
+    return text if text == MASTER_TENANT else _tenant(text)
+
+
+def _lenient_hash(text: str) -> str:
+    try:
+        return parse_short_hash(text)
+    except InvalidShortHashError:
+        return text
+
+
+def _category(name: str) -> KeyCategory:
+    try:
+        return KeyCategory(ascii_upper(name))
+    except ValueError as exc:
+        raise HsmCategoryUnknownError(
+            f"HSM category {name[:64]!r} is unknown; known are {', '.join(KeyCategory)}"
+        ) from exc
+
+
+def _path(pattern: str) -> params.Path:
+    return params.Path(json_schema_extra={"pattern": f"^{pattern}$"})
+
+
+NodeHash = Annotated[ShortHash, BeforeValidator(parse_short_hash), _path(_HASH)]
+"""Short hash of a virtual node."""
+KeyId = Annotated[ShortHash, BeforeValidator(parse_short_hash), _path(_HASH)]
+CpiHash = Annotated[str, BeforeValidator(_lenient_hash), _path(_HASH)]
+"""Short checksum of a CPI; another text is refused later, after the node's state was looked at."""
+Tenant = Annotated[str, BeforeValidator(_tenant), _path(f"({_HASH}|{P2P_TENANT})")]
+"""A virtual node's short hash, or `p2p`."""
+RotatedTenant = Annotated[
+    str, BeforeValidator(_rotated_tenant), _path(f"({_HASH}|{P2P_TENANT}|{MASTER_TENANT})")
+]
+Category = Annotated[KeyCategory, BeforeValidator(_category), params.Path()]
+LoginName = Annotated[str, BeforeValidator(canonical_login_name), _path("[-._@a-zA-Z0-9]{3,255}")]
+NodeState = Annotated[str, BeforeValidator(ascii_upper), _path("[A-Za-z]+")]
+"""State of a virtual node in any letter case, as Corda takes it."""
+RequestId = Annotated[str, _path("[-._A-Za-z0-9]{1,242}")]
+"""Client request id of a flow, or session id of a responder."""
+Alias = Annotated[str, _path("[-._a-zA-Z0-9]{1,255}")]
+Scheme = Annotated[str, _path(r"CORDA\.[-.A-Z0-9]{3,30}")]
+Usage = Annotated[str, _path("(code-signer|p2p-tls|p2p-session|rest-tls)")]
+UpperCase = BeforeValidator(ascii_upper)
+"""Of a name that is compared without letter case."""
