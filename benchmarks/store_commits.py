@@ -17,9 +17,11 @@ from benchmarks import workshop
 from benchmarks.flow_steps import commits_per_second
 from benchmarks.measure import Measurement
 from host.bus.sqlite import SqliteStore
+from host.domain.ids import ShortHash
 from host.ports.bus import NewRecord
 from host.ports.state import StateWrite
-from host.ports.units import Consumed, Unit
+from host.ports.units import Unit
+from host.ports.work import Done
 
 _SECONDS = 2.0
 _CROWDS = ((1, 1), (1, 2), (1, 8), (1, 32), (2, 1), (2, 8))
@@ -65,7 +67,7 @@ def _commit_units(path: Path, threads: int, name: str) -> int:
 
     def work(thread: int) -> None:
         while time.monotonic() < until:
-            store.commit(_unit(f"{name}-{thread}", counts[thread]))
+            store.commit(_unit(store, f"{name}-{thread}", counts[thread]))
             counts[thread] += 1
 
     workers = [threading.Thread(target=work, args=(number,)) for number in range(threads)]
@@ -77,13 +79,14 @@ def _commit_units(path: Path, threads: int, name: str) -> int:
     return sum(counts)
 
 
-def _unit(name: str, number: int) -> Unit:
-    record = NewRecord(topic=name, key=name, value=b"v" * 300)
-    done = Consumed(group="g", source=record.target, start=number - 1, count=1)
+def _unit(store: SqliteStore, name: str, number: int) -> Unit:
+    """A step as flows make it: it does a record, and publishes the next one."""
+    record = NewRecord(topic="bench", key=name, value=b"v" * 300, node=ShortHash(name))
+    taken = store.take(record.queue, 1)
     return Unit(
         states=(StateWrite(key=name, value=b"x" * 500, expected=number),),
         records=(record,),
-        consumed=(done,) if number else (),
+        done=tuple(Done(queue=r.queue, positions=(r.position,)) for r in taken),
     )
 
 

@@ -12,14 +12,14 @@ import secrets
 import socket
 import stat
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 
 import msgspec
 
-from host.domain.ids import EpochMs
-from host.ports.bus import PARTITIONS, TopicPartition
+from host.domain.ids import EpochMs, ShortHash
+from host.ports.bus import PARTITIONS, Committed, DuePlace, TopicPartition, WorkQueue
 
 _BASE = Path("/tmp")  # noqa: S108  # a socket's path is short everywhere; the folder is checked
 _DATAGRAM_BYTES_MAX = 2000
@@ -32,44 +32,87 @@ class Hint(msgspec.Struct, frozen=True, array_like=True):
     """What happened.
 
     Attributes:
-        touched: numbers of the partitions that got records, by topic.
-        due: the earliest due time that was written.
+        touched: numbers of the partitions of logs that got records, by topic.
+        work: numbers of the partitions in which work came in, by topic and node.
+        due: the earliest due time that was written, by group and partition.
         groups: those that shared their partitions out anew.
         too_many: there is more than stands here; any partition may have got records.
     """
 
     touched: dict[str, list[int]] = {}
-    due: int | None = None
+    work: dict[str, dict[str, list[int]]] = {}
+    due: dict[str, dict[int, int]] = {}
     groups: list[str] = []
     too_many: bool = False
 
     @staticmethod
-    def of_commit(touched: frozenset[TopicPartition], due: EpochMs | None) -> "Hint":
-        by_topic: dict[str, list[int]] = {}
-        for source in touched:
-            by_topic.setdefault(source.topic, []).append(source.partition)
-        return Hint(touched=by_topic, due=due)
+    def of_commit(committed: Committed) -> "Hint":
+        touched: dict[str, list[int]] = {}
+        for source in committed.logs:
+            touched.setdefault(source.topic, []).append(source.partition)
+        work: dict[str, dict[str, list[int]]] = {}
+        for queue in committed.work:
+            by_node = work.setdefault(queue.topic, {})
+            by_node.setdefault(queue.node, []).append(queue.partition)
+        due: dict[str, dict[int, int]] = {}
+        for place, at in committed.due.items():
+            due.setdefault(place.group, {})[place.partition] = at
+        return Hint(touched=touched, work=work, due=due)
 
-    def partitions(self) -> frozenset[TopicPartition]:
-        """What got records; numbers that cannot be are left out."""
-        return frozenset(
-            TopicPartition(topic=topic, partition=number)
-            for topic, numbers in self.touched.items()
-            for number in numbers
-            if 0 <= number < PARTITIONS
+    def committed(self) -> Committed:
+        """What is to be done; numbers that cannot be are left out."""
+        return Committed(
+            logs=frozenset(
+                TopicPartition(topic=topic, partition=number)
+                for topic, numbers in self.touched.items()
+                for number in _possible(numbers)
+            ),
+            work=frozenset(
+                WorkQueue(topic=topic, partition=number, node=ShortHash(node))
+                for topic, by_node in self.work.items()
+                for node, numbers in by_node.items()
+                for number in _possible(numbers)
+            ),
+            due={
+                DuePlace(group=group, partition=number): EpochMs(times[number])
+                for group, times in self.due.items()
+                for number in _possible(times)
+            },
         )
 
     def with_(self, other: "Hint") -> "Hint":
         """Both in one."""
-        topics = self.touched.keys() | other.touched.keys()
         return Hint(
-            touched={
-                t: list({*self.touched.get(t, ()), *other.touched.get(t, ())}) for t in topics
+            touched=_joined(self.touched, other.touched),
+            work={
+                topic: _joined(self.work.get(topic, {}), other.work.get(topic, {}))
+                for topic in self.work.keys() | other.work.keys()
             },
-            due=min((d for d in (self.due, other.due) if d is not None), default=None),
+            due={
+                group: _earliest(self.due.get(group, {}), other.due.get(group, {}))
+                for group in self.due.keys() | other.due.keys()
+            },
             groups=list({*self.groups, *other.groups}),
             too_many=self.too_many or other.too_many,
         )
+
+    def shortened(self) -> "Hint":
+        """A hint of a few bytes that stands for this one."""
+        due = {group: {min(t, key=t.__getitem__): min(t.values())} for group, t in self.due.items()}
+        return Hint(due=due, groups=self.groups, too_many=True)
+
+
+def _possible(numbers: Iterable[int]) -> Iterable[int]:
+    return (number for number in numbers if 0 <= number < PARTITIONS)
+
+
+def _joined(one: dict[str, list[int]], other: dict[str, list[int]]) -> dict[str, list[int]]:
+    names = one.keys() | other.keys()
+    return {name: list({*one.get(name, ()), *other.get(name, ())}) for name in names}
+
+
+def _earliest(one: dict[int, int], other: dict[int, int]) -> dict[int, int]:
+    return {n: min(times[n] for times in (one, other) if n in times) for n in one | other}
 
 
 _HELLO = Hint()
@@ -147,7 +190,7 @@ class Doorbell:
     def _send(self, hint: Hint) -> None:
         data = _encoder.encode(hint)
         if len(data) > _DATAGRAM_BYTES_MAX:
-            data = _encoder.encode(Hint(due=hint.due, too_many=True))
+            data = _encoder.encode(hint.shortened())
         for peer in tuple(self._peers):
             try:
                 self._socket.sendto(data, socket.MSG_DONTWAIT, peer)

@@ -1,16 +1,17 @@
 """The flow store in memory: same contract as the durable one, for tests and rehearsals."""
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from host.bus.roster import Roster
 from host.domain.ids import EpochMs, FlowId
-from host.ports.bus import Backlog, CommitListener, Record, TopicPartition
+from host.ports.bus import CommitListener, NewRecord, Record, TopicPartition, WorkQueue
 from host.ports.clock import Clock
 from host.ports.groups import Membership, RebalanceListener
 from host.ports.state import StateConflictError, StateRecord
 from host.ports.topics import Retention
 from host.ports.units import Unit
+from host.ports.work import Backlog, Done, WorkRecord
 from host.system import SystemClock
 
 
@@ -21,7 +22,8 @@ class MemoryStore:
         self._clock = clock or SystemClock()
         self._lock = threading.Lock()
         self._records: dict[TopicPartition, list[Record]] = {}
-        self._came_in: dict[tuple[TopicPartition, int], EpochMs] = {}
+        self._work: dict[WorkQueue, list[WorkRecord]] = {}
+        self._position = 0
         self._tails: dict[TopicPartition, int] = {}
         self._offsets: dict[tuple[str, TopicPartition], int] = {}
         self._states: dict[str, StateRecord] = {}
@@ -43,14 +45,23 @@ class MemoryStore:
                 if source.topic in topics and self._offsets.get((group, source), 0) < tail
             )
 
-    def backlogs(self, group: str, topics: Sequence[str]) -> Sequence[Backlog]:
+    def waiting(self, topics: Sequence[str]) -> Sequence[WorkQueue]:
         with self._lock:
-            waiting: dict[str, list[EpochMs]] = {}
-            for source, records in self._records.items():
-                offset = self._offsets.get((group, source), 0)
-                times = [self._came_in[source, r.offset] for r in records if r.offset >= offset]
-                if times and source.topic in topics:
-                    waiting.setdefault(source.topic, []).extend(times)
+            return sorted(queue for queue in self._work if queue.topic in topics)
+
+    def take(
+        self, queue: WorkQueue, limit: int, skip: Collection[str] = ()
+    ) -> Sequence[WorkRecord]:
+        with self._lock:
+            found = [r for r in self._work.get(queue, ()) if r.key not in skip][:limit]
+            return [record for record in found if record.key == found[0].key]
+
+    def backlogs(self, topics: Sequence[str]) -> Sequence[Backlog]:
+        waiting: dict[str, list[EpochMs]] = {}
+        with self._lock:
+            for queue, records in self._work.items():
+                if queue.topic in topics:
+                    waiting.setdefault(queue.topic, []).extend(r.written_at for r in records)
         return [
             Backlog(topic=topic, records=len(times), oldest_at=min(times))
             for topic, times in sorted(waiting.items())
@@ -58,17 +69,6 @@ class MemoryStore:
 
     def on_commit(self, listener: CommitListener) -> None:
         self._listeners.append(listener)
-
-    def trim(self, groups: Sequence[tuple[str, str]]) -> int:
-        deleted = 0
-        with self._lock:
-            for topic, group in groups:
-                for source in [s for s in self._records if s.topic == topic]:
-                    offset = self._offsets.get((group, source), 0)
-                    kept = [r for r in self._records[source] if r.offset >= offset]
-                    deleted += len(self._records[source]) - len(kept)
-                    self._records[source] = kept
-        return deleted
 
     def topics(self, prefix: str = "") -> Sequence[str]:
         with self._lock:
@@ -125,20 +125,29 @@ class MemoryStore:
                 if key.startswith(prefix)
             )
 
-    def due(self, now: EpochMs, limit: int) -> Sequence[StateRecord]:
-        with self._lock:
-            found = [
-                (state.due_at, state.key)
-                for state in self._states.values()
-                if state.due_at is not None and state.due_at <= now
-            ]
-            return [self._states[key] for _, key in sorted(found)[:limit]]
+    def due(
+        self, group: str, now: EpochMs, limit: int, partitions: Collection[int]
+    ) -> Sequence[StateRecord]:
+        found = [
+            (state.due_at, state.key, state)
+            for state in self.placed(group, partitions)
+            if state.due_at is not None and state.due_at <= now
+        ]
+        return [state for _, _, state in sorted(found, key=lambda f: f[:2])[:limit]]
 
-    def next_due(self) -> EpochMs | None:
+    def next_due(self, group: str, partitions: Collection[int]) -> EpochMs | None:
+        states = self.placed(group, partitions)
+        return min((s.due_at for s in states if s.due_at is not None), default=None)
+
+    def placed(self, group: str, partitions: Collection[int]) -> Sequence[StateRecord]:
         with self._lock:
-            return min(
-                (s.due_at for s in self._states.values() if s.due_at is not None), default=None
-            )
+            return [
+                state
+                for _, state in sorted(self._states.items())
+                if state.place is not None
+                and state.place.group == group
+                and state.place.partition in partitions
+            ]
 
     def journal(self, flow_id: FlowId) -> Sequence[bytes]:
         with self._lock:
@@ -165,10 +174,9 @@ class MemoryStore:
         with self._lock:
             self._check(unit)
             self._apply(unit)
-        touched, due = unit.touched(), unit.next_due()
-        if touched or due is not None:
+        if committed := unit.committed():
             for listener in self._listeners:
-                listener(touched, due)
+                listener(committed)
 
     def close(self) -> None:
         """Nothing is held."""
@@ -212,8 +220,10 @@ class MemoryStore:
         return after
 
     def _check(self, unit: Unit) -> None:
-        for fence in unit.fences():
+        for fence in unit.owned():
             self._roster(fence.group).check(fence)
+        for done in unit.done:
+            self._check_work(done)
         for write in unit.states:
             state = self._states.get(write.key)
             found = state.version if state else 0
@@ -237,8 +247,38 @@ class MemoryStore:
                     f"{consumed.source.partition}, expected {consumed.start}"
                 )
 
+    def _check_work(self, done: Done) -> None:
+        wanted = set(done.positions)
+        found = sum(r.position in wanted for r in self._work.get(done.queue, ()))
+        if found != len(done.positions):
+            raise StateConflictError(
+                f"{len(done.positions)} records of {done.queue.topic}-{done.queue.partition} were"
+                f" to be deleted, found {found}"
+                f" of positions {', '.join(map(str, done.positions[:10]))}"
+            )
+
+    def _delete_work(self, done: Done) -> None:
+        left = [r for r in self._work[done.queue] if r.position not in done.positions]
+        if left:
+            self._work[done.queue] = left
+        else:
+            del self._work[done.queue]
+
+    def _enqueue(self, new: NewRecord, now: EpochMs) -> None:
+        self._position += 1
+        record = WorkRecord(
+            queue=new.queue,
+            position=self._position,
+            key=new.key,
+            value=new.value,
+            written_at=now,
+        )
+        self._work.setdefault(new.queue, []).append(record)
+
     def _apply(self, unit: Unit) -> None:
         now = self._clock.now_ms()
+        for done in unit.done:
+            self._delete_work(done)
         for write in unit.states:
             if write.value is None:
                 self._states.pop(write.key, None)
@@ -248,16 +288,19 @@ class MemoryStore:
                     version=write.expected + 1,
                     value=write.value,
                     due_at=write.due_at,
+                    place=write.place,
                 )
         for row in unit.journal:
             self._journals.setdefault(row.flow_id, []).append(row.value)
         for flow_id in unit.forget:
             self._journals.pop(flow_id, None)
         for new in unit.records:
+            if new.node is not None:
+                self._enqueue(new, now)
+                continue
             source = new.target
             offset = self._tails.get(source, 0)
             self._tails[source] = offset + 1
-            self._came_in[source, offset] = self._clock.now_ms()
             self._records.setdefault(source, []).append(
                 Record(source=source, offset=offset, key=new.key, value=new.value, written_at=now)
             )

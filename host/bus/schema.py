@@ -3,10 +3,23 @@
 import sqlite3
 from collections.abc import Callable, Mapping
 
+from host.bus.upgrade_to_queues import move_to_queues
 from host.domain.errors import StorageError
 from host.domain.ids import EpochMs
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
+
+_VERSION_3 = """
+CREATE TABLE work (
+  position INTEGER PRIMARY KEY AUTOINCREMENT,
+  topic TEXT NOT NULL, partition INTEGER NOT NULL, node TEXT NOT NULL,
+  key TEXT NOT NULL, written_at INTEGER NOT NULL, value BLOB NOT NULL);
+CREATE INDEX work_queues ON work (topic, partition, node, position);
+ALTER TABLE states ADD COLUMN consumer TEXT;
+ALTER TABLE states ADD COLUMN partition INTEGER;
+DROP INDEX states_due;
+CREATE INDEX states_due ON states (consumer, partition, due_at, key) WHERE consumer IS NOT NULL;
+"""
 
 _VERSION_2 = """
 CREATE TABLE groups (name TEXT PRIMARY KEY, generation INTEGER NOT NULL) WITHOUT ROWID;
@@ -66,10 +79,17 @@ def _from_1(connection: sqlite3.Connection, now: EpochMs) -> None:
     connection.execute("UPDATE records SET written_at = ?", (now,))
 
 
+def _from_2(connection: sqlite3.Connection, now: EpochMs) -> None:
+    """Work moves into queues of its nodes, and due states to the owners of their partitions."""
+    del now
+    _execute_all(connection, _VERSION_3)
+    move_to_queues(connection)
+
+
 def _execute_all(connection: sqlite3.Connection, script: str) -> None:
     # Not executescript(), which would commit.
     for statement in script.split(";\n"):
         connection.execute(statement)
 
 
-_UPGRADES: Mapping[int, Callable[[sqlite3.Connection, EpochMs], None]] = {1: _from_1}
+_UPGRADES: Mapping[int, Callable[[sqlite3.Connection, EpochMs], None]] = {1: _from_1, 2: _from_2}

@@ -7,12 +7,12 @@ its own connection and sees committed data only. Any number of processes may use
 import json
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from host.bus import sqlite_topics
+from host.bus import sqlite_states, sqlite_topics, sqlite_work
 from host.bus.doorbell import Doorbell, Hint
 from host.bus.roster import Roster
 from host.bus.schema import prepare
@@ -21,17 +21,19 @@ from host.bus.unit_writer import write_unit
 from host.bus.writer import Writer
 from host.domain.errors import StorageError
 from host.domain.ids import EpochMs, FlowId
-from host.ports.bus import Backlog, CommitListener, Record, TopicPartition
+from host.ports.bus import CommitListener, Committed, Record, TopicPartition, WorkQueue
 from host.ports.clock import Clock
 from host.ports.groups import Membership, RebalanceListener
 from host.ports.state import StateRecord
 from host.ports.topics import Retention
 from host.ports.units import Unit
+from host.ports.work import Backlog, WorkRecord
 from host.sqlite_files import SHRINKING, give_back
 from host.system import SystemClock
 
+T = TypeVar("T")
+
 _BUSY_MS = 10_000
-_TRIM_MAX = 2_000
 _LAST = "\U0010ffff"
 """Behind every text."""
 
@@ -91,33 +93,19 @@ class SqliteStore:
         )
         return [TopicPartition(topic=t, partition=p) for t, p in rows]
 
-    def backlogs(self, group: str, topics: Sequence[str]) -> Sequence[Backlog]:
-        rows = self._read(
-            "SELECT r.topic, count(*), min(r.written_at) FROM tails t"
-            " LEFT JOIN offsets o ON o.consumer = ?"
-            " AND o.topic = t.topic AND o.partition = t.partition"
-            " JOIN records r ON r.topic = t.topic AND r.partition = t.partition"
-            " AND r.position >= coalesce(o.next, 0)"
-            " WHERE t.topic IN (SELECT value FROM json_each(?)) AND coalesce(o.next, 0) < t.next"
-            " GROUP BY r.topic ORDER BY r.topic",
-            (group, json.dumps(list(topics))),
-        )
-        return [Backlog(topic=t, records=n, oldest_at=at) for t, n, at in rows]
+    def waiting(self, topics: Sequence[str]) -> Sequence[WorkQueue]:
+        return self._reading(lambda c: sqlite_work.waiting(c, topics))
+
+    def take(
+        self, queue: WorkQueue, limit: int, skip: Collection[str] = ()
+    ) -> Sequence[WorkRecord]:
+        return self._reading(lambda c: sqlite_work.take(c, queue, limit, skip))
+
+    def backlogs(self, topics: Sequence[str]) -> Sequence[Backlog]:
+        return self._reading(lambda c: sqlite_work.backlogs(c, topics))
 
     def on_commit(self, listener: CommitListener) -> None:
         self._listeners.append(listener)
-
-    def trim(self, groups: Sequence[tuple[str, str]]) -> int:
-        return sum(self._trim(topic, group) for topic, group in groups)
-
-    def _trim(self, topic: str, group: str) -> int:
-        """In parts, so that commits need not wait until all is deleted."""
-        deleted = 0
-        while True:
-            part = self._count(lambda c: sqlite_topics.trim(c, topic, group, _TRIM_MAX))
-            deleted += part
-            if part < _TRIM_MAX:
-                return deleted
 
     def topics(self, prefix: str = "") -> Sequence[str]:
         rows = self._read(
@@ -177,37 +165,24 @@ class SqliteStore:
         return counts[-1]
 
     def get(self, key: str) -> StateRecord | None:
-        rows = self._read("SELECT key, version, value, due_at FROM states WHERE key = ?", (key,))
-        return _state(rows[0]) if rows else None
+        return self._reading(lambda c: sqlite_states.get(c, key))
 
     def scan(self, prefix: str) -> Sequence[StateRecord]:
-        rows = self._read(
-            "SELECT key, version, value, due_at FROM states WHERE key >= ? AND key < ?"
-            " ORDER BY key",
-            (prefix, prefix + _LAST),
-        )
-        return [_state(row) for row in rows]
+        return self._reading(lambda c: sqlite_states.scan(c, prefix))
 
     def count_lasting(self, prefix: str) -> int:
-        rows = self._read(
-            "SELECT count(*) FROM states WHERE key >= ? AND key < ? AND due_at IS NULL",
-            (prefix, prefix + _LAST),
-        )
-        found: int = rows[0][0]
-        return found
+        return self._reading(lambda c: sqlite_states.count_lasting(c, prefix))
 
-    def due(self, now: EpochMs, limit: int) -> Sequence[StateRecord]:
-        rows = self._read(
-            "SELECT key, version, value, due_at FROM states WHERE due_at IS NOT NULL AND"
-            " due_at <= ? ORDER BY due_at, key LIMIT ?",
-            (now, limit),
-        )
-        return [_state(row) for row in rows]
+    def due(
+        self, group: str, now: EpochMs, limit: int, partitions: Collection[int]
+    ) -> Sequence[StateRecord]:
+        return self._reading(lambda c: sqlite_states.due(c, group, now, limit, partitions))
 
-    def next_due(self) -> EpochMs | None:
-        rows = self._read("SELECT min(due_at) FROM states WHERE due_at IS NOT NULL", ())
-        found: EpochMs | None = rows[0][0]
-        return found
+    def next_due(self, group: str, partitions: Collection[int]) -> EpochMs | None:
+        return self._reading(lambda c: sqlite_states.next_due(c, group, partitions))
+
+    def placed(self, group: str, partitions: Collection[int]) -> Sequence[StateRecord]:
+        return self._reading(lambda c: sqlite_states.placed(c, group, partitions))
 
     def journal(self, flow_id: FlowId) -> Sequence[bytes]:
         rows = self._read("SELECT value FROM journal WHERE flow_id = ? ORDER BY number", (flow_id,))
@@ -247,9 +222,8 @@ class SqliteStore:
 
     def commit(self, unit: Unit) -> None:
         self._writer.write(lambda connection: write_unit(connection, unit, self._clock.now_ms()))
-        touched, due = unit.touched(), unit.next_due()
-        if touched or due is not None:
-            self._announce(Hint.of_commit(touched, due))
+        if committed := unit.committed():
+            self._announce(Hint.of_commit(committed))
 
     def _announce(self, hint: Hint) -> None:
         self._tell(hint)
@@ -258,21 +232,27 @@ class SqliteStore:
 
     def _tell(self, hint: Hint) -> None:
         """Tell this process's listeners what it, or another process, has committed."""
-        touched = self._all_partitions() if hint.too_many else hint.partitions()
-        if touched or hint.due is not None:
-            due = None if hint.due is None else EpochMs(hint.due)
+        committed = self._everything(hint) if hint.too_many else hint.committed()
+        if committed:
             for listener in self._listeners:
-                listener(touched, due)
+                listener(committed)
         for group in hint.groups:
             for rebalanced in self._rebalance_listeners:
                 rebalanced(group)
 
-    def _all_partitions(self) -> frozenset[TopicPartition]:
+    def _everything(self, hint: Hint) -> Committed:
+        """All that may have got records."""
         try:
-            rows = self._read("SELECT topic, partition FROM tails", ())
+            logs = self._read("SELECT topic, partition FROM tails", ())
+            topics = self._read("SELECT DISTINCT topic FROM work", ())
+            work = self.waiting([topic for (topic,) in topics])
         except StorageError:
-            return frozenset()
-        return frozenset(TopicPartition(topic=t, partition=p) for t, p in rows)
+            return hint.committed()
+        return Committed(
+            logs=frozenset(TopicPartition(topic=t, partition=p) for t, p in logs),
+            work=frozenset(work),
+            due=hint.committed().due,
+        )
 
     def close(self) -> None:
         """Close every thread's connection; the store is not usable afterwards."""
@@ -299,8 +279,11 @@ class SqliteStore:
         return connection
 
     def _read(self, sql: str, values: tuple[object, ...]) -> list[Any]:
+        return self._reading(lambda c: c.execute(sql, values).fetchall())
+
+    def _reading(self, read: Callable[[sqlite3.Connection], T]) -> T:
         with self._translated():
-            return self._connection().execute(sql, values).fetchall()
+            return read(self._connection())
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
@@ -336,8 +319,3 @@ def _record(row: Any) -> Record:
         value=value,
         written_at=written_at,
     )
-
-
-def _state(row: Any) -> StateRecord:
-    key, version, value, due_at = row
-    return StateRecord(key=key, version=version, value=value, due_at=due_at)

@@ -1,4 +1,4 @@
-"""Topics in SQLite tables: deleting what need not be kept. The caller holds a transaction."""
+"""Logs in SQLite tables: deleting what need not be kept. The caller holds a transaction."""
 
 import sqlite3
 
@@ -11,24 +11,6 @@ LATEST = (
     " max(position) AS position, key, value, written_at FROM records WHERE topic = ?"
     " GROUP BY partition, key) WHERE length(value) > 0 ORDER BY partition, position"
 )
-
-
-def trim(connection: sqlite3.Connection, topic: str, group: str, limit: int) -> int:
-    """Delete at most `limit` records that `group` has consumed."""
-    deleted = 0
-    # By partition, so that only what goes is looked at.
-    for partition, upto in connection.execute(
-        "SELECT partition, next FROM offsets WHERE consumer = ? AND topic = ?", (group, topic)
-    ).fetchall():
-        deleted += connection.execute(
-            "DELETE FROM records WHERE topic = ?1 AND partition = ?2 AND position IN (SELECT"
-            " position FROM records WHERE topic = ?1 AND partition = ?2 AND position < ?3"
-            " ORDER BY position LIMIT ?4)",
-            (topic, partition, upto, limit - deleted),
-        ).rowcount
-        if deleted == limit:
-            break
-    return deleted
 
 
 def compact(connection: sqlite3.Connection, topic: str, tombstones_before: EpochMs) -> int:

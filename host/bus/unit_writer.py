@@ -1,5 +1,6 @@
 """Writes one unit into SQLite tables, in as few statements as its checks allow."""
 
+import json
 import sqlite3
 from collections.abc import Sequence
 from itertools import groupby
@@ -10,6 +11,7 @@ from host.domain.ids import EpochMs, FlowId
 from host.ports.bus import NewRecord
 from host.ports.state import StateConflictError, StateWrite
 from host.ports.units import Consumed, JournalRow, Unit
+from host.ports.work import Done
 
 
 def write_unit(connection: sqlite3.Connection, unit: Unit, now: EpochMs) -> None:
@@ -17,10 +19,13 @@ def write_unit(connection: sqlite3.Connection, unit: Unit, now: EpochMs) -> None
 
     Raises:
         FencedError: it is of a partition that was given to another owner.
-        StateConflictError: a state, an offset or a journal row is not as the unit expects.
+        StateConflictError: a state, a waiting record, an offset or a journal row is not as the
+            unit expects.
     """
-    for fence in unit.fences():
+    for fence in unit.owned():
         check_fence(connection, fence)
+    for done in unit.done:
+        _delete_work(connection, done)
     for consumed in unit.consumed:
         _consume(connection, consumed)
     for write in unit.states:
@@ -30,7 +35,35 @@ def write_unit(connection: sqlite3.Connection, unit: Unit, now: EpochMs) -> None
     for flow_id in unit.forget:
         connection.execute("DELETE FROM journal WHERE flow_id = ?", (flow_id,))
     for record in unit.records:
-        _publish(connection, record, now)
+        if record.node is None:
+            _publish(connection, record, now)
+        else:
+            _enqueue(connection, record, now)
+
+
+def _delete_work(connection: sqlite3.Connection, done: Done) -> None:
+    queue, positions = done.queue, done.positions
+    place = (queue.topic, queue.partition, queue.node)
+    sql = "DELETE FROM work WHERE topic = ? AND partition = ? AND node = ? AND position "
+    if len(positions) == 1:
+        deleted = connection.execute(sql + "= ?", (*place, positions[0])).rowcount
+    else:
+        several = "IN (SELECT value FROM json_each(?))"
+        deleted = connection.execute(sql + several, (*place, json.dumps(positions))).rowcount
+    if deleted != len(positions):
+        raise StateConflictError(
+            f"{len(positions)} records of {queue.topic}-{queue.partition} were to be deleted,"
+            f" found {deleted} of positions {', '.join(map(str, positions[:10]))}"
+        )
+
+
+def _enqueue(connection: sqlite3.Connection, record: NewRecord, now: EpochMs) -> None:
+    queue = record.queue
+    connection.execute(
+        "INSERT INTO work (topic, partition, node, key, written_at, value)"
+        " VALUES (?, ?, ?, ?, ?, ?)",
+        (queue.topic, queue.partition, queue.node, record.key, now, record.value),
+    )
 
 
 def _consume(connection: sqlite3.Connection, consumed: Consumed) -> None:
@@ -64,19 +97,21 @@ def _consume(connection: sqlite3.Connection, consumed: Consumed) -> None:
 
 
 def _write_state(connection: sqlite3.Connection, write: StateWrite) -> None:
+    place = (None, None) if write.place is None else (write.place.group, write.place.partition)
     if write.value is None:
         sql = "DELETE FROM states WHERE key = ? AND version = ?"
         done = connection.execute(sql, (write.key, write.expected)).rowcount
     elif write.expected == 0:
         done = connection.execute(
-            "INSERT INTO states VALUES (?, 1, ?, ?) ON CONFLICT DO NOTHING",
-            (write.key, write.value, write.due_at),
+            "INSERT INTO states (key, version, value, due_at, consumer, partition)"
+            " VALUES (?, 1, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+            (write.key, write.value, write.due_at, *place),
         ).rowcount
     else:
         done = connection.execute(
-            "UPDATE states SET version = version + 1, value = ?, due_at = ?"
-            " WHERE key = ? AND version = ?",
-            (write.value, write.due_at, write.key, write.expected),
+            "UPDATE states SET version = version + 1, value = ?, due_at = ?, consumer = ?,"
+            " partition = ? WHERE key = ? AND version = ?",
+            (write.value, write.due_at, *place, write.key, write.expected),
         ).rowcount
     if done == 1:
         return

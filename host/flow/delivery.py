@@ -5,11 +5,10 @@ every counterparty lives on this host; a message for another one is refused to i
 """
 
 import uuid
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from host.domain.ids import EpochMs, FlowId
+from host.domain.ids import EpochMs, FlowId, ShortHash
 from host.domain.vnode import OperationalStatus
 from host.domain.x500 import InvalidX500NameError
 from host.flow.config import CORDA_DEFAULTS, FlowConfig
@@ -31,14 +30,16 @@ from host.flow.messages import (
     SessionMessage,
     decode_message,
     decode_start,
+    due_place,
     encode,
 )
 from host.flow.session import refusal
-from host.ports.bus import NewRecord, Record
+from host.flow.taken import Taken
+from host.ports.bus import NewRecord
 from host.ports.clock import Clock, Entropy
 from host.ports.directory import VirtualNodes
 from host.ports.state import StateRecord, StateWrite
-from host.ports.units import Consumed, FlowStore, Unit
+from host.ports.units import FlowStore, Unit
 
 
 class Router(Protocol):
@@ -73,7 +74,7 @@ class LocalRouter:
 
 
 class Delivery:
-    """Handles the mapper's topics. Each call commits its records' effects and offsets at once."""
+    """Handles the mapper's topics. Each call commits its records' effects at once."""
 
     def __init__(
         self,
@@ -92,35 +93,37 @@ class Delivery:
         self._events = events
         self._cleanup_ms = config.cleanup_ms
 
-    def start(self, records: Sequence[Record], consumed: Consumed) -> None:
-        """Give a start request its flow id, once per key. `records` share one key."""
-        key = start_state_key(records[0].key)
+    def start(self, taken: Taken) -> None:
+        """Give a start request its flow id, once per key."""
+        record = taken.records[0]
+        key = start_state_key(record.key)
         stored = self._store.get(key)
         state = decode_state(stored.value) if stored else None
-        mapped = map_start(state, decode_start(records[0].value), self._new_id())
-        self._commit(key, stored, [] if mapped is None else [mapped], [], consumed)
+        mapped = map_start(state, decode_start(record.value), self._new_id())
+        routed = [] if mapped is None else [(mapped, record.queue.node)]
+        self._commit(key, stored, routed, [], taken)
 
-    def deliver(self, records: Sequence[Record], consumed: Consumed) -> None:
+    def deliver(self, taken: Taken) -> None:
         """Route session messages of one receiving session."""
-        key = session_key(records[0].key)
+        key = session_key(taken.records[0].key)
         stored = self._store.get(key)
         state = decode_state(stored.value) if stored else None
-        routed: list[Mapped] = []
+        routed: list[tuple[Mapped, ShortHash]] = []
         replies: list[NewRecord] = []
         refused: list[MessageRefused] = []
-        for record in records:
+        for record in taken.records:
             message = decode_message(record.value)
             found: Mapped | SessionFailure | None = self._router.refuses(message.target)
             if found is None:
                 found = map_inbound(state, message, self._new_id())
             if isinstance(found, Mapped):
                 state = found.created or state
-                routed.append(found)
+                routed.append((found, message.target.node()))
             elif found is not None:
                 refused.append(_refused(message, found))
                 if not isinstance(message.payload, SessionFailure):
                     replies.append(refusal_record(message, found))
-        self._commit(key, stored, routed, replies, consumed)
+        self._commit(key, stored, routed, replies, taken)
         for event in refused:
             self._events(event)
 
@@ -128,23 +131,30 @@ class Delivery:
         self,
         key: str,
         stored: StateRecord | None,
-        routed: list[Mapped],
+        routed: list[tuple[Mapped, ShortHash]],
         replies: list[NewRecord],
-        consumed: Consumed,
+        taken: Taken,
     ) -> None:
+        """Commit what was routed to flows, each with its node."""
         due = EpochMs(self._clock.now_ms() + self._cleanup_ms)
         version = stored.version if stored else 0
         states = tuple(
-            StateWrite(key=key, value=encode_state(m.created), expected=version, due_at=due)
-            for m in routed
+            StateWrite(
+                key=key,
+                value=encode_state(m.created),
+                expected=version,
+                due_at=due,
+                place=due_place(key),
+            )
+            for m, _ in routed
             if m.created is not None
         )
         events = [
-            NewRecord(topic=EVENT_TOPIC, key=m.flow_id, value=encode(m.event))
-            for m in routed
+            NewRecord(topic=EVENT_TOPIC, key=m.flow_id, value=encode(m.event), node=node)
+            for m, node in routed
             if m.event is not None
         ]
-        self._store.commit(Unit(states=states, records=(*events, *replies), consumed=(consumed,)))
+        self._store.commit(taken.unit(Unit(states=states, records=(*events, *replies))))
 
     def _new_id(self) -> FlowId:
         return FlowId(str(uuid.UUID(bytes=self._entropy.random_bytes(16), version=4)))
@@ -153,7 +163,9 @@ class Delivery:
 def refusal_record(message: SessionMessage, failure: SessionFailure) -> NewRecord:
     """The record that tells the sender of `message` why it found no session."""
     answer = refusal(message, failure)
-    return NewRecord(topic=OUT_TOPIC, key=answer.session_id, value=encode(answer))
+    return NewRecord(
+        topic=OUT_TOPIC, key=answer.session_id, value=encode(answer), node=answer.source.node()
+    )
 
 
 def _refused(message: SessionMessage, failure: SessionFailure) -> MessageRefused:

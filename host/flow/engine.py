@@ -7,7 +7,6 @@ per partition at a time; `drain` works on the calling thread until nothing is re
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from itertools import takewhile
 
 from host.domain.errors import HostError, UnavailableError
 from host.domain.flow import FlowError, FlowStatusName
@@ -37,17 +36,19 @@ from host.flow.ruins import clearance
 from host.flow.statuses import StoredStatus, status_key, write_status
 from host.flow.steps import FlowSteps
 from host.flow.surroundings import Surroundings
+from host.flow.taken import Taken
 from host.flow.timers import Timers
 from host.ports.audit_log import AuditLogs, Unaudited
-from host.ports.bus import NewRecord, Record, TopicPartition
+from host.ports.bus import NewRecord, WorkQueue
 from host.ports.capability import Capability
 from host.ports.clock import Clock, Entropy
 from host.ports.directory import Packages, VirtualNodes
-from host.ports.groups import FencedError
+from host.ports.groups import Fence, FencedError
 from host.ports.guest import FlowGuests
 from host.ports.quotas import Quotas, Unmetered
 from host.ports.state import StateWrite
-from host.ports.units import Consumed, FlowStore, Unit
+from host.ports.units import FlowStore, Unit
+from host.ports.work import WorkRecord
 
 _BATCH = 50
 
@@ -129,18 +130,18 @@ class FlowEngine:
             config=config,
         )
         self.timers = Timers(store=units, clock=clock, config=config)
-        self._failures: dict[TopicPartition, Failures] = {}
-        self._epochs: dict[TopicPartition, int | None] = {}
+        self._failures: dict[WorkQueue, Failures] = {}
+        self._epochs: dict[WorkQueue, int | None] = {}
 
-    def ready(self) -> Sequence[TopicPartition]:
-        """Partitions with work; retries that are not due yet are among them."""
-        return self._store.ready(GROUP, WORK_TOPICS)
+    def ready(self) -> Sequence[WorkQueue]:
+        """Queues with work; retries that are not due yet are among them."""
+        return self._store.waiting(WORK_TOPICS)
 
-    def process(self, source: TopicPartition, epoch: int | None = None) -> Progress:
-        """Process the next records of one partition; never raises for a record's own failure.
+    def process(self, source: WorkQueue, epoch: int | None = None) -> Progress:
+        """Process the next records of one queue; never raises for a record's own failure.
 
         Args:
-            source: the partition.
+            source: the queue.
             epoch: of the caller's ownership; what is committed under an old one is refused, and
                 the work is left to the present owner.
         """
@@ -151,7 +152,7 @@ class FlowEngine:
             # A failure that lies ahead was before the clock was put back: its delay is over.
             if again is not None and before.last <= self._clock.now_ms() < again:
                 return Progress(worked=False, retry_at=again)
-        batch: Sequence[Record] = ()
+        batch: Sequence[WorkRecord] = ()
         try:
             batch = self._next(source, 1 if before else _BATCH)
             if batch:
@@ -177,41 +178,39 @@ class FlowEngine:
             if not fired and not any(p.worked or (p.retry_at or now + 1) <= now for p in done):
                 return steps
 
-    def _next(self, source: TopicPartition, limit: int) -> Sequence[Record]:
-        """Consecutive records of one key; start requests singly."""
-        records = self._store.poll(GROUP, source, limit)
-        if source.topic == START_TOPIC:
-            return records[:1]
-        return list(takewhile(lambda r: r.key == records[0].key, records))
+    def _next(self, source: WorkQueue, limit: int) -> Sequence[WorkRecord]:
+        """Records of one key; start requests singly."""
+        return self._store.take(source, 1 if source.topic == START_TOPIC else limit)
 
-    def _consumed(self, batch: Sequence[Record]) -> Consumed:
-        first = batch[0]
-        return Consumed(
-            group=GROUP,
-            source=first.source,
-            start=first.offset,
-            count=len(batch),
-            epoch=self._epochs.get(first.source),
-        )
+    def _taken(self, batch: Sequence[WorkRecord]) -> Taken:
+        queue = batch[0].queue
+        epoch = self._epochs.get(queue)
+        fence = None
+        if epoch is not None:
+            fence = Fence(group=GROUP, partition=queue.partition, epoch=epoch)
+        return Taken.of_queue(batch, fence)
 
-    def _handle(self, batch: Sequence[Record]) -> None:
-        consumed = self._consumed(batch)
-        match batch[0].source.topic:
+    def _handle(self, batch: Sequence[WorkRecord]) -> None:
+        taken = self._taken(batch)
+        match batch[0].queue.topic:
             case topic if topic == START_TOPIC:
-                self._delivery.start(batch, consumed)
+                self._delivery.start(taken)
             case topic if topic == EVENT_TOPIC:
-                self._steps.handle(batch, consumed)
+                self._steps.handle(taken)
             case _:
-                self._delivery.deliver(batch, consumed)
+                self._delivery.deliver(taken)
 
-    def _failed(self, source: TopicPartition, batch: Sequence[Record], exc: Exception) -> Progress:
+    def _failed(self, source: WorkQueue, batch: Sequence[WorkRecord], exc: Exception) -> Progress:
         """Count the failure; give the record up when its attempts are spent."""
         if isinstance(exc, FencedError):
             self._failures.pop(source, None)
             return Progress(worked=False)
-        offset = batch[0].offset if batch else -1
+        position = batch[0].position if batch else -1
         failures = next_failures(
-            self._failures.get(source), offset=offset, kind=kind_of(exc), now=self._clock.now_ms()
+            self._failures.get(source),
+            position=position,
+            kind=kind_of(exc),
+            now=self._clock.now_ms(),
         )
         self._failures[source] = failures
         again = retry_at(failures, self._config)
@@ -222,15 +221,15 @@ class FlowEngine:
             RecordRetried(
                 topic=source.topic,
                 partition=source.partition,
-                offset=offset,
+                position=position,
                 attempt=failures.count,
                 reason=reason,
             )
         )
         return Progress(worked=False, retry_at=again)
 
-    def _give_up(self, record: Record, exc: Exception, reason: str) -> Progress:
-        source = record.source
+    def _give_up(self, record: WorkRecord, exc: Exception, reason: str) -> Progress:
+        source = record.queue
         del self._failures[source]
         try:
             self._dead_letter(record, _fatal(exc))
@@ -240,42 +239,40 @@ class FlowEngine:
             RecordDeadLettered(
                 topic=source.topic,
                 partition=source.partition,
-                offset=record.offset,
+                position=record.position,
                 reason=reason,
             )
         )
         return Progress(worked=True)
 
-    def _dead_letter(self, record: Record, error: FlowError) -> None:
+    def _dead_letter(self, record: WorkRecord, error: FlowError) -> None:
         """Move the record to the dead letter topic and end its flow, if it can be read at all."""
         letter = NewRecord(topic=DEAD_LETTER_TOPIC, key=record.key, value=record.value)
-        consumed = self._consumed([record])
-        if record.source.topic == EVENT_TOPIC:
+        taken = self._taken([record])
+        if record.queue.topic == EVENT_TOPIC:
             try:
-                self._steps.handle([record], consumed, broken=error, letter=(letter,))
+                self._steps.handle(taken, broken=error, letter=(letter,))
             except FlowRecordDamagedError as damaged:
-                self._clear(record, error, damaged, letter, consumed)
+                self._clear(record, error, damaged, letter, taken)
                 return
             except HostError:
                 pass  # what a flow needs to start cannot be had
             else:
                 return
         status = self._failed_status(record, error)
-        self._store.commit(
-            Unit(
-                states=() if status is None else (status,),
-                records=(letter, *_refusals(record, error)),
-                consumed=(consumed,),
-            )
+        unit = Unit(
+            states=() if status is None else (status,),
+            records=(letter, *_refusals(record, error)),
         )
+        self._store.commit(taken.unit(unit))
 
     def _clear(
         self,
-        record: Record,
+        record: WorkRecord,
         error: FlowError,
         damaged: FlowRecordDamagedError,
         letter: NewRecord,
-        consumed: Consumed,
+        taken: Taken,
     ) -> None:
         """End a flow whose checkpoint cannot be read."""
         unit = clearance(
@@ -284,12 +281,12 @@ class FlowEngine:
             FlowError(type=error.type, message=damaged.message),
             self._clock.now_ms(),
             letter=letter,
-            consumed=consumed,
+            taken=taken,
             retention_ms=self._config.status_retention_ms,
         )
         self._store.commit(unit)
 
-    def _failed_status(self, record: Record, error: FlowError) -> StateWrite | None:
+    def _failed_status(self, record: WorkRecord, error: FlowError) -> StateWrite | None:
         """The status of a flow that could not even start."""
         try:
             start = decode_start(record.value)
@@ -325,7 +322,7 @@ def _contained(sink: EventSink) -> EventSink:
     return tell
 
 
-def _refusals(record: Record, error: FlowError) -> tuple[NewRecord, ...]:
+def _refusals(record: WorkRecord, error: FlowError) -> tuple[NewRecord, ...]:
     """Tells the sender of a session message that it could not be delivered."""
     try:
         event = decode_event(record.value)

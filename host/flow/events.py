@@ -59,7 +59,7 @@ class RecordRetried:
 
     topic: str
     partition: int
-    offset: int
+    position: int
     attempt: int
     reason: str
 
@@ -70,7 +70,7 @@ class RecordDeadLettered:
 
     topic: str
     partition: int
-    offset: int
+    position: int
     reason: str
 
 

@@ -73,7 +73,7 @@ class GuestRuns:
             flow.written = len(flow.journal)
 
         def persist() -> None:
-            flow.write(self._store, self._around.clock.now_ms(), ())
+            flow.write(self._store, self._around.clock.now_ms(), None)
 
         handler = HostCalls(
             flow,

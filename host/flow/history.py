@@ -17,14 +17,14 @@ from host.flow.births import start_argument
 from host.flow.checkpoint import Checkpoint
 from host.flow.errors import FlowRecordDamagedError
 from host.flow.journal import Entry
-from host.flow.messages import Party
+from host.flow.messages import Party, due_place
 from host.flow.notes import Note
 from host.flow.session import Session, SessionStatus
 from host.flow.statuses import StoredStatus
 from host.flow.stored import read_stored
 from host.ports.bus import PARTITIONS
 from host.ports.state import StateRecord, States, StateWrite
-from host.ports.units import Consumed
+from host.ports.work import WorkRecord
 
 HISTORY = "history"
 """First part of the key of a history."""
@@ -140,7 +140,7 @@ def keep(
     states: States,
     history: History,
     journal: Sequence[Entry],
-    consumed: Consumed,
+    last: WorkRecord,
     limits: HistoryLimits,
 ) -> Kept:
     """Keep the history of a flow that ends, in the place of an older one.
@@ -149,20 +149,21 @@ def keep(
         states: tells which flow holds the slot.
         history: of the flow.
         journal: of the flow.
-        consumed: the records of the flow's last step; their offset chooses the slot.
+        last: the record that the flow's last step began with; its position chooses the slot.
         limits: how much is kept.
     """
     is_whole = _size(history, journal) <= limits.bytes_max
     if not is_whole:
         history = msgspec.structs.replace(history, start=None, notes=())
     slots = max(1, limits.flows_max // PARTITIONS)
-    key = f"{HISTORY}/{consumed.source.partition}/{consumed.start % slots}"
+    key = f"{HISTORY}/{last.queue.partition}/{last.position % slots}"
     before = states.get(key)
     write = StateWrite(
         key=key,
         value=_encoder.encode(history),
         expected=before.version if before else 0,
         due_at=EpochMs((history.ended_at or 0) + limits.retention_ms),
+        place=due_place(key),
     )
     gone = forgotten(before) if before else ()
     return Kept(

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, field
 
+import msgspec
+from msgspec import Struct
 from msgspec.structs import replace
 
 from host.domain.ids import EpochMs, FlowId, ShortHash
@@ -13,18 +15,38 @@ from host.flow.events import FlowEngineEvent
 from host.flow.history import NO_HISTORY, HistoryLimits, Kept, history_of, keep
 from host.flow.journal import Entry, decode_journal, encode_entry
 from host.flow.mapper import MapperState, encode_state, session_key
-from host.flow.messages import OUT_TOPIC, SessionMessage, encode, flow_state_key
+from host.flow.messages import OUT_TOPIC, SessionMessage, due_place, encode, flow_state_key
 from host.flow.notes import Note, note_arrived, note_sent, with_notes
 from host.flow.parking import Parked
 from host.flow.statuses import StoredStatus, status_key, write_status
-from host.ports.bus import NewRecord
+from host.flow.stored import read_stored
+from host.flow.taken import Taken
+from host.ports.bus import NOBODY, NewRecord
 from host.ports.groups import Fence
 from host.ports.state import StateRecord, StateWrite
-from host.ports.units import Consumed, FlowStore, JournalRow, Unit
+from host.ports.units import FlowStore, JournalRow, Unit
+
+
+class TimerState(Struct, frozen=True, kw_only=True):
+    """The timer of a flow of `node`."""
+
+    v: int = 1
+    node: ShortHash
 
 
 def timer_key(flow_id: FlowId) -> str:
     return f"timer/{flow_id}"
+
+
+_timer_decoder = msgspec.json.Decoder(TimerState)
+
+
+def node_of_timer(timer: StateRecord) -> ShortHash:
+    """Whose flow a timer wakes; nobody's, where it is damaged."""
+    try:
+        return read_stored(_timer_decoder, timer.value, "a timer").node
+    except FlowRecordDamagedError:
+        return NOBODY
 
 
 @dataclass(slots=True, kw_only=True)
@@ -67,7 +89,8 @@ class LiveFlow:
         if messages:
             self._note(tuple(note_sent(m, now) for m in messages))
         self.records += [
-            NewRecord(topic=OUT_TOPIC, key=m.session_id, value=encode(m)) for m in messages
+            NewRecord(topic=OUT_TOPIC, key=m.session_id, value=encode(m), node=self.holding_id)
+            for m in messages
         ]
 
     def arrived(self, message: SessionMessage, now: EpochMs) -> None:
@@ -81,24 +104,22 @@ class LiveFlow:
         """Whether calls were answered that are not in the store yet."""
         return self.journal is not None and len(self.journal) > self.written
 
-    def write(self, store: FlowStore, now: EpochMs, consumed: tuple[Consumed, ...]) -> None:
-        """Commit everything that is yet to be written, and `consumed` with it."""
+    def write(self, store: FlowStore, now: EpochMs, taken: Taken | None) -> None:
+        """Commit everything that is yet to be written; `taken` is done with it."""
         timer = self._timer_write()
-        kept = self._kept(store, now, consumed)
+        kept = self._kept(store, now, taken)
         large = parted(self.checkpoint, self.apart)
         states = self._checkpoint_writes(store, large)
         states += [*self._mapper_writes(now), *self._status_write(store)]
         states += kept.states
-        store.commit(
-            Unit(
-                states=(*states, *(() if timer is None else (timer,))),
-                journal=self._rows() if kept.has_journal else (),
-                forget=kept.forget,
-                records=tuple(self.records),
-                consumed=consumed,
-                fence=self.fence,
-            )
+        unit = Unit(
+            states=(*states, *(() if timer is None else (timer,))),
+            journal=self._rows() if kept.has_journal else (),
+            forget=kept.forget,
+            records=tuple(self.records),
+            fences=() if self.fence is None else (self.fence,),
         )
+        store.commit(unit if taken is None else taken.unit(unit))
         if timer is not None and timer.value is not None:
             self.timer = StateRecord(
                 key=timer.key,
@@ -111,11 +132,11 @@ class LiveFlow:
         self.apart = large.keys
         self.records, self.opened, self.status = [], [], None
 
-    def _kept(self, store: FlowStore, now: EpochMs, consumed: tuple[Consumed, ...]) -> Kept:
+    def _kept(self, store: FlowStore, now: EpochMs, taken: Taken | None) -> Kept:
         """What is kept of the flow's history: all while it runs, and what the limits allow then."""
         if not self.ended:
             return Kept(has_journal=True)
-        if self.status is None or not consumed or self.history.retention_ms == 0:
+        if self.status is None or taken is None or self.history.retention_ms == 0:
             return Kept(has_journal=False, forget=(self.flow_id,))
         if self.journal is None:
             try:
@@ -124,7 +145,7 @@ class LiveFlow:
                 return Kept(has_journal=False, forget=(self.flow_id,))
             self.written = len(self.journal)
         history = history_of(self.checkpoint, self.status, self.trace, now)
-        kept = keep(store, history, self.journal, consumed[0], self.history)
+        kept = keep(store, history, self.journal, taken.records[0], self.history)
         self.status = replace(self.status, history=kept.key)
         return kept
 
@@ -149,14 +170,27 @@ class LiveFlow:
         if wanted is None or (stored and stored.due_at is not None and stored.due_at <= wanted):
             return None
         expected = stored.version if stored else 0
-        return StateWrite(key=key, value=b"{}", expected=expected, due_at=wanted)
+        return StateWrite(
+            key=key,
+            value=encode(TimerState(node=self.holding_id)),
+            expected=expected,
+            due_at=wanted,
+            place=due_place(self.flow_id),
+        )
 
     def _mapper_writes(self, now: EpochMs) -> list[StateWrite]:
         status = self._status_key()
         state = encode_state(MapperState(flow_id=self.flow_id, status=status))
         due = EpochMs(now + self.config.cleanup_ms)
         return [
-            StateWrite(key=session_key(i), value=state, expected=0, due_at=due) for i in self.opened
+            StateWrite(
+                key=session_key(i),
+                value=state,
+                expected=0,
+                due_at=due,
+                place=due_place(session_key(i)),
+            )
+            for i in self.opened
         ]
 
     def _status_key(self) -> str:

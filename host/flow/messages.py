@@ -4,16 +4,19 @@ Persisted values are msgspec structs: tagged unions that decode to the class tha
 Every record carries its format version `v`; a decoder exists for each version ever written.
 """
 
+from functools import lru_cache
 from typing import TypeAlias
 
 import msgspec
 from msgspec import Struct
 from msgspec.structs import force_setattr
 
+from host.domain.errors import HostError
 from host.domain.guest_text import TYPE_CHARACTERS_MAX, cut_line, cut_message
-from host.domain.ids import EpochMs, FlowId, HoldingIdentity
+from host.domain.ids import EpochMs, FlowId, HoldingIdentity, ShortHash
 from host.domain.x500 import MemberX500Name
 from host.flow.stored import read_stored
+from host.ports.bus import NOBODY, DuePlace, partition_of
 
 START_TOPIC = "flow.mapper.start"
 OUT_TOPIC = "flow.mapper.session.out"
@@ -39,6 +42,18 @@ class Party(Struct, frozen=True):
 
     def holding(self) -> HoldingIdentity:
         return HoldingIdentity(x500_name=MemberX500Name.parse(self.name), group_id=self.group_id)
+
+    def node(self) -> ShortHash:
+        """The party's short hash; nobody's, where its name is none."""
+        return _node(self.name, self.group_id)
+
+
+@lru_cache(maxsize=4096)
+def _node(name: str, group_id: str) -> ShortHash:
+    try:
+        return Party(name=name, group_id=group_id).holding().short_hash
+    except HostError:
+        return NOBODY
 
 
 class Init(Struct, frozen=True, kw_only=True):
@@ -200,3 +215,8 @@ def start_key(client_request_id: str, short_hash: str) -> str:
 
 def flow_state_key(flow_id: FlowId) -> str:
     return f"flow/{flow_id}"
+
+
+def due_place(key: str) -> DuePlace:
+    """Who looks at a due state: the owner of the partition of `key`, a flow's id or a state's."""
+    return DuePlace(group=GROUP, partition=partition_of(key))

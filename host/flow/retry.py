@@ -47,13 +47,13 @@ again, faults of the platform included."""
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failures:
-    """Failures in a row of one kind for the record at `offset`.
+    """Failures in a row of one kind for the record at `position`.
 
     `attempts` counts those of all kinds but outages. An outage does not set it back: a record that
     makes the workers end which it needs is given up in spite of the outages that it causes.
     """
 
-    offset: int
+    position: int
     kind: FailureKind
     count: int
     attempts: int
@@ -66,13 +66,15 @@ def kind_of(failure: Exception) -> FailureKind:
 
 
 def next_failures(
-    before: Failures | None, *, offset: int, kind: FailureKind, now: EpochMs
+    before: Failures | None, *, position: int, kind: FailureKind, now: EpochMs
 ) -> Failures:
     """Count one more failure, or the first of another record or kind."""
-    same = before if before is not None and before.offset == offset else None
+    same = before if before is not None and before.position == position else None
     attempts = (same.attempts if same else 0) + (kind is not FailureKind.OUTAGE)
     if same is None or same.kind != kind:
-        return Failures(offset=offset, kind=kind, count=1, attempts=attempts, since=now, last=now)
+        return Failures(
+            position=position, kind=kind, count=1, attempts=attempts, since=now, last=now
+        )
     return replace(same, count=same.count + 1, attempts=attempts, last=now)
 
 

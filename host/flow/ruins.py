@@ -10,9 +10,10 @@ from host.domain.ids import EpochMs, FlowId
 from host.flow.errors import FlowRecordDamagedError
 from host.flow.messages import flow_state_key
 from host.flow.statuses import StoredStatus, decode_status, write_status
+from host.flow.taken import Taken
 from host.ports.bus import NewRecord
 from host.ports.state import StateRecord, StateWrite
-from host.ports.units import Consumed, FlowStore, Unit
+from host.ports.units import FlowStore, Unit
 
 UNRECOVERABLE_MESSAGE = (
     "Flow encountered an unrecoverable error while processing an event. It cannot be continued: "
@@ -27,7 +28,7 @@ def clearance(
     now: EpochMs,
     *,
     letter: NewRecord,
-    consumed: Consumed,
+    taken: Taken,
     retention_ms: int,
 ) -> Unit:
     """What ends the flow in status FAILED: all that it has stored is deleted.
@@ -41,11 +42,12 @@ def clearance(
     ]
     left += store.scan(f"inbox/{flow_id}/")
     gone = [StateWrite(key=r.key, value=None, expected=r.version) for r in left]
-    return Unit(
-        states=(*gone, *_failed_status(store, flow_id, error, now, retention_ms)),
-        forget=(flow_id,),
-        records=(letter,),
-        consumed=(consumed,),
+    return taken.unit(
+        Unit(
+            states=(*gone, *_failed_status(store, flow_id, error, now, retention_ms)),
+            forget=(flow_id,),
+            records=(letter,),
+        )
     )
 
 

@@ -138,9 +138,9 @@ class FlowService:
         kill = encode(KillFlow(reason=reason[:_KILL_REASON_CHARACTERS_MAX]))
         if status.flow_id is None:  # its start is under way: the mapper knows the flow before us
             key = start_key(client_request_id, short_hash)
-            record = NewRecord(topic=START_TOPIC, key=key, value=kill)
+            record = NewRecord(topic=START_TOPIC, key=key, value=kill, node=short_hash)
         else:
-            record = NewRecord(topic=EVENT_TOPIC, key=status.flow_id, value=kill)
+            record = NewRecord(topic=EVENT_TOPIC, key=status.flow_id, value=kill, node=short_hash)
         self._store.commit(Unit(records=(record,)))
         return status
 
@@ -210,7 +210,10 @@ class FlowService:
         )
         write = write_status(None, stored)
         record = NewRecord(
-            topic=START_TOPIC, key=start_key(client_request_id, holding), value=encode(start)
+            topic=START_TOPIC,
+            key=start_key(client_request_id, holding),
+            value=encode(start),
+            node=holding,
         )
         try:
             self._store.commit(Unit(states=(write,) if write else (), records=(record,)))

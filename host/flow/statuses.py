@@ -6,6 +6,7 @@ from msgspec import Struct
 from host.domain.flow import FlowError, FlowStatus, FlowStatusName
 from host.domain.ids import ClientRequestId, EpochMs, FlowId, ShortHash
 from host.flow.config import CORDA_DEFAULTS
+from host.flow.messages import due_place
 from host.flow.stored import read_stored
 from host.ports.state import StateRecord, StateWrite
 
@@ -58,11 +59,13 @@ def write_status(
     if before is not None and read_status(before).status.is_final:
         return None
     due = EpochMs(status.updated_at + retention_ms) if status.status.is_final else None
+    key = status_key(status.holding, status.request_id, responder=responder)
     return StateWrite(
-        key=status_key(status.holding, status.request_id, responder=responder),
+        key=key,
         value=_encoder.encode(status),
         expected=before.version if before else 0,
         due_at=due,
+        place=None if due is None else due_place(key),
     )
 
 

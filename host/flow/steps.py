@@ -1,10 +1,9 @@
 """Steps of flows: events in, guest runs, one commit out.
 
-A step's checkpoint, journal rows, outgoing records, status and consumed offset are one
+A step's checkpoint, journal rows, outgoing records, status and records that
+it has done are one
 transaction; messages leave only with it. A step that is cut anywhere is executed again.
 """
-
-from collections.abc import Sequence
 
 from host.domain.errors import UnavailableError
 from host.domain.flow import FlowError, FlowStatusName
@@ -43,10 +42,12 @@ from host.flow.messages import (
 )
 from host.flow.statuses import StoredStatus
 from host.flow.surroundings import Surroundings
-from host.ports.bus import NewRecord, Record
+from host.flow.taken import Taken
+from host.ports.bus import NewRecord
 from host.ports.directory import Packages
 from host.ports.groups import Fence
-from host.ports.units import Consumed, FlowStore, Unit
+from host.ports.units import FlowStore, Unit
+from host.ports.work import WorkRecord
 
 
 class FlowSteps:
@@ -69,26 +70,24 @@ class FlowSteps:
 
     def handle(
         self,
-        records: Sequence[Record],
-        consumed: Consumed,
+        taken: Taken,
         *,
         broken: FlowError | None = None,
         letter: tuple[NewRecord, ...] = (),
     ) -> None:
-        """Apply `records`, all of one flow, in order, and commit.
+        """Apply records of one flow in order, and commit.
 
         Args:
-            records: consecutive records of one key.
-            consumed: their offsets.
+            taken: the records.
             broken: set when the records were given up: the flow ends with this error.
             letter: records to publish in any case, for the dead letter topic.
         """
-        flow_id = FlowId(records[0].key)
-        fence = consumed.fence
+        flow_id = FlowId(taken.records[0].key)
+        fence = taken.fence
         flow = self._load(flow_id, fence)
         loose: list[NewRecord] = list(letter)
         try:
-            for record in records:
+            for record in taken.records:
                 event = _decoded(record, broken)
                 if flow is None and isinstance(event, StartFlow | Respond):
                     flow = self._create(flow_id, event, loose, fence)
@@ -97,18 +96,18 @@ class FlowSteps:
                     loose += late_replies(event, held, self._store)
                 else:
                     self._react(flow, event, broken)
-            self._commit(flow, loose, consumed)
+            self._commit(flow, loose, taken)
         except BaseException:
             if flow is not None:
                 self._runs.abandon(flow)
             raise
 
-    def _commit(self, flow: LiveFlow | None, loose: list[NewRecord], consumed: Consumed) -> None:
+    def _commit(self, flow: LiveFlow | None, loose: list[NewRecord], taken: Taken) -> None:
         if flow is None:
-            self._store.commit(Unit(records=tuple(loose), consumed=(consumed,)))
+            self._store.commit(taken.unit(Unit(records=tuple(loose))))
             return
         flow.records += loose
-        flow.write(self._store, self._around.clock.now_ms(), (consumed,))
+        flow.write(self._store, self._around.clock.now_ms(), taken)
         self._runs.settle(flow)
         for event in flow.events:
             self._events(event)
@@ -247,7 +246,7 @@ class FlowSteps:
         return cpi
 
 
-def _decoded(record: Record, broken: FlowError | None) -> FlowEvent:
+def _decoded(record: WorkRecord, broken: FlowError | None) -> FlowEvent:
     """The record's event; of a record that was given up, any that its flow would take."""
     try:
         return decode_event(record.value)

@@ -39,7 +39,7 @@ def read_stored(
     """
     try:
         value = decoder.decode(data)
-    except msgspec.DecodeError as exc:
+    except (msgspec.MsgspecError, ValueError, RecursionError) as exc:
         raise FlowRecordDamagedError(f"{what} cannot be read: {exc}") from exc
     if value.v not in versions:
         raise FlowRecordDamagedError(

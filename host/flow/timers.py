@@ -1,17 +1,23 @@
 """Due times: wakes sleeping flows, and forgets mapper states, old statuses and histories."""
 
+from collections.abc import Mapping, Sequence
+
 from host.domain.ids import EpochMs
 from host.flow.config import CORDA_DEFAULTS, FlowConfig
 from host.flow.errors import FlowRecordDamagedError
 from host.flow.history import HISTORY, forgotten
+from host.flow.live import node_of_timer
 from host.flow.mapper import decode_state
-from host.flow.messages import EVENT_TOPIC, Wake, encode, flow_state_key
-from host.ports.bus import NewRecord
+from host.flow.messages import EVENT_TOPIC, GROUP, Wake, encode, flow_state_key
+from host.ports.bus import PARTITIONS, NewRecord
 from host.ports.clock import Clock
+from host.ports.groups import Fence
 from host.ports.state import StateConflictError, StateRecord, StateWrite
 from host.ports.units import FlowStore, Unit
 
-_BATCH = 100
+_BATCH = 500
+ALL_PARTITIONS: Mapping[int, int | None] = dict.fromkeys(range(PARTITIONS))
+"""What an engine owns whose group has no members: every partition, without an epoch."""
 
 
 class Timers:
@@ -24,39 +30,78 @@ class Timers:
         self._clock = clock
         self._cleanup_ms = config.cleanup_ms
 
-    def next_due(self) -> EpochMs | None:
-        return self._store.next_due()
+    def next_due(self, owned: Mapping[int, int | None] = ALL_PARTITIONS) -> EpochMs | None:
+        """The earliest due time in these partitions.
 
-    def fire_due(self) -> int:
-        """Act on all due states, each in its own transaction.
+        Raises:
+            StorageError: the store cannot be used.
+        """
+        return self._store.next_due(GROUP, owned.keys())
+
+    def fire_due(self, owned: Mapping[int, int | None] = ALL_PARTITIONS) -> int:
+        """Act on what is due in these partitions: all of it in one transaction, if it can be.
+
+        Many flows may be due at once; a commit for each would hold up those that come next.
+
+        Args:
+            owned: the epoch of each partition.
 
         Returns:
             How many there were. One that a step changed meanwhile is left for the next call.
 
         Raises:
+            FencedError: a partition was given away; the others' states are left for the next call.
             StorageError: the store cannot be used.
         """
         now = self._clock.now_ms()
-        due = self._store.due(now, _BATCH)
-        for state in due:
-            try:
-                self._store.commit(self._unit(state, now))
-            except StateConflictError:
-                continue
+        due = self._store.due(GROUP, now, _BATCH, owned.keys())
+        try:
+            self._commit(due, owned, now)
+        except StateConflictError:
+            for state in due:
+                try:
+                    self._commit([state], owned, now)
+                except StateConflictError:
+                    continue
         return len(due)
+
+    def _commit(
+        self, due: Sequence[StateRecord], owned: Mapping[int, int | None], now: EpochMs
+    ) -> None:
+        if not due:
+            return
+        parts = [self._unit(state, now) for state in due]
+        partitions = {state.place.partition for state in due if state.place is not None}
+        self._store.commit(
+            Unit(
+                states=tuple(write for part in parts for write in part.states),
+                forget=tuple(flow_id for part in parts for flow_id in part.forget),
+                records=tuple(record for part in parts for record in part.records),
+                fences=tuple(
+                    Fence(group=GROUP, partition=partition, epoch=epoch)
+                    for partition in sorted(partitions)
+                    if (epoch := owned[partition]) is not None
+                ),
+            )
+        )
 
     def _unit(self, state: StateRecord, now: EpochMs) -> Unit:
         delete = StateWrite(key=state.key, value=None, expected=state.version)
         kind, _, rest = state.key.partition("/")
         if kind == "timer":
-            wake = NewRecord(topic=EVENT_TOPIC, key=rest, value=encode(Wake()))
+            node = node_of_timer(state)
+            wake = NewRecord(topic=EVENT_TOPIC, key=rest, value=encode(Wake()), node=node)
             return Unit(states=(delete,), records=(wake,))
         if kind == HISTORY:
             return Unit(states=(delete,), forget=forgotten(state))
         if kind in ("start", "session") and self._is_live(state):
             later = EpochMs(now + self._cleanup_ms)
             keep = StateWrite(
-                key=state.key, value=state.value, expected=state.version, due_at=later
+                key=state.key,
+                value=state.value,
+                expected=state.version,
+                due_at=later,
+                place=state.place,
             )
             return Unit(states=(keep,))
         return Unit(states=(delete,))

@@ -1,7 +1,6 @@
-"""Keeps topics bounded: consumed work is deleted, and what no flow consumes is kept for a while."""
+"""Keeps logs bounded: what no flow consumes is kept for a while."""
 
 from host.domain.ids import EpochMs
-from host.flow.messages import GROUP, WORK_TOPICS
 from host.ports.clock import Clock
 from host.ports.topics import Retention
 from host.ports.units import FlowStore
@@ -27,12 +26,11 @@ class Upkeep:
         self._expired_at: EpochMs | None = None
 
     def run(self) -> None:
-        """Delete consumed work; now and then look at the other topics, too.
+        """Delete what is too old or too much, if nobody has looked for a while.
 
         Raises:
             StorageError: the store cannot be used.
         """
-        self._store.trim([(topic, GROUP) for topic in WORK_TOPICS])
         self._expire()
         for _ in range(_SHRINK_TURNS_MAX):
             if self._store.shrink() == 0:
@@ -43,6 +41,5 @@ class Upkeep:
         if self._expired_at is not None and 0 <= now - self._expired_at < EXPIRE_EVERY_MS:
             return
         for topic in self._store.topics():
-            if topic not in WORK_TOPICS:
-                self._store.expire(topic, self._retention)
+            self._store.expire(topic, self._retention)
         self._expired_at = now

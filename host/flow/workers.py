@@ -9,7 +9,7 @@ wait; nothing polls, but for a slow rescan where other processes write into the 
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 
 from host.domain.errors import StorageError
@@ -17,7 +17,7 @@ from host.domain.ids import EpochMs
 from host.flow.engine import FlowEngine, Progress
 from host.flow.messages import GROUP, WORK_TOPICS
 from host.flow.upkeep import Upkeep
-from host.ports.bus import TopicPartition
+from host.ports.bus import Committed, WorkQueue
 from host.ports.clock import Clock
 from host.ports.groups import FencedError, Membership
 from host.ports.topics import Retention
@@ -30,7 +30,7 @@ _BEATS_PER_TTL = 3
 _STORE_RETRY_MS = 1_000
 _KEEP_ALL = Retention()
 _CHIEF = 0
-"""Who owns this partition fires timers and trims topics, for all members."""
+"""Who owns this partition keeps logs bounded, for all members."""
 
 
 class FlowWorkers:
@@ -70,10 +70,10 @@ class FlowWorkers:
         self._lock = lock
         self._epochs: Mapping[int, int] = {}
         self._generation = 0
-        self._ready: dict[TopicPartition, None] = {}
-        self._claimed: set[TopicPartition] = set()
+        self._ready: dict[WorkQueue, None] = {}
+        self._claimed: set[WorkQueue] = set()
         # By the monotonic clock: a retry must not wait for long though the time of day is put back.
-        self._parked: dict[TopicPartition, float] = {}
+        self._parked: dict[WorkQueue, float] = {}
         self._due: EpochMs | None = None
         self._trim_at: EpochMs | None = None
         # By the monotonic clock: a member must be heard of though the time of day is put back.
@@ -117,19 +117,31 @@ class FlowWorkers:
             self._store.leave(GROUP, self._member)
         return True
 
-    def _committed(self, touched: frozenset[TopicPartition], due: EpochMs | None) -> None:
-        work = [source for source in touched if source.topic in WORK_TOPICS]
+    def _committed(self, committed: Committed) -> None:
+        due = min(
+            (
+                at
+                for place, at in committed.due.items()
+                if place.group == GROUP and place.partition in self._epochs
+            ),
+            default=None,
+        )
+        self._found(committed.work, due)
+
+    def _found(self, work: Iterable[WorkQueue], due: EpochMs | None) -> None:
         with self._lock:
-            owned = [source for source in work if source.partition in self._epochs]
+            owned = [
+                source
+                for source in work
+                if source.topic in WORK_TOPICS and source.partition in self._epochs
+            ]
             self._ready.update(dict.fromkeys(owned))
             self._has_work.notify(len(owned))
-            if _CHIEF not in self._epochs:
-                return
-            if work and self._trim_at is None:
-                self._trim_at = EpochMs(self._clock.now_ms() + TRIM_AFTER_MS)
-                self._has_time.notify()
             if due is not None and (self._due is None or due < self._due):
                 self._due = due
+                self._has_time.notify()
+            if owned and _CHIEF in self._epochs and self._trim_at is None:
+                self._trim_at = EpochMs(self._clock.now_ms() + TRIM_AFTER_MS)
                 self._has_time.notify()
 
     def _rebalanced(self, group: str) -> None:
@@ -147,14 +159,14 @@ class FlowWorkers:
             self._epochs = membership.epochs
             self._ready = {s: None for s in self._ready if s.partition in self._epochs}
             self._parked = {s: a for s, a in self._parked.items() if s.partition in self._epochs}
+            self._due = None
             if _CHIEF not in self._epochs:
-                self._due = self._trim_at = None
+                self._trim_at = None
         self._look()
 
     def _look(self) -> None:
         """Take up what the store holds; what is committed later is told."""
-        due = self._engine.timers.next_due() if _CHIEF in self._epochs else None
-        self._committed(frozenset(self._engine.ready()), due)
+        self._found(self._engine.ready(), self._engine.timers.next_due(self._epochs))
 
     def _work(self) -> None:
         while (claim := self._claim()) is not None:
@@ -166,7 +178,7 @@ class FlowWorkers:
                 raise
             self._release(source, progress)
 
-    def _claim(self) -> tuple[TopicPartition, int] | None:
+    def _claim(self) -> tuple[WorkQueue, int] | None:
         """Wait for a partition that nobody holds; None when the pool stops."""
         with self._lock:
             while True:
@@ -179,7 +191,7 @@ class FlowWorkers:
                         return source, self._epochs[source.partition]
                 self._has_work.wait()
 
-    def _release(self, source: TopicPartition, progress: Progress) -> None:
+    def _release(self, source: WorkQueue, progress: Progress) -> None:
         with self._lock:
             self._claimed.discard(source)
             if source.partition not in self._epochs:
@@ -207,8 +219,7 @@ class FlowWorkers:
         """Do all of it again in a moment."""
         with self._lock:
             self._beat_at = time.monotonic() + _STORE_RETRY_MS / 1000
-            if _CHIEF in self._epochs:
-                self._due = EpochMs(self._clock.now_ms() + _STORE_RETRY_MS)
+            self._due = EpochMs(self._clock.now_ms() + _STORE_RETRY_MS)
 
     def _wait_until_due(self) -> bool:
         """Wait for the earliest time; False when the pool stops."""
@@ -242,8 +253,12 @@ class FlowWorkers:
             self._due = None if is_due else self._due
             self._trim_at = None if is_trim else self._trim_at
         if is_due:
-            self._engine.timers.fire_due()
-            self._committed(frozenset(), self._engine.timers.next_due())
+            owned = self._epochs
+            try:
+                self._engine.timers.fire_due(owned)
+            except FencedError:
+                self._rebalanced(GROUP)
+            self._found((), self._engine.timers.next_due(owned))
         if is_trim:
             self._upkeep.run()
 

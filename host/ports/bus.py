@@ -1,18 +1,26 @@
-"""The bus: topics of records, split into partitions by key, read by consumer groups.
+"""The bus: topics of records, split into partitions by key.
 
-Records of one key keep their order. Publishing and consuming happen in a unit of work
-(`host.ports.units`), so that a step's output and its consumed offset are one transaction.
+A topic is one of two kinds. *Work* waits in queues until the step that does it deletes it
+(`host.ports.work`); each of its records names the virtual node whose work it is. The records of a
+*log* stay until they are too old, and consumer groups read them by their offsets. Records of one
+key keep their order. Publishing and consuming happen in a unit of work (`host.ports.units`), so
+that a step's output and what it consumes are one transaction.
 """
 
 import zlib
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
-from host.domain.ids import EpochMs
+from host.domain.ids import EpochMs, ShortHash
 
 PARTITIONS = 32
-"""Partitions of every topic: the bound on how many flows can run at once."""
+"""Partitions of every topic: the bound on how many processes can share its work."""
+
+
+def partition_of(key: str) -> int:
+    """The partition that a key selects, in every topic and on every machine."""
+    return zlib.crc32(key.encode()) % PARTITIONS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
@@ -21,23 +29,43 @@ class TopicPartition:
     partition: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class WorkQueue:
+    """The work of one virtual node in one partition of a topic."""
+
+    topic: str
+    partition: int
+    node: ShortHash
+
+
+NOBODY = ShortHash("")
+"""Whose work a record is that names no virtual node, because it is damaged."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewRecord:
+    """A record to publish. With a `node` it is that node's work, else it goes to a log."""
+
     topic: str
     key: str
     value: bytes
+    node: ShortHash | None = None
 
     @property
     def target(self) -> TopicPartition:
         """The partition that the key selects, the same on every machine."""
-        return TopicPartition(
-            topic=self.topic, partition=zlib.crc32(self.key.encode()) % PARTITIONS
-        )
+        return TopicPartition(topic=self.topic, partition=partition_of(self.key))
+
+    @property
+    def queue(self) -> WorkQueue:
+        """Where the record waits, if it is work."""
+        partition = partition_of(self.key)
+        return WorkQueue(topic=self.topic, partition=partition, node=self.node or NOBODY)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
-    """A stored record.
+    """A stored record of a log.
 
     Offsets of a partition count from 0; records that expired or were compacted leave gaps.
     """
@@ -49,21 +77,38 @@ class Record:
     written_at: EpochMs
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class DuePlace:
+    """Who looks at states with a due time: the owner of `partition` in `group`."""
+
+    group: str
+    partition: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Backlog:
-    """Records of a topic that a group has not consumed. `oldest_at` is when the first came in."""
+class Committed:
+    """What a commit left for others to do.
 
-    topic: str
-    records: int
-    oldest_at: EpochMs
+    Attributes:
+        logs: partitions of logs that got records.
+        work: queues that got records.
+        due: the earliest due time that was written, by who looks at it.
+    """
+
+    logs: frozenset[TopicPartition] = frozenset()
+    work: frozenset[WorkQueue] = frozenset()
+    due: Mapping[DuePlace, EpochMs] = field(default_factory=dict)
+
+    def __bool__(self) -> bool:
+        """Whether there is anything."""
+        return bool(self.logs or self.work or self.due)
 
 
-CommitListener = Callable[[frozenset[TopicPartition], EpochMs | None], None]
-"""Told the partitions that got records, and the earliest due time that was written."""
+CommitListener = Callable[[Committed], None]
 
 
 class Bus(Protocol):
-    """Reading side of the bus."""
+    """Reading side of the logs, and news of all commits."""
 
     def poll(self, group: str, source: TopicPartition, limit: int) -> Sequence[Record]:
         """The next records that `group` has not consumed, oldest first, at most `limit`."""
@@ -73,22 +118,10 @@ class Bus(Protocol):
         """Partitions of `topics` with records that `group` has not consumed."""
         ...
 
-    def backlogs(self, group: str, topics: Sequence[str]) -> Sequence[Backlog]:
-        """What waits for `group`, by topic; topics in which nothing waits are left out."""
-        ...
-
     def on_commit(self, listener: CommitListener) -> None:
         """Call `listener` after each commit that publishes a record or writes a due time.
 
         It is called on the committing thread and must not block. Commits of other processes are
         told as soon as they are heard of, on another thread; one may be missed.
-        """
-        ...
-
-    def trim(self, groups: Sequence[tuple[str, str]]) -> int:
-        """Delete records that were consumed, given pairs of topic and its one group.
-
-        Returns:
-            The number of deleted records.
         """
         ...

@@ -1,11 +1,16 @@
-"""States: versioned records with optimistic locking and an optional due time."""
+"""States: versioned records with optimistic locking and an optional due time.
 
-from collections.abc import Sequence
+A state with a due time names the consumer group that looks at it then; within the group it is
+looked at by the owner of its partition. A state may have such a place without a due time, too.
+"""
+
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from host.domain.errors import ConflictError
 from host.domain.ids import EpochMs
+from host.ports.bus import DuePlace
 
 
 class StateConflictError(ConflictError):
@@ -22,16 +27,26 @@ class StateRecord:
     version: int
     value: bytes
     due_at: EpochMs | None = None
+    place: DuePlace | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StateWrite:
-    """A write of one state; `value` None deletes. `expected` 0 means that it must not exist."""
+    """A write of one state; `value` None deletes. `expected` 0 means that it must not exist.
+
+    The keys of one unit's writes are distinct. A `due_at` needs a `place`.
+    """
 
     key: str
     value: bytes | None
     expected: int
     due_at: EpochMs | None = None
+    place: DuePlace | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse a due time that nobody would look at."""
+        if self.due_at is not None and self.place is None:
+            raise ValueError(f"state {self.key!r} has a due time, but no group that looks at it")
 
 
 class States(Protocol):
@@ -47,10 +62,16 @@ class States(Protocol):
         """How many states without a due time have a key that starts with `prefix`."""
         ...
 
-    def due(self, now: EpochMs, limit: int) -> Sequence[StateRecord]:
-        """States whose due time is at or before `now`, earliest first."""
+    def due(
+        self, group: str, now: EpochMs, limit: int, partitions: Collection[int]
+    ) -> Sequence[StateRecord]:
+        """States of `group` in `partitions` that are due at or before `now`, earliest first."""
         ...
 
-    def next_due(self) -> EpochMs | None:
-        """The earliest due time of all states."""
+    def next_due(self, group: str, partitions: Collection[int]) -> EpochMs | None:
+        """The earliest due time of the group's states in `partitions`."""
+        ...
+
+    def placed(self, group: str, partitions: Collection[int]) -> Sequence[StateRecord]:
+        """All states of `group` in `partitions`, with a due time or without, by key."""
         ...

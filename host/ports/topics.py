@@ -1,7 +1,7 @@
-"""Upkeep of topics, and reading them without a group.
+"""Upkeep of logs, and reading them without a group.
 
-Records of a topic that one group consumes are trimmed once they are consumed. Other topics are
-bounded: by age and size (`Retention`), or to the latest record of each key (compaction).
+Logs are bounded: by age and size (`Retention`), or to the latest record of each key (compaction).
+Work is no part of them: it goes when it is done.
 """
 
 from collections.abc import Sequence
@@ -24,10 +24,10 @@ class Retention:
 
 
 class Topics(Protocol):
-    """Topics as such. Any record may be gone at the next call."""
+    """Logs as such. Any record may be gone at the next call."""
 
     def topics(self, prefix: str = "") -> Sequence[str]:
-        """Names of all topics that ever got a record, and that start with `prefix`."""
+        """Names of all logs that ever got a record, and that start with `prefix`."""
         ...
 
     def read(self, source: TopicPartition, offset: int, limit: int) -> Sequence[Record]:

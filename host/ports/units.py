@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from host.domain.ids import EpochMs, FlowId
-from host.ports.bus import Bus, NewRecord, TopicPartition
+from host.ports.bus import Bus, Committed, DuePlace, NewRecord, TopicPartition
 from host.ports.groups import Fence, Groups
 from host.ports.state import States, StateWrite
 from host.ports.topics import Topics
+from host.ports.work import Done, WorkSource
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,7 +23,7 @@ class JournalRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Consumed:
-    """Records `start` to `start + count - 1` of a partition are done for the group.
+    """Records `start` to `start + count - 1` of a log's partition are done for the group.
 
     Both count offsets: gaps that deleted records leave are part of `count`.
 
@@ -47,40 +48,49 @@ class Consumed:
 class Unit:
     """What a step writes.
 
-    `forget` names flows whose journals are deleted. `fence` proves the ownership of a writer that
-    consumes nothing yet.
+    Attributes:
+        forget: flows whose journals are deleted.
+        done: work that is deleted; each of its records must still be there.
+        consumed: records of logs that a group has done.
+        fences: prove that the writer owns what it writes to.
     """
 
     states: tuple[StateWrite, ...] = ()
     journal: tuple[JournalRow, ...] = ()
     forget: tuple[FlowId, ...] = ()
     records: tuple[NewRecord, ...] = ()
+    done: tuple[Done, ...] = ()
     consumed: tuple[Consumed, ...] = ()
-    fence: Fence | None = None
+    fences: tuple[Fence, ...] = ()
 
-    def fences(self) -> tuple[Fence, ...]:
-        """What the unit must own."""
-        found = (self.fence, *(consumed.fence for consumed in self.consumed))
-        return tuple(fence for fence in found if fence is not None)
+    def owned(self) -> tuple[Fence, ...]:
+        """What the writer must own, each once."""
+        found = (*self.fences, *(consumed.fence for consumed in self.consumed))
+        return tuple(dict.fromkeys(fence for fence in found if fence is not None))
 
-    def touched(self) -> frozenset[TopicPartition]:
-        """Partitions that get records."""
-        return frozenset(record.target for record in self.records)
+    def committed(self) -> Committed:
+        """What the unit leaves to do once it is committed."""
+        due: dict[DuePlace, EpochMs] = {}
+        for write in self.states:
+            if write.due_at is not None and write.place is not None:
+                due[write.place] = min(write.due_at, due.get(write.place, write.due_at))
+        return Committed(
+            logs=frozenset(r.target for r in self.records if r.node is None),
+            work=frozenset(r.queue for r in self.records if r.node is not None),
+            due=due,
+        )
 
-    def next_due(self) -> EpochMs | None:
-        """The earliest due time that the unit writes."""
-        return min((s.due_at for s in self.states if s.due_at is not None), default=None)
 
-
-class FlowStore(Bus, Topics, Groups, States, Protocol):
-    """Bus, groups, states and journals in one place, so that a unit is one transaction."""
+class FlowStore(Bus, WorkSource, Topics, Groups, States, Protocol):
+    """Bus, work, groups, states and journals in one place: a unit is one transaction."""
 
     def commit(self, unit: Unit) -> None:
         """Write all of `unit` durably, or nothing of it.
 
         Raises:
             FencedError: it is of a partition that was given to another owner.
-            StateConflictError: a state, an offset or a journal row is not as the unit expects.
+            StateConflictError: a state, a waiting record, an offset or a journal row is not as the
+                unit expects.
             StorageError: the store cannot be written.
         """
         ...

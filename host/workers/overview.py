@@ -92,7 +92,7 @@ class Overviews:
                 records=backlog.records,
                 lag_ms=max(now - backlog.oldest_at, 0),
             )
-            for backlog in self._store.backlogs(GROUP, WORK_TOPICS)
+            for backlog in self._store.backlogs(WORK_TOPICS)
         ]
         return Overview(
             now=now,

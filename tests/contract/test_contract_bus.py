@@ -5,7 +5,7 @@ import threading
 import pytest
 
 from host.domain.ids import EpochMs
-from host.ports.bus import PARTITIONS, NewRecord, TopicPartition
+from host.ports.bus import PARTITIONS, Committed, DuePlace, NewRecord, TopicPartition
 from host.ports.state import StateConflictError, StateWrite
 from host.ports.units import Consumed, FlowStore, Unit
 
@@ -86,21 +86,13 @@ def test_two_consumers_of_one_record_cannot_both_commit(store: FlowStore) -> Non
 def test_listeners_hear_of_records_and_due_times_after_the_commit(store: FlowStore) -> None:
     heard: list[object] = []
     source = record("k").target
-    store.on_commit(
-        lambda touched, due: heard.append((touched, due, len(store.poll("g", source, 9))))
-    )
+    store.on_commit(lambda committed: heard.append((committed, len(store.poll("g", source, 9)))))
     publish(store, record("k"))
-    store.commit(Unit(states=(StateWrite(key="s", value=b"", expected=0, due_at=EpochMs(7)),)))
+    place = DuePlace(group="g", partition=3)
+    due = StateWrite(key="s", value=b"", expected=0, due_at=EpochMs(7), place=place)
+    store.commit(Unit(states=(due,)))
     store.commit(done(source, 0))
-    assert heard == [(frozenset({source}), None, 1), (frozenset(), 7, 1)]
-
-
-def test_trim_deletes_what_the_topics_group_has_consumed(store: FlowStore) -> None:
-    publish(store, record("k"), record("k"), record("k", topic="dead"))
-    source = record("k").target
-    store.commit(done(source, 0))
-    assert store.trim([("t", "g")]) == 1
-    assert [r.offset for r in store.poll("other", source, 9)] == [1]
-    publish(store, record("k"))
-    assert [r.offset for r in store.poll("g", source, 9)] == [1, 2]
-    assert len(store.poll("g", record("k", topic="dead").target, 9)) == 1
+    assert heard == [
+        (Committed(logs=frozenset({source})), 1),
+        (Committed(due={place: EpochMs(7)}), 1),
+    ]

@@ -131,10 +131,6 @@ class Consumers(RuleBasedStateMachine):
             else:
                 assert now.get(number) == epoch
 
-    @rule()
-    def trim(self) -> None:
-        self.store.trim([(topic, GROUP) for topic in TOPICS])
-
     @invariant()
     def every_partition_has_one_owner(self) -> None:
         if not self.count:

@@ -11,13 +11,15 @@ import pytest
 
 from host.bus.doorbell import Doorbell, Hint, folder_for
 from host.bus.sqlite import SqliteStore
-from host.domain.ids import EpochMs
-from host.ports.bus import NewRecord, TopicPartition
+from host.domain.ids import EpochMs, ShortHash
+from host.ports.bus import Committed, DuePlace, NewRecord, TopicPartition, WorkQueue
 from host.ports.state import StateWrite
 from host.ports.units import Unit
 
 WAIT_S = 20.0
 SOURCE = TopicPartition(topic="t", partition=3)
+QUEUE = WorkQueue(topic="w", partition=4, node=ShortHash("A" * 12))
+PLACE = DuePlace(group="g", partition=5)
 
 
 @pytest.fixture
@@ -60,12 +62,15 @@ def meet(*ears: Ear) -> None:
 def test_everybody_else_hears_a_ring(base: Path, stack: ExitStack) -> None:
     first, second, third = (Ear(base / "u" / "s", stack) for _ in range(3))
     meet(first, second, third)
-    hint = Hint.of_commit(frozenset({SOURCE}), EpochMs(5))
+    committed = Committed(
+        logs=frozenset({SOURCE}), work=frozenset({QUEUE}), due={PLACE: EpochMs(5)}
+    )
+    hint = Hint.of_commit(committed)
     second.bell.ring(hint)
     assert first.next() == third.next() == hint
     assert first.next is not None
     assert second.heard.empty()
-    assert hint.partitions() == {SOURCE}
+    assert hint.committed() == committed
 
 
 def test_a_bell_whose_process_died_is_taken_down(base: Path, stack: ExitStack) -> None:
@@ -85,8 +90,9 @@ def test_a_hint_that_is_too_long_says_so(base: Path, stack: ExitStack) -> None:
     first, second = (Ear(base / "u" / "s", stack) for _ in range(2))
     meet(first, second)
     many = frozenset(TopicPartition(topic=f"topic-{n}", partition=1) for n in range(500))
-    first.bell.ring(Hint.of_commit(many, EpochMs(7)))
-    assert second.next() == Hint(due=7, too_many=True)
+    earlier = {PLACE: EpochMs(7), DuePlace(group="g", partition=6): EpochMs(4)}
+    first.bell.ring(Hint.of_commit(Committed(logs=many, due=earlier)))
+    assert second.next() == Hint(due={"g": {6: 4}}, too_many=True)
 
 
 def test_what_is_no_hint_is_not_heard(base: Path, stack: ExitStack) -> None:
@@ -94,8 +100,8 @@ def test_what_is_no_hint_is_not_heard(base: Path, stack: ExitStack) -> None:
     meet(first, second)
     for rubbish in (b"", b"\x00", b"\xc1" * 10, b"x" * 2001, b"\x91\x81\xa1t\x01"):
         second.bell._socket.sendto(rubbish, str(first.bell._own))
-    second.bell.ring(Hint(touched={"t": [3, 99, -1]}))
-    assert first.next().partitions() == {SOURCE}
+    second.bell.ring(Hint(touched={"t": [3, 99, -1]}, work={"w": {"A" * 12: [32, 4]}}))
+    assert first.next().committed() == Committed(logs=frozenset({SOURCE}), work=frozenset({QUEUE}))
 
 
 def test_nobody_is_waited_for(base: Path, stack: ExitStack) -> None:
@@ -107,12 +113,33 @@ def test_nobody_is_waited_for(base: Path, stack: ExitStack) -> None:
 
 
 def test_hints_are_joined() -> None:
-    one = Hint(touched={"t": [1], "u": [2]}, due=9, groups=["g"])
-    both = one.with_(Hint(touched={"t": [1, 4]}, due=3, groups=["g", "h"]))
-    assert both.partitions() == {
-        TopicPartition(topic=t, partition=n) for t, n in (("t", 1), ("t", 4), ("u", 2))
-    }
-    assert (both.due, sorted(both.groups), both.too_many) == (3, ["g", "h"], False)
+    one = Hint(
+        touched={"t": [1], "u": [2]},
+        work={"w": {"A": [1]}, "x": {"B": [2]}},
+        due={"g": {1: 9, 2: 9}},
+        groups=["g"],
+    )
+    other = Hint(
+        touched={"t": [1, 4]},
+        work={"w": {"A": [1, 3], "B": [1]}},
+        due={"g": {1: 3}, "h": {1: 8}},
+        groups=["g", "h"],
+    )
+    both = one.with_(other)
+    assert both.committed() == Committed(
+        logs=frozenset(
+            TopicPartition(topic=t, partition=n) for t, n in (("t", 1), ("t", 4), ("u", 2))
+        ),
+        work=frozenset(
+            WorkQueue(topic=t, partition=n, node=ShortHash(node))
+            for t, n, node in (("w", 1, "A"), ("w", 3, "A"), ("w", 1, "B"), ("x", 2, "B"))
+        ),
+        due={
+            DuePlace(group=g, partition=n): EpochMs(at)
+            for g, n, at in (("g", 1, 3), ("g", 2, 9), ("h", 1, 8))
+        },
+    )
+    assert (sorted(both.groups), both.too_many) == (["g", "h"], False)
     assert one.with_(Hint(too_many=True)).too_many
 
 
@@ -153,15 +180,19 @@ def test_stores_tell_each_other_of_commits_and_rebalances(
     writing = SqliteStore(path, doorbell=bell)
     stack.callback(writing.close)
     stack.callback(hearing.close)
-    hearing.on_commit(lambda touched, due: heard.put((touched, due)))
+    hearing.on_commit(heard.put)
     hearing.on_rebalance(heard.put)
     record = NewRecord(topic="t", key="k", value=b"v")
-    state = StateWrite(key="s", value=b"", expected=0, due_at=EpochMs(4))
-    writing.commit(Unit(records=(record,), states=(state,)))
-    assert heard.get(timeout=WAIT_S) == ({record.target}, 4)
+    work = NewRecord(topic="w", key="k", value=b"v", node=QUEUE.node)
+    state = StateWrite(key="s", value=b"", expected=0, due_at=EpochMs(4), place=PLACE)
+    unit = Unit(records=(record, work), states=(state,))
+    writing.commit(unit)
+    assert heard.get(timeout=WAIT_S) == unit.committed()
     assert len(hearing.poll("g", record.target, 9)) == 1
     writing.join("g", "m", ttl_ms=1000)
     assert heard.get(timeout=WAIT_S) == "g"
     writing.commit(Unit(states=(StateWrite(key="u", value=b"", expected=0),)))
     bell.ring(Hint(too_many=True))
-    assert heard.get(timeout=WAIT_S) == ({record.target}, None)
+    assert heard.get(timeout=WAIT_S) == Committed(
+        logs=frozenset({record.target}), work=frozenset({work.queue})
+    )

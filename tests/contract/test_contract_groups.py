@@ -97,11 +97,11 @@ def test_who_writes_without_consuming_is_fenced_as_well(store: FlowStore) -> Non
     old = store.join(GROUP, "old", ttl_ms=TTL_MS)
     fence = Fence(group=GROUP, partition=TARGET, epoch=old.epochs[TARGET])
     written = StateWrite(key="s", value=b"x", expected=0)
-    store.commit(Unit(states=(written,), fence=fence))
+    store.commit(Unit(states=(written,), fences=(fence,)))
     store.leave(GROUP, "old")
     again = StateWrite(key="s", value=b"y", expected=1)
     with pytest.raises(FencedError, match=f"partition {TARGET} of group 'g' was given away"):
-        store.commit(Unit(states=(again,), records=(RECORD,), fence=fence))
+        store.commit(Unit(states=(again,), records=(RECORD,), fences=(fence,)))
     found = store.get("s")
     assert found is not None
     assert found.value == b"x"

@@ -5,15 +5,27 @@ import threading
 import pytest
 
 from host.domain.ids import EpochMs
+from host.ports.bus import PARTITIONS, DuePlace
 from host.ports.state import StateConflictError, StateWrite
 from host.ports.units import FlowStore, Unit
 
+HERE = DuePlace(group="g", partition=3)
+
 
 def put(
-    store: FlowStore, key: str, value: bytes | None, expected: int, due: int | None = None
+    store: FlowStore,
+    key: str,
+    value: bytes | None,
+    expected: int,
+    due: int | None = None,
+    place: DuePlace | None = None,
 ) -> None:
     write = StateWrite(
-        key=key, value=value, expected=expected, due_at=None if due is None else EpochMs(due)
+        key=key,
+        value=value,
+        expected=expected,
+        due_at=None if due is None else EpochMs(due),
+        place=HERE if due is not None and place is None else place,
     )
     store.commit(Unit(states=(write,)))
 
@@ -63,15 +75,48 @@ def test_due_states_come_earliest_first_up_to_now(store: FlowStore) -> None:
     put(store, "early", b"", 0, 10)
     put(store, "mid", b"", 0, 20)
     put(store, "never", b"", 0)
-    assert [s.key for s in store.due(EpochMs(20), 10)] == ["early", "mid"]
-    assert [s.key for s in store.due(EpochMs(99), 1)] == ["early"]
-    assert store.next_due() == 10
+    assert [s.key for s in store.due("g", EpochMs(20), 10, {3})] == ["early", "mid"]
+    assert [s.key for s in store.due("g", EpochMs(99), 1, {3})] == ["early"]
+    assert store.next_due("g", {3}) == 10
     put(store, "early", b"", 1)
-    assert store.next_due() == 20
+    assert store.next_due("g", {3}) == 20
+
+
+def test_a_group_looks_at_its_own_due_states_in_the_partitions_that_are_asked_for(
+    store: FlowStore,
+) -> None:
+    for number, group in enumerate(["g", "h", "g", "h"]):
+        place = DuePlace(group=group, partition=number // 2)
+        put(store, f"s{number}", b"", 0, 40 - number, place)
+    assert [s.key for s in store.due("g", EpochMs(99), 9, {0, 1, 2})] == ["s2", "s0"]
+    assert [s.key for s in store.due("h", EpochMs(99), 9, {0})] == ["s1"]
+    assert [store.next_due(g, {p}) for g in ("g", "h") for p in (0, 1, 2)] == [
+        40, 38, None, 39, 37, None,
+    ]  # fmt: skip
+    assert store.due("g", EpochMs(99), 9, ()) == []
+    assert store.due("i", EpochMs(99), 9, {0, 1}) == []
+
+
+def test_a_state_may_have_its_place_without_a_due_time(store: FlowStore) -> None:
+    put(store, "b", b"v", 0, place=HERE)
+    put(store, "a", b"", 0, 5)
+    put(store, "c", b"", 0)
+    put(store, "d", b"", 0, place=DuePlace(group="g", partition=4))
+    assert [s.key for s in store.due("g", EpochMs(99), 9, {3})] == ["a"]
+    assert [(s.key, s.due_at) for s in store.placed("g", {3})] == [("a", 5), ("b", None)]
+    assert store.placed("g", {3})[1] == store.get("b")
+    put(store, "b", b"w", 1)
+    assert [s.key for s in store.placed("g", {3, 4})] == ["a", "d"]
+
+
+def test_a_due_time_that_no_group_looks_at_is_refused() -> None:
+    with pytest.raises(ValueError, match="no group"):
+        StateWrite(key="k", value=b"", expected=0, due_at=EpochMs(1))
 
 
 def test_next_due_of_nothing_is_none(store: FlowStore) -> None:
-    assert store.next_due() is None
+    assert store.next_due("g", range(PARTITIONS)) is None
+    assert store.next_due("g", ()) is None
 
 
 def test_no_update_is_lost_between_threads(store: FlowStore) -> None:

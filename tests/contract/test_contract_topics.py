@@ -119,12 +119,3 @@ def test_a_group_goes_on_behind_a_gap(store: FlowStore, clock: MovableClock) -> 
         store.commit(Unit(consumed=(ahead,)))  # record 2 is still there
     store.commit(Unit(consumed=(Consumed(group="g", source=first.source, start=2, count=1),)))
     assert values(store.poll("g", first.source, 9)) == [b"3"]
-
-
-def test_trimming_deletes_what_its_group_has_consumed(store: FlowStore) -> None:
-    publish(store, *[("k", b"v")] * 5000)
-    source = store.newest("t", 1)[0].source
-    store.commit(Unit(consumed=(Consumed(group="g", source=source, start=0, count=4500),)))
-    assert store.trim([("t", "g"), ("u", "g")]) == 4500
-    assert [r.offset for r in store.read(source, 0, 1)] == [4500]
-    assert store.trim([("t", "g")]) == 0

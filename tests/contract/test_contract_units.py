@@ -96,7 +96,7 @@ def test_sqlite_refuses_another_schema_version(tmp_path: Path) -> None:
     connection.execute("UPDATE schema_version SET version = 99")
     connection.commit()
     connection.close()
-    with pytest.raises(StorageError, match="schema version 99, expected 1 to 2"):
+    with pytest.raises(StorageError, match="schema version 99, expected 1 to 3"):
         SqliteStore(path)
 
 

@@ -141,7 +141,7 @@ def test_a_unit_that_does_not_fit_does_not_take_others_with_it(sqlite_store: Sql
 
 def test_a_programming_error_is_raised_to_its_caller_alone(sqlite_store: SqliteStore) -> None:
     def broken(connection: sqlite3.Connection) -> None:
-        connection.execute("INSERT INTO states VALUES ('broken', 1, x'00', NULL)")
+        connection.execute("INSERT INTO states VALUES ('broken', 1, x'00', NULL, NULL, NULL)")
         raise LookupError("mine")
 
     crowd = Crowd(sqlite_store)
@@ -192,7 +192,7 @@ def test_a_sync_error_fails_all_that_were_to_be_committed(sqlite_store: SqliteSt
     faulty = Faulty(writer._connection)
     writer._connection = faulty  # type: ignore[assignment]
     heard: list[object] = []
-    sqlite_store.on_commit(lambda touched, due: heard.append(touched))
+    sqlite_store.on_commit(lambda committed: heard.append(committed.logs))
     crowd = Crowd(sqlite_store)
     record = NewRecord(topic="t", key="k", value=b"v")
     for number in range(3):
@@ -236,7 +236,7 @@ lock = open(sys.argv[1] + "-writer", "rb")
 fcntl.flock(lock, fcntl.LOCK_EX)
 connection = sqlite3.connect(sys.argv[1], isolation_level=None)
 connection.execute("BEGIN IMMEDIATE")
-connection.execute("INSERT INTO states VALUES ('torn', 1, x'00', NULL)")
+connection.execute("INSERT INTO states VALUES ('torn', 1, x'00', NULL, NULL, NULL)")
 print("held", flush=True)
 sys.stdin.read()
 """

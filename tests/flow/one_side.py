@@ -26,13 +26,15 @@ from host.flow.messages import (
     SessionFailure,
     SessionMessage,
     decode_message,
+    due_place,
     encode,
     other_side,
 )
-from host.ports.bus import PARTITIONS, NewRecord, TopicPartition
+from host.ports.bus import NewRecord
 from host.ports.state import StateWrite
 from host.ports.units import Unit
 from tests.flow.network import ALICE, BOB, Flow, Network, holding
+from tests.flow.queues import BOBS, event, waiting
 
 OWN_TOPICS = (START_TOPIC, EVENT_TOPIC)
 SESSION = "5e55-INITIATED"
@@ -64,9 +66,15 @@ class OneSide:
         else:
             payload = Data(payload=str(payload), init=init)
         state = encode_state(MapperState(flow_id=FlowId("responder")))
-        write = StateWrite(key=session_key(SESSION), value=state, expected=0, due_at=_LATER)
+        write = StateWrite(
+            key=session_key(SESSION),
+            value=state,
+            expected=0,
+            due_at=_LATER,
+            place=due_place(SESSION),
+        )
         record = Respond(message=self._message(0, sequence, payload))
-        self._publish(NewRecord(topic=EVENT_TOPIC, key="responder", value=encode(record)), write)
+        self._publish(event(EVENT_TOPIC, "responder", encode(record), BOBS), write)
         return self
 
     def data(self, *numbers: int, session: int = 0) -> "OneSide":
@@ -83,8 +91,8 @@ class OneSide:
 
     def arrives(self, number: int, payload: Payload, *, session: int = 0) -> "OneSide":
         message = self._message(session, number, payload)
-        record = NewRecord(topic=EVENT_TOPIC, key=self.flow_id, value=encode(message))
-        self._publish(record)
+        node = message.target.node()
+        self._publish(event(EVENT_TOPIC, self.flow_id, encode(message), node))
         return self
 
     def sent(self, session: int | None = None) -> list[str]:
@@ -96,9 +104,9 @@ class OneSide:
         ]
 
     def messages(self) -> list[SessionMessage]:
-        sources = [TopicPartition(topic=OUT_TOPIC, partition=n) for n in range(PARTITIONS)]
-        records = [r for s in sources for r in self.store.poll("test", s, 9999)]
-        return [decode_message(r.value) for r in records]
+        """All that were sent, session by session."""
+        sent = sorted(waiting(self.store, OUT_TOPIC), key=lambda r: r.queue.partition)
+        return [decode_message(record.value) for record in sent]
 
     def later(self, millis: int) -> "OneSide":
         self.network.clock.advance(millis)

@@ -12,6 +12,7 @@ from host.domain.vnode import OperationalStatus
 from host.flow.messages import (
     EVENT_TOPIC,
     IN_TOPIC,
+    OUT_TOPIC,
     START_TOPIC,
     Close,
     Data,
@@ -24,10 +25,11 @@ from host.flow.messages import (
     start_key,
 )
 from host.flow.statuses import StoredStatus, read_status, status_key, write_status
-from host.ports.bus import PARTITIONS, NewRecord, TopicPartition
+from host.ports.bus import NewRecord
 from host.ports.units import Unit
 from tests.flow.corda_names import named
 from tests.flow.network import ALICE, BOB, Network, alone, holding
+from tests.flow.queues import Remembering, event, waiting
 from tests.flow.scripted import Guest
 
 HERE = holding(ALICE).short_hash
@@ -47,12 +49,14 @@ def answer(guest: Guest) -> str:
 
 
 def talking() -> Network:
-    return Network(MemoryStore(), {"test.Initiator": ask, "test.Responder": answer})
+    return Network(Remembering(), {"test.Initiator": ask, "test.Responder": answer})
 
 
 def records(network: Network, topic: str) -> list[object]:
-    sources = [TopicPartition(topic=topic, partition=n) for n in range(PARTITIONS)]
-    return [decode_event(r.value) for s in sources for r in network.store.poll("test", s, 999)]
+    """All that was ever published to a topic, or that waits in it."""
+    if not isinstance(network.store, Remembering):
+        return [decode_event(r.value) for r in waiting(network.store, topic)]
+    return [decode_event(r.value) for r in network.store.published if r.topic == topic]
 
 
 # FlowMapperServiceIntegrationTest
@@ -77,7 +81,7 @@ def test_a_start_that_is_repeated_starts_nothing_until_it_is_cleaned_up(corda: s
         client_request_id="r1", holding=party, cpi_checksum=network.cpi.file_checksum,
         flow_class="test.Initiator", body=None, requested_at=network.clock.now_ms(),
     )  # fmt: skip
-    again = NewRecord(topic=START_TOPIC, key=start_key("r1", HERE), value=encode(start))
+    again = event(START_TOPIC, start_key("r1", HERE), encode(start))
     network.store.commit(Unit(records=(again,)))
     network.engine.drain()
     assert len(runs) == 1
@@ -93,7 +97,7 @@ def stray(payload: object) -> NewRecord:
         session_id="unknown", sequence=2, source=Party.of(holding(BOB)),
         target=Party.of(holding(ALICE)), payload=payload,
     )  # fmt: skip
-    return NewRecord(topic=IN_TOPIC, key="unknown", value=encode(message))
+    return event(IN_TOPIC, "unknown", encode(message))
 
 
 @named("FlowMapperServiceIntegrationTest", 3)
@@ -111,8 +115,7 @@ def test_data_for_a_session_that_nobody_knows_is_answered_by_an_error(corda: str
     network.store.commit(Unit(records=(stray(Data(payload="1")),)))
     (source,) = network.engine.ready()
     network.engine.process(source)
-    (source,) = network.engine.ready()
-    (record,) = network.store.poll("test", source, 9)
+    (record,) = waiting(network.store, OUT_TOPIC)
     refusal = decode_event(record.value)
     assert (refusal.session_id, refusal.payload.code) == ("unknown-INITIATED", "session-expired")
 

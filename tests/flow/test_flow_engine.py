@@ -22,10 +22,10 @@ from host.flow.messages import (
     Wake,
     encode,
 )
-from host.ports.bus import PARTITIONS, NewRecord, TopicPartition
 from host.ports.guest import Finished, GuestKilledError, GuestOutcome
 from host.ports.units import FlowStore, Unit
 from tests.flow.network import ALICE, BOB, RESPONDER, Flow, Network, alone, declare, holding
+from tests.flow.queues import Remembering, event
 from tests.flow.scripted import CallFailed, Guest, ScriptedGuests
 
 
@@ -255,21 +255,16 @@ def test_late_data_for_an_ended_responder_is_answered_by_an_error() -> None:
         guest.receive(guest.session)
         return ""
 
-    network = Network(MemoryStore(), {"test.Initiator": chatty, "test.Responder": leaves})
+    network = Network(Remembering(), {"test.Initiator": chatty, "test.Responder": leaves})
     assert network.run().error.message == f"the session with {BOB} is closed"
     key = network.store.scan("session/")[1].key.removeprefix("session/")
     late = SessionMessage(
         session_id=key, sequence=9, source=Party.of(holding(ALICE)), target=Party.of(holding(BOB)),
         payload=Data(payload="1"),
     )  # fmt: skip
-    record = NewRecord(topic=IN_TOPIC, key=key, value=encode(late))
-    network.store.commit(Unit(records=(record,)))
+    network.store.commit(Unit(records=(event(IN_TOPIC, key, encode(late)),)))
     network.engine.drain()
-    answers = [
-        r
-        for n in range(PARTITIONS)
-        for r in network.store.poll("test", TopicPartition(topic=OUT_TOPIC, partition=n), 99)
-    ]
+    answers = [r for r in network.store.published if r.topic == OUT_TOPIC]
     assert any(b'"session-expired"' in r.value for r in answers)
 
 
@@ -355,7 +350,7 @@ def test_a_record_that_nobody_can_read_does_not_stop_its_partition() -> None:
     network = alone(lambda g: "fine")
     network.run()
     flow_id = "rubbish"
-    rubbish = NewRecord(topic=EVENT_TOPIC, key=flow_id, value=b"\xff")
+    rubbish = event(EVENT_TOPIC, flow_id, b"\xff")
     network.store.commit(Unit(records=(rubbish,)))
     for _ in range(5):
         network.later(16_000)
@@ -365,9 +360,7 @@ def test_a_record_that_nobody_can_read_does_not_stop_its_partition() -> None:
 
 def test_an_event_for_a_flow_that_is_gone_is_dropped() -> None:
     network = alone(lambda g: "fine")
-    network.store.commit(
-        Unit(records=(NewRecord(topic=EVENT_TOPIC, key="gone", value=encode(Wake())),))
-    )
+    network.store.commit(Unit(records=(event(EVENT_TOPIC, "gone", encode(Wake())),)))
     assert network.engine.drain() == 1
     assert network.store.scan("") == []
 

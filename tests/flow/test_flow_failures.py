@@ -8,10 +8,10 @@ from host.flow.config import FlowConfig
 from host.flow.events import RecordDeadLettered, RecordRetried
 from host.flow.history import NO_HISTORY, HistoryLimits
 from host.flow.messages import DEAD_LETTER_TOPIC, EVENT_TOPIC, Wake, encode
-from host.ports.bus import NewRecord
 from host.ports.state import StateWrite
 from host.ports.units import FlowStore, JournalRow, Unit
 from tests.flow.network import BOB, PARKING, Network, alone
+from tests.flow.queues import event
 from tests.flow.scripted import Guest
 
 
@@ -39,7 +39,7 @@ def put(store: FlowStore, key: str, value: bytes) -> None:
 
 
 def wake(network: Network, flow_id: str, value: bytes = encode(Wake())) -> None:
-    network.store.commit(Unit(records=(NewRecord(topic=EVENT_TOPIC, key=flow_id, value=value),)))
+    network.store.commit(Unit(records=(event(EVENT_TOPIC, flow_id, value),)))
     network.engine.drain()
 
 

@@ -13,6 +13,7 @@ from host.domain.flow import FlowStatusName
 from host.domain.ids import EpochMs
 from host.flow.config import FlowConfig
 from host.flow.events import GuestLogged, GuestRan
+from host.flow.messages import due_place
 from host.ports.bus import NewRecord
 from host.ports.capability import CapabilityError
 from host.ports.state import StateWrite
@@ -369,7 +370,9 @@ def test_an_event_sink_that_fails_stops_no_flow() -> None:
 
 def test_a_damaged_mapper_state_does_not_stop_the_clean_up() -> None:
     network = alone(lambda g: "done")
-    damaged = StateWrite(key="session/x", value=b"?", expected=0, due_at=EpochMs(1))
+    damaged = StateWrite(
+        key="session/x", value=b"?", expected=0, due_at=EpochMs(1), place=due_place("session/x")
+    )
     network.store.commit(Unit(states=(damaged,)))
     assert network.run().result == "done"
     assert network.store.get("session/x") is None

@@ -356,7 +356,7 @@ def test_events_are_read_back_as_the_class_that_was_written() -> None:
 def test_a_record_is_retried_with_growing_delays_and_then_given_up() -> None:
     failures, now, delays = None, NOW, []
     while True:
-        failures = next_failures(failures, offset=1, kind=FailureKind.TRANSIENT, now=now)
+        failures = next_failures(failures, position=1, kind=FailureKind.TRANSIENT, now=now)
         again = retry_at(failures)
         if again is None:
             break
@@ -370,7 +370,7 @@ def test_the_number_of_retries_and_the_longest_delay_are_configured(attempts: in
     config, failures = FlowConfig(max_retry_attempts=attempts, max_retry_delay_ms=1500), None
     delays = []
     for _ in range(attempts + 1):
-        failures = next_failures(failures, offset=1, kind=FailureKind.TRANSIENT, now=NOW)
+        failures = next_failures(failures, position=1, kind=FailureKind.TRANSIENT, now=NOW)
         delays.append(retry_at(failures, config))
     assert delays == [*(NOW + 1000, NOW + 1500, NOW + 1500)[:attempts], None]
 
@@ -391,25 +391,25 @@ def test_every_failure_has_a_kind(failure: Exception, kind: FailureKind) -> None
 
 
 def test_a_fatal_failure_is_not_tried_again() -> None:
-    assert retry_at(next_failures(None, offset=1, kind=FailureKind.FATAL, now=NOW)) is None
+    assert retry_at(next_failures(None, position=1, kind=FailureKind.FATAL, now=NOW)) is None
 
 
 def test_a_failing_store_is_retried_for_ever_at_most_every_16_seconds() -> None:
     failures = None
     for _ in range(100):
-        failures = next_failures(failures, offset=1, kind=FailureKind.OUTAGE, now=NOW)
+        failures = next_failures(failures, position=1, kind=FailureKind.OUTAGE, now=NOW)
     assert retry_at(failures) == NOW + 16_000
 
 
 def test_a_conflict_is_tried_again_at_once_and_a_new_record_counts_anew() -> None:
-    first = next_failures(None, offset=1, kind=FailureKind.CONFLICT, now=NOW)
+    first = next_failures(None, position=1, kind=FailureKind.CONFLICT, now=NOW)
     assert retry_at(first) == NOW
-    second = next_failures(first, offset=1, kind=FailureKind.CONFLICT, now=NOW)
+    second = next_failures(first, position=1, kind=FailureKind.CONFLICT, now=NOW)
     assert retry_at(second) == NOW + 2000
-    assert next_failures(second, offset=2, kind=FailureKind.CONFLICT, now=NOW).count == 1
+    assert next_failures(second, position=2, kind=FailureKind.CONFLICT, now=NOW).count == 1
 
 
 def test_attempts_end_with_their_window() -> None:
-    first = next_failures(None, offset=1, kind=FailureKind.TRANSIENT, now=NOW)
-    late = next_failures(first, offset=1, kind=FailureKind.TRANSIENT, now=EpochMs(NOW + 300_001))
+    first = next_failures(None, position=1, kind=FailureKind.TRANSIENT, now=NOW)
+    late = next_failures(first, position=1, kind=FailureKind.TRANSIENT, now=EpochMs(NOW + 300_001))
     assert retry_at(late) is None

@@ -30,10 +30,12 @@ from host.flow.session import (
     receive,
     send,
 )
-from host.ports.bus import PARTITIONS, NewRecord, TopicPartition
-from host.ports.units import Consumed, Unit
+from host.ports.bus import NewRecord
+from host.ports.units import Unit
+from host.ports.work import Done
 from tests.flow import durable_flows
 from tests.flow.network import BOB, Flow, Network
+from tests.flow.queues import event, waiting
 from tests.flow.scripted import CallFailed, Guest
 from tests.flow.test_flow_sessions import initiated, initiator
 
@@ -257,12 +259,10 @@ class Weather:
             for source in engine.ready():
                 if source.topic in (START_TOPIC, EVENT_TOPIC, IN_TOPIC):
                     worked |= engine.process(source).worked
-        for number in range(PARTITIONS):
-            source = TopicPartition(topic=OUT_TOPIC, partition=number)
-            for record in self.network.store.poll("flow", source, 999):
-                self.air.append(NewRecord(topic=IN_TOPIC, key=record.key, value=record.value))
-                done = Consumed(group="flow", source=source, start=record.offset, count=1)
-                self.network.store.commit(Unit(consumed=(done,)))
+        for record in waiting(self.network.store, OUT_TOPIC):
+            self.air.append(event(IN_TOPIC, record.key, record.value, record.queue.node))
+            done = Done(queue=record.queue, positions=(record.position,))
+            self.network.store.commit(Unit(done=(done,)))
 
     def _carry(self) -> None:
         """Some message arrives; often it stays in the air, to arrive once more."""

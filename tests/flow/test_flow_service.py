@@ -7,9 +7,10 @@ from host.domain.errors import ConflictError, InvalidInputError, NotAllowedError
 from host.domain.flow import FlowStatusName
 from host.domain.ids import ShortHash
 from host.domain.vnode import OperationalStatus
-from host.ports.bus import NewRecord
+from host.flow.messages import START_TOPIC
 from host.ports.units import FlowStore, Unit
 from tests.flow.network import ALICE, BOB, Network, alone, declare, holding
+from tests.flow.queues import event, waiting
 
 SCHEMA = {
     "type": "object",
@@ -147,9 +148,7 @@ def test_flows_are_listed_by_node_and_status(store: FlowStore) -> None:
 def test_a_repeated_start_request_runs_the_flow_once() -> None:
     made = alone(lambda g: str(g.call("persistence", "write", op="persist")))
     made.start()
-    (record,) = [r for s in made.engine.ready() for r in made.store.poll("test", s, 9)]
-
-    again = NewRecord(topic=record.source.topic, key=record.key, value=record.value)
-    made.store.commit(Unit(records=(again,)))
+    (record,) = waiting(made.store, START_TOPIC)
+    made.store.commit(Unit(records=(event(START_TOPIC, record.key, record.value),)))
     made.engine.drain()
     assert len(made.notes.rows) == 1

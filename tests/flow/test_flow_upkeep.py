@@ -7,7 +7,6 @@ from host.flow.dead_letters import DeadLetter, dead_letters
 from host.flow.messages import (
     DEAD_LETTER_TOPIC,
     EVENT_TOPIC,
-    GROUP,
     KillFlow,
     Wake,
     encode,
@@ -15,7 +14,8 @@ from host.flow.messages import (
 from host.flow.upkeep import EXPIRE_EVERY_MS, Upkeep
 from host.ports.bus import NewRecord
 from host.ports.topics import Retention
-from host.ports.units import Consumed, Unit
+from host.ports.units import Unit
+from tests.flow.queues import event, waiting
 
 
 def publish(store: MemoryStore, topic: str, value: bytes = b"v", key: str = "k") -> NewRecord:
@@ -24,23 +24,21 @@ def publish(store: MemoryStore, topic: str, value: bytes = b"v", key: str = "k")
     return record
 
 
-def test_consumed_work_goes_at_once_and_other_topics_by_age() -> None:
+def test_logs_are_bounded_by_age_and_work_is_left_alone() -> None:
     clock = SimClock()
     store = MemoryStore(clock=clock)
     upkeep = Upkeep(store, clock, Retention(age_ms=2 * EXPIRE_EVERY_MS))
-    work = publish(store, EVENT_TOPIC)
-    publish(store, EVENT_TOPIC)
+    store.commit(Unit(records=(event(EVENT_TOPIC, "k", b"v"),)))
     for topic in (DEAD_LETTER_TOPIC, "ext.node.channel.receive"):
         publish(store, topic)
-    store.commit(Unit(consumed=(Consumed(group=GROUP, source=work.target, start=0, count=1),)))
     upkeep.run()
-    assert [r.offset for r in store.newest(EVENT_TOPIC, 9)] == [1]
     clock.advance(2 * EXPIRE_EVERY_MS - 1)
     upkeep.run()
     assert len(store.newest(DEAD_LETTER_TOPIC, 9)) == 1
     clock.advance(EXPIRE_EVERY_MS)
     upkeep.run()
-    assert [len(store.newest(topic, 9)) for topic in store.topics()] == [0, 1, 0]
+    assert [len(store.newest(topic, 9)) for topic in store.topics()] == [0, 0]
+    assert len(waiting(store, EVENT_TOPIC)) == 1
 
 
 def test_other_topics_are_bounded_by_size_and_looked_at_rarely() -> None:

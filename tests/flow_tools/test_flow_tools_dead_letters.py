@@ -6,7 +6,7 @@ import pytest
 
 from host.bus.sqlite import SqliteStore
 from host.flow.messages import EVENT_TOPIC
-from host.ports.bus import NewRecord
+from host.ports.bus import NOBODY, NewRecord
 from host.ports.units import Unit
 
 pytestmark = pytest.mark.slow
@@ -18,7 +18,9 @@ def test_records_that_were_given_up_are_listed(network, cordbox):
     words = ("host", "dead-letters", *network.words())
     assert cordbox(*words).out == ""
     store = SqliteStore(network.folder.data / "flows.sqlite")
-    store.commit(Unit(records=(NewRecord(topic=EVENT_TOPIC, key="flow-1", value=RUBBISH),)))
+    store.commit(
+        Unit(records=(NewRecord(topic=EVENT_TOPIC, key="flow-1", value=RUBBISH, node=NOBODY),))
+    )
     store.close()
     deadline = time.monotonic() + SECONDS_MAX
     while not (listed := cordbox(*words)).out and time.monotonic() < deadline:

@@ -4,7 +4,7 @@ import pytest
 
 from host.bus.sqlite import SqliteStore
 from host.flow.messages import EVENT_TOPIC
-from host.ports.bus import NewRecord
+from host.ports.bus import NOBODY, NewRecord
 from host.ports.units import Unit
 from host.rbac import Effect, Permission
 
@@ -17,7 +17,9 @@ def cpi(data_dir, cpi):
     """With the CPI, two records that the host will find on its bus and cannot read."""
     store = SqliteStore(data_dir / "flows.sqlite")
     for key in ("flow-1", "flow-2"):
-        store.commit(Unit(records=(NewRecord(topic=EVENT_TOPIC, key=key, value=RUBBISH),)))
+        store.commit(
+            Unit(records=(NewRecord(topic=EVENT_TOPIC, key=key, value=RUBBISH, node=NOBODY),))
+        )
     store.close()
     return cpi
 

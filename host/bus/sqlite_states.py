@@ -1,0 +1,84 @@
+"""States in an SQLite table: reading them by key, and by who is to look at them when."""
+
+import json
+import sqlite3
+from collections.abc import Collection, Sequence
+from typing import Any
+
+from host.domain.ids import EpochMs
+from host.ports.bus import DuePlace
+from host.ports.state import StateRecord
+
+_COLUMNS = "key, version, value, due_at, consumer, partition"
+_LAST = "\U0010ffff"
+"""Behind every text."""
+_BETWEEN = "key >= ? AND key < ?"
+# Only the keys are sorted: values may be large, and most are not answered.
+_DUE = (
+    f"SELECT {_COLUMNS} FROM states WHERE key IN (SELECT key FROM states WHERE consumer = ?1"  # noqa: S608  # constants
+    " AND partition IN (SELECT value FROM json_each(?2)) AND due_at IS NOT NULL AND due_at <= ?3"
+    " ORDER BY due_at, key LIMIT ?4) ORDER BY due_at, key"
+)
+_NEXT_DUE = (
+    "SELECT min((SELECT due_at FROM states WHERE consumer = ?1 AND partition = p.value"
+    " AND due_at IS NOT NULL ORDER BY due_at LIMIT 1)) FROM json_each(?2) p"
+)
+_PLACED = (
+    f"SELECT {_COLUMNS} FROM states WHERE consumer = ?"  # noqa: S608  # constants
+    " AND partition IN (SELECT value FROM json_each(?)) ORDER BY key"
+)
+
+
+def get(connection: sqlite3.Connection, key: str) -> StateRecord | None:
+    """See `States.get`."""
+    sql = f"SELECT {_COLUMNS} FROM states WHERE key = ?"  # noqa: S608  # a constant
+    row = connection.execute(sql, (key,)).fetchone()
+    return None if row is None else _state(row)
+
+
+def scan(connection: sqlite3.Connection, prefix: str) -> Sequence[StateRecord]:
+    """See `States.scan`."""
+    sql = f"SELECT {_COLUMNS} FROM states WHERE {_BETWEEN} ORDER BY key"  # noqa: S608  # constants
+    return [_state(row) for row in connection.execute(sql, (prefix, prefix + _LAST))]
+
+
+def count_lasting(connection: sqlite3.Connection, prefix: str) -> int:
+    """See `States.count_lasting`."""
+    sql = f"SELECT count(*) FROM states WHERE {_BETWEEN} AND due_at IS NULL"  # noqa: S608  # constants
+    found: int = connection.execute(sql, (prefix, prefix + _LAST)).fetchone()[0]
+    return found
+
+
+def due(
+    connection: sqlite3.Connection,
+    group: str,
+    now: EpochMs,
+    limit: int,
+    partitions: Collection[int],
+) -> Sequence[StateRecord]:
+    """See `States.due`."""
+    rows = connection.execute(_DUE, (group, json.dumps(list(partitions)), now, limit))
+    return [_state(row) for row in rows]
+
+
+def next_due(
+    connection: sqlite3.Connection, group: str, partitions: Collection[int]
+) -> EpochMs | None:
+    """See `States.next_due`."""
+    row = connection.execute(_NEXT_DUE, (group, json.dumps(list(partitions)))).fetchone()
+    found: EpochMs | None = row[0]
+    return found
+
+
+def placed(
+    connection: sqlite3.Connection, group: str, partitions: Collection[int]
+) -> Sequence[StateRecord]:
+    """See `States.placed`."""
+    rows = connection.execute(_PLACED, (group, json.dumps(list(partitions))))
+    return [_state(row) for row in rows]
+
+
+def _state(row: Any) -> StateRecord:
+    key, version, value, due_at, group, partition = row
+    place = None if group is None else DuePlace(group=group, partition=partition)
+    return StateRecord(key=key, version=version, value=value, due_at=due_at, place=place)

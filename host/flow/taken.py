@@ -1,0 +1,49 @@
+"""Records that a step works on, and what proves that it may."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from host.ports.groups import Fence
+from host.ports.state import StateWrite
+from host.ports.units import Unit
+from host.ports.work import Done, WorkRecord
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Taken:
+    """Records of one key, oldest first, and what the unit of their step writes because of them.
+
+    Attributes:
+        records: at least one.
+        done: where they waited; they go with the step.
+        states: what the step writes beside its own states.
+        fence: of the partition; None where the group has no members.
+    """
+
+    records: Sequence[WorkRecord]
+    done: tuple[Done, ...] = ()
+    states: tuple[StateWrite, ...] = ()
+    fence: Fence | None = None
+
+    @staticmethod
+    def of_queue(records: Sequence[WorkRecord], fence: Fence | None) -> "Taken":
+        """Records that wait in their queue."""
+        positions = tuple(record.position for record in records)
+        done = Done(queue=records[0].queue, positions=positions)
+        return Taken(records=records, done=(done,), fence=fence)
+
+    @property
+    def fences(self) -> tuple[Fence, ...]:
+        return () if self.fence is None else (self.fence,)
+
+    def unit(self, unit: Unit) -> Unit:
+        """`unit`, with which the records are done."""
+        return Unit(
+            states=(*unit.states, *self.states),
+            journal=unit.journal,
+            forget=unit.forget,
+            records=unit.records,
+            done=(*unit.done, *self.done),
+            consumed=unit.consumed,
+            fences=(*unit.fences, *self.fences),
+        )
