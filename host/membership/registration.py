@@ -6,13 +6,14 @@ Source: corda-api `member.static.registration.context` schema 1.0, corda-runtime
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
 
 from cpi.group_policy import GroupPolicy, GroupPolicyKind, StaticMember, parse_group_policy
 from host.domain.errors import InvalidInputError
-from host.domain.x500 import MemberX500Name
+from host.domain.x500 import InvalidX500NameError, MemberX500Name
 from host.membership.errors import RegistrationInvalidError
 
 _NETWORKS_KEPT_MAX = 4
@@ -96,15 +97,17 @@ def static_network(group_policy: str) -> StaticNetwork:
     Raises:
         GroupPolicyError: the text is no group policy.
         RegistrationInvalidError: it is one of another kind of network.
-        InvalidX500NameError: of a member that it lists.
     """
     policy = parse_group_policy(group_policy)
     if policy.kind is not GroupPolicyKind.STATIC:
         raise RegistrationInvalidError(
             f"the group policy is {policy.kind.value}; only static networks are supported"
         )
-    # Of two entries of one name, the first counts.
-    listed = {MemberX500Name.parse(m.name): m for m in reversed(policy.static_members)}
+    listed = dict[MemberX500Name, StaticMember]()
+    # Of two entries of one name, the first counts; one without a readable name is nobody's.
+    for member in reversed(policy.static_members):
+        with suppress(InvalidX500NameError):
+            listed[MemberX500Name.parse(member.name)] = member
     return StaticNetwork(policy=policy, members=listed)
 
 

@@ -19,7 +19,9 @@ from host.db import Database
 from host.domain.errors import ConflictError, InvalidInputError
 from host.domain.ids import EpochMs, ShortHash
 from host.domain.membership import GroupParameters, MemberInfo, MemberStatus, NotaryInfo
+from host.domain.packages import CpiRecord
 from host.domain.vnode import VirtualNode
+from host.domain.x500 import MemberX500Name
 from host.membership.directory import add_member, find_member, find_parameters, put_parameters
 from host.membership.errors import (
     MemberNotFoundError,
@@ -176,6 +178,7 @@ class MembershipService:
         network = static_network(cpi.group_policy)
         static_member, policy = network.member(node.holding.x500_name), network.policy
         registration = read_static_context(request.context)
+        self._check_listed(node, cpi)
         with self._database.read() as connection:
             self._check_new(connection, node, registration.notary)
         keys = self._make_keys(node, policy, registration)
@@ -200,6 +203,32 @@ class MembershipService:
         if node is None:
             raise MemberNotFoundError(f"Virtual node {short_hash} not found.")
         return node
+
+    def _check_listed(self, node: VirtualNode, own: CpiRecord) -> None:
+        """Check that the policies of those who are in the group list a joiner.
+
+        Only CPIs of the group's founders are asked: one that was forced in neither vouches for
+        others nor keeps them out. Before a founders' node is there, their newest CPI is asked.
+        """
+        group_id, name = node.holding.group_id, node.holding.x500_name
+        founders = self._packages.founders(group_id)
+        present = [self._packages.get(c) for c in self._virtual_nodes.cpis_of_group(group_id)]
+        asked = [c for c in present if c and c.identity.signer_summary_hash == founders]
+        asked = (
+            asked
+            or [
+                c
+                for c in self._packages.all()
+                if c.group_id == group_id and c.identity.signer_summary_hash == founders
+            ][-1:]
+        )
+        for cpi in asked:
+            if cpi != own and not _lists(cpi, name):
+                raise RegistrationInvalidError(
+                    f"member-not-listed: {name} is not in the member list of CPI "
+                    f"{cpi.identity.name}, {cpi.identity.version}, "
+                    f"{cpi.identity.signer_summary_hash}, which members of group {group_id} have."
+                )
 
     def _check_new(
         self, connection: Connection, node: VirtualNode, notary: NotaryService | None
@@ -307,6 +336,15 @@ class MembershipService:
                 updated_at=self._clock.now_ms(),
             )
         )
+
+
+def _lists(cpi: CpiRecord, name: MemberX500Name) -> bool:
+    """Whether a CPI's static network lists a name; one that cannot be read keeps nobody out."""
+    try:
+        return name in static_network(cpi.group_policy).members
+    except (RegistrationInvalidError, InvalidInputError, CpiError):
+        logger.exception("the group policy of CPI %s cannot be read", cpi.file_checksum)
+        return True
 
 
 def _first_parameters(group_id: str, policy: GroupPolicy, now: EpochMs) -> GroupParameters:

@@ -11,16 +11,17 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Row, delete, insert, select
+from sqlalchemy import Connection, Row, delete, insert, select
 from sqlalchemy.exc import IntegrityError
 
+from cpi.group_policy import CREATE_ID
 from host.db import Database, Remembered
 from host.domain.errors import StorageError
 from host.domain.ids import Checksum, EpochMs, ShortHash
 from host.domain.packages import CpiRecord, PackageIdentity
-from host.packages.errors import PackageDuplicateError
+from host.packages.errors import GroupOfOthersError, PackageDuplicateError
 from host.packages.records import dump_cpks, load_cpks
-from host.packages.tables import CPI, CPI_REPLACED
+from host.packages.tables import CPI, CPI_REPLACED, GROUP_FOUNDER
 
 _SUFFIX = ".cpi"
 _TEMPORARY = ".tmp"
@@ -75,6 +76,20 @@ class PackageCatalogue:
             row = connection.execute(query).first()
         return None if row is None else _record(row)
 
+    def founders(self, group_id: str) -> str | None:
+        """The signer summary hash of the group's first CPI, None of a group without one."""
+        with self._database.read() as connection:
+            return _founders(connection, group_id)
+
+    def check_group(self, record: CpiRecord) -> None:
+        """Check that a CPI's signers founded its group, or that it is new.
+
+        Raises:
+            GroupOfOthersError: others founded it.
+        """
+        with self._database.read() as connection:
+            _refuse_others(connection, record)
+
     def all(self) -> Sequence[CpiRecord]:
         """All stored CPIs, the oldest first."""
         query = select(CPI).order_by(CPI.c.stored_at, CPI.c.file_checksum)
@@ -99,23 +114,32 @@ class PackageCatalogue:
             )
         return data
 
-    def store(self, record: CpiRecord, data: bytes, *, replaces: CpiRecord | None) -> None:
+    def store(
+        self,
+        record: CpiRecord,
+        data: bytes,
+        *,
+        replaces: CpiRecord | None,
+        forced: bool = False,
+    ) -> None:
         """Keep a CPI, all or nothing.
 
         Args:
             record: what to keep.
             data: the CPI file.
             replaces: the stored CPI of the same identity whose place it takes, if any.
+            forced: let it in though others founded its group.
 
         Raises:
             PackageDuplicateError: a CPI of this identity or checksum came first.
+            GroupOfOthersError: others founded its group, while this one was compiled.
             StorageError: disk full or unwritable.
         """
         path = self._path(record.file_checksum)
         existed = path.exists()
         try:
             _write_whole(path, data)
-            self._insert(record, replaces)
+            self._insert(record, replaces, forced=forced)
         except BaseException as failed:
             if not existed and self.get(record.file_checksum) is None:
                 _discard(path)
@@ -129,9 +153,18 @@ class PackageCatalogue:
         if replaces is not None and replaces.file_checksum != record.file_checksum:
             _discard(self._path(replaces.file_checksum))
 
-    def _insert(self, record: CpiRecord, replaces: CpiRecord | None) -> None:
+    def _insert(self, record: CpiRecord, replaces: CpiRecord | None, *, forced: bool) -> None:
         identity = {name: getattr(record.identity, name) for name in _IDENTITY}
         with self._database.write() as connection:
+            if not forced:
+                _refuse_others(connection, record)
+            if record.group_id != CREATE_ID and _founders(connection, record.group_id) is None:
+                connection.execute(
+                    insert(GROUP_FOUNDER).values(
+                        group_id=record.group_id,
+                        signer_summary_hash=record.identity.signer_summary_hash,
+                    )
+                )
             if replaces is not None:
                 old = replaces.file_checksum
                 connection.execute(delete(CPI).where(CPI.c.file_checksum == old))
@@ -173,6 +206,24 @@ class PackageCatalogue:
 
 
 _IDENTITY = ("name", "version", "signer_summary_hash")
+
+
+def _founders(connection: Connection, group_id: str) -> str | None:
+    query = select(GROUP_FOUNDER.c.signer_summary_hash).where(GROUP_FOUNDER.c.group_id == group_id)
+    found = connection.execute(query).scalar_one_or_none()
+    return None if found is None else str(found)
+
+
+def _refuse_others(connection: Connection, record: CpiRecord) -> None:
+    founders, signers = _founders(connection, record.group_id), record.identity.signer_summary_hash
+    if founders is not None and founders != signers:
+        raise GroupOfOthersError(
+            f"Group {record.group_id} was founded by the signers {founders}; "
+            f"CPI {_text(record.identity)} has other signers, and can only be forced in.",
+            group=record.group_id,
+            founders=founders,
+            signers=signers,
+        )
 
 
 def _record(row: Row[Any]) -> CpiRecord:

@@ -18,6 +18,16 @@ class PackageDuplicateError(ConflictError):
     code = "package-duplicate"
 
 
+class GroupOfOthersError(ConflictError):
+    """The CPI's group was founded by other signers; only a forced upload lets it in.
+
+    `details` name the group (`group`), its founders (`founders`) and the CPI's signers (`signers`),
+    both by their signer summary hashes.
+    """
+
+    code = "group-of-others"
+
+
 class UploadUnknownError(InvalidInputError):
     """No upload has this request id, or it is so long ago that its outcome is forgotten."""
 

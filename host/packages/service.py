@@ -48,6 +48,7 @@ class _Accepted:
     record: CpiRecord
     codes: tuple[CpkCode, ...]
     replaces: CpiRecord | None
+    forced: bool
 
 
 class PackageService:
@@ -105,6 +106,9 @@ class PackageService:
     def all(self) -> Sequence[CpiRecord]:
         return self._catalogue.all()
 
+    def founders(self, group_id: str) -> str | None:
+        return self._catalogue.founders(group_id)
+
     def read(self, checksum: Checksum) -> bytes:
         """The bytes of a stored CPI file.
 
@@ -119,7 +123,8 @@ class PackageService:
         Args:
             data: the CPI file.
             file_name: as the client named it, for messages.
-            force: replace the stored CPI of the same name, version, signer and group.
+            force: replace the stored CPI of the same name, version, signer and group, or let a
+                CPI into a group that other signers founded.
 
         Returns:
             The request id for `upload_status`.
@@ -127,6 +132,7 @@ class PackageService:
         Raises:
             PackageUploadRefusedError: anything that is wrong with the file.
             PackageDuplicateError: the CPI is there already, or on its way.
+            GroupOfOthersError: other signers founded the CPI's group, and `force` is not set.
             UnavailableError: too many uploads are pending.
         """
         label = file_name or "the upload"
@@ -142,7 +148,12 @@ class PackageService:
         request_id = self._new_id()
         self._uploads.open(request_id, record.identity, size=len(data), stage="Validating CPI")
         accepted = _Accepted(
-            request_id=request_id, data=data, record=record, codes=codes, replaces=replaces
+            request_id=request_id,
+            data=data,
+            record=record,
+            codes=codes,
+            replaces=replaces,
+            forced=force,
         )
         try:
             self._executor.submit(self._finish, accepted)
@@ -205,7 +216,7 @@ class PackageService:
     def _replaced(self, record: CpiRecord, *, force: bool) -> CpiRecord | None:
         """The stored CPI whose place a forced upload takes.
 
-        Source: Corda's `DatabaseCpiPersistence.validateCanUpsertCpi`.
+        Source: Corda's `DatabaseCpiPersistence.validateCanUpsertCpi`; groups of others are ours.
         """
         identity = record.identity
         stored = self._catalogue.find_by_identity(identity)
@@ -215,8 +226,15 @@ class PackageService:
                     f"CPI {identity.name}, {identity.version}, "
                     f"{identity.signer_summary_hash} already exists."
                 )
+            self._catalogue.check_group(record)
             return None
         if stored is None:
+            founders = self._catalogue.founders(record.group_id)
+            if founders not in (None, identity.signer_summary_hash):
+                self._log.warning(
+                    "group-of-others-forced", group=record.group_id, cpi=identity.name
+                )
+                return None
             raise PackageUploadRefusedError(
                 "No instance of same CPI with previous version found", check="force-upload"
             )
@@ -246,7 +264,12 @@ class PackageService:
                 self._uploads.advance(accepted.request_id, f"Compiling {code.label}")
                 prove(self._sandbox, code, self._newcomer)
             self._uploads.advance(accepted.request_id, "Persisting CPI")
-            self._catalogue.store(accepted.record, accepted.data, replaces=accepted.replaces)
+            self._catalogue.store(
+                accepted.record,
+                accepted.data,
+                replaces=accepted.replaces,
+                forced=accepted.forced,
+            )
         except HostError as failed:
             self._uploads.fail(accepted.request_id, failed)
         except Exception:  # noqa: BLE001  # the thread's outermost frame: log and tell the client

@@ -31,6 +31,14 @@ CPI_REPLACED = Table(
 )
 """Checksums that a forced upload replaced: virtual nodes made from them run the new code."""
 
+GROUP_FOUNDER = Table(
+    "group_founder",
+    METADATA,
+    Column("group_id", String(255), primary_key=True),
+    Column("signer_summary_hash", String(255), nullable=False),
+)
+"""Who signed the first CPI of each group; it stays, whatever becomes of that CPI."""
+
 CERTIFICATE = Table(
     "certificate",
     METADATA,
@@ -41,4 +49,28 @@ CERTIFICATE = Table(
 )
 """Imported certificate chains, leaf first, by usage and alias."""
 
-PACKAGES = Schema(name="packages", metadata=METADATA)
+_CREATE_FOUNDERS = """
+CREATE TABLE group_founder (
+    group_id VARCHAR(255) NOT NULL PRIMARY KEY, signer_summary_hash VARCHAR(255) NOT NULL
+)
+"""
+_FOUND_GROUPS = """
+INSERT INTO group_founder (group_id, signer_summary_hash)
+SELECT group_id, signer_summary_hash FROM (
+    SELECT group_id, signer_summary_hash,
+        row_number() OVER (PARTITION BY group_id ORDER BY stored_at, file_checksum) AS place
+    FROM cpi WHERE group_id <> 'CREATE_ID'
+) AS placed WHERE place = 1
+"""
+
+PACKAGES = Schema(
+    name="packages",
+    metadata=METADATA,
+    version=2,
+    migrations={
+        1: [
+            _CREATE_FOUNDERS,
+            _FOUND_GROUPS,
+        ]
+    },
+)

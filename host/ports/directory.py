@@ -18,6 +18,10 @@ class VirtualNodes(Protocol):
 
     def all(self) -> Sequence[VirtualNode]: ...
 
+    def cpis_of_group(self, group_id: str) -> Sequence[Checksum]:
+        """The CPIs, each once, that virtual nodes of a group are made of."""
+        ...
+
 
 class Packages(Protocol):
     def get(self, checksum: Checksum) -> CpiRecord | None: ...
@@ -25,6 +29,10 @@ class Packages(Protocol):
     def find_by_short_hash(self, short_checksum: ShortHash) -> CpiRecord | None: ...
 
     def all(self) -> Sequence[CpiRecord]: ...
+
+    def founders(self, group_id: str) -> str | None:
+        """The signer summary hash of the group's first CPI, None of a group without one."""
+        ...
 
 
 class Members(Protocol):

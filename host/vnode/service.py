@@ -219,6 +219,17 @@ class VirtualNodeService:
         with self._database.read() as connection:
             return [_node(row) for row in connection.execute(_SELECT_NODES)]
 
+    def cpis_of_group(self, group_id: str) -> Sequence[Checksum]:
+        """The CPIs, each once, that nodes of a group are made of."""
+        query = (
+            select(VIRTUAL_NODE.c.cpi_checksum)
+            .where(VIRTUAL_NODE.c.group_id == group_id)
+            .distinct()
+            .order_by(VIRTUAL_NODE.c.cpi_checksum)
+        )
+        with self._database.read() as connection:
+            return [Checksum(text) for text in connection.execute(query).scalars()]
+
     def set_state(self, short_hash: ShortHash, state: str) -> VirtualNode:
         """Switch a node to `ACTIVE` or to `MAINTENANCE`, in which no flow starts or runs.
 

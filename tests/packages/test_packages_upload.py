@@ -3,14 +3,24 @@
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import MetaData, insert
 
+from host.db import Database, Schema
 from host.domain.errors import UnavailableError
 from host.domain.ids import short_hash_of
 from host.guests.code import CodeMismatchError, CodeRefusedError, DescriptorMismatchError
-from host.packages.errors import PackageDuplicateError, PackageUploadRefusedError
+from host.packages.catalogue import PackageCatalogue
+from host.packages.errors import (
+    GroupOfOthersError,
+    PackageDuplicateError,
+    PackageUploadRefusedError,
+)
+from host.packages.tables import CPI, PACKAGES
+from tests.packages.conftest import GROUP_ID
 
 OTHER_GROUP = "6b3c2d6e-1c22-4d6e-9d3c-222222222222"
 
@@ -304,3 +314,94 @@ def test_other_sources_than_the_descriptor_names_are_refused(
     refused = refusal(bench, data)
     assert refused.details["check"] == "cpk-code-mismatch"
     assert "the sources have digest" in refused.message
+
+
+class TestGroupsOfOthers:
+    """A group belongs to the signers of its first CPI."""
+
+    @pytest.fixture
+    def theirs(self, make: Any, other_key: Any) -> Any:
+        return type(make)(key=other_key)
+
+    @pytest.fixture
+    def founded(self, bench: Any, make: Any, key: Any, other_key: Any) -> Any:
+        bench.trust(key)
+        bench.trust(other_key)
+        bench.upload(make.cpi())
+        return bench
+
+    def test_others_are_refused(self, founded: Any, theirs: Any) -> None:
+        with pytest.raises(GroupOfOthersError, match="was founded by the signers") as refused:
+            founded.service.upload(theirs.cpi())
+        ours, other = (refused.value.details[name] for name in ("founders", "signers"))
+        assert (refused.value.code, refused.value.details["group"]) == (
+            "group-of-others",
+            GROUP_ID,
+        )
+        (record,) = founded.service.all()
+        assert record.identity.signer_summary_hash == ours != other
+        assert len(founded.files()) == 1
+
+    def test_the_founders_upload_more(self, founded: Any, make: Any) -> None:
+        request_id = founded.upload(make.cpi(version="2.0.0"))
+        assert founded.service.upload_status(request_id).status == "OK"
+
+    def test_another_group_is_free(self, founded: Any, theirs: Any) -> None:
+        request_id = founded.upload(theirs.cpi(group_id=OTHER_GROUP))
+        assert founded.service.upload_status(request_id).status == "OK"
+
+    def test_others_are_let_in_by_force_and_found_nothing(self, founded: Any, theirs: Any) -> None:
+        founders = founded.service.founders(GROUP_ID)
+        request_id = founded.upload(theirs.cpi(), force=True)
+        assert founded.service.upload_status(request_id).status == "OK"
+        assert founded.service.founders(GROUP_ID) == founders
+        with pytest.raises(GroupOfOthersError):
+            founded.service.upload(theirs.cpi(version="2.0.0"))
+        assert founded.upload(theirs.cpi(version="2.0.0"), force=True)
+
+    def test_force_is_not_for_what_is_new_otherwise(self, founded: Any, make: Any) -> None:
+        with pytest.raises(PackageUploadRefusedError, match="previous version"):
+            founded.service.upload(make.cpi(version="2.0.0"), force=True)
+
+    def test_of_two_at_once_one_founds_the_group(
+        self, bench: Any, make: Any, theirs: Any, key: Any, other_key: Any
+    ) -> None:
+        bench.trust(key)
+        bench.trust(other_key)
+        first, second = bench.service.upload(make.cpi()), bench.service.upload(theirs.cpi())
+        bench.executor.run_all()
+        assert bench.service.upload_status(first).status == "OK"
+        with pytest.raises(GroupOfOthersError):
+            bench.service.upload_status(second)
+        assert len(bench.service.all()) == len(bench.files()) == 1
+
+
+def test_founders_of_older_data_are_the_signers_of_each_groups_first_cpi(tmp_path: Path) -> None:
+    first = Schema(
+        name="packages",
+        metadata=MetaData(),
+        migrations={},
+    )
+    CPI.to_metadata(first.metadata)
+    path = tmp_path / "cluster.sqlite"
+    rows = [("A1", "a", GROUP_ID, 2), ("B1", "b", GROUP_ID, 1), ("A2", "a", OTHER_GROUP, 3)]
+    rows.append(("M1", "m", "CREATE_ID", 0))
+    with Database.open(path, [first]) as database, database.write() as connection:
+        for checksum, signer, group, at in rows:
+            connection.execute(
+                insert(CPI).values(
+                    file_checksum=checksum,
+                    name=checksum,
+                    version="1",
+                    signer_summary_hash=signer,
+                    group_id=group,
+                    group_policy="{}",
+                    cpks="[]",
+                    stored_at=at,
+                )
+            )
+    with Database.open(path, [PACKAGES]) as database:
+        catalogue = PackageCatalogue(database=database, directory=tmp_path / "packages")
+        assert catalogue.founders(GROUP_ID) == "b"
+        assert catalogue.founders(OTHER_GROUP) == "a"
+        assert catalogue.founders("CREATE_ID") is None

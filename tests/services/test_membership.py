@@ -1,4 +1,5 @@
 import threading
+from dataclasses import replace
 
 import pytest
 
@@ -69,6 +70,18 @@ class Stored:
 
     def get(self, key):
         return self.nodes.get(key) or self.records.get(key)
+
+    def all(self):
+        return list(self.records.values())
+
+    def cpis_of_group(self, group_id):
+        nodes = [n for n in self.nodes.values() if n.holding.group_id == group_id]
+        return sorted({n.cpi_checksum for n in nodes})
+
+    def founders(self, group_id):
+        """Who signed the first of the group's CPIs."""
+        of_group = [r for r in self.records.values() if r.group_id == group_id]
+        return of_group[0].identity.signer_summary_hash if of_group else None
 
 
 @pytest.fixture(scope="session")
@@ -370,3 +383,68 @@ def test_malformed_lookups_are_refused(world, request_, code):
     with pytest.raises(CapabilityError) as refused:
         world.lookup(ALICE, **request_)
     assert refused.value.code == code
+
+
+class TestGroupsOfOthers:
+    """A joiner must be in the member list of those who are in the group."""
+
+    EVIL = "O=Evil, L=London, C=GB"
+
+    def other(self, *names, signer="SHA-256:EVIL", group_id=GROUP_ID):
+        text = generate_static_policy(
+            names=names,
+            group_id=group_id,
+            endpoint_url="https://localhost:1080",
+            endpoint_protocol=1,
+        )
+        record = cpi(group_policy=text, name=f"{signer} {len(names)}")
+        identity = replace(record.identity, signer_summary_hash=signer)
+        checksum = f"SHA-256:{sum(map(ord, signer + str(names))):064X}"
+        return replace(record, identity=identity, file_checksum=checksum)
+
+    def join(self, world, record, name):
+        world.stored.records[record.file_checksum] = record
+        world.stored.add(name, record)
+        return world.register(name)
+
+    def test_a_name_of_their_own_list_alone_is_refused(self, world):
+        world.register(ALICE)
+        done = self.join(world, self.other(self.EVIL, CHARLIE), self.EVIL)
+        assert done.status is RegistrationStatus.INVALID
+        assert done.reason.startswith(f"member-not-listed: {self.EVIL} is not in the member list")
+        assert world.keys.list(holding(self.EVIL).short_hash) == []
+        assert len(world.members.active(holding(BOB))) == 1
+
+    def test_before_a_founders_node_is_there_their_newest_cpi_is_asked(self, world):
+        world.stored.nodes.clear()
+        record = self.other(self.EVIL, BOB)
+        assert self.join(world, record, self.EVIL).status is RegistrationStatus.INVALID
+        assert self.join(world, record, BOB).status is RegistrationStatus.APPROVED
+
+    def test_the_founders_own_newer_list_waits_for_the_members_that_are_there(self, world):
+        """A member of version 2 joins when the nodes that are there have version 2, too."""
+        signer = world.record.identity.signer_summary_hash
+        newer = self.other(ALICE, BOB, CHARLIE, signer=signer)
+        assert "member-not-listed" in self.join(world, newer, CHARLIE).reason
+        for name in (ALICE, BOB):
+            world.stored.add(name, newer)
+        assert world.register(CHARLIE).status is RegistrationStatus.APPROVED
+
+    def test_one_that_was_forced_in_keeps_nobody_out(self, world):
+        taken = self.other(BOB)
+        assert self.join(world, taken, BOB).status is RegistrationStatus.APPROVED
+        assert world.register(ALICE).status is RegistrationStatus.APPROVED
+
+    def test_a_name_that_is_taken_stays_so(self, world):
+        world.register(ALICE)
+        done = self.join(world, self.other(ALICE, BOB), ALICE)
+        assert done.status is RegistrationStatus.INVALID
+        assert "has been registered already" in done.reason
+
+    def test_a_member_of_an_unreadable_name_keeps_nobody_out(self, world):
+        text = world.record.group_policy.replace("L=London, O=Alice", "L=London, O=Al\\\\")
+        assert text != world.record.group_policy
+        world.record = replace(world.record, group_policy=text)
+        world.stored.records = {world.record.file_checksum: world.record}
+        assert world.register(BOB).status is RegistrationStatus.APPROVED
+        assert world.register(ALICE).status is RegistrationStatus.INVALID
