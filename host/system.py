@@ -3,6 +3,7 @@
 import os
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 from host.domain.ids import EpochMs
 from host.ports.clock import Clock
@@ -31,6 +32,11 @@ class SteadyClock:
 
     def now_ms(self) -> EpochMs:
         return EpochMs(self._zero_ms + int(self._monotonic() * 1000))
+
+
+def boot_id() -> str:
+    """What names this run of the machine: a power failure or a restart gives another."""
+    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
 
 
 class SystemEntropy:

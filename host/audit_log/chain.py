@@ -10,6 +10,7 @@ import hashlib
 import hmac
 import json
 from collections.abc import Mapping
+from enum import StrEnum
 from typing import Any
 
 import msgspec
@@ -18,30 +19,43 @@ from host.domain.ids import EpochMs, HoldingIdentity
 from host.domain.json import JsonValue
 from host.ports.audit_log import PrivilegedCall
 
-VERSION = 1
+VERSION = 2
+VERSIONS = frozenset({1, VERSION})
+"""Version 1 had one file, and no entries but those of `genesis`, `call` and torn lines."""
 LINE_BYTES_MAX = 64 * 1024
 NO_HASH = "0" * 64
-_HEAD_BYTES = 512
 
-GENESIS, CALL, RECOVERY = "genesis", "call", "recovery"
+GENESIS, SEGMENT, CALL = "genesis", "segment", "call"
+REPEATS, RECOVERY, ARCHIVED = "repeats", "recovery", "archived"
 
 Entry = Mapping[str, JsonValue]
 
 
-class Head(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The newest entry that a log had, kept beside it: a log that ends earlier was cut."""
+class Cause(StrEnum):
+    """Why a log goes on otherwise than it ended."""
 
-    v: int
-    seq: int
-    hash: str
-    mac: str
+    TORN_LINE = "torn-line"
+    LOG_CUT = "log-cut"
+    LOG_REPLACED = "log-replaced"
+    HEAD_MISSING = "head-missing"
+    HEAD_FORGED = "head-forged"
 
 
 def genesis(holding: HoldingIdentity, *, at: EpochMs) -> dict[str, JsonValue]:
     """The content of the first entry."""
+    return {"kind": GENESIS, "at": at, **_identity(holding)}
+
+
+def segment(holding: HoldingIdentity, *, at: EpochMs) -> dict[str, JsonValue]:
+    """The content of the first entry of every file but the first of a log.
+
+    Its `previous` is the hash of the last entry of the file before.
+    """
+    return {"kind": SEGMENT, "at": at, **_identity(holding)}
+
+
+def _identity(holding: HoldingIdentity) -> dict[str, JsonValue]:
     return {
-        "kind": GENESIS,
-        "at": at,
         "x500Name": str(holding.x500_name),
         "groupId": holding.group_id,
         "holding": holding.full_hash,
@@ -63,10 +77,41 @@ def call_content(call: PrivilegedCall, *, at: EpochMs) -> dict[str, JsonValue]:
     }
 
 
-def recovery(torn: bytes, *, at: EpochMs) -> dict[str, JsonValue]:
+def torn_line(torn: bytes, *, at: EpochMs) -> dict[str, JsonValue]:
     """The content of the entry that tells of a torn line, which was cut off."""
-    digest = "SHA-256:" + hashlib.sha256(torn).hexdigest().upper()
-    return {"kind": RECOVERY, "at": at, "bytes": len(torn), "digest": digest}
+    return {
+        "kind": RECOVERY,
+        "at": at,
+        "cause": Cause.TORN_LINE.value,
+        "bytes": len(torn),
+        "digest": digest_of(torn),
+    }
+
+
+def archived(
+    *, first: int, last: int, last_hash: str, content: str, at: EpochMs
+) -> dict[str, JsonValue]:
+    """The content of the entry that tells that a file of the log was moved elsewhere, whole.
+
+    Args:
+        first: number of the file's first entry.
+        last: number of its last.
+        last_hash: hash of its last.
+        content: digest of the file.
+        at: when.
+    """
+    return {
+        "kind": ARCHIVED,
+        "at": at,
+        "firstSeq": first,
+        "lastSeq": last,
+        "lastHash": last_hash,
+        "digest": content,
+    }
+
+
+def digest_of(content: bytes) -> str:
+    return "SHA-256:" + hashlib.sha256(content).hexdigest().upper()
 
 
 def sealed(content: Mapping[str, JsonValue], *, seq: int, previous: str, key: bytes) -> Entry:
@@ -107,25 +152,3 @@ def parse_line(line: bytes) -> dict[str, Any] | None:
         return entry if is_flat and canonical(entry) == line else None
     except (ValueError, RecursionError):
         return None
-
-
-def head_bytes(seq: int, digest: str, key: bytes) -> bytes:
-    """The head file: always of one length, so that it is replaced in place."""
-    text = f"cordbox audit head {seq} {digest}".encode()
-    mac = hmac.new(key, text, "sha256").hexdigest()
-    head = msgspec.json.encode(Head(v=VERSION, seq=seq, hash=digest, mac=mac))
-    return head.ljust(_HEAD_BYTES - 1) + b"\n"
-
-
-def parse_head(data: bytes) -> Head | None:
-    """The head, unchecked; None for other bytes."""
-    try:
-        return msgspec.json.decode(data, type=Head)
-    except (ValueError, RecursionError):
-        return None
-
-
-def is_genuine(head: Head, key: bytes) -> bool:
-    """Whether the host made this head."""
-    made = parse_head(head_bytes(head.seq, head.hash, key))
-    return made is not None and hmac.compare_digest(made.mac.encode(), head.mac.encode())

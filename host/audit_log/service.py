@@ -2,9 +2,12 @@
 
 import threading
 from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from host.audit_log.node_log import NodeLog
+from host.audit_log.log_files import used_bytes
+from host.audit_log.node_log import SEGMENT_BYTES, NodeLog
 from host.domain.errors import StorageError
 from host.domain.ids import HoldingIdentity, ShortHash
 from host.ports.audit_log import PrivilegedCall
@@ -27,33 +30,74 @@ def load_audit_key(secrets: Path, *, entropy: Entropy) -> bytes:
 
 
 class NodeAuditLogs:
-    """`host.ports.audit_log.AuditLogs` over `<root>/<short hash>/audit.log`. Thread-safe."""
+    """`host.ports.audit_log.AuditLogs` over `<root>/<short hash>/audit.log`. Thread-safe.
 
-    def __init__(self, root: Path, *, key: bytes, clock: Clock, open_max: int = _OPEN_MAX) -> None:
+    Args:
+        root: folder of the nodes' folders.
+        key: authenticates entries.
+        clock: tells when.
+        open_max: logs that are open while nobody uses them.
+        segment_bytes: a file this long gets a successor.
+        bytes_max_of: bytes that the log of a node may take; without it there is no limit.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        *,
+        key: bytes,
+        clock: Clock,
+        open_max: int = _OPEN_MAX,
+        segment_bytes: int = SEGMENT_BYTES,
+        bytes_max_of: Callable[[ShortHash], int] | None = None,
+    ) -> None:
         self._root = root
         self._key = key
         self._clock = clock
         self._open_max = open_max
+        self._segment_bytes = segment_bytes
+        self._bytes_max_of = bytes_max_of
         self._lock = threading.Lock()
         self._open: OrderedDict[ShortHash, NodeLog] = OrderedDict()
         self._users: dict[ShortHash, int] = {}
 
     def record(self, call: PrivilegedCall) -> None:
         node = call.holding.short_hash
-        log = self._lease(node, call.holding)
-        try:
-            log.append(call, now=self._clock.now_ms())
-        finally:
-            with self._lock:
-                self._users[node] -= 1
-                self._close_idle()
+        has_room = self.has_room(node)
+        with self._leased(node, call.holding) as log:
+            log.append(call, now=self._clock.now_ms(), has_room=has_room)
+
+    def open(self, holding: HoldingIdentity) -> None:
+        """Compare a node's log with its head, and tell of what is missing.
+
+        Raises:
+            StorageError: the log cannot be read or written.
+        """
+        with self._leased(holding.short_hash, holding) as log:
+            log.open_now(now=self._clock.now_ms())
+
+    def has_room(self, node: ShortHash) -> bool:
+        if self._bytes_max_of is None:
+            return True
+        return self.used_bytes(node) < self._bytes_max_of(node)
+
+    def used_bytes(self, node: ShortHash) -> int:
+        """Bytes that the log of a node takes, with its older parts.
+
+        Raises:
+            StorageError: its folder cannot be read.
+        """
+        return used_bytes(self._root / node)
 
     def sync(self) -> None:
-        """Bring what was added to the disk.
+        """Bring what was added to the disk, and counts of refusals to the logs after a minute.
 
         Raises:
             StorageError: a log cannot be written.
         """
+        self._sync(all_counts=False)
+
+    def _sync(self, *, all_counts: bool) -> None:
         with self._lock:
             leased = list(self._open.items())
             for node, _ in leased:
@@ -62,7 +106,7 @@ class NodeAuditLogs:
         try:
             for _, log in leased:
                 try:
-                    log.sync()
+                    log.sync(self._clock.now_ms(), all_counts=all_counts)
                 except StorageError as error:
                     failed = error
         finally:
@@ -74,19 +118,30 @@ class NodeAuditLogs:
             raise failed
 
     def close(self) -> None:
-        """Close every log. None may be in use."""
-        with self._lock:
-            while self._open:
-                self._open.popitem()[1].close()
+        """Have all counts in the logs, and close them. None may be in use."""
+        try:
+            self._sync(all_counts=True)
+        finally:
+            with self._lock:
+                while self._open:
+                    self._open.popitem()[1].close()
 
-    def _lease(self, node: ShortHash, holding: HoldingIdentity) -> NodeLog:
+    @contextmanager
+    def _leased(self, node: ShortHash, holding: HoldingIdentity) -> Iterator[NodeLog]:
         with self._lock:
             log = self._open.get(node)
             if log is None:
-                log = self._open[node] = NodeLog(self._root / node, holding, self._key)
+                log = self._open[node] = NodeLog(
+                    self._root / node, holding, self._key, segment_bytes=self._segment_bytes
+                )
             self._open.move_to_end(node)
             self._users[node] = self._users.get(node, 0) + 1
-            return log
+        try:
+            yield log
+        finally:
+            with self._lock:
+                self._users[node] -= 1
+                self._close_idle()
 
     def _close_idle(self) -> None:
         for node in list(self._open):

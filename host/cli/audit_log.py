@@ -12,7 +12,8 @@ from host.cli.package_options import EXISTING_FILE, output_option
 from host.cli.pretty import PrettyGroup
 
 if TYPE_CHECKING:
-    from host.audit_log.verification import Anchor, Verification
+    from host.audit_log.problems import Anchor, Problem
+    from host.audit_log.verification import Verification
 
 _EXIT_FINDINGS = 1
 _ANCHOR = re.compile(r"([0-9]{1,15}):([0-9a-f]{64})")
@@ -22,6 +23,18 @@ _SHORT_HASH = re.compile(r"[0-9A-Fa-f]{12}")
 
 _place = click.argument("place", type=click.Path(path_type=Path, exists=True))
 _node_option = click.option("--node", metavar="ID", help="Short hash of one virtual node.")
+_key_option = click.option(
+    "--key",
+    "key_file",
+    type=EXISTING_FILE,
+    help="The host's key, to tell its entries from others; default: secrets/audit-key of the data"
+    " directory.",
+)
+_archive_option = click.option(
+    "--archive",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="Folder that `cordbox audit log archive` moved older parts to.",
+)
 
 
 @click.group("log", cls=PrettyGroup)
@@ -35,23 +48,25 @@ def log() -> None:
 @log.command("verify")
 @_place
 @_node_option
-@click.option(
-    "--key",
-    "key_file",
-    type=EXISTING_FILE,
-    help="The host's key, to tell its entries from others; default: secrets/audit-key of the data"
-    " directory.",
-)
+@_key_option
+@_archive_option
 @click.option(
     "--anchor", metavar="SEQ:HASH", help="An entry, printed by an earlier run, that must be there."
 )
 @output_option
 def verify(
-    *, place: Path, node: str | None, key_file: Path | None, anchor: str | None, output: str
+    *,
+    place: Path,
+    node: str | None,
+    key_file: Path | None,
+    archive: Path | None,
+    anchor: str | None,
+    output: str,
 ) -> int:
     """Verify that no entry was changed, removed, added or moved.
 
-    Exit code 0: every log is as the host wrote it; 1: the first bad entry is named; 2: wrong usage.
+    Exit code 0: every log is as the host wrote it; 1: the first bad entry is named, or the first
+    that tells of a cut, however long the log goes on after it; 2: wrong usage.
     Without the key only the chain is checked, which tells nothing of who wrote it.
     """
     from host.audit_log.verification import verify_log
@@ -59,7 +74,10 @@ def verify(
     logs = _logs(place, node)
     wanted = _anchor(anchor, logs)
     key = _key(place, key_file)
-    found = [verify_log(file, key=key, node=name, anchor=wanted) for name, file in logs]
+    found = [
+        verify_log(file, key=key, node=name, anchor=wanted, archive=_archive_of(archive, name))
+        for name, file in logs
+    ]
     if output == "json":
         click.echo(json.dumps({"logs": [_document(one) for one in found]}, indent=2))
     else:
@@ -80,6 +98,7 @@ def _summary(found: "Sequence[Verification]") -> str:
 @log.command("show")
 @_place
 @_node_option
+@_archive_option
 @click.option("--function", help="Only calls of this function, such as signing.sign.")
 @click.option("--flow", help="Only calls of this flow's id.")
 @click.option("--last", type=click.IntRange(1), help="Only so many entries, the newest.")
@@ -88,6 +107,7 @@ def show(
     *,
     place: Path,
     node: str | None,
+    archive: Path | None,
     function: str | None,
     flow: str | None,
     last: int | None,
@@ -102,7 +122,7 @@ def show(
     for name, file in _logs(place, node):
         entries = (
             entry
-            for entry in read_entries(file)
+            for entry in read_entries(file, _archive_of(archive, name))
             if function in (None, entry.get("function")) and flow in (None, entry.get("flow"))
         )
         for entry in entries if last is None else deque(entries, last):
@@ -110,6 +130,47 @@ def show(
                 click.echo(json.dumps({"node": name, **entry}))
             else:
                 click.echo(printable(_entry_line(name, entry)))
+
+
+@log.command("archive")
+@_place
+@click.argument("to", type=click.Path(path_type=Path, file_okay=False))
+@_node_option
+@_key_option
+@output_option
+def archive_parts(
+    *, place: Path, to: Path, node: str | None, key_file: Path | None, output: str
+) -> None:
+    """Move the older parts of logs to the folder TO, and have the logs say so.
+
+    A host may be running. `verify` takes the folder as --archive; without it, it knows from the
+    log which parts were moved, and how they end.
+    """
+    from host.audit_log.archive import archive_log
+    from host.system import SystemClock
+
+    key = _key(place, key_file)
+    if key is None:
+        raise click.UsageError("the host's key is needed: name it with --key")
+    moved = []
+    for name, file in _logs(place, node):
+        target = to / (name or "log")
+        for part in archive_log(file.parent, target, key=key, clock=SystemClock()):
+            moved.append({"node": name, "file": str(part.path), "bytes": part.bytes})
+            moved[-1] |= {"first": part.first, "last": part.last}
+            if output != "json":
+                click.echo(f"{name}  entries {part.first} to {part.last} are in {part.path}")
+    if output == "json":
+        click.echo(json.dumps({"moved": moved}, indent=2))
+    elif not moved:
+        click.echo("no log has older parts")
+
+
+def _archive_of(archive: Path | None, node: str | None) -> Path | None:
+    """The folder of one node's parts in an archive, or the archive where it has no such folder."""
+    if archive is None or node is None or not (archive / node).is_dir():
+        return archive
+    return archive / node
 
 
 def _logs(place: Path, node: str | None) -> Sequence[tuple[str | None, Path]]:
@@ -141,7 +202,7 @@ def _has_log(folder: Path) -> bool:
 
 
 def _anchor(text: str | None, logs: Sequence[object]) -> "Anchor | None":
-    from host.audit_log.verification import Anchor
+    from host.audit_log.problems import Anchor
 
     if text is None:
         return None
@@ -167,13 +228,17 @@ def _key(place: Path, file: Path | None) -> bytes | None:
 
 def _line(found: "Verification") -> str:
     name = found.holding or "-"
-    recovered = f", {found.recovered} torn lines recovered" if found.recovered else ""
     if found.problem is not None:
         problem = found.problem
         place = f"entry {problem.seq}"
-        return f"BAD   {name}  {place}: [{problem.code}] {problem.message} ({found.file})"
+        word = "CUT   " if problem in found.cuts else "BAD   "
+        more = f" and {len(found.cuts) - 1} more" if len(found.cuts) > 1 else ""
+        return f"{word}{name}  {place}: [{problem.code}] {problem.message}{more} ({found.file})"
+    parts = f" in {found.parts} files" if found.parts > 1 else ""
+    recovered = f", {found.recovered} torn lines recovered" if found.recovered else ""
+    counted = f", {found.counted} refusals counted beside it" if found.counted else ""
     end = "no entry" if found.last is None else f"{found.last.seq}:{found.last.hash}"
-    return f"good  {name}  {found.entries} entries{recovered}, ends {end}"
+    return f"good  {name}  {found.entries} entries{parts}{recovered}{counted}, ends {end}"
 
 
 def _document(found: "Verification") -> Mapping[str, Any]:
@@ -183,13 +248,18 @@ def _document(found: "Verification") -> Mapping[str, Any]:
         "holding": found.holding,
         "good": problem is None,
         "entries": found.entries,
+        "parts": found.parts,
         "recovered": found.recovered,
+        "counted": found.counted,
         "authenticated": found.authenticated,
         "anchor": None if found.last is None else f"{found.last.seq}:{found.last.hash}",
-        "problem": None
-        if problem is None
-        else {"entry": problem.seq, "code": problem.code, "message": problem.message},
+        "problem": None if problem is None else _problem(problem),
+        "cuts": [_problem(cut) for cut in found.cuts],
     }
+
+
+def _problem(problem: "Problem") -> Mapping[str, Any]:
+    return {"entry": problem.seq, "code": problem.code, "message": problem.message}
 
 
 def _entry_line(node: str | None, entry: Mapping[str, Any]) -> str:
@@ -204,6 +274,30 @@ def _entry_line(node: str | None, entry: Mapping[str, Any]) -> str:
             f"{head}  {entry.get('function')}  {entry.get('outcome')}  {entry.get('flowClass')}"
             f"  {call}  {entry.get('request')}"
         )
-    if entry.get("kind") == "genesis":
-        return f"{head}  log of {entry.get('x500Name')} in group {entry.get('groupId')} begins"
-    return f"{head}  a torn line of {entry.get('bytes')} bytes was cut off ({entry.get('digest')})"
+    return f"{head}  {_told(entry)}"
+
+
+def _told(entry: Mapping[str, Any]) -> str:
+    """What an entry tells that is no call."""
+    kind = entry.get("kind")
+    if kind == "recovery":
+        return _recovered(entry)
+    calls = f"calls {entry.get('firstCall')} to {entry.get('lastCall')}"
+    return {
+        "genesis": f"log of {entry.get('x500Name')} in group {entry.get('groupId')} begins",
+        "segment": f"log goes on after the entry of hash {entry.get('previous')}",
+        "repeats": f"{entry.get('function')}  {entry.get('outcome')}  {entry.get('flow')}"
+        f"  {entry.get('count')} more, as in entry {entry.get('of')}: {calls}",
+        "archived": f"entries {entry.get('firstSeq')} to {entry.get('lastSeq')} were moved to an"
+        f" archive ({entry.get('digest')})",
+    }.get(str(kind), str(kind))
+
+
+def _recovered(entry: Mapping[str, Any]) -> str:
+    cause = entry.get("cause")
+    if cause in {None, "torn-line"}:
+        return f"a torn line of {entry.get('bytes')} bytes was cut off ({entry.get('digest')})"
+    known = f"audit.head knew {entry.get('headSeq')}:{entry.get('headHash')}"
+    if cause == "log-cut":
+        return f"the log was cut before this: {known}; explanation: {entry.get('explanation')}"
+    return f"the log was replaced: {known}" if cause == "log-replaced" else str(cause)

@@ -82,7 +82,12 @@ class Parts:
         """The logs of privileged calls, one for each virtual node."""
         directory = self.base.directory
         key = load_audit_key(directory.secrets, entropy=self.base.entropy)
-        logs = NodeAuditLogs(directory.virtual_nodes, key=key, clock=self.base.clock)
+        logs = NodeAuditLogs(
+            directory.virtual_nodes,
+            key=key,
+            clock=self.base.clock,
+            segment_bytes=self.base.settings.audit_log_segment_bytes,
+        )
         self.base.stack.callback(logs.close)
         self._flush(logs.sync, AUDIT_SYNC_SECONDS)
         return logs

@@ -153,6 +153,7 @@ class HostCalls:
         since = held.since if held is not None else begun
         try:
             value = checked(request)
+            self._check_audit_log(name)
             if handler is not None:
                 outcome = handler(request)
             else:
@@ -219,6 +220,20 @@ class HostCalls:
                 outcome=outcome,
             )
         )
+
+    def _check_audit_log(self, name: str) -> None:
+        """Refuse a privileged call that the node's log has no room to tell of.
+
+        Evidence is never deleted to make room: `cordbox audit log archive` moves it elsewhere.
+
+        Raises:
+            CapabilityError: `quota-exceeded`.
+        """
+        node = self._flow.checkpoint.holding.holding().short_hash
+        if name in PRIVILEGED and not self._around.audit_logs.has_room(node):
+            raise CapabilityError(
+                "quota-exceeded", "account audit: the node's audit log has no room"
+            )
 
     def _check_journal(self, name: str) -> None:
         """Refuse a call for whose answer the flow's journal has no room, before it is made."""

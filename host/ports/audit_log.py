@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Protocol
 
-from host.domain.ids import Checksum, FlowId, HoldingIdentity
+from host.domain.ids import Checksum, FlowId, HoldingIdentity, ShortHash
 
 PRIVILEGED = frozenset(
     {
@@ -52,8 +52,18 @@ class AuditLogs(Protocol):
     def record(self, call: PrivilegedCall) -> None:
         """Add the call to its node's log, once however often it is repeated.
 
+        Refusals like one before are counted, and told of later by one entry.
+
         Raises:
             StorageError: the log cannot be written; the call must not be answered.
+        """
+        ...
+
+    def has_room(self, node: ShortHash) -> bool:
+        """Whether the node's log may grow: without room no privileged call is made.
+
+        Raises:
+            StorageError: the log cannot be read.
         """
         ...
 
@@ -63,3 +73,7 @@ class Unaudited:
 
     def record(self, call: PrivilegedCall) -> None:
         """Forget it."""
+
+    def has_room(self, node: ShortHash) -> bool:  # noqa: ARG002  # the port's
+        """It never fills."""
+        return True

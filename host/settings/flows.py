@@ -179,6 +179,15 @@ class FlowSettings:
             description="Bytes of one ended flow's history; of a larger one only facts are kept.",
         ),
     ] = 1024 * 1024
+    audit_log_segment_bytes: Annotated[
+        int,
+        Meta(
+            ge=64 * 1024,
+            le=1024 * 1024 * 1024,
+            description="Bytes after which a node's audit log goes on in a new file; the older ones"
+            " stay.",
+        ),
+    ] = 16 * 1024 * 1024
     flow_journal_calls_max: Annotated[
         int, Meta(ge=1, description="Host calls in the journal of one flow.")
     ] = 10_000

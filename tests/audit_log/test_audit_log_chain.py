@@ -216,28 +216,6 @@ def test_no_changed_byte_goes_unnoticed(tmp_path_factory, data):
     assert problem(file) is not None
 
 
-@settings(max_examples=100, deadline=None)
-@given(cut=st.integers(1, 2000))
-def test_a_log_cut_by_a_crash_goes_on_and_says_so(tmp_path_factory, cut):
-    """A power failure may leave any prefix of the log, and an older head."""
-    folder = tmp_path_factory.mktemp("log")
-    file = written(folder)
-    content = file.read_bytes()
-    kept = content[: max(0, len(content) - cut)]
-    whole = kept[: kept.rfind(b"\n") + 1]
-    file.write_bytes(kept)
-    if kept != whole:
-        assert problem(file)[1] == "audit-line-torn"
-    log = NodeLog(folder, ALICE, KEY)
-    assert log.append(call(77, "after"), now=9)
-    log.close()
-    assert problem(file) is None
-    after = list(read_entries(file))
-    recovered = [e for e in after if e["kind"] == "recovery"]
-    assert [e["bytes"] for e in recovered] == ([len(kept) - len(whole)] if kept != whole else [])
-    assert file.read_bytes().startswith(whole)
-
-
 def test_a_repeated_call_stands_there_once(tmp_path):
     log = NodeLog(tmp_path, ALICE, KEY)
     assert [log.append(call(n), now=1) for n in (0, 3, 3, 0, 4)] == [True, True, False, False, True]

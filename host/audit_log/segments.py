@@ -1,0 +1,57 @@
+"""The files of one log: `audit.log` is added to, `audit-<number>.log` are its older parts.
+
+The number is that of the file's first entry, with 15 digits: names in order are entries in order.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+LOG_NAME, HEAD_NAME, REPEATS_NAME = "audit.log", "audit.head", "audit.repeats"
+NEW_NAME = "audit.new"
+"""The next `audit.log` while it is made; one that is found was left by a process that died."""
+_NAME = re.compile(r"audit-([0-9]{15})\.log")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Segment:
+    """An older part of a log, which nothing is added to."""
+
+    first: int
+    path: Path
+
+
+def segment_name(first: int) -> str:
+    return f"audit-{first:015}.log"
+
+
+def number_of(path: Path) -> int | None:
+    """Number of the first entry of an older part, by its name; None for another file."""
+    match = _NAME.fullmatch(path.name)
+    return None if match is None else int(match[1])
+
+
+def segments(folder: Path) -> Sequence[Segment]:
+    """The older parts of the log in a folder, in order.
+
+    One that still is `audit.log`, too, is none: a process died while it made the next file.
+
+    Raises:
+        OSError: the folder cannot be read.
+    """
+    try:
+        paths = list(folder.iterdir())
+    except FileNotFoundError:
+        return ()
+    log = folder / LOG_NAME
+    numbered = [(number_of(path), path) for path in paths]
+    found = [Segment(first, path) for first, path in numbered if first is not None]
+    return sorted(each for each in found if not _is_same(each.path, log))
+
+
+def _is_same(path: Path, other: Path) -> bool:
+    try:
+        return path.samefile(other)
+    except FileNotFoundError:
+        return False
