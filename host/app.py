@@ -18,6 +18,7 @@ from host.composition.health import Health, storage_checks
 from host.composition.parts import Parts
 from host.composition.rest import Rest, make_rest, server_certificate
 from host.data_directory import DataDirectory
+from host.identity import Keeping
 from host.plugin_loading import make_plugin_manager
 from host.ports.clock import Clock, Entropy
 from host.rest.listener import bind
@@ -36,6 +37,7 @@ def run_host(
     *,
     given_password: str | None,
     on_ready: Callable[[Mapping[str, str]], None],
+    is_new: bool = False,
 ) -> None:
     """Run a host until SIGTERM or SIGINT.
 
@@ -44,6 +46,7 @@ def run_host(
         given_password: the administrator's password, unless a file is set.
         on_ready: called with `url`, `certificate` and, if the host made the administrator's
             password, `adminPasswordFile`.
+        is_new: begin a new cluster where the data directory's files do not belong together.
 
     Raises:
         HostError: the host cannot start; nothing is left half done.
@@ -52,7 +55,7 @@ def run_host(
         given_password = read_secret(settings.admin_password_file)
     clock = SystemClock()
     with ExitStack() as stack:
-        directory = DataDirectory.hold(settings.data_dir)
+        directory = DataDirectory.hold(settings.data_dir, is_new=is_new)
         stack.callback(directory.release)
         listener = stack.enter_context(bind(settings.listen_host, settings.listen_port))
         certificate = server_certificate(settings, directory, clock)
@@ -89,7 +92,7 @@ def composed(
     given_password: str | None,
 ) -> Iterator[Rest]:
     """A host on a held data directory, its flow workers running, for the length of the block."""
-    with ExitStack() as stack:
+    with Keeping(directory.path) as keeping, ExitStack() as stack:
         base = Base(
             settings=settings,
             directory=directory,
@@ -117,6 +120,7 @@ def composed(
         parts.registrations.resume()
         start_flows(parts)
         warm_up_code(parts)
+        keeping.begin()
         yield rest
 
 

@@ -1,6 +1,7 @@
 """The data directory: its layout, and the locks that keep a second host out.
 
 lock               held by the running host and by its worker processes (flock)
+cordbox-id         which cluster this is, and which files it has
 joined             held by workers that joined the running host from outside (flock, shared)
 run/               sockets and state of the running host's worker processes
 cluster.sqlite     packages, virtual nodes, members, keys, users
@@ -20,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from host.domain.errors import DiskFullError, StorageError, UnavailableError
+from host.identity import DataFileMissingError, DirectoryId, read_directory_id, take_up
 
 HANDOVER_SECONDS = 30.0
 """How long a host waits for the workers of a killed one to be gone: a moment, unless the machine is
@@ -56,13 +58,18 @@ class DataDirectory:
     lock_descriptor: int
 
     @staticmethod
-    def hold(path: Path) -> "DataDirectory":
-        """Make the directory if needed, prove that it can be written, and lock it.
+    def hold(path: Path, *, is_new: bool = False) -> "DataDirectory":
+        """Make the directory if needed, prove that it can be written, lock it, and take it up.
+
+        Args:
+            path: the directory.
+            is_new: begin a new cluster where files do not belong together; see `take_up`.
 
         Raises:
             DiskFullError: there is no room.
             DataDirectoryUnusableError: unwritable, or no directory.
             DataDirectoryLockedError: another host holds it.
+            DataFileError: a file of it is missing, empty, older than others, or of another cluster.
         """
         try:
             path.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -72,6 +79,7 @@ class DataDirectory:
         try:
             _take_over(path, descriptor)
             _probe(path)
+            take_up(path, is_new=is_new)
         except OSError as error:
             os.close(descriptor)
             raise _unusable(path, error) from error
@@ -125,6 +133,20 @@ class DataDirectory:
     def release(self) -> None:
         """Let another host have the directory."""
         os.close(self.lock_descriptor)
+
+    @property
+    def identity(self) -> DirectoryId:
+        """Which cluster this is.
+
+        Raises:
+            DataFileMissingError: the file that says so is gone.
+        """
+        found = read_directory_id(self.path)
+        if found is None:
+            raise DataFileMissingError(
+                f"{self.path / 'cordbox-id'} is gone", path=str(self.path / "cordbox-id")
+            )
+        return found
 
     @property
     def cluster_database(self) -> Path:

@@ -65,8 +65,15 @@ def command() -> None:
     metavar="HOST:PORT",
     help="Health and metrics of the first worker process; further ones take the next ports.",
 )
+@click.option(
+    "--new",
+    "is_new",
+    is_flag=True,
+    help="Begin a new cluster though the data directory holds files that do not belong together;"
+    " they are moved to a folder set-aside-TIME in it.",
+)
 @_OUTPUT
-def run_command(settings_file: Path | None, output: str, **options: Any) -> None:
+def run_command(settings_file: Path | None, output: str, *, is_new: bool, **options: Any) -> None:
     """Run a host until SIGTERM or SIGINT.
 
     Prints one line on stdout when it is ready, and logs on stderr. The first start makes a
@@ -94,7 +101,12 @@ def run_command(settings_file: Path | None, output: str, **options: Any) -> None
     else:
         # It stays small: the parts of a host are only imported in its workers.
         from host.workers.supervisor import supervise as run
-    run(settings, given_password=os.environ.get("CORDBOX_ADMIN_PASSWORD"), on_ready=ready)
+    run(
+        settings,
+        given_password=os.environ.get("CORDBOX_ADMIN_PASSWORD"),
+        on_ready=ready,
+        is_new=is_new,
+    )
 
 
 @command.command("status")

@@ -19,6 +19,7 @@ import structlog
 from host.data_directory import DataDirectory
 from host.domain.errors import HostError
 from host.domain.workers import WorkerKind
+from host.identity import Keeping
 from host.ports.clock import Clock
 from host.rest.listener import bind
 from host.rpc import RpcClient
@@ -48,7 +49,9 @@ class WorkerStartError(HostError):
     code = "worker-start"
 
 
-def supervise(settings: HostSettings, *, given_password: str | None, on_ready: Ready) -> None:
+def supervise(
+    settings: HostSettings, *, given_password: str | None, on_ready: Ready, is_new: bool = False
+) -> None:
     """Run a host with worker processes until SIGTERM or SIGINT.
 
     Args:
@@ -56,16 +59,23 @@ def supervise(settings: HostSettings, *, given_password: str | None, on_ready: R
         given_password: the administrator's, unless a file is set.
         on_ready: called once all workers are ready, with `url`, `certificate` and, if the host made
             the administrator's password, `adminPasswordFile`.
+        is_new: begin a new cluster where the data directory's files do not belong together.
 
     Raises:
         HostError: the host cannot start; nothing is left running.
     """
     with ExitStack() as stack:
-        directory = DataDirectory.hold(settings.data_dir)
+        directory = DataDirectory.hold(settings.data_dir, is_new=is_new)
         stack.callback(directory.release)
         listener = stack.enter_context(bind(settings.listen_host, settings.listen_port))
         run = RunDirectory(directory.runtime)
         run.create(settings)
+        keeping = stack.enter_context(Keeping(directory.path))
+
+        def ready(facts: Mapping[str, str]) -> None:
+            keeping.begin()
+            on_ready({"url": url, **facts})
+
         url = f"https://{settings.listen.rpartition(':')[0]}:{listener.getsockname()[1]}"
         supervisor = _Supervisor(
             settings,
@@ -73,7 +83,7 @@ def supervise(settings: HostSettings, *, given_password: str | None, on_ready: R
             run,
             listener,
             given_password=given_password,
-            on_ready=lambda facts: on_ready({"url": url, **facts}),
+            on_ready=ready,
         )
         supervisor.run()
 
@@ -185,8 +195,12 @@ class _Supervisor:
         if self._on_ready is not None and all(
             worker.phase is Phase.READY for worker in self._state.workers
         ):
-            self._on_ready(self._facts)
-            self._on_ready = None
+            try:
+                self._on_ready(self._facts)
+            except HostError as failure:
+                self._fail(failure)
+            else:
+                self._on_ready = None
 
     def _refused(self, name: str, fact: Mapping[str, object]) -> None:
         codes, message = fact.get("codes"), str(fact.get("message"))

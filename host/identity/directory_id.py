@@ -1,0 +1,85 @@
+"""The file `cordbox-id`: which cluster a data directory holds, and what must be in it."""
+
+import os
+import stat
+from pathlib import Path
+
+import msgspec
+
+from host.domain.errors import StorageError
+from host.domain.ids import EpochMs
+from host.identity.errors import DataFileDamagedError
+
+NAME = "cordbox-id"
+FORMAT = 1
+_BYTES_MAX = 64 * 1024
+
+
+class DirectoryId(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """What `cordbox-id` says.
+
+    Attributes:
+        format: version of the file.
+        cluster_id: of the cluster, for ever; every file carries it.
+        store_id: new at each restore, so that others notice one.
+        made_at: when `store_id` was made.
+        epoch: raised in all files together, here last.
+        files: the files that were there, by name.
+    """
+
+    format: int = FORMAT
+    cluster_id: str
+    store_id: str
+    made_at: EpochMs
+    epoch: int = 0
+    files: tuple[str, ...] = ()
+
+
+def read_directory_id(folder: Path) -> DirectoryId | None:
+    """What the file says; None when there is none.
+
+    Raises:
+        DataFileDamagedError: it is damaged, or a newer release wrote it.
+        StorageError: it cannot be read.
+    """
+    path = folder / NAME
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as exc:
+        raise StorageError(f"{path}: {exc.strerror}", path=str(path)) from exc
+    try:
+        found = msgspec.json.decode(data[:_BYTES_MAX], type=DirectoryId)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as exc:
+        raise DataFileDamagedError(f"{path} is damaged: {exc}", path=str(path)) from exc
+    if found.format != FORMAT:
+        raise DataFileDamagedError(
+            f"{path} has format {found.format}, this release knows {FORMAT}", path=str(path)
+        )
+    return found
+
+
+def write_directory_id(folder: Path, content: DirectoryId) -> None:
+    """Put the file in place whole and on the disk.
+
+    Raises:
+        StorageError: it cannot be written; what was there stays.
+    """
+    path = folder / NAME
+    draft = folder / f"{NAME}.new"
+    try:
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        with os.fdopen(descriptor, "wb") as stream:
+            os.fchmod(descriptor, stat.S_IRUSR | stat.S_IWUSR)
+            stream.write(msgspec.json.format(msgspec.json.encode(content), indent=2) + b"\n")
+            stream.flush()
+            os.fsync(descriptor)
+        draft.replace(path)
+        directory = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(directory)
+        finally:
+            os.close(directory)
+    except OSError as exc:
+        raise StorageError(f"{path} cannot be written: {exc.strerror}", path=str(path)) from exc

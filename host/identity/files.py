@@ -1,0 +1,77 @@
+"""Looking at the files of a data directory before anything opens them."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from host.identity.table import CLUSTER, FLOWS, FileIdentity, read_identity
+
+STORES = {"flows.sqlite": FLOWS, "cluster.sqlite": CLUSTER}
+"""The files that every cluster has, with their kinds, in the order in which epochs are raised."""
+
+_BUSY_SECONDS = 10.0
+_VERSIONED = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'schema_version'"
+_EVIDENCE = ("vnodes/*/*", "packages/*.cpi")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """How a file was found.
+
+    Attributes:
+        size: in bytes; None when it is not there.
+        has_tables: whether a release has begun to use it; false while it is made.
+        identity: None when it has none.
+        problem: why it cannot be read, if so.
+    """
+
+    size: int | None
+    has_tables: bool = False
+    identity: FileIdentity | None = None
+    problem: str | None = None
+
+
+def look_at(path: Path) -> Look:
+    """Look at an SQLite file."""
+    try:
+        size = path.stat().st_size
+    except OSError as exc:
+        return Look(size=None, problem=None if isinstance(exc, FileNotFoundError) else exc.strerror)
+    if size == 0:
+        return Look(size=0)
+    try:
+        with opened(path) as connection:
+            return Look(
+                size=size,
+                has_tables=connection.execute(_VERSIONED).fetchone() is not None,
+                identity=read_identity(connection),
+            )
+    except (sqlite3.Error, ValueError, TypeError) as exc:
+        return Look(size=size, problem=str(exc))
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[sqlite3.Connection]:
+    """A connection to a file that is there; it makes none."""
+    connection = sqlite3.connect(
+        f"{path.absolute().as_uri()}?mode=rw",
+        uri=True,
+        isolation_level=None,
+        timeout=_BUSY_SECONDS,
+        check_same_thread=False,
+    )
+    try:
+        connection.execute("PRAGMA synchronous = FULL")
+        yield connection
+    finally:
+        connection.close()
+
+
+def evidence(folder: Path) -> str | None:
+    """A file that only a cluster leaves, relative to `folder`; None when there is none."""
+    for pattern in _EVIDENCE:
+        for found in folder.glob(pattern):
+            return str(found.relative_to(folder))
+    return None
