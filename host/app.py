@@ -15,6 +15,7 @@ from host.composition.base import Base
 from host.composition.engines import log_engines
 from host.composition.flows import start_flows, warm_up_code
 from host.composition.health import Health, storage_checks
+from host.composition.inspection import name_what_is_missing
 from host.composition.parts import Parts
 from host.composition.rest import Rest, make_rest, server_certificate
 from host.data_directory import DataDirectory
@@ -116,6 +117,7 @@ def composed(
                 parts.store, clock, lambda: single_line(started, parts.store)
             ).latest,
         )
+        name_what_is_missing(parts)
         parts.nodes.resume()
         parts.registrations.resume()
         start_flows(parts)

@@ -46,6 +46,8 @@ AUDIT_SYNC_SECONDS = 1
 """After a power failure, an audit log holds what was added for longer than this before it."""
 USAGE_FLUSH_SECONDS = 5
 """After a crash, what was counted for longer than this is stored."""
+VAULT_NOTE_SECONDS = 5
+"""After a crash, a vault is known to have come as far as it had this long before."""
 
 _log = structlog.get_logger("cordbox.host")
 Port = TypeVar("Port")
@@ -98,11 +100,18 @@ class Parts:
         vaults = Vaults(
             self.base.directory.virtual_nodes,
             VAULT_SCHEMAS,
-            register=vnode.MadeVaults(database=self.database, clock=self.base.clock),
+            register=self.made_vaults,
+            cluster_id=self.base.directory.identity.cluster_id,
             bytes_max_of=lambda node: self.quotas.quota(node).storage_bytes_max,
         )
         self.base.stack.callback(vaults.close)
+        self._flush(vaults.note, VAULT_NOTE_SECONDS)
         return vaults
+
+    @cached_property
+    def made_vaults(self) -> vnode.MadeVaults:
+        """Which nodes have a vault, how far each has come, and which cannot be used."""
+        return vnode.MadeVaults(database=self.database, clock=self.base.clock)
 
     @cached_property
     def store(self) -> FlowStore:

@@ -23,6 +23,30 @@ class StorageBusyError(UnavailableError):
     code = "storage-busy"
 
 
+class VaultMissingError(StorageError):
+    """The file of a vault that was made is gone: nothing takes its place but a backup."""
+
+    code = "vault-missing"
+
+
+class VaultEmptyError(VaultMissingError):
+    """The file of a vault that was made has no content, as after a copy on a full disk."""
+
+    code = "vault-empty"
+
+
+class VaultForeignError(StorageError):
+    """The file in a vault's place belongs to another node or cluster, or is no vault."""
+
+    code = "vault-foreign"
+
+
+class VaultOlderError(StorageError):
+    """A vault lacks what was written to it: it is an older copy, restored alone."""
+
+    code = "vault-older"
+
+
 _FULL = "SQLITE_FULL"
 _FAILED = "SQLITE_IOERR"
 _NEARLY_FULL_BYTES = 128 * 1024

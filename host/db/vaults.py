@@ -5,16 +5,19 @@ import os
 import tempfile
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Protocol
 
 from sqlalchemy import Connection
 
 from host.db.database import Database, Schema
+from host.db.errors import VaultEmptyError, VaultForeignError, VaultMissingError
+from host.db.vault_identity import GENERATION, check_vault, give_vault_identity
 from host.domain.errors import HostError, NotFoundError, StorageError
 from host.domain.ids import ShortHash
+from host.identity.files import look_at
 
 _OPEN_MAX = 64
 _POOL_SIZE = 2
@@ -30,12 +33,6 @@ class VaultFullError(HostError):
     code = "vault-full"
 
 
-class VaultMissingError(StorageError):
-    """The file of a vault that was made is gone: nothing takes its place but a backup."""
-
-    code = "vault-missing"
-
-
 class VaultRegister(Protocol):
     """Which virtual nodes there are, and which of them have a vault. Thread-safe."""
 
@@ -49,6 +46,18 @@ class VaultRegister(Protocol):
 
     def note_made(self, short_hash: ShortHash) -> None:
         """Keep for good that the node's vault is there; it may be kept already."""
+        ...
+
+    def noted(self, short_hash: ShortHash) -> int:
+        """The highest generation of the node's vault that was noted; 0 when none was."""
+        ...
+
+    def note_generations(self, generations: Mapping[ShortHash, int]) -> None:
+        """Keep which generations vaults have reached; lower ones than are kept change nothing."""
+        ...
+
+    def note_problem(self, short_hash: ShortHash, problem: HostError | None) -> None:
+        """Keep why the node's vault cannot be used, or that it can."""
         ...
 
 
@@ -77,6 +86,9 @@ class Vaults:
     Idle vaults beyond `open_max` are closed, the least recently used first; a vault in use stays.
     No vault grows beyond what `bytes_max_of` says of its node, if that is given: one node's code
     must not fill the disk of all.
+
+    Every vault says whose it is, and counts its effects in its `generation`. `note` has the
+    register remember how far each has come: an older copy that takes a vault's place is refused.
     """
 
     def __init__(
@@ -85,12 +97,16 @@ class Vaults:
         schemas: Sequence[Schema],
         *,
         register: VaultRegister | None = None,
+        cluster_id: str = "",
         open_max: int = _OPEN_MAX,
         bytes_max_of: Callable[[ShortHash], int] | None = None,
     ) -> None:
         self._root = root
         self._schemas = tuple(schemas)
         self._register = register
+        self._cluster_id = cluster_id
+        self._written: set[ShortHash] = set()
+        self._refused: set[ShortHash] = set()
         self._open_max = open_max
         self._bytes_max_of = bytes_max_of
         self._lock = threading.Lock()
@@ -156,6 +172,31 @@ class Vaults:
                         f"the vault of virtual node {short_hash} would take {used} bytes,"
                         f" at most {bytes_max} are allowed"
                     )
+        with self._lock:
+            self._written.add(short_hash)
+
+    def note(self) -> None:
+        """Have the register remember how far the vaults have come that were written to.
+
+        Raises:
+            StorageError: it cannot be stored; the next call tries again.
+        """
+        if self._register is None:
+            return
+        with self._lock:
+            written, self._written = self._written, set()
+        try:
+            generations: dict[ShortHash, int] = {}
+            for short_hash in written:
+                # One that cannot be read now has been refused to its node, which is told of it.
+                with suppress(StorageError), self.read(short_hash) as connection:
+                    generations[short_hash] = connection.exec_driver_sql(GENERATION).scalar_one()
+            if generations:
+                self._register.note_generations(generations)
+        except BaseException:
+            with self._lock:
+                self._written |= written
+            raise
 
     def used_bytes(self, short_hash: ShortHash) -> int:
         """Bytes that the node's vault takes; 0 while it has none.
@@ -170,7 +211,9 @@ class Vaults:
             return _used_bytes(connection)
 
     def close(self) -> None:
-        """Close every vault. No vault may be in use."""
+        """Note how far the vaults have come, and close them. No vault may be in use."""
+        with suppress(HostError):  # told by whoever notes now and then
+            self.note()
         with self._lock:
             while self._open:
                 database = self._open.popitem()[1].database
@@ -211,16 +254,66 @@ class Vaults:
                 database.close()
 
     def _opened(self, short_hash: ShortHash) -> Database:
+        try:
+            database = self._checked(short_hash)
+        except StorageError as problem:
+            self._note_problem(short_hash, problem)
+            raise
+        self._note_problem(short_hash, None)
+        return database
+
+    def _note_problem(self, short_hash: ShortHash, problem: HostError | None) -> None:
+        with self._lock:
+            if self._register is None or (problem is None) == (short_hash not in self._refused):
+                return
+            (self._refused.discard if problem is None else self._refused.add)(short_hash)
+        with suppress(StorageError):
+            self._register.note_problem(short_hash, problem)
+
+    def _checked(self, short_hash: ShortHash) -> Database:
+        path = self._path(short_hash)
         if self._register is not None and not self._register.is_made(short_hash):
             # Noted before anything is written to it: what is not noted was empty.
             self.create(short_hash)
+            database = self._open_file(short_hash, noted=0)
             self._register.note_made(short_hash)
-        path = self._path(short_hash)
+            return database
         if not path.exists():
             if self._register is None:
                 raise NotFoundError(f"virtual node {short_hash} has no vault")
             raise self._missing(short_hash)
-        return Database.open(path, self._schemas, pool_size=_POOL_SIZE)
+        noted = 0 if self._register is None else self._register.noted(short_hash)
+        if self._register is not None and not path.stat().st_size:
+            raise VaultEmptyError(
+                f"the vault of virtual node {short_hash} is empty: {path} has 0 bytes",
+                path=str(path),
+            )
+        return self._open_file(short_hash, noted=noted)
+
+    def _open_file(self, short_hash: ShortHash, *, noted: int) -> Database:
+        """Open a vault's file, after a look at what it says of itself.
+
+        Raises:
+            VaultForeignError: it is another vault, or none.
+            VaultOlderError: it has not come as far as is noted.
+        """
+        path = self._path(short_hash)
+        look = look_at(path)
+        if look.identity is not None:
+            check_vault(path, look.identity, self._cluster_id, short_hash, noted)
+        elif look.problem is None and noted:
+            raise VaultForeignError(
+                f"{path} carries no cluster's id: expected the vault of virtual node {short_hash}",
+                path=str(path),
+            )
+        database = Database.open(path, self._schemas, pool_size=_POOL_SIZE)
+        if look.identity is None:
+            try:
+                give_vault_identity(database, self._cluster_id, short_hash)
+            except BaseException:
+                database.close()
+                raise
+        return database
 
     def _missing(self, short_hash: ShortHash) -> VaultMissingError:
         path = self._path(short_hash)

@@ -96,6 +96,16 @@ class PackageCatalogue:
         with self._database.read() as connection:
             return [_record(row) for row in connection.execute(query)]
 
+    def missing(self) -> Sequence[CpiRecord]:
+        """Stored CPIs whose file is gone or empty."""
+        return [stored for stored in self.all() if not self._has_content(stored.file_checksum)]
+
+    def _has_content(self, checksum: Checksum) -> bool:
+        try:
+            return self._path(checksum).stat().st_size > 0
+        except OSError:
+            return False
+
     def read(self, checksum: Checksum) -> bytes:
         """The bytes of a stored CPI, checked against its checksum.
 

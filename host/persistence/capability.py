@@ -15,6 +15,7 @@ from sqlalchemy import ColumnElement, Connection, Select, and_, delete, insert, 
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from host.db.requests import find_answer, refuse_ended, remember_answer
+from host.db.vault_identity import count_repeat
 from host.domain.ids import ShortHash
 from host.domain.json import JsonObject, JsonValue
 from host.persistence.entity_types import EntityTypes
@@ -97,6 +98,7 @@ class EntityCapability:
             refuse_ended(connection, context.flow_id)
             known = find_answer(connection, request_id, request)
             if known is not None:
+                count_repeat(connection)
                 answered: JsonValue = json.loads(known)
                 return answered
             if not is_up_to_date(connection, [entity.type for entity in write.entities]):

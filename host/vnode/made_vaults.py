@@ -1,20 +1,45 @@
-"""Which virtual nodes have a vault: a `VaultRegister` in the cluster's database."""
+"""Which virtual nodes have a vault, and how far each has come, in the cluster's database."""
 
-from sqlalchemy import select, update
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import func, select, update
+from sqlalchemy.dialects.sqlite import insert
 
 from host.db import Database
-from host.domain.errors import NotFoundError
+from host.domain.errors import HostError, NotFoundError
 from host.domain.ids import ShortHash
 from host.ports.clock import Clock
-from host.vnode.tables import VIRTUAL_NODE
+from host.vnode.tables import VAULT_NOTE, VIRTUAL_NODE
 
 _MADE = VIRTUAL_NODE.c.vault_made_at
 _SELECT = select(_MADE)
 _UPDATE = update(VIRTUAL_NODE).where(_MADE.is_(None))
+_INSERT_NOTE = insert(VAULT_NOTE)
+_NOTE = _INSERT_NOTE.on_conflict_do_update(
+    index_elements=[VAULT_NOTE.c.short_hash],
+    set_={"generation": func.max(VAULT_NOTE.c.generation, _INSERT_NOTE.excluded.generation)},
+)
+_NOTE_PROBLEM = _INSERT_NOTE.on_conflict_do_update(
+    index_elements=[VAULT_NOTE.c.short_hash],
+    set_={
+        "problem_code": _INSERT_NOTE.excluded.problem_code,
+        "problem": _INSERT_NOTE.excluded.problem,
+    },
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VaultProblem:
+    """A vault that cannot be used, as its last use found; its node's flows wait or fail."""
+
+    short_hash: ShortHash
+    code: str
+    message: str
 
 
 class MadeVaults:
-    """Remembers for good that a node's vault was made, so that a lost one is never taken for new.
+    """A `VaultRegister`: remembers which vaults were made, so that none is made a second time.
 
     Thread-safe; the processes of a host share it.
     """
@@ -39,3 +64,46 @@ class MadeVaults:
                     vault_made_at=self._clock.now_ms()
                 )
             )
+
+    def noted(self, short_hash: ShortHash) -> int:
+        statement = select(VAULT_NOTE.c.generation).where(VAULT_NOTE.c.short_hash == short_hash)
+        with self._database.read() as connection:
+            return int(connection.execute(statement).scalar_one_or_none() or 0)
+
+    def note_generations(self, generations: Mapping[ShortHash, int]) -> None:
+        rows = [{"short_hash": node, "generation": n} for node, n in generations.items()]
+        with self._database.write() as connection:
+            connection.execute(_NOTE, rows)
+
+    def note_problem(self, short_hash: ShortHash, problem: HostError | None) -> None:
+        row = {
+            "short_hash": short_hash,
+            "generation": 0,
+            "problem_code": None if problem is None else problem.code,
+            "problem": None if problem is None else problem.public_message,
+        }
+        with self._database.write() as connection:
+            connection.execute(_NOTE_PROBLEM, row)
+
+    def problems(self) -> Sequence[VaultProblem]:
+        """The vaults that cannot be used, for whoever tells how the host is."""
+        statement = (
+            select(VAULT_NOTE)
+            .where(VAULT_NOTE.c.problem_code.is_not(None))
+            .order_by(VAULT_NOTE.c.short_hash)
+        )
+        with self._database.read() as connection:
+            return [
+                VaultProblem(
+                    short_hash=ShortHash(row.short_hash),
+                    code=row.problem_code,
+                    message=row.problem,
+                )
+                for row in connection.execute(statement)
+            ]
+
+    def made(self) -> Sequence[ShortHash]:
+        """The nodes whose vault was made."""
+        statement = select(VIRTUAL_NODE.c.short_hash).where(_MADE.is_not(None))
+        with self._database.read() as connection:
+            return [ShortHash(row.short_hash) for row in connection.execute(statement)]

@@ -38,15 +38,35 @@ OPERATION = Table(
 )
 """`resource_id` is the short hash that the node has or will have."""
 
+VAULT_NOTE = Table(
+    "vault_note",
+    _METADATA,
+    Column("short_hash", String(12), primary_key=True),
+    Column("generation", BigInteger, nullable=False),
+    Column("problem_code", Text),
+    Column("problem", Text),
+)
+"""How far a node's vault is known to have come, and why it cannot be used, if so."""
+
 SCHEMA = Schema(
     name="vnode",
     metadata=_METADATA,
-    version=2,
+    version=3,
     migrations={
         1: [
             "ALTER TABLE virtual_node ADD COLUMN vault_made_at BIGINT",
             # Earlier releases made a node's vault before the node.
             "UPDATE virtual_node SET vault_made_at = created_at",
-        ]
+        ],
+        2: [
+            """
+            CREATE TABLE IF NOT EXISTS vault_note (
+                short_hash VARCHAR(12) NOT NULL PRIMARY KEY,
+                generation BIGINT NOT NULL,
+                problem_code TEXT,
+                problem TEXT
+            )
+            """
+        ],
     },
 )

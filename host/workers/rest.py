@@ -5,6 +5,7 @@ import socket
 
 from host.composition.engines import log_engines
 from host.composition.health import Health, storage_checks
+from host.composition.inspection import name_what_is_missing
 from host.composition.rest import make_rest, server_certificate
 from host.domain.errors import UnavailableError
 from host.domain.workers import WorkerKind, WorkerPlan
@@ -49,6 +50,7 @@ def run_rest(job: Employment) -> None:
             ).latest,
         )
         log_engines()
+        name_what_is_missing(parts)
         parts.nodes.resume()
         if WorkerKind.MEMBERSHIP not in settings.worker_plan.counts:
             parts.registrations.resume()

@@ -187,6 +187,7 @@ def test_a_slow_first_use_keeps_no_other_node_waiting(start, database) -> None:
 
     class SlowForOne:
         is_made = staticmethod(vaults._register.is_made)
+        note_generations = staticmethod(vaults._register.note_generations)
 
         @staticmethod
         def note_made(short_hash: ShortHash) -> None:

@@ -1,0 +1,67 @@
+"""What a vault says of itself: whose it is, and how many effects it has had.
+
+Its generation grows with every answer that it keeps, which is every effect of its node's calls, in
+the effect's own transaction. So it costs no write of its own, and an older copy has a lower one.
+"""
+
+from pathlib import Path
+
+from sqlalchemy import Connection
+
+from host.db.database import Database
+from host.db.errors import VaultForeignError, VaultOlderError
+from host.domain.ids import ShortHash
+from host.identity import table
+from host.identity.table import VAULT, FileIdentity
+
+GENERATION = "SELECT generation FROM file_identity"
+UNCOUNTED = 1 << 40
+"""Where vaults begin to count that had effects before there was a count."""
+
+_HAS_ANSWERS = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'request_answer'"
+_ANY_ANSWER = "SELECT 1 FROM request_answer LIMIT 1"
+_COUNTS = f"""
+CREATE TRIGGER IF NOT EXISTS count_effects AFTER INSERT ON request_answer WHEN NEW.answer <> ''
+BEGIN {table.ADD}; END
+"""
+
+
+def give_vault_identity(database: Database, cluster_id: str, node: ShortHash) -> None:
+    """Have a vault say that it is `node`'s, unless another process has done so."""
+    with database.write() as connection:
+        has_answers = connection.exec_driver_sql(_HAS_ANSWERS).first() is not None
+        had_effects = has_answers and connection.exec_driver_sql(_ANY_ANSWER).first() is not None
+        connection.exec_driver_sql(table.CREATE)
+        start = UNCOUNTED if had_effects else 0
+        connection.exec_driver_sql(table.INSERT, (VAULT, cluster_id, node, start))
+        if has_answers:
+            connection.exec_driver_sql(_COUNTS)
+
+
+def count_repeat(connection: Connection) -> None:
+    """Count a call that has the effect of an earlier one, as its node's audit log does."""
+    connection.exec_driver_sql(table.ADD)
+
+
+def check_vault(
+    path: Path, found: FileIdentity, cluster_id: str, node: ShortHash, noted: int
+) -> None:
+    """Refuse a file that is not the vault of `node`, or is an older one.
+
+    Raises:
+        VaultForeignError: it is another vault, or none.
+        VaultOlderError: it has not come as far as is noted.
+    """
+    expected = (VAULT, cluster_id, node)
+    if (found.kind, found.cluster_id, found.node) != expected:
+        raise VaultForeignError(
+            f"{path}: expected the vault of virtual node {node} of cluster {cluster_id},"
+            f" found {found.kind} {found.node or '-'} of cluster {found.cluster_id}",
+            path=str(path),
+        )
+    if found.generation < noted:
+        raise VaultOlderError(
+            f"the vault of virtual node {node} is older than what is known of it:"
+            f" generation {found.generation}, expected {noted} or later ({path})",
+            path=str(path),
+        )
