@@ -23,13 +23,22 @@ from pydantic_core.core_schema import str_schema
 
 from host.domain.errors import InvalidInputError
 from host.domain.json import JsonObject, JsonValue, canonical_json
+from host.domain.pattern_weight import weight_of
+from host.ports.call_time import check_call_time
 
 if TYPE_CHECKING:
     Keyword: TypeAlias = Callable[[Any, Any, Any, Any], Iterator[ValidationError] | None]
 
-WORK_MAX = 5_000_000
-"""Values and characters that one check may look at; some seconds."""
+WORK_MAX = 500_000
+"""Keywords, values in lists and objects that they look at, and searches of patterns by their size,
+of one check; some seconds. Within a host call all checks end with the call's time, too."""
 _PATTERN_CHARACTERS_MAX = 1000
+_COMPARISONS_OF_WORK = 10
+"""Values of an `enum` that are compared in the time of one keyword."""
+_PATTERN_WEIGHT_MAX = 100_000
+"""States; compiling a heavier one takes a tenth of a second and more."""
+_STEPS_OF_WORK = 400
+"""Characters times states that a pattern's engine takes in the time of one keyword, or fewer."""
 _PATTERNS_KEPT_MAX = 32
 """Each may take 10 MB."""
 
@@ -103,18 +112,27 @@ def _counted(keyword: "Keyword") -> "Keyword":
     """`keyword`, charged with the size of what it looks at."""
 
     def check(validator: Any, value: Any, instance: Any, schema: Any) -> Iterator[ValidationError]:
-        left = _work.get()
-        left[0] -= 1 + (len(instance) if isinstance(instance, str | list | dict) else 0)
-        if left[0] < 0:
-            raise _TooMuchWorkError
+        check_call_time()
+        size = 1 + (len(instance) if isinstance(instance, list | dict) else 0)
+        alternatives = (
+            len(schema["enum"]) // _COMPARISONS_OF_WORK if value is schema.get("enum") else 0
+        )
+        _charge(size * (1 + alternatives))
         yield from keyword(validator, value, instance, schema) or ()
 
     return check
 
 
+def _charge(work: int) -> None:
+    left = _work.get()
+    left[0] -= work
+    if left[0] < 0:
+        raise _TooMuchWorkError
+
+
 @lru_cache(maxsize=_PATTERNS_KEPT_MAX)
 def _compiled(pattern: str) -> SchemaValidator | None:
-    if len(pattern) > _PATTERN_CHARACTERS_MAX:
+    if len(pattern) > _PATTERN_CHARACTERS_MAX or weight_of(pattern) > _PATTERN_WEIGHT_MAX:
         return None
     try:
         return SchemaValidator(str_schema(pattern=pattern))
@@ -122,10 +140,17 @@ def _compiled(pattern: str) -> SchemaValidator | None:
         return None
 
 
+_weight_of = lru_cache(maxsize=_PATTERNS_KEPT_MAX)(weight_of)
+
+
 def _finds(pattern: str, text: str) -> bool | None:
     """Whether the pattern is found in the text; None for one that cannot be run."""
     compiled = _compiled(pattern)
-    return None if compiled is None else compiled.isinstance_python(text)
+    if compiled is None:
+        return None
+    # One search is a single call that nothing can interrupt: it is charged before it is made.
+    _charge(len(text) * _weight_of(pattern) // _STEPS_OF_WORK)
+    return compiled.isinstance_python(text)
 
 
 def _pattern(

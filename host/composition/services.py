@@ -4,6 +4,7 @@ Callers and services keep their ports. A CPI crosses by its checksum: both sides
 catalogue.
 """
 
+import time
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -15,6 +16,7 @@ from host.domain.json import JsonObject, JsonValue
 from host.domain.packages import CpiRecord
 from host.domain.workers import WorkerKind
 from host.membership import MembershipService
+from host.ports.call_time import limited_call
 from host.ports.capability import CallContext, Capability
 from host.ports.clock import Clock
 from host.ports.directory import ContractVerifier, Members, Packages
@@ -153,7 +155,7 @@ class ServedCapability:
             request_id=request_id,
             now=now,
         )
-        with refusing_misfits():
+        with limited_call(time.thread_time), refusing_misfits():
             return self._capability.call(context, function, request)
 
 

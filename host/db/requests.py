@@ -25,6 +25,7 @@ from sqlalchemy import (
 from host.db.database import Schema
 from host.domain.ids import EpochMs, FlowId
 from host.domain.json import JsonValue, digest_of
+from host.ports.call_time import check_call_time
 from host.ports.capability import CapabilityError
 from host.ports.requests import invalid_request
 
@@ -120,6 +121,7 @@ def _of_flow(flow_id: FlowId) -> ColumnElement[bool]:
 
 
 def _digest(request: JsonValue) -> str:
+    check_call_time()
     try:
         return digest_of(request)
     except (ValueError, RecursionError) as exc:

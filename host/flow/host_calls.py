@@ -6,6 +6,7 @@ flow, what precedes it is committed: after a crash the flow then makes exactly t
 """
 
 import hashlib
+import time
 from collections.abc import Callable
 
 import msgspec
@@ -32,6 +33,7 @@ from host.flow.live import LiveFlow
 from host.flow.requests import checked, parse
 from host.flow.surroundings import Surroundings
 from host.ports.audit_log import PRIVILEGED, SUCCEEDED, PrivilegedCall
+from host.ports.call_time import limited_call
 from host.ports.capability import CallContext, Capability, CapabilityError
 from host.ports.guest import GuestCallError, GuestKilledError, SuspendFlow
 from host.ports.requests import refusing_misfits
@@ -154,10 +156,11 @@ class HostCalls:
         try:
             value = checked(request)
             self._check_audit_log(name)
-            if handler is not None:
-                outcome = handler(request)
-            else:
-                outcome = self._capability(call, interface, function, value)
+            with limited_call(time.thread_time):
+                if handler is not None:
+                    outcome = handler(request)
+                else:
+                    outcome = self._capability(call, interface, function, value)
         except CapabilityError as exc:
             outcome = Refused(self._flow.checkpoint, exc)
         self._flow.checkpoint = outcome.checkpoint

@@ -22,6 +22,7 @@ from cpi.der import check_der
 from cpi.pem import single_pem
 from host.domain.ids import ShortHash
 from host.keys.errors import KeySchemeUnknownError, PublicKeyInvalidError, SignatureSpecInvalidError
+from host.ports.call_time import check_call_time
 
 PrivateKey: TypeAlias = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
 PublicKey: TypeAlias = rsa.RSAPublicKey | ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey
@@ -227,12 +228,18 @@ def is_signature(key: PublicKey, data: bytes, signature: bytes, spec_name: str) 
 
 
 class SchemePublicKeys:
-    """The `PublicKeys` port over the schemes of this module."""
+    """The `PublicKeys` port over the schemes of this module.
+
+    Requests hold lists of keys, and each of these takes a while: within a host call they look at
+    its time.
+    """
 
     def canonical(self, public_key: str) -> str:
+        check_call_time()
         return encode_public(decode_public(public_key))
 
     def key_id(self, public_key: str) -> ShortHash:
+        check_call_time()
         return id_of(decode_public(public_key))
 
     def digest(self, public_key: str) -> str:
@@ -242,6 +249,7 @@ class SchemePublicKeys:
         return scheme_of(decode_public(public_key)).default_spec
 
     def verify(self, public_key: str, data: bytes, signature: bytes, spec: str) -> bool:
+        check_call_time()
         return is_signature(decode_public(public_key), data, signature, spec)
 
 

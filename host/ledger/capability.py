@@ -43,6 +43,7 @@ from host.ledger.signed import (
     signable,
     unsigned,
 )
+from host.ports.call_time import call_time_paused
 from host.ports.capability import CallContext, CapabilityError
 from host.ports.directory import ContractVerifier, Members
 from host.ports.keys import KeyStore
@@ -220,9 +221,10 @@ class LedgerCapability:
                 references=vault.resolve(connection, content.references, by=transaction_id),
             )
         check_resolved(resolved)
-        failures = self._contracts.verify(
-            context.cpi, resolved.to_json(), node=context.holding.short_hash
-        )
+        with call_time_paused():
+            failures = self._contracts.verify(
+                context.cpi, resolved.to_json(), node=context.holding.short_hash
+            )
         if failures:
             raise ContractRefusedError(
                 cut_message("; ".join(str(f.get("message")) for f in failures))

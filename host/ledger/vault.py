@@ -12,6 +12,7 @@ from host.ledger.errors import StateConsumedError, StateNotFoundError, StatesToo
 from host.ledger.model import StateAndRef, StateRef, Transaction
 from host.ledger.signed import Signature, SignedTransaction
 from host.ledger.tables import OUTPUT, TRANSACTION
+from host.ports.call_time import check_call_time
 
 STATES_BYTES_MAX = 1024 * 1024
 _VERIFIED = "V"
@@ -149,6 +150,7 @@ def _find(connection: Connection, refs: Sequence[StateRef]) -> list[tuple[StateA
     found = []
     size = 0
     for ref in refs:
+        check_call_time()
         row = connection.execute(
             _SELECT_OUTPUT.where(
                 OUTPUT.c.transaction_id == ref.transaction_id, OUTPUT.c.output_index == ref.index

@@ -5,6 +5,7 @@ from host.domain.group_parameters import group_parameters_json
 from host.domain.json import JsonObject, JsonValue
 from host.domain.membership import MemberInfo
 from host.domain.x500 import MemberX500Name
+from host.ports.call_time import check_call_time
 from host.ports.capability import CallContext, CapabilityError
 from host.ports.directory import Members
 from host.ports.requests import check_fields, invalid_request, take_text
@@ -41,13 +42,18 @@ class MembershipCapability:
     def _lookup(self, context: CallContext, by: str, request: JsonObject) -> JsonValue:
         viewer = context.holding
         if by == "all":
-            return [member.to_json() for member in self._members.active(viewer)]
+            return [_listed(member) for member in self._members.active(viewer)]
         if by == "group-parameters":
             return group_parameters_json(self._members.group_parameters(viewer))
         if by == "key":
             return _json(self._members.lookup_key(viewer, take_text(request, "key")))
         name = viewer.x500_name if by == "me" else MemberX500Name.parse(take_text(request, "name"))
         return _json(self._members.lookup(viewer, name))
+
+
+def _listed(member: MemberInfo) -> JsonValue:
+    check_call_time()
+    return member.to_json()
 
 
 def _json(member: MemberInfo | None) -> JsonValue:

@@ -1,5 +1,6 @@
 """Requests of the `persistence` interface as values, read and limited."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -195,14 +196,19 @@ def _value(entity: EntityType, key: str, value: JsonValue) -> str:
     name = entity.name
     if value is None:
         raise invalid_request(f"entity {name} {key!r} has no value")
+    # The canonical text is never shorter than half of this one, and takes far longer to make.
+    _check_size(name, key, len(json.dumps(value, ensure_ascii=False, separators=(",", ":"))) // 2)
     text = canonical_text(value, f"'value' of {name} {key!r}")
-    size = len(text.encode())
+    _check_size(name, key, len(text.encode()))
+    problem = entity.problem(value)
+    if problem is not None:
+        raise CapabilityError("entity-invalid", f"entity {name} {key!r}: {problem}")
+    return text
+
+
+def _check_size(name: str, key: str, size: int) -> None:
     if size > VALUE_BYTES_MAX:
         raise CapabilityError(
             "entity-too-large",
             f"entity {name} {key!r} has {size} bytes, at most {VALUE_BYTES_MAX} are stored",
         )
-    problem = entity.problem(value)
-    if problem is not None:
-        raise CapabilityError("entity-invalid", f"entity {name} {key!r}: {problem}")
-    return text

@@ -18,6 +18,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 from sqlalchemy import (
+    Boolean,
     ColumnElement,
     Select,
     and_,
@@ -34,6 +35,7 @@ from sqlalchemy import (
 
 from host.domain.json import JsonObject, JsonValue
 from host.persistence.errors import EntityDeclarationError
+from host.persistence.query_time import LIKE
 from host.persistence.tables import ENTITY
 from host.ports.capability import CapabilityError
 from host.ports.requests import canonical_text
@@ -154,7 +156,10 @@ class _Compiler:
         if name == "in":
             return left.in_(self._parameter(operands[1], "list"))
         if name == "like":
-            return left.op("GLOB", is_comparison=True)(self._pattern(operands[1]))
+            matched: Condition = getattr(func, LIKE)(
+                left, self._pattern(operands[1]), type_=Boolean()
+            )
+            return matched
         return _COMPARISONS[name](left, self._operand(operands[1]))
 
     def _operand(self, value: JsonValue) -> Column:
@@ -168,7 +173,7 @@ class _Compiler:
     def _pattern(self, value: JsonValue) -> Column:
         name, inner = _only_member(value, "operand")
         if name == "value":
-            return literal(_glob("value", inner))
+            return literal(_like_pattern("value", inner))
         return self._parameter(value, "pattern")
 
     def _parameter(self, value: JsonValue, use: str) -> Column:
@@ -233,23 +238,20 @@ def _scalars(name: str, value: JsonValue) -> Sequence[Scalar]:
     return [_scalar(name, item) for item in value]
 
 
-def _glob(name: str, value: JsonValue) -> Scalar:
-    """SQL's `%` and `_` as GLOB's: SQLite's LIKE would ignore letter case, JPA's does not."""
+def _like_pattern(name: str, value: JsonValue) -> Scalar:
     pattern = _scalar(name, value)
     if pattern is None:
         return None
     if not isinstance(pattern, str) or pattern.count("%") > _WILDCARDS_MAX:
         raise _refused(f"{name!r} must be a text with at most {_WILDCARDS_MAX} '%'")
-    return "".join(_GLOBS.get(character, character) for character in pattern)
+    return pattern
 
 
 _WILDCARDS_MAX = 4
-"""Each multiplies the time that a comparison may take by the length of the text."""
-_GLOBS = {"%": "*", "_": "?", "*": "[*]", "?": "[?]", "[": "[[]"}
 _BOUND: Mapping[str, Callable[[str, JsonValue], object]] = {
     "scalar": _scalar,
     "list": _scalars,
-    "pattern": _glob,
+    "pattern": _like_pattern,
 }
 
 

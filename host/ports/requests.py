@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from host.domain.json import JsonObject, JsonValue, canonical_json
+from host.ports.call_time import check_call_time
 from host.ports.capability import CapabilityError
 
 INVALID_REQUEST = "invalid-request"
@@ -132,6 +133,7 @@ def canonical_text(value: JsonValue, field: str) -> str:
     Raises:
         CapabilityError: `invalid-request`.
     """
+    check_call_time()
     try:
         encoded = canonical_json(value)
         canonical_json(json.loads(encoded))

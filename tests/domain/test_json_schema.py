@@ -3,7 +3,10 @@
 import pytest
 
 from host import json_schema
+from host.domain.pattern_weight import weight_of
 from host.json_schema import JsonSchema, JsonSchemaInvalidError
+from host.ports.call_time import limited_call
+from host.ports.capability import CapabilityError
 
 SLOW = "^(a|a)*$"
 SLOW_TEXT = "a" * 200 + "b"
@@ -40,6 +43,71 @@ def test_work_is_counted_by_the_size_of_what_is_looked_at(monkeypatch):
     many = {"allOf": [{"items": {}}] * 20}
     assert misfit(many, [0] * 10) is None
     assert misfit(many, [0] * 100) == ("$", "it is too large to be checked against its schema")
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"pattern": r"(?:.{0,40}a){20}\b\d"},
+        {"pattern": r"(?i)[\w ]{40}\b!"},
+        {"patternProperties": {r"(?:.{0,40}a){20}\b\d": {}}},
+    ],
+)
+def test_a_search_is_paid_for_before_it_is_made(schema, monkeypatch):
+    """Text times automaton: one search is a single call that nothing can interrupt."""
+    text = "a\N{LATIN SMALL LETTER E WITH ACUTE} " * 100_000
+    value = {text: 1} if "patternProperties" in schema else text
+    monkeypatch.setattr(json_schema, "_compiled", Refusing())
+    assert misfit(schema, value) == ("$", "it is too large to be checked against its schema")
+
+
+class Refusing:
+    """A compiled pattern that must not be searched for."""
+
+    def __call__(self, pattern):
+        return self
+
+    def isinstance_python(self, text):
+        pytest.fail("a search was made that had not been paid for")
+
+
+@pytest.mark.parametrize("pattern", ["^[a-z ]*$", r"^[^\n]+$", "b$"])
+def test_a_megabyte_is_searched_for_a_plain_pattern(pattern):
+    assert misfit({"pattern": pattern}, "a" * 1_000_000 + "b") is None
+
+
+def test_patterns_that_are_too_heavy_to_compile_are_left_to_the_guest():
+    assert misfit({"pattern": r"\w{400}x"}, "a") is None
+
+
+@pytest.mark.parametrize(
+    ("pattern", "least"),
+    [("abc", 3), ("a{100}", 100), ("(ab){10}", 20), ("((a{10}){10}){10}", 1000), (r"[\w]{30}", 30_000),
+     (r"\w{30}", 30_000), ("a{5,}", 6), ("(?:.{0,40}a){20}", 8000), ("(?P<n>a{7})", 7), ("[]]{9}", 90), ("(?i)abc", 12)],
+)  # fmt: skip
+def test_a_patterns_weight_grows_with_its_repetitions(pattern, least):
+    assert least <= weight_of(pattern) <= 40 * least
+
+
+def test_all_checks_of_a_host_call_share_its_time():
+    passed = iter(range(1_000_000))
+    schema = JsonSchema({"items": {"type": "integer"}})
+
+    def checks():
+        with limited_call(lambda: float(next(passed)), seconds_max=50):
+            return [schema.misfit([1, 2, 3]) for _ in range(20)]
+
+    with pytest.raises(CapabilityError) as late:
+        checks()
+    assert late.value.code == "host-call-too-slow"
+    assert next(passed) <= 60
+
+
+def test_an_enum_is_paid_for_by_its_length(monkeypatch):
+    monkeypatch.setattr(json_schema, "WORK_MAX", 1_000)
+    schema = {"enum": [[n] for n in range(1000)]}
+    assert misfit(schema, [999]) is None
+    assert misfit({"allOf": [schema] * 10}, [999]) is not None
 
 
 @pytest.mark.parametrize(

@@ -273,3 +273,47 @@ def test_a_declared_index_is_what_the_query_uses(vaults):
             (DOG, "Bob"),
         ).all()
     assert any("USING INDEX entity_by_" in row.detail for row in plan), plan
+
+
+def test_like_is_no_product_of_text_and_pattern(vaults):
+    """Twelve of them over a text of a megabyte took a minute and a half, and nothing ended them."""
+    alike = {
+        "all": [{"like": [NAME, {"parameter": "p"}]}, {"not": {"like": [NAME, {"parameter": "q"}]}}]
+        * 6
+    }
+    record = cpi_of(declared(queries=({"name": "alike", "where": alike},)))
+    clock = Clock(0.0)
+    dogs = Dogs(EntityCapability(vaults, monotonic=clock), record)
+    long = {"name": "a" * 1_000_000}
+    dogs("write", op="persist", entities=[{"type": DOG, "key": "long", "value": long}])
+    for pattern in ("%" + "a" * 4000 + "b", "%a_" * 4 + "b", "%" + "_a" * 2000 + "b%"):
+        assert dogs.names("alike", p=pattern, q=pattern) == []
+    assert dogs.names("alike", p="%" + "a" * 4000, q="%b") == [long["name"]]
+
+
+def test_a_query_ends_within_its_time_whatever_its_instructions_do(vaults):
+    """Time passes in the functions lent to SQLite and between its instructions: both look."""
+    where = {"any": [{"like": [NAME, {"value": f"%{n}_x%"}]} for n in range(150)]}
+    record = cpi_of(declared(queries=({"name": "slow", "where": where},)))
+    Dogs(EntityCapability(vaults), record).persist(*({"name": f"d{n}" * 40} for n in range(200)))
+    for step in (QUERY_SECONDS_MAX / 50, QUERY_SECONDS_MAX / 1000):
+        clock = Clock(step)
+        slow = Dogs(EntityCapability(vaults, monotonic=clock), record)
+        slow.count = 1000
+        refused("query-too-slow", slow.page, "slow")
+        assert clock.now <= 1.2 * QUERY_SECONDS_MAX
+
+
+def test_like_of_what_is_no_text(vaults):
+    record = cpi_of(
+        declared(queries=({"name": "aged", "where": {"like": [AGE, {"parameter": "p"}]}},))
+    )
+    dogs = Dogs(EntityCapability(vaults), record)
+    dogs.persist(
+        {"name": "a", "age": 15},
+        {"name": "b", "age": 1.5},
+        {"name": "c", "age": None},
+        {"name": "d"},
+    )
+    assert dogs.names("aged", p="1%") == ["a", "b"]
+    assert dogs.names("aged", p="%.5") == ["b"]

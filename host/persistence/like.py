@@ -1,0 +1,102 @@
+"""SQL's LIKE in time linear in the text: `%` stands for any characters, `_` for one.
+
+Letter case counts, as JPA's does; SQLite's own LIKE ignores it, and its GLOB takes the product of
+text and pattern for each `%`. Here each part between two `%` is looked for once, from where the
+part before it was found: the leftmost place is always good enough. A part without `_` is found by
+Python's own search; one with `_` by a bit for each of its characters, so that a step takes as long
+as the part's length over the bits of a machine word. Pure.
+"""
+
+from collections.abc import Callable
+from functools import lru_cache
+
+_KEPT_MAX = 64
+_LOOK_CHARACTERS = 16 * 1024
+"""Characters between two calls of `watch`."""
+
+Search = Callable[[str, int, int, Callable[[], None]], int]
+"""From text, start and end to the index behind the leftmost find, or -1."""
+
+
+def like(text: str, pattern: str, watch: Callable[[], None] = lambda: None) -> bool:
+    """Whether the whole of `text` is of the form `pattern`.
+
+    Args:
+        text: any text.
+        pattern: with `%` and `_`; nothing escapes them.
+        watch: called often; what it raises ends the search.
+    """
+    watch()
+    first, *others = _parts(pattern)
+    if not others:
+        return len(text) == len(first) and _stands(first, text, 0, watch)
+    *inner, last = others
+    end = len(text) - len(last)
+    if (
+        end < len(first)
+        or not _stands(first, text, 0, watch)
+        or not _stands(last, text, end, watch)
+    ):
+        return False
+    at = len(first)
+    for part in inner:
+        at = _search_for(part)(text, at, end, watch)
+        if at < 0:
+            return False
+    return True
+
+
+@lru_cache(maxsize=_KEPT_MAX)
+def _parts(pattern: str) -> tuple[str, ...]:
+    """The parts around `%`; equal neighbours of it count once."""
+    parts = pattern.split("%")
+    if len(parts) == 1:
+        return (pattern,)
+    return (parts[0], *filter(None, parts[1:-1]), parts[-1])
+
+
+def _stands(part: str, text: str, at: int, watch: Callable[[], None]) -> bool:
+    """Whether `part` stands in `text` at `at`; there is room for it."""
+    if "_" not in part:
+        return text.startswith(part, at)
+    watch()
+    return all(
+        wanted in ("_", found)
+        for wanted, found in zip(part, text[at : at + len(part)], strict=True)
+    )
+
+
+@lru_cache(maxsize=_KEPT_MAX)
+def _search_for(part: str) -> Search:
+    return _literal(part) if "_" not in part else _with_gaps(part)
+
+
+def _literal(part: str) -> Search:
+    def search(text: str, start: int, end: int, watch: Callable[[], None]) -> int:
+        watch()
+        found = text.find(part, start, end)
+        return -1 if found < 0 else found + len(part)
+
+    return search
+
+
+def _with_gaps(part: str) -> Search:
+    """Shift-And: bit i of `state` tells that the last i + 1 characters are the part's first."""
+    gaps = sum(1 << i for i, character in enumerate(part) if character == "_")
+    bits = {
+        character: gaps | sum(1 << i for i, other in enumerate(part) if other == character)
+        for character in set(part)
+    }
+    whole = 1 << (len(part) - 1)
+
+    def search(text: str, start: int, end: int, watch: Callable[[], None]) -> int:
+        state = 0
+        for begin in range(start, end, _LOOK_CHARACTERS):
+            watch()
+            for index in range(begin, min(begin + _LOOK_CHARACTERS, end)):
+                state = (state << 1 | 1) & bits.get(text[index], gaps)
+                if state & whole:
+                    return index + 1
+        return -1
+
+    return search
