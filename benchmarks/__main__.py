@@ -15,6 +15,7 @@ _SUITES = (
     "package_size",
     "package_sign",
     "package_verify",
+    "parsers",
     "verification",
     "tenants",
     "boundary",

@@ -36,6 +36,9 @@ _FLAGS_ALLOWED = 0x0006 | _FLAG_DESCRIPTOR | _FLAG_UTF8
 _VERSION_MAX = 20
 _DOS_DIRECTORY = 0x10
 
+_EXTRAS_MAX = 32
+"""Extra fields of one header; each is a few bytes, and a header has room for thousands."""
+
 _EXTRAS_REFUSED = {
     0x0001: "ZIP64 sizes",
     0x0017: "strong encryption",
@@ -254,8 +257,15 @@ def _check_file_type(name: str, attributes: int) -> None:
 
 
 def _check_extra(extra: bytes, name: str) -> None:
-    position = 0
+    position, count = 0, 0
     while position < len(extra):
+        count += 1
+        if count > _EXTRAS_MAX:
+            raise ArchiveError(
+                Code.ARCHIVE_EXTRA,
+                f"entry {name!r} has more than {_EXTRAS_MAX} extra fields",
+                entry=name,
+            )
         if position + _EXTRA.size > len(extra):
             raise ArchiveError(
                 Code.ARCHIVE_EXTRA, f"entry {name!r} has a damaged extra field", entry=name

@@ -8,18 +8,23 @@ itself are refused.
 import base64
 import binascii
 import json
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
+
+from cryptography import x509
 
 from cpi.digests import STRONG_DIGESTS
 from cpi.errors import Code, DependenciesError, Issue
 from cpi.limits import DEFAULT_LIMITS
 from cpi.model import CpkDependency, VerifiedCpk
 from cpi.schemas import validator
-from cpi.strict_json import JsonRefusedError, parse_json, schema_issues
+from cpi.strict_json import JsonRefusedError, first_issue, parse_json
 
 DEPENDENCIES_PATH = "META-INF/CPKDependencies.json"
 FORMAT_VERSION = "2.0"
+_SHOWN_MAX = 10
+_Signers = frozenset[x509.Certificate]
 
 
 def parse_dependencies(data: bytes) -> tuple[CpkDependency, ...]:
@@ -32,9 +37,9 @@ def parse_dependencies(data: bytes) -> tuple[CpkDependency, ...]:
         document = parse_json(data, bytes_max=DEFAULT_LIMITS.json_bytes_max)
     except JsonRefusedError as error:
         raise _refused(f"no strict JSON: {error}") from error
-    issues = schema_issues(validator("cpk_dependencies"), document, Code.DEPENDENCIES_INVALID)
-    if issues:
-        raise _refused(issues[0].message)
+    issue = first_issue(validator("cpk_dependencies"), document, Code.DEPENDENCIES_INVALID)
+    if issue is not None:
+        raise _refused(issue.message)
     return tuple(
         _dependency(item, f"$.dependencies[{index}]")
         for index, item in enumerate(document["dependencies"])
@@ -85,9 +90,10 @@ def unsatisfied(
         cpks: all CPKs of the CPB.
         file_digest: gives a CPK file's digest from file name and hashlib algorithm name.
     """
+    bundle = _Bundle(cpks, file_digest)
     for cpk in cpks:
         for dependency in cpk.dependencies:
-            reason = _why_not(cpk, dependency, cpks, file_digest)
+            reason = bundle.why_not(cpk, dependency)
             if reason is not None:
                 yield Issue(
                     code=Code.DEPENDENCY_UNSATISFIED,
@@ -97,27 +103,50 @@ def unsatisfied(
                 )
 
 
-def _why_not(
-    cpk: VerifiedCpk,
-    dependency: CpkDependency,
-    cpks: Sequence[VerifiedCpk],
-    file_digest: Callable[[str, str], bytes],
-) -> str | None:
-    if (dependency.name, dependency.version) == (cpk.symbolic_name, cpk.id.version):
-        return "it depends on itself"
-    named = [c for c in cpks if c.symbolic_name == dependency.name]
-    if not named:
-        return "no CPK of that name"
-    candidates = [c for c in named if c.id.version == dependency.version]
-    if not candidates:
-        return f"found version {', '.join(c.id.version for c in named)}"
-    if dependency.file_hash is None:
-        mine = {signer.chain[0] for signer in cpk.signers}
-        fits = any({signer.chain[0] for signer in c.signers} == mine for c in candidates)
-        return None if fits else "it is signed by other certificates"
-    algorithm = STRONG_DIGESTS[dependency.hash_algorithm or ""]
-    fits = any(file_digest(c.file_name, algorithm) == dependency.file_hash for c in candidates)
-    return None if fits else f"its file has another {dependency.hash_algorithm} hash"
+class _Bundle:
+    """The CPKs of one CPB by name and version: a thousand of them may ask a thousand times."""
+
+    def __init__(
+        self, cpks: Sequence[VerifiedCpk], file_digest: Callable[[str, str], bytes]
+    ) -> None:
+        self._file_digest = file_digest
+        self._versions: dict[str, list[str]] = defaultdict(list)
+        self._files: dict[tuple[str, str], list[str]] = defaultdict(list)
+        self._signers: dict[tuple[str, str], set[_Signers]] = defaultdict(set)
+        self._digests: dict[tuple[str, str, str], set[bytes]] = {}
+        for cpk in cpks:
+            key = (cpk.symbolic_name, cpk.id.version)
+            self._versions[cpk.symbolic_name].append(cpk.id.version)
+            self._files[key].append(cpk.file_name)
+            self._signers[key].add(_signers(cpk))
+
+    def why_not(self, cpk: VerifiedCpk, dependency: CpkDependency) -> str | None:
+        """Why a dependency of `cpk` is not satisfied, None if it is."""
+        key = (dependency.name, dependency.version)
+        if key == (cpk.symbolic_name, cpk.id.version):
+            return "it depends on itself"
+        found = self._versions.get(dependency.name)
+        if not found:
+            return "no CPK of that name"
+        if key not in self._files:
+            return f"found version {', '.join(found[:_SHOWN_MAX])}"
+        if dependency.file_hash is None:
+            fits = _signers(cpk) in self._signers[key]
+            return None if fits else "it is signed by other certificates"
+        algorithm = STRONG_DIGESTS[dependency.hash_algorithm or ""]
+        fits = dependency.file_hash in self._digests_of(*key, algorithm)
+        return None if fits else f"its file has another {dependency.hash_algorithm} hash"
+
+    def _digests_of(self, name: str, version: str, algorithm: str) -> set[bytes]:
+        key = (name, version, algorithm)
+        if key not in self._digests:
+            files = self._files[name, version]
+            self._digests[key] = {self._file_digest(file, algorithm) for file in files}
+        return self._digests[key]
+
+
+def _signers(cpk: VerifiedCpk) -> _Signers:
+    return frozenset(signer.chain[0] for signer in cpk.signers)
 
 
 def _refused(reason: str) -> DependenciesError:

@@ -12,7 +12,7 @@ from typing import Any, Literal
 from cpi.errors import Code, DescriptorError
 from cpi.limits import DEFAULT_LIMITS
 from cpi.schemas import validator
-from cpi.strict_json import JsonRefusedError, parse_json, schema_issues
+from cpi.strict_json import JsonRefusedError, first_issue, parse_json
 
 DESCRIPTOR_PATH = "wasm/descriptor.json"
 PYTHON_PREFIX = "wasm/python/"
@@ -60,10 +60,10 @@ def parse_descriptor(data: bytes) -> CodeDescriptor:
         raise DescriptorError(
             Code.DESCRIPTOR, f"{DESCRIPTOR_PATH} is no strict JSON: {error}", entry=DESCRIPTOR_PATH
         ) from error
-    issues = schema_issues(validator("descriptor"), document, Code.DESCRIPTOR)
-    if issues:
+    issue = first_issue(validator("descriptor"), document, Code.DESCRIPTOR)
+    if issue is not None:
         raise DescriptorError(
-            Code.DESCRIPTOR, f"{DESCRIPTOR_PATH}: {issues[0].message}", entry=DESCRIPTOR_PATH
+            Code.DESCRIPTOR, f"{DESCRIPTOR_PATH}: {issue.message}", entry=DESCRIPTOR_PATH
         )
     code = document["code"]
     return CodeDescriptor(

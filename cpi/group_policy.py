@@ -1,7 +1,7 @@
 """`META-INF/GroupPolicy.json`: schema, parser rules, and the typed value behind it.
 
 Corda checks the schema when a CPI is uploaded and further rules when a node parses the policy; both
-are applied here at once, and every problem is reported with its JSON path.
+are applied here at once, and problems are reported with their JSON paths.
 
 Source: corda-api `corda.group.policy.json`; corda-runtime-os `MemberGroupPolicyImpl.kt`,
 `MGMGroupPolicyImpl.kt`, `GroupParametersUpdateVerifier.kt`.
@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import islice
 from typing import Any
 
 from asn1crypto import x509 as asn1_x509
@@ -19,7 +20,7 @@ from asn1crypto import x509 as asn1_x509
 from cpi.der import load
 from cpi.errors import Code, GroupPolicyError, Issue
 from cpi.schemas import validator
-from cpi.strict_json import JsonRefusedError, parse_json, schema_issues
+from cpi.strict_json import ISSUES_MAX, JsonRefusedError, parse_json, schema_issues
 
 GROUP_POLICY_PATH = "META-INF/GroupPolicy.json"
 CREATE_ID = "CREATE_ID"
@@ -75,7 +76,7 @@ def parse_group_policy(text: str | bytes) -> GroupPolicy:
     """Parse and validate a group policy.
 
     Raises:
-        GroupPolicyError: with every problem that was found.
+        GroupPolicyError: with the problems that were found, the first hundred of each step.
     """
     try:
         document = parse_json(text, bytes_max=_BYTES_MAX)
@@ -86,7 +87,7 @@ def parse_group_policy(text: str | bytes) -> GroupPolicy:
         raise GroupPolicyError([_issue("$", f"{message}{error}")]) from error
     issues = group_policy_schema_issues(document)
     if isinstance(document, dict):
-        issues += _rule_issues(document)
+        issues += islice(_rule_issues(document), ISSUES_MAX)
     if issues:
         unique = dict.fromkeys(issues)
         raise GroupPolicyError(list(unique))
@@ -113,18 +114,17 @@ def _kind(document: Mapping[str, Any]) -> GroupPolicyKind:
     return GroupPolicyKind.DYNAMIC
 
 
-def _rule_issues(document: Mapping[str, Any]) -> list[Issue]:
+def _rule_issues(document: Mapping[str, Any]) -> Iterator[Issue]:
     """The parser rules; each looks only at values of the type that it is about."""
-    issues = [*_header_issues(document)]
+    yield from _header_issues(document)
     kind = _kind(document)
     if kind is not GroupPolicyKind.MGM:
-        issues += _p2p_issues(_object(document.get("p2pParameters")))
+        yield from _p2p_issues(_object(document.get("p2pParameters")))
     if kind is GroupPolicyKind.DYNAMIC:
         for name, value in _object(document.get("mgmInfo")).items():
-            issues += _blank(f"$.mgmInfo['{name}']", value)
+            yield from _blank(f"$.mgmInfo['{_shown(name)[1:-1]}']", value)
     if kind is GroupPolicyKind.STATIC:
-        issues += _static_issues(document)
-    return issues
+        yield from _static_issues(document)
 
 
 def _header_issues(document: Mapping[str, Any]) -> Iterator[Issue]:

@@ -24,10 +24,19 @@ class ArchiveLimits:
     """Unpacked to packed size of one deflated entry, above `ratio_free_bytes`."""
     ratio_free_bytes: int = 256 * 1024
     manifest_bytes_max: int = 16 * _MIB
+    manifest_main_bytes_max: int = _MIB // 4
+    """Of a manifest or signature file: what it may have besides `section_bytes_max` for each entry
+    of its archive."""
+    section_bytes_max: int = 4 * 1024
     signature_block_bytes_max: int = 256 * 1024
     signers_max: int = 16
     json_bytes_max: int = 4 * _MIB
     component_bytes_max: int = 128 * _MIB
+
+    def manifest_bytes(self, entries: int) -> int:
+        """Bytes that a manifest or signature file of an archive of `entries` entries may have."""
+        allowed = self.manifest_main_bytes_max + entries * self.section_bytes_max
+        return min(self.manifest_bytes_max, allowed)
 
 
 DEFAULT_LIMITS = ArchiveLimits()

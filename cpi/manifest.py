@@ -1,7 +1,8 @@
 """The JAR manifest codec: bytes to sections and back, with the exact bytes that digests cover.
 
 Stricter than Java where two readers could differ: a repeated attribute, a repeated entry section,
-a line of more than 512 bytes, an empty section or a missing last line end are refused.
+a line of more than 512 bytes, an empty section or a missing last line end are refused. So are more
+sections than the caller expects, and lines that are short on the whole: they cost, and say nothing.
 
 Source: JAR File Specification, "Name-Value pairs and Sections".
 """
@@ -11,9 +12,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from cpi.errors import Code, ManifestError
+from cpi.limits import DEFAULT_LIMITS
 
 _LINE_BYTES_MAX = 72
 _READ_LINE_BYTES_MAX = 512
+_LINES_FREE = 1_000
+_BYTES_PER_LINE = 8
 _ATTRIBUTE_NAME = re.compile(rb"[A-Za-z0-9][A-Za-z0-9_-]{0,69}")
 _LINE_END = re.compile(rb"\r\n|\n|\r")
 
@@ -41,9 +45,19 @@ class Manifest:
 
 
 def parse_manifest(
-    data: bytes, *, first_attribute: str = "Manifest-Version", entry: str | None = None
+    data: bytes,
+    *,
+    first_attribute: str = "Manifest-Version",
+    entry: str | None = None,
+    sections_max: int = DEFAULT_LIMITS.entries_max,
 ) -> Manifest:
     """Parse a manifest, or a signature file with `first_attribute` "Signature-Version".
+
+    Args:
+        data: the file.
+        first_attribute: what its first line must be.
+        entry: the file's name, for messages.
+        sections_max: sections about entries that it may have.
 
     Raises:
         ManifestError: with the line number of what is wrong.
@@ -57,6 +71,8 @@ def parse_manifest(
                 raise _syntax(f"line 1 should be {first_attribute}", entry)
             main = Section(attributes=attributes, raw=raw)
             continue
+        if len(sections) >= sections_max:
+            raise _syntax(f"line {number}: more than {sections_max} sections", entry)
         if names[0].lower() != "name":
             raise _syntax(f"line {number} should start a section with Name", entry)
         name = attributes[names[0]]
@@ -74,7 +90,10 @@ def _sections(data: bytes, entry: str | None) -> Iterable[tuple[int, bytes, dict
     """Each section as (number of its first line, raw bytes, attributes)."""
     start, first_line, lines = 0, 1, list[bytearray]()
     end = 0
+    lines_max = _LINES_FREE + len(data) // _BYTES_PER_LINE
     for number, match in enumerate(_LINE_END.finditer(data), 1):
+        if number > lines_max:
+            raise _syntax(f"more than {lines_max} lines in {len(data)} bytes", entry)
         line = data[end : match.start()]
         end = match.end()
         if len(line) > _READ_LINE_BYTES_MAX:

@@ -101,13 +101,14 @@ def read_manifest(archive: Archive, limits: ArchiveLimits) -> Manifest:
             "Manifest file is missing or is not the first entry in package: "
             f"expected META-INF/MANIFEST.MF, found {first.name!r}",
         )
-    if first.size > limits.manifest_bytes_max:
+    allowed = limits.manifest_bytes(len(entries))
+    if first.size > allowed:
         raise ManifestError(
             Code.ARCHIVE_TOO_LARGE,
-            f"manifest has {first.size} bytes, more than {limits.manifest_bytes_max}",
+            f"manifest has {first.size} bytes, more than {allowed} for {len(entries)} entries",
             entry=first.name,
         )
-    return parse_manifest(archive.read(first.name), entry=first.name)
+    return parse_manifest(archive.read(first.name), entry=first.name, sections_max=len(entries))
 
 
 def verify_jar(archive: Archive, manifest: Manifest, limits: ArchiveLimits) -> SignedJar:
@@ -126,6 +127,11 @@ def verify_jar(archive: Archive, manifest: Manifest, limits: ArchiveLimits) -> S
             )
     content = tuple(e.name for e in archive.entries if role_of(e.name) is Role.CONTENT)
     pairs, stray = _signature_files(archive)
+    if len(pairs) > limits.signers_max:
+        raise SignatureError(
+            Code.SIGNATURE_FORMAT,
+            f"package has {len(pairs)} signers, at most {limits.signers_max}",
+        )
     signers = tuple(
         _verify_signer(archive, manifest, signature_file, block, limits)
         for signature_file, block in pairs
@@ -190,7 +196,7 @@ def _verify_signer(
     archive: Archive, manifest: Manifest, signature_file: str, block: str, limits: ArchiveLimits
 ) -> JarSigner:
     for name, maximum in (
-        (signature_file, limits.manifest_bytes_max),
+        (signature_file, limits.manifest_bytes(len(archive.entries))),
         (block, limits.signature_block_bytes_max),
     ):
         if archive.by_name[name].size > maximum:
@@ -199,7 +205,12 @@ def _verify_signer(
             )
     raw = archive.read(signature_file)
     signed = verify_signed_data(archive.read(block), raw, what=block)
-    statement = parse_manifest(raw, first_attribute="Signature-Version", entry=signature_file)
+    statement = parse_manifest(
+        raw,
+        first_attribute="Signature-Version",
+        entry=signature_file,
+        sections_max=len(archive.entries),
+    )
     _check_statement(statement, manifest, signature_file)
     return JarSigner(
         name=signature_file.rpartition(".")[0],

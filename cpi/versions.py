@@ -44,7 +44,7 @@ def _parts(text: str) -> _Parts:
 
 def _compare(left: str, right: str) -> int:
     mine, theirs = 0, 0
-    while left[mine:] and right[theirs:]:
+    while mine < len(left) and theirs < len(right):
         one, other = _SEGMENT.match(left, mine), _SEGMENT.match(right, theirs)
         if one is None or other is None:
             # One of them has only separators left, which say nothing.

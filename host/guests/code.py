@@ -10,10 +10,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import zstandard
-
 from cpi.descriptor import PYTHON_PREFIX, CodeDescriptor
 from cpi.model import VerifiedCpk
+from cpi.zstd_frame import ZstdRefusedError, unpack_frame
 from host.domain.errors import InvalidInputError
 from host.domain.guest_text import GuestTextError, checked_json, cut_message
 from host.guests.source import Runnable
@@ -134,16 +133,9 @@ def _unpack(label: str, descriptor: CodeDescriptor, entries: Mapping[str, bytes]
             f"{label}: the component has {size} bytes, at most {COMPONENT_BYTES_MAX}"
         )
     try:
-        frame_size = zstandard.frame_content_size(entries[path])
-        if frame_size != size:
-            raise CodeRefusedError(
-                f"{label}: {path} holds {frame_size} bytes, the descriptor says {size}"
-            )
-        return zstandard.ZstdDecompressor().decompress(
-            entries[path], max_output_size=size, allow_extra_data=False
-        )
-    except zstandard.ZstdError as refused:
-        raise CodeRefusedError(f"{label}: {path} is not one zstd frame: {refused}") from refused
+        return b"".join(unpack_frame([entries[path]], size=size))
+    except ZstdRefusedError as refused:
+        raise CodeRefusedError(f"{label}: {path} {refused}") from refused
 
 
 def make_component(sandbox: Sandbox, code: CpkCode) -> Component:

@@ -102,7 +102,7 @@ def get_cpi_of_node(holdingidentityshorthash: NodeHash, services: Services) -> R
 
 @maintenance_router.post("/maintenance/virtualnode/forcecpiupload")
 def post_force_upload(upload: UploadFile, services: Services) -> CpiUploadResponse:
-    """Upload a CPI over the stored one of the same name and version."""
+    """Upload a CPI over the stored one of the same name and version, or into a group of others."""
     data = upload.file.read()
     return CpiUploadResponse(id=services.packages.upload(data, upload.filename, force=True))
 

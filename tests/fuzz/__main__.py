@@ -1,23 +1,27 @@
-"""`python -m tests.fuzz TARGET [libFuzzer options]`: fuzz one target with atheris until stopped.
+"""`python -m tests.fuzz TARGET[-cost] [libFuzzer options]`: fuzz a target with atheris until stopped.
 
 Needs the extra `fuzz`. New inputs go to build/fuzz/TARGET; the committed seeds are read too.
 """
 
 import sys
+from functools import partial
 from pathlib import Path
 
-from tests.fuzz.targets import SEEDS, TARGETS
+from tests.fuzz.targets import SEEDS, TARGETS, within_cost
+
+_COST = "-cost"
 
 
 def main() -> None:
     words = sys.argv[1:]
-    if not words or words[0] not in TARGETS:
-        sys.exit(f"usage: python -m tests.fuzz {{{','.join(TARGETS)}}} [libFuzzer options]")
+    name = words[0].removesuffix(_COST) if words else ""
+    if name not in TARGETS:
+        sys.exit(f"usage: python -m tests.fuzz {{{','.join(TARGETS)}}}[-cost] [libFuzzer options]")
     try:
         import atheris
     except ImportError:
         sys.exit("atheris is not installed: pip install 'cordbox[fuzz]'")
-    target = TARGETS[words[0]]
+    target = partial(within_cost, name) if words[0].endswith(_COST) else TARGETS[name]
     found = Path("build/fuzz") / words[0]
     found.mkdir(parents=True, exist_ok=True)
     atheris.instrument_all()
@@ -25,7 +29,7 @@ def main() -> None:
     def once(data: bytes) -> None:
         target(data)
 
-    atheris.Setup([sys.argv[0], str(found), str(SEEDS / words[0]), *words[1:]], once)
+    atheris.Setup([sys.argv[0], str(found), str(SEEDS / name), *words[1:]], once)
     atheris.Fuzz()
 
 

@@ -1,18 +1,34 @@
-"""What is fuzzed: functions that take any bytes and may refuse them, but only in our own way."""
+"""What is fuzzed: functions that take any bytes and may refuse them, but only in our own way.
+
+Each target has a twin NAME-cost, which fails for an input that costs more steps for each of its
+bytes than `STEPS_PER_BYTE_MAX` allows. Steps are lines of Python; what C functions do is not seen,
+which is what the benchmark `parsers` is for.
+"""
 
 import io
 import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+import zstandard
+
 from cpi.archive import read_archive
 from cpi.cms import verify_signed_data
+from cpi.dependencies import encode_dependencies, parse_dependencies
+from cpi.der import DerRefusedError, check_der
 from cpi.descriptor import dump_descriptor, parse_descriptor
 from cpi.errors import CpiError
 from cpi.group_policy import parse_group_policy
 from cpi.manifest import parse_manifest
+from cpi.pem import PemRefusedError, pem_blocks
 from cpi.timestamps import read_timestamp
+from cpi.zstd_frame import ZstdRefusedError, unpack_frame
+from host.domain.x500 import InvalidX500NameError, MemberX500Name
+from tests.steps import steps_of
 
+STEPS_FREE = 20_000
+"""Steps that any input may cost: schemas are looked through, errors are made."""
+STEPS_PER_BYTE_MAX = 60
 SEEDS = Path(__file__).parent / "seeds"
 _SIGNED = (SEEDS / "cms" / "content").read_bytes()
 
@@ -73,13 +89,90 @@ def group_policy(data: bytes) -> bool:
     return True
 
 
+def dependencies(data: bytes) -> bool:
+    """An accepted document can be written, and reads back as the same."""
+    try:
+        parsed = parse_dependencies(data)
+    except CpiError:
+        return False
+    assert parse_dependencies(encode_dependencies(parsed)) == parsed
+    return True
+
+
+def der(data: bytes) -> bool:
+    """What the walk lets through, it lets through before other bytes, too."""
+    try:
+        check_der(data)
+        check_der(data + b"x", trailing=True)
+    except DerRefusedError:
+        return False
+    return True
+
+
+def pem(data: bytes) -> bool:
+    """The blocks of an accepted file stand in it, in order."""
+    try:
+        blocks = list(pem_blocks(data))
+    except PemRefusedError:
+        return False
+    at = 0
+    for block in blocks:
+        at = data.index(block.text, at) + len(block.text)
+    return bool(blocks)
+
+
+def zstd(data: bytes) -> bool:
+    """An accepted frame holds for the library what it holds for us."""
+    try:
+        size = zstandard.frame_content_size(data)
+        if not 0 <= size <= 1_000_000:
+            return False
+        content = b"".join(unpack_frame([data], size=size))
+    except (zstandard.ZstdError, ZstdRefusedError):
+        return False
+    assert zstandard.decompress(data) == content
+    return True
+
+
+def x500(data: bytes) -> bool:
+    """The text of an accepted name is read as the same name."""
+    try:
+        name = MemberX500Name.parse(data.decode(errors="replace"))
+    except InvalidX500NameError:
+        return False
+    assert MemberX500Name.parse(str(name)) == name
+    return True
+
+
 TARGETS: Mapping[str, Callable[[bytes], bool]] = {
     "manifest": manifest,
     "archive": archive,
     "cms": cms,
     "descriptor": descriptor,
+    "dependencies": dependencies,
     "group_policy": group_policy,
+    "der": der,
+    "pem": pem,
+    "zstd": zstd,
+    "x500": x500,
 }
+
+
+def within_cost(target: str, data: bytes) -> bool:
+    """Run a target, and check what it costs.
+
+    Raises:
+        AssertionError: more steps than its size allows.
+    """
+    answer = False
+
+    def run() -> None:
+        nonlocal answer
+        answer = TARGETS[target](data)
+
+    steps, allowed = steps_of(run), STEPS_FREE + STEPS_PER_BYTE_MAX * len(data)
+    assert steps <= allowed, f"{target}: {len(data)} bytes cost {steps} steps, at most {allowed}"
+    return answer
 
 
 def seeds(target: str) -> list[bytes]:
