@@ -41,6 +41,7 @@ def join_host(
         WorkerNotWantedError: nobody would call such a worker.
     """
     stop = stop_on_signals()
+    os.umask(0o077)
     directory = DataDirectory.join(data_dir.absolute())
     try:
         settings = RunDirectory(directory.runtime).settings()
