@@ -5,7 +5,6 @@ when the start fails half way. What a crash cut off is taken up before the first
 `host.composition` holds what each part is made of.
 """
 
-import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 
@@ -18,7 +17,7 @@ from host.composition.flows import start_flows, warm_up_code
 from host.composition.health import Health, storage_checks
 from host.composition.inspection import name_what_is_missing
 from host.composition.parts import Parts
-from host.composition.rest import Rest, make_rest, server_certificate
+from host.composition.rest import Rest, make_door, make_rest, open_certificates
 from host.data_directory import DataDirectory
 from host.identity import Keeping
 from host.plugin_loading import make_plugin_manager
@@ -26,6 +25,7 @@ from host.ports.clock import Clock, Entropy
 from host.rest.listener import bind
 from host.rest.server import serve
 from host.rest.tls import ServerCertificate
+from host.rest.tls_files import Certificates
 from host.secret_files import read_secret
 from host.settings import HostSettings
 from host.system import SystemClock, SystemEntropy
@@ -56,13 +56,11 @@ def run_host(
     if settings.admin_password_file is not None:
         given_password = read_secret(settings.admin_password_file)
     clock = SystemClock()
-    # What the host makes is its owner's alone.
-    os.umask(0o077)
     with ExitStack() as stack:
         directory = DataDirectory.hold(settings.data_dir, is_new=is_new)
         stack.callback(directory.release)
         listener = stack.enter_context(bind(settings.listen_host, settings.listen_port))
-        certificate = server_certificate(settings, directory, clock)
+        certificates = open_certificates(settings, directory, clock)
         host = stack.enter_context(
             composed(
                 settings,
@@ -70,18 +68,20 @@ def run_host(
                 clock=clock,
                 entropy=SystemEntropy(),
                 given_password=given_password,
+                certificates=certificates,
             )
         )
         log_engines()
         url = f"https://{settings.listen.rpartition(':')[0]}:{listener.getsockname()[1]}"
-        facts = _facts(url, certificate, host)
+        facts = _facts(url, certificates.files, host)
         serve(
             host.asgi,
             listener=listener,
-            certificate=certificate,
+            certificate=certificates,
             threads=settings.rest_threads,
             stop_seconds_max=settings.stop_seconds_max,
             on_ready=lambda: on_ready(facts),
+            door=make_door(settings, host.registry),
         )
         _log.info("stopping")
 
@@ -94,6 +94,7 @@ def composed(
     clock: Clock,
     entropy: Entropy,
     given_password: str | None,
+    certificates: Certificates | None = None,
 ) -> Iterator[Rest]:
     """A host on a held data directory, its flow workers running, for the length of the block."""
     with Keeping(directory.path) as keeping, ExitStack() as stack:
@@ -114,7 +115,8 @@ def composed(
         rest = make_rest(
             parts,
             given_password=given_password,
-            probe=health.check,
+            health=health,
+            certificates=certificates,
             exposed=base.registry,
             overview=Overviews(
                 parts.store, clock, lambda: single_line(started, parts.store)

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import rich_click as click
 
-from host.cli.host_files import backup, restore
 from host.cli.host_options import ca_file_option, host_options, url_option
 
 if TYPE_CHECKING:
@@ -27,10 +26,6 @@ _OUTPUT = click.option(
 @click.group("host", context_settings={"help_option_names": ["-h", "--help"]})
 def command() -> None:
     """Run a host and look at it."""
-
-
-command.add_command(backup)
-command.add_command(restore)
 
 
 @command.command("run")
@@ -84,6 +79,7 @@ def run_command(settings_file: Path | None, output: str, *, is_new: bool, **opti
     Prints one line on stdout when it is ready, and logs on stderr. The first start makes a
     certificate for HTTPS and, if no password is given, a password for the user `admin`.
     """
+    from host.descriptors import raise_descriptor_limit
     from host.logs import configure_logging
     from host.settings import load_settings
 
@@ -93,6 +89,7 @@ def run_command(settings_file: Path | None, output: str, *, is_new: bool, **opti
     is_combined = settings.worker_plan.is_combined
     name = None if is_combined else "supervisor"
     configure_logging(level=settings.log_level, form=settings.log_format, worker=name)
+    raise_descriptor_limit()
 
     def ready(facts: Mapping[str, str]) -> None:
         if output == "json":

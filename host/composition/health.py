@@ -1,7 +1,8 @@
 """Whether a process can do its work: its storage, and the workers that it depends on."""
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from host.data_directory import probe
@@ -15,6 +16,14 @@ Check = Callable[[], object]
 """Raises a `HostError` when something is wrong."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """What a check found."""
+
+    check: str
+    error: HostError
+
+
 class Health:
     """Checks that anybody may ask for: what they found is kept for a second. Thread-safe."""
 
@@ -23,31 +32,39 @@ class Health:
         self._clock = clock
         self._lock = threading.Lock()
         self._looked_at: int | None = None
-        self._problem: HostError | None = None
+        self._problems: Sequence[Problem] = ()
 
     def check(self) -> None:
         """Look at everything.
 
         Raises:
-            HostError: what is wrong.
+            HostError: the first thing that is wrong.
         """
+        for problem in self.problems():
+            raise type(problem.error)(problem.error.message)
+
+    def problems(self) -> Sequence[Problem]:
+        """Everything that is wrong."""
         with self._lock:
             now = self._clock.now_ms()
             if self._looked_at is None or not 0 <= now - self._looked_at < _REMEMBER_MS:
-                self._problem = self._find_problem()
+                self._problems = [
+                    Problem(check=name, error=error)
+                    for name, check in self._checks.items()
+                    if (error := _failure(name, check)) is not None
+                ]
                 self._looked_at = now
-            if self._problem is not None:
-                raise type(self._problem)(self._problem.message)
+            return self._problems
 
-    def _find_problem(self) -> HostError | None:
-        for name, check in self._checks.items():
-            try:
-                check()
-            except HostError as problem:
-                return problem
-            except Exception as problem:  # noqa: BLE001  # health must always have an answer
-                return UnavailableError(f"{name}: {type(problem).__name__}")
-        return None
+
+def _failure(name: str, check: Check) -> HostError | None:
+    try:
+        check()
+    except HostError as problem:
+        return problem
+    except Exception as problem:  # noqa: BLE001  # health must always have an answer
+        return UnavailableError(f"{name}: {type(problem).__name__}")
+    return None
 
 
 def storage_checks(folder: Path, database: Database) -> Mapping[str, Check]:

@@ -21,6 +21,7 @@ from host.composition.guests import make_guests
 from host.composition.schemas import CLUSTER_SCHEMAS, VAULT_SCHEMAS
 from host.composition.services import Answers, RemoteCapability, RemoteContracts, VaultAnswers
 from host.db import Database, Vaults
+from host.descriptors import descriptor_limit
 from host.domain.workers import WorkerKind
 from host.guests.contracts import SandboxedContracts
 from host.guests.library import GuestLibrary
@@ -42,6 +43,9 @@ from host.rpc import Interface
 from sandbox.runtime import Sandbox
 
 _BACKGROUND_THREADS = 2
+_VAULTS_OPEN_MAX = 64
+_DESCRIPTORS_FOR_VAULT = 32
+"""An open vault takes up to 6 descriptors: together they leave most of them for the rest."""
 AUDIT_SYNC_SECONDS = 1
 """After a power failure, an audit log holds what was added for longer than this before it."""
 USAGE_FLUSH_SECONDS = 5
@@ -102,6 +106,7 @@ class Parts:
             VAULT_SCHEMAS,
             register=self.made_vaults,
             cluster_id=self.base.directory.identity.cluster_id,
+            open_max=max(4, min(_VAULTS_OPEN_MAX, descriptor_limit() // _DESCRIPTORS_FOR_VAULT)),
             bytes_max_of=lambda node: self.quotas.quota(node).storage_bytes_max,
         )
         self.base.stack.callback(vaults.close)

@@ -10,33 +10,42 @@ from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
 from host.composition.base import Base
+from host.composition.health import Health
 from host.composition.parts import Parts
 from host.data_directory import DataDirectory
+from host.descriptors import descriptor_limit
 from host.flow.service import FlowService
 from host.ports.clock import Clock
 from host.rbac import Users
 from host.rbac.administrator import ensure_administrator
+from host.rest.acceptor import DoorMetrics
+from host.rest.admission import Seats
 from host.rest.app import create_app
-from host.rest.observe import overview_route
+from host.rest.observe import Readiness, overview_route
+from host.rest.pace import Patience
+from host.rest.server import Door
 from host.rest.services import RestServices
 from host.rest.tls import ServerCertificate, own_certificate
+from host.rest.tls_files import Certificates
 from host.settings import HostSettings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rest:
-    """The application, and the file of a password that was made for the user `admin`."""
+    """The application, the file of a password that was made for the user `admin`, and metrics."""
 
     asgi: ASGIApp
     services: RestServices
     admin_password_file: Path | None
+    registry: CollectorRegistry
 
 
 def make_rest(
     parts: Parts,
     *,
     given_password: str | None,
-    probe: Callable[[], None],
+    health: Health,
+    certificates: Certificates | None = None,
     exposed: CollectorRegistry,
     overview: Callable[[], object],
 ) -> Rest:
@@ -45,7 +54,8 @@ def make_rest(
     Args:
         parts: what it serves.
         given_password: the administrator's.
-        probe: raises a `HostError` when the host is not well.
+        health: whether the host can do its work.
+        certificates: what HTTPS is served with, if it is.
         exposed: what `/metrics` shows.
         overview: what `/overview` shows.
     """
@@ -74,10 +84,45 @@ def make_rest(
         max_content_length=base.settings.max_content_length,
         registry=base.registry,
         exposed=exposed,
-        probe=probe,
+        readiness=lambda: _readiness(health, certificates),
         extra_routes=(overview_route(overview), *_plugged_routes(base)),
     )
-    return Rest(asgi=asgi, services=services, admin_password_file=admin_password_file)
+    return Rest(
+        asgi=asgi,
+        services=services,
+        admin_password_file=admin_password_file,
+        registry=base.registry,
+    )
+
+
+def open_certificates(
+    settings: HostSettings, directory: DataDirectory, clock: Clock
+) -> Certificates:
+    """The certificate of REST, proved to be good.
+
+    Raises:
+        TlsFilesError: it is not.
+    """
+    files = server_certificate(settings, directory, clock)
+    return Certificates(files, clock, listen_host=settings.listen_host)
+
+
+def make_door(settings: HostSettings, registry: CollectorRegistry) -> Door:
+    """The limits of connections to REST: as wanted, and as this process may open files."""
+    return Door(
+        seats=Seats.within(
+            descriptor_limit(),
+            total_max=settings.rest_connections_max,
+            address_max=settings.rest_connections_per_address_max,
+            proxies=settings.rest_proxies,
+        ),
+        patience=Patience(
+            transfer_bytes_per_second_min=settings.rest_bytes_per_second_min,
+            transfer_seconds_max=settings.rest_transfer_seconds_max,
+        ),
+        proxies=settings.rest_proxies,
+        metrics=DoorMetrics(registry),
+    )
 
 
 def server_certificate(
@@ -89,6 +134,14 @@ def server_certificate(
     return ServerCertificate(
         certificate_file=settings.tls_certificate_file,
         private_key_file=settings.tls_private_key_file,
+    )
+
+
+def _readiness(health: Health, certificates: Certificates | None) -> Readiness:
+    warning = None if certificates is None else certificates.warning()
+    return Readiness(
+        problems=[(problem.check, problem.error) for problem in health.problems()],
+        warnings={} if warning is None else {"certificate-expires": warning},
     )
 
 

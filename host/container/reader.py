@@ -6,7 +6,7 @@ is it known that nothing was cut or changed.
 
 import hashlib
 from collections.abc import Callable, Iterator
-from typing import BinaryIO, Protocol, cast
+from typing import BinaryIO, cast
 
 import pyrage
 import zstandard
@@ -29,17 +29,8 @@ _WINDOW_BYTES_MAX = 8 * 1024 * 1024
 
 Accept = Callable[[Manifest], None]
 """Looks at the manifest before anything else is unpacked; raises to refuse."""
-
-
-class Target(Protocol):
-    """Where a section's content goes; closed at its end."""
-
-    def write(self, data: bytes, /) -> object: ...
-
-    def close(self) -> None: ...
-
-
-OpenTarget = Callable[[Section], Target]
+OpenTarget = Callable[[Section], BinaryIO]
+"""Where a section's content goes; closed at its end."""
 
 
 def read_header(stream: BinaryIO, magic: bytes) -> Header:
@@ -104,7 +95,7 @@ class _Unpacking:
         self._manifest: Manifest | None = None
         self._expected: Iterator[Section] = iter(())
         self._section: Section | None = None
-        self._target: Target | None = None
+        self._target: BinaryIO | None = None
         self._digest = hashlib.sha256()
         self._left = 0
         self._number = 0

@@ -38,7 +38,7 @@ from host.rest.authentication import guess_limiter
 from host.rest.errors import http_refusal, invalid_request, refusal, unexpected
 from host.rest.letter_case import path_in_right_case
 from host.rest.limits import BodyLimit, NoTrailingSlash, ReplyHeaders, TargetRules
-from host.rest.observe import RequestLog, health_routes
+from host.rest.observe import Readiness, RequestLog, health_routes
 from host.rest.services import RestServices
 from host.rest.swagger_ui import swagger_ui_routes
 from host.rest.versions import VERSIONS
@@ -84,7 +84,7 @@ def create_app(
     max_content_length: int,
     registry: CollectorRegistry,
     exposed: CollectorRegistry,
-    probe: Callable[[], None],
+    readiness: Callable[[], Readiness],
     extra_routes: Sequence[BaseRoute] = (),
 ) -> Starlette:
     """Build the application.
@@ -94,7 +94,7 @@ def create_app(
         max_content_length: longest request body in bytes.
         registry: where the metrics of REST are kept.
         exposed: what `/metrics` shows.
-        probe: raises a `HostError` when the host is not well.
+        readiness: whether the host can do its work.
         extra_routes: routes outside `/api`, such as those of plugins.
     """
     ui = swagger_ui_routes()
@@ -103,7 +103,7 @@ def create_app(
     nodes.include_router(node_api.router)
     mounts.append(Mount(node_api.PREFIX, nodes))
     app = Starlette(
-        routes=[*mounts, *health_routes(exposed, probe), *extra_routes],
+        routes=[*mounts, *health_routes(exposed, readiness), *extra_routes],
         middleware=[
             Middleware(RequestLog, registry=registry),
             Middleware(ReplyHeaders),

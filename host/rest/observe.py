@@ -1,7 +1,8 @@
 """Looking at a running host from outside: health, metrics, and one log line a request."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import msgspec
 import structlog
@@ -72,22 +73,52 @@ class RequestLog:
             )
 
 
-def health_routes(
-    registry: CollectorRegistry, probe: Callable[[], object]
-) -> tuple[BaseRoute, ...]:
-    """`/isHealthy` and `/status` (200, or 503 when `probe` fails), `/metrics` (Prometheus)."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Readiness:
+    """What keeps a host from its work (with nothing, it is ready), and what somebody should mend.
 
-    def health(_request: Request) -> Response:
-        try:
-            probe()
-        except HostError as error:
-            return JSONResponse({"status": "FAILED", "code": error.code}, 503)
+    `problems` are refusals by the name of the check that found them, `warnings` texts by code.
+    """
+
+    problems: Sequence[tuple[str, HostError]]
+    warnings: Mapping[str, str] = field(default_factory=dict)
+
+
+def health_routes(
+    registry: CollectorRegistry, readiness: Callable[[], Readiness]
+) -> tuple[BaseRoute, ...]:
+    """`/isHealthy` (the process works), `/status` (it can do its work), `/metrics` (Prometheus).
+
+    A host that only waits for room on its disk must not be restarted for it: `/isHealthy` is
+    liveness alone, and `/status` is 503 with reasons.
+    """
+
+    async def is_healthy(_request: Request) -> Response:
         return JSONResponse({"status": "OK"})
+
+    def status(_request: Request) -> Response:
+        found = readiness()
+        facts: dict[str, object] = {"status": "FAILED" if found.problems else "OK"}
+        if found.problems:
+            facts["code"] = found.problems[0][1].code
+            facts["reasons"] = [
+                {"check": check, "code": error.code, "message": error.public_message}
+                for check, error in found.problems
+            ]
+        if found.warnings:
+            facts["warnings"] = [
+                {"code": code, "message": text} for code, text in found.warnings.items()
+            ]
+        return JSONResponse(facts, 503 if found.problems else 200)
 
     def metrics(_request: Request) -> Response:
         return Response(generate_latest(registry), media_type=_METRICS_TYPE)
 
-    return (Route("/isHealthy", health), Route("/status", health), Route("/metrics", metrics))
+    return (
+        Route("/isHealthy", is_healthy),
+        Route("/status", status),
+        Route("/metrics", metrics),
+    )
 
 
 def overview_route(look: Callable[[], object]) -> BaseRoute:

@@ -1,30 +1,64 @@
-"""The HTTPS server: binds first, tells when it is ready, stops gracefully on SIGTERM or SIGINT."""
+"""The HTTP server: binds first, tells when it is ready, stops gracefully on SIGTERM or SIGINT.
 
+SIGHUP has it read its certificate again. Uvicorn parses HTTP and calls the application;
+connections come through an `Acceptor`, which counts them before anything else happens.
+"""
+
+import asyncio
 import signal
 import socket
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import threading
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 
 import uvicorn
 from anyio import to_thread
+from prometheus_client import CollectorRegistry
 from starlette.types import ASGIApp
 
+from host.rest.acceptor import Acceptor, DoorMetrics
+from host.rest.admission import Admission, Seats
 from host.rest.bounded_http import BoundedHttp
+from host.rest.pace import Patience
 from host.rest.tls import ServerCertificate
+from host.rest.tls_files import Certificates
+from host.system import SystemClock
 
-_KEEP_ALIVE_SECONDS = 30
+_LOOK_SECONDS = 10.0
+"""How often the files of the certificate are looked at."""
+_DESCRIPTORS_WITHOUT_LIMITS = 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Door:
+    """How many connections are let in, how long they may take for what, and where that is counted.
+
+    `proxies` are addresses and networks whose word about their clients' addresses is taken.
+    """
+
+    seats: Seats = field(
+        default_factory=lambda: Seats.within(
+            _DESCRIPTORS_WITHOUT_LIMITS, total_max=1000, address_max=500
+        )
+    )
+    patience: Patience | None = None
+    proxies: tuple[str, ...] = ()
+    metrics: DoorMetrics = field(default_factory=lambda: DoorMetrics(CollectorRegistry()))
 
 
 def serve(
     app: ASGIApp,
     *,
     listener: socket.socket,
-    certificate: ServerCertificate,
+    certificate: ServerCertificate | Certificates,
     threads: int,
     stop_seconds_max: int,
     on_ready: Callable[[], None],
+    door: Door | None = None,
+    on_hangup: Callable[[], None] = lambda: None,
 ) -> None:
-    """Serve until SIGTERM or SIGINT, then let running requests end.
+    """Serve HTTPS until SIGTERM or SIGINT, then let running requests end.
 
     Args:
         app: the application.
@@ -33,45 +67,163 @@ def serve(
         threads: requests that are worked on at the same time.
         stop_seconds_max: how long running requests may take after the signal.
         on_ready: called once the server accepts connections.
+        door: limits of connections.
+        on_hangup: called on SIGHUP, when the certificate was read again.
+
+    Raises:
+        TlsFilesError: the certificate is not good.
     """
-    config = uvicorn.Config(
+    if isinstance(certificate, ServerCertificate):
+        host = str(listener.getsockname()[0])
+        certificate = Certificates(certificate, SystemClock(), listen_host=host)
+    server = _Server(
         app,
-        loop="uvloop",
-        http=BoundedHttp,
-        ws="none",
-        lifespan="off",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        timeout_keep_alive=_KEEP_ALIVE_SECONDS,
-        timeout_graceful_shutdown=stop_seconds_max,
-        ssl_certfile=certificate.certificate_file,
-        ssl_keyfile=certificate.private_key_file,
+        door or Door(),
+        certificates=certificate,
+        threads=threads,
+        stop_seconds_max=stop_seconds_max,
+        on_ready=on_ready,
+        on_hangup=on_hangup,
     )
-    with _signals_kept_from_killing(), listener:
-        _Server(config, threads=threads, on_ready=on_ready).run(sockets=[listener])
+    with _signals_kept_from_killing(server.hang_up), listener:
+        server.run(sockets=[listener])
+
+
+@contextmanager
+def serving_plainly(
+    app: ASGIApp, *, listener: socket.socket, door: Door, threads: int, stop_seconds_max: int
+) -> Iterator[None]:
+    """Serve HTTP without TLS on a thread of its own for the length of the block."""
+    ready = threading.Event()
+    server = _Server(
+        app,
+        door,
+        certificates=None,
+        threads=threads,
+        stop_seconds_max=stop_seconds_max,
+        on_ready=ready.set,
+        on_hangup=lambda: None,
+    )
+    thread = threading.Thread(
+        target=server.run, kwargs={"sockets": [listener]}, name="http", daemon=True
+    )
+    with listener:
+        thread.start()
+        ready.wait()
+        try:
+            yield
+        finally:
+            server.should_exit = True
+            thread.join()
 
 
 class _Server(uvicorn.Server):
     def __init__(
-        self, config: uvicorn.Config, *, threads: int, on_ready: Callable[[], None]
+        self,
+        app: ASGIApp,
+        door: Door,
+        *,
+        certificates: Certificates | None,
+        threads: int,
+        stop_seconds_max: int,
+        on_ready: Callable[[], None],
+        on_hangup: Callable[[], None],
     ) -> None:
-        super().__init__(config)
+        super().__init__(
+            uvicorn.Config(
+                app,
+                loop="uvloop",
+                http=BoundedHttp,
+                ws="none",
+                lifespan="off",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                # Otherwise uvicorn believes everybody on this machine about other addresses.
+                proxy_headers=bool(door.proxies),
+                forwarded_allow_ips=list(door.proxies),
+                timeout_graceful_shutdown=stop_seconds_max,
+            )
+        )
+        self._door = door
+        self._certificates = certificates
         self._threads = threads
         self._on_ready = on_ready
+        self._on_hangup = on_hangup
+        self._background: set[asyncio.Task[None]] = set()
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Take uvicorn's own part over: it would count connections after their handshake only."""
         to_thread.current_default_thread_limiter().total_tokens = self._threads
-        await super().startup(sockets)
-        if self.started:
-            self._on_ready()
+        await self.lifespan.startup()
+        self._loop = asyncio.get_running_loop()
+        admission = Admission(self._door.seats)
+        acceptors = [self._acceptor(listener, admission) for listener in sockets or ()]
+        for acceptor in acceptors:
+            acceptor.start()
+        self.servers = acceptors  # type: ignore[assignment]  # what uvicorn asks of its servers
+        if self._certificates is not None:
+            self._begin(self._look_after(self._certificates))
+        self.started = True
+        self._on_ready()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for task in self._background:
+            task.cancel()
+        await super().shutdown(sockets)
+
+    def hang_up(self) -> None:
+        """Read again what can be read again; may be called from a signal handler."""
+        if self._loop is not None:
+            with suppress(RuntimeError):  # The loop has ended.
+                self._loop.call_soon_threadsafe(lambda: self._begin(self._reread()))
+
+    def _acceptor(self, listener: socket.socket, admission: Admission) -> Acceptor:
+        door = self._door
+
+        def protocol(left: Callable[[], None]) -> BoundedHttp:
+            return BoundedHttp(
+                self.config,
+                self.server_state,
+                self.lifespan.state,
+                patience=door.patience,
+                ended=door.metrics.ended,
+                left=left,
+            )
+
+        return Acceptor(
+            listener,
+            admission,
+            protocol,
+            tls=None if self._certificates is None else self._certificates.context,
+            patience=door.patience or Patience(),
+            metrics=door.metrics,
+        )
+
+    def _begin(self, work: Coroutine[object, object, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+
+    async def _look_after(self, certificates: Certificates) -> None:
+        while True:
+            await asyncio.sleep(_LOOK_SECONDS)
+            await asyncio.get_running_loop().run_in_executor(None, certificates.look)
+
+    async def _reread(self) -> None:
+        run = asyncio.get_running_loop().run_in_executor
+        if self._certificates is not None:
+            await run(None, self._certificates.reread)
+        await run(None, self._on_hangup)
 
 
 @contextmanager
-def _signals_kept_from_killing() -> Iterator[None]:
+def _signals_kept_from_killing(on_hangup: Callable[[], None]) -> Iterator[None]:
     """Uvicorn raises the signal again after it has stopped; the host has more to close."""
-    kinds = (signal.SIGTERM, signal.SIGINT)
+    kinds = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
     before = {kind: signal.signal(kind, lambda *_: None) for kind in kinds}
+    signal.signal(signal.SIGHUP, lambda *_: on_hangup())
     try:
         yield
     finally:

@@ -13,6 +13,7 @@ from host.settings.errors import SettingsInvalidError
 from host.settings.flows import FlowSettings
 from host.settings.guests import CAPABILITIES, GuestSettings
 from host.settings.kinds import ADDRESS, Bytes, Workers
+from host.settings.rest import RestSettings
 
 _FLOW_PROCESSES_MAX = 4
 """Each takes about 100 MB: a laptop with many cores should not pay for all of them unasked."""
@@ -24,7 +25,7 @@ def home_cache_dir() -> Path:
 
 
 @dataclass(frozen=True, kw_only=True)
-class HostSettings(FlowSettings, GuestSettings):
+class HostSettings(FlowSettings, GuestSettings, RestSettings):
     """All settings of `cordbox host run`."""
 
     data_dir: Annotated[Path, Meta(description="Directory that holds everything the host stores.")]
@@ -107,6 +108,7 @@ class HostSettings(FlowSettings, GuestSettings):
             raise SettingsInvalidError(
                 f"allowed_capabilities: {unknown[0]!r} is none of {', '.join(CAPABILITIES)}"
             )
+        self.check_proxies()
         try:
             self.worker_plan  # noqa: B018  # parsed to be refused early
         except WorkersInvalidError as refused:

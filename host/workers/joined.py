@@ -9,6 +9,7 @@ from pathlib import Path
 import structlog
 
 from host.data_directory import DataDirectory
+from host.descriptors import raise_descriptor_limit
 from host.domain.errors import ConflictError
 from host.domain.workers import WorkerKind, WorkerPlan
 from host.logs import configure_logging
@@ -41,7 +42,7 @@ def join_host(
         WorkerNotWantedError: nobody would call such a worker.
     """
     stop = stop_on_signals()
-    os.umask(0o077)
+    raise_descriptor_limit()
     directory = DataDirectory.join(data_dir.absolute())
     try:
         settings = RunDirectory(directory.runtime).settings()

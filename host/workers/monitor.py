@@ -1,19 +1,27 @@
-"""`/isHealthy`, `/status` and `/metrics` of one worker over HTTP, as Corda's workers have them."""
+"""`/isHealthy`, `/status` and `/metrics` of one worker over HTTP, as Corda's workers have them.
 
-import json
-import socket
-import threading
+Whoever can connect meets the same walls as at the REST interface.
+"""
+
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from prometheus_client import generate_latest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
 
+from host.descriptors import descriptor_limit
+from host.rest.admission import Seats
 from host.rest.listener import bind
+from host.rest.server import Door, serving_plainly
 from host.workers.report import Reporter
 
 _METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-_REQUEST_SECONDS_MAX = 5
+_CONNECTIONS_MAX = 64
+_THREADS = 2
+_STOP_SECONDS_MAX = 2
 
 
 @contextmanager
@@ -25,56 +33,44 @@ def monitored(address: str, reporter: Reporter) -> Iterator[str]:
     """
     host, _, port = address.rpartition(":")
     listener = bind(host.strip("[]"), int(port))
-    server = _Server(listener, reporter)
-    thread = threading.Thread(target=server.serve_forever, name="monitor", daemon=True)
-    thread.start()
-    try:
-        yield f"{host}:{listener.getsockname()[1]}"
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    bound = listener.getsockname()[1]
+    door = Door(
+        seats=Seats.within(
+            descriptor_limit(), total_max=_CONNECTIONS_MAX, address_max=_CONNECTIONS_MAX
+        )
+    )
+    with serving_plainly(
+        _application(reporter),
+        listener=listener,
+        door=door,
+        threads=_THREADS,
+        stop_seconds_max=_STOP_SECONDS_MAX,
+    ):
+        yield f"{host}:{bound}"
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
+def _application(reporter: Reporter) -> Starlette:
+    async def is_healthy(_request: Request) -> Response:
+        return JSONResponse({"status": "OK"})
 
-    def __init__(self, listener: socket.socket, reporter: Reporter) -> None:
-        super().__init__(listener.getsockname(), _Handler, bind_and_activate=False)
-        self.socket.close()
-        self.socket = listener
-        self.reporter = reporter
+    def status(_request: Request) -> Response:
+        report = reporter.report()
+        if report.state == "ready":
+            return JSONResponse({"status": "OK"})
+        facts = {"status": "FAILED", "state": report.state, "code": report.problem}
+        return JSONResponse({k: v for k, v in facts.items() if v is not None}, 503)
 
+    def metrics(_request: Request) -> Response:
+        return Response(generate_latest(reporter.registry), media_type=_METRICS_TYPE)
 
-class _Handler(BaseHTTPRequestHandler):
-    timeout = _REQUEST_SECONDS_MAX
-    server: _Server
-    server_version = "cordbox"
-    sys_version = ""
+    async def missing(_request: Request, _error: Exception) -> Response:
+        return JSONResponse({"status": "NOT_FOUND"}, 404)
 
-    def do_GET(self) -> None:
-        match self.path:
-            case "/isHealthy" | "/status":
-                report = self.server.reporter.report()
-                facts = {"status": "OK" if report.state == "ready" else "FAILED"}
-                if report.problem is not None:
-                    facts["code"] = report.problem
-                self._answer(
-                    200 if report.state == "ready" else 503,
-                    "application/json",
-                    json.dumps(facts).encode(),
-                )
-            case "/metrics":
-                self._answer(200, _METRICS_TYPE, generate_latest(self.server.reporter.registry))
-            case _:
-                self._answer(404, "application/json", b'{"status": "NOT_FOUND"}')
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # its name in the library
-        """Say nothing: those who look every few seconds would fill the log."""
-
-    def _answer(self, status: int, media_type: str, body: bytes) -> None:
-        self.send_response(status)
-        self.send_header("Content-Type", media_type)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
+    return Starlette(
+        routes=[
+            Route("/isHealthy", is_healthy),
+            Route("/status", status),
+            Route("/metrics", metrics),
+        ],
+        exception_handlers={404: missing},
+    )

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from host.data_directory import DataDirectory
+from host.descriptors import raise_descriptor_limit
 from host.domain.errors import HostError
 from host.domain.workers import WorkerKind
 from host.logs import configure_logging
@@ -60,6 +61,7 @@ def run_process(work: Callable[[Employment], None]) -> None:
     parser.add_argument("--monitor")
     options = parser.parse_args()
     _die_with(options.parent)
+    raise_descriptor_limit()
     stop = stop_on_signals()
     try:
         directory = DataDirectory.inherited(options.data_dir, options.lock)

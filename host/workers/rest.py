@@ -6,7 +6,7 @@ import socket
 from host.composition.engines import log_engines
 from host.composition.health import Health, storage_checks
 from host.composition.inspection import name_what_is_missing
-from host.composition.rest import make_rest, server_certificate
+from host.composition.rest import make_door, make_rest, open_certificates
 from host.domain.errors import UnavailableError
 from host.domain.workers import WorkerKind, WorkerPlan
 from host.rest.server import serve
@@ -39,11 +39,12 @@ def run_rest(job: Employment) -> None:
             **storage_checks(directory.path, parts.database),
             "workers": lambda: check_workers(run, settings.worker_plan),
         }
-        certificate = server_certificate(settings, directory, base.clock)
+        certificates = open_certificates(settings, directory, base.clock)
         rest = make_rest(
             parts,
             given_password=os.environ.get(PASSWORD_VARIABLE) if file is None else read_secret(file),
-            probe=Health(checks, base.clock).check,
+            health=Health(checks, base.clock),
+            certificates=certificates,
             exposed=workers_registry(run),
             overview=Overviews(
                 parts.store, base.clock, lambda: worker_lines(run, parts.store)
@@ -54,16 +55,17 @@ def run_rest(job: Employment) -> None:
         parts.nodes.resume()
         if WorkerKind.MEMBERSHIP not in settings.worker_plan.counts:
             parts.registrations.resume()
-        facts = {"certificate": str(certificate.certificate_file.absolute())}
+        facts = {"certificate": str(certificates.files.certificate_file.absolute())}
         if rest.admin_password_file is not None:
             facts["adminPasswordFile"] = str(rest.admin_password_file.absolute())
         serve(
             rest.asgi,
             listener=socket.socket(fileno=job.listener),
-            certificate=certificate,
+            certificate=certificates,
             threads=settings.rest_threads,
             stop_seconds_max=settings.stop_seconds_max,
             on_ready=lambda: job.ready(**facts),
+            door=make_door(settings, base.registry),
         )
 
 

@@ -9,7 +9,7 @@ from host.composition.base import PluginMissingError
 from host.composition.capabilities import CapabilityTwiceError
 from host.data_directory import DataDirectory
 from host.domain.errors import StorageError
-from host.rest.observe import health_routes
+from host.rest.observe import Readiness, health_routes
 
 PLUGIN = """
 from starlette.responses import PlainTextResponse
@@ -85,11 +85,16 @@ def test_what_was_stored_is_there_after_a_restart(tmp_path, host_on, client_of, 
         assert client.get("/status").json() == {"status": "OK"}
 
 
-def test_a_host_whose_storage_fails_says_so():
-    def probe():
-        raise StorageError("the disk is gone")
-
-    with TestClient(Starlette(routes=health_routes(CollectorRegistry(), probe))) as client:
-        for path in ("/status", "/isHealthy"):
-            reply = client.get(path)
-            assert (reply.status_code, reply.json()["code"]) == (503, "storage")
+def test_a_host_whose_storage_fails_says_so_and_lives():
+    problems = [("disk", StorageError("/secret/disk is gone", path="/secret/disk"))]
+    found = Readiness(problems=problems, warnings={"certificate-expires": "soon"})
+    with TestClient(Starlette(routes=health_routes(CollectorRegistry(), lambda: found))) as client:
+        reply = client.get("/status")
+        assert reply.status_code == 503
+        assert reply.json() == {
+            "status": "FAILED",
+            "code": "storage",
+            "reasons": [{"check": "disk", "code": "storage", "message": "disk is gone"}],
+            "warnings": [{"code": "certificate-expires", "message": "soon"}],
+        }
+        assert client.get("/isHealthy").status_code == 200

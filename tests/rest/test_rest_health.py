@@ -50,12 +50,19 @@ def test_a_host_on_a_full_disk_is_not_healthy(tmp_path, host_on, client_of, full
     fill, free = full_disk
     with host_on(tmp_path / "data") as host, client_of(host) as client:
         fill()
-        reply = client.get("/status")
+        reply, alive = client.get("/status"), client.get("/isHealthy")
         free()
-        assert (reply.status_code, reply.json()) == (
+        told = reply.json()
+        assert (reply.status_code, told["status"], told["code"]) == (
             503,
-            {"status": "FAILED", "code": "data-directory-unusable"},
+            "FAILED",
+            "data-directory-unusable",
         )
+        assert [(r["check"], r["code"]) for r in told["reasons"]] == [
+            ("disk", "data-directory-unusable")
+        ]
+        assert str(tmp_path) not in reply.text
+        assert (alive.status_code, alive.json()) == (200, {"status": "OK"})
         poll_with(client, "/status", lambda status: status == {"status": "OK"})
 
 

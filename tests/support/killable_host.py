@@ -45,8 +45,9 @@ def make_packages(folder):
 class KillableHost:
     """A host process on one data directory, and a client of whichever process runs now."""
 
-    def __init__(self, folder, options):
+    def __init__(self, folder, options, prefix=()):
         self._folder = folder
+        self._prefix = prefix
         self._options = options
         self._process = self._client = None
         self.nodes = {}
@@ -58,7 +59,7 @@ class KillableHost:
         log = self._folder / "host.log"
         with log.open("a") as stream:
             self._process = subprocess.Popen(
-                [CORDBOX, *words],
+                [*self._prefix, CORDBOX, *words],
                 cwd=self._folder,
                 stdout=subprocess.PIPE,
                 stderr=stream,
@@ -67,6 +68,7 @@ class KillableHost:
         line = self._process.stdout.readline()
         assert line, log.read_text()[-2000:]
         facts = json.loads(line)
+        self.url = facts["url"]
         self._client = httpx2.Client(
             base_url=f"{facts['url']}/api/v5_2",
             verify=ssl.create_default_context(cafile=facts["certificate"]),

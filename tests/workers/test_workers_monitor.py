@@ -1,5 +1,8 @@
 """What a worker tells over HTTP, and the overview as text."""
 
+import contextlib
+import socket
+
 import httpx2
 import pytest
 from prometheus_client import CollectorRegistry, Counter
@@ -53,9 +56,30 @@ def test_a_worker_is_healthy_until_it_is_not(worker, get):
         assert (get(path).status_code, get(path).json()) == (200, {"status": "OK"})
     worker.problem = StorageError("disk full")
     reply = get("/status")
-    assert (reply.status_code, reply.json()) == (503, {"status": "FAILED", "code": "storage"})
+    assert (reply.status_code, reply.json()) == (
+        503,
+        {"status": "FAILED", "state": "failing", "code": "storage"},
+    )
     worker.problem, worker.is_draining = None, True
-    assert get("/isHealthy").status_code == 503
+    reply = get("/status")
+    assert (reply.status_code, reply.json()) == (503, {"status": "FAILED", "state": "draining"})
+
+
+def test_a_worker_that_cannot_do_its_work_lives_all_the_same(worker, get):
+    """Who restarts it for a full disk only makes things worse."""
+    worker.problem, worker.is_draining = StorageError("disk full"), True
+    assert (get("/isHealthy").status_code, get("/isHealthy").json()) == (200, {"status": "OK"})
+
+
+def test_strangers_at_a_worker_meet_the_walls_of_rest(worker):
+    with monitored("127.0.0.1:0", worker.reporter()) as address:
+        host, _, port = address.partition(":")
+        with contextlib.closing(socket.create_connection((host, int(port)), 30)) as stranger:
+            head = b"POST /status HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n"
+            stranger.sendall(head)
+            told = b"".join(iter(lambda: stranger.recv(4096), b""))
+        assert told.startswith(b"HTTP/1.1 405")
+        assert b"connection: close" in told.lower()
 
 
 def test_a_worker_shows_its_own_metrics(worker, get):

@@ -1,0 +1,214 @@
+"""Takes connections from a listening socket, as long as there are seats for them.
+
+Everything about a connection before its first byte of HTTP stands here: whether it is let in, its
+first byte, its TLS handshake, and when to take no more for a while.
+"""
+
+import asyncio
+import errno
+import socket
+import ssl
+from collections.abc import Callable
+from functools import partial
+
+import structlog
+from prometheus_client import CollectorRegistry, Counter, Gauge
+
+from host.rest.admission import Admission, Refusal, Seat
+from host.rest.pace import Patience
+
+_AT_ONCE = 64
+"""Connections that are taken before other work has its turn."""
+_NO_ROOM = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+_NO_ROOM_SECONDS = 0.5
+_TELL_SECONDS = 60.0
+_TLS_HANDSHAKE = 0x16
+_PLAIN_BYTES_MAX = 64 * 1024
+_PLAIN_ANSWER = (
+    b"HTTP/1.1 400 Bad Request\r\n"
+    b"content-type: text/plain; charset=utf-8\r\n"
+    b"content-length: 36\r\n"
+    b"connection: close\r\n\r\n"
+    b"This port answers to https:// only.\n"
+)
+
+_log = structlog.get_logger("cordbox.rest")
+
+
+class DoorMetrics:
+    """Counts connections: those that are there, and why others were not let in or were ended."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.open = Gauge("cordbox_rest_connections", "Open connections.", registry=registry)
+        self.most = Gauge(
+            "cordbox_rest_connections_max", "Connections that are let in.", registry=registry
+        )
+        self._refused = Counter(
+            "cordbox_rest_connections_refused",
+            "Connections that were not let in.",
+            ("reason",),
+            registry=registry,
+        )
+        self._ended = Counter(
+            "cordbox_rest_connections_ended",
+            "Connections that the server ended for what the client did or did not.",
+            ("reason",),
+            registry=registry,
+        )
+
+    def refused(self, reason: str) -> None:
+        self._refused.labels(reason).inc()
+
+    def ended(self, reason: str) -> None:
+        self._ended.labels(reason).inc()
+        _log.debug("connection-ended", reason=reason)
+
+
+MakeProtocol = Callable[[Callable[[], None]], asyncio.Protocol]
+"""Makes the protocol of a connection; it calls what it is given when the connection is gone."""
+
+
+class Acceptor:
+    """A server as uvicorn needs one: `close` it, then `wait_closed`."""
+
+    def __init__(
+        self,
+        listener: socket.socket,
+        admission: Admission,
+        make_protocol: MakeProtocol,
+        *,
+        tls: Callable[[], ssl.SSLContext] | None,
+        patience: Patience,
+        metrics: DoorMetrics,
+    ) -> None:
+        self._listener = listener
+        self._admission = admission
+        self._make_protocol = make_protocol
+        self._tls = tls
+        self._patience = patience
+        self._metrics = metrics
+        self._loop = asyncio.get_running_loop()
+        self._greeting: set[asyncio.Task[None]] = set()
+        self._is_closed = False
+        self._told_at: float | None = None
+        self._untold = 0
+
+    def start(self) -> None:
+        """Take connections from now on."""
+        self._listener.setblocking(False)  # noqa: FBT003  # its one parameter
+        self._metrics.most.set(self._admission.seats.total_max)
+        self._loop.add_reader(self._listener, self._accept)
+
+    def close(self) -> None:
+        """Take no more connections; those that are not greeted yet are dropped."""
+        if not self._is_closed:
+            self._is_closed = True
+            self._loop.remove_reader(self._listener)
+            for task in self._greeting:
+                task.cancel()
+
+    async def wait_closed(self) -> None:
+        if self._greeting:
+            await asyncio.wait(set(self._greeting))
+
+    def _accept(self) -> None:
+        for _ in range(_AT_ONCE):
+            try:
+                connection, address = self._listener.accept()
+            except BlockingIOError:
+                return
+            except OSError as error:
+                if error.errno in _NO_ROOM:
+                    self._wait_for_room(error)
+                    return
+                continue  # The client has gone already.
+            self._let_in(connection, str(address[0]))
+
+    def _wait_for_room(self, error: OSError) -> None:
+        """Leave clients in the kernel's queue for a moment: asking on would spin."""
+        self._metrics.refused("no-room")
+        self._tell("connections-not-accepted", reason=error.strerror)
+        self._loop.remove_reader(self._listener)
+        self._loop.call_later(_NO_ROOM_SECONDS, self._go_on)
+
+    def _go_on(self) -> None:
+        if not self._is_closed:
+            self._loop.add_reader(self._listener, self._accept)
+
+    def _let_in(self, connection: socket.socket, address: str) -> None:
+        seat = self._admission.take(address)
+        if isinstance(seat, Refusal):
+            self._metrics.refused(seat)
+            connection.close()
+            self._tell(
+                "connections-refused", reason=str(seat), open=self._admission.count, last=address
+            )
+            return
+        self._metrics.open.set(self._admission.count)
+        connection.setblocking(False)  # noqa: FBT003  # its one parameter
+        task = self._loop.create_task(self._greet(connection, seat))
+        self._greeting.add(task)
+        task.add_done_callback(self._greeting.discard)
+
+    async def _greet(self, connection: socket.socket, seat: Seat) -> None:
+        is_served = False
+        try:
+            is_served = await self._serve(connection, seat)
+        except (OSError, ssl.SSLError) as error:  # TimeoutError is an OSError.
+            self._metrics.ended("handshake")
+            _log.debug("handshake-failed", reason=str(error))
+        finally:
+            if not is_served:
+                connection.close()
+                self._leave(seat)
+
+    async def _serve(self, connection: socket.socket, seat: Seat) -> bool:
+        """Hand the connection to a protocol, which gives the seat back when it is gone."""
+        context = None if self._tls is None else self._tls()
+        if context is not None:
+            async with asyncio.timeout(self._patience.handshake_seconds):
+                first = await self._first_byte(connection)
+            if first != _TLS_HANDSHAKE:
+                self._answer_plainly(connection, first)
+                return False
+        protocol = self._make_protocol(partial(self._leave, seat))
+        await self._loop.connect_accepted_socket(
+            lambda: protocol,
+            connection,
+            ssl=context,
+            ssl_handshake_timeout=self._patience.handshake_seconds if context else None,
+            ssl_shutdown_timeout=self._patience.shutdown_seconds if context else None,
+        )
+        return True
+
+    async def _first_byte(self, connection: socket.socket) -> int | None:
+        """The first byte, which stays to be read; None when the client has gone."""
+        arrived = asyncio.Event()
+        self._loop.add_reader(connection, arrived.set)
+        try:
+            await arrived.wait()
+        finally:
+            self._loop.remove_reader(connection)
+        data = connection.recv(1, socket.MSG_PEEK)
+        return data[0] if data else None
+
+    def _answer_plainly(self, connection: socket.socket, first: int | None) -> None:
+        """Say what is wrong to who speaks HTTP without TLS, as far as that goes at once."""
+        self._metrics.ended("no-tls")
+        _log.debug("no-tls", first=first)
+        if first is not None and chr(first).isalpha() and chr(first).isascii():
+            connection.recv(_PLAIN_BYTES_MAX)  # What stays unread would take the answer away.
+            connection.send(_PLAIN_ANSWER)
+            connection.shutdown(socket.SHUT_WR)
+
+    def _leave(self, seat: Seat) -> None:
+        self._admission.leave(seat)
+        self._metrics.open.set(self._admission.count)
+
+    def _tell(self, event: str, **facts: object) -> None:
+        """Log that connections are refused, at most once a minute."""
+        self._untold += 1
+        now = self._loop.time()
+        if self._told_at is None or now - self._told_at >= _TELL_SECONDS:
+            _log.warning(event, count=self._untold, **facts)
+            self._told_at, self._untold = now, 0

@@ -1,0 +1,283 @@
+"""The certificate and the key that HTTPS is served with: checked before they are used, and reread.
+
+A pair that is not good is refused with its reason and its file. While a host runs, files that
+change are read again; a new pair that is refused leaves the old one in use.
+"""
+
+import datetime as dt
+import ipaddress
+import ssl
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
+
+from host.domain.errors import InvalidInputError
+from host.ports.clock import Clock
+from host.rest.tls import ServerCertificate
+from host.rest.wire import instant
+
+WARN_DAYS = 30
+"""How long before its end a certificate is warned of."""
+_FILE_BYTES_MAX = 1 << 20
+_ANY_ADDRESS = ("0.0.0.0", "::", "")  # noqa: S104  # compared with, not listened on
+
+_log = structlog.get_logger("cordbox.rest")
+
+
+class TlsFilesError(InvalidInputError):
+    """HTTPS cannot be served with the certificate and the key that are given."""
+
+    code = "tls-files-refused"
+
+
+class TlsFileUnreadableError(TlsFilesError):
+    """A file that should hold a PEM certificate or private key cannot be read, or holds none."""
+
+    code = "tls-file-unreadable"
+
+
+class TlsKeyEncryptedError(TlsFilesError):
+    """The private key for HTTPS is encrypted: nobody is there to type its passphrase."""
+
+    code = "tls-key-encrypted"
+
+
+class TlsKeyMismatchError(TlsFilesError):
+    """The private key for HTTPS is not that of the certificate."""
+
+    code = "tls-key-mismatch"
+
+
+class TlsCertificateExpiredError(TlsFilesError):
+    """The certificate for HTTPS is no longer valid."""
+
+    code = "tls-certificate-expired"
+
+
+class TlsCertificateNotYetValidError(TlsFilesError):
+    """The certificate for HTTPS is not valid yet, or the clock of the machine is wrong."""
+
+    code = "tls-certificate-not-yet-valid"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pair:
+    """A certificate and key that fit, as the server uses them."""
+
+    context: ssl.SSLContext
+    expires: dt.datetime
+    names: frozenset[str]
+
+
+def check_files(files: ServerCertificate, *, now: dt.datetime) -> Pair:
+    """Read both files and prove that HTTPS can be served with them.
+
+    Raises:
+        TlsFilesError: they are not good; the message names the file.
+    """
+    leaf = _certificate(files.certificate_file)
+    key = _private_key(files.private_key_file)
+    if leaf.public_key() != key.public_key():
+        raise TlsKeyMismatchError(
+            f"{files.private_key_file} is not the private key of the certificate in"
+            f" {files.certificate_file} ({leaf.subject.rfc4514_string()})"
+        )
+    if now > leaf.not_valid_after_utc:
+        raise TlsCertificateExpiredError(
+            f"{files.certificate_file}: the certificate expired at"
+            f" {_text(leaf.not_valid_after_utc)}"
+        )
+    if now < leaf.not_valid_before_utc:
+        raise TlsCertificateNotYetValidError(
+            f"{files.certificate_file}: the certificate is valid from"
+            f" {_text(leaf.not_valid_before_utc)}, and now it is {_text(now)}"
+        )
+    return Pair(context=_context(files), expires=leaf.not_valid_after_utc, names=_names(leaf))
+
+
+def is_named(host: str, names: frozenset[str]) -> bool:
+    """Whether one of a certificate's names is `host`; any will do where all addresses listen."""
+    if host in _ANY_ADDRESS:
+        return bool(names)
+    wanted = host.lower()
+    return wanted in names or f"*.{wanted.partition('.')[2]}" in names
+
+
+class Certificates:
+    """The pair in use. Thread-safe.
+
+    Args:
+        files: where it is.
+        clock: tells whether it is valid.
+        listen_host: what clients may call the server.
+
+    Raises:
+        TlsFilesError: the files are not good.
+    """
+
+    def __init__(self, files: ServerCertificate, clock: Clock, *, listen_host: str) -> None:
+        self.files = files
+        self._clock = clock
+        self._listen_host = listen_host
+        self._lock = threading.Lock()
+        self._used = self._seen = self._signature()
+        self._pair = check_files(files, now=self._now())
+        self._warned_on: dt.date | None = None
+        self._warn_of_names()
+        self.warn_of_end()
+
+    def context(self) -> ssl.SSLContext:
+        """What new connections are served with."""
+        return self._pair.context
+
+    def seconds_left(self) -> float:
+        """Until the certificate expires; negative once it has."""
+        return (self._pair.expires - self._now()).total_seconds()
+
+    def warning(self) -> str | None:
+        """That the certificate ends soon, or has ended."""
+        left = self.seconds_left()
+        if left > WARN_DAYS * 86_400:
+            return None
+        word = "expires" if left > 0 else "expired"
+        return f"the certificate of the REST interface {word} at {_text(self._pair.expires)}"
+
+    def warn_of_end(self) -> None:
+        """Log `warning`, once a day."""
+        warning = self.warning()
+        today = self._now().date()
+        if warning is not None and self._warned_on != today:
+            self._warned_on = today
+            _log.warning(
+                "certificate-expires", reason=warning, file=str(self.files.certificate_file)
+            )
+
+    def look(self) -> None:
+        """Read files again that have changed since they were read, and no longer change.
+
+        A certificate and its key are not replaced in one moment: what was seen to change is read
+        when it looks the same at the next look.
+        """
+        signature = self._signature()
+        if signature != self._used and signature == self._seen:
+            self.reread()
+        self._seen = signature
+        self.warn_of_end()
+
+    def reread(self) -> bool:
+        """Read the files again; says whether they are in use now."""
+        with self._lock:
+            self._used = self._signature()
+            try:
+                self._pair = check_files(self.files, now=self._now())
+            except TlsFilesError as refused:
+                _log.error("certificate-refused", code=refused.code, reason=refused.message)
+                return False
+            _log.info(
+                "certificate-reread",
+                file=str(self.files.certificate_file),
+                expires=_text(self._pair.expires),
+            )
+            self._warned_on = None
+        self._warn_of_names()
+        self.warn_of_end()
+        return True
+
+    def _warn_of_names(self) -> None:
+        if not is_named(self._listen_host, self._pair.names):
+            _log.warning(
+                "certificate-names-another",
+                file=str(self.files.certificate_file),
+                listens=self._listen_host,
+                names=sorted(self._pair.names),
+            )
+
+    def _now(self) -> dt.datetime:
+        return instant(self._clock.now_ms())
+
+    def _signature(self) -> tuple[tuple[int, ...] | None, ...]:
+        return tuple(
+            _signature_of(file)
+            for file in (self.files.certificate_file, self.files.private_key_file)
+        )
+
+
+def _signature_of(file: Path) -> tuple[int, ...] | None:
+    try:
+        stat = file.stat()
+    except OSError:
+        return None
+    return stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns
+
+
+def _read(file: Path) -> bytes:
+    try:
+        with file.open("rb") as stream:
+            data = stream.read(_FILE_BYTES_MAX + 1)
+    except OSError as error:
+        raise TlsFileUnreadableError(f"{file}: {error.strerror}") from error
+    if len(data) > _FILE_BYTES_MAX:
+        raise TlsFileUnreadableError(f"{file}: larger than {_FILE_BYTES_MAX} bytes")
+    return data
+
+
+def _certificate(file: Path) -> x509.Certificate:
+    try:
+        return x509.load_pem_x509_certificates(_read(file))[0]
+    except ValueError as error:
+        raise TlsFileUnreadableError(f"{file} holds no PEM certificate") from error
+
+
+def _private_key(file: Path) -> PrivateKeyTypes:
+    data = _read(file)
+    try:
+        return serialization.load_pem_private_key(data, password=None)
+    except TypeError as error:
+        raise TlsKeyEncryptedError(
+            f"{file} holds an encrypted private key; the host needs one without a passphrase,"
+            " readable by its user only"
+        ) from error
+    except (ValueError, UnsupportedAlgorithm) as error:
+        raise TlsFileUnreadableError(f"{file} holds no PEM private key") from error
+
+
+def _context(files: ServerCertificate) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.options |= ssl.OP_NO_RENEGOTIATION
+    try:
+        context.load_cert_chain(
+            files.certificate_file, files.private_key_file, password=lambda: b""
+        )
+    except (ssl.SSLError, OSError) as error:
+        reason = getattr(error, "reason", None) or error.strerror or type(error).__name__
+        raise TlsFilesError(
+            f"{files.certificate_file} and {files.private_key_file}: {reason}"
+        ) from error
+    return context
+
+
+def _names(leaf: x509.Certificate) -> frozenset[str]:
+    try:
+        found = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except (x509.ExtensionNotFound, ValueError):
+        return frozenset()
+    addresses = found.get_values_for_type(x509.IPAddress)
+    return frozenset(
+        [name.lower() for name in found.get_values_for_type(x509.DNSName)]
+        + [
+            str(a)
+            for a in addresses
+            if isinstance(a, ipaddress.IPv4Address | ipaddress.IPv6Address)
+        ]
+    )
+
+
+def _text(time: dt.datetime) -> str:
+    return f"{time:%Y-%m-%d %H:%M} UTC"
