@@ -7,6 +7,7 @@ from host.bus.roster import Roster
 from host.domain.ids import EpochMs, FlowId
 from host.ports.bus import CommitListener, NewRecord, Record, TopicPartition, WorkQueue
 from host.ports.clock import Clock
+from host.ports.glances import GLANCES_MAX, FlowGlance, GlanceQuery, GlanceWrite
 from host.ports.groups import Membership, RebalanceListener
 from host.ports.state import StateConflictError, StateRecord
 from host.ports.topics import Retention
@@ -27,6 +28,7 @@ class MemoryStore:
         self._tails: dict[TopicPartition, int] = {}
         self._offsets: dict[tuple[str, TopicPartition], int] = {}
         self._states: dict[str, StateRecord] = {}
+        self._glances: dict[str, FlowGlance] = {}
         self._journals: dict[FlowId, list[bytes]] = {}
         self._rosters: dict[str, Roster] = {}
         self._listeners: list[CommitListener] = []
@@ -148,6 +150,20 @@ class MemoryStore:
                 and state.place.group == group
                 and state.place.partition in partitions
             ]
+
+    def glances(self, query: GlanceQuery, limit: int) -> Sequence[FlowGlance]:
+        with self._lock:
+            found = [
+                glance
+                for glance in self._glances.values()
+                if glance.node == query.node
+                and query.status in (None, glance.status)
+                and (query.responders or not glance.is_responder)
+                and (query.before is None or glance.place < query.before)
+                and (query.until is None or glance.started_at <= query.until)
+            ]
+        newest = sorted(found, key=lambda glance: glance.place, reverse=True)
+        return newest[: max(0, min(limit, GLANCES_MAX))]
 
     def journal(self, flow_id: FlowId) -> Sequence[bytes]:
         with self._lock:
@@ -282,6 +298,7 @@ class MemoryStore:
         for write in unit.states:
             if write.value is None:
                 self._states.pop(write.key, None)
+                self._glances.pop(write.key, None)
             else:
                 self._states[write.key] = StateRecord(
                     key=write.key,
@@ -290,6 +307,10 @@ class MemoryStore:
                     due_at=write.due_at,
                     place=write.place,
                 )
+                if write.glance is not None:
+                    self._glances[write.key] = _glance(
+                        write.key, write.glance, self._glances.get(write.key)
+                    )
         for row in unit.journal:
             self._journals.setdefault(row.flow_id, []).append(row.value)
         for flow_id in unit.forget:
@@ -306,3 +327,18 @@ class MemoryStore:
             )
         for consumed in unit.consumed:
             self._offsets[consumed.group, consumed.source] = consumed.start + consumed.count
+
+
+def _glance(key: str, write: GlanceWrite, before: FlowGlance | None) -> FlowGlance:
+    return FlowGlance(
+        key=key,
+        node=write.node,
+        request_id=write.request_id,
+        flow_id=write.flow_id,
+        flow_class=write.flow_class,
+        status=write.status,
+        is_responder=write.is_responder,
+        started_at=write.at if before is None else before.started_at,
+        updated_at=write.at,
+        ended_at=write.at if write.is_final else None,
+    )

@@ -3,11 +3,12 @@
 import sqlite3
 from collections.abc import Callable, Mapping
 
+from host.bus.sqlite_glances import FILL_GLANCES, GLANCES
 from host.bus.upgrade_to_queues import move_to_queues
 from host.domain.errors import StorageError
 from host.domain.ids import EpochMs
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 
 _VERSION_3 = """
 CREATE TABLE work (
@@ -86,10 +87,21 @@ def _from_2(connection: sqlite3.Connection, now: EpochMs) -> None:
     move_to_queues(connection)
 
 
+def _from_3(connection: sqlite3.Connection, now: EpochMs) -> None:
+    """Glances come in, one for each status."""
+    del now
+    _execute_all(connection, GLANCES)
+    connection.execute(FILL_GLANCES)
+
+
 def _execute_all(connection: sqlite3.Connection, script: str) -> None:
     # Not executescript(), which would commit.
     for statement in script.split(";\n"):
         connection.execute(statement)
 
 
-_UPGRADES: Mapping[int, Callable[[sqlite3.Connection, EpochMs], None]] = {1: _from_1, 2: _from_2}
+_UPGRADES: Mapping[int, Callable[[sqlite3.Connection, EpochMs], None]] = {
+    1: _from_1,
+    2: _from_2,
+    3: _from_3,
+}

@@ -16,6 +16,7 @@ from host.bus import sqlite_states, sqlite_topics, sqlite_work
 from host.bus.doorbell import Doorbell, Hint
 from host.bus.roster import Roster
 from host.bus.schema import prepare
+from host.bus.sqlite_glances import read_glances
 from host.bus.sqlite_groups import load_roster, save_roster
 from host.bus.unit_writer import write_unit
 from host.bus.writer import Writer
@@ -23,6 +24,7 @@ from host.domain.errors import StorageError
 from host.domain.ids import EpochMs, FlowId
 from host.ports.bus import CommitListener, Committed, Record, TopicPartition, WorkQueue
 from host.ports.clock import Clock
+from host.ports.glances import FlowGlance, GlanceQuery
 from host.ports.groups import Membership, RebalanceListener
 from host.ports.state import StateRecord
 from host.ports.topics import Retention
@@ -253,6 +255,9 @@ class SqliteStore:
             work=frozenset(work),
             due=hint.committed().due,
         )
+
+    def glances(self, query: GlanceQuery, limit: int) -> Sequence[FlowGlance]:
+        return read_glances(self._read, query, limit)
 
     def close(self) -> None:
         """Close every thread's connection; the store is not usable afterwards."""

@@ -5,6 +5,7 @@ import sqlite3
 from collections.abc import Sequence
 from itertools import groupby
 
+from host.bus.sqlite_glances import delete_glance, write_glance
 from host.bus.sqlite_groups import check_fence
 from host.bus.sqlite_topics import has_gap
 from host.domain.ids import EpochMs, FlowId
@@ -114,6 +115,10 @@ def _write_state(connection: sqlite3.Connection, write: StateWrite) -> None:
             (write.value, write.due_at, *place, write.key, write.expected),
         ).rowcount
     if done == 1:
+        if write.glance is not None:
+            write_glance(connection, write.key, write.glance)
+        elif write.value is None:
+            delete_glance(connection, write.key)
         return
     found = connection.execute("SELECT version FROM states WHERE key = ?", (write.key,)).fetchone()
     version = found[0] if found else 0

@@ -4,6 +4,7 @@ import json
 import sys
 import uuid
 from collections.abc import Callable, Mapping, Sequence
+from itertools import islice
 from typing import IO, TYPE_CHECKING, Any
 
 import click
@@ -79,21 +80,40 @@ def start(
 @click.argument("node")
 @click.option("--status", help="Only flows in this status, such as RUNNING.")
 @click.option("--responders", is_flag=True, help="Also flows that counterparties initiated.")
+@click.option(
+    "--limit",
+    type=click.IntRange(min=1),
+    default=100,
+    show_default=True,
+    help="Flows to list at most.",
+)
 @host_options
 @output_option
 def list_flows(
-    *, connect: Connect, node: str, status: str | None, responders: bool, output: str
+    *,
+    connect: Connect,
+    node: str,
+    status: str | None,
+    responders: bool,
+    limit: int,
+    output: str,
 ) -> None:
-    """List the flows of NODE."""
+    """List the flows of NODE, the latest start first."""
     from host.toolkit.flows.client import HostFlows
 
     with connect() as client:
         flows = HostFlows(client)
-        found = flows.list(flows.node(node), status=status, responders=responders)
+        all_flows = flows.list(flows.node(node), status=status, responders=responders)
+        found = list(islice(all_flows, limit))
+        has_more = next(all_flows, None) is not None
     if output == "json":
-        click.echo(json.dumps(list(found), indent=2, ensure_ascii=False))
-    for flow in found if output == "text" else ():
+        click.echo(json.dumps(found, indent=2, ensure_ascii=False))
+        return
+    click.echo(f"{'STATUS':15}  {'SINCE':27}  REQUEST")
+    for flow in found:
         click.echo(_status_line(flow))
+    if has_more:
+        click.echo(f"There are more than {limit} flows: see --limit.", err=True)
 
 
 @command.command("result")

@@ -78,6 +78,7 @@ def make_rest(
         keys=parts.keys,
         quotas=parts.quotas,
         storage_bytes=parts.vaults.used_bytes,
+        clock=base.clock,
     )
     asgi = create_app(
         services,

@@ -66,6 +66,10 @@ class RuleError(GuestTextError):
     """The text breaks a rule beyond JSON's grammar: half a character, nesting, a number, a key."""
 
 
+class KeyTwiceError(RuleError):
+    """An object names a member twice; which one counts would be a guess."""
+
+
 def checked_json(text: str) -> JsonValue:
     """The value of a JSON text that a guest wrote.
 
@@ -198,7 +202,7 @@ def _object(pairs: Sequence[tuple[str, JsonValue]]) -> JsonValue:
     seen: set[str] = set()
     for name, _ in pairs:
         if name in seen:
-            raise RuleError(f"an object has the key {cut_line(name, 64)!r} twice")
+            raise KeyTwiceError(f"an object has the key {cut_line(name, 64)!r} twice")
         seen.add(name)
     raise AssertionError("a dictionary lost a key")
 

@@ -8,11 +8,11 @@ def shown(value: str, characters_max: int = CHARACTERS_MAX) -> str:
     """`value` in quotes, with its length when it is longer than `characters_max` characters."""
     if len(value) <= characters_max:
         return repr(value)
-    return f"{value[:characters_max]!r}… ({len(value)} characters)"
+    return f"{value[:characters_max]!r}... ({len(value)} characters)"
 
 
 def cut(text: str, characters_max: int = TEXT_CHARACTERS_MAX) -> str:
     """A whole sentence of a refusal, which may quote what its author did not bound."""
     if len(text) <= characters_max:
         return text
-    return f"{text[:characters_max]}… ({len(text)} characters)"
+    return f"{text[:characters_max]}... ({len(text)} characters)"

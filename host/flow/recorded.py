@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from host.domain.ids import ShortHash
+from host.domain.refused import shown
 from host.flow.checkpoint import decode_checkpoint
 from host.flow.errors import FlowHistoryUnavailableError, FlowNotFoundError
 from host.flow.history import History, history_of, read_history
@@ -34,7 +35,7 @@ def find_recorded(store: FlowStore, short_hash: ShortHash, request_id: str) -> R
         FlowRecordDamagedError: what is stored cannot be read.
     """
     status = _status(store, short_hash, request_id)
-    label = f"flow {request_id!r} of virtual node {short_hash}"
+    label = f"flow {shown(request_id)} of virtual node {short_hash}"
     if status.flow_id is None:
         raise FlowHistoryUnavailableError(f"{label} has no history: its status is {status.status}")
     history = _history(store, status)
@@ -50,7 +51,7 @@ def _status(store: FlowStore, short_hash: ShortHash, request_id: str) -> StoredS
         if record is not None:
             return decode_status(record)
     raise FlowNotFoundError(
-        f"virtual node {short_hash} has no flow with client request id {request_id!r}"
+        f"virtual node {short_hash} has no flow with client request id {shown(request_id)}"
     )
 
 

@@ -9,6 +9,7 @@ from host.domain.flow import FlowStatus, FlowStatusName
 from host.domain.ids import ShortHash
 from host.domain.json import JsonValue
 from host.domain.packages import CpiRecord, FlowDeclaration
+from host.domain.refused import shown
 from host.domain.vnode import OperationalStatus, VirtualNode
 from host.flow.dead_letters import DeadLetter, dead_letters
 from host.flow.errors import (
@@ -35,6 +36,7 @@ from host.flow.statuses import StoredStatus, read_status, status_key, status_of,
 from host.json_schema import JsonSchema
 from host.ports.bus import NewRecord
 from host.ports.clock import Clock
+from host.ports.glances import FlowGlance, GlanceQuery
 from host.ports.quotas import Quotas, Unmetered
 from host.ports.state import StateConflictError
 from host.ports.units import FlowStore, Unit
@@ -79,7 +81,7 @@ class FlowService:
             )
         if not _CLIENT_REQUEST_ID.fullmatch(client_request_id):
             raise ClientRequestIdInvalidError(
-                f"client request id {client_request_id[:250]!r} is not 1 to 242 characters of"
+                f"client request id {shown(client_request_id)} is not 1 to 242 characters of"
                 " letters, digits, '.', '_' and '-'"
             )
         before = self._store.get(status_key(holding, client_request_id))
@@ -104,7 +106,7 @@ class FlowService:
         if record is None:
             raise FlowNotFoundError(
                 f"virtual node {short_hash} has no flow with client request id"
-                f" {client_request_id!r}"
+                f" {shown(client_request_id)}"
             )
         return read_status(record)
 
@@ -132,7 +134,7 @@ class FlowService:
         status = self._any_status(short_hash, client_request_id)
         if status.status.is_final:
             raise FlowEndedError(
-                f"flow {client_request_id!r} of virtual node {short_hash} has ended already:"
+                f"flow {shown(client_request_id)} of virtual node {short_hash} has ended already:"
                 f" {status.status}"
             )
         kill = encode(KillFlow(reason=reason[:_KILL_REASON_CHARACTERS_MAX]))
@@ -157,27 +159,25 @@ class FlowService:
                 raise
             return read_status(record)
 
-    def list(
-        self,
-        short_hash: ShortHash,
-        status: str | None = None,
-        *,
-        include_responders: bool = False,
-    ) -> Sequence[FlowStatus]:
-        """Flows of a virtual node, in one status or all, by client request id.
+    def page(self, query: GlanceQuery, limit: int) -> Sequence[FlowGlance]:
+        """Flows of a virtual node, the latest start first, at most `limit`.
 
-        Responders stand after the client-started flows; their client request id is their
-        session id.
+        Responders' client request id is their session id.
 
         Raises:
-            FlowStatusUnknownError: `status` names no status.
+            FlowStatusUnknownError: the query names no status.
         """
-        wanted = _status_name(status)
-        records = list(self._store.scan(status_key(short_hash, "")))
-        if include_responders:
-            records += self._store.scan(status_key(short_hash, "", responder=True))
-        statuses = [read_status(record) for record in records]
-        return [s for s in statuses if wanted is None or s.status is wanted]
+        _check_status_name(query.status)
+        return self._store.glances(query, limit)
+
+    def glanced(self, glance: FlowGlance) -> FlowStatus | None:
+        """The whole status of a flow in a list; None if it is no longer kept.
+
+        Raises:
+            FlowRecordDamagedError: it cannot be read.
+        """
+        record = self._store.get(glance.key)
+        return None if record is None else read_status(record)
 
     def dead_letters(self, limit: int) -> Sequence[DeadLetter]:
         """The latest records that the engine has given up, newest first, at most `limit`."""
@@ -245,7 +245,7 @@ def _startable(vnode: VirtualNode, cpi: CpiRecord, flow_class: str) -> FlowDecla
     }
     raise FlowNotStartableError(
         f"CPI {cpi.identity.name} {cpi.identity.version} declares no client-startable flow"
-        f" {flow_class[:250]!r}",
+        f" {shown(flow_class)}",
         **details,
     )
 
@@ -272,11 +272,7 @@ def _checked_body(flow: FlowDeclaration, body: JsonValue) -> str | None:
     return None if body is None else text
 
 
-def _status_name(text: str | None) -> FlowStatusName | None:
-    if text is None:
-        return None
-    try:
-        return FlowStatusName(text)
-    except ValueError as exc:
-        names = ", ".join(FlowStatusName)
-        raise FlowStatusUnknownError(f"status {text[:50]!r} is none of {names}") from exc
+def _check_status_name(text: str | None) -> None:
+    if text is None or text in FlowStatusName.__members__:
+        return
+    raise FlowStatusUnknownError(f"status {shown(text)} is none of {', '.join(FlowStatusName)}")

@@ -8,6 +8,7 @@ from host.domain.ids import ClientRequestId, EpochMs, FlowId, ShortHash
 from host.flow.config import CORDA_DEFAULTS
 from host.flow.messages import due_place
 from host.flow.stored import read_stored
+from host.ports.glances import GlanceWrite
 from host.ports.state import StateRecord, StateWrite
 
 
@@ -66,6 +67,20 @@ def write_status(
         expected=before.version if before else 0,
         due_at=due,
         place=None if due is None else due_place(key),
+        glance=_glance_of(status, responder=responder),
+    )
+
+
+def _glance_of(status: StoredStatus, *, responder: bool) -> GlanceWrite:
+    return GlanceWrite(
+        node=status.holding,
+        request_id=status.request_id,
+        flow_id=status.flow_id,
+        flow_class=status.flow_class,
+        status=status.status.value,
+        is_responder=responder,
+        is_final=status.status.is_final,
+        at=status.updated_at,
     )
 
 

@@ -11,7 +11,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, Row, insert, select, tuple_, update
 
 from cpi.errors import CpiError
 from cpi.group_policy import GroupPolicy
@@ -20,6 +20,7 @@ from host.domain.errors import ConflictError, InvalidInputError
 from host.domain.ids import EpochMs, ShortHash
 from host.domain.membership import GroupParameters, MemberInfo, MemberStatus, NotaryInfo
 from host.domain.packages import CpiRecord
+from host.domain.paging import LIMIT_DEFAULT
 from host.domain.vnode import VirtualNode
 from host.domain.x500 import MemberX500Name
 from host.membership.directory import add_member, find_member, find_parameters, put_parameters
@@ -128,14 +129,28 @@ class MembershipService:
             self._process(request)
         return len(unfinished)
 
-    def requests(self, short_hash: ShortHash) -> Sequence[RegistrationRequest]:
-        """All requests of a virtual node, oldest first.
+    def requests(
+        self,
+        short_hash: ShortHash,
+        limit: int = LIMIT_DEFAULT,
+        before: tuple[int, str] | None = None,
+    ) -> Sequence[RegistrationRequest]:
+        """Requests of a virtual node, the latest first, at most `limit`.
+
+        Args:
+            short_hash: the node.
+            limit: how many.
+            before: only those before this time of sending and registration id.
 
         Raises:
             MemberNotFoundError: no such virtual node.
         """
         self._node(short_hash)
-        query = _SELECT.where(REGISTRATION.c.short_hash == short_hash)
+        place = (REGISTRATION.c.sent_at, REGISTRATION.c.registration_id)
+        query = select(REGISTRATION).where(REGISTRATION.c.short_hash == short_hash)
+        if before is not None:
+            query = query.where(tuple_(*place) < before)
+        query = query.order_by(*(column.desc() for column in place)).limit(limit)
         with self._database.read() as connection:
             return [_request(row) for row in connection.execute(query)]
 

@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, insert, select
+from sqlalchemy import Connection, Row, delete, insert, select, tuple_
 from sqlalchemy.exc import IntegrityError
 
 from cpi.group_policy import CREATE_ID
@@ -89,6 +89,23 @@ class PackageCatalogue:
         """
         with self._database.read() as connection:
             _refuse_others(connection, record)
+
+    def newest(
+        self, limit: int, before: tuple[int, str] | None = None
+    ) -> Sequence[tuple[EpochMs, Checksum]]:
+        """When CPIs were stored, and their checksums, the latest first, at most `limit`.
+
+        Args:
+            limit: how many.
+            before: only those before this time and checksum.
+        """
+        place = (CPI.c.stored_at, CPI.c.file_checksum)
+        query = select(*place).order_by(*(column.desc() for column in place)).limit(limit)
+        if before is not None:
+            query = query.where(tuple_(*place) < before)
+        with self._database.read() as connection:
+            rows = connection.execute(query)
+            return [(EpochMs(stored_at), Checksum(checksum)) for stored_at, checksum in rows]
 
     def all(self) -> Sequence[CpiRecord]:
         """All stored CPIs, the oldest first."""

@@ -20,7 +20,7 @@ from cpi.model import PackageType, VerifiedPackage
 from cpi.verify import verify_package
 from host.db import Database
 from host.domain.errors import HostError, UnavailableError
-from host.domain.ids import Checksum, ShortHash, short_hash_of
+from host.domain.ids import Checksum, EpochMs, ShortHash, short_hash_of
 from host.domain.packages import CpiRecord
 from host.guests.code import CpkCode, code_of, make_component, prove
 from host.guests.declarations import DeclarationInvalidError
@@ -102,6 +102,12 @@ class PackageService:
 
     def find_by_short_hash(self, short_checksum: ShortHash) -> CpiRecord | None:
         return self._catalogue.find_by_short_hash(short_checksum)
+
+    def newest(
+        self, limit: int, before: tuple[int, str] | None = None
+    ) -> Sequence[tuple[EpochMs, Checksum]]:
+        """When CPIs were stored, and their checksums; see `PackageCatalogue.newest`."""
+        return self._catalogue.newest(limit, before)
 
     def all(self) -> Sequence[CpiRecord]:
         return self._catalogue.all()

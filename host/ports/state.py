@@ -11,6 +11,7 @@ from typing import Protocol
 from host.domain.errors import ConflictError
 from host.domain.ids import EpochMs
 from host.ports.bus import DuePlace
+from host.ports.glances import GlanceWrite
 
 
 class StateConflictError(ConflictError):
@@ -34,7 +35,8 @@ class StateRecord:
 class StateWrite:
     """A write of one state; `value` None deletes. `expected` 0 means that it must not exist.
 
-    The keys of one unit's writes are distinct. A `due_at` needs a `place`.
+    The keys of one unit's writes are distinct. A `due_at` needs a `place`. `glance` is what lists
+    show of the flow whose status this is; it goes with the state.
     """
 
     key: str
@@ -42,6 +44,7 @@ class StateWrite:
     expected: int
     due_at: EpochMs | None = None
     place: DuePlace | None = None
+    glance: GlanceWrite | None = None
 
     def __post_init__(self) -> None:
         """Refuse a due time that nobody would look at."""

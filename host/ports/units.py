@@ -6,6 +6,7 @@ from typing import Protocol
 
 from host.domain.ids import EpochMs, FlowId
 from host.ports.bus import Bus, Committed, DuePlace, NewRecord, TopicPartition
+from host.ports.glances import Glances
 from host.ports.groups import Fence, Groups
 from host.ports.state import States, StateWrite
 from host.ports.topics import Topics
@@ -81,8 +82,8 @@ class Unit:
         )
 
 
-class FlowStore(Bus, WorkSource, Topics, Groups, States, Protocol):
-    """Bus, work, groups, states and journals in one place: a unit is one transaction."""
+class FlowStore(Bus, WorkSource, Topics, Groups, States, Glances, Protocol):
+    """Bus, work, groups, states, glances and journals in one place: a unit is one transaction."""
 
     def commit(self, unit: Unit) -> None:
         """Write all of `unit` durably, or nothing of it.

@@ -1,21 +1,31 @@
 """The Certificate resource: chains of the cluster, such as whose CPI signatures are trusted."""
 
+from collections.abc import Iterator
 from http import HTTPStatus
 from typing import Annotated
 
-from fastapi import Form, UploadFile
+import msgspec
+from fastapi import Form, Request, Response, UploadFile
 
+from host.packages.certificates import PEM_BYTES_MAX
 from host.rest.operation import RawText, resource
+from host.rest.pages import NEXT_HEADERS, Asked, listed
 from host.rest.parameters import Alias, Usage
 from host.rest.services import Services
 
 router = resource("Certificate")
 
 
-@router.get("/certificate/cluster/{usage}")
-def get_aliases(usage: Usage, services: Services) -> list[str]:
-    """List the aliases of the chains of a usage."""
-    return list(services.certificates.aliases(usage))
+@router.get(
+    "/certificate/cluster/{usage}",
+    response_model=list[str],
+    responses={200: {"headers": NEXT_HEADERS}},
+)
+def get_aliases(usage: Usage, services: Services, request: Request, asked: Asked) -> Response:
+    """List the aliases of the chains of a usage in alphabetical order."""
+    aliases = services.certificates.aliases(usage)
+    page = asked.of_all("aliases", aliases, lambda alias: (0, alias), newest_first=False)
+    return listed(request, page, msgspec.json.encode)
 
 
 @router.put("/certificate/cluster/{usage}", status_code=HTTPStatus.NO_CONTENT)
@@ -23,7 +33,7 @@ def put_certificate(
     usage: Usage, alias: Annotated[str, Form()], certificate: list[UploadFile], services: Services
 ) -> None:
     """Import a certificate chain in PEM, leaf first, in one part or in several."""
-    pem = b"\n".join(part.file.read() for part in certificate)
+    pem = b"\n".join(_bounded(certificate))
     services.certificates.import_certificate(usage, alias, pem)
 
 
@@ -31,3 +41,14 @@ def put_certificate(
 def get_certificate(usage: Usage, alias: Alias, services: Services) -> RawText:
     """Give a certificate chain in PEM."""
     return RawText(services.certificates.chain(usage, alias))
+
+
+def _bounded(parts: list[UploadFile]) -> Iterator[bytes]:
+    """The content of the parts, and no more than shows that they are too long."""
+    length = 0
+    for part in parts:
+        if length > PEM_BYTES_MAX:
+            return
+        data = part.file.read(PEM_BYTES_MAX + 1)
+        length += len(data)
+        yield data

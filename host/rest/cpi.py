@@ -1,12 +1,15 @@
 """The CPI resource: upload packages, poll uploads, list what is stored."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
-from fastapi import Response, UploadFile
+from fastapi import Request, Response, UploadFile
 
-from host.domain.ids import short_hash_of
+from host.domain.ids import Checksum, short_hash_of
 from host.domain.packages import CpiRecord, CpkRecord, PackageIdentity
+from host.domain.paging import Cursor
 from host.rest.operation import resource
+from host.rest.pages import NEXT_HEADERS, Asked, Place, as_json, listed
 from host.rest.parameters import NodeHash
 from host.rest.services import Services
 from host.rest.wire import instant, wire
@@ -68,10 +71,23 @@ class GetCPIsResponse:
     cpis: list[CpiMetadata]
 
 
-@router.get("/cpi")
-def get_cpis(services: Services) -> GetCPIsResponse:
-    """List all CPIs uploaded to the cluster."""
-    return GetCPIsResponse(cpis=[_metadata(cpi) for cpi in services.packages.all()])
+_CPI_JSON = as_json(CpiMetadata)
+
+
+@router.get("/cpi", response_model=GetCPIsResponse, responses={200: {"headers": NEXT_HEADERS}})
+def get_cpis(services: Services, request: Request, asked: Asked) -> Response:
+    """List the CPIs uploaded to the cluster, the latest first."""
+
+    def fetch(cursor: Cursor | None, limit: int) -> Sequence[Place]:
+        return services.packages.newest(limit, None if cursor is None else cursor.last)
+
+    page = asked.of("cpis", fetch, lambda stored: stored)
+
+    def render(stored: Place) -> bytes:
+        cpi = services.packages.get(Checksum(stored[1]))
+        return b"" if cpi is None else _CPI_JSON(_metadata(cpi))
+
+    return listed(request, page, render, member="cpis")
 
 
 @router.post("/cpi")

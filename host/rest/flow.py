@@ -1,17 +1,23 @@
 """The Flow Management and Flow Info resources: start flows, poll them, list what can be started."""
 
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime
 from http import HTTPStatus
 from typing import Annotated, Any
 
-from fastapi import Body, Response
+from fastapi import Body, Request, Response
 
 from host.domain.errors import ForbiddenError
-from host.domain.flow import FlowStatus
+from host.domain.flow import FlowStatus, FlowStatusName
+from host.domain.ids import EpochMs
 from host.domain.json import JsonValue
+from host.domain.paging import Cursor
+from host.ports.glances import FlowGlance, GlancePlace, GlanceQuery
 from host.rbac import User, start_flow_action
-from host.rest.json_body import json_or_text
+from host.rest.json_body import json_or_text, result_json
 from host.rest.operation import resource
+from host.rest.pages import NEXT_HEADERS, Asked, as_json, listed, streamed
 from host.rest.parameters import NodeHash, RequestId, UpperCase
 from host.rest.services import Caller, RestServices, Services
 from host.rest.wire import instant, wire
@@ -69,6 +75,11 @@ class StartableFlowsResponse:
     flow_class_names: list[str]
 
 
+_STATUS_JSON = as_json(FlowStatusResponse)
+_RESULT_JSON = as_json(FlowResultResponse)
+_WITH_ERROR = (FlowStatusName.FAILED, FlowStatusName.KILLED)
+
+
 @router.post("/flow/{holdingidentityshorthash}", status_code=HTTPStatus.ACCEPTED)
 def post_flow(
     holdingidentityshorthash: NodeHash,
@@ -88,46 +99,74 @@ def post_flow(
     )
 
 
-@router.get("/flow/{holdingidentityshorthash}")
+@router.get(
+    "/flow/{holdingidentityshorthash}",
+    response_model=FlowStatusResponses,
+    responses={200: {"headers": NEXT_HEADERS}},
+)
 def get_flows(
     holdingidentityshorthash: NodeHash,
     services: Services,
+    request: Request,
+    asked: Asked,
     status: Annotated[str | None, UpperCase] = None,
     *,
     responders: bool = False,
-) -> FlowStatusResponses:
-    """List the statuses of all flows of a virtual node, or of those with one status.
+    results: bool = False,
+) -> Response:
+    """List the statuses of flows of a virtual node, the latest start first.
 
-    `responders` adds the flows that counterparties initiated; their client request id is the
-    session's id. Corda's own interface does not show them.
+    `status` selects those in one status. `responders` adds the flows that counterparties initiated;
+    their client request id is the session's id. `results` adds the results of completed flows.
+    Corda's own interface shows no responders, and all results.
     """
-    node = services.virtual_node(holdingidentityshorthash)
-    found = services.flows.list(node.holding.short_hash, status, include_responders=responders)
-    return FlowStatusResponses(flow_status_responses=[status_response(flow) for flow in found])
+    node = services.virtual_node(holdingidentityshorthash).holding.short_hash
+
+    def fetch(cursor: Cursor | None, limit: int) -> Sequence[FlowGlance]:
+        before = (
+            None
+            if cursor is None
+            else GlancePlace(started_at=EpochMs(cursor.last[0]), key=cursor.last[1])
+        )
+        until = None if cursor is None else cursor.snapshot
+        query = GlanceQuery(
+            node=node, status=status, responders=responders, before=before, until=until
+        )
+        return services.flows.page(query, limit)
+
+    def render(glance: FlowGlance) -> bytes:
+        return _STATUS_JSON(_of_glance(services, glance, with_result=results))
+
+    page = asked.of("flows", fetch, lambda glance: (glance.started_at, glance.key))
+    return listed(request, page, render, member="flowStatusResponses")
 
 
-@router.get("/flow/{holdingidentityshorthash}/{clientrequestid}")
+@router.get("/flow/{holdingidentityshorthash}/{clientrequestid}", response_model=FlowStatusResponse)
 def get_flow(
     holdingidentityshorthash: NodeHash, clientrequestid: RequestId, services: Services
-) -> FlowStatusResponse:
+) -> Response:
     """Give the status of one flow."""
     node = services.virtual_node(holdingidentityshorthash)
-    return status_response(services.flows.status(node.holding.short_hash, clientrequestid))
+    found = services.flows.status(node.holding.short_hash, clientrequestid)
+    return streamed((_STATUS_JSON(status_response(found)),))
 
 
-@router.get("/flow/{holdingidentityshorthash}/{clientrequestid}/result")
+@router.get(
+    "/flow/{holdingidentityshorthash}/{clientrequestid}/result", response_model=FlowResultResponse
+)
 def get_flow_result(
-    holdingidentityshorthash: NodeHash,
-    clientrequestid: RequestId,
-    services: Services,
-    response: Response,
-) -> FlowResultResponse:
-    """Give a flow's result as JSON; 202 while the flow runs."""
+    holdingidentityshorthash: NodeHash, clientrequestid: RequestId, services: Services
+) -> Response:
+    """Give a flow's result as JSON; 202 while the flow runs.
+
+    A result that is no JSON, or breaks a rule such as a key that stands twice, is a string.
+    """
     node = services.virtual_node(holdingidentityshorthash)
     found = services.flows.status(node.holding.short_hash, clientrequestid)
+    answer = streamed(_result_parts(found))
     if not found.status.is_final:
-        response.status_code = HTTPStatus.ACCEPTED
-    return _result(found)
+        answer.status_code = HTTPStatus.ACCEPTED
+    return answer
 
 
 @class_router.get("/flowclass/{holdingidentityshorthash}")
@@ -174,16 +213,37 @@ def status_response(flow: FlowStatus) -> FlowStatusResponse:
     )
 
 
-def _result(flow: FlowStatus) -> FlowResultResponse:
-    return FlowResultResponse(
+def _of_glance(
+    services: RestServices, glance: FlowGlance, *, with_result: bool
+) -> FlowStatusResponse:
+    """A flow in a list; its whole status is read only for what the glance does not hold."""
+    if glance.status in _WITH_ERROR or (with_result and glance.status == FlowStatusName.COMPLETED):
+        found = services.flows.glanced(glance)
+        if found is not None:
+            return status_response(found if with_result else replace(found, result=None))
+    return FlowStatusResponse(
+        holding_identity_short_hash=glance.node,
+        client_request_id=glance.request_id,
+        flow_id=glance.flow_id,
+        flow_status=glance.status,
+        timestamp=instant(glance.updated_at),
+    )
+
+
+def _result_parts(flow: FlowStatus) -> Iterator[bytes]:
+    """A `FlowResultResponse` as JSON whose result is not taken apart: it may be large."""
+    answer = FlowResultResponse(
         holding_identity_short_hash=flow.holding_short_hash,
         client_request_id=flow.client_request_id,
         flow_id=flow.flow_id,
         flow_status=flow.status.value,
-        json=None if flow.result is None else json_or_text(flow.result),
         flow_error=_error(flow),
         timestamp=instant(flow.updated_at),
     )
+    head, _, tail = _RESULT_JSON(answer).partition(b'"json":null')
+    yield head + b'"json":'
+    yield b"null" if flow.result is None else result_json(flow.result)
+    yield tail
 
 
 def _error(flow: FlowStatus) -> FlowStateErrorResponse | None:

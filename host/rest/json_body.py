@@ -1,9 +1,11 @@
 """Strict JSON of requests: no duplicate keys, no NaN, no half characters, bounded nesting. Pure."""
 
-import json
-from collections.abc import Container, Sequence
+from collections.abc import Container
+
+import msgspec
 
 from host.domain.errors import InvalidInputError
+from host.domain.guest_text import GuestTextError, KeyTwiceError, checked_json, whole_characters
 from host.domain.json import JsonValue
 
 
@@ -13,28 +15,32 @@ class JsonInvalidError(InvalidInputError):
     code = "json-invalid"
 
 
-def parse_json(text: str | bytes) -> JsonValue:
+def parse_json(text: str | bytes | bytearray) -> JsonValue:
     """Parse one JSON text.
 
     Raises:
         JsonInvalidError: malformed, a key twice in one object, NaN or infinities, a lone
-            surrogate, or nested too deeply.
+            surrogate, nested too deeply, or too many values.
     """
     try:
         # Decoded here, since `json.loads` would guess UTF-16 and UTF-32 from the bytes.
-        decoded = text.decode() if isinstance(text, bytes) else text
-        value: JsonValue = json.loads(
-            decoded, object_pairs_hook=_object, parse_constant=_refuse_constant
-        )
-        # Lone surrogates are legal in JSON escapes but have no UTF-8 form to store.
-        json.dumps(value, ensure_ascii=False).encode()
+        decoded = text if isinstance(text, str) else text.decode()
+        return checked_json(decoded)
     except UnicodeError as error:
         raise JsonInvalidError("JSON text is not valid Unicode") from error
-    except RecursionError as error:
-        raise JsonInvalidError("JSON text is nested too deeply") from error
-    except ValueError as error:
-        raise JsonInvalidError(f"malformed JSON: {error}") from error
-    return value
+    except KeyTwiceError as error:
+        raise DuplicateKeyError(f"JSON text: {error.message}") from error
+    except GuestTextError as error:
+        raise JsonInvalidError(f"JSON text: {error.message}") from error
+
+
+def result_json(text: str) -> bytes:
+    """A flow's result as JSON text: as it is if it is valid JSON, else as one string."""
+    try:
+        checked_json(text)
+    except GuestTextError:
+        return msgspec.json.encode(whole_characters(text))
+    return text.encode()
 
 
 def unwrapped(value: JsonValue, *, parameter: str, fields: Container[str]) -> JsonValue:
@@ -71,16 +77,3 @@ class DuplicateKeyError(JsonInvalidError):
     """An object names a member twice; which one counts would be a guess."""
 
     code = "json-duplicate-key"
-
-
-def _object(pairs: Sequence[tuple[str, JsonValue]]) -> JsonValue:
-    result: dict[str, JsonValue] = {}
-    for key, value in pairs:
-        if key in result:
-            raise DuplicateKeyError(f"JSON object has the key {key!r} twice")
-        result[key] = value
-    return result
-
-
-def _refuse_constant(name: str) -> JsonValue:
-    raise JsonInvalidError(f"malformed JSON: {name} is no JSON number")

@@ -4,11 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated
 
-from fastapi import Depends, Query
+from fastapi import Depends, Query, Request, Response
 
 from host.domain.errors import InvalidInputError
 from host.domain.membership import GroupParameters, MemberInfo, MemberStatus
 from host.rest.operation import resource
+from host.rest.pages import NEXT_HEADERS, Asked, as_json, listed
 from host.rest.parameters import NodeHash, UpperCase
 from host.rest.services import Services
 from host.rest.wire import instant, wire
@@ -79,16 +80,27 @@ def _status(text: str) -> MemberStatus:
         ) from error
 
 
-@router.get("/members/{holdingidentityshorthash}")
+_MEMBER_JSON = as_json(RestMemberInfo)
+
+
+@router.get(
+    "/members/{holdingidentityshorthash}",
+    response_model=RestMemberInfoList,
+    responses={200: {"headers": NEXT_HEADERS}},
+)
 def get_members(
+    *,
     holdingidentityshorthash: NodeHash,
     wanted: Annotated[MemberFilter, Depends(member_filter)],
     services: Services,
-) -> RestMemberInfoList:
-    """List the members of the group, by attributes of their names and by status."""
+    request: Request,
+    asked: Asked,
+) -> Response:
+    """List the members of the group by name, by attributes of their names and by status."""
     viewer = services.virtual_node(holdingidentityshorthash).holding
     found = [member for member in services.members.active(viewer) if wanted.accepts(member)]
-    return RestMemberInfoList(members=[_info(member) for member in found])
+    page = asked.of_all("members", found, lambda m: (0, str(m.name)), newest_first=False)
+    return listed(request, page, lambda m: _MEMBER_JSON(_info(m)), member="members")
 
 
 @router.get("/members/{holdingidentityshorthash}/group-parameters")

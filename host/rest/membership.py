@@ -1,12 +1,14 @@
 """The Member Registration resource: join the group of a virtual node's CPI."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Annotated
 
-from fastapi import Body
+from fastapi import Body, Request, Response
 
+from host.domain.paging import Cursor
 from host.rest.operation import resource
+from host.rest.pages import NEXT_HEADERS, Asked, as_json, listed
 from host.rest.parameters import NodeHash
 from host.rest.services import RegistrationView, Services
 from host.rest.wire import instant, wire
@@ -59,13 +61,26 @@ def post_registration(
     return _progress(services.membership.register(node.holding.short_hash, request.context))
 
 
-@router.get("/membership/{holdingidentityshorthash}")
+_STATUS_JSON = as_json(RestRegistrationRequestStatus)
+
+
+@router.get(
+    "/membership/{holdingidentityshorthash}",
+    response_model=list[RestRegistrationRequestStatus],
+    responses={200: {"headers": NEXT_HEADERS}},
+)
 def get_registrations(
-    holdingidentityshorthash: NodeHash, services: Services
-) -> list[RestRegistrationRequestStatus]:
-    """List all registration requests of a virtual node."""
-    node = services.virtual_node(holdingidentityshorthash)
-    return [_status(r) for r in services.membership.requests(node.holding.short_hash)]
+    holdingidentityshorthash: NodeHash, services: Services, request: Request, asked: Asked
+) -> Response:
+    """List the registration requests of a virtual node, the latest first."""
+    node = services.virtual_node(holdingidentityshorthash).holding.short_hash
+
+    def fetch(cursor: Cursor | None, limit: int) -> Sequence[RegistrationView]:
+        last = None if cursor is None else cursor.last
+        return services.membership.requests(node, limit, last)
+
+    page = asked.of("registrations", fetch, lambda r: (r.sent_at, r.registration_id))
+    return listed(request, page, lambda found: _STATUS_JSON(_status(found)))
 
 
 @router.get("/membership/{holdingidentityshorthash}/{registrationrequestid}")

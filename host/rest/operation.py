@@ -21,8 +21,8 @@ from host.rest.requester import requester_of
 from host.rest.services import RestServices
 from host.rest.wire import wire_names
 
-JSON_BYTES_MAX = 16 * 1024 * 1024
-"""Longest JSON body, whatever longer uploads the host takes."""
+JSON_BYTES_MAX = 6 * 1024 * 1024
+"""Longest JSON body, whatever longer uploads the host takes; in memory it may be ten times that."""
 _PARSED_AT_ONCE_BYTES_MAX = 64 * 1024
 """A longer text is parsed on another thread: other requests must not wait for it."""
 
@@ -75,14 +75,13 @@ class Operation(APIRoute):
         return _ParsedRequest(request, value)
 
 
-async def _json_text(request: Request) -> bytes:
-    chunks, length = [], 0
+async def _json_text(request: Request) -> bytearray:
+    body = bytearray()
     async for chunk in request.stream():
-        length += len(chunk)
-        if length > JSON_BYTES_MAX:
+        if len(body) + len(chunk) > JSON_BYTES_MAX:
             raise JsonTooLongError(f"JSON body is longer than {JSON_BYTES_MAX} bytes")
-        chunks.append(chunk)
-    return b"".join(chunks)
+        body += chunk
+    return body
 
 
 class OpenOperation(Operation):

@@ -15,7 +15,9 @@ from host.domain.quotas import NodeUsage, Quota
 from host.domain.vnode import AsyncStatus, VirtualNode
 from host.flow.dead_letters import DeadLetter
 from host.flow.recorded import RecordedFlow
+from host.ports.clock import Clock
 from host.ports.directory import Members, Packages, VirtualNodes
+from host.ports.glances import FlowGlance, GlanceQuery
 from host.ports.keys import KeyStore
 from host.rbac import User, Users
 
@@ -36,6 +38,10 @@ class PackageUseCases(Packages, Protocol):
     def upload_status(self, request_id: str) -> UploadStatusView: ...
 
     def read(self, checksum: Checksum) -> bytes: ...
+
+    def newest(
+        self, limit: int, before: tuple[int, str] | None = None
+    ) -> Sequence[tuple[EpochMs, Checksum]]: ...
 
 
 class CertificateUseCases(Protocol):
@@ -71,6 +77,10 @@ class OperationView(Protocol):
 class VirtualNodeUseCases(VirtualNodes, Protocol):
     def create(self, cpi_short_checksum: str, x500_name: str) -> str: ...
 
+    def newest(
+        self, limit: int, before: tuple[int, str] | None = None
+    ) -> Sequence[VirtualNode]: ...
+
     def operation(self, request_id: str) -> OperationView: ...
 
     def set_state(self, short_hash: ShortHash, state: str) -> VirtualNode: ...
@@ -98,9 +108,9 @@ class FlowUseCases(Protocol):
 
     def recorded(self, short_hash: ShortHash, request_id: str) -> RecordedFlow: ...
 
-    def list(
-        self, short_hash: ShortHash, status: str | None, *, include_responders: bool
-    ) -> Sequence[FlowStatus]: ...
+    def page(self, query: GlanceQuery, limit: int) -> Sequence[FlowGlance]: ...
+
+    def glanced(self, glance: FlowGlance) -> FlowStatus | None: ...
 
     def dead_letters(self, limit: int) -> Sequence[DeadLetter]: ...
 
@@ -144,7 +154,9 @@ class RegistrationView(Protocol):
 class MembershipUseCases(Protocol):
     def register(self, short_hash: ShortHash, context: Mapping[str, str]) -> RegistrationView: ...
 
-    def requests(self, short_hash: ShortHash) -> Sequence[RegistrationView]: ...
+    def requests(
+        self, short_hash: ShortHash, limit: int, before: tuple[int, str] | None = None
+    ) -> Sequence[RegistrationView]: ...
 
     def request(self, short_hash: ShortHash, registration_id: str) -> RegistrationView: ...
 
@@ -163,6 +175,7 @@ class RestServices:
     keys: KeyStore
     quotas: QuotaUseCases
     storage_bytes: Callable[[ShortHash], int]
+    clock: Clock
 
     def virtual_node(self, short_hash: str) -> VirtualNode:
         """The virtual node of a short hash as the client wrote it.

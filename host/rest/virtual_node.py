@@ -1,15 +1,22 @@
 """The Virtual Node resource: create nodes, look at them, switch them off and on."""
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from http import HTTPStatus
+from typing import Annotated
 
+from fastapi import Request, Response
+from pydantic import BeforeValidator
+
+from host.domain.ids import Checksum
 from host.domain.ids import HoldingIdentity as HoldingIdentityValue
-from host.domain.packages import CpiRecord
+from host.domain.paging import Cursor
 from host.domain.vnode import AsyncStatus, OperationalStatus, VirtualNode
 from host.rest.cpi import CpiIdentifier, cpi_identifier
 from host.rest.operation import resource
+from host.rest.pages import NEXT_HEADERS, Asked, Place, as_json, listed
 from host.rest.parameters import CpiHash, NodeHash, NodeState
-from host.rest.services import Services
+from host.rest.services import RestServices, Services
 from host.rest.wire import instant, wire
 
 router = resource("Virtual Node")
@@ -19,12 +26,27 @@ _NO_CONNECTION = ""
 """Storage is the host's own: there is no database connection to name."""
 
 
+def _no_connection(value: object) -> None:
+    if value is not None:
+        raise ValueError("databases of virtual nodes are the host's own: leave it out, or null")
+
+
+NoConnection = Annotated[None, BeforeValidator(_no_connection)]
+"""A database of one's own, which Corda takes and this host does not: silence would promise it."""
+
+
 @wire
 class CreateVirtualNodeRequest:
     """Details of the virtual node to be created; the host manages its storage itself."""
 
     cpi_file_checksum: str
     x500_name: str
+    vault_ddl_connection: NoConnection = None
+    vault_dml_connection: NoConnection = None
+    crypto_ddl_connection: NoConnection = None
+    crypto_dml_connection: NoConnection = None
+    uniqueness_ddl_connection: NoConnection = None
+    uniqueness_dml_connection: NoConnection = None
 
 
 @wire
@@ -81,13 +103,26 @@ class ChangeVirtualNodeStateResponse:
     new_state: str
 
 
-@router.get("/virtualnode")
-def get_virtual_nodes(services: Services) -> VirtualNodes:
-    """List all virtual nodes of the cluster."""
-    nodes = services.virtual_nodes.all()
-    some = {node.cpi_checksum: node for node in nodes}
-    cpis = {checksum: services.cpi_of(node) for checksum, node in some.items()}
-    return VirtualNodes(virtual_nodes=[_info(node, cpis[node.cpi_checksum]) for node in nodes])
+_NODE_JSON = as_json(VirtualNodeInfo)
+
+
+@router.get("/virtualnode", response_model=VirtualNodes, responses={200: {"headers": NEXT_HEADERS}})
+def get_virtual_nodes(services: Services, request: Request, asked: Asked) -> Response:
+    """List the virtual nodes of the cluster, the latest first."""
+
+    def fetch(cursor: Cursor | None, limit: int) -> Sequence[VirtualNode]:
+        return services.virtual_nodes.newest(limit, None if cursor is None else cursor.last)
+
+    def place(node: VirtualNode) -> Place:
+        return node.created_at, node.holding.short_hash
+
+    page = asked.of("nodes", fetch, place)
+    identifiers = _identifiers(services, page.items)
+
+    def render(node: VirtualNode) -> bytes:
+        return _NODE_JSON(_info(node, identifiers[node.cpi_checksum]))
+
+    return listed(request, page, render, member="virtualNodes")
 
 
 @router.post("/virtualnode", status_code=HTTPStatus.ACCEPTED)
@@ -115,7 +150,7 @@ def get_virtual_node_status(requestid: str, services: Services) -> AsyncOperatio
 def get_virtual_node(holdingidentityshorthash: NodeHash, services: Services) -> VirtualNodeInfo:
     """Give one virtual node."""
     node = services.virtual_node(holdingidentityshorthash)
-    return _info(node, services.cpi_of(node))
+    return _info(node, cpi_identifier(services.cpi_of(node).identity))
 
 
 @router.put("/virtualnode/{virtualnodeshortid}/state/{newstate}")
@@ -155,10 +190,21 @@ def post_force_resync(virtualnodeshortid: NodeHash, services: Services) -> None:
     services.virtual_nodes.force_resync(virtualnodeshortid)
 
 
-def _info(node: VirtualNode, cpi: CpiRecord) -> VirtualNodeInfo:
+def _identifiers(
+    services: RestServices, nodes: Sequence[VirtualNode]
+) -> Mapping[Checksum, CpiIdentifier]:
+    """Each CPI of the nodes, looked up once and not held: a record may have a long group policy."""
+    found: dict[Checksum, CpiIdentifier] = {}
+    for node in nodes:
+        if node.cpi_checksum not in found:
+            found[node.cpi_checksum] = cpi_identifier(services.cpi_of(node).identity)
+    return found
+
+
+def _info(node: VirtualNode, cpi: CpiIdentifier) -> VirtualNodeInfo:
     return VirtualNodeInfo(
         holding_identity=_holding(node.holding),
-        cpi_identifier=cpi_identifier(cpi.identity),
+        cpi_identifier=cpi,
         vault_dml_connection_id=_NO_CONNECTION,
         crypto_dml_connection_id=_NO_CONNECTION,
         uniqueness_dml_connection_id=_NO_CONNECTION,

@@ -1,6 +1,7 @@
 """Asks a running host, over its REST interface, what it will say to an upload."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -9,12 +10,14 @@ import httpx2
 
 from host.domain.errors import ForbiddenError
 from host.toolkit.cluster_facts import ClusterAnswerError, ClusterFacts, stored_cpis
+from host.toolkit.host_client import NEXT_HEADER
 from host.toolkit.host_connection import UnauthorizedError, no_answer, trusting
 
 _PREFIX = "/api/v5_2"
 _SECONDS_MAX = 10.0
 _REPLY_BYTES_MAX = 64 * 1024 * 1024
 _ALIASES_MAX = 1000
+_PAGES_MAX = 1000
 
 
 def ask_cluster(url: str, *, user: str, password: str, ca_file: Path | None) -> ClusterFacts:
@@ -40,7 +43,9 @@ def ask_cluster(url: str, *, user: str, password: str, ca_file: Path | None) -> 
             return ClusterFacts(
                 cluster=url,
                 platform_version=_platform_version(client, base),
-                cpis=stored_cpis(_json(client, f"{base}/cpi")),
+                cpis=tuple(
+                    cpi for page in _pages(client, f"{base}/cpi") for cpi in stored_cpis(page)
+                ),
                 code_signers=_code_signers(client, base),
             )
         except httpx2.HTTPError as error:
@@ -56,27 +61,46 @@ def _platform_version(client: httpx2.Client, base: str) -> int:
 
 def _code_signers(client: httpx2.Client, base: str) -> dict[str, str]:
     path = f"{base}/certificate/cluster/code-signer"
-    aliases = _json(client, path)
-    if not isinstance(aliases, list) or len(aliases) > _ALIASES_MAX:
-        raise ClusterAnswerError(f"the code signers are no list of at most {_ALIASES_MAX} aliases")
+    aliases: list[object] = []
+    for page in _pages(client, path):
+        aliases += page if isinstance(page, list) else [None] * (_ALIASES_MAX + 1)
+        if len(aliases) > _ALIASES_MAX:
+            raise ClusterAnswerError(f"the code signers are no list of at most {_ALIASES_MAX}")
     return {str(a): _text(client, f"{path}/{quote(str(a), safe='')}") for a in aliases}
 
 
+def _pages(client: httpx2.Client, url: str) -> Iterator[Any]:
+    """The JSON values of a list's pages."""
+    cursor: str | None = None
+    for _ in range(_PAGES_MAX):
+        page = url if cursor is None else f"{url}?after={quote(cursor, safe='')}"
+        data, cursor = _get(client, page)
+        yield _parsed(url, data)
+        if cursor is None:
+            return
+    raise ClusterAnswerError(f"{url} has more than {_PAGES_MAX} pages")
+
+
 def _json(client: httpx2.Client, url: str) -> Any:
+    return _parsed(url, _get(client, url)[0])
+
+
+def _parsed(url: str, data: bytes) -> Any:
     try:
-        return json.loads(_get(client, url))
+        return json.loads(data)
     except ValueError as error:
         raise ClusterAnswerError(f"{url} answers no JSON: {error}") from error
 
 
 def _text(client: httpx2.Client, url: str) -> str:
     try:
-        return _get(client, url).decode()
+        return _get(client, url)[0].decode()
     except UnicodeDecodeError as error:
         raise ClusterAnswerError(f"{url} answers no text: {error}") from error
 
 
-def _get(client: httpx2.Client, url: str) -> bytes:
+def _get(client: httpx2.Client, url: str) -> tuple[bytes, str | None]:
+    """The body of an answer, and the cursor of the page after it."""
     body = bytearray()
     with client.stream("GET", url) as reply:
         if reply.status_code in (httpx2.codes.UNAUTHORIZED, httpx2.codes.FORBIDDEN):
@@ -89,4 +113,4 @@ def _get(client: httpx2.Client, url: str) -> bytes:
             body += chunk
             if len(body) > _REPLY_BYTES_MAX:
                 raise ClusterAnswerError(f"{url} answers more than {_REPLY_BYTES_MAX} bytes")
-    return bytes(body)
+    return bytes(body), reply.headers.get(NEXT_HEADER)

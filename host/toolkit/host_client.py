@@ -1,7 +1,7 @@
 """The REST interface of a running host as commands use it: bounded, with clear refusals."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -20,6 +20,8 @@ from host.toolkit.cluster_facts import ClusterAnswerError
 from host.toolkit.host_connection import UnauthorizedError, no_answer, trusting
 
 PREFIX = "/api/v5_2"
+NEXT_HEADER = "Cordbox-Next"
+"""Header of a page that is not the last of its list: the next one's cursor."""
 REPLY_BYTES_MAX = 64 * 1024 * 1024
 _SECONDS_MAX = 30.0
 
@@ -85,6 +87,20 @@ class HostClient:
         """
         return self._json(path, self.ask("GET", path, params=query))
 
+    def items(self, path: str, member: str, **query: str | int) -> Iterator[dict[str, Any]]:
+        """The objects of a list, page after page; refuses as `get`."""
+        cursor: str | None = None
+        while True:
+            asked = query if cursor is None else {**query, "after": cursor}
+            data, cursor = self._exchange("GET", path, params=asked)
+            answer = self._json(path, data)
+            items = answer.get(member) if isinstance(answer, dict) else None
+            if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
+                raise ClusterAnswerError(f"{self.url}{path} answers no list {member!r} of objects")
+            yield from items
+            if cursor is None:
+                return
+
     def post(self, path: str, body: JsonValue = None, **query: str | int) -> Any:
         """Post JSON and give the JSON answer; refuses as `get`."""
         content = None if body is None else json.dumps(body, allow_nan=False).encode()
@@ -105,6 +121,10 @@ class HostClient:
 
     def ask(self, method: str, path: str, **options: Any) -> bytes:
         """The body of the answer to one request; refuses as `get`."""
+        return self._exchange(method, path, **options)[0]
+
+    def _exchange(self, method: str, path: str, **options: Any) -> tuple[bytes, str | None]:
+        """Body of an answer, and the cursor of the next page if there is one."""
         url = f"{self.url}{PREFIX}{path}"
         body = bytearray()
         try:
@@ -117,7 +137,7 @@ class HostClient:
             raise no_answer(self.url, error) from error
         if not reply.is_success:
             raise _refusal(url, reply.status_code, bytes(body))
-        return bytes(body)
+        return bytes(body), reply.headers.get(NEXT_HEADER)
 
     def _json(self, path: str, data: bytes) -> Any:
         try:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, Row, insert, select, tuple_, update
 
 from host.db import Database, Remembered
 from host.domain.errors import HostError
@@ -229,6 +229,20 @@ class VirtualNodeService:
         )
         with self._database.read() as connection:
             return [Checksum(text) for text in connection.execute(query).scalars()]
+
+    def newest(self, limit: int, before: tuple[int, str] | None = None) -> Sequence[VirtualNode]:
+        """Virtual nodes, the latest first, at most `limit`.
+
+        Args:
+            limit: how many.
+            before: only those before this time of creation and short hash.
+        """
+        place = (VIRTUAL_NODE.c.created_at, VIRTUAL_NODE.c.short_hash)
+        query = select(VIRTUAL_NODE).order_by(*(column.desc() for column in place)).limit(limit)
+        if before is not None:
+            query = query.where(tuple_(*place) < before)
+        with self._database.read() as connection:
+            return [_node(row) for row in connection.execute(query)]
 
     def set_state(self, short_hash: ShortHash, state: str) -> VirtualNode:
         """Switch a node to `ACTIVE` or to `MAINTENANCE`, in which no flow starts or runs.

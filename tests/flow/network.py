@@ -27,6 +27,7 @@ from host.flow.service import FlowService
 from host.guests.parking import ParkingFlows
 from host.ports.audit_log import AuditLogs
 from host.ports.capability import Capability
+from host.ports.glances import GlanceQuery
 from host.ports.quotas import Quotas
 from host.ports.units import FlowStore
 from tests.flow.scripted import Guest, ScriptedGuests
@@ -249,8 +250,10 @@ class Network:
         return self.service.status(holding(ALICE).short_hash, request_id)
 
     def bobs(self) -> list[FlowStatus]:
-        found = self.service.list(holding(BOB).short_hash, include_responders=True)
-        return list(found)
+        query = GlanceQuery(node=holding(BOB).short_hash, responders=True)
+        found = sorted(self.service.page(query, 100), key=lambda glance: glance.key)
+        statuses = [self.service.glanced(glance) for glance in found]
+        return [status for status in statuses if status is not None]
 
     def run(self, body: Any = None) -> FlowStatus:
         """Start the flow, let everything happen, answer Alice's status."""

@@ -26,6 +26,7 @@ from host.flow.messages import (
 )
 from host.flow.statuses import StoredStatus, read_status, status_key, write_status
 from host.ports.bus import NewRecord
+from host.ports.glances import GlanceQuery
 from host.ports.units import Unit
 from tests.flow.corda_names import named
 from tests.flow.network import ALICE, BOB, Network, alone, holding
@@ -193,7 +194,8 @@ def several() -> Network:
 
 
 def listed(network: Network, name: str | None = None) -> list[str]:
-    return [s.client_request_id for s in network.service.list(HERE, name)]
+    found = network.service.page(GlanceQuery(node=HERE, status=name), 100)
+    return sorted(glance.request_id for glance in found)
 
 
 @named("FlowRestResourceImplTest", 2)

@@ -8,6 +8,7 @@ from host.domain.flow import FlowStatusName
 from host.domain.ids import ShortHash
 from host.domain.vnode import OperationalStatus
 from host.flow.messages import START_TOPIC
+from host.ports.glances import GlanceQuery
 from host.ports.units import FlowStore, Unit
 from tests.flow.network import ALICE, BOB, Network, alone, declare, holding
 from tests.flow.queues import event, waiting
@@ -136,12 +137,17 @@ def test_flows_are_listed_by_node_and_status(store: FlowStore) -> None:
     made.engine.drain()
     made.start({"amount": 1}, request_id="a")
     here = holding(ALICE).short_hash
-    assert [s.client_request_id for s in made.service.list(here)] == ["a", "b"]
-    assert [s.client_request_id for s in made.service.list(here, "COMPLETED")] == ["b"]
-    assert made.service.list(here, "KILLED") == []
-    assert made.service.list(ShortHash("000000000000")) == []
+
+    def listed(node: ShortHash = here, status: str | None = None) -> list[str]:
+        found = made.service.page(GlanceQuery(node=node, status=status), 10)
+        return [glance.request_id for glance in found]
+
+    assert listed() == ["b", "a"]
+    assert listed(status="COMPLETED") == ["b"]
+    assert listed(status="KILLED") == []
+    assert listed(ShortHash("000000000000")) == []
     with pytest.raises(InvalidInputError) as caught:
-        made.service.list(here, "completed")
+        listed(status="completed")
     assert caught.value.code == "flow-status-unknown"
 
 

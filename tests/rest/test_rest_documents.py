@@ -48,7 +48,7 @@ def properties(document, schema, depth=0):
     return names
 
 
-OURS_BEYOND_CORDA = {"responders"}
+OURS_BEYOND_CORDA = {"responders", "results", "limit", "after"}
 """Optional query keys that Corda does not have."""
 
 

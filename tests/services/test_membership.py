@@ -220,7 +220,7 @@ def test_a_second_registration_is_invalid_and_changes_nothing(world, clock):
     assert "registered already" in again.reason
     assert list(world.members.active(holding(ALICE))) == before
     requests = world.service.requests(holding(ALICE).short_hash)
-    assert [request.status for request in requests] == ["APPROVED", "INVALID"]
+    assert [request.status for request in requests] == ["INVALID", "APPROVED"]
 
 
 def test_a_notary_enters_the_group_parameters(world, clock):

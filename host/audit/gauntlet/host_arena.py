@@ -123,7 +123,7 @@ def _list(client: HostClient, node: str, over: Event) -> None:
     for _ in range(_LISTS):
         if not over.is_set():
             with suppress(HostError):
-                client.get(f"/flow/{node}")
+                client.get(f"/flow/{node}", results="true")
 
 
 def _started(flows: HostFlows, place: FlowPlace, attack: HostAttack) -> Ending | None:

@@ -45,7 +45,7 @@ def upload_cpi(client: HostClient, cpi: bytes, file_name: str, *, force: bool) -
 
 def nodes_by_name(client: HostClient, group_id: str) -> dict[str, str]:
     """X.500 name to short hash of the virtual nodes of a group."""
-    nodes = client.get("/virtualnode")["virtualNodes"]
+    nodes = client.items("/virtualnode", "virtualNodes")
     holdings = [node["holdingIdentity"] for node in nodes]
     return {h["x500Name"]: h["shortHash"] for h in holdings if h["groupId"] == group_id}
 

@@ -63,7 +63,7 @@ class HostFlows:
             name = str(MemberX500Name.parse(text))
         except InvalidX500NameError as error:
             raise InvalidInputError(error.message) from error
-        nodes = _list(self._client.get("/virtualnode"), "virtualNodes")
+        nodes = self._client.items("/virtualnode", "virtualNodes")
         holdings = [_object(node, "holdingIdentity") for node in nodes]
         found = [str(h.get("shortHash")) for h in holdings if h.get("x500Name") == name]
         if len(found) != 1:
@@ -82,13 +82,12 @@ class HostFlows:
 
     def list(
         self, node: str, *, status: str | None = None, responders: bool = False
-    ) -> Sequence[JsonObject]:
-        """Statuses of a node's flows."""
+    ) -> Iterator[JsonObject]:
+        """Statuses of a node's flows, the latest start first, read as they are asked for."""
         query = {"responders": "true"} if responders else {}
         if status is not None:
             query["status"] = status
-        answer = self._client.get(f"/flow/{node}", **query)
-        return [_dict(flow) for flow in _list(answer, "flowStatusResponses")]
+        return self._client.items(f"/flow/{node}", "flowStatusResponses", **query)
 
     def result(self, place: FlowPlace) -> JsonObject:
         """Status and, when the flow has ended, its result as JSON."""
@@ -173,10 +172,3 @@ def _dict(value: Any) -> dict[str, Any]:
 
 def _object(value: Any, key: str) -> dict[str, Any]:
     return _dict(_dict(value).get(key))
-
-
-def _list(value: Any, key: str) -> list[dict[str, Any]]:
-    items = _dict(value).get(key)
-    if not isinstance(items, list):
-        raise ClusterAnswerError(f"the host's answer holds no list {key!r}")
-    return [_dict(item) for item in items]

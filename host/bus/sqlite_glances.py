@@ -1,0 +1,115 @@
+"""Glances in SQLite: one row beside the state of each status, found by indexes alone."""
+
+import sqlite3
+from collections.abc import Callable, Sequence
+from heapq import merge
+from itertools import islice
+
+from host.domain.ids import EpochMs, FlowId, ShortHash
+from host.ports.glances import GLANCES_MAX, FlowGlance, GlanceQuery, GlanceWrite
+
+GLANCES = """
+CREATE TABLE flow_glance (
+  key TEXT PRIMARY KEY, node TEXT NOT NULL, responder INTEGER NOT NULL, request TEXT NOT NULL,
+  flow_id TEXT, class TEXT NOT NULL, status TEXT NOT NULL, started INTEGER NOT NULL,
+  updated INTEGER NOT NULL, ended INTEGER) WITHOUT ROWID;
+CREATE INDEX flow_glance_all ON flow_glance (node, responder, started, key);
+CREATE INDEX flow_glance_status ON flow_glance (node, responder, status, started, key);
+"""
+
+FILL_GLANCES = """
+INSERT INTO flow_glance
+  SELECT key, json_extract(text, '$.holding'), key LIKE 'responder/%',
+    json_extract(text, '$.request_id'), json_extract(text, '$.flow_id'),
+    json_extract(text, '$.flow_class'), json_extract(text, '$.status'),
+    json_extract(text, '$.updated_at'), json_extract(text, '$.updated_at'),
+    CASE WHEN json_extract(text, '$.status') IN ('COMPLETED', 'FAILED', 'KILLED')
+      THEN json_extract(text, '$.updated_at') END
+  FROM (
+    SELECT key, CASE WHEN json_valid(CAST(value AS TEXT)) THEN CAST(value AS TEXT) ELSE '{}' END
+      AS text
+    FROM states WHERE key GLOB 'status/*' OR key GLOB 'responder/*')
+  WHERE json_extract(text, '$.holding') IS NOT NULL
+    AND json_extract(text, '$.request_id') IS NOT NULL
+    AND json_extract(text, '$.flow_class') IS NOT NULL
+    AND json_extract(text, '$.status') IS NOT NULL
+    AND json_extract(text, '$.updated_at') IS NOT NULL
+"""
+"""Statuses written before there were glances; when they began is not known any more."""
+
+_COLUMNS = "key, node, responder, request, flow_id, class, status, started, updated, ended"
+
+
+def write_glance(connection: sqlite3.Connection, key: str, write: GlanceWrite) -> None:
+    """Write the glance of the status at `key`; a flow keeps the time of its start."""
+    ended = write.at if write.is_final else None
+    connection.execute(
+        f"INSERT INTO flow_glance ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
+        " ON CONFLICT DO UPDATE SET flow_id = excluded.flow_id, status = excluded.status,"
+        " updated = excluded.updated, ended = excluded.ended",
+        (
+            key,
+            write.node,
+            write.is_responder,
+            write.request_id,
+            write.flow_id,
+            write.flow_class,
+            write.status,
+            write.at,
+            write.at,
+            ended,
+        ),
+    )
+
+
+def delete_glance(connection: sqlite3.Connection, key: str) -> None:
+    """Forget the glance of a state that is deleted, if it has one."""
+    connection.execute("DELETE FROM flow_glance WHERE key = ?", (key,))
+
+
+def read_glances(
+    read: Callable[[str, tuple[object, ...]], Sequence[tuple[object, ...]]],
+    query: GlanceQuery,
+    limit: int,
+) -> Sequence[FlowGlance]:
+    """The glances of one query; `read` runs SQL."""
+    limit = max(0, min(limit, GLANCES_MAX))
+    kinds = (0, 1) if query.responders else (0,)
+    # Each kind of flows is a range of one index; together they would have to be sorted.
+    found = [[_glance(row) for row in read(*_range(query, kind, limit))] for kind in kinds]
+    return list(islice(merge(*found, key=lambda glance: glance.place, reverse=True), limit))
+
+
+def _range(query: GlanceQuery, responder: int, limit: int) -> tuple[str, tuple[object, ...]]:
+    sql = f"SELECT {_COLUMNS} FROM flow_glance WHERE node = ? AND responder = ?"  # noqa: S608
+    values: list[object] = [query.node, responder]
+    if query.status is not None:
+        sql += " AND status = ?"
+        values.append(query.status)
+    if query.before is not None:
+        sql += " AND (started, key) < (?, ?)"
+        values += [query.before.started_at, query.before.key]
+    if query.until is not None:
+        sql += " AND started <= ?"
+        values.append(query.until)
+    return sql + " ORDER BY started DESC, key DESC LIMIT ?", (*values, limit)
+
+
+def _glance(row: tuple[object, ...]) -> FlowGlance:
+    key, node, responder, request, flow_id, flow_class, status, started, updated, ended = row
+    return FlowGlance(
+        key=str(key),
+        node=ShortHash(str(node)),
+        request_id=str(request),
+        flow_id=None if flow_id is None else FlowId(str(flow_id)),
+        flow_class=str(flow_class),
+        status=str(status),
+        is_responder=bool(responder),
+        started_at=_time(started),
+        updated_at=_time(updated),
+        ended_at=None if ended is None else _time(ended),
+    )
+
+
+def _time(value: object) -> EpochMs:
+    return EpochMs(int(str(value)))

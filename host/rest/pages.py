@@ -1,0 +1,192 @@
+"""Lists in pages: `limit` and `after` of a request, and answers that are written as they are made.
+
+A page that is not the last says so in two headers: `Link: <?…&after=…>; rel="next"`, and
+`Cordbox-Next`, which holds the cursor for `after` alone.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain, islice
+from typing import Annotated, Any, Generic, TypeVar
+from urllib.parse import parse_qsl, urlencode
+
+import msgspec
+from fastapi import Depends, Query, Request
+from pydantic import TypeAdapter
+from starlette.responses import Response, StreamingResponse
+
+from host.domain.ids import EpochMs
+from host.domain.paging import CURSOR_CHARACTERS_MAX, LIMIT_DEFAULT, LIMIT_MAX, Cursor, parse_cursor
+from host.rest.services import RestServices
+
+NEXT_HEADER = "Cordbox-Next"
+NEXT_HEADERS: Mapping[str, Any] = {
+    "Link": {
+        "description": 'The next page, `rel="next"`; absent on the last.',
+        "schema": {"type": "string"},
+    },
+    NEXT_HEADER: {
+        "description": "The cursor of the next page, for `after`; absent on the last.",
+        "schema": {"type": "string"},
+    },
+}
+"""Documents the headers of every list."""
+_CHUNK_BYTES = 64 * 1024
+
+T = TypeVar("T")
+Place = tuple[int, str]
+"""Where an item stands in its list: a number, such as the time of its start, then its key."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page(Generic[T]):
+    """Some items of a list, and the cursor of the page after."""
+
+    items: Sequence[T]
+    next: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PageAsked:
+    """Which page a request asks for."""
+
+    limit: int
+    after: str | None
+    now: EpochMs
+
+    def of(
+        self,
+        order: str,
+        fetch: Callable[[Cursor | None, int], Sequence[T]],
+        place: Callable[[T], Place],
+    ) -> Page[T]:
+        """The page of a list.
+
+        Args:
+            order: the list's name in cursors.
+            fetch: items after a cursor, at most so many.
+            place: where an item stands.
+
+        Raises:
+            CursorInvalidError: the cursor is of another list, or damaged.
+        """
+        cursor = None if self.after is None else parse_cursor(self.after, order)
+        found = fetch(cursor, self.limit + 1)
+        items = found[: self.limit]
+        if len(found) == len(items):
+            return Page(items=items, next=None)
+        snapshot = self.now if cursor is None else cursor.snapshot
+        following = Cursor(order=order, last=place(items[-1]), snapshot=snapshot)
+        return Page(items=items, next=following.encoded())
+
+    def of_all(
+        self,
+        order: str,
+        items: Iterable[T],
+        place: Callable[[T], Place],
+        *,
+        newest_first: bool = True,
+    ) -> Page[T]:
+        """The page of a list that is in memory anyway."""
+
+        def fetch(cursor: Cursor | None, limit: int) -> Sequence[T]:
+            ordered = sorted(items, key=place, reverse=newest_first)
+            if cursor is None:
+                return ordered[:limit]
+            last = cursor.last
+            behind = (i for i in ordered if (place(i) < last if newest_first else place(i) > last))
+            return list(islice(behind, limit))
+
+        return self.of(order, fetch, place)
+
+
+def _page_asked(
+    request: Request,
+    limit: Annotated[
+        int, Query(ge=1, le=LIMIT_MAX, description="Items of one page.")
+    ] = LIMIT_DEFAULT,
+    after: Annotated[
+        str | None,
+        Query(
+            max_length=CURSOR_CHARACTERS_MAX,
+            description=f"The `{NEXT_HEADER}` header of the page before.",
+        ),
+    ] = None,
+) -> PageAsked:
+    services: RestServices = request.app.state.services
+    return PageAsked(limit=limit, after=after, now=services.clock.now_ms())
+
+
+Asked = Annotated[PageAsked, Depends(_page_asked)]
+"""Parameter of a handler: which page of its list is asked for."""
+
+
+def next_headers(request: Request, following: str | None) -> dict[str, str]:
+    """The headers of a page; none on the last."""
+    if following is None:
+        return {}
+    query = parse_qsl(request.scope["query_string"].decode("latin-1"), keep_blank_values=True)
+    kept = [(key, value) for key, value in query if key != "after"]
+    link = urlencode([*kept, ("after", following)])
+    return {"Link": f'<?{link}>; rel="next"', NEXT_HEADER: following}
+
+
+def listed(
+    request: Request, page: Page[T], render: Callable[[T], bytes], *, member: str | None = None
+) -> Response:
+    """A page as JSON that is written while it is made: one item at a time is in memory.
+
+    Args:
+        request: whose query the next page repeats.
+        page: what to write.
+        render: one item as JSON text; nothing if it has gone meanwhile.
+        member: the object's member that holds the list; None for a bare list.
+    """
+    head, tail = (b"[", b"]")
+    if member is not None:
+        head, tail = b"{" + msgspec.json.encode(member) + b":[", b"]}"
+    headers = next_headers(request, page.next)
+    return streamed(chain((head,), _separated(map(render, page.items)), (tail,)), headers)
+
+
+def streamed(parts: Iterable[bytes], headers: Mapping[str, str] | None = None) -> Response:
+    """JSON in parts. The first is made at once, so that what fails there is refused properly."""
+    chunks = _chunks(parts)
+    first = next(chunks, b"")
+    return StreamingResponse(
+        chain((first,), chunks), media_type="application/json", headers=dict(headers or {})
+    )
+
+
+def as_json(shape: type[T]) -> Callable[[T], bytes]:
+    """Renders values of a `wire` class."""
+    adapter = TypeAdapter(shape)
+    return lambda value: adapter.dump_json(value, by_alias=True)
+
+
+def _separated(items: Iterable[bytes]) -> Iterator[bytes]:
+    between = b""
+    for item in items:
+        if item:
+            yield between
+            yield item
+            between = b","
+
+
+def _chunks(parts: Iterable[bytes]) -> Iterator[bytes]:
+    held = bytearray()
+    for part in parts:
+        if len(part) >= _CHUNK_BYTES:
+            # A large part goes out in pieces: each copy of it would be held by the transport.
+            if held:
+                yield bytes(held)
+                held.clear()
+            for start in range(0, len(part), _CHUNK_BYTES):
+                yield part[start : start + _CHUNK_BYTES]
+            continue
+        held += part
+        if len(held) >= _CHUNK_BYTES:
+            yield bytes(held)
+            held.clear()
+    if held:
+        yield bytes(held)

@@ -1,0 +1,170 @@
+"""Glances of both stores: written with their state, gone with it, and read by place."""
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from host.bus.schema import SCHEMA_VERSION, prepare
+from host.bus.sqlite import SqliteStore
+from host.domain.clock import SimClock
+from host.domain.ids import EpochMs, FlowId, ShortHash
+from host.ports.bus import DuePlace
+from host.ports.glances import GLANCES_MAX, GlancePlace, GlanceQuery, GlanceWrite
+from host.ports.state import StateConflictError, StateWrite
+from host.ports.units import FlowStore, Unit
+
+NODE, OTHER = ShortHash("0123456789AB"), ShortHash("BA9876543210")
+
+
+def write(
+    key: str, *, at: int = 1, status: str = "RUNNING", expected: int = 0, **changes: object
+) -> StateWrite:
+    values: dict[str, object] = {
+        "node": NODE,
+        "request_id": key,
+        "flow_id": FlowId("f"),
+        "flow_class": "demo.Flow",
+        "status": status,
+        "is_responder": False,
+        "is_final": status == "COMPLETED",
+        "at": EpochMs(at),
+    }
+    glance = GlanceWrite(**(values | changes))  # type: ignore[arg-type]
+    return StateWrite(key=key, value=b"{}", expected=expected, glance=glance)
+
+
+def keys(store: FlowStore, limit: int = 10, **query: object) -> list[str]:
+    found = store.glances(GlanceQuery(**({"node": NODE} | query)), limit)  # type: ignore[arg-type]
+    return [glance.key for glance in found]
+
+
+def test_the_latest_start_comes_first_and_a_flow_keeps_its_start(store: FlowStore) -> None:
+    store.commit(Unit(states=(write("a", at=5), write("b", at=5), write("c", at=4))))
+    store.commit(Unit(states=(write("c", at=9, status="COMPLETED", expected=1),)))
+    assert keys(store) == ["b", "a", "c"]
+    ended = store.glances(GlanceQuery(node=NODE, status="COMPLETED"), 10)[0]
+    assert (ended.started_at, ended.updated_at, ended.ended_at) == (4, 9, 9)
+    assert store.glances(GlanceQuery(node=NODE, status="RUNNING"), 10)[0].ended_at is None
+
+
+def test_a_query_is_for_one_node_kind_status_and_time(store: FlowStore) -> None:
+    states = (
+        write("own", at=1),
+        write("late", at=3),
+        write("theirs", at=2, is_responder=True),
+        write("elsewhere", node=OTHER),
+    )
+    store.commit(Unit(states=states))
+    assert keys(store) == ["late", "own"]
+    assert keys(store, responders=True) == ["late", "theirs", "own"]
+    assert keys(store, responders=True, until=EpochMs(2)) == ["theirs", "own"]
+    assert keys(store, status="COMPLETED") == []
+    assert keys(store, node=OTHER) == ["elsewhere"]
+
+
+def test_pages_together_are_the_list_also_when_flows_start_meanwhile(store: FlowStore) -> None:
+    flows = [write(f"{n:02}", at=n // 3, is_responder=n % 2 == 0) for n in range(20)]
+    store.commit(Unit(states=tuple(flows)))
+    seen: list[str] = []
+    before: GlancePlace | None = None
+    for number in range(10):
+        found = store.glances(GlanceQuery(node=NODE, responders=True, before=before), 3)
+        store.commit(Unit(states=(write(f"new-{number}", at=99),)))
+        if not found:
+            break
+        seen += [glance.key for glance in found]
+        before = found[-1].place
+    assert seen == sorted((f"{n:02}" for n in range(20)), reverse=True)
+
+
+def test_a_glance_goes_with_its_state_and_with_nothing_else(store: FlowStore) -> None:
+    store.commit(Unit(states=(write("a"), write("b"))))
+    with pytest.raises(StateConflictError):
+        store.commit(Unit(states=(StateWrite(key="a", value=None, expected=7),)))
+    with pytest.raises(StateConflictError):
+        store.commit(Unit(states=(write("c"), write("b"))))
+    assert keys(store) == ["b", "a"]
+    store.commit(Unit(states=(StateWrite(key="a", value=None, expected=1),)))
+    assert keys(store) == ["b"]
+
+
+def test_an_answer_is_bounded(store: FlowStore) -> None:
+    store.commit(Unit(states=tuple(write(f"{n:05}") for n in range(GLANCES_MAX + 5))))
+    assert len(keys(store, limit=10**9)) == GLANCES_MAX
+    assert keys(store, limit=-1) == []
+
+
+def test_statuses_of_older_files_get_glances(tmp_path: Path) -> None:
+    path = tmp_path / "flows.sqlite"
+    SqliteStore(path, clock=SimClock()).close()
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.execute("DROP TABLE flow_glance")
+    text = (
+        '{"v":1,"holding":"0123456789AB","request_id":"r","flow_id":null,"flow_class":"demo.Flow",'
+        '"status":"FAILED","updated_at":7}'
+    )
+    for key, value in (
+        ("status/0123456789AB/r", text),
+        ("responder/0123456789AB/s", text.replace('"r"', '"s"')),
+        ("status/0123456789AB/damaged", "{"),
+        ("status/0123456789AB/other", "[]"),
+        ("flow/1", text),
+    ):
+        connection.execute(
+            "INSERT INTO states (key, version, value) VALUES (?, 1, ?)", (key, value.encode())
+        )
+    connection.execute("UPDATE schema_version SET version = 3")
+    connection.execute("BEGIN IMMEDIATE")
+    prepare(connection, EpochMs(1))
+    connection.execute("COMMIT")
+    connection.close()
+    store = SqliteStore(path, clock=SimClock())
+    found = store.glances(GlanceQuery(node=NODE, responders=True), 10)
+    assert [(g.request_id, g.is_responder, g.ended_at) for g in found] == [
+        ("r", False, 7),
+        ("s", True, 7),
+    ]
+    assert store._read("SELECT version FROM schema_version", ()) == [(SCHEMA_VERSION,)]
+    store.close()
+
+
+def test_lists_are_read_by_index_alone(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "flows.sqlite", clock=SimClock())
+    asked: list[str] = []
+
+    def explained(sql: str, values: tuple[object, ...]) -> list[tuple[object, ...]]:
+        plan = store._read(f"EXPLAIN QUERY PLAN {sql}", values)
+        asked.extend(str(row[3]) for row in plan)
+        return []
+
+    from host.bus.sqlite_glances import read_glances
+
+    place = GlancePlace(started_at=EpochMs(1), key="a")
+    for status in (None, "RUNNING"):
+        query = GlanceQuery(node=NODE, status=status, responders=True, before=place)
+        read_glances(explained, query, 10)
+    assert len(asked) == 4
+    assert all("USING INDEX flow_glance_" in step for step in asked), asked
+    store.close()
+
+
+def test_a_due_place_is_kept_beside_a_glance(store: FlowStore) -> None:
+    place = DuePlace(group="g", partition=0)
+    with_due = write("a")
+    store.commit(
+        Unit(
+            states=(
+                StateWrite(
+                    key="a",
+                    value=b"{}",
+                    expected=0,
+                    due_at=EpochMs(5),
+                    place=place,
+                    glance=with_due.glance,
+                ),
+            )
+        )
+    )
+    assert [state.key for state in store.due("g", EpochMs(5), 1, (0,))] == ["a"]
+    assert keys(store) == ["a"]
