@@ -12,6 +12,7 @@ import structlog
 from starlette.testclient import TestClient
 
 from cpi.group_policy_generation import generate_static_policy
+from host.bus.sqlite import SqliteStore
 from host.composition.schemas import CLUSTER_SCHEMAS
 from host.db import Database
 from host.domain.clock import SimClock
@@ -128,6 +129,8 @@ def _stored_cpi(data_dir):
         stored_at=1_790_000_000_000,
     )
     with Database.open(data_dir / "cluster.sqlite", CLUSTER_SCHEMAS) as database:
+        # A package without the other store would be taken for a loss.
+        SqliteStore(data_dir / "flows.sqlite").close()
         catalogue = PackageCatalogue(database=database, directory=data_dir / "packages")
         catalogue.store(record, data, replaces=None)
     return record
