@@ -90,7 +90,7 @@ def test_a_wrong_password_and_a_missing_host(network, cordbox, tmp_path):
     wrong.write_text("wrong\n")
     words = network.words()
     words[words.index("--password-file") + 1] = str(wrong)
-    assert "refuses the user" in cordbox("flow", "list", ALICE, *words).err
+    assert "does not accept user and password" in cordbox("flow", "list", ALICE, *words).err
     words[words.index("--url") + 1] = "https://127.0.0.1:1"
     assert cordbox("flow", "list", ALICE, *words).code == 75
 
