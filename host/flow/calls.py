@@ -12,7 +12,6 @@ from msgspec.structs import replace
 
 from host.domain.ids import EpochMs
 from host.flow.checkpoint import (
-    CONTEXT_RESERVED,
     Asleep,
     AwaitClose,
     AwaitInfo,
@@ -22,6 +21,7 @@ from host.flow.checkpoint import (
     Scope,
 )
 from host.flow.config import CORDA_DEFAULTS, FlowConfig
+from host.flow.context_keys import CONTEXT_RESERVED, is_reserved
 from host.flow.messages import Party, SessionFailure, SessionMessage
 from host.flow.requests import (
     SESSIONS_MAX,
@@ -108,7 +108,7 @@ def context(checkpoint: Checkpoint, request: ContextGet | ContextPut) -> Answer:
             if request.key in scope.context:
                 return Answer(checkpoint, msgspec.json.encode(scope.context[request.key]).decode())
         return Answer(checkpoint)
-    if request.key.startswith(CONTEXT_RESERVED):
+    if is_reserved(request.key):
         raise CapabilityError(
             "context-key-reserved", f"context key {request.key!r} starts with {CONTEXT_RESERVED!r}"
         )

@@ -12,7 +12,6 @@ from host.flow.notes import Note
 from host.flow.session import Session, is_readable
 from host.flow.stored import read_stored
 
-CONTEXT_RESERVED = "corda."
 CHECKPOINT_VERSIONS = (1, 2)
 """Versions that are read; what 2 added has a default that fits a checkpoint of version 1."""
 

@@ -12,6 +12,7 @@ from host.domain.errors import ConflictError, StorageError
 from host.domain.flow import FlowStatusName
 from host.domain.ids import EpochMs
 from host.flow.config import FlowConfig
+from host.flow.context_keys import is_reserved
 from host.flow.events import GuestLogged, GuestRan
 from host.flow.messages import due_place
 from host.ports.bus import NewRecord
@@ -87,6 +88,32 @@ def test_calls_that_do_not_fit_the_flows_state_are_refused(
     call: Callable[[Guest], object], code: str
 ) -> None:
     assert failure_of(call) == code
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "Corda.x",
+        "CORDA.x",
+        " corda.x",
+        "corda.",
+        "\N{ZERO WIDTH SPACE}corda.x",
+        "c\N{ZERO WIDTH JOINER}orda.x",
+        "\N{SMALL ROMAN NUMERAL ONE HUNDRED}orda.x",
+        "corda\N{FULLWIDTH FULL STOP}x",
+        "corda\N{ONE DOT LEADER}x",
+        "co\N{COMBINING GRAPHEME JOINER}rda.x",
+        "\N{HANGUL FILLER}corda.x",
+    ],
+)
+def test_reserved_context_keys_are_so_in_any_spelling(key: str) -> None:
+    call = lambda g: g.call("flow", "context", op="put", key=key, value="")  # noqa: E731
+    assert failure_of(call) == "context-key-reserved"
+
+
+@pytest.mark.parametrize("key", ["cordax", "accorda.x", "cor da.x", "a.corda."])
+def test_other_context_keys_are_the_flows_own(key: str) -> None:
+    assert not is_reserved(key)
 
 
 def test_a_capability_that_the_host_lacks_is_an_error_of_the_call() -> None:

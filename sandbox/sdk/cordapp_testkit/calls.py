@@ -128,7 +128,7 @@ class FlowCalls:
         key, context = request["key"], self._levels[-1].context
         if request["op"] == "get":
             return context.get(key)
-        if key.startswith("corda."):
+        if key.strip().casefold().startswith("corda."):
             raise CapabilityError("context-key-reserved", f"context key {key} is the platform's")
         context[key] = request["value"]
         return None
