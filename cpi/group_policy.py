@@ -19,6 +19,7 @@ from asn1crypto import x509 as asn1_x509
 
 from cpi.der import load
 from cpi.errors import Code, GroupPolicyError, Issue
+from cpi.member_names import MemberNameError, member_name_text, read_member_name
 from cpi.schemas import validator
 from cpi.strict_json import ISSUES_MAX, JsonRefusedError, parse_json, schema_issues
 
@@ -72,8 +73,13 @@ class GroupPolicy:
     static_members: tuple[StaticMember, ...]
 
 
-def parse_group_policy(text: str | bytes) -> GroupPolicy:
+def parse_group_policy(text: str | bytes, *, stored: bool = False) -> GroupPolicy:
     """Parse and validate a group policy.
+
+    Args:
+        text: the JSON text.
+        stored: it was accepted before, maybe by a release that did not look at members' names: a
+            name that cannot be read keeps nobody but its member out.
 
     Raises:
         GroupPolicyError: with the problems that were found, the first hundred of each step.
@@ -87,7 +93,7 @@ def parse_group_policy(text: str | bytes) -> GroupPolicy:
         raise GroupPolicyError([_issue("$", f"{message}{error}")]) from error
     issues = group_policy_schema_issues(document)
     if isinstance(document, dict):
-        issues += islice(_rule_issues(document), ISSUES_MAX)
+        issues += islice(_rule_issues(document, stored=stored), ISSUES_MAX)
     if issues:
         unique = dict.fromkeys(issues)
         raise GroupPolicyError(list(unique))
@@ -114,7 +120,7 @@ def _kind(document: Mapping[str, Any]) -> GroupPolicyKind:
     return GroupPolicyKind.DYNAMIC
 
 
-def _rule_issues(document: Mapping[str, Any]) -> Iterator[Issue]:
+def _rule_issues(document: Mapping[str, Any], *, stored: bool) -> Iterator[Issue]:
     """The parser rules; each looks only at values of the type that it is about."""
     yield from _header_issues(document)
     kind = _kind(document)
@@ -124,7 +130,7 @@ def _rule_issues(document: Mapping[str, Any]) -> Iterator[Issue]:
         for name, value in _object(document.get("mgmInfo")).items():
             yield from _blank(f"$.mgmInfo['{_shown(name)[1:-1]}']", value)
     if kind is GroupPolicyKind.STATIC:
-        yield from _static_issues(document)
+        yield from _static_issues(document, names_are_read=not stored)
 
 
 def _header_issues(document: Mapping[str, Any]) -> Iterator[Issue]:
@@ -176,25 +182,36 @@ def _certificate_fault(pem: str) -> str | None:
     return None
 
 
-def _static_issues(document: Mapping[str, Any]) -> Iterator[Issue]:
+def _static_issues(document: Mapping[str, Any], *, names_are_read: bool) -> Iterator[Issue]:
     path = "$.protocolParameters.staticNetwork"
     members = _members(document)
     if len(members) > _MEMBERS_MAX:
         yield _issue(f"{path}.members", f"{len(members)} members, at most {_MEMBERS_MAX}")
         return
-    seen = dict[str, int]()
     for index, member in enumerate(members):
-        place = f"{path}.members[{index}]"
-        yield from _member_issues(place, member)
-        name = member.get("name")
-        if isinstance(name, str):
-            first = seen.setdefault(_name_key(name), index)
-            if first != index:
-                yield _issue(f"{place}.name", f"{_shown(name)} is member {first} already")
+        yield from _member_issues(f"{path}.members[{index}]", member)
+    if names_are_read:
+        yield from _name_issues(path, members)
     network = _object(_object(document.get("protocolParameters")).get("staticNetwork"))
     yield from _group_parameter_issues(
         f"{path}.groupParameters", _object(network.get("groupParameters"))
     )
+
+
+def _name_issues(path: str, members: Sequence[Mapping[str, Any]]) -> Iterator[Issue]:
+    """Names that a host could not read, or that are one name in two spellings."""
+    seen = dict[str, int]()
+    for index, member in enumerate(members):
+        name, place = member.get("name"), f"{path}.members[{index}].name"
+        if not isinstance(name, str) or not name.strip():
+            continue
+        try:
+            first = seen.setdefault(member_name_text(read_member_name(name)), index)
+        except MemberNameError as error:
+            yield _issue(place, str(error))
+            continue
+        if first != index:
+            yield _issue(place, f"{_shown(name)} is member {first} already")
 
 
 def _member_issues(place: str, member: Mapping[str, Any]) -> Iterator[Issue]:
@@ -264,11 +281,6 @@ def _protocol(value: Any) -> int | None:
     if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 5:
         value = int(value)
     return value if type(value) is int and 0 < value < 10_000 else None
-
-
-def _name_key(name: str) -> str:
-    """Equal for names that differ in attribute order and spaces only; escapes are kept apart."""
-    return ",".join(sorted(part.strip().upper() for part in re.split(r"(?<!\\),", name)))
 
 
 def _object(value: Any) -> Mapping[str, Any]:

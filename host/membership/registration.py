@@ -98,7 +98,7 @@ def static_network(group_policy: str) -> StaticNetwork:
         GroupPolicyError: the text is no group policy.
         RegistrationInvalidError: it is one of another kind of network.
     """
-    policy = parse_group_policy(group_policy)
+    policy = parse_group_policy(group_policy, stored=True)
     if policy.kind is not GroupPolicyKind.STATIC:
         raise RegistrationInvalidError(
             f"the group policy is {policy.kind.value}; only static networks are supported"

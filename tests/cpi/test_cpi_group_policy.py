@@ -323,3 +323,21 @@ def test_pem_check_is_linear() -> None:
     assert not is_pem_certificate(hostile)
     assert not is_pem_certificate("-" * 800_000)
     assert time.process_time() - begin < 2
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("O=Alice", "attribute L is missing"),
+        ("O=Al\\\\x, L=London, C=GB", "unknown escape"),
+        ("L=London, C=GB, O=Bob", "is member 0 already"),
+        ('O=\\"Bob\\"; L=London; C=GB', "is member 0 already"),
+    ],
+)
+def test_names_are_read_as_a_host_reads_them(name: str, words: str) -> None:
+    """What no node could register under is refused when the policy is made, not when one joins."""
+    text = policy().replace("O=Alice, L=London, C=GB", name)
+    with pytest.raises(GroupPolicyError, match=words) as refused:
+        parse_group_policy(text)
+    assert refused.value.entry.endswith(".name")
+    assert parse_group_policy(text, stored=True).static_members

@@ -19,7 +19,7 @@ _TEXT = st.text(
     alphabet=st.characters(min_codepoint=0x20, max_codepoint=0x2FF, exclude_characters="\x7f"),
     min_size=1,
     max_size=40,
-).filter(lambda s: s == s.strip() and s.strip() != "")
+).filter(lambda s: s == s.strip() != "" and not (len(s) > 1 and s[0] == s[-1] == '"'))
 
 
 def test_canonical_order_does_not_depend_on_the_order_given() -> None:
@@ -57,7 +57,21 @@ def test_short_hash_is_twelve_digits_of_the_sha256_of_name_and_group() -> None:
         "O=  , L=London, C=GB",
         "O=Alice, L=London, C=GB\\",
         "O=Al\x00ice, L=London, C=GB",
-        "O=Alice; L=London, C=GB",
+        "O=Al\ud800ice, L=London, C=GB",
+        "O=#1 Bank, L=London, C=GB",
+        'O="Say ""hi""", L=London, C=GB',
+        'O="Say, L=London, C=GB',
+        'O="Say" x, L=London, C=GB',
+        "O=A<B>, L=London, C=GB",
+        "O=A+OU=B, L=London, C=GB",
+        "O=A\\x, L=London, C=GB",
+        'O="A\\ B", L=London, C=GB',
+        "O=\\FF, L=London, C=GB",
+        "O=#0c0241, L=London, C=GB",
+        "O=#020105, L=London, C=GB",
+        "2.5.4.5=1, O=A, L=London, C=GB",
+        "OID.=A, O=A, L=London, C=GB",
+        'O=\\"\\"a\\"\\", L=London, C=GB',
         f"O={'a' * 128}, L=London, C=GB",
         f"O=Alice, L={'l' * 64}, C=GB",
         f"CN={'n' * 64}, O=Alice, L=London, C=GB",
@@ -75,6 +89,60 @@ def test_bad_names_are_refused(text: str) -> None:
 def test_text_form_parses_back_to_the_same_name(o: str, locality: str, cn: str | None) -> None:
     name = MemberX500Name(organization=o, locality=locality, country="GB", common_name=cn)
     assert MemberX500Name.parse(str(name)) == name
+
+
+JAVA = {
+    'O="Acme, Inc.", L=London, C=GB': 'O="Acme, Inc.", L=London, C=GB',
+    "O=Acme\\, Inc., L=London, C=GB": 'O="Acme, Inc.", L=London, C=GB',
+    'O="Bank+A", CN="Service<>Name", L="New=York", C=US': (
+        'CN="Service<>Name", O="Bank+A", L="New=York", C=US'
+    ),
+    "O=IN=VALID, L=VALID, C=DE": 'O="IN=VALID", L=VALID, C=DE',
+    "C=GB; L=London; O=Alice": "O=Alice, L=London, C=GB",
+    "O=A;L=B;C=GB": "O=A, L=B, C=GB",
+    "O=C# Shop, L=London, C=GB": 'O="C# Shop", L=London, C=GB',
+    "O=Two  Spaces, L=London, C=GB": 'O="Two  Spaces", L=London, C=GB',
+    "O=M&M's, L=London, C=GB": "O=M&M's, L=London, C=GB",
+    'O=Say \\"hi\\", L=London, C=GB': 'O="Say \\"hi\\"", L=London, C=GB',
+    "O=Back\\\\slash, L=London, C=GB": 'O="Back\\\\slash", L=London, C=GB',
+    "O=Z\\C3\\BCrich, L=London, C=GB": "O=Zürich, L=London, C=GB",
+    "O=株式会社, L=東京, C=JP": "O=株式会社, L=東京, C=JP",
+    "o=lower, l=case, c=GB": "O=lower, L=case, C=GB",
+    "2.5.4.10=Oid, L=London, C=GB": "O=Oid, L=London, C=GB",
+    "OID.2.5.4.10=Oid, L=London, C=GB": "O=Oid, L=London, C=GB",
+    "S=State, O=A, L=London, C=GB": "O=A, L=London, ST=State, C=GB",
+    "O=A\\+B, L=London, C=GB": 'O="A+B", L=London, C=GB',
+    "O= Padded , L=London, C=GB": "O=Padded, L=London, C=GB",
+    'O="  Kept  ", L=London, C=GB': "O=Kept, L=London, C=GB",
+    "O=\\#1, L=London, C=GB": 'O="#1", L=London, C=GB',
+    "O=#0c03416263, L=London, C=GB": "O=Abc, L=London, C=GB",
+    "O=?  \\C3\\A9, L=London, C=GB": "O=?é, L=London, C=GB",
+    "O=?  \\C3\\A9x, L=London, C=GB": 'O="?  éx", L=London, C=GB',
+    'O=\\"quoted\\", L=London, C=GB': "O=quoted, L=London, C=GB",
+    'O="a;b,c", L=London, C=GB': 'O="a;b,c", L=London, C=GB',
+}
+"""Texts, and what Java's `X500Principal` and `LdapName` make of them, as Corda uses both."""
+
+
+@pytest.mark.parametrize("text", JAVA)
+def test_names_are_read_and_written_as_java_does(text: str) -> None:
+    name = MemberX500Name.parse(text)
+    assert str(name) == JAVA[text]
+    assert MemberX500Name.parse(str(name)) == name
+
+
+def test_a_name_that_ends_with_a_backslash_is_read_back() -> None:
+    """Java takes the quote behind it, or the comma, for escaped."""
+    name = MemberX500Name.parse("O=Back\\\\, L=London, C=GB")
+    assert str(name) == 'O="Back\\\\", L=London, C=GB'
+    assert MemberX500Name.parse(str(name)) == name
+
+
+def test_lengths_are_counted_as_java_does() -> None:
+    """In UTF-16 units, of which a character beyond U+FFFF has two."""
+    assert MemberX500Name.parse(f"O={'😀' * 63}, L=London, C=GB")
+    with pytest.raises(InvalidX500NameError, match="must be shorter than 128 characters"):
+        MemberX500Name.parse(f"O={'😀' * 64}, L=London, C=GB")
 
 
 def test_short_hashes() -> None:
