@@ -18,6 +18,7 @@ from host.flow.service import FlowService
 from host.ports.clock import Clock
 from host.rbac import Users
 from host.rbac.administrator import ensure_administrator
+from host.rbac.delays import SignInDelays
 from host.rest.acceptor import DoorMetrics
 from host.rest.admission import Seats
 from host.rest.app import create_app
@@ -25,9 +26,11 @@ from host.rest.observe import Readiness, overview_route
 from host.rest.pace import Patience
 from host.rest.server import Door
 from host.rest.services import RestServices
+from host.rest.sign_in import SignIn
 from host.rest.tls import ServerCertificate, own_certificate
 from host.rest.tls_files import Certificates
 from host.settings import HostSettings
+from host.system import SteadyClock
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +85,7 @@ def make_rest(
     )
     asgi = create_app(
         services,
+        sign_in=SignIn(SignInDelays(SteadyClock(base.clock)), base.registry),
         max_content_length=base.settings.max_content_length,
         registry=base.registry,
         exposed=exposed,

@@ -1,7 +1,7 @@
 """Who may call what: users, credentials and permissions of the REST interface."""
 
 from host.rbac.actions import Action, http_action, start_flow_action
-from host.rbac.errors import NotAuthenticatedError
+from host.rbac.errors import NotAuthenticatedError, SignInDelayedError
 from host.rbac.permissions import Effect, Permission, is_allowed
 from host.rbac.users import RBAC_SCHEMA, User, Users, canonical_login_name
 
@@ -11,6 +11,7 @@ __all__ = [
     "Effect",
     "NotAuthenticatedError",
     "Permission",
+    "SignInDelayedError",
     "User",
     "Users",
     "canonical_login_name",

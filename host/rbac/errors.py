@@ -1,6 +1,6 @@
 """Refusals of the access control."""
 
-from host.domain.errors import ConflictError, HostError, InvalidInputError
+from host.domain.errors import ConflictError, HostError, InvalidInputError, UnavailableError
 
 
 class NotAuthenticatedError(HostError):
@@ -19,3 +19,9 @@ class UserExistsError(ConflictError):
     """The login name is taken."""
 
     code = "user-exists"
+
+
+class SignInDelayedError(UnavailableError):
+    """Wrong passwords of this user, or from this address, make the next one wait."""
+
+    code = "sign-in-delayed"

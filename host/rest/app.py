@@ -34,12 +34,12 @@ from host.rest import (
     user,
     virtual_node,
 )
-from host.rest.authentication import guess_limiter
 from host.rest.errors import http_refusal, invalid_request, refusal, unexpected
 from host.rest.letter_case import path_in_right_case
 from host.rest.limits import BodyLimit, NoTrailingSlash, ReplyHeaders, TargetRules
 from host.rest.observe import Readiness, RequestLog, health_routes
 from host.rest.services import RestServices
+from host.rest.sign_in import SignIn
 from host.rest.swagger_ui import swagger_ui_routes
 from host.rest.versions import VERSIONS
 
@@ -81,6 +81,7 @@ _GROUPS = (
 def create_app(
     services: RestServices,
     *,
+    sign_in: SignIn,
     max_content_length: int,
     registry: CollectorRegistry,
     exposed: CollectorRegistry,
@@ -91,6 +92,7 @@ def create_app(
 
     Args:
         services: what the resources call.
+        sign_in: checks who calls.
         max_content_length: longest request body in bytes.
         registry: where the metrics of REST are kept.
         exposed: what `/metrics` shows.
@@ -98,10 +100,12 @@ def create_app(
         extra_routes: routes outside `/api`, such as those of plugins.
     """
     ui = swagger_ui_routes()
-    mounts = [Mount(f"/api/{v}", _version_app(v, services, ui)) for v in VERSIONS]
     nodes = _base_app("nodes", services)
     nodes.include_router(node_api.router)
-    mounts.append(Mount(node_api.PREFIX, nodes))
+    apps = {f"/api/{v}": _version_app(v, services, ui) for v in VERSIONS} | {node_api.PREFIX: nodes}
+    for mounted in apps.values():
+        mounted.state.sign_in = sign_in
+    mounts = [Mount(path, mounted) for path, mounted in apps.items()]
     app = Starlette(
         routes=[*mounts, *health_routes(exposed, readiness), *extra_routes],
         middleware=[
@@ -150,7 +154,6 @@ def _base_app(version: str, services: RestServices | None) -> FastAPI:
         },
     )
     app.state.services = services
-    app.state.guess_limiter = guess_limiter()
     app.openapi = partial(_document, app)  # type: ignore[method-assign]
     return app
 

@@ -3,40 +3,25 @@
 from base64 import b64decode
 from collections.abc import Iterable
 
-from anyio import CapacityLimiter, to_thread
 from starlette.requests import Request
 
 from host.domain.errors import ForbiddenError
 from host.rbac import Action, NotAuthenticatedError, User, Users
+from host.rest.requester import requester_of
+from host.rest.sign_in import SignIn
 
 _HEADER_CHARACTERS_MAX = 4096
-_GUESSES_AT_ONCE = 2
 
 
-def guess_limiter() -> CapacityLimiter:
-    """How many credentials may be checked at once, apart from the threads of other work.
-
-    Checking is slow on purpose: strangers who guess must wait for each other, not take all threads.
-    """
-    return CapacityLimiter(_GUESSES_AT_ONCE)
-
-
-async def authenticated(request: Request, users: Users, limiter: CapacityLimiter) -> User:
+async def authenticated(request: Request, users: Users, sign_in: SignIn) -> User:
     """The user whose credentials the request carries.
-
-    Args:
-        request: the request.
-        users: who there is.
-        limiter: what `guess_limiter` made for this server.
 
     Raises:
         NotAuthenticatedError: none, malformed or wrong credentials.
+        SignInDelayedError: wrong ones before make these wait.
     """
     login_name, password = basic_credentials(request.headers.get("authorization"))
-    user = users.remembered(login_name, password)
-    if user is not None:
-        return user
-    return await to_thread.run_sync(users.authenticate, login_name, password, limiter=limiter)
+    return await sign_in.user(users, login_name, password, requester_of(request.scope))
 
 
 def authorized(user: User, actions: Iterable[Action]) -> None:

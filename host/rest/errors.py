@@ -25,7 +25,7 @@ from host.domain.errors import (
     UnavailableError,
 )
 from host.domain.refused import CHARACTERS_MAX, cut
-from host.rbac import NotAuthenticatedError
+from host.rbac import NotAuthenticatedError, SignInDelayedError
 
 _log = structlog.get_logger("cordbox.rest")
 
@@ -37,6 +37,7 @@ STATUS_OF: Mapping[type[Exception], HTTPStatus] = {
     NotFoundError: HTTPStatus.NOT_FOUND,
     NotAllowedError: HTTPStatus.METHOD_NOT_ALLOWED,
     ConflictError: HTTPStatus.CONFLICT,
+    SignInDelayedError: HTTPStatus.TOO_MANY_REQUESTS,
     UnavailableError: HTTPStatus.SERVICE_UNAVAILABLE,
     StorageError: HTTPStatus.INTERNAL_SERVER_ERROR,
     HostError: HTTPStatus.INTERNAL_SERVER_ERROR,
@@ -55,6 +56,7 @@ DOCUMENTED: dict[int | str, dict[str, object]] = {
     404: {"description": "The named thing does not exist."},
     405: {"description": "The operation is switched off."},
     409: {"description": "The thing exists already."},
+    429: {"description": "Wrong passwords before make this one wait."},
     503: {"description": "A part of the host is not ready; try again."},
 }
 """Error responses that every operation documents."""
@@ -71,6 +73,8 @@ async def refusal(request: Request, error: Exception) -> Response:
         more.pop("path", None)
     details = {"cause": type(error).__name__, "reason": message, "code": code, **more}
     headers = _AUTHENTICATE if status is HTTPStatus.UNAUTHORIZED else {}
+    if "retryAfter" in more:
+        headers = {**headers, "Retry-After": more["retryAfter"]}
     return error_response(request, status, message, details, headers)
 
 

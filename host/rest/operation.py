@@ -49,7 +49,7 @@ class Operation(APIRoute):
         async def operation(request: Request) -> Response:
             state = request.app.state
             services: RestServices = state.services
-            user = await authenticated(request, services.users, state.guess_limiter)
+            user = await authenticated(request, services.users, state.sign_in)
             requester_of(request.scope).user = user.login_name
             call = parameters.canonical(request)
             if self.needs_permission:

@@ -1,0 +1,117 @@
+"""Who signs in: right passwords that are remembered at once, all others after their delay.
+
+Checking a password is slow on purpose. Whoever guesses waits, and uses up neither the threads nor
+the turns of others; what is wrong is logged with the user, the address and the request.
+"""
+
+import asyncio
+
+import structlog
+from anyio import CapacityLimiter, to_thread
+from prometheus_client import CollectorRegistry, Counter
+
+from host.rbac import (
+    NotAuthenticatedError,
+    SignInDelayedError,
+    User,
+    Users,
+    canonical_login_name,
+)
+from host.rbac.delays import SignInDelays, delayed
+from host.rest.admission import address_group
+from host.rest.fair_turns import FairTurns, NoTurnError
+from host.rest.requester import Requester
+
+_AT_ONCE = 2
+"""Passwords that are checked at once; each takes 32 MiB."""
+_WAITING_MAX = 64
+_WAITED_MS_MAX = 2_000
+"""A shorter delay is waited out: who mistyped once need not try again by hand."""
+_TRIES_MAX = 3
+_BUSY_MS = 1_000
+_NAME_CHARACTERS_MAX = 255
+
+_log = structlog.get_logger("cordbox.rest")
+
+
+class SignIn:
+    """Checks credentials for one server.
+
+    Each process that serves REST has its own memory of wrong passwords: several together allow as
+    many times the guesses.
+    """
+
+    def __init__(self, delays: SignInDelays, registry: CollectorRegistry) -> None:
+        self._delays = delays
+        self._turns = FairTurns(at_once=_AT_ONCE, waiting_max=_WAITING_MAX)
+        self._threads: CapacityLimiter | None = None
+        self._refused = Counter(
+            "cordbox_rest_sign_ins_refused",
+            "Credentials that were wrong, and those that were not looked at.",
+            ("reason",),
+            registry=registry,
+        )
+
+    async def user(self, users: Users, login_name: str, password: str, who: Requester) -> User:
+        """The user of a credential.
+
+        Raises:
+            NotAuthenticatedError: it is wrong.
+            SignInDelayedError: wrong ones before it make it wait.
+        """
+        found = users.remembered(login_name, password)
+        if found is not None:
+            return found
+        # No user has a longer name: what strangers invent must not fill the memory.
+        login_name = canonical_login_name(login_name)[: _NAME_CHARACTERS_MAX + 1]
+        address = address_group(who.address)
+        try:
+            for _ in range(_TRIES_MAX):
+                await self._wait(login_name, address)
+                first = self._delays.is_new(login_name, address)
+                async with self._turns.turn(address, first=first):
+                    # Others may have been wrong while this one waited for its turn.
+                    if not self._delays.wait_ms(login_name, address):
+                        return await self._check(users, login_name, password, who)
+            raise delayed(max(self._delays.wait_ms(login_name, address), _BUSY_MS))
+        except NoTurnError:
+            self._refused.labels("busy").inc()
+            raise delayed(_BUSY_MS) from None
+        except SignInDelayedError:
+            self._refused.labels("delayed").inc()
+            _log.debug("sign-in-delayed", user=_printable(login_name), address=who.address)
+            raise
+
+    async def _wait(self, login_name: str, address: str) -> None:
+        wait = self._delays.wait_ms(login_name, address)
+        if wait > _WAITED_MS_MAX:
+            raise delayed(wait)
+        if wait:
+            await asyncio.sleep(wait / 1000)
+
+    async def _check(self, users: Users, login_name: str, password: str, who: Requester) -> User:
+        if self._threads is None:
+            self._threads = CapacityLimiter(_AT_ONCE)
+        address = address_group(who.address)
+        try:
+            user = await to_thread.run_sync(
+                users.authenticate, login_name, password, limiter=self._threads
+            )
+        except NotAuthenticatedError:
+            wait = self._delays.failed(login_name, address)
+            self._refused.labels("wrong").inc()
+            _log.warning(
+                "sign-in-failed",
+                user=_printable(login_name),
+                address=who.address,
+                rest_request=who.request_id,
+                next_after_ms=wait,
+            )
+            raise
+        self._delays.succeeded(login_name, address)
+        return user
+
+
+def _printable(name: str) -> str:
+    """A name as a stranger gave it, so that it can stand in a log."""
+    return "".join(c if c.isprintable() else "�" for c in name[:_NAME_CHARACTERS_MAX])
