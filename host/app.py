@@ -5,6 +5,7 @@ when the start fails half way. What a crash cut off is taken up before the first
 `host.composition` holds what each part is made of.
 """
 
+import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 
@@ -56,6 +57,8 @@ def run_host(
     if settings.admin_password_file is not None:
         given_password = read_secret(settings.admin_password_file)
     clock = SystemClock()
+    # What the host makes is its owner's alone.
+    os.umask(0o077)
     with ExitStack() as stack:
         directory = DataDirectory.hold(settings.data_dir, is_new=is_new)
         stack.callback(directory.release)

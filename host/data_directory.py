@@ -6,6 +6,7 @@ joined             held by workers that joined the running host from outside (fl
 run/               sockets and state of the running host's worker processes
 cluster.sqlite     packages, virtual nodes, members, keys, users
 flows.sqlite       bus, flow states and journals
+backup/            what a backup prepares, while it is made
 vnodes/<hash>/     one vault for each virtual node
 packages/          CPI files
 tls/               the server's certificate and key
@@ -177,6 +178,14 @@ class DataDirectory:
         return self.path / "secrets"
 
 
+def is_held(path: Path) -> bool:
+    """Whether a host, or what is left of a killed one, holds the directory."""
+    try:
+        return not _is_free(path)
+    except OSError:
+        return False
+
+
 def probe(path: Path) -> None:
     """Write and sync a block, which fails on a disk that is full or read-only.
 
@@ -211,8 +220,22 @@ def _take_over(path: Path, descriptor: int) -> None:
             _wait(path, until)
         # Nobody is left who could use it: what is there is of a host that has ended.
         shutil.rmtree(path / "run", ignore_errors=True)
+        _clear_left_backup(path / "backup")
     finally:
         os.close(joined)
+
+
+def _clear_left_backup(folder: Path) -> None:
+    """Remove what a killed backup prepared; one that is being made goes on."""
+    try:
+        lock = os.open(folder / ".working", os.O_RDWR | os.O_CLOEXEC)
+    except OSError:
+        return
+    try:
+        if _try_lock(lock, fcntl.LOCK_EX):
+            shutil.rmtree(folder, ignore_errors=True)
+    finally:
+        os.close(lock)
 
 
 def _wait(path: Path, until: float, *, is_hopeless: bool = False) -> None:

@@ -39,6 +39,7 @@ class Cause(StrEnum):
     LOG_REPLACED = "log-replaced"
     HEAD_MISSING = "head-missing"
     HEAD_FORGED = "head-forged"
+    RESTORED = "restored"
 
 
 def genesis(holding: HoldingIdentity, *, at: EpochMs) -> dict[str, JsonValue]:
@@ -85,6 +86,25 @@ def torn_line(torn: bytes, *, at: EpochMs) -> dict[str, JsonValue]:
         "cause": Cause.TORN_LINE.value,
         "bytes": len(torn),
         "digest": digest_of(torn),
+    }
+
+
+def restored(*, of: EpochMs, store_id: str, backup: str, at: EpochMs) -> dict[str, JsonValue]:
+    """The content of the entry with which a log goes on in a host that was restored.
+
+    Args:
+        of: the moment that the backup shows; what the log told of later is not in it.
+        store_id: of the restored host.
+        backup: digest of the backup's header.
+        at: when it was restored.
+    """
+    return {
+        "kind": RECOVERY,
+        "at": at,
+        "cause": Cause.RESTORED.value,
+        "of": of,
+        "storeId": store_id,
+        "backup": backup,
     }
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import rich_click as click
 
+from host.cli.host_files import backup, restore
 from host.cli.host_options import ca_file_option, host_options, url_option
 
 if TYPE_CHECKING:
@@ -26,6 +27,10 @@ _OUTPUT = click.option(
 @click.group("host", context_settings={"help_option_names": ["-h", "--help"]})
 def command() -> None:
     """Run a host and look at it."""
+
+
+command.add_command(backup)
+command.add_command(restore)
 
 
 @command.command("run")

@@ -3,7 +3,7 @@
 from host.container.errors import ContainerDamagedError, ContainerInvalidError, ContainerKeyError
 from host.container.format import Manifest, Section
 from host.container.keys import Opener, Sealer
-from host.container.reader import read_container, read_header
+from host.container.reader import Target, read_container, read_header
 from host.container.writer import write_container
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "Opener",
     "Sealer",
     "Section",
+    "Target",
     "read_container",
     "read_header",
     "write_container",

@@ -6,7 +6,7 @@ is it known that nothing was cut or changed.
 
 import hashlib
 from collections.abc import Callable, Iterator
-from typing import BinaryIO, cast
+from typing import BinaryIO, Protocol, cast
 
 import pyrage
 import zstandard
@@ -29,8 +29,17 @@ _WINDOW_BYTES_MAX = 8 * 1024 * 1024
 
 Accept = Callable[[Manifest], None]
 """Looks at the manifest before anything else is unpacked; raises to refuse."""
-OpenTarget = Callable[[Section], BinaryIO]
-"""Where a section's content goes; closed at its end."""
+
+
+class Target(Protocol):
+    """Where a section's content goes; closed at its end."""
+
+    def write(self, data: bytes, /) -> object: ...
+
+    def close(self) -> None: ...
+
+
+OpenTarget = Callable[[Section], Target]
 
 
 def read_header(stream: BinaryIO, magic: bytes) -> Header:
@@ -95,7 +104,7 @@ class _Unpacking:
         self._manifest: Manifest | None = None
         self._expected: Iterator[Section] = iter(())
         self._section: Section | None = None
-        self._target: BinaryIO | None = None
+        self._target: Target | None = None
         self._digest = hashlib.sha256()
         self._left = 0
         self._number = 0

@@ -43,6 +43,7 @@ def join_host(
     """
     stop = stop_on_signals()
     raise_descriptor_limit()
+    os.umask(0o077)
     directory = DataDirectory.join(data_dir.absolute())
     try:
         settings = RunDirectory(directory.runtime).settings()

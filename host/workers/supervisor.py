@@ -64,6 +64,8 @@ def supervise(
     Raises:
         HostError: the host cannot start; nothing is left running.
     """
+    # What the host makes is its owner's alone; its workers inherit it.
+    os.umask(0o077)
     with ExitStack() as stack:
         directory = DataDirectory.hold(settings.data_dir, is_new=is_new)
         stack.callback(directory.release)

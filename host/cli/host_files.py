@@ -1,0 +1,185 @@
+"""`cordbox host backup`, `restore` and `check`: the files of a data directory."""
+
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import rich_click as click
+
+if TYPE_CHECKING:
+    from host.container import Opener, Sealer
+
+_PASSPHRASE_VARIABLE = "CORDBOX_BACKUP_PASSPHRASE"  # noqa: S105  # the variable's name
+_PATH = click.Path(path_type=Path)
+_EXISTING = click.Path(path_type=Path, exists=True, dir_okay=False)
+_PASSPHRASE_FILE = click.option(
+    "--passphrase-file",
+    type=_EXISTING,
+    help=f"File whose first line is the passphrase; or give it in {_PASSPHRASE_VARIABLE}.",
+)
+_OUTPUT = click.option(
+    "--output",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="Form of what is printed on stdout.",
+)
+
+
+@click.command("backup")
+@click.argument("directory", metavar="DIR", type=_PATH)
+@click.argument("file", metavar="FILE", type=_PATH)
+@click.option(
+    "--recipient",
+    metavar="AGE1…",
+    help="Encrypt to this age public key instead of a passphrase; its private key restores.",
+)
+@_PASSPHRASE_FILE
+@_OUTPUT
+def backup(
+    directory: Path, file: Path, recipient: str | None, passphrase_file: Path | None, output: str
+) -> None:
+    """Write an encrypted backup of a host's data directory to FILE; the host may go on running.
+
+    It shows all files as they were at one moment. FILE must not be there; it appears when it is
+    complete. Asks for a passphrase on a terminal unless one, or a public key, is given.
+    """
+    from host.backup import back_up
+    from host.system import SystemClock
+
+    sealer = _sealer(recipient, passphrase_file)
+    with _progress() as tell:
+        written = back_up(directory, file, sealer=sealer, clock=SystemClock(), report=tell)
+    if output == "json":
+        _print_json(
+            {
+                "file": str(written.file),
+                "at": written.at,
+                "bytes": written.bytes,
+                "files": written.sections,
+                "contentBytes": written.content_bytes,
+                "commitsWaitedMillis": round(written.barrier_seconds * 1000, 1),
+                "clusterId": written.cluster_id,
+                "storeId": written.store_id,
+                "warnings": list(written.warnings),
+            }
+        )
+        return
+    print(
+        f"{written.file}: {written.sections} files, {written.content_bytes:,} bytes in"
+        f" {written.bytes:,}; commits waited {written.barrier_seconds * 1000:.0f} ms"
+    )
+    for warning in written.warnings:
+        print(f"warning: {warning}", file=sys.stderr)
+
+
+@click.command("restore")
+@click.argument("file", metavar="FILE", type=_EXISTING)
+@click.argument("directory", metavar="DIR", type=_PATH)
+@click.option(
+    "--identity-file",
+    type=_EXISTING,
+    help="File with the age private key that belongs to the backup's public key.",
+)
+@_PASSPHRASE_FILE
+@_OUTPUT
+def restore(
+    file: Path,
+    directory: Path,
+    identity_file: Path | None,
+    passphrase_file: Path | None,
+    output: str,
+) -> None:
+    """Restore a backup to DIR, which must not be there, or be empty.
+
+    DIR appears when every file of it has proved to be as it was backed up. What happened after the
+    backup is not in it: see docs/how-to/back-up-and-restore.md before you start a host on it.
+    """
+    from host.backup import restore as bring_back
+    from host.domain.instants import instant_text
+    from host.system import SystemClock
+
+    opener = _opener(identity_file, passphrase_file)
+    with _progress() as tell:
+        restored = bring_back(
+            file,
+            directory,
+            opener=opener,
+            clock=SystemClock(),
+            progress=lambda done, total: tell("restore", done, total),
+        )
+    facts = {
+        "directory": str(restored.folder),
+        "at": restored.at,
+        "files": restored.sections,
+        "clusterId": restored.cluster_id,
+        "storeId": restored.store_id,
+    }
+    if output == "json":
+        _print_json(facts)
+    else:
+        print(f"{restored.folder}: {restored.sections} files as of {instant_text(restored.at)}")
+
+
+def _sealer(recipient: str | None, passphrase_file: Path | None) -> "Sealer":
+    from host.container import Sealer
+
+    if recipient is not None:
+        if passphrase_file is not None:
+            raise click.UsageError("Give --recipient or --passphrase-file, not both.")
+        return Sealer.to_recipient(recipient)
+    return Sealer.by_passphrase(_passphrase(passphrase_file, confirm=True))
+
+
+def _opener(identity_file: Path | None, passphrase_file: Path | None) -> "Opener":
+    from host.container import Opener
+
+    if identity_file is not None:
+        if passphrase_file is not None:
+            raise click.UsageError("Give --identity-file or --passphrase-file, not both.")
+        return Opener(identities=identity_file.read_text(errors="replace"))
+    return Opener(passphrase=_passphrase(passphrase_file, confirm=False))
+
+
+def _passphrase(file: Path | None, *, confirm: bool) -> str:
+    if file is not None:
+        from host.secret_files import read_secret
+
+        return read_secret(file)
+    given = os.environ.get(_PASSPHRASE_VARIABLE)
+    if given is not None:
+        return given
+    if not sys.stdin.isatty():
+        raise click.UsageError(
+            f"Give --passphrase-file or {_PASSPHRASE_VARIABLE}, or a public or private key."
+        )
+    return str(click.prompt("Passphrase", hide_input=True, confirmation_prompt=confirm, err=True))
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[str, int, int], None]]:
+    """A bar for each stage, on a terminal."""
+    if not sys.stderr.isatty():
+        yield lambda _stage, _done, _total: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())
+    with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True)) as bars:
+        tasks: dict[str, Any] = {}
+
+        def tell(stage: str, done: int, total: int) -> None:
+            if stage not in tasks:
+                tasks[stage] = bars.add_task(stage, total=total)
+            bars.update(tasks[stage], completed=done)
+
+        yield tell
+
+
+def _print_json(facts: Mapping[str, object]) -> None:
+    print(json.dumps(facts))

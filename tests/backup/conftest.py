@@ -1,0 +1,14 @@
+import pyrage
+import pytest
+
+from tests.support.data_directories import make_directory
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return make_directory(tmp_path / "data")
+
+
+@pytest.fixture
+def identity():
+    return pyrage.x25519.Identity.generate()

@@ -1,0 +1,132 @@
+"""Small data directories, made by the host's own parts, without running a host."""
+
+import hashlib
+from contextlib import contextmanager
+
+from sqlalchemy import insert
+
+from host.audit_log import NodeAuditLogs
+from host.audit_log.service import load_audit_key
+from host.bus.sqlite import SqliteStore
+from host.composition.schemas import CLUSTER_SCHEMAS, VAULT_SCHEMAS
+from host.data_directory import DataDirectory
+from host.db import Database, Vaults
+from host.db.requests import remember_answer
+from host.domain.ids import FlowId, HoldingIdentity
+from host.domain.x500 import MemberX500Name
+from host.identity import Keeping
+from host.keys import MasterKeyFiles, SoftKeyStore
+from host.packages.tables import CPI
+from host.ports.audit_log import PrivilegedCall
+from host.ports.keys import KeyCategory
+from host.system import SystemClock, SystemEntropy
+from host.vnode import MadeVaults
+from host.vnode.tables import VIRTUAL_NODE
+
+GROUP = "6a5ed29c-0b0b-4ad6-8f0e-8c3b1b2b3c4d"
+
+
+def holding(name):
+    return HoldingIdentity(
+        x500_name=MemberX500Name.parse(f"O={name}, L=London, C=GB"), group_id=GROUP
+    )
+
+
+ALICE, BOB = holding("Alice"), holding("Bob")
+PACKAGE = b"the bytes of a package"
+CHECKSUM = "SHA-256:" + hashlib.sha256(PACKAGE).hexdigest().upper()
+
+
+class Parts:
+    """The stores of a data directory, open."""
+
+    def __init__(self, folder):
+        self.clock, self.entropy = SystemClock(), SystemEntropy()
+        self.directory = DataDirectory.hold(folder)
+        self.keeping = Keeping(folder)
+        self.store = SqliteStore(self.directory.flow_database)
+        self.database = Database.open(self.directory.cluster_database, CLUSTER_SCHEMAS)
+        self.register = MadeVaults(database=self.database, clock=self.clock)
+        self.vaults = Vaults(
+            self.directory.virtual_nodes,
+            VAULT_SCHEMAS,
+            register=self.register,
+            cluster_id=self.directory.identity.cluster_id,
+        )
+        key = load_audit_key(self.directory.secrets, entropy=self.entropy)
+        self.logs = NodeAuditLogs(self.directory.virtual_nodes, key=key, clock=self.clock)
+        masters = MasterKeyFiles(self.directory.secrets, passphrase=None, entropy=self.entropy)
+        self.keys = SoftKeyStore(
+            self.database, masters=masters, clock=self.clock, entropy=self.entropy
+        )
+        self.keeping.begin()
+
+    def close(self):
+        self.logs.close()
+        self.vaults.close()
+        self.database.close()
+        self.store.close()
+        self.keeping.__exit__(None, None, None)
+        self.directory.release()
+
+    def add_node(self, node):
+        texts = [column.name for column in VIRTUAL_NODE.columns if not column.nullable]
+        row = dict.fromkeys(texts, "x") | {
+            "short_hash": node.short_hash,
+            "x500_name": str(node.x500_name),
+            "group_id": node.group_id,
+            "cpi_checksum": CHECKSUM,
+            "granted_capabilities": "[]",
+            "created_at": 1,
+        }
+        with self.database.write() as connection:
+            connection.execute(insert(VIRTUAL_NODE), row)
+        self.keys.create(node.short_hash, KeyCategory.LEDGER, "ledger", "CORDA.ECDSA.SECP256R1")
+
+    def add_package(self):
+        self.directory.packages.mkdir(mode=0o700, exist_ok=True)
+        file = self.directory.packages / f"{CHECKSUM.removeprefix('SHA-256:')}.cpi"
+        file.write_bytes(PACKAGE)
+        file.chmod(0o600)
+        row = {column.name: "x" for column in CPI.columns if not column.nullable}
+        row |= {"file_checksum": CHECKSUM, "cpks": "[]", "stored_at": 1}
+        with self.database.write() as connection:
+            connection.execute(insert(CPI), row)
+        return file
+
+    def write(self, node, flow="f", call=1):
+        """An effect in a node's vault, and its line in the node's audit log."""
+        with self.vaults.write(node.short_hash) as connection:
+            remember_answer(connection, f"call:{flow}-{call}", {}, {}, 1)
+        self.logs.record(
+            PrivilegedCall(
+                holding=node,
+                cpi=CHECKSUM,
+                flow_id=FlowId(flow),
+                flow_class="x.Y",
+                call=call,
+                function="persistence.write",
+                request_digest="SHA-256:0",
+                outcome="ok",
+            )
+        )
+
+
+@contextmanager
+def parts_of(folder):
+    parts = Parts(folder)
+    try:
+        yield parts
+    finally:
+        parts.close()
+
+
+def make_directory(folder):
+    """A directory of two nodes, a package, keys, and some effects."""
+    with parts_of(folder) as parts:
+        parts.add_package()
+        for node in (ALICE, BOB):
+            parts.add_node(node)
+            for call in (1, 2, 3):
+                parts.write(node, call=call)
+    return folder
