@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import rich_click as click
 
-from host.cli.host_files import backup, restore
+from host.cli.host_files import backup, check, restore
 from host.cli.host_options import ca_file_option, host_options, url_option
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ def command() -> None:
 
 
 command.add_command(backup)
+command.add_command(check)
 command.add_command(restore)
 
 

@@ -125,6 +125,47 @@ def restore(
         print(f"{restored.folder}: {restored.sections} files as of {instant_text(restored.at)}")
 
 
+@click.command("check")
+@click.argument("directory", metavar="DIR", type=_PATH)
+@click.option(
+    "--master-passphrase-file",
+    type=_EXISTING,
+    help="File of the setting master_passphrase_file, if the host has one: keys are checked by it.",
+)
+@_OUTPUT
+def check(directory: Path, master_passphrase_file: Path | None, output: str) -> None:
+    """Check every file of a data directory that no host runs on; fails if anything is wrong.
+
+    Integrity and schemas of databases, whose they are and how old, keys under the master key,
+    packages, audit logs and what they tell against vaults, ledgers of nodes against each other,
+    permissions, and files that no host makes. A directory in use is refused: check a backup of it.
+    """
+    from host.composition.schemas import CLUSTER_SCHEMAS, VAULT_SCHEMAS
+    from host.data_check import check_directory
+    from host.secret_files import read_secret
+
+    passphrase = None if master_passphrase_file is None else read_secret(master_passphrase_file)
+    report = check_directory(
+        directory,
+        passphrase=passphrase,
+        cluster_schemas=CLUSTER_SCHEMAS,
+        vault_schemas=VAULT_SCHEMAS,
+    )
+    found = report.findings
+    if output == "json":
+        fields = ("code", "file", "message", "expected", "found")
+        findings = [{name: getattr(each, name) for name in fields} for each in found]
+        facts = {"directory": str(report.folder), "nodes": report.nodes, "findings": findings}
+        _print_json({"status": "bad" if found else "good", **facts})
+    else:
+        for each in found:
+            print(f"{each.code}: {each.message} (expected {each.expected}, found {each.found})")
+        state = f"{len(found)} findings" if found else "good"
+        print(f"{report.folder}: {state}, {report.nodes} virtual nodes")
+    if found:
+        sys.exit(1)
+
+
 def _sealer(recipient: str | None, passphrase_file: Path | None) -> "Sealer":
     from host.container import Sealer
 

@@ -11,7 +11,7 @@ from host.keys.wrapping import KEY_BYTES, NONCE_BYTES, unwrap, wrap
 from host.ports.clock import Clock, Entropy
 
 _CHECK = b"cordbox master key"
-_CHECK_BINDING = "master-check"
+MASTER_CHECK_BINDING = "master-check"
 
 _SELECT_MASTERS = select(MASTER_KEY).order_by(MASTER_KEY.c.generation.desc())
 _SELECT_MASTER_GENERATION = select(func.max(MASTER_KEY.c.generation))
@@ -38,7 +38,7 @@ class WrappingKeys:
             self.add_master(connection, 1)
             return
         try:
-            unwrap(self._masters.get(row.generation), row.wrapped, bound_to=_CHECK_BINDING)
+            unwrap(self._masters.get(row.generation), row.wrapped, bound_to=MASTER_CHECK_BINDING)
         except KeyMaterialError as exc:
             raise MasterKeyError(
                 f"the master key is not the one that the keys in {database.path} are wrapped with"
@@ -52,7 +52,7 @@ class WrappingKeys:
         """Put a master key in force that `MasterKeys.make` has made."""
         key = self._masters.make(generation)
         nonce = self._entropy.random_bytes(NONCE_BYTES)
-        wrapped = wrap(key, _CHECK, bound_to=_CHECK_BINDING, nonce=nonce)
+        wrapped = wrap(key, _CHECK, bound_to=MASTER_CHECK_BINDING, nonce=nonce)
         connection.execute(insert(MASTER_KEY), {"generation": generation, "wrapped": wrapped})
 
     def generation(self, connection: Connection, tenant: str) -> int | None:
@@ -76,7 +76,7 @@ class WrappingKeys:
         if row is None:
             raise KeyMaterialError(f"tenant {tenant} has keys and no wrapping key {generation}")
         master = self._masters.get(row.master_generation)
-        return unwrap(master, row.wrapped, bound_to=_binding(tenant))
+        return unwrap(master, row.wrapped, bound_to=wrapping_key_binding(tenant))
 
     def add(self, connection: Connection, tenant: str, generation: int) -> bytes:
         """Make a wrapping key for a tenant; it is in force when the transaction commits."""
@@ -98,11 +98,12 @@ class WrappingKeys:
         """A wrapping key under a generation of the master key."""
         nonce = self._entropy.random_bytes(NONCE_BYTES)
         master = self._masters.get(master_generation)
-        return wrap(master, key, bound_to=_binding(tenant), nonce=nonce)
+        return wrap(master, key, bound_to=wrapping_key_binding(tenant), nonce=nonce)
 
     def now(self) -> EpochMs:
         return self._clock.now_ms()
 
 
-def _binding(tenant: str) -> str:
+def wrapping_key_binding(tenant: str) -> str:
+    """What a wrapped wrapping key is bound to."""
     return f"wrapping-key/{tenant}"

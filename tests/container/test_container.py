@@ -110,7 +110,15 @@ def test_another_private_key_does_not_open():
     assert unpacked(data, Opener(identities=both))[1] == SMALL
 
 
-@pytest.mark.parametrize("text", ["", "age1", "ssh-ed25519 AAAA", PUBLIC[:-1]])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "age1",
+        "ssh-ed25519 AAAA",
+        "age18e9z57tm9gy8sdac5cl78nle4n3gvlnmuzw4m3ghqzcd8ayqt9ssqdgr3",
+    ],
+)
 def test_what_is_no_public_key_is_refused(text):
     with pytest.raises(ContainerKeyError):
         Sealer.to_recipient(text)

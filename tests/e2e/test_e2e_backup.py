@@ -8,6 +8,7 @@ import random
 import subprocess
 import sys
 
+import pyrage
 import pytest
 
 from tests.support.borrowers import Borrowers, check_agreement, check_ledgers
@@ -30,14 +31,15 @@ def test_a_backup_under_load_is_restored_elsewhere(tmp_path, packages, host_with
     sys.stdout.write(f"CORDBOX_KILL_SEED={seed}\n")
     host = host_with()
     host.form_network(packages)
-    (tmp_path / "secret").write_text("passphrase\n")
-    secret = ("--passphrase-file", "secret")
+    identity = pyrage.x25519.Identity.generate()
+    (tmp_path / "identity").write_text(f"{identity}\n")
+    to = ("--recipient", str(identity.to_public()), "--output", "json")
     borrowers = Borrowers(host, seed)
     try:
         wait_for_flows(host)
         accepted = list(borrowers.accepted)
         completed = completed_flows(host)
-        told = cordbox(tmp_path, "backup", "data", "host.backup", *secret, "--output", "json")
+        told = cordbox(tmp_path, "backup", "data", "host.backup", *to)
     finally:
         borrowers.stop()
     facts = json.loads(told)
@@ -45,7 +47,8 @@ def test_a_backup_under_load_is_restored_elsewhere(tmp_path, packages, host_with
     check_ledgers(host, borrowers)
 
     (tmp_path / "other").mkdir()
-    cordbox(tmp_path, "restore", "host.backup", "other/data", *secret)
+    cordbox(tmp_path, "restore", "host.backup", "other/data", "--identity-file", "identity")
+    assert "good, 2 virtual nodes" in cordbox(tmp_path, "check", "other/data")
     other = KillableHost(tmp_path / "other", ())
     other.nodes = dict(host.nodes)
     other.start()
@@ -59,6 +62,7 @@ def test_a_backup_under_load_is_restored_elsewhere(tmp_path, packages, host_with
         check_agreement(other, completed_flows(other))
     finally:
         other.kill()
+    assert "good, 2 virtual nodes" in cordbox(tmp_path, "check", "other/data")
 
 
 def wait_for_flows(host):

@@ -1,0 +1,84 @@
+"""Each database by itself: whether SQLite finds it whole, and versions of its schemas."""
+
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from host.bus.schema import SCHEMA_VERSION
+from host.data_check.codes import CheckCode, finding
+from host.db import Schema
+from host.db.errors import SchemaTooNewError
+from host.identity import Finding
+
+_PROBLEMS_MAX = 5
+
+
+def integrity(connection: sqlite3.Connection, name: str) -> Iterator[Finding]:
+    """What SQLite finds wrong with a file."""
+    try:
+        rows = connection.execute(f"PRAGMA integrity_check({_PROBLEMS_MAX})").fetchall()
+        rows += [
+            (f"row {row} of {table} refers to none in {parent}",)
+            for table, row, parent, _ in connection.execute("PRAGMA foreign_key_check").fetchmany(
+                _PROBLEMS_MAX
+            )
+        ]
+    except sqlite3.Error as exc:
+        rows = [(str(exc),)]
+    for (problem,) in rows:
+        if problem != "ok":
+            yield finding(
+                CheckCode.DATABASE_DAMAGED, name, str(problem), expected="ok", found=problem
+            )
+
+
+def versions(
+    connection: sqlite3.Connection, name: str, schemas: Sequence[Schema]
+) -> Iterator[Finding]:
+    """Schemas that are missing or newer than this release; older ones are upgraded by a host."""
+    found = _named_versions(connection)
+    for schema in schemas:
+        version = found.get(schema.name)
+        if version is None:
+            yield finding(
+                CheckCode.SCHEMA_UNKNOWN,
+                name,
+                f"has no schema {schema.name}",
+                expected=f"{schema.name} {schema.version}",
+                found="none",
+            )
+        elif version > schema.version:
+            yield _too_new(name, schema.name, schema.version, version)
+
+
+def flow_version(connection: sqlite3.Connection, name: str) -> Iterator[Finding]:
+    """The same for the flow store, which has one version."""
+    row = connection.execute("SELECT version FROM schema_version").fetchone()
+    version = 0 if row is None else int(row[0])
+    if version > SCHEMA_VERSION:
+        yield _too_new(name, "flows", SCHEMA_VERSION, version)
+
+
+def _named_versions(connection: sqlite3.Connection) -> Mapping[str, int]:
+    try:
+        return dict(connection.execute("SELECT name, version FROM schema_version").fetchall())
+    except sqlite3.Error:
+        return {}
+
+
+def _too_new(name: str, schema: str, known: int, found: int) -> Finding:
+    return finding(
+        SchemaTooNewError.code,
+        name,
+        f"schema {schema} has version {found}, this release knows versions up to {known}",
+        expected=known,
+        found=found,
+    )
+
+
+def is_there(path: Path) -> bool:
+    """Whether the file has content: what is missing or empty is told elsewhere."""
+    try:
+        return path.stat().st_size > 0
+    except OSError:
+        return False

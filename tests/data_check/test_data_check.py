@@ -1,0 +1,293 @@
+"""`host check` finds nothing in a good directory, and names file, code and figures of each fault."""
+
+import fcntl
+import json
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+
+import pytest
+from sqlalchemy import insert
+
+from host.composition.schemas import CLUSTER_SCHEMAS, VAULT_SCHEMAS
+from host.data_check import check_directory
+from host.data_check.checking import NoDataDirectoryError
+from host.data_directory import DataDirectoryLockedError
+from host.ledger.components import state_text
+from host.ledger.model import State
+from host.ledger.tables import OUTPUT, TRANSACTION
+from host.ports.keys import KeyCategory
+from host.ports.state import StateWrite
+from host.ports.units import Unit
+from tests.support.data_directories import ALICE, BOB, parts_of
+
+VAULT = f"vnodes/{ALICE.short_hash}/vault.sqlite"
+LOG = f"vnodes/{ALICE.short_hash}/audit.log"
+
+
+def check(folder, passphrase=None):
+    report = check_directory(
+        folder,
+        passphrase=passphrase,
+        cluster_schemas=CLUSTER_SCHEMAS,
+        vault_schemas=VAULT_SCHEMAS,
+    )
+    return [(each.code, each.file) for each in report.findings]
+
+
+def test_a_good_directory_has_no_findings(folder):
+    assert check(folder) == []
+    report = check_directory(
+        folder, passphrase=None, cluster_schemas=CLUSTER_SCHEMAS, vault_schemas=VAULT_SCHEMAS
+    )
+    assert report.nodes == 2
+
+
+def test_a_check_changes_nothing_and_a_host_starts_after_it(folder):
+    before = {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+    assert check(folder) == []
+    assert {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()} == before
+    with parts_of(folder) as parts:
+        parts.write(ALICE, call=4)
+    assert check(folder) == []
+
+
+def test_a_directory_in_use_or_none_is_refused(folder, tmp_path):
+    with parts_of(folder), pytest.raises(DataDirectoryLockedError, match="stop it first"):
+        check(folder)
+    with pytest.raises(NoDataDirectoryError):
+        check(tmp_path / "none")
+
+
+def test_no_host_starts_while_a_check_runs(folder, monkeypatch):
+    def tried(*_):
+        with (folder / "lock").open("rb") as lock, pytest.raises(BlockingIOError):
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return iter(())
+
+    monkeypatch.setattr("host.data_check.checking.check_places", tried)
+    assert check(folder) == []
+
+
+@pytest.mark.parametrize("name", ["cluster.sqlite", "flows.sqlite", "cordbox-id"])
+def test_what_a_host_refuses_is_found(folder, name):
+    (folder / name).unlink()
+    assert ("data-file-missing", name) in check(folder)
+
+
+def damage(path, place=0.5):
+    """Overwrite a page in the middle of a database."""
+    data = bytearray(path.read_bytes())
+    page = int(len(data) * place) // 4096 * 4096
+    data[page : page + 4096] = b"\xa5" * 4096
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize("name", ["cluster.sqlite", "flows.sqlite", VAULT])
+@pytest.mark.parametrize("place", [0.3, 0.6])
+def test_damage_within_a_database_is_found(folder, name, place):
+    damage(folder / name, place)
+    found = check(folder)
+    assert any(f == name and "damaged" in code for code, f in found), found
+
+
+@pytest.mark.parametrize(
+    ("table", "name"), [("vnode", "cluster.sqlite"), ("ledger", VAULT), (None, "flows.sqlite")]
+)
+def test_a_newer_schema_is_found(folder, table, name):
+    where = "" if table is None else f"WHERE name = '{table}'"
+    with sqlite3.connect(folder / name) as connection:
+        connection.execute(f"UPDATE schema_version SET version = 99 {where}")
+    assert check(folder) == [("storage-schema-too-new", name)]
+
+
+def test_a_schema_that_is_gone_is_found(folder):
+    with sqlite3.connect(folder / VAULT) as connection:
+        connection.execute("DELETE FROM schema_version WHERE name = 'ledger'")
+    assert check(folder) == [("schema-unknown", VAULT)]
+
+
+def test_vaults_that_are_gone_empty_or_anothers_are_found(folder):
+    vault, other = folder / VAULT, folder / "vnodes" / BOB.short_hash / "vault.sqlite"
+    kept = vault.read_bytes()
+    shutil.copy(other, vault)
+    assert ("vault-foreign", VAULT) in check(folder)
+    os.truncate(vault, 0)
+    assert ("vault-empty", VAULT) in check(folder)
+    vault.unlink()
+    assert ("vault-missing", VAULT) in check(folder)
+    vault.write_bytes(kept)
+    vault.chmod(0o600)
+    assert check(folder) == []
+
+
+def test_an_older_vault_is_found_by_the_registers_and_by_its_audit_log(folder, tmp_path):
+    shutil.copy(folder / VAULT, tmp_path / "old")
+    with parts_of(folder) as parts:
+        parts.write(ALICE, call=4)
+    shutil.copy(tmp_path / "old", folder / VAULT)
+    assert check(folder) == [("vault-older", VAULT), ("vault-behind-audit-log", VAULT)]
+
+
+def test_effects_that_a_vault_lacks_are_found_by_its_audit_log_alone(folder, tmp_path):
+    """As after a host was killed before the registers noted how far the vault had come."""
+    shutil.copy(folder / VAULT, tmp_path / "old")
+    with parts_of(folder) as parts:
+        parts.write(ALICE, call=4)
+        noted = parts.register.noted(ALICE.short_hash)
+    with sqlite3.connect(folder / "cluster.sqlite") as connection:
+        connection.execute("UPDATE vault_note SET generation = 3")
+    shutil.copy(tmp_path / "old", folder / VAULT)
+    assert noted <= 4
+    assert check(folder) == [("vault-behind-audit-log", VAULT)]
+
+
+def test_a_vault_of_no_node_is_found(folder):
+    stranger = folder / "vnodes" / ("C" * 12)
+    shutil.copytree((folder / VAULT).parent, stranger)
+    assert check(folder) == [("vault-unregistered", f"vnodes/{'C' * 12}/vault.sqlite")]
+
+
+@pytest.mark.parametrize("content", ["CREATE TABLE other (n)", "CREATE TABLE schema_version (x)"])
+@pytest.mark.parametrize("name", ["cluster.sqlite", "flows.sqlite", VAULT])
+def test_databases_of_other_kinds_are_found_whatever_they_hold(folder, name, content):
+    (folder / name).unlink()
+    with sqlite3.connect(folder / name) as connection:
+        connection.execute(content)
+    (folder / name).chmod(0o600)
+    assert any(file == name for _, file in check(folder))
+
+
+def test_a_directory_of_an_earlier_release_can_be_checked(folder):
+    with sqlite3.connect(folder / "cluster.sqlite") as connection:
+        connection.execute("DROP TABLE vault_note")
+        connection.execute("UPDATE schema_version SET version = 2 WHERE name = 'vnode'")
+    assert check(folder) == []
+
+
+def test_audit_logs_that_were_cut_changed_or_lost_are_found(folder):
+    log = folder / LOG
+    kept = log.read_bytes()
+    log.write_bytes(b"".join(kept.splitlines(keepends=True)[:-1]))
+    assert check(folder) == [("audit-log-truncated", LOG)]
+    log.write_bytes(kept.replace(b'"call":2', b'"call":7'))
+    assert check(folder) == [("audit-hash-wrong", LOG)]
+    for file in log.parent.glob("audit*"):
+        file.unlink()
+    assert check(folder) == [("audit-log-missing", LOG)]
+
+
+def test_packages_that_are_gone_or_changed_are_found(folder):
+    (package,) = folder.glob("packages/*.cpi")
+    name = f"packages/{package.name}"
+    package.write_bytes(b"other")
+    assert check(folder) == [("package-damaged", name)]
+    package.unlink()
+    assert check(folder) == [("package-missing", name)]
+
+
+def test_keys_that_the_master_key_does_not_open_are_found(folder):
+    key = folder / "secrets" / "master-key"
+    kept = key.read_bytes()
+    key.write_bytes(bytes(32))
+    assert set(check(folder)) == {("key-unusable", "cluster.sqlite")}
+    key.unlink()
+    assert set(check(folder)) == {("key-unusable", "cluster.sqlite")}
+    assert not key.exists()
+    key.write_bytes(kept)
+    key.chmod(0o600)
+    with sqlite3.connect(folder / "cluster.sqlite") as connection:
+        connection.execute("UPDATE key_signing SET wrapped = zeroblob(60) WHERE rowid = 1")
+    assert check(folder) == [("key-unusable", "cluster.sqlite")]
+
+
+@pytest.mark.parametrize("name", [VAULT, "flows.sqlite", "secrets/master-key", "secrets", "."])
+def test_what_others_can_read_is_found(folder, name):
+    path = folder / name
+    path.chmod(path.stat().st_mode | 0o040)
+    assert check(folder)[0] == ("file-permissions", name)
+
+
+def test_files_that_no_host_makes_are_found(folder):
+    (folder / "notes.txt").touch(mode=0o600)
+    (folder / "vnodes" / ALICE.short_hash / "vault.sqlite.old").touch(mode=0o600)
+    (folder / "link").symlink_to("/etc/passwd")
+    (folder / "set-aside-2026").mkdir()
+    (folder / "set-aside-2026" / "anything").touch()
+    assert check(folder) == [
+        ("file-unknown", "link"),
+        ("file-unknown", "notes.txt"),
+        ("file-unknown", f"vnodes/{ALICE.short_hash}/vault.sqlite.old"),
+    ]
+
+
+def record(parts, node, number, key):
+    """A transaction in a node's vault, one output of which concerns the owner of `key`."""
+    transaction = f"SHA-256D:{number:064X}"
+    state = State(type="x.S", contract="x.C", value={}, participants=(key,), encumbrance=None)
+    row = {
+        "id": transaction,
+        "status": "V",
+        "privacy_salt": b"",
+        "component_groups": "[]",
+        "signatures": "[]",
+        "recorded_at": 1,
+    }
+    output = {
+        "transaction_id": transaction,
+        "output_index": 0,
+        "seq": number,
+        "type": "x.S",
+        "state": state_text(state),
+        "visible": True,
+    }
+    with parts.vaults.write(node.short_hash) as connection:
+        connection.execute(insert(TRANSACTION), row)
+        connection.execute(insert(OUTPUT), output)
+
+
+def test_a_transaction_that_only_one_side_has_is_found_unless_flows_are_open(folder):
+    bobs = f"vnodes/{BOB.short_hash}/vault.sqlite"
+    with parts_of(folder) as parts:
+        key = parts.keys.create(
+            BOB.short_hash, KeyCategory.LEDGER, "second", "CORDA.ECDSA.SECP256R1"
+        ).public_key
+        record(parts, ALICE, 1, key)
+        record(parts, BOB, 1, key)
+    assert check(folder) == []
+    with parts_of(folder) as parts:
+        record(parts, ALICE, 2, key)
+    assert check(folder) == [("ledger-differs", bobs)]
+    with parts_of(folder) as parts:
+        state = StateWrite(key="flow/open", expected=0, value=b"x", due_at=None)
+        parts.store.commit(Unit(states=(state,)))
+    assert check(folder) == []
+
+
+def cordbox(*words):
+    command = "from host.cli import main; import sys; main(sys.argv[1:])"
+    return subprocess.run(
+        [sys.executable, "-c", command, *map(str, words)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_the_command_ends_with_0_or_1_and_tells_all(folder):
+    done = cordbox("host", "check", folder)
+    assert (done.returncode, done.stdout) == (0, f"{folder}: good, 2 virtual nodes\n")
+    os.truncate(folder / VAULT, 0)
+    done = cordbox("host", "check", folder, "--output", "json")
+    assert done.returncode == 1, done.stderr
+    told = json.loads(done.stdout)
+    assert told["status"] == "bad"
+    assert told["findings"][0] == {
+        "code": "vault-empty",
+        "file": VAULT,
+        "message": f"{VAULT}: has no content",
+        "expected": "a vault",
+        "found": "0 bytes",
+    }
