@@ -6,7 +6,7 @@ without a row are what a crash left over; `sweep` removes them.
 
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,10 @@ from typing import Any
 from sqlalchemy import Connection, Row, delete, insert, select, tuple_
 from sqlalchemy.exc import IntegrityError
 
+from cpi.errors import CpiError
+from cpi.files import open_package
 from cpi.group_policy import CREATE_ID
+from cpi.sources import Source, chunks_of, sha256_of, source_of
 from host.db import Database, Remembered
 from host.domain.errors import StorageError
 from host.domain.ids import Checksum, EpochMs, ShortHash
@@ -134,17 +137,33 @@ class PackageCatalogue:
             data = path.read_bytes()
         except OSError as refused:
             raise _storage_error(path, refused) from refused
-        found = "SHA-256:" + hashlib.sha256(data).hexdigest().upper()
-        if found != checksum:
-            raise StorageError(
-                f"{path} is damaged: its checksum is {found}, expected {checksum}", path=str(path)
-            )
+        self._check(path, "SHA-256:" + hashlib.sha256(data).hexdigest().upper(), checksum)
         return data
+
+    def chunks(self, checksum: Checksum) -> Iterator[bytes]:
+        """The bytes of a stored CPI in pieces; the first comes once all have been checked.
+
+        Raises:
+            StorageError: as of `read`.
+        """
+        path = self._path(checksum)
+        try:
+            with open_package(path) as source:
+                self._check(path, sha256_of(source), checksum)
+                yield from chunks_of(source, 0, source.size)
+        except (OSError, CpiError) as refused:
+            raise StorageError(f"{path} cannot be read: {refused}", path=str(path)) from refused
+
+    def _check(self, path: Path, found: str, expected: Checksum) -> None:
+        if found != expected:
+            raise StorageError(
+                f"{path} is damaged: its checksum is {found}, expected {expected}", path=str(path)
+            )
 
     def store(
         self,
         record: CpiRecord,
-        data: bytes,
+        data: bytes | Source,
         *,
         replaces: CpiRecord | None,
         forced: bool = False,
@@ -165,7 +184,7 @@ class PackageCatalogue:
         path = self._path(record.file_checksum)
         existed = path.exists()
         try:
-            _write_whole(path, data)
+            _write_whole(path, source_of(data))
             self._insert(record, replaces, forced=forced)
         except BaseException as failed:
             if not existed and self.get(record.file_checksum) is None:
@@ -270,12 +289,13 @@ def _text(identity: PackageIdentity) -> str:
     return f"{identity.name}, {identity.version}, {identity.signer_summary_hash}"
 
 
-def _write_whole(path: Path, data: bytes) -> None:
+def _write_whole(path: Path, data: Source) -> None:
     """Write through a temporary file in the same folder; `path` is complete or absent."""
     temporary = path.with_suffix(_TEMPORARY)
     try:
         with temporary.open("wb") as stream:
-            stream.write(data)
+            for chunk in chunks_of(data, 0, data.size):
+                stream.write(chunk)
             stream.flush()
             os.fsync(stream.fileno())
         temporary.replace(path)

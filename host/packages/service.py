@@ -6,7 +6,7 @@ their sources, and every CPK's code is asked to describe itself. Only then is th
 """
 
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,6 +17,7 @@ import structlog
 from cpi.errors import CpiError
 from cpi.group_policy import parse_group_policy
 from cpi.model import PackageType, VerifiedPackage
+from cpi.sources import Source, source_of
 from cpi.verify import verify_package
 from host.db import Database
 from host.domain.errors import HostError, UnavailableError
@@ -29,6 +30,7 @@ from host.guests.source import Runnable
 from host.packages.catalogue import PackageCatalogue
 from host.packages.errors import PackageDuplicateError, PackageUploadRefusedError
 from host.packages.trust import CertificateStore
+from host.packages.uploaded import UploadedFile
 from host.packages.uploads import Uploads, UploadStatus
 from host.ports.clock import Clock
 from sandbox.runtime import Sandbox
@@ -44,11 +46,12 @@ class _Accepted:
     """An upload that passed what is checked at once."""
 
     request_id: str
-    data: bytes
+    data: Source
     record: CpiRecord
     codes: tuple[CpkCode, ...]
     replaces: CpiRecord | None
     forced: bool
+    close: Callable[[], None]
 
 
 class PackageService:
@@ -115,19 +118,21 @@ class PackageService:
     def founders(self, group_id: str) -> str | None:
         return self._catalogue.founders(group_id)
 
-    def read(self, checksum: Checksum) -> bytes:
-        """The bytes of a stored CPI file.
+    def chunks(self, checksum: Checksum) -> Iterator[bytes]:
+        """The bytes of a stored CPI file, in pieces.
 
         Raises:
-            StorageError: missing or damaged.
+            StorageError: missing or damaged; told before the first piece.
         """
-        return self._catalogue.read(checksum)
+        return self._catalogue.chunks(checksum)
 
-    def upload(self, data: bytes, file_name: str | None = None, *, force: bool = False) -> str:
+    def upload(
+        self, data: bytes | UploadedFile, file_name: str | None = None, *, force: bool = False
+    ) -> str:
         """Check a CPI and begin to store it.
 
         Args:
-            data: the CPI file.
+            data: the CPI file, which is closed when it is refused or stored.
             file_name: as the client named it, for messages.
             force: replace the stored CPI of the same name, version, signer and group, or let a
                 CPI into a group that other signers founded.
@@ -141,10 +146,31 @@ class PackageService:
             GroupOfOthersError: other signers founded the CPI's group, and `force` is not set.
             UnavailableError: too many uploads are pending.
         """
+        close = _nothing if isinstance(data, bytes) else data.close
+        try:
+            accepted = self._accepted(source_of(data), file_name, force=force, close=close)
+            self._submit(accepted)
+        except BaseException:
+            close()
+            raise
+        return accepted.request_id
+
+    def _submit(self, accepted: _Accepted) -> None:
+        try:
+            self._executor.submit(self._finish, accepted)
+        except RuntimeError as refused:
+            stopping = UnavailableError("the host is stopping; upload again when it runs")
+            self._uploads.fail(accepted.request_id, stopping)
+            raise stopping from refused
+
+    def _accepted(
+        self, data: Source, file_name: str | None, *, force: bool, close: Callable[[], None]
+    ) -> _Accepted:
+        """What is checked at once."""
         label = file_name or "the upload"
-        if len(data) > self._upload_bytes_max:
+        if data.size > self._upload_bytes_max:
             raise PackageUploadRefusedError(
-                f"{label} has {len(data)} bytes, at most {self._upload_bytes_max}",
+                f"{label} has {data.size} bytes, at most {self._upload_bytes_max}",
                 check="upload-size",
             )
         package = self._verified(data)
@@ -152,22 +178,16 @@ class PackageService:
         replaces = self._replaced(record, force=force)
         codes = self._codes(package)
         request_id = self._new_id()
-        self._uploads.open(request_id, record.identity, size=len(data), stage="Validating CPI")
-        accepted = _Accepted(
+        self._uploads.open(request_id, record.identity, size=data.size, stage="Validating CPI")
+        return _Accepted(
             request_id=request_id,
             data=data,
             record=record,
             codes=codes,
             replaces=replaces,
             forced=force,
+            close=close,
         )
-        try:
-            self._executor.submit(self._finish, accepted)
-        except RuntimeError as refused:
-            stopping = UnavailableError("the host is stopping; upload again when it runs")
-            self._uploads.fail(request_id, stopping)
-            raise stopping from refused
-        return request_id
 
     def upload_status(self, request_id: str) -> UploadStatus:
         """The stage of an upload; `OK` once the CPI is stored.
@@ -178,7 +198,7 @@ class PackageService:
         """
         return self._uploads.status(request_id)
 
-    def _verified(self, data: bytes) -> VerifiedPackage:
+    def _verified(self, data: Source) -> VerifiedPackage:
         trusted = self.certificates.trusted()
         if not trusted:
             raise PackageUploadRefusedError(
@@ -283,6 +303,12 @@ class PackageService:
             self._uploads.fail(accepted.request_id, HostError("The upload failed unexpectedly"))
         else:
             self._uploads.succeed(accepted.request_id, short_hash_of(accepted.record.file_checksum))
+        finally:
+            accepted.close()
+
+
+def _nothing() -> None:
+    """What is in memory needs no closing."""
 
 
 def _refused(prefix: str, refused: CpiError) -> PackageUploadRefusedError:

@@ -34,8 +34,8 @@ from host.rest import (
     user,
     virtual_node,
 )
-from host.rest.errors import http_refusal, invalid_request, refusal, unexpected
-from host.rest.letter_case import path_in_right_case
+from host.rest.errors import document_errors, http_refusal, invalid_request, refusal, unexpected
+from host.rest.letter_case import path_in_right_case, templates_of
 from host.rest.limits import BodyLimit, NoTrailingSlash, ReplyHeaders, TargetRules
 from host.rest.observe import Readiness, RequestLog, health_routes
 from host.rest.services import RestServices
@@ -168,6 +168,7 @@ def _document(app: FastAPI) -> dict[str, Any]:
             routes=app.routes,
             servers=app.servers,
         )
+        document_errors(document)
         schemes = {"basicAuth": {"type": "http", "scheme": "basic"}}
         document.setdefault("components", {})["securitySchemes"] = schemes
         document["security"] = [{"basicAuth": []}]
@@ -176,12 +177,18 @@ def _document(app: FastAPI) -> dict[str, Any]:
 
 
 async def _http_refusal(request: Request, error: Exception) -> Response:
-    """An unknown path may be a known one in the wrong letter case."""
-    if isinstance(error, HTTPException) and error.status_code == HTTPStatus.NOT_FOUND:
+    """An unknown path may be a known one in the wrong letter case; a known one has its methods."""
+    if isinstance(error, HTTPException):
         base = request.scope["root_path"]
         known = request.app.openapi()["paths"]
-        right = path_in_right_case(request.url.path.removeprefix(base), known)
-        if right is not None:
-            query = f"?{request.url.query}" if request.url.query else ""
-            return RedirectResponse(f"{base}{right}{query}", HTTPStatus.MOVED_PERMANENTLY)
+        path = request.url.path.removeprefix(base)
+        if error.status_code == HTTPStatus.NOT_FOUND:
+            right = path_in_right_case(path, known)
+            if right is not None:
+                query = f"?{request.url.query}" if request.url.query else ""
+                return RedirectResponse(f"{base}{right}{query}", HTTPStatus.MOVED_PERMANENTLY)
+        if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+            # Routing names those of the first route that fits, of several.
+            methods = sorted(m.upper() for t in templates_of(path, known) for m in known[t])
+            error.headers = {**(error.headers or {}), "Allow": ", ".join(dict.fromkeys(methods))}
     return await http_refusal(request, error)

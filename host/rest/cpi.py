@@ -8,8 +8,10 @@ from fastapi import Request, Response, UploadFile
 from host.domain.ids import Checksum, short_hash_of
 from host.domain.packages import CpiRecord, CpkRecord, PackageIdentity
 from host.domain.paging import Cursor
+from host.domain.refused import shown
+from host.packages.uploaded import UploadedFile
 from host.rest.operation import resource
-from host.rest.pages import NEXT_HEADERS, Asked, Place, as_json, listed
+from host.rest.pages import NEXT_HEADERS, Asked, Place, as_json, listed, streamed
 from host.rest.parameters import NodeHash
 from host.rest.services import Services
 from host.rest.wire import instant, wire
@@ -93,8 +95,7 @@ def get_cpis(services: Services, request: Request, asked: Asked) -> Response:
 @router.post("/cpi")
 def post_cpi(upload: UploadFile, services: Services) -> CpiUploadResponse:
     """Upload a CPI; poll its status with the request id of the reply."""
-    data = upload.file.read()
-    return CpiUploadResponse(id=services.packages.upload(data, upload.filename))
+    return CpiUploadResponse(id=services.packages.upload(_taken(upload), upload.filename))
 
 
 @router.get("/cpi/status/{id}")
@@ -112,15 +113,19 @@ def get_cpi_status(id: str, services: Services) -> CpiUploadStatus:  # noqa: A00
 def get_cpi_of_node(holdingidentityshorthash: NodeHash, services: Services) -> Response:
     """Give the file of the CPI that a virtual node runs, so that it can be audited."""
     cpi = services.cpi_of(services.virtual_node(holdingidentityshorthash))
-    data = services.packages.read(cpi.file_checksum)
-    return Response(data, media_type="application/octet-stream")
+    chunks = services.packages.chunks(cpi.file_checksum)
+    return streamed(chunks, media_type="application/octet-stream")
 
 
 @maintenance_router.post("/maintenance/virtualnode/forcecpiupload")
 def post_force_upload(upload: UploadFile, services: Services) -> CpiUploadResponse:
     """Upload a CPI over the stored one of the same name and version, or into a group of others."""
-    data = upload.file.read()
-    return CpiUploadResponse(id=services.packages.upload(data, upload.filename, force=True))
+    taken = _taken(upload)
+    return CpiUploadResponse(id=services.packages.upload(taken, upload.filename, force=True))
+
+
+def _taken(upload: UploadFile) -> UploadedFile:
+    return UploadedFile(upload.file, shown(upload.filename or "the upload"))
 
 
 def cpi_identifier(identity: PackageIdentity) -> CpiIdentifier:

@@ -6,6 +6,7 @@ when the client accepts no JSON.
 
 from collections.abc import Mapping
 from http import HTTPStatus
+from typing import Any
 
 import structlog
 from fastapi.exceptions import RequestValidationError
@@ -60,6 +61,43 @@ DOCUMENTED: dict[int | str, dict[str, object]] = {
     503: {"description": "A part of the host is not ready; try again."},
 }
 """Error responses that every operation documents."""
+
+
+_ERROR_SCHEMA: Mapping[str, object] = {
+    "title": "ErrorResponse",
+    "type": "object",
+    "required": ["title", "status", "details"],
+    "properties": {
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "details": {
+            "type": "object",
+            "required": ["cause", "reason", "code"],
+            "properties": {
+                "cause": {"type": "string", "description": "Class of the error."},
+                "reason": {"type": "string"},
+                "code": {"type": "string", "description": "Stable code of the error."},
+            },
+            "additionalProperties": {"type": "string"},
+        },
+    },
+}
+_FRAMEWORK_SCHEMAS = ("HTTPValidationError", "ValidationError")
+
+
+def document_errors(document: dict[str, Any]) -> None:
+    """Describe in an OpenAPI document the errors that are answered, not those of the framework."""
+    schemas = document.setdefault("components", {}).setdefault("schemas", {})
+    for name in _FRAMEWORK_SCHEMAS:
+        schemas.pop(name, None)
+    schemas["ErrorResponse"] = dict(_ERROR_SCHEMA)
+    content = {"application/json": {"schema": {"$ref": "#/components/schemas/ErrorResponse"}}}
+    for methods in document["paths"].values():
+        for operation in methods.values():
+            operation["responses"].pop("422", None)
+            for status, response in operation["responses"].items():
+                if status >= "400":
+                    response["content"] = content
 
 
 async def refusal(request: Request, error: Exception) -> Response:

@@ -1,6 +1,6 @@
-"""Paths with upper-case letters: redirected to the path they mean, as Corda's server does. Pure."""
+"""Paths against the templates of operations: without letter case, as Corda's server. Pure."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from host.domain.ascii_case import ascii_lower
 
@@ -25,3 +25,15 @@ def path_in_right_case(path: str, templates: Iterable[str]) -> str | None:
             if right != path:
                 return right
     return None
+
+
+def templates_of(path: str, templates: Iterable[str]) -> Iterator[str]:
+    """The templates that `path` fits, letter case and all."""
+    segments = path.split("/")
+    for template in templates:
+        wanted = template.split("/")
+        if len(wanted) == len(segments) and all(
+            fixed == segment or (fixed.startswith("{") and segment != "")
+            for fixed, segment in zip(wanted, segments, strict=True)
+        ):
+            yield template

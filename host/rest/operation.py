@@ -56,7 +56,8 @@ class Operation(APIRoute):
                 authorized(user, actions(request, self.path_format, call, same_as))
             parameters.check(call)
             request.state.user = user
-            return await handle(await self._with_strict_json(call.applied_to(request)))
+            reply = await handle(await self._with_strict_json(call.applied_to(request)))
+            return _as_accepted(reply, request)
 
         return operation
 
@@ -118,6 +119,16 @@ def resource(tag: str, *, open_to_all: bool = False) -> APIRouter:
 
 
 class RawText(Response):
-    """A text reply as Corda sends it: not quoted, yet called application/json."""
+    """A text reply as Corda sends it: not quoted, yet called application/json.
+
+    A client that accepts `text/plain` and no JSON gets it by its right name.
+    """
 
     media_type = "application/json"
+
+
+def _as_accepted(reply: Response, request: Request) -> Response:
+    accepted = request.headers.get("accept", "*/*")
+    if isinstance(reply, RawText) and "text/plain" in accepted and "json" not in accepted:
+        reply.headers["content-type"] = "text/plain; charset=utf-8"
+    return reply

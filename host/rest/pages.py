@@ -149,12 +149,17 @@ def listed(
     return streamed(chain((head,), _separated(map(render, page.items)), (tail,)), headers)
 
 
-def streamed(parts: Iterable[bytes], headers: Mapping[str, str] | None = None) -> Response:
-    """JSON in parts. The first is made at once, so that what fails there is refused properly."""
+def streamed(
+    parts: Iterable[bytes],
+    headers: Mapping[str, str] | None = None,
+    *,
+    media_type: str = "application/json",
+) -> Response:
+    """An answer in parts. The first is made at once: what fails there is refused properly."""
     chunks = _chunks(parts)
     first = next(chunks, b"")
     return StreamingResponse(
-        chain((first,), chunks), media_type="application/json", headers=dict(headers or {})
+        chain((first,), chunks), media_type=media_type, headers=dict(headers or {})
     )
 
 

@@ -1,6 +1,6 @@
 """What REST needs from the host: one narrow interface per use case, bound in `host.composition`."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Protocol
 
@@ -15,6 +15,7 @@ from host.domain.quotas import NodeUsage, Quota
 from host.domain.vnode import AsyncStatus, VirtualNode
 from host.flow.dead_letters import DeadLetter
 from host.flow.recorded import RecordedFlow
+from host.packages.uploaded import UploadedFile
 from host.ports.clock import Clock
 from host.ports.directory import Members, Packages, VirtualNodes
 from host.ports.glances import FlowGlance, GlanceQuery
@@ -33,11 +34,13 @@ class UploadStatusView(Protocol):
 
 
 class PackageUseCases(Packages, Protocol):
-    def upload(self, data: bytes, file_name: str | None = None, *, force: bool = False) -> str: ...
+    def upload(
+        self, data: UploadedFile, file_name: str | None = None, *, force: bool = False
+    ) -> str: ...
 
     def upload_status(self, request_id: str) -> UploadStatusView: ...
 
-    def read(self, checksum: Checksum) -> bytes: ...
+    def chunks(self, checksum: Checksum) -> Iterator[bytes]: ...
 
     def newest(
         self, limit: int, before: tuple[int, str] | None = None

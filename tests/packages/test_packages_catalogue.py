@@ -167,9 +167,13 @@ def test_a_damaged_file_is_not_given_out(catalogue: PackageCatalogue, tmp_path: 
     path.write_bytes(b"other")
     with pytest.raises(StorageError, match="damaged"):
         catalogue.read(kept.file_checksum)
+    with pytest.raises(StorageError, match="damaged"):
+        next(catalogue.chunks(kept.file_checksum))
     path.unlink()
     with pytest.raises(StorageError, match="cannot be used"):
         catalogue.read(kept.file_checksum)
+    with pytest.raises(StorageError, match="cannot be read"):
+        next(catalogue.chunks(kept.file_checksum))
 
 
 def test_a_folder_that_is_gone_stores_nothing(catalogue: PackageCatalogue, tmp_path: Path) -> None:

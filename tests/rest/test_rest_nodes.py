@@ -1,10 +1,14 @@
 """CPIs, certificates, virtual nodes, registration and members over REST."""
 
 import re
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import ExtensionOID, NameOID
 
 from cpi.keys import create_keystore, load_signing_key
 from host.domain.ids import HoldingIdentity, short_hash_of
@@ -185,3 +189,32 @@ def test_a_registration_without_a_usable_context_is_refused(api, node_of, contex
 
 def test_an_unknown_registration_is_404(api, alice):
     assert api.get(f"/api/v5_2/membership/{alice}/nope").status_code == 404
+
+
+@pytest.mark.parametrize(
+    "address", [b"\x01" * 5, b"", b"\x01" * 33, b"\x0a\x00\x00\x00\xff\x00\xff\x00"]
+)
+def test_a_certificate_with_a_malformed_name_constraint_is_refused_or_kept(api, address):
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "constrained")])
+    subtree = bytes([0x87, len(address)]) + address
+    subtree = bytes([0x30, len(subtree)]) + subtree
+    permitted = bytes([0xA0, len(subtree)]) + subtree
+    constraints = bytes([0x30, len(permitted)]) + permitted
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(
+            x509.UnrecognizedExtension(ExtensionOID.NAME_CONSTRAINTS, constraints), critical=True
+        )
+        .sign(key, SHA256())
+    )
+    pem = certificate.public_bytes(Encoding.PEM)
+    reply = api.put(CLUSTER, data={"alias": "constrained"}, files={"certificate": pem})
+    assert (reply.status_code, reply.json()["details"]["code"]) == (400, "certificate-refused")

@@ -6,6 +6,7 @@ import tracemalloc
 
 import anyio
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,6 +15,7 @@ from host.domain.ids import EpochMs, ShortHash
 from host.domain.paging import Cursor, CursorInvalidError, parse_cursor
 from host.flow.statuses import StoredStatus, write_status
 from host.ports.units import Unit
+from tests.support.keystores import make_key
 
 MIB = 1024 * 1024
 REGISTRATION = {"context": {"corda.key.scheme": "CORDA.ECDSA.SECP256R1"}}
@@ -171,27 +173,28 @@ class Sink:
         self.status = None
 
     def get(self, path, query=""):
+        return self.ask("GET", path, query, (b"",))
+
+    def ask(self, method, path, query, body, headers=()):
         scope = {
             "type": "http",
             "http_version": "1.1",
-            "method": "GET",
+            "method": method,
             "scheme": "https",
             "path": path,
             "raw_path": path.encode(),
             "query_string": query.encode(),
-            "headers": [(b"authorization", b"Basic " + self._auth)],
+            "headers": [(b"authorization", b"Basic " + self._auth), *headers],
             "client": ("127.0.0.1", 1),
             "server": ("localhost", 443),
         }
-        sent = False
+        chunks = iter(body)
 
         async def receive():
-            nonlocal sent
-            if not sent:
-                sent = True
-                return {"type": "http.request", "body": b"", "more_body": False}
-            await anyio.sleep_forever()
-            return None
+            chunk = next(chunks, None)
+            if chunk is None:
+                await anyio.sleep_forever()
+            return {"type": "http.request", "body": chunk, "more_body": chunk != b""}
 
         async def send(message):
             self.status = message.get("status", self.status)
@@ -289,3 +292,65 @@ def test_a_result_is_the_json_that_the_flow_wrote(api, bob, services):
     text = '{"b": 1.50, "a": [1E2, 12345678901234567890123], "ü": null}'
     services.flows._store.commit(Unit(states=(status_write(bob, "as-written", at=0, result=text),)))
     assert text in api.get(f"/api/v5_2/flow/{bob}/as-written/result").text
+
+
+PART = (
+    b'--boundary\r\nContent-Disposition: form-data; name="%b"; filename="x"\r\n'
+    b"Content-Type: application/octet-stream\r\n\r\n"
+)
+
+
+def form(field, mebibytes):
+    """A form with one large file, made while it is sent."""
+    yield b'--boundary\r\nContent-Disposition: form-data; name="alias"\r\n\r\na\r\n'
+    yield PART % field
+    for _ in range(mebibytes * 16):
+        yield bytes(64 * 1024)
+    yield b"\r\n--boundary--\r\n"
+    yield b""
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "field"),
+    [
+        ("POST", "/api/v5_2/cpi", b"upload"),
+        ("POST", "/api/v5_2/maintenance/virtualnode/forcecpiupload", b"upload"),
+        ("PUT", "/api/v5_2/certificate/cluster/code-signer", b"certificate"),
+    ],
+)
+def test_an_upload_is_never_whole_in_memory(tmp_path, host_on, traced_peak, method, path, field):
+    pem = make_key(tmp_path, "me").certificate_chain[0].public_bytes(Encoding.PEM)
+    content_type = (b"content-type", b"multipart/form-data; boundary=boundary")
+    with host_on(tmp_path / "data", max_content_length=200_000_000) as host:
+        host.services.certificates.import_certificate("code-signer", "trusted", pem)
+
+        def call():
+            sink = Sink(host.asgi).ask(method, path, "", form(field, 150), (content_type,))
+            assert sink.status == 400
+
+        assert traced_peak(call) < 64 * MIB
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"password": "' + b"x" * 5_900_000 + "\U0001f600".encode() + b'"}',
+        b'{"password": [' + b"[]," * 1_900_000 + b"[]]}",
+        b'{"password": "' + b"\\u0001" * 950_000 + b'"}',
+        b"[" * 6_000_000,
+        b'{"password": ' + b"1" * 5_900_000 + b"}",
+    ],
+    ids=["wide", "many", "escaped", "deep", "number"],
+)
+def test_no_json_body_fills_memory(host, traced_peak, body):
+    def call():
+        sink = Sink(host.asgi).ask("POST", "/api/v5_2/user/selfpassword", "", (body, b""))
+        assert sink.status == 400
+
+    assert traced_peak(call) < 64 * MIB
+
+
+def test_a_package_is_given_out_in_pieces(host, cpi, api, alice, services):
+    path = f"/api/v5_2/virtualnode/{alice}/cpi"
+    assert api.get(path).content == b"".join(services.packages.chunks(cpi.file_checksum))
+    assert api.get(path).headers["content-type"] == "application/octet-stream"

@@ -10,6 +10,7 @@ from host.domain.errors import HostError, StorageError
 from host.rbac import Effect, Permission
 from host.rest.errors import STATUS_OF, refusal
 
+ALICE = "O=Alice, L=London, C=GB"
 HELLO = "/api/v5_2/hello?addressee=Bob"
 SELF_PASSWORD = "/api/v5_2/user/selfpassword"
 
@@ -219,3 +220,97 @@ def test_health_and_metrics_need_no_credentials(api):
 def test_permissions_of_a_user_are_shown(api):
     reply = api.get("/api/v5_2/user/admin/permissionsummary").json()
     assert reply["permissions"][0]["permissionString"] == ".*"
+
+
+LONG = "x" * 300_000
+
+
+def test_no_refusal_repeats_a_long_value(api, alice):
+    flow = {"clientRequestId": LONG, "flowClassName": "demo.Any", "requestBody": {}}
+    node = {"cpiFileChecksum": LONG, "x500Name": f"O={LONG}, L=London, C=GB"}
+    for reply in (
+        api.post(f"/api/v5_2/flow/{alice}", json=flow),
+        api.post(f"/api/v5_2/flow/{alice}", json={**flow, "clientRequestId": "ok", LONG: 1}),
+        api.post(
+            f"/api/v5_2/flow/{alice}",
+            json={**flow, "clientRequestId": "ok", "flowClassName": LONG},
+        ),
+        api.post("/api/v5_2/virtualnode", json=node),
+        api.post("/api/v5_2/virtualnode", json={**node, "x500Name": ALICE}),
+        api.post("/api/v5_2/user/otheruserpassword", json={"username": LONG, "password": "x"}),
+        api.post("/api/v5_2/user/otheruserpassword", content=f'{{"{LONG}": 1, "{LONG}": 1}}'),
+        api.get(f"/api/v5_2/user/{'x' * 2000}"),
+        api.get(f"/api/v5_2/flow/{alice}?status={'x' * 16_000}"),
+        api.get(f"/api/v5_2/flow/{alice}?{'x' * 16_000}=1"),
+        api.get(f"/api/v5_2/{LONG[:60_000]}"),
+        api.request("X" * 5000, "/api/v5_2/hello"),
+    ):
+        assert reply.status_code >= 400 or "flowStatus" in reply.text
+        assert len(reply.content) < 10_000, reply.text[:200]
+
+
+def test_the_allow_header_names_all_methods_of_a_path(api, alice):
+    for path, methods in (
+        (f"/flow/{alice}", "GET, POST"),
+        ("/cpi", "GET, POST"),
+        ("/flow/getprotocolversion", "GET, POST"),
+        (f"/virtualnode/{alice}/quota", "GET, PUT"),
+        ("/hello", "POST"),
+    ):
+        reply = api.delete(f"/api/v5_2{path}")
+        assert (reply.status_code, reply.headers["allow"]) == (405, methods), path
+
+
+def test_text_is_called_text_when_no_json_is_accepted(api):
+    reply = api.post(HELLO, headers={"accept": "text/plain"})
+    assert reply.headers["content-type"] == "text/plain; charset=utf-8"
+    assert api.post(HELLO, headers={"accept": "*/*"}).headers["content-type"] == "application/json"
+
+
+@pytest.mark.parametrize("character", ["%0A", "%0D", "%00", "%09", "%7F", "%E2%80%AE"])
+def test_a_path_with_an_invisible_character_is_refused(api, character):
+    reply = api.get(f"/api/v5_2/cpi{character}")
+    assert (reply.status_code, reply.json()["details"]["code"]) == (400, "request-invalid")
+    assert "unprintable character U+" in reply.json()["title"]
+
+
+@pytest.mark.parametrize("kind", ["vault", "crypto", "uniqueness"])
+@pytest.mark.parametrize("user", ["Ddl", "Dml"])
+def test_a_database_that_would_be_ignored_is_refused(api, kind, user):
+    name = f"{kind}{user}Connection"
+    node = {"cpiFileChecksum": "0123456789AB", "x500Name": ALICE, name: "jdbc:x"}
+    reply = api.post("/api/v5_2/virtualnode", json=node)
+    assert (reply.status_code, reply.json()["details"]["fields"]) == (400, name)
+    assert "the host's own" in reply.json()["details"]["reason"]
+    reply = api.post("/api/v5_2/virtualnode", json={**node, name: None})
+    assert "No CPI metadata" in reply.json()["title"]
+
+
+@pytest.mark.parametrize("state", ["maintenance", "Maintenance", "MAINTENANCE"])
+def test_the_state_of_a_node_is_taken_in_any_letter_case(api, alice, state):
+    path = f"/api/v5_2/virtualnode/{alice}"
+    reply = api.put(f"{path.lower()}/state/{state}")
+    assert reply.json() == {"holdingIdShortHash": alice, "newState": "MAINTENANCE"}
+    assert api.get(path).json()["flowOperationalStatus"] == "INACTIVE"
+    assert api.put(f"{path}/state/active").json()["newState"] == "ACTIVE"
+    assert api.get(path).json()["flowOperationalStatus"] == "ACTIVE"
+    assert api.put(f"{path}/state/asleep").status_code == 400
+
+
+def test_the_document_has_the_errors_that_are_answered_and_patterns_of_its_parameters(api):
+    document = api.get("/api/v5_2/swagger.json").json()
+    schema = document["components"]["schemas"]["ErrorResponse"]
+    error = api.get("/api/v5_2/user/nobody").json()
+    assert set(schema["required"]) == set(error)
+    assert set(schema["properties"]["details"]["required"]) == set(error["details"])
+    assert "ValidationError" not in json.dumps(document)
+    for path, methods in document["paths"].items():
+        for operation in methods.values():
+            assert "422" not in operation["responses"]
+            for status, response in operation["responses"].items():
+                assert (status < "400") or "ErrorResponse" in json.dumps(response["content"]), path
+            for parameter in operation.get("parameters", ()):
+                if parameter["in"] == "path" and parameter["name"].endswith(
+                    ("shorthash", "shortid")
+                ):
+                    assert parameter["schema"]["pattern"] == "^[0-9A-Fa-f]{12}$"
