@@ -9,18 +9,31 @@ from cpi.errors import Code, KeystoreError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NamedKey:
+    """A private key, the name that the file gives it, and the id that ties it to a certificate."""
+
+    private: PrivateKeyTypes
+    alias: str | None = None
+    entry_id: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NamedCertificate:
-    """A certificate; `alias` is the name that the file gives it or its key, None without one."""
+    """A certificate; `alias` is the name that the file gives it or its key, None without one.
+
+    `entry_id` is the id of the key that it belongs to, where the file says so (`localKeyId`).
+    """
 
     certificate: x509.Certificate
     alias: str | None
+    entry_id: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyMaterial:
     """The private keys and certificates of one file, in file order."""
 
-    privates: tuple[PrivateKeyTypes, ...]
+    privates: tuple[NamedKey, ...]
     certificates: tuple[NamedCertificate, ...]
 
 

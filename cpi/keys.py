@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 
 from cryptography import x509
@@ -9,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from cpi.certificates import issuer_path
 from cpi.errors import Code, KeystoreError
-from cpi.key_material import KeyMaterial, NamedCertificate
+from cpi.key_material import KeyMaterial, NamedCertificate, NamedKey
 from cpi.keystore_creation import create_keystore
 from cpi.pem_keys import is_pem, read_pem
 from cpi.pfx import read_pkcs12
@@ -137,17 +138,14 @@ def load_keystore(
 
 
 def _matched(keystore: Path, material: KeyMaterial) -> Keystore:
-    """Each private key with the certificate of its public key, and that one's issuers."""
+    """Each private key with the certificate that it is bound to, and that one's issuers."""
     keys = []
     every = [entry.certificate for entry in material.certificates]
-    for private in material.privates:
-        public = private.public_key()
-        owner = next(
-            (e for e in material.certificates if e.certificate.public_key() == public), None
-        )
+    for named in material.privates:
+        owner = _owner(named, material.certificates)
         if owner is None:
             continue
-        if not isinstance(private, PrivateKey):
+        if not isinstance(named.private, PrivateKey):
             raise KeystoreError(
                 Code.KEY_UNSUPPORTED,
                 f"{keystore} holds a key of kind "
@@ -156,9 +154,9 @@ def _matched(keystore: Path, material: KeyMaterial) -> Keystore:
             )
         keys.append(
             SigningKey(
-                private_key=private,
+                private_key=named.private,
                 certificate_chain=build_chain(owner.certificate, every),
-                alias=owner.alias or keystore.stem,
+                alias=named.alias or owner.alias or keystore.stem,
             )
         )
     if material.privates and not keys:
@@ -168,6 +166,23 @@ def _matched(keystore: Path, material: KeyMaterial) -> Keystore:
         )
     in_chains = {certificate for key in keys for certificate in key.certificate_chain}
     return Keystore(keys=tuple(keys), trusted=tuple(c for c in every if c not in in_chains))
+
+
+def _owner(named: NamedKey, certificates: Sequence[NamedCertificate]) -> NamedCertificate | None:
+    """The certificate that a key signs with.
+
+    Of several with its public key (a renewed one beside the old one, one that was imported as
+    trusted too), it is the one of the key's own entry, else the one of its name, else the newest.
+    """
+    public = named.private.public_key()
+    fitting = [e for e in certificates if e.certificate.public_key() == public]
+    bound = [e for e in fitting if named.entry_id is not None and e.entry_id == named.entry_id]
+    same = [e for e in fitting if named.alias is not None and e.alias == named.alias]
+    return max(bound or same or fitting, key=_newest, default=None)
+
+
+def _newest(entry: NamedCertificate) -> tuple[datetime, datetime]:
+    return entry.certificate.not_valid_before_utc, entry.certificate.not_valid_after_utc
 
 
 def build_chain(

@@ -3,13 +3,12 @@
 from itertools import islice
 
 from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from cpi.certificates import load_pem_certificates
-from cpi.der import check_der
+from cpi.der import DerRefusedError, check_der
 from cpi.errors import Code, KeystoreError
-from cpi.key_material import KeyMaterial, NamedCertificate, password_needed, unreadable
+from cpi.key_material import KeyMaterial, NamedCertificate, NamedKey, password_needed, unreadable
 from cpi.pem import PemBlock, PemRefusedError, pem_blocks
 
 _MARK = b"-----BEGIN "
@@ -50,7 +49,7 @@ def read_pem(data: bytes, *, password: str | None, source: str) -> KeyMaterial:
     )
 
 
-def _private_key(block: PemBlock, password: str | None, source: str) -> PrivateKeyTypes:
+def _private_key(block: PemBlock, password: str | None, source: str) -> NamedKey:
     by_header = block.body.lstrip().startswith(_HEADER)
     encrypted = by_header or block.label.startswith("ENCRYPTED")
     if encrypted and password is None:
@@ -58,6 +57,14 @@ def _private_key(block: PemBlock, password: str | None, source: str) -> PrivateK
     try:
         if not by_header:
             check_der(block.der())
-        return load_pem_private_key(block.text, (password or "").encode() if encrypted else None)
-    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+        private = load_pem_private_key(block.text, (password or "").encode() if encrypted else None)
+    except DerRefusedError as error:
         raise unreadable(source, error) from error
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+        if encrypted and not isinstance(error, UnsupportedAlgorithm):
+            # A wrong password may leave bytes whose padding is right, and which are no key.
+            raise KeystoreError(
+                Code.KEYSTORE_PASSWORD, f"{source}: wrong password, or damaged key: {error}"
+            ) from error
+        raise unreadable(source, error) from error
+    return NamedKey(private=private)

@@ -25,11 +25,14 @@ from cryptography.hazmat.primitives.serialization import load_der_private_key, p
 from cpi.certificates import load_der
 from cpi.der import load
 from cpi.errors import Code, KeystoreError
-from cpi.key_material import KeyMaterial, NamedCertificate, password_needed, unreadable
+from cpi.key_material import KeyMaterial, NamedCertificate, NamedKey, password_needed, unreadable
 
 _ITERATIONS_MAX = 5_000_000
 _BAGS_MAX = 1_000
+_TOO_MANY = f"more than {_BAGS_MAX} items"
 _MAC_PURPOSE = 3
+_ODD = (ValueError, TypeError, KeyError, AttributeError)
+"""What asn1crypto raises about contents that it does not expect."""
 _PRFS: dict[str, hashes.HashAlgorithm] = {
     "sha1": hashes.SHA1(),  # noqa: S303 - PBKDF2's default PRF, which existing files use
     "sha256": hashes.SHA256(),
@@ -57,18 +60,37 @@ def read_pkcs12(data: bytes, *, password: str | None, source: str) -> KeyMateria
         if "asn1" not in str(error).lower():
             raise unreadable(source, error) from error
         return _walk_instead(pfx, password, source, error)
+    return KeyMaterial(
+        privates=_privates(pfx, password, content.key, source) if content.key else (),
+        certificates=_bound_certificates(pfx, password, source) or _named_certificates(content),
+    )
+
+
+def _named_certificates(
+    content: pkcs12.PKCS12KeyAndCertificates,
+) -> tuple[NamedCertificate, ...]:
+    """The certificates as the library gives them: without what ties one to a key."""
     first = [content.cert] if content.cert else []
-    certificates = tuple(
+    return tuple(
         NamedCertificate(
             certificate=entry.certificate,
             alias=entry.friendly_name.decode(errors="replace") if entry.friendly_name else None,
         )
         for entry in (*first, *content.additional_certs)
     )
-    privates = _privates(pfx, password, source) if content.key else ()
-    if content.key and not privates:
-        privates = (content.key,)
-    return KeyMaterial(privates=privates, certificates=certificates)
+
+
+def _bound_certificates(
+    pfx: asn1_pkcs12.Pfx, password: str, source: str
+) -> tuple[NamedCertificate, ...]:
+    """The certificates with their keys' ids; none if an outdated encryption hides them here."""
+    try:
+        safes = [_decrypted(safe, password, source) for safe in _safes(pfx)]
+        return tuple(entry for safe in safes for entry in _certificates(safe, source))
+    except (KeystoreError, *_ODD) as error:
+        if isinstance(error, KeystoreError) and _TOO_MANY in error.message:
+            raise
+        return ()
 
 
 def _opened(data: bytes, source: str) -> asn1_pkcs12.Pfx:
@@ -107,20 +129,45 @@ def _check_rounds(safe: cms.ContentInfo, source: str) -> None:
             _bounded(algorithm.kdf_iterations, source)
 
 
-def _privates(pfx: asn1_pkcs12.Pfx, password: str, source: str) -> tuple[PrivateKeyTypes, ...]:
+def _privates(
+    pfx: asn1_pkcs12.Pfx, password: str, first: PrivateKeyTypes, source: str
+) -> tuple[NamedKey, ...]:
     """Every private key; the library gives the first alone, Java's files may hold several."""
     try:
         safes = _safes(pfx)
         plain = [bytes(safe["content"]) for safe in safes if safe["content_type"].native == "data"]
-        return tuple(key for safe in plain for key in _keys(safe, password))
-    except (ValueError, TypeError, KeyError, UnsupportedAlgorithm) as error:
+        if not password:
+            # The library opens a file by an empty password, and no single key.
+            bags = [bag for safe in plain for bag in _key_bags(safe)]
+            return tuple(_named(bag, first) for bag in bags[:1]) or (NamedKey(private=first),)
+        found = tuple(key for safe in plain for key in _keys(safe, password))
+    except (*_ODD, UnsupportedAlgorithm) as error:
         raise unreadable(source, error) from error
+    return found or (NamedKey(private=first),)
 
 
-def _keys(safe: bytes, password: str) -> Iterator[PrivateKeyTypes]:
+def _keys(safe: bytes, password: str) -> Iterator[NamedKey]:
+    for bag in _key_bags(safe):
+        der = bag["bag_value"].untag().dump()
+        yield _named(bag, load_der_private_key(der, password.encode()))
+
+
+def _key_bags(safe: bytes) -> Iterator[asn1_pkcs12.SafeBag]:
     for bag in load(asn1_pkcs12.SafeContents, safe, trailing=True):
         if bag["bag_id"].native == "pkcs8_shrouded_key_bag":
-            yield load_der_private_key(bag["bag_value"].untag().dump(), password.encode())
+            yield bag
+
+
+def _named(bag: asn1_pkcs12.SafeBag, private: PrivateKeyTypes) -> NamedKey:
+    alias, entry_id = _attributes(bag)
+    return NamedKey(private=private, alias=alias, entry_id=entry_id)
+
+
+def _attributes(bag: asn1_pkcs12.SafeBag) -> tuple[str | None, bytes | None]:
+    """The name and the id of an item."""
+    attributes = {a["type"].native: a["values"] for a in bag["bag_attributes"] or ()}
+    names, ids = attributes.get("friendly_name"), attributes.get("local_key_id")
+    return names[0].native if names else None, ids[0].native if ids else None
 
 
 def _walk_instead(
@@ -188,15 +235,15 @@ def _decrypted(safe: cms.ContentInfo, password: str, source: str) -> bytes:
 def _certificates(safe: bytes, source: str) -> Iterator[NamedCertificate]:
     bags = load(asn1_pkcs12.SafeContents, safe, trailing=True)
     if len(bags) > _BAGS_MAX:
-        raise KeystoreError(Code.KEYSTORE_INVALID, f"{source} holds more than {_BAGS_MAX} items")
+        raise KeystoreError(Code.KEYSTORE_INVALID, f"{source} holds {_TOO_MANY}")
     for bag in bags:
         if bag["bag_id"].native != "cert_bag":
             continue
-        attributes = {a["type"].native: a["values"] for a in bag["bag_attributes"] or ()}
-        names = attributes.get("friendly_name")
+        alias, entry_id = _attributes(bag)
         yield NamedCertificate(
             certificate=load_der(bytes(bag["bag_value"]["cert_value"])),
-            alias=names[0].native if names else None,
+            alias=alias,
+            entry_id=entry_id,
         )
 
 

@@ -332,6 +332,76 @@ def test_the_walk_reads_what_the_library_reads() -> None:
     walked = _walk(_opened(KEY_FILES[0], "x"), "secret", "x")
     read = read_pkcs12(KEY_FILES[0], password="secret", source="x")
     assert walked.certificates == read.certificates
-    assert [key.public_key() for key in walked.privates] == [
-        key.public_key() for key in read.privates
+    assert [key.private.public_key() for key in walked.privates] == [
+        key.private.public_key() for key in read.privates
     ]
+
+
+def openssl(*words: str) -> None:
+    subprocess.run(["openssl", *words], check=True, capture_output=True)
+
+
+@pytest.mark.skipif(
+    shutil.which("keytool") is None or shutil.which("openssl") is None,
+    reason="keytool and openssl are not installed",
+)
+class TestWhichCertificateSigns:
+    """The one that a key's entry is bound to, not the first one with the same public key."""
+
+    @pytest.fixture
+    def folder(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+        monkeypatch.chdir(tmp_path)
+        openssl("genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out", "k")
+        for name, days in (("old", "60"), ("new", "900")):
+            subject = ("-subj", "/CN=Release/O=Org/C=GB")
+            openssl("req", "-x509", "-new", "-key", "k", "-days", days, *subject, "-out", name)
+        return tmp_path
+
+    def keystore(self, alias: str, trusted: str, own: str, *options: str) -> Path:
+        """A Java key store: a trusted certificate first, then the key `release`."""
+        openssl("pkcs12", "-export", "-inkey", "k", "-in", own, "-name", "release", *options)
+        store = ("-keystore", "ks.p12", "-storetype", "pkcs12", "-storepass", "secret1")
+        source = ("-srckeystore", "key.p12", "-srcstorepass", "secret1")
+        target = ("-destkeystore", "ks.p12", "-deststorepass", "secret1")
+        for words in (
+            ("-importcert", "-noprompt", "-alias", alias, "-file", trusted, *store),
+            ("-importkeystore", "-noprompt", *source, *target),
+        ):
+            subprocess.run(["keytool", *words], check=True, capture_output=True)
+        return Path("ks.p12")
+
+    OUT = ("-out", "key.p12", "-passout", "pass:secret1")
+
+    def serial(self, name: str) -> int:
+        return x509.load_pem_x509_certificate(Path(name).read_bytes()).serial_number
+
+    def test_a_trusted_entry_of_the_same_certificate_is_not_the_key(self, folder: Path) -> None:
+        store = self.keystore("signing-cert", "new", "new", *self.OUT)
+        key = load_signing_key(store, password="secret1", alias="release")
+        assert key.alias == "release"
+        with pytest.raises(KeystoreError, match="holds key 'release', not 'signing-cert'"):
+            load_signing_key(store, password="secret1", alias="signing-cert")
+
+    @pytest.mark.parametrize(("trusted", "own"), [("old", "new"), ("new", "old")])
+    def test_the_entrys_own_certificate_signs(self, folder: Path, trusted: str, own: str) -> None:
+        store = self.keystore("release-2025", trusted, own, *self.OUT)
+        (key,) = load_keystore(store, password="secret1").keys
+        assert key.certificate_chain[0].serial_number == self.serial(own)
+
+    def test_of_pem_certificates_the_newest_signs(self, folder: Path) -> None:
+        # Both begin within one second, so the end decides.
+        for order in (("old", "new"), ("new", "old")):
+            parts = [Path(name).read_bytes() for name in ("k", *order)]
+            Path("both.pem").write_bytes(b"".join(parts))
+            (key,) = load_keystore(Path("both.pem"), password=None).keys
+            assert key.certificate_chain[0].serial_number == self.serial("new")
+
+    @pytest.mark.parametrize("options", [(), ("-certpbe", "AES-128-CBC")])
+    def test_an_empty_password(self, folder: Path, options: tuple[str, ...]) -> None:
+        out = ("-out", "e.p12", "-passout", "pass:", *options)
+        openssl("pkcs12", "-export", "-inkey", "k", "-in", "new", "-name", "e", *out)
+        key = load_signing_key(Path("e.p12"), password="", alias=None)
+        assert (key.alias, key.certificate_chain[0].serial_number) == ("e", self.serial("new"))
+        with pytest.raises(KeystoreError) as refused:
+            load_signing_key(Path("e.p12"), password="other", alias=None)
+        assert refused.value.code == "keystore-password"
