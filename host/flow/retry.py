@@ -9,7 +9,8 @@ are values: a platform failure that the flow may catch is a `CapabilityError` an
 call's answer, a killed flow is the event `Killed`, an event that no flow waits for is dropped.
 """
 
-from collections.abc import Sequence
+import errno
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -17,6 +18,7 @@ from host.domain.errors import OutageError, StorageError
 from host.domain.ids import EpochMs
 from host.flow.config import CORDA_DEFAULTS, FlowConfig
 from host.flow.errors import FlowRecordDamagedError
+from host.ports.groups import FencedError
 from host.ports.state import StateConflictError
 
 _FIRST_DELAY_MS = 1_000
@@ -30,19 +32,75 @@ class FailureKind(StrEnum):
     CONFLICT = "conflict"
     """Another step changed the state first: at once with fresh state, then as TRANSIENT."""
     OUTAGE = "outage"
-    """The store cannot be used, or no worker process of a kind that is needed is there: no fault of
-    the record, tried for as long as it takes."""
+    """The host lacks what everybody needs, or no worker process of a kind that is needed is there:
+    no fault of the record, tried for as long as it takes."""
+    FENCED = "fenced"
+    """The partition is another worker's now, and the record with it: left to that one."""
 
 
-KINDS: Sequence[tuple[type[Exception], FailureKind]] = (
-    (StateConflictError, FailureKind.CONFLICT),
-    (StorageError, FailureKind.OUTAGE),
-    (OutageError, FailureKind.OUTAGE),
-    (FlowRecordDamagedError, FailureKind.FATAL),
-    (Exception, FailureKind.TRANSIENT),
+_EXHAUSTED = frozenset(
+    {
+        errno.ENOSPC,
+        errno.EDQUOT,
+        errno.EMFILE,
+        errno.ENFILE,
+        errno.ENOMEM,
+        errno.ENOBUFS,
+        errno.EIO,
+        errno.EROFS,
+    }
+)
+"""What the system answers when disk, descriptors or memory are used up, or the disk fails."""
+_DATABASE_AWAY = frozenset({5, 6, 7, 8, 10, 13, 14, 15})
+"""SQLite's busy, locked, no memory, read only, I/O error, full, cannot open, protocol: its primary
+codes, as https://www.sqlite.org/rescode.html lists them."""
+_PRIMARY_CODE = 0xFF
+"""Of an SQLite error, whose further bits tell more of the same."""
+
+
+def _is_exhausted(failure: BaseException) -> bool:
+    return isinstance(failure, OSError) and failure.errno in _EXHAUSTED
+
+
+def _is_database_away(failure: BaseException) -> bool:
+    """An `OperationalError` of `sqlite3`, which this pure module does not import.
+
+    One that SQLite did not make itself has no code; what it tells of is the database all the same.
+    """
+    classes = {(cls.__module__, cls.__name__) for cls in type(failure).__mro__}
+    if ("sqlite3", "OperationalError") not in classes:
+        return False
+    code = getattr(failure, "sqlite_errorcode", None)
+    return code is None or code & _PRIMARY_CODE in _DATABASE_AWAY
+
+
+def _has_no_thread(failure: BaseException) -> bool:
+    return str(failure) == "can't start new thread"
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """A row of the table: `cls` fits when `holds` says so, if there is more to ask."""
+
+    cls: type[BaseException]
+    kind: FailureKind
+    holds: Callable[[BaseException], bool] | None = None
+
+
+KINDS: Sequence[_Row] = (
+    _Row(FencedError, FailureKind.FENCED),
+    _Row(StateConflictError, FailureKind.CONFLICT),
+    _Row(StorageError, FailureKind.OUTAGE),
+    _Row(OutageError, FailureKind.OUTAGE),
+    _Row(MemoryError, FailureKind.OUTAGE),
+    _Row(OSError, FailureKind.OUTAGE, _is_exhausted),
+    _Row(Exception, FailureKind.OUTAGE, _is_database_away),
+    _Row(RuntimeError, FailureKind.OUTAGE, _has_no_thread),
+    _Row(FlowRecordDamagedError, FailureKind.FATAL),
+    _Row(BaseException, FailureKind.TRANSIENT),
 )
 """The kind of a failure: the first row that fits. Whatever is not known to be hopeless is tried
-again, faults of the platform included."""
+again, faults of the platform included. A failure of any kind delays its own key alone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,8 +119,12 @@ class Failures:
     last: EpochMs
 
 
-def kind_of(failure: Exception) -> FailureKind:
-    return next(kind for cls, kind in KINDS if isinstance(failure, cls))
+def kind_of(failure: BaseException) -> FailureKind:
+    return next(
+        row.kind
+        for row in KINDS
+        if isinstance(failure, row.cls) and (row.holds is None or row.holds(failure))
+    )
 
 
 def next_failures(
@@ -84,8 +146,13 @@ def retry_at(failures: Failures, config: FlowConfig = CORDA_DEFAULTS) -> EpochMs
         return None
     if failures.kind is FailureKind.CONFLICT and failures.count == 1:
         return failures.last
-    delay = min(_FIRST_DELAY_MS * 2 ** min(failures.count - 1, 20), config.max_retry_delay_ms)
-    return EpochMs(failures.last + delay)
+    return EpochMs(failures.last + delay_ms(failures, config))
+
+
+def delay_ms(failures: Failures, config: FlowConfig = CORDA_DEFAULTS) -> int:
+    """How long to wait after the last failure: twice as long with each one, up to a limit."""
+    doublings = min(max(failures.count - 1, 0), 20)
+    return min(_FIRST_DELAY_MS << doublings, config.max_retry_delay_ms)
 
 
 def _is_spent(failures: Failures, config: FlowConfig) -> bool:

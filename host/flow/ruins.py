@@ -10,8 +10,6 @@ from host.domain.ids import EpochMs, FlowId
 from host.flow.errors import FlowRecordDamagedError
 from host.flow.messages import flow_state_key
 from host.flow.statuses import StoredStatus, decode_status, write_status
-from host.flow.taken import Taken
-from host.ports.bus import NewRecord
 from host.ports.state import StateRecord, StateWrite
 from host.ports.units import FlowStore, Unit
 
@@ -27,8 +25,6 @@ def clearance(
     error: FlowError,
     now: EpochMs,
     *,
-    letter: NewRecord,
-    taken: Taken,
     retention_ms: int,
 ) -> Unit:
     """What ends the flow in status FAILED: all that it has stored is deleted.
@@ -42,12 +38,9 @@ def clearance(
     ]
     left += store.scan(f"inbox/{flow_id}/")
     gone = [StateWrite(key=r.key, value=None, expected=r.version) for r in left]
-    return taken.unit(
-        Unit(
-            states=(*gone, *_failed_status(store, flow_id, error, now, retention_ms)),
-            forget=(flow_id,),
-            records=(letter,),
-        )
+    return Unit(
+        states=(*gone, *_failed_status(store, flow_id, error, now, retention_ms)),
+        forget=(flow_id,),
     )
 
 

@@ -20,7 +20,7 @@ _T = TypeVar("_T", bound=Versioned)
 
 
 def read_stored(
-    decoder: msgspec.json.Decoder[_T],
+    decoder: msgspec.json.Decoder[_T] | msgspec.msgpack.Decoder[_T],
     data: bytes,
     what: str,
     *,

@@ -11,11 +11,16 @@ from host.flow.mapper import decode_state
 from host.flow.messages import EVENT_TOPIC, GROUP, Wake, encode, flow_state_key
 from host.ports.bus import PARTITIONS, NewRecord
 from host.ports.clock import Clock
-from host.ports.groups import Fence
+from host.ports.groups import Fence, FencedError
 from host.ports.state import StateConflictError, StateRecord, StateWrite
 from host.ports.units import FlowStore, Unit
 
 _BATCH = 500
+_HOLD_MS = 16_000
+"""How long a due state is left alone that could not be acted on."""
+_REFUSED_MAX = 16
+"""States of one batch that are told apart; when more cannot be acted on, the store is to blame."""
+_EVER = EpochMs(2**62)
 ALL_PARTITIONS: Mapping[int, int | None] = dict.fromkeys(range(PARTITIONS))
 """What an engine owns whose group has no members: every partition, without an epoch."""
 
@@ -29,47 +34,73 @@ class Timers:
         self._store = store
         self._clock = clock
         self._cleanup_ms = config.cleanup_ms
+        self._held: dict[str, EpochMs] = {}
 
     def next_due(self, owned: Mapping[int, int | None] = ALL_PARTITIONS) -> EpochMs | None:
-        """The earliest due time in these partitions.
+        """When something is to be done in these partitions.
 
         Raises:
             StorageError: the store cannot be used.
         """
-        return self._store.next_due(GROUP, owned.keys())
+        if not self._held:
+            return self._store.next_due(GROUP, owned.keys())
+        due = self._store.due(GROUP, _EVER, len(self._held) + 1, owned.keys())
+        times = [self._held.get(s.key, s.due_at) for s in due]
+        return min((at for at in times if at is not None), default=None)
 
     def fire_due(self, owned: Mapping[int, int | None] = ALL_PARTITIONS) -> int:
         """Act on what is due in these partitions: all of it in one transaction, if it can be.
 
-        Many flows may be due at once; a commit for each would hold up those that come next.
+        Many flows may be due at once; a commit for each would hold up those that come next. What
+        cannot be acted on is left alone for a while, and all the rest goes on.
 
         Args:
             owned: the epoch of each partition.
 
         Returns:
-            How many there were. One that a step changed meanwhile is left for the next call.
+            How many were acted on. One that a step changed meanwhile is left for the next call.
 
         Raises:
             FencedError: a partition was given away; the others' states are left for the next call.
             StorageError: the store cannot be used.
         """
         now = self._clock.now_ms()
-        due = self._store.due(GROUP, now, _BATCH, owned.keys())
+        self._held = {key: at for key, at in self._held.items() if now < at <= now + _HOLD_MS}
+        found = self._store.due(GROUP, now, _BATCH + len(self._held), owned.keys())
+        due = [state for state in found if state.key not in self._held]
+        return self._fire(due, owned, now, [])
+
+    def _fire(
+        self,
+        due: Sequence[StateRecord],
+        owned: Mapping[int, int | None],
+        now: EpochMs,
+        refused: list[str],
+    ) -> int:
+        """Act on `due` at once, or on each half of it; how many were acted on."""
+        if not due:
+            return 0
         try:
             self._commit(due, owned, now)
-        except StateConflictError:
-            for state in due:
-                try:
-                    self._commit([state], owned, now)
-                except StateConflictError:
-                    continue
+        except FencedError:
+            raise
+        except Exception as exc:
+            if len(refused) >= _REFUSED_MAX:
+                raise  # it is not one of them that fails
+            if len(due) > 1:
+                half = len(due) // 2
+                acted = self._fire(due[:half], owned, now, refused)
+                return acted + self._fire(due[half:], owned, now, refused)
+            if isinstance(exc, StateConflictError):
+                return 0
+            refused.append(due[0].key)
+            self._held[due[0].key] = EpochMs(now + _HOLD_MS)
+            return 0
         return len(due)
 
     def _commit(
         self, due: Sequence[StateRecord], owned: Mapping[int, int | None], now: EpochMs
     ) -> None:
-        if not due:
-            return
         parts = [self._unit(state, now) for state in due]
         partitions = {state.place.partition for state in due if state.place is not None}
         self._store.commit(

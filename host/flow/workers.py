@@ -1,8 +1,10 @@
-"""A pool of threads that process partitions, and one that watches times.
+"""A pool of threads that do the work of nodes in turns, and one that watches times.
 
-The pool is a member of the flow group and processes the partitions that it owns; other members
-may be pools of other processes. A worker claims any owned partition with work that no other worker
-holds, so a guest that spins blocks one partition and one thread, never the others. Idle threads
+The pool is a member of the flow group and does the work of the partitions that it owns; other
+members may be pools of other processes. Nodes take turns (`host.flow.turns`) over all partitions:
+`threads` steps run at once, and no more than that of one node. When all of them are taken by steps
+that last, a further thread is there for a node of which none runs, up to a bound: so no node holds
+up another one by holding threads, also if it took them while nobody else waited. Idle threads
 wait; nothing polls, but for a slow rescan where other processes write into the store, too.
 """
 
@@ -14,7 +16,9 @@ from contextlib import suppress
 
 from host.domain.errors import StorageError
 from host.domain.ids import EpochMs
-from host.flow.engine import FlowEngine, Progress
+from host.flow.aside import WorkKey
+from host.flow.dispatch import Dispatch, Job
+from host.flow.engine import FlowEngine
 from host.flow.messages import GROUP, WORK_TOPICS
 from host.flow.upkeep import Upkeep
 from host.ports.bus import Committed, WorkQueue
@@ -22,12 +26,16 @@ from host.ports.clock import Clock
 from host.ports.groups import FencedError, Membership
 from host.ports.topics import Retention
 from host.ports.units import FlowStore
+from host.ports.work import WorkRecord
 
 TRIM_AFTER_MS = 5_000
 MEMBER_TTL_MS = 15_000
 """A pool that was silent for this long is taken for dead; who knows better tells at once."""
+SPARE_THREADS = 8
 _BEATS_PER_TTL = 3
 _STORE_RETRY_MS = 1_000
+_LASTING_S = 0.005
+"""A step that has run for this long is not waited for: a further node gets a further thread."""
 _KEEP_ALL = Retention()
 _CHIEF = 0
 """Who owns this partition keeps logs bounded, for all members."""
@@ -37,10 +45,11 @@ class FlowWorkers:
     """Runs an engine until stopped.
 
     Args:
-        engine: what processes partitions.
+        engine: what does the work.
         units: the engine's store; its commits wake the threads.
         clock: real time; a simulated clock does not wake the timer thread.
-        threads: guests that may run at once, at least 1.
+        threads: steps that may run at once, and the most of one node; at least 1.
+        spare: further steps, each of a node of which none runs.
         member: the pool's name in the group, which no other has had.
         rescan_ms: how often to look for work of other processes that nobody told of; None where
             there are none.
@@ -54,6 +63,7 @@ class FlowWorkers:
         units: FlowStore,
         clock: Clock,
         threads: int = 2,
+        spare: int = SPARE_THREADS,
         member: str = "flow",
         rescan_ms: int | None = None,
         retention: Retention = _KEEP_ALL,
@@ -64,26 +74,22 @@ class FlowWorkers:
         self._member = member
         self._upkeep = Upkeep(units, clock, retention)
         self._rescan_s = None if rescan_ms is None else rescan_ms / 1000
+        self._shared, self._most = threads, threads + spare
         lock = threading.Lock()
         self._has_work = threading.Condition(lock)
         self._has_time = threading.Condition(lock)
         self._lock = lock
         self._epochs: Mapping[int, int] = {}
         self._generation = 0
-        self._ready: dict[WorkQueue, None] = {}
-        self._claimed: set[WorkQueue] = set()
-        # By the monotonic clock: a retry must not wait for long though the time of day is put back.
-        self._parked: dict[WorkQueue, float] = {}
+        self._dispatch = Dispatch(threads)
         self._due: EpochMs | None = None
         self._trim_at: EpochMs | None = None
         # By the monotonic clock: a member must be heard of though the time of day is put back.
         self._beat_at = self._rescan_at = time.monotonic()
         self._is_stopping = False
-        self._threads = [
-            threading.Thread(target=self._work, name=f"flow-{number}", daemon=True)
-            for number in range(threads)
-        ]
-        self._threads.append(threading.Thread(target=self._watch, name="flow-time", daemon=True))
+        self._idle = 0
+        self._workers: set[threading.Thread] = set()
+        self._watcher = threading.Thread(target=self._watch, name="flow-time", daemon=True)
 
     def start(self) -> None:
         """Join the group, take up the work that the store holds, and start the threads.
@@ -95,8 +101,10 @@ class FlowWorkers:
         self._store.on_rebalance(self._rebalanced)
         self._adopt(self._store.join(GROUP, self._member, ttl_ms=MEMBER_TTL_MS))
         self._beat_at = time.monotonic() + MEMBER_TTL_MS / _BEATS_PER_TTL / 1000
-        for thread in self._threads:
-            thread.start()
+        with self._lock:
+            for _ in range(self._shared):
+                self._hire()
+        self._watcher.start()
 
     def stop(self, timeout_s: float = 30.0) -> bool:
         """Let running steps finish, end the threads and leave the group.
@@ -108,9 +116,11 @@ class FlowWorkers:
             self._is_stopping = True
             self._has_work.notify_all()
             self._has_time.notify_all()
-        for thread in self._threads:
-            thread.join(timeout_s)
-        if any(thread.is_alive() for thread in self._threads):
+            threads = [*self._workers, self._watcher]
+        end = time.monotonic() + timeout_s
+        for thread in threads:
+            thread.join(max(0.0, end - time.monotonic()))
+        if any(thread.is_alive() for thread in threads):
             # Leaving now would have its commit refused, though it may end before the process does.
             return False
         with suppress(StorageError):
@@ -131,11 +141,11 @@ class FlowWorkers:
     def _found(self, work: Iterable[WorkQueue], due: EpochMs | None) -> None:
         with self._lock:
             owned = [
-                source
-                for source in work
-                if source.topic in WORK_TOPICS and source.partition in self._epochs
+                queue
+                for queue in work
+                if queue.topic in WORK_TOPICS and queue.partition in self._epochs
             ]
-            self._ready.update(dict.fromkeys(owned))
+            self._dispatch.offer(owned)
             self._has_work.notify(len(owned))
             if due is not None and (self._due is None or due < self._due):
                 self._due = due
@@ -151,14 +161,17 @@ class FlowWorkers:
                 self._has_time.notify()
 
     def _adopt(self, membership: Membership) -> None:
-        """Go on with the partitions that the pool owns now."""
+        """Go on with the partitions that the pool owns now.
+
+        What is set aside in them is learnt before any of their work is done.
+        """
+        if membership.generation <= self._generation:
+            return
+        self._engine.adopt(membership.epochs)
         with self._lock:
-            if membership.generation <= self._generation:
-                return
             self._generation = membership.generation
             self._epochs = membership.epochs
-            self._ready = {s: None for s in self._ready if s.partition in self._epochs}
-            self._parked = {s: a for s, a in self._parked.items() if s.partition in self._epochs}
+            self._dispatch.keep(self._epochs)
             self._due = None
             if _CHIEF not in self._epochs:
                 self._trim_at = None
@@ -167,43 +180,127 @@ class FlowWorkers:
     def _look(self) -> None:
         """Take up what the store holds; what is committed later is told."""
         self._found(self._engine.ready(), self._engine.timers.next_due(self._epochs))
+        with self._lock:
+            self._has_time.notify()
+
+    def _hire(self) -> None:
+        """One more thread. The caller holds the lock."""
+        thread = threading.Thread(target=self._work, name="flow", daemon=True)
+        self._workers.add(thread)
+        thread.start()
 
     def _work(self) -> None:
-        while (claim := self._claim()) is not None:
-            source, epoch = claim
+        try:
+            while (job := self._claim()) is not None:
+                self._do(job)
+        finally:
+            with self._lock:
+                self._workers.discard(threading.current_thread())
+
+    def _claim(self) -> Job | None:
+        """Wait for a turn; None when the pool stops, or has idle threads enough."""
+        with self._lock:
+            self._idle += 1
             try:
-                progress = self._engine.process(source, epoch)
-            except Exception:
-                self._release(source, Progress(worked=False))
-                raise
-            self._release(source, progress)
+                while not self._is_stopping and self._idle <= self._shared:
+                    wait_s = self._wait_s()
+                    if wait_s <= 0:
+                        only_fresh = self._dispatch.running >= self._shared
+                        job = self._dispatch.next(time.monotonic(), only_fresh=only_fresh)
+                        if job is not None:
+                            return job
+                    self._has_work.wait(wait_s if wait_s > 0 else None)
+                return None
+            finally:
+                self._idle -= 1
+                if not self._idle and not self._is_stopping and len(self._workers) < self._most:
+                    # Somebody must be there for a node that comes while all others last.
+                    self._hire()
 
-    def _claim(self) -> tuple[WorkQueue, int] | None:
-        """Wait for a partition that nobody holds; None when the pool stops."""
-        with self._lock:
-            while True:
-                if self._is_stopping:
-                    return None
-                for source in self._ready:
-                    if source not in self._claimed:
-                        del self._ready[source]
-                        self._claimed.add(source)
-                        return source, self._epochs[source.partition]
-                self._has_work.wait()
+    def _wait_s(self) -> float:
+        """How long to wait for a shared thread before a spare one takes the next turn."""
+        if self._dispatch.running < self._shared or not self._dispatch.has_job(only_fresh=True):
+            return 0.0
+        youngest = self._dispatch.youngest()
+        return 0.0 if youngest is None else youngest + _LASTING_S - time.monotonic()
 
-    def _release(self, source: WorkQueue, progress: Progress) -> None:
+    def _do(self, job: Job) -> None:
+        """Take a turn. Whatever is raised here harms the key or the queue of the turn alone."""
+        key, records = job.key, tuple[WorkRecord, ...]()
+        try:
+            if key is None:
+                key, records = self._look_into(job)
+            if key is not None:
+                self._do_key(key, records)
+        except BaseException as exc:  # noqa: BLE001  # a thread that ended would be missed by all
+            self._unforeseen(job, key, records, exc)
+        finally:
+            self._end(job)
+
+    def _look_into(self, job: Job) -> tuple[WorkKey | None, tuple[WorkRecord, ...]]:
+        records = tuple(self._engine.take(job.queue, job.skip))
+        key = WorkKey(job.queue, records[0].key) if records else None
         with self._lock:
-            self._claimed.discard(source)
-            if source.partition not in self._epochs:
+            is_free = self._dispatch.found(job, key)
+            self._has_work.notify()
+        return (key, records) if is_free else (None, ())
+
+    def _do_key(self, key: WorkKey, records: tuple[WorkRecord, ...]) -> None:
+        epoch = self._epochs.get(key.queue.partition)
+        if epoch is None:
+            return
+        outcome = self._engine.work(key, records, epoch)
+        if outcome.hold_ms is not None:
+            self._hold(key, outcome.hold_ms)
+
+    def _unforeseen(
+        self,
+        job: Job,
+        key: WorkKey | None,
+        records: tuple[WorkRecord, ...],
+        failure: BaseException,
+    ) -> None:
+        """What no record's failure is: a queue that cannot be read, an exception that ends threads.
+
+        SystemExit and panics of extension modules are no Exceptions, and come from a step all the
+        same; nobody stops this pool by them.
+        """
+        try:
+            if key is None or not isinstance(failure, StorageError):
+                _report_failure()
+            if key is None:
+                with self._lock:
+                    self._dispatch.hold_queue(job.queue, time.monotonic() + _STORE_RETRY_MS / 1000)
+                    self._has_time.notify()
                 return
-            if progress.worked:
-                self._ready[source] = None
-            elif progress.retry_at is not None:
-                delay_ms = max(0, progress.retry_at - self._clock.now_ms())
-                self._parked[source] = time.monotonic() + delay_ms / 1000
+            epoch = self._epochs.get(key.queue.partition)
+            outcome = self._engine.setbacks.failed(key, records, failure, epoch)
+            if outcome.hold_ms is not None:
+                self._hold(key, outcome.hold_ms)
+        except BaseException:  # noqa: BLE001  # as above
+            _report_failure()
+            if key is not None:
+                self._hold(key, _STORE_RETRY_MS)
+
+    def _hold(self, key: WorkKey, millis: int) -> None:
+        with self._lock:
+            self._dispatch.hold(key, time.monotonic() + millis / 1000)
+            self._has_time.notify()
+
+    def _end(self, job: Job) -> None:
+        with self._lock:
+            self._dispatch.end(job, time.monotonic())
+            self._offer_due()
+            self._has_work.notify()
+            if self._engine.asides.next_due() is not None:
                 self._has_time.notify()
-            if source in self._ready:
-                self._has_work.notify()
+
+    def _offer_due(self) -> None:
+        """Have the keys done whose time has come. The caller holds the lock."""
+        due = self._engine.asides.due(self._clock.now_ms())
+        due = [key for key in due if key.queue.partition in self._epochs]
+        self._dispatch.offer_keys(due)
+        self._has_work.notify(len(due))
 
     def _watch(self) -> None:
         while self._wait_until_due():
@@ -211,7 +308,7 @@ class FlowWorkers:
                 self._act()
             except StorageError:
                 self._retry()
-            except Exception:  # noqa: BLE001  # without its heartbeat the pool would be dead
+            except BaseException:  # noqa: BLE001  # without its heartbeat the pool would be dead
                 _report_failure()
                 self._retry()
 
@@ -233,21 +330,25 @@ class FlowWorkers:
 
     def _delay_s(self) -> float:
         """Seconds until something is to be done."""
-        times = [t for t in (self._due, self._trim_at) if t is not None]
-        steady = [self._beat_at, *self._parked.values()]
+        times = (self._due, self._trim_at, self._engine.asides.next_due())
+        steady = [self._beat_at]
         steady += [] if self._rescan_s is None else [self._rescan_at]
+        held = self._dispatch.next_release()
+        steady += [] if held is None else [held]
         until_steady = min(steady) - time.monotonic()
-        return min([until_steady, *((t - self._clock.now_ms()) / 1000 for t in times)])
+        now = self._clock.now_ms()
+        return min([until_steady, *((t - now) / 1000 for t in times if t is not None)])
 
     def _act(self) -> None:
+        """Do what is due by now."""
         self._beat()
         self._rescan()
         now = self._clock.now_ms()
         with self._lock:
-            for source in [s for s, at in self._parked.items() if at <= time.monotonic()]:
-                del self._parked[source]
-                self._ready[source] = None
-                self._has_work.notify()
+            released = self._dispatch.release(time.monotonic())
+            self._dispatch.offer_keys(k for k in released if self._engine.may_be_aside(k))
+            self._has_work.notify(len(released))
+            self._offer_due()
             is_due = self._due is not None and self._due <= now
             is_trim = self._trim_at is not None and self._trim_at <= now
             self._due = None if is_due else self._due

@@ -121,6 +121,9 @@ class OneSide:
             for source in engine.ready():
                 if source.topic in OWN_TOPICS:
                     worked |= engine.process(source).worked
+            for key in engine.asides.due(self.network.clock.now_ms()):
+                if key.queue.topic in OWN_TOPICS:
+                    worked |= engine.work(key).worked
             if self.is_running and not self._responds:
                 self.ids = list(self.checkpoint.sessions)
         return self

@@ -7,10 +7,13 @@ import pytest
 
 ROOM = Path(__file__).parents[2] / "host" / "flow"
 PURE = (
+    "aside",
     "births",
     "calls",
     "checkpoint",
     "config",
+    "context_keys",
+    "dispatch",
     "journal",
     "machine",
     "mapper",
@@ -21,6 +24,7 @@ PURE = (
     "retry",
     "session",
     "stored",
+    "turns",
 )
 OUTSIDE = {
     "asyncio",

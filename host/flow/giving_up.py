@@ -1,0 +1,157 @@
+"""Records that no retry mends: they go to the dead letters, and their flows end."""
+
+from dataclasses import replace
+
+from host.domain.errors import HostError, UnavailableError
+from host.domain.flow import FlowError, FlowStatusName
+from host.domain.ids import FlowId
+from host.flow.aside import WorkKey
+from host.flow.config import FlowConfig
+from host.flow.delivery import refusal_record
+from host.flow.errors import FlowRecordDamagedError
+from host.flow.messages import (
+    DEAD_LETTER_TOPIC,
+    EVENT_TOPIC,
+    KillFlow,
+    Respond,
+    SessionFailure,
+    SessionMessage,
+    decode_event,
+    decode_start,
+)
+from host.flow.retry import FailureKind, kind_of
+from host.flow.ruins import clearance
+from host.flow.statuses import StoredStatus, status_key, write_status
+from host.flow.steps import FlowSteps
+from host.flow.taken import Taken
+from host.ports.bus import NewRecord
+from host.ports.clock import Clock
+from host.ports.groups import Fence
+from host.ports.state import StateWrite
+from host.ports.units import FlowStore, Unit
+from host.ports.work import WorkRecord
+
+_WAITED_FOR = frozenset({FailureKind.OUTAGE, FailureKind.CONFLICT, FailureKind.FENCED})
+"""Failures of the attempt to end a flow that say nothing of the flow."""
+
+
+class GivingUp:
+    """Gives records up. Thread-safe."""
+
+    def __init__(
+        self, *, store: FlowStore, steps: FlowSteps, clock: Clock, config: FlowConfig
+    ) -> None:
+        self._store = store
+        self._steps = steps
+        self._clock = clock
+        self._config = config
+
+    def give_up(self, taken: Taken, failure: BaseException) -> None:
+        """Move the one record of `taken` to the dead letters, and end its flow.
+
+        Raises:
+            Exception: an outage, a conflict, or a partition that was given away; else the flow
+                ends, though nothing of it could be read.
+        """
+        (record,) = taken.records
+        error = _fatal(failure)
+        letter = NewRecord(topic=DEAD_LETTER_TOPIC, key=record.key, value=record.value)
+        if record.queue.topic == EVENT_TOPIC:
+            try:
+                self._steps.handle(taken, broken=error, letter=(letter,))
+            except FlowRecordDamagedError as damaged:
+                error = FlowError(type=error.type, message=damaged.message)
+                self._clear(record, error, letter, taken)
+                return
+            except HostError as refused:
+                if kind_of(refused) in _WAITED_FOR:
+                    raise
+                # What a flow needs to start cannot be had: there is no flow yet.
+            except Exception as again:
+                if kind_of(again) in _WAITED_FOR:
+                    raise
+                self._clear(record, error, letter, taken)
+                return
+            else:
+                return
+        status = self._failed_status(record, error)
+        unit = Unit(
+            states=() if status is None else (status,),
+            records=(letter, *_refusals(record, error)),
+        )
+        self._store.commit(taken.unit(unit))
+
+    def clear(self, key: WorkKey, damaged: FlowRecordDamagedError, fence: Fence | None) -> None:
+        """Move all that is set aside of a key to the dead letters as it is; its flow ends.
+
+        Raises:
+            Exception: as `give_up`.
+        """
+        left = [*self._store.scan(key.state_key + "/")]
+        head = self._store.get(key.state_key)
+        letters = tuple(
+            NewRecord(topic=DEAD_LETTER_TOPIC, key=key.key, value=record.value) for record in left
+        )
+        left += [] if head is None else [head]
+        gone = tuple(StateWrite(key=r.key, value=None, expected=r.version) for r in left)
+        fences = () if fence is None else (fence,)
+        unit = Unit(states=gone, records=letters, fences=fences)
+        if key.queue.topic == EVENT_TOPIC:
+            error = FlowError(type=damaged.code, message=damaged.message)
+            now, kept = self._clock.now_ms(), self._config.status_retention_ms
+            ending = clearance(self._store, FlowId(key.key), error, now, retention_ms=kept)
+            unit = replace(unit, states=(*gone, *ending.states), forget=ending.forget)
+        self._store.commit(unit)
+
+    def _clear(self, record: WorkRecord, error: FlowError, letter: NewRecord, taken: Taken) -> None:
+        """End a flow whose checkpoint cannot be read, or that cannot even be ended by its rules."""
+        now, kept = self._clock.now_ms(), self._config.status_retention_ms
+        ending = clearance(self._store, FlowId(record.key), error, now, retention_ms=kept)
+        self._store.commit(taken.unit(replace(ending, records=(letter,))))
+
+    def _failed_status(self, record: WorkRecord, error: FlowError) -> StateWrite | None:
+        """The status of a flow that could not even start."""
+        try:
+            start = decode_start(record.value)
+        except FlowRecordDamagedError:
+            return None
+        if isinstance(start, KillFlow):
+            return None
+        holding = start.holding.node()
+        status = StoredStatus(
+            holding=holding,
+            request_id=start.client_request_id,
+            flow_id=None,
+            flow_class=start.flow_class,
+            status=FlowStatusName.FAILED,
+            error_type=error.type,
+            error_message=error.message,
+            updated_at=self._clock.now_ms(),
+        )
+        return write_status(
+            self._store.get(status_key(holding, start.client_request_id)),
+            status,
+            retention_ms=self._config.status_retention_ms,
+        )
+
+
+def _refusals(record: WorkRecord, error: FlowError) -> tuple[NewRecord, ...]:
+    """Tells the sender of a session message that it could not be delivered."""
+    try:
+        event = decode_event(record.value)
+    except FlowRecordDamagedError:
+        return ()
+    message = event.message if isinstance(event, Respond) else event
+    if not isinstance(message, SessionMessage) or isinstance(message.payload, SessionFailure):
+        return ()
+    failure = SessionFailure(code=error.type, message=error.message)
+    return (refusal_record(message, failure),)
+
+
+def _fatal(failure: BaseException) -> FlowError:
+    if isinstance(failure, UnavailableError):
+        return FlowError(type="platform-unavailable", message=failure.public_message)
+    if isinstance(failure, FlowRecordDamagedError):
+        return FlowError(type=failure.code, message=failure.message)
+    # What else the platform tells of itself is for its log, not for tenants.
+    return FlowError(type="platform-failure", message="the platform failed; its log tells why")

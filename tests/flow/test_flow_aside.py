@@ -1,0 +1,355 @@
+"""Setting aside: the order of each key is kept, nothing is lost or done twice; on both stores.
+
+Handlers fail as the weather has it, the store refuses commits, before they are made or after, the
+process dies and another one goes on. In the end every record was done once, in its key's order.
+"""
+
+import tempfile
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from host.bus.memory import MemoryStore
+from host.bus.sqlite import SqliteStore
+from host.domain.clock import SimClock
+from host.domain.errors import DiskFullError, OutageError, StorageError
+from host.domain.ids import EpochMs
+from host.flow.aside import ASIDE_GROUP, Aside, WorkKey, key_of, read_head
+from host.flow.asides import Asides
+from host.flow.engine import FlowEngine
+from host.flow.messages import DEAD_LETTER_TOPIC, EVENT_TOPIC, OUT_TOPIC
+from host.flow.retry import FailureKind, Failures
+from host.flow.taken import Taken
+from host.ports.bus import PARTITIONS
+from host.ports.state import StateConflictError, StateWrite
+from host.ports.units import FlowStore, Unit
+from tests.flow.network import alone
+from tests.flow.queues import ALICES, BOBS, event, waiting
+
+KEYS = ("k0", "k18", "k51", "other")
+"""Three of one partition, and one of another."""
+FAILURES = (
+    StorageError("no disk"),
+    OutageError("no worker"),
+    MemoryError(),
+    RecursionError("deep"),
+    UnicodeEncodeError("utf-8", "\ud800", 0, 1, "surrogates not allowed"),
+    KeyError("x"),
+    StateConflictError("somebody was first"),
+)
+
+
+class Weather:
+    """What fails next; without an entry nothing does."""
+
+    def __init__(self) -> None:
+        self.handling: list[Exception | None] = []
+        self.commits: list[str] = []
+
+
+class Torn:
+    """A store whose commits fail before they are made, or after."""
+
+    def __init__(self, inner: FlowStore, weather: Weather) -> None:
+        self._inner, self._weather = inner, weather
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+    def commit(self, unit: Unit) -> None:
+        fate = self._weather.commits.pop() if self._weather.commits else ""
+        if fate == "before":
+            raise DiskFullError("full")
+        self._inner.commit(unit)
+        if fate == "after":
+            raise StorageError("the answer was lost")
+
+
+class Keys(RuleBasedStateMachine):
+    """The effect of a record is a line in the state of its key."""
+
+    def make_store(self) -> FlowStore:
+        raise NotImplementedError
+
+    @initialize()
+    def begin(self) -> None:
+        self.clock, self.weather = SimClock(), Weather()
+        self.store = self.make_store()
+        self.published: dict[str, int] = defaultdict(int)
+        self.boot()
+
+    @rule()
+    def boot(self) -> None:
+        """The process dies, and another one goes on with what the store holds."""
+        network = alone(lambda guest: "", clock=self.clock)
+        self.engine = FlowEngine(
+            units=Torn(self.store, self.weather),  # type: ignore[arg-type]
+            guests=network.guests,
+            capabilities=[],
+            vnodes=network.nodes,
+            packages=network.packages,
+            clock=self.clock,
+            entropy=network.entropy,
+            events=lambda told: None,
+        )
+        self.engine._handle = self.handle  # type: ignore[method-assign]
+        self.engine.adopt()
+
+    def handle(self, taken: Taken) -> None:
+        failure = self.weather.handling.pop() if self.weather.handling else None
+        if failure is not None:
+            raise failure
+        key = f"done/{taken.records[0].key}"
+        before = self.store.get(key)
+        lines = b"".join(record.value + b"\n" for record in taken.records)
+        write = StateWrite(
+            key=key,
+            value=(b"" if before is None else before.value) + lines,
+            expected=0 if before is None else before.version,
+        )
+        self.engine._store.commit(taken.unit(Unit(states=(write,))))
+
+    @rule(key=st.sampled_from(KEYS), count=st.integers(1, 4))
+    def publish(self, key: str, count: int) -> None:
+        for _ in range(count):
+            value = b"%d" % self.published[key]
+            self.store.commit(Unit(records=(event(OUT_TOPIC, key, value),)))
+            self.published[key] += 1
+
+    @rule(
+        handling=st.lists(st.sampled_from([None, *FAILURES[:3]]), max_size=3),
+        commits=st.lists(st.sampled_from(["", "before", "after"]), max_size=3),
+    )
+    def work(self, handling: list[Exception | None], commits: list[str]) -> None:
+        self.weather.handling, self.weather.commits = handling, commits
+        for queue in self.engine.ready():
+            self.engine.process(queue)
+
+    @rule(
+        handling=st.lists(st.sampled_from([None, *FAILURES]), max_size=3),
+        commits=st.lists(st.sampled_from(["", "before", "after"]), max_size=3),
+    )
+    def retry(self, handling: list[Exception | None], commits: list[str]) -> None:
+        self.weather.handling, self.weather.commits = handling, commits
+        self.engine.drain()
+
+    @rule(millis=st.sampled_from([-3_600_000, 0, 999, 1_000, 4_000, 16_000]))
+    def time_passes(self, millis: int) -> None:
+        self.clock.advance(millis)
+
+    @invariant()
+    def every_key_is_done_in_order(self) -> None:
+        if not hasattr(self, "store"):
+            return
+        for key, count in self.published.items():
+            assert self.done(key) == [str(n) for n in range(len(self.done(key)))]
+            assert len(self.done(key)) <= count
+
+    def teardown(self) -> None:
+        """The weather is fine again: all is done, and nothing is left aside."""
+        if not hasattr(self, "store"):
+            return
+        self.weather.handling, self.weather.commits = [], []
+        for _ in range(4):
+            self.clock.advance(16_000)
+            self.engine.drain()
+        assert {key: len(self.done(key)) for key in self.published} == dict(self.published)
+        assert self.store.scan("aside/") == []
+        assert self.engine.asides.next_due() is None
+        assert list(self.store.newest(DEAD_LETTER_TOPIC, 9)) == []
+        self.store.close()
+
+    def done(self, key: str) -> list[str]:
+        found = self.store.get(f"done/{key}")
+        return [] if found is None else found.value.decode().splitlines()
+
+
+class MemoryKeys(Keys):
+    def make_store(self) -> FlowStore:
+        return MemoryStore(clock=self.clock)
+
+
+class SqliteKeys(Keys):
+    def make_store(self) -> FlowStore:
+        self.folder = tempfile.TemporaryDirectory()
+        return SqliteStore(Path(self.folder.name) / "flows.sqlite", clock=self.clock)
+
+    def teardown(self) -> None:
+        super().teardown()
+        if hasattr(self, "folder"):
+            self.folder.cleanup()
+
+
+TestMemoryKeys = MemoryKeys.TestCase
+TestMemoryKeys.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+TestSqliteKeys = SqliteKeys.TestCase
+TestSqliteKeys.settings = settings(max_examples=10, stateful_step_count=30, deadline=None)
+
+
+class Handled:
+    """An engine whose handler fails for some keys, and notes what it did of the others."""
+
+    def __init__(self, failing: dict[str, Exception]) -> None:
+        self.network = alone(lambda guest: "")
+        self.engine, self.store = self.network.engine, self.network.store
+        self.failing = failing
+        self.done: list[tuple[str, str]] = []
+        self.engine._handle = self.handle  # type: ignore[method-assign]
+
+    def handle(self, taken: Taken) -> None:
+        key = taken.records[0].key
+        if key in self.failing:
+            raise self.failing[key]
+        self.store.commit(taken.unit(Unit()))
+        self.done += [(key, record.value.decode()) for record in taken.records]
+
+    def publish(self, *records: tuple[str, str]) -> None:
+        new = [event(OUT_TOPIC, key, value.encode()) for key, value in records]
+        self.store.commit(Unit(records=tuple(new)))
+        self.engine.drain()
+
+
+def test_a_record_that_fails_is_set_aside_and_all_others_of_its_partition_go_on() -> None:
+    made = Handled({"k0": OutageError("away")})
+    made.publish(("k0", "a"), ("k18", "b"), ("k0", "c"), ("k51", "d"))
+    assert made.done == [("k18", "b"), ("k51", "d")]
+    made.publish(("k0", "e"), ("k18", "f"))
+    assert made.done[2:] == [("k18", "f")]
+    assert waiting(made.store, OUT_TOPIC) == []
+    assert [s.key for s in made.store.scan("aside/")] == [
+        f"aside/{ALICES}/{OUT_TOPIC}:k0",
+        *[f"aside/{ALICES}/{OUT_TOPIC}:k0/{number}" for number in range(3)],
+    ]
+    del made.failing["k0"]
+    made.network.later(16_000)
+    assert made.done[3:] == [("k0", "a"), ("k0", "c"), ("k0", "e")]
+    assert made.store.scan("aside/") == []
+
+
+def test_a_key_of_one_topic_does_not_hold_up_the_same_key_of_another() -> None:
+    made = Handled({"k0": OutageError("away")})
+    made.publish(("k0", "a"))
+    del made.failing["k0"]
+    made.store.commit(Unit(records=(event(EVENT_TOPIC, "k0", b"b"),)))
+    made.engine.drain()
+    assert made.done == [("k0", "b")]
+
+
+def test_an_outage_is_waited_for_without_counting_and_the_delay_has_a_limit() -> None:
+    made = Handled({"k0": DiskFullError("full")})
+    made.publish(("k0", "a"))
+    delays = []
+    for _ in range(40):
+        due = made.engine.asides.next_due()
+        assert due is not None
+        delays.append(due - made.network.clock.now_ms())
+        made.network.later(delays[-1])
+    assert delays == [1_000, 2_000, 4_000, 8_000] + [16_000] * 36
+    head = read_head(made.store.get(f"aside/{ALICES}/{OUT_TOPIC}:k0"))
+    assert head.head.failures.attempts == 0
+    assert list(made.store.newest(DEAD_LETTER_TOPIC, 9)) == []
+
+
+def test_poison_goes_to_the_dead_letters_and_what_follows_it_is_done() -> None:
+    made = Handled({"k0": KeyError("poison")})
+    made.publish(("k0", "poison"), ("k0", "fine"))
+    failures = 0
+    while made.store.newest(DEAD_LETTER_TOPIC, 1) == []:
+        failures += 1
+        assert failures < 9
+        made.network.later(16_000)
+    made.failing.clear()
+    made.network.later(16_000)
+    assert failures == 5
+    assert [r.value for r in made.store.newest(DEAD_LETTER_TOPIC, 9)] == [b"poison"]
+    assert made.done == [("k0", "fine")]
+    assert made.store.scan("aside/") == []
+
+
+def test_while_the_store_refuses_a_key_it_waits_in_memory_and_others_are_committed() -> None:
+    made = Handled({"k0": KeyError("x")})
+    refused: list[Unit] = []
+    commit = made.store.commit
+
+    def full(unit: Unit) -> None:
+        if any(write.key.startswith("aside/") for write in unit.states):
+            refused.append(unit)
+            raise DiskFullError("full")
+        commit(unit)
+
+    made.store.commit = full  # type: ignore[method-assign]
+    made.publish(("k0", "a"), ("k18", "b"))
+    made.publish(("k0", "c"), ("k18", "d"))
+    assert made.done == [("k18", "b"), ("k18", "d")]
+    assert len(refused) == 1  # it is left alone until its time has come
+    for _ in range(3):
+        made.network.later(16_000)
+    assert len(refused) == 4
+    made.store.commit, made.failing = commit, {}  # type: ignore[method-assign]
+    made.network.later(16_000)
+    assert made.done[2:] == [("k0", "a"), ("k0", "c")]
+
+
+@pytest.mark.parametrize("damage", [b"", b"\xff", b'{"v":99}'])
+@pytest.mark.parametrize("which", ["", "/0"], ids=["head", "record"])
+def test_what_is_set_aside_and_damaged_goes_to_the_dead_letters(which: str, damage: bytes) -> None:
+    made = Handled({"k0": OutageError("away")})
+    made.publish(("k0", "a"), ("k0", "b"))
+    key = f"aside/{ALICES}/{OUT_TOPIC}:k0{which}"
+    before = made.store.get(key)
+    assert before is not None
+    due, place = before.due_at, before.place
+    write = StateWrite(key=key, value=damage, expected=before.version, due_at=due, place=place)
+    made.store.commit(Unit(states=(write,)))
+    made.failing.clear()
+    made.network.later(16_000)
+    assert made.store.scan("aside/") == []
+    assert len(made.store.newest(DEAD_LETTER_TOPIC, 9)) == 2
+    made.publish(("k0", "c"))
+    assert made.done == [("k0", "c")]
+
+
+def test_an_owner_learns_what_is_set_aside_in_its_partitions_and_in_no_others() -> None:
+    made = Handled(dict.fromkeys(KEYS, OutageError("away")))
+    made.publish(*[(key, "a") for key in KEYS])
+    keys = [key_of(s) for s in made.store.placed(ASIDE_GROUP, range(PARTITIONS))]
+    assert len(keys) == 4
+    here = keys[0].queue.partition
+    asides = Asides(made.store)
+    asides.adopt({here: 1})
+    known = {key.key for key in keys if key in asides}
+    assert known == {key.key for key in keys if key.queue.partition == here}
+    asides.adopt({})
+    assert not any(key in asides for key in keys)
+    asides.adopt(dict.fromkeys(range(PARTITIONS), 2))
+    assert all(key in asides for key in keys)
+
+
+def test_a_clock_that_is_put_back_delays_no_retry() -> None:
+    made = Handled({"k0": OutageError("away")})
+    made.publish(("k0", "a"))
+    made.failing.clear()
+    made.network.later(-3_600_000)
+    assert made.done == [("k0", "a")]
+
+
+def test_heads_and_records_are_written_as_the_form_says() -> None:
+    queue = event(OUT_TOPIC, "k0", b"", BOBS).queue
+    key = WorkKey(queue, "k0")
+    failures = Failures(
+        position=7, kind=FailureKind.TRANSIENT, count=1, attempts=1,
+        since=EpochMs(1), last=EpochMs(2),
+    )  # fmt: skip
+    writes: Sequence[StateWrite] = Aside(key=key).behind((), failures, EpochMs(9))
+    assert [w.key for w in writes] == [f"aside/{BOBS}/{OUT_TOPIC}:k0"]
+    assert writes[0].value == (
+        b'{"v":1,"cause":"retry","first":0,"after":0,"failures":{"position":7,"kind":"transient",'
+        b'"count":1,"attempts":1,"since":1,"last":2}}'
+    )
+    assert (writes[0].due_at, writes[0].place) == (9, key.place)
