@@ -26,7 +26,7 @@ from host.ports.clock import Clock, Entropy
 from host.rest.listener import bind
 from host.rest.server import serve
 from host.rest.tls import ServerCertificate
-from host.rest.tls_files import Certificates
+from host.rest.tls_files import Certificates, check_given_files
 from host.secret_files import read_secret
 from host.settings import HostSettings
 from host.system import SystemClock, SystemEntropy
@@ -57,6 +57,7 @@ def run_host(
     if settings.admin_password_file is not None:
         given_password = read_secret(settings.admin_password_file)
     clock = SystemClock()
+    check_given_files(settings, clock)
     # What the host makes is its owner's alone.
     os.umask(0o077)
     with ExitStack() as stack:

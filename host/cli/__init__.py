@@ -3,6 +3,7 @@
 Exit codes: 0 fine, 1 refused, 2 wrong usage, 75 try again later (EX_TEMPFAIL).
 """
 
+import errno
 import json
 import sys
 from collections.abc import Mapping, Sequence
@@ -13,6 +14,7 @@ import click
 from host.cli.pretty import LazyGroup
 
 EXIT_REFUSED = 1
+EXIT_USAGE = 2
 EXIT_TRY_AGAIN = 75
 
 _COMMANDS = {
@@ -29,6 +31,7 @@ _COMMANDS = {
     "node": ("host.cli.node", "Limit and watch virtual nodes."),
     "package": ("host.cli.package", "Create, sign, verify and inspect CPBs and CPIs."),
     "runtime": ("host.cli.runtime", "List, verify and build the pinned Python runtimes."),
+    "user": ("host.cli.user", "Look after the users of a host that does not run."),
     "worker": ("host.cli.worker", "Start one more worker process for a running host."),
 }
 """Command name -> (module that exposes it as `command`, one-line help)."""
@@ -73,9 +76,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(130)
     except click.ClickException as usage:
         usage.show()
-        sys.exit(2)
+        sys.exit(EXIT_USAGE)
     except OSError as refused:
-        _report("file-access", f"{refused.filename or 'input'}: {refused.strerror}", words)
+        code = "disk-full" if refused.errno in (errno.ENOSPC, errno.EDQUOT) else "file-access"
+        _report(code, f"{refused.filename or 'input'}: {refused.strerror}", words)
         sys.exit(EXIT_REFUSED)
     except Exception as refused:
         exit_code = _exit_code(refused)
@@ -90,9 +94,11 @@ def _exit_code(error: Exception) -> int | None:
     """The exit code of a refusal; None for a bug, whose traceback should be seen."""
     from cpi.errors import CpiError
     from host.domain.errors import HostError, UnavailableError
+    from host.settings.errors import SettingsInvalidError
     from sandbox.errors import SandboxError
 
     table: dict[type[Exception], int] = {
+        SettingsInvalidError: EXIT_USAGE,
         UnavailableError: EXIT_TRY_AGAIN,
         HostError: EXIT_REFUSED,
         CpiError: EXIT_REFUSED,

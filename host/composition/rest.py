@@ -28,7 +28,7 @@ from host.rest.server import Door
 from host.rest.services import RestServices
 from host.rest.sign_in import SignIn
 from host.rest.tls import ServerCertificate, own_certificate
-from host.rest.tls_files import Certificates
+from host.rest.tls_files import Certificates, given_files
 from host.settings import HostSettings
 from host.system import SteadyClock
 
@@ -134,12 +134,8 @@ def server_certificate(
     settings: HostSettings, directory: DataDirectory, clock: Clock
 ) -> ServerCertificate:
     """The certificate of the settings, or else the host's own, made at its first start."""
-    if settings.tls_certificate_file is None or settings.tls_private_key_file is None:
-        return own_certificate(directory.tls, listen_host=settings.listen_host, clock=clock)
-    return ServerCertificate(
-        certificate_file=settings.tls_certificate_file,
-        private_key_file=settings.tls_private_key_file,
-    )
+    given = given_files(settings)
+    return given or own_certificate(directory.tls, listen_host=settings.listen_host, clock=clock)
 
 
 def _readiness(health: Health, certificates: Certificates | None) -> Readiness:

@@ -4,40 +4,53 @@ import os
 from base64 import b32encode
 from pathlib import Path
 
+import structlog
+
 from host.ports.clock import Entropy
 from host.rbac.permissions import ALLOW_ALL
 from host.rbac.users import Users
 
 ADMINISTRATOR = "admin"
+_FILE = "admin-password"
 _GENERATED_BYTES = 20
+
+_log = structlog.get_logger("cordbox.rbac")
 
 
 def ensure_administrator(
     users: Users, *, given_password: str | None, secrets: Path, entropy: Entropy
 ) -> Path | None:
-    """Make the user `admin` if it does not exist; a given password replaces an older one.
+    """Make the user `admin` if it does not exist.
 
-    A generated password that was changed since is removed from its file.
+    A given password only makes the user: one that was changed since stays, or else whoever changed
+    it would find it undone by the next start. A generated password that was changed since is
+    removed from its file.
 
     Returns:
         The file that holds the generated password (readable by its owner only), else None.
     """
-    file = secrets / "admin-password"
-    if given_password is not None:
-        if not users.exists(ADMINISTRATOR):
-            _create(users, given_password)
-        elif not users.knows(ADMINISTRATOR, given_password):
-            users.change_password(ADMINISTRATOR, given_password)
-        file.unlink(missing_ok=True)
-        return None
+    file = secrets / _FILE
     if users.exists(ADMINISTRATOR):
+        if given_password is not None and not users.knows(ADMINISTRATOR, given_password):
+            _log.warning(
+                "administrator-password-differs",
+                reason="the given password is not that of the user admin, which stays;"
+                " `cordbox user reset-password` sets it while the host does not run",
+            )
         if file.exists() and not users.knows(ADMINISTRATOR, file.read_text().strip()):
             file.unlink()
+    elif given_password is not None:
+        _create(users, given_password)
     else:
         password = b32encode(entropy.random_bytes(_GENERATED_BYTES)).decode().lower()
         _write_secret(file, password)
         _create(users, password)
     return file if file.exists() else None
+
+
+def forget_generated_password(secrets: Path) -> None:
+    """Remove the file of a generated password that was replaced."""
+    (secrets / _FILE).unlink(missing_ok=True)
 
 
 def _create(users: Users, password: str) -> None:

@@ -21,6 +21,7 @@ from host.domain.errors import InvalidInputError
 from host.ports.clock import Clock
 from host.rest.tls import ServerCertificate
 from host.rest.wire import instant
+from host.settings import HostSettings
 
 WARN_DAYS = 30
 """How long before its end a certificate is warned of."""
@@ -99,6 +100,25 @@ def check_files(files: ServerCertificate, *, now: dt.datetime) -> Pair:
             f" {_text(leaf.not_valid_before_utc)}, and now it is {_text(now)}"
         )
     return Pair(context=_context(files), expires=leaf.not_valid_after_utc, names=_names(leaf))
+
+
+def given_files(settings: HostSettings) -> ServerCertificate | None:
+    """The files that the settings name, if they do."""
+    certificate, key = settings.tls_certificate_file, settings.tls_private_key_file
+    if certificate is None or key is None:
+        return None
+    return ServerCertificate(certificate_file=certificate, private_key_file=key)
+
+
+def check_given_files(settings: HostSettings, clock: Clock) -> None:
+    """Check the files that the settings name before anything is started.
+
+    Raises:
+        TlsFilesError: they are not good.
+    """
+    files = given_files(settings)
+    if files is not None:
+        check_files(files, now=instant(clock.now_ms()))
 
 
 def is_named(host: str, names: frozenset[str]) -> bool:

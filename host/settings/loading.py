@@ -1,16 +1,20 @@
 """Where settings come from, and how they reach the worker processes of a host."""
 
+import difflib
 import inspect
 import tomllib
 import typing
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import msgspec
 from msgspec import Meta
 
 from host.settings.errors import SettingsInvalidError
 from host.settings.host import HostSettings
+from host.settings.wording import expected
 
 _ENVIRONMENT_PREFIX = "CORDBOX_"
 _FILE_BYTES_MAX = 1 << 20
@@ -52,22 +56,56 @@ def load_settings(
 ) -> HostSettings:
     """Put settings together: `options` that are not None win, then environment, then `file`.
 
+    A refusal names the setting, what is expected and found, and where that stands.
+
     Raises:
         SettingsInvalidError: unknown setting, or a value of a wrong type or out of range.
     """
-    from_options = {name: value for name, value in options.items() if value is not None}
-    merged = {**_from_file(file), **_from_environment(environment), **from_options}
+    given = [
+        *_from_file(file),
+        *_from_environment(environment),
+        *(
+            _Given(name, value, f"--{name.replace('_', '-')}")
+            for name, value in options.items()
+            if value is not None
+        ),
+    ]
+    latest = {setting.name: setting for setting in given}
+    if "data_dir" not in latest:
+        raise SettingsInvalidError(
+            "data_dir is not set: give --data-dir, CORDBOX_DATA_DIR, or data_dir in cordbox.toml"
+        )
+    values = {name: _converted(setting) for name, setting in latest.items()}
     try:
-        return msgspec.convert(merged, HostSettings, strict=False, dec_hook=_decode)
-    except msgspec.ValidationError as error:
-        if isinstance(error.__cause__, SettingsInvalidError):
-            raise error.__cause__ from None
-        raise SettingsInvalidError(f"settings: {error}") from error
+        return HostSettings(**values)
+    except SettingsInvalidError as refused:
+        named = latest.get(refused.message.partition(":")[0])
+        where = "" if named is None else f" ({named.source})"
+        raise SettingsInvalidError(refused.message + where) from None
 
 
-def _from_file(file: Path | None) -> Mapping[str, object]:
+@dataclass(frozen=True, slots=True)
+class _Given:
+    """A setting as somebody gave it; `source` is where."""
+
+    name: str
+    value: object
+    source: str
+
+
+def _converted(given: _Given) -> Any:
+    hint = typing.get_type_hints(HostSettings, include_extras=True)[given.name]
+    try:
+        return msgspec.convert(given.value, hint, strict=False, dec_hook=_decode)
+    except msgspec.ValidationError:
+        raise SettingsInvalidError(
+            f"{given.name}: expected {expected(hint)}, found {given.value!r:.64} ({given.source})"
+        ) from None
+
+
+def _from_file(file: Path | None) -> Sequence[_Given]:
     if file is None:
-        return {}
+        return ()
     try:
         data = file.read_bytes()
         if len(data) > _FILE_BYTES_MAX:
@@ -76,25 +114,28 @@ def _from_file(file: Path | None) -> Mapping[str, object]:
     except OSError as error:
         raise SettingsInvalidError(f"{file}: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SettingsInvalidError(f"{file}: {error}") from error
-    unknown = sorted(set(values) - set(described_settings()))
-    if unknown:
-        raise SettingsInvalidError(f"{file}: unknown setting {unknown[0]!r}")
-    return values
+        raise SettingsInvalidError(f"{file} is no TOML: {error}") from error
+    known = described_settings()
+    for name in values:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, 1)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            raise SettingsInvalidError(f"{file}: unknown setting {name!r:.64}{hint}")
+    return [_Given(name, value, f"{file}, {name}") for name, value in values.items()]
 
 
-def _from_environment(environment: Mapping[str, str]) -> Mapping[str, object]:
+def _from_environment(environment: Mapping[str, str]) -> Sequence[_Given]:
     hints = typing.get_type_hints(HostSettings)
-    values: dict[str, object] = {}
+    found = []
     for name in described_settings():
-        text = environment.get(_ENVIRONMENT_PREFIX + name.upper())
+        variable = _ENVIRONMENT_PREFIX + name.upper()
+        text = environment.get(variable)
         if text is None:
             continue
         is_list = typing.get_origin(hints[name]) is tuple
-        values[name] = (
-            [part.strip() for part in text.split(",") if part.strip()] if is_list else text
-        )
-    return values
+        value = [part.strip() for part in text.split(",") if part.strip()] if is_list else text
+        found.append(_Given(name, value, f"environment variable {variable}"))
+    return found
 
 
 def _decode(kind: type, value: object) -> object:

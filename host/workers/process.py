@@ -6,6 +6,7 @@ SIGTERM, and dies with its supervisor.
 
 import argparse
 import ctypes
+import errno
 import json
 import os
 import signal
@@ -17,7 +18,7 @@ from pathlib import Path
 
 from host.data_directory import DataDirectory
 from host.descriptors import raise_descriptor_limit
-from host.domain.errors import HostError
+from host.domain.errors import DiskFullError, HostError
 from host.domain.workers import WorkerKind
 from host.logs import configure_logging
 from host.workers.run_directory import RunDirectory
@@ -79,6 +80,12 @@ def run_process(work: Callable[[Employment], None]) -> None:
         )
     except HostError as refused:
         _tell(event="refused", codes=list(_codes(refused)), message=refused.message)
+        sys.exit(1)
+    except OSError as failed:
+        if failed.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        full = DiskFullError(f"{failed.filename or options.data_dir}: {failed.strerror}")
+        _tell(event="refused", codes=list(_codes(full)), message=full.message)
         sys.exit(1)
 
 

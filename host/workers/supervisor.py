@@ -24,6 +24,7 @@ from host.ports.clock import Clock
 from host.rest.listener import bind
 from host.rpc import RpcClient
 from host.rpc.frames import Refusal, error_of
+from host.secret_files import read_secret
 from host.settings import HostSettings
 from host.system import SteadyClock, SystemClock
 from host.workers.child import Child, Handover
@@ -64,6 +65,13 @@ def supervise(
     Raises:
         HostError: the host cannot start; nothing is left running.
     """
+    if settings.tls_certificate_file is not None:
+        # The supervisor stays small: it needs no cryptography otherwise.
+        from host.rest.tls_files import check_given_files  # noqa: PLC0415
+
+        check_given_files(settings, SystemClock())
+    if settings.admin_password_file is not None:
+        read_secret(settings.admin_password_file)  # To be refused before workers are started.
     # What the host makes is its owner's alone; its workers inherit it.
     os.umask(0o077)
     with ExitStack() as stack:

@@ -127,10 +127,23 @@ def test_what_the_host_cannot_use_is_refused_with_its_name(tmp_path):
     code, message = refused(tmp_path, "--listen", "192.0.2.1:1")
     assert (code, "error[listen-refused]: cannot listen on 192.0.2.1:1" in message) == (1, True)
     code, message = refused(tmp_path, "--settings", str(file.with_name("no.toml")))
-    assert (code, "error[settings-invalid]" in message) == (1, True)
+    assert (code, "error[settings-invalid]" in message) == (2, True)
     (tmp_path / "cordbox.toml").write_text('plugins = ["kafka"]\n')
     code, message = refused(tmp_path)
     assert (code, "error[plugin-unknown]: plugin 'kafka'" in message) == (1, True)
+
+
+@pytest.mark.parametrize("workers", ["combined", "flow=1"])
+def test_a_certificate_that_is_no_good_is_told_in_one_line(tmp_path, workers):
+    (tmp_path / "key.pem").write_text("no key")
+    (tmp_path / "chain.pem").write_text("no certificate")
+    (tmp_path / "cordbox.toml").write_text(
+        'tls_certificate_file = "chain.pem"\ntls_private_key_file = "key.pem"\n'
+    )
+    code, message = refused(tmp_path, "--workers", workers)
+    told = "error[tls-file-unreadable]: chain.pem holds no PEM certificate"
+    assert (code, message.splitlines()) == (1, [told])
+    assert not (tmp_path / "data").exists()
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")

@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 
+from host.cli import main
 from host.settings import HostSettings, SettingsInvalidError, described_settings, load_settings
 
 
@@ -77,3 +78,96 @@ def test_every_setting_is_described():
 def test_ipv6_addresses_can_be_listened_on(tmp_path):
     settings = load(tmp_path, listen="[::1]:8888")
     assert (settings.listen_host, settings.listen_port) == ("::1", 8888)
+
+
+@pytest.mark.parametrize(
+    ("toml", "environment", "options", "told"),
+    [
+        (
+            None,
+            {},
+            {"listen": "nonsense"},
+            "listen: expected an address and a port, such as 127.0.0.1:8888 or [::1]:8888,"
+            " found 'nonsense' (--listen)",
+        ),
+        (
+            "flow_workers = 0",
+            {},
+            {},
+            "flow_workers: expected a whole number from 1 to 256, found 0 ({file}, flow_workers)",
+        ),
+        (
+            None,
+            {"CORDBOX_LOG_LEVEL": "loud"},
+            {},
+            "log_level: expected one of debug, info, warning, error, found 'loud'"
+            " (environment variable CORDBOX_LOG_LEVEL)",
+        ),
+        (
+            "lisen = 1",
+            {},
+            {},
+            "{file}: unknown setting 'lisen'; did you mean 'listen'?",
+        ),
+        (
+            None,
+            {"CORDBOX_PLUGIN_ENTRY_POINTS": "perhaps"},
+            {},
+            "plugin_entry_points: expected true or false, found 'perhaps'"
+            " (environment variable CORDBOX_PLUGIN_ENTRY_POINTS)",
+        ),
+        (
+            "cache_dir = [1]",
+            {},
+            {},
+            "cache_dir: expected a path, found [1] ({file}, cache_dir)",
+        ),
+        (
+            "plugins = 3",
+            {},
+            {},
+            "plugins: expected a list of texts (in the environment: separated by commas), found 3"
+            " ({file}, plugins)",
+        ),
+        (
+            None,
+            {},
+            {"monitor_listen": "x"},
+            "monitor_listen: expected an address and a port, such as 127.0.0.1:8888 or"
+            " [::1]:8888, found 'x' (--monitor-listen)",
+        ),
+        (
+            None,
+            {"CORDBOX_REST_PROXIES": "10.0.0.0/8,proxy"},
+            {},
+            "rest_proxies: 'proxy' does not appear to be an IPv4 or IPv6 network"
+            " (environment variable CORDBOX_REST_PROXIES)",
+        ),
+    ],
+)
+def test_a_refusal_says_what_was_expected_and_where_it_stands(
+    tmp_path, toml, environment, options, told
+):
+    with pytest.raises(SettingsInvalidError) as refused:
+        load(tmp_path, toml, environment, **options)
+    assert refused.value.message == told.replace("{file}", str(tmp_path / "cordbox.toml"))
+
+
+def test_workers_that_are_none_are_named_with_their_place(tmp_path):
+    with pytest.raises(SettingsInvalidError, match=r"workers: 'flw' is neither .* \(--workers\)"):
+        load(tmp_path, workers="flw")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("--listen", "nonsense"), ("--workers", "flw"), ("--monitor-listen", "x:y"), ()],
+    ids=["listen", "workers", "monitor", "no-data-dir"],
+)
+def test_wrong_settings_are_wrong_usage(tmp_path, monkeypatch, capsys, words):
+    monkeypatch.chdir(tmp_path)
+    where = ("--data-dir", str(tmp_path / "data")) if words else ()
+    with pytest.raises(SystemExit) as left:
+        main(["host", "run", *where, *words])
+    assert left.value.code == 2
+    assert "error[settings-invalid]: " in capsys.readouterr().err
+    assert not (tmp_path / "data").exists()

@@ -1,6 +1,8 @@
 import stat
 
 import pytest
+import structlog
+from structlog.testing import LogCapture
 
 from host.domain.errors import NotFoundError
 from host.rbac import NotAuthenticatedError, Users, http_action
@@ -74,14 +76,29 @@ def test_the_first_administrator_gets_a_generated_password(users, tmp_path, entr
     assert file.read_text().strip() == password
 
 
-def test_a_given_password_replaces_the_generated_one(users, tmp_path, entropy):
+def test_a_given_password_makes_the_administrator_and_no_more(users, tmp_path, entropy):
+    """One that was changed over REST stays, and whoever starts the host is told."""
+    capture = LogCapture()
+    structlog.configure(processors=[capture])
+
+    def start():
+        given = {"given_password": "mine", "secrets": tmp_path, "entropy": entropy}
+        assert ensure_administrator(users, **given) is None
+        return [line["event"] for line in capture.entries]
+
+    assert start() == []
+    assert start() == []
+    users.change_password("admin", "changed")
+    assert start() == ["administrator-password-differs"]
+    assert users.knows("admin", "changed")
+    assert not users.knows("admin", "mine")
+
+
+def test_a_generated_password_stays_when_another_is_given(users, tmp_path, entropy):
     file = ensure_administrator(users, given_password=None, secrets=tmp_path, entropy=entropy)
-    assert (
-        ensure_administrator(users, given_password="mine", secrets=tmp_path, entropy=entropy)
-        is None
-    )
-    assert not file.exists()
-    assert users.authenticate("admin", "mine")
+    again = ensure_administrator(users, given_password="mine", secrets=tmp_path, entropy=entropy)
+    assert again == file
+    assert users.knows("admin", file.read_text().strip())
 
 
 def test_the_file_of_a_generated_password_goes_when_the_password_is_changed(

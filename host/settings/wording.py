@@ -1,0 +1,51 @@
+"""What a setting's value has to be, in words. Pure."""
+
+import types
+import typing
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from msgspec import Meta
+
+from host.settings.kinds import ADDRESS
+
+
+def expected(hint: object) -> str:
+    """What fits a type with its limits, such as `a whole number from 1 to 256`."""
+    kind, metas = _parts(hint)
+    if typing.get_origin(kind) in (typing.Union, types.UnionType):
+        choices = [choice for choice in typing.get_args(kind) if choice is not types.NoneType]
+        return " or ".join(expected(choice) for choice in choices)
+    if typing.get_origin(kind) is Literal:
+        return "one of " + ", ".join(str(choice) for choice in typing.get_args(kind))
+    if typing.get_origin(kind) is tuple:
+        return "a list of texts (in the environment: separated by commas)"
+    if kind is str:
+        return _text(metas)
+    if kind is int:
+        return "a whole number" + _range(metas)
+    return {bool: "true or false", Path: "a path"}.get(typing.cast("Any", kind), "another value")
+
+
+def _parts(hint: object) -> tuple[object, tuple[Meta, ...]]:
+    if typing.get_origin(hint) is not Annotated:
+        return hint, ()
+    kind, *metas = typing.get_args(hint)
+    return kind, tuple(meta for meta in metas if isinstance(meta, Meta))
+
+
+def _text(metas: tuple[Meta, ...]) -> str:
+    pattern = next((meta.pattern for meta in metas if meta.pattern is not None), None)
+    if pattern is None:
+        return "a text"
+    if pattern == ADDRESS:
+        return "an address and a port, such as 127.0.0.1:8888 or [::1]:8888"
+    return f"a text that matches {pattern}"
+
+
+def _range(metas: tuple[Meta, ...]) -> str:
+    least = next((meta.ge for meta in metas if meta.ge is not None), None)
+    most = next((meta.le for meta in metas if meta.le is not None), None)
+    if least is not None and most is not None:
+        return f" from {least} to {most}"
+    return "" if least is None else f" of at least {least}"
