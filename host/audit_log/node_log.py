@@ -12,7 +12,7 @@ older part of the log, and a new one goes on where it ends.
 import os
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -20,7 +20,9 @@ import structlog
 
 from host.audit_log import chain, refusals
 from host.audit_log.head import Head, recovery
+from host.audit_log.known_end import recovered
 from host.audit_log.log_files import LogFiles
+from host.audit_log.problems import Anchor
 from host.audit_log.segments import HEAD_NAME, LOG_NAME, segments
 from host.domain.errors import StorageError
 from host.domain.ids import EpochMs, HoldingIdentity
@@ -55,6 +57,7 @@ class NodeLog:
         key: authenticates entries.
         segment_bytes: a file this long gets a successor.
         boot: names this run of the machine.
+        known_end: an entry that the registers know to be in the log, None when they know none.
 
     Raises:
         StorageError: the files cannot be opened.
@@ -68,12 +71,16 @@ class NodeLog:
         *,
         segment_bytes: int = SEGMENT_BYTES,
         boot: str | None = None,
+        known_end: Callable[[], Anchor | None] = lambda: None,
     ) -> None:
         self._holding = holding
         self._key = key
         self._segment_bytes = segment_bytes
         self._boot = boot_id() if boot is None else boot
+        self._known_end = known_end
+        self._synced: Anchor | None = None
         self._lock = threading.Lock()
+        self._told_ends: set[Anchor] = set()
         self._last_calls: OrderedDict[str, tuple[int, str]] = OrderedDict()
         self._told: OrderedDict[str, None] = OrderedDict()
         self._is_loaded = self._is_dirty = self._has_counts = False
@@ -152,10 +159,18 @@ class NodeLog:
         try:
             with closing(files):
                 files.sync(seq, digest)
+            with self._lock:
+                self._synced = Anchor(seq=seq, hash=digest)
         except StorageError:
             with self._lock:
                 self._is_dirty = True
             raise
+
+    def take_synced(self) -> Anchor | None:
+        """The newest entry that this brought to the disk since the last call, if any."""
+        with self._lock:
+            synced, self._synced = self._synced, None
+        return synced
 
     def close(self) -> None:
         """Close the files; counts stay beside the log."""
@@ -201,11 +216,25 @@ class NodeLog:
         found = recovery(
             head, last=self._seq, hash_at=self._hash_at, key=self._key, boot=self._boot, at=now
         )
+        if found is None:
+            found = self._missed_by_registers(now)
         if found is not None:
             contents.append(found)
             told = {name: value for name, value in found.items() if name not in {"kind", "at"}}
             _log.warning("audit-log-recovery", path=path, last_seq=self._seq, **told)
         return contents
+
+    def _missed_by_registers(self, now: EpochMs) -> dict[str, JsonValue] | None:
+        """What is to be told of a log that was set back, or lost, together with its head."""
+        end = self._known_end()
+        if end is None or end in self._told_ends:
+            return None
+        if end.seq <= self._seq:
+            # Of a part that was moved to an archive nothing is known here.
+            if self._hash_at(end.seq) in {None, end.hash}:
+                return None
+            return recovered(chain.Cause.LOG_REPLACED, end, at=now)
+        return recovered(chain.Cause.LOG_CUT, end, at=now)
 
     def _load(self) -> bytes:
         """Learn the end of the log from its files; answers a last line that is torn."""
@@ -344,6 +373,9 @@ class NodeLog:
         return None
 
     def _remember(self, entry: chain.Entry) -> None:
+        known = entry.get("headSeq")
+        if entry.get("kind") == chain.RECOVERY and isinstance(known, int):
+            self._told_ends.add(Anchor(seq=known, hash=str(entry.get("headHash"))))
         if entry.get("kind") == chain.CALL:
             self._remember_call(str(entry.get("flow")), entry.get("call"), entry.get("outcome"))
         elif entry.get("kind") == chain.REPEATS:

@@ -2,12 +2,13 @@
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 from host.audit_log.log_files import used_bytes
 from host.audit_log.node_log import SEGMENT_BYTES, NodeLog
+from host.audit_log.problems import Anchor
 from host.domain.errors import StorageError
 from host.domain.ids import HoldingIdentity, ShortHash
 from host.ports.audit_log import PrivilegedCall
@@ -38,6 +39,7 @@ class NodeAuditLogs:
         clock: tells when.
         open_max: logs that are open while nobody uses them.
         segment_bytes: a file this long gets a successor.
+        known_end: number and hash of an entry that a node's log is known to have, if any is.
         bytes_max_of: bytes that the log of a node may take; without it there is no limit.
     """
 
@@ -50,6 +52,7 @@ class NodeAuditLogs:
         open_max: int = _OPEN_MAX,
         segment_bytes: int = SEGMENT_BYTES,
         bytes_max_of: Callable[[ShortHash], int] | None = None,
+        known_end: Callable[[ShortHash], tuple[int, str] | None] = lambda _: None,
     ) -> None:
         self._root = root
         self._key = key
@@ -57,6 +60,8 @@ class NodeAuditLogs:
         self._open_max = open_max
         self._segment_bytes = segment_bytes
         self._bytes_max_of = bytes_max_of
+        self._known_end = known_end
+        self._ends: dict[ShortHash, tuple[int, str]] = {}
         self._lock = threading.Lock()
         self._open: OrderedDict[ShortHash, NodeLog] = OrderedDict()
         self._users: dict[ShortHash, int] = {}
@@ -104,9 +109,10 @@ class NodeAuditLogs:
                 self._users[node] = self._users.get(node, 0) + 1
         failed: StorageError | None = None
         try:
-            for _, log in leased:
+            for node, log in leased:
                 try:
                     log.sync(self._clock.now_ms(), all_counts=all_counts)
+                    self._keep_end(node, log)
                 except StorageError as error:
                     failed = error
         finally:
@@ -116,6 +122,18 @@ class NodeAuditLogs:
                 self._close_idle()
         if failed is not None:
             raise failed
+
+    def take_ends(self) -> Mapping[ShortHash, tuple[int, str]]:
+        """The newest entries that were brought to the disk since the last call, by node."""
+        with self._lock:
+            ends, self._ends = self._ends, {}
+        return ends
+
+    def _keep_end(self, node: ShortHash, log: NodeLog) -> None:
+        end = log.take_synced()
+        if end is not None:
+            with self._lock:
+                self._ends[node] = (end.seq, end.hash)
 
     def close(self) -> None:
         """Have all counts in the logs, and close them. None may be in use."""
@@ -132,7 +150,11 @@ class NodeAuditLogs:
             log = self._open.get(node)
             if log is None:
                 log = self._open[node] = NodeLog(
-                    self._root / node, holding, self._key, segment_bytes=self._segment_bytes
+                    self._root / node,
+                    holding,
+                    self._key,
+                    segment_bytes=self._segment_bytes,
+                    known_end=lambda: _anchor(self._known_end(node)),
                 )
             self._open.move_to_end(node)
             self._users[node] = self._users.get(node, 0) + 1
@@ -150,3 +172,7 @@ class NodeAuditLogs:
             if self._users[node] == 0:
                 del self._users[node]
                 self._open.pop(node).close()
+
+
+def _anchor(end: tuple[int, str] | None) -> Anchor | None:
+    return None if end is None else Anchor(seq=end[0], hash=end[1])

@@ -6,6 +6,7 @@ gone keeps no other node from working, so it does not keep the host from startin
 
 import structlog
 
+from host.audit_log.segments import LOG_NAME
 from host.composition.parts import Parts
 from host.db.errors import VaultEmptyError, VaultMissingError
 from host.domain.errors import HostError
@@ -24,6 +25,11 @@ def name_what_is_missing(parts: Parts) -> None:
         if problem is not None or node in known:
             # One that was refused by what is in it is refused again at its next use.
             parts.made_vaults.note_problem(node, problem)
+    for node in parts.made_vaults.audited():
+        log = parts.base.directory.virtual_nodes / node / LOG_NAME
+        if not log.exists() or not log.stat().st_size:
+            # Its next entry tells of it for ever.
+            _log.error("audit-log-missing", holding_id=node, path=str(log))
     for stored in parts.catalogue.missing():
         name = f"{stored.identity.name} {stored.identity.version}"
         _log.error("package-missing", cpi=name, checksum=stored.file_checksum)

@@ -50,8 +50,8 @@ AUDIT_SYNC_SECONDS = 1
 """After a power failure, an audit log holds what was added for longer than this before it."""
 USAGE_FLUSH_SECONDS = 5
 """After a crash, what was counted for longer than this is stored."""
-VAULT_NOTE_SECONDS = 5
-"""After a crash, a vault is known to have come as far as it had this long before."""
+NOTE_SECONDS = 5
+"""After a crash, vaults and audit logs are known to have come as far as they had so long before."""
 
 _log = structlog.get_logger("cordbox.host")
 Port = TypeVar("Port")
@@ -93,7 +93,11 @@ class Parts:
             key=key,
             clock=self.base.clock,
             segment_bytes=self.base.settings.audit_log_segment_bytes,
+            known_end=self.made_vaults.audit_end,
         )
+
+        # Stopped after the logs are closed, which brings their last entries to the disk.
+        self._flush(lambda: self.made_vaults.note_audit_ends(logs.take_ends()), NOTE_SECONDS)
         self.base.stack.callback(logs.close)
         self._flush(logs.sync, AUDIT_SYNC_SECONDS)
         return logs
@@ -110,7 +114,7 @@ class Parts:
             bytes_max_of=lambda node: self.quotas.quota(node).storage_bytes_max,
         )
         self.base.stack.callback(vaults.close)
-        self._flush(vaults.note, VAULT_NOTE_SECONDS)
+        self._flush(vaults.note, NOTE_SECONDS)
         return vaults
 
     @cached_property

@@ -9,11 +9,13 @@ from prometheus_client import CollectorRegistry
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
+from host import vnode
 from host.composition.base import Base
 from host.composition.health import Health
 from host.composition.parts import Parts
 from host.data_directory import DataDirectory
 from host.descriptors import descriptor_limit
+from host.domain.errors import HostError
 from host.flow.service import FlowService
 from host.ports.clock import Clock
 from host.rbac import Users
@@ -31,6 +33,8 @@ from host.rest.tls import ServerCertificate, own_certificate
 from host.rest.tls_files import Certificates, given_files
 from host.settings import HostSettings
 from host.system import SteadyClock
+
+_VAULTS_NAMED_MAX = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,7 +93,7 @@ def make_rest(
         max_content_length=base.settings.max_content_length,
         registry=base.registry,
         exposed=exposed,
-        readiness=lambda: _readiness(health, certificates),
+        readiness=lambda: _readiness(health, certificates, parts.made_vaults),
         extra_routes=(overview_route(overview), *_plugged_routes(base)),
     )
     return Rest(
@@ -138,12 +142,31 @@ def server_certificate(
     return given or own_certificate(directory.tls, listen_host=settings.listen_host, clock=clock)
 
 
-def _readiness(health: Health, certificates: Certificates | None) -> Readiness:
-    warning = None if certificates is None else certificates.warning()
+def _readiness(
+    health: Health, certificates: Certificates | None, vaults: vnode.MadeVaults
+) -> Readiness:
+    warnings: dict[str, str] = {}
+    expires = None if certificates is None else certificates.warning()
+    if expires is not None:
+        warnings["certificate-expires"] = expires
+    # A broken vault is its node's trouble: the host goes on, and says so.
+    unusable = _unusable_vaults(vaults)
+    if unusable:
+        warnings["vault-unusable"] = unusable
     return Readiness(
         problems=[(problem.check, problem.error) for problem in health.problems()],
-        warnings={} if warning is None else {"certificate-expires": warning},
+        warnings=warnings,
     )
+
+
+def _unusable_vaults(vaults: vnode.MadeVaults) -> str:
+    try:
+        found = vaults.problems()
+    except HostError:
+        return ""  # the database's own check tells of it
+    named = ", ".join(f"{each.short_hash} ({each.code})" for each in found[:_VAULTS_NAMED_MAX])
+    more = f" and {len(found) - _VAULTS_NAMED_MAX} more" if len(found) > _VAULTS_NAMED_MAX else ""
+    return f"{named}{more}"
 
 
 def _plugged_routes(base: Base) -> Sequence[BaseRoute]:

@@ -9,7 +9,6 @@ class CheckCode(StrEnum):
     """Codes of findings."""
 
     AUDIT_LOG_MISSING = "audit-log-missing"
-    AUDIT_LOG_OLDER = "audit-log-older"
     DATABASE_DAMAGED = "database-damaged"
     FILE_PERMISSIONS = "file-permissions"
     FILE_UNKNOWN = "file-unknown"

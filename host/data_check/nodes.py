@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from host.audit_log.chain import CALL
+from host.audit_log.problems import Anchor
 from host.audit_log.segments import LOG_NAME, segments
 from host.audit_log.verification import AuditLogUnreadableError, read_entries, verify_log
 from host.data_check.codes import CheckCode, finding
@@ -23,25 +24,48 @@ from host.ports.audit_log import SUCCEEDED
 _EFFECTS = frozenset({"ledger.record", "persistence.write"})
 _SELECT = "SELECT short_hash, vault_made_at IS NOT NULL FROM virtual_node ORDER BY 1"
 _SELECT_NOTED = "SELECT short_hash, generation FROM vault_note"
+_SELECT_ENDS = (
+    "SELECT short_hash, audit_seq, audit_hash FROM vault_note WHERE audit_seq IS NOT NULL"
+)
 _HAS_NOTES = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'vault_note'"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Node:
-    """A virtual node as the registers know it: whether it has a vault, and how far that came."""
+    """A virtual node as the registers know it.
+
+    Attributes:
+        short_hash: names it.
+        has_vault: whether its vault was made.
+        noted: how far the vault had come.
+        log_end: an entry that its audit log had.
+    """
 
     short_hash: ShortHash
     has_vault: bool
     noted: int
+    log_end: Anchor | None = None
 
 
 def registered(connection: sqlite3.Connection) -> Sequence[Node]:
     """All virtual nodes."""
     # A directory of an earlier release has no notes before a host has started on it.
     has_notes = connection.execute(_HAS_NOTES).fetchone() is not None
-    noted = dict(connection.execute(_SELECT_NOTED)) if has_notes else {}
+    noted: dict[str, int] = dict(connection.execute(_SELECT_NOTED)) if has_notes else {}
+    try:
+        ends = {
+            node: Anchor(seq=seq, hash=digest)
+            for node, seq, digest in connection.execute(_SELECT_ENDS)
+        }
+    except sqlite3.OperationalError:
+        ends = {}
     return [
-        Node(short_hash=ShortHash(node), has_vault=bool(made), noted=noted.get(node, 0))
+        Node(
+            short_hash=ShortHash(node),
+            has_vault=bool(made),
+            noted=noted.get(node, 0),
+            log_end=ends.get(node),
+        )
         for node, made in connection.execute(_SELECT)
     ]
 
@@ -123,17 +147,19 @@ def _log(
     log = folder / name
     effects = 0 if identity is None else identity.generation
     if not log.exists() and not log.with_name("audit.head").exists():
-        if 0 < effects < UNCOUNTED:
+        if 0 < effects < UNCOUNTED or node.log_end is not None:
             yield finding(
                 CheckCode.AUDIT_LOG_MISSING,
                 name,
-                f"is missing: the node's vault has had {effects} effects",
+                f"is missing: the node's vault has had {effects} effects"
+                if node.log_end is None
+                else f"is missing: the registers know its entry {node.log_end.seq}",
                 expected="a log",
                 found="none",
             )
         return
     try:
-        verified = verify_log(log, key=key, node=node.short_hash)
+        verified = verify_log(log, key=key, node=node.short_hash, anchor=node.log_end)
     except AuditLogUnreadableError as exc:
         yield finding(exc.code, name, exc.message, expected="a log", found="none")
         return

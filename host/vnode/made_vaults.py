@@ -27,6 +27,14 @@ _NOTE_PROBLEM = _INSERT_NOTE.on_conflict_do_update(
         "problem": _INSERT_NOTE.excluded.problem,
     },
 )
+_NOTE_END = _INSERT_NOTE.on_conflict_do_update(
+    index_elements=[VAULT_NOTE.c.short_hash],
+    # Not the greatest: a log that was set back has been told of, and begins again from there.
+    set_={
+        "audit_seq": _INSERT_NOTE.excluded.audit_seq,
+        "audit_hash": _INSERT_NOTE.excluded.audit_hash,
+    },
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +92,32 @@ class MadeVaults:
         }
         with self._database.write() as connection:
             connection.execute(_NOTE_PROBLEM, row)
+
+    def audit_end(self, short_hash: ShortHash) -> tuple[int, str] | None:
+        """Number and hash of the newest entry that the node's audit log is known to have."""
+        statement = select(VAULT_NOTE.c.audit_seq, VAULT_NOTE.c.audit_hash).where(
+            VAULT_NOTE.c.short_hash == short_hash
+        )
+        with self._database.read() as connection:
+            row = connection.execute(statement).one_or_none()
+        return None if row is None or row.audit_seq is None else (row.audit_seq, row.audit_hash)
+
+    def note_audit_ends(self, ends: Mapping[ShortHash, tuple[int, str]]) -> None:
+        """Keep which entries are on the disk."""
+        if not ends:
+            return
+        rows = [
+            {"short_hash": node, "generation": 0, "audit_seq": seq, "audit_hash": digest}
+            for node, (seq, digest) in ends.items()
+        ]
+        with self._database.write() as connection:
+            connection.execute(_NOTE_END, rows)
+
+    def audited(self) -> Sequence[ShortHash]:
+        """The nodes whose audit log is known to have entries."""
+        statement = select(VAULT_NOTE.c.short_hash).where(VAULT_NOTE.c.audit_seq.is_not(None))
+        with self._database.read() as connection:
+            return [ShortHash(row.short_hash) for row in connection.execute(statement)]
 
     def problems(self) -> Sequence[VaultProblem]:
         """The vaults that cannot be used, for whoever tells how the host is."""

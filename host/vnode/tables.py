@@ -45,13 +45,16 @@ VAULT_NOTE = Table(
     Column("generation", BigInteger, nullable=False),
     Column("problem_code", Text),
     Column("problem", Text),
+    Column("audit_seq", BigInteger),
+    Column("audit_hash", String(64)),
 )
-"""How far a node's vault is known to have come, and why it cannot be used, if so."""
+"""How far a node's vault is known to have come, why it cannot be used, if so, and the newest entry
+that its audit log is known to have."""
 
 SCHEMA = Schema(
     name="vnode",
     metadata=_METADATA,
-    version=3,
+    version=4,
     migrations={
         1: [
             "ALTER TABLE virtual_node ADD COLUMN vault_made_at BIGINT",
@@ -67,6 +70,10 @@ SCHEMA = Schema(
                 problem TEXT
             )
             """
+        ],
+        3: [
+            "ALTER TABLE vault_note ADD COLUMN audit_seq BIGINT",
+            "ALTER TABLE vault_note ADD COLUMN audit_hash VARCHAR(64)",
         ],
     },
 )

@@ -162,7 +162,7 @@ def test_databases_of_other_kinds_are_found_whatever_they_hold(folder, name, con
 
 def test_a_directory_of_an_earlier_release_can_be_checked(folder):
     with sqlite3.connect(folder / "cluster.sqlite") as connection:
-        connection.execute("DROP TABLE vault_note")
+        connection.execute("DROP TABLE vault_note")  # was not there, nor had it all its columns
         connection.execute("UPDATE schema_version SET version = 2 WHERE name = 'vnode'")
     assert check(folder) == []
 
@@ -177,6 +177,15 @@ def test_audit_logs_that_were_cut_changed_or_lost_are_found(folder):
     for file in log.parent.glob("audit*"):
         file.unlink()
     assert check(folder) == [("audit-log-missing", LOG)]
+
+
+def test_an_audit_log_that_was_set_back_together_with_its_head_is_found(folder, tmp_path):
+    shutil.copytree((folder / LOG).parent, tmp_path / "old")
+    with parts_of(folder) as parts:
+        parts.write(ALICE, call=4)
+    for file in (tmp_path / "old").glob("audit*"):
+        shutil.copy(file, folder / "vnodes" / ALICE.short_hash / file.name)
+    assert check(folder) == [("audit-log-truncated", LOG)]
 
 
 def test_packages_that_are_gone_or_changed_are_found(folder):

@@ -1,15 +1,19 @@
 """The composition root: what plugins add, what is missing, and what a failed start leaves."""
 
+import os
+
 import pytest
 from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
+from structlog.testing import capture_logs
 
 from host.composition.base import PluginMissingError
 from host.composition.capabilities import CapabilityTwiceError
 from host.data_directory import DataDirectory
 from host.domain.errors import StorageError
 from host.rest.observe import Readiness, health_routes
+from tests.support.data_directories import ALICE, BOB, make_directory
 
 PLUGIN = """
 from starlette.responses import PlainTextResponse
@@ -83,6 +87,34 @@ def test_what_was_stored_is_there_after_a_restart(tmp_path, host_on, client_of, 
     with host_on(data_dir) as host, client_of(host) as client:
         assert client.get("/api/v5_2/cpi").json() == before
         assert client.get("/status").json() == {"status": "OK"}
+
+
+def test_a_broken_vault_keeps_no_host_from_starting_and_is_named(tmp_path, host_on, client_of):
+    make_directory(tmp_path / "data")
+    vaults = {
+        node: tmp_path / "data" / "vnodes" / node.short_hash / "vault.sqlite"
+        for node in (ALICE, BOB)
+    }
+    kept = vaults[BOB].read_bytes()
+    vaults[ALICE].unlink()
+    os.truncate(vaults[BOB], 0)
+    (package,) = (tmp_path / "data" / "packages").iterdir()
+    package.unlink()
+    with capture_logs() as logged, host_on(tmp_path / "data") as host, client_of(host) as client:
+        reply = client.get("/status")
+        assert reply.status_code == 200
+        (warning,) = reply.json()["warnings"]
+        assert warning["code"] == "vault-unusable"
+        assert f"{ALICE.short_hash} (vault-missing)" in warning["message"]
+        assert f"{BOB.short_hash} (vault-empty)" in warning["message"]
+    told = [(each["event"], each.get("holding_id")) for each in logged]
+    assert ("vault-unusable", ALICE.short_hash) in told
+    assert ("vault-unusable", BOB.short_hash) in told
+    assert ("package-missing", None) in told
+    vaults[BOB].write_bytes(kept)
+    with host_on(tmp_path / "data") as host, client_of(host) as client:
+        (warning,) = client.get("/status").json()["warnings"]
+        assert BOB.short_hash not in warning["message"]
 
 
 def test_a_host_whose_storage_fails_says_so_and_lives():

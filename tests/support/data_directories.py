@@ -54,7 +54,12 @@ class Parts:
             cluster_id=self.directory.identity.cluster_id,
         )
         key = load_audit_key(self.directory.secrets, entropy=self.entropy)
-        self.logs = NodeAuditLogs(self.directory.virtual_nodes, key=key, clock=self.clock)
+        self.logs = NodeAuditLogs(
+            self.directory.virtual_nodes,
+            key=key,
+            clock=self.clock,
+            known_end=self.register.audit_end,
+        )
         masters = MasterKeyFiles(self.directory.secrets, passphrase=None, entropy=self.entropy)
         self.keys = SoftKeyStore(
             self.database, masters=masters, clock=self.clock, entropy=self.entropy
@@ -63,6 +68,7 @@ class Parts:
 
     def close(self):
         self.logs.close()
+        self.register.note_audit_ends(self.logs.take_ends())
         self.vaults.close()
         self.database.close()
         self.store.close()
