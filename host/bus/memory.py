@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection, Sequence
 
 from host.bus.roster import Roster
 from host.domain.ids import EpochMs, FlowId
-from host.ports.bus import CommitListener, NewRecord, Record, TopicPartition, WorkQueue
+from host.ports.bus import CommitListener, NewRecord, Record, RecordPlace, TopicPartition, WorkQueue
 from host.ports.clock import Clock
 from host.ports.glances import GLANCES_MAX, FlowGlance, GlanceQuery, GlanceWrite
 from host.ports.groups import Membership, RebalanceListener
@@ -80,9 +80,10 @@ class MemoryStore:
         with self._lock:
             return [r for r in self._records.get(source, ()) if r.offset >= offset][:limit]
 
-    def newest(self, topic: str, limit: int) -> Sequence[Record]:
+    def newest(self, topic: str, limit: int, before: RecordPlace | None = None) -> Sequence[Record]:
         with self._lock:
-            return self._by_age(topic)[:limit]
+            found = self._by_age(topic)
+        return [r for r in found if before is None or r.place < before][:limit]
 
     def latest(self, topic: str) -> Sequence[Record]:
         with self._lock:
@@ -164,6 +165,12 @@ class MemoryStore:
             ]
         newest = sorted(found, key=lambda glance: glance.place, reverse=True)
         return newest[: max(0, min(limit, GLANCES_MAX))]
+
+    def journal_rows(self, flow_id: FlowId, first: int, limit: int) -> Sequence[bytes]:
+        return self.journal(flow_id)[first : first + limit]
+
+    def journal_bytes(self, flow_id: FlowId) -> int:
+        return sum(map(len, self.journal(flow_id)))
 
     def journal(self, flow_id: FlowId) -> Sequence[bytes]:
         with self._lock:

@@ -8,7 +8,7 @@ from host.bus.upgrade_to_queues import move_to_queues
 from host.domain.errors import StorageError
 from host.domain.ids import EpochMs
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 
 _VERSION_3 = """
 CREATE TABLE work (
@@ -94,6 +94,14 @@ def _from_3(connection: sqlite3.Connection, now: EpochMs) -> None:
     connection.execute(FILL_GLANCES)
 
 
+def _from_4(connection: sqlite3.Connection, now: EpochMs) -> None:
+    """The latest records of a log are found without reading all of it."""
+    del now
+    connection.execute(
+        "CREATE INDEX records_newest ON records (topic, written_at, partition, position)"
+    )
+
+
 def _execute_all(connection: sqlite3.Connection, script: str) -> None:
     # Not executescript(), which would commit.
     for statement in script.split(";\n"):
@@ -104,4 +112,5 @@ _UPGRADES: Mapping[int, Callable[[sqlite3.Connection, EpochMs], None]] = {
     1: _from_1,
     2: _from_2,
     3: _from_3,
+    4: _from_4,
 }

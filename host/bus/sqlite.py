@@ -22,7 +22,7 @@ from host.bus.unit_writer import write_unit
 from host.bus.writer import Writer
 from host.domain.errors import StorageError
 from host.domain.ids import EpochMs, FlowId
-from host.ports.bus import CommitListener, Committed, Record, TopicPartition, WorkQueue
+from host.ports.bus import CommitListener, Committed, Record, RecordPlace, TopicPartition, WorkQueue
 from host.ports.clock import Clock
 from host.ports.glances import FlowGlance, GlanceQuery
 from host.ports.groups import Membership, RebalanceListener
@@ -124,13 +124,8 @@ class SqliteStore:
         )
         return [_record(row) for row in rows]
 
-    def newest(self, topic: str, limit: int) -> Sequence[Record]:
-        rows = self._read(
-            "SELECT topic, partition, position, key, value, written_at FROM records WHERE topic = ?"
-            " ORDER BY written_at DESC, partition DESC, position DESC LIMIT ?",
-            (topic, limit),
-        )
-        return [_record(row) for row in rows]
+    def newest(self, topic: str, limit: int, before: RecordPlace | None = None) -> Sequence[Record]:
+        return [_record(row) for row in self._read(*sqlite_topics.newest(topic, limit, before))]
 
     def latest(self, topic: str) -> Sequence[Record]:
         rows = self._read(
@@ -185,6 +180,17 @@ class SqliteStore:
 
     def placed(self, group: str, partitions: Collection[int]) -> Sequence[StateRecord]:
         return self._reading(lambda c: sqlite_states.placed(c, group, partitions))
+
+    def journal_rows(self, flow_id: FlowId, first: int, limit: int) -> Sequence[bytes]:
+        rows = self._read(
+            "SELECT value FROM journal WHERE flow_id = ? AND number >= ? ORDER BY number LIMIT ?",
+            (flow_id, first, limit),
+        )
+        return [row[0] for row in rows]
+
+    def journal_bytes(self, flow_id: FlowId) -> int:
+        sql = "SELECT coalesce(sum(length(value)), 0) FROM journal WHERE flow_id = ?"
+        return int(self._read(sql, (flow_id,))[0][0])
 
     def journal(self, flow_id: FlowId) -> Sequence[bytes]:
         rows = self._read("SELECT value FROM journal WHERE flow_id = ? ORDER BY number", (flow_id,))

@@ -3,7 +3,7 @@
 import sqlite3
 
 from host.domain.ids import EpochMs
-from host.ports.bus import TopicPartition
+from host.ports.bus import RecordPlace, TopicPartition
 
 LATEST = (
     # SQLite takes the other columns from the row that has the maximum.
@@ -11,6 +11,24 @@ LATEST = (
     " max(position) AS position, key, value, written_at FROM records WHERE topic = ?"
     " GROUP BY partition, key) WHERE length(value) > 0 ORDER BY partition, position"
 )
+
+
+_NEWEST = (
+    "SELECT topic, partition, position, key, value, written_at FROM records WHERE topic = ?{}"
+    " ORDER BY written_at DESC, partition DESC, position DESC LIMIT ?"
+)
+
+
+def newest(topic: str, limit: int, before: RecordPlace | None) -> tuple[str, tuple[str | int, ...]]:
+    """The query of `Topics.newest` and its values."""
+    if before is None:
+        return _NEWEST.format(""), (topic, limit)
+    place = (before.written_at, before.partition, before.offset)
+    return _NEWEST.format(" AND (written_at, partition, position) < (?, ?, ?)"), (
+        topic,
+        *place,
+        limit,
+    )
 
 
 def compact(connection: sqlite3.Connection, topic: str, tombstones_before: EpochMs) -> int:

@@ -83,15 +83,17 @@ def decode_journal(rows: Sequence[bytes]) -> tuple[Entry, ...]:
     Raises:
         FlowRecordDamagedError: another format version, damage, or a gap in the numbers.
     """
-    entries = tuple(
-        read_stored(_decoder, row, "a journal row", versions=JOURNAL_VERSIONS) for row in rows
-    )
-    for number, entry in enumerate(entries):
-        if entry.call != number:
-            raise FlowRecordDamagedError(
-                f"journal row {number} holds call {entry.call}, expected call {number}"
-            )
-    return entries
+    return tuple(decode_entry(row, number) for number, row in enumerate(rows))
+
+
+def decode_entry(row: bytes, number: int) -> Entry:
+    """Read the journal row of a number; refuses as `decode_journal`."""
+    entry = read_stored(_decoder, row, "a journal row", versions=JOURNAL_VERSIONS)
+    if entry.call != number:
+        raise FlowRecordDamagedError(
+            f"journal row {number} holds call {entry.call}, expected call {number}"
+        )
+    return entry
 
 
 def check_call(call: int, expected: Made, actual: Made) -> None:

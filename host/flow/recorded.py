@@ -1,5 +1,6 @@
 """Finding what is recorded of a flow: while it runs in its checkpoint, later in its history."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from host.domain.ids import ShortHash
@@ -7,7 +8,7 @@ from host.domain.refused import shown
 from host.flow.checkpoint import decode_checkpoint
 from host.flow.errors import FlowHistoryUnavailableError, FlowNotFoundError
 from host.flow.history import History, history_of, read_history
-from host.flow.journal import Entry, decode_journal
+from host.flow.journal import Entry, decode_entry
 from host.flow.messages import flow_state_key
 from host.flow.statuses import StoredStatus, decode_status, status_key
 from host.ports.units import FlowStore
@@ -15,10 +16,32 @@ from host.ports.units import FlowStore
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordedFlow:
-    """A flow's history with its journal, which is empty if it was too large to be kept."""
+    """A flow's history, and its journal in the store, which is empty if it was not kept."""
 
     history: History
-    journal: tuple[Entry, ...]
+    store: FlowStore
+
+    @property
+    def journal_bytes(self) -> int:
+        return self.store.journal_bytes(self.history.flow_id) if self._is_kept else 0
+
+    def entries(self, first: int = 0, limit: int | None = None) -> Iterator[Entry]:
+        """The journal's entries from number `first`, read one at a time: each may be large.
+
+        Raises:
+            FlowRecordDamagedError: one cannot be read.
+        """
+        calls = self.history.calls if self._is_kept else 0
+        end = calls if limit is None else min(calls, first + limit)
+        for number in range(first, end):
+            rows = self.store.journal_rows(self.history.flow_id, number, 1)
+            if not rows:
+                return
+            yield decode_entry(rows[0], number)
+
+    @property
+    def _is_kept(self) -> bool:
+        return self.history.start is not None
 
 
 def find_recorded(store: FlowStore, short_hash: ShortHash, request_id: str) -> RecordedFlow:
@@ -41,8 +64,7 @@ def find_recorded(store: FlowStore, short_hash: ShortHash, request_id: str) -> R
     history = _history(store, status)
     if history is None:
         raise FlowHistoryUnavailableError(f"the history of {label} is not kept (any more)")
-    journal = decode_journal(store.journal(history.flow_id)) if history.start is not None else ()
-    return RecordedFlow(history=history, journal=journal)
+    return RecordedFlow(history=history, store=store)
 
 
 def _status(store: FlowStore, short_hash: ShortHash, request_id: str) -> StoredStatus:

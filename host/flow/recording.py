@@ -3,7 +3,7 @@
 Pure. The format has a version; docs/reference/flow-export.md describes it for other programs.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator
 from typing import Literal
 
 import msgspec
@@ -159,25 +159,16 @@ _decoder = msgspec.json.Decoder(Recording)
 
 
 def recording_of(
-    history: History,
-    journal: Sequence[Entry],
-    cpi: CpiRecord | None,
-    *,
-    with_payloads: bool = True,
-    first_step: int = 0,
-    steps_max: int | None = None,
+    history: History, cpi: CpiRecord | None, *, with_payloads: bool = True, first_step: int = 0
 ) -> Recording:
-    """Put the document together.
+    """Put the document together, without its steps.
 
     Args:
         history: the flow.
-        journal: its whole journal, or nothing if that was not kept.
         cpi: the stored package, if the host still has it.
         with_payloads: whether answers and the start argument are in it.
-        first_step: leaves out the steps before.
-        steps_max: leaves out the steps after so many.
+        first_step: the number of the first of its steps.
     """
-    end = len(journal) if steps_max is None else first_step + steps_max
     holding = history.holding.holding()
     return Recording(
         flow=RecordedFlow(
@@ -197,7 +188,7 @@ def recording_of(
         start=history.start if with_payloads else None,
         first_step=first_step,
         step_count=history.calls,
-        steps=tuple(_step(e, with_payloads=with_payloads) for e in journal[first_step:end]),
+        steps=(),
         messages=tuple(_message(n) for n in history.notes),
         waiting=_open_call(history),
         sessions=tuple(_session(s) for s in history.sessions),
@@ -211,19 +202,30 @@ def recording_of(
     )
 
 
-def encode_recording(recording: Recording) -> bytes:
-    """The document as JSON text.
+def encode_in_parts(
+    recording: Recording, entries: Iterable[Entry], *, with_payloads: bool = True
+) -> Iterator[bytes]:
+    """The document as JSON text, with the steps of `entries`, each read when it is written."""
+    # No string of JSON text holds these bytes: its quotation marks are escaped.
+    head, steps, tail = _encoder.encode(recording).partition(b'"steps":[')
+    yield head + steps
+    for number, entry in enumerate(entries):
+        step = _encoder.encode(_step(entry, with_payloads=with_payloads))
+        yield b"," + step if number else step
+    yield tail
+
+
+def check_export_size(flow_id: str, journal_bytes: int) -> None:
+    """Refuse an export that no reader accepts, before it begins.
 
     Raises:
-        RecordingTooLargeError: it is larger than any reader accepts.
+        RecordingTooLargeError: the journal, which is most of it, is too large.
     """
-    data = _encoder.encode(recording)
-    if len(data) > RECORDING_BYTES_MAX:
+    if journal_bytes > RECORDING_BYTES_MAX:
         raise RecordingTooLargeError(
-            f"the export of flow {recording.flow.id} has {len(data)} bytes, at most"
+            f"the journal of flow {flow_id} has {journal_bytes} bytes, at most"
             f" {RECORDING_BYTES_MAX} are exported"
         )
-    return data
 
 
 def parse_recording(data: bytes, label: str) -> Recording:

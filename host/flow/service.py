@@ -34,7 +34,7 @@ from host.flow.open_flows import OpenFlows
 from host.flow.recorded import RecordedFlow, find_recorded
 from host.flow.statuses import StoredStatus, read_status, status_key, status_of, write_status
 from host.json_schema import JsonSchema
-from host.ports.bus import NewRecord
+from host.ports.bus import NewRecord, RecordPlace
 from host.ports.clock import Clock
 from host.ports.glances import FlowGlance, GlanceQuery
 from host.ports.quotas import Quotas, Unmetered
@@ -179,9 +179,9 @@ class FlowService:
         record = self._store.get(glance.key)
         return None if record is None else read_status(record)
 
-    def dead_letters(self, limit: int) -> Sequence[DeadLetter]:
+    def dead_letters(self, limit: int, before: RecordPlace | None = None) -> Sequence[DeadLetter]:
         """The latest records that the engine has given up, newest first, at most `limit`."""
-        return dead_letters(self._store, limit)
+        return dead_letters(self._store, limit, before)
 
     def _accept(
         self,

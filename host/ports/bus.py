@@ -63,6 +63,15 @@ class NewRecord:
         return WorkQueue(topic=self.topic, partition=partition, node=self.node or NOBODY)
 
 
+@dataclass(frozen=True, slots=True, order=True, kw_only=True)
+class RecordPlace:
+    """Where a record stands in the order of a topic by time."""
+
+    written_at: EpochMs
+    partition: int
+    offset: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
     """A stored record of a log.
@@ -75,6 +84,12 @@ class Record:
     key: str
     value: bytes
     written_at: EpochMs
+
+    @property
+    def place(self) -> RecordPlace:
+        return RecordPlace(
+            written_at=self.written_at, partition=self.source.partition, offset=self.offset
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from host.domain.ids import EpochMs
-from host.ports.bus import Record, TopicPartition
+from host.ports.bus import Record, RecordPlace, TopicPartition
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,8 +34,8 @@ class Topics(Protocol):
         """Records of a partition from `offset` on, oldest first, whoever has consumed them."""
         ...
 
-    def newest(self, topic: str, limit: int) -> Sequence[Record]:
-        """The latest records of a topic, newest first."""
+    def newest(self, topic: str, limit: int, before: RecordPlace | None = None) -> Sequence[Record]:
+        """The latest records of a topic, newest first, of those before `before`."""
         ...
 
     def latest(self, topic: str) -> Sequence[Record]:

@@ -7,9 +7,10 @@ import msgspec
 from fastapi import Query, Response
 
 from host.domain.ids import Checksum
-from host.flow.recording import Recording, encode_recording, recording_of
+from host.flow.recording import Recording, check_export_size, encode_in_parts, recording_of
 from host.rest.flow import FlowStatusResponse, status_response
 from host.rest.operation import resource
+from host.rest.pages import streamed
 from host.rest.parameters import NodeHash, RequestId
 from host.rest.services import RestServices, Services
 
@@ -107,12 +108,13 @@ def _recording(
 ) -> Response:
     node = services.virtual_node(short_hash)
     found = services.flows.recorded(node.holding.short_hash, request_id)
+    if with_payloads:
+        check_export_size(found.history.flow_id, found.journal_bytes)
     recording = recording_of(
         found.history,
-        found.journal,
         services.packages.get(Checksum(found.history.cpi_checksum)),
         with_payloads=with_payloads,
         first_step=first_step,
-        steps_max=steps_max,
     )
-    return Response(encode_recording(recording), media_type="application/json")
+    entries = found.entries(first_step, steps_max)
+    return streamed(encode_in_parts(recording, entries, with_payloads=with_payloads))

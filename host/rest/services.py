@@ -16,6 +16,7 @@ from host.domain.vnode import AsyncStatus, VirtualNode
 from host.flow.dead_letters import DeadLetter
 from host.flow.recorded import RecordedFlow
 from host.packages.uploaded import UploadedFile
+from host.ports.bus import RecordPlace
 from host.ports.clock import Clock
 from host.ports.directory import Members, Packages, VirtualNodes
 from host.ports.glances import FlowGlance, GlanceQuery
@@ -115,7 +116,9 @@ class FlowUseCases(Protocol):
 
     def glanced(self, glance: FlowGlance) -> FlowStatus | None: ...
 
-    def dead_letters(self, limit: int) -> Sequence[DeadLetter]: ...
+    def dead_letters(
+        self, limit: int, before: RecordPlace | None = None
+    ) -> Sequence[DeadLetter]: ...
 
 
 class QuotaUseCases(Protocol):

@@ -114,6 +114,7 @@ def test_statuses_of_older_files_get_glances(tmp_path: Path) -> None:
         connection.execute(
             "INSERT INTO states (key, version, value) VALUES (?, 1, ?)", (key, value.encode())
         )
+    connection.execute("DROP INDEX records_newest")
     connection.execute("UPDATE schema_version SET version = 3")
     connection.execute("BEGIN IMMEDIATE")
     prepare(connection, EpochMs(1))

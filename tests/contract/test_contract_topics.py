@@ -1,12 +1,16 @@
 """What every store must do for topics: reading without a group, compaction, retention."""
 
+from pathlib import Path
+
 import pytest
 
-from host.domain.ids import EpochMs
-from host.ports.bus import NewRecord, Record
+from host.bus.sqlite import SqliteStore
+from host.bus.sqlite_topics import newest
+from host.domain.ids import EpochMs, FlowId
+from host.ports.bus import NewRecord, Record, RecordPlace
 from host.ports.state import StateConflictError
 from host.ports.topics import Retention
-from host.ports.units import Consumed, FlowStore, Unit
+from host.ports.units import Consumed, FlowStore, JournalRow, Unit
 from tests.contract.conftest import MovableClock
 
 
@@ -119,3 +123,36 @@ def test_a_group_goes_on_behind_a_gap(store: FlowStore, clock: MovableClock) -> 
         store.commit(Unit(consumed=(ahead,)))  # record 2 is still there
     store.commit(Unit(consumed=(Consumed(group="g", source=first.source, start=2, count=1),)))
     assert values(store.poll("g", first.source, 9)) == [b"3"]
+
+
+def test_the_newest_records_are_read_page_by_page(store: FlowStore, clock: MovableClock) -> None:
+    for number in range(30):
+        publish(store, (f"k{number}", b"%d" % number))
+        clock.advance(number % 3 == 0)
+    whole = store.newest("t", 99)
+    assert len(whole) == 30
+    paged: list[bytes] = []
+    before = None
+    while found := store.newest("t", 4, before):
+        paged += [record.value for record in found]
+        before = found[-1].place
+    assert paged == values(whole)
+
+
+def test_the_newest_records_are_found_by_index(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "flows.sqlite")
+    place = RecordPlace(written_at=EpochMs(1), partition=0, offset=0)
+    sql, asked = newest("t", 1, place)
+    (plan,) = store._read(f"EXPLAIN QUERY PLAN {sql}", asked)
+    assert "USING INDEX records_newest" in plan[3]
+    store.close()
+
+
+def test_journal_rows_are_read_in_part(store: FlowStore) -> None:
+    flow = FlowId("f")
+    rows = tuple(JournalRow(flow_id=flow, number=n, value=b"x" * n) for n in range(5))
+    store.commit(Unit(journal=rows))
+    assert store.journal_rows(flow, 1, 2) == [b"x", b"xx"]
+    assert store.journal_rows(flow, 4, 9) == [b"xxxx"]
+    assert store.journal_rows(flow, 5, 1) == []
+    assert (store.journal_bytes(flow), store.journal_bytes(FlowId("g"))) == (10, 0)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from host.bus.schema import SCHEMA_VERSION
 from host.bus.sqlite import SqliteStore
 from host.domain.errors import StorageError
 from host.domain.ids import FlowId
@@ -96,7 +97,7 @@ def test_sqlite_refuses_another_schema_version(tmp_path: Path) -> None:
     connection.execute("UPDATE schema_version SET version = 99")
     connection.commit()
     connection.close()
-    with pytest.raises(StorageError, match="schema version 99, expected 1 to 3"):
+    with pytest.raises(StorageError, match=f"schema version 99, expected 1 to {SCHEMA_VERSION}"):
         SqliteStore(path)
 
 

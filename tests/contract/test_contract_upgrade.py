@@ -170,7 +170,7 @@ def test_a_file_of_a_newer_version_is_refused(tmp_path: Path) -> None:
     connection.execute("UPDATE schema_version SET version = 99")
     connection.commit()
     connection.close()
-    with pytest.raises(StorageError, match="schema version 99, expected 1 to 4"):
+    with pytest.raises(StorageError, match=f"schema version 99, expected 1 to {SCHEMA_VERSION}"):
         SqliteStore(path)
 
 

@@ -1,7 +1,9 @@
 """What is kept of ended flows: enough to replay them, within limits, for a time."""
 
+import tracemalloc
 from dataclasses import replace
 
+import msgspec
 import pytest
 
 from host.bus.memory import MemoryStore
@@ -9,15 +11,20 @@ from host.domain.flow import FlowStatusName
 from host.flow.config import CORDA_DEFAULTS
 from host.flow.errors import FlowHistoryUnavailableError, FlowNotFoundError
 from host.flow.history import HistoryLimits
+from host.flow.journal import encode_entry
+from host.flow.recorded import RecordedFlow
 from host.flow.recording import (
+    RECORDING_BYTES_MAX,
     Recording,
     RecordingInvalidError,
-    encode_recording,
+    RecordingTooLargeError,
+    check_export_size,
+    encode_in_parts,
     parse_recording,
     recording_of,
 )
 from host.ports.bus import PARTITIONS
-from host.ports.units import FlowStore
+from host.ports.units import FlowStore, JournalRow, Unit
 from tests.flow.network import ALICE, BOB, Flow, Network, holding
 from tests.flow.scripted import Guest
 
@@ -55,11 +62,22 @@ def conversation(store: FlowStore) -> Network:
     return network
 
 
-def recording(network: Network, here: str, request_id: str, **options: object) -> Recording:
+def recording(
+    network: Network,
+    here: str,
+    request_id: str,
+    *,
+    with_payloads: bool = True,
+    first_step: int = 0,
+    steps_max: int | None = None,
+) -> Recording:
     found = network.service.recorded(here, request_id)
-    made = recording_of(found.history, found.journal, None, **options)
-    assert parse_recording(encode_recording(made), "test") == made
-    return made
+    made = recording_of(found.history, None, with_payloads=with_payloads, first_step=first_step)
+    entries = found.entries(first_step, steps_max)
+    text = b"".join(encode_in_parts(made, entries, with_payloads=with_payloads))
+    read = parse_recording(text, "test")
+    assert msgspec.json.encode(read) == text
+    return read
 
 
 def test_both_sides_of_an_ended_conversation_are_recorded(store: FlowStore) -> None:
@@ -178,7 +196,7 @@ def test_other_files_are_no_exports(data: bytes) -> None:
 
 def test_an_export_with_a_gap_is_refused() -> None:
     whole = recording(conversation(MemoryStore()), HERE, "r1")
-    torn = encode_recording(whole).replace(b'"number":1', b'"number":7')
+    torn = msgspec.json.encode(whole).replace(b'"number":1', b'"number":7')
     with pytest.raises(RecordingInvalidError, match="step 7, expected step 1"):
         parse_recording(torn, "file")
 
@@ -198,3 +216,32 @@ def test_chunks_of_a_large_payload_are_noted_with_their_sizes() -> None:
     assert {m.kind for m in sent} == {"chunk"}
     assert [m.sequence for m in sent] == [1, 2, 3, 4, 5][: len(sent)]
     assert sum(m.size for m in sent) == 50_002
+
+
+def test_an_export_is_read_while_it_is_written() -> None:
+    store = MemoryStore()
+    network = single(store, now)
+    network.run()
+    found = network.service.recorded(HERE, "r1")
+    (entry,) = found.entries()
+    flow_id = found.history.flow_id
+    for number in range(1, 60):
+        large = msgspec.structs.replace(entry, call=number, answer='"' + "x" * 2**20 + '"')
+        row = JournalRow(flow_id=flow_id, number=number, value=encode_entry(large))
+        store.commit(Unit(journal=(row,)))
+    history = msgspec.structs.replace(found.history, calls=60)
+    made = recording_of(history, None)
+    tracemalloc.start()
+    try:
+        entries = RecordedFlow(history=history, store=store).entries()
+        size = sum(len(part) for part in encode_in_parts(made, entries))
+        assert size > 59 * 2**20
+        assert tracemalloc.get_traced_memory()[1] < 10 * 2**20
+    finally:
+        tracemalloc.stop()
+
+
+def test_an_export_that_nobody_could_read_is_refused_before_it_begins() -> None:
+    check_export_size("f", RECORDING_BYTES_MAX)
+    with pytest.raises(RecordingTooLargeError, match="at most"):
+        check_export_size("f", RECORDING_BYTES_MAX + 1)

@@ -6,11 +6,12 @@ import pdb  # noqa: T100  # what is tested
 import shutil
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from cordapp_testkit.replay import debug, replay
 from host.domain.errors import InvalidInputError
-from host.flow.recording import encode_recording, parse_recording
+from host.flow.recording import parse_recording
 from host.toolkit.flows.journal_answers import RecordingIncompleteError
 
 pytestmark = pytest.mark.slow
@@ -207,4 +208,4 @@ def test_a_wrong_breakpoint_is_refused(issue, text):
 
 def test_an_export_is_canonical(issue):
     export = issue("canonical")
-    assert encode_recording(read(export)) == export.read_bytes().strip()
+    assert msgspec.json.encode(read(export)) == export.read_bytes().strip()

@@ -113,7 +113,7 @@ def test_a_limit_has_limits(api, bob, limit):
 
 @pytest.mark.parametrize(
     "path",
-    ["/flow/{}", "/virtualnode", "/cpi", "/membership/{}", "/members/{}"],
+    ["/flow/{}", "/virtualnode", "/cpi", "/membership/{}", "/members/{}", "/deadletter"],
 )
 def test_every_list_refuses_what_is_no_cursor_of_it(api, bob, path):
     foreign = Cursor(order="something", last=(1, "a"), snapshot=EpochMs(1)).encoded()
