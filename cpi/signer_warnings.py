@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import dsa
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from cpi.errors import Code, Issue
 from cpi.public_keys import describe_key, is_weak
@@ -13,6 +14,11 @@ from cpi.signer_hash import subject_text
 
 _EXPIRY_WARNING = timedelta(days=30)
 _WEAK_DIGESTS = ("md5", "sha1")
+_FOR_CODE = frozenset(
+    {ExtendedKeyUsageOID.CODE_SIGNING, ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE}
+)
+_NETSCAPE_TYPE = x509.ObjectIdentifier("2.16.840.1.113730.1.1")
+_OBJECT_SIGNING = 0x10
 
 
 def signer_warnings(
@@ -32,6 +38,12 @@ def signer_warnings(
         yield Issue(
             code=Code.KEY_WEAK, message=f"{subject_text(leaf)} signs with {describe_key(key)}"
         )
+    reason = _not_for_code(leaf)
+    if reason is not None:
+        yield Issue(
+            code=Code.CERTIFICATE_USAGE,
+            message=f"{subject_text(leaf)}: {reason}, which `jarsigner -verify -strict` refuses",
+        )
     for certificate in chain:
         digest = _digest(certificate)
         if digest in _WEAK_DIGESTS:
@@ -39,6 +51,19 @@ def signer_warnings(
                 code=Code.SIGNATURE_WEAK,
                 message=f"certificate of {subject_text(certificate)} is itself signed by {digest}",
             )
+
+
+def _not_for_code(leaf: x509.Certificate) -> str | None:
+    """Why the certificate is for other things than signing code, as far as it says so."""
+    for extension in leaf.extensions:
+        value = extension.value
+        if isinstance(value, x509.ExtendedKeyUsage) and not _FOR_CODE.intersection(value):
+            return "its extended key usage does not have code signing"
+        if extension.oid == _NETSCAPE_TYPE and isinstance(value, x509.UnrecognizedExtension):
+            bits = value.value[3:4] if value.value[:2] == b"\x03\x02" else b""
+            if not bits or not bits[0] & _OBJECT_SIGNING:
+                return "its Netscape certificate type does not have object signing"
+    return None
 
 
 def _digest(certificate: x509.Certificate) -> str | None:

@@ -31,6 +31,7 @@ Raises what `unavailable` makes when there is no answer.
 RESPONSE_BYTES_MAX = 256 * 1024
 _CLOCKS_APART_MAX = timedelta(minutes=10)
 _NONCE_BITS = 63
+_SHOWN_MAX = 40
 _WHAT = "timestamp response"
 
 
@@ -70,7 +71,7 @@ def timestamper(
         token, info, chain = _read(answer)
         check_imprint(info, signature, _WHAT)
         if info["nonce"].native != number:
-            raise _invalid(f"has nonce {info['nonce'].native}, asked was {number}")
+            raise _invalid(f"has nonce {_hex(info['nonce'].native)}, asked was {number:#x}")
         if policy is not None and info["policy"].dotted != policy:
             raise _invalid(f"is under policy {info['policy'].dotted}, asked was {policy}")
         time: datetime = info["gen_time"].native
@@ -130,6 +131,11 @@ def _reasons(status: tsp.PKIStatusInfo) -> str:
     texts += [str(text) for text in status["status_string"].native or ()]
     texts += sorted(str(reason) for reason in status["fail_info"].native or ())
     return ", ".join(texts)[:300]
+
+
+def _hex(number: int | None) -> str:
+    """A number of any length: as decimals, Python would refuse to write a long one."""
+    return "none" if number is None else f"{number:#x}"[:_SHOWN_MAX]
 
 
 def _invalid(reason: str) -> SignatureError:

@@ -174,8 +174,8 @@ def rewritten(tsa: TimestampAuthority, change: Callable[[tsp.TimeStampReq], None
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (lambda r: r.__setitem__("nonce", 5), "nonce 5"),
-        (lambda r: r.__setitem__("nonce", None), "nonce None"),
+        (lambda r: r.__setitem__("nonce", 5), "nonce 0x5"),
+        (lambda r: r.__setitem__("nonce", None), "nonce none"),
         (
             lambda r: r["message_imprint"].__setitem__("hashed_message", bytes(32)),
             "about another signature",

@@ -1,6 +1,9 @@
-"""Certificate paths: one rule of PKIX at a time, and the path cases of x509-limbo that apply."""
+"""Certificate paths and signers: one rule of PKIX at a time, and what Java reads and refuses."""
 
+import shutil
+import subprocess
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from asn1crypto import x509 as asn1_x509
@@ -188,3 +191,54 @@ def test_odd_certificates_that_java_reads_sign_and_are_trusted(subject: str, ser
     assert package.signers[0].serial_number == serial
     (again,) = load_pem_certificates(odd.anchor.public_bytes(Encoding.PEM), source="x")
     assert again == odd.anchor
+
+
+_USAGES = x509.oid.ExtendedKeyUsageOID
+_NETSCAPE = x509.ObjectIdentifier("2.16.840.1.113730.1.1")
+
+
+@pytest.mark.parametrize(
+    ("extension", "warned"),
+    [
+        (x509.ExtendedKeyUsage([_USAGES.SERVER_AUTH]), True),
+        (x509.ExtendedKeyUsage([_USAGES.SERVER_AUTH, _USAGES.CODE_SIGNING]), False),
+        (x509.ExtendedKeyUsage([_USAGES.ANY_EXTENDED_KEY_USAGE]), False),
+        (x509.UnrecognizedExtension(_NETSCAPE, b"\3\2\4\x10"), False),
+        (x509.UnrecognizedExtension(_NETSCAPE, b"\3\2\6\x40"), True),
+        (x509.UnrecognizedExtension(_NETSCAPE, b"\3\1\0"), True),
+    ],
+    ids=["server", "server and code", "any", "object signing", "server type", "no type"],
+)
+def test_who_signs_with_a_certificate_for_other_things_is_warned(
+    extension: x509.ExtensionType, warned: bool
+) -> None:
+    """`jarsigner -verify -strict` refuses such packages; Corda takes them."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    leaf = certificate("CN=Leaf,O=Acme,C=GB", key, root(), extensions=[(extension, False)])
+    signer = SigningKey(private_key=key, certificate_chain=(leaf, root().certificate), alias="leaf")
+    warnings = [w.code.value for w in accept(cpk(signer)).warnings]
+    assert ("certificate-usage" in warnings) == warned
+
+
+@pytest.mark.skipif(shutil.which("jarsigner") is None, reason="jarsigner is not installed")
+@pytest.mark.parametrize(
+    "usage", [_USAGES.SERVER_AUTH, _USAGES.CODE_SIGNING], ids=["server", "code"]
+)
+def test_jarsigner_agrees_with_the_warning(tmp_path: Path, usage: x509.ObjectIdentifier) -> None:
+    key = ec.generate_private_key(ec.SECP256R1())
+    leaf = certificate(
+        "CN=Leaf,O=Acme,C=GB", key, extensions=[(x509.ExtendedKeyUsage([usage]), False)]
+    )
+    signer = SigningKey(private_key=key, certificate_chain=(leaf,), alias="leaf")
+    package, store, pem = (tmp_path / name for name in ("a.jar", "trust.p12", "leaf.pem"))
+    package.write_bytes(cpk(signer))
+    pem.write_bytes(leaf.public_bytes(Encoding.PEM))
+    words = ("-importcert", "-noprompt", "-file", pem, "-keystore", store, "-storepass", "secret1")
+    subprocess.run(["keytool", *words], check=True, capture_output=True)
+    words = ("-verify", "-strict", "-keystore", store, "-storepass", "secret1", package)
+    done = subprocess.run(["jarsigner", *words], capture_output=True, text=True, check=False)
+    refused = "doesn't allow code signing" in done.stdout
+    warned = "certificate-usage" in [
+        w.code.value for w in accept(package.read_bytes(), trusted=[leaf]).warnings
+    ]
+    assert refused == warned == (usage == _USAGES.SERVER_AUTH), done.stdout

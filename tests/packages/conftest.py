@@ -20,6 +20,7 @@ from cpi.keys import SigningKey
 from cpi.verify import read_package
 from host.db import Database
 from host.domain.clock import SimClock
+from host.domain.ids import Checksum
 from host.packages.service import PackageService
 from host.packages.tables import PACKAGES
 from host.toolkit.build import BuiltCordapp, build_cordapp
@@ -71,6 +72,10 @@ class Bench:
         request_id = self.service.upload(data, "test.cpi", force=force)
         self.executor.run_all()
         return request_id
+
+    def read(self, checksum: Checksum) -> bytes:
+        """The bytes of a stored CPI."""
+        return b"".join(self.service.chunks(checksum))
 
     def files(self) -> list[Path]:
         return sorted((self.folder / "packages").iterdir())

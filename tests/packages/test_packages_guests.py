@@ -86,7 +86,7 @@ def record(stored: Any) -> Any:
 
 @pytest.fixture
 def library(stored: Any, sandbox: Any) -> GuestLibrary:
-    return GuestLibrary(sandbox=sandbox, read=stored.service.read)
+    return GuestLibrary(sandbox=sandbox, read=stored.read)
 
 
 @pytest.fixture(scope="module")
@@ -147,7 +147,7 @@ def test_contracts_are_compiled_before_the_flow_runs_and_not_while(
             asked.append(cpk.world)
             return super().guest(cpi, cpk, **node)
 
-    library = Recording(sandbox=sandbox, read=stored.service.read)
+    library = Recording(sandbox=sandbox, read=stored.read)
 
     def no_call_yet(interface: str, function: str, request: str) -> str:
         assert set(asked) == {"contract", "workflow"}
@@ -160,8 +160,8 @@ def test_contracts_are_compiled_before_the_flow_runs_and_not_while(
 def test_warming_up_reports_a_cpi_whose_file_is_gone(
     stored: Any, record: Any, sandbox: Any, tmp_path: Any
 ) -> None:
-    library = GuestLibrary(sandbox=sandbox, read=stored.service.read)
-    empty = GuestLibrary(sandbox=Sandbox(cache_dir=tmp_path), read=stored.service.read)
+    library = GuestLibrary(sandbox=sandbox, read=stored.read)
+    empty = GuestLibrary(sandbox=Sandbox(cache_dir=tmp_path), read=stored.read)
     for file in stored.files():
         file.unlink()
     reported: list[tuple[str, str]] = []
@@ -288,7 +288,7 @@ def test_a_component_contract_refuses(bench: Any, make: Any, key: Any, sandbox: 
     }
     bench.upload(make.contract_cpi(refusal=json.dumps({"failures": [failure]})))
     (record,) = bench.service.all()
-    library = GuestLibrary(sandbox=sandbox, read=bench.service.read)
+    library = GuestLibrary(sandbox=sandbox, read=bench.read)
     contracts = SandboxedContracts(library=library, limits=Limits())
     state = {"type": "wat.State", "contract": "wat.Contract"}
     assert list(contracts.verify(record, {"outputs": [state]})) == [failure]
@@ -301,7 +301,7 @@ def test_a_refusal_in_any_words_is_never_an_acceptance(
     bench.trust(key)
     bench.upload(make.contract_cpi(refusal='{"failures": []}'))
     (record,) = bench.service.all()
-    library = GuestLibrary(sandbox=sandbox, read=bench.service.read)
+    library = GuestLibrary(sandbox=sandbox, read=bench.read)
     contracts = SandboxedContracts(library=library, limits=Limits())
     state = {"type": "wat.State", "contract": "wat.Contract"}
     (failed,) = contracts.verify(record, {"outputs": [state]})
@@ -315,12 +315,12 @@ def test_a_lost_cache_is_filled_again_from_the_stored_cpi(
     bench.upload(make.contract_cpi(refusal="never"))
     (record,) = bench.service.all()
     fresh = Sandbox(cache_dir=tmp_path / "cache")
-    library = GuestLibrary(sandbox=fresh, read=bench.service.read)
+    library = GuestLibrary(sandbox=fresh, read=bench.read)
     contracts = SandboxedContracts(library=library, limits=Limits())
     transaction = {"outputs": [{"type": "wat.State", "contract": "wat.Contract"}]}
     assert contracts.verify(record, transaction)[0]["message"] == "never"
     bench.files()[0].write_bytes(b"damaged")
-    lost = GuestLibrary(sandbox=Sandbox(cache_dir=tmp_path / "other"), read=bench.service.read)
+    lost = GuestLibrary(sandbox=Sandbox(cache_dir=tmp_path / "other"), read=bench.read)
     with pytest.raises(StorageError):  # no verdict: the platform's failure is not the contract's
         SandboxedContracts(library=lost, limits=Limits()).verify(record, transaction)
 

@@ -42,7 +42,7 @@ def record(bench: Any, key: Any, iou_cpi: bytes) -> Any:
 
 @pytest.fixture
 def library(bench: Any, sandbox: Any) -> GuestLibrary:
-    return GuestLibrary(sandbox=sandbox, read=bench.service.read)
+    return GuestLibrary(sandbox=sandbox, read=bench.read)
 
 
 def run(flows: Any, record: Any, host: Any, **quota: int) -> Any:
