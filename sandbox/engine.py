@@ -12,6 +12,8 @@ from types import MappingProxyType
 import wasmtime
 from wasmtime import _ffi as ffi
 
+from sandbox import growth
+
 WASM_STACK_BYTES = 1024 * 1024
 
 SETTINGS: Mapping[str, bool | int | str] = MappingProxyType(
@@ -63,6 +65,7 @@ def profile_digest() -> str:
     profile = {
         "settings": {**SETTINGS, **_COMPONENT_SETTINGS},
         "wasmtime": engine_version(),
+        "refused growth": growth.REVISION,
     }
     return hashlib.sha256(json.dumps(profile, sort_keys=True).encode()).hexdigest()
 

@@ -11,6 +11,7 @@ from sandbox.errors import CompileLostError, CompileRefusedError, ComponentRefus
 from sandbox.limits import MIB
 
 CHECK = "--check"
+TRAP_GROWTH = "--trap-growth"
 REFUSED = 3
 """Exit code of the worker when the compiler refuses the component."""
 _FROM_OUTSIDE = frozenset({-signal.SIGKILL, -signal.SIGTERM, -signal.SIGINT, -signal.SIGHUP})
@@ -18,8 +19,16 @@ _NO_MEMORY = b"memory allocation of"
 """What the compiler's allocator writes before it aborts."""
 
 
-def compile_in_jail(component: Path, output: Path, budget: CompileBudget) -> None:
+def compile_in_jail(
+    component: Path, output: Path, budget: CompileBudget, *, trap_growth: bool = False
+) -> None:
     """Compile the file `component` into the file `output`, for at most `budget`.
+
+    Args:
+        component: its file.
+        output: where the compiled code goes.
+        budget: what the compiler may use.
+        trap_growth: have refused growth of a memory end the run: see `sandbox.growth`.
 
     Raises:
         ComponentRefusedError: the component is not valid.
@@ -27,14 +36,16 @@ def compile_in_jail(component: Path, output: Path, budget: CompileBudget) -> Non
         CompileLostError: somebody killed it, the kernel for want of memory perhaps.
     """
     try:
-        _run_worker(component, output, budget)
+        _run_worker(component, output, budget, trap_growth=trap_growth)
     except BaseException:
         output.unlink(missing_ok=True)
         raise
 
 
-def _run_worker(component: Path, output: Path, budget: CompileBudget) -> None:
+def _run_worker(component: Path, output: Path, budget: CompileBudget, *, trap_growth: bool) -> None:
     arguments = [str(component), str(output), str(budget.cpu_seconds), str(budget.memory_bytes)]
+    if trap_growth:
+        arguments.append(TRAP_GROWTH)
     try:
         done = subprocess.run(
             [sys.executable, "-m", "sandbox.jail_worker", *arguments],

@@ -1,7 +1,7 @@
 """The process inside the compile jail.
 
-`python -m sandbox.jail_worker COMPONENT OUTPUT CPU_SECONDS MEMORY_BYTES` compiles one component
-into a file.
+`python -m sandbox.jail_worker COMPONENT OUTPUT CPU_SECONDS MEMORY_BYTES [--trap-growth]`
+compiles one component into a file.
 `python -m sandbox.jail_worker --check` reads requests, one JSON object a line, and answers each
 with a verdict in one line; who started it kills it when an answer does not come in time.
 """
@@ -19,8 +19,9 @@ from wasmtime.component import Component
 from sandbox.compile_budget import CompileBudget
 from sandbox.engine import new_engine
 from sandbox.errors import ComponentRefusedError, SandboxError
+from sandbox.growth import trap_refused_growth
 from sandbox.inspect import shape_of
-from sandbox.jail import CHECK, REFUSED
+from sandbox.jail import CHECK, REFUSED, TRAP_GROWTH
 from sandbox.limits import MIB
 from sandbox.own_memory import data_bytes
 from sandbox.static_limits import PLAIN, check_static
@@ -32,10 +33,11 @@ _ADDRESSES_A_BYTE = 8
 _ADDRESS_BYTES = 4 * 1024 * MIB
 
 
-def compile_file(component: Path, output: Path) -> int:
+def compile_file(component: Path, output: Path, *, trap_growth: bool) -> int:
     """Compile `component` to `output`; the answer is the process's exit code."""
     try:
-        compiled = _compiled(new_engine(), component.read_bytes())
+        wasm = component.read_bytes()
+        compiled = _compiled(new_engine(), trap_refused_growth(wasm) if trap_growth else wasm)
     except ComponentRefusedError as exc:
         print(exc.message, file=sys.stderr)  # noqa: T201  # read by the parent
         return REFUSED
@@ -104,4 +106,5 @@ if __name__ == "__main__":
     if sys.argv[1] == CHECK:
         sys.exit(check_files())
     _allow(float(sys.argv[3]), int(sys.argv[4]))
-    sys.exit(compile_file(Path(sys.argv[1]), Path(sys.argv[2])))
+    trap_growth = TRAP_GROWTH in sys.argv[5:]
+    sys.exit(compile_file(Path(sys.argv[1]), Path(sys.argv[2]), trap_growth=trap_growth))

@@ -14,6 +14,7 @@ from sandbox.errors import (
     RunError,
     StackOverflowError,
 )
+from sandbox.growth import TRAP_NAME
 
 CLOCK = "the sandbox has no clock: ask the host (flow.now)"
 RANDOMNESS = "the sandbox has no randomness: ask the host (flow.random)"
@@ -38,7 +39,8 @@ _KINDS: tuple[tuple[re.Pattern[str], type[RunError], str], ...] = (
     (
         re.compile(
             r"exceeds (?:memory|table) limits|resource limit exceeded|"
-            r"!(?:cabi_realloc|wit_dylib_push_string|[\w:<> ]*(?:rust_oom|handle_alloc_error))"
+            rf"!(?:{TRAP_NAME}|cabi_realloc|wit_dylib_push_string|"
+            r"[\w:<> ]*(?:rust_oom|handle_alloc_error))"
         ),
         MemoryLimitError,
         "the guest needs more memory than its limit",

@@ -197,14 +197,12 @@ def _open(
 ) -> "CpiContracts":
     from host.toolkit.cache import default_cache_dir
     from host.toolkit.contracts import open_contracts
-    from sandbox.limits import Limits
     from sandbox.runtime import Sandbox
 
     return open_contracts(
         cpi.read_bytes(),
         trusted=trusted_certificates(certificates, keystore, password),
         sandbox=Sandbox(cache_dir=default_cache_dir(), progress=_progress),
-        limits=Limits(),
     )
 
 

@@ -25,7 +25,6 @@ from host.descriptors import descriptor_limit
 from host.domain.workers import WorkerKind
 from host.guests.contracts import SandboxedContracts
 from host.guests.library import GuestLibrary
-from host.guests.limits import limits_of_quota
 from host.guests.metered import MeteredContracts
 from host.guests.source import GuestSource
 from host.keys import SchemePublicKeys
@@ -200,8 +199,7 @@ class Parts:
     def contracts(self) -> ContractVerifier:
         if self._is_elsewhere(services.CONTRACTS):
             return RemoteContracts(self._remote(services.CONTRACTS))
-        limits = limits_of_quota(self.quotas.defaults)
-        contracts = SandboxedContracts(library=self.guests, limits=limits)
+        contracts = SandboxedContracts(library=self.guests)
         return MeteredContracts(contracts, quotas=self.quotas, clock=self.base.clock)
 
     @cached_property

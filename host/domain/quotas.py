@@ -50,7 +50,11 @@ def _bounded(default: int, minimum: int, maximum: int, meaning: str) -> int:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quota:
-    """What the guests of one virtual node may use. The defaults are those of a host."""
+    """What the guests of one virtual node may use. The defaults are those of a host.
+
+    What is said of a run bounds workflows. Contracts' runs are charged, and may make others wait,
+    but are bounded by their platform version alone.
+    """
 
     fuel_per_run_max: int = _bounded(
         2_000_000_000, 1, _EXACT_MAX, "Fuel (about one unit per instruction) of one sandbox run."

@@ -18,9 +18,11 @@ from host.domain.ids import ShortHash
 from host.domain.json import JsonObject
 from host.domain.packages import CpiRecord, CpkRecord
 from host.domain.quotas import RunUsage
+from host.guests.contract_limits import contract_limits
 from host.guests.library import told_to_tenants
 from host.guests.limits import limits_of, run_usage
 from host.guests.source import GuestSource
+from host.ports.directory import UNDECIDED
 from sandbox.errors import SandboxError
 from sandbox.limits import Limits
 from sandbox.outcome import Returned
@@ -50,10 +52,14 @@ class ContractRun:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judgement:
-    """What all contract CPKs say of one transaction; accepted if there are no failures."""
+    """What all contract CPKs say of one transaction; accepted if there are no failures.
+
+    `platform_version` is that whose limits were in force; None where others stood in for them.
+    """
 
     failures: tuple[JsonObject, ...]
     runs: tuple[ContractRun, ...]
+    platform_version: int | None = None
 
 
 def transaction_text(transaction: JsonObject) -> str:
@@ -64,8 +70,8 @@ def transaction_text(transaction: JsonObject) -> str:
 class SandboxedContracts:
     """Verifies ledger transactions by a CPI's contract CPKs. Safe to use from several threads."""
 
-    def __init__(self, *, library: GuestSource, limits: Limits) -> None:
-        """Take the library of guests and the limits that the host allows one verification."""
+    def __init__(self, *, library: GuestSource, limits: Limits | None = None) -> None:
+        """Take the library of guests; `limits` stand in for the platform's, for tests of code."""
         self._library = library
         self._limits = limits
 
@@ -79,15 +85,15 @@ class SandboxedContracts:
         self,
         cpi: CpiRecord,
         transaction: JsonObject,
-        limits: Limits | None = None,
         *,
         node: ShortHash | None = None,
     ) -> Judgement:
         """The failures of all contracts, and the receipt of each run.
 
         A CPK that governs no state of the transaction is not run. A state whose contract no CPK
-        declares is a failure. `limits` are the verifier's own unless others are given. `node` is
-        as of `verify`.
+        declares is a failure. The limits are those of the platform version that the transaction's
+        metadata names: nothing that an operator sets has a part in a verdict. `node` is as of
+        `verify`.
 
         Raises:
             UnavailableError: a contract's run was lost by no fault of its own.
@@ -97,15 +103,18 @@ class SandboxedContracts:
         failures = list(_ungoverned(cpi, states))
         runs: list[ContractRun] = []
         text = transaction_text(transaction)
+        row = contract_limits(transaction)
+        limits = self._limits or row.limits
         for cpk in cpi.contract_cpks():
             types = [state for state, contract in states if contract in cpk.contract_types]
             if types:
-                found, run = self._run(
-                    cpi, cpk, text, types, limits=limits or self._limits, node=node
-                )
+                found, run = self._run(cpi, cpk, text, types, limits=limits, node=node)
                 failures += found
                 runs.append(run)
-        return Judgement(failures=tuple(failures), runs=tuple(runs))
+        platform_version = None if self._limits else row.platform_version
+        return Judgement(
+            failures=tuple(failures), runs=tuple(runs), platform_version=platform_version
+        )
 
     def _run(
         self,
@@ -125,7 +134,10 @@ class SandboxedContracts:
         except (StorageError, UnavailableError):
             raise  # of the platform: no verdict on the transaction
         except (SandboxError, HostError) as refused:
-            failure = _failure(cpk.contract_types, types, refused.code, told_to_tenants(refused))
+            failure = {
+                **_failure(cpk.contract_types, types, refused.code, told_to_tenants(refused)),
+                UNDECIDED: True,
+            }
             receipt, usage = getattr(refused, "receipt", None), getattr(refused, "usage", None)
             return [failure], ContractRun(
                 cpk=name, receipt=receipt, usage=run_usage(usage), code=refused.code

@@ -1,4 +1,7 @@
-"""Contracts on behalf of a virtual node: within its quota, and charged to it."""
+"""Contracts on behalf of a virtual node: charged to it.
+
+A node's quota delays its runs by what was charged; it never shortens a contract's.
+"""
 
 from collections.abc import Sequence
 
@@ -7,7 +10,6 @@ from host.domain.json import JsonObject
 from host.domain.packages import CpiRecord
 from host.domain.quotas import Spent
 from host.guests.contracts import SandboxedContracts
-from host.guests.limits import limits_of_quota
 from host.ports.clock import Clock
 from host.ports.quotas import Quotas
 
@@ -26,8 +28,7 @@ class MeteredContracts:
         if node is None:
             return self._contracts.verify(cpi, transaction)
         begun = self._clock.now_ms()
-        limits = limits_of_quota(self._quotas.quota(node))
-        judgement = self._contracts.judge(cpi, transaction, limits, node=node)
+        judgement = self._contracts.judge(cpi, transaction, node=node)
         passed_ms = self._clock.now_ms() - begun
         for run in judgement.runs:
             self._quotas.spent(node, Spent(usage=run.usage, wall_ms=passed_ms, code=run.code))

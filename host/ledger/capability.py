@@ -18,7 +18,11 @@ from host.domain.json import JsonObject, JsonValue
 from host.ledger import vault
 from host.ledger.builder import read_builder
 from host.ledger.components import from_groups, to_groups
-from host.ledger.errors import ContractRefusedError, SignatureMissingError
+from host.ledger.errors import (
+    ContractRefusedError,
+    ContractUndecidedError,
+    SignatureMissingError,
+)
 from host.ledger.metadata import (
     check_metadata,
     make_metadata,
@@ -45,7 +49,7 @@ from host.ledger.signed import (
 )
 from host.ports.call_time import call_time_paused
 from host.ports.capability import CallContext, CapabilityError
-from host.ports.directory import ContractVerifier, Members
+from host.ports.directory import UNDECIDED, ContractVerifier, Members
 from host.ports.keys import KeyStore
 from host.ports.public_keys import PublicKeys
 from host.ports.requests import (
@@ -226,9 +230,11 @@ class LedgerCapability:
                 context.cpi, resolved.to_json(), node=context.holding.short_hash
             )
         if failures:
-            raise ContractRefusedError(
-                cut_message("; ".join(str(f.get("message")) for f in failures))
-            )
+            message = cut_message("; ".join(str(f.get("message")) for f in failures))
+            # A contract that refuses has decided, whatever another one was kept from saying.
+            if all(f.get(UNDECIDED) is True for f in failures):
+                raise ContractUndecidedError(message)
+            raise ContractRefusedError(message)
         return resolved
 
     def _sign(

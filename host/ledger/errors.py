@@ -46,6 +46,13 @@ class ContractRefusedError(CapabilityError):
         super().__init__("contract-verification-failed", message)
 
 
+class ContractUndecidedError(CapabilityError):
+    """A contract came to no verdict: its run was ended by a limit, a trap or for want of code."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("contract-undecided", message)
+
+
 class CpkUnknownError(CapabilityError):
     """The transaction was made with contract code that this node does not run."""
 

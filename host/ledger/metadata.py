@@ -81,8 +81,7 @@ def check_metadata(metadata: JsonObject, cpi: CpiRecord) -> None:
             raise _invalid(f"{name} must be {expected}, found {str(metadata.get(name))[:200]}")
     if metadata.keys() != _FIXED.keys() | _OTHER:
         raise _invalid(f"expected fields {sorted(_FIXED.keys() | _OTHER)}")
-    if type(metadata["platformVersion"]) is not int:
-        raise _invalid("platformVersion must be a whole number")
+    _check_platform_version(metadata["platformVersion"])
     if not isinstance(metadata["membershipGroupParametersHash"], str):
         raise _invalid("membershipGroupParametersHash must be a text")
     if not _is_package(metadata["cpiMetadata"]):
@@ -97,6 +96,14 @@ def check_metadata(metadata: JsonObject, cpi: CpiRecord) -> None:
                 f"the transaction names contract CPK {str(cpk)[:300]}, which CPI"
                 f" {cpi.identity.name} {cpi.identity.version} of this node does not have"
             )
+
+
+def _check_platform_version(version: JsonValue) -> None:
+    """Whose rules and limits hold must be known here, or two nodes could judge differently."""
+    if not isinstance(version, int) or isinstance(version, bool):
+        raise _invalid("platformVersion must be a whole number")
+    if version > PLATFORM_VERSION:
+        raise _invalid(f"platformVersion {version} is newer than this host's {PLATFORM_VERSION}")
 
 
 def signing_properties(cpi: CpiRecord) -> dict[str, str]:

@@ -35,6 +35,10 @@ class Packages(Protocol):
         ...
 
 
+UNDECIDED = "undecided"
+"""True in a failure that is no verdict: a run was ended by a limit, a trap or for want of code."""
+
+
 class Members(Protocol):
     """A group as one of its members sees it."""
 
@@ -63,6 +67,7 @@ class ContractVerifier(Protocol):
 
         Returns:
             Failures (`contract`, `states`, `type`, `message`), empty when all accept.
-            A contract that traps or exceeds a limit is a failure whose type is the sandbox's code.
+            A contract that traps or exceeds a limit is a failure whose type is the sandbox's code,
+            and which has `UNDECIDED`: there is no verdict.
         """
         ...

@@ -21,20 +21,25 @@ CAPABILITIES = (
 
 @dataclass(frozen=True, kw_only=True)
 class GuestSettings:
-    """The settings of guests and of their virtual nodes."""
+    """The settings of guests and of their virtual nodes.
+
+    Those of one run bind workflows: a contract's limits are its platform version's, on every host
+    the same (`host.guests.contract_limits`).
+    """
 
     allowed_capabilities: Annotated[
         tuple[str, ...],
         Meta(description="Capabilities that virtual nodes may be granted, at most."),
     ] = CAPABILITIES
     guest_fuel_max: Annotated[
-        int, Meta(ge=1, description="Fuel (about one unit per instruction) of one sandbox run.")
+        int,
+        Meta(ge=1, description="Fuel (about one unit per instruction) of one run of a workflow."),
     ] = 2_000_000_000
     guest_memory_bytes_max: Annotated[
-        int, Meta(ge=1 << 16, description="Linear memory of one sandbox in bytes.")
+        int, Meta(ge=1 << 16, description="Linear memory of one workflow's sandbox in bytes.")
     ] = 128 * 1024 * 1024
     guest_wall_ms_max: Annotated[
-        int, Meta(ge=1, description="Milliseconds that one sandbox run may take.")
+        int, Meta(ge=1, description="Milliseconds that one run of a workflow may take.")
     ] = 10_000
     vault_bytes_max: Annotated[
         int,
@@ -49,7 +54,7 @@ class GuestSettings:
         ),
     ] = 4_000_000_000
     guest_table_elements_max: Annotated[
-        int, Meta(ge=1, description="Elements of each table of one sandbox.")
+        int, Meta(ge=1, description="Elements of each table of one workflow's sandbox.")
     ] = 100_000
     guest_host_calls_max: Annotated[
         int, Meta(ge=1, description="Host calls of one sandbox run, replayed ones included.")
@@ -67,7 +72,7 @@ class GuestSettings:
     ] = 256 * 1024
     guest_payload_bytes_max: Annotated[
         int,
-        Meta(ge=1024, description="Bytes of any one text that crosses a sandbox's boundary."),
+        Meta(ge=1024, description="Bytes of any one text that crosses a workflow's boundary."),
     ] = 4 * 1024 * 1024
     isolation: Annotated[
         Literal["shared", "process"],

@@ -53,7 +53,9 @@ class Case:
 class CpiContracts:
     """The contracts of a verified CPI. Safe to use from several threads."""
 
-    def __init__(self, record: CpiRecord, *, cpi: bytes, sandbox: Sandbox, limits: Limits) -> None:
+    def __init__(
+        self, record: CpiRecord, *, cpi: bytes, sandbox: Sandbox, limits: Limits | None = None
+    ) -> None:
         """Take the record of `cpi`, which was verified: see `open_contracts`."""
         self.record = record
         self.cpi = cpi
@@ -78,9 +80,15 @@ class CpiContracts:
 
 
 def open_contracts(
-    cpi: bytes, *, trusted: Sequence[x509.Certificate], sandbox: Sandbox, limits: Limits
+    cpi: bytes,
+    *,
+    trusted: Sequence[x509.Certificate],
+    sandbox: Sandbox,
+    limits: Limits | None = None,
 ) -> CpiContracts:
     """Verify a CPI, prove its descriptors and compile its contract code.
+
+    `limits` stand in for those of a transaction's platform version, which hosts use.
 
     Raises:
         CpiError: the CPI is not accepted.

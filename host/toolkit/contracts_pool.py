@@ -94,7 +94,7 @@ def _in_processes(
         executor.shutdown(wait=True, cancel_futures=True)
 
 
-def _start(record: CpiRecord, cpi: bytes, limits: Limits, cache_dir: Path) -> None:
+def _start(record: CpiRecord, cpi: bytes, limits: Limits | None, cache_dir: Path) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interruption is the parent's to handle
     sandbox = Sandbox(cache_dir=cache_dir)
     _inside.append(CpiContracts(record, cpi=cpi, sandbox=sandbox, limits=limits))

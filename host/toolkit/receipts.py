@@ -80,6 +80,7 @@ def verification_receipt(transaction: JsonObject, judgement: Judgement) -> str:
             "digest": text_digest(transaction_text(transaction)),
         },
         "accepted": not judgement.failures,
+        "limitsOfPlatformVersion": judgement.platform_version,
         "failures": list(judgement.failures),
         "runs": [
             {"cpk": run.cpk, "receipt": json.loads(run.receipt) if run.receipt else None}

@@ -7,14 +7,19 @@ from typing import Any
 
 import pytest
 
+from host.domain.clock import SimClock
 from host.domain.errors import StorageError, UnavailableError
-from host.domain.quotas import Quota
+from host.domain.ids import ShortHash
+from host.domain.quotas import QUOTA_NAMES, Quota, Spent, quota_range
+from host.guests.contract_limits import CONTRACT_LIMITS, contract_limits
 from host.guests.contracts import SandboxedContracts
 from host.guests.flows import SandboxedFlows
 from host.guests.isolated import IsolatedGuests
 from host.guests.library import GuestLibrary
+from host.guests.metered import MeteredContracts
 from host.guests.source import GuestSource
 from host.guests.warm_up import warm_up
+from host.ports.directory import UNDECIDED
 from host.ports.guest import (
     Finished,
     FlowFailedInGuest,
@@ -23,9 +28,10 @@ from host.ports.guest import (
     SuspendedRun,
     SuspendFlow,
 )
+from host.ports.quotas import Unmetered
 from sandbox.isolation.pool import ProcessPool
 from sandbox.isolation.process import ProcessPlan
-from sandbox.limits import Limits
+from sandbox.limits import MIB, Limits
 from sandbox.runtime import Sandbox
 
 QUOTA = Quota()
@@ -276,6 +282,61 @@ def test_a_contract_beyond_its_limits_is_a_failure(library: GuestLibrary, record
     contracts = SandboxedContracts(library=library, limits=Limits(fuel_max=1000))
     (failed,) = contracts.verify(record, transaction())
     assert failed["type"] == "out-of-fuel"
+    assert failed[UNDECIDED] is True
+
+
+@pytest.mark.slow
+def test_nothing_that_an_operator_sets_has_a_part_in_a_verdict(
+    library: GuestLibrary, record: Any
+) -> None:
+    """A node's quota of next to nothing is charged, and may delay others; it judges nothing."""
+    least = {name: quota_range(name)[0] for name in QUOTA_NAMES}
+    quotas = Recorded(Quota(**least))
+    contracts = SandboxedContracts(library=library)
+    metered = MeteredContracts(contracts, quotas=quotas, clock=SimClock())
+    node = ShortHash("A" * 12)
+    assert list(metered.verify(record, transaction(), node=node)) == []
+    refused = metered.verify(record, transaction(amount=0), node=node)
+    assert [f["type"] for f in refused] == ["RequirementError"]
+    assert all(UNDECIDED not in failure for failure in refused)
+    assert [spent.usage.fuel > 0 for spent in quotas.charged] == [True, True]
+
+
+class Recorded(Unmetered):
+    """Quotas that are the same for every node, and what was charged to it."""
+
+    def __init__(self, quota: Quota) -> None:
+        self.given = quota
+        self.charged: list[Spent] = []
+
+    def quota(self, short_hash: ShortHash) -> Quota:
+        return self.given
+
+    def spent(self, short_hash: ShortHash, spent: Spent) -> None:
+        self.charged.append(spent)
+
+
+@pytest.mark.parametrize(
+    ("metadata", "row"),
+    [({"platformVersion": 50200}, 50200), ({"platformVersion": 50199}, 50200), ({}, 50200),
+     ({"platformVersion": True}, 50200), (None, 50200)],
+)  # fmt: skip
+def test_the_limits_of_a_contract_are_those_of_its_platform_version(
+    metadata: Any, row: int
+) -> None:
+    found = contract_limits({"metadata": metadata})
+    assert (found.platform_version, found.limits) == (row, CONTRACT_LIMITS[row])
+
+
+def test_released_rows_of_contract_limits_stay() -> None:
+    """Another value is another verdict for transactions that were made: add a row instead."""
+    assert CONTRACT_LIMITS[50200] == Limits(
+        fuel_max=2_000_000_000,
+        memory_bytes_max=128 * MIB,
+        table_elements_max=100_000,
+        wall_ms_max=10_000,
+        payload_bytes_max=4 * MIB,
+    )
 
 
 def test_a_component_contract_refuses(bench: Any, make: Any, key: Any, sandbox: Any) -> None:

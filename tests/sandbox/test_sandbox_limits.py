@@ -102,13 +102,6 @@ def test_memory_and_tables_that_are_too_large_from_the_start(
     assert guest.call("verify", "{}", limits=Limits()).is_error is False
 
 
-def test_memory_that_may_not_grow_answers_minus_one(admit_text, texts):
-    body = "(if (result i32) (i32.eq (memory.grow (i32.const 100)) (i32.const -1)) (then (i32.const 80)) (else unreachable))"
-    guest = admit_text(World.CONTRACT, texts.contract(body))
-    outcome = guest.call("verify", "{}", limits=Limits(memory_bytes_max=20 * 65_536))
-    assert outcome.is_error is False
-
-
 def test_a_refusal_carries_no_addresses_or_function_names(contract):
     message = refusal(contract, "import os\nos.abort()").message
     assert "0x" not in message

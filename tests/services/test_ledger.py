@@ -7,8 +7,11 @@ import threading
 
 import pytest
 
+from host.domain.platform import PLATFORM_VERSION
+from host.ledger.metadata import check_metadata, make_metadata
 from host.ledger.signed import signable
 from host.ports.capability import CapabilityError
+from host.ports.directory import UNDECIDED
 from tests.services.ledger_support import ALL_NODES, EC, NOTARY_NAME, other_contract_cpk
 from tests.services.support import ALICE, BOB, cpi, holding
 
@@ -112,6 +115,25 @@ def test_a_contract_that_refuses_refuses_everywhere(net):
             "contract-verification-failed", net, BOB, function, {"transaction": signed, **extra}
         )
     assert net.unconsumed(BOB)["results"] == []
+
+
+def test_a_contract_that_could_not_judge_has_not_refused(net):
+    signed = net.call(ALICE, "build", net.builder(net.output(5)))
+    ended = {"type": "memory-limit", "message": "the guest needs more memory", UNDECIDED: True}
+    net.contracts.verify = lambda *_, **_node: [ended]
+    for function, extra in (("verify", {"sign": True}), ("record", {})):
+        refused("contract-undecided", net, BOB, function, {"transaction": signed, **extra})
+    forged = {"type": "memory-limit", "message": "as a contract may say itself"}
+    net.contracts.verify = lambda *_, **_node: [ended, forged]
+    refused("contract-verification-failed", net, BOB, "record", {"transaction": signed})
+
+
+def test_rules_of_a_newer_platform_version_are_not_guessed(net):
+    metadata = make_metadata(net.cpi, "a hash")
+    check_metadata({**metadata, "platformVersion": PLATFORM_VERSION - 1}, net.cpi)
+    for version in (PLATFORM_VERSION + 1, 10**400, True, "50200"):
+        with pytest.raises(CapabilityError, match=r"metadata-invalid: .*platformVersion"):
+            check_metadata({**metadata, "platformVersion": version}, net.cpi)
 
 
 def test_recording_needs_every_signature(net):

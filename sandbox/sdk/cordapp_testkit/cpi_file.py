@@ -15,7 +15,6 @@ from host.toolkit.contracts import CpiContracts, Verdict, open_contracts
 from host.toolkit.contracts_input import parse_transaction, read_all
 from host.toolkit.contracts_report import change_lines
 from host.toolkit.receipts import ReceiptFolder
-from sandbox.limits import Limits
 from sandbox.runtime import Sandbox
 
 
@@ -43,9 +42,7 @@ class CpiFile:
             for certificate in load_pem_certificates(file.read_bytes(), source=str(file))
         ]
         sandbox = Sandbox(cache_dir=default_cache_dir())
-        opened = open_contracts(
-            path.read_bytes(), trusted=trusted, sandbox=sandbox, limits=Limits()
-        )
+        opened = open_contracts(path.read_bytes(), trusted=trusted, sandbox=sandbox)
         return cls(opened)
 
     def verdict(self, transaction: Mapping[str, Any]) -> Verdict:
