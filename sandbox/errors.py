@@ -48,6 +48,12 @@ class MemoryLimitError(RunError):
     code = "memory-limit"
 
 
+class HostMemoryError(RunError):
+    """The system refused memory that the guest may have: the run may be repeated."""
+
+    code = "host-memory"
+
+
 class StackOverflowError(RunError):
     """The guest used all of its stack."""
 

@@ -9,6 +9,7 @@ from sandbox.errors import (
     DeadlineExceededError,
     ForbiddenOperationError,
     GuestTrapError,
+    HostMemoryError,
     MemoryLimitError,
     OutOfFuelError,
     RunError,
@@ -21,6 +22,12 @@ RANDOMNESS = "the sandbox has no randomness: ask the host (flow.random)"
 FILES = "the sandbox has no files"
 
 _KINDS: tuple[tuple[re.Pattern[str], type[RunError], str], ...] = (
+    (
+        # Of the system, when an instance is made: what a guest has named stands in backtraces.
+        re.compile(r"\A(?:(?!wasm backtrace).)*\(os error 12\)", re.DOTALL),
+        HostMemoryError,
+        "the system has no memory for the run",
+    ),
     (
         re.compile("all fuel consumed"),
         OutOfFuelError,

@@ -23,7 +23,7 @@ from host.guests.library import told_to_tenants
 from host.guests.limits import limits_of, run_usage
 from host.guests.source import GuestSource
 from host.ports.directory import UNDECIDED
-from sandbox.errors import SandboxError
+from sandbox.errors import HostMemoryError, SandboxError
 from sandbox.limits import Limits
 from sandbox.outcome import Returned
 
@@ -133,6 +133,8 @@ class SandboxedContracts:
             outcome = guest.call("verify", transaction, limits=limits_of(cpk, limits))
         except (StorageError, UnavailableError):
             raise  # of the platform: no verdict on the transaction
+        except HostMemoryError as refused:
+            raise UnavailableError(refused.message) from refused
         except (SandboxError, HostError) as refused:
             failure = {
                 **_failure(cpk.contract_types, types, refused.code, told_to_tenants(refused)),

@@ -29,7 +29,7 @@ from host.ports.guest import (
     SuspendFlow,
     WaitingHandler,
 )
-from sandbox.errors import CapabilityNotGrantedError, SandboxError
+from sandbox.errors import CapabilityNotGrantedError, HostMemoryError, SandboxError
 from sandbox.host_calls import GuestError, RunControl, Suspend
 from sandbox.outcome import Returned, Suspended
 from sandbox.world import ALWAYS_GRANTED
@@ -77,6 +77,8 @@ class SandboxedFlows:
             if isinstance(ended.cause, GuestKilledError):
                 ended.cause.usage = run_usage(ended.usage)
             raise ended.cause from None
+        except HostMemoryError as refused:
+            raise UnavailableError(refused.message) from refused
         except SandboxError as refused:  # what the platform's services raise is not the guest's
             usage = run_usage(refused.usage)
             denied = refused.function if isinstance(refused, CapabilityNotGrantedError) else None

@@ -11,11 +11,16 @@ from types import MappingProxyType
 from typing import Protocol
 
 from sandbox import errors
-from sandbox.errors import CapabilityNotGrantedError, DeadlineExceededError, SandboxError
+from sandbox.errors import (
+    CapabilityNotGrantedError,
+    DeadlineExceededError,
+    HostMemoryError,
+    SandboxError,
+)
 from sandbox.guest import Component
 from sandbox.host_calls import GuestError, HostCalls, RunControl, Suspend
 from sandbox.instance import HOST_FUNCTIONS
-from sandbox.isolation.errors import GuestProcessViolationError
+from sandbox.isolation.errors import GuestProcessLostError, GuestProcessViolationError
 from sandbox.isolation.frames import (
     Asked,
     Begin,
@@ -115,7 +120,7 @@ class IsolatedGuest:
         with self.visit() as stay:
             process = stay.process
             with (
-                process.waiting_place() as may_wait,
+                process.waiting_place(limits.memory_bytes_max) as may_wait,
                 process.lane(self.component.world, bytes_max=limits.payload_bytes_max) as lane,
             ):
                 run = _Run(
@@ -187,6 +192,12 @@ class _Run:
             raise GuestProcessViolationError(
                 f"the guest's process broke the protocol: {broken}"
             ) from broken
+        except HostMemoryError as refused:
+            # With the process go the runs that wait in it, and are repeated, too.
+            process.kill(Ending.MEMORY)
+            raise GuestProcessLostError(
+                f"the guest's process was ended: {Ending.MEMORY}"
+            ) from refused
         except BaseException:
             process.kill(Ending.CLOSED)
             raise
@@ -201,6 +212,8 @@ class _Run:
                 self._admit(heard)
                 self._answer(heard)
                 continue
+            if isinstance(heard, Stopped) and heard.code == HostMemoryError.code:
+                raise HostMemoryError("the guest's process has no memory for the run")
             self._check_usage(heard.usage)
             if self._cause is not None:
                 return self._halted(self._cause, heard)

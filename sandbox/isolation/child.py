@@ -6,13 +6,14 @@ host from the socket of the process. Nothing is opened, imported or started afte
 """
 
 import array  # noqa: F401  # `socket.recv_fds` imports it, which a sealed process cannot
+import mmap
 import os
 import select
 import socket
 import sys
 import threading
-from collections.abc import Sequence
-from contextlib import closing
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import NoReturn
 
@@ -21,7 +22,13 @@ from wasmtime import component as wc
 
 from sandbox.deadline import Ticker
 from sandbox.engine import engine_version, new_engine, profile_digest
-from sandbox.errors import CapabilityNotGrantedError, ComponentUnknownError, SandboxError
+from sandbox.errors import (
+    CapabilityNotGrantedError,
+    ComponentUnknownError,
+    HostMemoryError,
+    MemoryLimitError,
+    SandboxError,
+)
 from sandbox.guest import Component, Guest
 from sandbox.host_calls import GuestError, RunControl
 from sandbox.isolation.frames import (
@@ -45,7 +52,7 @@ from sandbox.isolation.frames import (
     text_of,
 )
 from sandbox.isolation.seal import Seal
-from sandbox.limits import MIB, Usage
+from sandbox.limits import MIB, Limits, Usage
 from sandbox.loading import loaded_guest
 from sandbox.outcome import Returned as RunReturned
 from sandbox.world import World
@@ -55,6 +62,8 @@ _STACK_BYTES = 3 * MIB
 _DESCRIPTORS_BESIDE_LANES = 16
 _FAILED = 70
 _NOTHING_USED = Usage(fuel=0, host_calls=0, log_bytes=0)
+_BESIDE_MEMORY_BYTES = 32 * MIB
+"""What a run may need beside its guest's memory: texts on their way, tables, stacks."""
 
 
 class _HaltError(SandboxError):
@@ -88,6 +97,54 @@ class _Relay:
         if isinstance(answer, Halt):
             raise _HaltError("the host ends the run")
         raise EndedError
+
+
+class _Runs:
+    """The runs of this process, those that wait included. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._count = 0
+
+    @contextmanager
+    def one(self) -> Iterator[None]:
+        """Count a run for the length of the block."""
+        with self._lock:
+            self._count += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._count -= 1
+
+    def told(self, stopped: SandboxError, limits: Limits) -> SandboxError:
+        """What to tell of a run that found no memory, which has let go of its own by now.
+
+        Beside others it may have been the process that had no room, not the guest that had reached
+        its limit: then it is to be repeated where there is room. Alone it has had all there is.
+        """
+        if not isinstance(stopped, MemoryLimitError | HostMemoryError):
+            return stopped
+        with self._lock:
+            is_alone = self._count <= 1
+        lacked_room = isinstance(stopped, HostMemoryError) or not _has_room(limits)
+        kind = MemoryLimitError if is_alone or not lacked_room else HostMemoryError
+        told = kind(stopped.message)
+        told.usage = stopped.usage
+        return told
+
+
+def _has_room(limits: Limits) -> bool:
+    """Whether the process may have as much memory as a run with these limits needs."""
+    size = limits.memory_bytes_max + _BESIDE_MEMORY_BYTES
+    try:
+        mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS).close()
+    except OSError:
+        return False
+    return True
+
+
+_runs = _Runs()
 
 
 def main(socket_number: int) -> None:
@@ -178,6 +235,12 @@ def _serve(lane: Channel[FromHost], guests: Sequence[Guest]) -> None:
     begin = lane.receive()
     assert isinstance(begin, Begin)  # noqa: S101  # the host keeps the order
     relay = _Relay(lane)
+    with _runs.one():
+        lane.send(_performed(begin, relay, guests))
+
+
+def _performed(begin: Begin, relay: _Relay, guests: Sequence[Guest]) -> Halted | Stopped | Returned:
+    """Perform one run; what the host is told of its end."""
     try:
         outcome = guests[begin.component].call(
             begin.export,
@@ -188,15 +251,17 @@ def _serve(lane: Channel[FromHost], guests: Sequence[Guest]) -> None:
             attach=relay.attach,
         )
     except _HaltError as halted:
-        lane.send(Halted(halted.usage or _NOTHING_USED))
-    except SandboxError as stopped:
+        return Halted(halted.usage or _NOTHING_USED)
+    except SandboxError as ended:
+        stopped = _runs.told(ended, begin.limits)
         function = stopped.function if isinstance(stopped, CapabilityNotGrantedError) else None
         message = stopped.message[:MESSAGE_CHARACTERS_MAX]
-        lane.send(Stopped(stopped.code, message, function, stopped.usage or _NOTHING_USED))
-    else:
-        assert isinstance(outcome, RunReturned)  # noqa: S101  # nothing here raises `Suspend`
-        value = None if outcome.value is None else bytes_of(outcome.value)
-        lane.send(Returned(value, outcome.is_error, outcome.usage))
+        return Stopped(stopped.code, message, function, stopped.usage or _NOTHING_USED)
+    except MemoryError:
+        return Stopped(HostMemoryError.code, "the process has no memory", None, _NOTHING_USED)
+    assert isinstance(outcome, RunReturned)  # noqa: S101  # nothing here raises `Suspend`
+    value = None if outcome.value is None else bytes_of(outcome.value)
+    return Returned(value, outcome.is_error, outcome.usage)
 
 
 if __name__ == "__main__":

@@ -38,6 +38,8 @@ CHILD = "sandbox.isolation.child"
 _DYING_SECONDS = 2.0
 _FROM_OUTSIDE = frozenset({-signal.SIGKILL, -signal.SIGTERM, -signal.SIGINT, -signal.SIGHUP})
 _LANE = b"l"
+_BESIDE_MEMORY_BYTES = 8 * MIB
+"""What a run that waits holds beside its guest's memory."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +74,7 @@ class Ending(StrEnum):
     EVICTED = "another virtual node needed its place"
     IDLE = "it had nothing to do"
     CLOSED = "the host stops"
+    MEMORY = "it had no memory left for a run"
 
 
 class GuestProcess:
@@ -99,7 +102,7 @@ class GuestProcess:
         self._idle: list[Channel[FromGuests]] = []
         self._places = threading.Semaphore(plan.flows + plan.contracts)
         self._flow_places = threading.Semaphore(plan.flows)
-        self._waiting_places = threading.Semaphore(plan.waiting)
+        self._waiting: list[int] = []
         self._ending: Ending | None = None
         files = [code.file.fileno() for code in codes]
         self._control, theirs = socket.socketpair()
@@ -157,14 +160,30 @@ class GuestProcess:
                 self._close_lanes()
 
     @contextmanager
-    def waiting_place(self) -> Iterator[bool]:
-        """Whether a run may wait in a host call for long, for the length of the block."""
-        found = self._waiting_places.acquire(blocking=False)
+    def waiting_place(self, memory_bytes: int) -> Iterator[bool]:
+        """Whether a run may wait in a host call for long, for the length of the block.
+
+        Runs that wait keep their memory: they get no more of the process's than is left when all
+        that may run at a time have all that they may have.
+
+        Args:
+            memory_bytes: the limit of the run's memory.
+        """
+        plan, claim = self._plan, memory_bytes + _BESIDE_MEMORY_BYTES
+        running = claim * (plan.flows - plan.waiting + plan.contracts)
+        with self._lock:
+            found = (
+                len(self._waiting) < plan.waiting
+                and sum(self._waiting) + claim + running <= plan.memory_bytes_max
+            )
+            if found:
+                self._waiting.append(claim)
         try:
             yield found
         finally:
             if found:
-                self._waiting_places.release()
+                with self._lock:
+                    self._waiting.remove(claim)
 
     def kill(self, why: Ending) -> None:
         """End the process at once."""
