@@ -23,13 +23,15 @@ from host.data_directory import DataDirectory
 from host.identity import Keeping
 from host.plugin_loading import make_plugin_manager
 from host.ports.clock import Clock, Entropy
+from host.rest.acceptor import DoorMetrics
 from host.rest.listener import bind
-from host.rest.server import serve
+from host.rest.server import Door, serve
 from host.rest.tls import ServerCertificate
 from host.rest.tls_files import Certificates, check_given_files
 from host.secret_files import read_secret
 from host.settings import HostSettings
 from host.system import SystemClock, SystemEntropy
+from host.workers.hangup import Load, reread
 from host.workers.overview import Overviews, single_line
 
 _log = structlog.get_logger("cordbox.host")
@@ -41,6 +43,7 @@ def run_host(
     given_password: str | None,
     on_ready: Callable[[Mapping[str, str]], None],
     is_new: bool = False,
+    load: Load | None = None,
 ) -> None:
     """Run a host until SIGTERM or SIGINT.
 
@@ -50,6 +53,7 @@ def run_host(
         on_ready: called with `url`, `certificate` and, if the host made the administrator's
             password, `adminPasswordFile`.
         is_new: begin a new cluster where the data directory's files do not belong together.
+        load: reads the settings again, on SIGHUP.
 
     Raises:
         HostError: the host cannot start; nothing is left half done.
@@ -77,6 +81,14 @@ def run_host(
         )
         log_engines()
         url = f"https://{settings.listen.rpartition(':')[0]}:{listener.getsockname()[1]}"
+        door = make_door(settings, DoorMetrics(host.registry))
+        running = settings
+
+        def hung_up() -> Door:
+            nonlocal running
+            running = running if load is None else reread(running, load, worker=None)
+            return make_door(running, door.metrics)
+
         facts = _facts(url, certificates.files, host)
         serve(
             host.asgi,
@@ -85,7 +97,8 @@ def run_host(
             threads=settings.rest_threads,
             stop_seconds_max=settings.stop_seconds_max,
             on_ready=lambda: on_ready(facts),
-            door=make_door(settings, host.registry),
+            door=door,
+            on_hangup=hung_up,
         )
         _log.info("stopping")
 

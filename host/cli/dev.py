@@ -105,8 +105,8 @@ def shell_line(url: str, certificate: Path, password_file: Path) -> str:
 
 
 def _stop_on_signals() -> Event:
-    """An event that SIGINT and SIGTERM set."""
+    """An event that SIGINT, SIGTERM and SIGHUP set."""
     stop = Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda _number, _frame: stop.set())
     return stop

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -13,6 +14,7 @@ from host.cli.host_files import backup, check, restore
 from host.cli.host_options import ca_file_option, host_options, url_option
 
 if TYPE_CHECKING:
+    from host.settings import HostSettings
     from host.toolkit.host_client import HostClient
 
 _OUTPUT = click.option(
@@ -91,7 +93,12 @@ def run_command(settings_file: Path | None, output: str, *, is_new: bool, **opti
 
     default_file = Path("cordbox.toml")
     file = settings_file or (default_file if default_file.exists() else None)
-    settings = load_settings(options=options, file=file, environment=os.environ)
+
+    def load() -> "HostSettings":
+        return load_settings(options=options, file=file, environment=os.environ)
+
+    settings = load()
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # Until there is somebody who follows it.
     is_combined = settings.worker_plan.is_combined
     name = None if is_combined else "supervisor"
     configure_logging(level=settings.log_level, form=settings.log_format, worker=name)
@@ -114,6 +121,7 @@ def run_command(settings_file: Path | None, output: str, *, is_new: bool, **opti
         given_password=os.environ.get("CORDBOX_ADMIN_PASSWORD"),
         on_ready=ready,
         is_new=is_new,
+        load=load,
     )
 
 

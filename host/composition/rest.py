@@ -116,7 +116,7 @@ def open_certificates(
     return Certificates(files, clock, listen_host=settings.listen_host)
 
 
-def make_door(settings: HostSettings, registry: CollectorRegistry) -> Door:
+def make_door(settings: HostSettings, metrics: DoorMetrics) -> Door:
     """The limits of connections to REST: as wanted, and as this process may open files."""
     return Door(
         seats=Seats.within(
@@ -130,7 +130,7 @@ def make_door(settings: HostSettings, registry: CollectorRegistry) -> Door:
             transfer_seconds_max=settings.rest_transfer_seconds_max,
         ),
         proxies=settings.rest_proxies,
-        metrics=DoorMetrics(registry),
+        metrics=metrics,
     )
 
 

@@ -56,7 +56,7 @@ def serve(
     stop_seconds_max: int,
     on_ready: Callable[[], None],
     door: Door | None = None,
-    on_hangup: Callable[[], None] = lambda: None,
+    on_hangup: Callable[[], Door | None] = lambda: None,
 ) -> None:
     """Serve HTTPS until SIGTERM or SIGINT, then let running requests end.
 
@@ -68,7 +68,8 @@ def serve(
         stop_seconds_max: how long running requests may take after the signal.
         on_ready: called once the server accepts connections.
         door: limits of connections.
-        on_hangup: called on SIGHUP, when the certificate was read again.
+        on_hangup: called on SIGHUP, when the certificate was read again; may give other limits
+            for new connections.
 
     Raises:
         TlsFilesError: the certificate is not good.
@@ -127,7 +128,7 @@ class _Server(uvicorn.Server):
         threads: int,
         stop_seconds_max: int,
         on_ready: Callable[[], None],
-        on_hangup: Callable[[], None],
+        on_hangup: Callable[[], Door | None],
     ) -> None:
         super().__init__(
             uvicorn.Config(
@@ -152,14 +153,15 @@ class _Server(uvicorn.Server):
         self._on_hangup = on_hangup
         self._background: set[asyncio.Task[None]] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._admission: Admission | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Take uvicorn's own part over: it would count connections after their handshake only."""
         to_thread.current_default_thread_limiter().total_tokens = self._threads
         await self.lifespan.startup()
         self._loop = asyncio.get_running_loop()
-        admission = Admission(self._door.seats)
-        acceptors = [self._acceptor(listener, admission) for listener in sockets or ()]
+        self._admission = Admission(self._door.seats)
+        acceptors = [self._acceptor(listener, self._admission) for listener in sockets or ()]
         for acceptor in acceptors:
             acceptor.start()
         self.servers = acceptors  # type: ignore[assignment]  # what uvicorn asks of its servers
@@ -183,6 +185,7 @@ class _Server(uvicorn.Server):
         door = self._door
 
         def protocol(left: Callable[[], None]) -> BoundedHttp:
+            door = self._door  # It may have been replaced.
             return BoundedHttp(
                 self.config,
                 self.server_state,
@@ -215,7 +218,12 @@ class _Server(uvicorn.Server):
         run = asyncio.get_running_loop().run_in_executor
         if self._certificates is not None:
             await run(None, self._certificates.reread)
-        await run(None, self._on_hangup)
+        door = await run(None, self._on_hangup)
+        if door is not None:
+            self._door = door
+            if self._admission is not None:
+                self._admission.seats = door.seats
+                door.metrics.most.set(door.seats.total_max)
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from host.domain.workers import WorkerKind
+from host.workers.hangup import hangups_held
 
 _LINE_BYTES_MAX = 64 * 1024
 _MODULES = {WorkerKind.REST: "host.workers.rest"}
@@ -41,14 +42,15 @@ class Child:
             OSError: it cannot be started.
         """
         words = ["--kind", kind, "--name", name, "--parent", str(os.getpid()), *handover.words]
-        self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", _MODULES.get(kind, _MODULE), *words],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            pass_fds=handover.descriptors,
-            env=dict(handover.environment),
-            process_group=0,
-        )
+        with hangups_held():
+            self._process = subprocess.Popen(
+                [sys.executable, "-P", "-m", _MODULES.get(kind, _MODULE), *words],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                pass_fds=handover.descriptors,
+                env=dict(handover.environment),
+                process_group=0,
+            )
         assert self._process.stdout is not None  # noqa: S101  # it is a pipe
         self.output = self._process.stdout.fileno()
         os.set_blocking(self.output, False)

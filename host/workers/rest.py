@@ -9,8 +9,10 @@ from host.composition.inspection import name_what_is_missing
 from host.composition.rest import make_door, make_rest, open_certificates
 from host.domain.errors import UnavailableError
 from host.domain.workers import WorkerKind, WorkerPlan
-from host.rest.server import serve
+from host.rest.acceptor import DoorMetrics
+from host.rest.server import Door, serve
 from host.secret_files import read_secret
+from host.workers.hangup import taken_over
 from host.workers.metrics import workers_registry
 from host.workers.overview import Overviews, worker_lines
 from host.workers.process import Employment, run_process
@@ -58,6 +60,7 @@ def run_rest(job: Employment) -> None:
         facts = {"certificate": str(certificates.files.certificate_file.absolute())}
         if rest.admin_password_file is not None:
             facts["adminPasswordFile"] = str(rest.admin_password_file.absolute())
+        door = make_door(settings, DoorMetrics(base.registry))
         serve(
             rest.asgi,
             listener=socket.socket(fileno=job.listener),
@@ -65,8 +68,15 @@ def run_rest(job: Employment) -> None:
             threads=settings.rest_threads,
             stop_seconds_max=settings.stop_seconds_max,
             on_ready=lambda: job.ready(**facts),
-            door=make_door(settings, base.registry),
+            door=door,
+            on_hangup=lambda: _taken_over(job, door),
         )
+
+
+def _taken_over(job: Employment, door: Door) -> Door | None:
+    """The limits of connections as the host's settings have them now."""
+    settings = taken_over(job.directory, job.name)
+    return None if settings is None else make_door(settings, door.metrics)
 
 
 def check_workers(run: RunDirectory, plan: WorkerPlan) -> None:

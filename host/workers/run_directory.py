@@ -66,10 +66,18 @@ class RunDirectory:
             # Never one that is there: what another host left was removed when the lock was taken.
             self.path.mkdir(mode=0o700)
             self._write("key", secrets.token_bytes(_KEY_BYTES))
-            file = _ClusterFile(_FORMAT, msgspec.Raw(encode_settings(settings)))
-            self._write("cluster.json", msgspec.json.encode(file))
+            self.rewrite(settings)
         except OSError as error:
             raise StorageError(f"{self.path} cannot be used: {error.strerror}") from error
+
+    def rewrite(self, settings: HostSettings) -> None:
+        """Replace the settings, for workers that are told to read them again or are started later.
+
+        Raises:
+            OSError: they cannot be written.
+        """
+        file = _ClusterFile(_FORMAT, msgspec.Raw(encode_settings(settings)))
+        self._write("cluster.json", msgspec.json.encode(file))
 
     def key(self) -> bytes:
         """The workers' shared key.

@@ -29,6 +29,7 @@ from host.settings import HostSettings
 from host.system import SteadyClock, SystemClock
 from host.workers.child import Child, Handover
 from host.workers.flow_group import FLOW_GROUP
+from host.workers.hangup import Load, reread
 from host.workers.restarts import Command, Kill, Phase, Start, Supervision, Terminate, Worker
 from host.workers.run_directory import RunDirectory, WorkerRow, WorkerTable
 
@@ -38,7 +39,7 @@ STOP_MARGIN_MS = 5_000
 _GROUP_SECONDS_MAX = 5.0
 _PASSWORD_VARIABLE = "CORDBOX_ADMIN_PASSWORD"  # noqa: S105  # the variable's name
 
-_KINDS = (signal.SIGTERM, signal.SIGINT)
+_KINDS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _log = structlog.get_logger("cordbox.supervisor")
 
 Ready = Callable[[Mapping[str, str]], None]
@@ -51,7 +52,12 @@ class WorkerStartError(HostError):
 
 
 def supervise(
-    settings: HostSettings, *, given_password: str | None, on_ready: Ready, is_new: bool = False
+    settings: HostSettings,
+    *,
+    given_password: str | None,
+    on_ready: Ready,
+    is_new: bool = False,
+    load: Load | None = None,
 ) -> None:
     """Run a host with worker processes until SIGTERM or SIGINT.
 
@@ -61,6 +67,7 @@ def supervise(
         on_ready: called once all workers are ready, with `url`, `certificate` and, if the host made
             the administrator's password, `adminPasswordFile`.
         is_new: begin a new cluster where the data directory's files do not belong together.
+        load: reads the settings again, on SIGHUP.
 
     Raises:
         HostError: the host cannot start; nothing is left running.
@@ -94,6 +101,7 @@ def supervise(
             listener,
             given_password=given_password,
             on_ready=ready,
+            load=load,
         )
         supervisor.run()
 
@@ -108,8 +116,10 @@ class _Supervisor:
         *,
         given_password: str | None,
         on_ready: Ready,
+        load: Load | None,
     ) -> None:
         self._settings = settings
+        self._load = load
         self._directory = directory
         self._run = run
         self._listener = listener
@@ -270,9 +280,24 @@ class _Supervisor:
         self._stop()
 
     def _signalled(self, signals: socket.socket) -> None:
-        signals.recv(4096)
-        if not self._state.is_stopping:
+        numbers = signals.recv(4096)
+        if self._state.is_stopping:
+            return
+        if signal.SIGTERM in numbers or signal.SIGINT in numbers:
             self._stop()
+        elif signal.SIGHUP in numbers:
+            self._hang_up()
+
+    def _hang_up(self) -> None:
+        """Read the settings again, and have the workers read what they can."""
+        if self._load is not None:
+            self._settings = reread(self._settings, self._load, worker="supervisor")
+        try:
+            self._run.rewrite(self._settings)
+        except OSError as error:
+            _log.error("settings-not-reread", code="storage", reason=error.strerror)
+        for child in self._children.values():
+            child.send(signal.SIGHUP)
 
     def _stop(self) -> None:
         _log.info("stopping")
@@ -300,7 +325,7 @@ class _Supervisor:
 
 @contextmanager
 def _signals() -> Iterator[socket.socket]:
-    """A socket that is readable once SIGTERM or SIGINT has come."""
+    """A socket that gives the numbers of the signals that have come."""
     receiver, sender = socket.socketpair()
     with receiver, sender:
         receiver.setblocking(False)  # noqa: FBT003  # its one parameter
