@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from host.cli.audit_admin import admin
 from host.cli.audit_gauntlet import gauntlet
 from host.cli.audit_log import log
 from host.cli.audit_node import audit_node
@@ -53,7 +54,7 @@ def command() -> None:
     """
 
 
-for _command in (audit_node, gauntlet, log):
+for _command in (admin, audit_node, gauntlet, log):
     command.add_command(_command)
 
 

@@ -13,6 +13,11 @@ import structlog
 
 from host import ledger, membership, persistence, vnode
 from host.audit_log import NodeAuditLogs
+from host.audit_log.administrative import (
+    AdministrativeLog,
+    AdministrativeRegister,
+    Retention,
+)
 from host.audit_log.service import load_audit_key
 from host.composition import services
 from host.composition.base import Base, PluginMissingError
@@ -100,6 +105,24 @@ class Parts:
         self.base.stack.callback(logs.close)
         self._flush(logs.sync, AUDIT_SYNC_SECONDS)
         return logs
+
+    @cached_property
+    def administrative_log(self) -> AdministrativeLog:
+        """The log of what users and operators do; only the process that serves them writes it."""
+        settings = self.base.settings
+        register = AdministrativeRegister(
+            self.database,
+            key=load_audit_key(self.base.directory.secrets, entropy=self.base.entropy),
+            clock=self.base.clock,
+            retention=Retention(
+                entries_max=settings.administrative_log_entries_max,
+                flow_entries_max=settings.administrative_log_flow_entries_max,
+            ),
+        )
+        log = AdministrativeLog(register, self.base.clock)
+        log.start()
+        self.base.stack.callback(log.close)
+        return log
 
     @cached_property
     def vaults(self) -> Vaults:

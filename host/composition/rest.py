@@ -86,6 +86,7 @@ def make_rest(
         quotas=parts.quotas,
         storage_bytes=parts.vaults.used_bytes,
         clock=base.clock,
+        administrative_log=parts.administrative_log,
     )
     asgi = create_app(
         services,

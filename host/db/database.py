@@ -56,6 +56,9 @@ SCHEMA_VERSION = Table(
 )
 _SELECT_VERSIONS = select(SCHEMA_VERSION.c.name, SCHEMA_VERSION.c.version)
 _INSERT_VERSION = insert(SCHEMA_VERSION)
+_REVISION = "PRAGMA user_version"
+"""How many commits there were that others may have to know of: a number in the file's header."""
+_REVISION_MAX = 2**31 - 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,8 +80,11 @@ class Schema:
 class Database:
     """An open database file. `close` it, or use it as a context manager."""
 
-    def __init__(self, path: Path, engine: Engine) -> None:
+    def __init__(self, path: Path, engine: Engine, *, has_revision: bool = True) -> None:
         self.path = path
+        self._has_revision = has_revision
+        self._seen_version: int | None = None
+        self._revision = 0
         self._engine = engine
         self._write_lock = threading.Lock()
         self._writer: int | None = None
@@ -86,8 +92,20 @@ class Database:
         self._watch: sqlite3.Connection | None = None
 
     @staticmethod
-    def open(path: Path, schemas: Sequence[Schema], *, pool_size: int = _POOL_SIZE) -> "Database":
+    def open(
+        path: Path,
+        schemas: Sequence[Schema],
+        *,
+        pool_size: int = _POOL_SIZE,
+        has_revision: bool = True,
+    ) -> "Database":
         """Open or create the file, readable by its owner only, and bring its tables up to date.
+
+        Args:
+            path: the file.
+            schemas: its tables.
+            pool_size: connections that stay open.
+            has_revision: whether somebody asks for `revision`; without, commits cost less.
 
         Raises:
             SchemaTooNewError: a newer release has written the file.
@@ -101,9 +119,11 @@ class Database:
                 f"database {path} cannot be created: {exc.strerror}", path=str(path)
             ) from exc
         trusted = any(schema.indexes_expressions for schema in schemas)
-        database = Database(path, _engine(path, pool_size, trusted_schema=trusted))
+        database = Database(
+            path, _engine(path, pool_size, trusted_schema=trusted), has_revision=has_revision
+        )
         try:
-            with database.write() as connection:
+            with database.write(counted=False) as connection:
                 _upgrade(connection, path, schemas)
         except BaseException:
             database.close()
@@ -121,8 +141,11 @@ class Database:
             yield connection
 
     @contextmanager
-    def write(self) -> Iterator[Connection]:
+    def write(self, *, counted: bool = True) -> Iterator[Connection]:
         """A transaction that no other writer can come between; committed when the block ends.
+
+        Args:
+            counted: whether `revision` changes: False for what nobody remembers.
 
         Raises:
             StorageError: the file cannot be written; nothing has changed.
@@ -138,6 +161,8 @@ class Database:
                     connection = raw.execution_options(**{_IMMEDIATE: True})
                     with connection.begin():
                         yield connection
+                        if counted and self._has_revision:
+                            _count(connection)
                         give_back(_driver(connection))
             finally:
                 self._writer = None
@@ -156,9 +181,7 @@ class Database:
                 raw.close()
 
     def revision(self) -> int:
-        """A number that changes with every commit to the file, by whichever process.
-
-        It says nothing beyond this object: another process sees other numbers.
+        """A number that changes with every counted commit to the file, by whichever process.
 
         Raises:
             StorageError: the file is damaged or gone.
@@ -169,8 +192,12 @@ class Database:
                 self._watch = sqlite3.connect(
                     self.path, isolation_level=None, check_same_thread=False
                 )
-            (number,) = self._watch.execute("PRAGMA data_version").fetchone()
-        return int(number)
+            (version,) = self._watch.execute("PRAGMA data_version").fetchone()
+            if version != self._seen_version:
+                # Read after it: a commit in between is seen now, and looked for once more.
+                (self._revision,) = self._watch.execute(_REVISION).fetchone()
+                self._seen_version = version
+            return self._revision
 
     def close(self) -> None:
         with self._watch_lock:
@@ -215,6 +242,12 @@ def _engine(path: Path, pool_size: int, *, trusted_schema: bool) -> Engine:
         connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
 
     return engine
+
+
+def _count(connection: Connection) -> None:
+    revision = int(connection.exec_driver_sql(_REVISION).scalar_one())
+    following = revision + 1 if revision < _REVISION_MAX else 0
+    connection.exec_driver_sql(f"{_REVISION} = {following}")
 
 
 def _upgrade(connection: Connection, path: Path, schemas: Sequence[Schema]) -> None:

@@ -226,7 +226,7 @@ class Vaults:
             if self._template is None:
                 with tempfile.TemporaryDirectory(prefix="cordbox-") as folder:
                     file = Path(folder) / "vault.sqlite"
-                    Database.open(file, self._schemas, pool_size=1).close()
+                    Database.open(file, self._schemas, pool_size=1, has_revision=False).close()
                     self._template = file.read_bytes()
             return self._template
 
@@ -306,7 +306,7 @@ class Vaults:
                 f"{path} carries no cluster's id: expected the vault of virtual node {short_hash}",
                 path=str(path),
             )
-        database = Database.open(path, self._schemas, pool_size=_POOL_SIZE)
+        database = Database.open(path, self._schemas, pool_size=_POOL_SIZE, has_revision=False)
         if look.identity is None:
             try:
                 give_vault_identity(database, self._cluster_id, short_hash)

@@ -158,7 +158,7 @@ class QuotaService:
             for (node, name), grown in taken.items()
         ]
         try:
-            with self._database.write() as connection:
+            with self._database.write(counted=False) as connection:
                 connection.execute(_ADD, rows)
         except BaseException:
             self._counters.give_back(taken)

@@ -19,6 +19,7 @@ from starlette.routing import BaseRoute, Mount
 from cpi.errors import CpiError
 from host.domain.errors import HostError
 from host.rest import (
+    administrative_log,
     certificate,
     cpi,
     dead_letter,
@@ -56,6 +57,7 @@ class _Group:
 _GROUPS = (
     # Before the resources: `getprotocolversion` must not be taken for a short hash.
     _Group(router=protocol_version.router, last="v5_2"),
+    _Group(router=administrative_log.router),
     _Group(router=certificate.router),
     _Group(router=key.certificate_router),
     _Group(router=cpi.router),

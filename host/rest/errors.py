@@ -100,6 +100,19 @@ def document_errors(document: dict[str, Any]) -> None:
                     response["content"] = content
 
 
+def answer_of(error: Exception) -> tuple[HTTPStatus, str]:
+    """Status and code of the answer to a request that ends with `error`."""
+    if isinstance(error, HTTPException):
+        status = HTTPStatus(error.status_code)
+        return status, _ROUTING_CODES.get(status, "request-invalid")
+    if isinstance(error, RequestValidationError):
+        return HTTPStatus.BAD_REQUEST, "request-invalid"
+    known = next((STATUS_OF[kind] for kind in type(error).__mro__ if kind in STATUS_OF), None)
+    if known is None:
+        return HTTPStatus.INTERNAL_SERVER_ERROR, "internal-error"
+    return known, str(getattr(error, "code", "error"))
+
+
 async def refusal(request: Request, error: Exception) -> Response:
     """Answer a refusal of the host by the table above."""
     status = next(STATUS_OF[kind] for kind in type(error).__mro__ if kind in STATUS_OF)

@@ -13,6 +13,7 @@ from fastapi.routing import APIRoute
 
 from host.domain.errors import InvalidInputError
 from host.domain.json import JsonValue
+from host.rest.acts import ActRecorder, is_act
 from host.rest.authentication import authenticated, authorized
 from host.rest.canonical import SAME_AS, RouteParameters, actions
 from host.rest.errors import DOCUMENTED
@@ -47,17 +48,34 @@ class Operation(APIRoute):
         same_as = (self.openapi_extra or {}).get(SAME_AS)
 
         async def operation(request: Request) -> Response:
+            services: RestServices = request.app.state.services
+            if not is_act(request.method, self.path_format):
+                return await answered((await checked(request))[0])
+            act = ActRecorder(services.administrative_log, request, self.path_format)
+            try:
+                ready, canonical = await checked(request)
+            except Exception as error:
+                act.refused(request, error)
+                raise
+            body = ready.value if isinstance(ready, _ParsedRequest) else None
+            return await act.done(ready, canonical, body, answered)
+
+        async def answered(request: Request) -> Response:
+            return _as_accepted(await handle(request), request)
+
+        async def checked(request: Request) -> tuple[Request, str]:
+            """The request as the handler takes it, and its canonical action."""
             state = request.app.state
             services: RestServices = state.services
             user = await authenticated(request, services.users, state.sign_in)
             requester_of(request.scope).user = user.login_name
             call = parameters.canonical(request)
+            wanted = actions(request, self.path_format, call, same_as)
             if self.needs_permission:
-                authorized(user, actions(request, self.path_format, call, same_as))
+                authorized(user, wanted)
             parameters.check(call)
             request.state.user = user
-            reply = await handle(await self._with_strict_json(call.applied_to(request)))
-            return _as_accepted(reply, request)
+            return await self._with_strict_json(call.applied_to(request)), wanted[0].canonical
 
         return operation
 
@@ -98,14 +116,14 @@ class _ParsedRequest(Request):
         headers = [(k, v) for k, v in original.scope["headers"] if k != b"content-type"]
         scope = {**original.scope, "headers": [*headers, (b"content-type", b"application/json")]}
         super().__init__(scope, original.receive)
-        self._value = value
+        self.value = value
 
     async def body(self) -> bytes:
         """Something that is not empty: FastAPI asks for `json` only then."""
         return b"{}"
 
     async def json(self) -> JsonValue:
-        return self._value
+        return self.value
 
 
 def resource(tag: str, *, open_to_all: bool = False) -> APIRouter:

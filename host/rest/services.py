@@ -6,6 +6,7 @@ from typing import Annotated, Protocol
 
 from fastapi import Depends, Request
 
+from host.audit_log.administrative import AdministrativeLog
 from host.domain.errors import NotFoundError
 from host.domain.flow import FlowStatus
 from host.domain.ids import Checksum, EpochMs, ShortHash, parse_short_hash
@@ -182,6 +183,7 @@ class RestServices:
     quotas: QuotaUseCases
     storage_bytes: Callable[[ShortHash], int]
     clock: Clock
+    administrative_log: AdministrativeLog
 
     def virtual_node(self, short_hash: str) -> VirtualNode:
         """The virtual node of a short hash as the client wrote it.

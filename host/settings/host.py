@@ -85,6 +85,24 @@ class HostSettings(FlowSettings, GuestSettings, RestSettings):
     plugin_entry_points: Annotated[
         bool, Meta(description="Whether `plugins` may name entry points of installed packages.")
     ] = False
+    administrative_log_entries_max: Annotated[
+        int,
+        Meta(
+            ge=1_000,
+            le=100_000_000,
+            description="Entries of the administrative log that are kept, about 600 bytes each; the"
+            " oldest go first, and the log says so.",
+        ),
+    ] = 200_000
+    administrative_log_flow_entries_max: Annotated[
+        int,
+        Meta(
+            ge=1_000,
+            le=100_000_000,
+            description="Entries of the administrative log about started flows that are kept; two"
+            " for each.",
+        ),
+    ] = 40_000
     stop_seconds_max: Annotated[
         int, Meta(ge=1, description="Seconds that a stopping host waits for running requests.")
     ] = 10

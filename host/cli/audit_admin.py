@@ -1,0 +1,203 @@
+"""`cordbox audit admin`: who did what to a host."""
+
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from host.cli.host_options import host_options
+from host.cli.package_options import EXISTING_FILE, output_option
+
+if TYPE_CHECKING:
+    from host.audit_log.administrative import ActQuery
+    from host.audit_log.administrative.verification import AdministrativeVerification
+    from host.toolkit.host_client import HostClient
+
+_EXIT_FINDINGS = 1
+_ANCHOR = re.compile(r"([0-9]{1,15}):([0-9a-f]{64})")
+_PAGE = 500
+_LAST_DEFAULT = 100
+
+Acts = Iterator[Mapping[str, Any]]
+
+
+class _Moment(click.ParamType[datetime]):
+    """An instant, such as 2026-11-29 or 2026-11-29T13:00:00Z; without a zone, UTC."""
+
+    name = "TIME"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> datetime:
+        try:
+            moment = datetime.fromisoformat(str(value))
+        except ValueError:
+            self.fail(f"{value!r} is no time such as 2026-11-29T13:00:00Z", param, ctx)
+        return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+@click.command("admin")
+@click.argument(
+    "place",
+    metavar="[DIR]",
+    required=False,
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+)
+@click.option("--by", metavar="LOGIN", help="Only acts of this user.")
+@click.option("--since", type=_Moment(), help="Only acts that began then or later.")
+@click.option("--until", type=_Moment(), help="Only acts that began before.")
+@click.option("--resource", help="Only acts whose path holds this text.")
+@click.option(
+    "--last",
+    type=click.IntRange(1),
+    default=_LAST_DEFAULT,
+    show_default=True,
+    help="So many acts, the newest.",
+)
+@click.option("--verify", is_flag=True, help="Verify the chain instead; takes DIR.")
+@click.option(
+    "--key",
+    "key_file",
+    type=EXISTING_FILE,
+    help="With --verify: the host's key; default: secrets/audit-key of DIR.",
+)
+@click.option(
+    "--anchor",
+    metavar="SEQ:HASH",
+    help="With --verify: an entry, printed by an earlier run, that must be there.",
+)
+@output_option
+@host_options
+def admin(
+    *,
+    place: Path | None,
+    by: str | None,
+    since: datetime | None,
+    until: datetime | None,
+    resource: str | None,
+    last: int,
+    verify: bool,
+    key_file: Path | None,
+    anchor: str | None,
+    output: str,
+    connect: "Callable[[], HostClient]",
+) -> int:
+    """Tell who changed what on a host: acts over REST and by commands, newest first.
+
+    Asks a running host, as a user who may GET administrativelog; or reads the data directory DIR,
+    whether or not a host runs on it. JSON: one object a line. Exit code of --verify: 0: every entry
+    is as the host wrote it; 1: the first bad one is named.
+    """
+    if verify:
+        if place is None:
+            raise click.UsageError("--verify takes the host's data directory")
+        return _verify(place, key_file, anchor, output)
+    if key_file is not None or anchor is not None:
+        raise click.UsageError("--key and --anchor belong to --verify")
+    with ExitStack() as stack:
+        if place is None:
+            client = stack.enter_context(connect())
+            names = {"user": by, "since": _text(since), "until": _text(until), "resource": resource}
+            query = {name: value for name, value in names.items() if value is not None}
+            acts: Acts = client.items("/administrativelog", "acts", limit=min(last, _PAGE), **query)
+        else:
+            acts = _offline(stack, place, _query(by, since, until, resource))
+        for act in islice(acts, last):
+            click.echo(json.dumps(act) if output == "json" else _line(act))
+    return 0
+
+
+def _offline(stack: ExitStack, place: Path, query: "ActQuery") -> Acts:
+    from host.audit_log.administrative.reading import act_json, register_of
+
+    register = stack.enter_context(register_of(place))
+    before: int | None = None
+    while views := register.page(query, before=before, limit=_PAGE):
+        yield from map(act_json, views)
+        before = views[-1].seq
+
+
+def _query(
+    by: str | None, since: datetime | None, until: datetime | None, resource: str | None
+) -> "ActQuery":
+    from host.audit_log.administrative import ActQuery
+    from host.domain.ids import EpochMs
+
+    def millis(moment: datetime | None) -> EpochMs | None:
+        return None if moment is None else EpochMs(int(moment.timestamp() * 1000))
+
+    return ActQuery(user=by, since=millis(since), until=millis(until), resource=resource)
+
+
+def _text(moment: datetime | None) -> str | None:
+    return None if moment is None else moment.isoformat()
+
+
+def _verify(place: Path, key_file: Path | None, anchor: str | None, output: str) -> int:
+    from cpi.files import read_limited
+    from host.audit_log.administrative.reading import register_of
+    from host.audit_log.administrative.verification import verify_administrative_log
+    from host.audit_log.service import KEY_BYTES, KEY_NAME
+
+    match = None if anchor is None else _ANCHOR.fullmatch(anchor)
+    if anchor is not None and match is None:
+        raise click.UsageError("--anchor is SEQ:HASH")
+    own = place / "secrets" / KEY_NAME
+    file = key_file or (own if own.is_file() else None)
+    key = None if file is None else read_limited(file, 4096)
+    if key is not None and len(key) != KEY_BYTES:
+        raise click.UsageError(f"{file}: expected {KEY_BYTES} bytes, found {len(key)}")
+    wanted = None if match is None else (int(match[1]), match[2])
+    with register_of(place) as register:
+        found = verify_administrative_log(register, key=key, anchor=wanted)
+    if output == "json":
+        click.echo(json.dumps(_document(found), indent=2))
+    else:
+        click.echo(_verdict(found))
+        if key is None:
+            click.echo("warning: without the host's key, who wrote the entries is not known")
+    return 0 if found.problem is None else _EXIT_FINDINGS
+
+
+def _document(found: "AdministrativeVerification") -> Mapping[str, Any]:
+    problem = found.problem
+    return {
+        "good": problem is None,
+        "entries": found.entries,
+        "pruned": found.pruned,
+        "unfinished": list(found.unfinished),
+        "authenticated": found.authenticated,
+        "anchor": None if found.last is None else f"{found.last[0]}:{found.last[1]}",
+        "problem": None
+        if problem is None
+        else {"entry": problem.seq, "code": problem.code, "message": problem.message},
+    }
+
+
+def _verdict(found: "AdministrativeVerification") -> str:
+    problem = found.problem
+    if problem is not None:
+        return f"BAD   entry {problem.seq}: [{problem.code}] {problem.message}"
+    pruned = f", {found.pruned} deleted" if found.pruned else ""
+    open_ = f", {len(found.unfinished)} acts without outcome" if found.unfinished else ""
+    end = "no entry" if found.last is None else f"{found.last[0]}:{found.last[1]}"
+    return f"good  {found.entries} entries{pruned}{open_}, ends {end}"
+
+
+def _line(act: Mapping[str, Any]) -> str:
+    from host.audit.text import printable
+
+    status = "unfinished" if act["status"] is None else f"{act['status']} {act['code']}"
+    times = f"  refused {act['count']} times" if act["count"] > 1 else ""
+    values = f"  {json.dumps(act['parameters'])}" if act["parameters"] else ""
+    who = f"{act['user'] or '-'}@{act['address'] or act['source']}"
+    return printable(
+        f"{act['timestamp']}  {act['sequence']:>6}  {who}  {act['method']} {act['path']}"
+        f"  {status}{times}  {act['requestId']}{values}"
+    )
