@@ -19,10 +19,16 @@ def status_lines(facts: Mapping[str, Any]) -> Sequence[str]:
     waits = f", the oldest record waits {span(oldest)}" if queues else ", nothing waits"
     return [
         f"{facts['url']}: {facts['status']}{problem}",
+        *(f"{told['code']}: {told['message']}" for told in _told(facts)),
         *_table(_WORKER_HEADS, workers),
         *(_table(_QUEUE_HEADS, queues) if queues else ()),
         f"{facts['open_flows']} open flows{waits}",
     ]
+
+
+def _told(facts: Mapping[str, Any]) -> Sequence[Mapping[str, str]]:
+    """What keeps the host from its work, and what somebody should mend."""
+    return [*facts.get("reasons", ()), *facts.get("warnings", ())]
 
 
 def span(millis: int) -> str:

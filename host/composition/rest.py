@@ -12,6 +12,7 @@ from starlette.types import ASGIApp
 from host import vnode
 from host.composition.base import Base
 from host.composition.health import Health
+from host.composition.host_metrics import HostCollector
 from host.composition.parts import Parts
 from host.data_directory import DataDirectory
 from host.descriptors import descriptor_limit
@@ -67,6 +68,7 @@ def make_rest(
         overview: what `/overview` shows.
     """
     base = parts.base
+    base.registry.register(HostCollector(base.directory, certificates))
     users = Users(parts.database, clock=base.clock, entropy=base.entropy)
     admin_password_file = ensure_administrator(
         users,
@@ -157,6 +159,7 @@ def _readiness(
     return Readiness(
         problems=[(problem.check, problem.error) for problem in health.problems()],
         warnings=warnings,
+        is_degraded=bool(unusable),
     )
 
 

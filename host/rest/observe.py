@@ -78,10 +78,19 @@ class Readiness:
     """What keeps a host from its work (with nothing, it is ready), and what somebody should mend.
 
     `problems` are refusals by the name of the check that found them, `warnings` texts by code.
+    `is_degraded`: some of its nodes cannot work. The others must not lose the host for it.
     """
 
     problems: Sequence[tuple[str, HostError]]
     warnings: Mapping[str, str] = field(default_factory=dict)
+    is_degraded: bool = False
+
+    @property
+    def status(self) -> str:
+        """What `/status` says."""
+        if self.problems:
+            return "FAILED"
+        return "DEGRADED" if self.is_degraded else "OK"
 
 
 def health_routes(
@@ -98,7 +107,7 @@ def health_routes(
 
     def status(_request: Request) -> Response:
         found = readiness()
-        facts: dict[str, object] = {"status": "FAILED" if found.problems else "OK"}
+        facts: dict[str, object] = {"status": found.status}
         if found.problems:
             facts["code"] = found.problems[0][1].code
             facts["reasons"] = [

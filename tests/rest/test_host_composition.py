@@ -102,7 +102,7 @@ def test_a_broken_vault_keeps_no_host_from_starting_and_is_named(tmp_path, host_
     package.unlink()
     with capture_logs() as logged, host_on(tmp_path / "data") as host, client_of(host) as client:
         reply = client.get("/status")
-        assert reply.status_code == 200
+        assert (reply.status_code, reply.json()["status"]) == (200, "DEGRADED")
         (warning,) = reply.json()["warnings"]
         assert warning["code"] == "vault-unusable"
         assert f"{ALICE.short_hash} (vault-missing)" in warning["message"]

@@ -4,11 +4,15 @@ import resource
 import signal
 
 import pytest
+from prometheus_client import CollectorRegistry
 
 from host.composition.health import Health, storage_checks
-from host.data_directory import DataDirectoryUnusableError
+from host.composition.host_metrics import HostCollector
+from host.data_directory import DataDirectory, DataDirectoryUnusableError
 from host.db import Database
 from host.domain.errors import StorageError, UnavailableError
+from host.rest.tls import own_certificate
+from host.rest.tls_files import Certificates
 
 
 @pytest.fixture
@@ -90,3 +94,29 @@ def test_the_overview_of_one_process_has_its_line(tmp_path, host_on, client_of):
     assert (worker["name"], worker["state"], worker["restarts"]) == ("host", "ready", 0)
     assert worker["resident_bytes"] > 1 << 20
     assert (seen["queues"], seen["open_flows"]) == ([], 0)
+
+
+def test_the_host_tells_of_its_release_its_disk_and_its_files(tmp_path, host_on, client_of):
+    with host_on(tmp_path / "data") as host, client_of(host) as client:
+        lines = client.get("/metrics").text.splitlines()
+    metrics = dict(line.rsplit(" ", 1) for line in lines if not line.startswith("#"))
+    assert float(metrics["cordbox_disk_free_bytes"]) <= float(metrics["cordbox_disk_size_bytes"])
+    assert float(metrics['cordbox_file_bytes{file="cluster.sqlite"}']) > 0
+    assert 'cordbox_file_bytes{file="flows.sqlite-wal"}' in metrics
+    (build,) = [name for name in metrics if name.startswith("cordbox_build_info")]
+    assert 'wasmtime="' in build
+
+
+def test_the_time_until_the_certificate_ends_is_a_metric(tmp_path, clock):
+    files = own_certificate(tmp_path, listen_host="127.0.0.1", clock=clock)
+    certificates = Certificates(files, clock, listen_host="127.0.0.1")
+    directory = DataDirectory(path=tmp_path, lock_descriptor=-1)
+    registry = CollectorRegistry()
+    registry.register(HostCollector(directory, certificates))
+
+    def left():
+        return registry.get_sample_value("cordbox_certificate_expiry_seconds")
+
+    before = left()
+    clock.advance(1000)
+    assert before - left() == 1

@@ -169,6 +169,10 @@ def test_the_overview_fits_one_screen():
         "flow.event        3      1s",
         "41 open flows, the oldest record waits 1s",
     ]
+    told = [{"code": "vault-unusable", "message": "29EB9804AEE6 (vault-missing)"}]
+    assert list(status_lines({**facts, "warnings": told}))[1] == (
+        "vault-unusable: 29EB9804AEE6 (vault-missing)"
+    )
     assert list(status_lines({**facts, "queues": []}))[-1] == "41 open flows, nothing waits"
 
 
