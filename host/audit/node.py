@@ -41,7 +41,16 @@ class NodeFacts:
     hits: Mapping[str, int]
 
 
-_USAGE = ("runs", "fuel", "wallMs", "hostCalls", "logBytes", "storageBytes", "flowsOpen")
+_USAGE = (
+    "runs",
+    "fuel",
+    "wallMs",
+    "hostCalls",
+    "hostCallMs",
+    "logBytes",
+    "storageBytes",
+    "flowsOpen",
+)
 
 
 def node_facts(node: Any, *, quota: Any, usage: Any) -> NodeFacts:

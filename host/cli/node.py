@@ -85,6 +85,7 @@ _COUNTERS = (
     "fuel",
     "wallMs",
     "hostCalls",
+    "hostCallMs",
     "logBytes",
     "storageBytes",
     "flowsOpen",

@@ -29,6 +29,7 @@ class QuotaCode(StrEnum):
     MEMORY = "memory-limit"
     WALL = "deadline-exceeded"
     HOST_CALLS = "too-many-host-calls"
+    HOST_CALL_RATE = "host-call-rate"
     LOG = "log-limit"
     LOG_RATE = "log-rate"
     PAYLOAD = "payload-too-large"
@@ -76,6 +77,13 @@ class Quota:
     )
     host_calls_per_run_max: int = _bounded(
         10_000, 1, 10_000_000, "Host calls of one run, replayed ones and log lines included."
+    )
+    host_call_ms_per_second_max: int = _bounded(
+        4_000,
+        1,
+        1_000_000,
+        "Milliseconds that a node's runs may spend in host calls in a second on average, waiting"
+        " included; what is beyond waits.",
     )
     log_bytes_per_run_max: int = _bounded(
         64 * _KIB, 0, 64 * _MIB, "Bytes that one run may write to the log."
@@ -159,12 +167,15 @@ class Spent:
     Attributes:
         usage: what the sandbox counted.
         wall_ms: duration of the run.
+        host_call_ms: what of it the run spent in host calls, waiting included; outages of the
+            platform are not.
         calls: host calls made for the first time, by `interface.function`.
         code: what ended the run, if something did; a code of `QuotaCode` counts as a hit.
     """
 
     usage: RunUsage
     wall_ms: int
+    host_call_ms: int = 0
     calls: Mapping[str, int] = field(default_factory=dict)
     code: str | None = None
 
@@ -192,6 +203,7 @@ class NodeUsage:
     fuel: int = 0
     wall_ms: int = 0
     host_calls: int = 0
+    host_call_ms: int = 0
     log_bytes: int = 0
     calls: Mapping[str, int] = field(default_factory=dict)
     hits: Mapping[str, Hit] = field(default_factory=dict)

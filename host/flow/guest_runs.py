@@ -29,10 +29,6 @@ from host.ports.guest import (
 from host.ports.units import FlowStore
 
 ALWAYS_GRANTED = frozenset({"log", "flow"})
-_WAITED_SHARE = 20
-"""A run at its wall-clock limit that spent a 20th of its time in the platform's services is not to
-blame: its guest may have needed less. A guest that is to blame is found out by the next run, which
-has the services' answers from the journal."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,8 +53,8 @@ class GuestRuns:
     def run(self, flow: LiveFlow, home: Home) -> Event | None:
         """Run the guest; None when the flow's timer is to run it later.
 
-        That is so when its node is beyond its rate, and when the platform's services took the time
-        that the run had.
+        That is so when its node is beyond its rate, and when the run reached its wall-clock limit
+        only because a part of the platform was away.
         """
         later = self._around.quotas.may_run_at(flow.holding_id)
         if later is not None:
@@ -94,7 +90,7 @@ class GuestRuns:
             if handler.failure is not None:
                 raise handler.failure from exc
             now = self._around.clock.now_ms()
-            if exc.code == QuotaCode.WALL and _was_kept_waiting(handler, now - begun):
+            if exc.code == QuotaCode.WALL and handler.outage_ms:
                 _run_at(flow, now)
                 return None
             stopped_by = exc.code
@@ -105,6 +101,7 @@ class GuestRuns:
             spent = Spent(
                 usage=usage,
                 wall_ms=self._around.clock.now_ms() - begun,
+                host_call_ms=handler.host_call_ms,
                 calls=Counter(entry.function for entry in flow.journal[recorded:]),
                 code=stopped_by,
             )
@@ -178,10 +175,6 @@ class GuestRuns:
                 duration_ms=spent.wall_ms,
             )
         )
-
-
-def _was_kept_waiting(handler: HostCalls, duration_ms: int) -> bool:
-    return handler.waited_ms > 0 and handler.waited_ms * _WAITED_SHARE >= duration_ms
 
 
 def _run_at(flow: LiveFlow, at: EpochMs) -> None:

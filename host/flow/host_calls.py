@@ -7,11 +7,13 @@ flow, what precedes it is committed: after a crash the flow then makes exactly t
 
 import hashlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import msgspec
 from msgspec.structs import replace
 
+from host import outage_time
 from host.domain.errors import (
     DiskFullError,
     HostError,
@@ -31,6 +33,7 @@ from host.flow.events import GuestLogged
 from host.flow.journal import REQUEST_CHARACTERS_MAX, Entry, Made, check_call, request_digest
 from host.flow.live import LiveFlow
 from host.flow.requests import checked, parse
+from host.flow.retry import FailureKind, kind_of
 from host.flow.surroundings import Surroundings
 from host.ports.audit_log import PRIVILEGED, SUCCEEDED, PrivilegedCall
 from host.ports.call_time import limited_call
@@ -61,7 +64,9 @@ class HostCalls:
     Attributes:
         made: calls answered for the first time in this run.
         replayed: calls answered from the journal.
-        waited_ms: what the calls took that were answered for the first time.
+        host_call_ms: what the calls took that were answered for the first time, waiting included;
+            of outages of the platform it is not.
+        outage_ms: for how long the calls waited for parts of the platform that were away.
         waiting: the call that suspended the run, if one did.
         failure: the platform's failure that ended the run; it is not the guest's, whatever the
             run's outcome says.
@@ -98,7 +103,8 @@ class HostCalls:
         self._next = self._recorded if parked else 0
         self.made = 0
         self.replayed = 0
-        self.waited_ms = 0
+        self.host_call_ms = 0
+        self.outage_ms = 0
         self.waiting: Waiting | None = None
         self.failure: Exception | None = None
         self._engine_calls = EngineCalls(flow, around)
@@ -129,8 +135,25 @@ class HostCalls:
         held = self._flow.checkpoint.waiting
         if held is not None:
             check_call(call, Made(held.function, held.digest), Made(name, digest, request))
-        entry = self._make(interface, function, request, digest)
+        with self._timed():
+            entry = self._make(interface, function, request, digest)
         return _give(entry)
+
+    @contextmanager
+    def _timed(self) -> Iterator[None]:
+        """Count the time of a call; what an outage of the platform took is told apart."""
+        begun, waited = self._around.clock.now_ms(), outage_time.waited_ms()
+        is_outage = False
+        try:
+            yield
+        except Exception as exc:
+            is_outage = kind_of(exc) is FailureKind.OUTAGE
+            raise
+        finally:
+            passed = max(0, self._around.clock.now_ms() - begun)
+            away = passed if is_outage else min(passed, outage_time.waited_ms() - waited)
+            self.outage_ms += away
+            self.host_call_ms += passed - away
 
     def check_complete(self) -> None:
         """Refuse a run that ended before it made all the calls that the flow had made before.
@@ -174,7 +197,6 @@ class HostCalls:
             ending = outcome.error.code if isinstance(outcome, Refused) else SUCCEEDED
             self.audit(name, request, ending)
         answered = self._around.clock.now_ms()
-        self.waited_ms += max(0, answered - begun)
         entry = Entry(
             call=call,
             function=name,

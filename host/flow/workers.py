@@ -347,7 +347,7 @@ class FlowWorkers:
         with self._lock:
             released = self._dispatch.release(time.monotonic())
             self._dispatch.offer_keys(k for k in released if self._engine.may_be_aside(k))
-            self._has_work.notify(len(released))
+            self._has_work.notify_all()
             self._offer_due()
             is_due = self._due is not None and self._due <= now
             is_trim = self._trim_at is not None and self._trim_at <= now

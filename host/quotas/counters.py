@@ -64,6 +64,7 @@ def counters_of(spent: Spent) -> Mapping[str, int]:
         "fuel": spent.usage.fuel,
         "wall_ms": spent.wall_ms,
         "host_calls": spent.usage.host_calls,
+        "host_call_ms": spent.host_call_ms,
         "log_bytes": spent.usage.log_bytes,
         **{CALL + name: count for name, count in spent.calls.items()},
     }
@@ -90,4 +91,4 @@ def usage_of(rows: Mapping[str, Increment]) -> NodeUsage:
     )
 
 
-_PLAIN = ("runs", "fuel", "wall_ms", "host_calls", "log_bytes")
+_PLAIN = ("runs", "fuel", "wall_ms", "host_calls", "host_call_ms", "log_bytes")

@@ -10,6 +10,7 @@ SETTING_OF = {
     "table_elements_max": "guest_table_elements_max",
     "wall_ms_per_run_max": "guest_wall_ms_max",
     "host_calls_per_run_max": "guest_host_calls_max",
+    "host_call_ms_per_second_max": "guest_host_call_ms_per_second_max",
     "log_bytes_per_run_max": "guest_log_bytes_max",
     "log_bytes_per_second_max": "guest_log_bytes_per_second_max",
     "payload_bytes_max": "guest_payload_bytes_max",

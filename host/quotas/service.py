@@ -46,6 +46,7 @@ class _Metered:
     quota: Quota
     read_at: EpochMs
     fuel: Pace
+    host_calls: Pace
     log: Pace
 
 
@@ -106,16 +107,21 @@ class QuotaService:
     def may_run_at(self, node: ShortHash) -> EpochMs | None:
         known, now = self._metered(node), self._clock.now_ms()
         with self._lock:
-            fuel, log = known.fuel.wait_until(now), known.log.wait_until(now)
-        for until, hit in ((fuel, QuotaCode.FUEL_RATE), (log, QuotaCode.LOG_RATE)):
+            found = {
+                QuotaCode.FUEL_RATE: known.fuel.wait_until(now),
+                QuotaCode.HOST_CALL_RATE: known.host_calls.wait_until(now),
+                QuotaCode.LOG_RATE: known.log.wait_until(now),
+            }
+        for hit, until in found.items():
             if until is not None:
                 self.hit(node, hit.value)
-        return max((t for t in (fuel, log) if t is not None), default=None)
+        return max((t for t in found.values() if t is not None), default=None)
 
     def spent(self, node: ShortHash, spent: Spent) -> None:
         known, now = self._metered(node), self._clock.now_ms()
         with self._lock:
             known.fuel.charge(spent.usage.fuel, now)
+            known.host_calls.charge(spent.host_call_ms, now)
             known.log.charge(spent.usage.log_bytes, now)
         self._counters.add(node, counters_of(spent), now)
         self._totals.add(spent)
@@ -177,15 +183,22 @@ class QuotaService:
 
     def _know(self, node: ShortHash, quota: Quota, now: EpochMs) -> _Metered:
         fuel_rate = max(1, quota.fuel_per_second_max // self._processes)
+        call_rate = max(1, quota.host_call_ms_per_second_max // self._processes)
         log_rate = max(1, quota.log_bytes_per_second_max // self._processes)
         known = self._nodes.pop(node, None)
         if known is None:
-            fuel, log = Pace.full(fuel_rate, now), Pace.full(log_rate, now)
-            known = _Metered(quota=quota, read_at=now, fuel=fuel, log=log)
+            known = _Metered(
+                quota=quota,
+                read_at=now,
+                fuel=Pace.full(fuel_rate, now),
+                host_calls=Pace.full(call_rate, now),
+                log=Pace.full(log_rate, now),
+            )
             if len(self._nodes) >= _NODES_MAX:
                 self._nodes.pop(next(iter(self._nodes)))
         known.quota, known.read_at = quota, now
         known.fuel.rate, known.log.rate = fuel_rate, log_rate
+        known.host_calls.rate = call_rate
         self._nodes[node] = known
         return known
 

@@ -65,6 +65,7 @@ class UsageResponse:
     fuel: int
     wall_ms: int
     host_calls: int
+    host_call_ms: int
     log_bytes: int
     calls: Mapping[str, int]
     hits: Mapping[str, QuotaHitResponse]
@@ -108,6 +109,7 @@ def get_usage(holdingidentityshorthash: NodeHash, services: Services) -> UsageRe
         fuel=used.fuel,
         wall_ms=used.wall_ms,
         host_calls=used.host_calls,
+        host_call_ms=used.host_call_ms,
         log_bytes=used.log_bytes,
         calls=used.calls,
         hits={

@@ -20,6 +20,7 @@ import msgspec
 import structlog
 
 from host.domain.errors import OutageError, UnavailableError
+from host.outage_time import note_wait
 from host.rpc.frames import Answer, Call, error_of
 from host.rpc.interface import Interface, Method
 from host.rpc.wire import FRAME_BYTES_MAX, dial
@@ -129,7 +130,9 @@ class RpcClient:
                 if was_broken_off:
                     raise UnavailableError(f"workers {self._names} end during the call")
                 raise OutageError(f"no worker {self._names} answers")
+            paused_at = time.monotonic()
             time.sleep(_PAUSE_SECONDS)
+            note_wait(round((time.monotonic() - paused_at) * 1000))
 
     def _ask(self, worker: Path, frame: bytes) -> Answer:
         """One exchange with one worker.

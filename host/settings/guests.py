@@ -59,6 +59,15 @@ class GuestSettings:
     guest_host_calls_max: Annotated[
         int, Meta(ge=1, description="Host calls of one sandbox run, replayed ones included.")
     ] = 10_000
+    guest_host_call_ms_per_second_max: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=1_000_000,
+            description="Milliseconds that the runs of one virtual node may spend in host calls in "
+            "a second on average, waiting included; what is beyond waits.",
+        ),
+    ] = 4_000
     guest_log_bytes_max: Annotated[
         int, Meta(ge=0, description="Bytes that one sandbox run may log.")
     ] = 64 * 1024

@@ -5,15 +5,18 @@ from typing import Any
 
 import pytest
 
+from host import outage_time
 from host.bus.memory import MemoryStore
 from host.domain.clock import SimClock
 from host.domain.errors import DiskFullError, OutageError, UnavailableError
 from host.domain.flow import FlowStatusName
-from host.domain.ids import FlowId
+from host.domain.ids import FlowId, ShortHash
+from host.domain.quotas import Spent
 from host.flow.events import RecordDeadLettered, RecordRetried
 from host.flow.messages import GROUP
 from host.ports.groups import Membership
 from host.ports.guest import GuestKilledError, GuestOutcome, HostCallHandler
+from host.ports.quotas import Quotas, Unmetered
 from host.ports.units import FlowStore
 from tests.flow.network import Network, Notes, alone
 from tests.flow.scripted import Guest, ScriptedGuests
@@ -86,34 +89,73 @@ class Timed(ScriptedGuests):
 
 
 class SlowNotes(Notes):
-    """A service that takes its time, as one does while its worker is restarted."""
+    """A service that takes its time, of which its worker is away for some."""
 
-    def __init__(self, clock: SimClock, millis: int) -> None:
+    def __init__(self, clock: SimClock, millis: int, away_ms: int) -> None:
         super().__init__()
-        self._clock = clock
-        self._millis = millis
+        self._clock, self._millis, self._away_ms = clock, millis, away_ms
 
     def call(self, context: Any, function: str, request: Any) -> Any:
         self._clock.advance(self._millis)
+        outage_time.note_wait(self._away_ms)
         return super().call(context, function, request)
 
 
-def timed(flow: Callable[[Guest], str], service_ms: int, clock: SimClock) -> Network:
-    guests, notes = Timed(clock, flow), SlowNotes(clock, service_ms)
-    return Network(MemoryStore(), {}, clock=clock, guests=guests, notes=notes)
+class Charged(Unmetered):
+    """Adds up what is charged."""
+
+    def __init__(self) -> None:
+        self.host_call_ms = 0
+
+    def spent(self, node: ShortHash, spent: Spent) -> None:
+        self.host_call_ms += spent.host_call_ms
+
+
+def timed(
+    flow: Callable[[Guest], str],
+    service_ms: int,
+    clock: SimClock,
+    *,
+    away_ms: int = 0,
+    quotas: Quotas | None = None,
+) -> Network:
+    guests, notes = Timed(clock, flow), SlowNotes(clock, service_ms, away_ms)
+    return Network(MemoryStore(), {}, clock=clock, guests=guests, notes=notes, quotas=quotas)
+
+
+def writes(guest: Guest) -> str:
+    now = guest.call("flow", "now")
+    return str([write(guest, number) for number in range(5)] + [now])
 
 
 @pytest.mark.parametrize("service_ms", [4_000, 9_999, 60_000])
-def test_the_time_that_the_platform_takes_is_not_the_guests(service_ms: int) -> None:
-    def writes(guest: Guest) -> str:
-        now = guest.call("flow", "now")
-        return str([write(guest, number) for number in range(5)] + [now])
-
-    network = timed(writes, service_ms, SimClock())
+def test_the_time_that_an_outage_takes_is_neither_the_guests_nor_charged(service_ms: int) -> None:
+    charged = Charged()
+    network = timed(writes, service_ms, SimClock(), away_ms=service_ms, quotas=charged)
     status = network.run()
     assert (status.status, status.result[:16]) == (FlowStatusName.COMPLETED, "[1, 2, 3, 4, 5, ")
     assert len(network.notes.rows) == 5
     assert not any(isinstance(e, RecordRetried) for e in network.events)
+    assert charged.host_call_ms == 0
+
+
+def test_a_runs_limit_ends_it_whatever_it_waited_for_in_its_own_calls() -> None:
+    """Also one that only writes: 9,900 of them in a run held up a host for half a minute."""
+    charged = Charged()
+    network = timed(writes, 4_000, SimClock(), quotas=charged)
+    assert network.run().error.type == "deadline-exceeded"
+    assert network.guests.runs == 1
+    assert len(network.notes.rows) == 3
+    assert charged.host_call_ms == 12_000
+
+
+def test_a_call_that_ends_in_an_outage_is_not_charged() -> None:
+    charged = Charged()
+    network = timed(writes, 4_000, SimClock(), quotas=charged)
+    network.notes.failing = [OutageError("no worker answers")]
+    network.run()
+    assert charged.host_call_ms == 0
+    assert network.engine.asides.next_due() is not None
 
 
 def test_a_guest_that_takes_too_long_itself_fails_whatever_the_platform_took() -> None:
@@ -124,7 +166,7 @@ def test_a_guest_that_takes_too_long_itself_fails_whatever_the_platform_took() -
         clock.advance(WALL_MS)
         return str(guest.call("flow", "now"))
 
-    network = timed(dawdles, 6_000, clock)
+    network = timed(dawdles, 6_000, clock, away_ms=6_000)
     assert network.run().error.type == "deadline-exceeded"
     assert network.guests.runs == 2
     assert len(network.notes.rows) == 1

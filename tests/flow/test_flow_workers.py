@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,10 +14,12 @@ from host.domain.ids import EpochMs
 from host.flow.events import FlowEnded
 from host.flow.messages import GROUP
 from host.flow.workers import FlowWorkers
-from host.ports.bus import partition_of
+from host.ports.bus import WorkQueue, partition_of
 from host.ports.groups import Membership
 from host.ports.units import FlowStore
-from tests.flow.network import BOB, CountedEntropy, Flow, Network
+from host.ports.work import WorkRecord
+from tests.flow.network import BOB, CountedEntropy, Flow, Network, holding
+from tests.flow.queues import ALICES
 from tests.flow.scripted import Guest
 
 WAIT_S = 10.0
@@ -106,6 +108,109 @@ def test_a_guest_that_does_not_end_blocks_only_its_partition() -> None:
         released.set()
         assert done
         assert ended.wait_for("spinning")
+
+
+class Spinning:
+    """Flows of one node that do not end until they are let go; how many run at once."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._is_over = False
+        self.running = 0
+        self.most = 0
+
+    def __call__(self, guest: Guest) -> str:
+        if guest.body != "spin":
+            return "ended"
+        with self._changed:
+            self.running += 1
+            self.most = max(self.most, self.running)
+            self._changed.notify_all()
+            assert self._changed.wait_for(lambda: self._is_over, WAIT_S)
+            self.running -= 1
+        return "ended"
+
+    def wait_for(self, running: int) -> bool:
+        with self._changed:
+            return self._changed.wait_for(lambda: self.running == running, WAIT_S)
+
+    def let_go(self) -> None:
+        with self._changed:
+            self._is_over = True
+            self._changed.notify_all()
+
+
+def start_bob(network: Network, request_id: str) -> None:
+    node = network.nodes.nodes[holding(BOB)]
+    network.service.start(node, network.cpi, request_id, "test.Initiator", "go")
+
+
+def test_a_node_that_took_all_threads_holds_up_no_other() -> None:
+    """Also though it took them while nobody else waited, and has as many waiting as it likes."""
+    spinning = Spinning()
+    with running(MemoryStore(), {"test.Initiator": spinning}) as (network, ended):
+        for number in range(20):
+            network.start("spin", request_id=f"spin-{number}")
+        assert spinning.wait_for(2)
+        for number in range(5):
+            start_bob(network, f"bob-{number}")
+            assert ended.wait_for(f"bob-{number}")
+        assert spinning.most == 2
+        assert not any(name.startswith("spin") for name in ended.requests)
+        spinning.let_go()
+        assert ended.wait_for(*[f"spin-{number}" for number in range(20)])
+
+
+class Panic(BaseException):
+    """As libraries in other languages raise: no Exception."""
+
+
+@pytest.mark.parametrize(
+    "failure", [SystemExit, Panic, KeyboardInterrupt], ids=lambda f: f.__name__
+)
+def test_what_would_end_a_thread_harms_its_flow_alone(
+    failure: type[BaseException], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[threading.ExceptHookArgs] = []
+    monkeypatch.setattr(threading, "excepthook", told.append)
+    monkeypatch.setattr("host.flow.retry._FIRST_DELAY_MS", 1)
+    runs: list[str] = []
+
+    def dies(guest: Guest) -> str:
+        if guest.body != "go" and len(runs) < 3:
+            runs.append("run")
+            raise failure
+        return "ended"
+
+    with running(MemoryStore(), {"test.Initiator": dies}) as (network, ended):
+        network.start("die", request_id="dying")
+        for number in range(5):
+            start_bob(network, f"bob-{number}")
+            assert ended.wait_for(f"bob-{number}")
+        assert ended.wait_for("dying")
+        assert network.alice("dying").result == "ended"
+    assert (len(runs), len(told)) == (3, 3)
+
+
+def test_a_queue_that_cannot_be_read_holds_up_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(threading, "excepthook", lambda args: None)
+    monkeypatch.setattr("host.flow.workers._STORE_RETRY_MS", 1)
+
+    class Torn(MemoryStore):
+        failures = 0
+
+        def take(
+            self, queue: WorkQueue, limit: int, skip: Collection[str] = ()
+        ) -> Sequence[WorkRecord]:
+            if queue.node == ALICES and self.failures < 20:
+                self.failures += 1
+                raise KeyError("torn")
+            return super().take(queue, limit, skip)
+
+    with running(Torn(), {"test.Initiator": lambda guest: "ended"}) as (network, ended):
+        network.start("go", request_id="alice")
+        start_bob(network, "bob")
+        assert ended.wait_for("bob", "alice")
 
 
 def test_work_that_stands_in_the_store_is_taken_up_at_the_start() -> None:

@@ -1,7 +1,7 @@
 """Quotas in the cluster's database: overrides, and counters that several processes add up."""
 
 import threading
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import pytest
 import structlog
@@ -195,3 +195,18 @@ def test_a_node_that_is_forgotten_while_it_is_charged_is_charged_all_the_same(cl
     assert quotas.may_run_at(NODE) is None
     clock.quotas = None
     assert quotas.usage(NODE).fuel == 10
+
+
+def test_time_in_host_calls_has_a_pace_of_its_own(cluster):
+    clock = SimClock()
+    quotas = service(cluster, clock, processes=2)
+    quotas.set_overrides(NODE, {"host_call_ms_per_second_max": 1_000})
+    waits = replace(run(fuel=0), host_call_ms=3_000)  # of a burst of 2 s, at 500 ms a second
+    quotas.spent(NODE, waits)
+    until = quotas.may_run_at(NODE)
+    assert 4_000 <= until - clock.now_ms() <= 4_010
+    assert quotas.may_run_at(OTHER) is None
+    clock.advance(4_000)
+    assert quotas.may_run_at(NODE) is None
+    used = quotas.usage(NODE)
+    assert (used.host_call_ms, used.hits["host-call-rate"].count) == (3_000, 1)

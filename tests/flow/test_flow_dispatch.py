@@ -1,0 +1,121 @@
+"""What a pool does next: one thread for a key, none twice, nothing forgotten."""
+
+import pytest
+
+from host.flow.aside import WorkKey
+from host.flow.dispatch import HELD_MAX, Dispatch, Job
+from host.ports.bus import WorkQueue
+from tests.flow.queues import ALICES, BOBS
+
+QUEUE = WorkQueue(topic="t", partition=1, node=ALICES)
+BOBS_QUEUE = WorkQueue(topic="t", partition=1, node=BOBS)
+FIRST, SECOND = WorkKey(QUEUE, "first"), WorkKey(QUEUE, "second")
+
+
+def begin(dispatch: Dispatch, now: float = 0.0) -> Job:
+    job = dispatch.next(now, only_fresh=False)
+    assert job is not None
+    return job
+
+
+def nothing(dispatch: Dispatch) -> bool:
+    return dispatch.next(0.0, only_fresh=False) is None
+
+
+@pytest.fixture
+def dispatch() -> Dispatch:
+    return Dispatch(2)
+
+
+def test_a_running_key_blocks_no_other_key_of_its_partition(dispatch: Dispatch) -> None:
+    dispatch.offer([QUEUE])
+    first = begin(dispatch)
+    assert dispatch.found(first, FIRST)
+    second = begin(dispatch)
+    assert (second.queue, second.skip) == (QUEUE, {"first"})
+    assert dispatch.found(second, SECOND)
+    assert nothing(dispatch)  # two steps of one node
+    dispatch.end(second, 0.0)
+    third = begin(dispatch)
+    assert third.skip == {"first"}
+    assert not dispatch.found(third, None)
+    dispatch.end(third, 0.0)
+    assert nothing(dispatch)
+    dispatch.end(first, 0.0)  # more of the key may have come in meanwhile
+    assert begin(dispatch).skip == frozenset()
+
+
+def test_what_comes_in_during_a_look_is_looked_at_again(dispatch: Dispatch) -> None:
+    dispatch.offer([QUEUE])
+    look = begin(dispatch)
+    dispatch.offer([QUEUE])
+    assert nothing(dispatch)
+    assert not dispatch.found(look, None)
+    dispatch.end(look, 0.0)
+    assert begin(dispatch).queue == QUEUE
+
+
+def test_a_key_is_done_by_one_thread_whichever_way_it_came(dispatch: Dispatch) -> None:
+    dispatch.offer([QUEUE])
+    look = begin(dispatch)
+    dispatch.offer_keys([FIRST])
+    aside = begin(dispatch)
+    assert aside.key == FIRST
+    assert not dispatch.found(look, FIRST)
+    dispatch.end(look, 0.0)
+    dispatch.offer_keys([FIRST])  # its time has come again, though it is being done
+    look = begin(dispatch)
+    assert (look.key, look.skip) == (None, {"first"})
+    assert not dispatch.found(look, None)
+    dispatch.end(look, 0.0)
+    dispatch.end(aside, 0.0)
+    dispatch.offer_keys([FIRST])
+    assert {begin(dispatch).key, begin(dispatch).key} == {FIRST, None}
+
+
+def test_keys_that_are_tried_again_and_queues_take_turns(dispatch: Dispatch) -> None:
+    dispatch.offer_keys([WorkKey(QUEUE, f"k{number}") for number in range(9)])
+    dispatch.offer([QUEUE])
+    kinds = []
+    for _ in range(2):
+        job = begin(dispatch)
+        kinds.append(job.key is None)
+        if job.key is None:
+            dispatch.found(job, None)
+        dispatch.end(job, 0.0)
+    assert kinds == [False, True]
+
+
+def test_what_is_held_is_left_alone_until_its_time(dispatch: Dispatch) -> None:
+    dispatch.hold(FIRST, 5.0)
+    dispatch.offer_keys([FIRST])
+    dispatch.offer([QUEUE])
+    look = begin(dispatch)
+    assert look.skip == {"first"}
+    assert not dispatch.found(look, None)
+    dispatch.end(look, 0.0)
+    assert nothing(dispatch)
+    assert dispatch.next_release() == 5.0
+    assert dispatch.release(4.9) == []
+    assert dispatch.release(5.0) == [FIRST]
+    assert begin(dispatch).skip == frozenset()
+
+
+def test_beyond_so_many_held_keys_their_queue_waits_and_no_other(dispatch: Dispatch) -> None:
+    for number in range(HELD_MAX):
+        dispatch.hold(WorkKey(QUEUE, f"k{number}"), 5.0)
+    dispatch.hold(FIRST, 5.0)
+    dispatch.offer([QUEUE, BOBS_QUEUE])
+    assert begin(dispatch).queue == BOBS_QUEUE
+    assert nothing(dispatch)
+    assert len(dispatch.release(5.0)) == HELD_MAX
+    assert begin(dispatch).queue == QUEUE
+
+
+def test_what_is_not_owned_any_more_is_forgotten(dispatch: Dispatch) -> None:
+    dispatch.offer([QUEUE])
+    dispatch.offer_keys([FIRST])
+    dispatch.hold(SECOND, 5.0)
+    dispatch.keep({2})
+    assert nothing(dispatch)
+    assert dispatch.next_release() is None
