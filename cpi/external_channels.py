@@ -25,3 +25,9 @@ def channel_issues(data: bytes) -> list[Issue]:
         ]
     found = schema_issues(validator("external_channels"), document, Code.EXTERNAL_CHANNELS)
     return [Issue(code=i.code, message=i.message, entry=CHANNELS_PATH) for i in found]
+
+
+def channel_names(data: bytes) -> tuple[str, ...]:
+    """The channels of a document in which nothing is wrong, each once."""
+    document = parse_json(data, bytes_max=DEFAULT_LIMITS.json_bytes_max)
+    return tuple(dict.fromkeys(channel["name"] for channel in document["channels"]))

@@ -13,9 +13,11 @@ from host.flow.events import (
     FlowStarted,
     GuestLogged,
     GuestRan,
+    KeptDropped,
     MessageRefused,
     RecordDeadLettered,
     RecordRetried,
+    RecordsExpired,
 )
 
 _CHARACTERS_MAX = 2000
@@ -28,6 +30,8 @@ LOGGED: Mapping[type[FlowEngineEvent], tuple[str, str]] = {
     GuestLogged: ("guest-logged", "info"),
     RecordRetried: ("record-retried", "warning"),
     RecordDeadLettered: ("record-dead-lettered", "error"),
+    KeptDropped: ("kept-dropped", "warning"),
+    RecordsExpired: ("records-expired", "warning"),
     MessageRefused: ("message-refused", "warning"),
 }
 """Event class -> its name and level in the log. A guest's own line has the level it asked for."""

@@ -1,17 +1,21 @@
 """The flow store in memory: same contract as the durable one, for tests and rehearsals."""
 
 import threading
-from collections.abc import Callable, Collection, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 
+from host.bus.account_book import AccountBook, size_of
 from host.bus.roster import Roster
-from host.domain.ids import EpochMs, FlowId
+from host.domain.accounts import Account, Balance, Charge, Discrepancy
+from host.domain.ids import EpochMs, FlowId, ShortHash
 from host.ports.bus import CommitListener, NewRecord, Record, RecordPlace, TopicPartition, WorkQueue
 from host.ports.clock import Clock
 from host.ports.glances import GLANCES_MAX, FlowGlance, GlanceQuery, GlanceWrite
 from host.ports.groups import Membership, RebalanceListener
-from host.ports.state import StateConflictError, StateRecord
+from host.ports.state import StateConflictError, StateRecord, StateWrite
 from host.ports.topics import Retention
-from host.ports.units import Unit
+from host.ports.units import JournalRow, Unit
 from host.ports.work import Backlog, Done, WorkRecord
 from host.system import SystemClock
 
@@ -30,6 +34,7 @@ class MemoryStore:
         self._states: dict[str, StateRecord] = {}
         self._glances: dict[str, FlowGlance] = {}
         self._journals: dict[FlowId, list[bytes]] = {}
+        self._book = AccountBook()
         self._rosters: dict[str, Roster] = {}
         self._listeners: list[CommitListener] = []
         self._rebalance_listeners: list[RebalanceListener] = []
@@ -99,14 +104,15 @@ class MemoryStore:
     def expire(self, topic: str, retention: Retention) -> int:
         now = self._clock.now_ms()
         with self._lock:
-            kept, size = set[int](), 0
+            kept, sizes = set[int](), Counter[ShortHash | None]()
             for record in self._by_age(topic):
                 if retention.age_ms is not None and now - record.written_at >= retention.age_ms:
                     break
-                size += len(record.value)
-                if retention.bytes_max is not None and size > retention.bytes_max:
-                    break
-                kept.add(id(record))
+                charge = self._book.charge_of(("log", record.source, record.offset))
+                node = None if charge is None else charge.node
+                sizes[node] += len(record.value)
+                if retention.bytes_max is None or sizes[node] <= retention.bytes_max:
+                    kept.add(id(record))
             return self._keep(topic, kept)
 
     def shrink(self) -> int:
@@ -119,14 +125,6 @@ class MemoryStore:
     def scan(self, prefix: str) -> Sequence[StateRecord]:
         with self._lock:
             return [self._states[k] for k in sorted(self._states) if k.startswith(prefix)]
-
-    def count_lasting(self, prefix: str) -> int:
-        with self._lock:
-            return sum(
-                state.due_at is None
-                for key, state in self._states.items()
-                if key.startswith(prefix)
-            )
 
     def due(
         self, group: str, now: EpochMs, limit: int, partitions: Collection[int]
@@ -171,6 +169,38 @@ class MemoryStore:
 
     def journal_bytes(self, flow_id: FlowId) -> int:
         return sum(map(len, self.journal(flow_id)))
+
+    def balance(self, node: ShortHash, account: Account) -> Balance:
+        return self.share(Charge(node=node, account=account))
+
+    def share(self, charge: Charge) -> Balance:
+        with self._lock:
+            return self._book.share(charge)
+
+    def balances(self, node: ShortHash) -> Mapping[Account, Balance]:
+        with self._lock:
+            return self._book.balances(node)
+
+    def shares(self, node: ShortHash, account: Account) -> Mapping[ShortHash, Balance]:
+        with self._lock:
+            return self._book.shares(node, account)
+
+    def total(self, account: Account) -> Balance:
+        with self._lock:
+            return self._book.total(account)
+
+    def oldest(self, charge: Charge, limit: int) -> Sequence[StateRecord]:
+        with self._lock:
+            found = [
+                (state.due_at, state)
+                for key, state in self._states.items()
+                if self._book.charge_of(("state", key)) == charge and state.due_at is not None
+            ]
+        return [state for _, state in sorted(found, key=lambda f: f[0])[:limit]]
+
+    def recount(self, *, repair: bool = False) -> Sequence[Discrepancy]:
+        with self._lock:
+            return self._book.recount(repair=repair)
 
     def journal(self, flow_id: FlowId) -> Sequence[bytes]:
         with self._lock:
@@ -222,6 +252,9 @@ class MemoryStore:
         deleted = 0
         for source in [s for s in self._records if s.topic == topic]:
             left = [record for record in self._records[source] if id(record) in kept]
+            for record in self._records[source]:
+                if id(record) not in kept:
+                    self._book.drop(("log", source, record.offset))
             deleted += len(self._records[source]) - len(left)
             self._records[source] = left
         return deleted
@@ -250,7 +283,7 @@ class MemoryStore:
         for write in unit.states:
             state = self._states.get(write.key)
             found = state.version if state else 0
-            if found != write.expected:
+            if write.expected is not None and found != write.expected:
                 raise StateConflictError(
                     f"state {write.key!r} is at version {found}, expected {write.expected}"
                 )
@@ -281,6 +314,8 @@ class MemoryStore:
             )
 
     def _delete_work(self, done: Done) -> None:
+        for position in done.positions:
+            self._book.drop(("work", position))
         left = [r for r in self._work[done.queue] if r.position not in done.positions]
         if left:
             self._work[done.queue] = left
@@ -297,31 +332,51 @@ class MemoryStore:
             written_at=now,
         )
         self._work.setdefault(new.queue, []).append(record)
+        self._book.put(("work", record.position), new.charge, size_of(new.key, new.value))
+
+    def _write_state(self, write: StateWrite) -> None:
+        place = ("state", write.key)
+        if write.value is None:
+            self._states.pop(write.key, None)
+            self._glances.pop(write.key, None)
+            self._book.drop(place)
+            return
+        self._states[write.key] = StateRecord(
+            key=write.key,
+            version=(write.expected or 0) + 1,
+            value=write.value,
+            due_at=write.due_at,
+            place=write.place,
+        )
+        size = replace(size_of(write.key, write.value), lasting=int(write.due_at is None))
+        self._book.put(place, write.charge, size)
+        if write.glance is not None:
+            before = self._glances.get(write.key)
+            self._glances[write.key] = _glance(write.key, write.glance, before)
+
+    def _append(self, row: JournalRow) -> None:
+        rows = self._journals.setdefault(row.flow_id, [])
+        rows.append(row.value)
+        self._book.grow(
+            ("journal", row.flow_id),
+            row.charge,
+            Balance(bytes=len(row.value)),
+            lambda: Balance(bytes=sum(map(len, rows))),
+        )
 
     def _apply(self, unit: Unit) -> None:
         now = self._clock.now_ms()
         for done in unit.done:
             self._delete_work(done)
         for write in unit.states:
-            if write.value is None:
-                self._states.pop(write.key, None)
-                self._glances.pop(write.key, None)
-            else:
-                self._states[write.key] = StateRecord(
-                    key=write.key,
-                    version=write.expected + 1,
-                    value=write.value,
-                    due_at=write.due_at,
-                    place=write.place,
-                )
-                if write.glance is not None:
-                    self._glances[write.key] = _glance(
-                        write.key, write.glance, self._glances.get(write.key)
-                    )
+            self._write_state(write)
         for row in unit.journal:
-            self._journals.setdefault(row.flow_id, []).append(row.value)
+            self._append(row)
+        for passed in unit.passed:
+            self._book.pass_on(("journal", passed.flow_id), passed.charge)
         for flow_id in unit.forget:
             self._journals.pop(flow_id, None)
+            self._book.drop(("journal", flow_id))
         for new in unit.records:
             if new.node is not None:
                 self._enqueue(new, now)
@@ -332,6 +387,7 @@ class MemoryStore:
             self._records.setdefault(source, []).append(
                 Record(source=source, offset=offset, key=new.key, value=new.value, written_at=now)
             )
+            self._book.put(("log", source, offset), new.charge, size_of(new.key, new.value))
         for consumed in unit.consumed:
             self._offsets[consumed.group, consumed.source] = consumed.start + consumed.count
 

@@ -3,12 +3,13 @@
 import sqlite3
 from collections.abc import Callable, Mapping
 
+from host.bus.sqlite_accounts import STATEMENTS
 from host.bus.sqlite_glances import FILL_GLANCES, GLANCES
 from host.bus.upgrade_to_queues import move_to_queues
 from host.domain.errors import StorageError
 from host.domain.ids import EpochMs
 
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 
 _VERSION_3 = """
 CREATE TABLE work (
@@ -102,6 +103,13 @@ def _from_4(connection: sqlite3.Connection, now: EpochMs) -> None:
     )
 
 
+def _from_5(connection: sqlite3.Connection, now: EpochMs) -> None:
+    """Nodes get accounts of bytes."""
+    del now
+    for statement in STATEMENTS:
+        connection.execute(statement)
+
+
 def _execute_all(connection: sqlite3.Connection, script: str) -> None:
     # Not executescript(), which would commit.
     for statement in script.split(";\n"):
@@ -113,4 +121,5 @@ _UPGRADES: Mapping[int, Callable[[sqlite3.Connection, EpochMs], None]] = {
     2: _from_2,
     3: _from_3,
     4: _from_4,
+    5: _from_5,
 }

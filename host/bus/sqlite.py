@@ -7,12 +7,12 @@ its own connection and sees committed data only. Any number of processes may use
 import json
 import sqlite3
 import threading
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
-from host.bus import sqlite_states, sqlite_topics, sqlite_work
+from host.bus import sqlite_accounts, sqlite_states, sqlite_topics, sqlite_work
 from host.bus.doorbell import Doorbell, Hint
 from host.bus.roster import Roster
 from host.bus.schema import prepare
@@ -20,8 +20,9 @@ from host.bus.sqlite_glances import read_glances
 from host.bus.sqlite_groups import load_roster, save_roster
 from host.bus.unit_writer import write_unit
 from host.bus.writer import Writer
+from host.domain.accounts import Account, Balance, Charge, Discrepancy
 from host.domain.errors import StorageError
-from host.domain.ids import EpochMs, FlowId
+from host.domain.ids import EpochMs, FlowId, ShortHash
 from host.ports.bus import CommitListener, Committed, Record, RecordPlace, TopicPartition, WorkQueue
 from host.ports.clock import Clock
 from host.ports.glances import FlowGlance, GlanceQuery
@@ -167,9 +168,6 @@ class SqliteStore:
     def scan(self, prefix: str) -> Sequence[StateRecord]:
         return self._reading(lambda c: sqlite_states.scan(c, prefix))
 
-    def count_lasting(self, prefix: str) -> int:
-        return self._reading(lambda c: sqlite_states.count_lasting(c, prefix))
-
     def due(
         self, group: str, now: EpochMs, limit: int, partitions: Collection[int]
     ) -> Sequence[StateRecord]:
@@ -191,6 +189,35 @@ class SqliteStore:
     def journal_bytes(self, flow_id: FlowId) -> int:
         sql = "SELECT coalesce(sum(length(value)), 0) FROM journal WHERE flow_id = ?"
         return int(self._read(sql, (flow_id,))[0][0])
+
+    def balance(self, node: ShortHash, account: Account) -> Balance:
+        return self.share(Charge(node=node, account=account))
+
+    def share(self, charge: Charge) -> Balance:
+        return self._reading(lambda c: sqlite_accounts.share(c, charge))
+
+    def balances(self, node: ShortHash) -> Mapping[Account, Balance]:
+        return self._reading(lambda c: sqlite_accounts.balances(c, node))
+
+    def shares(self, node: ShortHash, account: Account) -> Mapping[ShortHash, Balance]:
+        return self._reading(lambda c: sqlite_accounts.shares(c, node, account))
+
+    def total(self, account: Account) -> Balance:
+        return self._reading(lambda c: sqlite_accounts.total(c, account))
+
+    def oldest(self, charge: Charge, limit: int) -> Sequence[StateRecord]:
+        return self._reading(lambda c: sqlite_states.oldest(c, charge, limit))
+
+    def recount(self, *, repair: bool = False) -> Sequence[Discrepancy]:
+        found: list[Sequence[Discrepancy]] = []
+
+        def look(connection: sqlite3.Connection) -> None:
+            found.append(sqlite_accounts.recount(connection))
+            if repair:
+                sqlite_accounts.repair(connection, found[-1])
+
+        self._writer.write(look)
+        return found[-1]
 
     def journal(self, flow_id: FlowId) -> Sequence[bytes]:
         rows = self._read("SELECT value FROM journal WHERE flow_id = ? ORDER BY number", (flow_id,))

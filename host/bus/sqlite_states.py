@@ -5,6 +5,7 @@ import sqlite3
 from collections.abc import Collection, Sequence
 from typing import Any
 
+from host.domain.accounts import Charge
 from host.domain.ids import EpochMs
 from host.ports.bus import DuePlace
 from host.ports.state import StateRecord
@@ -23,6 +24,10 @@ _NEXT_DUE = (
     "SELECT min((SELECT due_at FROM states WHERE consumer = ?1 AND partition = p.value"
     " AND due_at IS NOT NULL ORDER BY due_at LIMIT 1)) FROM json_each(?2) p"
 )
+_OLDEST = (
+    f"SELECT {_COLUMNS} FROM states WHERE node = ? AND account = ? AND peer IS ?"  # noqa: S608  # constants
+    " AND due_at IS NOT NULL AND account IN ('status', 'history') ORDER BY due_at LIMIT ?"
+)
 _PLACED = (
     f"SELECT {_COLUMNS} FROM states WHERE consumer = ?"  # noqa: S608  # constants
     " AND partition IN (SELECT value FROM json_each(?)) ORDER BY key"
@@ -40,13 +45,6 @@ def scan(connection: sqlite3.Connection, prefix: str) -> Sequence[StateRecord]:
     """See `States.scan`."""
     sql = f"SELECT {_COLUMNS} FROM states WHERE {_BETWEEN} ORDER BY key"  # noqa: S608  # constants
     return [_state(row) for row in connection.execute(sql, (prefix, prefix + _LAST))]
-
-
-def count_lasting(connection: sqlite3.Connection, prefix: str) -> int:
-    """See `States.count_lasting`."""
-    sql = f"SELECT count(*) FROM states WHERE {_BETWEEN} AND due_at IS NULL"  # noqa: S608  # constants
-    found: int = connection.execute(sql, (prefix, prefix + _LAST)).fetchone()[0]
-    return found
 
 
 def due(
@@ -75,6 +73,12 @@ def placed(
 ) -> Sequence[StateRecord]:
     """See `States.placed`."""
     rows = connection.execute(_PLACED, (group, json.dumps(list(partitions))))
+    return [_state(row) for row in rows]
+
+
+def oldest(connection: sqlite3.Connection, charge: Charge, limit: int) -> Sequence[StateRecord]:
+    """See `Accounts.oldest`."""
+    rows = connection.execute(_OLDEST, (charge.node, charge.account, charge.peer, limit))
     return [_state(row) for row in rows]
 
 

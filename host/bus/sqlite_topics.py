@@ -53,10 +53,11 @@ def expire_by_age(connection: sqlite3.Connection, topic: str, before: EpochMs) -
 
 
 def expire_by_size(connection: sqlite3.Connection, topic: str, bytes_max: int) -> int:
-    """Delete the oldest records until the values of the others fit."""
+    """Delete each node's oldest records until the values of its others fit."""
     return connection.execute(
         "DELETE FROM records WHERE topic = ?1 AND (partition, position) IN (SELECT partition,"
-        " position FROM (SELECT partition, position, sum(length(value)) OVER (ORDER BY written_at"
+        " position FROM (SELECT partition, position, sum(length(value)) OVER (PARTITION BY node"
+        " ORDER BY written_at"
         " DESC, partition DESC, position DESC) AS newer FROM records WHERE topic = ?1)"
         " WHERE newer > ?2)",
         (topic, bytes_max),

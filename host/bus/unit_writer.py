@@ -11,7 +11,7 @@ from host.bus.sqlite_topics import has_gap
 from host.domain.ids import EpochMs, FlowId
 from host.ports.bus import NewRecord
 from host.ports.state import StateConflictError, StateWrite
-from host.ports.units import Consumed, JournalRow, Unit
+from host.ports.units import Consumed, JournalRow, Passed, Unit
 from host.ports.work import Done
 
 
@@ -33,8 +33,11 @@ def write_unit(connection: sqlite3.Connection, unit: Unit, now: EpochMs) -> None
         _write_state(connection, write)
     for flow_id, rows in groupby(unit.journal, key=lambda row: row.flow_id):
         _append_journal(connection, flow_id, list(rows))
+    for passed in unit.passed:
+        _pass_on(connection, passed)
     for flow_id in unit.forget:
         connection.execute("DELETE FROM journal WHERE flow_id = ?", (flow_id,))
+        connection.execute("DELETE FROM journals WHERE flow_id = ?", (flow_id,))
     for record in unit.records:
         if record.node is None:
             _publish(connection, record, now)
@@ -61,9 +64,9 @@ def _delete_work(connection: sqlite3.Connection, done: Done) -> None:
 def _enqueue(connection: sqlite3.Connection, record: NewRecord, now: EpochMs) -> None:
     queue = record.queue
     connection.execute(
-        "INSERT INTO work (topic, partition, node, key, written_at, value)"
-        " VALUES (?, ?, ?, ?, ?, ?)",
-        (queue.topic, queue.partition, queue.node, record.key, now, record.value),
+        "INSERT INTO work (topic, partition, node, peer, key, written_at, value)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?)",
+        (queue.topic, queue.partition, queue.node, record.peer, record.key, now, record.value),
     )
 
 
@@ -99,20 +102,34 @@ def _consume(connection: sqlite3.Connection, consumed: Consumed) -> None:
 
 def _write_state(connection: sqlite3.Connection, write: StateWrite) -> None:
     place = (None, None) if write.place is None else (write.place.group, write.place.partition)
+    charge = write.charge
+    owner = (None, None, None) if charge is None else (charge.node, charge.account, charge.peer)
+    if write.expected is None:
+        connection.execute("DELETE FROM states WHERE key = ?", (write.key,))
+        delete_glance(connection, write.key)
+        return
     if write.value is None:
         sql = "DELETE FROM states WHERE key = ? AND version = ?"
         done = connection.execute(sql, (write.key, write.expected)).rowcount
     elif write.expected == 0:
         done = connection.execute(
-            "INSERT INTO states (key, version, value, due_at, consumer, partition)"
-            " VALUES (?, 1, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
-            (write.key, write.value, write.due_at, *place),
+            "INSERT INTO states (key, version, value, due_at, consumer, partition, node, account,"
+            " peer) VALUES (?, 1, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+            (write.key, write.value, write.due_at, *place, *owner),
         ).rowcount
     else:
+        owned = ", node = ?, account = ?, peer = ?" if charge is not None else ""
         done = connection.execute(
-            "UPDATE states SET version = version + 1, value = ?, due_at = ?, consumer = ?,"
-            " partition = ? WHERE key = ? AND version = ?",
-            (write.value, write.due_at, *place, write.key, write.expected),
+            "UPDATE states SET version = version + 1, value = ?, due_at = ?, consumer = ?,"  # noqa: S608  # constants
+            f" partition = ?{owned} WHERE key = ? AND version = ?",
+            (
+                write.value,
+                write.due_at,
+                *place,
+                *(owner if charge is not None else ()),
+                write.key,
+                write.expected,
+            ),
         ).rowcount
     if done == 1:
         if write.glance is not None:
@@ -141,6 +158,24 @@ def _append_journal(
                 f"journal of flow {flow_id}: row {row.number} written, expected {expected}"
             )
         connection.execute("INSERT INTO journal VALUES (?, ?, ?)", (flow_id, row.number, row.value))
+    charge, size = rows[-1].charge, sum(len(row.value) for row in rows)
+    grown = connection.execute(
+        "UPDATE journals SET bytes = bytes + ? WHERE flow_id = ?", (size, flow_id)
+    ).rowcount
+    if not grown and charge is not None:
+        connection.execute(
+            "INSERT INTO journals SELECT ?1, ?2, ?3, ?4, sum(length(value)) FROM journal"
+            " WHERE flow_id = ?1",
+            (flow_id, charge.node, charge.account, charge.peer),
+        )
+
+
+def _pass_on(connection: sqlite3.Connection, passed: Passed) -> None:
+    charge = passed.charge
+    connection.execute(
+        "UPDATE journals SET node = ?, account = ?, peer = ? WHERE flow_id = ?",
+        (charge.node, charge.account, charge.peer, passed.flow_id),
+    )
 
 
 def _publish(connection: sqlite3.Connection, record: NewRecord, now: EpochMs) -> None:
@@ -151,6 +186,7 @@ def _publish(connection: sqlite3.Connection, record: NewRecord, now: EpochMs) ->
         (target.topic, target.partition),
     ).fetchone()
     connection.execute(
-        "INSERT INTO records VALUES (?, ?, ?, ?, ?, ?)",
-        (target.topic, target.partition, after - 1, record.key, record.value, now),
+        "INSERT INTO records (topic, partition, position, key, value, written_at, node)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?)",
+        (target.topic, target.partition, after - 1, record.key, record.value, now, record.owner),
     )

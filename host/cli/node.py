@@ -74,6 +74,10 @@ def usage(*, connect: Connect, node: str, output: str) -> None:
     click.echo(f"since {answer['since'] or 'nothing ran yet'}")
     for name in _COUNTERS:
         click.echo(f"{name:<28}{answer[name]:>20,}")
+    for account, held in answer["accounts"].items():
+        most = held["bytesMax"]
+        limit = "" if most is None else f"  of {most:,}"
+        click.echo(f"{account:<28}{held['bytes']:>20,}  bytes{limit}")
     for function, count in answer["calls"].items():
         click.echo(f"{function:<28}{count:>20,}  calls")
     for code, hit in answer["hits"].items():

@@ -12,6 +12,7 @@ from host.flow.engine import FlowEngine
 from host.flow.history import HistoryLimits
 from host.flow.messages import GROUP
 from host.flow.parking import ParkingLot
+from host.flow.upkeep import Upkeep
 from host.flow.workers import FlowWorkers
 from host.flow_observer import FlowObserver
 from host.guests.flows import SandboxedFlows
@@ -38,6 +39,7 @@ def start_flows(parts: Parts, *, member: str | None = None) -> None:
         member: its name among the processes that run flows; None when there is no other.
     """
     base = parts.base
+    observer = FlowObserver(base.registry)
     lot = ParkingLot(base.settings.flow_parked_max)
     engine = FlowEngine(
         units=parts.store,
@@ -47,7 +49,7 @@ def start_flows(parts: Parts, *, member: str | None = None) -> None:
         packages=parts.catalogue,
         clock=base.clock,
         entropy=base.entropy,
-        events=SpentAnswers(parts.answers.forget, then=FlowObserver(base.registry)),
+        events=SpentAnswers(parts.answers.forget, then=observer),
         config=flow_config(base.settings),
         history=history_limits(base.settings),
         quotas=parts.quotas,
@@ -61,9 +63,15 @@ def start_flows(parts: Parts, *, member: str | None = None) -> None:
         threads=base.settings.flow_workers,
         member=_only_member(parts) if member is None else member,
         rescan_ms=None if member is None else RESCAN_MS,
-        retention=Retention(
-            age_ms=base.settings.topic_retention_seconds * 1000,
-            bytes_max=base.settings.topic_retention_bytes_max,
+        upkeep=Upkeep(
+            parts.store,
+            base.clock,
+            Retention(
+                age_ms=base.settings.topic_retention_seconds * 1000,
+                bytes_max=base.settings.topic_retention_bytes_max,
+            ),
+            outward=Retention(age_ms=base.settings.topic_retention_external_seconds * 1000 or None),
+            events=observer,
         ),
     )
     base.stack.callback(lot.close)
@@ -101,6 +109,7 @@ def flow_config(settings: HostSettings) -> FlowConfig:
         max_message_bytes=settings.messaging_max_allowed_message_size,
         max_result_bytes=settings.flow_result_bytes_max,
         status_retention_ms=settings.rest_flow_status_cleanup_time_ms,
+        hops_max=settings.flow_hops_max,
         external_topic=settings.external_messaging_receive_topic_pattern,
         external_active=settings.external_messaging_active,
         external_inactive=settings.external_messaging_inactive_response_type,

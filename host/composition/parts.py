@@ -98,6 +98,7 @@ class Parts:
             clock=self.base.clock,
             segment_bytes=self.base.settings.audit_log_segment_bytes,
             known_end=self.made_vaults.audit_end,
+            bytes_max_of=lambda node: self.quotas.quota(node).audit_bytes_max,
         )
 
         # Stopped after the logs are closed, which brings their last entries to the disk.

@@ -12,6 +12,7 @@ from starlette.types import ASGIApp
 from host import vnode
 from host.composition.base import Base
 from host.composition.health import Health
+from host.composition.held_bytes import HeldBytes, add_account_metrics
 from host.composition.host_metrics import HostCollector
 from host.composition.parts import Parts
 from host.data_directory import DataDirectory
@@ -86,10 +87,16 @@ def make_rest(
         users=users,
         keys=parts.keys,
         quotas=parts.quotas,
-        storage_bytes=parts.vaults.used_bytes,
+        held_bytes=HeldBytes(
+            store=parts.store,
+            vaults=parts.vaults,
+            folders=base.directory.virtual_nodes,
+            parked=lambda _node: 0,
+        ),
         clock=base.clock,
         administrative_log=parts.administrative_log,
     )
+    add_account_metrics(base.registry, parts.store)
     asgi = create_app(
         services,
         sign_in=SignIn(SignInDelays(SteadyClock(base.clock)), base.registry),

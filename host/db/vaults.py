@@ -15,6 +15,7 @@ from sqlalchemy import Connection
 from host.db.database import Database, Schema
 from host.db.errors import VaultEmptyError, VaultForeignError, VaultMissingError
 from host.db.vault_identity import GENERATION, check_vault, give_vault_identity
+from host.domain.accounts import Account, QuotaExceededError
 from host.domain.errors import HostError, NotFoundError, StorageError
 from host.domain.ids import ShortHash
 from host.identity.files import look_at
@@ -25,12 +26,6 @@ _SELECT_USED = (
     "SELECT (page_count - freelist_count) * page_size"
     " FROM pragma_page_count, pragma_freelist_count, pragma_page_size"
 )
-
-
-class VaultFullError(HostError):
-    """A virtual node has used up the storage that it may take."""
-
-    code = "vault-full"
 
 
 class VaultRegister(Protocol):
@@ -159,7 +154,7 @@ class Vaults:
         """A transaction on one node's vault; see `Database.write`.
 
         Raises:
-            VaultFullError: it would make the vault grow beyond its limit; nothing has changed.
+            QuotaExceededError: it would make the vault grow beyond its limit; nothing has changed.
         """
         with self._lease(short_hash) as database, database.write() as connection:
             before = _used_bytes(connection)
@@ -168,9 +163,8 @@ class Vaults:
             if self._bytes_max_of is not None and before < used:
                 bytes_max = self._bytes_max_of(short_hash)
                 if used > bytes_max:
-                    raise VaultFullError(
-                        f"the vault of virtual node {short_hash} would take {used} bytes,"
-                        f" at most {bytes_max} are allowed"
+                    raise QuotaExceededError.of(
+                        short_hash, Account.VAULT, held=before, more=used - before, most=bytes_max
                     )
         with self._lock:
             self._written.add(short_hash)

@@ -79,6 +79,8 @@ class CpkRecord:
     capabilities: tuple[str, ...]
     libraries: tuple[str, ...]
     limits: JsonObject
+    external_channels: tuple[str, ...] | None = None
+    """Names in `config/external-channels.json`; None of a CPK without that file."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

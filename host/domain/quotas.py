@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from host.domain.accounts import Account, hit_of
 from host.domain.errors import InvalidInputError
 from host.domain.ids import EpochMs
 
@@ -34,11 +35,12 @@ class QuotaCode(StrEnum):
     LOG_RATE = "log-rate"
     PAYLOAD = "payload-too-large"
     JOURNAL = "journal-limit"
-    STORAGE = "vault-full"
     FLOWS = "flows-too-many"
+    HOPS = "flow-hops-too-many"
 
 
-QUOTA_CODES = frozenset(hit.value for hit in QuotaCode)
+QUOTA_CODES = frozenset([hit.value for hit in QuotaCode] + [hit_of(account) for account in Account])
+"""What hits are counted by; `quota-exceeded:<account>` for what an account had no room for."""
 
 
 def _bounded(default: int, minimum: int, maximum: int, meaning: str) -> int:
@@ -103,17 +105,65 @@ class Quota:
     journal_bytes_max: int = _bounded(
         64 * _MIB, 1 * _KIB, 4 * _GIB, "Bytes of all answers in the journal of one flow."
     )
+    journals_bytes_max: int = _bounded(
+        _GIB,
+        _MIB,
+        1024 * _GIB,
+        "Account `journal`: bytes of the checkpoints and journals of a node's open flows.",
+    )
+    bus_bytes_max: int = _bounded(
+        256 * _MIB,
+        _MIB,
+        1024 * _GIB,
+        "Account `bus`: bytes of a node's records on their way and unread, of records set aside,"
+        " and of external messages that nobody has fetched.",
+    )
+    statuses_bytes_max: int = _bounded(
+        64 * _MIB,
+        _MIB,
+        1024 * _GIB,
+        "Account `status`: bytes of a node's flow statuses with their results; the oldest of ended"
+        " flows go first.",
+    )
+    histories_bytes_max: int = _bounded(
+        256 * _MIB,
+        _MIB,
+        1024 * _GIB,
+        "Account `history`: bytes of the histories of a node's ended flows; the oldest go first.",
+    )
+    audit_bytes_max: int = _bounded(
+        4 * _GIB, _MIB, 1024 * _GIB, "Account `audit`: bytes of a node's audit log."
+    )
+    parked_bytes_max: int = _bounded(
+        256 * _MIB,
+        0,
+        64 * _GIB,
+        "Account `parked`: memory of a node's suspended guests that a process keeps for their next"
+        " step; the oldest go first.",
+    )
     storage_bytes_max: int = _bounded(
-        _GIB, _MIB, 1024 * _GIB, "Bytes that the storage of one node may take."
+        _GIB, _MIB, 1024 * _GIB, "Account `vault`: bytes that the storage of one node may take."
     )
     flows_open_max: int = _bounded(
-        10_000, 1, 1_000_000, "Client-started flows of one node that have not ended."
+        10_000, 1, 1_000_000, "Flows of one node that have not ended, responders among them."
+    )
+    flows_open_from_node_max: int = _bounded(
+        2_000,
+        1,
+        1_000_000,
+        "Responders of one node that one initiating node may have open; never more than half of all"
+        " flows that the node may have open.",
     )
 
     def __post_init__(self) -> None:
         """Refuse values outside their ranges."""
         for each in dataclasses.fields(self):
             _check(each.name, getattr(self, each.name))
+
+    def account_max(self, account: Account) -> int | None:
+        """Bytes that an account may hold; None of `log`, which is a rate."""
+        name = ACCOUNT_QUOTAS.get(account)
+        return None if name is None else int(getattr(self, name))
 
     def with_overrides(self, overrides: Mapping[str, int]) -> "Quota":
         """This quota with some values replaced.
@@ -126,6 +176,17 @@ class Quota:
                 raise QuotaInvalidError(f"quota {name[:64]!r} is none of {', '.join(QUOTA_NAMES)}")
         return dataclasses.replace(self, **overrides)
 
+
+ACCOUNT_QUOTAS: Mapping[Account, str] = {
+    Account.BUS: "bus_bytes_max",
+    Account.STATUS: "statuses_bytes_max",
+    Account.JOURNAL: "journals_bytes_max",
+    Account.HISTORY: "histories_bytes_max",
+    Account.AUDIT: "audit_bytes_max",
+    Account.VAULT: "storage_bytes_max",
+    Account.PARKED: "parked_bytes_max",
+}
+"""Account -> the quota that is its limit."""
 
 QUOTA_NAMES = tuple(f.name for f in dataclasses.fields(Quota))
 
@@ -149,6 +210,9 @@ def _check(name: str, value: object) -> None:
         raise QuotaInvalidError(
             f"quota {name} is {str(value)[:32]}, expected a number from {minimum} to {maximum}"
         )
+
+
+DEFAULT_QUOTA = Quota()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

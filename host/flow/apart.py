@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 from msgspec.structs import replace
 
-from host.domain.ids import FlowId
+from host.domain.accounts import Account, Charge
+from host.domain.ids import FlowId, ShortHash
 from host.flow.checkpoint import Checkpoint
 from host.flow.errors import FlowRecordDamagedError
 from host.flow.payloads import Early, Piece, Portion
@@ -48,15 +49,23 @@ def parted(checkpoint: Checkpoint, stored: frozenset[str]) -> Parted:
         stored: keys of the pieces that are stored already.
     """
     texts: dict[str, str] = {}
+    senders: dict[str, ShortHash] = {}
     sessions: dict[str, Session] = {}
     for session in checkpoint.sessions.values():
         for piece in _pieces(session):
             if piece.text is not None:
-                texts[apart_key(checkpoint.flow_id, session.id, piece.sequence)] = piece.text
+                key = apart_key(checkpoint.flow_id, session.id, piece.sequence)
+                texts[key], senders[key] = piece.text, session.peer.node()
         sessions[session.id] = _emptied(session)
     keys = keys_apart(checkpoint)
+    node = checkpoint.holding.node()
     new = (
-        StateWrite(key=key, value=text.encode(), expected=0)
+        StateWrite(
+            key=key,
+            value=text.encode(),
+            expected=0,
+            charge=Charge(node=node, account=Account.BUS, peer=senders[key]),
+        )
         for key, text in texts.items()
         if key not in stored
     )

@@ -14,11 +14,12 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
+from host.domain.accounts import Account, Charge
 from host.domain.ids import EpochMs, ShortHash
 from host.flow.messages import GROUP
 from host.flow.retry import Failures
 from host.flow.stored import read_stored
-from host.ports.bus import DuePlace, WorkQueue, partition_of
+from host.ports.bus import NOBODY, DuePlace, WorkQueue, partition_of
 from host.ports.state import StateRecord, StateWrite
 from host.ports.work import WorkRecord
 
@@ -116,6 +117,7 @@ class Aside:
                     )
                 ),
                 expected=0,
+                charge=self._charge(),
             )
             for number, record in enumerate(records)
         ]
@@ -145,7 +147,13 @@ class Aside:
             expected=self.version,
             due_at=due,
             place=self.key.place,
+            charge=self._charge(),
         )
+
+    def _charge(self) -> Charge | None:
+        """Whose account bears what is set aside; nobody's, where the record is damaged."""
+        node = self.key.queue.node
+        return Charge(node=node, account=Account.BUS) if node != NOBODY else None
 
 
 def key_of(record: StateRecord) -> WorkKey:

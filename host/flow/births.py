@@ -10,6 +10,8 @@ from host.domain.packages import CpiRecord, FlowDeclaration, FlowKind
 from host.domain.platform import PLATFORM_VERSION, SOFTWARE_VERSION
 from host.flow.checkpoint import Checkpoint, Scope
 from host.flow.config import CORDA_DEFAULTS, FlowConfig
+from host.flow.context_keys import is_reserved
+from host.flow.hops import HOPS, TOO_MANY_HOPS, hops_of, too_many_hops
 from host.flow.mapper import init_of
 from host.flow.messages import Init, SessionFailure, SessionMessage, StartFlow
 from host.flow.session import Session
@@ -51,6 +53,9 @@ def responder(
     """
     init = init_of(message)
     assert init is not None  # noqa: S101  # only first messages start responders
+    hops = hops_of(init.platform)
+    if hops is None or hops > config.hops_max:
+        return SessionFailure(code=TOO_MANY_HOPS, message=too_many_hops(config.hops_max))
     chosen = choose_responder(cpi, init)
     if isinstance(chosen, SessionFailure):
         return chosen
@@ -70,7 +75,8 @@ def responder(
         timeout_ms=config.session_timeout_ms,
         last_heard=now,
     )
-    context = {**init.context, **init.platform, **_cpi_context(cpi)}
+    own = {k: v for k, v in init.context.items() if not is_reserved(k)}
+    context = {**own, **init.platform, HOPS: str(hops), **_cpi_context(cpi)}
     return Checkpoint(
         flow_id=flow_id,
         holding=message.target,
@@ -111,6 +117,7 @@ def platform_context(cpi: CpiRecord) -> dict[str, str]:
         **_cpi_context(cpi),
         "corda.initialPlatformVersion": str(PLATFORM_VERSION),
         "corda.initialSoftwareVersion": SOFTWARE_VERSION,
+        HOPS: "0",
     }
 
 

@@ -22,6 +22,7 @@ from host.flow.checkpoint import (
 )
 from host.flow.config import CORDA_DEFAULTS, FlowConfig
 from host.flow.context_keys import CONTEXT_RESERVED, is_reserved
+from host.flow.hops import TOO_MANY_HOPS, hops_of, next_hop, too_many_hops
 from host.flow.messages import Party, SessionFailure, SessionMessage
 from host.flow.requests import (
     SESSIONS_MAX,
@@ -48,6 +49,7 @@ from host.flow.session import (
     read,
     send,
 )
+from host.ports.bus import NewRecord
 from host.ports.capability import CapabilityError
 
 SCOPES_MAX = 100
@@ -58,11 +60,12 @@ CONTEXT_CHARACTERS_MAX = 12_000
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The call's `ok` as JSON text, with the flow after it."""
+    """The call's `ok` as JSON text, with the flow after it, and records that leave with it."""
 
     checkpoint: Checkpoint
     text: str = "null"
     outbox: tuple[SessionMessage, ...] = ()
+    records: tuple[NewRecord, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +75,7 @@ class Wait:
     checkpoint: Checkpoint
     condition: Condition
     outbox: tuple[SessionMessage, ...] = ()
+    records: tuple[NewRecord, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +85,7 @@ class Refused:
     checkpoint: Checkpoint
     error: CapabilityError
     outbox: tuple[SessionMessage, ...] = ()
+    records: tuple[NewRecord, ...] = ()
 
 
 def sleep(
@@ -178,7 +183,12 @@ def open_session(
     now: EpochMs,
     config: FlowConfig = CORDA_DEFAULTS,
 ) -> Answer:
-    """Open a session in the nearest initiating flow of the stack; nothing is sent yet."""
+    """Open a session in the nearest initiating flow of the stack; nothing is sent yet.
+
+    Raises:
+        CapabilityError: `sessions-too-many`, `session-no-protocol`, or `flow-hops-too-many`: the
+            flow stands at the end of too many sessions that followed from one another.
+    """
     if len(checkpoint.sessions) >= SESSIONS_MAX:
         raise CapabilityError("sessions-too-many", f"a flow has at most {SESSIONS_MAX} sessions")
     depth = next(
@@ -191,6 +201,8 @@ def open_session(
         )
     scope = checkpoint.stack[depth]
     merged = _in_force(checkpoint.stack)
+    if (hops_of(merged) or 0) >= config.hops_max:
+        raise CapabilityError(TOO_MANY_HOPS, too_many_hops(config.hops_max))
     session = Session(
         id=session_id,
         initiator=True,
@@ -200,7 +212,7 @@ def open_session(
         versions=scope.versions,
         require_close=request.require_close,
         context={k: v for k, v in merged.items() if not k.startswith(CONTEXT_RESERVED)},
-        platform={k: v for k, v in merged.items() if k.startswith(CONTEXT_RESERVED)},
+        platform=next_hop({k: v for k, v in merged.items() if k.startswith(CONTEXT_RESERVED)}),
         payload_max=config.max_payload_bytes,
         timeout_ms=request.timeout_millis or config.session_timeout_ms,
         last_heard=now,

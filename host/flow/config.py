@@ -28,6 +28,8 @@ class FlowConfig:
             (messaging.maxAllowedMessageSize).
         max_result_bytes: of a flow's result as UTF-8; it stands in the flow's status.
         status_retention_ms: of an ended flow's status (rest.flowStatusCleanupTimeMs).
+        hops_max: sessions that may follow from one another, each opened by the responder of the
+            one before.
         external_topic: of messages to systems outside, with `$HOLDING_ID` and `$CHANNEL_NAME`
             (externalMessaging.routeDefaults.receiveTopicPattern).
         external_active: whether such messages are sent (routeDefaults.active).
@@ -46,6 +48,7 @@ class FlowConfig:
     max_message_bytes: int = 972_800
     max_result_bytes: int = 4 * MIB
     status_retention_ms: int = 604_800_000
+    hops_max: int = 16
     external_topic: str = "ext.$HOLDING_ID.$CHANNEL_NAME.receive"
     external_active: bool = True
     external_inactive: Literal["ERROR", "IGNORE"] = "ERROR"

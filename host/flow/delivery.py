@@ -13,6 +13,7 @@ from host.domain.vnode import OperationalStatus
 from host.domain.x500 import InvalidX500NameError
 from host.flow.config import CORDA_DEFAULTS, FlowConfig
 from host.flow.events import EventSink, MessageRefused
+from host.flow.inbox_room import InboxRoom
 from host.flow.mapper import (
     Mapped,
     decode_state,
@@ -25,7 +26,9 @@ from host.flow.mapper import (
 from host.flow.messages import (
     EVENT_TOPIC,
     OUT_TOPIC,
+    FlowEvent,
     Party,
+    Respond,
     SessionFailure,
     SessionMessage,
     decode_message,
@@ -38,6 +41,7 @@ from host.flow.taken import Taken
 from host.ports.bus import NewRecord
 from host.ports.clock import Clock, Entropy
 from host.ports.directory import VirtualNodes
+from host.ports.quotas import Quotas
 from host.ports.state import StateRecord, StateWrite
 from host.ports.units import FlowStore, Unit
 
@@ -84,6 +88,7 @@ class Delivery:
         clock: Clock,
         entropy: Entropy,
         events: EventSink,
+        quotas: Quotas,
         config: FlowConfig = CORDA_DEFAULTS,
     ) -> None:
         self._store = store
@@ -91,6 +96,7 @@ class Delivery:
         self._clock = clock
         self._entropy = entropy
         self._events = events
+        self._inbox = InboxRoom(store, quotas)
         self._cleanup_ms = config.cleanup_ms
 
     def start(self, taken: Taken) -> None:
@@ -111,14 +117,18 @@ class Delivery:
         routed: list[tuple[Mapped, ShortHash]] = []
         replies: list[NewRecord] = []
         refused: list[MessageRefused] = []
+        pending = 0
         for record in taken.records:
             message = decode_message(record.value)
             found: Mapped | SessionFailure | None = self._router.refuses(message.target)
+            if found is None:
+                found = self._inbox.refusal(message, len(record.value), pending=pending)
             if found is None:
                 found = map_inbound(state, message, self._new_id())
             if isinstance(found, Mapped):
                 state = found.created or state
                 routed.append((found, message.target.node()))
+                pending += len(record.value)
             elif found is not None:
                 refused.append(_refused(message, found))
                 if not isinstance(message.payload, SessionFailure):
@@ -150,7 +160,13 @@ class Delivery:
             if m.created is not None
         )
         events = [
-            NewRecord(topic=EVENT_TOPIC, key=m.flow_id, value=encode(m.event), node=node)
+            NewRecord(
+                topic=EVENT_TOPIC,
+                key=m.flow_id,
+                value=encode(m.event),
+                node=node,
+                peer=_sender(m.event),
+            )
             for m, node in routed
             if m.event is not None
         ]
@@ -166,6 +182,12 @@ def refusal_record(message: SessionMessage, failure: SessionFailure) -> NewRecor
     return NewRecord(
         topic=OUT_TOPIC, key=answer.session_id, value=encode(answer), node=answer.source.node()
     )
+
+
+def _sender(event: FlowEvent) -> ShortHash | None:
+    """The node that caused an event, if one did."""
+    message = event.message if isinstance(event, Respond) else event
+    return message.source.node() or None if isinstance(message, SessionMessage) else None
 
 
 def _refused(message: SessionMessage, failure: SessionFailure) -> MessageRefused:

@@ -86,6 +86,7 @@ class FlowEngine:
             clock=clock,
             entropy=entropy,
             states=units,
+            accounts=units,
             config=config,
             history=history,
             quotas=quotas or Unmetered(),
@@ -102,6 +103,7 @@ class FlowEngine:
             clock=clock,
             entropy=entropy,
             events=events,
+            quotas=around.quotas,
             config=config,
         )
         self.timers = Timers(store=units, clock=clock, config=config)

@@ -9,6 +9,7 @@ from typing import TypeAlias
 import msgspec
 
 from host.domain.ids import EpochMs, HoldingIdentity
+from host.domain.packages import CpiRecord
 from host.domain.x500 import InvalidX500NameError, MemberX500Name
 from host.flow import calls, requests
 from host.flow.apart import fetched
@@ -32,8 +33,9 @@ Raises:
 class EngineCalls:
     """The engine's own host calls of one run of one flow; what they answer holds the new state."""
 
-    def __init__(self, flow: LiveFlow, around: Surroundings) -> None:
+    def __init__(self, flow: LiveFlow, around: Surroundings, cpi: CpiRecord) -> None:
         self._flow = flow
+        self._cpi = cpi
         self._around = around
         self._handlers: Mapping[tuple[str, str], EngineCall] = {
             ("flow", "now"): self._now,
@@ -120,13 +122,29 @@ class EngineCalls:
     def _external(self, request: str) -> Outcome:
         wanted = parse(request, requests.ExternalSend)
         config = self._around.config
+        self._check_channel(wanted.channel)
         if not config.external_active:
             return self._unsent(wanted.channel)
         topic = config.external_topic.replace("$HOLDING_ID", self._flow.holding_id)
         topic = topic.replace("$CHANNEL_NAME", wanted.channel)
         value = msgspec.json.encode({"messageId": wanted.message_id, "message": wanted.message})
-        self._flow.records.append(NewRecord(topic=topic, key=self._flow.flow_id, value=value))
-        return Answer(self._flow.checkpoint)
+        record = NewRecord(
+            topic=topic, key=self._flow.flow_id, value=value, owner=self._flow.holding_id
+        )
+        return Answer(self._flow.checkpoint, records=(record,))
+
+    def _check_channel(self, channel: str) -> None:
+        """Refuse a channel that the CPI does not declare, if it declares any.
+
+        Raises:
+            CapabilityError: `external-channel-unknown`.
+        """
+        declared = [c.external_channels for c in self._cpi.cpks if c.external_channels is not None]
+        if declared and not any(channel in channels for channels in declared):
+            raise CapabilityError(
+                "external-channel-unknown",
+                f"no CPK of {self._cpi.identity.name} declares channel {channel!r}",
+            )
 
     def _unsent(self, channel: str) -> Answer:
         if self._around.config.external_inactive == "IGNORE":

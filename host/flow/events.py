@@ -75,6 +75,23 @@ class RecordDeadLettered:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RecordsExpired:
+    """Records that nobody consumes were deleted, since they were too old or too many."""
+
+    topic: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeptDropped:
+    """Things that a node kept were deleted, since an account of its had no room for new ones."""
+
+    holding_id: ShortHash
+    account: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MessageRefused:
     """A session message could not be delivered."""
 
@@ -90,6 +107,8 @@ FlowEngineEvent: TypeAlias = (
     | GuestLogged
     | RecordRetried
     | RecordDeadLettered
+    | KeptDropped
+    | RecordsExpired
     | MessageRefused
 )
 EventSink: TypeAlias = Callable[[FlowEngineEvent], None]

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from host.domain.errors import HostError, UnavailableError
 from host.domain.flow import FlowError, FlowStatusName
-from host.domain.ids import FlowId
+from host.domain.ids import FlowId, ShortHash
 from host.flow.aside import WorkKey
 from host.flow.config import FlowConfig
 from host.flow.delivery import refusal_record
@@ -24,7 +24,7 @@ from host.flow.ruins import clearance
 from host.flow.statuses import StoredStatus, status_key, write_status
 from host.flow.steps import FlowSteps
 from host.flow.taken import Taken
-from host.ports.bus import NewRecord
+from host.ports.bus import NOBODY, NewRecord
 from host.ports.clock import Clock
 from host.ports.groups import Fence
 from host.ports.state import StateWrite
@@ -55,7 +55,7 @@ class GivingUp:
         """
         (record,) = taken.records
         error = _fatal(failure)
-        letter = NewRecord(topic=DEAD_LETTER_TOPIC, key=record.key, value=record.value)
+        letter = _letter(record.key, record.value, record.queue.node)
         if record.queue.topic == EVENT_TOPIC:
             try:
                 self._steps.handle(taken, broken=error, letter=(letter,))
@@ -89,9 +89,7 @@ class GivingUp:
         """
         left = [*self._store.scan(key.state_key + "/")]
         head = self._store.get(key.state_key)
-        letters = tuple(
-            NewRecord(topic=DEAD_LETTER_TOPIC, key=key.key, value=record.value) for record in left
-        )
+        letters = tuple(_letter(key.key, record.value, key.queue.node) for record in left)
         left += [] if head is None else [head]
         gone = tuple(StateWrite(key=r.key, value=None, expected=r.version) for r in left)
         fences = () if fence is None else (fence,)
@@ -146,6 +144,12 @@ def _refusals(record: WorkRecord, error: FlowError) -> tuple[NewRecord, ...]:
         return ()
     failure = SessionFailure(code=error.type, message=error.message)
     return (refusal_record(message, failure),)
+
+
+def _letter(key: str, value: bytes, node: ShortHash) -> NewRecord:
+    """The dead letter of a record; it counts to the node whose work it was."""
+    owner = node if node != NOBODY else None
+    return NewRecord(topic=DEAD_LETTER_TOPIC, key=key, value=value, owner=owner)
 
 
 def _fatal(failure: BaseException) -> FlowError:

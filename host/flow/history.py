@@ -1,7 +1,7 @@
 """Histories of ended flows: what is kept of a flow when its checkpoint goes, and for how long.
 
-A history is a state in one of a fixed number of slots, so that there are never more than the
-settings allow: a flow that ends takes the slot of an older one. Its journal stays where it is.
+A history is a state of the flow's node. A flow that ends makes the oldest of its node go, if there
+are too many or they are too large; other nodes' stay. Its journal stays where it is.
 """
 
 from collections.abc import Sequence
@@ -11,20 +11,22 @@ from dataclasses import dataclass
 import msgspec
 from msgspec import Struct
 
+from host.domain.accounts import Account, Charge
 from host.domain.flow import FlowStatusName
-from host.domain.ids import EpochMs, FlowId
+from host.domain.ids import EpochMs, FlowId, ShortHash
 from host.flow.births import start_argument
 from host.flow.checkpoint import Checkpoint
 from host.flow.errors import FlowRecordDamagedError
-from host.flow.journal import Entry
+from host.flow.journal import Entry, encode_entry
 from host.flow.messages import Party, due_place
 from host.flow.notes import Note
+from host.flow.room import evicted
 from host.flow.session import Session, SessionStatus
 from host.flow.statuses import StoredStatus
 from host.flow.stored import read_stored
-from host.ports.bus import PARTITIONS
-from host.ports.state import StateRecord, States, StateWrite
-from host.ports.work import WorkRecord
+from host.ports.accounts import Accounts
+from host.ports.state import StateRecord, StateWrite
+from host.ports.units import Passed
 
 HISTORY = "history"
 """First part of the key of a history."""
@@ -40,7 +42,7 @@ class HistoryLimits:
 
     Attributes:
         retention_ms: time for which a history is kept; 0 keeps none, as Corda does.
-        flows_max: histories on this host; the oldest go first.
+        flows_max: histories of one virtual node; the oldest go first.
         bytes_max: of one history; of a larger one only the facts are kept.
     """
 
@@ -92,15 +94,21 @@ class History(Struct, frozen=True, kw_only=True):
     waiting: str | None = None
     waiting_since: EpochMs | None = None
     calls: int = 0
+    journal_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kept:
-    """What a step writes about the history of its flow. `key` is the history's, if there is one."""
+    """What a step writes about the history of its flow. `key` is the history's, if there is one.
+
+    `dropped` counts the histories that make room for it.
+    """
 
     has_journal: bool
     key: str | None = None
     states: tuple[StateWrite, ...] = ()
+    passed: tuple[Passed, ...] = ()
+    dropped: int = 0
     forget: tuple[FlowId, ...] = ()
 
 
@@ -137,41 +145,67 @@ def history_of(
 
 
 def keep(
-    states: States,
+    accounts: Accounts,
     history: History,
     journal: Sequence[Entry],
-    last: WorkRecord,
     limits: HistoryLimits,
+    *,
+    peer: ShortHash | None,
+    bytes_max: int,
 ) -> Kept:
-    """Keep the history of a flow that ends, in the place of an older one.
+    """Keep the history of a flow that ends; the oldest of its node go if there is no room.
 
     Args:
-        states: tells which flow holds the slot.
+        accounts: tells what the node keeps.
         history: of the flow.
         journal: of the flow.
-        last: the record that the flow's last step began with; its position chooses the slot.
         limits: how much is kept.
+        peer: the node whose flow started this one, of a responder.
+        bytes_max: of all histories of the node.
     """
-    is_whole = _size(history, journal) <= limits.bytes_max
+    node, flow_id = history.holding.node(), history.flow_id
+    size = _size(history, journal)
+    is_whole = size <= min(limits.bytes_max, bytes_max)
     if not is_whole:
         history = msgspec.structs.replace(history, start=None, notes=())
-    slots = max(1, limits.flows_max // PARTITIONS)
-    key = f"{HISTORY}/{last.queue.partition}/{last.position % slots}"
-    before = states.get(key)
+    key = f"{HISTORY}/{node}/{flow_id}"
+    journal_bytes = sum(len(encode_entry(entry)) for entry in journal) if is_whole else 0
+    value = _encoder.encode(msgspec.structs.replace(history, journal_bytes=journal_bytes))
+    charge = Charge(node=node, account=Account.HISTORY, peer=peer)
+    gone = evicted(
+        accounts,
+        charge,
+        more=len(key.encode()) + len(value) + journal_bytes,
+        bytes_max=bytes_max,
+        rows_max=limits.flows_max,
+        size_of=_whole_size,
+    )
     write = StateWrite(
         key=key,
-        value=_encoder.encode(history),
-        expected=before.version if before else 0,
+        value=value,
+        expected=0,
         due_at=EpochMs((history.ended_at or 0) + limits.retention_ms),
         place=due_place(key),
+        charge=charge,
     )
-    gone = forgotten(before) if before else ()
     return Kept(
         has_journal=is_whole,
         key=key,
-        states=(write,),
-        forget=gone if is_whole else (*gone, history.flow_id),
+        states=(write, *(StateWrite(key=r.key, value=None, expected=None) for r in gone)),
+        passed=(Passed(flow_id=flow_id, charge=charge),) if is_whole else (),
+        dropped=len(gone),
+        forget=(
+            *(flow_id for record in gone for flow_id in forgotten(record)),
+            *(() if is_whole else (flow_id,)),
+        ),
     )
+
+
+def _whole_size(record: StateRecord) -> int:
+    size = len(record.key.encode()) + len(record.value)
+    with suppress(FlowRecordDamagedError):
+        size += read_history(record).journal_bytes
+    return size
 
 
 def forgotten(record: StateRecord) -> tuple[FlowId, ...]:

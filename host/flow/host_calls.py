@@ -9,11 +9,13 @@ import hashlib
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import NoReturn
 
 import msgspec
 from msgspec.structs import replace
 
 from host import outage_time
+from host.domain.accounts import Account, QuotaExceededError, hit_of
 from host.domain.errors import (
     DiskFullError,
     HostError,
@@ -32,14 +34,19 @@ from host.flow.engine_calls import EngineCalls
 from host.flow.events import GuestLogged
 from host.flow.journal import REQUEST_CHARACTERS_MAX, Entry, Made, check_call, request_digest
 from host.flow.live import LiveFlow
+from host.flow.messages import size_of
 from host.flow.requests import checked, parse
 from host.flow.retry import FailureKind, kind_of
+from host.flow.room import Room
 from host.flow.surroundings import Surroundings
 from host.ports.audit_log import PRIVILEGED, SUCCEEDED, PrivilegedCall
 from host.ports.call_time import limited_call
 from host.ports.capability import CallContext, Capability, CapabilityError
 from host.ports.guest import GuestCallError, GuestKilledError, SuspendFlow
 from host.ports.requests import refusing_misfits
+
+OUTGOING_BYTES_MAX = 4 * 1024 * 1024
+"""What a step holds of outgoing records; beyond it, what it has made is committed in its middle."""
 
 READS = frozenset(
     {
@@ -100,6 +107,8 @@ class HostCalls:
         self._journal = flow.journal if flow.journal is not None else []
         self._recorded = len(self._journal)
         self._journal_bytes = sum(len(entry.answer) for entry in self._journal)
+        written = self._journal[: flow.written]
+        self._written_bytes = sum(len(entry.answer) for entry in written)
         self._next = self._recorded if parked else 0
         self.made = 0
         self.replayed = 0
@@ -107,7 +116,8 @@ class HostCalls:
         self.outage_ms = 0
         self.waiting: Waiting | None = None
         self.failure: Exception | None = None
-        self._engine_calls = EngineCalls(flow, around)
+        self._room = Room(accounts=around.accounts, node=flow.holding_id, quota=quota)
+        self._engine_calls = EngineCalls(flow, around, cpi)
 
     def __call__(self, interface: str, function: str, request: str) -> str:
         if self.waiting is not None:
@@ -184,10 +194,14 @@ class HostCalls:
                     outcome = handler(request)
                 else:
                     outcome = self._capability(call, interface, function, value)
+            self._check_bus(outcome)
         except CapabilityError as exc:
+            if exc.account is not None:
+                self._around.quotas.hit(self._flow.holding_id, hit_of(exc.account))
             outcome = Refused(self._flow.checkpoint, exc)
         self._flow.checkpoint = outcome.checkpoint
         self._flow.send(outcome.outbox, begun)
+        self._flow.publish(outcome.records)
         if isinstance(outcome, Wait):
             self.waiting = Waiting(
                 call=call, function=name, digest=digest, condition=outcome.condition, since=since
@@ -209,7 +223,29 @@ class HostCalls:
             notes=self._flow.checkpoint.notes,
         )
         self._keep(entry)
+        if self._flow.outgoing_bytes > OUTGOING_BYTES_MAX:
+            self._write()
         return entry
+
+    def _write(self) -> None:
+        """Commit what the step has made so far."""
+        self._persist()
+        self._room.forget()
+        self._written_bytes = self._journal_bytes
+
+    def _check_bus(self, outcome: Answer | Wait | Refused) -> None:
+        """Refuse what a call would send when its node has no room for it on the bus.
+
+        Raises:
+            CapabilityError: `quota-exceeded`.
+        """
+        more = sum(size_of(m) for m in outcome.outbox) + sum(r.size for r in outcome.records)
+        if not more:
+            return
+        try:
+            self._room.check(Account.BUS, pending=self._flow.outgoing_bytes, more=more)
+        except QuotaExceededError as exc:
+            raise CapabilityError(exc.code, exc.message, account=exc.details["account"]) from exc
 
     def _keep(self, entry: Entry) -> None:
         """Have the call in the journal, and the flow beyond it."""
@@ -257,7 +293,9 @@ class HostCalls:
         node = self._flow.checkpoint.holding.holding().short_hash
         if name in PRIVILEGED and not self._around.audit_logs.has_room(node):
             raise CapabilityError(
-                "quota-exceeded", "account audit: the node's audit log has no room"
+                QuotaExceededError.code,
+                "account audit: the node's audit log has no room",
+                account=Account.AUDIT,
             )
 
     def _check_journal(self, name: str) -> None:
@@ -270,11 +308,20 @@ class HostCalls:
                 f" at most {quota.journal_calls_max}",
             )
         if self._journal_bytes >= quota.journal_bytes_max:
-            raise GuestKilledError(
-                QuotaCode.JOURNAL,
-                f"host call {name}: the flow's journal has {self._journal_bytes} characters,"
-                f" at most {quota.journal_bytes_max}",
+            self._end_without_room(
+                f"host call {name}: account journal: the flow's journal has {self._journal_bytes}"
+                f" characters, at most {quota.journal_bytes_max}"
             )
+        try:
+            self._room.check(
+                Account.JOURNAL, pending=self._journal_bytes - self._written_bytes, more=1
+            )
+        except QuotaExceededError as exc:
+            self._end_without_room(f"host call {name}: {exc.message}")
+
+    def _end_without_room(self, message: str) -> NoReturn:
+        self._around.quotas.hit(self._flow.holding_id, hit_of(Account.JOURNAL))
+        raise GuestKilledError(QuotaExceededError.code, message)
 
     def _capability(self, call: int, interface: str, function: str, request: JsonObject) -> Answer:
         capability = self._around.capabilities.get(interface)
@@ -283,7 +330,7 @@ class HostCalls:
                 "capability-unavailable", f"this host offers no {interface}.{function}"
             )
         if (interface, function) not in READS and self._flow.unwritten():
-            self._persist()
+            self._write()
         flow = self._flow
         context = CallContext(
             holding=flow.checkpoint.holding.holding(),
@@ -330,7 +377,8 @@ def _translated(
         kind = OutageError if is_outage else UnavailableError
         raise kind(reason, **exc.details) from exc
     except HostError as exc:
-        raise CapabilityError(exc.code, exc.public_message) from exc
+        account = exc.details.get("account")
+        raise CapabilityError(exc.code, exc.public_message, account=account) from exc
 
 
 def _encoded(name: str, answer: JsonValue) -> str:
@@ -351,6 +399,8 @@ def _text_of(outcome: Answer | Refused) -> str:
     if isinstance(outcome, Answer):
         return outcome.text
     error = {"code": outcome.error.code, "message": outcome.error.message}
+    if outcome.error.account is not None:
+        error["account"] = outcome.error.account
     return msgspec.json.encode(error).decode()
 
 

@@ -1,24 +1,27 @@
 """A flow while a step works on it: its checkpoint, its journal, and what is yet to be written."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
+from host.domain.accounts import Account, Charge
 from host.domain.ids import EpochMs, FlowId, ShortHash
+from host.domain.quotas import DEFAULT_QUOTA, Quota
 from host.flow.apart import Parted, all_gone, parted
 from host.flow.checkpoint import Checkpoint
 from host.flow.config import CORDA_DEFAULTS, FlowConfig
 from host.flow.errors import FlowRecordDamagedError
-from host.flow.events import FlowEngineEvent
+from host.flow.events import FlowEngineEvent, KeptDropped
 from host.flow.history import NO_HISTORY, HistoryLimits, Kept, history_of, keep
 from host.flow.journal import Entry, decode_journal, encode_entry
 from host.flow.mapper import MapperState, encode_state, session_key
 from host.flow.messages import OUT_TOPIC, SessionMessage, due_place, encode, flow_state_key
 from host.flow.notes import Note, note_arrived, note_sent, with_notes
 from host.flow.parking import Parked
-from host.flow.statuses import StoredStatus, status_key, write_status
+from host.flow.statuses import StoredStatus, made_room, status_key, write_status
 from host.flow.stored import read_stored
 from host.flow.taken import Taken
 from host.ports.bus import NOBODY, NewRecord
@@ -75,6 +78,8 @@ class LiveFlow:
     history: HistoryLimits = NO_HISTORY
     parked: Parked | None = None
     fence: Fence | None = None
+    quota: Quota = DEFAULT_QUOTA
+    outgoing_bytes: int = 0
 
     @property
     def flow_id(self) -> FlowId:
@@ -88,10 +93,23 @@ class LiveFlow:
         """Queue session messages, partitioned by the receiving session, and note them."""
         if messages:
             self._note(tuple(note_sent(m, now) for m in messages))
-        self.records += [
-            NewRecord(topic=OUT_TOPIC, key=m.session_id, value=encode(m), node=self.holding_id)
-            for m in messages
-        ]
+        self.publish(
+            [
+                NewRecord(topic=OUT_TOPIC, key=m.session_id, value=encode(m), node=self.holding_id)
+                for m in messages
+            ]
+        )
+
+    def publish(self, records: Sequence[NewRecord]) -> None:
+        """Queue records that leave with the step."""
+        self.records += records
+        self.outgoing_bytes += sum(record.size for record in records)
+
+    @property
+    def initiator(self) -> ShortHash | None:
+        """The node whose flow started this one, of a responder."""
+        session = self.checkpoint.sessions.get(self.checkpoint.responds_to or "")
+        return None if session is None else session.peer.node() or None
 
     def arrived(self, message: SessionMessage, now: EpochMs) -> None:
         """Note a message that came in."""
@@ -115,6 +133,7 @@ class LiveFlow:
         unit = Unit(
             states=(*states, *(() if timer is None else (timer,))),
             journal=self._rows() if kept.has_journal else (),
+            passed=kept.passed,
             forget=kept.forget,
             records=tuple(self.records),
             fences=() if self.fence is None else (self.fence,),
@@ -123,7 +142,7 @@ class LiveFlow:
         if timer is not None and timer.value is not None:
             self.timer = StateRecord(
                 key=timer.key,
-                version=timer.expected + 1,
+                version=(timer.expected or 0) + 1,
                 value=timer.value,
                 due_at=timer.due_at,
             )
@@ -131,6 +150,7 @@ class LiveFlow:
         self.version += 1
         self.apart = large.keys
         self.records, self.opened, self.status = [], [], None
+        self.outgoing_bytes = 0
 
     def _kept(self, store: FlowStore, now: EpochMs, taken: Taken | None) -> Kept:
         """What is kept of the flow's history: all while it runs, and what the limits allow then."""
@@ -145,7 +165,15 @@ class LiveFlow:
                 return Kept(has_journal=False, forget=(self.flow_id,))
             self.written = len(self.journal)
         history = history_of(self.checkpoint, self.status, self.trace, now)
-        kept = keep(store, history, self.journal, taken.records[0], self.history)
+        kept = keep(
+            store,
+            history,
+            self.journal,
+            self.history,
+            peer=self.initiator,
+            bytes_max=self.quota.histories_bytes_max,
+        )
+        self._tell_dropped(Account.HISTORY, kept.dropped)
         self.status = replace(self.status, history=kept.key)
         return kept
 
@@ -154,7 +182,13 @@ class LiveFlow:
         key = flow_state_key(self.flow_id)
         if not self.ended:
             value = encode(large.checkpoint)
-            return [StateWrite(key=key, value=value, expected=self.version), *large.writes]
+            write = StateWrite(
+                key=key,
+                value=value,
+                expected=self.version,
+                charge=Charge(node=self.holding_id, account=Account.JOURNAL),
+            )
+            return [write, *large.writes]
         gone = all_gone(self.flow_id, store) if self.apart else ()
         if self.version == 0:
             return [*gone]
@@ -205,14 +239,32 @@ class LiveFlow:
             store.get(key),
             self.status,
             responder=self.is_responder,
+            peer=self.initiator,
             retention_ms=self.config.status_retention_ms,
         )
-        return [write] if write is not None else []
+        if write is None:
+            return []
+        gone = made_room(
+            store, write, node=self.holding_id, bytes_max=self.quota.statuses_bytes_max
+        )
+        self._tell_dropped(Account.STATUS, len(gone))
+        return [write, *gone]
+
+    def _tell_dropped(self, account: Account, count: int) -> None:
+        if count:
+            self.events.append(
+                KeptDropped(holding_id=self.holding_id, account=account, count=count)
+            )
 
     def _rows(self) -> tuple[JournalRow, ...]:
         if self.journal is None:
             return ()
         return tuple(
-            JournalRow(flow_id=self.flow_id, number=e.call, value=encode_entry(e))
+            JournalRow(
+                flow_id=self.flow_id,
+                number=e.call,
+                value=encode_entry(e),
+                charge=Charge(node=self.holding_id, account=Account.JOURNAL),
+            )
             for e in self.journal[self.written :]
         )

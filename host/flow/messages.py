@@ -26,6 +26,9 @@ DEAD_LETTER_TOPIC = "flow.event.dlq"
 WORK_TOPICS = (START_TOPIC, OUT_TOPIC, IN_TOPIC, EVENT_TOPIC)
 GROUP = "flow"
 
+_ENVELOPE_BYTES = 300
+"""Of a message: names, ids and braces, about."""
+
 INITIATED = "-INITIATED"
 """Ends the session id of the initiated side."""
 
@@ -172,6 +175,29 @@ _message_decoder = msgspec.json.Decoder(SessionMessage)
 
 def encode(value: Struct) -> bytes:
     return _encoder.encode(value)
+
+
+def size_of(message: SessionMessage) -> int:
+    """About how many bytes a message takes on the bus; those that end a session count nothing.
+
+    A flow must be able to close its sessions though its node has no room.
+    """
+    match message.payload:
+        case SessionFailure(message=text):
+            return len(text) + _ENVELOPE_BYTES
+        case Data(payload=text, init=init) | Chunk(payload=text, init=init):
+            return len(text) + _init_size(init) + _ENVELOPE_BYTES
+        case InfoRequest(init=init):
+            return _init_size(init) + _ENVELOPE_BYTES
+        case _:
+            return 0
+
+
+def _init_size(init: Init | None) -> int:
+    if init is None:
+        return 0
+    properties = (*init.context.items(), *init.platform.items())
+    return sum(len(key) + len(value) for key, value in properties)
 
 
 def decode_event(data: bytes) -> FlowEvent:

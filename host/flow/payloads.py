@@ -4,7 +4,7 @@ Pure. A small payload is kept as its text. A large one, and every chunk of one, 
 whose text can stand beside the flow's checkpoint (`host.flow.apart`).
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TypeAlias
 
 from msgspec import Struct
@@ -15,6 +15,10 @@ from host.ports.capability import CapabilityError
 
 APART_CHARACTERS_MIN = 4096
 """Payloads from this length on do not stand in the checkpoint."""
+
+
+WITHIN_CHARACTERS_MAX = 64 * 1024
+"""Of small payloads of one session that stand in the checkpoint together."""
 
 
 class Piece(Struct, frozen=True, kw_only=True, array_like=True):
@@ -71,13 +75,18 @@ def cut(payload: str, config: FlowConfig, init: Init | None) -> list[Data | Chun
     ]
 
 
-def held(message: SessionMessage) -> Held:
-    """The message's payload as the receiving side keeps it."""
+def held(message: SessionMessage, inbox: Sequence[Unread]) -> Held:
+    """The message's payload as the receiving side keeps it, which has not read `inbox` yet.
+
+    A small payload stands in the checkpoint, unless too many stand there already.
+    """
     payload = message.payload
     if not isinstance(payload, Data | Chunk):
         return payload
     text = payload.payload
-    if isinstance(payload, Data) and len(text) < APART_CHARACTERS_MIN:
+    within = sum(len(unread) for unread in inbox if isinstance(unread, str))
+    is_small = len(text) < APART_CHARACTERS_MIN and within + len(text) <= WITHIN_CHARACTERS_MAX
+    if isinstance(payload, Data) and is_small:
         return payload
     piece = Piece(sequence=message.sequence, characters=len(text), text=text)
     return Portion(piece=piece, last=not isinstance(payload, Chunk) or payload.last)

@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Sequence
 
+from host.domain.accounts import Account, QuotaExceededError, hit_of
 from host.domain.errors import NotAllowedError
 from host.domain.flow import FlowStatus, FlowStatusName
 from host.domain.ids import ShortHash
@@ -32,13 +33,21 @@ from host.flow.messages import (
 )
 from host.flow.open_flows import OpenFlows
 from host.flow.recorded import RecordedFlow, find_recorded
-from host.flow.statuses import StoredStatus, read_status, status_key, status_of, write_status
+from host.flow.room import Room
+from host.flow.statuses import (
+    StoredStatus,
+    made_room,
+    read_status,
+    status_key,
+    status_of,
+    write_status,
+)
 from host.json_schema import JsonSchema
 from host.ports.bus import NewRecord, RecordPlace
 from host.ports.clock import Clock
 from host.ports.glances import FlowGlance, GlanceQuery
 from host.ports.quotas import Quotas, Unmetered
-from host.ports.state import StateConflictError
+from host.ports.state import StateConflictError, StateWrite
 from host.ports.units import FlowStore, Unit
 
 _CLIENT_REQUEST_ID = re.compile(r"[-._A-Za-z0-9]{1,242}")
@@ -53,7 +62,8 @@ class FlowService:
     def __init__(self, *, units: FlowStore, clock: Clock, quotas: Quotas | None = None) -> None:
         self._store = units
         self._clock = clock
-        self._open = OpenFlows(units, quotas or Unmetered())
+        self._quotas = quotas or Unmetered()
+        self._open = OpenFlows(units, self._quotas)
 
     def start(
         self,
@@ -72,6 +82,7 @@ class FlowService:
             FlowNotStartableError: the CPI has no such client-startable flow.
             FlowInputInvalidError: the body does not match the flow's input schema.
             FlowsTooManyError: the node has as many flows open as its quota allows.
+            QuotaExceededError: the node has no room on the bus, or for a status.
             StorageError: the store cannot be written.
         """
         holding = vnode.holding.short_hash
@@ -89,11 +100,11 @@ class FlowService:
             raise _already_started(holding, client_request_id)
         flow = _startable(vnode, cpi, flow_class)
         body = _checked_body(flow, request_body)
-        self._open.admit(holding)
-        return self._accept(vnode, cpi, client_request_id, flow.name, body)
+        with self._open.place(holding):
+            return self._accept(vnode, cpi, client_request_id, flow.name, body)
 
     def open_count(self, short_hash: ShortHash) -> int:
-        """Client-started flows of the virtual node that have not ended."""
+        """Flows of the virtual node that have not ended, responders among them."""
         return self._open.count(short_hash)
 
     def status(self, short_hash: ShortHash, client_request_id: str) -> FlowStatus:
@@ -215,11 +226,36 @@ class FlowService:
             value=encode(start),
             node=holding,
         )
+        gone = self._made_room(holding, write, record)
         try:
-            self._store.commit(Unit(states=(write,) if write else (), records=(record,)))
+            self._store.commit(
+                Unit(states=(*((write,) if write else ()), *gone), records=(record,))
+            )
         except StateConflictError as exc:
             raise _already_started(holding, client_request_id) from exc
         return status_of(stored)
+
+    def _made_room(
+        self, node: ShortHash, status: StateWrite | None, record: NewRecord
+    ) -> tuple[StateWrite, ...]:
+        """What must go so that a start's status fits.
+
+        Raises:
+            QuotaExceededError: the node has no room for the start on the bus, or for its status.
+        """
+        quota = self._quotas.quota(node)
+        room = Room(accounts=self._store, node=node, quota=quota)
+        gone: tuple[StateWrite, ...] = ()
+        try:
+            room.check(Account.BUS, pending=0, more=record.size)
+            if status is not None:
+                gone = made_room(self._store, status, node=node, bytes_max=quota.statuses_bytes_max)
+                if not gone:
+                    room.check(Account.STATUS, pending=0, more=len(status.value or b""))
+        except QuotaExceededError as exc:
+            self._quotas.hit(node, hit_of(exc.details["account"]))
+            raise
+        return gone
 
 
 def _already_started(holding: ShortHash, client_request_id: str) -> FlowAlreadyStartedError:

@@ -121,7 +121,7 @@ def receive(session: Session, message: SessionMessage, now: EpochMs) -> Change:
         return _mismatch(session, f"more than {EARLY_MAX} messages ahead of sequence")
     if session.version is None and message.version is not None:
         session = replace(session, version=message.version)
-    early = (*session.early, Early(sequence=message.sequence, payload=held(message)))
+    early = (*session.early, Early(sequence=message.sequence, payload=held(message, session.inbox)))
     unread = characters_of(session.inbox, session.partial, early)
     if unread > max(UNREAD_CHARACTERS_MAX, 2 * session.payload_max):
         return _mismatch(session, "too much data is unread")

@@ -3,11 +3,14 @@
 import msgspec
 from msgspec import Struct
 
+from host.domain.accounts import Account, Charge
 from host.domain.flow import FlowError, FlowStatus, FlowStatusName
 from host.domain.ids import ClientRequestId, EpochMs, FlowId, ShortHash
 from host.flow.config import CORDA_DEFAULTS
 from host.flow.messages import due_place
+from host.flow.room import evicted
 from host.flow.stored import read_stored
+from host.ports.accounts import Accounts
 from host.ports.glances import GlanceWrite
 from host.ports.state import StateRecord, StateWrite
 
@@ -37,10 +40,6 @@ _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(StoredStatus)
 
 
-STATUS_PREFIX = "status/"
-"""So begin the keys of the statuses of client-started flows."""
-
-
 def status_key(holding: str, request_id: str, *, responder: bool = False) -> str:
     kind = "responder" if responder else "status"
     return f"{kind}/{holding}/{request_id}"
@@ -51,11 +50,13 @@ def write_status(
     status: StoredStatus,
     *,
     responder: bool = False,
+    peer: ShortHash | None = None,
     retention_ms: int = CORDA_DEFAULTS.status_retention_ms,
 ) -> StateWrite | None:
     """The write that records `status`; None when the flow's final status stands already.
 
-    A final status is kept for `retention_ms`.
+    A final status is kept for `retention_ms`. `peer` is the node whose flow started a responder; a
+    status that stands already counts as it did.
     """
     if before is not None and read_status(before).status.is_final:
         return None
@@ -67,6 +68,9 @@ def write_status(
         expected=before.version if before else 0,
         due_at=due,
         place=None if due is None else due_place(key),
+        charge=Charge(node=status.holding, account=Account.STATUS, peer=peer)
+        if before is None or peer is not None
+        else None,
         glance=_glance_of(status, responder=responder),
     )
 
@@ -81,6 +85,19 @@ def _glance_of(status: StoredStatus, *, responder: bool) -> GlanceWrite:
         is_responder=responder,
         is_final=status.status.is_final,
         at=status.updated_at,
+    )
+
+
+def made_room(
+    accounts: Accounts, write: StateWrite, *, node: ShortHash, bytes_max: int
+) -> tuple[StateWrite, ...]:
+    """What deletes the oldest statuses of ended flows so that `write` fits its node's account."""
+    charge = write.charge or Charge(node=node, account=Account.STATUS)
+    gone = evicted(accounts, charge, more=len(write.value or b""), bytes_max=bytes_max)
+    return tuple(
+        StateWrite(key=record.key, value=None, expected=None)
+        for record in gone
+        if record.key != write.key
     )
 
 

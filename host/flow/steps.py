@@ -13,7 +13,7 @@ from host.domain.vnode import OperationalStatus, VirtualNode
 from host.flow import machine
 from host.flow.apart import keys_apart
 from host.flow.births import client_flow, responder
-from host.flow.checkpoint import decode_checkpoint
+from host.flow.checkpoint import Checkpoint, decode_checkpoint
 from host.flow.delivery import refusal_record
 from host.flow.errors import FlowRecordDamagedError
 from host.flow.events import EventSink, FlowEnded, FlowStarted
@@ -40,6 +40,7 @@ from host.flow.messages import (
     decode_event,
     flow_state_key,
 )
+from host.flow.open_flows import OpenFlows
 from host.flow.statuses import StoredStatus
 from host.flow.surroundings import Surroundings
 from host.flow.taken import Taken
@@ -67,6 +68,7 @@ class FlowSteps:
         self._packages = packages
         self._around = around
         self._events = events
+        self._open = OpenFlows(around.accounts, around.quotas)
 
     def handle(
         self,
@@ -126,6 +128,7 @@ class FlowSteps:
             config=self._around.config,
             history=self._around.history,
             fence=fence,
+            quota=self._around.quotas.quota(checkpoint.holding.node()),
         )
 
     def _create(
@@ -143,7 +146,10 @@ class FlowSteps:
         else:
             holding = event.message.target.holding()
             cpi = self._cpi(self._vnode(holding).cpi_checksum)
-            answered = responder(flow_id, event.message, cpi, now, self._around.config)
+            answered: Checkpoint | SessionFailure | None = self._open.refusal(
+                holding.short_hash, event.message.source.node()
+            )
+            answered = answered or responder(flow_id, event.message, cpi, now, self._around.config)
             if isinstance(answered, SessionFailure):
                 loose.append(refusal_record(event.message, answered))
                 return None
@@ -157,6 +163,7 @@ class FlowSteps:
             config=self._around.config,
             history=self._around.history,
             fence=fence,
+            quota=self._around.quotas.quota(holding.short_hash),
         )
         flow.status = self._status(flow, End(status=FlowStatusName.RUNNING))
         flow.events.append(

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from host.flow.config import CORDA_DEFAULTS, FlowConfig
 from host.flow.history import NO_HISTORY, HistoryLimits
+from host.ports.accounts import Accounts, Uncounted
 from host.ports.audit_log import AuditLogs, Unaudited
 from host.ports.capability import Capability
 from host.ports.clock import Clock, Entropy
@@ -25,4 +26,5 @@ class Surroundings:
     config: FlowConfig = CORDA_DEFAULTS
     history: HistoryLimits = NO_HISTORY
     quotas: Quotas = field(default_factory=Unmetered)
+    accounts: Accounts = field(default_factory=Uncounted)
     audit_logs: AuditLogs = field(default_factory=Unaudited)

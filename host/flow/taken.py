@@ -41,6 +41,7 @@ class Taken:
         return Unit(
             states=(*unit.states, *self.states),
             journal=unit.journal,
+            passed=unit.passed,
             forget=unit.forget,
             records=unit.records,
             done=(*unit.done, *self.done),

@@ -20,11 +20,10 @@ from host.flow.aside import WorkKey
 from host.flow.dispatch import Dispatch, Job
 from host.flow.engine import FlowEngine
 from host.flow.messages import GROUP, WORK_TOPICS
-from host.flow.upkeep import Upkeep
+from host.flow.upkeep import KEEP_ALL, Upkeep
 from host.ports.bus import Committed, WorkQueue
 from host.ports.clock import Clock
 from host.ports.groups import FencedError, Membership
-from host.ports.topics import Retention
 from host.ports.units import FlowStore
 from host.ports.work import WorkRecord
 
@@ -36,7 +35,6 @@ _BEATS_PER_TTL = 3
 _STORE_RETRY_MS = 1_000
 _LASTING_S = 0.005
 """A step that has run for this long is not waited for: a further node gets a further thread."""
-_KEEP_ALL = Retention()
 _CHIEF = 0
 """Who owns this partition keeps logs bounded, for all members."""
 
@@ -53,7 +51,7 @@ class FlowWorkers:
         member: the pool's name in the group, which no other has had.
         rescan_ms: how often to look for work of other processes that nobody told of; None where
             there are none.
-        retention: of topics that flows do not consume.
+        upkeep: of topics that flows do not consume; by default all is kept.
     """
 
     def __init__(
@@ -66,13 +64,13 @@ class FlowWorkers:
         spare: int = SPARE_THREADS,
         member: str = "flow",
         rescan_ms: int | None = None,
-        retention: Retention = _KEEP_ALL,
+        upkeep: Upkeep | None = None,
     ) -> None:
         self._engine = engine
         self._store = units
         self._clock = clock
         self._member = member
-        self._upkeep = Upkeep(units, clock, retention)
+        self._upkeep = upkeep or Upkeep(units, clock, KEEP_ALL)
         self._rescan_s = None if rescan_ms is None else rescan_ms / 1000
         self._shared, self._most = threads, threads + spare
         lock = threading.Lock()

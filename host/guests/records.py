@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 
+from cpi.external_channels import CHANNELS_PATH, channel_names
 from cpi.model import VerifiedCpk, VerifiedPackage
 from host.domain.ids import Checksum, EpochMs
 from host.domain.packages import (
@@ -63,6 +64,9 @@ def _cpk_record(cpk: VerifiedCpk) -> CpkRecord:
         capabilities=descriptor.capabilities,
         libraries=cpk.libraries,
         limits=dict(descriptor.limits),
+        external_channels=channel_names(cpk.entries[CHANNELS_PATH])
+        if CHANNELS_PATH in cpk.entries
+        else None,
     )
 
 

@@ -47,7 +47,12 @@ def _load_cpk(values: Mapping[str, Any]) -> CpkRecord:
         capabilities=tuple(values["capabilities"]),
         libraries=tuple(values["libraries"]),
         limits=values["limits"],
+        external_channels=_load_names(values.get("external_channels")),
     )
+
+
+def _load_names(names: Sequence[str] | None) -> tuple[str, ...] | None:
+    return None if names is None else tuple(names)
 
 
 def _load_entities(values: Mapping[str, Any]) -> Iterator[EntityDeclaration]:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from host.domain.accounts import Account, Charge
 from host.domain.ids import EpochMs, ShortHash
 
 PARTITIONS = 32
@@ -44,12 +45,29 @@ NOBODY = ShortHash("")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewRecord:
-    """A record to publish. With a `node` it is that node's work, else it goes to a log."""
+    """A record to publish. With a `node` it is that node's work, else it goes to a log.
+
+    It counts to its node's account `bus`. `peer` is who sent it, of work that another node caused;
+    `owner` whose account bears a record of a log.
+    """
 
     topic: str
     key: str
     value: bytes
     node: ShortHash | None = None
+    peer: ShortHash | None = None
+    owner: ShortHash | None = None
+
+    @property
+    def size(self) -> int:
+        """Bytes that count."""
+        return len(self.key.encode()) + len(self.value)
+
+    @property
+    def charge(self) -> Charge | None:
+        """Whose account bears it; None of what nobody is known to have caused."""
+        owner = self.node or self.owner
+        return Charge(node=owner, account=Account.BUS, peer=self.peer) if owner else None
 
     @property
     def target(self) -> TopicPartition:

@@ -34,8 +34,9 @@ class CapabilityError(Exception):
         code: stable kebab-case identifier (docs/reference/errors.md).
     """
 
-    def __init__(self, code: str, message: str) -> None:
+    def __init__(self, code: str, message: str, *, account: str | None = None) -> None:
         self.code = code
+        self.account = account
         self.message = cut_message(message)
         super().__init__(self.message)
 

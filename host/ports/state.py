@@ -8,6 +8,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from host.domain.accounts import Charge
 from host.domain.errors import ConflictError
 from host.domain.ids import EpochMs
 from host.ports.bus import DuePlace
@@ -33,21 +34,26 @@ class StateRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StateWrite:
-    """A write of one state; `value` None deletes. `expected` 0 means that it must not exist.
+    """A write of one state; `value` None deletes.
 
-    The keys of one unit's writes are distinct. A `due_at` needs a `place`. `glance` is what lists
-    show of the flow whose status this is; it goes with the state.
+    `expected` 0 means that it must not exist, None that any version may be there, or none: so may
+    only be deleted what nobody changes any more. `charge` tells whose account it counts to; None
+    leaves that as it is. The keys of one unit's writes are distinct. A `due_at` needs a `place`.
+    `glance` is what lists show of the flow whose status this is; it goes with the state.
     """
 
     key: str
     value: bytes | None
-    expected: int
+    expected: int | None
     due_at: EpochMs | None = None
     place: DuePlace | None = None
     glance: GlanceWrite | None = None
+    charge: Charge | None = None
 
     def __post_init__(self) -> None:
         """Refuse a due time that nobody would look at."""
+        if self.expected is None and self.value is not None:
+            raise ValueError(f"state {self.key!r} is written over whatever is there")
         if self.due_at is not None and self.place is None:
             raise ValueError(f"state {self.key!r} has a due time, but no group that looks at it")
 
@@ -59,10 +65,6 @@ class States(Protocol):
 
     def scan(self, prefix: str) -> Sequence[StateRecord]:
         """All states whose key starts with `prefix`, by key."""
-        ...
-
-    def count_lasting(self, prefix: str) -> int:
-        """How many states without a due time have a key that starts with `prefix`."""
         ...
 
     def due(

@@ -14,9 +14,11 @@ from host.ports.bus import Record, RecordPlace, TopicPartition
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Retention:
-    """What is kept of a topic: records younger than `age_ms`, the newest `bytes_max` of values.
+    """What is kept of a topic; None keeps all.
 
-    None keeps all.
+    Attributes:
+        age_ms: records younger than this.
+        bytes_max: of each virtual node's records the newest, with this many bytes of values.
     """
 
     age_ms: int | None = None

@@ -4,7 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from host.domain.accounts import Charge
 from host.domain.ids import EpochMs, FlowId
+from host.ports.accounts import Accounts
 from host.ports.bus import Bus, Committed, DuePlace, NewRecord, TopicPartition
 from host.ports.glances import Glances
 from host.ports.groups import Fence, Groups
@@ -15,11 +17,20 @@ from host.ports.work import Done, WorkSource
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JournalRow:
-    """One answered call of a flow. `number` counts from 0."""
+    """One answered call of a flow. `number` counts from 0; `charge` is of the whole journal."""
 
     flow_id: FlowId
     number: int
     value: bytes
+    charge: Charge | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Passed:
+    """A journal counts to another account from now on."""
+
+    flow_id: FlowId
+    charge: Charge
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +61,7 @@ class Unit:
     """What a step writes.
 
     Attributes:
+        passed: journals that another account bears.
         forget: flows whose journals are deleted.
         done: work that is deleted; each of its records must still be there.
         consumed: records of logs that a group has done.
@@ -58,6 +70,7 @@ class Unit:
 
     states: tuple[StateWrite, ...] = ()
     journal: tuple[JournalRow, ...] = ()
+    passed: tuple[Passed, ...] = ()
     forget: tuple[FlowId, ...] = ()
     records: tuple[NewRecord, ...] = ()
     done: tuple[Done, ...] = ()
@@ -82,7 +95,7 @@ class Unit:
         )
 
 
-class FlowStore(Bus, WorkSource, Topics, Groups, States, Glances, Protocol):
+class FlowStore(Bus, WorkSource, Topics, Groups, States, Glances, Accounts, Protocol):
     """Bus, work, groups, states, glances and journals in one place: a unit is one transaction."""
 
     def commit(self, unit: Unit) -> None:

@@ -16,8 +16,15 @@ SETTING_OF = {
     "payload_bytes_max": "guest_payload_bytes_max",
     "journal_calls_max": "flow_journal_calls_max",
     "journal_bytes_max": "flow_journal_bytes_max",
+    "journals_bytes_max": "flow_journals_bytes_max",
+    "bus_bytes_max": "flow_bus_bytes_max",
+    "statuses_bytes_max": "flow_statuses_bytes_max",
+    "histories_bytes_max": "flow_histories_bytes_max",
+    "audit_bytes_max": "audit_log_bytes_max",
+    "parked_bytes_max": "flow_parked_node_bytes_max",
     "storage_bytes_max": "vault_bytes_max",
     "flows_open_max": "flows_open_max",
+    "flows_open_from_node_max": "flows_open_from_node_max",
 }
 """Quota -> the setting that is its default."""
 _REQUEST_BYTES = 64 * 1024

@@ -15,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from cpi.errors import CpiError
+from host.domain.accounts import QuotaExceededError
 from host.domain.errors import (
     ConflictError,
     ForbiddenError,
@@ -39,6 +40,7 @@ STATUS_OF: Mapping[type[Exception], HTTPStatus] = {
     NotAllowedError: HTTPStatus.METHOD_NOT_ALLOWED,
     ConflictError: HTTPStatus.CONFLICT,
     SignInDelayedError: HTTPStatus.TOO_MANY_REQUESTS,
+    QuotaExceededError: HTTPStatus.INSUFFICIENT_STORAGE,
     UnavailableError: HTTPStatus.SERVICE_UNAVAILABLE,
     StorageError: HTTPStatus.INTERNAL_SERVER_ERROR,
     HostError: HTTPStatus.INTERNAL_SERVER_ERROR,

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from pydantic import Field, StrictInt
 
+from host.domain.accounts import Account
 from host.domain.quotas import QUOTA_NAMES, Quota, QuotaInvalidError, quota_range
 from host.domain.vnode import VirtualNode
 from host.rest.operation import resource
@@ -54,10 +55,22 @@ class QuotaHitResponse:
 
 
 @wire
+class AccountResponse:
+    """An account of bytes: what it holds, and how much it may hold at most.
+
+    `log` is a rate and has no such limit; it shows what was logged since `since`.
+    """
+
+    bytes: int
+    bytes_max: int | None = None
+
+
+@wire
 class UsageResponse:
     """What a node's guests used since `since`; counters of other processes follow in seconds.
 
-    `calls` counts host calls by function, replays not; `hits` what was hit, by its code.
+    `calls` counts host calls by function, replays not; `hits` what was hit, by its code, with the
+    account's name behind a colon if that had no room. `accounts` is what the node holds now.
     """
 
     holding_identity_short_hash: str
@@ -69,6 +82,7 @@ class UsageResponse:
     log_bytes: int
     calls: Mapping[str, int]
     hits: Mapping[str, QuotaHitResponse]
+    accounts: Mapping[str, AccountResponse]
     storage_bytes: int
     flows_open: int
     since: datetime | None = None
@@ -102,7 +116,8 @@ def put_quota(
 def get_usage(holdingidentityshorthash: NodeHash, services: Services) -> UsageResponse:
     """Tell what a virtual node used, and which quotas it hit."""
     node = services.virtual_node(holdingidentityshorthash).holding.short_hash
-    used = services.quotas.usage(node)
+    used, quota = services.quotas.usage(node), services.quotas.quota(node)
+    held = {**services.held_bytes(node), Account.LOG: used.log_bytes}
     return UsageResponse(
         holding_identity_short_hash=node,
         runs=used.runs,
@@ -116,7 +131,13 @@ def get_usage(holdingidentityshorthash: NodeHash, services: Services) -> UsageRe
             code: QuotaHitResponse(count=hit.count, last_timestamp=instant(hit.last_at))
             for code, hit in used.hits.items()
         },
-        storage_bytes=services.storage_bytes(node),
+        accounts={
+            account.value: AccountResponse(
+                bytes=held.get(account, 0), bytes_max=quota.account_max(account)
+            )
+            for account in Account
+        },
+        storage_bytes=held.get(Account.VAULT, 0),
         flows_open=services.flows.open_count(node),
         since=None if used.since is None else instant(used.since),
     )

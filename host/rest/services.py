@@ -7,6 +7,7 @@ from typing import Annotated, Protocol
 from fastapi import Depends, Request
 
 from host.audit_log.administrative import AdministrativeLog
+from host.domain.accounts import Account
 from host.domain.errors import NotFoundError
 from host.domain.flow import FlowStatus
 from host.domain.ids import Checksum, EpochMs, ShortHash, parse_short_hash
@@ -126,6 +127,8 @@ class QuotaUseCases(Protocol):
     @property
     def defaults(self) -> Quota: ...
 
+    def quota(self, node: ShortHash) -> Quota: ...
+
     def overrides(self, node: ShortHash) -> Mapping[str, int]: ...
 
     def set_overrides(self, node: ShortHash, overrides: Mapping[str, int]) -> Quota: ...
@@ -181,7 +184,7 @@ class RestServices:
     users: Users
     keys: KeyStore
     quotas: QuotaUseCases
-    storage_bytes: Callable[[ShortHash], int]
+    held_bytes: Callable[[ShortHash], Mapping[Account, int]]
     clock: Clock
     administrative_log: AdministrativeLog
 

@@ -23,9 +23,22 @@ class FlowSettings:
             ge=0,
             le=1000,
             description="Suspended flows of a process whose sandboxes stay for their next step,"
-            " for up to 30 seconds; each takes a thread and some megabytes, 0 keeps none.",
+            " for up to 30 seconds; each takes a thread and the memory that its guest has filled,"
+            " 0 keeps none.",
         ),
     ] = 32
+    flow_parked_bytes_max: Annotated[
+        int,
+        Meta(
+            ge=0,
+            description="Memory in bytes of all sandboxes that a process keeps in this way; those"
+            " of the node that has most go first.",
+        ),
+    ] = 512 * 1024 * 1024
+    flow_parked_node_bytes_max: Annotated[
+        int,
+        Meta(ge=0, description="The same for the sandboxes of one virtual node in a process."),
+    ] = 256 * 1024 * 1024
     flow_processing_max_retry_attempts: Annotated[
         int,
         Meta(
@@ -143,18 +156,26 @@ class FlowSettings:
         int,
         Meta(
             ge=60,
-            description="Seconds for which records of topics that flows do not consume are kept: "
-            "dead letters and external messages.",
+            description="Seconds for which dead letters are kept, and records of other topics that"
+            " flows do not consume; external messages stay until they are fetched.",
         ),
     ] = 604_800
     topic_retention_bytes_max: Annotated[
         int,
         Meta(
             ge=1024,
-            description="Bytes of values that each of these topics keeps; the oldest records go"
-            " first.",
+            description="Bytes of values that each of these topics keeps of each virtual node; a"
+            " node's own oldest records go first.",
         ),
     ] = 64 * 1024 * 1024
+    topic_retention_external_seconds: Annotated[
+        int,
+        Meta(
+            ge=0,
+            description="Seconds after which external messages are deleted though nobody has"
+            " fetched them; 0 keeps them, and at its limit a node sends no more.",
+        ),
+    ] = 0
     flow_history_seconds: Annotated[
         int,
         Meta(
@@ -168,7 +189,8 @@ class FlowSettings:
         Meta(
             ge=32,
             le=10_000_000,
-            description="Ended flows whose history is kept, at most; the oldest go first.",
+            description="Ended flows of one virtual node whose history is kept, at most; the oldest"
+            " go first.",
         ),
     ] = 10_000
     flow_history_bytes_max: Annotated[
@@ -194,7 +216,59 @@ class FlowSettings:
     flow_journal_bytes_max: Annotated[
         int, Meta(ge=1024, description="Bytes of all answers in the journal of one flow.")
     ] = 64 * 1024 * 1024
+    flow_journals_bytes_max: Annotated[
+        int,
+        Meta(
+            ge=1 << 20,
+            description="Bytes of the checkpoints and journals of all open flows of one virtual"
+            " node.",
+        ),
+    ] = 1024 * 1024 * 1024
+    flow_bus_bytes_max: Annotated[
+        int,
+        Meta(
+            ge=1 << 20,
+            description="Bytes that one virtual node may have on the bus: on their way, unread, set"
+            " aside, and external messages that nobody has fetched.",
+        ),
+    ] = 256 * 1024 * 1024
+    flow_statuses_bytes_max: Annotated[
+        int,
+        Meta(
+            ge=1 << 20,
+            description="Bytes of the flow statuses of one virtual node, with their results; the"
+            " oldest of ended flows go first.",
+        ),
+    ] = 64 * 1024 * 1024
+    flow_histories_bytes_max: Annotated[
+        int,
+        Meta(
+            ge=1 << 20,
+            description="Bytes of the histories of one virtual node's ended flows; the oldest go"
+            " first.",
+        ),
+    ] = 256 * 1024 * 1024
     flows_open_max: Annotated[
         int,
-        Meta(ge=1, description="Client-started flows of one virtual node that have not ended."),
+        Meta(
+            ge=1,
+            description="Flows of one virtual node that have not ended, responders among them.",
+        ),
     ] = 10_000
+    flows_open_from_node_max: Annotated[
+        int,
+        Meta(
+            ge=1,
+            description="Responders of one virtual node that one initiating node may have open;"
+            " never more than half of `flows_open_max`.",
+        ),
+    ] = 2_000
+    flow_hops_max: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=1000,
+            description="Sessions that may follow from one another, each opened by the responder of"
+            " the one before.",
+        ),
+    ] = 16

@@ -45,6 +45,10 @@ class GuestSettings:
         int,
         Meta(ge=1 << 20, description="Bytes that the storage of one virtual node may take."),
     ] = 1024 * 1024 * 1024
+    audit_log_bytes_max: Annotated[
+        int,
+        Meta(ge=1 << 20, description="Bytes that the audit log of one virtual node may take."),
+    ] = 4 * 1024 * 1024 * 1024
     guest_fuel_per_second_max: Annotated[
         int,
         Meta(

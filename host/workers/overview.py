@@ -5,10 +5,10 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from host.domain.accounts import Account
 from host.domain.ids import EpochMs
 from host.domain.workers import WorkerKind
 from host.flow.messages import GROUP, WORK_TOPICS
-from host.flow.statuses import STATUS_PREFIX
 from host.ports.clock import Clock
 from host.ports.units import FlowStore
 from host.rpc import RpcClient
@@ -98,7 +98,7 @@ class Overviews:
             now=now,
             workers=self._workers(),
             queues=queues,
-            open_flows=self._store.count_lasting(STATUS_PREFIX),
+            open_flows=self._store.total(Account.STATUS).lasting,
         )
 
 

@@ -141,7 +141,7 @@ def test_a_unit_that_does_not_fit_does_not_take_others_with_it(sqlite_store: Sql
 
 def test_a_programming_error_is_raised_to_its_caller_alone(sqlite_store: SqliteStore) -> None:
     def broken(connection: sqlite3.Connection) -> None:
-        connection.execute("INSERT INTO states VALUES ('broken', 1, x'00', NULL, NULL, NULL)")
+        connection.execute("INSERT INTO states (key, version, value) VALUES ('broken', 1, x'00')")
         raise LookupError("mine")
 
     crowd = Crowd(sqlite_store)
@@ -236,7 +236,7 @@ lock = open(sys.argv[1] + "-writer", "rb")
 fcntl.flock(lock, fcntl.LOCK_EX)
 connection = sqlite3.connect(sys.argv[1], isolation_level=None)
 connection.execute("BEGIN IMMEDIATE")
-connection.execute("INSERT INTO states VALUES ('torn', 1, x'00', NULL, NULL, NULL)")
+connection.execute("INSERT INTO states (key, version, value) VALUES ('torn', 1, x'00')")
 print("held", flush=True)
 sys.stdin.read()
 """

@@ -14,6 +14,7 @@ PURE = (
     "config",
     "context_keys",
     "dispatch",
+    "hops",
     "journal",
     "machine",
     "mapper",

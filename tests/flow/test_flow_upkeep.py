@@ -2,8 +2,9 @@
 
 from host.bus.memory import MemoryStore
 from host.domain.clock import SimClock
-from host.domain.ids import EpochMs
+from host.domain.ids import EpochMs, ShortHash
 from host.flow.dead_letters import DeadLetter, dead_letters
+from host.flow.events import FlowEngineEvent, RecordsExpired
 from host.flow.messages import (
     DEAD_LETTER_TOPIC,
     EVENT_TOPIC,
@@ -37,7 +38,8 @@ def test_logs_are_bounded_by_age_and_work_is_left_alone() -> None:
     assert len(store.newest(DEAD_LETTER_TOPIC, 9)) == 1
     clock.advance(EXPIRE_EVERY_MS)
     upkeep.run()
-    assert [len(store.newest(topic, 9)) for topic in store.topics()] == [0, 0]
+    # External messages are nobody's to delete but who fetches them.
+    assert [len(store.newest(topic, 9)) for topic in store.topics()] == [1, 0]
     assert len(waiting(store, EVENT_TOPIC)) == 1
 
 
@@ -53,6 +55,33 @@ def test_other_topics_are_bounded_by_size_and_looked_at_rarely() -> None:
     clock.advance(EXPIRE_EVERY_MS)
     upkeep.run()
     assert len(store.newest(DEAD_LETTER_TOPIC, 9)) == 2
+
+
+def test_each_node_keeps_as_much_as_another() -> None:
+    clock = SimClock()
+    store = MemoryStore(clock=clock)
+    told: list[FlowEngineEvent] = []
+    upkeep = Upkeep(store, clock, Retention(bytes_max=10), events=told.append)
+    for owner, count in (("A" * 12, 9), ("B" * 12, 2)):
+        letter = NewRecord(
+            topic=DEAD_LETTER_TOPIC, key=owner, value=b"1234", owner=ShortHash(owner)
+        )
+        store.commit(Unit(records=(letter,) * count))
+    upkeep.run()
+    left = [record.key[0] for record in store.newest(DEAD_LETTER_TOPIC, 99)]
+    assert sorted(left) == ["A", "A", "B", "B"]
+    assert told == [RecordsExpired(topic=DEAD_LETTER_TOPIC, count=7)]
+
+
+def test_external_messages_go_after_a_time_if_an_operator_says_so() -> None:
+    clock = SimClock()
+    store = MemoryStore(clock=clock)
+    upkeep = Upkeep(store, clock, Retention(), outward=Retention(age_ms=EXPIRE_EVERY_MS))
+    publish(store, "ext.node.channel.receive")
+    upkeep.run()
+    clock.advance(EXPIRE_EVERY_MS)
+    upkeep.run()
+    assert not store.newest("ext.node.channel.receive", 9)
 
 
 def test_a_clock_that_is_put_back_does_not_stop_the_upkeep() -> None:

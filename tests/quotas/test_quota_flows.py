@@ -113,19 +113,24 @@ def calls(count: int) -> Flow:
 
 
 @pytest.mark.parametrize(
-    "override", [{"journal_calls_max": 3}, {"journal_bytes_max": 1024}], ids=["calls", "bytes"]
+    ("override", "code", "hit"),
+    [
+        ({"journal_calls_max": 3}, "journal-limit", "journal-limit"),
+        ({"journal_bytes_max": 1024}, "quota-exceeded", "quota-exceeded:journal"),
+    ],
+    ids=["calls", "bytes"],
 )
-def test_a_full_journal_ends_the_flow(cluster, override):
+def test_a_full_journal_ends_the_flow(cluster, override, code, hit):
     metered = Metered(cluster, calls(20))
     metered.quotas.set_overrides(ALICE_ID, override)
     metered.start(ALICE, "a")
     metered.network.engine.drain()
     status = metered.service.status(ALICE_ID, "a")
     assert status.error is not None
-    assert status.error.type == "journal-limit"
+    assert status.error.type == code
     assert "flow.random" in status.error.message
     used = metered.quotas.usage(ALICE_ID)
-    assert used.hits["journal-limit"].count == 1
+    assert used.hits[hit].count == 1
     assert used.calls == {"flow.random": override.get("journal_calls_max", 8)}
 
 

@@ -7,7 +7,7 @@ from sqlalchemy import delete
 
 from host.db import Vaults
 from host.db.requests import REQUEST, REQUESTS
-from host.db.vaults import VaultFullError
+from host.domain.accounts import QuotaExceededError
 from host.persistence import SCHEMA, EntityCapability
 from host.ports.capability import CapabilityError
 from tests.services.support import ALICE, BOB, context, holding
@@ -237,9 +237,9 @@ def test_a_vault_does_not_outgrow_its_limit_and_takes_writes_again_when_space_is
     calls, big = Calls(EntityCapability(vaults)), {"text": "x" * 300_000}
     for number in range(3):  # each is there twice: as an entity, and as the answer to its call
         calls.write("persist", (f"k{number}", big))
-    with pytest.raises(VaultFullError) as full:
+    with pytest.raises(QuotaExceededError) as full:
         calls.write("persist", ("k3", big))
-    assert full.value.code == "vault-full"
+    assert (full.value.code, full.value.details) == ("quota-exceeded", {"account": "vault"})
     assert calls.find("k2", "k3") == [big, None]
     with vaults.write(holding(ALICE).short_hash) as connection:
         assert connection.execute(delete(REQUEST)).rowcount == 3
