@@ -83,13 +83,35 @@ class _Reader:
         return int(text or 0)
 
 
+def type_or_none(main: Section, expected: PackageType | None) -> PackageType | None:
+    """The package type by the manifest, None of a JAR that is no package.
+
+    Raises:
+        ManifestError: it has several, or another than is expected.
+    """
+    found = _types(main)
+    if len(found) > 1:
+        return detect_type(main)
+    if expected is not None and found != [expected]:
+        raise ManifestError(
+            Code.PACKAGE_TYPE,
+            f"expected a {expected}, the manifest has no attribute Corda-{expected}-Format",
+            entry=_MANIFEST,
+        )
+    return found[0] if found else None
+
+
+def _types(main: Section) -> list[PackageType]:
+    return [kind for kind in PackageType if main.get(f"Corda-{kind}-Format") is not None]
+
+
 def detect_type(main: Section) -> PackageType:
     """The package type whose format attribute the manifest has.
 
     Raises:
         ManifestError: it has none of them, or several.
     """
-    found = [kind for kind in PackageType if main.get(f"Corda-{kind}-Format") is not None]
+    found = _types(main)
     if len(found) != 1:
         raise ManifestError(
             Code.PACKAGE_TYPE,

@@ -111,7 +111,8 @@ class VerifiedPackage:
     """A package that was accepted.
 
     Attributes:
-        type: which of the three layers.
+        type: which of the three layers; None for a JAR that is none of them, which only a
+            signature-only verification accepts.
         id: None only after a signature-only verification.
         file_checksum: `SHA-256:HEX` over the whole file.
         signers: of the outermost archive.
@@ -122,7 +123,7 @@ class VerifiedPackage:
         warnings: what a reader should know although the package is accepted.
     """
 
-    type: PackageType
+    type: PackageType | None
     id: PackageId | None
     file_checksum: str
     signers: tuple[Signer, ...]

@@ -9,7 +9,7 @@ from cpi.verified_jar import Run
 
 def result_of(
     jar: SignedJar,
-    kind: PackageType,
+    kind: PackageType | None,
     run: Run,
     checksum: str,
     *,

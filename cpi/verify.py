@@ -20,7 +20,7 @@ from datetime import UTC, datetime
 
 from cryptography import x509
 
-from cpi.attributes import detect_type
+from cpi.attributes import detect_type, type_or_none
 from cpi.errors import CpiError, PackageRefusedError
 from cpi.limits import DEFAULT_LIMITS, ArchiveLimits, Budget
 from cpi.model import PackageType, VerifiedPackage
@@ -47,7 +47,8 @@ def verify_package(
         package_type: what it must be; None reads it from the manifest.
         trusted: the trust anchors; every signer must lead to one of them.
         at: the moment at which certificates must be valid (timezone-aware); None is now.
-        signature_only: stop after step 4; the result has no `id` and no `cpks`.
+        signature_only: stop after step 4, for any signed JAR; the result has no `id` and no `cpks`,
+            and no `type` for a JAR that is no package.
         limits: sizes and counts that are refused.
 
     Raises:
@@ -84,13 +85,13 @@ def _verify(
 ) -> VerifiedPackage:
     try:
         jar = open_jar(source, run)
-        kind = package_type or detect_type(jar.manifest.main)
         checksum = sha256_of(source)
-        result = (
-            result_of(jar, kind, run, checksum)
-            if signature_only
-            else _by_rules(jar, kind, run, checksum)
-        )
+        if signature_only:
+            found = type_or_none(jar.manifest.main, package_type)
+            result = result_of(jar, found, run, checksum)
+        else:
+            kind = package_type or detect_type(jar.manifest.main)
+            result = _by_rules(jar, kind, run, checksum)
         source.check_unchanged()
     except PackageRefusedError:
         raise

@@ -75,7 +75,7 @@ def audit_package(
         file=file,
         size=len(data),
         file_checksum=package.file_checksum,
-        package_type=package.type.value,
+        package_type=str(package.type),
         name=package.id.name if package.id else None,
         version=package.id.version if package.id else None,
         signer_summary_hash=(package.id.signer_summary_hash or None) if package.id else None,

@@ -188,7 +188,7 @@ def _verdict_json(file: Path, verdict: "RebuildVerdict") -> dict[str, object]:
     return {
         "verified": verdict.verified,
         "file": str(file),
-        "type": verdict.type.value,
+        "type": str(verdict.type),
         "checksum": verdict.checksum,
         "runtimes": dict(verdict.runtimes),
         "differences": [asdict(difference) for difference in verdict.differences],

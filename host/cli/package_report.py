@@ -23,7 +23,7 @@ def show_accepted(package: Path, result: VerifiedPackage, output: str) -> None:
     for warning in result.warnings:
         click.echo(f"warning[{warning.code}]: {_line(warning)}", err=True)
     name = f" {result.id.name} {result.id.version}" if result.id else ""
-    click.echo(f"{package}: valid {result.type}{name}")
+    click.echo(f"{package}: valid {result.type or 'signed JAR'}{name}")
     for signer in result.signers:
         click.echo(
             f"  signed by {signer.subject} ({signer.key}, until {signer.not_after.strftime(_TIME)})"
@@ -84,7 +84,7 @@ def show_content(package: Path, size: int, result: VerifiedPackage, output: str)
 def _verdict(result: VerifiedPackage) -> dict[str, Any]:
     return {
         "valid": True,
-        "type": result.type.value,
+        "type": result.type.value if result.type else None,
         "errors": [],
         "warnings": [_issue(i) for i in result.warnings],
         "signers": [_signer(s) for s in result.signers],

@@ -86,7 +86,7 @@ def _compared(
 
 
 def _package_identity(package: VerifiedPackage) -> dict[str, str]:
-    facts = {"type": package.type.value}
+    facts = {"type": str(package.type)}
     if package.id is not None:
         facts |= {
             "name": package.id.name,

@@ -70,7 +70,7 @@ class RebuildVerdict:
         differences: in the order of the package's entries.
     """
 
-    type: PackageType
+    type: PackageType | None
     checksum: str
     runtimes: Mapping[str, str]
     differences: tuple[Difference, ...]

@@ -16,11 +16,13 @@ from tests.cpi.support import (
     alice,
     bob,
     ca,
+    cpk,
     drop_section,
     edit,
     refusal,
     refuse,
     replace_entry,
+    resigned,
     root,
     root_signer,
 )
@@ -232,3 +234,16 @@ def test_trust_is_checked_on_every_layer() -> None:
     assert error.code == "signer-not-trusted"
     assert error.entry == "testCpbV2.cpb!/a.jar"
     assert accept(support.cpi(bundle=inner), trusted=(root().certificate, stranger.anchor))
+
+
+def test_a_signature_only_verification_takes_any_signed_jar() -> None:
+    """It has no type, and passes for no package that it is not."""
+    jar = resigned({}, {"a.txt": b"text"})
+    result = accept(jar, signature_only=True)
+    assert (result.type, result.id, result.cpks) == (None, None, ())
+    assert refuse(jar) == ["package-type"]
+    assert refuse(jar, PackageType.CPI, signature_only=True) == ["package-type"]
+    assert refuse(cpk(), PackageType.CPI, signature_only=True) == ["package-type"]
+    assert accept(cpk(), PackageType.CPK, signature_only=True).type is PackageType.CPK
+    both = resigned({"Corda-CPK-Format": "2.0", "Corda-CPI-Format": "2.0"}, {"a.txt": b"text"})
+    assert refuse(both, signature_only=True) == ["package-type"]
