@@ -33,6 +33,7 @@ from host.settings import HostSettings
 from host.system import SystemClock, SystemEntropy
 from host.workers.hangup import Load, reread
 from host.workers.overview import Overviews, single_line
+from host.workers.overview_metrics import OverviewCollector
 
 _log = structlog.get_logger("cordbox.host")
 
@@ -129,15 +130,15 @@ def composed(
         parts = Parts(base)
         started = clock.now_ms()
         health = Health(storage_checks(directory.path, parts.database), clock)
+        overviews = Overviews(parts.store, clock, lambda: single_line(started, parts.store))
+        base.registry.register(OverviewCollector(overviews.latest))
         rest = make_rest(
             parts,
             given_password=given_password,
             health=health,
             certificates=certificates,
             exposed=base.registry,
-            overview=Overviews(
-                parts.store, clock, lambda: single_line(started, parts.store)
-            ).latest,
+            overview=overviews.latest,
         )
         name_what_is_missing(parts)
         parts.nodes.resume()

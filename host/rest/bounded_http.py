@@ -172,9 +172,7 @@ class BoundedHttp(HttpToolsProtocol):
         if self._is_finishing:
             self.pipeline.clear()
         super().on_response_complete()
-        if self._is_stopping:
-            self._part()
-        elif not (self._is_in_head or self._is_in_body or self._is_finishing or self.pipeline):
+        if not (self._is_in_head or self._is_in_body or self._is_finishing or self.pipeline):
             self._await("idle", self._patience.idle_seconds)
 
     def send(self, data: bytes) -> None:
@@ -231,11 +229,13 @@ class BoundedHttp(HttpToolsProtocol):
 
     def shutdown(self) -> None:
         self._is_stopping = True
-        super().shutdown()
         # Before its first request a connection has no cycle, whatever its annotation says.
         cycle: RequestResponseCycle | None = self.cycle
         if cycle is None or cycle.response_complete:
-            self._part()
+            self._is_finishing = True
+            self._close_when_sent()
+        else:
+            super().shutdown()
 
     def timeout_keep_alive_handler(self) -> None:
         """Uvicorn's timer, which any byte stops; `idle` stands for it."""
@@ -309,6 +309,8 @@ class BoundedHttp(HttpToolsProtocol):
             self.loop.call_later(_SENT_LOOK_SECONDS, self._close_when_sent)
         else:
             self.transport.close()
+            if self._is_stopping:
+                self._part()
 
     def _throw_away(self, data: bytes) -> None:
         self._thrown_away += len(data)

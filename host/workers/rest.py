@@ -15,6 +15,7 @@ from host.secret_files import read_secret
 from host.workers.hangup import taken_over
 from host.workers.metrics import workers_registry
 from host.workers.overview import Overviews, worker_lines
+from host.workers.overview_metrics import OverviewCollector
 from host.workers.process import Employment, run_process
 from host.workers.run_directory import RunDirectory
 from host.workers.working import working
@@ -42,15 +43,15 @@ def run_rest(job: Employment) -> None:
             "workers": lambda: check_workers(run, settings.worker_plan),
         }
         certificates = open_certificates(settings, directory, base.clock)
+        overviews = Overviews(parts.store, base.clock, lambda: worker_lines(run, parts.store))
+        base.registry.register(OverviewCollector(overviews.latest))
         rest = make_rest(
             parts,
             given_password=os.environ.get(PASSWORD_VARIABLE) if file is None else read_secret(file),
             health=Health(checks, base.clock),
             certificates=certificates,
             exposed=workers_registry(run),
-            overview=Overviews(
-                parts.store, base.clock, lambda: worker_lines(run, parts.store)
-            ).latest,
+            overview=overviews.latest,
         )
         log_engines()
         name_what_is_missing(parts)

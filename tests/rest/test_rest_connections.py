@@ -219,6 +219,19 @@ def test_who_reads_an_answer_gets_all_of_it():
         assert rest_of(connection).partition(b"\r\n\r\n")[2] == bytes(LARGE)
 
 
+def test_an_answer_on_its_way_is_sent_before_the_server_stops():
+    found = []
+    with contextlib.ExitStack() as stack:
+        with site(PATIENT) as here:
+            connection = stack.enter_context(here.connect())
+            connection.sendall(b"GET /large HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            first = connection.recv(1)
+            reader = threading.Thread(target=lambda: found.append(rest_of(connection)))
+            reader.start()
+        reader.join()
+    assert (first + found[0]).partition(b"\r\n\r\n")[2] == bytes(LARGE)
+
+
 @pytest.mark.parametrize("dribble", [b"", b"\r\n"])
 def test_an_idle_connection_ends_whatever_it_dribbles(dribble):
     with site(QUICK) as here, here.connect() as connection:

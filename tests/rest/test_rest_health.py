@@ -103,6 +103,10 @@ def test_the_host_tells_of_its_release_its_disk_and_its_files(tmp_path, host_on,
     assert float(metrics["cordbox_disk_free_bytes"]) <= float(metrics["cordbox_disk_size_bytes"])
     assert float(metrics['cordbox_file_bytes{file="cluster.sqlite"}']) > 0
     assert 'cordbox_file_bytes{file="flows.sqlite-wal"}' in metrics
+    assert (metrics["cordbox_open_flows"], metrics['cordbox_worker_restarts{name="host"}']) == (
+        "0.0",
+        "0.0",
+    )
     (build,) = [name for name in metrics if name.startswith("cordbox_build_info")]
     assert 'wasmtime="' in build
 

@@ -14,7 +14,8 @@ from host.domain.errors import StorageError
 from host.domain.workers import WorkerKind
 from host.rest.listener import ListenRefusedError
 from host.workers.monitor import monitored
-from host.workers.overview import Overviews
+from host.workers.overview import Overview, Overviews, QueueLine
+from host.workers.overview_metrics import OverviewCollector
 from host.workers.report import Reporter, add_process_metrics
 
 
@@ -190,3 +191,21 @@ def test_who_asks_for_the_overview_again_and_again_costs_one_look_a_second():
     clock.advance(1)
     assert overviews.latest().now == first.now + 1000
     assert len(looks) == 2
+
+
+def test_what_waits_is_a_metric_while_it_can_be_seen():
+    def latest():
+        if problems:
+            raise problems[0]
+        queue = QueueLine(topic="flow.event", records=3, lag_ms=1200)
+        return Overview(now=0, workers=(), queues=[queue], open_flows=41)
+
+    problems = []
+    registry = CollectorRegistry()
+    registry.register(OverviewCollector(latest))
+    topic = {"topic": "flow.event"}
+    assert registry.get_sample_value("cordbox_queue_records", topic) == 3
+    assert registry.get_sample_value("cordbox_queue_oldest_seconds", topic) == 1.2
+    assert registry.get_sample_value("cordbox_open_flows") == 41
+    problems.append(StorageError("disk full"))
+    assert registry.get_sample_value("cordbox_open_flows") is None
