@@ -41,7 +41,7 @@ def test_each_rule_finds_its_breach(hostile, rules, code):
 def test_a_policy_that_fits_finds_nothing(hostile):
     fitting = policy(
         trust="trusted",
-        capabilities=["ledger", "persistence", "sessions"],
+        capabilities=["external-messaging", "ledger", "persistence", "sessions"],
         forms=["python"],
         runtimes=[default_runtime(World.WORKFLOW).digest],
         features=["bulk-memory", "reference-types"],

@@ -14,8 +14,8 @@ def host_with(tmp_path):
     """Starts a host with the given options."""
     made = []
 
-    def start(*options):
-        host = KillableHost(tmp_path, options)
+    def start(*options, environment=None):
+        host = KillableHost(tmp_path, options, environment=environment)
         made.append(host)
         host.start()
         return host

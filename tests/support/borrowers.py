@@ -51,6 +51,9 @@ class Borrowers:
                 continue
             if reply.status_code in (202, 409):  # 409: taken before the kill, the answer was lost
                 self.accepted.append((borrower, request_id, body["amount"]))
+            elif reply.status_code == 503:  # not now: the disk is full, or a worker is away
+                self._over.wait(0.05)
+                continue
             else:
                 self.refused.append(reply.text)
             return

@@ -45,10 +45,11 @@ def make_packages(folder):
 class KillableHost:
     """A host process on one data directory, and a client of whichever process runs now."""
 
-    def __init__(self, folder, options, prefix=()):
+    def __init__(self, folder, options, prefix=(), environment=None):
         self._folder = folder
         self._prefix = prefix
         self._options = options
+        self._environment = {**os.environ, **(environment or {})}
         self._process = self._client = None
         self.nodes = {}
         (folder / "password").write_text("given\n")
@@ -64,6 +65,7 @@ class KillableHost:
                 stdout=subprocess.PIPE,
                 stderr=stream,
                 text=True,
+                env=self._environment,
             )
         line = self._process.stdout.readline()
         assert line, log.read_text()[-2000:]
@@ -93,6 +95,15 @@ class KillableHost:
             return {pid: "guests" for worker in self._workers() for pid in _guest_processes(worker)}
 
         return _kill_one(chance, found)
+
+    def worker_pids(self):
+        return sorted(self._workers())
+
+    def all_pids(self):
+        """The host's processes: supervisor, workers, and the guests' ones."""
+        workers = self.worker_pids()
+        guests = [pid for worker in workers for pid in _guest_processes(worker)]
+        return [self._process.pid, *workers, *guests]
 
     def _workers(self):
         table = json.loads((self._folder / "data" / "run" / "workers.json").read_text())

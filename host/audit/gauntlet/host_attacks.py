@@ -12,6 +12,8 @@ from host.domain.json import JsonValue
 KILLED = "killed"
 """The attack had not ended when its time was over, and was killed by the operator."""
 _ENDLESS = frozenset({KILLED})
+_FAILED = frozenset({"FLOW_FAILED"})
+"""An exception in the flow's own code, its own one or what the host answered."""
 _FULL = frozenset({"quota-exceeded", CONTAINED})
 
 
@@ -58,8 +60,8 @@ def _attack(
 def host_attacks() -> tuple[HostAttack, ...]:
     """All attacks on a host, those of the sandbox's catalogue that are flows among them."""
     mallory = "O=Mallory, L=London, C=GB"
-    bounded = LIMITS | _FULL
-    sessions = frozenset({"session-error", "quarrel"}) | bounded
+    bounded = LIMITS | _FULL | _ENDLESS
+    sessions = frozenset({"session-error"}) | _FAILED | bounded
     return (
         HostAttack(
             name="honest-crowd",
@@ -74,21 +76,21 @@ def host_attacks() -> tuple[HostAttack, ...]:
             "nested-request",
             "host calls with JSON 3000 deep",
             "NestedRequest",
-            frozenset({"request-invalid"}),
+            _FAILED,
             64,
         ),
         _attack(
             "half-character",
             "failures that are no Unicode",
             "HalfCharacter",
-            frozenset({"half-character"}),
+            _FAILED,
             64,
         ),
         _attack(
             "long-failures",
             "failure texts of 3 MB",
             "LongFailure",
-            frozenset({"long-failure"}) | bounded,
+            _FAILED,
             20,
         ),
         _attack(
@@ -113,7 +115,7 @@ def host_attacks() -> tuple[HostAttack, ...]:
             "slow-pattern",
             "a pattern times a text of 4·10^9 steps",
             "SlowPattern",
-            frozenset({"query-too-slow", "host-call-too-slow"}) | bounded,
+            _FAILED | bounded,
             4,
         ),
         _attack(
@@ -164,7 +166,7 @@ def _of_sandboxes() -> tuple[HostAttack, ...]:
             flow=attack.flow or "",
             body={},
             flows=8,
-            stops=attack.stops | LIMITS | _ENDLESS,
+            stops=attack.stops | LIMITS | _FAILED | _ENDLESS,
         )
         for attack in sample_flows()
     )

@@ -14,11 +14,10 @@ CONTAINED = "contained"
 
 
 class Stage(StrEnum):
-    """Where an attack strikes: when a component is taken, while its code runs, or a whole host."""
+    """Where an attack strikes: when a component is taken, or while its code runs."""
 
     COMPONENT = "component"
     RUN = "run"
-    HOST = "host"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
