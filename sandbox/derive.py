@@ -79,9 +79,21 @@ class Deriver:
         return digest
 
 
+_REPORT_CHARACTERS_MAX = 8_000
+
+
 def _failure(answer: str) -> DeriveFailedError:
-    """The loader's report as an error that names file, line and exception."""
-    report = json.loads(base64.b64decode(answer))
-    trace = report["trace"]
-    place = f"{trace[-1]['file']}:{trace[-1]['line']}: " if trace else ""
-    return DeriveFailedError(f"{place}{report['type']}: {report['message']}")
+    """The loader's report as an error that names file, line and exception.
+
+    The sources have run by then, so that the answer may be anything.
+    """
+    try:
+        report = json.loads(base64.b64decode(answer))
+        trace = report["trace"]
+        place = f"{trace[-1]['file']}:{trace[-1]['line']}: " if trace else ""
+        text = f"{place}{report['type']}: {report['message']}"
+    except (ValueError, LookupError, TypeError, RecursionError):
+        text = "the sources left no report of their failure"
+    # Half a character, which JSON can spell, becomes U+FFFD: nobody could write the message.
+    whole = text[:_REPORT_CHARACTERS_MAX].encode("utf-16", "surrogatepass")
+    return DeriveFailedError(whole.decode("utf-16", "replace"))

@@ -186,7 +186,7 @@ class _Control:
 def _is_memory_error(value: str) -> bool:
     try:
         report = json.loads(value)
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
     if not isinstance(report, dict):
         return False

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from host.domain.accounts import Account, QuotaExceededError, hit_of
 from host.domain.errors import NotAllowedError
 from host.domain.flow import FlowStatus, FlowStatusName
+from host.domain.guest_text import GuestTextError, checked_json
 from host.domain.ids import ShortHash
 from host.domain.json import JsonValue
 from host.domain.packages import CpiRecord, FlowDeclaration
@@ -297,6 +298,10 @@ def _checked_body(flow: FlowDeclaration, body: JsonValue) -> str | None:
         raise FlowInputInvalidError(
             f"the request body has {size} bytes, at most {BODY_BYTES_MAX} are taken", path="$"
         )
+    try:
+        checked_json(text)  # as what guests write: they are given no text that they may not give
+    except GuestTextError as exc:
+        raise FlowInputInvalidError(f"the request body: {exc.message}", path="$") from exc
     if flow.input_schema is not None:
         misfit = JsonSchema(flow.input_schema).misfit(body)
         if misfit is not None:

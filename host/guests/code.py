@@ -14,7 +14,7 @@ from cpi.descriptor import PYTHON_PREFIX, CodeDescriptor
 from cpi.model import VerifiedCpk
 from cpi.zstd_frame import ZstdRefusedError, unpack_frame
 from host.domain.errors import InvalidInputError
-from host.domain.guest_text import GuestTextError, checked_json, cut_message
+from host.domain.guest_text import GuestTextError, checked_json, cut_message, mended_json
 from host.guests.source import Runnable
 from sandbox.errors import SandboxError
 from sandbox.guest import Component
@@ -178,7 +178,9 @@ def describe(guest: Runnable, label: str) -> Mapping[str, Any]:
         outcome = guest.call("describe", None, limits=Limits())
     text = getattr(outcome, "value", None)
     try:
-        answer = checked_json(text or "")
+        # What a Python guest reports of its failure is a failure's text, and mended as one.
+        is_report = (text or "").startswith('{"error"')
+        answer = checked_json(mended_json(text or "") if is_report else text or "")
     except GuestTextError as refused:
         raise CodeRefusedError(f"{label}: describe: {refused.message}") from refused
     if isinstance(answer, dict) and isinstance(answer.get("error"), dict):

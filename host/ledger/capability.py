@@ -5,10 +5,12 @@ again at every `verify` and `record`.
 """
 
 import json
+import time
 from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
 from host.db import Vaults
+from host.db.query_time import limited_time
 from host.db.requests import find_answer, refuse_ended, remember_answer
 from host.domain.errors import InvalidInputError, NotFoundError
 from host.domain.group_parameters import group_parameters_hash
@@ -81,12 +83,14 @@ class LedgerCapability:
         public_keys: PublicKeys,
         members: Members,
         contracts: ContractVerifier,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._vaults = vaults
         self._keys = keys
         self._public_keys = public_keys
         self._members = members
         self._contracts = contracts
+        self._monotonic = monotonic
         self._handlers: Mapping[str, _Handler] = {
             "build": self._build,
             "verify": self._verify,
@@ -182,7 +186,10 @@ class LedgerCapability:
         check_fields(request, ("op", "type", "offset", "limit"))
         if take_text(request, "op", characters_max=32) != "unconsumed":
             raise invalid_request("field 'op' must be 'unconsumed'")
-        with self._vaults.read(context.holding.short_hash) as connection:
+        with (
+            self._vaults.read(context.holding.short_hash) as connection,
+            limited_time(connection, self._monotonic),
+        ):
             states, more = vault.unconsumed(
                 connection,
                 take_text(request, "type", characters_max=255),

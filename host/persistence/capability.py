@@ -14,6 +14,7 @@ from typing import Protocol
 from sqlalchemy import ColumnElement, Connection, Select, and_, delete, insert, select
 from sqlalchemy.dialects.sqlite import insert as upsert
 
+from host.db.query_time import limited_time
 from host.db.requests import find_answer, refuse_ended, remember_answer
 from host.db.vault_identity import count_repeat
 from host.domain.ids import ShortHash
@@ -36,7 +37,6 @@ from host.persistence.operations import (
     parse_read,
     parse_write,
 )
-from host.persistence.query_time import limited_time
 from host.persistence.schemas import bring_up_to_date, is_up_to_date
 from host.persistence.tables import ENTITY
 from host.ports.capability import CallContext, CapabilityError

@@ -33,9 +33,9 @@ from sqlalchemy import (
     true,
 )
 
+from host.db.query_time import LIKE
 from host.domain.json import JsonObject, JsonValue
 from host.persistence.errors import EntityDeclarationError
-from host.persistence.query_time import LIKE
 from host.persistence.tables import ENTITY
 from host.ports.capability import CapabilityError
 from host.ports.requests import canonical_text

@@ -158,3 +158,20 @@ def test_a_repeated_start_request_runs_the_flow_once() -> None:
     made.store.commit(Unit(records=(event(START_TOPIC, record.key, record.value),)))
     made.engine.drain()
     assert len(made.notes.rows) == 1
+
+
+@pytest.mark.parametrize("body", [[0] * 500_002, 10**310, {"a": "x" * 10, "b": [1e308, 10**1025]}])
+def test_no_flow_is_given_a_text_that_it_might_not_give(body: object) -> None:
+    with pytest.raises(InvalidInputError) as refused:
+        network().start(body, flow="test.Other")
+    assert refused.value.code == "flow-input-invalid"
+
+
+def test_a_body_is_nested_as_deep_as_a_guests_texts_may_be() -> None:
+    body: object = 1
+    for _ in range(64):
+        body = [body]
+    made = network()
+    made.start(body, flow="test.Other")
+    with pytest.raises(InvalidInputError, match="nested 65 deep"):
+        made.start([body], request_id="r2", flow="test.Other")

@@ -6,8 +6,10 @@ which is what the benchmark `parsers` is for.
 """
 
 import io
+import json
 import zipfile
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import zstandard
@@ -23,6 +25,7 @@ from cpi.manifest import parse_manifest
 from cpi.pem import PemRefusedError, pem_blocks
 from cpi.timestamps import read_timestamp
 from cpi.zstd_frame import ZstdRefusedError, unpack_frame
+from host.domain.guest_text import GuestTextError, checked_json, mended_json
 from host.domain.x500 import InvalidX500NameError, MemberX500Name
 from tests.steps import steps_of
 
@@ -144,6 +147,21 @@ def x500(data: bytes) -> bool:
     return True
 
 
+def guest_text(data: bytes) -> bool:
+    """A text that passes the boundary is what Python reads, and mending leaves it as it is."""
+    text = data.decode(errors="replace")
+    try:
+        value = checked_json(text)
+    except GuestTextError:
+        with suppress(GuestTextError):
+            checked_json(mended_json(text))
+        return False
+    assert value == json.loads(text)
+    assert mended_json(text) == text
+    json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
+    return True
+
+
 TARGETS: Mapping[str, Callable[[bytes], bool]] = {
     "manifest": manifest,
     "archive": archive,
@@ -155,6 +173,7 @@ TARGETS: Mapping[str, Callable[[bytes], bool]] = {
     "pem": pem,
     "zstd": zstd,
     "x500": x500,
+    "guest_text": guest_text,
 }
 
 

@@ -1,5 +1,6 @@
 """Derivation is deterministic, and the cache never loads what this host did not compile."""
 
+import base64
 import resource
 import threading
 import zlib
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from wasmtime import wat2wasm
 
-from sandbox import wizer
+from sandbox import derive, wizer
 from sandbox.aot_cache import AotCache
 from sandbox.compile_budget import CompileBudget
 from sandbox.deflate import compress
@@ -282,3 +283,26 @@ def test_python_tracebacks_name_the_bundles_files(sandbox, source, workflow):
     guest = sandbox.guest(World.WORKFLOW, component.digest)
     outcome = guest.call("run", "import own.steps\nown.steps.step()", limits=Limits())
     assert '{"file": "own/steps.py", "line": 2, "function": "step"}' in outcome.value
+
+
+@pytest.mark.parametrize(
+    ("report", "message"),
+    [
+        (
+            '{"type": "E", "message": "half \\ud83d", "trace": []}',
+            "E: half \N{REPLACEMENT CHARACTER}",
+        ),
+        (
+            '{"type": "E", "message": "m", "trace": [{}]}',
+            "the sources left no report of their failure",
+        ),
+        ("[" * 100_000, "the sources left no report of their failure"),
+        ("[1]", "the sources left no report of their failure"),
+    ],
+)
+def test_the_report_of_sources_that_failed_may_be_anything(report, message):
+    failed = derive._failure(base64.b64encode(report.encode()).decode())
+    assert failed.message == message
+    assert derive._failure("no base64").message.startswith("the sources left no report")
+    long = base64.b64encode(b'{"type": "E", "message": "' + b"m" * 100_000 + b'", "trace": []}')
+    assert len(derive._failure(long.decode()).message) < 10_000

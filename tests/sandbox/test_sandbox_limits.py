@@ -171,3 +171,10 @@ def test_an_instance_keeps_nothing_for_the_next(contract):
         "verify", "import json\nassert not hasattr(json, 'mark')", limits=Limits()
     )
     assert outcome.is_error is False
+
+
+def test_a_failure_that_names_a_memory_error_is_read_without_recursion(contract):
+    code = """raise Refused('[' * 100_000 + '"MemoryError"')"""
+    outcome = contract.call("verify", code, limits=Limits())
+    assert outcome.is_error
+    assert outcome.value.startswith("[[[")

@@ -7,12 +7,13 @@ import threading
 
 import pytest
 
+from host.db.query_time import QUERY_SECONDS_MAX
 from host.domain.platform import PLATFORM_VERSION
 from host.ledger.metadata import check_metadata, make_metadata
 from host.ledger.signed import signable
 from host.ports.capability import CapabilityError
 from host.ports.directory import UNDECIDED
-from tests.services.ledger_support import ALL_NODES, EC, NOTARY_NAME, other_contract_cpk
+from tests.services.ledger_support import ALL_NODES, EC, IOU, NOTARY_NAME, other_contract_cpk
 from tests.services.support import ALICE, BOB, cpi, holding
 
 WINDOW = {"from": None, "until": "2026-11-21T06:00:00.000000Z"}
@@ -126,6 +127,15 @@ def test_a_contract_that_could_not_judge_has_not_refused(net):
     forged = {"type": "memory-limit", "message": "as a contract may say itself"}
     net.contracts.verify = lambda *_, **_node: [ended, forged]
     refused("contract-verification-failed", net, BOB, "record", {"transaction": signed})
+
+
+def test_a_page_far_behind_all_states_ends_within_its_time(net):
+    net.issue(*range(1, 60))
+    passed = iter(range(10_000))
+    net.capability._monotonic = lambda: next(passed) * QUERY_SECONDS_MAX / 20
+    request = {"op": "unconsumed", "type": IOU, "offset": 2**40, "limit": 1}
+    refused("query-too-slow", net, ALICE, "query", request)
+    assert next(passed) <= 1.2 * 20 + 2
 
 
 def test_rules_of_a_newer_platform_version_are_not_guessed(net):

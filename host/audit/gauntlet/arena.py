@@ -10,6 +10,7 @@ from pathlib import Path
 
 from host.audit.gauntlet.model import CONTAINED, BinaryAttack, Ending, PythonAttack
 from host.audit.gauntlet.python_code import CLEAN, FLOWS, FLOWS_PATH, GUEST
+from host.domain.guest_text import GuestTextError, checked_json, mended_json
 from host.flow.host_calls import scrub
 from sandbox.errors import SandboxError
 from sandbox.guest import Guest
@@ -119,7 +120,7 @@ class _Host:
         if (interface, function) == ("flow", "now"):
             return _NOW
         if interface == "log":
-            self._logged.append(scrub(str(json.loads(request).get("message"))))
+            self._logged.append(scrub(_logged(request)))
             return "null"
         raise GuestError(json.dumps({"code": "call-refused", "message": "not in the gauntlet"}))
 
@@ -134,6 +135,15 @@ class _Host:
         return Ending(code="log-not-scrubbed", message="the log holds control characters")
 
 
+def _logged(request: str) -> str:
+    """The message of a log line, or the whole text of what is none."""
+    try:
+        line = checked_json(mended_json(request))
+    except GuestTextError:
+        return request
+    return str(line.get("message")) if isinstance(line, dict) else request
+
+
 def _ending(attempt: Callable[[], Ending]) -> Ending:
     try:
         return attempt()
@@ -146,13 +156,15 @@ def _reported(outcome: Outcome) -> Ending:
     if not isinstance(outcome, Returned) or not outcome.is_error:
         return Ending(code=CONTAINED, message="ran to its end")
     try:
-        report = json.loads(outcome.value or "")
-    except ValueError:
+        report = checked_json(mended_json(outcome.value or ""))
+    except GuestTextError:
         report = None
     if not isinstance(report, dict):
         return Ending(code="guest-error", message=(outcome.value or "")[:_MESSAGE_MAX])
-    failures: Sequence[Mapping[str, str]] = report.get("failures") or [report]
-    first = failures[0]
+    failures = report.get("failures")
+    first = failures[0] if isinstance(failures, list) and failures else report
+    if not isinstance(first, dict):
+        return Ending(code="guest-error", message=(outcome.value or "")[:_MESSAGE_MAX])
     message = str(first.get("message", ""))[:_MESSAGE_MAX]
     return Ending(code=str(first.get("type", "guest-error")), message=message)
 

@@ -25,6 +25,7 @@ import msgspec
 from cordapp_testkit import messages as m
 from cordapp_testkit.engines import error_payload
 from cordapp_testkit.errors import FlowFailedError
+from host.domain.guest_text import GuestTextError, checked_json, mended_json
 from host.ports.capability import CapabilityError
 from sandbox.guest import Guest
 from sandbox.host_calls import GuestError
@@ -200,7 +201,12 @@ class _Typed:
         name = method_name(interface, function)
         kind = get_type_hints(getattr(WorkflowHost, name))["request"]
         try:
-            answer = getattr(self._host, name)(msgspec.json.decode(request, type=kind))
+            text = mended_json(request) if interface == "log" else request
+            checked_json(text)
+            answer = getattr(self._host, name)(msgspec.json.decode(text, type=kind))
+        except GuestTextError as wrong:
+            error = CapabilityError(wrong.code, f"{interface}.{function}: {wrong.message}")
+            raise GuestError(error_payload(error)) from wrong
         except msgspec.ValidationError as wrong:
             error = CapabilityError("invalid-request", f"{interface}.{function}: {wrong}")
             raise GuestError(error_payload(error)) from wrong

@@ -12,6 +12,7 @@ from cordapp_testkit.ledger import NodeLedger
 from cordapp_testkit.sessions import FlowSessions, Peers
 from cordapp_testkit.storage import EntityStore
 from host.domain.errors import InvalidInputError
+from host.domain.guest_text import checked_json, mended_json
 from host.domain.json import JsonObject
 from host.keys.capabilities import DIGESTS
 from host.keys.schemes import SchemePublicKeys
@@ -104,7 +105,8 @@ class FlowCalls:
     def __call__(self, interface: str, function: str, request: str) -> str:
         self._count += 1
         try:
-            answer = self._table[interface, function](json.loads(request))
+            text = mended_json(request) if interface == "log" else request
+            answer = self._table[interface, function](checked_json(text))
         except InvalidInputError as refused:
             raise CapabilityError(refused.code, refused.message) from refused
         return json.dumps(answer, ensure_ascii=False)
