@@ -9,6 +9,7 @@ from pathlib import Path
 from host.audit_log.log_files import used_bytes
 from host.audit_log.node_log import SEGMENT_BYTES, NodeLog
 from host.audit_log.problems import Anchor
+from host.audit_log.segments import HEAD_NAME
 from host.domain.errors import StorageError
 from host.domain.ids import HoldingIdentity, ShortHash
 from host.ports.audit_log import PrivilegedCall
@@ -20,14 +21,31 @@ KEY_BYTES = 32
 _OPEN_MAX = 64
 
 
-def load_audit_key(secrets: Path, *, entropy: Entropy) -> bytes:
+class AuditKeyMissingError(StorageError):
+    """The key of the audit logs is gone, and there are logs that no other key vouches for."""
+
+    code = "audit-key-missing"
+
+
+def load_audit_key(secrets: Path, *, entropy: Entropy, logs: Path | None = None) -> bytes:
     """The key of all logs of a host, in `<secrets>/audit-key`; made at the first call.
 
+    Args:
+        secrets: the folder.
+        entropy: makes the key.
+        logs: folder of the nodes' folders: where it has logs, no other key is made.
+
     Raises:
+        AuditKeyMissingError: there are logs, and no key.
         SecretFileInvalidError: others can read it.
         StorageError: the folder cannot be used.
     """
-    return read_or_create(secrets / KEY_NAME, entropy.random_bytes(KEY_BYTES))
+    file = secrets / KEY_NAME
+    if logs is not None and not file.exists() and any(logs.glob(f"*/{HEAD_NAME}")):
+        raise AuditKeyMissingError(
+            f"{file} is missing: the audit logs of this host were written with it", path=str(file)
+        )
+    return read_or_create(file, entropy.random_bytes(KEY_BYTES))
 
 
 class NodeAuditLogs:

@@ -23,7 +23,7 @@ import shutil
 import signal
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -63,6 +63,16 @@ class Cut:
     files: dict[str, tuple[Path, int]] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _NotedLog:
+    """An audit log at the moment: its file, how long it was, and the files beside it."""
+
+    path: Path
+    inode: int
+    size: int
+    beside: Mapping[str, bytes]
+
+
 @contextmanager
 def taken_cut(folder: Path, staging: Path, clock: Clock) -> Iterator[Cut]:
     """A cut of the data directory `folder`, open for the length of the block.
@@ -92,7 +102,7 @@ def taken_cut(folder: Path, staging: Path, clock: Clock) -> Iterator[Cut]:
                 _show(cut, name, ready[name])
             _copy_small(folder, staging, cut)
             _link_packages(folder, staging, cut)
-            _link_audit_logs(folder, staging, cut)
+            logs = _note_audit_logs(folder)
             for name in _databases(folder):
                 if name in STORES:
                     continue
@@ -105,6 +115,9 @@ def taken_cut(folder: Path, staging: Path, clock: Clock) -> Iterator[Cut]:
                         copy_database(source, staging / name)
                     cut.copied.append(name)
             cut.seconds = time.monotonic() - begun
+        with _translated(folder):
+            for log in logs:
+                _keep_audit_log(folder, staging, log, cut)
         yield cut
 
 
@@ -215,36 +228,57 @@ def _belongs(file: Path) -> bool:
 def _link_packages(folder: Path, staging: Path, cut: Cut) -> None:
     """Packages never change, but may be replaced: a second name keeps one until it is copied."""
     for file in sorted(folder.glob("packages/*.cpi")):
-        _link(folder, staging, file, cut, size=file.stat().st_size)
+        name = str(file.relative_to(folder))
+        _link(staging, file, name, cut, size=file.stat().st_size)
 
 
-def _link_audit_logs(folder: Path, staging: Path, cut: Cut) -> None:
-    """Logs only grow: a second name and a length are what they were at the moment."""
+def _note_audit_logs(folder: Path) -> list[_NotedLog]:
+    """Where each log ends, and what stands beside it. Logs only grow: the rest can wait."""
+    noted = []
     for log in sorted(folder.glob(f"vnodes/*/{LOG_NAME}")):
-        with _quiet_log(log) as size:
-            for part in segments(log.parent):
-                _link(folder, staging, part.path, cut, size=part.path.stat().st_size)
-            _link(folder, staging, log, cut, size=size)
-            for beside in (HEAD_NAME, REPEATS_NAME):
+        with _quiet_log(log) as found:
+            beside = {}
+            for name in (HEAD_NAME, REPEATS_NAME):
                 with suppress(FileNotFoundError):
-                    _copy(folder, staging, log.with_name(beside), cut)
+                    beside[name] = log.with_name(name).read_bytes()
+        noted.append(_NotedLog(path=log, inode=found.st_ino, size=found.st_size, beside=beside))
+    return noted
+
+
+def _keep_audit_log(folder: Path, staging: Path, log: _NotedLog, cut: Cut) -> None:
+    """Give the files of a log a second name, though it may have got successors meanwhile."""
+    parts = segments(log.path.parent)
+    same = [part for part in parts if part.path.stat().st_ino == log.inode]
+    current = same[0].path if same else log.path
+    if current.stat().st_ino != log.inode:
+        raise BackupBusyError(f"{log.path} was moved while the backup was made; try again")
+    name = str(log.path.relative_to(folder))
+    _link(staging, current, name, cut, size=log.size)
+    for part in parts:
+        if not same or part.first < same[0].first:
+            size = part.path.stat().st_size
+            _link(staging, part.path, str(part.path.relative_to(folder)), cut, size=size)
+    for beside, content in log.beside.items():
+        path = log.path.with_name(beside)
+        target = staging / path.relative_to(folder)
+        target.write_bytes(content)
+        cut.files[str(path.relative_to(folder))] = (target, len(content))
 
 
 @contextmanager
-def _quiet_log(path: Path) -> Iterator[int]:
-    """Keep others from adding to a log; gives its size. Whoever adds holds the lock meanwhile."""
+def _quiet_log(path: Path) -> Iterator[os.stat_result]:
+    """Keep others from adding to a log. Whoever adds a line holds the lock meanwhile."""
     while True:
         with path.open("rb") as log:
             fcntl.flock(log, fcntl.LOCK_SH)
             found = os.fstat(log.fileno())
             # It may have got a successor while the lock was waited for.
             if os.path.samestat(found, path.stat()):
-                yield found.st_size
+                yield found
                 return
 
 
-def _link(folder: Path, staging: Path, file: Path, cut: Cut, *, size: int) -> None:
-    name = str(file.relative_to(folder))
+def _link(staging: Path, file: Path, name: str, cut: Cut, *, size: int) -> None:
     target = staging / name
     target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     os.link(file, target)

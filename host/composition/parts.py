@@ -91,7 +91,9 @@ class Parts:
     def audit_logs(self) -> NodeAuditLogs:
         """The logs of privileged calls, one for each virtual node."""
         directory = self.base.directory
-        key = load_audit_key(directory.secrets, entropy=self.base.entropy)
+        key = load_audit_key(
+            directory.secrets, entropy=self.base.entropy, logs=directory.virtual_nodes
+        )
         logs = NodeAuditLogs(
             directory.virtual_nodes,
             key=key,

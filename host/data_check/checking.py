@@ -3,26 +3,30 @@
 import fcntl
 import os
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from host.audit_log.service import KEY_NAME
+from host.audit_log.segments import HEAD_NAME
+from host.audit_log.service import KEY_NAME, AuditKeyMissingError
 from host.data_check.codes import CheckCode, finding
-from host.data_check.databases import flow_version, integrity, versions
+from host.data_check.databases import flow_version, integrity, is_there, versions
 from host.data_check.ledgers import compare_ledgers, owners_of_keys
 from host.data_check.nodes import Node, check_node, registered, vault_name
 from host.data_check.places import check_places
 from host.data_check.registers import keys, packages
 from host.data_directory import DataDirectoryLockedError
 from host.db import Schema
-from host.domain.errors import InvalidInputError, StorageError
+from host.domain.errors import HostError, InvalidInputError, StorageError
+from host.domain.ids import ShortHash
 from host.identity import Finding, inspect, read_directory_id
 from host.identity.errors import DataFileError
 from host.identity.files import opened
 
 _FLOWS, _CLUSTER = "flows.sqlite", "cluster.sqlite"
+_HARMLESS = (CheckCode.FILE_PERMISSIONS, CheckCode.PACKAGE_MISSING, CheckCode.KEY_UNUSABLE)
+"""Codes of findings that keep no database from being read."""
 
 
 class NoDataDirectoryError(InvalidInputError):
@@ -68,59 +72,114 @@ def check_directory(
     if not folder.is_dir():
         raise NoDataDirectoryError(f"{folder} is no directory", path=str(folder))
     with _held(folder):
-        nodes: list[Node] = []
-        findings = list(check_places(folder))
+        check = _Check(folder, cluster_schemas=cluster_schemas, vault_schemas=vault_schemas)
+        check.run(passphrase)
+    return Report(folder=folder, nodes=len(check.nodes), findings=check.findings)
+
+
+class _Check:
+    """One check, step by step. What cannot be read is a finding, and the next step goes on."""
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        cluster_schemas: Sequence[Schema],
+        vault_schemas: Sequence[Schema],
+    ) -> None:
+        self._folder = folder
+        self._cluster_schemas = cluster_schemas
+        self._vault_schemas = vault_schemas
+        self._cluster_id = ""
+        self._owners: Mapping[str, ShortHash] = {}
+        self.findings: list[Finding] = []
+        self.nodes: Sequence[Node] = ()
+
+    def run(self, passphrase: str | None) -> None:
+        self._add(".", check_places(self._folder))
+        self._check_id()
+        if self._is_readable(_FLOWS):
+            self._add(_FLOWS, self._flows())
+        if self._is_readable(_CLUSTER):
+            self._add(_CLUSTER, self._registers(passphrase))
+            self._add(_CLUSTER, self._learn())
+            self._check_nodes()
+            if self._is_readable(_FLOWS) and self._is_readable(_CLUSTER):
+                self._add(_CLUSTER, self._ledgers())
+
+    def _check_id(self) -> None:
         try:
-            stores = list(inspect(folder))
-            known = read_directory_id(folder)
+            self.findings += inspect(self._folder)
+            known = read_directory_id(self._folder)
         except DataFileError as exc:
-            stores = [finding(exc.code, "cordbox-id", exc.message, expected="an id", found="none")]
-            known = None
-        findings += stores
-        broken = {each.file for each in stores}
-        if _has(folder, _FLOWS) and _FLOWS not in broken:
-            with opened(folder / _FLOWS) as connection:
-                findings += [*integrity(connection, _FLOWS), *flow_version(connection, _FLOWS)]
-        if _has(folder, _CLUSTER) and _CLUSTER not in broken:
-            with opened(folder / _CLUSTER) as connection:
-                findings += _registers(connection, folder, passphrase, cluster_schemas)
-                try:
-                    nodes = list(registered(connection))
-                    owners = owners_of_keys(connection)
-                except sqlite3.Error as exc:
-                    findings.append(_unreadable(exc))
-                    nodes, owners = [], {}
-            cluster_id = "" if known is None else known.cluster_id
-            key = _audit_key(folder)
-            for node in nodes:
-                findings += check_node(
-                    folder, node, cluster_id=cluster_id, schemas=vault_schemas, key=key
+            self.findings.append(
+                finding(exc.code, "cordbox-id", exc.message, expected="an id", found="none")
+            )
+        else:
+            self._cluster_id = "" if known is None else known.cluster_id
+
+    def _check_nodes(self) -> None:
+        key = _audit_key(self._folder)
+        self._add(_CLUSTER, _lost_audit_key(self._folder, key))
+        for node in self.nodes:
+            found = check_node(
+                self._folder,
+                node,
+                cluster_id=self._cluster_id,
+                schemas=self._vault_schemas,
+                key=key,
+            )
+            self._add(vault_name(node.short_hash), found)
+        self._add(_CLUSTER, _unregistered(self._folder, self.nodes))
+
+    def _flows(self) -> Iterator[Finding]:
+        with opened(self._folder / _FLOWS) as connection:
+            yield from integrity(connection, _FLOWS)
+            yield from flow_version(connection, _FLOWS)
+
+    def _registers(self, passphrase: str | None) -> Iterator[Finding]:
+        with opened(self._folder / _CLUSTER) as connection:
+            found = [
+                *integrity(connection, _CLUSTER),
+                *versions(connection, _CLUSTER, self._cluster_schemas),
+            ]
+            yield from found
+            if not found:
+                yield from packages(connection, self._folder)
+                yield from keys(connection, self._folder, passphrase)
+
+    def _learn(self) -> Iterator[Finding]:
+        """Know the nodes and whose which key is, as far as the registers can be read."""
+        with opened(self._folder / _CLUSTER) as connection:
+            self.nodes = registered(connection)
+            self._owners = owners_of_keys(connection)
+        yield from ()
+
+    def _ledgers(self) -> Iterator[Finding]:
+        # What is wrong with a vault by itself has been told: it is compared with none.
+        names = {node.short_hash: vault_name(node.short_hash) for node in self.nodes}
+        good = [node for node, name in names.items() if self._is_readable(name)]
+        return compare_ledgers(self._folder, good, self._owners)
+
+    def _is_readable(self, name: str) -> bool:
+        """Whether a database has content, and nothing was found wrong with it."""
+        return is_there(self._folder / name) and not any(
+            each.file == name and each.code not in _HARMLESS for each in self.findings
+        )
+
+    def _add(self, name: str, found: Iterator[Finding]) -> None:
+        try:
+            self.findings += found
+        except (sqlite3.Error, OSError, HostError, ValueError, TypeError, KeyError) as exc:
+            self.findings.append(
+                finding(
+                    CheckCode.DATABASE_DAMAGED,
+                    name,
+                    f"cannot be read: {exc}",
+                    expected="content",
+                    found=type(exc).__name__,
                 )
-            findings += _unregistered(folder, nodes)
-            if not broken:
-                # What is wrong with a vault by itself has been told: it is compared with none.
-                bad = {each.file for each in findings if each.code != CheckCode.FILE_PERMISSIONS}
-                good = [n.short_hash for n in nodes if vault_name(n.short_hash) not in bad]
-                findings += compare_ledgers(folder, good, owners)
-    return Report(folder=folder, nodes=len(nodes), findings=findings)
-
-
-def _registers(
-    connection: sqlite3.Connection,
-    folder: Path,
-    passphrase: str | None,
-    schemas: Sequence[Schema],
-) -> list[Finding]:
-    found = [*integrity(connection, _CLUSTER), *versions(connection, _CLUSTER, schemas)]
-    if found:
-        return found
-    return [*packages(connection, folder), *keys(connection, folder, passphrase)]
-
-
-def _unreadable(exc: sqlite3.Error) -> Finding:
-    return finding(
-        CheckCode.DATABASE_DAMAGED, _CLUSTER, str(exc), expected="virtual nodes", found="none"
-    )
+            )
 
 
 def _unregistered(folder: Path, nodes: Sequence[Node]) -> Iterator[Finding]:
@@ -143,9 +202,15 @@ def _audit_key(folder: Path) -> bytes | None:
         return None
 
 
-def _has(folder: Path, name: str) -> bool:
-    path = folder / name
-    return path.is_file() and path.stat().st_size > 0
+def _lost_audit_key(folder: Path, key: bytes | None) -> Iterator[Finding]:
+    if key is None and any(folder.glob(f"vnodes/*/{HEAD_NAME}")):
+        yield finding(
+            AuditKeyMissingError.code,
+            f"secrets/{KEY_NAME}",
+            "is missing: nobody can tell who wrote the audit logs",
+            expected="a key",
+            found="none",
+        )
 
 
 @contextmanager

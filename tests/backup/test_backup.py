@@ -10,9 +10,11 @@ import stat
 import subprocess
 import sys
 import threading
+from contextlib import contextmanager
 
 import pytest
 
+from host.audit_log import NodeAuditLogs
 from host.audit_log.verification import read_entries, verify_log
 from host.backup import back_up, restore, writing
 from host.backup import cut as cut_module
@@ -40,7 +42,7 @@ from host.identity.files import look_at
 from host.ports.state import StateWrite
 from host.ports.units import Unit
 from host.system import SystemClock
-from tests.support.data_directories import ALICE, BOB, PACKAGE, parts_of
+from tests.support.data_directories import ALICE, BOB, PACKAGE, log_call, parts_of
 
 CLOCK = SystemClock()
 
@@ -206,6 +208,54 @@ def test_a_package_that_is_replaced_while_it_is_copied_stays_in_the_backup(folde
     back(folder, tmp_path / "b", keys, report)
     bring(tmp_path / "b", tmp_path / "new", keys)
     assert [p.read_bytes() for p in (tmp_path / "new").glob("packages/*.cpi")] == [PACKAGE]
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_a_log_that_gets_successors_after_the_cut_is_as_it_was(
+    folder, tmp_path, keys, times, monkeypatch
+):
+    """The file that it was then has another name when it is copied."""
+    before = list(read_entries(audit_log(folder, ALICE)))
+    keep = cut_module._keep_audit_log
+
+    def rotated(*arguments):
+        monkeypatch.undo()
+        with parts_of_logs(folder) as logs:
+            for call in range(times):
+                log_call(logs, ALICE, 10 + call)
+        assert len(list(audit_log(folder, ALICE).parent.glob("audit-*.log"))) == times
+        keep(*arguments)
+
+    monkeypatch.setattr(cut_module, "_keep_audit_log", rotated)
+    back(folder, tmp_path / "b", keys)
+    bring(tmp_path / "b", tmp_path / "new", keys)
+    assert list(read_entries(audit_log(tmp_path / "new", ALICE)))[:-1] == before
+    key = (folder / "secrets" / "audit-key").read_bytes()
+    assert verify_log(audit_log(tmp_path / "new", ALICE), key=key).problem is None
+
+
+def test_older_parts_of_a_log_are_in_the_backup(folder, tmp_path, keys):
+    with parts_of_logs(folder) as logs:
+        for call in range(3):
+            log_call(logs, ALICE, 10 + call)
+    parts = sorted(p.name for p in audit_log(folder, ALICE).parent.glob("audit-*.log"))
+    assert len(parts) == 3
+    back(folder, tmp_path / "b", keys)
+    bring(tmp_path / "b", tmp_path / "new", keys)
+    restored = audit_log(tmp_path / "new", ALICE)
+    assert sorted(p.name for p in restored.parent.glob("audit-*.log")) == parts
+    key = (folder / "secrets" / "audit-key").read_bytes()
+    verified = verify_log(restored, key=key, node=ALICE.short_hash)
+    assert (verified.problem, verified.parts) == (None, 4)
+
+
+@contextmanager
+def parts_of_logs(folder):
+    """The audit logs of a directory, with a new file for each entry."""
+    key = (folder / "secrets" / "audit-key").read_bytes()
+    logs = NodeAuditLogs(folder / "vnodes", key=key, clock=CLOCK, segment_bytes=1)
+    yield logs
+    logs.close()
 
 
 def test_nothing_of_the_preparation_stays(folder, tmp_path, keys):

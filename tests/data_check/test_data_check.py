@@ -11,6 +11,7 @@ import sys
 import pytest
 from sqlalchemy import insert
 
+from host.audit_log.service import AuditKeyMissingError, load_audit_key
 from host.composition.schemas import CLUSTER_SCHEMAS, VAULT_SCHEMAS
 from host.data_check import check_directory
 from host.data_check.checking import NoDataDirectoryError
@@ -21,6 +22,7 @@ from host.ledger.tables import OUTPUT, TRANSACTION
 from host.ports.keys import KeyCategory
 from host.ports.state import StateWrite
 from host.ports.units import Unit
+from host.system import SystemEntropy
 from tests.support.data_directories import ALICE, BOB, parts_of
 
 VAULT = f"vnodes/{ALICE.short_hash}/vault.sqlite"
@@ -86,7 +88,7 @@ def damage(path, place=0.5):
 
 
 @pytest.mark.parametrize("name", ["cluster.sqlite", "flows.sqlite", VAULT])
-@pytest.mark.parametrize("place", [0.3, 0.6])
+@pytest.mark.parametrize("place", [n / 20 for n in (3, 7, 12, 17)])
 def test_damage_within_a_database_is_found(folder, name, place):
     damage(folder / name, place)
     found = check(folder)
@@ -177,6 +179,14 @@ def test_audit_logs_that_were_cut_changed_or_lost_are_found(folder):
     for file in log.parent.glob("audit*"):
         file.unlink()
     assert check(folder) == [("audit-log-missing", LOG)]
+
+
+def test_a_lost_audit_key_is_found_and_no_other_is_made(folder):
+    (folder / "secrets" / "audit-key").unlink()
+    assert check(folder) == [("audit-key-missing", "secrets/audit-key")]
+    with pytest.raises(AuditKeyMissingError):
+        load_audit_key(folder / "secrets", entropy=SystemEntropy(), logs=folder / "vnodes")
+    assert not (folder / "secrets" / "audit-key").exists()
 
 
 def test_an_audit_log_that_was_set_back_together_with_its_head_is_found(folder, tmp_path):

@@ -104,18 +104,23 @@ class Parts:
         """An effect in a node's vault, and its line in the node's audit log."""
         with self.vaults.write(node.short_hash) as connection:
             remember_answer(connection, f"call:{flow}-{call}", {}, {}, 1)
-        self.logs.record(
-            PrivilegedCall(
-                holding=node,
-                cpi=CHECKSUM,
-                flow_id=FlowId(flow),
-                flow_class="x.Y",
-                call=call,
-                function="persistence.write",
-                request_digest="SHA-256:0",
-                outcome="ok",
-            )
+        log_call(self.logs, node, call, flow)
+
+
+def log_call(logs, node, call, flow="f"):
+    """The line of an effect in a node's audit log."""
+    logs.record(
+        PrivilegedCall(
+            holding=node,
+            cpi=CHECKSUM,
+            flow_id=FlowId(flow),
+            flow_class="x.Y",
+            call=call,
+            function="persistence.write",
+            request_digest="SHA-256:0",
+            outcome="ok",
         )
+    )
 
 
 @contextmanager
