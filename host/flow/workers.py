@@ -26,6 +26,7 @@ from host.ports.clock import Clock
 from host.ports.groups import FencedError, Membership
 from host.ports.units import FlowStore
 from host.ports.work import WorkRecord
+from host.thread_priority import is_lowered
 
 TRIM_AFTER_MS = 5_000
 MEMBER_TTL_MS = 15_000
@@ -85,7 +86,7 @@ class FlowWorkers:
         # By the monotonic clock: a member must be heard of though the time of day is put back.
         self._beat_at = self._rescan_at = time.monotonic()
         self._is_stopping = False
-        self._idle = 0
+        self._idle = self._missing = 0
         self._workers: set[threading.Thread] = set()
         self._watcher = threading.Thread(target=self._watch, name="flow-time", daemon=True)
 
@@ -144,7 +145,7 @@ class FlowWorkers:
                 if queue.topic in WORK_TOPICS and queue.partition in self._epochs
             ]
             self._dispatch.offer(owned)
-            self._has_work.notify(len(owned))
+            self._call()
             if due is not None and (self._due is None or due < self._due):
                 self._due = due
                 self._has_time.notify()
@@ -181,6 +182,11 @@ class FlowWorkers:
         with self._lock:
             self._has_time.notify()
 
+    def _call(self) -> None:
+        """Wake a thread if there is a turn to take; it wakes the next one. The lock is held."""
+        if self._idle and self._dispatch.has_job(only_fresh=self._dispatch.running >= self._shared):
+            self._has_work.notify()
+
     def _hire(self) -> None:
         """One more thread. The caller holds the lock."""
         thread = threading.Thread(target=self._work, name="flow", daemon=True)
@@ -191,9 +197,22 @@ class FlowWorkers:
         try:
             while (job := self._claim()) is not None:
                 self._do(job)
+                if is_lowered():
+                    self._replace()
+                    break
         finally:
             with self._lock:
                 self._workers.discard(threading.current_thread())
+
+    def _replace(self) -> None:
+        """Have another thread take the place of the calling one, which is to end.
+
+        Not by this one: threads inherit the priority of who starts them.
+        """
+        with self._lock:
+            self._workers.discard(threading.current_thread())
+            self._missing += 1
+            self._has_time.notify()
 
     def _claim(self) -> Job | None:
         """Wait for a turn; None when the pool stops, or has idle threads enough."""
@@ -206,8 +225,10 @@ class FlowWorkers:
                         only_fresh = self._dispatch.running >= self._shared
                         job = self._dispatch.next(time.monotonic(), only_fresh=only_fresh)
                         if job is not None:
+                            self._call()
                             return job
                     self._has_work.wait(wait_s if wait_s > 0 else None)
+                self._call()
                 return None
             finally:
                 self._idle -= 1
@@ -240,7 +261,7 @@ class FlowWorkers:
         key = WorkKey(job.queue, records[0].key) if records else None
         with self._lock:
             is_free = self._dispatch.found(job, key)
-            self._has_work.notify()
+            self._call()
         return (key, records) if is_free else (None, ())
 
     def _do_key(self, key: WorkKey, records: tuple[WorkRecord, ...]) -> None:
@@ -288,8 +309,7 @@ class FlowWorkers:
     def _end(self, job: Job) -> None:
         with self._lock:
             self._dispatch.end(job, time.monotonic())
-            self._offer_due()
-            self._has_work.notify()
+            self._offer_due()  # this thread takes the next turn itself
             if self._engine.asides.next_due() is not None:
                 self._has_time.notify()
 
@@ -298,7 +318,6 @@ class FlowWorkers:
         due = self._engine.asides.due(self._clock.now_ms())
         due = [key for key in due if key.queue.partition in self._epochs]
         self._dispatch.offer_keys(due)
-        self._has_work.notify(len(due))
 
     def _watch(self) -> None:
         while self._wait_until_due():
@@ -320,6 +339,9 @@ class FlowWorkers:
         """Wait for the earliest time; False when the pool stops."""
         with self._lock:
             while not self._is_stopping:
+                for _ in range(self._missing):
+                    self._hire()
+                self._missing = 0
                 delay_s = self._delay_s()
                 if delay_s <= 0:
                     return True
@@ -345,8 +367,8 @@ class FlowWorkers:
         with self._lock:
             released = self._dispatch.release(time.monotonic())
             self._dispatch.offer_keys(k for k in released if self._engine.may_be_aside(k))
-            self._has_work.notify_all()
             self._offer_due()
+            self._call()
             is_due = self._due is not None and self._due <= now
             is_trim = self._trim_at is not None and self._trim_at <= now
             self._due = None if is_due else self._due

@@ -29,6 +29,7 @@ from host.ports.guest import (
     SuspendFlow,
     WaitingHandler,
 )
+from host.thread_priority import Computing
 from sandbox.errors import CapabilityNotGrantedError, HostMemoryError, SandboxError
 from sandbox.host_calls import GuestError, RunControl, Suspend
 from sandbox.outcome import Returned, Suspended
@@ -41,6 +42,7 @@ class SandboxedFlows:
     def __init__(self, *, library: GuestSource) -> None:
         """Take the library of guests."""
         self._library = library
+        self._computing = Computing()
 
     def run(
         self,
@@ -65,14 +67,15 @@ class SandboxedFlows:
         except (SandboxError, HostError) as refused:
             raise GuestKilledError(refused.code, told_to_tenants(refused)) from refused
         try:
-            outcome = guest.call(
-                "run",
-                start,
-                limits=limits_of(cpk, limits_of_quota(quota)),
-                host=_Translated(host),
-                granted=ALWAYS_GRANTED | (granted & frozenset(cpk.capabilities)),
-                attach=_attaching(host),
-            )
+            with self._computing.run():
+                outcome = guest.call(
+                    "run",
+                    start,
+                    limits=limits_of(cpk, limits_of_quota(quota)),
+                    host=_Translated(host),
+                    granted=ALWAYS_GRANTED | (granted & frozenset(cpk.capabilities)),
+                    attach=_attaching(host),
+                )
         except _HostEndedRunError as ended:
             if isinstance(ended.cause, GuestKilledError):
                 ended.cause.usage = run_usage(ended.usage)

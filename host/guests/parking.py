@@ -23,6 +23,7 @@ from host.ports.guest import (
     SuspendedRun,
     SuspendFlow,
 )
+from host.thread_priority import is_lowered
 
 Result: TypeAlias = GuestOutcome | BaseException
 Job: TypeAlias = Callable[[], None]
@@ -191,7 +192,7 @@ class _Threads:
             job()
             del job
             with self._lock:
-                if self._is_closed or len(self._free) >= _FREE_MAX:
+                if self._is_closed or len(self._free) >= _FREE_MAX or is_lowered():
                     break
                 self._free.append(jobs)
         with self._lock:
