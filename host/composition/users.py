@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+from host.audit_log.administrative.offline import offline_act
 from host.composition.schemas import CLUSTER_SCHEMAS
 from host.data_directory import DataDirectory
 from host.db import Database
@@ -18,6 +19,7 @@ def reset_password(data_dir: Path, login_name: str, password: str) -> None:
     Raises:
         NotFoundError: no host has run there, or nobody has the login name.
         DataDirectoryLockedError: a host runs on it.
+        ActNotRecordedError: the administrative log cannot be written; nothing has changed.
         UserInvalidError: the password is empty or too long.
     """
     # Checked first: holding a directory makes what is missing.
@@ -26,7 +28,10 @@ def reset_password(data_dir: Path, login_name: str, password: str) -> None:
     os.umask(0o077)  # What the database writes beside itself is its owner's alone.
     directory = DataDirectory.hold(data_dir)
     try:
-        with Database.open(directory.cluster_database, CLUSTER_SCHEMAS) as database:
+        with (
+            offline_act(data_dir, "user reset-password", parameters={"loginName": login_name}),
+            Database.open(directory.cluster_database, CLUSTER_SCHEMAS) as database,
+        ):
             users = Users(database, clock=SystemClock(), entropy=SystemEntropy())
             user = users.change_password(login_name, password)
         if user.login_name == ADMINISTRATOR:

@@ -1,6 +1,7 @@
 """`cordbox user reset-password` sets a password in a data directory that no host uses."""
 
 import io
+import sqlite3
 
 import pytest
 
@@ -52,6 +53,11 @@ def test_a_password_from_a_file_is_set(data_dir, tmp_path):
     assert not (data_dir / "secrets" / "admin-password").exists()
     with users_of(data_dir) as users:
         assert users.authenticate("admin", "fresh").version == 1
+    connection = sqlite3.connect(data_dir / "cluster.sqlite")
+    text = "\n".join(connection.iterdump())
+    connection.close()
+    assert "user reset-password" in text
+    assert "fresh" not in text
 
 
 def test_a_password_from_stdin_is_set(data_dir, monkeypatch):
