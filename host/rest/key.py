@@ -10,7 +10,7 @@ from http import HTTPStatus
 from typing import Annotated
 
 import structlog
-from fastapi import BackgroundTasks, Body, Query
+from fastapi import BackgroundTasks, Body, Query, Request, Response
 from pydantic import BeforeValidator
 
 from host.domain.ascii_case import ascii_upper
@@ -30,6 +30,7 @@ from host.ports.keys import (
     RotationStatus,
 )
 from host.rest.operation import RawText, resource
+from host.rest.pages import NEXT_HEADERS, next_link
 from host.rest.parameters import (
     P2P_TENANT,
     Alias,
@@ -180,10 +181,12 @@ def post_soft_hsm(tenantid: Tenant, category: Category, services: Services) -> H
     return _association(services.keys.assign_hsm(tenant, category))
 
 
-@router.get("/key/{tenantid}")
+@router.get("/key/{tenantid}", responses={200: {"headers": {"Link": NEXT_HEADERS["Link"]}}})
 def get_keys(
     tenantid: Tenant,
     services: Services,
+    request: Request,
+    response: Response,
     *,
     skip: Annotated[int, Query(ge=0)] = 0,
     take: Annotated[int, Query(ge=0, le=1000)] = _TAKE,
@@ -213,6 +216,8 @@ def get_keys(
             if all(value is None or getattr(key, name) == value for name, value in wanted.items())
             and _is_between(instant(key.created_at), createdafter, createdbefore)
         ]
+    if 0 < take < len(keys) - skip:
+        response.headers["Link"] = next_link(request, "skip", str(skip + take))
     return {key.key_id: _metadata(key) for key in _ordered(keys, orderby)[skip : skip + take]}
 
 

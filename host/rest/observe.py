@@ -14,9 +14,12 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from host.domain.errors import HostError
+from host.domain.refused import cut
 from host.rest.requester import requester_of
 
 _log = structlog.get_logger("cordbox.rest")
+_PATH_CHARACTERS_MAX = 512
+"""Of a path in a log line: strangers choose how long it is."""
 _METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
@@ -64,7 +67,7 @@ class RequestLog:
             log(
                 "request",
                 method=scope["method"],
-                path=scope["path"],
+                path=cut(scope["path"], _PATH_CHARACTERS_MAX),
                 status=status,
                 duration_ms=round(seconds * 1000, 1),
                 user=who.user,

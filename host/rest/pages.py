@@ -125,10 +125,14 @@ def next_headers(request: Request, following: str | None) -> dict[str, str]:
     """The headers of a page; none on the last."""
     if following is None:
         return {}
+    return {"Link": next_link(request, "after", following), NEXT_HEADER: following}
+
+
+def next_link(request: Request, key: str, value: str) -> str:
+    """A `Link` header to the same list, with another value of one query key."""
     query = parse_qsl(request.scope["query_string"].decode("latin-1"), keep_blank_values=True)
-    kept = [(key, value) for key, value in query if key != "after"]
-    link = urlencode([*kept, ("after", following)])
-    return {"Link": f'<?{link}>; rel="next"', NEXT_HEADER: following}
+    kept = [pair for pair in query if pair[0] != key]
+    return f'<?{urlencode([*kept, (key, value)])}>; rel="next"'
 
 
 def listed(

@@ -24,7 +24,17 @@ def test_a_flow_is_started_and_its_result_printed(flow):
     node = done.json["holdingIdentityShortHash"]
     assert flow("result", node, request_id).json == done.json["json"]
     listed = flow("list", ALICE, "--status", "COMPLETED")
-    assert request_id in listed.out
+    assert listed.out.startswith("STATUS ")
+    assert request_id in listed.out.splitlines()[1]
+
+
+def test_a_list_is_cut_and_says_so(flow):
+    for _ in range(3):
+        assert flow("start", ALICE, ISSUE, BODY, "--wait").code == 0
+    cut = flow("list", ALICE, "--limit", "2")
+    assert len(cut.out.splitlines()) == 3
+    assert "more than 2 flows: see --limit" in cut.err
+    assert len(flow("list", ALICE, "--limit", "2", "--output", "json").json) == 2
 
 
 def test_a_body_comes_from_a_file_or_standard_input(flow, tmp_path, monkeypatch):

@@ -148,6 +148,20 @@ def test_other_lists_have_pages_too(api, bob, alice, path, member):
     assert seen == whole
 
 
+def test_keys_are_paged_by_cordas_own_keys_and_say_so(api, alice):
+    key = f"/api/v5_2/key/{alice}"
+    api.post(f"/api/v5_2/hsm/soft/{alice}/CI")
+    for number in range(3):
+        path = f"{key}/alias/page-{number}/category/CI/scheme/CORDA.ECDSA.SECP256R1"
+        assert api.post(path).status_code == 200
+    reply = api.get(f"{key}?take=2&category=ci&orderby=alias")
+    assert [k["alias"] for k in reply.json().values()] == ["page-0", "page-1"]
+    link = reply.headers["link"].partition(">")[0].removeprefix("<")
+    last = api.get(f"{key}{link}")
+    assert [k["alias"] for k in last.json().values()] == ["page-2"]
+    assert "link" not in last.headers
+
+
 @given(st.text(max_size=50), st.integers(-(2**62), 2**62), st.text(max_size=300))
 def test_a_cursor_is_read_as_it_was_written(order, number, key):
     cursor = Cursor(order=order, last=(number, key), snapshot=EpochMs(5))
