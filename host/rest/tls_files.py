@@ -17,6 +17,8 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 
+from cpi.certificates import load_pem_certificates
+from cpi.errors import KeystoreError
 from host.domain.errors import InvalidInputError
 from host.ports.clock import Clock
 from host.rest.tls import ServerCertificate
@@ -248,10 +250,11 @@ def _read(file: Path) -> bytes:
 
 
 def _certificate(file: Path) -> x509.Certificate:
+    data = _read(file)
     try:
-        return x509.load_pem_x509_certificates(_read(file))[0]
-    except ValueError as error:
-        raise TlsFileUnreadableError(f"{file} holds no PEM certificate") from error
+        return load_pem_certificates(data, source=str(file))[0]
+    except KeystoreError as error:
+        raise TlsFileUnreadableError(f"{file} holds no PEM certificate: {error}") from error
 
 
 def _private_key(file: Path) -> PrivateKeyTypes:
