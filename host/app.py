@@ -139,6 +139,7 @@ def composed(
             certificates=certificates,
             exposed=base.registry,
             overview=overviews.latest,
+            parked=parts.lot.bytes_of,
         )
         name_what_is_missing(parts)
         parts.nodes.resume()

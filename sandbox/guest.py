@@ -22,6 +22,7 @@ from sandbox.host_calls import HostCalls, RunControl, Suspend
 from sandbox.instance import HOST_FUNCTIONS, Run
 from sandbox.limits import Limits, Usage
 from sandbox.outcome import Outcome
+from sandbox.own_memory import thread_filled_bytes
 from sandbox.receipts import RunFacts, note_stopped, returned, suspended
 from sandbox.traps import error_of
 from sandbox.world import EXPORTS, World, import_name
@@ -172,9 +173,17 @@ class _Control:
         self._run = run
         self._ticker = ticker
         self._limits = limits
+        self._filled_before = thread_filled_bytes()
 
     def usage(self) -> Usage:
         return _usage(self._run)
+
+    def memory_bytes(self) -> int:
+        """What the run's thread has filled since the run began; its limit, if nobody can tell."""
+        filled, before = thread_filled_bytes(), self._filled_before
+        if filled is None or before is None:
+            return self._limits.memory_bytes_max
+        return filled - before
 
     @contextmanager
     def paused(self) -> Iterator[None]:

@@ -33,6 +33,10 @@ class RunControl(Protocol):
         """What the run has used since its start."""
         ...
 
+    def memory_bytes(self) -> int:
+        """About how much memory the guest has filled."""
+        ...
+
     def paused(self) -> AbstractContextManager[None]:
         """Stop the run's wall clock for the length of the block; it starts anew afterwards."""
         ...

@@ -11,7 +11,6 @@ from host.flow.config import FlowConfig
 from host.flow.engine import FlowEngine
 from host.flow.history import HistoryLimits
 from host.flow.messages import GROUP
-from host.flow.parking import ParkingLot
 from host.flow.upkeep import Upkeep
 from host.flow.workers import FlowWorkers
 from host.flow_observer import FlowObserver
@@ -40,7 +39,7 @@ def start_flows(parts: Parts, *, member: str | None = None) -> None:
     """
     base = parts.base
     observer = FlowObserver(base.registry)
-    lot = ParkingLot(base.settings.flow_parked_max)
+    lot = parts.lot
     engine = FlowEngine(
         units=parts.store,
         guests=_guests(parts),

@@ -28,6 +28,7 @@ from host.composition.services import Answers, RemoteCapability, RemoteContracts
 from host.db import Database, Vaults
 from host.descriptors import descriptor_limit
 from host.domain.workers import WorkerKind
+from host.flow.parking import ParkingLot
 from host.guests.contracts import SandboxedContracts
 from host.guests.library import GuestLibrary
 from host.guests.metered import MeteredContracts
@@ -46,6 +47,8 @@ from host.quotas.flushing import PeriodicFlush
 from host.rpc import Interface
 from sandbox.runtime import Sandbox
 
+_PARKED_SHARE = 4
+"""Suspended guests have at most this part of a guests' process: the rest is for those that run."""
 _BACKGROUND_THREADS = 2
 _VAULTS_OPEN_MAX = 64
 _DESCRIPTORS_FOR_VAULT = 32
@@ -157,6 +160,17 @@ class Parts:
             raise PluginMissingError("no plugin gives a bus (hook register_bus)")
         self.base.stack.callback(store.close)
         return store
+
+    @cached_property
+    def lot(self) -> ParkingLot:
+        """Suspended guests of this process."""
+        settings = self.base.settings
+        share = settings.isolation_memory_bytes_max // _PARKED_SHARE
+        return ParkingLot(
+            settings.flow_parked_max,
+            bytes_max=settings.flow_parked_bytes_max,
+            node_bytes_max=share if settings.isolation == "process" else None,
+        )
 
     @cached_property
     def keys(self) -> KeyStore:

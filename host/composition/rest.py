@@ -18,6 +18,7 @@ from host.composition.parts import Parts
 from host.data_directory import DataDirectory
 from host.descriptors import descriptor_limit
 from host.domain.errors import HostError
+from host.domain.ids import ShortHash
 from host.flow.service import FlowService
 from host.ports.clock import Clock
 from host.rbac import Users
@@ -57,6 +58,7 @@ def make_rest(
     certificates: Certificates | None = None,
     exposed: CollectorRegistry,
     overview: Callable[[], object],
+    parked: Callable[[ShortHash], int],
 ) -> Rest:
     """Put the application together, and see that there is an administrator.
 
@@ -67,6 +69,7 @@ def make_rest(
         certificates: what HTTPS is served with, if it is.
         exposed: what `/metrics` shows.
         overview: what `/overview` shows.
+        parked: memory of a node's suspended guests, in all processes.
     """
     base = parts.base
     base.registry.register(HostCollector(base.directory, certificates))
@@ -91,7 +94,7 @@ def make_rest(
             store=parts.store,
             vaults=parts.vaults,
             folders=base.directory.virtual_nodes,
-            parked=lambda _node: 0,
+            parked=parked,
         ),
         clock=base.clock,
         administrative_log=parts.administrative_log,

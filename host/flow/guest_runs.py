@@ -1,5 +1,6 @@
 """Runs of a flow's guest: from its start by the journal, or on from where it is parked."""
 
+import dataclasses
 from collections import Counter
 from dataclasses import dataclass
 
@@ -83,7 +84,7 @@ class GuestRuns:
         usage, stopped_by = RunUsage(), None
         try:
             outcome = self._perform(flow, facts, handler, parked)
-            usage = outcome.usage
+            usage = _used(outcome)
             handler.check_complete()
         except GuestKilledError as exc:
             usage = exc.usage or usage
@@ -135,6 +136,7 @@ class GuestRuns:
             start=start_argument(flow.checkpoint),
             granted=ALWAYS_GRANTED | set(home.vnode.granted_capabilities),
             quota=self._around.quotas.quota(flow.holding_id),
+            node=flow.holding_id,
         )
 
     def _take(self, flow: LiveFlow, facts: RunFacts) -> Parked | None:
@@ -175,6 +177,15 @@ class GuestRuns:
                 duration_ms=spent.wall_ms,
             )
         )
+
+
+def _used(outcome: GuestOutcome) -> RunUsage:
+    """What a run used; its failure stands in the host's log, as what it writes there does."""
+    if not isinstance(outcome, FlowFailedInGuest):
+        return outcome.usage
+    texts = (outcome.type, outcome.message, *outcome.trace)
+    size = sum(len(text.encode()) for text in texts)
+    return dataclasses.replace(outcome.usage, log_bytes=outcome.usage.log_bytes + size)
 
 
 def _run_at(flow: LiveFlow, at: EpochMs) -> None:

@@ -7,14 +7,15 @@ after its step was committed, and dropped by every doubt.
 
 import threading
 import time
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from host.domain.ids import FlowId
+from host.domain.ids import FlowId, ShortHash
 from host.domain.packages import CpiRecord
 from host.domain.quotas import Quota
 from host.flow.journal import Entry
+from host.ports.bus import NOBODY
 from host.ports.guest import ParkedRun
 
 IDLE_SECONDS_MAX = 30.0
@@ -29,6 +30,7 @@ class RunFacts:
     start: str
     granted: frozenset[str]
     quota: Quota
+    node: ShortHash = NOBODY
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,12 +47,25 @@ class _Place:
     parked: Parked
     since: float
 
+    @property
+    def node(self) -> ShortHash:
+        return self.parked.facts.node
+
+    @property
+    def bytes(self) -> int:
+        return self.parked.run.memory_bytes
+
 
 class ParkingLot:
-    """At most `most` parked guests, the most recently parked ones. Thread-safe.
+    """Parked guests within bounds of number and memory. Thread-safe.
+
+    Beyond a bound guests of the node go that holds most: of too many its oldest, of too large ones
+    its largest. So no node can have the others' guests dropped.
 
     Args:
-        most: each takes a thread, and the memory of its sandbox; 0 parks none.
+        most: each takes a thread, and the memory that its guest has filled; 0 parks none.
+        bytes_max: memory of all of them.
+        node_bytes_max: of those of one node, beside what its quota says.
         idle_seconds_max: a guest that waits for longer is dropped.
         monotonic: seconds that only grow.
     """
@@ -59,10 +74,14 @@ class ParkingLot:
         self,
         most: int,
         *,
+        bytes_max: int | None = None,
+        node_bytes_max: int | None = None,
         idle_seconds_max: float = IDLE_SECONDS_MAX,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._most = most
+        self._bytes_max = bytes_max
+        self._node_bytes_max = node_bytes_max
         self._idle_seconds_max = idle_seconds_max
         self._monotonic = monotonic
         self._lock = threading.Lock()
@@ -72,17 +91,44 @@ class ParkingLot:
     def __len__(self) -> int:
         return len(self._places)
 
+    def bytes_of(self, node: ShortHash) -> int:
+        """Memory of the node's parked guests."""
+        with self._lock:
+            return sum(place.bytes for place in self._places.values() if place.node == node)
+
     def park(self, flow_id: FlowId, parked: Parked) -> None:
-        """Keep a guest whose calls are all stored; the longest parked one may go for it."""
+        """Keep a guest whose calls are all stored; others, or it itself, may go for it."""
         place = _Place(parked, self._monotonic())
         with self._lock:
             before = self._places.pop(flow_id, None)
             self._places[flow_id] = place
             gone = [] if before is None else [before]
-            while len(self._places) > self._most:
-                gone.append(self._places.popitem(last=False)[1])
+            while (surplus := self._surplus(place)) is not None:
+                gone.append(self._places.pop(surplus))
             self._see_to_idle()
         _drop(gone)
+
+    def _surplus(self, newest: _Place) -> FlowId | None:
+        """Whose guest goes next; None when all bounds are kept."""
+        if len(self._places) > self._most:
+            counts = Counter(place.node for place in self._places.values())
+            node = max(counts, key=counts.__getitem__)
+            return next(i for i, place in self._places.items() if place.node == node)
+        sizes = Counter[ShortHash]()
+        for place in self._places.values():
+            sizes[place.node] += place.bytes
+        quota = newest.parked.facts.quota.parked_bytes_max
+        limits = (quota, self._node_bytes_max)
+        if sizes[newest.node] > min(limit for limit in limits if limit is not None):
+            return self._largest(newest.node)
+        if self._bytes_max is not None and sizes.total() > self._bytes_max:
+            return self._largest(max(sizes, key=sizes.__getitem__))
+        return None
+
+    def _largest(self, node: ShortHash) -> FlowId:
+        """The flow of the node's largest guest, of equal ones the oldest."""
+        own = [(i, place) for i, place in self._places.items() if place.node == node]
+        return max(own, key=lambda one: one[1].bytes)[0]
 
     def take(self, flow_id: FlowId, calls: int) -> Parked | None:
         """The flow's guest if it has made exactly `calls` calls; another one is dropped."""

@@ -109,6 +109,9 @@ class _Control:
     def usage(self) -> RunUsage:
         return run_usage(self._run.usage())
 
+    def memory_bytes(self) -> int:
+        return self._run.memory_bytes()
+
     def paused(self) -> AbstractContextManager[None]:
         return self._run.paused()
 

@@ -77,6 +77,7 @@ class _Run:
         self._hosts: SimpleQueue[HostCallHandler | None] = SimpleQueue()
         self._lock = threading.Lock()
         self._is_waiting = False
+        self.memory_bytes = 0
 
     def attach(self, run: RunControl) -> None:
         self._control = run
@@ -132,7 +133,7 @@ class _Run:
 
     def _wait(self, control: RunControl) -> HostCallHandler | None:
         """Let the guest stand until it is resumed; None when it is dropped instead."""
-        usage = control.usage()
+        usage, self.memory_bytes = control.usage(), control.memory_bytes()
         spent, self._charged = self._since(usage), usage
         self._host = _suspend
         with control.paused():

@@ -87,6 +87,10 @@ class RunControl(Protocol):
         """What the run has used since its start."""
         ...
 
+    def memory_bytes(self) -> int:
+        """About how much memory the guest has filled."""
+        ...
+
     def paused(self) -> AbstractContextManager[None]:
         """Stop the run's wall clock for the length of the block; it starts anew afterwards."""
         ...
@@ -103,6 +107,11 @@ class WaitingHandler(HostCallHandler, Protocol):
 
 class ParkedRun(Protocol):
     """A run that waits inside the host call that suspended it."""
+
+    @property
+    def memory_bytes(self) -> int:
+        """About how much memory it holds while it waits."""
+        ...
 
     def resume(self, host: HostCallHandler) -> "GuestOutcome":
         """Make the waiting call again, of `host`, and go on; once.

@@ -7,6 +7,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
+from host.domain.ids import ShortHash
 from host.rpc import RpcClient
 from host.workers.report import WORKER, MetricFamily
 from host.workers.run_directory import RunDirectory
@@ -56,3 +57,21 @@ def workers_registry(run: RunDirectory) -> CollectorRegistry:
     registry = CollectorRegistry()
     registry.register(WorkersCollector(run))
     return registry
+
+
+def parked_bytes(run: RunDirectory, node: ShortHash) -> int:
+    """Memory of a node's suspended guests in every worker that answers."""
+    return sum(_parked(run, socket.stem, node) for socket in run.sockets())
+
+
+def _parked(run: RunDirectory, name: str, node: ShortHash) -> int:
+    client = RpcClient(
+        run.path, name, run.key(), patience_seconds=0, answer_seconds_max=_ANSWER_SECONDS_MAX
+    )
+    try:
+        return client.proxy(WORKER).parked(node)
+    except Exception as failed:  # noqa: BLE001  # one worker's failure hides no other's
+        _log.debug("parked-missing", of=name, reason=str(failed))
+        return 0
+    finally:
+        client.close()

@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.metrics_core import Metric
 
 from host.domain.errors import HostError
-from host.domain.ids import EpochMs
+from host.domain.ids import EpochMs, ShortHash
 from host.domain.workers import WorkerKind
 from host.rpc import Interface
 
@@ -53,12 +53,14 @@ class WorkerCalls(Protocol):
 
     def metrics(self) -> Sequence[MetricFamily]: ...
 
+    def parked(self, node: ShortHash) -> int: ...
+
 
 WORKER = Interface(
     "worker",
     WorkerCalls,  # type: ignore[type-abstract]
     None,
-    ("report", "metrics"),
+    ("report", "metrics", "parked"),
 )
 
 
@@ -72,6 +74,7 @@ class Reporter:
     registry: CollectorRegistry
     check: Callable[[], None]
     is_draining: Callable[[], bool]
+    parked_bytes: Callable[[ShortHash], int]
 
     def report(self) -> WorkerReport:
         state, problem = "ready", None
@@ -87,6 +90,10 @@ class Reporter:
             problem=problem,
             since=self.since,
         )
+
+    def parked(self, node: ShortHash) -> int:
+        """Memory of the node's suspended guests in this process."""
+        return self.parked_bytes(node)
 
     def metrics(self) -> Sequence[MetricFamily]:
         return [_family(metric) for metric in self.registry.collect()]

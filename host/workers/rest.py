@@ -13,7 +13,7 @@ from host.rest.acceptor import DoorMetrics
 from host.rest.server import Door, serve
 from host.secret_files import read_secret
 from host.workers.hangup import taken_over
-from host.workers.metrics import workers_registry
+from host.workers.metrics import parked_bytes, workers_registry
 from host.workers.overview import Overviews, worker_lines
 from host.workers.overview_metrics import OverviewCollector
 from host.workers.process import Employment, run_process
@@ -52,6 +52,7 @@ def run_rest(job: Employment) -> None:
             certificates=certificates,
             exposed=workers_registry(run),
             overview=overviews.latest,
+            parked=lambda node: parked_bytes(run, node),
         )
         log_engines()
         name_what_is_missing(parts)

@@ -67,6 +67,7 @@ def working(
             registry=base.registry,
             check=health.check,
             is_draining=is_draining,
+            parked_bytes=parts.lot.bytes_of,
         )
         server = RpcServer(run.socket(name), cluster.key, [*served, Service(WORKER, reporter)])
         stack.callback(_stop, server, settings)

@@ -38,6 +38,7 @@ from sandbox.isolation.frames import (
 from sandbox.isolation.process import Ending, GuestProcess
 from sandbox.limits import Limits, Usage
 from sandbox.outcome import Outcome
+from sandbox.own_memory import resident_bytes
 from sandbox.receipts import RunFacts, note_stopped, returned, suspended
 from sandbox.world import ALWAYS_GRANTED
 
@@ -157,9 +158,17 @@ class _Run:
         self._grace_seconds = grace_seconds
         self._seen = Usage(fuel=0, host_calls=0, log_bytes=0)
         self._cause: BaseException | None = None
+        self._resident_before = resident_bytes(stay.process.pid)
 
     def usage(self) -> Usage:
         return self._seen
+
+    def memory_bytes(self) -> int:
+        """By how much the process has grown since the run began, other runs' growth included."""
+        resident = resident_bytes(self._stay.process.pid)
+        if resident is None or self._resident_before is None:
+            return self._facts.limits.memory_bytes_max
+        return max(0, resident - self._resident_before)
 
     @contextmanager
     def paused(self) -> Iterator[None]:

@@ -78,6 +78,9 @@ class Guest:
 class Control:
     """A scripted run has no wall clock, and counts nothing."""
 
+    def memory_bytes(self) -> int:
+        return 0
+
     def usage(self) -> RunUsage:
         return RunUsage()
 

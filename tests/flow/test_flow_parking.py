@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from host.bus.memory import MemoryStore
-from host.domain.ids import FlowId
+from host.domain.ids import FlowId, ShortHash
 from host.domain.quotas import Quota, RunUsage
 from host.flow.journal import Entry
 from host.flow.parking import Parked, ParkingLot, RunFacts
@@ -32,6 +32,7 @@ from tests.flow.scripted import Guest, ScriptedGuests
 PARKS_ITSELF = True
 """The tests choose whether guests are parked."""
 QUOTA = Quota()
+MIB = 1024 * 1024
 NO_FACTS = RunFacts(cpi=make_cpi(()), flow_class="f", start="{}", granted=frozenset(), quota=QUOTA)
 
 
@@ -204,8 +205,9 @@ def test_a_guest_that_would_run_otherwise_today_is_replayed(change: str) -> None
 class Waiting:
     """A parked run that counts what becomes of it."""
 
-    def __init__(self) -> None:
+    def __init__(self, memory_bytes: int = 0) -> None:
         self.dropped = 0
+        self.memory_bytes = memory_bytes
 
     def resume(self, host: Any) -> GuestOutcome:
         raise AssertionError("not in these tests")
@@ -217,6 +219,11 @@ class Waiting:
 def parked(calls: int = 0) -> Parked:
     entry = Entry(call=0, function="f", digest="", is_error=False, answer="")
     return Parked(run=Waiting(), facts=NO_FACTS, journal=[entry] * calls)
+
+
+def sized(megabytes: int, node: str = "A", quota: Quota = QUOTA) -> Parked:
+    facts = replace(NO_FACTS, node=ShortHash(node * 12), quota=quota)
+    return Parked(run=Waiting(megabytes * MIB), facts=facts, journal=[])
 
 
 def dropped(place: Parked) -> int:
@@ -234,6 +241,47 @@ def test_the_lot_holds_no_more_than_it_may_and_lets_the_oldest_go() -> None:
     assert lot.take(FlowId("2"), 0) is None
     lot.close()
     assert [dropped(p) for p in places] == [1, 1, 0]
+
+
+def test_a_node_keeps_as_much_memory_as_its_quota_says_and_the_largest_goes() -> None:
+    lot, quota = ParkingLot(99), Quota(parked_bytes_max=10 * MIB)
+    places = [sized(size, quota=quota) for size in (3, 6, 2)]
+    other = sized(9, "B", quota)
+    lot.park(FlowId("other"), other)
+    for number, place in enumerate(places):
+        lot.park(FlowId(str(number)), place)
+    assert [dropped(p) for p in [*places, other]] == [0, 1, 0, 0]
+    assert lot.bytes_of(ShortHash("A" * 12)) == 5 * MIB
+    giant = sized(11, quota=quota)
+    lot.park(FlowId("giant"), giant)
+    assert [dropped(p) for p in [*places, other, giant]] == [0, 1, 0, 0, 1]
+    lot.close()
+
+
+def test_a_process_keeps_as_much_memory_as_it_may_and_who_holds_most_gives_room() -> None:
+    lot = ParkingLot(99, bytes_max=10 * MIB)
+    small = sized(2, "B")
+    lot.park(FlowId("small"), small)
+    large = [sized(4) for _ in range(3)]
+    for number, place in enumerate(large):
+        lot.park(FlowId(str(number)), place)
+    assert [dropped(p) for p in [small, *large]] == [0, 1, 0, 0]
+    capped = ParkingLot(99, node_bytes_max=3 * MIB)
+    place = sized(4)
+    capped.park(FlowId("f"), place)
+    assert dropped(place) == 1
+    lot.close()
+
+
+def test_many_guests_of_one_node_do_not_push_out_those_of_another() -> None:
+    lot, first = ParkingLot(3), sized(1, "B")
+    lot.park(FlowId("first"), first)
+    many = [sized(1) for _ in range(5)]
+    for number, place in enumerate(many):
+        lot.park(FlowId(str(number)), place)
+    assert dropped(first) == 0
+    assert [dropped(p) for p in many] == [1, 1, 1, 0, 0]
+    lot.close()
 
 
 def test_the_lot_gives_a_guest_only_to_the_journal_that_it_has_made() -> None:
@@ -289,6 +337,9 @@ class Meter:
     def __init__(self) -> None:
         self.fuel = 0
         self.pauses: list[str] = []
+
+    def memory_bytes(self) -> int:
+        return 0
 
     def usage(self) -> RunUsage:
         return RunUsage(fuel=self.fuel, host_calls=self.fuel // 10)

@@ -105,6 +105,21 @@ def test_a_waiting_flow_that_was_stored_goes_on_after_a_restart(cluster):
     assert names == {FlowStatusName.COMPLETED}
 
 
+def test_the_text_of_a_failure_counts_as_what_a_flow_logs(cluster):
+    def failing(_guest: Guest) -> str:
+        raise ValueError("m" * 5000)
+
+    metered = Metered(cluster, failing, log_bytes_per_second_max=1000)
+    for number in range(6):
+        metered.start(ALICE, f"a{number}")
+    metered.network.engine.drain()
+    used = metered.quotas.usage(ALICE_ID)
+    assert used.hits["log-rate"].count >= 1
+    assert 5000 < used.log_bytes <= 6 * 5100
+    ended = [metered.status(ALICE_ID, f"a{n}") for n in range(6)]
+    assert ended.count(FlowStatusName.FAILED) < 6
+
+
 def calls(count: int) -> Flow:
     def flow(guest: Guest) -> str:
         return json.dumps([guest.call("flow", "random", bytes=100) for _ in range(count)])

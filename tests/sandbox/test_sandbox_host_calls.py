@@ -222,6 +222,23 @@ def test_the_wall_clock_starts_anew_after_a_pause(workflow):
         paused_run(workflow, "host('flow', 'now', '')\nwhile 1: pass", ticks=0, pauses=True)
 
 
+@pytest.mark.parametrize("filled", [0, 24, 48])
+def test_about_how_much_memory_a_run_has_filled_is_known(workflow, filled):
+    mib, controls, seen = 1024 * 1024, [], []
+
+    def host(*_):
+        seen.append(controls[0].memory_bytes())
+        return "null"
+
+    code = f"host('flow', 'now', '')\nheld = b'x' * {filled * mib}\nhost('flow', 'now', '')"
+    code += "\nresult = str(len(held))"
+    limits = Limits(fuel_max=10**12, wall_ms_max=60_000)
+    outcome = workflow.call("run", code, limits=limits, host=host, attach=controls.append)
+    assert outcome.value == str(filled * mib)
+    before, after = seen
+    assert filled * mib * 0.9 <= after - before <= (filled + 12) * mib
+
+
 def test_a_pause_changes_nothing_that_a_run_is_charged_for(workflow_here):
     code = "host('flow', 'now', '')\nresult = 'x'"
     runs = [paused_run(workflow_here, code, ticks=1, pauses=p) for p in (False, True)]

@@ -38,6 +38,7 @@ class Worker:
             registry=self.registry,
             check=self.check,
             is_draining=lambda: self.is_draining,
+            parked_bytes=lambda node: 7 if node == "A" * 12 else 0,
         )
 
 
@@ -113,6 +114,7 @@ def test_a_report_is_what_the_others_get_of_it(worker):
         "ready",
         5,
     )
+    assert [worker.reporter().parked(node * 12) for node in "AB"] == [7, 0]
 
 
 @pytest.mark.parametrize(
