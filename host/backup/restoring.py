@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from host.audit_log.administrative.offline import offline_act
 from host.backup.audit_entries import add_restored_entries
 from host.backup.errors import BackupContentError, RestoreTargetError
 from host.backup.layout import ID_FILE, KIND, MAGIC, STORES, is_name
@@ -15,6 +16,7 @@ from host.container import ContainerInvalidError, Manifest, Opener, Section, Tar
 from host.data_directory import DataDirectoryLockedError, is_held
 from host.domain.errors import StorageError
 from host.domain.ids import EpochMs
+from host.domain.json import JsonValue
 from host.identity import read_directory_id
 from host.identity.directory_id import write_directory_id
 from host.identity.errors import error_of
@@ -71,13 +73,15 @@ def restore(
             content.mkdir(mode=0o700)
             manifest = _unpack(stream, content, opener, progress)
             store_id = _begin_anew(content, manifest)
-            add_restored_entries(
-                content,
-                of=EpochMs(int(manifest.facts["at"])),
-                store_id=store_id,
-                backup=manifest.header,
-                now=clock.now_ms(),
-            )
+            facts: dict[str, JsonValue] = {"of": manifest.facts["at"], "backup": manifest.header}
+            with offline_act(content, "host restore", parameters=facts):
+                add_restored_entries(
+                    content,
+                    of=EpochMs(int(manifest.facts["at"])),
+                    store_id=store_id,
+                    backup=manifest.header,
+                    now=clock.now_ms(),
+                )
             _sync_folders(content)
             _check_target(folder)
             # Onto an empty folder, or none; never onto one that has content.

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from host.audit_log.administrative.offline import offline_act
 from host.backup.cut import Cut, copy_database, taken_cut
 from host.backup.errors import BackupBusyError, BackupExistsError, BackupSourceError
 from host.backup.layout import ID_FILE, KIND, MAGIC, STORES, is_name
@@ -66,6 +67,7 @@ def back_up(folder: Path, file: Path, *, sealer: Sealer, clock: Clock, report: R
         DataFileError: its files do not belong together.
         BackupExistsError: `file` is there.
         BackupBusyError: another backup is being made.
+        ActNotRecordedError: the administrative log cannot tell of it.
         DiskFullError: there is no room for a copy of the databases.
         StorageError: something cannot be read or written; no file is left.
     """
@@ -83,7 +85,8 @@ def back_up(folder: Path, file: Path, *, sealer: Sealer, clock: Clock, report: R
         )
     if file.exists():
         raise BackupExistsError(f"{file} is there already", path=str(file))
-    with working_folder(folder / STAGING) as staging:
+    act = offline_act(folder, "host backup", parameters={"file": file.name})
+    with working_folder(folder / STAGING) as staging, act:
         _see_to_room(folder)
         with taken_cut(folder, staging, clock) as cut:
             _copy_databases(cut, staging, report)

@@ -15,7 +15,7 @@ from host.data_check.databases import flow_version, integrity, is_there, version
 from host.data_check.ledgers import compare_ledgers, owners_of_keys
 from host.data_check.nodes import Node, check_node, registered, vault_name
 from host.data_check.places import check_places
-from host.data_check.registers import keys, packages
+from host.data_check.registers import administrative_log, keys, packages
 from host.data_directory import DataDirectoryLockedError
 from host.db import Schema
 from host.domain.errors import HostError, InvalidInputError, StorageError
@@ -120,6 +120,8 @@ class _Check:
 
     def _check_nodes(self) -> None:
         key = _audit_key(self._folder)
+        if self._is_readable(_CLUSTER):
+            self._add(_CLUSTER, administrative_log(self._folder, key))
         self._add(_CLUSTER, _lost_audit_key(self._folder, key))
         for node in self.nodes:
             found = check_node(

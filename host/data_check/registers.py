@@ -5,6 +5,8 @@ import sqlite3
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from host.audit_log.administrative.reading import register_of
+from host.audit_log.administrative.verification import verify_administrative_log
 from host.data_check.codes import CheckCode, finding
 from host.domain.errors import HostError
 from host.identity import Finding
@@ -63,6 +65,21 @@ def keys(connection: sqlite3.Connection, folder: Path, passphrase: str | None) -
                 f"wrapping key {generation} of {tenant}", f"its master key {master} is not there"
             )
     yield from _signing_keys(connection, wrapping)
+
+
+def administrative_log(folder: Path, key: bytes | None) -> Iterator[Finding]:
+    """The chain of administrative acts, by the key of the audit logs where it is there."""
+    with register_of(folder) as register:
+        verified = verify_administrative_log(register, key=key)
+    problem = verified.problem
+    if problem is not None:
+        yield finding(
+            problem.code,
+            _FILE,
+            f"administrative log, entry {problem.seq}: {problem.message}",
+            expected="a log that verifies",
+            found=f"{verified.entries} good entries",
+        )
 
 
 def _signing_keys(

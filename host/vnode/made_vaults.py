@@ -80,7 +80,7 @@ class MadeVaults:
 
     def note_generations(self, generations: Mapping[ShortHash, int]) -> None:
         rows = [{"short_hash": node, "generation": n} for node, n in generations.items()]
-        with self._database.write() as connection:
+        with self._database.write(counted=False) as connection:
             connection.execute(_NOTE, rows)
 
     def note_problem(self, short_hash: ShortHash, problem: HostError | None) -> None:
@@ -90,7 +90,7 @@ class MadeVaults:
             "problem_code": None if problem is None else problem.code,
             "problem": None if problem is None else problem.public_message,
         }
-        with self._database.write() as connection:
+        with self._database.write(counted=False) as connection:
             connection.execute(_NOTE_PROBLEM, row)
 
     def audit_end(self, short_hash: ShortHash) -> tuple[int, str] | None:
@@ -110,7 +110,7 @@ class MadeVaults:
             {"short_hash": node, "generation": 0, "audit_seq": seq, "audit_hash": digest}
             for node, (seq, digest) in ends.items()
         ]
-        with self._database.write() as connection:
+        with self._database.write(counted=False) as connection:
             connection.execute(_NOTE_END, rows)
 
     def audited(self) -> Sequence[ShortHash]:

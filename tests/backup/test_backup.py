@@ -15,6 +15,7 @@ from contextlib import contextmanager
 import pytest
 
 from host.audit_log import NodeAuditLogs
+from host.audit_log.administrative.reading import register_of
 from host.audit_log.verification import read_entries, verify_log
 from host.backup import back_up, restore, writing
 from host.backup import cut as cut_module
@@ -120,6 +121,18 @@ def test_a_restored_host_starts_and_its_logs_tell_of_the_restore(folder, tmp_pat
     assert verified.recovered == 1
     untouched = list(read_entries(audit_log(folder, ALICE)))
     assert entries[: len(untouched)] == untouched
+
+
+def test_the_administrative_logs_tell_who_backed_up_and_restored(folder, tmp_path, keys):
+    back(folder, tmp_path / "b", keys)
+    bring(tmp_path / "b", tmp_path / "new", keys)
+    with register_of(folder) as register, register.reading() as reading:
+        made = [text for _, text in reading.entries()]
+    with register_of(tmp_path / "new") as register, register.reading() as reading:
+        brought = [text for _, text in reading.entries()]
+    assert "host backup" in made[-2]
+    assert brought[:-2] == made[:-1]
+    assert "host restore" in brought[-2]
 
 
 def test_the_cut_is_of_one_moment_while_writers_go_on(folder, tmp_path, keys):

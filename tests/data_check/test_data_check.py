@@ -11,6 +11,7 @@ import sys
 import pytest
 from sqlalchemy import insert
 
+from host.audit_log.administrative.offline import offline_act
 from host.audit_log.service import AuditKeyMissingError, load_audit_key
 from host.composition.schemas import CLUSTER_SCHEMAS, VAULT_SCHEMAS
 from host.data_check import check_directory
@@ -187,6 +188,16 @@ def test_a_lost_audit_key_is_found_and_no_other_is_made(folder):
     with pytest.raises(AuditKeyMissingError):
         load_audit_key(folder / "secrets", entropy=SystemEntropy(), logs=folder / "vnodes")
     assert not (folder / "secrets" / "audit-key").exists()
+
+
+def test_a_changed_administrative_log_is_found(folder):
+    with offline_act(folder, "test one"), offline_act(folder, "test two"):
+        pass
+    assert check(folder) == []
+    with sqlite3.connect(folder / "cluster.sqlite") as connection:
+        connection.execute("DELETE FROM administrative_log WHERE seq = 2")
+    ((code, file),) = check(folder)
+    assert (code.partition("-")[0], file) == ("administrative", "cluster.sqlite")
 
 
 def test_an_audit_log_that_was_set_back_together_with_its_head_is_found(folder, tmp_path):

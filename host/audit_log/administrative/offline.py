@@ -52,7 +52,7 @@ def offline_act(
     )
     clock = SystemClock()
     try:
-        key = load_audit_key(data_dir / _SECRETS, entropy=SystemEntropy())
+        key = load_audit_key(data_dir / _SECRETS, entropy=SystemEntropy(), logs=data_dir / "vnodes")
         database = Database.open(data_dir / _DATABASE, (SCHEMA,))
     except HostError as error:
         raise _unrecorded(error) from error
