@@ -2,6 +2,7 @@
 
 from collections import Counter
 
+from cpi.archive import Archive
 from cpi.attributes import read_cpk_attributes, read_name_and_version
 from cpi.code_rules import code_issues
 from cpi.contents import EntryContents
@@ -46,7 +47,7 @@ def _verify_cpk(jar: SignedJar, run: Run, checksum: str, file_name: str) -> Veri
     entries = EntryContents(jar.archive, jar.content)
     dependencies = _dependencies(entries, run)
     if CHANNELS_PATH in entries:
-        run.issues += channel_issues(entries.start(CHANNELS_PATH, _JSON_READ))
+        run.issues += channel_issues(_text(entries, CHANNELS_PATH, run))
     if attributes is None:
         return None
     signers = signers_of(jar)
@@ -79,7 +80,7 @@ def _dependencies(entries: EntryContents, run: Run) -> tuple[CpkDependency, ...]
         )
         return ()
     try:
-        return parse_dependencies(entries.start(DEPENDENCIES_PATH, _JSON_READ))
+        return parse_dependencies(_text(entries, DEPENDENCIES_PATH, run))
     except CpiError as error:
         run.issues += error.issues
         return ()
@@ -89,12 +90,20 @@ def _descriptor(entries: EntryContents, kind: str, run: Run) -> CodeDescriptor |
     if DESCRIPTOR_PATH not in entries:
         return None
     try:
-        descriptor = parse_descriptor(entries.start(DESCRIPTOR_PATH, _JSON_READ))
+        descriptor = parse_descriptor(_text(entries, DESCRIPTOR_PATH, run))
     except CpiError as error:
         run.issues += error.issues
         return None
+    run.budget.spend(entries=0, unpacked_bytes=descriptor.component_size or 0)
     run.issues += code_issues(descriptor, entries, kind)
     return descriptor
+
+
+def _text(entries: EntryContents | Archive, path: str, run: Run) -> bytes:
+    """A document that is about to be parsed."""
+    raw = entries.start(path, _JSON_READ)
+    run.budget.spend_text(len(raw))
+    return raw
 
 
 def _single_cpk(jar: SignedJar, run: Run, checksum: str) -> VerifiedPackage:
@@ -197,7 +206,7 @@ def _group_policy(jar: SignedJar, run: Run) -> str | None:
             GROUP_POLICY_PATH,
         )
         return None
-    raw = jar.archive.start(GROUP_POLICY_PATH, _JSON_READ)
+    raw = _text(jar.archive, GROUP_POLICY_PATH, run)
     try:
         parse_group_policy(raw)
         return raw.decode()

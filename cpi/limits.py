@@ -31,6 +31,9 @@ class ArchiveLimits:
     signature_block_bytes_max: int = 256 * 1024
     signers_max: int = 16
     json_bytes_max: int = 4 * _MIB
+    text_bytes_max: int = 32 * _MIB
+    """Of all manifests, signature files, signature blocks and JSON documents together: a byte of
+    these costs a hundred times what a byte of content costs, and deflates to almost nothing."""
     component_bytes_max: int = 128 * _MIB
 
     def manifest_bytes(self, entries: int) -> int:
@@ -48,10 +51,11 @@ class Budget:
     def __init__(self, limits: ArchiveLimits) -> None:
         self._bytes = limits.total_bytes_max
         self._entries = limits.entries_max
+        self._text = limits.text_bytes_max
         self._limits = limits
 
     def spend(self, *, entries: int, unpacked_bytes: int) -> None:
-        """Count one archive.
+        """Count one archive, or the code in a frame of its own.
 
         Raises:
             ArchiveError: the package as a whole holds more than its limits allow.
@@ -68,4 +72,18 @@ class Budget:
                 Code.ARCHIVE_TOO_LARGE,
                 f"package unpacks to more than {self._limits.total_bytes_max} bytes, "
                 "nested archives included",
+            )
+
+    def spend_text(self, size: int) -> None:
+        """Count what is about to be parsed, in bytes.
+
+        Raises:
+            ArchiveError: the package as a whole holds more of it than its limits allow.
+        """
+        self._text -= size
+        if self._text < 0:
+            raise ArchiveError(
+                Code.ARCHIVE_TOO_LARGE,
+                f"manifests, signatures and JSON documents of the package have more than "
+                f"{self._limits.text_bytes_max} bytes, nested archives included",
             )

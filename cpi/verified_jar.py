@@ -9,10 +9,12 @@ from cryptography import x509
 from cpi.archive import read_archive
 from cpi.errors import Code, Issue
 from cpi.limits import ArchiveLimits, Budget
-from cpi.signatures import JarSigner, SignedJar, read_manifest, verify_jar
+from cpi.signatures import JarSigner, Role, SignedJar, read_manifest, role_of, verify_jar
 from cpi.signer_warnings import signer_warnings
 from cpi.sources import Source
 from cpi.trust import check_may_sign, validate_path
+
+_PARSED = frozenset({Role.MANIFEST, Role.SIGNATURE_FILE, Role.BLOCK})
 
 
 @dataclass(kw_only=True)
@@ -44,6 +46,7 @@ def open_jar(source: Source, run: Run) -> SignedJar:
         CpiError: with the first thing that is wrong.
     """
     archive = read_archive(source, limits=run.limits, budget=run.budget)
+    run.budget.spend_text(sum(e.size for e in archive.entries if role_of(e.name) in _PARSED))
     jar = verify_jar(archive, read_manifest(archive, run.limits), run.limits)
     for signer in jar.signers:
         _check_trust(signer, run)

@@ -1,5 +1,6 @@
 """Parsers stop at the first excess: what would cost far more than its size is refused early."""
 
+import hashlib
 import json
 import struct
 from collections.abc import Callable
@@ -9,10 +10,10 @@ import zstandard
 
 from cpi.archive import read_archive
 from cpi.dependencies import parse_dependencies, unsatisfied
-from cpi.descriptor import parse_descriptor
+from cpi.descriptor import CodeDescriptor, dump_descriptor, parse_descriptor
 from cpi.errors import CpiError, DescriptorError, GroupPolicyError, ManifestError
 from cpi.group_policy import parse_group_policy
-from cpi.limits import DEFAULT_LIMITS
+from cpi.limits import DEFAULT_LIMITS, ArchiveLimits
 from cpi.manifest import parse_manifest
 from cpi.model import CpkDependency
 from cpi.strict_json import ISSUES_MAX, JsonRefusedError, parse_json
@@ -232,3 +233,37 @@ def test_a_dependencies_document_is_left_at_its_first_fault() -> None:
     text = json.dumps({"formatVersion": "2.0", "dependencies": items}).encode()
     with pytest.raises(CpiError, match=r"\$\.dependencies: "):
         parse_dependencies(text)
+
+
+class TestTotals:
+    """Many small CPKs may together ask for no more than one large package."""
+
+    def test_of_what_is_parsed(self) -> None:
+        channels = b'{"channels": []' + b" " * 100_000 + b"}"
+        entries = {"config/external-channels.json": channels, "a.txt": b"a"}
+        members = {f"c{n}.jar": cpk(symbolic_name=f"c{n}", entries=entries) for n in range(4)}
+        bundle = support.cpb(cpks=members)
+        support.accept(bundle, limits=ArchiveLimits(text_bytes_max=500_000))
+        refused = support.refusal(bundle, limits=ArchiveLimits(text_bytes_max=300_000))
+        assert {issue.code.value for issue in refused.issues} == {"archive-too-large"}
+        assert "manifests, signatures and JSON documents" in refused.message
+
+    def test_of_what_frames_unpack_to(self) -> None:
+        wasm = bytes(1_000_000)
+        facts = CodeDescriptor(
+            world="workflow",
+            world_version="1.0.0",
+            form="component",
+            component_digest="SHA-256:" + hashlib.sha256(wasm).hexdigest().upper(),
+            component_path="wasm/component.wasm.zst",
+            component_size=len(wasm),
+        )
+        entries = {
+            "wasm/descriptor.json": dump_descriptor(facts),
+            "wasm/component.wasm.zst": zstandard.compress(wasm),
+        }
+        members = {f"c{n}.jar": cpk(symbolic_name=f"c{n}", entries=entries) for n in range(4)}
+        bundle = support.cpb(cpks=members)
+        support.accept(bundle, limits=ArchiveLimits(total_bytes_max=4_200_000))
+        refused = support.refusal(bundle, limits=ArchiveLimits(total_bytes_max=3_000_000))
+        assert {issue.code.value for issue in refused.issues} == {"archive-too-large"}
