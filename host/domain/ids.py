@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import NewType
 
 from host.domain.errors import InvalidInputError
+from host.domain.refused import shown
 from host.domain.x500 import MemberX500Name
 
 ShortHash = NewType("ShortHash", str)
@@ -36,7 +37,7 @@ def parse_short_hash(text: str) -> ShortHash:
         InvalidShortHashError: `text` is not 12 hexadecimal digits.
     """
     if not _SHORT_HASH.fullmatch(text):
-        raise InvalidShortHashError(f"{text!r} is not a short hash of 12 hexadecimal digits")
+        raise InvalidShortHashError(f"{shown(text)} is not a short hash of 12 hexadecimal digits")
     return ShortHash(text.upper())
 
 

@@ -17,6 +17,7 @@ from host.db import Database, Schema
 from host.domain.ascii_case import ascii_lower
 from host.domain.errors import NotFoundError
 from host.domain.ids import EpochMs
+from host.domain.refused import shown
 from host.ports.clock import Clock, Entropy
 from host.rbac.actions import Action
 from host.rbac.errors import NotAuthenticatedError, UserExistsError, UserInvalidError
@@ -86,7 +87,7 @@ class Users:
         login = canonical_login_name(login_name)
         if not _LOGIN.fullmatch(login):
             raise UserInvalidError(
-                f"login name {login_name!r} must be 3 to 255 letters, digits or '-._@'"
+                f"login name {shown(login_name)} must be 3 to 255 letters, digits or '-._@'"
             )
         row = {
             "login_name": login,
@@ -113,7 +114,7 @@ class Users:
         """
         row = self._row(login_name)
         if row is None:
-            raise NotFoundError(f"user {login_name!r} does not exist")
+            raise NotFoundError(f"user {shown(login_name)} does not exist")
         return _user_of(row)
 
     def exists(self, login_name: str) -> bool:

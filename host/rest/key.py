@@ -16,6 +16,7 @@ from pydantic import BeforeValidator
 from host.domain.ascii_case import ascii_upper
 from host.domain.errors import HostError, InvalidInputError, NotFoundError
 from host.domain.ids import ShortHash
+from host.domain.refused import shown
 from host.domain.x500 import MemberX500Name
 from host.keys import SCHEMES
 from host.keys.csr import make_csr
@@ -102,7 +103,7 @@ def _order(name: str) -> KeyOrder:
         return KeyOrder(ascii_upper(name))
     except ValueError as exc:
         raise InvalidInputError(
-            f"{name[:64]!r} is no order of keys; orders are {', '.join(KeyOrder)}"
+            f"{shown(name)} is no order of keys; orders are {', '.join(KeyOrder)}"
         ) from exc
 
 

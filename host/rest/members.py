@@ -8,6 +8,7 @@ from fastapi import Depends, Query, Request, Response
 
 from host.domain.errors import InvalidInputError
 from host.domain.membership import GroupParameters, MemberInfo, MemberStatus
+from host.domain.refused import shown
 from host.rest.operation import resource
 from host.rest.pages import NEXT_HEADERS, Asked, as_json, listed
 from host.rest.parameters import NodeHash, UpperCase
@@ -76,7 +77,7 @@ def _status(text: str) -> MemberStatus:
         return MemberStatus(text)
     except ValueError as error:
         raise InvalidInputError(
-            f"member status {text!r} is none of {', '.join(MemberStatus)}"
+            f"member status {shown(text)} is none of {', '.join(MemberStatus)}"
         ) from error
 
 

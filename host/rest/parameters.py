@@ -12,6 +12,7 @@ from pydantic import BeforeValidator
 from host.domain.ascii_case import ascii_upper
 from host.domain.errors import NotFoundError
 from host.domain.ids import InvalidShortHashError, ShortHash, parse_short_hash
+from host.domain.refused import shown
 from host.ports.keys import MASTER_TENANT, KeyCategory
 from host.rbac import canonical_login_name
 
@@ -47,7 +48,7 @@ def _category(name: str) -> KeyCategory:
         return KeyCategory(ascii_upper(name))
     except ValueError as exc:
         raise HsmCategoryUnknownError(
-            f"HSM category {name[:64]!r} is unknown; known are {', '.join(KeyCategory)}"
+            f"HSM category {shown(name)} is unknown; known are {', '.join(KeyCategory)}"
         ) from exc
 
 

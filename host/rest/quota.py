@@ -8,6 +8,7 @@ from pydantic import Field, StrictInt
 
 from host.domain.accounts import Account
 from host.domain.quotas import QUOTA_NAMES, Quota, QuotaInvalidError, quota_range
+from host.domain.refused import shown
 from host.domain.vnode import VirtualNode
 from host.rest.operation import resource
 from host.rest.parameters import NodeHash
@@ -105,7 +106,7 @@ def put_quota(
     node = services.virtual_node(holdingidentityshorthash)
     unknown = sorted(set(request.overrides) - set(_NAMES))
     if unknown:
-        raise QuotaInvalidError(f"quota {unknown[0][:64]!r} is none of {', '.join(_NAMES)}")
+        raise QuotaInvalidError(f"quota {shown(unknown[0])} is none of {', '.join(_NAMES)}")
     services.quotas.set_overrides(
         node.holding.short_hash, {_NAMES[n]: v for n, v in request.overrides.items()}
     )

@@ -18,6 +18,7 @@ from host.db import Database, Remembered
 from host.domain.errors import HostError
 from host.domain.ids import Checksum, EpochMs, HoldingIdentity, ShortHash, parse_short_hash
 from host.domain.packages import CpiRecord
+from host.domain.refused import shown
 from host.domain.vnode import AsyncStatus, OperationalStatus, VirtualNode
 from host.domain.x500 import MemberX500Name
 from host.ports.clock import Clock, Entropy
@@ -254,7 +255,7 @@ class VirtualNodeService:
         status = _STATES.get(state)
         if status is None:
             raise VirtualNodeStateError(
-                f"{state[:32]!r} is no state of a virtual node; states are {', '.join(_STATES)}"
+                f"{shown(state)} is no state of a virtual node; states are {', '.join(_STATES)}"
             )
         columns = ("flow_p2p_status", "flow_start_status", "flow_status", "vault_db_status")
         with self._database.write() as connection:
@@ -377,7 +378,9 @@ def _operation(connection: Connection, request_id: str) -> Row[tuple[object, ...
         _SELECT_OPERATIONS.where(OPERATION.c.request_id == request_id)
     ).one_or_none()
     if row is None:
-        raise OperationNotFoundError(f"no virtual node operation has request id {request_id!r}")
+        raise OperationNotFoundError(
+            f"no virtual node operation has request id {shown(request_id)}"
+        )
     return row
 
 

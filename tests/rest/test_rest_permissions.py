@@ -3,11 +3,15 @@
 The operations come from the application itself, so that a new one is tried as well.
 """
 
+import base64
 import itertools
 import json
 import re
+import socket
+import threading
 
 import pytest
+import uvicorn
 from fastapi import FastAPI
 
 from host.rbac import Effect, Permission
@@ -346,3 +350,85 @@ def test_what_is_judged_is_what_the_handler_gets(api, alice, user_with):
         reply = api.get(target)
         assert reply.status_code == 403
         assert reply.json()["details"]["action"] == f"GET:{action}"
+
+
+REWRITING = (
+    "X-Original-URL",
+    "X-Rewrite-URL",
+    "X-Forwarded-Uri",
+    "X-Forwarded-Path",
+    "X-HTTP-Method-Override",
+    "X-HTTP-Method",
+)
+
+
+def raw_requests(path, credentials):
+    """Request lines and headers that servers have been known to read in several ways."""
+    lines = (
+        f"GET {path} HTTP/1.1",
+        f"GET {path} HTTP/1.0",
+        f"GET https://elsewhere{path} HTTP/1.1",
+        f"GET https://elsewhere/x/../{path} HTTP/1.1",
+        f"GET {path}#x HTTP/1.1",
+        f"GET {path}?#x HTTP/1.1",
+        f"GET {path}?x=1#y HTTP/1.1",
+        f"GET /{path} HTTP/1.1",
+        f"GET /.{path} HTTP/1.1",
+        f"GET /x/..{path} HTTP/1.1",
+        f"GET {path}/. HTTP/1.1",
+        f"GET {path}/x/.. HTTP/1.1",
+        f"GET {path}%3f HTTP/1.1",
+        f"GET {path.replace('/', chr(92))} HTTP/1.1",
+        f"GET {path.replace('/api', '%2Fapi')} HTTP/1.1",
+        f"GET {path.replace('v', '%76')} HTTP/1.1",
+        f"GET {path.replace('v', '%u0076')} HTTP/1.1",
+        f"GET {path}\t HTTP/1.1",
+        f"GET\t{path}\tHTTP/1.1",
+        f"GET  {path} HTTP/1.1",
+        f"get {path} HTTP/1.1",
+        f"GeT {path} HTTP/1.1",
+        f"HEAD {path} HTTP/1.1",
+        f"OPTIONS {path} HTTP/1.1",
+        f"TRACE {path} HTTP/1.1",
+        f"PROPFIND {path} HTTP/1.1",
+        f"CONNECT {path} HTTP/1.1",
+    )
+    for line in lines:
+        yield f"{line}\r\nHost: x\r\nAuthorization: Basic {credentials}\r\n"
+    for header in REWRITING:
+        for value in (path, "GET"):
+            yield (
+                f"GET {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Basic {credentials}\r\n"
+                f"{header}: {value}\r\n"
+            )
+
+
+@pytest.fixture
+def served(host):
+    """The application behind a real HTTP parser; gives the address."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    config = uvicorn.Config(host.asgi, http="httptools", lifespan="off", log_config=None)
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+    thread.start()
+    yield listener.getsockname()
+    server.should_exit = True
+    thread.join()
+    listener.close()
+
+
+def test_no_spelling_on_the_wire_does_what_is_denied(served, services, user_with):
+    path = "/api/v5_2/user/admin/permissionsummary"
+    deny = Permission(effect=Effect.DENY, pattern=f"GET:{path}")
+    name, password = user_with(ALLOW_ALL, deny)
+    credentials = base64.b64encode(f"{name}:{password}".encode()).decode()
+    statuses = []
+    for head in raw_requests(path, credentials):
+        with socket.create_connection(served, timeout=30) as connection:
+            connection.sendall(f"{head}Connection: close\r\n\r\n".encode())
+            answer = b"".join(iter(lambda: connection.recv(4096), b""))
+        assert b"permissionString" not in answer, head
+        status = int(answer.split(b" ")[1]) if answer else 400
+        assert status in REFUSALS, (head, answer)
+        statuses.append(status)
+    assert statuses.count(403) > 12
