@@ -28,10 +28,15 @@ def raise_epoch(folder: Path, known: DirectoryId) -> DirectoryId:
     Stores that were made since carry the cluster's id from now on.
 
     Raises:
-        StorageError: a file cannot be written; what was raised stays raised.
+        StorageError: a file is gone or cannot be written; what was raised stays raised.
     """
     looks = {name: look_at(folder / name) for name in STORES}
     found = [name for name, look in looks.items() if look.has_tables]
+    for name, look in looks.items():
+        # A file that is gone or cannot be read stays noted: the next start is to miss it.
+        if look.problem is not None or (name in known.files and name not in found):
+            reason = look.problem or "it is gone, or has no tables"
+            raise StorageError(f"{folder / name} cannot be read: {reason}", path=str(folder / name))
     carried = [look.identity.generation for look in looks.values() if look.identity is not None]
     epoch = next_epoch([known.epoch, *carried])
     for name in found:

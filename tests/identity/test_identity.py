@@ -27,6 +27,7 @@ from host.identity import (
     take_up,
 )
 from host.identity import keeping as keeping_module
+from host.identity.files import Look
 
 STORES = ("flows.sqlite", "cluster.sqlite")
 
@@ -196,6 +197,38 @@ def test_a_directory_of_a_release_without_ids_is_taken_up(folder):
     known = read_directory_id(folder)
     assert known.files == STORES
     assert identity(folder, "cluster.sqlite")[2] == known.cluster_id
+
+
+@pytest.mark.parametrize("name", STORES)
+@pytest.mark.parametrize("lose", [os.unlink, lambda path: os.truncate(path, 0)])
+def test_a_file_that_is_lost_while_a_host_runs_is_missed_at_the_next_start(folder, name, lose):
+    directory = DataDirectory.hold(folder)
+    with Keeping(folder) as keeping:
+        keeping.begin()
+        lose(folder / name)
+    directory.release()
+    assert name in read_directory_id(folder).files
+    with pytest.raises((DataFileMissingError, DataFileEmptyError), match=name):
+        start(folder)
+
+
+def test_a_file_that_cannot_be_read_for_a_while_stays_known(folder, monkeypatch):
+    """As when the process has no descriptor left: the next raise makes up for it."""
+    directory = DataDirectory.hold(folder)
+    before = read_directory_id(folder)
+    with Keeping(folder) as keeping:
+        keeping.begin()
+        looked = keeping_module.look_at
+        monkeypatch.setattr(
+            keeping_module,
+            "look_at",
+            lambda path: looked(path) if path.name != STORES[0] else Look(size=1, problem="busy"),
+        )
+    monkeypatch.undo()
+    directory.release()
+    after = read_directory_id(folder)
+    assert (after.files, after.epoch) == (before.files, before.epoch + 1)
+    start(folder)
 
 
 def test_new_sets_aside_what_does_not_belong_together(folder):
