@@ -80,4 +80,10 @@ def _logged(value: object) -> object:
     if isinstance(value, str):
         return value[:_CHARACTERS_MAX]
     # Only where there is something to convert: this is done at every step of every flow.
-    return dataclasses.asdict(value) if isinstance(value, FlowError) else value
+    if isinstance(value, FlowError):
+        return {
+            "type": value.type,
+            "message": _logged(value.message),
+            "trace": [_logged(line) for line in value.trace],
+        }
+    return value

@@ -83,9 +83,7 @@ def checked_json(text: str) -> JsonValue:
     _check_sizes(bare)
     _check_numbers(bare)
     try:
-        value: JsonValue = json.loads(
-            text, object_pairs_hook=_object, parse_constant=_refuse_constant
-        )
+        value: JsonValue = _decoder.decode(text)
     except GuestTextError:
         raise
     except (ValueError, RecursionError) as exc:
@@ -209,3 +207,6 @@ def _object(pairs: Sequence[tuple[str, JsonValue]]) -> JsonValue:
 
 def _refuse_constant(name: str) -> JsonValue:
     raise RuleError(f"{name} is no number of JSON")
+
+
+_decoder = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_refuse_constant)

@@ -24,6 +24,7 @@ from cordapp.flows import (
     initiating_flow,
 )
 from cordapp.registry import DeclarationError, name_of
+from cordapp.schema import dumps
 
 B64 = base64.b64encode(b"data").decode()
 SIGNED = {"id": "T", "privacySalt": "", "componentGroups": [], "signatures": []}
@@ -95,6 +96,11 @@ class Inner(SubFlow[int]):
         if self.n < 0:
             raise ValueError("negative")
         return self.n + len(self.flow_engine.virtual_node_name)
+
+
+class Halved(ClientStartableFlow):
+    def call(self, request_body):
+        raise ValueError("cut: \ud83d")
 
 
 class Outer(ClientStartableFlow[Ask, int]):
@@ -169,6 +175,15 @@ def test_responder_gets_its_session():
 
 def test_untyped_flow_gets_json_and_returns_its_text():
     assert run(Text, Host(), {"a": 1}) == "F ME {'a': 1}"
+
+
+def test_half_a_character_reaches_the_host_as_an_escape():
+    """No text can hold it, but a failure or a log line must not be lost to it."""
+
+    found = failure(Halved, Host())
+    assert (found["type"], found["message"]) == ("ValueError", "cut: \ud83d")
+    assert dumps({"a": "\ud83d \u00e9"}) == '{"a":"\\ud83d \\u00e9"}'
+    assert dumps({"a": "\u00e9"}) == '{"a":"\u00e9"}'
 
 
 def test_sub_flow_enters_and_leaves():

@@ -51,8 +51,17 @@ class SchemaError(TypeError):
 
 
 def dumps(value: Any) -> str:
-    """Compact JSON text of a JSON value."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    """Compact JSON text of a JSON value.
+
+    Half a character, which no text can hold, is left to JSON's escapes: the host mends it in
+    failures and log lines, and refuses it elsewhere.
+    """
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return json.dumps(value, separators=(",", ":"), allow_nan=False)
+    return text
 
 
 def schema_of(hint: Any, _inside: tuple[type, ...] = ()) -> dict[str, Any]:
