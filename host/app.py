@@ -22,7 +22,7 @@ from host.composition.rest import Rest, make_door, make_rest, open_certificates
 from host.data_directory import DataDirectory
 from host.identity import Keeping
 from host.plugin_loading import make_plugin_manager
-from host.ports.clock import Clock, Entropy
+from host.ports.clock import Entropy, TwoClocks
 from host.rest.acceptor import DoorMetrics
 from host.rest.listener import bind
 from host.rest.server import Door, serve
@@ -109,7 +109,7 @@ def composed(
     settings: HostSettings,
     directory: DataDirectory,
     *,
-    clock: Clock,
+    clock: TwoClocks,
     entropy: Entropy,
     given_password: str | None,
     certificates: Certificates | None = None,

@@ -10,10 +10,13 @@ from host.ports.clock import Clock
 
 
 class SystemClock:
-    """The `Clock` port by the system's clock."""
+    """The ports `Clock` and `TwoClocks` by the system's clocks."""
 
     def now_ms(self) -> EpochMs:
         return EpochMs(time.time_ns() // 1_000_000)
+
+    def steady_ms(self) -> int:
+        return time.monotonic_ns() // 1_000_000
 
 
 class SteadyClock:

@@ -10,7 +10,7 @@ from host.bus.roster import Roster
 from host.domain.accounts import Account, Balance, Charge, Discrepancy
 from host.domain.ids import EpochMs, FlowId, ShortHash
 from host.ports.bus import CommitListener, NewRecord, Record, RecordPlace, TopicPartition, WorkQueue
-from host.ports.clock import Clock
+from host.ports.clock import Clock, steady_ms_of
 from host.ports.glances import GLANCES_MAX, FlowGlance, GlanceQuery, GlanceWrite
 from host.ports.groups import Membership, RebalanceListener
 from host.ports.state import StateConflictError, StateRecord, StateWrite
@@ -269,7 +269,7 @@ class MemoryStore:
     def _change(self, group: str, change: Callable[[Roster, EpochMs], Roster]) -> Roster:
         with self._lock:
             before = self._roster(group)
-            after = self._rosters[group] = change(before, self._clock.now_ms())
+            after = self._rosters[group] = change(before, steady_ms_of(self._clock))
         if after.generation != before.generation:
             for listener in self._rebalance_listeners:
                 listener(group)

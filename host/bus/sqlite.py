@@ -24,7 +24,7 @@ from host.domain.accounts import Account, Balance, Charge, Discrepancy
 from host.domain.errors import StorageError
 from host.domain.ids import EpochMs, FlowId, ShortHash
 from host.ports.bus import CommitListener, Committed, Record, RecordPlace, TopicPartition, WorkQueue
-from host.ports.clock import Clock
+from host.ports.clock import Clock, steady_ms_of
 from host.ports.glances import FlowGlance, GlanceQuery
 from host.ports.groups import Membership, RebalanceListener
 from host.ports.state import StateRecord
@@ -245,7 +245,7 @@ class SqliteStore:
 
         def write(connection: sqlite3.Connection) -> None:
             before = load_roster(connection, group)
-            after = change(before, self._clock.now_ms())
+            after = change(before, steady_ms_of(self._clock))
             save_roster(connection, before, after)
             rosters.extend((before, after))
 

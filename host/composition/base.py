@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry
 from host.composition.cluster import Cluster
 from host.data_directory import DataDirectory
 from host.domain.errors import HostError
-from host.ports.clock import Clock, Entropy
+from host.ports.clock import Entropy, TwoClocks
 from host.settings import HostSettings
 
 
@@ -28,7 +28,7 @@ class Base:
 
     settings: HostSettings
     directory: DataDirectory
-    clock: Clock
+    clock: TwoClocks
     entropy: Entropy
     plugins: pluggy.PluginManager
     registry: CollectorRegistry

@@ -9,10 +9,11 @@ from host.domain.errors import HostError
 from host.domain.packages import CpiRecord
 from host.flow.config import FlowConfig
 from host.flow.engine import FlowEngine
+from host.flow.flow_time import FlowTime
 from host.flow.history import HistoryLimits
 from host.flow.messages import GROUP
 from host.flow.upkeep import Upkeep
-from host.flow.workers import FlowWorkers
+from host.flow.workers import TICK_MS, FlowWorkers
 from host.flow_observer import FlowObserver
 from host.guests.flows import SandboxedFlows
 from host.guests.parking import ParkingFlows
@@ -21,11 +22,14 @@ from host.ports.guest import FlowGuests
 from host.ports.topics import Retention
 from host.settings import HostSettings
 from host.spent_answers import SpentAnswers
+from host.system import boot_id
 from sandbox.errors import SandboxError
 
 _log = structlog.get_logger("cordbox.host")
 
 
+STALL_MS = 10 * TICK_MS
+"""A process that has not looked at its clock for so long was stopped; time did not pass for it."""
 RESCAN_MS = 1_000
 """How soon a worker process finds work of another one that no bell told of."""
 
@@ -40,13 +44,15 @@ def start_flows(parts: Parts, *, member: str | None = None) -> None:
     base = parts.base
     observer = FlowObserver(base.registry)
     lot = parts.lot
+    flow_time = FlowTime(base.clock, stall_ms=STALL_MS, boot=boot_id())
     engine = FlowEngine(
         units=parts.store,
         guests=_guests(parts),
         capabilities=parts.capabilities,
         vnodes=parts.nodes,
         packages=parts.catalogue,
-        clock=base.clock,
+        clock=flow_time,
+        time_of_day=base.clock,
         entropy=base.entropy,
         events=SpentAnswers(parts.answers.forget, then=observer),
         config=flow_config(base.settings),
@@ -58,7 +64,8 @@ def start_flows(parts: Parts, *, member: str | None = None) -> None:
     workers = FlowWorkers(
         engine=engine,
         units=parts.store,
-        clock=base.clock,
+        clock=flow_time,
+        flow_time=flow_time,
         threads=base.settings.flow_workers,
         member=_only_member(parts) if member is None else member,
         rescan_ms=None if member is None else RESCAN_MS,

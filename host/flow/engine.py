@@ -57,6 +57,7 @@ class FlowEngine:
         quotas: what the nodes' guests may use, and where it is charged.
         lot: keeps suspended guests for their next step; without it none is kept.
         audit_logs: where privileged calls are kept.
+        time_of_day: what flows and people see, if it is not `clock`.
     """
 
     def __init__(
@@ -76,6 +77,7 @@ class FlowEngine:
         quotas: Quotas | None = None,
         lot: ParkingLot | None = None,
         audit_logs: AuditLogs | None = None,
+        time_of_day: Clock | None = None,
     ) -> None:
         self._store = units
         self._clock = clock
@@ -91,6 +93,7 @@ class FlowEngine:
             history=history,
             quotas=quotas or Unmetered(),
             audit_logs=audit_logs or Unaudited(),
+            time_of_day=time_of_day,
         )
         places = ParkingLot(0) if lot is None else lot
         runs = GuestRuns(store=units, guests=guests, around=around, lot=places)

@@ -57,7 +57,7 @@ class EngineCalls:
 
     def _now(self, request: str) -> Answer:
         parse(request, requests.Now)
-        return Answer(self._flow.checkpoint, f'"{instant(self._around.clock.now_ms())}"')
+        return Answer(self._flow.checkpoint, f'"{instant(self._around.wall.now_ms())}"')
 
     def _random(self, request: str) -> Answer:
         data = self._around.entropy.random_bytes(parse(request, requests.Random).bytes)

@@ -337,7 +337,7 @@ class HostCalls:
             cpi=self._cpi,
             flow_id=flow.flow_id,
             request_id=f"{flow.flow_id}-{call}",
-            now=self._around.clock.now_ms(),
+            now=self._around.wall.now_ms(),
         )
         answer = _translated(capability, context, function, request)
         return Answer(flow.checkpoint, _encoded(f"{interface}.{function}", answer))

@@ -236,7 +236,7 @@ class FlowSteps:
             error_type=end.error.type if end.error else None,
             error_message=end.error.message if end.error else None,
             error_trace=end.error.trace if end.error else (),
-            updated_at=self._around.clock.now_ms(),
+            updated_at=self._around.wall.now_ms(),
             received={s.id: s.received for s in flow.checkpoint.sessions.values() if s.received},
         )
 

@@ -16,7 +16,11 @@ from host.ports.state import States
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surroundings:
-    """What host calls reach: the platform around a flow."""
+    """What host calls reach: the platform around a flow.
+
+    `clock` is what timeouts go by; `time_of_day` is what flows and people see, the same if it is
+    not given.
+    """
 
     capabilities: Mapping[str, Capability]
     vnodes: VirtualNodes
@@ -28,3 +32,8 @@ class Surroundings:
     quotas: Quotas = field(default_factory=Unmetered)
     accounts: Accounts = field(default_factory=Uncounted)
     audit_logs: AuditLogs = field(default_factory=Unaudited)
+    time_of_day: Clock | None = None
+
+    @property
+    def wall(self) -> Clock:
+        return self.clock if self.time_of_day is None else self.time_of_day

@@ -19,6 +19,7 @@ from host.domain.ids import EpochMs
 from host.flow.aside import WorkKey
 from host.flow.dispatch import Dispatch, Job
 from host.flow.engine import FlowEngine
+from host.flow.flow_time import FlowTime
 from host.flow.messages import GROUP, WORK_TOPICS
 from host.flow.upkeep import KEEP_ALL, Upkeep
 from host.ports.bus import Committed, WorkQueue
@@ -33,6 +34,7 @@ MEMBER_TTL_MS = 15_000
 """A pool that was silent for this long is taken for dead; who knows better tells at once."""
 SPARE_THREADS = 8
 _BEATS_PER_TTL = 3
+TICK_MS = 1_000
 _STORE_RETRY_MS = 1_000
 _LASTING_S = 0.005
 """A step that has run for this long is not waited for: a further node gets a further thread."""
@@ -53,6 +55,7 @@ class FlowWorkers:
         rescan_ms: how often to look for work of other processes that nobody told of; None where
             there are none.
         upkeep: of topics that flows do not consume; by default all is kept.
+        flow_time: the clock, where its shift is shared with other processes.
     """
 
     def __init__(
@@ -66,12 +69,15 @@ class FlowWorkers:
         member: str = "flow",
         rescan_ms: int | None = None,
         upkeep: Upkeep | None = None,
+        flow_time: FlowTime | None = None,
     ) -> None:
         self._engine = engine
         self._store = units
         self._clock = clock
         self._member = member
         self._upkeep = upkeep or Upkeep(units, clock, KEEP_ALL)
+        self._flow_time = flow_time
+        self._shared_ms = 0
         self._rescan_s = None if rescan_ms is None else rescan_ms / 1000
         self._shared, self._most = threads, threads + spare
         lock = threading.Lock()
@@ -100,6 +106,7 @@ class FlowWorkers:
         self._store.on_rebalance(self._rebalanced)
         self._adopt(self._store.join(GROUP, self._member, ttl_ms=MEMBER_TTL_MS))
         self._beat_at = time.monotonic() + MEMBER_TTL_MS / _BEATS_PER_TTL / 1000
+        self._share_shift()
         with self._lock:
             for _ in range(self._shared):
                 self._hire()
@@ -351,7 +358,8 @@ class FlowWorkers:
     def _delay_s(self) -> float:
         """Seconds until something is to be done."""
         times = (self._due, self._trim_at, self._engine.asides.next_due())
-        steady = [self._beat_at]
+        # Every second, though nothing is due: a longer gap tells that the process was stopped.
+        steady = [self._beat_at, time.monotonic() + TICK_MS / 1000]
         steady += [] if self._rescan_s is None else [self._rescan_at]
         held = self._dispatch.next_release()
         steady += [] if held is None else [held]
@@ -362,6 +370,8 @@ class FlowWorkers:
     def _act(self) -> None:
         """Do what is due by now."""
         self._beat()
+        if self._flow_time is not None and self._flow_time.shift_ms != self._shared_ms:
+            self._share_shift()
         self._rescan()
         now = self._clock.now_ms()
         with self._lock:
@@ -394,6 +404,17 @@ class FlowWorkers:
         except FencedError:
             membership = self._store.join(GROUP, self._member, ttl_ms=MEMBER_TTL_MS)
         self._adopt(membership)
+        self._share_shift()
+
+    def _share_shift(self) -> None:
+        """Agree with the other processes on the time that timeouts go by."""
+        if self._flow_time is None:
+            return
+        try:
+            self._flow_time.share(self._store, self._epochs)
+        except FencedError:
+            self._rebalanced(GROUP)
+        self._shared_ms = self._flow_time.shift_ms
 
     def _rescan(self) -> None:
         if self._rescan_s is not None and self._rescan_at <= time.monotonic():

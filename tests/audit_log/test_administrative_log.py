@@ -8,7 +8,7 @@ import threading
 from contextlib import contextmanager
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from host.audit_log.administrative import (
@@ -257,7 +257,7 @@ def test_an_anchor_finds_what_was_set_back(register):
     assert problem(register, anchor=(2, "0" * 64))[1] == "administrative-anchor-differs"
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.booleans(), min_size=5, max_size=60), st.integers(2, 20), st.integers(2, 20))
 def test_whatever_is_deleted_the_chain_is_kept(tmp_path_factory, flows, most, flows_most):
     """Acts on flows go earlier than others; gaps in gaps are followed; the rest is what is newest."""

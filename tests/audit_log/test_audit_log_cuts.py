@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from host.audit_log import chain
@@ -71,7 +71,7 @@ def test_a_cut_is_warned_of_in_the_hosts_log(tmp_path, capsys):
     assert "log-cut" in warned
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(cut=st.integers(1, 4000))
 def test_a_log_cut_at_any_byte_goes_on_and_says_so(tmp_path_factory, cut):
     folder = tmp_path_factory.mktemp("log")
@@ -87,7 +87,7 @@ def test_a_log_cut_at_any_byte_goes_on_and_says_so(tmp_path_factory, cut):
     assert torn == ([len(kept) - len(whole)] if kept != whole else [])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.data())
 def test_no_order_of_lines_but_the_right_one_is_good(tmp_path_factory, data):
     """Lines of two logs with one key, in any order: only the log itself verifies."""

@@ -6,7 +6,7 @@ import signal
 from contextlib import suppress
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from host.audit_log import NodeAuditLogs
@@ -71,7 +71,7 @@ def test_successes_stand_each_for_itself_and_do_not_end_the_count(tmp_path):
     assert len(entries(tmp_path, "repeats")) == 1
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.lists(
         st.tuples(st.integers(0, 12), st.sampled_from(["ok", "a", "b"]), st.integers(0, 70_000)),

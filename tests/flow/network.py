@@ -21,6 +21,7 @@ from host.domain.vnode import VirtualNode
 from host.domain.x500 import MemberX500Name
 from host.flow.config import CORDA_DEFAULTS, FlowConfig
 from host.flow.engine import FlowEngine
+from host.flow.flow_time import FlowTime
 from host.flow.history import NO_HISTORY, HistoryLimits
 from host.flow.parking import ParkingLot
 from host.flow.service import FlowService
@@ -205,6 +206,7 @@ class Network:
         audit_logs: AuditLogs | None = None,
         history: HistoryLimits = NO_HISTORY,
         capabilities: Sequence[Capability] | None = None,
+        flow_time: FlowTime | None = None,
     ) -> None:
         self.store = store
         self.clock = clock or SimClock()
@@ -221,7 +223,8 @@ class Network:
             capabilities=[self.notes] if capabilities is None else capabilities,
             vnodes=self.nodes,
             packages=self.packages,
-            clock=self.clock,
+            clock=self.clock if flow_time is None else flow_time,
+            time_of_day=self.clock,
             entropy=self.entropy,
             events=events or self.events.append,
             config=config,
