@@ -16,6 +16,7 @@ from host.vnode.errors import (
     VirtualNodeNotFoundError,
     VirtualNodeStateError,
 )
+from host.vnode.name_forms import warn_of_other_forms
 from tests.services.support import ALICE, BOB, cpi, holding
 
 ALLOWED = frozenset({"flow", "log", "ledger", "persistence"})
@@ -223,3 +224,21 @@ def test_a_storage_failure_leaves_the_operation_for_the_next_start(start, later,
     later.run()
     service._update = working
     assert service.operation(request_id).status is AsyncStatus.ACCEPTED
+
+
+def test_a_node_of_another_form_of_its_name_is_told_at_the_start(start, later, tmp_path, caplog):
+    service = start()
+    for name in ('O="Acme, Inc", L=London, C=GB', 'O="Two  Spaces", L=London, C=GB'):
+        service.create(short(cpi()), name)
+    later.run()
+    service.resume()
+    assert caplog.records == [], "names as they are written now are reached"
+    with Database.open(tmp_path / "cluster.sqlite", [SCHEMA]) as database:
+        with database.write() as connection:
+            connection.exec_driver_sql(
+                "UPDATE virtual_node SET short_hash = '79ACF82E9ED8',"
+                " x500_name = 'O=Acme\\, Inc, L=London, C=GB' WHERE x500_name LIKE '%Acme%'"
+            )
+        assert warn_of_other_forms(database) == 1
+    service.resume()
+    assert "virtual node 79ACF82E9ED8 (O=Acme\\, Inc, L=London, C=GB)" in caplog.text
