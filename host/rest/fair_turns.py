@@ -11,7 +11,11 @@ _Waiting = asyncio.Future[None]
 
 @dataclass(slots=True)
 class _Queue:
-    """Who waits at one address. `first` go before `later`."""
+    """Who waits at one address. `first` go before `later`, the newest of them first.
+
+    Of many names that are tried at once nobody knows which are guesses: a user who comes to them
+    must not wait for all of them.
+    """
 
     first: deque[_Waiting] = field(default_factory=deque)
     later: deque[_Waiting] = field(default_factory=deque)
@@ -95,9 +99,8 @@ class FairTurns:
 
 def _next(queue: _Queue) -> _Waiting | None:
     """The next who still waits; those that have gone are left out."""
-    for kind in (queue.first, queue.later):
-        while kind:
-            waiting = kind.popleft()
-            if not waiting.done():
-                return waiting
+    while len(queue):
+        waiting = queue.first.pop() if queue.first else queue.later.popleft()
+        if not waiting.done():
+            return waiting
     return None
