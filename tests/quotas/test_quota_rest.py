@@ -1,6 +1,10 @@
 """Quotas and usage over REST."""
 
+from host.domain.accounts import Account
 from host.domain.quotas import QUOTA_NAMES, Quota
+from host.ports.bus import NewRecord
+from host.ports.topics import Retention
+from host.ports.units import Unit
 from host.rbac.permissions import Effect, Permission
 from host.rest.wire import camel_case
 
@@ -66,6 +70,32 @@ def test_usage_shows_what_a_flow_ran_into(api, alice, polled):
     assert used["storageBytes"] == 0, "a vault is made when it is first used"
     assert used["flowsOpen"] == 0
     assert used["since"].endswith("Z")
+    accounts, quota = used["accounts"], Quota()
+    assert set(accounts) == {account.value for account in Account}
+    for account in Account:
+        assert accounts[account]["bytesMax"] == quota.account_max(account), account
+    assert accounts["status"]["bytes"] > 0
+    assert [accounts[name]["bytes"] for name in ("bus", "journal", "parked", "vault")] == [0] * 4
+    assert 'cordbox_account_bytes{account="status"}' in api.get("/metrics").text
+
+
+def test_a_start_without_room_on_the_bus_is_507_with_the_account(api, alice, services):
+    store = services.flows._store
+    kept = NewRecord(topic="ext.test", key="k", value=b"x" * (1 << 20), owner=alice)
+    store.commit(Unit(records=(kept,)))
+    services.quotas.set_overrides(alice, {"bus_bytes_max": 1 << 20})
+    try:
+        body = {"clientRequestId": "full", "flowClassName": "demo.Any", "requestBody": None}
+        refused = api.post(f"/api/v5_2/flow/{alice}", json={"startFlow": body})
+    finally:
+        services.quotas.set_overrides(alice, {})
+        store.expire("ext.test", Retention(bytes_max=0))
+    assert refused.status_code == 507, refused.text
+    details = refused.json()["details"]
+    assert (details["code"], details["account"]) == ("quota-exceeded", "bus")
+    assert api.get(f"/api/v5_2/flow/{alice}/full").status_code == 404
+    hits = api.get(f"{API}/{alice}/usage").json()["hits"]
+    assert hits["quota-exceeded:bus"]["count"] == 1
 
 
 def test_a_start_beyond_the_open_flows_is_refused(api, alice, services):
