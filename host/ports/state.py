@@ -16,7 +16,7 @@ from host.ports.glances import GlanceWrite
 
 
 class StateConflictError(ConflictError):
-    """A state or an offset is not at the version that the writer had read."""
+    """A state, an offset or a waiting record is not as the writer had read it."""
 
     code = "state-conflict"
 
