@@ -42,7 +42,7 @@ class Verification:
         entries: how many are good, up to the problem.
         holding: short hash of the node, as the log says.
         last: the last good entry, to be kept as an anchor; None for an empty log.
-        recovered: entries that tell of a torn line.
+        recovered: entries that tell of a torn line, or that the host was restored.
         cuts: entries that tell that something is missing.
         counted: refusals that are counted beside the log, and will be told of in it.
         authenticated: whether the MACs were checked, which takes the host's key.

@@ -235,7 +235,7 @@ def _line(found: "Verification") -> str:
         more = f" and {len(found.cuts) - 1} more" if len(found.cuts) > 1 else ""
         return f"{word}{name}  {place}: [{problem.code}] {problem.message}{more} ({found.file})"
     parts = f" in {found.parts} files" if found.parts > 1 else ""
-    recovered = f", {found.recovered} torn lines recovered" if found.recovered else ""
+    recovered = f", {found.recovered} recoveries" if found.recovered else ""
     counted = f", {found.counted} refusals counted beside it" if found.counted else ""
     end = "no entry" if found.last is None else f"{found.last.seq}:{found.last.hash}"
     return f"good  {name}  {found.entries} entries{parts}{recovered}{counted}, ends {end}"
@@ -297,6 +297,8 @@ def _recovered(entry: Mapping[str, Any]) -> str:
     cause = entry.get("cause")
     if cause in {None, "torn-line"}:
         return f"a torn line of {entry.get('bytes')} bytes was cut off ({entry.get('digest')})"
+    if cause == "restored":
+        return f"the host was restored from a backup ({entry.get('backup')})"
     known = f"audit.head knew {entry.get('headSeq')}:{entry.get('headHash')}"
     if cause == "log-cut":
         return f"the log was cut before this: {known}; explanation: {entry.get('explanation')}"
