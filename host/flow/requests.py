@@ -1,6 +1,6 @@
 """Requests of the interfaces that the flow engine serves itself, as docs/reference/host-api.md."""
 
-from typing import Annotated, Literal, TypeAlias, TypeVar
+from typing import Annotated, Literal, TypeAlias, TypeVar, cast
 
 import msgspec
 from msgspec import Meta, Struct
@@ -104,6 +104,8 @@ _sub_flow_decoder: msgspec.json.Decoder[SubFlowEnter | SubFlowLeave | SubFlowFai
     msgspec.json.Decoder(SubFlowEnter | SubFlowLeave | SubFlowFail)
 )
 
+_decoders: dict[type, object] = {}
+
 
 def checked(request: str) -> JsonObject:
     """The object that a request's text spells: the boundary check, before anything else sees it.
@@ -126,7 +128,15 @@ def parse(request: str, shape: type[_T]) -> _T:
     Raises:
         CapabilityError: `request-invalid`, naming the field.
     """
-    return _decoded(request, msgspec.json.Decoder(shape))
+    return _decoded(request, _decoder_of(shape))
+
+
+def _decoder_of(shape: type[_T]) -> msgspec.json.Decoder[_T]:
+    """The decoder of a shape, made once."""
+    found = _decoders.get(shape)
+    if found is None:
+        found = _decoders[shape] = msgspec.json.Decoder(shape)
+    return cast("msgspec.json.Decoder[_T]", found)
 
 
 def parse_context(request: str) -> ContextGet | ContextPut:

@@ -138,6 +138,25 @@ def test_any_text_is_a_sound_value_or_a_refusal(text: str) -> None:
     whole_characters(cut_message(text)).encode()
 
 
+@given(st.lists(PIECES, max_size=40).map("".join) | JSON.map(json.dumps))
+def test_what_is_read_at_once_is_what_all_rules_let_pass(text: str) -> None:
+    quick = guest_text._plainly_sound(text)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(guest_text, "_plainly_sound", lambda text: None)
+        if quick is not None:
+            assert checked_json(text) == quick[0]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["{}", '{"id":"SHA-256D:3E1234","n":[1.5e2,"\\u00e9\\n",null]}', '{"a":"' + "\u00e9" * 9000 + '"}'],
+    ids=["empty", "ordinary", "long"],
+)  # fmt: skip
+def test_an_ordinary_request_is_read_at_once(text: str) -> None:
+    """Every host call pays for this check: what is ordinary must not take all its searches."""
+    assert guest_text._plainly_sound(text) == (json.loads(text), len(text))
+
+
 def check_result_is_total(text: str) -> None:
     try:
         check_result(text)
