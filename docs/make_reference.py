@@ -145,6 +145,7 @@ def _usage(argument: click.Argument) -> str:
 def settings_page() -> str:
     """Every setting of the host: name, default, meaning."""
     from host.settings import HostSettings, described_settings
+    from host.settings.variables import OTHER_VARIABLES
 
     lines = ["# Settings of the host", "", _sentence(import_module("host.settings").__doc__), ""]
     lines += ["| setting | default | meaning |", "|---|---|---|"]
@@ -153,6 +154,9 @@ def settings_page() -> str:
         f"| `{name}` | {_default(fields[name])} | {_sentence(meaning)} |"
         for name, meaning in described_settings().items()
     ]
+    lines += ["", "## Other variables", "", "Any other that begins with `CORDBOX_` is refused.", ""]
+    lines += ["| variable | meaning |", "|---|---|"]
+    lines += [f"| `{name}` | {meaning} |" for name, meaning in OTHER_VARIABLES.items()]
     return "\n".join(lines) + "\n"
 
 

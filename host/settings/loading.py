@@ -14,9 +14,9 @@ from msgspec import Meta
 
 from host.settings.errors import SettingsInvalidError
 from host.settings.host import HostSettings
+from host.settings.variables import PREFIX, refuse_unknown
 from host.settings.wording import expected
 
-_ENVIRONMENT_PREFIX = "CORDBOX_"
 _FILE_BYTES_MAX = 1 << 20
 
 
@@ -59,7 +59,8 @@ def load_settings(
     A refusal names the setting, what is expected and found, and where that stands.
 
     Raises:
-        SettingsInvalidError: unknown setting, or a value of a wrong type or out of range.
+        SettingsInvalidError: unknown setting or variable, or a value of a wrong type
+            or out of range.
     """
     given = [
         *_from_file(file),
@@ -126,9 +127,11 @@ def _from_file(file: Path | None) -> Sequence[_Given]:
 
 def _from_environment(environment: Mapping[str, str]) -> Sequence[_Given]:
     hints = typing.get_type_hints(HostSettings)
+    names = described_settings()
+    refuse_unknown(environment, names)
     found = []
-    for name in described_settings():
-        variable = _ENVIRONMENT_PREFIX + name.upper()
+    for name in names:
+        variable = PREFIX + name.upper()
         text = environment.get(variable)
         if text is None:
             continue

@@ -1,9 +1,13 @@
+import re
 from pathlib import Path
 
 import pytest
 
 from host.cli import main
 from host.settings import HostSettings, SettingsInvalidError, described_settings, load_settings
+from host.settings.variables import refuse_unknown
+
+ROOMS = ("cpi", "host", "sandbox", "plugins", "benchmarks", "sample_cordapps")
 
 
 def load(tmp_path, toml=None, environment=None, **options):
@@ -143,6 +147,24 @@ def test_ipv6_addresses_can_be_listened_on(tmp_path):
             "rest_proxies: 'proxy' does not appear to be an IPv4 or IPv6 network"
             " (environment variable CORDBOX_REST_PROXIES)",
         ),
+        (
+            None,
+            {"CORDBOX_LISTN": "127.0.0.1:1"},
+            {},
+            "unknown environment variable 'CORDBOX_LISTN'; did you mean CORDBOX_LISTEN?",
+        ),
+        (
+            None,
+            {"CORDBOX_log_level": "debug"},
+            {},
+            "unknown environment variable 'CORDBOX_log_level'; did you mean CORDBOX_LOG_LEVEL?",
+        ),
+        (
+            None,
+            {"CORDBOX_QQ": "not shown"},
+            {},
+            "unknown environment variable 'CORDBOX_QQ'",
+        ),
     ],
 )
 def test_a_refusal_says_what_was_expected_and_where_it_stands(
@@ -151,6 +173,24 @@ def test_a_refusal_says_what_was_expected_and_where_it_stands(
     with pytest.raises(SettingsInvalidError) as refused:
         load(tmp_path, toml, environment, **options)
     assert refused.value.message == told.replace("{file}", str(tmp_path / "cordbox.toml"))
+
+
+def test_variables_for_other_purposes_are_taken(tmp_path):
+    others = dict.fromkeys(("CORDBOX_URL", "CORDBOX_KILLS", "XCORDBOX_A", "_CORDBOX_COMPLETE"), "1")
+    assert load(tmp_path, environment=others) == load(tmp_path)
+
+
+def test_every_variable_that_the_project_names_is_a_setting_or_known_for_another_purpose():
+    root = Path(__file__).resolve().parents[2]
+    pages = (*root.glob("*.md"), *(root / "docs").rglob("*.md"))
+    code = (p for room in ROOMS for p in (root / room).rglob("*.py"))
+    named = {
+        name
+        for p in (*pages, *code)
+        for name in re.findall(r"\bCORDBOX_[A-Z0-9_]+\b", p.read_text())
+    }
+    assert len(named) > 15
+    refuse_unknown(named, described_settings())
 
 
 def test_workers_that_are_none_are_named_with_their_place(tmp_path):

@@ -1,0 +1,54 @@
+"""Environment variables of Cordbox beside those of settings, and those that are unknown. Pure."""
+
+import difflib
+from collections.abc import Iterable, Mapping
+
+from host.settings.errors import SettingsInvalidError
+
+PREFIX = "CORDBOX_"
+
+OTHER_VARIABLES: Mapping[str, str] = {
+    "CORDBOX_ADMIN_PASSWORD": "password of `admin`, for a first start and for commands",
+    "CORDBOX_BACKUP_PASSPHRASE": "passphrase of a backup",
+    "CORDBOX_CA_FILE": "certificates by which a command trusts a host",
+    "CORDBOX_PKCS11_MODULE": "library of a PKCS#11 token that signs packages",
+    "CORDBOX_STOREPASS": "password of a keystore that signs packages",
+    "CORDBOX_URL": "address of the host that a command asks",
+}
+"""Variables for other purposes, with these."""
+
+_OF_THE_TESTS = frozenset(
+    PREFIX + name
+    for name in (
+        "CHAOS",
+        "CHAOS_SEED",
+        "IDLE_NODES",
+        "KILLS",
+        "KILL_SEED",
+        "NEIGHBOUR_ATTACKS",
+        "NEIGHBOUR_SAMPLES",
+        "RAISING_CALLS",
+        "SMITH_MODULES",
+        "SMITH_RUNS",
+        "VECTORS",
+    )
+)
+"""What CONTRIBUTING.md has for tests and benchmarks, which start hosts."""
+
+
+def refuse_unknown(variables: Iterable[str], settings: Iterable[str]) -> None:
+    """Check that each of `variables` which begins like ours is known: a misspelt one sets nothing.
+
+    Values are not shown; they may be passwords.
+
+    Raises:
+        SettingsInvalidError: one is not; names it, and what is most like it.
+    """
+    known = {PREFIX + name.upper() for name in settings} | OTHER_VARIABLES.keys()
+    for variable in sorted(variables):
+        if not variable.startswith(PREFIX) or variable in known or variable in _OF_THE_TESTS:
+            continue
+        own = variable.removeprefix(PREFIX).upper()
+        near = difflib.get_close_matches(own, sorted(k.removeprefix(PREFIX) for k in known), 1)
+        hint = f"; did you mean {PREFIX}{near[0]}?" if near else ""
+        raise SettingsInvalidError(f"unknown environment variable {variable!r:.80}{hint}")
