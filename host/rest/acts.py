@@ -143,7 +143,7 @@ def _result_of(response: Response) -> Mapping[str, JsonValue]:
 def _claimed(request: Request) -> str:
     """The login name that a request claims to be of; empty where it claims none."""
     try:
-        login_name, _ = basic_credentials(request.headers.get("authorization"))
+        login_name, _ = basic_credentials(request.headers.getlist("authorization"))
     except NotAuthenticatedError:
         return ""
     return login_name[:_CLAIMED_CHARACTERS_MAX]

@@ -1,7 +1,7 @@
 """HTTP Basic authentication and the permission check of every operation."""
 
 from base64 import b64decode
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from starlette.requests import Request
 
@@ -20,7 +20,7 @@ async def authenticated(request: Request, users: Users, sign_in: SignIn) -> User
         NotAuthenticatedError: none, malformed or wrong credentials.
         SignInDelayedError: wrong ones before make these wait.
     """
-    login_name, password = basic_credentials(request.headers.get("authorization"))
+    login_name, password = basic_credentials(request.headers.getlist("authorization"))
     return await sign_in.user(users, login_name, password, requester_of(request.scope))
 
 
@@ -35,13 +35,17 @@ def authorized(user: User, actions: Iterable[Action]) -> None:
             raise ForbiddenError("User not authorized.", action=action.canonical)
 
 
-def basic_credentials(header: str | None) -> tuple[str, str]:
-    """Login name and password of an Authorization header (RFC 7617, UTF-8).
+def basic_credentials(headers: Sequence[str]) -> tuple[str, str]:
+    """Login name and password of the Authorization header (RFC 7617, UTF-8).
 
     Raises:
-        NotAuthenticatedError: no Basic credentials, or malformed ones.
+        NotAuthenticatedError: no Basic credentials, or malformed ones, or more than one: a proxy
+            before this host may have judged the other.
     """
-    if header is None or len(header) > _HEADER_CHARACTERS_MAX:
+    if len(headers) > 1:
+        raise NotAuthenticatedError("User credentials are given more than once.")
+    header = headers[0] if headers else ""
+    if not header or len(header) > _HEADER_CHARACTERS_MAX:
         raise NotAuthenticatedError("User credentials are missing.")
     scheme, _, encoded = header.partition(" ")
     if scheme.lower() != "basic":

@@ -44,6 +44,15 @@ def test_missing_malformed_and_wrong_credentials_are_401(api, header):
     assert reply.json()["details"]["code"] == "not-authenticated"
 
 
+def test_credentials_that_are_given_twice_are_none(api):
+    good, wrong = ("authorization", "Basic YWRtaW46c2VjcmV0"), ("authorization", "Basic YTpi")
+    api.auth = None
+    for headers in ([good, wrong], [wrong, good], [good, good]):
+        reply = api.post(HELLO, headers=headers)
+        assert (reply.status_code, reply.json()["details"]["code"]) == (401, "not-authenticated")
+    assert api.post(HELLO, headers=[good]).status_code == 200
+
+
 def test_login_names_are_case_insensitive(api):
     assert api.post(HELLO, auth=("ADMIN", "secret")).status_code == 200
     assert api.post(HELLO, auth=("admin", "SECRET")).status_code == 401
