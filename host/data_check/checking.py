@@ -11,7 +11,7 @@ from pathlib import Path
 from host.audit_log.segments import HEAD_NAME
 from host.audit_log.service import KEY_NAME, AuditKeyMissingError
 from host.data_check.codes import CheckCode, finding
-from host.data_check.databases import flow_version, integrity, is_there, versions
+from host.data_check.databases import accounts, flow_version, integrity, is_there, versions
 from host.data_check.ledgers import compare_ledgers, owners_of_keys
 from host.data_check.nodes import Node, check_node, registered, vault_name
 from host.data_check.places import check_places
@@ -25,7 +25,12 @@ from host.identity.errors import DataFileError
 from host.identity.files import opened
 
 _FLOWS, _CLUSTER = "flows.sqlite", "cluster.sqlite"
-_HARMLESS = (CheckCode.FILE_PERMISSIONS, CheckCode.PACKAGE_MISSING, CheckCode.KEY_UNUSABLE)
+_HARMLESS = (
+    CheckCode.ACCOUNT_DIFFERS,
+    CheckCode.FILE_PERMISSIONS,
+    CheckCode.PACKAGE_MISSING,
+    CheckCode.KEY_UNUSABLE,
+)
 """Codes of findings that keep no database from being read."""
 
 
@@ -136,8 +141,10 @@ class _Check:
 
     def _flows(self) -> Iterator[Finding]:
         with opened(self._folder / _FLOWS) as connection:
-            yield from integrity(connection, _FLOWS)
-            yield from flow_version(connection, _FLOWS)
+            found = [*integrity(connection, _FLOWS), *flow_version(connection, _FLOWS)]
+            yield from found
+            if not found:
+                yield from accounts(connection, _FLOWS)
 
     def _registers(self, passphrase: str | None) -> Iterator[Finding]:
         with opened(self._folder / _CLUSTER) as connection:

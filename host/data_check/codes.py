@@ -8,6 +8,7 @@ from host.identity import Finding
 class CheckCode(StrEnum):
     """Codes of findings."""
 
+    ACCOUNT_DIFFERS = "account-differs"
     AUDIT_LOG_MISSING = "audit-log-missing"
     DATABASE_DAMAGED = "database-damaged"
     FILE_PERMISSIONS = "file-permissions"

@@ -5,9 +5,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from host.bus.schema import SCHEMA_VERSION
+from host.bus.sqlite_accounts import recount
 from host.data_check.codes import CheckCode, finding
 from host.db import Schema
 from host.db.errors import SchemaTooNewError
+from host.domain.accounts import Balance
 from host.identity import Finding
 
 _PROBLEMS_MAX = 5
@@ -57,6 +59,29 @@ def flow_version(connection: sqlite3.Connection, name: str) -> Iterator[Finding]
     version = 0 if row is None else int(row[0])
     if version > SCHEMA_VERSION:
         yield _too_new(name, "flows", SCHEMA_VERSION, version)
+
+
+def accounts(connection: sqlite3.Connection, name: str) -> Iterator[Finding]:
+    """Nodes' accounts of bytes that differ from the sum of what counts to them.
+
+    A file of an older version is left to the upgrade, which may count anew.
+    """
+    if connection.execute("SELECT version FROM schema_version").fetchone() != (SCHEMA_VERSION,):
+        return
+    for each in recount(connection):
+        caused = "" if each.peer is None else f", caused by {each.peer}"
+        yield finding(
+            CheckCode.ACCOUNT_DIFFERS,
+            name,
+            f"account {each.account} of node {each.node}{caused} says {_held(each.kept)},"
+            f" its rows hold {_held(each.counted)}",
+            expected=_held(each.counted),
+            found=_held(each.kept),
+        )
+
+
+def _held(balance: Balance) -> str:
+    return f"{balance.bytes} bytes in {balance.rows} rows, {balance.lasting} of them lasting"
 
 
 def _named_versions(connection: sqlite3.Connection) -> Mapping[str, int]:

@@ -13,6 +13,7 @@ from typing import TypeAlias
 
 from sandbox.compiled_files import CompiledFile
 from sandbox.isolation.errors import GuestProcessLostError
+from sandbox.isolation.priority import REST_S, Priorities, lower_starter
 from sandbox.isolation.process import Ending, GuestProcess, ProcessPlan, spawn
 from sandbox.isolation.seal import Walls
 
@@ -58,6 +59,7 @@ class _Keeper:
         self._thread.join()
 
     def _keep(self) -> None:
+        lower_starter()
         while True:
             try:
                 job = self._jobs.get(timeout=self._seconds)
@@ -115,9 +117,11 @@ class ProcessPool:
         self._changed = threading.Condition()
         self._places: OrderedDict[str, _Place] = OrderedDict()
         self._starting: set[str] = set()
-        self._evicted: list[GuestProcess] = []
+        self._evicted: list[tuple[GuestProcess, Ending]] = []
         self._is_closed = False
         self._keeper = _Keeper(self.end_idle, max(idle_seconds / 4, 0.1))
+        self._priorities = Priorities(self._busy)
+        self._priorities.start()
 
     def processes(self) -> Sequence[tuple[str, GuestProcess]]:
         """Keys and processes, the longest unused first."""
@@ -147,6 +151,7 @@ class ProcessPool:
             SandboxError: what `codes` raises.
         """
         place = self._find(key) or self._start(key, codes)
+        self._priorities.note_run()
         try:
             yield _Stay(self, place)
         finally:
@@ -158,6 +163,8 @@ class ProcessPool:
             place.runs += change
             place.since = self._monotonic()
             self._changed.notify_all()
+        if change > 0:
+            self._priorities.note_run()
 
     def end_idle(self) -> None:
         """End the processes that have had no run for too long."""
@@ -179,6 +186,11 @@ class ProcessPool:
         for place in gone:
             place.process.kill(Ending.CLOSED)
         self._keeper.close()
+        self._priorities.close()
+
+    def _busy(self) -> Sequence[GuestProcess]:
+        with self._changed:
+            return [place.process for place in self._places.values() if place.runs]
 
     def _find(self, key: str) -> _Place | None:
         """The living process of `key`, with one more run; None: the caller has to start it."""
@@ -186,18 +198,26 @@ class ProcessPool:
         with self._changed:
             while not self._is_closed:
                 place = self._places.get(key)
-                if place is not None and place.process.is_alive:
-                    place.runs += 1
-                    self._places.move_to_end(key)
-                    return place
                 if place is not None:
-                    self._evicted.append(self._places.pop(key).process)
+                    ending = self._ending(place)
+                    if ending is None:
+                        place.runs += 1
+                        self._places.move_to_end(key)
+                        return place
+                    self._evicted.append((self._places.pop(key).process, ending))
                 if key not in self._starting and self._make_room():
                     self._starting.add(key)
                     return None
                 if not self._changed.wait(max(end - self._monotonic(), 0.0)):
                     raise GuestProcessLostError(f"all {self._most} processes of guests are busy")
         raise GuestProcessLostError("the host stops")
+
+    def _ending(self, place: _Place) -> Ending | None:
+        """Why a process takes no more runs; None of one that does."""
+        if not place.process.is_alive:
+            return Ending.CLOSED
+        has_rested = place.runs == 0 and place.since <= self._monotonic() - REST_S
+        return Ending.LOWERED if place.process.is_lowered and has_rested else None
 
     def _make_room(self) -> bool:
         """See that there is a place for one more process, by ending an unused one if need be."""
@@ -206,14 +226,14 @@ class ProcessPool:
         unused = next((key for key, place in self._places.items() if place.runs == 0), None)
         if unused is None:
             return False
-        self._evicted.append(self._places.pop(unused).process)
+        self._evicted.append((self._places.pop(unused).process, Ending.EVICTED))
         return True
 
     def _start(self, key: str, codes: Callable[[], Sequence[CompiledFile]]) -> _Place:
         with self._changed:
             evicted, self._evicted = self._evicted, []
-        for unused in evicted:
-            unused.kill(Ending.EVICTED)
+        for unused, why in evicted:
+            unused.kill(why)
         try:
             process = self._spawned(codes())
         except BaseException:

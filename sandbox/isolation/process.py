@@ -75,6 +75,7 @@ class Ending(StrEnum):
     IDLE = "it had nothing to do"
     CLOSED = "the host stops"
     MEMORY = "it had no memory left for a run"
+    LOWERED = "it had computed for long, and a fresh one took its place"
 
 
 class GuestProcess:
@@ -104,6 +105,8 @@ class GuestProcess:
         self._flow_places = threading.Semaphore(plan.flows)
         self._waiting: list[int] = []
         self._ending: Ending | None = None
+        self.is_lowered = False
+        """Whether it has computed for so long that it has a lower priority than others."""
         files = [code.file.fileno() for code in codes]
         self._control, theirs = socket.socketpair()
         with theirs:
@@ -273,5 +276,7 @@ def spawn(words: Sequence[str], descriptors: Sequence[int]) -> "subprocess.Popen
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         pass_fds=tuple(descriptors),
-        start_new_session=True,
+        # Apart from the signals of a terminal, but in the session of its host: Linux may schedule
+        # sessions against each other, and priorities count within one only.
+        process_group=0,
     )

@@ -17,6 +17,7 @@ from host.composition.schemas import CLUSTER_SCHEMAS, VAULT_SCHEMAS
 from host.data_check import check_directory
 from host.data_check.checking import NoDataDirectoryError
 from host.data_directory import DataDirectoryLockedError
+from host.domain.accounts import Account, Charge
 from host.ledger.components import state_text
 from host.ledger.model import State
 from host.ledger.tables import OUTPUT, TRANSACTION
@@ -161,6 +162,24 @@ def test_databases_of_other_kinds_are_found_whatever_they_hold(folder, name, con
         connection.execute(content)
     (folder / name).chmod(0o600)
     assert any(file == name for _, file in check(folder))
+
+
+def test_an_account_that_is_not_the_sum_of_its_rows_is_found(folder):
+    with parts_of(folder) as parts:
+        charge = Charge(node=ALICE.short_hash, account=Account.BUS, peer=BOB.short_hash)
+        write = StateWrite(key="k", value=b"12", expected=0, charge=charge)
+        parts.store.commit(Unit(states=(write,)))
+    assert check(folder) == []
+    with sqlite3.connect(folder / "flows.sqlite") as connection:
+        connection.execute("UPDATE accounts SET bytes = 70 WHERE peer = ''")
+    report = check_directory(
+        folder, passphrase=None, cluster_schemas=CLUSTER_SCHEMAS, vault_schemas=VAULT_SCHEMAS
+    )
+    (found,) = report.findings
+    assert (found.code, found.file) == ("account-differs", "flows.sqlite")
+    assert f"account bus of node {ALICE.short_hash} says" in found.message
+    assert found.expected == "3 bytes in 1 rows, 1 of them lasting"
+    assert found.found == "70 bytes in 1 rows, 1 of them lasting"
 
 
 def test_a_directory_of_an_earlier_release_can_be_checked(folder):

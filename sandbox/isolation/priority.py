@@ -1,0 +1,154 @@
+"""Guests' processes give way: to their host from the start, and to each other when they compute.
+
+A process starts with a lower priority of the system than its host has, so that the host's own
+threads come first. A thread of a process that goes on computing is lowered further: it has the
+processor whenever nobody else wants it, and hardly when somebody does. Raising it again needs
+rights that a host seldom has, so a process that was lowered is replaced by a fresh one once it has
+rested. The host does this, by what the kernel says: it asks the process nothing. Linux only.
+"""
+
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+START_LOWER_BY = 5
+"""Of every process, from its start."""
+LOWERED_BY = 10
+"""Of a thread that computes for long, beyond that."""
+COMPUTED_S_MAX = 0.1
+MAY_COMPUTE = 0.2
+"""The part of the time that a thread may compute for without ever being lowered."""
+REST_S = 1.0
+"""A process that was lowered and has had no run for so long makes room for a fresh one."""
+_LOOK_EVERY_S = 0.05
+_PROCESSOR_CLOCK = 2
+"""Linux's clock of the processor time of a process; see `clock_getcpuclockid` of its C library."""
+
+
+@dataclass(slots=True)
+class Use:
+    """What a thread has computed beyond what it may. Pure, mutable.
+
+    Attributes:
+        at: seconds of a steady clock, at the last look.
+        computed: seconds that the thread had computed then, in all.
+        beyond: seconds beyond what it may.
+    """
+
+    at: float
+    computed: float
+    beyond: float = 0.0
+
+    def is_too_much(self, now: float, computed: float, *, wants_more: bool) -> bool:
+        """Look again; whether the thread is to be lowered.
+
+        Args:
+            now: seconds of the steady clock.
+            computed: seconds that the thread has computed in all.
+            wants_more: whether it would compute on. One that waits for a processor earns nothing.
+        """
+        earned = 0.0 if wants_more else MAY_COMPUTE * (now - self.at)
+        self.beyond = max(0.0, self.beyond + computed - self.computed - earned)
+        self.at, self.computed = now, computed
+        return self.beyond > COMPUTED_S_MAX
+
+
+class Computing(Protocol):
+    """A process whose threads are watched."""
+
+    is_lowered: bool
+
+    @property
+    def pid(self) -> int: ...
+
+
+@dataclass(slots=True)
+class _Seen:
+    """A process as it was at the last look."""
+
+    computed: float = 0.0
+    threads: dict[int, Use] = field(default_factory=dict)
+
+
+class Priorities:
+    """Watches the processes of a pool, on a thread that runs from `start` to `close`.
+
+    Args:
+        busy: processes that have runs now.
+    """
+
+    def __init__(self, busy: Callable[[], Sequence[Computing]]) -> None:
+        self._busy = busy
+        self._seen: dict[int, _Seen] = {}
+        self._has_runs = threading.Event()
+        self._is_closed = False
+        self._thread = threading.Thread(target=self._watch, name="guest-priorities", daemon=True)
+
+    def start(self) -> None:
+        if sys.platform == "linux":
+            self._thread.start()
+
+    def note_run(self) -> None:
+        """A run has begun."""
+        self._has_runs.set()
+
+    def close(self) -> None:
+        self._is_closed = True
+        self._has_runs.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def look(self) -> bool:
+        """Lower what has computed for too long; whether anything runs."""
+        busy = self._busy()
+        self._seen = {p.pid: self._seen.get(p.pid) or _Seen() for p in busy}
+        for process in busy:
+            with suppress(OSError):  # it is gone, or the system does not let a host do this
+                _look_at(process, self._seen[process.pid])
+        return bool(busy)
+
+    def _watch(self) -> None:
+        while not self._is_closed:
+            self._has_runs.wait()
+            self._has_runs.clear()
+            while self.look() and not self._is_closed:
+                time.sleep(_LOOK_EVERY_S)
+
+
+def lower_starter() -> None:
+    """Lower the calling thread: what it starts from now on inherits that."""
+    if sys.platform == "linux":
+        with suppress(OSError):
+            usual = os.getpriority(os.PRIO_PROCESS, os.getpid())
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), usual + START_LOWER_BY)
+
+
+def _look_at(process: Computing, seen: _Seen) -> None:
+    computed = time.clock_gettime((~process.pid << 3) | _PROCESSOR_CLOCK)
+    if computed == seen.computed:
+        return  # one call for a process whose runs all wait
+    seen.computed = computed
+    lowest = os.getpriority(os.PRIO_PROCESS, os.getpid()) + START_LOWER_BY + LOWERED_BY
+    now, threads = time.monotonic(), dict[int, Use]()
+    for folder in Path(f"/proc/{process.pid}/task").iterdir():
+        state, computed, nice = _thread(folder)
+        thread = int(folder.name)
+        use = threads[thread] = seen.threads.get(thread) or Use(now, computed)
+        if use.is_too_much(now, computed, wants_more=state == "R") and nice < lowest:
+            os.setpriority(os.PRIO_PROCESS, thread, lowest)
+            process.is_lowered = True
+    seen.threads = threads
+
+
+def _thread(folder: Path) -> tuple[str, float, int]:
+    """State, seconds computed and nice value of a thread; `proc_pid_stat(5)`."""
+    text = (folder / "stat").read_text(encoding="utf-8", errors="replace")
+    fields = text.rpartition(")")[2].split()
+    ticks = int(fields[11]) + int(fields[12])
+    return fields[0], ticks / os.sysconf("SC_CLK_TCK"), int(fields[16])
