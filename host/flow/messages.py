@@ -27,7 +27,7 @@ WORK_TOPICS = (START_TOPIC, OUT_TOPIC, IN_TOPIC, EVENT_TOPIC)
 GROUP = "flow"
 
 _ENVELOPE_BYTES = 300
-"""Of a message: names, ids and braces, about."""
+"""Of a failure's message: names, ids and braces, about."""
 
 INITIATED = "-INITIATED"
 """Ends the session id of the initiated side."""
@@ -178,26 +178,19 @@ def encode(value: Struct) -> bytes:
 
 
 def size_of(message: SessionMessage) -> int:
-    """About how many bytes a message takes on the bus; those that end a session count nothing.
+    """How many bytes a message takes on the bus; those that end a session count nothing.
 
     A flow must be able to close its sessions though its node has no room.
     """
     match message.payload:
         case SessionFailure(message=text):
             return len(text) + _ENVELOPE_BYTES
-        case Data(payload=text, init=init) | Chunk(payload=text, init=init):
-            return len(text) + _init_size(init) + _ENVELOPE_BYTES
-        case InfoRequest(init=init):
-            return _init_size(init) + _ENVELOPE_BYTES
+        case Data() | Chunk() | InfoRequest():
+            # The init, with its names and properties, is a part of each message until the peer has
+            # answered, and may be far larger than the payload.
+            return len(encode(message))
         case _:
             return 0
-
-
-def _init_size(init: Init | None) -> int:
-    if init is None:
-        return 0
-    properties = (*init.context.items(), *init.platform.items())
-    return sum(len(key) + len(value) for key, value in properties)
 
 
 def decode_event(data: bytes) -> FlowEvent:

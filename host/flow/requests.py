@@ -17,6 +17,7 @@ MESSAGE_CHARACTERS_MAX = 4 * 1024 * 1024
 Name: TypeAlias = Annotated[str, Meta(min_length=1, max_length=1024)]
 Key: TypeAlias = Annotated[str, Meta(min_length=1, max_length=256)]
 Ids: TypeAlias = Annotated[tuple[Name, ...], Meta(max_length=SESSIONS_MAX)]
+Version: TypeAlias = Annotated[int, Meta(ge=1, le=2**31 - 1)]
 Text: TypeAlias = Annotated[str, Meta(max_length=MESSAGE_CHARACTERS_MAX)]
 _T = TypeVar("_T")
 
@@ -53,7 +54,7 @@ class ContextPut(Struct, forbid_unknown_fields=True, tag_field="op", tag="put"):
 class SubFlowEnter(Struct, forbid_unknown_fields=True, tag_field="op", tag="enter"):
     flow: Name
     protocol: Name | None = None
-    versions: Annotated[tuple[int, ...], Meta(max_length=100)] = ()
+    versions: Annotated[tuple[Version, ...], Meta(max_length=100)] = ()
 
 
 class SubFlowLeave(Struct, forbid_unknown_fields=True, tag_field="op", tag="leave"):

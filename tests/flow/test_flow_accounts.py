@@ -155,6 +155,32 @@ def test_session_messages_are_refused_beyond_the_account(store: FlowStore) -> No
     assert not store.recount()
 
 
+def test_what_opens_a_session_counts_with_each_message_that_carries_it(store: FlowStore) -> None:
+    seen: list[str] = []
+
+    def ask(guest: Guest) -> str:
+        guest.call("flow", "context", op="put", key="k", value="\N{GRINNING FACE}" * 8000)
+        versions = [2**31 - 1 - number for number in range(100)]
+        guest.call("flow", "sub-flow", op="enter", flow="s", protocol="p" * 1000, versions=versions)
+        session = guest.open(BOB)
+        try:
+            messages = [{"session": session, "payload": 1}] * 200
+            guest.call("sessions", "send", messages=messages)
+        except CallFailed as refused:
+            seen.append(refused.code)
+        return ""
+
+    watched, limits = Watching(store), Limited(bus_bytes_max=4 * MIB)
+    made = network(
+        watched,  # type: ignore[arg-type]
+        limits,
+        {"test.Initiator": ask, "test.Responder": lambda _: ""},
+    )
+    made.run()
+    assert set(seen) == {"quota-exceeded"}
+    assert max(watched.outgoing) <= 4 * MIB
+
+
 def test_a_failure_for_many_sessions_takes_its_room_before_it_is_made(store: FlowStore) -> None:
     seen: list[str] = []
 

@@ -239,6 +239,15 @@ def enter(guest: Guest) -> None:
     guest.call("flow", "sub-flow", op="enter", flow="Sub", protocol="p", versions=[1])
 
 
+@pytest.mark.parametrize("version", [0, 2**31, 10**300])
+def test_a_protocol_has_no_versions_but_those_that_a_package_may_declare(version: int) -> None:
+    def initiator(guest: Guest) -> str:
+        request = {"op": "enter", "flow": "Sub", "protocol": "p", "versions": [version]}
+        return failing_code(lambda: guest.call("flow", "sub-flow", **request))
+
+    assert Network(MemoryStore(), {"test.Initiator": initiator}).run().result == "request-invalid"
+
+
 def test_leaving_an_initiating_sub_flow_closes_its_sessions(store: FlowStore) -> None:
     def initiator(guest: Guest) -> str:
         enter(guest)
