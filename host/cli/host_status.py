@@ -5,23 +5,39 @@ from typing import Any
 
 _WORKER_HEADS = ("worker", "pid", "state", "for", "restarts", "cpu", "memory", "partitions")
 _QUEUE_HEADS = ("queue", "waiting", "oldest")
+_ASIDE_HEADS = ("set aside", "cause", "keys", "records", "oldest")
 
 
 def status_lines(facts: Mapping[str, Any]) -> Sequence[str]:
-    """A host's overview, at most one line for each worker and each queue in which records wait."""
+    """A host's overview.
+
+    At most one line for each worker, each queue with records, and each cause of what is set aside.
+    """
     now = facts["now"]
     problem = f" ({facts['code']})" if "code" in facts else ""
     workers = [_worker(worker, now) for worker in facts["workers"]]
     queues = [
         (queue["topic"], str(queue["records"]), span(queue["lag_ms"])) for queue in facts["queues"]
     ]
-    oldest = max((queue["lag_ms"] for queue in facts["queues"]), default=0)
-    waits = f", the oldest record waits {span(oldest)}" if queues else ", nothing waits"
+    set_aside = [
+        (
+            line["topic"],
+            line["cause"],
+            str(line["keys"]),
+            str(line["records"]),
+            "-" if line["lag_ms"] is None else span(line["lag_ms"]),
+        )
+        for line in facts["set_aside"]
+    ]
+    waiting = (*facts["queues"], *facts["set_aside"])
+    oldest = max((line["lag_ms"] or 0 for line in waiting), default=0)
+    waits = f", the oldest record waits {span(oldest)}" if waiting else ", nothing waits"
     return [
         f"{facts['url']}: {facts['status']}{problem}",
         *(f"{told['code']}: {told['message']}" for told in _told(facts)),
         *_table(_WORKER_HEADS, workers),
         *(_table(_QUEUE_HEADS, queues) if queues else ()),
+        *(_table(_ASIDE_HEADS, set_aside) if set_aside else ()),
         f"{facts['open_flows']} open flows{waits}",
     ]
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from host.domain.accounts import Account
 from host.domain.ids import EpochMs
 from host.domain.workers import WorkerKind
+from host.flow.aside_sums import aside_sums
 from host.flow.messages import GROUP, WORK_TOPICS
 from host.ports.clock import Clock
 from host.ports.units import FlowStore
@@ -48,17 +49,35 @@ class QueueLine:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AsideLine:
+    """Records that wait because their key's first one failed, or its node is paused.
+
+    `keys` is how many flows and sessions they are of; for `cause` see `AsideSum`; `lag_ms` is the
+    age of the first failure, None where nothing has failed.
+    """
+
+    topic: str
+    cause: str
+    keys: int
+    records: int
+    lag_ms: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Overview:
     """`now` is the host's time, to which the others compare."""
 
     now: EpochMs
     workers: Sequence[WorkerLine]
     queues: Sequence[QueueLine]
+    set_aside: Sequence[AsideLine] = ()
     open_flows: int
 
     @property
     def oldest_wait_ms(self) -> int:
-        return max((queue.lag_ms for queue in self.queues), default=0)
+        """Of all that wait, what is set aside included."""
+        waits = [queue.lag_ms for queue in self.queues]
+        return max([*waits, *(each.lag_ms or 0 for each in self.set_aside)], default=0)
 
 
 class Overviews:
@@ -94,10 +113,21 @@ class Overviews:
             )
             for backlog in self._store.backlogs(WORK_TOPICS)
         ]
+        set_aside = [
+            AsideLine(
+                topic=each.topic,
+                cause=each.cause,
+                keys=each.keys,
+                records=each.records,
+                lag_ms=None if each.oldest_at is None else max(now - each.oldest_at, 0),
+            )
+            for each in aside_sums(self._store)
+        ]
         return Overview(
             now=now,
             workers=self._workers(),
             queues=queues,
+            set_aside=set_aside,
             open_flows=self._store.total(Account.STATUS).lasting,
         )
 

@@ -1,4 +1,4 @@
-"""What `/overview` shows, as metrics: what waits and for how long, open flows, restarts."""
+"""What `/overview` shows, as metrics: what waits, is set aside, for how long; flows, restarts."""
 
 from collections.abc import Callable, Sequence
 
@@ -30,4 +30,17 @@ class OverviewCollector(Collector):
         restarts = Metric("cordbox_worker_restarts", "Restarts of a worker process.", "gauge")
         for worker in seen.workers:
             restarts.add_sample(restarts.name, {"name": worker.name}, worker.restarts)
-        return waiting, oldest, flows, restarts
+        return waiting, oldest, *_set_aside(seen), flows, restarts
+
+
+def _set_aside(seen: Overview) -> Sequence[Metric]:
+    records = Metric("cordbox_set_aside_records", "Records that wait for a retry.", "gauge")
+    keys = Metric("cordbox_set_aside_keys", "Flows and sessions of these.", "gauge")
+    oldest = Metric("cordbox_set_aside_oldest_seconds", "Age of their first failure.", "gauge")
+    for line in seen.set_aside:
+        labels = {"topic": line.topic, "cause": line.cause}
+        records.add_sample(records.name, labels, line.records)
+        keys.add_sample(keys.name, labels, line.keys)
+        if line.lag_ms is not None:
+            oldest.add_sample(oldest.name, labels, line.lag_ms / 1000)
+    return records, keys, oldest

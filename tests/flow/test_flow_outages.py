@@ -12,12 +12,17 @@ from host.domain.errors import DiskFullError, OutageError, UnavailableError
 from host.domain.flow import FlowStatusName
 from host.domain.ids import FlowId, ShortHash
 from host.domain.quotas import Spent
+from host.flow.aside import ASIDE_GROUP
+from host.flow.aside_sums import aside_sums
 from host.flow.events import RecordDeadLettered, RecordRetried
 from host.flow.messages import GROUP
+from host.ports.bus import PARTITIONS
 from host.ports.groups import Membership
 from host.ports.guest import GuestKilledError, GuestOutcome, HostCallHandler
 from host.ports.quotas import Quotas, Unmetered
-from host.ports.units import FlowStore
+from host.ports.state import StateWrite
+from host.ports.units import FlowStore, Unit
+from host.workers.overview import AsideLine, Overviews
 from tests.flow.network import Network, Notes, alone
 from tests.flow.scripted import Guest, ScriptedGuests
 
@@ -44,6 +49,35 @@ def test_an_outage_that_lasts_fails_no_flow(store: FlowStore, failure: Exception
         network.later(16_000)
     assert network.alice().result == "1"
     assert not any(isinstance(e, RecordDeadLettered) for e in network.events)
+
+
+def test_what_is_set_aside_is_shown(store: FlowStore) -> None:
+    network = Network(store, {"test.Initiator": lambda guest: str(write(guest))})
+    overviews = Overviews(store, network.clock, lambda: ())
+    assert overviews.latest().set_aside == []
+    network.notes.failing = [OutageError("no worker persistence-* answers")] * 2
+    network.run()
+    network.clock.advance(1_000)
+    assert overviews.latest().set_aside == [
+        AsideLine(topic="flow.event", cause="outage", keys=1, records=1, lag_ms=1_000)
+    ]
+    assert overviews.latest().queues == []
+    assert overviews.latest().oldest_wait_ms == 1_000
+    network.later(1_000)
+    network.later(2_000)
+    assert network.alice().result == "1"
+    assert overviews.latest().set_aside == []
+
+
+def test_a_head_that_cannot_be_read_is_shown_as_damaged(store: FlowStore) -> None:
+    network = Network(store, {"test.Initiator": lambda guest: str(write(guest))})
+    network.notes.failing = [OutageError("no worker persistence-* answers")]
+    network.run()
+    (head,) = store.placed(ASIDE_GROUP, range(PARTITIONS))
+    damaged = StateWrite(key=head.key, value=b"{", expected=head.version, place=head.place)
+    store.commit(Unit(states=(damaged,)))
+    (found,) = aside_sums(store)
+    assert (found.cause, found.keys, found.oldest_at) == ("damaged", 1, None)
 
 
 def test_a_clock_that_is_put_back_holds_no_retry_up() -> None:

@@ -14,7 +14,7 @@ from host.domain.errors import StorageError
 from host.domain.workers import WorkerKind
 from host.rest.listener import ListenRefusedError
 from host.workers.monitor import monitored
-from host.workers.overview import Overview, Overviews, QueueLine
+from host.workers.overview import AsideLine, Overview, Overviews, QueueLine
 from host.workers.overview_metrics import OverviewCollector
 from host.workers.report import Reporter, add_process_metrics
 
@@ -162,6 +162,7 @@ def test_the_overview_fits_one_screen():
         "workers": [worker, dead],
         "queues": [{"topic": "flow.event", "records": 3, "lag_ms": 1200}],
         "open_flows": 41,
+        "set_aside": [],
     }
     assert list(status_lines(facts)) == [
         "https://h: FAILED (storage)",
@@ -176,7 +177,16 @@ def test_the_overview_fits_one_screen():
     assert list(status_lines({**facts, "warnings": told}))[1] == (
         "vault-unusable: 29EB9804AEE6 (vault-missing)"
     )
-    assert list(status_lines({**facts, "queues": []}))[-1] == "41 open flows, nothing waits"
+    nothing = {**facts, "queues": []}
+    assert list(status_lines(nothing))[-1] == "41 open flows, nothing waits"
+    line = {"topic": "flow.event", "cause": "outage", "keys": 2, "records": 9, "lag_ms": 65_000}
+    paused = {"topic": "flow.start", "cause": "paused", "keys": 1, "records": 1, "lag_ms": None}
+    assert list(status_lines({**nothing, "set_aside": [line, paused]}))[-4:] == [
+        "set aside    cause  keys  records  oldest",
+        "flow.event  outage     2        9   1m 5s",
+        "flow.start  paused     1        1       -",
+        "41 open flows, the oldest record waits 1m 5s",
+    ]
 
 
 def test_who_asks_for_the_overview_again_and_again_costs_one_look_a_second():
@@ -200,7 +210,8 @@ def test_what_waits_is_a_metric_while_it_can_be_seen():
         if problems:
             raise problems[0]
         queue = QueueLine(topic="flow.event", records=3, lag_ms=1200)
-        return Overview(now=0, workers=(), queues=[queue], open_flows=41)
+        aside = AsideLine(topic="flow.event", cause="outage", keys=2, records=9, lag_ms=2500)
+        return Overview(now=0, workers=(), queues=[queue], set_aside=[aside], open_flows=41)
 
     problems = []
     registry = CollectorRegistry()
@@ -208,6 +219,10 @@ def test_what_waits_is_a_metric_while_it_can_be_seen():
     topic = {"topic": "flow.event"}
     assert registry.get_sample_value("cordbox_queue_records", topic) == 3
     assert registry.get_sample_value("cordbox_queue_oldest_seconds", topic) == 1.2
+    labels = {**topic, "cause": "outage"}
+    assert registry.get_sample_value("cordbox_set_aside_records", labels) == 9
+    assert registry.get_sample_value("cordbox_set_aside_keys", labels) == 2
+    assert registry.get_sample_value("cordbox_set_aside_oldest_seconds", labels) == 2.5
     assert registry.get_sample_value("cordbox_open_flows") == 41
     problems.append(StorageError("disk full"))
     assert registry.get_sample_value("cordbox_open_flows") is None
