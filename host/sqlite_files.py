@@ -5,13 +5,11 @@ import sqlite3
 _MIB = 1024 * 1024
 _LOG_BYTES_MAX = 16 * _MIB
 """What the write-ahead log keeps of its size when it begins anew."""
-SHRINKING = (
-    "PRAGMA auto_vacuum = INCREMENTAL",
-    f"PRAGMA journal_size_limit = {_LOG_BYTES_MAX}",
-)
-"""First of all pragmas of a connection. Files that an earlier release made keep their size."""
 _PAGES_MAX = 512
 """Of one turn: about 15 ms, in which nobody else writes."""
+_LOOKS_MAX = 5_000_000
+"""Entries of the list of free pages that one turn may look at: SQLite looks through the whole list
+for each page, and gigabytes that are free have a long one."""
 _KEPT_BYTES = 4 * _MIB
 _KEPT_SHARE = 4
 """Free room that is kept, since what comes next will want it: 4 MiB, or a quarter of what is used
@@ -21,6 +19,21 @@ _SELECT_SIZES = (
     " pragma_page_count, pragma_freelist_count, pragma_auto_vacuum"
 )
 _INCREMENTAL = 2
+
+
+def let_shrink(connection: sqlite3.Connection) -> None:
+    """Prepare a connection, before anything is written to a new file, for `give_back`.
+
+    Files that an earlier release made keep their size. To say it again to a file that shrinks would
+    take the lock of its writer, and who only wants to read would wait for a long transaction.
+
+    Raises:
+        sqlite3.Error: the file is no database.
+    """
+    connection.execute(f"PRAGMA journal_size_limit = {_LOG_BYTES_MAX}").close()
+    (pages,) = connection.execute("PRAGMA page_count").fetchone()
+    if not pages:
+        connection.execute("PRAGMA auto_vacuum = INCREMENTAL").close()
 
 
 def give_back(connection: sqlite3.Connection) -> int:
@@ -34,7 +47,7 @@ def give_back(connection: sqlite3.Connection) -> int:
     surplus = free - kept
     if mode != _INCREMENTAL or surplus <= 0:
         return 0
-    now = min(surplus, _PAGES_MAX)
+    now = min(surplus, _PAGES_MAX, max(1, _LOOKS_MAX // free))
     for _ in range(now):
         # One by one: the driver takes a statement without columns no further than its first step.
         connection.execute("PRAGMA incremental_vacuum(1)").close()

@@ -31,7 +31,7 @@ from host.ports.state import StateRecord
 from host.ports.topics import Retention
 from host.ports.units import Unit
 from host.ports.work import Backlog, WorkRecord
-from host.sqlite_files import SHRINKING, give_back
+from host.sqlite_files import give_back, let_shrink
 from host.system import SystemClock
 
 T = TypeVar("T")
@@ -338,8 +338,7 @@ def _open(path: Path) -> sqlite3.Connection:
         path, isolation_level=None, check_same_thread=False, timeout=_BUSY_MS / 1000
     )
     try:
-        for pragma in SHRINKING:  # before anything is written: a file keeps what it began with
-            connection.execute(pragma)
+        let_shrink(connection)
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
     except BaseException:

@@ -32,14 +32,13 @@ from sqlalchemy.pool import QueuePool
 
 from host.db.errors import SchemaTooNewError, translated
 from host.domain.errors import StorageError
-from host.sqlite_files import SHRINKING, give_back
+from host.sqlite_files import give_back, let_shrink
 
 BUSY_TIMEOUT_MS = 10_000
 _POOL_SIZE = 4
 _IMMEDIATE = "cordbox_immediate"
 
 _PRAGMAS = (
-    *SHRINKING,
     f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}",
     "PRAGMA journal_mode = WAL",
     "PRAGMA synchronous = FULL",
@@ -233,6 +232,7 @@ def _engine(path: Path, pool_size: int, *, trusted_schema: bool) -> Engine:
     def _configure(dbapi_connection: Any, _record: object) -> None:
         # Python's driver must not begin transactions of its own: it would begin them deferred.
         dbapi_connection.isolation_level = None
+        let_shrink(dbapi_connection)
         for pragma in pragmas:
             dbapi_connection.execute(pragma).close()
 

@@ -45,8 +45,9 @@ from host.ports.capability import CallContext, Capability, CapabilityError
 from host.ports.guest import GuestCallError, GuestKilledError, SuspendFlow
 from host.ports.requests import refusing_misfits
 
-OUTGOING_BYTES_MAX = 4 * 1024 * 1024
-"""What a step holds of outgoing records; beyond it, what it has made is committed in its middle."""
+UNWRITTEN_BYTES_MAX = 4 * 1024 * 1024
+"""What a step holds of outgoing records, and of answers. Beyond it, what it has made is committed
+in its middle: no commit may last for long, since nobody else can commit meanwhile."""
 
 READS = frozenset(
     {
@@ -223,7 +224,8 @@ class HostCalls:
             notes=self._flow.checkpoint.notes,
         )
         self._keep(entry)
-        if self._flow.outgoing_bytes > OUTGOING_BYTES_MAX:
+        answered_bytes = self._journal_bytes - self._written_bytes
+        if max(self._flow.outgoing_bytes, answered_bytes) > UNWRITTEN_BYTES_MAX:
             self._write()
         return entry
 

@@ -10,6 +10,7 @@ import time
 from collections import Counter, OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
+from sys import getsizeof
 
 from host.domain.ids import FlowId, ShortHash
 from host.domain.packages import CpiRecord
@@ -41,19 +42,23 @@ class Parked:
     facts: RunFacts
     journal: list[Entry]
 
+    @property
+    def bytes(self) -> int:
+        """Memory that it holds: the guest's, and that of the journal's texts."""
+        return self.run.memory_bytes + sum(
+            getsizeof(entry.answer) + getsizeof(entry.request) for entry in self.journal
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class _Place:
     parked: Parked
     since: float
+    bytes: int
 
     @property
     def node(self) -> ShortHash:
         return self.parked.facts.node
-
-    @property
-    def bytes(self) -> int:
-        return self.parked.run.memory_bytes
 
 
 class ParkingLot:
@@ -92,13 +97,13 @@ class ParkingLot:
         return len(self._places)
 
     def bytes_of(self, node: ShortHash) -> int:
-        """Memory of the node's parked guests."""
+        """Memory of the node's parked guests, with the journals that they keep."""
         with self._lock:
             return sum(place.bytes for place in self._places.values() if place.node == node)
 
     def park(self, flow_id: FlowId, parked: Parked) -> None:
         """Keep a guest whose calls are all stored; others, or it itself, may go for it."""
-        place = _Place(parked, self._monotonic())
+        place = _Place(parked, self._monotonic(), parked.bytes)
         with self._lock:
             before = self._places.pop(flow_id, None)
             self._places[flow_id] = place

@@ -13,6 +13,7 @@ from host.flow.upkeep import EXPIRE_EVERY_MS, Upkeep
 from host.ports.bus import NewRecord
 from host.ports.topics import Retention
 from host.ports.units import Unit
+from host.sqlite_files import let_shrink
 
 MIB = 1024 * 1024
 
@@ -53,6 +54,32 @@ def test_one_turn_gives_a_bounded_part_back(tmp_path: Path) -> None:
     (free,) = store._read("PRAGMA freelist_count", ())[0]
     assert free * 4096 == 4 * MIB
     store.close()
+
+
+def test_the_more_is_free_the_less_one_turn_gives_back(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "flows.sqlite")
+    for number in range(20):
+        value = b"x" * 10 * MIB
+        store.commit(Unit(records=(NewRecord(topic="t", key=str(number), value=value),)))
+    store.expire("t", Retention(bytes_max=0))
+    (free,) = store._read("PRAGMA freelist_count", ())[0]
+    before, after = store.shrink(), store.shrink()
+    assert 0 < (before - after) // 4096 * free <= 5_000_000
+    store.close()
+
+
+def test_a_file_is_opened_while_somebody_writes_for_long(tmp_path: Path) -> None:
+    path = tmp_path / "flows.sqlite"
+    SqliteStore(path).close()
+    with Database.open(tmp_path / "vault.sqlite", ()):
+        for name in ("flows.sqlite", "vault.sqlite"):
+            writer = sqlite3.connect(tmp_path / name, isolation_level=None)
+            writer.execute("BEGIN IMMEDIATE")
+            reader = sqlite3.connect(tmp_path / name, timeout=0, isolation_level=None)
+            let_shrink(reader)
+            assert reader.execute("PRAGMA auto_vacuum").fetchone() == (2,)
+            reader.close()
+            writer.close()
 
 
 def test_a_file_of_an_earlier_release_keeps_its_size(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from host.domain.quotas import Quota, Spent
 from host.flow.config import CORDA_DEFAULTS
 from host.flow.errors import FlowsTooManyError
 from host.flow.history import HistoryLimits
-from host.flow.host_calls import OUTGOING_BYTES_MAX
+from host.flow.host_calls import UNWRITTEN_BYTES_MAX
 from host.flow.messages import OUT_TOPIC
 from host.flow.service import FlowService
 from host.flow.statuses import read_status
@@ -52,15 +52,17 @@ class Limited:
 
 
 class Watching:
-    """A store that notes the bytes of records that each commit brings."""
+    """A store that notes the bytes that each commit brings: of records, and of journals."""
 
     def __init__(self, store: FlowStore) -> None:
         self._store = store
         self.outgoing: list[int] = []
+        self.journals: list[int] = []
 
     def commit(self, unit: Unit) -> None:
         outward = [r for r in unit.records if r.topic == OUT_TOPIC or r.topic.startswith("ext.")]
         self.outgoing.append(sum(record.size for record in outward))
+        self.journals.append(sum(len(row.value) for row in unit.journal))
         self._store.commit(unit)
 
     def __getattr__(self, name: str) -> Any:
@@ -97,7 +99,7 @@ def test_external_messages_are_refused_beyond_the_account_whatever_their_channel
     assert result.endswith(f"at most {10 * MIB} are allowed")
     assert limits.hits == [(HERE, "quota-exceeded:bus")]
     assert 9 * MIB < store.balance(HERE, Account.BUS).bytes <= 10 * MIB
-    assert max(watched.outgoing) <= OUTGOING_BYTES_MAX + 2 * MIB
+    assert max(watched.outgoing) <= UNWRITTEN_BYTES_MAX + 2 * MIB
     alice.start(request_id="again")
     alice.engine.drain()
     assert (alice.alice("again").result or "").startswith("0 quota-exceeded")
@@ -128,10 +130,22 @@ def test_a_step_that_sends_much_is_committed_in_its_middle_and_sends_all_once(
         {"test.Initiator": ask, "test.Responder": answer},
     )
     assert json.loads(alice.run().result or "null") == list(range(count))
-    assert max(watched.outgoing) <= OUTGOING_BYTES_MAX + 2 * MIB
+    assert max(watched.outgoing) <= UNWRITTEN_BYTES_MAX + 2 * MIB
     assert store.balance(HERE, Account.BUS).bytes == 0
     assert store.balance(THERE, Account.BUS).bytes == 0
     assert store.balance(HERE, Account.JOURNAL).bytes == 0
+    assert not store.recount()
+
+
+def test_a_step_that_is_answered_much_is_committed_in_its_middle(store: FlowStore) -> None:
+    def ask(guest: Guest) -> str:
+        answers = [guest.call("flow", "random", bytes=65536) for _ in range(150)]
+        return str(sum(map(len, answers)))
+
+    watched = Watching(store)
+    alice = network(watched, Limited(), {"test.Initiator": ask})  # type: ignore[arg-type]
+    assert int(alice.run().result or "") > 2 * UNWRITTEN_BYTES_MAX
+    assert UNWRITTEN_BYTES_MAX / 2 < max(watched.journals) < UNWRITTEN_BYTES_MAX + MIB
     assert not store.recount()
 
 

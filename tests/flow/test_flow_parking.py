@@ -243,6 +243,18 @@ def test_the_lot_holds_no_more_than_it_may_and_lets_the_oldest_go() -> None:
     assert [dropped(p) for p in places] == [1, 1, 0]
 
 
+def test_the_journal_that_a_parked_guest_keeps_is_memory_of_its_node() -> None:
+    lot, facts = ParkingLot(99), replace(NO_FACTS, quota=Quota(parked_bytes_max=11 * MIB))
+    answer = "\N{GRINNING FACE}" * MIB
+    entry = Entry(call=0, function="f", digest="", is_error=False, answer=answer)
+    places = [Parked(run=Waiting(MIB), facts=facts, journal=[entry]) for _ in range(3)]
+    for number, place in enumerate(places):
+        lot.park(FlowId(str(number)), place)
+    assert sum(dropped(place) for place in places) == 1
+    assert 10 * MIB <= lot.bytes_of(facts.node) < 10 * MIB + 1000
+    lot.close()
+
+
 def test_a_node_keeps_as_much_memory_as_its_quota_says_and_the_largest_goes() -> None:
     lot, quota = ParkingLot(99), Quota(parked_bytes_max=10 * MIB)
     places = [sized(size, quota=quota) for size in (3, 6, 2)]
