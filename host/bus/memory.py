@@ -57,11 +57,23 @@ class MemoryStore:
             return sorted(queue for queue in self._work if queue.topic in topics)
 
     def take(
-        self, queue: WorkQueue, limit: int, skip: Collection[str] = ()
+        self,
+        queue: WorkQueue,
+        limit: int,
+        skip: Collection[str] = (),
+        *,
+        bytes_max: int | None = None,
     ) -> Sequence[WorkRecord]:
+        taken, size = list[WorkRecord](), 0
         with self._lock:
             found = [r for r in self._work.get(queue, ()) if r.key not in skip][:limit]
-            return [record for record in found if record.key == found[0].key]
+        for record in found:
+            if taken and bytes_max is not None and size >= bytes_max:
+                break
+            if record.key == found[0].key:
+                taken.append(record)
+                size += len(record.value)
+        return taken
 
     def backlogs(self, topics: Sequence[str]) -> Sequence[Backlog]:
         waiting: dict[str, list[EpochMs]] = {}
@@ -122,9 +134,10 @@ class MemoryStore:
         with self._lock:
             return self._states.get(key)
 
-    def scan(self, prefix: str) -> Sequence[StateRecord]:
+    def scan(self, prefix: str, limit: int | None = None) -> Sequence[StateRecord]:
         with self._lock:
-            return [self._states[k] for k in sorted(self._states) if k.startswith(prefix)]
+            keys = sorted(key for key in self._states if key.startswith(prefix))
+            return [self._states[key] for key in keys[:limit]]
 
     def due(
         self, group: str, now: EpochMs, limit: int, partitions: Collection[int]

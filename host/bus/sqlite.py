@@ -100,9 +100,14 @@ class SqliteStore:
         return self._reading(lambda c: sqlite_work.waiting(c, topics))
 
     def take(
-        self, queue: WorkQueue, limit: int, skip: Collection[str] = ()
+        self,
+        queue: WorkQueue,
+        limit: int,
+        skip: Collection[str] = (),
+        *,
+        bytes_max: int | None = None,
     ) -> Sequence[WorkRecord]:
-        return self._reading(lambda c: sqlite_work.take(c, queue, limit, skip))
+        return self._reading(lambda c: sqlite_work.take(c, queue, limit, skip, bytes_max))
 
     def backlogs(self, topics: Sequence[str]) -> Sequence[Backlog]:
         return self._reading(lambda c: sqlite_work.backlogs(c, topics))
@@ -165,8 +170,8 @@ class SqliteStore:
     def get(self, key: str) -> StateRecord | None:
         return self._reading(lambda c: sqlite_states.get(c, key))
 
-    def scan(self, prefix: str) -> Sequence[StateRecord]:
-        return self._reading(lambda c: sqlite_states.scan(c, prefix))
+    def scan(self, prefix: str, limit: int | None = None) -> Sequence[StateRecord]:
+        return self._reading(lambda c: sqlite_states.scan(c, prefix, limit))
 
     def due(
         self, group: str, now: EpochMs, limit: int, partitions: Collection[int]

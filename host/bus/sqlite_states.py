@@ -41,10 +41,13 @@ def get(connection: sqlite3.Connection, key: str) -> StateRecord | None:
     return None if row is None else _state(row)
 
 
-def scan(connection: sqlite3.Connection, prefix: str) -> Sequence[StateRecord]:
+def scan(
+    connection: sqlite3.Connection, prefix: str, limit: int | None = None
+) -> Sequence[StateRecord]:
     """See `States.scan`."""
-    sql = f"SELECT {_COLUMNS} FROM states WHERE {_BETWEEN} ORDER BY key"  # noqa: S608  # constants
-    return [_state(row) for row in connection.execute(sql, (prefix, prefix + _LAST))]
+    sql = f"SELECT {_COLUMNS} FROM states WHERE {_BETWEEN} ORDER BY key LIMIT ?"  # noqa: S608  # constants
+    most = -1 if limit is None else limit
+    return [_state(row) for row in connection.execute(sql, (prefix, prefix + _LAST, most))]
 
 
 def due(

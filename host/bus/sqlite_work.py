@@ -14,12 +14,18 @@ _NEXT_QUEUE = (
 )
 _TAKE = (
     "WITH looked_at AS (SELECT position, key FROM work INDEXED BY work_queues"
-    " WHERE topic = ?1 AND partition = ?2 AND node = ?3{skipping} ORDER BY position LIMIT ?4)"
-    " SELECT w.position, w.key, w.value, w.written_at FROM looked_at l"
-    " JOIN work w ON w.position = l.position"
-    " WHERE l.key = (SELECT key FROM looked_at ORDER BY position LIMIT 1) ORDER BY w.position"
+    " WHERE topic = ?1 AND partition = ?2 AND node = ?3{skipping} ORDER BY position LIMIT ?4),"
+    # The length of a value is known without reading it.
+    " sized AS (SELECT w.position AS position,"
+    " sum(length(w.value)) OVER (ORDER BY w.position) - length(w.value) AS before"
+    " FROM looked_at l JOIN work w ON w.position = l.position"
+    " WHERE l.key = (SELECT key FROM looked_at ORDER BY position LIMIT 1))"
+    " SELECT w.position, w.key, w.value, w.written_at FROM sized s"
+    " JOIN work w ON w.position = s.position WHERE s.before < ?5 ORDER BY w.position"
 )
-_SKIPPING = " AND key NOT IN (SELECT value FROM json_each(?5))"
+_SKIPPING = " AND key NOT IN (SELECT value FROM json_each(?6))"
+_EVER_SO_MANY = 1 << 62
+"""Bytes, where nothing bounds them."""
 
 
 def waiting(connection: sqlite3.Connection, topics: Sequence[str]) -> Sequence[WorkQueue]:
@@ -34,10 +40,15 @@ def waiting(connection: sqlite3.Connection, topics: Sequence[str]) -> Sequence[W
 
 
 def take(
-    connection: sqlite3.Connection, queue: WorkQueue, limit: int, skip: Collection[str]
+    connection: sqlite3.Connection,
+    queue: WorkQueue,
+    limit: int,
+    skip: Collection[str],
+    bytes_max: int | None,
 ) -> Sequence[WorkRecord]:
     """See `WorkSource.take`. Only the records that are answered are read whole."""
-    values: list[object] = [queue.topic, queue.partition, queue.node, limit]
+    most = _EVER_SO_MANY if bytes_max is None else max(1, bytes_max)
+    values: list[object] = [queue.topic, queue.partition, queue.node, limit, most]
     if skip:
         values.append(json.dumps(list(skip)))
     rows = connection.execute(_TAKE.format(skipping=_SKIPPING if skip else ""), values)

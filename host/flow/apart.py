@@ -75,12 +75,6 @@ def parted(checkpoint: Checkpoint, stored: frozenset[str]) -> Parted:
     return Parted(checkpoint, (*new, *gone), keys)
 
 
-def all_gone(flow_id: FlowId, states: States) -> tuple[StateWrite, ...]:
-    """What deletes every piece of a flow that is over."""
-    left = states.scan(f"inbox/{flow_id}/")
-    return tuple(StateWrite(key=r.key, value=None, expected=r.version) for r in left)
-
-
 def fetched(checkpoint: Checkpoint, session_ids: tuple[str, ...], states: States) -> Checkpoint:
     """`checkpoint` with the texts of what each of the sessions reads next.
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from host.domain.ids import EpochMs
 from host.flow.aside import ASIDE_GROUP, Aside, WorkKey, key_of, read_head, read_set_aside
 from host.flow.errors import FlowRecordDamagedError
-from host.flow.taken import Taken
+from host.flow.taken import BYTES_MAX, Taken
 from host.ports.groups import Fence
 from host.ports.state import StateRecord
 from host.ports.units import FlowStore
@@ -90,15 +90,17 @@ class Asides:
         return read_head(record)
 
     def records(self, aside: Aside, limit: int) -> Sequence[WorkRecord]:
-        """The first records of a key, at most `limit`.
+        """The first records of a key, at most `limit`, and no more than a step may have.
 
         Raises:
             FlowRecordDamagedError: the first of them cannot be read.
             StorageError: the store cannot be read.
         """
-        found: list[WorkRecord] = []
+        found, size = list[WorkRecord](), 0
         first = aside.head.first
         for number in range(first, min(first + limit, aside.head.after)):
+            if size >= BYTES_MAX:
+                break
             record = self._store.get(aside.key.record_key(number))
             if record is None:
                 if not found:
@@ -107,6 +109,7 @@ class Asides:
                     )
                 break
             found.append(read_set_aside(aside.key, record))
+            size += len(record.value)
         return found
 
     def taken(

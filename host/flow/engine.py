@@ -22,7 +22,7 @@ from host.flow.parking import ParkingLot
 from host.flow.setbacks import Outcome, Setbacks, fence_of
 from host.flow.steps import FlowSteps
 from host.flow.surroundings import Surroundings
-from host.flow.taken import Taken
+from host.flow.taken import BYTES_MAX, RECORDS_MAX, Taken
 from host.flow.timers import ALL_PARTITIONS, Timers
 from host.ports.audit_log import AuditLogs, Unaudited
 from host.ports.bus import WorkQueue
@@ -34,8 +34,6 @@ from host.ports.guest import FlowGuests
 from host.ports.quotas import Quotas, Unmetered
 from host.ports.units import FlowStore
 from host.ports.work import WorkRecord
-
-_BATCH = 50
 
 
 class FlowEngine:
@@ -135,12 +133,13 @@ class FlowEngine:
         self.asides.adopt(epochs)
 
     def take(self, queue: WorkQueue, skip: Collection[str] = ()) -> Sequence[WorkRecord]:
-        """The next records of one key; start requests singly.
+        """The next records of one key, as many as a step may have; start requests singly.
 
         Raises:
             StorageError: the store cannot be read.
         """
-        return self._store.take(queue, 1 if queue.topic == START_TOPIC else _BATCH, skip)
+        limit = 1 if queue.topic == START_TOPIC else RECORDS_MAX
+        return self._store.take(queue, limit, skip, bytes_max=BYTES_MAX)
 
     def work(
         self, key: WorkKey, records: Sequence[WorkRecord] = (), epoch: int | None = None
@@ -225,7 +224,7 @@ class FlowEngine:
         if not len(aside):
             return False
         is_single = aside.head.failures is not None or key.queue.topic == START_TOPIC
-        records = self.asides.records(aside, 1 if is_single else _BATCH)
+        records = self.asides.records(aside, 1 if is_single else RECORDS_MAX)
         self._handle(self.asides.taken(aside, records, fence, self._clock.now_ms()))
         self.asides.left(aside, len(records), self._clock.now_ms())
         return True

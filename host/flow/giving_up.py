@@ -1,5 +1,6 @@
 """Records that no retry mends: they go to the dead letters, and their flows end."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from host.domain.errors import HostError, UnavailableError
@@ -27,10 +28,12 @@ from host.flow.taken import Taken
 from host.ports.bus import NOBODY, NewRecord
 from host.ports.clock import Clock
 from host.ports.groups import Fence
-from host.ports.state import StateWrite
+from host.ports.state import StateRecord, StateWrite
 from host.ports.units import FlowStore, Unit
 from host.ports.work import WorkRecord
 
+_CLEARED_AT_ONCE = 8
+"""Records of a damaged key that one unit moves: each may be as large as a message."""
 _WAITED_FOR = frozenset({FailureKind.OUTAGE, FailureKind.CONFLICT, FailureKind.FENCED})
 """Failures of the attempt to end a flow that say nothing of the flow."""
 
@@ -84,22 +87,24 @@ class GivingUp:
     def clear(self, key: WorkKey, damaged: FlowRecordDamagedError, fence: Fence | None) -> None:
         """Move all that is set aside of a key to the dead letters as it is; its flow ends.
 
+        The head goes last: until then the key waits, and what is left is moved by a later call.
+
         Raises:
             Exception: as `give_up`.
         """
-        left = [*self._store.scan(key.state_key + "/")]
+        while len(left := self._left(key)) == _CLEARED_AT_ONCE:
+            self._store.commit(_cleared(key, left, (), fence))
         head = self._store.get(key.state_key)
-        letters = tuple(_letter(key.key, record.value, key.queue.node) for record in left)
-        left += [] if head is None else [head]
-        gone = tuple(StateWrite(key=r.key, value=None, expected=r.version) for r in left)
-        fences = () if fence is None else (fence,)
-        unit = Unit(states=gone, records=letters, fences=fences)
+        unit = _cleared(key, left, () if head is None else (head,), fence)
         if key.queue.topic == EVENT_TOPIC:
             error = FlowError(type=damaged.code, message=damaged.message)
             now, kept = self._clock.now_ms(), self._config.status_retention_ms
             ending = clearance(self._store, FlowId(key.key), error, now, retention_ms=kept)
-            unit = replace(unit, states=(*gone, *ending.states), forget=ending.forget)
+            unit = replace(unit, states=(*unit.states, *ending.states), forget=ending.forget)
         self._store.commit(unit)
+
+    def _left(self, key: WorkKey) -> Sequence[StateRecord]:
+        return self._store.scan(key.state_key + "/", _CLEARED_AT_ONCE)
 
     def _clear(self, record: WorkRecord, error: FlowError, letter: NewRecord, taken: Taken) -> None:
         """End a flow whose checkpoint cannot be read, or that cannot even be ended by its rules."""
@@ -131,6 +136,19 @@ class GivingUp:
             status,
             retention_ms=self._config.status_retention_ms,
         )
+
+
+def _cleared(
+    key: WorkKey, left: Sequence[StateRecord], heads: Sequence[StateRecord], fence: Fence | None
+) -> Unit:
+    """Moves records of a key to the dead letters, and deletes its head."""
+    return Unit(
+        states=tuple(
+            StateWrite(key=r.key, value=None, expected=r.version) for r in (*left, *heads)
+        ),
+        records=tuple(_letter(key.key, record.value, key.queue.node) for record in left),
+        fences=() if fence is None else (fence,),
+    )
 
 
 def _refusals(record: WorkRecord, error: FlowError) -> tuple[NewRecord, ...]:

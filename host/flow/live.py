@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from host.domain.accounts import Account, Charge
 from host.domain.ids import EpochMs, FlowId, ShortHash
 from host.domain.quotas import DEFAULT_QUOTA, Quota
-from host.flow.apart import Parted, all_gone, parted
+from host.flow.apart import Parted, parted
 from host.flow.checkpoint import Checkpoint
 from host.flow.config import CORDA_DEFAULTS, FlowConfig
 from host.flow.errors import FlowRecordDamagedError
@@ -127,7 +127,7 @@ class LiveFlow:
         timer = self._timer_write()
         kept = self._kept(store, now, taken)
         large = parted(self.checkpoint, self.apart)
-        states = self._checkpoint_writes(store, large)
+        states = self._checkpoint_writes(large)
         states += [*self._mapper_writes(now), *self._status_write(store)]
         states += kept.states
         unit = Unit(
@@ -177,7 +177,7 @@ class LiveFlow:
         self.status = replace(self.status, history=kept.key)
         return kept
 
-    def _checkpoint_writes(self, store: FlowStore, large: Parted) -> list[StateWrite]:
+    def _checkpoint_writes(self, large: Parted) -> list[StateWrite]:
         """The checkpoint and what stands beside it, written or, at the end, deleted."""
         key = flow_state_key(self.flow_id)
         if not self.ended:
@@ -189,7 +189,7 @@ class LiveFlow:
                 charge=Charge(node=self.holding_id, account=Account.JOURNAL),
             )
             return [write, *large.writes]
-        gone = all_gone(self.flow_id, store) if self.apart else ()
+        gone = [StateWrite(key=each, value=None, expected=1) for each in sorted(self.apart)]
         if self.version == 0:
             return [*gone]
         return [StateWrite(key=key, value=None, expected=self.version), *gone]

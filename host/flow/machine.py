@@ -12,6 +12,7 @@ from typing import TypeAlias
 from msgspec.structs import replace
 
 from host.domain.flow import FlowError, FlowStatusName
+from host.domain.guest_text import cut_message
 from host.domain.ids import EpochMs
 from host.flow.checkpoint import (
     Asleep,
@@ -32,6 +33,9 @@ SESSION_TIMEOUT_MESSAGE = (
     "Flow has at least one open session that has not received messages for longer than the"
     " configured 'session.timeout' milliseconds"
 )
+
+_FAREWELL_BYTES_MAX = 1024 * 1024
+"""Of what the peers of a flow that fails are sent of its failure, together."""
 
 
 class Phase(StrEnum):
@@ -239,9 +243,12 @@ def _kill(checkpoint: Checkpoint, event: Event, _: EpochMs) -> Transition:
 
 def _end_in_error(checkpoint: Checkpoint, end: End) -> Transition:
     assert end.error is not None  # noqa: S101  # both callers give it
-    failure = SessionFailure(code=end.error.type, message=end.error.message)
+    ending = _open_sessions(checkpoint)
+    # Each peer is sent the message: of many, less of it.
+    message = cut_message(end.error.message, _FAREWELL_BYTES_MAX // max(1, len(ending)))
+    failure = SessionFailure(code=end.error.type, message=message)
     outbox: tuple[SessionMessage, ...] = ()
-    for session in tuple(checkpoint.sessions.values()):
+    for session in ending:
         change = fail(session, failure)
         checkpoint = checkpoint.with_session(change.session)
         outbox += change.outbox

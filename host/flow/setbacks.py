@@ -17,13 +17,12 @@ from host.flow.events import EventSink, RecordDeadLettered, RecordRetried
 from host.flow.giving_up import GivingUp
 from host.flow.messages import GROUP
 from host.flow.retry import FailureKind, Failures, delay_ms, kind_of, next_failures, retry_at
-from host.flow.taken import Taken
+from host.flow.taken import RECORDS_MAX, Taken
 from host.ports.clock import Clock
 from host.ports.groups import Fence
 from host.ports.units import FlowStore, Unit
 from host.ports.work import WorkRecord
 
-_BATCH = 50
 _FAILURES_MAX = 10_000
 """Keys whose failures are remembered that could not be stored."""
 
@@ -106,7 +105,7 @@ class Setbacks:
         try:
             aside = self._asides.load(key)
             waiting = records or self._asides.records(
-                aside, _BATCH if aside.head.failures is None else 1
+                aside, RECORDS_MAX if aside.head.failures is None else 1
             )
         except FlowRecordDamagedError as damaged:
             self._clear_aside(key, damaged, fence)

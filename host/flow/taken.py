@@ -8,6 +8,11 @@ from host.ports.state import StateWrite
 from host.ports.units import Unit
 from host.ports.work import Done, WorkRecord
 
+RECORDS_MAX = 50
+"""Records of one step."""
+BYTES_MAX = 2 * 1024 * 1024
+"""A step takes no further record when those that it has are so large: each thread holds them."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Taken:

@@ -63,8 +63,8 @@ class States(Protocol):
 
     def get(self, key: str) -> StateRecord | None: ...
 
-    def scan(self, prefix: str) -> Sequence[StateRecord]:
-        """All states whose key starts with `prefix`, by key."""
+    def scan(self, prefix: str, limit: int | None = None) -> Sequence[StateRecord]:
+        """The states whose key starts with `prefix`, by key: all, or the first `limit`."""
         ...
 
     def due(

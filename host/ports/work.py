@@ -48,7 +48,12 @@ class WorkSource(Protocol):
         ...
 
     def take(
-        self, queue: WorkQueue, limit: int, skip: Collection[str] = ()
+        self,
+        queue: WorkQueue,
+        limit: int,
+        skip: Collection[str] = (),
+        *,
+        bytes_max: int | None = None,
     ) -> Sequence[WorkRecord]:
         """The oldest record of a queue, and later ones of its key, oldest first.
 
@@ -56,6 +61,7 @@ class WorkSource(Protocol):
             queue: where to look.
             limit: how many of the queue's records are looked at, at least 1.
             skip: keys that are passed over.
+            bytes_max: no record follows when those before it have so many bytes in their values.
         """
         ...
 

@@ -130,6 +130,13 @@ def test_work_is_in_no_log_and_a_log_is_no_work(store: FlowStore) -> None:
     assert list(store.waiting(["t", "log"])) == [queue("k")]
 
 
+def test_records_are_taken_until_they_are_large(store: FlowStore) -> None:
+    publish(store, *(work("k", value=b"x" * 10) for _ in range(5)))
+    sizes = [len(store.take(queue("k"), 9, bytes_max=n)) for n in (1, 10, 11, 40, 41, 1000)]
+    assert sizes == [1, 1, 2, 4, 5, 5]
+    assert store.take(queue("k"), 9, ["k"], bytes_max=1) == []
+
+
 def test_what_waits_is_counted_by_topic_with_the_age_of_the_oldest(
     store: FlowStore, clock: MovableClock
 ) -> None:

@@ -111,8 +111,8 @@ class TrappedStore:
         known = any(ALICES in key or any(f in key for f in self.flows) for key in keys)
         return ALICES if known else BOBS
 
-    def take(self, queue: Any, limit: int, skip: Any = ()) -> Any:
-        found = self._inner.take(queue, limit, skip)
+    def take(self, queue: Any, limit: int, skip: Any = (), **bounds: Any) -> Any:
+        found = self._inner.take(queue, limit, skip, **bounds)
         if queue.node == ALICES and found:
             if queue.topic == "flow.event":
                 self.flows.add(found[0].key)

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from msgspec import msgpack
 
 from host.bus.memory import MemoryStore
 from host.bus.sqlite import SqliteStore
@@ -313,6 +314,52 @@ def test_what_is_set_aside_and_damaged_goes_to_the_dead_letters(which: str, dama
     assert len(made.store.newest(DEAD_LETTER_TOPIC, 9)) == 2
     made.publish(("k0", "c"))
     assert made.done == [("k0", "c")]
+
+
+@pytest.mark.parametrize("aside", [False, True], ids=["queued", "set-aside"])
+def test_a_step_has_only_so_many_bytes_of_records(aside: bool) -> None:
+    made = Handled({"k0": OutageError("away")} if aside else {})
+    sizes: list[int] = []
+    handle = made.network.engine._handle
+
+    def measured(taken: Taken) -> None:
+        sizes.append(sum(len(record.value) for record in taken.records))
+        handle(taken)
+
+    made.network.engine._handle = measured  # type: ignore[method-assign]
+    large = "x" * 700_000
+    made.publish(*[("k0", large)] * 9)
+    made.failing.clear()
+    made.network.later(16_000)
+    assert made.done == [("k0", large)] * 9
+    assert max(sizes) == 3 * 700_000  # the third one makes them more than 2 MiB
+
+
+def test_a_damaged_key_is_cleared_in_units_of_a_bounded_size() -> None:
+    made = Handled({"k0": OutageError("away")})
+    made.publish(*[("k0", str(number)) for number in range(21)])
+    key = f"aside/{ALICES}/{OUT_TOPIC}:k0"
+    before = made.store.get(key)
+    assert before is not None
+    write = StateWrite(
+        key=key, value=b"{", expected=before.version, due_at=before.due_at, place=before.place
+    )
+    made.store.commit(Unit(states=(write,)))
+    commit, moved = made.store.commit, list[int]()
+
+    def measured(unit: Unit) -> None:
+        moved.append(len(unit.records))
+        if len(moved) == 2:
+            raise DiskFullError("full")
+        commit(unit)
+
+    made.store.commit = measured  # type: ignore[method-assign]
+    for _ in range(3):
+        made.network.later(16_000)
+    assert made.store.scan("aside/") == []
+    letters = [msgpack.decode(r.value) for r in made.store.newest(DEAD_LETTER_TOPIC, 99)]
+    assert sorted(int(letter["value"]) for letter in letters) == list(range(21))
+    assert max(moved) == 8
 
 
 def test_an_owner_learns_what_is_set_aside_in_its_partitions_and_in_no_others() -> None:

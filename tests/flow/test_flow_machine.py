@@ -56,6 +56,7 @@ from host.flow.messages import (
     decode_event,
     encode,
 )
+from host.flow.requests import SESSIONS_MAX
 from host.flow.retry import FailureKind, kind_of, next_failures, retry_at
 from host.flow.session import Session, SessionStatus
 from host.ports.state import StateConflictError
@@ -232,6 +233,16 @@ def test_a_killed_flow_tells_its_peers(before: Checkpoint) -> None:
     sent, end = step(before, Killed("maintenance"), NOW).commands
     assert sent.messages[0].payload.message == "maintenance"
     assert (end.status, end.error.message) == ("KILLED", "maintenance")
+
+
+def test_what_many_peers_are_sent_of_a_failure_is_bounded_together() -> None:
+    """No flow may have more sessions."""
+    before = checkpoint(*(session(id=f"s{n}") for n in range(SESSIONS_MAX)))
+    error = FlowError(type="flow-failed", message="\U0001f600" * 4_000)
+    sent, end = step(before, Broken(error), NOW).commands
+    assert len(sent.messages) == SESSIONS_MAX
+    assert sum(len(encode(m)) for m in sent.messages) < 1536 * 1024
+    assert end.error == error
 
 
 def test_messages_for_sessions_that_the_flow_does_not_have_change_nothing() -> None:

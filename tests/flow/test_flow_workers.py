@@ -200,12 +200,17 @@ def test_a_queue_that_cannot_be_read_holds_up_no_other(monkeypatch: pytest.Monke
         failures = 0
 
         def take(
-            self, queue: WorkQueue, limit: int, skip: Collection[str] = ()
+            self,
+            queue: WorkQueue,
+            limit: int,
+            skip: Collection[str] = (),
+            *,
+            bytes_max: int | None = None,
         ) -> Sequence[WorkRecord]:
             if queue.node == ALICES and self.failures < 20:
                 self.failures += 1
                 raise KeyError("torn")
-            return super().take(queue, limit, skip)
+            return super().take(queue, limit, skip, bytes_max=bytes_max)
 
     with running(Torn(), {"test.Initiator": lambda guest: "ended"}) as (network, ended):
         network.start("go", request_id="alice")
