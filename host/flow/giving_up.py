@@ -110,7 +110,12 @@ class GivingUp:
         """End a flow whose checkpoint cannot be read, or that cannot even be ended by its rules."""
         now, kept = self._clock.now_ms(), self._config.status_retention_ms
         ending = clearance(self._store, FlowId(record.key), error, now, retention_ms=kept)
-        self._store.commit(taken.unit(replace(ending, records=(letter,))))
+        # A flow of which nothing was stored yet is known by the record of its start alone.
+        status = self._failed_status(record, error)
+        if status is not None and status.key not in {write.key for write in ending.states}:
+            ending = replace(ending, states=(*ending.states, status))
+        ending = replace(ending, records=(letter, *_refusals(record, error)))
+        self._store.commit(taken.unit(ending))
 
     def _failed_status(self, record: WorkRecord, error: FlowError) -> StateWrite | None:
         """The status of a flow that could not even start."""
