@@ -153,6 +153,11 @@ class Doorbell:
         self._thread.start()
         self.ring(_HELLO)
 
+    @property
+    def has_peers(self) -> bool:
+        """Whether anybody else is known to listen."""
+        return bool(self._peers)
+
     def ring(self, hint: Hint) -> None:
         """Tell the others, without waiting for them; hints of several threads are joined."""
         with self._guard:

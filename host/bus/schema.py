@@ -3,13 +3,13 @@
 import sqlite3
 from collections.abc import Callable, Mapping
 
-from host.bus.sqlite_accounts import STATEMENTS
+from host.bus.sqlite_accounts import STATEMENTS, drop_triggers_of_units
 from host.bus.sqlite_glances import FILL_GLANCES, GLANCES
 from host.bus.upgrade_to_queues import move_to_queues
 from host.domain.errors import StorageError
 from host.domain.ids import EpochMs
 
-SCHEMA_VERSION = 6
+SCHEMA_VERSION = 7
 
 _VERSION_3 = """
 CREATE TABLE work (
@@ -110,6 +110,12 @@ def _from_5(connection: sqlite3.Connection, now: EpochMs) -> None:
         connection.execute(statement)
 
 
+def _from_6(connection: sqlite3.Connection, now: EpochMs) -> None:
+    """Who writes a unit counts what it changes, instead of triggers."""
+    del now
+    drop_triggers_of_units(connection)
+
+
 def _execute_all(connection: sqlite3.Connection, script: str) -> None:
     # Not executescript(), which would commit.
     for statement in script.split(";\n"):
@@ -122,4 +128,5 @@ _UPGRADES: Mapping[int, Callable[[sqlite3.Connection, EpochMs], None]] = {
     3: _from_3,
     4: _from_4,
     5: _from_5,
+    6: _from_6,
 }

@@ -263,7 +263,9 @@ class SqliteStore:
     def commit(self, unit: Unit) -> None:
         self._writer.write(lambda connection: write_unit(connection, unit, self._clock.now_ms()))
         if committed := unit.committed():
-            self._announce(Hint.of_commit(committed))
+            self._tell_committed(committed)
+            if self._doorbell is not None and self._doorbell.has_peers:
+                self._doorbell.ring(Hint.of_commit(committed))
 
     def _announce(self, hint: Hint) -> None:
         self._tell(hint)
@@ -274,11 +276,14 @@ class SqliteStore:
         """Tell this process's listeners what it, or another process, has committed."""
         committed = self._everything(hint) if hint.too_many else hint.committed()
         if committed:
-            for listener in self._listeners:
-                listener(committed)
+            self._tell_committed(committed)
         for group in hint.groups:
             for rebalanced in self._rebalance_listeners:
                 rebalanced(group)
+
+    def _tell_committed(self, committed: Committed) -> None:
+        for listener in self._listeners:
+            listener(committed)
 
     def _everything(self, hint: Hint) -> Committed:
         """All that may have got records."""

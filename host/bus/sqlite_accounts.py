@@ -1,11 +1,15 @@
-"""Accounts of bytes in SQLite: triggers keep them, so that no statement can forget to.
+"""Accounts of bytes in SQLite, kept in the transactions that change what they count.
 
 An account has a row for the whole (`peer` is empty) and one for each peer that caused a part. A
 state counts with its key and value; a journal has a row in `journals` that bears its bytes.
+
+What units write is summed by their writer (`Changes`): most of a unit's changes cancel out, as a
+record goes and another one comes. Records of logs are deleted by many at once, which triggers
+count. `recount` proves both.
 """
 
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -35,97 +39,103 @@ CREATE INDEX states_ended ON states (node, account, peer, due_at) WHERE due_at I
   AND account IN ('status', 'history')"""
 
 
+class Changes:
+    """What one unit changes of accounts; written with as few statements as there are changes."""
+
+    def __init__(self) -> None:
+        self._sums: dict[tuple[str, str, str | None], tuple[int, int, int]] = {}
+
+    def add(
+        self,
+        owner: tuple[str | None, str | None, str | None],
+        size: int,
+        things: int = 0,
+        lasting: int = 0,
+    ) -> None:
+        """Count more for an owner: node, account, and peer or None; what is negative counts less.
+
+        Without a node or an account nothing counts.
+        """
+        node, account, peer = owner
+        if not node or account is None:
+            return
+        held = self._sums.get((node, account, peer))
+        if held is not None:
+            size, things, lasting = size + held[0], things + held[1], lasting + held[2]
+        self._sums[node, account, peer] = (size, things, lasting)
+
+    def write(self, connection: sqlite3.Connection) -> None:
+        """Bring the accounts up to date, within the transaction of the unit."""
+        for (node, account, peer), change in self._sums.items():
+            if change == _SAME:
+                continue
+            if peer is None:
+                connection.execute(_CHANGE_WHOLE, (node, account, *change))
+            else:
+                connection.execute(_CHANGE_BOTH, (node, account, *change, peer))
+
+
+_SAME = (0, 0, 0)
+_CHANGE = (
+    "INSERT INTO accounts VALUES (?1, ?2, '', ?3, ?4, ?5){}"
+    " ON CONFLICT DO UPDATE SET bytes = bytes + excluded.bytes,"
+    " things = things + excluded.things, lasting = lasting + excluded.lasting"
+)
+_CHANGE_WHOLE = _CHANGE.format("")
+_CHANGE_BOTH = _CHANGE.format(", (?1, ?2, ?6, ?3, ?4, ?5)")
+SIZE = "length(CAST(key AS BLOB)) + length(value)"
+"""SQL of what a state or a record counts for."""
+_RECORD_TRIGGERS = tuple(
+    f"CREATE TRIGGER records_{name}_whole AFTER {event} ON records WHEN {row}.node IS NOT NULL"  # noqa: S608  # constants
+    f" BEGIN INSERT INTO accounts VALUES ({row}.node, 'bus', '', {sign}({size}), {sign}1, 0)"
+    " ON CONFLICT DO UPDATE SET bytes = bytes + excluded.bytes,"
+    " things = things + excluded.things; END"
+    for name, event, row, sign, size in (
+        ("in", "INSERT", "NEW", "", SIZE.replace("key", "NEW.key").replace("value", "NEW.value")),
+        ("out", "DELETE", "OLD", "-", SIZE.replace("key", "OLD.key").replace("value", "OLD.value")),
+    )
+)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Counted:
-    """A table whose rows count: SQL of a row `{r}` for whether it does, for what, and how much."""
+    """A table whose rows count: SQL of a row `t` for whether it does, for what, and how much."""
 
     table: str
     when: str
     account: str
     size: str
     lasting: str = "0"
-    things: str = "0"
-    has_peer: bool = True
+    things: str = "1"
+    peer: str = "t.peer"
 
 
-_KEYED = "length(CAST({r}.key AS BLOB)) + length({r}.value)"
 _COUNTING = (
     _Counted(
         table="states",
-        when="{r}.account IS NOT NULL",
-        account="{r}.account",
-        size=_KEYED,
-        lasting="({r}.due_at IS NULL)",
-        things="1",
+        when="t.account IS NOT NULL",
+        account="t.account",
+        size=SIZE,
+        lasting="(t.due_at IS NULL)",
     ),
-    _Counted(table="work", when="{r}.node != ''", account="'bus'", size=_KEYED, things="1"),
+    _Counted(table="work", when="t.node != ''", account="'bus'", size=SIZE),
+    _Counted(table="records", when="t.node IS NOT NULL", account="'bus'", size=SIZE, peer="NULL"),
     _Counted(
-        table="records",
-        when="{r}.node IS NOT NULL",
-        account="'bus'",
-        size=_KEYED,
-        things="1",
-        has_peer=False,
+        table="journals",
+        when="1",
+        account="t.account",
+        # Their own sums are what is proved.
+        size="coalesce((SELECT sum(length(value)) FROM journal WHERE flow_id = t.flow_id), 0)",
+        things="0",
     ),
-    _Counted(table="journals", when="1", account="{r}.account", size="{r}.bytes"),
 )
 
 
-def _triggers(of: _Counted) -> Iterator[str]:
-    for kind in ("whole", "peer") if of.has_peer else ("whole",):
-        peer = "''" if kind == "whole" else "{r}.peer"
-        when = of.when if kind == "whole" else of.when + " AND {r}.peer IS NOT NULL"
-        same = " AND ".join(
-            f"{part.format(r='NEW')} IS {part.format(r='OLD')}"
-            for part in ("{r}.node", of.account, peer)
-        )
-        new, old = when.format(r="NEW"), when.format(r="OLD")
-        for name, event, condition, action in (
-            ("in", "INSERT", new, _add(of, peer, "NEW", "")),
-            ("out", "DELETE", old, _add(of, peer, "OLD", "-")),
-            ("grown", "UPDATE", f"{new} AND {same}", _change(of, peer)),
-            ("from", "UPDATE", f"{old} AND NOT ({same})", _add(of, peer, "OLD", "-")),
-            ("to", "UPDATE", f"{new} AND NOT ({same})", _add(of, peer, "NEW", "")),
-        ):
-            yield (
-                f"CREATE TRIGGER {of.table}_{name}_{kind} AFTER {event} ON {of.table}"
-                f" WHEN {condition} BEGIN {action}; END"
-            )
-
-
-def _add(of: _Counted, peer: str, row: str, sign: str) -> str:
-    parts = ("{r}.node", of.account, peer, *(f"{sign}({s})" for s in _sums(of)))
-    return (
-        f"INSERT INTO accounts VALUES ({', '.join(p.format(r=row) for p in parts)})"  # noqa: S608
-        " ON CONFLICT DO UPDATE SET bytes = bytes + excluded.bytes,"
-        " things = things + excluded.things, lasting = lasting + excluded.lasting"
-    )
-
-
-def _change(of: _Counted, peer: str) -> str:
-    changes = (
-        f"{column} = {column} + ({sql.format(r='NEW')}) - ({sql.format(r='OLD')})"
-        for column, sql in zip(("bytes", "things", "lasting"), _sums(of), strict=True)
-    )
-    return (
-        f"UPDATE accounts SET {', '.join(changes)} WHERE node = NEW.node"  # noqa: S608  # constants
-        f" AND name = {of.account.format(r='NEW')} AND peer = {peer.format(r='NEW')}"
-    )
-
-
-def _sums(of: _Counted) -> tuple[str, str, str]:
-    return of.size, of.things, of.lasting
-
-
 def _select(of: _Counted) -> str:
-    size = of.size
-    if of.table == "journals":  # their own sums are what is proved
-        size = "coalesce((SELECT sum(length(value)) FROM journal WHERE flow_id = t.flow_id), 0)"
-    peer = "t.peer" if of.has_peer else "NULL"
     return (
-        f"SELECT t.node AS node, {of.account} AS name, {peer} AS peer, {size} AS bytes,"  # noqa: S608
+        f"SELECT t.node AS node, {of.account} AS name, {of.peer} AS peer, {of.size} AS bytes,"  # noqa: S608
         f" {of.things} AS things, {of.lasting} AS lasting FROM {of.table} t WHERE {of.when}"
-    ).format(r="t")
+    )
 
 
 _KEPT = "SELECT node, name, peer, bytes, things, lasting FROM accounts"
@@ -139,9 +149,22 @@ _COUNTED = (
 STATEMENTS: Sequence[str] = (
     *_TABLES.strip().split(";\n"),
     f"INSERT INTO accounts {_COUNTED}",
-    *(trigger for counted in _COUNTING for trigger in _triggers(counted)),
+    *_RECORD_TRIGGERS,
 )
 """What brings accounts into a file. Of an older one, open flows count from their next write."""
+
+
+def drop_triggers_of_units(connection: sqlite3.Connection) -> None:
+    """Units were counted by triggers once; records of logs are, still."""
+    found = connection.execute(
+        "SELECT name FROM sqlite_master WHERE type = 'trigger'"
+        " AND tbl_name IN ('states', 'work', 'records', 'journals')"
+    ).fetchall()
+    for (name,) in found:
+        connection.execute(f"DROP TRIGGER {name}")
+    for trigger in _RECORD_TRIGGERS:
+        connection.execute(trigger)
+
 
 _Rows: TypeAlias = Mapping[tuple[str, str, str], Balance]
 

@@ -12,20 +12,18 @@ _NEXT_QUEUE = (
     "SELECT partition, node FROM work WHERE topic = ? AND (partition, node) > (?, ?)"
     " ORDER BY partition, node LIMIT 1"
 )
-_TAKE = (
-    "WITH looked_at AS (SELECT position, key FROM work INDEXED BY work_queues"
-    " WHERE topic = ?1 AND partition = ?2 AND node = ?3{skipping} ORDER BY position LIMIT ?4),"
-    # The length of a value is known without reading it.
-    " sized AS (SELECT w.position AS position,"
-    " sum(length(w.value)) OVER (ORDER BY w.position) - length(w.value) AS before"
-    " FROM looked_at l JOIN work w ON w.position = l.position"
-    " WHERE l.key = (SELECT key FROM looked_at ORDER BY position LIMIT 1))"
-    " SELECT w.position, w.key, w.value, w.written_at FROM sized s"
-    " JOIN work w ON w.position = s.position WHERE s.before < ?5 ORDER BY w.position"
+_QUEUE = (
+    "FROM work INDEXED BY work_queues WHERE topic = ?1 AND partition = ?2 AND node = ?3{}"
+    " ORDER BY position LIMIT"
 )
-_SKIPPING = " AND key NOT IN (SELECT value FROM json_each(?6))"
-_EVER_SO_MANY = 1 << 62
-"""Bytes, where nothing bounds them."""
+# Values may be large: only those are read that are answered.
+_TAKE = (
+    f"SELECT position, key, CASE WHEN key = (SELECT key {_QUEUE} 1) THEN value END, written_at"
+    f" {_QUEUE} ?4"
+)
+_TAKE_ALL = _TAKE.format("", "")
+_TAKE_BUT_ONE = _TAKE.format(*[" AND key != ?5"] * 2)
+_TAKE_BUT_SEVERAL = _TAKE.format(*[" AND key NOT IN (SELECT value FROM json_each(?5))"] * 2)
 
 
 def waiting(connection: sqlite3.Connection, topics: Sequence[str]) -> Sequence[WorkQueue]:
@@ -46,16 +44,28 @@ def take(
     skip: Collection[str],
     bytes_max: int | None,
 ) -> Sequence[WorkRecord]:
-    """See `WorkSource.take`. Only the records that are answered are read whole."""
-    most = _EVER_SO_MANY if bytes_max is None else max(1, bytes_max)
-    values: list[object] = [queue.topic, queue.partition, queue.node, limit, most]
-    if skip:
-        values.append(json.dumps(list(skip)))
-    rows = connection.execute(_TAKE.format(skipping=_SKIPPING if skip else ""), values)
-    return [
-        WorkRecord(queue=queue, position=position, key=key, value=value, written_at=EpochMs(at))
-        for position, key, value, at in rows
-    ]
+    """See `WorkSource.take`. Only the records that are answered are read whole, and one more."""
+    place = (queue.topic, queue.partition, queue.node, limit)
+    match list(skip):
+        case []:
+            rows = connection.execute(_TAKE_ALL, place)
+        case [key]:
+            rows = connection.execute(_TAKE_BUT_ONE, (*place, key))
+        case keys:
+            rows = connection.execute(_TAKE_BUT_SEVERAL, (*place, json.dumps(keys)))
+    found, size = list[WorkRecord](), 0
+    for position, key, value, at in rows:
+        if value is None:
+            continue
+        if found and bytes_max is not None and size >= bytes_max:
+            break
+        size += len(value)
+        written_at = EpochMs(at)
+        found.append(
+            WorkRecord(queue=queue, position=position, key=key, value=value, written_at=written_at)
+        )
+    rows.close()
+    return found
 
 
 def backlogs(connection: sqlite3.Connection, topics: Sequence[str]) -> Sequence[Backlog]:

@@ -4,15 +4,28 @@ import json
 import sqlite3
 from collections.abc import Sequence
 from itertools import groupby
+from typing import TypeAlias
 
+from host.bus.sqlite_accounts import SIZE, Changes
 from host.bus.sqlite_glances import delete_glance, write_glance
 from host.bus.sqlite_groups import check_fence
 from host.bus.sqlite_topics import has_gap
+from host.domain.accounts import Account, Charge
 from host.domain.ids import EpochMs, FlowId
 from host.ports.bus import NewRecord
 from host.ports.state import StateConflictError, StateWrite
 from host.ports.units import Consumed, JournalRow, Passed, Unit
 from host.ports.work import Done
+
+_Owner: TypeAlias = tuple[str | None, str | None, str | None]
+"""Node, account and peer, as a row has them; None each for what counts to nobody."""
+_BUS = Account.BUS.value
+_DELETE_WORK = (
+    "DELETE FROM work WHERE topic = ? AND partition = ? AND node = ? AND position {}"  # noqa: S608  # constants
+    f" RETURNING peer, {SIZE}"
+)
+_DELETE_ONE = _DELETE_WORK.format("= ?")
+_DELETE_SEVERAL = _DELETE_WORK.format("IN (SELECT value FROM json_each(?))")
 
 
 def write_unit(connection: sqlite3.Connection, unit: Unit, now: EpochMs) -> None:
@@ -25,44 +38,49 @@ def write_unit(connection: sqlite3.Connection, unit: Unit, now: EpochMs) -> None
     """
     for fence in unit.owned():
         check_fence(connection, fence)
+    changes = Changes()
     for done in unit.done:
-        _delete_work(connection, done)
+        _delete_work(connection, done, changes)
     for consumed in unit.consumed:
         _consume(connection, consumed)
     for write in unit.states:
-        _write_state(connection, write)
+        _write_state(connection, write, changes)
     for flow_id, rows in groupby(unit.journal, key=lambda row: row.flow_id):
-        _append_journal(connection, flow_id, list(rows))
+        _append_journal(connection, flow_id, list(rows), changes)
     for passed in unit.passed:
-        _pass_on(connection, passed)
+        _pass_on(connection, passed, changes)
     for flow_id in unit.forget:
-        connection.execute("DELETE FROM journal WHERE flow_id = ?", (flow_id,))
-        connection.execute("DELETE FROM journals WHERE flow_id = ?", (flow_id,))
+        _forget(connection, flow_id, changes)
     for record in unit.records:
         if record.node is None:
             _publish(connection, record, now)
         else:
-            _enqueue(connection, record, now)
+            _enqueue(connection, record, now, changes)
+    changes.write(connection)
 
 
-def _delete_work(connection: sqlite3.Connection, done: Done) -> None:
+def _delete_work(connection: sqlite3.Connection, done: Done, changes: Changes) -> None:
     queue, positions = done.queue, done.positions
     place = (queue.topic, queue.partition, queue.node)
-    sql = "DELETE FROM work WHERE topic = ? AND partition = ? AND node = ? AND position "
     if len(positions) == 1:
-        deleted = connection.execute(sql + "= ?", (*place, positions[0])).rowcount
+        deleted = connection.execute(_DELETE_ONE, (*place, positions[0])).fetchall()
     else:
-        several = "IN (SELECT value FROM json_each(?))"
-        deleted = connection.execute(sql + several, (*place, json.dumps(positions))).rowcount
-    if deleted != len(positions):
+        several = (*place, json.dumps(positions))
+        deleted = connection.execute(_DELETE_SEVERAL, several).fetchall()
+    if len(deleted) != len(positions):
         raise StateConflictError(
             f"{len(positions)} records of {queue.topic}-{queue.partition} were to be deleted,"
-            f" found {deleted} of positions {', '.join(map(str, positions[:10]))}"
+            f" found {len(deleted)} of positions {', '.join(map(str, positions[:10]))}"
         )
+    for peer, size in deleted:
+        changes.add((queue.node, _BUS, peer), -size, -1)
 
 
-def _enqueue(connection: sqlite3.Connection, record: NewRecord, now: EpochMs) -> None:
+def _enqueue(
+    connection: sqlite3.Connection, record: NewRecord, now: EpochMs, changes: Changes
+) -> None:
     queue = record.queue
+    changes.add((queue.node, _BUS, record.peer), record.size, 1)
     connection.execute(
         "INSERT INTO work (topic, partition, node, peer, key, written_at, value)"
         " VALUES (?, ?, ?, ?, ?, ?, ?)",
@@ -100,82 +118,112 @@ def _consume(connection: sqlite3.Connection, consumed: Consumed) -> None:
         connection.execute("INSERT OR REPLACE INTO offsets VALUES (?, ?, ?, ?)", (*place, after))
 
 
-def _write_state(connection: sqlite3.Connection, write: StateWrite) -> None:
-    place = (None, None) if write.place is None else (write.place.group, write.place.partition)
-    charge = write.charge
-    owner = (None, None, None) if charge is None else (charge.node, charge.account, charge.peer)
-    if write.expected is None:
-        connection.execute("DELETE FROM states WHERE key = ?", (write.key,))
-        delete_glance(connection, write.key)
-        return
-    if write.value is None:
-        sql = "DELETE FROM states WHERE key = ? AND version = ?"
-        done = connection.execute(sql, (write.key, write.expected)).rowcount
-    elif write.expected == 0:
-        done = connection.execute(
-            "INSERT INTO states (key, version, value, due_at, consumer, partition, node, account,"
-            " peer) VALUES (?, 1, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
-            (write.key, write.value, write.due_at, *place, *owner),
-        ).rowcount
-    else:
-        owned = ", node = ?, account = ?, peer = ?" if charge is not None else ""
-        done = connection.execute(
-            "UPDATE states SET version = version + 1, value = ?, due_at = ?, consumer = ?,"  # noqa: S608  # constants
-            f" partition = ?{owned} WHERE key = ? AND version = ?",
-            (
-                write.value,
-                write.due_at,
-                *place,
-                *(owner if charge is not None else ()),
-                write.key,
-                write.expected,
-            ),
-        ).rowcount
-    if done == 1:
-        if write.glance is not None:
-            write_glance(connection, write.key, write.glance)
-        elif write.value is None:
-            delete_glance(connection, write.key)
-        return
-    found = connection.execute("SELECT version FROM states WHERE key = ?", (write.key,)).fetchone()
-    version = found[0] if found else 0
-    # Deleting what is not there, as expected, is no conflict.
-    if version != write.expected or write.value is not None:
+def _write_state(connection: sqlite3.Connection, write: StateWrite, changes: Changes) -> None:
+    found = connection.execute(
+        f"SELECT version, {SIZE}, due_at IS NULL, node, account, peer FROM states WHERE key = ?",  # noqa: S608  # constants
+        (write.key,),
+    ).fetchone()
+    version, before, was_lasting, node, account, peer = found or _NO_STATE
+    if write.expected is not None and version != write.expected:
         raise StateConflictError(
             f"state {write.key!r} is at version {version}, expected {write.expected}"
         )
+    owner: _Owner = (node, account, peer)
+    if write.value is None or write.expected is None:
+        if found is not None:
+            changes.add(owner, -before, -1, -was_lasting)
+            connection.execute("DELETE FROM states WHERE key = ?", (write.key,))
+            delete_glance(connection, write.key)
+        return
+    size, lasting = len(write.key.encode()) + len(write.value), int(write.due_at is None)
+    bearer = owner if write.charge is None else _owner_of(write.charge)
+    place = (None, None) if write.place is None else (write.place.group, write.place.partition)
+    values = (write.value, write.due_at, *place)
+    if found is not None and bearer == owner:
+        changes.add(owner, size - before, 0, lasting - was_lasting)
+        connection.execute(_UPDATE_STATE, (*values, write.key))
+    else:
+        changes.add(owner, -before, -1, -was_lasting)
+        changes.add(bearer, size, 1, lasting)
+        sql = _INSERT_STATE if found is None else _GIVE_STATE
+        connection.execute(sql, (*values, *bearer, write.key))
+    if write.glance is not None:
+        write_glance(connection, write.key, write.glance)
+
+
+_NO_STATE = (0, 0, 0, None, None, None)
+_INSERT_STATE = (
+    "INSERT INTO states (value, due_at, consumer, partition, node, account, peer, key, version)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, 1)"
+)
+_UPDATE_STATE = (
+    "UPDATE states SET version = version + 1, value = ?, due_at = ?, consumer = ?, partition = ?"
+    " WHERE key = ?"
+)
+# Written only when they change: an index would be brought up to date each time.
+_GIVE_STATE = (
+    "UPDATE states SET version = version + 1, value = ?, due_at = ?, consumer = ?, partition = ?,"
+    " node = ?, account = ?, peer = ? WHERE key = ?"
+)
+
+
+def _owner_of(charge: Charge) -> _Owner:
+    return charge.node, charge.account.value, charge.peer
 
 
 def _append_journal(
-    connection: sqlite3.Connection, flow_id: FlowId, rows: Sequence[JournalRow]
+    connection: sqlite3.Connection, flow_id: FlowId, rows: Sequence[JournalRow], changes: Changes
 ) -> None:
-    (length,) = connection.execute(
-        "SELECT coalesce(max(number) + 1, 0) FROM journal WHERE flow_id = ?", (flow_id,)
-    ).fetchone()
-    for expected, row in enumerate(rows, length):
+    held = connection.execute(_JOURNAL, (flow_id,)).fetchone()
+    for expected, row in enumerate(rows, held[0]):
         if row.number != expected:
             raise StateConflictError(
                 f"journal of flow {flow_id}: row {row.number} written, expected {expected}"
             )
         connection.execute("INSERT INTO journal VALUES (?, ?, ?)", (flow_id, row.number, row.value))
     charge, size = rows[-1].charge, sum(len(row.value) for row in rows)
-    grown = connection.execute(
-        "UPDATE journals SET bytes = bytes + ? WHERE flow_id = ?", (size, flow_id)
-    ).rowcount
-    if not grown and charge is not None:
+    if held[1] is not None:
         connection.execute(
-            "INSERT INTO journals SELECT ?1, ?2, ?3, ?4, sum(length(value)) FROM journal"
-            " WHERE flow_id = ?1",
-            (flow_id, charge.node, charge.account, charge.peer),
+            "UPDATE journals SET bytes = bytes + ? WHERE flow_id = ?", (size, flow_id)
         )
+        changes.add(held[1:], size)
+    elif charge is not None:
+        ((whole,),) = connection.execute(
+            "INSERT INTO journals SELECT ?1, ?2, ?3, ?4, sum(length(value)) FROM journal"
+            " WHERE flow_id = ?1 RETURNING bytes",
+            (flow_id, *_owner_of(charge)),
+        ).fetchall()
+        changes.add(_owner_of(charge), whole)
 
 
-def _pass_on(connection: sqlite3.Connection, passed: Passed) -> None:
-    charge = passed.charge
+_JOURNAL = (
+    "SELECT coalesce((SELECT max(number) + 1 FROM journal WHERE flow_id = ?1), 0), node, account,"
+    " peer FROM (SELECT 1) LEFT JOIN journals ON flow_id = ?1"
+)
+
+
+def _pass_on(connection: sqlite3.Connection, passed: Passed, changes: Changes) -> None:
+    found = connection.execute(
+        "SELECT node, account, peer, bytes FROM journals WHERE flow_id = ?", (passed.flow_id,)
+    ).fetchone()
+    if found is None:
+        return
+    *before, size = found
+    owner = _owner_of(passed.charge)
+    changes.add((before[0], before[1], before[2]), -size)
+    changes.add(owner, size)
     connection.execute(
         "UPDATE journals SET node = ?, account = ?, peer = ? WHERE flow_id = ?",
-        (charge.node, charge.account, charge.peer, passed.flow_id),
+        (*owner, passed.flow_id),
     )
+
+
+def _forget(connection: sqlite3.Connection, flow_id: FlowId, changes: Changes) -> None:
+    connection.execute("DELETE FROM journal WHERE flow_id = ?", (flow_id,))
+    for node, account, peer, size in connection.execute(
+        "DELETE FROM journals WHERE flow_id = ? RETURNING node, account, peer, bytes", (flow_id,)
+    ).fetchall():
+        changes.add((node, account, peer), -size)
 
 
 def _publish(connection: sqlite3.Connection, record: NewRecord, now: EpochMs) -> None:

@@ -11,8 +11,7 @@ import os
 import sqlite3
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from host.domain.errors import StorageError
@@ -116,8 +115,12 @@ class Writer:
             count = min(len(self._queue), _BATCH_MAX)
             batch = [self._queue.popleft() for _ in range(count)]
         try:
-            with self._open, self._exclusive():
-                self._commit(batch)
+            with self._open:
+                lock_file = self._locked()
+                try:
+                    self._commit(batch)
+                finally:
+                    fcntl.flock(lock_file, fcntl.LOCK_UN)
         except sqlite3.Error as exc:
             self._fail(batch, str(exc))
         except StorageError as exc:
@@ -134,9 +137,8 @@ class Writer:
                     StorageError(f"flow store {self._path}: {reason}", path=str(self._path))
                 )
 
-    @contextmanager
-    def _exclusive(self) -> Iterator[None]:
-        """Hold the lock among processes.
+    def _locked(self) -> int:
+        """The lock among processes, held; the caller unlocks it.
 
         Raises:
             StorageError: closed, or the lock cannot be had.
@@ -147,10 +149,7 @@ class Writer:
             fcntl.flock(self._lock_file, fcntl.LOCK_EX)
         except OSError as exc:
             raise StorageError(f"its lock cannot be had: {exc.strerror}") from exc
-        try:
-            yield
-        finally:
-            fcntl.flock(self._lock_file, fcntl.LOCK_UN)
+        return self._lock_file
 
     def _commit(self, batch: Sequence[_Waiting]) -> None:
         if len(batch) > 1 and self._commit_together(batch):
@@ -161,7 +160,8 @@ class Writer:
     def _commit_together(self, batch: Sequence[_Waiting]) -> bool:
         """Commit all that can be; False when one of them broke the transaction for all."""
         connection, failures = self._connection, dict[_Waiting, Exception]()
-        with self._transaction():
+        connection.execute("BEGIN IMMEDIATE")
+        try:
             for waiting in batch:
                 connection.execute("SAVEPOINT unit")
                 try:
@@ -173,15 +173,21 @@ class Writer:
                     connection.execute("ROLLBACK TO unit")
                 connection.execute("RELEASE unit")
             connection.execute("COMMIT")
+        finally:
+            self._roll_back()
         for waiting in batch:
             waiting.end(failures.get(waiting))
         return True
 
     def _commit_alone(self, waiting: _Waiting) -> None:
+        connection = self._connection
         try:
-            with self._transaction():
-                waiting.write(self._connection)
-                self._connection.execute("COMMIT")
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                waiting.write(connection)
+                connection.execute("COMMIT")
+            finally:
+                self._roll_back()
         except sqlite3.Error as exc:
             self._fail([waiting], str(exc))
         except Exception as exc:  # noqa: BLE001  # it is raised to who asked for the write
@@ -189,12 +195,7 @@ class Writer:
         else:
             waiting.end()
 
-    @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        """A write transaction, rolled back unless it was committed inside."""
-        self._connection.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-        finally:
-            if self._connection.in_transaction:
-                self._connection.execute("ROLLBACK")
+    def _roll_back(self) -> None:
+        """End the transaction, unless it was committed."""
+        if self._connection.in_transaction:
+            self._connection.execute("ROLLBACK")

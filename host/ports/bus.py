@@ -10,6 +10,7 @@ that a step's output and what it consumes are one transaction.
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Protocol
 
 from host.domain.accounts import Account, Charge
@@ -77,8 +78,13 @@ class NewRecord:
     @property
     def queue(self) -> WorkQueue:
         """Where the record waits, if it is work."""
-        partition = partition_of(self.key)
-        return WorkQueue(topic=self.topic, partition=partition, node=self.node or NOBODY)
+        return _queue_of(self.topic, self.key, self.node or NOBODY)
+
+
+@lru_cache(maxsize=1024)
+def _queue_of(topic: str, key: str, node: ShortHash) -> WorkQueue:
+    """Remembered: each step of a flow asks some times."""
+    return WorkQueue(topic=topic, partition=partition_of(key), node=node)
 
 
 @dataclass(frozen=True, slots=True, order=True, kw_only=True)

@@ -1,13 +1,16 @@
 """Accounts of bytes: kept with every unit, for each node, and equal to what they count."""
 
+import re
 import sqlite3
 import tempfile
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from host.bus import unit_writer
 from host.bus.memory import MemoryStore
 from host.bus.sqlite import SqliteStore
 from host.domain.accounts import NOTHING, Account, Balance, Charge
@@ -217,3 +220,32 @@ def test_a_file_without_accounts_gets_them(tmp_path: Path) -> None:
     assert store.balance(A, Account.STATUS) == Balance(bytes=22 + 25 + 2, rows=2, lasting=1)
     assert not store.recount()
     store.close()
+
+
+def test_units_of_a_file_that_counted_by_triggers_count_once(tmp_path: Path) -> None:
+    path = tmp_path / "flows.sqlite"
+    record = NewRecord(topic="flow.event", key="key", value=b"12345", node=A)
+    with closing(SqliteStore(path)) as store:
+        store.commit(Unit(records=(record,)))
+    with closing(sqlite3.connect(path, isolation_level=None)) as old:
+        old.execute(
+            "CREATE TRIGGER work_in_whole AFTER INSERT ON work WHEN NEW.node != '' BEGIN"
+            " UPDATE accounts SET bytes = bytes + 8, things = things + 1 WHERE node = NEW.node; END"
+        )
+        old.execute("UPDATE schema_version SET version = 6")
+    with closing(SqliteStore(path)) as store:
+        store.commit(Unit(records=(record, NewRecord(topic="e", key="k", value=b"1", owner=A))))
+        assert store.balance(A, Account.BUS) == Balance(bytes=18, rows=3)
+        assert not store.recount()
+
+
+def test_nobody_but_the_writer_of_units_changes_what_it_counts() -> None:
+    """Else an account would not know of it: no trigger counts these tables."""
+    changes = re.compile(
+        r"(?:INSERT(?: OR \w+)? INTO|REPLACE INTO|UPDATE(?: OR \w+)?|DELETE FROM)"
+        r" (?:work|states|journals)\b(?! SET (?:bytes = coalesce|node = substr))"
+    )
+    folder = Path(unit_writer.__file__).parent
+    found = {path.name for path in folder.parent.rglob("*.py") if changes.search(path.read_text())}
+    # Before there were accounts.
+    assert found == {"unit_writer.py", "upgrade_to_queues.py"}

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from host.bus.schema import SCHEMA_VERSION, prepare
+from host.bus.schema import SCHEMA_VERSION
 from host.bus.sqlite import SqliteStore
 from host.domain.clock import SimClock
 from host.domain.ids import EpochMs, FlowId, ShortHash
@@ -97,9 +97,8 @@ def test_an_answer_is_bounded(store: FlowStore) -> None:
 
 def test_statuses_of_older_files_get_glances(tmp_path: Path) -> None:
     path = tmp_path / "flows.sqlite"
-    SqliteStore(path, clock=SimClock()).close()
     connection = sqlite3.connect(path, isolation_level=None)
-    connection.execute("DROP TABLE flow_glance")
+    connection.executescript((Path(__file__).parent / "flows_version_1.sql").read_text())
     text = (
         '{"v":1,"holding":"0123456789AB","request_id":"r","flow_id":null,"flow_class":"demo.Flow",'
         '"status":"FAILED","updated_at":7}'
@@ -114,11 +113,6 @@ def test_statuses_of_older_files_get_glances(tmp_path: Path) -> None:
         connection.execute(
             "INSERT INTO states (key, version, value) VALUES (?, 1, ?)", (key, value.encode())
         )
-    connection.execute("DROP INDEX records_newest")
-    connection.execute("UPDATE schema_version SET version = 3")
-    connection.execute("BEGIN IMMEDIATE")
-    prepare(connection, EpochMs(1))
-    connection.execute("COMMIT")
     connection.close()
     store = SqliteStore(path, clock=SimClock())
     found = store.glances(GlanceQuery(node=NODE, responders=True), 10)
