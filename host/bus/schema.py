@@ -5,11 +5,12 @@ from collections.abc import Callable, Mapping
 
 from host.bus.sqlite_accounts import STATEMENTS, drop_triggers_of_units
 from host.bus.sqlite_glances import FILL_GLANCES, GLANCES
+from host.bus.sqlite_journals import TABLE
 from host.bus.upgrade_to_queues import move_to_queues
 from host.domain.errors import StorageError
 from host.domain.ids import EpochMs
 
-SCHEMA_VERSION = 7
+SCHEMA_VERSION = 8
 
 _VERSION_3 = """
 CREATE TABLE work (
@@ -116,6 +117,12 @@ def _from_6(connection: sqlite3.Connection, now: EpochMs) -> None:
     drop_triggers_of_units(connection)
 
 
+def _from_7(connection: sqlite3.Connection, now: EpochMs) -> None:
+    """Large journals are forgotten in portions."""
+    del now
+    connection.execute(TABLE)
+
+
 def _execute_all(connection: sqlite3.Connection, script: str) -> None:
     # Not executescript(), which would commit.
     for statement in script.split(";\n"):
@@ -129,4 +136,5 @@ _UPGRADES: Mapping[int, Callable[[sqlite3.Connection, EpochMs], None]] = {
     4: _from_4,
     5: _from_5,
     6: _from_6,
+    7: _from_7,
 }

@@ -18,6 +18,7 @@ from host.bus.roster import Roster
 from host.bus.schema import prepare
 from host.bus.sqlite_glances import read_glances
 from host.bus.sqlite_groups import load_roster, save_roster
+from host.bus.sqlite_journals import PORTION_BYTES, sweep
 from host.bus.unit_writer import write_unit
 from host.bus.writer import Writer
 from host.domain.accounts import Account, Balance, Charge, Discrepancy
@@ -37,6 +38,8 @@ from host.system import SystemClock
 T = TypeVar("T")
 
 _BUSY_MS = 10_000
+_SWEEPS_MAX = 64
+"""Portions that one commit deletes: those of a journal of 64 MiB."""
 _LAST = "\U0010ffff"
 """Behind every text."""
 
@@ -154,6 +157,8 @@ class SqliteStore:
         return deleted
 
     def shrink(self) -> int:
+        if self._sweep(1):
+            return PORTION_BYTES
         free: list[int] = []
         self._writer.write(lambda connection: free.append(give_back(connection)))
         if free[-1] == 0:
@@ -266,6 +271,21 @@ class SqliteStore:
             self._tell_committed(committed)
             if self._doorbell is not None and self._doorbell.has_peers:
                 self._doorbell.ring(Hint.of_commit(committed))
+        if unit.forget:
+            with suppress(StorageError):  # it is committed; the rest goes with what comes next
+                self._sweep(_SWEEPS_MAX)
+
+    def _sweep(self, portions: int) -> bool:
+        """Delete what is forgotten, in portions between which others commit.
+
+        Returns:
+            Whether there may be more.
+        """
+        more: list[bool] = [True]
+        while portions and more[-1]:
+            self._writer.write(lambda connection: more.append(sweep(connection)))
+            portions -= 1
+        return more[-1]
 
     def _announce(self, hint: Hint) -> None:
         self._tell(hint)

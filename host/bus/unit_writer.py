@@ -9,6 +9,7 @@ from typing import TypeAlias
 from host.bus.sqlite_accounts import SIZE, Changes
 from host.bus.sqlite_glances import delete_glance, write_glance
 from host.bus.sqlite_groups import check_fence
+from host.bus.sqlite_journals import forget
 from host.bus.sqlite_topics import has_gap
 from host.domain.accounts import Account, Charge
 from host.domain.ids import EpochMs, FlowId
@@ -49,8 +50,7 @@ def write_unit(connection: sqlite3.Connection, unit: Unit, now: EpochMs) -> None
         _append_journal(connection, flow_id, list(rows), changes)
     for passed in unit.passed:
         _pass_on(connection, passed, changes)
-    for flow_id in unit.forget:
-        _forget(connection, flow_id, changes)
+    forget(connection, unit.forget, changes)
     for record in unit.records:
         if record.node is None:
             _publish(connection, record, now)
@@ -216,14 +216,6 @@ def _pass_on(connection: sqlite3.Connection, passed: Passed, changes: Changes) -
         "UPDATE journals SET node = ?, account = ?, peer = ? WHERE flow_id = ?",
         (*owner, passed.flow_id),
     )
-
-
-def _forget(connection: sqlite3.Connection, flow_id: FlowId, changes: Changes) -> None:
-    connection.execute("DELETE FROM journal WHERE flow_id = ?", (flow_id,))
-    for node, account, peer, size in connection.execute(
-        "DELETE FROM journals WHERE flow_id = ? RETURNING node, account, peer, bytes", (flow_id,)
-    ).fetchall():
-        changes.add((node, account, peer), -size)
 
 
 def _publish(connection: sqlite3.Connection, record: NewRecord, now: EpochMs) -> None:

@@ -1,21 +1,27 @@
 """Files give the disk back what deleted rows have left."""
 
 import sqlite3
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 
 from sqlalchemy import text
 
 from host.bus.sqlite import SqliteStore
+from host.bus.sqlite_accounts import Changes
+from host.bus.sqlite_journals import forget
 from host.db import Database
+from host.domain.accounts import Account, Charge
 from host.domain.clock import SimClock
+from host.domain.ids import FlowId, ShortHash
 from host.flow.upkeep import EXPIRE_EVERY_MS, Upkeep
 from host.ports.bus import NewRecord
 from host.ports.topics import Retention
-from host.ports.units import Unit
+from host.ports.units import JournalRow, Unit
 from host.sqlite_files import let_shrink
 
 MIB = 1024 * 1024
+NODE = ShortHash("A" * 12)
 
 
 def sizes(path: Path) -> tuple[int, int]:
@@ -66,6 +72,63 @@ def test_the_more_is_free_the_less_one_turn_gives_back(tmp_path: Path) -> None:
     before, after = store.shrink(), store.shrink()
     assert 0 < (before - after) // 4096 * free <= 5_000_000
     store.close()
+
+
+def held(flow_id: str, megabytes: int) -> Unit:
+    charge = Charge(node=NODE, account=Account.JOURNAL)
+    return Unit(
+        journal=[
+            JournalRow(flow_id=FlowId(flow_id), number=number, value=b"x" * MIB, charge=charge)
+            for number in range(megabytes)
+        ]
+    )
+
+
+def test_large_journals_are_forgotten_in_portions_between_which_others_commit(
+    tmp_path: Path,
+) -> None:
+    store = SqliteStore(tmp_path / "flows.sqlite")
+    flows = [FlowId(f"flow{number}") for number in range(4)]
+    for flow_id in flows:
+        store.commit(held(flow_id, 8))
+    left: list[int] = []
+    write = store._writer.write
+
+    def watched(work: Callable[[sqlite3.Connection], object]) -> None:
+        write(work)
+        left.append(store._read("SELECT count(*) FROM journal", ())[0][0])
+
+    store._writer.write = watched  # type: ignore[method-assign]
+    store.commit(Unit(forget=flows[:3]))
+    assert max(a - b for a, b in pairwise([32, *left])) == 1
+    assert left[-1] == 8
+    assert len(store.journal(flows[3])) == 8
+    assert store.balance(NODE, Account.JOURNAL).bytes == 8 * MIB
+    assert not store.recount()
+    store.close()
+
+
+def test_what_a_killed_process_had_not_deleted_goes_with_upkeep(tmp_path: Path) -> None:
+    path = tmp_path / "flows.sqlite"
+    store = SqliteStore(path)
+    store.commit(held("flow", 8))
+
+    def forgotten(connection: sqlite3.Connection) -> None:
+        changes = Changes()
+        forget(connection, [FlowId("flow")], changes)
+        changes.write(connection)
+
+    store._writer.write(forgotten)
+    assert store.balance(NODE, Account.JOURNAL).bytes == 0
+    assert len(store.journal(FlowId("flow"))) == 8
+    store.close()
+    again = SqliteStore(path)
+    upkeep = Upkeep(again, SimClock(), Retention())
+    upkeep.run()
+    assert not again.journal(FlowId("flow"))
+    assert not again._read("SELECT * FROM forgotten", ())
+    assert not again.recount()
+    again.close()
 
 
 def test_a_file_is_opened_while_somebody_writes_for_long(tmp_path: Path) -> None:
