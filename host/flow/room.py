@@ -5,10 +5,10 @@ since. Steps that run at the same time do not see each other's: each of them may
 what one step makes.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
-from host.domain.accounts import Account, Charge, QuotaExceededError
+from host.domain.accounts import NOTHING, Account, Balance, Charge, QuotaExceededError
 from host.domain.ids import ShortHash
 from host.domain.quotas import Quota
 from host.ports.accounts import Accounts
@@ -25,7 +25,7 @@ class Room:
     accounts: Accounts
     node: ShortHash
     quota: Quota
-    _held: dict[Account, int] = field(default_factory=dict)
+    _held: Mapping[Account, Balance] | None = None
 
     def check(self, account: Account, *, pending: int, more: int) -> None:
         """Refuse bytes for which there is no room.
@@ -40,15 +40,15 @@ class Room:
             StorageError: the store cannot be read.
         """
         most = self.quota.account_max(account)
-        if account not in self._held:
-            self._held[account] = self.accounts.balance(self.node, account).bytes
-        held = self._held[account] + pending
+        if self._held is None:  # all in one look: most steps ask for several
+            self._held = self.accounts.balances(self.node)
+        held = self._held.get(account, NOTHING).bytes + pending
         if most is not None and held + more > most:
             raise QuotaExceededError.of(self.node, account, held=held, more=more, most=most)
 
     def forget(self) -> None:
         """Look again: the step has written what it had made."""
-        self._held.clear()
+        self._held = None
 
 
 def evicted(

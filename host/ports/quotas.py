@@ -3,7 +3,7 @@
 from typing import Protocol
 
 from host.domain.ids import EpochMs, ShortHash
-from host.domain.quotas import Quota, Spent
+from host.domain.quotas import DEFAULT_QUOTA, Quota, Spent
 
 
 class Quotas(Protocol):
@@ -35,7 +35,7 @@ class Unmetered:
 
     def quota(self, node: ShortHash) -> Quota:
         del node
-        return Quota()
+        return DEFAULT_QUOTA
 
     def may_run_at(self, node: ShortHash) -> EpochMs | None:
         del node
