@@ -116,6 +116,7 @@ def flow_config(settings: HostSettings) -> FlowConfig:
         max_result_bytes=settings.flow_result_bytes_max,
         status_retention_ms=settings.rest_flow_status_cleanup_time_ms,
         hops_max=settings.flow_hops_max,
+        descendants_max=settings.flow_descendants_max,
         external_topic=settings.external_messaging_receive_topic_pattern,
         external_active=settings.external_messaging_active,
         external_inactive=settings.external_messaging_inactive_response_type,

@@ -37,6 +37,7 @@ class QuotaCode(StrEnum):
     JOURNAL = "journal-limit"
     FLOWS = "flows-too-many"
     HOPS = "flow-hops-too-many"
+    DESCENDANTS = "flow-descendants-too-many"
 
 
 QUOTA_CODES = frozenset([hit.value for hit in QuotaCode] + [hit_of(account) for account in Account])

@@ -11,13 +11,29 @@ from host.domain.platform import PLATFORM_VERSION, SOFTWARE_VERSION
 from host.flow.checkpoint import Checkpoint, Scope
 from host.flow.config import CORDA_DEFAULTS, FlowConfig
 from host.flow.context_keys import is_reserved
-from host.flow.hops import HOPS, TOO_MANY_HOPS, hops_of, too_many_hops
+from host.flow.hops import (
+    DESCENDANTS,
+    HOPS,
+    ORIGIN,
+    TOO_MANY_DESCENDANTS,
+    TOO_MANY_HOPS,
+    descendants_of,
+    hops_of,
+    too_many_descendants,
+    too_many_hops,
+)
 from host.flow.mapper import init_of
 from host.flow.messages import Init, SessionFailure, SessionMessage, StartFlow
 from host.flow.session import Session
 
 
-def client_flow(flow_id: FlowId, start: StartFlow, cpi: CpiRecord, now: EpochMs) -> Checkpoint:
+def client_flow(
+    flow_id: FlowId,
+    start: StartFlow,
+    cpi: CpiRecord,
+    now: EpochMs,
+    config: FlowConfig = CORDA_DEFAULTS,
+) -> Checkpoint:
     """The first checkpoint of a client-started flow."""
     declared = next((f for f in cpi.startable_flows() if f.name == start.flow_class), None)
     initiating = declared is not None and declared.initiating
@@ -25,7 +41,11 @@ def client_flow(flow_id: FlowId, start: StartFlow, cpi: CpiRecord, now: EpochMs)
         flow=start.flow_class,
         protocol=declared.protocol if declared and initiating else None,
         versions=declared.versions if declared and initiating else (),
-        context=platform_context(cpi),
+        context={
+            **platform_context(cpi),
+            DESCENDANTS: str(config.descendants_max),
+            ORIGIN: flow_id,
+        },
     )
     return Checkpoint(
         flow_id=flow_id,
@@ -56,6 +76,11 @@ def responder(
     hops = hops_of(init.platform)
     if hops is None or hops > config.hops_max:
         return SessionFailure(code=TOO_MANY_HOPS, message=too_many_hops(config.hops_max))
+    following = descendants_of(init.platform, config.descendants_max)
+    if following is None:
+        return SessionFailure(
+            code=TOO_MANY_DESCENDANTS, message=too_many_descendants(config.descendants_max)
+        )
     chosen = choose_responder(cpi, init)
     if isinstance(chosen, SessionFailure):
         return chosen
@@ -76,7 +101,8 @@ def responder(
         last_heard=now,
     )
     own = {k: v for k, v in init.context.items() if not is_reserved(k)}
-    context = {**own, **init.platform, HOPS: str(hops), **_cpi_context(cpi)}
+    limits = {HOPS: str(hops), DESCENDANTS: str(following)}
+    context = {**own, **init.platform, **limits, **_cpi_context(cpi)}
     return Checkpoint(
         flow_id=flow_id,
         holding=message.target,

@@ -22,7 +22,16 @@ from host.flow.checkpoint import (
 )
 from host.flow.config import CORDA_DEFAULTS, FlowConfig
 from host.flow.context_keys import CONTEXT_RESERVED, is_reserved
-from host.flow.hops import TOO_MANY_HOPS, hops_of, next_hop, too_many_hops
+from host.flow.hops import (
+    TOO_MANY_DESCENDANTS,
+    TOO_MANY_HOPS,
+    descendants_of,
+    hops_of,
+    next_hop,
+    share_of,
+    too_many_descendants,
+    too_many_hops,
+)
 from host.flow.messages import Party, SessionFailure, SessionMessage
 from host.flow.requests import (
     SESSIONS_MAX,
@@ -186,8 +195,9 @@ def open_session(
     """Open a session in the nearest initiating flow of the stack; nothing is sent yet.
 
     Raises:
-        CapabilityError: `sessions-too-many`, `session-no-protocol`, or `flow-hops-too-many`: the
-            flow stands at the end of too many sessions that followed from one another.
+        CapabilityError: `sessions-too-many`, `session-no-protocol`, `flow-hops-too-many` (the
+            flow stands at the end of too many sessions that followed from one another), or
+            `flow-descendants-too-many` (too many flows would follow from what a client started).
     """
     if len(checkpoint.sessions) >= SESSIONS_MAX:
         raise CapabilityError("sessions-too-many", f"a flow has at most {SESSIONS_MAX} sessions")
@@ -201,8 +211,7 @@ def open_session(
         )
     scope = checkpoint.stack[depth]
     merged = _in_force(checkpoint.stack)
-    if (hops_of(merged) or 0) >= config.hops_max:
-        raise CapabilityError(TOO_MANY_HOPS, too_many_hops(config.hops_max))
+    following = _share(checkpoint, merged, config)
     session = Session(
         id=session_id,
         initiator=True,
@@ -212,7 +221,9 @@ def open_session(
         versions=scope.versions,
         require_close=request.require_close,
         context={k: v for k, v in merged.items() if not k.startswith(CONTEXT_RESERVED)},
-        platform=next_hop({k: v for k, v in merged.items() if k.startswith(CONTEXT_RESERVED)}),
+        platform=next_hop(
+            {k: v for k, v in merged.items() if k.startswith(CONTEXT_RESERVED)}, following
+        ),
         payload_max=config.max_payload_bytes,
         timeout_ms=request.timeout_millis or config.session_timeout_ms,
         last_heard=now,
@@ -221,6 +232,19 @@ def open_session(
     stack = (*checkpoint.stack[:depth], changed, *checkpoint.stack[depth + 1 :])
     opened = replace(checkpoint, stack=stack).with_session(session)
     return Answer(opened, msgspec.json.encode({"session": session_id}).decode())
+
+
+def _share(checkpoint: Checkpoint, context: dict[str, str], config: FlowConfig) -> int:
+    """How many flows may follow from the responder of the next session; refuses one too many."""
+    hops = hops_of(context) or 0
+    if hops >= config.hops_max:
+        raise CapabilityError(TOO_MANY_HOPS, too_many_hops(config.hops_max))
+    number = 1 + sum(session.initiator for session in checkpoint.sessions.values())
+    share = share_of(descendants_of(context, config.descendants_max) or 0, number)
+    # A client's flow may open all of its sessions: that is a bound, too.
+    if share == 0 and hops > 0:
+        raise CapabilityError(TOO_MANY_DESCENDANTS, too_many_descendants(config.descendants_max))
+    return max(0, share - 1)
 
 
 def send_messages(

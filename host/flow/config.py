@@ -30,6 +30,7 @@ class FlowConfig:
         status_retention_ms: of an ended flow's status (rest.flowStatusCleanupTimeMs).
         hops_max: sessions that may follow from one another, each opened by the responder of the
             one before.
+        descendants_max: flows that may follow from one that a client started, over all sessions.
         external_topic: of messages to systems outside, with `$HOLDING_ID` and `$CHANNEL_NAME`
             (externalMessaging.routeDefaults.receiveTopicPattern).
         external_active: whether such messages are sent (routeDefaults.active).
@@ -49,6 +50,7 @@ class FlowConfig:
     max_result_bytes: int = 4 * MIB
     status_retention_ms: int = 604_800_000
     hops_max: int = 16
+    descendants_max: int = 20_000
     external_topic: str = "ext.$HOLDING_ID.$CHANNEL_NAME.receive"
     external_active: bool = True
     external_inactive: Literal["ERROR", "IGNORE"] = "ERROR"

@@ -14,6 +14,7 @@ from host.domain.packages import CpiRecord, FlowDeclaration
 from host.domain.refused import shown
 from host.domain.vnode import OperationalStatus, VirtualNode
 from host.flow.dead_letters import DeadLetter, dead_letters
+from host.flow.endings import Endings
 from host.flow.errors import (
     ClientRequestIdInvalidError,
     FlowAlreadyStartedError,
@@ -65,6 +66,7 @@ class FlowService:
         self._clock = clock
         self._quotas = quotas or Unmetered()
         self._open = OpenFlows(units, self._quotas)
+        self._endings = Endings(units)
 
     def start(
         self,
@@ -127,8 +129,9 @@ class FlowService:
     ) -> FlowStatus:
         """End a flow in status KILLED; its open sessions fail at their peers.
 
-        When this returns, the request is durable; the flow ends at its next step. A responder is
-        named by its session id.
+        When this returns, the request is durable; the flow ends at its next step, and so do flows
+        of its node that follow from it, though it may have ended itself. A responder is named by
+        its session id.
 
         Args:
             short_hash: of the virtual node.
@@ -140,11 +143,13 @@ class FlowService:
 
         Raises:
             FlowNotFoundError: no such flow was started.
-            FlowEndedError: the flow has ended already.
+            FlowEndedError: the flow has ended already, and nothing of its node follows from it.
             StorageError: the store cannot be written.
         """
         status = self._any_status(short_hash, client_request_id)
         if status.status.is_final:
+            if self._end_descendants(status):
+                return status
             raise FlowEndedError(
                 f"flow {shown(client_request_id)} of virtual node {short_hash} has ended already:"
                 f" {status.status}"
@@ -156,7 +161,28 @@ class FlowService:
         else:
             record = NewRecord(topic=EVENT_TOPIC, key=status.flow_id, value=kill, node=short_hash)
         self._store.commit(Unit(records=(record,)))
+        self._end_descendants(status)
         return status
+
+    def end_all(self, short_hash: ShortHash) -> int:
+        """End every flow of a virtual node that runs; how many there are.
+
+        Raises:
+            StorageError: the store cannot be written.
+        """
+        return self._endings.end_all(short_hash)
+
+    def _end_descendants(self, status: FlowStatus) -> bool:
+        """End what follows from a flow on its own node; whether that has ended anything."""
+        node, flow_id, now = status.holding_short_hash, status.flow_id, self._clock.now_ms()
+        key = status_key(node, status.client_request_id)
+        if flow_id is None or self._store.get(key) is None:
+            return False  # it has not begun, or is a responder
+        if not status.status.is_final:
+            self._endings.mark(node, flow_id, now)
+            if not self._endings.has_opened(flow_id):
+                return False
+        return self._endings.end_descendants(node, flow_id, now) > 0
 
     def recorded(self, short_hash: ShortHash, request_id: str) -> RecordedFlow:
         """The flow's history with its journal; see `find_recorded`."""

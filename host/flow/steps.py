@@ -15,9 +15,11 @@ from host.flow.apart import keys_apart
 from host.flow.births import client_flow, responder
 from host.flow.checkpoint import Checkpoint, decode_checkpoint
 from host.flow.delivery import refusal_record
+from host.flow.endings import ORPHAN_REASON
 from host.flow.errors import FlowRecordDamagedError
 from host.flow.events import EventSink, FlowEnded, FlowStarted
 from host.flow.guest_runs import GuestRuns, Home
+from host.flow.hops import ORIGIN, killed_key
 from host.flow.late import late_replies
 from host.flow.live import LiveFlow, timer_key
 from host.flow.machine import (
@@ -142,7 +144,8 @@ class FlowSteps:
         now = self._around.clock.now_ms()
         if isinstance(event, StartFlow):
             holding = event.holding.holding()
-            made = client_flow(flow_id, event, self._cpi(event.cpi_checksum), now)
+            cpi = self._cpi(event.cpi_checksum)
+            made = client_flow(flow_id, event, cpi, now, self._around.config)
         else:
             holding = event.message.target.holding()
             cpi = self._cpi(self._vnode(holding).cpi_checksum)
@@ -150,6 +153,8 @@ class FlowSteps:
                 holding.short_hash, event.message.source.node()
             )
             answered = answered or responder(flow_id, event.message, cpi, now, self._around.config)
+            if isinstance(answered, Checkpoint) and self._is_orphan(answered):
+                answered = SessionFailure(code="flow-killed", message=ORPHAN_REASON)
             if isinstance(answered, SessionFailure):
                 loose.append(refusal_record(event.message, answered))
                 return None
@@ -182,6 +187,8 @@ class FlowSteps:
         reason = _kill_reason(vnode, holding, starting=flow.version == 0)
         if isinstance(event, KillFlow):
             reason = event.reason
+        if reason is None and self._is_orphan(flow.checkpoint):
+            reason = ORPHAN_REASON
         if reason is not None or vnode is None:
             self._apply(flow, Killed(reason or ""), None)
         elif broken is not None:
@@ -189,6 +196,13 @@ class FlowSteps:
         else:
             home = Home(vnode=vnode, cpi=self._cpi(flow.checkpoint.cpi_checksum))
             self._apply(flow, _machine_event(event), home)
+
+    def _is_orphan(self, checkpoint: Checkpoint) -> bool:
+        """Whether the flow of the same node that a responder follows from was killed."""
+        if checkpoint.responds_to is None:
+            return False
+        origin = checkpoint.stack[0].context.get(ORIGIN, "")
+        return self._store.get(killed_key(checkpoint.holding.node(), origin)) is not None
 
     def _apply(self, flow: LiveFlow, event: Event, home: Home | None) -> None:
         """Drive the machine until it asks for nothing more."""

@@ -157,8 +157,10 @@ def get_virtual_node(holdingidentityshorthash: NodeHash, services: Services) -> 
 def put_virtual_node_state(
     virtualnodeshortid: NodeHash, newstate: NodeState, services: Services
 ) -> ChangeVirtualNodeStateResponse:
-    """Put a virtual node into the state ACTIVE or MAINTENANCE."""
-    services.virtual_nodes.set_state(virtualnodeshortid, newstate)
+    """Put a virtual node into the state ACTIVE or MAINTENANCE, which ends its flows."""
+    node = services.virtual_nodes.set_state(virtualnodeshortid, newstate)
+    if node.flow_status is OperationalStatus.INACTIVE:
+        services.flows.end_all(virtualnodeshortid)
     return ChangeVirtualNodeStateResponse(
         holding_id_short_hash=virtualnodeshortid, new_state=newstate
     )

@@ -272,3 +272,12 @@ class FlowSettings:
             " the one before.",
         ),
     ] = 16
+    flow_descendants_max: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=1_000_000,
+            description="Flows that may follow from one that a client started: responders of its"
+            " sessions, and of theirs. Each session gets a share.",
+        ),
+    ] = 20_000

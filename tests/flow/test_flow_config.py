@@ -10,6 +10,7 @@ from host.settings import load_settings
 
 PREFIXES = (
     "external_messaging",
+    "flow_descendants",
     "flow_hops",
     "flow_processing",
     "flow_result",

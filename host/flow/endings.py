@@ -1,0 +1,119 @@
+"""Ends flows of a node together: what follows from one that a client started, or all of them."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from itertools import chain, islice
+
+from host.domain.flow import FlowStatusName
+from host.domain.ids import EpochMs, FlowId, ShortHash
+from host.flow.checkpoint import Checkpoint, decode_checkpoint
+from host.flow.config import CORDA_DEFAULTS
+from host.flow.errors import FlowRecordDamagedError
+from host.flow.hops import ORIGIN, killed_key
+from host.flow.messages import EVENT_TOPIC, KillFlow, due_place, encode, flow_state_key
+from host.ports.bus import NewRecord
+from host.ports.glances import FlowGlance, GlanceQuery
+from host.ports.state import StateConflictError, StateWrite
+from host.ports.units import FlowStore, Unit
+
+ORPHAN_REASON = "The flow that this one follows from was killed."
+MAINTENANCE_REASON = "Flow operations of the virtual node are not operational."
+_AT_ONCE = 200
+"""Flows of one unit, and of one look at what runs."""
+
+
+class Endings:
+    """Ends flows that run. Each call is durable when it returns; flows end at their next step."""
+
+    def __init__(self, store: FlowStore) -> None:
+        self._store = store
+
+    def end_all(self, node: ShortHash, reason: str = MAINTENANCE_REASON) -> int:
+        """End every flow of a node that runs.
+
+        Returns:
+            How many.
+
+        Raises:
+            StorageError: the store cannot be used.
+        """
+        return self._end(node, self._running(node), reason)
+
+    def mark(self, node: ShortHash, origin: FlowId, now: EpochMs) -> None:
+        """Have what follows on `node` from a flow that a client started there end at its next step.
+
+        What is on its way starts nothing any more. The mark stays as long as statuses do.
+
+        Raises:
+            StorageError: the store cannot be used.
+        """
+        mark = StateWrite(
+            key=(key := killed_key(node, origin)),
+            value=b"",
+            expected=0,
+            due_at=EpochMs(now + CORDA_DEFAULTS.status_retention_ms),
+            place=due_place(key),
+        )
+        with suppress(StateConflictError):  # it is marked already
+            self._store.commit(Unit(states=(mark,)))
+
+    def end_descendants(self, node: ShortHash, origin: FlowId, now: EpochMs) -> int:
+        """End what follows on `node` from a flow that a client started there, now and later.
+
+        Looks at all flows of the node that run.
+
+        Returns:
+            How many flows of it run; where there is none, nothing is marked.
+
+        Raises:
+            StorageError: the store cannot be used.
+        """
+        found = (flow_id for flow_id in self._running(node) if self._follows(flow_id, origin))
+        first = next(found, None)
+        if first is None:
+            return 0
+        # Before the others are looked for: what comes to run meanwhile ends by itself.
+        self.mark(node, origin, now)
+        return self._end(node, chain((first,), found), ORPHAN_REASON)
+
+    def has_opened(self, flow_id: FlowId) -> bool:
+        """Whether a flow that runs has opened a session: nothing follows from any other."""
+        checkpoint = self._checkpoint(flow_id)
+        return checkpoint is not None and any(s.initiator for s in checkpoint.sessions.values())
+
+    def _end(self, node: ShortHash, found: Iterator[FlowId], reason: str) -> int:
+        kill, count = encode(KillFlow(reason=reason)), 0
+        while flow_ids := list(islice(found, _AT_ONCE)):
+            records = tuple(
+                NewRecord(topic=EVENT_TOPIC, key=flow_id, value=kill, node=node)
+                for flow_id in flow_ids
+            )
+            self._store.commit(Unit(records=records))
+            count += len(records)
+        return count
+
+    def _running(self, node: ShortHash) -> Iterator[FlowId]:
+        query = GlanceQuery(node=node, status=FlowStatusName.RUNNING, responders=True)
+        while page := self._store.glances(query, _AT_ONCE):
+            yield from _ids(page)
+            query = GlanceQuery(
+                node=node, status=query.status, responders=True, before=page[-1].place
+            )
+
+    def _follows(self, flow_id: FlowId, origin: FlowId) -> bool:
+        checkpoint = self._checkpoint(flow_id)
+        if checkpoint is None or checkpoint.responds_to is None:
+            return False
+        return checkpoint.stack[0].context.get(ORIGIN) == origin
+
+    def _checkpoint(self, flow_id: FlowId) -> Checkpoint | None:
+        record = self._store.get(flow_state_key(flow_id))
+        if record is None:
+            return None
+        with suppress(FlowRecordDamagedError):
+            return decode_checkpoint(record.value)
+        return None
+
+
+def _ids(page: Sequence[FlowGlance]) -> Iterator[FlowId]:
+    return (glance.flow_id for glance in page if glance.flow_id is not None)
