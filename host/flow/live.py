@@ -189,7 +189,8 @@ class LiveFlow:
                 charge=Charge(node=self.holding_id, account=Account.JOURNAL),
             )
             return [write, *large.writes]
-        gone = [StateWrite(key=each, value=None, expected=1) for each in sorted(self.apart)]
+        # Whatever became of them: a payload that is missing or damaged may be what ends the flow.
+        gone = [StateWrite(key=each, value=None, expected=None) for each in sorted(self.apart)]
         if self.version == 0:
             return [*gone]
         return [StateWrite(key=key, value=None, expected=self.version), *gone]
