@@ -5,7 +5,7 @@ since. Steps that run at the same time do not see each other's: each of them may
 what one step makes.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from host.domain.accounts import NOTHING, Account, Balance, Charge, QuotaExceededError
@@ -16,6 +16,7 @@ from host.ports.state import StateRecord
 
 EVICTED_MAX = 100
 """Things that one step deletes to make room for one that it keeps."""
+_LOOK_FIRST = 2
 
 
 @dataclass(slots=True, kw_only=True)
@@ -86,7 +87,7 @@ def evicted(
     gone: list[StateRecord] = []
     for _, peer in parts:
         source = Charge(node=charge.node, account=charge.account, peer=peer)
-        for record in accounts.oldest(source, EVICTED_MAX - len(gone)):
+        for record in _oldest(accounts, source, EVICTED_MAX - len(gone)):
             if size <= 0 and rows <= 0:
                 return tuple(gone)
             gone.append(record)
@@ -95,3 +96,14 @@ def evicted(
         if len(gone) >= EVICTED_MAX:
             break
     return tuple(gone)
+
+
+def _oldest(accounts: Accounts, source: Charge, most: int) -> Iterator[StateRecord]:
+    """The oldest things of a part of an account, few at first: each may be megabytes to read."""
+    limit, seen = min(_LOOK_FIRST, most), 0
+    while limit > seen:
+        found = accounts.oldest(source, limit)
+        yield from found[seen:]
+        if len(found) < limit:
+            return
+        seen, limit = limit, min(4 * limit, most)

@@ -1,13 +1,14 @@
 """What a node may hold is bounded by its account, in the call and before the bytes are there."""
 
 import json
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from host.domain.accounts import Account, QuotaExceededError, hit_of
+from host.domain.accounts import Account, Charge, QuotaExceededError, hit_of
 from host.domain.flow import FlowStatusName
 from host.domain.ids import EpochMs, ShortHash
 from host.domain.quotas import Quota, Spent
@@ -15,10 +16,12 @@ from host.flow.config import CORDA_DEFAULTS
 from host.flow.errors import FlowsTooManyError
 from host.flow.history import HistoryLimits
 from host.flow.host_calls import UNWRITTEN_BYTES_MAX
-from host.flow.messages import OUT_TOPIC
+from host.flow.messages import OUT_TOPIC, due_place
+from host.flow.room import evicted
 from host.flow.service import FlowService
 from host.flow.statuses import read_status
 from host.ports.glances import GlanceQuery
+from host.ports.state import StateRecord, StateWrite
 from host.ports.units import FlowStore, Unit
 from tests.flow.network import ALICE, BOB, Flow, Network, holding
 from tests.flow.scripted import CallFailed, Guest
@@ -220,6 +223,35 @@ def test_a_failure_for_many_sessions_takes_its_room_before_it_is_made(store: Flo
     made.later(1000)
     assert set(seen) == {"quota-exceeded"}
     assert store.balance(HERE, Account.BUS).bytes <= MIB
+
+
+@pytest.mark.parametrize(("more", "gone", "read"), [(1, 1, 2), (MIB, 1, 2), (9 * MIB, 9, 42)])
+def test_no_more_is_read_to_make_room_than_has_to_go(
+    store: FlowStore, more: int, gone: int, read: int
+) -> None:
+    charge = Charge(node=HERE, account=Account.STATUS)
+    for number in range(20):
+        key, value = f"status/{HERE}/{number}", b"x" * MIB
+        due = EpochMs(number)
+        place = due_place(key)
+        write = StateWrite(key=key, value=value, expected=0, charge=charge, due_at=due, place=place)
+        store.commit(Unit(states=(write,)))
+    seen: list[int] = []
+
+    class Counted:
+        def oldest(self, charge: Charge, limit: int) -> Sequence[StateRecord]:
+            found = store.oldest(charge, limit)
+            seen.append(len(found))
+            return found
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(store, name)
+
+    found = evicted(
+        Counted(), charge, more=more, bytes_max=store.balance(HERE, Account.STATUS).bytes
+    )
+    assert [record.due_at for record in found] == list(range(gone))
+    assert sum(seen) <= read
 
 
 def test_a_receiver_takes_no_more_from_one_sender_than_half(store: FlowStore) -> None:
