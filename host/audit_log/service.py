@@ -27,7 +27,13 @@ class AuditKeyMissingError(StorageError):
     code = "audit-key-missing"
 
 
-def load_audit_key(secrets: Path, *, entropy: Entropy, logs: Path | None = None) -> bytes:
+class AuditKeyDamagedError(StorageError):
+    """The key of the audit logs is none: its file was cut, or is another."""
+
+    code = "audit-key-damaged"
+
+
+def load_audit_key(secrets: Path, *, entropy: Entropy, logs: Path) -> bytes:
     """The key of all logs of a host, in `<secrets>/audit-key`; made at the first call.
 
     Args:
@@ -37,15 +43,22 @@ def load_audit_key(secrets: Path, *, entropy: Entropy, logs: Path | None = None)
 
     Raises:
         AuditKeyMissingError: there are logs, and no key.
+        AuditKeyDamagedError: the file does not hold 32 bytes.
         SecretFileInvalidError: others can read it.
         StorageError: the folder cannot be used.
     """
     file = secrets / KEY_NAME
-    if logs is not None and not file.exists() and any(logs.glob(f"*/{HEAD_NAME}")):
+    if not file.exists() and any(logs.glob(f"*/{HEAD_NAME}")):
         raise AuditKeyMissingError(
             f"{file} is missing: the audit logs of this host were written with it", path=str(file)
         )
-    return read_or_create(file, entropy.random_bytes(KEY_BYTES))
+    key = read_or_create(file, entropy.random_bytes(KEY_BYTES))
+    if len(key) != KEY_BYTES:
+        # Anybody could write entries that such a key vouches for.
+        raise AuditKeyDamagedError(
+            f"{file}: expected {KEY_BYTES} bytes, found {len(key)}", path=str(file)
+        )
+    return key
 
 
 class NodeAuditLogs:

@@ -91,15 +91,19 @@ class Parts:
         return quotas
 
     @cached_property
-    def audit_logs(self) -> NodeAuditLogs:
-        """The logs of privileged calls, one for each virtual node."""
+    def audit_key(self) -> bytes:
+        """The key of the nodes' logs and of the administrative one."""
         directory = self.base.directory
-        key = load_audit_key(
+        return load_audit_key(
             directory.secrets, entropy=self.base.entropy, logs=directory.virtual_nodes
         )
+
+    @cached_property
+    def audit_logs(self) -> NodeAuditLogs:
+        """The logs of privileged calls, one for each virtual node."""
         logs = NodeAuditLogs(
-            directory.virtual_nodes,
-            key=key,
+            self.base.directory.virtual_nodes,
+            key=self.audit_key,
             clock=self.base.clock,
             segment_bytes=self.base.settings.audit_log_segment_bytes,
             known_end=self.made_vaults.audit_end,
@@ -118,7 +122,7 @@ class Parts:
         settings = self.base.settings
         register = AdministrativeRegister(
             self.database,
-            key=load_audit_key(self.base.directory.secrets, entropy=self.base.entropy),
+            key=self.audit_key,
             clock=self.base.clock,
             retention=Retention(
                 entries_max=settings.administrative_log_entries_max,

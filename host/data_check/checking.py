@@ -9,7 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from host.audit_log.segments import HEAD_NAME
-from host.audit_log.service import KEY_NAME, AuditKeyMissingError
+from host.audit_log.service import (
+    KEY_BYTES,
+    KEY_NAME,
+    AuditKeyDamagedError,
+    AuditKeyMissingError,
+)
 from host.data_check.codes import CheckCode, finding
 from host.data_check.databases import accounts, flow_version, integrity, is_there, versions
 from host.data_check.ledgers import compare_ledgers, owners_of_keys
@@ -25,6 +30,7 @@ from host.identity.errors import DataFileError
 from host.identity.files import opened
 
 _FLOWS, _CLUSTER = "flows.sqlite", "cluster.sqlite"
+_AUDIT_KEY = f"secrets/{KEY_NAME}"
 _HARMLESS = (
     CheckCode.ACCOUNT_DIFFERS,
     CheckCode.FILE_PERMISSIONS,
@@ -206,16 +212,26 @@ def _unregistered(folder: Path, nodes: Sequence[Node]) -> Iterator[Finding]:
 
 def _audit_key(folder: Path) -> bytes | None:
     try:
-        return (folder / "secrets" / KEY_NAME).read_bytes()
+        key = (folder / _AUDIT_KEY).read_bytes()
     except OSError:
         return None
+    return key if len(key) == KEY_BYTES else None
 
 
 def _lost_audit_key(folder: Path, key: bytes | None) -> Iterator[Finding]:
-    if key is None and any(folder.glob(f"vnodes/*/{HEAD_NAME}")):
+    if key is None and (folder / _AUDIT_KEY).is_file():
+        found = (folder / _AUDIT_KEY).stat().st_size
+        yield finding(
+            AuditKeyDamagedError.code,
+            _AUDIT_KEY,
+            "holds no key: nobody can tell who wrote the audit logs",
+            expected=f"{KEY_BYTES} bytes",
+            found=f"{found} bytes",
+        )
+    elif key is None and any(folder.glob(f"vnodes/*/{HEAD_NAME}")):
         yield finding(
             AuditKeyMissingError.code,
-            f"secrets/{KEY_NAME}",
+            _AUDIT_KEY,
             "is missing: nobody can tell who wrote the audit logs",
             expected="a key",
             found="none",

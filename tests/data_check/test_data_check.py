@@ -209,6 +209,12 @@ def test_a_lost_audit_key_is_found_and_no_other_is_made(folder):
     assert not (folder / "secrets" / "audit-key").exists()
 
 
+def test_an_audit_key_that_was_cut_is_found(folder):
+    with (folder / "secrets" / "audit-key").open("r+b") as stream:
+        stream.truncate(31)
+    assert check(folder) == [("audit-key-damaged", "secrets/audit-key")]
+
+
 def test_a_changed_administrative_log_is_found(folder):
     with offline_act(folder, "test one"), offline_act(folder, "test two"):
         pass

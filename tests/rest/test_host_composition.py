@@ -8,6 +8,7 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 from structlog.testing import capture_logs
 
+from host.audit_log.service import AuditKeyDamagedError, AuditKeyMissingError
 from host.composition.base import PluginMissingError
 from host.composition.capabilities import CapabilityTwiceError
 from host.data_directory import DataDirectory
@@ -130,3 +131,21 @@ def test_a_host_whose_storage_fails_says_so_and_lives():
             "warnings": [{"code": "certificate-expires", "message": "soon"}],
         }
         assert client.get("/isHealthy").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("lose", "refusal"),
+    [
+        (lambda key: key.unlink(), AuditKeyMissingError),
+        (lambda key: os.truncate(key, 0), AuditKeyDamagedError),
+    ],
+    ids=["gone", "empty"],
+)
+def test_a_host_whose_audit_key_is_lost_starts_with_no_other(tmp_path, host_on, lose, refusal):
+    data = make_directory(tmp_path / "data")
+    key = data / "secrets" / "audit-key"
+    lose(key)
+    before = key.exists()
+    with pytest.raises(refusal, match=str(key)), host_on(data):
+        pass
+    assert key.exists() is before

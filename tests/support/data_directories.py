@@ -53,7 +53,9 @@ class Parts:
             register=self.register,
             cluster_id=self.directory.identity.cluster_id,
         )
-        key = load_audit_key(self.directory.secrets, entropy=self.entropy)
+        key = load_audit_key(
+            self.directory.secrets, entropy=self.entropy, logs=self.directory.virtual_nodes
+        )
         self.logs = NodeAuditLogs(
             self.directory.virtual_nodes,
             key=key,
