@@ -78,6 +78,17 @@ class Code(StrEnum):
     FILE_EXISTS = "file-exists"
 
 
+MESSAGE_CHARACTERS_MAX = 8192
+"""Names in packages and certificates may be megabytes long: a message that names one is cut."""
+
+
+def _bounded(message: str) -> str:
+    if len(message) <= MESSAGE_CHARACTERS_MAX:
+        return message
+    end = f"… ({len(message)} characters)"
+    return message[: MESSAGE_CHARACTERS_MAX - len(end)] + end
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Issue:
     """One finding: `entry` is a path such as `app.cpb!/hello.jar!/META-INF/MANIFEST.MF`."""
@@ -85,6 +96,9 @@ class Issue:
     code: Code
     message: str
     entry: str | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "message", _bounded(self.message))
 
     def below(self, container: str) -> "Issue":
         """The same finding, seen from the archive that holds `container`."""
@@ -104,9 +118,9 @@ class CpiError(Exception):
     code: str = "cpi-error"
 
     def __init__(self, code: Code, message: str, *, entry: str | None = None) -> None:
-        super().__init__(message)
+        self.message = _bounded(message)
+        super().__init__(self.message)
         self.code = code.value
-        self.message = message
         self.entry = entry
 
     @property

@@ -112,3 +112,11 @@ def test_junk_is_refused_with_a_manifest_error(junk: bytes) -> None:
 def test_long_values_are_read_in_linear_time() -> None:
     raw = encode_manifest({"Manifest-Version": "1.0", "A": "x" * 4_000_000})
     assert len(parse_manifest(raw).main.attributes["A"]) == 4_000_000
+
+
+def test_a_refusal_does_not_hold_the_megabytes_that_it_names() -> None:
+    section = b"Name: a\r\n" + (b" " + b"b" * 70 + b"\r\n") * 20000 + b"\r\n"
+    with pytest.raises(ManifestError, match=r"… \(1400047 characters\)$") as refused:
+        parse_manifest(HEAD + b"\r\n" + section * 2)
+    messages = (str(refused.value), refused.value.message, refused.value.issues[0].message)
+    assert {len(message) for message in messages} == {8192}
