@@ -19,8 +19,9 @@ from host.data_check.codes import CheckCode, finding
 from host.data_check.databases import accounts, flow_version, integrity, is_there, versions
 from host.data_check.ledgers import compare_ledgers, owners_of_keys
 from host.data_check.nodes import Node, check_node, registered, vault_name
-from host.data_check.places import check_places
+from host.data_check.places import DIRECTORY, check_places
 from host.data_check.registers import administrative_log, keys, packages
+from host.data_check.tls_pair import tls_pair
 from host.data_directory import DataDirectoryLockedError
 from host.db import Schema
 from host.domain.errors import HostError, InvalidInputError, StorageError
@@ -108,6 +109,9 @@ class _Check:
 
     def run(self, passphrase: str | None) -> None:
         self._add(".", check_places(self._folder))
+        if any(_would_block(each) for each in self.findings):
+            return
+        self._add("tls", tls_pair(self._folder))
         self._check_id()
         if self._is_readable(_FLOWS):
             self._add(_FLOWS, self._flows())
@@ -122,7 +126,7 @@ class _Check:
         try:
             self.findings += inspect(self._folder)
             known = read_directory_id(self._folder)
-        except DataFileError as exc:
+        except (DataFileError, StorageError) as exc:
             self.findings.append(
                 finding(exc.code, "cordbox-id", exc.message, expected="an id", found="none")
             )
@@ -197,6 +201,11 @@ class _Check:
             )
 
 
+def _would_block(found: Finding) -> bool:
+    """Whether opening the file could wait for ever, as with a pipe: nothing more is read then."""
+    return found.code == CheckCode.FILE_IRREGULAR and found.found != DIRECTORY
+
+
 def _unregistered(folder: Path, nodes: Sequence[Node]) -> Iterator[Finding]:
     known = {node.short_hash for node in nodes}
     for vault in sorted(folder.glob("vnodes/*/vault.sqlite")):
@@ -242,7 +251,7 @@ def _lost_audit_key(folder: Path, key: bytes | None) -> Iterator[Finding]:
 def _held(folder: Path) -> Iterator[None]:
     """Keep hosts from starting. A directory that no host has used has no lock to hold."""
     try:
-        lock = os.open(folder / "lock", os.O_RDONLY | os.O_CLOEXEC)
+        lock = os.open(folder / "lock", os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except FileNotFoundError:
         yield
         return

@@ -11,6 +11,7 @@ class CheckCode(StrEnum):
     ACCOUNT_DIFFERS = "account-differs"
     AUDIT_LOG_MISSING = "audit-log-missing"
     DATABASE_DAMAGED = "database-damaged"
+    FILE_IRREGULAR = "file-irregular"
     FILE_PERMISSIONS = "file-permissions"
     FILE_UNKNOWN = "file-unknown"
     KEY_UNUSABLE = "key-unusable"
@@ -18,6 +19,7 @@ class CheckCode(StrEnum):
     PACKAGE_DAMAGED = "package-damaged"
     PACKAGE_MISSING = "package-missing"
     SCHEMA_UNKNOWN = "schema-unknown"
+    TLS_PAIR_UNUSABLE = "tls-pair-unusable"
     VAULT_BEHIND_LOG = "vault-behind-audit-log"
     VAULT_UNREGISTERED = "vault-unregistered"
 

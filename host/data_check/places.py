@@ -18,6 +18,8 @@ _KNOWN = re.compile(
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 _OPEN_TO_ALL = re.compile(r"packages/.*|tls/.*certificate.*")
 """Files without secrets: those of earlier releases may be readable by others."""
+_WRITABLE_BY_OTHERS = stat.S_IWGRP | stat.S_IWOTH
+DIRECTORY = "a directory"
 
 
 def check_places(folder: Path) -> Iterator[Finding]:
@@ -27,20 +29,25 @@ def check_places(folder: Path) -> Iterator[Finding]:
         name = str(path.relative_to(folder))
         if name.partition("/")[0].startswith(SET_ASIDE):
             continue
-        if path.is_symlink() or not (path.is_dir() or path.is_file() or path.is_socket()):
+        is_known = _KNOWN.fullmatch(name) is not None
+        if is_known and not path.is_file() and not name.startswith(("run/", "backup/")):
+            yield _irregular(name, DIRECTORY if path.is_dir() else "no file")
+        elif path.is_symlink() or not (path.is_dir() or path.is_file() or path.is_socket()):
             yield _unknown(name, "no file")
         elif path.is_dir():
             if name == "secrets":
                 yield from _mode(path, name, 0o700)
-        elif not _KNOWN.fullmatch(name):
+        elif not is_known:
             yield _unknown(name, "a file")
         elif _OPEN_TO_ALL.fullmatch(name) is None:
             yield from _mode(path, name, 0o600)
+        else:
+            yield from _mode(path, name, 0o644, denied=_WRITABLE_BY_OTHERS)
 
 
-def _mode(path: Path, name: str, expected: int) -> Iterator[Finding]:
+def _mode(path: Path, name: str, expected: int, *, denied: int = _OTHERS) -> Iterator[Finding]:
     mode = stat.S_IMODE(path.stat().st_mode)
-    if mode & _OTHERS:
+    if mode & denied:
         yield finding(
             CheckCode.FILE_PERMISSIONS,
             name,
@@ -48,6 +55,12 @@ def _mode(path: Path, name: str, expected: int) -> Iterator[Finding]:
             expected=f"{expected:04o}",
             found=f"{mode:04o}",
         )
+
+
+def _irregular(name: str, what: str) -> Finding:
+    return finding(
+        CheckCode.FILE_IRREGULAR, name, f"is {what}", expected="a regular file", found=what
+    )
 
 
 def _unknown(name: str, what: str) -> Finding:

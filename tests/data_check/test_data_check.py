@@ -24,7 +24,8 @@ from host.ledger.tables import OUTPUT, TRANSACTION
 from host.ports.keys import KeyCategory
 from host.ports.state import StateWrite
 from host.ports.units import Unit
-from host.system import SystemEntropy
+from host.rest.tls import own_certificate
+from host.system import SystemClock, SystemEntropy
 from tests.support.data_directories import ALICE, BOB, parts_of
 
 VAULT = f"vnodes/{ALICE.short_hash}/vault.sqlite"
@@ -263,6 +264,59 @@ def test_what_others_can_read_is_found(folder, name):
     path = folder / name
     path.chmod(path.stat().st_mode | 0o040)
     assert check(folder)[0] == ("file-permissions", name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "lock",
+        "joined",
+        "cordbox-id",
+        "cluster.sqlite",
+        "flows.sqlite",
+        "secrets/audit-key",
+        "secrets/master-key",
+        VAULT,
+        LOG,
+        f"vnodes/{ALICE.short_hash}/audit.head",
+        "packages",
+        "tls/private-key.pem",
+    ],
+)
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir])
+def test_what_stands_where_a_file_should_is_found_and_stops_no_check(folder, name, make):
+    path = next(folder.glob("packages/*.cpi")) if name == "packages" else folder / name
+    path.unlink(missing_ok=True)
+    path.parent.mkdir(exist_ok=True)
+    make(path)
+    assert ("file-irregular", str(path.relative_to(folder))) in check(folder)
+
+
+def test_a_certificate_and_a_key_that_do_not_belong_together_are_found(folder, tmp_path):
+    own = own_certificate(folder / "tls", listen_host="127.0.0.1", clock=SystemClock())
+    other = own_certificate(tmp_path / "other", listen_host="127.0.0.1", clock=SystemClock())
+    names = ("tls/certificate.pem", "tls/private-key.pem")
+    assert check(folder) == []
+    kept = own.certificate_file.read_bytes()
+    own.certificate_file.write_bytes(b"")
+    assert check(folder) == [("tls-pair-unusable", names[0])]
+    own.certificate_file.write_bytes(other.certificate_file.read_bytes())
+    assert check(folder) == [("tls-pair-unusable", names[1])]
+    own.certificate_file.write_bytes(kept)
+    own.private_key_file.write_bytes(b"no key")
+    assert check(folder) == [("tls-pair-unusable", names[1])]
+    own.private_key_file.unlink()
+    assert check(folder) == [("tls-pair-unusable", names[1])]
+    own.certificate_file.unlink()
+    assert check(folder) == []
+
+
+def test_a_package_or_certificate_that_others_can_write_is_found(folder):
+    (package,) = folder.glob("packages/*.cpi")
+    package.chmod(0o644)
+    assert check(folder) == []
+    package.chmod(0o664)
+    assert check(folder) == [("file-permissions", f"packages/{package.name}")]
 
 
 def test_files_that_no_host_makes_are_found(folder):
