@@ -60,6 +60,8 @@ AGAINST_A_HOST = {
         "ShortSleeps",
         "HeavySleep",
         "HugeResult",
+        "HeavyJournal",
+        "WideInit",
         "Tiny",
     )
 }

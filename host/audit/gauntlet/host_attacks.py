@@ -129,6 +129,16 @@ def host_attacks() -> tuple[HostAttack, ...]:
         _attack("empty-writes", "transactions without end", "EmptyWrites", bounded, 48, count=300),
         _attack("short-sleeps", "steps without end", "ShortSleeps", bounded, 16, count=3000),
         _attack("heavy-sleeps", "parked guests of 110 MB", "HeavySleep", bounded, 48),
+        _attack("heavy-journals", "journals of 60 MB", "HeavyJournal", bounded, 12),
+        _attack(
+            "wide-inits",
+            "messages of a byte that carry 30 KB of what opens their session",
+            "WideInit",
+            sessions,
+            2,
+            x500_name=mallory,
+            count=10,
+        ),
         _attack("tiny-flows", "a thousand flows that do nothing", "Tiny", _FULL, 1000),
         HostAttack(
             name="huge-results",

@@ -183,6 +183,33 @@ class HugeResult(ClientStartableFlow[NoInput, str]):
         return '"' + "\\u0001" * 690_000 + '"'
 
 
+class HeavyJournal(ClientStartableFlow[NoInput, str]):
+    """Has the host answer 60 MB, which its journal keeps, and sleeps with them."""
+
+    def call(self, _request: NoInput) -> str:
+        if self.persistence_service.find(Haystack, "1") is None:
+            self.persistence_service.merge(Haystack("1", "a" * 1_000_000))
+        keys = '{"op":"find","type":"hostile_host.Haystack","keys":["1","1","1"]}'
+        for _ in range(20):
+            _host(self)("persistence", "read", keys)
+        self.flow_engine.sleep(5_000)
+        return "slept"
+
+
+class WideInit(ClientStartableFlow[Peer, str]):
+    """Sends one byte a thousand times, each with all that opens the session."""
+
+    def call(self, request_body: Peer) -> str:
+        host = _host(self)
+        versions = ",".join("1" * 300 for _ in range(100))
+        enter = '{"op":"enter","flow":"wide","protocol":"hostile-chat","versions":['
+        host("flow", "sub-flow", enter + versions + "]}")
+        session = self.flow_messaging.initiate_flow(request_body.x500_name)
+        for _ in range(request_body.count):
+            self.flow_messaging.send_all("x", [session] * 1000)
+        return "sent"
+
+
 class Tiny(ClientStartableFlow[NoInput, str]):
     """Does nothing: a thousand of them fill whatever is kept of ended flows."""
 
