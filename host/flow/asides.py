@@ -6,16 +6,19 @@ partition sets its keys aside, and it learns all of them when it becomes the own
 
 import heapq
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from host.domain.ids import EpochMs
 from host.flow.aside import ASIDE_GROUP, Aside, WorkKey, key_of, read_head, read_set_aside
 from host.flow.errors import FlowRecordDamagedError
 from host.flow.taken import BYTES_MAX, Taken
+from host.ports.bus import PARTITIONS
 from host.ports.groups import Fence
 from host.ports.state import StateRecord
 from host.ports.units import FlowStore
 from host.ports.work import WorkRecord
+
+_ALL = range(PARTITIONS)
 
 
 class Asides:
@@ -27,6 +30,7 @@ class Asides:
         self._epochs: Mapping[int, int | None] = {}
         self._due: dict[WorkKey, _Due] = {}
         self._queue: list[tuple[EpochMs, WorkKey]] = []
+        self._noted_last = EpochMs(0)
 
     def adopt(self, epochs: Mapping[int, int | None]) -> None:
         """Learn the keys of the partitions that are owned from now on.
@@ -55,24 +59,29 @@ class Asides:
                 heapq.heappop(self._queue)
             return self._queue[0][0] if self._queue else None
 
-    def due(self, now: EpochMs) -> Sequence[WorkKey]:
-        """The keys whose time has come, each once until it is told of again.
+    def due(self, now: EpochMs, owned: Collection[int] = _ALL) -> Sequence[WorkKey]:
+        """The keys of `owned` whose time has come, each once until it is told of again.
+
+        While partitions are adopted, the caller may not own all of them yet: it is told of what is
+        due in those when it asks as their owner.
 
         A due time that was written when the clock stood later than now is over: the clock was put
         back, and a retry must not wait for it.
         """
         with self._lock:
-            ahead = [
-                key for key, due in self._due.items() if due.at is not None and due.noted_at > now
-            ]
-            found = [key for key in ahead if not self._due[key].is_told]
+            found = dict.fromkeys(self._noted_after(now))
             while self._queue and self._queue[0][0] <= now:
                 at, key = heapq.heappop(self._queue)
                 if not self._is_stale(at, key):
-                    found.append(key)
-            for key in found:
+                    found[key] = None
+            told = [key for key in found if key.queue.partition in owned]
+            for key in told:
                 self._due[key].is_told = True
-            return found
+            for key in found:
+                due = self._due[key]
+                if not due.is_told and due.at is not None and due.at <= now:
+                    heapq.heappush(self._queue, (due.at, key))
+            return told
 
     def load(self, key: WorkKey) -> Aside:
         """The key as it is stored; learns of it what is not known.
@@ -137,6 +146,17 @@ class Asides:
         with self._lock:
             self._due.pop(key, None)
 
+    def _noted_after(self, now: EpochMs) -> Sequence[WorkKey]:
+        """Keys that are to be told since the clock was put back; they are looked for only then."""
+        if now >= self._noted_last:
+            return ()
+        self._noted_last = max((due.noted_at for due in self._due.values()), default=EpochMs(0))
+        return [
+            key
+            for key, due in self._due.items()
+            if due.at is not None and due.noted_at > now and not due.is_told
+        ]
+
     def _know(self, record: StateRecord) -> None:
         key = key_of(record)
         try:
@@ -148,6 +168,7 @@ class Asides:
 
     def _note(self, key: WorkKey, due: EpochMs | None, noted_at: EpochMs) -> None:
         self._due[key] = _Due(due, noted_at)
+        self._noted_last = max(self._noted_last, noted_at)
         if due is not None:
             heapq.heappush(self._queue, (due, key))
 

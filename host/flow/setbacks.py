@@ -93,7 +93,13 @@ class Setbacks:
             failures = self._count(before, position, again)
             self._remember(key, failures)
             self._tell_retried(key, failures, again)
-            return Outcome(worked=False, hold_ms=delay_ms(failures, self._config))
+            delay = delay_ms(failures, self._config)
+            if records or key not in self._asides:
+                return Outcome(worked=False, hold_ms=delay)
+            # What is set aside is known without being held: of that there may be any number.
+            now = self._clock.now_ms()
+            self._asides.note(key, EpochMs(now + delay), now)
+            return Outcome(worked=False)
 
     def _set_aside(
         self,
@@ -204,7 +210,10 @@ class Setbacks:
     def _remember(self, key: WorkKey, failures: Failures) -> None:
         self._failures[key] = failures
         while len(self._failures) > _FAILURES_MAX:
-            self._failures.popitem(last=False)
+            # Its head may have been stored though the answer was lost: that is looked for now.
+            forgotten, _ = self._failures.popitem(last=False)
+            now = self._clock.now_ms()
+            self._asides.note(forgotten, now, now)
 
     def _tell_retried(self, key: WorkKey, failures: Failures, failure: BaseException) -> None:
         self._events(

@@ -195,10 +195,14 @@ class FlowWorkers:
             self._has_work.notify()
 
     def _hire(self) -> None:
-        """One more thread. The caller holds the lock."""
+        """One more thread, or later, when the system has one. The caller holds the lock."""
         thread = threading.Thread(target=self._work, name="flow", daemon=True)
         self._workers.add(thread)
-        thread.start()
+        try:
+            thread.start()
+        except RuntimeError:  # "can't start new thread": the caller has a job, or the heartbeat
+            self._workers.discard(thread)
+            self._missing += 1
 
     def _work(self) -> None:
         try:
@@ -322,8 +326,7 @@ class FlowWorkers:
 
     def _offer_due(self) -> None:
         """Have the keys done whose time has come. The caller holds the lock."""
-        due = self._engine.asides.due(self._clock.now_ms())
-        due = [key for key in due if key.queue.partition in self._epochs]
+        due = self._engine.asides.due(self._clock.now_ms(), self._epochs.keys())
         self._dispatch.offer_keys(due)
 
     def _watch(self) -> None:
@@ -346,9 +349,9 @@ class FlowWorkers:
         """Wait for the earliest time; False when the pool stops."""
         with self._lock:
             while not self._is_stopping:
-                for _ in range(self._missing):
+                missing, self._missing = self._missing, 0
+                for _ in range(min(missing, self._most - len(self._workers))):
                     self._hire()
-                self._missing = 0
                 delay_s = self._delay_s()
                 if delay_s <= 0:
                     return True

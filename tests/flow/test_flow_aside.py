@@ -378,6 +378,91 @@ def test_an_owner_learns_what_is_set_aside_in_its_partitions_and_in_no_others() 
     assert all(key in asides for key in keys)
 
 
+def test_what_is_due_in_a_partition_that_is_not_taken_over_yet_is_told_later() -> None:
+    """A thread that asks in the middle of a rebalance takes nothing away from the new owner."""
+    made = Handled(dict.fromkeys(KEYS, OutageError("away")))
+    made.publish(*[(key, "a") for key in KEYS])
+    asides = Asides(made.store)
+    asides.adopt(dict.fromkeys(range(PARTITIONS), 1))
+    here = WorkKey(event(OUT_TOPIC, "k0", b"").queue, "k0").queue.partition
+    now = EpochMs(made.network.clock.now_ms() + 16_000)
+    before = asides.due(now, [here])
+    assert {key.queue.partition for key in before} == {here}
+    assert asides.next_due() is not None
+    later = asides.due(now)
+    assert {key.key for key in (*before, *later)} == set(KEYS)
+    assert not {*before} & {*later}
+    assert asides.due(now) == []
+
+
+def test_what_is_set_aside_is_tried_again_after_the_store_was_full_however_much_it_is() -> None:
+    """What is told of once and cannot be stored is not held, of which there is a limit."""
+    made = Handled({"k0": OutageError("away")})
+    made.publish(("k0", "a"))
+    (key,) = made.engine.asides.due(EpochMs(made.network.clock.now_ms() + 16_000))
+    commit = made.store.commit
+
+    def full(unit: Unit) -> None:
+        raise DiskFullError("full")
+
+    made.store.commit = full  # type: ignore[method-assign]
+    for _ in range(3):
+        assert made.engine.work(key).hold_ms is None
+        made.network.clock.advance(16_000)
+        assert made.engine.asides.due(made.network.clock.now_ms()) == [key]
+    made.store.commit = commit  # type: ignore[method-assign]
+    made.failing.clear()
+    assert made.engine.work(key).worked
+    assert made.done == [("k0", "a")]
+
+
+def test_a_failure_that_is_forgotten_for_want_of_room_is_looked_for_in_the_store(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The head may have been stored, though the answer was lost: later records wait behind it."""
+    monkeypatch.setattr("host.flow.setbacks._FAILURES_MAX", 1)
+    made = Handled({"k0": OutageError("away"), "k18": OutageError("away")})
+    made.engine.adopt()
+    commit = made.store.commit
+
+    def lost(unit: Unit) -> None:
+        commit(unit)
+        raise StorageError("the answer was lost")
+
+    made.store.commit = lost  # type: ignore[method-assign]
+    for key in ("k0", "k18"):
+        commit(Unit(records=(event(OUT_TOPIC, key, b"a"),)))
+        for queue in made.engine.ready():
+            made.engine.process(queue)
+    made.store.commit = commit  # type: ignore[method-assign]
+    made.failing.clear()
+    made.publish(("k0", "b"), ("k18", "b"))
+    made.network.later(16_000)
+    for key in ("k0", "k18"):
+        assert [value for k, value in made.done if k == key] == ["a", "b"]
+
+
+def test_a_step_looks_at_no_more_of_what_is_set_aside_than_is_due() -> None:
+    """Whoever has thousands of keys set aside must not slow the steps of others."""
+
+    class Counted(dict[WorkKey, object]):
+        looks = 0
+
+        def items(self) -> Any:
+            self.looks += 1
+            return super().items()
+
+    made = Handled(dict.fromkeys(KEYS, OutageError("away")))
+    made.publish(*[(key, "a") for key in KEYS])
+    due = Counted(made.engine.asides._due)
+    made.engine.asides._due = due  # type: ignore[assignment]
+    now = made.network.clock.now_ms()
+    assert [made.engine.asides.due(now) for _ in range(9)] == [[]] * 9
+    assert due.looks == 0
+    assert len(made.engine.asides.due(EpochMs(now - 3_600_000))) == len(KEYS)
+    assert due.looks == 1
+
+
 def test_a_clock_that_is_put_back_delays_no_retry() -> None:
     made = Handled({"k0": OutageError("away")})
     made.publish(("k0", "a"))

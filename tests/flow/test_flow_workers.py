@@ -218,6 +218,28 @@ def test_a_queue_that_cannot_be_read_holds_up_no_other(monkeypatch: pytest.Monke
         assert ended.wait_for("bob", "alice")
 
 
+def test_a_system_without_threads_costs_no_job(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever took the last idle place has a job, and starts another thread before it does it."""
+    start, refused = threading.Thread.start, list[str]()
+
+    def refusing(thread: threading.Thread) -> None:
+        if thread.name == "flow" and len(refused) < 3 and network_runs.is_set():
+            refused.append(thread.name)
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    network_runs = threading.Event()
+    monkeypatch.setattr(threading.Thread, "start", refusing)
+    flows: dict[str, Flow] = {"test.Initiator": lambda guest: "ended"}
+    with running(MemoryStore(), flows, threads=1) as (network, ended):
+        network_runs.set()
+        names = [f"r{number}" for number in range(20)]
+        for name in names:
+            network.start("go", request_id=name)
+        assert ended.wait_for(*names)
+        assert refused
+
+
 def test_work_that_stands_in_the_store_is_taken_up_at_the_start() -> None:
     store = MemoryStore()
     Network(store, FLOWS).start(4, request_id="before")
