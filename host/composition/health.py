@@ -11,6 +11,7 @@ from host.domain.errors import HostError, UnavailableError
 from host.ports.clock import Clock
 
 _REMEMBER_MS = 1000
+_GLANCE_MS = 10_000
 
 Check = Callable[[], object]
 """Raises a `HostError` when something is wrong."""
@@ -55,6 +56,25 @@ class Health:
                 ]
                 self._looked_at = now
             return self._problems
+
+
+class Glance:
+    """A look that costs something and tells a text: kept for ten seconds. Thread-safe."""
+
+    def __init__(self, look: Callable[[], str], clock: Clock) -> None:
+        self._look = look
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._looked_at: int | None = None
+        self._text = ""
+
+    def text(self) -> str:
+        """What the look told last; empty where there is nothing to tell."""
+        with self._lock:
+            now = self._clock.now_ms()
+            if self._looked_at is None or not 0 <= now - self._looked_at < _GLANCE_MS:
+                self._text, self._looked_at = self._look(), now
+            return self._text
 
 
 def _failure(name: str, check: Check) -> HostError | None:

@@ -11,7 +11,7 @@ from starlette.types import ASGIApp
 
 from host import vnode
 from host.composition.base import Base
-from host.composition.health import Health
+from host.composition.health import Glance, Health
 from host.composition.held_bytes import HeldBytes, add_account_metrics
 from host.composition.host_metrics import HostCollector
 from host.composition.parts import Parts
@@ -20,6 +20,7 @@ from host.descriptors import descriptor_limit
 from host.domain.errors import HostError
 from host.domain.ids import ShortHash
 from host.flow.service import FlowService
+from host.packages.catalogue import PackageCatalogue
 from host.ports.clock import Clock
 from host.rbac import Users
 from host.rbac.administrator import ensure_administrator
@@ -38,6 +39,7 @@ from host.settings import HostSettings
 from host.system import SteadyClock
 
 _VAULTS_NAMED_MAX = 10
+_PACKAGES_NAMED_MAX = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,13 +102,14 @@ def make_rest(
         administrative_log=parts.administrative_log,
     )
     add_account_metrics(base.registry, parts.store)
+    packages = Glance(lambda: _missing_packages(parts.catalogue), base.clock)
     asgi = create_app(
         services,
         sign_in=SignIn(SignInDelays(SteadyClock(base.clock)), base.registry),
         max_content_length=base.settings.max_content_length,
         registry=base.registry,
         exposed=exposed,
-        readiness=lambda: _readiness(health, certificates, parts.made_vaults),
+        readiness=lambda: _readiness(health, certificates, parts.made_vaults, packages),
         extra_routes=(overview_route(overview), *_plugged_routes(base)),
     )
     return Rest(
@@ -156,7 +159,10 @@ def server_certificate(
 
 
 def _readiness(
-    health: Health, certificates: Certificates | None, vaults: vnode.MadeVaults
+    health: Health,
+    certificates: Certificates | None,
+    vaults: vnode.MadeVaults,
+    packages: Glance,
 ) -> Readiness:
     warnings: dict[str, str] = {}
     expires = None if certificates is None else certificates.warning()
@@ -166,10 +172,13 @@ def _readiness(
     unusable = _unusable_vaults(vaults)
     if unusable:
         warnings["vault-unusable"] = unusable
+    missing = packages.text()
+    if missing:
+        warnings["package-missing"] = missing
     return Readiness(
         problems=[(problem.check, problem.error) for problem in health.problems()],
         warnings=warnings,
-        is_degraded=bool(unusable),
+        is_degraded=bool(unusable or missing),
     )
 
 
@@ -181,6 +190,17 @@ def _unusable_vaults(vaults: vnode.MadeVaults) -> str:
     named = ", ".join(f"{each.short_hash} ({each.code})" for each in found[:_VAULTS_NAMED_MAX])
     more = f" and {len(found) - _VAULTS_NAMED_MAX} more" if len(found) > _VAULTS_NAMED_MAX else ""
     return f"{named}{more}"
+
+
+def _missing_packages(catalogue: PackageCatalogue) -> str:
+    try:
+        found = catalogue.missing()
+    except HostError:
+        return ""
+    names = [f"{each.identity.name} {each.identity.version}" for each in found]
+    named = ", ".join(names[:_PACKAGES_NAMED_MAX])
+    more = f" and {len(names) - _PACKAGES_NAMED_MAX} more"
+    return named + (more if len(names) > _PACKAGES_NAMED_MAX else "")
 
 
 def _plugged_routes(base: Base) -> Sequence[BaseRoute]:

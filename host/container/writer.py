@@ -57,13 +57,37 @@ def write_container(
     manifest = Manifest(header=digest, facts=dict(facts), sections=tuple(sections))
     source = _Pulled(_records(manifest, open_section, progress))
     compressed = zstandard.ZstdCompressor(level=_LEVEL).stream_reader(cast("BinaryIO", source))
+    target = _Filled(stream)
     try:
-        pyrage.encrypt_io(compressed, stream, [sealer.recipient])
+        pyrage.encrypt_io(compressed, cast("BinaryIO", target), [sealer.recipient])
     except pyrage.EncryptError:
-        # What was raised while the content was pulled comes as a text only.
-        if source.failure is not None:
-            raise source.failure from None
+        # What was raised while content was pulled or put comes as a text only.
+        failure = source.failure or target.failure
+        if failure is not None:
+            raise failure from None
         raise
+
+
+class _Filled:
+    """A writable stream that keeps why it cannot be written."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        self.failure: BaseException | None = None
+
+    def write(self, data: bytes) -> int:
+        try:
+            return self._stream.write(data)
+        except BaseException as exc:
+            self.failure = exc
+            raise
+
+    def flush(self) -> None:
+        try:
+            self._stream.flush()
+        except BaseException as exc:
+            self.failure = exc
+            raise
 
 
 class _Pulled:

@@ -7,6 +7,7 @@ import socket
 from dataclasses import dataclass
 from pathlib import Path
 
+import structlog
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -15,6 +16,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from host.ports.clock import Clock
 from host.rest.wire import instant
 
+_log = structlog.get_logger("cordbox.rest")
 _VALID_DAYS = 825
 _RENEW_DAYS = 30
 
@@ -34,7 +36,11 @@ def own_certificate(directory: Path, *, listen_host: str, clock: Clock) -> Serve
         private_key_file=directory / "private-key.pem",
     )
     now = instant(clock.now_ms())
-    if not _is_usable(files, now):
+    fault = _fault(files, now)
+    if fault is not None:
+        if files.certificate_file.exists() or files.private_key_file.exists():
+            # Clients that trusted the old one have to be given the new one.
+            _log.warning("certificate-made-anew", file=str(files.certificate_file), reason=fault)
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         key = ec.generate_private_key(ec.SECP256R1())
         certificate = _self_signed(key, _names(listen_host), now)
@@ -48,18 +54,21 @@ def own_certificate(directory: Path, *, listen_host: str, clock: Clock) -> Serve
     return files
 
 
-def _is_usable(files: ServerCertificate, now: dt.datetime) -> bool:
-    if not (files.certificate_file.exists() and files.private_key_file.exists()):
-        return False
+def _fault(files: ServerCertificate, now: dt.datetime) -> str | None:
+    """Why the files cannot be used; None if they can."""
+    for file in (files.certificate_file, files.private_key_file):
+        if not file.exists():
+            return f"{file.name} is missing"
     try:
         certificate = x509.load_pem_x509_certificate(files.certificate_file.read_bytes())
         key = serialization.load_pem_private_key(files.private_key_file.read_bytes(), password=None)
     except (ValueError, TypeError):
-        return False
-    return (
-        certificate.not_valid_after_utc - now > dt.timedelta(days=_RENEW_DAYS)
-        and certificate.public_key() == key.public_key()
-    )
+        return "it or its private key cannot be read"
+    if certificate.public_key() != key.public_key():
+        return "its private key is another's"
+    if certificate.not_valid_after_utc - now <= dt.timedelta(days=_RENEW_DAYS):
+        return f"it ends on {certificate.not_valid_after_utc:%Y-%m-%d}"
+    return None
 
 
 def _self_signed(

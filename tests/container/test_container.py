@@ -3,6 +3,7 @@
 import hashlib
 import io
 import os
+from pathlib import Path
 
 import pyrage
 import pytest
@@ -268,5 +269,20 @@ def test_a_source_that_ends_early_or_breaks_is_told_as_it_is():
             facts={},
             sections=A,
             open_section=lambda _: Broken(),
+            progress=lambda _: None,
+        )
+
+
+def test_a_target_that_fills_up_is_told_as_it_is():
+    full = Path("/dev/full")
+    with full.open("wb", buffering=0) as stream, pytest.raises(OSError, match="No space"):
+        write_container(
+            stream,
+            magic=MAGIC,
+            sealer=Sealer.to_recipient(PUBLIC),
+            created_at=5,
+            facts={},
+            sections=sections_of(CONTENT),
+            open_section=lambda name: io.BytesIO(CONTENT[name]),
             progress=lambda _: None,
         )

@@ -104,8 +104,9 @@ def test_a_broken_vault_keeps_no_host_from_starting_and_is_named(tmp_path, host_
     with capture_logs() as logged, host_on(tmp_path / "data") as host, client_of(host) as client:
         reply = client.get("/status")
         assert (reply.status_code, reply.json()["status"]) == (200, "DEGRADED")
-        (warning,) = reply.json()["warnings"]
+        warning, missing = reply.json()["warnings"]
         assert warning["code"] == "vault-unusable"
+        assert missing["code"] == "package-missing"
         assert f"{ALICE.short_hash} (vault-missing)" in warning["message"]
         assert f"{BOB.short_hash} (vault-empty)" in warning["message"]
     told = [(each["event"], each.get("holding_id")) for each in logged]
@@ -114,7 +115,7 @@ def test_a_broken_vault_keeps_no_host_from_starting_and_is_named(tmp_path, host_
     assert ("package-missing", None) in told
     vaults[BOB].write_bytes(kept)
     with host_on(tmp_path / "data") as host, client_of(host) as client:
-        (warning,) = client.get("/status").json()["warnings"]
+        warning, _ = client.get("/status").json()["warnings"]
         assert BOB.short_hash not in warning["message"]
 
 
