@@ -10,7 +10,22 @@ from host.bus.upgrade_to_queues import move_to_queues
 from host.domain.errors import StorageError
 from host.domain.ids import EpochMs
 
-SCHEMA_VERSION = 8
+SCHEMA_VERSION = 9
+
+_VERSION_9 = """
+CREATE TABLE new_records (
+  topic TEXT NOT NULL, partition INTEGER NOT NULL, position INTEGER NOT NULL, key TEXT NOT NULL,
+  written_at INTEGER NOT NULL, node TEXT, value BLOB NOT NULL,
+  PRIMARY KEY (topic, partition, position));
+CREATE TABLE new_states (
+  key TEXT PRIMARY KEY NOT NULL, version INTEGER NOT NULL, due_at INTEGER, consumer TEXT,
+  partition INTEGER, node TEXT, account TEXT, peer TEXT, value BLOB NOT NULL);
+CREATE TABLE new_journal (
+  flow_id TEXT NOT NULL, number INTEGER NOT NULL, value BLOB NOT NULL,
+  PRIMARY KEY (flow_id, number))
+"""
+"""Values are no part of a tree that is searched: of a table WITHOUT ROWID, SQLite reads the whole
+row, megabytes if it has as many, for each comparison with a key on its way to another one."""
 
 _VERSION_3 = """
 CREATE TABLE work (
@@ -123,6 +138,30 @@ def _from_7(connection: sqlite3.Connection, now: EpochMs) -> None:
     connection.execute(TABLE)
 
 
+def _from_8(connection: sqlite3.Connection, now: EpochMs) -> None:
+    """Large values of one node are not read on the way to what another node looks for."""
+    del now
+    _execute_all(connection, _VERSION_9.strip())
+    for table in ("records", "states", "journal"):
+        rest = connection.execute(
+            "SELECT sql FROM sqlite_master WHERE tbl_name = ? AND type IN ('index', 'trigger')"
+            " AND sql IS NOT NULL ORDER BY type",
+            (table,),
+        ).fetchall()
+        names = ", ".join(
+            name
+            for (name,) in connection.execute(
+                "SELECT name FROM pragma_table_info(?)", (f"new_{table}",)
+            )
+        )
+        copy = f"INSERT INTO new_{table} ({names}) SELECT {names} FROM {table}"  # noqa: S608  # constants
+        connection.execute(copy)
+        connection.execute(f"DROP TABLE {table}")
+        connection.execute(f"ALTER TABLE new_{table} RENAME TO {table}")
+        for (statement,) in rest:
+            connection.execute(statement)
+
+
 def _execute_all(connection: sqlite3.Connection, script: str) -> None:
     # Not executescript(), which would commit.
     for statement in script.split(";\n"):
@@ -137,4 +176,5 @@ _UPGRADES: Mapping[int, Callable[[sqlite3.Connection, EpochMs], None]] = {
     5: _from_5,
     6: _from_6,
     7: _from_7,
+    8: _from_8,
 }

@@ -210,3 +210,16 @@ def test_a_torn_log_keeps_what_was_committed_before(
     after.commit(Unit(records=(RECORD,)))
     assert len(after.poll("g", RECORD.target, 9)) == count + 1
     after.close()
+
+
+def test_no_large_value_stands_in_a_tree_that_is_searched_by_keys(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "flows.sqlite")
+    found = store._read(
+        "SELECT t.name FROM pragma_table_list t JOIN pragma_table_info(t.name) c"
+        " WHERE t.wr = 1 AND c.type = 'BLOB'",
+        (),
+    )
+    assert not found
+    (count,) = store._read("SELECT count(*) FROM pragma_table_list WHERE wr = 1", ())[0]
+    assert count > 0
+    store.close()
