@@ -276,7 +276,7 @@ def spawn(words: Sequence[str], descriptors: Sequence[int]) -> "subprocess.Popen
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         pass_fds=tuple(descriptors),
-        # Apart from the signals of a terminal, but in the session of its host: Linux may schedule
-        # sessions against each other, and priorities count within one only.
-        process_group=0,
+        # Apart from the signals of a terminal. Where Linux schedules sessions against each other,
+        # each process has a share of its own; elsewhere its priority counts.
+        start_new_session=True,
     )
