@@ -2,7 +2,7 @@
 
 import time
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -96,23 +96,41 @@ class HostArena:
             return [refused or _ended(flows, place, over) for place, refused in started]
 
     def settle(self) -> None:
-        """End what an attack left behind, so that the next one begins with a quiet host."""
+        """End what an attack left behind, so that the next one begins with a quiet host.
+
+        Raises:
+            NeighbourFailedError: what an operator can do does not end its flows.
+            HostError: the host did not answer.
+        """
         with self.host.client() as client:
             flows = HostFlows(client)
-            deadline = time.monotonic() + _FLOW_SECONDS_MAX
-            while left := _open_flows(flows, self.nodes.values()):
-                if time.monotonic() > deadline:
-                    raise NeighbourFailedError(f"{len(left)} flows of an attack cannot be ended")
-                for place in left:
-                    with suppress(HostError):  # it ended meanwhile
-                        flows.kill(place, "the gauntlet goes on")
-                time.sleep(_WAIT_S)
+            busy = [node for node in self.nodes.values() if _open_flows(flows, node)]
+            for node in busy:
+                _set_state(client, node, "MAINTENANCE")  # what starts flows ends, too
+            for node in busy:
+                _end_flows(flows, node)
+                _set_state(client, node, "ACTIVE")
 
 
-def _open_flows(flows: HostFlows, nodes: Iterable[str]) -> list[FlowPlace]:
+def _set_state(client: HostClient, node: str, state: str) -> None:
+    client.ask("PUT", f"/virtualnode/{node}/state/{state}")
+
+
+def _end_flows(flows: HostFlows, node: str) -> None:
+    deadline = time.monotonic() + _FLOW_SECONDS_MAX
+    while left := _open_flows(flows, node):
+        if time.monotonic() > deadline:
+            raise NeighbourFailedError(f"{len(left)} flows of an attack cannot be ended")
+        for place in left:
+            with suppress(HostError):  # it ended meanwhile
+                flows.kill(place, "the gauntlet goes on")
+        time.sleep(_WAIT_S)
+
+
+def _open_flows(flows: HostFlows, node: str) -> list[FlowPlace]:
+    """Those that the first pages of the node's lists hold."""
     return [
         FlowPlace(node=node, request_id=str(flow["clientRequestId"]))
-        for node in nodes
         for status in ("START_REQUESTED", "RUNNING")
         for flow in flows.list(node, status=status, responders=True)
     ]

@@ -11,7 +11,7 @@ from pathlib import Path
 from threading import Event, Thread
 
 from host.audit.gauntlet.host_arena import HostArena
-from host.audit.gauntlet.host_attacks import HostAttack
+from host.audit.gauntlet.host_attacks import KILLED, HostAttack
 from host.audit.gauntlet.model import Ending
 from host.audit.gauntlet.neighbour import Neighbour, p99
 from host.domain.errors import HostError
@@ -132,7 +132,9 @@ def _attack(arena: HostArena, row: Beside, over: Event, first_over: Event) -> No
     try:
         while row.attack is not None and not over.is_set():
             for ending in arena.strike(row.attack, over):
-                row.endings.setdefault(ending.code, ending)
+                # Only the first strike has the time to come to its end.
+                if ending.code != KILLED or not first_over.is_set():
+                    row.endings.setdefault(ending.code, ending)
             first_over.set()
             if row.attack.stranger is not None:
                 return
