@@ -112,7 +112,11 @@ def test_dead_letters_are_listed_newest_first_with_what_they_were_to_do() -> Non
         ("flow-0", "wake"),
     ]
     assert listed[0] == DeadLetter(
-        key="flow-2", kind="unreadable", size=9, given_up_at=EpochMs(times[2])
+        key="flow-2",
+        kind="unreadable",
+        size=9,
+        given_up_at=EpochMs(times[2]),
+        place=store.newest(DEAD_LETTER_TOPIC, 1)[0].place,
     )
     assert [one.key for one in dead_letters(store, 1)] == ["flow-2"]
     assert list(dead_letters(store, -1)) == []
