@@ -11,12 +11,14 @@ from host.composition.parts import Parts
 from host.db.errors import VaultEmptyError, VaultMissingError
 from host.domain.errors import HostError
 from host.domain.ids import ShortHash
+from host.vnode.name_forms import warn_of_other_forms
 
 _log = structlog.get_logger("cordbox.host")
 
 
 def name_what_is_missing(parts: Parts) -> None:
     """Log, and keep for `/status`, which nodes' vaults and which packages are not there."""
+    warn_of_other_forms(parts.database)
     known = {problem.short_hash for problem in parts.made_vaults.problems()}
     for node in parts.made_vaults.made():
         problem = _vault_problem(parts, node)

@@ -254,7 +254,7 @@ def _certificate(file: Path) -> x509.Certificate:
     try:
         return load_pem_certificates(data, source=str(file))[0]
     except KeystoreError as error:
-        raise TlsFileUnreadableError(f"{file} holds no PEM certificate: {error}") from error
+        raise TlsFileUnreadableError(f"{file} cannot be used: {error}") from error
 
 
 def _private_key(file: Path) -> PrivateKeyTypes:

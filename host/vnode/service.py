@@ -32,7 +32,6 @@ from host.vnode.errors import (
     VirtualNodeNotFoundError,
     VirtualNodeStateError,
 )
-from host.vnode.name_forms import warn_of_other_forms
 from host.vnode.tables import OPERATION, VIRTUAL_NODE
 from host.vnode.upgrades import in_maintenance, target_of_upgrade
 
@@ -176,7 +175,6 @@ class VirtualNodeService:
         Returns:
             How many there are. Call it once, before requests are served.
         """
-        warn_of_other_forms(self._database)
         unfinished = _SELECT_OPERATIONS.where(OPERATION.c.status.in_(_UNFINISHED))
         with self._database.read() as connection:
             requests = [row.request_id for row in connection.execute(unfinished)]

@@ -53,7 +53,7 @@ OURS_BEYOND_CORDA = {"responders", "results", "limit", "after"}
 
 
 PATHS_BEYOND_CORDA = (
-    {"/deadletter"}
+    {"/administrativelog", "/deadletter"}
     | {
         f"/flow/{{holdingidentityshorthash}}/{{clientrequestid}}/{part}"
         for part in ("export", "history", "kill")

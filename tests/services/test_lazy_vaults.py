@@ -169,6 +169,7 @@ def test_nodes_of_earlier_releases_have_a_vault(tmp_path, clock) -> None:
         row = dict.fromkeys(texts, "x") | {"short_hash": NODE, "created_at": 7}
         connection.execute(insert(VIRTUAL_NODE), row)
         connection.exec_driver_sql("ALTER TABLE virtual_node DROP COLUMN vault_made_at")
+        connection.exec_driver_sql("DROP TABLE vault_note")
         connection.exec_driver_sql("UPDATE schema_version SET version = 1 WHERE name = 'vnode'")
     with Database.open(file, [SCHEMA]) as database:
         assert MadeVaults(database=database, clock=clock).is_made(NODE)

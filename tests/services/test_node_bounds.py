@@ -1,5 +1,6 @@
 """What an operation on a virtual node costs does not grow with the number of nodes."""
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -106,9 +107,14 @@ def test_making_a_node_is_two_commits_and_no_file_however_many_there_are(nodes: 
         nodes.create()
     with statements_on(nodes.database) as last:
         nodes.create()
-    assert [s for s, _ in last.executed] == [s for s, _ in first.executed]
+    assert [_unnumbered(s) for s, _ in last.executed] == [_unnumbered(s) for s, _ in first.executed]
     assert last.writes == CREATE_COMMITS
     assert not nodes.folder.exists()
+
+
+def _unnumbered(statement: str) -> str:
+    """The statement; the counter of the register's changes goes up with each."""
+    return re.sub(r"(PRAGMA user_version = )\d+", r"\1n", statement)
 
 
 @pytest.mark.parametrize(
