@@ -1,7 +1,8 @@
 """Ends flows of a node together: what follows from one that a client started, or all of them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from itertools import chain, islice
 
 from host.domain.flow import FlowStatusName
@@ -93,12 +94,7 @@ class Endings:
         return count
 
     def _running(self, node: ShortHash) -> Iterator[FlowId]:
-        query = GlanceQuery(node=node, status=FlowStatusName.RUNNING, responders=True)
-        while page := self._store.glances(query, _AT_ONCE):
-            yield from _ids(page)
-            query = GlanceQuery(
-                node=node, status=query.status, responders=True, before=page[-1].place
-            )
+        return (g.flow_id for g in running(self._store, node) if g.flow_id is not None)
 
     def _follows(self, flow_id: FlowId, origin: FlowId) -> bool:
         checkpoint = self._checkpoint(flow_id)
@@ -115,5 +111,13 @@ class Endings:
         return None
 
 
-def _ids(page: Sequence[FlowGlance]) -> Iterator[FlowId]:
-    return (glance.flow_id for glance in page if glance.flow_id is not None)
+def running(store: FlowStore, node: ShortHash) -> Iterator[FlowGlance]:
+    """The flows of a node that run, responders among them; a page of them is in memory at a time.
+
+    Raises:
+        StorageError: the store cannot be read.
+    """
+    query = GlanceQuery(node=node, status=FlowStatusName.RUNNING, responders=True)
+    while page := store.glances(query, _AT_ONCE):
+        yield from page
+        query = replace(query, before=page[-1].place)

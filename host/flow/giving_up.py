@@ -99,7 +99,9 @@ class GivingUp:
         if key.queue.topic == EVENT_TOPIC:
             error = FlowError(type=damaged.code, message=damaged.message)
             now, kept = self._clock.now_ms(), self._config.status_retention_ms
-            ending = clearance(self._store, FlowId(key.key), error, now, retention_ms=kept)
+            ending = clearance(
+                self._store, key.queue.node, FlowId(key.key), error, now, retention_ms=kept
+            )
             unit = replace(unit, states=(*unit.states, *ending.states), forget=ending.forget)
         self._store.commit(unit)
 
@@ -109,7 +111,9 @@ class GivingUp:
     def _clear(self, record: WorkRecord, error: FlowError, letter: NewRecord, taken: Taken) -> None:
         """End a flow whose checkpoint cannot be read, or that cannot even be ended by its rules."""
         now, kept = self._clock.now_ms(), self._config.status_retention_ms
-        ending = clearance(self._store, FlowId(record.key), error, now, retention_ms=kept)
+        ending = clearance(
+            self._store, record.queue.node, FlowId(record.key), error, now, retention_ms=kept
+        )
         # A flow of which nothing was stored yet is known by the record of its start alone.
         status = self._failed_status(record, error)
         if status is not None and status.key not in {write.key for write in ending.states}:

@@ -6,21 +6,24 @@ Its peers learn of it when their sessions expire: whom it talked to stood in the
 from contextlib import suppress
 
 from host.domain.flow import FlowError, FlowStatusName
-from host.domain.ids import EpochMs, FlowId
+from host.domain.ids import EpochMs, FlowId, ShortHash
+from host.flow.endings import running
 from host.flow.errors import FlowRecordDamagedError
 from host.flow.messages import flow_state_key
 from host.flow.statuses import StoredStatus, decode_status, write_status
+from host.ports.bus import NOBODY
 from host.ports.state import StateRecord, StateWrite
 from host.ports.units import FlowStore, Unit
 
 UNRECOVERABLE_MESSAGE = (
     "Flow encountered an unrecoverable error while processing an event. It cannot be continued: "
 )
-_STATUS_PREFIXES = ("status/", "responder/")
+_STARTED, _RESPONDERS = "status/", "responder/"
 
 
 def clearance(
     store: FlowStore,
+    node: ShortHash,
     flow_id: FlowId,
     error: FlowError,
     now: EpochMs,
@@ -29,7 +32,7 @@ def clearance(
 ) -> Unit:
     """What ends the flow in status FAILED: all that it has stored is deleted.
 
-    Looks through all statuses for the flow's: the only thing that still knows the flow.
+    Looks through what runs on the node for the flow's status: nothing else still knows it.
     """
     left = [
         record
@@ -38,34 +41,39 @@ def clearance(
     ]
     left += store.scan(f"inbox/{flow_id}/")
     gone = [StateWrite(key=r.key, value=None, expected=r.version) for r in left]
-    return Unit(
-        states=(*gone, *_failed_status(store, flow_id, error, now, retention_ms)),
-        forget=(flow_id,),
-    )
+    key = _status_key(store, node, flow_id)
+    record = None if key is None else store.get(key)
+    status = [] if record is None else _failed_status(record, flow_id, error, now, retention_ms)
+    return Unit(states=(*gone, *status), forget=(flow_id,))
 
 
 def _failed_status(
-    store: FlowStore, flow_id: FlowId, error: FlowError, now: EpochMs, retention_ms: int
+    record: StateRecord, flow_id: FlowId, error: FlowError, now: EpochMs, kept_ms: int
 ) -> list[StateWrite]:
-    for prefix in _STATUS_PREFIXES:
-        for record in store.scan(prefix):
-            stored = _status_of(record, flow_id)
-            if stored is None:
-                continue
-            failed = StoredStatus(
-                holding=stored.holding,
-                request_id=stored.request_id,
-                flow_id=flow_id,
-                flow_class=stored.flow_class,
-                status=FlowStatusName.FAILED,
-                error_type=error.type,
-                error_message=UNRECOVERABLE_MESSAGE + error.message,
-                updated_at=now,
-            )
-            is_responder = prefix == "responder/"
-            write = write_status(record, failed, responder=is_responder, retention_ms=retention_ms)
-            return [] if write is None else [write]
-    return []
+    stored = _status_of(record, flow_id)
+    if stored is None:
+        return []
+    failed = StoredStatus(
+        holding=stored.holding,
+        request_id=stored.request_id,
+        flow_id=flow_id,
+        flow_class=stored.flow_class,
+        status=FlowStatusName.FAILED,
+        error_type=error.type,
+        error_message=UNRECOVERABLE_MESSAGE + error.message,
+        updated_at=now,
+    )
+    is_responder = record.key.startswith(_RESPONDERS)
+    write = write_status(record, failed, responder=is_responder, retention_ms=kept_ms)
+    return [] if write is None else [write]
+
+
+def _status_key(store: FlowStore, node: ShortHash, flow_id: FlowId) -> str | None:
+    """Where the status of a flow that runs stands; without its node, all statuses are read."""
+    if node != NOBODY:
+        return next((g.key for g in running(store, node) if g.flow_id == flow_id), None)
+    statuses = (record for prefix in (_STARTED, _RESPONDERS) for record in store.scan(prefix))
+    return next((r.key for r in statuses if _status_of(r, flow_id) is not None), None)
 
 
 def _status_of(record: StateRecord, flow_id: FlowId) -> StoredStatus | None:

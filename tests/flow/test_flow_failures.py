@@ -1,17 +1,21 @@
 """Failures that no retry mends, and times that run out: the flow ends, and everybody knows."""
 
+from collections.abc import Sequence
+
 import pytest
 
 from host.bus.memory import MemoryStore
 from host.domain.flow import FlowStatusName
+from host.domain.ids import ShortHash
 from host.flow.config import FlowConfig
 from host.flow.events import RecordDeadLettered, RecordRetried
 from host.flow.history import NO_HISTORY, HistoryLimits
 from host.flow.messages import DEAD_LETTER_TOPIC, EVENT_TOPIC, Wake, encode
-from host.ports.state import StateWrite
+from host.ports.bus import NOBODY
+from host.ports.state import StateRecord, StateWrite
 from host.ports.units import FlowStore, JournalRow, Unit
 from tests.flow.network import BOB, PARKING, Network, alone
-from tests.flow.queues import event
+from tests.flow.queues import ALICES, BOBS, event
 from tests.flow.scripted import Guest
 
 
@@ -38,8 +42,10 @@ def put(store: FlowStore, key: str, value: bytes) -> None:
     store.commit(Unit(states=(StateWrite(key=key, value=value, expected=before.version),)))
 
 
-def wake(network: Network, flow_id: str, value: bytes = encode(Wake())) -> None:
-    network.store.commit(Unit(records=(event(EVENT_TOPIC, flow_id, value),)))
+def wake(
+    network: Network, flow_id: str, value: bytes = encode(Wake()), node: ShortHash = ALICES
+) -> None:
+    network.store.commit(Unit(records=(event(EVENT_TOPIC, flow_id, value, node),)))
     network.engine.drain()
 
 
@@ -62,11 +68,22 @@ def test_a_flow_with_a_damaged_checkpoint_fails_and_nothing_of_it_stays(
     assert sum(isinstance(e, RecordDeadLettered) for e in network.events) == 1
 
 
-def test_a_responder_with_a_damaged_checkpoint_fails_too() -> None:
+@pytest.mark.parametrize("node", [BOBS, NOBODY], ids=["its-node", "nobody"])
+def test_a_responder_with_a_damaged_checkpoint_fails_too(node: ShortHash) -> None:
+    """Also when the record that shows it has lost whose it is."""
     network = suspended(MemoryStore())
     bob = network.bobs()[0]
     put(network.store, f"flow/{bob.flow_id}", b"")
-    wake(network, bob.flow_id)
+    scan, scanned = network.store.scan, list[str]()
+
+    def noted(prefix: str, limit: int | None = None) -> Sequence[StateRecord]:
+        scanned.append(prefix)
+        return scan(prefix, limit)
+
+    network.store.scan = noted  # type: ignore[method-assign]
+    wake(network, bob.flow_id, node=node)
+    # The statuses of all nodes, results included, may be more than fits into memory.
+    assert ("status/" in scanned) == (node == NOBODY)
     assert network.bobs()[0].status is FlowStatusName.FAILED
     assert network.alice().status is FlowStatusName.RUNNING
 
