@@ -3,10 +3,11 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
+from cpi.certificates import load_pem_certificates
+from cpi.errors import CpiError
 from host.data_check.codes import CheckCode, finding
 from host.identity import Finding
 
@@ -26,9 +27,9 @@ def tls_pair(folder: Path) -> Iterator[Finding]:
         yield _unusable(missing[0], "is missing, what belongs to it is there")
         return
     try:
-        certificate = x509.load_pem_x509_certificate((folder / _CERTIFICATE).read_bytes())
-        public = certificate.public_key()
-    except (OSError, ValueError, UnsupportedAlgorithm):
+        data = (folder / _CERTIFICATE).read_bytes()
+        public = load_pem_certificates(data, source=_CERTIFICATE)[0].public_key()
+    except (CpiError, OSError, ValueError, UnsupportedAlgorithm):
         yield _unusable(_CERTIFICATE, "holds no certificate")
         return
     try:

@@ -188,7 +188,12 @@ _LIBRARY_READERS = {
     "load_pkcs12": {"cpi/pfx.py"},
     "load_key_and_certificates": {"host/toolkit/throwaway_key.py"},
     "load_der_private_key": {"cpi/pfx.py", "host/keys/store.py"},
-    "load_pem_private_key": {"cpi/pem_keys.py", "host/rest/tls.py", "host/rest/tls_files.py"},
+    "load_pem_private_key": {
+        "cpi/pem_keys.py",
+        "host/data_check/tls_pair.py",
+        "host/rest/tls.py",
+        "host/rest/tls_files.py",
+    },
     "load_pem_public_key": set(),
     "load_der_public_key": {"host/keys/schemes.py"},
     "load_der_x509_csr": set(),

@@ -43,6 +43,8 @@ class Machine:
     def kill_host(self, _chance):
         self._host.kill()
         yield
+
+    def start_again(self):
         self._host.start()
 
     @contextlib.contextmanager
@@ -93,9 +95,11 @@ def test_no_trouble_of_the_machine_loses_or_doubles_an_iou(host_with, packages, 
 
 
 def strike(machine, names, chance):
-    """Begin both, hold them, and end what can be ended in the opposite order."""
+    """Begin both, hold them, and end them; a host that was killed is started after them."""
     order = sorted(names, key="kill-host".__eq__)  # a killed host has no processes to strike
     with contextlib.ExitStack() as stack:
         for name in order:
             stack.enter_context(machine.strikes()[name](chance))
         hold(chance.uniform(0.2, 2.0))
+    if "kill-host" in names:
+        machine.start_again()

@@ -20,6 +20,7 @@ from host.domain.packages import (
     PackageIdentity,
 )
 from host.domain.x500 import MemberX500Name
+from host.identity.table import CREATE
 from host.persistence import SCHEMA, EntityCapability
 from host.ports.capability import CallContext
 
@@ -71,6 +72,8 @@ class _MemoryVault:
         self._lock = threading.Lock()
         for schema in (REQUESTS, SCHEMA):
             schema.metadata.create_all(self._engine)
+        with self._engine.begin() as connection:
+            connection.exec_driver_sql(CREATE)
 
     @contextmanager
     def read(self, _short_hash: ShortHash, /) -> Iterator[Connection]:
