@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from host.domain.errors import StorageError
+from host.domain.errors import DiskFullError, StorageError
 
 _BATCH_MAX = 256
 """Units of one transaction, so that a crowd does not make the first of them wait for long."""
@@ -122,7 +122,7 @@ class Writer:
                 finally:
                     fcntl.flock(lock_file, fcntl.LOCK_UN)
         except sqlite3.Error as exc:
-            self._fail(batch, str(exc))
+            self._fail(batch, str(exc), _kind(exc))
         except StorageError as exc:
             self._fail(batch, exc.message)
         except BaseException:
@@ -130,12 +130,12 @@ class Writer:
             self._fail([w for w in batch if w is not own], "the writing thread was stopped")
             raise
 
-    def _fail(self, batch: Sequence[_Waiting], reason: str) -> None:
+    def _fail(
+        self, batch: Sequence[_Waiting], reason: str, kind: type[StorageError] = StorageError
+    ) -> None:
         for waiting in batch:
             if not waiting.is_done:
-                waiting.end(
-                    StorageError(f"flow store {self._path}: {reason}", path=str(self._path))
-                )
+                waiting.end(kind(f"flow store {self._path}: {reason}", path=str(self._path)))
 
     def _locked(self) -> int:
         """The lock among processes, held; the caller unlocks it.
@@ -189,7 +189,7 @@ class Writer:
             finally:
                 self._roll_back()
         except sqlite3.Error as exc:
-            self._fail([waiting], str(exc))
+            self._fail([waiting], str(exc), _kind(exc))
         except Exception as exc:  # noqa: BLE001  # it is raised to who asked for the write
             waiting.end(exc)
         else:
@@ -199,3 +199,10 @@ class Writer:
         """End the transaction, unless it was committed."""
         if self._connection.in_transaction:
             self._connection.execute("ROLLBACK")
+
+
+def _kind(error: sqlite3.Error) -> type[StorageError]:
+    """Whether there is no room, which an operator can mend, or something else."""
+    # The engine's own errors have no name of a result code.
+    name = getattr(error, "sqlite_errorname", "")
+    return DiskFullError if name == "SQLITE_FULL" else StorageError
