@@ -1,4 +1,4 @@
-"""What a machine does to a host: a full disk, no descriptors, a jumping clock, a suspension."""
+"""What a machine does to a host: a full disk, no descriptors, a suspension."""
 
 import contextlib
 import errno
@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 
-FAKETIME = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1")
 DISK_BYTES = 96 * 1024 * 1024
 _CHUNK = bytes(1024 * 1024)
 
@@ -62,37 +61,6 @@ def no_descriptors(pid):
     finally:
         with contextlib.suppress(OSError):
             resource.prlimit(pid, resource.RLIMIT_NOFILE, before)
-
-
-class FakeClock:
-    """The wall clock of a host's processes, which can be put forward and back; monotonic stays.
-
-    Args:
-        folder: holds the file that the processes read the offset from.
-    """
-
-    def __init__(self, folder):
-        if not FAKETIME.exists():
-            pytest.skip("libfaketime is not installed")
-        self._file = folder / "faketime"
-        self.jump(0)
-
-    @property
-    def environment(self):
-        return {
-            "LD_PRELOAD": str(FAKETIME),
-            "FAKETIME_TIMESTAMP_FILE": str(self._file),
-            "FAKETIME_CACHE_DURATION": "1",
-            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-            "DONT_FAKE_MONOTONIC": "1",
-            "FAKETIME_NO_CACHE": "1",
-        }
-
-    def jump(self, seconds):
-        """Put the clock `seconds` before or behind the true time."""
-        new = self._file.with_suffix(".new")
-        new.write_text(f"{seconds:+d}\n")
-        new.replace(self._file)
 
 
 @contextlib.contextmanager

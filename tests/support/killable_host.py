@@ -70,6 +70,7 @@ class KillableHost:
         line = self._process.stdout.readline()
         assert line, log.read_text()[-2000:]
         facts = json.loads(line)
+        assert "url" in facts, facts
         self.url = facts["url"]
         self._client = httpx2.Client(
             base_url=f"{facts['url']}/api/v5_2",
