@@ -3,11 +3,11 @@
 import pytest
 
 from host.db import Vaults
+from host.db.query_time import QUERY_SECONDS_MAX
 from host.db.requests import REQUESTS
 from host.domain.packages import EntityDeclaration
 from host.persistence import SCHEMA, EntityCapability, compile_entity
 from host.persistence.errors import EntityDeclarationError
-from host.persistence.query_time import QUERY_SECONDS_MAX
 from host.ports.capability import CapabilityError
 from tests.services.support import ALICE, context, cpi, holding, workflow_cpk
 
