@@ -58,6 +58,7 @@ class Dispatch:
         self._todo: dict[ShortHash, _Todo] = {}
         self._looking: dict[WorkQueue, bool] = {}
         self._busy: dict[WorkQueue, set[str]] = {}
+        self._come: set[WorkKey] = set()
         self._held: dict[WorkKey, float] = {}
         self._held_queues: dict[WorkQueue, float] = {}
         self._running: dict[int, float] = {}
@@ -72,9 +73,14 @@ class Dispatch:
                 self.turns.ready(queue.node)
 
     def offer_keys(self, keys: Iterable[WorkKey]) -> None:
-        """The time of these keys has come; who works on one looks at it again when it is done."""
+        """The time of these keys has come; one that is worked on is offered when that is done.
+
+        Nobody is told of a time twice: what works on the key may have been given it just now.
+        """
         for key in keys:
-            if self._is_free(key):
+            if key.key in self._busy.get(key.queue, ()):
+                self._come.add(key)
+            elif self._is_free(key):
                 self._of(key.queue.node).keys[key] = None
                 self.turns.ready(key.queue.node)
 
@@ -85,6 +91,7 @@ class Dispatch:
             todo.queues = {q: None for q in todo.queues if q.partition in kept}
             todo.keys = {k: None for k in todo.keys if k.queue.partition in kept}
             self._tidy(node)
+        self._come = {k for k in self._come if k.queue.partition in kept}
         self._held = {k: at for k, at in self._held.items() if k.queue.partition in kept}
         self._held_queues = {q: at for q, at in self._held_queues.items() if q.partition in kept}
 
@@ -120,8 +127,9 @@ class Dispatch:
         job.key = key
         if key is not None:
             self._busy.setdefault(key.queue, set()).add(key.key)
-            # If its time had come as well, that is told again when this work is done.
-            self._of(key.queue.node).keys.pop(key, None)
+            if key in self._of(key.queue.node).keys:
+                del self._of(key.queue.node).keys[key]
+                self._come.add(key)
         if key is not None or came_in:
             self.offer([job.queue])
         return key is not None
@@ -137,6 +145,9 @@ class Dispatch:
             if not busy:
                 del self._busy[job.queue]
             self.offer([job.queue])
+            if job.key in self._come:
+                self._come.discard(job.key)
+                self.offer_keys([job.key])
         elif came_in:
             self.offer([job.queue])
 

@@ -62,7 +62,9 @@ class SignInDelays:
 
     def wait_ms(self, login_name: str, address: str) -> int:
         """How long it is until this user may try a password from this address; 0 is now."""
-        now = self._clock.now_ms()
+        return self._wait_ms(login_name, address, self._clock.now_ms())
+
+    def _wait_ms(self, login_name: str, address: str, now: EpochMs) -> int:
         wrong = self._known(login_name, address)
         own = 0 if wrong is None else wrong.at + delay_ms(wrong.times) - now
         needed = 1 if wrong is None else _KEPT_FOR_NEW_NAMES + 1
@@ -87,7 +89,7 @@ class SignInDelays:
         _put(self._wrong, (login_name, address), _Wrong(times, now), self._max)
         left = max(self._left(address, now) - 1, 0)
         _put(self._budgets, address, _Budget(left, now), self._max)
-        return self.wait_ms(login_name, address)
+        return self._wait_ms(login_name, address, now)
 
     def succeeded(self, login_name: str, address: str) -> None:
         """Note a right password: its user begins anew at this address."""

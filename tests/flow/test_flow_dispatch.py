@@ -69,8 +69,35 @@ def test_a_key_is_done_by_one_thread_whichever_way_it_came(dispatch: Dispatch) -
     assert not dispatch.found(look, None)
     dispatch.end(look, 0.0)
     dispatch.end(aside, 0.0)
-    dispatch.offer_keys([FIRST])
     assert {begin(dispatch).key, begin(dispatch).key} == {FIRST, None}
+
+
+def test_a_time_that_came_while_a_key_was_looked_for_is_not_forgotten(dispatch: Dispatch) -> None:
+    dispatch.offer([QUEUE])
+    work = begin(dispatch)
+    dispatch.offer_keys([FIRST])
+    assert dispatch.found(work, FIRST)
+    look = begin(dispatch)
+    assert not dispatch.found(look, None)
+    dispatch.end(look, 0.0)
+    assert nothing(dispatch)
+    dispatch.end(work, 0.0)
+    assert {begin(dispatch).key, begin(dispatch).key} == {FIRST, None}
+
+
+def test_a_key_that_came_due_during_its_own_work_is_offered_once_after_it(
+    dispatch: Dispatch,
+) -> None:
+    """Whoever asked for what is due will not be told again of this time."""
+    dispatch.offer_keys([FIRST])
+    job = begin(dispatch)
+    dispatch.offer_keys([FIRST])
+    assert nothing(dispatch)
+    dispatch.end(job, 0.0)
+    again = {begin(dispatch).key, begin(dispatch).key}
+    assert again == {FIRST, None}
+    dispatch.keep({2})
+    assert nothing(dispatch)
 
 
 def test_keys_that_are_tried_again_and_queues_take_turns(dispatch: Dispatch) -> None:

@@ -24,11 +24,20 @@ class Users:
     def __init__(self):
         self.checked, self.gate, self.known = [], threading.Event(), set()
         self.gate.set()
+        self.comes, self._changed = [], threading.Condition()
 
     def remembered(self, login_name, password):
         return login_name if login_name in self.known and login_name == password else None
 
+    def wait_for(self, login_name):
+        """Wait until a check of this user has begun."""
+        with self._changed:
+            return self._changed.wait_for(lambda: login_name in self.comes, 30)
+
     def authenticate(self, login_name, password):
+        with self._changed:
+            self.comes.append(login_name)
+            self._changed.notify_all()
         self.gate.wait(30)
         self.checked.append(login_name)
         if login_name != password:
@@ -109,15 +118,17 @@ def test_a_first_login_does_not_wait_for_strangers(sign_in, users, monkeypatch, 
         guesses = [
             asyncio.ensure_future(tried(sign_in, users, f"user-{n}", "wrong")) for n in range(60)
         ]
-        await asyncio.sleep(0)
+        assert await asyncio.to_thread(users.wait_for, "user-0")
         login = asyncio.ensure_future(tried(sign_in, users, "alice", "alice", address))
         await asyncio.sleep(0)
+        if address != "192.0.2.1":
+            assert await asyncio.to_thread(users.wait_for, "alice")  # beside the guess
         users.gate.set()
         await asyncio.gather(login, *guesses)
 
     with no_waiting(monkeypatch):
         asyncio.run(work())
-    assert "alice" in users.checked[:3]
+    assert users.comes[:2] == ["user-0", "alice"]
 
 
 def test_who_waits_is_counted(sign_in, users, registry, monkeypatch):
