@@ -1,30 +1,34 @@
 """One SQLite file in WAL mode: opening, schema versions, read and write transactions.
 
 Every feature brings its tables as a `Schema`; a file holds any number of them, each with its own
-version. A `Database` may be used from any number of threads. Nothing is half done: a block that
-raises is rolled back whole, and a commit has reached the disk when the block ends.
+version. A `Database` may be used from any number of threads. Nothing is half done: a transaction
+that raises is rolled back whole, and has reached the disk when `transact` returns.
 """
 
 import sqlite3
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from sqlalchemy import (
     URL,
+    BigInteger,
     Column,
     Connection,
     Engine,
+    Executable,
     Integer,
     MetaData,
     String,
     Table,
+    UpdateBase,
     create_engine,
     event,
+    exists,
     insert,
+    literal,
     select,
     update,
 )
@@ -32,7 +36,10 @@ from sqlalchemy.pool import QueuePool
 
 from host.db.errors import SchemaTooNewError, translated
 from host.domain.errors import StorageError
+from host.ports.database import REMEMBERED, Schema
 from host.sqlite_files import give_back, let_shrink
+
+T = TypeVar("T")
 
 BUSY_TIMEOUT_MS = 10_000
 _POOL_SIZE = 4
@@ -55,29 +62,24 @@ SCHEMA_VERSION = Table(
 )
 _SELECT_VERSIONS = select(SCHEMA_VERSION.c.name, SCHEMA_VERSION.c.version)
 _INSERT_VERSION = insert(SCHEMA_VERSION)
-_REVISION = "PRAGMA user_version"
-"""How many commits there were that others may have to know of: a number in the file's header."""
-_REVISION_MAX = 2**31 - 1
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Schema:
-    """A feature's tables in one database, at the version that this release writes.
-
-    `migrations[n]` holds the SQL statements that lead from version n to n + 1.
-    `indexes_expressions`: tables have indexes on what functions give, which SQLite calls only in
-    files whose schema it is told to trust.
-    """
-
-    name: str
-    metadata: MetaData
-    version: int = 1
-    migrations: Mapping[int, Sequence[str]] = field(default_factory=dict)
-    indexes_expressions: bool = False
+REVISION = Table(
+    "revision",
+    _METADATA,
+    Column("only", Integer, primary_key=True),
+    Column("number", BigInteger, nullable=False),
+)
+"""One row: how many commits there were to tables whose rows are remembered."""
+_SELECT_REVISION = str(select(REVISION.c.number))
+_INSERT_REVISION = insert(REVISION).from_select(
+    ["only", "number"], select(literal(1), literal(0)).where(~exists(select(REVISION.c.only)))
+)
+_ADD_REVISION = update(REVISION).values(number=REVISION.c.number + 1)
+_COUNTS = "cordbox_counts"
+"""In a connection's `info`: whether its transaction has written to a remembered table."""
 
 
 class Database:
-    """An open database file. `close` it, or use it as a context manager."""
+    """An open database file: the port `SqlDatabase`. `close` it, or use it as a context manager."""
 
     def __init__(self, path: Path, engine: Engine, *, has_revision: bool = True) -> None:
         self.path = path
@@ -85,6 +87,8 @@ class Database:
         self._seen_version: int | None = None
         self._revision = 0
         self._engine = engine
+        if has_revision:
+            event.listen(engine, "after_execute", _mark)
         self._write_lock = threading.Lock()
         self._writer: int | None = None
         self._watch_lock = threading.Lock()
@@ -122,8 +126,9 @@ class Database:
             path, _engine(path, pool_size, trusted_schema=trusted), has_revision=has_revision
         )
         try:
-            with database.write(counted=False) as connection:
-                _upgrade(connection, path, schemas)
+            database.transact(lambda connection: _upgrade(connection, path, schemas))
+            if has_revision:
+                database.transact(_give_revision)
         except BaseException:
             database.close()
             raise
@@ -139,18 +144,24 @@ class Database:
         with translated(self.path), self._engine.connect() as connection, connection.begin():
             yield connection
 
-    @contextmanager
-    def write(self, *, counted: bool = True) -> Iterator[Connection]:
-        """A transaction that no other writer can come between; committed when the block ends.
-
-        Args:
-            counted: whether `revision` changes: False for what nobody remembers.
+    def transact(self, work: Callable[[Connection], T]) -> T:
+        """Run `work` in a transaction of its own; see `SqlDatabase.transact`.
 
         Raises:
             StorageError: the file cannot be written; nothing has changed.
             StorageBusyError: another process is writing for longer than the busy timeout.
-            RuntimeError: this thread is inside such a block of this database already.
+            RuntimeError: this thread is inside such a transaction of this database already.
         """
+        with self._writing() as connection:
+            return work(connection)
+
+    @contextmanager
+    def write(self, *, counted: bool = True) -> Iterator[Connection]:  # noqa: ARG002
+        with self._writing() as connection:
+            yield connection
+
+    @contextmanager
+    def _writing(self) -> Iterator[Connection]:
         if self._writer == threading.get_ident():
             raise RuntimeError(f"a second transaction on {self.path} inside the first")
         with self._write_lock:
@@ -158,10 +169,11 @@ class Database:
             try:
                 with translated(self.path), self._engine.connect() as raw:
                     connection = raw.execution_options(**{_IMMEDIATE: True})
+                    connection.info[_COUNTS] = False
                     with connection.begin():
                         yield connection
-                        if counted and self._has_revision:
-                            _count(connection)
+                        if connection.info[_COUNTS]:
+                            connection.execute(_ADD_REVISION)
                         give_back(_driver(connection))
             finally:
                 self._writer = None
@@ -180,7 +192,7 @@ class Database:
                 raw.close()
 
     def revision(self) -> int:
-        """A number that changes with every counted commit to the file, by whichever process.
+        """A number that changes with every commit to a remembered table, by whichever process.
 
         Raises:
             StorageError: the file is damaged or gone.
@@ -194,7 +206,7 @@ class Database:
             (version,) = self._watch.execute("PRAGMA data_version").fetchone()
             if version != self._seen_version:
                 # Read after it: a commit in between is seen now, and looked for once more.
-                (self._revision,) = self._watch.execute(_REVISION).fetchone()
+                (self._revision,) = self._watch.execute(_SELECT_REVISION).fetchone()
                 self._seen_version = version
             return self._revision
 
@@ -244,14 +256,23 @@ def _engine(path: Path, pool_size: int, *, trusted_schema: bool) -> Engine:
     return engine
 
 
-def _count(connection: Connection) -> None:
-    revision = int(connection.exec_driver_sql(_REVISION).scalar_one())
-    following = revision + 1 if revision < _REVISION_MAX else 0
-    connection.exec_driver_sql(f"{_REVISION} = {following}")
+def _mark(connection: Connection, statement: Executable, *_: object, **__: object) -> None:
+    """Note that a transaction writes to a remembered table (SQLAlchemy's `after_execute`)."""
+    if isinstance(statement, UpdateBase) and _is_remembered(statement.table):
+        connection.info[_COUNTS] = True
+
+
+def _is_remembered(table: object) -> bool:
+    return isinstance(table, Table) and REMEMBERED.items() <= table.info.items()
+
+
+def _give_revision(connection: Connection) -> None:
+    REVISION.create(connection, checkfirst=True)
+    connection.execute(_INSERT_REVISION)
 
 
 def _upgrade(connection: Connection, path: Path, schemas: Sequence[Schema]) -> None:
-    _METADATA.create_all(connection)
+    SCHEMA_VERSION.create(connection, checkfirst=True)
     found = {row.name: row.version for row in connection.execute(_SELECT_VERSIONS)}
     for schema in schemas:
         version = found.get(schema.name)

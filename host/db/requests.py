@@ -22,11 +22,11 @@ from sqlalchemy import (
     select,
 )
 
-from host.db.database import Schema
 from host.domain.ids import EpochMs, FlowId
 from host.domain.json import JsonValue, digest_of
 from host.ports.call_time import check_call_time
 from host.ports.capability import CapabilityError
+from host.ports.database import Schema
 from host.ports.requests import invalid_request
 
 _METADATA = MetaData()

@@ -8,17 +8,20 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from sqlalchemy import Connection
 
-from host.db.database import Database, Schema
+from host.db.database import Database
 from host.db.errors import VaultEmptyError, VaultForeignError, VaultMissingError
 from host.db.vault_identity import GENERATION, check_vault, give_vault_identity
 from host.domain.accounts import Account, QuotaExceededError
 from host.domain.errors import HostError, NotFoundError, StorageError
 from host.domain.ids import ShortHash
 from host.identity.files import look_at
+from host.ports.database import Schema
+
+T = TypeVar("T")
 
 _OPEN_MAX = 64
 _POOL_SIZE = 2
@@ -149,25 +152,42 @@ class Vaults:
         with self._lease(short_hash) as database, database.read() as connection:
             yield connection
 
-    @contextmanager
-    def write(self, short_hash: ShortHash) -> Iterator[Connection]:
-        """A transaction on one node's vault; see `Database.write`.
+    def transact(self, short_hash: ShortHash, work: Callable[[Connection], T]) -> T:
+        """Run `work` in a transaction on one node's vault; see `SqlDatabase.transact`.
 
         Raises:
             QuotaExceededError: it would make the vault grow beyond its limit; nothing has changed.
         """
+
+        def within_limit(connection: Connection) -> T:
+            before = _used_bytes(connection)
+            result = work(connection)
+            self._check_grown(short_hash, before, _used_bytes(connection))
+            return result
+
+        with self._lease(short_hash) as database:
+            result = database.transact(within_limit)
+        with self._lock:
+            self._written.add(short_hash)
+        return result
+
+    @contextmanager
+    def write(self, short_hash: ShortHash) -> Iterator[Connection]:
         with self._lease(short_hash) as database, database.write() as connection:
             before = _used_bytes(connection)
             yield connection
-            used = _used_bytes(connection)
-            if self._bytes_max_of is not None and before < used:
-                bytes_max = self._bytes_max_of(short_hash)
-                if used > bytes_max:
-                    raise QuotaExceededError.of(
-                        short_hash, Account.VAULT, held=before, more=used - before, most=bytes_max
-                    )
+            self._check_grown(short_hash, before, _used_bytes(connection))
         with self._lock:
             self._written.add(short_hash)
+
+    def _check_grown(self, short_hash: ShortHash, before: int, used: int) -> None:
+        if self._bytes_max_of is None or used <= before:
+            return
+        bytes_max = self._bytes_max_of(short_hash)
+        if used > bytes_max:
+            raise QuotaExceededError.of(
+                short_hash, Account.VAULT, held=before, more=used - before, most=bytes_max
+            )
 
     def note(self) -> None:
         """Have the register remember how far the vaults have come that were written to.

@@ -17,7 +17,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-from host.db import Schema
+from host.ports.database import Schema
 
 _METADATA = MetaData()
 

@@ -9,6 +9,8 @@ import time
 from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
+from sqlalchemy import Connection
+
 from host.db import Vaults
 from host.db.query_time import limited_time
 from host.db.requests import find_answer, refuse_ended, remember_answer
@@ -151,7 +153,8 @@ class LedgerCapability:
             answered: JsonValue = json.loads(known)
             return answered
         visible = [] if recorded else self._check_complete(context, signed)
-        with self._vaults.write(node) as connection:
+
+        def record(connection: Connection) -> JsonValue:
             # A worker that lost the flow meanwhile may have made the same call, or ended the flow.
             refuse_ended(connection, context.flow_id)
             known = find_answer(connection, request_id, request)
@@ -163,7 +166,9 @@ class LedgerCapability:
             indexes: list[JsonValue] = list(vault.visible_outputs(connection, signed.id))
             answer: JsonValue = {"id": signed.id, "visible": indexes}
             remember_answer(connection, request_id, request, answer, context.now)
-        return answer
+            return answer
+
+        return self._vaults.transact(node, record)
 
     def _find(self, context: CallContext, request: JsonObject) -> JsonValue:
         with self._vaults.read(context.holding.short_hash) as connection:

@@ -14,7 +14,7 @@ from sqlalchemy import (
     Text,
 )
 
-from host.db import Schema
+from host.ports.database import Schema
 
 _METADATA = MetaData()
 

@@ -9,12 +9,12 @@ import msgspec
 from sqlalchemy import Connection, insert, select
 from sqlalchemy.dialects.sqlite import insert as upsert
 
-from host.db import Database
 from host.domain.ids import HoldingIdentity
 from host.domain.membership import GroupParameters, MemberInfo, MemberStatus
 from host.domain.x500 import MemberX500Name
 from host.membership.errors import GroupParametersUnknownError
 from host.membership.tables import GROUP_PARAMETERS, MEMBER, MEMBER_KEY
+from host.ports.database import SqlDatabase
 from host.ports.public_keys import PublicKeys
 
 _SELECT_MEMBERS = select(MEMBER.c.info).order_by(MEMBER.c.name)
@@ -33,7 +33,7 @@ _UPSERT_PARAMETERS = _UPSERT_PARAMETERS.on_conflict_do_update(
 class MemberDirectory:
     """The `Members` port. A viewer sees active members, and itself whatever its status."""
 
-    def __init__(self, database: Database, *, public_keys: PublicKeys) -> None:
+    def __init__(self, database: SqlDatabase, *, public_keys: PublicKeys) -> None:
         self._database = database
         self._public_keys = public_keys
 

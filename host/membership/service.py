@@ -15,7 +15,6 @@ from sqlalchemy import Connection, Row, insert, select, tuple_, update
 
 from cpi.errors import CpiError
 from cpi.group_policy import GroupPolicy
-from host.db import Database
 from host.domain.errors import ConflictError, InvalidInputError
 from host.domain.ids import EpochMs, ShortHash
 from host.domain.membership import GroupParameters, MemberInfo, MemberStatus, NotaryInfo
@@ -39,6 +38,7 @@ from host.membership.registration import (
 )
 from host.membership.tables import REGISTRATION
 from host.ports.clock import Clock, Entropy
+from host.ports.database import SqlDatabase
 from host.ports.directory import Packages, VirtualNodes
 from host.ports.keys import KeyCategory, KeyInfo, KeyStore
 from host.ports.public_keys import PublicKeys
@@ -71,7 +71,7 @@ class MembershipService:
     def __init__(
         self,
         *,
-        database: Database,
+        database: SqlDatabase,
         virtual_nodes: VirtualNodes,
         packages: Packages,
         keys: KeyStore,
@@ -105,18 +105,15 @@ class MembershipService:
             )
         registration_id = str(uuid.UUID(bytes=self._entropy.random_bytes(16), version=4))
         now = self._clock.now_ms()
-        with self._database.write() as connection:
-            connection.execute(
-                insert(REGISTRATION),
-                {
-                    "registration_id": registration_id,
-                    "short_hash": short_hash,
-                    "status": RegistrationStatus.NEW.value,
-                    "context": encoded,
-                    "sent_at": now,
-                    "updated_at": now,
-                },
-            )
+        row = {
+            "registration_id": registration_id,
+            "short_hash": short_hash,
+            "status": RegistrationStatus.NEW.value,
+            "context": encoded,
+            "sent_at": now,
+            "updated_at": now,
+        }
+        self._database.transact(lambda connection: connection.execute(insert(REGISTRATION), row))
         self._process(self.request(short_hash, registration_id))
         return self.request(short_hash, registration_id)
 
@@ -182,8 +179,11 @@ class MembershipService:
         else:
             return
         logger.info("registration %s is invalid: %s", request.registration_id, reason)
-        with self._database.write() as connection:
-            self._finish(connection, request, RegistrationStatus.INVALID, reason=reason)
+        self._database.transact(
+            lambda connection: self._finish(
+                connection, request, RegistrationStatus.INVALID, reason=reason
+            )
+        )
 
     def _approve(self, request: RegistrationRequest) -> None:
         node = self._node(request.holding_short_hash)
@@ -207,11 +207,14 @@ class MembershipService:
             registration_id=request.registration_id,
             now=self._clock.now_ms(),
         )
-        with self._database.write() as connection:
+
+        def approve(connection: Connection) -> None:
             self._check_new(connection, node, registration.notary)
             add_member(connection, member)
             self._update_parameters(connection, member, policy, registration.notary, keys.notary)
             self._finish(connection, request, RegistrationStatus.APPROVED, serial=member.serial)
+
+        self._database.transact(approve)
 
     def _node(self, short_hash: ShortHash) -> VirtualNode:
         node = self._virtual_nodes.get(short_hash)

@@ -12,7 +12,7 @@ from sqlalchemy import (
     Text,
 )
 
-from host.db import Schema
+from host.ports.database import REMEMBERED, Schema
 
 _METADATA = MetaData()
 
@@ -23,6 +23,7 @@ MEMBER = Table(
     Column("name", String(1024), primary_key=True),
     Column("status", String(16), nullable=False),
     Column("info", Text, nullable=False),
+    info=REMEMBERED,
 )
 """`info` is the JSON of a `MemberInfo`."""
 
@@ -33,6 +34,7 @@ MEMBER_KEY = Table(
     Column("public_key", Text, primary_key=True),
     Column("name", String(1024), nullable=False),
     ForeignKeyConstraint(["group_id", "name"], [MEMBER.c.group_id, MEMBER.c.name]),
+    info=REMEMBERED,
 )
 """Ledger keys in canonical PEM."""
 
@@ -42,6 +44,7 @@ GROUP_PARAMETERS = Table(
     Column("group_id", String(64), primary_key=True),
     Column("epoch", Integer, nullable=False),
     Column("parameters", Text, nullable=False),
+    info=REMEMBERED,
 )
 """`parameters` is the JSON of a `GroupParameters`."""
 

@@ -2,7 +2,7 @@
 
 from sqlalchemy import BigInteger, Column, MetaData, String, Table, Text, UniqueConstraint
 
-from host.db import Schema
+from host.ports.database import REMEMBERED, Schema
 
 METADATA = MetaData()
 
@@ -18,6 +18,7 @@ CPI = Table(
     Column("cpks", Text, nullable=False),
     Column("stored_at", BigInteger, nullable=False),
     UniqueConstraint("name", "version", "signer_summary_hash", name="cpi_identity"),
+    info=REMEMBERED,
 )
 """One row for each stored CPI; the file lies beside the database under its checksum."""
 
@@ -28,6 +29,7 @@ CPI_REPLACED = Table(
     Column("name", String(255), nullable=False),
     Column("version", String(255), nullable=False),
     Column("signer_summary_hash", String(255), nullable=False),
+    info=REMEMBERED,
 )
 """Checksums that a forced upload replaced: virtual nodes made from them run the new code."""
 
@@ -36,6 +38,7 @@ GROUP_FOUNDER = Table(
     METADATA,
     Column("group_id", String(255), primary_key=True),
     Column("signer_summary_hash", String(255), nullable=False),
+    info=REMEMBERED,
 )
 """Who signed the first CPI of each group; it stays, whatever becomes of that CPI."""
 
@@ -46,6 +49,7 @@ CERTIFICATE = Table(
     Column("alias", String(255), primary_key=True),
     Column("pem", Text, nullable=False),
     Column("imported_at", BigInteger, nullable=False),
+    info=REMEMBERED,
 )
 """Imported certificate chains, leaf first, by usage and alias."""
 

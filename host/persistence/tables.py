@@ -2,7 +2,7 @@
 
 from sqlalchemy import BigInteger, Column, Integer, MetaData, String, Table, Text
 
-from host.db import Schema
+from host.ports.database import Schema
 
 _METADATA = MetaData()
 

@@ -2,7 +2,7 @@
 
 from sqlalchemy import BigInteger, Column, MetaData, String, Table
 
-from host.db import Schema
+from host.ports.database import REMEMBERED, Schema
 
 _METADATA = MetaData()
 
@@ -12,6 +12,7 @@ OVERRIDE = Table(
     Column("short_hash", String(12), primary_key=True),
     Column("name", String(64), primary_key=True),
     Column("value", BigInteger, nullable=False),
+    info=REMEMBERED,
 )
 
 USAGE = Table(

@@ -1,7 +1,8 @@
 """Users of the REST interface, kept in the cluster database.
 
 Login names are case-insensitive and kept in lower case; passwords are case-sensitive. A verified
-credential is remembered in memory by a keyed digest, so that a request does not pay for scrypt.
+credential is remembered in memory by a keyed digest, so that a request does not pay for scrypt; it
+is forgotten when the revision of the database changes, whoever changed the user.
 """
 
 import hashlib
@@ -13,12 +14,12 @@ from dataclasses import dataclass
 import msgspec
 import sqlalchemy as sql
 
-from host.db import Database, Schema
 from host.domain.ascii_case import ascii_lower
 from host.domain.errors import NotFoundError
 from host.domain.ids import EpochMs
 from host.domain.refused import shown
 from host.ports.clock import Clock, Entropy
+from host.ports.database import REMEMBERED, Schema, SqlDatabase
 from host.rbac.actions import Action
 from host.rbac.errors import NotAuthenticatedError, UserExistsError, UserInvalidError
 from host.rbac.passwords import hash_password, matches
@@ -40,6 +41,7 @@ _USERS = sql.Table(
     sql.Column("permissions", sql.Text, nullable=False),
     sql.Column("version", sql.Integer, nullable=False),
     sql.Column("updated_at", sql.BigInteger, nullable=False),
+    info=REMEMBERED,
 )
 RBAC_SCHEMA = Schema(name="rbac", metadata=_METADATA)
 """The tables that `Users` needs in the cluster's database."""
@@ -63,16 +65,16 @@ class User:
 
 
 class Users:
-    """The users of one host. Thread-safe."""
+    """The users of a cluster. Thread-safe."""
 
-    def __init__(self, database: Database, *, clock: Clock, entropy: Entropy) -> None:
+    def __init__(self, database: SqlDatabase, *, clock: Clock, entropy: Entropy) -> None:
         self._database = database
         self._clock = clock
         self._entropy = entropy
         self._digest_key = entropy.random_bytes(32)
         self._stranger: str | None = None
         self._remembered: dict[bytes, User] = {}
-        self._generation = 0
+        self._revision: int | None = None
         self._lock = threading.Lock()
 
     def create(
@@ -100,8 +102,9 @@ class Users:
             "updated_at": self._clock.now_ms(),
         }
         try:
-            with self._database.write() as connection:
-                connection.execute(_USERS.insert().values(row))
+            self._database.transact(
+                lambda connection: connection.execute(_USERS.insert().values(row))
+            )
         except sql.exc.IntegrityError as error:
             raise UserExistsError(f"user {login!r} exists already") from error
         return self.get(login)
@@ -138,8 +141,15 @@ class Users:
         return True
 
     def remembered(self, login_name: str, password: str) -> User | None:
-        """The user of a credential that `authenticate` accepted before; costs microseconds."""
-        return self._remembered.get(self._digest(login_name, password))
+        """The user of a credential that `authenticate` accepted before; costs microseconds.
+
+        Raises:
+            StorageError: the database cannot be read.
+        """
+        revision = self._database.revision()
+        with self._lock:
+            self._forget_older(revision)
+            return self._remembered.get(self._digest(login_name, password))
 
     def authenticate(self, login_name: str, password: str) -> User:
         """The user of a right credential; as slow for a name that nobody has.
@@ -147,7 +157,7 @@ class Users:
         Raises:
             NotAuthenticatedError: unknown name, wrong password or disabled user.
         """
-        generation = self._generation
+        revision = self._database.revision()
         row = self._row(login_name)
         if self._stranger is None:
             self._stranger = hash_password("", self._entropy)
@@ -156,10 +166,11 @@ class Users:
             raise NotAuthenticatedError("User not authorized.")
         user = _user_of(row)
         with self._lock:
+            self._forget_older(self._database.revision())
             if len(self._remembered) >= _REMEMBERED_MAX:
                 self._remembered.clear()
             # A password that was changed while scrypt ran must not be remembered.
-            if generation == self._generation:
+            if revision == self._revision:
                 self._remembered[self._digest(login_name, password)] = user
         return user
 
@@ -176,12 +187,15 @@ class Users:
             "version": _USERS.c.version + 1,
             "updated_at": self._clock.now_ms(),
         }
-        with self._database.write() as connection:
-            connection.execute(_USERS.update().where(_USERS.c.login_name == login).values(values))
-        with self._lock:
-            self._generation += 1
-            self._remembered.clear()
+        change = _USERS.update().where(_USERS.c.login_name == login).values(values)
+        self._database.transact(lambda connection: connection.execute(change))
         return self.get(login)
+
+    def _forget_older(self, revision: int) -> None:
+        """Forget what another process may have changed since it was remembered."""
+        if revision != self._revision:
+            self._remembered.clear()
+            self._revision = revision
 
     def _row(self, login_name: str) -> sql.Row[tuple[object, ...]] | None:
         query = _USERS.select().where(_USERS.c.login_name == canonical_login_name(login_name))

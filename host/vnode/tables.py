@@ -2,7 +2,7 @@
 
 from sqlalchemy import BigInteger, Column, MetaData, String, Table, Text
 
-from host.db import Schema
+from host.ports.database import REMEMBERED, Schema
 
 _METADATA = MetaData()
 
@@ -20,6 +20,7 @@ VIRTUAL_NODE = Table(
     Column("vault_db_status", String(8), nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("vault_made_at", BigInteger),
+    info=REMEMBERED,
 )
 """`vault_made_at` is null while the node has no vault: one is made when it is first used."""
 

@@ -4,11 +4,13 @@ import pytest
 import structlog
 from structlog.testing import LogCapture
 
+from host.db import Database
 from host.domain.errors import NotFoundError
 from host.rbac import NotAuthenticatedError, Users, http_action
 from host.rbac.administrator import ensure_administrator
 from host.rbac.errors import UserExistsError, UserInvalidError
 from host.rbac.permissions import ALLOW_ALL
+from host.rbac.users import RBAC_SCHEMA
 
 
 def test_names_are_case_insensitive_and_passwords_are_not(users):
@@ -114,3 +116,14 @@ def test_users_survive_a_restart(users, cluster_database, clock, entropy):
     users.create("alice", "secret", full_name="A", permissions=(ALLOW_ALL,))
     again = Users(cluster_database, clock=clock, entropy=entropy)
     assert again.authenticate("alice", "secret").permissions == (ALLOW_ALL,)
+
+
+def test_a_password_that_another_process_changed_ends_what_is_remembered_here(
+    users, cluster_database, clock, entropy
+):
+    users.create("alice", "old", full_name="A", permissions=())
+    users.authenticate("alice", "old")
+    assert users.remembered("alice", "old")
+    with Database.open(cluster_database.path, [RBAC_SCHEMA]) as other:
+        Users(other, clock=clock, entropy=entropy).change_password("alice", "new")
+    assert users.remembered("alice", "old") is None

@@ -10,6 +10,12 @@ from host.keys import SoftKeyStore
 from host.ledger import SCHEMA as LEDGER
 from tests.services.ledger_support import ALL_NODES, Net
 from tests.services.support import NOW, CountingEntropy, MemoryMasterKeys, holding
+from tests.support.repeated_transactions import run_transactions_twice
+
+
+@pytest.fixture(autouse=True)
+def _repeated(monkeypatch):
+    run_transactions_twice(monkeypatch)
 
 
 @pytest.fixture

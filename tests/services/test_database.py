@@ -4,7 +4,7 @@ import threading
 import types
 
 import pytest
-from sqlalchemy import Column, Integer, MetaData, String, Table, insert, select
+from sqlalchemy import Column, Integer, MetaData, String, Table, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from host.db import Database, Remembered, Schema, Vaults
@@ -13,11 +13,17 @@ from host.db.requests import REQUESTS, find_answer, remember_answer
 from host.domain.errors import DiskFullError, NotFoundError, StorageError
 from host.domain.ids import EpochMs, ShortHash
 from host.ports.capability import CapabilityError
+from host.ports.database import REMEMBERED
 
 METADATA = MetaData()
 ITEM = Table(
-    "item", METADATA, Column("id", Integer, primary_key=True), Column("text", String, unique=True)
+    "item",
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    Column("text", String, unique=True),
+    info=REMEMBERED,
 )
+BEAT = Table("beat", METADATA, Column("id", Integer, primary_key=True))
 SCHEMA = Schema(name="items", metadata=METADATA)
 
 
@@ -230,12 +236,8 @@ def test_a_damaged_page_is_a_storage_error(tmp_path):
     data = bytearray(path.read_bytes())
     data[4096 * 4 :] = b"\xa5" * (len(data) - 4096 * 4)
     path.write_bytes(data)
-    with (
-        Database.open(path, [SCHEMA]) as database,
-        pytest.raises(StorageError),
-        database.write() as connection,
-    ):
-        connection.execute(select(ITEM)).all()
+    with pytest.raises(StorageError), Database.open(path, [SCHEMA]) as database:
+        database.transact(lambda connection: connection.execute(select(ITEM)).all())
 
 
 def test_a_second_transaction_inside_the_first_is_a_mistake_not_a_deadlock(tmp_path):
@@ -248,16 +250,64 @@ def test_a_second_transaction_inside_the_first_is_a_mistake_not_a_deadlock(tmp_p
         pass
 
 
-def test_every_commit_of_any_process_changes_the_revision(tmp_path):
+def test_a_transaction_gives_what_its_work_returned_and_rolls_back_what_raises(tmp_path):
+    with Database.open(tmp_path / "a.sqlite", [SCHEMA]) as database:
+
+        def add(connection):
+            connection.execute(insert(ITEM), {"text": "one"})
+            return connection.execute(select(ITEM.c.text)).scalars().all()
+
+        def fail(connection):
+            connection.execute(insert(ITEM), {"text": "two"})
+            raise ZeroDivisionError
+
+        assert database.transact(add) == ["one"]
+        with pytest.raises(ZeroDivisionError):
+            database.transact(fail)
+        assert texts(database) == ["one"]
+
+
+def test_a_transaction_inside_another_is_a_mistake_not_a_deadlock(tmp_path):
+    with Database.open(tmp_path / "a.sqlite", [SCHEMA]) as database:
+        nested = pytest.raises(RuntimeError, match="inside the first")
+        with nested:
+            database.transact(lambda _: database.transact(lambda _: None))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [insert(ITEM).values(text="new"), update(ITEM).values(text="new"), delete(ITEM)],
+    ids=["insert", "update", "delete"],
+)
+def test_every_commit_to_a_remembered_table_by_any_process_changes_the_revision(tmp_path, change):
     path = tmp_path / "a.sqlite"
     with Database.open(path, [SCHEMA]) as database, Database.open(path, [SCHEMA]) as other:
+        database.transact(lambda c: c.execute(insert(ITEM), {"text": "one"}))
         seen = [database.revision(), database.revision()]
         for writer in (database, other):
-            with writer.write() as connection:
-                connection.execute(insert(ITEM), {"text": str(len(seen))})
+            writer.transact(lambda c: c.execute(change))
             seen.append(database.revision())
+            writer.transact(lambda c: c.execute(delete(ITEM)))
     assert seen[0] == seen[1]
     assert len(set(seen)) == 3
+
+
+def test_neither_other_tables_nor_reading_nor_a_failure_change_the_revision(tmp_path):
+    path = tmp_path / "a.sqlite"
+    with Database.open(path, [SCHEMA]) as database, Database.open(path, [SCHEMA]) as other:
+        before = database.revision()
+        other.transact(lambda c: c.execute(insert(BEAT), {"id": 1}))
+        other.transact(lambda c: c.execute(select(ITEM)).all())
+
+        def fail(connection):
+            connection.execute(insert(ITEM), {"text": "one"})
+            raise ZeroDivisionError
+
+        with pytest.raises(ZeroDivisionError):
+            other.transact(fail)
+        assert database.revision() == before
+        other.transact(lambda c: c.execute(insert(ITEM), {"text": "one"}))
+        assert database.revision() != before
 
 
 def test_what_is_remembered_is_read_once_until_something_is_committed(tmp_path):

@@ -1,0 +1,29 @@
+"""Every transaction is run twice, as a database with several writers may run it.
+
+The first run is rolled back. What has effects outside its connection, or counts on running once,
+then gives another result or fails.
+"""
+
+from contextlib import suppress
+
+from host.db import Database
+
+
+class _RolledBackError(Exception):
+    pass
+
+
+def run_transactions_twice(monkeypatch):
+    """Have each `Database` run the work of `transact` twice until the test ends."""
+    transact = Database.transact
+
+    def transact_twice(self, work):
+        def rehearsed(connection):
+            work(connection)
+            raise _RolledBackError
+
+        with suppress(_RolledBackError):
+            transact(self, rehearsed)
+        return transact(self, work)
+
+    monkeypatch.setattr(Database, "transact", transact_twice)
