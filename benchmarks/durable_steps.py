@@ -22,11 +22,8 @@ from benchmarks.flow_steps import commits_per_second
 from benchmarks.measure import Measurement, latencies, seconds_of
 from benchmarks.peers import PeerMissingError
 from host.domain.clock import SimClock
-from host.domain.ids import ShortHash
 from host.domain.json import JsonObject
-from host.domain.packages import CpiRecord
-from host.domain.quotas import Quota
-from host.ports.guest import GuestOutcome, HostCallHandler, SuspendedRun, SuspendFlow
+from host.ports.guest import FlowRun, GuestOutcome, HostCallHandler, SuspendedRun, SuspendRun
 
 _ROUNDS = 3
 _STEPS = 1_000
@@ -188,21 +185,11 @@ def _replay() -> list[Measurement]:
 class _Sleepers:
     """Guests that sleep: they leave in the store what a sandboxed flow that sleeps leaves."""
 
-    def run(
-        self,
-        cpi: CpiRecord,
-        flow_class: str,
-        start: str,
-        host: HostCallHandler,
-        granted: frozenset[str],
-        *,
-        quota: Quota,
-        node: ShortHash | None = None,
-    ) -> GuestOutcome:
-        del cpi, flow_class, start, granted, quota, node
+    def run(self, run: FlowRun, host: HostCallHandler) -> GuestOutcome:
+        del run
         try:
             host("flow", "sleep", '{"millis":900000}')
-        except SuspendFlow:
+        except SuspendRun:
             return SuspendedRun()
         raise AssertionError("nobody sleeps for that long")
 

@@ -18,7 +18,7 @@ from sandbox.errors import (
     SandboxError,
     WorldMismatchError,
 )
-from sandbox.host_calls import HostCalls, RunControl, Suspend
+from sandbox.host_calls import HostCallHandler, RunControl, RunEndedError, SuspendRun
 from sandbox.instance import HOST_FUNCTIONS, Run
 from sandbox.limits import Limits, Usage
 from sandbox.outcome import Outcome
@@ -89,7 +89,7 @@ class Guest:
         argument: str | None,
         *,
         limits: Limits,
-        host: HostCalls | None = None,
+        host: HostCallHandler | None = None,
         granted: frozenset[str] = frozenset(),
         attach: Callable[[RunControl], None] | None = None,
     ) -> Outcome:
@@ -105,7 +105,8 @@ class Guest:
 
         Raises:
             SandboxError: a trap, a limit or a refusal ended the run; `receipt` and `usage` are set.
-            BaseException: what `host` raised, if it is none of its documented errors.
+            RunEndedError: `host` ended the run; `usage` is set.
+            BaseException: what else `host` raised.
         """
         facts = self.component.facts(export, argument, limits)
         index = self._exports[export]
@@ -118,10 +119,13 @@ class Guest:
             with self._ticker.running():
                 is_ok, value = self._run(store, run, index, argument, limits)
             return returned(facts, _usage(run), value, is_error=not is_ok)
-        except Suspend:
+        except SuspendRun:
             return suspended(facts, _usage(run))
         except SandboxError as exc:
             note_stopped(facts, _usage(run), exc)
+            raise
+        except RunEndedError as exc:
+            exc.usage = _usage(run)
             raise
         finally:
             leave()

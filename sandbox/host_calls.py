@@ -1,12 +1,45 @@
 """The port through which a run's host calls are answered."""
 
 from contextlib import AbstractContextManager
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from sandbox.limits import Usage
 
 
-class HostCalls(Protocol):
+class SuspendRun(BaseException):
+    """Raised by a `HostCallHandler`: the run ends here, as `Suspended`.
+
+    Not an `Exception`, so that no `except Exception` on the way swallows it.
+    """
+
+
+class GuestCallError(Exception):
+    """Raised by a `HostCallHandler`: the call's `err`, which the guest may catch.
+
+    Attributes:
+        payload: JSON text `{"code": .., "message": ..}`.
+    """
+
+    def __init__(self, payload: str) -> None:
+        super().__init__(payload)
+        self.payload = payload
+
+
+class RunEndedError(Exception):
+    """Raised by a `HostCallHandler`: the host ends the run, for a reason of its own.
+
+    Reaches the caller of `Guest.call` unchanged but for `usage`.
+
+    Attributes:
+        usage: what the run used until then; None if it never started.
+    """
+
+    def __init__(self, message: str, *, usage: Usage | None = None) -> None:
+        super().__init__(message)
+        self.usage = usage
+
+
+class HostCallHandler(Protocol):
     """Answers a guest's host calls, one at a time, on the thread that runs the guest."""
 
     def __call__(self, interface: str, function: str, request: str) -> str:
@@ -18,16 +51,17 @@ class HostCalls(Protocol):
             request: JSON text as the guest gave it.
 
         Raises:
-            GuestError: the call's `err`, which the guest may catch.
-            Suspend: end the run as `Suspended`.
-            SandboxError: end the run with this error.
-            BaseException: any other ends the run and is re-raised to the caller of `Guest.call`.
+            GuestCallError: the call's `err`.
+            SuspendRun: end the run as suspended.
+            RunEndedError: end the run with this error, which is told what the run used.
+            SandboxError: the same, with the run's receipt.
+            BaseException: any other ends the run and reaches the caller of the run as it is.
         """
         ...
 
 
 class RunControl(Protocol):
-    """A run as its host sees it from within a host call, on the run's thread."""
+    """A run, for the handler of its host calls. Used within a host call, on the run's thread."""
 
     def usage(self) -> Usage:
         """What the run has used since its start."""
@@ -42,17 +76,10 @@ class RunControl(Protocol):
         ...
 
 
-class GuestError(Exception):
-    """A host call's `err`.
+@runtime_checkable
+class WaitingHandler(HostCallHandler, Protocol):
+    """A handler that may let a run wait inside a host call for long."""
 
-    Attributes:
-        payload: JSON text `{"code": .., "message": ..}`.
-    """
-
-    def __init__(self, payload: str) -> None:
-        super().__init__(payload)
-        self.payload = payload
-
-
-class Suspend(Exception):  # noqa: N818  # an outcome, not a defect
-    """Ends the run as `Suspended`."""
+    def attach(self, run: RunControl) -> None:
+        """Called before the first host call, by guests whose runs can be paused."""
+        ...

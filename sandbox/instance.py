@@ -14,7 +14,7 @@ from sandbox.errors import (
     PayloadTooLargeError,
     TooManyHostCallsError,
 )
-from sandbox.host_calls import GuestError, HostCalls
+from sandbox.host_calls import GuestCallError, HostCallHandler
 from sandbox.limits import Limits
 from sandbox.world import ALWAYS_GRANTED, HOST_API
 
@@ -26,7 +26,7 @@ class Run:
     """The state of one run; a `native.Boundary`."""
 
     def __init__(
-        self, store: Store, *, limits: Limits, host: HostCalls | None, granted: frozenset[str]
+        self, store: Store, *, limits: Limits, host: HostCallHandler | None, granted: frozenset[str]
     ) -> None:
         self.error: BaseException | None = None
         self.host_calls = 0
@@ -65,7 +65,7 @@ class Run:
             )
         try:
             text, is_ok = self._host(interface, function, request.decode()), True
-        except GuestError as exc:
+        except GuestCallError as exc:
             text, is_ok = exc.payload, False
         try:
             answer = text.encode()

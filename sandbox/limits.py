@@ -31,8 +31,8 @@ class Limits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
-    """What a run used up to its end."""
+    """What one run used. `log_bytes` is of what the guest wrote, repeats included."""
 
-    fuel: int
-    host_calls: int
-    log_bytes: int
+    fuel: int = 0
+    host_calls: int = 0
+    log_bytes: int = 0

@@ -25,7 +25,7 @@ class Returned:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Suspended:
-    """A host call raised `Suspend`."""
+    """A host call raised `SuspendRun`."""
 
     usage: Usage
     receipt: str

@@ -8,6 +8,7 @@ from enum import StrEnum
 from host.domain.accounts import Account, hit_of
 from host.domain.errors import InvalidInputError
 from host.domain.ids import EpochMs
+from sandbox.limits import Usage
 
 _KIB = 1024
 _MIB = 1024 * _KIB
@@ -217,15 +218,6 @@ DEFAULT_QUOTA = Quota()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RunUsage:
-    """What one sandbox run used. `log_bytes` is of what the guest wrote, repeats included."""
-
-    fuel: int = 0
-    host_calls: int = 0
-    log_bytes: int = 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Spent:
     """One run as it is charged to its node.
 
@@ -238,7 +230,7 @@ class Spent:
         code: what ended the run, if something did; a code of `QuotaCode` counts as a hit.
     """
 
-    usage: RunUsage
+    usage: Usage
     wall_ms: int
     host_call_ms: int = 0
     calls: Mapping[str, int] = field(default_factory=dict)

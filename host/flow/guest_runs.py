@@ -9,23 +9,25 @@ from msgspec.structs import replace
 from host.domain.flow import FlowError
 from host.domain.ids import EpochMs
 from host.domain.packages import CpiRecord
-from host.domain.quotas import QuotaCode, RunUsage, Spent
+from host.domain.quotas import QuotaCode, Spent
 from host.domain.vnode import VirtualNode
 from host.flow.births import start_argument
 from host.flow.events import GuestRan
 from host.flow.host_calls import HostCalls
 from host.flow.journal import decode_journal
 from host.flow.live import LiveFlow
-from host.flow.machine import Broken, Event, Returned, Suspended
-from host.flow.parking import Parked, ParkingLot, RunFacts
+from host.flow.machine import Broken, Event, GuestReturned, GuestSuspended
+from host.flow.parking import Parked, ParkingLot
 from host.flow.surroundings import Surroundings
 from host.ports.guest import (
     Finished,
     FlowFailedInGuest,
     FlowGuests,
+    FlowRun,
     GuestKilledError,
     GuestOutcome,
     SuspendedRun,
+    Usage,
 )
 from host.ports.units import FlowStore
 
@@ -81,9 +83,9 @@ class GuestRuns:
             parked=parked is not None,
         )
         begun, recorded = self._around.clock.now_ms(), len(flow.journal)
-        usage, stopped_by = RunUsage(), None
+        usage, stopped_by = Usage(), None
         try:
-            outcome = self._perform(flow, facts, handler, parked)
+            outcome = self._perform(facts, handler, parked)
             usage = _used(outcome)
             handler.check_complete()
         except GuestKilledError as exc:
@@ -129,8 +131,8 @@ class GuestRuns:
             flow.parked.run.drop()
             flow.parked = None
 
-    def _facts(self, flow: LiveFlow, home: Home) -> RunFacts:
-        return RunFacts(
+    def _facts(self, flow: LiveFlow, home: Home) -> FlowRun:
+        return FlowRun(
             cpi=home.cpi,
             flow_class=flow.checkpoint.flow_class,
             start=start_argument(flow.checkpoint),
@@ -139,7 +141,7 @@ class GuestRuns:
             node=flow.holding_id,
         )
 
-    def _take(self, flow: LiveFlow, facts: RunFacts) -> Parked | None:
+    def _take(self, flow: LiveFlow, facts: FlowRun) -> Parked | None:
         """The flow's guest, if it was suspended earlier in this step, or is parked."""
         parked, flow.parked = flow.parked, None
         if parked is None and flow.version > 0:
@@ -151,20 +153,10 @@ class GuestRuns:
             return None
         return parked
 
-    def _perform(
-        self, flow: LiveFlow, facts: RunFacts, handler: HostCalls, parked: Parked | None
-    ) -> GuestOutcome:
+    def _perform(self, facts: FlowRun, handler: HostCalls, parked: Parked | None) -> GuestOutcome:
         if parked is not None:
             return parked.run.resume(handler)
-        return self._guests.run(
-            facts.cpi,
-            facts.flow_class,
-            facts.start,
-            handler,
-            facts.granted,
-            quota=facts.quota,
-            node=flow.holding_id,
-        )
+        return self._guests.run(facts, handler)
 
     def _account(self, flow: LiveFlow, handler: HostCalls, spent: Spent) -> None:
         self._around.quotas.spent(flow.holding_id, spent)
@@ -179,7 +171,7 @@ class GuestRuns:
         )
 
 
-def _used(outcome: GuestOutcome) -> RunUsage:
+def _used(outcome: GuestOutcome) -> Usage:
     """What a run used; its failure stands in the host's log, as what it writes there does."""
     if not isinstance(outcome, FlowFailedInGuest):
         return outcome.usage
@@ -195,7 +187,7 @@ def _run_at(flow: LiveFlow, at: EpochMs) -> None:
 
 def _event(
     flow: LiveFlow,
-    facts: RunFacts,
+    facts: FlowRun,
     handler: HostCalls,
     outcome: GuestOutcome,
     result_bytes_max: int,
@@ -204,13 +196,13 @@ def _event(
     if handler.waiting is not None:
         if isinstance(outcome, SuspendedRun) and outcome.parked is not None:
             flow.parked = Parked(run=outcome.parked, facts=facts, journal=flow.journal or [])
-        return Suspended(handler.waiting)
+        return GuestSuspended(handler.waiting)
     if isinstance(outcome, Finished):
         size = len(outcome.result.encode())
         if size > result_bytes_max:
             message = f"the flow's result has {size} bytes, at most {result_bytes_max}"
             return Broken(FlowError(type="flow-result-too-large", message=message))
-        return Returned(outcome.result)
+        return GuestReturned(outcome.result)
     if isinstance(outcome, FlowFailedInGuest):
         flow.trace = outcome.trace
         return Broken(FlowError(type="FLOW_FAILED", message=outcome.message, trace=outcome.trace))

@@ -42,7 +42,7 @@ from host.flow.surroundings import Surroundings
 from host.ports.audit_log import PRIVILEGED, SUCCEEDED, PrivilegedCall
 from host.ports.call_time import limited_call
 from host.ports.capability import CallContext, Capability, CapabilityError
-from host.ports.guest import GuestCallError, GuestKilledError, SuspendFlow
+from host.ports.guest import GuestCallError, GuestKilledError, SuspendRun
 from host.ports.requests import refusing_misfits
 
 UNWRITTEN_BYTES_MAX = 4 * 1024 * 1024
@@ -122,7 +122,7 @@ class HostCalls:
 
     def __call__(self, interface: str, function: str, request: str) -> str:
         if self.waiting is not None:
-            raise SuspendFlow
+            raise SuspendRun
         try:
             return self._answer(interface, function, request)
         except (GuestCallError, GuestKilledError):
@@ -207,7 +207,7 @@ class HostCalls:
             self.waiting = Waiting(
                 call=call, function=name, digest=digest, condition=outcome.condition, since=since
             )
-            raise SuspendFlow
+            raise SuspendRun
         if name in PRIVILEGED:
             ending = outcome.error.code if isinstance(outcome, Refused) else SUCCEEDED
             self.audit(name, request, ending)

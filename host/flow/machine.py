@@ -63,12 +63,12 @@ class Woken:
 
 
 @dataclass(frozen=True, slots=True)
-class Suspended:
+class GuestSuspended:
     waiting: Waiting
 
 
 @dataclass(frozen=True, slots=True)
-class Returned:
+class GuestReturned:
     result: str
 
 
@@ -86,7 +86,7 @@ class Killed:
     reason: str
 
 
-Event: TypeAlias = Started | Arrived | Woken | Suspended | Returned | Broken | Killed
+Event: TypeAlias = Started | Arrived | Woken | GuestSuspended | GuestReturned | Broken | Killed
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,13 +181,13 @@ def _resume(checkpoint: Checkpoint, now: EpochMs, commands: tuple[Command, ...])
 
 
 def _suspend(checkpoint: Checkpoint, event: Event, now: EpochMs) -> Transition:
-    assert isinstance(event, Suspended)  # noqa: S101  # the table's key
+    assert isinstance(event, GuestSuspended)  # noqa: S101  # the table's key
     suspended = replace(checkpoint, waiting=event.waiting)
     return _resume(suspended, now, ())
 
 
 def _return(checkpoint: Checkpoint, event: Event, _: EpochMs) -> Transition:
-    assert isinstance(event, Returned)  # noqa: S101  # the table's key
+    assert isinstance(event, GuestReturned)  # noqa: S101  # the table's key
     outbox: tuple[SessionMessage, ...] = ()
     for session in tuple(checkpoint.sessions.values()):
         change = close(session)
@@ -262,14 +262,14 @@ TRANSITIONS: Mapping[
     (_P.RUNNABLE, Started): _run,
     (_P.RUNNABLE, Arrived): _take,
     (_P.RUNNABLE, Woken): _run,
-    (_P.RUNNABLE, Suspended): _suspend,
-    (_P.RUNNABLE, Returned): _return,
+    (_P.RUNNABLE, GuestSuspended): _suspend,
+    (_P.RUNNABLE, GuestReturned): _return,
     (_P.RUNNABLE, Broken): _break,
     (_P.RUNNABLE, Killed): _kill,
     (_P.SUSPENDED, Started): _ignore,
     (_P.SUSPENDED, Arrived): _arrive_suspended,
     (_P.SUSPENDED, Woken): _woken,
-    (_P.SUSPENDED, Suspended): _suspend,
+    (_P.SUSPENDED, GuestSuspended): _suspend,
     (_P.SUSPENDED, Broken): _break,
     (_P.SUSPENDED, Killed): _kill,
     (_P.ENDING, Started): _ignore,

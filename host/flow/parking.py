@@ -13,25 +13,11 @@ from dataclasses import dataclass
 from sys import getsizeof
 
 from host.domain.ids import FlowId, ShortHash
-from host.domain.packages import CpiRecord
-from host.domain.quotas import Quota
 from host.flow.journal import Entry
 from host.ports.bus import NOBODY
-from host.ports.guest import ParkedRun
+from host.ports.guest import FlowRun, ParkedRun
 
 IDLE_SECONDS_MAX = 30.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunFacts:
-    """All that decides what a run does beside its journal."""
-
-    cpi: CpiRecord
-    flow_class: str
-    start: str
-    granted: frozenset[str]
-    quota: Quota
-    node: ShortHash = NOBODY
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +25,7 @@ class Parked:
     """A guest that waits, what it was started with, and its flow's journal as it is stored."""
 
     run: ParkedRun
-    facts: RunFacts
+    facts: FlowRun
     journal: list[Entry]
 
     @property
@@ -58,7 +44,7 @@ class _Place:
 
     @property
     def node(self) -> ShortHash:
-        return self.parked.facts.node
+        return self.parked.facts.node or NOBODY
 
 
 class ParkingLot:

@@ -17,14 +17,13 @@ from host.domain.guest_text import (
 from host.domain.ids import ShortHash
 from host.domain.json import JsonObject
 from host.domain.packages import CpiRecord, CpkRecord
-from host.domain.quotas import RunUsage
 from host.guests.contract_limits import contract_limits
 from host.guests.library import told_to_tenants
-from host.guests.limits import limits_of, run_usage
+from host.guests.limits import limits_of
 from host.guests.source import GuestSource
 from host.ports.directory import UNDECIDED
 from sandbox.errors import HostMemoryError, SandboxError
-from sandbox.limits import Limits
+from sandbox.limits import Limits, Usage
 from sandbox.outcome import Returned
 
 CONTRACT_UNKNOWN = "contract-unknown"
@@ -46,7 +45,7 @@ class ContractRun:
 
     cpk: str
     receipt: str | None
-    usage: RunUsage = field(default=RunUsage())
+    usage: Usage = field(default=Usage())
     code: str | None = None
 
 
@@ -142,9 +141,9 @@ class SandboxedContracts:
             }
             receipt, usage = getattr(refused, "receipt", None), getattr(refused, "usage", None)
             return [failure], ContractRun(
-                cpk=name, receipt=receipt, usage=run_usage(usage), code=refused.code
+                cpk=name, receipt=receipt, usage=usage or Usage(), code=refused.code
             )
-        run = ContractRun(cpk=name, receipt=outcome.receipt, usage=run_usage(outcome.usage))
+        run = ContractRun(cpk=name, receipt=outcome.receipt, usage=outcome.usage)
         if isinstance(outcome, Returned) and not outcome.is_error:
             return [], run
         payload = outcome.value or "" if isinstance(outcome, Returned) else ""

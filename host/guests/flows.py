@@ -1,7 +1,6 @@
 """`FlowGuests` over the sandbox: a flow's run in a fresh instance, errors in the port's words."""
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from typing import assert_never
 
 from host.domain.errors import HostError, StorageError, UnavailableError
@@ -12,26 +11,24 @@ from host.domain.guest_text import (
     cut_trace,
     mended_json,
 )
-from host.domain.ids import ShortHash
 from host.domain.packages import CpiRecord, CpkRecord
-from host.domain.quotas import Quota, RunUsage
 from host.guests.library import told_to_tenants
-from host.guests.limits import limits_of, limits_of_quota, run_usage
+from host.guests.limits import limits_of, limits_of_quota
 from host.guests.source import GuestSource
 from host.ports.guest import (
     Finished,
     FlowFailedInGuest,
-    GuestCallError,
+    FlowRun,
     GuestKilledError,
     GuestOutcome,
     HostCallHandler,
+    RunControl,
     SuspendedRun,
-    SuspendFlow,
+    Usage,
     WaitingHandler,
 )
 from host.thread_priority import Computing
 from sandbox.errors import CapabilityNotGrantedError, HostMemoryError, SandboxError
-from sandbox.host_calls import GuestError, RunControl, Suspend
 from sandbox.outcome import Returned, Suspended
 from sandbox.world import ALWAYS_GRANTED
 
@@ -44,23 +41,13 @@ class SandboxedFlows:
         self._library = library
         self._computing = Computing()
 
-    def run(
-        self,
-        cpi: CpiRecord,
-        flow_class: str,
-        start: str,
-        host: HostCallHandler,
-        granted: frozenset[str],
-        *,
-        quota: Quota,
-        node: ShortHash | None = None,
-    ) -> GuestOutcome:
+    def run(self, run: FlowRun, host: HostCallHandler) -> GuestOutcome:
         """Run a flow; see `host.ports.guest.FlowGuests.run`."""
-        cpk = _cpk_of(cpi, flow_class)
+        cpi, cpk = run.cpi, _cpk_of(run.cpi, run.flow_class)
         try:
             # Compiling takes seconds when the cache was lost: not within a host call of the run.
             self._library.prepare(cpi)
-            guest = self._library.guest(cpi, cpk, node=node)
+            guest = self._library.guest(cpi, cpk, node=run.node)
         except (StorageError, UnavailableError) as failed:
             # The code of one CPI, no outage of the whole store: tried again, but not for ever.
             raise UnavailableError(failed.message, **failed.details) from failed
@@ -70,25 +57,20 @@ class SandboxedFlows:
             with self._computing.run():
                 outcome = guest.call(
                     "run",
-                    start,
-                    limits=limits_of(cpk, limits_of_quota(quota)),
-                    host=_Translated(host),
-                    granted=ALWAYS_GRANTED | (granted & frozenset(cpk.capabilities)),
+                    run.start,
+                    limits=limits_of(cpk, limits_of_quota(run.quota)),
+                    host=host,
+                    granted=ALWAYS_GRANTED | (run.granted & frozenset(cpk.capabilities)),
                     attach=_attaching(host),
                 )
-        except _HostEndedRunError as ended:
-            if isinstance(ended.cause, GuestKilledError):
-                ended.cause.usage = run_usage(ended.usage)
-            raise ended.cause from None
         except HostMemoryError as refused:
             raise UnavailableError(refused.message) from refused
         except SandboxError as refused:  # what the platform's services raise is not the guest's
-            usage = run_usage(refused.usage)
             denied = refused.function if isinstance(refused, CapabilityNotGrantedError) else None
             raise GuestKilledError(
-                refused.code, refused.message, usage=usage, denied=denied
+                refused.code, refused.message, usage=refused.usage, denied=denied
             ) from refused
-        usage = run_usage(outcome.usage)
+        usage = outcome.usage
         match outcome:
             case Suspended():
                 return SuspendedRun(usage=usage)
@@ -100,55 +82,10 @@ class SandboxedFlows:
                 assert_never(outcome)
 
 
-class _Control:
-    """A sandbox's run, in the port's words."""
-
-    def __init__(self, run: RunControl) -> None:
-        self._run = run
-
-    def usage(self) -> RunUsage:
-        return run_usage(self._run.usage())
-
-    def memory_bytes(self) -> int:
-        return self._run.memory_bytes()
-
-    def paused(self) -> AbstractContextManager[None]:
-        return self._run.paused()
-
-
 def _attaching(host: HostCallHandler) -> Callable[[RunControl], None] | None:
     if not isinstance(host, WaitingHandler):
         return None
-    return lambda run: host.attach(_Control(run))
-
-
-class _HostEndedRunError(SandboxError):
-    """Carries what the host raised through the sandbox, which adds what the run used."""
-
-    code = "host-ended-run"
-
-    def __init__(self, cause: Exception) -> None:
-        super().__init__("the host ended the run")
-        self.cause = cause
-
-
-class _Translated:
-    """A host call handler of the port, as the sandbox calls it."""
-
-    def __init__(self, host: HostCallHandler) -> None:
-        self._host = host
-
-    def __call__(self, interface: str, function: str, request: str) -> str:
-        try:
-            return self._host(interface, function, request)
-        except GuestCallError as refused:
-            raise GuestError(refused.payload) from refused
-        except SuspendFlow as suspended:
-            raise Suspend from suspended
-        except SandboxError:
-            raise
-        except Exception as failure:
-            raise _HostEndedRunError(failure) from failure
+    return host.attach
 
 
 def _cpk_of(cpi: CpiRecord, flow_class: str) -> CpkRecord:
@@ -161,7 +98,7 @@ def _cpk_of(cpi: CpiRecord, flow_class: str) -> CpkRecord:
     )
 
 
-def _finished(result: str, usage: RunUsage) -> Finished:
+def _finished(result: str, usage: Usage) -> Finished:
     """The port's result.
 
     Raises:
@@ -176,7 +113,7 @@ def _finished(result: str, usage: RunUsage) -> Finished:
     return Finished(result=result, usage=usage)
 
 
-def _failure(payload: str, usage: RunUsage) -> FlowFailedInGuest:
+def _failure(payload: str, usage: Usage) -> FlowFailedInGuest:
     """The port's failure out of the guest's `err`; a guest may answer any text."""
     try:
         values = checked_json(mended_json(payload))

@@ -8,7 +8,7 @@ from host.domain.ids import ShortHash
 from host.domain.packages import CpiRecord, CpkRecord
 from host.guests.library import GuestLibrary
 from sandbox.compiled_files import CompiledFile
-from sandbox.host_calls import HostCalls, RunControl
+from sandbox.host_calls import HostCallHandler, RunControl
 from sandbox.isolation.calls import IsolatedGuest
 from sandbox.isolation.errors import GuestProcessLostError
 from sandbox.isolation.placing import Apart
@@ -83,7 +83,7 @@ class RepeatableGuest:
         argument: str | None,
         *,
         limits: Limits,
-        host: HostCalls | None = None,
+        host: HostCallHandler | None = None,
         granted: frozenset[str] = frozenset(),
         attach: Callable[[RunControl], None] | None = None,
     ) -> Outcome:

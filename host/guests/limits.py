@@ -3,8 +3,8 @@
 from dataclasses import replace
 
 from host.domain.packages import CpkRecord
-from host.domain.quotas import Quota, RunUsage
-from sandbox.limits import Limits, Usage
+from host.domain.quotas import Quota
+from sandbox.limits import Limits
 
 _DECLARED = {
     "fuelMax": "fuel_max",
@@ -35,10 +35,3 @@ def limits_of(cpk: CpkRecord, allowed: Limits) -> Limits:
         if isinstance(declared := cpk.limits.get(name), int)
     }
     return replace(allowed, **lowered)
-
-
-def run_usage(usage: Usage | None) -> RunUsage:
-    """What the sandbox counted, in the host's words; None is a run that never started."""
-    if usage is None:
-        return RunUsage()
-    return RunUsage(fuel=usage.fuel, host_calls=usage.host_calls, log_bytes=usage.log_bytes)

@@ -11,17 +11,16 @@ from dataclasses import replace
 from queue import SimpleQueue
 from typing import TypeAlias
 
-from host.domain.ids import ShortHash
-from host.domain.packages import CpiRecord
-from host.domain.quotas import Quota, RunUsage
 from host.ports.guest import (
     FlowGuests,
+    FlowRun,
     GuestKilledError,
     GuestOutcome,
     HostCallHandler,
     RunControl,
     SuspendedRun,
-    SuspendFlow,
+    SuspendRun,
+    Usage,
 )
 from host.thread_priority import is_lowered
 
@@ -39,27 +38,11 @@ class ParkingFlows:
         self._guests = guests
         self._threads = _Threads()
 
-    def run(
-        self,
-        cpi: CpiRecord,
-        flow_class: str,
-        start: str,
-        host: HostCallHandler,
-        granted: frozenset[str],
-        *,
-        quota: Quota,
-        node: ShortHash | None = None,
-    ) -> GuestOutcome:
+    def run(self, run: FlowRun, host: HostCallHandler) -> GuestOutcome:
         """Run a flow on a thread of its own; see `host.ports.guest.FlowGuests.run`."""
-        run = _Run(host)
-        self._threads.begin(
-            lambda: run.perform(
-                lambda: self._guests.run(
-                    cpi, flow_class, start, run, granted, quota=quota, node=node
-                )
-            )
-        )
-        return run.outcome()
+        kept = _Run(host)
+        self._threads.begin(lambda: kept.perform(lambda: self._guests.run(run, kept)))
+        return kept.outcome()
 
     def close(self, timeout_s: float = 5.0) -> None:
         """Wait for the threads to end. Guests that still run or wait keep theirs."""
@@ -72,7 +55,7 @@ class _Run:
     def __init__(self, host: HostCallHandler) -> None:
         self._host = host
         self._control: RunControl | None = None
-        self._charged = RunUsage()
+        self._charged = Usage()
         self._results: SimpleQueue[Result] = SimpleQueue()
         self._hosts: SimpleQueue[HostCallHandler | None] = SimpleQueue()
         self._lock = threading.Lock()
@@ -86,13 +69,13 @@ class _Run:
         while True:
             try:
                 return self._host(interface, function, request)
-            except SuspendFlow:
+            except SuspendRun:
                 if self._control is None:
                     raise
             # Outside of the handler of the exception, which holds on to all that it passed.
             host = self._wait(self._control)
             if host is None:
-                raise SuspendFlow
+                raise SuspendRun
             self._host = host
 
     def perform(self, run: Callable[[], GuestOutcome]) -> None:
@@ -141,10 +124,10 @@ class _Run:
             self._results.put(SuspendedRun(usage=spent, parked=self))
             return self._hosts.get()
 
-    def _since(self, usage: RunUsage) -> RunUsage:
+    def _since(self, usage: Usage) -> Usage:
         """What was used since the run was begun or resumed; before that it has been charged."""
         before = self._charged
-        return RunUsage(
+        return Usage(
             fuel=usage.fuel - before.fuel,
             host_calls=usage.host_calls - before.host_calls,
             log_bytes=usage.log_bytes - before.log_bytes,
@@ -153,7 +136,7 @@ class _Run:
 
 def _suspend(interface: str, function: str, request: str) -> str:
     del interface, function, request
-    raise SuspendFlow
+    raise SuspendRun
 
 
 class _Threads:

@@ -5,7 +5,7 @@ from typing import Protocol
 
 from host.domain.ids import ShortHash
 from host.domain.packages import CpiRecord, CpkRecord
-from sandbox.host_calls import HostCalls, RunControl
+from sandbox.host_calls import HostCallHandler, RunControl
 from sandbox.limits import Limits
 from sandbox.outcome import Outcome
 from sandbox.world import World
@@ -20,7 +20,7 @@ class Runnable(Protocol):
         argument: str | None,
         *,
         limits: Limits,
-        host: HostCalls | None = None,
+        host: HostCallHandler | None = None,
         granted: frozenset[str] = frozenset(),
         attach: Callable[[RunControl], None] | None = None,
     ) -> Outcome: ...

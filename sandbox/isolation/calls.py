@@ -18,7 +18,13 @@ from sandbox.errors import (
     SandboxError,
 )
 from sandbox.guest import Component
-from sandbox.host_calls import GuestError, HostCalls, RunControl, Suspend
+from sandbox.host_calls import (
+    GuestCallError,
+    HostCallHandler,
+    RunControl,
+    RunEndedError,
+    SuspendRun,
+)
 from sandbox.instance import HOST_FUNCTIONS
 from sandbox.isolation.errors import GuestProcessLostError, GuestProcessViolationError
 from sandbox.isolation.frames import (
@@ -31,7 +37,7 @@ from sandbox.isolation.frames import (
     Halt,
     Pause,
     Reply,
-    Returned,
+    RunResult,
     Stopped,
     bytes_of,
 )
@@ -99,7 +105,7 @@ class IsolatedGuest:
         argument: str | None,
         *,
         limits: Limits,
-        host: HostCalls | None = None,
+        host: HostCallHandler | None = None,
         granted: frozenset[str] = frozenset(),
         attach: Callable[[RunControl], None] | None = None,
     ) -> Outcome:
@@ -146,7 +152,7 @@ class _Run:
         stay: Stay,
         facts: RunFacts,
         *,
-        host: HostCalls | None,
+        host: HostCallHandler | None,
         granted: frozenset[str],
         grace_seconds: float,
     ) -> None:
@@ -156,7 +162,7 @@ class _Run:
         self._host = host
         self._granted = granted | ALWAYS_GRANTED
         self._grace_seconds = grace_seconds
-        self._seen = Usage(fuel=0, host_calls=0, log_bytes=0)
+        self._seen = Usage()
         self._cause: BaseException | None = None
         self._resident_before = resident_bytes(stay.process.pid)
 
@@ -226,7 +232,7 @@ class _Run:
             self._check_usage(heard.usage)
             if self._cause is not None:
                 return self._halted(self._cause, heard)
-            if isinstance(heard, Returned):
+            if isinstance(heard, RunResult):
                 value = self._value(heard.value)
                 return returned(self._facts, heard.usage, value, is_error=heard.is_error)
             if isinstance(heard, Stopped):
@@ -237,12 +243,14 @@ class _Run:
 
     def _halted(self, cause: BaseException, heard: FromGuests) -> Outcome | BaseException:
         """What a run comes to that the host's answer ended."""
-        if isinstance(heard, Returned | Stopped | Asked):
+        if isinstance(heard, RunResult | Stopped | Asked):
             raise FrameError("the run went on though the host ended it")
-        if isinstance(cause, Suspend):
+        if isinstance(cause, SuspendRun):
             return suspended(self._facts, heard.usage)
         if isinstance(cause, SandboxError):
             note_stopped(self._facts, heard.usage, cause)
+        if isinstance(cause, RunEndedError):
+            cause.usage = heard.usage
         return cause
 
     def _answer(self, asked: Asked) -> None:
@@ -250,7 +258,7 @@ class _Run:
         assert self._host is not None  # noqa: S101  # admitted
         try:
             text, is_ok = self._host(asked.interface, asked.function, request), True
-        except GuestError as refused:
+        except GuestCallError as refused:
             text, is_ok = refused.payload, False
         except BaseException as cause:  # noqa: BLE001  # raised when the run has ended
             self._cause = cause

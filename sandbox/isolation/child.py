@@ -30,7 +30,7 @@ from sandbox.errors import (
     SandboxError,
 )
 from sandbox.guest import Component, Guest
-from sandbox.host_calls import GuestError, RunControl
+from sandbox.host_calls import GuestCallError, RunControl, RunEndedError
 from sandbox.isolation.frames import (
     FRAME_BYTES_MAX,
     MESSAGE_CHARACTERS_MAX,
@@ -46,7 +46,7 @@ from sandbox.isolation.frames import (
     Ready,
     Refused,
     Reply,
-    Returned,
+    RunResult,
     Stopped,
     bytes_of,
     text_of,
@@ -54,22 +54,15 @@ from sandbox.isolation.frames import (
 from sandbox.isolation.seal import Seal
 from sandbox.limits import MIB, Limits, Usage
 from sandbox.loading import loaded_guest
-from sandbox.outcome import Returned as RunReturned
+from sandbox.outcome import Returned
 from sandbox.world import World
 
 _STACK_BYTES = 3 * MIB
 """A thread runs wasm, which may use 1 MiB, and Python."""
 _DESCRIPTORS_BESIDE_LANES = 16
 _FAILED = 70
-_NOTHING_USED = Usage(fuel=0, host_calls=0, log_bytes=0)
 _BESIDE_MEMORY_BYTES = 32 * MIB
 """What a run may need beside its guest's memory: texts on their way, tables, stacks."""
-
-
-class _HaltError(SandboxError):
-    """The host ends the run."""
-
-    code = "host-ended-run"
 
 
 class _Relay:
@@ -93,9 +86,9 @@ class _Relay:
         if isinstance(answer, Reply):
             if answer.is_ok:
                 return text_of(answer.text)
-            raise GuestError(text_of(answer.text))
+            raise GuestCallError(text_of(answer.text))
         if isinstance(answer, Halt):
-            raise _HaltError("the host ends the run")
+            raise RunEndedError("the host ends the run")
         raise EndedError
 
 
@@ -239,7 +232,9 @@ def _serve(lane: Channel[FromHost], guests: Sequence[Guest]) -> None:
         lane.send(_performed(begin, relay, guests))
 
 
-def _performed(begin: Begin, relay: _Relay, guests: Sequence[Guest]) -> Halted | Stopped | Returned:
+def _performed(
+    begin: Begin, relay: _Relay, guests: Sequence[Guest]
+) -> Halted | Stopped | RunResult:
     """Perform one run; what the host is told of its end."""
     try:
         outcome = guests[begin.component].call(
@@ -250,18 +245,18 @@ def _performed(begin: Begin, relay: _Relay, guests: Sequence[Guest]) -> Halted |
             granted=frozenset(begin.granted),
             attach=relay.attach,
         )
-    except _HaltError as halted:
-        return Halted(halted.usage or _NOTHING_USED)
+    except RunEndedError as halted:
+        return Halted(halted.usage or Usage())
     except SandboxError as ended:
         stopped = _runs.told(ended, begin.limits)
         function = stopped.function if isinstance(stopped, CapabilityNotGrantedError) else None
         message = stopped.message[:MESSAGE_CHARACTERS_MAX]
-        return Stopped(stopped.code, message, function, stopped.usage or _NOTHING_USED)
+        return Stopped(stopped.code, message, function, stopped.usage or Usage())
     except MemoryError:
-        return Stopped(HostMemoryError.code, "the process has no memory", None, _NOTHING_USED)
-    assert isinstance(outcome, RunReturned)  # noqa: S101  # nothing here raises `Suspend`
+        return Stopped(HostMemoryError.code, "the process has no memory", None, Usage())
+    assert isinstance(outcome, Returned)  # noqa: S101  # nothing here raises `SuspendRun`
     value = None if outcome.value is None else bytes_of(outcome.value)
-    return Returned(value, outcome.is_error, outcome.usage)
+    return RunResult(value, outcome.is_error, outcome.usage)
 
 
 if __name__ == "__main__":

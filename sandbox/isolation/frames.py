@@ -106,7 +106,7 @@ class Pause(_Message, frozen=True):
     """Before `Reply` or `Halt`: stop the run's clock until that comes."""
 
 
-class Returned(_Message, frozen=True):
+class RunResult(_Message, frozen=True):
     """The run returned."""
 
     value: bytes | None
@@ -130,7 +130,7 @@ class Stopped(_Message, frozen=True):
 
 
 FromHost = Begin | Reply | Halt | Pause
-FromGuests = Asked | Returned | Halted | Stopped
+FromGuests = Asked | RunResult | Halted | Stopped
 Start = Ready | Refused
 _Heard = TypeVar("_Heard")
 

@@ -9,18 +9,17 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
-from host.domain.ids import ShortHash
-from host.domain.packages import CpiRecord
-from host.domain.quotas import Quota, RunUsage
 from host.ports.guest import (
     Finished,
     FlowFailedInGuest,
+    FlowRun,
     GuestCallError,
     GuestKilledError,
     GuestOutcome,
     HostCallHandler,
     SuspendedRun,
-    SuspendFlow,
+    SuspendRun,
+    Usage,
     WaitingHandler,
 )
 
@@ -81,8 +80,8 @@ class Control:
     def memory_bytes(self) -> int:
         return 0
 
-    def usage(self) -> RunUsage:
-        return RunUsage()
+    def usage(self) -> Usage:
+        return Usage()
 
     def paused(self) -> AbstractContextManager[None]:
         return nullcontext()
@@ -94,23 +93,13 @@ class ScriptedGuests:
     def __init__(self, flows: dict[str, Callable[[Guest], str]]) -> None:
         self.flows = flows
 
-    def run(
-        self,
-        cpi: CpiRecord,
-        flow_class: str,
-        start: str,
-        host: HostCallHandler,
-        granted: frozenset[str],
-        *,
-        quota: Quota,
-        node: ShortHash | None = None,
-    ) -> GuestOutcome:
+    def run(self, run: FlowRun, host: HostCallHandler) -> GuestOutcome:
         if isinstance(host, WaitingHandler):
             host.attach(Control())
-        guest = Guest(json.loads(start), host, granted)
+        guest = Guest(json.loads(run.start), host, run.granted)
         try:
-            return Finished(result=self.flows[flow_class](guest))
-        except SuspendFlow:
+            return Finished(result=self.flows[run.flow_class](guest))
+        except SuspendRun:
             return SuspendedRun()
         except CallFailed as exc:
             return FlowFailedInGuest(type=exc.code, message=str(exc), trace=())

@@ -174,9 +174,9 @@ class TrappedGuests(ScriptedGuests):
         super().__init__(flows)
         self._trap = trap
 
-    def run(self, *args: Any, node: Any = None, **more: Any) -> Any:
-        self._trap("run", node)
-        return super().run(*args, node=node, **more)
+    def run(self, run: Any, host: Any) -> Any:
+        self._trap("run", run.node)
+        return super().run(run, host)
 
 
 def works(guest: Guest) -> str:

@@ -14,11 +14,8 @@ import pytest
 from host.bus.memory import MemoryStore
 from host.bus.sqlite import SqliteStore
 from host.domain.clock import SimClock
-from host.domain.ids import ShortHash
-from host.domain.packages import CpiRecord
-from host.domain.quotas import Quota
 from host.flow.config import FlowConfig
-from host.ports.guest import GuestOutcome, HostCallHandler
+from host.ports.guest import FlowRun, GuestOutcome, HostCallHandler
 from host.ports.units import FlowStore, Unit
 from tests.flow.durable_flows import FLOWS, RESULT
 from tests.flow.network import CountedEntropy, Network, Notes
@@ -80,23 +77,13 @@ class MortalGuests(ScriptedGuests):
         super().__init__(FLOWS)
         self._scythe = scythe
 
-    def run(
-        self,
-        cpi: CpiRecord,
-        flow_class: str,
-        start: str,
-        host: HostCallHandler,
-        granted: frozenset[str],
-        *,
-        quota: Quota,
-        node: ShortHash | None = None,
-    ) -> GuestOutcome:
+    def run(self, run: FlowRun, host: HostCallHandler) -> GuestOutcome:
         def dying(interface: str, function: str, request: str) -> str:
             answer = host(interface, function, request)
             self._scythe(f"after {interface}.{function}")
             return answer
 
-        outcome = super().run(cpi, flow_class, start, dying, granted, quota=quota, node=node)
+        outcome = super().run(run, dying)
         self._scythe("after a run")
         return outcome
 

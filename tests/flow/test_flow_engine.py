@@ -1,5 +1,4 @@
 import json
-from typing import Any
 
 import pytest
 
@@ -22,7 +21,7 @@ from host.flow.messages import (
     Wake,
     encode,
 )
-from host.ports.guest import Finished, GuestKilledError, GuestOutcome
+from host.ports.guest import Finished, FlowRun, GuestKilledError, GuestOutcome, HostCallHandler
 from host.ports.units import FlowStore, Unit
 from tests.flow.network import ALICE, BOB, RESPONDER, Flow, Network, alone, declare, holding
 from tests.flow.queues import Remembering, event
@@ -377,9 +376,9 @@ def test_an_initiator_hears_that_its_responder_could_not_start() -> None:
 class Misleading(ScriptedGuests):
     """Blames the guest for what the platform did."""
 
-    def run(self, *args: Any, **options: Any) -> GuestOutcome:
+    def run(self, run: FlowRun, host: HostCallHandler) -> GuestOutcome:
         try:
-            return super().run(*args, **options)
+            return super().run(run, host)
         except HostError as exc:
             raise GuestKilledError(exc.code, exc.message) from exc
 
@@ -387,9 +386,9 @@ class Misleading(ScriptedGuests):
 class Swallowing(ScriptedGuests):
     """Answers a result although a host call failed."""
 
-    def run(self, *args: Any, **options: Any) -> GuestOutcome:
+    def run(self, run: FlowRun, host: HostCallHandler) -> GuestOutcome:
         try:
-            return super().run(*args, **options)
+            return super().run(run, host)
         except HostError:
             return Finished(result="nothing happened")
 

@@ -22,7 +22,7 @@ from host.flow.surroundings import Surroundings
 from host.guests.flows import SandboxedFlows
 from host.guests.library import GuestLibrary
 from host.guests.records import record_of
-from host.ports.guest import Finished, FlowGuests, GuestKilledError
+from host.ports.guest import Finished, FlowGuests, FlowRun, GuestKilledError
 from host.settings import CAPABILITIES
 from host.toolkit.cache import default_cache_dir
 from sandbox.runtime import Sandbox
@@ -80,8 +80,11 @@ def replay(golden: Golden, rows: tuple[str, ...], engine: Engine) -> tuple[objec
         states=MemoryStore(),
     )  # fmt: skip
     handler = HostCalls(flow, cpi, around, persist=unexpected, quota=Quota())
-    granted = frozenset(CAPABILITIES)
-    outcome = guests.run(cpi, golden.flow_class, golden.start, handler, granted, quota=Quota())
+    run = FlowRun(
+        cpi=cpi, flow_class=golden.flow_class, start=golden.start,
+        granted=frozenset(CAPABILITIES), quota=Quota(),
+    )  # fmt: skip
+    outcome = guests.run(run, handler)
     handler.check_complete()
     return outcome, handler
 

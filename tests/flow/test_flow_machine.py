@@ -33,13 +33,13 @@ from host.flow.machine import (
     Arrived,
     Broken,
     End,
+    GuestReturned,
+    GuestSuspended,
     Killed,
     Phase,
-    Returned,
     RunGuest,
     Send,
     Started,
-    Suspended,
     Woken,
     step,
 )
@@ -109,7 +109,7 @@ def test_every_phase_answers_every_event_that_can_reach_it() -> None:
     outside = {Started, Arrived, Woken, Broken, Killed}
     for phase in Phase:
         assert outside <= {event for p, event in TRANSITIONS if p is phase}
-    assert {e for p, e in TRANSITIONS if p is Phase.RUNNABLE} >= {Suspended, Returned}
+    assert {e for p, e in TRANSITIONS if p is Phase.RUNNABLE} >= {GuestSuspended, GuestReturned}
 
 
 @pytest.mark.parametrize("event", [Started(), Arrived(DATA), Woken()])
@@ -140,8 +140,8 @@ def test_all_sessions_of_a_receive_are_awaited() -> None:
 
 def test_a_suspension_that_is_over_already_runs_at_once() -> None:
     ready = checkpoint(session(inbox=("1",)))
-    assert step(ready, Suspended(RECEIVING.waiting), NOW).commands == (RunGuest(),)
-    assert step(checkpoint(session()), Suspended(RECEIVING.waiting), NOW).commands == ()
+    assert step(ready, GuestSuspended(RECEIVING.waiting), NOW).commands == (RunGuest(),)
+    assert step(checkpoint(session()), GuestSuspended(RECEIVING.waiting), NOW).commands == ()
 
 
 def test_a_sleeper_wakes_when_it_is_time() -> None:
@@ -196,13 +196,15 @@ def test_a_flow_that_waits_for_closes_has_an_idle_time_too() -> None:
 
 
 def test_a_flow_without_open_sessions_completes_when_it_returns() -> None:
-    assert step(checkpoint(), Returned("r"), NOW).commands == (End(status="COMPLETED", result="r"),)
+    assert step(checkpoint(), GuestReturned("r"), NOW).commands == (
+        End(status="COMPLETED", result="r"),
+    )
     over = checkpoint(session(status=SessionStatus.ERROR))
-    assert step(over, Returned("r"), NOW).commands == (End(status="COMPLETED", result="r"),)
+    assert step(over, GuestReturned("r"), NOW).commands == (End(status="COMPLETED", result="r"),)
 
 
 def test_an_initiator_that_returns_waits_for_the_peers_close() -> None:
-    ending = step(checkpoint(session()), Returned("r"), NOW)
+    ending = step(checkpoint(session()), GuestReturned("r"), NOW)
     assert ending.commands == ()
     closed = step(ending.checkpoint, Arrived(message(1, Close())), NOW)
     assert closed.commands == (End(status="COMPLETED", result="r"),)
@@ -214,7 +216,7 @@ def test_an_initiator_that_returns_waits_for_the_peers_close() -> None:
 
 def test_a_responder_that_returns_sends_its_close_and_completes() -> None:
     made = checkpoint(session(id="s-INITIATED", initiator=False))
-    sent, end = step(made, Returned("r"), NOW).commands
+    sent, end = step(made, GuestReturned("r"), NOW).commands
     assert [m.payload for m in sent.messages] == [Close()]
     assert end == End(status="COMPLETED", result="r")
 

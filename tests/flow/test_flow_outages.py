@@ -18,7 +18,7 @@ from host.flow.events import RecordDeadLettered, RecordRetried
 from host.flow.messages import GROUP
 from host.ports.bus import PARTITIONS
 from host.ports.groups import Membership
-from host.ports.guest import GuestKilledError, GuestOutcome, HostCallHandler
+from host.ports.guest import FlowRun, GuestKilledError, GuestOutcome, HostCallHandler
 from host.ports.quotas import Quotas, Unmetered
 from host.ports.state import StateWrite
 from host.ports.units import FlowStore, Unit
@@ -107,9 +107,7 @@ class Timed(ScriptedGuests):
         self._clock = clock
         self.runs = 0
 
-    def run(
-        self, cpi: Any, flow_class: str, start: str, host: HostCallHandler, *rest: Any, **more: Any
-    ) -> GuestOutcome:
+    def run(self, run: FlowRun, host: HostCallHandler) -> GuestOutcome:
         self.runs += 1
         until = self._clock.now_ms() + WALL_MS
 
@@ -119,7 +117,7 @@ class Timed(ScriptedGuests):
                 raise GuestKilledError("deadline-exceeded", "the run took too long")
             return answer
 
-        return super().run(cpi, flow_class, start, timed, *rest, **more)
+        return super().run(run, timed)
 
 
 class SlowNotes(Notes):

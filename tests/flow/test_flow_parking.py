@@ -13,16 +13,20 @@ from hypothesis import strategies as st
 
 from host.bus.memory import MemoryStore
 from host.domain.ids import FlowId, ShortHash
-from host.domain.quotas import Quota, RunUsage
+from host.domain.quotas import Quota
 from host.flow.journal import Entry
-from host.flow.parking import Parked, ParkingLot, RunFacts
+from host.flow.parking import Parked, ParkingLot
 from host.guests.parking import ParkingFlows
+from host.ports.bus import NOBODY
 from host.ports.guest import (
     Finished,
+    FlowRun,
     GuestKilledError,
     GuestOutcome,
+    HostCallHandler,
     SuspendedRun,
-    SuspendFlow,
+    SuspendRun,
+    Usage,
 )
 from host.ports.state import StateConflictError
 from host.ports.units import Unit
@@ -33,7 +37,9 @@ PARKS_ITSELF = True
 """The tests choose whether guests are parked."""
 QUOTA = Quota()
 MIB = 1024 * 1024
-NO_FACTS = RunFacts(cpi=make_cpi(()), flow_class="f", start="{}", granted=frozenset(), quota=QUOTA)
+NO_FACTS = FlowRun(
+    cpi=make_cpi(()), flow_class="f", start="{}", granted=frozenset(), quota=QUOTA, node=NOBODY
+)
 
 
 class Counting(ScriptedGuests):
@@ -43,9 +49,9 @@ class Counting(ScriptedGuests):
         super().__init__(flows)
         self.starts: list[str] = []
 
-    def run(self, cpi: Any, flow_class: str, *rest: Any, **options: Any) -> GuestOutcome:
-        self.starts.append(flow_class)
-        return super().run(cpi, flow_class, *rest, **options)
+    def run(self, run: FlowRun, host: HostCallHandler) -> GuestOutcome:
+        self.starts.append(run.flow_class)
+        return super().run(run, host)
 
 
 class Recording(MemoryStore):
@@ -353,8 +359,8 @@ class Meter:
     def memory_bytes(self) -> int:
         return 0
 
-    def usage(self) -> RunUsage:
-        return RunUsage(fuel=self.fuel, host_calls=self.fuel // 10)
+    def usage(self) -> Usage:
+        return Usage(fuel=self.fuel, host_calls=self.fuel // 10)
 
     def paused(self) -> Any:
         return self
@@ -374,7 +380,7 @@ class Metered:
         self.end = end
         self.threads: set[int] = set()
 
-    def run(self, cpi: Any, name: str, start: str, host: Any, granted: Any, **_: Any) -> Any:
+    def run(self, run: FlowRun, host: Any) -> Any:
         self.threads.add(threading.get_ident())
         host.attach(self.meter)
         answers = []
@@ -382,7 +388,7 @@ class Metered:
             for _number in range(3):
                 self.meter.fuel += 10
                 answers.append(host("i", "f", "{}"))
-        except SuspendFlow:
+        except SuspendRun:
             return SuspendedRun(usage=self.meter.usage())
         self.meter.fuel += 10
         if self.end is not None:
@@ -398,13 +404,13 @@ class Answering:
 
     def __call__(self, interface: str, function: str, request: str) -> str:
         if not self.answers:
-            raise SuspendFlow
+            raise SuspendRun
         return self.answers.pop(0)
 
 
 def begin(guests: Any, host: Any) -> Any:
     flows = ParkingFlows(guests)
-    return flows, flows.run(make_cpi(()), "f", "{}", host, frozenset(), quota=QUOTA)
+    return flows, flows.run(NO_FACTS, host)
 
 
 def test_a_resumed_run_makes_the_waiting_call_again_and_charges_only_what_is_new() -> None:
@@ -420,13 +426,13 @@ def test_a_resumed_run_makes_the_waiting_call_again_and_charges_only_what_is_new
 
 
 def test_what_ends_a_resumed_run_reaches_who_resumed_it() -> None:
-    killed = GuestKilledError("out-of-fuel", "no more", usage=RunUsage(fuel=40, host_calls=4))
+    killed = GuestKilledError("out-of-fuel", "no more", usage=Usage(fuel=40, host_calls=4))
     for end in (killed, ValueError("the store is gone")):
         _, outcome = begin(Metered(end=end), Answering("a"))
         with pytest.raises(type(end)) as caught:
             outcome.parked.resume(Answering("b", "c"))
         assert caught.value is end
-    assert killed.usage == RunUsage(fuel=20, host_calls=2)
+    assert killed.usage == Usage(fuel=20, host_calls=2)
 
 
 def test_a_run_that_was_dropped_or_resumed_cannot_be_resumed() -> None:
@@ -440,10 +446,10 @@ def test_a_run_that_was_dropped_or_resumed_cannot_be_resumed() -> None:
 
 def test_runs_that_cannot_be_paused_are_suspended_as_ever() -> None:
     class Plain:
-        def run(self, cpi: Any, name: str, start: str, host: Any, granted: Any, **_: Any) -> Any:
+        def run(self, run: FlowRun, host: Any) -> Any:
             try:
                 host("i", "f", "{}")
-            except SuspendFlow:
+            except SuspendRun:
                 return SuspendedRun()
 
     flows, outcome = begin(Plain(), Answering())
@@ -467,7 +473,7 @@ def test_threads_are_used_again_and_end_when_all_is_closed() -> None:
     flows = ParkingFlows(guests)
     before = threading.active_count()
     for _ in range(20):
-        flows.run(make_cpi(()), "f", "{}", Answering("a", "b", "c"), frozenset(), quota=QUOTA)
+        flows.run(NO_FACTS, Answering("a", "b", "c"))
     assert len(guests.threads) < 20
     flows.close()
     assert threading.active_count() == before

@@ -16,7 +16,7 @@ from typing import Any
 
 from sandbox.guest import Guest
 from sandbox.isolation import child
-from sandbox.isolation.frames import Asked, Channel, FromHost, Halted, Returned, Stopped
+from sandbox.isolation.frames import Asked, Channel, FromHost, Halted, RunResult, Stopped
 from sandbox.limits import Usage
 from tests.isolation.numbers import NUMBERS
 
@@ -86,15 +86,15 @@ LIES = {
     "a request that is too large": Asked("flow", "now", b"x" * 8000, _REQUEST.usage),
     "a frame that is too large": Asked("flow", "now", b"x" * 50_000, _REQUEST.usage),
     "a request that is no text": Asked("flow", "now", b"\xff", _REQUEST.usage),
-    "a result that is no text": Returned(b"\xff", False, NOTHING),
+    "a result that is no text": RunResult(b"\xff", False, NOTHING),
     "an end that nobody asked for": Halted(NOTHING),
     "a reason that is none": Stopped("all-is-well", "", None, NOTHING),
-    "negative fuel": Returned(b"", False, Usage(fuel=-1, host_calls=0, log_bytes=0)),
-    "calls that nobody saw": Returned(b"", False, Usage(fuel=0, host_calls=9, log_bytes=0)),
-    "more logged than there is memory": Returned(
+    "negative fuel": RunResult(b"", False, Usage(fuel=-1, host_calls=0, log_bytes=0)),
+    "calls that nobody saw": RunResult(b"", False, Usage(fuel=0, host_calls=9, log_bytes=0)),
+    "more logged than there is memory": RunResult(
         b"", False, Usage(fuel=0, host_calls=1, log_bytes=2**62)
     ),
-    "a result that is too large": Returned(b"x" * 8000, False, NOTHING),
+    "a result that is too large": RunResult(b"x" * 8000, False, NOTHING),
     "a refusal of no function": Stopped("capability-not-granted", "", "\x1b[2J", NOTHING),
     "a refusal of nothing": Stopped("capability-not-granted", "", None, NOTHING),
 }
@@ -116,7 +116,7 @@ def _serve(lane: Channel[FromHost], guests: Sequence[Guest]) -> None:
     if attack in ENDS:
         ENDS[attack]()
     elif attack in SYSTEM_CALLS:
-        lane.send(Returned(str(SYSTEM_CALLS[attack]()).encode(), False, NOTHING))
+        lane.send(RunResult(str(SYSTEM_CALLS[attack]()).encode(), False, NOTHING))
     elif attack in LIES:
         lane.send(LIES[attack])
         lane.receive()

@@ -30,7 +30,7 @@ from host.guests.flows import SandboxedFlows
 from host.guests.isolated import IsolatedGuests
 from host.guests.library import GuestLibrary
 from host.plugin_loading import make_plugin_manager
-from host.ports.guest import Finished
+from host.ports.guest import Finished, FlowRun
 from host.settings import HostSettings, SettingsInvalidError
 from host.system import SystemClock, SystemEntropy
 from sandbox.isolation.seal import WALLS
@@ -115,10 +115,16 @@ def pids(guests: IsolatedGuests) -> dict[str, int]:
     return {key.split()[0]: process.pid for key, process in guests._pool.processes()}
 
 
+def flow_run(cpi: CpiRecord, code: str, node: ShortHash | None) -> FlowRun:
+    return FlowRun(
+        cpi=cpi, flow_class="Run", start=code, granted=frozenset(), quota=QUOTA, node=node
+    )
+
+
 def run(guests: Any, cpi: CpiRecord, code: str, node: ShortHash | None, host: Any = None) -> Any:
     flows = SandboxedFlows(library=guests)
     answer: Callable[..., str] = host or (lambda *_: "1")
-    return flows.run(cpi, "Run", code, answer, frozenset(), quota=QUOTA, node=node)
+    return flows.run(flow_run(cpi, code, node), answer)
 
 
 def test_a_host_tells_which_walls_stand(sandbox, tmp_path):

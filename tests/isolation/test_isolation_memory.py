@@ -6,11 +6,10 @@ from dataclasses import replace
 import pytest
 
 from host.domain.errors import UnavailableError
-from host.domain.quotas import Quota
 from host.guests.flows import SandboxedFlows
 from host.guests.isolated import IsolatedGuests, RepeatableGuest
 from host.guests.parking import ParkingFlows
-from host.ports.guest import Finished, SuspendFlow
+from host.ports.guest import Finished, SuspendRun
 from sandbox.errors import HostMemoryError, MemoryLimitError
 from sandbox.isolation.errors import GuestProcessLostError
 from sandbox.isolation.process import ProcessPlan
@@ -132,30 +131,24 @@ class Suspending:
 
     def __call__(self, *_call):
         if not self.answers:
-            raise SuspendFlow
+            raise SuspendRun
         return self.answers.pop(0)
 
 
 def test_guests_that_are_parked_leave_room_for_those_that_run(guests_of, components):
     """Parked guests that filled their memory made others fail for good."""
-    from tests.isolation.test_isolation_host import ALICE, record
+    from tests.isolation.test_isolation_host import ALICE, flow_run, record
 
     plan = ProcessPlan(flows=8, waiting=6, contracts=1, memory_bytes_max=800 * MIB)
     guests = guests_of(plan=plan)
     flows = SandboxedFlows(library=_Stored(guests))
     parking = ParkingFlows(flows)
     cpi = record(components)
-    code = FILLS
-    outcomes = [
-        parking.run(cpi, "Run", code, Suspending(), frozenset(), quota=Quota(), node=ALICE)
-        for _ in range(6)
-    ]
+    outcomes = [parking.run(flow_run(cpi, FILLS, ALICE), Suspending()) for _ in range(6)]
     parked = [outcome.parked for outcome in outcomes if outcome.parked is not None]
     assert 1 <= len(parked) < 6, "some have a place, the others are suspended as ever"
     for _ in range(3):
-        finished = parking.run(
-            cpi, "Run", code, Suspending("1"), frozenset(), quota=Quota(), node=ALICE
-        )
+        finished = parking.run(flow_run(cpi, FILLS, ALICE), Suspending("1"))
         assert finished == Finished(result="done")
     assert [run.resume(Suspending("1")) for run in parked] == [Finished(result="done")] * len(
         parked

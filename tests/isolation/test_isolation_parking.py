@@ -3,11 +3,19 @@
 import pytest
 
 from host.domain.errors import UnavailableError
-from host.domain.quotas import Quota
 from host.guests.flows import SandboxedFlows
 from host.guests.parking import ParkingFlows
-from host.ports.guest import Finished, SuspendFlow
-from tests.isolation.test_isolation_host import ALICE, BOB, isolated, made, pids, record, run
+from host.ports.guest import Finished, SuspendRun
+from tests.isolation.test_isolation_host import (
+    ALICE,
+    BOB,
+    flow_run,
+    isolated,
+    made,
+    pids,
+    record,
+    run,
+)
 
 __all__ = ["isolated"]
 pytestmark = pytest.mark.slow
@@ -25,7 +33,7 @@ class Answering:
 
     def __call__(self, *_call):
         if not self.answers:
-            raise SuspendFlow
+            raise SuspendRun
         return self.answers.pop(0)
 
 
@@ -38,7 +46,7 @@ def parking(isolated):
 
 def parked(parking, cpi):
     started = Answering("1")
-    outcome = parking.run(cpi, "Run", CODE, started, frozenset(), quota=Quota(), node=ALICE)
+    outcome = parking.run(flow_run(cpi, CODE, ALICE), started)
     assert outcome.parked is not None
     return outcome.parked
 

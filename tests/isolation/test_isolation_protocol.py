@@ -24,7 +24,7 @@ names, payloads = st.text(max_size=frames.NAME_CHARACTERS_MAX), st.binary(max_si
 limits = st.builds(Limits, **dict.fromkeys(Limits.__dataclass_fields__, st.integers(0, 2**40)))
 to_host = st.one_of(
     st.builds(frames.Asked, names, names, payloads, usages),
-    st.builds(frames.Returned, st.none() | payloads, st.booleans(), usages),
+    st.builds(frames.RunResult, st.none() | payloads, st.booleans(), usages),
     st.builds(frames.Halted, usages),
     st.builds(frames.Stopped, names, st.text(max_size=50), st.none() | names, usages),
 )

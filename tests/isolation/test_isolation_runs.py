@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from sandbox.errors import SandboxError
-from sandbox.host_calls import GuestError, Suspend
+from sandbox.host_calls import GuestCallError, SuspendRun
 from sandbox.limits import Limits
 from sandbox.world import World
 
@@ -22,9 +22,9 @@ class Answers:
         if function == "now":
             return '{"now": 1}'
         if function == "random":
-            raise GuestError('{"code": "no", "message": "none"}')
+            raise GuestCallError('{"code": "no", "message": "none"}')
         if function == "sleep":
-            raise Suspend
+            raise SuspendRun
         if function == "context":
             return "x" * 100
         if interface == "log":

@@ -23,10 +23,11 @@ from host.ports.directory import UNDECIDED
 from host.ports.guest import (
     Finished,
     FlowFailedInGuest,
+    FlowRun,
     GuestCallError,
     GuestKilledError,
     SuspendedRun,
-    SuspendFlow,
+    SuspendRun,
 )
 from host.ports.quotas import Unmetered
 from sandbox.isolation.pool import ProcessPool
@@ -133,8 +134,10 @@ def run(
     host: Any = no_states,
     granted: Any = ALL,
     quota: Quota = QUOTA,
+    flow_class: str = "iou_flows.ListIous",
 ) -> Any:
-    return flows.run(record, "iou_flows.ListIous", start({}), host, granted, quota=quota)
+    run = FlowRun(cpi=record, flow_class=flow_class, start=start({}), granted=granted, quota=quota)
+    return flows.run(run, host)
 
 
 @pytest.mark.slow
@@ -185,7 +188,7 @@ def test_warming_up_reports_a_cpi_whose_file_is_gone(
 @pytest.mark.slow
 def test_a_flow_that_waits_is_suspended(flows: SandboxedFlows, record: Any) -> None:
     def waits(interface: str, function: str, request: str) -> str:
-        raise SuspendFlow
+        raise SuspendRun
 
     assert run(flows, record, waits) == SuspendedRun()
 
@@ -225,7 +228,7 @@ def test_a_failing_service_is_not_taken_for_the_guests_failure(
         raise UnavailableError("the ledger's storage")
 
     with pytest.raises(UnavailableError):
-        flows.run(record, "iou_flows.ListIous", start({}), unavailable, ALL, quota=QUOTA)
+        run(flows, record, unavailable)
 
 
 @pytest.mark.slow
@@ -248,7 +251,7 @@ def test_a_limit_kills_the_run(library: GuestLibrary, record: Any) -> None:
 @pytest.mark.slow
 def test_an_unknown_flow_is_refused(flows: SandboxedFlows, record: Any) -> None:
     with pytest.raises(GuestKilledError) as killed:
-        flows.run(record, "iou_flows.Nothing", start({}), no_states, ALL, quota=Quota())
+        run(flows, record, flow_class="iou_flows.Nothing")
     assert killed.value.code == "flow-class-unknown"
 
 

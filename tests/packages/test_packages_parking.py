@@ -10,7 +10,7 @@ from host.domain.quotas import Quota
 from host.guests.flows import SandboxedFlows
 from host.guests.library import GuestLibrary
 from host.guests.parking import ParkingFlows
-from host.ports.guest import Finished, GuestKilledError, SuspendFlow
+from host.ports.guest import Finished, FlowRun, GuestKilledError, SuspendRun
 
 PAGES = [json.dumps({"results": [], "more": more}) for more in (True, True, False)]
 START = json.dumps(
@@ -28,7 +28,7 @@ class Ledger:
 
     def __call__(self, interface: str, function: str, request: str) -> str:
         if not self.answers:
-            raise SuspendFlow
+            raise SuspendRun
         self.requests.append(request)
         return self.answers.pop(0)
 
@@ -46,8 +46,11 @@ def library(bench: Any, sandbox: Any) -> GuestLibrary:
 
 
 def run(flows: Any, record: Any, host: Any, **quota: int) -> Any:
-    granted = frozenset({"ledger"})
-    return flows.run(record, "iou_flows.ListIous", START, host, granted, quota=Quota(**quota))
+    run = FlowRun(
+        cpi=record, flow_class="iou_flows.ListIous", start=START,
+        granted=frozenset({"ledger"}), quota=Quota(**quota),
+    )  # fmt: skip
+    return flows.run(run, host)
 
 
 def ended(action: Callable[[], Any]) -> Any:

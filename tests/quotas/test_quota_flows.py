@@ -9,10 +9,10 @@ from host.bus.memory import MemoryStore
 from host.domain.clock import SimClock
 from host.domain.flow import FlowStatusName
 from host.domain.ids import ShortHash
-from host.domain.quotas import Quota, RunUsage
+from host.domain.quotas import Quota
 from host.flow.errors import FlowsTooManyError
 from host.flow.service import FlowService
-from host.ports.guest import GuestOutcome
+from host.ports.guest import FlowRun, GuestOutcome, HostCallHandler, Usage
 from host.quotas import QuotaService
 from tests.flow.network import ALICE, BOB, Flow, Network, holding
 from tests.flow.scripted import Guest, ScriptedGuests
@@ -28,10 +28,10 @@ class Burning(ScriptedGuests):
         super().__init__(flows)
         self.quotas: list[Quota] = []
 
-    def run(self, *args: Any, quota: Quota, **options: Any) -> GuestOutcome:
-        self.quotas.append(quota)
-        outcome = super().run(*args, quota=quota, **options)
-        object.__setattr__(outcome, "usage", RunUsage(fuel=FUEL, host_calls=1))
+    def run(self, run: FlowRun, host: HostCallHandler) -> GuestOutcome:
+        self.quotas.append(run.quota)
+        outcome = super().run(run, host)
+        object.__setattr__(outcome, "usage", Usage(fuel=FUEL, host_calls=1))
         return outcome
 
 

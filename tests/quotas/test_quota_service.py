@@ -10,12 +10,13 @@ from prometheus_client import CollectorRegistry
 from host.domain.clock import SimClock
 from host.domain.errors import StorageError
 from host.domain.ids import ShortHash
-from host.domain.quotas import QUOTA_NAMES, Quota, QuotaInvalidError, RunUsage, Spent, quota_range
+from host.domain.quotas import QUOTA_NAMES, Quota, QuotaInvalidError, Spent, quota_range
 from host.quotas import QuotaService
 from host.quotas.defaults import SETTING_OF, quota_of_settings
 from host.quotas.flushing import PeriodicFlush
 from host.quotas.service import FRESH_MS
 from host.settings import SettingsInvalidError, load_settings
+from sandbox.limits import Usage
 
 NODE, OTHER = ShortHash("A" * 12), ShortHash("B" * 12)
 
@@ -25,7 +26,7 @@ def service(database, clock, **options) -> QuotaService:
 
 
 def run(fuel=10, code=None, **calls) -> Spent:
-    usage = RunUsage(fuel=fuel, host_calls=3, log_bytes=5)
+    usage = Usage(fuel=fuel, host_calls=3, log_bytes=5)
     made = {name.replace("__", "."): count for name, count in calls.items()}
     return Spent(usage=usage, wall_ms=7, calls=made, code=code)
 

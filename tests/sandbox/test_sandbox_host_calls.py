@@ -12,7 +12,7 @@ from sandbox.errors import (
     SandboxError,
     WorldMismatchError,
 )
-from sandbox.host_calls import GuestError, Suspend
+from sandbox.host_calls import GuestCallError, SuspendRun
 from sandbox.limits import Limits
 from sandbox.outcome import Returned, Suspended
 from sandbox.world import HOST_API, World
@@ -58,7 +58,7 @@ def test_a_function_outside_the_host_api_is_an_error_of_the_guest(workflow):
 
 def test_a_guest_error_can_be_caught_by_the_guest(workflow):
     def host(*_):
-        raise GuestError('{"code": "x"}')
+        raise GuestCallError('{"code": "x"}')
 
     code = (
         "try:\n host('flow', 'now', '')\nexcept HostCallError as e: result = 'caught ' + e.payload"
@@ -98,7 +98,7 @@ def test_an_exception_of_the_host_ends_the_run_and_is_answered_as_is(workflow, c
 
 def test_suspend_ends_the_run(workflow):
     def host(*_):
-        raise Suspend
+        raise SuspendRun
 
     code = "try:\n host('flow', 'sleep', '')\nexcept BaseException: pass"
     outcome = run(workflow, code, host)
@@ -162,7 +162,7 @@ def test_raising_host_calls_on_threads_reach_only_their_own_run(admit_text, text
         def host(_interface, _function, request):
             calls.append(request)
             if len(calls) < RAISES_A_RUN:
-                raise GuestError(f'"{thread}-{number}"')
+                raise GuestCallError(f'"{thread}-{number}"')
             raise LookupError(thread, number)
 
         me = f"{thread}-{number}"
@@ -265,7 +265,7 @@ def test_a_run_in_a_host_call_tells_what_it_has_used(workflow):
     def host(*_):
         seen.append(controls[0].usage())
         if len(seen) == 2:
-            raise Suspend
+            raise SuspendRun
         return "null"
 
     code = "host('flow', 'now', '')\nhost('flow', 'now', '')"

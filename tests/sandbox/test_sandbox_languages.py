@@ -24,7 +24,7 @@ from host.toolkit.toolchains import (
     component_builder,
 )
 from plugins import toolchains
-from sandbox.host_calls import GuestError
+from sandbox.host_calls import GuestCallError
 from sandbox.limits import Limits
 from sandbox.world import World
 from tests.support.keystores import PASSWORD, make_keystore
@@ -311,7 +311,7 @@ class Engine:
             try:
                 return calls(interface, function, request)
             except CapabilityError as refused:
-                raise GuestError(error_payload(refused)) from None
+                raise GuestCallError(error_payload(refused)) from None
 
         answer = self._workflow.call("run", start, limits=Limits(), host=host, granted=GRANTED)
         return (None, json.loads(answer.value)) if answer.is_error else (answer.value, {})

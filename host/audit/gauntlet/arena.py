@@ -14,7 +14,7 @@ from host.domain.guest_text import GuestTextError, checked_json, mended_json
 from host.flow.host_calls import scrub
 from sandbox.errors import SandboxError
 from sandbox.guest import Guest
-from sandbox.host_calls import GuestError
+from sandbox.host_calls import GuestCallError
 from sandbox.isolation.calls import IsolatedGuest
 from sandbox.isolation.placing import Place, here
 from sandbox.limits import Limits
@@ -122,7 +122,7 @@ class _Host:
         if interface == "log":
             self._logged.append(scrub(_logged(request)))
             return "null"
-        raise GuestError(json.dumps({"code": "call-refused", "message": "not in the gauntlet"}))
+        raise GuestCallError(json.dumps({"code": "call-refused", "message": "not in the gauntlet"}))
 
     def judged(self, ending: Ending) -> Ending:
         """An attack on the log ended well if the log's line can do nothing to a terminal."""

@@ -16,7 +16,7 @@ from host.toolkit.flows.journal_answers import (
 )
 from host.toolkit.flows.replay_code import ReplayCode
 from sandbox.errors import SandboxError
-from sandbox.host_calls import GuestError, Suspend
+from sandbox.host_calls import GuestCallError, SuspendRun
 from sandbox.limits import MIB, Limits
 from sandbox.outcome import Returned
 from sandbox.world import ALWAYS_GRANTED
@@ -143,9 +143,9 @@ class _Host:
             step = self.answers.next(f"{interface}.{function}", request)
         except Diverged as diverged:
             self.divergence, self.ended = diverged.divergence, "stopped"
-            raise Suspend from None
+            raise SuspendRun from None
         except RecordingEnded:
-            raise Suspend from None
+            raise SuspendRun from None
         return self._answer(step, request)
 
     def _answer(self, step: Step, request: str) -> str:
@@ -164,9 +164,9 @@ class _Host:
         self.on_step(replayed)
         if step.number == self.until:
             self.ended = "stopped"
-            raise Suspend
+            raise SuspendRun
         if step.is_error:
-            raise GuestError(replayed.answer)
+            raise GuestCallError(replayed.answer)
         return replayed.answer
 
     def _hear(self, request: str) -> None:

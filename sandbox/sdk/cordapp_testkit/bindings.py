@@ -28,7 +28,7 @@ from cordapp_testkit.errors import FlowFailedError
 from host.domain.guest_text import GuestTextError, checked_json, mended_json
 from host.ports.capability import CapabilityError
 from sandbox.guest import Guest
-from sandbox.host_calls import GuestError
+from sandbox.host_calls import GuestCallError
 from sandbox.limits import Limits
 from sandbox.outcome import Returned
 from sandbox.runtime import Sandbox
@@ -206,12 +206,12 @@ class _Typed:
             answer = getattr(self._host, name)(msgspec.json.decode(text, type=kind))
         except GuestTextError as wrong:
             error = CapabilityError(wrong.code, f"{interface}.{function}: {wrong.message}")
-            raise GuestError(error_payload(error)) from wrong
+            raise GuestCallError(error_payload(error)) from wrong
         except msgspec.ValidationError as wrong:
             error = CapabilityError("invalid-request", f"{interface}.{function}: {wrong}")
-            raise GuestError(error_payload(error)) from wrong
+            raise GuestCallError(error_payload(error)) from wrong
         except CapabilityError as refused:
-            raise GuestError(error_payload(refused)) from None
+            raise GuestCallError(error_payload(refused)) from None
         return msgspec.json.encode(answer).decode()
 
 

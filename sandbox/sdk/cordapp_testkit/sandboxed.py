@@ -12,7 +12,7 @@ from host.toolkit.code import python_code
 from host.toolkit.project import CordappProject
 from sandbox.errors import SandboxError
 from sandbox.guest import Guest
-from sandbox.host_calls import GuestError
+from sandbox.host_calls import GuestCallError
 from sandbox.limits import Limits
 from sandbox.outcome import Returned
 from sandbox.runtime import Sandbox
@@ -69,7 +69,7 @@ class SandboxEngine:
             try:
                 return calls(interface, function, request)
             except CapabilityError as refused:
-                raise GuestError(error_payload(refused)) from None
+                raise GuestCallError(error_payload(refused)) from None
 
         try:
             outcome = self._call(self._workflow, "run", start, host=host, granted=self._granted)
