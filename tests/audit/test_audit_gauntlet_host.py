@@ -1,17 +1,29 @@
+import json
 import os
+from dataclasses import replace
 
 import pytest
 
-from host.audit.gauntlet.host_arena import opened_host
+from host.audit.gauntlet.host_arena import ALICE, opened_host
 from host.audit.gauntlet.host_attacks import host_attacks
-from host.audit.gauntlet.host_contest import SLACK_S, Beside, HostReport
+from host.audit.gauntlet.host_contest import SLACK_S, Beside, HostReport, run_host_gauntlet
 from host.audit.gauntlet.host_report import document_of, line_of, summary_of
 from host.audit.gauntlet.model import CONTAINED, Ending
 from host.cli import main
 from host.toolkit.cache import default_cache_dir
+from host.toolkit.flows.client import HostFlows
 
 SAMPLES = 5
-IN_ROUNDS = {"worm", "half-character", "held-connections"}
+STRANGERS_SECONDS = 3.0
+"""How long strangers attack: they do not stop by themselves."""
+ATTACKS = {
+    "nested-request": {},
+    "half-character": {},
+    "empty-writes": {"flows": 4, "body": {"count": 50}},
+    "held-connections": {},
+    "password-guesses": {},
+}
+"""Attacks of the catalogue, and what makes them short enough to be tried with each change."""
 
 
 def row_of(attack=None, seconds=(), code=CONTAINED, failure=None):
@@ -54,6 +66,39 @@ def test_disturbed_neighbour_is_told():
     report = HostReport(quiet=row_of(), rows=(bad,), seconds=1.0)
     assert not report.held
     assert "DISTURBED beside worm: lost" in summary_of(report)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ATTACKS)
+def test_attack_ends_as_it_must_and_reaches_nobody_else(arena, name):
+    attack = replace(named(name), **ATTACKS[name])
+    seconds = STRANGERS_SECONDS if attack.stranger else 60.0
+    report = run_host_gauntlet(arena, [attack], samples=SAMPLES, rounds=1, seconds_max=seconds)
+    (row,) = report.rows
+    assert report.held, summary_of(report)
+    assert row.endings, "the attack took place"
+    assert row.memory > 0
+    assert len(report.quiet.seconds) >= SAMPLES
+    assert row.seconds, "the neighbour's flows went on"
+    with arena.host.client() as client:
+        alice = arena.nodes[ALICE]
+        flows = list(HostFlows(client).list(alice, responders=True))
+        assert {flow["flowStatus"] for flow in flows} == {"COMPLETED"}
+        assert client.get(f"/virtualnode/{alice}/usage")["hits"] == {}
+        assert client.get("/deadletter")["deadLetters"] == []
+
+
+@pytest.mark.slow
+def test_command_attacks_a_host_of_its_own(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    words = ["audit", "gauntlet", "--host", "--attack", "half-character", "--samples", "20"]
+    with pytest.raises(SystemExit) as left:
+        main([*words, "--output", "json"])
+    told = json.loads(capsys.readouterr().out)
+    assert left.value.code == 0
+    assert [row["name"] for row in told["results"]] == ["half-character"]
+    assert told["results"][0]["neighbourFlows"] >= 20
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(
