@@ -82,7 +82,7 @@ def _commit_units(path: Path, threads: int, name: str) -> int:
 def _unit(store: SqliteStore, name: str, number: int) -> Unit:
     """A step as flows make it: it does a record, and publishes the next one."""
     record = NewRecord(topic="bench", key=name, value=b"v" * 300, node=ShortHash(name))
-    taken = store.take(record.queue, 1)
+    taken = store.take(record.queue, 1).records
     return Unit(
         states=(StateWrite(key=name, value=b"x" * 500, expected=number),),
         records=(record,),

@@ -16,7 +16,7 @@ from host.ports.groups import Membership, RebalanceListener
 from host.ports.state import StateConflictError, StateRecord, StateWrite
 from host.ports.topics import Retention
 from host.ports.units import JournalRow, Unit
-from host.ports.work import Backlog, Done, WorkRecord
+from host.ports.work import Backlog, Done, Look, WorkRecord
 from host.system import SystemClock
 
 
@@ -63,17 +63,17 @@ class MemoryStore:
         skip: Collection[str] = (),
         *,
         bytes_max: int | None = None,
-    ) -> Sequence[WorkRecord]:
+    ) -> Look:
         taken, size = list[WorkRecord](), 0
         with self._lock:
-            found = [r for r in self._work.get(queue, ()) if r.key not in skip][:limit]
-        for record in found:
+            found = [r for r in self._work.get(queue, ()) if r.key not in skip]
+        for record in found[:limit]:
             if taken and bytes_max is not None and size >= bytes_max:
                 break
             if record.key == found[0].key:
                 taken.append(record)
                 size += len(record.value)
-        return taken
+        return Look(records=taken, more=len(taken) < len(found))
 
     def backlogs(self, topics: Sequence[str]) -> Sequence[Backlog]:
         waiting: dict[str, list[EpochMs]] = {}
@@ -134,6 +134,10 @@ class MemoryStore:
         with self._lock:
             return self._states.get(key)
 
+    def get_many(self, keys: Collection[str]) -> Mapping[str, StateRecord]:
+        with self._lock:
+            return {key: self._states[key] for key in keys if key in self._states}
+
     def scan(self, prefix: str, limit: int | None = None) -> Sequence[StateRecord]:
         with self._lock:
             keys = sorted(key for key in self._states if key.startswith(prefix))
@@ -189,6 +193,11 @@ class MemoryStore:
     def share(self, charge: Charge) -> Balance:
         with self._lock:
             return self._book.share(charge)
+
+    def whole_and_share(self, charge: Charge) -> tuple[Balance, Balance]:
+        with self._lock:
+            whole = self._book.share(replace(charge, peer=None))
+            return whole, self._book.share(charge)
 
     def balances(self, node: ShortHash) -> Mapping[Account, Balance]:
         with self._lock:

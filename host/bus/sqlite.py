@@ -1,14 +1,15 @@
 """The flow store in one SQLite file: write-ahead log, synchronous=FULL, one writer at a time.
 
-A commit is durable when it returns: the log is synchronised to disk. Each thread reads through
-its own connection and sees committed data only. Any number of processes may use the file at once.
+A commit is durable when it returns: the log is synchronised to disk. Reads see committed data only,
+each through a connection that no other uses meanwhile; there are as many as ever were used at once.
+Any number of processes may use the file at once.
 """
 
 import json
 import sqlite3
 import threading
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -31,7 +32,7 @@ from host.ports.groups import Membership, RebalanceListener
 from host.ports.state import StateRecord
 from host.ports.topics import Retention
 from host.ports.units import Unit
-from host.ports.work import Backlog, WorkRecord
+from host.ports.work import Backlog, Look
 from host.sqlite_files import give_back, let_shrink
 from host.system import SystemClock
 
@@ -62,14 +63,15 @@ class SqliteStore:
         self._path = path
         self._doorbell = doorbell
         self._clock = clock or SystemClock()
-        self._local = threading.local()
-        self._connections: list[sqlite3.Connection] = []
+        self._idle: list[sqlite3.Connection] = []
         self._guard = threading.Lock()
         self._listeners: list[CommitListener] = []
         self._rebalance_listeners: list[RebalanceListener] = []
         self._is_closed = False
-        with self._translated():
+        try:
             connection = _open(path)
+        except sqlite3.Error as exc:
+            raise self._refused(exc) from exc
         self._writer = Writer(path, connection)
         try:
             self._writer.write(lambda c: prepare(c, self._clock.now_ms()))
@@ -109,7 +111,7 @@ class SqliteStore:
         skip: Collection[str] = (),
         *,
         bytes_max: int | None = None,
-    ) -> Sequence[WorkRecord]:
+    ) -> Look:
         return self._reading(lambda c: sqlite_work.take(c, queue, limit, skip, bytes_max))
 
     def backlogs(self, topics: Sequence[str]) -> Sequence[Backlog]:
@@ -162,8 +164,7 @@ class SqliteStore:
         free: list[int] = []
         self._writer.write(lambda connection: free.append(give_back(connection)))
         if free[-1] == 0:
-            with self._translated():
-                self._connection().execute("PRAGMA wal_checkpoint(PASSIVE)").close()
+            self._reading(lambda c: c.execute("PRAGMA wal_checkpoint(PASSIVE)").close())
         return free[-1]
 
     def _count(self, delete: Callable[[sqlite3.Connection], int]) -> int:
@@ -174,6 +175,9 @@ class SqliteStore:
 
     def get(self, key: str) -> StateRecord | None:
         return self._reading(lambda c: sqlite_states.get(c, key))
+
+    def get_many(self, keys: Collection[str]) -> Mapping[str, StateRecord]:
+        return self._reading(lambda c: sqlite_states.get_many(c, keys))
 
     def scan(self, prefix: str, limit: int | None = None) -> Sequence[StateRecord]:
         return self._reading(lambda c: sqlite_states.scan(c, prefix, limit))
@@ -205,6 +209,9 @@ class SqliteStore:
 
     def share(self, charge: Charge) -> Balance:
         return self._reading(lambda c: sqlite_accounts.share(c, charge))
+
+    def whole_and_share(self, charge: Charge) -> tuple[Balance, Balance]:
+        return self._reading(lambda c: sqlite_accounts.whole_and_share(c, charge))
 
     def balances(self, node: ShortHash) -> Mapping[Account, Balance]:
         return self._reading(lambda c: sqlite_accounts.balances(c, node))
@@ -243,8 +250,7 @@ class SqliteStore:
         self._change(group, lambda r, now: r.left(member, now))
 
     def members(self, group: str) -> Sequence[Membership]:
-        with self._translated():
-            roster = load_roster(self._connection(), group)
+        roster = self._reading(lambda c: load_roster(c, group))
         return [roster.membership(member) for member in sorted(roster.pulses)]
 
     def on_rebalance(self, listener: RebalanceListener) -> None:
@@ -323,42 +329,47 @@ class SqliteStore:
         return read_glances(self._read, query, limit)
 
     def close(self) -> None:
-        """Close every thread's connection; the store is not usable afterwards."""
+        """Close all connections; the store is not usable afterwards."""
         if self._doorbell is not None:
             self._doorbell.close()
         with self._guard:
             self._is_closed = True
-            for connection in self._connections:
+            for connection in self._idle:
                 connection.close()
-            self._connections.clear()
-            self._local = threading.local()
+            self._idle.clear()
         self._writer.close()
 
-    def _connection(self) -> sqlite3.Connection:
-        found: sqlite3.Connection | None = getattr(self._local, "connection", None)
-        if found is not None:
-            return found
+    def _borrowed(self) -> sqlite3.Connection:
+        """A connection for one read; a thread's own would stay open when the thread has ended."""
         with self._guard:
             if self._is_closed:
                 raise StorageError(f"flow store {self._path} is closed", path=str(self._path))
-            connection = _open(self._path)
-            self._connections.append(connection)
-        self._local.connection = connection
-        return connection
+            if self._idle:
+                return self._idle.pop()
+        return _open(self._path)
+
+    def _give_back(self, connection: sqlite3.Connection) -> None:
+        with self._guard:
+            if not self._is_closed:
+                self._idle.append(connection)
+                return
+        connection.close()
 
     def _read(self, sql: str, values: tuple[object, ...]) -> list[Any]:
         return self._reading(lambda c: c.execute(sql, values).fetchall())
 
     def _reading(self, read: Callable[[sqlite3.Connection], T]) -> T:
-        with self._translated():
-            return read(self._connection())
-
-    @contextmanager
-    def _translated(self) -> Iterator[None]:
         try:
-            yield
+            connection = self._borrowed()
+            try:
+                return read(connection)
+            finally:
+                self._give_back(connection)
         except sqlite3.Error as exc:
-            raise StorageError(f"flow store {self._path}: {exc}", path=str(self._path)) from exc
+            raise self._refused(exc) from exc
+
+    def _refused(self, exc: sqlite3.Error) -> StorageError:
+        return StorageError(f"flow store {self._path}: {exc}", path=str(self._path))
 
 
 def _open(path: Path) -> sqlite3.Connection:

@@ -178,6 +178,17 @@ def share(connection: sqlite3.Connection, charge: Charge) -> Balance:
     return NOTHING if row is None else _balance(row)
 
 
+def whole_and_share(connection: sqlite3.Connection, charge: Charge) -> tuple[Balance, Balance]:
+    """See `Accounts.whole_and_share`."""
+    rows = connection.execute(
+        "SELECT peer, bytes, things, lasting FROM accounts WHERE node = ? AND name = ?"
+        " AND peer IN ('', ?)",
+        (charge.node, charge.account, charge.peer or WHOLE),
+    )
+    found = {peer: _balance(row) for peer, *row in rows}
+    return found.get(WHOLE, NOTHING), found.get(charge.peer or WHOLE, NOTHING)
+
+
 def balances(connection: sqlite3.Connection, node: ShortHash) -> Mapping[Account, Balance]:
     """See `Accounts.balances`."""
     rows = connection.execute(

@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 
 from host.domain.ids import EpochMs, ShortHash
 from host.ports.bus import WorkQueue
-from host.ports.work import Backlog, WorkRecord
+from host.ports.work import Backlog, Look, WorkRecord
 
 _NEXT_QUEUE = (
     "SELECT partition, node FROM work WHERE topic = ? AND (partition, node) > (?, ?)"
@@ -43,9 +43,9 @@ def take(
     limit: int,
     skip: Collection[str],
     bytes_max: int | None,
-) -> Sequence[WorkRecord]:
+) -> Look:
     """See `WorkSource.take`. Only the records that are answered are read whole, and one more."""
-    place = (queue.topic, queue.partition, queue.node, limit)
+    place = (queue.topic, queue.partition, queue.node, limit + 1)
     match list(skip):
         case []:
             rows = connection.execute(_TAKE_ALL, place)
@@ -53,11 +53,13 @@ def take(
             rows = connection.execute(_TAKE_BUT_ONE, (*place, key))
         case keys:
             rows = connection.execute(_TAKE_BUT_SEVERAL, (*place, json.dumps(keys)))
-    found, size = list[WorkRecord](), 0
-    for position, key, value, at in rows:
+    found, size, more = list[WorkRecord](), 0, False
+    for number, (position, key, value, at) in enumerate(rows):
         if value is None:
+            more = True
             continue
-        if found and bytes_max is not None and size >= bytes_max:
+        if number >= limit or (found and bytes_max is not None and size >= bytes_max):
+            more = True
             break
         size += len(value)
         written_at = EpochMs(at)
@@ -65,7 +67,7 @@ def take(
             WorkRecord(queue=queue, position=position, key=key, value=value, written_at=written_at)
         )
     rows.close()
-    return found
+    return Look(records=found, more=more)
 
 
 def backlogs(connection: sqlite3.Connection, topics: Sequence[str]) -> Sequence[Backlog]:

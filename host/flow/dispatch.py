@@ -25,6 +25,7 @@ class Job:
         queue: to look into, or that of `key`.
         key: to work on; None until a look has found one.
         skip: keys of the queue that others work on, or that wait.
+        is_done: whether the queue is known to hold nothing more of what the look has found.
         expected: see `Turns.begin`.
         begun: seconds, when the turn began.
     """
@@ -32,6 +33,7 @@ class Job:
     queue: WorkQueue
     key: WorkKey | None = None
     skip: frozenset[str] = frozenset()
+    is_done: bool = False
     expected: float = 0.0
     begun: float = 0.0
 
@@ -57,7 +59,7 @@ class Dispatch:
         self.turns = Turns(steps_max)
         self._todo: dict[ShortHash, _Todo] = {}
         self._looking: dict[WorkQueue, bool] = {}
-        self._busy: dict[WorkQueue, set[str]] = {}
+        self._busy: dict[WorkQueue, dict[str, bool]] = {}
         self._come: set[WorkKey] = set()
         self._held: dict[WorkKey, float] = {}
         self._held_queues: dict[WorkQueue, float] = {}
@@ -66,11 +68,16 @@ class Dispatch:
     def offer(self, queues: Iterable[WorkQueue]) -> None:
         """Records came into these queues."""
         for queue in queues:
-            if queue in self._looking:
-                self._looking[queue] = True
-            elif queue not in self._held_queues:
-                self._of(queue.node).queues[queue] = None
-                self.turns.ready(queue.node)
+            if queue in self._busy:  # they may be of any key
+                self._busy[queue] = dict.fromkeys(self._busy[queue], True)
+            self._have_looked_into(queue)
+
+    def _have_looked_into(self, queue: WorkQueue) -> None:
+        if queue in self._looking:
+            self._looking[queue] = True
+        elif queue not in self._held_queues:
+            self._of(queue.node).queues[queue] = None
+            self.turns.ready(queue.node)
 
     def offer_keys(self, keys: Iterable[WorkKey]) -> None:
         """The time of these keys has come; one that is worked on is offered when that is done.
@@ -119,19 +126,25 @@ class Dispatch:
         self._running[id(job)] = now
         return job
 
-    def found(self, job: Job, key: WorkKey | None) -> bool:
-        """The look into a queue has found a key, or nothing; whether it may be worked on."""
+    def found(self, job: Job, key: WorkKey | None, *, more: bool = True) -> bool:
+        """The look into a queue has found a key, or nothing; whether it may be worked on.
+
+        Args:
+            job: the look.
+            key: what it has found.
+            more: whether the queue may hold other records, of this key or another.
+        """
         came_in = self._looking.pop(job.queue)
         if key is not None and not self._is_free(key):
             came_in, key = True, None
         job.key = key
         if key is not None:
-            self._busy.setdefault(key.queue, set()).add(key.key)
+            self._busy.setdefault(key.queue, {})[key.key] = came_in or more
             if key in self._of(key.queue.node).keys:
                 del self._of(key.queue.node).keys[key]
                 self._come.add(key)
-        if key is not None or came_in:
-            self.offer([job.queue])
+        if came_in or (more and key is not None):
+            self._have_looked_into(job.queue)
         return key is not None
 
     def end(self, job: Job, now: float) -> None:
@@ -141,15 +154,16 @@ class Dispatch:
         self.turns.end(job.queue.node, job.expected, (now - job.begun) * 1000)
         if job.key is not None:
             busy = self._busy[job.queue]
-            busy.discard(job.key.key)
+            may_have_more = busy.pop(job.key.key)
             if not busy:
                 del self._busy[job.queue]
-            self.offer([job.queue])
+            if may_have_more or not job.is_done:
+                self._have_looked_into(job.queue)
             if job.key in self._come:
                 self._come.discard(job.key)
                 self.offer_keys([job.key])
         elif came_in:
-            self.offer([job.queue])
+            self._have_looked_into(job.queue)
 
     def hold(self, key: WorkKey, until: float) -> None:
         """Leave a key alone for a while; beyond `HELD_MAX` of them its queue."""
@@ -187,13 +201,13 @@ class Dispatch:
         if todo.was_key:
             key = next(iter(todo.keys))
             del todo.keys[key]
-            self._busy.setdefault(key.queue, set()).add(key.key)
+            self._busy.setdefault(key.queue, {})[key.key] = True
             return Job(queue=key.queue, key=key, begun=now)
         queue = next(iter(todo.queues))
         del todo.queues[queue]
         self._looking[queue] = False
         held = {key.key for key in self._held if key.queue == queue}
-        return Job(queue=queue, skip=frozenset(self._busy.get(queue, set()) | held), begun=now)
+        return Job(queue=queue, skip=frozenset(self._busy.get(queue, {}).keys() | held), begun=now)
 
     def _is_free(self, key: WorkKey) -> bool:
         return key.key not in self._busy.get(key.queue, ()) and key not in self._held

@@ -33,7 +33,7 @@ from host.ports.groups import Fence
 from host.ports.guest import FlowGuests
 from host.ports.quotas import Quotas, Unmetered
 from host.ports.units import FlowStore
-from host.ports.work import WorkRecord
+from host.ports.work import Look, WorkRecord
 
 
 class FlowEngine:
@@ -132,7 +132,7 @@ class FlowEngine:
         """
         self.asides.adopt(epochs)
 
-    def take(self, queue: WorkQueue, skip: Collection[str] = ()) -> Sequence[WorkRecord]:
+    def take(self, queue: WorkQueue, skip: Collection[str] = ()) -> Look:
         """The next records of one key, as many as a step may have; start requests singly.
 
         Raises:
@@ -160,7 +160,7 @@ class FlowEngine:
             return self.setbacks.failed(key, records, exc, epoch)
         if worked:
             self.setbacks.over(key)
-        return Outcome(worked=worked)
+        return Outcome(worked=worked, is_done=True)
 
     def may_be_aside(self, key: WorkKey) -> bool:
         """Whether records of the key are set aside, as far as anybody can tell without a look."""
@@ -168,7 +168,8 @@ class FlowEngine:
 
     def process(self, queue: WorkQueue, epoch: int | None = None) -> Outcome:
         """Do the next records of one queue on the calling thread."""
-        records = self.take(queue, [key.key for key in self._held if key.queue == queue])
+        held = [key.key for key in self._held if key.queue == queue]
+        records = self.take(queue, held).records
         if not records:
             return Outcome(worked=False)
         return self._process(WorkKey(queue, records[0].key), records, epoch)

@@ -29,8 +29,8 @@ class InboxRoom:
         node, sender = message.target.node(), message.source.node()
         most = self._quotas.quota(node).bus_bytes_max
         charge = Charge(node=node, account=Account.BUS, peer=sender)
-        held = self._accounts.balance(node, Account.BUS).bytes + pending
-        sent = self._accounts.share(charge).bytes + pending
+        whole, part = self._accounts.whole_and_share(charge)
+        held, sent = whole.bytes + pending, part.bytes + pending
         share = most // SHARE_OF_ONE_PEER
         if held + size <= most and sent + size <= share:
             return None

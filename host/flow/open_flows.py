@@ -73,15 +73,16 @@ class OpenFlows:
             StorageError: the store cannot be read.
         """
         quota = self._quotas.quota(node)
-        if self.count(node) >= quota.flows_open_max:
+        charge = Charge(node=node, account=Account.STATUS, peer=initiator)
+        whole, part = self._accounts.whole_and_share(charge)
+        if whole.lasting >= quota.flows_open_max:
             return self._refused(
                 node, f"has as many flows that have not ended as it may: {quota.flows_open_max}"
             )
         most = min(
             quota.flows_open_from_node_max, max(1, quota.flows_open_max // SHARE_OF_ONE_PEER)
         )
-        charge = Charge(node=node, account=Account.STATUS, peer=initiator)
-        if self._accounts.share(charge).lasting >= most:
+        if part.lasting >= most:
             return self._refused(
                 node,
                 f"has as many responders for virtual node {initiator} as it may: {most}",

@@ -8,7 +8,7 @@ after its step was committed, and dropped by every doubt.
 import threading
 import time
 from collections import Counter, OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from sys import getsizeof
 
@@ -77,6 +77,8 @@ class ParkingLot:
         self._monotonic = monotonic
         self._lock = threading.Lock()
         self._places: OrderedDict[FlowId, _Place] = OrderedDict()
+        self._counts = Counter[ShortHash]()
+        self._sizes = Counter[ShortHash]()
         self._timer: threading.Timer | None = None
 
     def __len__(self) -> int:
@@ -85,35 +87,42 @@ class ParkingLot:
     def bytes_of(self, node: ShortHash) -> int:
         """Memory of the node's parked guests, with the journals that they keep."""
         with self._lock:
-            return sum(place.bytes for place in self._places.values() if place.node == node)
+            return self._sizes[node]
 
     def park(self, flow_id: FlowId, parked: Parked) -> None:
         """Keep a guest whose calls are all stored; others, or it itself, may go for it."""
         place = _Place(parked, self._monotonic(), parked.bytes)
         with self._lock:
-            before = self._places.pop(flow_id, None)
+            gone = self._removed([flow_id])
             self._places[flow_id] = place
-            gone = [] if before is None else [before]
+            self._counts[place.node] += 1
+            self._sizes[place.node] += place.bytes
             while (surplus := self._surplus(place)) is not None:
-                gone.append(self._places.pop(surplus))
+                gone += self._removed([surplus])
             self._see_to_idle()
         _drop(gone)
+
+    def _removed(self, flow_ids: Iterable[FlowId]) -> list[_Place]:
+        """Take guests out; those that there are. The lock is held."""
+        found = [place for i in flow_ids if (place := self._places.pop(i, None)) is not None]
+        for place in found:
+            self._sizes[place.node] -= place.bytes
+            self._counts[place.node] -= 1
+            if not self._counts[place.node]:
+                del self._counts[place.node], self._sizes[place.node]
+        return found
 
     def _surplus(self, newest: _Place) -> FlowId | None:
         """Whose guest goes next; None when all bounds are kept."""
         if len(self._places) > self._most:
-            counts = Counter(place.node for place in self._places.values())
-            node = max(counts, key=counts.__getitem__)
+            node = max(self._counts, key=self._counts.__getitem__)
             return next(i for i, place in self._places.items() if place.node == node)
-        sizes = Counter[ShortHash]()
-        for place in self._places.values():
-            sizes[place.node] += place.bytes
         quota = newest.parked.facts.quota.parked_bytes_max
         limits = (quota, self._node_bytes_max)
-        if sizes[newest.node] > min(limit for limit in limits if limit is not None):
+        if self._sizes[newest.node] > min(limit for limit in limits if limit is not None):
             return self._largest(newest.node)
-        if self._bytes_max is not None and sizes.total() > self._bytes_max:
-            return self._largest(max(sizes, key=sizes.__getitem__))
+        if self._bytes_max is not None and self._sizes.total() > self._bytes_max:
+            return self._largest(max(self._sizes, key=self._sizes.__getitem__))
         return None
 
     def _largest(self, node: ShortHash) -> FlowId:
@@ -124,26 +133,23 @@ class ParkingLot:
     def take(self, flow_id: FlowId, calls: int) -> Parked | None:
         """The flow's guest if it has made exactly `calls` calls; another one is dropped."""
         with self._lock:
-            place = self._places.pop(flow_id, None)
-        if place is None:
-            return None
-        if len(place.parked.journal) == calls:
-            return place.parked
-        _drop([place])
+            found = self._removed([flow_id])
+        if found and len(found[0].parked.journal) == calls:
+            return found[0].parked
+        _drop(found)
         return None
 
     def drop(self, flow_id: FlowId) -> None:
         """Drop the flow's guest, if there is one."""
         with self._lock:
-            place = self._places.pop(flow_id, None)
-        _drop([] if place is None else [place])
+            found = self._removed([flow_id])
+        _drop(found)
 
     def drop_idle(self) -> None:
         """Drop the guests that have waited for too long."""
         with self._lock:
             oldest = self._monotonic() - self._idle_seconds_max
-            idle = [i for i, place in self._places.items() if place.since <= oldest]
-            gone = [self._places.pop(flow_id) for flow_id in idle]
+            gone = self._removed([i for i, p in self._places.items() if p.since <= oldest])
             self._timer = None
             self._see_to_idle()
         _drop(gone)
@@ -152,8 +158,7 @@ class ParkingLot:
         """Drop all, and park none any more."""
         with self._lock:
             self._most = 0
-            gone = list(self._places.values())
-            self._places.clear()
+            gone = self._removed(list(self._places))
             timer, self._timer = self._timer, None
         if timer is not None:
             timer.cancel()

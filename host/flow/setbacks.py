@@ -34,10 +34,12 @@ class Outcome:
     Attributes:
         worked: whether records left their queue, or there is more to do for the key at once.
         hold_ms: how long to leave the key alone, where nothing could be stored.
+        is_done: whether the records are surely not in their queue any more.
     """
 
     worked: bool
     hold_ms: int | None = None
+    is_done: bool = False
 
 
 class Setbacks:

@@ -117,7 +117,9 @@ class FlowSteps:
             self._events(event)
 
     def _load(self, flow_id: FlowId, fence: Fence | None) -> LiveFlow | None:
-        stored = self._store.get(flow_state_key(flow_id))
+        key, timer = flow_state_key(flow_id), timer_key(flow_id)
+        found = self._store.get_many((key, timer))
+        stored = found.get(key)
         if stored is None:
             return None
         checkpoint = decode_checkpoint(stored.value)
@@ -125,7 +127,7 @@ class FlowSteps:
             checkpoint=checkpoint,
             holding_id=checkpoint.holding.holding().short_hash,
             version=stored.version,
-            timer=self._store.get(timer_key(flow_id)),
+            timer=found.get(timer),
             apart=keys_apart(checkpoint),
             config=self._around.config,
             history=self._around.history,

@@ -230,7 +230,8 @@ class FlowWorkers:
         with self._lock:
             self._idle += 1
             try:
-                while not self._is_stopping and self._idle <= self._shared:
+                # One more than may run: else one would end at each quiet moment, and come again.
+                while not self._is_stopping and self._idle <= self._shared + 1:
                     wait_s = self._wait_s()
                     if wait_s <= 0:
                         only_fresh = self._dispatch.running >= self._shared
@@ -261,27 +262,30 @@ class FlowWorkers:
             if key is None:
                 key, records = self._look_into(job)
             if key is not None:
-                self._do_key(key, records)
+                job.is_done = self._do_key(key, records)
         except BaseException as exc:  # noqa: BLE001  # a thread that ended would be missed by all
             self._unforeseen(job, key, records, exc)
         finally:
             self._end(job)
 
     def _look_into(self, job: Job) -> tuple[WorkKey | None, tuple[WorkRecord, ...]]:
-        records = tuple(self._engine.take(job.queue, job.skip))
+        look = self._engine.take(job.queue, job.skip)
+        records = tuple(look.records)
         key = WorkKey(job.queue, records[0].key) if records else None
         with self._lock:
-            is_free = self._dispatch.found(job, key)
+            is_free = self._dispatch.found(job, key, more=look.more)
             self._call()
         return (key, records) if is_free else (None, ())
 
-    def _do_key(self, key: WorkKey, records: tuple[WorkRecord, ...]) -> None:
+    def _do_key(self, key: WorkKey, records: tuple[WorkRecord, ...]) -> bool:
+        """Work on a key; whether its records are surely not in their queue any more."""
         epoch = self._epochs.get(key.queue.partition)
         if epoch is None:
-            return
+            return False
         outcome = self._engine.work(key, records, epoch)
         if outcome.hold_ms is not None:
             self._hold(key, outcome.hold_ms)
+        return outcome.is_done
 
     def _unforeseen(
         self,

@@ -27,6 +27,10 @@ class Accounts(Protocol):
         """What one peer has caused; of a charge without a peer, as `balance`."""
         ...
 
+    def whole_and_share(self, charge: Charge) -> tuple[Balance, Balance]:
+        """`balance` of the charge's account and `share` of the charge, in one look."""
+        ...
+
     def total(self, account: Account) -> Balance:
         """What the accounts of all nodes hold."""
         ...
@@ -65,6 +69,10 @@ class Uncounted:
     def share(self, charge: Charge) -> Balance:
         del charge
         return NOTHING
+
+    def whole_and_share(self, charge: Charge) -> tuple[Balance, Balance]:
+        del charge
+        return NOTHING, NOTHING
 
     def total(self, account: Account) -> Balance:
         del account

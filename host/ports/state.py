@@ -4,7 +4,7 @@ A state with a due time names the consumer group that looks at it then; within t
 looked at by the owner of its partition. A state may have such a place without a due time, too.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -62,6 +62,10 @@ class States(Protocol):
     """Reading side of the states."""
 
     def get(self, key: str) -> StateRecord | None: ...
+
+    def get_many(self, keys: Collection[str]) -> Mapping[str, StateRecord]:
+        """Those of the states that exist, by key, in one look."""
+        ...
 
     def scan(self, prefix: str, limit: int | None = None) -> Sequence[StateRecord]:
         """The states whose key starts with `prefix`, by key: all, or the first `limit`."""

@@ -24,6 +24,19 @@ class WorkRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """What a look into a queue has found.
+
+    Attributes:
+        records: of one key, oldest first.
+        more: whether other records may wait in the queue, of keys that are not passed over.
+    """
+
+    records: Sequence[WorkRecord] = ()
+    more: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Done:
     """Records of a queue that a unit deletes, by position."""
 
@@ -54,8 +67,8 @@ class WorkSource(Protocol):
         skip: Collection[str] = (),
         *,
         bytes_max: int | None = None,
-    ) -> Sequence[WorkRecord]:
-        """The oldest record of a queue, and later ones of its key, oldest first.
+    ) -> Look:
+        """The oldest record of a queue, and later ones of its key.
 
         Args:
             queue: where to look.

@@ -46,6 +46,7 @@ def test_states_count_with_key_and_value_until_they_are_deleted(store: FlowStore
     store.commit(state("status/1", b"1", 1, due=EpochMs(5)))
     assert store.balance(A, Account.STATUS) == Balance(bytes=9, rows=1)
     assert store.share(charge) == Balance(bytes=9, rows=1)
+    assert store.whole_and_share(charge) == (store.balance(A, Account.STATUS), store.share(charge))
     assert [s.key for s in store.oldest(charge, 9)] == ["status/1"]
     assert not store.oldest(Charge(node=A, account=Account.STATUS), 9)
     assert store.balance(B, Account.STATUS) == NOTHING
@@ -94,7 +95,7 @@ def test_waiting_work_counts_to_the_node_whose_work_it_is(store: FlowStore) -> N
     store.commit(Unit(records=(record, record)))
     assert store.balance(A, Account.BUS) == Balance(bytes=16, rows=2)
     assert store.shares(A, Account.BUS) == {B: Balance(bytes=16, rows=2)}
-    (first, second) = store.take(record.queue, 9)
+    (first, second) = store.take(record.queue, 9).records
     store.commit(Unit(done=(Done(queue=record.queue, positions=(first.position,)),)))
     assert store.balance(A, Account.BUS) == Balance(bytes=8, rows=1)
     store.commit(Unit(done=(Done(queue=record.queue, positions=(second.position,)),)))
@@ -181,7 +182,7 @@ def _apply(
         case "work":
             store.commit(Unit(records=(record,)))
         case _:
-            waiting = store.take(record.queue, 9)
+            waiting = store.take(record.queue, 9).records
             done = tuple(r.position for r in waiting)
             store.commit(Unit(done=(Done(queue=record.queue, positions=done),) if done else ()))
 

@@ -38,6 +38,14 @@ def test_versions_count_writes(store: FlowStore) -> None:
     assert (found.version, found.value, found.due_at) == (2, b"b", None)
 
 
+def test_several_are_read_in_one_look(store: FlowStore) -> None:
+    for number, key in enumerate(("a", "b", 'c"\x1f')):
+        put(store, key, b"%d" % number, 0, due=number)
+    found = store.get_many(("b", 'c"\x1f', "absent", "b"))
+    assert found == {key: store.get(key) for key in ("b", 'c"\x1f')}
+    assert store.get_many(()) == {}
+
+
 @pytest.mark.parametrize("value", [b"x", None])
 @pytest.mark.parametrize("expected", [0, 1, 3])
 def test_a_write_at_another_version_is_refused(

@@ -41,7 +41,7 @@ def test_a_file_of_version_1_is_brought_up_to_date(tmp_path: Path, clock: Movabl
         store = SqliteStore(path, clock=clock)
         assert store._read("SELECT version FROM schema_version", ()) == [(SCHEMA_VERSION,)]
         assert list(store.waiting(["flow.event"])) == [nobodys]
-        assert [(r.key, r.value, r.written_at) for r in store.take(nobodys, 9)] == [
+        assert [(r.key, r.value, r.written_at) for r in store.take(nobodys, 9).records] == [
             ("f", b"second", 1000)
         ]
         assert store.get("flow/f").version == 3
@@ -54,7 +54,7 @@ def test_a_file_of_version_1_is_brought_up_to_date(tmp_path: Path, clock: Movabl
     store = SqliteStore(path, clock=clock)
     membership = store.join("flow", "m", ttl_ms=1000)
     partition = partition_of("f")
-    (record,) = store.take(nobodys, 9)
+    (record,) = store.take(nobodys, 9).records
     store.commit(
         Unit(
             states=(StateWrite(key="flow/f", value=b"new", expected=3),),
@@ -133,12 +133,12 @@ def test_work_of_version_2_finds_its_nodes(tmp_path: Path) -> None:
         (q.topic, record.key, record.value): q.node
         for q in store.waiting(topics)
         for key in "efghi" + "st"
-        for record in store.take(q, 9, set("efghist") - {key})
+        for record in store.take(q, 9, set("efghist") - {key}).records
     }
     a, b = ALICE.short_hash, BOB.short_hash
     assert found == dict(zip(records[:-1], [a, a, NOBODY, a, b, b, b, b, NOBODY], strict=True))
     queue = WorkQueue(topic="flow.event", partition=partition_of("h"), node=b)
-    assert [r.value for r in store.take(queue, 9)] == [records[6][2], records[7][2]]
+    assert [r.value for r in store.take(queue, 9).records] == [records[6][2], records[7][2]]
     assert list(store.topics()) == []  # no log was published to since the tails are new
     assert [r.value for r in store.newest("flow.event.dlq", 9)] == [b"letter"]
     timer = store.get("timer/h")

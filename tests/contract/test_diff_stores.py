@@ -84,7 +84,7 @@ def everything(store: FlowStore) -> object:
         [list(store.due(g, EpochMs(30), 9, {0, 2})) for g in "gh"],
         [store.next_due(g, {p}) for g in "gh" for p in range(3)],
         list(store.placed("g", {1, 2})),
-        [list(store.take(q, n, s)) for q in QUEUES for n in (1, 9) for s in ((), ("k",))],
+        [list(store.take(q, n, s).records) for q in QUEUES for n in (1, 9) for s in ((), ("k",))],
         (list(store.waiting(["t", "u"])), list(store.backlogs(["t", "u"]))),
         [list(store.journal(FlowId(f))) for f in "xy"],
         [(list(store.latest(t)), list(store.newest(t, 99))) for t in "tu"],

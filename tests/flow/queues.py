@@ -20,7 +20,7 @@ def waiting(store: FlowStore, topic: str) -> list[WorkRecord]:
     found: list[WorkRecord] = []
     for queue in store.waiting([topic]):
         keys: set[str] = set()
-        while records := store.take(queue, 9_999, keys):
+        while records := store.take(queue, 9_999, keys).records:
             found += records
             keys.add(records[0].key)
     return sorted(found, key=lambda record: record.position)

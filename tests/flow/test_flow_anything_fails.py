@@ -113,15 +113,20 @@ class TrappedStore:
 
     def take(self, queue: Any, limit: int, skip: Any = (), **bounds: Any) -> Any:
         found = self._inner.take(queue, limit, skip, **bounds)
-        if queue.node == ALICES and found:
+        if queue.node == ALICES and found.records:
             if queue.topic == "flow.event":
-                self.flows.add(found[0].key)
+                self.flows.add(found.records[0].key)
             self._trap(f"take {queue.topic}", queue.node)
         return found
 
     def get(self, key: str) -> Any:
         self._trap(f"get {key.partition('/')[0]}", self._node(key))
         return self._inner.get(key)
+
+    def get_many(self, keys: Any) -> Any:
+        for key in keys:
+            self._trap(f"get {key.partition('/')[0]}", self._node(key))
+        return self._inner.get_many(keys)
 
     def journal(self, flow_id: Any) -> Any:
         self._trap("journal", self._node(flow_id))

@@ -45,6 +45,35 @@ def test_a_running_key_blocks_no_other_key_of_its_partition(dispatch: Dispatch) 
     assert begin(dispatch).skip == frozenset()
 
 
+def test_a_queue_that_is_known_to_be_empty_is_not_looked_into(dispatch: Dispatch) -> None:
+    dispatch.offer([QUEUE])
+    job = begin(dispatch)
+    assert dispatch.found(job, FIRST, more=False)
+    assert nothing(dispatch)
+    job.is_done = True
+    dispatch.end(job, 0.0)
+    assert nothing(dispatch)
+
+
+@pytest.mark.parametrize("why", ["more", "during the look", "during the work", "not done"])
+def test_a_queue_that_may_hold_more_is_looked_into_again(dispatch: Dispatch, why: str) -> None:
+    """Also by its key that was worked on: whoever looked meanwhile passed it over."""
+    dispatch.offer([QUEUE])
+    job = begin(dispatch)
+    if why == "during the look":
+        dispatch.offer([QUEUE])
+    assert dispatch.found(job, FIRST, more=why == "more")
+    if why == "during the work":
+        dispatch.offer([QUEUE])
+    while (other := dispatch.next(0.0, only_fresh=False)) is not None:
+        assert other.skip == {"first"}
+        dispatch.found(other, None, more=False)
+        dispatch.end(other, 0.0)
+    job.is_done = why != "not done"
+    dispatch.end(job, 0.0)
+    assert begin(dispatch).skip == frozenset()
+
+
 def test_what_comes_in_during_a_look_is_looked_at_again(dispatch: Dispatch) -> None:
     dispatch.offer([QUEUE])
     look = begin(dispatch)

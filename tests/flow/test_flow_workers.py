@@ -1,13 +1,16 @@
 """The pool of threads: progress, isolation of partitions, wake-ups, stopping."""
 
+import sqlite3
 import threading
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from host.bus import sqlite
 from host.bus.memory import MemoryStore
 from host.bus.sqlite import SqliteStore
 from host.domain.ids import EpochMs
@@ -17,7 +20,7 @@ from host.flow.workers import FlowWorkers
 from host.ports.bus import WorkQueue, partition_of
 from host.ports.groups import Membership
 from host.ports.units import FlowStore
-from host.ports.work import WorkRecord
+from host.ports.work import Look
 from tests.flow.network import BOB, CountedEntropy, Flow, Network, holding
 from tests.flow.queues import ALICES
 from tests.flow.scripted import Guest
@@ -86,6 +89,43 @@ def test_many_flows_run_on_several_threads(kind: str, tmp_path: Path) -> None:
         assert ended.wait_for(*names)
         assert [network.alice(n).result for n in names] == [str(2 * n) for n in range(30)]
     store.close()
+
+
+def test_steps_cost_no_thread_no_connection_and_no_look_in_vain(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A pool whose threads come and go pays for each step, and kept a connection of each thread."""
+    start, hired = threading.Thread.start, list[str]()
+    open_file, opened = sqlite._open, list[Path]()
+
+    def starting(thread: threading.Thread) -> None:
+        hired.append(thread.name)
+        start(thread)
+
+    def opening(path: Path) -> sqlite3.Connection:
+        opened.append(path)
+        return open_file(path)
+
+    monkeypatch.setattr(threading.Thread, "start", starting)
+    monkeypatch.setattr(sqlite, "_open", opening)
+    store, looks = SqliteStore(tmp_path / "flows.sqlite"), list[int]()
+    with running(store, FLOWS, threads=1) as (network, ended):
+        take = network.engine.take
+
+        def taking(*args: Any) -> Look:
+            look = take(*args)
+            looks.append(len(look.records))
+            return look
+
+        monkeypatch.setattr(network.engine, "take", taking)
+        for number in range(20):
+            network.start(number, request_id=f"r{number}")
+            assert ended.wait_for(f"r{number}")
+    store.close()
+    assert hired.count("flow") <= 3
+    assert len(opened) <= 8
+    assert len(looks) >= 20 * 4
+    assert looks.count(0) <= len(looks) // 20  # what another thread has taken just before
 
 
 def test_a_guest_that_does_not_end_blocks_only_its_partition() -> None:
@@ -206,7 +246,7 @@ def test_a_queue_that_cannot_be_read_holds_up_no_other(monkeypatch: pytest.Monke
             skip: Collection[str] = (),
             *,
             bytes_max: int | None = None,
-        ) -> Sequence[WorkRecord]:
+        ) -> Look:
             if queue.node == ALICES and self.failures < 20:
                 self.failures += 1
                 raise KeyError("torn")
