@@ -114,7 +114,7 @@ class ActRecorder:
             ended = Outcome(status=status.value, code=code)
             raise
         finally:
-            await self._log.end(act, number, ended)
+            self._log.end(act, number, ended)
         return response
 
 

@@ -76,9 +76,10 @@ def writing(register, clock):
 
 def record(log, one, ended=DONE):
     async def whole():
-        await log.end(one, await log.begin(one), ended)
+        log.end(one, await log.begin(one), ended)
 
     asyncio.run(whole())
+    log.settle()
 
 
 def verified(register, **options):
@@ -110,9 +111,10 @@ def test_an_act_has_an_intent_before_and_an_outcome_after(register, clock):
             (running,) = log.page(EVERYTHING, before=None, limit=9)
             assert (running.status, running.ended_at) == (None, None)
             clock.advance(50)
-            await log.end(act(), number, DONE)
+            log.end(act(), number, DONE)
 
         asyncio.run(whole())
+        log.settle()
         assert kinds(register) == ["genesis", "intent", "outcome"]
         (ended,) = log.page(EVERYTHING, before=None, limit=9)
     assert ended.act == act()
@@ -152,7 +154,8 @@ def test_an_outcome_that_cannot_be_written_is_written_later_and_the_answer_goes_
             return append(*args)
 
         monkeypatch.setattr(register, "append", once)
-        asyncio.run(log.end(act(), number, DONE))
+        log.end(act(), number, DONE)
+        log.settle()
         record(log, act("bob"))
     assert sorted(kinds(register)) == ["genesis", "intent", "intent", "outcome", "outcome"]
     assert verified(register).unfinished == ()

@@ -3,7 +3,6 @@
 import time
 import uuid
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib import resources
@@ -11,11 +10,10 @@ from pathlib import Path
 from threading import Event
 
 from cpi.build import build_cpi
-from host.audit.gauntlet.host_attacks import HONEST_BODY, HONEST_FLOW, KILLED, Attacker, HostAttack
-from host.audit.gauntlet.model import CONTAINED, Ending
-from host.audit.gauntlet.strangers import Door
+from host.audit.gauntlet.host_attacks import HONEST_BODY, HONEST_FLOW, Attacker, HostAttack
+from host.audit.gauntlet.host_strike import Order, clients
+from host.audit.gauntlet.model import Ending
 from host.domain.errors import HostError, UnavailableError
-from host.domain.json import JsonObject
 from host.toolkit.build import build_cordapp
 from host.toolkit.dev.folder import DevFolder
 from host.toolkit.dev.host_process import HostProcess
@@ -29,9 +27,6 @@ _CORDAPPS = {ALICE: "hello", BOB: "hello", MALLORY: "hostile"}
 _POLL_S = 0.005
 _WAIT_S = 0.1
 _FLOW_SECONDS_MAX = 120.0
-_CLIENTS = 8
-_LISTS = 20
-_MESSAGE_MAX = 200
 
 
 class NeighbourFailedError(UnavailableError):
@@ -46,10 +41,6 @@ class HostArena:
 
     host: HostProcess
     nodes: dict[str, str]
-
-    @property
-    def door(self) -> Door:
-        return Door(url=self.host.url, certificate=self.host.certificate)
 
     def neighbour(self, client: HostClient) -> None:
         """One honest flow of Alice, from its start to its end.
@@ -70,30 +61,23 @@ class HostArena:
             time.sleep(_POLL_S)
         raise NeighbourFailedError(f"an honest flow has not ended after {_FLOW_SECONDS_MAX:g} s")
 
-    def strike(self, attack: HostAttack, over: Event) -> list[Ending]:
-        """Attack until `over` is set, or until the attack has come to its end.
+    def strikes(self, attack: HostAttack, over: Event) -> Iterator[Sequence[Ending]]:
+        """Attack until `over` is set, once at least; gives the endings of each strike in turn.
+
+        The attack's clients are a process of their own, see `host_strike`.
 
         Raises:
-            HostError: the host did not answer.
+            AttackClientError: they cannot go on.
         """
-        if attack.stranger is not None:
-            attack.stranger(self.door, over)
-            return [Ending(code=CONTAINED, message="held out until it was over")]
         node = self.nodes[BOB if attack.attacker is Attacker.BOB else MALLORY]
-        places = [FlowPlace(node=node, request_id=_new_id()) for _ in range(attack.flows)]
-        crowds = [places[first::_CLIENTS] for first in range(_CLIENTS)]
-        with ThreadPoolExecutor(_CLIENTS, thread_name_prefix="gauntlet") as pool:
-            endings = pool.map(lambda crowd: self._run(attack, crowd, over), crowds)
-            return [ending for found in endings for ending in found]
-
-    def _run(self, attack: HostAttack, places: Sequence[FlowPlace], over: Event) -> list[Ending]:
-        """Start flows as fast as one client can, and wait for their ends."""
-        with self.host.client() as client:
-            flows = HostFlows(client)
-            started = [(place, _started(flows, place, attack)) for place in places]
-            if attack.lists and places:
-                _list(client, places[0].node, over)
-            return [refused or _ended(flows, place, over) for place, refused in started]
+        order = Order(
+            attack=attack.name,
+            node=node,
+            url=self.host.url,
+            certificate=str(self.host.certificate),
+            password=self.host.password,
+        )
+        yield from clients(order, over)
 
     def settle(self) -> None:
         """End what an attack left behind, so that the next one begins with a quiet host.
@@ -134,44 +118,6 @@ def _open_flows(flows: HostFlows, node: str) -> list[FlowPlace]:
         for status in ("START_REQUESTED", "RUNNING")
         for flow in flows.list(node, status=status, responders=True)
     ]
-
-
-def _list(client: HostClient, node: str, over: Event) -> None:
-    """List the node's flows with their results, as often as an operator's script would."""
-    for _ in range(_LISTS):
-        if not over.is_set():
-            with suppress(HostError):
-                client.get(f"/flow/{node}", results="true")
-
-
-def _started(flows: HostFlows, place: FlowPlace, attack: HostAttack) -> Ending | None:
-    """Start a flow; the ending if the host refuses it."""
-    try:
-        flows.start(place, attack.flow, attack.body)
-    except UnavailableError:
-        raise
-    except HostError as refused:
-        code = "quota-exceeded" if "quota" in refused.message else refused.code
-        return Ending(code=code, message=refused.message[:_MESSAGE_MAX])
-    return None
-
-
-def _ended(flows: HostFlows, place: FlowPlace, over: Event) -> Ending:
-    """How a flow ended."""
-    while True:
-        answer = flows.result(place)
-        if answer.get("flowStatus") in FINAL:
-            return _ending(answer)
-        if over.wait(_WAIT_S):
-            return Ending(code=KILLED, message="had not ended when its time was over")
-
-
-def _ending(answer: JsonObject) -> Ending:
-    error = answer.get("flowError")
-    if not isinstance(error, dict):
-        return Ending(code=CONTAINED, message="ran to its end")
-    code, message = str(error.get("type")), str(error.get("message"))[:_MESSAGE_MAX]
-    return Ending(code=code, message=message)
 
 
 def _new_id() -> str:

@@ -130,14 +130,14 @@ def _window(arena: HostArena, row: Beside, samples: int, seconds_max: float) -> 
 def _attack(arena: HostArena, row: Beside, over: Event, first_over: Event) -> None:
     """Attack until it is over, once at least."""
     try:
-        while row.attack is not None and not over.is_set():
-            for ending in arena.strike(row.attack, over):
+        if row.attack is None:
+            return
+        for endings in arena.strikes(row.attack, over):
+            for ending in endings:
                 # Only the first strike has the time to come to its end.
                 if ending.code != KILLED or not first_over.is_set():
                     row.endings.setdefault(ending.code, ending)
             first_over.set()
-            if row.attack.stranger is not None:
-                return
     except HostError as failed:
         row.failure = f"{failed.code}: {failed.message}"
     finally:

@@ -86,8 +86,12 @@ class AdministrativeLog:
                 f"the administrative log cannot be written: {error.public_message}"
             ) from error
 
-    async def end(self, act: Act, number: int, ended: Outcome) -> None:
-        """Have the outcome of an act in the log, and a line in the host's; never raises."""
+    def end(self, act: Act, number: int, ended: Outcome) -> None:
+        """Note the outcome of an act, and a line in the host's log; never raises.
+
+        Nobody waits for it: it comes to the disk with the next commit, before the intent of any
+        act that begins later.
+        """
         _log.info(
             "administrative-act",
             user=act.user,
@@ -99,10 +103,13 @@ class AdministrativeLog:
             code=ended.code,
         )
         written = self._put(acts.outcome(number, ended, at=self._clock.now_ms()))
-        try:
-            await asyncio.shield(asyncio.wrap_future(written))
-        except HostError as error:
-            _log.warning("administrative-outcome-late", number=number, code=error.code)
+
+        def told(future: Future[int]) -> None:
+            error = future.exception()
+            if isinstance(error, HostError):
+                _log.warning("administrative-outcome-late", number=number, code=error.code)
+
+        written.add_done_callback(told)
 
     def refused(self, refusal: Refusal) -> None:
         """Note that an act was refused before it began; it is written in a moment."""
