@@ -1,3 +1,3 @@
-"""The test kit's plugin, for the tests of the sample CorDapps."""
+"""Plugins of the tests: the test kit's, for the sample CorDapps, and the list of allowed skips."""
 
-pytest_plugins = ["cordapp_testkit.pytest_plugin"]
+pytest_plugins = ["cordapp_testkit.pytest_plugin", "tests.support.skips"]

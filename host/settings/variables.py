@@ -30,7 +30,6 @@ _OF_THE_TESTS = frozenset(
         "RAISING_CALLS",
         "SMITH_MODULES",
         "SMITH_RUNS",
-        "VECTORS",
     )
 )
 """What CONTRIBUTING.md has for tests and benchmarks, which start hosts."""

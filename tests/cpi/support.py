@@ -3,12 +3,10 @@
 The certificates follow Corda's fixtures: leaf <- CA1 or CA2 <- root, EC P-256.
 """
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
-from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
@@ -25,10 +23,6 @@ from cpi.signing import sign_entries
 from cpi.verify import verify_package
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
-VECTORS = Path(
-    os.environ.get("CORDBOX_VECTORS")
-    or Path(__file__).resolve().parents[2].parent / "shared" / "vectors"
-)
 LIBRARIES = {f"META-INF/privatelib/library{i}.jar": f"library {i}".encode() for i in (1, 2, 3)}
 
 

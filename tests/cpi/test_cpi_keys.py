@@ -26,7 +26,8 @@ from cpi.errors import KeystoreError, TrustError
 from cpi.keys import SigningKey, create_keystore, load_keystore, load_signing_key
 from cpi.pem_keys import is_pem, read_pem
 from cpi.pfx import _opened, _walk, _walk_instead, read_pkcs12
-from tests.cpi.support import NOW, VECTORS, accept, alice, cpk, self_signed
+from tests.cpi.support import NOW, accept, alice, cpk, self_signed
+from tests.support.vectors import VECTORS
 
 NAME = "CN=Signer, O=Acme, L=London, C=GB"
 
@@ -245,7 +246,6 @@ CORDAS = {
 
 
 @pytest.mark.conformance
-@pytest.mark.skipif(not VECTORS.is_dir(), reason="shared vectors are absent")
 class TestCordasPublicKeystores:
     """Their ECDSA certificates have NULL parameters, which the usual parser refuses."""
 

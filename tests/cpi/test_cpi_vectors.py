@@ -2,7 +2,6 @@
 
 import json
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 from cryptography import x509
@@ -16,19 +15,18 @@ from cpi.signer_hash import (
     summary_hash_of_names,
 )
 from cpi.verify import verify_package
-from tests.cpi.support import VECTORS
+from tests.support.vectors import VECTORS
 
 pytestmark = pytest.mark.conformance
 
 MADE = datetime(2026, 11, 21, 12, tzinfo=UTC)
-_INDEX = VECTORS / "packaging" / "index.json"
-ROWS = json.loads(_INDEX.read_text()) if _INDEX.exists() else {}
-_HASHES = VECTORS / "packaging" / "signer-hash-vectors.json"
-HASHES = json.loads(_HASHES.read_text()) if _HASHES.exists() else {"single": [], "multi": []}
+PACKAGING = VECTORS / "packaging"
+ROWS = json.loads((PACKAGING / "index.json").read_text())
+HASHES = json.loads((PACKAGING / "signer-hash-vectors.json").read_text())
 
 
-def anchors(vectors: Path, names: list[str]) -> list[x509.Certificate]:
-    folder = vectors / "packaging" / "certificates"
+def anchors(names: list[str]) -> list[x509.Certificate]:
+    folder = PACKAGING / "certificates"
     return [
         certificate
         for file in names
@@ -37,12 +35,12 @@ def anchors(vectors: Path, names: list[str]) -> list[x509.Certificate]:
 
 
 @pytest.mark.parametrize("file", ROWS)
-def test_verdict_and_hashes_of_each_archive(vectors: Path, file: str) -> None:
+def test_verdict_and_hashes_of_each_archive(file: str) -> None:
     row = ROWS[file]
-    data = (vectors / "packaging" / file).read_bytes()
+    data = (PACKAGING / file).read_bytes()
     options = {
         "package_type": None,
-        "trusted": anchors(vectors, row["trusted"]),
+        "trusted": anchors(row["trusted"]),
         "at": MADE,
         "signature_only": True,
     }
@@ -58,29 +56,29 @@ def test_verdict_and_hashes_of_each_archive(vectors: Path, file: str) -> None:
         assert theirs in (None, ours)
 
 
-def test_trailing_bytes_are_accepted_with_a_warning(vectors: Path) -> None:
+def test_trailing_bytes_are_accepted_with_a_warning() -> None:
     row = ROWS["x-trailing.jar"]
     result = verify_package(
-        (vectors / "packaging" / "x-trailing.jar").read_bytes(),
+        (PACKAGING / "x-trailing.jar").read_bytes(),
         package_type=None,
-        trusted=anchors(vectors, row["trusted"]),
+        trusted=anchors(row["trusted"]),
         at=MADE,
         signature_only=True,
     )
     assert [w.code for w in result.warnings] == ["archive-trailing-data"]
 
 
-def test_a_timestamp_outlives_the_certificate(vectors: Path) -> None:
-    row, data = ROWS["cpi-ts.jar"], (vectors / "packaging" / "cpi-ts.jar").read_bytes()
+def test_a_timestamp_outlives_the_certificate() -> None:
+    row, data = ROWS["cpi-ts.jar"], (PACKAGING / "cpi-ts.jar").read_bytes()
     options = {
         "package_type": None,
         "at": datetime(2030, 1, 1, tzinfo=UTC),
         "signature_only": True,
     }
-    result = verify_package(data, trusted=anchors(vectors, row["trusted"]), **options)
+    result = verify_package(data, trusted=anchors(row["trusted"]), **options)
     assert result.signers[0].timestamp is not None
     assert result.signers[0].not_after < options["at"]
-    signer_only = anchors(vectors, row["trusted"])[:1]
+    signer_only = anchors(row["trusted"])[:1]
     with pytest.raises(PackageRefusedError, match="Error validating TSA certificate path"):
         verify_package(data, trusted=signer_only, **options)
 
@@ -110,8 +108,8 @@ def rdns(text: str) -> list:
     ]
 
 
-def test_h03_serial_number_and_oids_do_not_change_the_hash(vectors: Path) -> None:
-    (alice,) = anchors(vectors, ["cpi-alice-0.pem"])
+def test_h03_serial_number_and_oids_do_not_change_the_hash() -> None:
+    (alice,) = anchors(["cpi-alice-0.pem"])
     kinds = {kind for rdn in certificate_rdns(alice) for kind, _ in rdn}
     assert kinds - {"CN", "OU", "O", "L", "C"}, "the subject has attributes that do not count"
     assert signer_summary_hash([alice]) == (

@@ -2,6 +2,7 @@ import os
 import stat
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -51,11 +52,38 @@ def test_a_path_that_is_no_directory_is_refused(tmp_path):
         DataDirectory.hold(file)
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
-def test_an_unwritable_directory_is_refused(tmp_path):
-    tmp_path.chmod(0o500)
-    with pytest.raises(DataDirectoryUnusableError):
-        DataDirectory.hold(tmp_path)
+HOLD_AS = """
+import os, sys
+from pathlib import Path
+from host.data_directory import DataDirectory, DataDirectoryUnusableError
+if os.geteuid() == 0:
+    os.setgroups([])
+    os.setgid(int(sys.argv[2]))
+    os.setuid(int(sys.argv[2]))
+try:
+    DataDirectory.hold(Path(sys.argv[1])).release()
+except DataDirectoryUnusableError as refused:
+    sys.exit(str(refused))
+"""
+NOBODY = 65534
+
+
+@pytest.mark.parametrize("mode", [0o500, 0o700])
+def test_an_unwritable_directory_is_refused(mode):
+    """In a process that is not root's, which may write anywhere."""
+    user = os.geteuid() or NOBODY
+    with tempfile.TemporaryDirectory() as folder:  # what pytest makes is closed to other users
+        path = Path(folder)
+        path.chmod(mode)
+        os.chown(path, user, -1)
+        words = [sys.executable, "-c", HOLD_AS, folder, str(user)]
+        done = subprocess.run(words, capture_output=True, text=True, check=False)
+        if mode == 0o700:
+            assert (done.returncode, done.stderr) == (0, "")
+        else:
+            assert (done.returncode, list(path.iterdir())) == (1, [])
+            assert folder in done.stderr
+            assert "Permission denied" in done.stderr
 
 
 @pytest.mark.skipif(not Path("/proc/sys").is_dir(), reason="needs procfs")

@@ -23,9 +23,10 @@ from sandbox.errors import (
 from sandbox.jail import compile_in_jail
 from sandbox.static_limits import PLAIN, check_static
 from sandbox.world import HOST_API, World, expected_imports
+from tests.support.vectors import VECTORS
 
 REPOSITORY = Path(__file__).parents[2]
-VECTORS = REPOSITORY.parent / "shared" / "vectors" / "wasm"
+HOSTILE = VECTORS / "wasm" / "invalid-components-and-modules.tar.zst"
 
 
 def wasm(text: str) -> bytes:
@@ -188,10 +189,7 @@ def test_a_check_outlives_a_file_that_never_ends(tmp_path, texts):
 
 @pytest.mark.conformance
 def test_every_hostile_binary_is_refused_and_the_process_lives(tmp_path):
-    archive = VECTORS / "invalid-components-and-modules.tar.zst"
-    if not archive.exists():
-        pytest.skip(f"{archive} is absent")
-    files = unpack(archive, tmp_path)
+    files = unpack(HOSTILE, tmp_path)
     assert len(files) == 1858
     verdicts = list(check_components(files, None))
     assert [v.file for v in verdicts] == files
@@ -200,10 +198,7 @@ def test_every_hostile_binary_is_refused_and_the_process_lives(tmp_path):
 
 @pytest.mark.conformance
 def test_hostile_binaries_are_refused_at_admission(sandbox, tmp_path):
-    archive = VECTORS / "invalid-components-and-modules.tar.zst"
-    if not archive.exists():
-        pytest.skip(f"{archive} is absent")
-    components = [f for f in unpack(archive, tmp_path) if f.read_bytes()[:8] == HEADER]
+    components = [f for f in unpack(HOSTILE, tmp_path) if f.read_bytes()[:8] == HEADER]
     for file in components[::40]:
         with pytest.raises(SandboxError):
             sandbox.admit(World.CONTRACT, file.read_bytes())
