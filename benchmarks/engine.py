@@ -40,7 +40,7 @@ from host.plugin_loading import make_plugin_manager
 from host.ports.capability import CallContext
 from host.ports.clock import Clock
 from host.ports.guest import FlowGuests
-from host.settings import HostSettings
+from host.settings import load_settings
 from host.system import SystemClock, SystemEntropy
 from sample_cordapps.demo import network
 from sample_cordapps.demo.rest import RestClient
@@ -198,7 +198,8 @@ def opened(directory: Path | DataDirectory, *, clock: Clock | None = None) -> It
             stack.callback(held.release)
         else:
             held = directory
-        settings = HostSettings(data_dir=held.path, flows_open_max=_OPEN_MAX)
+        options = {"data_dir": held.path, "quota_flows_open_max": _OPEN_MAX}
+        settings = load_settings(options=options, file=None, environment={})
         base = Base(
             settings=settings,
             directory=held,

@@ -13,8 +13,16 @@ from collections.abc import Iterator
 from enum import StrEnum
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import click
+import msgspec
+
+from host.settings import Section
+from host.settings.catalogue import Bootstrap
+from host.settings.schema import takes_effect
+from host.settings.section import Key
+from host.settings.wording import expected
 
 ROOT = Path(__file__).resolve().parent.parent
 REFERENCE = ROOT / "docs" / "reference"
@@ -143,27 +151,48 @@ def _usage(argument: click.Argument) -> str:
 
 
 def settings_page() -> str:
-    """Every setting of the host: name, default, meaning."""
-    from host.settings import HostSettings, described_settings
+    """Every setting of the host: bootstrap settings, and each section with its keys."""
+    from host.settings.catalogue import Catalogue
     from host.settings.variables import OTHER_VARIABLES
 
-    lines = ["# Settings of the host", "", _sentence(import_module("host.settings").__doc__), ""]
-    lines += ["| setting | default | meaning |", "|---|---|---|"]
-    fields = {item.name: item for item in dataclasses.fields(HostSettings)}
+    catalogue = Catalogue()
+    lines = ["# Settings of the host", "", _paragraphs(import_module("host.settings").__doc__), ""]
+    lines += ["## Bootstrap settings", "", "| setting | default | meaning |", "|---|---|---|"]
     lines += [
-        f"| `{name}` | {_default(fields[name])} | {_sentence(meaning)} |"
-        for name, meaning in described_settings().items()
+        f"| `{name}` | {_default(each)} | {_sentence(each.meaning)} |"
+        for name, each in catalogue.bootstrap.items()
     ]
+    for section in catalogue.sections.values():
+        lines += ["", *_section(section)]
     lines += ["", "## Other variables", "", "Any other that begins with `CORDBOX_` is refused.", ""]
     lines += ["| variable | meaning |", "|---|---|"]
     lines += [f"| `{name}` | {meaning} |" for name, meaning in OTHER_VARIABLES.items()]
     return "\n".join(lines) + "\n"
 
 
-def _default(item: dataclasses.Field[object]) -> str:
-    if item.default is not dataclasses.MISSING:
-        return f"`{item.default!r}`"
-    return "required" if item.default_factory is dataclasses.MISSING else "depends on the machine"
+def _section(section: Section[Any]) -> Iterator[str]:
+    yield from (f"## Section `{section.name}`", "", f"Schema version {section.version}.", "")
+    yield "| key | setting | default | limits | takes effect | meaning |"
+    yield "|---|---|---|---|---|---|"
+    for key in section.keys.values():
+        limits = _sentence(expected(key.hint).removeprefix("a whole number "))
+        yield (
+            f"| `{key.name}` | `{key.setting}` | {_default(key)} | {limits} | {takes_effect(key)} |"
+            f" {_sentence(key.meaning)} |"
+        )
+
+
+def _default(setting: Bootstrap | Key) -> str:
+    if setting.default is dataclasses.MISSING:
+        return "required"
+    if not setting.has_fixed_default:
+        return "depends on the machine"
+    value = setting.default
+    return "none" if value is None else f"`{json.dumps(msgspec.to_builtins(value))}`"
+
+
+def _paragraphs(text: str | None) -> str:
+    return "\n".join(line.strip() for line in (text or "").strip().splitlines())
 
 
 def hooks_page() -> str:

@@ -30,6 +30,7 @@ from host.rest.tls import ServerCertificate
 from host.rest.tls_files import Certificates, check_given_files
 from host.secret_files import read_secret
 from host.settings import HostSettings
+from host.settings.sections import REST, WORKERS
 from host.system import SystemClock, SystemEntropy
 from host.workers.hangup import Load, reread
 from host.workers.overview import Overviews, single_line
@@ -95,8 +96,8 @@ def run_host(
             host.asgi,
             listener=listener,
             certificate=certificates,
-            threads=settings.rest_threads,
-            stop_seconds_max=settings.stop_seconds_max,
+            threads=settings.section(REST).threads,
+            stop_seconds_max=settings.section(WORKERS).stop_seconds_max,
             on_ready=lambda: on_ready(facts),
             door=door,
             on_hangup=hung_up,

@@ -149,6 +149,7 @@ def _audited(
     from cpi.files import read_limited
     from host.audit.facts import audit_package
     from host.audit.host_limits import limits_of_settings
+    from host.settings.sections import GUEST
     from host.toolkit.cache import default_cache_dir
     from sandbox.runtime import Sandbox
 
@@ -159,6 +160,6 @@ def _audited(
         trusted=trusted,
         sandbox=Sandbox(cache_dir=default_cache_dir(), progress=show_progress),
         limits=limits_of_settings(settings),
-        allowed=frozenset(settings.allowed_capabilities),
+        allowed=frozenset(settings.section(GUEST).allowed_capabilities),
         progress=show_progress,
     )

@@ -90,6 +90,7 @@ def run_command(settings_file: Path | None, output: str, *, is_new: bool, **opti
     from host.descriptors import raise_descriptor_limit
     from host.logs import configure_logging
     from host.settings import load_settings
+    from host.settings.sections import LOG
 
     default_file = Path("cordbox.toml")
     file = settings_file or (default_file if default_file.exists() else None)
@@ -101,7 +102,7 @@ def run_command(settings_file: Path | None, output: str, *, is_new: bool, **opti
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # Until there is somebody who follows it.
     is_combined = settings.worker_plan.is_combined
     name = None if is_combined else "supervisor"
-    configure_logging(level=settings.log_level, form=settings.log_format, worker=name)
+    configure_logging(level=settings.section(LOG).level, form=settings.log_format, worker=name)
     raise_descriptor_limit()
 
     def ready(facts: Mapping[str, str]) -> None:

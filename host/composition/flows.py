@@ -21,6 +21,15 @@ from host.guests.warm_up import warm_up
 from host.ports.guest import FlowGuests
 from host.ports.topics import Retention
 from host.settings import HostSettings
+from host.settings.sections import (
+    CORDA_EXTERNAL_MESSAGING,
+    CORDA_FLOW,
+    CORDA_MESSAGING,
+    CORDA_REST,
+    FLOW,
+    TOPIC,
+    WORKERS,
+)
 from host.spent_answers import SpentAnswers
 from host.system import boot_id
 from sandbox.errors import SandboxError
@@ -42,6 +51,7 @@ def start_flows(parts: Parts, *, member: str | None = None) -> None:
         member: its name among the processes that run flows; None when there is no other.
     """
     base = parts.base
+    topic = base.settings.section(TOPIC)
     observer = FlowObserver(base.registry)
     lot = parts.lot
     flow_time = FlowTime(base.clock, stall_ms=STALL_MS, boot=boot_id())
@@ -66,17 +76,17 @@ def start_flows(parts: Parts, *, member: str | None = None) -> None:
         units=parts.store,
         clock=flow_time,
         flow_time=flow_time,
-        threads=base.settings.flow_workers,
+        threads=base.settings.section(FLOW).workers,
         member=_only_member(parts) if member is None else member,
         rescan_ms=None if member is None else RESCAN_MS,
         upkeep=Upkeep(
             parts.store,
             base.clock,
             Retention(
-                age_ms=base.settings.topic_retention_seconds * 1000,
-                bytes_max=base.settings.topic_retention_bytes_max,
+                age_ms=topic.retention_seconds * 1000,
+                bytes_max=topic.retention_bytes_max,
             ),
-            outward=Retention(age_ms=base.settings.topic_retention_external_seconds * 1000 or None),
+            outward=Retention(age_ms=topic.retention_external_seconds * 1000 or None),
             events=observer,
         ),
     )
@@ -94,7 +104,7 @@ def _only_member(parts: Parts) -> str:
 
 def _guests(parts: Parts) -> FlowGuests:
     guests = SandboxedFlows(library=parts.guests)
-    if not parts.base.settings.flow_parked_max:
+    if not parts.base.settings.section(FLOW).parked_max:
         return guests
     parking = ParkingFlows(guests)
     parts.base.stack.callback(parking.close)
@@ -103,32 +113,35 @@ def _guests(parts: Parts) -> FlowGuests:
 
 def flow_config(settings: HostSettings) -> FlowConfig:
     """What the settings say about flows."""
+    corda, own = settings.section(CORDA_FLOW), settings.section(FLOW)
+    external = settings.section(CORDA_EXTERNAL_MESSAGING)
     return FlowConfig(
-        max_retry_attempts=settings.flow_processing_max_retry_attempts,
-        max_retry_window_ms=settings.flow_processing_max_retry_window_duration,
-        max_retry_delay_ms=settings.flow_processing_max_retry_delay,
-        max_sleep_ms=settings.flow_processing_max_flow_sleep_duration,
-        max_idle_ms=settings.flow_processing_max_idle_time,
-        cleanup_ms=settings.flow_processing_cleanup_time,
-        session_timeout_ms=settings.flow_session_timeout,
-        max_payload_bytes=settings.flow_session_max_payload_size,
-        max_message_bytes=settings.messaging_max_allowed_message_size,
-        max_result_bytes=settings.flow_result_bytes_max,
-        status_retention_ms=settings.rest_flow_status_cleanup_time_ms,
-        hops_max=settings.flow_hops_max,
-        descendants_max=settings.flow_descendants_max,
-        external_topic=settings.external_messaging_receive_topic_pattern,
-        external_active=settings.external_messaging_active,
-        external_inactive=settings.external_messaging_inactive_response_type,
+        max_retry_attempts=corda.processing_max_retry_attempts,
+        max_retry_window_ms=corda.processing_max_retry_window_duration,
+        max_retry_delay_ms=corda.processing_max_retry_delay,
+        max_sleep_ms=corda.processing_max_flow_sleep_duration,
+        max_idle_ms=corda.processing_max_idle_time,
+        cleanup_ms=corda.processing_cleanup_time,
+        session_timeout_ms=corda.session_timeout,
+        max_payload_bytes=corda.session_max_payload_size,
+        max_message_bytes=settings.section(CORDA_MESSAGING).max_allowed_message_size,
+        max_result_bytes=own.result_bytes_max,
+        status_retention_ms=settings.section(CORDA_REST).flow_status_cleanup_time_ms,
+        hops_max=own.hops_max,
+        descendants_max=own.descendants_max,
+        external_topic=external.receive_topic_pattern,
+        external_active=external.active,
+        external_inactive=external.inactive_response_type,
     )
 
 
 def history_limits(settings: HostSettings) -> HistoryLimits:
     """How much the settings keep of ended flows."""
+    flow = settings.section(FLOW)
     return HistoryLimits(
-        retention_ms=settings.flow_history_seconds * 1000,
-        flows_max=settings.flow_history_flows_max,
-        bytes_max=settings.flow_history_bytes_max,
+        retention_ms=flow.history_seconds * 1000,
+        flows_max=flow.history_flows_max,
+        bytes_max=flow.history_bytes_max,
     )
 
 
@@ -141,8 +154,9 @@ def warm_up_code(parts: Parts) -> None:
 
 def _stop(workers: FlowWorkers, settings: HostSettings) -> None:
     """Wait for running steps; one that is cut off is executed again at the next start."""
-    if not workers.stop(settings.stop_seconds_max):
-        _log.warning("flow-steps-cut-off", seconds=settings.stop_seconds_max)
+    seconds = settings.section(WORKERS).stop_seconds_max
+    if not workers.stop(seconds):
+        _log.warning("flow-steps-cut-off", seconds=seconds)
 
 
 def _log_missing_code(stored: CpiRecord, refused: HostError | SandboxError) -> None:

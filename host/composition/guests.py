@@ -8,6 +8,7 @@ from host.guests.isolated import IsolatedGuests
 from host.guests.library import GuestLibrary
 from host.guests.source import GuestSource
 from host.settings import HostSettings, SettingsInvalidError
+from host.settings.sections import FLOW, ISOLATION
 from sandbox.errors import SandboxError
 from sandbox.isolation.pool import ProcessPool
 from sandbox.isolation.process import ProcessPlan
@@ -54,21 +55,23 @@ def make_guests(base: Base, sandbox: Sandbox, library: GuestLibrary) -> GuestSou
 
 def guest_processes(settings: HostSettings) -> ProcessPool:
     """The processes that `isolation = process` asks for; whoever gets them closes them."""
+    isolation = settings.section(ISOLATION)
     return ProcessPool(
-        most=settings.isolation_processes_max,
-        idle_seconds=settings.isolation_idle_seconds,
+        most=isolation.processes_max,
+        idle_seconds=isolation.idle_seconds,
         plan=_plan(settings),
     )
 
 
 def _plan(settings: HostSettings) -> ProcessPlan:
     """Places enough that no flow waits for one, and no flow for the contracts that it calls."""
-    waiting = min(settings.flow_parked_max, _WAITING_MAX)
+    flow = settings.section(FLOW)
+    waiting = min(flow.parked_max, _WAITING_MAX)
     return ProcessPlan(
-        flows=settings.flow_workers + waiting,
+        flows=flow.workers + waiting,
         waiting=waiting,
-        contracts=settings.flow_workers,
-        memory_bytes_max=settings.isolation_memory_bytes_max,
+        contracts=flow.workers,
+        memory_bytes_max=settings.section(ISOLATION).memory_bytes_max,
     )
 
 

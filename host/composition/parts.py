@@ -45,6 +45,14 @@ from host.quotas import QuotaService
 from host.quotas.defaults import quota_of_settings
 from host.quotas.flushing import PeriodicFlush
 from host.rpc import Interface
+from host.settings.sections import (
+    ADMINISTRATIVE_LOG,
+    AUDIT_LOG,
+    CORDA_REST,
+    FLOW,
+    GUEST,
+    ISOLATION,
+)
 from sandbox.runtime import Sandbox
 
 _PARKED_SHARE = 4
@@ -105,7 +113,7 @@ class Parts:
             self.base.directory.virtual_nodes,
             key=self.audit_key,
             clock=self.base.clock,
-            segment_bytes=self.base.settings.audit_log_segment_bytes,
+            segment_bytes=self.base.settings.section(AUDIT_LOG).segment_bytes,
             known_end=self.made_vaults.audit_end,
             bytes_max_of=lambda node: self.quotas.quota(node).audit_bytes_max,
         )
@@ -119,14 +127,14 @@ class Parts:
     @cached_property
     def administrative_log(self) -> AdministrativeLog:
         """The log of what users and operators do; only the process that serves them writes it."""
-        settings = self.base.settings
+        kept = self.base.settings.section(ADMINISTRATIVE_LOG)
         register = AdministrativeRegister(
             self.database,
             key=self.audit_key,
             clock=self.base.clock,
             retention=Retention(
-                entries_max=settings.administrative_log_entries_max,
-                flow_entries_max=settings.administrative_log_flow_entries_max,
+                entries_max=kept.entries_max,
+                flow_entries_max=kept.flow_entries_max,
             ),
         )
         log = AdministrativeLog(register, self.base.clock)
@@ -169,10 +177,11 @@ class Parts:
     def lot(self) -> ParkingLot:
         """Suspended guests of this process."""
         settings = self.base.settings
-        share = settings.isolation_memory_bytes_max // _PARKED_SHARE
+        flow = settings.section(FLOW)
+        share = settings.section(ISOLATION).memory_bytes_max // _PARKED_SHARE
         return ParkingLot(
-            settings.flow_parked_max,
-            bytes_max=settings.flow_parked_bytes_max,
+            flow.parked_max,
+            bytes_max=flow.parked_bytes_max,
             node_bytes_max=share if settings.isolation == "process" else None,
         )
 
@@ -214,7 +223,7 @@ class Parts:
             newcomer=self.guests.newcomer,
             clock=self.base.clock,
             executor=self._background,
-            upload_bytes_max=self.base.settings.max_content_length,
+            upload_bytes_max=self.base.settings.section(CORDA_REST).max_content_length,
         )
 
     @cached_property
@@ -227,7 +236,7 @@ class Parts:
             clock=self.base.clock,
             entropy=self.base.entropy,
             background=self._background.submit,
-            allowed_capabilities=frozenset(self.base.settings.allowed_capabilities),
+            allowed_capabilities=frozenset(self.base.settings.section(GUEST).allowed_capabilities),
         )
 
     @cached_property

@@ -36,6 +36,7 @@ from host.rest.sign_in import SignIn
 from host.rest.tls import ServerCertificate, own_certificate
 from host.rest.tls_files import Certificates, given_files
 from host.settings import HostSettings
+from host.settings.sections import CORDA_REST, REST
 from host.system import SteadyClock
 
 _VAULTS_NAMED_MAX = 10
@@ -106,7 +107,7 @@ def make_rest(
     asgi = create_app(
         services,
         sign_in=SignIn(SignInDelays(SteadyClock(base.clock)), base.registry),
-        max_content_length=base.settings.max_content_length,
+        max_content_length=base.settings.section(CORDA_REST).max_content_length,
         registry=base.registry,
         exposed=exposed,
         readiness=lambda: _readiness(health, certificates, parts.made_vaults, packages),
@@ -134,18 +135,19 @@ def open_certificates(
 
 def make_door(settings: HostSettings, metrics: DoorMetrics) -> Door:
     """The limits of connections to REST: as wanted, and as this process may open files."""
+    rest = settings.section(REST)
     return Door(
         seats=Seats.within(
             descriptor_limit(),
-            total_max=settings.rest_connections_max,
-            address_max=settings.rest_connections_per_address_max,
-            proxies=settings.rest_proxies,
+            total_max=rest.connections_max,
+            address_max=rest.connections_per_address_max,
+            proxies=rest.proxies,
         ),
         patience=Patience(
-            transfer_bytes_per_second_min=settings.rest_bytes_per_second_min,
-            transfer_seconds_max=settings.rest_transfer_seconds_max,
+            transfer_bytes_per_second_min=rest.bytes_per_second_min,
+            transfer_seconds_max=rest.transfer_seconds_max,
         ),
-        proxies=settings.rest_proxies,
+        proxies=rest.proxies,
         metrics=metrics,
     )
 

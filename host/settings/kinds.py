@@ -1,11 +1,16 @@
-"""Kinds of values that settings have in common."""
+"""Kinds of values that settings have in common. Pure."""
 
 from typing import Annotated
 
 from msgspec import Meta
 
 INT_MAX = 2_147_483_647
+EXACT_MAX = 2**53 - 1
+"""The largest integer that every JSON reader keeps exactly."""
+SECONDS_MAX = 3_155_760_000
+"""A hundred years."""
+MILLIS_MAX = SECONDS_MAX * 1000
+TIB = 1 << 40
 ADDRESS = r"^(\[[0-9A-Fa-f:.]+\]|[^:\[\]]+):[0-9]{1,5}$"
 
-Bytes = Annotated[int, Meta(ge=1)]
 Workers = Annotated[int, Meta(ge=1, le=256)]

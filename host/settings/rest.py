@@ -1,4 +1,4 @@
-"""Who may connect to the REST interface, how often, and how long that may take."""
+"""Who may connect to REST, how often, and how long that may take: a section of our own. Pure."""
 
 import ipaddress
 from dataclasses import dataclass
@@ -7,15 +7,20 @@ from typing import Annotated
 from msgspec import Meta
 
 from host.settings.errors import SettingsInvalidError
+from host.settings.kinds import Workers
+from host.settings.section import AtStart
 
 _CONNECTIONS_MAX = 100_000
 
 
-@dataclass(frozen=True, kw_only=True)
-class RestSettings:
-    """The settings of connections to REST, and to the health and metrics of each worker."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RestValues:
+    """Section `cordbox.rest`: connections, also to the health and metrics of each worker."""
 
-    rest_connections_max: Annotated[
+    threads: Annotated[
+        Workers, AtStart(), Meta(description="Requests that are worked on at the same time.")
+    ] = 16
+    connections_max: Annotated[
         int,
         Meta(
             ge=8,
@@ -24,7 +29,7 @@ class RestSettings:
             " of which it keeps some for its own work.",
         ),
     ] = 1000
-    rest_connections_per_address_max: Annotated[
+    connections_per_address_max: Annotated[
         int,
         Meta(
             ge=1,
@@ -33,14 +38,16 @@ class RestSettings:
             " and never more than half of all.",
         ),
     ] = 500
-    rest_proxies: Annotated[
-        tuple[str, ...],
+    proxies: Annotated[
+        tuple[Annotated[str, Meta(max_length=64)], ...],
+        AtStart(),
         Meta(
+            max_length=1000,
             description="Addresses and networks of reverse proxies: they have no share of"
-            " connections, and their X-Forwarded-For is taken for the client's address."
+            " connections, and their X-Forwarded-For is taken for the client's address.",
         ),
     ] = ()
-    rest_bytes_per_second_min: Annotated[
+    bytes_per_second_min: Annotated[
         int,
         Meta(
             ge=1,
@@ -49,7 +56,7 @@ class RestSettings:
             " least, on average over 10 seconds; a slower connection is ended.",
         ),
     ] = 1024
-    rest_transfer_seconds_max: Annotated[
+    transfer_seconds_max: Annotated[
         int,
         Meta(
             ge=1,
@@ -58,14 +65,10 @@ class RestSettings:
         ),
     ] = 600
 
-    def check_proxies(self) -> None:
-        """Refuse what is neither an address nor a network.
-
-        Raises:
-            SettingsInvalidError: names it.
-        """
-        for text in self.rest_proxies:
+    def __post_init__(self) -> None:
+        """Refuse proxies that are neither addresses nor networks."""
+        for text in self.proxies:
             try:
                 ipaddress.ip_network(text)
             except ValueError as error:
-                raise SettingsInvalidError(f"rest_proxies: {error}") from error
+                raise SettingsInvalidError(f"proxies: {error}") from error

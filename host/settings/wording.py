@@ -27,6 +27,11 @@ def expected(hint: object) -> str:
     return {bool: "true or false", Path: "a path"}.get(typing.cast("Any", kind), "another value")
 
 
+def refused(name: str, wanted: str, found: object) -> str:
+    """The text of a refusal."""
+    return f"{name}: expected {wanted}, found {found!r:.64}"
+
+
 def _parts(hint: object) -> tuple[object, tuple[Meta, ...]]:
     if typing.get_origin(hint) is not Annotated:
         return hint, ()

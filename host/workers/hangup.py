@@ -11,7 +11,9 @@ from host.data_directory import DataDirectory
 from host.domain.errors import HostError
 from host.logs import configure_logging
 from host.settings import HostSettings
-from host.settings.live import take_over
+from host.settings.catalogue import Catalogue
+from host.settings.reread import take_over
+from host.settings.sections import LOG
 from host.workers.run_directory import RunDirectory
 
 _log = structlog.get_logger("cordbox.settings")
@@ -36,7 +38,7 @@ def listen(directory: DataDirectory, name: str) -> None:
     def reread() -> None:
         settings = taken_over(directory, name)
         if settings is not None:
-            _log.info("settings-taken-over", log_level=settings.log_level)
+            _log.info("settings-taken-over", log_level=settings.section(LOG).level)
 
     # On a thread: a handler comes between any two steps of what may hold the same locks.
     signal.signal(signal.SIGHUP, lambda *_: threading.Thread(target=reread).start())
@@ -50,7 +52,7 @@ def taken_over(directory: DataDirectory, name: str) -> HostSettings | None:
     except HostError as refused:
         _log.error("settings-not-reread", code=refused.code, reason=refused.message)
         return None
-    configure_logging(level=settings.log_level, form=settings.log_format, worker=name)
+    configure_logging(level=settings.section(LOG).level, form=settings.log_format, worker=name)
     return settings
 
 
@@ -60,12 +62,12 @@ def reread(running: HostSettings, load: Load, *, worker: str | None) -> HostSett
     Settings that are refused leave those that run.
     """
     try:
-        found = take_over(running, load())
+        found = take_over(running, load(), Catalogue().sections)
     except HostError as refused:
         _log.error("settings-not-reread", code=refused.code, reason=refused.message)
         return running
     settings = found.settings
-    configure_logging(level=settings.log_level, form=settings.log_format, worker=worker)
+    configure_logging(level=settings.section(LOG).level, form=settings.log_format, worker=worker)
     _log.info("settings-reread", changed=list(found.changed))
     if found.waiting:
         _log.warning("settings-need-restart", settings=list(found.waiting))

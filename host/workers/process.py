@@ -21,6 +21,7 @@ from host.descriptors import raise_descriptor_limit
 from host.domain.errors import DiskFullError, HostError
 from host.domain.workers import WorkerKind
 from host.logs import configure_logging
+from host.settings.sections import LOG
 from host.workers.hangup import listen
 from host.workers.run_directory import RunDirectory
 
@@ -68,7 +69,9 @@ def run_process(work: Callable[[Employment], None]) -> None:
     try:
         directory = DataDirectory.inherited(options.data_dir, options.lock)
         settings = RunDirectory(directory.runtime).settings()
-        configure_logging(level=settings.log_level, form=settings.log_format, worker=options.name)
+        configure_logging(
+            level=settings.section(LOG).level, form=settings.log_format, worker=options.name
+        )
         listen(directory, options.name)
         work(
             Employment(

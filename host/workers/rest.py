@@ -12,6 +12,7 @@ from host.domain.workers import WorkerKind, WorkerPlan
 from host.rest.acceptor import DoorMetrics
 from host.rest.server import Door, serve
 from host.secret_files import read_secret
+from host.settings.sections import REST, WORKERS
 from host.workers.hangup import taken_over
 from host.workers.metrics import parked_bytes, workers_registry
 from host.workers.overview import Overviews, worker_lines
@@ -67,8 +68,8 @@ def run_rest(job: Employment) -> None:
             rest.asgi,
             listener=socket.socket(fileno=job.listener),
             certificate=certificates,
-            threads=settings.rest_threads,
-            stop_seconds_max=settings.stop_seconds_max,
+            threads=settings.section(REST).threads,
+            stop_seconds_max=settings.section(WORKERS).stop_seconds_max,
             on_ready=lambda: job.ready(**facts),
             door=door,
             on_hangup=lambda: _taken_over(job, door),

@@ -26,6 +26,7 @@ from host.rpc import RpcClient
 from host.rpc.frames import Refusal, error_of
 from host.secret_files import read_secret
 from host.settings import HostSettings
+from host.settings.sections import WORKERS
 from host.system import SteadyClock, SystemClock
 from host.workers.child import Child, Handover
 from host.workers.flow_group import FLOW_GROUP
@@ -133,7 +134,7 @@ class _Supervisor:
         self._failure: Exception | None = None
         self._state = Supervision.begin(
             settings.worker_plan,
-            stop_ms_max=settings.stop_seconds_max * 1000 + STOP_MARGIN_MS,
+            stop_ms_max=settings.section(WORKERS).stop_seconds_max * 1000 + STOP_MARGIN_MS,
             now=self._clock.now_ms(),
         )
 

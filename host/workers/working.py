@@ -16,6 +16,7 @@ from host.domain.workers import WorkerKind
 from host.plugin_loading import make_plugin_manager
 from host.rpc import RpcServer, Service
 from host.settings import HostSettings
+from host.settings.sections import WORKERS
 from host.system import SystemClock, SystemEntropy
 from host.workers.kinds import WORK
 from host.workers.monitor import monitored
@@ -80,5 +81,6 @@ def working(
 
 
 def _stop(server: RpcServer, settings: HostSettings) -> None:
-    if not server.stop(settings.stop_seconds_max):
-        _log.warning("calls-cut-off", seconds=settings.stop_seconds_max)
+    seconds = settings.section(WORKERS).stop_seconds_max
+    if not server.stop(seconds):
+        _log.warning("calls-cut-off", seconds=seconds)

@@ -7,17 +7,15 @@ from host.composition.flows import flow_config
 from host.flow.config import CORDA_DEFAULTS
 from host.quotas.defaults import quota_of_settings
 from host.settings import load_settings
-
-PREFIXES = (
-    "external_messaging",
-    "flow_descendants",
-    "flow_hops",
-    "flow_processing",
-    "flow_result",
-    "flow_session",
-    "messaging",
-    "rest_flow_status",
+from host.settings.sections import (
+    CORDA_EXTERNAL_MESSAGING,
+    CORDA_FLOW,
+    CORDA_MESSAGING,
+    CORDA_REST,
+    FLOW,
 )
+
+DEFAULTS = dataclasses.asdict(CORDA_DEFAULTS)
 
 
 def test_the_settings_defaults_are_the_engines() -> None:
@@ -43,14 +41,12 @@ def another(value: object) -> object:
             return "ext.other.$CHANNEL_NAME"
 
 
-def test_each_setting_changes_one_value() -> None:
-    settings = load_settings(options={"data_dir": Path("x")}, file=None, environment={})
-    names = [f.name for f in dataclasses.fields(settings) if f.name.startswith(PREFIXES)]
+def test_each_key_changes_one_value() -> None:
     changed = set()
-    for name in names:
-        other = dataclasses.replace(settings, **{name: another(getattr(settings, name))})
-        config = dataclasses.asdict(flow_config(other))
-        defaults = dataclasses.asdict(CORDA_DEFAULTS)
-        (field,) = [key for key in config if config[key] != defaults[key]]
-        changed.add(field)
-    assert changed == {f.name for f in dataclasses.fields(CORDA_DEFAULTS)}
+    for section in (CORDA_FLOW, CORDA_MESSAGING, CORDA_EXTERNAL_MESSAGING, CORDA_REST, FLOW):
+        for key in section.keys.values():
+            options = {"data_dir": Path("x"), key.setting: another(key.default)}
+            settings = load_settings(options=options, file=None, environment={})
+            config = dataclasses.asdict(flow_config(settings))
+            changed |= {name for name, value in config.items() if value != DEFAULTS[name]}
+    assert changed == DEFAULTS.keys()

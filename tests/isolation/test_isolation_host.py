@@ -31,11 +31,12 @@ from host.guests.isolated import IsolatedGuests
 from host.guests.library import GuestLibrary
 from host.plugin_loading import make_plugin_manager
 from host.ports.guest import Finished, FlowRun
-from host.settings import HostSettings, SettingsInvalidError
+from host.settings import SettingsInvalidError
 from host.system import SystemClock, SystemEntropy
 from sandbox.isolation.seal import WALLS
 from sandbox.limits import Limits
 from sandbox.world import World
+from tests.support.hosts import settings_of
 
 ALICE, BOB = ShortHash("A" * 12), ShortHash("B" * 12)
 QUOTA = Quota()
@@ -92,7 +93,7 @@ def made(sandbox: Any, folder: Path, **settings: Any) -> Iterator[Any]:
     with ExitStack() as stack, capture_logs() as logs:
         stack.callback(directory.release)
         base = Base(
-            settings=HostSettings(data_dir=folder, **settings),
+            settings=settings_of(folder, **settings),
             directory=directory,
             clock=SystemClock(),
             entropy=SystemEntropy(),

@@ -200,7 +200,7 @@ def tenant_of(tmp_path_factory, key):
                     password="p",
                     cache_dir=default_cache_dir(),
                     flow_workers=1,
-                    guest_wall_ms_max=20_000,
+                    quota_wall_ms_per_run_max=20_000,
                     flow_processing_max_retry_attempts=0,
                 )
             )

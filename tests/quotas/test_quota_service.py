@@ -12,10 +12,11 @@ from host.domain.errors import StorageError
 from host.domain.ids import ShortHash
 from host.domain.quotas import QUOTA_NAMES, Quota, QuotaInvalidError, Spent, quota_range
 from host.quotas import QuotaService
-from host.quotas.defaults import SETTING_OF, quota_of_settings
+from host.quotas.defaults import quota_of_settings
 from host.quotas.flushing import PeriodicFlush
 from host.quotas.service import FRESH_MS
 from host.settings import SettingsInvalidError, load_settings
+from host.settings.sections import CORDA_FLOW, QUOTA
 from sandbox.limits import Usage
 
 NODE, OTHER = ShortHash("A" * 12), ShortHash("B" * 12)
@@ -136,18 +137,20 @@ def test_metrics_are_totals_without_nodes(cluster):
     assert labels == {"quota"}
 
 
-def test_every_quota_has_a_setting_with_the_same_default(tmp_path):
+def test_every_quota_is_a_key_with_the_same_default_and_limits(tmp_path):
     settings = load_settings(options={"data_dir": tmp_path}, file=None, environment={})
-    assert set(SETTING_OF) == {f.name for f in fields(Quota)}
-    largest = settings.flow_session_max_payload_size + 64 * 1024
+    assert list(QUOTA.keys) == [f.name for f in fields(Quota)]
+    largest = settings.section(CORDA_FLOW).session_max_payload_size + 64 * 1024
     assert quota_of_settings(settings) == Quota(payload_bytes_max=largest)
+    for name in QUOTA.keys:
+        for value in quota_range(name):
+            assert QUOTA.values({name: QUOTA.checked(name, value, strict=True)})
 
 
 def test_a_setting_beyond_its_quota_is_refused(tmp_path):
-    options = {"data_dir": tmp_path, "guest_fuel_max": 2**60}
-    settings = load_settings(options=options, file=None, environment={})
+    options = {"data_dir": tmp_path, "quota_fuel_per_run_max": 2**60}
     with pytest.raises(SettingsInvalidError, match="fuel_per_run_max"):
-        quota_of_settings(settings)
+        load_settings(options=options, file=None, environment={})
 
 
 def test_stopping_flushes_a_last_time():

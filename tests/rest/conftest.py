@@ -141,7 +141,7 @@ def _host_on(data_dir, **changes):
     """A composed host on `data_dir`, without a server."""
     settings = {
         "cache_dir": data_dir / "cache",
-        "max_content_length": BODY_MAX,
+        "rest_max_content_length": BODY_MAX,
         "flow_workers": 1,
         "isolation": os.environ.get("CORDBOX_ISOLATION", "shared"),
         **changes,

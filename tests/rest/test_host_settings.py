@@ -4,7 +4,9 @@ from pathlib import Path
 import pytest
 
 from host.cli import main
-from host.settings import HostSettings, SettingsInvalidError, described_settings, load_settings
+from host.settings import SettingsInvalidError, load_settings
+from host.settings.catalogue import Catalogue
+from host.settings.sections import FLOW, GUEST, LOG, REST
 from host.settings.variables import refuse_unknown
 
 ROOMS = ("cpi", "host", "sandbox", "plugins", "benchmarks", "sample_cordapps")
@@ -20,25 +22,26 @@ def load(tmp_path, toml=None, environment=None, **options):
 
 
 def test_the_command_line_beats_the_environment_beats_the_file(tmp_path):
-    toml = 'flow_workers = 1\nrest_threads = 1\nlisten = "127.0.0.1:1"\n'
+    toml = 'listen = "127.0.0.1:1"\n[cordbox]\nflow.workers = 1\nrest.threads = 1\n'
     environment = {"CORDBOX_REST_THREADS": "2", "CORDBOX_LISTEN": "127.0.0.1:2"}
     settings = load(tmp_path, toml, environment, listen="127.0.0.1:3")
-    assert (settings.flow_workers, settings.rest_threads, settings.listen_port) == (1, 2, 3)
+    threads = (settings.section(FLOW).workers, settings.section(REST).threads)
+    assert (*threads, settings.listen_port) == (1, 2, 3)
 
 
 def test_options_that_are_not_given_do_not_count(tmp_path):
-    assert load(tmp_path, log_level=None).log_level == "info"
+    assert load(tmp_path, log_level=None).section(LOG).level == "info"
 
 
 def test_values_of_every_kind_come_from_the_environment(tmp_path):
     environment = {
         "CORDBOX_CACHE_DIR": "/somewhere",
-        "CORDBOX_ALLOWED_CAPABILITIES": "log, flow",
+        "CORDBOX_GUEST_ALLOWED_CAPABILITIES": "log, flow",
         "CORDBOX_PLUGIN_ENTRY_POINTS": "true",
     }
     settings = load(tmp_path, environment=environment)
     assert settings.cache_dir == Path("/somewhere")
-    assert settings.allowed_capabilities == ("log", "flow")
+    assert settings.section(GUEST).allowed_capabilities == ("log", "flow")
     assert settings.plugin_entry_points is True
 
 
@@ -47,11 +50,11 @@ def test_values_of_every_kind_come_from_the_environment(tmp_path):
     [
         ({"listen": "nowhere"}, "listen"),
         ({"listen": "127.0.0.1:99999"}, "listen"),
-        ({"flow_workers": 0}, "flow_workers"),
-        ({"max_content_length": "many"}, "max_content_length"),
-        ({"allowed_capabilities": ["telepathy"]}, "telepathy"),
+        ({"flow_workers": 0}, r"cordbox\.flow\.workers"),
+        ({"rest_max_content_length": "many"}, r"corda\.rest\.maxContentLength"),
+        ({"guest_allowed_capabilities": ["telepathy"]}, "telepathy"),
         ({"tls_certificate_file": "/x"}, "tls_private_key_file"),
-        ({"log_level": "loud"}, "log_level"),
+        ({"log_level": "loud"}, r"cordbox\.log\.level"),
     ],
 )
 def test_a_refusal_names_the_setting(tmp_path, options, named):
@@ -72,13 +75,6 @@ def test_a_missing_file_or_data_directory_is_refused(tmp_path):
         load_settings(options={}, file=None, environment={})
 
 
-def test_every_setting_is_described():
-    described = described_settings()
-    assert described.keys() == HostSettings.__dataclass_fields__.keys()
-    assert next(iter(described)) == "data_dir"
-    assert all(text.endswith(".") for text in described.values())
-
-
 def test_ipv6_addresses_can_be_listened_on(tmp_path):
     settings = load(tmp_path, listen="[::1]:8888")
     assert (settings.listen_host, settings.listen_port) == ("::1", 8888)
@@ -95,16 +91,48 @@ def test_ipv6_addresses_can_be_listened_on(tmp_path):
             " found 'nonsense' (--listen)",
         ),
         (
-            "flow_workers = 0",
+            "[cordbox.flow]\nworkers = 0",
             {},
             {},
-            "flow_workers: expected a whole number from 1 to 256, found 0 ({file}, flow_workers)",
+            "cordbox.flow.workers: expected a whole number from 1 to 256, found 0"
+            " ({file}, [cordbox.flow] workers)",
+        ),
+        (
+            "flow_workers = 1",
+            {},
+            {},
+            "{file}: flow_workers is the key workers of a section: write it under [cordbox.flow]",
+        ),
+        (
+            "[corda.flow]\nprocessing.maxRetryAttempt = 1",
+            {},
+            {},
+            "{file}: unknown key 'processing.maxRetryAttempt' of section corda.flow; did you mean"
+            " 'processing.maxRetryAttempts'?",
+        ),
+        (
+            "[corda.flw]\nx = 1",
+            {},
+            {},
+            "{file}: unknown section 'corda.flw'; did you mean 'corda.flow'?",
+        ),
+        (
+            "[flow]\nx = 1",
+            {},
+            {},
+            "{file}: unknown section 'flow.x'",
+        ),
+        (
+            "[corda]\nflow = 1",
+            {},
+            {},
+            "{file}: section corda.flow is no table of keys",
         ),
         (
             None,
             {"CORDBOX_LOG_LEVEL": "loud"},
             {},
-            "log_level: expected one of debug, info, warning, error, found 'loud'"
+            "cordbox.log.level: expected one of debug, info, warning, error, found 'loud'"
             " (environment variable CORDBOX_LOG_LEVEL)",
         ),
         (
@@ -144,7 +172,7 @@ def test_ipv6_addresses_can_be_listened_on(tmp_path):
             None,
             {"CORDBOX_REST_PROXIES": "10.0.0.0/8,proxy"},
             {},
-            "rest_proxies: 'proxy' does not appear to be an IPv4 or IPv6 network"
+            "cordbox.rest.proxies: 'proxy' does not appear to be an IPv4 or IPv6 network"
             " (environment variable CORDBOX_REST_PROXIES)",
         ),
         (
@@ -190,7 +218,7 @@ def test_every_variable_that_the_project_names_is_a_setting_or_known_for_another
         for name in re.findall(r"\bCORDBOX_[A-Z0-9_]+\b", p.read_text())
     }
     assert len(named) > 15
-    refuse_unknown(named, described_settings())
+    refuse_unknown(named, Catalogue().names())
 
 
 def test_workers_that_are_none_are_named_with_their_place(tmp_path):

@@ -66,7 +66,10 @@ class World:
 @pytest.fixture
 def world(tmp_path: Path, host_on: Any, client_of: Any, poll_with: Any) -> Iterator[World]:
     keys = [make_key(tmp_path, alias) for alias in ("founder", "other")]
-    with host_on(tmp_path / "data", max_content_length=1_000_000) as host, client_of(host) as api:
+    with (
+        host_on(tmp_path / "data", rest_max_content_length=1_000_000) as host,
+        client_of(host) as api,
+    ):
         for key in keys:
             reply = api.put(
                 "/api/v5_2/certificate/cluster/code-signer",

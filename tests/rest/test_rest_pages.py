@@ -335,7 +335,7 @@ def form(field, mebibytes):
 def test_an_upload_is_never_whole_in_memory(tmp_path, host_on, traced_peak, method, path, field):
     pem = make_key(tmp_path, "me").certificate_chain[0].public_bytes(Encoding.PEM)
     content_type = (b"content-type", b"multipart/form-data; boundary=boundary")
-    with host_on(tmp_path / "data", max_content_length=200_000_000) as host:
+    with host_on(tmp_path / "data", rest_max_content_length=200_000_000) as host:
         host.services.certificates.import_certificate("code-signer", "trusted", pem)
 
         def call():
@@ -357,7 +357,7 @@ def test_an_upload_is_never_whole_in_memory(tmp_path, host_on, traced_peak, meth
     ids=["wide", "many", "escaped", "deep", "number"],
 )
 def test_no_json_body_fills_memory(tmp_path, host_on, traced_peak, body):
-    with host_on(tmp_path, max_content_length=200_000_000) as host:
+    with host_on(tmp_path, rest_max_content_length=200_000_000) as host:
 
         def call():
             sink = Sink(host.asgi).ask("POST", "/api/v5_2/user/selfpassword", "", (body, b""))

@@ -196,7 +196,7 @@ def test_a_body_that_grows_too_long_is_refused_while_it_streams(api):
 
 
 def test_json_is_limited_apart_from_uploads(tmp_path, host_on, client_of):
-    limit = {"max_content_length": 100_000_000}
+    limit = {"rest_max_content_length": 100_000_000}
     with host_on(tmp_path, **limit) as host, client_of(host) as client:
         fits = b'{"password": ' + b" " * 1_000_000 + b'"secret"}'
         assert client.post(SELF_PASSWORD, content=fits).status_code == 200

@@ -11,10 +11,15 @@ import httpx2
 from host.app import composed
 from host.composition.rest import Rest
 from host.data_directory import DataDirectory
-from host.settings import HostSettings
+from host.settings import HostSettings, load_settings
 from host.system import SystemClock, SystemEntropy
 
 SECONDS_MAX = 60
+
+
+def settings_of(data_dir: Path, **settings: Any) -> HostSettings:
+    """Settings by their names, whatever the environment has."""
+    return load_settings(options={"data_dir": data_dir, **settings}, file=None, environment={})
 
 
 @contextmanager
@@ -23,7 +28,7 @@ def running_host(data_dir: Path, *, password: str, **settings: Any) -> Iterator[
     directory = DataDirectory.hold(data_dir)
     try:
         with composed(
-            HostSettings(data_dir=data_dir, **settings),
+            settings_of(data_dir, **settings),
             directory,
             clock=SystemClock(),
             entropy=SystemEntropy(),

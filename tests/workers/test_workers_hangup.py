@@ -8,27 +8,26 @@ from urllib.parse import urlsplit
 import pytest
 
 from host.rest.tls import own_certificate
-from host.settings import HostSettings
-from host.settings.live import LIVE, take_over
+from host.settings.reread import take_over
+from host.settings.sections import FLOW, LOG, SECTIONS
 from host.system import SystemClock
+from tests.support.hosts import settings_of
 
 SECONDS_MAX = 60
 
 
 def test_live_settings_are_taken_over_and_others_are_named(tmp_path):
-    running = HostSettings(data_dir=tmp_path, log_level="info", flow_workers=1)
-    wanted = HostSettings(
-        data_dir=tmp_path, log_level="debug", flow_workers=2, rest_connections_max=9
+    running = settings_of(tmp_path, flow_workers=1, rest_transfer_seconds_max=5)
+    wanted = settings_of(
+        tmp_path, log_level="debug", flow_workers=2, rest_connections_max=9, listen="[::1]:1"
     )
-    found = take_over(running, wanted)
-    assert set(found.changed) == {"log_level", "rest_connections_max"}
-    assert found.waiting == ("flow_workers",)
-    assert (found.settings.log_level, found.settings.flow_workers) == ("debug", 1)
-    assert take_over(found.settings, wanted).changed == ()
-
-
-def test_live_settings_are_settings():
-    assert HostSettings.__dataclass_fields__.keys() >= LIVE
+    found = take_over(running, wanted, SECTIONS)
+    assert set(found.changed) == {"log_level", "rest_connections_max", "rest_transfer_seconds_max"}
+    assert found.waiting == ("listen", "flow_workers")
+    assert found.settings.section(LOG).level == "debug"
+    assert found.settings.section(FLOW).workers == 1
+    assert found.settings.listen == running.listen
+    assert take_over(found.settings, wanted, SECTIONS).changed == ()
 
 
 def until(host, holds):
@@ -62,7 +61,7 @@ def test_a_host_reads_again_what_it_can(tmp_path, running, workers):
         before = served_by(host)
         (tmp_path / "tls" / "certificate.pem").unlink()
         own_certificate(tmp_path / "tls", listen_host="127.0.0.1", clock=SystemClock())
-        settings.write_text(names + 'log_level = "debug"\nrest_threads = 3\n')
+        settings.write_text(names + '[cordbox]\nlog.level = "debug"\nrest.threads = 3\n')
         host.process.send_signal(signal.SIGHUP)
         # The file is also looked at by itself, so the certificate may be read again first.
         told = {"certificate-reread", "settings-reread", "settings-need-restart"}

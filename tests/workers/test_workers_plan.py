@@ -4,6 +4,7 @@ import pytest
 
 from host.domain.workers import WorkerKind, WorkerPlan, WorkersInvalidError
 from host.settings import SettingsInvalidError, decode_settings, encode_settings, load_settings
+from host.settings.sections import GUEST
 
 
 @pytest.mark.parametrize(
@@ -55,10 +56,10 @@ def test_a_plan_that_cannot_be_is_refused(tmp_path, text, named):
 
 def test_another_process_reads_the_same_settings(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    options = {"data_dir": "data", "workers": "flow=2", "allowed_capabilities": ("log",)}
+    options = {"data_dir": "data", "workers": "flow=2", "guest_allowed_capabilities": ("log",)}
     settings = load_settings(options=options, file=None, environment={})
     read = decode_settings(encode_settings(settings))
     assert read.data_dir == tmp_path / "data"
-    assert (read.workers, read.allowed_capabilities) == ("flow=2", ("log",))
+    assert (read.workers, read.section(GUEST).allowed_capabilities) == ("flow=2", ("log",))
     with pytest.raises(SettingsInvalidError):
         decode_settings(b'{"data_dir": 7}')

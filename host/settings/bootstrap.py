@@ -1,19 +1,22 @@
-"""All settings of one host: those of its processes and of REST here, those of areas beside it."""
+"""Settings that a host needs to start, and with them the keys of sections that are pinned."""
 
 import dataclasses
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from msgspec import Meta
 
 from host.domain.workers import WorkerPlan, WorkersInvalidError
 from host.settings.errors import SettingsInvalidError
-from host.settings.flows import FlowSettings
-from host.settings.guests import CAPABILITIES, GuestSettings
-from host.settings.kinds import ADDRESS, Bytes, Workers
-from host.settings.rest import RestSettings
+from host.settings.kinds import ADDRESS
+from host.settings.pins import Pin, pinned_values
+from host.settings.plugged import read_values
+from host.settings.section import Section
+
+T = TypeVar("T")
 
 _FLOW_PROCESSES_MAX = 4
 """Each takes about 100 MB: a laptop with many cores should not pay for all of them unasked."""
@@ -25,8 +28,13 @@ def home_cache_dir() -> Path:
 
 
 @dataclass(frozen=True, kw_only=True)
-class HostSettings(FlowSettings, GuestSettings, RestSettings):
-    """All settings of `cordbox host run`."""
+class HostSettings:
+    """What `cordbox host run` needs to start, and what else was given to it.
+
+    Attributes:
+        plugged: bootstrap settings of plugins by name, as JSON has them.
+        pins: keys of sections that the command line, the environment or the settings file give.
+    """
 
     data_dir: Annotated[Path, Meta(description="Directory that holds everything the host stores.")]
     cache_dir: Annotated[
@@ -57,12 +65,6 @@ class HostSettings(FlowSettings, GuestSettings, RestSettings):
             "without it the master key lies in the data directory."
         ),
     ] = None
-    max_content_length: Annotated[
-        Bytes, Meta(description="Largest request body in bytes (Corda: rest.maxContentLength).")
-    ] = 200_000_000
-    rest_threads: Annotated[
-        Workers, Meta(description="Requests that are worked on at the same time.")
-    ] = 16
     workers: Annotated[
         str,
         Meta(
@@ -85,35 +87,26 @@ class HostSettings(FlowSettings, GuestSettings, RestSettings):
     plugin_entry_points: Annotated[
         bool, Meta(description="Whether `plugins` may name entry points of installed packages.")
     ] = False
-    administrative_log_entries_max: Annotated[
-        int,
+    isolation: Annotated[
+        Literal["shared", "process"],
         Meta(
-            ge=1_000,
-            le=100_000_000,
-            description="Entries of the administrative log that are kept, about 600 bytes each; the"
-            " oldest go first, and the log says so.",
+            description="Where guests run: `shared` (in the process that runs flows) or `process`"
+            " (a sealed process for each virtual node, about 35 MB each while it is in use)."
         ),
-    ] = 200_000
-    administrative_log_flow_entries_max: Annotated[
-        int,
+    ] = "shared"
+    isolation_required: Annotated[
+        tuple[str, ...],
         Meta(
-            ge=1_000,
-            le=100_000_000,
-            description="Entries of the administrative log about started flows that are kept; two"
-            " for each.",
+            description="Walls of `isolation = process` without which the host does not start,"
+            " for example `seccomp`; those in force are in the log line `isolation`."
         ),
-    ] = 40_000
-    stop_seconds_max: Annotated[
-        int, Meta(ge=1, description="Seconds that a stopping host waits for running requests.")
-    ] = 10
-    log_level: Annotated[
-        Literal["debug", "info", "warning", "error"],
-        Meta(description="Least level that is logged."),
-    ] = "info"
+    ] = ()
     log_format: Annotated[
         Literal["auto", "console", "json"],
         Meta(description="Form of the log on stderr; `auto`: console on a terminal, else json."),
     ] = "auto"
+    plugged: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    pins: Mapping[str, Mapping[str, Pin]] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Refuse values that only make sense together."""
@@ -121,18 +114,20 @@ class HostSettings(FlowSettings, GuestSettings, RestSettings):
             raise SettingsInvalidError(
                 "tls_certificate_file and tls_private_key_file must be given together"
             )
-        unknown = sorted(set(self.allowed_capabilities) - set(CAPABILITIES))
-        if unknown:
-            raise SettingsInvalidError(
-                f"allowed_capabilities: {unknown[0]!r} is none of {', '.join(CAPABILITIES)}"
-            )
-        self.check_proxies()
         try:
             self.worker_plan  # noqa: B018  # parsed to be refused early
         except WorkersInvalidError as refused:
             raise SettingsInvalidError(refused.message) from refused
         if self.listen_port > 65_535:
             raise SettingsInvalidError(f"listen: port {self.listen_port} is above 65535")
+
+    def section(self, section: Section[T]) -> T:
+        """The values of a section as far as settings give them; what is stored does not count."""
+        return section.values(pinned_values(section, self.pins))
+
+    def plugin(self, kind: type[T]) -> T:
+        """A plugin's own bootstrap settings, as the dataclass that its hook declared has them."""
+        return read_values(kind, self.plugged)
 
     @property
     def worker_plan(self) -> WorkerPlan:

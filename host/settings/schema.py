@@ -1,0 +1,57 @@
+"""The JSON Schema of a section (draft 2020-12), made from its keys. Pure."""
+
+from typing import Any
+
+import msgspec
+
+from host.domain.json import JsonObject
+from host.settings.section import Key, Section
+
+TAKES_EFFECT = "x-takes-effect"
+"""Keyword beside each key's type: `at once`, or `at the next start` of a process."""
+
+
+def schema_of(section: Section[Any]) -> JsonObject:
+    """The schema of what a section may hold: nothing is required, unknown keys are refused."""
+    root = _level()
+    level: dict[str, Any]
+    for key in section.keys.values():
+        level = root
+        for word in key.path[:-1]:
+            level = level["properties"].setdefault(word, _level())
+        level["properties"][key.path[-1]] = _leaf(key)
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": section.name,
+        "x-version": {"major": section.version.major, "minor": section.version.minor},
+        **root,
+    }
+
+
+def takes_effect(key: Key) -> str:
+    """When a new value of the key takes effect, in words."""
+    return "at once" if key.is_live else "at the next start"
+
+
+def nested(section: Section[Any], values: dict[str, Any]) -> JsonObject:
+    """Values by names of keys, as the objects that the section's schema describes."""
+    root: dict[str, Any] = {}
+    for name, value in values.items():
+        level = root
+        *above, last = section.keys[name].path
+        for word in above:
+            level = level.setdefault(word, {})
+        level[last] = value
+    return root
+
+
+def _level() -> dict[str, Any]:
+    return {"type": "object", "additionalProperties": False, "properties": {}}
+
+
+def _leaf(key: Key) -> dict[str, Any]:
+    described = dict(msgspec.json.schema(key.hint))
+    described["description"] = key.meaning
+    if key.has_fixed_default:
+        described["default"] = msgspec.to_builtins(key.default)
+    return {**described, TAKES_EFFECT: takes_effect(key)}
