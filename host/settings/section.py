@@ -139,8 +139,10 @@ class Section(Generic[T]):
             SettingsInvalidError: it does not fit; names section and key.
         """
         key = self.keys[name]
+        # JSON has numbers only: to its schemas, 5.0 is an integer.
+        plain = int(value) if isinstance(value, float) and value.is_integer() else value
         try:
-            return msgspec.convert(value, key.hint, strict=strict)
+            return msgspec.convert(plain, key.hint, strict=strict)
         except msgspec.ValidationError:
             raise SettingsInvalidError(
                 refused(f"{self.name}.{name}", expected(key.hint), value)
