@@ -7,11 +7,11 @@ from pathlib import Path
 from prometheus_client import CollectorRegistry, Gauge
 
 from host.audit_log.log_files import used_bytes
-from host.db import Vaults
 from host.domain.accounts import Account
 from host.domain.errors import StorageError
 from host.domain.ids import ShortHash
 from host.ports.accounts import Accounts
+from host.ports.vaults import VaultAccess
 
 _STORED = (Account.BUS, Account.STATUS, Account.JOURNAL, Account.HISTORY)
 """Accounts that the flow store keeps."""
@@ -31,7 +31,7 @@ class HeldBytes:
         self,
         *,
         store: Accounts,
-        vaults: Vaults,
+        vaults: VaultAccess,
         folders: Path,
         parked: Callable[[ShortHash], int],
     ) -> None:

@@ -8,7 +8,6 @@ import time
 from collections.abc import Sequence
 from typing import Protocol
 
-from host.db import Vaults
 from host.db.requests import forget_answers, holds_answers
 from host.domain.errors import UnavailableError
 from host.domain.ids import Checksum, EpochMs, FlowId, HoldingIdentity, ShortHash
@@ -22,6 +21,7 @@ from host.ports.clock import Clock
 from host.ports.directory import ContractVerifier, Members, Packages
 from host.ports.keys import KeyStore
 from host.ports.requests import refusing_misfits
+from host.ports.vaults import VaultAccess
 from host.rpc import Interface
 
 
@@ -187,7 +187,7 @@ class ServedContracts:
 class VaultAnswers:
     """`Answers` over the vaults of this process."""
 
-    def __init__(self, vaults: Vaults, clock: Clock) -> None:
+    def __init__(self, vaults: VaultAccess, clock: Clock) -> None:
         self._vaults = vaults
         self._clock = clock
 
@@ -197,8 +197,10 @@ class VaultAnswers:
         with self._vaults.read(holding) as connection:
             is_kept = holds_answers(connection, flow_id)
         if is_kept:
-            with self._vaults.write(holding) as connection:
-                forget_answers(connection, flow_id, self._clock.now_ms())
+            self._vaults.transact(
+                holding,
+                lambda connection: forget_answers(connection, flow_id, self._clock.now_ms()),
+            )
 
 
 def _stored(packages: Packages, checksum: Checksum) -> CpiRecord:

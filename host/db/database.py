@@ -152,16 +152,6 @@ class Database:
             StorageBusyError: another process is writing for longer than the busy timeout.
             RuntimeError: this thread is inside such a transaction of this database already.
         """
-        with self._writing() as connection:
-            return work(connection)
-
-    @contextmanager
-    def write(self, *, counted: bool = True) -> Iterator[Connection]:  # noqa: ARG002
-        with self._writing() as connection:
-            yield connection
-
-    @contextmanager
-    def _writing(self) -> Iterator[Connection]:
         if self._writer == threading.get_ident():
             raise RuntimeError(f"a second transaction on {self.path} inside the first")
         with self._write_lock:
@@ -171,10 +161,11 @@ class Database:
                     connection = raw.execution_options(**{_IMMEDIATE: True})
                     connection.info[_COUNTS] = False
                     with connection.begin():
-                        yield connection
+                        result = work(connection)
                         if connection.info[_COUNTS]:
                             connection.execute(_ADD_REVISION)
                         give_back(_driver(connection))
+                        return result
             finally:
                 self._writer = None
 

@@ -1,11 +1,11 @@
-"""Rows that every step of every flow asks for, kept in memory until the database changes."""
+"""Rows that every step of every flow asks for, kept in memory until they may have changed."""
 
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
 
-from host.db.database import Database
+from host.ports.database import SqlDatabase
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
@@ -14,20 +14,20 @@ _KEPT_MAX = 4096
 
 
 class Remembered(Generic[K, V]):
-    """Answers of `read`, kept while nobody commits to the database. Thread-safe.
+    """Answers of `read`, kept while nobody commits to a `REMEMBERED` table. Thread-safe.
 
-    Any commit of any process forgets all of them, so an answer is never older than the call. What
-    changes the database must do so in a transaction of its own, and not expect to read its own
+    Any such commit of any process forgets all of them, so an answer is never older than the call.
+    What changes the database must do so in a transaction of its own, and not expect to read its own
     uncommitted rows here.
 
     Args:
         database: what `read` reads.
-        read: answers a key from the database; its answers must be immutable.
+        read: answers a key from `REMEMBERED` tables; its answers must be immutable.
         kept_max: how many answers are kept, the most recently used ones.
     """
 
     def __init__(
-        self, database: Database, read: Callable[[K], V], *, kept_max: int = _KEPT_MAX
+        self, database: SqlDatabase, read: Callable[[K], V], *, kept_max: int = _KEPT_MAX
     ) -> None:
         self._database = database
         self._read = read

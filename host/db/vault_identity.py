@@ -28,7 +28,8 @@ BEGIN {table.ADD}; END
 
 def give_vault_identity(database: Database, cluster_id: str, node: ShortHash) -> None:
     """Have a vault say that it is `node`'s, unless another process has done so."""
-    with database.write() as connection:
+
+    def give(connection: Connection) -> None:
         has_answers = connection.exec_driver_sql(_HAS_ANSWERS).first() is not None
         had_effects = has_answers and connection.exec_driver_sql(_ANY_ANSWER).first() is not None
         connection.exec_driver_sql(table.CREATE)
@@ -36,6 +37,8 @@ def give_vault_identity(database: Database, cluster_id: str, node: ShortHash) ->
         connection.exec_driver_sql(table.INSERT, (VAULT, cluster_id, node, start))
         if has_answers:
             connection.exec_driver_sql(_COUNTS)
+
+    database.transact(give)
 
 
 def count_repeat(connection: Connection) -> None:

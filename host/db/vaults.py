@@ -171,15 +171,6 @@ class Vaults:
             self._written.add(short_hash)
         return result
 
-    @contextmanager
-    def write(self, short_hash: ShortHash) -> Iterator[Connection]:
-        with self._lease(short_hash) as database, database.write() as connection:
-            before = _used_bytes(connection)
-            yield connection
-            self._check_grown(short_hash, before, _used_bytes(connection))
-        with self._lock:
-            self._written.add(short_hash)
-
     def _check_grown(self, short_hash: ShortHash, before: int, used: int) -> None:
         if self._bytes_max_of is None or used <= before:
             return

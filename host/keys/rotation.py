@@ -13,7 +13,6 @@ from collections.abc import Sequence
 from sqlalchemy import Connection, Row, delete, func, insert, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
-from host.db import Database
 from host.domain.ids import EpochMs
 from host.keys.errors import RotationInProgressError
 from host.keys.master import MasterKeys
@@ -21,6 +20,7 @@ from host.keys.tables import MASTER_KEY, ROTATED, ROTATION, SIGNING_KEY, WRAPPIN
 from host.keys.wrapping import NONCE_BYTES, unwrap, wrap
 from host.keys.wrapping_keys import WrappingKeys
 from host.ports.clock import Entropy
+from host.ports.database import SqlDatabase
 from host.ports.keys import MASTER_TENANT, KeyRotation, RotatedKeys, RotationStatus
 
 KEYS_AT_ONCE = 100
@@ -44,7 +44,7 @@ class Rotations:
 
     def __init__(
         self,
-        database: Database,
+        database: SqlDatabase,
         masters: MasterKeys,
         wrapping: WrappingKeys,
         *,
@@ -67,32 +67,14 @@ class Rotations:
             # The file comes first: a key that nothing is wrapped under does no harm.
             with self._database.read() as connection:
                 self._masters.make(self._wrapping.master_generation(connection) + 1)
-        with self._database.write() as connection:
-            known = _rotation(connection, tenant)
-            if known is not None and known.status is RotationStatus.IN_PROGRESS:
-                raise RotationInProgressError(
-                    f"Key rotation {known.request_id} of {tenant} is in progress."
-                )
-            begin = self._begin_master if tenant == MASTER_TENANT else self._begin_tenant
-            _record(connection, tenant, self._uuid(), begin(connection, tenant), self._now())
-            return _known(connection, tenant)
+        return self._database.transact(lambda connection: self._begin(connection, tenant))
 
     def go_on(self, tenant: str) -> KeyRotation | None:
         """Wrap some keys anew; None if there never was a rotation of `tenant`."""
-        with self._database.write() as connection:
-            known = _rotation(connection, tenant)
-            if known is None or known.status is RotationStatus.DONE:
-                return known
-            some = self._some_of_master if tenant == MASTER_TENANT else self._some_of_tenant
-            done = not some(connection, tenant)
-            status = RotationStatus.DONE if done else RotationStatus.IN_PROGRESS
-            connection.execute(
-                update(ROTATION)
-                .where(ROTATION.c.tenant == tenant)
-                .values(status=status.value, updated_at=self._now())
-            )
-            known = _known(connection, tenant)
-        if done:
+        known, has_ended = self._database.transact(
+            lambda connection: self._go_on(connection, tenant)
+        )
+        if has_ended:
             self._forget()
         return known
 
@@ -108,6 +90,31 @@ class Rotations:
             while (known := self.go_on(tenant)) and known.status is RotationStatus.IN_PROGRESS:
                 pass
         self._forget()
+
+    def _begin(self, connection: Connection, tenant: str) -> KeyRotation:
+        known = _rotation(connection, tenant)
+        if known is not None and known.status is RotationStatus.IN_PROGRESS:
+            raise RotationInProgressError(
+                f"Key rotation {known.request_id} of {tenant} is in progress."
+            )
+        begin = self._begin_master if tenant == MASTER_TENANT else self._begin_tenant
+        _record(connection, tenant, self._uuid(), begin(connection, tenant), self._now())
+        return _known(connection, tenant)
+
+    def _go_on(self, connection: Connection, tenant: str) -> tuple[KeyRotation | None, bool]:
+        """The rotation of `tenant`, and whether this has ended it."""
+        known = _rotation(connection, tenant)
+        if known is None or known.status is RotationStatus.DONE:
+            return known, False
+        some = self._some_of_master if tenant == MASTER_TENANT else self._some_of_tenant
+        is_done = not some(connection, tenant)
+        status = RotationStatus.DONE if is_done else RotationStatus.IN_PROGRESS
+        connection.execute(
+            update(ROTATION)
+            .where(ROTATION.c.tenant == tenant)
+            .values(status=status.value, updated_at=self._now())
+        )
+        return _known(connection, tenant), is_done
 
     def _begin_master(self, connection: Connection, _tenant: str) -> Sequence[RotatedKeys]:
         generation = self._wrapping.master_generation(connection) + 1

@@ -3,6 +3,7 @@
 import re
 import uuid
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 from cryptography.hazmat.primitives.serialization import (
@@ -12,8 +13,8 @@ from cryptography.hazmat.primitives.serialization import (
     load_der_private_key,
 )
 from sqlalchemy import Connection, Row, insert, select
+from sqlalchemy.exc import IntegrityError
 
-from host.db import Database
 from host.domain.errors import InvalidInputError
 from host.domain.ids import EpochMs, ShortHash
 from host.keys.errors import (
@@ -43,6 +44,7 @@ from host.keys.tables import HSM, SIGNING_KEY
 from host.keys.wrapping import NONCE_BYTES, unwrap, wrap
 from host.keys.wrapping_keys import WrappingKeys
 from host.ports.clock import Clock, Entropy
+from host.ports.database import SqlDatabase
 from host.ports.keys import (
     MASTER_TENANT,
     HsmAssociation,
@@ -62,7 +64,7 @@ class SoftKeyStore:
 
     def __init__(
         self,
-        database: Database,
+        database: SqlDatabase,
         *,
         masters: MasterKeys,
         clock: Clock,
@@ -88,8 +90,7 @@ class SoftKeyStore:
         self._rotations = Rotations(
             database, masters, self._wrapping, entropy=entropy, keys_at_once=keys_at_once
         )
-        with database.write() as connection:
-            self._wrapping.check_master(connection, database)
+        database.transact(self._wrapping.check_master)
         self._rotations.resume()
 
     def create(self, tenant: str, category: KeyCategory, alias: str, scheme: str) -> KeyInfo:
@@ -109,8 +110,12 @@ class SoftKeyStore:
             public_key=encode_public(public_key),
             created_at=self._clock.now_ms(),
         )
-        with self._database.write() as connection:
-            generation = self._insert(connection, key, private_key)
+        try:
+            generation = self._database.transact(
+                lambda connection: self._insert(connection, key, private_key)
+            )
+        except IntegrityError as exc:
+            raise KeyAliasExistsError(f"tenant {tenant} has a key {alias!r} already") from exc
         return replace(key, master_key_alias=wrapping_key_alias(tenant, generation))
 
     def list(self, tenant: str) -> Sequence[KeyInfo]:
@@ -143,8 +148,12 @@ class SoftKeyStore:
             "category": category.value,
             "association_id": str(uuid.UUID(bytes=self._entropy.random_bytes(16), version=4)),
         }
-        with self._database.write() as connection:
-            connection.execute(insert(HSM).prefix_with("OR IGNORE"), values)
+        known = self.hsm(tenant, category)
+        if known is not None:
+            return known
+        # Another process may have made one meanwhile: the first stays.
+        with suppress(IntegrityError):
+            self._database.transact(lambda connection: connection.execute(insert(HSM), values))
         association = self.hsm(tenant, category)
         assert association is not None, tenant  # noqa: S101  # associations stay
         return association
@@ -180,11 +189,6 @@ class SoftKeyStore:
 
     def _insert(self, connection: Connection, key: KeyInfo, private_key: PrivateKey) -> int:
         """Store a key; the generation of the wrapping key that it is wrapped under."""
-        same_alias = select(SIGNING_KEY.c.key_id).where(
-            SIGNING_KEY.c.tenant == key.tenant, SIGNING_KEY.c.alias == key.alias
-        )
-        if connection.execute(same_alias).first() is not None:
-            raise KeyAliasExistsError(f"tenant {key.tenant} has a key {key.alias!r} already")
         generation = self._wrapping.generation(connection, key.tenant)
         if generation is None:
             generation = 1

@@ -2,7 +2,6 @@
 
 from sqlalchemy import Connection, func, insert, select
 
-from host.db import Database
 from host.domain.ids import EpochMs
 from host.keys.errors import KeyMaterialError, MasterKeyError
 from host.keys.master import MasterKeys
@@ -27,7 +26,7 @@ class WrappingKeys:
         self._clock = clock
         self._entropy = entropy
 
-    def check_master(self, connection: Connection, database: Database) -> None:
+    def check_master(self, connection: Connection) -> None:
         """Check the master key that is in force, or begin with the first one.
 
         Raises:
@@ -41,7 +40,8 @@ class WrappingKeys:
             unwrap(self._masters.get(row.generation), row.wrapped, bound_to=MASTER_CHECK_BINDING)
         except KeyMaterialError as exc:
             raise MasterKeyError(
-                f"the master key is not the one that the keys in {database.path} are wrapped with"
+                "the master key is not the one that the keys in the cluster's database are"
+                " wrapped with"
             ) from exc
 
     def master_generation(self, connection: Connection) -> int:

@@ -11,7 +11,6 @@ from typing import TypeAlias
 
 from sqlalchemy import Connection
 
-from host.db import Vaults
 from host.db.query_time import limited_time
 from host.db.requests import find_answer, refuse_ended, remember_answer
 from host.domain.errors import InvalidInputError, NotFoundError
@@ -65,6 +64,7 @@ from host.ports.requests import (
     take_text,
     take_texts,
 )
+from host.ports.vaults import VaultAccess
 
 _PAGE_MAX = 1000
 _OFFSET_MAX = 2**53 - 1
@@ -80,7 +80,7 @@ class LedgerCapability:
     def __init__(
         self,
         *,
-        vaults: Vaults,
+        vaults: VaultAccess,
         keys: KeyStore,
         public_keys: PublicKeys,
         members: Members,

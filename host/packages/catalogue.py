@@ -18,13 +18,14 @@ from cpi.errors import CpiError
 from cpi.files import open_package
 from cpi.group_policy import CREATE_ID
 from cpi.sources import Source, chunks_of, sha256_of, source_of
-from host.db import Database, Remembered
+from host.db import Remembered
 from host.domain.errors import StorageError
 from host.domain.ids import Checksum, EpochMs, ShortHash
 from host.domain.packages import CpiRecord, PackageIdentity
 from host.packages.errors import GroupOfOthersError, PackageDuplicateError
 from host.packages.records import dump_cpks, load_cpks
 from host.packages.tables import CPI, CPI_REPLACED, GROUP_FOUNDER
+from host.ports.database import SqlDatabase
 
 _SUFFIX = ".cpi"
 _TEMPORARY = ".tmp"
@@ -33,7 +34,7 @@ _TEMPORARY = ".tmp"
 class PackageCatalogue:
     """The `Packages` port over SQL rows and files. Safe to use from several threads."""
 
-    def __init__(self, *, database: Database, directory: Path) -> None:
+    def __init__(self, *, database: SqlDatabase, directory: Path) -> None:
         """Open the catalogue.
 
         Raises:
@@ -185,7 +186,9 @@ class PackageCatalogue:
         existed = path.exists()
         try:
             _write_whole(path, source_of(data))
-            self._insert(record, replaces, forced=forced)
+            self._database.transact(
+                lambda connection: self._insert(connection, record, replaces, forced=forced)
+            )
         except BaseException as failed:
             if not existed and self.get(record.file_checksum) is None:
                 _discard(path)
@@ -199,37 +202,43 @@ class PackageCatalogue:
         if replaces is not None and replaces.file_checksum != record.file_checksum:
             _discard(self._path(replaces.file_checksum))
 
-    def _insert(self, record: CpiRecord, replaces: CpiRecord | None, *, forced: bool) -> None:
+    def _insert(
+        self,
+        connection: Connection,
+        record: CpiRecord,
+        replaces: CpiRecord | None,
+        *,
+        forced: bool,
+    ) -> None:
         identity = {name: getattr(record.identity, name) for name in _IDENTITY}
-        with self._database.write() as connection:
-            if not forced:
-                _refuse_others(connection, record)
-            if record.group_id != CREATE_ID and _founders(connection, record.group_id) is None:
-                connection.execute(
-                    insert(GROUP_FOUNDER).values(
-                        group_id=record.group_id,
-                        signer_summary_hash=record.identity.signer_summary_hash,
-                    )
-                )
-            if replaces is not None:
-                old = replaces.file_checksum
-                connection.execute(delete(CPI).where(CPI.c.file_checksum == old))
-                checksums = (old, record.file_checksum)
-                connection.execute(
-                    delete(CPI_REPLACED).where(CPI_REPLACED.c.file_checksum.in_(checksums))
-                )
-                if old != record.file_checksum:
-                    connection.execute(insert(CPI_REPLACED).values(file_checksum=old, **identity))
+        if not forced:
+            _refuse_others(connection, record)
+        if record.group_id != CREATE_ID and _founders(connection, record.group_id) is None:
             connection.execute(
-                insert(CPI).values(
-                    file_checksum=record.file_checksum,
+                insert(GROUP_FOUNDER).values(
                     group_id=record.group_id,
-                    group_policy=record.group_policy,
-                    cpks=dump_cpks(record.cpks),
-                    stored_at=record.stored_at,
-                    **identity,
+                    signer_summary_hash=record.identity.signer_summary_hash,
                 )
             )
+        if replaces is not None:
+            old = replaces.file_checksum
+            connection.execute(delete(CPI).where(CPI.c.file_checksum == old))
+            checksums = (old, record.file_checksum)
+            connection.execute(
+                delete(CPI_REPLACED).where(CPI_REPLACED.c.file_checksum.in_(checksums))
+            )
+            if old != record.file_checksum:
+                connection.execute(insert(CPI_REPLACED).values(file_checksum=old, **identity))
+        connection.execute(
+            insert(CPI).values(
+                file_checksum=record.file_checksum,
+                group_id=record.group_id,
+                group_policy=record.group_policy,
+                cpks=dump_cpks(record.cpks),
+                stored_at=record.stored_at,
+                **identity,
+            )
+        )
 
     def sweep(self) -> None:
         """Remove what interrupted uploads left. Call it only where and while no upload runs.

@@ -19,7 +19,6 @@ from cpi.group_policy import parse_group_policy
 from cpi.model import PackageType, VerifiedPackage
 from cpi.sources import Source, source_of
 from cpi.verify import verify_package
-from host.db import Database
 from host.domain.errors import HostError, UnavailableError
 from host.domain.ids import Checksum, EpochMs, ShortHash, short_hash_of
 from host.domain.packages import CpiRecord
@@ -33,6 +32,7 @@ from host.packages.trust import CertificateStore
 from host.packages.uploaded import UploadedFile
 from host.packages.uploads import Uploads, UploadStatus
 from host.ports.clock import Clock
+from host.ports.database import SqlDatabase
 from sandbox.runtime import Sandbox
 from sandbox.world import World
 
@@ -64,7 +64,7 @@ class PackageService:
     def __init__(
         self,
         *,
-        database: Database,
+        database: SqlDatabase,
         directory: Path,
         sandbox: Sandbox,
         clock: Clock,

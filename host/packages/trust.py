@@ -4,19 +4,19 @@ from collections.abc import Sequence
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
-from sqlalchemy import delete, insert, select
+from sqlalchemy import Connection, delete, insert, select
 
-from host.db import Database
 from host.domain.errors import NotFoundError
 from host.packages.certificates import CertificateUsage, check_alias, parse_chain, parse_usage
 from host.packages.tables import CERTIFICATE
 from host.ports.clock import Clock
+from host.ports.database import SqlDatabase
 
 
 class CertificateStore:
     """Chains by usage and alias. Importing under the same usage and alias replaces."""
 
-    def __init__(self, *, database: Database, clock: Clock) -> None:
+    def __init__(self, *, database: SqlDatabase, clock: Clock) -> None:
         self._database = database
         self._clock = clock
 
@@ -29,13 +29,13 @@ class CertificateStore:
         known, name = parse_usage(usage), check_alias(alias)
         text = "".join(c.public_bytes(Encoding.PEM).decode() for c in parse_chain(pem))
         same = (CERTIFICATE.c.usage == known.value) & (CERTIFICATE.c.alias == name)
-        with self._database.write() as connection:
+        row = {"usage": known.value, "alias": name, "pem": text}
+
+        def replace(connection: Connection) -> None:
             connection.execute(delete(CERTIFICATE).where(same))
-            connection.execute(
-                insert(CERTIFICATE).values(
-                    usage=known.value, alias=name, pem=text, imported_at=self._clock.now_ms()
-                )
-            )
+            connection.execute(insert(CERTIFICATE), {**row, "imported_at": self._clock.now_ms()})
+
+        self._database.transact(replace)
 
     def aliases(self, usage: str) -> Sequence[str]:
         """Aliases of a usage in alphabetical order."""

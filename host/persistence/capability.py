@@ -8,8 +8,6 @@ same answer. Nothing is served before the vault has the schemas of the caller's 
 import json
 import time
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
-from typing import Protocol
 
 from sqlalchemy import ColumnElement, Connection, Select, and_, delete, insert, select
 from sqlalchemy.dialects.sqlite import insert as upsert
@@ -17,7 +15,6 @@ from sqlalchemy.dialects.sqlite import insert as upsert
 from host.db.query_time import limited_time
 from host.db.requests import find_answer, refuse_ended, remember_answer
 from host.db.vault_identity import count_repeat
-from host.domain.ids import ShortHash
 from host.domain.json import JsonObject, JsonValue
 from host.persistence.entity_types import EntityTypes
 from host.persistence.errors import (
@@ -41,6 +38,7 @@ from host.persistence.schemas import bring_up_to_date, is_up_to_date
 from host.persistence.tables import ENTITY
 from host.ports.capability import CallContext, CapabilityError
 from host.ports.requests import invalid_request
+from host.ports.vaults import VaultAccess
 
 _SELECT = select(ENTITY.c.value)
 _INSERT = insert(ENTITY)
@@ -50,14 +48,6 @@ _MERGE = _MERGE.on_conflict_do_update(
     set_={"value": _MERGE.excluded.value, "updated_at": _MERGE.excluded.updated_at},
 )
 _DELETE = delete(ENTITY)
-
-
-class VaultAccess(Protocol):
-    """Transactions on the vaults of virtual nodes; `host.db.Vaults` is one."""
-
-    def read(self, short_hash: ShortHash, /) -> AbstractContextManager[Connection]: ...
-
-    def write(self, short_hash: ShortHash, /) -> AbstractContextManager[Connection]: ...
 
 
 class EntityCapability:
@@ -94,7 +84,8 @@ class EntityCapability:
             if write.dedup_id is None
             else f"dedup:{context.flow_id}-{write.dedup_id}"
         )
-        with self._vaults.write(context.holding.short_hash) as connection:
+
+        def apply(connection: Connection) -> JsonValue:
             refuse_ended(connection, context.flow_id)
             known = find_answer(connection, request_id, request)
             if known is not None:
@@ -105,7 +96,9 @@ class EntityCapability:
                 bring_up_to_date(connection, types, context.now)
             answer = [_apply(connection, write, entity, context) for entity in write.entities]
             remember_answer(connection, request_id, request, answer, context.now)
-        return answer
+            return answer
+
+        return self._vaults.transact(context.holding.short_hash, apply)
 
     def _read(self, types: Types, context: CallContext, request: JsonObject) -> JsonValue:
         read = parse_read(types, request)
@@ -113,9 +106,12 @@ class EntityCapability:
         with self._vaults.read(holding) as connection:
             if is_up_to_date(connection, [read.type]):
                 return self._answer(connection, read)
-        with self._vaults.write(holding) as connection:
+
+        def migrate_and_answer(connection: Connection) -> JsonValue:
             bring_up_to_date(connection, types, context.now)
             return self._answer(connection, read)
+
+        return self._vaults.transact(holding, migrate_and_answer)
 
     def _answer(self, connection: Connection, read: Find | FindAll | RunQuery) -> JsonValue:
         if isinstance(read, Find):

@@ -12,7 +12,6 @@ from typing import Any
 from sqlalchemy import Connection, Row, bindparam, delete, select, text, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
-from host.db import Vaults
 from host.domain.ids import EpochMs, ShortHash
 from host.domain.packages import CpiRecord
 from host.persistence.entity_types import EntityType, EntityTypes
@@ -22,6 +21,7 @@ from host.persistence.tables import ENTITY, ENTITY_SCHEMA
 from host.ports.capability import CapabilityError
 from host.ports.clock import Clock
 from host.ports.requests import canonical_text
+from host.ports.vaults import VaultAccess
 
 _PAGE = 500
 _INDEX_PREFIX = "entity_by_"
@@ -44,7 +44,7 @@ _SELECT_INDEXES = text("SELECT name FROM sqlite_master WHERE type = 'index' AND 
 class VaultSchemas:
     """Brings vaults up to date when a node gets a CPI."""
 
-    def __init__(self, vaults: Vaults, types: EntityTypes, clock: Clock) -> None:
+    def __init__(self, vaults: VaultAccess, types: EntityTypes, clock: Clock) -> None:
         self._vaults = vaults
         self._types = types
         self._clock = clock
@@ -69,18 +69,23 @@ class VaultSchemas:
         types = self._types.of(cpi)
         if not self._vaults.is_made(holding):
             return
-        with self._vaults.write(holding) as connection:
-            bring_up_to_date(connection, types, self._clock.now_ms())
+        self._vaults.transact(
+            holding,
+            lambda connection: bring_up_to_date(connection, types, self._clock.now_ms()),
+        )
 
     def reset(self, holding: ShortHash, cpi: CpiRecord) -> None:
         """Forget every entity of a node, then apply the schemas of `cpi`."""
         types = self._types.of(cpi)
         if not self._vaults.is_made(holding):
             return
-        with self._vaults.write(holding) as connection:
+
+        def begin_anew(connection: Connection) -> None:
             connection.execute(delete(ENTITY))
             connection.execute(delete(ENTITY_SCHEMA))
             bring_up_to_date(connection, types, self._clock.now_ms())
+
+        self._vaults.transact(holding, begin_anew)
 
 
 def is_up_to_date(connection: Connection, types: Iterable[EntityType]) -> bool:

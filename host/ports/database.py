@@ -63,6 +63,14 @@ class SqlDatabase(Protocol):
         """
         ...
 
+    def scrub(self) -> None:
+        """Take deleted rows off the disk, as far as it can be done while others read.
+
+        Raises:
+            StorageError: the database cannot be written.
+        """
+        ...
+
     def revision(self) -> int:
         """A number that changes with every commit to a `REMEMBERED` table, by any process.
 

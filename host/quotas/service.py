@@ -10,13 +10,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry, Counter
-from sqlalchemy import delete, func, insert, select
+from sqlalchemy import Connection, delete, func, insert, select
 from sqlalchemy.dialects.sqlite import insert as upsert
 
-from host.db import Database
 from host.domain.ids import EpochMs, ShortHash
 from host.domain.quotas import QUOTA_CODES, NodeUsage, Quota, QuotaCode, Spent
 from host.ports.clock import Clock
+from host.ports.database import SqlDatabase
 from host.quotas.counters import HIT, Counters, Increment, counters_of, usage_of
 from host.quotas.pace import Pace
 from host.quotas.tables import OVERRIDE, USAGE
@@ -64,7 +64,7 @@ class QuotaService:
     def __init__(
         self,
         *,
-        database: Database,
+        database: SqlDatabase,
         defaults: Quota,
         clock: Clock,
         processes: int = 1,
@@ -96,10 +96,13 @@ class QuotaService:
         """
         quota = self.defaults.with_overrides(overrides)
         rows = [{"short_hash": node, "name": n, "value": v} for n, v in overrides.items()]
-        with self._database.write() as connection:
+
+        def replace(connection: Connection) -> None:
             connection.execute(delete(OVERRIDE).where(OVERRIDE.c.short_hash == node))
             if rows:
                 connection.execute(insert(OVERRIDE), rows)
+
+        self._database.transact(replace)
         with self._lock:
             self._know(node, quota, self._clock.now_ms())
         return quota
@@ -164,8 +167,7 @@ class QuotaService:
             for (node, name), grown in taken.items()
         ]
         try:
-            with self._database.write(counted=False) as connection:
-                connection.execute(_ADD, rows)
+            self._database.transact(lambda connection: connection.execute(_ADD, rows))
         except BaseException:
             self._counters.give_back(taken)
             raise

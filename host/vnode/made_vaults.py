@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from sqlalchemy import func, select, update
 from sqlalchemy.dialects.sqlite import insert
 
-from host.db import Database
 from host.domain.errors import HostError, NotFoundError
 from host.domain.ids import ShortHash
 from host.ports.clock import Clock
+from host.ports.database import SqlDatabase
 from host.vnode.tables import VAULT_NOTE, VIRTUAL_NODE
 
 _MADE = VIRTUAL_NODE.c.vault_made_at
@@ -52,7 +52,7 @@ class MadeVaults:
     Thread-safe; the processes of a host share it.
     """
 
-    def __init__(self, *, database: Database, clock: Clock) -> None:
+    def __init__(self, *, database: SqlDatabase, clock: Clock) -> None:
         self._database = database
         self._clock = clock
 
@@ -66,12 +66,9 @@ class MadeVaults:
         return row.vault_made_at is not None
 
     def note_made(self, short_hash: ShortHash) -> None:
-        with self._database.write() as connection:
-            connection.execute(
-                _UPDATE.where(VIRTUAL_NODE.c.short_hash == short_hash).values(
-                    vault_made_at=self._clock.now_ms()
-                )
-            )
+        note = _UPDATE.where(VIRTUAL_NODE.c.short_hash == short_hash)
+        note = note.values(vault_made_at=self._clock.now_ms())
+        self._database.transact(lambda connection: connection.execute(note))
 
     def noted(self, short_hash: ShortHash) -> int:
         statement = select(VAULT_NOTE.c.generation).where(VAULT_NOTE.c.short_hash == short_hash)
@@ -80,8 +77,7 @@ class MadeVaults:
 
     def note_generations(self, generations: Mapping[ShortHash, int]) -> None:
         rows = [{"short_hash": node, "generation": n} for node, n in generations.items()]
-        with self._database.write(counted=False) as connection:
-            connection.execute(_NOTE, rows)
+        self._database.transact(lambda connection: connection.execute(_NOTE, rows))
 
     def note_problem(self, short_hash: ShortHash, problem: HostError | None) -> None:
         row = {
@@ -90,8 +86,7 @@ class MadeVaults:
             "problem_code": None if problem is None else problem.code,
             "problem": None if problem is None else problem.public_message,
         }
-        with self._database.write(counted=False) as connection:
-            connection.execute(_NOTE_PROBLEM, row)
+        self._database.transact(lambda connection: connection.execute(_NOTE_PROBLEM, row))
 
     def audit_end(self, short_hash: ShortHash) -> tuple[int, str] | None:
         """Number and hash of the newest entry that the node's audit log is known to have."""
@@ -110,8 +105,7 @@ class MadeVaults:
             {"short_hash": node, "generation": 0, "audit_seq": seq, "audit_hash": digest}
             for node, (seq, digest) in ends.items()
         ]
-        with self._database.write(counted=False) as connection:
-            connection.execute(_NOTE_END, rows)
+        self._database.transact(lambda connection: connection.execute(_NOTE_END, rows))
 
     def audited(self) -> Sequence[ShortHash]:
         """The nodes whose audit log is known to have entries."""

@@ -4,15 +4,15 @@ import logging
 
 from sqlalchemy import or_, select
 
-from host.db import Database
 from host.domain.ids import HoldingIdentity
 from host.domain.x500 import InvalidX500NameError, MemberX500Name
+from host.ports.database import SqlDatabase
 from host.vnode.tables import VIRTUAL_NODE
 
 logger = logging.getLogger(__name__)
 
 
-def warn_of_other_forms(database: Database) -> int:
+def warn_of_other_forms(database: SqlDatabase) -> int:
     """Log each node that its name no longer leads to; gives their number.
 
     Earlier releases wrote special characters of names with a backslash, where Java quotes the

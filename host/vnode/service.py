@@ -14,7 +14,7 @@ from functools import partial
 
 from sqlalchemy import Connection, Row, insert, select, tuple_, update
 
-from host.db import Database, Remembered
+from host.db import Remembered
 from host.domain.errors import HostError
 from host.domain.ids import Checksum, EpochMs, HoldingIdentity, ShortHash, parse_short_hash
 from host.domain.packages import CpiRecord
@@ -22,6 +22,7 @@ from host.domain.refused import shown
 from host.domain.vnode import AsyncStatus, OperationalStatus, VirtualNode
 from host.domain.x500 import MemberX500Name
 from host.ports.clock import Clock, Entropy
+from host.ports.database import SqlDatabase
 from host.ports.directory import Packages
 from host.ports.schemas import NodeSchemas
 from host.vnode.errors import (
@@ -65,7 +66,7 @@ class VirtualNodeService:
     def __init__(
         self,
         *,
-        database: Database,
+        database: SqlDatabase,
         schemas: NodeSchemas,
         packages: Packages,
         clock: Clock,
@@ -110,9 +111,12 @@ class VirtualNodeService:
             raise CpiNotFoundError(f"No CPI metadata found for checksum '{cpi_short_checksum}'.")
         group_id = self._uuid() if cpi.group_id == CREATE_ID else cpi.group_id
         holding = HoldingIdentity(x500_name=name, group_id=group_id)
-        with self._database.write() as connection:
+
+        def accept(connection: Connection) -> str:
             _refuse_existing(connection, holding)
-            request_id = self._accept(connection, _CREATE, holding, cpi)
+            return self._accept(connection, _CREATE, holding, cpi)
+
+        request_id = self._database.transact(accept)
         self._background(partial(self._run, request_id))
         return request_id
 
@@ -134,10 +138,14 @@ class VirtualNodeService:
         node = self.get(short_hash)
         cpi = target_of_upgrade(node, short_hash, self._packages, cpi_short_checksum)
         assert node is not None  # noqa: S101  # target_of_upgrade refuses
-        with self._database.write() as connection:
+        holding = node.holding
+
+        def accept(connection: Connection) -> str:
             if not force:
                 _refuse_operation(connection, short_hash)
-            request_id = self._accept(connection, _UPGRADE, node.holding, cpi)
+            return self._accept(connection, _UPGRADE, holding, cpi)
+
+        request_id = self._database.transact(accept)
         self._background(partial(self._run, request_id))
         return request_id
 
@@ -258,12 +266,12 @@ class VirtualNodeService:
                 f"{shown(state)} is no state of a virtual node; states are {', '.join(_STATES)}"
             )
         columns = ("flow_p2p_status", "flow_start_status", "flow_status", "vault_db_status")
-        with self._database.write() as connection:
-            connection.execute(
-                update(VIRTUAL_NODE)
-                .where(VIRTUAL_NODE.c.short_hash == short_hash)
-                .values(dict.fromkeys(columns, status.value))
-            )
+        change = (
+            update(VIRTUAL_NODE)
+            .where(VIRTUAL_NODE.c.short_hash == short_hash)
+            .values(dict.fromkeys(columns, status.value))
+        )
+        self._database.transact(lambda connection: connection.execute(change))
         node = self.get(short_hash)
         if node is None:
             raise VirtualNodeNotFoundError(f"Virtual node {short_hash} not found.")
@@ -291,9 +299,12 @@ class VirtualNodeService:
             created_at=self._clock.now_ms(),
         )
         self._schemas.check(cpi)
-        with self._database.write() as connection:
+
+        def add(connection: Connection) -> None:
             connection.execute(insert(VIRTUAL_NODE), _values(node))
             self._update(connection, row.request_id, AsyncStatus.SUCCEEDED)
+
+        self._database.transact(add)
 
     def _upgrade(self, row: Row[tuple[object, ...]]) -> None:
         self._set_status(row.request_id, AsyncStatus.IN_PROGRESS)
@@ -301,16 +312,20 @@ class VirtualNodeService:
         short_hash = ShortHash(row.resource_id)
         in_maintenance(self.get(short_hash), short_hash)
         self._schemas.apply(short_hash, cpi)
-        with self._database.write() as connection:
-            connection.execute(
-                update(VIRTUAL_NODE)
-                .where(VIRTUAL_NODE.c.short_hash == short_hash)
-                .values(
-                    cpi_checksum=cpi.file_checksum,
-                    granted_capabilities=json.dumps(self._granted(cpi)),
-                )
+        change = (
+            update(VIRTUAL_NODE)
+            .where(VIRTUAL_NODE.c.short_hash == short_hash)
+            .values(
+                cpi_checksum=cpi.file_checksum,
+                granted_capabilities=json.dumps(self._granted(cpi)),
             )
+        )
+
+        def switch(connection: Connection) -> None:
+            connection.execute(change)
             self._update(connection, row.request_id, AsyncStatus.SUCCEEDED)
+
+        self._database.transact(switch)
 
     def _cpi(self, checksum: Checksum) -> CpiRecord:
         cpi = self._packages.get(checksum)
@@ -330,8 +345,9 @@ class VirtualNodeService:
             logger.exception("operation %s failed: %s", request_id, reason)
 
     def _set_status(self, request_id: str, status: AsyncStatus, reason: str | None = None) -> None:
-        with self._database.write() as connection:
-            self._update(connection, request_id, status, reason)
+        self._database.transact(
+            lambda connection: self._update(connection, request_id, status, reason)
+        )
 
     def _update(
         self,

@@ -29,6 +29,7 @@ from host.audit_log.administrative.verification import verify_administrative_log
 from host.db import Database, Remembered
 from host.domain.clock import SimClock
 from host.domain.errors import DiskFullError, NotFoundError
+from host.rbac import RBAC_SCHEMA
 
 KEY = bytes(range(32))
 EVERYTHING = ActQuery()
@@ -55,7 +56,7 @@ def clock():
 
 @pytest.fixture
 def database(tmp_path):
-    with Database.open(tmp_path / "cluster.sqlite", (SCHEMA,)) as database:
+    with Database.open(tmp_path / "cluster.sqlite", (SCHEMA, RBAC_SCHEMA)) as database:
         yield database
 
 
@@ -396,8 +397,8 @@ def test_nothing_that_is_remembered_is_forgotten_because_of_it(register, databas
     register.prune()
     remembered.get("node")
     assert reads == ["node"]
-    with database.write():
-        pass
+    users = RBAC_SCHEMA.metadata.tables["rest_user"]
+    database.transact(lambda connection: connection.execute(users.delete()))
     remembered.get("node")
     assert reads == ["node", "node"]
 

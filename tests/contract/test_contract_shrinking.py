@@ -162,14 +162,17 @@ def test_a_file_of_an_earlier_release_keeps_its_size(tmp_path: Path) -> None:
 def test_other_databases_shrink_as_they_are_written(tmp_path: Path) -> None:
     path = tmp_path / "vault.sqlite"
     with Database.open(path, ()) as database:
-        with database.write() as connection:
+
+        def work(connection):
             connection.execute(text("CREATE TABLE held (value BLOB)"))
             connection.execute(text("INSERT INTO held VALUES (zeroblob(41943040))"))
-        with database.write() as connection:
-            connection.execute(text("DELETE FROM held"))
+
+        database.transact(work)
+        database.transact(lambda connection: connection.execute(text("DELETE FROM held")))
         for _ in range(24):
-            with database.write() as connection:
-                connection.execute(text("INSERT INTO held VALUES (1)"))
+            database.transact(
+                lambda connection: connection.execute(text("INSERT INTO held VALUES (1)"))
+            )
         database.scrub()
         assert sizes(path)[0] <= 6 * MIB
         assert sizes(path)[1] <= 16 * MIB

@@ -352,9 +352,12 @@ def record(parts, node, number, key):
         "state": state_text(state),
         "visible": True,
     }
-    with parts.vaults.write(node.short_hash) as connection:
+
+    def work(connection):
         connection.execute(insert(TRANSACTION), row)
         connection.execute(insert(OUTPUT), output)
+
+    parts.vaults.transact(node.short_hash, work)
 
 
 def test_a_transaction_that_only_one_side_has_is_found_unless_flows_are_open(folder):

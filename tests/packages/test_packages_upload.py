@@ -386,20 +386,24 @@ def test_founders_of_older_data_are_the_signers_of_each_groups_first_cpi(tmp_pat
     path = tmp_path / "cluster.sqlite"
     rows = [("A1", "a", GROUP_ID, 2), ("B1", "b", GROUP_ID, 1), ("A2", "a", OTHER_GROUP, 3)]
     rows.append(("M1", "m", "CREATE_ID", 0))
-    with Database.open(path, [first]) as database, database.write() as connection:
-        for checksum, signer, group, at in rows:
-            connection.execute(
-                insert(CPI).values(
-                    file_checksum=checksum,
-                    name=checksum,
-                    version="1",
-                    signer_summary_hash=signer,
-                    group_id=group,
-                    group_policy="{}",
-                    cpks="[]",
-                    stored_at=at,
+    with Database.open(path, [first]) as database:
+
+        def work(connection):
+            for checksum, signer, group, at in rows:
+                connection.execute(
+                    insert(CPI).values(
+                        file_checksum=checksum,
+                        name=checksum,
+                        version="1",
+                        signer_summary_hash=signer,
+                        group_id=group,
+                        group_policy="{}",
+                        cpks="[]",
+                        stored_at=at,
+                    )
                 )
-            )
+
+        database.transact(work)
     with Database.open(path, [PACKAGES]) as database:
         catalogue = PackageCatalogue(database=database, directory=tmp_path / "packages")
         assert catalogue.founders(GROUP_ID) == "b"

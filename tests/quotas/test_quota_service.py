@@ -93,12 +93,16 @@ def test_what_could_not_be_stored_is_stored_the_next_time(cluster, tmp_path):
     quotas = service(cluster, SimClock())
     quotas.spent(NODE, run(fuel=10))
     cluster.path.rename(tmp_path / "away")
-    with cluster.write() as _held:  # the file is open: writing still works, so break the table
-        _held.exec_driver_sql("ALTER TABLE virtual_node_usage RENAME TO lost")
+    cluster.transact(
+        lambda _held: _held.exec_driver_sql("ALTER TABLE virtual_node_usage RENAME TO lost")
+    )
     with pytest.raises(StorageError):
         quotas.flush()
-    with cluster.write() as connection:
-        connection.exec_driver_sql("ALTER TABLE lost RENAME TO virtual_node_usage")
+    cluster.transact(
+        lambda connection: connection.exec_driver_sql(
+            "ALTER TABLE lost RENAME TO virtual_node_usage"
+        )
+    )
     quotas.spent(NODE, run(fuel=1))
     assert quotas.usage(NODE).fuel == 11
 

@@ -34,8 +34,8 @@ def texts(database):
 
 def test_a_committed_transaction_survives_reopening(tmp_path):
     path = tmp_path / "deep" / "a.sqlite"
-    with Database.open(path, [SCHEMA]) as database, database.write() as connection:
-        connection.execute(insert(ITEM), {"text": "one"})
+    with Database.open(path, [SCHEMA]) as database:
+        database.transact(lambda connection: connection.execute(insert(ITEM), {"text": "one"}))
     with Database.open(path, [SCHEMA]) as database:
         assert texts(database) == ["one"]
     assert path.stat().st_mode & 0o777 == 0o600
@@ -57,8 +57,12 @@ def test_files_are_in_wal_mode_with_full_synchronisation(tmp_path):
 
 def test_a_failing_block_changes_nothing(tmp_path):
     with Database.open(tmp_path / "a.sqlite", [SCHEMA]) as database:
-        with pytest.raises(IntegrityError), database.write() as connection:
-            connection.execute(insert(ITEM), [{"text": "one"}, {"text": "one"}])
+        with pytest.raises(IntegrityError):
+            database.transact(
+                lambda connection: connection.execute(
+                    insert(ITEM), [{"text": "one"}, {"text": "one"}]
+                )
+            )
         assert texts(database) == []
 
 
@@ -74,8 +78,8 @@ def test_a_newer_schema_is_refused_and_left_alone(tmp_path):
 
 def test_an_older_schema_is_migrated_step_by_step(tmp_path):
     path = tmp_path / "a.sqlite"
-    with Database.open(path, [SCHEMA]) as database, database.write() as connection:
-        connection.execute(insert(ITEM), {"text": "one"})
+    with Database.open(path, [SCHEMA]) as database:
+        database.transact(lambda connection: connection.execute(insert(ITEM), {"text": "one"}))
     third = Schema(
         name="items",
         metadata=METADATA,
@@ -123,25 +127,34 @@ def test_a_place_that_cannot_be_written_is_refused(tmp_path):
 
 def test_a_full_disk_is_a_storage_error_and_nothing_changes(tmp_path):
     with Database.open(tmp_path / "a.sqlite", [SCHEMA], pool_size=1) as database:
-        with database.write() as connection:
+
+        def work(connection):
             connection.execute(insert(ITEM), {"text": "one"})
             pages = connection.exec_driver_sql("PRAGMA page_count").scalar()
             connection.exec_driver_sql(f"PRAGMA max_page_count = {pages}")
-        with pytest.raises(DiskFullError, match="disk is full"), database.write() as connection:
-            connection.execute(insert(ITEM), [{"text": f"{n}" * 1000} for n in range(100)])
+
+        database.transact(work)
+        with pytest.raises(DiskFullError, match="disk is full"):
+            database.transact(
+                lambda connection: connection.execute(
+                    insert(ITEM), [{"text": f"{n}" * 1000} for n in range(100)]
+                )
+            )
         assert texts(database) == ["one"]
 
 
 def test_threads_lose_no_update(tmp_path):
     with Database.open(tmp_path / "a.sqlite", [SCHEMA]) as database:
-        with database.write() as connection:
-            connection.execute(insert(ITEM), {"text": "0"})
+        database.transact(lambda connection: connection.execute(insert(ITEM), {"text": "0"}))
 
         def count_up():
             for _ in range(20):
-                with database.write() as connection:
+
+                def work(connection):
                     value = int(connection.execute(select(ITEM.c.text)).scalar())
                     connection.execute(ITEM.update().values(text=str(value + 1)))
+
+                database.transact(work)
 
         threads = [threading.Thread(target=count_up) for _ in range(3)]
         for thread in threads:
@@ -154,8 +167,7 @@ def test_threads_lose_no_update(tmp_path):
 def test_a_reader_sees_one_moment_while_another_writes(tmp_path):
     with Database.open(tmp_path / "a.sqlite", [SCHEMA]) as database, database.read() as reader:
         assert reader.execute(select(ITEM)).all() == []
-        with database.write() as connection:
-            connection.execute(insert(ITEM), {"text": "one"})
+        database.transact(lambda connection: connection.execute(insert(ITEM), {"text": "one"}))
         assert reader.execute(select(ITEM)).all() == []
 
 
@@ -172,8 +184,7 @@ def vaults(tmp_path):
 def test_vaults_are_separate_files(vaults, tmp_path):
     for short_hash in (A, B):
         vaults.create(short_hash)
-    with vaults.write(A) as connection:
-        connection.execute(insert(ITEM), {"text": "of A"})
+    vaults.transact(A, lambda connection: connection.execute(insert(ITEM), {"text": "of A"}))
     with vaults.read(B) as connection:
         assert connection.execute(select(ITEM)).all() == []
     assert b"of A" not in (tmp_path / "vnodes" / B / "vault.sqlite").read_bytes()
@@ -181,8 +192,7 @@ def test_vaults_are_separate_files(vaults, tmp_path):
 
 def test_creating_a_vault_again_keeps_its_content(vaults):
     vaults.create(A)
-    with vaults.write(A) as connection:
-        connection.execute(insert(ITEM), {"text": "kept"})
+    vaults.transact(A, lambda connection: connection.execute(insert(ITEM), {"text": "kept"}))
     vaults.create(A)
     with vaults.read(A) as connection:
         assert connection.execute(select(ITEM.c.text)).scalar() == "kept"
@@ -199,8 +209,7 @@ def test_idle_vaults_are_closed_and_reopened_when_needed(vaults):
         vaults.create(short_hash)
     for _ in range(2):
         for short_hash in (A, B, C):
-            with vaults.write(short_hash) as connection:
-                connection.execute(insert(ITEM), {})
+            vaults.transact(short_hash, lambda connection: connection.execute(insert(ITEM), {}))
     assert len(vaults._open) == 2
     with vaults.read(A) as connection:
         assert len(connection.execute(select(ITEM)).all()) == 2
@@ -215,9 +224,12 @@ def test_a_vault_in_use_is_never_closed(vaults):
 
 def test_an_answer_is_found_again_for_the_same_request_only(vaults):
     vaults.create(A)
-    with vaults.write(A) as connection:
+
+    def work(connection):
         assert find_answer(connection, "f-1", {"a": 1}) is None
         remember_answer(connection, "f-1", {"a": 1}, [2], EpochMs(5))
+
+    vaults.transact(A, work)
     with vaults.read(A) as connection:
         assert find_answer(connection, "f-1", {"a": 1}) == "[2]"
         with pytest.raises(CapabilityError) as refused:
@@ -227,9 +239,13 @@ def test_an_answer_is_found_again_for_the_same_request_only(vaults):
 
 def test_a_damaged_page_is_a_storage_error(tmp_path):
     path = tmp_path / "a.sqlite"
-    with Database.open(path, [SCHEMA]) as database, database.write() as connection:
-        for number in range(300):
-            connection.execute(insert(ITEM), {"text": f"{number}" * 100})
+    with Database.open(path, [SCHEMA]) as database:
+
+        def work(connection):
+            for number in range(300):
+                connection.execute(insert(ITEM), {"text": f"{number}" * 100})
+
+        database.transact(work)
     with sqlite3.connect(path) as plain:
         plain.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     plain.close()
@@ -238,16 +254,6 @@ def test_a_damaged_page_is_a_storage_error(tmp_path):
     path.write_bytes(data)
     with pytest.raises(StorageError), Database.open(path, [SCHEMA]) as database:
         database.transact(lambda connection: connection.execute(select(ITEM)).all())
-
-
-def test_a_second_transaction_inside_the_first_is_a_mistake_not_a_deadlock(tmp_path):
-    with (
-        Database.open(tmp_path / "a.sqlite", [SCHEMA]) as database,
-        database.write(),
-        pytest.raises(RuntimeError, match="inside the first"),
-        database.write(),
-    ):
-        pass
 
 
 def test_a_transaction_gives_what_its_work_returned_and_rolls_back_what_raises(tmp_path):
@@ -320,8 +326,7 @@ def test_what_is_remembered_is_read_once_until_something_is_committed(tmp_path):
 
         remembered = Remembered(database, read)
         found = [remembered.get("one"), remembered.get("one")]
-        with other.write() as connection:
-            connection.execute(insert(ITEM), {"text": "one"})
+        other.transact(lambda connection: connection.execute(insert(ITEM), {"text": "one"}))
         found += [remembered.get("one"), remembered.get("one")]
     assert found == [False, False, True, True]
     assert reads == ["one", "one"]
@@ -333,8 +338,9 @@ def test_what_is_committed_while_it_is_read_is_not_missed(tmp_path):
         def read(text):
             found = texts(database)
             if not found:
-                with database.write() as connection:
-                    connection.execute(insert(ITEM), {"text": text})
+                database.transact(
+                    lambda connection: connection.execute(insert(ITEM), {"text": text})
+                )
             return found
 
         remembered = Remembered(database, read)

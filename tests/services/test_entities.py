@@ -241,8 +241,11 @@ def test_a_vault_does_not_outgrow_its_limit_and_takes_writes_again_when_space_is
         calls.write("persist", ("k3", big))
     assert (full.value.code, full.value.details) == ("quota-exceeded", {"account": "vault"})
     assert calls.find("k2", "k3") == [big, None]
-    with vaults.write(holding(ALICE).short_hash) as connection:
+
+    def work(connection):
         assert connection.execute(delete(REQUEST)).rowcount == 3
+
+    vaults.transact(holding(ALICE).short_hash, work)
     calls.write("persist", ("more", big))
     assert calls.find("k0", "more") == [big, big]
     vaults.close()

@@ -285,16 +285,20 @@ def test_migrations_that_cannot_work_are_refused_before_they_are_stored(version,
 
 def test_a_vault_of_an_earlier_release_is_taken_over_as_version_one(tmp_path):
     file = tmp_path / "vnodes" / NODE / "vault.sqlite"
-    with Database.open(file, [REQUESTS]) as database, database.write() as connection:
-        connection.exec_driver_sql(
-            "CREATE TABLE entity (type VARCHAR(255) NOT NULL, key VARCHAR(1024) NOT NULL,"
-            " value TEXT NOT NULL, updated_at BIGINT NOT NULL, PRIMARY KEY (type, key))"
-        )
-        connection.exec_driver_sql("INSERT INTO schema_version VALUES ('persistence', 1)")
-        connection.exec_driver_sql(
-            "INSERT INTO entity VALUES (?, 'a', ?, 0)",
-            (FISH, json.dumps({"id": "a", "colour": "red"})),
-        )
+    with Database.open(file, [REQUESTS]) as database:
+
+        def work(connection):
+            connection.exec_driver_sql(
+                "CREATE TABLE entity (type VARCHAR(255) NOT NULL, key VARCHAR(1024) NOT NULL,"
+                " value TEXT NOT NULL, updated_at BIGINT NOT NULL, PRIMARY KEY (type, key))"
+            )
+            connection.exec_driver_sql("INSERT INTO schema_version VALUES ('persistence', 1)")
+            connection.exec_driver_sql(
+                "INSERT INTO entity VALUES (?, 'a', ?, 0)",
+                (FISH, json.dumps({"id": "a", "colour": "red"})),
+            )
+
+        database.transact(work)
     vaults = Vaults(tmp_path / "vnodes", [REQUESTS, SCHEMA])
     assert Fish(vaults, V2).all() == [{"id": "a", "colour": "red", "fins": 7}]
     vaults.close()

@@ -1,7 +1,6 @@
 """Rotation of wrapping keys: online, over every crash, with the old keys gone afterwards."""
 
 import threading
-from contextlib import contextmanager
 
 import pytest
 from sqlalchemy import select
@@ -45,12 +44,11 @@ class DoomedDatabase(Database):
         super().__init__(database.path, database._engine)
         self.doom = doom
 
-    @contextmanager
-    def write(self):
+    def transact(self, work):
         self.doom.step()
-        with super().write() as connection:
-            yield connection
+        result = super().transact(work)
         self.doom.step()
+        return result
 
     def scrub(self):
         self.doom.step()
@@ -343,7 +341,8 @@ def test_keys_of_an_earlier_release_are_taken_over(tmp_path, clock, entropy):
     with Database.open(path, [SCHEMA]) as database:
         store = SoftKeyStore(database, masters=MemoryMasterKeys(), clock=clock, entropy=entropy)
         key = store.create(TENANT, KeyCategory.LEDGER, "a", EC)
-        with database.write() as connection:
+
+        def work(connection):
             wrapping = connection.execute(select(WRAPPING_KEY)).one()
             signing = connection.execute(select(SIGNING_KEY)).one()
             for table in ("master", "signing", "wrapping", "hsm", "rotation", "rotated"):
@@ -369,6 +368,8 @@ def test_keys_of_an_earlier_release_are_taken_over(tmp_path, clock, entropy):
                 "INSERT INTO key_signing VALUES (?, ?, 'LEDGER', 'a', ?, ?, ?, ?)",
                 (TENANT, key.key_id, EC, key.public_key, signing.wrapped, key.created_at),
             )
+
+        database.transact(work)
     with Database.open(path, [SCHEMA]) as database:
         store = SoftKeyStore(database, masters=MemoryMasterKeys(), clock=clock, entropy=entropy)
         assert list(store.list(TENANT)) == [key]

@@ -2,6 +2,7 @@ import base64
 import hashlib
 import threading
 from contextlib import closing
+from operator import methodcaller
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa, x25519
@@ -136,17 +137,15 @@ def test_keys_survive_reopening_and_a_wrong_master_key_is_refused(tmp_path):
 def test_wrapped_material_moved_to_another_key_or_changed_does_not_open(keys):
     first = keys.create(TENANT, KeyCategory.LEDGER, "a", EC)
     second = keys.create(TENANT, KeyCategory.LEDGER, "b", EC)
-    with keys._database.write() as connection:
-        of_second = connection.execute(
+
+    of_second = keys._database.transact(
+        lambda connection: connection.execute(
             select(SIGNING_KEY.c.wrapped).where(SIGNING_KEY.c.key_id == second.key_id)
         ).scalar_one()
+    )
     for wrapped in (of_second, b"", of_second[:-1] + b"\0"):
-        with keys._database.write() as connection:
-            connection.execute(
-                update(SIGNING_KEY)
-                .where(SIGNING_KEY.c.key_id == first.key_id)
-                .values(wrapped=wrapped)
-            )
+        of_first = update(SIGNING_KEY).where(SIGNING_KEY.c.key_id == first.key_id)
+        keys._database.transact(methodcaller("execute", of_first.values(wrapped=wrapped)))
         with pytest.raises(KeyMaterialError):
             keys.sign(TENANT, first.public_key, b"x", "SHA256withECDSA")
 
@@ -350,13 +349,21 @@ def test_a_foreign_private_key_encoding_never_loads(keys):
     key = keys.create(TENANT, KeyCategory.LEDGER, "k", EC)
     private = x25519.X25519PrivateKey.generate()
     encoded = private.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
-    with closing(keys._database), keys._database.write() as connection:
-        from host.keys.wrapping import wrap
+    from host.keys.wrapping import wrap
 
-        wrapping_key = keys._wrapping.get(connection, TENANT, 1)
-        wrapped = wrap(
-            wrapping_key, encoded, bound_to=f"signing-key/{TENANT}/{key.key_id}", nonce=bytes(12)
-        )
-        connection.execute(update(SIGNING_KEY).values(wrapped=wrapped))
+    with closing(keys._database):
+
+        def work(connection):
+
+            wrapping_key = keys._wrapping.get(connection, TENANT, 1)
+            wrapped = wrap(
+                wrapping_key,
+                encoded,
+                bound_to=f"signing-key/{TENANT}/{key.key_id}",
+                nonce=bytes(12),
+            )
+            connection.execute(update(SIGNING_KEY).values(wrapped=wrapped))
+
+        keys._database.transact(work)
     with pytest.raises(KeyMaterialError, match="no known scheme"):
         keys.sign(TENANT, key.public_key, b"x", "SHA256withECDSA")

@@ -36,10 +36,13 @@ class FullRegister(MadeVaults):
 @pytest.fixture
 def database(tmp_path) -> Iterator[Database]:
     with Database.open(tmp_path / "cluster.sqlite", [SCHEMA]) as database:
-        with database.write() as connection:
+
+        def work(connection):
             texts = [column.name for column in VIRTUAL_NODE.columns if not column.nullable]
             row = dict.fromkeys(texts, "x") | {"short_hash": NODE, "created_at": 1}
             connection.execute(insert(VIRTUAL_NODE), row)
+
+        database.transact(work)
         yield database
 
 
@@ -68,8 +71,7 @@ def numbers(vaults: Vaults) -> list[int]:
 
 
 def add(vaults: Vaults, number: int) -> None:
-    with vaults.write(NODE) as connection:
-        connection.execute(insert(ITEM), {"number": number})
+    vaults.transact(NODE, lambda connection: connection.execute(insert(ITEM), {"number": number}))
 
 
 def test_the_first_use_makes_the_vault_and_later_ones_find_it(start) -> None:
@@ -164,26 +166,34 @@ def test_two_that_make_a_vault_at_once_have_one(start) -> None:
 
 def test_nodes_of_earlier_releases_have_a_vault(tmp_path, clock) -> None:
     file = tmp_path / "old.sqlite"
-    with Database.open(file, [SCHEMA]) as database, database.write() as connection:
-        texts = [column.name for column in VIRTUAL_NODE.columns if not column.nullable]
-        row = dict.fromkeys(texts, "x") | {"short_hash": NODE, "created_at": 7}
-        connection.execute(insert(VIRTUAL_NODE), row)
-        connection.exec_driver_sql("ALTER TABLE virtual_node DROP COLUMN vault_made_at")
-        connection.exec_driver_sql("DROP TABLE vault_note")
-        connection.exec_driver_sql("UPDATE schema_version SET version = 1 WHERE name = 'vnode'")
+    with Database.open(file, [SCHEMA]) as database:
+
+        def work(connection):
+            texts = [column.name for column in VIRTUAL_NODE.columns if not column.nullable]
+            row = dict.fromkeys(texts, "x") | {"short_hash": NODE, "created_at": 7}
+            connection.execute(insert(VIRTUAL_NODE), row)
+            connection.exec_driver_sql("ALTER TABLE virtual_node DROP COLUMN vault_made_at")
+            connection.exec_driver_sql("DROP TABLE vault_note")
+            connection.exec_driver_sql("UPDATE schema_version SET version = 1 WHERE name = 'vnode'")
+
+        database.transact(work)
     with Database.open(file, [SCHEMA]) as database:
         assert MadeVaults(database=database, clock=clock).is_made(NODE)
-        with database.write() as connection:
-            connection.execute(update(VIRTUAL_NODE).values(vault_made_at=None))
+        database.transact(
+            lambda connection: connection.execute(update(VIRTUAL_NODE).values(vault_made_at=None))
+        )
         assert not MadeVaults(database=database, clock=clock).is_made(NODE)
 
 
 def test_a_slow_first_use_keeps_no_other_node_waiting(start, database) -> None:
     vaults = start()
-    with database.write() as connection:
+
+    def work(connection):
         texts = [column.name for column in VIRTUAL_NODE.columns if not column.nullable]
         row = dict.fromkeys(texts, "x") | {"short_hash": STRANGER, "created_at": 1}
         connection.execute(insert(VIRTUAL_NODE), row)
+
+    database.transact(work)
     is_asked, may_go_on = threading.Event(), threading.Event()
 
     class SlowForOne:
@@ -200,8 +210,7 @@ def test_a_slow_first_use_keeps_no_other_node_waiting(start, database) -> None:
     slow = threading.Thread(target=numbers, args=(vaults,))
     slow.start()
     assert is_asked.wait(60)
-    with vaults.write(STRANGER) as connection:
-        connection.execute(insert(ITEM), {"number": 1})
+    vaults.transact(STRANGER, lambda connection: connection.execute(insert(ITEM), {"number": 1}))
     may_go_on.set()
     slow.join()
     assert numbers(vaults) == []

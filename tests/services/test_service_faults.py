@@ -140,14 +140,15 @@ def test_what_was_answered_survives_kill_9_and_nothing_is_half_done(vaults, tmp_
 
 def test_creating_the_tables(tmp_path):
     path = tmp_path / "a.sqlite"
-    Database.open(path, []).close()
-    with Database.open(path, []) as database:
+    Database.open(path, [], has_revision=False).close()
+    with Database.open(path, [], has_revision=False) as database:
 
         def create():
             from host.db.database import _upgrade
 
-            with database.write() as connection:
-                _upgrade(connection, path, [PERSISTENCE, REQUESTS])
+            database.transact(
+                lambda connection: _upgrade(connection, path, [PERSISTENCE, REQUESTS])
+            )
 
         def untouched():
             with database.read() as connection:

@@ -33,8 +33,7 @@ def test_open_handles_are_bounded_however_many_nodes_there_are(vaults: Vaults) -
     before = handles()
     counts = []
     for node in NODES:
-        with vaults.write(node) as connection:
-            connection.execute(insert(ITEM), {"number": 1})
+        vaults.transact(node, lambda connection: connection.execute(insert(ITEM), {"number": 1}))
         counts.append(handles() - before)
     # Of each: the database, its log and its shared memory, by at most two connections.
     assert max(counts) <= OPEN_MAX * 6
@@ -47,8 +46,7 @@ def test_open_handles_are_bounded_however_many_nodes_there_are(vaults: Vaults) -
 def test_a_new_vault_is_empty_private_and_nobody_elses(vaults: Vaults, tmp_path: Path) -> None:
     first, second = NODES[:2]
     vaults.create(first)
-    with vaults.write(first) as connection:
-        connection.execute(insert(ITEM), {"number": 1})
+    vaults.transact(first, lambda connection: connection.execute(insert(ITEM), {"number": 1}))
     vaults.create(second)
     with vaults.read(second) as connection:
         assert connection.execute(select(ITEM)).all() == []

@@ -4,6 +4,7 @@ import os
 import shutil
 import sqlite3
 from contextlib import suppress
+from functools import partial
 
 import pytest
 from sqlalchemy import insert
@@ -33,10 +34,13 @@ NODE, OTHER = ShortHash("A" * 12), ShortHash("B" * 12)
 def database(tmp_path):
     with Database.open(tmp_path / "cluster.sqlite", [SCHEMA]) as database:
         texts = [column.name for column in VIRTUAL_NODE.columns if not column.nullable]
-        with database.write() as connection:
+
+        def work(connection):
             for node in (NODE, OTHER):
                 row = dict.fromkeys(texts, "x") | {"short_hash": node, "created_at": 1}
                 connection.execute(insert(VIRTUAL_NODE), row)
+
+        database.transact(work)
         yield database
 
 
@@ -63,8 +67,9 @@ def start(tmp_path, register):
 
 def act(vaults, *names, node=NODE):
     for name in names:
-        with vaults.write(node) as connection:
-            remember_answer(connection, f"call:{name}", {}, {}, 1)
+        vaults.transact(
+            node, partial(remember_answer, request_id=f"call:{name}", request={}, answer={}, now=1)
+        )
 
 
 def used(start, *names, node=NODE):
@@ -98,11 +103,14 @@ def test_a_vault_says_whose_it_is_and_counts_its_effects(start, tmp_path, regist
 def test_what_has_no_effect_is_not_counted(start, tmp_path):
     vaults = start()
     act(vaults, "f-1")
-    with vaults.write(NODE) as connection:
-        forget_answers(connection, FlowId("f"), 2)
-    with suppress(ZeroDivisionError), vaults.write(NODE) as connection:
-        remember_answer(connection, "call:g-1", {}, {}, 1)
-        raise ZeroDivisionError
+    vaults.transact(NODE, lambda connection: forget_answers(connection, FlowId("f"), 2))
+    with suppress(ZeroDivisionError):
+
+        def work(connection):
+            remember_answer(connection, "call:g-1", {}, {}, 1)
+            raise ZeroDivisionError
+
+        vaults.transact(NODE, work)
     assert generation(tmp_path) == 1
 
 
@@ -194,8 +202,9 @@ def test_vaults_of_earlier_releases_begin_to_count_high(start, tmp_path, registe
     with sqlite3.connect(file_of(tmp_path)) as connection:
         connection.execute("DROP TRIGGER count_effects")
         connection.execute("DROP TABLE file_identity")
-    with register._database.write() as connection:
-        connection.exec_driver_sql("DELETE FROM vault_note")
+    register._database.transact(
+        lambda connection: connection.exec_driver_sql("DELETE FROM vault_note")
+    )
     used(start, "f-2")
     assert generation(tmp_path) == UNCOUNTED + 1
 

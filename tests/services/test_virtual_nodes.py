@@ -234,11 +234,12 @@ def test_a_node_of_another_form_of_its_name_is_told_at_the_start(start, later, t
     service.resume()
     assert caplog.records == [], "names as they are written now are reached"
     with Database.open(tmp_path / "cluster.sqlite", [SCHEMA]) as database:
-        with database.write() as connection:
-            connection.exec_driver_sql(
+        database.transact(
+            lambda connection: connection.exec_driver_sql(
                 "UPDATE virtual_node SET short_hash = '79ACF82E9ED8',"
                 " x500_name = 'O=Acme\\, Inc, L=London, C=GB' WHERE x500_name LIKE '%Acme%'"
             )
+        )
         assert warn_of_other_forms(database) == 1
     service.resume()
     assert "virtual node 79ACF82E9ED8 (O=Acme\\, Inc, L=London, C=GB)" in caplog.text

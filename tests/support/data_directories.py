@@ -87,8 +87,7 @@ class Parts:
             "granted_capabilities": "[]",
             "created_at": 1,
         }
-        with self.database.write() as connection:
-            connection.execute(insert(VIRTUAL_NODE), row)
+        self.database.transact(lambda connection: connection.execute(insert(VIRTUAL_NODE), row))
         self.keys.create(node.short_hash, KeyCategory.LEDGER, "ledger", "CORDA.ECDSA.SECP256R1")
 
     def add_package(self):
@@ -98,14 +97,15 @@ class Parts:
         file.chmod(0o600)
         row = {column.name: "x" for column in CPI.columns if not column.nullable}
         row |= {"file_checksum": CHECKSUM, "cpks": "[]", "stored_at": 1}
-        with self.database.write() as connection:
-            connection.execute(insert(CPI), row)
+        self.database.transact(lambda connection: connection.execute(insert(CPI), row))
         return file
 
     def write(self, node, flow="f", call=1):
         """An effect in a node's vault, and its line in the node's audit log."""
-        with self.vaults.write(node.short_hash) as connection:
-            remember_answer(connection, f"call:{flow}-{call}", {}, {}, 1)
+        self.vaults.transact(
+            node.short_hash,
+            lambda connection: remember_answer(connection, f"call:{flow}-{call}", {}, {}, 1),
+        )
         log_call(self.logs, node, call, flow)
 
 

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -22,10 +23,10 @@ from host.audit_log.administrative.acts import Act, ActQuery, ActView, Content
 from host.audit_log.administrative.floods import Count
 from host.audit_log.administrative.tables import ENTRIES, HEAD
 from host.audit_log.head import NEWEST, HeadLine, is_genuine, line_bytes
-from host.db import Database
 from host.domain.errors import HostError
 from host.domain.ids import EpochMs
 from host.ports.clock import Clock
+from host.ports.database import SqlDatabase
 
 PRUNE_EVERY = 1_000
 _DELETED_AT_ONCE_MAX = 5_000
@@ -91,7 +92,7 @@ class AdministrativeRegister:
     """
 
     def __init__(
-        self, database: Database, *, key: bytes, clock: Clock, retention: Retention | None = None
+        self, database: SqlDatabase, *, key: bytes, clock: Clock, retention: Retention | None = None
     ) -> None:
         self._database = database
         self._key = key
@@ -118,8 +119,9 @@ class AdministrativeRegister:
             StorageBusyError: another process writes for too long.
         """
         with self._lock:
-            with self._database.write(counted=False) as connection:
-                numbers = self._append(connection, contents, counts)
+            numbers = self._database.transact(
+                lambda connection: self._append(connection, contents, counts)
+            )
             self._is_checked = True
             self._added += len(contents)
             is_due = self._added >= PRUNE_EVERY
@@ -148,12 +150,14 @@ class AdministrativeRegister:
         kept = self._retention
         went = 0
         for is_flow, most in ((True, kept.flow_entries_max), (False, kept.entries_max)):
-            with self._lock, self._database.write(counted=False) as connection:
-                last = _last_to_go(connection, most, is_flow=is_flow)
+            last_to_go = partial(_last_to_go, most=most, is_flow=is_flow)
+            with self._lock:
+                last = self._database.transact(last_to_go)
             while last is not None:
                 # A part at a time: others wait to write meanwhile.
-                with self._lock, self._database.write(counted=False) as connection:
-                    deleted = self._delete(connection, last, is_flow=is_flow)
+                delete = partial(self._delete, last=last, is_flow=is_flow)
+                with self._lock:
+                    deleted = self._database.transact(delete)
                 went += deleted
                 last = last if deleted else None
         return went

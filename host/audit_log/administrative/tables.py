@@ -2,7 +2,7 @@
 
 from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, MetaData, String, Table, Text
 
-from host.db import Schema
+from host.ports.database import Schema
 
 _METADATA = MetaData()
 ENTRIES = Table(

@@ -3,9 +3,9 @@
 import hashlib
 import json
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection, create_engine
 from sqlalchemy.pool import StaticPool
@@ -23,6 +23,8 @@ from host.domain.x500 import MemberX500Name
 from host.identity.table import CREATE
 from host.persistence import SCHEMA, EntityCapability
 from host.ports.capability import CallContext
+
+T = TypeVar("T")
 
 _GROUP_ID = "00000000-0000-4000-8000-000000000000"
 _IDENTITY = PackageIdentity(name="test", version="1", signer_summary_hash="")
@@ -80,7 +82,15 @@ class _MemoryVault:
         with self._lock, self._engine.begin() as connection:
             yield connection
 
-    write = read
+    def transact(self, _short_hash: ShortHash, work: Callable[[Connection], T], /) -> T:
+        with self._lock, self._engine.begin() as connection:
+            return work(connection)
+
+    def is_made(self, _short_hash: ShortHash, /) -> bool:
+        return True
+
+    def used_bytes(self, _short_hash: ShortHash, /) -> int:
+        return 0  # no test asks how large a vault in memory is
 
 
 def _cpi_of(entities: Sequence[EntityDeclaration]) -> CpiRecord:
