@@ -2,6 +2,7 @@
 
 lock               held by the running host and by its worker processes (flock)
 cordbox-id         which cluster this is, and which files it has
+cordbox-marks      the newest commit of each database
 joined             held by workers that joined the running host from outside (flock, shared)
 run/               sockets and state of the running host's worker processes
 cluster.sqlite     packages, virtual nodes, members, keys, users
@@ -22,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from host.domain.errors import DiskFullError, StorageError, UnavailableError
-from host.identity import DataFileMissingError, DirectoryId, read_directory_id, take_up
+from host.identity import DataFileMissingError, DirectoryId, Marks, read_directory_id, take_up
 
 HANDOVER_SECONDS = 30.0
 """How long a host waits for the workers of a killed one to be gone: a moment, unless the machine is
@@ -57,6 +58,7 @@ class DataDirectory:
 
     path: Path
     lock_descriptor: int
+    marks: Marks
 
     @staticmethod
     def hold(path: Path, *, is_new: bool = False) -> "DataDirectory":
@@ -81,13 +83,14 @@ class DataDirectory:
             _take_over(path, descriptor)
             _probe(path)
             take_up(path, is_new=is_new)
+            marks = Marks.open(path)
         except OSError as error:
             os.close(descriptor)
             raise _unusable(path, error) from error
         except BaseException:
             os.close(descriptor)
             raise
-        return DataDirectory(path=path, lock_descriptor=descriptor)
+        return DataDirectory(path=path, lock_descriptor=descriptor, marks=marks)
 
     @staticmethod
     def inherited(path: Path, descriptor: int) -> "DataDirectory":
@@ -105,7 +108,7 @@ class DataDirectory:
                 f"descriptor {descriptor} is not the lock of {path}", path=str(path)
             )
         fcntl.fcntl(descriptor, fcntl.F_SETFD, fcntl.FD_CLOEXEC)
-        return DataDirectory(path=path, lock_descriptor=descriptor)
+        return DataDirectory(path=path, lock_descriptor=descriptor, marks=Marks.open(path))
 
     @staticmethod
     def join(path: Path) -> "DataDirectory":
@@ -124,7 +127,7 @@ class DataDirectory:
         if not _try_lock(descriptor, fcntl.LOCK_SH) or _is_free(path):
             os.close(descriptor)
             raise HostNotRunningError(f"no host runs on data directory {path}", path=str(path))
-        return DataDirectory(path=path, lock_descriptor=descriptor)
+        return DataDirectory(path=path, lock_descriptor=descriptor, marks=Marks.open(path))
 
     def wait_until_free(self) -> None:
         """Wait until the host that this process joined has ended, with all its workers."""
@@ -133,6 +136,7 @@ class DataDirectory:
 
     def release(self) -> None:
         """Let another host have the directory."""
+        self.marks.close()
         os.close(self.lock_descriptor)
 
     @property

@@ -25,7 +25,8 @@ _log = structlog.get_logger("cordbox.host")
 @hookimpl
 def register_bus(directory: DataDirectory) -> FlowStore:
     """Bus, states and journals in `flows.sqlite`."""
-    return SqliteStore(directory.flow_database, doorbell=_doorbell(directory.flow_database))
+    file = directory.flow_database
+    return SqliteStore(file, doorbell=_doorbell(file), mark=directory.marks.of(file.name))
 
 
 def _doorbell(store: Path) -> Doorbell | None:

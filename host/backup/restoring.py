@@ -175,14 +175,14 @@ class _Synced:
 
 def _begin_anew(content: Path, manifest: Manifest) -> str:
     """Give the directory a store id of its own, once its files are seen to belong together."""
-    findings = inspect(content)
-    if findings:
-        raise error_of(findings)
     known = read_directory_id(content)
     if known is None or known.cluster_id != manifest.facts["clusterId"]:
         raise BackupContentError("the backup's files are of another cluster than it says")
     anew = with_new_store_id(known)
     write_directory_id(content, anew)
+    findings = inspect(content)
+    if findings:
+        raise error_of(findings)
     return anew.store_id
 
 

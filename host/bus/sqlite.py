@@ -25,6 +25,7 @@ from host.bus.writer import Writer
 from host.domain.accounts import Account, Balance, Charge, Discrepancy
 from host.domain.errors import StorageError
 from host.domain.ids import EpochMs, FlowId, ShortHash
+from host.identity import Mark
 from host.ports.bus import CommitListener, Committed, Record, RecordPlace, TopicPartition, WorkQueue
 from host.ports.clock import Clock, steady_ms_of
 from host.ports.glances import FlowGlance, GlanceQuery
@@ -52,13 +53,19 @@ class SqliteStore:
         path: the file; its write-ahead log and its lock file stand beside it.
         clock: tells when records were written and members were heard of.
         doorbell: tells of commits to and by other processes; closed with the store.
+        mark: keeps the number of the newest commit, so that an older copy is recognised.
 
     Raises:
         StorageError: the file cannot be opened, is damaged, or has another schema version.
     """
 
     def __init__(
-        self, path: Path, *, clock: Clock | None = None, doorbell: Doorbell | None = None
+        self,
+        path: Path,
+        *,
+        clock: Clock | None = None,
+        doorbell: Doorbell | None = None,
+        mark: Mark | None = None,
     ) -> None:
         self._path = path
         self._doorbell = doorbell
@@ -72,7 +79,7 @@ class SqliteStore:
             connection = _open(path)
         except sqlite3.Error as exc:
             raise self._refused(exc) from exc
-        self._writer = Writer(path, connection)
+        self._writer = Writer(path, connection, mark)
         try:
             self._writer.write(lambda c: prepare(c, self._clock.now_ms()))
         except BaseException:

@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from host.domain.errors import DiskFullError, StorageError
+from host.identity.marks import Mark, count_commit
 
 _BATCH_MAX = 256
 """Units of one transaction, so that a crowd does not make the first of them wait for long."""
@@ -54,10 +55,14 @@ class Writer:
     Args:
         path: the database; the lock file stands beside it.
         connection: used by no one else.
+        mark: keeps the number of the newest commit; without one, commits are not counted.
     """
 
-    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
+    def __init__(
+        self, path: Path, connection: sqlite3.Connection, mark: Mark | None = None
+    ) -> None:
         self._path = path
+        self._mark = mark
         self._connection = connection
         self._guard = threading.Lock()
         self._queue: deque[_Waiting] = deque()
@@ -172,7 +177,7 @@ class Writer:
                     failures[waiting] = exc
                     connection.execute("ROLLBACK TO unit")
                 connection.execute("RELEASE unit")
-            connection.execute("COMMIT")
+            self._end()
         finally:
             self._roll_back()
         for waiting in batch:
@@ -185,7 +190,7 @@ class Writer:
             connection.execute("BEGIN IMMEDIATE")
             try:
                 waiting.write(connection)
-                connection.execute("COMMIT")
+                self._end()
             finally:
                 self._roll_back()
         except sqlite3.Error as exc:
@@ -194,6 +199,15 @@ class Writer:
             waiting.end(exc)
         else:
             waiting.end()
+
+    def _end(self) -> None:
+        """Commit, and keep the commit's number."""
+        if self._mark is None:
+            self._connection.execute("COMMIT")
+            return
+        number = count_commit(self._connection)
+        self._connection.execute("COMMIT")
+        self._mark.keep(number)
 
     def _roll_back(self) -> None:
         """End the transaction, unless it was committed."""

@@ -82,7 +82,8 @@ class Parts:
     def database(self) -> Database:
         """The cluster's database."""
         file = self.base.directory.cluster_database
-        return self.base.stack.enter_context(Database.open(file, CLUSTER_SCHEMAS))
+        mark = self.base.directory.marks.of(file.name)
+        return self.base.stack.enter_context(Database.open(file, CLUSTER_SCHEMAS, mark=mark))
 
     @cached_property
     def quotas(self) -> QuotaService:
@@ -150,6 +151,7 @@ class Parts:
             VAULT_SCHEMAS,
             register=self.made_vaults,
             cluster_id=self.base.directory.identity.cluster_id,
+            marks=self.base.directory.marks,
             open_max=max(4, min(_VAULTS_OPEN_MAX, descriptor_limit() // _DESCRIPTORS_FOR_VAULT)),
             bytes_max_of=lambda node: self.quotas.quota(node).storage_bytes_max,
         )

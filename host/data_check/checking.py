@@ -4,7 +4,7 @@ import fcntl
 import os
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,6 +29,7 @@ from host.domain.ids import ShortHash
 from host.identity import Finding, inspect, read_directory_id
 from host.identity.errors import DataFileError
 from host.identity.files import opened
+from host.identity.marks import read_marks
 
 _FLOWS, _CLUSTER = "flows.sqlite", "cluster.sqlite"
 _AUDIT_KEY = f"secrets/{KEY_NAME}"
@@ -103,6 +104,7 @@ class _Check:
         self._cluster_schemas = cluster_schemas
         self._vault_schemas = vault_schemas
         self._cluster_id = ""
+        self._marks: Mapping[str, int] = {}
         self._owners: Mapping[str, ShortHash] = {}
         self.findings: list[Finding] = []
         self.nodes: Sequence[Node] = ()
@@ -132,6 +134,8 @@ class _Check:
             )
         else:
             self._cluster_id = "" if known is None else known.cluster_id
+            with suppress(DataFileError):  # told by `inspect`
+                self._marks = read_marks(self._folder, self._cluster_id) or {}
 
     def _check_nodes(self) -> None:
         key = _audit_key(self._folder)
@@ -145,6 +149,7 @@ class _Check:
                 cluster_id=self._cluster_id,
                 schemas=self._vault_schemas,
                 key=key,
+                marks=self._marks,
             )
             self._add(vault_name(node.short_hash), found)
         self._add(_CLUSTER, _unregistered(self._folder, self.nodes))

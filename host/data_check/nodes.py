@@ -12,8 +12,8 @@ from host.audit_log.verification import AuditLogUnreadableError, read_entries, v
 from host.data_check.codes import CheckCode, finding
 from host.data_check.databases import integrity, is_there, versions
 from host.db import Schema
-from host.db.errors import VaultEmptyError, VaultMissingError
-from host.db.vault_identity import UNCOUNTED, check_vault
+from host.db.errors import VaultEmptyError, VaultMissingError, VaultOlderError
+from host.db.vault_identity import UNCOUNTED, check_commits, check_vault
 from host.domain.errors import StorageError
 from host.domain.ids import ShortHash
 from host.identity import Finding
@@ -76,7 +76,13 @@ def vault_name(node: ShortHash) -> str:
 
 
 def check_node(
-    folder: Path, node: Node, *, cluster_id: str, schemas: Sequence[Schema], key: bytes | None
+    folder: Path,
+    node: Node,
+    *,
+    cluster_id: str,
+    schemas: Sequence[Schema],
+    key: bytes | None,
+    marks: Mapping[str, int],
 ) -> Iterator[Finding]:
     """What is wrong with the files of one node.
 
@@ -86,6 +92,7 @@ def check_node(
         cluster_id: the cluster's.
         schemas: those of vaults.
         key: of the audit logs, None when it is not there.
+        marks: the newest commits that are known of vaults.
     """
     name = vault_name(node.short_hash)
     vault = folder / name
@@ -98,7 +105,20 @@ def check_node(
                 CheckCode.DATABASE_DAMAGED, name, look.problem, expected="a vault", found="none"
             )
             return
-        yield from _identity(vault, name, identity, cluster_id, node)
+        try:
+            check_commits(vault, node.short_hash, look, marks.get(name))
+        except VaultOlderError as exc:
+            yield finding(
+                exc.code,
+                name,
+                exc.message,
+                expected=f"commit {marks.get(name, 0)} or later",
+                found=f"commit {look.commits}",
+            )
+            if look.lacks is not None:
+                return
+        else:
+            yield from _identity(vault, name, identity, cluster_id, node)
         with opened(vault) as connection:
             yield from integrity(connection, name)
             yield from versions(connection, name, schemas)

@@ -10,7 +10,7 @@ from host.identity import Finding
 from host.identity.taking_up import SET_ASIDE
 
 _KNOWN = re.compile(
-    r"lock|joined|probe|cordbox-id(\.new)?|(cluster|flows)\.sqlite(-wal|-shm|-writer|-journal)?"
+    r"lock|joined|probe|cordbox-(id|marks)(\.new)?|(cluster|flows)\.sqlite(-wal|-shm|-writer|-journal)?"
     r"|vnodes/[0-9A-F]{12}/(vault\.(sqlite(-wal|-shm|-journal)?|new)|audit[0-9A-Za-z.-]*)"
     r"|packages/[0-9A-F]{64}\.(cpi|tmp)"
     r"|secrets/[0-9A-Za-z._-]+|tls/[0-9A-Za-z._-]+|(run|backup)/.*"

@@ -36,6 +36,7 @@ from sqlalchemy.pool import QueuePool
 
 from host.db.errors import SchemaTooNewError, translated
 from host.domain.errors import StorageError
+from host.identity.marks import Mark, count_commit
 from host.ports.database import REMEMBERED, Schema
 from host.sqlite_files import give_back, let_shrink
 
@@ -81,8 +82,11 @@ _COUNTS = "cordbox_counts"
 class Database:
     """An open database file: the port `SqlDatabase`. `close` it, or use it as a context manager."""
 
-    def __init__(self, path: Path, engine: Engine, *, has_revision: bool = True) -> None:
+    def __init__(
+        self, path: Path, engine: Engine, *, has_revision: bool = True, mark: Mark | None = None
+    ) -> None:
         self.path = path
+        self._mark = mark
         self._has_revision = has_revision
         self._seen_version: int | None = None
         self._revision = 0
@@ -101,6 +105,7 @@ class Database:
         *,
         pool_size: int = _POOL_SIZE,
         has_revision: bool = True,
+        mark: Mark | None = None,
     ) -> "Database":
         """Open or create the file, readable by its owner only, and bring its tables up to date.
 
@@ -109,6 +114,7 @@ class Database:
             schemas: its tables.
             pool_size: connections that stay open.
             has_revision: whether somebody asks for `revision`; without, commits cost less.
+            mark: keeps the number of the newest commit, so that an older copy is recognised.
 
         Raises:
             SchemaTooNewError: a newer release has written the file.
@@ -123,7 +129,10 @@ class Database:
             ) from exc
         trusted = any(schema.indexes_expressions for schema in schemas)
         database = Database(
-            path, _engine(path, pool_size, trusted_schema=trusted), has_revision=has_revision
+            path,
+            _engine(path, pool_size, trusted_schema=trusted),
+            has_revision=has_revision,
+            mark=mark,
         )
         try:
             database.transact(lambda connection: _upgrade(connection, path, schemas))
@@ -165,9 +174,15 @@ class Database:
                         if connection.info[_COUNTS]:
                             connection.execute(_ADD_REVISION)
                         give_back(_driver(connection))
-                        return result
+                        number = self._counted(connection)
+                    if self._mark is not None:
+                        self._mark.keep(number)
+                    return result
             finally:
                 self._writer = None
+
+    def _counted(self, connection: Connection) -> int:
+        return 0 if self._mark is None else count_commit(_driver(connection))
 
     def scrub(self) -> None:
         """Take deleted rows off the disk, as far as SQLite can while others read.

@@ -12,6 +12,8 @@ from host.db.database import Database
 from host.db.errors import VaultForeignError, VaultOlderError
 from host.domain.ids import ShortHash
 from host.identity import table
+from host.identity.files import Look
+from host.identity.marks import is_behind
 from host.identity.table import VAULT, FileIdentity
 
 GENERATION = "SELECT generation FROM file_identity"
@@ -44,6 +46,29 @@ def give_vault_identity(database: Database, cluster_id: str, node: ShortHash) ->
 def count_repeat(connection: Connection) -> None:
     """Count a call that has the effect of an earlier one, as its node's audit log does."""
     connection.exec_driver_sql(table.ADD)
+
+
+def check_commits(path: Path, node: ShortHash, look: Look, known: int | None) -> None:
+    """Refuse a vault that lacks commits which are known of it.
+
+    Args:
+        path: the file.
+        node: whose it is.
+        look: how it was found.
+        known: the newest commit that is marked, None when none is.
+
+    Raises:
+        VaultOlderError: it lacks some.
+    """
+    behind = look.lacks
+    if behind is None and look.size and known is not None and is_behind(look.commits, known):
+        behind = (known, look.commits)
+    if behind is not None:
+        raise VaultOlderError(
+            f"the vault of virtual node {node} is older than what is known of it:"
+            f" commit {behind[1]}, expected {behind[0]} or later ({path})",
+            path=str(path),
+        )
 
 
 def check_vault(

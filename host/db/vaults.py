@@ -14,10 +14,11 @@ from sqlalchemy import Connection
 
 from host.db.database import Database
 from host.db.errors import VaultEmptyError, VaultForeignError, VaultMissingError
-from host.db.vault_identity import GENERATION, check_vault, give_vault_identity
+from host.db.vault_identity import GENERATION, check_commits, check_vault, give_vault_identity
 from host.domain.accounts import Account, QuotaExceededError
 from host.domain.errors import HostError, NotFoundError, StorageError
 from host.domain.ids import ShortHash
+from host.identity import Marks
 from host.identity.files import look_at
 from host.ports.database import Schema
 
@@ -87,6 +88,7 @@ class Vaults:
 
     Every vault says whose it is, and counts its effects in its `generation`. `note` has the
     register remember how far each has come: an older copy that takes a vault's place is refused.
+    `marks` keep it for each commit at once, but not through a power failure.
     """
 
     def __init__(
@@ -96,6 +98,7 @@ class Vaults:
         *,
         register: VaultRegister | None = None,
         cluster_id: str = "",
+        marks: Marks | None = None,
         open_max: int = _OPEN_MAX,
         bytes_max_of: Callable[[ShortHash], int] | None = None,
     ) -> None:
@@ -103,6 +106,7 @@ class Vaults:
         self._schemas = tuple(schemas)
         self._register = register
         self._cluster_id = cluster_id
+        self._marks = marks
         self._written: set[ShortHash] = set()
         self._refused: set[ShortHash] = set()
         self._open_max = open_max
@@ -304,6 +308,11 @@ class Vaults:
         """
         path = self._path(short_hash)
         look = look_at(path)
+        if look.problem is not None and look.size is None:
+            raise VaultForeignError(f"{path}: {look.problem}", path=str(path))
+        name = f"{path.parent.parent.name}/{short_hash}/{path.name}"
+        known = None if self._marks is None else self._marks.known(name)
+        check_commits(path, short_hash, look, known)
         if look.identity is not None:
             check_vault(path, look.identity, self._cluster_id, short_hash, noted)
         elif look.problem is None and noted:
@@ -311,7 +320,13 @@ class Vaults:
                 f"{path} carries no cluster's id: expected the vault of virtual node {short_hash}",
                 path=str(path),
             )
-        database = Database.open(path, self._schemas, pool_size=_POOL_SIZE, has_revision=False)
+        database = Database.open(
+            path,
+            self._schemas,
+            pool_size=_POOL_SIZE,
+            has_revision=False,
+            mark=None if self._marks is None else self._marks.of(name),
+        )
         if look.identity is None:
             try:
                 give_vault_identity(database, self._cluster_id, short_hash)

@@ -13,6 +13,7 @@ from host.identity.errors import (
 from host.identity.files import STORES
 from host.identity.findings import Finding
 from host.identity.keeping import Keeping
+from host.identity.marks import Mark, Marks
 from host.identity.taking_up import inspect, take_up
 
 __all__ = [
@@ -27,6 +28,8 @@ __all__ = [
     "DirectoryId",
     "Finding",
     "Keeping",
+    "Mark",
+    "Marks",
     "inspect",
     "read_directory_id",
     "take_up",

@@ -9,6 +9,7 @@ import msgspec
 from host.domain.errors import StorageError
 from host.domain.ids import EpochMs
 from host.identity.errors import DataFileDamagedError
+from host.regular_files import IrregularFileError, read_regular
 
 NAME = "cordbox-id"
 FORMAT = 1
@@ -25,6 +26,7 @@ class DirectoryId(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
         made_at: when `store_id` was made.
         epoch: raised in all files together, here last.
         files: the files that were there, by name.
+        has_marks: whether the file of marks was made; a backup has none.
     """
 
     format: int = FORMAT
@@ -33,6 +35,7 @@ class DirectoryId(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     made_at: EpochMs
     epoch: int = 0
     files: tuple[str, ...] = ()
+    has_marks: bool = False
 
 
 def read_directory_id(folder: Path) -> DirectoryId | None:
@@ -44,13 +47,15 @@ def read_directory_id(folder: Path) -> DirectoryId | None:
     """
     path = folder / NAME
     try:
-        data = path.read_bytes()
+        data = read_regular(path, _BYTES_MAX)
     except FileNotFoundError:
         return None
+    except IrregularFileError as exc:
+        raise DataFileDamagedError(f"{path}: {exc.strerror}", path=str(path)) from exc
     except OSError as exc:
         raise StorageError(f"{path}: {exc.strerror}", path=str(path)) from exc
     try:
-        found = msgspec.json.decode(data[:_BYTES_MAX], type=DirectoryId)
+        found = msgspec.json.decode(data, type=DirectoryId)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as exc:
         raise DataFileDamagedError(f"{path} is damaged: {exc}", path=str(path)) from exc
     if found.format != FORMAT:

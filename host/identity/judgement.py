@@ -4,7 +4,7 @@ All stores and `cordbox-id` carry one epoch. It is raised in one order: the flow
 registers, `cordbox-id`; a raise that was cut off is ended before the next one begins. So whatever a
 crash cut off, the flow store is at most one ahead of the registers and of `cordbox-id`, and neither
 of those is ever ahead of what was raised before it. Any other picture shows a file that is older
-than others know.
+than others know. Copies from within one epoch are told by the marks of commits.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,12 +12,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from host.identity.directory_id import NAME, DirectoryId
 from host.identity.files import STORES, Look
 from host.identity.findings import Finding
+from host.identity.marks import NAME as MARKS
+from host.identity.marks import is_behind
 
 _FLOWS, _CLUSTER = STORES
 
 
 def judge(
-    directory_id: DirectoryId | None, looks: Mapping[str, Look], evidence: str | None
+    directory_id: DirectoryId | None,
+    looks: Mapping[str, Look],
+    evidence: str | None,
+    marks: Mapping[str, int] | None = None,
 ) -> Sequence[Finding]:
     """What is wrong.
 
@@ -25,6 +30,7 @@ def judge(
         directory_id: what `cordbox-id` says, None when there is none.
         looks: how each of `STORES` was found.
         evidence: a file that only a cluster leaves, None when there is none.
+        marks: the newest commit that is known of each store; None without a file of marks.
     """
     unreadable = [
         _finding("data-file-damaged", name, f"cannot be read: {look.problem}", "a database", "none")
@@ -33,15 +39,33 @@ def judge(
     ]
     if unreadable:
         return unreadable
+    mixed = [
+        _behind(name, *look.lacks, by="and its write-ahead log follows upon commit")
+        for name, look in looks.items()
+        if look.lacks is not None
+    ]
+    if mixed:
+        return mixed
+    if directory_id is None and marks is not None:
+        return [_missing(NAME, f"{MARKS} is beside it")]
     if directory_id is None:
         return list(_without_id(looks, evidence))
     found = list(_with_id(directory_id, looks))
-    return found or list(_epochs(directory_id, looks))
+    if directory_id.has_marks and marks is None:
+        found.append(_missing(MARKS, f"{NAME} knows it"))
+    return found or list(_epochs(directory_id, looks)) or list(_commits(looks, marks or {}))
 
 
 def next_epoch(epochs: Sequence[int]) -> int:
     """What to raise all to: a raise that was cut off is ended first."""
     return max(epochs) + (len(set(epochs)) == 1)
+
+
+def _commits(looks: Mapping[str, Look], marks: Mapping[str, int]) -> Iterator[Finding]:
+    for name, look in looks.items():
+        known = marks.get(name)
+        if known is not None and look.identity is not None and is_behind(look.commits, known):
+            yield _behind(name, known, look.commits, by="while others know of commit")
 
 
 def _without_id(looks: Mapping[str, Look], evidence: str | None) -> Iterator[Finding]:
@@ -112,6 +136,16 @@ def _older(name: str, expected: int, found: int) -> Finding:
     message = f"is older than what other files know of it: epoch {found}, at least {expected} known"
     return _finding(
         "data-file-older", name, message, f"epoch {expected} or later", f"epoch {found}"
+    )
+
+
+def _behind(name: str, expected: int, found: int, *, by: str) -> Finding:
+    return _finding(
+        "data-file-older",
+        name,
+        f"is an older copy: it is at commit {found}, {by} {expected}",
+        f"commit {expected} or later",
+        f"commit {found}",
     )
 
 

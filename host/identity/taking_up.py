@@ -12,11 +12,13 @@ import msgspec
 from host.domain.errors import StorageError
 from host.domain.ids import EpochMs
 from host.identity.directory_id import DirectoryId, read_directory_id, write_directory_id
-from host.identity.errors import DataFilesInOrderError, error_of
+from host.identity.errors import DataFileError, DataFilesInOrderError, error_of
 from host.identity.files import STORES, evidence, look_at
 from host.identity.findings import Finding
 from host.identity.judgement import judge
 from host.identity.keeping import raise_epoch
+from host.identity.marks import NAME as MARKS
+from host.identity.marks import Marks, read_marks
 
 STAYS = ("lock", "joined", "probe", "run")
 """What belongs to the running host and not to a cluster."""
@@ -29,8 +31,17 @@ def inspect(folder: Path) -> Sequence[Finding]:
     Raises:
         StorageError: `cordbox-id` cannot be read.
     """
+    known = read_directory_id(folder)
+    try:
+        # Before the stores: a host that runs may commit in between.
+        marks = read_marks(folder, None if known is None else known.cluster_id)
+    except DataFileError as exc:
+        expected, found = "marks of this cluster", "another file"
+        return [
+            Finding(code=exc.code, file=MARKS, message=exc.message, expected=expected, found=found)
+        ]
     looks = {name: look_at(folder / name) for name in STORES}
-    return judge(read_directory_id(folder), looks, evidence(folder))
+    return judge(known, looks, evidence(folder), marks)
 
 
 def take_up(folder: Path, *, is_new: bool = False) -> DirectoryId:
@@ -64,6 +75,10 @@ def take_up(folder: Path, *, is_new: bool = False) -> DirectoryId:
     if known is None:
         known = fresh_id()
         write_directory_id(folder, known)
+    if not known.has_marks:
+        if read_marks(folder, known.cluster_id) is None:
+            Marks.make(folder, known.cluster_id)
+        known = msgspec.structs.replace(known, has_marks=True)
     return raise_epoch(folder, known)
 
 
@@ -80,7 +95,9 @@ def fresh_id(cluster_id: str | None = None, *, epoch: int = 0) -> DirectoryId:
 def with_new_store_id(known: DirectoryId) -> DirectoryId:
     """The same cluster after a restore."""
     fresh = fresh_id(known.cluster_id)
-    return msgspec.structs.replace(known, store_id=fresh.store_id, made_at=fresh.made_at)
+    return msgspec.structs.replace(
+        known, store_id=fresh.store_id, made_at=fresh.made_at, has_marks=False
+    )
 
 
 def _set_aside(folder: Path) -> None:

@@ -137,14 +137,16 @@ def test_an_older_vault_is_found_by_the_registers_and_by_its_audit_log(folder, t
 
 
 def test_effects_that_a_vault_lacks_are_found_by_its_audit_log_alone(folder, tmp_path):
-    """As after a host was killed before the registers noted how far the vault had come."""
+    """As after a power failure before the registers noted how far the vault had come."""
     shutil.copy(folder / VAULT, tmp_path / "old")
+    marks = (folder / "cordbox-marks").read_bytes()
     with parts_of(folder) as parts:
         parts.write(ALICE, call=4)
         noted = parts.register.noted(ALICE.short_hash)
     with sqlite3.connect(folder / "cluster.sqlite") as connection:
         connection.execute("UPDATE vault_note SET generation = 3")
     shutil.copy(tmp_path / "old", folder / VAULT)
+    (folder / "cordbox-marks").write_bytes(marks)
     assert noted <= 4
     assert check(folder) == [("vault-behind-audit-log", VAULT)]
 

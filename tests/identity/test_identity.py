@@ -76,7 +76,7 @@ def test_every_store_carries_the_clusters_id(folder):
     assert again.epoch > known.epoch
 
 
-@pytest.mark.parametrize("name", [*STORES, "cordbox-id"])
+@pytest.mark.parametrize("name", [*STORES, "cordbox-id", "cordbox-marks"])
 def test_a_missing_file_is_named(folder, name):
     (folder / name).unlink()
     before = sorted(p.name for p in folder.iterdir())
@@ -182,7 +182,7 @@ def test_an_older_copy_from_within_one_run_is_named(tmp_path):
 
 
 def test_stores_lost_with_all_that_knew_of_them_are_missed_by_what_else_is_there(folder):
-    for name in (*STORES, "cordbox-id"):
+    for name in (*STORES, "cordbox-id", "cordbox-marks"):
         (folder / name).unlink()
     with pytest.raises(DataFileMissingError, match=r"there is vnodes/0A/vault\.sqlite"):
         start(folder)
@@ -193,6 +193,7 @@ def test_a_directory_of_a_release_without_ids_is_taken_up(folder):
         with sqlite3.connect(folder / name) as connection:
             connection.execute("DROP TABLE file_identity")
     (folder / "cordbox-id").unlink()
+    (folder / "cordbox-marks").unlink()
     start(folder)
     known = read_directory_id(folder)
     assert known.files == STORES
@@ -239,7 +240,7 @@ def test_new_sets_aside_what_does_not_belong_together(folder):
     assert {"cordbox-id", "flows.sqlite", "vnodes"} <= {p.name for p in aside.iterdir()}
     assert read_directory_id(folder).cluster_id != known.cluster_id
     assert sorted(p.name for p in folder.iterdir()) == sorted(
-        [aside.name, "cordbox-id", "joined", "lock"]
+        [aside.name, "cordbox-id", "cordbox-marks", "joined", "lock"]
     )
     run_once(folder)
     assert list(folder.glob("set-aside-*")) == [aside]

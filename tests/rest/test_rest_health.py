@@ -114,7 +114,7 @@ def test_the_host_tells_of_its_release_its_disk_and_its_files(tmp_path, host_on,
 def test_the_time_until_the_certificate_ends_is_a_metric(tmp_path, clock):
     files = own_certificate(tmp_path, listen_host="127.0.0.1", clock=clock)
     certificates = Certificates(files, clock, listen_host="127.0.0.1")
-    directory = DataDirectory(path=tmp_path, lock_descriptor=-1)
+    directory = DataDirectory.hold(tmp_path)
     registry = CollectorRegistry()
     registry.register(HostCollector(directory, certificates))
 

@@ -44,14 +44,18 @@ class Parts:
         self.clock, self.entropy = SystemClock(), SystemEntropy()
         self.directory = DataDirectory.hold(folder)
         self.keeping = Keeping(folder)
-        self.store = SqliteStore(self.directory.flow_database)
-        self.database = Database.open(self.directory.cluster_database, CLUSTER_SCHEMAS)
+        marks = self.directory.marks
+        self.store = SqliteStore(self.directory.flow_database, mark=marks.of("flows.sqlite"))
+        self.database = Database.open(
+            self.directory.cluster_database, CLUSTER_SCHEMAS, mark=marks.of("cluster.sqlite")
+        )
         self.register = MadeVaults(database=self.database, clock=self.clock)
         self.vaults = Vaults(
             self.directory.virtual_nodes,
             VAULT_SCHEMAS,
             register=self.register,
             cluster_id=self.directory.identity.cluster_id,
+            marks=marks,
         )
         key = load_audit_key(
             self.directory.secrets, entropy=self.entropy, logs=self.directory.virtual_nodes

@@ -1,0 +1,97 @@
+"""Opening files that must be regular files: whatever else stands in their place is refused at once.
+
+A pipe makes whoever opens it wait for its other end, a device does what devices do, a link leads to
+another file than was meant. So files are looked at before and after they are opened, and opening
+never waits.
+"""
+
+import errno
+import os
+import stat
+from pathlib import Path
+from typing import BinaryIO
+
+_KINDS = {
+    stat.S_IFDIR: "a directory",
+    stat.S_IFIFO: "a pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+    stat.S_IFLNK: "a symbolic link",
+}
+
+
+class IrregularFileError(OSError):
+    """Something else stands where a regular file was expected; `strerror` says what."""
+
+    def __init__(self, path: Path, kind: str) -> None:
+        super().__init__(errno.EINVAL, f"expected a regular file, found {kind}", str(path))
+
+
+def require_regular(path: Path, *, follow: bool = False) -> None:
+    """See that a file is a regular one, without opening it.
+
+    Args:
+        path: the file.
+        follow: whether it may be a link to one, as files are that an operator names.
+
+    Raises:
+        IrregularFileError: it is something else.
+        FileNotFoundError: there is none.
+        OSError: it cannot be looked at.
+    """
+    _require(path, (path.stat() if follow else path.lstat()).st_mode)
+
+
+def open_descriptor(path: Path, *, follow: bool = False, writable: bool = False) -> int:
+    """Open a file that is there for reading, or for both; the caller closes it.
+
+    Args:
+        path: the file.
+        follow: whether it may be a link to a regular file.
+        writable: whether it is to be written, too.
+
+    Raises:
+        IrregularFileError: it is something else.
+        FileNotFoundError: there is none.
+        OSError: it cannot be opened.
+    """
+    require_regular(path, follow=follow)
+    flags = os.O_RDWR if writable else os.O_RDONLY
+    flags |= os.O_CLOEXEC | os.O_NONBLOCK | (0 if follow else os.O_NOFOLLOW)
+    descriptor = os.open(path, flags)
+    try:
+        _require(path, os.fstat(descriptor).st_mode)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def open_regular(path: Path, *, follow: bool = False, writable: bool = False) -> BinaryIO:
+    """The same as a stream.
+
+    Raises:
+        IrregularFileError: it is something else.
+        FileNotFoundError: there is none.
+        OSError: it cannot be opened.
+    """
+    descriptor = open_descriptor(path, follow=follow, writable=writable)
+    return os.fdopen(descriptor, "r+b" if writable else "rb")
+
+
+def read_regular(path: Path, bytes_max: int, *, follow: bool = False) -> bytes:
+    """The content of a file, at most one byte more than `bytes_max`: the caller refuses that.
+
+    Raises:
+        IrregularFileError: it is no regular file.
+        FileNotFoundError: there is none.
+        OSError: it cannot be read.
+    """
+    with open_regular(path, follow=follow) as stream:
+        return stream.read(bytes_max + 1)
+
+
+def _require(path: Path, mode: int) -> None:
+    if not stat.S_ISREG(mode):
+        raise IrregularFileError(path, _KINDS.get(stat.S_IFMT(mode), "something else"))
