@@ -1,5 +1,6 @@
 """Signatures, digests and their names."""
 
+from cordapp.contracts import PublicKey
 from cordapp.flows import Flow
 
 _DATA = b"smoke"
@@ -48,5 +49,5 @@ def supported_digest_algorithms(flow: Flow) -> str:
     return "; ".join(names) if len(digests) == len(names) else "FAILURE"
 
 
-def _ledger_key(flow: Flow) -> str:
+def _ledger_key(flow: Flow) -> PublicKey:
     return flow.member_lookup.my_info().ledger_keys[0]

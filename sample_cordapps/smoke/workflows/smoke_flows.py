@@ -1,5 +1,6 @@
 """One flow for a client, which does what its `command` says: Corda's smoke test as a CorDapp."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -242,7 +243,7 @@ _STORE = {
     "persistence_query_named": entities.query_named,
     "persistence_composite_key": entities.cat,
 }
-_ACTS = {
+_ACTS: dict[str, Callable[[RestSmokeTestFlow, dict[str, str]], str]] = {
     "echo": echo,
     "calculate": calculate,
     "start_sessions": start_sessions,

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, ClassVar, Generic, TypeVar, get_type_hints
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, get_type_hints
 
 from cordapp import ledger, persistence, services
 from cordapp.errors import (
@@ -28,6 +28,9 @@ from cordapp.persistence import (
 from cordapp.registry import FLOW_SIDE, FLOWS, DeclarationError, Host, name_of, register
 from cordapp.schema import CodecError, dumps, from_json, schema_of, to_json
 from cordapp.services import MemberInfo, NotaryInfo
+
+if TYPE_CHECKING:
+    from typing_extensions import TypeForm  # of a type expression: `A | B`, where `type` is a class
 
 __all__ = [
     "ClientStartableFlow",
@@ -82,7 +85,7 @@ class FlowSession:
         message = {"session": self.id, "payload": to_json(payload)}
         self._api.call("sessions", "send", {"messages": [message]})
 
-    def receive(self, cls: type[T]) -> T:
+    def receive(self, cls: "TypeForm[T]") -> T:
         """Wait for the peer's next message, which must fit `cls`.
 
         Raises:
@@ -91,7 +94,7 @@ class FlowSession:
         """
         return _received(self._api, cls, [self])[0]
 
-    def send_and_receive(self, cls: type[T], payload: object) -> T:
+    def send_and_receive(self, cls: "TypeForm[T]", payload: object) -> T:
         """Send, then receive."""
         self.send(payload)
         return self.receive(cls)
@@ -131,7 +134,7 @@ class FlowMessaging(services.Service):
         messages = [{"session": s.id, "payload": value} for s in sessions]
         self._call("sessions", "send", {"messages": messages})
 
-    def receive_all(self, cls: type[T], sessions: Sequence[FlowSession]) -> list[T]:
+    def receive_all(self, cls: "TypeForm[T]", sessions: Sequence[FlowSession]) -> list[T]:
         """Wait for a message from each, in the order of `sessions`."""
         return _received(self._api, cls, sessions)
 
@@ -260,7 +263,7 @@ def _mark(protocol: str, versions: Sequence[int], *, initiating: bool) -> Callab
     return mark
 
 
-def _received(api: HostApi, cls: type[T], sessions: Sequence[FlowSession]) -> list[T]:
+def _received(api: HostApi, cls: "TypeForm[T]", sessions: Sequence[FlowSession]) -> list[T]:
     request = {"sessions": [session.id for session in sessions]}
     payloads: Any = api.call("sessions", "receive", request)
     try:
@@ -293,9 +296,9 @@ def _bind(flow: Flow, api: HostApi, start: Mapping[str, Any]) -> None:
 
 
 @cache
-def _hints(cls: type[Flow]) -> tuple[Any, Any]:
+def _hints(call: Callable[..., Any]) -> tuple[Any, Any]:
     """Type hints of what `call` takes and gives; Any where there is none."""
-    hints = get_type_hints(cls.call, include_extras=True)  # type: ignore[attr-defined]
+    hints = get_type_hints(call, include_extras=True)
     taken = [hint for name, hint in hints.items() if name != "return"]
     hint, given = taken[0] if taken else Any, hints.get("return", Any)
     return Any if isinstance(hint, TypeVar) else hint, Any if isinstance(given, TypeVar) else given
@@ -316,11 +319,11 @@ def _describe_flows() -> list[dict[str, Any]]:
     return described
 
 
-def _describe_flow(name: str, cls: type[Flow]) -> dict[str, Any]:
+def _describe_flow(name: str, cls: type[Any]) -> dict[str, Any]:
     if cls.__kind__ == "responder" and cls.__protocol__ is None:
         raise DeclarationError(f"responder flow {name} needs @initiated_by")
     typed = cls.__kind__ == "client-startable"
-    taken, given = _hints(cls) if typed else (Any, Any)
+    taken, given = _hints(cls.call) if typed else (Any, Any)
     return {
         "name": name,
         "kind": cls.__kind__,
@@ -343,7 +346,7 @@ def _run_flow(start: Mapping[str, Any], host: Host) -> str:
         session = start["session"]
         flow.call(FlowSession(api, session["id"], session["counterparty"]))
         return ""
-    taken, _ = _hints(cls)
+    taken, _ = _hints(cls.call)
     result = flow.call(from_json(taken, start["requestBody"], "$"))
     return result if isinstance(result, str) else dumps(to_json(result))
 

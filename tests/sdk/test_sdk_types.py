@@ -1,0 +1,116 @@
+"""What type checkers see of the SDK: the wheel as an author installs it, and mypy's strict rules."""
+
+import shutil
+import subprocess
+import sys
+import venv
+import zipfile
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.slow
+
+ROOT = Path(__file__).parents[2]
+SAMPLES = ROOT / "sample_cordapps"
+USES = """
+from dataclasses import dataclass
+from typing import assert_type
+
+from cordapp.flows import ClientStartableFlow, FlowSession, SubFlow
+
+
+@dataclass(frozen=True)
+class Offer:
+    amount: int
+
+
+@dataclass(frozen=True)
+class Refusal:
+    reason: str
+
+
+class Ask(SubFlow[Offer | Refusal]):
+    def __init__(self, peer: str) -> None:
+        self.peer = peer
+
+    def call(self) -> Offer | Refusal:
+        session = self.flow_messaging.initiate_flow(self.peer)
+        assert_type(session, FlowSession)
+        session.send(Offer(1))
+        answer = session.receive(Offer | Refusal)
+        assert_type(answer, Offer | Refusal)
+        assert_type(session.receive(Offer), Offer)
+        assert_type(session.receive(list[Offer]), list[Offer])
+        assert_type(session.send_and_receive(Offer | None, answer), Offer | None)
+        assert_type(self.flow_messaging.receive_all(int | str, [session]), list[int | str])
+        return answer
+
+
+class Trade(ClientStartableFlow[str, Offer]):
+    def call(self, request_body: str) -> Offer:
+        answer = self.flow_engine.sub_flow(Ask(request_body))
+        assert_type(answer, Offer | Refusal)
+        if isinstance(answer, Refusal):
+            raise ValueError(answer.reason)
+        return answer
+"""
+MISUSES = """
+from cordapp.flows import ClientStartableFlow
+
+
+class Trade(ClientStartableFlow[str, int]):
+    def call(self, request_body: str) -> int:
+        session = self.flow_messaging.initiate_flow(request_body)
+        return session.receive(int | None)  # line 8
+"""
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A Python with nothing but the wheel of this project: its files, without its dependencies."""
+    folder = tmp_path_factory.mktemp("installed")
+    words = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
+    subprocess.run(words, cwd=ROOT, check=True, capture_output=True)
+    venv.create(folder / "venv")
+    (wheel,) = folder.glob("*.whl")
+    (packages,) = folder.glob("venv/lib/python*/site-packages")
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(packages)
+    return folder / "venv" / "bin" / "python"
+
+
+def strict(python: Path, folder: Path) -> subprocess.CompletedProcess[str]:
+    words = [sys.executable, "-m", "mypy", "--strict", "--python-executable", str(python)]
+    words += ["--config-file", "", "--cache-dir", str(folder / "cache"), str(folder)]
+    return subprocess.run(words, cwd=folder, capture_output=True, text=True, check=False)
+
+
+def test_the_wheel_says_that_it_is_typed(installed: Path) -> None:
+    (packages,) = installed.parents[1].glob("lib/python*/site-packages")
+    typed = {path.parent.name for path in packages.rglob("py.typed")}
+    assert {"cordapp", "cordapp_testkit", "cpi", "host", "plugins", "sandbox"} <= typed
+
+
+def test_sample_cordapps_pass_strict_checks(installed: Path, tmp_path: Path) -> None:
+    """Their sources in one folder, as modules of a CPK are, beside uses of what is generic."""
+    for name in ("hello", "iou", "smoke"):
+        for path in (SAMPLES / name).rglob("*.py"):
+            if not path.name.startswith("test_"):
+                shutil.copy(path, tmp_path)
+    (tmp_path / "uses.py").write_text(USES)
+    done = strict(installed, tmp_path)
+    assert done.stdout.startswith("Success: no issues found"), done.stdout + done.stderr
+
+
+def test_a_value_that_may_be_another_is_told(installed: Path, tmp_path: Path) -> None:
+    (tmp_path / "misuses.py").write_text(MISUSES)
+    done = strict(installed, tmp_path)
+    assert "misuses.py:8: error: Incompatible return value type" in done.stdout
+    assert "Found 1 error" in done.stdout
+
+
+def test_the_test_kit_is_typed(installed: Path, tmp_path: Path) -> None:
+    (tmp_path / "kit.py").write_text("from cordapp_testkit import Network\nreveal_type(Network)\n")
+    done = strict(installed, tmp_path)
+    assert 'Revealed type is "def (' in done.stdout, done.stdout
