@@ -258,7 +258,46 @@ def _sentence(text: object) -> str:
     return " ".join(str(text or "").replace("\b", "").split()).replace("|", "\\|")
 
 
+def host_functions_page() -> str:
+    """The table of host functions."""
+    from sandbox.host_api import INTERFACES
+
+    lines = [
+        "# Host functions",
+        "",
+        "The table `sandbox/host_api.py`, from which the host reads what it does about each call.",
+        "[The host API](host-api.md) tells of requests and answers.",
+        "",
+        "- *Writes*: a service changes something outside the flow's own state; what precedes the",
+        "  call is committed first. Other calls may be made again after a crash.",
+        "- *Audited*: the call is in the node's [audit log](audit-log.md), for this reason.",
+        "- *Sizes*: the most that a field may hold; `payload_bytes_max` bounds every text besides.",
+        "",
+        "| function | answered by | granted | writes | journalled | audited | reaches | sizes |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for interface in INTERFACES:
+        granted = "always" if interface.always_granted else f"with `{interface.name}`"
+        for each in interface.functions:
+            sizes = "; ".join(
+                f"`{name}` {most:,} {unit}" for name, (most, unit) in each.sizes.items()
+            )
+            cells = [
+                f"`{each.name}`",
+                each.served_by,
+                granted,
+                "yes" if each.writes else "",
+                "yes" if each.journalled else "no",
+                each.privileged or "",
+                each.reaches or "",
+                sizes,
+            ]
+            lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
 PAGES = {
+    "host-functions.md": host_functions_page,
     "errors.md": errors_page,
     "commands.md": commands_page,
     "settings.md": settings_page,

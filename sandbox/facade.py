@@ -7,7 +7,8 @@ exports the world's functions; whatever else is inside cannot be reached.
 
 from wasmtime import wat2wasm
 
-from sandbox.world import EXPORTS, HOST_API, World, import_name
+from sandbox.host_api import HOST_API
+from sandbox.world import EXPORTS, World, import_name
 
 _HOST_FUNCTION = '(func (param "request" string) (result (result string (error string))))'
 _EMPTY = b"\x04\x08\0asm\x0d\0\x01\0"

@@ -14,9 +14,9 @@ from sandbox.errors import (
     PayloadTooLargeError,
     TooManyHostCallsError,
 )
+from sandbox.host_api import ALWAYS_GRANTED, HOST_API
 from sandbox.host_calls import GuestCallError, HostCallHandler
 from sandbox.limits import Limits
-from sandbox.world import ALWAYS_GRANTED, HOST_API
 
 HOST_FUNCTIONS = tuple((i, f) for i, functions in HOST_API.items() for f in functions)
 """(interface, function) by the number under which the linker defines it."""

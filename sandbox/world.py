@@ -1,10 +1,11 @@
-"""The two worlds, as tables, and the check of a component against its world."""
+"""The two worlds, and the check of a component against its world."""
 
 from collections.abc import Mapping
 from enum import StrEnum
 from types import MappingProxyType
 
 from sandbox.errors import WorldMismatchError
+from sandbox.host_api import HOST_API
 
 PACKAGE = "cordbox:guest"
 VERSION = "1.0.0"
@@ -19,23 +20,6 @@ class World(StrEnum):
 
 HOST_FUNCTION = "func(request: string) -> result<string, string>"
 """The type of every imported function."""
-
-HOST_API: Mapping[str, tuple[str, ...]] = MappingProxyType(
-    {
-        "log": ("write",),
-        "flow": ("now", "random", "sleep", "context", "sub-flow"),
-        "sessions": ("open", "send", "receive", "info", "close"),
-        "persistence": ("write", "read"),
-        "signing": ("sign", "find-keys"),
-        "crypto": ("digest", "verify"),
-        "membership": ("lookup",),
-        "ledger": ("build", "verify", "record", "find", "query"),
-        "external-messaging": ("send",),
-    }
-)
-"""Interface -> functions that world `workflow` imports."""
-
-ALWAYS_GRANTED = frozenset({"log", "flow"})
 
 DESCRIBE = "func() -> string"
 EXPORTS: Mapping[World, Mapping[str, str]] = MappingProxyType(

@@ -6,7 +6,7 @@ from html import escape
 
 from host.audit.model import ComponentFacts, Door, ImportFacts
 from host.audit.text import amount, printable, size
-from sandbox.world import HOST_API
+from sandbox.host_api import HOST_API
 
 _WIDTH = 1040
 _TOP = 56

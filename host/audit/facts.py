@@ -29,10 +29,10 @@ from host.guests.code import CpkCode, check_description, code_of, make_component
 from sandbox.anatomy import Anatomy, Bounds, anatomy_of, shape_of_guest
 from sandbox.engine import engine_version, profile_digest
 from sandbox.errors import RuntimeUnknownError, SandboxError
+from sandbox.host_api import HOST_API
 from sandbox.limits import Limits
 from sandbox.pinned import find_runtime
 from sandbox.runtime import Sandbox
-from sandbox.world import HOST_API
 
 _TIME = "%Y-%m-%dT%H:%M:%SZ"
 

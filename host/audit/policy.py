@@ -12,7 +12,7 @@ from cpi.strict_json import JsonRefusedError, parse_json
 from host.audit.model import Audit, ComponentFacts, SignerFacts, Trust
 from host.audit.schemas import policy_validator
 from host.domain.errors import InvalidInputError
-from sandbox.world import ALWAYS_GRANTED
+from sandbox.host_api import ALWAYS_GRANTED
 
 POLICY_BYTES_MAX = 1024 * 1024
 

@@ -4,27 +4,12 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
 from host.audit.model import Door, ImportFacts, LimitFacts
+from sandbox.host_api import ALWAYS_GRANTED, FUNCTIONS, INTERFACES
 from sandbox.limits import Limits
-from sandbox.world import ALWAYS_GRANTED, World
-
-REACHES: Mapping[tuple[str, str], str] = MappingProxyType(
-    {
-        ("log", "write"): "the operator's log",
-        ("sessions", "open"): "other nodes of the group",
-        ("sessions", "send"): "other nodes of the group",
-        ("sessions", "close"): "other nodes of the group",
-        ("external-messaging", "send"): "systems outside the network",
-    }
-)
-"""Imported functions that carry data of the guest out of its virtual node, and to whom."""
+from sandbox.world import World
 
 _RESULT = "Flow results and failure messages reach the client that started the flow over REST."
 _VERDICT = "Failure messages of a verification reach who asked for it."
-_CARRIED = {
-    "log": "Log lines reach the operator's log of this host, scrubbed of control characters.",
-    "sessions": "Session messages reach other virtual nodes of the group.",
-    "external-messaging": "Messages reach systems outside the network, by configured routes.",
-}
 
 LIMITS = MappingProxyType(
     {
@@ -80,10 +65,16 @@ def import_facts(
                 function=function,
                 door=door,
                 quota={} if door is Door.REFUSED else _quota(interface, effective),
-                reaches=None if door is Door.REFUSED else REACHES.get((interface, function)),
+                reaches=None if door is Door.REFUSED else _reaches(f"{interface}.{function}"),
             )
         )
     return tuple(facts)
+
+
+def _reaches(name: str) -> str | None:
+    """Who gets what is sent through a function, if that is outside the virtual node."""
+    found = FUNCTIONS.get(name)
+    return None if found is None else found.reaches
 
 
 def _door(interface: str, granted: frozenset[str]) -> Door:
@@ -106,4 +97,4 @@ def leaving(world: str, imports: Iterable[ImportFacts]) -> tuple[str, ...]:
     """What data can leave the virtual node, one sentence each."""
     carried = {fact.interface for fact in imports if fact.reaches is not None}
     first = _VERDICT if world == World.CONTRACT else _RESULT
-    return (first, *(text for interface, text in _CARRIED.items() if interface in carried))
+    return (first, *(each.leaves for each in INTERFACES if each.leaves and each.name in carried))

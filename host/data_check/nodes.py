@@ -20,8 +20,8 @@ from host.identity import Finding
 from host.identity.files import look_at, opened
 from host.identity.table import FileIdentity
 from host.ports.audit_log import SUCCEEDED
+from sandbox.host_api import WRITING
 
-_EFFECTS = frozenset({"ledger.record", "persistence.write"})
 _SELECT = "SELECT short_hash, vault_made_at IS NOT NULL FROM virtual_node ORDER BY 1"
 _SELECT_NOTED = "SELECT short_hash, generation FROM vault_note"
 _SELECT_ENDS = (
@@ -220,6 +220,6 @@ def _effects(entries: Iterator[Mapping[str, object]]) -> Iterator[tuple[str, int
             isinstance(call, int)
             and entry.get("kind") == CALL
             and entry.get("outcome") == SUCCEEDED
-            and entry.get("function") in _EFFECTS
+            and entry.get("function") in WRITING
         ):
             yield str(entry.get("flow")), call

@@ -30,8 +30,7 @@ from host.ports.guest import (
     Usage,
 )
 from host.ports.units import FlowStore
-
-ALWAYS_GRANTED = frozenset({"log", "flow"})
+from sandbox.host_api import ALWAYS_GRANTED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

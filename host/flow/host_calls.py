@@ -39,31 +39,16 @@ from host.flow.requests import checked, parse
 from host.flow.retry import FailureKind, kind_of
 from host.flow.room import Room
 from host.flow.surroundings import Surroundings
-from host.ports.audit_log import PRIVILEGED, SUCCEEDED, PrivilegedCall
+from host.ports.audit_log import SUCCEEDED, PrivilegedCall
 from host.ports.call_time import limited_call
 from host.ports.capability import CallContext, Capability, CapabilityError
 from host.ports.guest import GuestCallError, GuestKilledError, SuspendRun
 from host.ports.requests import refusing_misfits
+from sandbox.host_api import PRIVILEGED, REPEATABLE
 
 UNWRITTEN_BYTES_MAX = 4 * 1024 * 1024
 """What a step holds of outgoing records, and of answers. Beyond it, what it has made is committed
 in its middle: no commit may last for long, since nobody else can commit meanwhile."""
-
-READS = frozenset(
-    {
-        ("persistence", "read"),
-        ("signing", "sign"),
-        ("signing", "find-keys"),
-        ("crypto", "digest"),
-        ("crypto", "verify"),
-        ("membership", "lookup"),
-        ("ledger", "build"),
-        ("ledger", "verify"),
-        ("ledger", "find"),
-        ("ledger", "query"),
-    }
-)
-"""Capability calls without effects: repeating one after a crash changes nothing."""
 
 
 class HostCalls:
@@ -331,7 +316,7 @@ class HostCalls:
             raise CapabilityError(
                 "capability-unavailable", f"this host offers no {interface}.{function}"
             )
-        if (interface, function) not in READS and self._flow.unwritten():
+        if f"{interface}.{function}" not in REPEATABLE and self._flow.unwritten():
             self._write()
         flow = self._flow
         context = CallContext(

@@ -8,17 +8,20 @@ from msgspec import Meta, Struct
 from host.domain.guest_text import GuestTextError, checked_json
 from host.domain.json import JsonObject
 from host.ports.capability import CapabilityError
+from sandbox.host_api import size
 
-SESSIONS_MAX = 1000
+SESSIONS_MAX = size("sessions.send", "messages")
 """Sessions named in one call, and sessions of one flow."""
-CONTEXT_VALUE_CHARACTERS_MAX = 8192
-MESSAGE_CHARACTERS_MAX = 4 * 1024 * 1024
 
 Name: TypeAlias = Annotated[str, Meta(min_length=1, max_length=1024)]
-Key: TypeAlias = Annotated[str, Meta(min_length=1, max_length=256)]
+Key: TypeAlias = Annotated[str, Meta(min_length=1, max_length=size("flow.context", "key"))]
 Ids: TypeAlias = Annotated[tuple[Name, ...], Meta(max_length=SESSIONS_MAX)]
 Version: TypeAlias = Annotated[int, Meta(ge=1, le=2**31 - 1)]
-Text: TypeAlias = Annotated[str, Meta(max_length=MESSAGE_CHARACTERS_MAX)]
+Versions: TypeAlias = Annotated[
+    tuple[Version, ...], Meta(max_length=size("flow.sub-flow", "versions"))
+]
+Timeout: TypeAlias = Annotated[int, Meta(ge=1000, le=size("sessions.open", "timeoutMillis"))]
+Text: TypeAlias = Annotated[str, Meta(max_length=size("log.write", "message"))]
 _T = TypeVar("_T")
 
 INVALID_REQUEST = "request-invalid"
@@ -35,11 +38,11 @@ class Now(Struct, forbid_unknown_fields=True):
 
 
 class Random(Struct, forbid_unknown_fields=True):
-    bytes: Annotated[int, Meta(ge=1, le=65536)]
+    bytes: Annotated[int, Meta(ge=1, le=size("flow.random", "bytes"))]
 
 
 class Sleep(Struct, forbid_unknown_fields=True):
-    millis: Annotated[int, Meta(ge=0, le=2_147_483_647)]
+    millis: Annotated[int, Meta(ge=0, le=size("flow.sleep", "millis"))]
 
 
 class ContextGet(Struct, forbid_unknown_fields=True, tag_field="op", tag="get"):
@@ -48,13 +51,13 @@ class ContextGet(Struct, forbid_unknown_fields=True, tag_field="op", tag="get"):
 
 class ContextPut(Struct, forbid_unknown_fields=True, tag_field="op", tag="put"):
     key: Key
-    value: Annotated[str, Meta(max_length=CONTEXT_VALUE_CHARACTERS_MAX)]
+    value: Annotated[str, Meta(max_length=size("flow.context", "value"))]
 
 
 class SubFlowEnter(Struct, forbid_unknown_fields=True, tag_field="op", tag="enter"):
     flow: Name
     protocol: Name | None = None
-    versions: Annotated[tuple[Version, ...], Meta(max_length=100)] = ()
+    versions: Versions = ()
 
 
 class SubFlowLeave(Struct, forbid_unknown_fields=True, tag_field="op", tag="leave"):
@@ -68,7 +71,7 @@ class SubFlowFail(Struct, forbid_unknown_fields=True, tag_field="op", tag="fail"
 class SessionOpen(Struct, forbid_unknown_fields=True, rename="camel"):
     counterparty: Name
     require_close: bool = True
-    timeout_millis: Annotated[int, Meta(ge=1000, le=2_147_483_647)] | None = None
+    timeout_millis: Timeout | None = None
 
 
 class OutgoingMessage(Struct, forbid_unknown_fields=True):

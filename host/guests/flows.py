@@ -29,8 +29,8 @@ from host.ports.guest import (
 )
 from host.thread_priority import Computing
 from sandbox.errors import CapabilityNotGrantedError, HostMemoryError, SandboxError
+from sandbox.host_api import ALWAYS_GRANTED
 from sandbox.outcome import Returned, Suspended
-from sandbox.world import ALWAYS_GRANTED
 
 
 class SandboxedFlows:

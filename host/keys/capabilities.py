@@ -21,10 +21,13 @@ from host.ports.requests import (
     take_text,
     take_texts,
 )
+from sandbox.host_api import size
 
-_BYTES_MAX = 4 * 1024 * 1024
-_SIGNATURE_BYTES_MAX = 4096
-_KEYS_MAX = 100
+_SIGNED_BYTES_MAX = size("signing.sign", "bytes")
+_KEYS_MAX = size("signing.find-keys", "keys")
+_HASHED_BYTES_MAX = size("crypto.digest", "bytes")
+_VERIFIED_BYTES_MAX = size("crypto.verify", "bytes")
+_SIGNATURE_BYTES_MAX = size("crypto.verify", "signature")
 
 
 def _sha256d(data: bytes) -> bytes:
@@ -68,7 +71,7 @@ class SigningCapability:
     def _sign(self, tenant: str, request: JsonObject) -> JsonValue:
         check_fields(request, ("bytes", "key", "spec"))
         key = take_text(request, "key")
-        data = take_bytes(request, "bytes", bytes_max=_BYTES_MAX)
+        data = take_bytes(request, "bytes", bytes_max=_SIGNED_BYTES_MAX)
         if not self._mine(tenant, [key]):
             raise KeyNotFoundError(
                 f"virtual node {tenant} holds no key {self._public_keys.key_id(key)} for flows"
@@ -118,7 +121,7 @@ class CryptoCapability:
                 "digest-algorithm-unknown",
                 f"digest algorithm {algorithm!r} is unknown; known are {', '.join(DIGESTS)}",
             )
-        data = take_bytes(request, "bytes", bytes_max=_BYTES_MAX)
+        data = take_bytes(request, "bytes", bytes_max=_HASHED_BYTES_MAX)
         return f"{algorithm}:{digest(data).hex().upper()}"
 
     def _verify(self, request: JsonObject) -> JsonValue:
@@ -126,7 +129,7 @@ class CryptoCapability:
         try:
             return self._public_keys.verify(
                 take_text(request, "key"),
-                take_bytes(request, "bytes", bytes_max=_BYTES_MAX),
+                take_bytes(request, "bytes", bytes_max=_VERIFIED_BYTES_MAX),
                 take_bytes(request, "signature", bytes_max=_SIGNATURE_BYTES_MAX),
                 take_text(request, "spec"),
             )

@@ -65,8 +65,9 @@ from host.ports.requests import (
     take_texts,
 )
 from host.ports.vaults import VaultAccess
+from sandbox.host_api import size
 
-_PAGE_MAX = 1000
+_PAGE_MAX = size("ledger.query", "limit")
 _OFFSET_MAX = 2**53 - 1
 
 _Handler: TypeAlias = "Callable[[CallContext, JsonObject], JsonValue]"

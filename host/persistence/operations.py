@@ -21,12 +21,13 @@ from host.ports.requests import (
     take_text,
     take_text_or_null,
 )
+from sandbox.host_api import size
 
-ENTITIES_MAX = 1000
-KEY_CHARACTERS_MAX = 1024
-VALUE_BYTES_MAX = 1024 * 1024
-ANSWER_BYTES_MAX = 3 * 1024 * 1024
-PAGE_MAX = 1000
+ENTITIES_MAX = size("persistence.write", "entities")
+KEY_CHARACTERS_MAX = size("persistence.write", "key")
+VALUE_BYTES_MAX = size("persistence.write", "value")
+ANSWER_BYTES_MAX = size("persistence.read", "results")
+PAGE_MAX = size("persistence.read", "limit")
 _TYPE_CHARACTERS_MAX = 255
 _KEY_FIELDS_MAX = 16
 _QUERY_NAME_CHARACTERS_MAX = 128

@@ -5,21 +5,6 @@ from typing import Protocol
 
 from host.domain.ids import Checksum, FlowId, HoldingIdentity, ShortHash
 
-PRIVILEGED = frozenset(
-    {
-        "external-messaging.send",
-        "ledger.build",
-        "ledger.record",
-        "ledger.verify",
-        "persistence.write",
-        "signing.sign",
-    }
-)
-"""Host calls that use a node's keys, change its storage, or send data outside the network.
-
-`ledger.build` and `ledger.verify` sign. Session messages stay within the network, between flows
-that each have a log of their own.
-"""
 SUCCEEDED = "ok"
 
 

@@ -14,12 +14,10 @@ environment.
 
 from host.settings.bootstrap import HostSettings, home_cache_dir
 from host.settings.errors import SettingsInvalidError
-from host.settings.guests import CAPABILITIES
 from host.settings.loading import decode_settings, encode_settings, load_settings
 from host.settings.section import Section
 
 __all__ = [
-    "CAPABILITIES",
     "HostSettings",
     "Section",
     "SettingsInvalidError",

@@ -8,19 +8,7 @@ from msgspec import Meta
 from host.settings.errors import SettingsInvalidError
 from host.settings.kinds import SECONDS_MAX, TIB
 from host.settings.section import AtStart
-
-CAPABILITIES = (
-    "log",
-    "flow",
-    "sessions",
-    "persistence",
-    "signing",
-    "crypto",
-    "membership",
-    "ledger",
-    "external-messaging",
-)
-"""Every interface of the workflow world."""
+from sandbox.host_api import CAPABILITIES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

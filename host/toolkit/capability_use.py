@@ -12,17 +12,10 @@ from collections.abc import Iterator, Mapping
 from host.domain.packages import CodeWorld
 from host.toolkit.project import CpkPlan
 from host.toolkit.sources import SDK_PACKAGE
+from sandbox.host_api import INTERFACES
 
 CAPABILITY_OF: Mapping[str, str] = {
-    "flow_messaging": "sessions",
-    "ledger_service": "ledger",
-    "persistence_service": "persistence",
-    "signing_service": "signing",
-    "digest_service": "crypto",
-    "signature_verification_service": "crypto",
-    "member_lookup": "membership",
-    "notary_lookup": "membership",
-    "external_messaging": "external-messaging",
+    service: interface.name for interface in INTERFACES for service in interface.services
 }
 """Service attribute of the SDK's `Flow` -> capability that its calls need."""
 

@@ -13,7 +13,7 @@ from types import MappingProxyType
 
 from host.domain.errors import InvalidInputError
 from host.domain.packages import CodeWorld
-from sandbox.world import HOST_API
+from sandbox.host_api import HOST_API
 
 PROJECT_FILE = "cordapp.toml"
 PROJECT_BYTES_MAX = 64 * 1024

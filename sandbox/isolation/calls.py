@@ -18,6 +18,7 @@ from sandbox.errors import (
     SandboxError,
 )
 from sandbox.guest import Component
+from sandbox.host_api import ALWAYS_GRANTED
 from sandbox.host_calls import (
     GuestCallError,
     HostCallHandler,
@@ -46,7 +47,6 @@ from sandbox.limits import Limits, Usage
 from sandbox.outcome import Outcome
 from sandbox.own_memory import resident_bytes
 from sandbox.receipts import RunFacts, note_stopped, returned, suspended
-from sandbox.world import ALWAYS_GRANTED
 
 _STOPS: Mapping[str, type[errors.RunError]] = MappingProxyType(
     {

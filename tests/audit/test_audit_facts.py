@@ -8,8 +8,8 @@ from cpi.build import CpkSpec, build_cpk
 from cpi.errors import CpiError
 from host.audit.model import Door, Trust, document
 from host.audit.policy import Policy, judge
+from sandbox.host_api import HOST_API
 from sandbox.limits import Limits
-from sandbox.world import HOST_API
 
 
 def test_contract_of_a_cpi_imports_nothing(audit, sample):

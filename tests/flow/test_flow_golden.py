@@ -23,8 +23,8 @@ from host.guests.flows import SandboxedFlows
 from host.guests.library import GuestLibrary
 from host.guests.records import record_of
 from host.ports.guest import Finished, FlowGuests, FlowRun, GuestKilledError
-from host.settings import CAPABILITIES
 from host.toolkit.cache import default_cache_dir
+from sandbox.host_api import CAPABILITIES
 from sandbox.runtime import Sandbox
 from tests.flow.golden_journals import CPI, SCRIPTED, Golden, read_golden
 from tests.flow.network import GROUP_ID, INITIATOR, RESPONDER, CountedEntropy, Nodes, make_cpi

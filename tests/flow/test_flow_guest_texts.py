@@ -28,7 +28,7 @@ from host.persistence import EntityCapability
 from host.ports.capability import Capability, CapabilityError
 from host.ports.guest import GuestCallError
 from host.ports.keys import KeyCategory
-from sandbox.world import HOST_API
+from sandbox.host_api import HOST_API
 from tests.flow.network import ALICE, BOB, Network, alone, holding
 from tests.flow.scripted import CallFailed, Guest
 from tests.services.ledger_support import CONTRACT, IOU, Group, PositiveAmounts

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from host.settings import CAPABILITIES
+from sandbox.host_api import CAPABILITIES
 
 ROOT = Path(__file__).parents[2]
 WIT = (ROOT / "sandbox" / "wit" / "guest.wit").read_text()

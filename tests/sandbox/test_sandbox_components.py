@@ -20,9 +20,10 @@ from sandbox.errors import (
     SandboxError,
     WorldMismatchError,
 )
+from sandbox.host_api import HOST_API
 from sandbox.jail import compile_in_jail
 from sandbox.static_limits import PLAIN, check_static
-from sandbox.world import HOST_API, World, expected_imports
+from sandbox.world import World, expected_imports
 from tests.support.vectors import VECTORS
 
 REPOSITORY = Path(__file__).parents[2]

@@ -12,10 +12,11 @@ from sandbox.errors import (
     SandboxError,
     WorldMismatchError,
 )
+from sandbox.host_api import HOST_API
 from sandbox.host_calls import GuestCallError, SuspendRun
 from sandbox.limits import Limits
 from sandbox.outcome import Returned, Suspended
-from sandbox.world import HOST_API, World
+from sandbox.world import World
 
 RAISING_CALLS = int(os.environ.get("CORDBOX_RAISING_CALLS", "100000"))
 THREADS = 4

@@ -18,9 +18,10 @@ from host.toolkit.build import prepare_cordapp
 from host.toolkit.cache import default_cache_dir
 from host.toolkit.project import load_project
 from sandbox.errors import CapabilityNotGrantedError, WorldMismatchError
+from sandbox.host_api import HOST_API
 from sandbox.runtime import Sandbox
 from sandbox.wat import assemble
-from sandbox.world import HOST_API, World
+from sandbox.world import World
 
 SAMPLES = Path(__file__).parents[2] / "sample_cordapps"
 TRANSACTIONS = SAMPLES / "iou" / "receipts" / "transactions.jsonl"

@@ -16,10 +16,10 @@ from host.toolkit.flows.journal_answers import (
 )
 from host.toolkit.flows.replay_code import ReplayCode
 from sandbox.errors import SandboxError
+from sandbox.host_api import ALWAYS_GRANTED
 from sandbox.host_calls import GuestCallError, SuspendRun
 from sandbox.limits import MIB, Limits
 from sandbox.outcome import Returned
-from sandbox.world import ALWAYS_GRANTED
 
 LIMITS = Limits(
     fuel_max=200_000_000_000,

@@ -28,11 +28,12 @@ from cordapp_testkit.errors import FlowFailedError
 from host.domain.guest_text import GuestTextError, checked_json, mended_json
 from host.ports.capability import CapabilityError
 from sandbox.guest import Guest
+from sandbox.host_api import HOST_API
 from sandbox.host_calls import GuestCallError
 from sandbox.limits import Limits
 from sandbox.outcome import Returned
 from sandbox.runtime import Sandbox
-from sandbox.world import HOST_API, World
+from sandbox.world import World
 
 
 class WorkflowHost:

@@ -1,0 +1,292 @@
+"""The host API: every function that the world `workflow` imports, in one table.
+
+What must be known of a function stands here, and is read from here: by the world's check, the
+boundary, the flow engine, settings, audits and tools. The WIT and the loader of the Python runtime
+are written from it (`sandbox.host_api_text`); tests compare everything else with it.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from types import MappingProxyType
+
+from sandbox.limits import KIB, MIB
+
+
+class ServedBy(StrEnum):
+    """Who answers a function's calls."""
+
+    ENGINE = "engine"
+    CAPABILITY = "capability"
+
+
+class Unit(StrEnum):
+    """What a size is counted in."""
+
+    BYTES = "bytes"
+    CHARACTERS = "characters"
+    ENTRIES = "entries"
+    MILLISECONDS = "milliseconds"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostFunction:
+    """One function.
+
+    Attributes:
+        interface: WIT interface without package and version; it is the capability, too.
+        function: WIT name.
+        served_by: the flow engine, or the capability of the interface's name.
+        writes: a service changes something outside the flow's own state. What precedes the call is
+            committed before it, so that after a crash the flow makes exactly that call again.
+        privileged: why the call is kept in the node's audit log; None if it is not.
+        journalled: numbered, kept, and answered from the journal when the flow is replayed.
+        reaches: who gets what is sent through it, if that is outside the virtual node.
+        sizes: the most of what a request or an answer may hold: field -> (number, unit).
+            Every text is bounded by `payload_bytes_max` besides.
+    """
+
+    interface: str
+    function: str
+    served_by: ServedBy
+    writes: bool
+    privileged: str | None
+    journalled: bool
+    reaches: str | None
+    sizes: Mapping[str, tuple[int, Unit]]
+
+    @property
+    def name(self) -> str:
+        """`interface.function`, as journals, logs and errors write it."""
+        return f"{self.interface}.{self.function}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Interface:
+    """One interface, which is one capability.
+
+    Attributes:
+        name: WIT name.
+        meaning: one or two sentences, the comment in the WIT.
+        functions: in the order of the WIT.
+        always_granted: every flow may call it.
+        leaves: what of the guest's data leaves the virtual node through it, as audits say it.
+        services: attributes of the SDK's `Flow` whose methods call it.
+    """
+
+    name: str
+    meaning: str
+    functions: tuple[HostFunction, ...]
+    always_granted: bool = False
+    leaves: str | None = None
+    services: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """A function, before it is given its interface."""
+
+    function: str
+    served_by: ServedBy = ServedBy.ENGINE
+    writes: bool = False
+    privileged: str | None = None
+    journalled: bool = True
+    reaches: str | None = None
+    sizes: tuple[tuple[str, int, Unit], ...] = ()
+
+    def of(self, interface: str) -> HostFunction:
+        return HostFunction(
+            interface=interface,
+            function=self.function,
+            served_by=self.served_by,
+            writes=self.writes,
+            privileged=self.privileged,
+            journalled=self.journalled,
+            reaches=self.reaches,
+            sizes=MappingProxyType({field: (most, unit) for field, most, unit in self.sizes}),
+        )
+
+
+def _interface(
+    name: str,
+    meaning: str,
+    *rows: _Row,
+    always_granted: bool = False,
+    leaves: str | None = None,
+    services: tuple[str, ...] = (),
+) -> Interface:
+    return Interface(
+        name=name,
+        meaning=meaning,
+        functions=tuple(row.of(name) for row in rows),
+        always_granted=always_granted,
+        leaves=leaves,
+        services=services,
+    )
+
+
+_CAPABILITY = ServedBy.CAPABILITY
+_SESSIONS = ("sessions", 1000, Unit.ENTRIES)
+_NODES = "other nodes of the group"
+_KEYS = "uses the node's keys"
+_STORAGE = "changes the node's storage"
+_PAGE = ("limit", 1000, Unit.ENTRIES)
+_DATA = ("bytes", 4 * MIB, Unit.BYTES)
+
+INTERFACES: tuple[Interface, ...] = (
+    _interface(
+        "log",
+        "Diagnostic log. Always granted; not journalled.",
+        _Row(
+            "write",
+            journalled=False,
+            reaches="the operator's log",
+            sizes=(
+                ("logger", 1024, Unit.CHARACTERS),
+                ("message", 4 * MIB, Unit.CHARACTERS),
+            ),
+        ),
+        always_granted=True,
+        leaves="Log lines reach the operator's log of this host, scrubbed of control characters.",
+    ),
+    _interface(
+        "flow",
+        "The flow's own clock, randomness, timers, context and sub-flow boundaries."
+        " Always granted.",
+        _Row("now"),
+        _Row("random", sizes=(("bytes", 64 * KIB, Unit.BYTES),)),
+        _Row("sleep", sizes=(("millis", 2**31 - 1, Unit.MILLISECONDS),)),
+        _Row(
+            "context",
+            sizes=(("key", 256, Unit.CHARACTERS), ("value", 8192, Unit.CHARACTERS)),
+        ),
+        _Row(
+            "sub-flow",
+            sizes=(("versions", 100, Unit.ENTRIES), ("message", 4 * MIB, Unit.CHARACTERS)),
+        ),
+        always_granted=True,
+    ),
+    _interface(
+        "sessions",
+        "Sessions with other virtual nodes.",
+        _Row(
+            "open",
+            reaches=_NODES,
+            sizes=(
+                ("counterparty", 1024, Unit.CHARACTERS),
+                ("timeoutMillis", 2**31 - 1, Unit.MILLISECONDS),
+            ),
+        ),
+        _Row("send", reaches=_NODES, sizes=(("messages", 1000, Unit.ENTRIES),)),
+        _Row("receive", sizes=(_SESSIONS,)),
+        _Row("info", sizes=(("session", 1024, Unit.CHARACTERS),)),
+        _Row("close", reaches=_NODES, sizes=(_SESSIONS,)),
+        leaves="Session messages reach other virtual nodes of the group.",
+        services=("flow_messaging",),
+    ),
+    _interface(
+        "persistence",
+        "The virtual node's own entities.",
+        _Row(
+            "write",
+            _CAPABILITY,
+            writes=True,
+            privileged=_STORAGE,
+            sizes=(
+                ("entities", 1000, Unit.ENTRIES),
+                ("key", 1024, Unit.CHARACTERS),
+                ("value", MIB, Unit.BYTES),
+            ),
+        ),
+        _Row(
+            "read",
+            _CAPABILITY,
+            sizes=(("keys", 1000, Unit.ENTRIES), _PAGE, ("results", 3 * MIB, Unit.BYTES)),
+        ),
+        services=("persistence_service",),
+    ),
+    _interface(
+        "signing",
+        "Signatures by the virtual node's keys.",
+        _Row("sign", _CAPABILITY, privileged=_KEYS, sizes=(_DATA,)),
+        _Row("find-keys", _CAPABILITY, sizes=(("keys", 100, Unit.ENTRIES),)),
+        services=("signing_service",),
+    ),
+    _interface(
+        "crypto",
+        "Hashes and signature checks; no private key is involved.",
+        _Row("digest", _CAPABILITY, sizes=(_DATA,)),
+        _Row("verify", _CAPABILITY, sizes=(_DATA, ("signature", 4096, Unit.BYTES))),
+        services=("digest_service", "signature_verification_service"),
+    ),
+    _interface(
+        "membership",
+        "Members and parameters of the group.",
+        _Row("lookup", _CAPABILITY, sizes=(("name", 16 * KIB, Unit.CHARACTERS),)),
+        services=("member_lookup", "notary_lookup"),
+    ),
+    _interface(
+        "ledger",
+        "UTXO transactions.",
+        _Row("build", _CAPABILITY, privileged=_KEYS, sizes=(("signatories", 100, Unit.ENTRIES),)),
+        _Row("verify", _CAPABILITY, privileged=_KEYS),
+        _Row("record", _CAPABILITY, writes=True, privileged=_STORAGE),
+        _Row("find", _CAPABILITY),
+        _Row("query", _CAPABILITY, sizes=(_PAGE,)),
+        services=("ledger_service",),
+    ),
+    _interface(
+        "external-messaging",
+        "Messages to systems outside the network.",
+        _Row(
+            "send",
+            privileged="sends data outside the network",
+            reaches="systems outside the network",
+            sizes=(
+                ("channel", 128, Unit.CHARACTERS),
+                ("messageId", 1024, Unit.CHARACTERS),
+                ("message", 4 * MIB, Unit.CHARACTERS),
+            ),
+        ),
+        leaves="Messages reach systems outside the network, by configured routes.",
+        services=("external_messaging",),
+    ),
+)
+"""All interfaces, in the order of the WIT."""
+
+
+def _functions() -> Iterator[HostFunction]:
+    for interface in INTERFACES:
+        yield from interface.functions
+
+
+FUNCTIONS: Mapping[str, HostFunction] = MappingProxyType({f.name: f for f in _functions()})
+"""`interface.function` -> function."""
+
+HOST_API: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {each.name: tuple(f.function for f in each.functions) for each in INTERFACES}
+)
+"""Interface -> functions that world `workflow` imports."""
+
+CAPABILITIES: tuple[str, ...] = tuple(HOST_API)
+"""Every interface of the workflow world."""
+
+ALWAYS_GRANTED = frozenset(each.name for each in INTERFACES if each.always_granted)
+
+PRIVILEGED = frozenset(f.name for f in FUNCTIONS.values() if f.privileged is not None)
+"""Host calls that use a node's keys, change its storage, or send data outside the network.
+
+Session messages stay within the network, between flows that each have a log of their own.
+"""
+
+WRITING = frozenset(f.name for f in FUNCTIONS.values() if f.writes)
+"""Calls that change something outside the flow's own state."""
+
+REPEATABLE = FUNCTIONS.keys() - WRITING
+"""Calls that may be made again after a crash without a trace of the first time."""
+
+
+def size(name: str, field: str) -> int:
+    """The most that `field` of the function `name` may hold, in the unit of its row."""
+    most, _ = FUNCTIONS[name].sizes[field]
+    return most
