@@ -35,6 +35,15 @@ from sqlalchemy import (
 from sqlalchemy.pool import QueuePool
 
 from host.db.errors import SchemaTooNewError, translated
+from host.db.sqlite_dialect import (
+    BEGIN_READ,
+    BEGIN_WRITE,
+    BUSY_TIMEOUT_MS,
+    COMMITS_OF_OTHERS,
+    EMPTY_LOG,
+    PRAGMAS,
+    trusted_schema,
+)
 from host.domain.errors import StorageError
 from host.identity.marks import Mark, count_commit
 from host.ports.database import REMEMBERED, Schema
@@ -42,17 +51,8 @@ from host.sqlite_files import give_back, let_shrink
 
 T = TypeVar("T")
 
-BUSY_TIMEOUT_MS = 10_000
 _POOL_SIZE = 4
 _IMMEDIATE = "cordbox_immediate"
-
-_PRAGMAS = (
-    f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}",
-    "PRAGMA journal_mode = WAL",
-    "PRAGMA synchronous = FULL",
-    "PRAGMA foreign_keys = ON",
-    "PRAGMA secure_delete = ON",
-)
 
 _METADATA = MetaData()
 SCHEMA_VERSION = Table(
@@ -130,7 +130,7 @@ class Database:
         trusted = any(schema.indexes_expressions for schema in schemas)
         database = Database(
             path,
-            _engine(path, pool_size, trusted_schema=trusted),
+            _engine(path, pool_size, trusts_schema=trusted),
             has_revision=has_revision,
             mark=mark,
         )
@@ -193,7 +193,7 @@ class Database:
         with self._write_lock, translated(self.path):
             raw = sqlite3.connect(self.path, timeout=BUSY_TIMEOUT_MS / 1000, isolation_level=None)
             try:
-                raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+                raw.execute(EMPTY_LOG).fetchone()
             finally:
                 raw.close()
 
@@ -209,7 +209,7 @@ class Database:
                 self._watch = sqlite3.connect(
                     self.path, isolation_level=None, check_same_thread=False
                 )
-            (version,) = self._watch.execute("PRAGMA data_version").fetchone()
+            (version,) = self._watch.execute(COMMITS_OF_OTHERS).fetchone()
             if version != self._seen_version:
                 # Read after it: a commit in between is seen now, and looked for once more.
                 (self._revision,) = self._watch.execute(_SELECT_REVISION).fetchone()
@@ -235,8 +235,8 @@ def _driver(connection: Connection) -> sqlite3.Connection:
     return driver
 
 
-def _engine(path: Path, pool_size: int, *, trusted_schema: bool) -> Engine:
-    pragmas = (*_PRAGMAS, f"PRAGMA trusted_schema = {'ON' if trusted_schema else 'OFF'}")
+def _engine(path: Path, pool_size: int, *, trusts_schema: bool) -> Engine:
+    pragmas = (*PRAGMAS, trusted_schema(is_trusted=trusts_schema))
     engine = create_engine(
         URL.create("sqlite+pysqlite", database=str(path)),
         poolclass=QueuePool,
@@ -257,7 +257,7 @@ def _engine(path: Path, pool_size: int, *, trusted_schema: bool) -> Engine:
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
         immediate = connection.get_execution_options().get(_IMMEDIATE, False)
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
+        connection.exec_driver_sql(BEGIN_WRITE if immediate else BEGIN_READ)
 
     return engine
 

@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 
 from host.db.database import Database
 from host.db.errors import VaultForeignError, VaultOlderError
+from host.db.sql import dialect_of
 from host.domain.ids import ShortHash
 from host.identity import table
 from host.identity.files import Look
@@ -20,7 +21,6 @@ GENERATION = "SELECT generation FROM file_identity"
 UNCOUNTED = 1 << 40
 """Where vaults begin to count that had effects before there was a count."""
 
-_HAS_ANSWERS = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'request_answer'"
 _ANY_ANSWER = "SELECT 1 FROM request_answer LIMIT 1"
 _COUNTS = f"""
 CREATE TRIGGER IF NOT EXISTS count_effects AFTER INSERT ON request_answer WHEN NEW.answer <> ''
@@ -32,7 +32,7 @@ def give_vault_identity(database: Database, cluster_id: str, node: ShortHash) ->
     """Have a vault say that it is `node`'s, unless another process has done so."""
 
     def give(connection: Connection) -> None:
-        has_answers = connection.exec_driver_sql(_HAS_ANSWERS).first() is not None
+        has_answers = dialect_of(connection).has_table(connection, "request_answer")
         had_effects = has_answers and connection.exec_driver_sql(_ANY_ANSWER).first() is not None
         connection.exec_driver_sql(table.CREATE)
         start = UNCOUNTED if had_effects else 0

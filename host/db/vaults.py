@@ -14,6 +14,7 @@ from sqlalchemy import Connection
 
 from host.db.database import Database
 from host.db.errors import VaultEmptyError, VaultForeignError, VaultMissingError
+from host.db.sql import dialect_of
 from host.db.vault_identity import GENERATION, check_commits, check_vault, give_vault_identity
 from host.domain.accounts import Account, QuotaExceededError
 from host.domain.errors import HostError, NotFoundError, StorageError
@@ -26,10 +27,6 @@ T = TypeVar("T")
 
 _OPEN_MAX = 64
 _POOL_SIZE = 2
-_SELECT_USED = (
-    "SELECT (page_count - freelist_count) * page_size"
-    " FROM pragma_page_count, pragma_freelist_count, pragma_page_size"
-)
 
 
 class VaultRegister(Protocol):
@@ -164,9 +161,9 @@ class Vaults:
         """
 
         def within_limit(connection: Connection) -> T:
-            before = _used_bytes(connection)
+            before = dialect_of(connection).used_bytes(connection)
             result = work(connection)
-            self._check_grown(short_hash, before, _used_bytes(connection))
+            self._check_grown(short_hash, before, dialect_of(connection).used_bytes(connection))
             return result
 
         with self._lease(short_hash) as database:
@@ -217,7 +214,7 @@ class Vaults:
         if not self.is_made(short_hash):
             return 0
         with self.read(short_hash) as connection:
-            return _used_bytes(connection)
+            return dialect_of(connection).used_bytes(connection)
 
     def close(self) -> None:
         """Note how far the vaults have come, and close them. No vault may be in use."""
@@ -380,8 +377,3 @@ def _folder(path: Path) -> Iterator[int]:
         yield descriptor
     finally:
         os.close(descriptor)
-
-
-def _used_bytes(connection: Connection) -> int:
-    used: int = connection.exec_driver_sql(_SELECT_USED).scalar_one()
-    return used

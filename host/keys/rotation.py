@@ -11,8 +11,8 @@ import uuid
 from collections.abc import Sequence
 
 from sqlalchemy import Connection, Row, delete, func, insert, select, update
-from sqlalchemy.dialects.sqlite import insert as upsert
 
+from host.db.sql import Upsert
 from host.domain.ids import EpochMs
 from host.keys.errors import RotationInProgressError
 from host.keys.master import MasterKeys
@@ -29,14 +29,7 @@ _SELECT_ROTATION = select(ROTATION)
 _SELECT_UNFINISHED = select(ROTATION.c.tenant).where(
     ROTATION.c.status == RotationStatus.IN_PROGRESS.value
 )
-_UPSERT_ROTATION = upsert(ROTATION)
-_UPSERT_ROTATION = _UPSERT_ROTATION.on_conflict_do_update(
-    index_elements=[ROTATION.c.tenant],
-    set_={
-        name: _UPSERT_ROTATION.excluded[name]
-        for name in ("request_id", "status", "started_at", "updated_at")
-    },
-)
+_RECORD = Upsert(table=ROTATION, replace=("request_id", "status", "started_at", "updated_at"))
 
 
 class Rotations:
@@ -229,7 +222,7 @@ def _record(
     now: EpochMs,
 ) -> None:
     values = {"tenant": tenant, "request_id": request_id, "started_at": now, "updated_at": now}
-    connection.execute(_UPSERT_ROTATION, {**values, "status": RotationStatus.IN_PROGRESS.value})
+    _RECORD.run(connection, {**values, "status": RotationStatus.IN_PROGRESS.value})
     connection.execute(delete(ROTATED).where(ROTATED.c.tenant == tenant))
     for key in keys:
         counts = {"name": key.name, "total": key.total, "rotated": 0}

@@ -3,7 +3,6 @@
 import re
 import uuid
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import replace
 
 from cryptography.hazmat.primitives.serialization import (
@@ -15,6 +14,7 @@ from cryptography.hazmat.primitives.serialization import (
 from sqlalchemy import Connection, Row, insert, select
 from sqlalchemy.exc import IntegrityError
 
+from host.db.sql import Upsert
 from host.domain.errors import InvalidInputError
 from host.domain.ids import EpochMs, ShortHash
 from host.keys.errors import (
@@ -56,6 +56,7 @@ from host.ports.keys import (
 _ALIAS = re.compile(r"[A-Za-z0-9._-]{1,128}")
 _TENANT = re.compile(r"[0-9A-F]{12}|p2p")
 
+_KEEP_HSM = Upsert(table=HSM, keep=True)
 _SELECT_KEYS = select(SIGNING_KEY).order_by(SIGNING_KEY.c.created_at, SIGNING_KEY.c.alias)
 
 
@@ -148,12 +149,7 @@ class SoftKeyStore:
             "category": category.value,
             "association_id": str(uuid.UUID(bytes=self._entropy.random_bytes(16), version=4)),
         }
-        known = self.hsm(tenant, category)
-        if known is not None:
-            return known
-        # Another process may have made one meanwhile: the first stays.
-        with suppress(IntegrityError):
-            self._database.transact(lambda connection: connection.execute(insert(HSM), values))
+        self._database.transact(lambda connection: _KEEP_HSM.run(connection, values))
         association = self.hsm(tenant, category)
         assert association is not None, tenant  # noqa: S101  # associations stay
         return association

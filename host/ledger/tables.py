@@ -14,6 +14,7 @@ from sqlalchemy import (
     Text,
 )
 
+from host.db.sql import ROW_NUMBER
 from host.ports.database import Schema
 
 _METADATA = MetaData()
@@ -21,14 +22,13 @@ _METADATA = MetaData()
 TRANSACTION = Table(
     "ledger_transaction",
     _METADATA,
-    Column("seq", Integer, primary_key=True, autoincrement=True),
+    Column("seq", ROW_NUMBER, primary_key=True, autoincrement=True),
     Column("id", String(73), nullable=False, unique=True),
     Column("status", String(1), nullable=False),
     Column("privacy_salt", LargeBinary, nullable=False),
     Column("component_groups", Text, nullable=False),
     Column("signatures", Text, nullable=False),
     Column("recorded_at", BigInteger, nullable=False),
-    sqlite_autoincrement=True,
 )
 """`status` is Corda's letter; only `V`, verified, is written. `seq` orders by time of recording."""
 

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 import msgspec
 from sqlalchemy import Connection, insert, select
-from sqlalchemy.dialects.sqlite import insert as upsert
 
+from host.db.sql import Upsert
 from host.domain.ids import HoldingIdentity
 from host.domain.membership import GroupParameters, MemberInfo, MemberStatus
 from host.domain.x500 import MemberX500Name
@@ -20,14 +20,7 @@ from host.ports.public_keys import PublicKeys
 _SELECT_MEMBERS = select(MEMBER.c.info).order_by(MEMBER.c.name)
 _SELECT_PARAMETERS = select(GROUP_PARAMETERS.c.parameters)
 _SELECT_KEY = select(MEMBER_KEY.c.name)
-_UPSERT_PARAMETERS = upsert(GROUP_PARAMETERS)
-_UPSERT_PARAMETERS = _UPSERT_PARAMETERS.on_conflict_do_update(
-    index_elements=[GROUP_PARAMETERS.c.group_id],
-    set_={
-        "epoch": _UPSERT_PARAMETERS.excluded.epoch,
-        "parameters": _UPSERT_PARAMETERS.excluded.parameters,
-    },
-)
+_PUT_PARAMETERS = Upsert(table=GROUP_PARAMETERS, replace=("epoch", "parameters"))
 
 
 class MemberDirectory:
@@ -118,8 +111,8 @@ def find_parameters(connection: Connection, group_id: str) -> GroupParameters | 
 
 def put_parameters(connection: Connection, parameters: GroupParameters) -> None:
     """Store parameters in place of the group's older ones."""
-    connection.execute(
-        _UPSERT_PARAMETERS,
+    _PUT_PARAMETERS.run(
+        connection,
         {
             "group_id": parameters.group_id,
             "epoch": parameters.epoch,

@@ -10,10 +10,10 @@ import time
 from collections.abc import Callable, Mapping
 
 from sqlalchemy import ColumnElement, Connection, Select, and_, delete, insert, select
-from sqlalchemy.dialects.sqlite import insert as upsert
 
 from host.db.query_time import limited_time
 from host.db.requests import find_answer, refuse_ended, remember_answer
+from host.db.sql import Upsert
 from host.db.vault_identity import count_repeat
 from host.domain.json import JsonObject, JsonValue
 from host.persistence.entity_types import EntityTypes
@@ -42,11 +42,7 @@ from host.ports.vaults import VaultAccess
 
 _SELECT = select(ENTITY.c.value)
 _INSERT = insert(ENTITY)
-_MERGE = upsert(ENTITY)
-_MERGE = _MERGE.on_conflict_do_update(
-    index_elements=[ENTITY.c.type, ENTITY.c.key],
-    set_={"value": _MERGE.excluded.value, "updated_at": _MERGE.excluded.updated_at},
-)
+_MERGE = Upsert(table=ENTITY, replace=("value", "updated_at"))
 _DELETE = delete(ENTITY)
 
 
@@ -136,7 +132,7 @@ def _apply(connection: Connection, write: Write, entity: Entity, context: CallCo
         "updated_at": context.now,
     }
     if write.op is WriteOp.MERGE:
-        connection.execute(_MERGE, row)
+        _MERGE.run(connection, row)
     elif _value(connection, entity.type.name, entity.key) is None:
         connection.execute(_INSERT, row)
     else:

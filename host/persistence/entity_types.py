@@ -21,9 +21,13 @@ _KEY_FIELDS_MAX = 16
 _KEPT_MAX = 256
 
 
+Paths = tuple[tuple[str, ...], ...]
+"""Fields, each by the names that lead to it."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EntityType:
-    """One entity type. `digest` changes with the schema; `indexes` are lists of JSON paths."""
+    """One entity type. `digest` changes with the schema; `indexes` are lists of fields."""
 
     name: str
     version: int
@@ -31,7 +35,7 @@ class EntityType:
     schema: JsonSchema
     migrations: tuple[Migration, ...]
     queries: Mapping[str, NamedQuery]
-    indexes: tuple[tuple[str, ...], ...]
+    indexes: tuple[Paths, ...]
 
     def problem(self, value: JsonValue) -> str | None:
         """Why `value` does not fit the schema, or None."""

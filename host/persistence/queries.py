@@ -18,22 +18,19 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 from sqlalchemy import (
-    Boolean,
     ColumnElement,
     Select,
     and_,
     bindparam,
     false,
-    func,
     literal,
-    literal_column,
     not_,
     or_,
     select,
     true,
 )
 
-from host.db.query_time import LIKE
+from host.db.sql import JsonField, Like
 from host.domain.json import JsonObject, JsonValue
 from host.persistence.errors import EntityDeclarationError
 from host.persistence.tables import ENTITY
@@ -91,15 +88,15 @@ class NamedQuery:
         return bound
 
 
-def path_of(field: object) -> str:
-    """The JSON path of a declared field, safe to stand in SQL as it is.
+def path_of(field: object) -> tuple[str, ...]:
+    """The names that lead to a declared field, safe to stand in SQL as they are.
 
     Raises:
         EntityDeclarationError: it is no name, or dotted names.
     """
     if not isinstance(field, str) or not _FIELD.fullmatch(field):
         raise EntityDeclarationError(f"{field!r:.140} names no field")
-    return "$" + "".join(f'."{name}"' for name in field.split("."))
+    return tuple(field.split("."))
 
 
 def compile_query(declared: JsonObject) -> NamedQuery:
@@ -156,10 +153,7 @@ class _Compiler:
         if name == "in":
             return left.in_(self._parameter(operands[1], "list"))
         if name == "like":
-            matched: Condition = getattr(func, LIKE)(
-                left, self._pattern(operands[1]), type_=Boolean()
-            )
-            return matched
+            return Like(left, self._pattern(operands[1]))
         return _COMPARISONS[name](left, self._operand(operands[1]))
 
     def _operand(self, value: JsonValue) -> Column:
@@ -199,9 +193,7 @@ def _order(value: JsonValue) -> Sequence[Column]:
 
 
 def _extracted(field: JsonValue) -> Column:
-    # The path stands in the text: SQLite finds an index on an expression by its text.
-    path: Column = literal_column(f"'{path_of(field)}'")
-    return func.json_extract(ENTITY.c.value, path)
+    return JsonField(ENTITY.c.value, path_of(field))
 
 
 def _check_members(value: JsonObject, known: AbstractSet[str]) -> None:

@@ -9,12 +9,12 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, delete, select, text, update
-from sqlalchemy.dialects.sqlite import insert as upsert
+from sqlalchemy import Connection, Row, bindparam, delete, select, update
 
+from host.db.sql import JsonField, Upsert, dialect_of
 from host.domain.ids import EpochMs, ShortHash
 from host.domain.packages import CpiRecord
-from host.persistence.entity_types import EntityType, EntityTypes
+from host.persistence.entity_types import EntityType, EntityTypes, Paths
 from host.persistence.errors import EntityMigrationError, EntitySchemaTooNewError
 from host.persistence.migrations import Migration, migrated
 from host.persistence.tables import ENTITY, ENTITY_SCHEMA
@@ -33,12 +33,7 @@ _SELECT_PAGE = (
     .order_by(ENTITY.c.key)
     .limit(_PAGE)
 )
-_RECORD = upsert(ENTITY_SCHEMA)
-_RECORD = _RECORD.on_conflict_do_update(
-    index_elements=[ENTITY_SCHEMA.c.type],
-    set_={name: _RECORD.excluded[name] for name in ("version", "digest", "applied_at")},
-)
-_SELECT_INDEXES = text("SELECT name FROM sqlite_master WHERE type = 'index' AND name GLOB :names")
+_RECORD = Upsert(table=ENTITY_SCHEMA, replace=("version", "digest", "applied_at"))
 
 
 class VaultSchemas:
@@ -107,7 +102,7 @@ def bring_up_to_date(connection: Connection, types: Mapping[str, EntityType], no
         if row is None or not _is(entity, row):
             _rewrite(connection, entity, 1 if row is None else row.version, now)
             values = {"type": name, "version": entity.version, "digest": entity.digest}
-            connection.execute(_RECORD, {**values, "applied_at": now})
+            _RECORD.run(connection, {**values, "applied_at": now})
     _set_indexes(connection, {paths for entity in types.values() for paths in entity.indexes})
 
 
@@ -156,18 +151,19 @@ def _migrated(entity: EntityType, key: str, stored: str, migrations: Sequence[Mi
     )
 
 
-def _set_indexes(connection: Connection, wanted: set[tuple[str, ...]]) -> None:
+def _set_indexes(connection: Connection, wanted: set[Paths]) -> None:
     names = {_index_name(paths): paths for paths in wanted}
-    found = connection.execute(_SELECT_INDEXES, {"names": f"{_INDEX_PREFIX}*"}).scalars()
-    existing = set(found)
+    dialect = dialect_of(connection)
+    existing = dialect.index_names(connection, _INDEX_PREFIX)
     for name in sorted(existing - set(names)):
-        connection.exec_driver_sql(f'DROP INDEX "{name}"')
+        dialect.drop_index(connection, name)
     for name in sorted(set(names) - existing):
-        # The paths come from `path_of`: quoted names of letters, digits, '_' and '-'. With the key,
-        # which queries are ordered by at last, SQLite prefers this index to the primary key's.
-        columns = ", ".join(f"json_extract(value, '{path}')" for path in names[name])
-        connection.exec_driver_sql(f'CREATE INDEX "{name}" ON entity (type, {columns}, key)')
+        # With the key, which queries are ordered by at last, SQLite prefers this index to the
+        # primary key's.
+        fields = [JsonField(ENTITY.c.value, path) for path in names[name]]
+        dialect.create_index(connection, name, [ENTITY.c.type, *fields, ENTITY.c.key])
 
 
-def _index_name(paths: tuple[str, ...]) -> str:
-    return _INDEX_PREFIX + hashlib.sha256("\n".join(paths).encode()).hexdigest()[:24]
+def _index_name(paths: Paths) -> str:
+    text = "\n".join(".".join(path) for path in paths)
+    return _INDEX_PREFIX + hashlib.sha256(text.encode()).hexdigest()[:24]

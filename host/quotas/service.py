@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry, Counter
-from sqlalchemy import Connection, delete, func, insert, select
-from sqlalchemy.dialects.sqlite import insert as upsert
+from sqlalchemy import Connection, delete, insert, select
 
+from host.db.sql import Upsert
 from host.domain.ids import EpochMs, ShortHash
 from host.domain.quotas import QUOTA_CODES, NodeUsage, Quota, QuotaCode, Spent
 from host.ports.clock import Clock
@@ -28,15 +28,7 @@ _NODES_MAX = 10_000
 
 _SELECT_OVERRIDES = select(OVERRIDE.c.name, OVERRIDE.c.value)
 _SELECT_USAGE = select(USAGE.c.counter, USAGE.c.value, USAGE.c.first_at, USAGE.c.last_at)
-_ADD = upsert(USAGE)
-_ADD = _ADD.on_conflict_do_update(
-    index_elements=[USAGE.c.short_hash, USAGE.c.counter],
-    set_={
-        "value": USAGE.c.value + _ADD.excluded.value,
-        "first_at": func.min(USAGE.c.first_at, _ADD.excluded.first_at),
-        "last_at": func.max(USAGE.c.last_at, _ADD.excluded.last_at),
-    },
-)
+_ADD = Upsert(table=USAGE, add=("value",), least=("first_at",), greatest=("last_at",))
 
 
 @dataclass(slots=True)
@@ -167,7 +159,7 @@ class QuotaService:
             for (node, name), grown in taken.items()
         ]
         try:
-            self._database.transact(lambda connection: connection.execute(_ADD, rows))
+            self._database.transact(lambda connection: _ADD.run(connection, rows))
         except BaseException:
             self._counters.give_back(taken)
             raise

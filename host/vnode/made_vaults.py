@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import func, select, update
-from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy import select, update
 
+from host.db.sql import Upsert
 from host.domain.errors import HostError, NotFoundError
 from host.domain.ids import ShortHash
 from host.ports.clock import Clock
@@ -15,26 +15,10 @@ from host.vnode.tables import VAULT_NOTE, VIRTUAL_NODE
 _MADE = VIRTUAL_NODE.c.vault_made_at
 _SELECT = select(_MADE)
 _UPDATE = update(VIRTUAL_NODE).where(_MADE.is_(None))
-_INSERT_NOTE = insert(VAULT_NOTE)
-_NOTE = _INSERT_NOTE.on_conflict_do_update(
-    index_elements=[VAULT_NOTE.c.short_hash],
-    set_={"generation": func.max(VAULT_NOTE.c.generation, _INSERT_NOTE.excluded.generation)},
-)
-_NOTE_PROBLEM = _INSERT_NOTE.on_conflict_do_update(
-    index_elements=[VAULT_NOTE.c.short_hash],
-    set_={
-        "problem_code": _INSERT_NOTE.excluded.problem_code,
-        "problem": _INSERT_NOTE.excluded.problem,
-    },
-)
-_NOTE_END = _INSERT_NOTE.on_conflict_do_update(
-    index_elements=[VAULT_NOTE.c.short_hash],
-    # Not the greatest: a log that was set back has been told of, and begins again from there.
-    set_={
-        "audit_seq": _INSERT_NOTE.excluded.audit_seq,
-        "audit_hash": _INSERT_NOTE.excluded.audit_hash,
-    },
-)
+_NOTE = Upsert(table=VAULT_NOTE, greatest=("generation",))
+_NOTE_PROBLEM = Upsert(table=VAULT_NOTE, replace=("problem_code", "problem"))
+# Not the greatest: a log that was set back has been told of, and begins again from there.
+_NOTE_END = Upsert(table=VAULT_NOTE, replace=("audit_seq", "audit_hash"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +61,7 @@ class MadeVaults:
 
     def note_generations(self, generations: Mapping[ShortHash, int]) -> None:
         rows = [{"short_hash": node, "generation": n} for node, n in generations.items()]
-        self._database.transact(lambda connection: connection.execute(_NOTE, rows))
+        self._database.transact(lambda connection: _NOTE.run(connection, rows))
 
     def note_problem(self, short_hash: ShortHash, problem: HostError | None) -> None:
         row = {
@@ -86,7 +70,7 @@ class MadeVaults:
             "problem_code": None if problem is None else problem.code,
             "problem": None if problem is None else problem.public_message,
         }
-        self._database.transact(lambda connection: connection.execute(_NOTE_PROBLEM, row))
+        self._database.transact(lambda connection: _NOTE_PROBLEM.run(connection, row))
 
     def audit_end(self, short_hash: ShortHash) -> tuple[int, str] | None:
         """Number and hash of the newest entry that the node's audit log is known to have."""
@@ -105,7 +89,7 @@ class MadeVaults:
             {"short_hash": node, "generation": 0, "audit_seq": seq, "audit_hash": digest}
             for node, (seq, digest) in ends.items()
         ]
-        self._database.transact(lambda connection: connection.execute(_NOTE_END, rows))
+        self._database.transact(lambda connection: _NOTE_END.run(connection, rows))
 
     def audited(self) -> Sequence[ShortHash]:
         """The nodes whose audit log is known to have entries."""

@@ -20,7 +20,7 @@ def warn_of_other_forms(database: SqlDatabase) -> int:
     """
     name = VIRTUAL_NODE.c.x500_name
     query = select(VIRTUAL_NODE.c.short_hash, name, VIRTUAL_NODE.c.group_id).where(
-        or_(name.contains("\\"), name.contains("  "))
+        or_(name.contains("\\", autoescape=True), name.contains("  "))
     )
     with database.read() as connection:
         rows = connection.execute(query).all()

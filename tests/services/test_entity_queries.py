@@ -266,12 +266,9 @@ def test_a_declared_index_is_what_the_query_uses(vaults):
     entity = declared(queries=(query,), indexes=(("owner.name",),))
     Dogs(capability, cpi_of(entity)).persist(*DOGS)
     compiled = compile_entity(entity).queries["of"]
-    sql = str(compiled.select.compile())
     with vaults.read(holding(ALICE).short_hash) as connection:
-        plan = connection.exec_driver_sql(
-            "EXPLAIN QUERY PLAN " + sql.replace(":entity_type", "?").replace(":scalar_owner", "?"),
-            (DOG, "Bob"),
-        ).all()
+        sql = str(compiled.select.compile(connection))
+        plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}", (DOG, "Bob")).all()
     assert any("USING INDEX entity_by_" in row.detail for row in plan), plan
 
 

@@ -23,6 +23,7 @@ from host.audit_log.administrative.acts import Act, ActQuery, ActView, Content
 from host.audit_log.administrative.floods import Count
 from host.audit_log.administrative.tables import ENTRIES, HEAD
 from host.audit_log.head import NEWEST, HeadLine, is_genuine, line_bytes
+from host.db.sql import Position
 from host.domain.errors import HostError
 from host.domain.ids import EpochMs
 from host.ports.clock import Clock
@@ -179,7 +180,7 @@ class AdministrativeRegister:
         where += [] if query.since is None else [ENTRIES.c.at >= query.since]
         where += [] if query.until is None else [ENTRIES.c.at < query.until]
         if query.resource is not None:
-            where.append(sql.func.instr(ENTRIES.c.path, query.resource) > 0)
+            where.append(Position(ENTRIES.c.path, query.resource) > 0)
         chosen = sql.select(ENTRIES).where(*where).order_by(ENTRIES.c.seq.desc()).limit(limit)
         with self._database.read() as connection:
             found = connection.execute(chosen).all()

@@ -2,13 +2,14 @@
 
 from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, MetaData, String, Table, Text
 
+from host.db.sql import ROW_NUMBER
 from host.ports.database import Schema
 
 _METADATA = MetaData()
 ENTRIES = Table(
     "administrative_log",
     _METADATA,
-    Column("seq", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    Column("seq", ROW_NUMBER, primary_key=True),
     Column("kind", String(16), nullable=False),
     Column("at", BigInteger, nullable=False),
     Column("hash", String(64), nullable=False),
