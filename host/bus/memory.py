@@ -33,6 +33,7 @@ class MemoryStore:
         self._offsets: dict[tuple[str, TopicPartition], int] = {}
         self._states: dict[str, StateRecord] = {}
         self._glances: dict[str, FlowGlance] = {}
+        self._origins: dict[str, FlowId | None] = {}
         self._journals: dict[FlowId, list[bytes]] = {}
         self._book = AccountBook()
         self._rosters: dict[str, Roster] = {}
@@ -177,6 +178,7 @@ class MemoryStore:
                 and (query.responders or not glance.is_responder)
                 and (query.before is None or glance.place < query.before)
                 and (query.until is None or glance.started_at <= query.until)
+                and query.origin in (None, self._origins.get(glance.key))
             ]
         newest = sorted(found, key=lambda glance: glance.place, reverse=True)
         return newest[: max(0, min(limit, GLANCES_MAX))]
@@ -361,6 +363,7 @@ class MemoryStore:
         if write.value is None:
             self._states.pop(write.key, None)
             self._glances.pop(write.key, None)
+            self._origins.pop(write.key, None)
             self._book.drop(place)
             return
         self._states[write.key] = StateRecord(
@@ -374,6 +377,7 @@ class MemoryStore:
         self._book.put(place, write.charge, size)
         if write.glance is not None:
             before = self._glances.get(write.key)
+            self._origins.setdefault(write.key, write.glance.origin)
             self._glances[write.key] = _glance(write.key, write.glance, before)
 
     def _append(self, row: JournalRow) -> None:

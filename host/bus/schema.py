@@ -4,13 +4,13 @@ import sqlite3
 from collections.abc import Callable, Mapping
 
 from host.bus.sqlite_accounts import STATEMENTS, drop_triggers_of_units
-from host.bus.sqlite_glances import FILL_GLANCES, GLANCES
+from host.bus.sqlite_glances import FILL_GLANCES, GLANCES, ORIGINS
 from host.bus.sqlite_journals import TABLE
 from host.bus.upgrade_to_queues import move_to_queues
 from host.domain.errors import StorageError
 from host.domain.ids import EpochMs
 
-SCHEMA_VERSION = 9
+SCHEMA_VERSION = 10
 
 _VERSION_9 = """
 CREATE TABLE new_records (
@@ -162,6 +162,12 @@ def _from_8(connection: sqlite3.Connection, now: EpochMs) -> None:
             connection.execute(statement)
 
 
+def _from_9(connection: sqlite3.Connection, now: EpochMs) -> None:
+    """What follows from a flow is found without a look at all that runs."""
+    del now
+    _execute_all(connection, ORIGINS)
+
+
 def _execute_all(connection: sqlite3.Connection, script: str) -> None:
     # Not executescript(), which would commit.
     for statement in script.split(";\n"):
@@ -177,4 +183,5 @@ _UPGRADES: Mapping[int, Callable[[sqlite3.Connection, EpochMs], None]] = {
     6: _from_6,
     7: _from_7,
     8: _from_8,
+    9: _from_9,
 }

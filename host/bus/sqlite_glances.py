@@ -37,6 +37,17 @@ INSERT INTO flow_glance
 """
 """Statuses written before there were glances; when they began is not known any more."""
 
+ORIGINS = """
+ALTER TABLE flow_glance ADD COLUMN origin TEXT;
+CREATE INDEX flow_glance_origin ON flow_glance (node, origin, responder, status, started, key)
+  WHERE origin IS NOT NULL;
+UPDATE flow_glance SET origin = (
+  SELECT json_extract(CAST(value AS TEXT), '$.stack[0].context."corda.originFlowId"') FROM states
+  WHERE key = 'flow/' || flow_id AND json_valid(CAST(value AS TEXT)))
+  WHERE responder = 1 AND ended IS NULL;
+"""
+"""Of responders that run, what they follow from stands in their checkpoints."""
+
 _COLUMNS = "key, node, responder, request, flow_id, class, status, started, updated, ended"
 
 
@@ -44,7 +55,8 @@ def write_glance(connection: sqlite3.Connection, key: str, write: GlanceWrite) -
     """Write the glance of the status at `key`; a flow keeps the time of its start."""
     ended = write.at if write.is_final else None
     connection.execute(
-        f"INSERT INTO flow_glance ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
+        f"INSERT INTO flow_glance ({_COLUMNS}, origin)"  # noqa: S608
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
         " ON CONFLICT DO UPDATE SET flow_id = excluded.flow_id, status = excluded.status,"
         " updated = excluded.updated, ended = excluded.ended",
         (
@@ -58,6 +70,7 @@ def write_glance(connection: sqlite3.Connection, key: str, write: GlanceWrite) -
             write.at,
             write.at,
             ended,
+            write.origin,
         ),
     )
 
@@ -86,6 +99,9 @@ def _range(query: GlanceQuery, responder: int, limit: int) -> tuple[str, tuple[o
     if query.status is not None:
         sql += " AND status = ?"
         values.append(query.status)
+    if query.origin is not None:
+        sql += " AND origin = ?"
+        values.append(query.origin)
     if query.before is not None:
         sql += " AND (started, key) < (?, ?)"
         values += [query.before.started_at, query.before.key]

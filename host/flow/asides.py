@@ -83,8 +83,8 @@ class Asides:
                     heapq.heappush(self._queue, (due.at, key))
             return told
 
-    def load(self, key: WorkKey) -> Aside:
-        """The key as it is stored; learns of it what is not known.
+    def load(self, key: WorkKey, fence: Fence | None) -> Aside:
+        """The key as it is stored; the owner learns of it what is not known.
 
         Raises:
             FlowRecordDamagedError: its head cannot be read.
@@ -92,11 +92,12 @@ class Asides:
         """
         record = self._store.get(key.state_key)
         with self._lock:
-            if record is None:
-                self._due.pop(key, None)
-                return Aside(key=key)
-            self._know(record)
-        return read_head(record)
+            if self._is_owners(fence):
+                if record is None:
+                    self._due.pop(key, None)
+                else:
+                    self._know(record)
+        return Aside(key=key) if record is None else read_head(record)
 
     def records(self, aside: Aside, limit: int) -> Sequence[WorkRecord]:
         """The first records of a key, at most `limit`, and no more than a step may have.
@@ -128,23 +129,37 @@ class Asides:
         states = aside.without_first(len(records), now)
         return Taken(records=records, states=states, fence=fence)
 
-    def left(self, aside: Aside, count: int, now: EpochMs) -> None:
+    def left(self, aside: Aside, count: int, now: EpochMs, fence: Fence | None) -> None:
         """A step was committed with the first `count` records of a key."""
         with self._lock:
+            if not self._is_owners(fence):
+                return
             if count == len(aside):
                 self._due.pop(aside.key, None)
             else:
                 self._note(aside.key, now, now)
 
-    def note(self, key: WorkKey, due: EpochMs | None, noted_at: EpochMs) -> None:
+    def note(
+        self, key: WorkKey, due: EpochMs | None, noted_at: EpochMs, fence: Fence | None
+    ) -> None:
         """A head was written: the key is to be tried at `due`, as was decided at `noted_at`."""
         with self._lock:
-            self._note(key, due, noted_at)
+            if self._is_owners(fence):
+                self._note(key, due, noted_at)
 
-    def forget(self, key: WorkKey) -> None:
+    def forget(self, key: WorkKey, fence: Fence | None) -> None:
         """A head was deleted: nothing of the key is set aside any more."""
         with self._lock:
-            self._due.pop(key, None)
+            if self._is_owners(fence):
+                self._due.pop(key, None)
+
+    def _is_owners(self, fence: Fence | None) -> bool:
+        """Whether who tells of a key owns its partition as it is known here.
+
+        A thread may be stopped between its commit and telling of it, while the partition goes away
+        and comes back: what was learnt then is newer. The lock is held.
+        """
+        return fence is None or self._epochs.get(fence.partition) == fence.epoch
 
     def _noted_after(self, now: EpochMs) -> Sequence[WorkKey]:
         """Keys that are to be told since the clock was put back; they are looked for only then."""

@@ -7,11 +7,9 @@ from itertools import chain, islice
 
 from host.domain.flow import FlowStatusName
 from host.domain.ids import EpochMs, FlowId, ShortHash
-from host.flow.checkpoint import Checkpoint, decode_checkpoint
 from host.flow.config import CORDA_DEFAULTS
-from host.flow.errors import FlowRecordDamagedError
-from host.flow.hops import ORIGIN, killed_key
-from host.flow.messages import EVENT_TOPIC, KillFlow, due_place, encode, flow_state_key
+from host.flow.hops import killed_key
+from host.flow.messages import EVENT_TOPIC, KillFlow, due_place, encode
 from host.ports.bus import NewRecord
 from host.ports.glances import FlowGlance, GlanceQuery
 from host.ports.state import StateConflictError, StateWrite
@@ -61,26 +59,19 @@ class Endings:
     def end_descendants(self, node: ShortHash, origin: FlowId, now: EpochMs) -> int:
         """End what follows on `node` from a flow that a client started there, now and later.
 
-        Looks at all flows of the node that run.
-
         Returns:
             How many flows of it run; where there is none, nothing is marked.
 
         Raises:
             StorageError: the store cannot be used.
         """
-        found = (flow_id for flow_id in self._running(node) if self._follows(flow_id, origin))
+        found = self._running(node, origin)
         first = next(found, None)
         if first is None:
             return 0
         # Before the others are looked for: what comes to run meanwhile ends by itself.
         self.mark(node, origin, now)
         return self._end(node, chain((first,), found), ORPHAN_REASON)
-
-    def has_opened(self, flow_id: FlowId) -> bool:
-        """Whether a flow that runs has opened a session: nothing follows from any other."""
-        checkpoint = self._checkpoint(flow_id)
-        return checkpoint is not None and any(s.initiator for s in checkpoint.sessions.values())
 
     def _end(self, node: ShortHash, found: Iterator[FlowId], reason: str) -> int:
         kill, count = encode(KillFlow(reason=reason)), 0
@@ -93,31 +84,24 @@ class Endings:
             count += len(records)
         return count
 
-    def _running(self, node: ShortHash) -> Iterator[FlowId]:
-        return (g.flow_id for g in running(self._store, node) if g.flow_id is not None)
-
-    def _follows(self, flow_id: FlowId, origin: FlowId) -> bool:
-        checkpoint = self._checkpoint(flow_id)
-        if checkpoint is None or checkpoint.responds_to is None:
-            return False
-        return checkpoint.stack[0].context.get(ORIGIN) == origin
-
-    def _checkpoint(self, flow_id: FlowId) -> Checkpoint | None:
-        record = self._store.get(flow_state_key(flow_id))
-        if record is None:
-            return None
-        with suppress(FlowRecordDamagedError):
-            return decode_checkpoint(record.value)
-        return None
+    def _running(self, node: ShortHash, origin: FlowId | None = None) -> Iterator[FlowId]:
+        return (g.flow_id for g in running(self._store, node, origin) if g.flow_id is not None)
 
 
-def running(store: FlowStore, node: ShortHash) -> Iterator[FlowGlance]:
+def running(
+    store: FlowStore, node: ShortHash, origin: FlowId | None = None
+) -> Iterator[FlowGlance]:
     """The flows of a node that run, responders among them; a page of them is in memory at a time.
+
+    Args:
+        store: of the flow engine.
+        node: whose flows.
+        origin: only those that follow from this flow, which a client started.
 
     Raises:
         StorageError: the store cannot be read.
     """
-    query = GlanceQuery(node=node, status=FlowStatusName.RUNNING, responders=True)
+    query = GlanceQuery(node=node, status=FlowStatusName.RUNNING, responders=True, origin=origin)
     while page := store.glances(query, _AT_ONCE):
         yield from page
         query = replace(query, before=page[-1].place)

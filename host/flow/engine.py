@@ -214,20 +214,20 @@ class FlowEngine:
             return self._work_on_aside(key, fence)
         if key not in self.asides and key not in self.setbacks:
             self._handle(Taken.of_queue(records, fence))
-        elif len(aside := self.asides.load(key)):
+        elif len(aside := self.asides.load(key, fence)):
             self.setbacks.queue_behind(aside, records, aside.head.failures, aside.due, fence)
         else:
             self._handle(Taken.of_queue(records, fence))
         return True
 
     def _work_on_aside(self, key: WorkKey, fence: Fence | None) -> bool:
-        aside = self.asides.load(key)
+        aside = self.asides.load(key, fence)
         if not len(aside):
             return False
         is_single = aside.head.failures is not None or key.queue.topic == START_TOPIC
         records = self.asides.records(aside, 1 if is_single else RECORDS_MAX)
         self._handle(self.asides.taken(aside, records, fence, self._clock.now_ms()))
-        self.asides.left(aside, len(records), self._clock.now_ms())
+        self.asides.left(aside, len(records), self._clock.now_ms(), fence)
         return True
 
     def _handle(self, taken: Taken) -> None:

@@ -71,7 +71,7 @@ class History(Struct, frozen=True, kw_only=True):
 
     `start` is the argument of the guest's `run`, None if it was too large to be kept; then the
     journal is not kept either. `notes` are those since the last journal entry. `ended_at`, and what
-    only an end brings, are None while the flow runs.
+    only an end brings, are None while the flow runs. `result` is not stored: it is the status's.
     """
 
     v: int = 1
@@ -170,7 +170,9 @@ def keep(
         history = msgspec.structs.replace(history, start=None, notes=())
     key = f"{HISTORY}/{node}/{flow_id}"
     journal_bytes = sum(len(encode_entry(entry)) for entry in journal) if is_whole else 0
-    value = _encoder.encode(msgspec.structs.replace(history, journal_bytes=journal_bytes))
+    # The result stands in the flow's status, without which nobody finds the history.
+    stored = msgspec.structs.replace(history, journal_bytes=journal_bytes, result=None)
+    value = _encoder.encode(stored)
     charge = Charge(node=node, account=Account.HISTORY, peer=peer)
     gone = evicted(
         accounts,
@@ -225,7 +227,7 @@ def read_history(record: StateRecord) -> History:
 
 
 def _size(history: History, journal: Sequence[Entry]) -> int:
-    characters = len(history.start or "") + len(history.result or "")
+    characters = len(history.start or "")
     characters += sum(len(e.answer) + len(e.request) for e in journal)
     return characters * _BYTES_PER_CHARACTER + len(journal) * _ENTRY_OVERHEAD_BYTES
 

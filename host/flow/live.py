@@ -16,6 +16,7 @@ from host.flow.config import CORDA_DEFAULTS, FlowConfig
 from host.flow.errors import FlowRecordDamagedError
 from host.flow.events import FlowEngineEvent, KeptDropped
 from host.flow.history import NO_HISTORY, HistoryLimits, Kept, history_of, keep
+from host.flow.hops import ORIGIN
 from host.flow.journal import Entry, decode_journal, encode_entry
 from host.flow.mapper import MapperState, encode_state, session_key
 from host.flow.messages import OUT_TOPIC, SessionMessage, due_place, encode, flow_state_key
@@ -110,6 +111,12 @@ class LiveFlow:
         """The node whose flow started this one, of a responder."""
         session = self.checkpoint.sessions.get(self.checkpoint.responds_to or "")
         return None if session is None else session.peer.node() or None
+
+    @property
+    def origin(self) -> FlowId | None:
+        """The flow that a client started, of a responder that follows from it."""
+        found = self.checkpoint.stack[0].context.get(ORIGIN) if self.is_responder else None
+        return FlowId(found) if found else None
 
     def arrived(self, message: SessionMessage, now: EpochMs) -> None:
         """Note a message that came in."""
@@ -241,6 +248,7 @@ class LiveFlow:
             self.status,
             responder=self.is_responder,
             peer=self.initiator,
+            origin=self.origin,
             retention_ms=self.config.status_retention_ms,
         )
         if write is None:

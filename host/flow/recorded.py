@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from msgspec.structs import replace
+
 from host.domain.ids import ShortHash
 from host.domain.refused import shown
 from host.flow.checkpoint import decode_checkpoint
@@ -87,4 +89,6 @@ def _history(store: FlowStore, status: StoredStatus) -> History | None:
     if record is None:
         return None
     history = read_history(record)
-    return history if history.flow_id == status.flow_id else None  # another flow has its slot now
+    if history.flow_id != status.flow_id:
+        return None  # another flow has its place now
+    return replace(history, result=status.result)

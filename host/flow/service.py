@@ -180,8 +180,6 @@ class FlowService:
             return False  # it has not begun, or is a responder
         if not status.status.is_final:
             self._endings.mark(node, flow_id, now)
-            if not self._endings.has_opened(flow_id):
-                return False
         return self._endings.end_descendants(node, flow_id, now) > 0
 
     def recorded(self, short_hash: ShortHash, request_id: str) -> RecordedFlow:

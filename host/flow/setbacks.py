@@ -85,9 +85,9 @@ class Setbacks:
         if kind_of(failure) is FailureKind.FENCED:
             self._failures.pop(key, None)
             return Outcome(worked=False)
-        before = self._failures.get(key)
+        before, fence = self._failures.get(key), fence_of(key, epoch)
         try:
-            return self._set_aside(key, records, failure, fence_of(key, epoch))
+            return self._set_aside(key, records, failure, fence)
         except Exception as again:  # noqa: BLE001  # worker boundary: even this may fail
             if kind_of(again) is FailureKind.FENCED:
                 return Outcome(worked=False)
@@ -100,7 +100,7 @@ class Setbacks:
                 return Outcome(worked=False, hold_ms=delay)
             # What is set aside is known without being held: of that there may be any number.
             now = self._clock.now_ms()
-            self._asides.note(key, EpochMs(now + delay), now)
+            self._asides.note(key, EpochMs(now + delay), now, fence)
             return Outcome(worked=False)
 
     def _set_aside(
@@ -111,7 +111,7 @@ class Setbacks:
         fence: Fence | None,
     ) -> Outcome:
         try:
-            aside = self._asides.load(key)
+            aside = self._asides.load(key, fence)
             waiting = records or self._asides.records(
                 aside, RECORDS_MAX if aside.head.failures is None else 1
             )
@@ -133,7 +133,7 @@ class Setbacks:
             if failures.kind is FailureKind.CONFLICT and failures.count == 1:
                 self._remember(key, failures)
                 if not records:
-                    self._asides.note(key, now, now)
+                    self._asides.note(key, now, now, fence)
                 return Outcome(worked=True)
             found = retry_at(failures, self._config)
             if found is None:
@@ -145,7 +145,7 @@ class Setbacks:
         else:
             writes = aside.failed(failures, again)
             self._store.commit(Unit(states=writes, fences=() if fence is None else (fence,)))
-            self._asides.note(key, again, now)
+            self._asides.note(key, again, now, fence)
         self._failures.pop(key, None)
         if failures.count:
             self._tell_retried(key, failures, failure)
@@ -169,7 +169,7 @@ class Setbacks:
         writes = aside.behind(records, failures, due)
         self._store.commit(Taken.of_queue(records, fence).unit(Unit(states=writes)))
         noted_at = self._clock.now_ms() if failures is None else failures.last
-        self._asides.note(aside.key, due, noted_at)
+        self._asides.note(aside.key, due, noted_at, fence)
 
     def _give_up(
         self,
@@ -186,7 +186,7 @@ class Setbacks:
             taken = Taken.of_queue([record], fence)
         self._giving_up.give_up(taken, failure)
         if is_aside:
-            self._asides.left(aside, 1, self._clock.now_ms())
+            self._asides.left(aside, 1, self._clock.now_ms(), fence)
         self._failures.pop(aside.key, None)
         self._events(
             RecordDeadLettered(
@@ -202,7 +202,7 @@ class Setbacks:
     ) -> None:
         """Give up all that is set aside of a key of which something cannot be read."""
         self._giving_up.clear(key, damaged, fence)
-        self._asides.forget(key)
+        self._asides.forget(key, fence)
         self._failures.pop(key, None)
 
     def _count(self, before: Failures | None, position: int, failure: BaseException) -> Failures:
@@ -215,7 +215,7 @@ class Setbacks:
             # Its head may have been stored though the answer was lost: that is looked for now.
             forgotten, _ = self._failures.popitem(last=False)
             now = self._clock.now_ms()
-            self._asides.note(forgotten, now, now)
+            self._asides.note(forgotten, now, now, None)
 
     def _tell_retried(self, key: WorkKey, failures: Failures, failure: BaseException) -> None:
         self._events(

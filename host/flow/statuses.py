@@ -51,12 +51,14 @@ def write_status(
     *,
     responder: bool = False,
     peer: ShortHash | None = None,
+    origin: FlowId | None = None,
     retention_ms: int = CORDA_DEFAULTS.status_retention_ms,
 ) -> StateWrite | None:
     """The write that records `status`; None when the flow's final status stands already.
 
     A final status is kept for `retention_ms`. `peer` is the node whose flow started a responder; a
-    status that stands already counts as it did.
+    status that stands already counts as it did. `origin` is the flow that a client started, from
+    which a responder follows.
     """
     if before is not None and read_status(before).status.is_final:
         return None
@@ -71,11 +73,11 @@ def write_status(
         charge=Charge(node=status.holding, account=Account.STATUS, peer=peer)
         if before is None or peer is not None
         else None,
-        glance=_glance_of(status, responder=responder),
+        glance=_glance_of(status, origin, responder=responder),
     )
 
 
-def _glance_of(status: StoredStatus, *, responder: bool) -> GlanceWrite:
+def _glance_of(status: StoredStatus, origin: FlowId | None, *, responder: bool) -> GlanceWrite:
     return GlanceWrite(
         node=status.holding,
         request_id=status.request_id,
@@ -85,6 +87,7 @@ def _glance_of(status: StoredStatus, *, responder: bool) -> GlanceWrite:
         is_responder=responder,
         is_final=status.status.is_final,
         at=status.updated_at,
+        origin=origin,
     )
 
 

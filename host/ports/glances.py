@@ -15,7 +15,11 @@ GLANCES_MAX = 1001
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GlanceWrite:
-    """What the writer of a status knows of its flow. `at` is when the status was reached."""
+    """What the writer of a status knows of its flow. `at` is when the status was reached.
+
+    `origin` is the flow that a client started, of a responder that follows from it; the first
+    status of a flow sets it.
+    """
 
     node: ShortHash
     request_id: str
@@ -25,6 +29,7 @@ class GlanceWrite:
     is_responder: bool
     is_final: bool
     at: EpochMs
+    origin: FlowId | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +69,7 @@ class GlanceQuery:
         responders: also flows that counterparties started.
         before: only flows that stand before this place, which is not included.
         until: only flows that started at this time or earlier.
+        origin: only responders that follow from this flow.
     """
 
     node: ShortHash
@@ -71,6 +77,7 @@ class GlanceQuery:
     responders: bool = False
     before: GlancePlace | None = None
     until: EpochMs | None = None
+    origin: FlowId | None = None
 
 
 class Glances(Protocol):

@@ -95,6 +95,29 @@ def test_an_answer_is_bounded(store: FlowStore) -> None:
     assert keys(store, limit=-1) == []
 
 
+def test_what_follows_from_a_flow_is_found_by_its_first_glance(store: FlowStore) -> None:
+    states = (
+        write("follows", at=2, is_responder=True, origin=FlowId("o")),
+        write("follows another", is_responder=True, origin=FlowId("p")),
+        write("elsewhere", node=OTHER, is_responder=True, origin=FlowId("o")),
+        write("own"),
+    )
+    store.commit(Unit(states=states))
+    query = {"responders": True, "origin": FlowId("o")}
+    assert keys(store, **query) == keys(store, status="RUNNING", **query) == ["follows"]
+    later = (
+        write("follows", status="COMPLETED", expected=1, is_responder=True),
+        write("follows another", status="COMPLETED", expected=1, is_responder=True),
+    )
+    store.commit(Unit(states=later))
+    assert keys(store, **query) == ["follows"]
+    assert keys(store, status="RUNNING", **query) == []
+    gone = StateWrite(key="follows", value=None, expected=2)
+    store.commit(Unit(states=(gone,)))
+    store.commit(Unit(states=(write("follows", is_responder=True),)))
+    assert keys(store, **query) == []
+
+
 def test_statuses_of_older_files_get_glances(tmp_path: Path) -> None:
     path = tmp_path / "flows.sqlite"
     connection = sqlite3.connect(path, isolation_level=None)
@@ -109,6 +132,8 @@ def test_statuses_of_older_files_get_glances(tmp_path: Path) -> None:
         ("status/0123456789AB/damaged", "{"),
         ("status/0123456789AB/other", "[]"),
         ("flow/1", text),
+        ("responder/0123456789AB/runs", text.replace("FAILED", "RUNNING").replace("null", '"x"')),
+        ("flow/x", '{"stack":[{"context":{"corda.originFlowId":"o"}}]}'),
     ):
         connection.execute(
             "INSERT INTO states (key, version, value) VALUES (?, 1, ?)", (key, value.encode())
@@ -119,7 +144,10 @@ def test_statuses_of_older_files_get_glances(tmp_path: Path) -> None:
     assert [(g.request_id, g.is_responder, g.ended_at) for g in found] == [
         ("r", False, 7),
         ("s", True, 7),
+        ("r", True, None),
     ]
+    found = store.glances(GlanceQuery(node=NODE, responders=True, origin=FlowId("o")), 10)
+    assert [glance.flow_id for glance in found] == ["x"]
     assert store._read("SELECT version FROM schema_version", ()) == [(SCHEMA_VERSION,)]
     store.close()
 
@@ -139,8 +167,11 @@ def test_lists_are_read_by_index_alone(tmp_path: Path) -> None:
     for status in (None, "RUNNING"):
         query = GlanceQuery(node=NODE, status=status, responders=True, before=place)
         read_glances(explained, query, 10)
-    assert len(asked) == 4
+    query = GlanceQuery(node=NODE, status="RUNNING", responders=True, origin=FlowId("o"))
+    read_glances(explained, query, 10)
+    assert len(asked) == 6
     assert all("USING INDEX flow_glance_" in step for step in asked), asked
+    assert all("flow_glance_origin" in step and "status=?" in step for step in asked[4:]), asked
     store.close()
 
 

@@ -28,6 +28,7 @@ from host.flow.messages import DEAD_LETTER_TOPIC, EVENT_TOPIC, OUT_TOPIC
 from host.flow.retry import FailureKind, Failures
 from host.flow.taken import Taken
 from host.ports.bus import PARTITIONS
+from host.ports.groups import Fence
 from host.ports.state import StateConflictError, StateWrite
 from host.ports.units import FlowStore, Unit
 from tests.flow.network import alone
@@ -376,6 +377,33 @@ def test_an_owner_learns_what_is_set_aside_in_its_partitions_and_in_no_others() 
     assert not any(key in asides for key in keys)
     asides.adopt(dict.fromkeys(range(PARTITIONS), 2))
     assert all(key in asides for key in keys)
+
+
+def test_who_is_late_to_tell_of_a_key_changes_nothing_of_its_new_owner() -> None:
+    """A thread may be stopped after its commit while the partition goes away and comes back."""
+    made = Handled({"k0": OutageError("away")})
+    made.publish(("k0", "a"))
+    (key,) = [key_of(s) for s in made.store.placed(ASIDE_GROUP, range(PARTITIONS))]
+    here, asides = key.queue.partition, Asides(made.store)
+    late, present = (Fence(group="flow", partition=here, epoch=epoch) for epoch in (1, 3))
+    asides.adopt({here: 1})
+    aside = asides.load(key, late)
+    asides.adopt({})
+    asides.left(aside, len(aside), EpochMs(0), late)
+    asides.adopt({here: 3})
+    due = asides.next_due()
+    for tell in (
+        lambda: asides.left(aside, len(aside), EpochMs(0), late),
+        lambda: asides.forget(key, late),
+        lambda: asides.note(key, None, EpochMs(0), late),
+        lambda: made.store.commit(Unit(states=aside.without_first(len(aside), EpochMs(0)))),
+        lambda: asides.load(key, late),
+    ):
+        tell()
+        assert key in asides
+        assert asides.next_due() == due
+    assert len(asides.load(key, present)) == 0
+    assert key not in asides
 
 
 def test_what_is_due_in_a_partition_that_is_not_taken_over_yet_is_told_later() -> None:

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from host.bus.memory import MemoryStore
 from host.domain.flow import FlowStatusName
 from host.domain.vnode import OperationalStatus
 from host.flow.config import CORDA_DEFAULTS, FlowConfig
@@ -15,6 +16,7 @@ from host.flow.errors import FlowEndedError
 from host.flow.hops import descendants_of, share_of
 from host.flow.requests import SESSIONS_MAX
 from host.flow.statuses import read_status
+from host.ports.glances import GlanceQuery
 from host.ports.units import FlowStore, Unit
 from tests.flow.network import ALICE, BOB, Flow, Network, holding
 from tests.flow.scripted import CallFailed, Guest
@@ -220,6 +222,31 @@ def test_a_tree_ends_with_the_maintenance_of_its_node(store: FlowStore, flow: Fl
     assert len(found) <= 2 * count  # one that was to start is noted as killed
     assert all(status.status.is_final for status in found)
     assert network.service.open_count(HERE) == 0
+
+
+def test_killing_a_flow_looks_only_at_what_follows_from_it() -> None:
+    store = MemoryStore()
+    network = made_of(store, sleeping, descendants_max=5)
+    for number in range(9):
+        network.start(request_id=f"other{number}")
+    network.run()
+    assert len(responders(network)) >= 10
+    read, seen = store.get, list[str]()
+    glances, shown = store.glances, list[int]()
+
+    def reading(key: str) -> Any:
+        seen.append(key)
+        return read(key)
+
+    def showing(query: GlanceQuery, limit: int) -> Any:
+        found = glances(query, limit)
+        shown.append(len(found))
+        return found
+
+    store.get, store.glances = reading, showing  # type: ignore[method-assign]
+    network.service.kill(HERE, "r1")
+    assert not [key for key in seen if key.startswith("flow/")]
+    assert 1 <= sum(shown) <= 5
 
 
 def test_no_more_flows_are_ended_at_once_than_a_unit_may_have(store: FlowStore) -> None:

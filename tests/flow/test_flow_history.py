@@ -164,6 +164,15 @@ def test_of_a_large_flow_only_the_facts_are_kept(store: FlowStore) -> None:
     assert store.journal(network.alice().flow_id) == []
 
 
+def test_a_result_is_stored_once(store: FlowStore) -> None:
+    """It may have megabytes, and no history is found without the status that has it."""
+    network = single(store, lambda guest: '"marker"')
+    network.run()
+    holders = [record.key for record in store.scan("") if b"marker" in record.value]
+    assert holders == [f"status/{HERE}/r1"]
+    assert recording(network, HERE, "r1").outcome.result == '"marker"'
+
+
 def test_nothing_is_kept_when_histories_are_off(store: FlowStore) -> None:
     off = replace(LIMITS, retention_ms=0)
     network = single(store, now, off)
