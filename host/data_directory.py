@@ -24,6 +24,7 @@ from pathlib import Path
 
 from host.domain.errors import DiskFullError, StorageError, UnavailableError
 from host.identity import DataFileMissingError, DirectoryId, Marks, read_directory_id, take_up
+from host.regular_files import open_regular, read_regular, require_regular
 
 HANDOVER_SECONDS = 30.0
 """How long a host waits for the workers of a killed one to be gone: a moment, unless the machine is
@@ -31,6 +32,7 @@ so busy that the kernel takes longer to end them."""
 
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 _PROBE_BYTES = 4096
+_PROCESS_BYTES_MAX = 32
 _RETRY_SECONDS = 0.02
 
 
@@ -131,7 +133,7 @@ class DataDirectory:
 
     def wait_until_free(self) -> None:
         """Wait until the host that this process joined has ended, with all its workers."""
-        with (self.path / "lock").open("rb") as lock:
+        with open_regular(self.path / "lock") as lock:
             fcntl.flock(lock, fcntl.LOCK_SH)
 
     def release(self) -> None:
@@ -204,7 +206,10 @@ def probe(path: Path) -> None:
 
 
 def _open_lock(file: Path) -> int:
-    return os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+    if os.path.lexists(file):
+        require_regular(file)
+    return os.open(file, flags, 0o600)
 
 
 def _take_over(path: Path, descriptor: int) -> None:
@@ -252,7 +257,7 @@ def _wait(path: Path, until: float, *, is_hopeless: bool = False) -> None:
 
 def _holder_lives(path: Path) -> bool:
     """Whether the process that took the lock runs; its workers may hold the lock after its end."""
-    process = (path / "lock").read_text()
+    process = read_regular(path / "lock", _PROCESS_BYTES_MAX).decode(errors="replace")
     try:
         stat = Path("/proc", process, "stat").read_text() if process.isdecimal() else ""
     except OSError:
@@ -270,13 +275,15 @@ def _try_lock(descriptor: int, kind: int) -> bool:
 
 
 def _is_free(path: Path) -> bool:
-    with (path / "lock").open("rb") as lock:
+    with open_regular(path / "lock") as lock:
         return _try_lock(lock.fileno(), fcntl.LOCK_SH)
 
 
 def _probe(path: Path) -> None:
     """Write and sync a block, so that a full or read-only disk is told before anything starts."""
     probe = path / "probe"
+    if os.path.lexists(probe):
+        require_regular(probe)
     try:
         with probe.open("wb") as stream:
             stream.write(bytes(_PROBE_BYTES))
@@ -288,4 +295,5 @@ def _probe(path: Path) -> None:
 
 def _unusable(path: Path, error: OSError) -> StorageError:
     kind = DiskFullError if error.errno in _NO_ROOM else DataDirectoryUnusableError
-    return kind(f"data directory {path} cannot be used: {error.strerror}", path=str(path))
+    named = "" if error.filename is None else f"{Path(os.fsdecode(error.filename)).name}: "
+    return kind(f"data directory {path} cannot be used: {named}{error.strerror}", path=str(path))

@@ -92,6 +92,17 @@ def read_regular(path: Path, bytes_max: int, *, follow: bool = False) -> bytes:
         return stream.read(bytes_max + 1)
 
 
+def new_file(path: Path) -> BinaryIO:
+    """Make a file anew, readable by its owner only; what has its name is removed first.
+
+    Raises:
+        OSError: it cannot be made, or a directory has its name.
+    """
+    path.unlink(missing_ok=True)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    return os.fdopen(descriptor, "wb")
+
+
 def _require(path: Path, mode: int) -> None:
     if not stat.S_ISREG(mode):
         raise IrregularFileError(path, _KINDS.get(stat.S_IFMT(mode), "something else"))

@@ -5,6 +5,7 @@ import stat
 from pathlib import Path
 
 from host.domain.errors import InvalidInputError, StorageError
+from host.regular_files import new_file, open_regular, read_regular
 
 _BYTES_MAX = 4096
 
@@ -21,20 +22,28 @@ def read_secret(file: Path) -> str:
     Raises:
         SecretFileInvalidError: unreadable, too long, empty or not UTF-8.
     """
+    lines = read_secret_text(file).splitlines()
+    if not lines or not lines[0]:
+        raise SecretFileInvalidError(f"{file}: the first line must hold a secret")
+    return lines[0]
+
+
+def read_secret_text(file: Path) -> str:
+    """All of `file`, which may be a link to a regular file, as secrets that are mounted are.
+
+    Raises:
+        SecretFileInvalidError: unreadable, no regular file, too long, or not UTF-8.
+    """
     try:
-        with file.open("rb") as stream:
-            data = stream.read(_BYTES_MAX + 1)
+        data = read_regular(file, _BYTES_MAX, follow=True)
         text = data.decode()
     except OSError as error:
         raise SecretFileInvalidError(f"{file}: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise SecretFileInvalidError(f"{file}: not UTF-8 text") from error
-    lines = text.splitlines()
-    if len(data) > _BYTES_MAX or not lines or not lines[0]:
-        raise SecretFileInvalidError(
-            f"{file}: the first line must hold a secret, the file at most {_BYTES_MAX} bytes"
-        )
-    return lines[0]
+    if len(data) > _BYTES_MAX:
+        raise SecretFileInvalidError(f"{file}: expected at most {_BYTES_MAX} bytes")
+    return text
 
 
 def read_or_create(file: Path, fresh: bytes) -> bytes:
@@ -46,9 +55,9 @@ def read_or_create(file: Path, fresh: bytes) -> bytes:
     """
     try:
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if not file.exists():
+        if not os.path.lexists(file):
             _create(file, fresh)
-        with file.open("rb") as stream:
+        with open_regular(file) as stream:
             mode = stat.S_IMODE(os.fstat(stream.fileno()).st_mode)
             if mode & 0o077:
                 raise SecretFileInvalidError(f"{file} must have mode 0600, it has {mode:04o}")
@@ -64,7 +73,7 @@ def destroy(file: Path) -> None:
         StorageError: it cannot be removed.
     """
     try:
-        with file.open("r+b") as stream:
+        with open_regular(file, writable=True) as stream:
             stream.write(bytes(os.fstat(stream.fileno()).st_size))
             stream.flush()
             os.fsync(stream.fileno())
@@ -78,8 +87,7 @@ def destroy(file: Path) -> None:
 
 def _create(file: Path, content: bytes) -> None:
     temporary = file.with_suffix(f".{os.getpid()}.new")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "wb") as stream:
+    with new_file(temporary) as stream:
         stream.write(content)
         stream.flush()
         os.fsync(stream.fileno())

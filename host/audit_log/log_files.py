@@ -20,6 +20,7 @@ from host.audit_log.segments import (
     segments,
 )
 from host.domain.errors import DiskFullError, StorageError
+from host.regular_files import require_regular
 
 _FLAGS = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
 
@@ -176,6 +177,9 @@ class LogFiles:
             os.close(descriptor)
 
     def _open(self) -> None:
+        for path in (self.path, self.folder / HEAD_NAME, self.folder / REPEATS_NAME):
+            if os.path.lexists(path):
+                require_regular(path)
         self.log = os.open(self.path, _FLAGS | os.O_APPEND, 0o600)
         try:
             self._head = os.open(self.folder / HEAD_NAME, _FLAGS, 0o600)

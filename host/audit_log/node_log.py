@@ -28,6 +28,7 @@ from host.domain.errors import StorageError
 from host.domain.ids import EpochMs, HoldingIdentity
 from host.domain.json import JsonValue
 from host.ports.audit_log import PrivilegedCall
+from host.regular_files import open_regular
 from host.system import boot_id
 
 __all__ = ["HEAD_NAME", "LOG_NAME", "AuditLogDamagedError", "NodeLog"]
@@ -258,7 +259,7 @@ class NodeLog:
         return torn
 
     def _load_older(self, path: Path) -> None:
-        with path.open("rb") as stream:
+        with open_regular(path) as stream:
             descriptor = stream.fileno()
             stream.seek(self._tail_start(descriptor, os.fstat(descriptor).st_size))
             for line in stream:
@@ -365,7 +366,7 @@ class NodeLog:
             return self._hash
         holders = [s.path for s in segments(self._files.folder) if s.first <= seq]
         path = self._files.path if seq >= self._first or not holders else holders[-1]
-        with path.open("rb") as stream:
+        with open_regular(path) as stream:
             for line in stream:
                 entry = chain.parse_line(line.removesuffix(b"\n"))
                 if entry is not None and entry.get("seq") == seq:

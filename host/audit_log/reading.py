@@ -11,6 +11,7 @@ from host.audit_log.problems import Anchor, AuditProblemCode, Problem, cut_of
 from host.audit_log.segments import HEAD_NAME, REPEATS_NAME
 from host.domain.ids import HoldingIdentity
 from host.domain.x500 import InvalidX500NameError, MemberX500Name
+from host.regular_files import read_regular
 
 Fault: TypeAlias = tuple[AuditProblemCode, str]
 
@@ -65,7 +66,7 @@ class Reading:
     def judge_counts(self, file: Path) -> None:
         """Take in what is counted beside the log."""
         try:
-            page = file.read_bytes()[: refusals.PAGE_BYTES]
+            page = read_regular(file, refusals.PAGE_BYTES)[: refusals.PAGE_BYTES]
         except FileNotFoundError:
             return
         if self._key is None or not page:

@@ -1,5 +1,6 @@
 """The logs of all nodes, opened when needed, few open at a time."""
 
+import os
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
@@ -33,13 +34,17 @@ class AuditKeyDamagedError(StorageError):
     code = "audit-key-damaged"
 
 
-def load_audit_key(secrets: Path, *, entropy: Entropy, logs: Path) -> bytes:
+def load_audit_key(secrets: Path, *, entropy: Entropy, logs: Path, has_acts: bool) -> bytes:
     """The key of all logs of a host, in `<secrets>/audit-key`; made at the first call.
+
+    Where it is lost before anything was written with it, another takes its place: it vouched for
+    nothing.
 
     Args:
         secrets: the folder.
         entropy: makes the key.
         logs: folder of the nodes' folders: where it has logs, no other key is made.
+        has_acts: whether the administrative log has entries: nor then.
 
     Raises:
         AuditKeyMissingError: there are logs, and no key.
@@ -48,9 +53,10 @@ def load_audit_key(secrets: Path, *, entropy: Entropy, logs: Path) -> bytes:
         StorageError: the folder cannot be used.
     """
     file = secrets / KEY_NAME
-    if not file.exists() and any(logs.glob(f"*/{HEAD_NAME}")):
+    if not os.path.lexists(file) and (has_acts or any(logs.glob(f"*/{HEAD_NAME}"))):
         raise AuditKeyMissingError(
-            f"{file} is missing: the audit logs of this host were written with it", path=str(file)
+            f"{file} is missing: the audit logs of this host were written with it",
+            path=str(file),
         )
     key = read_or_create(file, entropy.random_bytes(KEY_BYTES))
     if len(key) != KEY_BYTES:

@@ -25,6 +25,7 @@ from host.audit_log.segments import (
     segments,
 )
 from host.domain.errors import InvalidInputError
+from host.regular_files import open_regular
 
 
 class AuditLogUnreadableError(InvalidInputError):
@@ -89,7 +90,7 @@ def verify_log(
             older = _parts(file, archive) if file.name == LOG_NAME else ()
             reading = Reading(key, node, anchor, head)
             for part in older:
-                with part.path.open("rb") as content:
+                with open_regular(part.path, follow=True) as content:
                     reading.read_part(content, part.first)
             reading.read_part(stream, alone)
             if alone is None:
@@ -120,7 +121,7 @@ def read_entries(file: Path, archive: Path | None = None) -> Iterator[dict[str, 
     try:
         older = _parts(file, archive) if file.name == LOG_NAME else ()
         for path in (*(part.path for part in older), file):
-            with path.open("rb") as stream:
+            with open_regular(path, follow=True) as stream:
                 for line in lines_of(stream):
                     entry = chain.parse_line(line.rstrip(b"\n"))
                     if entry is not None:
@@ -144,7 +145,7 @@ def _locked(file: Path, head_file: Path) -> Iterator[BinaryIO]:
     """
     while True:
         is_gone = not file.exists() and head_file.exists()
-        with Path(os.devnull if is_gone else file).open("rb") as stream:
+        with _opened(Path(os.devnull) if is_gone else file) as stream:
             # A host that is adding lines holds the lock for as long as one of them is incomplete.
             fcntl.flock(stream, fcntl.LOCK_SH)
             if is_gone or os.path.samestat(os.fstat(stream.fileno()), file.stat()):
@@ -152,10 +153,14 @@ def _locked(file: Path, head_file: Path) -> Iterator[BinaryIO]:
                 return
 
 
+def _opened(file: Path) -> BinaryIO:
+    return file.open("rb") if file == Path(os.devnull) else open_regular(file, follow=True)
+
+
 def _head(file: Path) -> Head | None:
     """The head beside a log; None when it is missing."""
     try:
-        with file.open("rb") as stream:
+        with open_regular(file, follow=True) as stream:
             return parse_head(stream.read(2 * LINE_BYTES))
     except FileNotFoundError:
         return None

@@ -182,7 +182,9 @@ def _opener(identity_file: Path | None, passphrase_file: Path | None) -> "Opener
     if identity_file is not None:
         if passphrase_file is not None:
             raise click.UsageError("Give --identity-file or --passphrase-file, not both.")
-        return Opener(identities=identity_file.read_text(errors="replace"))
+        from host.secret_files import read_secret_text
+
+        return Opener(identities=read_secret_text(identity_file))
     return Opener(passphrase=_passphrase(passphrase_file, confirm=False))
 
 

@@ -18,7 +18,8 @@ from host.audit_log.administrative import (
     AdministrativeRegister,
     Retention,
 )
-from host.audit_log.service import load_audit_key
+from host.audit_log.administrative.reading import has_acts
+from host.audit_log.service import KEY_NAME, load_audit_key
 from host.composition import services
 from host.composition.base import Base, PluginMissingError
 from host.composition.capabilities import make_capabilities
@@ -103,8 +104,14 @@ class Parts:
     def audit_key(self) -> bytes:
         """The key of the nodes' logs and of the administrative one."""
         directory = self.base.directory
+        if not (directory.secrets / KEY_NAME).exists():
+            # Seldom: the first start, or the key was lost before it vouched for anything.
+            _log.info("audit-key-made", folder=str(directory.secrets))
         return load_audit_key(
-            directory.secrets, entropy=self.base.entropy, logs=directory.virtual_nodes
+            directory.secrets,
+            entropy=self.base.entropy,
+            logs=directory.virtual_nodes,
+            has_acts=has_acts(directory.path),
         )
 
     @cached_property

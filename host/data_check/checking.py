@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from host.audit_log.administrative.reading import has_acts
 from host.audit_log.segments import HEAD_NAME
 from host.audit_log.service import (
     KEY_BYTES,
@@ -30,6 +31,7 @@ from host.identity import Finding, inspect, read_directory_id
 from host.identity.errors import DataFileError
 from host.identity.files import opened
 from host.identity.marks import read_marks
+from host.regular_files import read_regular
 
 _FLOWS, _CLUSTER = "flows.sqlite", "cluster.sqlite"
 _AUDIT_KEY = f"secrets/{KEY_NAME}"
@@ -226,7 +228,7 @@ def _unregistered(folder: Path, nodes: Sequence[Node]) -> Iterator[Finding]:
 
 def _audit_key(folder: Path) -> bytes | None:
     try:
-        key = (folder / _AUDIT_KEY).read_bytes()
+        key = read_regular(folder / _AUDIT_KEY, KEY_BYTES)
     except OSError:
         return None
     return key if len(key) == KEY_BYTES else None
@@ -242,7 +244,7 @@ def _lost_audit_key(folder: Path, key: bytes | None) -> Iterator[Finding]:
             expected=f"{KEY_BYTES} bytes",
             found=f"{found} bytes",
         )
-    elif key is None and any(folder.glob(f"vnodes/*/{HEAD_NAME}")):
+    elif key is None and (has_acts(folder) or any(folder.glob(f"vnodes/*/{HEAD_NAME}"))):
         yield finding(
             AuditKeyMissingError.code,
             _AUDIT_KEY,

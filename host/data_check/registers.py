@@ -14,6 +14,7 @@ from host.keys.master import MasterKeyFiles
 from host.keys.rotation import signing_key_binding
 from host.keys.wrapping import unwrap
 from host.keys.wrapping_keys import MASTER_CHECK_BINDING, wrapping_key_binding
+from host.regular_files import open_regular
 from host.system import SystemEntropy
 
 _FILE = "cluster.sqlite"
@@ -111,7 +112,7 @@ def _unusable(what: str, reason: HostError | str) -> Finding:
 
 def _checksum(path: Path) -> str:
     digest = hashlib.sha256()
-    with path.open("rb") as stream:
+    with open_regular(path) as stream:
         while piece := stream.read(_PIECE_BYTES):
             digest.update(piece)
     return "SHA-256:" + digest.hexdigest().upper()

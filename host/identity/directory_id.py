@@ -1,7 +1,6 @@
 """The file `cordbox-id`: which cluster a data directory holds, and what must be in it."""
 
 import os
-import stat
 from pathlib import Path
 
 import msgspec
@@ -9,7 +8,7 @@ import msgspec
 from host.domain.errors import StorageError
 from host.domain.ids import EpochMs
 from host.identity.errors import DataFileDamagedError
-from host.regular_files import IrregularFileError, read_regular
+from host.regular_files import IrregularFileError, new_file, read_regular
 
 NAME = "cordbox-id"
 FORMAT = 1
@@ -74,12 +73,10 @@ def write_directory_id(folder: Path, content: DirectoryId) -> None:
     path = folder / NAME
     draft = folder / f"{NAME}.new"
     try:
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-        with os.fdopen(descriptor, "wb") as stream:
-            os.fchmod(descriptor, stat.S_IRUSR | stat.S_IWUSR)
+        with new_file(draft) as stream:
             stream.write(msgspec.json.format(msgspec.json.encode(content), indent=2) + b"\n")
             stream.flush()
-            os.fsync(descriptor)
+            os.fsync(stream.fileno())
         draft.replace(path)
         directory = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:

@@ -23,7 +23,7 @@ import structlog
 
 from host.domain.errors import StorageError
 from host.identity.errors import DataFileDamagedError, DataFileForeignError
-from host.regular_files import open_descriptor, open_regular
+from host.regular_files import new_file, open_descriptor, open_regular
 
 NAME = "cordbox-marks"
 COUNT = "PRAGMA user_version"
@@ -87,11 +87,9 @@ class Marks:
             StorageError: it cannot be made.
         """
         path = folder / NAME
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
         draft = folder / f"{NAME}.new"
         try:
-            draft.unlink(missing_ok=True)
-            with os.fdopen(os.open(draft, flags, 0o600), "wb") as stream:
+            with new_file(draft) as stream:
                 stream.write(_HEADER.pack(_MAGIC, cluster_id.encode()))
                 stream.flush()
                 os.fsync(stream.fileno())

@@ -26,6 +26,7 @@ from host.packages.errors import GroupOfOthersError, PackageDuplicateError
 from host.packages.records import dump_cpks, load_cpks
 from host.packages.tables import CPI, CPI_REPLACED, GROUP_FOUNDER
 from host.ports.database import SqlDatabase
+from host.regular_files import new_file, open_regular, require_regular
 
 _SUFFIX = ".cpi"
 _TEMPORARY = ".tmp"
@@ -135,7 +136,8 @@ class PackageCatalogue:
         """
         path = self._path(checksum)
         try:
-            data = path.read_bytes()
+            with open_regular(path) as stream:
+                data = stream.read()
         except OSError as refused:
             raise _storage_error(path, refused) from refused
         self._check(path, "SHA-256:" + hashlib.sha256(data).hexdigest().upper(), checksum)
@@ -149,6 +151,7 @@ class PackageCatalogue:
         """
         path = self._path(checksum)
         try:
+            require_regular(path)
             with open_package(path) as source:
                 self._check(path, sha256_of(source), checksum)
                 yield from chunks_of(source, 0, source.size)
@@ -302,7 +305,7 @@ def _write_whole(path: Path, data: Source) -> None:
     """Write through a temporary file in the same folder; `path` is complete or absent."""
     temporary = path.with_suffix(_TEMPORARY)
     try:
-        with temporary.open("wb") as stream:
+        with new_file(temporary) as stream:
             for chunk in chunks_of(data, 0, data.size):
                 stream.write(chunk)
             stream.flush()

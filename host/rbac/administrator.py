@@ -6,9 +6,12 @@ from pathlib import Path
 
 import structlog
 
+from host.domain.errors import StorageError
 from host.ports.clock import Entropy
 from host.rbac.permissions import ALLOW_ALL
 from host.rbac.users import Users
+from host.regular_files import new_file
+from host.secret_files import read_secret
 
 ADMINISTRATOR = "admin"
 _FILE = "admin-password"
@@ -37,7 +40,7 @@ def ensure_administrator(
                 reason="the given password is not that of the user admin, which stays;"
                 " `cordbox user reset-password` sets it while the host does not run",
             )
-        if file.exists() and not users.knows(ADMINISTRATOR, file.read_text().strip()):
+        if file.exists() and not users.knows(ADMINISTRATOR, read_secret(file)):
             file.unlink()
     elif given_password is not None:
         _create(users, given_password)
@@ -60,11 +63,13 @@ def _create(users: Users, password: str) -> None:
 
 
 def _write_secret(file: Path, text: str) -> None:
-    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     temporary = file.with_suffix(".new")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w") as stream:
-        stream.write(text + "\n")
-        stream.flush()
-        os.fsync(stream.fileno())
-    temporary.replace(file)
+    try:
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with new_file(temporary) as stream:
+            stream.write(text.encode() + b"\n")
+            stream.flush()
+            os.fsync(stream.fileno())
+        temporary.replace(file)
+    except OSError as exc:
+        raise StorageError(f"{file} cannot be made: {exc.strerror}", path=str(file)) from exc

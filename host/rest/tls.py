@@ -13,7 +13,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from host.domain.errors import StorageError
 from host.ports.clock import Clock
+from host.regular_files import new_file, require_regular
 from host.rest.wire import instant
 
 _log = structlog.get_logger("cordbox.rest")
@@ -57,8 +59,12 @@ def own_certificate(directory: Path, *, listen_host: str, clock: Clock) -> Serve
 def _fault(files: ServerCertificate, now: dt.datetime) -> str | None:
     """Why the files cannot be used; None if they can."""
     for file in (files.certificate_file, files.private_key_file):
-        if not file.exists():
+        try:
+            require_regular(file)
+        except FileNotFoundError:
             return f"{file.name} is missing"
+        except OSError as error:
+            raise StorageError(f"{file}: {error.strerror}", path=str(file)) from error
     try:
         certificate = x509.load_pem_x509_certificate(files.certificate_file.read_bytes())
         key = serialization.load_pem_private_key(files.private_key_file.read_bytes(), password=None)
@@ -107,8 +113,7 @@ def _general_name(host: str) -> x509.GeneralName:
 
 def _replace(file: Path, data: bytes) -> None:
     temporary = file.with_suffix(".new")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "wb") as stream:
+    with new_file(temporary) as stream:
         stream.write(data)
         stream.flush()
         os.fsync(stream.fileno())

@@ -21,6 +21,7 @@ from cpi.certificates import load_pem_certificates
 from cpi.errors import KeystoreError
 from host.domain.errors import InvalidInputError
 from host.ports.clock import Clock
+from host.regular_files import read_regular
 from host.rest.tls import ServerCertificate
 from host.rest.wire import instant
 from host.settings import HostSettings
@@ -240,8 +241,8 @@ def _signature_of(file: Path) -> tuple[int, ...] | None:
 
 def _read(file: Path) -> bytes:
     try:
-        with file.open("rb") as stream:
-            data = stream.read(_FILE_BYTES_MAX + 1)
+        # A link is what keeps certificates current on many hosts.
+        data = read_regular(file, _FILE_BYTES_MAX, follow=True)
     except OSError as error:
         raise TlsFileUnreadableError(f"{file}: {error.strerror}") from error
     if len(data) > _FILE_BYTES_MAX:

@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from host.regular_files import read_regular
 from host.settings.bootstrap import HostSettings
 from host.settings.catalogue import Catalogue, nearest
 from host.settings.errors import SettingsInvalidError
@@ -175,7 +176,7 @@ def _early(sources: _Sources, catalogue: Catalogue, name: str) -> Any:
 
 def _read(file: Path) -> Mapping[str, object]:
     try:
-        data = file.read_bytes()
+        data = read_regular(file, _FILE_BYTES_MAX, follow=True)
         if len(data) > _FILE_BYTES_MAX:
             raise SettingsInvalidError(f"{file}: larger than {_FILE_BYTES_MAX} bytes")
         return tomllib.loads(data.decode())

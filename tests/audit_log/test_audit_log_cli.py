@@ -19,7 +19,9 @@ A, B = ALICE.short_hash, BOB.short_hash
 def data(tmp_path):
     """A data directory with the logs of two nodes, and a node without one."""
     folder = tmp_path / "data"
-    key = load_audit_key(folder / "secrets", entropy=SystemEntropy(), logs=folder / "vnodes")
+    key = load_audit_key(
+        folder / "secrets", entropy=SystemEntropy(), logs=folder / "vnodes", has_acts=False
+    )
     logs = NodeAuditLogs(folder / "vnodes", key=key, clock=SimClock())
     for number in range(3):
         logs.record(call(number))

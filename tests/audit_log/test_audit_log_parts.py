@@ -299,7 +299,9 @@ def run(capsys):
 
 def test_the_commands_walk_all_parts(tmp_path, run):
     data, archive = tmp_path / "data", tmp_path / "archive"
-    key = load_audit_key(data / "secrets", entropy=SystemEntropy(), logs=data / "vnodes")
+    key = load_audit_key(
+        data / "secrets", entropy=SystemEntropy(), logs=data / "vnodes", has_acts=False
+    )
     node = ALICE.short_hash
     written(data / "vnodes" / node, key=key)
     code, out = run("verify", data)

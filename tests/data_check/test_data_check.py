@@ -11,6 +11,7 @@ import sys
 import pytest
 from sqlalchemy import insert
 
+from host.audit_log.administrative.errors import ActNotRecordedError
 from host.audit_log.administrative.offline import offline_act
 from host.audit_log.service import AuditKeyMissingError, load_audit_key
 from host.composition.schemas import CLUSTER_SCHEMAS, VAULT_SCHEMAS
@@ -208,7 +209,21 @@ def test_a_lost_audit_key_is_found_and_no_other_is_made(folder):
     (folder / "secrets" / "audit-key").unlink()
     assert check(folder) == [("audit-key-missing", "secrets/audit-key")]
     with pytest.raises(AuditKeyMissingError):
-        load_audit_key(folder / "secrets", entropy=SystemEntropy(), logs=folder / "vnodes")
+        load_audit_key(
+            folder / "secrets", entropy=SystemEntropy(), logs=folder / "vnodes", has_acts=False
+        )
+    assert not (folder / "secrets" / "audit-key").exists()
+
+
+def test_the_key_of_the_administrative_log_alone_is_missed_when_it_is_lost(folder):
+    with offline_act(folder, "test one"):
+        pass
+    for file in folder.glob("vnodes/*/audit*"):
+        file.unlink()
+    (folder / "secrets" / "audit-key").unlink()
+    assert ("audit-key-missing", "secrets/audit-key") in check(folder)
+    with pytest.raises(ActNotRecordedError, match="audit-key is missing"), offline_act(folder, "x"):
+        pass
     assert not (folder / "secrets" / "audit-key").exists()
 
 

@@ -26,7 +26,12 @@ sys.stdin.read()
 def test_the_directory_is_made_for_its_owner_only(tmp_path):
     held = DataDirectory.hold(tmp_path / "deep" / "data")
     assert stat.S_IMODE(held.path.stat().st_mode) == 0o700
-    assert sorted(p.name for p in held.path.iterdir()) == ["cordbox-id", "joined", "lock"]
+    assert sorted(p.name for p in held.path.iterdir()) == [
+        "cordbox-id",
+        "cordbox-marks",
+        "joined",
+        "lock",
+    ]
     held.release()
 
 

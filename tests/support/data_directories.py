@@ -58,7 +58,10 @@ class Parts:
             marks=marks,
         )
         key = load_audit_key(
-            self.directory.secrets, entropy=self.entropy, logs=self.directory.virtual_nodes
+            self.directory.secrets,
+            entropy=self.entropy,
+            logs=self.directory.virtual_nodes,
+            has_acts=False,
         )
         self.logs = NodeAuditLogs(
             self.directory.virtual_nodes,

@@ -15,6 +15,7 @@ from pathlib import Path
 from host.audit_log.administrative import acts
 from host.audit_log.administrative.acts import Act, Outcome
 from host.audit_log.administrative.errors import ActNotRecordedError
+from host.audit_log.administrative.reading import has_acts
 from host.audit_log.administrative.register import AdministrativeRegister
 from host.audit_log.administrative.tables import SCHEMA
 from host.audit_log.service import load_audit_key
@@ -52,7 +53,12 @@ def offline_act(
     )
     clock = SystemClock()
     try:
-        key = load_audit_key(data_dir / _SECRETS, entropy=SystemEntropy(), logs=data_dir / "vnodes")
+        key = load_audit_key(
+            data_dir / _SECRETS,
+            entropy=SystemEntropy(),
+            logs=data_dir / "vnodes",
+            has_acts=has_acts(data_dir),
+        )
         database = Database.open(data_dir / _DATABASE, (SCHEMA,))
     except HostError as error:
         raise _unrecorded(error) from error

@@ -19,6 +19,16 @@ from host.system import SystemClock
 _DATABASE = "cluster.sqlite"
 
 
+def has_acts(data_dir: Path) -> bool:
+    """Whether the administrative log of a data directory has entries; false where there is none."""
+    uri = f"{(data_dir / _DATABASE).absolute().as_uri()}?mode=ro"
+    try:
+        with closing(sqlite3.connect(uri, uri=True)) as found:
+            return found.execute(f"SELECT 1 FROM {ENTRIES.name} LIMIT 1").fetchone() is not None  # noqa: S608  # ours
+    except sqlite3.Error:
+        return False
+
+
 @contextmanager
 def register_of(data_dir: Path) -> Iterator[AdministrativeRegister]:
     """The log of a data directory, to be read only.
