@@ -2,7 +2,8 @@
 
 A guest may answer any text, and whatever reads it afterwards (decoders, canonical encoding, SQL,
 JSON Schemas) has limits of its own that end in exceptions. So each text is checked here, once,
-before anything else sees it: Unicode scalar values, nesting, number of values, numbers that are
+before anything else sees it: Unicode scalar values without U+0000, which PostgreSQL cannot store,
+nesting, number of values, numbers that are
 finite and of bounded length, no key twice in one object, valid JSON. The work is linear in the
 text, and nothing recurses before the nesting is known to be small. Pure.
 
@@ -19,6 +20,7 @@ from typing import TypeVar
 from host.domain.errors import InvalidInputError
 from host.domain.json import JsonValue
 
+NUL = "\0"
 NESTING_MAX = 64
 NUMBER_CHARACTERS_MAX = 1024
 VALUES_MAX = 500_000
@@ -36,13 +38,13 @@ _MAYBE_INFINITE = re.compile(
 )
 """Beyond a double's range, 1.8e308, are only numbers with an exponent of three digits or with many
 digits. The look-behind has each character looked at once."""
-_MAYBE_HALF = re.compile(r"\\u[dD][89a-fA-F]")
+_MAYBE_UNFIT = re.compile(r"\\u(?:[dD][89a-fA-F]|0000)")
 _ESCAPE = re.compile(
     r"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
-    r"|(?P<half>u[dD][89a-fA-F][0-9a-fA-F]{2})|.)",
+    r"|(?P<unfit>u[dD][89a-fA-F][0-9a-fA-F]{2}|u0000)|.)",
     re.DOTALL,
 )
-_HALF = re.compile(r"[\ud800-\udfff]")
+_UNFIT = re.compile(r"[\x00\ud800-\udfff]")
 _ESCAPED_REPLACEMENT = r"\ufffd"
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 _NO_BRACKETS = bytes(byte for byte in range(256) if byte not in b"[]{}")
@@ -50,6 +52,8 @@ _STEPS = tuple(1 if byte in b"[{" else -1 for byte in range(256))
 """How each bracket's byte changes the depth."""
 _SEEN_ALIKE = bytes.maketrans(b"0123456789[D", b"0000000000{d")
 """Makes what doubt is about one spelling: digits, opening brackets, escapes of halves."""
+_ESCAPED_NUL = r"\u0000"
+
 _LONG_DIGITS = b"0" * 200
 """Without so many digits in a row, no number is too long, and no integer beyond a double."""
 _ESCAPED_HALF = rb"\ud"
@@ -68,7 +72,7 @@ class GuestTextError(InvalidInputError):
 
 
 class RuleError(GuestTextError):
-    """The text breaks a rule beyond JSON's grammar: half a character, nesting, a number, a key."""
+    """The text breaks a rule beyond JSON's grammar: a character, nesting, a number, a key."""
 
 
 class KeyTwiceError(RuleError):
@@ -79,8 +83,8 @@ def checked_json(text: str) -> JsonValue:
     """The value of a JSON text that a guest wrote.
 
     Raises:
-        RuleError: half a character, too deep, too many values, a number too long or not finite, a
-            key twice in one object.
+        RuleError: half a character, U+0000, too deep, too many values, a number too long or not
+            finite, a key twice in one object.
         GuestTextError: it is no JSON.
     """
     found = _plainly_sound(text)
@@ -118,17 +122,17 @@ def check_result(text: str) -> None:
 
 
 def mended_json(text: str) -> str:
-    """`text` with each half of a surrogate pair, raw or escaped, replaced by U+FFFD."""
-    if _MAYBE_HALF.search(text):
+    """`text` with each half of a surrogate pair and U+0000, raw or escaped, replaced by U+FFFD."""
+    if _MAYBE_UNFIT.search(text):
         text = _ESCAPE.sub(
-            lambda found: found[0] if found["half"] is None else _ESCAPED_REPLACEMENT, text
+            lambda found: found[0] if found["unfit"] is None else _ESCAPED_REPLACEMENT, text
         )
     return whole_characters(text)
 
 
 def whole_characters(text: str) -> str:
-    """`text` with each half of a surrogate pair replaced by U+FFFD."""
-    return _HALF.sub(_REPLACEMENT, text)
+    """`text` with each half of a surrogate pair and U+0000 replaced by U+FFFD."""
+    return _UNFIT.sub(_REPLACEMENT, text)
 
 
 def cut_message(text: str, bytes_max: int = MESSAGE_BYTES_MAX) -> str:
@@ -170,6 +174,7 @@ def _plainly_sound(text: str) -> tuple[JsonValue, int] | None:
             and alike.count(b"{") <= NESTING_MAX
             and _ESCAPED_HALF not in alike
             and _LONG_DIGITS not in alike
+            and _ESCAPED_NUL not in text
         ):
             found: tuple[JsonValue, int] = _decoder.raw_decode(text)
             return found if found[1] == len(text) else None
@@ -180,17 +185,22 @@ def _plainly_sound(text: str) -> tuple[JsonValue, int] | None:
 
 def _check_characters(text: str) -> None:
     _check_raw(text)
-    if not _MAYBE_HALF.search(text):
+    if not _MAYBE_UNFIT.search(text):
         return
     for found in _ESCAPE.finditer(text):
-        if found["half"] is not None:
-            raise RuleError(f"\\{found['half']} at character {found.start()} is half a character")
+        if found["unfit"] is not None:
+            what = _why_unfit(is_nul=found["unfit"] == "u0000")
+            raise RuleError(f"\\{found['unfit']} at character {found.start()} {what}")
 
 
 def _check_raw(text: str) -> None:
-    half = _HALF.search(text)
-    if half is not None:
-        raise RuleError(f"character {half.start()} is half a character")
+    unfit = _UNFIT.search(text)
+    if unfit is not None:
+        raise RuleError(f"character {unfit.start()} {_why_unfit(is_nul=unfit[0] == NUL)}")
+
+
+def _why_unfit(*, is_nul: bool) -> str:
+    return "is U+0000, which cannot be stored" if is_nul else "is half a character"
 
 
 def _check_sizes(bare: str) -> None:

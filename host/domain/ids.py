@@ -18,6 +18,7 @@ SessionId = NewType("SessionId", str)
 ClientRequestId = NewType("ClientRequestId", str)
 Checksum = NewType("Checksum", str)
 """`SHA-256:<64 upper-case hexadecimal digits>`."""
+CHECKSUM_CHARACTERS = 72
 EpochMs = NewType("EpochMs", int)
 """Milliseconds since 1970-01-01T00:00:00Z."""
 

@@ -37,7 +37,7 @@ OUTPUT = Table(
     _METADATA,
     Column("transaction_id", String(73), ForeignKey(TRANSACTION.c.id), primary_key=True),
     Column("output_index", Integer, primary_key=True),
-    Column("seq", Integer, nullable=False),
+    Column("seq", BigInteger, nullable=False),
     Column("type", String(255), nullable=False),
     Column("state", Text, nullable=False),
     Column("visible", Boolean, nullable=False),

@@ -2,6 +2,7 @@
 
 from sqlalchemy import BigInteger, Column, MetaData, String, Table, Text, UniqueConstraint
 
+from host.domain.ids import CHECKSUM_CHARACTERS
 from host.ports.database import REMEMBERED, Schema
 
 METADATA = MetaData()
@@ -9,7 +10,7 @@ METADATA = MetaData()
 CPI = Table(
     "cpi",
     METADATA,
-    Column("file_checksum", String(71), primary_key=True),
+    Column("file_checksum", String(CHECKSUM_CHARACTERS), primary_key=True),
     Column("name", String(255), nullable=False),
     Column("version", String(255), nullable=False),
     Column("signer_summary_hash", String(255), nullable=False),
@@ -25,7 +26,7 @@ CPI = Table(
 CPI_REPLACED = Table(
     "cpi_replaced",
     METADATA,
-    Column("file_checksum", String(71), primary_key=True),
+    Column("file_checksum", String(CHECKSUM_CHARACTERS), primary_key=True),
     Column("name", String(255), nullable=False),
     Column("version", String(255), nullable=False),
     Column("signer_summary_hash", String(255), nullable=False),

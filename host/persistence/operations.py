@@ -25,6 +25,8 @@ from sandbox.host_api import size
 
 ENTITIES_MAX = size("persistence.write", "entities")
 KEY_CHARACTERS_MAX = size("persistence.write", "key")
+KEY_BYTES_MAX = 2_000
+"""Of type and key together, in UTF-8: a row of an index of PostgreSQL has 2,704 bytes at most."""
 VALUE_BYTES_MAX = size("persistence.write", "value")
 ANSWER_BYTES_MAX = size("persistence.read", "results")
 PAGE_MAX = size("persistence.read", "limit")
@@ -120,9 +122,10 @@ def parse_read(types: Types, request: JsonObject) -> Find | FindAll | RunQuery:
     if op == "find":
         check_fields(request, ("op", "type", "keys"))
         keys = take_list(request, "keys", length_max=ENTITIES_MAX)
+        entity = _type(types, request)
         return Find(
-            type=_type(types, request),
-            keys=tuple(_key(key, f"'keys'[{index}]") for index, key in enumerate(keys)),
+            type=entity,
+            keys=tuple(_key(entity, key, f"'keys'[{index}]") for index, key in enumerate(keys)),
         )
     if op == "find-all":
         check_fields(request, ("op", "type", "offset", "limit"))
@@ -169,13 +172,13 @@ def _type(types: Types, request: JsonObject) -> EntityType:
 def _entity(op: WriteOp, types: Types, item: JsonObject) -> Entity:
     check_fields(item, ("type", "key", "value"))
     entity = _type(types, item)
-    key = _key(item.get("key"), "'key'")
+    key = _key(entity, item.get("key"), "'key'")
     if op is WriteOp.REMOVE:
         return Entity(type=entity, key=key, value=None)
     return Entity(type=entity, key=key, value=_value(entity, key, item.get("value")))
 
 
-def _key(value: JsonValue, field: str) -> str:
+def _key(entity: EntityType, value: JsonValue, field: str) -> str:
     """The text under which a key is stored: a text's own, and canonical JSON of anything else."""
     if isinstance(value, str):
         text = checked_text(value, field, KEY_CHARACTERS_MAX)
@@ -190,7 +193,13 @@ def _key(value: JsonValue, field: str) -> str:
             f"field {field} must be a text, a whole number, true or false,"
             f" or a list of 1 to {_KEY_FIELDS_MAX} of these"
         )
-    return checked_text(text, field, KEY_CHARACTERS_MAX)
+    text = checked_text(text, field, KEY_CHARACTERS_MAX)
+    size = len(entity.name.encode()) + len(text.encode())
+    if size > KEY_BYTES_MAX:
+        raise invalid_request(
+            f"field {field} and its type have {size} bytes in UTF-8, at most {KEY_BYTES_MAX}"
+        )
+    return text
 
 
 def _value(entity: EntityType, key: str, value: JsonValue) -> str:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
+from host.domain.guest_text import NUL
 from host.domain.json import JsonObject, JsonValue, canonical_json
 from host.ports.call_time import check_call_time
 from host.ports.capability import CapabilityError
@@ -143,10 +144,12 @@ def canonical_text(value: JsonValue, field: str) -> str:
 
 
 def checked_text(value: JsonValue, field: str, characters_max: int) -> str:
-    """A text of at least one character that any encoding can store."""
+    """A text of at least one character that any encoding and any database can store."""
     if not isinstance(value, str) or not 1 <= len(value) <= characters_max:
         raise invalid_request(f"field {field} must be a text of 1 to {characters_max} characters")
     # JSON's escapes can spell half a surrogate pair, which no encoding can store.
     if any("\ud800" <= character <= "\udfff" for character in value):
         raise invalid_request(f"field {field} is no Unicode text")
+    if NUL in value:
+        raise invalid_request(f"field {field} holds U+0000, which cannot be stored")
     return value

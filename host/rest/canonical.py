@@ -17,6 +17,7 @@ from fastapi.dependencies.models import Dependant
 
 from host.domain.ascii_case import ascii_lower
 from host.domain.errors import HostError, InvalidInputError
+from host.domain.guest_text import NUL
 from host.domain.refused import shown
 from host.rbac import Action, http_action
 from host.rest.versions import API_BASES
@@ -37,6 +38,12 @@ class QueryKeyRepeatedError(InvalidInputError):
     """A query key that takes one value stands there twice; which one counts would be a guess."""
 
     code = "query-key-repeated"
+
+
+class ParameterNulError(InvalidInputError):
+    """A part of the path or a query value holds U+0000, which no database of the host stores."""
+
+    code = "parameter-nul"
 
 
 class QueryTooLongError(InvalidInputError):
@@ -104,6 +111,12 @@ class RouteParameters:
         Raises:
             QueryKeyUnknownError, QueryKeyRepeatedError: the first such key.
         """
+        for name, value in (*call.path.items(), *call.query):
+            if NUL in value:
+                raise ParameterNulError(
+                    f"Parameter {shown(name)} holds U+0000, which cannot be stored.",
+                    key=shown(name),
+                )
         seen = set()
         for key, _ in call.query:
             field = self._query.get(key)

@@ -2,6 +2,7 @@
 
 from sqlalchemy import BigInteger, Column, MetaData, String, Table, Text
 
+from host.domain.ids import CHECKSUM_CHARACTERS
 from host.ports.database import REMEMBERED, Schema
 
 _METADATA = MetaData()
@@ -12,7 +13,7 @@ VIRTUAL_NODE = Table(
     Column("short_hash", String(12), primary_key=True),
     Column("x500_name", Text, nullable=False),
     Column("group_id", String(64), nullable=False),
-    Column("cpi_checksum", String(71), nullable=False),
+    Column("cpi_checksum", String(CHECKSUM_CHARACTERS), nullable=False),
     Column("granted_capabilities", Text, nullable=False),
     Column("flow_p2p_status", String(8), nullable=False),
     Column("flow_start_status", String(8), nullable=False),
@@ -34,7 +35,7 @@ OPERATION = Table(
     Column("error_reason", Text),
     Column("x500_name", Text, nullable=False),
     Column("group_id", String(64), nullable=False),
-    Column("cpi_checksum", String(71), nullable=False),
+    Column("cpi_checksum", String(CHECKSUM_CHARACTERS), nullable=False),
     Column("updated_at", BigInteger, nullable=False),
 )
 """`resource_id` is the short hash that the node has or will have."""

@@ -103,10 +103,11 @@ def test_what_is_no_json_is_refused(text: str) -> None:
         checked_json(text)
 
 
+TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=20)
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats(allow_nan=False, allow_infinity=False)
-    | st.text(max_size=20),
-    lambda inner: st.lists(inner) | st.dictionaries(st.text(max_size=20), inner),
+    | TEXT,
+    lambda inner: st.lists(inner) | st.dictionaries(TEXT, inner),
     max_leaves=30,
 )  # fmt: skip
 
@@ -121,7 +122,7 @@ def test_what_json_writes_is_read_back(value: Any, is_ascii: bool) -> None:
 
 PIECES = st.sampled_from(
     ["[", "]", "{", "}", ",", ":", '"', "\\", "\\u", "\\ud83d", "\\ude00", "d800", "a", "1", "-", "1e99", "e999", ".",
-     "0" * 200, "null", "true", "NaN", " ", "\n", "\ud800", "\x00", '"a":1,', "[" * 65, "9" * 1024]
+     "0" * 200, "null", "true", "NaN", " ", "\n", "\ud800", "\x00", "\\u0000", '"a":1,', "[" * 65, "9" * 1024]
 )  # fmt: skip
 
 
@@ -157,6 +158,20 @@ def test_an_ordinary_request_is_read_at_once(text: str) -> None:
     assert guest_text._plainly_sound(text) == (json.loads(text), len(text))
 
 
+@pytest.mark.parametrize(
+    "text",
+    ['"\\u0000"', '{"a\\u0000":1}', '["\\\\\\u0000"]', '["é\\u0000"]', '{"a":{"b":"x\\u0000"}}'],
+)
+def test_a_character_that_databases_cannot_store_is_refused_by_name_and_mended(text: str) -> None:
+    with pytest.raises(RuleError, match="U\\+0000"):
+        checked_json(text)
+    assert "\0" not in json.dumps(checked_json(mended_json(text)), ensure_ascii=False)
+    with pytest.raises(RuleError, match="U\\+0000"):
+        check_result("plain\0text")
+    assert checked_json('"\\\\u0000"') == "\\u0000"  # a backslash and five characters
+    assert whole_characters("a\0b") == "a\N{REPLACEMENT CHARACTER}b"
+
+
 def check_result_is_total(text: str) -> None:
     try:
         check_result(text)
@@ -172,6 +187,7 @@ def _assert_sound(value: Any, depth: int) -> None:
             _assert_sound(inner, depth + 1)
     elif isinstance(value, str):
         value.encode()
+        assert "\0" not in value
     elif isinstance(value, int | float):
         assert math.isfinite(value)
 

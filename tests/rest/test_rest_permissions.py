@@ -326,6 +326,20 @@ def test_unknown_query_keys_are_refused_and_named_by_every_operation(api, alice,
         assert details["key"] == "'surprise'"
 
 
+@pytest.mark.parametrize(
+    ("path", "code"),
+    [
+        ("/flow/{alice}?status=a%00b", "parameter-nul"),
+        ("/user/adm%00in", "request-invalid"),
+    ],
+)
+def test_a_character_that_databases_cannot_store_is_refused_in_path_and_query(
+    api, alice, path, code
+):
+    reply = api.get(f"/api/v5_2{path.format(alice=alice)}")
+    assert (reply.status_code, reply.json()["details"]["code"]) == (400, code)
+
+
 def test_a_query_key_stands_once_unless_it_takes_a_list(api, alice):
     reply = api.get(f"/api/v5_2/flow/{alice}?status=RUNNING&STATUS=FAILED")
     assert (reply.status_code, reply.json()["details"]["code"]) == (400, "query-key-repeated")

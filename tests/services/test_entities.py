@@ -167,6 +167,8 @@ NOTHING = {"op": "persist", "entities": []}
         ("write", {**NOTHING, "entities": [1]}),
         ("write", {**NOTHING, "entities": [{"type": NOTE, "key": "", "value": 1}]}),
         ("write", {**NOTHING, "entities": [{"type": NOTE, "key": "k" * 1025, "value": 1}]}),
+        ("write", {**NOTHING, "entities": [{"type": NOTE, "key": "\U0001f600" * 500, "value": 1}]}),
+        ("write", {**NOTHING, "entities": [{"type": NOTE, "key": "a\0b", "value": 1}]}),
         ("write", {**NOTHING, "entities": [{"type": NOTE, "key": "k", "value": None}]}),
         ("write", {**NOTHING, "entities": [{"type": NOTE, "key": "k", "value": 2**60}]}),
         ("write", {**NOTHING, "entities": [{"type": NOTE, "key": "k", "value": "\ud800"}]}),

@@ -1,0 +1,162 @@
+"""The longest value that the host lets in fits each column: PostgreSQL refuses what SQLite takes."""
+
+import pytest
+from sqlalchemy import Boolean, Integer, LargeBinary, String, Text, insert, select
+from sqlalchemy.dialects import postgresql
+
+from cpi.member_names import NAME_CHARACTERS_MAX
+from host.audit_log.administrative import acts
+from host.composition.schemas import CLUSTER_SCHEMAS, VAULT_SCHEMAS
+from host.db import Database
+from host.domain.accounts import Account, hit_of
+from host.domain.ids import CHECKSUM_CHARACTERS
+from host.domain.membership import MemberStatus
+from host.domain.quotas import QUOTA_CODES, Quota
+from host.domain.vnode import AsyncStatus, OperationalStatus
+from host.keys.rotation import wrapping_key_alias
+from host.keys.schemes import SCHEMES
+from host.membership.registration import RegistrationStatus
+from host.packages.certificates import ALIAS_LENGTH_MAX, CertificateUsage
+from host.packages.service import NAME_LENGTH_MAX
+from host.persistence.operations import (
+    _DEDUP_ID_CHARACTERS_MAX,
+    _TYPE_CHARACTERS_MAX,
+    KEY_BYTES_MAX,
+    KEY_CHARACTERS_MAX,
+)
+from host.ports.keys import KeyCategory, RotationStatus
+from host.quotas.counters import CALL, HIT
+from sandbox.host_api import FUNCTIONS
+
+WIDE = "\U0001f600"
+"""Four bytes of UTF-8."""
+UUID = "00000000-0000-4000-8000-000000000000"
+CHECKSUM = "SHA-256:" + "F" * 64
+TRANSACTION_ID = "SHA-256D:" + "F" * 64
+DIGEST = "f" * 64
+INDEX_ROW_BYTES_MAX = 2_704
+"""Of a B-tree of PostgreSQL."""
+
+
+def longest(values):
+    return max(map(str, values), key=len)
+
+
+LONGEST = {
+    "certificate.usage": longest(CertificateUsage),
+    "certificate.alias": WIDE * ALIAS_LENGTH_MAX,
+    "file_checksum": CHECKSUM,
+    "cpi_checksum": CHECKSUM,
+    "cpi.name": WIDE * NAME_LENGTH_MAX,
+    "cpi.version": WIDE * NAME_LENGTH_MAX,
+    "cpi_replaced.name": WIDE * NAME_LENGTH_MAX,
+    "cpi_replaced.version": WIDE * NAME_LENGTH_MAX,
+    "signer_summary_hash": CHECKSUM,
+    "group_id": UUID,
+    "tenant": "F" * 12,
+    "short_hash": "F" * 12,
+    "resource_id": "F" * 12,
+    "key_id": "F" * 12,
+    "category": longest(KeyCategory),
+    "association_id": UUID,
+    "request_id": UUID,
+    "registration_id": UUID,
+    "key_rotation.status": longest(RotationStatus),
+    "key_rotated.name": wrapping_key_alias("F" * 12, 2**31 - 1),
+    "key_signing.alias": "a" * 128,
+    "scheme": longest(SCHEMES),
+    "member.name": WIDE * 1,
+    "member_key.name": "n" * NAME_CHARACTERS_MAX,
+    "member.status": longest(MemberStatus),
+    "registration.status": longest(RegistrationStatus),
+    "audit_hash": DIGEST,
+    "flow_p2p_status": longest(OperationalStatus),
+    "flow_start_status": longest(OperationalStatus),
+    "flow_status": longest(OperationalStatus),
+    "vault_db_status": longest(OperationalStatus),
+    "virtual_node_operation.status": longest(AsyncStatus),
+    "virtual_node_operation.operation": "CREATE_VIRTUAL_NODE",
+    "virtual_node_quota.name": longest(Quota.__dataclass_fields__),
+    "counter": longest(
+        [CALL + f for f in FUNCTIONS]
+        + [HIT + c for c in QUOTA_CODES]
+        + [HIT + hit_of(a) for a in Account]
+    ),
+    "administrative_log.kind": longest([acts.GENESIS, acts.INTENT, acts.OUTCOME, acts.REFUSAL, acts.REPEATS, acts.PRUNED, acts.RECOVERY]),
+    "hash": DIGEST,
+    "request_answer.request_id": f"dedup:{UUID}-" + WIDE * _DEDUP_ID_CHARACTERS_MAX,
+    "request_digest": DIGEST,
+    "ledger_transaction.id": TRANSACTION_ID,
+    "ledger_transaction.status": "V",
+    "transaction_id": TRANSACTION_ID,
+    "consumed_by": TRANSACTION_ID,
+    "ledger_output.type": WIDE * _TYPE_CHARACTERS_MAX,
+    "entity.type": "t" * _TYPE_CHARACTERS_MAX,
+    "entity.key": "k" * KEY_CHARACTERS_MAX,
+    "entity_schema.type": WIDE * _TYPE_CHARACTERS_MAX,
+    "digest": DIGEST,
+}  # fmt: skip
+"""By table and column, or by column where all of one name are alike. Each is what its module's own
+limit, enumeration or form allows at most."""
+LONGEST["member.name"] = LONGEST["member_key.name"]
+TABLES = [
+    table
+    for schema in (*CLUSTER_SCHEMAS, *VAULT_SCHEMAS)
+    for table in schema.metadata.sorted_tables
+]
+
+
+def longest_of(column):
+    kind = column.type
+    if isinstance(kind, Boolean):
+        return True
+    if isinstance(kind, Integer):
+        is_int4 = str(kind.compile(dialect=postgresql.dialect())) == "INTEGER"
+        return 2**31 - 1 if is_int4 else 2**63 - 1
+    if isinstance(kind, LargeBinary):
+        return b"\0\xff" * 64
+    if isinstance(kind, Text):
+        return WIDE * 100
+    assert isinstance(kind, String), column
+    name = f"{column.table.name}.{column.name}"
+    found = LONGEST.get(name, LONGEST.get(column.name))
+    assert found is not None, f"what is the longest value of {name}?"
+    return found
+
+
+@pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
+def test_the_longest_value_is_stored_in_every_column_and_read_back(table, tmp_path):
+    row = {column.name: longest_of(column) for column in table.columns}
+    for column in table.columns:
+        length = getattr(column.type, "length", None)
+        if length is not None:
+            assert len(row[column.name]) <= length, column
+    parents = {key.column.table for key in table.foreign_keys}
+    with Database.open(tmp_path / "a.sqlite", (*CLUSTER_SCHEMAS, *VAULT_SCHEMAS)) as database:
+
+        def write(connection):
+            for parent in parents:
+                values = {column.name: longest_of(column) for column in parent.columns}
+                pairs = [k for k in table.foreign_keys if k.column.table is parent]
+                for key in pairs:
+                    values[key.column.name] = row[key.parent.name]
+                connection.execute(insert(parent), values)
+            connection.execute(insert(table), row)
+            return connection.execute(select(table)).mappings().one()
+
+        assert dict(database.transact(write)) == row
+
+
+def test_a_checksum_has_as_many_characters_as_its_columns():
+    assert len(CHECKSUM) == CHECKSUM_CHARACTERS
+
+
+@pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
+def test_rows_of_indexes_are_no_longer_than_postgresql_takes(table):
+    """But for keys of entities, whose bytes are limited together when they are read."""
+    indexes = [table.primary_key.columns, *(i.columns for i in table.indexes)]
+    for columns in indexes:
+        texts = [longest_of(c) for c in columns if isinstance(c.type, String)]
+        sizes = [len(t.encode()) for t in texts if t is not None]
+        most = KEY_BYTES_MAX if table.name == "entity" else sum(sizes)
+        assert most + 64 <= INDEX_ROW_BYTES_MAX, [c.name for c in columns]
