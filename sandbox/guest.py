@@ -19,7 +19,7 @@ from sandbox.errors import (
     WorldMismatchError,
 )
 from sandbox.host_calls import HostCallHandler, RunControl, RunEndedError, SuspendRun
-from sandbox.instance import HOST_FUNCTIONS, Run
+from sandbox.instance import HOST_FUNCTIONS, Run, StoreFuel
 from sandbox.limits import Limits, Usage
 from sandbox.outcome import Outcome
 from sandbox.own_memory import thread_filled_bytes
@@ -111,7 +111,7 @@ class Guest:
         facts = self.component.facts(export, argument, limits)
         index = self._exports[export]
         store = Store(self._engine)
-        run = Run(store, limits=limits, host=host, granted=granted)
+        run = Run(StoreFuel(store), limits=limits, host=host, granted=granted)
         leave = native.enter(store, run)
         try:
             if attach is not None:

@@ -4,6 +4,8 @@ The first error takes the slot, sets the fuel to 0 and makes every later host ca
 guest that catches the refusal gets nothing more. Who started the run looks at the slot first.
 """
 
+from typing import Protocol
+
 from wasmtime import Store
 
 from sandbox import native
@@ -22,25 +24,50 @@ HOST_FUNCTIONS = tuple((i, f) for i, functions in HOST_API.items() for f in func
 """(interface, function) by the number under which the linker defines it."""
 
 
+class Fuel(Protocol):
+    """What one run computes with."""
+
+    def left(self) -> int:
+        """Units that are left."""
+        ...
+
+    def stop(self) -> int:
+        """Leave none, so that the guest stops soon; answers the units that were left."""
+        ...
+
+
+class StoreFuel:
+    """The fuel of a store."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def left(self) -> int:
+        return int(self._store.get_fuel())
+
+    def stop(self) -> int:
+        return native.stop(self._store)
+
+
 class Run:
     """The state of one run; a `native.Boundary`."""
 
     def __init__(
-        self, store: Store, *, limits: Limits, host: HostCallHandler | None, granted: frozenset[str]
+        self, fuel: Fuel, *, limits: Limits, host: HostCallHandler | None, granted: frozenset[str]
     ) -> None:
         self.error: BaseException | None = None
         self.host_calls = 0
         self.log_bytes = 0
         self._fuel_left: int | None = None
-        self._store = store
+        self._fuel = fuel
         self._limits = limits
         self._host = host
         self._granted = granted | ALWAYS_GRANTED
 
     def fuel_used(self) -> int:
         """Fuel used until now, or until the run was stopped."""
-        left = self._store.get_fuel() if self._fuel_left is None else self._fuel_left
-        return self._limits.fuel_max - int(left)
+        left = self._fuel.left() if self._fuel_left is None else self._fuel_left
+        return self._limits.fuel_max - left
 
     def admits(self, number: int, size: int) -> bool:
         """Count the call and check it against the run's limits and grants."""
@@ -82,7 +109,7 @@ class Run:
         """Take the error slot, if it is free, and set the fuel to 0."""
         if self.error is None:
             self.error = error
-            self._fuel_left = native.stop(self._store)
+            self._fuel_left = self._fuel.stop()
 
     def _refusal(self, interface: str, function: str, size: int) -> Exception | None:
         limits, name = self._limits, f"{interface}.{function}"

@@ -9,6 +9,7 @@ from host.domain.errors import HostError
 from host.domain.packages import CpiRecord
 from host.flow.config import FlowConfig
 from host.flow.engine import FlowEngine
+from host.flow.events import EventSink
 from host.flow.flow_time import FlowTime
 from host.flow.history import HistoryLimits
 from host.flow.messages import GROUP
@@ -18,6 +19,7 @@ from host.flow_observer import FlowObserver
 from host.guests.flows import SandboxedFlows
 from host.guests.parking import ParkingFlows
 from host.guests.warm_up import warm_up
+from host.ports.clock import Clock
 from host.ports.guest import FlowGuests
 from host.ports.topics import Retention
 from host.settings import HostSettings
@@ -55,22 +57,7 @@ def start_flows(parts: Parts, *, member: str | None = None) -> None:
     observer = FlowObserver(base.registry)
     lot = parts.lot
     flow_time = FlowTime(base.clock, stall_ms=STALL_MS, boot=boot_id())
-    engine = FlowEngine(
-        units=parts.store,
-        guests=_guests(parts),
-        capabilities=parts.capabilities,
-        vnodes=parts.nodes,
-        packages=parts.catalogue,
-        clock=flow_time,
-        time_of_day=base.clock,
-        entropy=base.entropy,
-        events=SpentAnswers(parts.answers.forget, then=observer),
-        config=flow_config(base.settings),
-        history=history_limits(base.settings),
-        quotas=parts.quotas,
-        lot=lot,
-        audit_logs=parts.audit_logs,
-    )
+    engine = make_engine(parts, clock=flow_time, events=observer)
     workers = FlowWorkers(
         engine=engine,
         units=parts.store,
@@ -93,6 +80,33 @@ def start_flows(parts: Parts, *, member: str | None = None) -> None:
     base.stack.callback(lot.close)
     base.stack.callback(_stop, workers, base.settings)
     workers.start()
+
+
+def make_engine(parts: Parts, *, clock: Clock, events: EventSink) -> FlowEngine:
+    """The engine of a process, without the threads that run it.
+
+    Args:
+        parts: of the process.
+        clock: by which flows wait.
+        events: told what happened, after it is durable.
+    """
+    base = parts.base
+    return FlowEngine(
+        units=parts.store,
+        guests=_guests(parts),
+        capabilities=parts.capabilities,
+        vnodes=parts.nodes,
+        packages=parts.catalogue,
+        clock=clock,
+        time_of_day=base.clock,
+        entropy=base.entropy,
+        events=SpentAnswers(parts.answers.forget, then=events),
+        config=flow_config(base.settings),
+        history=history_limits(base.settings),
+        quotas=parts.quotas,
+        lot=parts.lot,
+        audit_logs=parts.audit_logs,
+    )
 
 
 def _only_member(parts: Parts) -> str:

@@ -193,6 +193,15 @@ class FlowEngine:
             if not fired and not worked:
                 return steps
 
+    def next_due(self) -> EpochMs | None:
+        """When `drain` has something to do again; None if nothing waits for a time.
+
+        Raises:
+            StorageError: the store cannot be used.
+        """
+        times = (self.timers.next_due(), self.asides.next_due(), *self._held.values())
+        return min((at for at in times if at is not None), default=None)
+
     def _released(self) -> Sequence[WorkKey]:
         """Keys that waited for long enough, or from before the clock was put back."""
         now = self._clock.now_ms()

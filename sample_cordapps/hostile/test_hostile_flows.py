@@ -2,7 +2,7 @@ import pytest
 
 from cordapp_testkit import FlowFailedError
 
-MALLORY = "O=Mallory, L=London, C=GB"
+MALLORY, ALICE = "O=Mallory, L=London, C=GB", "O=Alice, L=London, C=GB"
 
 STOPPED_BY_THE_SANDBOX = {
     "hostile_compute.EndlessLoop": "out-of-fuel",
@@ -78,7 +78,7 @@ def test_sandbox_stops(sandbox_network, flow):
 
 @pytest.mark.parametrize("flow", STOPPED_BY_THE_HOST)
 def test_host_stops(cordapp_network, flow):
-    mallory = cordapp_network.node(MALLORY)
+    mallory, _alice = (cordapp_network.node(name) for name in (MALLORY, ALICE))
     with pytest.raises(FlowFailedError) as failed:
         mallory.start(flow, {})
     assert failed.value.type == STOPPED_BY_THE_HOST[flow]

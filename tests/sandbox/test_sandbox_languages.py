@@ -8,14 +8,12 @@ from pathlib import Path
 import pytest
 
 from cordapp_testkit import FlowFailedError, Network
-from cordapp_testkit.engines import error_payload
 from cpi.keys import load_signing_key
 from cpi.verify import read_package
 from host.cli import main
 from host.domain.packages import CodeWorld
 from host.guests.contracts import transaction_text
 from host.plugin_loading import make_plugin_manager
-from host.ports.capability import CapabilityError
 from host.toolkit.build import build_cordapp, prepare_cordapp
 from host.toolkit.project import ProjectInvalidError, load_project
 from host.toolkit.toolchains import (
@@ -23,8 +21,8 @@ from host.toolkit.toolchains import (
     ToolchainMissingError,
     component_builder,
 )
+from host.tools.testkit.code import sandboxed_code
 from plugins import toolchains
-from sandbox.host_calls import GuestCallError
 from sandbox.limits import Limits
 from sandbox.world import World
 from tests.support.keystores import PASSWORD, make_keystore
@@ -34,7 +32,6 @@ SAMPLES = Path(__file__).parents[2] / "sample_cordapps"
 TRANSACTIONS = SAMPLES / "iou" / "receipts" / "transactions.jsonl"
 CONTRACTS = {"c": "iou_c", "rust": "iou_rust", "javascript": "iou_js"}
 REPRODUCIBLE = ("c", "rust")
-GRANTED = frozenset({"ledger", "membership", "sessions"})
 
 
 @pytest.fixture(scope="module")
@@ -289,54 +286,24 @@ def test_a_project_names_its_code_in_one_way(keys, tmp_path):
         load_project(tmp_path)
 
 
-class Engine:
-    """The finished guests of a project as the test kit's nodes run them."""
-
-    def __init__(self, contract, workflow) -> None:
-        self._contract, self._workflow = contract, workflow
-
-    def describe(self):
-        parts = [
-            json.loads(guest.call("describe", None, limits=Limits()).value)
-            for guest in (self._contract, self._workflow)
-        ]
-        return {key: parts[0][key] + parts[1][key] for key in parts[0] if key != "sdk"}
-
-    def verify(self, transaction):
-        answer = self._contract.call("verify", transaction, limits=Limits())
-        return json.loads(answer.value)["failures"] if answer.is_error else []
-
-    def run(self, start, calls):
-        def host(interface, function, request):
-            try:
-                return calls(interface, function, request)
-            except CapabilityError as refused:
-                raise GuestCallError(error_payload(refused)) from None
-
-        answer = self._workflow.call("run", start, limits=Limits(), host=host, granted=GRANTED)
-        return (None, json.loads(answer.value)) if answer.is_error else (answer.value, {})
-
-
 @pytest.fixture(scope="module")
-def javascript_engine(builder, sandbox, contract_of):
-    wasm = builder("javascript", CodeWorld.WORKFLOW, SAMPLES / "iou_js" / "workflow")
-    workflow = sandbox.guest(World.WORKFLOW, sandbox.admit(World.WORKFLOW, wasm).digest)
-    return Engine(contract_of("javascript"), workflow)
+def javascript_code(builder, sandbox):
+    return sandboxed_code(load_project(SAMPLES / "iou_js"), sandbox, build_component=builder)
 
 
 ALICE, BOB = "O=Alice, L=London, C=GB", "O=Bob, L=Paris, C=FR"
 ASKED = {"counterparty": BOB, "amount": 100}
 
 
-def test_flows_in_javascript_issue_an_iou_that_both_nodes_hold(javascript_engine):
-    network = Network(javascript_engine)
-    alice, bob = network.node(ALICE), network.node(BOB)
-    issued = alice.start("iou_js.IssueIou", ASKED)
-    (held,) = alice.start("iou_js.ListIous", {})
-    assert held["linear_id"] == issued["linearId"]
-    assert held["stateRef"] == f"{issued['transactionId']}:0"
-    assert (held["borrower"], held["lender"], held["amount"]) == (ALICE, BOB, 100)
-    assert bob.start("iou_js.ListIous", {}) == [held]
+def test_flows_in_javascript_issue_an_iou_that_both_nodes_hold(javascript_code):
+    with Network(javascript_code) as network:
+        alice, bob = network.node(ALICE), network.node(BOB)
+        issued = alice.start("iou_js.IssueIou", ASKED)
+        (held,) = alice.start("iou_js.ListIous", {})
+        assert held["linear_id"] == issued["linearId"]
+        assert held["stateRef"] == f"{issued['transactionId']}:0"
+        assert (held["borrower"], held["lender"], held["amount"]) == (ALICE, BOB, 100)
+        assert bob.start("iou_js.ListIous", {}) == [held]
 
 
 @pytest.mark.parametrize(
@@ -348,12 +315,12 @@ def test_flows_in_javascript_issue_an_iou_that_both_nodes_hold(javascript_engine
         ({"counterparty": "O=Nobody, L=Rome, C=IT"}, "is no member of the group"),
     ],
 )
-def test_an_iou_that_somebody_refuses_is_stored_nowhere(javascript_engine, changes, message):
-    network = Network(javascript_engine)
-    alice, bob = network.node(ALICE), network.node(BOB)
-    with pytest.raises(FlowFailedError, match=message):
-        alice.start("iou_js.IssueIou", {**ASKED, **changes})
-    assert alice.start("iou_js.ListIous", {}) == bob.start("iou_js.ListIous", {}) == []
+def test_an_iou_that_somebody_refuses_is_stored_nowhere(javascript_code, changes, message):
+    with Network(javascript_code) as network:
+        alice, bob = network.node(ALICE), network.node(BOB)
+        with pytest.raises(FlowFailedError, match=message):
+            alice.start("iou_js.IssueIou", {**ASKED, **changes})
+        assert alice.start("iou_js.ListIous", {}) == bob.start("iou_js.ListIous", {}) == []
 
 
 def test_one_component_in_javascript_gives_one_receipt(contract_of):

@@ -1,205 +1,73 @@
-"""The host API's messages as types: what each function is asked, and what it answers.
-
-docs/reference/host-api.md in Python's words. Binary is base64, keys are PEM, instants are texts
-such as `2026-11-21T05:00:00.000000Z`, hashes are `ALGORITHM:HEX`.
-"""
-
-from typing import Any, Literal, NotRequired, TypeAlias, TypedDict
-
-Json: TypeAlias = Any
-"""Any JSON value."""
-
-
-class LogWrite(TypedDict):
-    level: Literal["debug", "info", "warn", "error"]
-    logger: str
-    message: str
-
-
-class Nothing(TypedDict):
-    """A request without fields."""
-
-
-class FlowRandom(TypedDict):
-    bytes: int
-
-
-class FlowSleep(TypedDict):
-    millis: int
-
-
-class FlowContext(TypedDict):
-    op: Literal["get", "put"]
-    key: str
-    value: NotRequired[str]
-
-
-class FlowSubFlow(TypedDict):
-    op: Literal["enter", "leave", "fail"]
-    flow: NotRequired[str]
-    protocol: NotRequired[str | None]
-    versions: NotRequired[list[int]]
-    message: NotRequired[str]
-
-
-class SessionOpen(TypedDict):
-    counterparty: str
-    requireClose: NotRequired[bool]
-    timeoutMillis: NotRequired[int | None]
-
-
-class SessionOpened(TypedDict):
-    session: str
-
-
-class SessionMessage(TypedDict):
-    session: str
-    payload: Json
-
-
-class SessionsSend(TypedDict):
-    messages: list[SessionMessage]
-
-
-class Sessions(TypedDict):
-    """Of `receive` and `close`."""
-
-    sessions: list[str]
-
-
-class SessionRef(TypedDict):
-    session: str
-
-
-class SessionInfo(TypedDict):
-    counterparty: str
-    protocol: str
-    protocolVersion: int
-
-
-class Entity(TypedDict):
-    """`key`: a text, a whole number, true or false; a list of these if it is composite."""
-
-    type: str
-    key: Json
-    value: NotRequired[Json]
-
-
-class PersistenceWrite(TypedDict):
-    op: Literal["persist", "merge", "remove"]
-    entities: list[Entity]
-    dedupId: NotRequired[str | None]
-
-
-class PersistenceRead(TypedDict):
-    """Fields beside `op` and `type` depend on `op`."""
-
-    op: str
-    type: NotRequired[str]
-    keys: NotRequired[list[Json]]
-    query: NotRequired[str]
-    parameters: NotRequired[dict[str, Json]]
-    offset: NotRequired[int]
-    limit: NotRequired[int]
-
-
-class SigningSign(TypedDict):
-    bytes: str
-    key: str
-    spec: str
-
-
-class Signature(TypedDict):
-    by: str
-    bytes: str
-
-
-class SigningFindKeys(TypedDict):
-    keys: list[str]
-
-
-class CryptoDigest(TypedDict):
-    algorithm: str
-    bytes: str
-
-
-class CryptoVerify(TypedDict):
-    bytes: str
-    signature: str
-    key: str
-    spec: str
-
-
-class MembershipLookup(TypedDict):
-    by: Literal["me", "name", "key", "all", "group-parameters"]
-    name: NotRequired[str]
-    key: NotRequired[str]
-
-
-class LedgerVerify(TypedDict):
-    transaction: Json
-    sign: bool
-
-
-class LedgerRecord(TypedDict):
-    transaction: Json
-
-
-class LedgerFind(TypedDict):
-    id: NotRequired[str]
-    stateRefs: NotRequired[list[str]]
-
-
-class LedgerQuery(TypedDict):
-    op: str
-    type: NotRequired[str]
-    offset: NotRequired[int]
-    limit: NotRequired[int]
-
-
-class ExternalSend(TypedDict):
-    channel: str
-    messageId: NotRequired[str | None]
-    message: str
-
-
-class RunSession(TypedDict):
-    """The session that a responder answers."""
-
-    id: str
-    counterparty: str
-    protocol: str
-    version: int
-
-
-class Start(TypedDict):
-    """The argument of `run`."""
-
-    flowId: str
-    flowClass: str
-    me: str
-    requestBody: Json
-    session: RunSession | None
-
-
-class Failure(TypedDict):
-    """One refusal of `verify`."""
-
-    contract: str
-    states: list[str]
-    type: str
-    message: str
-
-
-class Frame(TypedDict):
-    file: str
-    line: int
-    function: str
-
-
-class FlowFailure(TypedDict):
-    """The err of `run`."""
-
-    type: str
-    message: str
-    trace: NotRequired[list[Frame]]
+"""See `host.tools.testkit.messages`."""
+
+from host.tools.testkit.messages import (
+    CryptoDigest,
+    CryptoVerify,
+    Entity,
+    ExternalSend,
+    Failure,
+    FlowContext,
+    FlowFailure,
+    FlowRandom,
+    FlowSleep,
+    FlowSubFlow,
+    Frame,
+    Json,
+    LedgerFind,
+    LedgerQuery,
+    LedgerRecord,
+    LedgerVerify,
+    LogWrite,
+    MembershipLookup,
+    Nothing,
+    PersistenceRead,
+    PersistenceWrite,
+    RunSession,
+    SessionInfo,
+    SessionMessage,
+    SessionOpen,
+    SessionOpened,
+    SessionRef,
+    Sessions,
+    SessionsSend,
+    Signature,
+    SigningFindKeys,
+    SigningSign,
+    Start,
+)
+
+__all__ = [
+    "CryptoDigest",
+    "CryptoVerify",
+    "Entity",
+    "ExternalSend",
+    "Failure",
+    "FlowContext",
+    "FlowFailure",
+    "FlowRandom",
+    "FlowSleep",
+    "FlowSubFlow",
+    "Frame",
+    "Json",
+    "LedgerFind",
+    "LedgerQuery",
+    "LedgerRecord",
+    "LedgerVerify",
+    "LogWrite",
+    "MembershipLookup",
+    "Nothing",
+    "PersistenceRead",
+    "PersistenceWrite",
+    "RunSession",
+    "SessionInfo",
+    "SessionMessage",
+    "SessionOpen",
+    "SessionOpened",
+    "SessionRef",
+    "Sessions",
+    "SessionsSend",
+    "Signature",
+    "SigningFindKeys",
+    "SigningSign",
+    "Start",
+]

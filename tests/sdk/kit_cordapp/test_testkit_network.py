@@ -1,8 +1,9 @@
 """The test kit's network, over a CorDapp that uses all of it, natively and in the sandbox."""
 
 import pytest
+from kit_flows import Note
 
-from cordapp_testkit import FlowFailedError
+from cordapp_testkit import FlowFailedError, FlowRefusedError, Network
 
 ALICE, BOB, CHARLIE = (f"O={name}, L=London, C=GB" for name in ("Alice", "Bob", "Charlie"))
 
@@ -37,10 +38,11 @@ def test_services(nodes):
     [
         ("context", "context-key-reserved"),
         ("key", "key-not-found"),
+        ("key text", "public-key-invalid"),
         ("digest", "digest-algorithm-unknown"),
         ("spec", "signature-spec-invalid"),
         ("random", "request-invalid"),
-        ("sleep", "request-invalid"),
+        ("sleep", "sleep-too-long"),
         ("session", "session-no-protocol"),
         ("nothing", "accepted"),
     ],
@@ -52,8 +54,8 @@ def test_refusals_carry_their_code(nodes, what, code):
 def test_entities(nodes):
     alice, bob, _ = nodes
     assert alice.start("kit_flows.Notes") == ["a3", "d1", "None"]
-    assert [value["id"] for value in alice.entities.all("kit_flows.Note")] == ["a", "d"]
-    assert bob.entities.all("kit_flows.Note") == []
+    assert [note.id for note in alice.stored(Note)] == ["a", "d"]
+    assert bob.stored(Note) == []
 
 
 def test_sessions_with_two_peers_speak_the_highest_common_version(nodes):
@@ -69,10 +71,12 @@ def test_sessions_with_two_peers_speak_the_highest_common_version(nodes):
 
 def test_sub_flow_ends_its_sessions(nodes):
     alice, bob, _ = nodes
-    assert alice.start("kit_flows.EndSubFlow", False) == "session-closed"
     assert alice.start("kit_flows.EndSubFlow", True) == "talk failed"
-    assert bob.log == [f"WARN session-closed: the session with {ALICE} is closed"]
-    assert bob.flows[1].error.message == "talk failed"
+    assert bob.log == ["WARN session-error: talk failed"]
+    assert alice.start("kit_flows.EndSubFlow", False) == "session-closed"
+    # Nobody tells the peer of a session that needs no close: it waits for as long as it may.
+    assert [flow.status for flow in bob.flows] == ["COMPLETED", "FAILED"]
+    assert "session.timeout" in bob.flows[1].error.message
 
 
 def test_responder_may_ask_others(nodes):
@@ -85,11 +89,12 @@ def test_protocol_without_responder(nodes):
         nodes[0].start("kit_flows.AskNobody")
 
 
-def test_two_flows_that_wait_for_each_other_are_ended(nodes):
+def test_two_flows_that_wait_for_each_other_end_by_the_session_timeout(cordapp_network, nodes):
     alice, bob, _ = nodes
-    with pytest.raises(FlowFailedError) as failed:
+    with pytest.raises(FlowFailedError, match=r"session\.timeout") as failed:
         alice.start("kit_flows.Stall")
-    assert "flow-stalled" in {failed.value.type, bob.flows[0].error.type}
+    assert (failed.value.type, bob.flows[0].status) == ("FLOW_FAILED", "FAILED")
+    assert cordapp_network.now() == "2026-01-01T00:30:00.000000Z"
 
 
 def test_unread_message_fails_both_sides(nodes):
@@ -108,12 +113,14 @@ def test_responder_that_fails_after_the_answer_fails_the_initiator(nodes):
 
 def test_unknown_flow_and_sub_flow_cannot_be_started(nodes):
     for name in ("kit_flows.Nothing", "kit_flows.Talk"):
-        with pytest.raises(FlowFailedError, match="no flow that can be started"):
+        with pytest.raises(FlowRefusedError, match=f"no client-startable flow '{name}'") as refused:
             nodes[0].start(name)
+        assert refused.value.type == "flow-not-startable"
+    assert nodes[0].flows == []
 
 
 def test_native_network_is_deterministic(native_network):
-    alice = native_network.node(ALICE)
-    first = alice.start("kit_flows.Services")
-    again = type(native_network)(native_network._engine).node(ALICE).start("kit_flows.Services")
-    assert first == again
+    results = [native_network.node(ALICE).start("kit_flows.Services")]
+    with Network(native_network.code) as again:
+        results.append(again.node(ALICE).start("kit_flows.Services"))
+    assert results[0] == results[1]

@@ -29,6 +29,7 @@ class Services(ClientStartableFlow[None, dict[str, Any]]):
     def call(self, _request: None) -> dict[str, Any]:
         me = self.member_lookup.my_info()
         key = me.ledger_keys[0]
+        others = [m.ledger_keys[0] for m in self.member_lookup.all() if m.name != me.name]
         signature = self.signing_service.sign(b"data", key)
         verify = self.signature_verification_service.verify
         context = self.flow_engine.flow_context_properties
@@ -41,7 +42,7 @@ class Services(ClientStartableFlow[None, dict[str, Any]]):
             "notaries": self.notary_lookup.notary_services(),
             "good": verify(b"data", signature, key, "SHA256withECDSA"),
             "bad": verify(b"date", signature, key, "SHA256withECDSA"),
-            "mine": self.signing_service.find_my_signing_keys([key, "other"]) == [key],
+            "mine": self.signing_service.find_my_signing_keys([*others, key]) == [key],
             "digest": self.digest_service.hash(b""),
             "color": context.get("color"),
             "random": len(self.random.bytes(100)),
@@ -57,6 +58,9 @@ class Refused(ClientStartableFlow[str, str]):
                 case "context":
                     self.flow_engine.flow_context_properties.put("corda.x", "y")
                 case "key":
+                    others = self.member_lookup.lookup("O=Bob, L=London, C=GB")
+                    self.signing_service.sign(b"", others.ledger_keys[0])
+                case "key text":
                     self.signing_service.sign(b"", "other")
                 case "digest":
                     self.digest_service.hash(b"", "MD5")

@@ -1,12 +1,10 @@
-"""A CorDapp's folder as tests use it: found from the test's file, importable, and recognised."""
+"""A CorDapp's folder as tests use it: found from the test's file, and importable."""
 
 import sys
 from pathlib import Path
 
-from host.toolkit.project import PROJECT_FILE, CordappProject, load_project
+from host.toolkit.project import PROJECT_FILE, CordappProject, CpkPlan, load_project
 from host.toolkit.vendoring import import_paths
-
-ALWAYS_GRANTED = frozenset({"log", "flow"})
 
 
 def project_above(file: Path) -> CordappProject | None:
@@ -24,7 +22,12 @@ def project_above(file: Path) -> CordappProject | None:
 def source_folders(project: CordappProject) -> list[Path]:
     """Where the CorDapp's Python modules lie and those that it brings, contract part first."""
     plans = (project.contract, project.workflow)
-    return [path for plan in plans if plan is not None for path in import_paths(plan)]
+    return [path for plan in plans if plan is not None for path in source_folders_of(plan)]
+
+
+def source_folders_of(plan: CpkPlan) -> list[Path]:
+    """The same of one part."""
+    return list(import_paths(plan))
 
 
 def mount(project: CordappProject) -> None:
@@ -32,15 +35,3 @@ def mount(project: CordappProject) -> None:
     for folder in source_folders(project):
         if str(folder) not in sys.path:
             sys.path.append(str(folder))
-
-
-def owns(project: CordappProject, cls: type) -> bool:
-    """Whether a class comes from this CorDapp's sources."""
-    file = getattr(sys.modules.get(cls.__module__), "__file__", None)
-    folders = source_folders(project)
-    return file is not None and any(Path(file).is_relative_to(folder) for folder in folders)
-
-
-def granted(project: CordappProject) -> frozenset[str]:
-    """Interfaces that the CorDapp's flows may call."""
-    return ALWAYS_GRANTED | frozenset(project.workflow.capabilities if project.workflow else ())

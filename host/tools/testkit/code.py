@@ -1,0 +1,291 @@
+"""The code of a CorDapp as the kit runs it: its guests, and what its parts declare.
+
+Both ways answer the same records, so that everything above is told of no difference.
+"""
+
+import hashlib
+import importlib
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from cordapp import guest, registry
+from cpi.descriptor import CodeDescriptor
+from host.domain.errors import InvalidInputError
+from host.domain.ids import Checksum, ShortHash
+from host.domain.packages import CodeWorld, CpiRecord, CpkRecord, PackageIdentity
+from host.guests.code import DESCRIBED
+from host.guests.declarations import declarations_of
+from host.guests.source import GuestSource, Runnable
+from host.toolkit.build import prepare_cordapp
+from host.toolkit.project import CordappProject, CpkPlan
+from host.toolkit.toolchains import ComponentBuilder, no_toolchains
+from host.tools.testkit.native_guest import NativeGuest
+from host.tools.testkit.project import mount, source_folders_of
+from sandbox.host_calls import HostCallHandler, RunControl
+from sandbox.limits import Limits
+from sandbox.outcome import Outcome, Returned
+from sandbox.runtime import Sandbox
+from sandbox.world import World
+
+SIGNERS = f"SHA-256:{hashlib.sha256(b'cordapp_testkit').hexdigest().upper()}"
+"""Signer summary hash of what was never signed."""
+
+_KINDS = (
+    registry.CONTRACTS,
+    registry.STATES,
+    registry.COMMANDS,
+    registry.FLOWS,
+    registry.ENTITIES,
+)
+
+
+class NotPythonError(InvalidInputError):
+    """Code that is asked to run as plain Python is of another language."""
+
+    code = "cordapp-not-python"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GuestFailure:
+    """How the code itself failed: `type` is the error's code or the exception's class name.
+
+    `exception` is the exception itself, where the code is plain Python in this process.
+    """
+
+    type: str
+    trace: tuple[Mapping[str, Any], ...]
+    exception: BaseException | None = None
+
+
+class FailureLog:
+    """The last failure of the code of each flow of one network, by the flow's id."""
+
+    def __init__(self) -> None:
+        self._failures: dict[str, GuestFailure] = {}
+        self._exceptions: dict[str, BaseException] = {}
+
+    def find(self, flow_id: str) -> GuestFailure | None:
+        return self._failures.get(flow_id)
+
+    def raised(self, start: str, exception: BaseException) -> None:
+        """Keep the exception for the answer that follows."""
+        self._exceptions[_flow_id(start)] = exception
+
+    def failed(self, start: str, payload: str) -> None:
+        """Keep the `err` of a run."""
+        flow_id = _flow_id(start)
+        exception = self._exceptions.pop(flow_id, None)
+        try:
+            failure = json.loads(payload)
+            kind, trace = str(failure["type"]), tuple(failure.get("trace") or ())
+        except (ValueError, TypeError, LookupError):
+            return  # of other languages: any text
+        frames = tuple(frame for frame in trace if isinstance(frame, dict))
+        self._failures[flow_id] = GuestFailure(type=kind, trace=frames, exception=exception)
+
+
+FindGuest = Callable[[World, str, FailureLog], Runnable]
+"""Finds the guest of a component by its digest; tells the log what a run raised, if it can."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KitCode:
+    """What a network of nodes runs.
+
+    Attributes:
+        name, version: the CorDapp's.
+        cpks: its parts, the contract first.
+        described: what each part declares, put together (host-api.md, `describe`).
+        find_guest: finds what runs a part.
+    """
+
+    name: str
+    version: str
+    cpks: tuple[CpkRecord, ...]
+    described: Mapping[str, Any]
+    find_guest: FindGuest
+
+    def guests(self, failures: FailureLog) -> GuestSource:
+        """The guests of one network, which tell `failures` how flows fail in their own code."""
+        return _Guests(self.find_guest, failures)
+
+
+def native_code(project: CordappProject) -> KitCode:
+    """The project's modules, imported into this process.
+
+    Raises:
+        NotPythonError: a part is no Python.
+        DeclarationInvalidError: the code declares what no CPK may declare.
+    """
+    import_modules(project)
+    plans = [plan for plan in (project.contract, project.workflow) if plan is not None]
+    folders: list[Path] = []
+    records, described = [], dict[str, Any]()
+    for plan in plans:
+        folders += source_folders_of(plan)
+        with only_classes_below(folders):
+            described = json.loads(guest.describe())
+        descriptor = CodeDescriptor(
+            world=plan.world.value,
+            world_version="1.0.0",
+            form="python",
+            component_digest=_digest_of("native", plan),
+            entry_modules=plan.modules,
+            capabilities=plan.capabilities,
+            limits=project.limits,
+            **_declared(described),
+        )
+        records.append(_record(project, plan, descriptor))
+    return KitCode(
+        name=project.name,
+        version=project.version,
+        cpks=tuple(records),
+        described=described,
+        find_guest=lambda world, digest, log: NativeGuest(world, digest, log.raised),
+    )
+
+
+def import_modules(project: CordappProject) -> None:
+    """Import the project's entry modules into this process.
+
+    Raises:
+        NotPythonError: a part is no Python.
+    """
+    mount(project)
+    for plan in (project.contract, project.workflow):
+        if plan is not None and not plan.modules:
+            raise NotPythonError(f"{plan.symbolic_name} is no Python: it runs in a sandbox only")
+        for module in plan.modules if plan else ():
+            importlib.import_module(module)
+
+
+def sandboxed_code(
+    project: CordappProject,
+    sandbox: Sandbox,
+    *,
+    build_component: ComponentBuilder = no_toolchains,
+) -> KitCode:
+    """The project's components, derived or built as `cordbox cordapp build` does it.
+
+    Raises:
+        InvalidInputError: as `host.toolkit.build.prepare_cordapp`.
+    """
+    mount(project)
+    prepared = prepare_cordapp(
+        project, sandbox, lambda _step: None, build_component=build_component
+    )
+    described: dict[str, list[Any]] = {key: [] for key in DESCRIBED}
+    for cpk in prepared.cpks:
+        for key, known in described.items():
+            known += [entry for entry in getattr(cpk.code.descriptor, key) if entry not in known]
+    return KitCode(
+        name=project.name,
+        version=project.version,
+        cpks=tuple(_record(project, cpk.plan, cpk.code.descriptor) for cpk in prepared.cpks),
+        described=described,
+        find_guest=lambda world, digest, _log: sandbox.guest(world, digest),
+    )
+
+
+@contextmanager
+def only_classes_below(folders: Sequence[Path]) -> Iterator[None]:
+    """Hide the classes of other CorDapps: one test process may have imported several."""
+    saved = [dict(kind) for kind in _KINDS]
+    try:
+        for kind in _KINDS:
+            for name, cls in list(kind.items()):
+                if not _is_below(cls, folders):
+                    del kind[name]
+        yield
+    finally:
+        for kind, before in zip(_KINDS, saved, strict=True):
+            kind.clear()
+            kind.update(before)
+
+
+class _Guests:
+    """A `GuestSource` over what finds a component's guest; notes how flows fail."""
+
+    def __init__(self, find: FindGuest, failures: FailureLog) -> None:
+        self._find = find
+        self._failures = failures
+
+    def guest(self, cpi: CpiRecord, cpk: CpkRecord, *, node: ShortHash | None = None) -> Runnable:
+        """See `GuestSource.guest`."""
+        del cpi, node
+        return self.newcomer(World(cpk.world), cpk.component_digest)
+
+    def prepare(self, cpi: CpiRecord) -> None:
+        """See `GuestSource.prepare`."""
+
+    def newcomer(self, world: World, component_digest: str) -> Runnable:
+        """See `GuestSource.newcomer`."""
+        guest = self._find(world, component_digest, self._failures)
+        return _Watched(guest, self._failures)
+
+
+@dataclass(frozen=True, slots=True)
+class _Watched:
+    """A guest whose failures are noted."""
+
+    guest: Runnable
+    failures: FailureLog = field(repr=False)
+
+    def call(
+        self,
+        export: str,
+        argument: str | None,
+        *,
+        limits: Limits,
+        host: HostCallHandler | None = None,
+        granted: frozenset[str] = frozenset(),
+        attach: Callable[[RunControl], None] | None = None,
+    ) -> Outcome:
+        outcome = self.guest.call(
+            export, argument, limits=limits, host=host, granted=granted, attach=attach
+        )
+        if export == "run" and isinstance(outcome, Returned) and outcome.is_error:
+            self.failures.failed(argument or "", outcome.value or "")
+        return outcome
+
+
+def _declared(described: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: tuple(described[key]) for key in DESCRIBED}
+
+
+def _record(project: CordappProject, plan: CpkPlan, descriptor: CodeDescriptor) -> CpkRecord:
+    """What a host would keep of the part once it is packaged, as far as it can be known."""
+    declared = declarations_of(descriptor, plan.symbolic_name)
+    return CpkRecord(
+        identity=PackageIdentity(
+            name=plan.symbolic_name, version=project.version, signer_summary_hash=SIGNERS
+        ),
+        file_checksum=Checksum(_digest_of("file", plan)),
+        world=CodeWorld(descriptor.world),
+        component_digest=descriptor.component_digest,
+        flows=declared.flows,
+        contract_types=declared.contract_types,
+        state_types=declared.state_types,
+        entities=declared.entities,
+        capabilities=descriptor.capabilities,
+        libraries=(),
+        limits=dict(descriptor.limits),
+    )
+
+
+def _digest_of(what: str, plan: CpkPlan) -> str:
+    text = f"{what} {plan.world.value} {plan.symbolic_name} {plan.version}"
+    return f"SHA-256:{hashlib.sha256(text.encode()).hexdigest().upper()}"
+
+
+def _is_below(cls: type, folders: Sequence[Path]) -> bool:
+    file = getattr(importlib.import_module(cls.__module__), "__file__", None)
+    return file is not None and any(Path(file).is_relative_to(folder) for folder in folders)
+
+
+def _flow_id(start: str) -> str:
+    return str(json.loads(start)["flowId"])

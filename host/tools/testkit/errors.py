@@ -1,0 +1,54 @@
+"""What the kit raises."""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+_TRACE_LINE = re.compile(r"(?P<file>.*):(?P<line>[0-9]+) (?P<function>.*)", re.DOTALL)
+
+
+class FlowFailedError(Exception):
+    """A flow that a test started ended FAILED or KILLED.
+
+    Attributes:
+        type: the code of the platform's error or of the CorDapp's own, or the exception's class
+            name. REST tells `flow_error_type` instead, as of Corda.
+        message: what the flow's status says.
+        trace: frames of the CorDapp's own files, the innermost last: `file`, `line`, `function`.
+        flow_error_type: the type in the flow's status, such as `FLOW_FAILED`.
+    """
+
+    def __init__(
+        self,
+        kind: str,
+        message: str,
+        trace: Sequence[Mapping[str, Any]] = (),
+        *,
+        flow_error_type: str | None = None,
+    ) -> None:
+        self.type = kind
+        self.message = message
+        self.trace = [dict(frame) for frame in trace]
+        self.flow_error_type = flow_error_type or kind
+        lines = (f"\n  at {f['file']}:{f['line']} {f['function']}" for f in self.trace)
+        super().__init__(f"{kind}: {message}" + "".join(lines))
+
+
+class FlowRefusedError(FlowFailedError):
+    """The host does not accept the flow's start; `type` is the code that REST answers."""
+
+
+class ContractRefusedError(Exception):
+    """Contracts refuse a transaction; `failures` as in host-api.md, `contract.verify`."""
+
+    def __init__(self, failures: Sequence[Mapping[str, Any]]) -> None:
+        super().__init__("; ".join(str(f["message"]) for f in failures))
+        self.failures = [dict(failure) for failure in failures]
+
+
+def frames_of(lines: Sequence[str]) -> list[dict[str, Any]]:
+    """The frames of a flow error's trace, whose lines are like `iou/flows.py:12 call`."""
+    found = (_TRACE_LINE.fullmatch(line) for line in lines)
+    return [
+        {"file": m["file"], "line": int(m["line"]), "function": m["function"]} for m in found if m
+    ]

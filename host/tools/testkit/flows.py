@@ -1,0 +1,123 @@
+"""The flows of a network: which there are, and what became of each."""
+
+from dataclasses import dataclass
+
+from host.domain.flow import FlowStatus, FlowStatusName
+from host.domain.ids import FlowId, ShortHash
+from host.flow.events import FlowEnded, FlowStarted
+from host.flow.recorded import find_recorded
+from host.flow.recording import Recording, encode_in_parts, parse_recording, recording_of
+from host.flow.service import FlowService
+from host.flow.statuses import read_status, status_key
+from host.ports.units import FlowStore
+from host.tools.testkit.code import FailureLog
+from host.tools.testkit.errors import FlowFailedError, frames_of
+
+_FAILURES = (FlowStatusName.FAILED, FlowStatusName.KILLED)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlowRecord:
+    """What became of one flow, when this was asked for.
+
+    `status` is Corda's name of it, `result` the text that the flow returned. `error` is None
+    unless the flow ended FAILED or KILLED.
+    """
+
+    flow_class: str
+    request_id: str
+    status: str
+    result: str | None
+    error: FlowFailedError | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    holding_id: ShortHash
+    request_id: str
+    flow_id: FlowId
+
+
+class NetworkFlows:
+    """Every flow that began, in that order.
+
+    Args:
+        store: of the flow engine.
+        service: starts flows and tells their status.
+        failures: how the CorDapp's code failed.
+    """
+
+    def __init__(self, *, store: FlowStore, service: FlowService, failures: FailureLog) -> None:
+        self.service = service
+        self._store = store
+        self._failures = failures
+        self._begun: list[_Known] = []
+        self._open: set[FlowId] = set()
+
+    @property
+    def open_count(self) -> int:
+        """Flows that have begun and not ended."""
+        return len(self._open)
+
+    def started(self, event: FlowStarted) -> None:
+        """Take note of a flow."""
+        self._begun.append(_Known(event.holding_id, event.request_id, event.flow_id))
+        self._open.add(event.flow_id)
+
+    def ended(self, event: FlowEnded) -> None:
+        """Take note of its end."""
+        self._open.discard(event.flow_id)
+
+    def of_node(self, node: ShortHash) -> list[FlowRecord]:
+        """The flows of a node, in the order in which they began."""
+        known = (flow for flow in self._begun if flow.holding_id == node)
+        found = (self._status(node, flow.request_id) for flow in known)
+        return [self._record(status) for status in found if status is not None]
+
+    def find(self, node: ShortHash, request_id: str) -> FlowRecord:
+        """One flow, by its client request id, or by its session id if it is a responder.
+
+        Raises:
+            LookupError: the node has no such flow.
+        """
+        status = self._status(node, request_id)
+        if status is None:
+            raise LookupError(f"no flow {request_id!r} of virtual node {node}")
+        return self._record(status)
+
+    def recording(self, node: ShortHash, request_id: str) -> Recording:
+        """The flow's history with its journal, as `cordbox flow export` writes it.
+
+        Raises:
+            HostError: as `host.flow.recorded.find_recorded`.
+        """
+        found = find_recorded(self._store, node, request_id)
+        head = recording_of(found.history, None)
+        return parse_recording(b"".join(encode_in_parts(head, found.entries())), request_id)
+
+    def _status(self, node: ShortHash, request_id: str) -> FlowStatus | None:
+        for is_responder in (False, True):
+            record = self._store.get(status_key(node, request_id, responder=is_responder))
+            if record is not None:
+                return read_status(record)
+        return None
+
+    def _record(self, status: FlowStatus) -> FlowRecord:
+        return FlowRecord(
+            flow_class=status.flow_class,
+            request_id=status.client_request_id,
+            status=status.status.value,
+            result=status.result,
+            error=self._error(status) if status.status in _FAILURES else None,
+        )
+
+    def _error(self, status: FlowStatus) -> FlowFailedError:
+        """The flow's failure: in the platform's words, and in those of the code if it was its."""
+        error = status.error
+        kind, message = (error.type, error.message) if error else (status.status.value, "")
+        failure = self._failures.find(status.flow_id) if status.flow_id else None
+        if failure is None or kind != "FLOW_FAILED":
+            return FlowFailedError(kind, message, frames_of(error.trace if error else ()))
+        failed = FlowFailedError(failure.type, message, failure.trace, flow_error_type=kind)
+        failed.__cause__ = failure.exception
+        return failed

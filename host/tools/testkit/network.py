@@ -1,0 +1,199 @@
+"""A network of virtual nodes that all run one CorDapp, on a host's own parts."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from typing import Any, Self
+
+from cordapp.contracts import Command, ContractState
+from host.composition.flows import make_engine
+from host.domain.clock import SimClock
+from host.domain.ids import EpochMs, HoldingIdentity, ShortHash
+from host.domain.instants import instant_text
+from host.domain.vnode import AsyncStatus
+from host.domain.x500 import MemberX500Name
+from host.flow.events import FlowEnded, FlowEngineEvent, FlowStarted, GuestLogged
+from host.flow.service import FlowService
+from host.membership.registration import RegistrationStatus
+from host.tools.testkit.code import KitCode
+from host.tools.testkit.errors import ContractRefusedError
+from host.tools.testkit.flows import NetworkFlows
+from host.tools.testkit.node import Node
+from host.tools.testkit.parts import GROUP_ID, START, KitParts
+from host.tools.testkit.transactions import ledger_transaction
+
+_REGISTRATION = {"corda.key.scheme": "CORDA.ECDSA.SECP256R1"}
+_NOTARY_PROTOCOL = "com.r3.corda.notary.plugin.nonvalidating"
+
+
+class Network:
+    """Nodes, the time that they share, and the code that they run.
+
+    A network is closed at the end of its test: by the fixture that made it, or by `with`.
+
+    Args:
+        code: what the nodes run; see `host.tools.testkit.code`.
+        settings: of the host (docs/reference/settings.md), where they are not the defaults.
+    """
+
+    def __init__(self, code: KitCode, *, settings: Mapping[str, Any] | None = None) -> None:
+        self.code = code
+        self._stack = ExitStack()
+        self._clock = SimClock(START)
+        try:
+            self.parts = KitParts.open(
+                code, clock=self._clock, settings=settings or {}, stack=self._stack
+            )
+            self._engine = make_engine(self.parts, clock=self._clock, events=self._heard)
+        except BaseException:
+            self._stack.close()
+            raise
+        self._nodes: dict[ShortHash, Node] = {}
+        self.flows = NetworkFlows(
+            store=self.parts.store,
+            service=FlowService(
+                units=self.parts.store, clock=self._clock, quotas=self.parts.quotas
+            ),
+            failures=self.parts.failures,
+        )
+
+    @property
+    def described(self) -> Mapping[str, Any]:
+        """What the CorDapp declares (host-api.md, `describe`)."""
+        return self.code.described
+
+    @property
+    def nodes(self) -> Mapping[str, Node]:
+        """The nodes by X.500 name."""
+        return {node.name: node for node in self._nodes.values()}
+
+    def node(
+        self,
+        name: str,
+        *,
+        notary: str | None = None,
+        context: Mapping[str, str] | None = None,
+    ) -> Node:
+        """The node of this X.500 name; made, and registered with its group, at the first call.
+
+        Args:
+            name: the member's.
+            notary: the X.500 name of the notary service that it runs; it is a notary then.
+            context: more of the registration context, such as `ext.` entries.
+
+        Raises:
+            InvalidX500NameError: `name` is no member name.
+            ValueError: the group does not take it; the message says why.
+        """
+        holding = HoldingIdentity(x500_name=MemberX500Name.parse(name), group_id=GROUP_ID)
+        found = self._nodes.get(holding.short_hash)
+        if found is None:
+            self.parts.catalogue.admit(str(holding.x500_name))
+            self._create(holding)
+            self._register(holding.short_hash, notary, context or {})
+            found = Node(self, holding)
+            self._nodes[holding.short_hash] = found
+        return found
+
+    def verify(
+        self,
+        *,
+        inputs: Sequence[ContractState] = (),
+        outputs: Sequence[ContractState] = (),
+        commands: Sequence[Command] = (),
+        signatories: Sequence[str] = (),
+        references: Sequence[ContractState] = (),
+    ) -> None:
+        """Verify a transaction by the CorDapp's contracts, without a ledger around it.
+
+        Raises:
+            ContractRefusedError: a contract refuses.
+            TransactionInvalidError: the transaction's structure breaks a rule of the ledger.
+        """
+        cpi = self.parts.catalogue.cpi
+        transaction = ledger_transaction(
+            cpi,
+            public_keys=self.parts.public_keys,
+            inputs=inputs,
+            outputs=outputs,
+            commands=commands,
+            signatories=signatories,
+            references=references,
+        )
+        failures = self.parts.contracts.verify(cpi, transaction.to_json())
+        if failures:
+            raise ContractRefusedError(failures)
+
+    def now(self) -> str:
+        """The network's instant."""
+        return instant_text(self._clock.now_ms())
+
+    def advance(self, millis: int) -> None:
+        """Let time pass, and everything happen that is due at its instant meanwhile."""
+        end = EpochMs(self._clock.now_ms() + millis)
+        self._engine.drain()
+        while (due := self._engine.next_due()) is not None and due <= end:
+            self._advance_to(due)
+        self._advance_to(end)
+
+    def run(self) -> None:
+        """Let everything happen that can; time moves when all that is open waits for it."""
+        self._engine.drain()
+        while self.flows.open_count and (due := self._engine.next_due()) is not None:
+            self._advance_to(due)
+
+    def drain(self) -> None:
+        """Let everything happen that can at this instant."""
+        self._engine.drain()
+
+    def close(self) -> None:
+        """Let go of what the network holds; its nodes cannot be used any more."""
+        self._stack.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_raised: object) -> None:
+        self.close()
+
+    def _advance_to(self, instant: EpochMs) -> None:
+        # What is due is done at most once an instant: a second look comes a moment later.
+        self._clock.advance(max(1, instant - self._clock.now_ms()))
+        self._engine.drain()
+
+    def _create(self, holding: HoldingIdentity) -> None:
+        nodes, cpi = self.parts.nodes, self.parts.catalogue.cpi
+        checksum = cpi.file_checksum.partition(":")[2][:12]
+        operation = nodes.operation(nodes.create(checksum, str(holding.x500_name)))
+        if operation.status is not AsyncStatus.SUCCEEDED:
+            raise ValueError(f"{holding.x500_name}: {operation.error_reason}")
+
+    def _register(
+        self, short_hash: ShortHash, notary: str | None, context: Mapping[str, str]
+    ) -> None:
+        role = (
+            {}
+            if notary is None
+            else {
+                "corda.roles.0": "notary",
+                "corda.notary.service.name": notary,
+                "corda.notary.service.flow.protocol.name": _NOTARY_PROTOCOL,
+                "corda.notary.service.flow.protocol.version.0": "1",
+            }
+        )
+        request = self.parts.registrations.register(
+            short_hash, {**_REGISTRATION, **role, **context}
+        )
+        if request.status is not RegistrationStatus.APPROVED:
+            raise ValueError(f"registration is {request.status}: {request.reason}")
+
+    def _heard(self, event: FlowEngineEvent) -> None:
+        match event:
+            case FlowStarted():
+                self.flows.started(event)
+            case FlowEnded():
+                self.flows.ended(event)
+            case GuestLogged():
+                node = self._nodes[event.holding_id]
+                node.log.append(f"{event.level.upper()} {event.message}")
+            case _:
+                pass

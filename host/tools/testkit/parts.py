@@ -1,0 +1,215 @@
+"""A host's parts for one test: the product's own, in a temporary directory, without threads."""
+
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor, Future
+from contextlib import ExitStack
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, ParamSpec, TypeVar
+
+from prometheus_client import CollectorRegistry
+
+from cpi.group_policy_generation import generate_static_policy
+from host.bus.memory import MemoryStore
+from host.composition.base import Base
+from host.composition.parts import Parts
+from host.data_directory import DataDirectory
+from host.domain.clock import SimClock
+from host.domain.ids import Checksum, EpochMs, ShortHash
+from host.domain.json import JsonObject
+from host.domain.packages import CpiRecord, PackageIdentity
+from host.guests.source import GuestSource
+from host.packages.catalogue import PackageCatalogue
+from host.plugin_loading import make_plugin_manager
+from host.ports.directory import ContractVerifier
+from host.ports.units import FlowStore
+from host.settings import load_settings
+from host.toolkit.cache import default_cache_dir
+from host.tools.testkit.code import SIGNERS, FailureLog, KitCode
+
+GROUP_ID = "00000000-0000-4000-8000-000000000001"
+START = EpochMs(1_767_225_600_000)
+"""2026-01-01T00:00:00Z, the time of a new network."""
+
+_CHOSEN: Mapping[str, object] = {"isolation": "shared", "flow_parked_max": 0}
+"""Guests run in this process, and each step replays its flow: what is not deterministic fails."""
+_MEMORY_FOLDER = Path("/dev/shm")  # noqa: S108  # only below a folder that mkdtemp makes there
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
+
+
+class CountedEntropy:
+    """Other bytes at each call, the same ones in each run of a test."""
+
+    def __init__(self) -> None:
+        self._calls = 0
+
+    def random_bytes(self, count: int) -> bytes:
+        self._calls += 1
+        return hashlib.shake_128(str(self._calls).encode()).digest(count)
+
+
+class KitParts(Parts):
+    """The parts of a host that runs one CorDapp and stores no package.
+
+    Args:
+        base: as of a host.
+        code: the CorDapp's.
+
+    Attributes:
+        believers: nodes whose host asks no contract.
+        failures: how flows failed in their own code.
+    """
+
+    def __init__(self, base: Base, code: KitCode) -> None:
+        super().__init__(base)
+        self._code = code
+        self.believers: set[ShortHash] = set()
+        self.failures = FailureLog()
+
+    @classmethod
+    def open(
+        cls, code: KitCode, *, clock: SimClock, settings: Mapping[str, Any], stack: ExitStack
+    ) -> "KitParts":
+        """Open the parts; `stack` closes them and removes what they stored.
+
+        Args:
+            code: what the nodes run.
+            clock: the time of everything.
+            settings: of the host, where they are not the defaults.
+            stack: of the network.
+        """
+        folder = Path(tempfile.mkdtemp(prefix="cordapp-testkit-", dir=_folder_in_memory()))
+        stack.callback(shutil.rmtree, folder, ignore_errors=True)
+        directory = DataDirectory.hold(folder / "data")
+        stack.callback(directory.release)
+        options = {**_CHOSEN, "cache_dir": default_cache_dir(), **settings}
+        loaded = load_settings(
+            options={**options, "data_dir": directory.path}, file=None, environment={}
+        )
+        base = Base(
+            settings=loaded,
+            directory=directory,
+            clock=clock,
+            entropy=CountedEntropy(),
+            plugins=make_plugin_manager(loaded.plugins),
+            registry=CollectorRegistry(),
+            stack=stack,
+        )
+        return cls(base, code)
+
+    @cached_property
+    def store(self) -> FlowStore:
+        """Bus, flow states and journals, in memory."""
+        return MemoryStore(clock=self.base.clock)
+
+    @cached_property
+    def guests(self) -> GuestSource:
+        """The guests of the CorDapp under test."""
+        return self._code.guests(self.failures)
+
+    @cached_property
+    def catalogue(self) -> "OneCordapp":
+        """The CorDapp under test, as if it had been uploaded."""
+        return OneCordapp(self, self._code)
+
+    @cached_property
+    def contracts(self) -> ContractVerifier:
+        """The contracts of the CorDapp; a node that believes everything asks none."""
+        return _UnlessBelieved(super().contracts, self.believers)
+
+    def _flush(self, flush: Callable[[], None], seconds: float) -> None:
+        """Nothing is written behind a test's back: what is not flushed is flushed at the end."""
+        del seconds
+        self.base.stack.callback(flush)
+
+    @cached_property
+    def _background(self) -> Executor:
+        return _AtOnce()
+
+
+class OneCordapp(PackageCatalogue):
+    """A catalogue of one CPI, whose group policy lists everybody who has been asked for."""
+
+    def __init__(self, parts: KitParts, code: KitCode) -> None:
+        super().__init__(database=parts.database, directory=parts.base.directory.packages)
+        self._names: list[str] = []
+        self.cpi = CpiRecord(
+            identity=PackageIdentity(
+                name=code.name, version=code.version, signer_summary_hash=SIGNERS
+            ),
+            file_checksum=Checksum(
+                f"SHA-256:{hashlib.sha256(code.name.encode()).hexdigest().upper()}"
+            ),
+            group_id=GROUP_ID,
+            group_policy="",
+            cpks=code.cpks,
+            stored_at=START,
+        )
+
+    def admit(self, name: str) -> None:
+        """List one more member in the group's policy."""
+        self._names.append(name)
+        policy = generate_static_policy(
+            names=self._names,
+            group_id=GROUP_ID,
+            endpoint_url="https://localhost:1080",
+            endpoint_protocol=1,
+        )
+        self.cpi = replace(self.cpi, group_policy=policy)
+
+    def get(self, checksum: Checksum) -> CpiRecord | None:
+        """The CorDapp."""
+        return self.cpi if checksum == self.cpi.file_checksum else None
+
+    def find_by_short_hash(self, short_checksum: ShortHash) -> CpiRecord | None:
+        """The CorDapp."""
+        digest = self.cpi.file_checksum.partition(":")[2]
+        return self.cpi if digest.startswith(short_checksum) else None
+
+    def founders(self, group_id: str) -> str | None:
+        """Who signed the CorDapp, in a manner of speaking."""
+        return SIGNERS if group_id == GROUP_ID else None
+
+    def all(self) -> Sequence[CpiRecord]:
+        """The CorDapp."""
+        return (self.cpi,)
+
+
+class _UnlessBelieved:
+    """A `ContractVerifier` that asks nothing on behalf of `believers`."""
+
+    def __init__(self, contracts: ContractVerifier, believers: set[ShortHash]) -> None:
+        self._contracts = contracts
+        self._believers = believers
+
+    def verify(
+        self, cpi: CpiRecord, transaction: JsonObject, *, node: ShortHash | None = None
+    ) -> Sequence[JsonObject]:
+        """See `ContractVerifier.verify`."""
+        if node in self._believers:
+            return ()
+        return self._contracts.verify(cpi, transaction, node=node)
+
+
+class _AtOnce(Executor):
+    """Runs what it is given before `submit` returns."""
+
+    def submit(self, fn: Callable[_P, _T], /, *args: _P.args, **kwargs: _P.kwargs) -> "Future[_T]":
+        """See `Executor.submit`."""
+        future = Future[_T]()
+        try:
+            future.set_result(fn(*args, **kwargs))
+        except Exception as failed:  # noqa: BLE001  # told by the future
+            future.set_exception(failed)
+        return future
+
+
+def _folder_in_memory() -> Path | None:
+    """Where files need no disk, if the system has such a place."""
+    return _MEMORY_FOLDER if os.access(_MEMORY_FOLDER, os.W_OK | os.X_OK) else None

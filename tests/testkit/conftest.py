@@ -1,0 +1,35 @@
+"""The CorDapp that the tests of the kit run."""
+
+from pathlib import Path
+
+import pytest
+
+from host.toolkit.cache import default_cache_dir
+from host.toolkit.project import load_project
+from host.tools.testkit.code import native_code, sandboxed_code
+from host.tools.testkit.network import Network
+from sandbox.runtime import Sandbox
+
+PROBE = Path(__file__).parent / "probe"
+
+
+@pytest.fixture(scope="session")
+def probe_codes():
+    """The probe's code by the way in which it runs."""
+    project = load_project(PROBE)
+    return {
+        "native": native_code(project),
+        "sandbox": sandboxed_code(project, Sandbox(cache_dir=default_cache_dir())),
+    }
+
+
+@pytest.fixture
+def native(probe_codes):
+    with Network(probe_codes["native"]) as network:
+        yield network
+
+
+@pytest.fixture(params=["native", "sandbox"])
+def network(request, probe_codes):
+    with Network(probe_codes[request.param]) as network:
+        yield network
