@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from host.domain.json import JsonObject
+from host.domain.json import JsonObject, camel_case
 
 
 class Trust(StrEnum):
@@ -193,7 +193,7 @@ def plain_of(value: Any) -> Any:
     """Dataclasses as objects with camel-case names, tuples as arrays; keys of mappings stay."""
     if dataclasses.is_dataclass(value):
         return {
-            _camel(field.name): plain_of(getattr(value, field.name))
+            camel_case(field.name): plain_of(getattr(value, field.name))
             for field in dataclasses.fields(value)
         }
     if isinstance(value, Mapping):
@@ -201,8 +201,3 @@ def plain_of(value: Any) -> Any:
     if isinstance(value, tuple | list):
         return [plain_of(item) for item in value]
     return str(value) if isinstance(value, StrEnum) else value
-
-
-def _camel(name: str) -> str:
-    first, *rest = name.split("_")
-    return first + "".join(part.capitalize() for part in rest)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from host.domain.errors import HostError
+from host.domain.json import camel_case
 from host.domain.quotas import QUOTA_NAMES, Quota, QuotaInvalidError
 from host.guests.limits import limits_of_quota
 from sandbox.limits import Limits
@@ -85,7 +86,7 @@ def limits_in_force(node: NodeFacts) -> Limits:
     Raises:
         NodeAnswerError: the host named quotas that this release does not know.
     """
-    names = {_camel(name): name for name in QUOTA_NAMES}
+    names = {camel_case(name): name for name in QUOTA_NAMES}
     try:
         quota = Quota().with_overrides({names[n]: v for n, v in node.quota.items() if n in names})
     except QuotaInvalidError as error:
@@ -108,11 +109,6 @@ def node_rows(node: NodeFacts) -> Iterator[tuple[str, str]]:
         yield f"Calls of {function}", f"{count:,}"
     for code, count in node.hits.items():
         yield f"Hit {code}", f"{count:,} times"
-
-
-def _camel(name: str) -> str:
-    first, *rest = name.split("_")
-    return first + "".join(part.capitalize() for part in rest)
 
 
 def _numbers(values: Any) -> Mapping[str, int]:

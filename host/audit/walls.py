@@ -1,28 +1,15 @@
 """What crosses the wall of a sandbox: every imported function with its quota and its reach."""
 
 from collections.abc import Iterable, Mapping
-from types import MappingProxyType
 
 from host.audit.model import Door, ImportFacts, LimitFacts
+from host.guests.limits import LIMITS
 from sandbox.host_api import ALWAYS_GRANTED, FUNCTIONS, INTERFACES
 from sandbox.limits import Limits
 from sandbox.world import World
 
 _RESULT = "Flow results and failure messages reach the client that started the flow over REST."
 _VERDICT = "Failure messages of a verification reach who asked for it."
-
-LIMITS = MappingProxyType(
-    {
-        "fuelMax": "fuel_max",
-        "memoryBytesMax": "memory_bytes_max",
-        "tableElementsMax": "table_elements_max",
-        "wallMsMax": "wall_ms_max",
-        "payloadBytesMax": "payload_bytes_max",
-        "hostCallsMax": "host_calls_max",
-        "logBytesMax": "log_bytes_max",
-    }
-)
-"""Name in documents -> field of `sandbox.limits.Limits`. A descriptor may lower some of them."""
 
 
 def limit_facts(asked: Mapping[str, int], host: Limits) -> tuple[LimitFacts, ...]:

@@ -160,7 +160,7 @@ class Parts:
             cluster_id=self.base.directory.identity.cluster_id,
             marks=self.base.directory.marks,
             open_max=max(4, min(_VAULTS_OPEN_MAX, descriptor_limit() // _DESCRIPTORS_FOR_VAULT)),
-            bytes_max_of=lambda node: self.quotas.quota(node).storage_bytes_max,
+            bytes_max_of=lambda node: self.quotas.quota(node).vault_bytes_max,
         )
         self.base.stack.callback(vaults.close)
         self._flush(vaults.note, NOTE_SECONDS)

@@ -1,4 +1,4 @@
-"""JSON values as types, and the one canonical encoding (RFC 8785) that digests are made of."""
+"""JSON values as types, names in JSON, and the canonical encoding (RFC 8785) of digests."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -10,6 +10,12 @@ JsonValue: TypeAlias = (
     "str | int | float | bool | Sequence[JsonValue] | Mapping[str, JsonValue] | None"
 )
 JsonObject: TypeAlias = Mapping[str, JsonValue]
+
+
+def camel_case(name: str) -> str:
+    """The name in JSON of what has `name` in Python: `flowP2pStatus` for `flow_p2p_status`."""
+    first, *rest = name.split("_")
+    return first + "".join(part[:1].upper() + part[1:] for part in rest)
 
 
 def canonical_json(value: JsonValue) -> bytes:

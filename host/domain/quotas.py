@@ -61,7 +61,7 @@ class Quota:
     but are bounded by their platform version alone.
     """
 
-    fuel_per_run_max: int = _bounded(
+    fuel_max: int = _bounded(
         2_000_000_000, 1, _EXACT_MAX, "Fuel (about one unit per instruction) of one sandbox run."
     )
     fuel_per_second_max: int = _bounded(
@@ -76,10 +76,8 @@ class Quota:
     table_elements_max: int = _bounded(
         100_000, 1, 10_000_000, "Elements of each table of one sandbox."
     )
-    wall_ms_per_run_max: int = _bounded(
-        10_000, 1, 3_600_000, "Milliseconds that one sandbox run may take."
-    )
-    host_calls_per_run_max: int = _bounded(
+    wall_ms_max: int = _bounded(10_000, 1, 3_600_000, "Milliseconds that one sandbox run may take.")
+    host_calls_max: int = _bounded(
         10_000, 1, 10_000_000, "Host calls of one run, replayed ones and log lines included."
     )
     host_call_ms_per_second_max: int = _bounded(
@@ -89,7 +87,7 @@ class Quota:
         "Milliseconds that a node's runs may spend in host calls in a second on average, waiting"
         " included; what is beyond waits.",
     )
-    log_bytes_per_run_max: int = _bounded(
+    log_bytes_max: int = _bounded(
         64 * _KIB, 0, 64 * _MIB, "Bytes that one run may write to the log."
     )
     log_bytes_per_second_max: int = _bounded(
@@ -143,7 +141,7 @@ class Quota:
         "Account `parked`: memory of a node's suspended guests that a process keeps for their next"
         " step; the oldest go first.",
     )
-    storage_bytes_max: int = _bounded(
+    vault_bytes_max: int = _bounded(
         _GIB, _MIB, 1024 * _GIB, "Account `vault`: bytes that the storage of one node may take."
     )
     flows_open_max: int = _bounded(
@@ -185,7 +183,7 @@ ACCOUNT_QUOTAS: Mapping[Account, str] = {
     Account.JOURNAL: "journals_bytes_max",
     Account.HISTORY: "histories_bytes_max",
     Account.AUDIT: "audit_bytes_max",
-    Account.VAULT: "storage_bytes_max",
+    Account.VAULT: "vault_bytes_max",
     Account.PARKED: "parked_bytes_max",
 }
 """Account -> the quota that is its limit."""

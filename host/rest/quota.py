@@ -7,13 +7,14 @@ from typing import Annotated
 from pydantic import Field, StrictInt
 
 from host.domain.accounts import Account
+from host.domain.json import camel_case
 from host.domain.quotas import QUOTA_NAMES, Quota, QuotaInvalidError, quota_range
 from host.domain.refused import shown
 from host.domain.vnode import VirtualNode
 from host.rest.operation import resource
 from host.rest.parameters import NodeHash
 from host.rest.services import RestServices, Services
-from host.rest.wire import camel_case, instant, wire
+from host.rest.wire import instant, wire
 
 router = resource("Virtual Node")
 

@@ -7,13 +7,7 @@ from typing import TypeVar, dataclass_transform
 from pydantic import ConfigDict
 
 from host.domain.ids import EpochMs
-
-
-def camel_case(name: str) -> str:
-    """`flow_p2p_status` as `flowP2pStatus`."""
-    first, *rest = name.split("_")
-    return first + "".join(part[:1].upper() + part[1:] for part in rest)
-
+from host.domain.json import camel_case
 
 _T = TypeVar("_T")
 _CONFIG = ConfigDict(alias_generator=camel_case, populate_by_name=False)

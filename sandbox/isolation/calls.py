@@ -51,18 +51,10 @@ from sandbox.receipts import RunFacts, note_stopped, returned, suspended
 _STOPS: Mapping[str, type[errors.RunError]] = MappingProxyType(
     {
         kind.code: kind
-        for kind in (
-            errors.OutOfFuelError,
-            errors.DeadlineExceededError,
-            errors.MemoryLimitError,
-            errors.StackOverflowError,
-            errors.GuestTrapError,
-            errors.ForbiddenOperationError,
-            errors.PayloadTooLargeError,
-            errors.TooManyHostCallsError,
-            errors.LogLimitError,
-            errors.InvalidPayloadError,
-        )
+        for kind in vars(errors).values()
+        if isinstance(kind, type)
+        and issubclass(kind, errors.RunError)
+        and kind not in {errors.RunError, errors.CapabilityNotGrantedError, errors.HostMemoryError}
     }
 )
 """What may end a run in its process, beside a refused capability."""

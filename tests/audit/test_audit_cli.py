@@ -61,7 +61,7 @@ def test_wrong_policy_is_wrong_usage(cli, file, tmp_path):
 
 def test_settings_of_the_host_are_the_limits(cli, file, tmp_path):
     (tmp_path / "cordbox.toml").write_text(
-        '[cordbox.quota]\nwall_ms_per_run_max = 77\n[cordbox.guest]\nallowed_capabilities = ["log"]\n'
+        '[cordbox.quota]\nwall_ms_max = 77\n[cordbox.guest]\nallowed_capabilities = ["log"]\n'
     )
     _, out, _ = cli("audit", file, "--output", "json")
     (component,) = json.loads(out)["components"]

@@ -123,7 +123,7 @@ def test_percentile_is_by_nearest_rank(count, expected):
 @pytest.mark.timeout(300)
 def test_the_whole_gauntlet_holds_with_lower_limits(capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "cordbox.toml").write_text("[cordbox.quota]\nfuel_per_run_max = 200_000_000\n")
+    (tmp_path / "cordbox.toml").write_text("[cordbox.quota]\nfuel_max = 200_000_000\n")
     with pytest.raises(SystemExit) as left:
         main(["audit", "gauntlet", "--output", "json"])
     told = json.loads(capsys.readouterr().out)

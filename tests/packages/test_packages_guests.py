@@ -242,7 +242,7 @@ def test_a_capability_that_is_not_granted_kills_the_run(flows: SandboxedFlows, r
 def test_a_limit_kills_the_run(library: GuestLibrary, record: Any) -> None:
     flows = SandboxedFlows(library=library)
     with pytest.raises(GuestKilledError) as killed:
-        run(flows, record, quota=Quota(fuel_per_run_max=1000))
+        run(flows, record, quota=Quota(fuel_max=1000))
     assert killed.value.code == "out-of-fuel"
     assert killed.value.usage is not None
     assert killed.value.usage.fuel == 1000

@@ -88,9 +88,9 @@ def test_the_fuel_of_a_parked_guest_goes_on_from_what_it_has_used(
     fuel = run(plain, record, Ledger(0, 3)).usage.fuel
     flows = ParkingFlows(plain)
     for allowed in (fuel + 1, fuel - 1, fuel - 10_000):
-        parked = run(flows, record, Ledger(0, 2), fuel_per_run_max=allowed).parked
+        parked = run(flows, record, Ledger(0, 2), fuel_max=allowed).parked
         expected = ended(lambda allowed=allowed: run(
-            plain, record, Ledger(0, 3), fuel_per_run_max=allowed
+            plain, record, Ledger(0, 3), fuel_max=allowed
         ))  # fmt: skip
         assert ended(lambda parked=parked: parked.resume(Ledger(2, 3))) == expected
     assert expected == "out-of-fuel"

@@ -77,11 +77,11 @@ def run(capsys, where):
 def test_a_quota_is_shown_set_and_given_back(run):
     code, out, _ = run("node", "quota", ALICE, "--set", "flowsOpenMax=7", "--output", "json")
     assert (code, json.loads(out)["overrides"]) == (0, {"flowsOpenMax": 7})
-    code, out, _ = run("node", "quota", ALICE, "--set", "fuelPerRunMax=1_000_000_000")
+    code, out, _ = run("node", "quota", ALICE, "--set", "fuelMax=1_000_000_000")
     assert re.search(r"flowsOpenMax +7  \(default 10,000\)", out)
-    assert re.search(r"fuelPerRunMax +1,000,000,000  \(default", out)
+    assert re.search(r"fuelMax +1,000,000,000  \(default", out)
     code, out, _ = run("node", "quota", ALICE, "--unset", "flowsOpenMax", "--output", "json")
-    assert json.loads(out)["overrides"] == {"fuelPerRunMax": 1_000_000_000}
+    assert json.loads(out)["overrides"] == {"fuelMax": 1_000_000_000}
     code, out, _ = run("node", "quota", ALICE, "--reset", "--output", "json")
     assert json.loads(out)["overrides"] == {}
 
@@ -101,10 +101,10 @@ def test_usage_is_shown(run):
 
 
 def test_a_node_is_audited_with_its_quota_and_usage(run):
-    assert run("node", "quota", ALICE, "--set", "fuelPerRunMax=123456")[0] == 0
+    assert run("node", "quota", ALICE, "--set", "fuelMax=123456")[0] == 0
     code, out, _ = run("audit", "--node", ALICE)
     assert code == 0, out
-    assert re.search(r"Quota fuelPerRunMax +123,456 \(set for this node\)", out)
+    assert re.search(r"Quota fuelMax +123,456 \(set for this node\)", out)
     assert re.search(r"Granted +sessions", out)
     assert "  limit      fuelMax 123 456" in out
     document = json.loads(run("audit", "--node", ALICE, "--output", "json")[1])

@@ -200,7 +200,7 @@ def tenant_of(tmp_path_factory, key):
                     password="p",
                     cache_dir=default_cache_dir(),
                     flow_workers=1,
-                    quota_wall_ms_per_run_max=20_000,
+                    quota_wall_ms_max=20_000,
                     flow_processing_max_retry_attempts=0,
                 )
             )
@@ -288,7 +288,7 @@ def test_what_was_hit_and_denied_is_visible(hostile):
 
 def test_a_quota_of_the_node_stops_its_flow(failing):
     path = f"{API}/virtualnode/{failing.node}/quota"
-    assert failing.client.put(path, json={"overrides": {"fuelPerRunMax": 1000}}).status_code == 200
+    assert failing.client.put(path, json={"overrides": {"fuelMax": 1000}}).status_code == 200
     error = failing.run("failing.Raises", "little-fuel")["flowError"]
     assert failing.client.put(path, json={"overrides": {}}).status_code == 200
     assert error == {"type": "out-of-fuel", "message": "the guest used all of its fuel"}

@@ -15,12 +15,12 @@ def test_a_quota_is_set_as_a_whole_and_shown(api, alice):
     shown = api.get(f"{API}/{alice}/quota").json()
     assert set(shown["quota"]) == {camel_case(name) for name in QUOTA_NAMES}
     assert (shown["quota"], shown["overrides"]) == (shown["defaults"], {})
-    body = {"request": {"overrides": {"fuelPerRunMax": 12345, "flowsOpenMax": 7}}}
+    body = {"request": {"overrides": {"fuelMax": 12345, "flowsOpenMax": 7}}}
     changed = api.put(f"{API}/{alice}/quota", json=body)
     assert changed.status_code == 200, changed.text
     assert changed.json()["quota"] == {
         **shown["defaults"],
-        "fuelPerRunMax": 12345,
+        "fuelMax": 12345,
         "flowsOpenMax": 7,
     }
     assert api.get(f"{API}/{alice}/quota").json() == changed.json()
@@ -30,12 +30,12 @@ def test_a_quota_is_set_as_a_whole_and_shown(api, alice):
 def test_what_is_no_quota_is_refused(api, alice):
     for overrides, code in (
         ({"joules": 1}, "quota-invalid"),
-        ({"fuelPerRunMax": 0}, "quota-invalid"),
-        ({"fuelPerRunMax": 2**53}, "quota-invalid"),
-        ({"fuel_per_run_max": 1}, "quota-invalid"),
-        ({"fuelPerRunMax": "1"}, "request-invalid"),
-        ({"fuelPerRunMax": True}, "request-invalid"),
-        ({"fuelPerRunMax": 1.0}, "request-invalid"),
+        ({"fuelMax": 0}, "quota-invalid"),
+        ({"fuelMax": 2**53}, "quota-invalid"),
+        ({"fuel_max": 1}, "quota-invalid"),
+        ({"fuelMax": "1"}, "request-invalid"),
+        ({"fuelMax": True}, "request-invalid"),
+        ({"fuelMax": 1.0}, "request-invalid"),
         ({f"x{n}": 1 for n in range(1000)}, "request-invalid"),
         ([], "request-invalid"),
     ):

@@ -35,8 +35,8 @@ def run(fuel=10, code=None, **calls) -> Spent:
 def test_a_node_has_the_defaults_until_it_gets_its_own(cluster):
     quotas = service(cluster, SimClock())
     assert quotas.quota(NODE) == Quota()
-    quotas.set_overrides(NODE, {"fuel_per_run_max": 5, "flows_open_max": 1})
-    assert quotas.quota(NODE) == Quota(fuel_per_run_max=5, flows_open_max=1)
+    quotas.set_overrides(NODE, {"fuel_max": 5, "flows_open_max": 1})
+    assert quotas.quota(NODE) == Quota(fuel_max=5, flows_open_max=1)
     assert quotas.quota(OTHER) == Quota()
     quotas.set_overrides(NODE, {"flows_open_max": 2})
     assert quotas.quota(NODE) == Quota(flows_open_max=2)
@@ -152,8 +152,8 @@ def test_every_quota_is_a_key_with_the_same_default_and_limits(tmp_path):
 
 
 def test_a_setting_beyond_its_quota_is_refused(tmp_path):
-    options = {"data_dir": tmp_path, "quota_fuel_per_run_max": 2**60}
-    with pytest.raises(SettingsInvalidError, match="fuel_per_run_max"):
+    options = {"data_dir": tmp_path, "quota_fuel_max": 2**60}
+    with pytest.raises(SettingsInvalidError, match="fuel_max"):
         load_settings(options=options, file=None, environment={})
 
 

@@ -12,8 +12,9 @@ from host.audit.gauntlet.model import LIMITS as LIMIT_CODES
 from host.audit.gauntlet.model import Attack, BinaryAttack, Ending, Result, Stage
 from host.audit.gauntlet.neighbour import Neighbour, p99
 from host.audit.gauntlet.python_code import python_code
-from host.audit.walls import LIMITS, limit_facts
+from host.audit.walls import limit_facts
 from host.guests.code import CodeRefusedError, code_of, describe, make_component
+from host.guests.limits import LIMITS
 from sandbox.isolation.placing import Place, here
 from sandbox.limits import Limits
 from sandbox.runtime import Sandbox

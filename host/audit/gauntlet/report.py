@@ -6,8 +6,8 @@ from host.audit.gauntlet.contest import Report
 from host.audit.gauntlet.model import CONTAINED, Result
 from host.audit.model import plain_of
 from host.audit.text import printable
-from host.audit.walls import LIMITS
 from host.domain.json import JsonObject
+from host.guests.limits import LIMITS
 from sandbox.engine import engine_version, profile_digest
 
 HEAD = (
