@@ -7,10 +7,11 @@ from typing import Annotated
 from fastapi import Body, Request, Response
 
 from host.domain.paging import Cursor
+from host.membership import RegistrationRequest
 from host.rest.operation import resource
 from host.rest.pages import NEXT_HEADERS, Asked, as_json, listed
 from host.rest.parameters import NodeHash
-from host.rest.services import RegistrationView, Services
+from host.rest.services import Services
 from host.rest.wire import instant, wire
 
 router = resource("Member Registration")
@@ -75,7 +76,7 @@ def get_registrations(
     """List the registration requests of a virtual node, the latest first."""
     node = services.virtual_node(holdingidentityshorthash).holding.short_hash
 
-    def fetch(cursor: Cursor | None, limit: int) -> Sequence[RegistrationView]:
+    def fetch(cursor: Cursor | None, limit: int) -> Sequence[RegistrationRequest]:
         last = None if cursor is None else cursor.last
         return services.membership.requests(node, limit, last)
 
@@ -93,7 +94,7 @@ def get_registration(
     return _status(found)
 
 
-def _progress(request: RegistrationView) -> RegistrationRequestProgress:
+def _progress(request: RegistrationRequest) -> RegistrationRequestProgress:
     submitted = request.status not in _REFUSED
     return RegistrationRequestProgress(
         registration_id=request.registration_id,
@@ -105,7 +106,7 @@ def _progress(request: RegistrationView) -> RegistrationRequestProgress:
     )
 
 
-def _status(request: RegistrationView) -> RestRegistrationRequestStatus:
+def _status(request: RegistrationRequest) -> RestRegistrationRequestStatus:
     return RestRegistrationRequestStatus(
         registration_id=request.registration_id,
         registration_sent=instant(request.sent_at),
