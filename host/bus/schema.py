@@ -6,11 +6,19 @@ from collections.abc import Callable, Mapping
 from host.bus.sqlite_accounts import STATEMENTS, drop_triggers_of_units
 from host.bus.sqlite_glances import FILL_GLANCES, GLANCES, ORIGINS
 from host.bus.sqlite_journals import TABLE
+from host.bus.sqlite_pieces import TABLES as PIECES
 from host.bus.upgrade_to_queues import move_to_queues
 from host.domain.errors import StorageError
 from host.domain.ids import EpochMs
 
-SCHEMA_VERSION = 10
+SCHEMA_VERSION = 11
+
+_VERSION_11 = """
+CREATE TABLE new_states (
+  key TEXT PRIMARY KEY NOT NULL, version INTEGER NOT NULL, due_at INTEGER, consumer TEXT,
+  partition INTEGER, node TEXT, account TEXT, peer TEXT, pieces INTEGER,
+  large_bytes INTEGER NOT NULL DEFAULT 0, value BLOB NOT NULL)
+"""
 
 _VERSION_9 = """
 CREATE TABLE new_records (
@@ -143,29 +151,39 @@ def _from_8(connection: sqlite3.Connection, now: EpochMs) -> None:
     del now
     _execute_all(connection, _VERSION_9.strip())
     for table in ("records", "states", "journal"):
-        rest = connection.execute(
-            "SELECT sql FROM sqlite_master WHERE tbl_name = ? AND type IN ('index', 'trigger')"
-            " AND sql IS NOT NULL ORDER BY type",
-            (table,),
-        ).fetchall()
-        names = ", ".join(
-            name
-            for (name,) in connection.execute(
-                "SELECT name FROM pragma_table_info(?)", (f"new_{table}",)
-            )
-        )
-        copy = f"INSERT INTO new_{table} ({names}) SELECT {names} FROM {table}"  # noqa: S608  # constants
-        connection.execute(copy)
-        connection.execute(f"DROP TABLE {table}")
-        connection.execute(f"ALTER TABLE new_{table} RENAME TO {table}")
-        for (statement,) in rest:
-            connection.execute(statement)
+        _move_to_new(connection, table)
+
+
+def _move_to_new(connection: sqlite3.Connection, table: str) -> None:
+    """Let `new_<table>` take the place of a table, with its rows, indexes and triggers."""
+    rest = connection.execute(
+        "SELECT sql FROM sqlite_master WHERE tbl_name = ? AND type IN ('index', 'trigger')"
+        " AND sql IS NOT NULL ORDER BY type",
+        (table,),
+    ).fetchall()
+    names = ", ".join(
+        name for (name,) in connection.execute("SELECT name FROM pragma_table_info(?)", (table,))
+    )
+    copy = f"INSERT INTO new_{table} ({names}) SELECT {names} FROM {table}"  # noqa: S608  # constants
+    connection.execute(copy)
+    connection.execute(f"DROP TABLE {table}")
+    connection.execute(f"ALTER TABLE new_{table} RENAME TO {table}")
+    for (statement,) in rest:
+        connection.execute(statement)
 
 
 def _from_9(connection: sqlite3.Connection, now: EpochMs) -> None:
     """What follows from a flow is found without a look at all that runs."""
     del now
     _execute_all(connection, ORIGINS)
+
+
+def _from_10(connection: sqlite3.Connection, now: EpochMs) -> None:
+    """Large values of states go in portions; those that stand in the file stay as they are."""
+    del now
+    _execute_all(connection, PIECES.strip())
+    connection.execute(_VERSION_11)
+    _move_to_new(connection, "states")
 
 
 def _execute_all(connection: sqlite3.Connection, script: str) -> None:
@@ -184,4 +202,5 @@ _UPGRADES: Mapping[int, Callable[[sqlite3.Connection, EpochMs], None]] = {
     7: _from_7,
     8: _from_8,
     9: _from_9,
+    10: _from_10,
 }

@@ -20,6 +20,7 @@ from host.bus.schema import prepare
 from host.bus.sqlite_glances import read_glances
 from host.bus.sqlite_groups import load_roster, save_roster
 from host.bus.sqlite_journals import PORTION_BYTES, sweep
+from host.bus.sqlite_pieces import sweep_pieces
 from host.bus.unit_writer import write_unit
 from host.bus.writer import Writer
 from host.domain.accounts import Account, Balance, Charge, Discrepancy
@@ -279,12 +280,16 @@ class SqliteStore:
         return after
 
     def commit(self, unit: Unit) -> None:
-        self._writer.write(lambda connection: write_unit(connection, unit, self._clock.now_ms()))
+        forgotten: list[bool] = []
+        self._writer.write(
+            lambda connection: forgotten.append(write_unit(connection, unit, self._clock.now_ms())),
+            size=unit.size,
+        )
         if committed := unit.committed():
             self._tell_committed(committed)
             if self._doorbell is not None and self._doorbell.has_peers:
                 self._doorbell.ring(Hint.of_commit(committed))
-        if unit.forget:
+        if forgotten[-1]:
             with suppress(StorageError):  # it is committed; the rest goes with what comes next
                 self._sweep(_SWEEPS_MAX)
 
@@ -296,7 +301,10 @@ class SqliteStore:
         """
         more: list[bool] = [True]
         while portions and more[-1]:
-            self._writer.write(lambda connection: more.append(sweep(connection)))
+            self._writer.write(
+                lambda connection: more.append(sweep(connection) or sweep_pieces(connection)),
+                size=PORTION_BYTES,
+            )
             portions -= 1
         return more[-1]
 

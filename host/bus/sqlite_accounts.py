@@ -84,7 +84,9 @@ _CHANGE = (
 _CHANGE_WHOLE = _CHANGE.format("")
 _CHANGE_BOTH = _CHANGE.format(", (?1, ?2, ?6, ?3, ?4, ?5)")
 SIZE = "length(CAST(key AS BLOB)) + length(value)"
-"""SQL of what a state or a record counts for."""
+"""SQL of what a record counts for."""
+STATE_SIZE = f"{SIZE} + large_bytes"
+"""SQL of what a state counts for."""
 _RECORD_TRIGGERS = tuple(
     f"CREATE TRIGGER records_{name}_whole AFTER {event} ON records WHEN {row}.node IS NOT NULL"  # noqa: S608  # constants
     f" BEGIN INSERT INTO accounts VALUES ({row}.node, 'bus', '', {sign}({size}), {sign}1, 0)"
@@ -115,7 +117,7 @@ _COUNTING = (
         table="states",
         when="t.account IS NOT NULL",
         account="t.account",
-        size=SIZE,
+        size=STATE_SIZE,
         lasting="(t.due_at IS NULL)",
     ),
     _Counted(table="work", when="t.node != ''", account="'bus'", size=SIZE),
@@ -139,16 +141,19 @@ def _select(of: _Counted) -> str:
 
 
 _KEPT = "SELECT node, name, peer, bytes, things, lasting FROM accounts"
-_COUNTED = (
-    f"WITH held AS ({' UNION ALL '.join(map(_select, _COUNTING))})"  # noqa: S608  # constants
+_COUNT = (
+    "WITH held AS ({})"
     " SELECT node, name, '', sum(bytes), sum(things), sum(lasting) FROM held GROUP BY 1, 2"
     " UNION ALL SELECT node, name, peer, sum(bytes), sum(things), sum(lasting) FROM held"
     " WHERE peer IS NOT NULL GROUP BY 1, 2, 3"
 )
+_COUNTED = _COUNT.format(" UNION ALL ".join(map(_select, _COUNTING)))
+_COUNTED_FIRST = _COUNTED.replace(STATE_SIZE, SIZE)
+"""The same in a file that has no large values yet."""
 
 STATEMENTS: Sequence[str] = (
     *_TABLES.strip().split(";\n"),
-    f"INSERT INTO accounts {_COUNTED}",
+    f"INSERT INTO accounts {_COUNTED_FIRST}",
     *_RECORD_TRIGGERS,
 )
 """What brings accounts into a file. Of an older one, open flows count from their next write."""

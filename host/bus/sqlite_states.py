@@ -5,12 +5,13 @@ import sqlite3
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
+from host.bus.sqlite_pieces import read_pieces
 from host.domain.accounts import Charge
 from host.domain.ids import EpochMs
 from host.ports.bus import DuePlace
 from host.ports.state import StateRecord
 
-_COLUMNS = "key, version, value, due_at, consumer, partition"
+_COLUMNS = "key, version, value, due_at, consumer, partition, pieces"
 _LAST = "\U0010ffff"
 """Behind every text."""
 _BETWEEN = "key >= ? AND key < ?"
@@ -37,15 +38,14 @@ _PLACED = (
 def get(connection: sqlite3.Connection, key: str) -> StateRecord | None:
     """See `States.get`."""
     sql = f"SELECT {_COLUMNS} FROM states WHERE key = ?"  # noqa: S608  # a constant
-    row = connection.execute(sql, (key,)).fetchone()
-    return None if row is None else _state(row)
+    found = _read(connection, sql, (key,))
+    return found[0] if found else None
 
 
 def get_many(connection: sqlite3.Connection, keys: Collection[str]) -> Mapping[str, StateRecord]:
     """See `States.get_many`."""
     sql = f"SELECT {_COLUMNS} FROM states WHERE key IN (SELECT value FROM json_each(?))"  # noqa: S608  # a constant
-    found = map(_state, connection.execute(sql, (json.dumps(list(keys)),)))
-    return {record.key: record for record in found}
+    return {r.key: r for r in _read(connection, sql, (json.dumps(list(keys)),))}
 
 
 def scan(
@@ -54,7 +54,7 @@ def scan(
     """See `States.scan`."""
     sql = f"SELECT {_COLUMNS} FROM states WHERE {_BETWEEN} ORDER BY key LIMIT ?"  # noqa: S608  # constants
     most = -1 if limit is None else limit
-    return [_state(row) for row in connection.execute(sql, (prefix, prefix + _LAST, most))]
+    return _read(connection, sql, (prefix, prefix + _LAST, most))
 
 
 def due(
@@ -65,8 +65,7 @@ def due(
     partitions: Collection[int],
 ) -> Sequence[StateRecord]:
     """See `States.due`."""
-    rows = connection.execute(_DUE, (group, json.dumps(list(partitions)), now, limit))
-    return [_state(row) for row in rows]
+    return _read(connection, _DUE, (group, json.dumps(list(partitions)), now, limit))
 
 
 def next_due(
@@ -82,17 +81,31 @@ def placed(
     connection: sqlite3.Connection, group: str, partitions: Collection[int]
 ) -> Sequence[StateRecord]:
     """See `States.placed`."""
-    rows = connection.execute(_PLACED, (group, json.dumps(list(partitions))))
-    return [_state(row) for row in rows]
+    return _read(connection, _PLACED, (group, json.dumps(list(partitions))))
 
 
 def oldest(connection: sqlite3.Connection, charge: Charge, limit: int) -> Sequence[StateRecord]:
     """See `Accounts.oldest`."""
-    rows = connection.execute(_OLDEST, (charge.node, charge.account, charge.peer, limit))
-    return [_state(row) for row in rows]
+    return _read(connection, _OLDEST, (charge.node, charge.account, charge.peer, limit))
 
 
-def _state(row: Any) -> StateRecord:
-    key, version, value, due_at, group, partition = row
+def _read(
+    connection: sqlite3.Connection, sql: str, values: tuple[object, ...]
+) -> Sequence[StateRecord]:
+    rows = connection.execute(sql, values).fetchall()
+    if all(row[-1] is None for row in rows):
+        return [_state(row, row[2]) for row in rows]
+    connection.execute("BEGIN")  # the pieces may be deleted meanwhile
+    try:
+        return [
+            _state(row, row[2] if row[-1] is None else read_pieces(connection, row[-1]))
+            for row in connection.execute(sql, values).fetchall()
+        ]
+    finally:
+        connection.execute("ROLLBACK")
+
+
+def _state(row: Any, value: bytes) -> StateRecord:
+    key, version, _, due_at, group, partition, _ = row
     place = None if group is None else DuePlace(group=group, partition=partition)
     return StateRecord(key=key, version=version, value=value, due_at=due_at, place=place)

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from itertools import groupby
 from typing import TypeAlias
 
-from host.bus.sqlite_accounts import SIZE, Changes
+from host.bus.sqlite_accounts import SIZE, STATE_SIZE, Changes
 from host.bus.sqlite_glances import delete_glance, write_glance
 from host.bus.sqlite_groups import check_fence
 from host.bus.sqlite_journals import forget
+from host.bus.sqlite_pieces import LARGE_BYTES, forget_pieces, put_pieces
 from host.bus.sqlite_topics import has_gap
 from host.domain.accounts import Account, Charge
 from host.domain.ids import EpochMs, FlowId
@@ -29,8 +30,11 @@ _DELETE_ONE = _DELETE_WORK.format("= ?")
 _DELETE_SEVERAL = _DELETE_WORK.format("IN (SELECT value FROM json_each(?))")
 
 
-def write_unit(connection: sqlite3.Connection, unit: Unit, now: EpochMs) -> None:
+def write_unit(connection: sqlite3.Connection, unit: Unit, now: EpochMs) -> bool:
     """Write all of `unit` within the caller's transaction, which is rolled back on any error.
+
+    Returns:
+        Whether something that is large is forgotten, and to be swept.
 
     Raises:
         FencedError: it is of a partition that was given to another owner.
@@ -44,8 +48,9 @@ def write_unit(connection: sqlite3.Connection, unit: Unit, now: EpochMs) -> None
         _delete_work(connection, done, changes)
     for consumed in unit.consumed:
         _consume(connection, consumed)
+    has_forgotten = bool(unit.forget)
     for write in unit.states:
-        _write_state(connection, write, changes)
+        has_forgotten |= _write_state(connection, write, changes)
     for flow_id, rows in groupby(unit.journal, key=lambda row: row.flow_id):
         _append_journal(connection, flow_id, list(rows), changes)
     for passed in unit.passed:
@@ -57,6 +62,7 @@ def write_unit(connection: sqlite3.Connection, unit: Unit, now: EpochMs) -> None
         else:
             _enqueue(connection, record, now, changes)
     changes.write(connection)
+    return has_forgotten
 
 
 def _delete_work(connection: sqlite3.Connection, done: Done, changes: Changes) -> None:
@@ -118,27 +124,27 @@ def _consume(connection: sqlite3.Connection, consumed: Consumed) -> None:
         connection.execute("INSERT OR REPLACE INTO offsets VALUES (?, ?, ?, ?)", (*place, after))
 
 
-def _write_state(connection: sqlite3.Connection, write: StateWrite, changes: Changes) -> None:
-    found = connection.execute(
-        f"SELECT version, {SIZE}, due_at IS NULL, node, account, peer FROM states WHERE key = ?",  # noqa: S608  # constants
-        (write.key,),
-    ).fetchone()
-    version, before, was_lasting, node, account, peer = found or _NO_STATE
+def _write_state(connection: sqlite3.Connection, write: StateWrite, changes: Changes) -> bool:
+    """Write a state; whether a large value of it is forgotten."""
+    found = connection.execute(_STATE, (write.key,)).fetchone()
+    version, before, was_lasting, node, account, peer, pieces = found or _NO_STATE
     if write.expected is not None and version != write.expected:
         raise StateConflictError(
             f"state {write.key!r} is at version {version}, expected {write.expected}"
         )
     owner: _Owner = (node, account, peer)
+    if pieces is not None:
+        forget_pieces(connection, pieces)
     if write.value is None or write.expected is None:
         if found is not None:
             changes.add(owner, -before, -1, -was_lasting)
             connection.execute("DELETE FROM states WHERE key = ?", (write.key,))
             delete_glance(connection, write.key)
-        return
+        return pieces is not None
     size, lasting = len(write.key.encode()) + len(write.value), int(write.due_at is None)
     bearer = owner if write.charge is None else _owner_of(write.charge)
     place = (None, None) if write.place is None else (write.place.group, write.place.partition)
-    values = (write.value, write.due_at, *place)
+    values = (*_stored(connection, write.value), write.due_at, *place)
     if found is not None and bearer == owner:
         changes.add(owner, size - before, 0, lasting - was_lasting)
         connection.execute(_UPDATE_STATE, (*values, write.key))
@@ -149,22 +155,32 @@ def _write_state(connection: sqlite3.Connection, write: StateWrite, changes: Cha
         connection.execute(sql, (*values, *bearer, write.key))
     if write.glance is not None:
         write_glance(connection, write.key, write.glance)
+    return pieces is not None
 
 
-_NO_STATE = (0, 0, 0, None, None, None)
-_INSERT_STATE = (
-    "INSERT INTO states (value, due_at, consumer, partition, node, account, peer, key, version)"
-    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, 1)"
-)
-_UPDATE_STATE = (
-    "UPDATE states SET version = version + 1, value = ?, due_at = ?, consumer = ?, partition = ?"
+def _stored(connection: sqlite3.Connection, value: bytes) -> tuple[bytes, int | None, int]:
+    """What a state's row holds of its value: all, or where its pieces are and their size."""
+    if len(value) <= LARGE_BYTES:
+        return value, None, 0
+    return b"", put_pieces(connection, value), len(value)
+
+
+_STATE = (
+    f"SELECT version, {STATE_SIZE}, due_at IS NULL, node, account, peer, pieces FROM states"  # noqa: S608  # constants
     " WHERE key = ?"
 )
-# Written only when they change: an index would be brought up to date each time.
-_GIVE_STATE = (
-    "UPDATE states SET version = version + 1, value = ?, due_at = ?, consumer = ?, partition = ?,"
-    " node = ?, account = ?, peer = ? WHERE key = ?"
+_NO_STATE = (0, 0, 0, None, None, None, None)
+_INSERT_STATE = (
+    "INSERT INTO states (value, pieces, large_bytes, due_at, consumer, partition, node, account,"
+    " peer, key, version) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1)"
 )
+_SET = (
+    "UPDATE states SET version = version + 1, value = ?, pieces = ?, large_bytes = ?, due_at = ?,"
+    " consumer = ?, partition = ?{} WHERE key = ?"
+)
+_UPDATE_STATE = _SET.format("")
+# Written only when they change: an index would be brought up to date each time.
+_GIVE_STATE = _SET.format(", node = ?, account = ?, peer = ?")
 
 
 def _owner_of(charge: Charge) -> _Owner:

@@ -19,6 +19,8 @@ from host.identity.marks import Mark, count_commit
 
 _BATCH_MAX = 256
 """Units of one transaction, so that a crowd does not make the first of them wait for long."""
+_BATCH_BYTES_MAX = 2 * 1024 * 1024
+"""None joins a transaction that writes so many: who comes first does not wait for all of them."""
 
 Write = Callable[[sqlite3.Connection], object]
 """Writes within the caller's transaction; what it raises is raised to who asked for it."""
@@ -27,8 +29,9 @@ Write = Callable[[sqlite3.Connection], object]
 class _Waiting:
     """A write and its outcome, and where its thread sleeps until there is one."""
 
-    def __init__(self, write: Write) -> None:
+    def __init__(self, write: Write, size: int) -> None:
         self.write = write
+        self.size = size
         self.leads = False
         self.is_done = False
         self.failure: Exception | None = None
@@ -72,14 +75,18 @@ class Writer:
             f"{path}-writer", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600
         )
 
-    def write(self, write: Write) -> None:
+    def write(self, write: Write, *, size: int = 0) -> None:
         """Have `write` done and committed durably, or nothing of it.
+
+        Args:
+            write: what to do within a transaction.
+            size: bytes that it writes or deletes, about.
 
         Raises:
             HostError: what `write` raised.
             StorageError: the file cannot be written.
         """
-        waiting = _Waiting(write)
+        waiting = _Waiting(write, size)
         with self._guard:
             self._queue.append(waiting)
             waiting.leads = not self._is_led
@@ -116,9 +123,11 @@ class Writer:
 
     def _lead(self, own: _Waiting) -> None:
         """Commit what is waiting, oldest first; `own` is among it."""
+        batch, size = list[_Waiting](), 0
         with self._guard:
-            count = min(len(self._queue), _BATCH_MAX)
-            batch = [self._queue.popleft() for _ in range(count)]
+            while self._queue and len(batch) < _BATCH_MAX and size < _BATCH_BYTES_MAX:
+                batch.append(self._queue.popleft())
+                size += batch[-1].size
         try:
             with self._open:
                 lock_file = self._locked()

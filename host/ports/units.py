@@ -77,6 +77,13 @@ class Unit:
     consumed: tuple[Consumed, ...] = ()
     fences: tuple[Fence, ...] = ()
 
+    @property
+    def size(self) -> int:
+        """Bytes of all values that it writes."""
+        states = sum(len(write.value) for write in self.states if write.value is not None)
+        journal = sum(len(row.value) for row in self.journal)
+        return states + journal + sum(len(record.value) for record in self.records)
+
     def owned(self) -> tuple[Fence, ...]:
         """What the writer must own, each once."""
         found = (*self.fences, *(consumed.fence for consumed in self.consumed))

@@ -1,10 +1,12 @@
 """Files give the disk back what deleted rows have left."""
 
 import sqlite3
+import threading
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 
+import pytest
 from sqlalchemy import text
 
 from host.bus.sqlite import SqliteStore
@@ -16,6 +18,7 @@ from host.domain.clock import SimClock
 from host.domain.ids import FlowId, ShortHash
 from host.flow.upkeep import EXPIRE_EVERY_MS, Upkeep
 from host.ports.bus import NewRecord
+from host.ports.state import StateWrite
 from host.ports.topics import Retention
 from host.ports.units import JournalRow, Unit
 from host.sqlite_files import let_shrink
@@ -94,8 +97,8 @@ def test_large_journals_are_forgotten_in_portions_between_which_others_commit(
     left: list[int] = []
     write = store._writer.write
 
-    def watched(work: Callable[[sqlite3.Connection], object]) -> None:
-        write(work)
+    def watched(work: Callable[[sqlite3.Connection], object], *, size: int = 0) -> None:
+        write(work, size=size)
         left.append(store._read("SELECT count(*) FROM journal", ())[0][0])
 
     store._writer.write = watched  # type: ignore[method-assign]
@@ -105,6 +108,56 @@ def test_large_journals_are_forgotten_in_portions_between_which_others_commit(
     assert len(store.journal(flows[3])) == 8
     assert store.balance(NODE, Account.JOURNAL).bytes == 8 * MIB
     assert not store.recount()
+    store.close()
+
+
+@pytest.mark.parametrize("replaced_by", [None, b"small"])
+def test_large_states_are_forgotten_in_portions_between_which_others_commit(
+    tmp_path: Path, replaced_by: bytes | None
+) -> None:
+    store = SqliteStore(tmp_path / "flows.sqlite")
+    keys = [f"status/{number}" for number in range(4)]
+    for key in keys:
+        state = StateWrite(key=key, value=b"x" * 8 * MIB, expected=0)
+        store.commit(Unit(states=(state,)))
+    left: list[int] = []
+    write = store._writer.write
+
+    def watched(work: Callable[[sqlite3.Connection], object], *, size: int = 0) -> None:
+        write(work, size=size)
+        left.append(store._read("SELECT count(*) FROM pieces", ())[0][0])
+
+    store._writer.write = watched  # type: ignore[method-assign]
+    gone = [StateWrite(key=key, value=replaced_by, expected=1) for key in keys[:3]]
+    store.commit(Unit(states=tuple(gone)))
+    assert max(a - b for a, b in pairwise([32, *left])) == 1
+    assert left[-1] == 8
+    kept = store.get(keys[3])
+    assert kept is not None
+    assert kept.value == b"x" * 8 * MIB
+    assert store._read("SELECT count(*) FROM large", ()) == [(1,)]
+    store.close()
+
+
+def test_a_large_state_is_read_whole_while_it_is_replaced(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "flows.sqlite")
+    values = [b"a" * 2 * MIB, b"b" * 3 * MIB]
+    store.commit(Unit(states=(StateWrite(key="k", value=values[0], expected=0),)))
+    over, found = threading.Event(), set[bytes]()
+
+    def read() -> None:
+        while not over.is_set():
+            state = store.get("k")
+            found.add(b"" if state is None else state.value)
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    for number in range(1, 12):
+        write = StateWrite(key="k", value=values[number % 2], expected=number)
+        store.commit(Unit(states=(write,)))
+    over.set()
+    reader.join()
+    assert found <= {*values}
     store.close()
 
 

@@ -4,7 +4,8 @@ import threading
 
 import pytest
 
-from host.domain.ids import EpochMs
+from host.domain.accounts import NOTHING, Account, Balance, Charge
+from host.domain.ids import EpochMs, ShortHash
 from host.ports.bus import PARTITIONS, DuePlace
 from host.ports.state import StateConflictError, StateWrite
 from host.ports.units import FlowStore, Unit
@@ -44,6 +45,37 @@ def test_several_are_read_in_one_look(store: FlowStore) -> None:
     found = store.get_many(("b", 'c"\x1f', "absent", "b"))
     assert found == {key: store.get(key) for key in ("b", 'c"\x1f')}
     assert store.get_many(()) == {}
+
+
+def test_large_values_are_read_and_counted_as_others_are(store: FlowStore) -> None:
+    charge = Charge(node=ShortHash("A" * 12), account=Account.STATUS)
+    large, larger = bytes(range(256)) * 8_192, b"x" * 3_000_001
+
+    def write(value: bytes | None, expected: int, at: int = 1) -> None:
+        write = StateWrite(
+            key="k",
+            value=value,
+            expected=expected,
+            due_at=None if value is None else EpochMs(at),
+            place=HERE,
+            charge=charge,
+        )
+        store.commit(Unit(states=(write,)))
+
+    for expected, value in enumerate([large, larger, b"small", large]):
+        write(value, expected)
+        found = store.get("k")
+        assert found is not None
+        assert (found.version, found.value) == (expected + 1, value)
+        assert store.get_many(["k"]) == {"k": found}
+        assert list(store.scan("")) == list(store.due("g", EpochMs(9), 9, {3})) == [found]
+        assert list(store.placed("g", {3})) == list(store.oldest(charge, 9)) == [found]
+        assert store.share(charge) == Balance(bytes=1 + len(value), rows=1)
+    write(None, 4)
+    assert store.share(charge) == NOTHING
+    write(b"again", 0)
+    assert [state.value for state in store.scan("")] == [b"again"]
+    assert not store.recount()
 
 
 @pytest.mark.parametrize("value", [b"x", None])

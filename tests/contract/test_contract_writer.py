@@ -107,6 +107,18 @@ def test_waiting_units_are_one_transaction(sqlite_store: SqliteStore) -> None:
     assert set(crowd.outcomes.values()) == {None}
 
 
+def test_large_units_do_not_wait_for_one_another(sqlite_store: SqliteStore) -> None:
+    """The first of a crowd would else wait until all that they write is on the disk."""
+    crowd = Crowd(sqlite_store)
+    seen = statements(sqlite_store)
+    for number in range(5):
+        write = StateWrite(key=f"k{number}", value=b"x" * 1_100_000, expected=0)
+        crowd.commit(f"u{number}", Unit(states=(write,)))
+    crowd.release()
+    assert seen.count("COMMIT") == 1 + 3
+    assert len(sqlite_store.scan("k")) == 5
+
+
 def test_a_conflict_takes_out_its_unit_and_no_other(sqlite_store: SqliteStore) -> None:
     record = NewRecord(topic="t", key="k", value=b"v")
     crowd = Crowd(sqlite_store)
