@@ -15,7 +15,7 @@ class Account(StrEnum):
     STATUS = "status"
     """Statuses of flows, with results and errors."""
     JOURNAL = "journal"
-    """Checkpoints and journals of flows that have not ended."""
+    """Checkpoints, journals and request bodies of flows that have not ended."""
     HISTORY = "history"
     """Histories of ended flows, with their journals."""
     AUDIT = "audit"

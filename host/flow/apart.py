@@ -1,8 +1,8 @@
 """Large payloads stand beside their flow's checkpoint, in states of their own.
 
-A checkpoint is written at every step and would otherwise carry
-all that the flow has not read yet: each piece is written once here, read when the flow reads it,
-and deleted with the step that has read it.
+A checkpoint is written at every step and would otherwise carry all that the flow has not read yet:
+each piece is written once here, read when the flow reads it, and deleted with the step that has
+read it. So is a large result while the flow waits for its sessions to close.
 """
 
 from collections.abc import Iterator
@@ -17,6 +17,13 @@ from host.flow.errors import FlowRecordDamagedError
 from host.flow.payloads import Early, Piece, Portion
 from host.flow.session import Session
 from host.ports.state import States, StateWrite
+
+RESULT_CHARACTERS_MAX = 8 * 1024
+"""Of a result that stands in the checkpoint."""
+
+
+def result_key(flow_id: FlowId) -> str:
+    return f"inbox/{flow_id}/result"
 
 
 def apart_key(flow_id: FlowId, session_id: str, sequence: int) -> str:
@@ -33,12 +40,14 @@ class Parted:
 
 
 def keys_apart(checkpoint: Checkpoint) -> frozenset[str]:
-    """Keys of all pieces that the checkpoint's sessions hold."""
-    return frozenset(
+    """Keys of all that the checkpoint has beside it: pieces of its sessions, and its result."""
+    pieces = frozenset(
         apart_key(checkpoint.flow_id, session.id, piece.sequence)
         for session in checkpoint.sessions.values()
         for piece in _pieces(session)
     )
+    is_apart = checkpoint.ending is not None and checkpoint.ending.result is None
+    return pieces | {result_key(checkpoint.flow_id)} if is_apart else pieces
 
 
 def parted(checkpoint: Checkpoint, stored: frozenset[str]) -> Parted:
@@ -57,9 +66,12 @@ def parted(checkpoint: Checkpoint, stored: frozenset[str]) -> Parted:
                 key = apart_key(checkpoint.flow_id, session.id, piece.sequence)
                 texts[key], senders[key] = piece.text, session.peer.node()
         sessions[session.id] = _emptied(session)
-    keys = keys_apart(checkpoint)
+    if texts:
+        checkpoint = replace(checkpoint, sessions=sessions)
     node = checkpoint.holding.node()
-    new = (
+    checkpoint, result = _without_result(checkpoint)
+    keys = keys_apart(checkpoint)
+    new = [
         StateWrite(
             key=key,
             value=text.encode(),
@@ -68,11 +80,29 @@ def parted(checkpoint: Checkpoint, stored: frozenset[str]) -> Parted:
         )
         for key, text in texts.items()
         if key not in stored
-    )
+    ]
+    if result is not None and (key := result_key(checkpoint.flow_id)) not in stored:
+        charge = Charge(node=node, account=Account.JOURNAL)
+        new.append(StateWrite(key=key, value=result.encode(), expected=0, charge=charge))
     gone = (StateWrite(key=key, value=None, expected=1) for key in sorted(stored - keys))
-    if texts:
-        checkpoint = replace(checkpoint, sessions=sessions)
     return Parted(checkpoint, (*new, *gone), keys)
+
+
+def _without_result(checkpoint: Checkpoint) -> tuple[Checkpoint, str | None]:
+    """The checkpoint without a result that is large, and that."""
+    ending = checkpoint.ending
+    if ending is None or ending.result is None or len(ending.result) <= RESULT_CHARACTERS_MAX:
+        return checkpoint, None
+    return replace(checkpoint, ending=replace(ending, result=None)), ending.result
+
+
+def result_apart(flow_id: FlowId, states: States) -> str:
+    """The result of a flow that stands beside its checkpoint.
+
+    Raises:
+        FlowRecordDamagedError: it is missing or damaged.
+    """
+    return _text(result_key(flow_id), states)
 
 
 def fetched(checkpoint: Checkpoint, session_ids: tuple[str, ...], states: States) -> Checkpoint:
@@ -96,13 +126,17 @@ def fetched(checkpoint: Checkpoint, session_ids: tuple[str, ...], states: States
 
 def _read(checkpoint: Checkpoint, session: Session, piece: Piece, states: States) -> Piece:
     key = apart_key(checkpoint.flow_id, session.id, piece.sequence)
+    return replace(piece, text=_text(key, states))
+
+
+def _text(key: str, states: States) -> str:
     record = states.get(key)
     if record is None:
-        raise FlowRecordDamagedError(f"the unread payload {key!r} is not stored")
+        raise FlowRecordDamagedError(f"the kept payload {key!r} is not stored")
     try:
-        return replace(piece, text=record.value.decode())
+        return record.value.decode()
     except UnicodeDecodeError as exc:
-        raise FlowRecordDamagedError(f"the unread payload {key!r} is damaged: {exc}") from exc
+        raise FlowRecordDamagedError(f"the kept payload {key!r} is damaged: {exc}") from exc
 
 
 def _pieces(session: Session) -> Iterator[Piece]:

@@ -54,6 +54,7 @@ def client_flow(
         flow_class=start.flow_class,
         request_id=start.client_request_id,
         body=start.body,
+        body_bytes=start.body_bytes,
         responds_to=None,
         created_at=now,
         stack=(scope,),
@@ -161,8 +162,13 @@ def _cpi_context(cpi: CpiRecord) -> dict[str, str]:
     }
 
 
-def start_argument(checkpoint: Checkpoint) -> str:
-    """The argument of the export `run`, the same at every run of the flow."""
+def start_argument(checkpoint: Checkpoint, body: str | None) -> str:
+    """The argument of the export `run`, the same at every run of the flow.
+
+    Args:
+        checkpoint: of the flow.
+        body: its request body, JSON text, which is taken as it is.
+    """
     session = None
     if checkpoint.responds_to is not None:
         held = checkpoint.sessions[checkpoint.responds_to]
@@ -172,14 +178,14 @@ def start_argument(checkpoint: Checkpoint) -> str:
             "protocol": held.protocol,
             "version": held.version,
         }
-    return json.dumps(
-        {
-            "flowId": checkpoint.flow_id,
-            "flowClass": checkpoint.flow_class,
-            "me": checkpoint.holding.name,
-            "requestBody": None if checkpoint.body is None else json.loads(checkpoint.body),
-            "session": session,
-        },
-        ensure_ascii=False,
-        separators=(",", ":"),
-    )
+    facts = {
+        "flowId": checkpoint.flow_id,
+        "flowClass": checkpoint.flow_class,
+        "me": checkpoint.holding.name,
+    }
+    head = _text(facts).removesuffix("}")
+    return f'{head},"requestBody":{body or "null"},"session":{_text(session)}}}'
+
+
+def _text(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))

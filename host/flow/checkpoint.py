@@ -12,8 +12,8 @@ from host.flow.notes import Note
 from host.flow.session import Session, is_readable
 from host.flow.stored import read_stored
 
-CHECKPOINT_VERSIONS = (1, 2)
-"""Versions that are read; what 2 added has a default that fits a checkpoint of version 1."""
+CHECKPOINT_VERSIONS = (1, 2, 3)
+"""Versions that are read; what a later one added has a default that fits the earlier ones."""
 
 
 class Scope(Struct, frozen=True, kw_only=True):
@@ -64,20 +64,24 @@ class Waiting(Struct, frozen=True, kw_only=True):
 
 
 class Ending(Struct, frozen=True, kw_only=True):
-    """The guest has returned `result`; the flow waits for its sessions to close."""
+    """The guest has returned `result`; the flow waits for its sessions to close.
 
-    result: str
+    A large result is stored beside the checkpoint, and is None here.
+    """
+
+    result: str | None
     sessions: tuple[str, ...]
 
 
 class Checkpoint(Struct, frozen=True, kw_only=True):
     """A flow that has not ended. `calls` is the length of its journal.
 
-    `request_id` is the client request id, or the session id of a responder. `idle_at` is when the
+    `request_id` is the client request id, or the session id of a responder. A large body stands in
+    a state of its own: it is None here, and `body_bytes` its size. `idle_at` is when the
     flow fails unless something happens to it. `notes` are those since the last journal entry.
     """
 
-    v: int = 2
+    v: int = 3
     flow_id: FlowId
     holding: Party
     cpi_checksum: str
@@ -94,6 +98,7 @@ class Checkpoint(Struct, frozen=True, kw_only=True):
     timer: EpochMs | None = None
     idle_at: EpochMs | None = None
     notes: tuple[Note, ...] = ()
+    body_bytes: int = 0
 
     def with_session(self, session: Session) -> "Checkpoint":
         return replace(self, sessions={**self.sessions, session.id: session})

@@ -7,6 +7,7 @@ from host.domain.errors import HostError, UnavailableError
 from host.domain.flow import FlowError, FlowStatusName
 from host.domain.ids import FlowId, ShortHash
 from host.flow.aside import WorkKey
+from host.flow.bodies import body_deletion
 from host.flow.config import FlowConfig
 from host.flow.delivery import refusal_record
 from host.flow.errors import FlowRecordDamagedError
@@ -77,9 +78,8 @@ class GivingUp:
                 return
             else:
                 return
-        status = self._failed_status(record, error)
         unit = Unit(
-            states=() if status is None else (status,),
+            states=self._failed_start(record, error),
             records=(letter, *_refusals(record, error)),
         )
         self._store.commit(taken.unit(unit))
@@ -115,20 +115,20 @@ class GivingUp:
             self._store, record.queue.node, FlowId(record.key), error, now, retention_ms=kept
         )
         # A flow of which nothing was stored yet is known by the record of its start alone.
-        status = self._failed_status(record, error)
-        if status is not None and status.key not in {write.key for write in ending.states}:
-            ending = replace(ending, states=(*ending.states, status))
+        known = {write.key for write in ending.states}
+        start = tuple(w for w in self._failed_start(record, error) if w.key not in known)
+        ending = replace(ending, states=(*ending.states, *start))
         ending = replace(ending, records=(letter, *_refusals(record, error)))
         self._store.commit(taken.unit(ending))
 
-    def _failed_status(self, record: WorkRecord, error: FlowError) -> StateWrite | None:
-        """The status of a flow that could not even start."""
+    def _failed_start(self, record: WorkRecord, error: FlowError) -> tuple[StateWrite, ...]:
+        """The status of a flow that could not even start; its request body goes."""
         try:
             start = decode_start(record.value)
         except FlowRecordDamagedError:
-            return None
+            return ()
         if isinstance(start, KillFlow):
-            return None
+            return ()
         holding = start.holding.node()
         status = StoredStatus(
             holding=holding,
@@ -140,11 +140,15 @@ class GivingUp:
             error_message=error.message,
             updated_at=self._clock.now_ms(),
         )
-        return write_status(
+        write = write_status(
             self._store.get(status_key(holding, start.client_request_id)),
             status,
             retention_ms=self._config.status_retention_ms,
         )
+        writes = () if write is None else (write,)
+        if not start.body_bytes:
+            return writes
+        return (*writes, body_deletion(holding, start.client_request_id))
 
 
 def _cleared(

@@ -12,6 +12,7 @@ from host.domain.packages import CpiRecord
 from host.domain.quotas import QuotaCode, Spent
 from host.domain.vnode import VirtualNode
 from host.flow.births import start_argument
+from host.flow.bodies import read_body
 from host.flow.events import GuestRan
 from host.flow.host_calls import HostCalls
 from host.flow.journal import decode_journal
@@ -84,7 +85,7 @@ class GuestRuns:
         begun, recorded = self._around.clock.now_ms(), len(flow.journal)
         usage, stopped_by = Usage(), None
         try:
-            outcome = self._perform(facts, handler, parked)
+            outcome = self._perform(flow, facts, handler, parked)
             usage = _used(outcome)
             handler.check_complete()
         except GuestKilledError as exc:
@@ -131,10 +132,11 @@ class GuestRuns:
             flow.parked = None
 
     def _facts(self, flow: LiveFlow, home: Home) -> FlowRun:
+        """What decides the run; a large request body, which never changes, is read for it later."""
         return FlowRun(
             cpi=home.cpi,
             flow_class=flow.checkpoint.flow_class,
-            start=start_argument(flow.checkpoint),
+            start=start_argument(flow.checkpoint, flow.checkpoint.body),
             granted=ALWAYS_GRANTED | set(home.vnode.granted_capabilities),
             quota=self._around.quotas.quota(flow.holding_id),
             node=flow.holding_id,
@@ -152,9 +154,14 @@ class GuestRuns:
             return None
         return parked
 
-    def _perform(self, facts: FlowRun, handler: HostCalls, parked: Parked | None) -> GuestOutcome:
+    def _perform(
+        self, flow: LiveFlow, facts: FlowRun, handler: HostCalls, parked: Parked | None
+    ) -> GuestOutcome:
         if parked is not None:
             return parked.run.resume(handler)
+        if flow.checkpoint.body_bytes:
+            body = read_body(flow.checkpoint, self._store)
+            facts = dataclasses.replace(facts, start=start_argument(flow.checkpoint, body))
         return self._guests.run(facts, handler)
 
     def _account(self, flow: LiveFlow, handler: HostCalls, spent: Spent) -> None:

@@ -14,7 +14,6 @@ from msgspec import Struct
 from host.domain.accounts import Account, Charge
 from host.domain.flow import FlowStatusName
 from host.domain.ids import EpochMs, FlowId, ShortHash
-from host.flow.births import start_argument
 from host.flow.checkpoint import Checkpoint
 from host.flow.errors import FlowRecordDamagedError
 from host.flow.journal import Entry, encode_entry
@@ -117,9 +116,14 @@ _decoder = msgspec.json.Decoder(History)
 
 
 def history_of(
-    checkpoint: Checkpoint, status: StoredStatus, trace: tuple[str, ...], now: EpochMs
+    checkpoint: Checkpoint,
+    status: StoredStatus,
+    trace: tuple[str, ...],
+    now: EpochMs,
+    *,
+    start: str | None,
 ) -> History:
-    """The history of a flow, its journal apart."""
+    """The history of a flow, its journal apart. `start` is the argument of the guest's `run`."""
     waiting = checkpoint.waiting
     return History(
         flow_id=checkpoint.flow_id,
@@ -130,7 +134,7 @@ def history_of(
         responds_to=checkpoint.responds_to,
         created_at=checkpoint.created_at,
         ended_at=now if status.status.is_final else None,
-        start=start_argument(checkpoint),
+        start=start,
         status=status.status,
         result=status.result,
         error_type=status.error_type,
@@ -165,7 +169,7 @@ def keep(
     """
     node, flow_id = history.holding.node(), history.flow_id
     size = _size(history, journal)
-    is_whole = size <= min(limits.bytes_max, bytes_max)
+    is_whole = history.start is not None and size <= min(limits.bytes_max, bytes_max)
     if not is_whole:
         history = msgspec.structs.replace(history, start=None, notes=())
     key = f"{HISTORY}/{node}/{flow_id}"

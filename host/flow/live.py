@@ -11,6 +11,8 @@ from host.domain.accounts import Account, Charge
 from host.domain.ids import EpochMs, FlowId, ShortHash
 from host.domain.quotas import DEFAULT_QUOTA, Quota
 from host.flow.apart import Parted, parted
+from host.flow.births import start_argument
+from host.flow.bodies import body_deletion, read_body
 from host.flow.checkpoint import Checkpoint
 from host.flow.config import CORDA_DEFAULTS, FlowConfig
 from host.flow.errors import FlowRecordDamagedError
@@ -165,13 +167,14 @@ class LiveFlow:
             return Kept(has_journal=True)
         if self.status is None or taken is None or self.history.retention_ms == 0:
             return Kept(has_journal=False, forget=(self.flow_id,))
-        if self.journal is None:
-            try:
+        try:
+            start = self._start(store)
+            if self.journal is None:
                 self.journal = list(decode_journal(store.journal(self.flow_id)))
-            except FlowRecordDamagedError:  # perhaps what has ended the flow: nothing to keep
-                return Kept(has_journal=False, forget=(self.flow_id,))
-            self.written = len(self.journal)
-        history = history_of(self.checkpoint, self.status, self.trace, now)
+                self.written = len(self.journal)
+        except FlowRecordDamagedError:  # perhaps what has ended the flow: nothing to keep
+            return Kept(has_journal=False, forget=(self.flow_id,))
+        history = history_of(self.checkpoint, self.status, self.trace, now, start=start)
         kept = keep(
             store,
             history,
@@ -183,6 +186,12 @@ class LiveFlow:
         self._tell_dropped(Account.HISTORY, kept.dropped)
         self.status = replace(self.status, history=kept.key)
         return kept
+
+    def _start(self, store: FlowStore) -> str | None:
+        """The argument of the guest's `run`; None where no history is so large."""
+        if self.checkpoint.body_bytes > self.history.bytes_max:
+            return None
+        return start_argument(self.checkpoint, read_body(self.checkpoint, store))
 
     def _checkpoint_writes(self, large: Parted) -> list[StateWrite]:
         """The checkpoint and what stands beside it, written or, at the end, deleted."""
@@ -198,6 +207,8 @@ class LiveFlow:
             return [write, *large.writes]
         # Whatever became of them: a payload that is missing or damaged may be what ends the flow.
         gone = [StateWrite(key=each, value=None, expected=None) for each in sorted(self.apart)]
+        if self.checkpoint.body_bytes:
+            gone.append(body_deletion(self.holding_id, self.checkpoint.request_id))
         if self.version == 0:
             return [*gone]
         return [StateWrite(key=key, value=None, expected=self.version), *gone]

@@ -101,7 +101,10 @@ class Send:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class End:
-    """The flow has ended: write its status, delete checkpoint, journal and timer."""
+    """The flow has ended: write its status, delete checkpoint, journal and timer.
+
+    The result of a flow that has completed is None where it stands beside the checkpoint.
+    """
 
     status: FlowStatusName
     result: str | None = None

@@ -131,7 +131,10 @@ class SessionMessage(Struct, frozen=True, kw_only=True, tag="session"):
 
 
 class StartFlow(Struct, frozen=True, kw_only=True, tag="start"):
-    """A client's request to start a flow. `body` is JSON text."""
+    """A client's request to start a flow.
+
+    `body` is JSON text; a large one stands in a state of its own, and `body_bytes` is its size.
+    """
 
     v: int = 1
     client_request_id: str
@@ -140,6 +143,7 @@ class StartFlow(Struct, frozen=True, kw_only=True, tag="start"):
     flow_class: str
     body: str | None
     requested_at: EpochMs
+    body_bytes: int = 0
 
 
 class Respond(Struct, frozen=True, kw_only=True, tag="respond"):

@@ -7,6 +7,8 @@ from msgspec.structs import replace
 
 from host.domain.ids import ShortHash
 from host.domain.refused import shown
+from host.flow.births import start_argument
+from host.flow.bodies import read_body
 from host.flow.checkpoint import decode_checkpoint
 from host.flow.errors import FlowHistoryUnavailableError, FlowNotFoundError
 from host.flow.history import History, history_of, read_history
@@ -84,7 +86,8 @@ def _history(store: FlowStore, status: StoredStatus) -> History | None:
         stored = store.get(flow_state_key(status.flow_id))
         if stored is not None:
             checkpoint = decode_checkpoint(stored.value)
-            return history_of(checkpoint, status, (), status.updated_at)
+            start = start_argument(checkpoint, read_body(checkpoint, store))
+            return history_of(checkpoint, status, (), status.updated_at, start=start)
     record = store.get(status.history) if status.history is not None else None
     if record is None:
         return None

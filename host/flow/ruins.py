@@ -7,6 +7,7 @@ from contextlib import suppress
 
 from host.domain.flow import FlowError, FlowStatusName
 from host.domain.ids import EpochMs, FlowId, ShortHash
+from host.flow.bodies import body_deletion
 from host.flow.endings import running
 from host.flow.errors import FlowRecordDamagedError
 from host.flow.messages import flow_state_key
@@ -44,6 +45,9 @@ def clearance(
     key = _status_key(store, node, flow_id)
     record = None if key is None else store.get(key)
     status = [] if record is None else _failed_status(record, flow_id, error, now, retention_ms)
+    if key is not None and key.startswith(_STARTED):
+        _, holding, request_id = key.split("/", 2)
+        gone.append(body_deletion(holding, request_id))
     return Unit(states=(*gone, *status), forget=(flow_id,))
 
 

@@ -13,6 +13,7 @@ from host.domain.json import JsonValue
 from host.domain.packages import CpiRecord, FlowDeclaration
 from host.domain.refused import shown
 from host.domain.vnode import OperationalStatus, VirtualNode
+from host.flow.bodies import INLINE_BYTES_MAX, body_write
 from host.flow.dead_letters import DeadLetter, dead_letters
 from host.flow.endings import Endings
 from host.flow.errors import (
@@ -228,12 +229,15 @@ class FlowService:
         body: str | None,
     ) -> FlowStatus:
         holding, now = vnode.holding.short_hash, self._clock.now_ms()
+        data = b"" if body is None else body.encode()
+        is_apart = len(data) > INLINE_BYTES_MAX
         start = StartFlow(
             client_request_id=client_request_id,
             holding=Party.of(vnode.holding),
             cpi_checksum=cpi.file_checksum,
             flow_class=flow_class,
-            body=body,
+            body=None if is_apart else body,
+            body_bytes=len(data) if is_apart else 0,
             requested_at=now,
         )
         stored = StoredStatus(
@@ -251,28 +255,32 @@ class FlowService:
             value=encode(start),
             node=holding,
         )
-        gone = self._made_room(holding, write, record)
+        gone = self._made_room(holding, write, record, start.body_bytes)
+        states = [*gone, *((write,) if write else ())]
+        if is_apart:
+            states.append(body_write(holding, client_request_id, data))
         try:
-            self._store.commit(
-                Unit(states=(*((write,) if write else ()), *gone), records=(record,))
-            )
+            self._store.commit(Unit(states=tuple(states), records=(record,)))
         except StateConflictError as exc:
             raise _already_started(holding, client_request_id) from exc
         return status_of(stored)
 
     def _made_room(
-        self, node: ShortHash, status: StateWrite | None, record: NewRecord
+        self, node: ShortHash, status: StateWrite | None, record: NewRecord, body_bytes: int
     ) -> tuple[StateWrite, ...]:
         """What must go so that a start's status fits.
 
         Raises:
-            QuotaExceededError: the node has no room for the start on the bus, or for its status.
+            QuotaExceededError: the node has no room for the start on the bus, for its body, or for
+                its status.
         """
         quota = self._quotas.quota(node)
         room = Room(accounts=self._store, node=node, quota=quota)
         gone: tuple[StateWrite, ...] = ()
         try:
             room.check(Account.BUS, pending=0, more=record.size)
+            if body_bytes:
+                room.check(Account.JOURNAL, pending=0, more=body_bytes)
             if status is not None:
                 gone = made_room(self._store, status, node=node, bytes_max=quota.statuses_bytes_max)
                 if not gone:

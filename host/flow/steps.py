@@ -5,13 +5,15 @@ it has done are one
 transaction; messages leave only with it. A step that is cut anywhere is executed again.
 """
 
+from dataclasses import replace
+
 from host.domain.errors import UnavailableError
 from host.domain.flow import FlowError, FlowStatusName
 from host.domain.ids import Checksum, FlowId, HoldingIdentity
 from host.domain.packages import CpiRecord
 from host.domain.vnode import OperationalStatus, VirtualNode
 from host.flow import machine
-from host.flow.apart import keys_apart
+from host.flow.apart import keys_apart, result_apart
 from host.flow.births import client_flow, responder
 from host.flow.checkpoint import Checkpoint, decode_checkpoint
 from host.flow.delivery import refusal_record
@@ -227,6 +229,8 @@ class FlowSteps:
                         following = self._runs.run(flow, home)
 
     def _end(self, flow: LiveFlow, end: End) -> None:
+        if end.status is FlowStatusName.COMPLETED and end.result is None:
+            end = replace(end, result=result_apart(flow.flow_id, self._store))
         flow.ended = True
         flow.status = self._status(flow, end)
         flow.events.append(

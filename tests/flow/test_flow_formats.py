@@ -52,6 +52,7 @@ EVENTS = [
 def test_events_of_version_1(event: object, stored: bytes) -> None:
     assert decode_event(stored) == event
     newest = stored.replace(b'"context":{"k":"v"}', b'"context":{"k":"v"},"platform":{}')
+    newest = newest.replace(b'"requested_at":5', b'"requested_at":5,"body_bytes":0')
     assert encode(event) == newest
     assert decode_event(newest) == event
 
@@ -113,10 +114,11 @@ def test_checkpoints_of_version_1() -> None:
         b'{"type":"asleep","until":9}},"ending":null,"timer":null}'
     )
     assert decode_checkpoint(stored) == checkpoint
-    newest = stored.replace(b'{"v":1', b'{"v":2').removesuffix(b"}")
+    newest = stored.replace(b'{"v":1', b'{"v":3').removesuffix(b"}")
     newest = newest.replace(
         b'"failure":null', b'"failure":null,"partial":[],"payload_max":16777216,"platform":{}'
     )
-    newest = newest.replace(b'"until":9}', b'"until":9},"since":0') + b',"idle_at":null,"notes":[]}'
+    newest = newest.replace(b'"until":9}', b'"until":9},"since":0') + b',"idle_at":null,"notes":[]'
+    newest += b',"body_bytes":0}'
     assert encode(checkpoint) == newest
     assert decode_checkpoint(newest) == checkpoint
