@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from host.audit.model import Audit, Door, document
-from host.audit.text import printable
 from host.domain.json import JsonObject
+from host.domain.printable import printable
 
 _KEYS = {
     "components": ("name",),

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from host.audit.model import Audit, BodyFacts, BoundsFacts, ComponentFacts, Door, ImportFacts, Trust
 from host.audit.node import NodeFacts, node_rows
 from host.audit.policy import Finding
+from host.domain.printable import printable
 
 TRUST_TEXT = {
     Trust.TRUSTED: "signed, and the signers are trusted",
@@ -15,13 +16,6 @@ TRUST_TEXT = {
 
 _EVERYTHING = (1 << 53) - 1
 """The largest number that a descriptor can ask for."""
-
-
-def printable(text: str) -> str:
-    """`text` with every character that is not printable escaped."""
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def text_of(audit: Audit, findings: Sequence[Finding], node: NodeFacts | None = None) -> str:

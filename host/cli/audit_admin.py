@@ -191,7 +191,7 @@ def _verdict(found: "AdministrativeVerification") -> str:
 
 
 def _line(act: Mapping[str, Any]) -> str:
-    from host.audit.text import printable
+    from host.domain.printable import printable
 
     status = "unfinished" if act["status"] is None else f"{act['status']} {act['code']}"
     times = f"  refused {act['count']} times" if act["count"] > 1 else ""

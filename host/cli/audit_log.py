@@ -116,8 +116,8 @@ def show(
     """Print entries, the oldest first; they are not verified. JSON: one object a line."""
     from collections import deque
 
-    from host.audit.text import printable
     from host.audit_log.verification import read_entries
+    from host.domain.printable import printable
 
     for name, file in _logs(place, node):
         entries = (

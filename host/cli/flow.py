@@ -225,7 +225,7 @@ def _tell_result(ctx: click.Context, answer: Mapping[str, Any], output: str) -> 
 
 
 def _status_line(flow: Mapping[str, Any]) -> str:
-    from host.toolkit.flows.call_text import printable
+    from host.domain.printable import printable
 
     error = flow.get("flowError")
     reason = f"  {error.get('message')}" if isinstance(error, dict) else ""

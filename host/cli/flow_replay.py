@@ -128,7 +128,7 @@ def _code(
 
 
 def _heading(recording: "Recording", label: str, is_recorded: bool | None) -> str:
-    from host.toolkit.flows.call_text import printable
+    from host.domain.printable import printable
 
     which = {
         True: "the recorded code",

@@ -89,6 +89,7 @@ def strict(python: Path, folder: Path) -> subprocess.CompletedProcess[str]:
 def test_the_wheel_says_that_it_is_typed(installed: Path) -> None:
     (packages,) = installed.parents[1].glob("lib/python*/site-packages")
     typed = {path.parent.name for path in packages.rglob("py.typed")}
+    assert list(packages.glob("host/**/*.html.jinja")), "what is no Python is in it, too"
     assert {"cordapp", "cordapp_testkit", "cpi", "host", "plugins", "sandbox"} <= typed
 
 

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from host.audit.gauntlet.host_contest import Beside, HostReport
 from host.audit.gauntlet.model import CONTAINED
 from host.audit.gauntlet.report import milliseconds
-from host.audit.text import printable
 from host.domain.json import JsonObject
+from host.domain.printable import printable
 from sandbox.engine import engine_version, profile_digest
 
 HEAD = (

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from host.audit.gauntlet.contest import Report
 from host.audit.gauntlet.model import CONTAINED, Result
 from host.audit.model import plain_of
-from host.audit.text import printable
 from host.domain.json import JsonObject
+from host.domain.printable import printable
 from host.guests.limits import LIMITS
 from sandbox.engine import engine_version, profile_digest
 

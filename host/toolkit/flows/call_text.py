@@ -8,6 +8,8 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from host.domain.printable import printable
+
 _FIELD = r'"{name}"\s*:\s*("(?:[^"\\]|\\.)*"|-?\d+)'
 _WORDS_MAX = 60
 _DIGEST = re.compile(r"(SHA-256D?:[0-9A-F]{8})[0-9A-F]{56}")
@@ -36,11 +38,6 @@ def field_of(request: str, name: str) -> str | None:
         return printable(str(json.loads(found[1])))
     except ValueError:
         return None
-
-
-def printable(text: str) -> str:
-    """`text` on one line, without what a terminal would act on."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def short_name(x500_name: str) -> str:

@@ -8,9 +8,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
+from host.domain.printable import printable
 from host.flow.messages import other_side
 from host.flow.recording import Message, Recording, Step
-from host.toolkit.flows.call_text import call_text, field_of, printable, short_class, short_name
+from host.toolkit.flows.call_text import call_text, field_of, short_class, short_name
 
 WAIT_MS_MIN = 5
 """Shorter calls are shown as one instant."""

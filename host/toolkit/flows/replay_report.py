@@ -4,7 +4,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from host.toolkit.flows.call_text import call_text, printable
+from host.domain.printable import printable
+from host.toolkit.flows.call_text import call_text
 from host.toolkit.flows.journal_answers import Divergence
 from host.toolkit.flows.replay import Place, Replay, ReplayedStep
 

@@ -1,0 +1,43 @@
+"""HTML and SVG from Jinja2 templates that stand beside their module.
+
+Whatever a template puts in is escaped. Characters that are not printable are shown as escapes, so
+that no name in a package can turn or hide what stands around it.
+"""
+
+from functools import cache
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from host.domain.printable import printable
+
+
+def code(text: str) -> Markup:
+    """`text` as code."""
+    return Markup("<code>{}</code>").format(printable(text))
+
+
+def render(package: str, template: str, /, **values: Any) -> str:
+    """The text that `template`, a file of `package`, makes of `values`.
+
+    Raises:
+        jinja2.UndefinedError: the template uses a value that is not given.
+    """
+    return _environment(package).get_template(template).render(**values)
+
+
+@cache
+def _environment(package: str) -> Environment:
+    return Environment(
+        loader=PackageLoader(package, "."),
+        autoescape=True,
+        finalize=_shown,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+def _shown(value: object) -> object:
+    return printable(value) if isinstance(value, str) and not isinstance(value, Markup) else value
