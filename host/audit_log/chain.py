@@ -27,6 +27,7 @@ NO_HASH = "0" * 64
 
 GENESIS, SEGMENT, CALL = "genesis", "segment", "call"
 REPEATS, RECOVERY, ARCHIVED = "repeats", "recovery", "archived"
+ACKNOWLEDGED = "acknowledged"
 
 Entry = Mapping[str, JsonValue]
 
@@ -127,6 +128,28 @@ def archived(
         "lastSeq": last,
         "lastHash": last_hash,
         "digest": content,
+    }
+
+
+def acknowledged(
+    *, of: int, of_hash: str, user: str, reason: str, at: EpochMs
+) -> dict[str, JsonValue]:
+    """The content of the entry by which somebody answers for a cut that an entry tells of.
+
+    Args:
+        of: number of the entry that tells of the cut.
+        of_hash: its hash.
+        user: who has examined it.
+        reason: what was found.
+        at: when.
+    """
+    return {
+        "kind": ACKNOWLEDGED,
+        "at": at,
+        "of": of,
+        "ofHash": of_hash,
+        "user": user,
+        "reason": reason,
     }
 
 

@@ -34,6 +34,8 @@ class Reading:
         self.holding: str | None = None
         self.recovered = self.counted = 0
         self.cuts: list[Problem] = []
+        self.acknowledged: list[Problem] = []
+        self._hashes_of_cuts: dict[int, str] = {}
         self.problem: Problem | None = None
         self._head = head
         self._hash_at_head = chain.NO_HASH
@@ -197,8 +199,19 @@ class Reading:
         elif entry.get("kind") == chain.RECOVERY:
             cut = cut_of(entry)
             self.recovered += cut is None
-            self.cuts += [] if cut is None else [cut]
+            if cut is not None:
+                self.cuts.append(cut)
+                self._hashes_of_cuts[cut.seq] = digest
+        elif entry.get("kind") == chain.ACKNOWLEDGED:
+            self._acknowledge(entry)
         return None
+
+    def _acknowledge(self, entry: dict[str, Any]) -> None:
+        """Take a cut for examined: an entry of the host names the one that tells of it."""
+        number = entry.get("of")
+        if self._hashes_of_cuts.get(number) == entry.get("ofHash"):  # type: ignore[arg-type]
+            self.acknowledged += [cut for cut in self.cuts if cut.seq == number]
+            self.cuts = [cut for cut in self.cuts if cut.seq != number]
 
 
 def _identity(entry: dict[str, Any]) -> str | None:

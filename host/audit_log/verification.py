@@ -44,7 +44,8 @@ class Verification:
         holding: short hash of the node, as the log says.
         last: the last good entry, to be kept as an anchor; None for an empty log.
         recovered: entries that tell of a torn line, or that the host was restored.
-        cuts: entries that tell that something is missing.
+        cuts: entries that tell that something is missing, and are not acknowledged.
+        acknowledged: such entries that somebody has examined, as a later entry says.
         counted: refusals that are counted beside the log, and will be told of in it.
         authenticated: whether the MACs were checked, which takes the host's key.
         problem: what is wrong; the first cut, when nothing else is.
@@ -57,6 +58,7 @@ class Verification:
     last: Anchor | None
     recovered: int
     cuts: Sequence[Problem]
+    acknowledged: Sequence[Problem]
     counted: int
     authenticated: bool
     problem: Problem | None
@@ -106,6 +108,7 @@ def verify_log(
         last=reading.last,
         recovered=reading.recovered,
         cuts=tuple(reading.cuts),
+        acknowledged=tuple(reading.acknowledged),
         counted=reading.counted,
         authenticated=key is not None,
         problem=reading.problem or next(iter(reading.cuts), None),

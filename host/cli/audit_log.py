@@ -166,6 +166,48 @@ def archive_parts(
         click.echo("no log has older parts")
 
 
+@log.command("acknowledge")
+@click.argument("data_dir", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.option("--node", metavar="ID", required=True, help="Short hash of the virtual node.")
+@click.option(
+    "--entry", type=click.IntRange(0), help="The entry that tells of the cut; default: all."
+)
+@click.option("--reason", required=True, help="What was found: 1 to 500 characters.")
+@_key_option
+@output_option
+def acknowledge(
+    *,
+    data_dir: Path,
+    node: str,
+    entry: int | None,
+    reason: str,
+    key_file: Path | None,
+    output: str,
+) -> None:
+    """Have a log say that cuts it tells of were examined; from then on `verify` is content.
+
+    A host may be running. The entries that tell of the cuts stay, and `verify` counts them. The
+    administrative log tells of it, too.
+    """
+    from host.audit_log.acknowledging import acknowledge_cuts
+    from host.audit_log.administrative.offline import offline_act, os_user
+    from host.system import SystemClock
+
+    key = _key(data_dir, key_file)
+    if key is None:
+        raise click.UsageError("the host's key is needed: name it with --key")
+    ((name, file),) = _logs(data_dir, node)
+    told: dict[str, str | int | None] = {"node": name, "entry": entry, "reason": reason}
+    with offline_act(data_dir, "audit log acknowledge", parameters=told):
+        found = acknowledge_cuts(
+            file.parent, entry=entry, user=os_user(), reason=reason, key=key, clock=SystemClock()
+        )
+    if output == "json":
+        click.echo(json.dumps({"node": name, "acknowledged": [_problem(cut) for cut in found]}))
+    for cut in found if output != "json" else ():
+        click.echo(f"{name}  entry {cut.seq}: [{cut.code}] acknowledged")
+
+
 def _archive_of(archive: Path | None, node: str | None) -> Path | None:
     """The folder of one node's parts in an archive, or the archive where it has no such folder."""
     if archive is None or node is None or not (archive / node).is_dir():
@@ -236,6 +278,8 @@ def _line(found: "Verification") -> str:
         return f"{word}{name}  {place}: [{problem.code}] {problem.message}{more} ({found.file})"
     parts = f" in {found.parts} files" if found.parts > 1 else ""
     recovered = f", {found.recovered} recoveries" if found.recovered else ""
+    if found.acknowledged:
+        recovered += f", {len(found.acknowledged)} cuts acknowledged"
     counted = f", {found.counted} refusals counted beside it" if found.counted else ""
     end = "no entry" if found.last is None else f"{found.last.seq}:{found.last.hash}"
     return f"good  {name}  {found.entries} entries{parts}{recovered}{counted}, ends {end}"
@@ -255,6 +299,7 @@ def _document(found: "Verification") -> Mapping[str, Any]:
         "anchor": None if found.last is None else f"{found.last.seq}:{found.last.hash}",
         "problem": None if problem is None else _problem(problem),
         "cuts": [_problem(cut) for cut in found.cuts],
+        "acknowledged": [_problem(cut) for cut in found.acknowledged],
     }
 
 
@@ -290,6 +335,8 @@ def _told(entry: Mapping[str, Any]) -> str:
         f"  {entry.get('count')} more, as in entry {entry.get('of')}: {calls}",
         "archived": f"entries {entry.get('firstSeq')} to {entry.get('lastSeq')} were moved to an"
         f" archive ({entry.get('digest')})",
+        "acknowledged": f"{entry.get('user')} acknowledged what entry {entry.get('of')} tells:"
+        f" {entry.get('reason')}",
     }.get(str(kind), str(kind))
 
 

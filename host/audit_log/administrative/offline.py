@@ -43,7 +43,7 @@ def offline_act(
     """
     act = Act(
         source="cli",
-        user=_os_user(),
+        user=os_user(),
         address="",
         request_id=secrets.token_hex(8),
         method="CLI",
@@ -83,7 +83,7 @@ def _unrecorded(error: HostError) -> ActNotRecordedError:
     return ActNotRecordedError(f"the administrative log cannot be written: {error.message}")
 
 
-def _os_user() -> str:
+def os_user() -> str:
     """The operating system's user; a number where it has no name."""
     try:
         return getpass.getuser()
