@@ -1,6 +1,11 @@
-"""How SQLite files shrink again: what deletions left free goes back to the disk bit by bit."""
+"""SQLite files and room on the disk: when it lacks, and how files shrink again.
 
+What deletions left free goes back to the disk bit by bit.
+"""
+
+import os
 import sqlite3
+from pathlib import Path
 
 _MIB = 1024 * 1024
 _LOG_BYTES_MAX = 16 * _MIB
@@ -19,6 +24,31 @@ _SELECT_SIZES = (
     " pragma_page_count, pragma_freelist_count, pragma_auto_vacuum"
 )
 _INCREMENTAL = 2
+_NEARLY_FULL_BYTES = 128 * 1024
+"""SQLite says that reading or writing failed when it has no room for its shared memory, whose files
+it makes longer by 32 KiB: on a disk with no more room than this, that is the cause."""
+
+
+def primary_code(name: str) -> str:
+    """The primary result code of an extended one, both by name, such as `SQLITE_IOERR`."""
+    return "_".join(name.split("_")[:2])
+
+
+def lacks_room(path: Path, name: str) -> bool:
+    """Whether an operation on a database failed because the disk is full.
+
+    Args:
+        path: the database.
+        name: of SQLite's result code; empty where it has none.
+    """
+    primary = primary_code(name)
+    if primary != "SQLITE_IOERR":
+        return primary == "SQLITE_FULL"
+    try:
+        disk = os.statvfs(path.parent)
+    except OSError:
+        return False
+    return disk.f_bavail * disk.f_frsize < _NEARLY_FULL_BYTES
 
 
 def let_shrink(connection: sqlite3.Connection) -> None:

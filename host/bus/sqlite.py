@@ -22,7 +22,7 @@ from host.bus.sqlite_groups import load_roster, save_roster
 from host.bus.sqlite_journals import PORTION_BYTES, sweep
 from host.bus.sqlite_pieces import sweep_pieces
 from host.bus.unit_writer import write_unit
-from host.bus.writer import Writer
+from host.bus.writer import Writer, refusal_of
 from host.domain.accounts import Account, Balance, Charge, Discrepancy
 from host.domain.errors import StorageError
 from host.domain.ids import EpochMs, FlowId, ShortHash
@@ -384,7 +384,7 @@ class SqliteStore:
             raise self._refused(exc) from exc
 
     def _refused(self, exc: sqlite3.Error) -> StorageError:
-        return StorageError(f"flow store {self._path}: {exc}", path=str(self._path))
+        return refusal_of(self._path, exc)
 
 
 def _open(path: Path) -> sqlite3.Connection:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from host.domain.errors import DiskFullError, StorageError
 from host.identity.marks import Mark, count_commit
+from host.sqlite_files import lacks_room
 
 _BATCH_MAX = 256
 """Units of one transaction, so that a crowd does not make the first of them wait for long."""
@@ -136,20 +137,22 @@ class Writer:
                 finally:
                     fcntl.flock(lock_file, fcntl.LOCK_UN)
         except sqlite3.Error as exc:
-            self._fail(batch, str(exc), _kind(exc))
+            self._fail(batch, refusal_of(self._path, exc))
         except StorageError as exc:
-            self._fail(batch, exc.message)
+            self._fail(batch, self._refusal(exc.message))
         except BaseException:
             # This thread is stopped, perhaps after the commit: nobody can tell what was written.
-            self._fail([w for w in batch if w is not own], "the writing thread was stopped")
+            stopped = self._refusal("the writing thread was stopped")
+            self._fail([w for w in batch if w is not own], stopped)
             raise
 
-    def _fail(
-        self, batch: Sequence[_Waiting], reason: str, kind: type[StorageError] = StorageError
-    ) -> None:
+    def _fail(self, batch: Sequence[_Waiting], failure: StorageError) -> None:
         for waiting in batch:
             if not waiting.is_done:
-                waiting.end(kind(f"flow store {self._path}: {reason}", path=str(self._path)))
+                waiting.end(type(failure)(failure.message, **failure.details))
+
+    def _refusal(self, reason: str) -> StorageError:
+        return StorageError(f"flow store {self._path}: {reason}", path=str(self._path))
 
     def _locked(self) -> int:
         """The lock among processes, held; the caller unlocks it.
@@ -203,7 +206,7 @@ class Writer:
             finally:
                 self._roll_back()
         except sqlite3.Error as exc:
-            self._fail([waiting], str(exc), _kind(exc))
+            self._fail([waiting], refusal_of(self._path, exc))
         except Exception as exc:  # noqa: BLE001  # it is raised to who asked for the write
             waiting.end(exc)
         else:
@@ -224,8 +227,9 @@ class Writer:
             self._connection.execute("ROLLBACK")
 
 
-def _kind(error: sqlite3.Error) -> type[StorageError]:
-    """Whether there is no room, which an operator can mend, or something else."""
+def refusal_of(path: Path, error: sqlite3.Error) -> StorageError:
+    """A failure of SQLite as the host's: whether there is no room, which an operator can mend."""
     # The engine's own errors have no name of a result code.
-    name = getattr(error, "sqlite_errorname", "")
-    return DiskFullError if name == "SQLITE_FULL" else StorageError
+    is_full = lacks_room(path, getattr(error, "sqlite_errorname", ""))
+    kind = DiskFullError if is_full else StorageError
+    return kind(f"flow store {path}: {error}", path=str(path))

@@ -1,6 +1,5 @@
 """SQLite's failures as the host's errors, in one place."""
 
-import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,6 +8,7 @@ from pathlib import Path
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from host.domain.errors import DiskFullError, StorageError, UnavailableError
+from host.sqlite_files import lacks_room, primary_code
 
 
 class SchemaTooNewError(StorageError):
@@ -47,18 +47,12 @@ class VaultOlderError(StorageError):
     code = "vault-older"
 
 
-_FULL = "SQLITE_FULL"
-_FAILED = "SQLITE_IOERR"
-_NEARLY_FULL_BYTES = 128 * 1024
-"""SQLite says that reading or writing failed when it has no room for its shared memory, whose files
-it makes longer by 32 KiB: on a disk with no more room than this, that is the cause."""
 _REASONS = {
-    _FULL: "the disk is full",
     "SQLITE_READONLY": "it is read-only",
     "SQLITE_CANTOPEN": "it cannot be opened",
     "SQLITE_CORRUPT": "it is damaged",
     "SQLITE_NOTADB": "it is no database, or it is damaged",
-    _FAILED: "reading or writing failed",
+    "SQLITE_IOERR": "reading or writing failed",
     "SQLITE_PERM": "access is denied",
 }
 
@@ -85,17 +79,7 @@ def _storage_error(path: Path, cause: BaseException | None) -> StorageError | St
         return StorageBusyError(
             f"database {path}: another process is writing to it", path=str(path)
         )
-    primary = "_".join(name.split("_")[:2])
-    if primary == _FAILED and _is_nearly_full(path):
-        primary = _FULL
-    reason = _REASONS.get(primary, str(cause))
-    kind = DiskFullError if primary == _FULL else StorageError
-    return kind(f"database {path} cannot be used: {reason}", path=str(path))
-
-
-def _is_nearly_full(path: Path) -> bool:
-    try:
-        disk = os.statvfs(path.parent)
-    except OSError:
-        return False
-    return disk.f_bavail * disk.f_frsize < _NEARLY_FULL_BYTES
+    if lacks_room(path, name):
+        return DiskFullError(f"database {path} cannot be used: the disk is full", path=str(path))
+    reason = _REASONS.get(primary_code(name), str(cause))
+    return StorageError(f"database {path} cannot be used: {reason}", path=str(path))
