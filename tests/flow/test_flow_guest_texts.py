@@ -1,86 +1,60 @@
 """Texts of guests, as hostile as a guest can make them: each is the flow's own affair, at once."""
 
 import json
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from host.bus.memory import MemoryStore
-from host.db import Database, Vaults
-from host.db.requests import REQUESTS
 from host.domain.flow import FlowStatusName
 from host.domain.guest_text import MESSAGE_BYTES_MAX
-from host.domain.packages import CpiRecord, EntityDeclaration
 from host.flow.events import GuestLogged, RecordDeadLettered, RecordRetried
 from host.flow.messages import EVENT_TOPIC, OUT_TOPIC
-from host.keys import SCHEMA as KEYS
-from host.keys import SchemePublicKeys, SoftKeyStore
-from host.keys.capabilities import CryptoCapability, SigningCapability
-from host.ledger import SCHEMA as LEDGER
-from host.ledger import LedgerCapability
 from host.ledger.signed import unsigned
-from host.membership import MembershipCapability
-from host.persistence import SCHEMA as ENTITIES
-from host.persistence import EntityCapability
 from host.ports.capability import Capability, CapabilityError
 from host.ports.guest import GuestCallError
-from host.ports.keys import KeyCategory
 from sandbox.host_api import HOST_API
-from tests.flow.network import ALICE, BOB, Network, alone, holding
+from tests.flow.network import ALICE, BOB, Network, alone
 from tests.flow.scripted import CallFailed, Guest
-from tests.services.ledger_support import CONTRACT, IOU, Group, PositiveAmounts
-from tests.services.support import MemoryMasterKeys, contract_cpk
+from tests.services.ledger_support import CONTRACT, IOU
+from tests.support.served_capabilities import (
+    capabilities_here,
+    capabilities_in_a_worker,
+    with_entities,
+)
 
 FUNCTIONS = [(interface, name) for interface, names in HOST_API.items() for name in names]
 HALF = "\\ud83d"
+SERVED = [(i, f) for i, f in FUNCTIONS if i in ("ledger", "membership", "persistence", "signing")]
+"""What worker processes may have for the engine."""
 DEEP = '{"a":' * 3000 + "1" + "}" * 3000
 LONG = "9" * 5000
+BROKEN = (
+    DEEP,
+    "[" * 3000,
+    LONG,
+    "1e999",
+    "-1e999",
+    "NaN",
+    "Infinity",
+    '{"a":1,"\\u0061":2}',
+    "[" + "1," * 500_001 + "1]",
+)
+WRONG = [
+    None, True, -1, 0, 1.5, 2**63, 10**40, 1e300, -(2**53), "", "\0", "x" * 100_000, "\U0001f600", "\N{REPLACEMENT CHARACTER}",
+    [], [None], [[[]]], ["x"] * 1001, {}, {"": ""}, {"a": [1, {"b": None}]}, [2**64], {"amount": 2**70},
+]  # fmt: skip
 
 
 @pytest.fixture
-def capabilities(tmp_path: Path) -> Iterator[list[Capability]]:
-    """Every capability that is not the engine's own, over real vaults and keys."""
-    vaults = Vaults(tmp_path / "vnodes", [REQUESTS, ENTITIES, LEDGER])
-    for name in (ALICE, BOB):
-        vaults.create(holding(name).short_hash)
-    with Database.open(tmp_path / "keys.sqlite", [KEYS]) as database:
-        network = alone(lambda guest: "")
-        keys = SoftKeyStore(
-            database, masters=MemoryMasterKeys(), clock=network.clock, entropy=network.entropy
-        )
-        keys.create(holding(ALICE).short_hash, KeyCategory.LEDGER, "k", "CORDA.ECDSA.SECP256R1")
-        group = Group()
-        yield [
-            EntityCapability(vaults),
-            SigningCapability(keys),
-            CryptoCapability(),
-            MembershipCapability(group),
-            LedgerCapability(
-                vaults=vaults,
-                keys=keys,
-                public_keys=SchemePublicKeys(),
-                members=group,
-                contracts=PositiveAmounts(),
-            ),
-        ]
-    vaults.close()
+def capabilities(tmp_path: Path) -> Iterator[Sequence[Capability]]:
+    with capabilities_here(tmp_path) as made:
+        yield made
 
 
-def with_entities(cpi: CpiRecord) -> CpiRecord:
-    query = {"name": "like", "where": {"like": [{"field": "text"}, {"parameter": "p"}]}}
-    note = EntityDeclaration(
-        name="Note",
-        key=("id",),
-        schema={"type": "object", "properties": {"amount": {"type": "number", "multipleOf": 0.01}}},
-        queries=(query,),
-    )
-    return replace(cpi, cpks=(replace(cpi.cpks[0], entities=(note,)), contract_cpk()))
-
-
-def attacked(flow: Any, capabilities: list[Capability]) -> Network:
+def attacked(flow: Any, capabilities: Sequence[Capability]) -> Network:
     """A network whose flow has made its calls, each answered at once."""
     network = Network(MemoryStore(), {"test.Initiator": flow}, capabilities=capabilities)
     network.replace(ALICE, granted_capabilities=tuple(HOST_API))
@@ -168,19 +142,9 @@ def test_the_table_has_every_host_function() -> None:
 
 @pytest.mark.parametrize(("interface", "function"), FUNCTIONS)
 def test_a_text_that_breaks_a_rule_is_refused_wherever_it_stands(
-    interface: str, function: str, capabilities: list[Capability]
+    interface: str, function: str, capabilities: Sequence[Capability]
 ) -> None:
-    broken = [
-        DEEP,
-        "[" * 3000,
-        LONG,
-        "1e999",
-        "-1e999",
-        "NaN",
-        "Infinity",
-        '{"a":1,"\\u0061":2}',
-        "[" + "1," * 500_001 + "1]",
-    ]
+    broken = list(BROKEN)
     if interface != "log":  # where half a character is mended
         broken.append(f'"{HALF}"')
 
@@ -198,20 +162,15 @@ def test_a_text_that_breaks_a_rule_is_refused_wherever_it_stands(
 
 @pytest.mark.parametrize(("interface", "function"), FUNCTIONS)
 def test_a_value_of_a_wrong_type_or_size_is_answered_with_a_code(
-    interface: str, function: str, capabilities: list[Capability]
+    interface: str, function: str, capabilities: Sequence[Capability]
 ) -> None:
-    wrong = [
-        None, True, -1, 0, 1.5, 2**63, 10**40, 1e300, -(2**53), "", "\0", "x" * 100_000, "\U0001f600", "\N{REPLACEMENT CHARACTER}",
-        [], [None], [[[]]], ["x"] * 1001, {}, {"": ""}, {"a": [1, {"b": None}]}, [2**64], {"amount": 2**70},
-    ]  # fmt: skip
-
     def flow(guest: Guest) -> str:
         codes = set()
         for request in requests_of(interface, function):
             codes.add(answered(guest, interface, function, json.dumps(request)))
             for place in places(request):
                 marked = json.dumps(place)
-                for value in wrong:
+                for value in WRONG:
                     text = marked.replace('"@"', json.dumps(value), 1)
                     codes.add(answered(guest, interface, function, text))
         return ",".join(sorted(codes))
@@ -221,8 +180,40 @@ def test_a_value_of_a_wrong_type_or_size_is_answered_with_a_code(
     assert all(codes)
 
 
+def texts_of(interface: str, function: str) -> Iterator[str]:
+    """Requests of one function with every value in every place, and some that break a rule."""
+    for request in requests_of(interface, function):
+        yield json.dumps(request)
+        for place in places(request):
+            marked = json.dumps(place)
+            yield from (marked.replace('"@"', json.dumps(value), 1) for value in WRONG)
+            yield from (marked.replace('"@"', text, 1) for text in (DEEP, "1e999", f'"{HALF}"'))
+
+
+def test_a_worker_process_in_between_answers_every_text_alike(tmp_path: Path) -> None:
+    def codes(made: Callable[[Path], Any], folder: Path) -> Any:
+        def flow(guest: Guest) -> str:
+            found = [
+                [f"{name}.{function}", text[:200], answered(guest, name, function, text)]
+                for name, function in SERVED
+                for text in texts_of(name, function)
+            ]
+            return json.dumps(found)
+
+        folder.mkdir()
+        with made(folder) as capabilities:
+            return json.loads(attacked(flow, capabilities).alice().result or "")
+
+    here, there = (
+        codes(capabilities_here, tmp_path / "here"),
+        codes(capabilities_in_a_worker, tmp_path / "worker"),
+    )
+    assert len(here) > 1000
+    assert [pair for pair in zip(here, there, strict=True) if pair[0] != pair[1]] == []
+
+
 @pytest.mark.parametrize("leaf", [DEEP, LONG, "1e999", "NaN", '{"a":1,"a":2}', f'"{HALF}"'])
-def test_json_within_json_is_checked(leaf: str, capabilities: list[Capability]) -> None:
+def test_json_within_json_is_checked(leaf: str, capabilities: Sequence[Capability]) -> None:
     salt = bytes(48)
     claimed = unsigned(salt, ((leaf,), *[()] * 9)).to_json()
 
