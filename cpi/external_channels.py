@@ -3,12 +3,17 @@
 Corda parses it as HOCON; plain JSON, which is a part of HOCON, is what is accepted here.
 """
 
+import json
+import re
+from collections.abc import Iterable
+
 from cpi.errors import Code, Issue
 from cpi.limits import DEFAULT_LIMITS
 from cpi.schemas import validator
 from cpi.strict_json import JsonRefusedError, parse_json, schema_issues
 
 CHANNELS_PATH = "config/external-channels.json"
+CHANNEL_NAME = re.compile(r"[a-zA-Z0-9_.-]{1,100}")
 
 
 def channel_issues(data: bytes) -> list[Issue]:
@@ -31,3 +36,9 @@ def channel_names(data: bytes) -> tuple[str, ...]:
     """The channels of a document in which nothing is wrong, each once."""
     document = parse_json(data, bytes_max=DEFAULT_LIMITS.json_bytes_max)
     return tuple(dict.fromkeys(channel["name"] for channel in document["channels"]))
+
+
+def channels_document(names: Iterable[str]) -> bytes:
+    """The document that declares these channels, in this order."""
+    channels = [{"name": name, "type": "SEND"} for name in names]
+    return json.dumps({"channels": channels}, indent=2).encode() + b"\n"

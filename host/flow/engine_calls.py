@@ -134,13 +134,12 @@ class EngineCalls:
         return Answer(self._flow.checkpoint, records=(record,))
 
     def _check_channel(self, channel: str) -> None:
-        """Refuse a channel that the CPI does not declare, if it declares any.
+        """Refuse a channel that no CPK of the CPI declares, as Corda, which has no route for it.
 
         Raises:
             CapabilityError: `external-channel-unknown`.
         """
-        declared = [c.external_channels for c in self._cpi.cpks if c.external_channels is not None]
-        if declared and not any(channel in channels for channels in declared):
+        if not any(channel in (cpk.external_channels or ()) for cpk in self._cpi.cpks):
             raise CapabilityError(
                 "external-channel-unknown",
                 f"no CPK of {self._cpi.identity.name} declares channel {channel!r}",

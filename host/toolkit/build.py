@@ -11,6 +11,7 @@ from types import MappingProxyType
 
 from cpi.build import CpkSpec, build_cpb, build_cpk
 from cpi.descriptor import DESCRIPTOR_PATH, CodeDescriptor, dump_descriptor
+from cpi.external_channels import CHANNELS_PATH, channels_document
 from cpi.keys import SigningKey
 from cpi.model import CpkDependency, PackageType
 from cpi.signing import Stamp
@@ -256,6 +257,9 @@ def _spec(
         if project.contract is not None:
             own = CpkDependency(name=project.contract.symbolic_name, version=project.version)
             dependencies = (own, *dependencies)
+    entries = {DESCRIPTOR_PATH: dump_descriptor(code.descriptor), **code.entries}
+    if plan.external_channels:
+        entries[CHANNELS_PATH] = channels_document(plan.external_channels)
     return CpkSpec(
         symbolic_name=plan.symbolic_name,
         version=project.version,
@@ -264,7 +268,7 @@ def _spec(
         cordapp_version=plan.version,
         vendor=project.vendor,
         licence=project.licence,
-        entries={DESCRIPTOR_PATH: dump_descriptor(code.descriptor), **code.entries},
+        entries=entries,
         dependencies=dependencies,
         attributes=_class_attributes(plan.world, code.descriptor),
     )

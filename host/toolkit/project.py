@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
+from cpi.external_channels import CHANNEL_NAME
 from host.domain.errors import InvalidInputError
 from host.domain.packages import CodeWorld
 from sandbox.host_api import HOST_API
@@ -37,7 +38,7 @@ KEYS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "": ("cordapp", "contract", "workflow", "limits"),
         "cordapp": ("name", "version", "vendor", "licence"),
         "contract": _CPK_KEYS,
-        "workflow": (*_CPK_KEYS, "capabilities", "dependencies"),
+        "workflow": (*_CPK_KEYS, "capabilities", "dependencies", "external-channels"),
         "workflow.dependencies": ("file",),
         "limits": LIMIT_NAMES,
     }
@@ -76,6 +77,7 @@ class CpkPlan:
         vendor_lock, vendor_wheels: the lock of third-party packages and the folder of their wheels;
             both are set or none.
         dependency_files: contract CPKs of others that the code builds upon, by file.
+        external_channels: where flows may send messages to outside the network.
     """
 
     world: CodeWorld
@@ -89,6 +91,7 @@ class CpkPlan:
     vendor_lock: Path | None = None
     vendor_wheels: Path | None = None
     dependency_files: tuple[Path, ...] = ()
+    external_channels: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -203,6 +206,7 @@ class _Table:
             vendor_lock=vendor_lock,
             vendor_wheels=vendor_wheels,
             dependency_files=self._dependency_files(section, values),
+            external_channels=self._channels(section, values),
         )
 
     def _vendoring(
@@ -243,6 +247,11 @@ class _Table:
         if len({path.name for path in paths}) != len(paths):
             self.problems.append(f"{label}: two files have one name")
         return paths
+
+    def _channels(self, section: str, values: dict[str, object]) -> tuple[str, ...]:
+        if "external-channels" not in values:
+            return ()
+        return tuple(sorted(self._names(section, values, "external-channels", CHANNEL_NAME)))
 
     def _capabilities(self, section: str, values: dict[str, object]) -> tuple[str, ...]:
         if "capabilities" not in values or values["capabilities"] == []:

@@ -21,18 +21,19 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[FlowStore]
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run what runs flows both ways: with suspended guests parked, and always replayed."""
     values = vars(metafunc.module).values()
-    runs_flows = any(v is Network or getattr(v, "__name__", "") == "alone" for v in values)
+    runs_flows = any(
+        v is Network or getattr(v, "__name__", "") in ("alone", "Made") for v in values
+    )
     if getattr(metafunc.module, "PARKS_ITSELF", False):
         return
-    if runs_flows and "parking" not in metafunc.fixturenames:
-        metafunc.fixturenames.append("parking")
-    if "parking" in metafunc.fixturenames:
+    if runs_flows:
         metafunc.parametrize("parking", [0, 4], ids=["replayed", "parked"], indirect=True)
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def parking(request: pytest.FixtureRequest) -> Iterator[None]:
-    PARKING.most = request.param
+    """For every test: a fixture that is only a parameter would be set up for none."""
+    PARKING.most = getattr(request, "param", 0)
     yield
     PARKING.clear()
     PARKING.most = 0

@@ -20,6 +20,7 @@ from host.domain.packages import (
 from host.domain.vnode import VirtualNode
 from host.domain.x500 import MemberX500Name
 from host.flow.config import CORDA_DEFAULTS, FlowConfig
+from host.flow.delivery import Router
 from host.flow.engine import FlowEngine
 from host.flow.flow_time import FlowTime
 from host.flow.history import NO_HISTORY, HistoryLimits
@@ -37,6 +38,7 @@ GROUP_ID = "6f2c1a3e-0000-4000-8000-000000000001"
 ALICE = "O=Alice, L=London, C=GB"
 BOB = "O=Bob, L=Paris, C=FR"
 CHECKSUM = Checksum("SHA-256:" + "AB" * 32)
+CHANNELS = ("c", "trades")
 
 Flow = Callable[[Guest], str]
 
@@ -112,6 +114,7 @@ def make_cpi(flows: tuple[FlowDeclaration, ...]) -> CpiRecord:
         capabilities=(),
         libraries=(),
         limits={},
+        external_channels=CHANNELS,
     )
     return CpiRecord(
         identity=PackageIdentity(name="cpi", version="1", signer_summary_hash="SHA-256:00"),
@@ -207,6 +210,7 @@ class Network:
         history: HistoryLimits = NO_HISTORY,
         capabilities: Sequence[Capability] | None = None,
         flow_time: FlowTime | None = None,
+        router: Router | None = None,
     ) -> None:
         self.store = store
         self.clock = clock or SimClock()
@@ -227,6 +231,7 @@ class Network:
             time_of_day=self.clock,
             entropy=self.entropy,
             events=events or self.events.append,
+            router=router,
             config=config,
             quotas=quotas,
             audit_logs=audit_logs,

@@ -23,7 +23,7 @@ from host.flow.statuses import read_status
 from host.ports.glances import GlanceQuery
 from host.ports.state import StateRecord, StateWrite
 from host.ports.units import FlowStore, Unit
-from tests.flow.network import ALICE, BOB, Flow, Network, holding
+from tests.flow.network import ALICE, BOB, CHANNELS, Flow, Network, holding
 from tests.flow.scripted import CallFailed, Guest
 
 MIB = 1024 * 1024
@@ -84,7 +84,7 @@ def sending(guest: Guest) -> str:
     try:
         for number in range(100):
             text = "x" * MIB
-            channel = f"channel-{number}"
+            channel = CHANNELS[number % len(CHANNELS)]
             guest.call("external-messaging", "send", channel=channel, messageId=None, message=text)
             sent += 1
     except CallFailed as refused:
@@ -467,8 +467,9 @@ def test_channels_that_a_cpi_declares_are_the_only_ones(store: FlowStore) -> Non
         return " ".join(codes)
 
     made = network(store, Limited(), {"test.Initiator": send})
-    assert made.run().result == "ok ok"
     (cpk,) = made.cpi.cpks
+    made.packages.cpi = replace(made.cpi, cpks=(replace(cpk, external_channels=None),))
+    assert made.run().result == "external-channel-unknown external-channel-unknown"
     declaring = replace(made.cpi, cpks=(replace(cpk, external_channels=("declared",)),))
     made.packages.cpi = declaring
     made.start(request_id="r2")

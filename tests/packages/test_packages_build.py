@@ -3,11 +3,13 @@
 import hashlib
 import json
 import shutil
+import zipfile
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from cpi.external_channels import CHANNELS_PATH, channel_issues, channel_names
 from cpi.verify import read_package, verify_package
 from host.cli import main
 from host.guests.code import CodeRefusedError
@@ -63,6 +65,18 @@ def test_the_iou_becomes_two_cpks_in_a_cpb(iou: Any, key: Any) -> None:
     assert "wasm/python/iou_contracts.py" not in workflow.entries
     assert "wasm/python/cordapp/flows.py" not in contract.entries
     assert workflow.descriptor.toolchain["sdk"].startswith("cordapp ")
+
+
+@pytest.mark.slow
+def test_declared_channels_stand_in_the_workflow_cpk(
+    tmp_path: Path, key: Any, sandbox: Any
+) -> None:
+    built = build(SAMPLES / "hostile", tmp_path, key, sandbox)
+    (cpk,) = built.cpks
+    with zipfile.ZipFile(cpk.file.path) as archive:
+        document = archive.read(CHANNELS_PATH)
+    assert channel_names(document) == ("flood-0", "flood-1", "flood-2", "flood-3")
+    assert channel_issues(document) == []
 
 
 @pytest.mark.slow

@@ -22,6 +22,7 @@ source = "workflows"
 modules = ["iou_flows"]
 version = 2
 capabilities = ["sessions", "ledger"]
+external-channels = ["trades", "Alerts_2.x-y"]
 [limits]
 fuelMax = 1000000
 """
@@ -49,6 +50,7 @@ def test_a_good_project_is_read_whole(tmp_path: Path) -> None:
     assert found.workflow is not None
     assert found.workflow.world is CodeWorld.WORKFLOW
     assert found.workflow.capabilities == ("ledger", "sessions")
+    assert found.workflow.external_channels == ("Alerts_2.x-y", "trades")
     assert found.workflow.version == 2
 
 
@@ -76,6 +78,8 @@ def test_all_problems_are_told_at_once(tmp_path: Path) -> None:
         ('source = "contracts"', 'component = "x.wasm"\nsource = "contracts"', "either source"),
         ('modules = ["iou_flows"]', "modules = []", "workflow.modules"),
         ('modules = ["iou_flows"]', 'modules = ["a b"]', "'a b' is no name"),
+        ('["trades", "Alerts_2.x-y"]', '["a b"]', "'a b' is no name"),
+        ('["trades", "Alerts_2.x-y"]', "[]", "workflow.external-channels must"),
         ("version = 2", "version = 0", "workflow.version"),
         ("version = 2", "version = true", "workflow.version"),
         ('name = "com.example.workflows"', 'name = "com.example.contracts"', "are both"),
