@@ -10,7 +10,7 @@ from host.domain.flow import FlowStatusName
 from host.flow.config import CORDA_DEFAULTS
 from host.flow.engine_calls import EngineCalls
 from host.flow.messages import DEAD_LETTER_TOPIC
-from sandbox.world import HOST_API
+from sandbox.host_api import HOST_API
 from tests.flow.queues import ALICES
 from tests.flow.traps import OUTAGES, POISON, Made, trapped_engine_calls
 
