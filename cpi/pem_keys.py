@@ -2,11 +2,13 @@
 
 from itertools import islice
 
+from asn1crypto.keys import EncryptedPrivateKeyInfo
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from cpi.certificates import load_pem_certificates
-from cpi.der import DerRefusedError, check_der
+from cpi.der import DerRefusedError, check_der, load
+from cpi.derivation_rounds import DerivationRounds
 from cpi.errors import Code, KeystoreError
 from cpi.key_material import KeyMaterial, NamedCertificate, NamedKey, password_needed, unreadable
 from cpi.pem import PemBlock, PemRefusedError, pem_blocks
@@ -40,16 +42,19 @@ def read_pem(data: bytes, *, password: str | None, source: str) -> KeyMaterial:
         raise KeystoreError(Code.KEYSTORE_INVALID, f"{source} is no PEM file: {error}") from error
     if len(blocks) > _KEYS_MAX:
         raise KeystoreError(Code.KEYSTORE_INVALID, f"{source} holds more than {_KEYS_MAX} keys")
+    rounds = DerivationRounds(source)
     certificates = (
         load_pem_certificates(data, source=source) if b"BEGIN CERTIFICATE-" in data else ()
     )
     return KeyMaterial(
-        privates=tuple(_private_key(block, password, source) for block in blocks),
+        privates=tuple(_private_key(block, password, source, rounds) for block in blocks),
         certificates=tuple(NamedCertificate(certificate=c, alias=None) for c in certificates),
     )
 
 
-def _private_key(block: PemBlock, password: str | None, source: str) -> NamedKey:
+def _private_key(
+    block: PemBlock, password: str | None, source: str, rounds: DerivationRounds
+) -> NamedKey:
     by_header = block.body.lstrip().startswith(_HEADER)
     encrypted = by_header or block.label.startswith("ENCRYPTED")
     if encrypted and password is None:
@@ -57,10 +62,13 @@ def _private_key(block: PemBlock, password: str | None, source: str) -> NamedKey
     try:
         if not by_header:
             check_der(block.der())
+            if encrypted:
+                info = load(EncryptedPrivateKeyInfo, block.der())
+                rounds.derive(info["encryption_algorithm"])
         private = load_pem_private_key(block.text, (password or "").encode() if encrypted else None)
     except DerRefusedError as error:
         raise unreadable(source, error) from error
-    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, UnsupportedAlgorithm) as error:
         if encrypted and not isinstance(error, UnsupportedAlgorithm):
             # A wrong password may leave bytes whose padding is right, and which are no key.
             raise KeystoreError(

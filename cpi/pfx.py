@@ -11,7 +11,6 @@ import hashlib
 import hmac
 import warnings
 from collections.abc import Iterator
-from contextlib import suppress
 
 from asn1crypto import cms
 from asn1crypto import pkcs12 as asn1_pkcs12
@@ -24,10 +23,10 @@ from cryptography.hazmat.primitives.serialization import load_der_private_key, p
 
 from cpi.certificates import load_der
 from cpi.der import load
+from cpi.derivation_rounds import DerivationRounds
 from cpi.errors import Code, KeystoreError
 from cpi.key_material import KeyMaterial, NamedCertificate, NamedKey, password_needed, unreadable
 
-_ITERATIONS_MAX = 5_000_000
 _BAGS_MAX = 1_000
 _TOO_MANY = f"more than {_BAGS_MAX} items"
 _MAC_PURPOSE = 3
@@ -95,12 +94,13 @@ def _bound_certificates(
 
 def _opened(data: bytes, source: str) -> asn1_pkcs12.Pfx:
     """The file's structure, before a library derives keys by as many rounds as it asks for."""
+    rounds = DerivationRounds(source)
     try:
         pfx = load(asn1_pkcs12.Pfx, data, trailing=True)
         if pfx["mac_data"].native is not None:
-            _bounded(pfx["mac_data"]["iterations"].native, source)
+            rounds.spend(pfx["mac_data"]["iterations"].native)
         for safe in _safes(pfx):
-            _check_rounds(safe, source)
+            _check_rounds(safe, rounds)
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise unreadable(source, error) from error
     return pfx
@@ -110,7 +110,7 @@ def _safes(pfx: asn1_pkcs12.Pfx) -> asn1_pkcs12.AuthenticatedSafe:
     return load(asn1_pkcs12.AuthenticatedSafe, bytes(pfx["auth_safe"]["content"]), trailing=True)
 
 
-def _check_rounds(safe: cms.ContentInfo, source: str) -> None:
+def _check_rounds(safe: cms.ContentInfo, rounds: DerivationRounds) -> None:
     if safe["content_type"].native == "data":
         bags = load(asn1_pkcs12.SafeContents, bytes(safe["content"]), trailing=True)
         algorithms = [
@@ -124,9 +124,7 @@ def _check_rounds(safe: cms.ContentInfo, source: str) -> None:
     else:
         algorithms = []
     for algorithm in algorithms:
-        # The library derives no key by a scheme that has no rounds to read here.
-        with suppress(ValueError, TypeError, KeyError, AttributeError):
-            _bounded(algorithm.kdf_iterations, source)
+        rounds.derive(algorithm)
 
 
 def _privates(
@@ -191,7 +189,7 @@ def _walk(pfx: asn1_pkcs12.Pfx, password: str, source: str) -> KeyMaterial:
 def _check_mac(pfx: asn1_pkcs12.Pfx, password: str, source: str) -> None:
     stated = pfx["mac_data"]
     digest = stated["mac"]["digest_algorithm"]["algorithm"].native
-    rounds = _bounded(stated["iterations"].native, source)
+    rounds = stated["iterations"].native
     block = hashlib.new(digest).block_size
     text = password.encode("utf-16-be") + b"\0\0"
     # RFC 7292 B.2 for a key of the digest's own length: one block, so its step 6C is not needed.
@@ -224,7 +222,7 @@ def _decrypted(safe: cms.ContentInfo, password: str, source: str) -> bytes:
         algorithm=_PRFS[derivation["prf"]["algorithm"].native],
         length=int(cipher["algorithm"].native[3:6]) // 8,
         salt=derivation["salt"].native,
-        iterations=_bounded(derivation["iteration_count"].native, source),
+        iterations=derivation["iteration_count"].native,
     ).derive(password.encode())
     decryptor = Cipher(algorithms.AES(key), modes.CBC(cipher["parameters"].native)).decryptor()
     padded = decryptor.update(encrypted["encrypted_content"].native) + decryptor.finalize()
@@ -245,12 +243,3 @@ def _certificates(safe: bytes, source: str) -> Iterator[NamedCertificate]:
             alias=alias,
             entry_id=entry_id,
         )
-
-
-def _bounded(iterations: int, source: str) -> int:
-    if not 0 < iterations <= _ITERATIONS_MAX:
-        raise KeystoreError(
-            Code.KEYSTORE_INVALID,
-            f"{source} asks for {iterations} iterations, at most {_ITERATIONS_MAX}",
-        )
-    return iterations

@@ -3,11 +3,14 @@
 import contextlib
 import shutil
 import subprocess
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from asn1crypto import pem
 from asn1crypto import pkcs12 as asn1_pkcs12
+from asn1crypto.keys import EncryptedPrivateKeyInfo
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
@@ -22,6 +25,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cpi.certificates import load_pem_certificates
+from cpi.derivation_rounds import DerivationRounds
 from cpi.errors import KeystoreError, TrustError
 from cpi.keys import SigningKey, create_keystore, load_keystore, load_signing_key
 from cpi.pem_keys import is_pem, read_pem
@@ -291,6 +295,43 @@ class TestCordasPublicKeystores:
         pfx["mac_data"]["iterations"] = 5_000_001
         with pytest.raises(KeystoreError, match="5000001 iterations"):
             read_pkcs12(pfx.dump(force=True), password="cordadevpass", source="x")
+
+    def test_iterations_of_all_items_together_are_bounded(self) -> None:
+        rounds = DerivationRounds("x")
+        for _ in range(4):
+            rounds.spend(5_000_000)
+        with pytest.raises(KeystoreError, match="more than 20000000 iterations for all"):
+            rounds.spend(1)
+
+
+def encrypted_pem(change: Callable[[EncryptedPrivateKeyInfo], None]) -> bytes:
+    """A key under the password `pw`, whose encryption was changed afterwards."""
+    made = self_signed("ec256")
+    data = pem_of(made, encryption=BestAvailableEncryption(b"pw"))
+    info = EncryptedPrivateKeyInfo.load(pem.unarmor(data)[2])
+    change(info)
+    return chain_of(made) + pem.armor("ENCRYPTED PRIVATE KEY", info.dump(force=True))
+
+
+def test_iterations_of_a_pem_key_are_bounded_before_the_library_sees_it(tmp_path: Path) -> None:
+    def many(info: EncryptedPrivateKeyInfo) -> None:
+        function = info["encryption_algorithm"]["parameters"]["key_derivation_func"]
+        function["parameters"]["iteration_count"] = 2**40
+
+    path = tmp_path / "k.pem"
+    path.write_bytes(encrypted_pem(many))
+    with pytest.raises(KeystoreError, match="asks for 1099511627776 iterations") as refused:
+        load_signing_key(path, password="pw", alias=None)
+    assert refused.value.code == "keystore-invalid"
+
+
+def test_a_derivation_that_takes_memory_as_the_file_says_is_refused(tmp_path: Path) -> None:
+    key, path = tmp_path / "key.pem", tmp_path / "scrypt.pem"
+    key.write_bytes(pem_of(self_signed("ec256")))
+    words = ["openssl", "pkcs8", "-topk8", "-scrypt", "-passout", "pass:pw"]
+    subprocess.run([*words, "-in", str(key), "-out", str(path)], check=True)
+    with pytest.raises(KeystoreError, match=r"derives a key by '1\.3\.6\.1\.4\.1\.11591\.4\.11'"):
+        load_signing_key(path, password="pw", alias=None)
 
 
 @pytest.mark.property
