@@ -62,6 +62,7 @@ KEYS = Interface(
     (
         "create",
         "list",
+        "query",
         "find_mine",
         "sign",
         "assign_hsm",

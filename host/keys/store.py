@@ -25,6 +25,7 @@ from host.keys.errors import (
     MasterKeyGoneError,
 )
 from host.keys.master import MasterKeys
+from host.keys.queries import statement_of
 from host.keys.rotation import (
     KEYS_AT_ONCE,
     Rotations,
@@ -50,6 +51,7 @@ from host.ports.keys import (
     HsmAssociation,
     KeyCategory,
     KeyInfo,
+    KeyQuery,
     KeyRotation,
 )
 
@@ -123,6 +125,11 @@ class SoftKeyStore:
         """The tenant's keys, oldest first."""
         with self._database.read() as connection:
             rows = connection.execute(_SELECT_KEYS.where(SIGNING_KEY.c.tenant == tenant)).all()
+        return [_info(row) for row in rows]
+
+    def query(self, tenant: str, query: KeyQuery) -> Sequence[KeyInfo]:
+        with self._database.read() as connection:
+            rows = connection.execute(statement_of(tenant, query)).all()
         return [_info(row) for row in rows]
 
     def find_mine(self, tenant: str, public_keys: Sequence[str]) -> Sequence[str]:

@@ -51,11 +51,14 @@ class MemberDirectory:
                 return None
             return _visible(viewer, find_member(connection, viewer.group_id, name))
 
-    def active(self, viewer: HoldingIdentity) -> Sequence[MemberInfo]:
-        """Active members, by name."""
+    def active(
+        self, viewer: HoldingIdentity, *, after: str = "", limit: int | None = None
+    ) -> Sequence[MemberInfo]:
         query = _SELECT_MEMBERS.where(
-            MEMBER.c.group_id == viewer.group_id, MEMBER.c.status == MemberStatus.ACTIVE.value
-        )
+            MEMBER.c.group_id == viewer.group_id,
+            MEMBER.c.status == MemberStatus.ACTIVE.value,
+            MEMBER.c.name > after,
+        ).limit(limit)
         with self._database.read() as connection:
             return [_decoded(row.info) for row in connection.execute(query)]
 

@@ -40,7 +40,7 @@ from host.membership.tables import REGISTRATION
 from host.ports.clock import Clock, Entropy
 from host.ports.database import SqlDatabase
 from host.ports.directory import Packages, VirtualNodes
-from host.ports.keys import KeyCategory, KeyInfo, KeyStore
+from host.ports.keys import KeyCategory, KeyInfo, KeyQuery, KeyStore
 from host.ports.public_keys import PublicKeys
 
 logger = logging.getLogger(__name__)
@@ -294,7 +294,7 @@ class MembershipService:
                 key = self._keys.create(tenant, category, alias, scheme)
             except ConflictError:
                 # Another registration of this node has just made it.
-                key = next(k for k in self._keys.list(tenant) if k.alias == alias)
+                (key,) = self._keys.query(tenant, KeyQuery(alias=alias))
         return MemberKey(
             public_key=key.public_key,
             digest=self._public_keys.digest(key.public_key),
@@ -302,7 +302,7 @@ class MembershipService:
         )
 
     def _find_key(self, tenant: ShortHash, alias: str) -> KeyInfo | None:
-        return next((key for key in self._keys.list(tenant) if key.alias == alias), None)
+        return next(iter(self._keys.query(tenant, KeyQuery(alias=alias))), None)
 
     def _update_parameters(
         self,

@@ -46,7 +46,17 @@ class Members(Protocol):
 
     def lookup_key(self, viewer: HoldingIdentity, ledger_key: str) -> MemberInfo | None: ...
 
-    def active(self, viewer: HoldingIdentity) -> Sequence[MemberInfo]: ...
+    def active(
+        self, viewer: HoldingIdentity, *, after: str = "", limit: int | None = None
+    ) -> Sequence[MemberInfo]:
+        """Active members by name.
+
+        Args:
+            viewer: who asks.
+            after: only those whose names stand behind this one.
+            limit: at most so many; None for all.
+        """
+        ...
 
     def group_parameters(self, viewer: HoldingIdentity) -> GroupParameters: ...
 

@@ -37,6 +37,44 @@ class KeyInfo:
     """Names the wrapping key that the private key is wrapped under (Corda's name for it)."""
 
 
+class KeyOrder(StrEnum):
+    """What a list of keys is sorted by; keys that are equal in it by their ids."""
+
+    CREATED = "created"
+    CATEGORY = "category"
+    SCHEME = "scheme"
+    ALIAS = "alias"
+    MASTER_KEY_ALIAS = "master-key-alias"
+    ID = "id"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyQuery:
+    """Which keys of a tenant are wanted; None, or an empty tuple, wants all.
+
+    Attributes:
+        ids: their ids.
+        category, scheme, alias, master_key_alias: what they have.
+        created_from, created_to: when they were made, both ends included.
+        order: what they are sorted by.
+        is_descending: the greatest first.
+        skip: how many to leave out.
+        limit: how many at most.
+    """
+
+    ids: tuple[str, ...] = ()
+    category: str | None = None
+    scheme: str | None = None
+    alias: str | None = None
+    master_key_alias: str | None = None
+    created_from: int | None = None
+    created_to: int | None = None
+    order: KeyOrder = KeyOrder.CREATED
+    is_descending: bool = False
+    skip: int = 0
+    limit: int = 1
+
+
 MASTER_TENANT = "master"
 """Stands for the master key where a rotation's tenant is asked for."""
 
@@ -89,6 +127,10 @@ class KeyStore(Protocol):
         ...
 
     def list(self, tenant: str) -> Sequence[KeyInfo]: ...
+
+    def query(self, tenant: str, query: KeyQuery) -> Sequence[KeyInfo]:
+        """Some of the tenant's keys: no more are in memory than are answered."""
+        ...
 
     def find_mine(self, tenant: str, public_keys: Sequence[str]) -> Sequence[str]:
         """Those of the PEM `public_keys` whose private key the tenant holds, in order."""

@@ -3,8 +3,9 @@
 A tenant is a virtual node by its short hash, or `p2p`: the cluster.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from http import HTTPStatus
 from typing import Annotated
@@ -27,9 +28,11 @@ from host.ports.keys import (
     HsmAssociation,
     KeyCategory,
     KeyInfo,
+    KeyQuery,
     KeyStore,
     RotationStatus,
 )
+from host.ports.keys import KeyOrder as PortOrder
 from host.rest.operation import RawText, resource
 from host.rest.pages import NEXT_HEADERS, next_link
 from host.rest.parameters import (
@@ -52,6 +55,7 @@ certificate_router = resource("Certificate")
 
 _HSM_ID = "SOFT"
 _TAKE = 20
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _log = structlog.get_logger("cordbox.rest")
 
 
@@ -87,13 +91,13 @@ class KeyOrder(StrEnum):
     ID_DESC = "ID_DESC"
 
 
-_ORDERS: Mapping[str, Callable[[KeyInfo], str | int]] = {
-    "TIMESTAMP": lambda key: key.created_at,
-    "CATEGORY": lambda key: key.category,
-    "SCHEME_CODE_NAME": lambda key: key.scheme,
-    "ALIAS": lambda key: key.alias,
-    "MASTER_KEY_ALIAS": lambda key: key.master_key_alias or "",
-    "ID": lambda key: key.key_id,
+_ORDERS: Mapping[str, PortOrder] = {
+    "TIMESTAMP": PortOrder.CREATED,
+    "CATEGORY": PortOrder.CATEGORY,
+    "SCHEME_CODE_NAME": PortOrder.SCHEME,
+    "ALIAS": PortOrder.ALIAS,
+    "MASTER_KEY_ALIAS": PortOrder.MASTER_KEY_ALIAS,
+    "ID": PortOrder.ID,
 }
 """Keys here have no external id: that order is the one they are stored in."""
 
@@ -201,25 +205,29 @@ def get_keys(
     id: Annotated[list[str] | None, Query()] = None,  # noqa: A002  # Corda's name
 ) -> Mapping[str, KeyMetaData]:
     """List key pairs of a tenant by key id; with `id` every other filter is ignored."""
-    keys = services.keys.list(_tenant(services, tenantid))
+    query = KeyQuery(
+        order=_ORDERS.get(orderby.removesuffix("_DESC"), PortOrder.CREATED),
+        is_descending=orderby.endswith("_DESC"),
+        skip=skip,
+        # One more, which tells whether there is a next page.
+        limit=take + 1,
+    )
     if id is not None:
-        keys = [key for key in keys if key.key_id in id]
+        query = replace(query, ids=tuple(id) or ("",))
     else:
-        wanted = {
-            "category": category,
-            "scheme": schemecodename,
-            "alias": alias,
-            "master_key_alias": masterkeyalias,
-        }
-        keys = [
-            key
-            for key in keys
-            if all(value is None or getattr(key, name) == value for name, value in wanted.items())
-            and _is_between(instant(key.created_at), createdafter, createdbefore)
-        ]
-    if 0 < take < len(keys) - skip:
+        query = replace(
+            query,
+            category=category,
+            scheme=schemecodename,
+            alias=alias,
+            master_key_alias=masterkeyalias,
+            created_from=None if createdafter is None else _from_ms(createdafter),
+            created_to=None if createdbefore is None else _to_ms(createdbefore),
+        )
+    keys = services.keys.query(_tenant(services, tenantid), query)
+    if 0 < take < len(keys):
         response.headers["Link"] = next_link(request, "skip", str(skip + take))
-    return {key.key_id: _metadata(key) for key in _ordered(keys, orderby)[skip : skip + take]}
+    return {key.key_id: _metadata(key) for key in keys[:take]}
 
 
 @router.post("/key/{tenantid}/alias/{alias}/category/{hsmcategory}/scheme/{scheme}")
@@ -314,9 +322,8 @@ def key_of(services: RestServices, tenant: str, key_id: ShortHash) -> KeyInfo:
     Raises:
         KeyNotFoundError: there is no such key.
     """
-    for key in services.keys.list(tenant):
-        if key.key_id == key_id:
-            return key
+    for key in services.keys.query(tenant, KeyQuery(ids=(key_id,))):
+        return key
     raise KeyNotFoundError(f"Tenant {tenant} has no key {key_id}.")
 
 
@@ -361,14 +368,16 @@ def _metadata(key: KeyInfo) -> KeyMetaData:
     )
 
 
-def _ordered(keys: Sequence[KeyInfo], order: KeyOrder) -> Sequence[KeyInfo]:
-    by = _ORDERS.get(order.removesuffix("_DESC"))
-    return keys if by is None else sorted(keys, key=by, reverse=order.endswith("_DESC"))
+def _from_ms(at: datetime) -> int:
+    """The first whole millisecond that is not before `at`."""
+    return -(-_microseconds(at) // 1000)
 
 
-def _is_between(at: datetime, after: datetime | None, before: datetime | None) -> bool:
-    return (after is None or at >= _utc(after)) and (before is None or at <= _utc(before))
+def _to_ms(at: datetime) -> int:
+    """The last whole millisecond that is not after `at`."""
+    return _microseconds(at) // 1000
 
 
-def _utc(at: datetime) -> datetime:
-    return at if at.tzinfo else at.replace(tzinfo=UTC)
+def _microseconds(at: datetime) -> int:
+    moment = at if at.tzinfo else at.replace(tzinfo=UTC)
+    return (moment - _EPOCH) // timedelta(microseconds=1)

@@ -1,21 +1,26 @@
 """The Member Lookup resource: a group as one of its members sees it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Annotated
 
 from fastapi import Depends, Query, Request, Response
 
 from host.domain.errors import InvalidInputError
+from host.domain.ids import HoldingIdentity
 from host.domain.membership import GroupParameters, MemberInfo, MemberStatus
+from host.domain.paging import Cursor
 from host.domain.refused import shown
 from host.rest.operation import resource
 from host.rest.pages import NEXT_HEADERS, Asked, as_json, listed
 from host.rest.parameters import NodeHash, UpperCase
-from host.rest.services import Services
+from host.rest.services import RestServices, Services
 from host.rest.wire import instant, wire
 
 router = resource("Member Lookup")
+
+_PORTION = 200
 
 _ATTRIBUTES = ("common_name", "organization", "organization_unit", "locality", "state", "country")
 
@@ -99,8 +104,12 @@ def get_members(
 ) -> Response:
     """List the members of the group by name, by attributes of their names and by status."""
     viewer = services.virtual_node(holdingidentityshorthash).holding
-    found = [member for member in services.members.active(viewer) if wanted.accepts(member)]
-    page = asked.of_all("members", found, lambda m: (0, str(m.name)), newest_first=False)
+
+    def fetch(cursor: Cursor | None, limit: int) -> Sequence[MemberInfo]:
+        after = "" if cursor is None else cursor.last[1]
+        return list(islice(filter(wanted.accepts, _from(services, viewer, after)), limit))
+
+    page = asked.of("members", fetch, lambda m: (0, str(m.name)))
     return listed(request, page, lambda m: _MEMBER_JSON(_info(m)), member="members")
 
 
@@ -111,6 +120,16 @@ def get_group_parameters(
     """Give the parameters of the group."""
     viewer = services.virtual_node(holdingidentityshorthash).holding
     return RestGroupParameters(parameters=_flat(services.members.group_parameters(viewer)))
+
+
+def _from(services: RestServices, viewer: HoldingIdentity, after: str) -> Iterator[MemberInfo]:
+    """The members behind a name, read in portions: a group may be larger than memory."""
+    while True:
+        found = services.members.active(viewer, after=after, limit=_PORTION)
+        yield from found
+        if len(found) < _PORTION:
+            return
+        after = str(found[-1].name)
 
 
 def _info(member: MemberInfo) -> RestMemberInfo:

@@ -41,7 +41,7 @@ from host.keys.schemes import SPECS
 from host.keys.tables import SIGNING_KEY
 from host.keys.wrapping import unwrap
 from host.ports.capability import CapabilityError
-from host.ports.keys import KeyCategory
+from host.ports.keys import KeyCategory, KeyOrder, KeyQuery
 from tests.services.support import (
     ALICE,
     BOB,
@@ -367,3 +367,40 @@ def test_a_foreign_private_key_encoding_never_loads(keys):
         keys._database.transact(work)
     with pytest.raises(KeyMaterialError, match="no known scheme"):
         keys.sign(TENANT, key.public_key, b"x", "SHA256withECDSA")
+
+
+def test_keys_are_asked_for_in_pages_by_the_database(keys):
+    """The figures of a query, and that no page repeats or leaves out what is equal in its order."""
+    made = [
+        keys.create(TENANT, KeyCategory.LEDGER, f"key-{n}", "CORDA.EDDSA.ED25519") for n in range(5)
+    ]
+    keys.create(TENANT, KeyCategory.NOTARY, "other", "CORDA.ECDSA.SECP256R1")
+
+    def ids(**wanted):
+        return [key.key_id for key in keys.query(TENANT, KeyQuery(**{"limit": 9, **wanted}))]
+
+    for order in KeyOrder:
+        pages = [ids(order=order, skip=n, limit=2) for n in (0, 2, 4, 6)]
+        assert [one for page in pages for one in page] == ids(order=order), order
+        assert len(set().union(*pages)) == 6, order
+    assert ids(ids=(made[1].key_id, made[3].key_id, "NONE"), order=KeyOrder.ALIAS) == [
+        made[1].key_id,
+        made[3].key_id,
+    ]
+    assert ids(alias="key-2") == [made[2].key_id]
+    assert len(ids(scheme="CORDA.ECDSA.SECP256R1", category="NOTARY")) == 1
+    assert ids(order=KeyOrder.ALIAS, is_descending=True)[1] == made[4].key_id
+    at = made[0].created_at
+    assert len(ids(created_from=at, created_to=at)) >= 1
+    assert ids(created_from=at + 10**9) == ids(created_to=at - 1) == []
+    alias = made[0].master_key_alias
+    assert len(ids(master_key_alias=alias)) == 6
+    for other in (
+        alias + "0",
+        "x-1",
+        "",
+        f"{TENANT}-wrapping-01",
+        f"{TENANT}-wrapping-" + "9" * 20,
+    ):
+        assert ids(master_key_alias=other) == [], other
+    assert keys.query(OTHER, KeyQuery(limit=9)) == []

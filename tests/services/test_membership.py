@@ -137,6 +137,10 @@ def test_registration_is_approved_at_once_and_seen_by_all(world, clock):
         assert member.name == MemberX500Name.parse(ALICE)
     world.register(BOB)
     assert [str(m.name) for m in world.members.active(holding(CHARLIE))] == [ALICE, BOB]
+    first = world.members.active(holding(CHARLIE), limit=1)
+    behind = world.members.active(holding(CHARLIE), after=ALICE, limit=9)
+    assert [str(m.name) for m in (*first, *behind)] == [ALICE, BOB]
+    assert list(world.members.active(holding(CHARLIE), after=BOB)) == []
 
 
 def test_the_policy_of_a_network_is_read_once_for_all_its_members(world):
