@@ -1,7 +1,7 @@
 """Runs the exports of one component: each call in a store and an instance of its own."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,15 +15,15 @@ from sandbox.errors import (
     InvalidPayloadError,
     MemoryLimitError,
     PayloadTooLargeError,
-    SandboxError,
     WorldMismatchError,
 )
-from sandbox.host_calls import HostCallHandler, RunControl, RunEndedError, SuspendRun
+from sandbox.host_calls import HostCallHandler, WaitingHandler
 from sandbox.instance import HOST_FUNCTIONS, Run, StoreFuel
 from sandbox.limits import Limits, Usage
 from sandbox.outcome import Outcome
 from sandbox.own_memory import thread_filled_bytes
-from sandbox.receipts import RunFacts, note_stopped, returned, suspended
+from sandbox.receipts import RunFacts, concluded
+from sandbox.runnable import Runnable, RunRequest
 from sandbox.traps import error_of
 from sandbox.world import EXPORTS, World, import_name
 
@@ -47,28 +47,26 @@ class Component:
     runtime: str | None
     path: Path
 
-    def facts(self, export: str, argument: str | None, limits: Limits) -> RunFacts:
-        """What is known of a call of `export` before it starts.
+    def facts(self, request: RunRequest) -> RunFacts:
+        """What is known of a run before it starts.
 
         Raises:
             WorldMismatchError: the world has no such export, or one without that argument.
         """
-        if export not in EXPORTS[self.world] or (argument is None) != (export == "describe"):
+        export = request.export
+        if export not in EXPORTS[self.world] or (request.argument is None) != (
+            export == "describe"
+        ):
             raise WorldMismatchError(
                 f"export {export!r} of world {self.world}: no such export, "
                 "or called with the wrong number of arguments"
             )
         return RunFacts(
-            world=self.world,
-            component=self.digest,
-            runtime=self.runtime,
-            export=export,
-            argument=argument,
-            limits=limits,
+            world=self.world, component=self.digest, runtime=self.runtime, request=request
         )
 
 
-class Guest:
+class Guest(Runnable):
     """A compiled component. Thread-safe: every call has its own store and instance."""
 
     def __init__(self, component: Component, compiled: wc.Component, ticker: Ticker) -> None:
@@ -83,68 +81,36 @@ class Guest:
             if (index := compiled.get_export_index(name)) is not None
         }
 
-    def call(
-        self,
-        export: str,
-        argument: str | None,
-        *,
-        limits: Limits,
-        host: HostCallHandler | None = None,
-        granted: frozenset[str] = frozenset(),
-        attach: Callable[[RunControl], None] | None = None,
-    ) -> Outcome:
-        """Call `export` in a fresh instance.
-
-        Args:
-            export: `verify`, `run` or `describe`.
-            argument: the export's JSON text; None for `describe`.
-            limits: bounds of this run.
-            host: answers host calls; none are possible without it.
-            granted: interfaces that may be called, besides `log` and `flow`.
-            attach: given the run before it starts, for a host that may pause it.
-
-        Raises:
-            SandboxError: a trap, a limit or a refusal ended the run; `receipt` and `usage` are set.
-            RunEndedError: `host` ended the run; `usage` is set.
-            BaseException: what else `host` raised.
-        """
-        facts = self.component.facts(export, argument, limits)
-        index = self._exports[export]
+    def run(self, request: RunRequest, host: HostCallHandler | None = None) -> Outcome:
+        """Run an export; see `sandbox.runnable.Runnable.run`."""
+        facts, limits = self.component.facts(request), request.limits
         store = Store(self._engine)
-        run = Run(StoreFuel(store), limits=limits, host=host, granted=granted)
+        run = Run(StoreFuel(store), limits=limits, host=host, granted=request.granted)
         leave = native.enter(store, run)
         try:
-            if attach is not None:
-                attach(_Control(store, run, self._ticker, limits))
-            with self._ticker.running():
-                is_ok, value = self._run(store, run, index, argument, limits)
-            return returned(facts, _usage(run), value, is_error=not is_ok)
-        except SuspendRun:
-            return suspended(facts, _usage(run))
-        except SandboxError as exc:
-            note_stopped(facts, _usage(run), exc)
-            raise
-        except RunEndedError as exc:
-            exc.usage = _usage(run)
-            raise
+            if isinstance(host, WaitingHandler):
+                host.attach(_Control(store, run, self._ticker, limits))
+            return concluded(facts, lambda: _usage(run), lambda: self._run(store, run, request))
         finally:
             leave()
             store.close()
 
-    def _run(
-        self, store: Store, run: Run, index: wc.ExportIndex, argument: str | None, limits: Limits
-    ) -> tuple[bool, str | None]:
-        _bound(store, limits)
-        raw = _encoded(argument, limits)
-        failure: str | None = None
-        is_ok, text, size = True, None, 0
-        try:
-            instance = self._linker.instantiate(store, self._compiled)
-            function = instance.get_func(store, index)
-            assert function is not None  # noqa: S101  # the export was found in the component
-            is_ok, text, size = native.call(store, function, raw, size_max=limits.payload_bytes_max)
-        except WasmtimeError as exc:
-            failure = str(exc)
+    def _run(self, store: Store, run: Run, request: RunRequest) -> tuple[bool, str | None]:
+        limits = request.limits
+        with self._ticker.running():
+            _bound(store, limits)
+            raw = _encoded(request.argument, limits)
+            failure: str | None = None
+            is_ok, text, size = True, None, 0
+            try:
+                instance = self._linker.instantiate(store, self._compiled)
+                function = instance.get_func(store, self._exports[request.export])
+                assert function is not None  # noqa: S101  # the export was found in the component
+                is_ok, text, size = native.call(
+                    store, function, raw, size_max=limits.payload_bytes_max
+                )
+            except WasmtimeError as exc:
+                failure = str(exc)
         if run.error is not None:
             raise run.error
         if failure is not None:

@@ -6,25 +6,58 @@ equal receipts wherever they take place.
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 
 from sandbox.engine import engine_version, profile_digest
 from sandbox.errors import SandboxError
-from sandbox.limits import Limits, Usage
-from sandbox.outcome import Returned, Suspended
+from sandbox.host_calls import RunEndedError, SuspendRun
+from sandbox.limits import Usage
+from sandbox.outcome import Outcome, Returned, Suspended
+from sandbox.runnable import RunRequest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunFacts:
-    """What is known before a run starts."""
+    """What is known before a run starts.
+
+    Attributes:
+        world: of the component.
+        component: `SHA-256:HEX` of it.
+        runtime: digest of the pinned runtime it was derived from, if it was.
+        request: what the run is asked.
+    """
 
     world: str
     component: str
     runtime: str | None
-    export: str
-    argument: str | None
-    limits: Limits
+    request: RunRequest
+
+
+def concluded(
+    facts: RunFacts, usage: Callable[[], Usage], perform: Callable[[], tuple[bool, str | None]]
+) -> Outcome:
+    """Perform a run, and give its end the receipt and what the run used.
+
+    Args:
+        facts: of the run.
+        usage: what it has used when it is asked.
+        perform: runs it; whether the export answered `ok`, and its text.
+
+    Raises:
+        SandboxError, RunEndedError, BaseException: as of `sandbox.runnable.Runnable.run`.
+    """
+    try:
+        is_ok, value = perform()
+    except SuspendRun:
+        return suspended(facts, usage())
+    except SandboxError as exc:
+        note_stopped(facts, usage(), exc)
+        raise
+    except RunEndedError as exc:
+        exc.usage = usage()
+        raise
+    return returned(facts, usage(), value, is_error=not is_ok)
 
 
 def returned(facts: RunFacts, usage: Usage, value: str | None, *, is_error: bool) -> Returned:
@@ -51,8 +84,11 @@ def receipt_of(facts: RunFacts, usage: Usage, outcome: Mapping[str, str | None])
         "v": 1,
         "code": {"component": facts.component, "runtime": facts.runtime, "world": facts.world},
         "engine": {"profile": profile_digest(), "wasmtime": engine_version()},
-        "input": {"export": facts.export, "argument": text_digest(facts.argument)},
-        "limits": asdict(facts.limits),
+        "input": {
+            "export": facts.request.export,
+            "argument": text_digest(facts.request.argument),
+        },
+        "limits": asdict(facts.request.limits),
         "outcome": dict(outcome),
         "usage": asdict(usage),
     }

@@ -15,11 +15,11 @@ from cpi.model import VerifiedCpk
 from cpi.zstd_frame import ZstdRefusedError, unpack_frame
 from host.domain.errors import InvalidInputError
 from host.domain.guest_text import GuestTextError, checked_json, cut_message, mended_json
-from host.guests.source import Runnable
 from sandbox.errors import SandboxError
 from sandbox.guest import Component
 from sandbox.limits import Limits
 from sandbox.python_source import PythonSource
+from sandbox.runnable import Runnable
 from sandbox.runtime import Sandbox
 from sandbox.wizer import tool_version
 from sandbox.world import World

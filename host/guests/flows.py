@@ -1,6 +1,5 @@
 """`FlowGuests` over the sandbox: a flow's run in a fresh instance, errors in the port's words."""
 
-from collections.abc import Callable
 from typing import assert_never
 
 from host.domain.errors import HostError, StorageError, UnavailableError
@@ -22,10 +21,8 @@ from host.ports.guest import (
     GuestKilledError,
     GuestOutcome,
     HostCallHandler,
-    RunControl,
     SuspendedRun,
     Usage,
-    WaitingHandler,
 )
 from host.thread_priority import Computing
 from sandbox.errors import CapabilityNotGrantedError, HostMemoryError, SandboxError
@@ -61,7 +58,6 @@ class SandboxedFlows:
                     limits=limits_of(cpk, limits_of_quota(run.quota)),
                     host=host,
                     granted=ALWAYS_GRANTED | (run.granted & frozenset(cpk.capabilities)),
-                    attach=_attaching(host),
                 )
         except HostMemoryError as refused:
             raise UnavailableError(refused.message) from refused
@@ -80,12 +76,6 @@ class SandboxedFlows:
                 return _finished(value or "", usage)
             case _:
                 assert_never(outcome)
-
-
-def _attaching(host: HostCallHandler) -> Callable[[RunControl], None] | None:
-    if not isinstance(host, WaitingHandler):
-        return None
-    return host.attach
 
 
 def _cpk_of(cpi: CpiRecord, flow_class: str) -> CpkRecord:

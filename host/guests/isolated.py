@@ -1,6 +1,6 @@
 """A `GuestSource` whose guests run in a process of their virtual node's own."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from host.domain.errors import UnavailableError
@@ -8,13 +8,13 @@ from host.domain.ids import ShortHash
 from host.domain.packages import CpiRecord, CpkRecord
 from host.guests.library import GuestLibrary
 from sandbox.compiled_files import CompiledFile
-from sandbox.host_calls import HostCallHandler, RunControl
+from sandbox.host_calls import HostCallHandler
 from sandbox.isolation.calls import IsolatedGuest
 from sandbox.isolation.errors import GuestProcessLostError
 from sandbox.isolation.placing import Apart
 from sandbox.isolation.pool import ProcessPool
-from sandbox.limits import Limits
 from sandbox.outcome import Outcome
+from sandbox.runnable import Runnable, RunRequest
 from sandbox.runtime import Sandbox
 from sandbox.world import World
 
@@ -72,29 +72,18 @@ class IsolatedGuests:
 
 
 @dataclass(frozen=True, slots=True)
-class RepeatableGuest:
+class RepeatableGuest(Runnable):
     """An isolated guest whose loss tells callers in the host's words to try again."""
 
     isolated: IsolatedGuest
 
-    def call(
-        self,
-        export: str,
-        argument: str | None,
-        *,
-        limits: Limits,
-        host: HostCallHandler | None = None,
-        granted: frozenset[str] = frozenset(),
-        attach: Callable[[RunControl], None] | None = None,
-    ) -> Outcome:
-        """As of `IsolatedGuest.call`.
+    def run(self, request: RunRequest, host: HostCallHandler | None = None) -> Outcome:
+        """As of `IsolatedGuest.run`.
 
         Raises:
             UnavailableError: the guest was lost by no fault of its own.
         """
         try:
-            return self.isolated.call(
-                export, argument, limits=limits, host=host, granted=granted, attach=attach
-            )
+            return self.isolated.run(request, host)
         except GuestProcessLostError as lost:
             raise UnavailableError(lost.message) from lost

@@ -1,29 +1,11 @@
 """Where guests come from, whatever process they run in."""
 
-from collections.abc import Callable
 from typing import Protocol
 
 from host.domain.ids import ShortHash
 from host.domain.packages import CpiRecord, CpkRecord
-from sandbox.host_calls import HostCallHandler, RunControl
-from sandbox.limits import Limits
-from sandbox.outcome import Outcome
+from sandbox.runnable import Runnable
 from sandbox.world import World
-
-
-class Runnable(Protocol):
-    """A guest, wherever it runs; see `sandbox.guest.Guest`."""
-
-    def call(
-        self,
-        export: str,
-        argument: str | None,
-        *,
-        limits: Limits,
-        host: HostCallHandler | None = None,
-        granted: frozenset[str] = frozenset(),
-        attach: Callable[[RunControl], None] | None = None,
-    ) -> Outcome: ...
 
 
 class GuestSource(Protocol):

@@ -25,7 +25,6 @@ from host.domain.packages import CpiRecord
 from host.guests.code import CpkCode, code_of, make_component, prove
 from host.guests.declarations import DeclarationInvalidError
 from host.guests.records import record_of
-from host.guests.source import Runnable
 from host.packages.catalogue import PackageCatalogue
 from host.packages.errors import PackageDuplicateError, PackageUploadRefusedError
 from host.packages.trust import CertificateStore
@@ -33,6 +32,7 @@ from host.packages.uploaded import UploadedFile
 from host.packages.uploads import Uploads, UploadStatus
 from host.ports.clock import Clock
 from host.ports.database import SqlDatabase
+from sandbox.runnable import Runnable
 from sandbox.runtime import Sandbox
 from sandbox.world import World
 

@@ -22,9 +22,9 @@ from sandbox.host_api import ALWAYS_GRANTED
 from sandbox.host_calls import (
     GuestCallError,
     HostCallHandler,
-    RunControl,
     RunEndedError,
     SuspendRun,
+    WaitingHandler,
 )
 from sandbox.instance import HOST_FUNCTIONS
 from sandbox.isolation.errors import GuestProcessLostError, GuestProcessViolationError
@@ -43,10 +43,11 @@ from sandbox.isolation.frames import (
     bytes_of,
 )
 from sandbox.isolation.process import Ending, GuestProcess
-from sandbox.limits import Limits, Usage
+from sandbox.limits import Usage
 from sandbox.outcome import Outcome
 from sandbox.own_memory import resident_bytes
 from sandbox.receipts import RunFacts, note_stopped, returned, suspended
+from sandbox.runnable import Runnable, RunRequest
 
 _STOPS: Mapping[str, type[errors.RunError]] = MappingProxyType(
     {
@@ -76,7 +77,7 @@ Visit = Callable[[], AbstractContextManager[Stay]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class IsolatedGuest:
+class IsolatedGuest(Runnable):
     """As `sandbox.guest.Guest`, but each call is made in another process.
 
     Attributes:
@@ -91,29 +92,20 @@ class IsolatedGuest:
     visit: Visit
     grace_seconds: float
 
-    def call(
-        self,
-        export: str,
-        argument: str | None,
-        *,
-        limits: Limits,
-        host: HostCallHandler | None = None,
-        granted: frozenset[str] = frozenset(),
-        attach: Callable[[RunControl], None] | None = None,
-    ) -> Outcome:
-        """Call `export` in a fresh instance; see `sandbox.guest.Guest.call`.
+    def run(self, request: RunRequest, host: HostCallHandler | None = None) -> Outcome:
+        """Run an export; see `sandbox.runnable.Runnable.run`.
 
         Raises:
             GuestProcessLostError: the process could not be had, or was ended from outside: the run
                 may be repeated.
         """
-        facts = self.component.facts(export, argument, limits)
+        facts, limits = self.component.facts(request), request.limits
         begin = Begin(
             self.index,
-            export,
-            None if argument is None else bytes_of(argument),
+            request.export,
+            None if request.argument is None else bytes_of(request.argument),
             limits,
-            tuple(sorted(granted)),
+            tuple(sorted(request.granted)),
             host is not None,
         )
         with self.visit() as stay:
@@ -122,16 +114,9 @@ class IsolatedGuest:
                 process.waiting_place(limits.memory_bytes_max) as may_wait,
                 process.lane(self.component.world, bytes_max=limits.payload_bytes_max) as lane,
             ):
-                run = _Run(
-                    lane,
-                    stay,
-                    facts,
-                    host=host,
-                    granted=granted,
-                    grace_seconds=self.grace_seconds,
-                )
-                if attach is not None and may_wait:
-                    attach(run)
+                run = _Run(lane, stay, facts, host=host, grace_seconds=self.grace_seconds)
+                if may_wait and isinstance(host, WaitingHandler):
+                    host.attach(run)
                 return run.perform(begin)
 
 
@@ -145,14 +130,14 @@ class _Run:
         facts: RunFacts,
         *,
         host: HostCallHandler | None,
-        granted: frozenset[str],
         grace_seconds: float,
     ) -> None:
         self._lane = lane
         self._stay = stay
         self._facts = facts
         self._host = host
-        self._granted = granted | ALWAYS_GRANTED
+        self._granted = facts.request.granted | ALWAYS_GRANTED
+        self._limits = facts.request.limits
         self._grace_seconds = grace_seconds
         self._seen = Usage()
         self._cause: BaseException | None = None
@@ -165,7 +150,7 @@ class _Run:
         """By how much the process has grown since the run began, other runs' growth included."""
         resident = resident_bytes(self._stay.process.pid)
         if resident is None or self._resident_before is None:
-            return self._facts.limits.memory_bytes_max
+            return self._limits.memory_bytes_max
         return max(0, resident - self._resident_before)
 
     @contextmanager
@@ -263,7 +248,7 @@ class _Run:
 
     def _admit(self, asked: Asked) -> None:
         """Refuse what the run's own checks, in its process, would never have let through."""
-        size, limits = len(asked.request), self._facts.limits
+        size, limits = len(asked.request), self._limits
         log_bytes = self._seen.log_bytes + (size if asked.interface == "log" else 0)
         if self._host is None or (asked.interface, asked.function) not in HOST_FUNCTIONS:
             raise FrameError("a host call that does not exist")
@@ -282,23 +267,23 @@ class _Run:
         """A refused call was counted, but did not come here; its text was in the guest's memory."""
         calls = usage.host_calls - self._seen.host_calls
         logged = usage.log_bytes - self._seen.log_bytes
-        logged_max = self._facts.limits.memory_bytes_max if calls else 0
+        logged_max = self._limits.memory_bytes_max if calls else 0
         if calls not in {0, 1} or not 0 <= logged <= logged_max:
             raise FrameError("a wrong count of host calls")
         self._fuel(usage)
 
     def _value(self, value: bytes | None) -> str | None:
-        if value is not None and len(value) > self._facts.limits.payload_bytes_max:
+        if value is not None and len(value) > self._limits.payload_bytes_max:
             raise FrameError("a result that is larger than the run may give")
         return None if value is None else _text(value)
 
     def _fuel(self, usage: Usage) -> int:
-        if not self._seen.fuel <= usage.fuel <= self._facts.limits.fuel_max:
+        if not self._seen.fuel <= usage.fuel <= self._limits.fuel_max:
             raise FrameError("a wrong count of fuel")
         return usage.fuel
 
     def _restart_clock(self) -> None:
-        self._lane.wait_at_most(self._facts.limits.wall_ms_max / 1000 + self._grace_seconds)
+        self._lane.wait_at_most(self._limits.wall_ms_max / 1000 + self._grace_seconds)
 
 
 def _text(data: bytes) -> str:

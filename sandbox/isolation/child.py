@@ -243,7 +243,6 @@ def _performed(
             limits=begin.limits,
             host=relay if begin.has_host else None,
             granted=frozenset(begin.granted),
-            attach=relay.attach,
         )
     except RunEndedError as halted:
         return Halted(halted.usage or Usage())

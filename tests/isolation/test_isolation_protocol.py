@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sandbox.errors import DeadlineExceededError
@@ -53,6 +53,7 @@ def frame(message) -> bytes:
 
 
 @pytest.mark.property
+@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(to_host, min_size=1, max_size=5), st.data())
 def test_what_is_said_arrives_however_it_is_cut(messages, data):
     with ends(FromGuests) as (raw, channel):

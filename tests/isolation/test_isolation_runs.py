@@ -167,9 +167,7 @@ class TestWaiting:
     def test_the_clock_stands_still_and_the_usage_is_known(self, shared_pool):
         host = self.Host()
         code = "host('flow', 'now', '{}'); host('log', 'write', 'abc'); result = 'done'"
-        outcome = shared_pool.workflow().call(
-            "run", code, limits=LIMITS, host=host, attach=host.attach
-        )
+        outcome = shared_pool.workflow().call("run", code, limits=LIMITS, host=host)
         assert outcome.value == "done"
         assert [(u.host_calls, u.log_bytes) for u in host.usages] == [(1, 0)] * 2 + [(2, 3)] * 2
         assert 0 < host.usages[0].fuel < host.usages[2].fuel < outcome.usage.fuel
@@ -179,14 +177,16 @@ class TestWaiting:
         attached = []
 
         def nested(depth):
-            def host(*_call):
-                return nested(depth - 1) if depth else "1"
+            class Host:
+                def attach(self, _run):
+                    attached.append(depth)
+
+                def __call__(self, *_call):
+                    return nested(depth - 1) if depth else "1"
 
             guest = shared_pool.workflow()
             code = "result = host('flow', 'now', '{}')"
-            return guest.call(
-                "run", code, limits=LIMITS, host=host, attach=lambda _: attached.append(depth)
-            ).value
+            return guest.call("run", code, limits=LIMITS, host=Host()).value
 
         assert nested(2) == "1"
         assert attached == [2, 1]
@@ -209,7 +209,7 @@ class TestWaiting:
         host = Away()
         code = "result = host('flow', 'now', '{}')"
         try:
-            guests.workflow().call("run", code, limits=LIMITS, host=host, attach=host.attach)
+            guests.workflow().call("run", code, limits=LIMITS, host=host)
         except SandboxError as error:
             lost.append(error)
         assert [e.code for e in lost] == ["guest-process-lost"]

@@ -189,6 +189,20 @@ def test_raising_host_calls_on_threads_reach_only_their_own_run(admit_text, text
     assert mixed == []
 
 
+class Attached:
+    """A host that keeps the control of its run."""
+
+    def __init__(self, host, controls):
+        self.host = host
+        self.controls = controls
+
+    def attach(self, run):
+        self.controls.append(run)
+
+    def __call__(self, *call):
+        return self.host(*call)
+
+
 def paused_run(guest, code, *, ticks, pauses):
     """A run whose host call takes `ticks` of the engine's clock, paused or not."""
     controls = []
@@ -203,7 +217,7 @@ def paused_run(guest, code, *, ticks, pauses):
         return "null"
 
     limits = Limits(wall_ms_max=100, fuel_max=10**12)
-    return guest.call("run", code, limits=limits, host=host, attach=controls.append)
+    return guest.call("run", code, limits=limits, host=Attached(host, controls))
 
 
 def advance(guest, ticks):
@@ -234,7 +248,7 @@ def test_about_how_much_memory_a_run_has_filled_is_known(workflow, filled):
     code = f"host('flow', 'now', '')\nheld = b'x' * {filled * mib}\nhost('flow', 'now', '')"
     code += "\nresult = str(len(held))"
     limits = Limits(fuel_max=10**12, wall_ms_max=60_000)
-    outcome = workflow.call("run", code, limits=limits, host=host, attach=controls.append)
+    outcome = workflow.call("run", code, limits=limits, host=Attached(host, controls))
     assert outcome.value == str(filled * mib)
     before, after = seen
     assert filled * mib * 0.9 <= after - before <= (filled + 12) * mib
@@ -256,7 +270,7 @@ def test_no_clock_ticks_while_every_run_is_paused(workflow_here):
         return "null"
 
     code = "host('flow', 'now', '')"
-    workflow_here.call("run", code, limits=Limits(), host=host, attach=controls.append)
+    workflow_here.call("run", code, limits=Limits(), host=Attached(host, controls))
     assert (seen, workflow_here._ticker._runs) == ([0, 1], 0)
 
 
@@ -270,7 +284,7 @@ def test_a_run_in_a_host_call_tells_what_it_has_used(workflow):
         return "null"
 
     code = "host('flow', 'now', '')\nhost('flow', 'now', '')"
-    outcome = workflow.call("run", code, limits=Limits(), host=host, attach=controls.append)
+    outcome = workflow.call("run", code, limits=Limits(), host=Attached(host, controls))
     assert seen[1] == outcome.usage
     assert seen[0].host_calls == 1
     assert 0 < seen[0].fuel < seen[1].fuel

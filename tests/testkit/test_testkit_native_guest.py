@@ -141,13 +141,13 @@ def test_the_hosts_own_failure_reaches_the_engine_as_it_is(run):
         ({"payload_bytes_max": 1024}, "Large", 1025, "payload-too-large"),
         ({"payload_bytes_max": 1024}, "Play", [{"call": ["flow", "now", {}]}], "payload-too-large"),
         (
-            {"host_calls_per_run_max": 2},
+            {"host_calls_max": 2},
             "Play",
             [{"call": ["flow", "now", {}]}] * 3,
             "too-many-host-calls",
         ),
         (
-            {"log_bytes_per_run_max": 20},
+            {"log_bytes_max": 20},
             "Play",
             [{"call": ["log", "write", {"level": "info", "logger": "l", "message": "m" * 20}]}],
             "log-limit",

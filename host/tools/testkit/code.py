@@ -19,15 +19,15 @@ from host.domain.ids import Checksum, ShortHash
 from host.domain.packages import CodeWorld, CpiRecord, CpkRecord, PackageIdentity
 from host.guests.code import DESCRIBED
 from host.guests.declarations import declarations_of
-from host.guests.source import GuestSource, Runnable
+from host.guests.source import GuestSource
 from host.toolkit.build import prepare_cordapp
 from host.toolkit.project import CordappProject, CpkPlan
 from host.toolkit.toolchains import ComponentBuilder, no_toolchains
 from host.tools.testkit.native_guest import NativeGuest
 from host.tools.testkit.project import mount, source_folders_of
-from sandbox.host_calls import HostCallHandler, RunControl
-from sandbox.limits import Limits
+from sandbox.host_calls import HostCallHandler
 from sandbox.outcome import Outcome, Returned
+from sandbox.runnable import Runnable, RunRequest
 from sandbox.runtime import Sandbox
 from sandbox.world import World
 
@@ -229,27 +229,16 @@ class _Guests:
 
 
 @dataclass(frozen=True, slots=True)
-class _Watched:
+class _Watched(Runnable):
     """A guest whose failures are noted."""
 
     guest: Runnable
     failures: FailureLog = field(repr=False)
 
-    def call(
-        self,
-        export: str,
-        argument: str | None,
-        *,
-        limits: Limits,
-        host: HostCallHandler | None = None,
-        granted: frozenset[str] = frozenset(),
-        attach: Callable[[RunControl], None] | None = None,
-    ) -> Outcome:
-        outcome = self.guest.call(
-            export, argument, limits=limits, host=host, granted=granted, attach=attach
-        )
-        if export == "run" and isinstance(outcome, Returned) and outcome.is_error:
-            self.failures.failed(argument or "", outcome.value or "")
+    def run(self, request: RunRequest, host: HostCallHandler | None = None) -> Outcome:
+        outcome = self.guest.run(request, host)
+        if request.export == "run" and isinstance(outcome, Returned) and outcome.is_error:
+            self.failures.failed(request.argument or "", outcome.value or "")
         return outcome
 
 

@@ -14,12 +14,13 @@ from typing import Any
 
 from cordapp import guest
 from cordapp.registry import HostCallError
-from sandbox.errors import InvalidPayloadError, PayloadTooLargeError, SandboxError
-from sandbox.host_calls import HostCallHandler, RunControl, RunEndedError, SuspendRun
+from sandbox.errors import InvalidPayloadError, PayloadTooLargeError
+from sandbox.host_calls import HostCallHandler, WaitingHandler
 from sandbox.instance import HOST_FUNCTIONS, Run
 from sandbox.limits import Limits, Usage
 from sandbox.outcome import Outcome
-from sandbox.receipts import RunFacts, note_stopped, returned, suspended
+from sandbox.receipts import RunFacts, concluded
+from sandbox.runnable import Runnable, RunRequest
 from sandbox.world import World
 
 _NUMBERS = {function: number for number, function in enumerate(HOST_FUNCTIONS)}
@@ -36,52 +37,32 @@ class Stopped(BaseException):  # no Exception, so that guest code cannot catch i
     """Unwinds a run that is over: the reason stands in its slot, whatever the guest does now."""
 
 
-class NativeGuest:
-    """The code of one part of a CorDapp; a `host.guests.source.Runnable`."""
+class NativeGuest(Runnable):
+    """The code of one part of a CorDapp."""
 
     def __init__(self, world: World, digest: str, on_failure: OnFailure) -> None:
         self._world = world
         self._digest = digest
         self._on_failure = on_failure
 
-    def call(
-        self,
-        export: str,
-        argument: str | None,
-        *,
-        limits: Limits,
-        host: HostCallHandler | None = None,
-        granted: frozenset[str] = frozenset(),
-        attach: Callable[[RunControl], None] | None = None,
-    ) -> Outcome:
-        """As of `sandbox.guest.Guest.call`, on the calling thread."""
-        text = argument or ""
-        facts = RunFacts(
-            world=self._world,
-            component=self._digest,
-            runtime=None,
-            export=export,
-            argument=argument,
-            limits=limits,
-        )
-        run = Run(_Unmeasured(limits.fuel_max), limits=limits, host=host, granted=granted)
-        if attach is not None:
-            attach(_Control(run))
-        try:
+    def run(self, request: RunRequest, host: HostCallHandler | None = None) -> Outcome:
+        """Run an export on the calling thread; see `sandbox.runnable.Runnable.run`."""
+        facts = RunFacts(world=self._world, component=self._digest, runtime=None, request=request)
+        limits = request.limits
+        run = Run(_Unmeasured(limits.fuel_max), limits=limits, host=host, granted=request.granted)
+        if isinstance(host, WaitingHandler):
+            host.attach(_Control(run))
+
+        def perform() -> tuple[bool, str | None]:
+            text = request.argument or ""
             _check_size("argument", text, limits)
-            is_ok, value = self._perform(export, text, run)
+            is_ok, value = self._perform(request.export, text, run)
             if run.error is not None:
                 raise run.error
             _check_size("result", value or "", limits)
-        except SuspendRun:
-            return suspended(facts, _usage(run))
-        except SandboxError as exc:
-            note_stopped(facts, _usage(run), exc)
-            raise
-        except RunEndedError as exc:
-            exc.usage = _usage(run)
-            raise
-        return returned(facts, _usage(run), value, is_error=not is_ok)
+            return is_ok, value
+
+        return concluded(facts, lambda: _usage(run), perform)
 
     def _perform(self, export: str, text: str, run: Run) -> tuple[bool, str | None]:
         """Whether the export answered `ok`, and the text, if it has one."""
