@@ -143,8 +143,8 @@ def composed(
             parked=parts.lot.bytes_of,
         )
         name_what_is_missing(parts)
-        parts.nodes.resume()
-        parts.registrations.resume()
+        parts.go_on_with_nodes()
+        parts.go_on_with_registrations()
         start_flows(parts)
         warm_up_code(parts)
         keeping.begin()

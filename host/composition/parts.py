@@ -27,8 +27,9 @@ from host.composition.guests import make_guests
 from host.composition.schemas import CLUSTER_SCHEMAS, VAULT_SCHEMAS
 from host.composition.services import Answers, RemoteCapability, RemoteContracts, VaultAnswers
 from host.db import Database, Vaults
+from host.db.claims import RENEW_SECONDS, Claimant
 from host.descriptors import descriptor_limit
-from host.domain.workers import WorkerKind
+from host.domain.workers import COMBINED, WorkerKind
 from host.flow.parking import ParkingLot
 from host.guests.contracts import SandboxedContracts
 from host.guests.library import GuestLibrary
@@ -225,15 +226,18 @@ class Parts:
     @cached_property
     def packages(self) -> PackageService:
         """Stored CPIs, and their upload: only one process of a host may have it."""
-        return PackageService(
+        packages = PackageService(
             database=self.database,
             directory=self.base.directory.packages,
             sandbox=self.sandbox,
             newcomer=self.guests.newcomer,
             clock=self.base.clock,
             executor=self._background,
+            claimant=self.claimant,
             upload_bytes_max=self.base.settings.section(CORDA_REST).max_content_length,
         )
+        self._flush(packages.renew, RENEW_SECONDS)
+        return packages
 
     @cached_property
     def nodes(self) -> vnode.VirtualNodeService:
@@ -244,9 +248,27 @@ class Parts:
             packages=self.catalogue,
             clock=self.base.clock,
             entropy=self.base.entropy,
+            claimant=self.claimant,
             background=self._background.submit,
             allowed_capabilities=frozenset(self.base.settings.section(GUEST).allowed_capabilities),
         )
+
+    @cached_property
+    def claimant(self) -> Claimant:
+        """This process, among those that claim work in the cluster's database."""
+        cluster = self.base.cluster
+        place = COMBINED if cluster is None else cluster.name
+        return Claimant(place=place, run=self.base.entropy.random_bytes(8).hex())
+
+    def go_on_with_nodes(self) -> None:
+        """Take up operations on nodes that were left unfinished, now and as long as this runs."""
+        self.nodes.resume()
+        self._flush(self.nodes.go_on, RENEW_SECONDS)
+
+    def go_on_with_registrations(self) -> None:
+        """Take up registrations that were left unfinished, now and as long as this runs."""
+        self.registrations.resume()
+        self._flush(self.registrations.go_on, RENEW_SECONDS)
 
     @cached_property
     def members(self) -> Members:
@@ -303,7 +325,7 @@ class Parts:
         own = (membership.MembershipCapability(self.members), self.entities, self.ledger)
         return make_capabilities(self.base, own, self.keys)
 
-    def _flush(self, flush: Callable[[], None], seconds: float) -> None:
+    def _flush(self, flush: Callable[[], object], seconds: float) -> None:
         flushing = PeriodicFlush(flush, seconds=seconds)
         self.base.stack.callback(flushing.stop)
         flushing.start()
@@ -324,6 +346,7 @@ class Parts:
         )
         if key_store is None:
             raise PluginMissingError("no plugin gives a key store (hook register_key_store)")
+        self._flush(key_store.take_over_rotations, RENEW_SECONDS)
         return key_store
 
     def _open_members(self) -> Members:
@@ -338,6 +361,7 @@ class Parts:
             public_keys=self.public_keys,
             clock=self.base.clock,
             entropy=self.base.entropy,
+            claimant=self.claimant,
         )
 
     def _service(self, interface: Interface[Port], local: Callable[[], Port]) -> Port:

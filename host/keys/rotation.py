@@ -2,16 +2,18 @@
 
 1. A new key is put in force together with the record of the rotation: what is made from now on is
    wrapped under it.
-2. Each `go_on` wraps a few keys anew and counts them, in one transaction.
+2. Each `go_on` wraps a few keys anew and counts them, in one transaction. It renews the claim of
+   the process that drives the rotation; when nobody does for 30 seconds, `take_over` goes on.
 3. The transaction that finds nothing left removes the old keys and ends the rotation. The file of
    an old master key is destroyed after that; what a crash leaves of it, the next start destroys.
 """
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
+from host.db.claims import RELEASED, Claimant, Claims
 from host.db.sql import Upsert
 from host.domain.ids import EpochMs
 from host.keys.errors import RotationInProgressError
@@ -19,7 +21,7 @@ from host.keys.master import MasterKeys
 from host.keys.tables import MASTER_KEY, ROTATED, ROTATION, SIGNING_KEY, WRAPPING_KEY
 from host.keys.wrapping import NONCE_BYTES, unwrap, wrap
 from host.keys.wrapping_keys import WrappingKeys
-from host.ports.clock import Entropy
+from host.ports.clock import Clock, Entropy
 from host.ports.database import SqlDatabase
 from host.ports.keys import MASTER_TENANT, KeyRotation, RotatedKeys, RotationStatus
 
@@ -29,7 +31,10 @@ _SELECT_ROTATION = select(ROTATION)
 _SELECT_UNFINISHED = select(ROTATION.c.tenant).where(
     ROTATION.c.status == RotationStatus.IN_PROGRESS.value
 )
-_RECORD = Upsert(table=ROTATION, replace=("request_id", "status", "started_at", "updated_at"))
+_RECORD = Upsert(
+    table=ROTATION,
+    replace=("request_id", "status", "started_at", "updated_at", "claimed_by", "claimed_until"),
+)
 
 
 class Rotations:
@@ -41,6 +46,7 @@ class Rotations:
         masters: MasterKeys,
         wrapping: WrappingKeys,
         *,
+        clock: Clock,
         entropy: Entropy,
         keys_at_once: int = KEYS_AT_ONCE,
     ) -> None:
@@ -49,6 +55,14 @@ class Rotations:
         self._wrapping = wrapping
         self._entropy = entropy
         self._keys_at_once = keys_at_once
+        run = entropy.random_bytes(8).hex()
+        self._claims = Claims(
+            database,
+            ROTATION,
+            is_unfinished=ROTATION.c.status == RotationStatus.IN_PROGRESS.value,
+            claimant=Claimant(place=f"keys-{run}", run=run),
+            clock=clock,
+        )
 
     def start(self, tenant: str) -> KeyRotation:
         """Put a new key of `tenant` in force, or a new master key.
@@ -80,9 +94,20 @@ class Rotations:
         with self._database.read() as connection:
             tenants = connection.execute(_SELECT_UNFINISHED).scalars().all()
         for tenant in tenants:
-            while (known := self.go_on(tenant)) and known.status is RotationStatus.IN_PROGRESS:
-                pass
+            self._end(tenant)
         self._forget()
+
+    def take_over(self) -> int:
+        """End the rotations that nobody has gone on with for 30 seconds; gives their number."""
+        abandoned = self._claims.take()
+        for tenant in abandoned:
+            self._claims.let_go(tenant)  # each step renews the claim
+            self._end(tenant)
+        return len(abandoned)
+
+    def _end(self, tenant: str) -> None:
+        while (known := self.go_on(tenant)) and known.status is RotationStatus.IN_PROGRESS:
+            pass
 
     def _begin(self, connection: Connection, tenant: str) -> KeyRotation:
         known = _rotation(connection, tenant)
@@ -91,7 +116,8 @@ class Rotations:
                 f"Key rotation {known.request_id} of {tenant} is in progress."
             )
         begin = self._begin_master if tenant == MASTER_TENANT else self._begin_tenant
-        _record(connection, tenant, self._uuid(), begin(connection, tenant), self._now())
+        row = {"tenant": tenant, "request_id": self._uuid(), **self._claims.values()}
+        _record(connection, row, begin(connection, tenant), self._now())
         return _known(connection, tenant)
 
     def _go_on(self, connection: Connection, tenant: str) -> tuple[KeyRotation | None, bool]:
@@ -105,7 +131,11 @@ class Rotations:
         connection.execute(
             update(ROTATION)
             .where(ROTATION.c.tenant == tenant)
-            .values(status=status.value, updated_at=self._now())
+            .values(
+                status=status.value,
+                updated_at=self._now(),
+                **(RELEASED if is_done else self._claims.values()),
+            )
         )
         return _known(connection, tenant), is_done
 
@@ -216,13 +246,13 @@ def signing_key_binding(tenant: str, key_id: str) -> str:
 
 def _record(
     connection: Connection,
-    tenant: str,
-    request_id: str,
+    row: Mapping[str, object],
     keys: Sequence[RotatedKeys],
     now: EpochMs,
 ) -> None:
-    values = {"tenant": tenant, "request_id": request_id, "started_at": now, "updated_at": now}
+    values = {**row, "started_at": now, "updated_at": now}
     _RECORD.run(connection, {**values, "status": RotationStatus.IN_PROGRESS.value})
+    tenant = row["tenant"]
     connection.execute(delete(ROTATED).where(ROTATED.c.tenant == tenant))
     for key in keys:
         counts = {"name": key.name, "total": key.total, "rotated": 0}

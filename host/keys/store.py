@@ -91,7 +91,12 @@ class SoftKeyStore:
         self._entropy = entropy
         self._wrapping = WrappingKeys(masters, clock=clock, entropy=entropy)
         self._rotations = Rotations(
-            database, masters, self._wrapping, entropy=entropy, keys_at_once=keys_at_once
+            database,
+            masters,
+            self._wrapping,
+            clock=clock,
+            entropy=entropy,
+            keys_at_once=keys_at_once,
         )
         database.transact(self._wrapping.check_master)
         self._rotations.resume()
@@ -176,6 +181,9 @@ class SoftKeyStore:
 
     def rotate_some(self, tenant: str) -> KeyRotation | None:
         return self._rotations.go_on(tenant)
+
+    def take_over_rotations(self) -> int:
+        return self._rotations.take_over()
 
     def rotation(self, tenant: str) -> KeyRotation | None:
         return self._rotations.get(tenant)

@@ -17,6 +17,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
+from host.db.claims import claim_columns
 from host.ports.database import Schema
 
 _METADATA = MetaData()
@@ -76,6 +77,7 @@ ROTATION = Table(
     Column("status", String(16), nullable=False),
     Column("started_at", BigInteger, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
+    *claim_columns(),
 )
 """The latest rotation of each tenant; the tenant `master` is the master key."""
 
@@ -89,73 +91,4 @@ ROTATED = Table(
 )
 """How far the latest rotation is: keys to rewrap by who or what they were wrapped for."""
 
-_TO_2 = (
-    "CREATE TABLE key_master (generation INTEGER NOT NULL PRIMARY KEY, wrapped BLOB NOT NULL)",
-    "INSERT INTO key_master SELECT 1, wrapped FROM key_master_check",
-    "DROP TABLE key_master_check",
-    "ALTER TABLE key_signing RENAME TO key_signing_1",
-    "ALTER TABLE key_wrapping RENAME TO key_wrapping_1",
-    """
-    CREATE TABLE key_wrapping (
-        tenant VARCHAR(12) NOT NULL,
-        generation INTEGER NOT NULL,
-        master_generation INTEGER NOT NULL,
-        wrapped BLOB NOT NULL,
-        created_at BIGINT NOT NULL,
-        PRIMARY KEY (tenant, generation)
-    )
-    """,
-    "CREATE INDEX ix_key_wrapping_master_generation ON key_wrapping (master_generation)",
-    "INSERT INTO key_wrapping SELECT tenant, 1, 1, wrapped, created_at FROM key_wrapping_1",
-    """
-    CREATE TABLE key_signing (
-        tenant VARCHAR(12) NOT NULL,
-        key_id VARCHAR(12) NOT NULL,
-        category VARCHAR(32) NOT NULL,
-        alias VARCHAR(128) NOT NULL,
-        scheme VARCHAR(64) NOT NULL,
-        public_key TEXT NOT NULL,
-        wrapping_generation INTEGER NOT NULL,
-        wrapped BLOB NOT NULL,
-        created_at BIGINT NOT NULL,
-        PRIMARY KEY (tenant, key_id),
-        CONSTRAINT key_alias UNIQUE (tenant, alias),
-        CONSTRAINT key_wrapped_under FOREIGN KEY(tenant, wrapping_generation)
-            REFERENCES key_wrapping (tenant, generation)
-    )
-    """,
-    """
-    INSERT INTO key_signing SELECT tenant, key_id, category, alias, scheme, public_key, 1, wrapped,
-        created_at FROM key_signing_1
-    """,
-    "DROP TABLE key_signing_1",
-    "DROP TABLE key_wrapping_1",
-    """
-    CREATE TABLE key_hsm (
-        tenant VARCHAR(12) NOT NULL,
-        category VARCHAR(32) NOT NULL,
-        association_id VARCHAR(36) NOT NULL,
-        PRIMARY KEY (tenant, category)
-    )
-    """,
-    """
-    CREATE TABLE key_rotation (
-        tenant VARCHAR(12) NOT NULL PRIMARY KEY,
-        request_id VARCHAR(36) NOT NULL,
-        status VARCHAR(16) NOT NULL,
-        started_at BIGINT NOT NULL,
-        updated_at BIGINT NOT NULL
-    )
-    """,
-    """
-    CREATE TABLE key_rotated (
-        tenant VARCHAR(12) NOT NULL,
-        name VARCHAR(64) NOT NULL,
-        total INTEGER NOT NULL,
-        rotated INTEGER NOT NULL,
-        PRIMARY KEY (tenant, name)
-    )
-    """,
-)
-
-SCHEMA = Schema(name="keys", metadata=_METADATA, version=2, migrations={1: _TO_2})
+SCHEMA = Schema(name="keys", metadata=_METADATA)

@@ -1,8 +1,9 @@
 """Registering virtual nodes with their group.
 
 In a static network the host itself approves: keys are made, the member and the group parameters
-are stored, and the request is APPROVED, all in one transaction after the keys exist. A request that
-a crash interrupted is still NEW and `resume` finishes it; keys that it made are used then.
+are stored, and the request is APPROVED, all in one transaction after the keys exist. The process
+that works on a request has claimed it. One that a crash interrupted is still NEW, and another
+process, or the next start, finishes it; keys that it made are used then.
 """
 
 import json
@@ -15,6 +16,7 @@ from sqlalchemy import Connection, Row, insert, select, tuple_, update
 
 from cpi.errors import CpiError
 from cpi.group_policy import GroupPolicy
+from host.db.claims import RELEASED, Claimant, ClaimLostError, Claims
 from host.domain.errors import ConflictError, InvalidInputError
 from host.domain.ids import EpochMs, ShortHash
 from host.domain.membership import GroupParameters, MemberInfo, MemberStatus, NotaryInfo
@@ -78,6 +80,7 @@ class MembershipService:
         public_keys: PublicKeys,
         clock: Clock,
         entropy: Entropy,
+        claimant: Claimant,
     ) -> None:
         self._database = database
         self._virtual_nodes = virtual_nodes
@@ -86,6 +89,13 @@ class MembershipService:
         self._public_keys = public_keys
         self._clock = clock
         self._entropy = entropy
+        self._claims = Claims(
+            database,
+            REGISTRATION,
+            is_unfinished=REGISTRATION.c.status == RegistrationStatus.NEW.value,
+            claimant=claimant,
+            clock=clock,
+        )
 
     def register(self, short_hash: ShortHash, context: Mapping[str, str]) -> RegistrationRequest:
         """Register a virtual node with the group of its CPI.
@@ -112,14 +122,41 @@ class MembershipService:
             "context": encoded,
             "sent_at": now,
             "updated_at": now,
+            **self._claims.values(),
         }
         self._database.transact(lambda connection: connection.execute(insert(REGISTRATION), row))
+        self._claims.hold(registration_id)
         self._process(self.request(short_hash, registration_id))
         return self.request(short_hash, registration_id)
 
     def resume(self) -> int:
-        """Finish the requests that an earlier run of the host left NEW; gives their number."""
-        query = _SELECT.where(REGISTRATION.c.status == RegistrationStatus.NEW.value)
+        """Finish the requests that nobody works on, and those of earlier runs of this process.
+
+        Returns:
+            How many there were. Call it once, before requests are served.
+
+        Raises:
+            StorageError: they cannot be claimed.
+        """
+        return self._take_up(of_earlier_runs=True)
+
+    def go_on(self) -> int:
+        """Renew the claims of this process, and finish what others have left NEW.
+
+        Call it every `host.db.claims.RENEW_SECONDS`.
+
+        Returns:
+            How many requests were taken up.
+
+        Raises:
+            StorageError: claims cannot be stored.
+        """
+        self._claims.renew()
+        return self._take_up(of_earlier_runs=False)
+
+    def _take_up(self, *, of_earlier_runs: bool) -> int:
+        taken = self._claims.take(of_earlier_runs=of_earlier_runs)
+        query = _SELECT.where(REGISTRATION.c.registration_id.in_(taken))
         with self._database.read() as connection:
             unfinished = [_request(row) for row in connection.execute(query)]
         for request in unfinished:
@@ -170,6 +207,14 @@ class MembershipService:
         return _request(row)
 
     def _process(self, request: RegistrationRequest) -> None:
+        try:
+            self._decide(request)
+        except ClaimLostError as exc:
+            logger.warning("%s", exc.message)
+        finally:
+            self._claims.let_go(request.registration_id)
+
+    def _decide(self, request: RegistrationRequest) -> None:
         try:
             self._approve(request)
         except RegistrationInvalidError as exc:
@@ -344,6 +389,7 @@ class MembershipService:
         reason: str | None = None,
         serial: int | None = None,
     ) -> None:
+        self._claims.check(connection, request.registration_id)
         connection.execute(
             update(REGISTRATION)
             .where(REGISTRATION.c.registration_id == request.registration_id)
@@ -352,6 +398,7 @@ class MembershipService:
                 reason=reason,
                 serial=serial,
                 updated_at=self._clock.now_ms(),
+                **RELEASED,
             )
         )
 

@@ -12,6 +12,7 @@ from sqlalchemy import (
     Text,
 )
 
+from host.db.claims import claim_columns
 from host.ports.database import REMEMBERED, Schema
 
 _METADATA = MetaData()
@@ -59,6 +60,7 @@ REGISTRATION = Table(
     Column("serial", Integer),
     Column("sent_at", BigInteger, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
+    *claim_columns(),
 )
 
 Index("registration_of", REGISTRATION.c.short_hash, REGISTRATION.c.sent_at)

@@ -28,6 +28,12 @@ class GroupOfOthersError(ConflictError):
     code = "group-of-others"
 
 
+class UploadInterruptedError(ConflictError):
+    """The process that worked on an upload has ended; nothing was stored, and it is not resumed."""
+
+    code = "upload-interrupted"
+
+
 class UploadUnknownError(InvalidInputError):
     """No upload has this request id, or it is so long ago that its outcome is forgotten."""
 

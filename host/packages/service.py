@@ -19,6 +19,7 @@ from cpi.group_policy import parse_group_policy
 from cpi.model import PackageType, VerifiedPackage
 from cpi.sources import Source, source_of
 from cpi.verify import verify_package
+from host.db.claims import Claimant
 from host.domain.errors import HostError, UnavailableError
 from host.domain.ids import Checksum, EpochMs, ShortHash, short_hash_of
 from host.domain.packages import CpiRecord
@@ -69,6 +70,7 @@ class PackageService:
         sandbox: Sandbox,
         clock: Clock,
         executor: Executor,
+        claimant: Claimant,
         newcomer: Callable[[World, str], Runnable] | None = None,
         upload_bytes_max: int = UPLOAD_BYTES_MAX,
         new_id: Callable[[], str] = lambda: str(uuid.uuid4()),
@@ -81,6 +83,7 @@ class PackageService:
             sandbox: derives and admits code.
             clock: gives validity checks and records their time.
             executor: runs the background part of uploads.
+            claimant: this process, among those that upload.
             newcomer: gives the guest that describes itself; that of the sandbox by default.
             upload_bytes_max: larger files are refused.
             new_id: makes request ids.
@@ -97,8 +100,20 @@ class PackageService:
         self._executor = executor
         self._upload_bytes_max = upload_bytes_max
         self._new_id = new_id
-        self._uploads = Uploads()
+        self._uploads = Uploads(database, claimant=claimant, clock=clock)
+        self._uploads.end_abandoned(of_earlier_runs=True)
         self._log = structlog.get_logger("host.packages")
+
+    def renew(self) -> None:
+        """Keep the uploads of this process, and end those of others that have ended.
+
+        Call it every `host.db.claims.RENEW_SECONDS`.
+
+        Raises:
+            StorageError: it cannot be stored.
+        """
+        self._uploads.renew()
+        self._uploads.end_abandoned()
 
     def get(self, checksum: Checksum) -> CpiRecord | None:
         return self._catalogue.get(checksum)

@@ -1,7 +1,8 @@
 """Tables of the package catalogue and of trusted certificates, in the cluster's database."""
 
-from sqlalchemy import BigInteger, Column, MetaData, String, Table, Text, UniqueConstraint
+from sqlalchemy import BigInteger, Boolean, Column, MetaData, String, Table, Text, UniqueConstraint
 
+from host.db.claims import claim_columns
 from host.domain.ids import CHECKSUM_CHARACTERS
 from host.ports.database import REMEMBERED, Schema
 
@@ -54,28 +55,24 @@ CERTIFICATE = Table(
 )
 """Imported certificate chains, leaf first, by usage and alias."""
 
-_CREATE_FOUNDERS = """
-CREATE TABLE group_founder (
-    group_id VARCHAR(255) NOT NULL PRIMARY KEY, signer_summary_hash VARCHAR(255) NOT NULL
+UPLOAD = Table(
+    "upload",
+    METADATA,
+    Column("request_id", String(64), primary_key=True),
+    Column("name", String(255), nullable=False),
+    Column("version", String(255), nullable=False),
+    Column("signer_summary_hash", String(255), nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("stage", Text, nullable=False),
+    Column("pending", Boolean),
+    Column("cpi_checksum", String(12)),
+    Column("failure", Text),
+    Column("started_at", BigInteger, nullable=False),
+    *claim_columns(),
+    UniqueConstraint("name", "version", "signer_summary_hash", "pending", name="upload_pending"),
 )
-"""
-_FOUND_GROUPS = """
-INSERT INTO group_founder (group_id, signer_summary_hash)
-SELECT group_id, signer_summary_hash FROM (
-    SELECT group_id, signer_summary_hash,
-        row_number() OVER (PARTITION BY group_id ORDER BY stored_at, file_checksum) AS place
-    FROM cpi WHERE group_id <> 'CREATE_ID'
-) AS placed WHERE place = 1
+"""Uploads, whichever process has them. `pending` is true, or null once one has ended: of an
+identity one is pending at most. `failure` is JSON; `cpi_checksum` the short one of the stored CPI.
 """
 
-PACKAGES = Schema(
-    name="packages",
-    metadata=METADATA,
-    version=2,
-    migrations={
-        1: [
-            _CREATE_FOUNDERS,
-            _FOUND_GROUPS,
-        ]
-    },
-)
+PACKAGES = Schema(name="packages", metadata=METADATA)

@@ -26,21 +26,4 @@ ENTITY_SCHEMA = Table(
 )
 """The schema that all stored entities of a type fit."""
 
-SCHEMA = Schema(
-    name="persistence",
-    metadata=_METADATA,
-    version=2,
-    indexes_expressions=True,
-    migrations={
-        1: [
-            """
-            CREATE TABLE entity_schema (
-                type VARCHAR(255) NOT NULL PRIMARY KEY,
-                version INTEGER NOT NULL,
-                digest VARCHAR(64) NOT NULL,
-                applied_at BIGINT NOT NULL
-            )
-            """
-        ]
-    },
-)
+SCHEMA = Schema(name="persistence", metadata=_METADATA, indexes_expressions=True)

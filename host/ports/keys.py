@@ -168,6 +168,16 @@ class KeyStore(Protocol):
         """
         ...
 
+    def take_over_rotations(self) -> int:
+        """End the rotations that nobody has gone on with for 30 seconds; gives their number.
+
+        The process that holds the keys calls it every ten seconds.
+
+        Raises:
+            StorageError: the keys cannot be written.
+        """
+        ...
+
     def rotation(self, tenant: str) -> KeyRotation | None:
         """How far the latest rotation of a tenant is."""
         ...

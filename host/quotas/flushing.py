@@ -13,7 +13,7 @@ _log = structlog.get_logger("cordbox.host")
 class PeriodicFlush:
     """Calls `flush` every `seconds` until stopped, and a last time then."""
 
-    def __init__(self, flush: Callable[[], None], *, seconds: float) -> None:
+    def __init__(self, flush: Callable[[], object], *, seconds: float) -> None:
         self._flush = flush
         self._seconds = seconds
         self._is_stopping = threading.Event()

@@ -1,7 +1,8 @@
 """Creating virtual nodes in the background, and the registry of those that exist.
 
-An accepted operation is stored before it is answered. What a crash interrupts is taken up again by
-`resume`; every step can be repeated. A new node is a row and nothing else: its vault is made when
+An accepted operation is stored before it is answered, and claimed by the process that works on it.
+What a crash interrupts is taken up by another process, or by the next start; every step can be
+repeated. A new node is a row and nothing else: its vault is made when
 it is first used.
 """
 
@@ -11,10 +12,13 @@ import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
-from sqlalchemy import Connection, Row, insert, select, tuple_, update
+from sqlalchemy import Connection, Row, Select, insert, select, tuple_, update
+from sqlalchemy.exc import IntegrityError
 
 from host.db import Remembered
+from host.db.claims import RELEASED, Claimant, ClaimLostError, Claims
 from host.domain.errors import HostError
 from host.domain.ids import Checksum, EpochMs, HoldingIdentity, ShortHash, parse_short_hash
 from host.domain.packages import CpiRecord
@@ -71,6 +75,7 @@ class VirtualNodeService:
         packages: Packages,
         clock: Clock,
         entropy: Entropy,
+        claimant: Claimant,
         background: Callable[[Callable[[], None]], object],
         allowed_capabilities: frozenset[str],
     ) -> None:
@@ -82,6 +87,7 @@ class VirtualNodeService:
             packages: stored CPIs.
             clock: the host's time.
             entropy: makes request ids, and the group ids of new groups.
+            claimant: this process, among those that work on operations.
             background: runs a function later on another thread, as `Executor.submit` does.
             allowed_capabilities: what this host grants at most.
         """
@@ -92,6 +98,13 @@ class VirtualNodeService:
         self._entropy = entropy
         self._background = background
         self._allowed = allowed_capabilities
+        self._claims = Claims(
+            database,
+            OPERATION,
+            is_unfinished=OPERATION.c.status.in_(_UNFINISHED),
+            claimant=claimant,
+            clock=clock,
+        )
         self._nodes = Remembered(database, self._read_node)
 
     def create(self, cpi_short_checksum: str, x500_name: str) -> str:
@@ -113,11 +126,15 @@ class VirtualNodeService:
         holding = HoldingIdentity(x500_name=name, group_id=group_id)
 
         def accept(connection: Connection) -> str:
-            _refuse_existing(connection, holding)
-            return self._accept(connection, _CREATE, holding, cpi)
+            if connection.execute(_node_of(holding.short_hash)).first() is not None:
+                raise _exists(holding)
+            return self._accept(connection, _CREATE, holding, cpi, alone=True)
 
-        request_id = self._database.transact(accept)
-        self._background(partial(self._run, request_id))
+        try:
+            request_id = self._database.transact(accept)
+        except IntegrityError as exc:
+            raise _exists(holding) from exc
+        self._begin(request_id)
         return request_id
 
     def upgrade(
@@ -143,10 +160,10 @@ class VirtualNodeService:
         def accept(connection: Connection) -> str:
             if not force:
                 _refuse_operation(connection, short_hash)
-            return self._accept(connection, _UPGRADE, holding, cpi)
+            return self._accept(connection, _UPGRADE, holding, cpi, alone=not force)
 
         request_id = self._database.transact(accept)
-        self._background(partial(self._run, request_id))
+        self._begin(request_id)
         return request_id
 
     def force_resync(self, short_hash: ShortHash) -> None:
@@ -159,7 +176,13 @@ class VirtualNodeService:
         self._schemas.reset(short_hash, self._cpi(node.cpi_checksum))
 
     def _accept(
-        self, connection: Connection, operation: str, holding: HoldingIdentity, cpi: CpiRecord
+        self,
+        connection: Connection,
+        operation: str,
+        holding: HoldingIdentity,
+        cpi: CpiRecord,
+        *,
+        alone: bool,
     ) -> str:
         request_id = self._uuid()
         connection.execute(
@@ -173,21 +196,45 @@ class VirtualNodeService:
                 "group_id": holding.group_id,
                 "cpi_checksum": cpi.file_checksum,
                 "updated_at": self._clock.now_ms(),
+                "alone": True if alone else None,
+                **self._claims.values(),
             },
         )
         return request_id
 
+    def _begin(self, request_id: str) -> None:
+        self._claims.hold(request_id)
+        self._background(partial(self._run, request_id))
+
     def resume(self) -> int:
-        """Take up the operations that an earlier run of the host left unfinished.
+        """Take up the operations that nobody works on, and those of earlier runs of this process.
 
         Returns:
             How many there are. Call it once, before requests are served.
+
+        Raises:
+            StorageError: they cannot be claimed.
         """
-        unfinished = _SELECT_OPERATIONS.where(OPERATION.c.status.in_(_UNFINISHED))
-        with self._database.read() as connection:
-            requests = [row.request_id for row in connection.execute(unfinished)]
+        return self._take_up(of_earlier_runs=True)
+
+    def go_on(self) -> int:
+        """Renew the claims of this process, and take up what others have left unfinished.
+
+        Call it every `host.db.claims.RENEW_SECONDS`.
+
+        Returns:
+            How many operations were taken up.
+
+        Raises:
+            StorageError: claims cannot be stored.
+        """
+        self._claims.renew()
+        return self._take_up(of_earlier_runs=False)
+
+    def _take_up(self, *, of_earlier_runs: bool) -> int:
+        requests = self._claims.take(of_earlier_runs=of_earlier_runs)
         for request_id in requests:
-            self._background(partial(self._run, request_id))
+            self._begin(request_id)
         return len(requests)
 
     def operation(self, request_id: str) -> AsyncOperation:
@@ -213,9 +260,7 @@ class VirtualNodeService:
 
     def _read_node(self, short_hash: ShortHash) -> VirtualNode | None:
         with self._database.read() as connection:
-            row = connection.execute(
-                _SELECT_NODES.where(VIRTUAL_NODE.c.short_hash == short_hash)
-            ).one_or_none()
+            row = connection.execute(_node_of(short_hash)).one_or_none()
         return None if row is None else _node(row)
 
     def find(self, holding: HoldingIdentity) -> VirtualNode | None:
@@ -282,11 +327,15 @@ class VirtualNodeService:
             with self._database.read() as connection:
                 row = _operation(connection, request_id)
             (self._upgrade if row.operation == _UPGRADE else self._create)(row)
+        except ClaimLostError as exc:
+            logger.warning("%s", exc.message)
         except HostError as exc:
             self._fail(request_id, exc.message)
         except Exception as exc:
             logger.exception("operation %s failed", request_id)
             self._fail(request_id, f"internal error: {type(exc).__name__}")
+        finally:
+            self._claims.let_go(request_id)
 
     def _create(self, row: Row[tuple[object, ...]]) -> None:
         cpi = self._cpi(Checksum(row.cpi_checksum))
@@ -301,8 +350,8 @@ class VirtualNodeService:
         self._schemas.check(cpi)
 
         def add(connection: Connection) -> None:
-            connection.execute(insert(VIRTUAL_NODE), _values(node))
             self._update(connection, row.request_id, AsyncStatus.SUCCEEDED)
+            connection.execute(insert(VIRTUAL_NODE), _values(node))
 
         self._database.transact(add)
 
@@ -322,8 +371,8 @@ class VirtualNodeService:
         )
 
         def switch(connection: Connection) -> None:
-            connection.execute(change)
             self._update(connection, row.request_id, AsyncStatus.SUCCEEDED)
+            connection.execute(change)
 
         self._database.transact(switch)
 
@@ -341,7 +390,7 @@ class VirtualNodeService:
         try:
             self._set_status(request_id, AsyncStatus.FAILED, reason)
         except HostError:
-            # The storage itself fails: the operation stays unfinished and `resume` takes it up.
+            # The storage itself fails: the operation stays unfinished, and is taken up again.
             logger.exception("operation %s failed: %s", request_id, reason)
 
     def _set_status(self, request_id: str, status: AsyncStatus, reason: str | None = None) -> None:
@@ -356,26 +405,32 @@ class VirtualNodeService:
         status: AsyncStatus,
         reason: str | None = None,
     ) -> None:
+        self._claims.check(connection, request_id)
+        ended = {} if status.value in _UNFINISHED else {"alone": None, **RELEASED}
         connection.execute(
             update(OPERATION)
             .where(OPERATION.c.request_id == request_id)
-            .values(status=status.value, error_reason=reason, updated_at=self._clock.now_ms())
+            .values(
+                status=status.value,
+                error_reason=reason,
+                updated_at=self._clock.now_ms(),
+                **ended,
+            )
         )
 
     def _uuid(self) -> str:
         return str(uuid.UUID(bytes=self._entropy.random_bytes(16), version=4))
 
 
-def _refuse_existing(connection: Connection, holding: HoldingIdentity) -> None:
-    nodes = _SELECT_NODES.where(VIRTUAL_NODE.c.short_hash == holding.short_hash)
-    creations = _SELECT_OPERATIONS.where(
-        OPERATION.c.resource_id == holding.short_hash, OPERATION.c.status.in_(_UNFINISHED)
+def _node_of(short_hash: ShortHash) -> Select[Any]:
+    return _SELECT_NODES.where(VIRTUAL_NODE.c.short_hash == short_hash)
+
+
+def _exists(holding: HoldingIdentity) -> VirtualNodeExistsError:
+    return VirtualNodeExistsError(
+        f"Virtual node for CPI already exists or is being created: {holding.x500_name}"
+        f" in group {holding.group_id} ({holding.short_hash})"
     )
-    if connection.execute(nodes).first() or connection.execute(creations).first():
-        raise VirtualNodeExistsError(
-            f"Virtual node for CPI already exists or is being created: {holding.x500_name}"
-            f" in group {holding.group_id} ({holding.short_hash})"
-        )
 
 
 def _refuse_operation(connection: Connection, short_hash: ShortHash) -> None:

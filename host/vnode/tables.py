@@ -1,7 +1,17 @@
 """Tables of virtual nodes and of operations on them, in the cluster's database."""
 
-from sqlalchemy import BigInteger, Column, MetaData, String, Table, Text
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
 
+from host.db.claims import claim_columns
 from host.domain.ids import CHECKSUM_CHARACTERS
 from host.ports.database import REMEMBERED, Schema
 
@@ -37,8 +47,12 @@ OPERATION = Table(
     Column("group_id", String(64), nullable=False),
     Column("cpi_checksum", String(CHECKSUM_CHARACTERS), nullable=False),
     Column("updated_at", BigInteger, nullable=False),
+    Column("alone", Boolean),
+    *claim_columns(),
+    UniqueConstraint("resource_id", "alone", name="virtual_node_operation_alone"),
 )
-"""`resource_id` is the short hash that the node has or will have."""
+"""`resource_id` is the short hash that the node has or will have. `alone` is true, and so unique
+for the node, of a creation and of an upgrade that is not forced; null once they have ended."""
 
 VAULT_NOTE = Table(
     "vault_note",
@@ -53,29 +67,4 @@ VAULT_NOTE = Table(
 """How far a node's vault is known to have come, why it cannot be used, if so, and the newest entry
 that its audit log is known to have."""
 
-SCHEMA = Schema(
-    name="vnode",
-    metadata=_METADATA,
-    version=4,
-    migrations={
-        1: [
-            "ALTER TABLE virtual_node ADD COLUMN vault_made_at BIGINT",
-            # Earlier releases made a node's vault before the node.
-            "UPDATE virtual_node SET vault_made_at = created_at",
-        ],
-        2: [
-            """
-            CREATE TABLE IF NOT EXISTS vault_note (
-                short_hash VARCHAR(12) NOT NULL PRIMARY KEY,
-                generation BIGINT NOT NULL,
-                problem_code TEXT,
-                problem TEXT
-            )
-            """
-        ],
-        3: [
-            "ALTER TABLE vault_note ADD COLUMN audit_seq BIGINT",
-            "ALTER TABLE vault_note ADD COLUMN audit_hash VARCHAR(64)",
-        ],
-    },
-)
+SCHEMA = Schema(name="vnode", metadata=_METADATA)

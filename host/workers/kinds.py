@@ -62,7 +62,7 @@ def _group(parts: Parts) -> Sequence[Service]:
 
 
 def _resume_registrations(parts: Parts) -> None:
-    parts.registrations.resume()
+    parts.go_on_with_registrations()
 
 
 def flow_group(parts: Parts) -> FlowGroup:

@@ -57,9 +57,9 @@ def run_rest(job: Employment) -> None:
         )
         log_engines()
         name_what_is_missing(parts)
-        parts.nodes.resume()
+        parts.go_on_with_nodes()
         if WorkerKind.MEMBERSHIP not in settings.worker_plan.counts:
-            parts.registrations.resume()
+            parts.go_on_with_registrations()
         facts = {"certificate": str(certificates.files.certificate_file.absolute())}
         if rest.admin_password_file is not None:
             facts["adminPasswordFile"] = str(rest.admin_password_file.absolute())

@@ -8,11 +8,13 @@ from cpi.member_names import NAME_CHARACTERS_MAX
 from host.audit_log.administrative import acts
 from host.composition.schemas import CLUSTER_SCHEMAS, VAULT_SCHEMAS
 from host.db import Database
+from host.db.claims import Claimant
 from host.domain.accounts import Account, hit_of
 from host.domain.ids import CHECKSUM_CHARACTERS
 from host.domain.membership import MemberStatus
 from host.domain.quotas import QUOTA_CODES, Quota
 from host.domain.vnode import AsyncStatus, OperationalStatus
+from host.domain.workers import COUNT_MAX, WorkerKind
 from host.keys.rotation import wrapping_key_alias
 from host.keys.schemes import SCHEMES
 from host.membership.registration import RegistrationStatus
@@ -47,6 +49,10 @@ LONGEST = {
     "certificate.alias": WIDE * ALIAS_LENGTH_MAX,
     "file_checksum": CHECKSUM,
     "cpi_checksum": CHECKSUM,
+    "upload.cpi_checksum": "F" * 12,
+    "upload.name": WIDE * NAME_LENGTH_MAX,
+    "upload.version": WIDE * NAME_LENGTH_MAX,
+    "claimed_by": str(Claimant(place=f"{longest(WorkerKind)}-{COUNT_MAX - 1}", run="f" * 16)),
     "cpi.name": WIDE * NAME_LENGTH_MAX,
     "cpi.version": WIDE * NAME_LENGTH_MAX,
     "cpi_replaced.name": WIDE * NAME_LENGTH_MAX,

@@ -19,6 +19,7 @@ from cpi.group_policy_generation import generate_static_policy
 from cpi.keys import SigningKey
 from cpi.verify import read_package
 from host.db import Database
+from host.db.claims import Claimant
 from host.domain.clock import SimClock
 from host.domain.ids import Checksum
 from host.packages.service import PackageService
@@ -301,6 +302,7 @@ def bench(tmp_path: Path, sandbox: Sandbox) -> Iterator[Bench]:
             sandbox=sandbox,
             clock=SimClock(int(NOW.timestamp() * 1000) + 1000),
             executor=executor,
+            claimant=Claimant(place="rest", run="1"),
             upload_bytes_max=1_000_000,
         )
         yield Bench(service=service, executor=executor, folder=tmp_path)

@@ -3,23 +3,18 @@
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import MetaData, insert
 
-from host.db import Database, Schema
 from host.domain.errors import UnavailableError
 from host.domain.ids import short_hash_of
 from host.guests.code import CodeMismatchError, CodeRefusedError, DescriptorMismatchError
-from host.packages.catalogue import PackageCatalogue
 from host.packages.errors import (
     GroupOfOthersError,
     PackageDuplicateError,
     PackageUploadRefusedError,
 )
-from host.packages.tables import CPI, PACKAGES
 from tests.packages.conftest import GROUP_ID
 
 OTHER_GROUP = "6b3c2d6e-1c22-4d6e-9d3c-222222222222"
@@ -374,38 +369,3 @@ class TestGroupsOfOthers:
         with pytest.raises(GroupOfOthersError):
             bench.service.upload_status(second)
         assert len(bench.service.all()) == len(bench.files()) == 1
-
-
-def test_founders_of_older_data_are_the_signers_of_each_groups_first_cpi(tmp_path: Path) -> None:
-    first = Schema(
-        name="packages",
-        metadata=MetaData(),
-        migrations={},
-    )
-    CPI.to_metadata(first.metadata)
-    path = tmp_path / "cluster.sqlite"
-    rows = [("A1", "a", GROUP_ID, 2), ("B1", "b", GROUP_ID, 1), ("A2", "a", OTHER_GROUP, 3)]
-    rows.append(("M1", "m", "CREATE_ID", 0))
-    with Database.open(path, [first]) as database:
-
-        def work(connection):
-            for checksum, signer, group, at in rows:
-                connection.execute(
-                    insert(CPI).values(
-                        file_checksum=checksum,
-                        name=checksum,
-                        version="1",
-                        signer_summary_hash=signer,
-                        group_id=group,
-                        group_policy="{}",
-                        cpks="[]",
-                        stored_at=at,
-                    )
-                )
-
-        database.transact(work)
-    with Database.open(path, [PACKAGES]) as database:
-        catalogue = PackageCatalogue(database=database, directory=tmp_path / "packages")
-        assert catalogue.founders(GROUP_ID) == "b"
-        assert catalogue.founders(OTHER_GROUP) == "a"
-        assert catalogue.founders("CREATE_ID") is None

@@ -2,6 +2,7 @@
 
 import hashlib
 
+from host.db.claims import Claimant
 from host.domain.ids import Checksum, EpochMs, FlowId, HoldingIdentity
 from host.domain.packages import (
     CodeWorld,
@@ -17,6 +18,7 @@ from host.ports.capability import CallContext
 GROUP_ID = "83d48afa-ebb3-4ae3-91c7-3615e6f86f5f"
 ALICE = "O=Alice, L=London, C=GB"
 BOB = "O=Bob, L=London, C=GB"
+CLAIMANT = Claimant(place="rest-0", run="1")
 MASTER_KEY = bytes(range(32))
 FLOW_ID = FlowId("6e1ae6a4-3c1c-4f4e-9a54-0f2a0f2a0f2a")
 NOW = EpochMs(1_763_700_000_000)

@@ -1,10 +1,8 @@
 """Schemas of entities and their migrations: once, in order, or not at all."""
 
-import json
-
 import pytest
 
-from host.db import Database, Vaults
+from host.db import Vaults
 from host.db.requests import REQUESTS
 from host.domain.clock import SimClock
 from host.domain.packages import EntityDeclaration
@@ -281,27 +279,6 @@ def test_migrations_that_cannot_work_are_refused_before_they_are_stored(version,
                 name=FISH, key=("id",), schema={}, version=version, migrations=migrations
             )
         )
-
-
-def test_a_vault_of_an_earlier_release_is_taken_over_as_version_one(tmp_path):
-    file = tmp_path / "vnodes" / NODE / "vault.sqlite"
-    with Database.open(file, [REQUESTS]) as database:
-
-        def work(connection):
-            connection.exec_driver_sql(
-                "CREATE TABLE entity (type VARCHAR(255) NOT NULL, key VARCHAR(1024) NOT NULL,"
-                " value TEXT NOT NULL, updated_at BIGINT NOT NULL, PRIMARY KEY (type, key))"
-            )
-            connection.exec_driver_sql("INSERT INTO schema_version VALUES ('persistence', 1)")
-            connection.exec_driver_sql(
-                "INSERT INTO entity VALUES (?, 'a', ?, 0)",
-                (FISH, json.dumps({"id": "a", "colour": "red"})),
-            )
-
-        database.transact(work)
-    vaults = Vaults(tmp_path / "vnodes", [REQUESTS, SCHEMA])
-    assert Fish(vaults, V2).all() == [{"id": "a", "colour": "red", "fins": 7}]
-    vaults.close()
 
 
 def test_composite_keys_keep_their_parts_apart(vaults):

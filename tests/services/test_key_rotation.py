@@ -11,10 +11,8 @@ from host.domain.ids import EpochMs
 from host.keys import SCHEMA, MasterKeyFiles, SchemePublicKeys, SoftKeyStore
 from host.keys.errors import MasterKeyError, MasterKeyGoneError
 from host.keys.tables import MASTER_KEY, SIGNING_KEY, WRAPPING_KEY
-from host.keys.wrapping import wrap
 from host.ports.keys import KeyCategory, RotatedKeys, RotationStatus
-from tests.services.support import ALICE, BOB, CountingEntropy, MemoryMasterKeys, holding
-from tests.services.support import MASTER_KEY as FIRST_MASTER
+from tests.services.support import ALICE, BOB, CountingEntropy, holding
 
 TENANT, OTHER = holding(ALICE).short_hash, holding(BOB).short_hash
 EC, SPEC = "CORDA.ECDSA.SECP256R1", "SHA256withECDSA"
@@ -333,50 +331,6 @@ def test_a_master_key_that_is_missing_after_a_rotation_is_not_made_anew(host):
     (host.folder / "secrets" / "master-key-2").chmod(0o600)
     with pytest.raises(MasterKeyError, match="not the one"):
         host.open()
-
-
-def test_keys_of_an_earlier_release_are_taken_over(tmp_path, clock, entropy):
-    """The tables as release 0.1 made them: one wrapping key a tenant, no generations."""
-    path = tmp_path / "cluster.sqlite"
-    with Database.open(path, [SCHEMA]) as database:
-        store = SoftKeyStore(database, masters=MemoryMasterKeys(), clock=clock, entropy=entropy)
-        key = store.create(TENANT, KeyCategory.LEDGER, "a", EC)
-
-        def work(connection):
-            wrapping = connection.execute(select(WRAPPING_KEY)).one()
-            signing = connection.execute(select(SIGNING_KEY)).one()
-            for table in ("master", "signing", "wrapping", "hsm", "rotation", "rotated"):
-                connection.exec_driver_sql(f"DROP TABLE key_{table}")
-            for statement in (
-                "CREATE TABLE key_master_check (name VARCHAR(16) PRIMARY KEY, wrapped BLOB)",
-                "CREATE TABLE key_wrapping (tenant VARCHAR(12) PRIMARY KEY, wrapped BLOB,"
-                " created_at BIGINT)",
-                "CREATE TABLE key_signing (tenant VARCHAR(12) REFERENCES key_wrapping (tenant),"
-                " key_id VARCHAR(12), category TEXT, alias TEXT, scheme TEXT, public_key TEXT,"
-                " wrapped BLOB, created_at BIGINT, PRIMARY KEY (tenant, key_id))",
-                "UPDATE schema_version SET version = 1 WHERE name = 'keys'",
-            ):
-                connection.exec_driver_sql(statement)
-            check = wrap(
-                FIRST_MASTER, b"cordbox master key", bound_to="master-check", nonce=bytes(12)
-            )
-            connection.exec_driver_sql("INSERT INTO key_master_check VALUES ('v1', ?)", (check,))
-            connection.exec_driver_sql(
-                "INSERT INTO key_wrapping VALUES (?, ?, 1)", (TENANT, wrapping.wrapped)
-            )
-            connection.exec_driver_sql(
-                "INSERT INTO key_signing VALUES (?, ?, 'LEDGER', 'a', ?, ?, ?, ?)",
-                (TENANT, key.key_id, EC, key.public_key, signing.wrapped, key.created_at),
-            )
-
-        database.transact(work)
-    with Database.open(path, [SCHEMA]) as database:
-        store = SoftKeyStore(database, masters=MemoryMasterKeys(), clock=clock, entropy=entropy)
-        assert list(store.list(TENANT)) == [key]
-        sign(store, key)
-        rotate(store, TENANT)
-        rotate(store, "master")
-        sign(store, key)
 
 
 def test_an_hsm_is_assigned_once(host):

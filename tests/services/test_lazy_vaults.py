@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Column, Integer, MetaData, Table, insert, select, update
+from sqlalchemy import Column, Integer, MetaData, Table, insert, select
 
 from host.composition.services import VaultAnswers
 from host.db import Database, Schema, Vaults
@@ -162,27 +162,6 @@ def test_two_that_make_a_vault_at_once_have_one(start) -> None:
     for thread in threads:
         thread.join()
     assert numbers(first) == numbers(second) == [0, 1]
-
-
-def test_nodes_of_earlier_releases_have_a_vault(tmp_path, clock) -> None:
-    file = tmp_path / "old.sqlite"
-    with Database.open(file, [SCHEMA]) as database:
-
-        def work(connection):
-            texts = [column.name for column in VIRTUAL_NODE.columns if not column.nullable]
-            row = dict.fromkeys(texts, "x") | {"short_hash": NODE, "created_at": 7}
-            connection.execute(insert(VIRTUAL_NODE), row)
-            connection.exec_driver_sql("ALTER TABLE virtual_node DROP COLUMN vault_made_at")
-            connection.exec_driver_sql("DROP TABLE vault_note")
-            connection.exec_driver_sql("UPDATE schema_version SET version = 1 WHERE name = 'vnode'")
-
-        database.transact(work)
-    with Database.open(file, [SCHEMA]) as database:
-        assert MadeVaults(database=database, clock=clock).is_made(NODE)
-        database.transact(
-            lambda connection: connection.execute(update(VIRTUAL_NODE).values(vault_made_at=None))
-        )
-        assert not MadeVaults(database=database, clock=clock).is_made(NODE)
 
 
 def test_a_slow_first_use_keeps_no_other_node_waiting(start, database) -> None:

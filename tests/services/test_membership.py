@@ -30,6 +30,7 @@ from host.ports.keys import KeyCategory
 from tests.services.support import (
     ALICE,
     BOB,
+    CLAIMANT,
     GROUP_ID,
     NOW,
     MemoryMasterKeys,
@@ -110,6 +111,7 @@ class World:
             public_keys=SchemePublicKeys(),
             clock=clock,
             entropy=entropy,
+            claimant=CLAIMANT,
         )
 
     def register(self, name, context=CONTEXT):

@@ -15,7 +15,7 @@ from host.domain.vnode import AsyncStatus
 from host.persistence import SCHEMA as PERSISTENCE
 from host.persistence import EntityTypes, VaultSchemas
 from host.vnode import SCHEMA, MadeVaults, VirtualNodeService
-from tests.services.support import cpi
+from tests.services.support import CLAIMANT, cpi
 from tests.services.test_virtual_nodes import ALLOWED, Later, StoredPackages
 
 NODES = 10
@@ -72,6 +72,7 @@ class Nodes:
             packages=StoredPackages(cpi()),
             clock=clock,
             entropy=entropy,
+            claimant=CLAIMANT,
             background=self.later.submit,
             allowed_capabilities=ALLOWED,
         )

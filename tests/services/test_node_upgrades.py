@@ -19,7 +19,7 @@ from host.vnode.errors import (
     VirtualNodeNotFoundError,
     VirtualNodeNotInMaintenanceError,
 )
-from tests.services.support import ALICE, BOB, checksum, holding
+from tests.services.support import ALICE, BOB, CLAIMANT, checksum, holding
 from tests.services.test_entity_queries import cpi_of
 from tests.services.test_entity_schemas import V1, V2, V3, Fish, indexes
 from tests.services.test_virtual_nodes import ALLOWED, Later, StoredPackages
@@ -70,6 +70,7 @@ class Nodes:
             packages=packages,
             clock=self.clock,
             entropy=self.entropy,
+            claimant=CLAIMANT,
             background=self.later.submit,
             allowed_capabilities=ALLOWED,
         )

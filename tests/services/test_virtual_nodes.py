@@ -17,7 +17,7 @@ from host.vnode.errors import (
     VirtualNodeStateError,
 )
 from host.vnode.name_forms import warn_of_other_forms
-from tests.services.support import ALICE, BOB, cpi, holding
+from tests.services.support import ALICE, BOB, CLAIMANT, cpi, holding
 
 ALLOWED = frozenset({"flow", "log", "ledger", "persistence"})
 
@@ -75,6 +75,7 @@ def start(tmp_path, clock, entropy, packages, later):
             packages=packages,
             clock=clock,
             entropy=entropy,
+            claimant=CLAIMANT,
             background=later.submit,
             allowed_capabilities=ALLOWED,
         )
