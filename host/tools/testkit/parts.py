@@ -123,7 +123,7 @@ class KitParts(Parts):
         """The contracts of the CorDapp; a node that believes everything asks none."""
         return _UnlessBelieved(super().contracts, self.believers)
 
-    def _flush(self, flush: Callable[[], None], seconds: float) -> None:
+    def _flush(self, flush: Callable[[], object], seconds: float) -> None:
         """Nothing is written behind a test's back: what is not flushed is flushed at the end."""
         del seconds
         self.base.stack.callback(flush)
