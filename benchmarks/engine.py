@@ -169,8 +169,8 @@ def running_engine(
             clock=base.clock,
             entropy=base.entropy,
             events=events,
-            config=flow_config(base.settings),
-            history=history_limits(base.settings),
+            config=flow_config(parts.config),
+            history=history_limits(parts.config),
             quotas=parts.quotas,
             lot=lot,
         )

@@ -18,21 +18,21 @@ from host.composition.flows import start_flows, warm_up_code
 from host.composition.health import Health, storage_checks
 from host.composition.inspection import name_what_is_missing
 from host.composition.parts import Parts
-from host.composition.rest import Rest, make_door, make_rest, open_certificates
+from host.composition.rest import Rest, live_door, make_rest, open_certificates
 from host.data_directory import DataDirectory
 from host.identity import Keeping
 from host.plugin_loading import make_plugin_manager
 from host.ports.clock import Entropy, TwoClocks
 from host.rest.acceptor import DoorMetrics
 from host.rest.listener import bind
-from host.rest.server import Door, serve
+from host.rest.server import serve
 from host.rest.tls import ServerCertificate
 from host.rest.tls_files import Certificates, check_given_files
 from host.secret_files import read_secret
 from host.settings import HostSettings
-from host.settings.sections import REST, WORKERS
+from host.settings.sections import REST
 from host.system import SystemClock, SystemEntropy
-from host.workers.hangup import Load, reread
+from host.workers.hangup import Load, follow_log_level, reread
 from host.workers.overview import Overviews, single_line
 from host.workers.overview_metrics import OverviewCollector
 
@@ -81,25 +81,25 @@ def run_host(
                 certificates=certificates,
             )
         )
+        follow_log_level(host.config, form=settings.log_format, worker=None)
         log_engines()
         url = f"https://{settings.listen.rpartition(':')[0]}:{listener.getsockname()[1]}"
-        door = make_door(settings, DoorMetrics(host.registry))
         running = settings
 
-        def hung_up() -> Door:
+        def hung_up() -> None:
             nonlocal running
-            running = running if load is None else reread(running, load, worker=None)
-            return make_door(running, door.metrics)
+            running = running if load is None else reread(running, load)
+            host.config.repin(running.pins)
 
         facts = _facts(url, certificates.files, host)
         serve(
             host.asgi,
             listener=listener,
             certificate=certificates,
-            threads=settings.section(REST).threads,
-            stop_seconds_max=settings.section(WORKERS).stop_seconds_max,
+            threads=host.config.section(REST).get().threads,
+            stop_seconds_max=settings.stop_seconds_max,
             on_ready=lambda: on_ready(facts),
-            door=door,
+            door=live_door(host.config, DoorMetrics(host.registry)),
             on_hangup=hung_up,
         )
         _log.info("stopping")

@@ -28,6 +28,7 @@ from host.domain.errors import StorageError
 from host.domain.ids import EpochMs, HoldingIdentity
 from host.domain.json import JsonValue
 from host.ports.audit_log import PrivilegedCall
+from host.ports.live import Fixed, Live
 from host.regular_files import open_regular
 from host.system import boot_id
 
@@ -41,6 +42,9 @@ _TOLD_MAX = 4 * refusals.RUNS_MAX
 _READ_BYTES = 1024 * 1024
 
 _log = structlog.get_logger("cordbox.audit")
+
+
+_SEGMENT = Fixed(SEGMENT_BYTES)
 
 
 class AuditLogDamagedError(StorageError):
@@ -70,7 +74,7 @@ class NodeLog:
         holding: HoldingIdentity,
         key: bytes,
         *,
-        segment_bytes: int = SEGMENT_BYTES,
+        segment_bytes: Live[int] = _SEGMENT,
         boot: str | None = None,
         known_end: Callable[[], Anchor | None] = lambda: None,
     ) -> None:
@@ -343,7 +347,7 @@ class NodeLog:
 
     def _rotate_if_long(self, now: EpochMs) -> None:
         """Go on in a new file. What fails is tried again with the next call."""
-        if self._position < self._segment_bytes:
+        if self._position < self._segment_bytes.get():
             return
         try:
             self._rotate(now)

@@ -15,11 +15,15 @@ from host.domain.errors import StorageError
 from host.domain.ids import HoldingIdentity, ShortHash
 from host.ports.audit_log import PrivilegedCall
 from host.ports.clock import Clock, Entropy
+from host.ports.live import Fixed, Live
 from host.secret_files import read_or_create
 
 KEY_NAME = "audit-key"
 KEY_BYTES = 32
 _OPEN_MAX = 64
+
+
+_SEGMENT = Fixed(SEGMENT_BYTES)
 
 
 class AuditKeyMissingError(StorageError):
@@ -87,7 +91,7 @@ class NodeAuditLogs:
         key: bytes,
         clock: Clock,
         open_max: int = _OPEN_MAX,
-        segment_bytes: int = SEGMENT_BYTES,
+        segment_bytes: Live[int] = _SEGMENT,
         bytes_max_of: Callable[[ShortHash], int] | None = None,
         known_end: Callable[[ShortHash], tuple[int, str] | None] = lambda _: None,
     ) -> None:

@@ -76,6 +76,8 @@ def _attack_sandboxes(cpi: Path | None, settings: "HostSettings", *, shown: bool
     from host.audit.gauntlet.report import HEAD, document_of, line_of, summary_of
     from host.audit.host_limits import limits_of_settings
     from host.composition.guests import guest_processes
+    from host.settings.live import LiveConfig
+    from host.settings.sections import SECTIONS
     from host.toolkit.cache import default_cache_dir
     from sandbox.isolation.placing import Apart, Place, here
     from sandbox.runtime import Sandbox
@@ -85,7 +87,7 @@ def _attack_sandboxes(cpi: Path | None, settings: "HostSettings", *, shown: bool
     with ExitStack() as stack:
         place: Place = here
         if settings.isolation == "process":
-            pool = guest_processes(settings)
+            pool = guest_processes(LiveConfig(SECTIONS, settings.pins))
             stack.callback(pool.close)
             place = Apart(pool)
         report = run_gauntlet(

@@ -21,8 +21,12 @@ from host.guests.parking import ParkingFlows
 from host.guests.warm_up import warm_up
 from host.ports.clock import Clock
 from host.ports.guest import FlowGuests
+from host.ports.live import Derived, Live
 from host.ports.topics import Retention
 from host.settings import HostSettings
+from host.settings.corda import CordaExternalMessaging, CordaFlow, CordaMessaging, CordaRest
+from host.settings.flows import FlowValues
+from host.settings.live import LiveConfig
 from host.settings.sections import (
     CORDA_EXTERNAL_MESSAGING,
     CORDA_FLOW,
@@ -30,7 +34,6 @@ from host.settings.sections import (
     CORDA_REST,
     FLOW,
     TOPIC,
-    WORKERS,
 )
 from host.spent_answers import SpentAnswers
 from host.system import boot_id
@@ -53,7 +56,6 @@ def start_flows(parts: Parts, *, member: str | None = None) -> None:
         member: its name among the processes that run flows; None when there is no other.
     """
     base = parts.base
-    topic = base.settings.section(TOPIC)
     observer = FlowObserver(base.registry)
     lot = parts.lot
     flow_time = FlowTime(base.clock, stall_ms=STALL_MS, boot=boot_id())
@@ -63,19 +65,10 @@ def start_flows(parts: Parts, *, member: str | None = None) -> None:
         units=parts.store,
         clock=flow_time,
         flow_time=flow_time,
-        threads=base.settings.section(FLOW).workers,
+        threads=parts.config.section(FLOW).get().workers,
         member=_only_member(parts) if member is None else member,
         rescan_ms=None if member is None else RESCAN_MS,
-        upkeep=Upkeep(
-            parts.store,
-            base.clock,
-            Retention(
-                age_ms=topic.retention_seconds * 1000,
-                bytes_max=topic.retention_bytes_max,
-            ),
-            outward=Retention(age_ms=topic.retention_external_seconds * 1000 or None),
-            events=observer,
-        ),
+        upkeep=_upkeep(parts, observer),
     )
     base.stack.callback(lot.close)
     base.stack.callback(_stop, workers, base.settings)
@@ -101,8 +94,8 @@ def make_engine(parts: Parts, *, clock: Clock, events: EventSink) -> FlowEngine:
         time_of_day=base.clock,
         entropy=base.entropy,
         events=SpentAnswers(parts.answers.forget, then=events),
-        config=flow_config(base.settings),
-        history=history_limits(base.settings),
+        config=flow_config(parts.config),
+        history=history_limits(parts.config),
         quotas=parts.quotas,
         lot=parts.lot,
         audit_logs=parts.audit_logs,
@@ -118,17 +111,32 @@ def _only_member(parts: Parts) -> str:
 
 def _guests(parts: Parts) -> FlowGuests:
     guests = SandboxedFlows(library=parts.guests)
-    if not parts.base.settings.section(FLOW).parked_max:
+    if not parts.config.section(FLOW).get().parked_max:
         return guests
     parking = ParkingFlows(guests)
     parts.base.stack.callback(parking.close)
     return parking
 
 
-def flow_config(settings: HostSettings) -> FlowConfig:
-    """What the settings say about flows."""
-    corda, own = settings.section(CORDA_FLOW), settings.section(FLOW)
-    external = settings.section(CORDA_EXTERNAL_MESSAGING)
+def flow_config(live: LiveConfig) -> Live[FlowConfig]:
+    """What the sections say about flows."""
+    return Derived(
+        _flow_config,
+        live.section(CORDA_FLOW),
+        live.section(FLOW),
+        live.section(CORDA_EXTERNAL_MESSAGING),
+        live.section(CORDA_MESSAGING),
+        live.section(CORDA_REST),
+    )
+
+
+def _flow_config(
+    corda: CordaFlow,
+    own: FlowValues,
+    external: CordaExternalMessaging,
+    messaging: CordaMessaging,
+    rest: CordaRest,
+) -> FlowConfig:
     return FlowConfig(
         max_retry_attempts=corda.processing_max_retry_attempts,
         max_retry_window_ms=corda.processing_max_retry_window_duration,
@@ -138,9 +146,9 @@ def flow_config(settings: HostSettings) -> FlowConfig:
         cleanup_ms=corda.processing_cleanup_time,
         session_timeout_ms=corda.session_timeout,
         max_payload_bytes=corda.session_max_payload_size,
-        max_message_bytes=settings.section(CORDA_MESSAGING).max_allowed_message_size,
+        max_message_bytes=messaging.max_allowed_message_size,
         max_result_bytes=own.result_bytes_max,
-        status_retention_ms=settings.section(CORDA_REST).flow_status_cleanup_time_ms,
+        status_retention_ms=rest.flow_status_cleanup_time_ms,
         hops_max=own.hops_max,
         descendants_max=own.descendants_max,
         external_topic=external.receive_topic_pattern,
@@ -149,13 +157,33 @@ def flow_config(settings: HostSettings) -> FlowConfig:
     )
 
 
-def history_limits(settings: HostSettings) -> HistoryLimits:
-    """How much the settings keep of ended flows."""
-    flow = settings.section(FLOW)
-    return HistoryLimits(
-        retention_ms=flow.history_seconds * 1000,
-        flows_max=flow.history_flows_max,
-        bytes_max=flow.history_bytes_max,
+def history_limits(live: LiveConfig) -> Live[HistoryLimits]:
+    """How much is kept of ended flows."""
+    return Derived(
+        lambda flow: HistoryLimits(
+            retention_ms=flow.history_seconds * 1000,
+            flows_max=flow.history_flows_max,
+            bytes_max=flow.history_bytes_max,
+        ),
+        live.section(FLOW),
+    )
+
+
+def _upkeep(parts: Parts, observer: FlowObserver) -> Upkeep:
+    topic = parts.config.section(TOPIC)
+    return Upkeep(
+        parts.store,
+        parts.base.clock,
+        Derived(
+            lambda kept: Retention(
+                age_ms=kept.retention_seconds * 1000, bytes_max=kept.retention_bytes_max
+            ),
+            topic,
+        ),
+        outward=Derived(
+            lambda kept: Retention(age_ms=kept.retention_external_seconds * 1000 or None), topic
+        ),
+        events=observer,
     )
 
 
@@ -168,7 +196,7 @@ def warm_up_code(parts: Parts) -> None:
 
 def _stop(workers: FlowWorkers, settings: HostSettings) -> None:
     """Wait for running steps; one that is cut off is executed again at the next start."""
-    seconds = settings.section(WORKERS).stop_seconds_max
+    seconds = settings.stop_seconds_max
     if not workers.stop(seconds):
         _log.warning("flow-steps-cut-off", seconds=seconds)
 

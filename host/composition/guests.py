@@ -8,6 +8,7 @@ from host.guests.isolated import IsolatedGuests
 from host.guests.library import GuestLibrary
 from host.guests.source import GuestSource
 from host.settings import HostSettings, SettingsInvalidError
+from host.settings.live import LiveConfig
 from host.settings.sections import FLOW, ISOLATION
 from sandbox.errors import SandboxError
 from sandbox.isolation.pool import ProcessPool
@@ -27,7 +28,9 @@ class IsolationMissingError(HostError):
     code = "isolation-missing"
 
 
-def make_guests(base: Base, sandbox: Sandbox, library: GuestLibrary) -> GuestSource:
+def make_guests(
+    base: Base, config: LiveConfig, sandbox: Sandbox, library: GuestLibrary
+) -> GuestSource:
     """The guests as the setting `isolation` wants them.
 
     Raises:
@@ -43,7 +46,7 @@ def make_guests(base: Base, sandbox: Sandbox, library: GuestLibrary) -> GuestSou
     if settings.isolation == "shared":
         _report("shared", dict.fromkeys(WALLS, "isolation is shared"), settings)
         return library
-    pool = guest_processes(settings)
+    pool = guest_processes(config)
     base.stack.callback(pool.close)
     try:
         walls = pool.probe()
@@ -53,25 +56,25 @@ def make_guests(base: Base, sandbox: Sandbox, library: GuestLibrary) -> GuestSou
     return IsolatedGuests(library=library, sandbox=sandbox, pool=pool)
 
 
-def guest_processes(settings: HostSettings) -> ProcessPool:
+def guest_processes(config: LiveConfig) -> ProcessPool:
     """The processes that `isolation = process` asks for; whoever gets them closes them."""
-    isolation = settings.section(ISOLATION)
+    isolation = config.section(ISOLATION).get()
     return ProcessPool(
         most=isolation.processes_max,
         idle_seconds=isolation.idle_seconds,
-        plan=_plan(settings),
+        plan=_plan(config),
     )
 
 
-def _plan(settings: HostSettings) -> ProcessPlan:
+def _plan(config: LiveConfig) -> ProcessPlan:
     """Places enough that no flow waits for one, and no flow for the contracts that it calls."""
-    flow = settings.section(FLOW)
+    flow = config.section(FLOW).get()
     waiting = min(flow.parked_max, _WAITING_MAX)
     return ProcessPlan(
         flows=flow.workers + waiting,
         waiting=waiting,
         contracts=flow.workers,
-        memory_bytes_max=settings.section(ISOLATION).memory_bytes_max,
+        memory_bytes_max=config.section(ISOLATION).get().memory_bytes_max,
     )
 
 

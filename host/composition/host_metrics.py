@@ -11,8 +11,26 @@ from prometheus_client.registry import Collector
 
 from host.data_directory import DataDirectory
 from host.rest.tls_files import Certificates
+from host.settings.live import LiveConfig
 
 _RELEASES = ("cordbox", "wasmtime")
+
+
+class ConfigCollector(Collector):
+    """The versions of sections of settings that are in force in this process."""
+
+    def __init__(self, config: LiveConfig) -> None:
+        self._config = config
+
+    def collect(self) -> Sequence[Metric]:
+        metric = Metric(
+            "cordbox_config_version",
+            "Version of a section of settings that is in force, 0 where nobody has changed it.",
+            "gauge",
+        )
+        for section, version_in_force in self._config.versions().items():
+            metric.add_sample(metric.name, {"section": section}, version_in_force)
+        return [metric]
 
 
 class HostCollector(Collector):

@@ -24,6 +24,7 @@ from host.composition import services
 from host.composition.base import Base, PluginMissingError
 from host.composition.capabilities import make_capabilities
 from host.composition.guests import make_guests
+from host.composition.host_metrics import ConfigCollector
 from host.composition.schemas import CLUSTER_SCHEMAS, VAULT_SCHEMAS
 from host.composition.services import Answers, RemoteCapability, RemoteContracts, VaultAnswers
 from host.db import Database, Vaults
@@ -41,12 +42,16 @@ from host.packages.service import PackageService
 from host.ports.capability import Capability
 from host.ports.directory import ContractVerifier, Members
 from host.ports.keys import KeyStore
+from host.ports.live import Derived, Live
 from host.ports.public_keys import PublicKeys
 from host.ports.units import FlowStore
 from host.quotas import QuotaService
-from host.quotas.defaults import quota_of_settings
+from host.quotas.defaults import live_quota
 from host.quotas.flushing import PeriodicFlush
 from host.rpc import Interface
+from host.settings.changes import ConfigService
+from host.settings.following import REFRESH_SECONDS, Following
+from host.settings.live import LiveConfig
 from host.settings.sections import (
     ADMINISTRATIVE_LOG,
     AUDIT_LOG,
@@ -55,6 +60,7 @@ from host.settings.sections import (
     GUEST,
     ISOLATION,
 )
+from host.settings.store import SectionStore
 from sandbox.runtime import Sandbox
 
 _PARKED_SHARE = 4
@@ -88,12 +94,37 @@ class Parts:
         return self.base.stack.enter_context(Database.open(file, CLUSTER_SCHEMAS, mark=mark))
 
     @cached_property
+    def config(self) -> LiveConfig:
+        """All sections of settings as they are in force; follows what others store."""
+        live = LiveConfig(
+            self.base.sections, self.base.settings.pins, self.section_store.newest().values()
+        )
+        self._flush(Following(self.section_store, live).refresh, REFRESH_SECONDS)
+        self.base.registry.register(ConfigCollector(live))
+        return live
+
+    @cached_property
+    def section_store(self) -> SectionStore:
+        """The stored versions of sections."""
+        return SectionStore(self.database)
+
+    @cached_property
+    def config_service(self) -> ConfigService:
+        """Looks at sections and changes them."""
+        return ConfigService(self.section_store, self.config, self.base.clock)
+
+    @cached_property
+    def upload_bytes_max(self) -> Live[int]:
+        """Of a request's body."""
+        return Derived(lambda rest: rest.max_content_length, self.config.section(CORDA_REST))
+
+    @cached_property
     def quotas(self) -> QuotaService:
         """What the virtual nodes may use, and what they used."""
         plan = self.base.cluster.plan.counts if self.base.cluster else {}
         quotas = QuotaService(
             database=self.database,
-            defaults=quota_of_settings(self.base.settings),
+            defaults=live_quota(self.config),
             clock=self.base.clock,
             processes=plan.get(WorkerKind.FLOW, 1),
             registry=self.base.registry,
@@ -122,7 +153,7 @@ class Parts:
             self.base.directory.virtual_nodes,
             key=self.audit_key,
             clock=self.base.clock,
-            segment_bytes=self.base.settings.section(AUDIT_LOG).segment_bytes,
+            segment_bytes=Derived(lambda log: log.segment_bytes, self.config.section(AUDIT_LOG)),
             known_end=self.made_vaults.audit_end,
             bytes_max_of=lambda node: self.quotas.quota(node).audit_bytes_max,
         )
@@ -136,14 +167,15 @@ class Parts:
     @cached_property
     def administrative_log(self) -> AdministrativeLog:
         """The log of what users and operators do; only the process that serves them writes it."""
-        kept = self.base.settings.section(ADMINISTRATIVE_LOG)
         register = AdministrativeRegister(
             self.database,
             key=self.audit_key,
             clock=self.base.clock,
-            retention=Retention(
-                entries_max=kept.entries_max,
-                flow_entries_max=kept.flow_entries_max,
+            retention=Derived(
+                lambda kept: Retention(
+                    entries_max=kept.entries_max, flow_entries_max=kept.flow_entries_max
+                ),
+                self.config.section(ADMINISTRATIVE_LOG),
             ),
         )
         log = AdministrativeLog(register, self.base.clock)
@@ -187,8 +219,8 @@ class Parts:
     def lot(self) -> ParkingLot:
         """Suspended guests of this process."""
         settings = self.base.settings
-        flow = settings.section(FLOW)
-        share = settings.section(ISOLATION).memory_bytes_max // _PARKED_SHARE
+        flow = self.config.section(FLOW).get()
+        share = self.config.section(ISOLATION).get().memory_bytes_max // _PARKED_SHARE
         return ParkingLot(
             flow.parked_max,
             bytes_max=flow.parked_bytes_max,
@@ -216,7 +248,7 @@ class Parts:
     @cached_property
     def guests(self) -> GuestSource:
         """The guests of stored CPIs, in this process or in those of their nodes."""
-        return make_guests(self.base, self.sandbox, self.library)
+        return make_guests(self.base, self.config, self.sandbox, self.library)
 
     @cached_property
     def catalogue(self) -> PackageCatalogue:
@@ -234,7 +266,7 @@ class Parts:
             clock=self.base.clock,
             executor=self._background,
             claimant=self.claimant,
-            upload_bytes_max=self.base.settings.section(CORDA_REST).max_content_length,
+            upload_bytes_max=self.upload_bytes_max,
         )
         self._flush(packages.renew, RENEW_SECONDS)
         return packages
@@ -250,7 +282,9 @@ class Parts:
             entropy=self.base.entropy,
             claimant=self.claimant,
             background=self._background.submit,
-            allowed_capabilities=frozenset(self.base.settings.section(GUEST).allowed_capabilities),
+            allowed_capabilities=Derived(
+                lambda guest: guest.allowed_capabilities, self.config.section(GUEST)
+            ),
         )
 
     @cached_property

@@ -22,6 +22,7 @@ from host.domain.ids import ShortHash
 from host.flow.service import FlowService
 from host.packages.catalogue import PackageCatalogue
 from host.ports.clock import Clock
+from host.ports.live import Derived, Live
 from host.rbac import Users
 from host.rbac.administrator import ensure_administrator
 from host.rbac.delays import SignInDelays
@@ -36,7 +37,9 @@ from host.rest.sign_in import SignIn
 from host.rest.tls import ServerCertificate, own_certificate
 from host.rest.tls_files import Certificates, given_files
 from host.settings import HostSettings
-from host.settings.sections import CORDA_REST, REST
+from host.settings.live import LiveConfig
+from host.settings.rest import RestValues
+from host.settings.sections import REST
 from host.system import SteadyClock
 
 _VAULTS_NAMED_MAX = 10
@@ -45,10 +48,11 @@ _PACKAGES_NAMED_MAX = 5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rest:
-    """The application, the file of a password that was made for the user `admin`, and metrics."""
+    """The application, its sections of settings, a new password of `admin`, and metrics."""
 
     asgi: ASGIApp
     services: RestServices
+    config: LiveConfig
     admin_password_file: Path | None
     registry: CollectorRegistry
 
@@ -107,7 +111,7 @@ def make_rest(
     asgi = create_app(
         services,
         sign_in=SignIn(SignInDelays(SteadyClock(base.clock)), base.registry),
-        max_content_length=base.settings.section(CORDA_REST).max_content_length,
+        max_content_length=parts.upload_bytes_max,
         registry=base.registry,
         exposed=exposed,
         readiness=lambda: _readiness(health, certificates, parts.made_vaults, packages),
@@ -116,6 +120,7 @@ def make_rest(
     return Rest(
         asgi=asgi,
         services=services,
+        config=parts.config,
         admin_password_file=admin_password_file,
         registry=base.registry,
     )
@@ -133,9 +138,12 @@ def open_certificates(
     return Certificates(files, clock, listen_host=settings.listen_host)
 
 
-def make_door(settings: HostSettings, metrics: DoorMetrics) -> Door:
-    """The limits of connections to REST: as wanted, and as this process may open files."""
-    rest = settings.section(REST)
+def live_door(live: LiveConfig, metrics: DoorMetrics) -> Live[Door]:
+    """The limits of connections to REST: as wanted now, and as this process may open files."""
+    return Derived(lambda rest: _door(rest, metrics), live.section(REST))
+
+
+def _door(rest: RestValues, metrics: DoorMetrics) -> Door:
     return Door(
         seats=Seats.within(
             descriptor_limit(),

@@ -5,6 +5,7 @@ from host.audit_log import administrative
 from host.db.requests import REQUESTS
 from host.packages.tables import PACKAGES
 from host.rbac import RBAC_SCHEMA
+from host.settings import store
 
 CLUSTER_SCHEMAS = (
     PACKAGES,
@@ -14,6 +15,7 @@ CLUSTER_SCHEMAS = (
     vnode.SCHEMA,
     quotas.SCHEMA,
     administrative.SCHEMA,
+    store.SCHEMA,
 )
 """Tables of `cluster.sqlite`."""
 VAULT_SCHEMAS = (REQUESTS, ledger.SCHEMA, persistence.SCHEMA)

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from host.ports.live import Fixed
+
 MIB = 1024 * 1024
 _ENVELOPE_BYTES = 64 * 1024
 """What a message may have beside its payload: names, ids, the init with its context."""
@@ -65,3 +67,4 @@ class FlowConfig:
 
 
 CORDA_DEFAULTS = FlowConfig()
+FIXED_DEFAULTS = Fixed(CORDA_DEFAULTS)

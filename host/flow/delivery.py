@@ -11,7 +11,7 @@ from typing import Protocol
 from host.domain.ids import EpochMs, FlowId, ShortHash
 from host.domain.vnode import OperationalStatus
 from host.domain.x500 import InvalidX500NameError
-from host.flow.config import CORDA_DEFAULTS, FlowConfig
+from host.flow.config import FIXED_DEFAULTS, FlowConfig
 from host.flow.events import EventSink, MessageRefused
 from host.flow.inbox_room import InboxRoom
 from host.flow.mapper import (
@@ -41,6 +41,7 @@ from host.flow.taken import Taken
 from host.ports.bus import NewRecord
 from host.ports.clock import Clock, Entropy
 from host.ports.directory import VirtualNodes
+from host.ports.live import Live
 from host.ports.quotas import Quotas
 from host.ports.state import StateRecord, StateWrite
 from host.ports.units import FlowStore, Unit
@@ -89,7 +90,7 @@ class Delivery:
         entropy: Entropy,
         events: EventSink,
         quotas: Quotas,
-        config: FlowConfig = CORDA_DEFAULTS,
+        config: Live[FlowConfig] = FIXED_DEFAULTS,
     ) -> None:
         self._store = store
         self._router = router
@@ -97,7 +98,7 @@ class Delivery:
         self._entropy = entropy
         self._events = events
         self._inbox = InboxRoom(store, quotas)
-        self._cleanup_ms = config.cleanup_ms
+        self._config = config
 
     def start(self, taken: Taken) -> None:
         """Give a start request its flow id, once per key."""
@@ -146,7 +147,7 @@ class Delivery:
         taken: Taken,
     ) -> None:
         """Commit what was routed to flows, each with its node."""
-        due = EpochMs(self._clock.now_ms() + self._cleanup_ms)
+        due = EpochMs(self._clock.now_ms() + self._config.get().cleanup_ms)
         version = stored.version if stored else 0
         states = tuple(
             StateWrite(

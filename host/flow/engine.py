@@ -11,12 +11,12 @@ from contextlib import suppress
 from host.domain.ids import EpochMs
 from host.flow.aside import WorkKey
 from host.flow.asides import Asides
-from host.flow.config import CORDA_DEFAULTS, FlowConfig
+from host.flow.config import FIXED_DEFAULTS, FlowConfig
 from host.flow.delivery import Delivery, LocalRouter, Router
 from host.flow.events import EventSink, FlowEngineEvent
 from host.flow.giving_up import GivingUp
 from host.flow.guest_runs import GuestRuns
-from host.flow.history import NO_HISTORY, HistoryLimits
+from host.flow.history import FIXED_NO_HISTORY, HistoryLimits
 from host.flow.messages import EVENT_TOPIC, START_TOPIC, WORK_TOPICS
 from host.flow.parking import ParkingLot
 from host.flow.setbacks import Outcome, Setbacks, fence_of
@@ -31,6 +31,7 @@ from host.ports.clock import Clock, Entropy
 from host.ports.directory import Packages, VirtualNodes
 from host.ports.groups import Fence
 from host.ports.guest import FlowGuests
+from host.ports.live import Live
 from host.ports.quotas import Quotas, Unmetered
 from host.ports.units import FlowStore
 from host.ports.work import Look, WorkRecord
@@ -70,8 +71,8 @@ class FlowEngine:
         entropy: Entropy,
         events: EventSink,
         router: Router | None = None,
-        config: FlowConfig = CORDA_DEFAULTS,
-        history: HistoryLimits = NO_HISTORY,
+        config: Live[FlowConfig] = FIXED_DEFAULTS,
+        history: Live[HistoryLimits] = FIXED_NO_HISTORY,
         quotas: Quotas | None = None,
         lot: ParkingLot | None = None,
         audit_logs: AuditLogs | None = None,
@@ -87,8 +88,8 @@ class FlowEngine:
             entropy=entropy,
             states=units,
             accounts=units,
-            config=config,
-            history=history,
+            live_config=config,
+            live_history=history,
             quotas=quotas or Unmetered(),
             audit_logs=audit_logs or Unaudited(),
             time_of_day=time_of_day,
@@ -118,7 +119,7 @@ class FlowEngine:
             config=config,
         )
         self._held: dict[WorkKey, EpochMs] = {}
-        self._delay_ms_max = config.max_retry_delay_ms
+        self._config = config
 
     def ready(self) -> Sequence[WorkQueue]:
         """Queues with work."""
@@ -205,7 +206,7 @@ class FlowEngine:
     def _released(self) -> Sequence[WorkKey]:
         """Keys that waited for long enough, or from before the clock was put back."""
         now = self._clock.now_ms()
-        latest = now + self._delay_ms_max
+        latest = now + self._config.get().max_retry_delay_ms
         found = [key for key, until in self._held.items() if not now < until <= latest]
         for key in found:
             del self._held[key]

@@ -29,6 +29,7 @@ from host.flow.taken import Taken
 from host.ports.bus import NOBODY, NewRecord
 from host.ports.clock import Clock
 from host.ports.groups import Fence
+from host.ports.live import Live
 from host.ports.state import StateRecord, StateWrite
 from host.ports.units import FlowStore, Unit
 from host.ports.work import WorkRecord
@@ -43,7 +44,7 @@ class GivingUp:
     """Gives records up. Thread-safe."""
 
     def __init__(
-        self, *, store: FlowStore, steps: FlowSteps, clock: Clock, config: FlowConfig
+        self, *, store: FlowStore, steps: FlowSteps, clock: Clock, config: Live[FlowConfig]
     ) -> None:
         self._store = store
         self._steps = steps
@@ -98,7 +99,7 @@ class GivingUp:
         unit = _cleared(key, left, () if head is None else (head,), fence)
         if key.queue.topic == EVENT_TOPIC:
             error = FlowError(type=damaged.code, message=damaged.message)
-            now, kept = self._clock.now_ms(), self._config.status_retention_ms
+            now, kept = self._clock.now_ms(), self._config.get().status_retention_ms
             ending = clearance(
                 self._store, key.queue.node, FlowId(key.key), error, now, retention_ms=kept
             )
@@ -110,7 +111,7 @@ class GivingUp:
 
     def _clear(self, record: WorkRecord, error: FlowError, letter: NewRecord, taken: Taken) -> None:
         """End a flow whose checkpoint cannot be read, or that cannot even be ended by its rules."""
-        now, kept = self._clock.now_ms(), self._config.status_retention_ms
+        now, kept = self._clock.now_ms(), self._config.get().status_retention_ms
         ending = clearance(
             self._store, record.queue.node, FlowId(record.key), error, now, retention_ms=kept
         )
@@ -143,7 +144,7 @@ class GivingUp:
         write = write_status(
             self._store.get(status_key(holding, start.client_request_id)),
             status,
-            retention_ms=self._config.status_retention_ms,
+            retention_ms=self._config.get().status_retention_ms,
         )
         writes = () if write is None else (write,)
         if not start.body_bytes:

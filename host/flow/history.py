@@ -24,6 +24,7 @@ from host.flow.session import Session, SessionStatus
 from host.flow.statuses import StoredStatus
 from host.flow.stored import read_stored
 from host.ports.accounts import Accounts
+from host.ports.live import Fixed
 from host.ports.state import StateRecord, StateWrite
 from host.ports.units import Passed
 
@@ -51,6 +52,7 @@ class HistoryLimits:
 
 
 NO_HISTORY = HistoryLimits()
+FIXED_NO_HISTORY = Fixed(NO_HISTORY)
 
 
 class SessionFacts(Struct, frozen=True, kw_only=True):

@@ -20,6 +20,7 @@ from host.flow.retry import FailureKind, Failures, delay_ms, kind_of, next_failu
 from host.flow.taken import RECORDS_MAX, Taken
 from host.ports.clock import Clock
 from host.ports.groups import Fence
+from host.ports.live import Live
 from host.ports.units import FlowStore, Unit
 from host.ports.work import WorkRecord
 
@@ -53,7 +54,7 @@ class Setbacks:
         giving_up: GivingUp,
         clock: Clock,
         events: EventSink,
-        config: FlowConfig,
+        config: Live[FlowConfig],
     ) -> None:
         self._store = store
         self._asides = asides
@@ -95,7 +96,7 @@ class Setbacks:
             failures = self._count(before, position, again)
             self._remember(key, failures)
             self._tell_retried(key, failures, again)
-            delay = delay_ms(failures, self._config)
+            delay = delay_ms(failures, self._config.get())
             if records or key not in self._asides:
                 return Outcome(worked=False, hold_ms=delay)
             # What is set aside is known without being held: of that there may be any number.
@@ -135,7 +136,7 @@ class Setbacks:
                 if not records:
                     self._asides.note(key, now, now, fence)
                 return Outcome(worked=True)
-            found = retry_at(failures, self._config)
+            found = retry_at(failures, self._config.get())
             if found is None:
                 self._give_up(aside, waiting[0], failure, is_aside=not records, fence=fence)
                 return Outcome(worked=True)

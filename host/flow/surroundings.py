@@ -3,13 +3,14 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from host.flow.config import CORDA_DEFAULTS, FlowConfig
-from host.flow.history import NO_HISTORY, HistoryLimits
+from host.flow.config import FIXED_DEFAULTS, FlowConfig
+from host.flow.history import FIXED_NO_HISTORY, HistoryLimits
 from host.ports.accounts import Accounts, Uncounted
 from host.ports.audit_log import AuditLogs, Unaudited
 from host.ports.capability import Capability
 from host.ports.clock import Clock, Entropy
 from host.ports.directory import VirtualNodes
+from host.ports.live import Live
 from host.ports.quotas import Quotas, Unmetered
 from host.ports.state import States
 
@@ -27,12 +28,22 @@ class Surroundings:
     clock: Clock
     entropy: Entropy
     states: States
-    config: FlowConfig = CORDA_DEFAULTS
-    history: HistoryLimits = NO_HISTORY
+    live_config: Live[FlowConfig] = FIXED_DEFAULTS
+    live_history: Live[HistoryLimits] = FIXED_NO_HISTORY
     quotas: Quotas = field(default_factory=Unmetered)
     accounts: Accounts = field(default_factory=Uncounted)
     audit_logs: AuditLogs = field(default_factory=Unaudited)
     time_of_day: Clock | None = None
+
+    @property
+    def config(self) -> FlowConfig:
+        """Limits and times as they are in force now."""
+        return self.live_config.get()
+
+    @property
+    def history(self) -> HistoryLimits:
+        """What is kept of flows that end now."""
+        return self.live_history.get()
 
     @property
     def wall(self) -> Clock:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from host.domain.ids import EpochMs
-from host.flow.config import CORDA_DEFAULTS, FlowConfig
+from host.flow.config import FIXED_DEFAULTS, FlowConfig
 from host.flow.errors import FlowRecordDamagedError
 from host.flow.history import HISTORY, forgotten
 from host.flow.live import node_of_timer
@@ -12,6 +12,7 @@ from host.flow.messages import EVENT_TOPIC, GROUP, Wake, encode, flow_state_key
 from host.ports.bus import PARTITIONS, NewRecord
 from host.ports.clock import Clock
 from host.ports.groups import Fence, FencedError
+from host.ports.live import Live
 from host.ports.state import StateConflictError, StateRecord, StateWrite
 from host.ports.units import FlowStore, Unit
 
@@ -29,11 +30,11 @@ class Timers:
     """Acts on states whose due time has come. One thread at a time calls it."""
 
     def __init__(
-        self, *, store: FlowStore, clock: Clock, config: FlowConfig = CORDA_DEFAULTS
+        self, *, store: FlowStore, clock: Clock, config: Live[FlowConfig] = FIXED_DEFAULTS
     ) -> None:
         self._store = store
         self._clock = clock
-        self._cleanup_ms = config.cleanup_ms
+        self._config = config
         self._held: dict[str, EpochMs] = {}
 
     def next_due(self, owned: Mapping[int, int | None] = ALL_PARTITIONS) -> EpochMs | None:
@@ -126,7 +127,7 @@ class Timers:
         if kind == HISTORY:
             return Unit(states=(delete,), forget=forgotten(state))
         if kind in ("start", "session") and self._is_live(state):
-            later = EpochMs(now + self._cleanup_ms)
+            later = EpochMs(now + self._config.get().cleanup_ms)
             keep = StateWrite(
                 key=state.key,
                 value=state.value,

@@ -3,13 +3,14 @@
 from host.domain.ids import EpochMs
 from host.flow.events import EventSink, RecordsExpired
 from host.ports.clock import Clock
+from host.ports.live import Fixed, Live
 from host.ports.topics import Retention
 from host.ports.units import FlowStore
 
 EXPIRE_EVERY_MS = 600_000
 OUTWARD = "ext."
 """So begin the topics of messages to systems outside the network."""
-KEEP_ALL = Retention()
+KEEP_ALL = Fixed(Retention())
 _SHRINK_TURNS_MAX = 32
 """Of one run: the thread has other things to do, and the rest goes with the next run."""
 
@@ -30,9 +31,9 @@ class Upkeep:
         self,
         store: FlowStore,
         clock: Clock,
-        retention: Retention,
+        retention: Live[Retention],
         *,
-        outward: Retention = KEEP_ALL,
+        outward: Live[Retention] = KEEP_ALL,
         events: EventSink | None = None,
     ) -> None:
         self._store = store
@@ -61,7 +62,7 @@ class Upkeep:
             return
         for topic in self._store.topics():
             retention = self._outward if topic.startswith(OUTWARD) else self._retention
-            count = self._store.expire(topic, retention)
+            count = self._store.expire(topic, retention.get())
             if count and self._events is not None:
                 self._events(RecordsExpired(topic=topic, count=count))
         self._expired_at = now

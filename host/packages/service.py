@@ -33,6 +33,7 @@ from host.packages.uploaded import UploadedFile
 from host.packages.uploads import Uploads, UploadStatus
 from host.ports.clock import Clock
 from host.ports.database import SqlDatabase
+from host.ports.live import Fixed, Live
 from sandbox.runnable import Runnable
 from sandbox.runtime import Sandbox
 from sandbox.world import World
@@ -40,6 +41,9 @@ from sandbox.world import World
 UPLOAD_BYTES_MAX = 200_000_000
 """Corda's default of `corda.rest` `maxContentLength`."""
 NAME_LENGTH_MAX = 255
+
+
+_UPLOAD = Fixed(UPLOAD_BYTES_MAX)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +76,7 @@ class PackageService:
         executor: Executor,
         claimant: Claimant,
         newcomer: Callable[[World, str], Runnable] | None = None,
-        upload_bytes_max: int = UPLOAD_BYTES_MAX,
+        upload_bytes_max: Live[int] = _UPLOAD,
         new_id: Callable[[], str] = lambda: str(uuid.uuid4()),
     ) -> None:
         """Open the catalogue, and remove what interrupted uploads left.
@@ -183,9 +187,10 @@ class PackageService:
     ) -> _Accepted:
         """What is checked at once."""
         label = file_name or "the upload"
-        if data.size > self._upload_bytes_max:
+        most = self._upload_bytes_max.get()
+        if data.size > most:
             raise PackageUploadRefusedError(
-                f"{label} has {data.size} bytes, at most {self._upload_bytes_max}",
+                f"{label} has {data.size} bytes, at most {most}",
                 check="upload-size",
             )
         package = self._verified(data)

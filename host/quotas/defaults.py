@@ -1,7 +1,9 @@
 """A host's quota of nodes that have none of their own, out of its settings."""
 
 from host.domain.quotas import Quota
+from host.ports.live import Derived, Live
 from host.settings import HostSettings
+from host.settings.live import LiveConfig
 from host.settings.sections import CORDA_FLOW, QUOTA
 
 _REQUEST_BYTES = 64 * 1024
@@ -12,6 +14,15 @@ def quota_of_settings(settings: HostSettings) -> Quota:
     """The quota of every node without overrides."""
     return default_quota(
         settings.section(QUOTA), settings.section(CORDA_FLOW).session_max_payload_size
+    )
+
+
+def live_quota(live: LiveConfig) -> Live[Quota]:
+    """The same, as it is in force now."""
+    return Derived(
+        lambda quota, flow: default_quota(quota, flow.session_max_payload_size),
+        live.section(QUOTA),
+        live.section(CORDA_FLOW),
     )
 
 

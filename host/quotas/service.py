@@ -17,6 +17,7 @@ from host.domain.ids import EpochMs, ShortHash
 from host.domain.quotas import QUOTA_CODES, NodeUsage, Quota, QuotaCode, Spent
 from host.ports.clock import Clock
 from host.ports.database import SqlDatabase
+from host.ports.live import Live
 from host.quotas.counters import HIT, Counters, Increment, counters_of, usage_of
 from host.quotas.pace import Pace
 from host.quotas.tables import OVERRIDE, USAGE
@@ -57,13 +58,13 @@ class QuotaService:
         self,
         *,
         database: SqlDatabase,
-        defaults: Quota,
+        defaults: Live[Quota],
         clock: Clock,
         processes: int = 1,
         registry: CollectorRegistry | None = None,
     ) -> None:
         self._database = database
-        self.defaults = defaults
+        self._defaults = defaults
         self._clock = clock
         self._processes = processes
         self._lock = threading.Lock()
@@ -73,6 +74,11 @@ class QuotaService:
 
     def quota(self, node: ShortHash) -> Quota:
         return self._metered(node).quota
+
+    @property
+    def defaults(self) -> Quota:
+        """The quota of a node without overrides, as it is in force now."""
+        return self._defaults.get()
 
     def overrides(self, node: ShortHash) -> Mapping[str, int]:
         """The values that are set for `node` itself, by name."""
@@ -86,7 +92,7 @@ class QuotaService:
         Raises:
             QuotaInvalidError: a name or a value that cannot be; nothing has changed.
         """
-        quota = self.defaults.with_overrides(overrides)
+        quota = self._defaults.get().with_overrides(overrides)
         rows = [{"short_hash": node, "name": n, "value": v} for n, v in overrides.items()]
 
         def replace(connection: Connection) -> None:
@@ -171,7 +177,7 @@ class QuotaService:
             known = self._nodes.get(node)
             if known is not None and now - known.read_at < FRESH_MS:
                 return known
-        quota = self.defaults.with_overrides(self.overrides(node))
+        quota = self._defaults.get().with_overrides(self.overrides(node))
         with self._lock:
             return self._know(node, quota, now)
 

@@ -18,6 +18,7 @@ from starlette.routing import BaseRoute, Mount
 
 from cpi.errors import CpiError
 from host.domain.errors import HostError
+from host.ports.live import Live
 from host.rest import (
     administrative_log,
     certificate,
@@ -84,7 +85,7 @@ def create_app(
     services: RestServices,
     *,
     sign_in: SignIn,
-    max_content_length: int,
+    max_content_length: Live[int],
     registry: CollectorRegistry,
     exposed: CollectorRegistry,
     readiness: Callable[[], Readiness],

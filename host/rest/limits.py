@@ -11,6 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from host.ports.live import Live
 from host.rest.errors import http_refusal
 
 _CONTENT_SECURITY_POLICY = (
@@ -33,7 +34,7 @@ _REPLY_HEADERS: Sequence[tuple[str, str]] = (
 class BodyLimit:
     """Refuses a body that is, or turns out to be, longer than `bytes_max`."""
 
-    def __init__(self, app: ASGIApp, *, bytes_max: int) -> None:
+    def __init__(self, app: ASGIApp, *, bytes_max: Live[int]) -> None:
         self._app = app
         self._bytes_max = bytes_max
 
@@ -42,7 +43,7 @@ class BodyLimit:
             await self._app(scope, receive, send)
             return
         declared = Headers(scope=scope).get("content-length", "")
-        if declared.isdecimal() and int(declared) > self._bytes_max:
+        if declared.isdecimal() and int(declared) > self._bytes_max.get():
             response = await http_refusal(Request(scope), self._too_long(int(declared)))
             await response(scope, receive, send)
             return
@@ -52,7 +53,7 @@ class BodyLimit:
             nonlocal seen
             message = await receive()
             seen += len(message.get("body", b""))
-            if seen > self._bytes_max:
+            if seen > self._bytes_max.get():
                 raise self._too_long(seen)
             return message
 
@@ -61,7 +62,8 @@ class BodyLimit:
     def _too_long(self, length: int) -> HTTPException:
         return HTTPException(
             400,
-            f"Content length is {length} which exceeds the maximum limit of {self._bytes_max}.",
+            f"Content length is {length} which exceeds the maximum limit of"
+            f" {self._bytes_max.get()}.",
             {"Connection": "close"},
         )
 

@@ -17,6 +17,7 @@ from anyio import to_thread
 from prometheus_client import CollectorRegistry
 from starlette.types import ASGIApp
 
+from host.ports.live import Fixed, Live
 from host.rest.acceptor import Acceptor, DoorMetrics
 from host.rest.admission import Admission, Seats
 from host.rest.bounded_http import BoundedHttp
@@ -55,8 +56,8 @@ def serve(
     threads: int,
     stop_seconds_max: int,
     on_ready: Callable[[], None],
-    door: Door | None = None,
-    on_hangup: Callable[[], Door | None] = lambda: None,
+    door: Live[Door] | None = None,
+    on_hangup: Callable[[], object] = lambda: None,
 ) -> None:
     """Serve HTTPS until SIGTERM or SIGINT, then let running requests end.
 
@@ -67,9 +68,8 @@ def serve(
         threads: requests that are worked on at the same time.
         stop_seconds_max: how long running requests may take after the signal.
         on_ready: called once the server accepts connections.
-        door: limits of connections.
-        on_hangup: called on SIGHUP, when the certificate was read again; may give other limits
-            for new connections.
+        door: limits of connections; others are for new ones.
+        on_hangup: called on SIGHUP, when the certificate was read again.
 
     Raises:
         TlsFilesError: the certificate is not good.
@@ -79,7 +79,7 @@ def serve(
         certificate = Certificates(certificate, SystemClock(), listen_host=host)
     server = _Server(
         app,
-        door or Door(),
+        door or Fixed(Door()),
         certificates=certificate,
         threads=threads,
         stop_seconds_max=stop_seconds_max,
@@ -98,7 +98,7 @@ def serving_plainly(
     ready = threading.Event()
     server = _Server(
         app,
-        door,
+        Fixed(door),
         certificates=None,
         threads=threads,
         stop_seconds_max=stop_seconds_max,
@@ -122,13 +122,13 @@ class _Server(uvicorn.Server):
     def __init__(
         self,
         app: ASGIApp,
-        door: Door,
+        door: Live[Door],
         *,
         certificates: Certificates | None,
         threads: int,
         stop_seconds_max: int,
         on_ready: Callable[[], None],
-        on_hangup: Callable[[], Door | None],
+        on_hangup: Callable[[], object],
     ) -> None:
         super().__init__(
             uvicorn.Config(
@@ -141,12 +141,13 @@ class _Server(uvicorn.Server):
                 access_log=False,
                 server_header=False,
                 # Otherwise uvicorn believes everybody on this machine about other addresses.
-                proxy_headers=bool(door.proxies),
-                forwarded_allow_ips=list(door.proxies),
+                proxy_headers=bool(door.get().proxies),
+                forwarded_allow_ips=list(door.get().proxies),
                 timeout_graceful_shutdown=stop_seconds_max,
             )
         )
-        self._door = door
+        self._live_door = door
+        self._door = door.get()
         self._certificates = certificates
         self._threads = threads
         self._on_ready = on_ready
@@ -161,6 +162,7 @@ class _Server(uvicorn.Server):
         await self.lifespan.startup()
         self._loop = asyncio.get_running_loop()
         self._admission = Admission(self._door.seats)
+        self._live_door.on_change(self._replace)
         acceptors = [self._acceptor(listener, self._admission) for listener in sockets or ()]
         for acceptor in acceptors:
             acceptor.start()
@@ -180,6 +182,19 @@ class _Server(uvicorn.Server):
         if self._loop is not None:
             with suppress(RuntimeError):  # The loop has ended.
                 self._loop.call_soon_threadsafe(lambda: self._begin(self._reread()))
+
+    def _replace(self, door: Door) -> None:
+        """Have other limits for new connections; may be called on any thread."""
+
+        def admit() -> None:
+            self._door = door
+            if self._admission is not None:
+                self._admission.seats = door.seats
+            door.metrics.most.set(door.seats.total_max)
+
+        if self._loop is not None:
+            with suppress(RuntimeError):  # The loop has ended.
+                self._loop.call_soon_threadsafe(admit)
 
     def _acceptor(self, listener: socket.socket, admission: Admission) -> Acceptor:
         door = self._door
@@ -218,12 +233,7 @@ class _Server(uvicorn.Server):
         run = asyncio.get_running_loop().run_in_executor
         if self._certificates is not None:
             await run(None, self._certificates.reread)
-        door = await run(None, self._on_hangup)
-        if door is not None:
-            self._door = door
-            if self._admission is not None:
-                self._admission.seats = door.seats
-                door.metrics.most.set(door.seats.total_max)
+        await run(None, self._on_hangup)
 
 
 @contextmanager

@@ -101,6 +101,14 @@ class HostSettings:
             " for example `seccomp`; those in force are in the log line `isolation`."
         ),
     ] = ()
+    stop_seconds_max: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=86_400,
+            description="Seconds that a stopping host waits for running requests.",
+        ),
+    ] = 10
     log_format: Annotated[
         Literal["auto", "console", "json"],
         Meta(description="Form of the log on stderr; `auto`: console on a terminal, else json."),

@@ -1,7 +1,6 @@
 """Every setting that a host knows: its own, and those of its plugins. Pure."""
 
 import dataclasses
-import difflib
 import inspect
 import typing
 from collections.abc import Mapping, Sequence
@@ -15,6 +14,7 @@ from host.settings.errors import SettingsInvalidError
 from host.settings.plugged import PluginSettings
 from host.settings.section import Key, Section, is_own
 from host.settings.sections import SECTIONS
+from host.settings.wording import nearest
 
 _NO_SETTINGS = frozenset({"plugged", "pins"})
 
@@ -94,12 +94,6 @@ class Catalogue:
             if name in self.bootstrap or name in _NO_SETTINGS:
                 raise SettingsInvalidError(f"setting {name!r} is declared twice")
         self.bootstrap = {**self.bootstrap, **declared}
-
-
-def nearest(name: str, known: typing.Iterable[str]) -> str:
-    """A hint at what was probably meant, or nothing."""
-    near = difflib.get_close_matches(name, list(known), 1)
-    return f"; did you mean {near[0]!r}?" if near else ""
 
 
 def _declared(kind: type[Any], *, is_plugged: bool) -> Mapping[str, Bootstrap]:

@@ -11,13 +11,13 @@ import msgspec
 
 from host.regular_files import read_regular
 from host.settings.bootstrap import HostSettings
-from host.settings.catalogue import Catalogue, nearest
+from host.settings.catalogue import Catalogue
 from host.settings.errors import SettingsInvalidError
 from host.settings.pins import Pin
 from host.settings.plugged import PluginSettings, read_path
 from host.settings.section import Key, Section
 from host.settings.variables import PREFIX, refuse_unknown
-from host.settings.wording import expected, refused
+from host.settings.wording import expected, nearest, refused
 
 _FILE_BYTES_MAX = 1 << 20
 

@@ -1,11 +1,9 @@
-"""What is logged, and how processes end: sections of our own. Pure."""
+"""What is logged: sections of our own. Pure."""
 
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from msgspec import Meta
-
-from host.settings.section import AtStart
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,18 +53,3 @@ class AdministrativeLogValues:
             " for each.",
         ),
     ] = 40_000
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WorkersValues:
-    """Section `cordbox.workers`."""
-
-    stop_seconds_max: Annotated[
-        int,
-        AtStart(),
-        Meta(
-            ge=1,
-            le=86_400,
-            description="Seconds that a stopping host waits for running requests.",
-        ),
-    ] = 10

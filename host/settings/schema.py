@@ -1,11 +1,14 @@
 """The JSON Schema of a section (draft 2020-12), made from its keys. Pure."""
 
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import msgspec
 
 from host.domain.json import JsonObject
+from host.settings.errors import SettingsInvalidError
 from host.settings.section import Key, Section
+from host.settings.wording import nearest
 
 TAKES_EFFECT = "x-takes-effect"
 """Keyword beside each key's type: `at once`, or `at the next start` of a process."""
@@ -43,6 +46,27 @@ def nested(section: Section[Any], values: dict[str, Any]) -> JsonObject:
             level = level.setdefault(word, {})
         level[last] = value
     return root
+
+
+def flat(section: Section[Any], config: JsonObject) -> dict[str, object]:
+    """Keys by name with their checked values, of objects as `section`'s schema describes them.
+
+    Raises:
+        SettingsInvalidError: an unknown key, or a value that does not fit; names it.
+    """
+    return dict(_flat(section, config, ""))
+
+
+def _flat(section: Section[Any], config: JsonObject, above: str) -> Iterator[tuple[str, object]]:
+    for word, value in config.items():
+        name = f"{above}{word}"
+        if name in section.keys:
+            yield name, section.checked(name, value, strict=True)
+        elif isinstance(value, Mapping) and any(k.startswith(f"{name}.") for k in section.keys):
+            yield from _flat(section, value, f"{name}.")
+        else:
+            hint = nearest(name, section.keys)
+            raise SettingsInvalidError(f"{section.name} has no key {name!r:.80}{hint}")
 
 
 def _level() -> dict[str, Any]:

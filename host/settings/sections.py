@@ -9,7 +9,7 @@ from host.domain.quotas import QUOTA_NAMES, Quota, quota_meaning, quota_range
 from host.settings.corda import CordaExternalMessaging, CordaFlow, CordaMessaging, CordaRest
 from host.settings.flows import FlowValues, TopicValues
 from host.settings.guests import GuestValues, IsolationValues
-from host.settings.logs import AdministrativeLogValues, AuditLogValues, LogValues, WorkersValues
+from host.settings.logs import AdministrativeLogValues, AuditLogValues, LogValues
 from host.settings.rest import RestValues
 from host.settings.section import Section
 
@@ -33,7 +33,6 @@ REST = Section("cordbox.rest", RestValues)
 LOG = Section("cordbox.log", LogValues)
 AUDIT_LOG = Section("cordbox.audit_log", AuditLogValues)
 ADMINISTRATIVE_LOG = Section("cordbox.administrative_log", AdministrativeLogValues)
-WORKERS = Section("cordbox.workers", WorkersValues)
 
 SECTIONS: Mapping[str, Section[Any]] = {
     section.name: section
@@ -51,7 +50,6 @@ SECTIONS: Mapping[str, Section[Any]] = {
         LOG,
         AUDIT_LOG,
         ADMINISTRATIVE_LOG,
-        WORKERS,
     )
 }
 """By name."""

@@ -1,7 +1,9 @@
 """What a setting's value has to be, in words. Pure."""
 
+import difflib
 import types
 import typing
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -30,6 +32,12 @@ def expected(hint: object) -> str:
 def refused(name: str, wanted: str, found: object) -> str:
     """The text of a refusal."""
     return f"{name}: expected {wanted}, found {found!r:.64}"
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """A hint at what was probably meant, or nothing."""
+    near = difflib.get_close_matches(name, list(known), 1)
+    return f"; did you mean {near[0]!r}?" if near else ""
 
 
 def _parts(hint: object) -> tuple[object, tuple[Meta, ...]]:

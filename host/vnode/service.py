@@ -9,7 +9,7 @@ it is first used.
 import json
 import logging
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -28,6 +28,7 @@ from host.domain.x500 import MemberX500Name
 from host.ports.clock import Clock, Entropy
 from host.ports.database import SqlDatabase
 from host.ports.directory import Packages
+from host.ports.live import Live
 from host.ports.schemas import NodeSchemas
 from host.vnode.errors import (
     CpiNotFoundError,
@@ -77,7 +78,7 @@ class VirtualNodeService:
         entropy: Entropy,
         claimant: Claimant,
         background: Callable[[Callable[[], None]], object],
-        allowed_capabilities: frozenset[str],
+        allowed_capabilities: Live[Collection[str]],
     ) -> None:
         """Open the registry.
 
@@ -384,7 +385,7 @@ class VirtualNodeService:
 
     def _granted(self, cpi: CpiRecord) -> tuple[str, ...]:
         declared = {capability for cpk in cpi.cpks for capability in cpk.capabilities}
-        return tuple(sorted(declared & self._allowed))
+        return tuple(sorted(declared.intersection(self._allowed.get())))
 
     def _fail(self, request_id: str, reason: str) -> None:
         try:

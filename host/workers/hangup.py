@@ -12,6 +12,8 @@ from host.domain.errors import HostError
 from host.logs import configure_logging
 from host.settings import HostSettings
 from host.settings.catalogue import Catalogue
+from host.settings.live import LiveConfig
+from host.settings.logs import LogValues
 from host.settings.reread import take_over
 from host.settings.sections import LOG
 from host.workers.run_directory import RunDirectory
@@ -32,31 +34,35 @@ def hangups_held() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def listen(directory: DataDirectory, name: str) -> None:
-    """Have SIGHUP take over what the supervisor has written, from now on."""
-
-    def reread() -> None:
-        settings = taken_over(directory, name)
-        if settings is not None:
-            _log.info("settings-taken-over", log_level=settings.section(LOG).level)
-
+def listen(take_over: Callable[[], None]) -> None:
+    """Have SIGHUP `take_over` what the supervisor has written, from now on."""
     # On a thread: a handler comes between any two steps of what may hold the same locks.
-    signal.signal(signal.SIGHUP, lambda *_: threading.Thread(target=reread).start())
+    signal.signal(signal.SIGHUP, lambda *_: threading.Thread(target=take_over).start())
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
 
 
-def taken_over(directory: DataDirectory, name: str) -> HostSettings | None:
-    """The settings of the running host, whose log level this process has from now on."""
+def take_over_pins(directory: DataDirectory, config: LiveConfig) -> None:
+    """Have the pins of the running host's settings in force, as the supervisor has written them."""
     try:
-        settings = RunDirectory(directory.runtime).settings()
+        config.repin(RunDirectory(directory.runtime).settings().pins)
     except HostError as refused:
         _log.error("settings-not-reread", code=refused.code, reason=refused.message)
-        return None
-    configure_logging(level=settings.section(LOG).level, form=settings.log_format, worker=name)
-    return settings
+        return
+    _log.info("settings-taken-over")
 
 
-def reread(running: HostSettings, load: Load, *, worker: str | None) -> HostSettings:
+def follow_log_level(config: LiveConfig, *, form: str, worker: str | None) -> None:
+    """Log what the section `cordbox.log` says, from now on."""
+    level = config.section(LOG)
+
+    def configure(values: LogValues) -> None:
+        configure_logging(level=values.level, form=form, worker=worker)
+
+    level.on_change(configure)
+    configure(level.get())
+
+
+def reread(running: HostSettings, load: Load) -> HostSettings:
     """Read the settings again and take over what can be; logs what waits for the next start.
 
     Settings that are refused leave those that run.
@@ -66,9 +72,7 @@ def reread(running: HostSettings, load: Load, *, worker: str | None) -> HostSett
     except HostError as refused:
         _log.error("settings-not-reread", code=refused.code, reason=refused.message)
         return running
-    settings = found.settings
-    configure_logging(level=settings.section(LOG).level, form=settings.log_format, worker=worker)
     _log.info("settings-reread", changed=list(found.changed))
     if found.waiting:
         _log.warning("settings-need-restart", settings=list(found.waiting))
-    return settings
+    return found.settings

@@ -14,7 +14,6 @@ from host.domain.errors import ConflictError
 from host.domain.workers import WorkerKind, WorkerPlan
 from host.logs import configure_logging
 from host.settings.sections import LOG
-from host.workers.hangup import listen
 from host.workers.process import stop_on_signals
 from host.workers.run_directory import RunDirectory
 from host.workers.working import working
@@ -52,7 +51,6 @@ def join_host(
         _check_wanted(kind, settings.worker_plan)
         name = f"{kind}-p{os.getpid()}"
         configure_logging(level=settings.section(LOG).level, form=settings.log_format, worker=name)
-        listen(directory, name)
         threading.Thread(target=_follow, args=(directory,), name="host", daemon=True).start()
         with working(directory, kind=kind, name=name, monitor=monitor, is_draining=stop.is_set):
             on_ready(name)

@@ -22,7 +22,6 @@ from host.domain.errors import DiskFullError, HostError
 from host.domain.workers import WorkerKind
 from host.logs import configure_logging
 from host.settings.sections import LOG
-from host.workers.hangup import listen
 from host.workers.run_directory import RunDirectory
 
 _PR_SET_PDEATHSIG = 1
@@ -72,7 +71,6 @@ def run_process(work: Callable[[Employment], None]) -> None:
         configure_logging(
             level=settings.section(LOG).level, form=settings.log_format, worker=options.name
         )
-        listen(directory, options.name)
         work(
             Employment(
                 directory=directory,

@@ -6,14 +6,14 @@ import socket
 from host.composition.engines import log_engines
 from host.composition.health import Health, storage_checks
 from host.composition.inspection import name_what_is_missing
-from host.composition.rest import make_door, make_rest, open_certificates
+from host.composition.rest import live_door, make_rest, open_certificates
 from host.domain.errors import UnavailableError
 from host.domain.workers import WorkerKind, WorkerPlan
 from host.rest.acceptor import DoorMetrics
-from host.rest.server import Door, serve
+from host.rest.server import serve
 from host.secret_files import read_secret
-from host.settings.sections import REST, WORKERS
-from host.workers.hangup import taken_over
+from host.settings.sections import REST
+from host.workers.hangup import take_over_pins
 from host.workers.metrics import parked_bytes, workers_registry
 from host.workers.overview import Overviews, worker_lines
 from host.workers.overview_metrics import OverviewCollector
@@ -63,23 +63,16 @@ def run_rest(job: Employment) -> None:
         facts = {"certificate": str(certificates.files.certificate_file.absolute())}
         if rest.admin_password_file is not None:
             facts["adminPasswordFile"] = str(rest.admin_password_file.absolute())
-        door = make_door(settings, DoorMetrics(base.registry))
         serve(
             rest.asgi,
             listener=socket.socket(fileno=job.listener),
             certificate=certificates,
-            threads=settings.section(REST).threads,
-            stop_seconds_max=settings.section(WORKERS).stop_seconds_max,
+            threads=parts.config.section(REST).get().threads,
+            stop_seconds_max=settings.stop_seconds_max,
             on_ready=lambda: job.ready(**facts),
-            door=door,
-            on_hangup=lambda: _taken_over(job, door),
+            door=live_door(parts.config, DoorMetrics(base.registry)),
+            on_hangup=lambda: take_over_pins(directory, parts.config),
         )
-
-
-def _taken_over(job: Employment, door: Door) -> Door | None:
-    """The limits of connections as the host's settings have them now."""
-    settings = taken_over(job.directory, job.name)
-    return None if settings is None else make_door(settings, door.metrics)
 
 
 def check_workers(run: RunDirectory, plan: WorkerPlan) -> None:

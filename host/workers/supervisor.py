@@ -20,13 +20,14 @@ from host.data_directory import DataDirectory
 from host.domain.errors import HostError
 from host.domain.workers import WorkerKind
 from host.identity import Keeping
+from host.logs import configure_logging
 from host.ports.clock import Clock
 from host.rest.listener import bind
 from host.rpc import RpcClient
 from host.rpc.frames import Refusal, error_of
 from host.secret_files import read_secret
 from host.settings import HostSettings
-from host.settings.sections import WORKERS
+from host.settings.sections import LOG
 from host.system import SteadyClock, SystemClock
 from host.workers.child import Child, Handover
 from host.workers.flow_group import FLOW_GROUP
@@ -134,7 +135,7 @@ class _Supervisor:
         self._failure: Exception | None = None
         self._state = Supervision.begin(
             settings.worker_plan,
-            stop_ms_max=settings.section(WORKERS).stop_seconds_max * 1000 + STOP_MARGIN_MS,
+            stop_ms_max=settings.stop_seconds_max * 1000 + STOP_MARGIN_MS,
             now=self._clock.now_ms(),
         )
 
@@ -292,7 +293,9 @@ class _Supervisor:
     def _hang_up(self) -> None:
         """Read the settings again, and have the workers read what they can."""
         if self._load is not None:
-            self._settings = reread(self._settings, self._load, worker="supervisor")
+            self._settings = reread(self._settings, self._load)
+            level = self._settings.section(LOG).level
+            configure_logging(level=level, form=self._settings.log_format, worker="supervisor")
         try:
             self._run.rewrite(self._settings)
         except OSError as error:

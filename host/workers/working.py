@@ -16,8 +16,8 @@ from host.domain.workers import WorkerKind
 from host.plugin_loading import make_plugin_manager
 from host.rpc import RpcServer, Service
 from host.settings import HostSettings
-from host.settings.sections import WORKERS
 from host.system import SystemClock, SystemEntropy
+from host.workers.hangup import follow_log_level, listen, take_over_pins
 from host.workers.kinds import WORK
 from host.workers.monitor import monitored
 from host.workers.report import WORKER, Reporter, add_process_metrics
@@ -58,6 +58,8 @@ def working(
         )
         add_process_metrics(base.registry, time.monotonic())
         parts = Parts(base)
+        follow_log_level(parts.config, form=settings.log_format, worker=name)
+        listen(lambda: take_over_pins(directory, parts.config))
         work = WORK.get(kind)
         served = () if work is None else work.serves(parts)
         health = Health(storage_checks(directory.path, parts.database), clock)
@@ -81,6 +83,6 @@ def working(
 
 
 def _stop(server: RpcServer, settings: HostSettings) -> None:
-    seconds = settings.section(WORKERS).stop_seconds_max
+    seconds = settings.stop_seconds_max
     if not server.stop(seconds):
         _log.warning("calls-cut-off", seconds=seconds)

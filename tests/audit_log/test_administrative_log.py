@@ -29,6 +29,7 @@ from host.audit_log.administrative.verification import verify_administrative_log
 from host.db import Database, Remembered
 from host.domain.clock import SimClock
 from host.domain.errors import DiskFullError, NotFoundError
+from host.ports.live import Fixed
 from host.rbac import RBAC_SCHEMA
 
 KEY = bytes(range(32))
@@ -268,7 +269,7 @@ def test_whatever_is_deleted_the_chain_is_kept(tmp_path_factory, flows, most, fl
     folder, clock = tmp_path_factory.mktemp("log"), SimClock()
     with Database.open(folder / "cluster.sqlite", (SCHEMA,)) as database:
         kept = Retention(entries_max=most, flow_entries_max=flows_most)
-        register = AdministrativeRegister(database, key=KEY, clock=clock, retention=kept)
+        register = AdministrativeRegister(database, key=KEY, clock=clock, retention=Fixed(kept))
         for number, is_flow in enumerate(flows):
             one = act(f"u{number}", is_flow=is_flow)
             (begun,) = register.append((acts.intent(one, at=number),))
@@ -295,7 +296,7 @@ def test_whatever_is_deleted_the_chain_is_kept(tmp_path_factory, flows, most, fl
 
 def test_deleting_without_a_word_is_not_pruning(register, database, clock, tmp_path):
     kept = Retention(entries_max=4, flow_entries_max=4)
-    small = AdministrativeRegister(database, key=KEY, clock=clock, retention=kept)
+    small = AdministrativeRegister(database, key=KEY, clock=clock, retention=Fixed(kept))
     filled(small, 20)
     small.prune()
     assert problem(small) is None

@@ -16,6 +16,7 @@ from host.audit_log.service import load_audit_key
 from host.audit_log.verification import read_entries, verify_log
 from host.cli import main
 from host.domain.clock import SimClock
+from host.ports.live import Fixed
 from host.system import SystemEntropy
 from tests.audit_log.test_audit_log_chain import ALICE, BOB, KEY, call, lines, problem
 
@@ -24,7 +25,7 @@ SMALL = 3_000
 
 def written(folder, count=30, holding=ALICE, key=KEY):
     """A log in parts of a few entries."""
-    log = NodeLog(folder, holding, key, segment_bytes=SMALL)
+    log = NodeLog(folder, holding, key, segment_bytes=Fixed(SMALL))
     for number in range(count):
         assert log.append(call(number, holding=holding), now=1000 + number)
     log.close()
@@ -118,7 +119,7 @@ def test_an_older_newest_file_beside_its_successor_stops_the_log(tmp_path):
 
 def test_a_repeated_call_is_known_across_files(tmp_path):
     written(tmp_path, 30)
-    log = NodeLog(tmp_path, ALICE, KEY, segment_bytes=SMALL)
+    log = NodeLog(tmp_path, ALICE, KEY, segment_bytes=Fixed(SMALL))
     assert not log.append(call(29), now=5)
     assert not log.append(call(28), now=5)
     assert log.append(call(30), now=5)
@@ -126,7 +127,7 @@ def test_a_repeated_call_is_known_across_files(tmp_path):
 
 @pytest.mark.parametrize("dies_in", ["link", "rename", "pwrite"])
 def test_a_process_that_dies_while_it_rotates_leaves_a_good_log(tmp_path, monkeypatch, dies_in):
-    log = NodeLog(tmp_path, ALICE, KEY, segment_bytes=SMALL)
+    log = NodeLog(tmp_path, ALICE, KEY, segment_bytes=Fixed(SMALL))
     real_link = os.link
 
     def link(*args):
@@ -152,7 +153,7 @@ def test_a_process_that_dies_while_it_rotates_leaves_a_good_log(tmp_path, monkey
         monkeypatch.undo()
     assert 0 < number < 30
     assert verify_log(tmp_path / LOG_NAME, key=KEY).problem is None
-    again = NodeLog(tmp_path, ALICE, KEY, segment_bytes=SMALL)
+    again = NodeLog(tmp_path, ALICE, KEY, segment_bytes=Fixed(SMALL))
     assert not again.append(call(number), now=1)  # it was added before
     for later in range(number + 1, number + 20):
         assert again.append(call(later), now=1)
@@ -164,7 +165,7 @@ def test_a_process_that_dies_while_it_rotates_leaves_a_good_log(tmp_path, monkey
 
 
 def test_a_call_is_kept_though_the_next_file_cannot_be_made(tmp_path, monkeypatch):
-    log = NodeLog(tmp_path, ALICE, KEY, segment_bytes=SMALL)
+    log = NodeLog(tmp_path, ALICE, KEY, segment_bytes=Fixed(SMALL))
 
     def link(*_):
         raise OSError(28, "No space left on device")
@@ -181,7 +182,7 @@ def test_a_call_is_kept_though_the_next_file_cannot_be_made(tmp_path, monkeypatc
 
 
 def _write_many(folder, flow, count):
-    log = NodeLog(folder, ALICE, KEY, segment_bytes=SMALL)
+    log = NodeLog(folder, ALICE, KEY, segment_bytes=Fixed(SMALL))
     for number in range(count):
         log.append(call(number, flow, "ok" if number % 3 else "key-not-found"), now=number)
         if number % 20 == 0:
@@ -236,7 +237,7 @@ def test_a_part_that_was_moved_and_changed_is_noticed_beside_the_log(tmp_path):
 def test_a_log_without_its_start_is_good_only_if_it_says_where_that_went(tmp_path):
     file, archive = written(tmp_path / "log", 60), tmp_path / "archive"
     archive_log(tmp_path / "log", archive, key=KEY, clock=SimClock())
-    log = NodeLog(tmp_path / "log", ALICE, KEY, segment_bytes=SMALL)
+    log = NodeLog(tmp_path / "log", ALICE, KEY, segment_bytes=Fixed(SMALL))
     for number in range(60, 90):
         log.append(call(number), now=1)
     log.close()

@@ -16,6 +16,7 @@ from host.audit_log.refusals import BEGUN_PER_MINUTE_MAX, PAGE_BYTES, RUNS_MAX
 from host.audit_log.segments import REPEATS_NAME
 from host.audit_log.verification import read_entries, verify_log
 from host.domain.clock import SimClock
+from host.ports.live import Fixed
 from tests.audit_log.test_audit_log_chain import ALICE, KEY, call, problem
 from tests.audit_log.test_audit_log_flows import Audited
 from tests.flow.scripted import CallFailed, Guest
@@ -227,7 +228,7 @@ def test_a_full_log_refuses_privileged_calls_and_grows_no_more(tmp_path):
 
 
 def test_bytes_of_all_parts_count(tmp_path):
-    logs = NodeAuditLogs(tmp_path, key=KEY, clock=SimClock(), segment_bytes=3_000)
+    logs = NodeAuditLogs(tmp_path, key=KEY, clock=SimClock(), segment_bytes=Fixed(3_000))
     for number in range(30):
         logs.record(call(number))
     node = ALICE.short_hash

@@ -40,6 +40,7 @@ from host.data_directory import DataDirectory, DataDirectoryLockedError
 from host.domain.errors import DiskFullError, StorageError
 from host.identity import DataFileMissingError, inspect, read_directory_id
 from host.identity.files import look_at
+from host.ports.live import Fixed
 from host.ports.state import StateWrite
 from host.ports.units import Unit
 from host.system import SystemClock
@@ -267,7 +268,7 @@ def test_older_parts_of_a_log_are_in_the_backup(folder, tmp_path, keys):
 def parts_of_logs(folder):
     """The audit logs of a directory, with a new file for each entry."""
     key = (folder / "secrets" / "audit-key").read_bytes()
-    logs = NodeAuditLogs(folder / "vnodes", key=key, clock=CLOCK, segment_bytes=1)
+    logs = NodeAuditLogs(folder / "vnodes", key=key, clock=CLOCK, segment_bytes=Fixed(1))
     yield logs
     logs.close()
 

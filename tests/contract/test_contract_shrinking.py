@@ -18,6 +18,7 @@ from host.domain.clock import SimClock
 from host.domain.ids import FlowId, ShortHash
 from host.flow.upkeep import EXPIRE_EVERY_MS, Upkeep
 from host.ports.bus import NewRecord
+from host.ports.live import Fixed
 from host.ports.state import StateWrite
 from host.ports.topics import Retention
 from host.ports.units import JournalRow, Unit
@@ -34,7 +35,7 @@ def sizes(path: Path) -> tuple[int, int]:
 def test_the_store_shrinks_in_upkeep_after_what_it_held_has_expired(tmp_path: Path) -> None:
     path, clock = tmp_path / "flows.sqlite", SimClock()
     store = SqliteStore(path, clock=clock)
-    upkeep = Upkeep(store, clock, Retention(age_ms=EXPIRE_EVERY_MS))
+    upkeep = Upkeep(store, clock, Fixed(Retention(age_ms=EXPIRE_EVERY_MS)))
     for number in range(40):
         record = NewRecord(topic="flow.event.dlq", key=str(number), value=b"x" * MIB)
         store.commit(Unit(records=(record,)))
@@ -176,7 +177,7 @@ def test_what_a_killed_process_had_not_deleted_goes_with_upkeep(tmp_path: Path) 
     assert len(store.journal(FlowId("flow"))) == 8
     store.close()
     again = SqliteStore(path)
-    upkeep = Upkeep(again, SimClock(), Retention())
+    upkeep = Upkeep(again, SimClock(), Fixed(Retention()))
     upkeep.run()
     assert not again.journal(FlowId("flow"))
     assert not again._read("SELECT * FROM forgotten", ())

@@ -30,6 +30,7 @@ from host.guests.parking import ParkingFlows
 from host.ports.audit_log import AuditLogs
 from host.ports.capability import Capability
 from host.ports.glances import GlanceQuery
+from host.ports.live import Fixed
 from host.ports.quotas import Quotas
 from host.ports.units import FlowStore
 from tests.flow.scripted import Guest, ScriptedGuests
@@ -232,10 +233,10 @@ class Network:
             entropy=self.entropy,
             events=events or self.events.append,
             router=router,
-            config=config,
+            config=Fixed(config),
             quotas=quotas,
             audit_logs=audit_logs,
-            history=history,
+            history=Fixed(history),
             lot=PARKING.lot(),
         )
         self.service = FlowService(units=store, clock=self.clock)

@@ -4,23 +4,29 @@ import dataclasses
 from pathlib import Path
 
 from host.composition.flows import flow_config
-from host.flow.config import CORDA_DEFAULTS
+from host.flow.config import CORDA_DEFAULTS, FlowConfig
 from host.quotas.defaults import quota_of_settings
 from host.settings import load_settings
+from host.settings.live import LiveConfig
 from host.settings.sections import (
     CORDA_EXTERNAL_MESSAGING,
     CORDA_FLOW,
     CORDA_MESSAGING,
     CORDA_REST,
     FLOW,
+    SECTIONS,
 )
 
 DEFAULTS = dataclasses.asdict(CORDA_DEFAULTS)
 
 
+def config_of(**options: object) -> FlowConfig:
+    settings = load_settings(options={"data_dir": Path("x"), **options}, file=None, environment={})
+    return flow_config(LiveConfig(SECTIONS, settings.pins)).get()
+
+
 def test_the_settings_defaults_are_the_engines() -> None:
-    settings = load_settings(options={"data_dir": Path("x")}, file=None, environment={})
-    assert flow_config(settings) == CORDA_DEFAULTS
+    assert config_of() == CORDA_DEFAULTS
 
 
 def test_a_host_call_may_carry_the_largest_payload() -> None:
@@ -45,8 +51,6 @@ def test_each_key_changes_one_value() -> None:
     changed = set()
     for section in (CORDA_FLOW, CORDA_MESSAGING, CORDA_EXTERNAL_MESSAGING, CORDA_REST, FLOW):
         for key in section.keys.values():
-            options = {"data_dir": Path("x"), key.setting: another(key.default)}
-            settings = load_settings(options=options, file=None, environment={})
-            config = dataclasses.asdict(flow_config(settings))
+            config = dataclasses.asdict(config_of(**{key.setting: another(key.default)}))
             changed |= {name for name, value in config.items() if value != DEFAULTS[name]}
     assert changed == DEFAULTS.keys()

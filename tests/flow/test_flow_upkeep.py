@@ -14,6 +14,7 @@ from host.flow.messages import (
 )
 from host.flow.upkeep import EXPIRE_EVERY_MS, Upkeep
 from host.ports.bus import NewRecord
+from host.ports.live import Fixed
 from host.ports.topics import Retention
 from host.ports.units import Unit
 from tests.flow.queues import event, waiting
@@ -28,7 +29,7 @@ def publish(store: MemoryStore, topic: str, value: bytes = b"v", key: str = "k")
 def test_logs_are_bounded_by_age_and_work_is_left_alone() -> None:
     clock = SimClock()
     store = MemoryStore(clock=clock)
-    upkeep = Upkeep(store, clock, Retention(age_ms=2 * EXPIRE_EVERY_MS))
+    upkeep = Upkeep(store, clock, Fixed(Retention(age_ms=2 * EXPIRE_EVERY_MS)))
     store.commit(Unit(records=(event(EVENT_TOPIC, "k", b"v"),)))
     for topic in (DEAD_LETTER_TOPIC, "ext.node.channel.receive"):
         publish(store, topic)
@@ -46,7 +47,7 @@ def test_logs_are_bounded_by_age_and_work_is_left_alone() -> None:
 def test_other_topics_are_bounded_by_size_and_looked_at_rarely() -> None:
     clock = SimClock()
     store = MemoryStore(clock=clock)
-    upkeep = Upkeep(store, clock, Retention(bytes_max=10))
+    upkeep = Upkeep(store, clock, Fixed(Retention(bytes_max=10)))
     upkeep.run()
     for _ in range(5):
         publish(store, DEAD_LETTER_TOPIC, b"1234")
@@ -61,7 +62,7 @@ def test_each_node_keeps_as_much_as_another() -> None:
     clock = SimClock()
     store = MemoryStore(clock=clock)
     told: list[FlowEngineEvent] = []
-    upkeep = Upkeep(store, clock, Retention(bytes_max=10), events=told.append)
+    upkeep = Upkeep(store, clock, Fixed(Retention(bytes_max=10)), events=told.append)
     for owner, count in (("A" * 12, 9), ("B" * 12, 2)):
         letter = NewRecord(
             topic=DEAD_LETTER_TOPIC, key=owner, value=b"1234", owner=ShortHash(owner)
@@ -76,7 +77,9 @@ def test_each_node_keeps_as_much_as_another() -> None:
 def test_external_messages_go_after_a_time_if_an_operator_says_so() -> None:
     clock = SimClock()
     store = MemoryStore(clock=clock)
-    upkeep = Upkeep(store, clock, Retention(), outward=Retention(age_ms=EXPIRE_EVERY_MS))
+    upkeep = Upkeep(
+        store, clock, Fixed(Retention()), outward=Fixed(Retention(age_ms=EXPIRE_EVERY_MS))
+    )
     publish(store, "ext.node.channel.receive")
     upkeep.run()
     clock.advance(EXPIRE_EVERY_MS)
@@ -88,7 +91,7 @@ def test_a_clock_that_is_put_back_does_not_stop_the_upkeep() -> None:
     clock = SimClock()
     clock.advance(10 * EXPIRE_EVERY_MS)
     store = MemoryStore(clock=clock)
-    upkeep = Upkeep(store, clock, Retention(bytes_max=0))
+    upkeep = Upkeep(store, clock, Fixed(Retention(bytes_max=0)))
     upkeep.run()
     publish(store, DEAD_LETTER_TOPIC)
     clock.advance(-5 * EXPIRE_EVERY_MS)

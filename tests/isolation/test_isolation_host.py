@@ -32,6 +32,8 @@ from host.guests.library import GuestLibrary
 from host.plugin_loading import make_plugin_manager
 from host.ports.guest import Finished, FlowRun
 from host.settings import SettingsInvalidError
+from host.settings.live import LiveConfig
+from host.settings.sections import SECTIONS
 from host.system import SystemClock, SystemEntropy
 from sandbox.isolation.seal import WALLS
 from sandbox.limits import Limits
@@ -102,7 +104,7 @@ def made(sandbox: Any, folder: Path, **settings: Any) -> Iterator[Any]:
             stack=stack,
         )
         library = GuestLibrary(sandbox=sandbox, read=lambda _: b"")
-        yield make_guests(base, sandbox, library), logs
+        yield make_guests(base, LiveConfig(SECTIONS, base.settings.pins), sandbox, library), logs
 
 
 @pytest.fixture

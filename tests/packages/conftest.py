@@ -24,6 +24,7 @@ from host.domain.clock import SimClock
 from host.domain.ids import Checksum
 from host.packages.service import PackageService
 from host.packages.tables import PACKAGES
+from host.ports.live import Fixed
 from host.toolkit.build import BuiltCordapp, build_cordapp
 from host.toolkit.cache import default_cache_dir
 from sandbox.runtime import Sandbox
@@ -303,6 +304,6 @@ def bench(tmp_path: Path, sandbox: Sandbox) -> Iterator[Bench]:
             clock=SimClock(int(NOW.timestamp() * 1000) + 1000),
             executor=executor,
             claimant=Claimant(place="rest", run="1"),
-            upload_bytes_max=1_000_000,
+            upload_bytes_max=Fixed(1_000_000),
         )
         yield Bench(service=service, executor=executor, folder=tmp_path)

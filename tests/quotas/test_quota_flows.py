@@ -13,6 +13,7 @@ from host.domain.quotas import Quota
 from host.flow.errors import FlowsTooManyError
 from host.flow.service import FlowService
 from host.ports.guest import FlowRun, GuestOutcome, HostCallHandler, Usage
+from host.ports.live import Fixed
 from host.quotas import QuotaService
 from tests.flow.network import ALICE, BOB, Flow, Network, holding
 from tests.flow.scripted import Guest, ScriptedGuests
@@ -41,7 +42,9 @@ class Metered:
     def __init__(self, cluster: Any, flow: Flow, store: Any = None, **defaults: int) -> None:
         self.clock = SimClock()
         self.store = store or MemoryStore()
-        self.quotas = QuotaService(database=cluster, defaults=Quota(**defaults), clock=self.clock)
+        self.quotas = QuotaService(
+            database=cluster, defaults=Fixed(Quota(**defaults)), clock=self.clock
+        )
         self.guests = Burning({"test.Initiator": flow})
         self.network = Network(
             self.store, {}, clock=self.clock, guests=self.guests, quotas=self.quotas

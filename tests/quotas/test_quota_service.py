@@ -11,6 +11,7 @@ from host.domain.clock import SimClock
 from host.domain.errors import StorageError
 from host.domain.ids import ShortHash
 from host.domain.quotas import QUOTA_NAMES, Quota, QuotaInvalidError, Spent, quota_range
+from host.ports.live import Fixed
 from host.quotas import QuotaService
 from host.quotas.defaults import quota_of_settings
 from host.quotas.flushing import PeriodicFlush
@@ -23,7 +24,7 @@ NODE, OTHER = ShortHash("A" * 12), ShortHash("B" * 12)
 
 
 def service(database, clock, **options) -> QuotaService:
-    return QuotaService(database=database, defaults=Quota(), clock=clock, **options)
+    return QuotaService(database=database, defaults=Fixed(Quota()), clock=clock, **options)
 
 
 def run(fuel=10, code=None, **calls) -> Spent:

@@ -13,6 +13,7 @@ from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
+from host.ports.live import Fixed
 from host.rest.acceptor import DoorMetrics
 from host.rest.admission import Seats
 from host.rest.listener import bind
@@ -333,10 +334,12 @@ def secure(tmp_path):
             threads=2,
             stop_seconds_max=5,
             on_ready=thread.start,
-            door=Door(
-                seats=Seats(total_max=100, address_max=100),
-                metrics=DoorMetrics(registry),
-                **{"patience": QUICK, **changes},
+            door=Fixed(
+                Door(
+                    seats=Seats(total_max=100, address_max=100),
+                    metrics=DoorMetrics(registry),
+                    **{"patience": QUICK, **changes},
+                )
             ),
         )
         thread.join()

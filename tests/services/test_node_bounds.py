@@ -14,6 +14,7 @@ from host.domain.ids import ShortHash, short_hash_of
 from host.domain.vnode import AsyncStatus
 from host.persistence import SCHEMA as PERSISTENCE
 from host.persistence import EntityTypes, VaultSchemas
+from host.ports.live import Fixed
 from host.vnode import SCHEMA, MadeVaults, VirtualNodeService
 from tests.services.support import CLAIMANT, cpi
 from tests.services.test_virtual_nodes import ALLOWED, Later, StoredPackages
@@ -74,7 +75,7 @@ class Nodes:
             entropy=entropy,
             claimant=CLAIMANT,
             background=self.later.submit,
-            allowed_capabilities=ALLOWED,
+            allowed_capabilities=Fixed(ALLOWED),
         )
         self.number = 0
 

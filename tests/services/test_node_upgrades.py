@@ -10,6 +10,7 @@ from host.domain.ids import short_hash_of
 from host.domain.vnode import AsyncStatus
 from host.persistence import SCHEMA as PERSISTENCE
 from host.persistence import EntityTypes, VaultSchemas
+from host.ports.live import Fixed
 from host.vnode import SCHEMA, MadeVaults, VirtualNodeService
 from host.vnode.errors import (
     CpiUpgradeInvalidError,
@@ -72,7 +73,7 @@ class Nodes:
             entropy=self.entropy,
             claimant=CLAIMANT,
             background=self.later.submit,
-            allowed_capabilities=ALLOWED,
+            allowed_capabilities=Fixed(ALLOWED),
         )
 
     def fish(self, entity):

@@ -8,6 +8,7 @@ from host.domain.vnode import AsyncStatus, OperationalStatus
 from host.domain.x500 import InvalidX500NameError
 from host.persistence import SCHEMA as PERSISTENCE
 from host.persistence import EntityTypes, VaultSchemas
+from host.ports.live import Fixed
 from host.vnode import SCHEMA, MadeVaults, VirtualNodeService
 from host.vnode.errors import (
     CpiNotFoundError,
@@ -77,7 +78,7 @@ def start(tmp_path, clock, entropy, packages, later):
             entropy=entropy,
             claimant=CLAIMANT,
             background=later.submit,
-            allowed_capabilities=ALLOWED,
+            allowed_capabilities=Fixed(ALLOWED),
         )
 
     yield start

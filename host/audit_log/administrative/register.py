@@ -28,6 +28,7 @@ from host.domain.errors import HostError
 from host.domain.ids import EpochMs
 from host.ports.clock import Clock
 from host.ports.database import SqlDatabase
+from host.ports.live import Fixed, Live
 
 PRUNE_EVERY = 1_000
 _DELETED_AT_ONCE_MAX = 5_000
@@ -93,12 +94,17 @@ class AdministrativeRegister:
     """
 
     def __init__(
-        self, database: SqlDatabase, *, key: bytes, clock: Clock, retention: Retention | None = None
+        self,
+        database: SqlDatabase,
+        *,
+        key: bytes,
+        clock: Clock,
+        retention: Live[Retention] | None = None,
     ) -> None:
         self._database = database
         self._key = key
         self._clock = clock
-        self._retention = retention or Retention()
+        self._retention = retention or Fixed(Retention())
         self._lock = threading.Lock()
         self._added = PRUNE_EVERY
         self._is_checked = False
@@ -148,7 +154,7 @@ class AdministrativeRegister:
         Raises:
             StorageError: the registers cannot be written.
         """
-        kept = self._retention
+        kept = self._retention.get()
         went = 0
         for is_flow, most in ((True, kept.flow_entries_max), (False, kept.entries_max)):
             last_to_go = partial(_last_to_go, most=most, is_flow=is_flow)

@@ -209,9 +209,8 @@ class Node:
 
     def _channel(self, topic: str) -> str | None:
         """The channel of a topic of this node's."""
-        pattern = self._network.parts.base.settings.section(
-            CORDA_EXTERNAL_MESSAGING
-        ).receive_topic_pattern
+        external = self._network.parts.config.section(CORDA_EXTERNAL_MESSAGING)
+        pattern = external.get().receive_topic_pattern
         own = re.escape(pattern).replace(r"\$HOLDING_ID", self.holding.short_hash)
         found = re.fullmatch(own.replace(r"\$CHANNEL_NAME", "(?P<channel>.+)"), topic)
         return None if found is None else found.groupdict().get("channel", "")

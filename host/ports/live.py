@@ -1,0 +1,72 @@
+"""Values that may change while a process runs: who uses one asks for it each time.
+
+Nobody copies what `get` gives for longer than one piece of work (a step, a request, a run).
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Generic, Protocol, TypeVar
+
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+
+
+class Live(Protocol[T_co]):
+    """A value that may change. Thread-safe."""
+
+    def get(self) -> T_co:
+        """The value in force: immutable, and the same object until it changes."""
+        ...
+
+    def on_change(self, told: Callable[[T_co], object]) -> None:
+        """Have `told` called with each new value, from now on, on whichever thread changes it.
+
+        For what is made of a value once, such as the size of a pool; others ask when they need it.
+        `told` must be quick, and may be called while older values are still in use.
+        """
+        ...
+
+
+class Fixed(Generic[T]):
+    """`Live` of a value that never changes."""
+
+    def __init__(self, value: T) -> None:
+        self._value = value
+
+    def get(self) -> T:
+        return self._value
+
+    def on_change(self, told: Callable[[T], object]) -> None:
+        """Nobody will ever be told."""
+
+
+class Derived(Generic[T]):
+    """`Live` of what a function makes of other live values.
+
+    Args:
+        make: pure; called again when one of `sources` has another value.
+        sources: its arguments.
+    """
+
+    def __init__(self, make: Callable[..., T], *sources: Live[Any]) -> None:
+        self._make = make
+        self._sources = sources
+        self._made = self._of(self._values())
+
+    def get(self) -> T:
+        values, made = self._made
+        now = self._values()
+        if any(new is not old for new, old in zip(now, values, strict=True)):
+            # Two threads may both make it; what they make is equal.
+            self._made = self._of(now)
+            return self._made[1]
+        return made
+
+    def on_change(self, told: Callable[[T], object]) -> None:
+        for source in self._sources:
+            source.on_change(lambda _: told(self.get()))
+
+    def _values(self) -> Sequence[object]:
+        return tuple(source.get() for source in self._sources)
+
+    def _of(self, values: Sequence[object]) -> tuple[Sequence[object], T]:
+        return values, self._make(*values)

@@ -1,0 +1,186 @@
+"""The values of all sections as they are in force in this process.
+
+Each key has the value that the host's own settings give (a pin), else the one that is stored in the
+cluster, else its default. Keys that take effect at the start keep the value of the first look.
+"""
+
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar, cast
+
+import structlog
+
+from host.domain.json import JsonObject
+from host.ports.live import Live
+from host.settings.errors import SettingsInvalidError
+from host.settings.pins import Pins, pinned_values
+from host.settings.schema import flat
+from host.settings.section import SchemaVersion, Section
+
+_log = structlog.get_logger("cordbox.settings")
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredSection:
+    """A section as it is stored. `config` holds what differs from the defaults, nested.
+
+    `changed_at` is milliseconds since 1970.
+    """
+
+    name: str
+    version: int
+    schema_version: SchemaVersion
+    config: JsonObject
+    changed_at: int
+    changed_by: str
+
+
+class LiveConfig:
+    """All sections of a process. Thread-safe.
+
+    Args:
+        sections: those that the process knows.
+        pins: keys that its own settings give.
+        stored: what is stored at its start.
+
+    Raises:
+        SettingsInvalidError: what is stored does not fit; names section, version and key.
+    """
+
+    def __init__(
+        self,
+        sections: Mapping[str, Section[Any]],
+        pins: Pins,
+        stored: Iterable[StoredSection] = (),
+    ) -> None:
+        self.sections = sections
+        self._lock = threading.Lock()
+        self._pins = pins
+        self._stored = {each.name: each for each in stored if each.name in sections}
+        self._current = {
+            name: _Current(section, _given(section, pins, self._stored.get(name)))
+            for name, section in sections.items()
+        }
+
+    def section(self, section: Section[T]) -> Live[T]:
+        """The values of a section.
+
+        Raises:
+            SettingsInvalidError: this process does not know it: its plugin is not loaded.
+        """
+        found = self._current.get(section.name)
+        if found is None:
+            raise SettingsInvalidError(f"unknown section {section.name!r:.80}")
+        return cast("Live[T]", found)
+
+    @property
+    def pins(self) -> Pins:
+        return self._pins
+
+    def versions(self) -> Mapping[str, int]:
+        """The version in force of each section; 0 of one that nobody has changed."""
+        with self._lock:
+            return {n: s.version if (s := self._stored.get(n)) else 0 for n in self.sections}
+
+    def take(self, stored: Iterable[StoredSection]) -> None:
+        """Have what is stored now in force. A section that does not fit stays as it is, logged."""
+        for each in stored:
+            section = self.sections.get(each.name)
+            if section is None:
+                continue
+            with self._lock:
+                known = self._stored.get(each.name)
+                if known is not None and known.version >= each.version:
+                    continue
+                changed = self._try(section, each)
+            if changed is not None:
+                _log.info(
+                    "config-taken-over", section=each.name, version=each.version, changed=changed
+                )
+                self._current[each.name].tell()
+
+    def repin(self, pins: Pins) -> None:
+        """Have other pins in force.
+
+        Raises:
+            SettingsInvalidError: they do not fit; nothing has changed.
+        """
+        with self._lock:
+            given = {
+                name: _given(section, pins, self._stored.get(name))
+                for name, section in self.sections.items()
+            }
+            for name, section in self.sections.items():
+                section.values(given[name])
+            self._pins = pins
+            changed = [name for name in given if self._current[name].set(given[name])]
+        for name in changed:
+            self._current[name].tell()
+
+    def _try(self, section: Section[Any], stored: StoredSection) -> Sequence[str] | None:
+        try:
+            changed = self._current[section.name].set(_given(section, self._pins, stored))
+        except SettingsInvalidError as refused:
+            _log.error(
+                "config-not-taken-over",
+                section=section.name,
+                version=stored.version,
+                reason=refused.message,
+            )
+            return None
+        self._stored[section.name] = stored
+        return changed
+
+
+class _Current(Generic[T]):
+    """A section's values now. `set` is called by one thread at a time."""
+
+    def __init__(self, section: Section[T], given: Mapping[str, object]) -> None:
+        self._section = section
+        self._started = {
+            name: value for name, value in given.items() if not section.keys[name].is_live
+        }
+        self._given = dict(given)
+        self._value = section.values(given)
+        self._told: list[Callable[[T], object]] = []
+
+    def get(self) -> T:
+        return self._value
+
+    def on_change(self, told: Callable[[T], object]) -> None:
+        self._told.append(told)
+
+    def set(self, given: Mapping[str, object]) -> Sequence[str]:
+        """Take over what can be; names of the live keys that have changed."""
+        keys = self._section.keys
+        live = {name: value for name, value in given.items() if keys[name].is_live}
+        taken = {**self._started, **live}
+        changed = [
+            name
+            for name, key in keys.items()
+            if taken.get(name, key.default) != self._given.get(name, key.default)
+        ]
+        if changed:
+            self._value, self._given = self._section.values(taken), taken
+        return changed
+
+    def tell(self) -> None:
+        for told in list(self._told):
+            try:
+                told(self._value)
+            except Exception:  # noqa: BLE001  # others have to be told all the same
+                _log.exception("config-change-failed", section=self._section.name)
+
+
+def _given(section: Section[Any], pins: Pins, stored: StoredSection | None) -> Mapping[str, object]:
+    """The keys that somebody gave, checked."""
+    try:
+        kept = {} if stored is None else flat(section, stored.config)
+    except SettingsInvalidError as error:
+        assert stored is not None  # noqa: S101  # nothing else is read in the block
+        raise SettingsInvalidError(
+            f"{error.message} (stored as version {stored.version} of {section.name})"
+        ) from error
+    return {**kept, **pinned_values(section, pins)}

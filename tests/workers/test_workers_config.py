@@ -1,0 +1,88 @@
+"""A change of a section is in force in every worker process of a running host, without a restart."""
+
+import re
+import time
+from contextlib import closing
+
+import pytest
+
+from host.composition.schemas import CLUSTER_SCHEMAS
+from host.db import Database
+from host.settings import load_settings
+from host.settings.changes import ConfigKeyPinnedError, ConfigService
+from host.settings.live import LiveConfig
+from host.settings.section import SchemaVersion
+from host.settings.sections import SECTIONS
+from host.settings.store import SectionStore
+from host.system import SystemClock
+
+SECONDS_MAX = 60
+WORKERS = {"flow-0", "flow-1", "crypto-0", "persistence-0", "rest-0"}
+VERSION = re.compile(
+    r'^cordbox_config_version\{section="cordbox\.log",worker="([^"]+)"\} ([0-9.]+)$', re.MULTILINE
+)
+
+
+def until(holds):
+    deadline = time.monotonic() + SECONDS_MAX
+    while time.monotonic() < deadline:
+        found = holds()
+        if found:
+            return found
+        time.sleep(0.02)
+    pytest.fail("it never came")
+
+
+@pytest.mark.slow
+@pytest.mark.crash
+def test_every_worker_follows_a_change_and_none_restarts(tmp_path, running):
+    plan = "flow=2,crypto=1,persistence=1"
+    (tmp_path / "cordbox.toml").write_text("[cordbox.rest]\ntransfer_seconds_max = 99\n")
+    with running(tmp_path, "--workers", plan) as host, host.client() as client:
+        workers = set(host.table())
+        assert workers == WORKERS
+        pids = host.pids()
+        assert versions(client) == dict.fromkeys(WORKERS, 0)
+        # Another process of the cluster: it knows nothing of the workers but their database.
+        database = Database.open(host.data / "cluster.sqlite", CLUSTER_SCHEMAS)
+        with closing(database):
+            config = service(database, tmp_path)
+            with pytest.raises(
+                ConfigKeyPinnedError, match=r"\[cordbox.rest\] transfer_seconds_max"
+            ):
+                put(config, "cordbox.rest", 0, {"transfer_seconds_max": 5})
+            assert put(config, "cordbox.log", 0, {"level": "debug"}).at_once == ("level",)
+            until(lambda: versions(client) == dict.fromkeys(WORKERS, 1))
+        taken = until(lambda: lines(host, "config-taken-over", WORKERS))
+        assert {(line["section"], line["version"], *line["changed"]) for line in taken} == {
+            ("cordbox.log", 1, "level")
+        }
+        # Requests that are answered well are logged at debug only.
+        assert client.get("/isHealthy").status_code == 200
+        until(lambda: lines(host, "request", {"rest-0"}))
+        assert host.pids() == pids
+        assert host.end() == 0
+
+
+def service(database, folder):
+    options = {"data_dir": folder / "data"}
+    settings = load_settings(options=options, file=folder / "cordbox.toml", environment={})
+    store = SectionStore(database)
+    live = LiveConfig(SECTIONS, settings.pins, store.newest().values())
+    return ConfigService(store, live, SystemClock())
+
+
+def put(config, section, version, values):
+    return config.put(
+        section, version=version, config=values, schema_version=SchemaVersion(), by="operator"
+    )
+
+
+def versions(client):
+    text = client.get("/metrics").text
+    return {worker: int(float(version)) for worker, version in VERSION.findall(text)}
+
+
+def lines(host, event, workers):
+    found = [line for line in host.lines() if line["event"] == event]
+    return found if {line["worker"] for line in found} >= workers else []
