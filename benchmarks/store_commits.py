@@ -16,6 +16,7 @@ from pathlib import Path
 from benchmarks import workshop
 from benchmarks.flow_steps import commits_per_second
 from benchmarks.measure import Measurement
+from host.bus.partitions import queue_of
 from host.bus.sqlite import SqliteStore
 from host.domain.ids import ShortHash
 from host.ports.bus import NewRecord
@@ -82,7 +83,7 @@ def _commit_units(path: Path, threads: int, name: str) -> int:
 def _unit(store: SqliteStore, name: str, number: int) -> Unit:
     """A step as flows make it: it does a record, and publishes the next one."""
     record = NewRecord(topic="bench", key=name, value=b"v" * 300, node=ShortHash(name))
-    taken = store.take(record.queue, 1).records
+    taken = store.take(queue_of(record), 1).records
     return Unit(
         states=(StateWrite(key=name, value=b"x" * 500, expected=number),),
         records=(record,),

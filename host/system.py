@@ -1,6 +1,8 @@
 """The operating system's clock and randomness, behind the host's ports."""
 
 import os
+import re
+import socket
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -40,6 +42,11 @@ class SteadyClock:
 def boot_id() -> str:
     """What names this run of the machine: a power failure or a restart gives another."""
     return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+
+
+def host_name() -> str:
+    """What this machine is called, in letters, digits and hyphens."""
+    return re.sub(r"[^A-Za-z0-9-]", "-", socket.gethostname()) or "host"
 
 
 class SystemEntropy:

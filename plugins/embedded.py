@@ -26,7 +26,7 @@ _log = structlog.get_logger("cordbox.host")
 def register_bus(directory: DataDirectory) -> FlowStore:
     """Bus, states and journals in `flows.sqlite`."""
     file = directory.flow_database
-    return SqliteStore(file, doorbell=_doorbell(file), mark=directory.marks.of(file.name))
+    return SqliteStore(file, hints=_doorbell(file), mark=directory.marks.of(file.name))
 
 
 def _doorbell(store: Path) -> Doorbell | None:

@@ -1,8 +1,7 @@
-"""Tells other processes that use the same store what was committed, so that nobody has to poll.
+"""Hints between the processes of one machine.
 
 Datagrams between UNIX sockets in a folder of their own: never waited for, and lost when a
-receiver does not keep up. They are hints: who relies on hearing everything looks into the store
-from time to time. The folder belongs to this user alone, so nobody else can ring.
+receiver does not keep up. The folder belongs to this user alone, so nobody else can ring.
 """
 
 import errno
@@ -18,8 +17,10 @@ from pathlib import Path
 
 import msgspec
 
+from host.bus.partitions import PARTITIONS
 from host.domain.ids import EpochMs, ShortHash
-from host.ports.bus import PARTITIONS, Committed, DuePlace, TopicPartition, WorkQueue
+from host.ports.bus import Committed, DuePlace, TopicPartition, WorkQueue
+from host.ports.hints import Hint
 
 _BASE = Path("/tmp")  # noqa: S108  # a socket's path is short everywhere; the folder is checked
 _DATAGRAM_BYTES_MAX = 2000
@@ -28,8 +29,8 @@ _TRIES = 5
 _GONE = frozenset({errno.ECONNREFUSED, errno.ENOENT, errno.ENOTSOCK, errno.EPROTOTYPE})
 
 
-class Hint(msgspec.Struct, frozen=True, array_like=True):
-    """What happened.
+class Ring(msgspec.Struct, frozen=True, array_like=True):
+    """A hint as it travels.
 
     Attributes:
         touched: numbers of the partitions of logs that got records, by topic.
@@ -46,7 +47,8 @@ class Hint(msgspec.Struct, frozen=True, array_like=True):
     too_many: bool = False
 
     @staticmethod
-    def of_commit(committed: Committed) -> "Hint":
+    def of(hint: Hint) -> "Ring":
+        committed = hint.committed
         touched: dict[str, list[int]] = {}
         for source in committed.logs:
             touched.setdefault(source.topic, []).append(source.partition)
@@ -57,10 +59,23 @@ class Hint(msgspec.Struct, frozen=True, array_like=True):
         due: dict[str, dict[int, int]] = {}
         for place, at in committed.due.items():
             due.setdefault(place.group, {})[place.partition] = at
-        return Hint(touched=touched, work=work, due=due)
+        return Ring(
+            touched=touched,
+            work=work,
+            due=due,
+            groups=sorted(hint.groups),
+            too_many=hint.is_incomplete,
+        )
 
-    def committed(self) -> Committed:
-        """What is to be done; numbers that cannot be are left out."""
+    def hint(self) -> Hint:
+        """What it tells; numbers that cannot be are left out."""
+        return Hint(
+            committed=self._committed(),
+            groups=frozenset(self.groups),
+            is_incomplete=self.too_many,
+        )
+
+    def _committed(self) -> Committed:
         return Committed(
             logs=frozenset(
                 TopicPartition(topic=topic, partition=number)
@@ -80,9 +95,9 @@ class Hint(msgspec.Struct, frozen=True, array_like=True):
             },
         )
 
-    def with_(self, other: "Hint") -> "Hint":
+    def with_(self, other: "Ring") -> "Ring":
         """Both in one."""
-        return Hint(
+        return Ring(
             touched=_joined(self.touched, other.touched),
             work={
                 topic: _joined(self.work.get(topic, {}), other.work.get(topic, {}))
@@ -96,10 +111,10 @@ class Hint(msgspec.Struct, frozen=True, array_like=True):
             too_many=self.too_many or other.too_many,
         )
 
-    def shortened(self) -> "Hint":
-        """A hint of a few bytes that stands for this one."""
+    def shortened(self) -> "Ring":
+        """A ring of a few bytes that stands for this one."""
         due = {group: {min(t, key=t.__getitem__): min(t.values())} for group, t in self.due.items()}
-        return Hint(due=due, groups=self.groups, too_many=True)
+        return Ring(due=due, groups=self.groups, too_many=True)
 
 
 def _possible(numbers: Iterable[int]) -> Iterable[int]:
@@ -115,9 +130,9 @@ def _earliest(one: dict[int, int], other: dict[int, int]) -> dict[int, int]:
     return {n: min(times[n] for times in (one, other) if n in times) for n in one | other}
 
 
-_HELLO = Hint()
+_HELLO = Ring()
 _encoder = msgspec.msgpack.Encoder()
-_decoder = msgspec.msgpack.Decoder(Hint)
+_decoder = msgspec.msgpack.Decoder(Ring)
 
 
 def folder_for(store: Path, base: Path = _BASE) -> Path:
@@ -127,7 +142,7 @@ def folder_for(store: Path, base: Path = _BASE) -> Path:
 
 
 class Doorbell:
-    """One process's bell. Thread-safe.
+    """The port `Hints`: one process's bell. Thread-safe.
 
     Args:
         folder: where the bells of the store are; made if needed.
@@ -141,29 +156,33 @@ class Doorbell:
         self._socket = _bound(self._own)
         self._guard = threading.Lock()
         self._peers = {str(path) for path in folder.iterdir() if path != self._own}
-        self._pending: Hint | None = None
+        self._pending: Ring | None = None
         self._is_ringing = False
         self._is_closed = False
         self._listener: Callable[[Hint], None] | None = None
         self._thread = threading.Thread(target=self._hear, name="doorbell", daemon=True)
 
     def listen(self, listener: Callable[[Hint], None]) -> None:
-        """Call `listener` on a thread of its own for what others ring; it must not block."""
+        """See `Hints.listen`."""
         self._listener = listener
         self._thread.start()
-        self.ring(_HELLO)
+        self._ring(_HELLO)
 
     @property
-    def has_peers(self) -> bool:
-        """Whether anybody else is known to listen."""
+    def has_listeners(self) -> bool:
+        """See `Hints.has_listeners`."""
         return bool(self._peers)
 
-    def ring(self, hint: Hint) -> None:
-        """Tell the others, without waiting for them; hints of several threads are joined."""
+    def tell(self, hint: Hint) -> None:
+        """See `Hints.tell`; hints of several threads are joined."""
+        if self._peers:
+            self._ring(Ring.of(hint))
+
+    def _ring(self, ring: Ring) -> None:
         with self._guard:
             if not self._peers or self._is_closed:
                 return
-            self._pending = hint if self._pending is None else self._pending.with_(hint)
+            self._pending = ring if self._pending is None else self._pending.with_(ring)
             if self._is_ringing:
                 return
             self._is_ringing = True
@@ -186,16 +205,16 @@ class Doorbell:
         with suppress(OSError):
             self._own.parent.rmdir()
 
-    def _next(self) -> Hint | None:
+    def _next(self) -> Ring | None:
         with self._guard:
             pending, self._pending = self._pending, None
             self._is_ringing = pending is not None
             return pending
 
-    def _send(self, hint: Hint) -> None:
-        data = _encoder.encode(hint)
+    def _send(self, ring: Ring) -> None:
+        data = _encoder.encode(ring)
         if len(data) > _DATAGRAM_BYTES_MAX:
-            data = _encoder.encode(hint.shortened())
+            data = _encoder.encode(ring.shortened())
         for peer in tuple(self._peers):
             try:
                 self._socket.sendto(data, socket.MSG_DONTWAIT, peer)
@@ -212,22 +231,22 @@ class Doorbell:
 
     def _hear(self) -> None:
         while not self._is_closed:
-            hint = self._receive(0)
+            ring = self._receive(0)
             # What came meanwhile is heard along with it.
-            while hint is not None and (more := self._receive(socket.MSG_DONTWAIT)) is not None:
-                hint = hint.with_(more)
-            if hint is not None and hint != _HELLO and self._listener is not None:
-                self._listener(hint)
+            while ring is not None and (more := self._receive(socket.MSG_DONTWAIT)) is not None:
+                ring = ring.with_(more)
+            if ring is not None and ring != _HELLO and self._listener is not None:
+                self._listener(ring.hint())
 
-    def _receive(self, flags: int) -> Hint | None:
-        """The next hint; None when there is none, or none that can be read."""
+    def _receive(self, flags: int) -> Ring | None:
+        """The next ring; None when there is none, or none that can be read."""
         try:
             data, peer = self._socket.recvfrom(_DATAGRAM_BYTES_MAX + 1, flags)
-            hint = _decoder.decode(data)
+            ring = _decoder.decode(data)
         except (OSError, msgspec.MsgspecError):
             return None
         self._meet(peer)
-        return hint
+        return ring
 
     def _meet(self, peer: object) -> None:
         if not isinstance(peer, str) or Path(peer).parent != self._own.parent:

@@ -6,11 +6,18 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 
 from host.bus.account_book import AccountBook, size_of
+from host.bus.partitions import (
+    PARTITIONS,
+    committed_by,
+    place_of,
+    queue_of,
+    target_of,
+)
 from host.bus.roster import Roster
 from host.domain.accounts import Account, Balance, Charge, Discrepancy
 from host.domain.ids import EpochMs, FlowId, ShortHash
 from host.ports.bus import CommitListener, NewRecord, Record, RecordPlace, TopicPartition, WorkQueue
-from host.ports.clock import Clock, steady_ms_of
+from host.ports.clock import Clock, TwoClocks, two_clocks
 from host.ports.glances import GLANCES_MAX, FlowGlance, GlanceQuery, GlanceWrite
 from host.ports.groups import Membership, RebalanceListener
 from host.ports.state import StateConflictError, StateRecord, StateWrite
@@ -24,7 +31,7 @@ class MemoryStore:
     """Holds everything in dictionaries behind one lock."""
 
     def __init__(self, *, clock: Clock | None = None) -> None:
-        self._clock = clock or SystemClock()
+        self._time = two_clocks(clock or SystemClock())
         self._lock = threading.Lock()
         self._records: dict[TopicPartition, list[Record]] = {}
         self._work: dict[WorkQueue, list[WorkRecord]] = {}
@@ -39,6 +46,14 @@ class MemoryStore:
         self._rosters: dict[str, Roster] = {}
         self._listeners: list[CommitListener] = []
         self._rebalance_listeners: list[RebalanceListener] = []
+
+    @property
+    def partitions(self) -> int:
+        return PARTITIONS
+
+    @property
+    def time(self) -> TwoClocks:
+        return self._time
 
     def poll(self, group: str, source: TopicPartition, limit: int) -> Sequence[Record]:
         with self._lock:
@@ -94,28 +109,13 @@ class MemoryStore:
         with self._lock:
             return sorted({s.topic for s in self._tails if s.topic.startswith(prefix)})
 
-    def read(self, source: TopicPartition, offset: int, limit: int) -> Sequence[Record]:
-        with self._lock:
-            return [r for r in self._records.get(source, ()) if r.offset >= offset][:limit]
-
     def newest(self, topic: str, limit: int, before: RecordPlace | None = None) -> Sequence[Record]:
         with self._lock:
             found = self._by_age(topic)
         return [r for r in found if before is None or r.place < before][:limit]
 
-    def latest(self, topic: str) -> Sequence[Record]:
-        with self._lock:
-            return [record for record in self._latest(topic) if record.value]
-
-    def compact(self, topic: str, *, tombstones_before: EpochMs) -> int:
-        with self._lock:
-            kept = self._latest(topic)
-            return self._keep(
-                topic, {id(r) for r in kept if r.value or r.written_at >= tombstones_before}
-            )
-
     def expire(self, topic: str, retention: Retention) -> int:
-        now = self._clock.now_ms()
+        now = self._time.now_ms()
         with self._lock:
             kept, sizes = set[int](), Counter[ShortHash | None]()
             for record in self._by_age(topic):
@@ -251,7 +251,7 @@ class MemoryStore:
         with self._lock:
             self._check(unit)
             self._apply(unit)
-        if committed := unit.committed():
+        if committed := committed_by(unit):
             for listener in self._listeners:
                 listener(committed)
 
@@ -262,14 +262,6 @@ class MemoryStore:
         """Newest first."""
         found = [r for s, records in self._records.items() if s.topic == topic for r in records]
         return sorted(found, key=lambda r: (r.written_at, r.source, r.offset), reverse=True)
-
-    def _latest(self, topic: str) -> list[Record]:
-        latest = {
-            record.key: record
-            for source in sorted(s for s in self._records if s.topic == topic)
-            for record in self._records[source]
-        }
-        return sorted(latest.values(), key=lambda record: (record.source, record.offset))
 
     def _keep(self, topic: str, kept: set[int]) -> int:
         """Delete all records of a topic but those with these object ids."""
@@ -293,7 +285,7 @@ class MemoryStore:
     def _change(self, group: str, change: Callable[[Roster, EpochMs], Roster]) -> Roster:
         with self._lock:
             before = self._roster(group)
-            after = self._rosters[group] = change(before, steady_ms_of(self._clock))
+            after = self._rosters[group] = change(before, EpochMs(self._time.steady_ms()))
         if after.generation != before.generation:
             for listener in self._rebalance_listeners:
                 listener(group)
@@ -349,13 +341,13 @@ class MemoryStore:
     def _enqueue(self, new: NewRecord, now: EpochMs) -> None:
         self._position += 1
         record = WorkRecord(
-            queue=new.queue,
+            queue=queue_of(new),
             position=self._position,
             key=new.key,
             value=new.value,
             written_at=now,
         )
-        self._work.setdefault(new.queue, []).append(record)
+        self._work.setdefault(queue_of(new), []).append(record)
         self._book.put(("work", record.position), new.charge, size_of(new.key, new.value))
 
     def _write_state(self, write: StateWrite) -> None:
@@ -371,7 +363,7 @@ class MemoryStore:
             version=(write.expected or 0) + 1,
             value=write.value,
             due_at=write.due_at,
-            place=write.place,
+            place=None if write.place is None else place_of(write.place),
         )
         size = replace(size_of(write.key, write.value), lasting=int(write.due_at is None))
         self._book.put(place, write.charge, size)
@@ -391,7 +383,7 @@ class MemoryStore:
         )
 
     def _apply(self, unit: Unit) -> None:
-        now = self._clock.now_ms()
+        now = self._time.now_ms()
         for done in unit.done:
             self._delete_work(done)
         for write in unit.states:
@@ -407,7 +399,7 @@ class MemoryStore:
             if new.node is not None:
                 self._enqueue(new, now)
                 continue
-            source = new.target
+            source = target_of(new)
             offset = self._tails.get(source, 0)
             self._tails[source] = offset + 1
             self._records.setdefault(source, []).append(

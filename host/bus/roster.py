@@ -4,8 +4,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from itertools import islice
 
+from host.bus.partitions import PARTITIONS
 from host.domain.ids import EpochMs
-from host.ports.bus import PARTITIONS
 from host.ports.groups import Fence, FencedError, Membership
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from host.bus import sqlite_accounts, sqlite_states, sqlite_topics, sqlite_work
-from host.bus.doorbell import Doorbell, Hint
+from host.bus.partitions import PARTITIONS, committed_by
 from host.bus.roster import Roster
 from host.bus.schema import prepare
 from host.bus.sqlite_glances import read_glances
@@ -28,9 +28,10 @@ from host.domain.errors import StorageError
 from host.domain.ids import EpochMs, FlowId, ShortHash
 from host.identity import Mark
 from host.ports.bus import CommitListener, Committed, Record, RecordPlace, TopicPartition, WorkQueue
-from host.ports.clock import Clock, steady_ms_of
+from host.ports.clock import Clock, TwoClocks, two_clocks
 from host.ports.glances import FlowGlance, GlanceQuery
 from host.ports.groups import Membership, RebalanceListener
+from host.ports.hints import Hint, Hints
 from host.ports.state import StateRecord
 from host.ports.topics import Retention
 from host.ports.units import Unit
@@ -53,7 +54,7 @@ class SqliteStore:
     Args:
         path: the file; its write-ahead log and its lock file stand beside it.
         clock: tells when records were written and members were heard of.
-        doorbell: tells of commits to and by other processes; closed with the store.
+        hints: tells of commits to and by other processes; closed with the store.
         mark: keeps the number of the newest commit, so that an older copy is recognised.
 
     Raises:
@@ -65,12 +66,12 @@ class SqliteStore:
         path: Path,
         *,
         clock: Clock | None = None,
-        doorbell: Doorbell | None = None,
+        hints: Hints | None = None,
         mark: Mark | None = None,
     ) -> None:
         self._path = path
-        self._doorbell = doorbell
-        self._clock = clock or SystemClock()
+        self._hints = hints
+        self._time = two_clocks(clock or SystemClock())
         self._idle: list[sqlite3.Connection] = []
         self._guard = threading.Lock()
         self._listeners: list[CommitListener] = []
@@ -82,12 +83,20 @@ class SqliteStore:
             raise self._refused(exc) from exc
         self._writer = Writer(path, connection, mark)
         try:
-            self._writer.write(lambda c: prepare(c, self._clock.now_ms()))
+            self._writer.write(lambda c: prepare(c, self._time.now_ms()))
         except BaseException:
             self.close()
             raise
-        if doorbell is not None:
-            doorbell.listen(self._tell)
+        if hints is not None:
+            hints.listen(self._tell)
+
+    @property
+    def partitions(self) -> int:
+        return PARTITIONS
+
+    @property
+    def time(self) -> TwoClocks:
+        return self._time
 
     def poll(self, group: str, source: TopicPartition, limit: int) -> Sequence[Record]:
         rows = self._read(
@@ -135,32 +144,14 @@ class SqliteStore:
         )
         return [topic for (topic,) in rows]
 
-    def read(self, source: TopicPartition, offset: int, limit: int) -> Sequence[Record]:
-        rows = self._read(
-            "SELECT topic, partition, position, key, value, written_at FROM records"
-            " WHERE topic = ? AND partition = ? AND position >= ? ORDER BY position LIMIT ?",
-            (source.topic, source.partition, offset, limit),
-        )
-        return [_record(row) for row in rows]
-
     def newest(self, topic: str, limit: int, before: RecordPlace | None = None) -> Sequence[Record]:
         return [_record(row) for row in self._read(*sqlite_topics.newest(topic, limit, before))]
-
-    def latest(self, topic: str) -> Sequence[Record]:
-        rows = self._read(
-            sqlite_topics.LATEST,
-            (topic,),
-        )
-        return [_record(row) for row in rows]
-
-    def compact(self, topic: str, *, tombstones_before: EpochMs) -> int:
-        return self._count(lambda c: sqlite_topics.compact(c, topic, tombstones_before))
 
     def expire(self, topic: str, retention: Retention) -> int:
         age_ms, bytes_max = retention.age_ms, retention.bytes_max
         deleted = 0
         if age_ms is not None:
-            before = EpochMs(self._clock.now_ms() - age_ms)
+            before = EpochMs(self._time.now_ms() - age_ms)
             deleted += self._count(lambda c: sqlite_topics.expire_by_age(c, topic, before))
         if bytes_max is not None:
             deleted += self._count(lambda c: sqlite_topics.expire_by_size(c, topic, bytes_max))
@@ -269,26 +260,26 @@ class SqliteStore:
 
         def write(connection: sqlite3.Connection) -> None:
             before = load_roster(connection, group)
-            after = change(before, steady_ms_of(self._clock))
+            after = change(before, EpochMs(self._time.steady_ms()))
             save_roster(connection, before, after)
             rosters.extend((before, after))
 
         self._writer.write(write)
         before, after = rosters[-2:]
         if after.generation != before.generation:
-            self._announce(Hint(groups=[group]))
+            self._announce(Hint(groups=frozenset({group})))
         return after
 
     def commit(self, unit: Unit) -> None:
         forgotten: list[bool] = []
         self._writer.write(
-            lambda connection: forgotten.append(write_unit(connection, unit, self._clock.now_ms())),
+            lambda connection: forgotten.append(write_unit(connection, unit, self._time.now_ms())),
             size=unit.size,
         )
-        if committed := unit.committed():
+        if committed := committed_by(unit):
             self._tell_committed(committed)
-            if self._doorbell is not None and self._doorbell.has_peers:
-                self._doorbell.ring(Hint.of_commit(committed))
+            if self._hints is not None and self._hints.has_listeners:
+                self._hints.tell(Hint(committed=committed))
         if forgotten[-1]:
             with suppress(StorageError):  # it is committed; the rest goes with what comes next
                 self._sweep(_SWEEPS_MAX)
@@ -310,12 +301,12 @@ class SqliteStore:
 
     def _announce(self, hint: Hint) -> None:
         self._tell(hint)
-        if self._doorbell is not None:
-            self._doorbell.ring(hint)
+        if self._hints is not None:
+            self._hints.tell(hint)
 
     def _tell(self, hint: Hint) -> None:
         """Tell this process's listeners what it, or another process, has committed."""
-        committed = self._everything(hint) if hint.too_many else hint.committed()
+        committed = self._everything(hint) if hint.is_incomplete else hint.committed
         if committed:
             self._tell_committed(committed)
         for group in hint.groups:
@@ -333,11 +324,11 @@ class SqliteStore:
             topics = self._read("SELECT DISTINCT topic FROM work", ())
             work = self.waiting([topic for (topic,) in topics])
         except StorageError:
-            return hint.committed()
+            return hint.committed
         return Committed(
             logs=frozenset(TopicPartition(topic=t, partition=p) for t, p in logs),
             work=frozenset(work),
-            due=hint.committed().due,
+            due=hint.committed.due,
         )
 
     def glances(self, query: GlanceQuery, limit: int) -> Sequence[FlowGlance]:
@@ -345,8 +336,8 @@ class SqliteStore:
 
     def close(self) -> None:
         """Close all connections; the store is not usable afterwards."""
-        if self._doorbell is not None:
-            self._doorbell.close()
+        if self._hints is not None:
+            self._hints.close()
         with self._guard:
             self._is_closed = True
             for connection in self._idle:

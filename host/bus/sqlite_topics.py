@@ -5,14 +5,6 @@ import sqlite3
 from host.domain.ids import EpochMs
 from host.ports.bus import RecordPlace, TopicPartition
 
-LATEST = (
-    # SQLite takes the other columns from the row that has the maximum.
-    "SELECT topic, partition, position, key, value, written_at FROM (SELECT topic, partition,"
-    " max(position) AS position, key, value, written_at FROM records WHERE topic = ?"
-    " GROUP BY partition, key) WHERE length(value) > 0 ORDER BY partition, position"
-)
-
-
 _NEWEST = (
     "SELECT topic, partition, position, key, value, written_at FROM records WHERE topic = ?{}"
     " ORDER BY written_at DESC, partition DESC, position DESC LIMIT ?"
@@ -20,7 +12,7 @@ _NEWEST = (
 
 
 def newest(topic: str, limit: int, before: RecordPlace | None) -> tuple[str, tuple[str | int, ...]]:
-    """The query of `Topics.newest` and its values."""
+    """The query of `Logs.newest` and its values."""
     if before is None:
         return _NEWEST.format(""), (topic, limit)
     place = (before.written_at, before.partition, before.offset)
@@ -29,20 +21,6 @@ def newest(topic: str, limit: int, before: RecordPlace | None) -> tuple[str, tup
         *place,
         limit,
     )
-
-
-def compact(connection: sqlite3.Connection, topic: str, tombstones_before: EpochMs) -> int:
-    """See `Topics.compact`."""
-    older = connection.execute(
-        "DELETE FROM records WHERE topic = ?1 AND (partition, position) NOT IN"
-        " (SELECT partition, max(position) FROM records WHERE topic = ?1 GROUP BY partition, key)",
-        (topic,),
-    ).rowcount
-    dead = connection.execute(
-        "DELETE FROM records WHERE topic = ? AND length(value) = 0 AND written_at < ?",
-        (topic, tombstones_before),
-    ).rowcount
-    return older + dead
 
 
 def expire_by_age(connection: sqlite3.Connection, topic: str, before: EpochMs) -> int:

@@ -3,9 +3,11 @@
 import json
 import sqlite3
 from collections.abc import Sequence
+from dataclasses import astuple
 from itertools import groupby
 from typing import TypeAlias
 
+from host.bus.partitions import place_of, queue_of, target_of
 from host.bus.sqlite_accounts import SIZE, STATE_SIZE, Changes
 from host.bus.sqlite_glances import delete_glance, write_glance
 from host.bus.sqlite_groups import check_fence
@@ -85,7 +87,7 @@ def _delete_work(connection: sqlite3.Connection, done: Done, changes: Changes) -
 def _enqueue(
     connection: sqlite3.Connection, record: NewRecord, now: EpochMs, changes: Changes
 ) -> None:
-    queue = record.queue
+    queue = queue_of(record)
     changes.add((queue.node, _BUS, record.peer), record.size, 1)
     connection.execute(
         "INSERT INTO work (topic, partition, node, peer, key, written_at, value)"
@@ -143,7 +145,7 @@ def _write_state(connection: sqlite3.Connection, write: StateWrite, changes: Cha
         return pieces is not None
     size, lasting = len(write.key.encode()) + len(write.value), int(write.due_at is None)
     bearer = owner if write.charge is None else _owner_of(write.charge)
-    place = (None, None) if write.place is None else (write.place.group, write.place.partition)
+    place = (None, None) if write.place is None else astuple(place_of(write.place))
     values = (*_stored(connection, write.value), write.due_at, *place)
     if found is not None and bearer == owner:
         changes.add(owner, size - before, 0, lasting - was_lasting)
@@ -235,7 +237,7 @@ def _pass_on(connection: sqlite3.Connection, passed: Passed, changes: Changes) -
 
 
 def _publish(connection: sqlite3.Connection, record: NewRecord, now: EpochMs) -> None:
-    target = record.target
+    target = target_of(record)
     (after,) = connection.execute(
         "INSERT INTO tails VALUES (?, ?, 1) ON CONFLICT DO UPDATE SET next = next + 1"
         " RETURNING next",

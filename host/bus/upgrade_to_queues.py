@@ -9,10 +9,11 @@ import sqlite3
 from collections.abc import Iterator
 from typing import Any
 
+from host.bus.partitions import partition_of
 from host.domain.errors import HostError
 from host.domain.ids import HoldingIdentity
 from host.domain.x500 import MemberX500Name
-from host.ports.bus import NOBODY, partition_of
+from host.ports.bus import NOBODY
 
 _START, _OUT, _IN, _EVENT = (
     "flow.mapper.start",

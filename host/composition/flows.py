@@ -1,11 +1,13 @@
 """The flow engine with its guests, and the threads that run it."""
 
+import os
 from concurrent.futures import ThreadPoolExecutor
 
 import structlog
 
 from host.composition.parts import Parts
 from host.domain.errors import HostError
+from host.domain.group_members import MemberName
 from host.domain.packages import CpiRecord
 from host.flow.config import FlowConfig
 from host.flow.engine import FlowEngine
@@ -20,6 +22,7 @@ from host.guests.flows import SandboxedFlows
 from host.guests.parking import ParkingFlows
 from host.guests.warm_up import warm_up
 from host.ports.clock import Clock
+from host.ports.groups import Groups
 from host.ports.guest import FlowGuests
 from host.ports.live import Derived, Live
 from host.ports.topics import Retention
@@ -36,7 +39,7 @@ from host.settings.sections import (
     TOPIC,
 )
 from host.spent_answers import SpentAnswers
-from host.system import boot_id
+from host.system import boot_id, host_name
 from sandbox.errors import SandboxError
 
 _log = structlog.get_logger("cordbox.host")
@@ -58,7 +61,7 @@ def start_flows(parts: Parts, *, member: str | None = None) -> None:
     base = parts.base
     observer = FlowObserver(base.registry)
     lot = parts.lot
-    flow_time = FlowTime(base.clock, stall_ms=STALL_MS, boot=boot_id())
+    flow_time = FlowTime(parts.store.time, stall_ms=STALL_MS, boot=boot_id())
     engine = make_engine(parts, clock=flow_time, events=observer)
     workers = FlowWorkers(
         engine=engine,
@@ -66,7 +69,7 @@ def start_flows(parts: Parts, *, member: str | None = None) -> None:
         clock=flow_time,
         flow_time=flow_time,
         threads=parts.config.section(FLOW).get().workers,
-        member=_only_member(parts) if member is None else member,
+        member=member or _only_member(parts.store, base.entropy.random_bytes(8).hex()),
         rescan_ms=None if member is None else RESCAN_MS,
         upkeep=_upkeep(parts, observer),
     )
@@ -102,11 +105,14 @@ def make_engine(parts: Parts, *, clock: Clock, events: EventSink) -> FlowEngine:
     )
 
 
-def _only_member(parts: Parts) -> str:
-    """A name for the one process that runs flows; whoever still is a member has died."""
-    for left in parts.store.members(GROUP):
-        parts.store.leave(GROUP, left.member)
-    return f"host.{parts.base.entropy.random_bytes(8).hex()}"
+def _only_member(groups: Groups, run: str) -> str:
+    """A name for the one process of this host that runs flows; its members of before have died."""
+    own = MemberName(host=host_name(), worker="host", pid=os.getpid(), run=run)
+    for left in groups.members(GROUP):
+        name = MemberName.parse(left.member)
+        if name is not None and name.host == own.host:
+            groups.leave(GROUP, left.member)
+    return str(own)
 
 
 def _guests(parts: Parts) -> FlowGuests:
@@ -173,7 +179,7 @@ def _upkeep(parts: Parts, observer: FlowObserver) -> Upkeep:
     topic = parts.config.section(TOPIC)
     return Upkeep(
         parts.store,
-        parts.base.clock,
+        parts.store.time,
         Derived(
             lambda kept: Retention(
                 age_ms=kept.retention_seconds * 1000, bytes_max=kept.retention_bytes_max

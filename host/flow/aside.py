@@ -19,7 +19,7 @@ from host.domain.ids import EpochMs, ShortHash
 from host.flow.messages import GROUP
 from host.flow.retry import Failures
 from host.flow.stored import read_stored
-from host.ports.bus import NOBODY, DuePlace, WorkQueue, partition_of
+from host.ports.bus import NOBODY, Placement, WorkQueue
 from host.ports.state import StateRecord, StateWrite
 from host.ports.work import WorkRecord
 
@@ -52,8 +52,8 @@ class WorkKey:
         return f"{self.state_key}/{number}"
 
     @property
-    def place(self) -> DuePlace:
-        return DuePlace(group=ASIDE_GROUP, partition=self.queue.partition)
+    def place(self) -> Placement:
+        return Placement(group=ASIDE_GROUP, key=self.key)
 
 
 class Head(Struct, frozen=True, kw_only=True):
@@ -160,7 +160,8 @@ def key_of(record: StateRecord) -> WorkKey:
     """Which key a head is of; its own name says it, and its place."""
     _, node, name = record.key.split("/", 2)
     topic, _, key = name.partition(":")
-    partition = partition_of(key) if record.place is None else record.place.partition
+    assert record.place is not None  # noqa: S101  # heads have one, and are found by it
+    partition = record.place.partition
     return WorkKey(WorkQueue(topic=topic, partition=partition, node=ShortHash(node)), key)
 
 

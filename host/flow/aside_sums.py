@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from host.domain.ids import EpochMs
 from host.flow.aside import ASIDE_GROUP, Aside, Cause, key_of, read_head
 from host.flow.errors import FlowRecordDamagedError
-from host.ports.bus import PARTITIONS
 from host.ports.state import StateRecord, States
 
 DAMAGED = "damaged"
@@ -40,7 +39,7 @@ def aside_sums(states: States) -> Sequence[AsideSum]:
         StorageError: the store cannot be read.
     """
     sums: dict[tuple[str, str], AsideSum] = {}
-    for partition in range(PARTITIONS):
+    for partition in range(states.partitions):
         for record in states.placed(ASIDE_GROUP, (partition,)):
             one = _of(record)
             before = sums.get((one.topic, one.cause))

@@ -12,19 +12,16 @@ from host.domain.ids import EpochMs
 from host.flow.aside import ASIDE_GROUP, Aside, WorkKey, key_of, read_head, read_set_aside
 from host.flow.errors import FlowRecordDamagedError
 from host.flow.taken import BYTES_MAX, Taken
-from host.ports.bus import PARTITIONS
 from host.ports.groups import Fence
 from host.ports.state import StateRecord
-from host.ports.units import FlowStore
+from host.ports.units import StateStore
 from host.ports.work import WorkRecord
-
-_ALL = range(PARTITIONS)
 
 
 class Asides:
     """The keys that are set aside."""
 
-    def __init__(self, store: FlowStore) -> None:
+    def __init__(self, store: StateStore) -> None:
         self._store = store
         self._lock = threading.Lock()
         self._epochs: Mapping[int, int | None] = {}
@@ -59,8 +56,8 @@ class Asides:
                 heapq.heappop(self._queue)
             return self._queue[0][0] if self._queue else None
 
-    def due(self, now: EpochMs, owned: Collection[int] = _ALL) -> Sequence[WorkKey]:
-        """The keys of `owned` whose time has come, each once until it is told of again.
+    def due(self, now: EpochMs, owned: Collection[int] | None = None) -> Sequence[WorkKey]:
+        """The keys of `owned`, or of all, whose time has come, each once until it is told again.
 
         While partitions are adopted, the caller may not own all of them yet: it is told of what is
         due in those when it asks as their owner.
@@ -74,7 +71,7 @@ class Asides:
                 at, key = heapq.heappop(self._queue)
                 if not self._is_stale(at, key):
                     found[key] = None
-            told = [key for key in found if key.queue.partition in owned]
+            told = [key for key in found if owned is None or key.queue.partition in owned]
             for key in told:
                 self._due[key].is_told = True
             for key in found:

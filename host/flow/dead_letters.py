@@ -7,7 +7,7 @@ from host.domain.ids import EpochMs
 from host.flow.errors import FlowRecordDamagedError
 from host.flow.messages import DEAD_LETTER_TOPIC, FlowEvent, decode_event, decode_start
 from host.ports.bus import Record, RecordPlace
-from host.ports.topics import Topics
+from host.ports.topics import Logs
 
 LIMIT_MAX = 1_001
 
@@ -32,7 +32,7 @@ class DeadLetter:
 
 
 def dead_letters(
-    store: Topics, limit: int, before: RecordPlace | None = None
+    store: Logs, limit: int, before: RecordPlace | None = None
 ) -> Sequence[DeadLetter]:
     """The latest dead letters, newest first; at most `limit`, and never more than `LIMIT_MAX`.
 

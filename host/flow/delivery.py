@@ -44,7 +44,7 @@ from host.ports.directory import VirtualNodes
 from host.ports.live import Live
 from host.ports.quotas import Quotas
 from host.ports.state import StateRecord, StateWrite
-from host.ports.units import FlowStore, Unit
+from host.ports.units import StateStore, Unit
 
 
 class Router(Protocol):
@@ -84,7 +84,7 @@ class Delivery:
     def __init__(
         self,
         *,
-        store: FlowStore,
+        store: StateStore,
         router: Router,
         clock: Clock,
         entropy: Entropy,

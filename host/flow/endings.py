@@ -13,7 +13,7 @@ from host.flow.messages import EVENT_TOPIC, KillFlow, due_place, encode
 from host.ports.bus import NewRecord
 from host.ports.glances import FlowGlance, GlanceQuery
 from host.ports.state import StateConflictError, StateWrite
-from host.ports.units import FlowStore, Unit
+from host.ports.units import StateStore, Unit
 
 ORPHAN_REASON = "The flow that this one follows from was killed."
 MAINTENANCE_REASON = "Flow operations of the virtual node are not operational."
@@ -24,7 +24,7 @@ _AT_ONCE = 200
 class Endings:
     """Ends flows that run. Each call is durable when it returns; flows end at their next step."""
 
-    def __init__(self, store: FlowStore) -> None:
+    def __init__(self, store: StateStore) -> None:
         self._store = store
 
     def end_all(self, node: ShortHash, reason: str = MAINTENANCE_REASON) -> int:
@@ -89,7 +89,7 @@ class Endings:
 
 
 def running(
-    store: FlowStore, node: ShortHash, origin: FlowId | None = None
+    store: StateStore, node: ShortHash, origin: FlowId | None = None
 ) -> Iterator[FlowGlance]:
     """The flows of a node that run, responders among them; a page of them is in memory at a time.
 

@@ -7,6 +7,7 @@ set aside with what follows it of its key, in the store: other keys never wait f
 
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
+from typing import Protocol
 
 from host.domain.ids import EpochMs
 from host.flow.aside import WorkKey
@@ -23,7 +24,7 @@ from host.flow.setbacks import Outcome, Setbacks, fence_of
 from host.flow.steps import FlowSteps
 from host.flow.surroundings import Surroundings
 from host.flow.taken import BYTES_MAX, RECORDS_MAX, Taken
-from host.flow.timers import ALL_PARTITIONS, Timers
+from host.flow.timers import Timers, all_partitions
 from host.ports.audit_log import AuditLogs, Unaudited
 from host.ports.bus import WorkQueue
 from host.ports.capability import Capability
@@ -33,15 +34,19 @@ from host.ports.groups import Fence
 from host.ports.guest import FlowGuests
 from host.ports.live import Live
 from host.ports.quotas import Quotas, Unmetered
-from host.ports.units import FlowStore
-from host.ports.work import Look, WorkRecord
+from host.ports.units import StateStore
+from host.ports.work import Look, Queues, WorkRecord
+
+
+class EngineStore(StateStore, Queues, Protocol):
+    """What steps need: flows, and the queues of their work."""
 
 
 class FlowEngine:
     """Durable flows over a store. Thread-safe for distinct partitions.
 
     Args:
-        units: bus, states and journals.
+        units: states, journals and the queues of work.
         guests: runs guest code.
         capabilities: the platform services, by their `name`; `log`, `flow`, `sessions` and
             `external-messaging` are the engine's own.
@@ -62,7 +67,7 @@ class FlowEngine:
     def __init__(
         self,
         *,
-        units: FlowStore,
+        units: EngineStore,
         guests: FlowGuests,
         capabilities: Sequence[Capability],
         vnodes: VirtualNodes,
@@ -125,13 +130,13 @@ class FlowEngine:
         """Queues with work."""
         return self._store.waiting(WORK_TOPICS)
 
-    def adopt(self, epochs: Mapping[int, int | None] = ALL_PARTITIONS) -> None:
-        """Own these partitions from now on; to be called before any of their work is done.
+    def adopt(self, epochs: Mapping[int, int | None] | None = None) -> None:
+        """Own these partitions, or all, from now on; before any of their work is done.
 
         Raises:
             StorageError: the store cannot be read; nothing has changed.
         """
-        self.asides.adopt(epochs)
+        self.asides.adopt(all_partitions(self._store) if epochs is None else epochs)
 
     def take(self, queue: WorkQueue, skip: Collection[str] = ()) -> Look:
         """The next records of one key, as many as a step may have; start requests singly.

@@ -21,7 +21,7 @@ from host.flow.shift import (
 from host.ports.clock import TwoClocks
 from host.ports.groups import Fence
 from host.ports.state import StateConflictError, StateWrite
-from host.ports.units import FlowStore, Unit
+from host.ports.units import StateStore, Unit
 
 _KEEPER = 0
 """Who owns this partition keeps the shift of the store."""
@@ -66,7 +66,7 @@ class FlowTime:
             _log.warning("clock-jumped", missing_ms=missing, shift_ms=shift)
         return flow_time(now.wall, shift)
 
-    def share(self, store: FlowStore, owned: Mapping[int, int | None]) -> None:
+    def share(self, store: StateStore, owned: Mapping[int, int | None]) -> None:
         """Take up the store's shift, or, as the owner of partition 0, have it there.
 
         Args:

@@ -31,7 +31,7 @@ from host.ports.clock import Clock
 from host.ports.groups import Fence
 from host.ports.live import Live
 from host.ports.state import StateRecord, StateWrite
-from host.ports.units import FlowStore, Unit
+from host.ports.units import StateStore, Unit
 from host.ports.work import WorkRecord
 
 _CLEARED_AT_ONCE = 8
@@ -44,7 +44,7 @@ class GivingUp:
     """Gives records up. Thread-safe."""
 
     def __init__(
-        self, *, store: FlowStore, steps: FlowSteps, clock: Clock, config: Live[FlowConfig]
+        self, *, store: StateStore, steps: FlowSteps, clock: Clock, config: Live[FlowConfig]
     ) -> None:
         self._store = store
         self._steps = steps

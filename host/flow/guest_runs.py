@@ -30,7 +30,7 @@ from host.ports.guest import (
     SuspendedRun,
     Usage,
 )
-from host.ports.units import FlowStore
+from host.ports.units import StateStore
 from sandbox.host_api import ALWAYS_GRANTED
 
 
@@ -46,7 +46,7 @@ class GuestRuns:
     """Runs guests for the steps of flows. Thread-safe, one thread per flow at a time."""
 
     def __init__(
-        self, *, store: FlowStore, guests: FlowGuests, around: Surroundings, lot: ParkingLot
+        self, *, store: StateStore, guests: FlowGuests, around: Surroundings, lot: ParkingLot
     ) -> None:
         self._store = store
         self._guests = guests

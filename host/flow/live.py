@@ -30,7 +30,7 @@ from host.flow.taken import Taken
 from host.ports.bus import NOBODY, NewRecord
 from host.ports.groups import Fence
 from host.ports.state import StateRecord, StateWrite
-from host.ports.units import FlowStore, JournalRow, Unit
+from host.ports.units import JournalRow, StateStore, Unit
 
 
 class TimerState(Struct, frozen=True, kw_only=True):
@@ -131,7 +131,7 @@ class LiveFlow:
         """Whether calls were answered that are not in the store yet."""
         return self.journal is not None and len(self.journal) > self.written
 
-    def write(self, store: FlowStore, now: EpochMs, taken: Taken | None) -> None:
+    def write(self, store: StateStore, now: EpochMs, taken: Taken | None) -> None:
         """Commit everything that is yet to be written; `taken` is done with it."""
         timer = self._timer_write()
         kept = self._kept(store, now, taken)
@@ -161,7 +161,7 @@ class LiveFlow:
         self.records, self.opened, self.status = [], [], None
         self.outgoing_bytes = 0
 
-    def _kept(self, store: FlowStore, now: EpochMs, taken: Taken | None) -> Kept:
+    def _kept(self, store: StateStore, now: EpochMs, taken: Taken | None) -> Kept:
         """What is kept of the flow's history: all while it runs, and what the limits allow then."""
         if not self.ended:
             return Kept(has_journal=True)
@@ -187,7 +187,7 @@ class LiveFlow:
         self.status = replace(self.status, history=kept.key)
         return kept
 
-    def _start(self, store: FlowStore) -> str | None:
+    def _start(self, store: StateStore) -> str | None:
         """The argument of the guest's `run`; None where no history is so large."""
         if self.checkpoint.body_bytes > self.history.bytes_max:
             return None
@@ -250,7 +250,7 @@ class LiveFlow:
         request_id = self.checkpoint.request_id
         return status_key(self.holding_id, request_id, responder=self.is_responder)
 
-    def _status_write(self, store: FlowStore) -> list[StateWrite]:
+    def _status_write(self, store: StateStore) -> list[StateWrite]:
         if self.status is None:
             return []
         key = self._status_key()

@@ -16,7 +16,7 @@ from host.domain.guest_text import TYPE_CHARACTERS_MAX, cut_line, cut_message
 from host.domain.ids import EpochMs, FlowId, HoldingIdentity, ShortHash
 from host.domain.x500 import MemberX500Name
 from host.flow.stored import read_stored
-from host.ports.bus import NOBODY, DuePlace, partition_of
+from host.ports.bus import NOBODY, Placement
 
 START_TOPIC = "flow.mapper.start"
 OUT_TOPIC = "flow.mapper.session.out"
@@ -240,6 +240,6 @@ def flow_state_key(flow_id: FlowId) -> str:
     return f"flow/{flow_id}"
 
 
-def due_place(key: str) -> DuePlace:
+def due_place(key: str) -> Placement:
     """Who looks at a due state: the owner of the partition of `key`, a flow's id or a state's."""
-    return DuePlace(group=GROUP, partition=partition_of(key))
+    return Placement(group=GROUP, key=key)

@@ -15,7 +15,7 @@ from host.flow.history import History, history_of, read_history
 from host.flow.journal import Entry, decode_entry
 from host.flow.messages import flow_state_key
 from host.flow.statuses import StoredStatus, decode_status, status_key
-from host.ports.units import FlowStore
+from host.ports.units import StateStore
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,7 +23,7 @@ class RecordedFlow:
     """A flow's history, and its journal in the store, which is empty if it was not kept."""
 
     history: History
-    store: FlowStore
+    store: StateStore
 
     @property
     def journal_bytes(self) -> int:
@@ -48,7 +48,7 @@ class RecordedFlow:
         return self.history.start is not None
 
 
-def find_recorded(store: FlowStore, short_hash: ShortHash, request_id: str) -> RecordedFlow:
+def find_recorded(store: StateStore, short_hash: ShortHash, request_id: str) -> RecordedFlow:
     """What is recorded of a flow, running or ended.
 
     Args:
@@ -71,7 +71,7 @@ def find_recorded(store: FlowStore, short_hash: ShortHash, request_id: str) -> R
     return RecordedFlow(history=history, store=store)
 
 
-def _status(store: FlowStore, short_hash: ShortHash, request_id: str) -> StoredStatus:
+def _status(store: StateStore, short_hash: ShortHash, request_id: str) -> StoredStatus:
     for is_responder in (False, True):
         record = store.get(status_key(short_hash, request_id, responder=is_responder))
         if record is not None:
@@ -81,7 +81,7 @@ def _status(store: FlowStore, short_hash: ShortHash, request_id: str) -> StoredS
     )
 
 
-def _history(store: FlowStore, status: StoredStatus) -> History | None:
+def _history(store: StateStore, status: StoredStatus) -> History | None:
     if status.flow_id is not None and not status.status.is_final:
         stored = store.get(flow_state_key(status.flow_id))
         if stored is not None:

@@ -14,7 +14,7 @@ from host.flow.messages import flow_state_key
 from host.flow.statuses import StoredStatus, decode_status, write_status
 from host.ports.bus import NOBODY
 from host.ports.state import StateRecord, StateWrite
-from host.ports.units import FlowStore, Unit
+from host.ports.units import StateStore, Unit
 
 UNRECOVERABLE_MESSAGE = (
     "Flow encountered an unrecoverable error while processing an event. It cannot be continued: "
@@ -23,7 +23,7 @@ _STARTED, _RESPONDERS = "status/", "responder/"
 
 
 def clearance(
-    store: FlowStore,
+    store: StateStore,
     node: ShortHash,
     flow_id: FlowId,
     error: FlowError,
@@ -72,7 +72,7 @@ def _failed_status(
     return [] if write is None else [write]
 
 
-def _status_key(store: FlowStore, node: ShortHash, flow_id: FlowId) -> str | None:
+def _status_key(store: StateStore, node: ShortHash, flow_id: FlowId) -> str | None:
     """Where the status of a flow that runs stands; without its node, all statuses are read."""
     if node != NOBODY:
         return next((g.key for g in running(store, node) if g.flow_id == flow_id), None)

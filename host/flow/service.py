@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Sequence
+from typing import Protocol
 
 from host.domain.accounts import Account, QuotaExceededError, hit_of
 from host.domain.errors import NotAllowedError
@@ -51,7 +52,8 @@ from host.ports.clock import Clock
 from host.ports.glances import FlowGlance, GlanceQuery
 from host.ports.quotas import Quotas, Unmetered
 from host.ports.state import StateConflictError, StateWrite
-from host.ports.units import FlowStore, Unit
+from host.ports.topics import Logs
+from host.ports.units import StateStore, Unit
 
 _CLIENT_REQUEST_ID = re.compile(r"[-._A-Za-z0-9]{1,242}")
 BODY_BYTES_MAX = 4 * 1024 * 1024
@@ -59,10 +61,14 @@ KILL_REASON = "Flow was killed by an operator."
 _KILL_REASON_CHARACTERS_MAX = 1000
 
 
+class ClientStore(StateStore, Logs, Protocol):
+    """What clients' use cases need: flows, and dead letters."""
+
+
 class FlowService:
     """Use cases of the flow REST resource and the command line."""
 
-    def __init__(self, *, units: FlowStore, clock: Clock, quotas: Quotas | None = None) -> None:
+    def __init__(self, *, units: ClientStore, clock: Clock, quotas: Quotas | None = None) -> None:
         self._store = units
         self._clock = clock
         self._quotas = quotas or Unmetered()

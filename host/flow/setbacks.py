@@ -21,7 +21,7 @@ from host.flow.taken import RECORDS_MAX, Taken
 from host.ports.clock import Clock
 from host.ports.groups import Fence
 from host.ports.live import Live
-from host.ports.units import FlowStore, Unit
+from host.ports.units import StateStore, Unit
 from host.ports.work import WorkRecord
 
 _FAILURES_MAX = 10_000
@@ -49,7 +49,7 @@ class Setbacks:
     def __init__(
         self,
         *,
-        store: FlowStore,
+        store: StateStore,
         asides: Asides,
         giving_up: GivingUp,
         clock: Clock,

@@ -51,7 +51,7 @@ from host.flow.taken import Taken
 from host.ports.bus import NewRecord
 from host.ports.directory import Packages
 from host.ports.groups import Fence
-from host.ports.units import FlowStore, Unit
+from host.ports.units import StateStore, Unit
 from host.ports.work import WorkRecord
 
 
@@ -61,7 +61,7 @@ class FlowSteps:
     def __init__(
         self,
         *,
-        store: FlowStore,
+        store: StateStore,
         runs: GuestRuns,
         packages: Packages,
         around: Surroundings,

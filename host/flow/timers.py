@@ -8,13 +8,13 @@ from host.flow.errors import FlowRecordDamagedError
 from host.flow.history import HISTORY, forgotten
 from host.flow.live import node_of_timer
 from host.flow.mapper import decode_state
-from host.flow.messages import EVENT_TOPIC, GROUP, Wake, encode, flow_state_key
-from host.ports.bus import PARTITIONS, NewRecord
+from host.flow.messages import EVENT_TOPIC, GROUP, Wake, due_place, encode, flow_state_key
+from host.ports.bus import NewRecord
 from host.ports.clock import Clock
 from host.ports.groups import Fence, FencedError
 from host.ports.live import Live
-from host.ports.state import StateConflictError, StateRecord, StateWrite
-from host.ports.units import FlowStore, Unit
+from host.ports.state import StateConflictError, StateRecord, States, StateWrite
+from host.ports.units import StateStore, Unit
 
 _BATCH = 500
 _HOLD_MS = 16_000
@@ -22,35 +22,39 @@ _HOLD_MS = 16_000
 _REFUSED_MAX = 16
 """States of one batch that are told apart; when more cannot be acted on, the store is to blame."""
 _EVER = EpochMs(2**62)
-ALL_PARTITIONS: Mapping[int, int | None] = dict.fromkeys(range(PARTITIONS))
-"""What an engine owns whose group has no members: every partition, without an epoch."""
+
+
+def all_partitions(states: States) -> Mapping[int, int | None]:
+    """What an engine owns whose group has no members: every partition, without an epoch."""
+    return dict.fromkeys(range(states.partitions))
 
 
 class Timers:
     """Acts on states whose due time has come. One thread at a time calls it."""
 
     def __init__(
-        self, *, store: FlowStore, clock: Clock, config: Live[FlowConfig] = FIXED_DEFAULTS
+        self, *, store: StateStore, clock: Clock, config: Live[FlowConfig] = FIXED_DEFAULTS
     ) -> None:
         self._store = store
         self._clock = clock
         self._config = config
         self._held: dict[str, EpochMs] = {}
 
-    def next_due(self, owned: Mapping[int, int | None] = ALL_PARTITIONS) -> EpochMs | None:
-        """When something is to be done in these partitions.
+    def next_due(self, owned: Mapping[int, int | None] | None = None) -> EpochMs | None:
+        """When something is to be done in these partitions, or in all.
 
         Raises:
             StorageError: the store cannot be used.
         """
+        owned = all_partitions(self._store) if owned is None else owned
         if not self._held:
             return self._store.next_due(GROUP, owned.keys())
         due = self._store.due(GROUP, _EVER, len(self._held) + 1, owned.keys())
         times = [self._held.get(s.key, s.due_at) for s in due]
         return min((at for at in times if at is not None), default=None)
 
-    def fire_due(self, owned: Mapping[int, int | None] = ALL_PARTITIONS) -> int:
-        """Act on what is due in these partitions: all of it in one transaction, if it can be.
+    def fire_due(self, owned: Mapping[int, int | None] | None = None) -> int:
+        """Act on what is due in these partitions, or in all: in one transaction, if it can be.
 
         Many flows may be due at once; a commit for each would hold up those that come next. What
         cannot be acted on is left alone for a while, and all the rest goes on.
@@ -65,6 +69,7 @@ class Timers:
             FencedError: a partition was given away; the others' states are left for the next call.
             StorageError: the store cannot be used.
         """
+        owned = all_partitions(self._store) if owned is None else owned
         now = self._clock.now_ms()
         self._held = {key: at for key, at in self._held.items() if now < at <= now + _HOLD_MS}
         found = self._store.due(GROUP, now, _BATCH + len(self._held), owned.keys())
@@ -133,7 +138,7 @@ class Timers:
                 value=state.value,
                 expected=state.version,
                 due_at=later,
-                place=state.place,
+                place=due_place(state.key),
             )
             return Unit(states=(keep,))
         return Unit(states=(delete,))

@@ -4,8 +4,7 @@ from host.domain.ids import EpochMs
 from host.flow.events import EventSink, RecordsExpired
 from host.ports.clock import Clock
 from host.ports.live import Fixed, Live
-from host.ports.topics import Retention
-from host.ports.units import FlowStore
+from host.ports.topics import Retention, TopicUpkeep
 
 EXPIRE_EVERY_MS = 600_000
 OUTWARD = "ext."
@@ -29,7 +28,7 @@ class Upkeep:
 
     def __init__(
         self,
-        store: FlowStore,
+        store: TopicUpkeep,
         clock: Clock,
         retention: Live[Retention],
         *,

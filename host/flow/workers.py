@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from typing import Protocol
 
 from host.domain.errors import StorageError
 from host.domain.ids import EpochMs
@@ -21,12 +22,12 @@ from host.flow.dispatch import Dispatch, Job
 from host.flow.engine import FlowEngine
 from host.flow.flow_time import FlowTime
 from host.flow.messages import GROUP, WORK_TOPICS
-from host.flow.upkeep import KEEP_ALL, Upkeep
+from host.flow.upkeep import Upkeep
 from host.ports.bus import Committed, WorkQueue
 from host.ports.clock import Clock
 from host.ports.groups import FencedError, Membership
-from host.ports.units import FlowStore
-from host.ports.work import WorkRecord
+from host.ports.units import StateStore
+from host.ports.work import WorkRecord, WorkSource
 from host.thread_priority import is_lowered
 
 TRIM_AFTER_MS = 5_000
@@ -40,6 +41,10 @@ _LASTING_S = 0.005
 """A step that has run for this long is not waited for: a further node gets a further thread."""
 _CHIEF = 0
 """Who owns this partition keeps logs bounded, for all members."""
+
+
+class PoolStore(WorkSource, StateStore, Protocol):
+    """What a pool needs: work, and where the shift of the clock is shared."""
 
 
 class FlowWorkers:
@@ -62,7 +67,7 @@ class FlowWorkers:
         self,
         *,
         engine: FlowEngine,
-        units: FlowStore,
+        units: PoolStore,
         clock: Clock,
         threads: int = 2,
         spare: int = SPARE_THREADS,
@@ -75,7 +80,7 @@ class FlowWorkers:
         self._store = units
         self._clock = clock
         self._member = member
-        self._upkeep = upkeep or Upkeep(units, clock, KEEP_ALL)
+        self._upkeep = upkeep
         self._flow_time = flow_time
         self._shared_ms = 0
         self._rescan_s = None if rescan_ms is None else rescan_ms / 1000
@@ -397,7 +402,7 @@ class FlowWorkers:
             except FencedError:
                 self._rebalanced(GROUP)
             self._found((), self._engine.timers.next_due(owned))
-        if is_trim:
+        if is_trim and self._upkeep is not None:
             self._upkeep.run()
 
     def _beat(self) -> None:

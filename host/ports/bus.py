@@ -7,22 +7,12 @@ key keep their order. Publishing and consuming happen in a unit of work (`host.p
 that a step's output and what it consumes are one transaction.
 """
 
-import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Protocol
 
 from host.domain.accounts import Account, Charge
 from host.domain.ids import EpochMs, ShortHash
-
-PARTITIONS = 32
-"""Partitions of every topic: the bound on how many processes can share its work."""
-
-
-def partition_of(key: str) -> int:
-    """The partition that a key selects, in every topic and on every machine."""
-    return zlib.crc32(key.encode()) % PARTITIONS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
@@ -70,22 +60,6 @@ class NewRecord:
         owner = self.node or self.owner
         return Charge(node=owner, account=Account.BUS, peer=self.peer) if owner else None
 
-    @property
-    def target(self) -> TopicPartition:
-        """The partition that the key selects, the same on every machine."""
-        return TopicPartition(topic=self.topic, partition=partition_of(self.key))
-
-    @property
-    def queue(self) -> WorkQueue:
-        """Where the record waits, if it is work."""
-        return _queue_of(self.topic, self.key, self.node or NOBODY)
-
-
-@lru_cache(maxsize=1024)
-def _queue_of(topic: str, key: str, node: ShortHash) -> WorkQueue:
-    """Remembered: each step of a flow asks some times."""
-    return WorkQueue(topic=topic, partition=partition_of(key), node=node)
-
 
 @dataclass(frozen=True, slots=True, order=True, kw_only=True)
 class RecordPlace:
@@ -114,6 +88,14 @@ class Record:
         return RecordPlace(
             written_at=self.written_at, partition=self.source.partition, offset=self.offset
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Placement:
+    """Where a state is to lie: in the partition of `group` that `key` selects, as for records."""
+
+    group: str
+    key: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
@@ -146,8 +128,8 @@ class Committed:
 CommitListener = Callable[[Committed], None]
 
 
-class Bus(Protocol):
-    """Reading side of the logs, and news of all commits."""
+class LogSource(Protocol):
+    """Reading side of the logs for consumer groups."""
 
     def poll(self, group: str, source: TopicPartition, limit: int) -> Sequence[Record]:
         """The next records that `group` has not consumed, oldest first, at most `limit`."""
@@ -156,6 +138,10 @@ class Bus(Protocol):
     def ready(self, group: str, topics: Sequence[str]) -> Sequence[TopicPartition]:
         """Partitions of `topics` with records that `group` has not consumed."""
         ...
+
+
+class WakeUps(Protocol):
+    """News of commits, so that nobody has to look for work all the time."""
 
     def on_commit(self, listener: CommitListener) -> None:
         """Call `listener` after each commit that publishes a record or writes a due time.

@@ -1,6 +1,7 @@
 """Time and randomness come in from outside, so that tests decide about both."""
 
-from typing import Protocol
+from dataclasses import dataclass
+from typing import Protocol, cast
 
 from host.domain.ids import EpochMs
 
@@ -24,7 +25,17 @@ class Entropy(Protocol):
     def random_bytes(self, count: int) -> bytes: ...
 
 
-def steady_ms_of(clock: Clock) -> EpochMs:
-    """The steady time of a clock that has one, else its time of day: for what lasts seconds."""
-    steady = getattr(clock, "steady_ms", clock.now_ms)
-    return EpochMs(steady())
+@dataclass(frozen=True, slots=True)
+class _Both:
+    clock: Clock
+
+    def now_ms(self) -> EpochMs:
+        return self.clock.now_ms()
+
+    def steady_ms(self) -> int:
+        return self.clock.now_ms()
+
+
+def two_clocks(clock: Clock) -> TwoClocks:
+    """`clock`, whose time of day is its steady time, too, if it has none."""
+    return cast("TwoClocks", clock) if hasattr(clock, "steady_ms") else _Both(clock)

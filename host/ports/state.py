@@ -11,7 +11,7 @@ from typing import Protocol
 from host.domain.accounts import Charge
 from host.domain.errors import ConflictError
 from host.domain.ids import EpochMs
-from host.ports.bus import DuePlace
+from host.ports.bus import DuePlace, Placement
 from host.ports.glances import GlanceWrite
 
 
@@ -46,7 +46,7 @@ class StateWrite:
     value: bytes | None
     expected: int | None
     due_at: EpochMs | None = None
-    place: DuePlace | None = None
+    place: Placement | None = None
     glance: GlanceWrite | None = None
     charge: Charge | None = None
 
@@ -60,6 +60,11 @@ class StateWrite:
 
 class States(Protocol):
     """Reading side of the states."""
+
+    @property
+    def partitions(self) -> int:
+        """How many partitions there are, numbered from 0; a store never changes it."""
+        ...
 
     def get(self, key: str) -> StateRecord | None: ...
 

@@ -1,15 +1,13 @@
 """Upkeep of logs, and reading them without a group.
 
-Logs are bounded: by age and size (`Retention`), or to the latest record of each key (compaction).
-Work is no part of them: it goes when it is done.
+Logs are bounded by age and size (`Retention`). Work is no part of them: it goes when it is done.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from host.domain.ids import EpochMs
-from host.ports.bus import Record, RecordPlace, TopicPartition
+from host.ports.bus import Record, RecordPlace
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,42 +23,23 @@ class Retention:
     bytes_max: int | None = None
 
 
-class Topics(Protocol):
+class Logs(Protocol):
     """Logs as such. Any record may be gone at the next call."""
 
     def topics(self, prefix: str = "") -> Sequence[str]:
         """Names of all logs that ever got a record, and that start with `prefix`."""
         ...
 
-    def read(self, source: TopicPartition, offset: int, limit: int) -> Sequence[Record]:
-        """Records of a partition from `offset` on, oldest first, whoever has consumed them."""
-        ...
-
     def newest(self, topic: str, limit: int, before: RecordPlace | None = None) -> Sequence[Record]:
         """The latest records of a topic, newest first, of those before `before`."""
         ...
 
-    def latest(self, topic: str) -> Sequence[Record]:
-        """The latest record of each key, by partition and offset.
 
-        Keys whose latest value is empty are deleted: they are left out.
-        """
-        ...
+class TopicUpkeep(Protocol):
+    """Keeps logs, and the room that they take, within bounds."""
 
-    def compact(self, topic: str, *, tombstones_before: EpochMs) -> int:
-        """Delete all but the latest record of each key.
-
-        Args:
-            topic: its name.
-            tombstones_before: empty values that were written earlier are deleted, too: readers
-                have had time to see them.
-
-        Returns:
-            The number of deleted records.
-
-        Raises:
-            StorageError: the store cannot be written.
-        """
+    def topics(self, prefix: str = "") -> Sequence[str]:
+        """See `Logs.topics`."""
         ...
 
     def expire(self, topic: str, retention: Retention) -> int:

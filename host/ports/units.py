@@ -5,14 +5,15 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from host.domain.accounts import Charge
-from host.domain.ids import EpochMs, FlowId
+from host.domain.ids import FlowId
 from host.ports.accounts import Accounts
-from host.ports.bus import Bus, Committed, DuePlace, NewRecord, TopicPartition
+from host.ports.bus import LogSource, NewRecord, TopicPartition
+from host.ports.clock import TwoClocks
 from host.ports.glances import Glances
-from host.ports.groups import Fence, Groups
+from host.ports.groups import Fence
 from host.ports.state import States, StateWrite
-from host.ports.topics import Topics
-from host.ports.work import Done, WorkSource
+from host.ports.topics import Logs, TopicUpkeep
+from host.ports.work import Backlogs, Done, WorkSource
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,21 +90,25 @@ class Unit:
         found = (*self.fences, *(consumed.fence for consumed in self.consumed))
         return tuple(dict.fromkeys(fence for fence in found if fence is not None))
 
-    def committed(self) -> Committed:
-        """What the unit leaves to do once it is committed."""
-        due: dict[DuePlace, EpochMs] = {}
-        for write in self.states:
-            if write.due_at is not None and write.place is not None:
-                due[write.place] = min(write.due_at, due.get(write.place, write.due_at))
-        return Committed(
-            logs=frozenset(r.target for r in self.records if r.node is None),
-            work=frozenset(r.queue for r in self.records if r.node is not None),
-            due=due,
-        )
+
+class Journals(Protocol):
+    """Reading side of the journals."""
+
+    def journal(self, flow_id: FlowId) -> Sequence[bytes]:
+        """Values of the flow's journal rows, in order."""
+        ...
+
+    def journal_rows(self, flow_id: FlowId, first: int, limit: int) -> Sequence[bytes]:
+        """Values of at most `limit` of the flow's journal rows, in order, from number `first`."""
+        ...
+
+    def journal_bytes(self, flow_id: FlowId) -> int:
+        """How many bytes the values of the flow's journal rows have together."""
+        ...
 
 
-class FlowStore(Bus, WorkSource, Topics, Groups, States, Glances, Accounts, Protocol):
-    """Bus, work, groups, states, glances and journals in one place: a unit is one transaction."""
+class Commits(Protocol):
+    """Writing side of everything."""
 
     def commit(self, unit: Unit) -> None:
         """Write all of `unit` durably, or nothing of it.
@@ -116,16 +121,20 @@ class FlowStore(Bus, WorkSource, Topics, Groups, States, Glances, Accounts, Prot
         """
         ...
 
-    def journal(self, flow_id: FlowId) -> Sequence[bytes]:
-        """Values of the flow's journal rows, in order."""
-        ...
 
-    def journal_rows(self, flow_id: FlowId, first: int, limit: int) -> Sequence[bytes]:
-        """Values of at most `limit` of the flow's journal rows, in order, from number `first`."""
-        ...
+class StateStore(States, Journals, Glances, Accounts, Commits, Protocol):
+    """What flows are kept in: a step reads it, and writes what has changed as one transaction."""
 
-    def journal_bytes(self, flow_id: FlowId) -> int:
-        """How many bytes the values of the flow's journal rows have together."""
+
+class FlowStore(StateStore, WorkSource, LogSource, Backlogs, Logs, TopicUpkeep, Protocol):
+    """All roles in one adapter, so that a unit is one transaction; its users name what they use."""
+
+    @property
+    def time(self) -> TwoClocks:
+        """The store's time: of `written_at`, heartbeats and due times.
+
+        Whatever two processes compare goes by it. Of an embedded store it is the host's clock.
+        """
         ...
 
     def close(self) -> None: ...

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from host.domain.ids import EpochMs
-from host.ports.bus import WorkQueue
+from host.ports.bus import WakeUps, WorkQueue
+from host.ports.groups import Groups
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +54,7 @@ class Backlog:
     oldest_at: EpochMs
 
 
-class WorkSource(Protocol):
+class Queues(Protocol):
     """Reading side of the queues."""
 
     def waiting(self, topics: Sequence[str]) -> Sequence[WorkQueue]:
@@ -78,6 +79,14 @@ class WorkSource(Protocol):
         """
         ...
 
+
+class Backlogs(Protocol):
+    """What operators see of the queues."""
+
     def backlogs(self, topics: Sequence[str]) -> Sequence[Backlog]:
         """What waits, by topic; topics in which nothing waits are left out."""
         ...
+
+
+class WorkSource(Queues, Groups, WakeUps, Protocol):
+    """Where pools of workers have their work from: queues, who does them, and news of them."""

@@ -1,11 +1,12 @@
 """Who is a member of the group that shares out flows, and who has left it by dying.
 
-A member is named `<worker>.<process id>.<run>`. The run is new with every start of a host: members
-of another run are dead, because only one host at a time holds the data directory.
+Only members of this host are let go (`MemberName`): what others' have come to is for the group to
+find out, which hears of them no more.
 """
 
 from typing import Protocol
 
+from host.domain.group_members import MemberName
 from host.domain.workers import WorkerKind
 from host.flow.messages import GROUP
 from host.ports.groups import Groups
@@ -29,8 +30,9 @@ FLOW_GROUP = Interface(
 class FlowGroup:
     """The group as the workers of one run of a host keep it."""
 
-    def __init__(self, groups: Groups, *, run: str) -> None:
+    def __init__(self, groups: Groups, *, host: str, run: str) -> None:
         self._groups = groups
+        self._host = host
         self._run = run
 
     def enter(self, worker: str, pid: int) -> str:
@@ -40,8 +42,10 @@ class FlowGroup:
             StorageError: the store cannot be written.
         """
         for membership in self._groups.members(GROUP):
-            name, _, rest = membership.member.partition(".")
-            if name == worker or rest.partition(".")[2] != self._run:
+            name = MemberName.parse(membership.member)
+            if name is None or name.host != self._host:
+                continue
+            if name.worker == worker or name.run != self._run:
                 self._groups.leave(GROUP, membership.member)
         return self._member(worker, pid)
 
@@ -50,4 +54,4 @@ class FlowGroup:
         self._groups.leave(GROUP, self._member(worker, pid))
 
     def _member(self, worker: str, pid: int) -> str:
-        return f"{worker}.{pid}.{self._run}"
+        return str(MemberName(host=self._host, worker=worker, pid=pid, run=self._run))

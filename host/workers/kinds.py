@@ -23,6 +23,7 @@ from host.composition.parts import Parts
 from host.composition.services import ServedCapability, ServedContracts
 from host.domain.workers import WorkerKind
 from host.rpc import Service
+from host.system import host_name
 from host.workers.flow_group import FLOW_GROUP, FlowGroup
 
 
@@ -69,7 +70,9 @@ def flow_group(parts: Parts) -> FlowGroup:
     """The group of this run of the host."""
     cluster = parts.base.cluster
     assert cluster is not None  # noqa: S101  # a worker process
-    return FlowGroup(parts.store, run=hashlib.sha256(cluster.key).hexdigest()[:16])
+    return FlowGroup(
+        parts.store, host=host_name(), run=hashlib.sha256(cluster.key).hexdigest()[:16]
+    )
 
 
 def _run_flows(parts: Parts) -> None:

@@ -4,14 +4,19 @@ import os
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from host.domain.accounts import Account
+from host.domain.group_members import MemberName
 from host.domain.ids import EpochMs
 from host.domain.workers import WorkerKind
 from host.flow.aside_sums import aside_sums
 from host.flow.messages import GROUP, WORK_TOPICS
+from host.ports.accounts import Accounts
 from host.ports.clock import Clock
-from host.ports.units import FlowStore
+from host.ports.groups import Groups
+from host.ports.state import States
+from host.ports.work import Backlogs
 from host.rpc import RpcClient
 from host.workers.report import WORKER, WorkerReport, process_use
 from host.workers.run_directory import RunDirectory, WorkerRow
@@ -80,11 +85,15 @@ class Overview:
         return max([*waits, *(each.lag_ms or 0 for each in self.set_aside)], default=0)
 
 
+class Observed(Backlogs, States, Accounts, Protocol):
+    """What an overview looks at of the flow store."""
+
+
 class Overviews:
     """What anybody may look at: one that is younger than a second is shown again. Thread-safe."""
 
     def __init__(
-        self, store: FlowStore, clock: Clock, workers: Callable[[], Sequence[WorkerLine]]
+        self, store: Observed, clock: Clock, workers: Callable[[], Sequence[WorkerLine]]
     ) -> None:
         self._store = store
         self._clock = clock
@@ -132,9 +141,13 @@ class Overviews:
         )
 
 
-def worker_lines(run: RunDirectory, store: FlowStore) -> Sequence[WorkerLine]:
-    """The workers of a supervisor, and those that joined them."""
-    owned = {m.member.partition(".")[0]: len(m.epochs) for m in store.members(GROUP)}
+def worker_lines(run: RunDirectory, groups: Groups, host: str) -> Sequence[WorkerLine]:
+    """The workers of a supervisor on `host`, and those that joined them."""
+    owned = {
+        name.worker: len(member.epochs)
+        for member in groups.members(GROUP)
+        if (name := MemberName.parse(member.member)) is not None and name.host == host
+    }
     table = run.table()
     rows = () if table is None else table.workers
     names = {row.name for row in rows}
@@ -143,10 +156,10 @@ def worker_lines(run: RunDirectory, store: FlowStore) -> Sequence[WorkerLine]:
     return [_line(row, owned.get(row.name)) for row in [*rows, *joined]]
 
 
-def single_line(since: EpochMs, store: FlowStore) -> Sequence[WorkerLine]:
+def single_line(since: EpochMs, groups: Groups) -> Sequence[WorkerLine]:
     """The one process of a host that runs combined."""
     row = WorkerRow(kind=None, name="host", phase="ready", since=since, pid=os.getpid(), restarts=0)
-    return [_line(row, sum(len(m.epochs) for m in store.members(GROUP)))]
+    return [_line(row, sum(len(m.epochs) for m in groups.members(GROUP)))]
 
 
 def _line(row: WorkerRow, partitions: int | None) -> WorkerLine:

@@ -13,6 +13,7 @@ from host.rest.acceptor import DoorMetrics
 from host.rest.server import serve
 from host.secret_files import read_secret
 from host.settings.sections import REST
+from host.system import host_name
 from host.workers.hangup import take_over_pins
 from host.workers.metrics import parked_bytes, workers_registry
 from host.workers.overview import Overviews, worker_lines
@@ -44,7 +45,9 @@ def run_rest(job: Employment) -> None:
             "workers": lambda: check_workers(run, settings.worker_plan),
         }
         certificates = open_certificates(settings, directory, base.clock)
-        overviews = Overviews(parts.store, base.clock, lambda: worker_lines(run, parts.store))
+        overviews = Overviews(
+            parts.store, base.clock, lambda: worker_lines(run, parts.store, host_name())
+        )
         base.registry.register(OverviewCollector(overviews.latest))
         rest = make_rest(
             parts,

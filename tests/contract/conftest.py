@@ -1,11 +1,14 @@
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 
 import pytest
 
 from host.bus.memory import MemoryStore
+from host.bus.partitions import partition_of
 from host.bus.sqlite import SqliteStore
 from host.domain.ids import EpochMs
+from host.ports.bus import Placement
 from host.ports.units import FlowStore
 
 
@@ -20,6 +23,12 @@ class MovableClock:
 
     def advance(self, millis: int) -> None:
         self._now += millis
+
+
+def placed(group: str, partition: int) -> Placement:
+    """What places a state in a partition."""
+    key = next(key for key in map(str, count()) if partition_of(key) == partition)
+    return Placement(group=group, key=key)
 
 
 @pytest.fixture

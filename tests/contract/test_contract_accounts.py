@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from host.bus import unit_writer
 from host.bus.memory import MemoryStore
+from host.bus.partitions import queue_of
 from host.bus.sqlite import SqliteStore
 from host.bus.sqlite_accounts import drop_triggers_of_units
 from host.domain.accounts import NOTHING, Account, Balance, Charge
@@ -95,10 +96,10 @@ def test_waiting_work_counts_to_the_node_whose_work_it_is(store: FlowStore) -> N
     store.commit(Unit(records=(record, record)))
     assert store.balance(A, Account.BUS) == Balance(bytes=16, rows=2)
     assert store.shares(A, Account.BUS) == {B: Balance(bytes=16, rows=2)}
-    (first, second) = store.take(record.queue, 9).records
-    store.commit(Unit(done=(Done(queue=record.queue, positions=(first.position,)),)))
+    (first, second) = store.take(queue_of(record), 9).records
+    store.commit(Unit(done=(Done(queue=queue_of(record), positions=(first.position,)),)))
     assert store.balance(A, Account.BUS) == Balance(bytes=8, rows=1)
-    store.commit(Unit(done=(Done(queue=record.queue, positions=(second.position,)),)))
+    store.commit(Unit(done=(Done(queue=queue_of(record), positions=(second.position,)),)))
     assert store.balance(A, Account.BUS) == NOTHING
     assert not store.recount()
 
@@ -182,9 +183,9 @@ def _apply(
         case "work":
             store.commit(Unit(records=(record,)))
         case _:
-            waiting = store.take(record.queue, 9).records
+            waiting = store.take(queue_of(record), 9).records
             done = tuple(r.position for r in waiting)
-            store.commit(Unit(done=(Done(queue=record.queue, positions=done),) if done else ()))
+            store.commit(Unit(done=(Done(queue=queue_of(record), positions=done),) if done else ()))
 
 
 def test_a_wrong_account_is_found_and_set_right(tmp_path: Path) -> None:

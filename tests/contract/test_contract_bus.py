@@ -4,10 +4,12 @@ import threading
 
 import pytest
 
+from host.bus.partitions import target_of
 from host.domain.ids import EpochMs
-from host.ports.bus import PARTITIONS, Committed, DuePlace, NewRecord, TopicPartition
+from host.ports.bus import Committed, DuePlace, NewRecord, TopicPartition
 from host.ports.state import StateConflictError, StateWrite
 from host.ports.units import Consumed, FlowStore, Unit
+from tests.contract.conftest import placed
 
 
 def record(key: str, value: bytes = b"v", topic: str = "t") -> NewRecord:
@@ -22,16 +24,16 @@ def done(source: TopicPartition, start: int, count: int = 1, group: str = "g") -
     return Unit(consumed=(Consumed(group=group, source=source, start=start, count=count),))
 
 
-def test_a_key_selects_one_partition_everywhere() -> None:
-    targets = {record(f"k{n}").target.partition for n in range(500)}
-    assert targets == set(range(PARTITIONS))
-    assert record("alice").target == TopicPartition(topic="t", partition=7)
+def test_a_key_selects_one_partition_everywhere(store: FlowStore) -> None:
+    targets = {target_of(record(f"k{n}")).partition for n in range(500)}
+    assert targets == set(range(store.partitions))
+    assert target_of(record("alice")) == TopicPartition(topic="t", partition=7)
 
 
 def test_records_of_a_key_keep_their_order_and_offsets_have_no_gaps(store: FlowStore) -> None:
     for number in range(5):
         publish(store, record("k", str(number).encode()))
-    found = store.poll("g", record("k").target, 10)
+    found = store.poll("g", target_of(record("k")), 10)
     assert [(r.offset, r.key, r.value) for r in found] == [
         (n, "k", str(n).encode()) for n in range(5)
     ]
@@ -39,7 +41,7 @@ def test_records_of_a_key_keep_their_order_and_offsets_have_no_gaps(store: FlowS
 
 def test_poll_starts_at_the_groups_offset_and_is_limited(store: FlowStore) -> None:
     publish(store, *[record("k", str(n).encode()) for n in range(5)])
-    source = record("k").target
+    source = target_of(record("k"))
     store.commit(done(source, 0, 2))
     assert [r.offset for r in store.poll("g", source, 2)] == [2, 3]
     assert [r.offset for r in store.poll("other", source, 1)] == [0]
@@ -47,7 +49,7 @@ def test_poll_starts_at_the_groups_offset_and_is_limited(store: FlowStore) -> No
 
 def test_ready_names_partitions_with_unread_records_of_the_topics(store: FlowStore) -> None:
     publish(store, record("k"), record("k", topic="u"), record("k", topic="ignored"))
-    t, u = record("k").target, record("k", topic="u").target
+    t, u = target_of(record("k")), target_of(record("k", topic="u"))
     assert list(store.ready("g", ["t", "u"])) == [t, u]
     store.commit(done(t, 0))
     assert list(store.ready("g", ["t", "u"])) == [u]
@@ -56,7 +58,7 @@ def test_ready_names_partitions_with_unread_records_of_the_topics(store: FlowSto
 
 def test_an_offset_is_consumed_once(store: FlowStore) -> None:
     publish(store, record("k"), record("k"))
-    source = record("k").target
+    source = target_of(record("k"))
     store.commit(done(source, 0))
     with pytest.raises(StateConflictError, match=r"is at offset 1 of t-.*, expected 0"):
         store.commit(done(source, 0))
@@ -64,7 +66,7 @@ def test_an_offset_is_consumed_once(store: FlowStore) -> None:
 
 def test_two_consumers_of_one_record_cannot_both_commit(store: FlowStore) -> None:
     publish(store, record("k"))
-    source, wins, losses = record("k").target, [], []
+    source, wins, losses = target_of(record("k")), [], []
     barrier = threading.Barrier(4)
 
     def consume() -> None:
@@ -85,11 +87,11 @@ def test_two_consumers_of_one_record_cannot_both_commit(store: FlowStore) -> Non
 
 def test_listeners_hear_of_records_and_due_times_after_the_commit(store: FlowStore) -> None:
     heard: list[object] = []
-    source = record("k").target
+    source = target_of(record("k"))
     store.on_commit(lambda committed: heard.append((committed, len(store.poll("g", source, 9)))))
     publish(store, record("k"))
     place = DuePlace(group="g", partition=3)
-    due = StateWrite(key="s", value=b"", expected=0, due_at=EpochMs(7), place=place)
+    due = StateWrite(key="s", value=b"", expected=0, due_at=EpochMs(7), place=placed("g", 3))
     store.commit(Unit(states=(due,)))
     store.commit(done(source, 0))
     assert heard == [

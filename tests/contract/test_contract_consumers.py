@@ -20,8 +20,9 @@ from hypothesis.stateful import (
 )
 
 from host.bus.memory import MemoryStore
+from host.bus.partitions import PARTITIONS
 from host.bus.sqlite import SqliteStore
-from host.ports.bus import PARTITIONS, NewRecord, Record, TopicPartition
+from host.ports.bus import NewRecord, Record, TopicPartition
 from host.ports.groups import FencedError, Membership
 from host.ports.state import StateConflictError, StateWrite
 from host.ports.units import Consumed, FlowStore, Unit

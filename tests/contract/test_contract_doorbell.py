@@ -9,12 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from host.bus.doorbell import Doorbell, Hint, folder_for
+from host.bus.doorbell import Doorbell, Ring, folder_for
+from host.bus.partitions import committed_by, queue_of, target_of
 from host.bus.sqlite import SqliteStore
 from host.domain.ids import EpochMs, ShortHash
 from host.ports.bus import Committed, DuePlace, NewRecord, TopicPartition, WorkQueue
+from host.ports.hints import Hint
 from host.ports.state import StateWrite
 from host.ports.units import Unit
+from tests.contract.conftest import placed
 
 WAIT_S = 20.0
 SOURCE = TopicPartition(topic="t", partition=3)
@@ -65,12 +68,10 @@ def test_everybody_else_hears_a_ring(base: Path, stack: ExitStack) -> None:
     committed = Committed(
         logs=frozenset({SOURCE}), work=frozenset({QUEUE}), due={PLACE: EpochMs(5)}
     )
-    hint = Hint.of_commit(committed)
-    second.bell.ring(hint)
+    hint = Hint(committed=committed, groups=frozenset({"g"}))
+    second.bell.tell(hint)
     assert first.next() == third.next() == hint
-    assert first.next is not None
     assert second.heard.empty()
-    assert hint.committed() == committed
 
 
 def test_a_bell_whose_process_died_is_taken_down(base: Path, stack: ExitStack) -> None:
@@ -82,8 +83,8 @@ def test_a_bell_whose_process_died_is_taken_down(base: Path, stack: ExitStack) -
     late = Ear(folder, stack)
     assert not (folder / "dead").exists()
     meet(alive, late)
-    late.bell.ring(Hint(groups=["g"]))
-    assert alive.next() == Hint(groups=["g"])
+    late.bell.tell(Hint(groups=frozenset({"g"})))
+    assert alive.next() == Hint(groups=frozenset({"g"}))
 
 
 def test_a_hint_that_is_too_long_says_so(base: Path, stack: ExitStack) -> None:
@@ -91,8 +92,9 @@ def test_a_hint_that_is_too_long_says_so(base: Path, stack: ExitStack) -> None:
     meet(first, second)
     many = frozenset(TopicPartition(topic=f"topic-{n}", partition=1) for n in range(500))
     earlier = {PLACE: EpochMs(7), DuePlace(group="g", partition=6): EpochMs(4)}
-    first.bell.ring(Hint.of_commit(Committed(logs=many, due=earlier)))
-    assert second.next() == Hint(due={"g": {6: 4}}, too_many=True)
+    first.bell.tell(Hint(committed=Committed(logs=many, due=earlier)))
+    due = {DuePlace(group="g", partition=6): EpochMs(4)}
+    assert second.next() == Hint(committed=Committed(due=due), is_incomplete=True)
 
 
 def test_what_is_no_hint_is_not_heard(base: Path, stack: ExitStack) -> None:
@@ -100,8 +102,8 @@ def test_what_is_no_hint_is_not_heard(base: Path, stack: ExitStack) -> None:
     meet(first, second)
     for rubbish in (b"", b"\x00", b"\xc1" * 10, b"x" * 2001, b"\x91\x81\xa1t\x01"):
         second.bell._socket.sendto(rubbish, str(first.bell._own))
-    second.bell.ring(Hint(touched={"t": [3, 99, -1]}, work={"w": {"A" * 12: [32, 4]}}))
-    assert first.next().committed() == Committed(logs=frozenset({SOURCE}), work=frozenset({QUEUE}))
+    second.bell._ring(Ring(touched={"t": [3, 99, -1]}, work={"w": {"A" * 12: [32, 4]}}))
+    assert first.next().committed == Committed(logs=frozenset({SOURCE}), work=frozenset({QUEUE}))
 
 
 def test_nobody_is_waited_for(base: Path, stack: ExitStack) -> None:
@@ -109,24 +111,24 @@ def test_nobody_is_waited_for(base: Path, stack: ExitStack) -> None:
     stack.callback(deaf.close)
     ringing = Ear(base / "u" / "s", stack)
     for _ in range(5000):
-        ringing.bell.ring(Hint(groups=["g"]))
+        ringing.bell.tell(Hint(groups=frozenset({"g"})))
 
 
-def test_hints_are_joined() -> None:
-    one = Hint(
+def test_rings_are_joined() -> None:
+    one = Ring(
         touched={"t": [1], "u": [2]},
         work={"w": {"A": [1]}, "x": {"B": [2]}},
         due={"g": {1: 9, 2: 9}},
         groups=["g"],
     )
-    other = Hint(
+    other = Ring(
         touched={"t": [1, 4]},
         work={"w": {"A": [1, 3], "B": [1]}},
         due={"g": {1: 3}, "h": {1: 8}},
         groups=["g", "h"],
     )
     both = one.with_(other)
-    assert both.committed() == Committed(
+    assert both.hint().committed == Committed(
         logs=frozenset(
             TopicPartition(topic=t, partition=n) for t, n in (("t", 1), ("t", 4), ("u", 2))
         ),
@@ -140,7 +142,7 @@ def test_hints_are_joined() -> None:
         },
     )
     assert (sorted(both.groups), both.too_many) == (["g", "h"], False)
-    assert one.with_(Hint(too_many=True)).too_many
+    assert one.with_(Ring(too_many=True)).too_many
 
 
 def test_a_folder_that_others_can_use_is_refused(base: Path, stack: ExitStack) -> None:
@@ -175,24 +177,24 @@ def test_stores_tell_each_other_of_commits_and_rebalances(
     heard: queue.Queue[object] = queue.Queue()
     folder, path = base / "u" / "s", tmp_path / "flows.sqlite"
     # The later bell knows the earlier one from the start; the other way, it is met by its hello.
-    hearing = SqliteStore(path, doorbell=Doorbell(folder))
+    hearing = SqliteStore(path, hints=Doorbell(folder))
     bell = Doorbell(folder)
-    writing = SqliteStore(path, doorbell=bell)
+    writing = SqliteStore(path, hints=bell)
     stack.callback(writing.close)
     stack.callback(hearing.close)
     hearing.on_commit(heard.put)
     hearing.on_rebalance(heard.put)
     record = NewRecord(topic="t", key="k", value=b"v")
     work = NewRecord(topic="w", key="k", value=b"v", node=QUEUE.node)
-    state = StateWrite(key="s", value=b"", expected=0, due_at=EpochMs(4), place=PLACE)
+    state = StateWrite(key="s", value=b"", expected=0, due_at=EpochMs(4), place=placed("g", 5))
     unit = Unit(records=(record, work), states=(state,))
     writing.commit(unit)
-    assert heard.get(timeout=WAIT_S) == unit.committed()
-    assert len(hearing.poll("g", record.target, 9)) == 1
+    assert heard.get(timeout=WAIT_S) == committed_by(unit)
+    assert len(hearing.poll("g", target_of(record), 9)) == 1
     writing.join("g", "m", ttl_ms=1000)
     assert heard.get(timeout=WAIT_S) == "g"
     writing.commit(Unit(states=(StateWrite(key="u", value=b"", expected=0),)))
-    bell.ring(Hint(too_many=True))
+    bell.tell(Hint(is_incomplete=True))
     assert heard.get(timeout=WAIT_S) == Committed(
-        logs=frozenset({record.target}), work=frozenset({work.queue})
+        logs=frozenset({target_of(record)}), work=frozenset({queue_of(work)})
     )

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from host.bus.partitions import target_of
 from host.bus.sqlite import SqliteStore
 from host.domain.errors import StorageError
 from host.ports.bus import NewRecord
@@ -48,14 +49,14 @@ def test_a_full_disk_is_an_error_and_what_was_committed_stays(small_disk: Path) 
     assert told.value.details == {"path": str(small_disk / "flows.sqlite")}
     assert 10 < len(committed) < 100
     assert [state.key for state in store.scan("s")] == committed
-    assert len(store.poll("g", RECORD.target, 999)) == len(committed)
+    assert len(store.poll("g", target_of(RECORD), 999)) == len(committed)
     assert store._read("PRAGMA integrity_check", ()) == [("ok",)]
     subprocess.run(["mount", "-o", f"remount,size={10 * SIZE_KIB}k", str(small_disk)], check=True)
     store.commit(Unit(records=(RECORD,)))
     store.close()
     again = SqliteStore(small_disk / "flows.sqlite")
     assert [state.key for state in again.scan("s")] == committed
-    assert len(again.poll("g", RECORD.target, 999)) == len(committed) + 1
+    assert len(again.poll("g", target_of(RECORD), 999)) == len(committed) + 1
     again.close()
 
 

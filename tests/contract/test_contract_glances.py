@@ -9,10 +9,10 @@ from host.bus.schema import SCHEMA_VERSION
 from host.bus.sqlite import SqliteStore
 from host.domain.clock import SimClock
 from host.domain.ids import EpochMs, FlowId, ShortHash
-from host.ports.bus import DuePlace
 from host.ports.glances import GLANCES_MAX, GlancePlace, GlanceQuery, GlanceWrite
 from host.ports.state import StateConflictError, StateWrite
 from host.ports.units import FlowStore, Unit
+from tests.contract.conftest import placed
 
 NODE, OTHER = ShortHash("0123456789AB"), ShortHash("BA9876543210")
 
@@ -176,7 +176,7 @@ def test_lists_are_read_by_index_alone(tmp_path: Path) -> None:
 
 
 def test_a_due_place_is_kept_beside_a_glance(store: FlowStore) -> None:
-    place = DuePlace(group="g", partition=0)
+    place = placed("g", 0)
     with_due = write("a")
     store.commit(
         Unit(

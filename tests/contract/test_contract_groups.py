@@ -2,7 +2,8 @@
 
 import pytest
 
-from host.ports.bus import PARTITIONS, NewRecord
+from host.bus.partitions import PARTITIONS, target_of
+from host.ports.bus import NewRecord
 from host.ports.groups import Fence, FencedError, Membership
 from host.ports.state import StateWrite
 from host.ports.units import Consumed, FlowStore, Unit
@@ -11,7 +12,7 @@ from tests.contract.conftest import MovableClock
 GROUP = "g"
 TTL_MS = 1000
 RECORD = NewRecord(topic="t", key="k", value=b"v")
-TARGET = RECORD.target.partition
+TARGET = target_of(RECORD).partition
 
 
 def join(store: FlowStore, *names: str) -> dict[str, Membership]:
@@ -34,7 +35,7 @@ def moved(before: dict[str, Membership], after: dict[str, Membership]) -> int:
 def consume(store: FlowStore, membership: Membership) -> None:
     """What an owner commits: the record is done, and something is written for it."""
     done = Consumed(
-        group=GROUP, source=RECORD.target, start=0, count=1, epoch=membership.epochs[TARGET]
+        group=GROUP, source=target_of(RECORD), start=0, count=1, epoch=membership.epochs[TARGET]
     )
     state = StateWrite(key="s", value=b"x", expected=0)
     store.commit(Unit(states=(state,), consumed=(done,)))
@@ -87,10 +88,10 @@ def test_a_stale_owner_is_fenced_and_leaves_nothing_behind(store: FlowStore) -> 
         consume(store, old)
     assert store.get("s") is None
     store.commit(Unit(records=(RECORD,)))
-    assert len(store.poll(GROUP, RECORD.target, 9)) == 1
+    assert len(store.poll(GROUP, target_of(RECORD), 9)) == 1
     consume(store, new)
     assert store.get("s") is not None
-    assert list(store.poll(GROUP, RECORD.target, 9)) == []
+    assert list(store.poll(GROUP, target_of(RECORD), 9)) == []
 
 
 def test_who_writes_without_consuming_is_fenced_as_well(store: FlowStore) -> None:
@@ -105,7 +106,7 @@ def test_who_writes_without_consuming_is_fenced_as_well(store: FlowStore) -> Non
     found = store.get("s")
     assert found is not None
     assert found.value == b"x"
-    assert list(store.poll(GROUP, RECORD.target, 9)) == []
+    assert list(store.poll(GROUP, target_of(RECORD), 9)) == []
 
 
 def test_a_partition_that_comes_back_has_another_epoch(store: FlowStore) -> None:

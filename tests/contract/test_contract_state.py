@@ -6,11 +6,12 @@ import pytest
 
 from host.domain.accounts import NOTHING, Account, Balance, Charge
 from host.domain.ids import EpochMs, ShortHash
-from host.ports.bus import PARTITIONS, DuePlace
+from host.ports.bus import DuePlace, NewRecord, Placement
 from host.ports.state import StateConflictError, StateWrite
 from host.ports.units import FlowStore, Unit
+from tests.contract.conftest import MovableClock, placed
 
-HERE = DuePlace(group="g", partition=3)
+HERE = placed("g", 3)
 
 
 def put(
@@ -19,7 +20,7 @@ def put(
     value: bytes | None,
     expected: int,
     due: int | None = None,
-    place: DuePlace | None = None,
+    place: Placement | None = None,
 ) -> None:
     write = StateWrite(
         key=key,
@@ -126,7 +127,7 @@ def test_a_group_looks_at_its_own_due_states_in_the_partitions_that_are_asked_fo
     store: FlowStore,
 ) -> None:
     for number, group in enumerate(["g", "h", "g", "h"]):
-        place = DuePlace(group=group, partition=number // 2)
+        place = placed(group, number // 2)
         put(store, f"s{number}", b"", 0, 40 - number, place)
     assert [s.key for s in store.due("g", EpochMs(99), 9, {0, 1, 2})] == ["s2", "s0"]
     assert [s.key for s in store.due("h", EpochMs(99), 9, {0})] == ["s1"]
@@ -141,10 +142,11 @@ def test_a_state_may_have_its_place_without_a_due_time(store: FlowStore) -> None
     put(store, "b", b"v", 0, place=HERE)
     put(store, "a", b"", 0, 5)
     put(store, "c", b"", 0)
-    put(store, "d", b"", 0, place=DuePlace(group="g", partition=4))
+    put(store, "d", b"", 0, place=placed("g", 4))
     assert [s.key for s in store.due("g", EpochMs(99), 9, {3})] == ["a"]
     assert [(s.key, s.due_at) for s in store.placed("g", {3})] == [("a", 5), ("b", None)]
     assert store.placed("g", {3})[1] == store.get("b")
+    assert store.get("b").place == DuePlace(group="g", partition=3)
     put(store, "b", b"w", 1)
     assert [s.key for s in store.placed("g", {3, 4})] == ["a", "d"]
 
@@ -155,7 +157,7 @@ def test_a_due_time_that_no_group_looks_at_is_refused() -> None:
 
 
 def test_next_due_of_nothing_is_none(store: FlowStore) -> None:
-    assert store.next_due("g", range(PARTITIONS)) is None
+    assert store.next_due("g", range(store.partitions)) is None
     assert store.next_due("g", ()) is None
 
 
@@ -178,3 +180,10 @@ def test_no_update_is_lost_between_threads(store: FlowStore) -> None:
     for thread in threads:
         thread.join()
     assert store.get("k").value == b"30"
+
+
+def test_the_store_s_time_is_that_of_its_records(store: FlowStore, clock: MovableClock) -> None:
+    clock.advance(1234)
+    assert store.time.now_ms() == store.time.steady_ms() == 1234
+    store.commit(Unit(records=(NewRecord(topic="log", key="k", value=b""),)))
+    assert [record.written_at for record in store.newest("log", 9)] == [1234]

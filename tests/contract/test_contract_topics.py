@@ -31,14 +31,6 @@ def test_topics_are_those_that_got_records(store: FlowStore) -> None:
     assert list(store.topics("none")) == []
 
 
-def test_records_are_read_from_any_offset_whoever_consumed_them(store: FlowStore) -> None:
-    publish(store, *[("k", b"%d" % n) for n in range(5)])
-    source = store.newest("t", 1)[0].source
-    store.commit(Unit(consumed=(Consumed(group="g", source=source, start=0, count=5),)))
-    assert values(store.read(source, 1, 2)) == [b"1", b"2"]
-    assert values(store.read(source, 5, 2)) == []
-
-
 def test_the_newest_come_first(store: FlowStore, clock: MovableClock) -> None:
     for number in range(4):
         publish(store, (f"k{number}", b"%d" % number))
@@ -46,33 +38,6 @@ def test_the_newest_come_first(store: FlowStore, clock: MovableClock) -> None:
     assert values(store.newest("t", 3)) == [b"3", b"2", b"1"]
     assert [r.written_at for r in store.newest("t", 9)] == [3, 2, 1, 0]
     assert list(store.newest("none", 3)) == []
-
-
-def test_the_latest_value_of_each_key_is_told(store: FlowStore) -> None:
-    publish(store, ("a", b"1"), ("b", b"1"), ("a", b"2"), ("c", b"1"), ("b", b""))
-    assert sorted((r.key, r.value) for r in store.latest("t")) == [("a", b"2"), ("c", b"1")]
-    publish(store, ("b", b"3"))
-    assert len(store.latest("t")) == 3
-
-
-def test_compaction_changes_nothing_of_the_latest(store: FlowStore, clock: MovableClock) -> None:
-    publish(store, ("a", b"1"), ("b", b"1"), ("a", b"2"), ("b", b""))
-    before = store.latest("t")
-    clock.advance(10)
-    assert store.compact("t", tombstones_before=EpochMs(0)) == 2
-    assert store.latest("t") == before
-    assert sorted(values(store.newest("t", 9))) == [b"", b"2"]
-    assert store.compact("t", tombstones_before=EpochMs(1)) == 1
-    assert values(store.newest("t", 9)) == [b"2"]
-    assert store.compact("t", tombstones_before=EpochMs(1)) == 0
-    assert store.latest("t") == before
-
-
-def test_a_key_that_was_deleted_may_come_back(store: FlowStore) -> None:
-    publish(store, ("a", b"1"), ("a", b""))
-    store.compact("t", tombstones_before=EpochMs(99))
-    publish(store, ("a", b"2"))
-    assert [(r.offset, r.value) for r in store.latest("t")] == [(2, b"2")]
 
 
 def test_old_records_expire_by_age(store: FlowStore, clock: MovableClock) -> None:
@@ -106,7 +71,6 @@ def test_a_clock_that_is_put_back_lets_nothing_expire_early(
 def test_other_topics_are_left_alone(store: FlowStore) -> None:
     for topic in ("t", "u"):
         publish(store, ("k", b"1"), ("k", b"2"), topic=topic)
-    store.compact("t", tombstones_before=EpochMs(9))
     store.expire("t", Retention(bytes_max=0))
     assert values(store.newest("u", 9)) == [b"2", b"1"]
 

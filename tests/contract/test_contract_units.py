@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from host.bus.partitions import target_of
 from host.bus.schema import SCHEMA_VERSION
 from host.bus.sqlite import SqliteStore
 from host.domain.errors import StorageError
@@ -26,7 +27,7 @@ def unit(*, state_version: int, number: int, offset: int) -> Unit:
         states=(StateWrite(key="s", value=b"x", expected=state_version),),
         journal=(row(number),),
         records=(RECORD,),
-        consumed=(Consumed(group="g", source=RECORD.target, start=offset, count=1),),
+        consumed=(Consumed(group="g", source=target_of(RECORD), start=offset, count=1),),
     )
 
 
@@ -67,7 +68,7 @@ def test_a_refused_unit_leaves_nothing_behind(store: FlowStore, refused: Unit) -
         store.commit(refused)
     assert store.get("s").version == 1
     assert len(store.journal(FLOW)) == 1
-    assert [r.offset for r in store.poll("g", RECORD.target, 9)] == [1]
+    assert [r.offset for r in store.poll("g", target_of(RECORD), 9)] == [1]
     store.commit(unit(state_version=1, number=1, offset=1))
 
 
@@ -79,7 +80,7 @@ def test_sqlite_keeps_everything_when_opened_again(tmp_path: Path) -> None:
     second = SqliteStore(tmp_path / "flows.sqlite")
     assert second.get("s").value == b"x"
     assert list(second.journal(FLOW)) == [b"e"]
-    assert [r.offset for r in second.poll("g", RECORD.target, 9)] == [1, 2]
+    assert [r.offset for r in second.poll("g", target_of(RECORD), 9)] == [1, 2]
     second.close()
 
 
@@ -130,7 +131,7 @@ def test_sqlite_survives_a_full_disk(tmp_path: Path) -> None:
     big = Unit(states=(StateWrite(key="s", value=b"x" * 1_000_000, expected=0),), records=(RECORD,))
     with pytest.raises(StorageError, match="full"):
         store.commit(big)
-    assert len(store.poll("g", RECORD.target, 9)) == 1
+    assert len(store.poll("g", target_of(RECORD), 9)) == 1
     store._writer._connection.execute("PRAGMA max_page_count = 1000000")
     store.commit(big)
     assert store.get("s").version == 1

@@ -8,13 +8,14 @@ from pathlib import Path
 import pytest
 
 from host.bus import schema
+from host.bus.partitions import partition_of, target_of
 from host.bus.schema import SCHEMA_VERSION
 from host.bus.sqlite import SqliteStore
 from host.domain.errors import StorageError
 from host.domain.ids import EpochMs, FlowId, HoldingIdentity
 from host.domain.x500 import MemberX500Name
 from host.flow.messages import Data, Party, Respond, SessionMessage, StartFlow, Wake, encode
-from host.ports.bus import NOBODY, DuePlace, NewRecord, WorkQueue, partition_of
+from host.ports.bus import NOBODY, DuePlace, NewRecord, WorkQueue
 from host.ports.groups import Fence
 from host.ports.state import StateWrite
 from host.ports.units import JournalRow, Unit
@@ -205,10 +206,10 @@ def test_a_torn_log_keeps_what_was_committed_before(
     count = len(after.scan("s"))
     assert count == sum(length <= len(kept) for length in lengths) < 6
     assert [s.value for s in after.scan("s")] == [b"%d" % n * 500 for n in range(count)]
-    assert [r.offset for r in after.poll("g", RECORD.target, 9)] == list(range(count))
+    assert [r.offset for r in after.poll("g", target_of(RECORD), 9)] == list(range(count))
     assert after._read("PRAGMA integrity_check", ()) == [("ok",)]
     after.commit(Unit(records=(RECORD,)))
-    assert len(after.poll("g", RECORD.target, 9)) == count + 1
+    assert len(after.poll("g", target_of(RECORD), 9)) == count + 1
     after.close()
 
 

@@ -4,8 +4,9 @@ import threading
 
 import pytest
 
+from host.bus.partitions import partition_of, target_of
 from host.domain.ids import ShortHash
-from host.ports.bus import Committed, NewRecord, WorkQueue, partition_of
+from host.ports.bus import Committed, NewRecord, WorkQueue
 from host.ports.state import StateConflictError, StateWrite
 from host.ports.units import FlowStore, Unit
 from host.ports.work import Backlog, Done, WorkRecord
@@ -126,7 +127,7 @@ def test_listeners_hear_whose_work_came_in(store: FlowStore) -> None:
 def test_work_is_in_no_log_and_a_log_is_no_work(store: FlowStore) -> None:
     publish(store, work("k"), NewRecord(topic="log", key="k", value=b"v"))
     assert list(store.topics()) == ["log"]
-    assert store.poll("g", work("k").target, 9) == []
+    assert store.poll("g", target_of(work("k")), 9) == []
     assert list(store.waiting(["t", "log"])) == [queue("k")]
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from host.bus.partitions import target_of
 from host.bus.sqlite import SqliteStore
 from host.bus.writer import Writer
 from host.domain.errors import StorageError
@@ -131,7 +132,7 @@ def test_a_conflict_takes_out_its_unit_and_no_other(sqlite_store: SqliteStore) -
     assert isinstance(crowd.outcomes.pop("second"), StateConflictError)
     assert set(crowd.outcomes.values()) == {None}
     assert [state.key for state in sqlite_store.scan("")] == ["a", "c"]
-    assert list(sqlite_store.poll("g", record.target, 9)) == []
+    assert list(sqlite_store.poll("g", target_of(record), 9)) == []
 
 
 def test_a_unit_that_does_not_fit_does_not_take_others_with_it(sqlite_store: SqliteStore) -> None:
@@ -215,11 +216,11 @@ def test_a_sync_error_fails_all_that_were_to_be_committed(sqlite_store: SqliteSt
         isinstance(failure, StorageError) and "disk I/O error" in failure.message
         for failure in crowd.outcomes.values()
     )
-    assert list(sqlite_store.poll("g", record.target, 9)) == []
+    assert list(sqlite_store.poll("g", target_of(record), 9)) == []
     assert heard == []
     faulty.is_broken = False
     sqlite_store.commit(Unit(records=(record,)))
-    assert [r.offset for r in sqlite_store.poll("g", record.target, 9)] == [0]
+    assert [r.offset for r in sqlite_store.poll("g", target_of(record), 9)] == [0]
     assert sqlite_store._read("PRAGMA integrity_check", ()) == [("ok",)]
 
 

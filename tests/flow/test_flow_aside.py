@@ -17,6 +17,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from msgspec import msgpack
 
 from host.bus.memory import MemoryStore
+from host.bus.partitions import PARTITIONS, queue_of
 from host.bus.sqlite import SqliteStore
 from host.domain.clock import SimClock
 from host.domain.errors import DiskFullError, OutageError, StorageError
@@ -27,7 +28,7 @@ from host.flow.engine import FlowEngine
 from host.flow.messages import DEAD_LETTER_TOPIC, EVENT_TOPIC, OUT_TOPIC
 from host.flow.retry import FailureKind, Failures
 from host.flow.taken import Taken
-from host.ports.bus import PARTITIONS
+from host.ports.bus import Placement
 from host.ports.groups import Fence
 from host.ports.state import StateConflictError, StateWrite
 from host.ports.units import FlowStore, Unit
@@ -306,7 +307,8 @@ def test_what_is_set_aside_and_damaged_goes_to_the_dead_letters(which: str, dama
     key = f"aside/{ALICES}/{OUT_TOPIC}:k0{which}"
     before = made.store.get(key)
     assert before is not None
-    due, place = before.due_at, before.place
+    due = before.due_at
+    place = None if before.place is None else Placement(group=before.place.group, key="k0")
     write = StateWrite(key=key, value=damage, expected=before.version, due_at=due, place=place)
     made.store.commit(Unit(states=(write,)))
     made.failing.clear()
@@ -343,7 +345,11 @@ def test_a_damaged_key_is_cleared_in_units_of_a_bounded_size() -> None:
     before = made.store.get(key)
     assert before is not None
     write = StateWrite(
-        key=key, value=b"{", expected=before.version, due_at=before.due_at, place=before.place
+        key=key,
+        value=b"{",
+        expected=before.version,
+        due_at=before.due_at,
+        place=Placement(group=ASIDE_GROUP, key="k0"),
     )
     made.store.commit(Unit(states=(write,)))
     commit, moved = made.store.commit, list[int]()
@@ -412,7 +418,7 @@ def test_what_is_due_in_a_partition_that_is_not_taken_over_yet_is_told_later() -
     made.publish(*[(key, "a") for key in KEYS])
     asides = Asides(made.store)
     asides.adopt(dict.fromkeys(range(PARTITIONS), 1))
-    here = WorkKey(event(OUT_TOPIC, "k0", b"").queue, "k0").queue.partition
+    here = WorkKey(queue_of(event(OUT_TOPIC, "k0", b"")), "k0").queue.partition
     now = EpochMs(made.network.clock.now_ms() + 16_000)
     before = asides.due(now, [here])
     assert {key.queue.partition for key in before} == {here}
@@ -500,7 +506,7 @@ def test_a_clock_that_is_put_back_delays_no_retry() -> None:
 
 
 def test_heads_and_records_are_written_as_the_form_says() -> None:
-    queue = event(OUT_TOPIC, "k0", b"", BOBS).queue
+    queue = queue_of(event(OUT_TOPIC, "k0", b"", BOBS))
     key = WorkKey(queue, "k0")
     failures = Failures(
         position=7, kind=FailureKind.TRANSIENT, count=1, attempts=1,

@@ -23,13 +23,12 @@ from host.flow.recording import (
     parse_recording,
     recording_of,
 )
-from host.ports.bus import PARTITIONS
 from host.ports.units import FlowStore, JournalRow, Unit
 from tests.flow.network import ALICE, BOB, Flow, Network, holding
 from tests.flow.scripted import Guest
 
 HERE, THERE = holding(ALICE).short_hash, holding(BOB).short_hash
-LIMITS = HistoryLimits(retention_ms=5000, flows_max=PARTITIONS * 2, bytes_max=10_000)
+LIMITS = HistoryLimits(retention_ms=5000, flows_max=64, bytes_max=10_000)
 
 
 def ask(guest: Guest) -> str:
@@ -145,7 +144,7 @@ def test_there_are_never_more_histories_than_allowed(store: FlowStore) -> None:
         network.engine.drain()
         network.clock.advance(1)
     kept = [h.value for h in store.scan("history/")]
-    assert PARTITIONS < len(kept) <= LIMITS.flows_max
+    assert 32 < len(kept) <= LIMITS.flows_max
     flows = [network.service.status(HERE, f"n{number}").flow_id for number in range(300)]
     assert sum(bool(store.journal(flow)) for flow in flows) == len(kept)
     assert recording(network, HERE, "n299").is_whole

@@ -8,6 +8,7 @@ from functools import partial
 import pytest
 
 from host.bus.memory import MemoryStore
+from host.bus.partitions import target_of
 from host.domain.errors import ConflictError, StorageError
 from host.domain.flow import FlowStatusName
 from host.domain.ids import EpochMs
@@ -351,7 +352,7 @@ def test_external_messages_leave_on_their_channels_topic() -> None:
     network = alone(sends)
     flow_id = network.run().flow_id
     topic = f"ext.{holding(ALICE).short_hash}.trades.receive"
-    target = NewRecord(topic=topic, key=flow_id, value=b"").target
+    target = target_of(NewRecord(topic=topic, key=flow_id, value=b""))
     (record,) = network.store.poll("g", target, 9)
     assert json.loads(record.value) == {"messageId": None, "message": "m"}
 
@@ -366,7 +367,7 @@ def test_the_topic_of_external_messages_is_configured() -> None:
     network = alone(sends_outside, config=config)
     flow_id = network.run().flow_id
     topic = f"ext.trades.of.{holding(ALICE).short_hash}"
-    assert network.store.poll("g", NewRecord(topic=topic, key=flow_id, value=b"").target, 9)
+    assert network.store.poll("g", target_of(NewRecord(topic=topic, key=flow_id, value=b"")), 9)
 
 
 @pytest.mark.parametrize(
@@ -380,7 +381,7 @@ def test_an_inactive_route_sends_nothing(config: FlowConfig, seen: str) -> None:
     network = alone(sends_outside, config=config)
     status = network.run()
     topic = f"ext.{holding(ALICE).short_hash}.trades.receive"
-    target = NewRecord(topic=topic, key=status.flow_id, value=b"").target
+    target = target_of(NewRecord(topic=topic, key=status.flow_id, value=b""))
     assert network.store.poll("g", target, 9) == []
     assert status.result == seen
 

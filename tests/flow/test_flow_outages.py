@@ -12,11 +12,10 @@ from host.domain.errors import DiskFullError, OutageError, UnavailableError
 from host.domain.flow import FlowStatusName
 from host.domain.ids import FlowId, ShortHash
 from host.domain.quotas import Spent
-from host.flow.aside import ASIDE_GROUP
+from host.flow.aside import ASIDE_GROUP, key_of
 from host.flow.aside_sums import aside_sums
 from host.flow.events import RecordDeadLettered, RecordRetried
 from host.flow.messages import GROUP
-from host.ports.bus import PARTITIONS
 from host.ports.groups import Membership
 from host.ports.guest import FlowRun, GuestKilledError, GuestOutcome, HostCallHandler
 from host.ports.quotas import Quotas, Unmetered
@@ -73,8 +72,8 @@ def test_a_head_that_cannot_be_read_is_shown_as_damaged(store: FlowStore) -> Non
     network = Network(store, {"test.Initiator": lambda guest: str(write(guest))})
     network.notes.failing = [OutageError("no worker persistence-* answers")]
     network.run()
-    (head,) = store.placed(ASIDE_GROUP, range(PARTITIONS))
-    damaged = StateWrite(key=head.key, value=b"{", expected=head.version, place=head.place)
+    (head,) = store.placed(ASIDE_GROUP, range(store.partitions))
+    damaged = StateWrite(key=head.key, value=b"{", expected=head.version, place=key_of(head).place)
     store.commit(Unit(states=(damaged,)))
     (found,) = aside_sums(store)
     assert (found.cause, found.keys, found.oldest_at) == ("damaged", 1, None)

@@ -12,12 +12,13 @@ import pytest
 
 from host.bus import sqlite
 from host.bus.memory import MemoryStore
+from host.bus.partitions import partition_of
 from host.bus.sqlite import SqliteStore
 from host.domain.ids import EpochMs
 from host.flow.events import FlowEnded
 from host.flow.messages import GROUP
 from host.flow.workers import FlowWorkers
-from host.ports.bus import WorkQueue, partition_of
+from host.ports.bus import WorkQueue
 from host.ports.groups import Membership
 from host.ports.units import FlowStore
 from host.ports.work import Look

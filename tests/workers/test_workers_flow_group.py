@@ -3,8 +3,11 @@
 import pytest
 
 from host.bus.memory import MemoryStore
+from host.bus.partitions import PARTITIONS
+from host.composition.flows import _only_member
+from host.domain.group_members import MemberName
 from host.flow.messages import GROUP
-from host.ports.bus import PARTITIONS
+from host.system import host_name
 from host.workers.flow_group import FlowGroup
 
 TTL = 60_000
@@ -27,7 +30,7 @@ def enter(store, group, worker, pid):
 
 
 def test_the_partitions_of_a_dead_worker_move_at_once(store, owned):
-    group = FlowGroup(store, run="a")
+    group = FlowGroup(store, host="here", run="a")
     first, second = enter(store, group, "flow-0", 10), enter(store, group, "flow-1", 11)
     assert owned() == {first: PARTITIONS // 2, second: PARTITIONS // 2}
     group.left("flow-0", 10)
@@ -36,7 +39,7 @@ def test_the_partitions_of_a_dead_worker_move_at_once(store, owned):
 
 
 def test_a_restarted_worker_replaces_the_one_before_and_no_other(store, owned):
-    group = FlowGroup(store, run="a")
+    group = FlowGroup(store, host="here", run="a")
     enter(store, group, "flow-0", 10)
     second = enter(store, group, "flow-1", 11)
     joined = enter(store, group, "flow-p12", 12)
@@ -46,7 +49,27 @@ def test_a_restarted_worker_replaces_the_one_before_and_no_other(store, owned):
 
 def test_members_of_an_earlier_host_are_let_go(store, owned):
     for number in range(3):
-        enter(store, FlowGroup(store, run="a"), f"flow-{number}", number)
-    store.join(GROUP, "named by something else", ttl_ms=TTL)
-    only = enter(store, FlowGroup(store, run="b"), "flow-0", 7)
+        enter(store, FlowGroup(store, host="here", run="a"), f"flow-{number}", number)
+    only = enter(store, FlowGroup(store, host="here", run="b"), "flow-0", 7)
     assert owned() == {only: PARTITIONS}
+
+
+def test_another_hosts_members_are_left_alone(store, owned):
+    """Whether they live is for the group to find out: two hosts would expel each other."""
+    there = enter(store, FlowGroup(store, host="there", run="a"), "flow-0", 7)
+    store.join(GROUP, "named by something else", ttl_ms=TTL)
+    here = enter(store, FlowGroup(store, host="here", run="b"), "flow-0", 7)
+    FlowGroup(store, host="here", run="b").left("flow-0", 8)
+    assert owned().keys() == {there, "named by something else", here}
+    combined = _only_member(store, "c")
+    store.join(GROUP, combined, ttl_ms=TTL)
+    again = _only_member(store, "d")
+    assert owned().keys() == {there, "named by something else", here}
+    assert {MemberName.parse(name).host for name in (combined, again)} == {host_name()}
+
+
+@pytest.mark.parametrize("text", ["", "a.b.c", "a.b.1.r.x", "a.b.x.r", "a..1.r", "named"])
+def test_other_names_are_no_members_of_a_host(text):
+    assert MemberName.parse(text) is None
+    name = MemberName(host="h", worker="flow-0", pid=7, run="r")
+    assert MemberName.parse(str(name)) == name
