@@ -59,7 +59,7 @@ class FlowWorkers:
         member: the pool's name in the group, which no other has had.
         rescan_ms: how often to look for work of other processes that nobody told of; None where
             there are none.
-        upkeep: of topics that flows do not consume; by default all is kept.
+        upkeep: of topics that flows do not consume; without it all is kept.
         flow_time: the clock, where its shift is shared with other processes.
     """
 
