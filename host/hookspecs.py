@@ -14,10 +14,10 @@ from starlette.routing import BaseRoute
 
 from cpi.keys import SigningKey
 from host.data_directory import DataDirectory
-from host.db import Database
 from host.domain.packages import CodeWorld
 from host.ports.capability import Capability
 from host.ports.clock import Clock, Entropy
+from host.ports.database import SqlDatabase
 from host.ports.keys import KeyStore
 from host.ports.units import FlowStore
 from host.settings import HostSettings
@@ -41,7 +41,7 @@ def register_bus(settings: HostSettings, directory: DataDirectory) -> FlowStore 
 def register_key_store(
     settings: HostSettings,
     directory: DataDirectory,
-    database: Database,
+    database: SqlDatabase,
     clock: Clock,
     entropy: Entropy,
 ) -> KeyStore | None:

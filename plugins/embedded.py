@@ -8,12 +8,12 @@ import structlog
 from host.bus.doorbell import Doorbell, folder_for
 from host.bus.sqlite import SqliteStore
 from host.data_directory import DataDirectory
-from host.db import Database
 from host.hookspecs import hookimpl
 from host.keys import MasterKeyFiles, SoftKeyStore
 from host.keys.capabilities import CryptoCapability, SigningCapability
 from host.ports.capability import Capability
 from host.ports.clock import Clock, Entropy
+from host.ports.database import SqlDatabase
 from host.ports.keys import KeyStore
 from host.ports.units import FlowStore
 from host.secret_files import read_secret
@@ -42,7 +42,7 @@ def _doorbell(store: Path) -> Doorbell | None:
 def register_key_store(
     settings: HostSettings,
     directory: DataDirectory,
-    database: Database,
+    database: SqlDatabase,
     clock: Clock,
     entropy: Entropy,
 ) -> KeyStore:

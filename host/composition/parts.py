@@ -29,6 +29,7 @@ from host.composition.schemas import CLUSTER_SCHEMAS, VAULT_SCHEMAS
 from host.composition.services import Answers, RemoteCapability, RemoteContracts, VaultAnswers
 from host.db import Database, Vaults
 from host.db.claims import RENEW_SECONDS, Claimant
+from host.db.cpi_files import CpiFolder
 from host.descriptors import descriptor_limit
 from host.domain.workers import COMBINED, WorkerKind
 from host.flow.parking import ParkingLot
@@ -40,6 +41,7 @@ from host.keys import SchemePublicKeys
 from host.packages.catalogue import PackageCatalogue
 from host.packages.service import PackageService
 from host.ports.capability import Capability
+from host.ports.cpi_files import CpiFiles
 from host.ports.directory import ContractVerifier, Members
 from host.ports.keys import KeyStore
 from host.ports.live import Derived, Live
@@ -251,16 +253,21 @@ class Parts:
         return make_guests(self.base, self.config, self.sandbox, self.library)
 
     @cached_property
+    def cpi_files(self) -> CpiFiles:
+        """The files of stored CPIs."""
+        return CpiFolder(self.base.directory.packages)
+
+    @cached_property
     def catalogue(self) -> PackageCatalogue:
         """Stored CPIs, for reading."""
-        return PackageCatalogue(database=self.database, directory=self.base.directory.packages)
+        return PackageCatalogue(database=self.database, files=self.cpi_files)
 
     @cached_property
     def packages(self) -> PackageService:
         """Stored CPIs, and their upload: only one process of a host may have it."""
         packages = PackageService(
             database=self.database,
-            directory=self.base.directory.packages,
+            files=self.cpi_files,
             sandbox=self.sandbox,
             newcomer=self.guests.newcomer,
             clock=self.base.clock,

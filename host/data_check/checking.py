@@ -24,13 +24,13 @@ from host.data_check.places import DIRECTORY, check_places
 from host.data_check.registers import administrative_log, keys, packages
 from host.data_check.tls_pair import tls_pair
 from host.data_directory import DataDirectoryLockedError
-from host.db import Schema
 from host.domain.errors import HostError, InvalidInputError, StorageError
 from host.domain.ids import ShortHash
 from host.identity import Finding, inspect, read_directory_id
 from host.identity.errors import DataFileError
 from host.identity.files import opened
 from host.identity.marks import read_marks
+from host.ports.database import Schema
 from host.regular_files import read_regular
 
 _FLOWS, _CLUSTER = "flows.sqlite", "cluster.sqlite"

@@ -7,10 +7,10 @@ from pathlib import Path
 from host.bus.schema import SCHEMA_VERSION
 from host.bus.sqlite_accounts import recount
 from host.data_check.codes import CheckCode, finding
-from host.db import Schema
 from host.db.errors import SchemaTooNewError
 from host.domain.accounts import Balance
 from host.identity import Finding
+from host.ports.database import Schema
 
 _PROBLEMS_MAX = 5
 

@@ -11,7 +11,6 @@ from host.audit_log.segments import LOG_NAME, segments
 from host.audit_log.verification import AuditLogUnreadableError, read_entries, verify_log
 from host.data_check.codes import CheckCode, finding
 from host.data_check.databases import integrity, is_there, versions
-from host.db import Schema
 from host.db.errors import VaultEmptyError, VaultMissingError, VaultOlderError
 from host.db.vault_identity import UNCOUNTED, check_commits, check_vault
 from host.domain.errors import StorageError
@@ -20,6 +19,7 @@ from host.identity import Finding
 from host.identity.files import look_at, opened
 from host.identity.table import FileIdentity
 from host.ports.audit_log import SUCCEEDED
+from host.ports.database import Schema
 from sandbox.host_api import WRITING
 
 _SELECT = "SELECT short_hash, vault_made_at IS NOT NULL FROM virtual_node ORDER BY 1"

@@ -1,53 +1,34 @@
 """Stored CPIs: one row each in the cluster's database, the file itself beside it.
 
-The file is complete on disk before its row is committed, so that a row always has its file. Files
-without a row are what a crash left over; `sweep` removes them.
+The file is complete before its row is committed, so that a row always has its file. Files without a
+row are what a crash left over; `sweep` removes them.
 """
 
-import hashlib
-import os
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Row, delete, insert, select, tuple_
 from sqlalchemy.exc import IntegrityError
 
-from cpi.errors import CpiError
-from cpi.files import open_package
 from cpi.group_policy import CREATE_ID
-from cpi.sources import Source, chunks_of, sha256_of, source_of
-from host.db import Remembered
-from host.domain.errors import StorageError
+from cpi.sources import Source, chunks_of, source_of
+from host.db.remembered import Remembered
 from host.domain.ids import Checksum, EpochMs, ShortHash
 from host.domain.packages import CpiRecord, PackageIdentity
 from host.packages.errors import GroupOfOthersError, PackageDuplicateError
 from host.packages.records import dump_cpks, load_cpks
 from host.packages.tables import CPI, CPI_REPLACED, GROUP_FOUNDER
+from host.ports.cpi_files import CpiFiles
 from host.ports.database import SqlDatabase
-from host.regular_files import new_file, open_regular, require_regular
-
-_SUFFIX = ".cpi"
-_TEMPORARY = ".tmp"
 
 
 class PackageCatalogue:
-    """The `Packages` port over SQL rows and files. Safe to use from several threads."""
+    """The `Packages` port over SQL rows and `CpiFiles`. Safe to use from several threads."""
 
-    def __init__(self, *, database: SqlDatabase, directory: Path) -> None:
-        """Open the catalogue.
-
-        Raises:
-            StorageError: the folder cannot be made or read.
-        """
+    def __init__(self, *, database: SqlDatabase, files: CpiFiles) -> None:
         self._database = database
-        self._directory = directory
+        self._files = files
         self._records = Remembered(database, self._find)
-        try:
-            directory.mkdir(parents=True, exist_ok=True)
-        except OSError as refused:
-            raise _storage_error(directory, refused) from refused
 
     def get(self, checksum: Checksum) -> CpiRecord | None:
         """The CPI of this checksum, or the one that replaced it by a forced upload."""
@@ -120,28 +101,15 @@ class PackageCatalogue:
 
     def missing(self) -> Sequence[CpiRecord]:
         """Stored CPIs whose file is gone or empty."""
-        return [stored for stored in self.all() if not self._has_content(stored.file_checksum)]
-
-    def _has_content(self, checksum: Checksum) -> bool:
-        try:
-            return self._path(checksum).stat().st_size > 0
-        except OSError:
-            return False
+        return [stored for stored in self.all() if not self._files.has(stored.file_checksum)]
 
     def read(self, checksum: Checksum) -> bytes:
         """The bytes of a stored CPI, checked against its checksum.
 
         Raises:
-            StorageError: the file is missing, unreadable or damaged.
+            StorageError: they are missing, unreadable or damaged.
         """
-        path = self._path(checksum)
-        try:
-            with open_regular(path) as stream:
-                data = stream.read()
-        except OSError as refused:
-            raise _storage_error(path, refused) from refused
-        self._check(path, "SHA-256:" + hashlib.sha256(data).hexdigest().upper(), checksum)
-        return data
+        return self._files.read(checksum)
 
     def chunks(self, checksum: Checksum) -> Iterator[bytes]:
         """The bytes of a stored CPI in pieces; the first comes once all have been checked.
@@ -149,20 +117,7 @@ class PackageCatalogue:
         Raises:
             StorageError: as of `read`.
         """
-        path = self._path(checksum)
-        try:
-            require_regular(path)
-            with open_package(path) as source:
-                self._check(path, sha256_of(source), checksum)
-                yield from chunks_of(source, 0, source.size)
-        except (OSError, CpiError) as refused:
-            raise StorageError(f"{path} cannot be read: {refused}", path=str(path)) from refused
-
-    def _check(self, path: Path, found: str, expected: Checksum) -> None:
-        if found != expected:
-            raise StorageError(
-                f"{path} is damaged: its checksum is {found}, expected {expected}", path=str(path)
-            )
+        return self._files.chunks(checksum)
 
     def store(
         self,
@@ -185,25 +140,22 @@ class PackageCatalogue:
             GroupOfOthersError: others founded its group, while this one was compiled.
             StorageError: disk full or unwritable.
         """
-        path = self._path(record.file_checksum)
-        existed = path.exists()
+        checksum, content = record.file_checksum, source_of(data)
+        is_new = self._files.write(checksum, chunks_of(content, 0, content.size))
         try:
-            _write_whole(path, source_of(data))
             self._database.transact(
                 lambda connection: self._insert(connection, record, replaces, forced=forced)
             )
         except BaseException as failed:
-            if not existed and self.get(record.file_checksum) is None:
-                _discard(path)
+            if is_new and self.get(checksum) is None:
+                self._files.discard(checksum)
             if isinstance(failed, IntegrityError):
                 raise PackageDuplicateError(
                     f"CPI {_text(record.identity)} already exists."
                 ) from failed
-            if isinstance(failed, OSError):
-                raise _storage_error(path, failed) from failed
             raise
-        if replaces is not None and replaces.file_checksum != record.file_checksum:
-            _discard(self._path(replaces.file_checksum))
+        if replaces is not None and replaces.file_checksum != checksum:
+            self._files.discard(replaces.file_checksum)
 
     def _insert(
         self,
@@ -247,20 +199,11 @@ class PackageCatalogue:
         """Remove what interrupted uploads left. Call it only where and while no upload runs.
 
         Raises:
-            StorageError: the folder cannot be read.
+            StorageError: the files cannot be listed or removed.
         """
         with self._database.read() as connection:
-            known = set(connection.execute(select(CPI.c.file_checksum)).scalars())
-        kept = {self._path(Checksum(checksum)) for checksum in known}
-        try:
-            for path in self._directory.iterdir():
-                if path.suffix in (_SUFFIX, _TEMPORARY) and path not in kept:
-                    path.unlink()
-        except OSError as refused:
-            raise _storage_error(self._directory, refused) from refused
-
-    def _path(self, checksum: Checksum) -> Path:
-        return self._directory / (checksum.partition(":")[2] + _SUFFIX)
+            known = connection.execute(select(CPI.c.file_checksum)).scalars().all()
+        self._files.sweep({Checksum(checksum) for checksum in known})
 
 
 _IDENTITY = ("name", "version", "signer_summary_hash")
@@ -299,33 +242,3 @@ def _record(row: Row[Any]) -> CpiRecord:
 
 def _text(identity: PackageIdentity) -> str:
     return f"{identity.name}, {identity.version}, {identity.signer_summary_hash}"
-
-
-def _write_whole(path: Path, data: Source) -> None:
-    """Write through a temporary file in the same folder; `path` is complete or absent."""
-    temporary = path.with_suffix(_TEMPORARY)
-    try:
-        with new_file(temporary) as stream:
-            for chunk in chunks_of(data, 0, data.size):
-                stream.write(chunk)
-            stream.flush()
-            os.fsync(stream.fileno())
-        temporary.replace(path)
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
-    except OSError:
-        _discard(temporary)
-        raise
-
-
-def _discard(path: Path) -> None:
-    """Remove a file that no row names; what cannot be removed now goes at the next start."""
-    with suppress(OSError):
-        path.unlink(missing_ok=True)
-
-
-def _storage_error(path: Path, cause: OSError) -> StorageError:
-    return StorageError(f"{path} cannot be used: {cause.strerror}", path=str(path))

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 
 import structlog
 
@@ -32,6 +31,7 @@ from host.packages.trust import CertificateStore
 from host.packages.uploaded import UploadedFile
 from host.packages.uploads import Uploads, UploadStatus
 from host.ports.clock import Clock
+from host.ports.cpi_files import CpiFiles
 from host.ports.database import SqlDatabase
 from host.ports.live import Fixed, Live
 from sandbox.runnable import Runnable
@@ -70,7 +70,7 @@ class PackageService:
         self,
         *,
         database: SqlDatabase,
-        directory: Path,
+        files: CpiFiles,
         sandbox: Sandbox,
         clock: Clock,
         executor: Executor,
@@ -83,7 +83,7 @@ class PackageService:
 
         Args:
             database: the cluster's, opened with the schema `host.packages.tables.PACKAGES`.
-            directory: where CPI files are kept.
+            files: where CPI files are kept.
             sandbox: derives and admits code.
             clock: gives validity checks and records their time.
             executor: runs the background part of uploads.
@@ -93,10 +93,10 @@ class PackageService:
             new_id: makes request ids.
 
         Raises:
-            StorageError: the folder or the database cannot be used.
+            StorageError: the files or the database cannot be used.
         """
         self.certificates = CertificateStore(database=database, clock=clock)
-        self._catalogue = PackageCatalogue(database=database, directory=directory)
+        self._catalogue = PackageCatalogue(database=database, files=files)
         self._catalogue.sweep()
         self._sandbox = sandbox
         self._newcomer = newcomer

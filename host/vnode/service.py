@@ -17,8 +17,8 @@ from typing import Any
 from sqlalchemy import Connection, Row, Select, insert, select, tuple_, update
 from sqlalchemy.exc import IntegrityError
 
-from host.db import Remembered
 from host.db.claims import RELEASED, Claimant, ClaimLostError, Claims
+from host.db.remembered import Remembered
 from host.domain.errors import HostError
 from host.domain.ids import Checksum, EpochMs, HoldingIdentity, ShortHash, parse_short_hash
 from host.domain.packages import CpiRecord

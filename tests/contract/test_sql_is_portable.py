@@ -76,6 +76,28 @@ def test_only_adapters_of_sqlite_speak_sqlite():
     assert found == set()
 
 
+OPENERS = ("host.db", "host.db.database", "host.db.vaults", "host.db.cpi_files")
+"""Where the adapters are: only what puts a process together, or looks at files, may know them."""
+MAY_OPEN = (
+    "host/db/",
+    "host/composition/",
+    "host/tools/testkit/",
+    "host/audit_log/administrative/offline.py",
+    "host/audit_log/administrative/reading.py",
+)
+
+
+def test_features_know_databases_vaults_and_package_files_by_their_ports():
+    found = {
+        f"{path.relative_to(ROOT)}: {node.module}"
+        for path in FEATURES
+        if not str(path.relative_to(ROOT)).startswith(MAY_OPEN)
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.ImportFrom) and node.module in OPENERS
+    }
+    assert found == set()
+
+
 def test_this_test_knows_sqlite_when_it_sees_it():
     tree = ast.parse(
         "import sqlite3\nfrom sqlalchemy.dialects.sqlite import insert\n"

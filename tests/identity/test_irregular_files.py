@@ -9,6 +9,7 @@ import pytest
 
 from host.audit_log.service import load_audit_key
 from host.data_directory import DataDirectory
+from host.db.cpi_files import CpiFolder
 from host.domain.errors import HostError
 from host.identity.files import look_at
 from host.keys import MasterKeyFiles
@@ -85,7 +86,7 @@ def test_secrets_and_packages_are_refused(folder, put):
     put(package)
     put(folder / "secrets" / "audit-key")
     put(folder / "secrets" / "master-key")
-    catalogue = PackageCatalogue(database=None, directory=folder / "packages")
+    catalogue = PackageCatalogue(database=None, files=CpiFolder(folder / "packages"))
     masters = MasterKeyFiles(folder / "secrets", passphrase=None, entropy=SystemEntropy())
     for use in (
         lambda: catalogue.read(CHECKSUM),

@@ -20,6 +20,7 @@ from cpi.keys import SigningKey
 from cpi.verify import read_package
 from host.db import Database
 from host.db.claims import Claimant
+from host.db.cpi_files import CpiFolder
 from host.domain.clock import SimClock
 from host.domain.ids import Checksum
 from host.packages.service import PackageService
@@ -299,7 +300,7 @@ def bench(tmp_path: Path, sandbox: Sandbox) -> Iterator[Bench]:
         executor = ByHand()
         service = PackageService(
             database=database,
-            directory=tmp_path / "packages",
+            files=CpiFolder(tmp_path / "packages"),
             sandbox=sandbox,
             clock=SimClock(int(NOW.timestamp() * 1000) + 1000),
             executor=executor,

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from host.db import Database
+from host.db.cpi_files import CpiFolder
 from host.domain.errors import StorageError
 from host.domain.ids import Checksum, EpochMs, short_hash_of
 from host.domain.packages import (
@@ -80,7 +81,7 @@ def database(tmp_path: Path) -> Iterator[Database]:
 
 @pytest.fixture
 def catalogue(tmp_path: Path, database: Database) -> PackageCatalogue:
-    return PackageCatalogue(database=database, directory=tmp_path / "packages")
+    return PackageCatalogue(database=database, files=CpiFolder(tmp_path / "packages"))
 
 
 def test_a_stored_cpi_is_found_whole(catalogue: PackageCatalogue) -> None:
@@ -154,7 +155,7 @@ def test_what_a_crash_left_is_removed_by_the_next_sweep(
     folder = tmp_path / "packages"
     (folder / "AAAA.tmp").write_bytes(b"half")
     (folder / "BBBB.cpi").write_bytes(b"no row")
-    again = PackageCatalogue(database=database, directory=folder)
+    again = PackageCatalogue(database=database, files=CpiFolder(folder))
     again.sweep()
     assert [path.suffix for path in folder.iterdir()] == [".cpi"]
     assert again.read(kept.file_checksum) == b"one"
@@ -202,4 +203,4 @@ def test_a_disk_that_fills_up_stores_nothing(catalogue: PackageCatalogue, tmp_pa
 def test_a_path_that_is_no_folder_is_refused(database: Database, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(StorageError):
-        PackageCatalogue(database=database, directory=tmp_path / "file")
+        PackageCatalogue(database=database, files=CpiFolder(tmp_path / "file"))

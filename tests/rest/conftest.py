@@ -15,6 +15,7 @@ from cpi.group_policy_generation import generate_static_policy
 from host.bus.sqlite import SqliteStore
 from host.composition.schemas import CLUSTER_SCHEMAS
 from host.db import Database
+from host.db.cpi_files import CpiFolder
 from host.domain.clock import SimClock
 from host.domain.ids import short_hash_of
 from host.domain.packages import (
@@ -131,7 +132,7 @@ def _stored_cpi(data_dir):
     with Database.open(data_dir / "cluster.sqlite", CLUSTER_SCHEMAS) as database:
         # A package without the other store would be taken for a loss.
         SqliteStore(data_dir / "flows.sqlite").close()
-        catalogue = PackageCatalogue(database=database, directory=data_dir / "packages")
+        catalogue = PackageCatalogue(database=database, files=CpiFolder(data_dir / "packages"))
         catalogue.store(record, data, replaces=None)
     return record
 

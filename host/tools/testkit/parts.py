@@ -137,7 +137,7 @@ class OneCordapp(PackageCatalogue):
     """A catalogue of one CPI, whose group policy lists everybody who has been asked for."""
 
     def __init__(self, parts: KitParts, code: KitCode) -> None:
-        super().__init__(database=parts.database, directory=parts.base.directory.packages)
+        super().__init__(database=parts.database, files=parts.cpi_files)
         self._names: list[str] = []
         self.cpi = CpiRecord(
             identity=PackageIdentity(
