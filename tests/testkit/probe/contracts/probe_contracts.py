@@ -20,7 +20,7 @@ class Create(Command):
 
 class NumberContract(Contract):
     def verify(self, transaction: UtxoLedgerTransaction) -> None:
-        for output in transaction.outputs:
+        for output in transaction.get_output_states(Number):
             require(output.value > 0, "the number must be positive")
 
 

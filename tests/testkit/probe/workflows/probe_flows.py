@@ -5,8 +5,8 @@ A script is a list of steps. Each is one of
     {"call": [interface, function, request]}   the outcome is {"ok": value} or {"error": code}
     {"raise": message}                         the flow fails
 
-In requests, the text "@2.session" stands for that part of the outcome of step 2, and "@peer" for
-the session that a responder answers.
+In requests, the text "@2.session" stands for that part of the outcome of step 2, "@peer" for the
+session that a responder answers, "@x900" for a text of 900 characters, and "@@peer" for "@peer".
 """
 
 import json
@@ -68,6 +68,10 @@ def _filled(value: Any, outcomes: list[Any], peer: str | None) -> Any:
         return [_filled(entry, outcomes, peer) for entry in value]
     if value == "@peer":
         return peer
+    if isinstance(value, str) and value.startswith("@@"):
+        return value[1:]
+    if isinstance(value, str) and value.startswith("@x"):
+        return "x" * int(value[2:])
     if isinstance(value, str) and value.startswith("@"):
         number, *path = value[1:].split(".")
         found = outcomes[int(number)]["ok"]
