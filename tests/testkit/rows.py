@@ -154,6 +154,7 @@ SERVICES = [
         "probe_flows.Play",
         calls(
             ("external-messaging", "send", {"channel": "c", "messageId": "1", "message": "m"}),
+            ("external-messaging", "send", {"channel": "d", "messageId": "1", "message": "m"}),
             ("external-messaging", "send", {"channel": "", "messageId": "1", "message": "m"}),
             ("external-messaging", "send", {"message": "m"}),
         ),

@@ -23,7 +23,14 @@ from host.domain.errors import HostError
 from host.domain.ids import ShortHash
 from host.domain.vnode import AsyncStatus
 from host.flow.journal import REQUEST_CHARACTERS_MAX, request_digest
-from host.flow.recording import Recording, Step, encode_in_parts, parse_recording, recording_of
+from host.flow.recording import (
+    Message,
+    Recording,
+    Step,
+    encode_in_parts,
+    parse_recording,
+    recording_of,
+)
 from host.toolkit.build import build_cordapp
 from host.toolkit.cache import default_cache_dir
 from host.tools.testkit.code import KitCode
@@ -45,6 +52,8 @@ SETTINGS: Mapping[str, object] = {
 _API, _PASSWORD = "/api/v5_2", "secret"
 _REGISTRATION = {"corda.key.scheme": "CORDA.ECDSA.SECP256R1"}
 _SECONDS_MAX = 60
+_RUNTIME_FILES = ("workflow_app.py",)
+"""Of a sandbox's own Python: a trace names them where the code asked for what there is not."""
 _FINAL = ("COMPLETED", "FAILED", "KILLED")
 
 Body = Any | Callable[[Sequence[Any]], Any]
@@ -264,22 +273,32 @@ def _told(flow: Recording, words: Words, given: Row) -> Any:
         "start": words.of(flow.start),
         "result": words.of(outcome.result),
         "error": (outcome.error_type, words.of(outcome.error_message)),
-        "trace": outcome.trace,
+        "trace": [line for line in outcome.trace if not line.startswith(_RUNTIME_FILES)],
         "steps": [_step(step, words) for step in flow.steps],
         "waiting": flow.waiting and flow.waiting.function,
-        "messages": {
-            direction: [
-                (words.of(m.session), m.sequence, m.kind, m.size if given.sizes else 0)
-                for m in messages
-                if m.direction == direction
-            ]
-            for direction in ("sent", "received")
-        },
+        "messages": _by_session(messages, words, given),
         "sessions": [
-            (words.of(s.id), s.is_initiator, s.peer, s.protocol, s.version, s.status, s.failure)
+            (
+                words.of(s.id),
+                s.is_initiator,
+                s.peer,
+                s.protocol,
+                s.version,
+                s.status,
+                words.of(s.failure),
+            )
             for s in flow.sessions
         ],
     }
+
+
+def _by_session(messages: Sequence[Message], words: Words, given: Row) -> Any:
+    """What was sent and received in each session; who speaks first of two is chance."""
+    told: dict[str, list[Any]] = {}
+    for m in messages:
+        place = f"{m.direction} in {words.of(m.session)}"
+        told.setdefault(place, []).append((m.sequence, m.kind, m.size if given.sizes else 0))
+    return dict(sorted(told.items()))
 
 
 def _step(step: Step, words: Words) -> Any:

@@ -114,7 +114,7 @@ def test_a_run_that_waits_on_its_thread_goes_on_where_it_stands(run):
     later = '"2026-01-01T00:00:02.000000Z"'
     waiting = run("Stubborn", None, answers(flow_now=NOW, flow_sleep=suspending), guests=parking)
     outcome = waiting.parked.resume(answers(flow_now=later, flow_sleep="null"))
-    assert outcome == Finished(result="2.0")
+    assert outcome == Finished(result="True")
     dropped = run("Stubborn", None, answers(flow_now=NOW, flow_sleep=suspending), guests=parking)
     dropped.parked.drop()
     parking.close()

@@ -263,6 +263,7 @@ def _record(project: CordappProject, plan: CpkPlan, descriptor: CodeDescriptor) 
         capabilities=descriptor.capabilities,
         libraries=(),
         limits=dict(descriptor.limits),
+        external_channels=plan.external_channels or None,
     )
 
 

@@ -109,6 +109,11 @@ class KitParts(Parts):
         return MemoryStore(clock=self.base.clock)
 
     @cached_property
+    def audit_key(self) -> bytes:
+        """The key of the audit logs, which end with the test."""
+        return self.base.entropy.random_bytes(32)
+
+    @cached_property
     def guests(self) -> GuestSource:
         """The guests of the CorDapp under test."""
         return self._code.guests(self.failures)
