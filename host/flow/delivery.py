@@ -1,15 +1,12 @@
 """The mapper's shell: gives start requests their flow, and session messages theirs.
 
-Outgoing session messages stand on a topic of their own, keyed by the receiving session. Today
-every counterparty lives on this host; a message for another one is refused to its sender.
+Outgoing session messages stand on a topic of their own, keyed by the receiving session. Here they
+leave the cluster, if their target is elsewhere: nowhere else does a message of a session.
 """
 
 import uuid
-from dataclasses import dataclass
-from typing import Protocol
 
 from host.domain.ids import EpochMs, FlowId, ShortHash
-from host.domain.vnode import OperationalStatus
 from host.domain.x500 import InvalidX500NameError
 from host.flow.config import FIXED_DEFAULTS, FlowConfig
 from host.flow.events import EventSink, MessageRefused
@@ -26,8 +23,8 @@ from host.flow.mapper import (
 from host.flow.messages import (
     EVENT_TOPIC,
     OUT_TOPIC,
+    P2P_OUT_TOPIC,
     FlowEvent,
-    Party,
     Respond,
     SessionFailure,
     SessionMessage,
@@ -40,42 +37,11 @@ from host.flow.session import refusal
 from host.flow.taken import Taken
 from host.ports.bus import NewRecord
 from host.ports.clock import Clock, Entropy
-from host.ports.directory import VirtualNodes
 from host.ports.live import Live
 from host.ports.quotas import Quotas
+from host.ports.routes import Hold, Link, Refused, Routes
 from host.ports.state import StateRecord, StateWrite
 from host.ports.units import StateStore, Unit
-
-
-class Router(Protocol):
-    """Decides where a party is reached."""
-
-    def refuses(self, party: Party) -> SessionFailure | None:
-        """Why `party` cannot be reached; None when it lives here."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class LocalRouter:
-    """Reaches the virtual nodes of this host."""
-
-    vnodes: VirtualNodes
-
-    def refuses(self, party: Party) -> SessionFailure | None:
-        try:
-            vnode = self.vnodes.find(party.holding())
-        except InvalidX500NameError as exc:
-            return SessionFailure(code=exc.code, message=exc.message)
-        if vnode is None:
-            return SessionFailure(
-                code="counterparty-unknown",
-                message=f"{party.name} has no virtual node in group {party.group_id}",
-            )
-        if vnode.flow_p2p_status is OperationalStatus.INACTIVE:
-            return SessionFailure(
-                code="counterparty-inactive", message=f"{party.name} takes no session messages"
-            )
-        return None
 
 
 class Delivery:
@@ -85,7 +51,7 @@ class Delivery:
         self,
         *,
         store: StateStore,
-        router: Router,
+        routes: Routes,
         clock: Clock,
         entropy: Entropy,
         events: EventSink,
@@ -93,7 +59,7 @@ class Delivery:
         config: Live[FlowConfig] = FIXED_DEFAULTS,
     ) -> None:
         self._store = store
-        self._router = router
+        self._routes = routes
         self._clock = clock
         self._entropy = entropy
         self._events = events
@@ -116,12 +82,12 @@ class Delivery:
         stored = self._store.get(key)
         state = decode_state(stored.value) if stored else None
         routed: list[tuple[Mapped, ShortHash]] = []
-        replies: list[NewRecord] = []
+        others: list[NewRecord] = []
         refused: list[MessageRefused] = []
         pending = 0
         for record in taken.records:
             message = decode_message(record.value)
-            found: Mapped | SessionFailure | None = self._router.refuses(message.target)
+            found = self._route(message, record.value)
             if found is None:
                 found = self._inbox.refusal(message, len(record.value), pending=pending)
             if found is None:
@@ -130,23 +96,46 @@ class Delivery:
                 state = found.created or state
                 routed.append((found, message.target.node()))
                 pending += len(record.value)
+            elif isinstance(found, NewRecord):
+                others.append(found)
             elif found is not None:
                 refused.append(_refused(message, found))
                 if not isinstance(message.payload, SessionFailure):
-                    replies.append(refusal_record(message, found))
-        self._commit(key, stored, routed, replies, taken)
+                    others.append(refusal_record(message, found))
+        self._commit(key, stored, routed, others, taken)
         for event in refused:
             self._events(event)
+
+    def _route(
+        self, message: SessionMessage, value: bytes
+    ) -> Mapped | SessionFailure | NewRecord | None:
+        """Why a message cannot go to its target, or the record with which it leaves the cluster.
+
+        None for one whose target is here, and takes it.
+        """
+        try:
+            source, target = message.source.holding(), message.target.holding()
+        except InvalidX500NameError as exc:
+            return SessionFailure(code=exc.code, message=exc.message)
+        found = self._routes.route(source, target)
+        if isinstance(found, Link | Hold):
+            return NewRecord(
+                topic=P2P_OUT_TOPIC, key=found.pair, value=value, node=source.short_hash
+            )
+        refused = found if isinstance(found, Refused) else self._routes.accepts(source, target)
+        return (
+            None if refused is None else SessionFailure(code=refused.code, message=refused.message)
+        )
 
     def _commit(
         self,
         key: str,
         stored: StateRecord | None,
         routed: list[tuple[Mapped, ShortHash]],
-        replies: list[NewRecord],
+        others: list[NewRecord],
         taken: Taken,
     ) -> None:
-        """Commit what was routed to flows, each with its node."""
+        """Commit what was routed to flows, each with its node, and what leaves or goes back."""
         due = EpochMs(self._clock.now_ms() + self._config.get().cleanup_ms)
         version = stored.version if stored else 0
         states = tuple(
@@ -171,7 +160,7 @@ class Delivery:
             for m, node in routed
             if m.event is not None
         ]
-        self._store.commit(taken.unit(Unit(states=states, records=(*events, *replies))))
+        self._store.commit(taken.unit(Unit(states=states, records=(*events, *others))))
 
     def _new_id(self) -> FlowId:
         return FlowId(str(uuid.UUID(bytes=self._entropy.random_bytes(16), version=4)))

@@ -13,11 +13,12 @@ from host.domain.ids import EpochMs
 from host.flow.aside import WorkKey
 from host.flow.asides import Asides
 from host.flow.config import FIXED_DEFAULTS, FlowConfig
-from host.flow.delivery import Delivery, LocalRouter, Router
+from host.flow.delivery import Delivery
 from host.flow.events import EventSink, FlowEngineEvent
 from host.flow.giving_up import GivingUp
 from host.flow.guest_runs import GuestRuns
 from host.flow.history import FIXED_NO_HISTORY, HistoryLimits
+from host.flow.local_routes import LocalRoutes
 from host.flow.messages import EVENT_TOPIC, START_TOPIC, WORK_TOPICS
 from host.flow.parking import ParkingLot
 from host.flow.setbacks import Outcome, Setbacks, fence_of
@@ -34,6 +35,7 @@ from host.ports.groups import Fence
 from host.ports.guest import FlowGuests
 from host.ports.live import Live
 from host.ports.quotas import Quotas, Unmetered
+from host.ports.routes import Routes
 from host.ports.units import StateStore
 from host.ports.work import Look, Queues, WorkRecord
 
@@ -55,7 +57,7 @@ class FlowEngine:
         clock: time of day.
         entropy: randomness of flow ids, session ids and `flow.random`.
         events: told what happened, after it is durable; its failures are its own affair.
-        router: decides where counterparties are; by default all are on this host.
+        routes: tell where counterparties are; by default all are on this cluster.
         config: limits and times.
         history: how much is kept of ended flows.
         quotas: what the nodes' guests may use, and where it is charged.
@@ -75,7 +77,7 @@ class FlowEngine:
         clock: Clock,
         entropy: Entropy,
         events: EventSink,
-        router: Router | None = None,
+        routes: Routes | None = None,
         config: Live[FlowConfig] = FIXED_DEFAULTS,
         history: Live[HistoryLimits] = FIXED_NO_HISTORY,
         quotas: Quotas | None = None,
@@ -89,6 +91,7 @@ class FlowEngine:
         around = Surroundings(
             capabilities={c.name: c for c in capabilities},
             vnodes=vnodes,
+            routes=routes or LocalRoutes(vnodes),
             clock=clock,
             entropy=entropy,
             states=units,
@@ -106,7 +109,7 @@ class FlowEngine:
         )
         self._delivery = Delivery(
             store=units,
-            router=router or LocalRouter(vnodes),
+            routes=around.routes,
             clock=clock,
             entropy=entropy,
             events=events,

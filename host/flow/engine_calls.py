@@ -20,6 +20,7 @@ from host.flow.requests import parse
 from host.flow.surroundings import Surroundings
 from host.ports.bus import NewRecord
 from host.ports.capability import CapabilityError
+from host.ports.routes import Refused as NoRoute
 
 Outcome: TypeAlias = Answer | Wait | Refused
 EngineCall: TypeAlias = Callable[[str], Outcome]
@@ -86,12 +87,11 @@ class EngineCalls:
             name = MemberX500Name.parse(wanted.counterparty)
         except InvalidX500NameError as exc:
             raise CapabilityError(exc.code, exc.message) from exc
-        group = self._flow.checkpoint.holding.group_id
-        peer = HoldingIdentity(x500_name=name, group_id=group)
-        if self._around.vnodes.find(peer) is None:
-            raise CapabilityError(
-                "counterparty-unknown", f"{name} has no virtual node in group {group}"
-            )
+        own = self._flow.checkpoint.holding
+        peer = HoldingIdentity(x500_name=name, group_id=own.group_id)
+        route = self._around.routes.route(own.holding(), peer)
+        if isinstance(route, NoRoute):
+            raise CapabilityError(route.code, route.message)
         session_id = str(uuid.UUID(bytes=self._around.entropy.random_bytes(16), version=4))
         answer = calls.open_session(
             self._flow.checkpoint,

@@ -20,6 +20,8 @@ from host.ports.bus import NOBODY, Placement
 
 START_TOPIC = "flow.mapper.start"
 OUT_TOPIC = "flow.mapper.session.out"
+P2P_OUT_TOPIC = "p2p.out"
+"""Messages to members on other clusters, keyed by the pair of source and target."""
 IN_TOPIC = "flow.mapper.session.in"
 EVENT_TOPIC = "flow.event"
 DEAD_LETTER_TOPIC = "flow.event.dlq"
@@ -44,7 +46,12 @@ class Party(Struct, frozen=True):
         return Party(name=str(holding.x500_name), group_id=holding.group_id)
 
     def holding(self) -> HoldingIdentity:
-        return HoldingIdentity(x500_name=MemberX500Name.parse(self.name), group_id=self.group_id)
+        """The identity.
+
+        Raises:
+            InvalidX500NameError: the name is none.
+        """
+        return _holding(self.name, self.group_id)
 
     def node(self) -> ShortHash:
         """The party's short hash; nobody's, where its name is none."""
@@ -52,9 +59,14 @@ class Party(Struct, frozen=True):
 
 
 @lru_cache(maxsize=4096)
+def _holding(name: str, group_id: str) -> HoldingIdentity:
+    return HoldingIdentity(x500_name=MemberX500Name.parse(name), group_id=group_id)
+
+
+@lru_cache(maxsize=4096)
 def _node(name: str, group_id: str) -> ShortHash:
     try:
-        return Party(name=name, group_id=group_id).holding().short_hash
+        return _holding(name, group_id).short_hash
     except HostError:
         return NOBODY
 

@@ -12,6 +12,7 @@ from host.ports.clock import Clock, Entropy
 from host.ports.directory import VirtualNodes
 from host.ports.live import Live
 from host.ports.quotas import Quotas, Unmetered
+from host.ports.routes import Routes
 from host.ports.state import States
 
 
@@ -25,6 +26,7 @@ class Surroundings:
 
     capabilities: Mapping[str, Capability]
     vnodes: VirtualNodes
+    routes: Routes
     clock: Clock
     entropy: Entropy
     states: States

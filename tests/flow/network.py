@@ -20,7 +20,6 @@ from host.domain.packages import (
 from host.domain.vnode import VirtualNode
 from host.domain.x500 import MemberX500Name
 from host.flow.config import CORDA_DEFAULTS, FlowConfig
-from host.flow.delivery import Router
 from host.flow.engine import FlowEngine
 from host.flow.flow_time import FlowTime
 from host.flow.history import NO_HISTORY, HistoryLimits
@@ -32,6 +31,7 @@ from host.ports.capability import Capability
 from host.ports.glances import GlanceQuery
 from host.ports.live import Fixed
 from host.ports.quotas import Quotas
+from host.ports.routes import Routes
 from host.ports.units import FlowStore
 from tests.flow.scripted import Guest, ScriptedGuests
 
@@ -211,7 +211,7 @@ class Network:
         history: HistoryLimits = NO_HISTORY,
         capabilities: Sequence[Capability] | None = None,
         flow_time: FlowTime | None = None,
-        router: Router | None = None,
+        routes: Routes | None = None,
     ) -> None:
         self.store = store
         self.clock = clock or SimClock()
@@ -232,7 +232,7 @@ class Network:
             time_of_day=self.clock,
             entropy=self.entropy,
             events=events or self.events.append,
-            router=router,
+            routes=routes,
             config=Fixed(config),
             quotas=quotas,
             audit_logs=audit_logs,

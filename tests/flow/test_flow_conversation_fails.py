@@ -31,6 +31,8 @@ CONVERSATION = (
     *(f"{when} {call}" for when in ("before", "after") for call in ENGINE_CALLS),
     "router to alice",
     "router to bob",
+    "acceptance by alice",
+    "acceptance by bob",
     "take flow.mapper.session.out",
     "commit flow.mapper.session.out",
     "get session",

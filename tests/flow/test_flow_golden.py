@@ -17,6 +17,7 @@ from host.flow.checkpoint import Checkpoint, Scope
 from host.flow.host_calls import HostCalls
 from host.flow.journal import decode_journal
 from host.flow.live import LiveFlow
+from host.flow.local_routes import LocalRoutes
 from host.flow.messages import Party
 from host.flow.surroundings import Surroundings
 from host.guests.flows import SandboxedFlows
@@ -76,7 +77,7 @@ def replay(golden: Golden, rows: tuple[str, ...], engine: Engine) -> tuple[objec
         journal=list(entries), written=len(entries),
     )  # fmt: skip
     around = Surroundings(
-        capabilities={}, vnodes=Nodes(), clock=SimClock(), entropy=CountedEntropy(),
+        capabilities={}, vnodes=Nodes(), routes=LocalRoutes(Nodes()), clock=SimClock(), entropy=CountedEntropy(),
         states=MemoryStore(),
     )  # fmt: skip
     handler = HostCalls(flow, cpi, around, persist=unexpected, quota=Quota())

@@ -12,11 +12,11 @@ from host.domain.errors import DiskFullError, OutageError, StorageError
 from host.domain.flow import FlowStatusName
 from host.domain.ids import HoldingIdentity, ShortHash
 from host.domain.quotas import Quota, Spent
-from host.flow.delivery import LocalRouter, Router
 from host.flow.engine_calls import EngineCall, EngineCalls
-from host.flow.messages import Party, SessionFailure
+from host.flow.local_routes import LocalRoutes
 from host.ports.audit_log import PrivilegedCall, Unaudited
 from host.ports.quotas import Unmetered
+from host.ports.routes import Refused, Route, Routes
 from host.ports.units import FlowStore, Unit
 from tests.flow.network import ALICE, BOB, Network, Notes, holding
 from tests.flow.queues import ALICES, BOBS
@@ -180,17 +180,26 @@ class TrappedAuditLogs(Unaudited):
         super().record(call)
 
 
-class TrappedRouter:
+class TrappedRoutes:
     """Of the conversation, which is Alice's: nobody else sends anything."""
 
     def __init__(self, trap: Trap) -> None:
         self._trap = trap
-        self.inner: Router | None = None
+        self.inner: Routes | None = None
 
-    def refuses(self, party: Party) -> SessionFailure | None:
-        self._trap(f"router to {'alice' if party.node() == ALICES else 'bob'}", ALICES)
+    def route(self, source: HoldingIdentity, target: HoldingIdentity) -> Route:
+        self._trap(f"router to {_name(target)}", ALICES)
         assert self.inner is not None
-        return self.inner.refuses(party)
+        return self.inner.route(source, target)
+
+    def accepts(self, source: HoldingIdentity, target: HoldingIdentity) -> Refused | None:
+        self._trap(f"acceptance by {_name(target)}", ALICES)
+        assert self.inner is not None
+        return self.inner.accepts(source, target)
+
+
+def _name(target: HoldingIdentity) -> str:
+    return "alice" if target.short_hash == ALICES else "bob"
 
 
 def trapped_engine_calls(trap: Trap, patch: pytest.MonkeyPatch) -> None:
@@ -250,7 +259,7 @@ class Made:
     def __init__(self) -> None:
         self.trap = Trap()
         store = TrappedStore(MemoryStore(), self.trap)
-        router = TrappedRouter(self.trap)
+        routes = TrappedRoutes(self.trap)
         self.network = Network(
             store,  # type: ignore[arg-type]
             {},
@@ -260,10 +269,10 @@ class Made:
                 {"test.Initiator": converses, "test.Responder": answers}, self.trap
             ),
             audit_logs=TrappedAuditLogs(self.trap),
-            router=router,
+            routes=routes,
             events=lambda event: self.trap("event sink", getattr(event, "holding_id", "")),
         )
-        router.inner = LocalRouter(self.network.nodes)
+        routes.inner = LocalRoutes(self.network.nodes)
         self._trap_nodes()
         self.bobs = 0
 
