@@ -10,11 +10,13 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from dataclasses import dataclass
 
 from host.domain.errors import InvalidInputError
+from host.domain.guest_text import GuestTextError, checked_json
 from host.domain.ids import EpochMs
 
 LIMIT_DEFAULT = 100
 LIMIT_MAX = 1000
 CURSOR_CHARACTERS_MAX = 2048
+_PARTS = 4
 
 
 class CursorInvalidError(InvalidInputError):
@@ -47,15 +49,18 @@ def parse_cursor(text: str, order: str) -> Cursor:
     """The cursor of a list.
 
     Raises:
-        CursorInvalidError: it is none, or one of another list.
+        CursorInvalidError: it is none, or one of another list. Clients write it as they like, so
+            it is held to the rules of guests' texts: stores take no half characters.
     """
     if len(text) > CURSOR_CHARACTERS_MAX:
         raise CursorInvalidError(f"a cursor has at most {CURSOR_CHARACTERS_MAX} characters")
     try:
-        parts = json.loads(urlsafe_b64decode(text + "=" * (-len(text) % 4)))
-        found, number, key, snapshot = parts
-    except (ValueError, TypeError, RecursionError) as error:
+        parts = checked_json(urlsafe_b64decode(text + "=" * (-len(text) % 4)).decode())
+    except (GuestTextError, ValueError) as error:
         raise CursorInvalidError("the cursor is damaged") from error
+    if not isinstance(parts, list) or len(parts) != _PARTS:
+        raise CursorInvalidError("the cursor is damaged")
+    found, number, key, snapshot = parts
     if found != order:
         raise CursorInvalidError(f"the cursor is not one of the list {order!r}")
     if type(number) is not int or type(key) is not str or type(snapshot) is not int:

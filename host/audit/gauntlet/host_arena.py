@@ -23,6 +23,7 @@ from host.toolkit.host_client import HostClient
 from sandbox.runtime import Sandbox
 
 ALICE, BOB, MALLORY = (f"O={name}, L=London, C=GB" for name in ("Alice", "Bob", "Mallory"))
+_GREETING = {"greeting": f"Hello {HONEST_BODY['name']}, this is {ALICE}"}
 _CORDAPPS = {ALICE: "hello", BOB: "hello", MALLORY: "hostile"}
 _POLL_S = 0.005
 _WAIT_S = 0.1
@@ -46,7 +47,7 @@ class HostArena:
         """One honest flow of Alice, from its start to its end.
 
         Raises:
-            NeighbourFailedError: it did not complete.
+            NeighbourFailedError: it did not complete, or with another answer than its own.
             HostError: the host did not answer.
         """
         flows, place = HostFlows(client), FlowPlace(node=self.nodes[ALICE], request_id=_new_id())
@@ -55,6 +56,8 @@ class HostArena:
         while time.monotonic() < deadline:
             answer = flows.result(place)
             if answer.get("flowStatus") == "COMPLETED":
+                if answer.get("json") != _GREETING:
+                    raise NeighbourFailedError(f"an honest flow answered {answer.get('json')}")
                 return
             if answer.get("flowStatus") in FINAL:
                 raise NeighbourFailedError(f"an honest flow ended {answer}")
@@ -72,6 +75,8 @@ class HostArena:
         node = self.nodes[BOB if attack.attacker is Attacker.BOB else MALLORY]
         order = Order(
             attack=attack.name,
+            flows=attack.flows,
+            body=attack.body,
             node=node,
             url=self.host.url,
             certificate=str(self.host.certificate),

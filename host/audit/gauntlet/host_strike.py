@@ -14,9 +14,10 @@ import uuid
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from threading import Event
-from typing import IO, cast
+from typing import IO, Any, cast
 
 import msgspec
 from msgspec import Struct
@@ -45,11 +46,14 @@ class AttackClientError(UnavailableError):
 class Order(Struct, frozen=True, kw_only=True):
     """Which attack to make, and on what.
 
+    `attack` is its name in the catalogue, `flows` and `body` its own or those of a smaller one;
     `url`, `certificate` (a file's path) and `password` are those of the host and its `admin`;
     `node` is the short hash of the node whose flows attack.
     """
 
     attack: str
+    flows: int
+    body: Any
     node: str
     url: str
     certificate: str
@@ -102,7 +106,8 @@ def main() -> None:
     order = msgspec.json.decode(sys.stdin.buffer.readline(), type=Order)
     over = Event()
     threading.Thread(target=_set_at_end, args=(over,), daemon=True).start()
-    attack = next(attack for attack in host_attacks() if attack.name == order.attack)
+    listed = next(attack for attack in host_attacks() if attack.name == order.attack)
+    attack = replace(listed, flows=order.flows, body=order.body)
     while True:
         try:
             found = _strike(attack, order, over)
