@@ -27,7 +27,6 @@ _SELECT_NOTED = "SELECT short_hash, generation FROM vault_note"
 _SELECT_ENDS = (
     "SELECT short_hash, audit_seq, audit_hash FROM vault_note WHERE audit_seq IS NOT NULL"
 )
-_HAS_NOTES = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'vault_note'"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,16 +48,10 @@ class Node:
 
 def registered(connection: sqlite3.Connection) -> Sequence[Node]:
     """All virtual nodes."""
-    # A directory of an earlier release has no notes before a host has started on it.
-    has_notes = connection.execute(_HAS_NOTES).fetchone() is not None
-    noted: dict[str, int] = dict(connection.execute(_SELECT_NOTED)) if has_notes else {}
-    try:
-        ends = {
-            node: Anchor(seq=seq, hash=digest)
-            for node, seq, digest in connection.execute(_SELECT_ENDS)
-        }
-    except sqlite3.OperationalError:
-        ends = {}
+    noted: dict[str, int] = dict(connection.execute(_SELECT_NOTED))
+    ends = {
+        node: Anchor(seq=seq, hash=digest) for node, seq, digest in connection.execute(_SELECT_ENDS)
+    }
     return [
         Node(
             short_hash=ShortHash(node),

@@ -38,7 +38,7 @@ class SqlDatabase(Protocol):
     """A relational database. Thread-safe."""
 
     def read(self) -> AbstractContextManager[Connection]:
-        """One consistent view for the length of the block, in which nothing can be written.
+        """One consistent view for the length of the block; what writes uses `transact`.
 
         Raises:
             StorageError: the database cannot be read.

@@ -186,13 +186,6 @@ def test_an_account_that_is_not_the_sum_of_its_rows_is_found(folder):
     assert found.found == "70 bytes in 1 rows, 1 of them lasting"
 
 
-def test_a_directory_of_an_earlier_release_can_be_checked(folder):
-    with sqlite3.connect(folder / "cluster.sqlite") as connection:
-        connection.execute("DROP TABLE vault_note")  # was not there, nor had it all its columns
-        connection.execute("UPDATE schema_version SET version = 2 WHERE name = 'vnode'")
-    assert check(folder) == []
-
-
 def test_audit_logs_that_were_cut_changed_or_lost_are_found(folder):
     log = folder / LOG
     kept = log.read_bytes()

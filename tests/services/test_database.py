@@ -1,11 +1,9 @@
 import os
 import sqlite3
-import threading
 import types
 
 import pytest
-from sqlalchemy import Column, Integer, MetaData, String, Table, delete, insert, select, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import Column, Integer, MetaData, String, Table, insert, select
 
 from host.db import Database, Remembered, Schema, Vaults
 from host.db.errors import SchemaTooNewError, translated
@@ -23,7 +21,6 @@ ITEM = Table(
     Column("text", String, unique=True),
     info=REMEMBERED,
 )
-BEAT = Table("beat", METADATA, Column("id", Integer, primary_key=True))
 SCHEMA = Schema(name="items", metadata=METADATA)
 
 
@@ -53,17 +50,6 @@ def test_files_are_in_wal_mode_with_full_synchronisation(tmp_path):
         "foreign_keys": 1,
         "busy_timeout": 10_000,
     }
-
-
-def test_a_failing_block_changes_nothing(tmp_path):
-    with Database.open(tmp_path / "a.sqlite", [SCHEMA]) as database:
-        with pytest.raises(IntegrityError):
-            database.transact(
-                lambda connection: connection.execute(
-                    insert(ITEM), [{"text": "one"}, {"text": "one"}]
-                )
-            )
-        assert texts(database) == []
 
 
 def test_a_newer_schema_is_refused_and_left_alone(tmp_path):
@@ -141,34 +127,6 @@ def test_a_full_disk_is_a_storage_error_and_nothing_changes(tmp_path):
                 )
             )
         assert texts(database) == ["one"]
-
-
-def test_threads_lose_no_update(tmp_path):
-    with Database.open(tmp_path / "a.sqlite", [SCHEMA]) as database:
-        database.transact(lambda connection: connection.execute(insert(ITEM), {"text": "0"}))
-
-        def count_up():
-            for _ in range(20):
-
-                def work(connection):
-                    value = int(connection.execute(select(ITEM.c.text)).scalar())
-                    connection.execute(ITEM.update().values(text=str(value + 1)))
-
-                database.transact(work)
-
-        threads = [threading.Thread(target=count_up) for _ in range(3)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        assert texts(database) == ["60"]
-
-
-def test_a_reader_sees_one_moment_while_another_writes(tmp_path):
-    with Database.open(tmp_path / "a.sqlite", [SCHEMA]) as database, database.read() as reader:
-        assert reader.execute(select(ITEM)).all() == []
-        database.transact(lambda connection: connection.execute(insert(ITEM), {"text": "one"}))
-        assert reader.execute(select(ITEM)).all() == []
 
 
 A, B, C = (ShortHash(letter * 12) for letter in "ABC")
@@ -254,82 +212,6 @@ def test_a_damaged_page_is_a_storage_error(tmp_path):
     path.write_bytes(data)
     with pytest.raises(StorageError), Database.open(path, [SCHEMA]) as database:
         database.transact(lambda connection: connection.execute(select(ITEM)).all())
-
-
-def test_a_transaction_gives_what_its_work_returned_and_rolls_back_what_raises(tmp_path):
-    with Database.open(tmp_path / "a.sqlite", [SCHEMA]) as database:
-
-        def add(connection):
-            connection.execute(insert(ITEM), {"text": "one"})
-            return connection.execute(select(ITEM.c.text)).scalars().all()
-
-        def fail(connection):
-            connection.execute(insert(ITEM), {"text": "two"})
-            raise ZeroDivisionError
-
-        assert database.transact(add) == ["one"]
-        with pytest.raises(ZeroDivisionError):
-            database.transact(fail)
-        assert texts(database) == ["one"]
-
-
-def test_a_transaction_inside_another_is_a_mistake_not_a_deadlock(tmp_path):
-    with Database.open(tmp_path / "a.sqlite", [SCHEMA]) as database:
-        nested = pytest.raises(RuntimeError, match="inside the first")
-        with nested:
-            database.transact(lambda _: database.transact(lambda _: None))
-
-
-@pytest.mark.parametrize(
-    "change",
-    [insert(ITEM).values(text="new"), update(ITEM).values(text="new"), delete(ITEM)],
-    ids=["insert", "update", "delete"],
-)
-def test_every_commit_to_a_remembered_table_by_any_process_changes_the_revision(tmp_path, change):
-    path = tmp_path / "a.sqlite"
-    with Database.open(path, [SCHEMA]) as database, Database.open(path, [SCHEMA]) as other:
-        database.transact(lambda c: c.execute(insert(ITEM), {"text": "one"}))
-        seen = [database.revision(), database.revision()]
-        for writer in (database, other):
-            writer.transact(lambda c: c.execute(change))
-            seen.append(database.revision())
-            writer.transact(lambda c: c.execute(delete(ITEM)))
-    assert seen[0] == seen[1]
-    assert len(set(seen)) == 3
-
-
-def test_neither_other_tables_nor_reading_nor_a_failure_change_the_revision(tmp_path):
-    path = tmp_path / "a.sqlite"
-    with Database.open(path, [SCHEMA]) as database, Database.open(path, [SCHEMA]) as other:
-        before = database.revision()
-        other.transact(lambda c: c.execute(insert(BEAT), {"id": 1}))
-        other.transact(lambda c: c.execute(select(ITEM)).all())
-
-        def fail(connection):
-            connection.execute(insert(ITEM), {"text": "one"})
-            raise ZeroDivisionError
-
-        with pytest.raises(ZeroDivisionError):
-            other.transact(fail)
-        assert database.revision() == before
-        other.transact(lambda c: c.execute(insert(ITEM), {"text": "one"}))
-        assert database.revision() != before
-
-
-def test_what_is_remembered_is_read_once_until_something_is_committed(tmp_path):
-    path, reads = tmp_path / "a.sqlite", []
-    with Database.open(path, [SCHEMA]) as database, Database.open(path, [SCHEMA]) as other:
-
-        def read(text):
-            reads.append(text)
-            return text in texts(database)
-
-        remembered = Remembered(database, read)
-        found = [remembered.get("one"), remembered.get("one")]
-        other.transact(lambda connection: connection.execute(insert(ITEM), {"text": "one"}))
-        found += [remembered.get("one"), remembered.get("one")]
-    assert found == [False, False, True, True]
-    assert reads == ["one", "one"]
 
 
 def test_what_is_committed_while_it_is_read_is_not_missed(tmp_path):
