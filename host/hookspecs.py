@@ -21,6 +21,8 @@ from host.ports.database import SqlDatabase
 from host.ports.keys import KeyStore
 from host.ports.units import FlowStore
 from host.settings import HostSettings
+from host.settings.live import LiveConfig
+from host.settings.plugged import PluginSettings
 
 PROJECT = "cordbox"
 """Name of the plugin project: of the hook markers, and of the group of entry points."""
@@ -29,18 +31,37 @@ hookspec = pluggy.HookspecMarker(PROJECT)
 hookimpl = pluggy.HookimplMarker(PROJECT)
 
 
-@hookspec(firstresult=True)
-def register_bus(settings: HostSettings, directory: DataDirectory) -> FlowStore | None:
-    """Give the store of records, flow states and journals; the first plugin that has one wins.
+@hookspec
+def register_settings() -> PluginSettings | None:
+    """Declare settings of the plugin's own: what it needs to start, and sections that may change.
 
-    The host closes it at its end. Give None to leave it to another plugin.
+    Called before any other hook, whenever settings are read: also by commands that start no host.
+    Names that Cordbox or another plugin has stop the start. The plugin reads what it needs to start
+    by `settings.plugin(Kind)`, where `Kind` is the dataclass that it declared, and a section by
+    `config.section(SECTION).get()`, each time that it uses it.
     """
 
 
 @hookspec(firstresult=True)
-def register_key_store(
+def register_bus(
+    settings: HostSettings, directory: DataDirectory, config: LiveConfig
+) -> FlowStore | None:
+    """Give the store of records, flow states and journals; the first plugin that has one wins.
+
+    The host closes it at its end. Give None to leave it to another plugin.
+
+    Args:
+        settings: the host's bootstrap settings, and the plugin's own.
+        directory: the data directory, held by this host.
+        config: sections of settings as they are in force.
+    """
+
+
+@hookspec(firstresult=True)
+def register_key_store(  # noqa: PLR0917  # hooks get their arguments by name
     settings: HostSettings,
     directory: DataDirectory,
+    config: LiveConfig,
     database: SqlDatabase,
     clock: Clock,
     entropy: Entropy,
@@ -48,8 +69,9 @@ def register_key_store(
     """Give the store that keeps the nodes' private keys; the first plugin that has one wins.
 
     Args:
-        settings: the host's settings.
+        settings: the host's bootstrap settings, and the plugin's own.
         directory: the data directory, held by this host.
+        config: sections of settings as they are in force.
         database: the cluster's database; the key tables are in it.
         clock: the host's clock.
         entropy: the host's randomness.
@@ -57,7 +79,9 @@ def register_key_store(
 
 
 @hookspec
-def register_capabilities(settings: HostSettings, keys: KeyStore) -> Sequence[Capability] | None:
+def register_capabilities(
+    settings: HostSettings, config: LiveConfig, keys: KeyStore
+) -> Sequence[Capability] | None:
     """Give services that flows may call, one for each interface of the workflow world.
 
     Two capabilities of one name stop the host's start. They are called from many threads.
@@ -65,7 +89,7 @@ def register_capabilities(settings: HostSettings, keys: KeyStore) -> Sequence[Ca
 
 
 @hookspec
-def register_rest_routes(settings: HostSettings) -> Sequence[BaseRoute] | None:
+def register_rest_routes(settings: HostSettings, config: LiveConfig) -> Sequence[BaseRoute] | None:
     """Give routes of the REST server outside `/api`; they look after their own access control."""
 
 

@@ -8,6 +8,7 @@ import pluggy
 
 from host import hookspecs
 from host.domain.errors import HostError
+from host.settings.plugged import PluginSettings
 
 _BUILT_IN = {
     "embedded": "plugins.embedded",
@@ -54,6 +55,36 @@ def make_plugin_manager(
     except pluggy.PluginValidationError as error:
         raise PluginInvalidError(str(error)) from error
     return plugins
+
+
+def declared_settings(enabled: Sequence[str], with_entry_points: bool) -> Sequence[PluginSettings]:  # noqa: FBT001  # it is a `Declare` of host.settings.loading
+    """What the plugins `enabled` declare of settings.
+
+    Built-in ones are not loaded for it, as a supervisor has to stay small: they declare none.
+
+    Raises:
+        PluginUnknownError: nothing has the name.
+        PluginInvalidError: a plugin implements an unknown hook.
+    """
+    others = [name for name in enabled if name not in _BUILT_IN]
+    if not others:
+        return ()
+    return plugin_settings(make_plugin_manager(others, with_entry_points=with_entry_points))
+
+
+def plugin_settings(plugins: pluggy.PluginManager) -> Sequence[PluginSettings]:
+    """What loaded plugins declare of settings.
+
+    Raises:
+        PluginInvalidError: one declares something else.
+    """
+    declared = list(plugins.hook.register_settings())
+    for each in declared:
+        if not isinstance(each, PluginSettings):
+            raise PluginInvalidError(
+                f"a plugin's register_settings gave {type(each).__name__}, expected PluginSettings"
+            )
+    return declared
 
 
 def _load(name: str, *, with_entry_points: bool) -> object:

@@ -20,6 +20,7 @@ EXIT_TRY_AGAIN = 75
 _COMMANDS = {
     "audit": ("host.cli.audit", "Audit packages and sandboxes."),
     "component": ("host.cli.component", "Check WebAssembly components against a world."),
+    "config": ("host.cli.config", "Show sections of settings and where values come from."),
     "contract": ("host.cli.contract", "Verify transactions by a CPI's contracts."),
     "cordapp": ("host.cli.cordapp", "Build CorDapps into signed packages."),
     "dev": ("host.cli.dev", "Run a CorDapp on a network that follows its sources."),

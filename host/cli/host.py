@@ -89,6 +89,7 @@ def run_command(settings_file: Path | None, output: str, *, is_new: bool, **opti
     """
     from host.descriptors import raise_descriptor_limit
     from host.logs import configure_logging
+    from host.plugin_loading import declared_settings
     from host.settings import load_settings
     from host.settings.sections import LOG
 
@@ -96,7 +97,9 @@ def run_command(settings_file: Path | None, output: str, *, is_new: bool, **opti
     file = settings_file or (default_file if default_file.exists() else None)
 
     def load() -> "HostSettings":
-        return load_settings(options=options, file=file, environment=os.environ)
+        return load_settings(
+            options=options, file=file, environment=os.environ, declare=declared_settings
+        )
 
     settings = load()
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # Until there is somebody who follows it.

@@ -23,12 +23,14 @@ settings_option = click.option(
 
 def offline_settings(file: Path | None) -> "HostSettings":
     """The settings of a host that would be started here; its data directory is not touched."""
+    from host.plugin_loading import declared_settings
     from host.settings import load_settings
 
     return load_settings(
         options={"data_dir": Path()},
         file=file or default_settings_file(),
         environment=os.environ,
+        declare=declared_settings,
     )
 
 

@@ -1,9 +1,7 @@
 """What every part of a host may need while it is put together."""
 
-from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Any
 
 import pluggy
 from prometheus_client import CollectorRegistry
@@ -12,8 +10,7 @@ from host.composition.cluster import Cluster
 from host.data_directory import DataDirectory
 from host.domain.errors import HostError
 from host.ports.clock import Entropy, TwoClocks
-from host.settings import HostSettings, Section
-from host.settings.sections import SECTIONS
+from host.settings import HostSettings
 
 
 class PluginMissingError(HostError):
@@ -37,8 +34,3 @@ class Base:
     registry: CollectorRegistry
     stack: ExitStack
     cluster: Cluster | None = None
-
-    @property
-    def sections(self) -> Mapping[str, Section[Any]]:
-        """Every section of settings that the host and its plugins have."""
-        return SECTIONS

@@ -11,6 +11,7 @@ from host.domain.errors import HostError
 from host.domain.json import JsonObject, JsonValue
 from host.ports.capability import CallContext, Capability
 from host.ports.keys import KeyStore
+from host.settings.live import LiveConfig
 
 
 class CapabilityTwiceError(HostError):
@@ -36,14 +37,16 @@ class TracedCapability:
 
 
 def make_capabilities(
-    base: Base, own: Sequence[Capability], keys: KeyStore
+    base: Base, config: LiveConfig, own: Sequence[Capability], keys: KeyStore
 ) -> Sequence[Capability]:
     """One capability for each interface that is not the flow engine's own.
 
     Raises:
         CapabilityTwiceError: two have one name.
     """
-    plugged = base.plugins.hook.register_capabilities(settings=base.settings, keys=keys)
+    plugged = base.plugins.hook.register_capabilities(
+        settings=base.settings, config=config, keys=keys
+    )
     capabilities = [*own, *chain.from_iterable(plugged)]
     names = Counter(capability.name for capability in capabilities)
     name, count = names.most_common(1)[0]

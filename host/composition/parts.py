@@ -40,6 +40,7 @@ from host.guests.source import GuestSource
 from host.keys import SchemePublicKeys
 from host.packages.catalogue import PackageCatalogue
 from host.packages.service import PackageService
+from host.plugin_loading import plugin_settings
 from host.ports.capability import Capability
 from host.ports.cpi_files import CpiFiles
 from host.ports.directory import ContractVerifier, Members
@@ -51,6 +52,7 @@ from host.quotas import QuotaService
 from host.quotas.defaults import live_quota
 from host.quotas.flushing import PeriodicFlush
 from host.rpc import Interface
+from host.settings.catalogue import Catalogue
 from host.settings.changes import ConfigService
 from host.settings.following import REFRESH_SECONDS, Following
 from host.settings.live import LiveConfig
@@ -98,9 +100,8 @@ class Parts:
     @cached_property
     def config(self) -> LiveConfig:
         """All sections of settings as they are in force; follows what others store."""
-        live = LiveConfig(
-            self.base.sections, self.base.settings.pins, self.section_store.newest().values()
-        )
+        sections = Catalogue(plugin_settings(self.base.plugins)).sections
+        live = LiveConfig(sections, self.base.settings.pins, self.section_store.newest().values())
         self._flush(Following(self.section_store, live).refresh, REFRESH_SECONDS)
         self.base.registry.register(ConfigCollector(live))
         return live
@@ -210,7 +211,7 @@ class Parts:
     def store(self) -> FlowStore:
         """Bus, flow states and journals."""
         store: FlowStore | None = self.base.plugins.hook.register_bus(
-            settings=self.base.settings, directory=self.base.directory
+            settings=self.base.settings, directory=self.base.directory, config=self.config
         )
         if store is None:
             raise PluginMissingError("no plugin gives a bus (hook register_bus)")
@@ -364,7 +365,7 @@ class Parts:
             CapabilityTwiceError: plugins give one that is there already.
         """
         own = (membership.MembershipCapability(self.members), self.entities, self.ledger)
-        return make_capabilities(self.base, own, self.keys)
+        return make_capabilities(self.base, self.config, own, self.keys)
 
     def _flush(self, flush: Callable[[], object], seconds: float) -> None:
         flushing = PeriodicFlush(flush, seconds=seconds)
@@ -381,6 +382,7 @@ class Parts:
         key_store: KeyStore | None = self.base.plugins.hook.register_key_store(
             settings=self.base.settings,
             directory=self.base.directory,
+            config=self.config,
             database=self.database,
             clock=self.base.clock,
             entropy=self.base.entropy,

@@ -115,7 +115,7 @@ def make_rest(
         registry=base.registry,
         exposed=exposed,
         readiness=lambda: _readiness(health, certificates, parts.made_vaults, packages),
-        extra_routes=(overview_route(overview), *_plugged_routes(base)),
+        extra_routes=(overview_route(overview), *_plugged_routes(base, parts.config)),
     )
     return Rest(
         asgi=asgi,
@@ -213,6 +213,6 @@ def _missing_packages(catalogue: PackageCatalogue) -> str:
     return named + (more if len(names) > _PACKAGES_NAMED_MAX else "")
 
 
-def _plugged_routes(base: Base) -> Sequence[BaseRoute]:
-    plugged = base.plugins.hook.register_rest_routes(settings=base.settings)
+def _plugged_routes(base: Base, config: LiveConfig) -> Sequence[BaseRoute]:
+    plugged = base.plugins.hook.register_rest_routes(settings=base.settings, config=config)
     return tuple(chain.from_iterable(plugged))

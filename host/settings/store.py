@@ -29,9 +29,11 @@ from host.settings.section import NAME_CHARACTERS_MAX, SchemaVersion
 VERSIONS_KEPT = 100
 """Of each section; the oldest go first."""
 
+TABLE = "config_section"
+
 _METADATA = MetaData()
 _VERSIONS = Table(
-    "config_section",
+    TABLE,
     _METADATA,
     Column("section", String(NAME_CHARACTERS_MAX), primary_key=True),
     Column("version", Integer, primary_key=True),
@@ -79,13 +81,8 @@ class SectionStore:
         Raises:
             StorageError: the database cannot be read.
         """
-        newest = _NEWEST.subquery()
-        found = select(_VERSIONS).join(
-            newest,
-            (_VERSIONS.c.section == newest.c.section) & (_VERSIONS.c.version == newest.c.version),
-        )
         with self._database.read() as connection:
-            return {row.section: _stored(row) for row in connection.execute(found)}
+            return newest_of(connection)
 
     def history(self, section: str) -> Sequence[StoredSection]:
         """The kept versions of a section, the newest first.
@@ -133,6 +130,16 @@ class SectionStore:
             )
 
         self._database.transact(work)
+
+
+def newest_of(connection: Connection) -> Mapping[str, StoredSection]:
+    """The newest version of each section, of a connection to the cluster's database."""
+    newest = _NEWEST.subquery()
+    found = select(_VERSIONS).join(
+        newest,
+        (_VERSIONS.c.section == newest.c.section) & (_VERSIONS.c.version == newest.c.version),
+    )
+    return {row.section: _stored(row) for row in connection.execute(found)}
 
 
 def _stored(row: Row[Any]) -> StoredSection:

@@ -10,6 +10,7 @@ import structlog
 from host.data_directory import DataDirectory
 from host.domain.errors import HostError
 from host.logs import configure_logging
+from host.plugin_loading import declared_settings
 from host.settings import HostSettings
 from host.settings.catalogue import Catalogue
 from host.settings.live import LiveConfig
@@ -68,7 +69,8 @@ def reread(running: HostSettings, load: Load) -> HostSettings:
     Settings that are refused leave those that run.
     """
     try:
-        found = take_over(running, load(), Catalogue().sections)
+        plugged = declared_settings(running.plugins, running.plugin_entry_points)
+        found = take_over(running, load(), Catalogue(plugged).sections)
     except HostError as refused:
         _log.error("settings-not-reread", code=refused.code, reason=refused.message)
         return running

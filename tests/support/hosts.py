@@ -11,6 +11,7 @@ import httpx2
 from host.app import composed
 from host.composition.rest import Rest
 from host.data_directory import DataDirectory
+from host.plugin_loading import declared_settings
 from host.settings import HostSettings, load_settings
 from host.system import SystemClock, SystemEntropy
 
@@ -19,7 +20,8 @@ SECONDS_MAX = 60
 
 def settings_of(data_dir: Path, **settings: Any) -> HostSettings:
     """Settings by their names, whatever the environment has."""
-    return load_settings(options={"data_dir": data_dir, **settings}, file=None, environment={})
+    options = {"data_dir": data_dir, **settings}
+    return load_settings(options=options, file=None, environment={}, declare=declared_settings)
 
 
 @contextmanager

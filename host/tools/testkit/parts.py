@@ -25,7 +25,7 @@ from host.domain.json import JsonObject
 from host.domain.packages import CpiRecord, PackageIdentity
 from host.guests.source import GuestSource
 from host.packages.catalogue import PackageCatalogue
-from host.plugin_loading import make_plugin_manager
+from host.plugin_loading import declared_settings, make_plugin_manager
 from host.ports.directory import ContractVerifier
 from host.ports.units import FlowStore
 from host.settings import load_settings
@@ -90,7 +90,10 @@ class KitParts(Parts):
         stack.callback(directory.release)
         options = {**_CHOSEN, "cache_dir": default_cache_dir(), **settings}
         loaded = load_settings(
-            options={**options, "data_dir": directory.path}, file=None, environment={}
+            options={**options, "data_dir": directory.path},
+            file=None,
+            environment={},
+            declare=declared_settings,
         )
         base = Base(
             settings=loaded,
