@@ -14,7 +14,6 @@ ShortHash = NewType("ShortHash", str)
 """12 upper-case hexadecimal digits: of a holding identity, a key or a CPI checksum."""
 FlowId = NewType("FlowId", str)
 """A flow's UUID text."""
-SessionId = NewType("SessionId", str)
 ClientRequestId = NewType("ClientRequestId", str)
 Checksum = NewType("Checksum", str)
 """`SHA-256:<64 upper-case hexadecimal digits>`."""

@@ -5,8 +5,6 @@ from typing import Annotated
 from msgspec import Meta
 
 INT_MAX = 2_147_483_647
-EXACT_MAX = 2**53 - 1
-"""The largest integer that every JSON reader keeps exactly."""
 SECONDS_MAX = 3_155_760_000
 """A hundred years."""
 MILLIS_MAX = SECONDS_MAX * 1000

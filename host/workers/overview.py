@@ -78,12 +78,6 @@ class Overview:
     set_aside: Sequence[AsideLine] = ()
     open_flows: int
 
-    @property
-    def oldest_wait_ms(self) -> int:
-        """Of all that wait, what is set aside included."""
-        waits = [queue.lag_ms for queue in self.queues]
-        return max([*waits, *(each.lag_ms or 0 for each in self.set_aside)], default=0)
-
 
 class Observed(Backlogs, States, Accounts, Protocol):
     """What an overview looks at of the flow store."""

@@ -33,7 +33,7 @@ class ReplayCode:
     Attributes:
         label: names it to people.
         checksum: of the CPI, None for a folder.
-        guest: the code; announces lines if `has_lines`.
+        guest: the code.
         sources: Python files by the path that lines name; empty for other languages.
         capabilities: what the code declares that it calls.
     """
@@ -43,7 +43,6 @@ class ReplayCode:
     guest: Guest
     sources: Mapping[str, str]
     capabilities: frozenset[str]
-    has_lines: bool
 
 
 def code_of_cpi(
@@ -79,7 +78,6 @@ def code_of_cpi(
         guest=guest,
         sources=dict(code.source.files) if code.source else {},
         capabilities=frozenset(code.descriptor.capabilities),
-        has_lines=code.source is not None and not exact,
     )
 
 
@@ -103,7 +101,6 @@ def code_of_folder(
         guest=_guest(sandbox, code, exact=exact),
         sources=files,
         capabilities=frozenset(descriptor.capabilities),
-        has_lines=not exact,
     )
 
 
