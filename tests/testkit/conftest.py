@@ -13,14 +13,21 @@ from sandbox.runtime import Sandbox
 PROBE = Path(__file__).parent / "probe"
 
 
+class Codes(dict):
+    """The probe's code by the way in which it runs, made when it is asked for."""
+
+    def __missing__(self, way):
+        project = load_project(PROBE)
+        if way == "native":
+            self[way] = native_code(project)
+        else:
+            self[way] = sandboxed_code(project, Sandbox(cache_dir=default_cache_dir()))
+        return self[way]
+
+
 @pytest.fixture(scope="session")
 def probe_codes():
-    """The probe's code by the way in which it runs."""
-    project = load_project(PROBE)
-    return {
-        "native": native_code(project),
-        "sandbox": sandboxed_code(project, Sandbox(cache_dir=default_cache_dir())),
-    }
+    return Codes()
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from tests.testkit.conftest import PROBE
 from tests.testkit.rows import ROWS
 from tests.testkit.sides import KitSide, host_of, text_of
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]  # a cold cache compiles six components
 ROOT = PROBE.parents[2]
 PROJECTS = {
     "probe_flows": PROBE,

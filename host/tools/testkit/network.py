@@ -133,7 +133,8 @@ class Network:
         self._engine.drain()
         while (due := self._engine.next_due()) is not None and due <= end:
             self._advance_to(due)
-        self._advance_to(end)
+        if self._clock.now_ms() < end:
+            self._advance_to(end)
 
     def run(self) -> None:
         """Let everything happen that can; time moves when all that is open waits for it."""

@@ -9,6 +9,7 @@ from cordapp.contracts import ContractState, state_from_json
 from cordapp.registry import name_of
 from cordapp.schema import from_json, to_json
 from host.domain.errors import HostError
+from host.domain.flow import FlowStatusName
 from host.domain.ids import FlowId, HoldingIdentity
 from host.domain.json import JsonObject, JsonValue
 from host.domain.membership import MemberInfo
@@ -18,7 +19,7 @@ from host.ports.bus import Record
 from host.ports.capability import CallContext
 from host.rest.json_body import JsonInvalidError, json_or_text
 from host.settings.sections import CORDA_EXTERNAL_MESSAGING
-from host.tools.testkit.errors import FlowRefusedError
+from host.tools.testkit.errors import FlowFailedError, FlowRefusedError
 from host.tools.testkit.flows import FlowRecord
 
 if TYPE_CHECKING:
@@ -92,6 +93,10 @@ class Node:
         record = self.flow(begun)
         if record.error is not None:
             raise record.error
+        if record.status != FlowStatusName.COMPLETED:
+            raise FlowFailedError(
+                "flow-not-ended", f"the flow is {record.status}, and nothing is due that ends it"
+            )
         return self._result(record)
 
     def begin(self, flow: type | str, request: object = None) -> str:

@@ -231,3 +231,22 @@ class Issue(ClientStartableFlow[int, str]):
         signed = builder.add_signatories(key).to_signed_transaction()
         self.ledger_service.record(signed)
         return str(len(self.ledger_service.find_unconsumed_states(Number)))
+
+
+class Notaries(ClientStartableFlow[None, list[Any]]):
+    """The notary services, and what members have told of themselves."""
+
+    def call(self, _request: None) -> list[Any]:
+        names = [notary.name for notary in self.notary_lookup.notary_services()]
+        told = [member.member_context.get("ext.desk") for member in self.member_lookup.all()]
+        return [names, told]
+
+
+class Tick(ClientStartableFlow[int, int]):
+    """Sleeps this many times for a minute."""
+
+    def call(self, times: int) -> int:
+        for number in range(times):
+            self.log.info("tick %d", number)
+            self.flow_engine.sleep(60_000)
+        return times

@@ -1,0 +1,98 @@
+"""The kit's pytest plugin, in runs of pytest of their own."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PROJECT = """
+[cordapp]
+name = "shop"
+version = "1.0.0"
+vendor = "v"
+licence = "l"
+
+[workflow]
+name = "shop.workflows"
+source = "workflows"
+modules = ["shop_flows"]
+version = 1
+capabilities = ["sessions"]
+"""
+FLOWS = """
+from cordapp.flows import ClientStartableFlow
+
+
+class Sell(ClientStartableFlow[int, int]):
+    def call(self, count: int) -> int:
+        return price_of(count)
+
+
+def price_of(count: int) -> int:
+    assert count < 10, "there are only ten"
+    self_made = 100 // count
+    return self_made
+"""
+TESTS = """
+import pytest
+from shop_flows import Sell
+
+
+@pytest.fixture
+def cordapp_settings():
+    return {"flow_result_bytes_max": 2}
+
+
+def test_sells(native_network):
+    assert native_network.node("O=Alice, L=London, C=GB").start(Sell, 5) == 20
+
+
+def test_sells_too_much(native_network):
+    native_network.node("O=Alice, L=London, C=GB").start(Sell, 11)
+
+
+def test_says_too_much(native_network):
+    native_network.node("O=Alice, L=London, C=GB").start(Sell, 1)
+"""
+
+
+@pytest.fixture
+def shop(tmp_path):
+    (tmp_path / "workflows").mkdir()
+    (tmp_path / "cordapp.toml").write_text(PROJECT)
+    (tmp_path / "workflows" / "shop_flows.py").write_text(FLOWS)
+    (tmp_path / "test_shop.py").write_text(TESTS)
+    return tmp_path
+
+
+def run(folder, *words):
+    return subprocess.run(
+        [sys.executable, *words], cwd=folder, capture_output=True, text=True, check=False
+    )
+
+
+def test_a_failure_shows_the_file_and_the_line_of_the_developer(shop):
+    plugin = ("-p", "cordapp_testkit.pytest_plugin", "-p", "no:cacheprovider")
+    done = run(shop, "-m", "pytest", "-q", *plugin, "test_shop.py")
+    report = done.stdout
+    assert "2 failed, 1 passed" in report, report + done.stderr
+    failed, limited = report.split("________ test_")[1:3]
+    assert "workflows/shop_flows.py:11: AssertionError" in failed
+    assert "there are only ten" in failed
+    assert '>       native_network.node("O=Alice, L=London, C=GB").start(Sell, 11)' in failed
+    assert "host/tools/testkit" not in failed
+    assert "flow-result-too-large" in limited
+
+
+def test_a_run_without_cordapps_does_not_pay_for_the_host():
+    code = "import sys, cordapp_testkit.pytest_plugin; print('host.flow' in sys.modules)"
+    assert run(ROOT, "-c", code).stdout == "False\n"
+
+
+def test_the_names_of_the_kit_are_those_that_it_lists():
+    code = (
+        "import cordapp_testkit as kit; print([getattr(kit, n).__name__ == n for n in kit.__all__])"
+    )
+    assert run(ROOT, "-c", code).stdout == "[True, True, True, True, True, True]\n"
