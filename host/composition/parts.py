@@ -16,7 +16,6 @@ from host.audit_log import NodeAuditLogs
 from host.audit_log.administrative import (
     AdministrativeLog,
     AdministrativeRegister,
-    Retention,
 )
 from host.audit_log.administrative.reading import has_acts
 from host.audit_log.service import KEY_NAME, load_audit_key
@@ -24,8 +23,14 @@ from host.composition import services
 from host.composition.base import Base, PluginMissingError
 from host.composition.capabilities import make_capabilities
 from host.composition.guests import make_guests
-from host.composition.host_metrics import ConfigCollector
 from host.composition.schemas import CLUSTER_SCHEMAS, VAULT_SCHEMAS
+from host.composition.sections import (
+    administrative_retention,
+    body_bytes_max,
+    open_sections,
+    parking_lot,
+    segment_bytes,
+)
 from host.composition.services import Answers, RemoteCapability, RemoteContracts, VaultAnswers
 from host.db import Database, Vaults
 from host.db.claims import RENEW_SECONDS, Claimant
@@ -40,35 +45,26 @@ from host.guests.source import GuestSource
 from host.keys import SchemePublicKeys
 from host.packages.catalogue import PackageCatalogue
 from host.packages.service import PackageService
-from host.plugin_loading import plugin_settings
 from host.ports.capability import Capability
 from host.ports.cpi_files import CpiFiles
 from host.ports.directory import ContractVerifier, Members
 from host.ports.keys import KeyStore
-from host.ports.live import Derived, Live
+from host.ports.live import Derived
 from host.ports.public_keys import PublicKeys
 from host.ports.units import FlowStore
 from host.quotas import QuotaService
 from host.quotas.defaults import live_quota
 from host.quotas.flushing import PeriodicFlush
 from host.rpc import Interface
-from host.settings.catalogue import Catalogue
 from host.settings.changes import ConfigService
 from host.settings.following import REFRESH_SECONDS, Following
 from host.settings.live import LiveConfig
 from host.settings.sections import (
-    ADMINISTRATIVE_LOG,
-    AUDIT_LOG,
-    CORDA_REST,
-    FLOW,
     GUEST,
-    ISOLATION,
 )
 from host.settings.store import SectionStore
 from sandbox.runtime import Sandbox
 
-_PARKED_SHARE = 4
-"""Suspended guests have at most this part of a guests' process: the rest is for those that run."""
 _BACKGROUND_THREADS = 2
 _VAULTS_OPEN_MAX = 64
 _DESCRIPTORS_FOR_VAULT = 32
@@ -100,10 +96,8 @@ class Parts:
     @cached_property
     def config(self) -> LiveConfig:
         """All sections of settings as they are in force; follows what others store."""
-        sections = Catalogue(plugin_settings(self.base.plugins)).sections
-        live = LiveConfig(sections, self.base.settings.pins, self.section_store.newest().values())
+        live = open_sections(self.base, self.section_store)
         self._flush(Following(self.section_store, live).refresh, REFRESH_SECONDS)
-        self.base.registry.register(ConfigCollector(live))
         return live
 
     @cached_property
@@ -115,11 +109,6 @@ class Parts:
     def config_service(self) -> ConfigService:
         """Looks at sections and changes them."""
         return ConfigService(self.section_store, self.config, self.base.clock)
-
-    @cached_property
-    def upload_bytes_max(self) -> Live[int]:
-        """Of a request's body."""
-        return Derived(lambda rest: rest.max_content_length, self.config.section(CORDA_REST))
 
     @cached_property
     def quotas(self) -> QuotaService:
@@ -156,7 +145,7 @@ class Parts:
             self.base.directory.virtual_nodes,
             key=self.audit_key,
             clock=self.base.clock,
-            segment_bytes=Derived(lambda log: log.segment_bytes, self.config.section(AUDIT_LOG)),
+            segment_bytes=segment_bytes(self.config),
             known_end=self.made_vaults.audit_end,
             bytes_max_of=lambda node: self.quotas.quota(node).audit_bytes_max,
         )
@@ -174,12 +163,7 @@ class Parts:
             self.database,
             key=self.audit_key,
             clock=self.base.clock,
-            retention=Derived(
-                lambda kept: Retention(
-                    entries_max=kept.entries_max, flow_entries_max=kept.flow_entries_max
-                ),
-                self.config.section(ADMINISTRATIVE_LOG),
-            ),
+            retention=administrative_retention(self.config),
         )
         log = AdministrativeLog(register, self.base.clock)
         log.start()
@@ -221,14 +205,7 @@ class Parts:
     @cached_property
     def lot(self) -> ParkingLot:
         """Suspended guests of this process."""
-        settings = self.base.settings
-        flow = self.config.section(FLOW).get()
-        share = self.config.section(ISOLATION).get().memory_bytes_max // _PARKED_SHARE
-        return ParkingLot(
-            flow.parked_max,
-            bytes_max=flow.parked_bytes_max,
-            node_bytes_max=share if settings.isolation == "process" else None,
-        )
+        return parking_lot(self.base, self.config)
 
     @cached_property
     def keys(self) -> KeyStore:
@@ -274,7 +251,7 @@ class Parts:
             clock=self.base.clock,
             executor=self._background,
             claimant=self.claimant,
-            upload_bytes_max=self.upload_bytes_max,
+            upload_bytes_max=body_bytes_max(self.config),
         )
         self._flush(packages.renew, RENEW_SECONDS)
         return packages

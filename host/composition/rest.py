@@ -15,6 +15,7 @@ from host.composition.health import Glance, Health
 from host.composition.held_bytes import HeldBytes, add_account_metrics
 from host.composition.host_metrics import HostCollector
 from host.composition.parts import Parts
+from host.composition.sections import body_bytes_max
 from host.data_directory import DataDirectory
 from host.descriptors import descriptor_limit
 from host.domain.errors import HostError
@@ -111,7 +112,7 @@ def make_rest(
     asgi = create_app(
         services,
         sign_in=SignIn(SignInDelays(SteadyClock(base.clock)), base.registry),
-        max_content_length=parts.upload_bytes_max,
+        max_content_length=body_bytes_max(parts.config),
         registry=base.registry,
         exposed=exposed,
         readiness=lambda: _readiness(health, certificates, parts.made_vaults, packages),

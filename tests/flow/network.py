@@ -29,7 +29,7 @@ from host.guests.parking import ParkingFlows
 from host.ports.audit_log import AuditLogs
 from host.ports.capability import Capability
 from host.ports.glances import GlanceQuery
-from host.ports.live import Fixed
+from host.ports.live import Fixed, Live
 from host.ports.quotas import Quotas
 from host.ports.routes import Routes
 from host.ports.units import FlowStore
@@ -205,7 +205,7 @@ class Network:
         notes: Notes | None = None,
         events: Callable[[Any], None] | None = None,
         guests: ScriptedGuests | None = None,
-        config: FlowConfig = CORDA_DEFAULTS,
+        config: FlowConfig | Live[FlowConfig] = CORDA_DEFAULTS,
         quotas: Quotas | None = None,
         audit_logs: AuditLogs | None = None,
         history: HistoryLimits = NO_HISTORY,
@@ -233,7 +233,7 @@ class Network:
             entropy=self.entropy,
             events=events or self.events.append,
             routes=routes,
-            config=Fixed(config),
+            config=Fixed(config) if isinstance(config, FlowConfig) else config,
             quotas=quotas,
             audit_logs=audit_logs,
             history=Fixed(history),

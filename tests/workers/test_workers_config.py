@@ -7,10 +7,11 @@ from contextlib import closing
 import pytest
 
 from host.composition.schemas import CLUSTER_SCHEMAS
+from host.data_directory import DataDirectory
 from host.db import Database
 from host.settings import load_settings
 from host.settings.changes import ConfigKeyPinnedError, ConfigService
-from host.settings.live import LiveConfig
+from host.settings.live import LiveConfig, StoredSection
 from host.settings.section import SchemaVersion
 from host.settings.sections import SECTIONS
 from host.settings.store import SectionStore
@@ -86,3 +87,34 @@ def versions(client):
 def lines(host, event, workers):
     found = [line for line in host.lines() if line["event"] == event]
     return found if {line["worker"] for line in found} >= workers else []
+
+
+@pytest.mark.slow
+@pytest.mark.crash
+def test_a_host_whose_stored_sections_do_not_fit_does_not_start_and_names_the_key(
+    tmp_path, running, cordbox
+):
+    with running(tmp_path, "--workers", "combined") as host:
+        assert host.end() == 0
+    directory = DataDirectory.hold(tmp_path / "data")
+    file = directory.cluster_database
+    with closing(Database.open(file, CLUSTER_SCHEMAS, mark=directory.marks.of(file.name))) as found:
+        SectionStore(found).add(
+            StoredSection(
+                name="corda.flow",
+                version=1,
+                schema_version=SchemaVersion(),
+                config={"session": {"timeout": 0}},
+                changed_at=0,
+                changed_by="another release",
+            )
+        )
+    directory.release()
+    for workers in ("combined", "flow=1"):
+        words = ("--data-dir", "data", "--listen", "127.0.0.1:0", "--workers", workers)
+        code, told = cordbox("host", "run", *words, cwd=tmp_path)
+        assert code == 2, told
+        assert (
+            "error[settings-invalid]: corda.flow.session.timeout: expected a whole number from 1000"
+            " to 2147483647, found 0 (stored as version 1 of corda.flow)"
+        ) in told
