@@ -83,7 +83,14 @@ MEMBERS = Interface(
     "members",
     Members,  # type: ignore[type-abstract]
     WorkerKind.MEMBERSHIP,
-    ("lookup", "lookup_key", "active", "group_parameters"),
+    (
+        "lookup",
+        "lookup_key",
+        "active",
+        "parameters",
+        "parameters_history",
+        "keep_parameters",
+    ),
 )
 REGISTRATIONS = Interface(
     "registrations",

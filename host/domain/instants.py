@@ -14,6 +14,18 @@ def instant_text(at: EpochMs) -> str:
     return f"{moment:%Y-%m-%dT%H:%M:%S}.{millis:03}000Z"
 
 
+def instant_ms(text: str) -> EpochMs:
+    """The milliseconds of an instant; what is less than one is cut off.
+
+    Raises:
+        ValueError: the text is no instant.
+    """
+    if not is_instant(text):
+        raise ValueError(f"{text[:40]!r} is no instant")
+    whole = datetime.fromisoformat(text).replace(microsecond=0)
+    return EpochMs(int(whole.timestamp()) * 1000 + int(text[20:23]))
+
+
 def is_instant(text: str) -> bool:
     """Whether `text` is an instant of the calendar; such texts compare as the instants do."""
     if not _INSTANT.fullmatch(text):

@@ -14,7 +14,6 @@ from sqlalchemy import Connection
 from host.db.query_time import limited_time
 from host.db.requests import find_answer, refuse_ended, remember_answer
 from host.domain.errors import InvalidInputError, NotFoundError
-from host.domain.group_parameters import group_parameters_hash
 from host.domain.guest_text import cut_message
 from host.domain.instants import instant_text
 from host.domain.json import JsonObject, JsonValue
@@ -29,6 +28,7 @@ from host.ledger.errors import (
 from host.ledger.metadata import (
     check_metadata,
     make_metadata,
+    parameters_hash,
     signing_properties,
 )
 from host.ledger.model import Resolved, StateRef, Transaction, is_transaction_id
@@ -112,10 +112,11 @@ class LedgerCapability:
             raise CapabilityError(exc.code, exc.message) from exc
 
     def _build(self, context: CallContext, request: JsonObject) -> JsonValue:
-        parameters = self._members.group_parameters(context.holding)
+        current = self._members.parameters(context.holding)
+        parameters = current.parameters
         content = read_builder(
             request,
-            metadata=make_metadata(context.cpi, group_parameters_hash(parameters)),
+            metadata=make_metadata(context.cpi, current.hash),
             notaries=parameters.notaries,
             public_keys=self._public_keys,
         )
@@ -206,8 +207,11 @@ class LedgerCapability:
 
     def _check_received(self, context: CallContext, signed: SignedTransaction) -> Transaction:
         content = from_groups(signed.groups)
-        parameters = self._members.group_parameters(context.holding)
         check_metadata(content.metadata, context.cpi)
+        # Those of its time: a notary that has come or gone since changes no verdict.
+        parameters = self._members.parameters(
+            context.holding, parameters_hash(content.metadata)
+        ).parameters
         check_content(content, subject=LEDGER_TRANSACTION, notaries=parameters.notaries)
         check_canonical_keys(content, self._public_keys)
         check_declared(content, context.cpi)

@@ -98,6 +98,11 @@ def check_metadata(metadata: JsonObject, cpi: CpiRecord) -> None:
             )
 
 
+def parameters_hash(metadata: JsonObject) -> str:
+    """The hash of the group parameters that a checked transaction names."""
+    return str(metadata["membershipGroupParametersHash"])
+
+
 def _check_platform_version(version: JsonValue) -> None:
     """Whose rules and limits hold must be known here, or two nodes could judge differently."""
     if not isinstance(version, int) or isinstance(version, bool):

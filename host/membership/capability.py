@@ -44,7 +44,7 @@ class MembershipCapability:
         if by == "all":
             return [_listed(member) for member in self._members.active(viewer)]
         if by == "group-parameters":
-            return group_parameters_json(self._members.group_parameters(viewer))
+            return group_parameters_json(self._members.parameters(viewer).parameters)
         if by == "key":
             return _json(self._members.lookup_key(viewer, take_text(request, "key")))
         name = viewer.x500_name if by == "me" else MemberX500Name.parse(take_text(request, "name"))

@@ -1,26 +1,38 @@
 """The group as its members see it: the `Members` port over the cluster's database.
 
-All members of a static network live on one host, so they share one list.
+All members of a static network live on one cluster, so they share one list. What a viewer may see
+is decided at each look-up.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import msgspec
 from sqlalchemy import Connection, insert, select
 
-from host.db.sql import Upsert
+from host.domain.group_parameters import (
+    GroupParametersInvalidError,
+    SignedGroupParameters,
+    signed_bytes,
+)
 from host.domain.ids import HoldingIdentity
-from host.domain.membership import GroupParameters, MemberInfo, MemberStatus
+from host.domain.membership import MemberInfo, MemberStatus
+from host.domain.paging import LIMIT_DEFAULT
 from host.domain.x500 import MemberX500Name
 from host.membership.errors import GroupParametersUnknownError
-from host.membership.tables import GROUP_PARAMETERS, MEMBER, MEMBER_KEY
+from host.membership.parameters import (
+    keep_signed,
+    newest_parameters,
+    parameters_before,
+    parameters_of_hash,
+    realm_key,
+)
+from host.membership.tables import MEMBER, MEMBER_KEY
 from host.ports.database import SqlDatabase
 from host.ports.public_keys import PublicKeys
 
 _SELECT_MEMBERS = select(MEMBER.c.info).order_by(MEMBER.c.name)
-_SELECT_PARAMETERS = select(GROUP_PARAMETERS.c.parameters)
 _SELECT_KEY = select(MEMBER_KEY.c.name)
-_PUT_PARAMETERS = Upsert(table=GROUP_PARAMETERS, replace=("epoch", "parameters"))
 
 
 class MemberDirectory:
@@ -62,19 +74,49 @@ class MemberDirectory:
         with self._database.read() as connection:
             return [_decoded(row.info) for row in connection.execute(query)]
 
-    def group_parameters(self, viewer: HoldingIdentity) -> GroupParameters:
-        """The group's current parameters.
-
-        Raises:
-            GroupParametersUnknownError: no member has registered yet.
-        """
+    def parameters(
+        self,
+        viewer: HoldingIdentity,
+        hash: str | None = None,  # noqa: A002  # the field's word
+    ) -> SignedGroupParameters:
+        group_id = viewer.group_id
         with self._database.read() as connection:
-            parameters = find_parameters(connection, viewer.group_id)
-        if parameters is None:
-            raise GroupParametersUnknownError(
-                f"group {viewer.group_id} has no parameters: no member has registered"
+            found = (
+                newest_parameters(connection, group_id)
+                if hash is None
+                else parameters_of_hash(connection, group_id, hash)
             )
-        return parameters
+        if found is None:
+            which = "no parameters" if hash is None else f"no parameters {hash[:80]}"
+            raise GroupParametersUnknownError(f"group {group_id} has {which} here")
+        return found
+
+    def parameters_history(
+        self, viewer: HoldingIdentity, *, before: int | None = None, limit: int = LIMIT_DEFAULT
+    ) -> Sequence[SignedGroupParameters]:
+        with self._database.read() as connection:
+            return parameters_before(connection, viewer.group_id, before, limit)
+
+    def keep_parameters(self, viewer: HoldingIdentity, signed: SignedGroupParameters) -> None:
+        group_id = signed.parameters.group_id
+        if group_id != viewer.group_id:
+            raise GroupParametersInvalidError(
+                f"group parameters are of group {group_id[:64]}, expected {viewer.group_id}"
+            )
+        signer = self._public_keys.canonical(signed.signer_key)
+        with self._database.read() as connection:
+            expected = realm_key(connection, group_id)
+        if expected is None or signer != expected:
+            raise GroupParametersInvalidError(
+                f"group parameters {signed.hash} are not signed by the key of the group's MGM"
+            )
+        data = signed_bytes(signed.content)
+        if not self._public_keys.verify(signer, data, signed.signature, signed.spec):
+            raise GroupParametersInvalidError(
+                f"the signature of group parameters {signed.hash} is wrong"
+            )
+        checked = replace(signed, signer_key=signer)
+        self._database.transact(lambda connection: keep_signed(connection, checked))
 
 
 def find_member(connection: Connection, group_id: str, name: str) -> MemberInfo | None:
@@ -102,25 +144,6 @@ def add_member(connection: Connection, member: MemberInfo) -> None:
             {"group_id": member.group_id, "public_key": key, "name": name}
             for key in member.ledger_keys
         ],
-    )
-
-
-def find_parameters(connection: Connection, group_id: str) -> GroupParameters | None:
-    text = connection.execute(
-        _SELECT_PARAMETERS.where(GROUP_PARAMETERS.c.group_id == group_id)
-    ).scalar_one_or_none()
-    return None if text is None else msgspec.json.decode(text, type=GroupParameters)
-
-
-def put_parameters(connection: Connection, parameters: GroupParameters) -> None:
-    """Store parameters in place of the group's older ones."""
-    _PUT_PARAMETERS.run(
-        connection,
-        {
-            "group_id": parameters.group_id,
-            "epoch": parameters.epoch,
-            "parameters": msgspec.json.encode(parameters).decode(),
-        },
     )
 
 

@@ -10,7 +10,7 @@ import json
 import logging
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from sqlalchemy import Connection, Row, insert, select, tuple_, update
 
@@ -19,18 +19,19 @@ from cpi.group_policy import GroupPolicy
 from host.db.claims import RELEASED, Claimant, ClaimLostError, Claims
 from host.domain.errors import ConflictError, InvalidInputError
 from host.domain.ids import EpochMs, ShortHash
-from host.domain.membership import GroupParameters, MemberInfo, MemberStatus, NotaryInfo
+from host.domain.membership import MemberInfo, MemberStatus
 from host.domain.packages import CpiRecord
 from host.domain.paging import LIMIT_DEFAULT
 from host.domain.vnode import VirtualNode
 from host.domain.x500 import MemberX500Name
-from host.membership.directory import add_member, find_member, find_parameters, put_parameters
+from host.membership.directory import add_member, find_member
 from host.membership.errors import (
     MemberNotFoundError,
     RegistrationInvalidError,
     RegistrationNotFoundError,
 )
 from host.membership.member_info import MemberKey, MemberKeys, make_member_info
+from host.membership.parameters import keep_signed, newest_parameters
 from host.membership.registration import (
     NotaryService,
     RegistrationStatus,
@@ -38,6 +39,7 @@ from host.membership.registration import (
     read_static_context,
     static_network,
 )
+from host.membership.static_mgm import StaticMgm
 from host.membership.tables import REGISTRATION
 from host.ports.clock import Clock, Entropy
 from host.ports.database import SqlDatabase
@@ -47,8 +49,6 @@ from host.ports.public_keys import PublicKeys
 
 logger = logging.getLogger(__name__)
 
-_MINIMUM_PLATFORM_VERSION = "corda.minimum.platform.version"
-_DEFAULT_MINIMUM_PLATFORM_VERSION = 50000
 _CONTEXT_BYTES_MAX = 256 * 1024
 _SELECT = select(REGISTRATION).order_by(REGISTRATION.c.sent_at, REGISTRATION.c.registration_id)
 
@@ -89,6 +89,7 @@ class MembershipService:
         self._public_keys = public_keys
         self._clock = clock
         self._entropy = entropy
+        self._mgm = StaticMgm(keys=keys, public_keys=public_keys, clock=clock)
         self._claims = Claims(
             database,
             REGISTRATION,
@@ -253,13 +254,39 @@ class MembershipService:
             now=self._clock.now_ms(),
         )
 
-        def approve(connection: Connection) -> None:
-            self._check_new(connection, node, registration.notary)
-            add_member(connection, member)
-            self._update_parameters(connection, member, policy, registration.notary, keys.notary)
-            self._finish(connection, request, RegistrationStatus.APPROVED, serial=member.serial)
+        # What is signed follows upon what was read: if others have changed it meanwhile, once more.
+        while not self._admit(
+            request, node, member, policy=policy, notary=registration.notary, key=keys.notary
+        ):
+            pass
 
-        self._database.transact(approve)
+    def _admit(
+        self,
+        request: RegistrationRequest,
+        node: VirtualNode,
+        member: MemberInfo,
+        *,
+        policy: GroupPolicy,
+        notary: NotaryService | None,
+        key: MemberKey | None,
+    ) -> bool:
+        """Store a member and the parameters that it changes; false if they are others now."""
+        with self._database.read() as connection:
+            before = newest_parameters(connection, member.group_id)
+        versions = self._mgm.versions(before, member.group_id, policy, notary, key)
+
+        def admit(connection: Connection) -> bool:
+            now = newest_parameters(connection, member.group_id)
+            if versions and now != before:
+                return False
+            self._check_new(connection, node, notary)
+            add_member(connection, member)
+            for signed in versions:
+                keep_signed(connection, signed)
+            self._finish(connection, request, RegistrationStatus.APPROVED, serial=member.serial)
+            return True
+
+        return self._database.transact(admit)
 
     def _node(self, short_hash: ShortHash) -> VirtualNode:
         node = self._virtual_nodes.get(short_hash)
@@ -307,8 +334,9 @@ class MembershipService:
             raise RegistrationInvalidError(
                 f"The notary service name {notary.name} is the name of a member."
             )
-        parameters = find_parameters(connection, group_id)
-        if parameters is not None and any(n.name == notary.name for n in parameters.notaries):
+        newest = newest_parameters(connection, group_id)
+        notaries = () if newest is None else newest.parameters.notaries
+        if any(n.name == notary.name for n in notaries):
             raise RegistrationInvalidError(
                 f"The notary service {notary.name} exists already; services of several notary"
                 " nodes are not supported."
@@ -349,37 +377,6 @@ class MembershipService:
     def _find_key(self, tenant: ShortHash, alias: str) -> KeyInfo | None:
         return next(iter(self._keys.query(tenant, KeyQuery(alias=alias))), None)
 
-    def _update_parameters(
-        self,
-        connection: Connection,
-        member: MemberInfo,
-        policy: GroupPolicy,
-        service: NotaryService | None,
-        key: MemberKey | None,
-    ) -> None:
-        parameters = find_parameters(connection, member.group_id)
-        if parameters is None:
-            parameters = _first_parameters(member.group_id, policy, self._clock.now_ms())
-            put_parameters(connection, parameters)
-        if service is None or key is None:
-            return
-        notary = NotaryInfo(
-            name=service.name,
-            protocol=service.protocol,
-            protocol_versions=service.protocol_versions,
-            public_key=key.public_key,
-            backchain_required=service.backchain_required,
-        )
-        put_parameters(
-            connection,
-            replace(
-                parameters,
-                epoch=parameters.epoch + 1,
-                modified_at=self._clock.now_ms(),
-                notaries=(*parameters.notaries, notary),
-            ),
-        )
-
     def _finish(
         self,
         connection: Connection,
@@ -410,23 +407,6 @@ def _lists(cpi: CpiRecord, name: MemberX500Name) -> bool:
     except (RegistrationInvalidError, InvalidInputError, CpiError):
         logger.exception("the group policy of CPI %s cannot be read", cpi.file_checksum)
         return True
-
-
-def _first_parameters(group_id: str, policy: GroupPolicy, now: EpochMs) -> GroupParameters:
-    static_network = policy.document["protocolParameters"]["staticNetwork"]
-    given = static_network.get("groupParameters", {})
-    return GroupParameters(
-        group_id=group_id,
-        epoch=1,
-        modified_at=now,
-        minimum_platform_version=int(
-            given.get(_MINIMUM_PLATFORM_VERSION, _DEFAULT_MINIMUM_PLATFORM_VERSION)
-        ),
-        notaries=(),
-        custom=tuple(
-            sorted((key, str(value)) for key, value in given.items() if key.startswith("ext."))
-        ),
-    )
 
 
 def _request(row: Row[tuple[object, ...]]) -> RegistrationRequest:

@@ -6,6 +6,7 @@ from sqlalchemy import (
     ForeignKeyConstraint,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     String,
     Table,
@@ -39,15 +40,32 @@ MEMBER_KEY = Table(
 )
 """Ledger keys in canonical PEM."""
 
+GROUP_REALM = Table(
+    "group_realm",
+    _METADATA,
+    Column("group_id", String(64), primary_key=True),
+    Column("realm", String(64), nullable=False),
+    Column("mgm_key", Text, nullable=False),
+    info=REMEMBERED,
+)
+"""In which realm the members of a group are here, and the key of its MGM in canonical PEM."""
+
 GROUP_PARAMETERS = Table(
     "group_parameters",
     _METADATA,
-    Column("group_id", String(64), primary_key=True),
+    Column("realm", String(64), primary_key=True),
+    Column("hash", String(80), primary_key=True),
     Column("epoch", Integer, nullable=False),
-    Column("parameters", Text, nullable=False),
+    Column("bytes", LargeBinary, nullable=False),
+    Column("signature", LargeBinary, nullable=False),
+    Column("signer_key", Text, nullable=False),
+    Column("spec", String(64), nullable=False),
+    Column("at", BigInteger, nullable=False),
     info=REMEMBERED,
 )
-"""`parameters` is the JSON of a `GroupParameters`."""
+"""All that there ever were: no row is deleted, since transactions name them for ever."""
+
+Index("group_parameters_epoch", GROUP_PARAMETERS.c.realm, GROUP_PARAMETERS.c.epoch)
 
 REGISTRATION = Table(
     "registration",

@@ -3,10 +3,12 @@
 from collections.abc import Sequence
 from typing import Protocol
 
+from host.domain.group_parameters import SignedGroupParameters
 from host.domain.ids import Checksum, HoldingIdentity, ShortHash
 from host.domain.json import JsonObject
-from host.domain.membership import GroupParameters, MemberInfo
+from host.domain.membership import MemberInfo
 from host.domain.packages import CpiRecord
+from host.domain.paging import LIMIT_DEFAULT
 from host.domain.vnode import VirtualNode
 from host.domain.x500 import MemberX500Name
 
@@ -42,9 +44,17 @@ UNDECIDED = "undecided"
 class Members(Protocol):
     """A group as one of its members sees it."""
 
-    def lookup(self, viewer: HoldingIdentity, name: MemberX500Name) -> MemberInfo | None: ...
+    def lookup(self, viewer: HoldingIdentity, name: MemberX500Name) -> MemberInfo | None:
+        """The member of a name, as far as `viewer` may see it."""
+        ...
 
-    def lookup_key(self, viewer: HoldingIdentity, ledger_key: str) -> MemberInfo | None: ...
+    def lookup_key(self, viewer: HoldingIdentity, ledger_key: str) -> MemberInfo | None:
+        """The member that has a ledger key, as far as `viewer` may see it.
+
+        Raises:
+            InvalidInputError: the text is no public key.
+        """
+        ...
 
     def active(
         self, viewer: HoldingIdentity, *, after: str = "", limit: int | None = None
@@ -58,7 +68,33 @@ class Members(Protocol):
         """
         ...
 
-    def group_parameters(self, viewer: HoldingIdentity) -> GroupParameters: ...
+    def parameters(
+        self,
+        viewer: HoldingIdentity,
+        hash: str | None = None,  # noqa: A002  # the field's word
+    ) -> SignedGroupParameters:
+        """Parameters of the viewer's group: those of a hash, however old; without, the newest.
+
+        Raises:
+            GroupParametersUnknownError: there are none, or none of that hash here.
+        """
+        ...
+
+    def parameters_history(
+        self, viewer: HoldingIdentity, *, before: int | None = None, limit: int = LIMIT_DEFAULT
+    ) -> Sequence[SignedGroupParameters]:
+        """All versions, the newest first, at most `limit`; only epochs before one, if given."""
+        ...
+
+    def keep_parameters(self, viewer: HoldingIdentity, signed: SignedGroupParameters) -> None:
+        """Keep a version that came from elsewhere, for ever; one that is here stays.
+
+        Raises:
+            GroupParametersInvalidError: it is malformed, of another group, or not signed by the
+                key of the MGM that the viewer's group has here.
+            InvalidInputError: the key or the signature spec is none.
+        """
+        ...
 
 
 class ContractVerifier(Protocol):

@@ -119,7 +119,7 @@ def get_group_parameters(
 ) -> RestGroupParameters:
     """Give the parameters of the group."""
     viewer = services.virtual_node(holdingidentityshorthash).holding
-    return RestGroupParameters(parameters=_flat(services.members.group_parameters(viewer)))
+    return RestGroupParameters(parameters=_flat(services.members.parameters(viewer).parameters))
 
 
 def _from(services: RestServices, viewer: HoldingIdentity, after: str) -> Iterator[MemberInfo]:

@@ -1,9 +1,12 @@
 """Two nodes with keys and vaults, and a contract, for the ledger's tests."""
 
+from host.domain.group_parameters import SignedGroupParameters, group_parameters_json
+from host.domain.json import canonical_json
 from host.domain.membership import GroupParameters, NotaryInfo
 from host.domain.x500 import MemberX500Name
 from host.keys import SchemePublicKeys
 from host.ledger import LedgerCapability
+from host.membership.errors import GroupParametersUnknownError
 from host.ports.keys import KeyCategory
 from tests.services.support import ALICE, BOB, GROUP_ID, NOW, context, contract_cpk, cpi, holding
 
@@ -18,6 +21,8 @@ class Group:
 
     def __init__(self):
         self.notaries = ()
+        self.versions = {}
+        self._change()
 
     def add_notary(self, key, name=NOTARY_NAME):
         info = NotaryInfo(
@@ -28,15 +33,32 @@ class Group:
             backchain_required=True,
         )
         self.notaries = (*self.notaries, info)
+        self._change()
 
-    def group_parameters(self, viewer):
-        return GroupParameters(
+    def parameters(self, viewer, hash=None):  # noqa: A002  # as the port
+        found = self.versions.get(hash or self.current)
+        if found is None:
+            raise GroupParametersUnknownError(f"no parameters {hash}")
+        return found
+
+    def _change(self):
+        """A new version; those before are kept."""
+        parameters = GroupParameters(
             group_id=GROUP_ID,
-            epoch=1,
+            epoch=len(self.versions) + 1,
             modified_at=NOW,
             minimum_platform_version=50000,
             notaries=self.notaries,
         )
+        signed = SignedGroupParameters(
+            content=canonical_json(group_parameters_json(parameters)),
+            signature=b"",
+            signer_key="",
+            spec="",
+            at=NOW,
+        )
+        self.current = signed.hash
+        self.versions[signed.hash] = signed
 
     def lookup(self, viewer, name):
         return None

@@ -447,11 +447,29 @@ def test_a_notary_that_the_group_does_not_have_is_refused(net):
     builder = net.builder(net.output(5), notary="O=Other, L=London, C=GB", timeWindow=WINDOW)
     assert "O=Other" in refused("transaction-invalid", net, ALICE, "build", builder)
     honest = {**builder, "notary": NOTARY_NAME}
+    named = net.group.current
     signed = net.call(ALICE, "build", honest)
     net.group.notaries = ()
     net.group.add_notary(net.new_key(BOB, "another"))
+    net.group.versions[named] = net.group.versions[net.group.current]
     message = refused("transaction-invalid", net, BOB, "record", {"transaction": signed})
     assert message.startswith("notary-unknown")
+
+
+def test_a_transaction_is_judged_by_the_group_parameters_that_it_names(net):
+    """Not by the newest: the notary that it has may have left the group since."""
+    net.group.add_notary(net.new_key(BOB, "notary"))
+    named = net.group.current
+    builder = net.builder(net.output(5), notary=NOTARY_NAME, timeWindow=WINDOW)
+    signed = net.call(ALICE, "build", builder)
+    net.group.notaries = ()
+    net.group.add_notary(net.new_key(BOB, "another"), name="O=Another, L=London, C=GB")
+    assert "O=Notary" in refused("transaction-invalid", net, ALICE, "build", builder)
+    kept = net.group.versions.pop(named)
+    message = refused("group-parameters-unknown", net, BOB, "record", {"transaction": signed})
+    assert named in message
+    net.group.versions[named] = kept
+    assert net.call(BOB, "record", {"transaction": signed})["id"] == signed["id"]
 
 
 def test_encumbered_states_are_spent_together(net):

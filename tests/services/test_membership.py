@@ -6,7 +6,15 @@ import pytest
 from cpi.group_policy_generation import generate_static_policy
 from host.db import Database
 from host.domain.errors import InvalidInputError
+from host.domain.group_parameters import (
+    GroupParametersInvalidError,
+    SignedGroupParameters,
+    group_parameters_hash,
+    group_parameters_json,
+    signed_bytes,
+)
 from host.domain.ids import ShortHash
+from host.domain.json import canonical_json
 from host.domain.membership import MemberStatus
 from host.domain.vnode import VirtualNode
 from host.domain.x500 import MemberX500Name
@@ -25,6 +33,7 @@ from host.membership.errors import (
     RegistrationNotFoundError,
 )
 from host.membership.registration import static_network
+from host.membership.static_mgm import StaticMgm
 from host.ports.capability import CapabilityError
 from host.ports.keys import KeyCategory
 from tests.services.support import (
@@ -39,7 +48,7 @@ from tests.services.support import (
     holding,
 )
 
-EC = "CORDA.ECDSA.SECP256R1"
+EC, SPEC = "CORDA.ECDSA.SECP256R1", "SHA256withECDSA"
 CHARLIE = "O=Charlie, L=London, C=GB"
 SERVICE = "O=MyNotaryService, L=London, C=GB"
 CONTEXT = {"corda.key.scheme": EC}
@@ -101,6 +110,7 @@ class World:
         self.stored = Stored({self.record.file_checksum: self.record})
         for name in (ALICE, BOB, CHARLIE):
             self.stored.add(name, self.record)
+        self.clock = clock
         self.keys = SoftKeyStore(database, masters=MemoryMasterKeys(), clock=clock, entropy=entropy)
         self.members = MemberDirectory(database, public_keys=SchemePublicKeys())
         self.service = MembershipService(
@@ -231,11 +241,11 @@ def test_a_second_registration_is_invalid_and_changes_nothing(world, clock):
 
 def test_a_notary_enters_the_group_parameters(world, clock):
     world.register(ALICE)
-    first = world.members.group_parameters(holding(BOB))
+    first = world.members.parameters(holding(BOB)).parameters
     assert (first.epoch, first.notaries, first.minimum_platform_version) == (1, (), 50000)
     clock.advance(1000)
     assert world.register(BOB, NOTARY).status is RegistrationStatus.APPROVED
-    second = world.members.group_parameters(holding(ALICE))
+    second = world.members.parameters(holding(ALICE)).parameters
     assert (second.epoch, second.modified_at) == (2, first.modified_at + 1000)
     (notary,) = second.notaries
     keys = {key.category: key for key in world.keys.list(holding(BOB).short_hash)}
@@ -252,11 +262,105 @@ def test_a_notary_enters_the_group_parameters(world, clock):
     assert info["corda.notary.keys.0.pem"] == notary.public_key
 
 
+def test_every_version_of_group_parameters_is_kept_and_signed(world, clock):
+    world.register(ALICE)
+    first = world.members.parameters(holding(ALICE))
+    world.register(BOB, NOTARY)
+    second = world.members.parameters(holding(BOB))
+    assert (first.parameters.epoch, second.parameters.epoch) == (1, 2)
+    assert world.members.parameters(holding(CHARLIE), first.hash) == first
+    assert world.members.parameters_history(holding(ALICE)) == [second, first]
+    assert world.members.parameters_history(holding(ALICE), before=2) == [first]
+    assert world.members.parameters_history(holding(ALICE), limit=1) == [second]
+    assert first.hash == group_parameters_hash(first.parameters)
+    (key,) = world.keys.list("p2p")
+    assert (key.alias, key.category) == (f"static-mgm-{GROUP_ID}", KeyCategory.SESSION_INIT)
+    for signed in (first, second):
+        assert signed.signer_key == key.public_key
+        data = b" " * 64 + b"cordbox/v1/group-parameters\0" + signed.content
+        assert SchemePublicKeys().verify(key.public_key, data, signed.signature, signed.spec)
+    with pytest.raises(GroupParametersUnknownError, match="SHA-256:0"):
+        world.members.parameters(holding(ALICE), "SHA-256:0")
+
+
+def forged(world, name, **changes):
+    """Parameters of a later epoch by a key of the cluster, and what is changed of them."""
+    key = world.keys.create("p2p", KeyCategory.SESSION_INIT, name, EC)
+    newest = world.members.parameters(holding(ALICE)).parameters
+    content = canonical_json(group_parameters_json(replace(newest, epoch=9)))
+    return SignedGroupParameters(
+        **{
+            "content": content,
+            "signature": world.keys.sign("p2p", key.public_key, signed_bytes(content), SPEC),
+            "signer_key": key.public_key,
+            "spec": SPEC,
+            "at": NOW,
+            **changes,
+        }
+    )
+
+
+def test_parameters_from_elsewhere_are_kept_if_the_mgm_signed_them(world):
+    world.register(ALICE)
+    newest = world.members.parameters(holding(ALICE))
+    later = StaticMgm(keys=world.keys, public_keys=SchemePublicKeys(), clock=world.clock).sign(
+        replace(newest.parameters, epoch=7)
+    )
+    world.members.keep_parameters(holding(BOB), later)
+    world.members.keep_parameters(holding(BOB), replace(later, at=NOW + 5))
+    assert world.members.parameters(holding(ALICE)) == later
+    assert world.members.parameters(holding(ALICE), newest.hash) == newest
+    good = later.content
+    for wrong in (
+        forged(world, "stranger"),
+        forged(world, "thief", signer_key=newest.signer_key),
+        replace(later, signature=b"x"),
+        replace(later, content=good.replace(b'"epoch":7', b'"epoch":8')),
+        replace(later, content=good.replace(b'"epoch":7', b'"epoch": 7')),
+        replace(later, content=good.replace(b'"epoch":7', b'"epoch":0')),
+        replace(later, content=good + b" "),
+        replace(later, content=b"{}"),
+        replace(later, content=b" " * 300_000),
+        replace(later, content=good.replace(GROUP_ID.encode(), b"0" * 36)),
+        replace(later, spec="NONE"),
+        replace(later, signer_key="no key"),
+    ):
+        with pytest.raises(InvalidInputError):
+            world.members.keep_parameters(holding(ALICE), wrong)
+    stranger = holding(ALICE, "00000000-0000-4000-8000-000000000000")
+    with pytest.raises(GroupParametersInvalidError):
+        world.members.keep_parameters(stranger, later)
+    assert len(world.members.parameters_history(holding(ALICE))) == 2
+
+
+def test_a_member_that_comes_while_another_changes_the_parameters_follows_upon_them(
+    world, monkeypatch
+):
+    """Keys are asked outside the transaction: what was signed must still follow."""
+    world.register(ALICE)
+    sign, times = StaticMgm.sign, []
+
+    def interrupted(mgm, parameters):
+        times.append(parameters.epoch)
+        if len(times) == 1:
+            newest = world.members.parameters(holding(ALICE)).parameters
+            custom = (("ext.x", "1"),)
+            between = sign(mgm, replace(newest, epoch=newest.epoch + 1, custom=custom))
+            world.members.keep_parameters(holding(ALICE), between)
+        return sign(mgm, parameters)
+
+    monkeypatch.setattr(StaticMgm, "sign", interrupted)
+    assert world.register(BOB, NOTARY).status is RegistrationStatus.APPROVED
+    assert times == [2, 3]
+    newest = world.members.parameters(holding(ALICE)).parameters
+    assert (newest.epoch, newest.custom, len(newest.notaries)) == (3, (("ext.x", "1"),), 1)
+
+
 def test_a_notary_service_has_one_node(world):
     assert world.register(ALICE, NOTARY).status is RegistrationStatus.APPROVED
     second = world.register(BOB, NOTARY)
     assert (second.status, "exists already" in second.reason) == (RegistrationStatus.INVALID, True)
-    assert world.members.group_parameters(holding(ALICE)).epoch == 2
+    assert world.members.parameters(holding(ALICE)).parameters.epoch == 2
 
 
 def test_an_interrupted_registration_is_finished_with_the_same_keys(world):
@@ -324,7 +428,7 @@ def test_groups_do_not_see_each_other(world):
     assert list(world.members.active(stranger)) == []
     assert world.members.lookup(stranger, MemberX500Name.parse(ALICE)) is None
     with pytest.raises(GroupParametersUnknownError):
-        world.members.group_parameters(stranger)
+        world.members.parameters(stranger)
 
 
 def test_a_suspended_member_sees_itself_only(world):
