@@ -83,7 +83,7 @@ class SqliteStore:
             raise self._refused(exc) from exc
         self._writer = Writer(path, connection, mark)
         try:
-            self._writer.write(lambda c: prepare(c, self._time.now_ms()))
+            self._writer.write(lambda c: prepare(c, str(path)))
         except BaseException:
             self.close()
             raise

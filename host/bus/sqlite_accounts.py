@@ -19,25 +19,6 @@ from host.domain.ids import ShortHash
 WHOLE = ""
 """Stands for no peer."""
 
-_TABLES = """
-CREATE TABLE accounts (
-  node TEXT NOT NULL, name TEXT NOT NULL, peer TEXT NOT NULL, bytes INTEGER NOT NULL,
-  things INTEGER NOT NULL, lasting INTEGER NOT NULL,
-  PRIMARY KEY (node, name, peer)) WITHOUT ROWID;
-CREATE INDEX accounts_whole ON accounts (name) WHERE peer = '';
-CREATE TABLE journals (
-  flow_id TEXT PRIMARY KEY, node TEXT NOT NULL, account TEXT NOT NULL, peer TEXT,
-  bytes INTEGER NOT NULL) WITHOUT ROWID;
-ALTER TABLE states ADD COLUMN node TEXT;
-ALTER TABLE states ADD COLUMN account TEXT;
-ALTER TABLE states ADD COLUMN peer TEXT;
-ALTER TABLE work ADD COLUMN peer TEXT;
-ALTER TABLE records ADD COLUMN node TEXT;
-UPDATE states SET node = substr(key, 8, 12), account = 'status' WHERE key GLOB 'status/*';
-UPDATE states SET node = substr(key, 11, 12), account = 'status' WHERE key GLOB 'responder/*';
-CREATE INDEX states_ended ON states (node, account, peer, due_at) WHERE due_at IS NOT NULL
-  AND account IN ('status', 'history')"""
-
 
 class Changes:
     """What one unit changes of accounts; written with as few statements as there are changes."""
@@ -87,7 +68,7 @@ SIZE = "length(CAST(key AS BLOB)) + length(value)"
 """SQL of what a record counts for."""
 STATE_SIZE = f"{SIZE} + large_bytes"
 """SQL of what a state counts for."""
-_RECORD_TRIGGERS = tuple(
+RECORD_TRIGGERS = tuple(
     f"CREATE TRIGGER records_{name}_whole AFTER {event} ON records WHEN {row}.node IS NOT NULL"  # noqa: S608  # constants
     f" BEGIN INSERT INTO accounts VALUES ({row}.node, 'bus', '', {sign}({size}), {sign}1, 0)"
     " ON CONFLICT DO UPDATE SET bytes = bytes + excluded.bytes,"
@@ -148,29 +129,6 @@ _COUNT = (
     " WHERE peer IS NOT NULL GROUP BY 1, 2, 3"
 )
 _COUNTED = _COUNT.format(" UNION ALL ".join(map(_select, _COUNTING)))
-_COUNTED_FIRST = _COUNTED.replace(STATE_SIZE, SIZE)
-"""The same in a file that has no large values yet."""
-
-STATEMENTS: Sequence[str] = (
-    *_TABLES.strip().split(";\n"),
-    f"INSERT INTO accounts {_COUNTED_FIRST}",
-    *_RECORD_TRIGGERS,
-)
-"""What brings accounts into a file. Of an older one, open flows count from their next write."""
-
-
-def drop_triggers_of_units(connection: sqlite3.Connection) -> None:
-    """Units were counted by triggers once; records of logs are, still."""
-    found = connection.execute(
-        "SELECT name FROM sqlite_master WHERE type = 'trigger'"
-        " AND tbl_name IN ('states', 'work', 'records', 'journals')"
-    ).fetchall()
-    for (name,) in found:
-        connection.execute(f"DROP TRIGGER {name}")
-    for trigger in _RECORD_TRIGGERS:
-        connection.execute(trigger)
-
-
 _Rows: TypeAlias = Mapping[tuple[str, str, str], Balance]
 
 

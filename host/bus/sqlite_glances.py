@@ -8,46 +8,6 @@ from itertools import islice
 from host.domain.ids import EpochMs, FlowId, ShortHash
 from host.ports.glances import GLANCES_MAX, FlowGlance, GlanceQuery, GlanceWrite
 
-GLANCES = """
-CREATE TABLE flow_glance (
-  key TEXT PRIMARY KEY, node TEXT NOT NULL, responder INTEGER NOT NULL, request TEXT NOT NULL,
-  flow_id TEXT, class TEXT NOT NULL, status TEXT NOT NULL, started INTEGER NOT NULL,
-  updated INTEGER NOT NULL, ended INTEGER) WITHOUT ROWID;
-CREATE INDEX flow_glance_all ON flow_glance (node, responder, started, key);
-CREATE INDEX flow_glance_status ON flow_glance (node, responder, status, started, key);
-"""
-
-FILL_GLANCES = """
-INSERT INTO flow_glance
-  SELECT key, json_extract(text, '$.holding'), key LIKE 'responder/%',
-    json_extract(text, '$.request_id'), json_extract(text, '$.flow_id'),
-    json_extract(text, '$.flow_class'), json_extract(text, '$.status'),
-    json_extract(text, '$.updated_at'), json_extract(text, '$.updated_at'),
-    CASE WHEN json_extract(text, '$.status') IN ('COMPLETED', 'FAILED', 'KILLED')
-      THEN json_extract(text, '$.updated_at') END
-  FROM (
-    SELECT key, CASE WHEN json_valid(CAST(value AS TEXT)) THEN CAST(value AS TEXT) ELSE '{}' END
-      AS text
-    FROM states WHERE key GLOB 'status/*' OR key GLOB 'responder/*')
-  WHERE json_extract(text, '$.holding') IS NOT NULL
-    AND json_extract(text, '$.request_id') IS NOT NULL
-    AND json_extract(text, '$.flow_class') IS NOT NULL
-    AND json_extract(text, '$.status') IS NOT NULL
-    AND json_extract(text, '$.updated_at') IS NOT NULL
-"""
-"""Statuses written before there were glances; when they began is not known any more."""
-
-ORIGINS = """
-ALTER TABLE flow_glance ADD COLUMN origin TEXT;
-CREATE INDEX flow_glance_origin ON flow_glance (node, origin, responder, status, started, key)
-  WHERE origin IS NOT NULL;
-UPDATE flow_glance SET origin = (
-  SELECT json_extract(CAST(value AS TEXT), '$.stack[0].context."corda.originFlowId"') FROM states
-  WHERE key = 'flow/' || flow_id AND json_valid(CAST(value AS TEXT)))
-  WHERE responder = 1 AND ended IS NULL;
-"""
-"""Of responders that run, what they follow from stands in their checkpoints."""
-
 _COLUMNS = "key, node, responder, request, flow_id, class, status, started, updated, ended"
 
 

@@ -12,7 +12,6 @@ from collections.abc import Iterable
 from host.bus.sqlite_accounts import Changes
 from host.domain.ids import FlowId
 
-TABLE = "CREATE TABLE forgotten (flow_id TEXT PRIMARY KEY) WITHOUT ROWID"
 PORTION_BYTES = 1024 * 1024
 """Of one transaction, or one row if that is larger: about 6 ms."""
 _ROWS_MAX = 1000

@@ -7,13 +7,6 @@ state only names them as forgotten; they go in transactions of their own.
 
 import sqlite3
 
-TABLES = """
-CREATE TABLE large (owner INTEGER PRIMARY KEY AUTOINCREMENT, is_forgotten INTEGER NOT NULL);
-CREATE INDEX large_forgotten ON large (owner) WHERE is_forgotten;
-CREATE TABLE pieces (
-  owner INTEGER NOT NULL, number INTEGER NOT NULL, value BLOB NOT NULL,
-  PRIMARY KEY (owner, number));
-"""
 LARGE_BYTES = 256 * 1024
 """A value that is larger stands in pieces."""
 PIECE_BYTES = 1024 * 1024

@@ -16,8 +16,9 @@ from host.audit_log.service import (
     AuditKeyDamagedError,
     AuditKeyMissingError,
 )
+from host.bus.schema import FLOWS
 from host.data_check.codes import CheckCode, finding
-from host.data_check.databases import accounts, flow_version, integrity, is_there, versions
+from host.data_check.databases import accounts, integrity, is_there, versions
 from host.data_check.ledgers import compare_ledgers, owners_of_keys
 from host.data_check.nodes import Node, check_node, registered, vault_name
 from host.data_check.places import DIRECTORY, check_places
@@ -158,7 +159,7 @@ class _Check:
 
     def _flows(self) -> Iterator[Finding]:
         with opened(self._folder / _FLOWS) as connection:
-            found = [*integrity(connection, _FLOWS), *flow_version(connection, _FLOWS)]
+            found = [*integrity(connection, _FLOWS), *versions(connection, _FLOWS, (FLOWS,))]
             yield from found
             if not found:
                 yield from accounts(connection, _FLOWS)

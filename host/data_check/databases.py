@@ -4,13 +4,13 @@ import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from host.bus.schema import SCHEMA_VERSION
+from host.bus.schema import FLOWS
 from host.bus.sqlite_accounts import recount
 from host.data_check.codes import CheckCode, finding
-from host.db.errors import SchemaTooNewError
 from host.domain.accounts import Balance
 from host.identity import Finding
 from host.ports.database import Schema
+from host.schema_versions import SELECT_VERSIONS, SchemaTooNewError
 
 _PROBLEMS_MAX = 5
 
@@ -53,20 +53,12 @@ def versions(
             yield _too_new(name, schema.name, schema.version, version)
 
 
-def flow_version(connection: sqlite3.Connection, name: str) -> Iterator[Finding]:
-    """The same for the flow store, which has one version."""
-    row = connection.execute("SELECT version FROM schema_version").fetchone()
-    version = 0 if row is None else int(row[0])
-    if version > SCHEMA_VERSION:
-        yield _too_new(name, "flows", SCHEMA_VERSION, version)
-
-
 def accounts(connection: sqlite3.Connection, name: str) -> Iterator[Finding]:
     """Nodes' accounts of bytes that differ from the sum of what counts to them.
 
     A file of an older version is left to the upgrade, which may count anew.
     """
-    if connection.execute("SELECT version FROM schema_version").fetchone() != (SCHEMA_VERSION,):
+    if _named_versions(connection).get(FLOWS.name) != FLOWS.version:
         return
     for each in recount(connection):
         caused = "" if each.peer is None else f", caused by {each.peer}"
@@ -86,7 +78,7 @@ def _held(balance: Balance) -> str:
 
 def _named_versions(connection: sqlite3.Connection) -> Mapping[str, int]:
     try:
-        return dict(connection.execute("SELECT name, version FROM schema_version").fetchall())
+        return dict(connection.execute(SELECT_VERSIONS).fetchall())
     except sqlite3.Error:
         return {}
 

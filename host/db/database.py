@@ -21,7 +21,6 @@ from sqlalchemy import (
     Executable,
     Integer,
     MetaData,
-    String,
     Table,
     UpdateBase,
     create_engine,
@@ -34,19 +33,21 @@ from sqlalchemy import (
 )
 from sqlalchemy.pool import QueuePool
 
-from host.db.errors import SchemaTooNewError, translated
+from host.db.errors import translated
 from host.db.sqlite_dialect import (
     BEGIN_READ,
     BEGIN_WRITE,
     BUSY_TIMEOUT_MS,
     COMMITS_OF_OTHERS,
     EMPTY_LOG,
+    NAME,
     PRAGMAS,
     trusted_schema,
 )
 from host.domain.errors import StorageError
 from host.identity.marks import Mark, count_commit
 from host.ports.database import REMEMBERED, Schema
+from host.schema_versions import bring_up_to_date
 from host.sqlite_files import give_back, let_shrink
 
 T = TypeVar("T")
@@ -55,14 +56,6 @@ _POOL_SIZE = 4
 _IMMEDIATE = "cordbox_immediate"
 
 _METADATA = MetaData()
-SCHEMA_VERSION = Table(
-    "schema_version",
-    _METADATA,
-    Column("name", String(64), primary_key=True),
-    Column("version", Integer, nullable=False),
-)
-_SELECT_VERSIONS = select(SCHEMA_VERSION.c.name, SCHEMA_VERSION.c.version)
-_INSERT_VERSION = insert(SCHEMA_VERSION)
 REVISION = Table(
     "revision",
     _METADATA,
@@ -278,28 +271,12 @@ def _give_revision(connection: Connection) -> None:
 
 
 def _upgrade(connection: Connection, path: Path, schemas: Sequence[Schema]) -> None:
-    SCHEMA_VERSION.create(connection, checkfirst=True)
-    found = {row.name: row.version for row in connection.execute(_SELECT_VERSIONS)}
-    for schema in schemas:
-        version = found.get(schema.name)
-        if version is None:
+    def execute(statement: str) -> Sequence[Sequence[Any]]:
+        result = connection.exec_driver_sql(statement)
+        return result.all() if result.returns_rows else ()
+
+    def create(schema: Schema) -> None:
+        if schema.metadata is not None:
             schema.metadata.create_all(connection)
-            connection.execute(_INSERT_VERSION, {"name": schema.name, "version": schema.version})
-        elif version > schema.version:
-            raise SchemaTooNewError(
-                f"database {path}: schema {schema.name} has version {version},"
-                f" this release knows versions up to {schema.version}"
-            )
-        elif version < schema.version:
-            _migrate(connection, schema, version)
 
-
-def _migrate(connection: Connection, schema: Schema, version: int) -> None:
-    for step in range(version, schema.version):
-        for statement in schema.migrations[step]:
-            connection.exec_driver_sql(statement)
-    connection.execute(
-        update(SCHEMA_VERSION)
-        .where(SCHEMA_VERSION.c.name == schema.name)
-        .values(version=schema.version)
-    )
+    bring_up_to_date(execute, schemas, dialect=NAME, place=str(path), create=create)

@@ -11,12 +11,6 @@ from host.domain.errors import DiskFullError, StorageError, UnavailableError
 from host.sqlite_files import lacks_room, primary_code
 
 
-class SchemaTooNewError(StorageError):
-    """The database was written by a newer release."""
-
-    code = "storage-schema-too-new"
-
-
 class StorageBusyError(UnavailableError):
     """Another process holds the database's write lock for longer than the busy timeout."""
 

@@ -14,6 +14,8 @@ from sqlalchemy import Connection, MetaData
 
 T = TypeVar("T")
 
+EVERY = "every"
+"""Stands for each dialect that has no statements of its own."""
 REMEMBERED = {"cordbox_remembered": True}
 """`Table.info` of a table whose rows are remembered in memory: writes to it change the revision."""
 
@@ -22,15 +24,21 @@ REMEMBERED = {"cordbox_remembered": True}
 class Schema:
     """A feature's tables in one database, at the version that this release writes.
 
-    `migrations[n]` holds the SQL statements that lead from version n to n + 1.
-    `indexes_expressions`: tables have indexes on what functions give, which SQLite calls only in
-    files whose schema it is told to trust.
+    Attributes:
+        name: lower-case letters and hyphens.
+        metadata: the tables; None where `statements` say all.
+        statements: what creates the rest, by dialect, or for `EVERY` one.
+        version: of what this release writes.
+        migrations: what leads from version n to n + 1, by n and dialect.
+        indexes_expressions: tables have indexes on what functions give, which SQLite calls only in
+            files whose schema it is told to trust.
     """
 
     name: str
-    metadata: MetaData
+    metadata: MetaData | None = None
+    statements: Mapping[str, Sequence[str]] = field(default_factory=dict)
     version: int = 1
-    migrations: Mapping[int, Sequence[str]] = field(default_factory=dict)
+    migrations: Mapping[int, Mapping[str, Sequence[str]]] = field(default_factory=dict)
     indexes_expressions: bool = False
 
 

@@ -26,23 +26,4 @@ USAGE = Table(
 )
 """`counter` is `runs`, `fuel`, ..., `call:<interface>.<function>` or `hit:<code>`."""
 
-_RENAMED = {
-    "fuel_per_run_max": "fuel_max",
-    "wall_ms_per_run_max": "wall_ms_max",
-    "host_calls_per_run_max": "host_calls_max",
-    "log_bytes_per_run_max": "log_bytes_max",
-    "storage_bytes_max": "vault_bytes_max",
-}
-"""Quotas of version 1 that have other names since."""
-
-SCHEMA = Schema(
-    name="quotas",
-    metadata=_METADATA,
-    version=2,
-    migrations={
-        1: [
-            f"UPDATE virtual_node_quota SET name = '{after}' WHERE name = '{before}'"  # noqa: S608  # no text from outside
-            for before, after in _RENAMED.items()
-        ]
-    },
-)
+SCHEMA = Schema(name="quotas", metadata=_METADATA)

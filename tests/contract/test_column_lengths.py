@@ -28,6 +28,7 @@ from host.persistence.operations import (
 )
 from host.ports.keys import KeyCategory, RotationStatus
 from host.quotas.counters import CALL, HIT
+from host.settings.store import NAME_CHARACTERS_MAX as SECTION_CHARACTERS_MAX
 from sandbox.host_api import FUNCTIONS
 
 WIDE = "\U0001f600"
@@ -92,6 +93,8 @@ LONGEST = {
     "hash": DIGEST,
     "request_answer.request_id": f"dedup:{UUID}-" + WIDE * _DEDUP_ID_CHARACTERS_MAX,
     "request_digest": DIGEST,
+    "section": WIDE * SECTION_CHARACTERS_MAX,
+    "changed_by": "a" * 255,  # a login name
     "ledger_transaction.id": TRANSACTION_ID,
     "ledger_transaction.status": "V",
     "transaction_id": TRANSACTION_ID,

@@ -3,7 +3,6 @@
 import re
 import sqlite3
 import tempfile
-from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -14,7 +13,6 @@ from host.bus import unit_writer
 from host.bus.memory import MemoryStore
 from host.bus.partitions import queue_of
 from host.bus.sqlite import SqliteStore
-from host.bus.sqlite_accounts import drop_triggers_of_units
 from host.domain.accounts import NOTHING, Account, Balance, Charge
 from host.domain.ids import EpochMs, FlowId, ShortHash
 from host.flow.messages import due_place
@@ -210,45 +208,13 @@ def test_a_wrong_account_is_found_and_set_right(tmp_path: Path) -> None:
     store.close()
 
 
-def test_a_file_without_accounts_gets_them(tmp_path: Path) -> None:
-    path = tmp_path / "flows.sqlite"
-    connection = sqlite3.connect(path)
-    connection.executescript(
-        (Path(__file__).parent / "flows_version_1.sql").read_text()
-        + f"INSERT INTO states VALUES ('status/{A}/r1', 1, 'v', NULL);"
-        f"INSERT INTO states VALUES ('responder/{A}/s1', 1, 'v', 5);"
-    )
-    connection.close()
-    store = SqliteStore(path)
-    assert store.balance(A, Account.STATUS) == Balance(bytes=22 + 25 + 2, rows=2, lasting=1)
-    assert not store.recount()
-    store.close()
-
-
-def test_units_of_a_file_that_counted_by_triggers_count_once(tmp_path: Path) -> None:
-    path = tmp_path / "flows.sqlite"
-    record = NewRecord(topic="flow.event", key="key", value=b"12345", node=A)
-    with closing(SqliteStore(path)) as store:
-        store.commit(Unit(records=(record,)))
-    with closing(sqlite3.connect(path, isolation_level=None)) as old:
-        old.execute(
-            "CREATE TRIGGER work_in_whole AFTER INSERT ON work WHEN NEW.node != '' BEGIN"
-            " UPDATE accounts SET bytes = bytes + 8, things = things + 1 WHERE node = NEW.node; END"
-        )
-        drop_triggers_of_units(old)
-    with closing(SqliteStore(path)) as store:
-        store.commit(Unit(records=(record, NewRecord(topic="e", key="k", value=b"1", owner=A))))
-        assert store.balance(A, Account.BUS) == Balance(bytes=18, rows=3)
-        assert not store.recount()
-
-
 def test_nobody_but_the_writer_of_units_changes_what_it_counts() -> None:
     """Else an account would not know of it: no trigger counts these tables."""
     changes = re.compile(
         r"(?:INSERT(?: OR \w+)? INTO|REPLACE INTO|UPDATE(?: OR \w+)?|DELETE FROM)"
-        r" (?:work|states|journals)\b(?! SET (?:bytes = coalesce|node = substr))"
+        r" (?:work|states|journals)\b(?! SET bytes = coalesce)"
     )
     folder = Path(unit_writer.__file__).parent
     found = {path.name for path in folder.parent.rglob("*.py") if changes.search(path.read_text())}
-    # The upgrade is of files without accounts; what forgets journals is a part of the writer.
-    assert found == {"unit_writer.py", "sqlite_journals.py", "upgrade_to_queues.py"}
+    # What forgets journals is a part of the writer.
+    assert found == {"unit_writer.py", "sqlite_journals.py"}

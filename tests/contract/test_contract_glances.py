@@ -1,11 +1,9 @@
 """Glances of both stores: written with their state, gone with it, and read by place."""
 
-import sqlite3
 from pathlib import Path
 
 import pytest
 
-from host.bus.schema import SCHEMA_VERSION
 from host.bus.sqlite import SqliteStore
 from host.domain.clock import SimClock
 from host.domain.ids import EpochMs, FlowId, ShortHash
@@ -116,40 +114,6 @@ def test_what_follows_from_a_flow_is_found_by_its_first_glance(store: FlowStore)
     store.commit(Unit(states=(gone,)))
     store.commit(Unit(states=(write("follows", is_responder=True),)))
     assert keys(store, **query) == []
-
-
-def test_statuses_of_older_files_get_glances(tmp_path: Path) -> None:
-    path = tmp_path / "flows.sqlite"
-    connection = sqlite3.connect(path, isolation_level=None)
-    connection.executescript((Path(__file__).parent / "flows_version_1.sql").read_text())
-    text = (
-        '{"v":1,"holding":"0123456789AB","request_id":"r","flow_id":null,"flow_class":"demo.Flow",'
-        '"status":"FAILED","updated_at":7}'
-    )
-    for key, value in (
-        ("status/0123456789AB/r", text),
-        ("responder/0123456789AB/s", text.replace('"r"', '"s"')),
-        ("status/0123456789AB/damaged", "{"),
-        ("status/0123456789AB/other", "[]"),
-        ("flow/1", text),
-        ("responder/0123456789AB/runs", text.replace("FAILED", "RUNNING").replace("null", '"x"')),
-        ("flow/x", '{"stack":[{"context":{"corda.originFlowId":"o"}}]}'),
-    ):
-        connection.execute(
-            "INSERT INTO states (key, version, value) VALUES (?, 1, ?)", (key, value.encode())
-        )
-    connection.close()
-    store = SqliteStore(path, clock=SimClock())
-    found = store.glances(GlanceQuery(node=NODE, responders=True), 10)
-    assert [(g.request_id, g.is_responder, g.ended_at) for g in found] == [
-        ("r", False, 7),
-        ("s", True, 7),
-        ("r", True, None),
-    ]
-    found = store.glances(GlanceQuery(node=NODE, responders=True, origin=FlowId("o")), 10)
-    assert [glance.flow_id for glance in found] == ["x"]
-    assert store._read("SELECT version FROM schema_version", ()) == [(SCHEMA_VERSION,)]
-    store.close()
 
 
 def test_lists_are_read_by_index_alone(tmp_path: Path) -> None:

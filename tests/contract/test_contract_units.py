@@ -1,12 +1,10 @@
 """What every unit of work must do; one run per adapter, and what SQLite adds."""
 
-import sqlite3
 from pathlib import Path
 
 import pytest
 
 from host.bus.partitions import target_of
-from host.bus.schema import SCHEMA_VERSION
 from host.bus.sqlite import SqliteStore
 from host.domain.errors import StorageError
 from host.domain.ids import FlowId
@@ -89,17 +87,6 @@ def test_sqlite_syncs_its_log_at_every_commit(tmp_path: Path) -> None:
     assert store._read("PRAGMA journal_mode", ()) == [("wal",)]
     assert store._read("PRAGMA synchronous", ()) == [(2,)]
     store.close()
-
-
-def test_sqlite_refuses_another_schema_version(tmp_path: Path) -> None:
-    path = tmp_path / "flows.sqlite"
-    SqliteStore(path).close()
-    connection = sqlite3.connect(path)
-    connection.execute("UPDATE schema_version SET version = 99")
-    connection.commit()
-    connection.close()
-    with pytest.raises(StorageError, match=f"schema version 99, expected 1 to {SCHEMA_VERSION}"):
-        SqliteStore(path)
 
 
 def test_sqlite_files_are_for_their_owner_alone(tmp_path: Path) -> None:

@@ -34,6 +34,7 @@ ADAPTERS = (
     "host/identity/",
     "host/data_check/",
     "host/backup/",
+    "host/settings/reading.py",
     "host/sqlite_files.py",
     "host/audit_log/administrative/reading.py",
 )

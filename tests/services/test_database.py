@@ -6,12 +6,13 @@ import pytest
 from sqlalchemy import Column, Integer, MetaData, String, Table, insert, select
 
 from host.db import Database, Remembered, Schema, Vaults
-from host.db.errors import SchemaTooNewError, translated
+from host.db.errors import translated
 from host.db.requests import REQUESTS, find_answer, remember_answer
 from host.domain.errors import DiskFullError, NotFoundError, StorageError
 from host.domain.ids import EpochMs, ShortHash
 from host.ports.capability import CapabilityError
-from host.ports.database import REMEMBERED
+from host.ports.database import EVERY, REMEMBERED
+from host.schema_versions import SchemaTooNewError
 
 METADATA = MetaData()
 ITEM = Table(
@@ -71,8 +72,8 @@ def test_an_older_schema_is_migrated_step_by_step(tmp_path):
         metadata=METADATA,
         version=3,
         migrations={
-            1: ("ALTER TABLE item ADD COLUMN size INTEGER",),
-            2: ("UPDATE item SET size = 7",),
+            1: {EVERY: ("ALTER TABLE item ADD COLUMN size INTEGER",)},
+            2: {"sqlite": ("UPDATE item SET size = 7",), EVERY: ("no SQL",)},
         },
     )
     for _ in range(2):
@@ -87,7 +88,9 @@ def test_a_failing_migration_leaves_the_old_version(tmp_path):
         name="items",
         metadata=METADATA,
         version=2,
-        migrations={1: ("ALTER TABLE item ADD COLUMN size INTEGER", "UPDATE nothing SET a = 1")},
+        migrations={
+            1: {EVERY: ("ALTER TABLE item ADD COLUMN size INTEGER", "UPDATE nothing SET a = 1")}
+        },
     )
     with pytest.raises(StorageError):
         Database.open(path, [broken])
