@@ -7,7 +7,6 @@ Any number of processes may use the file at once.
 
 import json
 import sqlite3
-import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -73,7 +72,6 @@ class SqliteStore:
         self._hints = hints
         self._time = two_clocks(clock or SystemClock())
         self._idle: list[sqlite3.Connection] = []
-        self._guard = threading.Lock()
         self._listeners: list[CommitListener] = []
         self._rebalance_listeners: list[RebalanceListener] = []
         self._is_closed = False
@@ -338,28 +336,27 @@ class SqliteStore:
         """Close all connections; the store is not usable afterwards."""
         if self._hints is not None:
             self._hints.close()
-        with self._guard:
-            self._is_closed = True
-            for connection in self._idle:
-                connection.close()
-            self._idle.clear()
+        self._is_closed = True
+        self._close_idle()
         self._writer.close()
 
     def _borrowed(self) -> sqlite3.Connection:
         """A connection for one read; a thread's own would stay open when the thread has ended."""
-        with self._guard:
-            if self._is_closed:
-                raise StorageError(f"flow store {self._path} is closed", path=str(self._path))
-            if self._idle:
-                return self._idle.pop()
+        with suppress(IndexError):
+            return self._idle.pop()
+        if self._is_closed:
+            raise StorageError(f"flow store {self._path} is closed", path=str(self._path))
         return _open(self._path)
 
     def _give_back(self, connection: sqlite3.Connection) -> None:
-        with self._guard:
-            if not self._is_closed:
-                self._idle.append(connection)
-                return
-        connection.close()
+        self._idle.append(connection)
+        if self._is_closed:
+            self._close_idle()
+
+    def _close_idle(self) -> None:
+        with suppress(IndexError):
+            while True:
+                self._idle.pop().close()
 
     def _read(self, sql: str, values: tuple[object, ...]) -> list[Any]:
         return self._reading(lambda c: c.execute(sql, values).fetchall())

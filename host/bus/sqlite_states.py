@@ -38,14 +38,18 @@ _PLACED = (
 def get(connection: sqlite3.Connection, key: str) -> StateRecord | None:
     """See `States.get`."""
     sql = f"SELECT {_COLUMNS} FROM states WHERE key = ?"  # noqa: S608  # a constant
+    row = connection.execute(sql, (key,)).fetchone()
+    if row is None or row[-1] is None:
+        return None if row is None else _state(row, row[2])
     found = _read(connection, sql, (key,))
     return found[0] if found else None
 
 
 def get_many(connection: sqlite3.Connection, keys: Collection[str]) -> Mapping[str, StateRecord]:
     """See `States.get_many`."""
-    sql = f"SELECT {_COLUMNS} FROM states WHERE key IN (SELECT value FROM json_each(?))"  # noqa: S608  # a constant
-    return {r.key: r for r in _read(connection, sql, (json.dumps(list(keys)),))}
+    places = ", ".join("?" * len(keys))
+    sql = f"SELECT {_COLUMNS} FROM states WHERE key IN ({places})"  # noqa: S608  # no text of others
+    return {record.key: record for record in _read(connection, sql, tuple(keys))}
 
 
 def scan(

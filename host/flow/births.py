@@ -3,7 +3,7 @@
 Pure.
 """
 
-import json
+import msgspec
 
 from host.domain.ids import EpochMs, FlowId
 from host.domain.packages import CpiRecord, FlowDeclaration, FlowKind
@@ -188,4 +188,4 @@ def start_argument(checkpoint: Checkpoint, body: str | None) -> str:
 
 
 def _text(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return msgspec.json.encode(value).decode()

@@ -15,7 +15,7 @@ from host.flow.births import start_argument
 from host.flow.bodies import read_body
 from host.flow.events import GuestRan
 from host.flow.host_calls import HostCalls
-from host.flow.journal import decode_journal
+from host.flow.journal import Entries, decode_journal
 from host.flow.live import LiveFlow
 from host.flow.machine import Broken, Event, GuestReturned, GuestSuspended
 from host.flow.parking import Parked, ParkingLot
@@ -68,7 +68,7 @@ class GuestRuns:
         if parked is not None:
             flow.journal = parked.journal
         elif flow.journal is None:
-            flow.journal = list(decode_journal(self._store.journal(flow.flow_id)))
+            flow.journal = decode_journal(self._store.journal(flow.flow_id))
             flow.written = len(flow.journal)
 
         def persist() -> None:
@@ -201,7 +201,7 @@ def _event(
     """What the outcome of a run means to the flow's machine."""
     if handler.waiting is not None:
         if isinstance(outcome, SuspendedRun) and outcome.parked is not None:
-            flow.parked = Parked(run=outcome.parked, facts=facts, journal=flow.journal or [])
+            flow.parked = Parked(run=outcome.parked, facts=facts, journal=flow.journal or Entries())
         return GuestSuspended(handler.waiting)
     if isinstance(outcome, Finished):
         size = len(outcome.result.encode())

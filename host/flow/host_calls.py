@@ -32,7 +32,14 @@ from host.flow.calls import Answer, Refused, Wait
 from host.flow.checkpoint import Waiting
 from host.flow.engine_calls import EngineCalls
 from host.flow.events import GuestLogged
-from host.flow.journal import REQUEST_CHARACTERS_MAX, Entry, Made, check_call, request_digest
+from host.flow.journal import (
+    REQUEST_CHARACTERS_MAX,
+    Entries,
+    Entry,
+    Made,
+    check_call,
+    request_digest,
+)
 from host.flow.live import LiveFlow
 from host.flow.messages import size_of
 from host.flow.requests import checked, parse
@@ -90,11 +97,10 @@ class HostCalls:
         self._around = around
         self._persist = persist
         self._quota = quota
-        self._journal = flow.journal if flow.journal is not None else []
+        self._journal = flow.journal if flow.journal is not None else Entries()
         self._recorded = len(self._journal)
-        self._journal_bytes = sum(len(entry.answer) for entry in self._journal)
-        written = self._journal[: flow.written]
-        self._written_bytes = sum(len(entry.answer) for entry in written)
+        unwritten = self._journal[flow.written :]
+        self._written_bytes = self._journal.characters - sum(len(e.answer) for e in unwritten)
         self._next = self._recorded if parked else 0
         self.made = 0
         self.replayed = 0
@@ -209,7 +215,7 @@ class HostCalls:
             notes=self._flow.checkpoint.notes,
         )
         self._keep(entry)
-        answered_bytes = self._journal_bytes - self._written_bytes
+        answered_bytes = self._journal.characters - self._written_bytes
         if max(self._flow.outgoing_bytes, answered_bytes) > UNWRITTEN_BYTES_MAX:
             self._write()
         return entry
@@ -218,7 +224,7 @@ class HostCalls:
         """Commit what the step has made so far."""
         self._persist()
         self._room.forget()
-        self._written_bytes = self._journal_bytes
+        self._written_bytes = self._journal.characters
 
     def _check_bus(self, outcome: Answer | Wait | Refused) -> None:
         """Refuse what a call would send when its node has no room for it on the bus.
@@ -237,7 +243,6 @@ class HostCalls:
     def _keep(self, entry: Entry) -> None:
         """Have the call in the journal, and the flow beyond it."""
         self._journal.append(entry)
-        self._journal_bytes += len(entry.answer)
         self._flow.checkpoint = replace(
             self._flow.checkpoint, waiting=None, calls=entry.call + 1, notes=()
         )
@@ -294,14 +299,14 @@ class HostCalls:
                 f"host call {name}: the flow's journal has {len(self._journal)} calls,"
                 f" at most {quota.journal_calls_max}",
             )
-        if self._journal_bytes >= quota.journal_bytes_max:
+        if self._journal.characters >= quota.journal_bytes_max:
             self._end_without_room(
-                f"host call {name}: account journal: the flow's journal has {self._journal_bytes}"
+                f"host call {name}: account journal: the journal has {self._journal.characters}"
                 f" characters, at most {quota.journal_bytes_max}"
             )
         try:
             self._room.check(
-                Account.JOURNAL, pending=self._journal_bytes - self._written_bytes, more=1
+                Account.JOURNAL, pending=self._journal.characters - self._written_bytes, more=1
             )
         except QuotaExceededError as exc:
             self._end_without_room(f"host call {name}: {exc.message}")

@@ -4,7 +4,8 @@ Pure. An entry is written once and never changed; a replayed run must make the s
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from sys import getsizeof
 from typing import NamedTuple
 
 import msgspec
@@ -46,6 +47,28 @@ class Entry(Struct, frozen=True, kw_only=True, array_like=True):
     notes: tuple[Note, ...] = ()
 
 
+class Entries(list[Entry]):
+    """A journal in memory, to which entries are only appended.
+
+    Attributes:
+        characters: of all answers.
+        bytes: that the texts of the entries take in memory.
+    """
+
+    def __init__(self, entries: Iterable[Entry] = ()) -> None:
+        super().__init__()
+        self.characters = 0
+        self.bytes = 0
+        for entry in entries:
+            self.append(entry)
+
+    def append(self, entry: Entry) -> None:
+        """Add an entry and what it holds."""
+        super().append(entry)
+        self.characters += len(entry.answer)
+        self.bytes += getsizeof(entry.answer) + getsizeof(entry.request)
+
+
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(Entry)
 
@@ -77,13 +100,13 @@ def encode_entry(entry: Entry) -> bytes:
     return _encoder.encode(entry)
 
 
-def decode_journal(rows: Sequence[bytes]) -> tuple[Entry, ...]:
+def decode_journal(rows: Sequence[bytes]) -> Entries:
     """Read a flow's journal.
 
     Raises:
         FlowRecordDamagedError: another format version, damage, or a gap in the numbers.
     """
-    return tuple(decode_entry(row, number) for number, row in enumerate(rows))
+    return Entries(decode_entry(row, number) for number, row in enumerate(rows))
 
 
 def decode_entry(row: bytes, number: int) -> Entry:

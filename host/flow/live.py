@@ -19,7 +19,7 @@ from host.flow.errors import FlowRecordDamagedError
 from host.flow.events import FlowEngineEvent, KeptDropped
 from host.flow.history import NO_HISTORY, HistoryLimits, Kept, history_of, keep
 from host.flow.hops import ORIGIN
-from host.flow.journal import Entry, decode_journal, encode_entry
+from host.flow.journal import Entries, decode_journal, encode_entry
 from host.flow.mapper import MapperState, encode_state, session_key
 from host.flow.messages import OUT_TOPIC, SessionMessage, due_place, encode, flow_state_key
 from host.flow.notes import Note, note_arrived, note_sent, with_notes
@@ -68,7 +68,7 @@ class LiveFlow:
     holding_id: ShortHash
     version: int
     timer: StateRecord | None
-    journal: list[Entry] | None = None
+    journal: Entries | None = None
     written: int = 0
     records: list[NewRecord] = field(default_factory=list)
     opened: list[str] = field(default_factory=list)
@@ -170,7 +170,7 @@ class LiveFlow:
         try:
             start = self._start(store)
             if self.journal is None:
-                self.journal = list(decode_journal(store.journal(self.flow_id)))
+                self.journal = decode_journal(store.journal(self.flow_id))
                 self.written = len(self.journal)
         except FlowRecordDamagedError:  # perhaps what has ended the flow: nothing to keep
             return Kept(has_journal=False, forget=(self.flow_id,))

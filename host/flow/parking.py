@@ -10,10 +10,9 @@ import time
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from sys import getsizeof
 
 from host.domain.ids import FlowId, ShortHash
-from host.flow.journal import Entry
+from host.flow.journal import Entries
 from host.ports.bus import NOBODY
 from host.ports.guest import FlowRun, ParkedRun
 
@@ -26,14 +25,12 @@ class Parked:
 
     run: ParkedRun
     facts: FlowRun
-    journal: list[Entry]
+    journal: Entries
 
     @property
     def bytes(self) -> int:
         """Memory that it holds: the guest's, and that of the journal's texts."""
-        return self.run.memory_bytes + sum(
-            getsizeof(entry.answer) + getsizeof(entry.request) for entry in self.journal
-        )
+        return self.run.memory_bytes + self.journal.bytes
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ from host.flow.errors import FlowRecordDamagedError
 from host.flow.events import EventSink, FlowEnded, FlowStarted
 from host.flow.guest_runs import GuestRuns, Home
 from host.flow.hops import ORIGIN, killed_key
+from host.flow.journal import Entries
 from host.flow.late import late_replies
 from host.flow.live import LiveFlow, timer_key
 from host.flow.machine import (
@@ -168,7 +169,7 @@ class FlowSteps:
             holding_id=holding.short_hash,
             version=0,
             timer=None,
-            journal=[],
+            journal=Entries(),
             config=self._around.config,
             history=self._around.history,
             fence=fence,

@@ -98,6 +98,7 @@ class FlowWorkers:
         self._beat_at = self._rescan_at = time.monotonic()
         self._is_stopping = False
         self._idle = self._missing = 0
+        self._is_timed = False
         self._workers: set[threading.Thread] = set()
         self._watcher = threading.Thread(target=self._watch, name="flow-time", daemon=True)
 
@@ -139,15 +140,12 @@ class FlowWorkers:
         return True
 
     def _committed(self, committed: Committed) -> None:
-        due = min(
-            (
-                at
-                for place, at in committed.due.items()
-                if place.group == GROUP and place.partition in self._epochs
-            ),
-            default=None,
-        )
-        self._found(committed.work, due)
+        due = None
+        for place, at in committed.due.items():
+            if place.group == GROUP and place.partition in self._epochs:
+                due = at if due is None else min(due, at)
+        if committed.work or due is not None:
+            self._found(committed.work, due)
 
     def _found(self, work: Iterable[WorkQueue], due: EpochMs | None) -> None:
         with self._lock:
@@ -195,8 +193,14 @@ class FlowWorkers:
             self._has_time.notify()
 
     def _call(self) -> None:
-        """Wake a thread if there is a turn to take; it wakes the next one. The lock is held."""
-        if self._idle and self._dispatch.has_job(only_fresh=self._dispatch.running >= self._shared):
+        """Wake a thread if there is a turn to take; it wakes the next one. The lock is held.
+
+        For a node that is to wait for a shared thread, one that looks at the time is enough.
+        """
+        is_full = self._dispatch.running >= self._shared
+        if not self._idle or (is_full and self._is_timed):
+            return
+        if self._dispatch.has_job(only_fresh=is_full):
             self._has_work.notify()
 
     def _hire(self) -> None:
@@ -231,12 +235,14 @@ class FlowWorkers:
             self._has_time.notify()
 
     def _claim(self) -> Job | None:
-        """Wait for a turn; None when the pool stops, or has idle threads enough."""
+        """Wait for a turn; None when the pool stops.
+
+        Threads that came for steps that lasted stay: they would come and go with each such step.
+        """
         with self._lock:
             self._idle += 1
             try:
-                # One more than may run: else one would end at each quiet moment, and come again.
-                while not self._is_stopping and self._idle <= self._shared + 1:
+                while not self._is_stopping:
                     wait_s = self._wait_s()
                     if wait_s <= 0:
                         only_fresh = self._dispatch.running >= self._shared
@@ -244,7 +250,7 @@ class FlowWorkers:
                         if job is not None:
                             self._call()
                             return job
-                    self._has_work.wait(wait_s if wait_s > 0 else None)
+                    self._sleep(wait_s)
                 self._call()
                 return None
             finally:
@@ -252,6 +258,17 @@ class FlowWorkers:
                 if not self._idle and not self._is_stopping and len(self._workers) < self._most:
                     # Somebody must be there for a node that comes while all others last.
                     self._hire()
+
+    def _sleep(self, wait_s: float) -> None:
+        """Wait for news, and, as the one thread that does, for a time that has come."""
+        if wait_s <= 0 or self._is_timed:
+            self._has_work.wait()
+            return
+        self._is_timed = True
+        try:
+            self._has_work.wait(wait_s)
+        finally:
+            self._is_timed = False
 
     def _wait_s(self) -> float:
         """How long to wait for a shared thread before a spare one takes the next turn."""

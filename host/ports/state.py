@@ -69,7 +69,7 @@ class States(Protocol):
     def get(self, key: str) -> StateRecord | None: ...
 
     def get_many(self, keys: Collection[str]) -> Mapping[str, StateRecord]:
-        """Those of the states that exist, by key, in one look."""
+        """Those of the states that exist, by key, in one look; at most 1,000 keys."""
         ...
 
     def scan(self, prefix: str, limit: int | None = None) -> Sequence[StateRecord]:

@@ -81,9 +81,15 @@ class Unit:
     @property
     def size(self) -> int:
         """Bytes of all values that it writes."""
-        states = sum(len(write.value) for write in self.states if write.value is not None)
-        journal = sum(len(row.value) for row in self.journal)
-        return states + journal + sum(len(record.value) for record in self.records)
+        size = 0
+        for write in self.states:
+            if write.value is not None:
+                size += len(write.value)
+        for row in self.journal:
+            size += len(row.value)
+        for record in self.records:
+            size += len(record.value)
+        return size
 
     def owned(self) -> tuple[Fence, ...]:
         """What the writer must own, each once."""

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from host.bus.memory import MemoryStore
 from host.domain.ids import FlowId, ShortHash
 from host.domain.quotas import Quota
-from host.flow.journal import Entry
+from host.flow.journal import Entries, Entry
 from host.flow.parking import Parked, ParkingLot
 from host.guests.parking import ParkingFlows
 from host.ports.bus import NOBODY
@@ -224,12 +224,12 @@ class Waiting:
 
 def parked(calls: int = 0) -> Parked:
     entry = Entry(call=0, function="f", digest="", is_error=False, answer="")
-    return Parked(run=Waiting(), facts=NO_FACTS, journal=[entry] * calls)
+    return Parked(run=Waiting(), facts=NO_FACTS, journal=Entries([entry] * calls))
 
 
 def sized(megabytes: int, node: str = "A", quota: Quota = QUOTA) -> Parked:
     facts = replace(NO_FACTS, node=ShortHash(node * 12), quota=quota)
-    return Parked(run=Waiting(megabytes * MIB), facts=facts, journal=[])
+    return Parked(run=Waiting(megabytes * MIB), facts=facts, journal=Entries())
 
 
 def dropped(place: Parked) -> int:
@@ -253,7 +253,7 @@ def test_the_journal_that_a_parked_guest_keeps_is_memory_of_its_node() -> None:
     lot, facts = ParkingLot(99), replace(NO_FACTS, quota=Quota(parked_bytes_max=11 * MIB))
     answer = "\N{GRINNING FACE}" * MIB
     entry = Entry(call=0, function="f", digest="", is_error=False, answer=answer)
-    places = [Parked(run=Waiting(MIB), facts=facts, journal=[entry]) for _ in range(3)]
+    places = [Parked(run=Waiting(MIB), facts=facts, journal=Entries([entry])) for _ in range(3)]
     for number, place in enumerate(places):
         lot.park(FlowId(str(number)), place)
     assert sum(dropped(place) for place in places) == 1
