@@ -6,14 +6,13 @@ host knows, never a field of the request.
 
 import base64
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 
 from host.domain.errors import HostError, InvalidInputError, NotFoundError
 from host.domain.json import JsonObject, JsonValue
-from host.keys.errors import KeyNotFoundError
 from host.keys.schemes import SchemePublicKeys
 from host.ports.capability import CallContext, CapabilityError
-from host.ports.keys import KeyCategory, KeyStore
+from host.ports.keys import FLOW_CATEGORIES, KeyStore
 from host.ports.requests import (
     check_fields,
     invalid_request,
@@ -42,12 +41,6 @@ DIGESTS: Mapping[str, Callable[[bytes], bytes]] = {
 }
 
 
-FLOW_CATEGORIES = frozenset(
-    {KeyCategory.ACCOUNTS, KeyCategory.CI, KeyCategory.LEDGER, KeyCategory.NOTARY}
-)
-"""Keys of sessions and TLS speak for the host: no flow may sign with them."""
-
-
 class SigningCapability:
     """The WIT interface `signing`."""
 
@@ -72,11 +65,8 @@ class SigningCapability:
         check_fields(request, ("bytes", "key", "spec"))
         key = take_text(request, "key")
         data = take_bytes(request, "bytes", bytes_max=_SIGNED_BYTES_MAX)
-        if not self._mine(tenant, [key]):
-            raise KeyNotFoundError(
-                f"virtual node {tenant} holds no key {self._public_keys.key_id(key)} for flows"
-            )
-        signature = self._keys.sign(tenant, key, data, take_text(request, "spec"))
+        spec = take_text(request, "spec")
+        signature = self._keys.sign(tenant, key, data, spec, FLOW_CATEGORIES)
         return {
             "by": self._public_keys.key_id(key),
             "bytes": base64.b64encode(signature).decode(),
@@ -85,15 +75,8 @@ class SigningCapability:
     def _find_keys(self, tenant: str, request: JsonObject) -> JsonValue:
         check_fields(request, ("keys",))
         keys = take_texts(request, "keys", length_max=_KEYS_MAX)
-        mine = self._mine(tenant, keys)
+        mine = set(self._keys.find_mine(tenant, keys, FLOW_CATEGORIES))
         return [key if key in mine else None for key in keys]
-
-    def _mine(self, tenant: str, keys: Sequence[str]) -> set[str]:
-        """Those of `keys` that flows of the tenant may use."""
-        usable = {
-            key.public_key for key in self._keys.list(tenant) if key.category in FLOW_CATEGORIES
-        }
-        return {key for key in keys if self._public_keys.canonical(key) in usable}
 
 
 class CryptoCapability:

@@ -137,21 +137,33 @@ class SoftKeyStore:
             rows = connection.execute(statement_of(tenant, query)).all()
         return [_info(row) for row in rows]
 
-    def find_mine(self, tenant: str, public_keys: Sequence[str]) -> Sequence[str]:
+    def find_mine(
+        self,
+        tenant: str,
+        public_keys: Sequence[str],
+        categories: Sequence[KeyCategory] | None = None,
+    ) -> Sequence[str]:
         with self._database.read() as connection:
             return [
                 public_key
                 for public_key in public_keys
-                if _find(connection, tenant, public_key) is not None
+                if _find(connection, tenant, public_key, categories) is not None
             ]
 
-    def sign(self, tenant: str, public_key: str, data: bytes, spec: str) -> bytes:
+    def sign(
+        self,
+        tenant: str,
+        public_key: str,
+        data: bytes,
+        spec: str,
+        categories: Sequence[KeyCategory] | None = None,
+    ) -> bytes:
         find_spec(spec, decode_public(public_key))
         try:
-            private_key = self._private(tenant, public_key)
+            private_key = self._private(tenant, public_key, categories)
         except MasterKeyGoneError:
             # Another process has rotated it away between our snapshot and our look at its file.
-            private_key = self._private(tenant, public_key)
+            private_key = self._private(tenant, public_key, categories)
         return sign_with(private_key, data, spec)
 
     def assign_hsm(self, tenant: str, category: KeyCategory) -> HsmAssociation:
@@ -188,12 +200,15 @@ class SoftKeyStore:
     def rotation(self, tenant: str) -> KeyRotation | None:
         return self._rotations.get(tenant)
 
-    def _private(self, tenant: str, public_key: str) -> PrivateKey:
+    def _private(
+        self, tenant: str, public_key: str, categories: Sequence[KeyCategory] | None
+    ) -> PrivateKey:
         with self._database.read() as connection:
-            row = _find(connection, tenant, public_key)
+            row = _find(connection, tenant, public_key, categories)
             if row is None:
+                wanted = "" if categories is None else f" of {', '.join(categories)}"
                 raise KeyNotFoundError(
-                    f"tenant {tenant} holds no key {id_of(decode_public(public_key))}"
+                    f"tenant {tenant} holds no key {id_of(decode_public(public_key))}{wanted}"
                 )
             wrapping_key = self._wrapping.get(connection, tenant, row.wrapping_generation)
         return _unwrap_private(wrapping_key, row)
@@ -235,7 +250,12 @@ def _check_tenant(tenant: str) -> None:
         raise InvalidInputError(f"{tenant[:64]!r} is no tenant: a short hash, or p2p")
 
 
-def _find(connection: Connection, tenant: str, public_key: str) -> Row[tuple[object, ...]] | None:
+def _find(
+    connection: Connection,
+    tenant: str,
+    public_key: str,
+    categories: Sequence[KeyCategory] | None,
+) -> Row[tuple[object, ...]] | None:
     key = decode_public(public_key)
     row = connection.execute(
         select(SIGNING_KEY).where(
@@ -243,7 +263,9 @@ def _find(connection: Connection, tenant: str, public_key: str) -> Row[tuple[obj
         )
     ).one_or_none()
     # A key id is 48 bits: whoever finds another key of the same id must not be taken for ours.
-    return row if row is not None and row.public_key == encode_public(key) else None
+    if row is None or row.public_key != encode_public(key):
+        return None
+    return row if categories is None or row.category in categories else None
 
 
 def _unwrap_private(wrapping_key: bytes, row: Row[tuple[object, ...]]) -> PrivateKey:

@@ -53,7 +53,7 @@ from host.ledger.signed import (
 from host.ports.call_time import call_time_paused
 from host.ports.capability import CallContext, CapabilityError
 from host.ports.directory import UNDECIDED, ContractVerifier, Members
-from host.ports.keys import KeyStore
+from host.ports.keys import FLOW_CATEGORIES, KeyStore
 from host.ports.public_keys import PublicKeys
 from host.ports.requests import (
     check_fields,
@@ -154,7 +154,7 @@ class LedgerCapability:
         if known is not None:
             answered: JsonValue = json.loads(known)
             return answered
-        visible = [] if recorded else self._check_complete(context, signed)
+        checked = None if recorded else self._check_complete(context, signed)
 
         def record(connection: Connection) -> JsonValue:
             # A worker that lost the flow meanwhile may have made the same call, or ended the flow.
@@ -163,8 +163,9 @@ class LedgerCapability:
             if known is not None:
                 again: JsonValue = json.loads(known)
                 return again
-            if vault.find_transaction(connection, signed.id) is None:
-                vault.store(connection, signed, visible=visible, now=context.now)
+            if checked is not None and vault.find_transaction(connection, signed.id) is None:
+                content, visible = checked
+                vault.store(connection, signed, content, visible=visible, now=context.now)
             indexes: list[JsonValue] = list(vault.visible_outputs(connection, signed.id))
             answer: JsonValue = {"id": signed.id, "visible": indexes}
             remember_answer(connection, request_id, request, answer, context.now)
@@ -218,18 +219,21 @@ class LedgerCapability:
         check_signatures(signed, content, self._public_keys)
         return content
 
-    def _check_complete(self, context: CallContext, signed: SignedTransaction) -> list[int]:
-        """Check a transaction that is to be recorded; gives the outputs visible to this node."""
+    def _check_complete(
+        self, context: CallContext, signed: SignedTransaction
+    ) -> tuple[Transaction, list[int]]:
+        """Check a transaction that is to be recorded; its content and visible outputs."""
         content = self._check_received(context, signed)
         check_complete(signed, content, self._public_keys)
         self._check_states(context, signed.id, content)
         participants = sorted({key for state in content.outputs for key in state.participants})
-        mine = set(self._keys.find_mine(context.holding.short_hash, participants))
-        return [
+        mine = set(self._keys.find_mine(context.holding.short_hash, participants, FLOW_CATEGORIES))
+        visible = [
             index
             for index, state in enumerate(content.outputs)
             if not mine.isdisjoint(state.participants)
         ]
+        return content, visible
 
     def _check_states(
         self, context: CallContext, transaction_id: str, content: Transaction
@@ -260,7 +264,7 @@ class LedgerCapability:
         tenant = context.holding.short_hash
         properties = tuple(sorted(signing_properties(context.cpi).items()))
         signatures = []
-        for key in self._keys.find_mine(tenant, content.signatories):
+        for key in self._keys.find_mine(tenant, content.signatories, FLOW_CATEGORIES):
             draft = Signature(
                 by=self._public_keys.key_id(key),
                 key=key,
@@ -270,5 +274,6 @@ class LedgerCapability:
                 properties=properties,
             )
             data = signable(transaction_id, draft.metadata())
-            signatures.append(draft.with_bytes(self._keys.sign(tenant, key, data, draft.spec)))
+            signed = self._keys.sign(tenant, key, data, draft.spec, FLOW_CATEGORIES)
+            signatures.append(draft.with_bytes(signed))
         return tuple(signatures)

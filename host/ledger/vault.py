@@ -7,7 +7,7 @@ import msgspec
 from sqlalchemy import Connection, insert, select, update
 
 from host.domain.ids import EpochMs
-from host.ledger.components import from_groups, read_state, state_text
+from host.ledger.components import read_state, state_text
 from host.ledger.errors import StateConsumedError, StateNotFoundError, StatesTooLargeError
 from host.ledger.model import StateAndRef, StateRef, Transaction
 from host.ledger.signed import Signature, SignedTransaction
@@ -81,15 +81,26 @@ def visible_outputs(connection: Connection, transaction_id: str) -> list[int]:
 
 
 def store(
-    connection: Connection, signed: SignedTransaction, *, visible: Sequence[int], now: EpochMs
+    connection: Connection,
+    signed: SignedTransaction,
+    content: Transaction,
+    *,
+    visible: Sequence[int],
+    now: EpochMs,
 ) -> None:
     """Store a verified transaction, consume its inputs and add its outputs.
+
+    Args:
+        connection: of a transaction on the node's vault.
+        signed: as the vault keeps it.
+        content: what its component groups hold.
+        visible: indexes of the outputs that concern this node.
+        now: the time of recording.
 
     Raises:
         StateNotFoundError: an input or reference that this vault does not know.
         StateConsumedError: another transaction has consumed one.
     """
-    content = from_groups(signed.groups)
     resolve(connection, content.inputs, by=signed.id)
     resolve(connection, content.references, by=signed.id)
     seq = connection.execute(

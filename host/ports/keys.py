@@ -22,6 +22,15 @@ class KeyCategory(StrEnum):
     ENCRYPTION_SECRET = "ENCRYPTION_SECRET"  # noqa: S105  # Corda's category name
 
 
+FLOW_CATEGORIES = (
+    KeyCategory.ACCOUNTS,
+    KeyCategory.CI,
+    KeyCategory.LEDGER,
+    KeyCategory.NOTARY,
+)
+"""Keys of sessions and TLS speak for the host: no flow may sign with them."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyInfo:
     """A key pair of a tenant. `public_key` is PEM SubjectPublicKeyInfo; `key_id` its short hash."""
@@ -132,15 +141,30 @@ class KeyStore(Protocol):
         """Some of the tenant's keys: no more are in memory than are answered."""
         ...
 
-    def find_mine(self, tenant: str, public_keys: Sequence[str]) -> Sequence[str]:
-        """Those of the PEM `public_keys` whose private key the tenant holds, in order."""
+    def find_mine(
+        self,
+        tenant: str,
+        public_keys: Sequence[str],
+        categories: Sequence[KeyCategory] | None = None,
+    ) -> Sequence[str]:
+        """Those of the PEM `public_keys` whose private key the tenant holds, in order.
+
+        Keys of other `categories` do not count, if any are given.
+        """
         ...
 
-    def sign(self, tenant: str, public_key: str, data: bytes, spec: str) -> bytes:
+    def sign(
+        self,
+        tenant: str,
+        public_key: str,
+        data: bytes,
+        spec: str,
+        categories: Sequence[KeyCategory] | None = None,
+    ) -> bytes:
         """Sign with the tenant's private key, for example by `SHA256withECDSA`.
 
         Raises:
-            NotFoundError: the tenant holds no such key.
+            NotFoundError: the tenant holds no such key, or none of `categories`, if any are given.
             InvalidInputError: `spec` does not fit the key.
         """
         ...

@@ -13,6 +13,7 @@ from host.ledger.metadata import check_metadata, make_metadata
 from host.ledger.signed import signable
 from host.ports.capability import CapabilityError
 from host.ports.directory import UNDECIDED
+from host.ports.keys import KeyCategory
 from tests.services.ledger_support import ALL_NODES, EC, IOU, NOTARY_NAME, other_contract_cpk
 from tests.services.support import ALICE, BOB, cpi, holding
 
@@ -151,6 +152,15 @@ def test_recording_needs_every_signature(net):
     for name in (ALICE, BOB):
         refused("signature-missing", net, name, "record", {"transaction": signed})
     assert net.call(ALICE, "find", {"id": signed["id"]}) is None
+
+
+@pytest.mark.parametrize("category", [KeyCategory.TLS, KeyCategory.SESSION_INIT])
+def test_no_flow_has_a_transaction_signed_by_a_key_that_speaks_for_the_host(net, category):
+    key = net.store.create(holding(ALICE).short_hash, category, "host", EC).public_key
+    alone = net.builder(net.output(5), signatories=(key,))
+    refused("signature-missing", net, ALICE, "build", alone)
+    both = net.call(ALICE, "build", net.builder(net.output(5), signatories=(ALICE, key)))
+    assert [signature["key"] for signature in both["signatures"]] == [net.keys[ALICE]]
 
 
 def test_a_node_that_holds_no_signatory_key_cannot_build(net):
