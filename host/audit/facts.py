@@ -15,8 +15,6 @@ from cpi.group_policy import parse_group_policy
 from cpi.model import Signer, VerifiedCpk, VerifiedPackage
 from host.audit.model import (
     Audit,
-    BodyFacts,
-    BoundsFacts,
     ComponentFacts,
     Note,
     RuntimeFacts,
@@ -26,7 +24,7 @@ from host.audit.opening import note_of, open_package
 from host.audit.walls import import_facts, leaving, limit_facts
 from host.domain.errors import HostError
 from host.guests.code import CpkCode, check_description, code_of, make_component
-from sandbox.anatomy import Anatomy, Bounds, anatomy_of, shape_of_guest
+from sandbox.anatomy import anatomy_of, shape_of_guest
 from sandbox.engine import engine_version, profile_digest
 from sandbox.errors import RuntimeUnknownError, SandboxError
 from sandbox.host_api import HOST_API
@@ -159,7 +157,7 @@ def _component(
         source_size=sum(len(t.encode()) for t in code.source.files.values()) if code.source else 0,
         imports=imports,
         exports=dict(sorted(shape.exports.items())),
-        body=_body(anatomy_of(wasm)),
+        body=anatomy_of(wasm),
         leaves=leaving(cpk.descriptor.world, imports),
     )
 
@@ -170,25 +168,6 @@ def _made(sandbox: Sandbox, code: CpkCode) -> tuple[bytes, Any]:
     guest = sandbox.guest(code.world, component.digest)
     check_description(code, guest)
     return component.path.read_bytes(), shape_of_guest(guest)
-
-
-def _body(anatomy: Anatomy) -> BodyFacts:
-    return BodyFacts(
-        size=anatomy.size,
-        modules=anatomy.modules,
-        functions=anatomy.functions,
-        code_size=anatomy.code_size,
-        data_size=anatomy.data_size,
-        custom_size=anatomy.custom_size,
-        start_functions=anatomy.start_functions,
-        memories=_bounds(anatomy.memories),
-        tables=_bounds(anatomy.tables),
-        features=anatomy.features,
-    )
-
-
-def _bounds(every: Sequence[Bounds]) -> tuple[BoundsFacts, ...]:
-    return tuple(BoundsFacts(minimum=b.minimum, maximum=b.maximum) for b in every)
 
 
 def _declared(cpk: VerifiedCpk, limits: Limits) -> ComponentFacts:

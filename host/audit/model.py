@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Any
 
 from host.domain.json import JsonObject, camel_case
+from sandbox.anatomy import Anatomy
 
 
 class Trust(StrEnum):
@@ -82,30 +83,6 @@ class LimitFacts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BoundsFacts:
-    """Declared minimum and maximum; no maximum means that only the run's limit holds it."""
-
-    minimum: int
-    maximum: int | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BodyFacts:
-    """What the component is made of; sizes in bytes, memories in bytes, tables in elements."""
-
-    size: int
-    modules: int
-    functions: int
-    code_size: int
-    data_size: int
-    custom_size: int
-    start_functions: int
-    memories: tuple[BoundsFacts, ...]
-    tables: tuple[BoundsFacts, ...]
-    features: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class RuntimeFacts:
     """The pinned Python runtime; `known` is whether this host has it."""
 
@@ -149,7 +126,7 @@ class ComponentFacts:
     capabilities: tuple[str, ...]
     imports: tuple[ImportFacts, ...] | None
     exports: Mapping[str, str]
-    body: BodyFacts | None
+    body: Anatomy | None
     limits: tuple[LimitFacts, ...]
     flows: tuple[str, ...]
     contracts: tuple[str, ...]

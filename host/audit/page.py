@@ -3,11 +3,12 @@
 from collections.abc import Iterator, Sequence
 
 from host.audit.drawing import drawing_of
-from host.audit.model import Audit, BodyFacts, ComponentFacts, Door, Trust
+from host.audit.model import Audit, ComponentFacts, Door, Trust
 from host.audit.node import NodeFacts, node_rows
 from host.audit.policy import Finding, Policy
 from host.audit.text import TRUST_TEXT, amount, bounds_text, export_lines, limit_text, size
 from host.html_pages import code, render
+from sandbox.anatomy import Anatomy
 
 Row = tuple[str, Sequence[str]]
 """A term and its lines."""
@@ -111,7 +112,7 @@ _LIMIT_NAMES = {
 }
 
 
-def _body(body: BodyFacts | None) -> Iterator[Row]:
+def _body(body: Anatomy | None) -> Iterator[Row]:
     if body is None:
         yield "Component", ["not read"]
         return

@@ -2,10 +2,11 @@
 
 from collections.abc import Iterator, Sequence
 
-from host.audit.model import Audit, BodyFacts, BoundsFacts, ComponentFacts, Door, ImportFacts, Trust
+from host.audit.model import Audit, ComponentFacts, Door, ImportFacts, Trust
 from host.audit.node import NodeFacts, node_rows
 from host.audit.policy import Finding
 from host.domain.printable import printable
+from sandbox.anatomy import Anatomy, Bounds
 
 TRUST_TEXT = {
     Trust.TRUSTED: "signed, and the signers are trusted",
@@ -52,7 +53,7 @@ def limit_text(name: str, number: int) -> str:
     return f"{amount(number)} ms" if name == "wallMsMax" else amount(number)
 
 
-def bounds_text(bounds: BoundsFacts, *, in_bytes: bool) -> str:
+def bounds_text(bounds: Bounds, *, in_bytes: bool) -> str:
     """`15.3 MiB, no maximum of its own`."""
     show = size if in_bytes else amount
     top = "no maximum of its own" if bounds.maximum is None else f"at most {show(bounds.maximum)}"
@@ -118,7 +119,7 @@ def _declared(component: ComponentFacts) -> Iterator[str]:
             yield f"  {title:<10} {name}"
 
 
-def _body(body: BodyFacts) -> Iterator[str]:
+def _body(body: Anatomy) -> Iterator[str]:
     yield (
         f"  body       {size(body.size)}: {amount(body.modules)} core modules, "
         f"{amount(body.functions)} functions, code {size(body.code_size)}, "

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from cpi.model import PackageId
 from host.domain.ids import Checksum, EpochMs
 from host.domain.json import JsonObject
 
@@ -18,15 +19,6 @@ class FlowKind(StrEnum):
     CLIENT_STARTABLE = "client-startable"
     RESPONDER = "responder"
     SUB_FLOW = "sub-flow"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PackageIdentity:
-    """Identity of a CPI or a CPK. `signer_summary_hash` is `SHA-256:HEX`."""
-
-    name: str
-    version: str
-    signer_summary_hash: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +59,7 @@ class EntityDeclaration:
 class CpkRecord:
     """One CPK of a stored CPI. `component_digest` names the compiled code (`SHA-256:HEX`)."""
 
-    identity: PackageIdentity
+    identity: PackageId
     file_checksum: Checksum
     world: CodeWorld
     component_digest: str
@@ -87,7 +79,7 @@ class CpkRecord:
 class CpiRecord:
     """A CPI that the host has verified and stored."""
 
-    identity: PackageIdentity
+    identity: PackageId
     file_checksum: Checksum
     group_id: str
     group_policy: str

@@ -11,7 +11,6 @@ from host.domain.packages import (
     CpiRecord,
     CpkRecord,
     EntityDeclaration,
-    PackageIdentity,
 )
 from host.guests.declarations import DeclarationInvalidError, declarations_of
 
@@ -30,11 +29,7 @@ def record_of(package: VerifiedPackage, *, group_id: str, stored_at: EpochMs) ->
     _refuse_rivals("contract", [name for c in contracts for name in c.contract_types])
     _refuse_rival_entities(cpks)
     return CpiRecord(
-        identity=PackageIdentity(
-            name=package.id.name,
-            version=package.id.version,
-            signer_summary_hash=package.id.signer_summary_hash,
-        ),
+        identity=package.id,
         file_checksum=Checksum(package.file_checksum),
         group_id=group_id,
         group_policy=package.group_policy,
@@ -49,11 +44,7 @@ def _cpk_record(cpk: VerifiedCpk) -> CpkRecord:
         raise ValueError(f"{cpk.file_name} has no descriptor")
     declared = declarations_of(descriptor, cpk.file_name)
     return CpkRecord(
-        identity=PackageIdentity(
-            name=cpk.id.name,
-            version=cpk.id.version,
-            signer_summary_hash=cpk.id.signer_summary_hash,
-        ),
+        identity=cpk.id,
         file_checksum=Checksum(cpk.file_checksum),
         world=CodeWorld(descriptor.world),
         component_digest=descriptor.component_digest,

@@ -6,8 +6,9 @@ Source: corda-runtime-os `transaction-metadata.json` (schema version 1), `WireTr
 import base64
 from collections.abc import Mapping
 
+from cpi.model import PackageId
 from host.domain.json import JsonObject, JsonValue, canonical_json
-from host.domain.packages import CpiRecord, PackageIdentity
+from host.domain.packages import CpiRecord
 from host.domain.platform import PLATFORM_VERSION
 from host.ledger.components import Group
 from host.ledger.errors import CpkUnknownError, TransactionInvalidError
@@ -122,7 +123,7 @@ def signing_properties(cpi: CpiRecord) -> dict[str, str]:
     }
 
 
-def _package(identity: PackageIdentity, file_checksum: str) -> JsonObject:
+def _package(identity: PackageId, file_checksum: str) -> JsonObject:
     return {
         "name": identity.name,
         "version": identity.version,

@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from cpi.group_policy import Endpoint
+from cpi.model import PackageId
 from host.domain.ids import EpochMs, HoldingIdentity
 from host.domain.instants import instant_text
 from host.domain.membership import MemberInfo, MemberStatus
-from host.domain.packages import PackageIdentity
 from host.domain.platform import PLATFORM_VERSION, SOFTWARE_VERSION
 from host.membership.registration import StaticRegistration
 
@@ -40,7 +40,7 @@ def make_member_info(
     holding: HoldingIdentity,
     status: MemberStatus,
     keys: MemberKeys,
-    cpi: PackageIdentity,
+    cpi: PackageId,
     endpoints: Sequence[Endpoint],
     registration: StaticRegistration,
     registration_id: str,

@@ -11,10 +11,11 @@ from sqlalchemy import Connection, Row, delete, insert, select, tuple_
 from sqlalchemy.exc import IntegrityError
 
 from cpi.group_policy import CREATE_ID
+from cpi.model import PackageId
 from cpi.sources import Source, chunks_of, source_of
 from host.db.remembered import Remembered
 from host.domain.ids import Checksum, EpochMs, ShortHash
-from host.domain.packages import CpiRecord, PackageIdentity
+from host.domain.packages import CpiRecord
 from host.packages.errors import GroupOfOthersError, PackageDuplicateError
 from host.packages.records import dump_cpks, load_cpks
 from host.packages.tables import CPI, CPI_REPLACED, GROUP_FOUNDER
@@ -52,7 +53,7 @@ class PackageCatalogue:
             row = connection.execute(query).first()
         return None if row is None else _record(row)
 
-    def find_by_identity(self, identity: PackageIdentity) -> CpiRecord | None:
+    def find_by_identity(self, identity: PackageId) -> CpiRecord | None:
         query = select(CPI).where(
             CPI.c.name == identity.name,
             CPI.c.version == identity.version,
@@ -229,7 +230,7 @@ def _refuse_others(connection: Connection, record: CpiRecord) -> None:
 
 def _record(row: Row[Any]) -> CpiRecord:
     return CpiRecord(
-        identity=PackageIdentity(
+        identity=PackageId(
             name=row.name, version=row.version, signer_summary_hash=row.signer_summary_hash
         ),
         file_checksum=Checksum(row.file_checksum),
@@ -240,5 +241,5 @@ def _record(row: Row[Any]) -> CpiRecord:
     )
 
 
-def _text(identity: PackageIdentity) -> str:
+def _text(identity: PackageId) -> str:
     return f"{identity.name}, {identity.version}, {identity.signer_summary_hash}"

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from cpi.model import PackageId
 from host.domain.ids import Checksum
 from host.domain.packages import (
     CodeWorld,
@@ -12,7 +13,6 @@ from host.domain.packages import (
     EntityDeclaration,
     FlowDeclaration,
     FlowKind,
-    PackageIdentity,
 )
 
 
@@ -27,7 +27,7 @@ def load_cpks(text: str) -> tuple[CpkRecord, ...]:
 
 def _load_cpk(values: Mapping[str, Any]) -> CpkRecord:
     return CpkRecord(
-        identity=PackageIdentity(**values["identity"]),
+        identity=PackageId(**values["identity"]),
         file_checksum=Checksum(values["file_checksum"]),
         world=CodeWorld(values["world"]),
         component_digest=values["component_digest"],

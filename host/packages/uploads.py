@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
+from cpi.model import PackageId
 from host.db.claims import RELEASED, Claimant, Claims
 from host.domain.errors import (
     ConflictError,
@@ -20,7 +21,6 @@ from host.domain.errors import (
     UnavailableError,
 )
 from host.domain.ids import ShortHash
-from host.domain.packages import PackageIdentity
 from host.packages.errors import PackageDuplicateError, UploadInterruptedError, UploadUnknownError
 from host.packages.tables import UPLOAD
 from host.ports.clock import Clock
@@ -60,7 +60,7 @@ class Uploads:
             clock=clock,
         )
 
-    def open(self, request_id: str, identity: PackageIdentity, size: int, stage: str) -> None:
+    def open(self, request_id: str, identity: PackageId, size: int, stage: str) -> None:
         """Begin an upload; its identity is taken until it ends.
 
         Raises:

@@ -5,8 +5,9 @@ from datetime import datetime
 
 from fastapi import Request, Response, UploadFile
 
+from cpi.model import PackageId
 from host.domain.ids import Checksum, short_hash_of
-from host.domain.packages import CpiRecord, CpkRecord, PackageIdentity
+from host.domain.packages import CpiRecord, CpkRecord
 from host.domain.paging import Cursor
 from host.domain.refused import shown
 from host.packages.uploaded import UploadedFile
@@ -128,7 +129,7 @@ def _taken(upload: UploadFile) -> UploadedFile:
     return UploadedFile(upload.file, shown(upload.filename or "the upload"))
 
 
-def cpi_identifier(identity: PackageIdentity) -> CpiIdentifier:
+def cpi_identifier(identity: PackageId) -> CpiIdentifier:
     """A CPI's identity on the wire."""
     return CpiIdentifier(
         cpi_name=identity.name,

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
+from cpi.model import PackageId
 from host.bus.memory import MemoryStore
 from host.domain.clock import SimClock
 from host.domain.flow import FlowStatus
@@ -15,7 +16,6 @@ from host.domain.packages import (
     CpkRecord,
     FlowDeclaration,
     FlowKind,
-    PackageIdentity,
 )
 from host.domain.vnode import VirtualNode
 from host.domain.x500 import MemberX500Name
@@ -104,7 +104,7 @@ RESPONDER = declare("test.Responder", FlowKind.RESPONDER)
 
 def make_cpi(flows: tuple[FlowDeclaration, ...]) -> CpiRecord:
     cpk = CpkRecord(
-        identity=PackageIdentity(name="cpk", version="1", signer_summary_hash="SHA-256:00"),
+        identity=PackageId(name="cpk", version="1", signer_summary_hash="SHA-256:00"),
         file_checksum=CHECKSUM,
         world=CodeWorld.WORKFLOW,
         component_digest="SHA-256:00",
@@ -118,7 +118,7 @@ def make_cpi(flows: tuple[FlowDeclaration, ...]) -> CpiRecord:
         external_channels=CHANNELS,
     )
     return CpiRecord(
-        identity=PackageIdentity(name="cpi", version="1", signer_summary_hash="SHA-256:00"),
+        identity=PackageId(name="cpi", version="1", signer_summary_hash="SHA-256:00"),
         file_checksum=CHECKSUM,
         group_id=GROUP_ID,
         group_policy="{}",

@@ -11,6 +11,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 from structlog.testing import capture_logs
 
+from cpi.model import PackageId
 from host.composition.base import Base
 from host.composition.guests import IsolationMissingError, make_guests
 from host.data_directory import DataDirectory
@@ -22,7 +23,6 @@ from host.domain.packages import (
     CpkRecord,
     FlowDeclaration,
     FlowKind,
-    PackageIdentity,
 )
 from host.domain.quotas import Quota
 from host.guests.contracts import SandboxedContracts
@@ -48,7 +48,7 @@ pytestmark = pytest.mark.slow
 def record(components: Any) -> CpiRecord:
     """A CPI of the contract and the workflow that run what they are given."""
     contract, workflow = components
-    identity = PackageIdentity(name="cpi", version="1", signer_summary_hash="SHA-256:" + 64 * "0")
+    identity = PackageId(name="cpi", version="1", signer_summary_hash="SHA-256:" + 64 * "0")
     flow = FlowDeclaration(
         name="Run",
         kind=FlowKind.CLIENT_STARTABLE,

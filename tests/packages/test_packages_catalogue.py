@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from cpi.model import PackageId
 from host.db import Database
 from host.db.cpi_files import CpiFolder
 from host.domain.errors import StorageError
@@ -18,7 +19,6 @@ from host.domain.packages import (
     EntityDeclaration,
     FlowDeclaration,
     FlowKind,
-    PackageIdentity,
 )
 from host.packages.catalogue import PackageCatalogue
 from host.packages.errors import PackageDuplicateError
@@ -41,7 +41,7 @@ def checksum_of(data: bytes) -> Checksum:
 
 def record(data: bytes, *, version: str = "1", group_id: str = "g") -> CpiRecord:
     cpk = CpkRecord(
-        identity=PackageIdentity(name="cpk", version="1", signer_summary_hash="SHA-256:AB"),
+        identity=PackageId(name="cpk", version="1", signer_summary_hash="SHA-256:AB"),
         file_checksum=Checksum("SHA-256:CD"),
         world=CodeWorld.WORKFLOW,
         component_digest="SHA-256:EF",
@@ -64,7 +64,7 @@ def record(data: bytes, *, version: str = "1", group_id: str = "g") -> CpiRecord
         limits={"fuelMax": 5},
     )
     return CpiRecord(
-        identity=PackageIdentity(name="cpi", version=version, signer_summary_hash="SHA-256:AB"),
+        identity=PackageId(name="cpi", version=version, signer_summary_hash="SHA-256:AB"),
         file_checksum=checksum_of(data),
         group_id=group_id,
         group_policy="{}",

@@ -4,12 +4,12 @@ from pathlib import Path
 import pytest
 from sqlalchemy import update
 
+from cpi.model import PackageId
 from host.db import Database
 from host.db.claims import CLAIM_MS, Claimant
 from host.domain.clock import SimClock
 from host.domain.errors import HostError, InvalidInputError, UnavailableError
 from host.domain.ids import ShortHash
-from host.domain.packages import PackageIdentity
 from host.packages.errors import (
     PackageDuplicateError,
     PackageUploadRefusedError,
@@ -48,8 +48,8 @@ def uploads(process: Callable[..., Uploads]) -> Uploads:
     return process("rest-0")
 
 
-def identity(name: str) -> PackageIdentity:
-    return PackageIdentity(name=name, version="1", signer_summary_hash="SHA-256:AB")
+def identity(name: str) -> PackageId:
+    return PackageId(name=name, version="1", signer_summary_hash="SHA-256:AB")
 
 
 def test_an_upload_passes_its_stages_to_ok_for_every_process_to_see(

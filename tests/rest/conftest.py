@@ -12,6 +12,7 @@ import structlog
 from starlette.testclient import TestClient
 
 from cpi.group_policy_generation import generate_static_policy
+from cpi.model import PackageId
 from host.bus.sqlite import SqliteStore
 from host.composition.schemas import CLUSTER_SCHEMAS
 from host.db import Database
@@ -24,7 +25,6 @@ from host.domain.packages import (
     CpkRecord,
     FlowDeclaration,
     FlowKind,
-    PackageIdentity,
 )
 from host.packages.catalogue import PackageCatalogue
 from host.rbac import RBAC_SCHEMA, Users
@@ -98,9 +98,7 @@ def _stored_cpi(data_dir):
     """Put a CPI into a data directory's catalogue; its code is missing, so its flows fail."""
     data = b"a CPI whose code is not there"
     cpk = CpkRecord(
-        identity=PackageIdentity(
-            name="demo.workflows", version="1.0.0", signer_summary_hash=SIGNER
-        ),
+        identity=PackageId(name="demo.workflows", version="1.0.0", signer_summary_hash=SIGNER),
         file_checksum="SHA-256:" + "CD" * 32,
         world=CodeWorld.WORKFLOW,
         component_digest="SHA-256:" + "EF" * 32,
@@ -117,7 +115,7 @@ def _stored_cpi(data_dir):
         limits={},
     )
     record = CpiRecord(
-        identity=PackageIdentity(name="demo", version="1.0.0", signer_summary_hash=SIGNER),
+        identity=PackageId(name="demo", version="1.0.0", signer_summary_hash=SIGNER),
         file_checksum="SHA-256:" + hashlib.sha256(data).hexdigest().upper(),
         group_id=GROUP_ID,
         group_policy=generate_static_policy(

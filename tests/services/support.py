@@ -2,6 +2,7 @@
 
 import hashlib
 
+from cpi.model import PackageId
 from host.db.claims import Claimant
 from host.domain.ids import Checksum, EpochMs, FlowId, HoldingIdentity
 from host.domain.packages import (
@@ -9,7 +10,6 @@ from host.domain.packages import (
     CpiRecord,
     CpkRecord,
     EntityDeclaration,
-    PackageIdentity,
 )
 from host.domain.x500 import MemberX500Name
 from host.keys.errors import MasterKeyGoneError
@@ -64,9 +64,7 @@ def checksum(text):
 
 def cpk(name, world, **changes):
     values = {
-        "identity": PackageIdentity(
-            name=name, version="1.0.0", signer_summary_hash=checksum("signer")
-        ),
+        "identity": PackageId(name=name, version="1.0.0", signer_summary_hash=checksum("signer")),
         "file_checksum": checksum(name),
         "world": world,
         "component_digest": checksum(f"component of {name}"),
@@ -101,9 +99,7 @@ def workflow_cpk(name="iou-workflow"):
 
 def cpi(*, cpks=None, group_policy="{}", group_id=GROUP_ID, name="iou"):
     return CpiRecord(
-        identity=PackageIdentity(
-            name=name, version="1.0", signer_summary_hash=checksum("cpi signer")
-        ),
+        identity=PackageId(name=name, version="1.0", signer_summary_hash=checksum("cpi signer")),
         file_checksum=checksum(f"cpi {name} {group_id}"),
         group_id=group_id,
         group_policy=group_policy,

@@ -14,9 +14,10 @@ from typing import Any
 
 from cordapp import guest, registry
 from cpi.descriptor import CodeDescriptor
+from cpi.model import PackageId
 from host.domain.errors import InvalidInputError
 from host.domain.ids import Checksum, ShortHash
-from host.domain.packages import CodeWorld, CpiRecord, CpkRecord, PackageIdentity
+from host.domain.packages import CodeWorld, CpiRecord, CpkRecord
 from host.guests.code import DESCRIBED
 from host.guests.declarations import declarations_of
 from host.guests.source import GuestSource
@@ -250,7 +251,7 @@ def _record(project: CordappProject, plan: CpkPlan, descriptor: CodeDescriptor) 
     """What a host would keep of the part once it is packaged, as far as it can be known."""
     declared = declarations_of(descriptor, plan.symbolic_name)
     return CpkRecord(
-        identity=PackageIdentity(
+        identity=PackageId(
             name=plan.symbolic_name, version=project.version, signer_summary_hash=SIGNERS
         ),
         file_checksum=Checksum(_digest_of("file", plan)),

@@ -15,6 +15,7 @@ from typing import Any, ParamSpec, TypeVar
 from prometheus_client import CollectorRegistry
 
 from cpi.group_policy_generation import generate_static_policy
+from cpi.model import PackageId
 from host.bus.memory import MemoryStore
 from host.composition.base import Base
 from host.composition.parts import Parts
@@ -22,7 +23,7 @@ from host.data_directory import DataDirectory
 from host.domain.clock import SimClock
 from host.domain.ids import Checksum, EpochMs, ShortHash
 from host.domain.json import JsonObject
-from host.domain.packages import CpiRecord, PackageIdentity
+from host.domain.packages import CpiRecord
 from host.guests.source import GuestSource
 from host.packages.catalogue import PackageCatalogue
 from host.plugin_loading import declared_settings, make_plugin_manager
@@ -148,9 +149,7 @@ class OneCordapp(PackageCatalogue):
         super().__init__(database=parts.database, files=parts.cpi_files)
         self._names: list[str] = []
         self.cpi = CpiRecord(
-            identity=PackageIdentity(
-                name=code.name, version=code.version, signer_summary_hash=SIGNERS
-            ),
+            identity=PackageId(name=code.name, version=code.version, signer_summary_hash=SIGNERS),
             file_checksum=Checksum(
                 f"SHA-256:{hashlib.sha256(code.name.encode()).hexdigest().upper()}"
             ),
