@@ -31,7 +31,7 @@ from host.composition.sections import (
     parking_lot,
     segment_bytes,
 )
-from host.composition.services import Answers, RemoteCapability, RemoteContracts, VaultAnswers
+from host.composition.services import RemoteCapability, RemoteContracts, VaultAnswers
 from host.db import Database, Vaults
 from host.db.claims import RENEW_SECONDS, Claimant
 from host.db.cpi_files import CpiFolder
@@ -331,7 +331,7 @@ class Parts:
         )
 
     @cached_property
-    def answers(self) -> Answers:
+    def answers(self) -> VaultAnswers:
         return self._service(services.ANSWERS, lambda: VaultAnswers(self.vaults, self.base.clock))
 
     @cached_property

@@ -6,7 +6,6 @@ catalogue.
 
 import time
 from collections.abc import Sequence
-from typing import Protocol
 
 from host.db.requests import forget_answers, holds_answers
 from host.domain.errors import UnavailableError
@@ -25,104 +24,10 @@ from host.ports.vaults import VaultAccess
 from host.rpc import Interface
 
 
-class CapabilityCalls(Protocol):
-    """A capability as it is called from another process."""
-
-    def call(
-        self,
-        *,
-        holding: HoldingIdentity,
-        cpi: Checksum,
-        flow_id: FlowId,
-        request_id: str,
-        now: EpochMs,
-        function: str,
-        request: JsonObject,
-    ) -> JsonValue: ...
-
-
-class ContractCalls(Protocol):
-    """Contract verification as it is called from another process."""
-
-    def verify(
-        self, cpi: Checksum, transaction: JsonObject, node: ShortHash | None
-    ) -> Sequence[JsonObject]: ...
-
-
-class Answers(Protocol):
-    """The answers that a node's vault keeps for flows that have not ended."""
-
-    def forget(self, holding: ShortHash, flow_id: FlowId) -> None: ...
-
-
-KEYS = Interface(
-    "keys",
-    KeyStore,  # type: ignore[type-abstract]
-    WorkerKind.CRYPTO,
-    (
-        "create",
-        "list",
-        "query",
-        "find_mine",
-        "sign",
-        "assign_hsm",
-        "hsm",
-        "start_rotation",
-        "rotate_some",
-        "rotation",
-    ),
-    once=("create", "start_rotation"),
-)
-CONTRACTS = Interface(
-    "contracts",
-    ContractCalls,  # type: ignore[type-abstract]
-    WorkerKind.VERIFICATION,
-    ("verify",),
-)
-MEMBERS = Interface(
-    "members",
-    Members,  # type: ignore[type-abstract]
-    WorkerKind.MEMBERSHIP,
-    (
-        "lookup",
-        "lookup_key",
-        "active",
-        "parameters",
-        "parameters_history",
-        "keep_parameters",
-    ),
-)
-REGISTRATIONS = Interface(
-    "registrations",
-    MembershipService,
-    WorkerKind.MEMBERSHIP,
-    ("register", "requests", "request"),
-    once=("register",),
-)
-ENTITIES = Interface(
-    "persistence",
-    CapabilityCalls,  # type: ignore[type-abstract]
-    WorkerKind.PERSISTENCE,
-    ("call",),
-)
-LEDGER = Interface(
-    "ledger",
-    CapabilityCalls,  # type: ignore[type-abstract]
-    WorkerKind.PERSISTENCE,
-    ("call",),
-)
-ANSWERS = Interface(
-    "answers",
-    Answers,  # type: ignore[type-abstract]
-    WorkerKind.PERSISTENCE,
-    ("forget",),
-)
-
-
 class RemoteCapability:
     """A `Capability` that another process has. A call is repeated safely: it has a request id."""
 
-    def __init__(self, name: str, calls: CapabilityCalls) -> None:
+    def __init__(self, name: str, calls: "ServedCapability") -> None:
         self.name = name
         self._calls = calls
 
@@ -170,7 +75,7 @@ class ServedCapability:
 class RemoteContracts:
     """A `ContractVerifier` that another process has."""
 
-    def __init__(self, calls: ContractCalls) -> None:
+    def __init__(self, calls: "ServedContracts") -> None:
         self._calls = calls
 
     def verify(
@@ -193,13 +98,14 @@ class ServedContracts:
 
 
 class VaultAnswers:
-    """`Answers` over the vaults of this process."""
+    """The answers that the vaults of this process keep for flows that have not ended."""
 
     def __init__(self, vaults: VaultAccess, clock: Clock) -> None:
         self._vaults = vaults
         self._clock = clock
 
     def forget(self, holding: ShortHash, flow_id: FlowId) -> None:
+        """Forget those of an ended flow; there may be none."""
         if not self._vaults.is_made(holding):
             return
         with self._vaults.read(holding) as connection:
@@ -209,6 +115,70 @@ class VaultAnswers:
                 holding,
                 lambda connection: forget_answers(connection, flow_id, self._clock.now_ms()),
             )
+
+
+KEYS = Interface(
+    "keys",
+    KeyStore,  # type: ignore[type-abstract]
+    WorkerKind.CRYPTO,
+    (
+        "create",
+        "list",
+        "query",
+        "find_mine",
+        "sign",
+        "assign_hsm",
+        "hsm",
+        "start_rotation",
+        "rotate_some",
+        "rotation",
+    ),
+    once=("create", "start_rotation"),
+)
+CONTRACTS = Interface(
+    "contracts",
+    ServedContracts,
+    WorkerKind.VERIFICATION,
+    ("verify",),
+)
+MEMBERS = Interface(
+    "members",
+    Members,  # type: ignore[type-abstract]
+    WorkerKind.MEMBERSHIP,
+    (
+        "lookup",
+        "lookup_key",
+        "active",
+        "parameters",
+        "parameters_history",
+        "keep_parameters",
+    ),
+)
+REGISTRATIONS = Interface(
+    "registrations",
+    MembershipService,
+    WorkerKind.MEMBERSHIP,
+    ("register", "requests", "request"),
+    once=("register",),
+)
+ENTITIES = Interface(
+    "persistence",
+    ServedCapability,
+    WorkerKind.PERSISTENCE,
+    ("call",),
+)
+LEDGER = Interface(
+    "ledger",
+    ServedCapability,
+    WorkerKind.PERSISTENCE,
+    ("call",),
+)
+ANSWERS = Interface(
+    "answers",
+    VaultAnswers,
+    WorkerKind.PERSISTENCE,
+    ("forget",),
+)
 
 
 def _stored(packages: Packages, checksum: Checksum) -> CpiRecord:

@@ -4,27 +4,11 @@ Only members of this host are let go (`MemberName`): what others' have come to i
 find out, which hears of them no more.
 """
 
-from typing import Protocol
-
 from host.domain.group_members import MemberName
 from host.domain.workers import WorkerKind
 from host.flow.messages import GROUP
 from host.ports.groups import Groups
 from host.rpc import Interface
-
-
-class GroupCalls(Protocol):
-    def left(self, worker: str, pid: int) -> None:
-        """Give away the partitions of a worker process that has died."""
-        ...
-
-
-FLOW_GROUP = Interface(
-    "flow-group",
-    GroupCalls,  # type: ignore[type-abstract]
-    WorkerKind.FLOW,
-    ("left",),
-)
 
 
 class FlowGroup:
@@ -50,8 +34,11 @@ class FlowGroup:
         return self._member(worker, pid)
 
     def left(self, worker: str, pid: int) -> None:
-        """See `GroupCalls.left`."""
+        """Give away the partitions of a worker process that has died."""
         self._groups.leave(GROUP, self._member(worker, pid))
 
     def _member(self, worker: str, pid: int) -> str:
         return str(MemberName(host=self._host, worker=worker, pid=pid, run=self._run))
+
+
+FLOW_GROUP = Interface("flow-group", FlowGroup, WorkerKind.FLOW, ("left",))

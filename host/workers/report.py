@@ -5,7 +5,6 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.metrics_core import Metric
@@ -48,25 +47,9 @@ class MetricFamily:
     samples: Sequence[MetricSample]
 
 
-class WorkerCalls(Protocol):
-    def report(self) -> WorkerReport: ...
-
-    def metrics(self) -> Sequence[MetricFamily]: ...
-
-    def parked(self, node: ShortHash) -> int: ...
-
-
-WORKER = Interface(
-    "worker",
-    WorkerCalls,  # type: ignore[type-abstract]
-    None,
-    ("report", "metrics", "parked"),
-)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reporter:
-    """Serves `WORKER`."""
+    """What a worker tells the others of itself."""
 
     kind: WorkerKind
     name: str
@@ -97,6 +80,9 @@ class Reporter:
 
     def metrics(self) -> Sequence[MetricFamily]:
         return [_family(metric) for metric in self.registry.collect()]
+
+
+WORKER = Interface("worker", Reporter, None, ("report", "metrics", "parked"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

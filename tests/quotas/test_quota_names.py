@@ -5,15 +5,11 @@ import json
 import re
 from pathlib import Path
 
-from sqlalchemy import insert, select
-
 from host.audit.page import _LIMIT_NAMES
-from host.db import Database
 from host.domain.accounts import Account
 from host.domain.json import camel_case
 from host.domain.quotas import ACCOUNT_QUOTAS, QUOTA_NAMES, Quota
 from host.guests.limits import LIMITS, limits_of_quota
-from host.quotas.tables import OVERRIDE, SCHEMA
 from host.settings.sections import QUOTA
 from host.toolkit.project import LIMIT_NAMES
 from sandbox.limits import Limits
@@ -64,25 +60,6 @@ def test_the_guide_tells_of_every_quota_and_no_other() -> None:
     named = {setting.removeprefix("quota_") for setting in re.findall(r"`(quota_\w+)`", str(rows))}
     assert named == set(QUOTA_NAMES)
     assert all(f"`{camel_case(name)}`" in text for name in named)
-
-
-def test_overrides_of_the_first_version_keep_their_values_under_the_new_names(
-    tmp_path: Path,
-) -> None:
-    first = dataclasses.replace(SCHEMA, version=1, migrations={})
-    before = {
-        "fuel_per_run_max": 1, "wall_ms_per_run_max": 2, "host_calls_per_run_max": 3,
-        "log_bytes_per_run_max": 4, "storage_bytes_max": 2**20, "flows_open_max": 6,
-    }  # fmt: skip
-    rows = [{"short_hash": "A" * 12, "name": name, "value": n} for name, n in before.items()]
-    with Database.open(tmp_path / "cluster.db", [first]) as database:
-        database.transact(lambda connection: connection.execute(insert(OVERRIDE), rows))
-    with Database.open(tmp_path / "cluster.db", [SCHEMA]) as database, database.read() as reader:
-        found = {row.name: row.value for row in reader.execute(select(OVERRIDE))}
-    assert Quota().with_overrides(found) == Quota(
-        fuel_max=1, wall_ms_max=2, host_calls_max=3, log_bytes_max=4, vault_bytes_max=2**20,
-        flows_open_max=6,
-    )  # fmt: skip
 
 
 def test_a_new_quota_is_written_by_hand_in_at_most_four_places() -> None:
