@@ -54,7 +54,7 @@ def find_answer(connection: Connection, request_id: str, request: JsonValue) -> 
 
     Raises:
         CapabilityError: `request-id-reused`, the identifier belongs to another request;
-            `invalid-request`, the request has no canonical form.
+            `request-invalid`, the request has no canonical form.
     """
     row = connection.execute(_SELECT.where(REQUEST.c.request_id == request_id)).one_or_none()
     if row is None:

@@ -8,6 +8,7 @@ from msgspec import Meta, Struct
 from host.domain.guest_text import GuestTextError, checked_json
 from host.domain.json import JsonObject
 from host.ports.capability import CapabilityError
+from host.ports.requests import INVALID_REQUEST
 from sandbox.host_api import size
 
 SESSIONS_MAX = size("sessions.send", "messages")
@@ -23,8 +24,6 @@ Versions: TypeAlias = Annotated[
 Timeout: TypeAlias = Annotated[int, Meta(ge=1000, le=size("sessions.open", "timeoutMillis"))]
 Text: TypeAlias = Annotated[str, Meta(max_length=size("log.write", "message"))]
 _T = TypeVar("_T")
-
-INVALID_REQUEST = "request-invalid"
 
 
 class LogWrite(Struct, forbid_unknown_fields=True):

@@ -43,7 +43,7 @@ def read_builder(
     """Read a builder; keys become canonical, repeated signatories one.
 
     Raises:
-        CapabilityError: `invalid-request`, or `transaction-invalid` for an unknown notary.
+        CapabilityError: `request-invalid`, or `transaction-invalid` for an unknown notary.
         InvalidInputError: a name or a key.
     """
     check_fields(request, _FIELDS)

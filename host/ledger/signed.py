@@ -99,7 +99,7 @@ def read_signed(request: JsonObject) -> SignedTransaction:
     """Read a signed transaction and check its identifier, not yet its content or signatures.
 
     Raises:
-        CapabilityError: `invalid-request`, or `transaction-invalid` (`id-mismatch`,
+        CapabilityError: `request-invalid`, or `transaction-invalid` (`id-mismatch`,
             `components-malformed`, `transaction-too-large`, `privacy-salt-malformed`).
     """
     check_fields(request, ("id", "privacySalt", "componentGroups", "signatures"))

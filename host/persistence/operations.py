@@ -90,7 +90,7 @@ def parse_write(types: Types, request: JsonObject) -> Write:
     """Read a `write` request.
 
     Raises:
-        CapabilityError: `invalid-request`, `entity-type-unknown`, `entity-too-large`,
+        CapabilityError: `request-invalid`, `entity-type-unknown`, `entity-too-large`,
             `entity-invalid`.
     """
     check_fields(request, ("op", "entities", "dedupId"))
@@ -115,7 +115,7 @@ def parse_read(types: Types, request: JsonObject) -> Find | FindAll | RunQuery:
     """Read a `read` request.
 
     Raises:
-        CapabilityError: `invalid-request`, `entity-type-unknown`, `query-unknown`,
+        CapabilityError: `request-invalid`, `entity-type-unknown`, `query-unknown`,
             `query-parameter`.
     """
     op = take_text(request, "op", characters_max=16)

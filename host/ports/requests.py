@@ -11,7 +11,7 @@ from host.domain.json import JsonObject, JsonValue, canonical_json
 from host.ports.call_time import check_call_time
 from host.ports.capability import CapabilityError
 
-INVALID_REQUEST = "invalid-request"
+INVALID_REQUEST = "request-invalid"
 _TEXT_CHARACTERS_MAX = 16 * 1024
 _LIST_MAX = 1000
 
@@ -30,7 +30,7 @@ def refusing_misfits() -> Iterator[None]:
     memory, other workers) are of other classes.
 
     Raises:
-        CapabilityError: `invalid-request`.
+        CapabilityError: `request-invalid`.
     """
     try:
         yield
@@ -44,7 +44,7 @@ def check_fields(request: JsonObject, allowed: Sequence[str]) -> None:
     """Refuse fields that the function does not have.
 
     Raises:
-        CapabilityError: `invalid-request`.
+        CapabilityError: `request-invalid`.
     """
     for name in request:
         if name not in allowed:
@@ -132,7 +132,7 @@ def canonical_text(value: JsonValue, field: str) -> str:
     Numbers beyond 2^53 are refused: a large float's text reads back as such a whole number.
 
     Raises:
-        CapabilityError: `invalid-request`.
+        CapabilityError: `request-invalid`.
     """
     check_call_time()
     try:

@@ -176,7 +176,7 @@ def test_a_value_of_a_wrong_type_or_size_is_answered_with_a_code(
         return ",".join(sorted(codes))
 
     codes = (attacked(flow, capabilities).alice().result or "").split(",")
-    assert {"request-invalid", "invalid-request"} & set(codes)
+    assert "request-invalid" in codes
     assert all(codes)
 
 
@@ -244,7 +244,7 @@ class Failing:
 )  # fmt: skip
 def test_what_a_value_makes_raise_in_a_service_is_the_flows(failure: Exception) -> None:
     network = attacked(lambda g: answered(g, "persistence", "read", "{}"), [Failing(failure)])
-    assert network.alice().result == "invalid-request"
+    assert network.alice().result == "request-invalid"
 
 
 def test_an_answer_that_no_text_can_hold_is_the_flows() -> None:

@@ -120,7 +120,7 @@ def test_a_request_of_another_shape_is_refused_before_the_host_sees_it(workflow)
         def flow_random(self, request: messages.FlowRandom) -> str:
             raise AssertionError("the call must not arrive")
 
-    with pytest.raises(FlowFailedError, match=r"invalid-request.*missing required field `bytes`"):
+    with pytest.raises(FlowFailedError, match=r"request-invalid.*missing required field `bytes`"):
         workflow.run(start("a.B", None), Host())
 
 

@@ -186,7 +186,7 @@ NOTHING = {"op": "persist", "entities": []}
     ],
 )
 def test_malformed_requests_are_refused(entities, function, request_):
-    refused("invalid-request", entities.call, context(), function, request_)
+    refused("request-invalid", entities.call, context(), function, request_)
 
 
 def test_too_large_a_value_is_refused(calls):

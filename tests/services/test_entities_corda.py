@@ -115,8 +115,8 @@ def test_exception_raised_when_vnode_cannot_be_found(flow):
 
 
 def test_exception_raised_when_sent_a_missing_command(flow):
-    refused("invalid-request", flow.call, "write", {"entities": []})
-    refused("invalid-request", flow.call, "read", {"type": DOG})
+    refused("request-invalid", flow.call, "write", {"entities": []})
+    refused("request-invalid", flow.call, "read", {"type": DOG})
 
 
 def test_on_duplicate_persistence_request_dont_execute_it_with_pk_constraint(flow):
@@ -230,8 +230,8 @@ def test_find_all_with_pagination(kennel):
 
 
 def test_find_all_with_negative_pagination_produces_error(kennel):
-    refused("invalid-request", kennel.find_all, offset=-1)
-    refused("invalid-request", kennel.find_all, limit=-1)
+    refused("request-invalid", kennel.find_all, offset=-1)
+    refused("request-invalid", kennel.find_all, limit=-1)
 
 
 def test_find_all_with_composite_key(flow):
@@ -285,8 +285,8 @@ def test_find_with_named_query_and_zero_limit_returns_no_results(kennel):
 
 
 def test_find_with_named_query_and_negative_pagination_produces_error(kennel):
-    refused("invalid-request", kennel.query, "Dog.all", offset=-1)
-    refused("invalid-request", kennel.query, "Dog.all", limit=-1)
+    refused("request-invalid", kennel.query, "Dog.all", offset=-1)
+    refused("request-invalid", kennel.query, "Dog.all", limit=-1)
 
 
 def test_find_with_named_query_with_pagination(kennel):
@@ -296,7 +296,7 @@ def test_find_with_named_query_with_pagination(kennel):
 
 def test_find_with_named_query_with_excessive_pagination(kennel):
     assert kennel.query("Dog.all", offset=1000, limit=1000) == []
-    refused("invalid-request", kennel.query, "Dog.all", limit=1001)
+    refused("request-invalid", kennel.query, "Dog.all", limit=1001)
 
 
 def test_find_with_named_query_with_0_results(kennel):

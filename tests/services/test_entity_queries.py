@@ -173,8 +173,8 @@ def test_wrong_parameters_are_refused_by_name(dogs, query, parameters, part):
 
 
 def test_numbers_that_no_storage_has_are_refused(dogs):
-    refused("invalid-request", dogs.page, "older", age=2**60)
-    refused("invalid-request", dogs.page, "of", owner="\ud800")
+    refused("request-invalid", dogs.page, "older", age=2**60)
+    refused("request-invalid", dogs.page, "of", owner="\ud800")
 
 
 def test_undeclared_queries_are_refused(dogs):

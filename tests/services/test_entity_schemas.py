@@ -297,4 +297,4 @@ def test_composite_keys_keep_their_parts_apart(vaults):
 def test_keys_that_are_none_are_refused(vaults, key):
     with pytest.raises(CapabilityError) as refused:
         Fish(vaults, V1).write("merge", key, {"id": "a", "colour": "red"})
-    assert refused.value.code == "invalid-request"
+    assert refused.value.code == "request-invalid"

@@ -323,9 +323,9 @@ def test_digests(algorithm, expected):
     ("capability", "function", "request_", "code"),
     [
         ("crypto", "digest", {"algorithm": "MD5", "bytes": ""}, "digest-algorithm-unknown"),
-        ("crypto", "digest", {"algorithm": "SHA-256", "bytes": "?"}, "invalid-request"),
-        ("crypto", "digest", {"algorithm": "SHA-256", "bytes": "", "x": 1}, "invalid-request"),
-        ("crypto", "other", {}, "invalid-request"),
+        ("crypto", "digest", {"algorithm": "SHA-256", "bytes": "?"}, "request-invalid"),
+        ("crypto", "digest", {"algorithm": "SHA-256", "bytes": "", "x": 1}, "request-invalid"),
+        ("crypto", "other", {}, "request-invalid"),
         (
             "crypto",
             "verify",
@@ -333,9 +333,9 @@ def test_digests(algorithm, expected):
             "public-key-invalid",
         ),
         ("signing", "sign", {"bytes": "", "key": "k", "spec": "EdDSA"}, "public-key-invalid"),
-        ("signing", "find-keys", {"keys": "k"}, "invalid-request"),
-        ("signing", "find-keys", {"keys": [1]}, "invalid-request"),
-        ("signing", "export", {}, "invalid-request"),
+        ("signing", "find-keys", {"keys": "k"}, "request-invalid"),
+        ("signing", "find-keys", {"keys": [1]}, "request-invalid"),
+        ("signing", "export", {}, "request-invalid"),
     ],
 )
 def test_malformed_requests_are_refused(keys, capability, function, request_, code):

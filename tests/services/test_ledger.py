@@ -543,7 +543,7 @@ MALFORMED = [
 
 @pytest.mark.parametrize(("function", "request_"), MALFORMED)
 def test_malformed_requests_are_refused(net, function, request_):
-    refused("invalid-request", net, ALICE, function, request_)
+    refused("request-invalid", net, ALICE, function, request_)
 
 
 @pytest.mark.parametrize(
@@ -552,12 +552,12 @@ def test_malformed_requests_are_refused(net, function, request_):
         ({"signatories": ["no key"]}, "public-key-invalid"),
         ({"notary": "no name"}, "x500-name-invalid"),
         ({"inputs": ["no ref"]}, "transaction-invalid"),
-        ({"commands": [{"type": "c", "value": 2**53}]}, "invalid-request"),
-        ({"commands": [{"type": "c", "value": 1e17}]}, "invalid-request"),
-        ({"commands": [{"type": "c", "value": "\ud800"}]}, "invalid-request"),
+        ({"commands": [{"type": "c", "value": 2**53}]}, "request-invalid"),
+        ({"commands": [{"type": "c", "value": 1e17}]}, "request-invalid"),
+        ({"commands": [{"type": "c", "value": "\ud800"}]}, "request-invalid"),
         ({"commands": [{"type": "c", "value": "x" * (1 << 20)}]}, "transaction-invalid"),
-        ({"outputs": [{}]}, "invalid-request"),
-        ({"timeWindow": {"from": None, "until": None}}, "invalid-request"),
+        ({"outputs": [{}]}, "request-invalid"),
+        ({"timeWindow": {"from": None, "until": None}}, "request-invalid"),
         ({"timeWindow": {"from": None, "until": "tomorrow"}}, "transaction-invalid"),
     ],
 )

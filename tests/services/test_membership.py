@@ -480,10 +480,10 @@ def test_an_unregistered_node_finds_nothing(world):
 @pytest.mark.parametrize(
     ("request_", "code"),
     [
-        ({}, "invalid-request"),
-        ({"by": "age"}, "invalid-request"),
-        ({"by": "me", "name": ALICE}, "invalid-request"),
-        ({"by": "name"}, "invalid-request"),
+        ({}, "request-invalid"),
+        ({"by": "age"}, "request-invalid"),
+        ({"by": "me", "name": ALICE}, "request-invalid"),
+        ({"by": "name"}, "request-invalid"),
         ({"by": "name", "name": "Bob"}, "x500-name-invalid"),
         ({"by": "key", "key": "k"}, "public-key-invalid"),
         ({"by": "group-parameters"}, "group-parameters-unknown"),

@@ -208,7 +208,7 @@ class _Typed:
             error = CapabilityError(wrong.code, f"{interface}.{function}: {wrong.message}")
             raise GuestCallError(error_payload(error)) from wrong
         except msgspec.ValidationError as wrong:
-            error = CapabilityError("invalid-request", f"{interface}.{function}: {wrong}")
+            error = CapabilityError("request-invalid", f"{interface}.{function}: {wrong}")
             raise GuestCallError(error_payload(error)) from wrong
         except CapabilityError as refused:
             raise GuestCallError(error_payload(refused)) from None

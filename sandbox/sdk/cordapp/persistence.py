@@ -203,7 +203,7 @@ class PagedQuery(Generic[E]):
         """Ask for the page.
 
         Raises:
-            CordaRuntimeError: `invalid-request`, a negative offset or limit, or too large a limit.
+            CordaRuntimeError: `request-invalid`, a negative offset or limit, or too large a limit.
         """
         request = {**self._request, "offset": self.offset, "limit": self._limit}
         page: Any = self._api.call("persistence", "read", request)
