@@ -7,6 +7,8 @@ from host.audit.model import Audit, ComponentFacts, Door, Trust
 from host.audit.node import NodeFacts, node_rows
 from host.audit.policy import Finding, Policy
 from host.audit.text import TRUST_TEXT, amount, bounds_text, export_lines, limit_text, size
+from host.domain.quotas import quota_meaning
+from host.guests.limits import LIMITS
 from host.html_pages import code, render
 from sandbox.anatomy import Anatomy
 
@@ -98,18 +100,7 @@ def _limits(component: ComponentFacts) -> Iterator[tuple[str, str, str, str]]:
     for limit in component.limits:
         asked = "" if limit.asked is None else limit_text(limit.name, limit.asked)
         host, effective = (limit_text(limit.name, n) for n in (limit.host, limit.effective))
-        yield _LIMIT_NAMES.get(limit.name, limit.name), asked, host, effective
-
-
-_LIMIT_NAMES = {
-    "fuelMax": "Fuel (about one an instruction)",
-    "memoryBytesMax": "Each memory",
-    "tableElementsMax": "Elements of each table",
-    "wallMsMax": "Wall clock",
-    "payloadBytesMax": "Each text across the wall",
-    "hostCallsMax": "Calls of the host",
-    "logBytesMax": "Log text",
-}
+        yield quota_meaning(LIMITS[limit.name]), asked, host, effective
 
 
 def _body(body: Anatomy | None) -> Iterator[Row]:

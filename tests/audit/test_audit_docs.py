@@ -1,19 +1,18 @@
-import json
 import re
-from importlib import resources
 from pathlib import Path
 
 import pytest
 
 from host.audit.policy import RULES, parse_policy
+from host.audit.schemas import policy_schema
+from sandbox.host_api import CAPABILITIES
 
 DOCS = Path(__file__).parents[2] / "docs"
 
 
 @pytest.fixture
 def schema():
-    folder = resources.files("host.audit.schemas")
-    return json.loads(folder.joinpath("audit_policy.schema.json").read_text(encoding="utf-8"))
+    return policy_schema()
 
 
 def test_reference_explains_every_member_and_code(schema):
@@ -21,6 +20,7 @@ def test_reference_explains_every_member_and_code(schema):
     members = schema["properties"].keys() - {"$schema"}
     assert members == set(re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE))
     assert all(f"| `{code}` | {meaning} |" in text for code, meaning in RULES.items())
+    assert all(f"`{name}`" in text for name in CAPABILITIES)
     limits = schema["properties"]["limits"]["properties"]
     assert all(f"`{name}`" in text for name in limits)
 

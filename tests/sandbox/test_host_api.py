@@ -165,12 +165,6 @@ def test_tools_name_no_function_that_does_not_exist() -> None:
     assert _WORDS.keys() <= FUNCTIONS.keys()
 
 
-def test_an_audit_policy_names_the_capabilities() -> None:
-    schema = ROOT / "host" / "audit" / "schemas" / "audit_policy.schema.json"
-    properties = json.loads(schema.read_text(encoding="utf-8"))["properties"]
-    assert properties["capabilities"]["items"]["enum"] == list(CAPABILITIES)
-
-
 def page(name: str) -> str:
     return (ROOT / "docs" / "reference" / name).read_text(encoding="utf-8")
 
@@ -195,7 +189,7 @@ def test_the_page_of_the_audit_log_names_every_audited_call_and_no_other() -> No
 
 def test_a_new_function_is_written_by_hand_in_at_most_five_places() -> None:
     text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
-    section = text.partition("### Adding a host function\n")[2]
+    section = text.partition("### Adding a host function\n")[2].partition("\n### ")[0]
     places = re.findall(r"^\d\. ((?:.|\n   )+)", section, re.MULTILINE)
     assert 0 < len(places) <= 5
     for path in re.findall(r"`((?:host|sandbox|docs)/[\w./-]+)`", "".join(places)):
