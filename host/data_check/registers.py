@@ -18,12 +18,15 @@ from host.regular_files import open_regular
 from host.system import SystemEntropy
 
 _FILE = "cluster.sqlite"
+_SELECT_CPIS = (
+    "SELECT file_checksum FROM cpi UNION SELECT file_checksum FROM cpi_replaced ORDER BY 1"
+)
 _PIECE_BYTES = 1024 * 1024
 
 
 def packages(connection: sqlite3.Connection, folder: Path) -> Iterator[Finding]:
     """Packages whose file is missing, or is another."""
-    for (checksum,) in connection.execute("SELECT file_checksum FROM cpi ORDER BY 1"):
+    for (checksum,) in connection.execute(_SELECT_CPIS):
         name = f"packages/{checksum.partition(':')[2]}.cpi"
         try:
             found = _checksum(folder / name)

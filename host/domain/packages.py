@@ -96,3 +96,11 @@ class CpiRecord:
 
     def workflow_cpks(self) -> tuple[CpkRecord, ...]:
         return tuple(c for c in self.cpks if c.world is CodeWorld.WORKFLOW)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CpkOfCpi:
+    """A CPK, and a stored CPI that holds it; its bytes are in that CPI's file."""
+
+    cpi: CpiRecord
+    cpk: CpkRecord

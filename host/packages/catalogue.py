@@ -14,11 +14,12 @@ from cpi.group_policy import CREATE_ID
 from cpi.model import PackageId
 from cpi.sources import Source, chunks_of, source_of
 from host.db.remembered import Remembered
+from host.db.sql import Upsert
 from host.domain.ids import Checksum, EpochMs, ShortHash
-from host.domain.packages import CpiRecord
+from host.domain.packages import CpiRecord, CpkOfCpi
 from host.packages.errors import GroupOfOthersError, PackageDuplicateError
 from host.packages.records import dump_cpks, load_cpks
-from host.packages.tables import CPI, CPI_REPLACED, GROUP_FOUNDER
+from host.packages.tables import CPI, CPI_REPLACED, CPK, GROUP_FOUNDER
 from host.ports.cpi_files import CpiFiles
 from host.ports.database import SqlDatabase
 
@@ -46,6 +47,23 @@ class PackageCatalogue:
                     .where(CPI_REPLACED.c.file_checksum == checksum)
                 ).first()
         return None if row is None else _record(row)
+
+    def find_cpk(self, checksum: Checksum) -> CpkOfCpi | None:
+        with self._database.read() as connection:
+            for table in (CPI, CPI_REPLACED):
+                row = connection.execute(
+                    select(table)
+                    .join(CPK, CPK.c.cpi_checksum == table.c.file_checksum)
+                    .where(CPK.c.file_checksum == checksum)
+                    .order_by(table.c.stored_at.desc(), table.c.file_checksum)
+                    .limit(1)
+                ).first()
+                if row is not None:
+                    cpi = _record(row)
+                    return CpkOfCpi(
+                        cpi=cpi, cpk=next(c for c in cpi.cpks if c.file_checksum == checksum)
+                    )
+        return None
 
     def find_by_short_hash(self, short_checksum: ShortHash) -> CpiRecord | None:
         query = select(CPI).where(CPI.c.file_checksum.startswith(f"SHA-256:{short_checksum}"))
@@ -155,8 +173,6 @@ class PackageCatalogue:
                     f"CPI {_text(record.identity)} already exists."
                 ) from failed
             raise
-        if replaces is not None and replaces.file_checksum != checksum:
-            self._files.discard(replaces.file_checksum)
 
     def _insert(
         self,
@@ -178,13 +194,14 @@ class PackageCatalogue:
             )
         if replaces is not None:
             old = replaces.file_checksum
-            connection.execute(delete(CPI).where(CPI.c.file_checksum == old))
-            checksums = (old, record.file_checksum)
             connection.execute(
-                delete(CPI_REPLACED).where(CPI_REPLACED.c.file_checksum.in_(checksums))
+                delete(CPI_REPLACED).where(CPI_REPLACED.c.file_checksum == record.file_checksum)
             )
             if old != record.file_checksum:
-                connection.execute(insert(CPI_REPLACED).values(file_checksum=old, **identity))
+                names = [column.name for column in CPI_REPLACED.columns]
+                row = select(*(CPI.c[name] for name in names)).where(CPI.c.file_checksum == old)
+                connection.execute(insert(CPI_REPLACED).from_select(names, row))
+            connection.execute(delete(CPI).where(CPI.c.file_checksum == old))
         connection.execute(
             insert(CPI).values(
                 file_checksum=record.file_checksum,
@@ -195,6 +212,12 @@ class PackageCatalogue:
                 **identity,
             )
         )
+        kept = [
+            {"file_checksum": checksum, "cpi_checksum": record.file_checksum}
+            for checksum in sorted({cpk.file_checksum for cpk in record.cpks})
+        ]
+        if kept:
+            _KEEP_CPK.run(connection, kept)
 
     def sweep(self) -> None:
         """Remove what interrupted uploads left. Call it only where and while no upload runs.
@@ -203,10 +226,14 @@ class PackageCatalogue:
             StorageError: the files cannot be listed or removed.
         """
         with self._database.read() as connection:
-            known = connection.execute(select(CPI.c.file_checksum)).scalars().all()
+            known = [
+                *connection.execute(select(CPI.c.file_checksum)).scalars(),
+                *connection.execute(select(CPI_REPLACED.c.file_checksum)).scalars(),
+            ]
         self._files.sweep({Checksum(checksum) for checksum in known})
 
 
+_KEEP_CPK = Upsert(table=CPK, keep=True)
 _IDENTITY = ("name", "version", "signer_summary_hash")
 
 

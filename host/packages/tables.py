@@ -31,9 +31,25 @@ CPI_REPLACED = Table(
     Column("name", String(255), nullable=False),
     Column("version", String(255), nullable=False),
     Column("signer_summary_hash", String(255), nullable=False),
+    Column("group_id", String(255), nullable=False),
+    Column("group_policy", Text, nullable=False),
+    Column("cpks", Text, nullable=False),
+    Column("stored_at", BigInteger, nullable=False),
     info=REMEMBERED,
 )
-"""Checksums that a forced upload replaced: virtual nodes made from them run the new code."""
+"""CPIs that a forced upload replaced: virtual nodes made from them run the new code.
+
+Rows and files stay, since transactions name their CPKs for ever.
+"""
+
+CPK = Table(
+    "cpk",
+    METADATA,
+    Column("file_checksum", String(CHECKSUM_CHARACTERS), primary_key=True),
+    Column("cpi_checksum", String(CHECKSUM_CHARACTERS), primary_key=True),
+    info=REMEMBERED,
+)
+"""In which CPIs, replaced ones too, a CPK is; no row is deleted."""
 
 GROUP_FOUNDER = Table(
     "group_founder",

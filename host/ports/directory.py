@@ -7,7 +7,7 @@ from host.domain.group_parameters import SignedGroupParameters
 from host.domain.ids import Checksum, HoldingIdentity, ShortHash
 from host.domain.json import JsonObject
 from host.domain.membership import MemberInfo
-from host.domain.packages import CpiRecord
+from host.domain.packages import CpiRecord, CpkOfCpi
 from host.domain.paging import LIMIT_DEFAULT
 from host.domain.vnode import VirtualNode
 from host.domain.x500 import MemberX500Name
@@ -34,6 +34,14 @@ class Packages(Protocol):
 
     def founders(self, group_id: str) -> str | None:
         """The signer summary hash of the group's first CPI, None of a group without one."""
+        ...
+
+
+class Cpks(Protocol):
+    """CPKs by themselves, as transactions name them."""
+
+    def find_cpk(self, checksum: Checksum) -> CpkOfCpi | None:
+        """The CPK of this checksum, also of a CPI that was replaced; None of one never stored."""
         ...
 
 

@@ -15,6 +15,7 @@ from host.domain.ids import Checksum, EpochMs, short_hash_of
 from host.domain.packages import (
     CodeWorld,
     CpiRecord,
+    CpkOfCpi,
     CpkRecord,
     EntityDeclaration,
     FlowDeclaration,
@@ -136,7 +137,30 @@ def test_a_replaced_checksum_leads_to_the_new_cpi(
         assert catalogue.find_by_short_hash(short_hash_of(old.file_checksum)) is None
     catalogue.store(first, b"one", replaces=third)
     assert catalogue.get(third.file_checksum) == first
-    assert len(list((tmp_path / "packages").iterdir())) == 1
+    catalogue.sweep()
+    assert len(list((tmp_path / "packages").iterdir())) == 3
+
+
+def test_a_cpk_is_found_by_its_checksum_though_its_cpi_was_replaced(
+    catalogue: PackageCatalogue,
+) -> None:
+    """Transactions name it for ever, and judging them needs its code."""
+    first, second = record(b"one"), record(b"two")
+    other = replace(second.cpks[0], file_checksum=checksum_of(b"another cpk"))
+    second = replace(second, cpks=(other,))
+    (cpk,) = first.cpks
+    assert catalogue.find_cpk(cpk.file_checksum) is None
+    catalogue.store(first, b"one", replaces=None)
+    assert catalogue.find_cpk(cpk.file_checksum) == CpkOfCpi(cpi=first, cpk=cpk)
+    catalogue.store(second, b"two", replaces=first)
+    catalogue.sweep()
+    found = catalogue.find_cpk(cpk.file_checksum)
+    assert found == CpkOfCpi(cpi=first, cpk=cpk)
+    assert catalogue.read(found.cpi.file_checksum) == b"one"
+    assert catalogue.find_cpk(other.file_checksum) == CpkOfCpi(cpi=second, cpk=other)
+    catalogue.store(first, b"one", replaces=second)
+    assert catalogue.find_cpk(cpk.file_checksum) == CpkOfCpi(cpi=first, cpk=cpk)
+    assert catalogue.find_cpk(other.file_checksum) == CpkOfCpi(cpi=second, cpk=other)
 
 
 def test_a_cpi_may_replace_itself(catalogue: PackageCatalogue) -> None:

@@ -234,7 +234,7 @@ def test_a_forced_upload_replaces_the_same_cpi(bench: Any, make: Any, key: Any) 
     (after,) = bench.service.all()
     assert after.file_checksum != before.file_checksum
     assert bench.service.get(before.file_checksum) == after
-    assert len(bench.files()) == 1
+    assert len(bench.files()) == 2
 
 
 def test_a_forced_upload_needs_a_stored_cpi_of_its_group(bench: Any, make: Any, key: Any) -> None:
