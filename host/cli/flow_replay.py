@@ -88,7 +88,7 @@ def debug(*, export: Path, project: Path, breakpoints: tuple[str, ...], step: in
     Without --break and --step it stops where the flow's first host call is made. Under another
     debugger, call `cordapp_testkit.replay.replay` instead.
     """
-    from cordapp_testkit.replay import debug as run
+    from host.tools.testkit.replay import debug as run
 
     at_step = 0 if step is None and not breakpoints else step
     ended = run(load(export), project, breakpoints=breakpoints, at_step=at_step)
