@@ -3,13 +3,29 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check docs bench setup lock clean format
+.PHONY: demo test quick coverage coverage-cores check docs bench setup lock clean format
 
 demo: setup
 	$(BIN)/python -m sample_cordapps.demo
 
 test: setup-dev
 	$(BIN)/python -m pytest -n 2 -q $(ARGS)
+
+# One or two files of each room, without what is slow: less than a minute on two quiet cores.
+quick: setup-dev
+	$(BIN)/python -m pytest -n 2 -q -m "not slow and not crash and not network and not property" @tests/quick $(ARGS)
+
+# Which lines tests run, also in processes that they start; fails below the floors of tests/coverage.py.
+# `coverage-cores` looks at what is to be covered whole, by the tests that are about it.
+CORES := tests/cpi tests/domain tests/flow
+coverage: setup-dev
+	$(BIN)/python -m coverage erase
+	$(BIN)/python -m coverage run -m pytest -n 2 -q $(ARGS)
+	$(BIN)/python -m coverage combine --quiet
+	$(BIN)/python -m tests.coverage $(FLOORS)
+
+coverage-cores:
+	$(MAKE) --no-print-directory coverage ARGS="$(CORES)" FLOORS=cores
 
 check: setup-dev
 	$(BIN)/ruff format --check .
