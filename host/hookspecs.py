@@ -19,6 +19,7 @@ from host.ports.capability import Capability
 from host.ports.clock import Clock, Entropy
 from host.ports.database import SqlDatabase
 from host.ports.keys import KeyStore
+from host.ports.storage import Storage
 from host.ports.units import FlowStore
 from host.settings import HostSettings
 from host.settings.live import LiveConfig
@@ -43,8 +44,21 @@ def register_settings() -> PluginSettings | None:
 
 
 @hookspec(firstresult=True)
+def register_storage(settings: HostSettings, directory: DataDirectory) -> Storage | None:
+    """Give what opens the registers, the vaults and the CPIs; the first plugin that has one wins.
+
+    Give None to leave it to another plugin. Sections of settings are in the registers: there are
+    none yet.
+
+    Args:
+        settings: the host's bootstrap settings, and the plugin's own.
+        directory: the data directory, held by this host.
+    """
+
+
+@hookspec(firstresult=True)
 def register_bus(
-    settings: HostSettings, directory: DataDirectory, config: LiveConfig
+    settings: HostSettings, directory: DataDirectory, config: LiveConfig, storage: Storage
 ) -> FlowStore | None:
     """Give the store of records, flow states and journals; the first plugin that has one wins.
 
@@ -54,6 +68,7 @@ def register_bus(
         settings: the host's bootstrap settings, and the plugin's own.
         directory: the data directory, held by this host.
         config: sections of settings as they are in force.
+        storage: of the plugin that gave it.
     """
 
 
@@ -62,6 +77,7 @@ def register_key_store(  # noqa: PLR0917  # hooks get their arguments by name
     settings: HostSettings,
     directory: DataDirectory,
     config: LiveConfig,
+    storage: Storage,
     database: SqlDatabase,
     clock: Clock,
     entropy: Entropy,
@@ -72,6 +88,7 @@ def register_key_store(  # noqa: PLR0917  # hooks get their arguments by name
         settings: the host's bootstrap settings, and the plugin's own.
         directory: the data directory, held by this host.
         config: sections of settings as they are in force.
+        storage: of the plugin that gave it.
         database: the cluster's database; the key tables are in it.
         clock: the host's clock.
         entropy: the host's randomness.

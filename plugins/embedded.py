@@ -8,6 +8,7 @@ import structlog
 from host.bus.doorbell import Doorbell, folder_for
 from host.bus.sqlite import SqliteStore
 from host.data_directory import DataDirectory
+from host.db.embedded import EmbeddedStorage
 from host.hookspecs import hookimpl
 from host.keys import MasterKeyFiles, SoftKeyStore
 from host.keys.capabilities import CryptoCapability, SigningCapability
@@ -15,11 +16,24 @@ from host.ports.capability import Capability
 from host.ports.clock import Clock, Entropy
 from host.ports.database import SqlDatabase
 from host.ports.keys import KeyStore
+from host.ports.storage import Storage
 from host.ports.units import FlowStore
 from host.secret_files import read_secret
 from host.settings import HostSettings
 
 _log = structlog.get_logger("cordbox.host")
+
+
+@hookimpl
+def register_storage(directory: DataDirectory) -> Storage:
+    """The registers in `cluster.sqlite`, a vault for each node, and CPIs in files."""
+    return EmbeddedStorage(
+        cluster_database=directory.cluster_database,
+        virtual_nodes=directory.virtual_nodes,
+        packages=directory.packages,
+        cluster_id=directory.identity.cluster_id,
+        marks=directory.marks,
+    )
 
 
 @hookimpl

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from host.data_directory import probe
-from host.db import Database
 from host.domain.errors import HostError, UnavailableError
 from host.ports.clock import Clock
+from host.ports.database import SqlDatabase
 
 _REMEMBER_MS = 1000
 _GLANCE_MS = 10_000
@@ -87,7 +87,7 @@ def _failure(name: str, check: Check) -> HostError | None:
     return None
 
 
-def storage_checks(folder: Path, database: Database) -> Mapping[str, Check]:
+def storage_checks(folder: Path, database: SqlDatabase) -> Mapping[str, Check]:
     """The disk takes writes, and the cluster's database answers."""
 
     def ask() -> None:

@@ -32,10 +32,7 @@ from host.composition.sections import (
     segment_bytes,
 )
 from host.composition.services import RemoteCapability, RemoteContracts, VaultAnswers
-from host.db import Database, Vaults
 from host.db.claims import RENEW_SECONDS, Claimant
-from host.db.cpi_files import CpiFolder
-from host.descriptors import descriptor_limit
 from host.domain.workers import COMBINED, WorkerKind
 from host.flow.parking import ParkingLot
 from host.guests.contracts import SandboxedContracts
@@ -47,11 +44,14 @@ from host.packages.catalogue import PackageCatalogue
 from host.packages.service import PackageService
 from host.ports.capability import Capability
 from host.ports.cpi_files import CpiFiles
+from host.ports.database import SqlDatabase
 from host.ports.directory import ContractVerifier, Members
 from host.ports.keys import KeyStore
 from host.ports.live import Derived
 from host.ports.public_keys import PublicKeys
+from host.ports.storage import Storage
 from host.ports.units import FlowStore
+from host.ports.vaults import VaultAccess
 from host.quotas import QuotaService
 from host.quotas.defaults import live_quota
 from host.quotas.flushing import PeriodicFlush
@@ -66,9 +66,6 @@ from host.settings.store import SectionStore
 from sandbox.runtime import Sandbox
 
 _BACKGROUND_THREADS = 2
-_VAULTS_OPEN_MAX = 64
-_DESCRIPTORS_FOR_VAULT = 32
-"""An open vault takes up to 6 descriptors: together they leave most of them for the rest."""
 AUDIT_SYNC_SECONDS = 1
 """After a power failure, an audit log holds what was added for longer than this before it."""
 USAGE_FLUSH_SECONDS = 5
@@ -87,11 +84,21 @@ class Parts:
         self.base = base
 
     @cached_property
-    def database(self) -> Database:
+    def storage(self) -> Storage:
+        """Where the registers, the vaults and the CPIs are."""
+        storage: Storage | None = self.base.plugins.hook.register_storage(
+            settings=self.base.settings, directory=self.base.directory
+        )
+        if storage is None:
+            raise PluginMissingError("no plugin gives a storage (hook register_storage)")
+        return storage
+
+    @cached_property
+    def database(self) -> SqlDatabase:
         """The cluster's database."""
-        file = self.base.directory.cluster_database
-        mark = self.base.directory.marks.of(file.name)
-        return self.base.stack.enter_context(Database.open(file, CLUSTER_SCHEMAS, mark=mark))
+        database = self.storage.open_database(CLUSTER_SCHEMAS)
+        self.base.stack.callback(database.close)
+        return database
 
     @cached_property
     def config(self) -> LiveConfig:
@@ -171,15 +178,11 @@ class Parts:
         return log
 
     @cached_property
-    def vaults(self) -> Vaults:
+    def vaults(self) -> VaultAccess:
         """The databases of the virtual nodes."""
-        vaults = Vaults(
-            self.base.directory.virtual_nodes,
+        vaults = self.storage.open_vaults(
             VAULT_SCHEMAS,
             register=self.made_vaults,
-            cluster_id=self.base.directory.identity.cluster_id,
-            marks=self.base.directory.marks,
-            open_max=max(4, min(_VAULTS_OPEN_MAX, descriptor_limit() // _DESCRIPTORS_FOR_VAULT)),
             bytes_max_of=lambda node: self.quotas.quota(node).vault_bytes_max,
         )
         self.base.stack.callback(vaults.close)
@@ -195,7 +198,10 @@ class Parts:
     def store(self) -> FlowStore:
         """Bus, flow states and journals."""
         store: FlowStore | None = self.base.plugins.hook.register_bus(
-            settings=self.base.settings, directory=self.base.directory, config=self.config
+            settings=self.base.settings,
+            directory=self.base.directory,
+            config=self.config,
+            storage=self.storage,
         )
         if store is None:
             raise PluginMissingError("no plugin gives a bus (hook register_bus)")
@@ -233,7 +239,7 @@ class Parts:
     @cached_property
     def cpi_files(self) -> CpiFiles:
         """The files of stored CPIs."""
-        return CpiFolder(self.base.directory.packages)
+        return self.storage.open_cpi_files()
 
     @cached_property
     def catalogue(self) -> PackageCatalogue:
@@ -360,6 +366,7 @@ class Parts:
             settings=self.base.settings,
             directory=self.base.directory,
             config=self.config,
+            storage=self.storage,
             database=self.database,
             clock=self.base.clock,
             entropy=self.base.entropy,

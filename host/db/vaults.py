@@ -5,10 +5,10 @@ import os
 import tempfile
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from sqlalchemy import Connection
 
@@ -22,39 +22,12 @@ from host.domain.ids import ShortHash
 from host.identity import Marks
 from host.identity.files import look_at
 from host.ports.database import Schema
+from host.ports.vaults import VaultRegister
 
 T = TypeVar("T")
 
 _OPEN_MAX = 64
 _POOL_SIZE = 2
-
-
-class VaultRegister(Protocol):
-    """Which virtual nodes there are, and which of them have a vault. Thread-safe."""
-
-    def is_made(self, short_hash: ShortHash) -> bool:
-        """Whether the node's vault has ever been made.
-
-        Raises:
-            NotFoundError: no such virtual node.
-        """
-        ...
-
-    def note_made(self, short_hash: ShortHash) -> None:
-        """Keep for good that the node's vault is there; it may be kept already."""
-        ...
-
-    def noted(self, short_hash: ShortHash) -> int:
-        """The highest generation of the node's vault that was noted; 0 when none was."""
-        ...
-
-    def note_generations(self, generations: Mapping[ShortHash, int]) -> None:
-        """Keep which generations vaults have reached; lower ones than are kept change nothing."""
-        ...
-
-    def note_problem(self, short_hash: ShortHash, problem: HostError | None) -> None:
-        """Keep why the node's vault cannot be used, or that it can."""
-        ...
 
 
 class _OpenVault:

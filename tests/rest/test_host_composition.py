@@ -67,7 +67,7 @@ def test_a_capability_that_is_there_already_stops_the_start(tmp_path, plugin, ho
 
 
 def test_a_host_without_adapters_says_which_hook_is_missing(tmp_path, host_on):
-    with pytest.raises(PluginMissingError, match="register_bus"), host_on(tmp_path, plugins=()):
+    with pytest.raises(PluginMissingError, match="register_storage"), host_on(tmp_path, plugins=()):
         pass
 
 

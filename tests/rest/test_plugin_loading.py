@@ -11,10 +11,20 @@ def test_the_built_in_adapters_come_through_hooks():
     plugins = make_plugin_manager(["embedded"])
     implemented = {
         name
-        for name in ("register_bus", "register_key_store", "register_capabilities")
+        for name in (
+            "register_storage",
+            "register_bus",
+            "register_key_store",
+            "register_capabilities",
+        )
         if getattr(plugins.hook, name).get_hookimpls()
     }
-    assert implemented == {"register_bus", "register_key_store", "register_capabilities"}
+    assert implemented == {
+        "register_storage",
+        "register_bus",
+        "register_key_store",
+        "register_capabilities",
+    }
 
 
 def test_an_unknown_plugin_is_refused_by_name():
@@ -50,7 +60,10 @@ def test_entry_points_are_loaded_when_configured(tmp_path, monkeypatch):
         "    return 'a bus'\n",
     )
     plugins = make_plugin_manager(["embedded", "acme"], with_entry_points=True)
-    assert plugins.hook.register_bus(settings=None, directory=None) == "a bus"
+    assert (
+        plugins.hook.register_bus(settings=None, directory=None, config=None, storage=None)
+        == "a bus"
+    )
 
 
 def test_a_hook_that_does_not_exist_is_refused(tmp_path, monkeypatch):
