@@ -6,6 +6,7 @@ leave the cluster, if their target is elsewhere: nowhere else does a message of 
 
 import uuid
 
+from host.domain.accounts import Account, Charge
 from host.domain.ids import EpochMs, FlowId, ShortHash
 from host.domain.x500 import InvalidX500NameError
 from host.flow.config import FIXED_DEFAULTS, FlowConfig
@@ -145,8 +146,9 @@ class Delivery:
                 expected=version,
                 due_at=due,
                 place=due_place(key),
+                charge=Charge(node=node, account=Account.BUS, peer=_sender(m.event)),
             )
-            for m, _ in routed
+            for m, node in routed
             if m.created is not None
         )
         events = [
@@ -174,7 +176,7 @@ def refusal_record(message: SessionMessage, failure: SessionFailure) -> NewRecor
     )
 
 
-def _sender(event: FlowEvent) -> ShortHash | None:
+def _sender(event: FlowEvent | None) -> ShortHash | None:
     """The node that caused an event, if one did."""
     message = event.message if isinstance(event, Respond) else event
     return message.source.node() or None if isinstance(message, SessionMessage) else None

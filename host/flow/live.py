@@ -242,6 +242,7 @@ class LiveFlow:
                 expected=0,
                 due_at=due,
                 place=due_place(session_key(i)),
+                charge=Charge(node=self.holding_id, account=Account.BUS),
             )
             for i in self.opened
         ]

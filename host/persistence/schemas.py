@@ -6,7 +6,9 @@ recorded schema is the CPI's own: what leads there happens in one transaction, o
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, delete, select, update
@@ -18,12 +20,16 @@ from host.persistence.entity_types import EntityType, EntityTypes, Paths
 from host.persistence.errors import EntityMigrationError, EntitySchemaTooNewError
 from host.persistence.migrations import Migration, migrated
 from host.persistence.tables import ENTITY, ENTITY_SCHEMA
+from host.ports.call_time import HOST_CALL_TOO_SLOW, check_call_time, limited_call
 from host.ports.capability import CapabilityError
 from host.ports.clock import Clock
 from host.ports.requests import canonical_text
 from host.ports.vaults import VaultAccess
 
-_PAGE = 500
+MIGRATION_SECONDS_MAX = 600.0
+"""Of this thread's own work, for all entities of a node."""
+_PAGE = 32
+"""Each may have a megabyte, and is in memory as text, as a value and as text again."""
 _INDEX_PREFIX = "entity_by_"
 
 _SELECT_SCHEMAS = select(ENTITY_SCHEMA)
@@ -39,10 +45,25 @@ _RECORD = Upsert(table=ENTITY_SCHEMA, replace=("version", "digest", "applied_at"
 class VaultSchemas:
     """Brings vaults up to date when a node gets a CPI."""
 
-    def __init__(self, vaults: VaultAccess, types: EntityTypes, clock: Clock) -> None:
+    def __init__(
+        self,
+        vaults: VaultAccess,
+        types: EntityTypes,
+        clock: Clock,
+        work: Callable[[], float] = time.thread_time,
+    ) -> None:
+        """Bring vaults up to date.
+
+        Args:
+            vaults: of all nodes.
+            types: of all CPIs.
+            clock: tells when an entity was changed.
+            work: seconds of this thread's own work.
+        """
         self._vaults = vaults
         self._types = types
         self._clock = clock
+        self._work = work
 
     def check(self, cpi: CpiRecord) -> None:
         """See that the entities of `cpi` are declared as this release understands them.
@@ -58,16 +79,18 @@ class VaultSchemas:
         A node that has no vault yet has no entities; its first call brings the vault up to date.
 
         Raises:
-            EntityMigrationError: a stored entity does not fit; the vault stays as it was.
+            EntityMigrationError: a stored entity does not fit, or there are so many that it would
+                take too long; the vault stays as it was.
             EntitySchemaTooNewError: the vault is newer than the CPI.
         """
         types = self._types.of(cpi)
         if not self._vaults.is_made(holding):
             return
-        self._vaults.transact(
-            holding,
-            lambda connection: bring_up_to_date(connection, types, self._clock.now_ms()),
-        )
+        with _limited_migration(self._work):
+            self._vaults.transact(
+                holding,
+                lambda connection: bring_up_to_date(connection, types, self._clock.now_ms()),
+            )
 
     def reset(self, holding: ShortHash, cpi: CpiRecord) -> None:
         """Forget every entity of a node, then apply the schemas of `cpi`."""
@@ -80,7 +103,22 @@ class VaultSchemas:
             connection.execute(delete(ENTITY_SCHEMA))
             bring_up_to_date(connection, types, self._clock.now_ms())
 
-        self._vaults.transact(holding, begin_anew)
+        with _limited_migration(self._work):
+            self._vaults.transact(holding, begin_anew)
+
+
+@contextmanager
+def _limited_migration(work: Callable[[], float]) -> Iterator[None]:
+    try:
+        with limited_call(work, seconds_max=MIGRATION_SECONDS_MAX):
+            yield
+    except CapabilityError as exc:
+        if exc.code != HOST_CALL_TOO_SLOW:
+            raise
+        raise EntityMigrationError(
+            f"the entities of the virtual node take more than {MIGRATION_SECONDS_MAX:.0f} seconds"
+            " of work to migrate"
+        ) from exc
 
 
 def is_up_to_date(connection: Connection, types: Iterable[EntityType]) -> bool:
@@ -95,6 +133,7 @@ def bring_up_to_date(connection: Connection, types: Mapping[str, EntityType], no
 
     Raises:
         EntityMigrationError, EntitySchemaTooNewError: roll the transaction back.
+        CapabilityError: `host-call-too-slow`, the block's time is over; it does, too.
     """
     known = {row.type: row for row in connection.execute(_SELECT_SCHEMAS)}
     for name, entity in sorted(types.items()):
@@ -124,6 +163,7 @@ def _rewrite(connection: Connection, entity: EntityType, version: int, now: Epoc
     for rows in _pages(connection, entity.name):
         changed = []
         for row in rows:
+            check_call_time()
             value = _migrated(entity, row.key, row.value, migrations)
             if value != row.value:
                 changed.append({"changed_key": row.key, "value": value, "updated_at": now})
@@ -145,6 +185,8 @@ def _migrated(entity: EntityType, key: str, stored: str, migrations: Sequence[Mi
         if problem is None:
             return canonical_text(value, "value")
     except (EntityMigrationError, CapabilityError) as exc:
+        if exc.code == HOST_CALL_TOO_SLOW:
+            raise
         problem = exc.message
     raise EntityMigrationError(
         f"entity {entity.name} {key!r} does not fit version {entity.version}: {problem}"

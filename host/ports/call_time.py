@@ -13,6 +13,7 @@ from contextvars import ContextVar
 from host.ports.capability import CapabilityError
 
 CALL_SECONDS_MAX = 5.0
+HOST_CALL_TOO_SLOW = "host-call-too-slow"
 
 
 class _CallTime:
@@ -26,7 +27,7 @@ class _CallTime:
     def check(self) -> None:
         if self._clock() > self._until:
             raise CapabilityError(
-                "host-call-too-slow",
+                HOST_CALL_TOO_SLOW,
                 f"the call took more than {self._seconds_max:.0f} seconds of work; ask for less",
             )
 

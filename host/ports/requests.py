@@ -137,6 +137,7 @@ def canonical_text(value: JsonValue, field: str) -> str:
     check_call_time()
     try:
         encoded = canonical_json(value)
+        check_call_time()  # Neither half can be interrupted.
         canonical_json(json.loads(encoded))
     except (ValueError, RecursionError) as exc:
         raise invalid_request(f"field {field} has no canonical form: {exc}") from exc

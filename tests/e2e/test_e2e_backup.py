@@ -57,8 +57,9 @@ class Load:
         self._thread.join()
 
 
-def test_a_backup_under_load_is_restored_elsewhere(tmp_path, packages, host_with):
-    host = host_with()
+@pytest.mark.parametrize("options", [(), ("--workers", "combined")], ids=["workers", "combined"])
+def test_a_backup_under_load_is_restored_elsewhere(tmp_path, packages, host_with, options):
+    host = host_with(*options)
     host.form_network(packages)
     identity = pyrage.x25519.Identity.generate()
     (tmp_path / "identity").write_text(f"{identity}\n")
@@ -78,7 +79,7 @@ def test_a_backup_under_load_is_restored_elsewhere(tmp_path, packages, host_with
     (tmp_path / "other").mkdir()
     cordbox(tmp_path, "restore", "host.backup", "other/data", "--identity-file", "identity")
     assert "good, 2 virtual nodes" in cordbox(tmp_path, "check", "other/data")
-    other = KillableHost(tmp_path / "other", ())
+    other = KillableHost(tmp_path / "other", options)
     other.nodes = dict(host.nodes)
     other.start()
     try:

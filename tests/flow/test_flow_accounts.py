@@ -134,6 +134,10 @@ def test_a_step_that_sends_much_is_committed_in_its_middle_and_sends_all_once(
     )
     assert json.loads(alice.run().result or "null") == list(range(count))
     assert max(watched.outgoing) <= UNWRITTEN_BYTES_MAX + 2 * MIB
+    # Which flow a start and each end of the session belong to is known for a while.
+    assert 0 < store.balance(HERE, Account.BUS).bytes < 1000
+    assert 0 < store.balance(THERE, Account.BUS).bytes < 1000
+    alice.later(CORDA_DEFAULTS.cleanup_ms)
     assert store.balance(HERE, Account.BUS).bytes == 0
     assert store.balance(THERE, Account.BUS).bytes == 0
     assert store.balance(HERE, Account.JOURNAL).bytes == 0
@@ -347,14 +351,25 @@ def test_histories_belong_to_their_node(store: FlowStore) -> None:
     assert not store.recount()
 
 
-def test_a_start_without_room_is_refused_with_the_account(store: FlowStore) -> None:
-    limits = Limited(bus_bytes_max=MIB)
+@pytest.mark.parametrize(
+    ("account", "name", "count", "size"),
+    [("bus", "bus_bytes_max", 200, 8_000), ("journal", "journals_bytes_max", 1, 2 * MIB)],
+)
+def test_a_start_without_room_is_refused_with_the_account(
+    store: FlowStore, account: str, name: str, count: int, size: int
+) -> None:
+    limits = Limited(**{name: MIB})
     made = network(store, limits, {"test.Initiator": lambda _g: ""})
+
+    def starts() -> None:
+        for number in range(count):
+            made.start("x" * size, request_id=f"r{number}")
+
     with pytest.raises(QuotaExceededError) as refused:
-        made.start("x" * 2 * MIB)
-    assert refused.value.details == {"account": "bus"}
-    assert not store.scan("status/")
-    assert limits.hits == [(HERE, "quota-exceeded:bus")]
+        starts()
+    assert refused.value.details == {"account": account}
+    assert len(store.scan("status/")) < count
+    assert limits.hits == [(HERE, f"quota-exceeded:{account}")]
 
 
 def test_responders_count_and_one_initiator_cannot_use_all_of_them_up(store: FlowStore) -> None:

@@ -298,3 +298,20 @@ def test_keys_that_are_none_are_refused(vaults, key):
     with pytest.raises(CapabilityError) as refused:
         Fish(vaults, V1).write("merge", key, {"id": "a", "colour": "red"})
     assert refused.value.code == "request-invalid"
+
+
+def test_a_migration_that_takes_too_long_is_given_up_and_changes_nothing(vaults):
+    def late():
+        seconds[0] += 250.0
+        return seconds[0]
+
+    seconds = [0.0]
+    old = Fish(vaults, V1)
+    for number in range(5):
+        old.write("persist", str(number), {"id": str(number), "colour": "red"})
+    slow = VaultSchemas(vaults, EntityTypes(), SimClock(NOW), work=late)
+    with pytest.raises(EntityMigrationError, match="more than 600 seconds of work"):
+        slow.apply(NODE, cpi_of(V2))
+    assert [value["colour"] for value in old.all()] == ["red"] * 5
+    VaultSchemas(vaults, EntityTypes(), SimClock(NOW)).apply(NODE, cpi_of(V2))
+    assert [value["fins"] for value in Fish(vaults, V2).all()] == [7] * 5
