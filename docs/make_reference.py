@@ -28,7 +28,7 @@ ROOT = Path(__file__).resolve().parent.parent
 REFERENCE = ROOT / "docs" / "reference"
 PACKAGES = ("cpi", "sandbox", "host", "plugins")
 _LEFT_OUT = ("sandbox.sdk", "sandbox.runtime_app", "sandbox.jail_worker")
-_DATA_ERRORS = {"CapabilityError": 0, "Issue": 0, "GuestKilledError": 0}
+_DATA_ERRORS = {"CallTooSlowError": 0, "CapabilityError": 0, "Issue": 0, "GuestKilledError": 0}
 """Errors whose code is an argument, with its position; also accepted as `code=`."""
 
 

@@ -20,7 +20,7 @@ from host.persistence.entity_types import EntityType, EntityTypes, Paths
 from host.persistence.errors import EntityMigrationError, EntitySchemaTooNewError
 from host.persistence.migrations import Migration, migrated
 from host.persistence.tables import ENTITY, ENTITY_SCHEMA
-from host.ports.call_time import HOST_CALL_TOO_SLOW, check_call_time, limited_call
+from host.ports.call_time import CallTooSlowError, check_call_time, limited_call
 from host.ports.capability import CapabilityError
 from host.ports.clock import Clock
 from host.ports.requests import canonical_text
@@ -112,9 +112,7 @@ def _limited_migration(work: Callable[[], float]) -> Iterator[None]:
     try:
         with limited_call(work, seconds_max=MIGRATION_SECONDS_MAX):
             yield
-    except CapabilityError as exc:
-        if exc.code != HOST_CALL_TOO_SLOW:
-            raise
+    except CallTooSlowError as exc:
         raise EntityMigrationError(
             f"the entities of the virtual node take more than {MIGRATION_SECONDS_MAX:.0f} seconds"
             " of work to migrate"
@@ -133,7 +131,7 @@ def bring_up_to_date(connection: Connection, types: Mapping[str, EntityType], no
 
     Raises:
         EntityMigrationError, EntitySchemaTooNewError: roll the transaction back.
-        CapabilityError: `host-call-too-slow`, the block's time is over; it does, too.
+        CallTooSlowError: the time of the block around it is over; it does, too.
     """
     known = {row.type: row for row in connection.execute(_SELECT_SCHEMAS)}
     for name, entity in sorted(types.items()):
@@ -184,9 +182,9 @@ def _migrated(entity: EntityType, key: str, stored: str, migrations: Sequence[Mi
         problem = entity.problem(value)
         if problem is None:
             return canonical_text(value, "value")
+    except CallTooSlowError:
+        raise
     except (EntityMigrationError, CapabilityError) as exc:
-        if exc.code == HOST_CALL_TOO_SLOW:
-            raise
         problem = exc.message
     raise EntityMigrationError(
         f"entity {entity.name} {key!r} does not fit version {entity.version}: {problem}"

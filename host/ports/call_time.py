@@ -13,7 +13,10 @@ from contextvars import ContextVar
 from host.ports.capability import CapabilityError
 
 CALL_SECONDS_MAX = 5.0
-HOST_CALL_TOO_SLOW = "host-call-too-slow"
+
+
+class CallTooSlowError(CapabilityError):
+    """The time of a host call is over."""
 
 
 class _CallTime:
@@ -26,8 +29,8 @@ class _CallTime:
 
     def check(self) -> None:
         if self._clock() > self._until:
-            raise CapabilityError(
-                HOST_CALL_TOO_SLOW,
+            raise CallTooSlowError(
+                "host-call-too-slow",
                 f"the call took more than {self._seconds_max:.0f} seconds of work; ask for less",
             )
 
@@ -64,7 +67,7 @@ def check_call_time() -> None:
     """See that the host call that is being answered still has time; outside of one it has.
 
     Raises:
-        CapabilityError: `host-call-too-slow`.
+        CallTooSlowError: it has none left.
     """
     current = _current.get()
     if current is not None:

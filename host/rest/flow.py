@@ -137,7 +137,7 @@ def get_flows(
     def render(glance: FlowGlance) -> bytes:
         return _STATUS_JSON(_of_glance(services, glance, with_result=results))
 
-    page = asked.of("flows", fetch, lambda glance: (glance.started_at, glance.key))
+    page = asked.of(f"flows of {node}", fetch, lambda glance: (glance.started_at, glance.key))
     return listed(request, page, render, member="flowStatusResponses")
 
 

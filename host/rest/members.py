@@ -109,7 +109,7 @@ def get_members(
         after = "" if cursor is None else cursor.last[1]
         return list(islice(filter(wanted.accepts, _from(services, viewer, after)), limit))
 
-    page = asked.of("members", fetch, lambda m: (0, str(m.name)))
+    page = asked.of(f"members of {viewer.short_hash}", fetch, lambda m: (0, str(m.name)))
     return listed(request, page, lambda m: _MEMBER_JSON(_info(m)), member="members")
 
 

@@ -80,7 +80,7 @@ def get_registrations(
         last = None if cursor is None else cursor.last
         return services.membership.requests(node, limit, last)
 
-    page = asked.of("registrations", fetch, lambda r: (r.sent_at, r.registration_id))
+    page = asked.of(f"registrations of {node}", fetch, lambda r: (r.sent_at, r.registration_id))
     return listed(request, page, lambda found: _STATUS_JSON(_status(found)))
 
 

@@ -127,17 +127,19 @@ def test_every_list_refuses_what_is_no_cursor_of_it(api, bob, path):
 @pytest.mark.parametrize(
     "text",
     [
-        r'["flows",1,"\ud800",1]',
-        r'["flows",1,"\u0000",1]',
-        '["flows",1,"a",1,1]',
-        '["flows",true,"a",1]',
-        '["flows",1e999,"a",1]',
+        r'["flows of NODE",1,"\ud800",1]',
+        r'["flows of NODE",1,"\u0000",1]',
+        '["flows of NODE",1,"a",1,1]',
+        '["flows of NODE",true,"a",1]',
+        '["flows of NODE",1e999,"a",1]',
+        '["flows of ANOTHER",1,"a",1]',
+        '["flows",1,"a",1]',
         '{"a":1,"b":2,"c":3,"d":4}',
         '"abcd"',
     ],
 )
 def test_a_cursor_that_no_host_wrote_is_refused(api, bob, text):
-    cursor = base64.urlsafe_b64encode(text.encode()).decode()
+    cursor = base64.urlsafe_b64encode(text.replace("NODE", bob).encode()).decode()
     reply = api.get(f"/api/v5_2/flow/{bob}?after={cursor}")
     assert (reply.status_code, reply.json()["details"]["code"]) == (400, "cursor-invalid")
 
