@@ -32,7 +32,7 @@ from host.secret_files import read_secret
 from host.settings import HostSettings
 from host.settings.sections import REST
 from host.system import SystemClock, SystemEntropy
-from host.workers.hangup import Load, follow_log_level, reread
+from host.workers.hangup import Load, follow_log_level, reread_pins
 from host.workers.overview import Overviews, single_line
 from host.workers.overview_metrics import OverviewCollector
 
@@ -88,8 +88,8 @@ def run_host(
 
         def hung_up() -> None:
             nonlocal running
-            running = running if load is None else reread(running, load)
-            host.config.repin(running.pins)
+            if load is not None:
+                running = reread_pins(running, load, host.config)
 
         facts = _facts(url, certificates.files, host)
         serve(

@@ -44,6 +44,7 @@ class HostSettings:
         str,
         Meta(
             pattern=ADDRESS,
+            max_length=300,
             description="Address and port of the REST interface; port 0 takes a free one.",
         ),
     ] = "127.0.0.1:8888"
@@ -68,21 +69,22 @@ class HostSettings:
     workers: Annotated[
         str,
         Meta(
+            max_length=1000,
             description="Worker processes: `combined` (one process does everything), or kinds with"
             " counts such as `flow=2,crypto=1`. There is always one of kind rest; flow without a"
-            " count is one for each core, at most 4."
+            " count is one for each core, at most 4.",
         ),
     ] = "flow"
     monitor_listen: Annotated[
-        Annotated[str, Meta(pattern=ADDRESS)] | None,
+        Annotated[str, Meta(pattern=ADDRESS, max_length=300)] | None,
         Meta(
             description="Address of `/isHealthy`, `/status` and `/metrics` of the first worker"
             " process; each further one takes the next port. Without it only REST has them.",
         ),
     ] = None
     plugins: Annotated[
-        tuple[str, ...],
-        Meta(description="Plugins to load: `embedded`, or names of entry points."),
+        tuple[Annotated[str, Meta(max_length=100)], ...],
+        Meta(max_length=100, description="Plugins to load: `embedded`, or names of entry points."),
     ] = ("embedded",)
     plugin_entry_points: Annotated[
         bool, Meta(description="Whether `plugins` may name entry points of installed packages.")
@@ -95,10 +97,11 @@ class HostSettings:
         ),
     ] = "shared"
     isolation_required: Annotated[
-        tuple[str, ...],
+        tuple[Annotated[str, Meta(max_length=64)], ...],
         Meta(
+            max_length=64,
             description="Walls of `isolation = process` without which the host does not start,"
-            " for example `seccomp`; those in force are in the log line `isolation`."
+            " for example `seccomp`; those in force are in the log line `isolation`.",
         ),
     ] = ()
     stop_seconds_max: Annotated[

@@ -50,7 +50,8 @@ def _parts(hint: object) -> tuple[object, tuple[Meta, ...]]:
 def _text(metas: tuple[Meta, ...]) -> str:
     pattern = next((meta.pattern for meta in metas if meta.pattern is not None), None)
     if pattern is None:
-        return "a text"
+        most = next((meta.max_length for meta in metas if meta.max_length is not None), None)
+        return "a text" if most is None else f"a text of at most {most} characters"
     if pattern == ADDRESS:
         return "an address and a port, such as 127.0.0.1:8888 or [::1]:8888"
     return f"a text that matches {pattern}"

@@ -44,8 +44,20 @@ def listen(take_over: Callable[[], None]) -> None:
 
 def take_over_pins(directory: DataDirectory, config: LiveConfig) -> None:
     """Have the pins of the running host's settings in force, as the supervisor has written them."""
+    _repin(config, lambda: RunDirectory(directory.runtime).settings())
+
+
+def reread_pins(running: HostSettings, load: Load, config: LiveConfig) -> HostSettings:
+    """`reread` in a process without a supervisor, which has the pins in force at once."""
+    settings = reread(running, load)
+    _repin(config, lambda: settings)
+    return settings
+
+
+def _repin(config: LiveConfig, settings: Callable[[], HostSettings]) -> None:
+    """Pins that cannot be read, or do not fit what is stored, leave those that are in force."""
     try:
-        config.repin(RunDirectory(directory.runtime).settings().pins)
+        config.repin(settings().pins)
     except HostError as refused:
         _log.error("settings-not-reread", code=refused.code, reason=refused.message)
         return

@@ -18,54 +18,19 @@ from host.settings.reread import take_over
 from host.settings.section import SchemaVersion
 from tests.support.hosts import running_host
 
-PLUGIN = """
-import dataclasses
-from pathlib import Path
-from typing import Annotated
-from msgspec import Meta
-from starlette.responses import JSONResponse
-from starlette.routing import Route
-from host.hookspecs import hookimpl
-from host.settings import Section
-from host.settings.plugged import PluginSettings
-from host.settings.section import AtStart
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Start:
-    quotes_server: Annotated[
-        str, Meta(max_length=99, description="Address of the server.")
-    ] = "localhost:1"
-    quotes_file: Annotated[Path | None, Meta(description="A file of secrets.")] = None
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Values:
-    poll_ms: Annotated[int, Meta(ge=1, le=9000, description="Milliseconds of a poll.")] = 50
-    size: Annotated[int, AtStart(), Meta(ge=1, le=9, description="Size of a pool.")] = 2
-
-SECTION = Section("quotes.consumer", Values)
-
-@hookimpl
-def register_settings():
-    return {given}
-
-@hookimpl
-def register_rest_routes(settings, config):
-    def shown(request):
-        start, values = settings.plugin(Start), config.section(SECTION).get()
-        return JSONResponse(
-            [start.quotes_server, str(start.quotes_file), values.poll_ms, values.size]
-        )
-    return (Route("/quotes", shown),)
-"""
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "how-to" / "settings-of-a-plugin.md"
+PLUGIN = PAGE.read_text().split("```python\n")[1].split("```")[0]
+"""The plugin that the page shows, whose settings are named `quotes`."""
+DECLARED = "PluginSettings(bootstrap=Start, sections=[SECTION])"
 LOADED = {"plugins": ("embedded", "quotes"), "plugin_entry_points": True}
 
 
 @pytest.fixture
 def plugin(tmp_path: Path, monkeypatch: Any, request: Any) -> None:
     """Installs a plugin `quotes` with settings."""
-    given = getattr(request, "param", "PluginSettings(bootstrap=Start, sections=[SECTION])")
+    given = getattr(request, "param", DECLARED)
     module = f"quotes_{tmp_path.name.replace('-', '_')}"
-    (tmp_path / f"{module}.py").write_text(PLUGIN.replace("{given}", given))
+    (tmp_path / f"{module}.py").write_text(PLUGIN.replace(DECLARED, given))
     info = tmp_path / "quotes-1.0.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: quotes\nVersion: 1.0\n")
@@ -125,7 +90,7 @@ def test_its_settings_come_from_the_file_and_the_environment(tmp_path: Path) -> 
     ("toml", "told"),
     [
         ("quotes_sever = 1\n", "unknown setting 'quotes_sever'; did you mean 'quotes_server'?"),
-        ("quotes_server = 1\n", "quotes_server: expected a text, found 1"),
+        ("quotes_server = 1\n", "quotes_server: expected a text of at most 99 characters, found 1"),
         ("[quotes.consumer]\npoll_ms = 0\n", "quotes.consumer.poll_ms: expected a whole number"),
         ("[quotes.consmer]\npoll_ms = 1\n", "unknown section 'quotes.consmer'"),
     ],

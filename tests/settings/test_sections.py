@@ -4,6 +4,7 @@ import dataclasses
 from pathlib import Path
 from typing import Annotated, Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -126,3 +127,11 @@ class Again:
 def test_declarations_that_cannot_be_are_refused(declared: Any, told: str) -> None:
     with pytest.raises(SettingsInvalidError, match=told):
         Catalogue([declared()])
+
+
+def test_every_bootstrap_setting_that_is_a_text_a_list_or_a_number_has_limits() -> None:
+    for setting in Catalogue().bootstrap.values():
+        described = str(msgspec.json.schema(setting.hint, schema_hook=lambda _: {"title": "path"}))
+        for kind, limit in (("string", "maxLength"), ("array", "maxItems"), ("integer", "maximum")):
+            is_bounded = f"'type': '{kind}'" not in described or limit in described
+            assert is_bounded, setting.name
