@@ -9,6 +9,7 @@ key's order is kept, and every change is made by writes that name the version wh
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import NamedTuple
 
 import msgspec
 from msgspec import Struct
@@ -36,8 +37,7 @@ class Cause(StrEnum):
     """The node is paused: nothing is tried, and there is no due time."""
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class WorkKey:
+class WorkKey(NamedTuple):
     """A key and the queue of its records. Its records are done one after the other."""
 
     queue: WorkQueue

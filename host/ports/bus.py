@@ -9,7 +9,7 @@ that a step's output and what it consumes are one transaction.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from host.domain.accounts import Account, Charge
 from host.domain.ids import EpochMs, ShortHash
@@ -21,9 +21,11 @@ class TopicPartition:
     partition: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, order=True)
-class WorkQueue:
-    """The work of one virtual node in one partition of a topic."""
+class WorkQueue(NamedTuple):
+    """The work of one virtual node in one partition of a topic.
+
+    A tuple: each step looks some thirty times for what belongs to a queue.
+    """
 
     topic: str
     partition: int
