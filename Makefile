@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test quick coverage coverage-cores check docs bench setup lock clean format
+.PHONY: demo test quick coverage coverage-cores prove-mutations check docs bench setup lock clean format
 
 demo: setup
 	$(BIN)/python -m sample_cordapps.demo
@@ -25,7 +25,12 @@ coverage: setup-dev
 	$(BIN)/python -m tests.coverage $(FLOORS)
 
 coverage-cores:
-	$(MAKE) --no-print-directory coverage ARGS="$(CORES)" FLOORS=cores
+	$(MAKE) --no-print-directory coverage FLOORS=cores \
+		ARGS='$(CORES) -m "not slow and not property and not network"'
+
+# Long forms of what `test` does with fewer examples.
+prove-mutations: setup-dev
+	CORDBOX_MUTATIONS=20000 $(BIN)/python -m pytest -q --timeout=3600 tests/cpi/test_cpi_group_policy.py -k mutations
 
 check: setup-dev
 	$(BIN)/ruff format --check .

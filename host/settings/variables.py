@@ -25,6 +25,7 @@ _OF_THE_TESTS = frozenset(
         "IDLE_NODES",
         "KILLS",
         "KILL_SEED",
+        "MUTATIONS",
         "NEIGHBOUR_ATTACKS",
         "NEIGHBOUR_SAMPLES",
         "RAISING_CALLS",

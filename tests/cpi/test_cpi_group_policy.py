@@ -2,6 +2,7 @@
 
 import copy
 import json
+import os
 import re
 import time
 from functools import cache
@@ -24,6 +25,7 @@ from cpi.pem_text import is_pem_certificate
 from tests.cpi.support import policy
 from tests.support.vectors import VECTORS
 
+MUTATIONS = int(os.environ.get("CORDBOX_MUTATIONS", "400"))
 FILES = sorted((VECTORS / "group-policy").glob("*.json"))
 _LINEAR = (
     r"^-+BEGIN CERTIFICATE-+[A-Za-z0-9+/\\\r\n]*={0,2}[\\n\r\n]*-+END CERTIFICATE-+(\r\n|\n)?\Z"
@@ -129,7 +131,7 @@ def mutate(document: dict, draw: Any) -> dict:
 
 @pytest.mark.conformance
 @pytest.mark.property
-@settings(deadline=None, max_examples=2500)
+@settings(deadline=None, max_examples=MUTATIONS)
 @given(st.data())
 def test_mutations_have_the_same_verdict_as_cordas_schema(data: st.DataObject) -> None:
     document = json.loads(data.draw(st.sampled_from(FILES)).read_text())

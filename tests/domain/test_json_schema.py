@@ -31,7 +31,8 @@ def misfit(schema, value):
     ],
 )
 def test_no_schema_keeps_the_host_busy(schema, value, path, monkeypatch):
-    monkeypatch.setattr(json_schema, "WORK_MAX", 100_000)
+    work = 100_000 if "uniqueItems" in schema else 10_000  # the former looks at many and is well
+    monkeypatch.setattr(json_schema, "WORK_MAX", work)
     found = misfit(schema, value)
     if path is None:
         path = f"$.{SLOW_TEXT}" if schema.get("additionalProperties") is False else None
