@@ -1,5 +1,6 @@
 """The logs of all nodes, opened when needed, few open at a time."""
 
+import hmac
 import os
 import threading
 from collections import OrderedDict
@@ -7,6 +8,8 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from host.audit_log import chain
+from host.audit_log.head import LINE_BYTES, NEWEST, is_genuine, parse_head
 from host.audit_log.log_files import used_bytes
 from host.audit_log.node_log import SEGMENT_BYTES, NodeLog
 from host.audit_log.problems import Anchor
@@ -16,6 +19,7 @@ from host.domain.ids import HoldingIdentity, ShortHash
 from host.ports.audit_log import PrivilegedCall
 from host.ports.clock import Clock, Entropy
 from host.ports.live import Fixed, Live
+from host.regular_files import read_regular
 from host.secret_files import read_or_create
 
 KEY_NAME = "audit-key"
@@ -38,7 +42,13 @@ class AuditKeyDamagedError(StorageError):
     code = "audit-key-damaged"
 
 
-def load_audit_key(secrets: Path, *, entropy: Entropy, logs: Path, has_acts: bool) -> bytes:
+class AuditKeyForeignError(StorageError):
+    """The key vouches for nothing that the audit logs hold: it is another host's."""
+
+    code = "audit-key-foreign"
+
+
+def load_audit_key(secrets: Path, *, entropy: Entropy, logs: Path, newest_act: str | None) -> bytes:
     """The key of all logs of a host, in `<secrets>/audit-key`; made at the first call.
 
     Where it is lost before anything was written with it, another takes its place: it vouched for
@@ -48,16 +58,17 @@ def load_audit_key(secrets: Path, *, entropy: Entropy, logs: Path, has_acts: boo
         secrets: the folder.
         entropy: makes the key.
         logs: folder of the nodes' folders: where it has logs, no other key is made.
-        has_acts: whether the administrative log has entries: nor then.
+        newest_act: the newest entry of the administrative log: where it has one, nor then.
 
     Raises:
         AuditKeyMissingError: there are logs, and no key.
         AuditKeyDamagedError: the file does not hold 32 bytes.
+        AuditKeyForeignError: neither a log nor the administrative one was written with it.
         SecretFileInvalidError: others can read it.
         StorageError: the folder cannot be used.
     """
     file = secrets / KEY_NAME
-    if not os.path.lexists(file) and (has_acts or any(logs.glob(f"*/{HEAD_NAME}"))):
+    if not os.path.lexists(file) and (newest_act is not None or any(logs.glob(f"*/{HEAD_NAME}"))):
         raise AuditKeyMissingError(
             f"{file} is missing: the audit logs of this host were written with it",
             path=str(file),
@@ -68,7 +79,35 @@ def load_audit_key(secrets: Path, *, entropy: Entropy, logs: Path, has_acts: boo
         raise AuditKeyDamagedError(
             f"{file}: expected {KEY_BYTES} bytes, found {len(key)}", path=str(file)
         )
+    if _vouches_for_nothing(key, logs, newest_act):
+        raise AuditKeyForeignError(
+            f"{file} is another host's: neither a node's audit log nor the administrative log was"
+            " written with it",
+            path=str(file),
+        )
     return key
+
+
+def _vouches_for_nothing(key: bytes, logs: Path, newest_act: str | None) -> bool:
+    """Whether there is something to vouch for, and none of it is the key's.
+
+    What somebody has changed is for verification: one entry that is genuine is enough here.
+    """
+    is_evident = newest_act is not None
+    if newest_act is not None:
+        entry = chain.parse_line(newest_act.encode(errors="replace")) or {}
+        mac = chain.mac_of(key, str(entry.get("hash")))
+        if hmac.compare_digest(mac.encode(), str(entry.get("mac")).encode()):
+            return False
+    for file in logs.glob(f"*/{HEAD_NAME}"):
+        try:
+            newest = parse_head(read_regular(file, 2 * LINE_BYTES)).newest
+        except OSError:
+            continue
+        if newest is not None and is_genuine(newest, NEWEST, key):
+            return False
+        is_evident = is_evident or newest is not None
+    return is_evident
 
 
 class NodeAuditLogs:

@@ -17,7 +17,7 @@ from host.audit_log.administrative import (
     AdministrativeLog,
     AdministrativeRegister,
 )
-from host.audit_log.administrative.reading import has_acts
+from host.audit_log.administrative.reading import newest_act
 from host.audit_log.service import KEY_NAME, load_audit_key
 from host.composition import services
 from host.composition.base import Base, PluginMissingError
@@ -142,7 +142,7 @@ class Parts:
             directory.secrets,
             entropy=self.base.entropy,
             logs=directory.virtual_nodes,
-            has_acts=has_acts(directory.path),
+            newest_act=newest_act(directory.path),
         )
 
     @cached_property

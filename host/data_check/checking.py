@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from host.audit_log.administrative.reading import has_acts
+from host.audit_log.administrative.reading import newest_act
 from host.audit_log.segments import HEAD_NAME
 from host.audit_log.service import (
     KEY_BYTES,
@@ -245,7 +245,9 @@ def _lost_audit_key(folder: Path, key: bytes | None) -> Iterator[Finding]:
             expected=f"{KEY_BYTES} bytes",
             found=f"{found} bytes",
         )
-    elif key is None and (has_acts(folder) or any(folder.glob(f"vnodes/*/{HEAD_NAME}"))):
+    elif key is None and (
+        newest_act(folder) is not None or any(folder.glob(f"vnodes/*/{HEAD_NAME}"))
+    ):
         yield finding(
             AuditKeyMissingError.code,
             _AUDIT_KEY,

@@ -296,12 +296,12 @@ def test_logs_of_many_nodes_are_open_few_at_a_time(tmp_path):
 
 
 def test_the_key_is_made_once_and_is_secret(tmp_path):
-    key = load_audit_key(tmp_path, entropy=SystemEntropy(), logs=tmp_path, has_acts=False)
+    key = load_audit_key(tmp_path, entropy=SystemEntropy(), logs=tmp_path, newest_act=None)
     assert len(key) == 32
-    assert load_audit_key(tmp_path, entropy=SystemEntropy(), logs=tmp_path, has_acts=False) == key
+    assert load_audit_key(tmp_path, entropy=SystemEntropy(), logs=tmp_path, newest_act=None) == key
     (tmp_path / "audit-key").chmod(0o644)
     with pytest.raises(SecretFileInvalidError, match="0600"):
-        load_audit_key(tmp_path, entropy=SystemEntropy(), logs=tmp_path, has_acts=False)
+        load_audit_key(tmp_path, entropy=SystemEntropy(), logs=tmp_path, newest_act=None)
 
 
 def test_a_log_that_is_not_there_cannot_be_verified(tmp_path):

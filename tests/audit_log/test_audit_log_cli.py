@@ -20,7 +20,7 @@ def data(tmp_path):
     """A data directory with the logs of two nodes, and a node without one."""
     folder = tmp_path / "data"
     key = load_audit_key(
-        folder / "secrets", entropy=SystemEntropy(), logs=folder / "vnodes", has_acts=False
+        folder / "secrets", entropy=SystemEntropy(), logs=folder / "vnodes", newest_act=None
     )
     logs = NodeAuditLogs(folder / "vnodes", key=key, clock=SimClock())
     for number in range(3):

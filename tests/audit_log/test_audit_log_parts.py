@@ -301,7 +301,7 @@ def run(capsys):
 def test_the_commands_walk_all_parts(tmp_path, run):
     data, archive = tmp_path / "data", tmp_path / "archive"
     key = load_audit_key(
-        data / "secrets", entropy=SystemEntropy(), logs=data / "vnodes", has_acts=False
+        data / "secrets", entropy=SystemEntropy(), logs=data / "vnodes", newest_act=None
     )
     node = ALICE.short_hash
     written(data / "vnodes" / node, key=key)

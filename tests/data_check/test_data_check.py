@@ -27,7 +27,7 @@ from host.ports.state import StateWrite
 from host.ports.units import Unit
 from host.rest.tls import own_certificate
 from host.system import SystemClock, SystemEntropy
-from tests.support.data_directories import ALICE, BOB, parts_of
+from tests.support.data_directories import ALICE, BOB, make_directory, parts_of
 
 VAULT = f"vnodes/{ALICE.short_hash}/vault.sqlite"
 LOG = f"vnodes/{ALICE.short_hash}/audit.log"
@@ -203,7 +203,7 @@ def test_a_lost_audit_key_is_found_and_no_other_is_made(folder):
     assert check(folder) == [("audit-key-missing", "secrets/audit-key")]
     with pytest.raises(AuditKeyMissingError):
         load_audit_key(
-            folder / "secrets", entropy=SystemEntropy(), logs=folder / "vnodes", has_acts=False
+            folder / "secrets", entropy=SystemEntropy(), logs=folder / "vnodes", newest_act=None
         )
     assert not (folder / "secrets" / "audit-key").exists()
 
@@ -218,6 +218,25 @@ def test_the_key_of_the_administrative_log_alone_is_missed_when_it_is_lost(folde
     with pytest.raises(ActNotRecordedError, match="audit-key is missing"), offline_act(folder, "x"):
         pass
     assert not (folder / "secrets" / "audit-key").exists()
+
+
+def test_another_hosts_audit_key_signs_nothing(folder, tmp_path):
+    """Neither in nodes' logs nor, where there are none, in the administrative one."""
+    other = make_directory(tmp_path / "other") / "secrets" / "audit-key"
+    with offline_act(folder, "test one"):
+        pass
+    own = (folder / "secrets" / "audit-key").read_bytes()
+    shutil.copy(other, folder / "secrets" / "audit-key")
+    assert ("audit-mac-wrong", LOG) in check(folder)
+    with pytest.raises(ActNotRecordedError, match="audit-key is another host's"):
+        offline_act(folder, "test two").__enter__()
+    for file in folder.glob("vnodes/*/audit*"):
+        file.unlink()
+    with pytest.raises(ActNotRecordedError, match="audit-key is another host's"):
+        offline_act(folder, "test two").__enter__()
+    (folder / "secrets" / "audit-key").write_bytes(own)
+    with offline_act(folder, "test two"):
+        pass
 
 
 def test_an_audit_key_that_was_cut_is_found(folder):

@@ -93,7 +93,7 @@ def test_secrets_and_packages_are_refused(folder, put):
         lambda: next(catalogue.chunks(CHECKSUM)),
         lambda: masters.get(1),
         lambda: load_audit_key(
-            folder / "secrets", entropy=SystemEntropy(), logs=folder, has_acts=False
+            folder / "secrets", entropy=SystemEntropy(), logs=folder, newest_act=None
         ),
     ):
         with pytest.raises(HostError, match=r"\.cpi|master-key|audit-key"):

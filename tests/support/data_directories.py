@@ -61,7 +61,7 @@ class Parts:
             self.directory.secrets,
             entropy=self.entropy,
             logs=self.directory.virtual_nodes,
-            has_acts=False,
+            newest_act=None,
         )
         self.logs = NodeAuditLogs(
             self.directory.virtual_nodes,

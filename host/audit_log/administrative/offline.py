@@ -15,7 +15,7 @@ from pathlib import Path
 from host.audit_log.administrative import acts
 from host.audit_log.administrative.acts import Act, Outcome
 from host.audit_log.administrative.errors import ActNotRecordedError
-from host.audit_log.administrative.reading import has_acts
+from host.audit_log.administrative.reading import newest_act
 from host.audit_log.administrative.register import AdministrativeRegister
 from host.audit_log.administrative.tables import SCHEMA
 from host.audit_log.service import load_audit_key
@@ -57,7 +57,7 @@ def offline_act(
             data_dir / _SECRETS,
             entropy=SystemEntropy(),
             logs=data_dir / "vnodes",
-            has_acts=has_acts(data_dir),
+            newest_act=newest_act(data_dir),
         )
         database = Database.open(data_dir / _DATABASE, (SCHEMA,))
     except HostError as error:

@@ -19,14 +19,16 @@ from host.system import SystemClock
 _DATABASE = "cluster.sqlite"
 
 
-def has_acts(data_dir: Path) -> bool:
-    """Whether the administrative log of a data directory has entries; false where there is none."""
+def newest_act(data_dir: Path) -> str | None:
+    """The newest entry of the administrative log of a data directory; None where there is none."""
     uri = f"{(data_dir / _DATABASE).absolute().as_uri()}?mode=ro"
+    sql = f"SELECT entry FROM {ENTRIES.name} ORDER BY seq DESC LIMIT 1"  # noqa: S608  # ours
     try:
         with closing(sqlite3.connect(uri, uri=True)) as found:
-            return found.execute(f"SELECT 1 FROM {ENTRIES.name} LIMIT 1").fetchone() is not None  # noqa: S608  # ours
+            row = found.execute(sql).fetchone()
     except sqlite3.Error:
-        return False
+        return None
+    return None if row is None else str(row[0])
 
 
 @contextmanager
