@@ -69,6 +69,7 @@ def test_disturbed_neighbour_is_told():
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("name", ATTACKS)
 def test_attack_ends_as_it_must_and_reaches_nobody_else(arena, name):
     attack = replace(named(name), **ATTACKS[name])
@@ -89,6 +90,7 @@ def test_attack_ends_as_it_must_and_reaches_nobody_else(arena, name):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)
 def test_command_attacks_a_host_of_its_own(capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     words = ["audit", "gauntlet", "--host", "--attack", "half-character", "--samples", "20"]
