@@ -97,7 +97,11 @@ class LiveConfig:
                 changed = self._try(section, each)
             if changed is not None:
                 _log.info(
-                    "config-taken-over", section=each.name, version=each.version, changed=changed
+                    "config-taken-over",
+                    section=each.name,
+                    version=each.version,
+                    changed=changed,
+                    at_next_start=self._current[each.name].waiting,
                 )
                 self._current[each.name].tell()
 
@@ -135,7 +139,10 @@ class LiveConfig:
 
 
 class _Current(Generic[T]):
-    """A section's values now. `set` is called by one thread at a time."""
+    """A section's values now, and the keys that wait for the next start.
+
+    `set` is called by one thread at a time.
+    """
 
     def __init__(self, section: Section[T], given: Mapping[str, object]) -> None:
         self._section = section
@@ -144,6 +151,7 @@ class _Current(Generic[T]):
         }
         self._given = dict(given)
         self._value = section.values(given)
+        self.waiting: Sequence[str] = ()
         self._told: list[Callable[[T], object]] = []
 
     def get(self) -> T:
@@ -157,6 +165,11 @@ class _Current(Generic[T]):
         keys = self._section.keys
         live = {name: value for name, value in given.items() if keys[name].is_live}
         taken = {**self._started, **live}
+        self.waiting = [
+            name
+            for name, key in keys.items()
+            if given.get(name, key.default) != taken.get(name, key.default)
+        ]
         changed = [
             name
             for name, key in keys.items()

@@ -101,7 +101,10 @@ def test_a_look_without_a_change_reads_nothing(host: Host, monkeypatch: Any) -> 
 
 def test_keys_of_the_start_wait_for_the_next_one(database: Database, host: Host) -> None:
     workers = host.live.section(FLOW).get().workers
-    changed = host.put("cordbox.flow", 0, {"workers": 99, "hops_max": 3})
+    with capture_logs() as logs:
+        changed = host.put("cordbox.flow", 0, {"workers": 99, "hops_max": 3})
+    (line,) = [line for line in logs if line["event"] == "config-taken-over"]
+    assert (line["changed"], line["at_next_start"]) == (["hops_max"], ["workers"])
     assert (changed.at_once, changed.at_next_start) == (("hops_max",), ("workers",))
     now = host.live.section(FLOW).get()
     assert (now.workers, now.hops_max) == (workers, 3)
