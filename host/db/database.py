@@ -67,7 +67,7 @@ _SELECT_REVISION = str(select(REVISION.c.number))
 _INSERT_REVISION = insert(REVISION).from_select(
     ["only", "number"], select(literal(1), literal(0)).where(~exists(select(REVISION.c.only)))
 )
-_ADD_REVISION = update(REVISION).values(number=REVISION.c.number + 1)
+_ADD_REVISION = update(REVISION).where(REVISION.c.only == 1).values(number=REVISION.c.number + 1)
 _COUNTS = "cordbox_counts"
 """In a connection's `info`: whether its transaction has written to a remembered table."""
 

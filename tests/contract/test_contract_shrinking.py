@@ -199,14 +199,19 @@ def test_a_file_is_opened_while_somebody_writes_for_long(tmp_path: Path) -> None
             writer.close()
 
 
-def test_a_file_of_an_earlier_release_keeps_its_size(tmp_path: Path) -> None:
+def test_a_file_that_was_made_otherwise_keeps_its_size(tmp_path: Path) -> None:
     path = tmp_path / "flows.sqlite"
-    connection = sqlite3.connect(path)
-    connection.executescript(
-        (Path(__file__).parent / "flows_version_1.sql").read_text()
-        + "INSERT INTO states VALUES ('big', 1, zeroblob(20000000), NULL);"
-        " DELETE FROM states WHERE key = 'big';"
-    )
+    SqliteStore(path).close()
+    connection = sqlite3.connect(path, isolation_level=None)
+    for statement in (
+        "PRAGMA journal_mode = DELETE",
+        "PRAGMA auto_vacuum = NONE",
+        "VACUUM",
+        "INSERT INTO states (key, version, value) VALUES ('big', 1, zeroblob(20000000))",
+        "DELETE FROM states WHERE key = 'big'",
+    ):
+        connection.execute(statement).close()
+    assert connection.execute("PRAGMA auto_vacuum").fetchall() == [(0,)]
     connection.close()
     store = SqliteStore(path)
     assert store.shrink() == 0

@@ -14,8 +14,10 @@ from tests.support.repeated_transactions import run_transactions_twice
 
 
 @pytest.fixture(autouse=True)
-def _repeated(monkeypatch):
-    run_transactions_twice(monkeypatch)
+def _repeated(request, monkeypatch):
+    """Runs each transaction twice, but in modules that count statements (`RUNS_ONCE`)."""
+    if not getattr(request.module, "RUNS_ONCE", False):
+        run_transactions_twice(monkeypatch)
 
 
 @pytest.fixture
