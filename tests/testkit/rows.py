@@ -4,7 +4,16 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tests.testkit.sides import ALICE, BOB, CHARLIE, PAYLOAD_BYTES_MAX, SESSION_TIMEOUT_MS, Row, row
+from tests.testkit.sides import (
+    ALICE,
+    BOB,
+    CHARLIE,
+    HOST_CALLS_MAX,
+    JOURNAL_CALLS_MAX,
+    PAYLOAD_BYTES_MAX,
+    Row,
+    row,
+)
 
 
 def calls(*made: tuple[str, str, Any]) -> list[dict[str, Any]]:
@@ -39,6 +48,7 @@ def received(*sessions: str) -> tuple[str, str, Any]:
 
 
 LINE = {"level": "info", "logger": "probe", "message": "m"}
+LONG_LINE = {**LINE, "message": "@x2000"}
 ANSWER = calls(sent("@peer", {"answer": 1}))
 PASSED_ON = calls(sent("@@peer", {"answer": 1}))
 """The same within a script that another one sends."""
@@ -78,7 +88,19 @@ FLOW = [
     row("stubborn", "probe_flows.Stubborn"),
     row("fails-deep", "probe_flows.FailDeep", "on purpose"),
     row("fails", "probe_flows.Play", [{"raise": "on purpose"}]),
-    row("log-flood", "probe_flows.Play", calls(*[("log", "write", LINE)] * 1_500)),
+    row("log-flood", "probe_flows.Play", calls(*[("log", "write", LONG_LINE)] * 34)),
+    row("host-calls", "probe_flows.Play", calls(*[("log", "write", LINE)] * HOST_CALLS_MAX)),
+    row(
+        "host-calls-too-many",
+        "probe_flows.Play",
+        calls(*[("log", "write", LINE)] * (HOST_CALLS_MAX + 1)),
+    ),
+    row("journal-full", "probe_flows.Play", calls(*[("flow", "now", {})] * JOURNAL_CALLS_MAX)),
+    row(
+        "journal-too-long",
+        "probe_flows.Play",
+        calls(*[("flow", "now", {})] * (JOURNAL_CALLS_MAX + 1)),
+    ),
 ]
 SERVICES = [
     row(
@@ -208,14 +230,6 @@ SESSIONS = [
     row("peer-fails-and-is-caught", "probe_flows.CatchPeer", [{"raise": "500 is too many"}]),
     row("peer-answers", "probe_flows.Ask", {"script": ANSWER}),
     row("peer-says-nothing", "probe_flows.Ask", {"script": []}),
-    row(
-        "session-timeout",
-        "probe_flows.Ask",
-        {
-            "script": calls(("flow", "sleep", {"millis": 4 * SESSION_TIMEOUT_MS})),
-            "options": {"require_close": True},
-        },
-    ),
     row(
         "session-timeout-of-its-own",
         "probe_flows.Ask",

@@ -43,9 +43,12 @@ ALICE, BOB, CHARLIE = NAMES = tuple(
     f"O={name}, L=London, C=GB" for name in ("Alice", "Bob", "Charlie")
 )
 SESSION_TIMEOUT_MS, PAYLOAD_BYTES_MAX = 3_000, 2_000_000
+JOURNAL_CALLS_MAX, HOST_CALLS_MAX = 60, 120
 SETTINGS: Mapping[str, object] = {
     "flow_session_timeout": SESSION_TIMEOUT_MS,
     "flow_session_max_payload_size": PAYLOAD_BYTES_MAX,
+    "quota_journal_calls_max": JOURNAL_CALLS_MAX,
+    "quota_host_calls_max": HOST_CALLS_MAX,
 }
 """Of both sides: a host's clock does not move by itself, and should not be waited for."""
 

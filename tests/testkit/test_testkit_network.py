@@ -1,5 +1,7 @@
 """A network of the kit: its time, its members, its settings, and what it tells of flows."""
 
+import threading
+
 import pytest
 
 from cordapp_testkit import FlowFailedError, FlowRefusedError, Network
@@ -166,6 +168,13 @@ def test_a_nodes_host_may_be_tampered_with(network):
         alice.start("probe_flows.Issue", 0)
     alice.accept_every_transaction()
     assert alice.start("probe_flows.Issue", 0) == "1"
+
+
+def test_a_network_starts_no_thread(native):
+    before = threading.active_count()
+    with Network(native.code) as network:
+        assert network.node(ALICE).start("probe_flows.Issue", 5) == "1"
+        assert threading.active_count() == before
 
 
 def test_networks_share_nothing_and_leave_nothing_behind(probe_codes):
