@@ -8,6 +8,7 @@ from host.domain.flow import FlowError
 from host.domain.ids import EpochMs, FlowId
 from host.flow import machine
 from host.flow.checkpoint import (
+    CHECKPOINT_VERSIONS,
     Asleep,
     AwaitClose,
     AwaitMessages,
@@ -259,7 +260,9 @@ def test_a_checkpoint_is_stored_and_read_back() -> None:
     assert decode_checkpoint(encode(made)) == made
 
 
-@pytest.mark.parametrize("data", [b"", b"{}", encode(replace(RECEIVING, v=3))])
+@pytest.mark.parametrize(
+    "data", [b"", b"{}", encode(replace(RECEIVING, v=CHECKPOINT_VERSIONS[-1] + 1))]
+)
 def test_a_damaged_or_foreign_checkpoint_is_refused(data: bytes) -> None:
     with pytest.raises(FlowRecordDamagedError):
         decode_checkpoint(data)
