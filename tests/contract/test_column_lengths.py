@@ -16,7 +16,7 @@ from host.domain.quotas import QUOTA_CODES, Quota
 from host.domain.vnode import AsyncStatus, OperationalStatus
 from host.domain.workers import COUNT_MAX, WorkerKind
 from host.keys.rotation import wrapping_key_alias
-from host.keys.schemes import SCHEMES
+from host.keys.schemes import SCHEMES, SPECS
 from host.membership.registration import RegistrationStatus
 from host.packages.certificates import ALIAS_LENGTH_MAX, CertificateUsage
 from host.packages.service import NAME_LENGTH_MAX
@@ -76,6 +76,9 @@ LONGEST = {
     "member_key.name": "n" * NAME_CHARACTERS_MAX,
     "member.status": longest(MemberStatus),
     "registration.status": longest(RegistrationStatus),
+    "realm": DIGEST,
+    "group_parameters.hash": CHECKSUM,
+    "spec": longest(SPECS),
     "audit_hash": DIGEST,
     "flow_p2p_status": longest(OperationalStatus),
     "flow_start_status": longest(OperationalStatus),
