@@ -12,8 +12,8 @@ from wasmtime import component as wc
 
 from benchmarks import workshop
 from host.domain.packages import CodeWorld
-from host.plugin_loading import make_plugin_manager
-from host.toolkit.toolchains import ToolchainMissingError, component_builder
+from host.runtime.plugin_loading import make_plugin_manager
+from host.tools.toolchains import ToolchainMissingError, component_builder
 from sandbox import native
 from sandbox.guest import Guest
 from sandbox.instance import Run

@@ -19,29 +19,29 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from prometheus_client import CollectorRegistry
 
 from benchmarks import workshop
-from cpi.build import build_cpi
-from cpi.group_policy_generation import generate_static_policy
-from host.composition.base import Base
-from host.composition.flows import RESCAN_MS, flow_config, history_limits
-from host.composition.parts import Parts
-from host.data_directory import DataDirectory
+from cpi.package.build import build_cpi
+from cpi.package.group_policy_generation import generate_static_policy
+from host.adapters.files.data_directory import DataDirectory
+from host.adapters.os.system import SystemClock, SystemEntropy
 from host.domain.flow import FlowStatusName
 from host.domain.json import JsonObject, JsonValue
 from host.domain.vnode import VirtualNode
-from host.flow.engine import FlowEngine
-from host.flow.events import FlowEnded, FlowEngineEvent
-from host.flow.parking import ParkingLot
-from host.flow.service import FlowService
-from host.flow.workers import FlowWorkers
-from host.flow_observer import FlowObserver
+from host.flow.core.events import FlowEnded, FlowEngineEvent
+from host.flow.engine.engine import FlowEngine
+from host.flow.engine.service import FlowService
+from host.flow.engine.sticky_cache import StickyCache
+from host.flow.engine.workers import FlowWorkers
 from host.guests.flows import SandboxedFlows
-from host.guests.parking import ParkingFlows
-from host.plugin_loading import make_plugin_manager
+from host.guests.sticky_flows import StickyFlows
+from host.observe.flow_observer import FlowObserver
 from host.ports.capability import CallContext
 from host.ports.clock import Clock
 from host.ports.guest import FlowGuests
+from host.runtime.plugin_loading import make_plugin_manager
+from host.runtime.wiring.base import ProcessContext
+from host.runtime.wiring.flows import RESCAN_MS, flow_config, history_limits
+from host.runtime.wiring.parts import Wiring
 from host.settings import load_settings
-from host.system import SystemClock, SystemEntropy
 from sample_cordapps.demo import network
 from sample_cordapps.demo.rest import RestClient
 
@@ -64,7 +64,7 @@ class NoEffect:
 class Client:
     """Starts flows of the CPI `pingpong`, and waits until they are told to have ended."""
 
-    def __init__(self, parts: Parts, ends: "Ends") -> None:
+    def __init__(self, parts: Wiring, ends: "Ends") -> None:
         self.parts = parts
         self._service = FlowService(units=parts.store, clock=parts.base.clock)
         self._ends = ends
@@ -92,7 +92,7 @@ class Client:
 class Bench(Client):
     """A client in the process of the engine."""
 
-    def __init__(self, parts: Parts, ends: "Ends", engine: FlowEngine) -> None:
+    def __init__(self, parts: Wiring, ends: "Ends", engine: FlowEngine) -> None:
         super().__init__(parts, ends)
         self.engine = engine
 
@@ -150,7 +150,7 @@ def running_engine(
         tell: told the request id and the status of every flow that ends.
     """
     with opened(directory, clock=clock) as parts, ExitStack() as stack:
-        base, ends, lot = parts.base, Ends(), ParkingLot(parked)
+        base, ends, lot = parts.base, Ends(), StickyCache(parked)
         stack.callback(lot.close)
         observer, told = FlowObserver(base.registry), tell or ends.tell
 
@@ -162,7 +162,7 @@ def running_engine(
         sandboxed = guests or SandboxedFlows(library=parts.library)
         engine = FlowEngine(
             units=parts.store,
-            guests=ParkingFlows(sandboxed) if parked else sandboxed,
+            guests=StickyFlows(sandboxed) if parked else sandboxed,
             capabilities=[NoEffect()],
             vnodes=parts.nodes,
             packages=parts.catalogue,
@@ -189,7 +189,7 @@ def running_engine(
 
 
 @contextmanager
-def opened(directory: Path | DataDirectory, *, clock: Clock | None = None) -> Iterator[Parts]:
+def opened(directory: Path | DataDirectory, *, clock: Clock | None = None) -> Iterator[Wiring]:
     """A host's parts over a data directory, none of them begun."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     with ExitStack() as stack:
@@ -200,7 +200,7 @@ def opened(directory: Path | DataDirectory, *, clock: Clock | None = None) -> It
             held = directory
         options = {"data_dir": held.path, "quota_flows_open_max": _OPEN_MAX}
         settings = load_settings(options=options, file=None, environment={})
-        base = Base(
+        base = ProcessContext(
             settings=settings,
             directory=held,
             clock=clock or SystemClock(),
@@ -209,7 +209,7 @@ def opened(directory: Path | DataDirectory, *, clock: Clock | None = None) -> It
             registry=CollectorRegistry(),
             stack=stack,
         )
-        yield Parts(base)
+        yield Wiring(base)
 
 
 @cache

@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from benchmarks import contracts, neighbour_on_host, workshop
 from benchmarks.contracts import SAMPLES
 from benchmarks.measure import Measurement
-from host.audit.gauntlet.neighbour import Neighbour, p99
+from host.tools.audit.gauntlet.canary import Neighbour, p99
 from sandbox.errors import SandboxError
 from sandbox.guest import Guest
 from sandbox.isolation.calls import IsolatedGuest

@@ -12,10 +12,10 @@ from tempfile import mkdtemp
 
 from benchmarks import workshop
 from benchmarks.measure import Measurement, latencies
-from host.audit.gauntlet.host_arena import opened_host
-from host.audit.gauntlet.host_attacks import HostAttack, host_attacks
-from host.audit.gauntlet.host_contest import Beside, HostReport, run_host_gauntlet
-from host.toolkit.cache import default_cache_dir
+from host.tools.audit.gauntlet.host_arena import opened_host
+from host.tools.audit.gauntlet.host_attacks import HostAttack, host_attacks
+from host.tools.audit.gauntlet.host_contest import Beside, HostReport, run_host_gauntlet
+from host.tools.cache import default_cache_dir
 
 _SAMPLES = 400
 _ROUNDS = 4

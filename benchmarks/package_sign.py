@@ -9,7 +9,7 @@ from pathlib import Path
 
 from benchmarks import packages, workshop
 from benchmarks.measure import Measurement, paired_medians
-from cpi.keys import create_keystore
+from cpi.crypto.keys import create_keystore
 from sample_cordapps.demo.processes import cordbox_path
 
 _REPEATS = 7

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from benchmarks import workshop
 from benchmarks.measure import Measurement
-from cpi.build import build_cpi
-from cpi.group_policy_generation import generate_static_policy
+from cpi.package.build import build_cpi
+from cpi.package.group_policy_generation import generate_static_policy
 
 _GOAL_BYTES = 40 * 1024
 

@@ -9,11 +9,11 @@ from pathlib import Path
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from benchmarks import workshop
-from cpi.archive import read_archive
-from cpi.archive_writer import write_archive
-from cpi.build import CpkSpec, build_cpb, build_cpi, build_cpk
-from cpi.group_policy_generation import generate_static_policy
-from cpi.signatures import Role, role_of
+from cpi.archive.reading import read_archive
+from cpi.archive.writing import write_archive
+from cpi.jar.signatures import Role, role_of
+from cpi.package.build import CpkSpec, build_cpb, build_cpi, build_cpk
+from cpi.package.group_policy_generation import generate_static_policy
 
 _BLOCK = 64
 _PEAK = """

@@ -14,17 +14,17 @@ from itertools import count
 import zstandard
 
 from benchmarks.measure import Measurement, median_seconds
-from cpi.certificates import load_pem_certificates
-from cpi.cms import verify_signed_data
-from cpi.dependencies import parse_dependencies
-from cpi.der import check_der
-from cpi.descriptor import parse_descriptor
+from cpi.archive.zstd_frame import ZstdRefusedError, unpack_frame
+from cpi.crypto.certificates import load_pem_certificates
+from cpi.crypto.cms import verify_signed_data
+from cpi.crypto.der import check_der
+from cpi.crypto.pem import pem_blocks
 from cpi.errors import CpiError
-from cpi.group_policy import parse_group_policy
-from cpi.group_policy_generation import generate_static_policy
-from cpi.manifest import parse_manifest
-from cpi.pem import pem_blocks
-from cpi.zstd_frame import ZstdRefusedError, unpack_frame
+from cpi.jar.manifest import parse_manifest
+from cpi.package.dependencies import parse_dependencies
+from cpi.package.descriptor import parse_descriptor
+from cpi.package.group_policy import parse_group_policy
+from cpi.package.group_policy_generation import generate_static_policy
 from host.domain.x500 import InvalidX500NameError, MemberX500Name
 
 _REPEATS = 5

@@ -16,8 +16,8 @@ from pathlib import Path
 from benchmarks import workshop
 from benchmarks.flow_steps import commits_per_second
 from benchmarks.measure import Measurement
-from host.bus.partitions import queue_of
-from host.bus.sqlite import SqliteStore
+from host.adapters.partitions import queue_of
+from host.adapters.sqlite.store import SqliteStore
 from host.domain.ids import ShortHash
 from host.ports.bus import NewRecord
 from host.ports.state import StateWrite

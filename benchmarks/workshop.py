@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
-from cpi.keys import SigningKey, create_keystore, load_signing_key
-from host.toolkit.build import BuiltCordapp, build_cordapp
-from host.toolkit.cache import default_cache_dir
+from cpi.crypto.keys import SigningKey, create_keystore, load_signing_key
+from host.tools.build import BuiltCordapp, build_cordapp
+from host.tools.cache import default_cache_dir
 from sample_cordapps.demo import network
 from sample_cordapps.demo.console import DemoConsole
 from sample_cordapps.demo.processes import HostProcess

@@ -2,10 +2,12 @@
 
 Works on bytes and keys; knows neither WebAssembly nor the host. Where to start:
 
-- `cpi.verify.verify_package`: is this package what its signers signed, and are they trusted?
-- `cpi.build`: signed CPKs, CPBs and CPIs from their contents.
-- `cpi.signing.resign`: another signature on a package.
-- `cpi.keys`: signing keys in PKCS#12 keystores.
-- `cpi.group_policy` and `cpi.group_policy_generation`: group policies, read and made.
+- `cpi.package.verify.verify_package`: is this package what its signers signed, and are they
+  trusted?
+- `cpi.package.build`: signed CPKs, CPBs and CPIs from their contents.
+- `cpi.jar.signing.resign`: another signature on a package.
+- `cpi.crypto.keys`: signing keys in PKCS#12 keystores.
+- `cpi.package.group_policy` and `cpi.package.group_policy_generation`: group policies, read and
+  made.
 - `cpi.errors.Code`: every reason for which something is refused.
 """

@@ -25,6 +25,9 @@ from host.settings.section import Key
 from host.settings.wording import expected
 
 ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "docs"))
+from wrap import wrapped  # noqa: E402  # a module beside this script
+
 REFERENCE = ROOT / "docs" / "reference"
 PACKAGES = ("cpi", "sandbox", "host", "plugins")
 _LEFT_OUT = ("sandbox.sdk", "sandbox.runtime_app", "sandbox.jail_worker")
@@ -71,7 +74,7 @@ def errors_page() -> str:
 
 def _notes(path: Path) -> dict[str, str]:
     """Hand-written meanings: lines of the form `- code: meaning`."""
-    text = path.read_text(encoding="utf-8").splitlines()
+    text = path.read_text(encoding="utf-8").replace("\n  ", " ").splitlines()
     lines = (line.removeprefix("- ").partition(": ") for line in text if line.startswith("- `"))
     return {code.strip("`"): meaning for code, _, meaning in lines}
 
@@ -197,10 +200,10 @@ def _paragraphs(text: str | None) -> str:
 
 def hooks_page() -> str:
     """Every plugin hook with its signature."""
-    specs = import_module("host.hookspecs")
+    specs = import_module("host.runtime.hookspecs")
     lines = ["# Plugin hooks", "", _sentence(specs.__doc__), ""]
     for name, member in inspect.getmembers(specs, inspect.isfunction):
-        if member.__module__ == "host.hookspecs" and not name.startswith("_"):
+        if member.__module__ == "host.runtime.hookspecs" and not name.startswith("_"):
             text = inspect.getdoc(member) or ""
             lines += [f"## `{name}{inspect.signature(member)}`", "", text, ""]
     return "\n".join(lines).rstrip() + "\n"
@@ -307,11 +310,17 @@ PAGES = {
 }
 
 
+def page_text(name: str) -> str:
+    """A page as it stands in the folder: its lines wrapped, where it is Markdown."""
+    text = PAGES[name]()
+    return wrapped(text) if name.endswith(".md") else text
+
+
 def main() -> None:
     check = "--check" in sys.argv
     stale = []
-    for name, make in PAGES.items():
-        path, text = REFERENCE / name, make()
+    for name in PAGES:
+        path, text = REFERENCE / name, page_text(name)
         if not path.exists() or path.read_text(encoding="utf-8") != text:
             stale.append(name)
             if not check:

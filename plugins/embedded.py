@@ -5,11 +5,11 @@ from pathlib import Path
 
 import structlog
 
-from host.bus.doorbell import Doorbell, folder_for
-from host.bus.sqlite import SqliteStore
-from host.data_directory import DataDirectory
-from host.db.embedded import EmbeddedStorage
-from host.hookspecs import hookimpl
+from host.adapters.files.data_directory import DataDirectory
+from host.adapters.files.secret_files import read_secret
+from host.adapters.sqlite.commit_notifier import CommitNotifier, folder_for
+from host.adapters.sqlite.embedded import EmbeddedStorage
+from host.adapters.sqlite.store import SqliteStore
 from host.keys import MasterKeyFiles, SoftKeyStore
 from host.keys.capabilities import CryptoCapability, SigningCapability
 from host.ports.capability import Capability
@@ -18,7 +18,7 @@ from host.ports.database import SqlDatabase
 from host.ports.keys import KeyStore
 from host.ports.storage import Storage
 from host.ports.units import FlowStore
-from host.secret_files import read_secret
+from host.runtime.hookspecs import hookimpl
 from host.settings import HostSettings
 
 _log = structlog.get_logger("cordbox.host")
@@ -43,10 +43,10 @@ def register_bus(directory: DataDirectory) -> FlowStore:
     return SqliteStore(file, hints=_doorbell(file), mark=directory.marks.of(file.name))
 
 
-def _doorbell(store: Path) -> Doorbell | None:
+def _doorbell(store: Path) -> CommitNotifier | None:
     """Where it cannot be had, work of other processes is found a little later."""
     try:
-        return Doorbell(folder_for(store))
+        return CommitNotifier(folder_for(store))
     except OSError as exc:
         _log.warning("doorbell-unavailable", reason=exc.strerror)
         return None

@@ -17,8 +17,8 @@ from typing import Protocol
 
 import sandbox
 from host.domain.packages import CodeWorld
-from host.hookspecs import hookimpl
-from host.toolkit.toolchains import ToolchainFailedError, ToolchainMissingError
+from host.runtime.hookspecs import hookimpl
+from host.tools.toolchains import ToolchainFailedError, ToolchainMissingError
 from sandbox.facade import facade
 from sandbox.world import World
 

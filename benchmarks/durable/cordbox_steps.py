@@ -14,7 +14,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from benchmarks.engine import Client, Ends, opened
-from host.data_directory import DataDirectory
+from host.adapters.files.data_directory import DataDirectory
 
 _CLIENTS = 32
 _FLOW = "steps_flows.Steps"

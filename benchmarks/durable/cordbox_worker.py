@@ -8,7 +8,7 @@ from pathlib import Path
 
 from benchmarks.durable.cordbox_steps import READY
 from benchmarks.engine import running_engine
-from host.data_directory import DataDirectory
+from host.adapters.files.data_directory import DataDirectory
 
 
 def _tell(request_id: str, status: str) -> None:

@@ -5,7 +5,7 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
-from cpi.pem_text import is_pem_certificate
+from cpi.crypto.pem_text import is_pem_certificate
 
 
 @cache

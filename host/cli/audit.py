@@ -29,7 +29,7 @@ from host.cli.pretty import PrettyGroup
 if TYPE_CHECKING:
     from cryptography import x509
 
-    from host.audit.model import Audit
+    from host.tools.audit.model import Audit
 
 _EXIT_FINDINGS = 1
 
@@ -100,7 +100,7 @@ def audit_file(
         return _compare(pair, output, output_file)
     if len(files) != 1:
         raise click.UsageError("give one file, or --diff OLD NEW")
-    from host.audit.policy import judge
+    from host.tools.audit.policy import judge
 
     policy = read_policy(policy_file)
     audit = _audited(files[0], trusted, settings_file)
@@ -132,7 +132,7 @@ def audit_diff(
 
 
 def _compare(pair: "list[Audit]", output: str, output_file: Path | None) -> int:
-    from host.audit.diff import diff, diff_document, diff_text
+    from host.tools.audit.diff import diff, diff_document, diff_text
 
     old, new = pair
     changes = diff(old, new)
@@ -146,11 +146,11 @@ def _compare(pair: "list[Audit]", output: str, output_file: Path | None) -> int:
 def _audited(
     file: Path, trusted: "tuple[x509.Certificate, ...]", settings_file: Path | None
 ) -> "Audit":
-    from cpi.files import read_limited
-    from host.audit.facts import audit_package
-    from host.audit.host_limits import limits_of_settings
+    from cpi.package.files import read_limited
     from host.settings.sections import GUEST
-    from host.toolkit.cache import default_cache_dir
+    from host.tools.audit.facts import audit_package
+    from host.tools.audit.host_limits import limits_of_settings
+    from host.tools.cache import default_cache_dir
     from sandbox.runtime import Sandbox
 
     settings = offline_settings(settings_file)

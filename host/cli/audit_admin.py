@@ -15,9 +15,9 @@ from host.cli.host_options import host_options
 from host.cli.package_options import EXISTING_FILE, output_option
 
 if TYPE_CHECKING:
-    from host.audit_log.administrative import ActQuery
-    from host.audit_log.administrative.verification import AdministrativeVerification
-    from host.toolkit.host_client import HostClient
+    from host.nodes.audit_log.administrative import ActQuery
+    from host.nodes.audit_log.administrative.verification import AdministrativeVerification
+    from host.tools.host_client import HostClient
 
 _EXIT_FINDINGS = 1
 _ANCHOR = re.compile(r"([0-9]{1,15}):([0-9a-f]{64})")
@@ -114,7 +114,7 @@ def admin(
 
 
 def _offline(stack: ExitStack, place: Path, query: "ActQuery") -> Acts:
-    from host.audit_log.administrative.reading import act_json, register_of
+    from host.runtime.wiring.administrative_reading import act_json, register_of
 
     register = stack.enter_context(register_of(place))
     before: int | None = None
@@ -126,8 +126,8 @@ def _offline(stack: ExitStack, place: Path, query: "ActQuery") -> Acts:
 def _query(
     by: str | None, since: datetime | None, until: datetime | None, resource: str | None
 ) -> "ActQuery":
-    from host.audit_log.administrative import ActQuery
     from host.domain.ids import EpochMs
+    from host.nodes.audit_log.administrative import ActQuery
 
     def millis(moment: datetime | None) -> EpochMs | None:
         return None if moment is None else EpochMs(int(moment.timestamp() * 1000))
@@ -140,10 +140,10 @@ def _text(moment: datetime | None) -> str | None:
 
 
 def _verify(place: Path, key_file: Path | None, anchor: str | None, output: str) -> int:
-    from cpi.files import read_limited
-    from host.audit_log.administrative.reading import register_of
-    from host.audit_log.administrative.verification import verify_administrative_log
-    from host.audit_log.service import KEY_BYTES, KEY_NAME
+    from cpi.package.files import read_limited
+    from host.nodes.audit_log.administrative.verification import verify_administrative_log
+    from host.nodes.audit_log.service import KEY_BYTES, KEY_NAME
+    from host.runtime.wiring.administrative_reading import register_of
 
     match = None if anchor is None else _ANCHOR.fullmatch(anchor)
     if anchor is not None and match is None:

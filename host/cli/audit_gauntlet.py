@@ -71,14 +71,14 @@ def gauntlet(
 def _attack_sandboxes(cpi: Path | None, settings: "HostSettings", *, shown: bool) -> int:
     from contextlib import ExitStack
 
-    from cpi.files import read_limited
-    from host.audit.gauntlet.contest import run_gauntlet
-    from host.audit.gauntlet.report import HEAD, document_of, line_of, summary_of
-    from host.audit.host_limits import limits_of_settings
-    from host.composition.guests import guest_processes
+    from cpi.package.files import read_limited
+    from host.runtime.wiring.guests import guest_processes
     from host.settings.live import LiveConfig
     from host.settings.sections import SECTIONS
-    from host.toolkit.cache import default_cache_dir
+    from host.tools.audit.gauntlet.report import HEAD, document_of, line_of, summary_of
+    from host.tools.audit.gauntlet.runner import run_gauntlet
+    from host.tools.audit.host_limits import limits_of_settings
+    from host.tools.cache import default_cache_dir
     from sandbox.isolation.placing import Apart, Place, here
     from sandbox.runtime import Sandbox
 
@@ -110,11 +110,11 @@ def _attack_host(
 ) -> int:
     from tempfile import TemporaryDirectory
 
-    from host.audit.gauntlet.host_arena import opened_host
-    from host.audit.gauntlet.host_attacks import host_attacks
-    from host.audit.gauntlet.host_contest import run_host_gauntlet
-    from host.audit.gauntlet.host_report import HEAD, document_of, line_of, summary_of
-    from host.toolkit.cache import default_cache_dir
+    from host.tools.audit.gauntlet.host_arena import opened_host
+    from host.tools.audit.gauntlet.host_attacks import host_attacks
+    from host.tools.audit.gauntlet.host_contest import run_host_gauntlet
+    from host.tools.audit.gauntlet.host_report import HEAD, document_of, line_of, summary_of
+    from host.tools.cache import default_cache_dir
     from sandbox.runtime import Sandbox
 
     attacks = {attack.name: attack for attack in host_attacks()}

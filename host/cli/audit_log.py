@@ -12,8 +12,8 @@ from host.cli.package_options import EXISTING_FILE, output_option
 from host.cli.pretty import PrettyGroup
 
 if TYPE_CHECKING:
-    from host.audit_log.problems import Anchor, Problem
-    from host.audit_log.verification import Verification
+    from host.nodes.audit_log.problems import Anchor, Problem
+    from host.nodes.audit_log.verification import Verification
 
 _EXIT_FINDINGS = 1
 _ANCHOR = re.compile(r"([0-9]{1,15}):([0-9a-f]{64})")
@@ -69,7 +69,7 @@ def verify(
     that tells of a cut, however long the log goes on after it; 2: wrong usage.
     Without the key only the chain is checked, which tells nothing of who wrote it.
     """
-    from host.audit_log.verification import verify_log
+    from host.nodes.audit_log.verification import verify_log
 
     logs = _logs(place, node)
     wanted = _anchor(anchor, logs)
@@ -116,8 +116,8 @@ def show(
     """Print entries, the oldest first; they are not verified. JSON: one object a line."""
     from collections import deque
 
-    from host.audit_log.verification import read_entries
     from host.domain.printable import printable
+    from host.nodes.audit_log.verification import read_entries
 
     for name, file in _logs(place, node):
         entries = (
@@ -146,8 +146,8 @@ def archive_parts(
     A host may be running. `verify` takes the folder as --archive; without it, it knows from the
     log which parts were moved, and how they end.
     """
-    from host.audit_log.archive import archive_log
-    from host.system import SystemClock
+    from host.adapters.os.system import SystemClock
+    from host.nodes.audit_log.archive import archive_log
 
     key = _key(place, key_file)
     if key is None:
@@ -189,9 +189,9 @@ def acknowledge(
     A host may be running. The entries that tell of the cuts stay, and `verify` counts them. The
     administrative log tells of it, too.
     """
-    from host.audit_log.acknowledging import acknowledge_cuts
-    from host.audit_log.administrative.offline import offline_act, os_user
-    from host.system import SystemClock
+    from host.adapters.os.system import SystemClock
+    from host.nodes.audit_log.acknowledging import acknowledge_cuts
+    from host.runtime.wiring.offline_acts import offline_act, os_user
 
     key = _key(data_dir, key_file)
     if key is None:
@@ -217,7 +217,7 @@ def _archive_of(archive: Path | None, node: str | None) -> Path | None:
 
 def _logs(place: Path, node: str | None) -> Sequence[tuple[str | None, Path]]:
     """The logs at `place`, each with the short hash of its node, if the place tells it."""
-    from host.audit_log.node_log import LOG_NAME
+    from host.nodes.audit_log.node_log import LOG_NAME
 
     if node is not None and not _SHORT_HASH.fullmatch(node):
         raise click.UsageError(f"--node {node[:64]!r} is no short hash of 12 hexadecimal digits")
@@ -238,13 +238,13 @@ def _logs(place: Path, node: str | None) -> Sequence[tuple[str | None, Path]]:
 
 def _has_log(folder: Path) -> bool:
     """A node that made no privileged call has neither file; one of both is a removed log."""
-    from host.audit_log.node_log import HEAD_NAME, LOG_NAME
+    from host.nodes.audit_log.node_log import HEAD_NAME, LOG_NAME
 
     return (folder / LOG_NAME).exists() or (folder / HEAD_NAME).exists()
 
 
 def _anchor(text: str | None, logs: Sequence[object]) -> "Anchor | None":
-    from host.audit_log.problems import Anchor
+    from host.nodes.audit_log.problems import Anchor
 
     if text is None:
         return None
@@ -255,8 +255,8 @@ def _anchor(text: str | None, logs: Sequence[object]) -> "Anchor | None":
 
 
 def _key(place: Path, file: Path | None) -> bytes | None:
-    from cpi.files import read_limited
-    from host.audit_log.service import KEY_BYTES, KEY_NAME
+    from cpi.package.files import read_limited
+    from host.nodes.audit_log.service import KEY_BYTES, KEY_NAME
 
     candidates = [place / "secrets", place.parent.parent / "secrets"]
     files = [file] if file else [c / KEY_NAME for c in candidates if (c / KEY_NAME).is_file()]

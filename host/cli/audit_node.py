@@ -18,7 +18,7 @@ from host.cli.package_options import (
 if TYPE_CHECKING:
     from cryptography import x509
 
-    from host.toolkit.host_client import HostClient
+    from host.tools.host_client import HostClient
 
 _EXIT_FINDINGS = 1
 
@@ -50,11 +50,11 @@ def audit_node(
     the grants of the node, and tells what the node used and which quotas it hit. Exit code 0:
     nothing found; 1: a rule is broken; 2: wrong usage; 75: the host does not answer.
     """
-    from host.audit.facts import audit_package
-    from host.audit.node import limits_in_force, node_facts
-    from host.audit.policy import judge
-    from host.toolkit.cache import default_cache_dir
-    from host.toolkit.flows.client import HostFlows
+    from host.tools.audit.facts import audit_package
+    from host.tools.audit.node import limits_in_force, node_facts
+    from host.tools.audit.policy import judge
+    from host.tools.cache import default_cache_dir
+    from host.tools.flows.client import HostFlows
     from sandbox.runtime import Sandbox
 
     trusted: tuple[x509.Certificate, ...] = ()

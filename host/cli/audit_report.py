@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from host.audit.model import Audit
-    from host.audit.node import NodeFacts
-    from host.audit.policy import Policy
+    from host.tools.audit.model import Audit
+    from host.tools.audit.node import NodeFacts
+    from host.tools.audit.policy import Policy
 
 
 def read_policy(file: Path | None) -> "Policy":
-    from cpi.files import read_limited
-    from host.audit.policy import POLICY_BYTES_MAX, Policy, PolicyInvalidError, parse_policy
+    from cpi.package.files import read_limited
+    from host.tools.audit.policy import POLICY_BYTES_MAX, Policy, PolicyInvalidError, parse_policy
 
     if file is None:
         return Policy()
@@ -34,10 +34,10 @@ def report_of(
     node: "NodeFacts | None" = None,
 ) -> str:
     """The report in the form `output`; with the node that runs the package, if there is one."""
-    from host.audit.model import document, plain_of
-    from host.audit.page import page_of
-    from host.audit.sarif import sarif_of
-    from host.audit.text import text_of
+    from host.tools.audit.model import document, plain_of
+    from host.tools.audit.page import page_of
+    from host.tools.audit.sarif import sarif_of
+    from host.tools.audit.text import text_of
 
     if output == "html":
         return page_of(audit, policy, findings, node)

@@ -77,7 +77,7 @@ def schema(section: str, *, data_dir: Path | None, settings_file: Path | None) -
 
 def _known(data_dir: Path | None, settings_file: Path | None) -> tuple["HostSettings", "Catalogue"]:
     """The settings of a host that would be started here, and all that it would know."""
-    from host.plugin_loading import declared_settings
+    from host.runtime.plugin_loading import declared_settings
     from host.settings import load_settings
     from host.settings.catalogue import Catalogue
 

@@ -21,10 +21,10 @@ from host.cli.package_options import (
 )
 
 if TYPE_CHECKING:
-    from host.toolkit.contracts import Case, CpiContracts
-    from host.toolkit.contracts_report import Tally
-    from host.toolkit.fuzz import FuzzResult
-    from host.toolkit.receipts import ReceiptChange, ReceiptFolder
+    from host.tools.contracts import Case, CpiContracts
+    from host.tools.contracts_report import Tally
+    from host.tools.fuzz import FuzzResult
+    from host.tools.receipts import ReceiptChange, ReceiptFolder
 
 EXIT_DIFFERENT = 1
 EXIT_CRASH = 1
@@ -71,11 +71,11 @@ def verify(
     Exit status 0: every contract accepts every transaction, or, with --expect, every receipt is
     the expected one. 1: a refusal, or, with --expect, a difference. 2: something is no transaction.
     """
-    from host.toolkit.cache import default_cache_dir
-    from host.toolkit.contracts_input import read_all
-    from host.toolkit.contracts_pool import cores, verify_all
-    from host.toolkit.contracts_report import Tally, report_to, whole_file
-    from host.toolkit.receipts import ReceiptFolder
+    from host.tools.cache import default_cache_dir
+    from host.tools.contracts_input import read_all
+    from host.tools.contracts_pool import cores, verify_all
+    from host.tools.contracts_report import Tally, report_to, whole_file
+    from host.tools.receipts import ReceiptFolder
 
     total = _count(transactions)
     folder = ReceiptFolder(written=receipts, expected=expect)
@@ -111,8 +111,8 @@ def receipt_diff(*, before: Path, after: Path, output: str) -> int:
 
     Exit status 0: nothing differs; 1: something does.
     """
-    from host.toolkit.contracts_report import change_lines
-    from host.toolkit.receipts import compare_receipts
+    from host.tools.contracts_report import change_lines
+    from host.tools.receipts import compare_receipts
 
     changes = compare_receipts(before, after)
     if output == "json":
@@ -162,8 +162,8 @@ def fuzz(
 
     Exit status 0: no crash; 1: a crash.
     """
-    from host.toolkit.fuzz import VERDICTS, declared_types
-    from host.toolkit.fuzz import fuzz as search
+    from host.tools.fuzz import VERDICTS, declared_types
+    from host.tools.fuzz import fuzz as search
 
     contracts = _open(cpi, certificates, keystore, password)
     with _progress_bar(None) as advance:
@@ -195,8 +195,8 @@ def _print_fuzz(result: "FuzzResult", seed: int, output: str) -> None:
 def _open(
     cpi: Path, certificates: tuple[Path, ...], keystore: Path | None, password: str | None
 ) -> "CpiContracts":
-    from host.toolkit.cache import default_cache_dir
-    from host.toolkit.contracts import open_contracts
+    from host.tools.cache import default_cache_dir
+    from host.tools.contracts import open_contracts
     from sandbox.runtime import Sandbox
 
     return open_contracts(
@@ -212,7 +212,7 @@ def _count(transactions: tuple[str, ...]) -> int | None:
     Raises:
         click.UsageError: a file or folder is not there.
     """
-    from host.toolkit.contracts_input import TransactionFileError, count_all
+    from host.tools.contracts_input import TransactionFileError, count_all
 
     try:
         return count_all(transactions)

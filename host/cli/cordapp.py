@@ -13,9 +13,9 @@ from host.cli.package_options import EXISTING_FILE, output_option
 from host.cli.signing_options import SigningOptions, signing_options
 
 if TYPE_CHECKING:
-    from host.toolkit.build import BuiltCordapp
-    from host.toolkit.rebuild import RebuildVerdict
-    from host.toolkit.toolchains import ComponentBuilder
+    from host.tools.build import BuiltCordapp
+    from host.tools.rebuild import RebuildVerdict
+    from host.tools.toolchains import ComponentBuilder
 
 EXIT_DIFFERENT = 1
 
@@ -48,8 +48,8 @@ def build(
     The first build of new sources compiles them to machine code, which takes some seconds; a
     repeated build takes the compiled code from the cache.
     """
-    from host.toolkit.build import build_cordapp
-    from host.toolkit.cache import default_cache_dir
+    from host.tools.build import build_cordapp
+    from host.tools.cache import default_cache_dir
     from sandbox.runtime import Sandbox
 
     progress = _progress if sys.stderr.isatty() else _silent
@@ -91,8 +91,8 @@ def rebuild(*, directory: Path, file: Path, output: str) -> int:
     Exit code 0: every entry comes from these sources; 1: something differs, or the package or the
     project is refused.
     """
-    from host.toolkit.cache import default_cache_dir
-    from host.toolkit.rebuild import check_rebuild
+    from host.tools.cache import default_cache_dir
+    from host.tools.rebuild import check_rebuild
     from sandbox.runtime import Sandbox
 
     progress = _progress if sys.stderr.isatty() else _silent
@@ -116,7 +116,7 @@ def rebuild(*, directory: Path, file: Path, output: str) -> int:
 @output_option
 def new(*, name: str, vendor: str, output: str) -> None:
     """Start a project in the new folder NAME: a project file, one flow, and a test of it."""
-    from host.toolkit.scaffold import new_project
+    from host.tools.scaffold import new_project
 
     files = [str(path) for path in new_project(Path(), name, vendor=vendor)]
     click.echo(json.dumps({"files": files}) if output == "json" else "\n".join(files))
@@ -124,8 +124,8 @@ def new(*, name: str, vendor: str, output: str) -> None:
 
 def _toolchains() -> "ComponentBuilder":
     """The languages that the built-in plugin knows."""
-    from host.plugin_loading import make_plugin_manager
-    from host.toolkit.toolchains import component_builder
+    from host.runtime.plugin_loading import make_plugin_manager
+    from host.tools.toolchains import component_builder
 
     return component_builder(make_plugin_manager(("toolchains",)))
 

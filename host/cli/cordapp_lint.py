@@ -11,7 +11,7 @@ from host.cli.package_options import output_option
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from host.toolkit.lint_findings import Finding
+    from host.tools.lint_findings import Finding
 
 EXIT_FOUND = 1
 
@@ -29,9 +29,9 @@ def lint(*, directory: Path, strict: bool, output: str) -> int:
 
     Exit status 0: no errors; 1: errors, or with --strict anything.
     """
-    from host.toolkit.lint import lint_project
-    from host.toolkit.lint_findings import Severity
-    from host.toolkit.project import load_project
+    from host.tools.lint import lint_project
+    from host.tools.lint_findings import Severity
+    from host.tools.project import load_project
 
     findings = lint_project(load_project(directory))
     errors = sum(found.severity is Severity.ERROR for found in findings)

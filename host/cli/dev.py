@@ -12,7 +12,7 @@ import click
 from host.cli.pretty import PrettyCommand
 
 if TYPE_CHECKING:
-    from host.toolkit.dev.host_process import HostProcess
+    from host.tools.dev.host_process import HostProcess
 
 _FOLDER = ".cordbox-dev"
 _MEMBERS = ("O=Alice, L=London, C=GB", "O=Bob, L=London, C=GB")
@@ -50,12 +50,12 @@ def command(*, directory: Path, members: tuple[str, ...], folder: Path | None, l
     virtual node for each member, and watches the sources. A forced upload replaces the code; nodes,
     their data and their flows stay. Errors are told and waited out. Ctrl-C stops the host.
     """
-    from host.plugin_loading import make_plugin_manager
-    from host.toolkit.cache import default_cache_dir
-    from host.toolkit.dev.folder import DevFolder
-    from host.toolkit.dev.host_process import HostProcess
-    from host.toolkit.dev.loop import DevLoop
-    from host.toolkit.toolchains import component_builder
+    from host.runtime.plugin_loading import make_plugin_manager
+    from host.tools.cache import default_cache_dir
+    from host.tools.dev.folder import DevFolder
+    from host.tools.dev.host_process import HostProcess
+    from host.tools.dev.loop import DevLoop
+    from host.tools.toolchains import component_builder
     from sandbox.runtime import Sandbox
 
     network = DevFolder(folder or directory / _FOLDER, members or _MEMBERS)

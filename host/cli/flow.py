@@ -16,8 +16,8 @@ from host.cli.package_options import output_option
 from host.cli.pretty import PrettyGroup
 
 if TYPE_CHECKING:
-    from host.toolkit.flows.client import FlowPlace, HostFlows
-    from host.toolkit.host_client import HostClient
+    from host.tools.flows.client import FlowPlace, HostFlows
+    from host.tools.host_client import HostClient
 
 Connect = Callable[[], "HostClient"]
 _COMPLETED = "COMPLETED"
@@ -63,7 +63,7 @@ def start(
     output: str,
 ) -> None:
     """Start FLOW on NODE with the JSON value BODY; - reads BODY from standard input."""
-    from host.toolkit.flows.client import HostFlows
+    from host.tools.flows.client import HostFlows
 
     value = _body(body, file)
     with connect() as client:
@@ -99,7 +99,7 @@ def list_flows(
     output: str,
 ) -> None:
     """List the flows of NODE, the latest start first."""
-    from host.toolkit.flows.client import HostFlows
+    from host.tools.flows.client import HostFlows
 
     with connect() as client:
         flows = HostFlows(client)
@@ -124,7 +124,7 @@ def list_flows(
 @click.pass_context
 def result(ctx: click.Context, *, connect: Connect, node: str, request: str, output: str) -> None:
     """Print the result of a flow; exit code 75 while it runs."""
-    from host.toolkit.flows.client import HostFlows
+    from host.tools.flows.client import HostFlows
 
     with connect() as client:
         flows = HostFlows(client)
@@ -142,7 +142,7 @@ def wait(
     ctx: click.Context, *, connect: Connect, node: str, request: str, timeout: float, output: str
 ) -> None:
     """Wait until a flow has ended, and print its result."""
-    from host.toolkit.flows.client import HostFlows
+    from host.tools.flows.client import HostFlows
 
     with connect() as client:
         flows = HostFlows(client)
@@ -160,7 +160,7 @@ def kill(*, connect: Connect, node: str, request: str, reason: str | None, outpu
 
     Prints the status before: the flow ends at its next step.
     """
-    from host.toolkit.flows.client import HostFlows
+    from host.tools.flows.client import HostFlows
 
     with connect() as client:
         flows = HostFlows(client)
@@ -168,7 +168,7 @@ def kill(*, connect: Connect, node: str, request: str, reason: str | None, outpu
 
 
 def _place(flows: "HostFlows", node: str, request_id: str) -> "FlowPlace":
-    from host.toolkit.flows.client import FlowPlace
+    from host.tools.flows.client import FlowPlace
 
     return FlowPlace(node=flows.node(node), request_id=request_id)
 
@@ -210,7 +210,7 @@ def _tell(answer: Mapping[str, Any], output: str, line: Callable[[Mapping[str, A
 def _tell_result(ctx: click.Context, answer: Mapping[str, Any], output: str) -> None:
     """Print a result or the flow's error; the exit code tells which it is."""
     from host.cli import EXIT_REFUSED, EXIT_TRY_AGAIN
-    from host.toolkit.flows.client import FINAL
+    from host.tools.flows.client import FINAL
 
     status = answer.get("flowStatus")
     if output == "json":

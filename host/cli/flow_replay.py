@@ -9,9 +9,9 @@ from host.cli.package_options import EXISTING_FILE, output_option
 from host.cli.pretty import PrettyCommand
 
 if TYPE_CHECKING:
-    from host.flow.recording import Recording
-    from host.toolkit.flows.replay import ReplayedStep
-    from host.toolkit.flows.replay_code import ReplayCode
+    from host.flow.records.history_export import Recording
+    from host.tools.flows.replay import ReplayedStep
+    from host.tools.flows.replay_code import ReplayCode
 
 _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 
@@ -46,8 +46,8 @@ def replay(
     """
     from host.cli import EXIT_REFUSED
     from host.cli.flow_show import load_export
-    from host.toolkit.flows.replay import replay as run
-    from host.toolkit.flows.replay_report import end_lines, replay_json, step_lines
+    from host.tools.flows.replay import replay as run
+    from host.tools.flows.replay_report import end_lines, replay_json, step_lines
 
     recording = load_export(export)
     code = _code(recording, cpi, project, cache_dir, exact=exact)
@@ -109,9 +109,9 @@ def _code(
     *,
     exact: bool,
 ) -> "ReplayCode":
-    from cpi.files import read_limited
-    from host.toolkit.cache import default_cache_dir
-    from host.toolkit.flows.replay_code import code_of_cpi, code_of_folder
+    from cpi.package.files import read_limited
+    from host.tools.cache import default_cache_dir
+    from host.tools.flows.replay_code import code_of_cpi, code_of_folder
     from sandbox.runtime import Sandbox
 
     if (cpi is None) == (project is None):

@@ -12,8 +12,8 @@ from host.cli.package_options import OUTPUT_FILE
 from host.cli.pretty import PrettyCommand
 
 if TYPE_CHECKING:
-    from host.flow.recording import Recording
-    from host.toolkit.host_client import HostClient
+    from host.flow.records.history_export import Recording
+    from host.tools.host_client import HostClient
 
 _WIDTH_MIN, _WIDTH_MAX = 60, 160
 _FILE_BYTES_MAX = 64 * 1024 * 1024
@@ -70,7 +70,7 @@ def export(
     output_file: Path | None,
 ) -> None:
     """Write everything that a replay of a flow needs, with all payloads."""
-    from host.toolkit.flows.client import FlowPlace, HostFlows
+    from host.tools.flows.client import FlowPlace, HostFlows
 
     with connect() as client:
         flows = HostFlows(client)
@@ -84,8 +84,8 @@ def load_export(path: Path) -> "Recording":
     Raises:
         RecordingInvalidError: it is none.
     """
-    from cpi.files import read_limited
-    from host.flow.recording import parse_recording
+    from cpi.package.files import read_limited
+    from host.flow.records.history_export import parse_recording
 
     return parse_recording(read_limited(path, _FILE_BYTES_MAX), str(path))
 
@@ -104,7 +104,7 @@ def _recordings(
         return [load_export(path) for path in exports]
     if node is None or request is None:
         raise click.UsageError("Give NODE and REQUEST, or --export.")
-    from host.toolkit.flows.client import FlowPlace, HostFlows
+    from host.tools.flows.client import FlowPlace, HostFlows
 
     with connect() as client:
         flows = HostFlows(client)
@@ -113,23 +113,23 @@ def _recordings(
 
 
 def _drawn(recordings: "Sequence[Recording]", output: str, columns: int) -> str:
-    from host.toolkit.flows.conversation import conversation_of
+    from host.tools.flows.conversation import conversation_of
 
     if output == "json":
-        from host.toolkit.flows.conversation_json import conversation_json
+        from host.tools.flows.conversation_json import conversation_json
 
         return conversation_json(conversation_of(recordings))
     if output == "html":
-        from host.toolkit.flows.timeline_page import timeline_page
+        from host.tools.flows.timeline_page import timeline_page
 
         return timeline_page(conversation_of(recordings))
-    from host.toolkit.flows.timeline_text import timeline_text
+    from host.tools.flows.timeline_text import timeline_text
 
     return timeline_text(conversation_of(recordings), columns)
 
 
 def _write(text: str, output_file: Path | None) -> None:
-    from cpi.files import write_new
+    from cpi.package.files import write_new
 
     if output_file is None:
         click.echo(text, nl=False)

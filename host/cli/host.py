@@ -15,7 +15,7 @@ from host.cli.host_options import ca_file_option, host_options, url_option
 
 if TYPE_CHECKING:
     from host.settings import HostSettings
-    from host.toolkit.host_client import HostClient
+    from host.tools.host_client import HostClient
 
 _OUTPUT = click.option(
     "--output",
@@ -87,9 +87,9 @@ def run_command(settings_file: Path | None, output: str, *, is_new: bool, **opti
     Prints one line on stdout when it is ready, and logs on stderr. The first start makes a
     certificate for HTTPS and, if no password is given, a password for the user `admin`.
     """
-    from host.descriptors import raise_descriptor_limit
-    from host.logs import configure_logging
-    from host.plugin_loading import declared_settings
+    from host.adapters.os.descriptors import raise_descriptor_limit
+    from host.observe.logs import configure_logging
+    from host.runtime.plugin_loading import declared_settings
     from host.settings import load_settings
     from host.settings.sections import LOG
 
@@ -116,10 +116,10 @@ def run_command(settings_file: Path | None, output: str, *, is_new: bool, **opti
             print(f"ready: {facts['url']} (API {facts['url']}/api/v5_2{hint})", flush=True)
 
     if is_combined:
-        from host.app import run_host as run
+        from host.runtime.app import run_host as run
     else:
         # It stays small: the parts of a host are only imported in its workers.
-        from host.workers.supervisor import supervise as run
+        from host.runtime.workers.supervisor import supervise as run
     run(
         settings,
         given_password=os.environ.get("CORDBOX_ADMIN_PASSWORD"),
@@ -141,7 +141,7 @@ def status(url: str, ca_file: Path | None, output: str) -> None:
     import httpx2
 
     from host.cli.host_status import status_lines
-    from host.toolkit.host_connection import no_answer, trusting
+    from host.tools.host_connection import no_answer, trusting
 
     try:
         with httpx2.Client(base_url=url, verify=trusting(ca_file), timeout=5.0) as client:

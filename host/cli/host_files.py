@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import rich_click as click
 
 if TYPE_CHECKING:
-    from host.container import Opener, Sealer
+    from host.tools.container import Opener, Sealer
 
 _PASSPHRASE_VARIABLE = "CORDBOX_BACKUP_PASSPHRASE"  # noqa: S105  # the variable's name
 _PATH = click.Path(path_type=Path)
@@ -48,8 +48,8 @@ def backup(
     It shows all files as they were at one moment. FILE must not be there; it appears when it is
     complete. Asks for a passphrase on a terminal unless one, or a public key, is given.
     """
-    from host.backup import back_up
-    from host.system import SystemClock
+    from host.adapters.os.system import SystemClock
+    from host.tools.backup import back_up
 
     sealer = _sealer(recipient, passphrase_file)
     with _progress() as tell:
@@ -99,9 +99,9 @@ def restore(
     DIR appears when every file of it has proved to be as it was backed up. What happened after the
     backup is not in it: see docs/how-to/back-up-and-restore.md before you start a host on it.
     """
-    from host.backup import restore as bring_back
+    from host.adapters.os.system import SystemClock
     from host.domain.instants import instant_text
-    from host.system import SystemClock
+    from host.tools.backup import restore as bring_back
 
     opener = _opener(identity_file, passphrase_file)
     with _progress() as tell:
@@ -140,9 +140,9 @@ def check(directory: Path, master_passphrase_file: Path | None, output: str) -> 
     packages, audit logs and what they tell against vaults, ledgers of nodes against each other,
     permissions, and files that no host makes. A directory in use is refused: check a backup of it.
     """
-    from host.composition.schemas import CLUSTER_SCHEMAS, VAULT_SCHEMAS
-    from host.data_check import check_directory
-    from host.secret_files import read_secret
+    from host.adapters.files.secret_files import read_secret
+    from host.runtime.wiring.schemas import CLUSTER_SCHEMAS, VAULT_SCHEMAS
+    from host.tools.data_check import check_directory
 
     passphrase = None if master_passphrase_file is None else read_secret(master_passphrase_file)
     report = check_directory(
@@ -167,7 +167,7 @@ def check(directory: Path, master_passphrase_file: Path | None, output: str) -> 
 
 
 def _sealer(recipient: str | None, passphrase_file: Path | None) -> "Sealer":
-    from host.container import Sealer
+    from host.tools.container import Sealer
 
     if recipient is not None:
         if passphrase_file is not None:
@@ -177,12 +177,12 @@ def _sealer(recipient: str | None, passphrase_file: Path | None) -> "Sealer":
 
 
 def _opener(identity_file: Path | None, passphrase_file: Path | None) -> "Opener":
-    from host.container import Opener
+    from host.tools.container import Opener
 
     if identity_file is not None:
         if passphrase_file is not None:
             raise click.UsageError("Give --identity-file or --passphrase-file, not both.")
-        from host.secret_files import read_secret_text
+        from host.adapters.files.secret_files import read_secret_text
 
         return Opener(identities=read_secret_text(identity_file))
     return Opener(passphrase=_passphrase(passphrase_file, confirm=False))
@@ -190,7 +190,7 @@ def _opener(identity_file: Path | None, passphrase_file: Path | None) -> "Opener
 
 def _passphrase(file: Path | None, *, confirm: bool) -> str:
     if file is not None:
-        from host.secret_files import read_secret
+        from host.adapters.files.secret_files import read_secret
 
         return read_secret(file)
     given = os.environ.get(_PASSPHRASE_VARIABLE)

@@ -10,7 +10,7 @@ import click
 from host.cli.package_options import EXISTING_FILE, resolve_password
 
 if TYPE_CHECKING:
-    from host.toolkit.host_client import HostClient
+    from host.tools.host_client import HostClient
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -58,7 +58,7 @@ def host_options(function: _F) -> _F:
         **options: Any,
     ) -> Any:
         def connect() -> "HostClient":
-            from host.toolkit.host_client import HostClient
+            from host.tools.host_client import HostClient
 
             secret = _secret(password, password_file)
             return HostClient(url, user=user, password=secret, ca_file=ca_file)
@@ -72,7 +72,7 @@ def host_options(function: _F) -> _F:
 
 def _secret(password: str | None, password_file: Path | None) -> str:
     if password_file is not None:
-        from host.secret_files import read_secret
+        from host.adapters.files.secret_files import read_secret
 
         return read_secret(password_file)
     if password is None:

@@ -46,8 +46,8 @@ def create(
     validity_days: int,
 ) -> None:
     """Make a key with a self-signed code-signing certificate."""
-    from cpi.files import write_new
-    from cpi.keys import create_keystore
+    from cpi.crypto.keys import create_keystore
+    from cpi.package.files import write_new
 
     data = create_keystore(
         password=resolve_password(password),
@@ -78,8 +78,8 @@ def export_certificate(file: Path, password: str, alias: str | None, output: Pat
     """Write the key's certificate chain as PEM, leaf first."""
     from cryptography.hazmat.primitives.serialization import Encoding
 
-    from cpi.files import write_new
-    from cpi.keys import load_signing_key
+    from cpi.crypto.keys import load_signing_key
+    from cpi.package.files import write_new
 
     key = load_signing_key(file, password=resolve_password(password), alias=alias)
     pem = b"".join(c.public_bytes(Encoding.PEM) for c in key.certificate_chain)

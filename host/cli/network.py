@@ -10,7 +10,7 @@ from host.cli.package_options import EXISTING_FILE, OUTPUT_FILE, output_option
 from host.cli.pretty import PrettyGroup
 
 if TYPE_CHECKING:
-    from cpi.group_policy import StaticMember
+    from cpi.package.group_policy import StaticMember
 
 _FILE_BYTES_MAX = 1024 * 1024
 
@@ -51,8 +51,8 @@ def group_policy(
     Without members, endpoint and file it is Corda's sample network: Alice and Bob, and Charlie who
     is suspended.
     """
-    from cpi.files import write_new
-    from cpi.group_policy_generation import (
+    from cpi.package.files import write_new
+    from cpi.package.group_policy_generation import (
         generate_mgm_policy,
         generate_static_policy,
         generate_static_policy_of,
@@ -98,8 +98,8 @@ def validate(ctx: click.Context, *, file: Path, output: str) -> None:
     Every problem is listed at once with its JSON path.
     """
     from cpi.errors import GroupPolicyError, Issue
-    from cpi.files import read_limited
-    from cpi.group_policy import parse_group_policy
+    from cpi.package.files import read_limited
+    from cpi.package.group_policy import parse_group_policy
 
     issues: tuple[Issue, ...] = ()
     try:
@@ -124,7 +124,7 @@ def validate(ctx: click.Context, *, file: Path, output: str) -> None:
 
 
 def _sample_members() -> "list[StaticMember]":
-    from cpi.group_policy import Endpoint, StaticMember
+    from cpi.package.group_policy import Endpoint, StaticMember
 
     return [
         StaticMember(
@@ -171,7 +171,7 @@ def _read_members(file: Path) -> "list[StaticMember]":
 
 
 def _read_document(file: Path) -> Any:
-    from cpi.files import read_limited
+    from cpi.package.files import read_limited
     from cpi.strict_json import JsonRefusedError, parse_json
     from host.cli.strict_yaml import YamlRefusedError, parse_yaml
 
@@ -196,7 +196,7 @@ def _list(value: Any, file: Path) -> list[Any]:
 
 
 def _member(row: dict[str, Any], defaults: dict[str, Any]) -> "StaticMember":
-    from cpi.group_policy import Endpoint, StaticMember
+    from cpi.package.group_policy import Endpoint, StaticMember
 
     url = row.get("endpoint", defaults.get("endpoint"))
     protocol = row.get("endpointProtocol", defaults.get("endpointProtocol"))

@@ -11,7 +11,7 @@ from host.cli.package_options import output_option
 from host.cli.pretty import PrettyGroup
 
 if TYPE_CHECKING:
-    from host.toolkit.host_client import HostClient
+    from host.tools.host_client import HostClient
 
 Connect = Callable[[], "HostClient"]
 
@@ -105,6 +105,6 @@ def _change(text: str) -> tuple[str, int]:
 
 
 def _short_hash(client: "HostClient", node: str) -> str:
-    from host.toolkit.flows.client import HostFlows
+    from host.tools.flows.client import HostFlows
 
     return HostFlows(client).node(node)

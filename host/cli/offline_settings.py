@@ -23,7 +23,7 @@ settings_option = click.option(
 
 def offline_settings(file: Path | None) -> "HostSettings":
     """The settings of a host that would be started here; its data directory is not touched."""
-    from host.plugin_loading import declared_settings
+    from host.runtime.plugin_loading import declared_settings
     from host.settings import load_settings
 
     return load_settings(

@@ -26,7 +26,7 @@ from host.cli.package_options import (
 from host.cli.pretty import LazyGroup
 
 if TYPE_CHECKING:
-    from cpi.model import PackageType
+    from cpi.package.model import PackageType
 
 _EXIT_REFUSED = 1
 _WRITE, _COMPARE = "host.cli.package_write", "host.cli.package_compare"
@@ -77,8 +77,8 @@ def verify(
 ) -> None:
     """Verify a package: exit code 0 accepted, 1 refused, 2 wrong usage."""
     from cpi.errors import PackageRefusedError
-    from cpi.files import open_package
-    from cpi.verify import verify_package
+    from cpi.package.files import open_package
+    from cpi.package.verify import verify_package
     from host.cli.package_report import show_accepted, show_refused
 
     named = package or file
@@ -106,8 +106,8 @@ def verify(
 @output_option
 def inspect(package: Path, kind: str, output: str) -> None:
     """Show what a package holds. Signatures must hold; whether they are trusted is not judged."""
-    from cpi.files import open_package
-    from cpi.verify import read_package
+    from cpi.package.files import open_package
+    from cpi.package.verify import read_package
     from host.cli.package_report import show_content
 
     with open_package(package) as source:
@@ -138,7 +138,7 @@ def _on_disk(named: Path) -> Iterator[Path]:
 
 def _package_type(kind: str, package: Path) -> "PackageType | None":
     """The type asked for; `auto` takes the file's extension if it tells, as Corda does."""
-    from cpi.model import PackageType
+    from cpi.package.model import PackageType
 
     name = package.suffix.removeprefix(".").upper() if kind == "auto" else kind.upper()
     return PackageType(name) if name in set(PackageType) else None

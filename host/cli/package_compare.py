@@ -11,8 +11,8 @@ from host.cli.package_options import EXISTING_FILE, OUTPUT_FILE, output_option, 
 from host.cli.pretty import PrettyCommand
 
 if TYPE_CHECKING:
-    from host.toolkit.diff import Difference
-    from host.toolkit.preflight import Preflight
+    from host.tools.diff import Difference
+    from host.tools.preflight import Preflight
 
 _EXIT_DIFFERENT = 1
 _EXIT_REFUSED = 1
@@ -30,9 +30,9 @@ def diff(ctx: click.Context, left: Path, right: Path, output: str) -> None:
     Exit code 0 when they hold the same, 1 when they differ (or one is refused), 2 wrong usage.
     Signatures must hold; whether they are trusted is not judged.
     """
-    from cpi.files import open_package
-    from cpi.verify import read_package
-    from host.toolkit.diff import differences
+    from cpi.package.files import open_package
+    from cpi.package.verify import read_package
+    from host.tools.diff import differences
 
     with open_package(left) as left_source, open_package(right) as right_source:
         mine, theirs = read_package(left_source), read_package(right_source)
@@ -116,10 +116,10 @@ def preflight(
     Exit code 0 when nothing speaks against it, 1 when the cluster would refuse it, 2 wrong usage.
     What the REST interface does not tell is reported as unknown.
     """
-    from cpi.files import open_package, read_limited, write_new
-    from host.toolkit.cluster_facts import dump_facts, load_facts
-    from host.toolkit.cluster_query import ask_cluster
-    from host.toolkit.preflight import judge
+    from cpi.package.files import open_package, read_limited, write_new
+    from host.tools.cluster_facts import dump_facts, load_facts
+    from host.tools.cluster_query import ask_cluster
+    from host.tools.preflight import judge
 
     if (target is None) == (cluster is None):
         raise click.UsageError("Give either --target or --cluster.")

@@ -11,7 +11,7 @@ import click
 if TYPE_CHECKING:
     from cryptography import x509
 
-    from cpi.keys import Keystore
+    from cpi.crypto.keys import Keystore
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 EXISTING_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -81,8 +81,8 @@ def read_certificates(paths: tuple[Path, ...]) -> "tuple[x509.Certificate, ...]"
     Raises:
         KeystoreError: a file holds none, or one that cannot be read.
     """
-    from cpi.certificates import load_pem_certificates
-    from cpi.files import read_limited
+    from cpi.crypto.certificates import load_pem_certificates
+    from cpi.package.files import read_limited
 
     return tuple(
         certificate
@@ -92,8 +92,8 @@ def read_certificates(paths: tuple[Path, ...]) -> "tuple[x509.Certificate, ...]"
 
 
 def _open_keystore(keystore: Path, password: str | None) -> "Keystore":
+    from cpi.crypto.keys import load_keystore
     from cpi.errors import Code, KeystoreError
-    from cpi.keys import load_keystore
 
     try:
         return load_keystore(keystore, password=password and resolve_password(password))

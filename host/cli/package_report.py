@@ -7,9 +7,9 @@ from typing import Any
 
 import click
 
+from cpi.archive.sources import Source, sha256_of
 from cpi.errors import Issue, PackageRefusedError
-from cpi.model import PackageId, Signer, VerifiedCpk, VerifiedPackage
-from cpi.sources import Source, sha256_of
+from cpi.package.model import PackageId, Signer, VerifiedCpk, VerifiedPackage
 
 _WIDTH = 2000
 _TIME = "%Y-%m-%dT%H:%M:%SZ"
@@ -159,7 +159,7 @@ def _cpk(cpk: VerifiedCpk) -> dict[str, Any]:
 def _policy(text: str | None) -> dict[str, Any] | None:
     if text is None:
         return None
-    from cpi.group_policy import parse_group_policy
+    from cpi.package.group_policy import parse_group_policy
 
     policy = parse_group_policy(text)
     return {

@@ -30,9 +30,9 @@ def create_cpb(
     output: str,
 ) -> None:
     """Pack signed CPKs (*.jar) into a signed CPB."""
-    from cpi.build import build_cpb
-    from cpi.files import read_limited, write_new
-    from cpi.model import PackageType
+    from cpi.package.build import build_cpb
+    from cpi.package.files import read_limited, write_new
+    from cpi.package.model import PackageType
     from host.cli.package_report import show_written
 
     opened = signing.open()
@@ -78,9 +78,9 @@ def create_cpi(
     output: str,
 ) -> None:
     """Make a signed CPI from a CPB and a GroupPolicy.json."""
-    from cpi.build import build_cpi
-    from cpi.files import read_limited, write_new
-    from cpi.model import PackageType
+    from cpi.package.build import build_cpi
+    from cpi.package.files import read_limited, write_new
+    from cpi.package.model import PackageType
     from host.cli.package_report import show_written
 
     if file is None and cpb is None:
@@ -107,7 +107,7 @@ def create_cpi(
 
 
 def _read_policy(source: str) -> str:
-    from cpi.files import read_limited
+    from cpi.package.files import read_limited
 
     try:
         if source == "-":
@@ -136,8 +136,8 @@ def sign(
     The new signatures must verify, with the keys' own certificates trusted. Whether the signatures
     that are kept are trusted is not judged.
     """
-    from cpi.files import read_limited, write_new
-    from cpi.resigning import resigned
+    from cpi.package.files import read_limited, write_new
+    from cpi.package.resigning import resigned
     from host.cli.package_report import show_written
 
     opened = signing.open()

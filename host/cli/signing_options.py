@@ -20,10 +20,10 @@ from host.cli.package_options import (
 if TYPE_CHECKING:
     from cryptography import x509
 
+    from cpi.crypto.keys import Keystore, SigningKey
     from cpi.errors import Issue
-    from cpi.keys import Keystore, SigningKey
-    from cpi.model import PackageType, VerifiedPackage
-    from cpi.signing import Stamp
+    from cpi.jar.signing import Stamp
+    from cpi.package.model import PackageType, VerifiedPackage
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 _HARDWARE = "pkcs11:"
@@ -54,8 +54,8 @@ class Signing:
         Raises:
             TrustError: names the certificate and the reason.
         """
-        from cpi.signer_warnings import signer_warnings
-        from cpi.trust import validate_path
+        from cpi.crypto.trust import validate_path
+        from cpi.jar.signer_warnings import signer_warnings
 
         now = datetime.now(UTC)
         warnings: list[Issue] = []
@@ -73,7 +73,7 @@ class Signing:
             PackageRefusedError: entries start with `what`.
         """
         from cpi.errors import PackageRefusedError
-        from cpi.verify import verify_package
+        from cpi.package.verify import verify_package
 
         try:
             return verify_package(data, package_type=package_type, trusted=self.trusted)
@@ -159,7 +159,7 @@ class SigningOptions:
             if self.tsa_policy is not None:
                 raise click.UsageError("--tsa-policy needs --tsa")
             return None
-        from cpi.timestamp_requests import timestamper
+        from cpi.jar.timestamp_requests import timestamper
         from host.cli.timestamp_client import http_fetcher
 
         return timestamper(http_fetcher(self.tsa), trusted=trusted, policy=self.tsa_policy)
@@ -230,7 +230,7 @@ def _keystores(
     passwords: Sequence[str | None],
     certificates: "tuple[x509.Certificate, ...]",
 ) -> "Iterator[Keystore]":
-    from cpi.keys import load_keystore
+    from cpi.crypto.keys import load_keystore
 
     for path, password in zip(paths, passwords, strict=False):
         yield load_keystore(path, password=password, certificates=certificates)
@@ -239,7 +239,7 @@ def _keystores(
 def _hardware_key(
     uri: str, password: str | None, certificates: "tuple[x509.Certificate, ...]"
 ) -> "SigningKey":
-    from host.plugin_loading import make_plugin_manager
+    from host.runtime.plugin_loading import make_plugin_manager
 
     plugins = make_plugin_manager((_HARDWARE_PLUGIN,))
     key: SigningKey = plugins.hook.register_signing_key(

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 import httpx2
 
-from cpi.timestamp_requests import RESPONSE_BYTES_MAX, TimestampFetcher, unavailable
+from cpi.jar.timestamp_requests import RESPONSE_BYTES_MAX, TimestampFetcher, unavailable
 
 _SECONDS_MAX = 30.0
 _REQUEST = "application/timestamp-query"

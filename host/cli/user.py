@@ -29,7 +29,7 @@ def reset_password(data_dir: Path, user: str, password_file: Path | None) -> Non
     Without a file the password is asked for, or read from stdin if that is no terminal. Whoever
     may write the data directory may do this: it needs no password of the host.
     """
-    from host.composition.users import reset_password as reset
+    from host.runtime.wiring.users import reset_password as reset
 
     reset(data_dir, user, _password(password_file))
     click.echo(f"user {user} has a new password")
@@ -37,7 +37,7 @@ def reset_password(data_dir: Path, user: str, password_file: Path | None) -> Non
 
 def _password(file: Path | None) -> str:
     if file is not None:
-        from host.secret_files import read_secret
+        from host.adapters.files.secret_files import read_secret
 
         return read_secret(file)
     if sys.stdin.isatty():

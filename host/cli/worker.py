@@ -33,7 +33,7 @@ def command(kind: str, data_dir: Path, monitor_listen: str | None, output: str) 
 
     The worker has the host's settings. Prints one line on stdout when it is ready.
     """
-    from host.workers.joined import join_host
+    from host.runtime.workers.join import join_host
 
     def ready(name: str) -> None:
         if output == "json":

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from cpi.model import PackageId
+from cpi.package.model import PackageId
 from host.domain.ids import Checksum, EpochMs
 from host.domain.json import JsonObject
 

@@ -216,7 +216,7 @@ DEFAULT_QUOTA = Quota()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Spent:
+class RunCharge:
     """One run as it is charged to its node.
 
     Attributes:

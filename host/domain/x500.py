@@ -1,9 +1,9 @@
-"""Members' X.500 names as values. How they are read and written: `cpi.member_names`."""
+"""Members' X.500 names as values. How they are read and written: `cpi.package.member_names`."""
 
 from dataclasses import dataclass
 from functools import lru_cache
 
-from cpi.member_names import MemberNameError, member_name_text, read_member_name
+from cpi.package.member_names import MemberNameError, member_name_text, read_member_name
 from host.domain.errors import InvalidInputError
 
 

@@ -10,9 +10,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from cpi.descriptor import PYTHON_PREFIX, CodeDescriptor
-from cpi.model import VerifiedCpk
-from cpi.zstd_frame import ZstdRefusedError, unpack_frame
+from cpi.archive.zstd_frame import ZstdRefusedError, unpack_frame
+from cpi.package.descriptor import PYTHON_PREFIX, CodeDescriptor
+from cpi.package.model import VerifiedCpk
 from host.domain.errors import InvalidInputError
 from host.domain.guest_text import GuestTextError, checked_json, cut_message, mended_json
 from sandbox.errors import SandboxError
@@ -225,21 +225,21 @@ def check_description(code: CpkCode, guest: Runnable) -> None:
 
 
 def prove(
-    sandbox: Sandbox, code: CpkCode, newcomer: Callable[[World, str], Runnable] | None = None
+    sandbox: Sandbox, code: CpkCode, candidate: Callable[[World, str], Runnable] | None = None
 ) -> None:
     """Prove a descriptor by running the code: it gives that component, which describes that.
 
     Args:
         sandbox: derives or admits the component.
         code: the code to prove.
-        newcomer: gives the guest; that of the sandbox by default.
+        candidate: gives the guest; that of the sandbox by default.
 
     Raises:
         CodeRefusedError, CodeMismatchError, DescriptorMismatchError: it does not.
     """
     component = make_component(sandbox, code)
     with refusing_code(code.label):
-        guest = (newcomer or sandbox.guest)(code.world, component.digest)
+        guest = (candidate or sandbox.guest)(code.world, component.digest)
     check_description(code, guest)
 
 

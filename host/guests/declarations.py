@@ -9,11 +9,11 @@ import msgspec
 from jsonschema.exceptions import SchemaError
 from jsonschema.validators import Draft202012Validator
 
-from cpi.descriptor import CodeDescriptor
+from cpi.package.descriptor import CodeDescriptor
 from host.domain.errors import InvalidInputError
 from host.domain.packages import EntityDeclaration, FlowDeclaration, FlowKind
-from host.persistence import compile_entity
-from host.persistence.errors import EntityDeclarationError
+from host.entities import compile_entity
+from host.entities.errors import EntityDeclarationError
 
 _Name = Annotated[str, msgspec.Meta(min_length=1, max_length=255)]
 

@@ -11,6 +11,7 @@ from host.domain.guest_text import (
     mended_json,
 )
 from host.domain.packages import CpiRecord, CpkRecord
+from host.flow.engine.thread_priority import Computing
 from host.guests.library import told_to_tenants
 from host.guests.limits import limits_of, limits_of_quota
 from host.guests.source import GuestSource
@@ -24,7 +25,6 @@ from host.ports.guest import (
     SuspendedRun,
     Usage,
 )
-from host.thread_priority import Computing
 from sandbox.errors import CapabilityNotGrantedError, HostMemoryError, SandboxError
 from sandbox.host_api import ALWAYS_GRANTED
 from sandbox.outcome import Returned, Suspended

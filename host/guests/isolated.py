@@ -50,8 +50,8 @@ class IsolatedGuests:
             )
         )
 
-    def newcomer(self, world: World, component_digest: str) -> "RepeatableGuest":
-        """See `host.guests.source.GuestSource.newcomer`."""
+    def candidate(self, world: World, component_digest: str) -> "RepeatableGuest":
+        """See `host.guests.source.GuestSource.candidate`."""
         return RepeatableGuest(self._apart(self._sandbox, world, component_digest))
 
     def prepare(self, cpi: CpiRecord) -> None:

@@ -5,8 +5,8 @@ from threading import Lock
 from typing import TypeVar
 
 from cpi.errors import CpiError
-from cpi.model import PackageType
-from cpi.verify import read_package
+from cpi.package.model import PackageType
+from cpi.package.verify import read_package
 from host.domain.errors import HostError, UnavailableError
 from host.domain.ids import Checksum, ShortHash
 from host.domain.packages import CpiRecord, CpkRecord
@@ -44,8 +44,8 @@ class GuestLibrary:
         """
         return self._had(cpi, cpk, self._sandbox.compiled)
 
-    def newcomer(self, world: World, component_digest: str) -> Guest:
-        """See `GuestSource.newcomer`."""
+    def candidate(self, world: World, component_digest: str) -> Guest:
+        """See `GuestSource.candidate`."""
         return self._sandbox.guest(world, component_digest)
 
     def prepare(self, cpi: CpiRecord) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from host.domain.ids import ShortHash
 from host.domain.json import JsonObject
 from host.domain.packages import CpiRecord
-from host.domain.quotas import Spent
+from host.domain.quotas import RunCharge
 from host.guests.contracts import SandboxedContracts
 from host.ports.clock import Clock
 from host.ports.quotas import Quotas
@@ -31,6 +31,6 @@ class MeteredContracts:
         judgement = self._contracts.judge(cpi, transaction, node=node)
         passed_ms = self._clock.now_ms() - begun
         for run in judgement.runs:
-            self._quotas.spent(node, Spent(usage=run.usage, wall_ms=passed_ms, code=run.code))
+            self._quotas.spent(node, RunCharge(usage=run.usage, wall_ms=passed_ms, code=run.code))
             passed_ms = 0  # of all runs together, charged with the first
         return judgement.failures

@@ -3,8 +3,8 @@
 from collections import Counter
 from collections.abc import Sequence
 
-from cpi.external_channels import CHANNELS_PATH, channel_names
-from cpi.model import VerifiedCpk, VerifiedPackage
+from cpi.package.external_channels import CHANNELS_PATH, channel_names
+from cpi.package.model import VerifiedCpk, VerifiedPackage
 from host.domain.ids import Checksum, EpochMs
 from host.domain.packages import (
     CodeWorld,

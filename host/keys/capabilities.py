@@ -8,10 +8,11 @@ import base64
 import hashlib
 from collections.abc import Callable, Mapping
 
+from host.domain.capability_error import CapabilityError
 from host.domain.errors import HostError, InvalidInputError, NotFoundError
 from host.domain.json import JsonObject, JsonValue
 from host.keys.schemes import SchemePublicKeys
-from host.ports.capability import CallContext, CapabilityError
+from host.ports.capability import CallContext
 from host.ports.keys import FLOW_CATEGORIES, KeyStore
 from host.ports.requests import (
     check_fields,

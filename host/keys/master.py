@@ -9,10 +9,10 @@ import json
 from pathlib import Path
 from typing import Protocol
 
+from host.adapters.files.secret_files import SecretFileInvalidError, destroy, read_or_create
 from host.keys.errors import MasterKeyError, MasterKeyGoneError
 from host.keys.wrapping import KEY_BYTES
 from host.ports.clock import Entropy
-from host.secret_files import SecretFileInvalidError, destroy, read_or_create
 
 _SALT_BYTES = 16
 _SCRYPT = {"log2n": 17, "r": 8, "p": 1}

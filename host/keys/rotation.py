@@ -13,8 +13,8 @@ from collections.abc import Mapping, Sequence
 
 from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
-from host.db.claims import RELEASED, Claimant, Claims
-from host.db.sql import Upsert
+from host.database.claims import RELEASED, Claimant, Claims
+from host.database.sql import Upsert
 from host.domain.ids import EpochMs
 from host.keys.errors import RotationInProgressError
 from host.keys.master import MasterKeys

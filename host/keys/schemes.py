@@ -18,11 +18,11 @@ from cryptography.hazmat.primitives.serialization import (
     load_der_public_key,
 )
 
-from cpi.der import check_der
-from cpi.pem import single_pem
+from cpi.crypto.der import check_der
+from cpi.crypto.pem import single_pem
+from host.domain.call_time import check_call_time
 from host.domain.ids import ShortHash
 from host.keys.errors import KeySchemeUnknownError, PublicKeyInvalidError, SignatureSpecInvalidError
-from host.ports.call_time import check_call_time
 
 PrivateKey: TypeAlias = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
 PublicKey: TypeAlias = rsa.RSAPublicKey | ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey

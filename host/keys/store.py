@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.serialization import (
 from sqlalchemy import Connection, Row, insert, select
 from sqlalchemy.exc import IntegrityError
 
-from host.db.sql import Upsert
+from host.database.sql import Upsert
 from host.domain.errors import InvalidInputError
 from host.domain.ids import EpochMs, ShortHash
 from host.keys.errors import (

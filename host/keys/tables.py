@@ -17,7 +17,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-from host.db.claims import claim_columns
+from host.database.claims import claim_columns
 from host.ports.database import Schema
 
 _METADATA = MetaData()

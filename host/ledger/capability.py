@@ -11,8 +11,9 @@ from typing import TypeAlias
 
 from sqlalchemy import Connection
 
-from host.db.query_time import limited_time
-from host.db.requests import find_answer, refuse_ended, remember_answer
+from host.database.query_time import limited_time
+from host.domain.call_time import call_time_paused
+from host.domain.capability_error import CapabilityError
 from host.domain.errors import InvalidInputError, NotFoundError
 from host.domain.guest_text import cut_message
 from host.domain.instants import instant_text
@@ -50,8 +51,7 @@ from host.ledger.signed import (
     signable,
     unsigned,
 )
-from host.ports.call_time import call_time_paused
-from host.ports.capability import CallContext, CapabilityError
+from host.ports.capability import CallContext
 from host.ports.directory import UNDECIDED, ContractVerifier, Members
 from host.ports.keys import FLOW_CATEGORIES, KeyStore
 from host.ports.public_keys import PublicKeys
@@ -65,6 +65,7 @@ from host.ports.requests import (
     take_texts,
 )
 from host.ports.vaults import VaultAccess
+from host.vault.idempotency import find_answer, refuse_ended, remember_answer
 from sandbox.host_api import size
 
 _PAGE_MAX = size("ledger.query", "limit")

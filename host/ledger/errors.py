@@ -1,6 +1,6 @@
 """Refusals of the ledger, as the guest sees them."""
 
-from host.ports.capability import CapabilityError
+from host.domain.capability_error import CapabilityError
 
 
 class TransactionInvalidError(CapabilityError):

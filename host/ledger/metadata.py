@@ -6,7 +6,7 @@ Source: corda-runtime-os `transaction-metadata.json` (schema version 1), `WireTr
 import base64
 from collections.abc import Mapping
 
-from cpi.model import PackageId
+from cpi.package.model import PackageId
 from host.domain.json import JsonObject, JsonValue, canonical_json
 from host.domain.packages import CpiRecord
 from host.domain.platform import PLATFORM_VERSION

@@ -14,7 +14,7 @@ from sqlalchemy import (
     Text,
 )
 
-from host.db.sql import ROW_NUMBER
+from host.database.sql import ROW_NUMBER
 from host.ports.database import Schema
 
 _METADATA = MetaData()

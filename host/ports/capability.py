@@ -7,7 +7,6 @@ effect and the journal's commit, with the same `request_id`: effects must be ide
 from dataclasses import dataclass
 from typing import Protocol
 
-from host.domain.guest_text import cut_message
 from host.domain.ids import EpochMs, FlowId, HoldingIdentity
 from host.domain.json import JsonObject, JsonValue
 from host.domain.packages import CpiRecord
@@ -25,20 +24,6 @@ class CallContext:
     flow_id: FlowId
     request_id: str
     now: EpochMs
-
-
-class CapabilityError(Exception):
-    """The platform call fails in the flow's sight: the guest may catch it.
-
-    Attributes:
-        code: stable kebab-case identifier (docs/reference/errors.md).
-    """
-
-    def __init__(self, code: str, message: str, *, account: str | None = None) -> None:
-        self.code = code
-        self.account = account
-        self.message = cut_message(message)
-        super().__init__(self.message)
 
 
 class Capability(Protocol):

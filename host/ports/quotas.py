@@ -3,7 +3,7 @@
 from typing import Protocol
 
 from host.domain.ids import EpochMs, ShortHash
-from host.domain.quotas import DEFAULT_QUOTA, Quota, Spent
+from host.domain.quotas import DEFAULT_QUOTA, Quota, RunCharge
 
 
 class Quotas(Protocol):
@@ -21,7 +21,7 @@ class Quotas(Protocol):
         """
         ...
 
-    def spent(self, node: ShortHash, spent: Spent) -> None:
+    def spent(self, node: ShortHash, spent: RunCharge) -> None:
         """Charge a run that has ended."""
         ...
 
@@ -41,7 +41,7 @@ class Unmetered:
         del node
         return None
 
-    def spent(self, node: ShortHash, spent: Spent) -> None:
+    def spent(self, node: ShortHash, spent: RunCharge) -> None:
         """Forget it."""
 
     def hit(self, node: ShortHash, code: str) -> None:

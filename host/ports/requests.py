@@ -6,10 +6,10 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
+from host.domain.call_time import check_call_time
+from host.domain.capability_error import CapabilityError
 from host.domain.guest_text import NUL
 from host.domain.json import JsonObject, JsonValue, canonical_json
-from host.ports.call_time import check_call_time
-from host.ports.capability import CapabilityError
 
 INVALID_REQUEST = "request-invalid"
 _TEXT_CHARACTERS_MAX = 16 * 1024

@@ -10,10 +10,10 @@ from dataclasses import replace
 
 from fastapi import Request, Response
 
-from host.audit_log.administrative import Act, AdministrativeLog, Outcome, Refusal
-from host.audit_log.administrative.acts import SUCCEEDED
+from host.access import NotAuthenticatedError
 from host.domain.json import JsonValue
-from host.rbac import NotAuthenticatedError
+from host.nodes.audit_log.administrative import Act, AdministrativeLog, Outcome, Refusal
+from host.nodes.audit_log.administrative.acts import SUCCEEDED
 from host.rest.authentication import basic_credentials
 from host.rest.errors import answer_of
 from host.rest.requester import requester_of

@@ -6,9 +6,9 @@ from typing import Annotated, Any
 
 from fastapi import Query, Request, Response
 
-from host.audit_log.administrative import ActQuery, ActView
 from host.domain.ids import EpochMs
 from host.domain.paging import Cursor
+from host.nodes.audit_log.administrative import ActQuery, ActView
 from host.rest.operation import resource
 from host.rest.pages import NEXT_HEADERS, Asked, as_json, listed
 from host.rest.services import Services

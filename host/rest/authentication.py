@@ -5,8 +5,8 @@ from collections.abc import Iterable, Sequence
 
 from starlette.requests import Request
 
+from host.access import Action, NotAuthenticatedError, User, Users
 from host.domain.errors import ForbiddenError
-from host.rbac import Action, NotAuthenticatedError, User, Users
 from host.rest.requester import requester_of
 from host.rest.sign_in import SignIn
 

@@ -15,11 +15,11 @@ from fastapi import Request
 from fastapi._compat import ModelField
 from fastapi.dependencies.models import Dependant
 
+from host.access import Action, http_action
 from host.domain.ascii_case import ascii_lower
 from host.domain.errors import HostError, InvalidInputError
 from host.domain.guest_text import NUL
 from host.domain.refused import shown
-from host.rbac import Action, http_action
 from host.rest.versions import API_BASES
 
 QUERY_PAIRS_MAX = 256

@@ -7,7 +7,7 @@ from typing import Annotated
 import msgspec
 from fastapi import Form, Request, Response, UploadFile
 
-from host.packages.certificates import PEM_BYTES_MAX
+from host.nodes.packages.certificates import PEM_BYTES_MAX
 from host.rest.operation import RawText, resource
 from host.rest.pages import NEXT_HEADERS, Asked, listed
 from host.rest.parameters import Alias, Usage

@@ -5,12 +5,12 @@ from datetime import datetime
 
 from fastapi import Request, Response, UploadFile
 
-from cpi.model import PackageId
+from cpi.package.model import PackageId
 from host.domain.ids import Checksum, short_hash_of
 from host.domain.packages import CpiRecord, CpkRecord
 from host.domain.paging import Cursor
 from host.domain.refused import shown
-from host.packages.uploaded import UploadedFile
+from host.nodes.packages.uploaded import UploadedFile
 from host.rest.operation import resource
 from host.rest.pages import NEXT_HEADERS, Asked, Place, as_json, listed, streamed
 from host.rest.parameters import NodeHash

@@ -8,7 +8,7 @@ from fastapi import Request, Response
 
 from host.domain.ids import EpochMs
 from host.domain.paging import Cursor, CursorInvalidError
-from host.flow.dead_letters import DeadLetter
+from host.flow.records.dead_letters import DeadLetter
 from host.ports.bus import RecordPlace
 from host.rest.operation import resource
 from host.rest.pages import NEXT_HEADERS, Asked, Place, as_json, listed

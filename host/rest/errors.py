@@ -15,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from cpi.errors import CpiError
+from host.access import NotAuthenticatedError, SignInDelayedError
 from host.domain.accounts import QuotaExceededError
 from host.domain.errors import (
     ConflictError,
@@ -27,7 +28,6 @@ from host.domain.errors import (
     UnavailableError,
 )
 from host.domain.refused import CHARACTERS_MAX, cut
-from host.rbac import NotAuthenticatedError, SignInDelayedError
 
 _log = structlog.get_logger("cordbox.rest")
 

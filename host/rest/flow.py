@@ -8,13 +8,13 @@ from typing import Annotated, Any
 
 from fastapi import Body, Request, Response
 
+from host.access import User, start_flow_action
 from host.domain.errors import ForbiddenError
 from host.domain.flow import FlowStatus, FlowStatusName
 from host.domain.ids import EpochMs
 from host.domain.json import JsonValue
 from host.domain.paging import Cursor
 from host.ports.glances import FlowGlance, GlancePlace, GlanceQuery
-from host.rbac import User, start_flow_action
 from host.rest.json_body import json_or_text, result_json
 from host.rest.operation import resource
 from host.rest.pages import NEXT_HEADERS, Asked, as_json, listed, streamed

@@ -7,7 +7,12 @@ import msgspec
 from fastapi import Query, Response
 
 from host.domain.ids import Checksum
-from host.flow.recording import Recording, check_export_size, encode_in_parts, recording_of
+from host.flow.records.history_export import (
+    Recording,
+    check_export_size,
+    encode_in_parts,
+    recording_of,
+)
 from host.rest.flow import FlowStatusResponse, status_response
 from host.rest.operation import resource
 from host.rest.pages import streamed

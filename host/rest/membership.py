@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import Body, Request, Response
 
 from host.domain.paging import Cursor
-from host.membership import RegistrationRequest
+from host.network.membership import RegistrationRequest
 from host.rest.operation import resource
 from host.rest.pages import NEXT_HEADERS, Asked, as_json, listed
 from host.rest.parameters import NodeHash

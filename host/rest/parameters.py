@@ -9,12 +9,12 @@ from typing import Annotated
 from fastapi import params
 from pydantic import BeforeValidator
 
+from host.access import canonical_login_name
 from host.domain.ascii_case import ascii_upper
 from host.domain.errors import NotFoundError
 from host.domain.ids import InvalidShortHashError, ShortHash, parse_short_hash
 from host.domain.refused import shown
 from host.ports.keys import MASTER_TENANT, KeyCategory
-from host.rbac import canonical_login_name
 
 P2P_TENANT = "p2p"
 """The tenant of the cluster's own keys."""

@@ -17,6 +17,7 @@ from anyio import to_thread
 from prometheus_client import CollectorRegistry
 from starlette.types import ASGIApp
 
+from host.adapters.os.system import SystemClock
 from host.ports.live import Fixed, Live
 from host.rest.acceptor import Acceptor, DoorMetrics
 from host.rest.admission import Admission, Seats
@@ -24,7 +25,6 @@ from host.rest.bounded_http import BoundedHttp
 from host.rest.pace import Patience
 from host.rest.tls import ServerCertificate
 from host.rest.tls_files import Certificates
-from host.system import SystemClock
 
 _LOOK_SECONDS = 10.0
 """How often the files of the certificate are looked at."""

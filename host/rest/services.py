@@ -1,4 +1,4 @@
-"""The host's services, as the resources of REST reach them; `host.composition` puts them in."""
+"""The host's services, as the resources of REST reach them; `host.runtime.wiring` puts them in."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -6,27 +6,27 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
-from host.audit_log.administrative import AdministrativeLog
+from host.access import User, Users
 from host.domain.accounts import Account
 from host.domain.errors import NotFoundError
 from host.domain.ids import ShortHash, parse_short_hash
 from host.domain.packages import CpiRecord
 from host.domain.vnode import VirtualNode
-from host.flow.service import FlowService
-from host.membership import MembershipService
-from host.packages.service import PackageService
-from host.packages.trust import CertificateStore
+from host.flow.engine.service import FlowService
+from host.network.membership import MembershipService
+from host.nodes.audit_log.administrative import AdministrativeLog
+from host.nodes.packages.service import PackageService
+from host.nodes.packages.trust import CertificateStore
+from host.nodes.quotas import QuotaService
+from host.nodes.vnode import VirtualNodeService
 from host.ports.clock import Clock
 from host.ports.directory import Members
 from host.ports.keys import KeyStore
-from host.quotas import QuotaService
-from host.rbac import User, Users
-from host.vnode import VirtualNodeService
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RestServices:
-    """What the resources call. Some of it may run in other processes (`host.composition.parts`)."""
+    """What the resources call; some may run in other processes (`host.runtime.wiring.parts`)."""
 
     packages: PackageService
     certificates: CertificateStore

@@ -10,14 +10,14 @@ import structlog
 from anyio import CapacityLimiter, to_thread
 from prometheus_client import CollectorRegistry, Counter
 
-from host.rbac import (
+from host.access import (
     NotAuthenticatedError,
     SignInDelayedError,
     User,
     Users,
     canonical_login_name,
 )
-from host.rbac.delays import SignInDelays, delayed
+from host.access.delays import SignInDelays, delayed
 from host.rest.admission import address_group
 from host.rest.fair_turns import FairTurns, NoTurnError
 from host.rest.requester import Requester

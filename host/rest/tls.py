@@ -13,9 +13,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from host.adapters.files.regular_files import new_file, require_regular
 from host.domain.errors import StorageError
 from host.ports.clock import Clock
-from host.regular_files import new_file, require_regular
 from host.rest.wire import instant
 
 _log = structlog.get_logger("cordbox.rest")

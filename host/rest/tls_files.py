@@ -17,11 +17,11 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 
-from cpi.certificates import load_pem_certificates
+from cpi.crypto.certificates import load_pem_certificates
 from cpi.errors import KeystoreError
+from host.adapters.files.regular_files import read_regular
 from host.domain.errors import InvalidInputError
 from host.ports.clock import Clock
-from host.regular_files import read_regular
 from host.rest.tls import ServerCertificate
 from host.rest.wire import instant
 from host.settings import HostSettings

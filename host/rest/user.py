@@ -5,7 +5,7 @@ from typing import Annotated
 
 from fastapi import Body
 
-from host.rbac import Effect, User
+from host.access import Effect, User
 from host.rest.operation import resource
 from host.rest.parameters import LoginName
 from host.rest.services import Caller, Services

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from host.regular_files import read_regular
+from host.adapters.files.regular_files import read_regular
 from host.settings.bootstrap import HostSettings
 from host.settings.catalogue import Catalogue
 from host.settings.errors import SettingsInvalidError

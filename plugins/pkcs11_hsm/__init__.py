@@ -8,8 +8,8 @@ from collections.abc import Sequence
 
 from cryptography import x509
 
-from cpi.keys import SigningKey
-from host.hookspecs import hookimpl
+from cpi.crypto.keys import SigningKey
+from host.runtime.hookspecs import hookimpl
 from plugins.pkcs11_hsm.uri import SCHEME, parse_uri
 
 

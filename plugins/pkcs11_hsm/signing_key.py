@@ -10,8 +10,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from cpi.certificates import load_der
-from cpi.keys import SigningKey, build_chain
+from cpi.crypto.certificates import load_der
+from cpi.crypto.keys import SigningKey, build_chain
 from plugins.pkcs11_hsm.errors import (
     HardwareKeyError,
     HardwareKeyNotFoundError,

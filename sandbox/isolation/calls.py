@@ -63,7 +63,7 @@ _STOPS: Mapping[str, type[errors.RunError]] = MappingProxyType(
 _FUNCTIONS = frozenset(f"{interface}.{function}" for interface, function in HOST_FUNCTIONS)
 
 
-class Stay(Protocol):
+class Lease(Protocol):
     """A run's place in a process."""
 
     process: GuestProcess
@@ -73,7 +73,7 @@ class Stay(Protocol):
         ...
 
 
-Visit = Callable[[], AbstractContextManager[Stay]]
+Placement = Callable[[], AbstractContextManager[Lease]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,7 +89,7 @@ class IsolatedGuest(Runnable):
 
     component: Component
     index: int
-    visit: Visit
+    visit: Placement
     grace_seconds: float
 
     def run(self, request: RunRequest, host: HostCallHandler | None = None) -> Outcome:
@@ -126,7 +126,7 @@ class _Run:
     def __init__(
         self,
         lane: Channel[FromGuests],
-        stay: Stay,
+        stay: Lease,
         facts: RunFacts,
         *,
         host: HostCallHandler | None,

@@ -12,15 +12,15 @@ import pytest
 import zstandard
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from cpi.build import CpkSpec, build_cpb, build_cpi, build_cpk
-from cpi.descriptor import CodeDescriptor, dump_descriptor
-from cpi.group_policy_generation import generate_static_policy
-from cpi.keys import SigningKey
-from host.audit.facts import audit_package
-from host.audit.gauntlet.texts import contract_text
-from host.audit.model import Audit
-from host.toolkit.build import build_cordapp
-from host.toolkit.cache import default_cache_dir
+from cpi.crypto.keys import SigningKey
+from cpi.package.build import CpkSpec, build_cpb, build_cpi, build_cpk
+from cpi.package.descriptor import CodeDescriptor, dump_descriptor
+from cpi.package.group_policy_generation import generate_static_policy
+from host.tools.audit.facts import audit_package
+from host.tools.audit.gauntlet.texts import contract_text
+from host.tools.audit.model import Audit
+from host.tools.build import build_cordapp
+from host.tools.cache import default_cache_dir
 from sandbox.limits import Limits
 from sandbox.runtime import Sandbox
 from sandbox.wat import assemble

@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from host.audit.policy import RULES, parse_policy
-from host.audit.schemas import policy_schema
+from host.tools.audit.policy import RULES, parse_policy
+from host.tools.audit.schemas import policy_schema
 from sandbox.host_api import CAPABILITIES
 
 DOCS = Path(__file__).parents[2] / "docs"

@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from cpi.build import CpkSpec, build_cpk
 from cpi.errors import CpiError
-from host.audit.model import Door, Trust, document
-from host.audit.policy import Policy, judge
+from cpi.package.build import CpkSpec, build_cpk
+from host.tools.audit.model import Door, Trust, document
+from host.tools.audit.policy import Policy, judge
 from sandbox.host_api import HOST_API
 from sandbox.limits import Limits
 

@@ -4,15 +4,15 @@ from contextlib import closing
 
 import pytest
 
-from host.audit.gauntlet.arena import opened_arena
-from host.audit.gauntlet.binaries import foreign, forged
-from host.audit.gauntlet.contest import catalogue, run_gauntlet
-from host.audit.gauntlet.machine_code import machine_code
-from host.audit.gauntlet.model import CONTAINED, PythonAttack, Stage
-from host.audit.gauntlet.neighbour import Neighbour, p99
-from host.audit.gauntlet.python_code import python_code
-from host.audit.gauntlet.report import document_of, line_of, summary_of
 from host.cli import main
+from host.tools.audit.gauntlet.binaries import foreign, forged
+from host.tools.audit.gauntlet.canary import Neighbour, p99
+from host.tools.audit.gauntlet.harness import opened_arena
+from host.tools.audit.gauntlet.machine_code import machine_code
+from host.tools.audit.gauntlet.model import CONTAINED, PythonAttack, Stage
+from host.tools.audit.gauntlet.python_code import python_code
+from host.tools.audit.gauntlet.report import document_of, line_of, summary_of
+from host.tools.audit.gauntlet.runner import catalogue, run_gauntlet
 from sandbox.isolation.placing import Apart
 from sandbox.isolation.pool import ProcessPool
 from sandbox.isolation.process import ProcessPlan

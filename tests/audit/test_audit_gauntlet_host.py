@@ -4,14 +4,14 @@ from dataclasses import replace
 
 import pytest
 
-from host.audit.gauntlet.host_arena import ALICE, opened_host
-from host.audit.gauntlet.host_attacks import host_attacks
-from host.audit.gauntlet.host_contest import SLACK_S, Beside, HostReport, run_host_gauntlet
-from host.audit.gauntlet.host_report import document_of, line_of, summary_of
-from host.audit.gauntlet.model import CONTAINED, Ending
 from host.cli import main
-from host.toolkit.cache import default_cache_dir
-from host.toolkit.flows.client import HostFlows
+from host.tools.audit.gauntlet.host_arena import ALICE, opened_host
+from host.tools.audit.gauntlet.host_attacks import host_attacks
+from host.tools.audit.gauntlet.host_contest import SLACK_S, Beside, HostReport, run_host_gauntlet
+from host.tools.audit.gauntlet.host_report import document_of, line_of, summary_of
+from host.tools.audit.gauntlet.model import CONTAINED, Ending
+from host.tools.cache import default_cache_dir
+from host.tools.flows.client import HostFlows
 
 SAMPLES = 5
 STRANGERS_SECONDS = 3.0

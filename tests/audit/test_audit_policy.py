@@ -3,8 +3,8 @@ from dataclasses import replace
 
 import pytest
 
-from host.audit.model import Door, Trust
-from host.audit.policy import RULES, Policy, PolicyInvalidError, judge, parse_policy
+from host.tools.audit.model import Door, Trust
+from host.tools.audit.policy import RULES, Policy, PolicyInvalidError, judge, parse_policy
 from sandbox.limits import Limits
 from sandbox.pinned import default_runtime
 from sandbox.world import World

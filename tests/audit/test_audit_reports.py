@@ -6,11 +6,11 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from host.audit.diff import diff, diff_document, diff_text
-from host.audit.page import page_of
-from host.audit.policy import RULES, Policy, judge, parse_policy
-from host.audit.sarif import sarif_of
-from host.audit.text import size, text_of
+from host.tools.audit.diff import diff, diff_document, diff_text
+from host.tools.audit.page import page_of
+from host.tools.audit.policy import RULES, Policy, judge, parse_policy
+from host.tools.audit.sarif import sarif_of
+from host.tools.audit.text import size, text_of
 
 STRICT = parse_policy(b'{"policyVersion": 1, "name": "strict", "capabilities": ["ledger"]}')
 

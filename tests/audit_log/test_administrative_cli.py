@@ -5,10 +5,10 @@ import sqlite3
 
 import pytest
 
-from host.audit_log.administrative import ActQuery
-from host.audit_log.administrative.offline import offline_act
-from host.audit_log.administrative.reading import act_json, register_of
 from host.cli import main
+from host.nodes.audit_log.administrative import ActQuery
+from host.runtime.wiring.administrative_reading import act_json, register_of
+from host.runtime.wiring.offline_acts import offline_act
 
 
 @pytest.fixture

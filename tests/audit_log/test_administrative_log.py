@@ -11,7 +11,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from host.audit_log.administrative import (
+from host.access import RBAC_SCHEMA
+from host.adapters.sqlite.database import Database
+from host.database.revision_cache import RevisionCache
+from host.domain.clock import SimClock
+from host.domain.errors import DiskFullError, NotFoundError
+from host.nodes.audit_log.administrative import (
     SCHEMA,
     Act,
     ActNotRecordedError,
@@ -23,14 +28,10 @@ from host.audit_log.administrative import (
     Retention,
     acts,
 )
-from host.audit_log.administrative.floods import FIRST_PER_MINUTE_MAX
-from host.audit_log.administrative.offline import offline_act
-from host.audit_log.administrative.verification import verify_administrative_log
-from host.db import Database, Remembered
-from host.domain.clock import SimClock
-from host.domain.errors import DiskFullError, NotFoundError
+from host.nodes.audit_log.administrative.floods import FIRST_PER_MINUTE_MAX
+from host.nodes.audit_log.administrative.verification import verify_administrative_log
 from host.ports.live import Fixed
-from host.rbac import RBAC_SCHEMA
+from host.runtime.wiring.offline_acts import offline_act
 
 KEY = bytes(range(32))
 EVERYTHING = ActQuery()
@@ -392,7 +393,7 @@ def test_acts_are_filtered_and_paged_newest_first(register, clock):
 def test_nothing_that_is_remembered_is_forgotten_because_of_it(register, database):
     """The log does not change the registers' revision: rows in memory stay."""
     reads = []
-    remembered = Remembered(database, lambda key: reads.append(key) or key)
+    remembered = RevisionCache(database, lambda key: reads.append(key) or key)
     remembered.get("node")
     filled(register, 3)
     register.prune()

@@ -4,20 +4,20 @@ import json
 
 import pytest
 
-from host.audit_log import chain
-from host.audit_log.acknowledging import (
+from host.adapters.os.system import SystemClock
+from host.cli import main
+from host.nodes.audit_log import chain
+from host.nodes.audit_log.acknowledging import (
     AuditNothingToAcknowledgeError,
     AuditReasonInvalidError,
     acknowledge_cuts,
 )
-from host.audit_log.administrative import ActQuery
-from host.audit_log.administrative.reading import act_json, register_of
-from host.audit_log.node_log import LOG_NAME, NodeLog
-from host.audit_log.verification import read_entries, verify_log
-from host.cli import main
-from host.composition.schemas import CLUSTER_SCHEMAS, VAULT_SCHEMAS
-from host.data_check import check_directory
-from host.system import SystemClock
+from host.nodes.audit_log.administrative import ActQuery
+from host.nodes.audit_log.node_log import LOG_NAME, NodeLog
+from host.nodes.audit_log.verification import read_entries, verify_log
+from host.runtime.wiring.administrative_reading import act_json, register_of
+from host.runtime.wiring.schemas import CLUSTER_SCHEMAS, VAULT_SCHEMAS
+from host.tools.data_check import check_directory
 from tests.audit_log.test_audit_log_chain import ALICE, KEY, call, written
 from tests.audit_log.test_audit_log_cuts import cut_at, goes_on
 from tests.support.data_directories import ALICE as NODE

@@ -11,18 +11,23 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from host.audit_log import NodeAuditLogs, chain
-from host.audit_log.node_log import HEAD_NAME, LOG_NAME, AuditLogDamagedError, NodeLog
-from host.audit_log.service import load_audit_key
-from host.audit_log.verification import Anchor, AuditLogUnreadableError, read_entries, verify_log
+from host.adapters.files.secret_files import SecretFileInvalidError
+from host.adapters.os.system import SystemEntropy
 from host.domain.clock import SimClock
 from host.domain.errors import StorageError
 from host.domain.ids import Checksum, FlowId, HoldingIdentity
 from host.domain.json import canonical_json
 from host.domain.x500 import MemberX500Name
+from host.nodes.audit_log import NodeAuditLogs, chain
+from host.nodes.audit_log.node_log import HEAD_NAME, LOG_NAME, AuditLogDamagedError, NodeLog
+from host.nodes.audit_log.service import load_audit_key
+from host.nodes.audit_log.verification import (
+    Anchor,
+    AuditLogUnreadableError,
+    read_entries,
+    verify_log,
+)
 from host.ports.audit_log import PrivilegedCall
-from host.secret_files import SecretFileInvalidError
-from host.system import SystemEntropy
 
 KEY = bytes(range(32))
 ALICE = HoldingIdentity(x500_name=MemberX500Name.parse("O=Alice, L=London, C=GB"), group_id="g")
@@ -247,7 +252,7 @@ def test_a_log_that_shrinks_under_the_host_stops(tmp_path):
 
 
 def test_only_the_tail_is_read_when_a_long_log_is_opened(tmp_path, monkeypatch):
-    monkeypatch.setattr("host.audit_log.node_log._TAIL_BYTES", 1500)
+    monkeypatch.setattr("host.nodes.audit_log.node_log._TAIL_BYTES", 1500)
     file = written(tmp_path, count=50)
     log = NodeLog(tmp_path, ALICE, KEY)
     assert log.append(call(50), now=1)

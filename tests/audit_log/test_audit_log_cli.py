@@ -4,12 +4,12 @@ import json
 
 import pytest
 
-from host.audit_log import NodeAuditLogs
-from host.audit_log.node_log import HEAD_NAME, LOG_NAME
-from host.audit_log.service import load_audit_key
+from host.adapters.os.system import SystemEntropy
 from host.cli import main
 from host.domain.clock import SimClock
-from host.system import SystemEntropy
+from host.nodes.audit_log import NodeAuditLogs
+from host.nodes.audit_log.node_log import HEAD_NAME, LOG_NAME
+from host.nodes.audit_log.service import load_audit_key
 from tests.audit_log.test_audit_log_chain import ALICE, BOB, call, lines
 
 A, B = ALICE.short_hash, BOB.short_hash

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from host.audit_log import chain
-from host.audit_log.head import LINE_BYTES, NEWEST, line_bytes, parse_head
-from host.audit_log.node_log import HEAD_NAME, LOG_NAME, NodeLog
-from host.audit_log.verification import read_entries, verify_log
+from host.nodes.audit_log import chain
+from host.nodes.audit_log.head import LINE_BYTES, NEWEST, line_bytes, parse_head
+from host.nodes.audit_log.node_log import HEAD_NAME, LOG_NAME, NodeLog
+from host.nodes.audit_log.verification import read_entries, verify_log
 from tests.audit_log.test_audit_log_chain import ALICE, BOB, KEY, call, lines, problem, written
 
 THIS_RUN, NEXT_RUN = "boot-1", "boot-2"

@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from host.audit_log import NodeAuditLogs
-from host.audit_log.node_log import LOG_NAME
-from host.audit_log.verification import read_entries, verify_log
-from host.bus.memory import MemoryStore
+from host.adapters.memory.store import MemoryStore
+from host.domain.capability_error import CapabilityError
 from host.domain.clock import SimClock
 from host.domain.flow import FlowStatusName
-from host.ports.capability import CapabilityError
+from host.nodes.audit_log import NodeAuditLogs
+from host.nodes.audit_log.node_log import LOG_NAME
+from host.nodes.audit_log.verification import read_entries, verify_log
 from host.ports.guest import GuestKilledError
 from host.ports.state import StateConflictError
 from tests.flow.network import ALICE, Network, holding

@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from host.audit_log.verification import read_entries, verify_log
+from host.nodes.audit_log.verification import read_entries, verify_log
 from tests.support.data_directories import ALICE, make_directory, parts_of
 
 

@@ -8,16 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from host.audit_log import NodeAuditLogs
-from host.audit_log.archive import AuditArchiveDiffersError, AuditLogNotGoodError, archive_log
-from host.audit_log.node_log import HEAD_NAME, LOG_NAME, NodeLog
-from host.audit_log.segments import NEW_NAME, segment_name, segments
-from host.audit_log.service import load_audit_key
-from host.audit_log.verification import read_entries, verify_log
+from host.adapters.os.system import SystemEntropy
 from host.cli import main
 from host.domain.clock import SimClock
+from host.nodes.audit_log import NodeAuditLogs
+from host.nodes.audit_log.archive import AuditArchiveDiffersError, AuditLogNotGoodError, archive_log
+from host.nodes.audit_log.node_log import HEAD_NAME, LOG_NAME, NodeLog
+from host.nodes.audit_log.segments import NEW_NAME, segment_name, segments
+from host.nodes.audit_log.service import load_audit_key
+from host.nodes.audit_log.verification import read_entries, verify_log
 from host.ports.live import Fixed
-from host.system import SystemEntropy
 from tests.audit_log.test_audit_log_chain import ALICE, BOB, KEY, call, lines, problem
 
 SMALL = 3_000

@@ -9,13 +9,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from host.audit_log import NodeAuditLogs
-from host.audit_log.log_files import used_bytes
-from host.audit_log.node_log import LOG_NAME, NodeLog
-from host.audit_log.refusals import BEGUN_PER_MINUTE_MAX, PAGE_BYTES, RUNS_MAX
-from host.audit_log.segments import REPEATS_NAME
-from host.audit_log.verification import read_entries, verify_log
 from host.domain.clock import SimClock
+from host.nodes.audit_log import NodeAuditLogs
+from host.nodes.audit_log.log_files import used_bytes
+from host.nodes.audit_log.node_log import LOG_NAME, NodeLog
+from host.nodes.audit_log.refusals import BEGUN_PER_MINUTE_MAX, PAGE_BYTES, RUNS_MAX
+from host.nodes.audit_log.segments import REPEATS_NAME
+from host.nodes.audit_log.verification import read_entries, verify_log
 from host.ports.live import Fixed
 from tests.audit_log.test_audit_log_chain import ALICE, KEY, call, problem
 from tests.audit_log.test_audit_log_flows import Audited

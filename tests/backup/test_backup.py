@@ -14,21 +14,29 @@ from contextlib import contextmanager
 
 import pytest
 
-from host.audit_log import NodeAuditLogs
-from host.audit_log.administrative.reading import register_of
-from host.audit_log.verification import read_entries, verify_log
-from host.backup import back_up, restore, writing
-from host.backup import cut as cut_module
-from host.backup.cut import taken_cut
-from host.backup.errors import (
+from host.adapters.files.data_directory import DataDirectory, DataDirectoryLockedError
+from host.adapters.files.identity import DataFileMissingError, inspect, read_directory_id
+from host.adapters.files.identity.files import look_at
+from host.adapters.os.system import SystemClock
+from host.domain.errors import DiskFullError, StorageError
+from host.nodes.audit_log import NodeAuditLogs
+from host.nodes.audit_log.verification import read_entries, verify_log
+from host.ports.live import Fixed
+from host.ports.state import StateWrite
+from host.ports.units import Unit
+from host.runtime.wiring.administrative_reading import register_of
+from host.tools.backup import back_up, restore, writing
+from host.tools.backup import cut as cut_module
+from host.tools.backup.cut import taken_cut
+from host.tools.backup.errors import (
     BackupBusyError,
     BackupContentError,
     BackupExistsError,
     BackupSourceError,
     RestoreTargetError,
 )
-from host.backup.layout import MAGIC, is_name
-from host.container import (
+from host.tools.backup.layout import MAGIC, is_name
+from host.tools.container import (
     ContainerDamagedError,
     ContainerInvalidError,
     ContainerKeyError,
@@ -36,14 +44,6 @@ from host.container import (
     Sealer,
     write_container,
 )
-from host.data_directory import DataDirectory, DataDirectoryLockedError
-from host.domain.errors import DiskFullError, StorageError
-from host.identity import DataFileMissingError, inspect, read_directory_id
-from host.identity.files import look_at
-from host.ports.live import Fixed
-from host.ports.state import StateWrite
-from host.ports.units import Unit
-from host.system import SystemClock
 from tests.support.data_directories import ALICE, BOB, PACKAGE, log_call, parts_of
 
 CLOCK = SystemClock()
@@ -401,7 +401,7 @@ def forged(tmp_path, keys, content, **facts):
     import hashlib
     import io
 
-    from host.container import Section
+    from host.tools.container import Section
 
     file = tmp_path / "forged"
     with file.open("wb") as stream:
@@ -457,9 +457,9 @@ def test_a_backup_of_something_else_is_refused(tmp_path, keys):
 SLOW = """
 import sys
 from pathlib import Path
-from host.backup import back_up, restore
-from host.container import Opener, Sealer
-from host.system import SystemClock
+from host.tools.backup import back_up, restore
+from host.tools.container import Opener, Sealer
+from host.adapters.os.system import SystemClock
 what, source, target, key = sys.argv[1:]
 def wait(*_):
     print("begun", flush=True)

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from cpi.certificates import load_pem_certificates
-from cpi.keys import load_signing_key
+from cpi.crypto.certificates import load_pem_certificates
+from cpi.crypto.keys import load_signing_key
 
 Run = Callable[..., tuple[int, str, str]]
 NAME = "CN=Signer, O=Acme, L=London, C=GB"

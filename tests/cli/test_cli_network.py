@@ -7,7 +7,7 @@ from uuid import UUID
 
 import pytest
 
-from cpi.group_policy import GroupPolicyKind, parse_group_policy
+from cpi.package.group_policy import GroupPolicyKind, parse_group_policy
 
 Run = Callable[..., tuple[int, str, str]]
 MEMBERS = ("--name", "O=Alice, L=London, C=GB", "--name", "O=Bob, L=London, C=GB")

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from cpi.build import CpkSpec, build_cpk
-from cpi.files import write_new
-from cpi.group_policy_generation import generate_static_policy
-from cpi.keys import SigningKey, create_keystore, load_signing_key
+from cpi.crypto.keys import SigningKey, create_keystore, load_signing_key
+from cpi.package.build import CpkSpec, build_cpk
+from cpi.package.files import write_new
+from cpi.package.group_policy_generation import generate_static_policy
 
 PASSWORD = "store secret"
 NAME = "CN=Signer, O=Acme, L=London, C=GB"

@@ -14,9 +14,9 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
 )
 
-from cpi.build import CpkSpec, build_cpk
-from cpi.group_policy_generation import generate_mgm_policy, generate_static_policy
-from cpi.keys import SigningKey, create_keystore, load_signing_key
+from cpi.crypto.keys import SigningKey, create_keystore, load_signing_key
+from cpi.package.build import CpkSpec, build_cpk
+from cpi.package.group_policy_generation import generate_mgm_policy, generate_static_policy
 from tests.cpi import support
 from tests.cpi.timestamp_authority import POLICY, TimestampAuthority, serving
 

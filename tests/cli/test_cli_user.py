@@ -5,13 +5,13 @@ import sqlite3
 
 import pytest
 
+from host.access import Users
+from host.access.administrator import ensure_administrator
+from host.adapters.files.data_directory import DataDirectory
+from host.adapters.os.system import SystemClock, SystemEntropy
+from host.adapters.sqlite.database import Database
 from host.cli import main
-from host.composition.schemas import CLUSTER_SCHEMAS
-from host.data_directory import DataDirectory
-from host.db import Database
-from host.rbac import Users
-from host.rbac.administrator import ensure_administrator
-from host.system import SystemClock, SystemEntropy
+from host.runtime.wiring.schemas import CLUSTER_SCHEMAS
 
 
 @pytest.fixture

@@ -11,7 +11,8 @@ import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from host.container import (
+from host.domain.errors import HostError
+from host.tools.container import (
     ContainerDamagedError,
     ContainerInvalidError,
     ContainerKeyError,
@@ -22,8 +23,7 @@ from host.container import (
     read_header,
     write_container,
 )
-from host.container import format as form
-from host.domain.errors import HostError
+from host.tools.container import format as form
 
 MAGIC = b"CBXTEST1"
 IDENTITY = pyrage.x25519.Identity.generate()

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from host.bus.memory import MemoryStore
-from host.bus.partitions import partition_of
-from host.bus.sqlite import SqliteStore
+from host.adapters.memory.store import MemoryStore
+from host.adapters.partitions import partition_of
+from host.adapters.sqlite.store import SqliteStore
 from host.domain.ids import EpochMs
 from host.ports.bus import Placement
 from host.ports.units import FlowStore

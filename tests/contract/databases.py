@@ -7,14 +7,14 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
-from host.composition.schemas import VAULT_SCHEMAS
-from host.db import Database, Vaults
-from host.db.cpi_files import CpiFolder
-from host.db.vaults import VaultRegister
+from host.adapters.files.cpi_files import CpiFolder
+from host.adapters.sqlite.database import Database
+from host.adapters.sqlite.vaults import VaultRegister, Vaults
 from host.domain.ids import ShortHash
 from host.ports.cpi_files import CpiFiles
 from host.ports.database import Schema, SqlDatabase
 from host.ports.vaults import VaultAccess
+from host.runtime.wiring.schemas import VAULT_SCHEMAS
 
 BYTES_MAX = 512 * 1024
 """Of each vault under test."""

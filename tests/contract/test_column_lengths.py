@@ -4,30 +4,30 @@ import pytest
 from sqlalchemy import Boolean, Integer, LargeBinary, String, Text, insert, select
 from sqlalchemy.dialects import postgresql
 
-from cpi.member_names import NAME_CHARACTERS_MAX
-from host.audit_log.administrative import acts
-from host.composition.schemas import CLUSTER_SCHEMAS, VAULT_SCHEMAS
-from host.db import Database
-from host.db.claims import Claimant
+from cpi.package.member_names import NAME_CHARACTERS_MAX
+from host.adapters.sqlite.database import Database
+from host.database.claims import Claimant
 from host.domain.accounts import Account, hit_of
 from host.domain.ids import CHECKSUM_CHARACTERS
 from host.domain.membership import MemberStatus
 from host.domain.quotas import QUOTA_CODES, Quota
 from host.domain.vnode import AsyncStatus, OperationalStatus
 from host.domain.workers import COUNT_MAX, WorkerKind
-from host.keys.rotation import wrapping_key_alias
-from host.keys.schemes import SCHEMES, SPECS
-from host.membership.registration import RegistrationStatus
-from host.packages.certificates import ALIAS_LENGTH_MAX, CertificateUsage
-from host.packages.service import NAME_LENGTH_MAX
-from host.persistence.operations import (
+from host.entities.operations import (
     _DEDUP_ID_CHARACTERS_MAX,
     _TYPE_CHARACTERS_MAX,
     KEY_BYTES_MAX,
     KEY_CHARACTERS_MAX,
 )
+from host.keys.rotation import wrapping_key_alias
+from host.keys.schemes import SCHEMES, SPECS
+from host.network.membership.registration import RegistrationStatus
+from host.nodes.audit_log.administrative import acts
+from host.nodes.packages.certificates import ALIAS_LENGTH_MAX, CertificateUsage
+from host.nodes.packages.service import NAME_LENGTH_MAX
+from host.nodes.quotas.counters import CALL, HIT
 from host.ports.keys import KeyCategory, RotationStatus
-from host.quotas.counters import CALL, HIT
+from host.runtime.wiring.schemas import CLUSTER_SCHEMAS, VAULT_SCHEMAS
 from host.settings.store import NAME_CHARACTERS_MAX as SECTION_CHARACTERS_MAX
 from sandbox.host_api import FUNCTIONS
 

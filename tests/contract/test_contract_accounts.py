@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from host.bus import unit_writer
-from host.bus.memory import MemoryStore
-from host.bus.partitions import queue_of
-from host.bus.sqlite import SqliteStore
+from host.adapters.memory.store import MemoryStore
+from host.adapters.partitions import queue_of
+from host.adapters.sqlite import unit_writer
+from host.adapters.sqlite.store import SqliteStore
 from host.domain.accounts import NOTHING, Account, Balance, Charge
 from host.domain.ids import EpochMs, FlowId, ShortHash
-from host.flow.messages import due_place
+from host.flow.core.messages import due_place
 from host.ports.bus import NewRecord
 from host.ports.state import StateConflictError, StateWrite
 from host.ports.topics import Retention

@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from host.bus.partitions import target_of
+from host.adapters.partitions import target_of
 from host.domain.ids import EpochMs
 from host.ports.bus import Committed, DuePlace, NewRecord, TopicPartition
 from host.ports.state import StateConflictError, StateWrite

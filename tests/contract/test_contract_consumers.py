@@ -19,9 +19,9 @@ from hypothesis.stateful import (
     rule,
 )
 
-from host.bus.memory import MemoryStore
-from host.bus.partitions import PARTITIONS
-from host.bus.sqlite import SqliteStore
+from host.adapters.memory.store import MemoryStore
+from host.adapters.partitions import PARTITIONS
+from host.adapters.sqlite.store import SqliteStore
 from host.ports.bus import NewRecord, Record, TopicPartition
 from host.ports.groups import FencedError, Membership
 from host.ports.state import StateConflictError, StateWrite

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import Column, Integer, MetaData, String, Table, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from host.db.remembered import Remembered
+from host.database.revision_cache import RevisionCache
 from host.domain.accounts import QuotaExceededError
 from host.domain.errors import NotFoundError, StorageError
 from host.domain.ids import ShortHash
@@ -141,7 +141,7 @@ def test_what_is_remembered_is_read_once_until_any_process_changes_it(opened, da
         reads.append(text)
         return text in items(database)
 
-    remembered, other = Remembered(database, read), opened()
+    remembered, other = RevisionCache(database, read), opened()
     found = [remembered.get("one"), remembered.get("one")]
     other.transact(add)
     found += [remembered.get("one"), remembered.get("one")]

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from host.bus.doorbell import Doorbell, Ring, folder_for
-from host.bus.partitions import committed_by, queue_of, target_of
-from host.bus.sqlite import SqliteStore
+from host.adapters.partitions import committed_by, queue_of, target_of
+from host.adapters.sqlite.commit_notifier import CommitNotifier, Ring, folder_for
+from host.adapters.sqlite.store import SqliteStore
 from host.domain.ids import EpochMs, ShortHash
 from host.ports.bus import Committed, DuePlace, NewRecord, TopicPartition, WorkQueue
 from host.ports.hints import Hint
@@ -46,7 +46,7 @@ class Ear:
     """A bell and what it heard."""
 
     def __init__(self, folder: Path, stack: ExitStack) -> None:
-        self.bell = Doorbell(folder)
+        self.bell = CommitNotifier(folder)
         stack.callback(self.bell.close)
         self.heard: queue.Queue[Hint] = queue.Queue()
         self.bell.listen(self.heard.put)
@@ -107,7 +107,7 @@ def test_what_is_no_hint_is_not_heard(base: Path, stack: ExitStack) -> None:
 
 
 def test_nobody_is_waited_for(base: Path, stack: ExitStack) -> None:
-    deaf = Doorbell(base / "u" / "s")
+    deaf = CommitNotifier(base / "u" / "s")
     stack.callback(deaf.close)
     ringing = Ear(base / "u" / "s", stack)
     for _ in range(5000):
@@ -150,14 +150,14 @@ def test_a_folder_that_others_can_use_is_refused(base: Path, stack: ExitStack) -
     (base / "u").mkdir(mode=0o700)
     (base / "u").chmod(0o755)
     with pytest.raises(PermissionError, match="not this user's own"):
-        Doorbell(base / "u" / "s")
+        CommitNotifier(base / "u" / "s")
 
 
 def test_a_folder_that_is_a_link_is_refused(base: Path, stack: ExitStack, tmp_path: Path) -> None:
     (base / "u").symlink_to(tmp_path)
     stack.callback((base / "u").unlink)
     with pytest.raises(PermissionError):
-        Doorbell(base / "u" / "s")
+        CommitNotifier(base / "u" / "s")
 
 
 def test_the_folder_is_short_and_the_same_for_every_way_to_the_store(tmp_path: Path) -> None:
@@ -177,8 +177,8 @@ def test_stores_tell_each_other_of_commits_and_rebalances(
     heard: queue.Queue[object] = queue.Queue()
     folder, path = base / "u" / "s", tmp_path / "flows.sqlite"
     # The later bell knows the earlier one from the start; the other way, it is met by its hello.
-    hearing = SqliteStore(path, hints=Doorbell(folder))
-    bell = Doorbell(folder)
+    hearing = SqliteStore(path, hints=CommitNotifier(folder))
+    bell = CommitNotifier(folder)
     writing = SqliteStore(path, hints=bell)
     stack.callback(writing.close)
     stack.callback(hearing.close)

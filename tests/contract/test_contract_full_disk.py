@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from host.bus.partitions import target_of
-from host.bus.sqlite import SqliteStore
+from host.adapters.partitions import target_of
+from host.adapters.sqlite.store import SqliteStore
 from host.domain.errors import StorageError
 from host.ports.bus import NewRecord
 from host.ports.state import StateWrite

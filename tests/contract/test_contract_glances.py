@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from host.bus.sqlite import SqliteStore
+from host.adapters.sqlite.store import SqliteStore
 from host.domain.clock import SimClock
 from host.domain.ids import EpochMs, FlowId, ShortHash
 from host.ports.glances import GLANCES_MAX, GlancePlace, GlanceQuery, GlanceWrite
@@ -125,7 +125,7 @@ def test_lists_are_read_by_index_alone(tmp_path: Path) -> None:
         asked.extend(str(row[3]) for row in plan)
         return []
 
-    from host.bus.sqlite_glances import read_glances
+    from host.adapters.sqlite.glances import read_glances
 
     place = GlancePlace(started_at=EpochMs(1), key="a")
     for status in (None, "RUNNING"):

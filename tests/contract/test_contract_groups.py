@@ -2,7 +2,7 @@
 
 import pytest
 
-from host.bus.partitions import PARTITIONS, target_of
+from host.adapters.partitions import PARTITIONS, target_of
 from host.ports.bus import NewRecord
 from host.ports.groups import Fence, FencedError, Membership
 from host.ports.state import StateWrite

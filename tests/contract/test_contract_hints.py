@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from host.bus.doorbell import Doorbell
+from host.adapters.sqlite.commit_notifier import CommitNotifier
 from host.domain.ids import EpochMs, ShortHash
 from host.ports.bus import Committed, DuePlace, TopicPartition, WorkQueue
 from host.ports.hints import Hint, Hints
@@ -41,7 +41,7 @@ def make(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], Hint
     with ExitStack() as stack:
 
         def made() -> Hints:
-            bell = Doorbell(folder / "store")
+            bell = CommitNotifier(folder / "store")
             stack.callback(bell.close)
             return bell
 

@@ -9,20 +9,20 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from host.bus.sqlite import SqliteStore
-from host.bus.sqlite_accounts import Changes
-from host.bus.sqlite_journals import forget
-from host.db import Database
+from host.adapters.sqlite.accounts import Changes
+from host.adapters.sqlite.database import Database
+from host.adapters.sqlite.files import let_shrink
+from host.adapters.sqlite.journals import forget
+from host.adapters.sqlite.store import SqliteStore
 from host.domain.accounts import Account, Charge
 from host.domain.clock import SimClock
 from host.domain.ids import FlowId, ShortHash
-from host.flow.upkeep import EXPIRE_EVERY_MS, Upkeep
+from host.flow.engine.upkeep import EXPIRE_EVERY_MS, Upkeep
 from host.ports.bus import NewRecord
 from host.ports.live import Fixed
 from host.ports.state import StateWrite
 from host.ports.topics import Retention
 from host.ports.units import JournalRow, Unit
-from host.sqlite_files import let_shrink
 
 MIB = 1024 * 1024
 NODE = ShortHash("A" * 12)

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from host.bus.sqlite import SqliteStore
-from host.bus.sqlite_topics import newest
+from host.adapters.sqlite.store import SqliteStore
+from host.adapters.sqlite.topics import newest
 from host.domain.ids import EpochMs, FlowId
 from host.ports.bus import NewRecord, Record, RecordPlace
 from host.ports.state import StateConflictError

@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from host.bus.partitions import partition_of, target_of
+from host.adapters.partitions import partition_of, target_of
 from host.domain.ids import ShortHash
 from host.ports.bus import Committed, NewRecord, WorkQueue
 from host.ports.state import StateConflictError, StateWrite

@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from host.bus.partitions import target_of
-from host.bus.sqlite import SqliteStore
-from host.bus.writer import Writer
+from host.adapters.partitions import target_of
+from host.adapters.sqlite.group_commit import GroupCommit
+from host.adapters.sqlite.store import SqliteStore
 from host.domain.errors import StorageError
 from host.ports.bus import NewRecord
 from host.ports.state import StateConflictError, StateWrite
@@ -271,7 +271,7 @@ def test_a_writer_that_is_killed_holds_up_nobody(tmp_path: Path) -> None:
 
 
 def test_a_writer_is_not_usable_after_its_close(tmp_path: Path) -> None:
-    writer = Writer(tmp_path / "x.sqlite", sqlite3.connect(tmp_path / "x.sqlite"))
+    writer = GroupCommit(tmp_path / "x.sqlite", sqlite3.connect(tmp_path / "x.sqlite"))
     writer.close()
     with pytest.raises(StorageError, match="is closed"):
         writer.write(lambda connection: None)

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from host.bus.memory import MemoryStore
-from host.bus.partitions import queue_of, target_of
-from host.bus.sqlite import SqliteStore
+from host.adapters.memory.store import MemoryStore
+from host.adapters.partitions import queue_of, target_of
+from host.adapters.sqlite.store import SqliteStore
 from host.domain.ids import EpochMs, FlowId, ShortHash
 from host.ports.bus import NewRecord, TopicPartition
 from host.ports.state import StateConflictError, StateWrite

@@ -10,9 +10,8 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.schema import CreateIndex, CreateTable
 
-from host.composition.schemas import CLUSTER_SCHEMAS, VAULT_SCHEMAS
-from host.db import Database
-from host.db.sql import (
+from host.adapters.sqlite.database import Database
+from host.database.sql import (
     Greatest,
     JsonField,
     Least,
@@ -21,22 +20,18 @@ from host.db.sql import (
     Upsert,
     dialect_of,
 )
-from host.persistence.tables import ENTITY
-from host.quotas.tables import USAGE
+from host.entities.tables import ENTITY
+from host.nodes.quotas.tables import USAGE
+from host.runtime.wiring.schemas import CLUSTER_SCHEMAS, VAULT_SCHEMAS
 
 ROOT = Path(__file__).parents[2]
 ADAPTERS = (
-    "host/bus/",
-    "host/db/sqlite_dialect.py",
-    "host/db/database.py",
-    "host/db/errors.py",
-    "host/db/vault_identity.py",
-    "host/identity/",
-    "host/data_check/",
-    "host/backup/",
+    "host/adapters/sqlite/",
+    "host/adapters/files/identity/",
+    "host/tools/data_check/",
+    "host/tools/backup/",
     "host/settings/reading.py",
-    "host/sqlite_files.py",
-    "host/audit_log/administrative/reading.py",
+    "host/runtime/wiring/administrative_reading.py",
 )
 """The flow store, the database files, and what looks at files of a data directory."""
 FEATURES = sorted(
@@ -77,14 +72,16 @@ def test_only_adapters_of_sqlite_speak_sqlite():
     assert found == set()
 
 
-OPENERS = ("host.db", "host.db.database", "host.db.vaults", "host.db.cpi_files")
+OPENERS = (
+    "host.adapters.sqlite.database",
+    "host.adapters.sqlite.vaults",
+    "host.adapters.files.cpi_files",
+)
 """Where the adapters are: only what puts a process together, or looks at files, may know them."""
 MAY_OPEN = (
-    "host/db/",
-    "host/composition/",
+    "host/adapters/sqlite/",
+    "host/runtime/wiring/",
     "host/tools/testkit/",
-    "host/audit_log/administrative/offline.py",
-    "host/audit_log/administrative/reading.py",
 )
 
 

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from cpi.build import build_cpi
-from cpi.group_policy_generation import generate_static_policy
+from cpi.package.build import build_cpi
+from cpi.package.group_policy_generation import generate_static_policy
 from host.cli.contract import command
-from host.toolkit.build import build_cordapp
-from host.toolkit.cache import default_cache_dir
-from host.toolkit.contracts import CpiContracts, open_contracts
+from host.tools.build import build_cordapp
+from host.tools.cache import default_cache_dir
+from host.tools.contracts import CpiContracts, open_contracts
 from sandbox.limits import Limits
 from sandbox.runtime import Sandbox
 from tests.support.keystores import make_key
@@ -76,7 +76,7 @@ def contracts(iou: Signed, sandbox: Sandbox) -> CpiContracts:
 
 
 def contracts_of(signed: Signed, sandbox: Sandbox) -> CpiContracts:
-    from cpi.certificates import load_pem_certificates
+    from cpi.crypto.certificates import load_pem_certificates
 
     pem = signed.certificate.read_bytes()
     trusted = load_pem_certificates(pem, source=str(signed.certificate))

@@ -18,10 +18,10 @@ from hypothesis import strategies as st
 
 from cordapp.contracts import StateRef
 from cordapp.schema import from_json, schema_of
-from host.toolkit.contracts import CpiContracts
-from host.toolkit.fuzz import FuzzExtraMissingError, declared_types, fuzz
-from host.toolkit.fuzz_participants import learn, participants_of, sample
-from host.toolkit.fuzz_values import values
+from host.tools.contracts import CpiContracts
+from host.tools.fuzz import FuzzExtraMissingError, declared_types, fuzz
+from host.tools.fuzz_participants import learn, participants_of, sample
+from host.tools.fuzz_values import values
 
 CONTRACT = """
     from dataclasses import dataclass
@@ -174,7 +174,7 @@ def test_fuzzing_leaves_nothing_in_the_working_directory(
 
 
 def test_without_the_extra_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in [n for n in sys.modules if n.startswith(("hypothesis", "host.toolkit.fuzz_"))]:
+    for name in [n for n in sys.modules if n.startswith(("hypothesis", "host.tools.fuzz_"))]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "hypothesis", None)
     with pytest.raises(FuzzExtraMissingError, match=r"cordbox\[fuzz\]"):

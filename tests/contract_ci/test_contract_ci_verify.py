@@ -15,13 +15,13 @@ import click
 import pytest
 
 from host.guests.contracts import transaction_text
-from host.toolkit.cache import default_cache_dir
-from host.toolkit.contracts import Case, CpiContracts, NoContractError
-from host.toolkit.contracts_input import Given, TransactionFileError, count_all, read_all
-from host.toolkit.contracts_pool import verify_all
-from host.toolkit.contracts_report import Tally, report_to
-from host.toolkit.junit import JUnitWriter
-from host.toolkit.receipts import ReceiptFolder, ReceiptInvalidError
+from host.tools.cache import default_cache_dir
+from host.tools.contracts import Case, CpiContracts, NoContractError
+from host.tools.contracts_input import Given, TransactionFileError, count_all, read_all
+from host.tools.contracts_pool import verify_all
+from host.tools.contracts_report import Tally, report_to
+from host.tools.junit import JUnitWriter
+from host.tools.receipts import ReceiptFolder, ReceiptInvalidError
 
 SAMPLES = Path(__file__).parents[2] / "sample_cordapps"
 GOLDEN = SAMPLES / "iou" / "receipts"

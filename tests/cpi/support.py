@@ -12,15 +12,15 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
-from cpi.archive import read_archive
-from cpi.archive_writer import write_archive
-from cpi.build import CpkSpec, build_cpb, build_cpi, build_cpk
+from cpi.archive.reading import read_archive
+from cpi.archive.writing import write_archive
+from cpi.crypto.keys import SigningKey
 from cpi.errors import PackageRefusedError
-from cpi.group_policy_generation import generate_static_policy
-from cpi.keys import SigningKey
-from cpi.model import PackageType, VerifiedPackage
-from cpi.signing import sign_entries
-from cpi.verify import verify_package
+from cpi.jar.signing import sign_entries
+from cpi.package.build import CpkSpec, build_cpb, build_cpi, build_cpk
+from cpi.package.group_policy_generation import generate_static_policy
+from cpi.package.model import PackageType, VerifiedPackage
+from cpi.package.verify import verify_package
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
 LIBRARIES = {f"META-INF/privatelib/library{i}.jar": f"library {i}".encode() for i in (1, 2, 3)}

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cpi.archive import read_archive
-from cpi.archive_writer import write_archive
-from cpi.entry_names import check_entry_name
+from cpi.archive.entry_names import check_entry_name
+from cpi.archive.reading import read_archive
+from cpi.archive.writing import write_archive
 from cpi.errors import ArchiveError
 from cpi.limits import ArchiveLimits, Budget
 

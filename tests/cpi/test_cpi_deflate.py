@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cpi import archive_writer
-from cpi.archive import read_archive
-from cpi.archive_writer import write_archive
-from cpi.deflate import deflate
-from cpi.verify import read_package
+from cpi.archive import writing as archive_writer
+from cpi.archive.deflate import deflate
+from cpi.archive.reading import read_archive
+from cpi.archive.writing import write_archive
+from cpi.package.verify import read_package
 from tests.cpi import support
 
 TEXT = Path(archive_writer.__file__).read_bytes() + Path(support.__file__).read_bytes()

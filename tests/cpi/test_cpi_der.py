@@ -12,16 +12,16 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from cpi.certificates import load_der, load_pem_certificates
-from cpi.cms import verify_signed_data
-from cpi.der import DEPTH_MAX, DerRefusedError, check_der
+from cpi.crypto.certificates import load_der, load_pem_certificates
+from cpi.crypto.cms import verify_signed_data
+from cpi.crypto.der import DEPTH_MAX, DerRefusedError, check_der
+from cpi.crypto.keys import load_keystore
+from cpi.crypto.pem import PemRefusedError, pem_blocks, single_pem
+from cpi.crypto.pfx import read_pkcs12
+from cpi.crypto.signer_hash import certificate_der
 from cpi.errors import KeystoreError, SignatureError
-from cpi.group_policy import _certificate_fault
-from cpi.keys import load_keystore
-from cpi.pem import PemRefusedError, pem_blocks, single_pem
-from cpi.pfx import read_pkcs12
-from cpi.signer_hash import certificate_der
-from cpi.timestamp_requests import _read
+from cpi.jar.timestamp_requests import _read
+from cpi.package.group_policy import _certificate_fault
 from tests.cpi.support import certificate, root, self_signed
 from tests.steps import steps_of
 
@@ -182,15 +182,15 @@ def test_a_bomb_inside_a_signed_certificate_set() -> None:
 
 
 _LIBRARY_READERS = {
-    "load_der_x509_certificate": {"cpi/certificates.py", "cpi/keystore_creation.py"},
+    "load_der_x509_certificate": {"cpi/crypto/certificates.py", "cpi/crypto/keystore_creation.py"},
     "load_pem_x509_certificate": {"host/rest/tls.py"},
     "load_pem_x509_certificates": set(),
-    "load_pkcs12": {"cpi/pfx.py"},
-    "load_key_and_certificates": {"host/toolkit/throwaway_key.py"},
-    "load_der_private_key": {"cpi/pfx.py", "host/keys/store.py"},
+    "load_pkcs12": {"cpi/crypto/pfx.py"},
+    "load_key_and_certificates": {"host/tools/throwaway_key.py"},
+    "load_der_private_key": {"cpi/crypto/pfx.py", "host/keys/store.py"},
     "load_pem_private_key": {
-        "cpi/pem_keys.py",
-        "host/data_check/tls_pair.py",
+        "cpi/crypto/pem_keys.py",
+        "host/tools/data_check/tls_pair.py",
         "host/rest/tls.py",
         "host/rest/tls_files.py",
     },
@@ -219,7 +219,7 @@ def test_no_reader_goes_past_the_walk() -> None:
                 if name == "load" and isinstance(node.func, ast.Attribute) and "asn1crypto" in text:
                     loads.add(where)
     assert all(found[name] <= allowed for name, allowed in _LIBRARY_READERS.items()), found
-    assert loads == {"cpi/der.py"}
+    assert loads == {"cpi/crypto/der.py"}
 
 
 def test_an_odd_name_constraint_is_a_refusal() -> None:

@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 import zstandard
 
-from cpi.descriptor import CodeDescriptor, dump_descriptor, parse_descriptor
 from cpi.errors import DescriptorError
+from cpi.package.descriptor import CodeDescriptor, dump_descriptor, parse_descriptor
 from tests.cpi.support import accept, cpk, refuse
 
 DIGEST = "SHA-256:" + "AB" * 32

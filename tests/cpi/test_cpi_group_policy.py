@@ -14,14 +14,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft201909Validator
 
+from cpi.crypto.pem_text import is_pem_certificate
 from cpi.errors import GroupPolicyError
-from cpi.group_policy import (
+from cpi.package.group_policy import (
     GroupPolicyKind,
     group_policy_schema_issues,
     parse_group_policy,
 )
-from cpi.group_policy_generation import generate_mgm_policy, generate_static_policy
-from cpi.pem_text import is_pem_certificate
+from cpi.package.group_policy_generation import generate_mgm_policy, generate_static_policy
 from tests.cpi.support import policy
 from tests.support.vectors import VECTORS
 

@@ -19,9 +19,9 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
 )
 
-from cpi.keys import SigningKey
+from cpi.crypto.keys import SigningKey
 from host.cli import main
-from host.plugin_loading import make_plugin_manager
+from host.runtime.plugin_loading import make_plugin_manager
 from plugins.pkcs11_hsm.errors import HardwareKeyError, HardwareUriError
 from plugins.pkcs11_hsm.uri import parse_uri
 from tests.cpi import support

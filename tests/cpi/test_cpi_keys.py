@@ -24,12 +24,12 @@ from cryptography.hazmat.primitives.serialization import (
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cpi.certificates import load_pem_certificates
-from cpi.derivation_rounds import DerivationRounds
+from cpi.crypto.certificates import load_pem_certificates
+from cpi.crypto.derivation_rounds import DerivationRounds
+from cpi.crypto.keys import SigningKey, create_keystore, load_keystore, load_signing_key
+from cpi.crypto.pem_keys import is_pem, read_pem
+from cpi.crypto.pfx import _opened, _walk, _walk_instead, read_pkcs12
 from cpi.errors import KeystoreError, TrustError
-from cpi.keys import SigningKey, create_keystore, load_keystore, load_signing_key
-from cpi.pem_keys import is_pem, read_pem
-from cpi.pfx import _opened, _walk, _walk_instead, read_pkcs12
 from tests.cpi.support import NOW, accept, alice, cpk, self_signed
 from tests.support.vectors import VECTORS
 

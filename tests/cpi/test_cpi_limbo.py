@@ -13,9 +13,9 @@ import zstandard
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from cpi.certificates import issuer_path, load_pem_certificates
+from cpi.crypto.certificates import issuer_path, load_pem_certificates
+from cpi.crypto.trust import validate_path
 from cpi.errors import CpiError, TrustError
-from cpi.trust import validate_path
 from tests.cpi.support import NOW, Authority, authority, certificate
 from tests.support.vectors import VECTORS
 

@@ -8,18 +8,18 @@ from collections.abc import Callable
 import pytest
 import zstandard
 
-from cpi.archive import read_archive
-from cpi.dependencies import parse_dependencies, unsatisfied
-from cpi.descriptor import CodeDescriptor, dump_descriptor, parse_descriptor
+from cpi.archive.reading import read_archive
+from cpi.archive.zstd_frame import ZstdRefusedError, unpack_frame
 from cpi.errors import CpiError, DescriptorError, GroupPolicyError, ManifestError
-from cpi.group_policy import parse_group_policy
+from cpi.jar.manifest import parse_manifest
 from cpi.limits import DEFAULT_LIMITS, ArchiveLimits
-from cpi.manifest import parse_manifest
-from cpi.model import CpkDependency
+from cpi.package.dependencies import parse_dependencies, unsatisfied
+from cpi.package.descriptor import CodeDescriptor, dump_descriptor, parse_descriptor
+from cpi.package.group_policy import parse_group_policy
+from cpi.package.model import CpkDependency
+from cpi.package.verify import read_package
+from cpi.package.versions import compare_versions
 from cpi.strict_json import ISSUES_MAX, JsonRefusedError, parse_json
-from cpi.verify import read_package
-from cpi.versions import compare_versions
-from cpi.zstd_frame import ZstdRefusedError, unpack_frame
 from tests.cpi import support
 from tests.cpi.support import cpk, edit, policy, refuse
 from tests.steps import steps_of

@@ -4,12 +4,12 @@ import hashlib
 
 import pytest
 
-from cpi.attributes import read_cpk_attributes
-from cpi.manifest import encode_manifest, parse_manifest
-from cpi.model import PackageType
-from cpi.signer_hash import hashed_text, signer_summary_hash, summary_hash_of_names
-from cpi.verify import read_package
-from cpi.versions import compare_versions
+from cpi.crypto.signer_hash import hashed_text, signer_summary_hash, summary_hash_of_names
+from cpi.jar.manifest import encode_manifest, parse_manifest
+from cpi.package.attributes import read_cpk_attributes
+from cpi.package.model import PackageType
+from cpi.package.verify import read_package
+from cpi.package.versions import compare_versions
 from tests.cpi import support
 from tests.cpi.support import NOW, accept, refusal, refuse
 

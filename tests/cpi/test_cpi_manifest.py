@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cpi.errors import ManifestError
-from cpi.manifest import encode_manifest, fold_line, parse_manifest
+from cpi.jar.manifest import encode_manifest, fold_line, parse_manifest
 
 HEAD = b"Manifest-Version: 1.0\r\n"
 

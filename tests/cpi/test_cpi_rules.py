@@ -2,8 +2,8 @@
 
 import pytest
 
-from cpi.model import PackageType
-from cpi.signing import sign_entries
+from cpi.jar.signing import sign_entries
+from cpi.package.model import PackageType
 from tests.cpi import support
 from tests.cpi.support import accept, alice, refusal, refuse, resigned
 
@@ -177,7 +177,7 @@ def test_cpb_layout(members: dict[str, bytes | str], code: str) -> None:
 
 
 def test_a_dependency_on_itself_is_refused() -> None:
-    from cpi.model import CpkDependency
+    from cpi.package.model import CpkDependency
 
     cpk = support.cpk(
         symbolic_name="app", dependencies=(CpkDependency(name="app", version="1.0.0.0"),)

@@ -13,15 +13,15 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cpi.certificates import load_pem_certificates
+from cpi.crypto.certificates import load_pem_certificates
+from cpi.crypto.keys import SigningKey, create_keystore, load_signing_key
+from cpi.crypto.signature_schemes import is_pss_only, pss_algorithm
 from cpi.errors import CpiError, PackageRefusedError, SignatureError, TrustError
-from cpi.keys import SigningKey, create_keystore, load_signing_key
-from cpi.resigning import resigned
-from cpi.signature_schemes import is_pss_only, pss_algorithm
-from cpi.signatures import Role, role_of
-from cpi.signer_warnings import signer_warnings
-from cpi.signing import resign, signature_base_name
-from cpi.verify import verify_package
+from cpi.jar.signatures import Role, role_of
+from cpi.jar.signer_warnings import signer_warnings
+from cpi.jar.signing import resign, signature_base_name
+from cpi.package.resigning import resigned
+from cpi.package.verify import verify_package
 from tests.cpi import support
 from tests.cpi.support import (
     NOW,
@@ -329,7 +329,7 @@ def test_packages_are_reproducible() -> None:
 
 
 def test_each_entry_section_has_one_digest() -> None:
-    from cpi.manifest import parse_manifest
+    from cpi.jar.manifest import parse_manifest
 
     manifest = parse_manifest(dict(entries_of(support.cpk()))["META-INF/MANIFEST.MF"])
     assert all(set(s.attributes) == {"Name", "SHA-256-Digest"} for s in manifest.entries.values())

@@ -14,14 +14,14 @@ import pytest
 import zstandard
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from cpi.archive import read_archive
-from cpi.build import CpkSpec, build_cpk
-from cpi.descriptor import CodeDescriptor, dump_descriptor
+from cpi.archive.reading import read_archive
+from cpi.archive.sources import CHUNK_BYTES, BytesSource, Window, chunks_of
 from cpi.errors import ArchiveError, PackageRefusedError
-from cpi.files import open_package
 from cpi.limits import ArchiveLimits
-from cpi.sources import CHUNK_BYTES, BytesSource, Window, chunks_of
-from cpi.verify import verify_package
+from cpi.package.build import CpkSpec, build_cpk
+from cpi.package.descriptor import CodeDescriptor, dump_descriptor
+from cpi.package.files import open_package
+from cpi.package.verify import verify_package
 from tests.cpi import support
 from tests.cpi.support import NOW, accept, alice, refusal, root
 
@@ -30,9 +30,9 @@ _VERIFY = """
 import resource, sys
 from datetime import datetime
 from pathlib import Path
-from cpi.certificates import load_pem_certificates
-from cpi.files import open_package
-from cpi.verify import verify_package
+from cpi.crypto.certificates import load_pem_certificates
+from cpi.package.files import open_package
+from cpi.package.verify import verify_package
 trusted = load_pem_certificates(Path(sys.argv[2]).read_bytes(), source="trusted")
 with open_package(Path(sys.argv[1])) as source:
     result = verify_package(source, package_type=None, trusted=trusted,
@@ -262,12 +262,12 @@ def test_signature_only_needs_no_schema(tmp_path: Path) -> None:
     path = tmp_path / "a.jar"
     path.write_bytes(support.cpk())
     script = (
-        "import sys\nfrom pathlib import Path\nfrom cpi.files import open_package\n"
-        "from cpi.verify import verify_package\nfrom cpi.errors import PackageRefusedError\n"
+        "import sys\nfrom pathlib import Path\nfrom cpi.package.files import open_package\n"
+        "from cpi.package.verify import verify_package\nfrom cpi.errors import PackageRefusedError\n"
         "try:\n    with open_package(Path(sys.argv[1])) as s:\n"
         "        verify_package(s, package_type=None, trusted=[], signature_only=True)\n"
         "except PackageRefusedError as e:\n    print(e.code)\n"
-        "print('jsonschema' in sys.modules, 'cpi.layers' in sys.modules)\n"
+        "print('jsonschema' in sys.modules, 'cpi.package.layers' in sys.modules)\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", script, str(path)],

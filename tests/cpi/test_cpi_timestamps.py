@@ -16,11 +16,11 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cpi.crypto.keys import SigningKey, create_keystore, load_signing_key
 from cpi.errors import CpiError, SignatureError, TrustError
-from cpi.keys import SigningKey, create_keystore, load_signing_key
-from cpi.signing import resign
-from cpi.timestamp_requests import RESPONSE_BYTES_MAX, timestamper, unavailable
-from cpi.verify import verify_package
+from cpi.jar.signing import resign
+from cpi.jar.timestamp_requests import RESPONSE_BYTES_MAX, timestamper, unavailable
+from cpi.package.verify import verify_package
 from host.cli.timestamp_client import http_fetcher
 from tests.cpi import support
 from tests.cpi.support import self_signed

@@ -12,11 +12,11 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from cpi.certificates import load_der, load_pem_certificates
+from cpi.crypto.certificates import load_der, load_pem_certificates
+from cpi.crypto.keys import SigningKey
+from cpi.crypto.signer_hash import certificate_der
+from cpi.crypto.trust import validate_path
 from cpi.errors import TrustError
-from cpi.keys import SigningKey
-from cpi.signer_hash import certificate_der
-from cpi.trust import validate_path
 from tests.cpi.support import (
     NOW,
     accept,

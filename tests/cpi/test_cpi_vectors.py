@@ -6,15 +6,15 @@ from datetime import UTC, datetime
 import pytest
 from cryptography import x509
 
-from cpi.certificates import load_pem_certificates
-from cpi.errors import PackageRefusedError
-from cpi.signer_hash import (
+from cpi.crypto.certificates import load_pem_certificates
+from cpi.crypto.signer_hash import (
     certificate_rdns,
     hashed_text,
     signer_summary_hash,
     summary_hash_of_names,
 )
-from cpi.verify import verify_package
+from cpi.errors import PackageRefusedError
+from cpi.package.verify import verify_package
 from tests.support.vectors import VECTORS
 
 pytestmark = pytest.mark.conformance

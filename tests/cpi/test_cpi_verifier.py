@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 import pytest
 
-from cpi.dependencies import encode_dependencies, parse_dependencies
 from cpi.errors import DependenciesError
-from cpi.model import CpkDependency, PackageType
-from cpi.signing import resign
+from cpi.jar.signing import resign
+from cpi.package.dependencies import encode_dependencies, parse_dependencies
+from cpi.package.model import CpkDependency, PackageType
 from tests.cpi import support
 from tests.cpi.support import (
     accept,

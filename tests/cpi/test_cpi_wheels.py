@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from cpi.archive import read_archive
+from cpi.archive.reading import read_archive
 
 ROOT = Path(__file__).parents[2]
 CACHE = ROOT / "build" / "test-wheels"

@@ -11,22 +11,22 @@ import sys
 import pytest
 from sqlalchemy import insert
 
-from host.audit_log.administrative.errors import ActNotRecordedError
-from host.audit_log.administrative.offline import offline_act
-from host.audit_log.service import AuditKeyMissingError, load_audit_key
-from host.composition.schemas import CLUSTER_SCHEMAS, VAULT_SCHEMAS
-from host.data_check import check_directory
-from host.data_check.checking import NoDataDirectoryError
-from host.data_directory import DataDirectoryLockedError
+from host.adapters.files.data_directory import DataDirectoryLockedError
+from host.adapters.os.system import SystemClock, SystemEntropy
 from host.domain.accounts import Account, Charge
 from host.ledger.components import state_text
 from host.ledger.model import State
 from host.ledger.tables import OUTPUT, TRANSACTION
+from host.nodes.audit_log.administrative.errors import ActNotRecordedError
+from host.nodes.audit_log.service import AuditKeyMissingError, load_audit_key
 from host.ports.keys import KeyCategory
 from host.ports.state import StateWrite
 from host.ports.units import Unit
 from host.rest.tls import own_certificate
-from host.system import SystemClock, SystemEntropy
+from host.runtime.wiring.offline_acts import offline_act
+from host.runtime.wiring.schemas import CLUSTER_SCHEMAS, VAULT_SCHEMAS
+from host.tools.data_check import check_directory
+from host.tools.data_check.checking import NoDataDirectoryError
 from tests.support.data_directories import ALICE, BOB, make_directory, parts_of
 
 VAULT = f"vnodes/{ALICE.short_hash}/vault.sqlite"
@@ -73,7 +73,7 @@ def test_no_host_starts_while_a_check_runs(folder, monkeypatch):
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         return iter(())
 
-    monkeypatch.setattr("host.data_check.checking.check_places", tried)
+    monkeypatch.setattr("host.tools.data_check.checking.check_places", tried)
     assert check(folder) == []
 
 

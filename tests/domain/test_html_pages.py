@@ -7,7 +7,7 @@ import pytest
 from jinja2 import UndefinedError
 
 from host.domain.printable import printable
-from host.html_pages import code, render
+from host.tools.html_pages import code, render
 
 BEL, RIGHT_TO_LEFT = "\x07", "\u202e"
 

@@ -2,11 +2,11 @@
 
 import pytest
 
-from host import json_schema
+from host.domain import json_schema
+from host.domain.call_time import limited_call
+from host.domain.capability_error import CapabilityError
+from host.domain.json_schema import JsonSchema, JsonSchemaInvalidError
 from host.domain.pattern_weight import weight_of
-from host.json_schema import JsonSchema, JsonSchemaInvalidError
-from host.ports.call_time import limited_call
-from host.ports.capability import CapabilityError
 
 SLOW = "^(a|a)*$"
 SLOW_TEXT = "a" * 200 + "b"

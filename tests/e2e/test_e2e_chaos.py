@@ -1,6 +1,7 @@
 """A host under load meets several troubles of its machine at once; nothing is lost or doubled.
 
-Kills, a full disk, exhausted descriptors and suspensions, two at a time; `tests/flow` lets the clock
+Kills, a full disk, exhausted descriptors and suspensions, two at a time; `tests/flow` lets the
+clock
 jump, which no process can do to another without changing how it sleeps.
 CORDBOX_CHAOS sets how many rounds there are, CORDBOX_CHAOS_SEED which troubles meet and for how
 long; the seed is printed.

@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from host.bus.memory import MemoryStore
-from host.bus.sqlite import SqliteStore
+from host.adapters.memory.store import MemoryStore
+from host.adapters.sqlite.store import SqliteStore
 from host.ports.units import FlowStore
 from tests.flow.network import PARKING, Network
 

@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from host.bus.sqlite import SqliteStore
+from host.adapters.sqlite.store import SqliteStore
 from host.domain.clock import SimClock
 from host.domain.errors import ConflictError
 from host.ports.units import Unit

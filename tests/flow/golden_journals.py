@@ -1,6 +1,7 @@
 """Golden journals: flows that ran once, as bytes that every later build must replay.
 
-As a program: `python -m tests.flow.golden_journals` records them anew into `tests/flow/golden/`, for
+As a program: `python -m tests.flow.golden_journals` records them anew into `tests/flow/golden/`,
+for
 a new version of the journal's format; files of older versions stay. It needs a few minutes, since
 it builds the IOU sample and runs it on a host. `iou.cpi` is the code that those flows ran, so a
 later change of the sample changes nothing here.
@@ -13,10 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from host.bus.memory import MemoryStore
-from host.bus.sqlite import SqliteStore
-from host.flow.history import HistoryLimits, read_history
-from host.flow.statuses import decode_status
+from host.adapters.memory.store import MemoryStore
+from host.adapters.sqlite.store import SqliteStore
+from host.flow.core.statuses import decode_status
+from host.flow.records.history import HistoryLimits, read_history
 from host.ports.units import FlowStore
 from tests.flow import durable_flows
 from tests.flow.network import BOB, Flow, Network
@@ -119,8 +120,8 @@ def _ious() -> Iterator[Golden]:
     from cryptography.hazmat.primitives.serialization import Encoding
 
     from benchmarks import workshop
-    from cpi.build import build_cpi
-    from cpi.group_policy_generation import generate_static_policy
+    from cpi.package.build import build_cpi
+    from cpi.package.group_policy_generation import generate_static_policy
     from sample_cordapps.demo import network
     from sample_cordapps.demo.flows import FlowRunner
 

@@ -5,8 +5,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from cpi.model import PackageId
-from host.bus.memory import MemoryStore
+from cpi.package.model import PackageId
+from host.adapters.memory.store import MemoryStore
 from host.domain.clock import SimClock
 from host.domain.flow import FlowStatus
 from host.domain.ids import Checksum, EpochMs, HoldingIdentity
@@ -19,13 +19,13 @@ from host.domain.packages import (
 )
 from host.domain.vnode import VirtualNode
 from host.domain.x500 import MemberX500Name
-from host.flow.config import CORDA_DEFAULTS, FlowConfig
-from host.flow.engine import FlowEngine
-from host.flow.flow_time import FlowTime
-from host.flow.history import NO_HISTORY, HistoryLimits
-from host.flow.parking import ParkingLot
-from host.flow.service import FlowService
-from host.guests.parking import ParkingFlows
+from host.flow.core.config import CORDA_DEFAULTS, FlowConfig
+from host.flow.engine.engine import FlowEngine
+from host.flow.engine.flow_time import FlowTime
+from host.flow.engine.service import FlowService
+from host.flow.engine.sticky_cache import StickyCache
+from host.flow.records.history import NO_HISTORY, HistoryLimits
+from host.guests.sticky_flows import StickyFlows
 from host.ports.audit_log import AuditLogs
 from host.ports.capability import Capability
 from host.ports.glances import GlanceQuery
@@ -49,15 +49,15 @@ class Parking:
 
     def __init__(self) -> None:
         self.most = 0
-        self.lots: list[ParkingLot] = []
+        self.lots: list[StickyCache] = []
 
-    def lot(self) -> ParkingLot:
-        self.lots.append(ParkingLot(self.most))
+    def sticky(self) -> StickyCache:
+        self.lots.append(StickyCache(self.most))
         return self.lots[-1]
 
     def clear(self) -> None:
-        for lot in self.lots:
-            lot.close()
+        for sticky in self.lots:
+            sticky.close()
         self.lots.clear()
 
 
@@ -224,7 +224,7 @@ class Network:
         self.events: list[Any] = []
         self.engine = FlowEngine(
             units=store,
-            guests=ParkingFlows(self.guests) if PARKING.most else self.guests,
+            guests=StickyFlows(self.guests) if PARKING.most else self.guests,
             capabilities=[self.notes] if capabilities is None else capabilities,
             vnodes=self.nodes,
             packages=self.packages,
@@ -237,7 +237,7 @@ class Network:
             quotas=quotas,
             audit_logs=audit_logs,
             history=Fixed(history),
-            lot=PARKING.lot(),
+            sticky=PARKING.sticky(),
         )
         self.service = FlowService(units=store, clock=self.clock)
 

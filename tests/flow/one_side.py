@@ -6,12 +6,12 @@ the test reads it, and what peers send is put on the flow's topic.
 
 from typing import Any
 
-from host.bus.memory import MemoryStore
+from host.adapters.memory.store import MemoryStore
 from host.domain.flow import FlowStatus
 from host.domain.ids import EpochMs, FlowId
-from host.flow.checkpoint import Checkpoint, decode_checkpoint
-from host.flow.mapper import MapperState, encode_state, session_key
-from host.flow.messages import (
+from host.flow.core.checkpoint import Checkpoint, decode_checkpoint
+from host.flow.core.mapper import MapperState, encode_state, session_key
+from host.flow.core.messages import (
     DEAD_LETTER_TOPIC,
     EVENT_TOPIC,
     OUT_TOPIC,

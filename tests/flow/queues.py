@@ -1,6 +1,6 @@
 """What waits in the queues of a store, and what was ever published to it."""
 
-from host.bus.memory import MemoryStore
+from host.adapters.memory.store import MemoryStore
 from host.domain.ids import ShortHash
 from host.ports.bus import NewRecord
 from host.ports.units import FlowStore, Unit

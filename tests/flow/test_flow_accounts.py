@@ -11,15 +11,15 @@ import pytest
 from host.domain.accounts import Account, Charge, QuotaExceededError, hit_of
 from host.domain.flow import FlowStatusName
 from host.domain.ids import EpochMs, ShortHash
-from host.domain.quotas import Quota, Spent
-from host.flow.config import CORDA_DEFAULTS
-from host.flow.errors import FlowsTooManyError
-from host.flow.history import HistoryLimits
-from host.flow.host_calls import UNWRITTEN_BYTES_MAX
-from host.flow.messages import OUT_TOPIC, due_place
-from host.flow.room import evicted
-from host.flow.service import FlowService
-from host.flow.statuses import read_status
+from host.domain.quotas import Quota, RunCharge
+from host.flow.core.config import CORDA_DEFAULTS
+from host.flow.core.errors import FlowsTooManyError
+from host.flow.core.messages import OUT_TOPIC, due_place
+from host.flow.core.room import evicted
+from host.flow.core.statuses import read_status
+from host.flow.engine.host_calls import UNWRITTEN_BYTES_MAX
+from host.flow.engine.service import FlowService
+from host.flow.records.history import HistoryLimits
 from host.ports.glances import GlanceQuery
 from host.ports.state import StateRecord, StateWrite
 from host.ports.units import FlowStore, Unit
@@ -44,7 +44,7 @@ class Limited:
     def may_run_at(self, node: ShortHash) -> EpochMs | None:
         return None
 
-    def spent(self, node: ShortHash, spent: Spent) -> None:
+    def spent(self, node: ShortHash, spent: RunCharge) -> None:
         """Nothing is charged."""
 
     def logged(self, node: ShortHash, size: int) -> None:

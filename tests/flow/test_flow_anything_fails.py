@@ -10,8 +10,8 @@ import sqlite3
 import pytest
 
 from host.domain.flow import FlowStatusName
-from host.flow.messages import DEAD_LETTER_TOPIC
-from host.flow.retry import FailureKind, kind_of
+from host.flow.core.messages import DEAD_LETTER_TOPIC
+from host.flow.core.retry import FailureKind, kind_of
 from tests.flow.network import PARKING
 from tests.flow.traps import MISFITS, NO_EXCEPTIONS, OUTAGES, POISON, Made
 

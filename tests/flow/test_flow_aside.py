@@ -16,18 +16,18 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from msgspec import msgpack
 
-from host.bus.memory import MemoryStore
-from host.bus.partitions import PARTITIONS, queue_of
-from host.bus.sqlite import SqliteStore
+from host.adapters.memory.store import MemoryStore
+from host.adapters.partitions import PARTITIONS, queue_of
+from host.adapters.sqlite.store import SqliteStore
 from host.domain.clock import SimClock
 from host.domain.errors import DiskFullError, OutageError, StorageError
 from host.domain.ids import EpochMs
-from host.flow.aside import ASIDE_GROUP, Aside, WorkKey, key_of, read_head
-from host.flow.asides import Asides
-from host.flow.engine import FlowEngine
-from host.flow.messages import DEAD_LETTER_TOPIC, EVENT_TOPIC, OUT_TOPIC
-from host.flow.retry import FailureKind, Failures
-from host.flow.taken import Taken
+from host.flow.core.aside import ASIDE_GROUP, Aside, WorkKey, key_of, read_head
+from host.flow.core.messages import DEAD_LETTER_TOPIC, EVENT_TOPIC, OUT_TOPIC
+from host.flow.core.retry import FailureKind, Failures
+from host.flow.core.taken import Taken
+from host.flow.engine.asides import Asides
+from host.flow.engine.engine import FlowEngine
 from host.ports.bus import Placement
 from host.ports.groups import Fence
 from host.ports.state import StateConflictError, StateWrite
@@ -454,7 +454,7 @@ def test_a_failure_that_is_forgotten_for_want_of_room_is_looked_for_in_the_store
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The head may have been stored, though the answer was lost: later records wait behind it."""
-    monkeypatch.setattr("host.flow.setbacks._FAILURES_MAX", 1)
+    monkeypatch.setattr("host.flow.engine.setbacks._FAILURES_MAX", 1)
     made = Handled({"k0": OutageError("away"), "k18": OutageError("away")})
     made.engine.adopt()
     commit = made.store.commit

@@ -7,11 +7,11 @@ import pytest
 from host.domain.accounts import Account
 from host.domain.flow import FlowStatusName
 from host.domain.quotas import DEFAULT_QUOTA
-from host.flow.apart import result_key
-from host.flow.bodies import INLINE_BYTES_MAX, body_key
-from host.flow.history import HistoryLimits
-from host.flow.messages import flow_state_key
-from host.flow.recording import recording_of
+from host.flow.core.bodies import INLINE_BYTES_MAX, body_key
+from host.flow.core.messages import flow_state_key
+from host.flow.core.offloaded_payloads import result_key
+from host.flow.records.history import HistoryLimits
+from host.flow.records.history_export import recording_of
 from host.ports.quotas import Unmetered
 from host.ports.state import StateWrite
 from host.ports.units import FlowStore, Unit

@@ -5,14 +5,14 @@ import json
 
 import pytest
 
-from host.bus.memory import MemoryStore
-from host.bus.sqlite import SqliteStore
+from host.adapters.memory.store import MemoryStore
+from host.adapters.sqlite.store import SqliteStore
+from host.domain.capability_error import CapabilityError
 from host.domain.flow import FlowStatusName
 from host.domain.ids import EpochMs
-from host.flow.config import MIB, FlowConfig
-from host.flow.messages import OUT_TOPIC, Chunk, Close, Data, Init, encode
-from host.flow.session import Session, SessionStatus, close, read, receive, send
-from host.ports.capability import CapabilityError
+from host.flow.core.config import MIB, FlowConfig
+from host.flow.core.messages import OUT_TOPIC, Chunk, Close, Data, Init, encode
+from host.flow.core.session import Session, SessionStatus, close, read, receive, send
 from host.ports.state import StateWrite
 from host.ports.units import FlowStore, Unit
 from tests.flow.network import BOB, Network

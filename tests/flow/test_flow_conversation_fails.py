@@ -7,9 +7,9 @@ for the responder that answers it.
 import pytest
 
 from host.domain.flow import FlowStatusName
-from host.flow.config import CORDA_DEFAULTS
-from host.flow.engine_calls import EngineCalls
-from host.flow.messages import DEAD_LETTER_TOPIC
+from host.flow.core.config import CORDA_DEFAULTS
+from host.flow.core.messages import DEAD_LETTER_TOPIC
+from host.flow.engine.engine_calls import EngineCalls
 from sandbox.host_api import HOST_API
 from tests.flow.queues import ALICES
 from tests.flow.traps import OUTAGES, POISON, Made, trapped_engine_calls

@@ -7,13 +7,13 @@ import json
 
 import pytest
 
-from host.bus.memory import MemoryStore
+from host.adapters.memory.store import MemoryStore
+from host.domain.capability_error import CapabilityError
 from host.domain.errors import StorageError, UnavailableError
 from host.domain.flow import FlowStatusName
 from host.domain.vnode import OperationalStatus
-from host.flow.messages import OUT_TOPIC, InfoRequest, InfoResponse, Init, encode
-from host.flow.session import SessionStatus
-from host.ports.capability import CapabilityError
+from host.flow.core.messages import OUT_TOPIC, InfoRequest, InfoResponse, Init, encode
+from host.flow.core.session import SessionStatus
 from host.ports.units import Unit
 from tests.flow.corda_names import named
 from tests.flow.network import ALICE, BOB, Flow, alone

@@ -5,11 +5,11 @@ The tests of the REST resource that are about HTTP stand in `tests/rest`.
 
 import pytest
 
-from host.bus.memory import MemoryStore
+from host.adapters.memory.store import MemoryStore
 from host.domain.errors import ConflictError, InvalidInputError, NotAllowedError, StorageError
 from host.domain.flow import FlowStatusName
 from host.domain.vnode import OperationalStatus
-from host.flow.messages import (
+from host.flow.core.messages import (
     EVENT_TOPIC,
     IN_TOPIC,
     OUT_TOPIC,
@@ -24,7 +24,7 @@ from host.flow.messages import (
     encode,
     start_key,
 )
-from host.flow.statuses import StoredStatus, read_status, status_key, write_status
+from host.flow.core.statuses import StoredStatus, read_status, status_key, write_status
 from host.ports.bus import NewRecord
 from host.ports.glances import GlanceQuery
 from host.ports.units import Unit

@@ -5,11 +5,11 @@ import random
 
 import pytest
 
+from host.domain.capability_error import CapabilityError
 from host.domain.ids import EpochMs
-from host.flow.messages import Close, Data, InfoRequest, SessionFailure, SessionMessage
-from host.flow.session import Change, Session, SessionStatus, ask_info, close, fail, read, send
-from host.flow.session import receive as take
-from host.ports.capability import CapabilityError
+from host.flow.core.messages import Close, Data, InfoRequest, SessionFailure, SessionMessage
+from host.flow.core.session import Change, Session, SessionStatus, ask_info, close, fail, read, send
+from host.flow.core.session import receive as take
 from tests.flow.corda_names import named
 from tests.flow.test_flow_sessions import INIT, initiated, initiator, message
 

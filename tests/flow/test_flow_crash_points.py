@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from host.bus.memory import MemoryStore
-from host.bus.sqlite import SqliteStore
+from host.adapters.memory.store import MemoryStore
+from host.adapters.sqlite.store import SqliteStore
 from host.domain.clock import SimClock
-from host.flow.config import FlowConfig
+from host.flow.core.config import FlowConfig
 from host.ports.guest import FlowRun, GuestOutcome, HostCallHandler
 from host.ports.units import FlowStore, Unit
 from tests.flow.durable_flows import FLOWS, RESULT

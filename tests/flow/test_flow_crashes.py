@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from host.bus.memory import MemoryStore
-from host.bus.sqlite import SqliteStore
+from host.adapters.memory.store import MemoryStore
+from host.adapters.sqlite.store import SqliteStore
 from host.domain.clock import SimClock
 from host.domain.errors import StorageError
 from host.domain.flow import FlowStatusName

@@ -8,14 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from host.bus.memory import MemoryStore
+from host.adapters.memory.store import MemoryStore
 from host.domain.flow import FlowStatusName
 from host.domain.vnode import OperationalStatus
-from host.flow.config import CORDA_DEFAULTS, FlowConfig
-from host.flow.errors import FlowEndedError
-from host.flow.hops import descendants_of, share_of
-from host.flow.requests import SESSIONS_MAX
-from host.flow.statuses import read_status
+from host.flow.core.config import CORDA_DEFAULTS, FlowConfig
+from host.flow.core.errors import FlowEndedError
+from host.flow.core.hops import descendants_of, share_of
+from host.flow.core.requests import SESSIONS_MAX
+from host.flow.core.statuses import read_status
 from host.ports.glances import GlanceQuery
 from host.ports.units import FlowStore, Unit
 from tests.flow.network import ALICE, BOB, Flow, Network, holding

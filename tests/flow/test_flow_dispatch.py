@@ -2,8 +2,8 @@
 
 import pytest
 
-from host.flow.aside import WorkKey
-from host.flow.dispatch import HELD_MAX, Dispatch, Job
+from host.flow.core.aside import WorkKey
+from host.flow.core.dispatch import HELD_MAX, Dispatch, Job
 from host.ports.bus import WorkQueue
 from tests.flow.queues import ALICES, BOBS
 

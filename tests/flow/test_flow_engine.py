@@ -2,15 +2,15 @@ import json
 
 import pytest
 
-from host.bus.memory import MemoryStore
+from host.adapters.memory.store import MemoryStore
 from host.domain.errors import HostError, UnavailableError
 from host.domain.flow import FlowStatusName
 from host.domain.ids import Checksum
 from host.domain.packages import FlowKind
 from host.domain.vnode import OperationalStatus
-from host.flow.config import FlowConfig
-from host.flow.events import FlowEnded, MessageRefused, RecordDeadLettered, RecordRetried
-from host.flow.messages import (
+from host.flow.core.config import FlowConfig
+from host.flow.core.events import FlowEnded, MessageRefused, RecordDeadLettered, RecordRetried
+from host.flow.core.messages import (
     DEAD_LETTER_TOPIC,
     EVENT_TOPIC,
     IN_TOPIC,

@@ -4,13 +4,13 @@ from collections.abc import Sequence
 
 import pytest
 
-from host.bus.memory import MemoryStore
+from host.adapters.memory.store import MemoryStore
 from host.domain.flow import FlowStatusName
 from host.domain.ids import ShortHash
-from host.flow.config import FlowConfig
-from host.flow.events import RecordDeadLettered, RecordRetried
-from host.flow.history import NO_HISTORY, HistoryLimits
-from host.flow.messages import DEAD_LETTER_TOPIC, EVENT_TOPIC, Wake, encode
+from host.flow.core.config import FlowConfig
+from host.flow.core.events import RecordDeadLettered, RecordRetried
+from host.flow.core.messages import DEAD_LETTER_TOPIC, EVENT_TOPIC, Wake, encode
+from host.flow.records.history import NO_HISTORY, HistoryLimits
 from host.ports.bus import NOBODY
 from host.ports.state import StateRecord, StateWrite
 from host.ports.units import FlowStore, JournalRow, Unit

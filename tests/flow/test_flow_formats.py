@@ -3,11 +3,12 @@
 import pytest
 
 from host.domain.ids import EpochMs, FlowId
-from host.flow.checkpoint import Asleep, Checkpoint, Scope, Waiting, decode_checkpoint
-from host.flow.errors import FlowRecordDamagedError
-from host.flow.journal import Entry, decode_journal, encode_entry
-from host.flow.mapper import MapperState, decode_state, encode_state
-from host.flow.messages import (
+from host.flow.core.checkpoint import Asleep, Checkpoint, Scope, Waiting, decode_checkpoint
+from host.flow.core.errors import FlowRecordDamagedError
+from host.flow.core.journal import Entry, decode_journal, encode_entry
+from host.flow.core.mapper import MapperState, decode_state, encode_state
+from host.flow.core.message_trace import Note
+from host.flow.core.messages import (
     Data,
     Init,
     Party,
@@ -18,8 +19,7 @@ from host.flow.messages import (
     decode_event,
     encode,
 )
-from host.flow.notes import Note
-from host.flow.session import Session
+from host.flow.core.session import Session
 
 ALICE, BOB = Party(name="O=A, L=L, C=GB", group_id="g"), Party(name="O=B, L=P, C=FR", group_id="g")
 PARTIES = b'"source":{"name":"O=A, L=L, C=GB","group_id":"g"},"target":{"name":"O=B, L=P, C=FR","group_id":"g"}'

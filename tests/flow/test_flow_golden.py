@@ -5,26 +5,26 @@ from collections.abc import Callable
 
 import pytest
 
-from cpi.model import PackageType
-from cpi.verify import read_package
-from host.bus.memory import MemoryStore
+from cpi.package.model import PackageType
+from cpi.package.verify import read_package
+from host.adapters.memory.store import MemoryStore
 from host.domain.clock import SimClock
 from host.domain.ids import EpochMs, FlowId
 from host.domain.packages import CpiRecord
 from host.domain.quotas import Quota
 from host.domain.vnode import VirtualNode
-from host.flow.checkpoint import Checkpoint, Scope
-from host.flow.host_calls import HostCalls
-from host.flow.journal import decode_journal
-from host.flow.live import LiveFlow
-from host.flow.local_routes import LocalRoutes
-from host.flow.messages import Party
-from host.flow.surroundings import Surroundings
+from host.flow.core.checkpoint import Checkpoint, Scope
+from host.flow.core.journal import decode_journal
+from host.flow.core.messages import Party
+from host.flow.engine.flow_services import FlowServices
+from host.flow.engine.host_calls import HostCalls
+from host.flow.engine.local_routes import LocalRoutes
+from host.flow.engine.step_state import StepState
 from host.guests.flows import SandboxedFlows
 from host.guests.library import GuestLibrary
 from host.guests.records import record_of
 from host.ports.guest import Finished, FlowGuests, FlowRun, GuestKilledError
-from host.toolkit.cache import default_cache_dir
+from host.tools.cache import default_cache_dir
 from sandbox.host_api import CAPABILITIES
 from sandbox.runtime import Sandbox
 from tests.flow.golden_journals import CPI, SCRIPTED, Golden, read_golden
@@ -72,15 +72,15 @@ def replay(golden: Golden, rows: tuple[str, ...], engine: Engine) -> tuple[objec
         holding=me.holding(), cpi_checksum=cpi.file_checksum, granted_capabilities=CAPABILITIES,
         created_at=EpochMs(0),
     )  # fmt: skip
-    flow = LiveFlow(
+    flow = StepState(
         checkpoint=checkpoint, holding_id=node.holding.short_hash, version=1, timer=None,
         journal=list(entries), written=len(entries),
     )  # fmt: skip
-    around = Surroundings(
+    services = FlowServices(
         capabilities={}, vnodes=Nodes(), routes=LocalRoutes(Nodes()), clock=SimClock(), entropy=CountedEntropy(),
         states=MemoryStore(),
     )  # fmt: skip
-    handler = HostCalls(flow, cpi, around, persist=unexpected, quota=Quota())
+    handler = HostCalls(flow, cpi, services, persist=unexpected, quota=Quota())
     run = FlowRun(
         cpi=cpi, flow_class=golden.flow_class, start=golden.start,
         granted=frozenset(CAPABILITIES), quota=Quota(),

@@ -7,13 +7,14 @@ from typing import Any
 
 import pytest
 
-from host.bus.memory import MemoryStore
+from host.adapters.memory.store import MemoryStore
+from host.domain.capability_error import CapabilityError
 from host.domain.flow import FlowStatusName
 from host.domain.guest_text import MESSAGE_BYTES_MAX
-from host.flow.events import GuestLogged, RecordDeadLettered, RecordRetried
-from host.flow.messages import EVENT_TOPIC, OUT_TOPIC
+from host.flow.core.events import GuestLogged, RecordDeadLettered, RecordRetried
+from host.flow.core.messages import EVENT_TOPIC, OUT_TOPIC
 from host.ledger.signed import unsigned
-from host.ports.capability import Capability, CapabilityError
+from host.ports.capability import Capability
 from host.ports.guest import GuestCallError
 from sandbox.host_api import HOST_API
 from tests.flow.network import ALICE, BOB, Network, alone

@@ -6,14 +6,13 @@ from dataclasses import replace
 import msgspec
 import pytest
 
-from host.bus.memory import MemoryStore
+from host.adapters.memory.store import MemoryStore
 from host.domain.flow import FlowStatusName
-from host.flow.config import CORDA_DEFAULTS
-from host.flow.errors import FlowHistoryUnavailableError, FlowNotFoundError
-from host.flow.history import HistoryLimits
-from host.flow.journal import encode_entry
-from host.flow.recorded import RecordedFlow
-from host.flow.recording import (
+from host.flow.core.config import CORDA_DEFAULTS
+from host.flow.core.errors import FlowHistoryUnavailableError, FlowNotFoundError
+from host.flow.core.journal import encode_entry
+from host.flow.records.history import HistoryLimits
+from host.flow.records.history_export import (
     RECORDING_BYTES_MAX,
     Recording,
     RecordingInvalidError,
@@ -23,6 +22,7 @@ from host.flow.recording import (
     parse_recording,
     recording_of,
 )
+from host.flow.records.history_lookup import RecordedFlow
 from host.ports.units import FlowStore, JournalRow, Unit
 from tests.flow.network import ALICE, BOB, Flow, Network, holding
 from tests.flow.scripted import Guest

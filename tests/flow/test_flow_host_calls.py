@@ -7,17 +7,17 @@ from functools import partial
 
 import pytest
 
-from host.bus.memory import MemoryStore
-from host.bus.partitions import target_of
+from host.adapters.memory.store import MemoryStore
+from host.adapters.partitions import target_of
+from host.domain.capability_error import CapabilityError
 from host.domain.errors import ConflictError, StorageError
 from host.domain.flow import FlowStatusName
 from host.domain.ids import EpochMs
-from host.flow.config import FlowConfig
-from host.flow.context_keys import is_reserved
-from host.flow.events import GuestLogged, GuestRan
-from host.flow.messages import due_place
+from host.flow.core.config import FlowConfig
+from host.flow.core.context_keys import is_reserved
+from host.flow.core.events import GuestLogged, GuestRan
+from host.flow.core.messages import due_place
 from host.ports.bus import NewRecord
-from host.ports.capability import CapabilityError
 from host.ports.state import StateWrite
 from host.ports.units import FlowStore, Unit
 from tests.flow.network import (

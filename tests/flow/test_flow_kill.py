@@ -2,7 +2,7 @@
 
 import pytest
 
-from host.bus.memory import MemoryStore
+from host.adapters.memory.store import MemoryStore
 from host.domain.errors import ConflictError, NotFoundError
 from host.domain.flow import FlowStatusName
 from host.ports.units import FlowStore

@@ -6,8 +6,8 @@ from msgspec.structs import replace
 from host.domain.errors import OutageError, StorageError, UnavailableError
 from host.domain.flow import FlowError
 from host.domain.ids import EpochMs, FlowId
-from host.flow import machine
-from host.flow.checkpoint import (
+from host.flow.core import machine
+from host.flow.core.checkpoint import (
     CHECKPOINT_VERSIONS,
     Asleep,
     AwaitClose,
@@ -18,9 +18,9 @@ from host.flow.checkpoint import (
     Waiting,
     decode_checkpoint,
 )
-from host.flow.config import FlowConfig
-from host.flow.errors import FlowRecordDamagedError
-from host.flow.journal import (
+from host.flow.core.config import FlowConfig
+from host.flow.core.errors import FlowRecordDamagedError
+from host.flow.core.journal import (
     Entry,
     FlowNonDeterministicError,
     Made,
@@ -29,7 +29,7 @@ from host.flow.journal import (
     encode_entry,
     request_digest,
 )
-from host.flow.machine import (
+from host.flow.core.machine import (
     TRANSITIONS,
     Arrived,
     Broken,
@@ -44,8 +44,8 @@ from host.flow.machine import (
     Woken,
     step,
 )
-from host.flow.mapper import Mapped, MapperState, map_inbound, map_start
-from host.flow.messages import (
+from host.flow.core.mapper import Mapped, MapperState, map_inbound, map_start
+from host.flow.core.messages import (
     Close,
     Data,
     Init,
@@ -57,9 +57,9 @@ from host.flow.messages import (
     decode_event,
     encode,
 )
-from host.flow.requests import SESSIONS_MAX
-from host.flow.retry import FailureKind, kind_of, next_failures, retry_at
-from host.flow.session import Session, SessionStatus
+from host.flow.core.requests import SESSIONS_MAX
+from host.flow.core.retry import FailureKind, kind_of, next_failures, retry_at
+from host.flow.core.session import Session, SessionStatus
 from host.ports.state import StateConflictError
 
 NOW = EpochMs(1_000)

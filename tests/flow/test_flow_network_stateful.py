@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from host.bus.memory import MemoryStore
+from host.adapters.memory.store import MemoryStore
 from host.domain.ids import EpochMs
-from host.flow.config import FlowConfig
-from host.flow.messages import (
+from host.flow.core.config import FlowConfig
+from host.flow.core.messages import (
     EVENT_TOPIC,
     IN_TOPIC,
     OUT_TOPIC,
@@ -19,7 +19,7 @@ from host.flow.messages import (
     SessionFailure,
     SessionMessage,
 )
-from host.flow.session import (
+from host.flow.core.session import (
     Session,
     SessionStatus,
     ask_info,

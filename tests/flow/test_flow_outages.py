@@ -5,23 +5,23 @@ from typing import Any
 
 import pytest
 
-from host import outage_time
-from host.bus.memory import MemoryStore
+from host.adapters.memory.store import MemoryStore
 from host.domain.clock import SimClock
 from host.domain.errors import DiskFullError, OutageError, UnavailableError
 from host.domain.flow import FlowStatusName
 from host.domain.ids import FlowId, ShortHash
-from host.domain.quotas import Spent
-from host.flow.aside import ASIDE_GROUP, key_of
-from host.flow.aside_sums import aside_sums
-from host.flow.events import RecordDeadLettered, RecordRetried
-from host.flow.messages import GROUP
+from host.domain.quotas import RunCharge
+from host.flow.core.aside import ASIDE_GROUP, key_of
+from host.flow.core.events import RecordDeadLettered, RecordRetried
+from host.flow.core.messages import GROUP
+from host.flow.engine import outage_time
+from host.flow.records.aside_sums import aside_sums
 from host.ports.groups import Membership
 from host.ports.guest import FlowRun, GuestKilledError, GuestOutcome, HostCallHandler
 from host.ports.quotas import Quotas, Unmetered
 from host.ports.state import StateWrite
 from host.ports.units import FlowStore, Unit
-from host.workers.overview import AsideLine, Overviews
+from host.runtime.workers.overview import AsideLine, Overviews
 from tests.flow.network import Network, Notes, alone
 from tests.flow.scripted import Guest, ScriptedGuests
 
@@ -137,7 +137,7 @@ class Charged(Unmetered):
     def __init__(self) -> None:
         self.host_call_ms = 0
 
-    def spent(self, node: ShortHash, spent: Spent) -> None:
+    def spent(self, node: ShortHash, spent: RunCharge) -> None:
         self.host_call_ms += spent.host_call_ms
 
 

@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from host.bus.memory import MemoryStore
+from host.adapters.memory.store import MemoryStore
 from host.domain.ids import FlowId, ShortHash
 from host.domain.quotas import Quota
-from host.flow.journal import Entries, Entry
-from host.flow.parking import Parked, ParkingLot
-from host.guests.parking import ParkingFlows
+from host.flow.core.journal import Entries, Entry
+from host.flow.engine.sticky_cache import Parked, StickyCache
+from host.guests.sticky_flows import StickyFlows
 from host.ports.bus import NOBODY
 from host.ports.guest import (
     Finished,
@@ -186,11 +186,11 @@ def test_a_flow_that_is_killed_or_fails_leaves_no_guest() -> None:
     network = Network(MemoryStore(), flows_of(["sleep"]))
     network.start({})
     network.engine.drain()
-    (lot,) = PARKING.lots
-    assert len(lot) == 1
+    (sticky,) = PARKING.lots
+    assert len(sticky) == 1
     network.service.kill(holding(ALICE).short_hash, "r1")
     network.engine.drain()
-    assert (network.alice().status, len(lot)) == ("KILLED", 0)
+    assert (network.alice().status, len(sticky)) == ("KILLED", 0)
 
 
 @pytest.mark.parametrize("change", ["cpi", "granted"])
@@ -238,115 +238,115 @@ def dropped(place: Parked) -> int:
 
 
 def test_the_lot_holds_no_more_than_it_may_and_lets_the_oldest_go() -> None:
-    lot, places = ParkingLot(2), [parked() for _ in range(3)]
+    sticky, places = StickyCache(2), [parked() for _ in range(3)]
     for number, place in enumerate(places):
-        lot.park(FlowId(str(number)), place)
+        sticky.park(FlowId(str(number)), place)
     assert [dropped(p) for p in places] == [1, 0, 0]
-    assert lot.take(FlowId("0"), 0) is None
-    assert lot.take(FlowId("2"), 0) is places[2]
-    assert lot.take(FlowId("2"), 0) is None
-    lot.close()
+    assert sticky.take(FlowId("0"), 0) is None
+    assert sticky.take(FlowId("2"), 0) is places[2]
+    assert sticky.take(FlowId("2"), 0) is None
+    sticky.close()
     assert [dropped(p) for p in places] == [1, 1, 0]
 
 
 def test_the_journal_that_a_parked_guest_keeps_is_memory_of_its_node() -> None:
-    lot, facts = ParkingLot(99), replace(NO_FACTS, quota=Quota(parked_bytes_max=11 * MIB))
+    sticky, facts = StickyCache(99), replace(NO_FACTS, quota=Quota(parked_bytes_max=11 * MIB))
     answer = "\N{GRINNING FACE}" * MIB
     entry = Entry(call=0, function="f", digest="", is_error=False, answer=answer)
     places = [Parked(run=Waiting(MIB), facts=facts, journal=Entries([entry])) for _ in range(3)]
     for number, place in enumerate(places):
-        lot.park(FlowId(str(number)), place)
+        sticky.park(FlowId(str(number)), place)
     assert sum(dropped(place) for place in places) == 1
-    assert 10 * MIB <= lot.bytes_of(facts.node) < 10 * MIB + 1000
-    lot.close()
+    assert 10 * MIB <= sticky.bytes_of(facts.node) < 10 * MIB + 1000
+    sticky.close()
 
 
 def test_a_node_keeps_as_much_memory_as_its_quota_says_and_the_largest_goes() -> None:
-    lot, quota = ParkingLot(99), Quota(parked_bytes_max=10 * MIB)
+    sticky, quota = StickyCache(99), Quota(parked_bytes_max=10 * MIB)
     places = [sized(size, quota=quota) for size in (3, 6, 2)]
     other = sized(9, "B", quota)
-    lot.park(FlowId("other"), other)
+    sticky.park(FlowId("other"), other)
     for number, place in enumerate(places):
-        lot.park(FlowId(str(number)), place)
+        sticky.park(FlowId(str(number)), place)
     assert [dropped(p) for p in [*places, other]] == [0, 1, 0, 0]
-    assert lot.bytes_of(ShortHash("A" * 12)) == 5 * MIB
+    assert sticky.bytes_of(ShortHash("A" * 12)) == 5 * MIB
     giant = sized(11, quota=quota)
-    lot.park(FlowId("giant"), giant)
+    sticky.park(FlowId("giant"), giant)
     assert [dropped(p) for p in [*places, other, giant]] == [0, 1, 0, 0, 1]
-    lot.close()
+    sticky.close()
 
 
 def test_a_process_keeps_as_much_memory_as_it_may_and_who_holds_most_gives_room() -> None:
-    lot = ParkingLot(99, bytes_max=10 * MIB)
+    sticky = StickyCache(99, bytes_max=10 * MIB)
     small = sized(2, "B")
-    lot.park(FlowId("small"), small)
+    sticky.park(FlowId("small"), small)
     large = [sized(4) for _ in range(3)]
     for number, place in enumerate(large):
-        lot.park(FlowId(str(number)), place)
+        sticky.park(FlowId(str(number)), place)
     assert [dropped(p) for p in [small, *large]] == [0, 1, 0, 0]
-    capped = ParkingLot(99, node_bytes_max=3 * MIB)
+    capped = StickyCache(99, node_bytes_max=3 * MIB)
     place = sized(4)
     capped.park(FlowId("f"), place)
     assert dropped(place) == 1
-    lot.close()
+    sticky.close()
 
 
 def test_many_guests_of_one_node_do_not_push_out_those_of_another() -> None:
-    lot, first = ParkingLot(3), sized(1, "B")
-    lot.park(FlowId("first"), first)
+    sticky, first = StickyCache(3), sized(1, "B")
+    sticky.park(FlowId("first"), first)
     many = [sized(1) for _ in range(5)]
     for number, place in enumerate(many):
-        lot.park(FlowId(str(number)), place)
+        sticky.park(FlowId(str(number)), place)
     assert dropped(first) == 0
     assert [dropped(p) for p in many] == [1, 1, 1, 0, 0]
-    lot.close()
+    sticky.close()
 
 
 def test_the_lot_gives_a_guest_only_to_the_journal_that_it_has_made() -> None:
-    lot, place = ParkingLot(2), parked(calls=3)
-    lot.park(FlowId("f"), place)
-    assert lot.take(FlowId("f"), 4) is None
-    assert (dropped(place), len(lot)) == (1, 0)
+    sticky, place = StickyCache(2), parked(calls=3)
+    sticky.park(FlowId("f"), place)
+    assert sticky.take(FlowId("f"), 4) is None
+    assert (dropped(place), len(sticky)) == (1, 0)
 
 
 def test_a_flow_has_one_guest_in_the_lot() -> None:
-    lot, first, second = ParkingLot(2), parked(), parked()
-    lot.park(FlowId("f"), first)
-    lot.park(FlowId("f"), second)
-    assert (dropped(first), dropped(second), len(lot)) == (1, 0, 1)
-    lot.drop(FlowId("f"))
-    lot.drop(FlowId("f"))
+    sticky, first, second = StickyCache(2), parked(), parked()
+    sticky.park(FlowId("f"), first)
+    sticky.park(FlowId("f"), second)
+    assert (dropped(first), dropped(second), len(sticky)) == (1, 0, 1)
+    sticky.drop(FlowId("f"))
+    sticky.drop(FlowId("f"))
     assert dropped(second) == 1
 
 
 def test_guests_that_wait_for_too_long_are_dropped() -> None:
     now = [0.0]
-    lot = ParkingLot(4, idle_seconds_max=10, monotonic=lambda: now[0])
+    sticky = StickyCache(4, idle_seconds_max=10, monotonic=lambda: now[0])
     early, late = parked(), parked()
-    lot.park(FlowId("early"), early)
+    sticky.park(FlowId("early"), early)
     now[0] = 5
-    lot.park(FlowId("late"), late)
+    sticky.park(FlowId("late"), late)
     now[0] = 10
-    lot.drop_idle()
-    assert (dropped(early), dropped(late), len(lot)) == (1, 0, 1)
-    lot.close()
+    sticky.drop_idle()
+    assert (dropped(early), dropped(late), len(sticky)) == (1, 0, 1)
+    sticky.close()
 
 
 def test_the_lot_drops_idle_guests_by_itself() -> None:
     gone = threading.Event()
-    lot = ParkingLot(1, idle_seconds_max=0)
+    sticky = StickyCache(1, idle_seconds_max=0)
     place = parked()
     place.run.drop = gone.set  # type: ignore[method-assign]
-    lot.park(FlowId("f"), place)
+    sticky.park(FlowId("f"), place)
     assert gone.wait(10)
 
 
 def test_a_closed_lot_and_one_without_places_keep_nothing() -> None:
-    for lot in (ParkingLot(0), ParkingLot(4)):
-        lot.close()
+    for sticky in (StickyCache(0), StickyCache(4)):
+        sticky.close()
         place = parked()
-        lot.park(FlowId("f"), place)
-        assert (dropped(place), len(lot)) == (1, 0)
+        sticky.park(FlowId("f"), place)
+        assert (dropped(place), len(sticky)) == (1, 0)
 
 
 class Meter:
@@ -409,7 +409,7 @@ class Answering:
 
 
 def begin(guests: Any, host: Any) -> Any:
-    flows = ParkingFlows(guests)
+    flows = StickyFlows(guests)
     return flows, flows.run(NO_FACTS, host)
 
 
@@ -470,7 +470,7 @@ def test_a_parked_run_keeps_nothing_of_the_step_that_parked_it() -> None:
 
 def test_threads_are_used_again_and_end_when_all_is_closed() -> None:
     guests = Metered()
-    flows = ParkingFlows(guests)
+    flows = StickyFlows(guests)
     before = threading.active_count()
     for _ in range(20):
         flows.run(NO_FACTS, Answering("a", "b", "c"))

@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 import pytest
 
-from host.bus.memory import MemoryStore
-from host.thread_priority import LOWERED_BY, Computing, is_lowered
+from host.adapters.memory.store import MemoryStore
+from host.flow.engine.thread_priority import LOWERED_BY, Computing, is_lowered
 from tests.flow.scripted import Guest
 from tests.flow.test_flow_workers import WAIT_S, running
 

@@ -4,10 +4,10 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from host.bus.memory import MemoryStore
+from host.adapters.memory.store import MemoryStore
 from host.domain.ids import EpochMs, HoldingIdentity
-from host.flow.events import MessageRefused
-from host.flow.messages import P2P_OUT_TOPIC, decode_message
+from host.flow.core.events import MessageRefused
+from host.flow.core.messages import P2P_OUT_TOPIC, decode_message
 from host.ports.routes import Here, Hold, Link, Refused, Route
 from tests.flow.network import ALICE, BOB, Flow, Network, holding
 from tests.flow.queues import ALICES

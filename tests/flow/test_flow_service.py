@@ -2,12 +2,12 @@
 
 import pytest
 
-from host.bus.memory import MemoryStore
+from host.adapters.memory.store import MemoryStore
 from host.domain.errors import ConflictError, InvalidInputError, NotAllowedError, NotFoundError
 from host.domain.flow import FlowStatusName
 from host.domain.ids import ShortHash
 from host.domain.vnode import OperationalStatus
-from host.flow.messages import START_TOPIC
+from host.flow.core.messages import START_TOPIC
 from host.ports.glances import GlanceQuery
 from host.ports.units import FlowStore, Unit
 from tests.flow.network import ALICE, BOB, Network, alone, declare, holding

@@ -3,8 +3,9 @@
 import pytest
 from msgspec.structs import replace
 
+from host.domain.capability_error import CapabilityError
 from host.domain.ids import EpochMs
-from host.flow.messages import (
+from host.flow.core.messages import (
     Close,
     Data,
     InfoRequest,
@@ -15,8 +16,8 @@ from host.flow.messages import (
     SessionFailure,
     SessionMessage,
 )
-from host.flow.payloads import Portion
-from host.flow.session import (
+from host.flow.core.payloads import Portion
+from host.flow.core.session import (
     EARLY_MAX,
     TRANSITIONS,
     UNREAD_CHARACTERS_MAX,
@@ -32,7 +33,6 @@ from host.flow.session import (
     receive,
     send,
 )
-from host.ports.capability import CapabilityError
 
 NOW = EpochMs(1000)
 ALICE, BOB = (

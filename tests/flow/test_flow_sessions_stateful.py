@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from host.domain.ids import EpochMs
-from host.flow.messages import Party, SessionMessage
-from host.flow.session import Session, SessionStatus, close, read, receive, send
+from host.flow.core.messages import Party, SessionMessage
+from host.flow.core.session import Session, SessionStatus, close, read, receive, send
 
 ALICE, BOB = (
     Party(name="O=Alice, L=London, C=GB", group_id="g"),

@@ -7,14 +7,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from host.bus.memory import MemoryStore
-from host.bus.sqlite import SqliteStore
+from host.adapters.memory.store import MemoryStore
+from host.adapters.sqlite.store import SqliteStore
 from host.domain.clock import SimClock
 from host.domain.flow import FlowStatusName
-from host.flow.config import FlowConfig
-from host.flow.flow_time import FlowTime
-from host.flow.messages import GROUP
-from host.flow.shift import SHIFT_KEY, Look, missing_ms
+from host.flow.core.config import FlowConfig
+from host.flow.core.messages import GROUP
+from host.flow.core.shift import SHIFT_KEY, Look, missing_ms
+from host.flow.engine.flow_time import FlowTime
 from host.ports.groups import FencedError
 from tests.flow.network import BOB, Network
 from tests.flow.scripted import Guest

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from host.domain.ids import ShortHash
-from host.flow.turns import Turns
+from host.flow.core.turns import Turns
 
 NAMES = tuple(ShortHash(letter * 12) for letter in "ABCDE")
 A, B, C, *_ = NAMES

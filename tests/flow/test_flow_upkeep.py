@@ -1,18 +1,18 @@
 """Topics stay bounded, and operators see what was given up."""
 
-from host.bus.memory import MemoryStore
+from host.adapters.memory.store import MemoryStore
 from host.domain.clock import SimClock
 from host.domain.ids import EpochMs, ShortHash
-from host.flow.dead_letters import DeadLetter, dead_letters
-from host.flow.events import FlowEngineEvent, RecordsExpired
-from host.flow.messages import (
+from host.flow.core.events import FlowEngineEvent, RecordsExpired
+from host.flow.core.messages import (
     DEAD_LETTER_TOPIC,
     EVENT_TOPIC,
     KillFlow,
     Wake,
     encode,
 )
-from host.flow.upkeep import EXPIRE_EVERY_MS, Upkeep
+from host.flow.engine.upkeep import EXPIRE_EVERY_MS, Upkeep
+from host.flow.records.dead_letters import DeadLetter, dead_letters
 from host.ports.bus import NewRecord
 from host.ports.live import Fixed
 from host.ports.topics import Retention

@@ -10,14 +10,14 @@ from typing import Any
 
 import pytest
 
-from host.bus import sqlite
-from host.bus.memory import MemoryStore
-from host.bus.partitions import partition_of
-from host.bus.sqlite import SqliteStore
+from host.adapters.memory.store import MemoryStore
+from host.adapters.partitions import partition_of
+from host.adapters.sqlite import store as sqlite
+from host.adapters.sqlite.store import SqliteStore
 from host.domain.ids import EpochMs
-from host.flow.events import FlowEnded
-from host.flow.messages import GROUP
-from host.flow.workers import FlowWorkers
+from host.flow.core.events import FlowEnded
+from host.flow.core.messages import GROUP
+from host.flow.engine.workers import FlowWorkers
 from host.ports.bus import WorkQueue
 from host.ports.groups import Membership
 from host.ports.units import FlowStore
@@ -214,7 +214,7 @@ def test_what_would_end_a_thread_harms_its_flow_alone(
 ) -> None:
     told: list[threading.ExceptHookArgs] = []
     monkeypatch.setattr(threading, "excepthook", told.append)
-    monkeypatch.setattr("host.flow.retry._FIRST_DELAY_MS", 1)
+    monkeypatch.setattr("host.flow.core.retry._FIRST_DELAY_MS", 1)
     runs: list[str] = []
 
     def dies(guest: Guest) -> str:
@@ -235,7 +235,7 @@ def test_what_would_end_a_thread_harms_its_flow_alone(
 
 def test_a_queue_that_cannot_be_read_holds_up_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(threading, "excepthook", lambda args: None)
-    monkeypatch.setattr("host.flow.workers._STORE_RETRY_MS", 1)
+    monkeypatch.setattr("host.flow.engine.workers._STORE_RETRY_MS", 1)
 
     class Torn(MemoryStore):
         failures = 0
@@ -479,7 +479,7 @@ def test_a_failure_that_nobody_foresaw_does_not_end_the_heartbeat(
     """A pool that stopped to say that it lives would lose its flows, and nobody would know."""
     told: list[threading.ExceptHookArgs] = []
     monkeypatch.setattr(threading, "excepthook", told.append)
-    monkeypatch.setattr("host.flow.workers._STORE_RETRY_MS", 1)
+    monkeypatch.setattr("host.flow.engine.workers._STORE_RETRY_MS", 1)
     beaten = threading.Event()
 
     class Failing(MemoryStore):

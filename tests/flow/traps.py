@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from host.bus.memory import MemoryStore
+from host.adapters.memory.store import MemoryStore
 from host.domain.errors import DiskFullError, OutageError, StorageError
 from host.domain.flow import FlowStatusName
 from host.domain.ids import HoldingIdentity, ShortHash
-from host.domain.quotas import Quota, Spent
-from host.flow.engine_calls import EngineCall, EngineCalls
-from host.flow.local_routes import LocalRoutes
+from host.domain.quotas import Quota, RunCharge
+from host.flow.engine.engine_calls import EngineCall, EngineCalls
+from host.flow.engine.local_routes import LocalRoutes
 from host.ports.audit_log import PrivilegedCall, Unaudited
 from host.ports.quotas import Unmetered
 from host.ports.routes import Refused, Route, Routes
@@ -152,7 +152,7 @@ class TrappedQuotas(Unmetered):
         self._trap("may run at", node)
         return super().may_run_at(node)
 
-    def spent(self, node: Any, spent: Spent) -> None:
+    def spent(self, node: Any, spent: RunCharge) -> None:
         self._trap("spent", node)
         super().spent(node, spent)
 

@@ -4,8 +4,8 @@ import time
 
 import pytest
 
-from host.bus.sqlite import SqliteStore
-from host.flow.messages import EVENT_TOPIC
+from host.adapters.sqlite.store import SqliteStore
+from host.flow.core.messages import EVENT_TOPIC
 from host.ports.bus import NOBODY, NewRecord
 from host.ports.units import Unit
 

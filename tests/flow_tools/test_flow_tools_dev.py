@@ -8,9 +8,9 @@ from threading import Event
 import pytest
 
 from host.cli.dev import shell_line
-from host.toolkit.dev.folder import DevFolder, MembersChangedError
-from host.toolkit.dev.host_process import HostNotStartedError, HostProcess
-from host.toolkit.dev.watch import SourceWatch, named
+from host.tools.dev.folder import DevFolder, MembersChangedError
+from host.tools.dev.host_process import HostNotStartedError, HostProcess
+from host.tools.dev.watch import SourceWatch, named
 
 ALICE, BOB = "O=Alice, L=London, C=GB", "O=Bob, L=London, C=GB"
 PROJECT = """[cordapp]

@@ -11,8 +11,8 @@ import pytest
 
 from cordapp_testkit.replay import debug, replay
 from host.domain.errors import InvalidInputError
-from host.flow.recording import parse_recording
-from host.toolkit.flows.journal_answers import RecordingIncompleteError
+from host.flow.records.history_export import parse_recording
+from host.tools.flows.journal_answers import RecordingIncompleteError
 
 pytestmark = pytest.mark.slow
 SAMPLE = Path(__file__).parents[2] / "sample_cordapps" / "iou"

@@ -6,8 +6,8 @@ import pytest
 
 from host.domain.flow import FlowStatusName
 from host.domain.ids import EpochMs, ShortHash
-from host.flow.messages import other_side
-from host.flow.recording import (
+from host.flow.core.messages import other_side
+from host.flow.records.history_export import (
     Cpi,
     Message,
     Node,
@@ -18,10 +18,10 @@ from host.flow.recording import (
     Recording,
     Step,
 )
-from host.toolkit.flows.call_text import call_text, field_of, short_name
-from host.toolkit.flows.conversation import RowKind, conversation_of
-from host.toolkit.flows.timeline_page import timeline_page
-from host.toolkit.flows.timeline_text import timeline_text
+from host.tools.flows.call_text import call_text, field_of, short_name
+from host.tools.flows.conversation import RowKind, conversation_of
+from host.tools.flows.timeline_page import timeline_page
+from host.tools.flows.timeline_text import timeline_text
 
 NASTY = "<script>alert(1)</script>\x1b[2J"
 

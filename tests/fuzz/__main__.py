@@ -1,4 +1,5 @@
-"""`python -m tests.fuzz TARGET[-cost] [libFuzzer options]`: fuzz a target with atheris until stopped.
+"""`python -m tests.fuzz TARGET[-cost] [libFuzzer options]`: fuzz a target with atheris until
+stopped.
 
 Needs the extra `fuzz`. New inputs go to build/fuzz/TARGET; the committed seeds are read too.
 """

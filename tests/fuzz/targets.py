@@ -14,17 +14,17 @@ from pathlib import Path
 
 import zstandard
 
-from cpi.archive import read_archive
-from cpi.cms import verify_signed_data
-from cpi.dependencies import encode_dependencies, parse_dependencies
-from cpi.der import DerRefusedError, check_der
-from cpi.descriptor import dump_descriptor, parse_descriptor
+from cpi.archive.reading import read_archive
+from cpi.archive.zstd_frame import ZstdRefusedError, unpack_frame
+from cpi.crypto.cms import verify_signed_data
+from cpi.crypto.der import DerRefusedError, check_der
+from cpi.crypto.pem import PemRefusedError, pem_blocks
+from cpi.crypto.timestamps import read_timestamp
 from cpi.errors import CpiError
-from cpi.group_policy import parse_group_policy
-from cpi.manifest import parse_manifest
-from cpi.pem import PemRefusedError, pem_blocks
-from cpi.timestamps import read_timestamp
-from cpi.zstd_frame import ZstdRefusedError, unpack_frame
+from cpi.jar.manifest import parse_manifest
+from cpi.package.dependencies import encode_dependencies, parse_dependencies
+from cpi.package.descriptor import dump_descriptor, parse_descriptor
+from cpi.package.group_policy import parse_group_policy
 from host.domain.guest_text import GuestTextError, checked_json, mended_json
 from host.domain.x500 import InvalidX500NameError, MemberX500Name
 from tests.steps import steps_of

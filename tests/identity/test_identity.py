@@ -9,12 +9,8 @@ import sys
 
 import pytest
 
-from host.bus.sqlite import SqliteStore
-from host.composition.schemas import CLUSTER_SCHEMAS
-from host.data_directory import DataDirectory
-from host.db import Database
-from host.domain.errors import StorageError
-from host.identity import (
+from host.adapters.files.data_directory import DataDirectory
+from host.adapters.files.identity import (
     DataFileDamagedError,
     DataFileEmptyError,
     DataFileForeignError,
@@ -26,8 +22,12 @@ from host.identity import (
     read_directory_id,
     take_up,
 )
-from host.identity import keeping as keeping_module
-from host.identity.files import Look
+from host.adapters.files.identity import keeping as keeping_module
+from host.adapters.files.identity.files import Look
+from host.adapters.sqlite.database import Database
+from host.adapters.sqlite.store import SqliteStore
+from host.domain.errors import StorageError
+from host.runtime.wiring.schemas import CLUSTER_SCHEMAS
 
 STORES = ("flows.sqlite", "cluster.sqlite")
 
@@ -298,11 +298,11 @@ def test_a_raise_that_was_cut_off_anywhere_refuses_no_directory(folder, monkeypa
 HOST = """
 import sys
 from pathlib import Path
-from host.bus.sqlite import SqliteStore
-from host.composition.schemas import CLUSTER_SCHEMAS
-from host.data_directory import DataDirectory
-from host.db import Database
-from host.identity import Keeping
+from host.adapters.sqlite.store import SqliteStore
+from host.runtime.wiring.schemas import CLUSTER_SCHEMAS
+from host.adapters.files.data_directory import DataDirectory
+from host.adapters.sqlite.database import Database
+from host.adapters.files.identity import Keeping
 while True:
     directory = DataDirectory.hold(Path(sys.argv[1]))
     print("held", flush=True)

@@ -7,19 +7,24 @@ from pathlib import Path
 
 import pytest
 
-from host.audit_log.service import load_audit_key
-from host.data_directory import DataDirectory
-from host.db.cpi_files import CpiFolder
+from host.adapters.files.cpi_files import CpiFolder
+from host.adapters.files.data_directory import DataDirectory
+from host.adapters.files.identity.files import look_at
+from host.adapters.files.regular_files import (
+    IrregularFileError,
+    new_file,
+    open_regular,
+    read_regular,
+)
+from host.adapters.files.secret_files import read_secret
+from host.adapters.os.system import SystemClock, SystemEntropy
 from host.domain.errors import HostError
-from host.identity.files import look_at
 from host.keys import MasterKeyFiles
-from host.packages.catalogue import PackageCatalogue
-from host.regular_files import IrregularFileError, new_file, open_regular, read_regular
+from host.nodes.audit_log.service import load_audit_key
+from host.nodes.packages.catalogue import PackageCatalogue
 from host.rest.tls import own_certificate
 from host.rest.tls_files import check_files
-from host.secret_files import read_secret
 from host.settings import load_settings
-from host.system import SystemClock, SystemEntropy
 from tests.support.data_directories import ALICE, CHECKSUM, make_directory, parts_of
 
 

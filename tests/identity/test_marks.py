@@ -8,11 +8,15 @@ import sys
 
 import pytest
 
-from host.data_directory import DataDirectory
-from host.db.errors import VaultOlderError
+from host.adapters.files.data_directory import DataDirectory
+from host.adapters.files.identity import (
+    DataFileDamagedError,
+    DataFileForeignError,
+    DataFileOlderError,
+)
+from host.adapters.files.identity.marks import Marks, is_behind, read_marks
+from host.adapters.sqlite.errors import VaultOlderError
 from host.domain.accounts import Account, Charge
-from host.identity import DataFileDamagedError, DataFileForeignError, DataFileOlderError
-from host.identity.marks import Marks, is_behind, read_marks
 from host.ports.state import StateWrite
 from host.ports.units import Unit
 from tests.support.data_directories import ALICE, make_directory, parts_of

@@ -11,10 +11,9 @@ import pytest
 from prometheus_client import CollectorRegistry
 from structlog.testing import capture_logs
 
-from cpi.model import PackageId
-from host.composition.base import Base
-from host.composition.guests import IsolationMissingError, make_guests
-from host.data_directory import DataDirectory
+from cpi.package.model import PackageId
+from host.adapters.files.data_directory import DataDirectory
+from host.adapters.os.system import SystemClock, SystemEntropy
 from host.domain.errors import UnavailableError
 from host.domain.ids import Checksum, EpochMs, ShortHash
 from host.domain.packages import (
@@ -29,12 +28,13 @@ from host.guests.contracts import SandboxedContracts
 from host.guests.flows import SandboxedFlows
 from host.guests.isolated import IsolatedGuests
 from host.guests.library import GuestLibrary
-from host.plugin_loading import make_plugin_manager
 from host.ports.guest import Finished, FlowRun
+from host.runtime.plugin_loading import make_plugin_manager
+from host.runtime.wiring.base import ProcessContext
+from host.runtime.wiring.guests import IsolationMissingError, make_guests
 from host.settings import SettingsInvalidError
 from host.settings.live import LiveConfig
 from host.settings.sections import SECTIONS
-from host.system import SystemClock, SystemEntropy
 from sandbox.isolation.seal import WALLS
 from sandbox.limits import Limits
 from sandbox.world import World
@@ -94,7 +94,7 @@ def made(sandbox: Any, folder: Path, **settings: Any) -> Iterator[Any]:
     directory = DataDirectory.hold(folder)
     with ExitStack() as stack, capture_logs() as logs:
         stack.callback(directory.release)
-        base = Base(
+        base = ProcessContext(
             settings=settings_of(folder, **settings),
             directory=directory,
             clock=SystemClock(),
@@ -216,6 +216,6 @@ def test_a_contract_that_cannot_run_has_no_verdict(isolated, components):
 
 
 def test_uploaded_code_describes_itself_in_a_process_of_its_own(isolated, components):
-    guest = isolated.newcomer(World.WORKFLOW, components[1].digest)
+    guest = isolated.candidate(World.WORKFLOW, components[1].digest)
     assert guest.call("describe", None, limits=Limits()).value == "{}"
     assert set(pids(isolated)) == {"component"}

@@ -8,7 +8,7 @@ import pytest
 from host.domain.errors import UnavailableError
 from host.guests.flows import SandboxedFlows
 from host.guests.isolated import IsolatedGuests, RepeatableGuest
-from host.guests.parking import ParkingFlows
+from host.guests.sticky_flows import StickyFlows
 from host.ports.guest import Finished, SuspendRun
 from sandbox.errors import HostMemoryError, MemoryLimitError
 from sandbox.isolation.errors import GuestProcessLostError
@@ -127,7 +127,7 @@ class Suspending:
         self.answers = list(answers)
 
     def attach(self, run):
-        """`ParkingFlows` has its own handler in between."""
+        """`StickyFlows` has its own handler in between."""
 
     def __call__(self, *_call):
         if not self.answers:
@@ -142,7 +142,7 @@ def test_guests_that_are_parked_leave_room_for_those_that_run(guests_of, compone
     plan = ProcessPlan(flows=8, waiting=6, contracts=1, memory_bytes_max=800 * MIB)
     guests = guests_of(plan=plan)
     flows = SandboxedFlows(library=_Stored(guests))
-    parking = ParkingFlows(flows)
+    parking = StickyFlows(flows)
     cpi = record(components)
     outcomes = [parking.run(flow_run(cpi, FILLS, ALICE), Suspending()) for _ in range(6)]
     parked = [outcome.parked for outcome in outcomes if outcome.parked is not None]

@@ -4,7 +4,7 @@ import pytest
 
 from host.domain.errors import UnavailableError
 from host.guests.flows import SandboxedFlows
-from host.guests.parking import ParkingFlows
+from host.guests.sticky_flows import StickyFlows
 from host.ports.guest import Finished, SuspendRun
 from tests.isolation.test_isolation_host import (
     ALICE,
@@ -29,7 +29,7 @@ class Answering:
         self.answers = list(answers)
 
     def attach(self, run):
-        """Takes part in parking; `ParkingFlows` has its own handler in between."""
+        """Takes part in parking; `StickyFlows` has its own handler in between."""
 
     def __call__(self, *_call):
         if not self.answers:
@@ -39,7 +39,7 @@ class Answering:
 
 @pytest.fixture
 def parking(isolated):
-    parking = ParkingFlows(SandboxedFlows(library=isolated))
+    parking = StickyFlows(SandboxedFlows(library=isolated))
     yield parking
     parking.close()
 
@@ -69,7 +69,7 @@ def test_a_parked_flow_whose_process_made_room_is_to_be_replayed(sandbox, tmp_pa
     cpi = record(components)
     settings = {"isolation": "process", "isolation_processes_max": 1}
     with made(sandbox, tmp_path / "data", **settings) as (guests, _):
-        parking = ParkingFlows(SandboxedFlows(library=guests))
+        parking = StickyFlows(SandboxedFlows(library=guests))
         waiting = parked(parking, cpi)
         assert run(guests, cpi, "result = 1", BOB) == Finished(result="1")
         with pytest.raises(UnavailableError, match="another virtual node"):

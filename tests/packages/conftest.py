@@ -13,21 +13,21 @@ import zstandard
 from cryptography.hazmat.primitives.serialization import Encoding
 from wasmtime import wat2wasm
 
-from cpi.build import CpkSpec, build_cpb, build_cpi, build_cpk
-from cpi.descriptor import CodeDescriptor, dump_descriptor
-from cpi.group_policy_generation import generate_static_policy
-from cpi.keys import SigningKey
-from cpi.verify import read_package
-from host.db import Database
-from host.db.claims import Claimant
-from host.db.cpi_files import CpiFolder
+from cpi.crypto.keys import SigningKey
+from cpi.package.build import CpkSpec, build_cpb, build_cpi, build_cpk
+from cpi.package.descriptor import CodeDescriptor, dump_descriptor
+from cpi.package.group_policy_generation import generate_static_policy
+from cpi.package.verify import read_package
+from host.adapters.files.cpi_files import CpiFolder
+from host.adapters.sqlite.database import Database
+from host.database.claims import Claimant
 from host.domain.clock import SimClock
 from host.domain.ids import Checksum
-from host.packages.service import PackageService
-from host.packages.tables import PACKAGES
+from host.nodes.packages.service import PackageService
+from host.nodes.packages.tables import PACKAGES
 from host.ports.live import Fixed
-from host.toolkit.build import BuiltCordapp, build_cordapp
-from host.toolkit.cache import default_cache_dir
+from host.tools.build import BuiltCordapp, build_cordapp
+from host.tools.cache import default_cache_dir
 from sandbox.runtime import Sandbox
 from tests.support.keystores import NOW, PASSWORD, make_key
 

@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from cpi.external_channels import CHANNELS_PATH, channel_issues, channel_names
-from cpi.verify import read_package, verify_package
+from cpi.package.external_channels import CHANNELS_PATH, channel_issues, channel_names
+from cpi.package.verify import read_package, verify_package
 from host.cli import main
 from host.guests.code import CodeRefusedError
 from host.guests.declarations import DeclarationInvalidError
-from host.toolkit.build import build_cordapp
-from host.toolkit.sources import SourceRefusedError
+from host.tools.build import build_cordapp
+from host.tools.sources import SourceRefusedError
 
 SAMPLES = Path(__file__).parents[2] / "sample_cordapps"
 NOTHING_LEFT: list[Path] = []

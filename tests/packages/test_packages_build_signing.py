@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from cpi.certificates import load_pem_certificates
-from cpi.keys import load_signing_key
-from cpi.verify import verify_package
+from cpi.crypto.certificates import load_pem_certificates
+from cpi.crypto.keys import load_signing_key
+from cpi.package.verify import verify_package
 from host.cli import main
 from tests.cpi import support
 from tests.cpi.timestamp_authority import TimestampAuthority, serving

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from cpi.model import PackageId
-from host.db import Database
-from host.db.cpi_files import CpiFolder
+from cpi.package.model import PackageId
+from host.adapters.files.cpi_files import CpiFolder
+from host.adapters.sqlite.database import Database
 from host.domain.errors import StorageError
 from host.domain.ids import Checksum, EpochMs, short_hash_of
 from host.domain.packages import (
@@ -21,9 +21,9 @@ from host.domain.packages import (
     FlowDeclaration,
     FlowKind,
 )
-from host.packages.catalogue import PackageCatalogue
-from host.packages.errors import PackageDuplicateError
-from host.packages.tables import PACKAGES
+from host.nodes.packages.catalogue import PackageCatalogue
+from host.nodes.packages.errors import PackageDuplicateError
+from host.nodes.packages.tables import PACKAGES
 
 FLOW = FlowDeclaration(
     name="app.Flow",

@@ -9,12 +9,12 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
-from host.db import Database
+from host.adapters.sqlite.database import Database
 from host.domain.clock import SimClock
 from host.domain.errors import NotFoundError
-from host.packages.certificates import CertificateRefusedError, parse_chain
-from host.packages.tables import PACKAGES
-from host.packages.trust import CertificateStore
+from host.nodes.packages.certificates import CertificateRefusedError, parse_chain
+from host.nodes.packages.tables import PACKAGES
+from host.nodes.packages.trust import CertificateStore
 
 Issued = tuple[x509.Certificate, ec.EllipticCurvePrivateKey]
 

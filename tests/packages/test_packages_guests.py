@@ -10,7 +10,7 @@ import pytest
 from host.domain.clock import SimClock
 from host.domain.errors import StorageError, UnavailableError
 from host.domain.ids import ShortHash
-from host.domain.quotas import QUOTA_NAMES, Quota, Spent, quota_range
+from host.domain.quotas import QUOTA_NAMES, Quota, RunCharge, quota_range
 from host.guests.contract_limits import CONTRACT_LIMITS, contract_limits
 from host.guests.contracts import SandboxedContracts
 from host.guests.flows import SandboxedFlows
@@ -310,12 +310,12 @@ class Recorded(Unmetered):
 
     def __init__(self, quota: Quota) -> None:
         self.given = quota
-        self.charged: list[Spent] = []
+        self.charged: list[RunCharge] = []
 
     def quota(self, short_hash: ShortHash) -> Quota:
         return self.given
 
-    def spent(self, short_hash: ShortHash, spent: Spent) -> None:
+    def spent(self, short_hash: ShortHash, spent: RunCharge) -> None:
         self.charged.append(spent)
 
 

@@ -9,7 +9,7 @@ import pytest
 from host.domain.quotas import Quota
 from host.guests.flows import SandboxedFlows
 from host.guests.library import GuestLibrary
-from host.guests.parking import ParkingFlows
+from host.guests.sticky_flows import StickyFlows
 from host.ports.guest import Finished, FlowRun, GuestKilledError, SuspendRun
 
 PAGES = [json.dumps({"results": [], "more": more}) for more in (True, True, False)]
@@ -68,7 +68,7 @@ def test_a_parked_guest_answers_asks_and_uses_what_a_replayed_one_does(
     plain = SandboxedFlows(library=library)
     whole = Ledger(0, 3)
     replayed = run(plain, record, whole)
-    flows = ParkingFlows(plain)
+    flows = StickyFlows(plain)
     hosts = [Ledger(0, 1), Ledger(1, 2), Ledger(2, 3)]
     outcomes = [run(flows, record, hosts[0])]
     outcomes += [outcomes[-1].parked.resume(hosts[1])]
@@ -86,7 +86,7 @@ def test_the_fuel_of_a_parked_guest_goes_on_from_what_it_has_used(
 ) -> None:
     plain = SandboxedFlows(library=library)
     fuel = run(plain, record, Ledger(0, 3)).usage.fuel
-    flows = ParkingFlows(plain)
+    flows = StickyFlows(plain)
     for allowed in (fuel + 1, fuel - 1, fuel - 10_000):
         parked = run(flows, record, Ledger(0, 2), fuel_max=allowed).parked
         expected = ended(lambda allowed=allowed: run(
@@ -99,7 +99,7 @@ def test_the_fuel_of_a_parked_guest_goes_on_from_what_it_has_used(
 
 @pytest.mark.slow
 def test_a_parked_guest_that_is_dropped_leaves_nothing(library: GuestLibrary, record: Any) -> None:
-    flows = ParkingFlows(SandboxedFlows(library=library))
+    flows = StickyFlows(SandboxedFlows(library=library))
     for _ in range(3):
         run(flows, record, Ledger(0, 1)).parked.drop()
     flows.close()

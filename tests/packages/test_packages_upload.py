@@ -10,7 +10,7 @@ import pytest
 from host.domain.errors import UnavailableError
 from host.domain.ids import short_hash_of
 from host.guests.code import CodeMismatchError, CodeRefusedError, DescriptorMismatchError
-from host.packages.errors import (
+from host.nodes.packages.errors import (
     GroupOfOthersError,
     PackageDuplicateError,
     PackageUploadRefusedError,

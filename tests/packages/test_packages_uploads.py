@@ -4,20 +4,20 @@ from pathlib import Path
 import pytest
 from sqlalchemy import update
 
-from cpi.model import PackageId
-from host.db import Database
-from host.db.claims import CLAIM_MS, Claimant
+from cpi.package.model import PackageId
+from host.adapters.sqlite.database import Database
+from host.database.claims import CLAIM_MS, Claimant
 from host.domain.clock import SimClock
 from host.domain.errors import HostError, InvalidInputError, UnavailableError
 from host.domain.ids import ShortHash
-from host.packages.errors import (
+from host.nodes.packages.errors import (
     PackageDuplicateError,
     PackageUploadRefusedError,
     UploadInterruptedError,
     UploadUnknownError,
 )
-from host.packages.tables import PACKAGES, UPLOAD
-from host.packages.uploads import Uploads, UploadStatus
+from host.nodes.packages.tables import PACKAGES, UPLOAD
+from host.nodes.packages.uploads import Uploads, UploadStatus
 
 STORED = ShortHash("0123456789AB")
 
@@ -144,7 +144,7 @@ def test_pending_uploads_are_limited_in_number_and_bytes(uploads: Uploads) -> No
 def test_old_outcomes_are_forgotten_but_pending_ones_are_not(
     uploads: Uploads, clock: SimClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("host.packages.uploads.REMEMBERED_MAX", 10)
+    monkeypatch.setattr("host.nodes.packages.uploads.REMEMBERED_MAX", 10)
     uploads.open("pending", identity("p"), size=1, stage="s")
     for number in range(12):
         clock.advance(1)

@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from host.db import Database
-from host.quotas.tables import SCHEMA
+from host.adapters.sqlite.database import Database
+from host.nodes.quotas.tables import SCHEMA
 from tests.rest.conftest import (  # noqa: F401  # fixtures of a whole host
     _quiet_log,
     alice,

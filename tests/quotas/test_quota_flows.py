@@ -5,16 +5,16 @@ from typing import Any
 
 import pytest
 
-from host.bus.memory import MemoryStore
+from host.adapters.memory.store import MemoryStore
 from host.domain.clock import SimClock
 from host.domain.flow import FlowStatusName
 from host.domain.ids import ShortHash
 from host.domain.quotas import Quota
-from host.flow.errors import FlowsTooManyError
-from host.flow.service import FlowService
+from host.flow.core.errors import FlowsTooManyError
+from host.flow.engine.service import FlowService
+from host.nodes.quotas import QuotaService
 from host.ports.guest import FlowRun, GuestOutcome, HostCallHandler, Usage
 from host.ports.live import Fixed
-from host.quotas import QuotaService
 from tests.flow.network import ALICE, BOB, Flow, Network, holding
 from tests.flow.scripted import Guest, ScriptedGuests
 

@@ -1,11 +1,11 @@
 """Quotas and usage over REST."""
 
+from host.access.permissions import Effect, Permission
 from host.domain.accounts import Account
 from host.domain.quotas import QUOTA_NAMES, Quota
 from host.ports.bus import NewRecord
 from host.ports.topics import Retention
 from host.ports.units import Unit
-from host.rbac.permissions import Effect, Permission
 from host.rest.wire import camel_case
 
 API = "/api/v5_2/virtualnode"

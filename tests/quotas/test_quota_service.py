@@ -10,12 +10,12 @@ from prometheus_client import CollectorRegistry
 from host.domain.clock import SimClock
 from host.domain.errors import StorageError
 from host.domain.ids import ShortHash
-from host.domain.quotas import QUOTA_NAMES, Quota, QuotaInvalidError, Spent, quota_range
+from host.domain.quotas import QUOTA_NAMES, Quota, QuotaInvalidError, RunCharge, quota_range
+from host.nodes.quotas import QuotaService
+from host.nodes.quotas.defaults import quota_of_settings
+from host.nodes.quotas.flushing import PeriodicFlush
+from host.nodes.quotas.service import FRESH_MS
 from host.ports.live import Fixed
-from host.quotas import QuotaService
-from host.quotas.defaults import quota_of_settings
-from host.quotas.flushing import PeriodicFlush
-from host.quotas.service import FRESH_MS
 from host.settings import SettingsInvalidError, load_settings
 from host.settings.sections import CORDA_FLOW, QUOTA
 from sandbox.limits import Usage
@@ -27,10 +27,10 @@ def service(database, clock, **options) -> QuotaService:
     return QuotaService(database=database, defaults=Fixed(Quota()), clock=clock, **options)
 
 
-def run(fuel=10, code=None, **calls) -> Spent:
+def run(fuel=10, code=None, **calls) -> RunCharge:
     usage = Usage(fuel=fuel, host_calls=3, log_bytes=5)
     made = {name.replace("__", "."): count for name, count in calls.items()}
-    return Spent(usage=usage, wall_ms=7, calls=made, code=code)
+    return RunCharge(usage=usage, wall_ms=7, calls=made, code=code)
 
 
 def test_a_node_has_the_defaults_until_it_gets_its_own(cluster):
@@ -185,7 +185,7 @@ def test_a_failure_that_nobody_foresaw_does_not_end_the_flushing():
 
 def test_a_node_that_is_forgotten_while_it_is_charged_is_charged_all_the_same(cluster, monkeypatch):
     """Another node may need its place between any two moments."""
-    monkeypatch.setattr("host.quotas.service._NODES_MAX", 1)
+    monkeypatch.setattr("host.nodes.quotas.service._NODES_MAX", 1)
 
     class Crowd(SimClock):
         quotas: QuotaService | None = None

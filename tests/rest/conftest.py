@@ -11,12 +11,14 @@ import pytest
 import structlog
 from starlette.testclient import TestClient
 
-from cpi.group_policy_generation import generate_static_policy
-from cpi.model import PackageId
-from host.bus.sqlite import SqliteStore
-from host.composition.schemas import CLUSTER_SCHEMAS
-from host.db import Database
-from host.db.cpi_files import CpiFolder
+from cpi.package.group_policy_generation import generate_static_policy
+from cpi.package.model import PackageId
+from host.access import RBAC_SCHEMA, Users
+from host.access.permissions import ALLOW_ALL
+from host.adapters.files.cpi_files import CpiFolder
+from host.adapters.os.system import SystemEntropy
+from host.adapters.sqlite.database import Database
+from host.adapters.sqlite.store import SqliteStore
 from host.domain.clock import SimClock
 from host.domain.ids import short_hash_of
 from host.domain.packages import (
@@ -26,10 +28,8 @@ from host.domain.packages import (
     FlowDeclaration,
     FlowKind,
 )
-from host.packages.catalogue import PackageCatalogue
-from host.rbac import RBAC_SCHEMA, Users
-from host.rbac.permissions import ALLOW_ALL
-from host.system import SystemEntropy
+from host.nodes.packages.catalogue import PackageCatalogue
+from host.runtime.wiring.schemas import CLUSTER_SCHEMAS
 from tests.support import hosts
 from tests.support.hosts import running_host
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from host.data_directory import (
+from host.adapters.files.data_directory import (
     DataDirectory,
     DataDirectoryLockedError,
     DataDirectoryUnusableError,
@@ -16,7 +16,7 @@ from host.data_directory import (
 HOLD = """
 import sys
 from pathlib import Path
-from host.data_directory import DataDirectory
+from host.adapters.files.data_directory import DataDirectory
 DataDirectory.hold(Path(sys.argv[1]))
 print("held", flush=True)
 sys.stdin.read()
@@ -60,7 +60,7 @@ def test_a_path_that_is_no_directory_is_refused(tmp_path):
 HOLD_AS = """
 import os, sys
 from pathlib import Path
-from host.data_directory import DataDirectory, DataDirectoryUnusableError
+from host.adapters.files.data_directory import DataDirectory, DataDirectoryUnusableError
 if os.geteuid() == 0:
     os.setgroups([])
     os.setgid(int(sys.argv[2]))

@@ -8,18 +8,18 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 from structlog.testing import capture_logs
 
-from host.audit_log.service import AuditKeyDamagedError, AuditKeyMissingError
-from host.composition.base import PluginMissingError
-from host.composition.capabilities import CapabilityTwiceError
-from host.data_directory import DataDirectory
+from host.adapters.files.data_directory import DataDirectory
 from host.domain.errors import StorageError
+from host.nodes.audit_log.service import AuditKeyDamagedError, AuditKeyMissingError
 from host.rest.observe import Readiness, health_routes
+from host.runtime.wiring.base import PluginMissingError
+from host.runtime.wiring.capabilities import CapabilityTwiceError
 from tests.support.data_directories import ALICE, BOB, make_directory
 
 PLUGIN = """
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
-from host.hookspecs import hookimpl
+from host.runtime.hookspecs import hookimpl
 
 class Quotes:
     name = "{name}"

@@ -7,9 +7,9 @@ import pytest
 import structlog
 
 from host.domain.flow import FlowError, FlowStatusName
-from host.flow import events
-from host.flow_observer import LOGGED, FlowObserver
-from host.logs import configure_logging
+from host.flow.core import events
+from host.observe.flow_observer import LOGGED, FlowObserver
+from host.observe.logs import configure_logging
 
 
 @pytest.fixture
@@ -62,7 +62,7 @@ def test_every_event_of_the_flow_engine_is_logged_and_counted(lines):
     kinds = {
         kind
         for kind in vars(events).values()
-        if isinstance(kind, type) and kind.__module__ == "host.flow.events"
+        if isinstance(kind, type) and kind.__module__ == "host.flow.core.events"
     }
     assert kinds == set(LOGGED)
     registry = CollectorRegistry()

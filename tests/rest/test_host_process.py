@@ -7,14 +7,14 @@ import ssl
 import stat
 import subprocess
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import httpx2
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from cpi.keys import create_keystore, load_signing_key
+from cpi.crypto.keys import create_keystore, load_signing_key
 
 CORDBOX = str(Path(sys.executable).with_name("cordbox"))
 pytestmark = pytest.mark.slow
@@ -147,18 +147,6 @@ def test_a_certificate_that_is_no_good_is_told_in_one_line(tmp_path, workers):
     assert not (tmp_path / "data").exists()
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
-def test_a_full_disk_is_told_at_the_start_and_leaves_nothing_broken(tmp_path):
-    data_dir = tmp_path / "data"
-    data_dir.mkdir()
-    (data_dir / "probe").symlink_to("/dev/full")
-    code, message = refused(tmp_path)
-    assert (code, "No space left on device" in message) == (1, True)
-    with running(data_dir) as (process, _):
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=30) == 0
-
-
 @pytest.fixture
 def small_disk(tmp_path):
     """A file system of 1200 KiB of its own; only root may mount one."""
@@ -169,6 +157,20 @@ def small_disk(tmp_path):
         pytest.skip("needs the right to mount a file system")
     yield disk
     subprocess.run(["umount", str(disk)], check=True)
+
+
+def test_a_full_disk_is_told_at_the_start_and_leaves_nothing_broken(tmp_path, small_disk):
+    data_dir, ballast = small_disk / "data", small_disk / "ballast"
+    data_dir.mkdir()
+    with suppress(OSError), ballast.open("wb", buffering=0) as file:
+        for _ in range(1_000):
+            file.write(bytes(4096))
+    code, message = refused(tmp_path, data_dir=data_dir)
+    assert (code, "No space left on device" in message) == (1, True)
+    ballast.unlink()
+    with running(data_dir) as (process, _):
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=30) == 0
 
 
 def test_a_disk_that_fills_up_is_told_and_what_was_stored_stays(tmp_path, small_disk):

@@ -3,8 +3,8 @@ import types
 import pluggy
 import pytest
 
-from host import hookspecs
-from host.plugin_loading import PluginInvalidError, PluginUnknownError, make_plugin_manager
+from host.runtime import hookspecs
+from host.runtime.plugin_loading import PluginInvalidError, PluginUnknownError, make_plugin_manager
 
 
 def test_the_built_in_adapters_come_through_hooks():
@@ -54,7 +54,7 @@ def test_entry_points_are_loaded_when_configured(tmp_path, monkeypatch):
     install(
         tmp_path,
         monkeypatch,
-        "from host.hookspecs import hookimpl\n"
+        "from host.runtime.hookspecs import hookimpl\n"
         "@hookimpl\n"
         "def register_bus(settings):\n"
         "    return 'a bus'\n",
@@ -70,7 +70,7 @@ def test_a_hook_that_does_not_exist_is_refused(tmp_path, monkeypatch):
     install(
         tmp_path,
         monkeypatch,
-        "from host.hookspecs import hookimpl\n@hookimpl\ndef register_teapot(): ...\n",
+        "from host.runtime.hookspecs import hookimpl\n@hookimpl\ndef register_teapot(): ...\n",
     )
     with pytest.raises(PluginInvalidError, match="register_teapot"):
         make_plugin_manager(["acme"], with_entry_points=True)

@@ -2,9 +2,9 @@
 
 import pytest
 
+from host.access.delays import BUDGET, FORGOTTEN_MS, SignInDelays
+from host.access.errors import SignInDelayedError
 from host.domain.clock import SimClock
-from host.rbac.delays import BUDGET, FORGOTTEN_MS, SignInDelays
-from host.rbac.errors import SignInDelayedError
 
 HERE, THERE = "192.0.2.1", "192.0.2.2"
 

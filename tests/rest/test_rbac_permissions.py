@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from host.rbac import Effect, Permission, http_action, is_allowed, start_flow_action
-from host.rbac.errors import UserInvalidError
+from host.access import Effect, Permission, http_action, is_allowed, start_flow_action
+from host.access.errors import UserInvalidError
 
 V5 = ("/api/v5_1", "/api/v5_2", "/api/v5_3")
 

@@ -4,13 +4,13 @@ import pytest
 import structlog
 from structlog.testing import LogCapture
 
-from host.db import Database
+from host.access import NotAuthenticatedError, Users, http_action
+from host.access.administrator import ensure_administrator
+from host.access.errors import UserExistsError, UserInvalidError
+from host.access.permissions import ALLOW_ALL
+from host.access.users import RBAC_SCHEMA
+from host.adapters.sqlite.database import Database
 from host.domain.errors import NotFoundError
-from host.rbac import NotAuthenticatedError, Users, http_action
-from host.rbac.administrator import ensure_administrator
-from host.rbac.errors import UserExistsError, UserInvalidError
-from host.rbac.permissions import ALLOW_ALL
-from host.rbac.users import RBAC_SCHEMA
 
 
 def test_names_are_case_insensitive_and_passwords_are_not(users):

@@ -5,10 +5,10 @@ from collections import Counter
 
 import pytest
 
-from host.audit_log.administrative import ActQuery
-from host.audit_log.administrative.verification import verify_administrative_log
+from host.access.permissions import Effect, Permission
 from host.domain.errors import DiskFullError
-from host.rbac.permissions import Effect, Permission
+from host.nodes.audit_log.administrative import ActQuery
+from host.nodes.audit_log.administrative.verification import verify_administrative_log
 from host.rest.acts import NAMED, READS, SAFE_METHODS, is_act
 from host.rest.app import VERSIONS, openapi_document
 

@@ -13,6 +13,7 @@ from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
+from host.adapters.os.system import SystemClock
 from host.ports.live import Fixed
 from host.rest.acceptor import DoorMetrics
 from host.rest.admission import Seats
@@ -20,7 +21,6 @@ from host.rest.listener import bind
 from host.rest.pace import Patience
 from host.rest.server import Door, serve, serving_plainly
 from host.rest.tls import own_certificate
-from host.system import SystemClock
 
 SECONDS_MAX = 30
 LARGE = 32 * 1024 * 1024

@@ -2,7 +2,7 @@
 
 import pytest
 
-from host.rbac import Effect, Permission
+from host.access import Effect, Permission
 from tests.flow.corda_names import named
 from tests.rest.test_rest_flows import start
 

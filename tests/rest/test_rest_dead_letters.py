@@ -2,11 +2,11 @@
 
 import pytest
 
-from host.bus.sqlite import SqliteStore
-from host.flow.messages import EVENT_TOPIC
+from host.access import Effect, Permission
+from host.adapters.sqlite.store import SqliteStore
+from host.flow.core.messages import EVENT_TOPIC
 from host.ports.bus import NOBODY, NewRecord
 from host.ports.units import Unit
-from host.rbac import Effect, Permission
 
 PATH = "/api/v5_2/deadletter"
 RUBBISH = b"\xff no event"

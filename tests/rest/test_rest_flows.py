@@ -2,7 +2,7 @@
 
 import pytest
 
-from host.rbac import Effect, Permission
+from host.access import Effect, Permission
 
 ANY = "demo.Any"
 

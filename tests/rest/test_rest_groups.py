@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from cpi.build import build_cpi
-from cpi.group_policy_generation import generate_static_policy
-from cpi.keys import SigningKey
+from cpi.crypto.keys import SigningKey
+from cpi.package.build import build_cpi
+from cpi.package.group_policy_generation import generate_static_policy
 from tests.support.keystores import make_key
 
 GROUP_ID = "6b3c2d6e-1c22-4d6e-9d3c-333333333333"

@@ -6,13 +6,13 @@ import signal
 import pytest
 from prometheus_client import CollectorRegistry
 
-from host.composition.health import Health, storage_checks
-from host.composition.host_metrics import HostCollector
-from host.data_directory import DataDirectory, DataDirectoryUnusableError
-from host.db import Database
+from host.adapters.files.data_directory import DataDirectory, DataDirectoryUnusableError
+from host.adapters.sqlite.database import Database
 from host.domain.errors import StorageError, UnavailableError
 from host.rest.tls import own_certificate
 from host.rest.tls_files import Certificates
+from host.runtime.wiring.health import Health, storage_checks
+from host.runtime.wiring.host_metrics import HostCollector
 
 
 @pytest.fixture

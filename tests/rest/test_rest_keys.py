@@ -4,8 +4,8 @@ import pytest
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from cryptography.x509 import SubjectAlternativeName, load_pem_x509_csr
 
+from host.access.permissions import Effect, Permission
 from host.keys import SCHEMES
-from host.rbac.permissions import Effect, Permission
 
 BASE = "/api/v5_2"
 EC = "CORDA.ECDSA.SECP256R1"

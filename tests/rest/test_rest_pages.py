@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from host.domain.flow import FlowStatusName
 from host.domain.ids import EpochMs, ShortHash
 from host.domain.paging import Cursor, CursorInvalidError, parse_cursor
-from host.flow.statuses import StoredStatus, write_status
+from host.flow.core.statuses import StoredStatus, write_status
 from host.ports.units import Unit
 from tests.support.keystores import make_key
 

@@ -14,7 +14,7 @@ import pytest
 import uvicorn
 from fastapi import FastAPI
 
-from host.rbac import Effect, Permission
+from host.access import Effect, Permission
 from host.rest.operation import OpenOperation
 
 REFUSALS = {301, 400, 403, 404, 405, 414}

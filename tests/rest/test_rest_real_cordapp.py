@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from cpi.build import build_cpi
-from cpi.group_policy_generation import generate_static_policy
-from host.toolkit.build import build_cordapp
-from host.toolkit.cache import default_cache_dir
+from cpi.package.build import build_cpi
+from cpi.package.group_policy_generation import generate_static_policy
+from host.tools.build import build_cordapp
+from host.tools.cache import default_cache_dir
 from sandbox.runtime import Sandbox
 from tests.support.keystores import make_key
 

@@ -6,8 +6,8 @@ import anyio
 import pytest
 from starlette.requests import Request
 
+from host.access import Effect, Permission
 from host.domain.errors import HostError, StorageError
-from host.rbac import Effect, Permission
 from host.rest.errors import STATUS_OF, refusal
 
 ALICE = "O=Alice, L=London, C=GB"

@@ -10,11 +10,11 @@ from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
+from host.adapters.os.system import SystemClock
 from host.rest import bounded_http
 from host.rest.listener import ListenRefusedError, bind
 from host.rest.server import serve
 from host.rest.tls import own_certificate
-from host.system import SystemClock
 
 
 def test_an_address_that_is_taken_or_not_ours_is_refused():

@@ -10,9 +10,9 @@ from prometheus_client import CollectorRegistry
 from starlette.testclient import TestClient
 from structlog.testing import LogCapture
 
+from host.access import NotAuthenticatedError, SignInDelayedError
+from host.access.delays import SignInDelays
 from host.domain.clock import SimClock
-from host.rbac import NotAuthenticatedError, SignInDelayedError
-from host.rbac.delays import SignInDelays
 from host.rest.fair_turns import FairTurns, NoTurnError
 from host.rest.requester import Requester
 from host.rest.sign_in import SignIn

@@ -11,14 +11,14 @@ from typing import Any
 
 import pytest
 
-from host.flow import requests
-from host.flow.engine_calls import EngineCalls
+from host.domain.capability_error import CapabilityError
+from host.entities import EntityCapability
+from host.flow.core import requests
+from host.flow.engine.engine_calls import EngineCalls
 from host.keys.capabilities import CryptoCapability, SigningCapability
 from host.ledger.capability import LedgerCapability
-from host.membership.capability import MembershipCapability
-from host.persistence import EntityCapability
-from host.ports.capability import CapabilityError
-from host.toolkit.flows.call_text import _WORDS
+from host.network.membership.capability import MembershipCapability
+from host.tools.flows.call_text import _WORDS
 from sandbox import host_api_text
 from sandbox.host_api import (
     CAPABILITIES,

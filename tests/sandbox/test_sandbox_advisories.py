@@ -5,7 +5,7 @@ import re
 import pytest
 from structlog.testing import capture_logs
 
-from host.composition import engines
+from host.runtime.wiring import engines
 from sandbox.advisories import all_advisories, known_advisories
 from sandbox.engine import engine_version
 

@@ -8,20 +8,20 @@ from pathlib import Path
 import pytest
 
 from cordapp_testkit import FlowFailedError, Network
-from cpi.keys import load_signing_key
-from cpi.verify import read_package
+from cpi.crypto.keys import load_signing_key
+from cpi.package.verify import read_package
 from host.cli import main
 from host.domain.packages import CodeWorld
 from host.guests.contracts import transaction_text
-from host.plugin_loading import make_plugin_manager
-from host.toolkit.build import build_cordapp, prepare_cordapp
-from host.toolkit.project import ProjectInvalidError, load_project
-from host.toolkit.toolchains import (
+from host.runtime.plugin_loading import make_plugin_manager
+from host.tools.build import build_cordapp, prepare_cordapp
+from host.tools.project import ProjectInvalidError, load_project
+from host.tools.testkit.code import sandboxed_code
+from host.tools.toolchains import (
     ToolchainFailedError,
     ToolchainMissingError,
     component_builder,
 )
-from host.tools.testkit.code import sandboxed_code
 from plugins import toolchains
 from sandbox.limits import Limits
 from sandbox.world import World

@@ -2,12 +2,13 @@
 
 import pytest
 
-from host.db import Database, Vaults
-from host.db.requests import REQUESTS
+from host.adapters.sqlite.database import Database
+from host.adapters.sqlite.vaults import Vaults
 from host.domain.clock import SimClock
 from host.keys import SCHEMA as KEYS
 from host.keys import SoftKeyStore
 from host.ledger import SCHEMA as LEDGER
+from host.vault.idempotency import REQUESTS
 from tests.services.ledger_support import ALL_NODES, Net
 from tests.services.support import NOW, CountingEntropy, MemoryMasterKeys, holding
 from tests.support.repeated_transactions import run_transactions_twice

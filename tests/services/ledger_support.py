@@ -6,7 +6,7 @@ from host.domain.membership import GroupParameters, NotaryInfo
 from host.domain.x500 import MemberX500Name
 from host.keys import SchemePublicKeys
 from host.ledger import LedgerCapability
-from host.membership.errors import GroupParametersUnknownError
+from host.network.membership.errors import GroupParametersUnknownError
 from host.ports.keys import KeyCategory
 from tests.services.support import ALICE, BOB, GROUP_ID, NOW, context, contract_cpk, cpi, holding
 

@@ -2,8 +2,8 @@
 
 import hashlib
 
-from cpi.model import PackageId
-from host.db.claims import Claimant
+from cpi.package.model import PackageId
+from host.database.claims import Claimant
 from host.domain.ids import Checksum, EpochMs, FlowId, HoldingIdentity
 from host.domain.packages import (
     CodeWorld,

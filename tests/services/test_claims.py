@@ -2,23 +2,24 @@
 
 import pytest
 
-from host.db import Database, Vaults
-from host.db.claims import CLAIM_MS, Claimant
-from host.db.requests import REQUESTS
+from host.adapters.sqlite.database import Database
+from host.adapters.sqlite.vaults import Vaults
+from host.database.claims import CLAIM_MS, Claimant
 from host.domain.ids import short_hash_of
 from host.domain.vnode import AsyncStatus
+from host.entities import SCHEMA as PERSISTENCE
+from host.entities import VaultSchemas
+from host.entities.entity_types import EntityTypes
 from host.keys import SCHEMA as KEYS
 from host.keys import SoftKeyStore
-from host.membership import SCHEMA as MEMBERSHIP
-from host.membership import MembershipService
-from host.membership.registration import RegistrationStatus
-from host.persistence import SCHEMA as PERSISTENCE
-from host.persistence import VaultSchemas
-from host.persistence.entity_types import EntityTypes
+from host.network.membership import SCHEMA as MEMBERSHIP
+from host.network.membership import MembershipService
+from host.network.membership.registration import RegistrationStatus
+from host.nodes.vnode import SCHEMA as NODES
+from host.nodes.vnode import VirtualNodeService
+from host.nodes.vnode.errors import VirtualNodeExistsError
 from host.ports.keys import KeyCategory, RotationStatus
-from host.vnode import SCHEMA as NODES
-from host.vnode import VirtualNodeService
-from host.vnode.errors import VirtualNodeExistsError
+from host.vault.idempotency import REQUESTS
 from tests.services.support import ALICE, MemoryMasterKeys, cpi, holding
 from tests.services.test_virtual_nodes import ALLOWED, Later, StoredPackages
 

@@ -5,14 +5,16 @@ import types
 import pytest
 from sqlalchemy import Column, Integer, MetaData, String, Table, insert, select
 
-from host.db import Database, Remembered, Schema, Vaults
-from host.db.errors import translated
-from host.db.requests import REQUESTS, find_answer, remember_answer
+from host.adapters.sqlite.database import Database
+from host.adapters.sqlite.errors import translated
+from host.adapters.sqlite.vaults import Vaults
+from host.database.revision_cache import RevisionCache
+from host.database.schema_versions import SchemaTooNewError
+from host.domain.capability_error import CapabilityError
 from host.domain.errors import DiskFullError, NotFoundError, StorageError
 from host.domain.ids import EpochMs, ShortHash
-from host.ports.capability import CapabilityError
-from host.ports.database import EVERY, REMEMBERED
-from host.schema_versions import SchemaTooNewError
+from host.ports.database import EVERY, REMEMBERED, Schema
+from host.vault.idempotency import REQUESTS, find_answer, remember_answer
 
 METADATA = MetaData()
 ITEM = Table(
@@ -228,14 +230,14 @@ def test_what_is_committed_while_it_is_read_is_not_missed(tmp_path):
                 )
             return found
 
-        remembered = Remembered(database, read)
+        remembered = RevisionCache(database, read)
         assert [remembered.get("one"), remembered.get("one")] == [[], ["one"]]
 
 
 def test_only_the_most_recently_used_answers_are_remembered(tmp_path):
     reads = []
     with Database.open(tmp_path / "a.sqlite", [SCHEMA]) as database:
-        remembered = Remembered(database, reads.append, kept_max=2)
+        remembered = RevisionCache(database, reads.append, kept_max=2)
         for key in ("one", "two", "one", "three", "one", "two"):
             remembered.get(key)
     assert reads == ["one", "two", "three", "two"]

@@ -5,11 +5,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import delete
 
-from host.db import Vaults
-from host.db.requests import REQUEST, REQUESTS
+from host.adapters.sqlite.vaults import Vaults
 from host.domain.accounts import QuotaExceededError
-from host.persistence import SCHEMA, EntityCapability
-from host.ports.capability import CapabilityError
+from host.domain.capability_error import CapabilityError
+from host.entities import SCHEMA, EntityCapability
+from host.vault.idempotency import REQUEST, REQUESTS
 from tests.services.support import ALICE, BOB, context, holding
 
 NOTE = "iou.Note"

@@ -5,13 +5,13 @@ docs/reference/corda-test-lists.md tells which test stands for which, and which 
 
 import pytest
 
-from host.db import Vaults
-from host.db.requests import REQUESTS
+from host.adapters.sqlite.vaults import Vaults
+from host.domain.capability_error import CapabilityError
 from host.domain.errors import NotFoundError
 from host.domain.packages import EntityDeclaration
-from host.persistence import SCHEMA, EntityCapability, compile_entity
-from host.persistence.errors import EntityDeclarationError
-from host.ports.capability import CapabilityError
+from host.entities import SCHEMA, EntityCapability, compile_entity
+from host.entities.errors import EntityDeclarationError
+from host.vault.idempotency import REQUESTS
 from tests.services.support import ALICE, BOB, context, cpi, holding
 from tests.services.test_entity_queries import cpi_of
 

@@ -2,13 +2,13 @@
 
 import pytest
 
-from host.db import Vaults
-from host.db.query_time import QUERY_SECONDS_MAX
-from host.db.requests import REQUESTS
+from host.adapters.sqlite.vaults import Vaults
+from host.database.query_time import QUERY_SECONDS_MAX
+from host.domain.capability_error import CapabilityError
 from host.domain.packages import EntityDeclaration
-from host.persistence import SCHEMA, EntityCapability, compile_entity
-from host.persistence.errors import EntityDeclarationError
-from host.ports.capability import CapabilityError
+from host.entities import SCHEMA, EntityCapability, compile_entity
+from host.entities.errors import EntityDeclarationError
+from host.vault.idempotency import REQUESTS
 from tests.services.support import ALICE, context, cpi, holding, workflow_cpk
 
 DOG = "dogs.Dog"

@@ -2,17 +2,17 @@
 
 import pytest
 
-from host.db import Vaults
-from host.db.requests import REQUESTS
+from host.adapters.sqlite.vaults import Vaults
+from host.domain.capability_error import CapabilityError
 from host.domain.clock import SimClock
 from host.domain.packages import EntityDeclaration
-from host.persistence import SCHEMA, EntityCapability, EntityTypes, VaultSchemas, compile_entity
-from host.persistence.errors import (
+from host.entities import SCHEMA, EntityCapability, EntityTypes, VaultSchemas, compile_entity
+from host.entities.errors import (
     EntityDeclarationError,
     EntityMigrationError,
     EntitySchemaTooNewError,
 )
-from host.ports.capability import CapabilityError
+from host.vault.idempotency import REQUESTS
 from tests.services.support import ALICE, BOB, NOW, context, holding
 from tests.services.test_entity_queries import cpi_of
 

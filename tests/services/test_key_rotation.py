@@ -5,7 +5,7 @@ import threading
 import pytest
 from sqlalchemy import select
 
-from host.db import Database
+from host.adapters.sqlite.database import Database
 from host.domain.errors import ForbiddenError
 from host.domain.ids import EpochMs
 from host.keys import SCHEMA, MasterKeyFiles, SchemePublicKeys, SoftKeyStore

@@ -16,7 +16,8 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from sqlalchemy import select, update
 
-from host.db import Database
+from host.adapters.sqlite.database import Database
+from host.domain.capability_error import CapabilityError
 from host.domain.clock import SimClock
 from host.keys import (
     SCHEMA,
@@ -40,7 +41,6 @@ from host.keys.errors import (
 from host.keys.schemes import SPECS
 from host.keys.tables import SIGNING_KEY
 from host.keys.wrapping import unwrap
-from host.ports.capability import CapabilityError
 from host.ports.keys import KeyCategory, KeyOrder, KeyQuery
 from tests.services.support import (
     ALICE,

@@ -2,10 +2,10 @@
 
 import pytest
 
-from host.composition.services import KEYS
 from host.keys.errors import RotationInProgressError
 from host.ports.keys import KeyCategory, RotationStatus
-from host.rpc import RpcClient, RpcServer, Service
+from host.runtime.rpc import RpcClient, RpcServer, Service
+from host.runtime.wiring.services import KEYS
 from tests.services.support import ALICE, holding
 
 TENANT = holding(ALICE).short_hash

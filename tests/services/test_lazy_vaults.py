@@ -7,17 +7,18 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Column, Integer, MetaData, Table, insert, select
 
-from host.composition.services import VaultAnswers
-from host.db import Database, Schema, Vaults
-from host.db.requests import REQUESTS
-from host.db.vaults import VaultMissingError
+from host.adapters.sqlite.database import Database
+from host.adapters.sqlite.vaults import VaultMissingError, Vaults
 from host.domain.clock import SimClock
 from host.domain.errors import NotFoundError, StorageError
 from host.domain.ids import FlowId, ShortHash
-from host.persistence import SCHEMA as PERSISTENCE
-from host.persistence import EntityTypes, VaultSchemas
-from host.vnode import SCHEMA, MadeVaults
-from host.vnode.tables import VIRTUAL_NODE
+from host.entities import SCHEMA as PERSISTENCE
+from host.entities import EntityTypes, VaultSchemas
+from host.nodes.vnode import SCHEMA, MadeVaults
+from host.nodes.vnode.tables import VIRTUAL_NODE
+from host.ports.database import Schema
+from host.runtime.wiring.services import VaultAnswers
+from host.vault.idempotency import REQUESTS
 from tests.services.support import cpi
 
 METADATA = MetaData()

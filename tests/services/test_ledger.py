@@ -7,11 +7,11 @@ import threading
 
 import pytest
 
-from host.db.query_time import QUERY_SECONDS_MAX
+from host.database.query_time import QUERY_SECONDS_MAX
+from host.domain.capability_error import CapabilityError
 from host.domain.platform import PLATFORM_VERSION
 from host.ledger.metadata import check_metadata, make_metadata
 from host.ledger.signed import signable
-from host.ports.capability import CapabilityError
 from host.ports.directory import UNDECIDED
 from host.ports.keys import KeyCategory
 from tests.services.ledger_support import ALL_NODES, EC, IOU, NOTARY_NAME, other_contract_cpk

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from host.db.like import like
+from host.adapters.sqlite.like import like
 
 LETTERS = st.text(alphabet="ab\N{LATIN SMALL LETTER E WITH ACUTE}\n", max_size=30)
 PATTERNS = st.text(alphabet="ab\N{LATIN SMALL LETTER E WITH ACUTE}\n%_", max_size=12)

@@ -3,8 +3,9 @@ from dataclasses import replace
 
 import pytest
 
-from cpi.group_policy_generation import generate_static_policy
-from host.db import Database
+from cpi.package.group_policy_generation import generate_static_policy
+from host.adapters.sqlite.database import Database
+from host.domain.capability_error import CapabilityError
 from host.domain.errors import InvalidInputError
 from host.domain.group_parameters import (
     GroupParametersInvalidError,
@@ -20,21 +21,20 @@ from host.domain.vnode import VirtualNode
 from host.domain.x500 import MemberX500Name
 from host.keys import SCHEMA as KEYS
 from host.keys import SchemePublicKeys, SoftKeyStore
-from host.membership import (
+from host.network.membership import (
     SCHEMA,
     MemberDirectory,
     MembershipCapability,
     MembershipService,
     RegistrationStatus,
 )
-from host.membership.errors import (
+from host.network.membership.errors import (
     GroupParametersUnknownError,
     MemberNotFoundError,
     RegistrationNotFoundError,
 )
-from host.membership.registration import static_network
-from host.membership.static_mgm import StaticMgm
-from host.ports.capability import CapabilityError
+from host.network.membership.registration import static_network
+from host.network.membership.static_mgm import StaticMgm
 from host.ports.keys import KeyCategory
 from tests.services.support import (
     ALICE,

@@ -7,14 +7,15 @@ from pathlib import Path
 import pytest
 from sqlalchemy import event
 
-from host.db import Database, Vaults
-from host.db.requests import REQUESTS
+from host.adapters.sqlite.database import Database
+from host.adapters.sqlite.vaults import Vaults
 from host.domain.ids import ShortHash, short_hash_of
 from host.domain.vnode import AsyncStatus
-from host.persistence import SCHEMA as PERSISTENCE
-from host.persistence import EntityTypes, VaultSchemas
+from host.entities import SCHEMA as PERSISTENCE
+from host.entities import EntityTypes, VaultSchemas
+from host.nodes.vnode import SCHEMA, MadeVaults, VirtualNodeService
 from host.ports.live import Fixed
-from host.vnode import SCHEMA, MadeVaults, VirtualNodeService
+from host.vault.idempotency import REQUESTS
 from tests.services.support import CLAIMANT, cpi
 from tests.services.test_virtual_nodes import ALLOWED, Later, StoredPackages
 

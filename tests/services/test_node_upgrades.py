@@ -4,15 +4,14 @@ from dataclasses import replace
 
 import pytest
 
-from host.db import Database, Vaults
-from host.db.requests import REQUESTS
+from host.adapters.sqlite.database import Database
+from host.adapters.sqlite.vaults import Vaults
 from host.domain.ids import short_hash_of
 from host.domain.vnode import AsyncStatus
-from host.persistence import SCHEMA as PERSISTENCE
-from host.persistence import EntityTypes, VaultSchemas
-from host.ports.live import Fixed
-from host.vnode import SCHEMA, MadeVaults, VirtualNodeService
-from host.vnode.errors import (
+from host.entities import SCHEMA as PERSISTENCE
+from host.entities import EntityTypes, VaultSchemas
+from host.nodes.vnode import SCHEMA, MadeVaults, VirtualNodeService
+from host.nodes.vnode.errors import (
     CpiUpgradeInvalidError,
     CpiUpgradeSameError,
     OperationInProgressError,
@@ -20,6 +19,8 @@ from host.vnode.errors import (
     VirtualNodeNotFoundError,
     VirtualNodeNotInMaintenanceError,
 )
+from host.ports.live import Fixed
+from host.vault.idempotency import REQUESTS
 from tests.services.support import ALICE, BOB, CLAIMANT, checksum, holding
 from tests.services.test_entity_queries import cpi_of
 from tests.services.test_entity_schemas import V1, V2, V3, Fish, indexes

@@ -12,11 +12,12 @@ from pathlib import Path
 import pytest
 from sqlalchemy import event
 
-from host.db import Database, Vaults
-from host.db.requests import REQUESTS
+from host.adapters.sqlite.database import Database
+from host.adapters.sqlite.vaults import Vaults
 from host.domain.errors import StorageError
-from host.persistence import SCHEMA as PERSISTENCE
-from host.persistence import EntityCapability
+from host.entities import SCHEMA as PERSISTENCE
+from host.entities import EntityCapability
+from host.vault.idempotency import REQUESTS
 from tests.services.ledger_support import IOU
 from tests.services.support import ALICE, BOB, context, holding
 
@@ -106,9 +107,9 @@ def test_writing_several_entities(vaults):
 WRITER = """
 import sys
 from pathlib import Path
-from host.db import Vaults
-from host.db.requests import REQUESTS
-from host.persistence import SCHEMA, EntityCapability
+from host.adapters.sqlite.vaults import Vaults
+from host.vault.idempotency import REQUESTS
+from host.entities import SCHEMA, EntityCapability
 from tests.services.support import context
 
 entities = EntityCapability(Vaults(Path(sys.argv[1]), [REQUESTS, SCHEMA]))
@@ -144,7 +145,7 @@ def test_creating_the_tables(tmp_path):
     with Database.open(path, [], has_revision=False) as database:
 
         def create():
-            from host.db.database import _upgrade
+            from host.adapters.sqlite.database import _upgrade
 
             database.transact(
                 lambda connection: _upgrade(connection, path, [PERSISTENCE, REQUESTS])

@@ -3,16 +3,16 @@
 import pytest
 from sqlalchemy import select
 
-from host.composition.services import VaultAnswers
-from host.db import Vaults
-from host.db.requests import ENDED_KEPT_MS, REQUEST, REQUESTS, holds_answers
+from host.adapters.sqlite.vaults import Vaults
+from host.domain.capability_error import CapabilityError
 from host.domain.clock import SimClock
 from host.domain.flow import FlowStatusName
 from host.domain.ids import FlowId
-from host.flow.events import FlowEnded, FlowStarted
-from host.persistence import SCHEMA, EntityCapability
-from host.ports.capability import CapabilityError
-from host.spent_answers import SpentAnswers
+from host.entities import SCHEMA, EntityCapability
+from host.flow.core.events import FlowEnded, FlowStarted
+from host.runtime.wiring.services import VaultAnswers
+from host.vault.idempotency import ENDED_KEPT_MS, REQUEST, REQUESTS, holds_answers
+from host.vault.idempotency_cleanup import IdempotencyCleanup
 from tests.services.support import ALICE, context, holding
 
 ENDED, RUNNING = FlowId("flow-1"), FlowId("flow-10")
@@ -38,7 +38,7 @@ def test_the_answers_of_a_flow_go_when_it_has_ended_and_no_sooner(tmp_path):
             return [flow for flow in (ENDED, RUNNING) if holds_answers(connection, flow)]
 
     told = []
-    tell = SpentAnswers(VaultAnswers(vaults, SimClock()).forget, then=told.append)
+    tell = IdempotencyCleanup(VaultAnswers(vaults, SimClock()).forget, then=told.append)
     tell(FlowStarted(**facts(ENDED)))
     assert kept() == [ENDED, RUNNING]
     end = FlowEnded(**facts(ENDED), status=FlowStatusName.COMPLETED, error=None)

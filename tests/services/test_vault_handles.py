@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Column, Integer, MetaData, Table, insert, select
 
-from host.db import Schema, Vaults
+from host.adapters.sqlite.vaults import Vaults
 from host.domain.errors import StorageError
 from host.domain.ids import ShortHash
+from host.ports.database import Schema
 
 METADATA = MetaData()
 ITEM = Table("item", METADATA, Column("number", Integer, primary_key=True))

@@ -9,22 +9,23 @@ from functools import partial
 import pytest
 from sqlalchemy import insert
 
-from host.composition.schemas import VAULT_SCHEMAS
-from host.db import Database, Vaults
-from host.db.errors import (
+from host.adapters.files.identity.files import look_at
+from host.adapters.sqlite.database import Database
+from host.adapters.sqlite.errors import (
     VaultEmptyError,
     VaultForeignError,
     VaultMissingError,
     VaultOlderError,
 )
-from host.db.requests import forget_answers, remember_answer
-from host.db.vault_identity import UNCOUNTED
+from host.adapters.sqlite.vault_identity import UNCOUNTED
+from host.adapters.sqlite.vaults import Vaults
 from host.domain.errors import StorageError
 from host.domain.ids import FlowId, ShortHash
-from host.identity.files import look_at
-from host.persistence import EntityCapability
-from host.vnode import SCHEMA, MadeVaults
-from host.vnode.tables import VIRTUAL_NODE
+from host.entities import EntityCapability
+from host.nodes.vnode import SCHEMA, MadeVaults
+from host.nodes.vnode.tables import VIRTUAL_NODE
+from host.runtime.wiring.schemas import VAULT_SCHEMAS
+from host.vault.idempotency import forget_answers, remember_answer
 from tests.services.support import ALICE, context, holding
 
 NODE, OTHER = ShortHash("A" * 12), ShortHash("B" * 12)
@@ -218,7 +219,7 @@ def test_making_a_vault_may_be_cut_off_anywhere(start, tmp_path, register, monke
     def cut(*_):
         raise Cut
 
-    monkeypatch.setattr("host.db.vaults.give_vault_identity", cut)
+    monkeypatch.setattr("host.adapters.sqlite.vaults.give_vault_identity", cut)
     with pytest.raises(Cut):
         act(start(), "f-1")
     monkeypatch.undo()

@@ -1,23 +1,24 @@
 import pytest
 
-from host.db import Database, Vaults
-from host.db.requests import REQUESTS
+from host.adapters.sqlite.database import Database
+from host.adapters.sqlite.vaults import Vaults
 from host.domain.errors import InvalidInputError, StorageError
 from host.domain.ids import InvalidShortHashError, ShortHash, short_hash_of
 from host.domain.vnode import AsyncStatus, OperationalStatus
 from host.domain.x500 import InvalidX500NameError
-from host.persistence import SCHEMA as PERSISTENCE
-from host.persistence import EntityTypes, VaultSchemas
-from host.ports.live import Fixed
-from host.vnode import SCHEMA, MadeVaults, VirtualNodeService
-from host.vnode.errors import (
+from host.entities import SCHEMA as PERSISTENCE
+from host.entities import EntityTypes, VaultSchemas
+from host.nodes.vnode import SCHEMA, MadeVaults, VirtualNodeService
+from host.nodes.vnode.errors import (
     CpiNotFoundError,
     OperationNotFoundError,
     VirtualNodeExistsError,
     VirtualNodeNotFoundError,
     VirtualNodeStateError,
 )
-from host.vnode.name_forms import warn_of_other_forms
+from host.nodes.vnode.name_forms import warn_of_other_forms
+from host.ports.live import Fixed
+from host.vault.idempotency import REQUESTS
 from tests.services.support import ALICE, BOB, CLAIMANT, cpi, holding
 
 ALLOWED = frozenset({"flow", "log", "ledger", "persistence"})

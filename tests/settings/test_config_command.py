@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
+from host.adapters.sqlite.database import Database
 from host.cli import main
-from host.composition.schemas import CLUSTER_SCHEMAS
-from host.db import Database
 from host.domain.clock import SimClock
+from host.runtime.wiring.schemas import CLUSTER_SCHEMAS
 from host.settings.changes import ConfigService
 from host.settings.live import LiveConfig
 from host.settings.section import SchemaVersion

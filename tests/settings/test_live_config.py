@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from host.db import Database
+from host.adapters.sqlite.database import Database
 from host.domain.clock import SimClock
 from host.ports.live import Derived, Fixed
 from host.settings import SettingsInvalidError

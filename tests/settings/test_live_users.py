@@ -8,10 +8,10 @@ import pytest
 from prometheus_client import CollectorRegistry
 from starlette.testclient import TestClient
 
-from host.composition.flows import flow_config
-from host.composition.rest import live_door
-from host.quotas.defaults import live_quota
+from host.nodes.quotas.defaults import live_quota
 from host.rest.acceptor import DoorMetrics
+from host.runtime.wiring.flows import flow_config
+from host.runtime.wiring.rest import live_door
 from host.settings.live import LiveConfig, StoredSection
 from host.settings.section import SchemaVersion
 from host.settings.sections import SECTIONS

@@ -10,7 +10,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from host.cli import main
-from host.plugin_loading import PluginInvalidError, declared_settings
+from host.runtime.plugin_loading import PluginInvalidError, declared_settings
 from host.settings import SettingsInvalidError, load_settings
 from host.settings.catalogue import Catalogue
 from host.settings.live import StoredSection

@@ -5,23 +5,24 @@ from contextlib import contextmanager
 
 from sqlalchemy import insert
 
-from host.audit_log import NodeAuditLogs
-from host.audit_log.service import load_audit_key
-from host.bus.sqlite import SqliteStore
-from host.composition.schemas import CLUSTER_SCHEMAS, VAULT_SCHEMAS
-from host.data_directory import DataDirectory
-from host.db import Database, Vaults
-from host.db.requests import remember_answer
+from host.adapters.files.data_directory import DataDirectory
+from host.adapters.files.identity import Keeping
+from host.adapters.os.system import SystemClock, SystemEntropy
+from host.adapters.sqlite.database import Database
+from host.adapters.sqlite.store import SqliteStore
+from host.adapters.sqlite.vaults import Vaults
 from host.domain.ids import FlowId, HoldingIdentity
 from host.domain.x500 import MemberX500Name
-from host.identity import Keeping
 from host.keys import MasterKeyFiles, SoftKeyStore
-from host.packages.tables import CPI
+from host.nodes.audit_log import NodeAuditLogs
+from host.nodes.audit_log.service import load_audit_key
+from host.nodes.packages.tables import CPI
+from host.nodes.vnode import MadeVaults
+from host.nodes.vnode.tables import VIRTUAL_NODE
 from host.ports.audit_log import PrivilegedCall
 from host.ports.keys import KeyCategory
-from host.system import SystemClock, SystemEntropy
-from host.vnode import MadeVaults
-from host.vnode.tables import VIRTUAL_NODE
+from host.runtime.wiring.schemas import CLUSTER_SCHEMAS, VAULT_SCHEMAS
+from host.vault.idempotency import remember_answer
 
 GROUP = "6a5ed29c-0b0b-4ad6-8f0e-8c3b1b2b3c4d"
 

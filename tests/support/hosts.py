@@ -8,12 +8,12 @@ from typing import Any
 
 import httpx2
 
-from host.app import composed
-from host.composition.rest import Rest
-from host.data_directory import DataDirectory
-from host.plugin_loading import declared_settings
+from host.adapters.files.data_directory import DataDirectory
+from host.adapters.os.system import SystemClock, SystemEntropy
+from host.runtime.app import composed
+from host.runtime.plugin_loading import declared_settings
+from host.runtime.wiring.rest import Rest
 from host.settings import HostSettings, load_settings
-from host.system import SystemClock, SystemEntropy
 
 SECONDS_MAX = 60
 

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from pathlib import Path
 
-from cpi.keys import SigningKey, create_keystore, load_signing_key
+from cpi.crypto.keys import SigningKey, create_keystore, load_signing_key
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
 PASSWORD = "test-password"

@@ -6,7 +6,7 @@ then gives another result or fails.
 
 from contextlib import suppress
 
-from host.db import Database
+from host.adapters.sqlite.database import Database
 
 
 class _RolledBackError(Exception):

@@ -11,7 +11,21 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from host.composition.services import (
+from host.adapters.sqlite.database import Database
+from host.adapters.sqlite.vaults import Vaults
+from host.domain.packages import CpiRecord, EntityDeclaration
+from host.entities import SCHEMA as ENTITY_SCHEMA
+from host.entities import EntityCapability
+from host.keys import SCHEMA as KEY_SCHEMA
+from host.keys import SchemePublicKeys, SoftKeyStore
+from host.keys.capabilities import CryptoCapability, SigningCapability
+from host.ledger import SCHEMA as LEDGER_SCHEMA
+from host.ledger import LedgerCapability
+from host.network.membership import MembershipCapability
+from host.ports.capability import Capability
+from host.ports.keys import KeyCategory, KeyStore
+from host.runtime.rpc import RpcClient, RpcServer, Service
+from host.runtime.wiring.services import (
     ENTITIES,
     KEYS,
     LEDGER,
@@ -19,20 +33,7 @@ from host.composition.services import (
     RemoteCapability,
     ServedCapability,
 )
-from host.db import Database, Vaults
-from host.db.requests import REQUESTS
-from host.domain.packages import CpiRecord, EntityDeclaration
-from host.keys import SCHEMA as KEY_SCHEMA
-from host.keys import SchemePublicKeys, SoftKeyStore
-from host.keys.capabilities import CryptoCapability, SigningCapability
-from host.ledger import SCHEMA as LEDGER_SCHEMA
-from host.ledger import LedgerCapability
-from host.membership import MembershipCapability
-from host.persistence import SCHEMA as ENTITY_SCHEMA
-from host.persistence import EntityCapability
-from host.ports.capability import Capability
-from host.ports.keys import KeyCategory, KeyStore
-from host.rpc import RpcClient, RpcServer, Service
+from host.vault.idempotency import REQUESTS
 from tests.flow.network import ALICE, BOB, INITIATOR, OneCpi, alone, holding, make_cpi
 from tests.services.ledger_support import Group, PositiveAmounts
 from tests.services.support import MemoryMasterKeys, contract_cpk

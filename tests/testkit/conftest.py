@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from host.toolkit.cache import default_cache_dir
-from host.toolkit.project import load_project
+from host.tools.cache import default_cache_dir
+from host.tools.project import load_project
 from host.tools.testkit.code import native_code, sandboxed_code
 from host.tools.testkit.network import Network
 from sandbox.runtime import Sandbox

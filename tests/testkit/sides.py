@@ -16,14 +16,14 @@ import msgspec
 from cryptography.hazmat.primitives.serialization import Encoding
 from starlette.testclient import TestClient
 
-from cpi.build import build_cpi
-from cpi.group_policy_generation import generate_static_policy
-from cpi.keys import SigningKey
+from cpi.crypto.keys import SigningKey
+from cpi.package.build import build_cpi
+from cpi.package.group_policy_generation import generate_static_policy
 from host.domain.errors import HostError
 from host.domain.ids import ShortHash
 from host.domain.vnode import AsyncStatus
-from host.flow.journal import REQUEST_CHARACTERS_MAX, request_digest
-from host.flow.recording import (
+from host.flow.core.journal import REQUEST_CHARACTERS_MAX, request_digest
+from host.flow.records.history_export import (
     Message,
     Recording,
     Step,
@@ -31,8 +31,8 @@ from host.flow.recording import (
     parse_recording,
     recording_of,
 )
-from host.toolkit.build import build_cordapp
-from host.toolkit.cache import default_cache_dir
+from host.tools.build import build_cordapp
+from host.tools.cache import default_cache_dir
 from host.tools.testkit.code import KitCode
 from host.tools.testkit.errors import FlowRefusedError
 from host.tools.testkit.network import Network

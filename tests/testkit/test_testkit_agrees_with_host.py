@@ -2,8 +2,8 @@
 
 import pytest
 
-from host.toolkit.cache import default_cache_dir
-from host.toolkit.project import load_project
+from host.tools.cache import default_cache_dir
+from host.tools.project import load_project
 from host.tools.testkit.code import native_code, sandboxed_code
 from sandbox.runtime import Sandbox
 from tests.support.keystores import make_key

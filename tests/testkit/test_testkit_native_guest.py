@@ -6,7 +6,7 @@ import pytest
 
 from host.domain.quotas import Quota
 from host.guests.flows import SandboxedFlows
-from host.guests.parking import ParkingFlows
+from host.guests.sticky_flows import StickyFlows
 from host.ports.bus import NOBODY
 from host.ports.guest import (
     Finished,
@@ -110,7 +110,7 @@ def test_a_suspension_cannot_be_caught(run):
 
 
 def test_a_run_that_waits_on_its_thread_goes_on_where_it_stands(run):
-    parking = ParkingFlows(run.flows)
+    parking = StickyFlows(run.flows)
     later = '"2026-01-01T00:00:02.000000Z"'
     waiting = run("Stubborn", None, answers(flow_now=NOW, flow_sleep=suspending), guests=parking)
     outcome = waiting.parked.resume(answers(flow_now=later, flow_sleep="null"))

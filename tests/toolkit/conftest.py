@@ -16,9 +16,9 @@ from typing import Any
 
 import pytest
 
-from cpi.keys import SigningKey, load_signing_key
-from host.toolkit.build import BuiltCordapp, build_cordapp
-from host.toolkit.cache import default_cache_dir
+from cpi.crypto.keys import SigningKey, load_signing_key
+from host.tools.build import BuiltCordapp, build_cordapp
+from host.tools.cache import default_cache_dir
 from sandbox.runtime import Sandbox
 from tests.support import keystores
 from tests.support.keystores import PASSWORD

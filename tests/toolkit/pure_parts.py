@@ -9,11 +9,11 @@ import json
 import sys
 from pathlib import Path
 
-from cpi.archive_writer import write_archive
-from cpi.manifest import encode_manifest
-from host.toolkit.project import load_project
-from host.toolkit.requirements_lock import read_lock
-from host.toolkit.sources import SourceRules, collect_sources
+from cpi.archive.writing import write_archive
+from cpi.jar.manifest import encode_manifest
+from host.tools.project import load_project
+from host.tools.requirements_lock import read_lock
+from host.tools.sources import SourceRules, collect_sources
 from sandbox.python_source import PythonSource
 
 

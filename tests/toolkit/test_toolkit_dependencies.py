@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from cpi.build import build_cpb
 from cpi.errors import PackageRefusedError
-from cpi.verify import read_package
+from cpi.package.build import build_cpb
+from cpi.package.verify import read_package
 from host.guests.code import code_of, prove
-from host.toolkit.dependencies import DependencyRefusedError, foreign_cpks, merged_sources
-from host.toolkit.project import load_project
-from host.toolkit.vendoring import import_paths
+from host.tools.dependencies import DependencyRefusedError, foreign_cpks, merged_sources
+from host.tools.project import load_project
+from host.tools.vendoring import import_paths
 
 
 @pytest.mark.slow

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from cpi.descriptor import CodeDescriptor, dump_descriptor
-from cpi.model import CpkDependency
-from cpi.verify import read_package
+from cpi.package.descriptor import CodeDescriptor, dump_descriptor
+from cpi.package.model import CpkDependency
+from cpi.package.verify import read_package
 from host.cli import main
-from host.toolkit.diff import AREAS, differences
+from host.tools.diff import AREAS, differences
 from tests.cpi import support
 
 DIGEST = "SHA-256:" + "AB" * 32

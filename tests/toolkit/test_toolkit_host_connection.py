@@ -7,12 +7,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from host.adapters.os.system import SystemClock
 from host.cli import main
 from host.domain.errors import InvalidInputError
 from host.rest.tls import own_certificate
-from host.system import SystemClock
-from host.toolkit.host_client import HostClient
-from host.toolkit.host_connection import CertificateUntrustedError, UnauthorizedError
+from host.tools.host_client import HostClient
+from host.tools.host_connection import CertificateUntrustedError, UnauthorizedError
 
 
 class _Refuses(BaseHTTPRequestHandler):

@@ -12,12 +12,12 @@ import msgspec
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from cpi.group_policy import parse_group_policy
-from cpi.sources import BytesSource
-from cpi.verify import read_package
+from cpi.archive.sources import BytesSource
+from cpi.package.group_policy import parse_group_policy
+from cpi.package.verify import read_package
 from host.cli import main
 from host.domain.errors import ForbiddenError, UnavailableError
-from host.toolkit.cluster_facts import (
+from host.tools.cluster_facts import (
     ClusterAnswerError,
     ClusterFacts,
     ClusterSnapshotError,
@@ -25,8 +25,8 @@ from host.toolkit.cluster_facts import (
     dump_facts,
     load_facts,
 )
-from host.toolkit.cluster_query import ask_cluster
-from host.toolkit.preflight import Verdict, judge
+from host.tools.cluster_query import ask_cluster
+from host.tools.preflight import Verdict, judge
 from tests.cpi import support
 from tests.toolkit.test_toolkit_diff import DIGEST, bundle, cpk
 

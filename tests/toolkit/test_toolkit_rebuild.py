@@ -7,18 +7,18 @@ from typing import Any
 import pytest
 import zstandard
 
-from cpi.archive import read_archive
-from cpi.build import build_cpb, build_cpi, build_cpk
+from cpi.archive.reading import read_archive
+from cpi.crypto.keys import SigningKey
 from cpi.errors import CpiError
-from cpi.group_policy_generation import generate_static_policy
-from cpi.keys import SigningKey
-from cpi.signing import sign_entries
+from cpi.jar.signing import sign_entries
+from cpi.package.build import build_cpb, build_cpi, build_cpk
+from cpi.package.group_policy_generation import generate_static_policy
 from host.cli import main
 from host.guests.code import CodeRefusedError
-from host.toolkit.build import PreparedCordapp, prepare_cordapp, sign_cordapp
-from host.toolkit.code import COMPONENT_ENTRY
-from host.toolkit.project import load_project
-from host.toolkit.rebuild import RebuildVerdict, check_rebuild
+from host.tools.build import PreparedCordapp, prepare_cordapp, sign_cordapp
+from host.tools.code import COMPONENT_ENTRY
+from host.tools.project import load_project
+from host.tools.rebuild import RebuildVerdict, check_rebuild
 from tests.packages.conftest import contract_component
 
 pytestmark = pytest.mark.slow

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from host.toolkit import project, requirements_lock, vendoring, wheels
-from host.toolkit.dependencies import DependencyRefusedError
-from host.toolkit.project import CAPABILITIES, KEYS, load_project
-from host.toolkit.sources import FILE_BYTES_MAX, FILES_MAX, TOTAL_BYTES_MAX, SourceRefusedError
+from host.tools import project, requirements_lock, vendoring, wheels
+from host.tools.dependencies import DependencyRefusedError
+from host.tools.project import CAPABILITIES, KEYS, load_project
+from host.tools.sources import FILE_BYTES_MAX, FILES_MAX, TOTAL_BYTES_MAX, SourceRefusedError
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGE = (DOCS / "reference" / "cordapp-toml.md").read_text(encoding="utf-8")

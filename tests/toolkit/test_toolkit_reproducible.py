@@ -14,12 +14,12 @@ from typing import Any
 
 import pytest
 
-from cpi.archive import Archive, read_archive
-from cpi.signatures import Role, role_of
-from host.toolkit.build import build_cordapp, prepare_cordapp, sign_cordapp
-from host.toolkit.cache import CACHE_VARIABLE, default_cache_dir
-from host.toolkit.project import load_project
-from host.toolkit.throwaway_key import throwaway_key
+from cpi.archive.reading import Archive, read_archive
+from cpi.jar.signatures import Role, role_of
+from host.tools.build import build_cordapp, prepare_cordapp, sign_cordapp
+from host.tools.cache import CACHE_VARIABLE, default_cache_dir
+from host.tools.project import load_project
+from host.tools.throwaway_key import throwaway_key
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -27,7 +27,7 @@ VERSIONS = ("3.11", "3.12", "3.13")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Surroundings:
+class FlowServices:
     """One process: three builds, each of a copy at another path and with other file times."""
 
     zone: str
@@ -41,27 +41,27 @@ class Surroundings:
 
 
 VARIED = (
-    Surroundings(zone="UTC", language="C", hash_seed="0", umask=0o022, now=1_800_000_000, user="a"),
-    Surroundings(
+    FlowServices(zone="UTC", language="C", hash_seed="0", umask=0o022, now=1_800_000_000, user="a"),
+    FlowServices(
         zone="Asia/Kathmandu", language="C.UTF-8", hash_seed="1", umask=0o077, now=0, user="b"
     ),
-    Surroundings(
+    FlowServices(
         zone="America/St_Johns", language="tr_TR.UTF-8", hash_seed="42", umask=0o002,
         now=4_000_000_000, user="c", epoch="0",
     ),
-    Surroundings(
+    FlowServices(
         zone="Pacific/Apia", language="de_DE.ISO-8859-1", hash_seed="4294967295", umask=0o000,
         now=315_532_799, user="root", epoch="1700000000", flags=("-O",),
     ),
-    Surroundings(
+    FlowServices(
         zone="Europe/London", language="POSIX", hash_seed="random", umask=0o027,
         now=1_900_000_000, user="d", flags=("-X", "utf8=0"),
     ),
-    Surroundings(
+    FlowServices(
         zone="<-12>+12", language="ja_JP.eucJP", hash_seed="random", umask=0o037,
         now=2_147_483_648, user="e", epoch="not a number", flags=("-OO",),
     ),
-    Surroundings(
+    FlowServices(
         zone="", language="", hash_seed="7", umask=0o066, now=946_684_800, user="f", flags=("-I",)
     ),
 )  # fmt: skip
@@ -81,7 +81,7 @@ def copies(project: Path, folder: Path) -> Iterator[Path]:
         yield target
 
 
-def environment(around: Surroundings, folder: Path) -> dict[str, str]:
+def environment(around: FlowServices, folder: Path) -> dict[str, str]:
     home = folder / "home"
     home.mkdir(parents=True)
     result = {
@@ -102,7 +102,7 @@ def environment(around: Surroundings, folder: Path) -> dict[str, str]:
     return {name: value for name, value in result.items() if value}
 
 
-def builds_in(around: Surroundings, project: Path, folder: Path, keystore: Any) -> list[list[str]]:
+def builds_in(around: FlowServices, project: Path, folder: Path, keystore: Any) -> list[list[str]]:
     wanted = {
         "umask": around.umask,
         "seed": VARIED.index(around),
@@ -133,7 +133,7 @@ def test_varied_surroundings_give_the_same_signed_files(
     expected = [*(cpk.file.digest for cpk in here.cpks), here.cpb.digest]
     number = count()
 
-    def build(around: Surroundings) -> list[list[str]]:
+    def build(around: FlowServices) -> list[list[str]]:
         return builds_in(around, iou_with_a_wheel, tmp_path / f"around{next(number)}", keystore)
 
     with ThreadPoolExecutor(2) as pool:

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from host.domain.errors import InvalidInputError
-from host.toolkit.project import load_project
-from host.toolkit.scaffold import ProjectExistsError, new_project
+from host.tools.project import load_project
+from host.tools.scaffold import ProjectExistsError, new_project
 
 
 def test_a_new_project_is_a_valid_project(tmp_path: Path) -> None:

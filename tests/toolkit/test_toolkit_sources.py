@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from host.toolkit.sources import SourceRefusedError, SourceRules, collect_sources, sdk_sources
+from host.tools.sources import SourceRefusedError, SourceRules, collect_sources, sdk_sources
 
 RULES = SourceRules.of_default_runtime()
 

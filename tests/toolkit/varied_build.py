@@ -50,9 +50,9 @@ def main() -> None:
     wanted = json.load(sys.stdin)
     os.umask(wanted["umask"])
     random.seed(wanted["seed"])
-    from cpi.keys import load_signing_key
-    from host.toolkit.build import build_cordapp
-    from host.toolkit.cache import default_cache_dir
+    from cpi.crypto.keys import load_signing_key
+    from host.tools.build import build_cordapp
+    from host.tools.cache import default_cache_dir
     from sandbox.runtime import Sandbox
 
     key = load_signing_key(

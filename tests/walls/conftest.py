@@ -13,11 +13,11 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 from starlette.testclient import TestClient
 
-from cpi.build import build_cpi
-from cpi.group_policy_generation import generate_static_policy
-from cpi.keys import SigningKey
-from host.toolkit.build import build_cordapp
-from host.toolkit.cache import default_cache_dir
+from cpi.crypto.keys import SigningKey
+from cpi.package.build import build_cpi
+from cpi.package.group_policy_generation import generate_static_policy
+from host.tools.build import build_cordapp
+from host.tools.cache import default_cache_dir
 from sandbox.runtime import Sandbox
 from tests.support.hosts import polled, running_host
 from tests.support.keystores import make_key

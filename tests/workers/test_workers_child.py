@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from host.domain.workers import WorkerKind
-from host.workers.child import Child, Handover
+from host.runtime.workers.subprocess import Child, Handover
 
 CHATTER = """
 import os

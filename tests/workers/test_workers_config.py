@@ -6,16 +6,16 @@ from contextlib import closing
 
 import pytest
 
-from host.composition.schemas import CLUSTER_SCHEMAS
-from host.data_directory import DataDirectory
-from host.db import Database
+from host.adapters.files.data_directory import DataDirectory
+from host.adapters.os.system import SystemClock
+from host.adapters.sqlite.database import Database
+from host.runtime.wiring.schemas import CLUSTER_SCHEMAS
 from host.settings import load_settings
 from host.settings.changes import ConfigKeyPinnedError, ConfigService
 from host.settings.live import LiveConfig, StoredSection
 from host.settings.section import SchemaVersion
 from host.settings.sections import SECTIONS
 from host.settings.store import SectionStore
-from host.system import SystemClock
 
 SECONDS_MAX = 60
 WORKERS = {"flow-0", "flow-1", "crypto-0", "persistence-0", "rest-0"}

@@ -2,13 +2,13 @@
 
 import pytest
 
-from host.bus.memory import MemoryStore
-from host.bus.partitions import PARTITIONS
-from host.composition.flows import _only_member
+from host.adapters.memory.store import MemoryStore
+from host.adapters.os.system import host_name
+from host.adapters.partitions import PARTITIONS
 from host.domain.group_members import MemberName
-from host.flow.messages import GROUP
-from host.system import host_name
-from host.workers.flow_group import FlowGroup
+from host.flow.core.messages import GROUP
+from host.runtime.wiring.flows import _only_member
+from host.runtime.workers.flow_group import FlowGroup
 
 TTL = 60_000
 

@@ -7,10 +7,10 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from host.adapters.os.system import SystemClock
 from host.rest.tls import own_certificate
 from host.settings.reread import take_over
 from host.settings.sections import FLOW, LOG, SECTIONS
-from host.system import SystemClock
 from tests.support.hosts import settings_of
 
 SECONDS_MAX = 60

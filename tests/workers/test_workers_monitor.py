@@ -7,16 +7,16 @@ import httpx2
 import pytest
 from prometheus_client import CollectorRegistry, Counter
 
-from host.bus.memory import MemoryStore
+from host.adapters.memory.store import MemoryStore
 from host.cli.host_status import span, status_lines
 from host.domain.clock import SimClock
 from host.domain.errors import StorageError
 from host.domain.workers import WorkerKind
 from host.rest.listener import ListenRefusedError
-from host.workers.monitor import monitored
-from host.workers.overview import AsideLine, Overview, Overviews, QueueLine
-from host.workers.overview_metrics import OverviewCollector
-from host.workers.report import Reporter, add_process_metrics
+from host.runtime.workers.monitor import monitored
+from host.runtime.workers.overview import AsideLine, Overview, Overviews, QueueLine
+from host.runtime.workers.overview_metrics import OverviewCollector
+from host.runtime.workers.report import Reporter, add_process_metrics
 
 
 class Worker:

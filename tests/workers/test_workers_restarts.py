@@ -4,10 +4,10 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from host.adapters.os.system import SteadyClock
 from host.domain.clock import SimClock
 from host.domain.workers import WorkerPlan
-from host.system import SteadyClock
-from host.workers.restarts import (
+from host.runtime.workers.restarts import (
     DELAY_MS_MAX,
     START_MS_MAX,
     STEADY_MS,

@@ -18,15 +18,15 @@ import structlog
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from host.domain.capability_error import CapabilityError
 from host.domain.errors import HostError, NotFoundError, OutageError, UnavailableError
 from host.domain.ids import EpochMs, HoldingIdentity, InvalidShortHashError, ShortHash
 from host.domain.json import JsonObject, JsonValue
 from host.domain.x500 import MemberX500Name
-from host.ports.capability import CapabilityError
 from host.ports.keys import KeyCategory, KeyInfo
-from host.rpc import Interface, RpcClient, RpcServer, Service, wire
-from host.rpc.frames import Answer, Call, RemoteFailureError, error_of, refusal_of
-from host.rpc.server import CallInvalidError
+from host.runtime.rpc import Interface, RpcClient, RpcServer, Service, wire
+from host.runtime.rpc.frames import Answer, Call, RemoteFailureError, error_of, refusal_of
+from host.runtime.rpc.server import CallInvalidError
 
 KEY = b"k" * 32
 ALICE = HoldingIdentity(x500_name=MemberX500Name.parse("O=Alice, L=London, C=GB"), group_id="group")
@@ -362,7 +362,7 @@ SERVER = """
 import sys, time
 from pathlib import Path
 from tests.workers.test_workers_rpc import ECHO, KEY, Echo
-from host.rpc import RpcServer, Service
+from host.runtime.rpc import RpcServer, Service
 
 class Stuck(Echo):
     def json(self, value):

@@ -4,10 +4,10 @@ import stat
 
 import pytest
 
-from host.data_directory import DataDirectory, HostNotRunningError
+from host.adapters.files.data_directory import DataDirectory, HostNotRunningError
 from host.domain.errors import StorageError
+from host.runtime.workers.run_directory import RunDirectory
 from host.settings import load_settings
-from host.workers.run_directory import RunDirectory
 
 
 @pytest.fixture

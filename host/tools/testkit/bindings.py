@@ -22,8 +22,8 @@ from typing import Any, Self, get_type_hints
 
 import msgspec
 
+from host.domain.capability_error import CapabilityError
 from host.domain.guest_text import GuestTextError, checked_json, mended_json
-from host.ports.capability import CapabilityError
 from host.tools.testkit import messages as m
 from host.tools.testkit.errors import FlowFailedError
 from sandbox.guest import Guest

@@ -13,19 +13,19 @@ from pathlib import Path
 from typing import Any
 
 from cordapp import guest, registry
-from cpi.descriptor import CodeDescriptor
-from cpi.model import PackageId
+from cpi.package.descriptor import CodeDescriptor
+from cpi.package.model import PackageId
 from host.domain.errors import InvalidInputError
 from host.domain.ids import Checksum, ShortHash
 from host.domain.packages import CodeWorld, CpiRecord, CpkRecord
 from host.guests.code import DESCRIBED
 from host.guests.declarations import declarations_of
 from host.guests.source import GuestSource
-from host.toolkit.build import prepare_cordapp
-from host.toolkit.project import CordappProject, CpkPlan
-from host.toolkit.toolchains import ComponentBuilder, no_toolchains
+from host.tools.build import prepare_cordapp
+from host.tools.project import CordappProject, CpkPlan
 from host.tools.testkit.native_guest import NativeGuest
 from host.tools.testkit.project import mount, source_folders_of
+from host.tools.toolchains import ComponentBuilder, no_toolchains
 from sandbox.host_calls import HostCallHandler
 from sandbox.outcome import Outcome, Returned
 from sandbox.runnable import Runnable, RunRequest
@@ -173,7 +173,7 @@ def sandboxed_code(
     """The project's components, derived or built as `cordbox cordapp build` does it.
 
     Raises:
-        InvalidInputError: as `host.toolkit.build.prepare_cordapp`.
+        InvalidInputError: as `host.tools.build.prepare_cordapp`.
     """
     mount(project)
     prepared = prepare_cordapp(
@@ -218,13 +218,13 @@ class _Guests:
     def guest(self, cpi: CpiRecord, cpk: CpkRecord, *, node: ShortHash | None = None) -> Runnable:
         """See `GuestSource.guest`."""
         del cpi, node
-        return self.newcomer(World(cpk.world), cpk.component_digest)
+        return self.candidate(World(cpk.world), cpk.component_digest)
 
     def prepare(self, cpi: CpiRecord) -> None:
         """See `GuestSource.prepare`."""
 
-    def newcomer(self, world: World, component_digest: str) -> Runnable:
-        """See `GuestSource.newcomer`."""
+    def candidate(self, world: World, component_digest: str) -> Runnable:
+        """See `GuestSource.candidate`."""
         guest = self._find(world, component_digest, self._failures)
         return _Watched(guest, self._failures)
 

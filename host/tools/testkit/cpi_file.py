@@ -8,12 +8,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from cpi.certificates import load_pem_certificates
-from host.toolkit.cache import default_cache_dir
-from host.toolkit.contracts import CpiContracts, Verdict, open_contracts
-from host.toolkit.contracts_input import parse_transaction, read_all
-from host.toolkit.contracts_report import change_lines
-from host.toolkit.receipts import ReceiptFolder
+from cpi.crypto.certificates import load_pem_certificates
+from host.tools.cache import default_cache_dir
+from host.tools.contracts import CpiContracts, Verdict, open_contracts
+from host.tools.contracts_input import parse_transaction, read_all
+from host.tools.contracts_report import change_lines
+from host.tools.receipts import ReceiptFolder
 from host.tools.testkit.errors import ContractRefusedError
 from sandbox.runtime import Sandbox
 

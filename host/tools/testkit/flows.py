@@ -4,11 +4,16 @@ from dataclasses import dataclass
 
 from host.domain.flow import FlowStatus, FlowStatusName
 from host.domain.ids import FlowId, ShortHash
-from host.flow.events import FlowEnded, FlowStarted
-from host.flow.recorded import find_recorded
-from host.flow.recording import Recording, encode_in_parts, parse_recording, recording_of
-from host.flow.service import FlowService
-from host.flow.statuses import read_status, status_key
+from host.flow.core.events import FlowEnded, FlowStarted
+from host.flow.core.statuses import read_status, status_key
+from host.flow.engine.service import FlowService
+from host.flow.records.history_export import (
+    Recording,
+    encode_in_parts,
+    parse_recording,
+    recording_of,
+)
+from host.flow.records.history_lookup import find_recorded
 from host.ports.units import FlowStore
 from host.tools.testkit.code import FailureLog
 from host.tools.testkit.errors import FlowFailedError, frames_of
@@ -89,7 +94,7 @@ class NetworkFlows:
         """The flow's history with its journal, as `cordbox flow export` writes it.
 
         Raises:
-            HostError: as `host.flow.recorded.find_recorded`.
+            HostError: as `host.flow.records.history_lookup.find_recorded`.
         """
         found = find_recorded(self._store, node, request_id)
         head = recording_of(found.history, None)

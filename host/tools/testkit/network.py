@@ -5,15 +5,15 @@ from contextlib import ExitStack
 from typing import Any, Self
 
 from cordapp.contracts import Command, ContractState
-from host.composition.flows import make_engine
 from host.domain.clock import SimClock
 from host.domain.ids import EpochMs, HoldingIdentity, ShortHash
 from host.domain.instants import instant_text
 from host.domain.vnode import AsyncStatus
 from host.domain.x500 import MemberX500Name
-from host.flow.events import FlowEnded, FlowEngineEvent, FlowStarted, GuestLogged
-from host.flow.service import FlowService
-from host.membership.registration import RegistrationStatus
+from host.flow.core.events import FlowEnded, FlowEngineEvent, FlowStarted, GuestLogged
+from host.flow.engine.service import FlowService
+from host.network.membership.registration import RegistrationStatus
+from host.runtime.wiring.flows import make_engine
 from host.tools.testkit.code import KitCode
 from host.tools.testkit.errors import ContractRefusedError
 from host.tools.testkit.flows import NetworkFlows

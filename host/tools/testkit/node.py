@@ -14,7 +14,7 @@ from host.domain.ids import FlowId, HoldingIdentity
 from host.domain.json import JsonObject, JsonValue
 from host.domain.membership import MemberInfo
 from host.domain.vnode import VirtualNode
-from host.flow.recording import Recording
+from host.flow.records.history_export import Recording
 from host.ports.bus import Record
 from host.ports.capability import CallContext
 from host.rest.json_body import JsonInvalidError, json_or_text

@@ -14,23 +14,23 @@ from typing import Any, ParamSpec, TypeVar
 
 from prometheus_client import CollectorRegistry
 
-from cpi.group_policy_generation import generate_static_policy
-from cpi.model import PackageId
-from host.bus.memory import MemoryStore
-from host.composition.base import Base
-from host.composition.parts import Parts
-from host.data_directory import DataDirectory
+from cpi.package.group_policy_generation import generate_static_policy
+from cpi.package.model import PackageId
+from host.adapters.files.data_directory import DataDirectory
+from host.adapters.memory.store import MemoryStore
 from host.domain.clock import SimClock
 from host.domain.ids import Checksum, EpochMs, ShortHash
 from host.domain.json import JsonObject
 from host.domain.packages import CpiRecord
 from host.guests.source import GuestSource
-from host.packages.catalogue import PackageCatalogue
-from host.plugin_loading import declared_settings, make_plugin_manager
+from host.nodes.packages.catalogue import PackageCatalogue
 from host.ports.directory import ContractVerifier
 from host.ports.units import FlowStore
+from host.runtime.plugin_loading import declared_settings, make_plugin_manager
+from host.runtime.wiring.base import ProcessContext
+from host.runtime.wiring.parts import Wiring
 from host.settings import load_settings
-from host.toolkit.cache import default_cache_dir
+from host.tools.cache import default_cache_dir
 from host.tools.testkit.code import SIGNERS, FailureLog, KitCode
 
 GROUP_ID = "00000000-0000-4000-8000-000000000001"
@@ -60,7 +60,7 @@ class CountedEntropy:
         return hashlib.shake_128(str(self._calls).encode()).digest(count)
 
 
-class KitParts(Parts):
+class KitParts(Wiring):
     """The parts of a host that runs one CorDapp and stores no package.
 
     Args:
@@ -72,7 +72,7 @@ class KitParts(Parts):
         failures: how flows failed in their own code.
     """
 
-    def __init__(self, base: Base, code: KitCode) -> None:
+    def __init__(self, base: ProcessContext, code: KitCode) -> None:
         super().__init__(base)
         self._code = code
         self.believers: set[ShortHash] = set()
@@ -101,7 +101,7 @@ class KitParts(Parts):
             environment={},
             declare=declared_settings,
         )
-        base = Base(
+        base = ProcessContext(
             settings=loaded,
             directory=directory,
             clock=clock,

@@ -3,8 +3,8 @@
 import sys
 from pathlib import Path
 
-from host.toolkit.project import PROJECT_FILE, CordappProject, CpkPlan, load_project
-from host.toolkit.vendoring import import_paths
+from host.tools.project import PROJECT_FILE, CordappProject, CpkPlan, load_project
+from host.tools.vendoring import import_paths
 
 
 def project_above(file: Path) -> CordappProject | None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from host.toolkit.project import CordappProject
+    from host.tools.project import CordappProject
     from host.tools.testkit.code import KitCode
     from host.tools.testkit.cpi_file import CpiFile
     from host.tools.testkit.network import Network
@@ -103,7 +103,7 @@ def native(request: pytest.FixtureRequest, settings: "Mapping[str, Any]") -> "Ne
 
 def sandboxed(request: pytest.FixtureRequest, settings: "Mapping[str, Any]") -> "Network":
     """A sandboxed network for the test of `request`; its code is derived once a session."""
-    from host.toolkit.cache import default_cache_dir  # noqa: PLC0415  # see above
+    from host.tools.cache import default_cache_dir  # noqa: PLC0415  # see above
     from host.tools.testkit.code import sandboxed_code  # noqa: PLC0415  # see above
     from host.tools.testkit.network import Network  # noqa: PLC0415  # see above
     from sandbox.runtime import Sandbox  # noqa: PLC0415  # see above

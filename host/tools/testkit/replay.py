@@ -13,8 +13,8 @@ from pathlib import Path
 from types import FrameType
 
 from host.domain.errors import InvalidInputError
-from host.flow.recording import Recording, parse_recording
-from host.toolkit.flows.journal_answers import (
+from host.flow.records.history_export import Recording, parse_recording
+from host.tools.flows.journal_answers import (
     Diverged,
     Divergence,
     JournalAnswers,
@@ -22,8 +22,8 @@ from host.toolkit.flows.journal_answers import (
     RecordingEnded,
     require_whole,
 )
-from host.toolkit.flows.replay import LIMITS
-from host.toolkit.project import CordappProject, load_project
+from host.tools.flows.replay import LIMITS
+from host.tools.project import CordappProject, load_project
 from host.tools.testkit.code import import_modules
 from host.tools.testkit.native_guest import NativeGuest
 from host.tools.testkit.project import source_folders

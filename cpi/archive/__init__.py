@@ -1,0 +1,1 @@
+"""ZIP archives as packages have them: read strictly, written reproducibly."""

@@ -1,0 +1,360 @@
+"""The three kinds of ZIP record: end of central directory, central record, local header.
+
+Source: APPNOTE.TXT 6.3.10, sections 4.3.7, 4.3.9, 4.3.12 and 4.3.16.
+"""
+
+import re
+import stat
+import struct
+from dataclasses import dataclass
+
+from cpi.archive.sources import Source
+from cpi.errors import ArchiveError, Code
+
+_END = struct.Struct("<4s4H2LH")
+_CENTRAL = struct.Struct("<4s6H3L5H2L")
+_LOCAL = struct.Struct("<4s5H3L2H")
+_DESCRIPTOR = struct.Struct("<3L")
+_EXTRA = struct.Struct("<2H")
+
+_END_SIGNATURE = b"PK\x05\x06"
+_CENTRAL_SIGNATURE = b"PK\x01\x02"
+_LOCAL_SIGNATURE = b"PK\x03\x04"
+_DESCRIPTOR_SIGNATURE = b"PK\x07\x08"
+_ZIP64_LOCATOR_SIGNATURE = b"PK\x06\x07"
+_ANY_SIGNATURE = re.compile(rb"PK(?:\x01\x02|\x03\x04|\x05\x06|\x06\x06|\x06\x07|\x07\x08)")
+_TRAILER_MAX = 0xFFFF
+_LOCATOR_SIZE = 20
+_EXTRA_LIKELY = 64
+"""Bytes read beyond a local header's name, so that one read is enough for most."""
+
+_STORED, _DEFLATED = 0, 8
+_FLAG_ENCRYPTED = 0x0001
+_FLAG_DESCRIPTOR = 0x0008
+_FLAG_UTF8 = 0x0800
+_FLAGS_ALLOWED = 0x0006 | _FLAG_DESCRIPTOR | _FLAG_UTF8
+_VERSION_MAX = 20
+_DOS_DIRECTORY = 0x10
+
+_EXTRAS_MAX = 32
+"""Extra fields of one header; each is a few bytes, and a header has room for thousands."""
+
+_EXTRAS_REFUSED = {
+    0x0001: "ZIP64 sizes",
+    0x0017: "strong encryption",
+    0x6375: "another comment",
+    0x7075: "another name",
+    0x9901: "AES encryption",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndRecord:
+    """The end record: where the central directory lies. Offsets and sizes in bytes."""
+
+    entry_count: int
+    directory_offset: int
+    directory_size: int
+    trailing_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CentralRecord:
+    """One record of the central directory, after its own checks."""
+
+    name: str
+    raw_name: bytes
+    flags: int
+    method: int
+    crc: int
+    packed_size: int
+    size: int
+    offset: int
+
+
+def find_end(source: Source) -> EndRecord:
+    """Find the one end record that every reader would choose.
+
+    Raises:
+        ArchiveError: there is none, or a second candidate, or it points outside the file.
+    """
+    search_from = max(0, source.size - _END.size - _TRAILER_MAX)
+    base = max(0, search_from - _LOCATOR_SIZE)
+    tail = source.read_at(base, source.size - base)
+    at = tail.rfind(_END_SIGNATURE, search_from - base)
+    if at < 0 or at + _END.size > len(tail):
+        raise ArchiveError(Code.ARCHIVE_INVALID, "not a ZIP archive: no end record was found")
+    _, disk, first_disk, count_here, count, size, offset, comment_size = _END.unpack_from(tail, at)
+    if 0xFFFF in (disk, first_disk, count_here, count) or 0xFFFFFFFF in (size, offset):
+        raise ArchiveError(Code.ARCHIVE_ZIP64, "archive is ZIP64, which its size never needs")
+    if tail[max(0, at - _LOCATOR_SIZE) : at].startswith(_ZIP64_LOCATOR_SIGNATURE):
+        raise ArchiveError(Code.ARCHIVE_ZIP64, "archive has a ZIP64 locator")
+    if disk or first_disk or count_here != count:
+        raise ArchiveError(Code.ARCHIVE_INVALID, "archive is one disk of several")
+    if not count or not size:
+        raise ArchiveError(Code.ARCHIVE_INVALID, "archive has no entries")
+    if offset + size != base + at:
+        raise ArchiveError(
+            Code.ARCHIVE_LAYOUT,
+            f"central directory should end at the end record (byte {base + at}), "
+            f"it ends at byte {offset + size}",
+        )
+    trailing = tail[at + _END.size :]
+    _check_trailer(trailing, comment_size)
+    _check_no_second_end(tail, at, search_from - base, base)
+    return EndRecord(
+        entry_count=count,
+        directory_offset=offset,
+        directory_size=size,
+        trailing_bytes=len(trailing),
+    )
+
+
+def _check_trailer(trailing: bytes, comment_size: int) -> None:
+    if comment_size > len(trailing):
+        raise ArchiveError(
+            Code.ARCHIVE_INVALID,
+            f"archive comment should have {comment_size} bytes, {len(trailing)} are left",
+        )
+    if _ANY_SIGNATURE.search(trailing):
+        raise ArchiveError(Code.ARCHIVE_TRAILING, "a ZIP record lies behind the end record")
+
+
+def _check_no_second_end(tail: bytes, chosen: int, search_from: int, base: int) -> None:
+    """Refuse another end record whose comment reaches the end of the file exactly."""
+    position = tail.find(_END_SIGNATURE, search_from)
+    while 0 <= position < chosen:
+        if position + _END.size <= len(tail):
+            comment_size = _END.unpack_from(tail, position)[-1]
+            if position + _END.size + comment_size == len(tail):
+                raise ArchiveError(
+                    Code.ARCHIVE_SECOND_END,
+                    f"archive has end records at bytes {base + position} and {base + chosen}",
+                )
+        position = tail.find(_END_SIGNATURE, position + 1)
+
+
+def parse_records(source: Source, end: EndRecord, *, name_bytes_max: int) -> list[CentralRecord]:
+    """Read the central directory, record by record.
+
+    Raises:
+        ArchiveError: a record is cut off or uses what this reader refuses.
+    """
+    directory = source.read_at(end.directory_offset, end.directory_size)
+    records, position = [], 0
+    for _ in range(end.entry_count):
+        if position + _CENTRAL.size > len(directory):
+            raise ArchiveError(Code.ARCHIVE_INVALID, "central directory holds too few records")
+        fields = _CENTRAL.unpack_from(directory, position)
+        name_size, extra_size, comment_size = fields[10:13]
+        body = position + _CENTRAL.size
+        position = body + name_size + extra_size + comment_size
+        if fields[0] != _CENTRAL_SIGNATURE or position > len(directory):
+            raise ArchiveError(Code.ARCHIVE_INVALID, "central directory is damaged")
+        raw_name = directory[body : body + name_size]
+        records.append(_central_record(fields, raw_name, name_bytes_max))
+        extra = directory[body + name_size : body + name_size + extra_size]
+        _check_extra(extra, records[-1].name)
+    if position != len(directory):
+        raise ArchiveError(
+            Code.ARCHIVE_INVALID,
+            f"central directory has {len(directory) - position} bytes beyond its last record",
+        )
+    return records
+
+
+def _central_record(
+    fields: tuple[bytes | int, ...], raw_name: bytes, name_bytes_max: int
+) -> CentralRecord:
+    _, _, needed, flags, method, _, _, crc, packed, size, _, _, _, disk, _, attributes, offset = (
+        int(field) if isinstance(field, int) else 0 for field in fields
+    )
+    name = _decode_name(raw_name, flags, name_bytes_max)
+    if 0xFFFFFFFF in (packed, size, offset) or disk == 0xFFFF:
+        raise ArchiveError(Code.ARCHIVE_ZIP64, f"entry {name!r} uses ZIP64 sizes", entry=name)
+    if disk:
+        raise ArchiveError(Code.ARCHIVE_INVALID, f"entry {name!r} is on disk {disk}", entry=name)
+    _check_method(name, needed, flags, method)
+    if method == _STORED and packed != size:
+        raise ArchiveError(
+            Code.ARCHIVE_HEADER_MISMATCH,
+            f"stored entry {name!r} has packed size {packed} and size {size}",
+            entry=name,
+        )
+    _check_file_type(name, attributes)
+    return CentralRecord(
+        name=name,
+        raw_name=raw_name,
+        flags=flags,
+        method=method,
+        crc=crc,
+        packed_size=packed,
+        size=size,
+        offset=offset,
+    )
+
+
+def _decode_name(raw: bytes, flags: int, name_bytes_max: int) -> str:
+    if not raw or len(raw) > name_bytes_max:
+        raise ArchiveError(
+            Code.ARCHIVE_NAME, f"an entry name has {len(raw)} bytes, allowed 1 to {name_bytes_max}"
+        )
+    try:
+        name = raw.decode()
+    except UnicodeDecodeError as error:
+        raise ArchiveError(Code.ARCHIVE_NAME, f"entry name {raw!r} is not UTF-8") from error
+    if not name.isascii() and not flags & _FLAG_UTF8:
+        raise ArchiveError(
+            Code.ARCHIVE_NAME,
+            f"entry name {name!r} is not ASCII and not declared as UTF-8",
+            entry=name,
+        )
+    return name
+
+
+def _check_method(name: str, needed: int, flags: int, method: int) -> None:
+    if flags & _FLAG_ENCRYPTED:
+        raise ArchiveError(Code.ARCHIVE_ENCRYPTED, f"entry {name!r} is encrypted", entry=name)
+    if flags & ~_FLAGS_ALLOWED:
+        raise ArchiveError(
+            Code.ARCHIVE_FLAGS, f"entry {name!r} has unknown flags {flags:#06x}", entry=name
+        )
+    if method not in (_STORED, _DEFLATED):
+        raise ArchiveError(
+            Code.ARCHIVE_METHOD,
+            f"entry {name!r} uses compression method {method}, allowed are 0 and 8",
+            entry=name,
+        )
+    if needed & 0xFF > _VERSION_MAX:
+        raise ArchiveError(
+            Code.ARCHIVE_METHOD,
+            f"entry {name!r} needs ZIP version {needed & 0xFF}, at most {_VERSION_MAX} is read",
+            entry=name,
+        )
+    if method == _STORED and flags & _FLAG_DESCRIPTOR:
+        raise ArchiveError(
+            Code.ARCHIVE_FLAGS,
+            f"entry {name!r}: only DEFLATED entries can have EXT descriptor",
+            entry=name,
+        )
+
+
+def _check_file_type(name: str, attributes: int) -> None:
+    """Refuse links and devices, whatever system the record claims to come from."""
+    kind = stat.S_IFMT(attributes >> 16)
+    is_directory = name.endswith("/")
+    expected = stat.S_IFDIR if is_directory else stat.S_IFREG
+    if kind not in (0, expected):
+        raise ArchiveError(
+            Code.ARCHIVE_FILE_TYPE,
+            f"entry {name!r} has file type {kind:#o}, which is no file or directory of that name",
+            entry=name,
+        )
+    if attributes & _DOS_DIRECTORY and not is_directory:
+        raise ArchiveError(
+            Code.ARCHIVE_FILE_TYPE, f"entry {name!r} is marked as a directory", entry=name
+        )
+
+
+def _check_extra(extra: bytes, name: str) -> None:
+    position, count = 0, 0
+    while position < len(extra):
+        count += 1
+        if count > _EXTRAS_MAX:
+            raise ArchiveError(
+                Code.ARCHIVE_EXTRA,
+                f"entry {name!r} has more than {_EXTRAS_MAX} extra fields",
+                entry=name,
+            )
+        if position + _EXTRA.size > len(extra):
+            raise ArchiveError(
+                Code.ARCHIVE_EXTRA, f"entry {name!r} has a damaged extra field", entry=name
+            )
+        kind, size = _EXTRA.unpack_from(extra, position)
+        if kind in _EXTRAS_REFUSED:
+            code = Code.ARCHIVE_ZIP64 if kind == 0x0001 else Code.ARCHIVE_EXTRA
+            raise ArchiveError(
+                code, f"entry {name!r} has extra field {_EXTRAS_REFUSED[kind]}", entry=name
+            )
+        position += _EXTRA.size + size
+    if position != len(extra):
+        raise ArchiveError(
+            Code.ARCHIVE_EXTRA, f"entry {name!r} has an extra field that is cut off", entry=name
+        )
+
+
+def check_local_header(source: Source, record: CentralRecord, limit: int) -> tuple[int, int]:
+    """Compare the local header with its central record.
+
+    Args:
+        source: the archive.
+        record: the central record, whose offset is checked already to be in place.
+        limit: the first byte that belongs to the central directory.
+
+    Returns:
+        The offsets of the packed bytes and of the next local header.
+
+    Raises:
+        ArchiveError: the two disagree, or the entry reaches into the central directory.
+    """
+    if record.offset + _LOCAL.size > limit:
+        raise ArchiveError(
+            Code.ARCHIVE_LAYOUT, f"entry {record.name!r} is cut off", entry=record.name
+        )
+    header = source.read_at(record.offset, _LOCAL.size + len(record.raw_name) + _EXTRA_LIKELY)
+    signature, _, flags, method, _, _, crc, packed, size, name_size, extra_size = (
+        _LOCAL.unpack_from(header)
+    )
+    header_size = _LOCAL.size + name_size + extra_size
+    data_offset = record.offset + header_size
+    data_end = data_offset + record.packed_size
+    if signature != _LOCAL_SIGNATURE or data_end > limit:
+        raise ArchiveError(
+            Code.ARCHIVE_LAYOUT,
+            f"entry {record.name!r} has no local header at byte {record.offset}, or is cut off",
+            entry=record.name,
+        )
+    if header_size > len(header):
+        header = source.read_at(record.offset, header_size)
+    name = header[_LOCAL.size : _LOCAL.size + name_size]
+    _compare(record, name=name, flags=flags, method=method, sizes=(crc, packed, size))
+    _check_extra(header[_LOCAL.size + name_size : header_size], record.name)
+    if flags & _FLAG_DESCRIPTOR:
+        return data_offset, data_end + _descriptor_size(source, data_end, record)
+    return data_offset, data_end
+
+
+def _compare(
+    record: CentralRecord, *, name: bytes, flags: int, method: int, sizes: tuple[int, int, int]
+) -> None:
+    """Refuse a local header that says something else; sizes may be 0 before a data descriptor."""
+    expected = (record.crc, record.packed_size, record.size)
+    if flags & _FLAG_DESCRIPTOR and not any(sizes):
+        expected = sizes
+    for what, found, wanted in (
+        ("name", name, record.raw_name),
+        ("flags", flags, record.flags),
+        ("method", method, record.method),
+        ("CRC-32 and sizes", sizes, expected),
+    ):
+        if found != wanted:
+            raise ArchiveError(
+                Code.ARCHIVE_HEADER_MISMATCH,
+                f"entry {record.name!r}: local header has {what} {found!r}, "
+                f"central directory has {wanted!r}",
+                entry=record.name,
+            )
+
+
+def _descriptor_size(source: Source, position: int, record: CentralRecord) -> int:
+    """Bytes that the data descriptor takes: 16 with its optional signature, else 12."""
+    found = source.read_at(position, len(_DESCRIPTOR_SIGNATURE) + _DESCRIPTOR.size)
+    prefix = len(_DESCRIPTOR_SIGNATURE) if found.startswith(_DESCRIPTOR_SIGNATURE) else 0
+    expected = _DESCRIPTOR.pack(record.crc, record.packed_size, record.size)
+    if found[prefix : prefix + _DESCRIPTOR.size] != expected:
+        raise ArchiveError(
+            Code.ARCHIVE_HEADER_MISMATCH,
+            f"entry {record.name!r}: data descriptor differs from the central directory",
+            entry=record.name,
+        )
+    return prefix + _DESCRIPTOR.size

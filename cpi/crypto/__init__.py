@@ -1,0 +1,1 @@
+"""Keys, certificates, signatures and trust, over bytes that nobody vouches for."""

@@ -1,0 +1,131 @@
+"""The signer summary hash: who signed, by subject name, so that a renewed certificate keeps it.
+
+Corda takes each subject's RFC 2253 text, keeps the attributes CN, OU, O, L, ST and C in a fixed
+order, hashes each text, sorts the hashes and hashes their text forms. Two rules differ in which
+certificates go in: the CPK rule takes the set of leaf certificates, the CPI rule every
+certificate of every signer's chain.
+
+Source: corda-runtime-os `packaging/Utils.kt` `signerSummaryHash`; Java `LdapName` and `Rdn`.
+"""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+
+from asn1crypto import x509 as asn1_x509
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from cpi.crypto.der import load
+from cpi.digests import sha256_text
+from cpi.errors import Code, SignatureError
+
+_ORDER = ("CN", "OU", "O", "L", "ST", "C")
+_KEYWORDS = {
+    "2.5.4.3": "CN",
+    "2.5.4.6": "C",
+    "2.5.4.7": "L",
+    "2.5.4.8": "ST",
+    "2.5.4.10": "O",
+    "2.5.4.11": "OU",
+    "2.5.4.9": "STREET",
+    "0.9.2342.19200300.100.1.25": "DC",
+    "0.9.2342.19200300.100.1.1": "UID",
+}
+"""The attribute types that Java's RFC 2253 text spells by keyword; all others are dotted."""
+_ESCAPED = frozenset(',=+<>#;"\\')
+_JAVA_WHITESPACE = " \r"
+
+Rdn = Sequence[tuple[str, str]]
+"""One relative distinguished name: pairs of attribute type (keyword or dotted) and value."""
+
+
+def cpk_signer_summary_hash(chains: Iterable[Sequence[x509.Certificate]]) -> str:
+    """The hash by the CPK rule: over the set of leaf certificates."""
+    return signer_summary_hash(dict.fromkeys(chain[0] for chain in chains))
+
+
+def cpi_signer_summary_hash(chains: Iterable[Sequence[x509.Certificate]]) -> str:
+    """The hash by the CPI rule: over all certificates of all chains, repetitions included."""
+    return signer_summary_hash(certificate for chain in chains for certificate in chain)
+
+
+def signer_summary_hash(certificates: Iterable[x509.Certificate]) -> str:
+    """The summary hash over the subjects of `certificates`, in any order.
+
+    Raises:
+        SignatureError: there is no certificate.
+    """
+    return summary_hash_of_names(certificate_rdns(c) for c in certificates)
+
+
+def summary_hash_of_names(names: Iterable[Sequence[Rdn]]) -> str:
+    """The summary hash over subject names, each its RDNs in the order of the DER encoding.
+
+    Raises:
+        SignatureError: there is no name.
+    """
+    hashes = [hashlib.sha256(hashed_text(name).encode()).digest() for name in names]
+    if not hashes:
+        raise SignatureError(
+            Code.NOT_SIGNED,
+            "Summary Hash cannot be null. There must be at least one valid signature",
+        )
+    hashes.sort(key=_as_signed_bytes)
+    return sha256_text("".join(f"SHA-256:{h.hex().upper()}" for h in hashes).encode())
+
+
+def hashed_text(rdns: Sequence[Rdn]) -> str:
+    """The text that is hashed for one subject, such as `C=GB,L=London,O=R3,CN=Alice`."""
+    ordered = [sorted(rdn, key=_ava_key) for rdn in rdns]
+    kept = [rdn for rdn in ordered if rdn[0][0] in _ORDER]
+    kept.sort(key=lambda rdn: _ORDER.index(rdn[0][0]))
+    return ",".join(
+        "+".join(f"{kind}={_escape(value)}" for kind, value in rdn) for rdn in reversed(kept)
+    )
+
+
+def certificate_rdns(certificate: x509.Certificate) -> list[Rdn]:
+    """The subject's RDNs in the order of the DER encoding."""
+    name = load(asn1_x509.Name, certificate.subject.public_bytes())
+    return [
+        [(_KEYWORDS.get(ava["type"].dotted, ava["type"].dotted), _value(ava)) for ava in rdn]
+        for rdn in name.chosen
+    ]
+
+
+def subject_text(certificate: x509.Certificate) -> str:
+    """The subject as RFC 2253 text, for people to read."""
+    return certificate.subject.rfc4514_string()
+
+
+def _value(ava: asn1_x509.NameTypeAndValue) -> str:
+    native = ava["value"].native
+    if isinstance(native, str):
+        return native
+    # Java writes values that are no string as `#` and the hexadecimal digits of their DER.
+    der: bytes = ava["value"].dump()
+    return "#" + der.hex()
+
+
+def _ava_key(ava: tuple[str, str]) -> tuple[str, str]:
+    kind, value = ava
+    return kind.upper(), " ".join(value.upper().split())
+
+
+def _as_signed_bytes(digest: bytes) -> bytes:
+    """A sort key that puts 0x80..0xFF before 0x00..0x7F, as Java's signed bytes do."""
+    return bytes(byte ^ 0x80 for byte in digest)
+
+
+def _escape(value: str) -> str:
+    lead = len(value) - len(value.lstrip(_JAVA_WHITESPACE))
+    trail = len(value.rstrip(_JAVA_WHITESPACE))
+    return "".join(
+        f"\\{character}" if not lead <= at < trail or character in _ESCAPED else character
+        for at, character in enumerate(value)
+    )
+
+
+def certificate_der(certificate: x509.Certificate) -> bytes:
+    """The certificate's DER encoding."""
+    return certificate.public_bytes(Encoding.DER)

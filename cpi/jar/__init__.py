@@ -1,0 +1,1 @@
+"""JAR manifests and JAR signatures: checked, made, timestamped."""

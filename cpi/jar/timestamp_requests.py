@@ -1,0 +1,142 @@
+"""Asking an authority for RFC 3161 timestamps over signatures. The network is the caller's.
+
+An answer is believed only when it is about this signature and this request (nonce), is signed by a
+certificate that may timestamp and leads to a trusted one, and its time is near the own clock.
+
+Source: RFC 3161 section 2.4; RFC 5816.
+"""
+
+import hashlib
+import secrets
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import ClassVar
+
+from asn1crypto import cms, core, tsp
+from cryptography import x509
+
+from cpi.crypto.cms import verify_signed_data
+from cpi.crypto.der import load
+from cpi.crypto.timestamps import check_imprint, may_timestamp
+from cpi.crypto.trust import validate_path
+from cpi.errors import Code, SignatureError
+from cpi.jar.signing import Stamp
+
+TimestampFetcher = Callable[[bytes], bytes]
+"""Carries a TimeStampReq (DER) to an authority and gives its TimeStampResp (DER).
+
+Raises what `unavailable` makes when there is no answer.
+"""
+
+RESPONSE_BYTES_MAX = 256 * 1024
+_CLOCKS_APART_MAX = timedelta(minutes=10)
+_NONCE_BITS = 63
+_SHOWN_MAX = 40
+_WHAT = "timestamp response"
+
+
+class _Response(core.Sequence):  # type: ignore[misc] # asn1crypto is untyped
+    """TimeStampResp; asn1crypto's own has no refusals, which come without a token."""
+
+    _fields: ClassVar = [
+        ("status", tsp.PKIStatusInfo),
+        ("time_stamp_token", cms.ContentInfo, {"optional": True}),
+    ]
+
+
+def timestamper(
+    fetch: TimestampFetcher,
+    *,
+    trusted: Sequence[x509.Certificate],
+    policy: str | None = None,
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    nonce: Callable[[], int] = lambda: secrets.randbits(_NONCE_BITS),
+) -> Stamp:
+    """A stamp for `cpi.jar.signing` that asks an authority.
+
+    Args:
+        fetch: reaches the authority.
+        trusted: certificates that the authority's path must lead to.
+        policy: dotted OID of the policy that the timestamp must be under; None takes any.
+        clock: the present.
+        nonce: a fresh random number for each request.
+
+    The stamp raises SignatureError for an answer that is refused or wrong, TrustError for an
+    authority that is not trusted, and whatever `fetch` raises.
+    """
+
+    def stamp(signature: bytes) -> bytes:
+        number = nonce()
+        answer = fetch(_request(signature, number, policy))
+        token, info, chain = _read(answer)
+        check_imprint(info, signature, _WHAT)
+        if info["nonce"].native != number:
+            raise _invalid(f"has nonce {_hex(info['nonce'].native)}, asked was {number:#x}")
+        if policy is not None and info["policy"].dotted != policy:
+            raise _invalid(f"is under policy {info['policy'].dotted}, asked was {policy}")
+        time: datetime = info["gen_time"].native
+        apart = abs(time - clock())
+        if apart > _CLOCKS_APART_MAX:
+            raise _invalid(f"states {time:%Y-%m-%dT%H:%M:%SZ}, {apart} from the own clock")
+        if not may_timestamp(chain[0]):
+            raise _invalid("is by a certificate that may not timestamp")
+        validate_path(chain, trusted, at=time, whose="TSA")
+        return token
+
+    return stamp
+
+
+def unavailable(authority: str, reason: str) -> SignatureError:
+    """The refusal of a fetcher that got no usable answer."""
+    return SignatureError(Code.TIMESTAMP_UNAVAILABLE, f"timestamp authority {authority}: {reason}")
+
+
+def _request(signature: bytes, nonce: int, policy: str | None) -> bytes:
+    fields: dict[str, object] = {
+        "version": "v1",
+        "message_imprint": {
+            "hash_algorithm": {"algorithm": "sha256"},
+            "hashed_message": hashlib.sha256(signature).digest(),
+        },
+        "nonce": nonce,
+        "cert_req": True,
+    }
+    if policy is not None:
+        fields["req_policy"] = policy
+    der: bytes = tsp.TimeStampReq(fields).dump()
+    return der
+
+
+def _read(answer: bytes) -> tuple[bytes, tsp.TSTInfo, tuple[x509.Certificate, ...]]:
+    """Token, content and signer of a granted response whose signature holds."""
+    if len(answer) > RESPONSE_BYTES_MAX:
+        raise _invalid(f"has more than {RESPONSE_BYTES_MAX} bytes")
+    try:
+        response = load(_Response, answer)
+        status = response["status"]
+        if status["status"].native not in ("granted", "granted_with_mods"):
+            raise _invalid(f"is a refusal: {_reasons(status)}")
+        content: cms.ContentInfo = response["time_stamp_token"]
+        token: bytes = content.dump()
+        signed = verify_signed_data(token, None, content_type="tst_info", what=_WHAT)
+        info = load(tsp.TSTInfo, signed.content)
+        _ = info["gen_time"].native, info["nonce"].native, info["policy"].dotted
+    except (ValueError, TypeError, KeyError, OverflowError) as error:
+        raise _invalid(f"is damaged: {error}") from error
+    return token, info, signed.chain
+
+
+def _reasons(status: tsp.PKIStatusInfo) -> str:
+    texts = [status["status"].native]
+    texts += [str(text) for text in status["status_string"].native or ()]
+    texts += sorted(str(reason) for reason in status["fail_info"].native or ())
+    return ", ".join(texts)[:300]
+
+
+def _hex(number: int | None) -> str:
+    """A number of any length: as decimals, Python would refuse to write a long one."""
+    return "none" if number is None else f"{number:#x}"[:_SHOWN_MAX]
+
+
+def _invalid(reason: str) -> SignatureError:
+    return SignatureError(Code.TIMESTAMP_INVALID, f"{_WHAT} {reason}")

@@ -1,0 +1,21 @@
+"""Who may call what: users, credentials and permissions of the REST interface."""
+
+from host.access.actions import Action, http_action, start_flow_action
+from host.access.errors import NotAuthenticatedError, SignInDelayedError
+from host.access.permissions import Effect, Permission, is_allowed
+from host.access.users import RBAC_SCHEMA, User, Users, canonical_login_name
+
+__all__ = [
+    "RBAC_SCHEMA",
+    "Action",
+    "Effect",
+    "NotAuthenticatedError",
+    "Permission",
+    "SignInDelayedError",
+    "User",
+    "Users",
+    "canonical_login_name",
+    "http_action",
+    "is_allowed",
+    "start_flow_action",
+]

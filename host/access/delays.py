@@ -1,0 +1,128 @@
+"""When the next password may be tried: growing delays for each user and address. Pure.
+
+Who guesses waits 1, 2, 4 … 30 seconds after each wrong password, as this user from this address;
+and one address may be wrong only so often, whatever names it tries. Nobody else waits: the same
+user from another address has a delay of its own, so that no stranger can lock an owner out.
+"""
+
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import TypeVar
+
+from host.access.errors import SignInDelayedError
+from host.domain.ids import EpochMs
+from host.ports.clock import Clock
+
+DELAY_MS_MIN = 1_000
+DELAY_MS_MAX = 30_000
+FORGOTTEN_MS = 15 * 60_000
+"""A user and address without a wrong password for so long begin anew."""
+BUDGET = 60
+"""Wrong passwords that one address has in store; each comes back after `BUDGET_MS`."""
+BUDGET_MS = 1_000
+_KEPT_FOR_NEW_NAMES = BUDGET // 2
+"""Who was wrong before may not use up what others at the same address need."""
+_REMEMBERED_MAX = 10_000
+
+_K = TypeVar("_K")
+_V = TypeVar("_V")
+
+
+@dataclass(frozen=True, slots=True)
+class _Wrong:
+    times: int
+    at: EpochMs
+
+
+@dataclass(frozen=True, slots=True)
+class _Budget:
+    left: float
+    at: EpochMs
+
+
+class SignInDelays:
+    """What is remembered of wrong passwords: of so many users and addresses, the latest.
+
+    Used by one thread.
+
+    Args:
+        clock: only grows (`SteadyClock`).
+        remembered_max: pairs of user and address, and addresses, that are kept.
+    """
+
+    def __init__(self, clock: Clock, *, remembered_max: int = _REMEMBERED_MAX) -> None:
+        self._clock = clock
+        self._max = remembered_max
+        self._wrong: OrderedDict[tuple[str, str], _Wrong] = OrderedDict()
+        self._budgets: OrderedDict[str, _Budget] = OrderedDict()
+
+    def is_new(self, login_name: str, address: str) -> bool:
+        """Whether this user was not wrong at this address lately."""
+        return self._known(login_name, address) is None
+
+    def wait_ms(self, login_name: str, address: str) -> int:
+        """How long it is until this user may try a password from this address; 0 is now."""
+        return self._wait_ms(login_name, address, self._clock.now_ms())
+
+    def _wait_ms(self, login_name: str, address: str, now: EpochMs) -> int:
+        wrong = self._known(login_name, address)
+        own = 0 if wrong is None else wrong.at + delay_ms(wrong.times) - now
+        needed = 1 if wrong is None else _KEPT_FOR_NEW_NAMES + 1
+        lacking = needed - self._left(address, now)
+        return max(own, int(lacking * BUDGET_MS + 0.999), 0)
+
+    def check(self, login_name: str, address: str) -> None:
+        """Refuse who has to wait.
+
+        Raises:
+            SignInDelayedError: tells how long.
+        """
+        wait = self.wait_ms(login_name, address)
+        if wait:
+            raise delayed(wait)
+
+    def failed(self, login_name: str, address: str) -> int:
+        """Note a wrong password; gives the milliseconds until the next may be tried."""
+        now = self._clock.now_ms()
+        before = self._known(login_name, address)
+        times = 1 if before is None else before.times + 1
+        _put(self._wrong, (login_name, address), _Wrong(times, now), self._max)
+        left = max(self._left(address, now) - 1, 0)
+        _put(self._budgets, address, _Budget(left, now), self._max)
+        return self._wait_ms(login_name, address, now)
+
+    def succeeded(self, login_name: str, address: str) -> None:
+        """Note a right password: its user begins anew at this address."""
+        self._wrong.pop((login_name, address), None)
+
+    def _known(self, login_name: str, address: str) -> _Wrong | None:
+        wrong = self._wrong.get((login_name, address))
+        if wrong is not None and self._clock.now_ms() - wrong.at >= FORGOTTEN_MS:
+            return None
+        return wrong
+
+    def _left(self, address: str, now: EpochMs) -> float:
+        budget = self._budgets.get(address)
+        if budget is None:
+            return BUDGET
+        return min(budget.left + max(now - budget.at, 0) / BUDGET_MS, BUDGET)
+
+
+def delay_ms(times: int) -> int:
+    """How long to wait after so many wrong passwords in a row, from 1."""
+    return min(DELAY_MS_MIN << min(times - 1, 10), DELAY_MS_MAX)
+
+
+def delayed(wait_ms: int) -> SignInDelayedError:
+    """The refusal of who has to wait."""
+    seconds = max(-(-wait_ms // 1000), 1)
+    return SignInDelayedError(
+        f"Too many wrong passwords; try again in {seconds} seconds.", retryAfter=str(seconds)
+    )
+
+
+def _put(kept: OrderedDict[_K, _V], key: _K, value: _V, count_max: int) -> None:
+    kept[key] = value
+    kept.move_to_end(key)
+    if len(kept) > count_max:
+        kept.popitem(last=False)

@@ -1,0 +1,1 @@
+"""What ports are bound to: storage, files and the operating system."""

@@ -1,0 +1,305 @@
+"""The data directory: its layout, and the locks that keep a second host out.
+
+lock               held by the running host and by its worker processes (flock)
+cordbox-id         which cluster this is, and which files it has
+cordbox-marks      the newest commit of each database
+joined             held by workers that joined the running host from outside (flock, shared)
+run/               sockets and state of the running host's worker processes
+cluster.sqlite     packages, virtual nodes, members, keys, users
+flows.sqlite       bus, flow states and journals
+backup/            what a backup prepares, while it is made
+vnodes/<hash>/     one vault for each virtual node
+packages/          CPI files
+tls/               the server's certificate and key
+secrets/           wrapping key and generated passwords
+"""
+
+import errno
+import fcntl
+import os
+import shutil
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from host.adapters.files.identity import (
+    DataFileMissingError,
+    DirectoryId,
+    Marks,
+    read_directory_id,
+    take_up,
+)
+from host.adapters.files.regular_files import open_regular, read_regular, require_regular
+from host.domain.errors import DiskFullError, StorageError, UnavailableError
+
+HANDOVER_SECONDS = 30.0
+"""How long a host waits for the workers of a killed one to be gone: a moment, unless the machine is
+so busy that the kernel takes longer to end them."""
+
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
+_PROBE_BYTES = 4096
+_PROCESS_BYTES_MAX = 32
+_RETRY_SECONDS = 0.02
+
+
+class DataDirectoryLockedError(StorageError):
+    """Another host runs on this data directory."""
+
+    code = "data-directory-locked"
+
+
+class HostNotRunningError(UnavailableError):
+    """A worker was to join a host, and none runs on the data directory."""
+
+    code = "host-not-running"
+
+
+class DataDirectoryUnusableError(StorageError):
+    """The data directory cannot be made, written or synced."""
+
+    code = "data-directory-unusable"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataDirectory:
+    """A data directory that this process holds until `release`."""
+
+    path: Path
+    lock_descriptor: int
+    marks: Marks
+
+    @staticmethod
+    def hold(path: Path, *, is_new: bool = False) -> "DataDirectory":
+        """Make the directory if needed, prove that it can be written, lock it, and take it up.
+
+        Args:
+            path: the directory.
+            is_new: begin a new cluster where files do not belong together; see `take_up`.
+
+        Raises:
+            DiskFullError: there is no room.
+            DataDirectoryUnusableError: unwritable, or no directory.
+            DataDirectoryLockedError: another host holds it.
+            DataFileError: a file of it is missing, empty, older than others, or of another cluster.
+        """
+        try:
+            path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            descriptor = _open_lock(path / "lock")
+        except OSError as error:
+            raise _unusable(path, error) from error
+        try:
+            _take_over(path, descriptor)
+            _probe(path)
+            take_up(path, is_new=is_new)
+            marks = Marks.open(path)
+        except OSError as error:
+            os.close(descriptor)
+            raise _unusable(path, error) from error
+        except BaseException:
+            os.close(descriptor)
+            raise
+        return DataDirectory(path=path, lock_descriptor=descriptor, marks=marks)
+
+    @staticmethod
+    def inherited(path: Path, descriptor: int) -> "DataDirectory":
+        """The directory that this process's supervisor holds, by the lock that it handed down.
+
+        Raises:
+            DataDirectoryLockedError: `descriptor` is not the directory's lock.
+        """
+        try:
+            same = os.path.samestat(os.fstat(descriptor), (path / "lock").stat())
+        except OSError as error:
+            raise _unusable(path, error) from error
+        if not same:
+            raise DataDirectoryLockedError(
+                f"descriptor {descriptor} is not the lock of {path}", path=str(path)
+            )
+        fcntl.fcntl(descriptor, fcntl.F_SETFD, fcntl.FD_CLOEXEC)
+        return DataDirectory(path=path, lock_descriptor=descriptor, marks=Marks.open(path))
+
+    @staticmethod
+    def join(path: Path) -> "DataDirectory":
+        """Share the directory with the host that runs on it.
+
+        Raises:
+            HostNotRunningError: none does.
+            DataDirectoryUnusableError: no directory, or not ours.
+        """
+        if not (path / "lock").exists():
+            raise HostNotRunningError(f"no host runs on data directory {path}", path=str(path))
+        try:
+            descriptor = _open_lock(path / "joined")
+        except OSError as error:
+            raise _unusable(path, error) from error
+        if not _try_lock(descriptor, fcntl.LOCK_SH) or _is_free(path):
+            os.close(descriptor)
+            raise HostNotRunningError(f"no host runs on data directory {path}", path=str(path))
+        return DataDirectory(path=path, lock_descriptor=descriptor, marks=Marks.open(path))
+
+    def wait_until_free(self) -> None:
+        """Wait until the host that this process joined has ended, with all its workers."""
+        with open_regular(self.path / "lock") as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH)
+
+    def release(self) -> None:
+        """Let another host have the directory."""
+        self.marks.close()
+        os.close(self.lock_descriptor)
+
+    @property
+    def identity(self) -> DirectoryId:
+        """Which cluster this is.
+
+        Raises:
+            DataFileMissingError: the file that says so is gone.
+        """
+        found = read_directory_id(self.path)
+        if found is None:
+            raise DataFileMissingError(
+                f"{self.path / 'cordbox-id'} is gone", path=str(self.path / "cordbox-id")
+            )
+        return found
+
+    @property
+    def cluster_database(self) -> Path:
+        return self.path / "cluster.sqlite"
+
+    @property
+    def flow_database(self) -> Path:
+        return self.path / "flows.sqlite"
+
+    @property
+    def runtime(self) -> Path:
+        return self.path / "run"
+
+    @property
+    def virtual_nodes(self) -> Path:
+        return self.path / "vnodes"
+
+    @property
+    def packages(self) -> Path:
+        return self.path / "packages"
+
+    @property
+    def tls(self) -> Path:
+        return self.path / "tls"
+
+    @property
+    def secrets(self) -> Path:
+        return self.path / "secrets"
+
+
+def is_held(path: Path) -> bool:
+    """Whether a host, or what is left of a killed one, holds the directory."""
+    try:
+        return not _is_free(path)
+    except OSError:
+        return False
+
+
+def probe(path: Path) -> None:
+    """Write and sync a block, which fails on a disk that is full or read-only.
+
+    Raises:
+        DiskFullError: there is no room.
+        DataDirectoryUnusableError: it cannot be written.
+    """
+    try:
+        _probe(path)
+    except OSError as error:
+        raise _unusable(path, error) from error
+
+
+def _open_lock(file: Path) -> int:
+    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+    if os.path.lexists(file):
+        require_regular(file)
+    return os.open(file, flags, 0o600)
+
+
+def _take_over(path: Path, descriptor: int) -> None:
+    """Lock the directory; the workers of a host that was killed have a moment to be gone.
+
+    Raises:
+        DataDirectoryLockedError: a host runs on it.
+    """
+    until = time.monotonic() + HANDOVER_SECONDS
+    while not _try_lock(descriptor, fcntl.LOCK_EX):
+        _wait(path, until, is_hopeless=_holder_lives(path))
+    os.ftruncate(descriptor, 0)
+    os.pwrite(descriptor, str(os.getpid()).encode(), 0)
+    joined = _open_lock(path / "joined")
+    try:
+        while not _try_lock(joined, fcntl.LOCK_EX):
+            _wait(path, until)
+        # Nobody is left who could use it: what is there is of a host that has ended.
+        shutil.rmtree(path / "run", ignore_errors=True)
+        _clear_left_backup(path / "backup")
+    finally:
+        os.close(joined)
+
+
+def _clear_left_backup(folder: Path) -> None:
+    """Remove what a killed backup prepared; one that is being made goes on."""
+    try:
+        lock = os.open(folder / ".working", os.O_RDWR | os.O_CLOEXEC)
+    except OSError:
+        return
+    try:
+        if _try_lock(lock, fcntl.LOCK_EX):
+            shutil.rmtree(folder, ignore_errors=True)
+    finally:
+        os.close(lock)
+
+
+def _wait(path: Path, until: float, *, is_hopeless: bool = False) -> None:
+    if is_hopeless or time.monotonic() > until:
+        raise DataDirectoryLockedError(
+            f"data directory {path} is in use by another host", path=str(path)
+        )
+    time.sleep(_RETRY_SECONDS)
+
+
+def _holder_lives(path: Path) -> bool:
+    """Whether the process that took the lock runs; its workers may hold the lock after its end."""
+    process = read_regular(path / "lock", _PROCESS_BYTES_MAX).decode(errors="replace")
+    try:
+        stat = Path("/proc", process, "stat").read_text() if process.isdecimal() else ""
+    except OSError:
+        return False
+    # The state stands behind the name, which is in brackets and may hold anything.
+    return stat.rpartition(")")[2].split()[:1] not in ([], ["Z"], ["X"])
+
+
+def _try_lock(descriptor: int, kind: int) -> bool:
+    try:
+        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _is_free(path: Path) -> bool:
+    with open_regular(path / "lock") as lock:
+        return _try_lock(lock.fileno(), fcntl.LOCK_SH)
+
+
+def _probe(path: Path) -> None:
+    """Write and sync a block, so that a full or read-only disk is told before anything starts."""
+    probe = path / "probe"
+    if os.path.lexists(probe):
+        require_regular(probe)
+    try:
+        with probe.open("wb") as stream:
+            stream.write(bytes(_PROBE_BYTES))
+            stream.flush()
+            os.fsync(stream.fileno())
+    finally:
+        probe.unlink(missing_ok=True)
+
+
+def _unusable(path: Path, error: OSError) -> StorageError:
+    kind = DiskFullError if error.errno in _NO_ROOM else DataDirectoryUnusableError
+    named = "" if error.filename is None else f"{Path(os.fsdecode(error.filename)).name}: "
+    return kind(f"data directory {path} cannot be used: {named}{error.strerror}", path=str(path))

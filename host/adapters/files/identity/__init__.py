@@ -1,0 +1,36 @@
+"""Which cluster a file belongs to and how old it is, so that a lost one is never taken for new."""
+
+from host.adapters.files.identity.directory_id import DirectoryId, read_directory_id
+from host.adapters.files.identity.errors import (
+    DataFileDamagedError,
+    DataFileEmptyError,
+    DataFileError,
+    DataFileForeignError,
+    DataFileMissingError,
+    DataFileOlderError,
+    DataFilesInOrderError,
+)
+from host.adapters.files.identity.files import STORES
+from host.adapters.files.identity.findings import Finding
+from host.adapters.files.identity.keeping import Keeping
+from host.adapters.files.identity.marks import Mark, Marks
+from host.adapters.files.identity.taking_up import inspect, take_up
+
+__all__ = [
+    "STORES",
+    "DataFileDamagedError",
+    "DataFileEmptyError",
+    "DataFileError",
+    "DataFileForeignError",
+    "DataFileMissingError",
+    "DataFileOlderError",
+    "DataFilesInOrderError",
+    "DirectoryId",
+    "Finding",
+    "Keeping",
+    "Mark",
+    "Marks",
+    "inspect",
+    "read_directory_id",
+    "take_up",
+]

@@ -1,0 +1,87 @@
+"""The file `cordbox-id`: which cluster a data directory holds, and what must be in it."""
+
+import os
+from pathlib import Path
+
+import msgspec
+
+from host.adapters.files.identity.errors import DataFileDamagedError
+from host.adapters.files.regular_files import IrregularFileError, new_file, read_regular
+from host.domain.errors import StorageError
+from host.domain.ids import EpochMs
+
+NAME = "cordbox-id"
+FORMAT = 1
+_BYTES_MAX = 64 * 1024
+
+
+class DirectoryId(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """What `cordbox-id` says.
+
+    Attributes:
+        format: version of the file.
+        cluster_id: of the cluster, for ever; every file carries it.
+        store_id: new at each restore, so that others notice one.
+        made_at: when `store_id` was made.
+        epoch: raised in all files together, here last.
+        files: the files that were there, by name.
+        has_marks: whether the file of marks was made; a backup has none.
+    """
+
+    format: int = FORMAT
+    cluster_id: str
+    store_id: str
+    made_at: EpochMs
+    epoch: int = 0
+    files: tuple[str, ...] = ()
+    has_marks: bool = False
+
+
+def read_directory_id(folder: Path) -> DirectoryId | None:
+    """What the file says; None when there is none.
+
+    Raises:
+        DataFileDamagedError: it is damaged, or a newer release wrote it.
+        StorageError: it cannot be read.
+    """
+    path = folder / NAME
+    try:
+        data = read_regular(path, _BYTES_MAX)
+    except FileNotFoundError:
+        return None
+    except IrregularFileError as exc:
+        raise DataFileDamagedError(f"{path}: {exc.strerror}", path=str(path)) from exc
+    except OSError as exc:
+        raise StorageError(f"{path}: {exc.strerror}", path=str(path)) from exc
+    try:
+        found = msgspec.json.decode(data, type=DirectoryId)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as exc:
+        raise DataFileDamagedError(f"{path} is damaged: {exc}", path=str(path)) from exc
+    if found.format != FORMAT:
+        raise DataFileDamagedError(
+            f"{path} has format {found.format}, this release knows {FORMAT}", path=str(path)
+        )
+    return found
+
+
+def write_directory_id(folder: Path, content: DirectoryId) -> None:
+    """Put the file in place whole and on the disk.
+
+    Raises:
+        StorageError: it cannot be written; what was there stays.
+    """
+    path = folder / NAME
+    draft = folder / f"{NAME}.new"
+    try:
+        with new_file(draft) as stream:
+            stream.write(msgspec.json.format(msgspec.json.encode(content), indent=2) + b"\n")
+            stream.flush()
+            os.fsync(stream.fileno())
+        draft.replace(path)
+        directory = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(directory)
+        finally:
+            os.close(directory)
+    except OSError as exc:
+        raise StorageError(f"{path} cannot be written: {exc.strerror}", path=str(path)) from exc

@@ -1,0 +1,155 @@
+"""Judges what was found in a data directory by what its files know of each other. Pure.
+
+All stores and `cordbox-id` carry one epoch. It is raised in one order: the flow store, the
+registers, `cordbox-id`; a raise that was cut off is ended before the next one begins. So whatever a
+crash cut off, the flow store is at most one ahead of the registers and of `cordbox-id`, and neither
+of those is ever ahead of what was raised before it. Any other picture shows a file that is older
+than others know. Copies from within one epoch are told by the marks of commits.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from host.adapters.files.identity.directory_id import NAME, DirectoryId
+from host.adapters.files.identity.files import STORES, Look
+from host.adapters.files.identity.findings import Finding
+from host.adapters.files.identity.marks import NAME as MARKS
+from host.adapters.files.identity.marks import is_behind
+
+_FLOWS, _CLUSTER = STORES
+
+
+def judge(
+    directory_id: DirectoryId | None,
+    looks: Mapping[str, Look],
+    evidence: str | None,
+    marks: Mapping[str, int] | None = None,
+) -> Sequence[Finding]:
+    """What is wrong.
+
+    Args:
+        directory_id: what `cordbox-id` says, None when there is none.
+        looks: how each of `STORES` was found.
+        evidence: a file that only a cluster leaves, None when there is none.
+        marks: the newest commit that is known of each store; None without a file of marks.
+    """
+    unreadable = [
+        _finding("data-file-damaged", name, f"cannot be read: {look.problem}", "a database", "none")
+        for name, look in looks.items()
+        if look.problem is not None
+    ]
+    if unreadable:
+        return unreadable
+    mixed = [
+        _behind(name, *look.lacks, by="and its write-ahead log follows upon commit")
+        for name, look in looks.items()
+        if look.lacks is not None
+    ]
+    if mixed:
+        return mixed
+    if directory_id is None and marks is not None:
+        return [_missing(NAME, f"{MARKS} is beside it")]
+    if directory_id is None:
+        return list(_without_id(looks, evidence))
+    found = list(_with_id(directory_id, looks))
+    if directory_id.has_marks and marks is None:
+        found.append(_missing(MARKS, f"{NAME} knows it"))
+    return found or list(_epochs(directory_id, looks)) or list(_commits(looks, marks or {}))
+
+
+def next_epoch(epochs: Sequence[int]) -> int:
+    """What to raise all to: a raise that was cut off is ended first."""
+    return max(epochs) + (len(set(epochs)) == 1)
+
+
+def _commits(looks: Mapping[str, Look], marks: Mapping[str, int]) -> Iterator[Finding]:
+    for name, look in looks.items():
+        known = marks.get(name)
+        if known is not None and look.identity is not None and is_behind(look.commits, known):
+            yield _behind(name, known, look.commits, by="while others know of commit")
+
+
+def _without_id(looks: Mapping[str, Look], evidence: str | None) -> Iterator[Finding]:
+    """Nothing is known: the directory is new, or of a release that wrote no ids."""
+    if any(look.identity is not None for look in looks.values()):
+        yield _missing(NAME, "the stores beside it carry a cluster's id")
+        return
+    if evidence is None:
+        return
+    for name, look in looks.items():
+        if look.size is None:
+            yield _missing(name, f"there is {evidence}")
+        elif look.size == 0:
+            yield _empty(name)
+
+
+def _with_id(directory_id: DirectoryId, looks: Mapping[str, Look]) -> Iterator[Finding]:
+    for name, look in looks.items():
+        is_noted = name in directory_id.files
+        if look.size is None:
+            if is_noted:
+                yield _missing(name, f"{NAME} knows it")
+        elif look.size == 0:
+            if is_noted:
+                yield _empty(name)
+        elif look.identity is None:
+            if is_noted:
+                yield _foreign(name, directory_id.cluster_id, "a file that carries no cluster's id")
+        elif look.identity.cluster_id != directory_id.cluster_id:
+            yield _foreign(name, directory_id.cluster_id, f"cluster {look.identity.cluster_id}")
+        elif look.identity.kind != STORES[name]:
+            yield _foreign(name, f"kind {STORES[name]}", f"kind {look.identity.kind}")
+
+
+def _epochs(directory_id: DirectoryId, looks: Mapping[str, Look]) -> Iterator[Finding]:
+    known = directory_id.epoch
+    at = {
+        name: look.identity.generation
+        for name, look in looks.items()
+        if look.identity is not None and name in directory_id.files
+    }
+    flows, cluster = at.get(_FLOWS), at.get(_CLUSTER)
+    least = max(known, cluster or 0)
+    if flows is not None and flows < least:
+        yield _older(_FLOWS, least, flows)
+        return
+    least = max(known, 0 if flows is None else flows - 1)
+    if cluster is not None and cluster < least:
+        yield _older(_CLUSTER, least, cluster)
+    if at and max(at.values()) > known + 1:
+        yield _older(NAME, max(at.values()) - 1, known)
+
+
+def _missing(name: str, why: str) -> Finding:
+    return _finding("data-file-missing", name, f"is missing: {why}", "a file", "none")
+
+
+def _empty(name: str) -> Finding:
+    return _finding("data-file-empty", name, "is empty: it had content", "a database", "0 bytes")
+
+
+def _foreign(name: str, expected: str, found: str) -> Finding:
+    message = f"is of another cluster or kind: expected {expected}, found {found}"
+    return _finding("data-file-foreign", name, message, expected, found)
+
+
+def _older(name: str, expected: int, found: int) -> Finding:
+    message = f"is older than what other files know of it: epoch {found}, at least {expected} known"
+    return _finding(
+        "data-file-older", name, message, f"epoch {expected} or later", f"epoch {found}"
+    )
+
+
+def _behind(name: str, expected: int, found: int, *, by: str) -> Finding:
+    return _finding(
+        "data-file-older",
+        name,
+        f"is an older copy: it is at commit {found}, {by} {expected}",
+        f"commit {expected} or later",
+        f"commit {found}",
+    )
+
+
+def _finding(code: str, name: str, message: str, expected: str, found: str) -> Finding:
+    return Finding(
+        code=code, file=name, message=f"{name} {message}", expected=expected, found=found
+    )

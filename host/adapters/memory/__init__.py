@@ -1,0 +1,1 @@
+"""The flow store in memory: for tests, the test kit and rehearsals."""

@@ -1,0 +1,1 @@
+"""SQLite: the flow store, databases, their revision and their errors."""

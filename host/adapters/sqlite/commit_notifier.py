@@ -1,0 +1,290 @@
+"""Hints between the processes of one machine.
+
+Datagrams between UNIX sockets in a folder of their own: never waited for, and lost when a
+receiver does not keep up. The folder belongs to this user alone, so nobody else can ring.
+"""
+
+import errno
+import hashlib
+import os
+import secrets
+import socket
+import stat
+import threading
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from pathlib import Path
+
+import msgspec
+
+from host.adapters.partitions import PARTITIONS
+from host.domain.ids import EpochMs, ShortHash
+from host.ports.bus import Committed, DuePlace, TopicPartition, WorkQueue
+from host.ports.hints import Hint
+
+_BASE = Path("/tmp")  # noqa: S108  # a socket's path is short everywhere; the folder is checked
+_DATAGRAM_BYTES_MAX = 2000
+"""Below the limit of every system (macOS: 2048); a hint that is longer says `too_many`."""
+_TRIES = 5
+_GONE = frozenset({errno.ECONNREFUSED, errno.ENOENT, errno.ENOTSOCK, errno.EPROTOTYPE})
+
+
+class Ring(msgspec.Struct, frozen=True, array_like=True):
+    """A hint as it travels.
+
+    Attributes:
+        touched: numbers of the partitions of logs that got records, by topic.
+        work: numbers of the partitions in which work came in, by topic and node.
+        due: the earliest due time that was written, by group and partition.
+        groups: those that shared their partitions out anew.
+        too_many: there is more than stands here; any partition may have got records.
+    """
+
+    touched: dict[str, list[int]] = {}
+    work: dict[str, dict[str, list[int]]] = {}
+    due: dict[str, dict[int, int]] = {}
+    groups: list[str] = []
+    too_many: bool = False
+
+    @staticmethod
+    def of(hint: Hint) -> "Ring":
+        committed = hint.committed
+        touched: dict[str, list[int]] = {}
+        for source in committed.logs:
+            touched.setdefault(source.topic, []).append(source.partition)
+        work: dict[str, dict[str, list[int]]] = {}
+        for queue in committed.work:
+            by_node = work.setdefault(queue.topic, {})
+            by_node.setdefault(queue.node, []).append(queue.partition)
+        due: dict[str, dict[int, int]] = {}
+        for place, at in committed.due.items():
+            due.setdefault(place.group, {})[place.partition] = at
+        return Ring(
+            touched=touched,
+            work=work,
+            due=due,
+            groups=sorted(hint.groups),
+            too_many=hint.is_incomplete,
+        )
+
+    def hint(self) -> Hint:
+        """What it tells; numbers that cannot be are left out."""
+        return Hint(
+            committed=self._committed(),
+            groups=frozenset(self.groups),
+            is_incomplete=self.too_many,
+        )
+
+    def _committed(self) -> Committed:
+        return Committed(
+            logs=frozenset(
+                TopicPartition(topic=topic, partition=number)
+                for topic, numbers in self.touched.items()
+                for number in _possible(numbers)
+            ),
+            work=frozenset(
+                WorkQueue(topic=topic, partition=number, node=ShortHash(node))
+                for topic, by_node in self.work.items()
+                for node, numbers in by_node.items()
+                for number in _possible(numbers)
+            ),
+            due={
+                DuePlace(group=group, partition=number): EpochMs(times[number])
+                for group, times in self.due.items()
+                for number in _possible(times)
+            },
+        )
+
+    def with_(self, other: "Ring") -> "Ring":
+        """Both in one."""
+        return Ring(
+            touched=_joined(self.touched, other.touched),
+            work={
+                topic: _joined(self.work.get(topic, {}), other.work.get(topic, {}))
+                for topic in self.work.keys() | other.work.keys()
+            },
+            due={
+                group: _earliest(self.due.get(group, {}), other.due.get(group, {}))
+                for group in self.due.keys() | other.due.keys()
+            },
+            groups=list({*self.groups, *other.groups}),
+            too_many=self.too_many or other.too_many,
+        )
+
+    def shortened(self) -> "Ring":
+        """A ring of a few bytes that stands for this one."""
+        due = {group: {min(t, key=t.__getitem__): min(t.values())} for group, t in self.due.items()}
+        return Ring(due=due, groups=self.groups, too_many=True)
+
+
+def _possible(numbers: Iterable[int]) -> Iterable[int]:
+    return (number for number in numbers if 0 <= number < PARTITIONS)
+
+
+def _joined(one: dict[str, list[int]], other: dict[str, list[int]]) -> dict[str, list[int]]:
+    names = one.keys() | other.keys()
+    return {name: list({*one.get(name, ()), *other.get(name, ())}) for name in names}
+
+
+def _earliest(one: dict[int, int], other: dict[int, int]) -> dict[int, int]:
+    return {n: min(times[n] for times in (one, other) if n in times) for n in one | other}
+
+
+_HELLO = Ring()
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(Ring)
+
+
+def folder_for(store: Path, base: Path = _BASE) -> Path:
+    """The folder of all bells of a store: short, and the same for every process of this user."""
+    digest = hashlib.sha256(os.fsencode(store.resolve())).hexdigest()
+    return base / f"cordbox-{os.getuid()}" / digest[:16]
+
+
+class CommitNotifier:
+    """The port `Hints`: one process's bell. Thread-safe.
+
+    Args:
+        folder: where the bells of the store are; made if needed.
+
+    Raises:
+        OSError: the folder cannot be used, or belongs to someone else.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._own = folder / secrets.token_hex(6)
+        self._socket = _bound(self._own)
+        self._guard = threading.Lock()
+        self._peers = {str(path) for path in folder.iterdir() if path != self._own}
+        self._pending: Ring | None = None
+        self._is_ringing = False
+        self._is_closed = False
+        self._listener: Callable[[Hint], None] | None = None
+        self._thread = threading.Thread(target=self._hear, name="doorbell", daemon=True)
+
+    def listen(self, listener: Callable[[Hint], None]) -> None:
+        """See `Hints.listen`."""
+        self._listener = listener
+        self._thread.start()
+        self._ring(_HELLO)
+
+    @property
+    def has_listeners(self) -> bool:
+        """See `Hints.has_listeners`."""
+        return bool(self._peers)
+
+    def tell(self, hint: Hint) -> None:
+        """See `Hints.tell`; hints of several threads are joined."""
+        if self._peers:
+            self._ring(Ring.of(hint))
+
+    def _ring(self, ring: Ring) -> None:
+        with self._guard:
+            if not self._peers or self._is_closed:
+                return
+            self._pending = ring if self._pending is None else self._pending.with_(ring)
+            if self._is_ringing:
+                return
+            self._is_ringing = True
+        while (pending := self._next()) is not None:
+            self._send(pending)
+
+    def close(self) -> None:
+        """Take the bell down."""
+        with self._guard:
+            if self._is_closed:
+                return
+            self._is_closed = True
+        if self._thread.is_alive():
+            with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as waker:
+                waker.sendto(b"", str(self._own))
+            self._thread.join()
+        self._socket.close()
+        with suppress(OSError):
+            self._own.unlink()
+        with suppress(OSError):
+            self._own.parent.rmdir()
+
+    def _next(self) -> Ring | None:
+        with self._guard:
+            pending, self._pending = self._pending, None
+            self._is_ringing = pending is not None
+            return pending
+
+    def _send(self, ring: Ring) -> None:
+        data = _encoder.encode(ring)
+        if len(data) > _DATAGRAM_BYTES_MAX:
+            data = _encoder.encode(ring.shortened())
+        for peer in tuple(self._peers):
+            try:
+                self._socket.sendto(data, socket.MSG_DONTWAIT, peer)
+            except OSError as exc:
+                if exc.errno in _GONE:
+                    self._forget(peer)
+
+    def _forget(self, peer: str) -> None:
+        """Its process is gone, perhaps without taking its bell down."""
+        with self._guard:
+            self._peers.discard(peer)
+        with suppress(OSError):
+            Path(peer).unlink()
+
+    def _hear(self) -> None:
+        while not self._is_closed:
+            ring = self._receive(0)
+            # What came meanwhile is heard along with it.
+            while ring is not None and (more := self._receive(socket.MSG_DONTWAIT)) is not None:
+                ring = ring.with_(more)
+            if ring is not None and ring != _HELLO and self._listener is not None:
+                self._listener(ring.hint())
+
+    def _receive(self, flags: int) -> Ring | None:
+        """The next ring; None when there is none, or none that can be read."""
+        try:
+            data, peer = self._socket.recvfrom(_DATAGRAM_BYTES_MAX + 1, flags)
+            ring = _decoder.decode(data)
+        except (OSError, msgspec.MsgspecError):
+            return None
+        self._meet(peer)
+        return ring
+
+    def _meet(self, peer: object) -> None:
+        if not isinstance(peer, str) or Path(peer).parent != self._own.parent:
+            return
+        with self._guard:
+            self._peers.add(peer)
+
+
+def _bound(path: Path) -> socket.socket:
+    """A socket at `path`, in a folder that only this user can use."""
+    bound = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    try:
+        for attempt in range(_TRIES):
+            _make_private(path.parent.parent)
+            _make_private(path.parent)
+            try:
+                bound.bind(str(path))
+            except FileNotFoundError:
+                # The last bell of the folder went down meanwhile, and the folder with it.
+                if attempt == _TRIES - 1:
+                    raise
+            else:
+                break
+    except BaseException:
+        bound.close()
+        raise
+    return bound
+
+
+def _make_private(folder: Path) -> None:
+    """Make a folder that only this user can use.
+
+    Raises:
+        PermissionError: it is there, and is another's, or open to others.
+    """
+    with suppress(FileExistsError):
+        folder.mkdir(mode=0o700)
+    found = folder.lstat()
+    is_ours = stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid()
+    if not is_ours or stat.S_IMODE(found.st_mode) & 0o077:
+        raise PermissionError(errno.EPERM, "is not this user's own", str(folder))

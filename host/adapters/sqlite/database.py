@@ -1,0 +1,282 @@
+"""One SQLite file in WAL mode: opening, schema versions, read and write transactions.
+
+Every feature brings its tables as a `Schema`; a file holds any number of them, each with its own
+version. A `Database` may be used from any number of threads. Nothing is half done: a transaction
+that raises is rolled back whole, and has reached the disk when `transact` returns.
+"""
+
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Self, TypeVar
+
+from sqlalchemy import (
+    URL,
+    BigInteger,
+    Column,
+    Connection,
+    Engine,
+    Executable,
+    Integer,
+    MetaData,
+    Table,
+    UpdateBase,
+    create_engine,
+    event,
+    exists,
+    insert,
+    literal,
+    select,
+    update,
+)
+from sqlalchemy.pool import QueuePool
+
+from host.adapters.files.identity.marks import Mark, count_commit
+from host.adapters.sqlite.dialect import (
+    BEGIN_READ,
+    BEGIN_WRITE,
+    BUSY_TIMEOUT_MS,
+    COMMITS_OF_OTHERS,
+    EMPTY_LOG,
+    NAME,
+    PRAGMAS,
+    trusted_schema,
+)
+from host.adapters.sqlite.errors import translated
+from host.adapters.sqlite.files import give_back, let_shrink
+from host.database.schema_versions import bring_up_to_date
+from host.domain.errors import StorageError
+from host.ports.database import REMEMBERED, Schema
+
+T = TypeVar("T")
+
+_POOL_SIZE = 4
+_IMMEDIATE = "cordbox_immediate"
+
+_METADATA = MetaData()
+REVISION = Table(
+    "revision",
+    _METADATA,
+    Column("only", Integer, primary_key=True),
+    Column("number", BigInteger, nullable=False),
+)
+"""One row: how many commits there were to tables whose rows are remembered."""
+_SELECT_REVISION = str(select(REVISION.c.number))
+_INSERT_REVISION = insert(REVISION).from_select(
+    ["only", "number"], select(literal(1), literal(0)).where(~exists(select(REVISION.c.only)))
+)
+_ADD_REVISION = update(REVISION).where(REVISION.c.only == 1).values(number=REVISION.c.number + 1)
+_COUNTS = "cordbox_counts"
+"""In a connection's `info`: whether its transaction has written to a remembered table."""
+
+
+class Database:
+    """An open database file: the port `SqlDatabase`. `close` it, or use it as a context manager."""
+
+    def __init__(
+        self, path: Path, engine: Engine, *, has_revision: bool = True, mark: Mark | None = None
+    ) -> None:
+        self.path = path
+        self._mark = mark
+        self._has_revision = has_revision
+        self._seen_version: int | None = None
+        self._revision = 0
+        self._engine = engine
+        if has_revision:
+            event.listen(engine, "after_execute", _mark)
+        self._write_lock = threading.Lock()
+        self._writer: int | None = None
+        self._watch_lock = threading.Lock()
+        self._watch: sqlite3.Connection | None = None
+
+    @staticmethod
+    def open(
+        path: Path,
+        schemas: Sequence[Schema],
+        *,
+        pool_size: int = _POOL_SIZE,
+        has_revision: bool = True,
+        mark: Mark | None = None,
+    ) -> "Database":
+        """Open or create the file, readable by its owner only, and bring its tables up to date.
+
+        Args:
+            path: the file.
+            schemas: its tables.
+            pool_size: connections that stay open.
+            has_revision: whether somebody asks for `revision`; without, commits cost less.
+            mark: keeps the number of the newest commit, so that an older copy is recognised.
+
+        Raises:
+            SchemaTooNewError: a newer release has written the file.
+            StorageError: the file cannot be created, read or written, or is damaged.
+        """
+        try:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            path.touch(mode=0o600, exist_ok=True)
+        except OSError as exc:
+            raise StorageError(
+                f"database {path} cannot be created: {exc.strerror}", path=str(path)
+            ) from exc
+        trusted = any(schema.indexes_expressions for schema in schemas)
+        database = Database(
+            path,
+            _engine(path, pool_size, trusts_schema=trusted),
+            has_revision=has_revision,
+            mark=mark,
+        )
+        try:
+            database.transact(lambda connection: _upgrade(connection, path, schemas))
+            if has_revision:
+                database.transact(_give_revision)
+        except BaseException:
+            database.close()
+            raise
+        return database
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A consistent view of the database for the length of the block.
+
+        Raises:
+            StorageError: the file is damaged or gone.
+        """
+        with translated(self.path), self._engine.connect() as connection, connection.begin():
+            yield connection
+
+    def transact(self, work: Callable[[Connection], T]) -> T:
+        """Run `work` in a transaction of its own; see `SqlDatabase.transact`.
+
+        Raises:
+            StorageError: the file cannot be written; nothing has changed.
+            StorageBusyError: another process is writing for longer than the busy timeout.
+            RuntimeError: this thread is inside such a transaction of this database already.
+        """
+        if self._writer == threading.get_ident():
+            raise RuntimeError(f"a second transaction on {self.path} inside the first")
+        with self._write_lock:
+            self._writer = threading.get_ident()
+            try:
+                with translated(self.path), self._engine.connect() as raw:
+                    connection = raw.execution_options(**{_IMMEDIATE: True})
+                    connection.info[_COUNTS] = False
+                    with connection.begin():
+                        result = work(connection)
+                        if connection.info[_COUNTS]:
+                            connection.execute(_ADD_REVISION)
+                        give_back(_driver(connection))
+                        number = self._counted(connection)
+                    if self._mark is not None:
+                        self._mark.keep(number)
+                    return result
+            finally:
+                self._writer = None
+
+    def _counted(self, connection: Connection) -> int:
+        return 0 if self._mark is None else count_commit(_driver(connection))
+
+    def scrub(self) -> None:
+        """Take deleted rows off the disk, as far as SQLite can while others read.
+
+        Raises:
+            StorageError: the file cannot be written.
+        """
+        with self._write_lock, translated(self.path):
+            raw = sqlite3.connect(self.path, timeout=BUSY_TIMEOUT_MS / 1000, isolation_level=None)
+            try:
+                raw.execute(EMPTY_LOG).fetchone()
+            finally:
+                raw.close()
+
+    def revision(self) -> int:
+        """A number that changes with every commit to a remembered table, by whichever process.
+
+        Raises:
+            StorageError: the file is damaged or gone.
+        """
+        with translated(self.path), self._watch_lock:
+            if self._watch is None:
+                # SQLite counts the commits of others: this connection never writes.
+                self._watch = sqlite3.connect(
+                    self.path, isolation_level=None, check_same_thread=False
+                )
+            (version,) = self._watch.execute(COMMITS_OF_OTHERS).fetchone()
+            if version != self._seen_version:
+                # Read after it: a commit in between is seen now, and looked for once more.
+                (self._revision,) = self._watch.execute(_SELECT_REVISION).fetchone()
+                self._seen_version = version
+            return self._revision
+
+    def close(self) -> None:
+        with self._watch_lock:
+            if self._watch is not None:
+                self._watch.close()
+                self._watch = None
+        self._engine.dispose()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def _driver(connection: Connection) -> sqlite3.Connection:
+    driver: sqlite3.Connection = connection.connection.driver_connection  # type: ignore[assignment]
+    return driver
+
+
+def _engine(path: Path, pool_size: int, *, trusts_schema: bool) -> Engine:
+    pragmas = (*PRAGMAS, trusted_schema(is_trusted=trusts_schema))
+    engine = create_engine(
+        URL.create("sqlite+pysqlite", database=str(path)),
+        poolclass=QueuePool,
+        pool_size=pool_size,
+        max_overflow=-1,
+        # Parameters are nodes' data, which tracebacks must not carry into the log.
+        hide_parameters=True,
+    )
+
+    @event.listens_for(engine, "connect")
+    def _configure(dbapi_connection: Any, _record: object) -> None:
+        # Python's driver must not begin transactions of its own: it would begin them deferred.
+        dbapi_connection.isolation_level = None
+        let_shrink(dbapi_connection)
+        for pragma in pragmas:
+            dbapi_connection.execute(pragma).close()
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        immediate = connection.get_execution_options().get(_IMMEDIATE, False)
+        connection.exec_driver_sql(BEGIN_WRITE if immediate else BEGIN_READ)
+
+    return engine
+
+
+def _mark(connection: Connection, statement: Executable, *_: object, **__: object) -> None:
+    """Note that a transaction writes to a remembered table (SQLAlchemy's `after_execute`)."""
+    if isinstance(statement, UpdateBase) and _is_remembered(statement.table):
+        connection.info[_COUNTS] = True
+
+
+def _is_remembered(table: object) -> bool:
+    return isinstance(table, Table) and REMEMBERED.items() <= table.info.items()
+
+
+def _give_revision(connection: Connection) -> None:
+    REVISION.create(connection, checkfirst=True)
+    connection.execute(_INSERT_REVISION)
+
+
+def _upgrade(connection: Connection, path: Path, schemas: Sequence[Schema]) -> None:
+    def execute(statement: str) -> Sequence[Sequence[Any]]:
+        result = connection.exec_driver_sql(statement)
+        return result.all() if result.returns_rows else ()
+
+    def create(schema: Schema) -> None:
+        if schema.metadata is not None:
+            schema.metadata.create_all(connection)
+
+    bring_up_to_date(execute, schemas, dialect=NAME, place=str(path), create=create)

@@ -1,0 +1,170 @@
+"""SQLite's own words: every statement, pragma and error name that no other database has.
+
+Time is limited by two that look at the clock: SQLite's machine, every few instructions, since one
+of them may parse a value of a megabyte; and the functions that this module lends to SQLite, since a
+call of one is a single instruction to the machine.
+"""
+
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Executable
+from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+
+from host.adapters.sqlite.like import like
+from host.database.sql import (
+    Greatest,
+    JsonField,
+    Least,
+    Like,
+    Position,
+    StatementTimeoutError,
+    Upsert,
+    register_dialect,
+)
+from host.domain.json import canonical_json
+
+NAME = "sqlite"
+BUSY_TIMEOUT_MS = 10_000
+PRAGMAS = (
+    f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}",
+    "PRAGMA journal_mode = WAL",
+    "PRAGMA synchronous = FULL",
+    "PRAGMA foreign_keys = ON",
+    "PRAGMA secure_delete = ON",
+)
+BEGIN_READ, BEGIN_WRITE = "BEGIN", "BEGIN IMMEDIATE"
+COMMITS_OF_OTHERS = "PRAGMA data_version"
+"""A number that is another one after each commit of another connection."""
+EMPTY_LOG = "PRAGMA wal_checkpoint(TRUNCATE)"
+"""Bring the write-ahead log into the file, and cut it off, deleted rows with it."""
+
+_LIKE = "cordbox_like"
+"""The SQL function `cordbox_like(value, pattern)`; null where one of them is."""
+_INSTRUCTIONS = 20
+"""Instructions of SQLite's machine between two looks at the clock."""
+_LENT = "cordbox functions"
+_FUNCTIONS = {Least: "min", Greatest: "max", Position: "instr", Like: _LIKE}
+_USED_BYTES = (
+    "SELECT (page_count - freelist_count) * page_size"
+    " FROM pragma_page_count, pragma_freelist_count, pragma_page_size"
+)
+_TABLE = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?"
+_INDEXES = "SELECT name FROM sqlite_master WHERE type = 'index' AND name GLOB ?"
+
+
+def trusted_schema(*, is_trusted: bool) -> str:
+    """The pragma that lets, or does not let, the file's schema call functions in indexes."""
+    return f"PRAGMA trusted_schema = {'ON' if is_trusted else 'OFF'}"
+
+
+class SqliteDialect:
+    """The `SqlDialect` of SQLite."""
+
+    def upsert(self, upsert: Upsert) -> Executable:
+        statement = insert(upsert.table)
+        if upsert.keep:
+            return statement.on_conflict_do_nothing()
+        return statement.on_conflict_do_update(
+            index_elements=list(upsert.table.primary_key.columns),
+            set_=upsert.changes(statement.excluded),
+        )
+
+    @contextmanager
+    def limited_time(
+        self, connection: Connection, seconds: float, monotonic: Callable[[], float]
+    ) -> Iterator[None]:
+        raw = connection.connection.driver_connection
+        assert isinstance(raw, sqlite3.Connection)  # noqa: S101  # the dialect's own driver
+        if _LENT not in connection.info:
+            # Once for a connection: SQLite would prepare every statement anew.
+            raw.create_function(_LIKE, 2, _like, deterministic=True)
+            connection.info[_LENT] = True
+        watch = _Watch(seconds, monotonic)
+        before = _watch.set(watch)
+        raw.set_progress_handler(watch.look, _INSTRUCTIONS)
+        try:
+            yield
+        except DBAPIError as exc:
+            if not watch.is_over:
+                raise
+            raise StatementTimeoutError from exc
+        finally:
+            raw.set_progress_handler(None, 0)
+            _watch.reset(before)
+
+    def used_bytes(self, connection: Connection) -> int:
+        used: int = connection.exec_driver_sql(_USED_BYTES).scalar_one()
+        return used
+
+    def has_table(self, connection: Connection, name: str) -> bool:
+        return connection.exec_driver_sql(_TABLE, (name,)).first() is not None
+
+    def index_names(self, connection: Connection, prefix: str) -> AbstractSet[str]:
+        return set(connection.exec_driver_sql(_INDEXES, (f"{prefix}*",)).scalars())
+
+    def create_index(
+        self, connection: Connection, name: str, parts: Sequence[ColumnElement[Any]]
+    ) -> None:
+        texts = [str(part.compile(connection, compile_kwargs=_PLAIN)) for part in parts]
+        table = parts[0].table.name  # the first one is a column
+        connection.exec_driver_sql(f'CREATE INDEX "{name}" ON {table} ({", ".join(texts)})')
+
+    def drop_index(self, connection: Connection, name: str) -> None:
+        connection.exec_driver_sql(f'DROP INDEX "{name}"')
+
+
+_PLAIN = {"include_table": False}
+
+
+class _OverError(Exception):
+    """Raised within SQLite by a function whose statement has had its time."""
+
+
+class _Watch:
+    """The time of one statement."""
+
+    def __init__(self, seconds: float, monotonic: Callable[[], float]) -> None:
+        self._monotonic = monotonic
+        self._until = monotonic() + seconds
+        self.is_over = False
+
+    def look(self) -> int:
+        """Non-zero, for good, when the time is over."""
+        self.is_over = self.is_over or self._monotonic() > self._until
+        return int(self.is_over)
+
+    def check(self) -> None:
+        if self.look():
+            raise _OverError
+
+
+_watch: ContextVar[_Watch] = ContextVar("watch")
+"""Of the statement that this thread executes."""
+
+
+def _like(value: str | float | None, pattern: str | None) -> bool | None:
+    """LIKE of a JSON value: a number as its canonical text, true and false as 1 and 0."""
+    if value is None or pattern is None:
+        return None
+    text = value if isinstance(value, str) else canonical_json(value).decode()
+    return like(text, pattern, _watch.get().check)
+
+
+def _compile_as(name: str) -> Callable[..., str]:
+    def compiled(element: Any, compiler: SQLCompiler, **kw: Any) -> str:
+        return f"{name}({compiler.process(element.clauses, **kw)})"
+
+    return compiled
+
+
+for _element, _name in (*_FUNCTIONS.items(), (JsonField, "json_extract")):
+    compiles(_element, NAME)(_compile_as(_name))
+register_dialect(NAME, SqliteDialect())

@@ -1,0 +1,60 @@
+"""Storage of a host on one machine: a database, a vault for each node, a folder of CPIs."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from host.adapters.files.cpi_files import CpiFolder
+from host.adapters.files.identity.marks import Marks
+from host.adapters.os.descriptors import descriptor_limit
+from host.adapters.sqlite.database import Database
+from host.adapters.sqlite.vaults import Vaults
+from host.domain.ids import ShortHash
+from host.ports.database import Schema
+from host.ports.vaults import VaultRegister
+
+_VAULTS_OPEN_MAX = 64
+_DESCRIPTORS_FOR_VAULT = 32
+"""An open vault takes up to 6 descriptors: together they leave most of them for the rest."""
+
+
+class EmbeddedStorage:
+    """The port `Storage` in files of a data directory."""
+
+    def __init__(
+        self,
+        *,
+        cluster_database: Path,
+        virtual_nodes: Path,
+        packages: Path,
+        cluster_id: str,
+        marks: Marks,
+    ) -> None:
+        self._cluster_database = cluster_database
+        self._virtual_nodes = virtual_nodes
+        self._packages = packages
+        self._cluster_id = cluster_id
+        self._marks = marks
+
+    def open_database(self, schemas: Sequence[Schema]) -> Database:
+        file = self._cluster_database
+        return Database.open(file, schemas, mark=self._marks.of(file.name))
+
+    def open_vaults(
+        self,
+        schemas: Sequence[Schema],
+        *,
+        register: VaultRegister,
+        bytes_max_of: Callable[[ShortHash], int],
+    ) -> Vaults:
+        return Vaults(
+            self._virtual_nodes,
+            schemas,
+            register=register,
+            cluster_id=self._cluster_id,
+            marks=self._marks,
+            open_max=max(4, min(_VAULTS_OPEN_MAX, descriptor_limit() // _DESCRIPTORS_FOR_VAULT)),
+            bytes_max_of=bytes_max_of,
+        )
+
+    def open_cpi_files(self) -> CpiFolder:
+        return CpiFolder(self._packages)

@@ -1,0 +1,79 @@
+"""SQLite's failures as the host's errors, in one place."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sqlalchemy.exc import DBAPIError, IntegrityError
+
+from host.adapters.sqlite.files import lacks_room, primary_code
+from host.domain.errors import DiskFullError, StorageError, UnavailableError
+
+
+class StorageBusyError(UnavailableError):
+    """Another process holds the database's write lock for longer than the busy timeout."""
+
+    code = "storage-busy"
+
+
+class VaultMissingError(StorageError):
+    """The file of a vault that was made is gone: nothing takes its place but a backup."""
+
+    code = "vault-missing"
+
+
+class VaultEmptyError(VaultMissingError):
+    """The file of a vault that was made has no content, as after a copy on a full disk."""
+
+    code = "vault-empty"
+
+
+class VaultForeignError(StorageError):
+    """The file in a vault's place belongs to another node or cluster, or is no vault."""
+
+    code = "vault-foreign"
+
+
+class VaultOlderError(StorageError):
+    """A vault lacks what was written to it: it is an older copy, restored alone."""
+
+    code = "vault-older"
+
+
+_REASONS = {
+    "SQLITE_READONLY": "it is read-only",
+    "SQLITE_CANTOPEN": "it cannot be opened",
+    "SQLITE_CORRUPT": "it is damaged",
+    "SQLITE_NOTADB": "it is no database, or it is damaged",
+    "SQLITE_IOERR": "reading or writing failed",
+    "SQLITE_PERM": "access is denied",
+}
+
+
+@contextmanager
+def translated(path: Path) -> Iterator[None]:
+    """Turn a database's failures inside the block into `StorageError` or `StorageBusyError`.
+
+    A broken constraint stays what it is: the caller's mistake, not the storage's.
+    """
+    try:
+        yield
+    except IntegrityError:
+        raise
+    except DBAPIError as exc:
+        raise _storage_error(path, exc.orig) from exc
+    except sqlite3.Error as exc:
+        raise _storage_error(path, exc) from exc
+
+
+def _storage_error(path: Path, cause: BaseException | None) -> StorageError | StorageBusyError:
+    name = str(getattr(cause, "sqlite_errorname", ""))
+    if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+        return StorageBusyError(
+            f"database {path}: another process is writing to it", path=str(path)
+        )
+    if lacks_room(path, name):
+        return DiskFullError(f"database {path} cannot be used: the disk is full", path=str(path))
+    reason = _REASONS.get(primary_code(name), str(cause))
+    return StorageError(f"database {path} cannot be used: {reason}", path=str(path))

@@ -1,0 +1,357 @@
+"""The virtual nodes' own databases: one file each, opened when needed, few open at a time."""
+
+import fcntl
+import os
+import tempfile
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TypeVar
+
+from sqlalchemy import Connection
+
+from host.adapters.files.identity import Marks
+from host.adapters.files.identity.files import look_at
+from host.adapters.sqlite.database import Database
+from host.adapters.sqlite.errors import VaultEmptyError, VaultForeignError, VaultMissingError
+from host.adapters.sqlite.vault_identity import (
+    GENERATION,
+    check_commits,
+    check_vault,
+    give_vault_identity,
+)
+from host.database.sql import dialect_of
+from host.domain.accounts import Account, QuotaExceededError
+from host.domain.errors import HostError, NotFoundError, StorageError
+from host.domain.ids import ShortHash
+from host.ports.database import Schema
+from host.ports.vaults import VaultRegister
+
+T = TypeVar("T")
+
+_OPEN_MAX = 64
+_POOL_SIZE = 2
+
+
+class _OpenVault:
+    """A vault that is in use, or was lately.
+
+    Attributes:
+        opening: held while it is made and opened; nobody waits who uses another vault.
+        database: None until it is open.
+        users: how many hold or await it; guarded by the lock of all vaults.
+    """
+
+    def __init__(self) -> None:
+        self.opening = threading.Lock()
+        self.database: Database | None = None
+        self.users = 0
+
+
+class Vaults:
+    """Opens `<root>/<short hash>/vault.sqlite`; a node's code only ever gets its own.
+
+    A vault is made when it is first used: a node that never runs costs no file. `register`
+    remembers which have been made, so that a lost vault is not taken for a new one; without a
+    register, only `create` makes vaults.
+
+    Idle vaults beyond `open_max` are closed, the least recently used first; a vault in use stays.
+    No vault grows beyond what `bytes_max_of` says of its node, if that is given: one node's code
+    must not fill the disk of all.
+
+    Every vault says whose it is, and counts its effects in its `generation`. `note` has the
+    register remember how far each has come: an older copy that takes a vault's place is refused.
+    `marks` keep it for each commit at once, but not through a power failure.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        schemas: Sequence[Schema],
+        *,
+        register: VaultRegister | None = None,
+        cluster_id: str = "",
+        marks: Marks | None = None,
+        open_max: int = _OPEN_MAX,
+        bytes_max_of: Callable[[ShortHash], int] | None = None,
+    ) -> None:
+        self._root = root
+        self._schemas = tuple(schemas)
+        self._register = register
+        self._cluster_id = cluster_id
+        self._marks = marks
+        self._written: set[ShortHash] = set()
+        self._refused: set[ShortHash] = set()
+        self._open_max = open_max
+        self._bytes_max_of = bytes_max_of
+        self._lock = threading.Lock()
+        self._open: OrderedDict[ShortHash, _OpenVault] = OrderedDict()
+        self._template_lock = threading.Lock()
+        self._template: bytes | None = None
+
+    def create(self, short_hash: ShortHash) -> None:
+        """Make the node's folder and database; does nothing to one that exists.
+
+        Raises:
+            StorageError: the files cannot be made.
+        """
+        path = self._path(short_hash)
+        try:
+            _place(self._empty(), path)
+        except OSError as exc:
+            raise StorageError(
+                f"database {path} cannot be created: {exc.strerror}", path=str(path)
+            ) from exc
+
+    def is_made(self, short_hash: ShortHash) -> bool:
+        """Whether the node has a vault: what reads none needs to make none.
+
+        Raises:
+            VaultMissingError: it had one.
+            NotFoundError: no such virtual node, where a register tells.
+        """
+        if self._path(short_hash).exists():
+            return True
+        if self._register is None or not self._register.is_made(short_hash):
+            return False
+        if not self._path(short_hash).exists():
+            raise self._missing(short_hash)
+        return True
+
+    @contextmanager
+    def read(self, short_hash: ShortHash) -> Iterator[Connection]:
+        """A consistent view of one node's vault.
+
+        Raises:
+            NotFoundError: no such virtual node; without a register, it has no vault.
+            StorageError: the file is damaged, gone, or cannot be made.
+        """
+        with self._lease(short_hash) as database, database.read() as connection:
+            yield connection
+
+    def transact(self, short_hash: ShortHash, work: Callable[[Connection], T]) -> T:
+        """Run `work` in a transaction on one node's vault; see `SqlDatabase.transact`.
+
+        Raises:
+            QuotaExceededError: it would make the vault grow beyond its limit; nothing has changed.
+        """
+
+        def within_limit(connection: Connection) -> T:
+            before = dialect_of(connection).used_bytes(connection)
+            result = work(connection)
+            self._check_grown(short_hash, before, dialect_of(connection).used_bytes(connection))
+            return result
+
+        with self._lease(short_hash) as database:
+            result = database.transact(within_limit)
+        with self._lock:
+            self._written.add(short_hash)
+        return result
+
+    def _check_grown(self, short_hash: ShortHash, before: int, used: int) -> None:
+        if self._bytes_max_of is None or used <= before:
+            return
+        bytes_max = self._bytes_max_of(short_hash)
+        if used > bytes_max:
+            raise QuotaExceededError.of(
+                short_hash, Account.VAULT, held=before, more=used - before, most=bytes_max
+            )
+
+    def note(self) -> None:
+        """Have the register remember how far the vaults have come that were written to.
+
+        Raises:
+            StorageError: it cannot be stored; the next call tries again.
+        """
+        if self._register is None:
+            return
+        with self._lock:
+            written, self._written = self._written, set()
+        try:
+            generations: dict[ShortHash, int] = {}
+            for short_hash in written:
+                # One that cannot be read now has been refused to its node, which is told of it.
+                with suppress(StorageError), self.read(short_hash) as connection:
+                    generations[short_hash] = connection.exec_driver_sql(GENERATION).scalar_one()
+            if generations:
+                self._register.note_generations(generations)
+        except BaseException:
+            with self._lock:
+                self._written |= written
+            raise
+
+    def used_bytes(self, short_hash: ShortHash) -> int:
+        """Bytes that the node's vault takes; 0 while it has none.
+
+        Raises:
+            VaultMissingError: it had one.
+            NotFoundError: no such virtual node, where a register tells.
+        """
+        if not self.is_made(short_hash):
+            return 0
+        with self.read(short_hash) as connection:
+            return dialect_of(connection).used_bytes(connection)
+
+    def close(self) -> None:
+        """Note how far the vaults have come, and close them. No vault may be in use."""
+        with suppress(HostError):  # told by whoever notes now and then
+            self.note()
+        with self._lock:
+            while self._open:
+                database = self._open.popitem()[1].database
+                if database is not None:
+                    database.close()
+
+    def _empty(self) -> bytes:
+        """A vault without content: made once, because its tables take far longer than a copy."""
+        with self._template_lock:
+            if self._template is None:
+                with tempfile.TemporaryDirectory(prefix="cordbox-") as folder:
+                    file = Path(folder) / "vault.sqlite"
+                    Database.open(file, self._schemas, pool_size=1, has_revision=False).close()
+                    self._template = file.read_bytes()
+            return self._template
+
+    def _path(self, short_hash: ShortHash) -> Path:
+        return self._root / short_hash / "vault.sqlite"
+
+    @contextmanager
+    def _lease(self, short_hash: ShortHash) -> Iterator[Database]:
+        with self._lock:
+            vault = self._open.setdefault(short_hash, _OpenVault())
+            self._open.move_to_end(short_hash)
+            vault.users += 1
+        try:
+            with vault.opening:
+                if vault.database is None:
+                    vault.database = self._opened(short_hash)
+            yield vault.database
+        finally:
+            with self._lock:
+                vault.users -= 1
+                if vault.database is None and not vault.users:
+                    del self._open[short_hash]
+                idle = self._take_idle()
+            for database in idle:
+                database.close()
+
+    def _opened(self, short_hash: ShortHash) -> Database:
+        try:
+            database = self._checked(short_hash)
+        except StorageError as problem:
+            self._note_problem(short_hash, problem)
+            raise
+        self._note_problem(short_hash, None)
+        return database
+
+    def _note_problem(self, short_hash: ShortHash, problem: HostError | None) -> None:
+        with self._lock:
+            if self._register is None or (problem is None) == (short_hash not in self._refused):
+                return
+            (self._refused.discard if problem is None else self._refused.add)(short_hash)
+        with suppress(StorageError):
+            self._register.note_problem(short_hash, problem)
+
+    def _checked(self, short_hash: ShortHash) -> Database:
+        path = self._path(short_hash)
+        if self._register is not None and not self._register.is_made(short_hash):
+            # Noted before anything is written to it: what is not noted was empty.
+            self.create(short_hash)
+            database = self._open_file(short_hash, noted=0)
+            self._register.note_made(short_hash)
+            return database
+        if not path.exists():
+            if self._register is None:
+                raise NotFoundError(f"virtual node {short_hash} has no vault")
+            raise self._missing(short_hash)
+        noted = 0 if self._register is None else self._register.noted(short_hash)
+        if self._register is not None and not path.stat().st_size:
+            raise VaultEmptyError(
+                f"the vault of virtual node {short_hash} is empty: {path} has 0 bytes",
+                path=str(path),
+            )
+        return self._open_file(short_hash, noted=noted)
+
+    def _open_file(self, short_hash: ShortHash, *, noted: int) -> Database:
+        """Open a vault's file, after a look at what it says of itself.
+
+        Raises:
+            VaultForeignError: it is another vault, or none.
+            VaultOlderError: it has not come as far as is noted.
+        """
+        path = self._path(short_hash)
+        look = look_at(path)
+        if look.problem is not None and look.size is None:
+            raise VaultForeignError(f"{path}: {look.problem}", path=str(path))
+        name = f"{path.parent.parent.name}/{short_hash}/{path.name}"
+        known = None if self._marks is None else self._marks.known(name)
+        check_commits(path, short_hash, look, known)
+        if look.identity is not None:
+            check_vault(path, look.identity, self._cluster_id, short_hash, noted)
+        elif look.problem is None and noted:
+            raise VaultForeignError(
+                f"{path} carries no cluster's id: expected the vault of virtual node {short_hash}",
+                path=str(path),
+            )
+        database = Database.open(
+            path,
+            self._schemas,
+            pool_size=_POOL_SIZE,
+            has_revision=False,
+            mark=None if self._marks is None else self._marks.of(name),
+        )
+        if look.identity is None:
+            try:
+                give_vault_identity(database, self._cluster_id, short_hash)
+            except BaseException:
+                database.close()
+                raise
+        return database
+
+    def _missing(self, short_hash: ShortHash) -> VaultMissingError:
+        path = self._path(short_hash)
+        return VaultMissingError(
+            f"the vault of virtual node {short_hash} is gone: there is no {path}", path=str(path)
+        )
+
+    def _take_idle(self) -> Sequence[Database]:
+        """Forget vaults that are too many and not in use; the caller closes what is given."""
+        idle = []
+        for short_hash, vault in list(self._open.items()):
+            if len(self._open) <= self._open_max:
+                break
+            if not vault.users and vault.database is not None:
+                del self._open[short_hash]
+                idle.append(vault.database)
+        return idle
+
+
+def _place(content: bytes, path: Path) -> None:
+    """Make a file with all of its content on the disk, or none; one that is there stays."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with _folder(path.parent) as folder:
+        # Another process may be making the same vault.
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        if not path.exists():
+            draft = path.with_suffix(".new")
+            draft.unlink(missing_ok=True)
+            draft.touch(mode=0o600)
+            with draft.open("wb") as stream:
+                stream.write(content)
+                stream.flush()
+                os.fsync(stream.fileno())
+            draft.replace(path)
+        os.fsync(folder)
+    with _folder(path.parent.parent) as folder:
+        os.fsync(folder)
+
+
+@contextmanager
+def _folder(path: Path) -> Iterator[int]:
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)

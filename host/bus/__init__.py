@@ -1,1 +1,0 @@
-"""Adapters of the flow store: in memory, and embedded SQLite."""

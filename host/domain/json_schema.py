@@ -1,0 +1,225 @@
+"""JSON Schemas of CPKs, applied by the host: whoever wrote them must not decide how long it takes.
+
+Draft 2020-12, but for what cannot be bounded. Regular expressions are run by an engine that takes
+linear time; one that it does not know (look-around, back references) is not checked. Neither are
+`unevaluatedItems` and `unevaluatedProperties`: the guest sees the value as well. All else is
+counted, and a check that does too much is given up.
+"""
+
+from collections.abc import Callable, Iterator
+from contextvars import ContextVar
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import rfc8785
+from jsonschema import Draft202012Validator, ValidationError
+from jsonschema.exceptions import SchemaError, best_match
+from jsonschema.protocols import Validator
+from jsonschema.validators import extend
+from pydantic_core import SchemaError as PatternError
+from pydantic_core import SchemaValidator
+from pydantic_core.core_schema import str_schema
+
+from host.domain.call_time import check_call_time
+from host.domain.errors import InvalidInputError
+from host.domain.json import JsonObject, JsonValue, canonical_json
+from host.domain.pattern_weight import weight_of
+
+if TYPE_CHECKING:
+    Keyword: TypeAlias = Callable[[Any, Any, Any, Any], Iterator[ValidationError] | None]
+
+WORK_MAX = 500_000
+"""Keywords, values in lists and objects that they look at, and searches of patterns by their size,
+of one check; some seconds. Within a host call all checks end with the call's time, too."""
+_PATTERN_CHARACTERS_MAX = 1000
+_COMPARISONS_OF_WORK = 10
+"""Values of an `enum` that are compared in the time of one keyword."""
+_PATTERN_WEIGHT_MAX = 100_000
+"""States; compiling a heavier one takes a tenth of a second and more."""
+_STEPS_OF_WORK = 400
+"""Characters times states that a pattern's engine takes in the time of one keyword, or fewer."""
+_PATTERNS_KEPT_MAX = 32
+"""Each may take 10 MB."""
+
+_work: ContextVar[list[int]] = ContextVar("work")
+
+
+class JsonSchemaInvalidError(InvalidInputError):
+    """A declared JSON Schema is none."""
+
+    code = "json-schema-invalid"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Misfit:
+    """Why a value does not fit: the JSON path of the field that is wrong, and what is."""
+
+    path: str
+    message: str
+
+
+class _TooMuchWorkError(Exception):
+    """The check was given up."""
+
+
+class JsonSchema:
+    """A schema that is ready for use. Thread-safe."""
+
+    def __init__(self, schema: JsonObject) -> None:
+        """Check the schema itself.
+
+        Raises:
+            JsonSchemaInvalidError: it is no JSON Schema.
+        """
+        try:
+            Draft202012Validator.check_schema(dict(schema))
+        except (SchemaError, RecursionError) as refused:
+            raise JsonSchemaInvalidError(str(refused)[:200]) from refused
+        self._validator = _Bounded(dict(schema))
+
+    def misfit(self, value: JsonValue) -> Misfit | None:
+        """What is wrong with `value`; None when it fits."""
+        before = _work.set([WORK_MAX])
+        try:
+            error = best_match(self._validator.iter_errors(value))
+        except RecursionError:
+            return Misfit(path="$", message="it is nested too deeply")
+        except _TooMuchWorkError:
+            return Misfit(path="$", message="it is too large to be checked against its schema")
+        finally:
+            _work.reset(before)
+        return None if error is None else Misfit(path=_path_of(error), message=error.message)
+
+
+def _path_of(error: ValidationError) -> str:
+    """JSON path of the field that is wrong; of a missing or surplus field, its own."""
+    names, instance = error.validator_value, error.instance
+    if error.validator == "required" and isinstance(names, list) and isinstance(instance, dict):
+        missing = [name for name in names if name not in instance]
+        if missing:
+            return f"{error.json_path}.{missing[0]}"
+    schema = error.schema if isinstance(error.schema, dict) else {}
+    if error.validator == "additionalProperties" and isinstance(instance, dict):
+        properties = schema.get("properties")
+        surplus = sorted(set(instance) - set(properties if isinstance(properties, dict) else ()))
+        if surplus:
+            return f"{error.json_path}.{surplus[0]}"
+    return error.json_path
+
+
+def _counted(keyword: "Keyword") -> "Keyword":
+    """`keyword`, charged with the size of what it looks at."""
+
+    def check(validator: Any, value: Any, instance: Any, schema: Any) -> Iterator[ValidationError]:
+        check_call_time()
+        size = 1 + (len(instance) if isinstance(instance, list | dict) else 0)
+        alternatives = (
+            len(schema["enum"]) // _COMPARISONS_OF_WORK if value is schema.get("enum") else 0
+        )
+        _charge(size * (1 + alternatives))
+        yield from keyword(validator, value, instance, schema) or ()
+
+    return check
+
+
+def _charge(work: int) -> None:
+    left = _work.get()
+    left[0] -= work
+    if left[0] < 0:
+        raise _TooMuchWorkError
+
+
+@lru_cache(maxsize=_PATTERNS_KEPT_MAX)
+def _compiled(pattern: str) -> SchemaValidator | None:
+    if len(pattern) > _PATTERN_CHARACTERS_MAX or weight_of(pattern) > _PATTERN_WEIGHT_MAX:
+        return None
+    try:
+        return SchemaValidator(str_schema(pattern=pattern))
+    except PatternError:
+        return None
+
+
+_weight_of = lru_cache(maxsize=_PATTERNS_KEPT_MAX)(weight_of)
+
+
+def _finds(pattern: str, text: str) -> bool | None:
+    """Whether the pattern is found in the text; None for one that cannot be run."""
+    compiled = _compiled(pattern)
+    if compiled is None:
+        return None
+    # One search is a single call that nothing can interrupt: it is charged before it is made.
+    _charge(len(text) * _weight_of(pattern) // _STEPS_OF_WORK)
+    return compiled.isinstance_python(text)
+
+
+def _pattern(
+    _validator: Any, pattern: Any, instance: Any, _schema: Any
+) -> Iterator[ValidationError]:
+    if isinstance(instance, str) and _finds(pattern, instance) is False:
+        yield ValidationError(f"{instance!r:.200} does not match {pattern!r}")
+
+
+def _pattern_properties(
+    validator: Any, patterns: Any, instance: Any, _schema: Any
+) -> Iterator[ValidationError]:
+    if not isinstance(instance, dict):
+        return
+    for pattern, schema in patterns.items():
+        for name, value in instance.items():
+            if _finds(pattern, name):
+                yield from validator.descend(value, schema, path=name, schema_path=pattern)
+
+
+def _additional_properties(
+    validator: Any, wanted: Any, instance: Any, schema: Any
+) -> Iterator[ValidationError]:
+    if not isinstance(instance, dict):
+        return
+    named, patterns = schema.get("properties", {}), schema.get("patternProperties", {})
+    surplus = [
+        name
+        for name in instance
+        if name not in named and all(_finds(pattern, name) is False for pattern in patterns)
+    ]
+    if wanted is False and surplus:
+        yield ValidationError(
+            f"Additional properties are not allowed ({surplus[0]!r:.200} was unexpected)"
+        )
+    elif isinstance(wanted, dict):
+        for name in surplus:
+            yield from validator.descend(instance[name], wanted, path=name)
+
+
+def _unique_items(
+    _validator: Any, wanted: Any, instance: Any, _schema: Any
+) -> Iterator[ValidationError]:
+    if not wanted or not isinstance(instance, list):
+        return
+    try:
+        count = len({canonical_json(item) for item in instance})
+    except rfc8785.CanonicalizationError:
+        return
+    if count < len(instance):
+        yield ValidationError("it lists an item twice")
+
+
+def _unchecked(_validator: Any, _value: Any, _instance: Any, _schema: Any) -> None:
+    """Left to the guest."""
+
+
+_OWN: "dict[str, Keyword]" = {
+    "pattern": _pattern,
+    "patternProperties": _pattern_properties,
+    "additionalProperties": _additional_properties,
+    "uniqueItems": _unique_items,
+    "unevaluatedItems": _unchecked,
+    "unevaluatedProperties": _unchecked,
+}
+_Bounded: type[Validator] = extend(  # type: ignore[no-untyped-call]  # jsonschema's own
+    Draft202012Validator,
+    {
+        name: _counted(keyword)
+        for name, keyword in {**Draft202012Validator.VALIDATORS, **_OWN}.items()
+    },
+)

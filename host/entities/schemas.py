@@ -1,0 +1,209 @@
+"""Keeps a vault's entities at the schemas of its node's CPI.
+
+All entities of a type fit the schema that is recorded for the type. Nothing is served before the
+recorded schema is the CPI's own: what leads there happens in one transaction, once, or not at all.
+"""
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import Connection, Row, bindparam, delete, select, update
+
+from host.database.sql import JsonField, Upsert, dialect_of
+from host.domain.call_time import CallTooSlowError, check_call_time, limited_call
+from host.domain.capability_error import CapabilityError
+from host.domain.ids import EpochMs, ShortHash
+from host.domain.packages import CpiRecord
+from host.entities.entity_types import EntityType, EntityTypes, Paths
+from host.entities.errors import EntityMigrationError, EntitySchemaTooNewError
+from host.entities.migrations import Migration, migrated
+from host.entities.tables import ENTITY, ENTITY_SCHEMA
+from host.ports.clock import Clock
+from host.ports.requests import canonical_text
+from host.ports.vaults import VaultAccess
+
+MIGRATION_SECONDS_MAX = 600.0
+"""Of this thread's own work, for all entities of a node."""
+_PAGE = 32
+"""Each may have a megabyte, and is in memory as text, as a value and as text again."""
+_INDEX_PREFIX = "entity_by_"
+
+_SELECT_SCHEMAS = select(ENTITY_SCHEMA)
+_SELECT_PAGE = (
+    select(ENTITY.c.key, ENTITY.c.value)
+    .where(ENTITY.c.type == bindparam("entity_type"), ENTITY.c.key > bindparam("after"))
+    .order_by(ENTITY.c.key)
+    .limit(_PAGE)
+)
+_RECORD = Upsert(table=ENTITY_SCHEMA, replace=("version", "digest", "applied_at"))
+
+
+class VaultSchemas:
+    """Brings vaults up to date when a node gets a CPI."""
+
+    def __init__(
+        self,
+        vaults: VaultAccess,
+        types: EntityTypes,
+        clock: Clock,
+        work: Callable[[], float] = time.thread_time,
+    ) -> None:
+        """Bring vaults up to date.
+
+        Args:
+            vaults: of all nodes.
+            types: of all CPIs.
+            clock: tells when an entity was changed.
+            work: seconds of this thread's own work.
+        """
+        self._vaults = vaults
+        self._types = types
+        self._clock = clock
+        self._work = work
+
+    def check(self, cpi: CpiRecord) -> None:
+        """See that the entities of `cpi` are declared as this release understands them.
+
+        Raises:
+            EntityDeclarationError: a stored CPI that this release would not have stored.
+        """
+        self._types.of(cpi)
+
+    def apply(self, holding: ShortHash, cpi: CpiRecord) -> None:
+        """Migrate the entities of a node to the schemas of `cpi`; what is done already stays.
+
+        A node that has no vault yet has no entities; its first call brings the vault up to date.
+
+        Raises:
+            EntityMigrationError: a stored entity does not fit, or there are so many that it would
+                take too long; the vault stays as it was.
+            EntitySchemaTooNewError: the vault is newer than the CPI.
+        """
+        types = self._types.of(cpi)
+        if not self._vaults.is_made(holding):
+            return
+        with _limited_migration(self._work):
+            self._vaults.transact(
+                holding,
+                lambda connection: bring_up_to_date(connection, types, self._clock.now_ms()),
+            )
+
+    def reset(self, holding: ShortHash, cpi: CpiRecord) -> None:
+        """Forget every entity of a node, then apply the schemas of `cpi`."""
+        types = self._types.of(cpi)
+        if not self._vaults.is_made(holding):
+            return
+
+        def begin_anew(connection: Connection) -> None:
+            connection.execute(delete(ENTITY))
+            connection.execute(delete(ENTITY_SCHEMA))
+            bring_up_to_date(connection, types, self._clock.now_ms())
+
+        with _limited_migration(self._work):
+            self._vaults.transact(holding, begin_anew)
+
+
+@contextmanager
+def _limited_migration(work: Callable[[], float]) -> Iterator[None]:
+    try:
+        with limited_call(work, seconds_max=MIGRATION_SECONDS_MAX):
+            yield
+    except CallTooSlowError as exc:
+        raise EntityMigrationError(
+            f"the entities of the virtual node take more than {MIGRATION_SECONDS_MAX:.0f} seconds"
+            " of work to migrate"
+        ) from exc
+
+
+def is_up_to_date(connection: Connection, types: Iterable[EntityType]) -> bool:
+    """Whether the vault's entities of these types fit them."""
+    wanted = {entity.name: entity for entity in types}
+    rows = connection.execute(_SELECT_SCHEMAS.where(ENTITY_SCHEMA.c.type.in_(wanted))).all()
+    return len(rows) == len(wanted) and all(_is(wanted[row.type], row) for row in rows)
+
+
+def bring_up_to_date(connection: Connection, types: Mapping[str, EntityType], now: EpochMs) -> None:
+    """Migrate all entities of a CPI's types, in the caller's transaction.
+
+    Raises:
+        EntityMigrationError, EntitySchemaTooNewError: roll the transaction back.
+        CallTooSlowError: the time of the block around it is over; it does, too.
+    """
+    known = {row.type: row for row in connection.execute(_SELECT_SCHEMAS)}
+    for name, entity in sorted(types.items()):
+        row = known.get(name)
+        if row is None or not _is(entity, row):
+            _rewrite(connection, entity, 1 if row is None else row.version, now)
+            values = {"type": name, "version": entity.version, "digest": entity.digest}
+            _RECORD.run(connection, {**values, "applied_at": now})
+    _set_indexes(connection, {paths for entity in types.values() for paths in entity.indexes})
+
+
+def _is(entity: EntityType, row: Row[Any]) -> bool:
+    if row.version > entity.version:
+        raise EntitySchemaTooNewError(
+            f"entities {entity.name} of this virtual node are at version {row.version},"
+            f" the CPI knows versions up to {entity.version}"
+        )
+    return bool(row.version == entity.version and row.digest == entity.digest)
+
+
+def _rewrite(connection: Connection, entity: EntityType, version: int, now: EpochMs) -> None:
+    """Bring every stored entity of a type from `version` to its declared one."""
+    migrations = [m for m in entity.migrations if m.version > version]
+    change = update(ENTITY).where(
+        ENTITY.c.type == entity.name, ENTITY.c.key == bindparam("changed_key")
+    )
+    for rows in _pages(connection, entity.name):
+        changed = []
+        for row in rows:
+            check_call_time()
+            value = _migrated(entity, row.key, row.value, migrations)
+            if value != row.value:
+                changed.append({"changed_key": row.key, "value": value, "updated_at": now})
+        if changed:
+            connection.execute(change, changed)
+
+
+def _pages(connection: Connection, name: str) -> Iterator[Sequence[Row[str, str]]]:
+    after = ""
+    while rows := connection.execute(_SELECT_PAGE, {"entity_type": name, "after": after}).all():
+        yield rows
+        after = rows[-1].key
+
+
+def _migrated(entity: EntityType, key: str, stored: str, migrations: Sequence[Migration]) -> str:
+    try:
+        value = migrated(json.loads(stored), migrations)
+        problem = entity.problem(value)
+        if problem is None:
+            return canonical_text(value, "value")
+    except CallTooSlowError:
+        raise
+    except (EntityMigrationError, CapabilityError) as exc:
+        problem = exc.message
+    raise EntityMigrationError(
+        f"entity {entity.name} {key!r} does not fit version {entity.version}: {problem}"
+    )
+
+
+def _set_indexes(connection: Connection, wanted: set[Paths]) -> None:
+    names = {_index_name(paths): paths for paths in wanted}
+    dialect = dialect_of(connection)
+    existing = dialect.index_names(connection, _INDEX_PREFIX)
+    for name in sorted(existing - set(names)):
+        dialect.drop_index(connection, name)
+    for name in sorted(set(names) - existing):
+        # With the key, which queries are ordered by at last, SQLite prefers this index to the
+        # primary key's.
+        fields = [JsonField(ENTITY.c.value, path) for path in names[name]]
+        dialect.create_index(connection, name, [ENTITY.c.type, *fields, ENTITY.c.key])
+
+
+def _index_name(paths: Paths) -> str:
+    text = "\n".join(".".join(path) for path in paths)
+    return _INDEX_PREFIX + hashlib.sha256(text.encode()).hexdigest()[:24]

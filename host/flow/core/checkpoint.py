@@ -1,0 +1,136 @@
+"""What a flow's state consists of between two runs of its guest, and its stored form."""
+
+from typing import TypeAlias
+
+import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
+
+from host.domain.ids import EpochMs, FlowId
+from host.flow.core.message_trace import Note
+from host.flow.core.messages import Party
+from host.flow.core.session import Session, is_readable
+from host.flow.core.versioned_codec import read_stored
+
+CHECKPOINT_VERSIONS = (1, 2, 3)
+"""Versions that are read; what a later one added has a default that fits the earlier ones."""
+
+
+class Scope(Struct, frozen=True, kw_only=True):
+    """One flow on the stack: the flow itself at the bottom, sub-flows above.
+
+    `protocol` is set for initiating flows; `sessions` are the ids opened inside.
+    """
+
+    flow: str
+    protocol: str | None
+    versions: tuple[int, ...] = ()
+    sessions: tuple[str, ...] = ()
+    context: dict[str, str] = {}
+
+
+class Asleep(Struct, frozen=True, kw_only=True, tag="asleep"):
+    until: EpochMs
+
+
+class AwaitMessages(Struct, frozen=True, kw_only=True, tag="messages"):
+    """All of `sessions` must have a message, or be unable to get one."""
+
+    sessions: tuple[str, ...]
+
+
+class AwaitInfo(Struct, frozen=True, kw_only=True, tag="info"):
+    session: str
+
+
+class AwaitClose(Struct, frozen=True, kw_only=True, tag="close"):
+    sessions: tuple[str, ...]
+
+
+Condition: TypeAlias = Asleep | AwaitMessages | AwaitInfo | AwaitClose
+
+
+class Waiting(Struct, frozen=True, kw_only=True):
+    """The call at which the guest is suspended. It is made again when `condition` holds.
+
+    `since` is when it was made first, for the flow's history.
+    """
+
+    call: int
+    function: str
+    digest: str
+    condition: Condition
+    since: EpochMs = EpochMs(0)
+
+
+class Ending(Struct, frozen=True, kw_only=True):
+    """The guest has returned `result`; the flow waits for its sessions to close.
+
+    A large result is stored beside the checkpoint, and is None here.
+    """
+
+    result: str | None
+    sessions: tuple[str, ...]
+
+
+class Checkpoint(Struct, frozen=True, kw_only=True):
+    """A flow that has not ended. `calls` is the length of its journal.
+
+    `request_id` is the client request id, or the session id of a responder. A large body stands in
+    a state of its own: it is None here, and `body_bytes` its size. `idle_at` is when the
+    flow fails unless something happens to it. `notes` are those since the last journal entry.
+    """
+
+    v: int = 3
+    flow_id: FlowId
+    holding: Party
+    cpi_checksum: str
+    flow_class: str
+    request_id: str
+    body: str | None
+    responds_to: str | None
+    created_at: EpochMs
+    stack: tuple[Scope, ...]
+    sessions: dict[str, Session] = {}
+    calls: int = 0
+    waiting: Waiting | None = None
+    ending: Ending | None = None
+    timer: EpochMs | None = None
+    idle_at: EpochMs | None = None
+    notes: tuple[Note, ...] = ()
+    body_bytes: int = 0
+
+    def with_session(self, session: Session) -> "Checkpoint":
+        return replace(self, sessions={**self.sessions, session.id: session})
+
+    @property
+    def scope(self) -> Scope:
+        return self.stack[-1]
+
+
+_decoder = msgspec.json.Decoder(Checkpoint)
+
+
+def decode_checkpoint(data: bytes) -> Checkpoint:
+    """Read a stored checkpoint.
+
+    Raises:
+        FlowRecordDamagedError: another format version, or damage.
+    """
+    stored = read_stored(_decoder, data, "a checkpoint", versions=CHECKPOINT_VERSIONS)
+    return replace(stored, v=CHECKPOINT_VERSIONS[-1])
+
+
+def is_satisfied(checkpoint: Checkpoint, condition: Condition, now: EpochMs) -> bool:
+    """Whether the call that waits for `condition` has an answer now."""
+    held = checkpoint.sessions
+    match condition:
+        case Asleep(until=until):
+            return now >= until
+        case AwaitMessages(sessions=ids):
+            return all(is_readable(held[i]) for i in ids)
+        case AwaitInfo(session=session_id):
+            session = held[session_id]
+            return session.version is not None or is_readable(session)
+        case AwaitClose(sessions=ids):
+            return all(held[i].status.is_over for i in ids)

@@ -1,0 +1,191 @@
+"""How a flow's first checkpoint is made: from a client's start, or from a session's first message.
+
+Pure.
+"""
+
+import msgspec
+
+from host.domain.ids import EpochMs, FlowId
+from host.domain.packages import CpiRecord, FlowDeclaration, FlowKind
+from host.domain.platform import PLATFORM_VERSION, SOFTWARE_VERSION
+from host.flow.core.checkpoint import Checkpoint, Scope
+from host.flow.core.config import CORDA_DEFAULTS, FlowConfig
+from host.flow.core.context_keys import is_reserved
+from host.flow.core.hops import (
+    DESCENDANTS,
+    HOPS,
+    ORIGIN,
+    TOO_MANY_DESCENDANTS,
+    TOO_MANY_HOPS,
+    descendants_of,
+    hops_of,
+    too_many_descendants,
+    too_many_hops,
+)
+from host.flow.core.mapper import init_of
+from host.flow.core.messages import Init, SessionFailure, SessionMessage, StartFlow
+from host.flow.core.session import Session
+
+
+def client_flow(
+    flow_id: FlowId,
+    start: StartFlow,
+    cpi: CpiRecord,
+    now: EpochMs,
+    config: FlowConfig = CORDA_DEFAULTS,
+) -> Checkpoint:
+    """The first checkpoint of a client-started flow."""
+    declared = next((f for f in cpi.startable_flows() if f.name == start.flow_class), None)
+    initiating = declared is not None and declared.initiating
+    scope = Scope(
+        flow=start.flow_class,
+        protocol=declared.protocol if declared and initiating else None,
+        versions=declared.versions if declared and initiating else (),
+        context={
+            **platform_context(cpi),
+            DESCENDANTS: str(config.descendants_max),
+            ORIGIN: flow_id,
+        },
+    )
+    return Checkpoint(
+        flow_id=flow_id,
+        holding=start.holding,
+        cpi_checksum=start.cpi_checksum,
+        flow_class=start.flow_class,
+        request_id=start.client_request_id,
+        body=start.body,
+        body_bytes=start.body_bytes,
+        responds_to=None,
+        created_at=now,
+        stack=(scope,),
+    )
+
+
+def responder(
+    flow_id: FlowId,
+    message: SessionMessage,
+    cpi: CpiRecord,
+    now: EpochMs,
+    config: FlowConfig = CORDA_DEFAULTS,
+) -> Checkpoint | SessionFailure:
+    """The first checkpoint of the responder that a session's first message asks for.
+
+    The version is the highest that both sides have. Source: Corda's FlowProtocolStore.
+    """
+    init = init_of(message)
+    assert init is not None  # noqa: S101  # only first messages start responders
+    hops = hops_of(init.platform)
+    if hops is None or hops > config.hops_max:
+        return SessionFailure(code=TOO_MANY_HOPS, message=too_many_hops(config.hops_max))
+    following = descendants_of(init.platform, config.descendants_max)
+    if following is None:
+        return SessionFailure(
+            code=TOO_MANY_DESCENDANTS, message=too_many_descendants(config.descendants_max)
+        )
+    chosen = choose_responder(cpi, init)
+    if isinstance(chosen, SessionFailure):
+        return chosen
+    declared, version = chosen
+    session = Session(
+        id=message.session_id,
+        initiator=False,
+        me=message.target,
+        peer=message.source,
+        protocol=init.protocol,
+        versions=declared.versions,
+        version=version,
+        require_close=init.require_close,
+        context=init.context,
+        platform=init.platform,
+        payload_max=config.max_payload_bytes,
+        timeout_ms=config.session_timeout_ms,
+        last_heard=now,
+    )
+    own = {k: v for k, v in init.context.items() if not is_reserved(k)}
+    limits = {HOPS: str(hops), DESCENDANTS: str(following)}
+    context = {**own, **init.platform, **limits, **_cpi_context(cpi)}
+    return Checkpoint(
+        flow_id=flow_id,
+        holding=message.target,
+        cpi_checksum=cpi.file_checksum,
+        flow_class=declared.name,
+        request_id=message.session_id,
+        body=None,
+        responds_to=message.session_id,
+        created_at=now,
+        stack=(Scope(flow=declared.name, protocol=None, context=context),),
+        sessions={session.id: session},
+    )
+
+
+def choose_responder(cpi: CpiRecord, init: Init) -> tuple[FlowDeclaration, int] | SessionFailure:
+    """The responder of the protocol with the highest common version."""
+    candidates = [
+        (max(common), flow)
+        for cpk in cpi.workflow_cpks()
+        for flow in cpk.flows
+        if flow.kind is FlowKind.RESPONDER and flow.protocol == init.protocol
+        if (common := set(flow.versions) & set(init.versions))
+    ]
+    if not candidates:
+        versions = ", ".join(map(str, init.versions))
+        return SessionFailure(
+            code="session-no-responder",
+            message=f"No responder is configured for protocol {init.protocol} at versions"
+            f" [{versions}]",
+        )
+    version, flow = max(candidates, key=lambda c: (c[0], c[1].name))
+    return flow, version
+
+
+def platform_context(cpi: CpiRecord) -> dict[str, str]:
+    """Context properties that the platform sets for a flow that a client starts."""
+    return {
+        **_cpi_context(cpi),
+        "corda.initialPlatformVersion": str(PLATFORM_VERSION),
+        "corda.initialSoftwareVersion": SOFTWARE_VERSION,
+        HOPS: "0",
+    }
+
+
+def _cpi_context(cpi: CpiRecord) -> dict[str, str]:
+    """Of the node that runs the flow; what else a responder's platform says is its initiator's."""
+    checksums = {
+        f"corda.cpkFileChecksum.{number}": cpk.file_checksum for number, cpk in enumerate(cpi.cpks)
+    }
+    return {
+        "corda.cpiName": cpi.identity.name,
+        "corda.cpiVersion": cpi.identity.version,
+        "corda.cpiSignerSummaryHash": cpi.identity.signer_summary_hash,
+        "corda.cpiFileChecksum": cpi.file_checksum,
+        **checksums,
+    }
+
+
+def start_argument(checkpoint: Checkpoint, body: str | None) -> str:
+    """The argument of the export `run`, the same at every run of the flow.
+
+    Args:
+        checkpoint: of the flow.
+        body: its request body, JSON text, which is taken as it is.
+    """
+    session = None
+    if checkpoint.responds_to is not None:
+        held = checkpoint.sessions[checkpoint.responds_to]
+        session = {
+            "id": held.id,
+            "counterparty": held.peer.name,
+            "protocol": held.protocol,
+            "version": held.version,
+        }
+    facts = {
+        "flowId": checkpoint.flow_id,
+        "flowClass": checkpoint.flow_class,
+        "me": checkpoint.holding.name,
+    }
+    head = _text(facts).removesuffix("}")
+    return f'{head},"requestBody":{body or "null"},"session":{_text(session)}}}'
+
+
+def _text(value: object) -> str:
+    return msgspec.json.encode(value).decode()

@@ -1,0 +1,136 @@
+"""The journal of a flow: its host calls in order, each with its answer.
+
+Pure. An entry is written once and never changed; a replayed run must make the same calls.
+"""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from sys import getsizeof
+from typing import NamedTuple
+
+import msgspec
+from msgspec import Struct
+
+from host.domain.ids import EpochMs
+from host.flow.core.errors import FlowRecordDamagedError
+from host.flow.core.message_trace import Note
+from host.flow.core.versioned_codec import read_stored
+from host.ports.guest import GuestKilledError
+
+JOURNAL_VERSIONS = (1, 2)
+"""Versions that are read; what 2 added has a default that fits a row of version 1."""
+REQUEST_CHARACTERS_MAX = 512
+"""What an entry keeps of a request, for people to read; the digest covers all of it."""
+
+
+_SHOWN_CHARACTERS_MAX = 200
+"""Of a request, in the report of a call that differs."""
+
+
+class Entry(Struct, frozen=True, kw_only=True, array_like=True):
+    """An answered call. `answer` is JSON text: the value of `ok`, or the error object.
+
+    What stands behind `answer` is for the flow's history alone, and rows of version 1 lack it:
+    when the call was made first and when it was answered, the beginning of its request, and the
+    session messages since the entry before.
+    """
+
+    v: int = 2
+    call: int
+    function: str
+    digest: str
+    is_error: bool
+    answer: str
+    since: EpochMs = EpochMs(0)
+    at: EpochMs = EpochMs(0)
+    request: str = ""
+    notes: tuple[Note, ...] = ()
+
+
+class Entries(list[Entry]):
+    """A journal in memory, to which entries are only appended.
+
+    Attributes:
+        characters: of all answers.
+        bytes: that the texts of the entries take in memory.
+    """
+
+    def __init__(self, entries: Iterable[Entry] = ()) -> None:
+        super().__init__()
+        self.characters = 0
+        self.bytes = 0
+        for entry in entries:
+            self.append(entry)
+
+    def append(self, entry: Entry) -> None:
+        """Add an entry and what it holds."""
+        super().append(entry)
+        self.characters += len(entry.answer)
+        self.bytes += getsizeof(entry.answer) + getsizeof(entry.request)
+
+
+_encoder = msgspec.json.Encoder()
+_decoder = msgspec.json.Decoder(Entry)
+
+
+class Made(NamedTuple):
+    """A call as a flow made it. `request` is the beginning of its text, if it is known."""
+
+    function: str
+    digest: str
+    request: str = ""
+
+
+class FlowNonDeterministicError(GuestKilledError):
+    """A replayed run made another call than the journal holds."""
+
+    def __init__(self, call: int, *, expected: str, actual: str) -> None:
+        super().__init__(
+            "flow-non-deterministic",
+            f"call {call} differs from the journal: expected {expected}, the flow made {actual}",
+        )
+
+
+def request_digest(request: str) -> str:
+    """Digest of a request's text: 32 hexadecimal digits of SHA-256."""
+    return hashlib.sha256(request.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+
+
+def encode_entry(entry: Entry) -> bytes:
+    return _encoder.encode(entry)
+
+
+def decode_journal(rows: Sequence[bytes]) -> Entries:
+    """Read a flow's journal.
+
+    Raises:
+        FlowRecordDamagedError: another format version, damage, or a gap in the numbers.
+    """
+    return Entries(decode_entry(row, number) for number, row in enumerate(rows))
+
+
+def decode_entry(row: bytes, number: int) -> Entry:
+    """Read the journal row of a number; refuses as `decode_journal`."""
+    entry = read_stored(_decoder, row, "a journal row", versions=JOURNAL_VERSIONS)
+    if entry.call != number:
+        raise FlowRecordDamagedError(
+            f"journal row {number} holds call {entry.call}, expected call {number}"
+        )
+    return entry
+
+
+def check_call(call: int, expected: Made, actual: Made) -> None:
+    """Compare a call with the one that was made before, by function and digest.
+
+    Raises:
+        FlowNonDeterministicError: they differ.
+    """
+    if expected[:2] != actual[:2]:
+        raise FlowNonDeterministicError(call, expected=_shown(expected), actual=_shown(actual))
+
+
+def _shown(made: Made) -> str:
+    beginning = made.request[:_SHOWN_CHARACTERS_MAX]
+    more = "..." if len(made.request) > len(beginning) else ""
+    text = f" {beginning}{more}" if beginning else ""
+    return f"{made.function} (request {made.digest[:12]}{text})"

@@ -1,0 +1,115 @@
+"""The flow mapper: which flow a start request or a session belongs to.
+
+Pure. A state per start key drops repeated starts; a state per session id routes its messages.
+States outlive their flow by the clean-up time, so that late duplicates find them.
+"""
+
+from dataclasses import dataclass
+
+import msgspec
+from msgspec import Struct
+
+from host.domain.ids import FlowId
+from host.flow.core.messages import (
+    INITIATED,
+    Chunk,
+    Data,
+    InfoRequest,
+    Init,
+    KillFlow,
+    Respond,
+    SessionFailure,
+    SessionMessage,
+    StartFlow,
+    StartRequest,
+)
+from host.flow.core.versioned_codec import read_stored
+
+
+class MapperState(Struct, frozen=True, kw_only=True):
+    """The flow of a start key or session.
+
+    `status` is the key of the flow's status, for sessions that the flow opened itself. `failed`
+    is a session whose initiator failed before its first message arrived: it starts nothing.
+    """
+
+    v: int = 1
+    flow_id: FlowId
+    status: str | None = None
+    failed: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mapped:
+    """Where an event goes, if to any flow. `created` is set when the mapping is new."""
+
+    flow_id: FlowId
+    event: StartFlow | Respond | SessionMessage | KillFlow | None
+    created: MapperState | None = None
+
+
+_encoder = msgspec.json.Encoder()
+_decoder = msgspec.json.Decoder(MapperState)
+
+
+def encode_state(state: MapperState) -> bytes:
+    return _encoder.encode(state)
+
+
+def decode_state(data: bytes) -> MapperState:
+    return read_stored(_decoder, data, "a mapper state")
+
+
+def session_key(session_id: str) -> str:
+    return f"session/{session_id}"
+
+
+def start_state_key(key: str) -> str:
+    return f"start/{key}"
+
+
+def map_start(state: MapperState | None, start: StartRequest, new_id: FlowId) -> Mapped | None:
+    """Give a start request its flow id, and a kill request that of the flow which it followed.
+
+    Returns:
+        None when there is nothing to do: the key has started a flow already, or none to kill.
+    """
+    if isinstance(start, KillFlow):
+        return None if state is None else Mapped(flow_id=state.flow_id, event=start)
+    if state is not None:
+        return None
+    return Mapped(flow_id=new_id, event=start, created=MapperState(flow_id=new_id))
+
+
+def map_inbound(
+    state: MapperState | None, message: SessionMessage, new_id: FlowId
+) -> Mapped | SessionFailure | None:
+    """Route a message: to its flow, or as the start of a responder.
+
+    Returns:
+        The route; a failure for the sender when the session is unknown; None to drop it.
+    """
+    if state is not None:
+        return None if state.failed else Mapped(flow_id=state.flow_id, event=message)
+    if init_of(message) is not None:
+        created = MapperState(flow_id=new_id)
+        return Mapped(flow_id=new_id, event=Respond(message=message), created=created)
+    if isinstance(message.payload, SessionFailure):
+        if not message.session_id.endswith(INITIATED):
+            return None
+        none = FlowId("")
+        return Mapped(flow_id=none, event=None, created=MapperState(flow_id=none, failed=True))
+    return SessionFailure(
+        code="session-expired", message=f"session {message.session_id} is unknown or has expired"
+    )
+
+
+def init_of(message: SessionMessage) -> Init | None:
+    """The init of a session's first message, else None."""
+    match message.payload:
+        case Data(init=init) | Chunk(init=init):
+            return init
+        case InfoRequest(init=init):
+            return init
+        case _:
+            return None

@@ -1,0 +1,257 @@
+"""What travels on the flow topics, and how it is encoded.
+
+Persisted values are msgspec structs: tagged unions that decode to the class that was encoded.
+Every record carries its format version `v`; a decoder exists for each version ever written.
+"""
+
+from functools import lru_cache
+from typing import TypeAlias
+
+import msgspec
+from msgspec import Struct
+from msgspec.structs import force_setattr
+
+from host.domain.errors import HostError
+from host.domain.guest_text import TYPE_CHARACTERS_MAX, cut_line, cut_message
+from host.domain.ids import EpochMs, FlowId, HoldingIdentity, ShortHash
+from host.domain.x500 import MemberX500Name
+from host.flow.core.versioned_codec import read_stored
+from host.ports.bus import NOBODY, Placement
+
+START_TOPIC = "flow.mapper.start"
+OUT_TOPIC = "flow.mapper.session.out"
+P2P_OUT_TOPIC = "p2p.out"
+"""Messages to members on other clusters, keyed by the pair of source and target."""
+IN_TOPIC = "flow.mapper.session.in"
+EVENT_TOPIC = "flow.event"
+DEAD_LETTER_TOPIC = "flow.event.dlq"
+WORK_TOPICS = (START_TOPIC, OUT_TOPIC, IN_TOPIC, EVENT_TOPIC)
+GROUP = "flow"
+
+_ENVELOPE_BYTES = 300
+"""Of a failure's message: names, ids and braces, about."""
+
+INITIATED = "-INITIATED"
+"""Ends the session id of the initiated side."""
+
+
+class Party(Struct, frozen=True):
+    """A holding identity as text."""
+
+    name: str
+    group_id: str
+
+    @staticmethod
+    def of(holding: HoldingIdentity) -> "Party":
+        return Party(name=str(holding.x500_name), group_id=holding.group_id)
+
+    def holding(self) -> HoldingIdentity:
+        """The identity.
+
+        Raises:
+            InvalidX500NameError: the name is none.
+        """
+        return _holding(self.name, self.group_id)
+
+    def node(self) -> ShortHash:
+        """The party's short hash; nobody's, where its name is none."""
+        return _node(self.name, self.group_id)
+
+
+@lru_cache(maxsize=4096)
+def _holding(name: str, group_id: str) -> HoldingIdentity:
+    return HoldingIdentity(x500_name=MemberX500Name.parse(name), group_id=group_id)
+
+
+@lru_cache(maxsize=4096)
+def _node(name: str, group_id: str) -> ShortHash:
+    try:
+        return _holding(name, group_id).short_hash
+    except HostError:
+        return NOBODY
+
+
+class Init(Struct, frozen=True, kw_only=True):
+    """Opens a session; travels in its messages until the initiated side has answered.
+
+    `context` holds the initiator's user properties, `platform` those of its platform.
+    """
+
+    protocol: str
+    versions: tuple[int, ...]
+    require_close: bool
+    context: dict[str, str]
+    platform: dict[str, str] = {}
+
+
+class Data(Struct, frozen=True, kw_only=True, tag="data"):
+    """One payload, JSON text."""
+
+    payload: str
+    init: Init | None = None
+
+
+class Chunk(Struct, frozen=True, kw_only=True, tag="chunk"):
+    """A part of a payload that is larger than one message; the parts' texts are joined."""
+
+    payload: str
+    last: bool
+    init: Init | None = None
+
+
+class InfoRequest(Struct, frozen=True, kw_only=True, tag="info-request"):
+    init: Init
+
+
+class InfoResponse(Struct, frozen=True, kw_only=True, tag="info-response"):
+    """Answers `InfoRequest`; the facts stand in the message itself."""
+
+
+class Close(Struct, frozen=True, kw_only=True, tag="close"):
+    pass
+
+
+class SessionFailure(Struct, frozen=True, kw_only=True, tag="error"):
+    """The sender's side of the session failed."""
+
+    code: str
+    message: str
+
+    def __post_init__(self) -> None:
+        """Cut what is too long: one failure goes to every session of a flow, and is kept there."""
+        force_setattr(self, "code", cut_line(self.code, TYPE_CHARACTERS_MAX))
+        force_setattr(self, "message", cut_message(self.message))
+
+
+Payload: TypeAlias = Data | Chunk | InfoRequest | InfoResponse | Close | SessionFailure
+
+
+class SessionMessage(Struct, frozen=True, kw_only=True, tag="session"):
+    """A message to the session `session_id` of `target`.
+
+    `sequence` counts from 1 per direction; errors have 0 and are taken at once. `version` is the
+    protocol version that the initiated side has chosen.
+    """
+
+    v: int = 1
+    session_id: str
+    sequence: int
+    source: Party
+    target: Party
+    payload: Payload
+    version: int | None = None
+
+
+class StartFlow(Struct, frozen=True, kw_only=True, tag="start"):
+    """A client's request to start a flow.
+
+    `body` is JSON text; a large one stands in a state of its own, and `body_bytes` is its size.
+    """
+
+    v: int = 1
+    client_request_id: str
+    holding: Party
+    cpi_checksum: str
+    flow_class: str
+    body: str | None
+    requested_at: EpochMs
+    body_bytes: int = 0
+
+
+class Respond(Struct, frozen=True, kw_only=True, tag="respond"):
+    """The first message of a session that another flow opened: starts the responder."""
+
+    v: int = 1
+    message: SessionMessage
+
+
+class Wake(Struct, frozen=True, kw_only=True, tag="wake"):
+    """A timer of the flow is due."""
+
+    v: int = 1
+
+
+class KillFlow(Struct, frozen=True, kw_only=True, tag="kill"):
+    """An operator ends the flow; `reason` becomes its error's message."""
+
+    v: int = 1
+    reason: str
+
+
+FlowEvent: TypeAlias = StartFlow | Respond | SessionMessage | Wake | KillFlow
+"""Values of `EVENT_TOPIC`; the record's key is the flow id."""
+StartRequest: TypeAlias = StartFlow | KillFlow
+"""Values of `START_TOPIC`; the record's key is `start_key`."""
+
+_encoder = msgspec.json.Encoder()
+_event_decoder: msgspec.json.Decoder[FlowEvent] = msgspec.json.Decoder(FlowEvent)
+_start_decoder: msgspec.json.Decoder[StartRequest] = msgspec.json.Decoder(StartRequest)
+_message_decoder = msgspec.json.Decoder(SessionMessage)
+
+
+def encode(value: Struct) -> bytes:
+    return _encoder.encode(value)
+
+
+def size_of(message: SessionMessage) -> int:
+    """How many bytes a message takes on the bus; those that end a session count nothing.
+
+    A flow must be able to close its sessions though its node has no room.
+    """
+    match message.payload:
+        case SessionFailure(message=text):
+            return len(text) + _ENVELOPE_BYTES
+        case Data() | Chunk() | InfoRequest():
+            # The init, with its names and properties, is a part of each message until the peer has
+            # answered, and may be far larger than the payload.
+            return len(encode(message))
+        case _:
+            return 0
+
+
+def decode_event(data: bytes) -> FlowEvent:
+    """Read a record's value.
+
+    Raises:
+        FlowRecordDamagedError: it cannot be read.
+    """
+    return read_stored(_event_decoder, data, "a flow event")
+
+
+def decode_start(data: bytes) -> StartRequest:
+    """Read a record's value.
+
+    Raises:
+        FlowRecordDamagedError: it cannot be read.
+    """
+    return read_stored(_start_decoder, data, "a start request")
+
+
+def decode_message(data: bytes) -> SessionMessage:
+    """Read a record's value.
+
+    Raises:
+        FlowRecordDamagedError: it cannot be read.
+    """
+    return read_stored(_message_decoder, data, "a session message")
+
+
+def other_side(session_id: str) -> str:
+    """The peer's id of a session: the initiated side's ends with `-INITIATED`."""
+    if session_id.endswith(INITIATED):
+        return session_id.removesuffix(INITIATED)
+    return session_id + INITIATED
+
+
+def start_key(client_request_id: str, short_hash: str) -> str:
+    """Key of a start request: one flow per client request id and virtual node."""
+    return f"{client_request_id}-{short_hash}"
+
+
+def flow_state_key(flow_id: FlowId) -> str:
+    return f"flow/{flow_id}"
+
+
+def due_place(key: str) -> Placement:
+    """Who looks at a due state: the owner of the partition of `key`, a flow's id or a state's."""
+    return Placement(group=GROUP, key=key)

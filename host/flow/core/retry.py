@@ -1,0 +1,163 @@
+"""When a record that failed to be processed is tried again, and when it is given up.
+
+Pure. Source: Corda's flow engine: delays of 1, 2, 4, 8 and 16 s, at most 5 retries within 5
+minutes; then the flow fails and the record goes to the dead letter topic. An outage of the platform
+itself counts for nothing: Corda's workers wait for their broker and database in the same way.
+
+`KINDS` is the part of Corda's failure taxonomy that reaches the engine as an exception. The rest
+are values: a platform failure that the flow may catch is a `CapabilityError` and becomes the
+call's answer, a killed flow is the event `Killed`, an event that no flow waits for is dropped.
+"""
+
+import errno
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from host.domain.errors import OutageError, StorageError
+from host.domain.ids import EpochMs
+from host.flow.core.config import CORDA_DEFAULTS, FlowConfig
+from host.flow.core.errors import FlowRecordDamagedError
+from host.ports.groups import FencedError
+from host.ports.state import StateConflictError
+
+_FIRST_DELAY_MS = 1_000
+
+
+class FailureKind(StrEnum):
+    TRANSIENT = "transient"
+    """Tried again a bounded number of times, then fatal."""
+    FATAL = "fatal"
+    """Given up at once: the flow fails, the record goes to the dead letters."""
+    CONFLICT = "conflict"
+    """Another step changed the state first: at once with fresh state, then as TRANSIENT."""
+    OUTAGE = "outage"
+    """The host lacks what everybody needs, or no worker process of a kind that is needed is there:
+    no fault of the record, tried for as long as it takes."""
+    FENCED = "fenced"
+    """The partition is another worker's now, and the record with it: left to that one."""
+
+
+_EXHAUSTED = frozenset(
+    {
+        errno.ENOSPC,
+        errno.EDQUOT,
+        errno.EMFILE,
+        errno.ENFILE,
+        errno.ENOMEM,
+        errno.ENOBUFS,
+        errno.EIO,
+        errno.EROFS,
+    }
+)
+"""What the system answers when disk, descriptors or memory are used up, or the disk fails."""
+_DATABASE_AWAY = frozenset({5, 6, 7, 8, 10, 13, 14, 15})
+"""SQLite's busy, locked, no memory, read only, I/O error, full, cannot open, protocol: its primary
+codes, as https://www.sqlite.org/rescode.html lists them."""
+_PRIMARY_CODE = 0xFF
+"""Of an SQLite error, whose further bits tell more of the same."""
+
+
+def _is_exhausted(failure: BaseException) -> bool:
+    return isinstance(failure, OSError) and failure.errno in _EXHAUSTED
+
+
+def _is_database_away(failure: BaseException) -> bool:
+    """An `OperationalError` of `sqlite3`, which this pure module does not import.
+
+    One that SQLite did not make itself has no code; what it tells of is the database all the same.
+    """
+    classes = {(cls.__module__, cls.__name__) for cls in type(failure).__mro__}
+    if ("sqlite3", "OperationalError") not in classes:
+        return False
+    code = getattr(failure, "sqlite_errorcode", None)
+    return code is None or code & _PRIMARY_CODE in _DATABASE_AWAY
+
+
+def _has_no_thread(failure: BaseException) -> bool:
+    return str(failure) == "can't start new thread"
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """A row of the table: `cls` fits when `holds` says so, if there is more to ask."""
+
+    cls: type[BaseException]
+    kind: FailureKind
+    holds: Callable[[BaseException], bool] | None = None
+
+
+KINDS: Sequence[_Row] = (
+    _Row(FencedError, FailureKind.FENCED),
+    _Row(StateConflictError, FailureKind.CONFLICT),
+    _Row(StorageError, FailureKind.OUTAGE),
+    _Row(OutageError, FailureKind.OUTAGE),
+    _Row(MemoryError, FailureKind.OUTAGE),
+    _Row(OSError, FailureKind.OUTAGE, _is_exhausted),
+    _Row(Exception, FailureKind.OUTAGE, _is_database_away),
+    _Row(RuntimeError, FailureKind.OUTAGE, _has_no_thread),
+    _Row(FlowRecordDamagedError, FailureKind.FATAL),
+    _Row(BaseException, FailureKind.TRANSIENT),
+)
+"""The kind of a failure: the first row that fits. Whatever is not known to be hopeless is tried
+again, faults of the platform included. A failure of any kind delays its own key alone."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failures:
+    """Failures in a row of one kind for the record at `position`.
+
+    `attempts` counts those of all kinds but outages. An outage does not set it back: a record that
+    makes the workers end which it needs is given up in spite of the outages that it causes.
+    """
+
+    position: int
+    kind: FailureKind
+    count: int
+    attempts: int
+    since: EpochMs
+    last: EpochMs
+
+
+def kind_of(failure: BaseException) -> FailureKind:
+    return next(
+        row.kind
+        for row in KINDS
+        if isinstance(failure, row.cls) and (row.holds is None or row.holds(failure))
+    )
+
+
+def next_failures(
+    before: Failures | None, *, position: int, kind: FailureKind, now: EpochMs
+) -> Failures:
+    """Count one more failure, or the first of another record or kind."""
+    same = before if before is not None and before.position == position else None
+    attempts = (same.attempts if same else 0) + (kind is not FailureKind.OUTAGE)
+    if same is None or same.kind != kind:
+        return Failures(
+            position=position, kind=kind, count=1, attempts=attempts, since=now, last=now
+        )
+    return replace(same, count=same.count + 1, attempts=attempts, last=now)
+
+
+def retry_at(failures: Failures, config: FlowConfig = CORDA_DEFAULTS) -> EpochMs | None:
+    """When to try again; None when the record is to be given up."""
+    if failures.kind is not FailureKind.OUTAGE and _is_spent(failures, config):
+        return None
+    if failures.kind is FailureKind.CONFLICT and failures.count == 1:
+        return failures.last
+    return EpochMs(failures.last + delay_ms(failures, config))
+
+
+def delay_ms(failures: Failures, config: FlowConfig = CORDA_DEFAULTS) -> int:
+    """How long to wait after the last failure: twice as long with each one, up to a limit."""
+    doublings = min(max(failures.count - 1, 0), 20)
+    return min(_FIRST_DELAY_MS << doublings, config.max_retry_delay_ms)
+
+
+def _is_spent(failures: Failures, config: FlowConfig) -> bool:
+    return (
+        failures.kind is FailureKind.FATAL
+        or failures.attempts > config.max_retry_attempts
+        or failures.last - failures.since > config.max_retry_window_ms
+    )

@@ -1,0 +1,136 @@
+"""Flow statuses as stored: one state per started flow, and one per responder."""
+
+import msgspec
+from msgspec import Struct
+
+from host.domain.accounts import Account, Charge
+from host.domain.flow import FlowError, FlowStatus, FlowStatusName
+from host.domain.ids import ClientRequestId, EpochMs, FlowId, ShortHash
+from host.flow.core.config import CORDA_DEFAULTS
+from host.flow.core.messages import due_place
+from host.flow.core.room import evicted
+from host.flow.core.versioned_codec import read_stored
+from host.ports.accounts import Accounts
+from host.ports.glances import GlanceWrite
+from host.ports.state import StateRecord, StateWrite
+
+
+class StoredStatus(Struct, frozen=True, kw_only=True):
+    """A status. `history` is the key of the ended flow's history, if it is kept.
+
+    `received` is the last sequence number that each session of an ended flow has received.
+    """
+
+    v: int = 1
+    holding: ShortHash
+    request_id: str
+    flow_id: FlowId | None
+    flow_class: str
+    status: FlowStatusName
+    result: str | None = None
+    error_type: str | None = None
+    error_message: str | None = None
+    error_trace: tuple[str, ...] = ()
+    updated_at: EpochMs
+    history: str | None = None
+    received: dict[str, int] = {}
+
+
+_encoder = msgspec.json.Encoder()
+_decoder = msgspec.json.Decoder(StoredStatus)
+
+
+def status_key(holding: str, request_id: str, *, responder: bool = False) -> str:
+    kind = "responder" if responder else "status"
+    return f"{kind}/{holding}/{request_id}"
+
+
+def write_status(
+    before: StateRecord | None,
+    status: StoredStatus,
+    *,
+    responder: bool = False,
+    peer: ShortHash | None = None,
+    origin: FlowId | None = None,
+    retention_ms: int = CORDA_DEFAULTS.status_retention_ms,
+) -> StateWrite | None:
+    """The write that records `status`; None when the flow's final status stands already.
+
+    A final status is kept for `retention_ms`. `peer` is the node whose flow started a responder; a
+    status that stands already counts as it did. `origin` is the flow that a client started, from
+    which a responder follows.
+    """
+    if before is not None and read_status(before).status.is_final:
+        return None
+    due = EpochMs(status.updated_at + retention_ms) if status.status.is_final else None
+    key = status_key(status.holding, status.request_id, responder=responder)
+    return StateWrite(
+        key=key,
+        value=_encoder.encode(status),
+        expected=before.version if before else 0,
+        due_at=due,
+        place=None if due is None else due_place(key),
+        charge=Charge(node=status.holding, account=Account.STATUS, peer=peer)
+        if before is None or peer is not None
+        else None,
+        glance=_glance_of(status, origin, responder=responder),
+    )
+
+
+def _glance_of(status: StoredStatus, origin: FlowId | None, *, responder: bool) -> GlanceWrite:
+    return GlanceWrite(
+        node=status.holding,
+        request_id=status.request_id,
+        flow_id=status.flow_id,
+        flow_class=status.flow_class,
+        status=status.status.value,
+        is_responder=responder,
+        is_final=status.status.is_final,
+        at=status.updated_at,
+        origin=origin,
+    )
+
+
+def made_room(
+    accounts: Accounts, write: StateWrite, *, node: ShortHash, bytes_max: int
+) -> tuple[StateWrite, ...]:
+    """What deletes the oldest statuses of ended flows so that `write` fits its node's account."""
+    charge = write.charge or Charge(node=node, account=Account.STATUS)
+    gone = evicted(accounts, charge, more=len(write.value or b""), bytes_max=bytes_max)
+    return tuple(
+        StateWrite(key=record.key, value=None, expected=None)
+        for record in gone
+        if record.key != write.key
+    )
+
+
+def read_status(record: StateRecord) -> FlowStatus:
+    """Decode a stored status.
+
+    Raises:
+        FlowRecordDamagedError: it cannot be read.
+    """
+    return status_of(decode_status(record))
+
+
+def decode_status(record: StateRecord) -> StoredStatus:
+    """The status as stored; refuses as `read_status`."""
+    return read_stored(_decoder, record.value, f"status {record.key!r}")
+
+
+def status_of(stored: StoredStatus) -> FlowStatus:
+    error = None
+    if stored.error_type is not None:
+        error = FlowError(
+            type=stored.error_type, message=stored.error_message or "", trace=stored.error_trace
+        )
+    return FlowStatus(
+        holding_short_hash=stored.holding,
+        client_request_id=ClientRequestId(stored.request_id),
+        flow_id=stored.flow_id,
+        flow_class=stored.flow_class,
+        status=stored.status,
+        result=stored.result,
+        error=error,
+        updated_at=stored.updated_at,
+    )

@@ -1,0 +1,200 @@
+"""Which keys are set aside, and when they are tried again: of the partitions that a pool owns.
+
+What is stored decides; the copy here saves each step a look into the store. Only the owner of a
+partition sets its keys aside, and it learns all of them when it becomes the owner. Thread-safe.
+"""
+
+import heapq
+import threading
+from collections.abc import Collection, Mapping, Sequence
+
+from host.domain.ids import EpochMs
+from host.flow.core.aside import ASIDE_GROUP, Aside, WorkKey, key_of, read_head, read_set_aside
+from host.flow.core.errors import FlowRecordDamagedError
+from host.flow.core.taken import BYTES_MAX, Taken
+from host.ports.groups import Fence
+from host.ports.state import StateRecord
+from host.ports.units import StateStore
+from host.ports.work import WorkRecord
+
+
+class Asides:
+    """The keys that are set aside."""
+
+    def __init__(self, store: StateStore) -> None:
+        self._store = store
+        self._lock = threading.Lock()
+        self._epochs: Mapping[int, int | None] = {}
+        self._due: dict[WorkKey, _Due] = {}
+        self._queue: list[tuple[EpochMs, WorkKey]] = []
+        self._noted_last = EpochMs(0)
+
+    def adopt(self, epochs: Mapping[int, int | None]) -> None:
+        """Learn the keys of the partitions that are owned from now on.
+
+        A partition whose epoch is another has been somebody else's, and is read again.
+
+        Raises:
+            StorageError: the store cannot be read; what was known stays.
+        """
+        new = {n for n, epoch in epochs.items() if self._epochs.get(n, -1) != epoch}
+        found = self._store.placed(ASIDE_GROUP, new) if new else ()
+        with self._lock:
+            self._epochs = dict(epochs)
+            for key in [k for k in self._due if k.queue.partition not in epochs.keys() - new]:
+                del self._due[key]
+            for record in found:
+                self._know(record)
+
+    def __contains__(self, key: WorkKey) -> bool:
+        return key in self._due
+
+    def next_due(self) -> EpochMs | None:
+        """When a key is to be tried again, or the next time to ask."""
+        with self._lock:
+            while self._queue and self._is_stale(*self._queue[0]):
+                heapq.heappop(self._queue)
+            return self._queue[0][0] if self._queue else None
+
+    def due(self, now: EpochMs, owned: Collection[int] | None = None) -> Sequence[WorkKey]:
+        """The keys of `owned`, or of all, whose time has come, each once until it is told again.
+
+        While partitions are adopted, the caller may not own all of them yet: it is told of what is
+        due in those when it asks as their owner.
+
+        A due time that was written when the clock stood later than now is over: the clock was put
+        back, and a retry must not wait for it.
+        """
+        with self._lock:
+            found = dict.fromkeys(self._noted_after(now))
+            while self._queue and self._queue[0][0] <= now:
+                at, key = heapq.heappop(self._queue)
+                if not self._is_stale(at, key):
+                    found[key] = None
+            told = [key for key in found if owned is None or key.queue.partition in owned]
+            for key in told:
+                self._due[key].is_told = True
+            for key in found:
+                due = self._due[key]
+                if not due.is_told and due.at is not None and due.at <= now:
+                    heapq.heappush(self._queue, (due.at, key))
+            return told
+
+    def load(self, key: WorkKey, fence: Fence | None) -> Aside:
+        """The key as it is stored; the owner learns of it what is not known.
+
+        Raises:
+            FlowRecordDamagedError: its head cannot be read.
+            StorageError: the store cannot be read.
+        """
+        record = self._store.get(key.state_key)
+        with self._lock:
+            if self._is_owners(fence):
+                if record is None:
+                    self._due.pop(key, None)
+                else:
+                    self._know(record)
+        return Aside(key=key) if record is None else read_head(record)
+
+    def records(self, aside: Aside, limit: int) -> Sequence[WorkRecord]:
+        """The first records of a key, at most `limit`, and no more than a step may have.
+
+        Raises:
+            FlowRecordDamagedError: the first of them cannot be read.
+            StorageError: the store cannot be read.
+        """
+        found, size = list[WorkRecord](), 0
+        first = aside.head.first
+        for number in range(first, min(first + limit, aside.head.after)):
+            if size >= BYTES_MAX:
+                break
+            record = self._store.get(aside.key.record_key(number))
+            if record is None:
+                if not found:
+                    raise FlowRecordDamagedError(
+                        f"record {aside.key.record_key(number)!r} is missing"
+                    )
+                break
+            found.append(read_set_aside(aside.key, record))
+            size += len(record.value)
+        return found
+
+    def taken(
+        self, aside: Aside, records: Sequence[WorkRecord], fence: Fence | None, now: EpochMs
+    ) -> Taken:
+        """The first records of a key, for a step: they go with it, and the rest is due then."""
+        states = aside.without_first(len(records), now)
+        return Taken(records=records, states=states, fence=fence)
+
+    def left(self, aside: Aside, count: int, now: EpochMs, fence: Fence | None) -> None:
+        """A step was committed with the first `count` records of a key."""
+        with self._lock:
+            if not self._is_owners(fence):
+                return
+            if count == len(aside):
+                self._due.pop(aside.key, None)
+            else:
+                self._note(aside.key, now, now)
+
+    def note(
+        self, key: WorkKey, due: EpochMs | None, noted_at: EpochMs, fence: Fence | None
+    ) -> None:
+        """A head was written: the key is to be tried at `due`, as was decided at `noted_at`."""
+        with self._lock:
+            if self._is_owners(fence):
+                self._note(key, due, noted_at)
+
+    def forget(self, key: WorkKey, fence: Fence | None) -> None:
+        """A head was deleted: nothing of the key is set aside any more."""
+        with self._lock:
+            if self._is_owners(fence):
+                self._due.pop(key, None)
+
+    def _is_owners(self, fence: Fence | None) -> bool:
+        """Whether who tells of a key owns its partition as it is known here.
+
+        A thread may be stopped between its commit and telling of it, while the partition goes away
+        and comes back: what was learnt then is newer. The lock is held.
+        """
+        return fence is None or self._epochs.get(fence.partition) == fence.epoch
+
+    def _noted_after(self, now: EpochMs) -> Sequence[WorkKey]:
+        """Keys that are to be told since the clock was put back; they are looked for only then."""
+        if now >= self._noted_last:
+            return ()
+        self._noted_last = max((due.noted_at for due in self._due.values()), default=EpochMs(0))
+        return [
+            key
+            for key, due in self._due.items()
+            if due.at is not None and due.noted_at > now and not due.is_told
+        ]
+
+    def _know(self, record: StateRecord) -> None:
+        key = key_of(record)
+        try:
+            failures = read_head(record).head.failures
+        except FlowRecordDamagedError:
+            failures = None  # told by who works on the key
+        noted_at = failures.last if failures is not None else EpochMs(0)
+        self._note(key, record.due_at, noted_at)
+
+    def _note(self, key: WorkKey, due: EpochMs | None, noted_at: EpochMs) -> None:
+        self._due[key] = _Due(due, noted_at)
+        self._noted_last = max(self._noted_last, noted_at)
+        if due is not None:
+            heapq.heappush(self._queue, (due, key))
+
+    def _is_stale(self, at: EpochMs, key: WorkKey) -> bool:
+        due = self._due.get(key)
+        return due is None or due.is_told or due.at != at
+
+
+class _Due:
+    """When a key is tried again, when that was noted, and whether it was told."""
+
+    __slots__ = ("at", "is_told", "noted_at")
+
+    def __init__(self, at: EpochMs | None, noted_at: EpochMs) -> None:
+        self.at = at
+        self.noted_at = noted_at
+        self.is_told = False

@@ -1,0 +1,268 @@
+"""The flow engine: takes the next records of a key to their handler, and bounds failure.
+
+Composed by the host: everything it touches is given. `work` is called by workers, one thread per
+key at a time; `drain` works on the calling thread until nothing is ready. A record that fails is
+set aside with what follows it of its key, in the store: other keys never wait for it.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
+from typing import Protocol
+
+from host.domain.ids import EpochMs
+from host.flow.core.aside import WorkKey
+from host.flow.core.config import FIXED_DEFAULTS, FlowConfig
+from host.flow.core.events import EventSink, FlowEngineEvent
+from host.flow.core.messages import EVENT_TOPIC, START_TOPIC, WORK_TOPICS
+from host.flow.core.taken import BYTES_MAX, RECORDS_MAX, Taken
+from host.flow.engine.asides import Asides
+from host.flow.engine.flow_services import FlowServices
+from host.flow.engine.giving_up import GivingUp
+from host.flow.engine.guest_runs import GuestRuns
+from host.flow.engine.local_routes import LocalRoutes
+from host.flow.engine.mapper_worker import Delivery
+from host.flow.engine.setbacks import Outcome, Setbacks, fence_of
+from host.flow.engine.steps import FlowSteps
+from host.flow.engine.sticky_cache import StickyCache
+from host.flow.engine.timers import Timers, all_partitions
+from host.flow.records.history import FIXED_NO_HISTORY, HistoryLimits
+from host.ports.audit_log import AuditLogs, Unaudited
+from host.ports.bus import WorkQueue
+from host.ports.capability import Capability
+from host.ports.clock import Clock, Entropy
+from host.ports.directory import Packages, VirtualNodes
+from host.ports.groups import Fence
+from host.ports.guest import FlowGuests
+from host.ports.live import Live
+from host.ports.quotas import Quotas, Unmetered
+from host.ports.routes import Routes
+from host.ports.units import StateStore
+from host.ports.work import Look, Queues, WorkRecord
+
+
+class EngineStore(StateStore, Queues, Protocol):
+    """What steps need: flows, and the queues of their work."""
+
+
+class FlowEngine:
+    """Durable flows over a store. Thread-safe for distinct partitions.
+
+    Args:
+        units: states, journals and the queues of work.
+        guests: runs guest code.
+        capabilities: the platform services, by their `name`; `log`, `flow`, `sessions` and
+            `external-messaging` are the engine's own.
+        vnodes: virtual nodes of this host.
+        packages: stored CPIs.
+        clock: time of day.
+        entropy: randomness of flow ids, session ids and `flow.random`.
+        events: told what happened, after it is durable; its failures are its own affair.
+        routes: tell where counterparties are; by default all are on this cluster.
+        config: limits and times.
+        history: how much is kept of ended flows.
+        quotas: what the nodes' guests may use, and where it is charged.
+        sticky: keeps suspended guests for their next step; without it none is kept.
+        audit_logs: where privileged calls are kept.
+        time_of_day: what flows and people see, if it is not `clock`.
+    """
+
+    def __init__(
+        self,
+        *,
+        units: EngineStore,
+        guests: FlowGuests,
+        capabilities: Sequence[Capability],
+        vnodes: VirtualNodes,
+        packages: Packages,
+        clock: Clock,
+        entropy: Entropy,
+        events: EventSink,
+        routes: Routes | None = None,
+        config: Live[FlowConfig] = FIXED_DEFAULTS,
+        history: Live[HistoryLimits] = FIXED_NO_HISTORY,
+        quotas: Quotas | None = None,
+        sticky: StickyCache | None = None,
+        audit_logs: AuditLogs | None = None,
+        time_of_day: Clock | None = None,
+    ) -> None:
+        self._store = units
+        self._clock = clock
+        events = _contained(events)
+        services = FlowServices(
+            capabilities={c.name: c for c in capabilities},
+            vnodes=vnodes,
+            routes=routes or LocalRoutes(vnodes),
+            clock=clock,
+            entropy=entropy,
+            states=units,
+            accounts=units,
+            live_config=config,
+            live_history=history,
+            quotas=quotas or Unmetered(),
+            audit_logs=audit_logs or Unaudited(),
+            time_of_day=time_of_day,
+        )
+        places = StickyCache(0) if sticky is None else sticky
+        runs = GuestRuns(store=units, guests=guests, services=services, sticky=places)
+        self._steps = FlowSteps(
+            store=units, runs=runs, packages=packages, services=services, events=events
+        )
+        self._delivery = Delivery(
+            store=units,
+            routes=services.routes,
+            clock=clock,
+            entropy=entropy,
+            events=events,
+            quotas=services.quotas,
+            config=config,
+        )
+        self.timers = Timers(store=units, clock=clock, config=config)
+        self.asides = Asides(units)
+        self.setbacks = Setbacks(
+            store=units,
+            asides=self.asides,
+            giving_up=GivingUp(store=units, steps=self._steps, clock=clock, config=config),
+            clock=clock,
+            events=events,
+            config=config,
+        )
+        self._held: dict[WorkKey, EpochMs] = {}
+        self._config = config
+
+    def ready(self) -> Sequence[WorkQueue]:
+        """Queues with work."""
+        return self._store.waiting(WORK_TOPICS)
+
+    def adopt(self, epochs: Mapping[int, int | None] | None = None) -> None:
+        """Own these partitions, or all, from now on; before any of their work is done.
+
+        Raises:
+            StorageError: the store cannot be read; nothing has changed.
+        """
+        self.asides.adopt(all_partitions(self._store) if epochs is None else epochs)
+
+    def take(self, queue: WorkQueue, skip: Collection[str] = ()) -> Look:
+        """The next records of one key, as many as a step may have; start requests singly.
+
+        Raises:
+            StorageError: the store cannot be read.
+        """
+        limit = 1 if queue.topic == START_TOPIC else RECORDS_MAX
+        return self._store.take(queue, limit, skip, bytes_max=BYTES_MAX)
+
+    def work(
+        self, key: WorkKey, records: Sequence[WorkRecord] = (), epoch: int | None = None
+    ) -> Outcome:
+        """Do records of a key, or set them aside; never raises for a record's own failure.
+
+        One thread at a time works on a key.
+
+        Args:
+            key: whose records.
+            records: as `take` answered them; without any, those that are set aside.
+            epoch: of the caller's ownership; what is committed under an old one is refused, and
+                the work is left to the present owner.
+        """
+        try:
+            worked = self._work(key, records, fence_of(key, epoch))
+        except Exception as exc:  # noqa: BLE001  # worker boundary: a record must not stop the rest
+            return self.setbacks.failed(key, records, exc, epoch)
+        if worked:
+            self.setbacks.over(key)
+        return Outcome(worked=worked, is_done=True)
+
+    def may_be_aside(self, key: WorkKey) -> bool:
+        """Whether records of the key are set aside, as far as anybody can tell without a look."""
+        return key in self.asides or key in self.setbacks
+
+    def process(self, queue: WorkQueue, epoch: int | None = None) -> Outcome:
+        """Do the next records of one queue on the calling thread."""
+        held = [key.key for key in self._held if key.queue == queue]
+        records = self.take(queue, held).records
+        if not records:
+            return Outcome(worked=False)
+        return self._process(WorkKey(queue, records[0].key), records, epoch)
+
+    def drain(self) -> int:
+        """Process and fire due timers on this thread until nothing is due.
+
+        Returns:
+            The number of steps taken.
+        """
+        self.adopt()
+        steps = 0
+        while True:
+            fired = self.timers.fire_due()
+            due = [key for key in self._released() if self.may_be_aside(key)]
+            done = [self.process(queue) for queue in self.ready()]
+            due += [key for key in self.asides.due(self._clock.now_ms()) if key not in self._held]
+            done += [self._process(key, (), None) for key in dict.fromkeys(due)]
+            worked = sum(outcome.worked for outcome in done)
+            steps += worked
+            if not fired and not worked:
+                return steps
+
+    def next_due(self) -> EpochMs | None:
+        """When `drain` has something to do again; None if nothing waits for a time.
+
+        Raises:
+            StorageError: the store cannot be used.
+        """
+        times = (self.timers.next_due(), self.asides.next_due(), *self._held.values())
+        return min((at for at in times if at is not None), default=None)
+
+    def _released(self) -> Sequence[WorkKey]:
+        """Keys that waited for long enough, or from before the clock was put back."""
+        now = self._clock.now_ms()
+        latest = now + self._config.get().max_retry_delay_ms
+        found = [key for key, until in self._held.items() if not now < until <= latest]
+        for key in found:
+            del self._held[key]
+        return found
+
+    def _process(self, key: WorkKey, records: Sequence[WorkRecord], epoch: int | None) -> Outcome:
+        outcome = self.work(key, records, epoch)
+        if outcome.hold_ms is not None:
+            self._held[key] = EpochMs(self._clock.now_ms() + outcome.hold_ms)
+        return outcome
+
+    def _work(self, key: WorkKey, records: Sequence[WorkRecord], fence: Fence | None) -> bool:
+        """Do records of a key; whether there were any."""
+        if not records:
+            return self._work_on_aside(key, fence)
+        if key not in self.asides and key not in self.setbacks:
+            self._handle(Taken.of_queue(records, fence))
+        elif len(aside := self.asides.load(key, fence)):
+            self.setbacks.queue_behind(aside, records, aside.head.failures, aside.due, fence)
+        else:
+            self._handle(Taken.of_queue(records, fence))
+        return True
+
+    def _work_on_aside(self, key: WorkKey, fence: Fence | None) -> bool:
+        aside = self.asides.load(key, fence)
+        if not len(aside):
+            return False
+        is_single = aside.head.failures is not None or key.queue.topic == START_TOPIC
+        records = self.asides.records(aside, 1 if is_single else RECORDS_MAX)
+        self._handle(self.asides.taken(aside, records, fence, self._clock.now_ms()))
+        self.asides.left(aside, len(records), self._clock.now_ms(), fence)
+        return True
+
+    def _handle(self, taken: Taken) -> None:
+        match taken.records[0].queue.topic:
+            case topic if topic == START_TOPIC:
+                self._delivery.start(taken)
+            case topic if topic == EVENT_TOPIC:
+                self._steps.handle(taken)
+            case _:
+                self._delivery.deliver(taken)
+
+
+def _contained(sink: EventSink) -> EventSink:
+    """`sink`, whose failure stops no flow: what it should have told is durable already."""
+
+    def tell(event: FlowEngineEvent) -> None:
+        with suppress(Exception):
+            sink(event)
+
+    return tell

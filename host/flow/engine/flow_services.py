@@ -1,0 +1,52 @@
+"""What flows reach beside their own state: the platform around them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from host.flow.core.config import FIXED_DEFAULTS, FlowConfig
+from host.flow.records.history import FIXED_NO_HISTORY, HistoryLimits
+from host.ports.accounts import Accounts, Uncounted
+from host.ports.audit_log import AuditLogs, Unaudited
+from host.ports.capability import Capability
+from host.ports.clock import Clock, Entropy
+from host.ports.directory import VirtualNodes
+from host.ports.live import Live
+from host.ports.quotas import Quotas, Unmetered
+from host.ports.routes import Routes
+from host.ports.state import States
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlowServices:
+    """What host calls reach: the platform around a flow.
+
+    `clock` is what timeouts go by; `time_of_day` is what flows and people see, the same if it is
+    not given.
+    """
+
+    capabilities: Mapping[str, Capability]
+    vnodes: VirtualNodes
+    routes: Routes
+    clock: Clock
+    entropy: Entropy
+    states: States
+    live_config: Live[FlowConfig] = FIXED_DEFAULTS
+    live_history: Live[HistoryLimits] = FIXED_NO_HISTORY
+    quotas: Quotas = field(default_factory=Unmetered)
+    accounts: Accounts = field(default_factory=Uncounted)
+    audit_logs: AuditLogs = field(default_factory=Unaudited)
+    time_of_day: Clock | None = None
+
+    @property
+    def config(self) -> FlowConfig:
+        """Limits and times as they are in force now."""
+        return self.live_config.get()
+
+    @property
+    def history(self) -> HistoryLimits:
+        """What is kept of flows that end now."""
+        return self.live_history.get()
+
+    @property
+    def wall(self) -> Clock:
+        return self.clock if self.time_of_day is None else self.time_of_day

@@ -1,0 +1,109 @@
+"""The clock that timeouts of flows go by, and how its shift is shared through the store."""
+
+import threading
+from collections.abc import Mapping
+
+import structlog
+
+from host.domain.ids import EpochMs
+from host.flow.core.errors import FlowRecordDamagedError
+from host.flow.core.messages import GROUP
+from host.flow.core.shift import (
+    SHIFT_KEY,
+    Look,
+    SharedShift,
+    decode_shift,
+    encode_shift,
+    flow_time,
+    is_news,
+    missing_ms,
+)
+from host.ports.clock import TwoClocks
+from host.ports.groups import Fence
+from host.ports.state import StateConflictError, StateWrite
+from host.ports.units import StateStore, Unit
+
+_KEEPER = 0
+"""Who owns this partition keeps the shift of the store."""
+
+_log = structlog.get_logger("cordbox.flow")
+
+
+class FlowTime:
+    """A `Clock` that goes on steadily though the time of day does not. Thread-safe.
+
+    Every reading looks at both clocks, so that whoever asks first after a jump finds it.
+
+    Args:
+        clock: the host's.
+        stall_ms: somebody reads this clock more often than that, as long as the process runs.
+        boot: names this run of the machine.
+    """
+
+    def __init__(self, clock: TwoClocks, *, stall_ms: int | None = None, boot: str = "") -> None:
+        self._clock = clock
+        self._stall_ms = stall_ms
+        self._boot = boot
+        self._lock = threading.Lock()
+        self._last = self._look()
+        self._shift_ms = 0
+        self._found_at: int | None = None
+
+    @property
+    def shift_ms(self) -> int:
+        return self._shift_ms
+
+    def now_ms(self) -> EpochMs:
+        with self._lock:
+            now = self._look()
+            missing = missing_ms(self._last, now, stall_ms=self._stall_ms)
+            self._last = now
+            if missing:
+                self._shift_ms += missing
+                self._found_at = now.steady
+            shift = self._shift_ms
+        if missing:
+            _log.warning("clock-jumped", missing_ms=missing, shift_ms=shift)
+        return flow_time(now.wall, shift)
+
+    def share(self, store: StateStore, owned: Mapping[int, int | None]) -> None:
+        """Take up the store's shift, or, as the owner of partition 0, have it there.
+
+        Args:
+            store: the flow store.
+            owned: partitions of this process, with their epochs.
+
+        Raises:
+            FencedError: partition 0 was given away.
+            StorageError: the store cannot be used.
+        """
+        self.now_ms()
+        record = store.get(SHIFT_KEY)
+        try:
+            shared = None if record is None else decode_shift(record)
+        except FlowRecordDamagedError:
+            shared = None
+        with self._lock:
+            if shared is not None and is_news(shared, found_at=self._found_at, boot=self._boot):
+                self._shift_ms, self._found_at = shared.shift_ms, shared.steady
+            if self._found_at is None or (shared is not None and shared.boot != self._boot):
+                # From now on only what is found later is news.
+                self._found_at = self._last.steady
+            own, last = self._shift_ms, self._last
+        if _KEEPER not in owned or own == (0 if shared is None else shared.shift_ms):
+            return
+        shift = SharedShift(shift_ms=own, steady=last.steady, boot=self._boot)
+        epoch = owned[_KEEPER]
+        fence = None if epoch is None else Fence(group=GROUP, partition=_KEEPER, epoch=epoch)
+        write = StateWrite(
+            key=SHIFT_KEY,
+            value=encode_shift(shift),
+            expected=0 if record is None else record.version,
+        )
+        try:
+            store.commit(Unit(states=(write,), fences=() if fence is None else (fence,)))
+        except StateConflictError:
+            return  # somebody else was first: the next call takes it up
+
+    def _look(self) -> Look:
+        return Look(wall=self._clock.now_ms(), steady=self._clock.steady_ms())

@@ -1,0 +1,193 @@
+"""Records that no retry mends: they go to the dead letters, and their flows end."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from host.domain.errors import HostError, UnavailableError
+from host.domain.flow import FlowError, FlowStatusName
+from host.domain.ids import FlowId, ShortHash
+from host.flow.core.aside import WorkKey
+from host.flow.core.bodies import body_deletion
+from host.flow.core.config import FlowConfig
+from host.flow.core.errors import FlowRecordDamagedError
+from host.flow.core.messages import (
+    DEAD_LETTER_TOPIC,
+    EVENT_TOPIC,
+    KillFlow,
+    Respond,
+    SessionFailure,
+    SessionMessage,
+    decode_event,
+    decode_start,
+)
+from host.flow.core.retry import FailureKind, kind_of
+from host.flow.core.statuses import StoredStatus, status_key, write_status
+from host.flow.core.taken import Taken
+from host.flow.engine.mapper_worker import refusal_record
+from host.flow.engine.steps import FlowSteps
+from host.flow.records.corrupt_checkpoint import cleanup_of
+from host.ports.bus import NOBODY, NewRecord
+from host.ports.clock import Clock
+from host.ports.groups import Fence
+from host.ports.live import Live
+from host.ports.state import StateRecord, StateWrite
+from host.ports.units import StateStore, Unit
+from host.ports.work import WorkRecord
+
+_CLEARED_AT_ONCE = 8
+"""Records of a damaged key that one unit moves: each may be as large as a message."""
+_WAITED_FOR = frozenset({FailureKind.OUTAGE, FailureKind.CONFLICT, FailureKind.FENCED})
+"""Failures of the attempt to end a flow that say nothing of the flow."""
+
+
+class GivingUp:
+    """Gives records up. Thread-safe."""
+
+    def __init__(
+        self, *, store: StateStore, steps: FlowSteps, clock: Clock, config: Live[FlowConfig]
+    ) -> None:
+        self._store = store
+        self._steps = steps
+        self._clock = clock
+        self._config = config
+
+    def give_up(self, taken: Taken, failure: BaseException) -> None:
+        """Move the one record of `taken` to the dead letters, and end its flow.
+
+        Raises:
+            Exception: an outage, a conflict, or a partition that was given away; else the flow
+                ends, though nothing of it could be read.
+        """
+        (record,) = taken.records
+        error = _fatal(failure)
+        letter = _letter(record.key, record.value, record.queue.node)
+        if record.queue.topic == EVENT_TOPIC:
+            try:
+                self._steps.handle(taken, broken=error, letter=(letter,))
+            except FlowRecordDamagedError as damaged:
+                error = FlowError(type=error.type, message=damaged.message)
+                self._clear(record, error, letter, taken)
+                return
+            except HostError as refused:
+                if kind_of(refused) in _WAITED_FOR:
+                    raise
+                # What a flow needs to start cannot be had: there is no flow yet.
+            except Exception as again:
+                if kind_of(again) in _WAITED_FOR:
+                    raise
+                self._clear(record, error, letter, taken)
+                return
+            else:
+                return
+        unit = Unit(
+            states=self._failed_start(record, error),
+            records=(letter, *_refusals(record, error)),
+        )
+        self._store.commit(taken.unit(unit))
+
+    def clear(self, key: WorkKey, damaged: FlowRecordDamagedError, fence: Fence | None) -> None:
+        """Move all that is set aside of a key to the dead letters as it is; its flow ends.
+
+        The head goes last: until then the key waits, and what is left is moved by a later call.
+
+        Raises:
+            Exception: as `give_up`.
+        """
+        while len(left := self._left(key)) == _CLEARED_AT_ONCE:
+            self._store.commit(_cleared(key, left, (), fence))
+        head = self._store.get(key.state_key)
+        unit = _cleared(key, left, () if head is None else (head,), fence)
+        if key.queue.topic == EVENT_TOPIC:
+            error = FlowError(type=damaged.code, message=damaged.message)
+            now, kept = self._clock.now_ms(), self._config.get().status_retention_ms
+            ending = cleanup_of(
+                self._store, key.queue.node, FlowId(key.key), error, now, retention_ms=kept
+            )
+            unit = replace(unit, states=(*unit.states, *ending.states), forget=ending.forget)
+        self._store.commit(unit)
+
+    def _left(self, key: WorkKey) -> Sequence[StateRecord]:
+        return self._store.scan(key.state_key + "/", _CLEARED_AT_ONCE)
+
+    def _clear(self, record: WorkRecord, error: FlowError, letter: NewRecord, taken: Taken) -> None:
+        """End a flow whose checkpoint cannot be read, or that cannot even be ended by its rules."""
+        now, kept = self._clock.now_ms(), self._config.get().status_retention_ms
+        ending = cleanup_of(
+            self._store, record.queue.node, FlowId(record.key), error, now, retention_ms=kept
+        )
+        # A flow of which nothing was stored yet is known by the record of its start alone.
+        known = {write.key for write in ending.states}
+        start = tuple(w for w in self._failed_start(record, error) if w.key not in known)
+        ending = replace(ending, states=(*ending.states, *start))
+        ending = replace(ending, records=(letter, *_refusals(record, error)))
+        self._store.commit(taken.unit(ending))
+
+    def _failed_start(self, record: WorkRecord, error: FlowError) -> tuple[StateWrite, ...]:
+        """The status of a flow that could not even start; its request body goes."""
+        try:
+            start = decode_start(record.value)
+        except FlowRecordDamagedError:
+            return ()
+        if isinstance(start, KillFlow):
+            return ()
+        holding = start.holding.node()
+        status = StoredStatus(
+            holding=holding,
+            request_id=start.client_request_id,
+            flow_id=None,
+            flow_class=start.flow_class,
+            status=FlowStatusName.FAILED,
+            error_type=error.type,
+            error_message=error.message,
+            updated_at=self._clock.now_ms(),
+        )
+        write = write_status(
+            self._store.get(status_key(holding, start.client_request_id)),
+            status,
+            retention_ms=self._config.get().status_retention_ms,
+        )
+        writes = () if write is None else (write,)
+        if not start.body_bytes:
+            return writes
+        return (*writes, body_deletion(holding, start.client_request_id))
+
+
+def _cleared(
+    key: WorkKey, left: Sequence[StateRecord], heads: Sequence[StateRecord], fence: Fence | None
+) -> Unit:
+    """Moves records of a key to the dead letters, and deletes its head."""
+    return Unit(
+        states=tuple(
+            StateWrite(key=r.key, value=None, expected=r.version) for r in (*left, *heads)
+        ),
+        records=tuple(_letter(key.key, record.value, key.queue.node) for record in left),
+        fences=() if fence is None else (fence,),
+    )
+
+
+def _refusals(record: WorkRecord, error: FlowError) -> tuple[NewRecord, ...]:
+    """Tells the sender of a session message that it could not be delivered."""
+    try:
+        event = decode_event(record.value)
+    except FlowRecordDamagedError:
+        return ()
+    message = event.message if isinstance(event, Respond) else event
+    if not isinstance(message, SessionMessage) or isinstance(message.payload, SessionFailure):
+        return ()
+    failure = SessionFailure(code=error.type, message=error.message)
+    return (refusal_record(message, failure),)
+
+
+def _letter(key: str, value: bytes, node: ShortHash) -> NewRecord:
+    """The dead letter of a record; it counts to the node whose work it was."""
+    owner = node if node != NOBODY else None
+    return NewRecord(topic=DEAD_LETTER_TOPIC, key=key, value=value, owner=owner)
+
+
+def _fatal(failure: BaseException) -> FlowError:
+    if isinstance(failure, UnavailableError):
+        return FlowError(type="platform-unavailable", message=failure.public_message)
+    if isinstance(failure, FlowRecordDamagedError):
+        return FlowError(type=failure.code, message=failure.message)
+    # What else the platform tells of itself is for its log, not for tenants.
+    return FlowError(type="platform-failure", message="the platform failed; its log tells why")

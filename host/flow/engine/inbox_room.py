@@ -1,0 +1,43 @@
+"""Whether a node has room for a message that comes to it: no sender may take what others need."""
+
+from host.domain.accounts import Account, Charge, QuotaExceededError, hit_of
+from host.flow.core.messages import Chunk, Data, InfoRequest, SessionFailure, SessionMessage
+from host.flow.records.open_flows import SHARE_OF_ONE_PEER
+from host.ports.accounts import Accounts
+from host.ports.quotas import Quotas
+
+
+class InboxRoom:
+    """Asks the account `bus` of the receiving node. Thread-safe."""
+
+    def __init__(self, accounts: Accounts, quotas: Quotas) -> None:
+        self._accounts = accounts
+        self._quotas = quotas
+
+    def refusal(self, message: SessionMessage, size: int, *, pending: int) -> SessionFailure | None:
+        """Why the receiver cannot take a message of `size` bytes; None when it can.
+
+        `pending` are bytes for the same session that are about to be handed over with it.
+        What one node has sent and the receiver has not read is at most half of what the receiver
+        may have on the bus. Messages without a payload are always taken: they end sessions.
+
+        Raises:
+            StorageError: the store cannot be read.
+        """
+        if not isinstance(message.payload, Data | Chunk | InfoRequest):
+            return None
+        node, sender = message.target.node(), message.source.node()
+        most = self._quotas.quota(node).bus_bytes_max
+        charge = Charge(node=node, account=Account.BUS, peer=sender)
+        whole, part = self._accounts.whole_and_share(charge)
+        held, sent = whole.bytes + pending, part.bytes + pending
+        share = most // SHARE_OF_ONE_PEER
+        if held + size <= most and sent + size <= share:
+            return None
+        self._quotas.hit(node, hit_of(Account.BUS))
+        by_sender = f", {sent} of them from virtual node {sender}, which may have {share}"
+        return SessionFailure(
+            code=QuotaExceededError.code,
+            message=f"account bus of virtual node {node} holds {held} bytes{by_sender}; a message"
+            f" of {size} bytes does not fit {most}",
+        )

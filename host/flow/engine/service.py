@@ -1,0 +1,357 @@
+"""What clients do with flows: start one, ask for its status."""
+
+import json
+import re
+from collections.abc import Sequence
+from typing import Protocol
+
+from host.domain.accounts import Account, QuotaExceededError, hit_of
+from host.domain.errors import NotAllowedError
+from host.domain.flow import FlowStatus, FlowStatusName
+from host.domain.guest_text import GuestTextError, checked_json
+from host.domain.ids import ShortHash
+from host.domain.json import JsonValue
+from host.domain.json_schema import JsonSchema
+from host.domain.packages import CpiRecord, FlowDeclaration
+from host.domain.refused import shown
+from host.domain.vnode import OperationalStatus, VirtualNode
+from host.flow.core.bodies import INLINE_BYTES_MAX, body_write
+from host.flow.core.endings import Endings
+from host.flow.core.errors import (
+    ClientRequestIdInvalidError,
+    FlowAlreadyStartedError,
+    FlowEndedError,
+    FlowInputInvalidError,
+    FlowNotFoundError,
+    FlowNotStartableError,
+    FlowStatusUnknownError,
+)
+from host.flow.core.messages import (
+    EVENT_TOPIC,
+    START_TOPIC,
+    KillFlow,
+    Party,
+    StartFlow,
+    encode,
+    start_key,
+)
+from host.flow.core.room import Room
+from host.flow.core.statuses import (
+    StoredStatus,
+    made_room,
+    read_status,
+    status_key,
+    status_of,
+    write_status,
+)
+from host.flow.records.dead_letters import DeadLetter, dead_letters
+from host.flow.records.history_lookup import RecordedFlow, find_recorded
+from host.flow.records.open_flows import OpenFlows
+from host.ports.bus import NewRecord, RecordPlace
+from host.ports.clock import Clock
+from host.ports.glances import FlowGlance, GlanceQuery
+from host.ports.quotas import Quotas, Unmetered
+from host.ports.state import StateConflictError, StateWrite
+from host.ports.topics import Logs
+from host.ports.units import StateStore, Unit
+
+_CLIENT_REQUEST_ID = re.compile(r"[-._A-Za-z0-9]{1,242}")
+BODY_BYTES_MAX = 4 * 1024 * 1024
+KILL_REASON = "Flow was killed by an operator."
+_KILL_REASON_CHARACTERS_MAX = 1000
+
+
+class ClientStore(StateStore, Logs, Protocol):
+    """What clients' use cases need: flows, and dead letters."""
+
+
+class FlowService:
+    """Use cases of the flow REST resource and the command line."""
+
+    def __init__(self, *, units: ClientStore, clock: Clock, quotas: Quotas | None = None) -> None:
+        self._store = units
+        self._clock = clock
+        self._quotas = quotas or Unmetered()
+        self._open = OpenFlows(units, self._quotas)
+        self._endings = Endings(units)
+
+    def start(
+        self,
+        vnode: VirtualNode,
+        cpi: CpiRecord,
+        client_request_id: str,
+        flow_class: str,
+        request_body: JsonValue,
+    ) -> FlowStatus:
+        """Accept a flow. When this returns, the start is durable.
+
+        Raises:
+            NotAllowedError: starting flows is switched off for the virtual node.
+            ClientRequestIdInvalidError: the id's form.
+            FlowAlreadyStartedError: the id was used on this virtual node.
+            FlowNotStartableError: the CPI has no such client-startable flow.
+            FlowInputInvalidError: the body does not match the flow's input schema.
+            FlowsTooManyError: the node has as many flows open as its quota allows.
+            QuotaExceededError: the node has no room on the bus, or for a status.
+            StorageError: the store cannot be written.
+        """
+        holding = vnode.holding.short_hash
+        if vnode.flow_start_status is OperationalStatus.INACTIVE:
+            raise NotAllowedError(
+                f"Flow start capabilities of virtual node {holding} are not operational."
+            )
+        if not _CLIENT_REQUEST_ID.fullmatch(client_request_id):
+            raise ClientRequestIdInvalidError(
+                f"client request id {shown(client_request_id)} is not 1 to 242 characters of"
+                " letters, digits, '.', '_' and '-'"
+            )
+        before = self._store.get(status_key(holding, client_request_id))
+        if before is not None:
+            raise _already_started(holding, client_request_id)
+        flow = _startable(vnode, cpi, flow_class)
+        body = _checked_body(flow, request_body)
+        with self._open.place(holding):
+            return self._accept(vnode, cpi, client_request_id, flow.name, body)
+
+    def open_count(self, short_hash: ShortHash) -> int:
+        """Flows of the virtual node that have not ended, responders among them."""
+        return self._open.count(short_hash)
+
+    def status(self, short_hash: ShortHash, client_request_id: str) -> FlowStatus:
+        """The latest status of a client-started flow.
+
+        Raises:
+            FlowNotFoundError: no such flow was started.
+        """
+        record = self._store.get(status_key(short_hash, client_request_id))
+        if record is None:
+            raise FlowNotFoundError(
+                f"virtual node {short_hash} has no flow with client request id"
+                f" {shown(client_request_id)}"
+            )
+        return read_status(record)
+
+    def kill(
+        self, short_hash: ShortHash, client_request_id: str, reason: str = KILL_REASON
+    ) -> FlowStatus:
+        """End a flow in status KILLED; its open sessions fail at their peers.
+
+        When this returns, the request is durable; the flow ends at its next step, and so do flows
+        of its node that follow from it, though it may have ended itself. A responder is named by
+        its session id.
+
+        Args:
+            short_hash: of the virtual node.
+            client_request_id: as the flow was started, or a responder's session id.
+            reason: the message of the flow's error, cut to 1000 characters.
+
+        Returns:
+            The status before the flow was killed.
+
+        Raises:
+            FlowNotFoundError: no such flow was started.
+            FlowEndedError: the flow has ended already, and nothing of its node follows from it.
+            StorageError: the store cannot be written.
+        """
+        status = self._any_status(short_hash, client_request_id)
+        if status.status.is_final:
+            if self._end_descendants(status):
+                return status
+            raise FlowEndedError(
+                f"flow {shown(client_request_id)} of virtual node {short_hash} has ended already:"
+                f" {status.status}"
+            )
+        kill = encode(KillFlow(reason=reason[:_KILL_REASON_CHARACTERS_MAX]))
+        if status.flow_id is None:  # its start is under way: the mapper knows the flow before us
+            key = start_key(client_request_id, short_hash)
+            record = NewRecord(topic=START_TOPIC, key=key, value=kill, node=short_hash)
+        else:
+            record = NewRecord(topic=EVENT_TOPIC, key=status.flow_id, value=kill, node=short_hash)
+        self._store.commit(Unit(records=(record,)))
+        self._end_descendants(status)
+        return status
+
+    def end_all(self, short_hash: ShortHash) -> int:
+        """End every flow of a virtual node that runs; how many there are.
+
+        Raises:
+            StorageError: the store cannot be written.
+        """
+        return self._endings.end_all(short_hash)
+
+    def _end_descendants(self, status: FlowStatus) -> bool:
+        """End what follows from a flow on its own node; whether that has ended anything."""
+        node, flow_id, now = status.holding_short_hash, status.flow_id, self._clock.now_ms()
+        key = status_key(node, status.client_request_id)
+        if flow_id is None or self._store.get(key) is None:
+            return False  # it has not begun, or is a responder
+        if not status.status.is_final:
+            self._endings.mark(node, flow_id, now)
+        return self._endings.end_descendants(node, flow_id, now) > 0
+
+    def recorded(self, short_hash: ShortHash, request_id: str) -> RecordedFlow:
+        """The flow's history with its journal; see `find_recorded`."""
+        return find_recorded(self._store, short_hash, request_id)
+
+    def _any_status(self, short_hash: ShortHash, request_id: str) -> FlowStatus:
+        try:
+            return self.status(short_hash, request_id)
+        except FlowNotFoundError:
+            record = self._store.get(status_key(short_hash, request_id, responder=True))
+            if record is None:
+                raise
+            return read_status(record)
+
+    def page(self, query: GlanceQuery, limit: int) -> Sequence[FlowGlance]:
+        """Flows of a virtual node, the latest start first, at most `limit`.
+
+        Responders' client request id is their session id.
+
+        Raises:
+            FlowStatusUnknownError: the query names no status.
+        """
+        _check_status_name(query.status)
+        return self._store.glances(query, limit)
+
+    def glanced(self, glance: FlowGlance) -> FlowStatus | None:
+        """The whole status of a flow in a list; None if it is no longer kept.
+
+        Raises:
+            FlowRecordDamagedError: it cannot be read.
+        """
+        record = self._store.get(glance.key)
+        return None if record is None else read_status(record)
+
+    def dead_letters(self, limit: int, before: RecordPlace | None = None) -> Sequence[DeadLetter]:
+        """The latest records that the engine has given up, newest first, at most `limit`."""
+        return dead_letters(self._store, limit, before)
+
+    def _accept(
+        self,
+        vnode: VirtualNode,
+        cpi: CpiRecord,
+        client_request_id: str,
+        flow_class: str,
+        body: str | None,
+    ) -> FlowStatus:
+        holding, now = vnode.holding.short_hash, self._clock.now_ms()
+        data = b"" if body is None else body.encode()
+        is_apart = len(data) > INLINE_BYTES_MAX
+        start = StartFlow(
+            client_request_id=client_request_id,
+            holding=Party.of(vnode.holding),
+            cpi_checksum=cpi.file_checksum,
+            flow_class=flow_class,
+            body=None if is_apart else body,
+            body_bytes=len(data) if is_apart else 0,
+            requested_at=now,
+        )
+        stored = StoredStatus(
+            holding=holding,
+            request_id=client_request_id,
+            flow_id=None,
+            flow_class=flow_class,
+            status=FlowStatusName.START_REQUESTED,
+            updated_at=now,
+        )
+        write = write_status(None, stored)
+        record = NewRecord(
+            topic=START_TOPIC,
+            key=start_key(client_request_id, holding),
+            value=encode(start),
+            node=holding,
+        )
+        gone = self._made_room(holding, write, record, start.body_bytes)
+        states = [*gone, *((write,) if write else ())]
+        if is_apart:
+            states.append(body_write(holding, client_request_id, data))
+        try:
+            self._store.commit(Unit(states=tuple(states), records=(record,)))
+        except StateConflictError as exc:
+            raise _already_started(holding, client_request_id) from exc
+        return status_of(stored)
+
+    def _made_room(
+        self, node: ShortHash, status: StateWrite | None, record: NewRecord, body_bytes: int
+    ) -> tuple[StateWrite, ...]:
+        """What must go so that a start's status fits.
+
+        Raises:
+            QuotaExceededError: the node has no room for the start on the bus, for its body, or for
+                its status.
+        """
+        quota = self._quotas.quota(node)
+        room = Room(accounts=self._store, node=node, quota=quota)
+        gone: tuple[StateWrite, ...] = ()
+        try:
+            room.check(Account.BUS, pending=0, more=record.size)
+            if body_bytes:
+                room.check(Account.JOURNAL, pending=0, more=body_bytes)
+            if status is not None:
+                gone = made_room(self._store, status, node=node, bytes_max=quota.statuses_bytes_max)
+                if not gone:
+                    room.check(Account.STATUS, pending=0, more=len(status.value or b""))
+        except QuotaExceededError as exc:
+            self._quotas.hit(node, hit_of(exc.details["account"]))
+            raise
+        return gone
+
+
+def _already_started(holding: ShortHash, client_request_id: str) -> FlowAlreadyStartedError:
+    return FlowAlreadyStartedError(
+        "A flow has already been started for the requested holdingId and clientRequestId.",
+        holdingId=holding,
+        clientRequestId=client_request_id,
+    )
+
+
+def _startable(vnode: VirtualNode, cpi: CpiRecord, flow_class: str) -> FlowDeclaration:
+    flows = cpi.startable_flows()
+    for flow in flows:
+        if flow.name == flow_class:
+            return flow
+    details = {
+        "CPI-name": cpi.identity.name,
+        "CPI-version": cpi.identity.version,
+        "CPI-signer-summary-hash": cpi.identity.signer_summary_hash,
+        "virtual-node": str(vnode.holding.x500_name),
+        "group-id": vnode.holding.group_id,
+        "startableFlows": ",".join(f.name for f in flows),
+    }
+    raise FlowNotStartableError(
+        f"CPI {cpi.identity.name} {cpi.identity.version} declares no client-startable flow"
+        f" {shown(flow_class)}",
+        **details,
+    )
+
+
+def _checked_body(flow: FlowDeclaration, body: JsonValue) -> str | None:
+    """The body as JSON text, once it has been found to match the flow's input schema."""
+    try:
+        text = json.dumps(body, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+        size = len(text.encode())
+    except (ValueError, RecursionError) as exc:
+        raise FlowInputInvalidError(f"the request body is no JSON: {exc}", path="$") from exc
+    if size > BODY_BYTES_MAX:
+        raise FlowInputInvalidError(
+            f"the request body has {size} bytes, at most {BODY_BYTES_MAX} are taken", path="$"
+        )
+    try:
+        checked_json(text)  # as what guests write: they are given no text that they may not give
+    except GuestTextError as exc:
+        raise FlowInputInvalidError(f"the request body: {exc.message}", path="$") from exc
+    if flow.input_schema is not None:
+        misfit = JsonSchema(flow.input_schema).misfit(body)
+        if misfit is not None:
+            raise FlowInputInvalidError(
+                f"the request body of {flow.name} is wrong at {misfit.path}:"
+                f" {misfit.message[:500]}",
+                path=misfit.path,
+            )
+    return None if body is None else text
+
+
+def _check_status_name(text: str | None) -> None:
+    if text is None or text in FlowStatusName.__members__:
+        return
+    raise FlowStatusUnknownError(f"status {shown(text)} is none of {', '.join(FlowStatusName)}")

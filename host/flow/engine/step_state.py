@@ -1,0 +1,291 @@
+"""A flow while a step works on it: its checkpoint, its journal, and what is yet to be written."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
+
+from host.domain.accounts import Account, Charge
+from host.domain.ids import EpochMs, FlowId, ShortHash
+from host.domain.quotas import DEFAULT_QUOTA, Quota
+from host.flow.core.bodies import body_deletion, read_body
+from host.flow.core.checkpoint import Checkpoint
+from host.flow.core.config import CORDA_DEFAULTS, FlowConfig
+from host.flow.core.errors import FlowRecordDamagedError
+from host.flow.core.events import FlowEngineEvent, KeptDropped
+from host.flow.core.hops import ORIGIN
+from host.flow.core.initial_checkpoint import start_argument
+from host.flow.core.journal import Entries, decode_journal, encode_entry
+from host.flow.core.mapper import MapperState, encode_state, session_key
+from host.flow.core.message_trace import Note, note_arrived, note_sent, with_notes
+from host.flow.core.messages import OUT_TOPIC, SessionMessage, due_place, encode, flow_state_key
+from host.flow.core.offloaded_payloads import Offloaded, offloaded
+from host.flow.core.statuses import StoredStatus, made_room, status_key, write_status
+from host.flow.core.taken import Taken
+from host.flow.core.versioned_codec import read_stored
+from host.flow.engine.sticky_cache import Parked
+from host.flow.records.history import NO_HISTORY, HistoryLimits, Kept, history_of, keep
+from host.ports.bus import NOBODY, NewRecord
+from host.ports.groups import Fence
+from host.ports.state import StateRecord, StateWrite
+from host.ports.units import JournalRow, StateStore, Unit
+
+
+class TimerState(Struct, frozen=True, kw_only=True):
+    """The timer of a flow of `node`."""
+
+    v: int = 1
+    node: ShortHash
+
+
+def timer_key(flow_id: FlowId) -> str:
+    return f"timer/{flow_id}"
+
+
+_timer_decoder = msgspec.json.Decoder(TimerState)
+
+
+def node_of_timer(timer: StateRecord) -> ShortHash:
+    """Whose flow a timer wakes; nobody's, where it is damaged."""
+    try:
+        return read_stored(_timer_decoder, timer.value, "a timer").node
+    except FlowRecordDamagedError:
+        return NOBODY
+
+
+@dataclass(slots=True, kw_only=True)
+class StepState:
+    """Mutable, held by one step. `version` is the stored checkpoint's, 0 when there is none.
+
+    `apart` names the payloads that are stored beside the checkpoint. `parked` is the guest that
+    this step has suspended. `fence` proves that the step's worker owns the flow: without it, one
+    that was taken for dead could bring back, in the middle of its step, a flow that has ended.
+    """
+
+    checkpoint: Checkpoint
+    holding_id: ShortHash
+    version: int
+    timer: StateRecord | None
+    journal: Entries | None = None
+    written: int = 0
+    records: list[NewRecord] = field(default_factory=list)
+    opened: list[str] = field(default_factory=list)
+    status: StoredStatus | None = None
+    ended: bool = False
+    events: list[FlowEngineEvent] = field(default_factory=list)
+    trace: tuple[str, ...] = ()
+    config: FlowConfig = CORDA_DEFAULTS
+    apart: frozenset[str] = frozenset()
+    history: HistoryLimits = NO_HISTORY
+    parked: Parked | None = None
+    fence: Fence | None = None
+    quota: Quota = DEFAULT_QUOTA
+    outgoing_bytes: int = 0
+
+    @property
+    def flow_id(self) -> FlowId:
+        return self.checkpoint.flow_id
+
+    @property
+    def is_responder(self) -> bool:
+        return self.checkpoint.responds_to is not None
+
+    def send(self, messages: tuple[SessionMessage, ...], now: EpochMs) -> None:
+        """Queue session messages, partitioned by the receiving session, and note them."""
+        if messages:
+            self._note(tuple(note_sent(m, now) for m in messages))
+        self.publish(
+            [
+                NewRecord(topic=OUT_TOPIC, key=m.session_id, value=encode(m), node=self.holding_id)
+                for m in messages
+            ]
+        )
+
+    def publish(self, records: Sequence[NewRecord]) -> None:
+        """Queue records that leave with the step."""
+        self.records += records
+        self.outgoing_bytes += sum(record.size for record in records)
+
+    @property
+    def initiator(self) -> ShortHash | None:
+        """The node whose flow started this one, of a responder."""
+        session = self.checkpoint.sessions.get(self.checkpoint.responds_to or "")
+        return None if session is None else session.peer.node() or None
+
+    @property
+    def origin(self) -> FlowId | None:
+        """The flow that a client started, of a responder that follows from it."""
+        found = self.checkpoint.stack[0].context.get(ORIGIN) if self.is_responder else None
+        return FlowId(found) if found else None
+
+    def arrived(self, message: SessionMessage, now: EpochMs) -> None:
+        """Note a message that came in."""
+        self._note((note_arrived(message, now),))
+
+    def _note(self, notes: tuple[Note, ...]) -> None:
+        self.checkpoint = replace(self.checkpoint, notes=with_notes(self.checkpoint.notes, notes))
+
+    def unwritten(self) -> bool:
+        """Whether calls were answered that are not in the store yet."""
+        return self.journal is not None and len(self.journal) > self.written
+
+    def write(self, store: StateStore, now: EpochMs, taken: Taken | None) -> None:
+        """Commit everything that is yet to be written; `taken` is done with it."""
+        timer = self._timer_write()
+        kept = self._kept(store, now, taken)
+        large = offloaded(self.checkpoint, self.apart)
+        states = self._checkpoint_writes(large)
+        states += [*self._mapper_writes(now), *self._status_write(store)]
+        states += kept.states
+        unit = Unit(
+            states=(*states, *(() if timer is None else (timer,))),
+            journal=self._rows() if kept.has_journal else (),
+            passed=kept.passed,
+            forget=kept.forget,
+            records=tuple(self.records),
+            fences=() if self.fence is None else (self.fence,),
+        )
+        store.commit(unit if taken is None else taken.unit(unit))
+        if timer is not None and timer.value is not None:
+            self.timer = StateRecord(
+                key=timer.key,
+                version=(timer.expected or 0) + 1,
+                value=timer.value,
+                due_at=timer.due_at,
+            )
+        self.written = len(self.journal or ())
+        self.version += 1
+        self.apart = large.keys
+        self.records, self.opened, self.status = [], [], None
+        self.outgoing_bytes = 0
+
+    def _kept(self, store: StateStore, now: EpochMs, taken: Taken | None) -> Kept:
+        """What is kept of the flow's history: all while it runs, and what the limits allow then."""
+        if not self.ended:
+            return Kept(has_journal=True)
+        if self.status is None or taken is None or self.history.retention_ms == 0:
+            return Kept(has_journal=False, forget=(self.flow_id,))
+        try:
+            start = self._start(store)
+            if self.journal is None:
+                self.journal = decode_journal(store.journal(self.flow_id))
+                self.written = len(self.journal)
+        except FlowRecordDamagedError:  # perhaps what has ended the flow: nothing to keep
+            return Kept(has_journal=False, forget=(self.flow_id,))
+        history = history_of(self.checkpoint, self.status, self.trace, now, start=start)
+        kept = keep(
+            store,
+            history,
+            self.journal,
+            self.history,
+            peer=self.initiator,
+            bytes_max=self.quota.histories_bytes_max,
+        )
+        self._tell_dropped(Account.HISTORY, kept.dropped)
+        self.status = replace(self.status, history=kept.key)
+        return kept
+
+    def _start(self, store: StateStore) -> str | None:
+        """The argument of the guest's `run`; None where no history is so large."""
+        if self.checkpoint.body_bytes > self.history.bytes_max:
+            return None
+        return start_argument(self.checkpoint, read_body(self.checkpoint, store))
+
+    def _checkpoint_writes(self, large: Offloaded) -> list[StateWrite]:
+        """The checkpoint and what stands beside it, written or, at the end, deleted."""
+        key = flow_state_key(self.flow_id)
+        if not self.ended:
+            value = encode(large.checkpoint)
+            write = StateWrite(
+                key=key,
+                value=value,
+                expected=self.version,
+                charge=Charge(node=self.holding_id, account=Account.JOURNAL),
+            )
+            return [write, *large.writes]
+        # Whatever became of them: a payload that is missing or damaged may be what ends the flow.
+        gone = [StateWrite(key=each, value=None, expected=None) for each in sorted(self.apart)]
+        if self.checkpoint.body_bytes:
+            gone.append(body_deletion(self.holding_id, self.checkpoint.request_id))
+        if self.version == 0:
+            return [*gone]
+        return [StateWrite(key=key, value=None, expected=self.version), *gone]
+
+    def _timer_write(self) -> StateWrite | None:
+        """An earlier timer is left to fire: the flow then finds what it really waits for."""
+        key = timer_key(self.flow_id)
+        wanted = None if self.ended else self.checkpoint.timer
+        stored = self.timer
+        if self.ended and stored is not None:
+            return StateWrite(key=key, value=None, expected=stored.version)
+        if wanted is None or (stored and stored.due_at is not None and stored.due_at <= wanted):
+            return None
+        expected = stored.version if stored else 0
+        return StateWrite(
+            key=key,
+            value=encode(TimerState(node=self.holding_id)),
+            expected=expected,
+            due_at=wanted,
+            place=due_place(self.flow_id),
+        )
+
+    def _mapper_writes(self, now: EpochMs) -> list[StateWrite]:
+        status = self._status_key()
+        state = encode_state(MapperState(flow_id=self.flow_id, status=status))
+        due = EpochMs(now + self.config.cleanup_ms)
+        return [
+            StateWrite(
+                key=session_key(i),
+                value=state,
+                expected=0,
+                due_at=due,
+                place=due_place(session_key(i)),
+                charge=Charge(node=self.holding_id, account=Account.BUS),
+            )
+            for i in self.opened
+        ]
+
+    def _status_key(self) -> str:
+        request_id = self.checkpoint.request_id
+        return status_key(self.holding_id, request_id, responder=self.is_responder)
+
+    def _status_write(self, store: StateStore) -> list[StateWrite]:
+        if self.status is None:
+            return []
+        key = self._status_key()
+        write = write_status(
+            store.get(key),
+            self.status,
+            responder=self.is_responder,
+            peer=self.initiator,
+            origin=self.origin,
+            retention_ms=self.config.status_retention_ms,
+        )
+        if write is None:
+            return []
+        gone = made_room(
+            store, write, node=self.holding_id, bytes_max=self.quota.statuses_bytes_max
+        )
+        self._tell_dropped(Account.STATUS, len(gone))
+        return [write, *gone]
+
+    def _tell_dropped(self, account: Account, count: int) -> None:
+        if count:
+            self.events.append(
+                KeptDropped(holding_id=self.holding_id, account=account, count=count)
+            )
+
+    def _rows(self) -> tuple[JournalRow, ...]:
+        if self.journal is None:
+            return ()
+        return tuple(
+            JournalRow(
+                flow_id=self.flow_id,
+                number=e.call,
+                value=encode_entry(e),
+                charge=Charge(node=self.holding_id, account=Account.JOURNAL),
+            )
+            for e in self.journal[self.written :]
+        )

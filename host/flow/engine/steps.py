@@ -1,0 +1,311 @@
+"""Steps of flows: events in, guest runs, one commit out.
+
+A step's checkpoint, journal rows, outgoing records, status and records that
+it has done are one
+transaction; messages leave only with it. A step that is cut anywhere is executed again.
+"""
+
+from dataclasses import replace
+
+from host.domain.errors import UnavailableError
+from host.domain.flow import FlowError, FlowStatusName
+from host.domain.ids import Checksum, FlowId, HoldingIdentity
+from host.domain.packages import CpiRecord
+from host.domain.vnode import OperationalStatus, VirtualNode
+from host.flow.core import machine
+from host.flow.core.checkpoint import Checkpoint, decode_checkpoint
+from host.flow.core.endings import ORPHAN_REASON
+from host.flow.core.errors import FlowRecordDamagedError
+from host.flow.core.events import EventSink, FlowEnded, FlowStarted
+from host.flow.core.hops import ORIGIN, killed_key
+from host.flow.core.initial_checkpoint import client_flow, responder
+from host.flow.core.journal import Entries
+from host.flow.core.machine import (
+    Arrived,
+    Broken,
+    End,
+    Event,
+    Killed,
+    Started,
+    Woken,
+)
+from host.flow.core.messages import (
+    FlowEvent,
+    KillFlow,
+    Respond,
+    SessionFailure,
+    SessionMessage,
+    StartFlow,
+    Wake,
+    decode_event,
+    flow_state_key,
+)
+from host.flow.core.offloaded_payloads import offloaded_keys, result_apart
+from host.flow.core.statuses import StoredStatus
+from host.flow.core.taken import Taken
+from host.flow.engine.ended_flow_replies import late_replies
+from host.flow.engine.flow_services import FlowServices
+from host.flow.engine.guest_runs import GuestRuns, NodeCode
+from host.flow.engine.mapper_worker import refusal_record
+from host.flow.engine.step_state import StepState, timer_key
+from host.flow.records.open_flows import OpenFlows
+from host.ports.bus import NewRecord
+from host.ports.directory import Packages
+from host.ports.groups import Fence
+from host.ports.units import StateStore, Unit
+from host.ports.work import WorkRecord
+
+
+class FlowSteps:
+    """Handles the flow topic. Thread-safe: a step keeps its state on its own stack."""
+
+    def __init__(
+        self,
+        *,
+        store: StateStore,
+        runs: GuestRuns,
+        packages: Packages,
+        services: FlowServices,
+        events: EventSink,
+    ) -> None:
+        self._store = store
+        self._runs = runs
+        self._packages = packages
+        self._services = services
+        self._events = events
+        self._open = OpenFlows(services.accounts, services.quotas)
+
+    def handle(
+        self,
+        taken: Taken,
+        *,
+        broken: FlowError | None = None,
+        letter: tuple[NewRecord, ...] = (),
+    ) -> None:
+        """Apply records of one flow in order, and commit.
+
+        Args:
+            taken: the records.
+            broken: set when the records were given up: the flow ends with this error.
+            letter: records to publish in any case, for the dead letter topic.
+        """
+        flow_id = FlowId(taken.records[0].key)
+        fence = taken.fence
+        flow = self._load(flow_id, fence)
+        outgoing: list[NewRecord] = list(letter)
+        try:
+            for record in taken.records:
+                event = _decoded(record, broken)
+                if flow is None and isinstance(event, StartFlow | Respond):
+                    flow = self._create(flow_id, event, outgoing, fence)
+                if flow is None or flow.ended:
+                    held = {} if flow is None else flow.checkpoint.sessions
+                    outgoing += late_replies(event, held, self._store)
+                else:
+                    self._react(flow, event, broken)
+            self._commit(flow, outgoing, taken)
+        except BaseException:
+            if flow is not None:
+                self._runs.abandon(flow)
+            raise
+
+    def _commit(self, flow: StepState | None, outgoing: list[NewRecord], taken: Taken) -> None:
+        if flow is None:
+            self._store.commit(taken.unit(Unit(records=tuple(outgoing))))
+            return
+        flow.records += outgoing
+        flow.write(self._store, self._services.clock.now_ms(), taken)
+        self._runs.settle(flow)
+        for event in flow.events:
+            self._events(event)
+
+    def _load(self, flow_id: FlowId, fence: Fence | None) -> StepState | None:
+        key, timer = flow_state_key(flow_id), timer_key(flow_id)
+        found = self._store.get_many((key, timer))
+        stored = found.get(key)
+        if stored is None:
+            return None
+        checkpoint = decode_checkpoint(stored.value)
+        return StepState(
+            checkpoint=checkpoint,
+            holding_id=checkpoint.holding.holding().short_hash,
+            version=stored.version,
+            timer=found.get(timer),
+            apart=offloaded_keys(checkpoint),
+            config=self._services.config,
+            history=self._services.history,
+            fence=fence,
+            quota=self._services.quotas.quota(checkpoint.holding.node()),
+        )
+
+    def _create(
+        self,
+        flow_id: FlowId,
+        event: StartFlow | Respond,
+        outgoing: list[NewRecord],
+        fence: Fence | None,
+    ) -> StepState | None:
+        """Make the flow that `event` starts; None when no responder fits, refused in `outgoing`."""
+        now = self._services.clock.now_ms()
+        if isinstance(event, StartFlow):
+            holding = event.holding.holding()
+            cpi = self._cpi(event.cpi_checksum)
+            made = client_flow(flow_id, event, cpi, now, self._services.config)
+        else:
+            holding = event.message.target.holding()
+            cpi = self._cpi(self._vnode(holding).cpi_checksum)
+            answered: Checkpoint | SessionFailure | None = self._open.refusal(
+                holding.short_hash, event.message.source.node()
+            )
+            answered = answered or responder(
+                flow_id, event.message, cpi, now, self._services.config
+            )
+            if isinstance(answered, Checkpoint) and self._is_orphan(answered):
+                answered = SessionFailure(code="flow-killed", message=ORPHAN_REASON)
+            if isinstance(answered, SessionFailure):
+                outgoing.append(refusal_record(event.message, answered))
+                return None
+            made = answered
+        flow = StepState(
+            checkpoint=made,
+            holding_id=holding.short_hash,
+            version=0,
+            timer=None,
+            journal=Entries(),
+            config=self._services.config,
+            history=self._services.history,
+            fence=fence,
+            quota=self._services.quotas.quota(holding.short_hash),
+        )
+        flow.status = self._status(flow, End(status=FlowStatusName.RUNNING))
+        flow.events.append(
+            FlowStarted(
+                flow_id=flow_id,
+                holding_id=flow.holding_id,
+                flow_class=made.flow_class,
+                request_id=made.request_id,
+            )
+        )
+        return flow
+
+    def _react(self, flow: StepState, event: FlowEvent, broken: FlowError | None) -> None:
+        holding = flow.checkpoint.holding.holding()
+        vnode = self._services.vnodes.find(holding)
+        reason = _kill_reason(vnode, holding, starting=flow.version == 0)
+        if isinstance(event, KillFlow):
+            reason = event.reason
+        if reason is None and self._is_orphan(flow.checkpoint):
+            reason = ORPHAN_REASON
+        if reason is not None or vnode is None:
+            self._apply(flow, Killed(reason or ""), None)
+        elif broken is not None:
+            self._apply(flow, Broken(broken), None)
+        else:
+            home = NodeCode(vnode=vnode, cpi=self._cpi(flow.checkpoint.cpi_checksum))
+            self._apply(flow, _machine_event(event), home)
+
+    def _is_orphan(self, checkpoint: Checkpoint) -> bool:
+        """Whether the flow of the same node that a responder follows from was killed."""
+        if checkpoint.responds_to is None:
+            return False
+        origin = checkpoint.stack[0].context.get(ORIGIN, "")
+        return self._store.get(killed_key(checkpoint.holding.node(), origin)) is not None
+
+    def _apply(self, flow: StepState, event: Event, home: NodeCode | None) -> None:
+        """Drive the machine until it asks for nothing more."""
+        following: Event | None = event
+        while following is not None:
+            now = self._services.clock.now_ms()
+            if isinstance(following, Arrived):
+                flow.arrived(following.message, now)
+            transition = machine.step(flow.checkpoint, following, now, self._services.config)
+            following = None
+            flow.checkpoint = transition.checkpoint
+            for command in transition.commands:
+                match command:
+                    case machine.Send(messages=messages):
+                        flow.send(messages, now)
+                    case End():
+                        self._end(flow, command)
+                    case machine.RunGuest():
+                        assert home is not None  # noqa: S101  # only ends are applied without
+                        following = self._runs.run(flow, home)
+
+    def _end(self, flow: StepState, end: End) -> None:
+        if end.status is FlowStatusName.COMPLETED and end.result is None:
+            end = replace(end, result=result_apart(flow.flow_id, self._store))
+        flow.ended = True
+        flow.status = self._status(flow, end)
+        flow.events.append(
+            FlowEnded(
+                flow_id=flow.flow_id,
+                holding_id=flow.holding_id,
+                flow_class=flow.checkpoint.flow_class,
+                request_id=flow.checkpoint.request_id,
+                status=end.status,
+                error=end.error,
+                trace=flow.trace,
+            )
+        )
+
+    def _status(self, flow: StepState, end: End) -> StoredStatus:
+        return StoredStatus(
+            holding=flow.holding_id,
+            request_id=flow.checkpoint.request_id,
+            flow_id=flow.flow_id,
+            flow_class=flow.checkpoint.flow_class,
+            status=end.status,
+            result=end.result,
+            error_type=end.error.type if end.error else None,
+            error_message=end.error.message if end.error else None,
+            error_trace=end.error.trace if end.error else (),
+            updated_at=self._services.wall.now_ms(),
+            received={s.id: s.received for s in flow.checkpoint.sessions.values() if s.received},
+        )
+
+    def _vnode(self, holding: HoldingIdentity) -> VirtualNode:
+        vnode = self._services.vnodes.find(holding)
+        if vnode is None:
+            raise UnavailableError(f"virtual node {holding.short_hash} is not on this host")
+        return vnode
+
+    def _cpi(self, checksum: str) -> CpiRecord:
+        cpi = self._packages.get(Checksum(checksum))
+        if cpi is None:
+            raise UnavailableError(f"CPI {checksum} is not stored on this host")
+        return cpi
+
+
+def _decoded(record: WorkRecord, broken: FlowError | None) -> FlowEvent:
+    """The record's event; of a record that was given up, any that its flow would take."""
+    try:
+        return decode_event(record.value)
+    except FlowRecordDamagedError:
+        if broken is None:
+            raise
+        return Wake()
+
+
+def _machine_event(event: FlowEvent) -> Event:
+    match event:
+        case StartFlow():
+            return Started()
+        case Respond(message=message):
+            return Arrived(message)
+        case SessionMessage():
+            return Arrived(event)
+        case Wake():
+            return Woken()
+        case KillFlow(reason=reason):
+            return Killed(reason)
+
+
+def _kill_reason(
+    vnode: VirtualNode | None, holding: HoldingIdentity, *, starting: bool
+) -> str | None:
+    if vnode is None:
+        return f"virtual node {holding.short_hash} is not on this host"
+    inactive = OperationalStatus.INACTIVE
+    if vnode.flow_status is inactive or (starting and vnode.flow_start_status is inactive):
+        return f"flow operations of virtual node {holding.short_hash} are not operational"
+    return None

@@ -1,0 +1,152 @@
+"""Due times: wakes sleeping flows, and forgets mapper states, old statuses and histories."""
+
+from collections.abc import Mapping, Sequence
+
+from host.domain.ids import EpochMs
+from host.flow.core.config import FIXED_DEFAULTS, FlowConfig
+from host.flow.core.errors import FlowRecordDamagedError
+from host.flow.core.mapper import decode_state
+from host.flow.core.messages import EVENT_TOPIC, GROUP, Wake, due_place, encode, flow_state_key
+from host.flow.engine.step_state import node_of_timer
+from host.flow.records.history import HISTORY, forgotten
+from host.ports.bus import NewRecord
+from host.ports.clock import Clock
+from host.ports.groups import Fence, FencedError
+from host.ports.live import Live
+from host.ports.state import StateConflictError, StateRecord, States, StateWrite
+from host.ports.units import StateStore, Unit
+
+_BATCH = 500
+_HOLD_MS = 16_000
+"""How long a due state is left alone that could not be acted on."""
+_REFUSED_MAX = 16
+"""States of one batch that are told apart; when more cannot be acted on, the store is to blame."""
+_EVER = EpochMs(2**62)
+
+
+def all_partitions(states: States) -> Mapping[int, int | None]:
+    """What an engine owns whose group has no members: every partition, without an epoch."""
+    return dict.fromkeys(range(states.partitions))
+
+
+class Timers:
+    """Acts on states whose due time has come. One thread at a time calls it."""
+
+    def __init__(
+        self, *, store: StateStore, clock: Clock, config: Live[FlowConfig] = FIXED_DEFAULTS
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._config = config
+        self._held: dict[str, EpochMs] = {}
+
+    def next_due(self, owned: Mapping[int, int | None] | None = None) -> EpochMs | None:
+        """When something is to be done in these partitions, or in all.
+
+        Raises:
+            StorageError: the store cannot be used.
+        """
+        owned = all_partitions(self._store) if owned is None else owned
+        if not self._held:
+            return self._store.next_due(GROUP, owned.keys())
+        due = self._store.due(GROUP, _EVER, len(self._held) + 1, owned.keys())
+        times = [self._held.get(s.key, s.due_at) for s in due]
+        return min((at for at in times if at is not None), default=None)
+
+    def fire_due(self, owned: Mapping[int, int | None] | None = None) -> int:
+        """Act on what is due in these partitions, or in all: in one transaction, if it can be.
+
+        Many flows may be due at once; a commit for each would hold up those that come next. What
+        cannot be acted on is left alone for a while, and all the rest goes on.
+
+        Args:
+            owned: the epoch of each partition.
+
+        Returns:
+            How many were acted on. One that a step changed meanwhile is left for the next call.
+
+        Raises:
+            FencedError: a partition was given away; the others' states are left for the next call.
+            StorageError: the store cannot be used.
+        """
+        owned = all_partitions(self._store) if owned is None else owned
+        now = self._clock.now_ms()
+        self._held = {key: at for key, at in self._held.items() if now < at <= now + _HOLD_MS}
+        found = self._store.due(GROUP, now, _BATCH + len(self._held), owned.keys())
+        due = [state for state in found if state.key not in self._held]
+        return self._fire(due, owned, now, [])
+
+    def _fire(
+        self,
+        due: Sequence[StateRecord],
+        owned: Mapping[int, int | None],
+        now: EpochMs,
+        refused: list[str],
+    ) -> int:
+        """Act on `due` at once, or on each half of it; how many were acted on."""
+        if not due:
+            return 0
+        try:
+            self._commit(due, owned, now)
+        except FencedError:
+            raise
+        except Exception as exc:
+            if len(refused) >= _REFUSED_MAX:
+                raise  # it is not one of them that fails
+            if len(due) > 1:
+                half = len(due) // 2
+                acted = self._fire(due[:half], owned, now, refused)
+                return acted + self._fire(due[half:], owned, now, refused)
+            if isinstance(exc, StateConflictError):
+                return 0
+            refused.append(due[0].key)
+            self._held[due[0].key] = EpochMs(now + _HOLD_MS)
+            return 0
+        return len(due)
+
+    def _commit(
+        self, due: Sequence[StateRecord], owned: Mapping[int, int | None], now: EpochMs
+    ) -> None:
+        parts = [self._unit(state, now) for state in due]
+        partitions = {state.place.partition for state in due if state.place is not None}
+        self._store.commit(
+            Unit(
+                states=tuple(write for part in parts for write in part.states),
+                forget=tuple(flow_id for part in parts for flow_id in part.forget),
+                records=tuple(record for part in parts for record in part.records),
+                fences=tuple(
+                    Fence(group=GROUP, partition=partition, epoch=epoch)
+                    for partition in sorted(partitions)
+                    if (epoch := owned[partition]) is not None
+                ),
+            )
+        )
+
+    def _unit(self, state: StateRecord, now: EpochMs) -> Unit:
+        delete = StateWrite(key=state.key, value=None, expected=state.version)
+        kind, _, rest = state.key.partition("/")
+        if kind == "timer":
+            node = node_of_timer(state)
+            wake = NewRecord(topic=EVENT_TOPIC, key=rest, value=encode(Wake()), node=node)
+            return Unit(states=(delete,), records=(wake,))
+        if kind == HISTORY:
+            return Unit(states=(delete,), forget=forgotten(state))
+        if kind in ("start", "session") and self._is_live(state):
+            later = EpochMs(now + self._config.get().cleanup_ms)
+            keep = StateWrite(
+                key=state.key,
+                value=state.value,
+                expected=state.version,
+                due_at=later,
+                place=due_place(state.key),
+            )
+            return Unit(states=(keep,))
+        return Unit(states=(delete,))
+
+    def _is_live(self, mapped: StateRecord) -> bool:
+        """Whether the flow of a mapper state has not ended; one that is damaged leads nowhere."""
+        try:
+            flow_id = decode_state(mapped.value).flow_id
+        except FlowRecordDamagedError:
+            return False
+        return self._store.get(flow_state_key(flow_id)) is not None

@@ -1,0 +1,67 @@
+"""Keeps logs bounded: what no flow consumes is kept for a while."""
+
+from host.domain.ids import EpochMs
+from host.flow.core.events import EventSink, RecordsExpired
+from host.ports.clock import Clock
+from host.ports.live import Fixed, Live
+from host.ports.topics import Retention, TopicUpkeep
+
+EXPIRE_EVERY_MS = 600_000
+OUTWARD = "ext."
+"""So begin the topics of messages to systems outside the network."""
+KEEP_ALL = Fixed(Retention())
+_SHRINK_TURNS_MAX = 32
+"""Of one run: the thread has other things to do, and the rest goes with the next run."""
+
+
+class Upkeep:
+    """Deletes what need not be kept. One thread of one process at a time calls it.
+
+    Args:
+        store: whose topics.
+        clock: the host's time.
+        retention: of each topic that flows do not consume, such as dead letters.
+        outward: of external messages; unless an operator says so, they stay until somebody has
+            fetched them, and count to the account of their node.
+        events: told of what was deleted.
+    """
+
+    def __init__(
+        self,
+        store: TopicUpkeep,
+        clock: Clock,
+        retention: Live[Retention],
+        *,
+        outward: Live[Retention] = KEEP_ALL,
+        events: EventSink | None = None,
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._retention = retention
+        self._outward = outward
+        self._events = events
+        self._expired_at: EpochMs | None = None
+
+    def run(self) -> None:
+        """Delete what is too old or too much, if nobody has looked for a while.
+
+        What deletions have left free goes back to the disk.
+
+        Raises:
+            StorageError: the store cannot be used.
+        """
+        self._expire()
+        for _ in range(_SHRINK_TURNS_MAX):
+            if self._store.shrink() == 0:
+                break
+
+    def _expire(self) -> None:
+        now = self._clock.now_ms()
+        if self._expired_at is not None and 0 <= now - self._expired_at < EXPIRE_EVERY_MS:
+            return
+        for topic in self._store.topics():
+            retention = self._outward if topic.startswith(OUTWARD) else self._retention
+            count = self._store.expire(topic, retention.get())
+            if count and self._events is not None:
+                self._events(RecordsExpired(topic=topic, count=count))
+        self._expired_at = now

@@ -1,0 +1,87 @@
+"""The versions of group parameters, in the cluster's database: kept by hash, none deleted."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Row, select
+
+from host.database.sql import Upsert
+from host.domain.group_parameters import SignedGroupParameters, realm_of
+from host.domain.ids import EpochMs
+from host.network.membership.tables import GROUP_PARAMETERS, GROUP_REALM
+
+_KEEP = Upsert(table=GROUP_PARAMETERS, keep=True)
+_KEEP_REALM = Upsert(table=GROUP_REALM, keep=True)
+_COLUMNS = GROUP_PARAMETERS.c
+_NEWEST_FIRST = select(GROUP_PARAMETERS).order_by(_COLUMNS.epoch.desc(), _COLUMNS.hash)
+
+
+def realm_key(connection: Connection, group_id: str) -> str | None:
+    """The key of the MGM of the realm that a group's members here are in; None before any is."""
+    query = select(GROUP_REALM.c.mgm_key).where(GROUP_REALM.c.group_id == group_id)
+    found = connection.execute(query).scalar_one_or_none()
+    return None if found is None else str(found)
+
+
+def newest_parameters(connection: Connection, group_id: str) -> SignedGroupParameters | None:
+    """Those of the highest epoch."""
+    query = _NEWEST_FIRST.where(_COLUMNS.realm.in_(_realm(group_id))).limit(1)
+    row = connection.execute(query).one_or_none()
+    return None if row is None else _signed(row)
+
+
+def parameters_of_hash(
+    connection: Connection, group_id: str, wanted: str
+) -> SignedGroupParameters | None:
+    """Those of a hash."""
+    query = select(GROUP_PARAMETERS).where(
+        _COLUMNS.realm.in_(_realm(group_id)), _COLUMNS.hash == wanted
+    )
+    row = connection.execute(query).one_or_none()
+    return None if row is None else _signed(row)
+
+
+def parameters_before(
+    connection: Connection, group_id: str, before: int | None, limit: int
+) -> Sequence[SignedGroupParameters]:
+    """Those of epochs before one, the newest first, at most `limit`."""
+    query = _NEWEST_FIRST.where(_COLUMNS.realm.in_(_realm(group_id))).limit(limit)
+    if before is not None:
+        query = query.where(_COLUMNS.epoch < before)
+    return [_signed(row) for row in connection.execute(query)]
+
+
+def keep_signed(connection: Connection, signed: SignedGroupParameters) -> None:
+    """Keep parameters whose signature was checked; those that are there stay."""
+    group_id = signed.parameters.group_id
+    realm = realm_of(group_id, signed.signer_key)
+    _KEEP_REALM.run(
+        connection, {"group_id": group_id, "realm": realm, "mgm_key": signed.signer_key}
+    )
+    _KEEP.run(
+        connection,
+        {
+            "realm": realm,
+            "hash": signed.hash,
+            "epoch": signed.parameters.epoch,
+            "bytes": signed.content,
+            "signature": signed.signature,
+            "signer_key": signed.signer_key,
+            "spec": signed.spec,
+            "at": signed.at,
+        },
+    )
+
+
+def _realm(group_id: str) -> Any:
+    return select(GROUP_REALM.c.realm).where(GROUP_REALM.c.group_id == group_id)
+
+
+def _signed(row: Row[Any]) -> SignedGroupParameters:
+    return SignedGroupParameters(
+        content=bytes(row.bytes),
+        signature=bytes(row.signature),
+        signer_key=row.signer_key,
+        spec=row.spec,
+        at=EpochMs(row.at),
+    )

@@ -1,0 +1,422 @@
+"""Registering virtual nodes with their group.
+
+In a static network the host itself approves: keys are made, the member and the group parameters
+are stored, and the request is APPROVED, all in one transaction after the keys exist. The process
+that works on a request has claimed it. One that a crash interrupted is still NEW, and another
+process, or the next start, finishes it; keys that it made are used then.
+"""
+
+import json
+import logging
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, Row, insert, select, tuple_, update
+
+from cpi.errors import CpiError
+from cpi.package.group_policy import GroupPolicy
+from host.database.claims import RELEASED, Claimant, ClaimLostError, Claims
+from host.domain.errors import ConflictError, InvalidInputError
+from host.domain.ids import EpochMs, ShortHash
+from host.domain.membership import MemberInfo, MemberStatus
+from host.domain.packages import CpiRecord
+from host.domain.paging import LIMIT_DEFAULT
+from host.domain.vnode import VirtualNode
+from host.domain.x500 import MemberX500Name
+from host.network.membership.directory import add_member, find_member
+from host.network.membership.errors import (
+    MemberNotFoundError,
+    RegistrationInvalidError,
+    RegistrationNotFoundError,
+)
+from host.network.membership.member_info import MemberKey, MemberKeys, make_member_info
+from host.network.membership.parameters import keep_signed, newest_parameters
+from host.network.membership.registration import (
+    NotaryService,
+    RegistrationStatus,
+    StaticRegistration,
+    read_static_context,
+    static_network,
+)
+from host.network.membership.static_mgm import StaticMgm
+from host.network.membership.tables import REGISTRATION
+from host.ports.clock import Clock, Entropy
+from host.ports.database import SqlDatabase
+from host.ports.directory import Packages, VirtualNodes
+from host.ports.keys import KeyCategory, KeyInfo, KeyQuery, KeyStore
+from host.ports.public_keys import PublicKeys
+
+logger = logging.getLogger(__name__)
+
+_CONTEXT_BYTES_MAX = 256 * 1024
+_SELECT = select(REGISTRATION).order_by(REGISTRATION.c.sent_at, REGISTRATION.c.registration_id)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegistrationRequest:
+    """A registration request. `reason` tells why it is INVALID; `serial` is the member's."""
+
+    registration_id: str
+    holding_short_hash: ShortHash
+    status: RegistrationStatus
+    reason: str | None
+    context: Mapping[str, str]
+    serial: int | None
+    sent_at: EpochMs
+    updated_at: EpochMs
+
+
+class MembershipService:
+    """Registration requests of this host's virtual nodes. Thread-safe."""
+
+    def __init__(
+        self,
+        *,
+        database: SqlDatabase,
+        virtual_nodes: VirtualNodes,
+        packages: Packages,
+        keys: KeyStore,
+        public_keys: PublicKeys,
+        clock: Clock,
+        entropy: Entropy,
+        claimant: Claimant,
+    ) -> None:
+        self._database = database
+        self._virtual_nodes = virtual_nodes
+        self._packages = packages
+        self._keys = keys
+        self._public_keys = public_keys
+        self._clock = clock
+        self._entropy = entropy
+        self._mgm = StaticMgm(keys=keys, public_keys=public_keys, clock=clock)
+        self._claims = Claims(
+            database,
+            REGISTRATION,
+            is_unfinished=REGISTRATION.c.status == RegistrationStatus.NEW.value,
+            claimant=claimant,
+            clock=clock,
+        )
+
+    def register(self, short_hash: ShortHash, context: Mapping[str, str]) -> RegistrationRequest:
+        """Register a virtual node with the group of its CPI.
+
+        Returns:
+            The request, APPROVED, or INVALID with the reason.
+
+        Raises:
+            MemberNotFoundError: no such virtual node.
+            InvalidInputError: the context is too large to be stored.
+        """
+        self._node(short_hash)
+        encoded = json.dumps(dict(context))
+        if len(encoded) > _CONTEXT_BYTES_MAX:
+            raise InvalidInputError(
+                f"registration context has {len(encoded)} bytes, at most {_CONTEXT_BYTES_MAX}"
+            )
+        registration_id = str(uuid.UUID(bytes=self._entropy.random_bytes(16), version=4))
+        now = self._clock.now_ms()
+        row = {
+            "registration_id": registration_id,
+            "short_hash": short_hash,
+            "status": RegistrationStatus.NEW.value,
+            "context": encoded,
+            "sent_at": now,
+            "updated_at": now,
+            **self._claims.values(),
+        }
+        self._database.transact(lambda connection: connection.execute(insert(REGISTRATION), row))
+        self._claims.hold(registration_id)
+        self._process(self.request(short_hash, registration_id))
+        return self.request(short_hash, registration_id)
+
+    def resume(self) -> int:
+        """Finish the requests that nobody works on, and those of earlier runs of this process.
+
+        Returns:
+            How many there were. Call it once, before requests are served.
+
+        Raises:
+            StorageError: they cannot be claimed.
+        """
+        return self._take_up(of_earlier_runs=True)
+
+    def go_on(self) -> int:
+        """Renew the claims of this process, and finish what others have left NEW.
+
+        Call it every `host.database.claims.RENEW_SECONDS`.
+
+        Returns:
+            How many requests were taken up.
+
+        Raises:
+            StorageError: claims cannot be stored.
+        """
+        self._claims.renew()
+        return self._take_up(of_earlier_runs=False)
+
+    def _take_up(self, *, of_earlier_runs: bool) -> int:
+        taken = self._claims.take(of_earlier_runs=of_earlier_runs)
+        query = _SELECT.where(REGISTRATION.c.registration_id.in_(taken))
+        with self._database.read() as connection:
+            unfinished = [_request(row) for row in connection.execute(query)]
+        for request in unfinished:
+            self._process(request)
+        return len(unfinished)
+
+    def requests(
+        self,
+        short_hash: ShortHash,
+        limit: int = LIMIT_DEFAULT,
+        before: tuple[int, str] | None = None,
+    ) -> Sequence[RegistrationRequest]:
+        """Requests of a virtual node, the latest first, at most `limit`.
+
+        Args:
+            short_hash: the node.
+            limit: how many.
+            before: only those before this time of sending and registration id.
+
+        Raises:
+            MemberNotFoundError: no such virtual node.
+        """
+        self._node(short_hash)
+        place = (REGISTRATION.c.sent_at, REGISTRATION.c.registration_id)
+        query = select(REGISTRATION).where(REGISTRATION.c.short_hash == short_hash)
+        if before is not None:
+            query = query.where(tuple_(*place) < before)
+        query = query.order_by(*(column.desc() for column in place)).limit(limit)
+        with self._database.read() as connection:
+            return [_request(row) for row in connection.execute(query)]
+
+    def request(self, short_hash: ShortHash, registration_id: str) -> RegistrationRequest:
+        """One request of a virtual node.
+
+        Raises:
+            RegistrationNotFoundError: the node has no such request.
+        """
+        query = _SELECT.where(
+            REGISTRATION.c.short_hash == short_hash,
+            REGISTRATION.c.registration_id == registration_id,
+        )
+        with self._database.read() as connection:
+            row = connection.execute(query).one_or_none()
+        if row is None:
+            raise RegistrationNotFoundError(
+                f"virtual node {short_hash} has no registration request {registration_id!r}"
+            )
+        return _request(row)
+
+    def _process(self, request: RegistrationRequest) -> None:
+        try:
+            self._decide(request)
+        except ClaimLostError as exc:
+            logger.warning("%s", exc.message)
+        finally:
+            self._claims.let_go(request.registration_id)
+
+    def _decide(self, request: RegistrationRequest) -> None:
+        try:
+            self._approve(request)
+        except RegistrationInvalidError as exc:
+            reason = exc.reason
+        except (InvalidInputError, CpiError) as exc:
+            reason = exc.message
+        else:
+            return
+        logger.info("registration %s is invalid: %s", request.registration_id, reason)
+        self._database.transact(
+            lambda connection: self._finish(
+                connection, request, RegistrationStatus.INVALID, reason=reason
+            )
+        )
+
+    def _approve(self, request: RegistrationRequest) -> None:
+        node = self._node(request.holding_short_hash)
+        cpi = self._packages.get(node.cpi_checksum)
+        if cpi is None:
+            raise RegistrationInvalidError(f"CPI {node.cpi_checksum} is no longer stored")
+        network = static_network(cpi.group_policy)
+        static_member, policy = network.member(node.holding.x500_name), network.policy
+        registration = read_static_context(request.context)
+        self._check_listed(node, cpi)
+        with self._database.read() as connection:
+            self._check_new(connection, node, registration.notary)
+        keys = self._make_keys(node, policy, registration)
+        member = make_member_info(
+            holding=node.holding,
+            status=MemberStatus(static_member.status),
+            keys=keys,
+            cpi=cpi.identity,
+            endpoints=static_member.endpoints,
+            registration=registration,
+            registration_id=request.registration_id,
+            now=self._clock.now_ms(),
+        )
+
+        # What is signed follows upon what was read: if others have changed it meanwhile, once more.
+        while not self._admit(
+            request, node, member, policy=policy, notary=registration.notary, key=keys.notary
+        ):
+            pass
+
+    def _admit(
+        self,
+        request: RegistrationRequest,
+        node: VirtualNode,
+        member: MemberInfo,
+        *,
+        policy: GroupPolicy,
+        notary: NotaryService | None,
+        key: MemberKey | None,
+    ) -> bool:
+        """Store a member and the parameters that it changes; false if they are others now."""
+        with self._database.read() as connection:
+            before = newest_parameters(connection, member.group_id)
+        versions = self._mgm.versions(before, member.group_id, policy, notary, key)
+
+        def admit(connection: Connection) -> bool:
+            now = newest_parameters(connection, member.group_id)
+            if versions and now != before:
+                return False
+            self._check_new(connection, node, notary)
+            add_member(connection, member)
+            for signed in versions:
+                keep_signed(connection, signed)
+            self._finish(connection, request, RegistrationStatus.APPROVED, serial=member.serial)
+            return True
+
+        return self._database.transact(admit)
+
+    def _node(self, short_hash: ShortHash) -> VirtualNode:
+        node = self._virtual_nodes.get(short_hash)
+        if node is None:
+            raise MemberNotFoundError(f"Virtual node {short_hash} not found.")
+        return node
+
+    def _check_listed(self, node: VirtualNode, own: CpiRecord) -> None:
+        """Check that the policies of those who are in the group list a joiner.
+
+        Only CPIs of the group's founders are asked: one that was forced in neither vouches for
+        others nor keeps them out. Before a founders' node is there, their newest CPI is asked.
+        """
+        group_id, name = node.holding.group_id, node.holding.x500_name
+        founders = self._packages.founders(group_id)
+        present = [self._packages.get(c) for c in self._virtual_nodes.cpis_of_group(group_id)]
+        asked = [c for c in present if c and c.identity.signer_summary_hash == founders]
+        asked = (
+            asked
+            or [
+                c
+                for c in self._packages.all()
+                if c.group_id == group_id and c.identity.signer_summary_hash == founders
+            ][-1:]
+        )
+        for cpi in asked:
+            if cpi != own and not _lists(cpi, name):
+                raise RegistrationInvalidError(
+                    f"member-not-listed: {name} is not in the member list of CPI "
+                    f"{cpi.identity.name}, {cpi.identity.version}, "
+                    f"{cpi.identity.signer_summary_hash}, which members of group {group_id} have."
+                )
+
+    def _check_new(
+        self, connection: Connection, node: VirtualNode, notary: NotaryService | None
+    ) -> None:
+        group_id, name = node.holding.group_id, node.holding.x500_name
+        if find_member(connection, group_id, str(name)) is not None:
+            raise RegistrationInvalidError(
+                f"The member {name} has been registered already in group {group_id}."
+            )
+        if notary is None:
+            return
+        if notary.name == name or find_member(connection, group_id, str(notary.name)) is not None:
+            raise RegistrationInvalidError(
+                f"The notary service name {notary.name} is the name of a member."
+            )
+        newest = newest_parameters(connection, group_id)
+        notaries = () if newest is None else newest.parameters.notaries
+        if any(n.name == notary.name for n in notaries):
+            raise RegistrationInvalidError(
+                f"The notary service {notary.name} exists already; services of several notary"
+                " nodes are not supported."
+            )
+
+    def _make_keys(
+        self, node: VirtualNode, policy: GroupPolicy, registration: StaticRegistration
+    ) -> MemberKeys:
+        scheme = registration.key_scheme
+        ledger = self._make_key(node, KeyCategory.LEDGER, scheme)
+        distinct = policy.document["protocolParameters"]["sessionKeyPolicy"] == "Distinct"
+        return MemberKeys(
+            ledger=ledger,
+            session=self._make_key(node, KeyCategory.SESSION_INIT, scheme) if distinct else ledger,
+            notary=(
+                None
+                if registration.notary is None
+                else self._make_key(node, KeyCategory.NOTARY, scheme)
+            ),
+        )
+
+    def _make_key(self, node: VirtualNode, category: KeyCategory, scheme: str) -> MemberKey:
+        tenant = node.holding.short_hash
+        alias = f"{tenant}-{category.value}-{scheme}"
+        key = self._find_key(tenant, alias)
+        if key is None:
+            try:
+                key = self._keys.create(tenant, category, alias, scheme)
+            except ConflictError:
+                # Another registration of this node has just made it.
+                (key,) = self._keys.query(tenant, KeyQuery(alias=alias))
+        return MemberKey(
+            public_key=key.public_key,
+            digest=self._public_keys.digest(key.public_key),
+            signature_spec=self._public_keys.default_spec(key.public_key),
+        )
+
+    def _find_key(self, tenant: ShortHash, alias: str) -> KeyInfo | None:
+        return next(iter(self._keys.query(tenant, KeyQuery(alias=alias))), None)
+
+    def _finish(
+        self,
+        connection: Connection,
+        request: RegistrationRequest,
+        status: RegistrationStatus,
+        *,
+        reason: str | None = None,
+        serial: int | None = None,
+    ) -> None:
+        self._claims.check(connection, request.registration_id)
+        connection.execute(
+            update(REGISTRATION)
+            .where(REGISTRATION.c.registration_id == request.registration_id)
+            .values(
+                status=status.value,
+                reason=reason,
+                serial=serial,
+                updated_at=self._clock.now_ms(),
+                **RELEASED,
+            )
+        )
+
+
+def _lists(cpi: CpiRecord, name: MemberX500Name) -> bool:
+    """Whether a CPI's static network lists a name; one that cannot be read keeps nobody out."""
+    try:
+        return name in static_network(cpi.group_policy).members
+    except (RegistrationInvalidError, InvalidInputError, CpiError):
+        logger.exception("the group policy of CPI %s cannot be read", cpi.file_checksum)
+        return True
+
+
+def _request(row: Row[tuple[object, ...]]) -> RegistrationRequest:
+    return RegistrationRequest(
+        registration_id=row.registration_id,
+        holding_short_hash=ShortHash(row.short_hash),
+        status=RegistrationStatus(row.status),
+        reason=row.reason,
+        context=json.loads(row.context),
+        serial=row.serial,
+        sent_at=EpochMs(row.sent_at),
+        updated_at=EpochMs(row.updated_at),
+    )

@@ -1,0 +1,119 @@
+"""What stands for the MGM of a static group: a key of the cluster signs its parameters."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from cpi.package.group_policy import GroupPolicy
+from host.domain.errors import ConflictError
+from host.domain.group_parameters import (
+    SignedGroupParameters,
+    group_parameters_json,
+    signed_bytes,
+)
+from host.domain.ids import EpochMs
+from host.domain.json import canonical_json
+from host.domain.membership import GroupParameters, NotaryInfo
+from host.network.membership.member_info import MemberKey
+from host.network.membership.registration import NotaryService
+from host.ports.clock import Clock
+from host.ports.keys import KeyCategory, KeyQuery, KeyStore
+from host.ports.public_keys import PublicKeys
+
+_MINIMUM_PLATFORM_VERSION = "corda.minimum.platform.version"
+_DEFAULT_MINIMUM_PLATFORM_VERSION = 50000
+_TENANT = "p2p"
+_SCHEME = "CORDA.ECDSA.SECP256R1"
+
+
+class StaticMgm:
+    """Signs for the groups of static networks. Keys are asked: call it outside transactions."""
+
+    def __init__(self, *, keys: KeyStore, public_keys: PublicKeys, clock: Clock) -> None:
+        self._keys = keys
+        self._public_keys = public_keys
+        self._clock = clock
+
+    def versions(
+        self,
+        before: SignedGroupParameters | None,
+        group_id: str,
+        policy: GroupPolicy,
+        service: NotaryService | None,
+        key: MemberKey | None,
+    ) -> Sequence[SignedGroupParameters]:
+        """The versions that a member brings: a group's first, and one with its notary.
+
+        Args:
+            before: the group's newest, None before its first member.
+            group_id: the group's.
+            policy: of the member's CPI.
+            service: the notary service that the member registers, if it does.
+            key: its key.
+
+        Raises:
+            HostError: the key store cannot be asked.
+        """
+        now, versions = self._clock.now_ms(), []
+        if before is None:
+            parameters = _first_parameters(group_id, policy, now)
+            versions.append(parameters)
+        else:
+            parameters = before.parameters
+        if service is not None and key is not None:
+            notary = NotaryInfo(
+                name=service.name,
+                protocol=service.protocol,
+                protocol_versions=service.protocol_versions,
+                public_key=key.public_key,
+                backchain_required=service.backchain_required,
+            )
+            notaries = (*parameters.notaries, notary)
+            epoch = parameters.epoch + 1
+            versions.append(replace(parameters, epoch=epoch, modified_at=now, notaries=notaries))
+        return [self.sign(each) for each in versions]
+
+    def sign(self, parameters: GroupParameters) -> SignedGroupParameters:
+        """The parameters of a group with the signature of its key, made with the first ones.
+
+        Raises:
+            HostError: the key store cannot be asked.
+        """
+        key = self._key(parameters.group_id)
+        content = canonical_json(group_parameters_json(parameters))
+        spec = self._public_keys.default_spec(key)
+        return SignedGroupParameters(
+            content=content,
+            signature=self._keys.sign(_TENANT, key, signed_bytes(content), spec),
+            signer_key=self._public_keys.canonical(key),
+            spec=spec,
+            at=self._clock.now_ms(),
+        )
+
+    def _key(self, group_id: str) -> str:
+        alias = f"static-mgm-{group_id}"
+        query = KeyQuery(alias=alias)
+        for key in self._keys.query(_TENANT, query):
+            return key.public_key
+        try:
+            return self._keys.create(_TENANT, KeyCategory.SESSION_INIT, alias, _SCHEME).public_key
+        except ConflictError:
+            # Another registration has just made it.
+            (key,) = self._keys.query(_TENANT, query)
+            return key.public_key
+
+
+def _first_parameters(group_id: str, policy: GroupPolicy, now: EpochMs) -> GroupParameters:
+    static_network = policy.document["protocolParameters"]["staticNetwork"]
+    given = static_network.get("groupParameters", {})
+    return GroupParameters(
+        group_id=group_id,
+        epoch=1,
+        modified_at=now,
+        minimum_platform_version=int(
+            given.get(_MINIMUM_PLATFORM_VERSION, _DEFAULT_MINIMUM_PLATFORM_VERSION)
+        ),
+        notaries=(),
+        custom=tuple(
+            sorted((key, str(value)) for key, value in given.items() if key.startswith("ext."))
+        ),
+    )

@@ -1,0 +1,1 @@
+"""Virtual nodes: their packages, quotas and audit logs."""

@@ -1,0 +1,251 @@
+"""The administrative log as the host writes it: many acts at once share a commit.
+
+An act may begin once its intent is on the disk. Its outcome follows; one that cannot be written
+is tried again with what comes next, and an act without outcome says that it may have been done.
+"""
+
+import asyncio
+import threading
+import time
+from collections import deque
+from collections.abc import Sequence
+from concurrent.futures import Future
+
+import structlog
+
+from host.domain.errors import HostError
+from host.nodes.audit_log.administrative import acts
+from host.nodes.audit_log.administrative.acts import (
+    Act,
+    ActQuery,
+    ActView,
+    Content,
+    Outcome,
+    Refusal,
+)
+from host.nodes.audit_log.administrative.errors import ActNotRecordedError
+from host.nodes.audit_log.administrative.floods import Count, Floods
+from host.nodes.audit_log.administrative.register import AdministrativeRegister
+from host.ports.clock import Clock
+
+_AT_ONCE_MAX = 200
+_OUTCOMES_KEPT_MAX = 10_000
+_COUNTS_SECONDS = 1.0
+"""How often counts are brought to the disk, and what could not be written is tried again."""
+_WAIT_SECONDS = 30.0
+
+_log = structlog.get_logger("cordbox.administrative")
+
+
+class AdministrativeLog:
+    """Takes acts from many threads and event loops; one thread writes them. `close` it.
+
+    Args:
+        register: where they are kept.
+        clock: tells when.
+    """
+
+    def __init__(self, register: AdministrativeRegister, clock: Clock) -> None:
+        self._register = register
+        self._clock = clock
+        self._changed = threading.Condition()
+        self._waiting: deque[tuple[Content, Future[int]]] = deque()
+        self._floods = Floods()
+        self._are_counts_new = False
+        self._counts_at = time.monotonic()
+        self._is_busy = self._is_stopping = False
+        self._thread = threading.Thread(target=self._write, name="administrative-log", daemon=True)
+
+    def start(self) -> None:
+        """Begin to write; what another process counted before it died is told first.
+
+        Raises:
+            StorageError: the registers cannot be read.
+        """
+        left = self._register.counts()
+        with self._changed:
+            self._waiting.extend((self._repeats(count), Future()) for count in left)
+            self._are_counts_new = bool(left)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Write what is left, and end."""
+        with self._changed:
+            self._is_stopping = True
+            self._changed.notify_all()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    async def begin(self, act: Act) -> int:
+        """Have the intent of an act on the disk.
+
+        Returns:
+            Its number, for `end`.
+
+        Raises:
+            ActNotRecordedError: it is not there, so the act must not be done.
+        """
+        written = self._put(acts.intent(act, at=self._clock.now_ms()))
+        try:
+            return await asyncio.wrap_future(written)
+        except HostError as error:
+            raise ActNotRecordedError(
+                f"the administrative log cannot be written: {error.public_message}"
+            ) from error
+
+    def end(self, act: Act, number: int, ended: Outcome) -> None:
+        """Note the outcome of an act, and a line in the host's log; never raises.
+
+        Nobody waits for it: it comes to the disk with the next commit, before the intent of any
+        act that begins later.
+        """
+        _log.info(
+            "administrative-act",
+            user=act.user,
+            address=act.address,
+            rest_request=act.request_id,
+            method=act.method,
+            path=act.path,
+            status=ended.status,
+            code=ended.code,
+        )
+        written = self._put(acts.outcome(number, ended, at=self._clock.now_ms()))
+
+        def told(future: Future[int]) -> None:
+            error = future.exception()
+            if isinstance(error, HostError):
+                _log.warning("administrative-outcome-late", number=number, code=error.code)
+
+        written.add_done_callback(told)
+
+    def refused(self, refusal: Refusal) -> None:
+        """Note that an act was refused before it began; it is written in a moment."""
+        now = self._clock.now_ms()
+        act = refusal.act
+        with self._changed:
+            key = self._floods.add(refusal.key, now)
+            if key is None:
+                self._are_counts_new = True
+                self._changed.notify_all()
+                return
+        _log.info(
+            "administrative-refusal",
+            user=act.user,
+            address=act.address,
+            rest_request=act.request_id,
+            method=act.method,
+            path=act.path,
+            status=refusal.status,
+            code=refusal.code,
+        )
+        written = self._put(acts.refusal(refusal, at=now))
+
+        def told(future: Future[int]) -> None:
+            with self._changed:
+                failed = future.exception() is not None
+                self._floods.told(key, None if failed else future.result())
+                self._are_counts_new = True
+                self._changed.notify_all()
+
+        written.add_done_callback(told)
+
+    def page(self, query: ActQuery, *, before: int | None, limit: int) -> Sequence[ActView]:
+        """Acts, the newest first, with all that ended before this was called.
+
+        Raises:
+            StorageError: the registers cannot be read.
+        """
+        self.settle()
+        return self._register.page(query, before=before, limit=limit)
+
+    def settle(self) -> None:
+        """Wait until what was given before is written, or cannot be."""
+        with self._changed:
+            self._changed.wait_for(lambda: not self._waiting and not self._is_busy, _WAIT_SECONDS)
+
+    def _put(self, content: Content) -> Future[int]:
+        written: Future[int] = Future()
+        with self._changed:
+            if self._is_stopping:
+                written.set_exception(ActNotRecordedError("the host stops"))
+            else:
+                self._waiting.append((content, written))
+                self._changed.notify_all()
+        return written
+
+    def _write(self) -> None:
+        """The writer's thread."""
+        late: list[Content] = []
+        while True:
+            with self._changed:
+                self._is_busy = False
+                self._changed.notify_all()
+                if not self._waiting and not self._is_stopping:
+                    is_idle = not late and not self._floods.counts()
+                    self._changed.wait(None if is_idle else _COUNTS_SECONDS)
+                taken = [
+                    self._waiting.popleft() for _ in range(min(len(self._waiting), _AT_ONCE_MAX))
+                ]
+                is_last = self._is_stopping and not self._waiting
+                told, counts = self._take_counts(is_last=is_last)
+                self._is_busy = bool(taken)
+            if taken or late or told or counts is not None:
+                late = self._commit([*late, *told], taken, counts)
+            if is_last:
+                return
+
+    def _take_counts(self, *, is_last: bool) -> tuple[Sequence[Content], Sequence[Count] | None]:
+        """Contents that tell of counts whose minute is over; or counts to be kept beside the log.
+
+        None where nothing has been counted since. The condition is held.
+        """
+        counts = self._floods.counts()
+        if is_last or self._floods.is_due(self._clock.now_ms()):
+            self._floods.clear()
+            self._are_counts_new = False
+            return [self._repeats(count) for count in counts], [] if counts else None
+        if not self._are_counts_new or time.monotonic() < self._counts_at:
+            return [], None
+        self._are_counts_new = False
+        self._counts_at = time.monotonic() + _COUNTS_SECONDS
+        return [], counts
+
+    def _commit(
+        self,
+        late: Sequence[Content],
+        taken: Sequence[tuple[Content, Future[int]]],
+        counts: Sequence[Count] | None,
+    ) -> list[Content]:
+        """Write; gives what is to be tried again."""
+        contents = [*late, *(content for content, _ in taken)]
+        try:
+            numbers = self._register.append(contents, counts)
+        except Exception as error:  # noqa: BLE001  # who waits for it must learn of it
+            failure = error if isinstance(error, HostError) else ActNotRecordedError(repr(error))
+            _log.error("administrative-log-unwritten", code=failure.code, reason=failure.message)
+            for _, future in taken:
+                _resolve(future, failure)
+            again = [c for c in contents if c["kind"] in {acts.OUTCOME, acts.REPEATS}]
+            return again[-_OUTCOMES_KEPT_MAX:]
+        for (_, future), number in zip(taken, numbers[len(late) :], strict=True):
+            _resolve(future, number)
+        return []
+
+    def _repeats(self, count: Count) -> Content:
+        return acts.repeats(
+            count.of,
+            count=count.count,
+            first_at=count.first_at,
+            last_at=count.last_at,
+            is_any=count.is_any,
+            at=self._clock.now_ms(),
+        )
+
+
+def _resolve(future: Future[int], result: int | HostError) -> None:
+    if not future.set_running_or_notify_cancel():
+        return
+    if isinstance(result, HostError):
+        future.set_exception(result)
+    else:
+        future.set_result(result)

@@ -1,0 +1,134 @@
+"""What a log's head file knows, and what it says of a log that is opened. Pure.
+
+The file has two lines of one length each, so that either is replaced in place. The first names the
+newest entry, and is written after each; the second names the newest entry that was known to be on
+the disk. A log that ends before the first was cut. A power failure may do that, but takes no entry
+that the second knows, and does not leave the machine running.
+"""
+
+import hmac
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import msgspec
+
+from host.domain.ids import EpochMs
+from host.domain.json import JsonValue
+from host.nodes.audit_log.chain import RECOVERY, Cause, digest_of
+
+LINE_BYTES = 512
+NEWEST, MARK = "head", "mark"
+POWER_FAILURE, NONE = "power-failure", "none"
+
+
+class HeadLine(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An entry of the log, and in which run of the machine it was noted."""
+
+    v: int
+    seq: int
+    hash: str
+    boot: str = ""
+    mac: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Head:
+    """Both lines as they were found; None for one that is no such line."""
+
+    raw: bytes
+    newest: HeadLine | None
+    mark: HeadLine | None
+
+    @property
+    def is_empty(self) -> bool:
+        return not self.raw.strip(b"\0 \n")
+
+
+def line_bytes(role: str, *, seq: int, digest: str, boot: str, key: bytes) -> bytes:
+    """A line of the head file.
+
+    Args:
+        role: `NEWEST` or `MARK`.
+        seq: number of the entry.
+        digest: its hash.
+        boot: names this run of the machine.
+        key: the host's.
+    """
+    line = HeadLine(v=2, seq=seq, hash=digest, boot=boot, mac=_mac(role, seq, digest, boot, key))
+    return msgspec.json.encode(line).ljust(LINE_BYTES - 1) + b"\n"
+
+
+def parse_head(data: bytes) -> Head:
+    """The head file's content, unchecked."""
+    return Head(
+        raw=data,
+        newest=_parsed(data[:LINE_BYTES]),
+        mark=_parsed(data[LINE_BYTES : 2 * LINE_BYTES]),
+    )
+
+
+def is_genuine(line: HeadLine, role: str, key: bytes) -> bool:
+    """Whether the host made this line."""
+    if line.v == 1:
+        text = f"cordbox audit head {line.seq} {line.hash}".encode()
+        mac = hmac.new(key, text, "sha256").hexdigest()
+    else:
+        mac = _mac(role, line.seq, line.hash, line.boot, key)
+    return line.v in {1, 2} and hmac.compare_digest(mac.encode(), line.mac.encode())
+
+
+def recovery(
+    head: Head,
+    *,
+    last: int,
+    hash_at: Callable[[int], str | None],
+    key: bytes,
+    boot: str,
+    at: EpochMs,
+) -> dict[str, JsonValue] | None:
+    """The content of the entry that tells how a log differs from what its head knows.
+
+    Args:
+        head: as found beside the log.
+        last: number of the log's last entry; -1 for an empty log.
+        hash_at: the hash of the log's entry of a number, None if it has none.
+        key: the host's.
+        boot: names this run of the machine.
+        at: when.
+
+    Returns:
+        None when nothing is wrong: a head that is behind was not brought to the disk in time.
+    """
+    content: dict[str, JsonValue] = {"kind": RECOVERY, "at": at}
+    newest = head.newest
+    if head.is_empty:
+        # The first entry of a log is there before its head.
+        return None if last <= 0 else {**content, "cause": Cause.HEAD_MISSING.value}
+    if newest is None or not is_genuine(newest, NEWEST, key):
+        return {**content, "cause": Cause.HEAD_FORGED.value, "digest": digest_of(head.raw)}
+    known: dict[str, JsonValue] = {"headSeq": newest.seq, "headHash": newest.hash}
+    if newest.seq > last:
+        cut = Cause.LOG_CUT.value
+        return {**content, "cause": cut, **known, "explanation": _explained(head, last, key, boot)}
+    if hash_at(newest.seq) != newest.hash:
+        return {**content, "cause": Cause.LOG_REPLACED.value, **known}
+    return None
+
+
+def _explained(head: Head, last: int, key: bytes, boot: str) -> str:
+    newest, mark = head.newest, head.mark
+    was_synced = mark is None or not is_genuine(mark, MARK, key) or mark.seq > last
+    is_same_run = newest is not None and newest.boot in {"", boot}
+    return NONE if was_synced or is_same_run else POWER_FAILURE
+
+
+def _parsed(line: bytes) -> HeadLine | None:
+    try:
+        return msgspec.json.decode(line, type=HeadLine)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _mac(role: str, seq: int, digest: str, boot: str, key: bytes) -> str:
+    text = f"cordbox audit {role} {seq} {digest} {boot}".encode()
+    return hmac.new(key, text, "sha256").hexdigest()

@@ -1,0 +1,169 @@
+"""Reads a log from its start and names the first entry that is not as it was written.
+
+A log that was cut, replaced or lost its head goes on with an entry `recovery`. Such a log is not
+good any more, however long it goes on: what is missing stays missing.
+"""
+
+import fcntl
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from host.adapters.files.regular_files import open_regular
+from host.domain.errors import InvalidInputError
+from host.nodes.audit_log import chain
+from host.nodes.audit_log.head import LINE_BYTES, Head, parse_head
+from host.nodes.audit_log.problems import Anchor, Problem
+from host.nodes.audit_log.reading import Reading, lines_of
+from host.nodes.audit_log.segments import (
+    HEAD_NAME,
+    LOG_NAME,
+    REPEATS_NAME,
+    Segment,
+    number_of,
+    segments,
+)
+
+
+class AuditLogUnreadableError(InvalidInputError):
+    """There is no audit log at the place, or it cannot be read."""
+
+    code = "audit-log-unreadable"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verification:
+    """What came of a verification.
+
+    Attributes:
+        parts: how many files the log has.
+        entries: how many are good, up to the problem.
+        holding: short hash of the node, as the log says.
+        last: the last good entry, to be kept as an anchor; None for an empty log.
+        recovered: entries that tell of a torn line, or that the host was restored.
+        cuts: entries that tell that something is missing, and are not acknowledged.
+        acknowledged: such entries that somebody has examined, as a later entry says.
+        counted: refusals that are counted beside the log, and will be told of in it.
+        authenticated: whether the MACs were checked, which takes the host's key.
+        problem: what is wrong; the first cut, when nothing else is.
+    """
+
+    file: Path
+    parts: int
+    entries: int
+    holding: str | None
+    last: Anchor | None
+    recovered: int
+    cuts: Sequence[Problem]
+    acknowledged: Sequence[Problem]
+    counted: int
+    authenticated: bool
+    problem: Problem | None
+
+
+def verify_log(
+    file: Path,
+    *,
+    key: bytes | None,
+    node: str | None = None,
+    anchor: Anchor | None = None,
+    archive: Path | None = None,
+) -> Verification:
+    """Verify the log in `file` with its older parts, and its end by the head file beside it.
+
+    Args:
+        file: `audit.log`, or one older part alone.
+        key: the host's key; without it, only the chain is checked.
+        node: short hash of the node whose log it should be.
+        anchor: an entry that must be in it.
+        archive: a folder that older parts were moved to.
+
+    Raises:
+        AuditLogUnreadableError: it cannot be read.
+    """
+    head_file = file.with_name(HEAD_NAME)
+    try:
+        with _locked(file, head_file) as stream:
+            alone = number_of(file)
+            head = None if alone is not None else _head(head_file)
+            older = _parts(file, archive) if file.name == LOG_NAME else ()
+            reading = Reading(key, node, anchor, head)
+            for part in older:
+                with open_regular(part.path, follow=True) as content:
+                    reading.read_part(content, part.first)
+            reading.read_part(stream, alone)
+            if alone is None:
+                reading.judge_end()
+                reading.judge_counts(file.with_name(REPEATS_NAME))
+    except OSError as error:
+        raise AuditLogUnreadableError(f"{file}: {error.strerror}") from error
+    return Verification(
+        file=file,
+        parts=len(older) + 1,
+        entries=reading.entries,
+        holding=reading.holding,
+        last=reading.last,
+        recovered=reading.recovered,
+        cuts=tuple(reading.cuts),
+        acknowledged=tuple(reading.acknowledged),
+        counted=reading.counted,
+        authenticated=key is not None,
+        problem=reading.problem or next(iter(reading.cuts), None),
+    )
+
+
+def read_entries(file: Path, archive: Path | None = None) -> Iterator[dict[str, Any]]:
+    """The entries of a log with its older parts, unverified; lines that are none are left out.
+
+    Raises:
+        AuditLogUnreadableError: it cannot be read.
+    """
+    try:
+        older = _parts(file, archive) if file.name == LOG_NAME else ()
+        for path in (*(part.path for part in older), file):
+            with open_regular(path, follow=True) as stream:
+                for line in lines_of(stream):
+                    entry = chain.parse_line(line.rstrip(b"\n"))
+                    if entry is not None:
+                        yield entry
+    except OSError as error:
+        raise AuditLogUnreadableError(f"{file}: {error.strerror}") from error
+
+
+def _parts(file: Path, archive: Path | None) -> Sequence[Segment]:
+    """The older parts of a log, wherever they are; of one in both places, the one beside it."""
+    parts = {} if archive is None else {part.first: part for part in segments(archive)}
+    parts |= {part.first: part for part in segments(file.parent)}
+    return [parts[first] for first in sorted(parts)]
+
+
+@contextmanager
+def _locked(file: Path, head_file: Path) -> Iterator[BinaryIO]:
+    """The log, while nobody adds to it or rotates it.
+
+    A log that is gone while its head is there is read as an empty one.
+    """
+    while True:
+        is_gone = not file.exists() and head_file.exists()
+        with _opened(Path(os.devnull) if is_gone else file) as stream:
+            # A host that is adding lines holds the lock for as long as one of them is incomplete.
+            fcntl.flock(stream, fcntl.LOCK_SH)
+            if is_gone or os.path.samestat(os.fstat(stream.fileno()), file.stat()):
+                yield stream
+                return
+
+
+def _opened(file: Path) -> BinaryIO:
+    return file.open("rb") if file == Path(os.devnull) else open_regular(file, follow=True)
+
+
+def _head(file: Path) -> Head | None:
+    """The head beside a log; None when it is missing."""
+    try:
+        with open_regular(file, follow=True) as stream:
+            return parse_head(stream.read(2 * LINE_BYTES))
+    except FileNotFoundError:
+        return None

@@ -1,0 +1,6 @@
+"""Quotas of virtual nodes: overrides of the host's defaults, rates, and what was used and hit."""
+
+from host.nodes.quotas.service import QuotaService
+from host.nodes.quotas.tables import SCHEMA
+
+__all__ = ["SCHEMA", "QuotaService"]

@@ -1,0 +1,43 @@
+"""Virtual nodes that were made under another text of their name, which gave another short hash."""
+
+import logging
+
+from sqlalchemy import or_, select
+
+from host.domain.ids import HoldingIdentity
+from host.domain.x500 import InvalidX500NameError, MemberX500Name
+from host.nodes.vnode.tables import VIRTUAL_NODE
+from host.ports.database import SqlDatabase
+
+logger = logging.getLogger(__name__)
+
+
+def warn_of_other_forms(database: SqlDatabase) -> int:
+    """Log each node that its name no longer leads to; gives their number.
+
+    Earlier releases wrote special characters of names with a backslash, where Java quotes the
+    value. Only such names, and those with two spaces in a row, have another text now.
+    """
+    name = VIRTUAL_NODE.c.x500_name
+    query = select(VIRTUAL_NODE.c.short_hash, name, VIRTUAL_NODE.c.group_id).where(
+        or_(name.contains("\\", autoescape=True), name.contains("  "))
+    )
+    with database.read() as connection:
+        rows = connection.execute(query).all()
+    found = [row for row in rows if _short_hash(row.x500_name, row.group_id) != row.short_hash]
+    for row in found:
+        logger.error(
+            "virtual node %s (%s) was made under another form of its name, and is not reached:"
+            " create it anew, as %s",
+            row.short_hash,
+            row.x500_name,
+            _short_hash(row.x500_name, row.group_id),
+        )
+    return len(found)
+
+
+def _short_hash(name: str, group_id: str) -> str | None:
+    try:
+        return HoldingIdentity(x500_name=MemberX500Name.parse(name), group_id=group_id).short_hash
+    except InvalidX500NameError:
+        return None

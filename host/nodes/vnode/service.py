@@ -1,0 +1,486 @@
+"""Creating virtual nodes in the background, and the registry of those that exist.
+
+An accepted operation is stored before it is answered, and claimed by the process that works on it.
+What a crash interrupts is taken up by another process, or by the next start; every step can be
+repeated. A new node is a row and nothing else: its vault is made when
+it is first used.
+"""
+
+import json
+import logging
+import uuid
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from sqlalchemy import Connection, Row, Select, insert, select, tuple_, update
+from sqlalchemy.exc import IntegrityError
+
+from host.database.claims import RELEASED, Claimant, ClaimLostError, Claims
+from host.database.revision_cache import RevisionCache
+from host.domain.errors import HostError
+from host.domain.ids import Checksum, EpochMs, HoldingIdentity, ShortHash, parse_short_hash
+from host.domain.packages import CpiRecord
+from host.domain.refused import shown
+from host.domain.vnode import AsyncStatus, OperationalStatus, VirtualNode
+from host.domain.x500 import MemberX500Name
+from host.nodes.vnode.errors import (
+    CpiNotFoundError,
+    OperationInProgressError,
+    OperationNotFoundError,
+    VirtualNodeExistsError,
+    VirtualNodeNotFoundError,
+    VirtualNodeStateError,
+)
+from host.nodes.vnode.tables import OPERATION, VIRTUAL_NODE
+from host.nodes.vnode.upgrades import in_maintenance, target_of_upgrade
+from host.ports.clock import Clock, Entropy
+from host.ports.database import SqlDatabase
+from host.ports.directory import Packages
+from host.ports.live import Live
+from host.ports.schemas import NodeSchemas
+
+logger = logging.getLogger(__name__)
+
+CREATE_ID = "CREATE_ID"
+_CREATE = "CREATE_VIRTUAL_NODE"
+_UPGRADE = "UPGRADE_VIRTUAL_NODE"
+_UNFINISHED = (AsyncStatus.ACCEPTED.value, AsyncStatus.IN_PROGRESS.value)
+_STATES = {"ACTIVE": OperationalStatus.ACTIVE, "MAINTENANCE": OperationalStatus.INACTIVE}
+
+_SELECT_NODES = select(VIRTUAL_NODE).order_by(VIRTUAL_NODE.c.created_at, VIRTUAL_NODE.c.short_hash)
+_SELECT_OPERATIONS = select(OPERATION)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AsyncOperation:
+    """An asynchronous operation. `resource_id` is set once it has succeeded."""
+
+    request_id: str
+    operation: str
+    status: AsyncStatus
+    resource_id: ShortHash | None
+    error_reason: str | None
+    updated_at: EpochMs
+
+
+class VirtualNodeService:
+    """The `VirtualNodes` port and the operations on virtual nodes. Thread-safe."""
+
+    def __init__(
+        self,
+        *,
+        database: SqlDatabase,
+        schemas: NodeSchemas,
+        packages: Packages,
+        clock: Clock,
+        entropy: Entropy,
+        claimant: Claimant,
+        background: Callable[[Callable[[], None]], object],
+        allowed_capabilities: Live[Collection[str]],
+    ) -> None:
+        """Open the registry.
+
+        Args:
+            database: the cluster's, opened with this package's `SCHEMA`.
+            schemas: brings a node's entities to the schemas of its CPI.
+            packages: stored CPIs.
+            clock: the host's time.
+            entropy: makes request ids, and the group ids of new groups.
+            claimant: this process, among those that work on operations.
+            background: runs a function later on another thread, as `Executor.submit` does.
+            allowed_capabilities: what this host grants at most.
+        """
+        self._database = database
+        self._schemas = schemas
+        self._packages = packages
+        self._clock = clock
+        self._entropy = entropy
+        self._background = background
+        self._allowed = allowed_capabilities
+        self._claims = Claims(
+            database,
+            OPERATION,
+            is_unfinished=OPERATION.c.status.in_(_UNFINISHED),
+            claimant=claimant,
+            clock=clock,
+        )
+        self._nodes = RevisionCache(database, self._read_node)
+
+    def create(self, cpi_short_checksum: str, x500_name: str) -> str:
+        """Accept the creation of a virtual node and give the request id to poll.
+
+        The checks stand in Corda's order.
+
+        Raises:
+            InvalidX500NameError: `x500_name`.
+            InvalidShortHashError: `cpi_short_checksum` is not 12 hexadecimal digits.
+            CpiNotFoundError: no such CPI.
+            VirtualNodeExistsError: the node exists or is being created.
+        """
+        name = MemberX500Name.parse(x500_name)
+        cpi = self._packages.find_by_short_hash(parse_short_hash(cpi_short_checksum))
+        if cpi is None:
+            raise CpiNotFoundError(f"No CPI metadata found for checksum '{cpi_short_checksum}'.")
+        group_id = self._uuid() if cpi.group_id == CREATE_ID else cpi.group_id
+        holding = HoldingIdentity(x500_name=name, group_id=group_id)
+
+        def accept(connection: Connection) -> str:
+            if connection.execute(_node_of(holding.short_hash)).first() is not None:
+                raise _exists(holding)
+            return self._accept(connection, _CREATE, holding, cpi, alone=True)
+
+        try:
+            request_id = self._database.transact(accept)
+        except IntegrityError as exc:
+            raise _exists(holding) from exc
+        self._begin(request_id)
+        return request_id
+
+    def upgrade(
+        self, short_hash: ShortHash, cpi_short_checksum: str, *, force: bool = False
+    ) -> str:
+        """Accept that a node gets another version of its CPI; give the request id to poll.
+
+        The node's entities are migrated first; if they cannot be, it keeps its CPI and fails.
+
+        Args:
+            short_hash: the node's; it must be in maintenance.
+            cpi_short_checksum: of the new CPI: same name, signer and group.
+            force: also while another upgrade has not ended.
+
+        Raises:
+            HostError: one of `host.nodes.vnode.errors`.
+        """
+        node = self.get(short_hash)
+        cpi = target_of_upgrade(node, short_hash, self._packages, cpi_short_checksum)
+        assert node is not None  # noqa: S101  # target_of_upgrade refuses
+        holding = node.holding
+
+        def accept(connection: Connection) -> str:
+            if not force:
+                _refuse_operation(connection, short_hash)
+            return self._accept(connection, _UPGRADE, holding, cpi, alone=not force)
+
+        request_id = self._database.transact(accept)
+        self._begin(request_id)
+        return request_id
+
+    def force_resync(self, short_hash: ShortHash) -> None:
+        """Forget the entities of a node in maintenance and begin at its CPI's schemas.
+
+        Raises:
+            VirtualNodeNotFoundError, VirtualNodeNotInMaintenanceError: nothing is forgotten.
+        """
+        node = in_maintenance(self.get(short_hash), short_hash)
+        self._schemas.reset(short_hash, self._cpi(node.cpi_checksum))
+
+    def _accept(
+        self,
+        connection: Connection,
+        operation: str,
+        holding: HoldingIdentity,
+        cpi: CpiRecord,
+        *,
+        alone: bool,
+    ) -> str:
+        request_id = self._uuid()
+        connection.execute(
+            insert(OPERATION),
+            {
+                "request_id": request_id,
+                "operation": operation,
+                "status": AsyncStatus.ACCEPTED.value,
+                "resource_id": holding.short_hash,
+                "x500_name": str(holding.x500_name),
+                "group_id": holding.group_id,
+                "cpi_checksum": cpi.file_checksum,
+                "updated_at": self._clock.now_ms(),
+                "alone": True if alone else None,
+                **self._claims.values(),
+            },
+        )
+        return request_id
+
+    def _begin(self, request_id: str) -> None:
+        self._claims.hold(request_id)
+        self._background(partial(self._run, request_id))
+
+    def resume(self) -> int:
+        """Take up the operations that nobody works on, and those of earlier runs of this process.
+
+        Returns:
+            How many there are. Call it once, before requests are served.
+
+        Raises:
+            StorageError: they cannot be claimed.
+        """
+        return self._take_up(of_earlier_runs=True)
+
+    def go_on(self) -> int:
+        """Renew the claims of this process, and take up what others have left unfinished.
+
+        Call it every `host.database.claims.RENEW_SECONDS`.
+
+        Returns:
+            How many operations were taken up.
+
+        Raises:
+            StorageError: claims cannot be stored.
+        """
+        self._claims.renew()
+        return self._take_up(of_earlier_runs=False)
+
+    def _take_up(self, *, of_earlier_runs: bool) -> int:
+        requests = self._claims.take(of_earlier_runs=of_earlier_runs)
+        for request_id in requests:
+            self._begin(request_id)
+        return len(requests)
+
+    def operation(self, request_id: str) -> AsyncOperation:
+        """The latest status of an operation.
+
+        Raises:
+            OperationNotFoundError: `request_id` is unknown.
+        """
+        with self._database.read() as connection:
+            row = _operation(connection, request_id)
+        succeeded = row.status == AsyncStatus.SUCCEEDED.value
+        return AsyncOperation(
+            request_id=row.request_id,
+            operation=row.operation,
+            status=AsyncStatus(row.status),
+            resource_id=ShortHash(row.resource_id) if succeeded else None,
+            error_reason=row.error_reason,
+            updated_at=EpochMs(row.updated_at),
+        )
+
+    def get(self, short_hash: ShortHash) -> VirtualNode | None:
+        return self._nodes.get(short_hash)
+
+    def _read_node(self, short_hash: ShortHash) -> VirtualNode | None:
+        with self._database.read() as connection:
+            row = connection.execute(_node_of(short_hash)).one_or_none()
+        return None if row is None else _node(row)
+
+    def find(self, holding: HoldingIdentity) -> VirtualNode | None:
+        node = self.get(holding.short_hash)
+        # A short hash is 48 bits of a digest: another identity may share it.
+        return node if node is not None and node.holding == holding else None
+
+    def all(self) -> Sequence[VirtualNode]:
+        """All virtual nodes, oldest first."""
+        with self._database.read() as connection:
+            return [_node(row) for row in connection.execute(_SELECT_NODES)]
+
+    def cpis_of_group(self, group_id: str) -> Sequence[Checksum]:
+        """The CPIs, each once, that nodes of a group are made of."""
+        query = (
+            select(VIRTUAL_NODE.c.cpi_checksum)
+            .where(VIRTUAL_NODE.c.group_id == group_id)
+            .distinct()
+            .order_by(VIRTUAL_NODE.c.cpi_checksum)
+        )
+        with self._database.read() as connection:
+            return [Checksum(text) for text in connection.execute(query).scalars()]
+
+    def newest(self, limit: int, before: tuple[int, str] | None = None) -> Sequence[VirtualNode]:
+        """Virtual nodes, the latest first, at most `limit`.
+
+        Args:
+            limit: how many.
+            before: only those before this time of creation and short hash.
+        """
+        place = (VIRTUAL_NODE.c.created_at, VIRTUAL_NODE.c.short_hash)
+        query = select(VIRTUAL_NODE).order_by(*(column.desc() for column in place)).limit(limit)
+        if before is not None:
+            query = query.where(tuple_(*place) < before)
+        with self._database.read() as connection:
+            return [_node(row) for row in connection.execute(query)]
+
+    def set_state(self, short_hash: ShortHash, state: str) -> VirtualNode:
+        """Switch a node to `ACTIVE` or to `MAINTENANCE`, in which no flow starts or runs.
+
+        Raises:
+            VirtualNodeStateError: another state.
+            VirtualNodeNotFoundError: no such node.
+        """
+        status = _STATES.get(state)
+        if status is None:
+            raise VirtualNodeStateError(
+                f"{shown(state)} is no state of a virtual node; states are {', '.join(_STATES)}"
+            )
+        columns = ("flow_p2p_status", "flow_start_status", "flow_status", "vault_db_status")
+        change = (
+            update(VIRTUAL_NODE)
+            .where(VIRTUAL_NODE.c.short_hash == short_hash)
+            .values(dict.fromkeys(columns, status.value))
+        )
+        self._database.transact(lambda connection: connection.execute(change))
+        node = self.get(short_hash)
+        if node is None:
+            raise VirtualNodeNotFoundError(f"Virtual node {short_hash} not found.")
+        return node
+
+    def _run(self, request_id: str) -> None:
+        try:
+            with self._database.read() as connection:
+                row = _operation(connection, request_id)
+            (self._upgrade if row.operation == _UPGRADE else self._create)(row)
+        except ClaimLostError as exc:
+            logger.warning("%s", exc.message)
+        except HostError as exc:
+            self._fail(request_id, exc.message)
+        except Exception as exc:
+            logger.exception("operation %s failed", request_id)
+            self._fail(request_id, f"internal error: {type(exc).__name__}")
+        finally:
+            self._claims.let_go(request_id)
+
+    def _create(self, row: Row[tuple[object, ...]]) -> None:
+        cpi = self._cpi(Checksum(row.cpi_checksum))
+        node = VirtualNode(
+            holding=HoldingIdentity(
+                x500_name=MemberX500Name.parse(row.x500_name), group_id=row.group_id
+            ),
+            cpi_checksum=cpi.file_checksum,
+            granted_capabilities=self._granted(cpi),
+            created_at=self._clock.now_ms(),
+        )
+        self._schemas.check(cpi)
+
+        def add(connection: Connection) -> None:
+            self._update(connection, row.request_id, AsyncStatus.SUCCEEDED)
+            connection.execute(insert(VIRTUAL_NODE), _values(node))
+
+        self._database.transact(add)
+
+    def _upgrade(self, row: Row[tuple[object, ...]]) -> None:
+        self._set_status(row.request_id, AsyncStatus.IN_PROGRESS)
+        cpi = self._cpi(Checksum(row.cpi_checksum))
+        short_hash = ShortHash(row.resource_id)
+        in_maintenance(self.get(short_hash), short_hash)
+        self._schemas.apply(short_hash, cpi)
+        change = (
+            update(VIRTUAL_NODE)
+            .where(VIRTUAL_NODE.c.short_hash == short_hash)
+            .values(
+                cpi_checksum=cpi.file_checksum,
+                granted_capabilities=json.dumps(self._granted(cpi)),
+            )
+        )
+
+        def switch(connection: Connection) -> None:
+            self._update(connection, row.request_id, AsyncStatus.SUCCEEDED)
+            connection.execute(change)
+
+        self._database.transact(switch)
+
+    def _cpi(self, checksum: Checksum) -> CpiRecord:
+        cpi = self._packages.get(checksum)
+        if cpi is None:
+            raise CpiNotFoundError(f"CPI {checksum} is no longer stored")
+        return cpi
+
+    def _granted(self, cpi: CpiRecord) -> tuple[str, ...]:
+        declared = {capability for cpk in cpi.cpks for capability in cpk.capabilities}
+        return tuple(sorted(declared.intersection(self._allowed.get())))
+
+    def _fail(self, request_id: str, reason: str) -> None:
+        try:
+            self._set_status(request_id, AsyncStatus.FAILED, reason)
+        except HostError:
+            # The storage itself fails: the operation stays unfinished, and is taken up again.
+            logger.exception("operation %s failed: %s", request_id, reason)
+
+    def _set_status(self, request_id: str, status: AsyncStatus, reason: str | None = None) -> None:
+        self._database.transact(
+            lambda connection: self._update(connection, request_id, status, reason)
+        )
+
+    def _update(
+        self,
+        connection: Connection,
+        request_id: str,
+        status: AsyncStatus,
+        reason: str | None = None,
+    ) -> None:
+        self._claims.check(connection, request_id)
+        ended = {} if status.value in _UNFINISHED else {"alone": None, **RELEASED}
+        connection.execute(
+            update(OPERATION)
+            .where(OPERATION.c.request_id == request_id)
+            .values(
+                status=status.value,
+                error_reason=reason,
+                updated_at=self._clock.now_ms(),
+                **ended,
+            )
+        )
+
+    def _uuid(self) -> str:
+        return str(uuid.UUID(bytes=self._entropy.random_bytes(16), version=4))
+
+
+def _node_of(short_hash: ShortHash) -> Select[Any]:
+    return _SELECT_NODES.where(VIRTUAL_NODE.c.short_hash == short_hash)
+
+
+def _exists(holding: HoldingIdentity) -> VirtualNodeExistsError:
+    return VirtualNodeExistsError(
+        f"Virtual node for CPI already exists or is being created: {holding.x500_name}"
+        f" in group {holding.group_id} ({holding.short_hash})"
+    )
+
+
+def _refuse_operation(connection: Connection, short_hash: ShortHash) -> None:
+    unfinished = _SELECT_OPERATIONS.where(
+        OPERATION.c.resource_id == short_hash, OPERATION.c.status.in_(_UNFINISHED)
+    )
+    row = connection.execute(unfinished).first()
+    if row is not None:
+        raise OperationInProgressError(
+            f"Operation {row.request_id} on virtual node {short_hash} has not ended."
+        )
+
+
+def _operation(connection: Connection, request_id: str) -> Row[tuple[object, ...]]:
+    row = connection.execute(
+        _SELECT_OPERATIONS.where(OPERATION.c.request_id == request_id)
+    ).one_or_none()
+    if row is None:
+        raise OperationNotFoundError(
+            f"no virtual node operation has request id {shown(request_id)}"
+        )
+    return row
+
+
+def _values(node: VirtualNode) -> dict[str, object]:
+    return {
+        "short_hash": node.holding.short_hash,
+        "x500_name": str(node.holding.x500_name),
+        "group_id": node.holding.group_id,
+        "cpi_checksum": node.cpi_checksum,
+        "granted_capabilities": json.dumps(node.granted_capabilities),
+        "flow_p2p_status": node.flow_p2p_status.value,
+        "flow_start_status": node.flow_start_status.value,
+        "flow_status": node.flow_status.value,
+        "vault_db_status": node.vault_db_status.value,
+        "created_at": node.created_at,
+    }
+
+
+def _node(row: Row[tuple[object, ...]]) -> VirtualNode:
+    return VirtualNode(
+        holding=HoldingIdentity(
+            x500_name=MemberX500Name.parse(row.x500_name), group_id=row.group_id
+        ),
+        cpi_checksum=Checksum(row.cpi_checksum),
+        granted_capabilities=tuple(json.loads(row.granted_capabilities)),
+        flow_p2p_status=OperationalStatus(row.flow_p2p_status),
+        flow_start_status=OperationalStatus(row.flow_start_status),
+        flow_status=OperationalStatus(row.flow_status),
+        vault_db_status=OperationalStatus(row.vault_db_status),
+        created_at=EpochMs(row.created_at),
+    )

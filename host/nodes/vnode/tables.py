@@ -1,0 +1,70 @@
+"""Tables of virtual nodes and of operations on them, in the cluster's database."""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+from host.database.claims import claim_columns
+from host.domain.ids import CHECKSUM_CHARACTERS
+from host.ports.database import REMEMBERED, Schema
+
+_METADATA = MetaData()
+
+VIRTUAL_NODE = Table(
+    "virtual_node",
+    _METADATA,
+    Column("short_hash", String(12), primary_key=True),
+    Column("x500_name", Text, nullable=False),
+    Column("group_id", String(64), nullable=False),
+    Column("cpi_checksum", String(CHECKSUM_CHARACTERS), nullable=False),
+    Column("granted_capabilities", Text, nullable=False),
+    Column("flow_p2p_status", String(8), nullable=False),
+    Column("flow_start_status", String(8), nullable=False),
+    Column("flow_status", String(8), nullable=False),
+    Column("vault_db_status", String(8), nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("vault_made_at", BigInteger),
+    info=REMEMBERED,
+)
+"""`vault_made_at` is null while the node has no vault: one is made when it is first used."""
+
+OPERATION = Table(
+    "virtual_node_operation",
+    _METADATA,
+    Column("request_id", String(36), primary_key=True),
+    Column("operation", String(32), nullable=False),
+    Column("status", String(16), nullable=False, index=True),
+    Column("resource_id", String(12), nullable=False),
+    Column("error_reason", Text),
+    Column("x500_name", Text, nullable=False),
+    Column("group_id", String(64), nullable=False),
+    Column("cpi_checksum", String(CHECKSUM_CHARACTERS), nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+    Column("alone", Boolean),
+    *claim_columns(),
+    UniqueConstraint("resource_id", "alone", name="virtual_node_operation_alone"),
+)
+"""`resource_id` is the short hash that the node has or will have. `alone` is true, and so unique
+for the node, of a creation and of an upgrade that is not forced; null once they have ended."""
+
+VAULT_NOTE = Table(
+    "vault_note",
+    _METADATA,
+    Column("short_hash", String(12), primary_key=True),
+    Column("generation", BigInteger, nullable=False),
+    Column("problem_code", Text),
+    Column("problem", Text),
+    Column("audit_seq", BigInteger),
+    Column("audit_hash", String(64)),
+)
+"""How far a node's vault is known to have come, why it cannot be used, if so, and the newest entry
+that its audit log is known to have."""
+
+SCHEMA = Schema(name="vnode", metadata=_METADATA)

@@ -1,0 +1,58 @@
+"""Which CPI a virtual node may be upgraded to. The checks stand in Corda's order."""
+
+from host.domain.ids import ShortHash, parse_short_hash
+from host.domain.packages import CpiRecord
+from host.domain.vnode import OperationalStatus, VirtualNode
+from host.nodes.vnode.errors import (
+    CpiUpgradeInvalidError,
+    CpiUpgradeSameError,
+    TargetCpiNotFoundError,
+    VirtualNodeNotFoundError,
+    VirtualNodeNotInMaintenanceError,
+)
+from host.ports.directory import Packages
+
+
+def target_of_upgrade(
+    node: VirtualNode | None, short_hash: ShortHash, packages: Packages, target: str
+) -> CpiRecord:
+    """The CPI of the short checksum `target`, to which `node` may be upgraded.
+
+    Raises:
+        VirtualNodeNotFoundError, VirtualNodeNotInMaintenanceError, InvalidShortHashError,
+        TargetCpiNotFoundError, CpiUpgradeSameError, CpiUpgradeInvalidError: it may not.
+    """
+    node = in_maintenance(node, short_hash)
+    cpi = packages.find_by_short_hash(parse_short_hash(target))
+    if cpi is None:
+        raise TargetCpiNotFoundError(f"CPI {target} not found.")
+    if cpi.file_checksum == node.cpi_checksum:
+        raise CpiUpgradeSameError(f"Virtual node {short_hash} runs CPI {target} already.")
+    current = packages.get(node.cpi_checksum)
+    if current is None:
+        raise TargetCpiNotFoundError(f"CPI {node.cpi_checksum} is no longer stored.")
+    for what, found, expected in (
+        ("name", cpi.identity.name, current.identity.name),
+        ("signer", cpi.identity.signer_summary_hash, current.identity.signer_summary_hash),
+        ("group", cpi.group_id, current.group_id),
+    ):
+        if found != expected:
+            raise CpiUpgradeInvalidError(
+                f"Upgrade of {short_hash}: expected a CPI of {what} {expected}, found {found}."
+            )
+    return cpi
+
+
+def in_maintenance(node: VirtualNode | None, short_hash: ShortHash) -> VirtualNode:
+    """`node`, of whose CPI no flow runs.
+
+    Raises:
+        VirtualNodeNotFoundError, VirtualNodeNotInMaintenanceError: it is none.
+    """
+    if node is None:
+        raise VirtualNodeNotFoundError(f"Virtual node {short_hash} not found.")
+    if node.flow_status is not OperationalStatus.INACTIVE:
+        raise VirtualNodeNotInMaintenanceError(
+            f"Virtual node {short_hash} must be in maintenance; its state is ACTIVE."
+        )
+    return node

@@ -1,0 +1,121 @@
+"""Which virtual nodes have a vault, and how far each has come, in the cluster's database."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import select, update
+
+from host.database.sql import Upsert
+from host.domain.errors import HostError, NotFoundError
+from host.domain.ids import ShortHash
+from host.nodes.vnode.tables import VAULT_NOTE, VIRTUAL_NODE
+from host.ports.clock import Clock
+from host.ports.database import SqlDatabase
+
+_MADE = VIRTUAL_NODE.c.vault_made_at
+_SELECT = select(_MADE)
+_UPDATE = update(VIRTUAL_NODE).where(_MADE.is_(None))
+_NOTE = Upsert(table=VAULT_NOTE, greatest=("generation",))
+_NOTE_PROBLEM = Upsert(table=VAULT_NOTE, replace=("problem_code", "problem"))
+# Not the greatest: a log that was set back has been told of, and begins again from there.
+_NOTE_END = Upsert(table=VAULT_NOTE, replace=("audit_seq", "audit_hash"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VaultProblem:
+    """A vault that cannot be used, as its last use found; its node's flows wait or fail."""
+
+    short_hash: ShortHash
+    code: str
+    message: str
+
+
+class MadeVaults:
+    """A `VaultRegister`: remembers which vaults were made, so that none is made a second time.
+
+    Thread-safe; the processes of a host share it.
+    """
+
+    def __init__(self, *, database: SqlDatabase, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+
+    def is_made(self, short_hash: ShortHash) -> bool:
+        with self._database.read() as connection:
+            row = connection.execute(
+                _SELECT.where(VIRTUAL_NODE.c.short_hash == short_hash)
+            ).one_or_none()
+        if row is None:
+            raise NotFoundError(f"Virtual node {short_hash} not found.")
+        return row.vault_made_at is not None
+
+    def note_made(self, short_hash: ShortHash) -> None:
+        note = _UPDATE.where(VIRTUAL_NODE.c.short_hash == short_hash)
+        note = note.values(vault_made_at=self._clock.now_ms())
+        self._database.transact(lambda connection: connection.execute(note))
+
+    def noted(self, short_hash: ShortHash) -> int:
+        statement = select(VAULT_NOTE.c.generation).where(VAULT_NOTE.c.short_hash == short_hash)
+        with self._database.read() as connection:
+            return int(connection.execute(statement).scalar_one_or_none() or 0)
+
+    def note_generations(self, generations: Mapping[ShortHash, int]) -> None:
+        rows = [{"short_hash": node, "generation": n} for node, n in generations.items()]
+        self._database.transact(lambda connection: _NOTE.run(connection, rows))
+
+    def note_problem(self, short_hash: ShortHash, problem: HostError | None) -> None:
+        row = {
+            "short_hash": short_hash,
+            "generation": 0,
+            "problem_code": None if problem is None else problem.code,
+            "problem": None if problem is None else problem.public_message,
+        }
+        self._database.transact(lambda connection: _NOTE_PROBLEM.run(connection, row))
+
+    def audit_end(self, short_hash: ShortHash) -> tuple[int, str] | None:
+        """Number and hash of the newest entry that the node's audit log is known to have."""
+        statement = select(VAULT_NOTE.c.audit_seq, VAULT_NOTE.c.audit_hash).where(
+            VAULT_NOTE.c.short_hash == short_hash
+        )
+        with self._database.read() as connection:
+            row = connection.execute(statement).one_or_none()
+        return None if row is None or row.audit_seq is None else (row.audit_seq, row.audit_hash)
+
+    def note_audit_ends(self, ends: Mapping[ShortHash, tuple[int, str]]) -> None:
+        """Keep which entries are on the disk."""
+        if not ends:
+            return
+        rows = [
+            {"short_hash": node, "generation": 0, "audit_seq": seq, "audit_hash": digest}
+            for node, (seq, digest) in ends.items()
+        ]
+        self._database.transact(lambda connection: _NOTE_END.run(connection, rows))
+
+    def audited(self) -> Sequence[ShortHash]:
+        """The nodes whose audit log is known to have entries."""
+        statement = select(VAULT_NOTE.c.short_hash).where(VAULT_NOTE.c.audit_seq.is_not(None))
+        with self._database.read() as connection:
+            return [ShortHash(row.short_hash) for row in connection.execute(statement)]
+
+    def problems(self) -> Sequence[VaultProblem]:
+        """The vaults that cannot be used, for whoever tells how the host is."""
+        statement = (
+            select(VAULT_NOTE)
+            .where(VAULT_NOTE.c.problem_code.is_not(None))
+            .order_by(VAULT_NOTE.c.short_hash)
+        )
+        with self._database.read() as connection:
+            return [
+                VaultProblem(
+                    short_hash=ShortHash(row.short_hash),
+                    code=row.problem_code,
+                    message=row.problem,
+                )
+                for row in connection.execute(statement)
+            ]
+
+    def made(self) -> Sequence[ShortHash]:
+        """The nodes whose vault was made."""
+        statement = select(VIRTUAL_NODE.c.short_hash).where(_MADE.is_not(None))
+        with self._database.read() as connection:
+            return [ShortHash(row.short_hash) for row in connection.execute(statement)]

@@ -1,0 +1,89 @@
+"""What the flow engine tells, as log lines and as metrics."""
+
+import dataclasses
+from collections.abc import Mapping
+
+import structlog
+from prometheus_client import CollectorRegistry, Counter, Histogram
+
+from host.domain.flow import FlowError
+from host.flow.core.events import (
+    FlowEnded,
+    FlowEngineEvent,
+    FlowStarted,
+    GuestLogged,
+    GuestRan,
+    KeptDropped,
+    MessageRefused,
+    RecordDeadLettered,
+    RecordRetried,
+    RecordsExpired,
+)
+
+_CHARACTERS_MAX = 2000
+_LEVELS = {"debug": "debug", "info": "info", "warn": "warning", "error": "error"}
+
+LOGGED: Mapping[type[FlowEngineEvent], tuple[str, str]] = {
+    FlowStarted: ("flow-started", "info"),
+    FlowEnded: ("flow-ended", "info"),
+    GuestRan: ("guest-ran", "debug"),
+    GuestLogged: ("guest-logged", "info"),
+    RecordRetried: ("record-retried", "warning"),
+    RecordDeadLettered: ("record-dead-lettered", "error"),
+    KeptDropped: ("kept-dropped", "warning"),
+    RecordsExpired: ("records-expired", "warning"),
+    MessageRefused: ("message-refused", "warning"),
+}
+"""Event class -> its name and level in the log. A guest's own line has the level it asked for."""
+
+
+class FlowObserver:
+    """The engine's `EventSink`. Called from many threads."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._log = structlog.get_logger("cordbox.flow")
+        self._events = Counter(
+            "cordbox_flow_events", "Events of the flow engine.", ("event",), registry=registry
+        )
+        self._ended = Counter(
+            "cordbox_flows_ended", "Flows that ended, by status.", ("status",), registry=registry
+        )
+        self._seconds = Histogram(
+            "cordbox_guest_run_seconds", "Duration of guest runs of flows.", registry=registry
+        )
+
+    def __call__(self, event: FlowEngineEvent) -> None:
+        """Log and count one event."""
+        name, level = LOGGED[type(event)]
+        self._events.labels(name).inc()
+        match event:
+            case FlowEnded(status=status):
+                self._ended.labels(status.value).inc()
+            case GuestRan(duration_ms=duration):
+                self._seconds.observe(duration / 1000)
+            case GuestLogged(level=wanted):
+                level = _LEVELS.get(wanted, level)
+            case _:
+                pass
+        getattr(self._log, level)(name, **_facts(event))
+
+
+def _facts(event: FlowEngineEvent) -> dict[str, object]:
+    """The event's fields for the log; texts of guests are cut to a bounded length."""
+    facts = {field.name: getattr(event, field.name) for field in dataclasses.fields(event)}
+    # The log's own key for the severity must stay the host's word.
+    facts.pop("level", None)
+    return {name: _logged(value) for name, value in facts.items()}
+
+
+def _logged(value: object) -> object:
+    if isinstance(value, str):
+        return value[:_CHARACTERS_MAX]
+    # Only where there is something to convert: this is done at every step of every flow.
+    if isinstance(value, FlowError):
+        return {
+            "type": value.type,
+            "message": _logged(value.message),
+            "trace": [_logged(line) for line in value.trace],
+        }
+    return value

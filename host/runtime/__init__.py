@@ -1,0 +1,1 @@
+"""The host as processes: settings bound to adapters, workers, calls between them."""

@@ -1,0 +1,158 @@
+"""The root of the running host: opens its parts in order, serves, and closes them.
+
+Parts are opened in the order in which they need each other and closed in the opposite order, also
+when the start fails half way. What a crash cut off is taken up before the first request.
+`host.runtime.wiring` holds what each part is made of.
+"""
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+
+import structlog
+from prometheus_client import CollectorRegistry
+
+from host.adapters.files.data_directory import DataDirectory
+from host.adapters.files.identity import Keeping
+from host.adapters.files.secret_files import read_secret
+from host.adapters.os.system import SystemClock, SystemEntropy
+from host.ports.clock import Entropy, TwoClocks
+from host.rest.acceptor import DoorMetrics
+from host.rest.listener import bind
+from host.rest.server import serve
+from host.rest.tls import ServerCertificate
+from host.rest.tls_files import Certificates, check_given_files
+from host.runtime.plugin_loading import make_plugin_manager
+from host.runtime.wiring.base import ProcessContext
+from host.runtime.wiring.engines import log_engines
+from host.runtime.wiring.flows import start_flows, warm_up_code
+from host.runtime.wiring.health import Health, storage_checks
+from host.runtime.wiring.inspection import name_what_is_missing
+from host.runtime.wiring.parts import Wiring
+from host.runtime.wiring.rest import Rest, live_door, make_rest, open_certificates
+from host.runtime.workers.hangup import Load, follow_log_level, reread_pins
+from host.runtime.workers.overview import Overviews, single_line
+from host.runtime.workers.overview_metrics import OverviewCollector
+from host.settings import HostSettings
+from host.settings.sections import REST
+
+_log = structlog.get_logger("cordbox.host")
+
+
+def run_host(
+    settings: HostSettings,
+    *,
+    given_password: str | None,
+    on_ready: Callable[[Mapping[str, str]], None],
+    is_new: bool = False,
+    load: Load | None = None,
+) -> None:
+    """Run a host until SIGTERM or SIGINT.
+
+    Args:
+        settings: all settings.
+        given_password: the administrator's password, unless a file is set.
+        on_ready: called with `url`, `certificate` and, if the host made the administrator's
+            password, `adminPasswordFile`.
+        is_new: begin a new cluster where the data directory's files do not belong together.
+        load: reads the settings again, on SIGHUP.
+
+    Raises:
+        HostError: the host cannot start; nothing is left half done.
+    """
+    if settings.admin_password_file is not None:
+        given_password = read_secret(settings.admin_password_file)
+    clock = SystemClock()
+    check_given_files(settings, clock)
+    # What the host makes is its owner's alone.
+    os.umask(0o077)
+    with ExitStack() as stack:
+        directory = DataDirectory.hold(settings.data_dir, is_new=is_new)
+        stack.callback(directory.release)
+        listener = stack.enter_context(bind(settings.listen_host, settings.listen_port))
+        certificates = open_certificates(settings, directory, clock)
+        host = stack.enter_context(
+            composed(
+                settings,
+                directory,
+                clock=clock,
+                entropy=SystemEntropy(),
+                given_password=given_password,
+                certificates=certificates,
+            )
+        )
+        follow_log_level(host.config, form=settings.log_format, worker=None)
+        log_engines()
+        url = f"https://{settings.listen.rpartition(':')[0]}:{listener.getsockname()[1]}"
+        running = settings
+
+        def hung_up() -> None:
+            nonlocal running
+            if load is not None:
+                running = reread_pins(running, load, host.config)
+
+        facts = _facts(url, certificates.files, host)
+        serve(
+            host.asgi,
+            listener=listener,
+            certificate=certificates,
+            threads=host.config.section(REST).get().threads,
+            stop_seconds_max=settings.stop_seconds_max,
+            on_ready=lambda: on_ready(facts),
+            door=live_door(host.config, DoorMetrics(host.registry)),
+            on_hangup=hung_up,
+        )
+        _log.info("stopping")
+
+
+@contextmanager
+def composed(
+    settings: HostSettings,
+    directory: DataDirectory,
+    *,
+    clock: TwoClocks,
+    entropy: Entropy,
+    given_password: str | None,
+    certificates: Certificates | None = None,
+) -> Iterator[Rest]:
+    """A host on a held data directory, its flow workers running, for the length of the block."""
+    with Keeping(directory.path) as keeping, ExitStack() as stack:
+        base = ProcessContext(
+            settings=settings,
+            directory=directory,
+            clock=clock,
+            entropy=entropy,
+            plugins=make_plugin_manager(
+                settings.plugins, with_entry_points=settings.plugin_entry_points
+            ),
+            registry=CollectorRegistry(),
+            stack=stack,
+        )
+        parts = Wiring(base)
+        started = clock.now_ms()
+        health = Health(storage_checks(directory.path, parts.database), clock)
+        overviews = Overviews(parts.store, clock, lambda: single_line(started, parts.store))
+        base.registry.register(OverviewCollector(overviews.latest))
+        rest = make_rest(
+            parts,
+            given_password=given_password,
+            health=health,
+            certificates=certificates,
+            exposed=base.registry,
+            overview=overviews.latest,
+            parked=parts.sticky.bytes_of,
+        )
+        name_what_is_missing(parts)
+        parts.go_on_with_nodes()
+        parts.go_on_with_registrations()
+        start_flows(parts)
+        warm_up_code(parts)
+        keeping.begin()
+        yield rest
+
+
+def _facts(url: str, certificate: ServerCertificate, host: Rest) -> Mapping[str, str]:
+    facts = {"url": url, "certificate": str(certificate.certificate_file.absolute())}
+    if host.admin_password_file is not None:
+        facts["adminPasswordFile"] = str(host.admin_password_file.absolute())
+    return facts

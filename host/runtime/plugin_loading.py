@@ -1,0 +1,100 @@
+"""Loads plugins by name, so that the host depends on none of them."""
+
+from collections.abc import Sequence
+from importlib import import_module
+from importlib.metadata import entry_points
+
+import pluggy
+
+from host.domain.errors import HostError
+from host.runtime import hookspecs
+from host.settings.plugged import PluginSettings
+
+_BUILT_IN = {
+    "embedded": "plugins.embedded",
+    "pkcs11_hsm": "plugins.pkcs11_hsm",
+    "toolchains": "plugins.toolchains",
+}
+"""Name of a plugin that comes with Cordbox -> its module."""
+
+
+class PluginUnknownError(HostError):
+    """A plugin that the settings name is not installed, or entry points are switched off."""
+
+    code = "plugin-unknown"
+
+
+class PluginInvalidError(HostError):
+    """A plugin implements a hook that does not exist, or in another shape."""
+
+    code = "plugin-invalid"
+
+
+def make_plugin_manager(
+    enabled: Sequence[str], *, with_entry_points: bool = False
+) -> pluggy.PluginManager:
+    """A manager with the plugins `enabled`; of two that give the same thing the later one wins.
+
+    Args:
+        enabled: names of built-in plugins or of entry points of the group `cordbox`.
+        with_entry_points: whether entry points of installed packages may be loaded.
+
+    Raises:
+        PluginUnknownError: nothing has the name.
+        PluginInvalidError: a plugin implements an unknown hook.
+    """
+    plugins = pluggy.PluginManager(hookspecs.PROJECT)
+    plugins.add_hookspecs(hookspecs)
+    for name in enabled:
+        try:
+            plugins.register(_load(name, with_entry_points=with_entry_points), name=name)
+        except (pluggy.PluginValidationError, ValueError) as error:
+            raise PluginInvalidError(f"plugin {name!r}: {error}") from error
+    try:
+        plugins.check_pending()
+    except pluggy.PluginValidationError as error:
+        raise PluginInvalidError(str(error)) from error
+    return plugins
+
+
+def declared_settings(enabled: Sequence[str], with_entry_points: bool) -> Sequence[PluginSettings]:  # noqa: FBT001  # it is a `Declare` of host.settings.loading
+    """What the plugins `enabled` declare of settings.
+
+    Built-in ones are not loaded for it, as a supervisor has to stay small: they declare none.
+
+    Raises:
+        PluginUnknownError: nothing has the name.
+        PluginInvalidError: a plugin implements an unknown hook.
+    """
+    others = [name for name in enabled if name not in _BUILT_IN]
+    if not others:
+        return ()
+    return plugin_settings(make_plugin_manager(others, with_entry_points=with_entry_points))
+
+
+def plugin_settings(plugins: pluggy.PluginManager) -> Sequence[PluginSettings]:
+    """What loaded plugins declare of settings.
+
+    Raises:
+        PluginInvalidError: one declares something else.
+    """
+    declared = list(plugins.hook.register_settings())
+    for each in declared:
+        if not isinstance(each, PluginSettings):
+            raise PluginInvalidError(
+                f"a plugin's register_settings gave {type(each).__name__}, expected PluginSettings"
+            )
+    return declared
+
+
+def _load(name: str, *, with_entry_points: bool) -> object:
+    if name in _BUILT_IN:
+        return import_module(_BUILT_IN[name])
+    found = entry_points(group=hookspecs.PROJECT, name=name) if with_entry_points else ()
+    for point in found:
+        plugin: object = point.load()
+        return plugin
+    hint = "" if with_entry_points else "; plugin_entry_points is off"
+    raise PluginUnknownError(
+        f"plugin {name!r} is none of {', '.join(sorted(_BUILT_IN))} and no entry point{hint}"
+    )

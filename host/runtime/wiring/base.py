@@ -1,0 +1,36 @@
+"""What every part of a host may need while it is put together."""
+
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+import pluggy
+from prometheus_client import CollectorRegistry
+
+from host.adapters.files.data_directory import DataDirectory
+from host.domain.errors import HostError
+from host.ports.clock import Entropy, TwoClocks
+from host.runtime.wiring.cluster import WorkerTopology
+from host.settings import HostSettings
+
+
+class PluginMissingError(HostError):
+    """No plugin gives something that the host cannot be without."""
+
+    code = "plugin-missing"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProcessContext:
+    """Settings, sources of time and chance, plugins, metrics.
+
+    `stack` closes what is opened. `cluster` is None where one process does everything.
+    """
+
+    settings: HostSettings
+    directory: DataDirectory
+    clock: TwoClocks
+    entropy: Entropy
+    plugins: pluggy.PluginManager
+    registry: CollectorRegistry
+    stack: ExitStack
+    cluster: WorkerTopology | None = None

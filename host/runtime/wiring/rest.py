@@ -1,0 +1,219 @@
+"""The REST application over the host's services, and its certificate."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+
+from prometheus_client import CollectorRegistry
+from starlette.routing import BaseRoute
+from starlette.types import ASGIApp
+
+from host.access import Users
+from host.access.administrator import ensure_administrator
+from host.access.delays import SignInDelays
+from host.adapters.files.data_directory import DataDirectory
+from host.adapters.os.descriptors import descriptor_limit
+from host.adapters.os.system import SteadyClock
+from host.domain.errors import HostError
+from host.domain.ids import ShortHash
+from host.flow.engine.service import FlowService
+from host.nodes import vnode
+from host.nodes.packages.catalogue import PackageCatalogue
+from host.ports.clock import Clock
+from host.ports.live import Derived, Live
+from host.rest.acceptor import DoorMetrics
+from host.rest.admission import Seats
+from host.rest.app import create_app
+from host.rest.observe import Readiness, overview_route
+from host.rest.pace import Patience
+from host.rest.server import Door
+from host.rest.services import RestServices
+from host.rest.sign_in import SignIn
+from host.rest.tls import ServerCertificate, own_certificate
+from host.rest.tls_files import Certificates, given_files
+from host.runtime.wiring.base import ProcessContext
+from host.runtime.wiring.health import Glance, Health
+from host.runtime.wiring.held_bytes import HeldBytes, add_account_metrics
+from host.runtime.wiring.host_metrics import HostCollector
+from host.runtime.wiring.parts import Wiring
+from host.runtime.wiring.sections import body_bytes_max
+from host.settings import HostSettings
+from host.settings.live import LiveConfig
+from host.settings.rest import RestValues
+from host.settings.sections import REST
+
+_VAULTS_NAMED_MAX = 10
+_PACKAGES_NAMED_MAX = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rest:
+    """The application, its sections of settings, a new password of `admin`, and metrics."""
+
+    asgi: ASGIApp
+    services: RestServices
+    config: LiveConfig
+    admin_password_file: Path | None
+    registry: CollectorRegistry
+
+
+def make_rest(
+    parts: Wiring,
+    *,
+    given_password: str | None,
+    health: Health,
+    certificates: Certificates | None = None,
+    exposed: CollectorRegistry,
+    overview: Callable[[], object],
+    parked: Callable[[ShortHash], int],
+) -> Rest:
+    """Put the application together, and see that there is an administrator.
+
+    Args:
+        parts: what it serves.
+        given_password: the administrator's.
+        health: whether the host can do its work.
+        certificates: what HTTPS is served with, if it is.
+        exposed: what `/metrics` shows.
+        overview: what `/overview` shows.
+        parked: memory of a node's suspended guests, in all processes.
+    """
+    base = parts.base
+    base.registry.register(HostCollector(base.directory, certificates))
+    users = Users(parts.database, clock=base.clock, entropy=base.entropy)
+    admin_password_file = ensure_administrator(
+        users,
+        given_password=given_password,
+        secrets=base.directory.secrets,
+        entropy=base.entropy,
+    )
+    services = RestServices(
+        packages=parts.packages,
+        certificates=parts.packages.certificates,
+        virtual_nodes=parts.nodes,
+        flows=FlowService(units=parts.store, clock=parts.store.time, quotas=parts.quotas),
+        membership=parts.registrations,
+        members=parts.members,
+        users=users,
+        keys=parts.keys,
+        quotas=parts.quotas,
+        held_bytes=HeldBytes(
+            store=parts.store,
+            vaults=parts.vaults,
+            folders=base.directory.virtual_nodes,
+            parked=parked,
+        ),
+        clock=base.clock,
+        administrative_log=parts.administrative_log,
+    )
+    add_account_metrics(base.registry, parts.store)
+    packages = Glance(lambda: _missing_packages(parts.catalogue), base.clock)
+    asgi = create_app(
+        services,
+        sign_in=SignIn(SignInDelays(SteadyClock(base.clock)), base.registry),
+        max_content_length=body_bytes_max(parts.config),
+        registry=base.registry,
+        exposed=exposed,
+        readiness=lambda: _readiness(health, certificates, parts.made_vaults, packages),
+        extra_routes=(overview_route(overview), *_plugged_routes(base, parts.config)),
+    )
+    return Rest(
+        asgi=asgi,
+        services=services,
+        config=parts.config,
+        admin_password_file=admin_password_file,
+        registry=base.registry,
+    )
+
+
+def open_certificates(
+    settings: HostSettings, directory: DataDirectory, clock: Clock
+) -> Certificates:
+    """The certificate of REST, proved to be good.
+
+    Raises:
+        TlsFilesError: it is not.
+    """
+    files = server_certificate(settings, directory, clock)
+    return Certificates(files, clock, listen_host=settings.listen_host)
+
+
+def live_door(live: LiveConfig, metrics: DoorMetrics) -> Live[Door]:
+    """The limits of connections to REST: as wanted now, and as this process may open files."""
+    return Derived(lambda rest: _door(rest, metrics), live.section(REST))
+
+
+def _door(rest: RestValues, metrics: DoorMetrics) -> Door:
+    return Door(
+        seats=Seats.within(
+            descriptor_limit(),
+            total_max=rest.connections_max,
+            address_max=rest.connections_per_address_max,
+            proxies=rest.proxies,
+        ),
+        patience=Patience(
+            transfer_bytes_per_second_min=rest.bytes_per_second_min,
+            transfer_seconds_max=rest.transfer_seconds_max,
+        ),
+        proxies=rest.proxies,
+        metrics=metrics,
+    )
+
+
+def server_certificate(
+    settings: HostSettings, directory: DataDirectory, clock: Clock
+) -> ServerCertificate:
+    """The certificate of the settings, or else the host's own, made at its first start."""
+    given = given_files(settings)
+    return given or own_certificate(directory.tls, listen_host=settings.listen_host, clock=clock)
+
+
+def _readiness(
+    health: Health,
+    certificates: Certificates | None,
+    vaults: vnode.MadeVaults,
+    packages: Glance,
+) -> Readiness:
+    warnings: dict[str, str] = {}
+    expires = None if certificates is None else certificates.warning()
+    if expires is not None:
+        warnings["certificate-expires"] = expires
+    # A broken vault is its node's trouble: the host goes on, and says so.
+    unusable = _unusable_vaults(vaults)
+    if unusable:
+        warnings["vault-unusable"] = unusable
+    missing = packages.text()
+    if missing:
+        warnings["package-missing"] = missing
+    return Readiness(
+        problems=[(problem.check, problem.error) for problem in health.problems()],
+        warnings=warnings,
+        is_degraded=bool(unusable or missing),
+    )
+
+
+def _unusable_vaults(vaults: vnode.MadeVaults) -> str:
+    try:
+        found = vaults.problems()
+    except HostError:
+        return ""  # the database's own check tells of it
+    named = ", ".join(f"{each.short_hash} ({each.code})" for each in found[:_VAULTS_NAMED_MAX])
+    more = f" and {len(found) - _VAULTS_NAMED_MAX} more" if len(found) > _VAULTS_NAMED_MAX else ""
+    return f"{named}{more}"
+
+
+def _missing_packages(catalogue: PackageCatalogue) -> str:
+    try:
+        found = catalogue.missing()
+    except HostError:
+        return ""
+    names = [f"{each.identity.name} {each.identity.version}" for each in found]
+    named = ", ".join(names[:_PACKAGES_NAMED_MAX])
+    more = f" and {len(names) - _PACKAGES_NAMED_MAX} more"
+    return named + (more if len(names) > _PACKAGES_NAMED_MAX else "")
+
+
+def _plugged_routes(base: ProcessContext, config: LiveConfig) -> Sequence[BaseRoute]:
+    plugged = base.plugins.hook.register_rest_routes(settings=base.settings, config=config)
+    return tuple(chain.from_iterable(plugged))

@@ -1,0 +1,58 @@
+"""The sections of settings of a process, and what is made of them."""
+
+from host.flow.engine.sticky_cache import StickyCache
+from host.nodes.audit_log.administrative import Retention
+from host.ports.live import Derived, Live
+from host.runtime.plugin_loading import plugin_settings
+from host.runtime.wiring.base import ProcessContext
+from host.runtime.wiring.host_metrics import ConfigCollector
+from host.settings.catalogue import Catalogue
+from host.settings.live import LiveConfig
+from host.settings.sections import ADMINISTRATIVE_LOG, AUDIT_LOG, CORDA_REST, FLOW, ISOLATION
+from host.settings.store import SectionStore
+
+_PARKED_SHARE = 4
+"""Suspended guests have at most this part of a guests' process: the rest is for those that run."""
+
+
+def open_sections(base: ProcessContext, store: SectionStore) -> LiveConfig:
+    """All sections of the host and its plugins, with what is pinned and stored.
+
+    Raises:
+        SettingsInvalidError: what is stored does not fit; names section, version and key.
+    """
+    sections = Catalogue(plugin_settings(base.plugins)).sections
+    live = LiveConfig(sections, base.settings.pins, store.newest().values())
+    base.registry.register(ConfigCollector(live))
+    return live
+
+
+def body_bytes_max(config: LiveConfig) -> Live[int]:
+    """Of a request."""
+    return Derived(lambda rest: rest.max_content_length, config.section(CORDA_REST))
+
+
+def segment_bytes(config: LiveConfig) -> Live[int]:
+    """Of a file of an audit log."""
+    return Derived(lambda log: log.segment_bytes, config.section(AUDIT_LOG))
+
+
+def administrative_retention(config: LiveConfig) -> Live[Retention]:
+    """How much of the administrative log is kept."""
+    return Derived(
+        lambda kept: Retention(
+            entries_max=kept.entries_max, flow_entries_max=kept.flow_entries_max
+        ),
+        config.section(ADMINISTRATIVE_LOG),
+    )
+
+
+def parking_lot(base: ProcessContext, config: LiveConfig) -> StickyCache:
+    """Room for suspended guests of a process."""
+    flow = config.section(FLOW).get()
+    share = config.section(ISOLATION).get().memory_bytes_max // _PARKED_SHARE
+    return StickyCache(
+        flow.parked_max,
+        bytes_max=flow.parked_bytes_max,
+        node_bytes_max=share if base.settings.isolation == "process" else None,
+    )

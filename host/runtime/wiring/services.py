@@ -1,0 +1,193 @@
+"""The services that may have worker processes of their own, and how calls cross to them.
+
+Callers and services keep their ports. A CPI crosses by its checksum: both sides read the same
+catalogue.
+"""
+
+import time
+from collections.abc import Sequence
+
+from host.domain.call_time import limited_call
+from host.domain.errors import UnavailableError
+from host.domain.ids import Checksum, EpochMs, FlowId, HoldingIdentity, ShortHash
+from host.domain.json import JsonObject, JsonValue
+from host.domain.packages import CpiRecord
+from host.domain.workers import WorkerKind
+from host.network.membership import MembershipService
+from host.ports.capability import CallContext, Capability
+from host.ports.clock import Clock
+from host.ports.directory import ContractVerifier, Members, Packages
+from host.ports.keys import KeyStore
+from host.ports.requests import refusing_misfits
+from host.ports.vaults import VaultAccess
+from host.runtime.rpc import Interface
+from host.vault.idempotency import forget_answers, holds_answers
+
+
+class RemoteCapability:
+    """A `Capability` that another process has. A call is repeated safely: it has a request id."""
+
+    def __init__(self, name: str, calls: "ServedCapability") -> None:
+        self.name = name
+        self._calls = calls
+
+    def call(self, context: CallContext, function: str, request: JsonObject) -> JsonValue:
+        return self._calls.call(
+            holding=context.holding,
+            cpi=context.cpi.file_checksum,
+            flow_id=context.flow_id,
+            request_id=context.request_id,
+            now=context.now,
+            function=function,
+            request=request,
+        )
+
+
+class ServedCapability:
+    """The other end of `RemoteCapability`."""
+
+    def __init__(self, capability: Capability, packages: Packages) -> None:
+        self._capability = capability
+        self._packages = packages
+
+    def call(
+        self,
+        *,
+        holding: HoldingIdentity,
+        cpi: Checksum,
+        flow_id: FlowId,
+        request_id: str,
+        now: EpochMs,
+        function: str,
+        request: JsonObject,
+    ) -> JsonValue:
+        context = CallContext(
+            holding=holding,
+            cpi=_stored(self._packages, cpi),
+            flow_id=flow_id,
+            request_id=request_id,
+            now=now,
+        )
+        with limited_call(time.thread_time), refusing_misfits():
+            return self._capability.call(context, function, request)
+
+
+class RemoteContracts:
+    """A `ContractVerifier` that another process has."""
+
+    def __init__(self, calls: "ServedContracts") -> None:
+        self._calls = calls
+
+    def verify(
+        self, cpi: CpiRecord, transaction: JsonObject, *, node: ShortHash | None = None
+    ) -> Sequence[JsonObject]:
+        return self._calls.verify(cpi.file_checksum, transaction, node)
+
+
+class ServedContracts:
+    """The other end of `RemoteContracts`."""
+
+    def __init__(self, contracts: ContractVerifier, packages: Packages) -> None:
+        self._contracts = contracts
+        self._packages = packages
+
+    def verify(
+        self, cpi: Checksum, transaction: JsonObject, node: ShortHash | None
+    ) -> Sequence[JsonObject]:
+        return self._contracts.verify(_stored(self._packages, cpi), transaction, node=node)
+
+
+class VaultAnswers:
+    """The answers that the vaults of this process keep for flows that have not ended."""
+
+    def __init__(self, vaults: VaultAccess, clock: Clock) -> None:
+        self._vaults = vaults
+        self._clock = clock
+
+    def forget(self, holding: ShortHash, flow_id: FlowId) -> None:
+        """Forget those of an ended flow; there may be none."""
+        if not self._vaults.is_made(holding):
+            return
+        with self._vaults.read(holding) as connection:
+            is_kept = holds_answers(connection, flow_id)
+        if is_kept:
+            self._vaults.transact(
+                holding,
+                lambda connection: forget_answers(connection, flow_id, self._clock.now_ms()),
+            )
+
+
+KEYS = Interface(
+    "keys",
+    KeyStore,  # type: ignore[type-abstract]
+    WorkerKind.CRYPTO,
+    (
+        "create",
+        "list",
+        "query",
+        "find_mine",
+        "sign",
+        "assign_hsm",
+        "hsm",
+        "start_rotation",
+        "rotate_some",
+        "rotation",
+    ),
+    once=("create", "start_rotation"),
+)
+CONTRACTS = Interface(
+    "contracts",
+    ServedContracts,
+    WorkerKind.VERIFICATION,
+    ("verify",),
+)
+MEMBERS = Interface(
+    "members",
+    Members,  # type: ignore[type-abstract]
+    WorkerKind.MEMBERSHIP,
+    (
+        "lookup",
+        "lookup_key",
+        "active",
+        "parameters",
+        "parameters_history",
+        "keep_parameters",
+    ),
+)
+REGISTRATIONS = Interface(
+    "registrations",
+    MembershipService,
+    WorkerKind.MEMBERSHIP,
+    ("register", "requests", "request"),
+    once=("register",),
+)
+ENTITIES = Interface(
+    "persistence",
+    ServedCapability,
+    WorkerKind.PERSISTENCE,
+    ("call",),
+)
+LEDGER = Interface(
+    "ledger",
+    ServedCapability,
+    WorkerKind.PERSISTENCE,
+    ("call",),
+)
+ANSWERS = Interface(
+    "answers",
+    VaultAnswers,
+    WorkerKind.PERSISTENCE,
+    ("forget",),
+)
+
+
+def _stored(packages: Packages, checksum: Checksum) -> CpiRecord:
+    """The CPI of exactly this checksum.
+
+    Raises:
+        UnavailableError: it was replaced meanwhile; a repeated step gets the new one.
+    """
+    record = packages.get(checksum)
+    if record is None or record.file_checksum != checksum:
+        raise UnavailableError(f"CPI {checksum} has been replaced")
+    return record

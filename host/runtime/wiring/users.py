@@ -1,0 +1,40 @@
+"""Users of a host that does not run."""
+
+import os
+from pathlib import Path
+
+from host.access import Users
+from host.access.administrator import ADMINISTRATOR, forget_generated_password
+from host.adapters.files.data_directory import DataDirectory
+from host.adapters.os.system import SystemClock, SystemEntropy
+from host.adapters.sqlite.database import Database
+from host.domain.errors import NotFoundError
+from host.runtime.wiring.offline_acts import offline_act
+from host.runtime.wiring.schemas import CLUSTER_SCHEMAS
+
+
+def reset_password(data_dir: Path, login_name: str, password: str) -> None:
+    """Set a user's password in a data directory that no host uses.
+
+    Raises:
+        NotFoundError: no host has run there, or nobody has the login name.
+        DataDirectoryLockedError: a host runs on it.
+        ActNotRecordedError: the administrative log cannot be written; nothing has changed.
+        UserInvalidError: the password is empty or too long.
+    """
+    # Checked first: holding a directory makes what is missing.
+    if not (data_dir / "cluster.sqlite").exists():
+        raise NotFoundError(f"{data_dir} is no data directory: it has no cluster.sqlite")
+    os.umask(0o077)  # What the database writes beside itself is its owner's alone.
+    directory = DataDirectory.hold(data_dir)
+    try:
+        with (
+            offline_act(data_dir, "user reset-password", parameters={"loginName": login_name}),
+            Database.open(directory.cluster_database, CLUSTER_SCHEMAS) as database,
+        ):
+            users = Users(database, clock=SystemClock(), entropy=SystemEntropy())
+            user = users.change_password(login_name, password)
+        if user.login_name == ADMINISTRATOR:
+            forget_generated_password(directory.secrets)
+    finally:
+        directory.release()

@@ -1,0 +1,76 @@
+"""`/isHealthy`, `/status` and `/metrics` of one worker over HTTP, as Corda's workers have them.
+
+Whoever can connect meets the same walls as at the REST interface.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from prometheus_client import generate_latest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from host.adapters.os.descriptors import descriptor_limit
+from host.rest.admission import Seats
+from host.rest.listener import bind
+from host.rest.server import Door, serving_plainly
+from host.runtime.workers.report import Reporter
+
+_METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+_CONNECTIONS_MAX = 64
+_THREADS = 2
+_STOP_SECONDS_MAX = 2
+
+
+@contextmanager
+def monitored(address: str, reporter: Reporter) -> Iterator[str]:
+    """Answer at `address` for the length of the block; gives the address with its real port.
+
+    Raises:
+        ListenRefusedError: it cannot be listened on.
+    """
+    host, _, port = address.rpartition(":")
+    listener = bind(host.strip("[]"), int(port))
+    bound = listener.getsockname()[1]
+    door = Door(
+        seats=Seats.within(
+            descriptor_limit(), total_max=_CONNECTIONS_MAX, address_max=_CONNECTIONS_MAX
+        )
+    )
+    with serving_plainly(
+        _application(reporter),
+        listener=listener,
+        door=door,
+        threads=_THREADS,
+        stop_seconds_max=_STOP_SECONDS_MAX,
+    ):
+        yield f"{host}:{bound}"
+
+
+def _application(reporter: Reporter) -> Starlette:
+    async def is_healthy(_request: Request) -> Response:
+        return JSONResponse({"status": "OK"})
+
+    def status(_request: Request) -> Response:
+        report = reporter.report()
+        if report.state == "ready":
+            return JSONResponse({"status": "OK"})
+        facts = {"status": "FAILED", "state": report.state, "code": report.problem}
+        return JSONResponse({k: v for k, v in facts.items() if v is not None}, 503)
+
+    def metrics(_request: Request) -> Response:
+        return Response(generate_latest(reporter.registry), media_type=_METRICS_TYPE)
+
+    async def missing(_request: Request, _error: Exception) -> Response:
+        return JSONResponse({"status": "NOT_FOUND"}, 404)
+
+    return Starlette(
+        routes=[
+            Route("/isHealthy", is_healthy),
+            Route("/status", status),
+            Route("/metrics", metrics),
+        ],
+        exception_handlers={404: missing},
+    )

@@ -1,0 +1,118 @@
+"""A worker's process as its supervisor starts it, whatever its kind.
+
+It tells its supervisor on stdout, in one JSON line, that it is ready or why it cannot be, drains on
+SIGTERM, and dies with its supervisor.
+"""
+
+import argparse
+import ctypes
+import errno
+import json
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from host.adapters.files.data_directory import DataDirectory
+from host.adapters.os.descriptors import raise_descriptor_limit
+from host.domain.errors import DiskFullError, HostError
+from host.domain.workers import WorkerKind
+from host.observe.logs import configure_logging
+from host.runtime.workers.run_directory import RunDirectory
+from host.settings.sections import LOG
+
+_PR_SET_PDEATHSIG = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Employment:
+    """What a worker process is given.
+
+    Attributes:
+        directory: the host's data directory.
+        kind, name: what it is.
+        monitor: where to answer over HTTP for this worker alone, if anywhere.
+        listener: descriptor of the socket of REST, for the worker that serves it.
+        stop: set by SIGTERM and SIGINT.
+    """
+
+    directory: DataDirectory
+    kind: WorkerKind
+    name: str
+    monitor: str | None
+    listener: int | None
+    stop: threading.Event
+
+    def ready(self, **facts: str) -> None:
+        """Tell the supervisor that the worker works."""
+        _tell(event="ready", **facts)
+
+
+def run_process(work: Callable[[Employment], None]) -> None:
+    """The whole life of a worker process: `work` returns when it has drained."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--data-dir", type=Path, required=True)
+    parser.add_argument("--kind", type=WorkerKind, required=True)
+    parser.add_argument("--name", required=True)
+    parser.add_argument("--lock", type=int, required=True)
+    parser.add_argument("--parent", type=int, required=True)
+    parser.add_argument("--listener", type=int)
+    parser.add_argument("--monitor")
+    options = parser.parse_args()
+    _die_with(options.parent)
+    raise_descriptor_limit()
+    stop = stop_on_signals()
+    try:
+        directory = DataDirectory.inherited(options.data_dir, options.lock)
+        settings = RunDirectory(directory.runtime).settings()
+        configure_logging(
+            level=settings.section(LOG).level, form=settings.log_format, worker=options.name
+        )
+        work(
+            Employment(
+                directory=directory,
+                kind=options.kind,
+                name=options.name,
+                monitor=options.monitor,
+                listener=options.listener,
+                stop=stop,
+            )
+        )
+    except HostError as refused:
+        _tell(event="refused", codes=list(_codes(refused)), message=refused.message)
+        sys.exit(1)
+    except OSError as failed:
+        if failed.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        full = DiskFullError(f"{failed.filename or options.data_dir}: {failed.strerror}")
+        _tell(event="refused", codes=list(_codes(full)), message=full.message)
+        sys.exit(1)
+
+
+def stop_on_signals() -> threading.Event:
+    """An event that SIGTERM and SIGINT set."""
+    stop = threading.Event()
+    for kind in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(kind, lambda *_: stop.set())
+    return stop
+
+
+def _codes(error: HostError) -> Iterator[str]:
+    for kind in type(error).__mro__:
+        if issubclass(kind, HostError):
+            yield kind.code
+
+
+def _tell(**fact: object) -> None:
+    sys.stdout.write(json.dumps(fact) + "\n")
+    sys.stdout.flush()
+
+
+def _die_with(parent: int) -> None:
+    """Have the kernel kill this process when its supervisor dies, which cannot tell it then."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)

@@ -1,0 +1,97 @@
+"""The REST worker: serves HTTPS on the socket that its supervisor holds."""
+
+import os
+import socket
+
+from host.adapters.files.secret_files import read_secret
+from host.adapters.os.system import host_name
+from host.domain.errors import UnavailableError
+from host.domain.workers import WorkerKind, WorkerPlan
+from host.rest.acceptor import DoorMetrics
+from host.rest.server import serve
+from host.runtime.wiring.engines import log_engines
+from host.runtime.wiring.health import Health, storage_checks
+from host.runtime.wiring.inspection import name_what_is_missing
+from host.runtime.wiring.rest import live_door, make_rest, open_certificates
+from host.runtime.workers.hangup import take_over_pins
+from host.runtime.workers.metrics import parked_bytes, workers_registry
+from host.runtime.workers.overview import Overviews, worker_lines
+from host.runtime.workers.overview_metrics import OverviewCollector
+from host.runtime.workers.process import Employment, run_process
+from host.runtime.workers.run_directory import RunDirectory
+from host.runtime.workers.worker_run import working
+from host.settings.sections import REST
+
+PASSWORD_VARIABLE = "CORDBOX_ADMIN_PASSWORD"  # noqa: S105  # the variable's name
+"""Environment variable with the administrator's password, unless the settings name a file."""
+
+
+def run_rest(job: Employment) -> None:
+    """Serve until SIGTERM or SIGINT, on the socket that the supervisor handed down."""
+    directory = job.directory
+    with working(
+        directory,
+        kind=WorkerKind.REST,
+        name=job.name,
+        monitor=job.monitor,
+        is_draining=job.stop.is_set,
+    ) as parts:
+        base = parts.base
+        settings = base.settings
+        file = settings.admin_password_file
+        run = RunDirectory(directory.runtime)
+        checks = {
+            **storage_checks(directory.path, parts.database),
+            "workers": lambda: check_workers(run, settings.worker_plan),
+        }
+        certificates = open_certificates(settings, directory, base.clock)
+        overviews = Overviews(
+            parts.store, base.clock, lambda: worker_lines(run, parts.store, host_name())
+        )
+        base.registry.register(OverviewCollector(overviews.latest))
+        rest = make_rest(
+            parts,
+            given_password=os.environ.get(PASSWORD_VARIABLE) if file is None else read_secret(file),
+            health=Health(checks, base.clock),
+            certificates=certificates,
+            exposed=workers_registry(run),
+            overview=overviews.latest,
+            parked=lambda node: parked_bytes(run, node),
+        )
+        log_engines()
+        name_what_is_missing(parts)
+        parts.go_on_with_nodes()
+        if WorkerKind.MEMBERSHIP not in settings.worker_plan.counts:
+            parts.go_on_with_registrations()
+        facts = {"certificate": str(certificates.files.certificate_file.absolute())}
+        if rest.admin_password_file is not None:
+            facts["adminPasswordFile"] = str(rest.admin_password_file.absolute())
+        serve(
+            rest.asgi,
+            listener=socket.socket(fileno=job.listener),
+            certificate=certificates,
+            threads=parts.config.section(REST).get().threads,
+            stop_seconds_max=settings.stop_seconds_max,
+            on_ready=lambda: job.ready(**facts),
+            door=live_door(parts.config, DoorMetrics(base.registry)),
+            on_hangup=lambda: take_over_pins(directory, parts.config),
+        )
+
+
+def check_workers(run: RunDirectory, plan: WorkerPlan) -> None:
+    """Refuse when of some kind no worker is ready.
+
+    Raises:
+        UnavailableError: names the kind.
+    """
+    table = run.table()
+    rows = () if table is None else table.workers
+    ready = {row.kind for row in rows if row.phase == "ready"}
+    for kind in plan.counts:
+        # REST is what answers: it is there, whatever was published before it said so.
+        if kind is not WorkerKind.REST and kind not in ready:
+            raise UnavailableError(f"no {kind} worker is ready")
+
+
+if __name__ == "__main__":
+    run_process(run_rest)

@@ -1,0 +1,26 @@
+"""The process of every worker that serves no HTTPS."""
+
+import structlog
+
+from host.runtime.workers.process import Employment, run_process
+from host.runtime.workers.worker_run import working
+
+_log = structlog.get_logger("cordbox.workers")
+
+
+def run_service(job: Employment) -> None:
+    """Work until told to stop, then drain: finish what runs, leave the rest to others."""
+    with working(
+        job.directory,
+        kind=job.kind,
+        name=job.name,
+        monitor=job.monitor,
+        is_draining=job.stop.is_set,
+    ):
+        job.ready()
+        job.stop.wait()
+        _log.info("draining")
+
+
+if __name__ == "__main__":
+    run_process(run_service)

@@ -1,1 +1,0 @@
-"""Use cases that need packages and sandboxes but no running host: building CorDapps."""

@@ -1,0 +1,100 @@
+"""What the drawing of one sandbox shows: the guest inside, and the doors in its walls."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from host.tools.audit.model import ComponentFacts, Door, ImportFacts
+from host.tools.audit.text import amount, size
+from sandbox.host_api import HOST_API
+
+_NAME_CHARACTERS = 27
+_DIGEST_CHARACTERS = 24
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Doorway:
+    """An interface as a door: its functions, what a call meets, and who is reached through it."""
+
+    interface: str
+    functions: tuple[str, ...]
+    state: str
+    is_closed: bool
+    reaches: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drawing:
+    """One component's sandbox.
+
+    Attributes:
+        exports: what the host calls; the runtime's own leftovers are not called.
+        guest: the guest's lines, each with its class.
+        memory: what a run begins with, of what it may have, in words.
+        memory_filled: the same as a part of 1.
+        doors: open ones first.
+    """
+
+    name: str
+    summary: str
+    exports: tuple[str, ...]
+    guest: tuple[tuple[str, str], ...]
+    memory: str
+    memory_filled: float
+    doors: tuple[Doorway, ...]
+
+
+def drawing_of(component: ComponentFacts) -> Drawing:
+    """The sandbox of a component whose imports were read."""
+    doors = _doorways(component.imports or ())
+    closed = sum(doorway.is_closed for doorway in doors)
+    names = [name for name in component.exports if name in {"verify", "run", "describe"}]
+    most = next((f.effective for f in component.limits if f.name == "memoryBytesMax"), 0)
+    least = sum(bounds.minimum for bounds in component.body.memories) if component.body else 0
+    return Drawing(
+        name=component.name,
+        summary=f"{len(doors) - closed} doors open, {closed} closed",
+        exports=tuple(sorted(names, key=lambda name: name == "describe")),
+        guest=_guest(component),
+        memory=f"starts with {size(least)} of at most {size(most)}",
+        memory_filled=min(1.0, least / most) if most else 0.0,
+        doors=doors,
+    )
+
+
+def _doorways(imports: Sequence[ImportFacts]) -> tuple[Doorway, ...]:
+    """Doors in the order of the world's interfaces, open ones first."""
+    found = []
+    for interface, functions in HOST_API.items():
+        found_here = {fact.function: fact for fact in imports if fact.interface == interface}
+        own = [found_here[function] for function in functions if function in found_here]
+        if own:
+            found.append(
+                Doorway(
+                    interface=interface,
+                    functions=tuple(fact.function for fact in own),
+                    state=_STATES[own[0].door],
+                    is_closed=own[0].door is Door.REFUSED,
+                    reaches=next((fact.reaches for fact in own if fact.reaches), None),
+                )
+            )
+    return tuple(sorted(found, key=lambda doorway: doorway.is_closed))
+
+
+_STATES = {Door.ALWAYS: "always open", Door.OPEN: "open if granted", Door.REFUSED: "closed"}
+
+
+def _guest(component: ComponentFacts) -> tuple[tuple[str, str], ...]:
+    kind = "Python" if component.form == "python" else "component"
+    lines = [("title", _short(component.name)), ("mid", f"{kind} · world {component.world}")]
+    if component.body:
+        body = component.body
+        lines.append(
+            ("small", f"{amount(body.functions)} functions, {size(body.code_size)} of code")
+        )
+    digest = (component.component_digest or "").removeprefix("SHA-256:")
+    lines.append(("code", f"{digest[:_DIGEST_CHARACTERS]}…"))
+    return tuple(lines)
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= _NAME_CHARACTERS else "…" + name[1 - _NAME_CHARACTERS :]

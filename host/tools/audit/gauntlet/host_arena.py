@@ -1,0 +1,181 @@
+"""A host of the gauntlet's own: a real host process with an honest and a hostile CorDapp."""
+
+import time
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from threading import Event
+
+from cpi.package.build import build_cpi
+from host.domain.errors import HostError, UnavailableError
+from host.tools.audit.gauntlet.host_attacks import HONEST_BODY, HONEST_FLOW, Attacker, HostAttack
+from host.tools.audit.gauntlet.host_strike import Order, clients
+from host.tools.audit.gauntlet.model import Ending
+from host.tools.build import build_cordapp
+from host.tools.dev.folder import DevFolder
+from host.tools.dev.host_process import HostProcess
+from host.tools.dev.network_setup import make_nodes, trust_signer, upload_cpi
+from host.tools.flows.client import FINAL, FlowPlace, HostFlows
+from host.tools.host_client import HostClient
+from sandbox.runtime import Sandbox
+
+ALICE, BOB, MALLORY = (f"O={name}, L=London, C=GB" for name in ("Alice", "Bob", "Mallory"))
+_GREETING = {"greeting": f"Hello {HONEST_BODY['name']}, this is {ALICE}"}
+_CORDAPPS = {ALICE: "hello", BOB: "hello", MALLORY: "hostile"}
+_POLL_S = 0.005
+_WAIT_S = 0.1
+_FLOW_SECONDS_MAX = 120.0
+
+
+class NeighbourFailedError(UnavailableError):
+    """An honest flow failed, or did not end, beside an attack."""
+
+    code = "gauntlet-neighbour"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostHarness:
+    """A running host, and the short hashes of its nodes by their names."""
+
+    host: HostProcess
+    nodes: dict[str, str]
+
+    def neighbour(self, client: HostClient) -> None:
+        """One honest flow of Alice, from its start to its end.
+
+        Raises:
+            NeighbourFailedError: it did not complete, or with another answer than its own.
+            HostError: the host did not answer.
+        """
+        flows, place = HostFlows(client), FlowPlace(node=self.nodes[ALICE], request_id=_new_id())
+        flows.start(place, HONEST_FLOW, dict(HONEST_BODY))
+        deadline = time.monotonic() + _FLOW_SECONDS_MAX
+        while time.monotonic() < deadline:
+            answer = flows.result(place)
+            if answer.get("flowStatus") == "COMPLETED":
+                if answer.get("json") != _GREETING:
+                    raise NeighbourFailedError(f"an honest flow answered {answer.get('json')}")
+                return
+            if answer.get("flowStatus") in FINAL:
+                raise NeighbourFailedError(f"an honest flow ended {answer}")
+            time.sleep(_POLL_S)
+        raise NeighbourFailedError(f"an honest flow has not ended after {_FLOW_SECONDS_MAX:g} s")
+
+    def strikes(self, attack: HostAttack, over: Event) -> Iterator[Sequence[Ending]]:
+        """Attack until `over` is set, once at least; gives the endings of each strike in turn.
+
+        The attack's clients are a process of their own, see `host_strike`.
+
+        Raises:
+            AttackClientError: they cannot go on.
+        """
+        node = self.nodes[BOB if attack.attacker is Attacker.BOB else MALLORY]
+        order = Order(
+            attack=attack.name,
+            flows=attack.flows,
+            body=attack.body,
+            node=node,
+            url=self.host.url,
+            certificate=str(self.host.certificate),
+            password=self.host.password,
+        )
+        yield from clients(order, over)
+
+    def settle(self) -> None:
+        """End what an attack left behind, so that the next one begins with a quiet host.
+
+        Raises:
+            NeighbourFailedError: what an operator can do does not end its flows.
+            HostError: the host did not answer.
+        """
+        with self.host.client() as client:
+            flows = HostFlows(client)
+            busy = [node for node in self.nodes.values() if _open_flows(flows, node)]
+            for node in busy:
+                _set_state(client, node, "MAINTENANCE")  # what starts flows ends, too
+            for node in busy:
+                _end_flows(flows, node)
+                _set_state(client, node, "ACTIVE")
+
+
+def _set_state(client: HostClient, node: str, state: str) -> None:
+    client.ask("PUT", f"/virtualnode/{node}/state/{state}")
+
+
+def _end_flows(flows: HostFlows, node: str) -> None:
+    deadline = time.monotonic() + _FLOW_SECONDS_MAX
+    while left := _open_flows(flows, node):
+        if time.monotonic() > deadline:
+            raise NeighbourFailedError(f"{len(left)} flows of an attack cannot be ended")
+        for place in left:
+            with suppress(HostError):  # it ended meanwhile
+                flows.kill(place, "the gauntlet goes on")
+        time.sleep(_WAIT_S)
+
+
+def _open_flows(flows: HostFlows, node: str) -> list[FlowPlace]:
+    """Those that the first pages of the node's lists hold."""
+    return [
+        FlowPlace(node=node, request_id=str(flow["clientRequestId"]))
+        for status in ("START_REQUESTED", "RUNNING")
+        for flow in flows.list(node, status=status, responders=True)
+    ]
+
+
+def _new_id() -> str:
+    return f"gauntlet-{uuid.uuid4()}"
+
+
+@contextmanager
+def opened_host(
+    root: Path, sandbox: Sandbox, cache: Path, options: Sequence[str] = ()
+) -> Iterator[HostHarness]:
+    """Start a host in `root` with the nodes Alice, Bob (honest) and Mallory (hostile).
+
+    Args:
+        root: an empty folder, for keys, packages, data and the log.
+        sandbox: builds the CorDapps.
+        cache: of compiled code.
+        options: more words for `cordbox host run`.
+
+    Raises:
+        HostError, CpiError: the host or its network cannot be made.
+    """
+    folder = DevFolder(root, tuple(_CORDAPPS))
+    host = HostProcess.start(
+        data=folder.data,
+        listen="127.0.0.1:0",
+        password_file=folder.password_file,
+        log=folder.log,
+        options=("--cache-dir", str(cache), *options),
+    )
+    try:
+        with host.client() as client:
+            trust_signer(client, folder.certificate)
+            nodes: dict[str, str] = {}
+            for name in dict.fromkeys(_CORDAPPS.values()):
+                cpi = _cpi(folder, name, sandbox)
+                checksum = upload_cpi(client, cpi, f"{name}.cpi", force=False)
+                members = [member for member, cordapp in _CORDAPPS.items() if cordapp == name]
+                nodes = make_nodes(client, checksum, members, nodes, lambda _line: None)
+        yield HostHarness(host=host, nodes=nodes)
+    finally:
+        host.stop()
+
+
+def _cpi(folder: DevFolder, name: str, sandbox: Sandbox) -> bytes:
+    """The signed CPI of a sample CorDapp."""
+    with resources.as_file(resources.files("sample_cordapps") / name) as sources:
+        built = build_cordapp(
+            sources, [folder.key], folder.packages / name, sandbox, lambda _step: None
+        )
+    return build_cpi(
+        name=name,
+        version="1",
+        cpb=(built.cpb.path.name, built.cpb.path.read_bytes()),
+        group_policy=folder.group_policy,
+        keys=[folder.key],
+    )

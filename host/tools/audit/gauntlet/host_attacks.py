@@ -1,0 +1,165 @@
+"""Attacks on a whole host: by the flows of a hostile node, by strangers, and by honest crowds."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from host.domain.json import JsonValue
+from host.tools.audit.gauntlet.model import CONTAINED, LIMITS
+from host.tools.audit.gauntlet.sample_flows import sample_flows
+from host.tools.audit.gauntlet.strangers import Stranger, guess_passwords, hold_connections
+
+KILLED = "killed"
+"""The attack had not ended when its time was over, and was killed by the operator."""
+_ENDLESS = frozenset({KILLED})
+_FAILED = frozenset({"FLOW_FAILED"})
+"""An exception in the flow's own code, its own one or what the host answered."""
+_FULL = frozenset({"quota-exceeded", CONTAINED})
+_BOUNDED = LIMITS | _FULL | _ENDLESS
+_MALLORY = "O=Mallory, L=London, C=GB"
+
+
+class Attacker(StrEnum):
+    """Who attacks: the hostile CorDapp's node, an honest node, or nobody with a node."""
+
+    MALLORY = "mallory"
+    BOB = "bob"
+    STRANGER = "stranger"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostAttack:
+    """What is done to a host.
+
+    Attributes:
+        stops: codes by which the attack's flows may end; `contained` if one may run to its end,
+            `killed` if it may last until the operator ends it.
+        flow: class of the flows that are started; None where `stranger` attacks.
+        body: their request.
+        flows: how many are started at once.
+        lists: the operator lists the node's flows, with results, meanwhile.
+    """
+
+    name: str
+    about: str
+    stops: frozenset[str]
+    attacker: Attacker = Attacker.MALLORY
+    flow: str = ""
+    body: JsonValue = None
+    flows: int = 1
+    lists: bool = False
+    stranger: Stranger | None = None
+
+
+HONEST_FLOW = "hello_flows.Hello"
+HONEST_BODY: Mapping[str, JsonValue] = {"name": "gauntlet"}
+
+_CROWD = HostAttack(
+    name="honest-crowd",
+    about="an honest tenant starts 500 flows at once",
+    attacker=Attacker.BOB,
+    flow=HONEST_FLOW,
+    body=HONEST_BODY,
+    flows=500,
+    stops=frozenset({CONTAINED, KILLED}),
+)
+_STRANGERS = tuple(
+    HostAttack(
+        name=name,
+        about=about,
+        attacker=Attacker.STRANGER,
+        stranger=stranger,
+        stops=frozenset({CONTAINED}),
+    )
+    for name, about, stranger in (
+        ("held-connections", "strangers send bodies byte by byte", hold_connections),
+        ("password-guesses", "strangers guess passwords", guess_passwords),
+    )
+)
+
+
+def _attack(
+    name: str, about: str, flow: str, stops: frozenset[str], flows: int, **body: JsonValue
+) -> HostAttack:
+    return HostAttack(
+        name=name, about=about, flow=f"hostile_host.{flow}", stops=stops, flows=flows, body=body
+    )
+
+
+def host_attacks() -> tuple[HostAttack, ...]:
+    """All attacks on a host, those of the sandbox's catalogue that are flows among them."""
+    return (_CROWD, *_by_texts(), *_by_sessions(), *_by_work(), *_by_bytes(), *_STRANGERS, *_runs())
+
+
+def _by_texts() -> tuple[HostAttack, ...]:
+    """What a guest says, in a call or as its failure."""
+    return (
+        _attack("nested-request", "host calls with JSON 3000 deep", "NestedRequest", _FAILED, 64),
+        _attack("half-character", "failures that are no Unicode", "HalfCharacter", _FAILED, 64),
+        _attack("long-failures", "failure texts of 3 MB", "LongFailure", _FAILED, 20),
+    )
+
+
+def _by_sessions() -> tuple[HostAttack, ...]:
+    """What one flow makes of many sessions, with its own node at their other ends."""
+    stops = frozenset({"session-error"}) | _FAILED | _BOUNDED
+
+    def attack(name: str, about: str, flow: str, flows: int, count: int) -> HostAttack:
+        return _attack(name, about, flow, stops, flows, x500_name=_MALLORY, count=count)
+
+    return (
+        attack("failures-to-many", "a failure of 4 MiB to 100 sessions", "FailToMany", 4, 100),
+        attack("worm", "responders that start responders", "Breed", 2, 12),
+        attack(
+            "wide-inits",
+            "messages of a byte that carry 30 KB of what opens their session",
+            "WideInit",
+            2,
+            10,
+        ),
+    )
+
+
+def _by_work() -> tuple[HostAttack, ...]:
+    """What keeps the host's threads."""
+    patterns = "a pattern times a text of 4·10^9 steps"
+    return (
+        _attack("slow-pattern", patterns, "SlowPattern", _FAILED | _BOUNDED, 4),
+        _attack("empty-writes", "transactions without end", "EmptyWrites", _BOUNDED, 48, count=300),
+        _attack("short-sleeps", "steps without end", "ShortSleeps", _BOUNDED, 16, count=3000),
+        _attack("tiny-flows", "a thousand flows that do nothing", "Tiny", _FULL, 1000),
+    )
+
+
+def _by_bytes() -> tuple[HostAttack, ...]:
+    """What the host keeps for a node, in memory or on disk."""
+    flood = "400 MB of external messages a flow"
+    return (
+        _attack("external-flood", flood, "ExternalFlood", _BOUNDED, 4, count=100),
+        _attack("heavy-sleeps", "parked guests of 110 MB", "HeavySleep", _BOUNDED, 48),
+        _attack("heavy-journals", "journals of 60 MB", "HeavyJournal", _BOUNDED, 12),
+        HostAttack(
+            name="huge-results",
+            about="lists of results of 4 MiB",
+            flow="hostile_host.HugeResult",
+            body={},
+            flows=20,
+            lists=True,
+            stops=_BOUNDED | {"flow-result-too-large"},
+        ),
+    )
+
+
+def _runs() -> tuple[HostAttack, ...]:
+    """The hostile flows that attack a sandbox, as many at once as keep all threads busy."""
+    return tuple(
+        HostAttack(
+            name=f"run-{attack.name}",
+            about=attack.about,
+            flow=attack.flow or "",
+            body={},
+            flows=8,
+            stops=attack.stops | LIMITS | _FAILED | _ENDLESS,
+        )
+        for attack in sample_flows()
+    )

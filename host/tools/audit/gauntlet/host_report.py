@@ -1,0 +1,92 @@
+"""What the gauntlet of a host tells: a line for each attack, a summary, or everything as JSON."""
+
+from collections.abc import Iterator
+
+from host.domain.json import JsonObject
+from host.domain.printable import printable
+from host.tools.audit.gauntlet.host_contest import Beside, HostReport
+from host.tools.audit.gauntlet.model import CONTAINED
+from host.tools.audit.gauntlet.report import milliseconds
+from sandbox.engine import engine_version, profile_digest
+
+HEAD = (
+    f"{'attack':<26} {'outcome':<9} {'ended by':<28} {'neighbour p50':>13} {'p99':>10} {'flows':>6}"
+    f" {'memory':>9} {'disk':>9}"
+)
+_QUIET = "(a quiet host)"
+_MIB = 1024 * 1024
+
+
+def line_of(row: Beside) -> str:
+    """One attack as a line of the table."""
+    ordered = sorted(row.seconds)
+    middle = ordered[len(ordered) // 2] if ordered else None
+    return printable(
+        f"{row.attack.name if row.attack else _QUIET:<26} {_outcome(row):<9}"
+        f" {_codes(row):<28} {milliseconds(middle):>13} {milliseconds(row.p99):>10}"
+        f" {len(ordered):>6} {row.memory // _MIB:>5} MiB {row.disk // _MIB:>5} MiB"
+    )
+
+
+def summary_of(report: HostReport) -> str:
+    """The lines behind the table."""
+    return "\n".join(printable(line) for line in _summary(report)) + "\n"
+
+
+def _outcome(row: Beside) -> str:
+    if row.failure is not None:
+        return "DISTURBED"
+    if row.escaped:
+        return "ESCAPED"
+    return "contained" if row.endings.keys() <= {CONTAINED} else "stopped"
+
+
+def _codes(row: Beside) -> str:
+    return ", ".join(sorted(row.endings)) or "-"
+
+
+def _summary(report: HostReport) -> Iterator[str]:
+    good = [row for row in report.rows if not row.escaped and row.failure is None]
+    yield f"{len(good)} of {len(report.rows)} attacks stopped in {report.seconds:.0f} s"
+    ratios = {row.attack.name: report.ratio(row) for row in report.rows if row.attack}
+    worst = max(ratios, key=lambda name: ratios[name] or 0.0, default=None)
+    if worst is not None and ratios[worst] is not None:
+        yield (
+            f"neighbour: p99 {milliseconds(report.quiet.p99)} beside a quiet host; worst beside"
+            f" {worst}, {ratios[worst]:.2f}x"
+        )
+    for row in (report.quiet, *report.rows):
+        name = row.attack.name if row.attack else _QUIET
+        if row.failure is not None:
+            yield f"DISTURBED beside {name}: {row.failure}"
+        for ending in row.escaped:
+            yield f"ESCAPED {name}: [{ending.code}] {ending.message}"
+
+
+def document_of(report: HostReport) -> JsonObject:
+    """Everything as JSON; times in seconds, sizes in bytes."""
+    return {
+        "gauntletVersion": 1,
+        "held": report.held,
+        "engine": {"wasmtime": engine_version(), "profile": profile_digest()},
+        "attacks": len(report.rows),
+        "seconds": round(report.seconds, 3),
+        "neighbourP99": report.quiet.p99,
+        "results": [_row(report, row) for row in report.rows],
+    }
+
+
+def _row(report: HostReport, row: Beside) -> JsonObject:
+    return {
+        "name": row.attack.name if row.attack else _QUIET,
+        "about": row.attack.about if row.attack else "",
+        "stopped": not row.escaped and row.failure is None,
+        "codes": sorted(row.endings),
+        "escaped": [f"{ending.code}: {ending.message}" for ending in row.escaped],
+        "failure": row.failure,
+        "neighbourP99": row.p99,
+        "neighbourFlows": len(row.seconds),
+        "ratio": report.ratio(row),
+        "memoryBytes": row.memory,
+        "diskBytes": row.disk,
+    }

@@ -1,0 +1,380 @@
+"""Attacks of the run stage in Python: texts for a contract's sandbox, and the hostile CorDapp."""
+
+# ruff: noqa: E501  # one attack a line reads as the table that it is
+
+from host.tools.audit.gauntlet.model import LIMITS, PythonAttack
+from host.tools.audit.gauntlet.sample_flows import sample_flows
+from sandbox.world import World
+
+GUEST = '''
+class Refused(Exception):
+    def __init__(self, payload):
+        super().__init__(payload)
+        self.payload = payload
+
+
+class Fresh(Exception):
+    """Nothing that an earlier run left was found."""
+
+
+def describe():
+    return "{}"
+
+
+def verify(transaction):
+    exec(transaction, {"Fresh": Fresh, "__name__": "attack"})
+'''
+"""The attacked contract: a stand-in for the SDK's guest side that runs what it is given."""
+
+FLOWS = """
+from dataclasses import dataclass
+
+from cordapp.flows import ClientStartableFlow
+
+
+@dataclass(frozen=True)
+class Text:
+    code: str
+
+
+class RunText(ClientStartableFlow[Text, str]):
+    def call(self, request_body: Text) -> str:
+        names = {"flow": self}
+        exec(request_body.code, names)
+        return str(names.get("result", "done"))
+"""
+"""A flow that runs what it is given."""
+FLOWS_PATH, RUN_TEXT = "gauntlet_flows.py", "gauntlet_flows.RunText"
+
+CLEAN = "assert sum(range(1000)) == 499500"
+"""The neighbour's honest verification."""
+
+_NO_FILE = frozenset({"OSError", "PermissionError", "FileNotFoundError", "forbidden-operation"})
+_NO_MODULE = frozenset({"ModuleNotFoundError", "ImportError", "forbidden-operation"})
+_FRESH = frozenset({"Fresh"})
+
+
+def _text(name: str, about: str, code: str, stops: frozenset[str]) -> PythonAttack:
+    return PythonAttack(name=name, about=about, code=code, stops=stops)
+
+
+def _flow(name: str, about: str, code: str, *stops: str) -> PythonAttack:
+    return PythonAttack(
+        name=name,
+        about=about,
+        code=code,
+        flow=RUN_TEXT,
+        stops=frozenset(stops),
+        world=World.WORKFLOW,
+    )
+
+
+def python_code() -> tuple[PythonAttack, ...]:
+    """All of them."""
+    return (*_reaching(), *_burning(), *_staying(), *_calling(), *sample_flows())
+
+
+def _reaching() -> tuple[PythonAttack, ...]:
+    """For the machine below."""
+    return (
+        _text("open-file", "reads a file", "open('/etc/passwd').read()", _NO_FILE),
+        _text("write-file", "writes a file", "open('/tmp/left', 'w').write('x')", _NO_FILE),
+        _text("list-folder", "lists a folder", "import os; os.listdir('/')", _NO_FILE | _NO_MODULE),
+        _text(
+            "posix-open",
+            "opens a file below Python",
+            "import sys; sys.modules['posix'].open('/etc/passwd', 0)",
+            _NO_FILE | {"KeyError"},
+        ),
+        _text(
+            "socket",
+            "opens a socket",
+            "import socket; socket.create_connection(('127.0.0.1', 8888))",
+            _NO_MODULE | _NO_FILE,
+        ),
+        _text(
+            "subprocess",
+            "starts a process",
+            "import subprocess; subprocess.run(['id'])",
+            _NO_MODULE | _NO_FILE,
+        ),
+        _text("native-code", "loads native code", "import ctypes; ctypes.CDLL(None)", _NO_MODULE),
+        _text(
+            "threads",
+            "starts a thread",
+            "import _thread; _thread.start_new_thread(print, ())",
+            _NO_MODULE | {"RuntimeError", "error", "AttributeError"},
+        ),
+        _text("clock", "asks for the time", "import time; time.time()", _NO_MODULE | _NO_FILE),
+        _text(
+            "clock-in-c",
+            "asks C code for the time",
+            "import datetime; datetime.datetime.now()",
+            _NO_MODULE | _NO_FILE,
+        ),
+        _text(
+            "entropy",
+            "asks for randomness",
+            "import os; os.urandom(8)",
+            _NO_MODULE | _NO_FILE | {"NotImplementedError"},
+        ),
+        _text(
+            "random-module",
+            "asks a generator seeded by the machine",
+            "import random; random.SystemRandom().random()",
+            _NO_MODULE | _NO_FILE | {"NotImplementedError"},
+        ),
+        _text(
+            "import-file",
+            "imports a module that is not bundled",
+            "import attack_library",
+            _NO_MODULE,
+        ),
+        _text(
+            "wasi-below",
+            "calls the component's own imports",
+            "import wit_world.imports; wit_world.imports.flow.now('{}')",
+            _NO_MODULE | {"AttributeError", "capability-not-granted"},
+        ),
+        _text(
+            "exit-process",
+            "ends the process",
+            "import os; os._exit(0)",
+            _NO_MODULE | _NO_FILE | {"guest-trap", "AttributeError"},
+        ),
+        _text(
+            "system-exit",
+            "leaves Python",
+            "raise SystemExit(0)",
+            frozenset({"SystemExit", "guest-trap", "forbidden-operation"}),
+        ),
+        _text(
+            "abort",
+            "crashes C code",
+            "import sys; sys.setrecursionlimit(10**9)\ndef f(): return f()\nf()",
+            LIMITS | {"RecursionError", "OverflowError", "guest-trap"},
+        ),
+    )
+
+
+def _burning() -> tuple[PythonAttack, ...]:
+    """Time, memory and stack."""
+    return (
+        _text("python-spin", "loops for ever", "while True: pass", LIMITS),
+        _text(
+            "stubborn-spin",
+            "catches whatever should end its loop",
+            "while True:\n try:\n  while True: pass\n except BaseException: pass",
+            LIMITS,
+        ),
+        _text(
+            "finally-spin",
+            "loops on when it is being ended",
+            "try:\n while True: pass\nfinally:\n while True: pass",
+            LIMITS,
+        ),
+        _text(
+            "generator-spin",
+            "an endless generator in C code",
+            "import itertools; sum(itertools.count())",
+            LIMITS,
+        ),
+        _text("huge-power", "a number of 10^9 digits", "10 ** (10 ** 9)", LIMITS),
+        _text(
+            "huge-text",
+            "the text of a number of 10^6 digits",
+            "import sys; sys.set_int_max_str_digits(0); str(7 ** 4_000_000)",
+            LIMITS,
+        ),
+        _text(
+            "regex",
+            "a pattern of 2^60 steps",
+            "import re; re.fullmatch(r'(a|a)*b', 'a' * 60)",
+            LIMITS | _NO_MODULE,
+        ),
+        _text(
+            "sort-flood",
+            "sorts for ever",
+            "while True: sorted(range(100000), key=lambda n: -n)",
+            LIMITS,
+        ),
+        _text(
+            "memory-hoard",
+            "keeps all it can get",
+            "hoard = []\nwhile True: hoard.append(bytearray(1 << 23))",
+            LIMITS,
+        ),
+        _text(
+            "huge-bytes",
+            "one object of 2 GiB",
+            "bytes(2 ** 31 - 100)",
+            LIMITS | {"MemoryError", "OverflowError"},
+        ),
+        _text(
+            "text-doubling",
+            "a text that doubles",
+            "t = 'x'\nwhile True: t += t",
+            LIMITS | {"MemoryError"},
+        ),
+        _text(
+            "deep-recursion",
+            "calls itself for ever",
+            "def f(): return f()\nf()",
+            LIMITS | {"RecursionError"},
+        ),
+        _text(
+            "deep-repr",
+            "recursion in C code",
+            "import sys; sys.setrecursionlimit(2**31 - 1)\nx = []\nfor _ in range(1_000_000): x = [x]\nrepr(x)",
+            LIMITS | {"RecursionError", "guest-trap"},
+        ),
+        _text(
+            "deep-source",
+            "source that is nested 100 000 deep",
+            "eval('(' * 100_000 + ')' * 100_000)",
+            LIMITS | {"MemoryError", "SyntaxError", "RecursionError"},
+        ),
+        _text(
+            "exec-flood",
+            "compiles source for ever",
+            "while True: exec('x = ' + '+'.join('1' * 2000))",
+            LIMITS | {"RecursionError"},
+        ),
+        _text(
+            "del-resurrection",
+            "objects that come back when they die",
+            "class Z:\n def __del__(self): Z()\nZ()\nwhile True: pass",
+            LIMITS | {"RecursionError"},
+        ),
+        _text(
+            "json-nesting",
+            "JSON nested 1 000 000 deep",
+            "import json; json.loads('[' * 1_000_000)",
+            LIMITS | {"RecursionError", "JSONDecodeError", "guest-trap"},
+        ),
+        _text(
+            "hash-collisions",
+            "a dictionary of equal hashes",
+            "class K:\n def __hash__(self): return 1\n{K(): n for n in range(10 ** 6)}",
+            LIMITS,
+        ),
+    )
+
+
+def _staying() -> tuple[PythonAttack, ...]:
+    """Into the next run, which would be another tenant's or another transaction's."""
+    return (
+        _text(
+            "keep-global",
+            "leaves a global behind",
+            "import cordapp.guest as g\nif not hasattr(g, 'LEFT'):\n g.LEFT = 1\n raise Fresh",
+            _FRESH,
+        ),
+        _text(
+            "keep-module",
+            "leaves a module behind",
+            "import sys\nif 'left' not in sys.modules:\n sys.modules['left'] = sys\n raise Fresh",
+            _FRESH,
+        ),
+        _text(
+            "patch-json",
+            "replaces json.loads",
+            "import json\nif json.loads.__module__ == 'json':\n json.loads = lambda *a, **k: {}\n raise Fresh",
+            _FRESH,
+        ),
+        _text(
+            "patch-verify",
+            "replaces the verification itself",
+            "import cordapp.guest as g\nif g.verify.__name__ == 'verify':\n g.verify = lambda t: None\n raise Fresh",
+            _FRESH,
+        ),
+        _text(
+            "patch-builtins",
+            "replaces a built-in function",
+            "import builtins\nif builtins.sum([1]) == 1:\n builtins.sum = lambda *a: 0\n raise Fresh",
+            _FRESH,
+        ),
+        _text(
+            "count-attempts",
+            "decides by how often it was asked",
+            "import cordapp.guest as g\ng.COUNT = getattr(g, 'COUNT', 0) + 1\nif g.COUNT == 1: raise Fresh",
+            _FRESH,
+        ),
+    )
+
+
+def _calling() -> tuple[PythonAttack, ...]:
+    """The host, with what it should not be told."""
+    call = "flow.flow_engine._api.call"
+    return (
+        _flow(
+            "ansi-log",
+            "writes terminal commands to the operator's log",
+            "flow.log.info('\\x1b[2J\\x1b]0;owned\\x07' + '\\r\\nforged line')\nraise RuntimeError('logged')",
+            "log-scrubbed",
+        ),
+        _flow(
+            "surrogate-log",
+            "logs what is no Unicode",
+            "flow.log.info('\\ud800')",
+            "UnicodeEncodeError",
+            "payload-invalid",
+            "guest-trap",
+            "log-scrubbed",
+        ),
+        _flow(
+            "long-log-line",
+            "one log line of 100 MB",
+            "flow.log.info('x' * 100_000_000)",
+            "log-limit",
+            "payload-too-large",
+            *LIMITS,
+        ),
+        _flow(
+            "bidi-log",
+            "turns the text direction of the log",
+            "flow.log.info('\\u202e' + 'gnp.exe')\nraise RuntimeError('logged')",
+            "log-scrubbed",
+        ),
+        _flow(
+            "surrogate-request",
+            "sends what is no Unicode",
+            f"{call}('flow', 'context', {{'op': 'get', 'key': '\\ud800'}})",
+            "UnicodeEncodeError",
+            "payload-invalid",
+            "guest-trap",
+            "call-refused",
+        ),
+        _flow(
+            "catch-refusal",
+            "catches every refusal and calls on",
+            "while True:\n try:\n  flow.signing_service.find_my_signing_keys([])\n except BaseException: pass",
+            "capability-not-granted",
+        ),
+        _flow(
+            "refused-flood",
+            "makes calls that are refused for ever",
+            f"while True:\n try: {call}('flow', 'context', {{}})\n except Exception: pass",
+            "too-many-host-calls",
+            *LIMITS,
+        ),
+        _flow(
+            "other-message",
+            "messages to the outside, not granted",
+            f"{call}('external-messaging', 'send', {{'channel': 'x', 'message': 'secrets'}})",
+            "capability-not-granted",
+        ),
+        _flow(
+            "result-bomb",
+            "a result of 64 MiB",
+            "result = 'x' * (64 << 20)",
+            "payload-too-large",
+            *LIMITS,
+        ),
+        _flow(
+            "tenant-in-request",
+            "names another tenant in a call",
+            f"{call}('flow', 'context', {{'op': 'get', 'key': 'x', 'tenant': '../other', 'holdingIdentity': 'O=Victim, L=London, C=GB'}})",
+            "call-refused",
+        ),
+    )

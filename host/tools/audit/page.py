@@ -1,0 +1,151 @@
+"""An audit as one HTML page that needs nothing else: no script, font or image from elsewhere."""
+
+from collections.abc import Iterator, Sequence
+
+from host.domain.quotas import quota_meaning
+from host.guests.limits import LIMITS
+from host.tools.audit.drawing import drawing_of
+from host.tools.audit.model import Audit, ComponentFacts, Door, Trust
+from host.tools.audit.node import NodeFacts, node_rows
+from host.tools.audit.policy import Finding, Policy
+from host.tools.audit.text import TRUST_TEXT, amount, bounds_text, export_lines, limit_text, size
+from host.tools.html_pages import code, render
+from sandbox.anatomy import Anatomy
+
+Row = tuple[str, Sequence[str]]
+"""A term and its lines."""
+
+
+def page_of(
+    audit: Audit, policy: Policy, findings: Sequence[Finding], node: NodeFacts | None = None
+) -> str:
+    """The whole page; with the virtual node that runs the package, if there is one."""
+    return render(
+        __package__,
+        "page.html.jinja",
+        audit=audit,
+        badges=list(_badges(audit, policy, len(findings))),
+        numbers=_numbers(audit),
+        findings=findings,
+        node=[] if node is None else [(term, [told]) for term, told in node_rows(node)],
+        package=list(_package(audit)),
+        components=[
+            {
+                "facts": component,
+                "drawing": None if component.imports is None else drawing_of(component),
+                "limits": list(_limits(component)),
+                "body": list(_body(component.body)),
+                "origin": list(_origin(component)),
+                "declared": list(_declared(component)),
+            }
+            for component in audit.components
+        ],
+    )
+
+
+def _badges(audit: Audit, policy: Policy, count: int) -> Iterator[tuple[str, str]]:
+    """Verdicts with their colours."""
+    words = f"{count} finding{'s' if count > 1 else ''}" if count else "No findings"
+    yield words, "bad" if count else "good"
+    yield TRUST_TEXT[audit.trust], _TRUST_COLOURS.get(audit.trust, "bad")
+    if policy.name:
+        yield f"Policy: {policy.name}", ""
+    leaving = (
+        fact.interface
+        for component in audit.components
+        for fact in component.imports or ()
+        if fact.reaches and fact.interface != "log"
+    )
+    for name in dict.fromkeys(leaving):
+        yield f"Data leaves by {name}", "out"
+
+
+_TRUST_COLOURS = {Trust.TRUSTED: "good", Trust.NOT_JUDGED: ""}
+
+
+def _numbers(audit: Audit) -> tuple[tuple[str, str], ...]:
+    doors = [fact for c in audit.components for fact in c.imports or ()]
+    shut = sum(fact.door is Door.REFUSED for fact in doors)
+    code = sum(component.body.code_size for component in audit.components if component.body)
+    return (
+        (amount(len(audit.components)), "CPKs"),
+        (amount(len(doors) - shut), "functions that code can reach"),
+        (amount(shut), "functions that are closed"),
+        (size(audit.size), "package"),
+        (size(code), "of WebAssembly code"),
+    )
+
+
+def _package(audit: Audit) -> Iterator[Row]:
+    yield "Checksum", [code(audit.file_checksum)]
+    if audit.signer_summary_hash:
+        yield "Signer summary hash", [code(audit.signer_summary_hash)]
+    for signer in audit.signers:
+        key = f"{signer.key}, {signer.algorithm}, until {signer.not_after}"
+        yield "Signer", [signer.subject, key, code(signer.certificate)]
+    if not audit.signers:
+        yield "Signer", ["nobody whose signature holds"]
+    for note in audit.trust_notes:
+        yield "Verification", [note.message, code(note.code)]
+    if audit.group_id:
+        yield "Group", [audit.group_kind or "", code(audit.group_id)]
+    if audit.group_members:
+        yield "Members", audit.group_members
+    for note in audit.warnings:
+        yield "Note", [note.message, code(note.code)]
+
+
+def _limits(component: ComponentFacts) -> Iterator[tuple[str, str, str, str]]:
+    """Each limit: what it is, asked for, the host's, in force."""
+    for limit in component.limits:
+        asked = "" if limit.asked is None else limit_text(limit.name, limit.asked)
+        host, effective = (limit_text(limit.name, n) for n in (limit.host, limit.effective))
+        yield quota_meaning(LIMITS[limit.name]), asked, host, effective
+
+
+def _body(body: Anatomy | None) -> Iterator[Row]:
+    if body is None:
+        yield "Component", ["not read"]
+        return
+    yield "Size", [f"{size(body.size)} in {amount(body.modules)} core modules"]
+    yield "Code", [f"{size(body.code_size)}, {amount(body.functions)} functions"]
+    yield "Data", [size(body.data_size)]
+    yield "Custom sections", [size(body.custom_size)]
+    yield "Start functions", [amount(body.start_functions)]
+    yield "Memories", [bounds_text(m, in_bytes=True) for m in body.memories] or ["none"]
+    yield "Tables", [bounds_text(t, in_bytes=False) for t in body.tables] or ["none"]
+    yield "Features", [", ".join(body.features) or "WebAssembly 1.0 only"]
+
+
+def _origin(component: ComponentFacts) -> Iterator[Row]:
+    yield "CPK", [code(component.file_checksum)]
+    if component.component_digest:
+        yield "Component", [code(component.component_digest)]
+    if component.source_digest:
+        files = f"{component.source_files} files, {size(component.source_size)}"
+        yield "Python sources", [code(component.source_digest), files]
+    if component.runtime:
+        known = "not installed here"
+        if component.runtime.known:
+            tool = f"componentize-py {component.runtime.componentize_py}"
+            known = f"built {component.runtime.built} with {tool}"
+        yield "Python runtime", [code(component.runtime.digest), known]
+    tools = ", ".join(f"{name} {version}" for name, version in component.toolchain.items())
+    if tools:
+        yield "Toolchain", [tools]
+    for subject in component.signers:
+        yield "Signed by", [subject]
+
+
+def _declared(component: ComponentFacts) -> Iterator[Row]:
+    named = (
+        ("Capabilities", component.capabilities),
+        ("Flows", component.flows),
+        ("Contracts", component.contracts),
+        ("States", component.states),
+        ("Entities", component.entities),
+        ("Exports", tuple(export_lines(component))),
+    )
+    for title, names in named:
+        if names:
+            yield title, [code(name) for name in names]

@@ -1,0 +1,223 @@
+"""Audit policies: rules as JSON, and the findings of a package that breaks them.
+
+Without a policy, what a host would refuse to take is still a finding.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, Literal
+
+from cpi.strict_json import JsonRefusedError, parse_json
+from host.domain.errors import InvalidInputError
+from host.tools.audit.model import Audit, ComponentFacts, SignerFacts, Trust
+from host.tools.audit.schemas import policy_validator
+from sandbox.host_api import ALWAYS_GRANTED
+
+POLICY_BYTES_MAX = 1024 * 1024
+
+RULES: Mapping[str, str] = MappingProxyType(
+    {
+        "audit-package-refused": "A signature or a rule of the package format does not hold.",
+        "audit-signer-untrusted": "The signers do not lead to a trusted certificate.",
+        "audit-code-refused": "A component is refused, or is not what its descriptor says.",
+        "audit-trust-not-judged": "The policy asks for trust, and no certificate was given.",
+        "audit-signer-not-allowed": "A signer is none of those that the policy allows.",
+        "audit-capability-not-allowed": "A CPK declares a capability that the policy forbids.",
+        "audit-form-not-allowed": "A CPK has code in a form that the policy forbids.",
+        "audit-runtime-not-allowed": "A Python CPK names a runtime that the policy forbids.",
+        "audit-feature-not-allowed": "A component uses a feature that the policy forbids.",
+        "audit-limit-too-high": "A run would get a higher limit than the policy allows.",
+        "audit-component-too-large": "A component is larger than the policy allows.",
+    }
+)
+"""Code of a finding -> what it means."""
+
+
+class PolicyInvalidError(InvalidInputError):
+    """A policy is no JSON, or breaks its schema."""
+
+    code = "audit-policy-invalid"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """A broken rule. `component` is the CPK's name, empty when it concerns the whole package."""
+
+    code: str
+    message: str
+    component: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """A checked policy; None stands for a rule that was left out."""
+
+    name: str = ""
+    trust: Literal["any", "signed", "trusted"] = "signed"
+    signers: tuple[Mapping[str, str], ...] | None = None
+    capabilities: frozenset[str] | None = None
+    forms: frozenset[str] | None = None
+    runtimes: frozenset[str] | None = None
+    features: frozenset[str] | None = None
+    limits: Mapping[str, int] = field(default_factory=dict)
+    component_bytes_max: int | None = None
+
+
+def parse_policy(data: bytes) -> Policy:
+    """Parse and check a policy.
+
+    Raises:
+        PolicyInvalidError: with the JSON path of every violation.
+    """
+    try:
+        document: dict[str, Any] = parse_json(data, bytes_max=POLICY_BYTES_MAX)
+    except JsonRefusedError as error:
+        raise PolicyInvalidError(f"the policy is no strict JSON: {error}") from error
+    faults = [f"{e.json_path}: {e.message[:300]}" for e in policy_validator().iter_errors(document)]
+    if faults:
+        raise PolicyInvalidError("the policy breaks its schema: " + "; ".join(sorted(faults)[:20]))
+
+    def named(key: str) -> frozenset[str] | None:
+        return frozenset(document[key]) if key in document else None
+
+    return Policy(
+        name=document.get("name", ""),
+        trust=document.get("trust", "signed"),
+        signers=tuple(document["signers"]) if "signers" in document else None,
+        capabilities=named("capabilities"),
+        forms=named("forms"),
+        runtimes=named("runtimes"),
+        features=named("features"),
+        limits=document.get("limits", {}),
+        component_bytes_max=document.get("componentBytesMax"),
+    )
+
+
+def judge(audit: Audit, policy: Policy) -> tuple[Finding, ...]:
+    """Every rule that the package breaks."""
+    findings = [*_trust(audit, policy), *_signers(audit, policy)]
+    for component in audit.components:
+        for rule in _COMPONENT_RULES:
+            findings += rule(component, policy)
+    return tuple(findings)
+
+
+def _trust(audit: Audit, policy: Policy) -> Iterator[Finding]:
+    if policy.trust == "any":
+        return
+    if audit.trust is Trust.NOT_VERIFIED:
+        for note in audit.trust_notes:
+            place = f"{note.entry}: " if note.entry and note.entry not in note.message else ""
+            message = f"{place}{note.message} [{note.code}]"
+            yield Finding(code="audit-package-refused", message=message)
+    elif audit.trust is Trust.UNTRUSTED:
+        for note in audit.trust_notes:
+            message = f"{note.message} [{note.code}]"
+            yield Finding(code="audit-signer-untrusted", message=message)
+    elif audit.trust is Trust.NOT_JUDGED and policy.trust == "trusted":
+        message = "the policy asks for trusted signers: give the certificates to trust"
+        yield Finding(code="audit-trust-not-judged", message=message)
+
+
+def _signers(audit: Audit, policy: Policy) -> Iterator[Finding]:
+    if policy.signers is None:
+        return
+    code = "audit-signer-not-allowed"
+    if not audit.signers:
+        yield Finding(code=code, message="nobody's signature holds")
+    for signer in audit.signers:
+        if not _is_allowed(signer, policy.signers, audit.trust):
+            message = f"{signer.subject} (certificate {signer.certificate}) is not allowed"
+            yield Finding(code=code, message=message)
+
+
+def _is_allowed(signer: SignerFacts, allowed: tuple[Mapping[str, str], ...], trust: Trust) -> bool:
+    for rule in allowed:
+        by_certificate = rule.get("certificate", signer.certificate) == signer.certificate
+        by_subject = rule.get("subject", signer.subject) == signer.subject
+        believed = "certificate" in rule or trust is Trust.TRUSTED
+        if by_certificate and by_subject and believed:
+            return True
+    return False
+
+
+def _code(component: ComponentFacts, _policy: Policy) -> Iterator[Finding]:
+    if component.refusal is not None:
+        message = f"{component.refusal.message} [{component.refusal.code}]"
+        yield Finding(code="audit-code-refused", message=message, component=component.name)
+
+
+def _capabilities(component: ComponentFacts, policy: Policy) -> Iterator[Finding]:
+    if policy.capabilities is None:
+        return
+    for capability in component.capabilities:
+        if capability not in policy.capabilities | ALWAYS_GRANTED:
+            yield Finding(
+                code="audit-capability-not-allowed",
+                message=f"capability {capability} is declared, and not allowed",
+                component=component.name,
+            )
+
+
+def _forms(component: ComponentFacts, policy: Policy) -> Iterator[Finding]:
+    if policy.forms is not None and component.form not in {*policy.forms, "none"}:
+        yield Finding(
+            code="audit-form-not-allowed",
+            message=f"code in form {component.form}, allowed: {', '.join(sorted(policy.forms))}",
+            component=component.name,
+        )
+
+
+def _runtimes(component: ComponentFacts, policy: Policy) -> Iterator[Finding]:
+    runtime = component.runtime
+    if policy.runtimes is not None and runtime and runtime.digest not in policy.runtimes:
+        yield Finding(
+            code="audit-runtime-not-allowed",
+            message=f"runtime {runtime.digest} is not allowed",
+            component=component.name,
+        )
+
+
+def _features(component: ComponentFacts, policy: Policy) -> Iterator[Finding]:
+    if policy.features is None or component.body is None:
+        return
+    for feature in component.body.features:
+        if feature not in policy.features:
+            yield Finding(
+                code="audit-feature-not-allowed",
+                message=f"WebAssembly feature {feature} is used, and not allowed",
+                component=component.name,
+            )
+
+
+def _limits(component: ComponentFacts, policy: Policy) -> Iterator[Finding]:
+    for limit in component.limits:
+        allowed = policy.limits.get(limit.name)
+        if allowed is not None and limit.effective > allowed:
+            yield Finding(
+                code="audit-limit-too-high",
+                message=f"{limit.name}: a run gets {limit.effective}, allowed {allowed}",
+                component=component.name,
+            )
+
+
+def _size(component: ComponentFacts, policy: Policy) -> Iterator[Finding]:
+    most, body = policy.component_bytes_max, component.body
+    if most is not None and body is not None and body.size > most:
+        yield Finding(
+            code="audit-component-too-large",
+            message=f"{body.size} bytes, at most {most}",
+            component=component.name,
+        )
+
+
+_COMPONENT_RULES: tuple[Callable[[ComponentFacts, Policy], Iterator[Finding]], ...] = (
+    _code,
+    _capabilities,
+    _forms,
+    _runtimes,
+    _features,
+    _limits,
+    _size,
+)

@@ -1,0 +1,87 @@
+"""What crosses the wall of a sandbox: every imported function with its quota and its reach."""
+
+from collections.abc import Iterable, Mapping
+
+from host.guests.limits import LIMITS
+from host.tools.audit.model import Door, ImportFacts, LimitFacts
+from sandbox.host_api import ALWAYS_GRANTED, FUNCTIONS, INTERFACES
+from sandbox.limits import Limits
+from sandbox.world import World
+
+_RESULT = "Flow results and failure messages reach the client that started the flow over REST."
+_VERDICT = "Failure messages of a verification reach who asked for it."
+
+
+def limit_facts(asked: Mapping[str, int], host: Limits) -> tuple[LimitFacts, ...]:
+    """Every limit of a run: the smaller of the host's and of what the descriptor asks for."""
+    facts = []
+    for name, field in LIMITS.items():
+        allowed = getattr(host, field)
+        wanted = asked.get(name)
+        facts.append(
+            LimitFacts(
+                name=name,
+                asked=wanted,
+                host=allowed,
+                effective=allowed if wanted is None else min(wanted, allowed),
+            )
+        )
+    return tuple(facts)
+
+
+def import_facts(
+    imports: Iterable[str], grantable: Iterable[str], limits: Iterable[LimitFacts]
+) -> tuple[ImportFacts, ...]:
+    """The imported functions, in order of interface and function.
+
+    Args:
+        imports: of the compiled component: `cordbox:guest/sessions@1.0.0#send`.
+        grantable: capabilities that the descriptor declares and the host allows.
+        limits: of a run.
+    """
+    effective = {limit.name: limit.effective for limit in limits}
+    granted = frozenset(grantable)
+    facts = []
+    for name in sorted(imports):
+        path, _, function = name.partition("#")
+        interface = path.rpartition("/")[2].partition("@")[0]
+        door = _door(interface, granted)
+        facts.append(
+            ImportFacts(
+                interface=interface,
+                function=function,
+                door=door,
+                quota={} if door is Door.REFUSED else _quota(interface, effective),
+                reaches=None if door is Door.REFUSED else _reaches(f"{interface}.{function}"),
+            )
+        )
+    return tuple(facts)
+
+
+def _reaches(name: str) -> str | None:
+    """Who gets what is sent through a function, if that is outside the virtual node."""
+    found = FUNCTIONS.get(name)
+    return None if found is None else found.reaches
+
+
+def _door(interface: str, granted: frozenset[str]) -> Door:
+    if interface in ALWAYS_GRANTED:
+        return Door.ALWAYS
+    return Door.OPEN if interface in granted else Door.REFUSED
+
+
+def _quota(interface: str, effective: Mapping[str, int]) -> Mapping[str, int]:
+    quota = {
+        "callsOfARunMax": effective["hostCallsMax"],
+        "payloadBytesMax": effective["payloadBytesMax"],
+    }
+    if interface == "log":
+        quota["logBytesMax"] = effective["logBytesMax"]
+    return quota
+
+
+def leaving(world: str, imports: Iterable[ImportFacts]) -> tuple[str, ...]:
+    """What data can leave the virtual node, one sentence each."""
+    carried = {fact.interface for fact in imports if fact.reaches is not None}
+    first = _VERDICT if world == World.CONTRACT else _RESULT
+    return (first, *(each.leaves for each in INTERFACES if each.leaves and each.name in carried))

@@ -1,0 +1,69 @@
+"""The first entry that a node's audit log gets after a restore: what was restored, and of when."""
+
+import sqlite3
+from pathlib import Path
+
+from host.adapters.files.identity.files import opened
+from host.domain.errors import StorageError
+from host.domain.ids import EpochMs, HoldingIdentity
+from host.domain.x500 import MemberX500Name
+from host.nodes.audit_log.chain import restored
+from host.nodes.audit_log.node_log import NodeLog
+from host.nodes.audit_log.segments import LOG_NAME
+from host.nodes.audit_log.service import KEY_NAME
+
+_SELECT_NODES = "SELECT short_hash, x500_name, group_id FROM virtual_node ORDER BY short_hash"
+
+
+def add_restored_entries(
+    folder: Path, *, of: EpochMs, store_id: str, backup: str, now: EpochMs
+) -> int:
+    """Add the entry to every log of a data directory that no host runs on.
+
+    Args:
+        folder: the data directory.
+        of: the moment that the backup shows.
+        store_id: of this life of the cluster.
+        backup: digest that names the backup.
+        now: the time.
+
+    Returns:
+        How many logs there are.
+
+    Raises:
+        StorageError: a log, or the key of the logs, cannot be read or written.
+    """
+    logs = {log.parent.name: log.parent for log in folder.glob(f"vnodes/*/{LOG_NAME}")}
+    if not logs:
+        return 0
+    key = _key(folder / "secrets" / KEY_NAME)
+    entry = restored(of=of, store_id=store_id, backup=backup, at=now)
+    for short_hash, holding in _nodes(folder / "cluster.sqlite").items():
+        if short_hash in logs:
+            log = NodeLog(logs[short_hash], holding, key)
+            try:
+                log.add([entry], now=now)
+            finally:
+                log.close()
+    return len(logs)
+
+
+def _key(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as exc:
+        raise StorageError(
+            f"the audit logs' key {file} cannot be read: {exc.strerror}", path=str(file)
+        ) from exc
+
+
+def _nodes(registers: Path) -> dict[str, HoldingIdentity]:
+    try:
+        with opened(registers) as connection:
+            rows = connection.execute(_SELECT_NODES).fetchall()
+    except sqlite3.Error as exc:
+        raise StorageError(f"database {registers}: {exc}", path=str(registers)) from exc
+    return {
+        short_hash: HoldingIdentity(x500_name=MemberX500Name.parse(name), group_id=group_id)
+        for short_hash, name, group_id in rows
+    }

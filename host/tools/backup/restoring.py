@@ -1,0 +1,215 @@
+"""Bringing a backup back as a data directory: whole and proved, or not at all."""
+
+import os
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from host.adapters.files.data_directory import DataDirectoryLockedError, is_held
+from host.adapters.files.identity import read_directory_id
+from host.adapters.files.identity.directory_id import write_directory_id
+from host.adapters.files.identity.errors import error_of
+from host.adapters.files.identity.taking_up import inspect, with_new_store_id
+from host.domain.errors import StorageError
+from host.domain.ids import EpochMs
+from host.domain.json import JsonValue
+from host.ports.clock import Clock
+from host.runtime.wiring.offline_acts import offline_act
+from host.tools.backup.audit_entries import add_restored_entries
+from host.tools.backup.errors import BackupContentError, RestoreTargetError
+from host.tools.backup.layout import ID_FILE, KIND, MAGIC, STORES, is_name
+from host.tools.backup.staging import working_folder
+from host.tools.container import (
+    ContainerInvalidError,
+    Manifest,
+    Opener,
+    Section,
+    Target,
+    read_container,
+)
+
+Progress = Callable[[int, int], None]
+"""Told the bytes done, and of how many."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Restored:
+    """A data directory that was restored.
+
+    Attributes:
+        folder: where.
+        at: the moment that it shows.
+        sections: how many files it has.
+        cluster_id: of the cluster, as before.
+        store_id: of this life of it, new.
+    """
+
+    folder: Path
+    at: EpochMs
+    sections: int
+    cluster_id: str
+    store_id: str
+
+
+def restore(
+    file: Path, folder: Path, *, opener: Opener, clock: Clock, progress: Progress
+) -> Restored:
+    """Restore the backup in `file` to `folder`, which must not be there, or be empty.
+
+    Raises:
+        DataDirectoryLockedError: a host runs on `folder`.
+        RestoreTargetError: there is something in it.
+        ContainerKeyError: the passphrase or key is wrong.
+        ContainerInvalidError: no backup.
+        ContainerDamagedError: the backup was cut or changed.
+        BackupContentError: it holds what a data directory has no place for.
+        StorageError: something cannot be read or written. `folder` is as it was in each case.
+    """
+    folder = folder.absolute()
+    _check_target(folder)
+    try:
+        stream = file.open("rb")
+    except OSError as exc:
+        raise StorageError(f"{file}: {exc.strerror}", path=str(file)) from exc
+    with stream:
+        _make(folder.parent)
+        with working_folder(folder.with_name(f".{folder.name}.restoring")) as draft:
+            content = draft / "content"
+            content.mkdir(mode=0o700)
+            manifest = _unpack(stream, content, opener, progress)
+            store_id = _begin_anew(content, manifest)
+            facts: dict[str, JsonValue] = {"of": manifest.facts["at"], "backup": manifest.header}
+            with offline_act(content, "host restore", parameters=facts):
+                add_restored_entries(
+                    content,
+                    of=EpochMs(int(manifest.facts["at"])),
+                    store_id=store_id,
+                    backup=manifest.header,
+                    now=clock.now_ms(),
+                )
+            _sync_folders(content)
+            _check_target(folder)
+            # Onto an empty folder, or none; never onto one that has content.
+            try:
+                content.rename(folder)
+            except OSError as exc:
+                raise RestoreTargetError(
+                    f"{folder} cannot be put in place: {exc.strerror}", path=str(folder)
+                ) from exc
+            _sync(folder.parent)
+    return Restored(
+        folder=folder,
+        at=EpochMs(int(manifest.facts["at"])),
+        sections=len(manifest.sections),
+        cluster_id=str(manifest.facts["clusterId"]),
+        store_id=store_id,
+    )
+
+
+def _check_target(folder: Path) -> None:
+    if not folder.exists():
+        return
+    if is_held(folder):
+        raise DataDirectoryLockedError(f"a host runs on {folder}", path=str(folder))
+    if not folder.is_dir() or any(folder.iterdir()):
+        raise RestoreTargetError(
+            f"{folder} is not empty: a backup is restored to a new directory", path=str(folder)
+        )
+
+
+def _unpack(stream: BinaryIO, content: Path, opener: Opener, progress: Progress) -> Manifest:
+    done = total = 0
+
+    def accept(manifest: Manifest) -> None:
+        nonlocal total
+        _accept(manifest)
+        total = sum(section.bytes for section in manifest.sections)
+
+    def count(size: int) -> None:
+        nonlocal done
+        done += size
+        progress(done, total)
+
+    return read_container(
+        stream,
+        magic=MAGIC,
+        opener=opener,
+        accept=accept,
+        open_target=lambda section: _target(content, section),
+        progress=count,
+    )
+
+
+def _accept(manifest: Manifest) -> None:
+    facts = manifest.facts
+    if facts.get("kind") != KIND:
+        raise ContainerInvalidError(f"expected a backup of a host, found {facts.get('kind')!r}")
+    if not isinstance(facts.get("at"), int) or not isinstance(facts.get("clusterId"), str):
+        raise BackupContentError("the backup does not say when and of which cluster it is")
+    names = {section.name for section in manifest.sections}
+    for name in names:
+        if not is_name(name):
+            raise BackupContentError(f"a data directory has no place for {name[:128]!r}")
+    for name in (ID_FILE, *STORES):
+        if name not in names:
+            raise BackupContentError(f"the backup has no {name}")
+
+
+def _target(content: Path, section: Section) -> Target:
+    path = content / section.name
+    for folder in reversed(path.relative_to(content).parents[:-1]):
+        (content / folder).mkdir(mode=0o700, exist_ok=True)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+    return _Synced(os.fdopen(os.open(path, flags, 0o600), "wb"))
+
+
+class _Synced:
+    """A file that is on the disk when it is closed."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+
+    def write(self, data: bytes) -> int:
+        return self._stream.write(data)
+
+    def close(self) -> None:
+        with self._stream:
+            self._stream.flush()
+            os.fsync(self._stream.fileno())
+
+
+def _begin_anew(content: Path, manifest: Manifest) -> str:
+    """Give the directory a store id of its own, once its files are seen to belong together."""
+    known = read_directory_id(content)
+    if known is None or known.cluster_id != manifest.facts["clusterId"]:
+        raise BackupContentError("the backup's files are of another cluster than it says")
+    anew = with_new_store_id(known)
+    write_directory_id(content, anew)
+    findings = inspect(content)
+    if findings:
+        raise error_of(findings)
+    return anew.store_id
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as exc:
+        raise StorageError(f"{folder} cannot be made: {exc.strerror}", path=str(folder)) from exc
+
+
+def _sync_folders(content: Path) -> None:
+    for path in [content, *content.rglob("*")]:
+        if path.is_dir():
+            _sync(path)
+
+
+def _sync(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        with suppress(OSError):
+            os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

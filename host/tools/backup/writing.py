@@ -1,0 +1,231 @@
+"""Writing a backup of a data directory, whose host may run."""
+
+import fcntl
+import hashlib
+import os
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from host.adapters.files.identity import read_directory_id
+from host.adapters.files.identity.errors import error_of
+from host.adapters.files.identity.taking_up import inspect
+from host.domain.errors import DiskFullError, StorageError
+from host.domain.ids import EpochMs
+from host.ports.clock import Clock
+from host.runtime.wiring.offline_acts import offline_act
+from host.tools.backup.cut import Cut, copy_database, taken_cut
+from host.tools.backup.errors import BackupBusyError, BackupExistsError, BackupSourceError
+from host.tools.backup.layout import ID_FILE, KIND, MAGIC, STORES, is_name
+from host.tools.backup.staging import working_folder
+from host.tools.container import Sealer, Section, write_container
+
+STAGING = "backup"
+"""Folder of the data directory in which a backup is prepared; removed at its end."""
+_RESERVE_BYTES = 64 * 1024 * 1024
+"""Of the disk that the host works on, so much is left free."""
+_PIECE_BYTES = 1024 * 1024
+
+Report = Callable[[str, int, int], None]
+"""Told the stage (`copy`, `encrypt`), the bytes done, and of how many."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Written:
+    """A backup that was written.
+
+    Attributes:
+        file: where.
+        at: the moment that it shows.
+        bytes: its size.
+        sections: how many files it holds.
+        content_bytes: their size.
+        barrier_seconds: how long the host's commits waited.
+        cluster_id, store_id: of the data directory.
+        warnings: what the owner of the file should know.
+    """
+
+    file: Path
+    at: EpochMs
+    bytes: int
+    sections: int
+    content_bytes: int
+    barrier_seconds: float
+    cluster_id: str
+    store_id: str
+    warnings: Sequence[str]
+
+
+def back_up(folder: Path, file: Path, *, sealer: Sealer, clock: Clock, report: Report) -> Written:
+    """Write a backup of the data directory `folder` to `file`, which must not be there.
+
+    Raises:
+        BackupSourceError: no host's data directory.
+        DataFileError: its files do not belong together.
+        BackupExistsError: `file` is there.
+        BackupBusyError: another backup is being made.
+        ActNotRecordedError: the administrative log cannot tell of it.
+        DiskFullError: there is no room for a copy of the databases.
+        StorageError: something cannot be read or written; no file is left.
+    """
+    if not folder.is_dir() or not any((folder / name).exists() for name in (ID_FILE, *STORES)):
+        raise BackupSourceError(f"{folder} is no data directory of a host", path=str(folder))
+    findings = inspect(folder)
+    if findings:
+        raise error_of(findings)
+    known = read_directory_id(folder)
+    missing = [name for name in STORES if known is None or name not in known.files]
+    if known is None or missing:
+        raise BackupSourceError(
+            f"{folder}: no host has been ready on it yet, or it has no {', '.join(missing)}",
+            path=str(folder),
+        )
+    if file.exists():
+        raise BackupExistsError(f"{file} is there already", path=str(file))
+    act = offline_act(folder, "host backup", parameters={"file": file.name})
+    with working_folder(folder / STAGING) as staging, act:
+        _see_to_room(folder)
+        with taken_cut(folder, staging, clock) as cut:
+            _copy_databases(cut, staging, report)
+        sections, sources = _sections(cut, staging)
+        facts: dict[str, str | int] = {
+            "kind": KIND,
+            "clusterId": known.cluster_id,
+            "storeId": known.store_id,
+            "at": cut.at,
+        }
+        total = sum(section.bytes for section in sections)
+        done = 0
+
+        def progress(count: int) -> None:
+            nonlocal done
+            done += count
+            report("encrypt", done, total)
+
+        with _new_file(file) as stream:
+            write_container(
+                stream,
+                magic=MAGIC,
+                sealer=sealer,
+                created_at=cut.at,
+                facts=facts,
+                sections=sections,
+                open_section=lambda name: sources[name].open("rb"),
+                progress=progress,
+            )
+    return Written(
+        file=file,
+        at=cut.at,
+        bytes=file.stat().st_size,
+        sections=len(sections),
+        content_bytes=total,
+        barrier_seconds=cut.seconds,
+        cluster_id=known.cluster_id,
+        store_id=known.store_id,
+        warnings=_warnings([section.name for section in sections]),
+    )
+
+
+def _see_to_room(folder: Path) -> None:
+    """Refuse a copy that would fill the disk which the host works on."""
+    databases = [*folder.glob("*.sqlite*"), *folder.glob("vnodes/*/vault.sqlite*")]
+    needed = sum(path.stat().st_size for path in databases) + _RESERVE_BYTES
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        raise DiskFullError(
+            f"the disk of {folder} has {free} bytes free, a backup needs {needed}"
+            " for a copy of the databases",
+            path=str(folder),
+        )
+
+
+def _copy_databases(cut: Cut, staging: Path, report: Report) -> None:
+    sizes = {
+        name: connection.execute("PRAGMA page_count").fetchone()[0]
+        * connection.execute("PRAGMA page_size").fetchone()[0]
+        for name, connection in cut.snapshots.items()
+    }
+    done, total = 0, sum(sizes.values())
+    for name, connection in cut.snapshots.items():
+        copy_database(connection, staging / name)
+        # The host's log may be emptied again as far as this database is concerned.
+        connection.close()
+        done += sizes[name]
+        report("copy", done, total)
+
+
+def _sections(cut: Cut, staging: Path) -> tuple[list[Section], dict[str, Path]]:
+    sources: dict[str, tuple[Path, int | None]] = dict(cut.files)
+    sources |= {name: (staging / name, None) for name in (*cut.snapshots, *cut.copied)}
+    names = sorted(name for name in sources if is_name(name))
+    sections = [_section(name, *sources[name]) for name in names]
+    return sections, {name: sources[name][0] for name in names}
+
+
+def _section(name: str, path: Path, size: int | None) -> Section:
+    digest = hashlib.sha256()
+    left = path.stat().st_size if size is None else size
+    length = left
+    with path.open("rb") as stream:
+        while left:
+            piece = stream.read(min(left, _PIECE_BYTES))
+            if not piece:
+                raise StorageError(f"{name} became shorter while it was read", path=name)
+            digest.update(piece)
+            left -= len(piece)
+    return Section(name=name, bytes=length, digest=digest.hexdigest())
+
+
+@contextmanager
+def _new_file(file: Path) -> Iterator[BinaryIO]:
+    """A file that appears whole, on the disk, for its owner only, or not at all."""
+    draft = file.with_name(f".{file.name}.partial")
+    try:
+        descriptor = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as exc:
+        raise StorageError(f"{draft} cannot be made: {exc.strerror}", path=str(draft)) from exc
+    with os.fdopen(descriptor, "wb") as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as exc:
+            raise BackupBusyError(f"another backup is being written to {file}") from exc
+        try:
+            stream.truncate()
+            yield stream
+            stream.flush()
+            os.fsync(stream.fileno())
+            # A second name, unlike a rename, never replaces what somebody else has put there.
+            os.link(draft, file)
+        except FileExistsError as exc:
+            raise BackupExistsError(f"{file} is there already", path=str(file)) from exc
+        except OSError as exc:
+            raise StorageError(f"{file} cannot be written: {exc}", path=str(file)) from exc
+        finally:
+            draft.unlink(missing_ok=True)
+    folder = os.open(file.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def _warnings(names: Sequence[str]) -> list[str]:
+    warnings = []
+    if any(name.startswith("secrets/master-key") for name in names):
+        warnings.append(
+            "the backup holds the master key: whoever can open it can use every node's keys"
+        )
+    if any(name.startswith("secrets/master-salt") for name in names):
+        warnings.append(
+            "the backup does not hold the master passphrase: keep it, no key opens without it"
+        )
+    if "secrets/admin-password" in names:
+        warnings.append("the backup holds the administrator's first password")
+    warnings.append(
+        "files outside the data directory are not in the backup: settings, and the files for"
+        " passwords, passphrase and TLS that they name"
+    )
+    return warnings

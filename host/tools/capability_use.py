@@ -1,0 +1,55 @@
+"""Which services a CorDapp's code uses, read from its syntax tree.
+
+A flow reaches a service by an attribute of a fixed name, such as `self.ledger_service`. The scan
+sees those; what is reached in other ways (`getattr`, a service passed on under another name) it
+does not see. It is a help for the author: the sandbox, not the scan, keeps code from what it may
+not use.
+"""
+
+import ast
+from collections.abc import Iterator, Mapping
+
+from host.domain.packages import CodeWorld
+from host.tools.project import CpkPlan
+from host.tools.sources import SDK_PACKAGE
+from sandbox.host_api import INTERFACES
+
+CAPABILITY_OF: Mapping[str, str] = {
+    service: interface.name for interface in INTERFACES for service in interface.services
+}
+"""Service attribute of the SDK's `Flow` -> capability that its calls need."""
+
+
+def undeclared_uses(plan: CpkPlan, sources: Mapping[str, str]) -> tuple[str, ...]:
+    """The first use of each capability that a workflow CPK uses and does not declare."""
+    if plan.world is not CodeWorld.WORKFLOW:
+        return ()
+    found: dict[str, str] = {}
+    for path, text in sorted(sources.items()):
+        if path.startswith(f"{SDK_PACKAGE}/"):
+            continue
+        for line, what, capability in _uses(text, path):
+            if capability not in plan.capabilities:
+                found.setdefault(
+                    capability,
+                    f"{path}:{line}: {what} needs the capability {capability!r}, "
+                    "which workflow.capabilities does not name",
+                )
+    return tuple(found.values())
+
+
+def _uses(text: str, path: str) -> Iterator[tuple[int, str, str]]:
+    try:
+        tree = ast.parse(text, filename=path)
+    except (SyntaxError, ValueError, RecursionError):
+        return  # a vendored module that nothing imports
+    yield from sorted(use for node in ast.walk(tree) for use in _uses_of(node))
+
+
+def _uses_of(node: ast.AST) -> Iterator[tuple[int, str, str]]:
+    if isinstance(node, ast.Attribute) and node.attr in CAPABILITY_OF:
+        yield node.lineno, node.attr, CAPABILITY_OF[node.attr]
+    elif isinstance(node, ast.ClassDef):
+        bases = {getattr(base, "attr", getattr(base, "id", None)) for base in node.bases}
+        if "ResponderFlow" in bases:
+            yield node.lineno, f"responder flow {node.name}", "sessions"

@@ -1,0 +1,198 @@
+"""The code of one CPK at build time: from sources or a component to entries and a descriptor."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Literal
+
+import zstandard
+
+from cpi.package.descriptor import PYTHON_PREFIX, CodeDescriptor
+from host.domain.errors import InvalidInputError
+from host.guests.code import (
+    COMPONENT_BYTES_MAX,
+    DERIVING_TOOL,
+    DESCRIBED,
+    CodeRefusedError,
+    describe,
+    refusing_code,
+)
+from host.tools.capability_use import undeclared_uses
+from host.tools.dependencies import foreign_cpks, merged_sources
+from host.tools.project import CpkPlan
+from host.tools.sources import SourceRules, collect_sources
+from host.tools.toolchains import ComponentBuilder
+from host.tools.vendoring import vendored_packages
+from sandbox.guest import Component
+from sandbox.python_source import PythonSource
+from sandbox.runtime import Sandbox
+from sandbox.wizer import tool_version
+from sandbox.world import World
+
+COMPONENT_ENTRY = "wasm/component.wasm.zst"
+WORLD_VERSION = "1.0.0"
+_ZSTD_LEVEL = 19
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuiltCode:
+    """What a CPK gets from its code.
+
+    Attributes:
+        entries: its entries, without the descriptor.
+        descriptor: says what the entries are and declare.
+        sources: its Python files by path; empty for a component.
+        warnings: one sentence each, with file and line.
+    """
+
+    entries: Mapping[str, bytes]
+    descriptor: CodeDescriptor
+    sources: Mapping[str, str] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+
+
+def python_code(
+    sandbox: Sandbox,
+    plan: CpkPlan,
+    limits: Mapping[str, int],
+    *,
+    base: Mapping[str, str],
+    runtime: str | None = None,
+) -> BuiltCode:
+    """Collect the sources, derive the component and let it describe itself.
+
+    Files that another CPK brings with the same text are part of the code, but not of the entries:
+    the host takes them from the CPKs that this one depends on.
+
+    Args:
+        sandbox: derives and runs.
+        plan: a CPK with `source`; its vendored packages and dependencies are read.
+        limits: the descriptor's limits.
+        base: sources of the project's own CPK that this one depends on.
+        runtime: digest of the pinned runtime; the newest by default.
+
+    Raises:
+        SourceRefusedError: sources that cannot run in a sandbox.
+        VendoringRefusedError: third-party packages that cannot be vendored.
+        DependencyRefusedError: a file of `dependencies` that is no contract CPK.
+        CodeRefusedError: the code fails while it is loaded, or does not describe itself.
+    """
+    if plan.source is None:
+        raise ValueError(f"{plan.symbolic_name} has no source folder")
+    world = World(plan.world)
+    runtime = runtime or sandbox.default_runtime(world)
+    rules = SourceRules.of_default_runtime()
+    vendored = vendored_packages(plan)
+    base = merged_sources(base, foreign_cpks(plan))
+    own = collect_sources(
+        plan.source, plan.modules, rules=rules, base=base, vendored=vendored.modules
+    )
+    with refusing_code(plan.symbolic_name):
+        source = PythonSource(files={**base, **own}, entry_modules=plan.modules)
+        component = sandbox.derive(world, source, runtime=runtime)
+    descriptor = _descriptor(
+        sandbox,
+        plan,
+        component,
+        limits,
+        form="python",
+        runtime=runtime,
+        source_digest=source.digest,
+        entry_modules=plan.modules,
+    )
+    entries = {
+        PYTHON_PREFIX + path: text.encode() for path, text in own.items() if base.get(path) != text
+    }
+    return BuiltCode(
+        entries={**entries, **vendored.entries},
+        descriptor=descriptor,
+        sources=own,
+        warnings=undeclared_uses(plan, own),
+    )
+
+
+def component_code(
+    sandbox: Sandbox, plan: CpkPlan, limits: Mapping[str, int], build_component: ComponentBuilder
+) -> BuiltCode:
+    """Hold a component against its world, let it describe itself, and compress it.
+
+    Args:
+        sandbox: admits and runs it.
+        plan: a CPK with a finished `component`, or with `source` and `language`.
+        limits: the descriptor's limits.
+        build_component: makes the component of another language's sources.
+
+    Raises:
+        ToolchainMissingError, ToolchainFailedError: the sources give no component.
+        CodeRefusedError: it is too large, imports more than its world, or fails to describe itself.
+    """
+    if plan.component is not None:
+        label, wasm = plan.component.name, _read(plan.component)
+    elif plan.language is not None and plan.source is not None:
+        label = plan.symbolic_name
+        wasm = build_component(plan.language, plan.world, plan.source)
+    else:
+        raise ValueError(f"{plan.symbolic_name} has no component")
+    with refusing_code(label):
+        component = sandbox.admit(World(plan.world), wasm)
+    descriptor = _descriptor(
+        sandbox,
+        plan,
+        component,
+        limits,
+        form="component",
+        component_path=COMPONENT_ENTRY,
+        component_size=len(wasm),
+    )
+    packed = zstandard.ZstdCompressor(level=_ZSTD_LEVEL).compress(wasm)
+    return BuiltCode(entries={COMPONENT_ENTRY: packed}, descriptor=descriptor)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        with path.open("rb") as stream:
+            wasm = stream.read(COMPONENT_BYTES_MAX + 1)
+    except OSError as refused:
+        raise InvalidInputError(f"{path} cannot be read: {refused.strerror}") from refused
+    if len(wasm) > COMPONENT_BYTES_MAX:
+        raise CodeRefusedError(f"{path} is larger than {COMPONENT_BYTES_MAX} bytes")
+    return wasm
+
+
+def _descriptor(
+    sandbox: Sandbox,
+    plan: CpkPlan,
+    component: Component,
+    limits: Mapping[str, int],
+    *,
+    form: Literal["python", "component"],
+    runtime: str | None = None,
+    source_digest: str | None = None,
+    component_path: str | None = None,
+    component_size: int | None = None,
+    entry_modules: tuple[str, ...] = (),
+) -> CodeDescriptor:
+    with refusing_code(plan.symbolic_name):
+        guest = sandbox.guest(World(plan.world), component.digest)
+    answer = describe(guest, plan.symbolic_name)
+    declared: dict[str, tuple[Any, ...]] = {key: tuple(answer[key]) for key in DESCRIBED}
+    return CodeDescriptor(
+        world=plan.world.value,
+        world_version=WORLD_VERSION,
+        form=form,
+        runtime=runtime,
+        source_digest=source_digest,
+        component_digest=component.digest,
+        component_path=component_path,
+        component_size=component_size,
+        entry_modules=entry_modules,
+        capabilities=plan.capabilities,
+        limits=limits,
+        toolchain={
+            "cordbox": version("cordbox"),
+            "sdk": str(answer.get("sdk", "unknown")),
+            **({DERIVING_TOOL: tool_version()} if form == "python" else {}),
+        },
+        **declared,
+    )

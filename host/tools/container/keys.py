@@ -1,0 +1,105 @@
+"""Who can open a container: whoever has a passphrase, or a private key (X25519, age).
+
+A passphrase does not encrypt the content: scrypt of it encrypts a fresh private key, which stands
+in the header. So the content is one stream either way, and nobody without the passphrase can make
+a container that it opens.
+"""
+
+import base64
+import binascii
+
+import pyrage
+
+from host.domain.ids import EpochMs
+from host.tools.container.errors import ContainerDamagedError, ContainerKeyError
+from host.tools.container.format import VERSION, Header
+
+_IDENTITY_PREFIX = "AGE-SECRET-KEY-1"
+
+
+class Sealer:
+    """Encrypts containers. Make one by `by_passphrase` or `to_recipient`."""
+
+    def __init__(self, recipient: pyrage.x25519.Recipient, header: dict[str, str]) -> None:
+        self.recipient = recipient
+        self._header = header
+
+    @staticmethod
+    def by_passphrase(passphrase: str) -> "Sealer":
+        """For whoever has the passphrase. Takes some seconds: scrypt is slow on purpose.
+
+        Raises:
+            ContainerKeyError: the passphrase is empty.
+        """
+        if not passphrase:
+            raise ContainerKeyError("the passphrase is empty")
+        identity = pyrage.x25519.Identity.generate()
+        sealed = pyrage.passphrase.encrypt(str(identity).encode(), passphrase)
+        return Sealer(identity.to_public(), {"identity": base64.b64encode(sealed).decode()})
+
+    @staticmethod
+    def to_recipient(text: str) -> "Sealer":
+        """For whoever has the private key of an age public key (`age1…`).
+
+        Raises:
+            ContainerKeyError: it is none.
+        """
+        try:
+            recipient = pyrage.x25519.Recipient.from_str(text)
+        except pyrage.RecipientError as exc:
+            raise ContainerKeyError(f"{text[:80]!r} is no age public key: {exc}") from exc
+        return Sealer(recipient, {"recipient": text})
+
+    def header(self, created_at: EpochMs) -> Header:
+        """The header of a container that is written now."""
+        return Header(v=VERSION, created_at=created_at, **self._header)
+
+
+class Opener:
+    """Opens containers by a passphrase, or by the text of a file of age private keys."""
+
+    def __init__(self, *, passphrase: str | None = None, identities: str | None = None) -> None:
+        self._passphrase = passphrase
+        self._identities = identities
+
+    def identities(self, header: Header) -> list[pyrage.x25519.Identity]:
+        """The private keys to try on the container with this header.
+
+        Raises:
+            ContainerKeyError: the passphrase is wrong, or what is needed was not given.
+            ContainerDamagedError: the header is.
+        """
+        if header.identity is None:
+            if self._identities is None:
+                raise ContainerKeyError(
+                    f"the container is encrypted to the public key {header.recipient}:"
+                    " its private key is needed, no passphrase opens it"
+                )
+            return _parse(self._identities)
+        if self._passphrase is None:
+            raise ContainerKeyError("the container is encrypted with a passphrase, none was given")
+        try:
+            sealed = base64.b64decode(header.identity, validate=True)
+        except (binascii.Error, ValueError) as exc:
+            raise ContainerDamagedError(f"the header's identity is no base64: {exc}") from exc
+        try:
+            return _parse(pyrage.passphrase.decrypt(sealed, self._passphrase).decode())
+        except (pyrage.DecryptError, UnicodeDecodeError) as exc:
+            raise ContainerKeyError(
+                "the passphrase does not open the container, or its header was changed"
+            ) from exc
+
+
+def _parse(text: str) -> list[pyrage.x25519.Identity]:
+    lines = [line.strip() for line in text.splitlines()]
+    try:
+        found = [
+            pyrage.x25519.Identity.from_str(line)
+            for line in lines
+            if line.startswith(_IDENTITY_PREFIX)
+        ]
+    except pyrage.IdentityError as exc:
+        raise ContainerKeyError(f"a private key is damaged: {exc}") from exc
+    if not found:
+        raise ContainerKeyError(f"expected a line that begins with {_IDENTITY_PREFIX}, found none")
+    return found

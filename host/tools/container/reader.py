@@ -1,0 +1,195 @@
+"""Reads containers: sections are handed on while they come, and proved at their end.
+
+Whoever reads keeps what was handed on out of sight until `read_container` has returned: only then
+is it known that nothing was cut or changed.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterator
+from typing import BinaryIO, Protocol, cast
+
+import pyrage
+import zstandard
+
+from host.tools.container.errors import ContainerDamagedError, ContainerKeyError
+from host.tools.container.format import (
+    MANIFEST,
+    MANIFEST_BYTES_MAX,
+    Header,
+    Manifest,
+    Records,
+    Section,
+    decode_manifest,
+    take_header,
+)
+from host.tools.container.keys import Opener
+from host.tools.container.writer import Progress
+
+_WINDOW_BYTES_MAX = 8 * 1024 * 1024
+
+Accept = Callable[[Manifest], None]
+"""Looks at the manifest before anything else is unpacked; raises to refuse."""
+
+
+class Target(Protocol):
+    """Where a section's content goes; closed at its end."""
+
+    def write(self, data: bytes, /) -> object: ...
+
+    def close(self) -> None: ...
+
+
+OpenTarget = Callable[[Section], Target]
+
+
+def read_header(stream: BinaryIO, magic: bytes) -> Header:
+    """What a container says of itself to those who have no key.
+
+    Raises:
+        ContainerInvalidError: another file.
+        ContainerDamagedError: it ends early.
+    """
+    return take_header(stream, magic)[0]
+
+
+def read_container(
+    stream: BinaryIO,
+    *,
+    magic: bytes,
+    opener: Opener,
+    accept: Accept,
+    open_target: OpenTarget,
+    progress: Progress,
+) -> Manifest:
+    """Unpack a container; gives its manifest once all of it has proved good.
+
+    Raises:
+        ContainerInvalidError: another file.
+        ContainerKeyError: the key does not open it.
+        ContainerDamagedError: it was cut or changed.
+    """
+    header, digest = take_header(stream, magic)
+    identities = opener.identities(header)
+    unpacking = _Unpacking(digest, accept, open_target, progress)
+    unpacker = zstandard.ZstdDecompressor(max_window_size=_WINDOW_BYTES_MAX)
+    # Its pieces are small whatever the content, so what is too much is seen at once.
+    pipe = unpacker.stream_writer(cast("BinaryIO", unpacking), closefd=False)
+    try:
+        pyrage.decrypt_io(stream, pipe, identities)
+    except pyrage.DecryptError as exc:
+        if "No matching keys" in str(exc):
+            raise ContainerKeyError("the private key does not open the container") from exc
+        raise ContainerDamagedError(f"the encrypted part is damaged: {exc}") from exc
+    except (OSError, zstandard.ZstdError) as exc:
+        if unpacking.failure is not None:
+            raise unpacking.failure from None
+        raise ContainerDamagedError(f"the encrypted part is cut or changed: {exc}") from exc
+    finally:
+        unpacking.close()
+    return unpacking.whole()
+
+
+class _Unpacking:
+    """Takes the unpacked bytes, as a writable stream."""
+
+    def __init__(
+        self, header_digest: str, accept: Accept, open_target: OpenTarget, progress: Progress
+    ) -> None:
+        self._header_digest = header_digest
+        self._accept = accept
+        self._open_target = open_target
+        self._progress = progress
+        self._records = Records()
+        self._manifest_bytes = bytearray()
+        self._manifest: Manifest | None = None
+        self._expected: Iterator[Section] = iter(())
+        self._section: Section | None = None
+        self._target: Target | None = None
+        self._digest = hashlib.sha256()
+        self._left = 0
+        self._number = 0
+        self.failure: BaseException | None = None
+
+    def write(self, data: bytes) -> int:
+        try:
+            for section, number, content in self._records.feed(data):
+                self._take(section, number, content)
+        except BaseException as exc:
+            self.failure = exc
+            raise
+        return len(data)
+
+    def flush(self) -> None:
+        """Nothing waits here."""
+
+    def close(self) -> None:
+        if self._target is not None:
+            self._target.close()
+            self._target = None
+
+    def whole(self) -> Manifest:
+        """The manifest of a container that was read to its end.
+
+        Raises:
+            ContainerDamagedError: something is missing.
+        """
+        if self._manifest is None and self._manifest_bytes:
+            self._begin()
+        if self._manifest is None:
+            raise ContainerDamagedError("the container has no manifest")
+        if self._section is not None or not self._records.is_between:
+            name = "a record" if self._section is None else f"section {self._section.name}"
+            raise ContainerDamagedError(f"{name} is incomplete or missing")
+        return self._manifest
+
+    def _take(self, section: str, number: int, content: bytes) -> None:
+        if section == MANIFEST and self._manifest is None:
+            if number != self._number or len(self._manifest_bytes) > MANIFEST_BYTES_MAX:
+                raise ContainerDamagedError("the manifest is too long, or out of order")
+            self._manifest_bytes += content
+            self._number += 1
+            return
+        if self._manifest is None:
+            self._begin()
+        expected = self._section
+        if expected is None or (section, number) != (expected.name, self._number) or not content:
+            raise ContainerDamagedError(f"a record of {section[:64]!r} is not expected here")
+        if len(content) > self._left:
+            raise ContainerDamagedError(f"section {section} is longer than {expected.bytes} bytes")
+        assert self._target is not None, section  # noqa: S101  # open while a section is expected
+        self._target.write(content)
+        self._digest.update(content)
+        self._left -= len(content)
+        self._number += 1
+        self._progress(len(content))
+        if not self._left:
+            self._end_section(expected)
+            self._next()
+
+    def _begin(self) -> None:
+        manifest = decode_manifest(bytes(self._manifest_bytes))
+        if manifest.header != self._header_digest:
+            raise ContainerDamagedError("the header was changed: the manifest knows another")
+        self._accept(manifest)
+        self._manifest = manifest
+        self._expected = iter(manifest.sections)
+        self._next()
+
+    def _next(self) -> None:
+        """Expect the next section; those without content have no records."""
+        for section in self._expected:
+            self._section, self._left, self._number = section, section.bytes, 0
+            self._digest = hashlib.sha256()
+            self._target = self._open_target(section)
+            if section.bytes:
+                return
+            self._end_section(section)
+        self._section = None
+
+    def _end_section(self, section: Section) -> None:
+        self.close()
+        if self._digest.hexdigest() != section.digest:
+            raise ContainerDamagedError(
+                f"section {section.name}: expected digest {section.digest},"
+                f" found {self._digest.hexdigest()}"
+            )

@@ -1,0 +1,88 @@
+"""The ledgers of nodes that are here, against each other: what concerns two, both should have."""
+
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from host.adapters.files.identity import Finding
+from host.adapters.files.identity.files import opened
+from host.domain.ids import ShortHash
+from host.ledger.components import read_state
+from host.tools.data_check.codes import CheckCode, finding
+from host.tools.data_check.databases import is_there
+from host.tools.data_check.nodes import vault_name
+
+_NAMED_MAX = 20
+"""Transactions that are named of two nodes; of more, the number."""
+_SELECT = "SELECT transaction_id, state FROM ledger_output"
+_OPEN_FLOWS = "SELECT count(*) FROM states WHERE key >= 'flow/' AND key < 'flow0'"
+
+
+def owners_of_keys(registers: sqlite3.Connection) -> Mapping[str, ShortHash]:
+    """Which node holds the private key of a public key."""
+    rows = registers.execute("SELECT public_key, tenant FROM key_signing")
+    return {key: ShortHash(tenant) for key, tenant in rows}
+
+
+def compare_ledgers(
+    folder: Path, nodes: Sequence[ShortHash], owners: Mapping[str, ShortHash]
+) -> Iterator[Finding]:
+    """Transactions that a participant's vault lacks.
+
+    While flows are open nothing can be said: a transaction reaches the nodes one after the other.
+    """
+    with opened(folder / "flows.sqlite") as flows:
+        if flows.execute(_OPEN_FLOWS).fetchone()[0]:
+            return
+    held = {node: _transactions(folder, node) for node in nodes}
+    for node in nodes:
+        concerned: dict[ShortHash, set[str]] = {}
+        for transaction, participant in _participants(folder, node, owners):
+            if transaction not in held.get(participant, frozenset()):
+                concerned.setdefault(participant, set()).add(transaction)
+        for other, lacking in sorted(concerned.items()):
+            if other in held:
+                yield from _lacking(node, other, lacking)
+
+
+def _lacking(node: ShortHash, other: ShortHash, lacking: set[str]) -> Iterator[Finding]:
+    for transaction in sorted(lacking)[:_NAMED_MAX]:
+        yield finding(
+            CheckCode.LEDGER_DIFFERS,
+            vault_name(other),
+            f"lacks transaction {transaction}, which concerns it and which {node} has recorded;"
+            " no flow is open that would record it",
+            expected=transaction,
+            found="none",
+        )
+    if len(lacking) > _NAMED_MAX:
+        yield finding(
+            CheckCode.LEDGER_DIFFERS,
+            vault_name(other),
+            f"lacks {len(lacking)} transactions that concern it and that {node} has recorded",
+            expected=len(lacking),
+            found=0,
+        )
+
+
+def _transactions(folder: Path, node: ShortHash) -> frozenset[str]:
+    path = folder / vault_name(node)
+    if not is_there(path):
+        return frozenset()
+    with opened(path) as connection:
+        return frozenset(row[0] for row in connection.execute("SELECT id FROM ledger_transaction"))
+
+
+def _participants(
+    folder: Path, node: ShortHash, owners: Mapping[str, ShortHash]
+) -> Iterator[tuple[str, ShortHash]]:
+    """Each transaction of a node with each other node here that its outputs concern."""
+    path = folder / vault_name(node)
+    if not is_there(path):
+        return
+    with opened(path) as connection:
+        for transaction, text in connection.execute(_SELECT):
+            for key in read_state(text).participants:
+                owner = owners.get(key)
+                if owner is not None and owner != node:
+                    yield transaction, owner

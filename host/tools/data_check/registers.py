@@ -1,0 +1,121 @@
+"""The registers against the files that they name: packages, and keys under the master key."""
+
+import hashlib
+import sqlite3
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from host.adapters.files.identity import Finding
+from host.adapters.files.regular_files import open_regular
+from host.adapters.os.system import SystemEntropy
+from host.domain.errors import HostError
+from host.keys.master import MasterKeyFiles
+from host.keys.rotation import signing_key_binding
+from host.keys.wrapping import unwrap
+from host.keys.wrapping_keys import MASTER_CHECK_BINDING, wrapping_key_binding
+from host.nodes.audit_log.administrative.verification import verify_administrative_log
+from host.runtime.wiring.administrative_reading import register_of
+from host.tools.data_check.codes import CheckCode, finding
+
+_FILE = "cluster.sqlite"
+_SELECT_CPIS = (
+    "SELECT file_checksum FROM cpi UNION SELECT file_checksum FROM cpi_replaced ORDER BY 1"
+)
+_PIECE_BYTES = 1024 * 1024
+
+
+def packages(connection: sqlite3.Connection, folder: Path) -> Iterator[Finding]:
+    """Packages whose file is missing, or is another."""
+    for (checksum,) in connection.execute(_SELECT_CPIS):
+        name = f"packages/{checksum.partition(':')[2]}.cpi"
+        try:
+            found = _checksum(folder / name)
+        except OSError as exc:
+            message = f"cannot be read: {exc.strerror}"
+            yield finding(CheckCode.PACKAGE_MISSING, name, message, expected=checksum, found="none")
+            continue
+        if found != checksum:
+            message = f"its checksum is {found}"
+            yield finding(CheckCode.PACKAGE_DAMAGED, name, message, expected=checksum, found=found)
+
+
+def keys(connection: sqlite3.Connection, folder: Path, passphrase: str | None) -> Iterator[Finding]:
+    """Keys that the master key which is there does not open, down to each private key."""
+    masters = MasterKeyFiles(folder / "secrets", passphrase=passphrase, entropy=SystemEntropy())
+    opened: dict[int, bytes] = {}
+    for generation, wrapped in connection.execute("SELECT generation, wrapped FROM key_master"):
+        what = f"master key {generation}"
+        try:
+            key = masters.get(generation)
+            unwrap(key, wrapped, bound_to=MASTER_CHECK_BINDING)
+        except HostError as exc:
+            yield _unusable(what, exc)
+        else:
+            opened[generation] = key
+    wrapping: dict[tuple[str, int], bytes] = {}
+    rows = connection.execute(
+        "SELECT tenant, generation, master_generation, wrapped FROM key_wrapping"
+    )
+    for tenant, generation, master, wrapped in rows:
+        if master in opened:
+            try:
+                wrapping[tenant, generation] = unwrap(
+                    opened[master], wrapped, bound_to=wrapping_key_binding(tenant)
+                )
+            except HostError as exc:
+                yield _unusable(f"wrapping key {generation} of {tenant}", exc)
+        elif opened:
+            yield _unusable(
+                f"wrapping key {generation} of {tenant}", f"its master key {master} is not there"
+            )
+    yield from _signing_keys(connection, wrapping)
+
+
+def administrative_log(folder: Path, key: bytes | None) -> Iterator[Finding]:
+    """The chain of administrative acts, by the key of the audit logs where it is there."""
+    with register_of(folder) as register:
+        verified = verify_administrative_log(register, key=key)
+    problem = verified.problem
+    if problem is not None:
+        yield finding(
+            problem.code,
+            _FILE,
+            f"administrative log, entry {problem.seq}: {problem.message}",
+            expected="a log that verifies",
+            found=f"{verified.entries} good entries",
+        )
+
+
+def _signing_keys(
+    connection: sqlite3.Connection, wrapping: Mapping[tuple[str, int], bytes]
+) -> Iterator[Finding]:
+    rows = connection.execute(
+        "SELECT tenant, key_id, wrapping_generation, wrapped FROM key_signing ORDER BY 1, 2"
+    )
+    for tenant, key_id, generation, wrapped in rows:
+        key = wrapping.get((tenant, generation))
+        # Without its wrapping key, that one is what was told.
+        if key is not None:
+            try:
+                unwrap(key, wrapped, bound_to=signing_key_binding(tenant, key_id))
+            except HostError as exc:
+                yield _unusable(f"key {key_id} of {tenant}", exc)
+
+
+def _unusable(what: str, reason: HostError | str) -> Finding:
+    text = reason if isinstance(reason, str) else reason.message
+    return finding(
+        CheckCode.KEY_UNUSABLE,
+        _FILE,
+        f"{what} cannot be used: {text}",
+        expected="a key that opens",
+        found=text,
+    )
+
+
+def _checksum(path: Path) -> str:
+    digest = hashlib.sha256()
+    with open_regular(path) as stream:
+        while piece := stream.read(_PIECE_BYTES):
+            digest.update(piece)
+    return "SHA-256:" + digest.hexdigest().upper()

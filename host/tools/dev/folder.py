@@ -1,0 +1,107 @@
+"""The folder of a development network: signing key, group policy, host data and log.
+
+It is made at the first start and used again at later ones, so that nodes, their data and their
+flows outlive a restart.
+"""
+
+import secrets
+from collections.abc import Sequence
+from pathlib import Path
+
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from cpi.crypto.keys import SigningKey, create_keystore, load_signing_key
+from cpi.package.group_policy import parse_group_policy
+from cpi.package.group_policy_generation import generate_static_policy
+from host.domain.errors import InvalidInputError
+from host.domain.x500 import MemberX500Name
+
+_ALIAS = "dev"
+_SIGNER = "CN=Development, O=Cordbox, C=GB"
+_ENDPOINT = "https://localhost:1080"
+
+
+class MembersChangedError(InvalidInputError):
+    """The members asked for are not those of the network that the folder holds."""
+
+    code = "dev-members-changed"
+
+
+class DevFolder:
+    """Files of one development network.
+
+    Attributes:
+        data: the host's data directory.
+        packages: what was built last.
+        cpi: what the host runs, for `cordbox flow replay`.
+        log: what the host logs.
+        password_file: holds the password of the host's user admin.
+        key: signs packages.
+        group_policy: of the network, JSON text.
+        group_id: of the network.
+        members: X.500 names.
+    """
+
+    def __init__(self, root: Path, members: Sequence[str]) -> None:
+        """Open the folder, or make it for `members`.
+
+        Raises:
+            MembersChangedError: the folder holds a network of other members.
+            GroupPolicyError, InvalidX500NameError: the members are no members.
+        """
+        root.mkdir(parents=True, exist_ok=True)
+        root.chmod(0o700)
+        self.root = root
+        self.data = root / "data"
+        self.packages = root / "packages"
+        self.cpi = root / "running.cpi"
+        self.log = root / "host.log"
+        _write_once(root / ".gitignore", "*\n")
+        self.password_file = root / "admin-password"
+        _write_once(self.password_file, secrets.token_urlsafe(18) + "\n")
+        self.key = self._key()
+        self.group_policy = self._policy(members)
+        policy = parse_group_policy(self.group_policy)
+        self.group_id = policy.group_id
+        self.members = tuple(member.name for member in policy.static_members)
+        asked = {str(MemberX500Name.parse(name)) for name in members}
+        if asked != set(self.members):
+            raise MembersChangedError(
+                f"{root} holds a network of {'; '.join(self.members)}, expected"
+                f" {'; '.join(sorted(asked))}: give another --dir, or delete it"
+            )
+
+    @property
+    def password(self) -> str:
+        return self.password_file.read_text(encoding="utf-8").strip()
+
+    @property
+    def certificate(self) -> bytes:
+        """The signer's certificate, PEM."""
+        return self.key.certificate_chain[0].public_bytes(Encoding.PEM)
+
+    def _key(self) -> SigningKey:
+        store, password_file = self.root / "signing.p12", self.root / "signing-password"
+        _write_once(password_file, secrets.token_urlsafe(18))
+        password = password_file.read_text(encoding="utf-8")
+        if not store.exists():
+            made = create_keystore(password=password, alias=_ALIAS, distinguished_name=_SIGNER)
+            store.touch(mode=0o600)
+            store.write_bytes(made)
+        return load_signing_key(store, password=password, alias=_ALIAS)
+
+    def _policy(self, members: Sequence[str]) -> str:
+        file = self.root / "GroupPolicy.json"
+        if not file.exists():
+            names = [str(MemberX500Name.parse(name)) for name in members]
+            policy = generate_static_policy(
+                names=names, group_id=None, endpoint_url=_ENDPOINT, endpoint_protocol=1
+            )
+            _write_once(file, policy)
+        return file.read_text(encoding="utf-8")
+
+
+def _write_once(file: Path, text: str) -> None:
+    if not file.exists():
+        file.touch(mode=0o600)
+        file.write_text(text, encoding="utf-8")

@@ -1,0 +1,164 @@
+"""The reload loop: build, upload, watch, and again; a mistake is told and nothing dies of it."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Event
+
+from cpi.errors import CpiError
+from cpi.package.build import build_cpi
+from host.domain.errors import HostError
+from host.tools.build import build_cordapp
+from host.tools.dev.folder import DevFolder
+from host.tools.dev.network_setup import make_nodes, nodes_by_name, trust_signer, upload_cpi
+from host.tools.dev.watch import SourceWatch, named
+from host.tools.flows.client import FlowPlace, HostFlows
+from host.tools.flows.replay import replay
+from host.tools.flows.replay_code import code_of_cpi
+from host.tools.host_client import HostClient, HostConflictError
+from host.tools.toolchains import ComponentBuilder
+from sandbox.errors import SandboxError
+from sandbox.runtime import Sandbox
+
+CPI_VERSION = "dev"
+"""Every build has the same version: a forced upload takes the place of the one before."""
+CHECKED_MAX = 20
+"""Running flows that are tried with new code before it is uploaded."""
+_POLL_SECONDS = 0.3
+
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuiltCpi:
+    """A signed CPI of the development network. `checksum` tells one code from another."""
+
+    name: str
+    checksum: str
+    data: bytes
+
+
+class DevLoop:
+    """Keeps a host at the newest code of a project.
+
+    Args:
+        project: the CorDapp's folder.
+        folder: of the development network.
+        client: of the running host, as admin.
+        sandbox: builds.
+        build_component: makes components of other languages than Python.
+        tell: told one line for each thing that happens.
+    """
+
+    def __init__(
+        self,
+        *,
+        project: Path,
+        folder: DevFolder,
+        client: HostClient,
+        sandbox: Sandbox,
+        build_component: ComponentBuilder,
+        tell: Tell,
+    ) -> None:
+        self._project = project
+        self._folder = folder
+        self._client = client
+        self._sandbox = sandbox
+        self._build_component = build_component
+        self._tell = tell
+        self._uploaded: str | None = None
+        self.nodes: Mapping[str, str] = {}
+
+    def run(self, stop: Event, is_alive: Callable[[], bool]) -> None:
+        """Bring the network up, and reload after each change, until `stop` or the host's end."""
+        watch = SourceWatch(self._project)
+        self.reload()
+        while not stop.wait(_POLL_SECONDS) and is_alive():
+            changed = watch.changes()
+            if changed:
+                self._tell(f"changed: {named(self._project, changed)}")
+                self.reload()
+
+    def reload(self) -> bool:
+        """Build, upload, and make the nodes that are missing; False if something was refused."""
+        begun = time.monotonic()
+        try:
+            built = self._build()
+            if built.checksum == self._uploaded:
+                self._tell("nothing that is packaged has changed")
+                return True
+            self._warn_of_running_flows(built)
+            short = self._upload(built)
+            self._uploaded = built.checksum
+            self._folder.cpi.write_bytes(built.data)
+            self.nodes = self._made_nodes(short)
+        except (HostError, CpiError, SandboxError) as refused:
+            self._tell(f"error[{refused.code}]: {refused.message}")
+            return False
+        except OSError as failed:
+            self._tell(f"error[file-access]: {failed.filename or self._project}: {failed.strerror}")
+            return False
+        self._tell(f"{built.name} runs as CPI {short} after {time.monotonic() - begun:.1f} s")
+        return True
+
+    def _build(self) -> BuiltCpi:
+        built = build_cordapp(
+            self._project,
+            keys=[self._folder.key],
+            out_dir=self._folder.packages,
+            sandbox=self._sandbox,
+            progress=lambda _step: None,
+            build_component=self._build_component,
+        )
+        for warning in built.warnings:
+            self._tell(f"warning: {warning}")
+        cpb = built.cpb.path.read_bytes()
+        data = build_cpi(
+            name=built.name,
+            version=CPI_VERSION,
+            cpb=(built.cpb.path.name, cpb),
+            group_policy=self._folder.group_policy,
+            keys=[self._folder.key],
+        )
+        codes = "+".join(cpk.descriptor.component_digest for cpk in built.cpks)
+        return BuiltCpi(name=f"{built.name} {built.version}", checksum=codes, data=data)
+
+    def _upload(self, built: BuiltCpi) -> str:
+        file_name = f"{built.name.partition(' ')[0]}.cpi"
+        trust_signer(self._client, self._folder.certificate)
+        try:
+            return upload_cpi(self._client, built.data, file_name, force=False)
+        except HostConflictError:
+            return upload_cpi(self._client, built.data, file_name, force=True)
+
+    def _made_nodes(self, short_checksum: str) -> Mapping[str, str]:
+        existing = nodes_by_name(self._client, self._folder.group_id)
+        return make_nodes(self._client, short_checksum, self._folder.members, existing, self._tell)
+
+    def _warn_of_running_flows(self, built: BuiltCpi) -> None:
+        """Tell which running flows the new code would break: a replay shows it beforehand."""
+        flows = HostFlows(self._client)
+        for place in self._running(flows)[:CHECKED_MAX]:
+            with suppress(HostError):  # it ended meanwhile, or has no history
+                recording = flows.recording(place)
+                code = code_of_cpi(
+                    built.data, "the new code", recording.flow.flow_class, self._sandbox, exact=True
+                )
+                divergence = replay(recording, code).divergence
+                if divergence is None:
+                    self._tell(f"running flow {place.request_id} goes on with the new code")
+                else:
+                    self._tell(
+                        f"warning: running flow {place.request_id} fails when it goes on: step"
+                        f" {divergence.step} was {divergence.expected}, is {divergence.actual}"
+                    )
+
+    def _running(self, flows: HostFlows) -> Sequence[FlowPlace]:
+        nodes = nodes_by_name(self._client, self._folder.group_id).values()
+        return [
+            FlowPlace(node=node, request_id=str(flow["clientRequestId"]))
+            for node in nodes
+            for flow in flows.list(node, status="RUNNING", responders=True)
+        ]

@@ -1,0 +1,174 @@
+"""Flows of a running host over its REST interface."""
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+from host.domain.errors import InvalidInputError, NotFoundError, UnavailableError
+from host.domain.ids import HoldingIdentity
+from host.domain.json import JsonObject, JsonValue
+from host.domain.x500 import InvalidX500NameError, MemberX500Name
+from host.flow.records.history_export import Recording, parse_recording
+from host.tools.cluster_facts import ClusterAnswerError
+from host.tools.host_client import HostClient
+
+FINAL = frozenset({"COMPLETED", "FAILED", "KILLED"})
+FLOWS_MAX = 64
+"""Flows of one conversation."""
+_POLL_SECONDS_FIRST = 0.05
+_POLL_SECONDS_MAX = 2.0
+
+
+class NodeNotFoundError(NotFoundError):
+    """The host has no virtual node of this name, or several in different groups."""
+
+    code = "virtual-node-not-found"
+
+
+class FlowStillRunningError(UnavailableError):
+    """The flow has not ended within the time that was given."""
+
+    code = "flow-still-running"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlowPlace:
+    """A flow on a host: `node` is the short hash, `request_id` the client request id."""
+
+    node: str
+    request_id: str
+
+    @property
+    def path(self) -> str:
+        return f"/flow/{self.node}/{quote(self.request_id, safe='')}"
+
+
+class HostFlows:
+    """What people do with the flows of one host. All methods refuse as `HostClient.get`."""
+
+    def __init__(self, client: HostClient) -> None:
+        self._client = client
+
+    def node(self, text: str) -> str:
+        """The short hash of a virtual node, given as short hash or X.500 name.
+
+        Raises:
+            NodeNotFoundError: none, or more than one, has the name.
+        """
+        if "=" not in text:
+            return text
+        try:
+            name = str(MemberX500Name.parse(text))
+        except InvalidX500NameError as error:
+            raise InvalidInputError(error.message) from error
+        nodes = self._client.items("/virtualnode", "virtualNodes")
+        holdings = [_object(node, "holdingIdentity") for node in nodes]
+        found = [str(h.get("shortHash")) for h in holdings if h.get("x500Name") == name]
+        if len(found) != 1:
+            reason = f"{len(found)} virtual nodes are named {name}"
+            raise NodeNotFoundError(f"{reason}: {', '.join(found) or 'none is on this host'}")
+        return found[0]
+
+    def start(self, place: FlowPlace, flow_class: str, body: JsonValue) -> JsonObject:
+        """Start a flow; its status is durable when this returns."""
+        start = {
+            "clientRequestId": place.request_id,
+            "flowClassName": flow_class,
+            "requestBody": body,
+        }
+        return _dict(self._client.post(f"/flow/{place.node}", {"startFlow": start}))
+
+    def list(
+        self, node: str, *, status: str | None = None, responders: bool = False
+    ) -> Iterator[JsonObject]:
+        """Statuses of a node's flows, the latest start first, read as they are asked for."""
+        query = {"responders": "true"} if responders else {}
+        if status is not None:
+            query["status"] = status
+        return self._client.items(f"/flow/{node}", "flowStatusResponses", **query)
+
+    def result(self, place: FlowPlace) -> JsonObject:
+        """Status and, when the flow has ended, its result as JSON."""
+        return _dict(self._client.get(f"{place.path}/result"))
+
+    def kill(self, place: FlowPlace, reason: str | None) -> JsonObject:
+        """End a flow; the status is the one before."""
+        query = {} if reason is None else {"reason": reason}
+        return _dict(self._client.post(f"{place.path}/kill", **query))
+
+    def wait(self, place: FlowPlace, seconds_max: float) -> JsonObject:
+        """The result of a flow once it has ended.
+
+        Raises:
+            FlowStillRunningError: it has not ended within `seconds_max`.
+        """
+        deadline = time.monotonic() + seconds_max
+        for pause in _pauses():
+            answer = self.result(place)
+            if answer.get("flowStatus") in FINAL:
+                return answer
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise FlowStillRunningError(
+                    f"flow {place.request_id!r} is {answer.get('flowStatus')} after"
+                    f" {seconds_max:g} s"
+                )
+            time.sleep(min(pause, left))
+        raise AssertionError("pauses have no end")
+
+    def export(self, place: FlowPlace) -> bytes:
+        """The export of a flow: a `Recording` as JSON text."""
+        return self._client.ask("GET", f"{place.path}/export")
+
+    def recording(self, place: FlowPlace) -> Recording:
+        """What is recorded of a flow, with payloads."""
+        return parse_recording(self.export(place), f"the export of {place.request_id}")
+
+    def conversation(self, place: FlowPlace) -> Sequence[Recording]:
+        """A flow, and the flows that its sessions started on this host, and theirs.
+
+        Those whose history is not kept, and what is beyond the limit, are left out.
+        """
+        found: list[Recording] = []
+        seen = {place}
+        waiting = [place]
+        while waiting and len(found) < FLOWS_MAX:
+            here = waiting.pop(0)
+            try:
+                recording = self.recording(here)
+            except NotFoundError:
+                if not found:
+                    raise
+                continue
+            found.append(recording)
+            fresh = [p for p in _responders(recording) if p not in seen]
+            seen.update(fresh)
+            waiting += fresh
+        return found
+
+
+def _responders(recording: Recording) -> Iterator[FlowPlace]:
+    for session in recording.sessions:
+        if session.is_initiator:
+            name = MemberX500Name.parse(session.peer)
+            peer = HoldingIdentity(x500_name=name, group_id=recording.node.group_id)
+            yield FlowPlace(node=peer.short_hash, request_id=session.peer_session)
+
+
+def _pauses() -> Iterator[float]:
+    pause = _POLL_SECONDS_FIRST
+    while True:
+        yield pause
+        pause = min(pause * 1.5, _POLL_SECONDS_MAX)
+
+
+def _dict(value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise ClusterAnswerError(f"the host answers {type(value).__name__}, expected an object")
+    return value
+
+
+def _object(value: Any, key: str) -> dict[str, Any]:
+    return _dict(_dict(value).get(key))

@@ -1,0 +1,127 @@
+"""The search itself: transactions as hypothesis strategies, and the loop that shrinks.
+
+Needs the extra `fuzz`; `host.tools.fuzz` imports it only when it is used.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from hypothesis import HealthCheck, Phase, Verbosity, given, seed, settings
+from hypothesis import strategies as st
+from hypothesis.configuration import set_hypothesis_home_dir
+from hypothesis.errors import Flaky
+
+from host.domain.json import JsonObject
+from host.tools.cache import default_cache_dir
+from host.tools.fuzz_crash import CrashFoundError
+from host.tools.fuzz_participants import FuzzedType, alone, participants_of, state_entry
+from host.tools.fuzz_values import KEYS, Values, values
+
+_PREVIOUS = "SHA-256D:" + "1" * 64
+_TIME_WINDOWS = (
+    None,
+    {"from": None, "until": "2026-01-01T00:00:00.000000Z"},
+    {"from": "2026-01-01T00:00:00.000000Z", "until": None},
+)
+
+
+def search(
+    states: Sequence[FuzzedType],
+    commands: Sequence[FuzzedType],
+    judge: Callable[[JsonObject], None],
+    *,
+    examples: int,
+    start: int,
+) -> None:
+    """Have `judge` look at `examples` transactions, and at smaller ones where it raises.
+
+    Args:
+        states: state types, at least one.
+        commands: command types.
+        judge: raises CrashFoundError; keeps what it found.
+        examples: transactions to try, those for shrinking not counted.
+        start: the seed.
+    """
+
+    @seed(start)
+    @settings(
+        max_examples=examples,
+        database=None,
+        deadline=None,
+        phases=(Phase.generate, Phase.shrink),
+        suppress_health_check=list(HealthCheck),
+        verbosity=Verbosity.quiet,
+        print_blob=False,
+    )
+    @given(transactions(states, commands))
+    def try_one(transaction: JsonObject) -> None:
+        judge(transaction)
+
+    set_hypothesis_home_dir(default_cache_dir() / "hypothesis")  # and not the working directory
+    try:
+        try_one()
+    except (CrashFoundError, ExceptionGroup, Flaky):
+        return  # the judge has kept it, also where a second run differs
+    finally:
+        set_hypothesis_home_dir(None)
+
+
+def transactions(states: Sequence[FuzzedType], commands: Sequence[FuzzedType]) -> Values:
+    """Transactions with at least one state; outputs are often an input with one field changed."""
+    every_state = [_states_of(state) for state in states]
+    every_command = [
+        values(c.schema).map(lambda value, name=c.name: {"type": name, "value": value})  # type: ignore[misc]
+        for c in commands
+    ]
+
+    @st.composite
+    def one(draw: Callable[[Values], Any]) -> JsonObject:
+        def some(arm: Values, counts: Sequence[int]) -> list[Any]:
+            return [draw(arm) for _ in range(draw(st.sampled_from(counts)))]
+
+        state = st.one_of(*every_state)
+        inputs = some(state, (0, 0, 1, 1, 2))
+        references = some(state, (0, 0, 0, 1))
+        changed = [_changed(entry, states) for entry in inputs]
+        outputs = some(st.one_of(*changed, state), (0, 1, 1, 2) if inputs else (1, 1, 2))
+        chosen = some(st.one_of(*every_command), (0, 1, 1, 1, 2)) if commands else []
+        asked = {key: None for entry in (*inputs, *outputs) for key in entry["participants"]}
+        signed = draw(st.just(list(asked)) | st.lists(st.sampled_from([*asked, *KEYS]), max_size=3))
+        return {
+            **alone(None),
+            "inputs": list(_resolved(inputs)),
+            "references": list(_resolved(references, len(inputs))),
+            "outputs": outputs,
+            "commands": chosen,
+            "signatories": signed,
+            "timeWindow": draw(st.sampled_from(_TIME_WINDOWS)),
+        }
+
+    return one()
+
+
+def _states_of(state: FuzzedType) -> Values:
+    return values(state.schema).map(lambda value: _entry(state, value))
+
+
+def _entry(state: FuzzedType, value: Any) -> dict[str, Any]:
+    described = {"name": state.name, "contract": state.contract}
+    return state_entry(described, value, participants_of(value, state.participants))
+
+
+def _changed(entry: Mapping[str, Any], states: Sequence[FuzzedType]) -> Values:
+    """The same state with one field drawn anew, or as it is."""
+    (state,) = (s for s in states if s.name == entry["type"])
+    arms = [st.just(dict(entry))]
+    for name, schema in state.schema.get("properties", {}).items():
+        arms.append(
+            values(schema).map(
+                lambda new, name=name: _entry(state, {**entry["value"], name: new})  # type: ignore[misc]
+            )
+        )
+    return st.one_of(*arms)
+
+
+def _resolved(entries: Sequence[Mapping[str, Any]], first: int = 0) -> Iterator[dict[str, Any]]:
+    for index, entry in enumerate(entries, first):
+        yield {"stateRef": f"{_PREVIOUS}:{index}", "state": dict(entry)}

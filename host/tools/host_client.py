@@ -1,0 +1,175 @@
+"""The REST interface of a running host as commands use it: bounded, with clear refusals."""
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import httpx2
+
+from host.domain.errors import (
+    ConflictError,
+    ForbiddenError,
+    InvalidInputError,
+    NotFoundError,
+    UnavailableError,
+)
+from host.domain.json import JsonValue
+from host.tools.cluster_facts import ClusterAnswerError
+from host.tools.host_connection import UnauthorizedError, no_answer, trusting
+
+PREFIX = "/api/v5_2"
+NEXT_HEADER = "Cordbox-Next"
+"""Header of a page that is not the last of its list: the next one's cursor."""
+REPLY_BYTES_MAX = 64 * 1024 * 1024
+_SECONDS_MAX = 30.0
+
+
+class HostRefusedError(InvalidInputError):
+    """The host refuses a request; the message is the host's reason."""
+
+    code = "host-refused"
+
+
+class HostThingMissingError(NotFoundError):
+    """The host does not have what a request names; the message is the host's reason."""
+
+    code = "host-thing-missing"
+
+
+class HostConflictError(ConflictError):
+    """The host has what a request would make, or it is in another state; the host says which."""
+
+    code = "host-conflict"
+
+
+class HostClient:
+    """A client of one host. Not thread-safe.
+
+    Args:
+        url: scheme, host and port.
+        user: login name.
+        password: of that user.
+        ca_file: PEM certificate to trust instead of the system's.
+    """
+
+    def __init__(self, url: str, *, user: str, password: str, ca_file: Path | None) -> None:
+        self.url = url.rstrip("/")
+        self._client = httpx2.Client(
+            auth=(user, password), verify=trusting(ca_file), timeout=_SECONDS_MAX
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._client.close()
+
+    def get(self, path: str, **query: str | int) -> Any:
+        """The JSON value that `path` below `/api/v5_2` answers.
+
+        Raises:
+            UnavailableError: the host does not answer, or is not ready.
+            CertificateUntrustedError: its certificate is not trusted.
+            UnauthorizedError: it does not know the user, or not this password.
+            ForbiddenError: the user may not do this.
+            HostThingMissingError, HostConflictError, HostRefusedError: it refuses the request.
+            ClusterAnswerError: it answers something else than a host would.
+        """
+        return self._json(path, self.ask("GET", path, params=query))
+
+    def items(self, path: str, member: str, **query: str | int) -> Iterator[dict[str, Any]]:
+        """The objects of a list, page after page; refuses as `get`."""
+        cursor: str | None = None
+        while True:
+            asked = query if cursor is None else {**query, "after": cursor}
+            data, cursor = self._exchange("GET", path, params=asked)
+            answer = self._json(path, data)
+            items = answer.get(member) if isinstance(answer, dict) else None
+            if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
+                raise ClusterAnswerError(f"{self.url}{path} answers no list {member!r} of objects")
+            yield from items
+            if cursor is None:
+                return
+
+    def post(self, path: str, body: JsonValue = None, **query: str | int) -> Any:
+        """Post JSON and give the JSON answer; refuses as `get`."""
+        content = None if body is None else json.dumps(body, allow_nan=False).encode()
+        headers = {"Content-Type": "application/json"} if content else {}
+        data = self.ask("POST", path, params=query, content=content, headers=headers)
+        return self._json(path, data)
+
+    def upload(
+        self,
+        method: str,
+        path: str,
+        files: Mapping[str, tuple[str, bytes]],
+        fields: Mapping[str, str] | None = None,
+    ) -> Any:
+        """Send a form with files (form field to file name and content); refuses as `get`."""
+        data = self.ask(method, path, files=dict(files), data=dict(fields or {}))
+        return self._json(path, data) if data else None
+
+    def ask(self, method: str, path: str, **options: Any) -> bytes:
+        """The body of the answer to one request; refuses as `get`."""
+        return self._exchange(method, path, **options)[0]
+
+    def _exchange(self, method: str, path: str, **options: Any) -> tuple[bytes, str | None]:
+        """Body of an answer, and the cursor of the next page if there is one."""
+        url = f"{self.url}{PREFIX}{path}"
+        body = bytearray()
+        try:
+            with self._client.stream(method, url, **options) as reply:
+                for chunk in reply.iter_bytes():
+                    body += chunk
+                    if len(body) > REPLY_BYTES_MAX:
+                        raise ClusterAnswerError(f"{url} answers more than {REPLY_BYTES_MAX} bytes")
+        except httpx2.HTTPError as error:
+            raise no_answer(self.url, error) from error
+        if not reply.is_success:
+            raise _refusal(url, reply.status_code, bytes(body))
+        return bytes(body), reply.headers.get(NEXT_HEADER)
+
+    def _json(self, path: str, data: bytes) -> Any:
+        try:
+            return json.loads(data)
+        except ValueError as error:
+            raise ClusterAnswerError(f"{self.url}{path} answers no JSON: {error}") from error
+
+
+def _refusal(url: str, status: int, body: bytes) -> Exception:
+    reason = _reason(body) or f"{url} answers with status {status}"
+    match status:
+        case httpx2.codes.UNAUTHORIZED:
+            return UnauthorizedError(f"{url} does not accept user and password: {reason}")
+        case httpx2.codes.FORBIDDEN:
+            return ForbiddenError(f"{url} refuses the user: {reason}")
+        case httpx2.codes.NOT_FOUND:
+            return HostThingMissingError(reason)
+        case httpx2.codes.CONFLICT:
+            return HostConflictError(reason)
+        case httpx2.codes.SERVICE_UNAVAILABLE | httpx2.codes.TOO_MANY_REQUESTS:
+            return UnavailableError(f"host {url} is not ready: {reason}")
+        case _:
+            return HostRefusedError(reason)
+
+
+def _reason(body: bytes) -> str:
+    """What the host says in Corda's shape of an error; empty if it is another."""
+    try:
+        answer = json.loads(body)
+    except ValueError:
+        return ""
+    details = answer.get("details") if isinstance(answer, dict) else None
+    reason = details.get("reason") if isinstance(details, dict) else None
+    title = answer.get("title") if isinstance(answer, dict) else None
+    return str(reason or title or "")

@@ -1,0 +1,99 @@
+"""Third-party packages of a CPK: from a lock and a folder of wheels to sources and entries.
+
+No network and no installer: a wheel counts only if the lock names its hash. The CPK gets the
+packages' modules as if they were its own, a record of the wheels (`wasm/vendored.json`), and the
+packages' licence files.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import rfc8785
+
+from cpi.package.descriptor import PYTHON_PREFIX
+from host.tools.project import CpkPlan
+from host.tools.requirements_lock import VendoringRefusedError, read_lock
+from host.tools.sources import TOTAL_BYTES_MAX
+from host.tools.wheels import Wheel, locked_wheel, wheels_in
+
+RECORD_ENTRY = "wasm/vendored.json"
+NOTICES_PREFIX = "wasm/licences/"
+FILES_MAX = 1_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Vendored:
+    """Third-party code of a CPK: modules by path, entries beside them, and the wheels' names."""
+
+    modules: Mapping[str, str] = field(default_factory=dict)
+    entries: Mapping[str, bytes] = field(default_factory=dict)
+    wheels: tuple[str, ...] = ()
+
+
+def vendored_packages(plan: CpkPlan) -> Vendored:
+    """What `vendor-lock` and `vendor-wheels` of a CPK give; nothing if it has neither.
+
+    Raises:
+        VendoringRefusedError: the lock or a wheel; names package, file and reason.
+    """
+    if plan.vendor_lock is None or plan.vendor_wheels is None:
+        return Vendored()
+    problems: list[str] = []
+    pins = read_lock(plan.vendor_lock)
+    files = wheels_in(plan.vendor_wheels, problems)
+    wheels = [
+        wheel
+        for pin in pins
+        if (wheel := locked_wheel(pin, files, plan.vendor_wheels.name, problems)) is not None
+    ]
+    modules = _merged(wheels, problems)
+    size = sum(len(text.encode()) for text in modules.values())
+    if len(modules) > FILES_MAX or size > TOTAL_BYTES_MAX:
+        problems.append(
+            f"{plan.vendor_lock.name}: {len(modules)} modules with {size} bytes, "
+            f"at most {FILES_MAX} with {TOTAL_BYTES_MAX}"
+        )
+    if problems:
+        raise VendoringRefusedError(tuple(problems))
+    return Vendored(
+        modules=modules,
+        entries=dict(_entries(wheels)),
+        wheels=tuple(wheel.file_name for wheel in wheels),
+    )
+
+
+def _merged(wheels: Sequence[Wheel], problems: list[str]) -> dict[str, str]:
+    origin: dict[str, Wheel] = {}
+    for wheel in wheels:
+        for path, text in wheel.modules.items():
+            other = origin.setdefault(path, wheel)
+            if other.modules[path] != text:
+                problems.append(f"{path}: is in {other.file_name} and in {wheel.file_name}")
+    return {path: wheel.modules[path] for path, wheel in sorted(origin.items())}
+
+
+def _entries(wheels: Sequence[Wheel]) -> Iterator[tuple[str, bytes]]:
+    record = [
+        {"name": w.name, "version": w.version, "wheel": w.file_name, "digest": w.digest}
+        for w in wheels
+    ]
+    yield RECORD_ENTRY, rfc8785.dumps({"wheels": record})
+    for wheel in wheels:
+        for path, content in wheel.notices.items():
+            yield f"{NOTICES_PREFIX}{wheel.name}-{wheel.version}/{path}", content
+
+
+def import_paths(plan: CpkPlan) -> tuple[Path, ...]:
+    """Where plain Python finds what a CPK's sources import, for tests outside of the sandbox.
+
+    The CPK's own folder, its locked wheels and the sources inside the CPKs that it depends on:
+    Python imports from ZIP archives.
+    """
+    if plan.source is None:
+        return ()
+    wheels: tuple[Path, ...] = ()
+    if plan.vendor_wheels is not None:
+        wheels = tuple(plan.vendor_wheels / name for name in vendored_packages(plan).wheels)
+    others = tuple(path / PYTHON_PREFIX for path in plan.dependency_files)
+    return (plan.source, *wheels, *others)

@@ -1,0 +1,227 @@
+"""Wheel files of third-party packages: chosen by hash, read strictly, pure Python alone.
+
+A wheel's file name tells what it was built for (PEP 427); its content must agree: whatever its
+tags say, native code inside is refused by name. Nothing of a wheel is executed or unpacked to disk.
+"""
+
+import hashlib
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from email.parser import BytesHeaderParser
+from pathlib import Path, PurePosixPath
+
+from cpi.archive.reading import Archive, read_archive
+from cpi.errors import CpiError
+from cpi.limits import ArchiveLimits
+from host.tools.requirements_lock import Requirement, normalised
+from host.tools.sources import FILE_BYTES_MAX, decoded
+
+WHEEL_BYTES_MAX = 16 * 1024 * 1024
+WHEEL_FILES_MAX = 2_000
+WHEELS_IN_FOLDER_MAX = 1_000
+NOTICE_BYTES_MAX = 128 * 1024
+
+_LIMITS = ArchiveLimits(
+    archive_bytes_max=WHEEL_BYTES_MAX,
+    entries_max=WHEEL_FILES_MAX,
+    entry_bytes_max=WHEEL_BYTES_MAX,
+    total_bytes_max=4 * WHEEL_BYTES_MAX,
+)
+_FILE_NAME = re.compile(
+    r"(?P<name>[A-Za-z0-9_.]+)-(?P<version>[A-Za-z0-9_.+!]+)(?:-\d[A-Za-z0-9_.]*)?"
+    r"-(?P<python>[A-Za-z0-9_.]+)-(?P<abi>[A-Za-z0-9_.]+)-(?P<platform>[A-Za-z0-9_.]+)\.whl"
+)
+_NATIVE = re.compile(r".*\.(so(\.[0-9.]+)?|pyd|dll|dylib|a|o|lib|wasm|pyc|pyo)", re.IGNORECASE)
+_NOTICE = re.compile(r"(licen[cs]e|copying|notice|authors)", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WheelFile:
+    """A wheel of the folder, as its name describes it."""
+
+    path: Path
+    name: str
+    version: str
+    tag: str
+
+    @property
+    def is_pure(self) -> bool:
+        python, abi, platform = self.tag.split("-")
+        return abi == "none" and platform == "any" and "py3" in python.split(".")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wheel:
+    """What a CPK takes from one wheel.
+
+    Attributes:
+        name, version: as the lock pins it.
+        file_name: of the wheel.
+        digest: `SHA-256:HEX` of the wheel.
+        modules: importable `.py` files: path below the import root -> text.
+        notices: licence files: path below `*.dist-info` -> content.
+    """
+
+    name: str
+    version: str
+    file_name: str
+    digest: str
+    modules: Mapping[str, str]
+    notices: Mapping[str, bytes]
+
+
+def wheels_in(folder: Path, problems: list[str]) -> tuple[WheelFile, ...]:
+    """The wheels of a folder, sorted by name; other files are left alone."""
+    found = []
+    paths = sorted(path for path in folder.iterdir() if path.suffix == ".whl")
+    if len(paths) > WHEELS_IN_FOLDER_MAX:
+        problems.append(f"{folder.name}: {len(paths)} wheels, at most {WHEELS_IN_FOLDER_MAX}")
+        return ()
+    for path in paths:
+        match = _FILE_NAME.fullmatch(path.name)
+        if match is None:
+            problems.append(f"{path.name}: is not named as a wheel: name-version-tags.whl")
+            continue
+        found.append(
+            WheelFile(
+                path=path,
+                name=normalised(match["name"]),
+                version=match["version"],
+                tag=f"{match['python']}-{match['abi']}-{match['platform']}",
+            )
+        )
+    return tuple(found)
+
+
+def locked_wheel(
+    pin: Requirement, wheels: Sequence[WheelFile], folder: str, problems: list[str]
+) -> Wheel | None:
+    """The one pure wheel that a lock's line allows; None after telling why there is none."""
+    label = f"{pin.name} {pin.version}"
+    named = [w for w in wheels if w.name == pin.name and _same_version(w.version, pin.version)]
+    if not named:
+        problems.append(f"{label}: {folder} has no wheel of it")
+        return None
+    native = [wheel for wheel in named if not wheel.is_pure]
+    pure = [(wheel, _read(wheel.path, problems)) for wheel in named if wheel.is_pure]
+    if not pure:
+        names = ", ".join(wheel.path.name for wheel in native)
+        problems.append(f"{label} ({names}): is native code, which cannot run in a sandbox")
+        return None
+    allowed = [(w, d) for w, d in pure if d and hashlib.sha256(d).hexdigest() in pin.digests]
+    if len(allowed) != 1:
+        problems += _hash_problems(label, [(w, d) for w, d in pure if d], len(allowed))
+        return None
+    wheel, data = allowed[0]
+    return _wheel(wheel, data or b"", pin, problems)
+
+
+def _hash_problems(
+    label: str, wheels: Sequence[tuple[WheelFile, bytes | None]], allowed: int
+) -> Iterator[str]:
+    for wheel, data in wheels:
+        if allowed:
+            yield f"{label} ({wheel.path.name}): the lock allows {allowed} wheels, expected one"
+        else:
+            digest = hashlib.sha256(data or b"").hexdigest()
+            yield f"{label} ({wheel.path.name}): SHA-256 {digest} is not in the lock"
+
+
+def _same_version(one: str, other: str) -> bool:
+    return one.lower().replace("-", "_") == other.lower().replace("-", "_")
+
+
+def _read(path: Path, problems: list[str]) -> bytes | None:
+    try:
+        with path.open("rb") as stream:
+            data = stream.read(WHEEL_BYTES_MAX + 1)
+    except OSError as refused:
+        problems.append(f"{path.name}: {refused.strerror}")
+        return None
+    if len(data) > WHEEL_BYTES_MAX:
+        problems.append(f"{path.name}: larger than {WHEEL_BYTES_MAX} bytes")
+        return None
+    return data
+
+
+def _wheel(wheel: WheelFile, data: bytes, pin: Requirement, problems: list[str]) -> Wheel | None:
+    label = f"{pin.name} {pin.version} ({wheel.path.name})"
+    try:
+        archive = read_archive(data, limits=_LIMITS)
+        found = list(_problems(archive, pin))
+        modules = {} if found else _modules(archive, found)
+        notices = {} if found else _notices(archive)
+    except CpiError as refused:
+        found = [refused.message]
+        modules, notices = {}, {}
+    if found:
+        problems += [f"{label}: {problem}" for problem in found]
+        return None
+    return Wheel(
+        name=pin.name,
+        version=pin.version,
+        file_name=wheel.path.name,
+        digest="SHA-256:" + hashlib.sha256(data).hexdigest().upper(),
+        modules=modules,
+        notices=notices,
+    )
+
+
+def _problems(archive: Archive, pin: Requirement) -> Iterator[str]:
+    """Native code, modules where no import finds them, and metadata of another package."""
+    for entry in archive.entries:
+        if _NATIVE.fullmatch(entry.name):
+            yield f"{entry.name} is native or compiled code, which cannot run in a sandbox"
+        parts = PurePosixPath(entry.name).parts
+        if parts[0].endswith(".data") and parts[1:2] in (("purelib",), ("platlib",)):
+            yield f"{entry.name}: an installer would move it; such wheels are not supported"
+    metadata = [e.name for e in archive.entries if _dist_info_path(e.name) == "METADATA"]
+    if len(metadata) != 1:
+        yield f"{len(metadata)} files *.dist-info/METADATA, expected one"
+        return
+    header = BytesHeaderParser().parsebytes(archive.read(metadata[0]))
+    name, version = str(header["Name"] or ""), str(header["Version"] or "")
+    if normalised(name) != pin.name or not _same_version(version, pin.version):
+        yield f"{metadata[0]} says {name} {version}"
+
+
+def _dist_info_path(name: str) -> str:
+    """The path below `*.dist-info/`, or nothing."""
+    folder, _, rest = name.partition("/")
+    return rest if folder.endswith(".dist-info") else ""
+
+
+def _modules(archive: Archive, problems: list[str]) -> dict[str, str]:
+    result = {}
+    for entry in archive.entries:
+        if not _is_module(entry.name):
+            continue
+        if entry.size > FILE_BYTES_MAX:
+            problems.append(f"{entry.name}: {entry.size} bytes, at most {FILE_BYTES_MAX}")
+            continue
+        text = decoded(entry.name, archive.read(entry.name), problems)
+        if text is not None:
+            result[entry.name] = text
+    if not result and not problems:
+        problems.append("holds no Python module")
+    return result
+
+
+def _is_module(name: str) -> bool:
+    """Whether an import can find the file."""
+    path = PurePosixPath(name)
+    parts = path.with_suffix("").parts
+    return path.suffix == ".py" and all(part.isidentifier() and part.isascii() for part in parts)
+
+
+def _notices(archive: Archive) -> dict[str, bytes]:
+    """Licence texts, which most licences want to travel with the code."""
+    return {
+        rest: archive.read(entry.name)
+        for entry in archive.entries
+        if (rest := _dist_info_path(entry.name))
+        and not entry.is_directory
+        and entry.size <= NOTICE_BYTES_MAX
+        and (rest.startswith("licenses/") or _NOTICE.match(rest))
+    }
