@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from packaging.utils import canonicalize_name
+
 from host.domain.errors import InvalidInputError
 
 LOCK_BYTES_MAX = 256 * 1024
@@ -43,11 +45,6 @@ class Requirement:
     name: str
     version: str
     digests: frozenset[str]
-
-
-def normalised(name: str) -> str:
-    """A distribution's name in PyPI's normal form. Source: PEP 503."""
-    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def read_lock(path: Path) -> tuple[Requirement, ...]:
@@ -121,4 +118,6 @@ def _requirement(line: str) -> Requirement | str:
         digests.add(digest[1].lower())
     if not digests:
         return f"{pin} has no --hash=sha256:HEX"
-    return Requirement(name=normalised(match[1]), version=match[2], digests=frozenset(digests))
+    return Requirement(
+        name=canonicalize_name(match[1]), version=match[2], digests=frozenset(digests)
+    )

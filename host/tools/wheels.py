@@ -11,10 +11,14 @@ from dataclasses import dataclass
 from email.parser import BytesHeaderParser
 from pathlib import Path, PurePosixPath
 
+from packaging.tags import Tag
+from packaging.utils import canonicalize_name, parse_wheel_filename
+from packaging.version import InvalidVersion, Version
+
 from cpi.archive.reading import Archive, read_archive
 from cpi.errors import CpiError
 from cpi.limits import ArchiveLimits
-from host.tools.requirements_lock import Requirement, normalised
+from host.tools.requirements_lock import Requirement
 from host.tools.sources import FILE_BYTES_MAX, decoded
 
 WHEEL_BYTES_MAX = 16 * 1024 * 1024
@@ -28,10 +32,7 @@ _LIMITS = ArchiveLimits(
     entry_bytes_max=WHEEL_BYTES_MAX,
     total_bytes_max=4 * WHEEL_BYTES_MAX,
 )
-_FILE_NAME = re.compile(
-    r"(?P<name>[A-Za-z0-9_.]+)-(?P<version>[A-Za-z0-9_.+!]+)(?:-\d[A-Za-z0-9_.]*)?"
-    r"-(?P<python>[A-Za-z0-9_.]+)-(?P<abi>[A-Za-z0-9_.]+)-(?P<platform>[A-Za-z0-9_.]+)\.whl"
-)
+_PURE = Tag("py3", "none", "any")
 _NATIVE = re.compile(r".*\.(so(\.[0-9.]+)?|pyd|dll|dylib|a|o|lib|wasm|pyc|pyo)", re.IGNORECASE)
 _NOTICE = re.compile(r"(licen[cs]e|copying|notice|authors)", re.IGNORECASE)
 
@@ -43,12 +44,13 @@ class WheelFile:
     path: Path
     name: str
     version: str
-    tag: str
+    tags: frozenset[Tag]
 
     @property
     def is_pure(self) -> bool:
-        python, abi, platform = self.tag.split("-")
-        return abi == "none" and platform == "any" and "py3" in python.split(".")
+        return _PURE in self.tags and all(
+            t.abi == "none" and t.platform == "any" for t in self.tags
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,19 +81,23 @@ def wheels_in(folder: Path, problems: list[str]) -> tuple[WheelFile, ...]:
         problems.append(f"{folder.name}: {len(paths)} wheels, at most {WHEELS_IN_FOLDER_MAX}")
         return ()
     for path in paths:
-        match = _FILE_NAME.fullmatch(path.name)
-        if match is None:
+        try:
+            found.append(_named(path))
+        except ValueError:
             problems.append(f"{path.name}: is not named as a wheel: name-version-tags.whl")
-            continue
-        found.append(
-            WheelFile(
-                path=path,
-                name=normalised(match["name"]),
-                version=match["version"],
-                tag=f"{match['python']}-{match['abi']}-{match['platform']}",
-            )
-        )
     return tuple(found)
+
+
+def _named(path: Path) -> WheelFile:
+    """What a file's name says.
+
+    Raises:
+        ValueError: it is not the name of a wheel.
+    """
+    if not path.name.isascii():
+        raise ValueError(path.name)  # letters that look alike are other projects
+    name, version, _, tags = parse_wheel_filename(path.name)
+    return WheelFile(path=path, name=name, version=str(version), tags=tags)
 
 
 def locked_wheel(
@@ -129,7 +135,11 @@ def _hash_problems(
 
 
 def _same_version(one: str, other: str) -> bool:
-    return one.lower().replace("-", "_") == other.lower().replace("-", "_")
+    """Whether two spellings are of one version; `1.0` and `1.0.0` are two, as their files are."""
+    try:
+        return str(Version(one)) == str(Version(other))
+    except InvalidVersion:
+        return False
 
 
 def _read(path: Path, problems: list[str]) -> bytes | None:
@@ -182,7 +192,7 @@ def _problems(archive: Archive, pin: Requirement) -> Iterator[str]:
         return
     header = BytesHeaderParser().parsebytes(archive.read(metadata[0]))
     name, version = str(header["Name"] or ""), str(header["Version"] or "")
-    if normalised(name) != pin.name or not _same_version(version, pin.version):
+    if canonicalize_name(name) != pin.name or not _same_version(version, pin.version):
         yield f"{metadata[0]} says {name} {version}"
 
 
