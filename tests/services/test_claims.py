@@ -19,6 +19,7 @@ from host.nodes.vnode import SCHEMA as NODES
 from host.nodes.vnode import VirtualNodeService
 from host.nodes.vnode.errors import VirtualNodeExistsError
 from host.ports.keys import KeyCategory, RotationStatus
+from host.ports.live import Fixed
 from host.vault.idempotency import REQUESTS
 from tests.services.support import ALICE, MemoryMasterKeys, cpi, holding
 from tests.services.test_virtual_nodes import ALLOWED, Later, StoredPackages
@@ -55,7 +56,7 @@ def start(tmp_path, database, clock, entropy):
             entropy=entropy,
             claimant=claimant,
             background=later.submit,
-            allowed_capabilities=ALLOWED,
+            allowed_capabilities=Fixed(ALLOWED),
         )
 
     yield lambda place, run="1": Process(service, place, run)

@@ -1,4 +1,4 @@
-"""Creating virtual nodes in the background, and the registry of those that exist.
+"""Operations on virtual nodes: creations and upgrades in the background.
 
 An accepted operation is stored before it is answered, and claimed by the process that works on it.
 What a crash interrupts is taken up by another process, or by the next start; every step can be
@@ -9,30 +9,27 @@ it is first used.
 import json
 import logging
 import uuid
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
-from sqlalchemy import Connection, Row, Select, insert, select, tuple_, update
+from sqlalchemy import Connection, Row, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from host.database.claims import RELEASED, Claimant, ClaimLostError, Claims
-from host.database.revision_cache import RevisionCache
 from host.domain.errors import HostError
 from host.domain.ids import Checksum, EpochMs, HoldingIdentity, ShortHash, parse_short_hash
 from host.domain.packages import CpiRecord
 from host.domain.refused import shown
-from host.domain.vnode import AsyncStatus, OperationalStatus, VirtualNode
+from host.domain.vnode import AsyncStatus, VirtualNode
 from host.domain.x500 import MemberX500Name
 from host.nodes.vnode.errors import (
     CpiNotFoundError,
     OperationInProgressError,
     OperationNotFoundError,
     VirtualNodeExistsError,
-    VirtualNodeNotFoundError,
-    VirtualNodeStateError,
 )
+from host.nodes.vnode.registry import NodeRegistry, node_of, values_of
 from host.nodes.vnode.tables import OPERATION, VIRTUAL_NODE
 from host.nodes.vnode.upgrades import in_maintenance, target_of_upgrade
 from host.ports.clock import Clock, Entropy
@@ -47,9 +44,7 @@ CREATE_ID = "CREATE_ID"
 _CREATE = "CREATE_VIRTUAL_NODE"
 _UPGRADE = "UPGRADE_VIRTUAL_NODE"
 _UNFINISHED = (AsyncStatus.ACCEPTED.value, AsyncStatus.IN_PROGRESS.value)
-_STATES = {"ACTIVE": OperationalStatus.ACTIVE, "MAINTENANCE": OperationalStatus.INACTIVE}
 
-_SELECT_NODES = select(VIRTUAL_NODE).order_by(VIRTUAL_NODE.c.created_at, VIRTUAL_NODE.c.short_hash)
 _SELECT_OPERATIONS = select(OPERATION)
 
 
@@ -65,8 +60,8 @@ class AsyncOperation:
     updated_at: EpochMs
 
 
-class VirtualNodeService:
-    """The `VirtualNodes` port and the operations on virtual nodes. Thread-safe."""
+class VirtualNodeService(NodeRegistry):
+    """The registry, and the operations on virtual nodes. Thread-safe."""
 
     def __init__(
         self,
@@ -92,7 +87,7 @@ class VirtualNodeService:
             background: runs a function later on another thread, as `Executor.submit` does.
             allowed_capabilities: what this host grants at most.
         """
-        self._database = database
+        super().__init__(database)
         self._schemas = schemas
         self._packages = packages
         self._clock = clock
@@ -106,7 +101,6 @@ class VirtualNodeService:
             claimant=claimant,
             clock=clock,
         )
-        self._nodes = RevisionCache(database, self._read_node)
 
     def create(self, cpi_short_checksum: str, x500_name: str) -> str:
         """Accept the creation of a virtual node and give the request id to poll.
@@ -127,7 +121,7 @@ class VirtualNodeService:
         holding = HoldingIdentity(x500_name=name, group_id=group_id)
 
         def accept(connection: Connection) -> str:
-            if connection.execute(_node_of(holding.short_hash)).first() is not None:
+            if connection.execute(node_of(holding.short_hash)).first() is not None:
                 raise _exists(holding)
             return self._accept(connection, _CREATE, holding, cpi, alone=True)
 
@@ -256,73 +250,6 @@ class VirtualNodeService:
             updated_at=EpochMs(row.updated_at),
         )
 
-    def get(self, short_hash: ShortHash) -> VirtualNode | None:
-        return self._nodes.get(short_hash)
-
-    def _read_node(self, short_hash: ShortHash) -> VirtualNode | None:
-        with self._database.read() as connection:
-            row = connection.execute(_node_of(short_hash)).one_or_none()
-        return None if row is None else _node(row)
-
-    def find(self, holding: HoldingIdentity) -> VirtualNode | None:
-        node = self.get(holding.short_hash)
-        # A short hash is 48 bits of a digest: another identity may share it.
-        return node if node is not None and node.holding == holding else None
-
-    def all(self) -> Sequence[VirtualNode]:
-        """All virtual nodes, oldest first."""
-        with self._database.read() as connection:
-            return [_node(row) for row in connection.execute(_SELECT_NODES)]
-
-    def cpis_of_group(self, group_id: str) -> Sequence[Checksum]:
-        """The CPIs, each once, that nodes of a group are made of."""
-        query = (
-            select(VIRTUAL_NODE.c.cpi_checksum)
-            .where(VIRTUAL_NODE.c.group_id == group_id)
-            .distinct()
-            .order_by(VIRTUAL_NODE.c.cpi_checksum)
-        )
-        with self._database.read() as connection:
-            return [Checksum(text) for text in connection.execute(query).scalars()]
-
-    def newest(self, limit: int, before: tuple[int, str] | None = None) -> Sequence[VirtualNode]:
-        """Virtual nodes, the latest first, at most `limit`.
-
-        Args:
-            limit: how many.
-            before: only those before this time of creation and short hash.
-        """
-        place = (VIRTUAL_NODE.c.created_at, VIRTUAL_NODE.c.short_hash)
-        query = select(VIRTUAL_NODE).order_by(*(column.desc() for column in place)).limit(limit)
-        if before is not None:
-            query = query.where(tuple_(*place) < before)
-        with self._database.read() as connection:
-            return [_node(row) for row in connection.execute(query)]
-
-    def set_state(self, short_hash: ShortHash, state: str) -> VirtualNode:
-        """Switch a node to `ACTIVE` or to `MAINTENANCE`, in which no flow starts or runs.
-
-        Raises:
-            VirtualNodeStateError: another state.
-            VirtualNodeNotFoundError: no such node.
-        """
-        status = _STATES.get(state)
-        if status is None:
-            raise VirtualNodeStateError(
-                f"{shown(state)} is no state of a virtual node; states are {', '.join(_STATES)}"
-            )
-        columns = ("flow_p2p_status", "flow_start_status", "flow_status", "vault_db_status")
-        change = (
-            update(VIRTUAL_NODE)
-            .where(VIRTUAL_NODE.c.short_hash == short_hash)
-            .values(dict.fromkeys(columns, status.value))
-        )
-        self._database.transact(lambda connection: connection.execute(change))
-        node = self.get(short_hash)
-        if node is None:
-            raise VirtualNodeNotFoundError(f"Virtual node {short_hash} not found.")
-        return node
-
     def _run(self, request_id: str) -> None:
         try:
             with self._database.read() as connection:
@@ -352,7 +279,7 @@ class VirtualNodeService:
 
         def add(connection: Connection) -> None:
             self._update(connection, row.request_id, AsyncStatus.SUCCEEDED)
-            connection.execute(insert(VIRTUAL_NODE), _values(node))
+            connection.execute(insert(VIRTUAL_NODE), values_of(node))
 
         self._database.transact(add)
 
@@ -423,10 +350,6 @@ class VirtualNodeService:
         return str(uuid.UUID(bytes=self._entropy.random_bytes(16), version=4))
 
 
-def _node_of(short_hash: ShortHash) -> Select[Any]:
-    return _SELECT_NODES.where(VIRTUAL_NODE.c.short_hash == short_hash)
-
-
 def _exists(holding: HoldingIdentity) -> VirtualNodeExistsError:
     return VirtualNodeExistsError(
         f"Virtual node for CPI already exists or is being created: {holding.x500_name}"
@@ -454,33 +377,3 @@ def _operation(connection: Connection, request_id: str) -> Row[tuple[object, ...
             f"no virtual node operation has request id {shown(request_id)}"
         )
     return row
-
-
-def _values(node: VirtualNode) -> dict[str, object]:
-    return {
-        "short_hash": node.holding.short_hash,
-        "x500_name": str(node.holding.x500_name),
-        "group_id": node.holding.group_id,
-        "cpi_checksum": node.cpi_checksum,
-        "granted_capabilities": json.dumps(node.granted_capabilities),
-        "flow_p2p_status": node.flow_p2p_status.value,
-        "flow_start_status": node.flow_start_status.value,
-        "flow_status": node.flow_status.value,
-        "vault_db_status": node.vault_db_status.value,
-        "created_at": node.created_at,
-    }
-
-
-def _node(row: Row[tuple[object, ...]]) -> VirtualNode:
-    return VirtualNode(
-        holding=HoldingIdentity(
-            x500_name=MemberX500Name.parse(row.x500_name), group_id=row.group_id
-        ),
-        cpi_checksum=Checksum(row.cpi_checksum),
-        granted_capabilities=tuple(json.loads(row.granted_capabilities)),
-        flow_p2p_status=OperationalStatus(row.flow_p2p_status),
-        flow_start_status=OperationalStatus(row.flow_start_status),
-        flow_status=OperationalStatus(row.flow_status),
-        vault_db_status=OperationalStatus(row.vault_db_status),
-        created_at=EpochMs(row.created_at),
-    )

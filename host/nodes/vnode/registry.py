@@ -1,0 +1,132 @@
+"""The registry of virtual nodes: which exist, and in which states."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Row, Select, select, tuple_, update
+
+from host.database.revision_cache import RevisionCache
+from host.domain.ids import Checksum, EpochMs, HoldingIdentity, ShortHash
+from host.domain.refused import shown
+from host.domain.vnode import OperationalStatus, VirtualNode
+from host.domain.x500 import MemberX500Name
+from host.nodes.vnode.errors import VirtualNodeNotFoundError, VirtualNodeStateError
+from host.nodes.vnode.tables import VIRTUAL_NODE
+from host.ports.database import SqlDatabase
+
+_STATES = {"ACTIVE": OperationalStatus.ACTIVE, "MAINTENANCE": OperationalStatus.INACTIVE}
+
+_SELECT_NODES = select(VIRTUAL_NODE).order_by(VIRTUAL_NODE.c.created_at, VIRTUAL_NODE.c.short_hash)
+
+
+class NodeRegistry:
+    """The `VirtualNodes` port over the rows of the cluster's database. Thread-safe."""
+
+    def __init__(self, database: SqlDatabase) -> None:
+        """Open the registry; `database` was opened with this package's `SCHEMA`."""
+        self._database = database
+        self._nodes = RevisionCache(database, self._read_node)
+
+    def get(self, short_hash: ShortHash) -> VirtualNode | None:
+        return self._nodes.get(short_hash)
+
+    def _read_node(self, short_hash: ShortHash) -> VirtualNode | None:
+        with self._database.read() as connection:
+            row = connection.execute(node_of(short_hash)).one_or_none()
+        return None if row is None else _node(row)
+
+    def find(self, holding: HoldingIdentity) -> VirtualNode | None:
+        node = self.get(holding.short_hash)
+        # A short hash is 48 bits of a digest: another identity may share it.
+        return node if node is not None and node.holding == holding else None
+
+    def all(self) -> Sequence[VirtualNode]:
+        """All virtual nodes, oldest first."""
+        with self._database.read() as connection:
+            return [_node(row) for row in connection.execute(_SELECT_NODES)]
+
+    def cpis_of_group(self, group_id: str) -> Sequence[Checksum]:
+        """The CPIs, each once, that nodes of a group are made of."""
+        query = (
+            select(VIRTUAL_NODE.c.cpi_checksum)
+            .where(VIRTUAL_NODE.c.group_id == group_id)
+            .distinct()
+            .order_by(VIRTUAL_NODE.c.cpi_checksum)
+        )
+        with self._database.read() as connection:
+            return [Checksum(text) for text in connection.execute(query).scalars()]
+
+    def newest(self, limit: int, before: tuple[int, str] | None = None) -> Sequence[VirtualNode]:
+        """Virtual nodes, the latest first, at most `limit`.
+
+        Args:
+            limit: how many.
+            before: only those before this time of creation and short hash.
+        """
+        place = (VIRTUAL_NODE.c.created_at, VIRTUAL_NODE.c.short_hash)
+        query = select(VIRTUAL_NODE).order_by(*(column.desc() for column in place)).limit(limit)
+        if before is not None:
+            query = query.where(tuple_(*place) < before)
+        with self._database.read() as connection:
+            return [_node(row) for row in connection.execute(query)]
+
+    def set_state(self, short_hash: ShortHash, state: str) -> VirtualNode:
+        """Switch a node to `ACTIVE` or to `MAINTENANCE`, in which no flow starts or runs.
+
+        Raises:
+            VirtualNodeStateError: another state.
+            VirtualNodeNotFoundError: no such node.
+        """
+        status = _STATES.get(state)
+        if status is None:
+            raise VirtualNodeStateError(
+                f"{shown(state)} is no state of a virtual node; states are {', '.join(_STATES)}"
+            )
+        columns = ("flow_p2p_status", "flow_start_status", "flow_status", "vault_db_status")
+        change = (
+            update(VIRTUAL_NODE)
+            .where(VIRTUAL_NODE.c.short_hash == short_hash)
+            .values(dict.fromkeys(columns, status.value))
+        )
+        self._database.transact(lambda connection: connection.execute(change))
+        node = self.get(short_hash)
+        if node is None:
+            raise VirtualNodeNotFoundError(f"Virtual node {short_hash} not found.")
+        return node
+
+
+def node_of(short_hash: ShortHash) -> Select[Any]:
+    """The query for one node's row."""
+    return _SELECT_NODES.where(VIRTUAL_NODE.c.short_hash == short_hash)
+
+
+def values_of(node: VirtualNode) -> dict[str, object]:
+    """A node's row."""
+    return {
+        "short_hash": node.holding.short_hash,
+        "x500_name": str(node.holding.x500_name),
+        "group_id": node.holding.group_id,
+        "cpi_checksum": node.cpi_checksum,
+        "granted_capabilities": json.dumps(node.granted_capabilities),
+        "flow_p2p_status": node.flow_p2p_status.value,
+        "flow_start_status": node.flow_start_status.value,
+        "flow_status": node.flow_status.value,
+        "vault_db_status": node.vault_db_status.value,
+        "created_at": node.created_at,
+    }
+
+
+def _node(row: Row[tuple[object, ...]]) -> VirtualNode:
+    return VirtualNode(
+        holding=HoldingIdentity(
+            x500_name=MemberX500Name.parse(row.x500_name), group_id=row.group_id
+        ),
+        cpi_checksum=Checksum(row.cpi_checksum),
+        granted_capabilities=tuple(json.loads(row.granted_capabilities)),
+        flow_p2p_status=OperationalStatus(row.flow_p2p_status),
+        flow_start_status=OperationalStatus(row.flow_start_status),
+        flow_status=OperationalStatus(row.flow_status),
+        vault_db_status=OperationalStatus(row.vault_db_status),
+        created_at=EpochMs(row.created_at),
+    )
