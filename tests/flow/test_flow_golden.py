@@ -14,7 +14,7 @@ from host.domain.packages import CpiRecord
 from host.domain.quotas import Quota
 from host.domain.vnode import VirtualNode
 from host.flow.core.checkpoint import Checkpoint, Scope
-from host.flow.core.journal import decode_journal
+from host.flow.core.journal import Entries, decode_journal
 from host.flow.core.messages import Party
 from host.flow.engine.flow_services import FlowServices
 from host.flow.engine.host_calls import HostCalls
@@ -74,7 +74,7 @@ def replay(golden: Golden, rows: tuple[str, ...], engine: Engine) -> tuple[objec
     )  # fmt: skip
     flow = StepState(
         checkpoint=checkpoint, holding_id=node.holding.short_hash, version=1, timer=None,
-        journal=list(entries), written=len(entries),
+        journal=Entries(entries), written=len(entries),
     )  # fmt: skip
     services = FlowServices(
         capabilities={}, vnodes=Nodes(), routes=LocalRoutes(Nodes()), clock=SimClock(), entropy=CountedEntropy(),

@@ -17,16 +17,10 @@ from msgspec.structs import replace
 from host.domain.accounts import Account, QuotaExceededError, hit_of
 from host.domain.call_time import limited_call
 from host.domain.capability_error import CapabilityError
-from host.domain.errors import (
-    DiskFullError,
-    HostError,
-    OutageError,
-    StorageError,
-    UnavailableError,
-)
 from host.domain.guest_text import mended_json, whole_characters
-from host.domain.json import JsonObject, JsonValue
+from host.domain.json import JsonObject
 from host.domain.packages import CpiRecord
+from host.domain.printable import printable
 from host.domain.quotas import Quota, QuotaCode
 from host.flow.core import requests
 from host.flow.core.calls import Answer, Refused, Wait
@@ -45,13 +39,13 @@ from host.flow.core.requests import checked, parse
 from host.flow.core.retry import FailureKind, kind_of
 from host.flow.core.room import Room
 from host.flow.engine import outage_time
+from host.flow.engine.answers import encoded, text_of, translated
 from host.flow.engine.engine_calls import EngineCalls
 from host.flow.engine.flow_services import FlowServices
 from host.flow.engine.step_state import StepState
 from host.ports.audit_log import SUCCEEDED, PrivilegedCall
-from host.ports.capability import CallContext, Capability
+from host.ports.capability import CallContext
 from host.ports.guest import GuestCallError, GuestKilledError, SuspendRun
-from host.ports.requests import refusing_misfits
 from sandbox.host_api import PRIVILEGED, REPEATABLE
 
 UNWRITTEN_BYTES_MAX = 4 * 1024 * 1024
@@ -209,7 +203,7 @@ class HostCalls:
             function=name,
             digest=digest,
             is_error=isinstance(outcome, Refused),
-            answer=_text_of(outcome),
+            answer=text_of(outcome),
             since=since,
             at=answered,
             request=whole_characters(request[:REQUEST_CHARACTERS_MAX]),
@@ -332,8 +326,8 @@ class HostCalls:
             request_id=f"{flow.flow_id}-{call}",
             now=self._services.wall.now_ms(),
         )
-        answer = _translated(capability, context, function, request)
-        return Answer(flow.checkpoint, _encoded(f"{interface}.{function}", answer))
+        answer = translated(capability, context, function, request)
+        return Answer(flow.checkpoint, encoded(f"{interface}.{function}", answer))
 
     def _log(self, request: str) -> str:
         try:
@@ -350,61 +344,14 @@ class HostCalls:
                     flow_id=self._flow.flow_id,
                     holding_id=self._flow.holding_id,
                     level=line.level,
-                    logger=scrub(line.logger),
-                    message=scrub(line.message),
+                    logger=printable(line.logger),
+                    message=printable(line.message),
                 )
             )
         return "null"
-
-
-def _translated(
-    capability: Capability, context: CallContext, function: str, request: JsonObject
-) -> JsonValue:
-    """Call, and sort the service's refusals: the flow's business, or to be tried again."""
-    try:
-        with refusing_misfits():
-            return capability.call(context, function, request)
-    except (StorageError, UnavailableError) as exc:
-        reason = f"{capability.name}.{function}: {exc.message}"
-        is_outage = isinstance(exc, (OutageError, DiskFullError))
-        kind = OutageError if is_outage else UnavailableError
-        raise kind(reason, **exc.details) from exc
-    except HostError as exc:
-        account = exc.details.get("account")
-        raise CapabilityError(exc.code, exc.public_message, account=account) from exc
-
-
-def _encoded(name: str, answer: JsonValue) -> str:
-    """The answer's JSON text.
-
-    Raises:
-        CapabilityError: `answer-invalid`, it holds what no text can: it was made of a guest's data.
-    """
-    try:
-        return msgspec.json.encode(answer).decode()
-    except (OverflowError, RecursionError, TypeError, ValueError) as exc:
-        raise CapabilityError(
-            "answer-invalid", f"the answer of {name} cannot be written: {type(exc).__name__}"
-        ) from exc
-
-
-def _text_of(outcome: Answer | Refused) -> str:
-    if isinstance(outcome, Answer):
-        return outcome.text
-    error = {"code": outcome.error.code, "message": outcome.error.message}
-    if outcome.error.account is not None:
-        error["account"] = outcome.error.account
-    return msgspec.json.encode(error).decode()
 
 
 def _give(entry: Entry) -> str:
     if entry.is_error:
         raise GuestCallError(entry.answer)
     return entry.answer
-
-
-def scrub(text: str) -> str:
-    """`text` with every character that is not printable escaped, so that a line stays a line."""
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

@@ -10,15 +10,14 @@ import json
 import logging
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
-from sqlalchemy import Connection, Row, insert, select, tuple_, update
+from sqlalchemy import Connection, insert, select, tuple_, update
 
 from cpi.errors import CpiError
 from cpi.package.group_policy import GroupPolicy
 from host.database.claims import RELEASED, Claimant, ClaimLostError, Claims
 from host.domain.errors import ConflictError, InvalidInputError
-from host.domain.ids import EpochMs, ShortHash
+from host.domain.ids import ShortHash
 from host.domain.membership import MemberInfo, MemberStatus
 from host.domain.packages import CpiRecord
 from host.domain.paging import LIMIT_DEFAULT
@@ -39,6 +38,7 @@ from host.network.membership.registration import (
     read_static_context,
     static_network,
 )
+from host.network.membership.requests import RegistrationRequest, request_of
 from host.network.membership.static_mgm import StaticMgm
 from host.network.membership.tables import REGISTRATION
 from host.ports.clock import Clock, Entropy
@@ -51,20 +51,6 @@ logger = logging.getLogger(__name__)
 
 _CONTEXT_BYTES_MAX = 256 * 1024
 _SELECT = select(REGISTRATION).order_by(REGISTRATION.c.sent_at, REGISTRATION.c.registration_id)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RegistrationRequest:
-    """A registration request. `reason` tells why it is INVALID; `serial` is the member's."""
-
-    registration_id: str
-    holding_short_hash: ShortHash
-    status: RegistrationStatus
-    reason: str | None
-    context: Mapping[str, str]
-    serial: int | None
-    sent_at: EpochMs
-    updated_at: EpochMs
 
 
 class MembershipService:
@@ -159,7 +145,7 @@ class MembershipService:
         taken = self._claims.take(of_earlier_runs=of_earlier_runs)
         query = _SELECT.where(REGISTRATION.c.registration_id.in_(taken))
         with self._database.read() as connection:
-            unfinished = [_request(row) for row in connection.execute(query)]
+            unfinished = [request_of(row) for row in connection.execute(query)]
         for request in unfinished:
             self._process(request)
         return len(unfinished)
@@ -187,7 +173,7 @@ class MembershipService:
             query = query.where(tuple_(*place) < before)
         query = query.order_by(*(column.desc() for column in place)).limit(limit)
         with self._database.read() as connection:
-            return [_request(row) for row in connection.execute(query)]
+            return [request_of(row) for row in connection.execute(query)]
 
     def request(self, short_hash: ShortHash, registration_id: str) -> RegistrationRequest:
         """One request of a virtual node.
@@ -205,7 +191,7 @@ class MembershipService:
             raise RegistrationNotFoundError(
                 f"virtual node {short_hash} has no registration request {registration_id!r}"
             )
-        return _request(row)
+        return request_of(row)
 
     def _process(self, request: RegistrationRequest) -> None:
         try:
@@ -407,16 +393,3 @@ def _lists(cpi: CpiRecord, name: MemberX500Name) -> bool:
     except (RegistrationInvalidError, InvalidInputError, CpiError):
         logger.exception("the group policy of CPI %s cannot be read", cpi.file_checksum)
         return True
-
-
-def _request(row: Row[tuple[object, ...]]) -> RegistrationRequest:
-    return RegistrationRequest(
-        registration_id=row.registration_id,
-        holding_short_hash=ShortHash(row.short_hash),
-        status=RegistrationStatus(row.status),
-        reason=row.reason,
-        context=json.loads(row.context),
-        serial=row.serial,
-        sent_at=EpochMs(row.sent_at),
-        updated_at=EpochMs(row.updated_at),
-    )

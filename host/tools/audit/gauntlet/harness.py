@@ -9,7 +9,7 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 
 from host.domain.guest_text import GuestTextError, checked_json, mended_json
-from host.flow.engine.host_calls import scrub
+from host.domain.printable import printable
 from host.tools.audit.gauntlet.model import CONTAINED, BinaryAttack, Ending, PythonAttack
 from host.tools.audit.gauntlet.python_code import CLEAN, FLOWS, FLOWS_PATH, GUEST
 from sandbox.errors import SandboxError
@@ -120,7 +120,7 @@ class _Host:
         if (interface, function) == ("flow", "now"):
             return _NOW
         if interface == "log":
-            self._logged.append(scrub(_logged(request)))
+            self._logged.append(printable(_logged(request)))
             return "null"
         raise GuestCallError(json.dumps({"code": "call-refused", "message": "not in the gauntlet"}))
 

@@ -1,0 +1,57 @@
+"""Answers of platform services as texts for guests, and their refusals sorted."""
+
+import msgspec
+
+from host.domain.capability_error import CapabilityError
+from host.domain.errors import (
+    DiskFullError,
+    HostError,
+    OutageError,
+    StorageError,
+    UnavailableError,
+)
+from host.domain.json import JsonObject, JsonValue
+from host.flow.core.calls import Answer, Refused
+from host.ports.capability import CallContext, Capability
+from host.ports.requests import refusing_misfits
+
+
+def translated(
+    capability: Capability, context: CallContext, function: str, request: JsonObject
+) -> JsonValue:
+    """Call, and sort the service's refusals: the flow's business, or to be tried again."""
+    try:
+        with refusing_misfits():
+            return capability.call(context, function, request)
+    except (StorageError, UnavailableError) as exc:
+        reason = f"{capability.name}.{function}: {exc.message}"
+        is_outage = isinstance(exc, (OutageError, DiskFullError))
+        kind = OutageError if is_outage else UnavailableError
+        raise kind(reason, **exc.details) from exc
+    except HostError as exc:
+        account = exc.details.get("account")
+        raise CapabilityError(exc.code, exc.public_message, account=account) from exc
+
+
+def encoded(name: str, answer: JsonValue) -> str:
+    """The answer's JSON text.
+
+    Raises:
+        CapabilityError: `answer-invalid`, it holds what no text can: it was made of a guest's data.
+    """
+    try:
+        return msgspec.json.encode(answer).decode()
+    except (OverflowError, RecursionError, TypeError, ValueError) as exc:
+        raise CapabilityError(
+            "answer-invalid", f"the answer of {name} cannot be written: {type(exc).__name__}"
+        ) from exc
+
+
+def text_of(outcome: Answer | Refused) -> str:
+    """The text that the guest gets: the answer, or the error's JSON."""
+    if isinstance(outcome, Answer):
+        return outcome.text
+    error = {"code": outcome.error.code, "message": outcome.error.message}
+    if outcome.error.account is not None:
+        error["account"] = outcome.error.account
+    return msgspec.json.encode(error).decode()
