@@ -339,6 +339,30 @@ def test_strangers_cannot_fill_the_log_however_they_vary(register, clock):
     assert problem(register) is None
 
 
+def test_refusals_behind_an_entry_of_the_last_commit_are_told_at_the_end(
+    register, clock, monkeypatch
+):
+    """The first refusal is being written when the others are counted and the log is closed."""
+    append, entered, go = register.append, threading.Event(), threading.Event()
+
+    def slowly(*args):
+        entered.set()
+        assert go.wait(30)
+        return append(*args)
+
+    monkeypatch.setattr(register, "append", slowly)
+    log = AdministrativeLog(register, clock)
+    log.start()
+    log.refused(refusal())
+    assert entered.wait(30)
+    for _ in range(4):
+        log.refused(refusal())
+    threading.Timer(0.05, go.set).start()
+    log.close()
+    (found,) = register.page(EVERYTHING, before=None, limit=9)
+    assert found.count == 5
+
+
 def test_a_new_minute_has_room_for_new_refusals(register, clock):
     with writing(register, clock) as log:
         for minute in range(3):

@@ -217,4 +217,4 @@ def test_nobody_but_the_writer_of_units_changes_what_it_counts() -> None:
     folder = Path(unit_writer.__file__).parent
     found = {path.name for path in folder.parent.rglob("*.py") if changes.search(path.read_text())}
     # What forgets journals is a part of the writer.
-    assert found == {"unit_writer.py", "sqlite_journals.py"}
+    assert found == {"unit_writer.py", "journals.py"}

@@ -55,7 +55,7 @@ def test_cpi_imports_only_what_it_may() -> None:
 
 def test_every_code_is_used_and_kebab_case() -> None:
     folder = Path(cpi.__file__).parent
-    source = "".join(p.read_text() for p in folder.glob("*.py") if p.name != "errors.py")
+    source = "".join(p.read_text() for p in folder.rglob("*.py") if p.name != "errors.py")
     for code in Code:
         assert f"Code.{code.name}" in source, f"{code.name} is never raised"
         assert code.value.replace("-", "").replace("64", "").isalpha()

@@ -65,7 +65,7 @@ def test_other_events_are_refused(stored: bytes) -> None:
 
 def test_journal_rows_of_version_1() -> None:
     entry = Entry(v=1, call=0, function="flow.now", digest="ab", is_error=False, answer='"t"')
-    assert decode_journal([b'[1,0,"flow.now","ab",false,"\\"t\\""]']) == (entry,)
+    assert decode_journal([b'[1,0,"flow.now","ab",false,"\\"t\\""]']) == [entry]
 
 
 def test_journal_rows_of_version_2() -> None:
@@ -76,7 +76,7 @@ def test_journal_rows_of_version_2() -> None:
     )  # fmt: skip
     stored = b'[2,0,"flow.now","ab",false,"1",7,9,"{}",[[true,"s",1,"data",3,8]]]'
     assert encode_entry(entry) == stored
-    assert decode_journal([stored]) == (entry,)
+    assert decode_journal([stored]) == [entry]
     with pytest.raises(FlowRecordDamagedError, match="format 3, expected 1 or 2"):
         decode_journal([b'[3,0,"flow.now","ab",false,"x"]'])
 

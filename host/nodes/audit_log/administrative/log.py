@@ -191,8 +191,13 @@ class AdministrativeLog:
                 self._is_busy = bool(taken)
             if taken or late or told or counts is not None:
                 late = self._commit([*late, *told], taken, counts)
-            if is_last:
+            if is_last and not self._has_counts():
                 return
+
+    def _has_counts(self) -> bool:
+        """Whether refusals were counted behind an entry that the last commit brought."""
+        with self._changed:
+            return bool(self._floods.counts())
 
     def _take_counts(self, *, is_last: bool) -> tuple[Sequence[Content], Sequence[Count] | None]:
         """Contents that tell of counts whose minute is over; or counts to be kept beside the log.
