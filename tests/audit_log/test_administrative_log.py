@@ -342,7 +342,7 @@ def test_strangers_cannot_fill_the_log_however_they_vary(register, clock):
 def test_refusals_behind_an_entry_of_the_last_commit_are_told_at_the_end(
     register, clock, monkeypatch
 ):
-    """The first refusal is being written when the others are counted and the log is closed."""
+    """While one entry is written others are counted behind the next, and the log is closed."""
     append, entered, go = register.append, threading.Event(), threading.Event()
 
     def slowly(*args):
@@ -355,12 +355,16 @@ def test_refusals_behind_an_entry_of_the_last_commit_are_told_at_the_end(
     log.start()
     log.refused(refusal())
     assert entered.wait(30)
-    for _ in range(4):
-        log.refused(refusal())
-    threading.Timer(0.05, go.set).start()
-    log.close()
-    (found,) = register.page(EVERYTHING, before=None, limit=9)
-    assert found.count == 5
+    for _ in range(5):
+        log.refused(refusal("another"))
+    closing = threading.Thread(target=log.close)
+    closing.start()
+    while not log._is_stopping:
+        threading.Event().wait(0.001)
+    go.set()
+    closing.join()
+    found = register.page(EVERYTHING, before=None, limit=9)
+    assert [each.count for each in found] == [5, 1]
 
 
 def test_a_new_minute_has_room_for_new_refusals(register, clock):
