@@ -360,7 +360,7 @@ class HostCalls:
 def _translated(
     capability: Capability, context: CallContext, function: str, request: JsonObject
 ) -> JsonValue:
-    """Call, and classify the service's errors: for the flow, or to be retried."""
+    """Call, and sort the service's refusals: the flow's business, or to be tried again."""
     try:
         with refusing_misfits():
             return capability.call(context, function, request)
@@ -378,7 +378,7 @@ def _encoded(name: str, answer: JsonValue) -> str:
     """The answer's JSON text.
 
     Raises:
-        CapabilityError: `answer-invalid`, it cannot be encoded, because of data from a guest.
+        CapabilityError: `answer-invalid`, it holds what no text can: it was made of a guest's data.
     """
     try:
         return msgspec.json.encode(answer).decode()
