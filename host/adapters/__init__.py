@@ -1,1 +1,1 @@
-"""What ports are bound to: storage, files and the operating system."""
+"""Implementations of ports: storage, files and the operating system."""

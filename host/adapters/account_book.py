@@ -1,4 +1,4 @@
-"""Accounts of bytes in memory: the same sums that the durable store keeps."""
+"""Byte accounts in memory: the same sums as in the durable store."""
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import TypeAlias
@@ -10,19 +10,19 @@ Key: TypeAlias = tuple[ShortHash, Account, ShortHash | None]
 
 
 def size_of(key: str, value: bytes) -> Balance:
-    """What a record or a state counts for."""
+    """The charged bytes of a record or a state."""
     return Balance(bytes=len(key.encode()) + len(value), rows=1)
 
 
 class AccountBook:
-    """What counts to whom, by where it stands, and the sums of it."""
+    """Charges by place, and their sums by account."""
 
     def __init__(self) -> None:
         self._held: dict[Hashable, tuple[Charge, Balance]] = {}
         self._sums: dict[Key, Balance] = {}
 
     def put(self, place: Hashable, charge: Charge | None, size: Balance) -> None:
-        """Count what stands at `place` now; without a charge it counts as what it replaces."""
+        """Charge the item at `place`; by default to the account of the replaced item."""
         before = self.drop(place)
         charge = charge or before
         if charge is not None:
@@ -32,7 +32,7 @@ class AccountBook:
     def grow(
         self, place: Hashable, charge: Charge | None, more: Balance, whole: Callable[[], Balance]
     ) -> None:
-        """Count more at a place; where nothing counted, and a charge comes, `whole` of it."""
+        """Charge more bytes at a place; if nothing was charged before, charge `whole`."""
         if place in self._held:
             before, size = self._held[place]
             self.put(place, before, size + more)
@@ -40,12 +40,12 @@ class AccountBook:
             self.put(place, charge, whole())
 
     def pass_on(self, place: Hashable, charge: Charge) -> None:
-        """Let another account bear what stands at `place`."""
+        """Transfer the item at `place` to another account."""
         if place in self._held:
             self.put(place, charge, self._held[place][1])
 
     def drop(self, place: Hashable) -> Charge | None:
-        """Count no more what stood at `place`; answers whose it was."""
+        """Remove the item at `place` from its account; returns its charge."""
         charge, size = self._held.pop(place, (None, NOTHING))
         if charge is not None:
             self._add(charge, NOTHING - size)
@@ -75,7 +75,7 @@ class AccountBook:
         return sum(found, start=NOTHING)
 
     def recount(self, *, repair: bool) -> Sequence[Discrepancy]:
-        """Where the sums are not those of what is held."""
+        """Accounts whose sums differ from those of their items."""
         kept = self._sums
         counted = AccountBook()
         for place, (charge, size) in self._held.items():

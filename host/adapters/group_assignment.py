@@ -1,4 +1,4 @@
-"""How a group shares out its partitions: sticky, even, and the same wherever it is computed."""
+"""Assignment of a group's partitions to members: sticky, even and deterministic."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -11,7 +11,7 @@ from host.ports.groups import Fence, FencedError, Membership
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Heartbeat:
-    """When a member was last heard of, and for how long that counts."""
+    """The time of a member's last heartbeat, and how long it is valid."""
 
     beat_at: EpochMs
     ttl_ms: int
@@ -19,7 +19,7 @@ class Heartbeat:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ownership:
-    """Who owns a partition, and how many owners it has had."""
+    """The owner of a partition, and its epoch: how often it has been reassigned."""
 
     member: str | None = None
     epoch: int = 0
@@ -35,15 +35,15 @@ class GroupAssignment:
     owners: Mapping[int, Ownership]
 
     def joined(self, member: str, ttl_ms: int, now: EpochMs) -> "GroupAssignment":
-        """The roster with `member`; rebalanced when that is new."""
+        """The assignment with `member`; rebalanced if the member is new."""
         pulses = {**self._live(now), member: Heartbeat(beat_at=now, ttl_ms=ttl_ms)}
         return self._with(pulses)
 
     def beaten(self, member: str, now: EpochMs) -> "GroupAssignment":
-        """The roster after a heartbeat.
+        """The assignment after a heartbeat.
 
         Raises:
-            FencedError: `member` is none.
+            FencedError: `member` is not a member.
         """
         own = self.pulses.get(member)
         if own is None:
@@ -62,17 +62,17 @@ class GroupAssignment:
         )
 
     def check(self, fence: Fence) -> None:
-        """Refuse who does not own the partition any more.
+        """Refuse a fence whose holder no longer owns the partition.
 
         Raises:
-            FencedError: it was given away since.
+            FencedError: it has been reassigned.
         """
         refuse_stale(fence, self.owners.get(fence.partition, Ownership()).epoch)
 
     def _live(self, now: EpochMs) -> dict[str, Heartbeat]:
-        """Members that were heard of in time.
+        """Members with a valid heartbeat.
 
-        A beat that lies ahead was made before the clock was put back: it counts from now.
+        A heartbeat in the future was sent before the clock was set back: it counts from now.
         """
         heard = {n: replace(p, beat_at=min(p.beat_at, now)) for n, p in self.pulses.items()}
         return {name: p for name, p in heard.items() if now - p.beat_at < p.ttl_ms}
@@ -87,17 +87,17 @@ class GroupAssignment:
             found = owners.get(number, Ownership())
             member = after.get(number)
             if found.member != member:
-                # Without an owner, too, the epoch goes up: whoever left has nothing to say.
+                # The epoch is incremented even without a new owner: the former owner is fenced off.
                 owners[number] = Ownership(member=member, epoch=found.epoch + 1)
         return replace(self, generation=self.generation + 1, pulses=pulses, owners=owners)
 
 
 def shared_out(members: Iterable[str], before: Mapping[int, str]) -> Mapping[int, str]:
-    """Give each partition an owner; counts differ by at most one, and as few move as can be.
+    """Assign an owner to each partition; counts differ by at most one, with minimal moves.
 
     Args:
-        members: their names; without any, nothing is owned.
-        before: owners so far, by partition; those that are no members lose theirs.
+        members: their names; without members, no partition has an owner.
+        before: current owners, by partition; owners that are not members lose theirs.
     """
     owned: dict[str, list[int]] = {name: [] for name in sorted(members)}
     if not owned:
@@ -107,7 +107,7 @@ def shared_out(members: Iterable[str], before: Mapping[int, str]) -> Mapping[int
         if owner in owned:
             owned[owner].append(number)
     least, over = divmod(PARTITIONS, len(owned))
-    # Those that own most keep the one that is left over, so that it need not move.
+    # The members with most partitions keep the surplus ones, so that these need not move.
     by_size = sorted(owned, key=lambda name: (-len(owned[name]), name))
     quota = {name: least + (place < over) for place, name in enumerate(by_size)}
     after = {number: name for name, had in owned.items() for number in had[: quota[name]]}
@@ -118,7 +118,7 @@ def shared_out(members: Iterable[str], before: Mapping[int, str]) -> Mapping[int
 
 
 def refuse_stale(fence: Fence, epoch: int) -> None:
-    """Compare a fence with the present epoch of its partition.
+    """Compare a fence with the current epoch of its partition.
 
     Raises:
         FencedError: they differ.

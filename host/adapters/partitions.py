@@ -1,6 +1,6 @@
-"""The partitions of the embedded store: how many there are, and which one a key selects.
+"""The partitions of the embedded store: their number, and the mapping from keys.
 
-What a store has of them is its own affair; whoever works with it asks `States.partitions`.
+Stores may have different numbers of partitions; callers use `States.partitions`.
 """
 
 import zlib
@@ -19,7 +19,7 @@ from host.ports.bus import (
 from host.ports.units import Unit
 
 PARTITIONS = 32
-"""Partitions of every topic: the bound on how many members can share its work."""
+"""Partitions of every topic: the maximum number of members that can share its work."""
 
 
 def partition_of(key: str) -> int:
@@ -28,28 +28,28 @@ def partition_of(key: str) -> int:
 
 
 def target_of(record: NewRecord) -> TopicPartition:
-    """Where a record of a log goes."""
+    """The partition of a log record."""
     return TopicPartition(topic=record.topic, partition=partition_of(record.key))
 
 
 def queue_of(record: NewRecord) -> WorkQueue:
-    """Where a record waits that is work."""
+    """The queue of a work record."""
     return _queue_of(record.topic, record.key, record.node or NOBODY)
 
 
 @lru_cache(maxsize=1024)
 def _queue_of(topic: str, key: str, node: ShortHash) -> WorkQueue:
-    """Remembered: each step of a flow asks some times."""
+    """Cached: each step of a flow calls it several times."""
     return WorkQueue(topic=topic, partition=partition_of(key), node=node)
 
 
 def place_of(placement: Placement) -> DuePlace:
-    """Where a state lies that is placed."""
+    """The partition of a state with a place."""
     return DuePlace(group=placement.group, partition=partition_of(placement.key))
 
 
 def committed_by(unit: Unit) -> Committed:
-    """What a unit leaves to do once it is committed."""
+    """The new work that the commit of a unit creates."""
     due: dict[DuePlace, EpochMs] = {}
     for write in unit.states:
         if write.due_at is not None and write.place is not None:

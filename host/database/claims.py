@@ -1,8 +1,8 @@
-"""Claims: which process works on a row that takes long, and until when nobody else does.
+"""Claims: leases on rows of long-running work, each held by one process for a limited time.
 
-A claim is for 30 seconds and renewed while the work goes on; whoever finds one that has run out may
-take the work over. What ends the work checks the claim in its own transaction, so that a process
-that was merely slow ends nothing that another one has taken over.
+A claim is valid for 30 seconds and is renewed while the work goes on; any process that finds an
+expired claim may take the work over. The transaction that ends the work checks the claim, so that a
+process that was merely slow cannot end work that another one has taken over.
 """
 
 import threading
@@ -32,7 +32,7 @@ CLAIMANT_CHARACTERS_MAX = 160
 
 
 class ClaimLostError(UnavailableError):
-    """Another process has taken this work over; what this one did of it has not been stored."""
+    """Another process has taken over this work; the changes of this process were not stored."""
 
     code = "claim-lost"
 
@@ -42,9 +42,10 @@ class Claimant:
     """A process that claims work.
 
     Attributes:
-        place: what it is among the processes of its cluster, such as `rest-0`; no two processes
-            have one place at once, so what an earlier one of this place claimed is abandoned.
-        run: this run of it.
+        place: its role among the processes of its cluster, such as `rest-0`; two processes never
+            have the same place at once, so the claims of an earlier process of this place are
+            abandoned.
+        run: identifies this run of the process.
     """
 
     place: str
@@ -55,7 +56,7 @@ class Claimant:
 
 
 def claim_columns() -> tuple[Column[str], Column[int]]:
-    """The columns that a table of work needs; both null when nobody works on a row."""
+    """The columns that a table of work needs; both are null while no process works on a row."""
     return (
         Column("claimed_by", String(CLAIMANT_CHARACTERS_MAX)),
         Column("claimed_until", BigInteger),
@@ -68,7 +69,7 @@ class Claims:
     Args:
         database: where the table is.
         table: with `claim_columns` and a primary key of one column of text.
-        is_unfinished: which rows are work that is to be done.
+        is_unfinished: selects the rows whose work is still to be done.
         claimant: this process.
         clock: the time that all processes of the cluster share.
     """
@@ -92,32 +93,32 @@ class Claims:
         self._held: set[str] = set()
 
     def values(self) -> dict[str, object]:
-        """What a row gets that this process claims."""
+        """Column values for a row that this process claims."""
         until = self._clock.now_ms() + CLAIM_MS
         return {"claimed_by": str(self._claimant), "claimed_until": until}
 
     def hold(self, key: str) -> None:
-        """Renew the claim on a row from now on; it was given `values`."""
+        """Renew the claim on a row from now on; the caller has written `values` to the row."""
         with self._lock:
             self._held.add(key)
 
     def let_go(self, key: str) -> None:
-        """Renew a claim no more: its work has ended, or others may take it over."""
+        """Stop renewing a claim: its work has ended, or others may take it over."""
         with self._lock:
             self._held.discard(key)
 
     def check(self, connection: Connection, key: str) -> None:
-        """Refuse to end work that is not this process's any more, in the transaction that ends it.
+        """Refuse to end work that this process no longer holds, in the transaction that ends it.
 
         Raises:
-            ClaimLostError: another process has claimed it, or has ended it.
+            ClaimLostError: another process has claimed the work, or has ended it.
         """
         mine = update(self._table).where(self._key == key, self._is_unfinished, self._is_mine())
         if connection.execute(mine.values(self.values())).rowcount != 1:
             raise ClaimLostError(f"another process goes on with {self._table.name} {key}")
 
     def renew(self) -> None:
-        """Renew what is held.
+        """Renew all held claims.
 
         Raises:
             StorageError: it cannot be stored.
@@ -130,11 +131,11 @@ class Claims:
         self._database.transact(lambda connection: connection.execute(mine.values(self.values())))
 
     def take(self, *, of_earlier_runs: bool = False) -> Sequence[str]:
-        """Claim, and hold, all unfinished rows that nobody works on; gives their keys.
+        """Claim and hold all unfinished rows that no process works on; returns their keys.
 
         Args:
-            of_earlier_runs: also what earlier processes of this place had claimed: only when a
-                process starts.
+            of_earlier_runs: also the rows that earlier processes of this place had claimed; only
+                when a process starts.
 
         Raises:
             StorageError: it cannot be stored.
@@ -167,4 +168,4 @@ class Claims:
 
 
 RELEASED: dict[str, object] = {"claimed_by": None, "claimed_until": None}
-"""What a row gets whose work has ended."""
+"""Column values for a row whose work has ended."""

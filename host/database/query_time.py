@@ -1,4 +1,4 @@
-"""A limit on the time that statements of guests may take."""
+"""A limit on the execution time of guests' SQL statements."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,7 +13,7 @@ QUERY_SECONDS_MAX = 5.0
 
 @contextmanager
 def limited_time(connection: Connection, monotonic: Callable[[], float]) -> Iterator[None]:
-    """Interrupt what the block executes when it takes longer than `QUERY_SECONDS_MAX`.
+    """Interrupt a statement of the block that takes longer than `QUERY_SECONDS_MAX`.
 
     Raises:
         CapabilityError: `query-too-slow`.

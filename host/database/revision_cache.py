@@ -1,4 +1,4 @@
-"""Rows that every step of every flow asks for, kept in memory until they may have changed."""
+"""A cache of rows that every step of a flow reads; any commit that may change them clears it."""
 
 import threading
 from collections import OrderedDict
@@ -14,16 +14,15 @@ _KEPT_MAX = 4096
 
 
 class RevisionCache(Generic[K, V]):
-    """Answers of `read`, kept while nobody commits to a `REMEMBERED` table. Thread-safe.
+    """Caches results of `read` until any commit to a `REMEMBERED` table. Thread-safe.
 
-    Any such commit of any process forgets all of them, so an answer is never older than the call.
-    What changes the database must do so in a transaction of its own, and not expect to read its own
-    uncommitted rows here.
+    Such a commit, by any process, clears the cache, so a result is never older than the call. A
+    writer must use a transaction of its own and must not expect to read its uncommitted rows here.
 
     Args:
-        database: what `read` reads.
-        read: answers a key from `REMEMBERED` tables; its answers must be immutable.
-        kept_max: how many answers are kept, the most recently used ones.
+        database: the database that `read` queries.
+        read: loads the value of a key from `REMEMBERED` tables; its results must be immutable.
+        kept_max: number of cached results; beyond it the least recently used one is evicted.
     """
 
     def __init__(
@@ -37,7 +36,7 @@ class RevisionCache(Generic[K, V]):
         self._kept: OrderedDict[K, V] = OrderedDict()
 
     def get(self, key: K) -> V:
-        """What `read(key)` answers now.
+        """The current result of `read(key)`.
 
         Raises:
             StorageError: the file is damaged or gone.
@@ -50,7 +49,7 @@ class RevisionCache(Generic[K, V]):
             elif key in self._kept:
                 self._kept.move_to_end(key)
                 return self._kept[key]
-        # Read after the revision was: a commit in between makes the next call forget this.
+        # Read after the revision: a commit in between makes the next call discard this entry.
         found = self._read(key)
         with self._lock:
             if revision == self._revision:

@@ -1,8 +1,8 @@
 """Versions of schemas: how a database gets its tables, and how older ones are brought up to date.
 
 The one mechanism for all databases: the cluster's, vaults, the flow store. Each holds any number of
-schemas, every one with its version in the table `schema_version`. The caller holds a transaction
-that no other writer can come between, so a database is never left between two versions.
+schemas, every one with its version in the table `schema_version`. The caller holds an exclusive
+write transaction, so a database is never left between two versions.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -12,7 +12,7 @@ from host.domain.errors import StorageError
 from host.ports.database import EVERY, Schema
 
 Execute = Callable[[str], Sequence[Sequence[Any]]]
-"""Executes one statement; gives its rows."""
+"""Executes one statement; returns its rows."""
 
 _TABLE = (
     "CREATE TABLE IF NOT EXISTS schema_version"
@@ -35,11 +35,11 @@ def bring_up_to_date(
     place: str,
     create: Callable[[Schema], None] = lambda _: None,
 ) -> None:
-    """Create the tables of schemas that are not there, and migrate older ones step by step.
+    """Create the tables of missing schemas, and migrate older ones step by step.
 
     Args:
         execute: a connection's, within a transaction.
-        schemas: what this release knows.
+        schemas: the schemas of this release.
         dialect: SQLAlchemy's name of the database's SQL, by which statements are chosen.
         place: names the database in refusals.
         create: creates the tables of a schema's `metadata`.

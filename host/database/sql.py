@@ -1,8 +1,8 @@
-"""SQL that each database writes in its own words: what features say, and who translates it.
+"""Portable SQL: the constructs that features use, and the dialects that translate them.
 
-Features build statements of SQLAlchemy, of `Upsert` and of the functions here, which know no
-database. Each database has one `SqlDialect` and one compilation of each function, in a module of
-its own: `host.adapters.sqlite.dialect` for SQLite.
+Features build statements of SQLAlchemy, of `Upsert` and of the functions here, which are
+independent of the database. Each database has one `SqlDialect` and one compilation of each
+function, in a module of its own: `host.adapters.sqlite.dialect` for SQLite.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -26,23 +26,23 @@ from sqlalchemy.sql.base import ReadOnlyColumnCollection
 from sqlalchemy.sql.functions import FunctionElement
 
 ROW_NUMBER = BigInteger().with_variant(Integer, "sqlite")
-"""The type of a primary key that the database counts up by itself; SQLite does so for Integer."""
+"""The type of a primary key that the database increments itself; SQLite does so for Integer."""
 
 
 class StatementTimeoutError(Exception):
-    """A statement took longer than the block around it allows; the transaction is to end."""
+    """A statement took longer than the enclosing block allows; the transaction must end."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Upsert:
-    """Inserts rows; a row whose primary key is there already is changed instead.
+    """Inserts rows; a row whose primary key exists already is updated instead.
 
     Attributes:
         table: the table.
         replace: columns that get the new value.
         add: columns that grow by the new value.
         least, greatest: columns that keep the lesser or the greater of both values.
-        keep: whether a row that is there stays as it is; then no columns are named.
+        keep: whether an existing row stays as it is; then no columns are named.
     """
 
     table: Table
@@ -61,7 +61,7 @@ class Upsert:
     def changes(
         self, excluded: ReadOnlyColumnCollection[str, Any]
     ) -> dict[str, ColumnElement[Any]]:
-        """What a row that is there gets. `excluded`: the columns of the row that did not fit."""
+        """Changes to an existing row. `excluded`: the columns of the row that was not inserted."""
         columns = self.table.c
         return {
             **{name: excluded[name] for name in self.replace},
@@ -72,14 +72,14 @@ class Upsert:
 
 
 class SqlDialect(Protocol):
-    """What a database has its own words for. Thread-safe."""
+    """Operations whose SQL differs between databases. Thread-safe."""
 
     def upsert(self, upsert: Upsert) -> Executable: ...
 
     def limited_time(
         self, connection: Connection, seconds: float, monotonic: Callable[[], float]
     ) -> AbstractContextManager[None]:
-        """Interrupt what the block executes when it takes longer than `seconds`.
+        """Interrupt a statement of the block that takes longer than `seconds`.
 
         Raises:
             StatementTimeoutError: it took longer.
@@ -87,7 +87,7 @@ class SqlDialect(Protocol):
         ...
 
     def used_bytes(self, connection: Connection) -> int:
-        """Bytes that the connection's database, or schema, takes, without what is free in it."""
+        """Bytes used by the connection's database or schema, without its free space."""
         ...
 
     def has_table(self, connection: Connection, name: str) -> bool: ...
@@ -109,15 +109,15 @@ _dialects: dict[str, SqlDialect] = {}
 
 
 def register_dialect(name: str, dialect: SqlDialect) -> None:
-    """Have `dialect` translate for connections of SQLAlchemy's dialect `name`."""
+    """Use `dialect` for connections of SQLAlchemy's dialect `name`."""
     _dialects[name] = dialect
 
 
 def dialect_of(connection: Connection) -> SqlDialect:
-    """The words of the database that a connection leads to.
+    """The dialect of a connection's database.
 
     Raises:
-        LookupError: nobody has registered any.
+        LookupError: no dialect is registered for it.
     """
     return _dialects[connection.dialect.name]
 
@@ -135,17 +135,17 @@ class Greatest(FunctionElement[Any]):
 
 
 class Position(FunctionElement[int]):
-    """Where the second text stands in the first, from 1, with letter case; 0 where it does not."""
+    """Position of the second text in the first, from 1, case-sensitive; 0 if it is not found."""
 
     type = Integer()
     inherit_cache = True
 
 
 class Like(FunctionElement[bool]):
-    """Whether a value is of a pattern of `%` and `_`, with letter case; null where one is null.
+    """Whether a value matches a pattern of `%` and `_`, case-sensitive; null if either is null.
 
-    It takes time linear in value and pattern; a number stands for its canonical JSON text, true and
-    false for 1 and 0. Only within `SqlDialect.limited_time`.
+    Takes time linear in value and pattern; a number is matched as its canonical JSON text, true and
+    false as 1 and 0. Only within `SqlDialect.limited_time`.
     """
 
     type = Boolean()
@@ -153,11 +153,11 @@ class Like(FunctionElement[bool]):
 
 
 class JsonField(FunctionElement[Any]):
-    """A scalar in a column of JSON text, by the names that lead to it; null where there is none.
+    """A scalar in a column of JSON text, by the path of its names; null if there is none.
 
     Attributes:
-        names: letters, digits, `_` and `-` only: they stand in the SQL text, since databases find
-            an index on an expression by its text.
+        names: letters, digits, `_` and `-` only: they are part of the SQL text, since databases
+            match an index on an expression by its text.
     """
 
     inherit_cache = True

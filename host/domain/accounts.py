@@ -1,4 +1,4 @@
-"""The account of bytes that each virtual node has: by name, what it holds of the host. Pure."""
+"""Byte accounts of virtual nodes: how much storage and memory of the host each uses. Pure."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -8,10 +8,10 @@ from host.domain.ids import ShortHash
 
 
 class Account(StrEnum):
-    """What a node's bytes are, one account each."""
+    """The kinds of a node's bytes, one account each."""
 
     BUS = "bus"
-    """Records on their way and unread, unread payloads, records set aside, external messages."""
+    """Records in transit or unread, unread payloads, records set aside, external messages."""
     STATUS = "status"
     """Statuses of flows, with results and errors."""
     JOURNAL = "journal"
@@ -27,10 +27,10 @@ class Account(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Charge:
-    """Whose account something counts to.
+    """The account to which something is charged.
 
-    `peer` is the node that caused it, where that is another one or might be: of a responder its
-    initiator, of an unread message its sender.
+    `peer` is the node that caused it, if that is or may be another one: the initiator of a
+    responder, the sender of an unread message.
     """
 
     node: ShortHash
@@ -40,7 +40,7 @@ class Charge:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Balance:
-    """What an account holds: bytes, how many things, and how many of these have no due time."""
+    """The content of an account: bytes, items, and how many of the items have no due time."""
 
     bytes: int = 0
     rows: int = 0
@@ -62,7 +62,7 @@ NOTHING = Balance()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Discrepancy:
-    """An account that is not the sum of what counts to it. Without a peer: the node's whole."""
+    """An account that differs from the sum of its items. Without a peer: the node's total."""
 
     node: ShortHash
     account: Account
@@ -80,7 +80,7 @@ class QuotaExceededError(HostError):
     def of(
         node: ShortHash, account: Account, *, held: int, more: int, most: int
     ) -> "QuotaExceededError":
-        """The refusal of `more` bytes beside `held` ones, where `most` are allowed."""
+        """The refusal of `more` bytes in addition to `held`, where at most `most` are allowed."""
         return QuotaExceededError(
             f"account {account} of virtual node {node} would hold {held + more} bytes,"
             f" at most {most} are allowed",
@@ -89,5 +89,5 @@ class QuotaExceededError(HostError):
 
 
 def hit_of(account: str) -> str:
-    """How a refusal of this account is counted among a node's hits."""
+    """The name under which a refusal of this account is counted in a node's hits."""
     return f"{QuotaExceededError.code}:{account}"

@@ -1,7 +1,7 @@
 """Letter case of names that are ASCII. Pure.
 
 Other alphabets have letters whose other case is an ASCII one (`K`, U+212A, becomes `k`): a text
-with such a letter is no spelling of an ASCII name, and stays as it is.
+with such a letter is not an ASCII name, and is returned unchanged.
 """
 
 

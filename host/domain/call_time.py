@@ -1,9 +1,9 @@
-"""The time that one host call may take: a deadline that the work of the call looks at.
+"""The time limit of one host call: a deadline that the code of the call checks.
 
-Lists, keys, values and schemas of a request come from the guest; whoever walks over them calls
-`check_call_time` for each. The time is that of the calling thread's own work, so that a call of one
-node does not fail by what others do at the time. Waiting is another matter: a database's statement
-has a limit in its own right, and a run its wall clock.
+Lists, keys, values and schemas of a request come from the guest; code that iterates over them calls
+`check_call_time` for each. Only CPU time of the calling thread counts, so that load of other nodes
+cannot make a call fail. Waiting is limited elsewhere: a database statement has its own limit, and a
+run its wall clock.
 """
 
 from collections.abc import Callable, Iterator
@@ -16,11 +16,11 @@ CALL_SECONDS_MAX = 5.0
 
 
 class CallTooSlowError(CapabilityError):
-    """The time of a host call is over."""
+    """The host call has used up its time."""
 
 
 class _CallTime:
-    """What is left for one call. `clock` gives seconds of this thread's work."""
+    """The remaining time of one call. `clock` returns CPU seconds of this thread."""
 
     def __init__(self, clock: Callable[[], float], seconds_max: float) -> None:
         self._clock = clock
@@ -50,10 +50,10 @@ _current: ContextVar[_CallTime | None] = ContextVar("call time", default=None)
 def limited_call(
     clock: Callable[[], float], *, seconds_max: float = CALL_SECONDS_MAX
 ) -> Iterator[None]:
-    """Have `check_call_time` refuse, within the block, what takes longer than `seconds_max`.
+    """Make `check_call_time` raise within the block once it has taken more than `seconds_max`.
 
     Args:
-        clock: seconds of the thread's own work, such as `time.thread_time`.
+        clock: CPU seconds of the thread, such as `time.thread_time`.
         seconds_max: of the whole block.
     """
     before = _current.set(_CallTime(clock, seconds_max))
@@ -64,10 +64,10 @@ def limited_call(
 
 
 def check_call_time() -> None:
-    """See that the host call that is being answered still has time; outside of one it has.
+    """Check that the current host call has time left; outside of a host call this never fails.
 
     Raises:
-        CallTooSlowError: it has none left.
+        CallTooSlowError: no time is left.
     """
     current = _current.get()
     if current is not None:
@@ -76,7 +76,7 @@ def check_call_time() -> None:
 
 @contextmanager
 def call_time_paused() -> Iterator[None]:
-    """Do not count the block: it has a limit of its own, such as a contract's run."""
+    """Exclude the block from the call's time: it has its own limit, such as a contract's run."""
     current = _current.get()
     if current is None:
         yield

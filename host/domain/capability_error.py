@@ -4,7 +4,7 @@ from host.domain.guest_text import cut_message
 
 
 class CapabilityError(Exception):
-    """The platform call fails in the flow's sight: the guest may catch it.
+    """The platform call fails with an error that the guest may catch.
 
     Attributes:
         code: stable kebab-case identifier (docs/reference/errors.md).

@@ -22,5 +22,5 @@ class SimClock:
         self._steady += millis
 
     def jump(self, millis: int) -> None:
-        """Set the time of day, or wake the machine up after it was suspended for so long."""
+        """Change only the time of day, as setting the clock or waking a suspended machine does."""
         self._now += millis

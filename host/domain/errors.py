@@ -1,6 +1,6 @@
 """The host's error tree: every refusal is a class with a stable `code`.
 
-HTTP statuses and exit codes are not known here: `host.rest.errors` and `host.cli` hold a table.
+HTTP statuses and exit codes are not defined here: `host.rest.errors` and `host.cli` hold tables.
 """
 
 from collections.abc import Mapping
@@ -8,11 +8,11 @@ from typing import ClassVar
 
 
 class HostError(Exception):
-    """Root of every refusal that the host answers.
+    """Base class of all errors that the host reports.
 
     Attributes:
         code: stable kebab-case identifier, documented in docs/reference/errors.md.
-        message: one sentence that names the thing refused.
+        message: one sentence that names the refused object.
         details: further facts, by name; never secrets.
     """
 
@@ -25,7 +25,7 @@ class HostError(Exception):
 
     @property
     def public_message(self) -> str:
-        """The message for tenants: it names a file, not where the host keeps it."""
+        """The message for tenants: it contains a file's name, without its directory."""
         path = self.details.get("path")
         return self.message.replace(path, path.rpartition("/")[2]) if path else self.message
 
@@ -37,19 +37,19 @@ class InvalidInputError(HostError):
 
 
 class NotFoundError(HostError):
-    """The named thing does not exist."""
+    """The named object does not exist."""
 
     code = "not-found"
 
 
 class ConflictError(HostError):
-    """The thing exists already, or is in a state that forbids the change."""
+    """The object exists already, or is in a state that forbids the change."""
 
     code = "conflict"
 
 
 class NotAllowedError(HostError):
-    """The thing is in a state in which the operation is switched off."""
+    """The object is in a state in which the operation is switched off."""
 
     code = "operation-not-allowed"
 
@@ -67,7 +67,7 @@ class UnavailableError(HostError):
 
 
 class OutageError(UnavailableError):
-    """A part of the platform is away, and comes back by itself: the same call will succeed then."""
+    """A part of the platform is down and recovers by itself: the same call will succeed then."""
 
     code = "platform-outage"
 
@@ -79,6 +79,6 @@ class StorageError(HostError):
 
 
 class DiskFullError(StorageError):
-    """The disk is full: what needs it waits until somebody makes room."""
+    """The disk is full; operations that need space are delayed until space has been freed."""
 
     code = "disk-full"

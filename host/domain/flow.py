@@ -25,8 +25,8 @@ class FlowError:
 
     Attributes:
         type: a stable code (docs/reference/errors.md).
-        trace: where in its own code the flow failed, the innermost line last: lines like
-            `iou/flows.py:12 call`. Its counterparties do not get it.
+        trace: where in its own code the flow failed, innermost line last: lines like
+            `iou/flows.py:12 call`. It is not sent to counterparties.
     """
 
     type: str
@@ -34,7 +34,7 @@ class FlowError:
     trace: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        """Cut what is too long, here once: statuses, sessions, histories and logs all have it."""
+        """Truncate long texts once for all users: statuses, sessions, histories and logs."""
         object.__setattr__(self, "type", cut_line(self.type, TYPE_CHARACTERS_MAX))
         object.__setattr__(self, "message", cut_message(self.message))
         object.__setattr__(self, "trace", cut_trace(self.trace))

@@ -1,4 +1,4 @@
-"""Names of the processes that share out the work of flows."""
+"""Names of the processes that share the work of flows."""
 
 from dataclasses import dataclass
 
@@ -7,10 +7,10 @@ _PARTS = 4
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MemberName:
-    """Of a process that runs flows: `<host>.<worker>.<process id>.<run>`, no part with a dot.
+    """Name of a process that runs flows: `<host>.<worker>.<pid>.<run>`, no part with a dot.
 
-    The run is new with every start of a host: one host at a time holds a data directory, so that
-    members of its name and of another run are dead. Of other hosts' members nobody here knows.
+    Each start of a host has a new run: only one host at a time holds a data directory, so members
+    with its name and another run are dead. Nothing is known about members of other hosts.
     """
 
     host: str
@@ -23,7 +23,7 @@ class MemberName:
 
     @staticmethod
     def parse(text: str) -> "MemberName | None":
-        """Read a name; None for one that nothing of this form was called."""
+        """Parse a name; None if it does not have this form."""
         parts = text.split(".")
         if len(parts) != _PARTS or not all(parts) or not parts[2].isdecimal():
             return None

@@ -1,7 +1,7 @@
-"""Group parameters as bytes: what guests see, what their hash covers, and what an MGM signs.
+"""Group parameters as bytes: the form that guests see, that is hashed, and that an MGM signs.
 
 The bytes are the canonical JSON (RFC 8785) of the shape of docs/reference/host-api.md, membership.
-A transaction names the parameters of its time by their hash.
+A transaction refers to the parameters in force at its time by their hash.
 """
 
 import hashlib
@@ -37,7 +37,7 @@ class SignedGroupParameters:
         signature: of `signed_bytes(content)`.
         signer_key: the MGM's public key, canonical PEM.
         spec: signature spec, such as `SHA256withECDSA`.
-        at: when they were signed or, of those of another cluster, kept.
+        at: when they were signed or, for parameters of another cluster, stored.
     """
 
     content: bytes
@@ -83,17 +83,17 @@ def group_parameters_json(parameters: GroupParameters) -> JsonObject:
 
 
 def group_parameters_hash(parameters: GroupParameters) -> str:
-    """The hash of parameters as `SignedGroupParameters` has it."""
+    """The hash of parameters, as in `SignedGroupParameters`."""
     return f"SHA-256:{digest_of(group_parameters_json(parameters)).upper()}"
 
 
 def signed_bytes(content: bytes) -> bytes:
-    """What the signature of group parameters covers."""
+    """The bytes that the signature of group parameters covers."""
     return _PREFIX + content
 
 
 def realm_of(group_id: str, mgm_key: str) -> str:
-    """Names a group for ever: 64 hexadecimal digits. Group ids are chosen, keys cannot be."""
+    """Permanent name of a group: 64 hex digits. Group ids can be chosen freely, keys cannot."""
     return hashlib.sha256(group_id.encode() + mgm_key.encode()).hexdigest()
 
 

@@ -1,13 +1,12 @@
-"""The boundary check of guests' texts: what every JSON text that a guest writes must hold to.
+"""Validation of guests' texts: the rules for every JSON text that a guest writes.
 
-A guest may answer any text, and whatever reads it afterwards (decoders, canonical encoding, SQL,
-JSON Schemas) has limits of its own that end in exceptions. So each text is checked here, once,
-before anything else sees it: Unicode scalar values without U+0000, which PostgreSQL cannot store,
-nesting, number of values, numbers that are
-finite and of bounded length, no key twice in one object, valid JSON. The work is linear in the
-text, and nothing recurses before the nesting is known to be small. Pure.
+A guest may return any text, and its later consumers (decoders, canonical encoding, SQL, JSON
+Schemas) raise exceptions at limits of their own. So each text is checked here, once, before any
+other use: Unicode scalar values without U+0000, which PostgreSQL cannot store, nesting, number of
+values, numbers that are finite and of bounded length, no duplicate key in an object, valid JSON.
+The work is linear in the text, and nothing recurses before the nesting is known to be small. Pure.
 
-Failures and log lines must not be lost to such a rule: they are mended and cut instead.
+Failures and log lines must not be lost because of such a rule: they are repaired and truncated.
 """
 
 import json
@@ -24,20 +23,20 @@ NUL = "\0"
 NESTING_MAX = 64
 NUMBER_CHARACTERS_MAX = 1024
 VALUES_MAX = 500_000
-"""Values, names included, of one text: whatever walks over them afterwards is bounded by it."""
+"""Values of one text, names included: this bounds all code that iterates over them later."""
 MESSAGE_BYTES_MAX = 8 * 1024
 TYPE_CHARACTERS_MAX = 255
 TRACE_LINES_MAX = 50
 TRACE_LINE_CHARACTERS_MAX = 500
 
 _QUOTED = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
-"""A string; one without end reaches to the end, so no text is read twice."""
+"""A string; an unterminated one extends to the end of the text, so no text is scanned twice."""
 _NUMBER_TOO_LONG = re.compile(rf"(?<![-+.0-9eE])[-+.0-9eE]{{{NUMBER_CHARACTERS_MAX + 1},}}+")
 _MAYBE_INFINITE = re.compile(
     r"(?<![-+.0-9eE])(?:-?[0-9][-+.0-9eE]{150,}+|-?[0-9]++(?:\.[0-9]++)?+[eE]\+?[0-9]{3,}+)"
 )
 """Beyond a double's range, 1.8e308, are only numbers with an exponent of three digits or with many
-digits. The look-behind has each character looked at once."""
+digits. The look-behind ensures that each character is scanned once."""
 _MAYBE_UNFIT = re.compile(r"\\u(?:[dD][89a-fA-F]|0000)")
 _ESCAPE = re.compile(
     r"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
@@ -51,11 +50,11 @@ _NO_BRACKETS = bytes(byte for byte in range(256) if byte not in b"[]{}")
 _STEPS = tuple(1 if byte in b"[{" else -1 for byte in range(256))
 """How each bracket's byte changes the depth."""
 _SEEN_ALIKE = bytes.maketrans(b"0123456789[D", b"0000000000{d")
-"""Makes what doubt is about one spelling: digits, opening brackets, escapes of halves."""
+"""Maps equivalent characters to one: digits, opening brackets, escapes of surrogates."""
 _ESCAPED_NUL = r"\u0000"
 
 _LONG_DIGITS = b"0" * 200
-"""Without so many digits in a row, no number is too long, and no integer beyond a double."""
+"""Without this many digits in a row, no number is too long, and no integer exceeds a double."""
 _ESCAPED_HALF = rb"\ud"
 _ENDS = frozenset({("{", "}"), ("[", "]"), ('"', '"')})
 _NUMBER = re.compile(r"-?[0-9]++(?:\.[0-9]++)?+(?:[eE][-+]?[0-9]++)?+")
@@ -66,7 +65,7 @@ _T = TypeVar("_T")
 
 
 class GuestTextError(InvalidInputError):
-    """A text of a guest is no JSON that the host reads; the message names the rule."""
+    """A guest's text is not JSON that the host accepts; the message names the rule."""
 
     code = "request-invalid"
 
@@ -76,16 +75,16 @@ class RuleError(GuestTextError):
 
 
 class KeyTwiceError(RuleError):
-    """An object names a member twice; which one counts would be a guess."""
+    """An object has a duplicate key, so its value is ambiguous."""
 
 
 def checked_json(text: str) -> JsonValue:
     """The value of a JSON text that a guest wrote.
 
     Raises:
-        RuleError: half a character, U+0000, too deep, too many values, a number too long or not
-            finite, a key twice in one object.
-        GuestTextError: it is no JSON.
+        RuleError: an unpaired surrogate, U+0000, nesting too deep, too many values, a number too
+            long or not finite, a duplicate key in an object.
+        GuestTextError: it is not JSON.
     """
     found = _plainly_sound(text)
     if found is not None:
@@ -104,7 +103,7 @@ def checked_json(text: str) -> JsonValue:
 
 
 def check_result(text: str) -> None:
-    """Refuse a result that is JSON but breaks a rule; a result that is no JSON is a plain text.
+    """Refuse a result that is JSON but breaks a rule; a result that is not JSON is plain text.
 
     Raises:
         RuleError: as of `checked_json`.
@@ -122,7 +121,7 @@ def check_result(text: str) -> None:
 
 
 def mended_json(text: str) -> str:
-    """`text` with each half of a surrogate pair and U+0000, raw or escaped, replaced by U+FFFD."""
+    """`text` with each surrogate and U+0000, raw or escaped, replaced by U+FFFD."""
     if _MAYBE_UNFIT.search(text):
         text = _ESCAPE.sub(
             lambda found: found[0] if found["unfit"] is None else _ESCAPED_REPLACEMENT, text
@@ -131,13 +130,13 @@ def mended_json(text: str) -> str:
 
 
 def whole_characters(text: str) -> str:
-    """`text` with each half of a surrogate pair and U+0000 replaced by U+FFFD."""
+    """`text` with each surrogate and U+0000 replaced by U+FFFD."""
     return _UNFIT.sub(_REPLACEMENT, text)
 
 
 def cut_message(text: str, bytes_max: int = MESSAGE_BYTES_MAX) -> str:
-    """`text` in whole characters, of at most `bytes_max` UTF-8 bytes; a cut says that it is one."""
-    # No character has more than four bytes, or less than one: the rest need not be looked at.
+    """`text`, sanitised, in at most `bytes_max` UTF-8 bytes; truncation is marked."""
+    # A character has one to four bytes: the rest of the text need not be scanned.
     if len(text) * 4 <= bytes_max:
         return whole_characters(text)
     data = whole_characters(text).encode()
@@ -148,14 +147,14 @@ def cut_message(text: str, bytes_max: int = MESSAGE_BYTES_MAX) -> str:
 
 
 def cut_line(text: str, characters_max: int) -> str:
-    """`text` in whole characters, at most `characters_max`; a cut says that it is one."""
+    """`text`, sanitised, in at most `characters_max` characters; truncation is marked."""
     if len(text) <= characters_max:
         return whole_characters(text)
     return whole_characters(text[: characters_max - len(_CUT_CHARACTERS)]) + _CUT_CHARACTERS
 
 
 def cut_trace(frames: Sequence[_T], line_of: Callable[[_T], str] = str) -> tuple[str, ...]:
-    """The innermost lines, which are the last ones, each cut; the first line tells of others."""
+    """The innermost (last) lines, each truncated; the first line states how many were left out."""
     kept = frames if len(frames) <= TRACE_LINES_MAX else frames[1 - TRACE_LINES_MAX :]
     cut = tuple(cut_line(line_of(frame), TRACE_LINE_CHARACTERS_MAX) for frame in kept)
     left = len(frames) - len(kept)
@@ -163,9 +162,9 @@ def cut_trace(frames: Sequence[_T], line_of: Callable[[_T], str] = str) -> tuple
 
 
 def _plainly_sound(text: str) -> tuple[JsonValue, int] | None:
-    """The value, and the length, of a text that a few searches show to be sound; None in any doubt.
+    """Value and length of a text that a few searches prove valid; None if they cannot prove it.
 
-    They look at strings, too, so they doubt more than the rules forbid, and never less.
+    The searches include string contents, so they reject more than the rules forbid, never less.
     """
     try:
         alike = text.encode().translate(_SEEN_ALIKE)
@@ -209,7 +208,7 @@ def _check_sizes(bare: str) -> None:
     values = bare.count(",") + bare.count(":") + len(brackets) // 2
     if values > VALUES_MAX:
         raise RuleError(f"the text has {values} values, at most {VALUES_MAX}")
-    # A closing bracket without an opening one is for the grammar to refuse.
+    # A closing bracket without an opening one is refused by the JSON parser.
     depth = max(accumulate(map(_STEPS.__getitem__, brackets)), default=0)
     if depth > NESTING_MAX:
         raise RuleError(f"the text is nested {depth} deep, at most {NESTING_MAX}")
@@ -228,7 +227,7 @@ def _is_finite(number: str) -> bool:
     try:
         return math.isfinite(float(number))
     except ValueError:
-        return True  # no number: for the grammar to refuse
+        return True  # not a number: refused by the JSON parser
 
 
 def _object(pairs: Sequence[tuple[str, JsonValue]]) -> JsonValue:

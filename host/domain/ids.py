@@ -25,7 +25,7 @@ _SHORT_HASH = re.compile(r"[0-9A-Fa-f]{12}")
 
 
 class InvalidShortHashError(InvalidInputError):
-    """The text is no short hash of 12 hexadecimal digits."""
+    """The text is not a short hash of 12 hexadecimal digits."""
 
     code = "short-hash-invalid"
 
@@ -42,13 +42,13 @@ def parse_short_hash(text: str) -> ShortHash:
 
 
 def short_hash_of(checksum: Checksum) -> ShortHash:
-    """The first 12 digits of a checksum, which REST uses as its handle."""
+    """The first 12 digits of a checksum, by which REST refers to it."""
     return ShortHash(checksum.partition(":")[2][:12])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HoldingIdentity:
-    """Who a virtual node is: a member name within one application network (group)."""
+    """Identity of a virtual node: a member name within one application network (group)."""
 
     x500_name: MemberX500Name
     group_id: str
@@ -66,6 +66,6 @@ class HoldingIdentity:
 
 @lru_cache(maxsize=4096)
 def _full_hash(holding: HoldingIdentity) -> str:
-    # Every step of a flow needs it.
+    # Cached: every step of a flow needs it.
     text = str(holding.x500_name) + holding.group_id
     return hashlib.sha256(text.encode()).hexdigest().upper()

@@ -1,4 +1,4 @@
-"""Instants as the host API spells them: `2026-11-21T05:00:00.000000Z`."""
+"""Instants in the format of the host API: `2026-11-21T05:00:00.000000Z`."""
 
 import re
 from datetime import UTC, datetime
@@ -15,10 +15,10 @@ def instant_text(at: EpochMs) -> str:
 
 
 def instant_ms(text: str) -> EpochMs:
-    """The milliseconds of an instant; what is less than one is cut off.
+    """The milliseconds of an instant; fractions of a millisecond are truncated.
 
     Raises:
-        ValueError: the text is no instant.
+        ValueError: the text is not an instant.
     """
     if not is_instant(text):
         raise ValueError(f"{text[:40]!r} is no instant")
@@ -27,7 +27,7 @@ def instant_ms(text: str) -> EpochMs:
 
 
 def is_instant(text: str) -> bool:
-    """Whether `text` is an instant of the calendar; such texts compare as the instants do."""
+    """Whether `text` is a valid instant; such texts sort in the order of the instants."""
     if not _INSTANT.fullmatch(text):
         return False
     try:

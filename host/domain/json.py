@@ -13,7 +13,7 @@ JsonObject: TypeAlias = Mapping[str, JsonValue]
 
 
 def camel_case(name: str) -> str:
-    """The name in JSON of what has `name` in Python: `flowP2pStatus` for `flow_p2p_status`."""
+    """The JSON name for the Python name `name`: `flowP2pStatus` for `flow_p2p_status`."""
     first, *rest = name.split("_")
     return first + "".join(part[:1].upper() + part[1:] for part in rest)
 

@@ -1,9 +1,9 @@
-"""JSON Schemas of CPKs, applied by the host: whoever wrote them must not decide how long it takes.
+"""JSON Schemas of CPKs, applied by the host in bounded time, whatever their authors wrote.
 
-Draft 2020-12, but for what cannot be bounded. Regular expressions are run by an engine that takes
-linear time; one that it does not know (look-around, back references) is not checked. Neither are
-`unevaluatedItems` and `unevaluatedProperties`: the guest sees the value as well. All else is
-counted, and a check that does too much is given up.
+Draft 2020-12, except for keywords whose work cannot be bounded. Regular expressions are run by a
+linear-time engine; unsupported ones (look-around, back references) are not checked. Neither are
+`unevaluatedItems` and `unevaluatedProperties`: the guest can check the value itself. All other work
+is counted, and a check that exceeds the limit is aborted.
 """
 
 from collections.abc import Callable, Iterator
@@ -30,13 +30,13 @@ if TYPE_CHECKING:
     Keyword: TypeAlias = Callable[[Any, Any, Any, Any], Iterator[ValidationError] | None]
 
 WORK_MAX = 500_000
-"""Keywords, values in lists and objects that they look at, and searches of patterns by their size,
-of one check; some seconds. Within a host call all checks end with the call's time, too."""
+"""Limit of one check, some seconds: counts keywords, values in lists and objects that they examine,
+and pattern searches by their size. In a host call, the call's time limit applies as well."""
 _PATTERN_CHARACTERS_MAX = 1000
 _COMPARISONS_OF_WORK = 10
 """Values of an `enum` that are compared in the time of one keyword."""
 _PATTERN_WEIGHT_MAX = 100_000
-"""States; compiling a heavier one takes a tenth of a second and more."""
+"""States; compiling a heavier pattern takes 0.1 seconds or more."""
 _STEPS_OF_WORK = 400
 """Characters times states that a pattern's engine takes in the time of one keyword, or fewer."""
 _PATTERNS_KEPT_MAX = 32
@@ -46,21 +46,21 @@ _work: ContextVar[list[int]] = ContextVar("work")
 
 
 class JsonSchemaInvalidError(InvalidInputError):
-    """A declared JSON Schema is none."""
+    """A declared JSON Schema is not valid."""
 
     code = "json-schema-invalid"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Misfit:
-    """Why a value does not fit: the JSON path of the field that is wrong, and what is."""
+    """Why a value does not match: the JSON path of the wrong field, and the reason."""
 
     path: str
     message: str
 
 
 class _TooMuchWorkError(Exception):
-    """The check was given up."""
+    """The check was aborted."""
 
 
 class JsonSchema:
@@ -70,7 +70,7 @@ class JsonSchema:
         """Check the schema itself.
 
         Raises:
-            JsonSchemaInvalidError: it is no JSON Schema.
+            JsonSchemaInvalidError: it is not a JSON Schema.
         """
         try:
             Draft202012Validator.check_schema(dict(schema))
@@ -79,7 +79,7 @@ class JsonSchema:
         self._validator = _Bounded(dict(schema))
 
     def misfit(self, value: JsonValue) -> Misfit | None:
-        """What is wrong with `value`; None when it fits."""
+        """Why `value` does not match the schema; None if it matches."""
         before = _work.set([WORK_MAX])
         try:
             error = best_match(self._validator.iter_errors(value))
@@ -93,7 +93,7 @@ class JsonSchema:
 
 
 def _path_of(error: ValidationError) -> str:
-    """JSON path of the field that is wrong; of a missing or surplus field, its own."""
+    """JSON path of the wrong field; for a missing or surplus field, the path of that field."""
     names, instance = error.validator_value, error.instance
     if error.validator == "required" and isinstance(names, list) and isinstance(instance, dict):
         missing = [name for name in names if name not in instance]
@@ -109,7 +109,7 @@ def _path_of(error: ValidationError) -> str:
 
 
 def _counted(keyword: "Keyword") -> "Keyword":
-    """`keyword`, charged with the size of what it looks at."""
+    """`keyword`, with its work counted by the size of the value that it examines."""
 
     def check(validator: Any, value: Any, instance: Any, schema: Any) -> Iterator[ValidationError]:
         check_call_time()
@@ -144,11 +144,11 @@ _weight_of = lru_cache(maxsize=_PATTERNS_KEPT_MAX)(weight_of)
 
 
 def _finds(pattern: str, text: str) -> bool | None:
-    """Whether the pattern is found in the text; None for one that cannot be run."""
+    """Whether the pattern occurs in the text; None if the engine does not support it."""
     compiled = _compiled(pattern)
     if compiled is None:
         return None
-    # One search is a single call that nothing can interrupt: it is charged before it is made.
+    # A search is a single call that cannot be interrupted: its work is counted beforehand.
     _charge(len(text) * _weight_of(pattern) // _STEPS_OF_WORK)
     return compiled.isinstance_python(text)
 
@@ -205,7 +205,7 @@ def _unique_items(
 
 
 def _unchecked(_validator: Any, _value: Any, _instance: Any, _schema: Any) -> None:
-    """Left to the guest."""
+    """Not checked by the host."""
 
 
 _OWN: "dict[str, Keyword]" = {

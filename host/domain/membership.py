@@ -28,7 +28,7 @@ class MemberInfo:
     mgm_context: tuple[tuple[str, str], ...]
 
     def to_json(self) -> JsonObject:
-        """The shape that guests see (docs/reference/host-api.md, membership)."""
+        """The JSON that guests see (docs/reference/host-api.md, membership)."""
         return {
             "name": str(self.name),
             "status": self.status.value,

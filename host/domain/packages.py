@@ -1,4 +1,4 @@
-"""What the host knows of an uploaded CPI: identity, CPKs, code, flows and contracts."""
+"""The host's metadata of an uploaded CPI: identity, CPKs, code, flows and contracts."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -41,9 +41,9 @@ class FlowDeclaration:
 class EntityDeclaration:
     """An entity class of a workflow CPK, as its descriptor declares it.
 
-    `key` names the fields that make the key; `schema` is the JSON Schema of stored values at
-    `version`, `migrations` what leads there from earlier ones. The shapes of migrations and queries
-    stand in docs/reference/host-api.md.
+    `key` names the fields of the key; `schema` is the JSON Schema of stored values at `version`,
+    `migrations` converts values of earlier versions. docs/reference/host-api.md describes the
+    format of migrations and queries.
     """
 
     name: str
@@ -72,7 +72,7 @@ class CpkRecord:
     libraries: tuple[str, ...]
     limits: JsonObject
     external_channels: tuple[str, ...] | None = None
-    """Names in `config/external-channels.json`; None of a CPK without that file."""
+    """Names in `config/external-channels.json`; None for a CPK without that file."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,7 +100,7 @@ class CpiRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CpkOfCpi:
-    """A CPK, and a stored CPI that holds it; its bytes are in that CPI's file."""
+    """A CPK, and a stored CPI that contains it; its bytes are in that CPI's file."""
 
     cpi: CpiRecord
     cpk: CpkRecord

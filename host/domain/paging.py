@@ -1,8 +1,8 @@
-"""Pages of lists: how long they are, and the cursor that leads from one to the next. Pure.
+"""Pages of lists: their length, and the cursor from one page to the next. Pure.
 
-A cursor names the order of its list, the place of the last item that was shown, and the moment of
-the first page: what begins later is not shown, though a clock jumped back. It is not signed, for
-each page is authorised anew, and it tells nothing that its page did not.
+A cursor holds the order of its list, the place of the last item shown, and the time of the first
+page: items that begin later are not shown, even if a clock jumped back. It is not signed, since
+each page is authorised separately and the cursor contains nothing that its page did not.
 """
 
 import json
@@ -32,7 +32,7 @@ class Cursor:
     Attributes:
         order: name of the list and its order, such as `flows` or `nodes`.
         last: the place of the last item: a number to sort by (or none), and the item's key.
-        snapshot: when the first page was asked for.
+        snapshot: when the first page was requested.
     """
 
     order: str
@@ -49,8 +49,8 @@ def parse_cursor(text: str, order: str) -> Cursor:
     """The cursor of a list.
 
     Raises:
-        CursorInvalidError: it is none, or one of another list. Clients write it as they like, so
-            it is held to the rules of guests' texts: stores take no half characters.
+        CursorInvalidError: it is not a cursor, or belongs to another list. Clients can send any
+            text, so the rules of guests' texts apply: stores do not accept unpaired surrogates.
     """
     if len(text) > CURSOR_CHARACTERS_MAX:
         raise CursorInvalidError(f"a cursor has at most {CURSOR_CHARACTERS_MAX} characters")

@@ -1,8 +1,8 @@
-"""How much a regular expression may do for each byte of a text, judged by its text alone. Pure.
+"""Estimates the work of a regular expression per byte of input, from its text alone. Pure.
 
-An engine that takes linear time takes, at the worst, a step for each byte and each state of its
-automaton, and counted repetitions multiply states: `(.{0,40}a){20}` has some ten thousand. The
-weight is an upper estimate of the states, good to the order of magnitude.
+In the worst case, a linear-time engine takes one step for each byte and each state of its
+automaton, and counted repetitions multiply states: `(.{0,40}a){20}` has about ten thousand. The
+weight is an upper estimate of the number of states, accurate to the order of magnitude.
 """
 
 import re
@@ -10,7 +10,7 @@ import re
 _LITERAL, _DOT, _CLASS, _DIGITS, _WORDS = 1, 10, 10, 100, 1000
 """`.` and Unicode's classes are ranges of UTF-8 sequences: `\\w` has about a thousand."""
 _FOLDING = 4
-"""How many spellings a character has at most without letter case."""
+"""Maximum number of case variants of a character."""
 _TOKEN = re.compile(
     r"(?P<group>\((?:\?(?:P?<[^>]*>|[a-zA-Z-]*:|[a-zA-Z-]+(?=\))|[^)])?)?)|(?P<end>\))"
     r"|(?P<count>\{(?P<least>\d{1,9})(?:,(?P<most>\d{0,9}))?\})|(?P<again>[*+?])|(?P<dot>\.)"

@@ -1,10 +1,10 @@
-"""Text of others, as a terminal or a page may show it."""
+"""Untrusted text, made safe for display in a terminal or on a page."""
 
 
 def printable(text: str) -> str:
     """`text` with every character that is not printable escaped, on one line.
 
-    Nothing of it then moves a cursor, hides what stands beside it, or turns its direction.
+    The result cannot move a cursor, hide adjacent text, or change the text direction.
     """
     if text.isprintable():
         return text

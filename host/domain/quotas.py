@@ -1,4 +1,4 @@
-"""Quotas of a virtual node as values: what its guests may use, and what they have used. Pure."""
+"""Quotas of a virtual node as values: limits and usage of its guests. Pure."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ _KIB = 1024
 _MIB = 1024 * _KIB
 _GIB = 1024 * _MIB
 _EXACT_MAX = 2**53 - 1
-"""The largest integer that every JSON reader keeps exactly."""
+"""The largest integer that every JSON reader represents exactly."""
 
 
 class QuotaInvalidError(InvalidInputError):
@@ -24,7 +24,7 @@ class QuotaInvalidError(InvalidInputError):
 
 
 class QuotaCode(StrEnum):
-    """What a guest ran into, by the code that ended the run, delayed it or refused its start."""
+    """The quota that was hit, by the code that ended the run, delayed it or refused its start."""
 
     FUEL = "out-of-fuel"
     FUEL_RATE = "fuel-rate"
@@ -42,7 +42,7 @@ class QuotaCode(StrEnum):
 
 
 QUOTA_CODES = frozenset([hit.value for hit in QuotaCode] + [hit_of(account) for account in Account])
-"""What hits are counted by; `quota-exceeded:<account>` for what an account had no room for."""
+"""Keys under which hits are counted; `quota-exceeded:<account>` for an account without room."""
 
 
 def _bounded(default: int, minimum: int, maximum: int, meaning: str) -> int:
@@ -57,8 +57,8 @@ def _bounded(default: int, minimum: int, maximum: int, meaning: str) -> int:
 class Quota:
     """What the guests of one virtual node may use. The defaults are those of a host.
 
-    What is said of a run bounds workflows. Contracts' runs are charged, and may make others wait,
-    but are bounded by their platform version alone.
+    Limits of a run apply to workflows. Contracts' runs are charged, and may delay other runs, but
+    are limited by their platform version alone.
     """
 
     fuel_max: int = _bounded(
@@ -161,7 +161,7 @@ class Quota:
             _check(each.name, getattr(self, each.name))
 
     def account_max(self, account: Account) -> int | None:
-        """Bytes that an account may hold; None of `log`, which is a rate."""
+        """Bytes that an account may hold; None for `log`, which is a rate."""
         name = ACCOUNT_QUOTAS.get(account)
         return None if name is None else int(getattr(self, name))
 
@@ -169,7 +169,7 @@ class Quota:
         """This quota with some values replaced.
 
         Raises:
-            QuotaInvalidError: a name or a value that cannot be.
+            QuotaInvalidError: an unknown name, or a value outside its range.
         """
         for name in overrides:
             if name not in QUOTA_NAMES:
@@ -217,15 +217,15 @@ DEFAULT_QUOTA = Quota()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunCharge:
-    """One run as it is charged to its node.
+    """The charge of one run to its node.
 
     Attributes:
         usage: what the sandbox counted.
         wall_ms: duration of the run.
-        host_call_ms: what of it the run spent in host calls, waiting included; outages of the
-            platform are not.
+        host_call_ms: part of `wall_ms` spent in host calls, including waiting, but not outages of
+            the platform.
         calls: host calls made for the first time, by `interface.function`.
-        code: what ended the run, if something did; a code of `QuotaCode` counts as a hit.
+        code: the reason why the run was ended, if it was; a code of `QuotaCode` counts as a hit.
     """
 
     usage: Usage
@@ -237,7 +237,7 @@ class RunCharge:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hit:
-    """How often a quota was hit, and when last."""
+    """How often a quota was hit, and when it was last hit."""
 
     count: int
     last_at: EpochMs
@@ -245,13 +245,13 @@ class Hit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeUsage:
-    """What a node's guests have used since the node exists.
+    """The usage of a node's guests since the node was created.
 
     Attributes:
         runs: sandbox runs, of flows and of contracts.
-        calls: host calls by `interface.function`, each counted once, replays not.
-        hits: by the code of what was hit.
-        since: when the first of it was counted; None when nothing was.
+        calls: host calls by `interface.function`, each counted once; replays do not count.
+        hits: by the code of the quota that was hit.
+        since: time of the first counted use; None if there was none.
     """
 
     runs: int = 0

@@ -1,4 +1,4 @@
-"""How refusals show a value that somebody sent: quoted, printable, and cut. Pure."""
+"""How error messages show a received value: quoted, printable, and truncated. Pure."""
 
 CHARACTERS_MAX = 64
 TEXT_CHARACTERS_MAX = 2000
@@ -12,7 +12,7 @@ def shown(value: str, characters_max: int = CHARACTERS_MAX) -> str:
 
 
 def cut(text: str, characters_max: int = TEXT_CHARACTERS_MAX) -> str:
-    """A whole sentence of a refusal, which may quote what its author did not bound."""
+    """Truncate an error message, which may quote a value of unbounded length."""
     if len(text) <= characters_max:
         return text
     return f"{text[:characters_max]}... ({len(text)} characters)"

@@ -15,7 +15,7 @@ _TERM = re.compile(r"([a-z]+)(?:=([0-9]{1,3}))?")
 
 
 class WorkersInvalidError(InvalidInputError):
-    """The text names no set of worker processes."""
+    """The text is not a valid set of worker processes."""
 
     code = "workers-invalid"
 
@@ -33,10 +33,10 @@ class WorkerKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerPlan:
-    """How many processes of each kind there are; none at all: one process does everything.
+    """Number of processes of each kind; if there are none, one process does everything.
 
-    A service whose kind has processes lives there and nowhere else. Other services live in every
-    process that needs them.
+    A service whose kind has processes runs only there. Other services run in every process that
+    needs them.
     """
 
     counts: Mapping[WorkerKind, int]
@@ -45,11 +45,11 @@ class WorkerPlan:
     def parse(text: str, *, flow_count: int) -> "WorkerPlan":
         """Read `combined`, or kinds with counts such as `flow=2,crypto`.
 
-        There is one REST process always, and `flow_count` flow processes unless a count is given;
-        a kind without a count gets one process.
+        There is always one REST process, and there are `flow_count` flow processes unless a count
+        is given; other kinds without a count get one process.
 
         Raises:
-            WorkersInvalidError: an unknown kind, one named twice, or a count that cannot be.
+            WorkersInvalidError: an unknown kind, a duplicate kind, or an invalid count.
         """
         if text.strip() == COMBINED:
             return WorkerPlan(counts=MappingProxyType({}))

@@ -8,7 +8,7 @@ from host.domain.errors import InvalidInputError
 
 
 class InvalidX500NameError(InvalidInputError):
-    """The text is no member X.500 name."""
+    """The text is not a member X.500 name."""
 
     code = "x500-name-invalid"
 
@@ -50,7 +50,7 @@ class MemberX500Name:
 
 @lru_cache(maxsize=1024)
 def _parsed(text: str) -> MemberX500Name:
-    # Every step of a flow parses its parties' names.
+    # Cached: every step of a flow parses its parties' names.
     try:
         values = read_member_name(text)
     except MemberNameError as error:

@@ -1,7 +1,7 @@
-"""The code of a CPK: taking it out of a verified package and making its component.
+"""The code of a CPK: extracting it from a verified package and building its component.
 
-Both users are here so that they cannot differ: the upload, which proves that a descriptor tells the
-truth, and the look-up before a run, which makes a component again when the cache was lost.
+Both users share this code so that they cannot differ: the upload, which verifies a descriptor, and
+the look-up before a run, which rebuilds a component that is no longer in the cache.
 """
 
 import json
@@ -40,20 +40,20 @@ class CodeRefusedError(InvalidInputError):
 
 
 class CodeMismatchError(InvalidInputError):
-    """The component that the sources give is not the one that the descriptor names."""
+    """The component built from the sources is not the one that the descriptor names."""
 
     code = "cpk-code-mismatch"
 
 
 class DescriptorMismatchError(InvalidInputError):
-    """The code describes itself otherwise than its descriptor does."""
+    """The code's own description differs from its descriptor."""
 
     code = "cpk-descriptor-mismatch"
 
 
 @contextmanager
 def refusing_code(label: str) -> Iterator[None]:
-    """Turn the sandbox's refusals inside the block into `CodeRefusedError`, naming `label`."""
+    """Convert sandbox errors of the block into `CodeRefusedError`, naming `label`."""
     try:
         yield
     except SandboxError as refused:
@@ -75,10 +75,10 @@ class CpkCode:
 
 
 def code_of(cpk: VerifiedCpk, siblings: Sequence[VerifiedCpk]) -> CpkCode:
-    """Take the code out of a CPK; `siblings` are all CPKs of its CPB.
+    """Extract the code of a CPK; `siblings` are all CPKs of its CPB.
 
     Raises:
-        CodeRefusedError: no descriptor, another world than the manifest's, no or damaged code.
+        CodeRefusedError: no descriptor, a world other than the manifest's, missing or damaged code.
         CodeMismatchError: the sources' digest is not the descriptor's.
     """
     label, descriptor = cpk.file_name, cpk.descriptor
@@ -142,8 +142,8 @@ def make_component(sandbox: Sandbox, code: CpkCode) -> Component:
     """Derive or admit the component and compare its digest with the descriptor's.
 
     Raises:
-        CodeRefusedError: the sandbox refuses the code, for example since it imports too much.
-        CodeMismatchError: another component comes out.
+        CodeRefusedError: the sandbox refuses the code, for example because of a forbidden import.
+        CodeMismatchError: the result is a different component.
     """
     with refusing_code(code.label):
         if code.source is not None:
@@ -161,7 +161,7 @@ def make_component(sandbox: Sandbox, code: CpkCode) -> Component:
 
 
 def _other_tool(descriptor: CodeDescriptor) -> str:
-    """The likely reason for another component: another version of the tool that derives it."""
+    """The likely reason for a different component: another version of the deriving tool."""
     there, here = descriptor.toolchain.get(DERIVING_TOOL), tool_version()
     if descriptor.form != "python" or there in (None, here):
         return ""
@@ -169,16 +169,16 @@ def _other_tool(descriptor: CodeDescriptor) -> str:
 
 
 def describe(guest: Runnable, label: str) -> Mapping[str, Any]:
-    """What the code says about itself; each key of `DESCRIBED` holds a list of named objects.
+    """The code's description of itself; each key of `DESCRIBED` holds a list of named objects.
 
     Raises:
-        CodeRefusedError: it traps, exceeds a limit, or answers no such JSON.
+        CodeRefusedError: it traps, exceeds a limit, or returns other JSON.
     """
     with refusing_code(f"{label}: describe"):
         outcome = guest.call("describe", None, limits=Limits())
     text = getattr(outcome, "value", None)
     try:
-        # What a Python guest reports of its failure is a failure's text, and mended as one.
+        # The report of a Python guest's failure is sanitised like every failure text.
         is_report = (text or "").startswith('{"error"')
         answer = checked_json(mended_json(text or "") if is_report else text or "")
     except GuestTextError as refused:
@@ -207,7 +207,7 @@ def _is_named(items: object) -> bool:
 
 
 def check_description(code: CpkCode, guest: Runnable) -> None:
-    """Compare what the code says about itself with its descriptor.
+    """Compare the code's description of itself with its descriptor.
 
     Raises:
         DescriptorMismatchError: they differ; the message names the part.
@@ -227,12 +227,12 @@ def check_description(code: CpkCode, guest: Runnable) -> None:
 def prove(
     sandbox: Sandbox, code: CpkCode, candidate: Callable[[World, str], Runnable] | None = None
 ) -> None:
-    """Prove a descriptor by running the code: it gives that component, which describes that.
+    """Verify a descriptor by running the code: component and description must be the declared ones.
 
     Args:
         sandbox: derives or admits the component.
-        code: the code to prove.
-        candidate: gives the guest; that of the sandbox by default.
+        code: the code to verify.
+        candidate: returns the guest; by default the sandbox's.
 
     Raises:
         CodeRefusedError, CodeMismatchError, DescriptorMismatchError: it does not.

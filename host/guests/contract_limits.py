@@ -1,10 +1,10 @@
-"""Limits of contracts' runs, by the platform version by whose rules a transaction was made.
+"""Limits of contracts' runs, by the platform version under which a transaction was made.
 
-A verdict must be the same on every host, so nothing that an operator sets is among what bounds a
-contract: the table is a part of the platform version, as the structural rules of transactions are.
-A row stays for ever once released; another one is added with a new platform version. Fuel, memory,
-tables and payloads end a run at the same place everywhere. Its wall clock does not, and is only a
-net for what fuel counts little: whoever is caught in it has no verdict, as always at a limit.
+A verdict must be the same on every host, so a contract's limits do not depend on operator settings:
+the table is part of the platform version, as are the structural rules of transactions. A released
+row never changes; a new platform version adds another one. Limits of fuel, memory, tables and
+payloads end a run at the same point everywhere. The wall-clock limit does not, and is only a safety
+net for work that uses little fuel: a run that reaches it has no verdict, as with every limit.
 """
 
 from collections.abc import Mapping
@@ -26,19 +26,19 @@ CONTRACT_LIMITS: Mapping[int, Limits] = MappingProxyType(
         ),
     }
 )
-"""Platform version from which a row holds -> limits. What was made before the first row has it."""
+"""First platform version of a row -> limits. Older transactions use the first row."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContractLimits:
-    """A row of the table: `platform_version` is that from which it holds."""
+    """A row of the table: `platform_version` is the first version to which it applies."""
 
     platform_version: int
     limits: Limits
 
 
 def contract_limits(transaction: JsonObject) -> ContractLimits:
-    """The limits of the platform version that the transaction's metadata names, or of this one."""
+    """Limits of the platform version in the transaction's metadata, by default of this platform."""
     metadata = transaction.get("metadata")
     named = metadata.get("platformVersion") if isinstance(metadata, Mapping) else None
     version = named if type(named) is int else PLATFORM_VERSION

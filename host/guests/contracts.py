@@ -40,7 +40,7 @@ class ContractRun:
         cpk: its symbolic name.
         receipt: None if the run never started.
         usage: what it used.
-        code: what ended the run, if it was not the contract's own answer.
+        code: the reason why the run was ended, if it ended without an answer of the contract.
     """
 
     cpk: str
@@ -51,9 +51,9 @@ class ContractRun:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judgement:
-    """What all contract CPKs say of one transaction; accepted if there are no failures.
+    """The verdict of all contract CPKs on one transaction; accepted if there are no failures.
 
-    `platform_version` is that whose limits were in force; None where others stood in for them.
+    `platform_version` is the one whose limits applied; None if they were replaced by other limits.
     """
 
     failures: tuple[JsonObject, ...]
@@ -70,7 +70,7 @@ class SandboxedContracts:
     """Verifies ledger transactions by a CPI's contract CPKs. Safe to use from several threads."""
 
     def __init__(self, *, library: GuestSource, limits: Limits | None = None) -> None:
-        """Take the library of guests; `limits` stand in for the platform's, for tests of code."""
+        """Take the library of guests; `limits` replace those of the platform, for tests."""
         self._library = library
         self._limits = limits
 
@@ -91,11 +91,10 @@ class SandboxedContracts:
 
         A CPK that governs no state of the transaction is not run. A state whose contract no CPK
         declares is a failure. The limits are those of the platform version that the transaction's
-        metadata names: nothing that an operator sets has a part in a verdict. `node` is as of
-        `verify`.
+        metadata names: operator settings never influence a verdict. `node` is as of `verify`.
 
         Raises:
-            UnavailableError: a contract's run was lost by no fault of its own.
+            UnavailableError: a contract's run was lost for a reason outside the contract.
             StorageError: its code cannot be read.
         """
         states = list(_states(transaction))
@@ -125,13 +124,13 @@ class SandboxedContracts:
         limits: Limits,
         node: ShortHash | None,
     ) -> tuple[list[JsonObject], ContractRun]:
-        """Failures of one CPK, and its run."""
+        """The failures that one CPK reports, and its run."""
         name = cpk.identity.name
         try:
             guest = self._library.guest(cpi, cpk, node=node)
             outcome = guest.call("verify", transaction, limits=limits_of(cpk, limits))
         except (StorageError, UnavailableError):
-            raise  # of the platform: no verdict on the transaction
+            raise  # a failure of the platform: no verdict on the transaction
         except HostMemoryError as refused:
             raise UnavailableError(refused.message) from refused
         except (SandboxError, HostError) as refused:
@@ -173,7 +172,7 @@ def _ungoverned(cpi: CpiRecord, states: Sequence[tuple[str, str]]) -> Iterator[J
 
 
 def _answered(cpk: CpkRecord, types: Sequence[str], payload: str) -> list[JsonObject]:
-    """Failures out of a contract's `err`; a guest may answer any text, but never 'accepted'."""
+    """Failures from a contract's `err`; whatever text the guest returns, it is never 'accepted'."""
     try:
         document: Any = checked_json(mended_json(payload))
         failures = [
@@ -186,7 +185,7 @@ def _answered(cpk: CpkRecord, types: Sequence[str], payload: str) -> list[JsonOb
 
 
 def _failure(contracts: Sequence[str], types: Sequence[str], kind: str, message: str) -> JsonObject:
-    """One failure, cut here once; whoever made it, a contract or the host."""
+    """One failure, of a contract or of the host; truncated here."""
     return {
         "contract": cut_line(", ".join(contracts), _CONTRACTS_CHARACTERS_MAX),
         "states": sorted({cut_line(str(name), TYPE_CHARACTERS_MAX) for name in types})[

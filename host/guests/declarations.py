@@ -1,4 +1,4 @@
-"""What a descriptor declares, checked against the shape that `describe` is documented to answer."""
+"""Declarations of a descriptor, checked against the documented result format of `describe`."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -52,7 +52,7 @@ class _Flow(_Named, rename="camel"):
 
 
 class DeclarationInvalidError(InvalidInputError):
-    """What a descriptor declares is not of the shape that `describe` is documented to answer."""
+    """A descriptor's declarations do not have the documented result format of `describe`."""
 
     code = "cpk-declaration-invalid"
 
@@ -71,7 +71,7 @@ def declarations_of(descriptor: CodeDescriptor, label: str) -> Declarations:
     """The declarations of a descriptor; `label` names its CPK in messages.
 
     Raises:
-        DeclarationInvalidError: a wrong shape, a name declared twice, or a schema that is none.
+        DeclarationInvalidError: a wrong format, a duplicate name, or an invalid schema.
     """
     flows = tuple(_flow(flow, label) for flow in _convert(descriptor, "flows", _Flow, label))
     contracts = _convert(descriptor, "contracts", _Contract, label)
@@ -87,10 +87,10 @@ def declarations_of(descriptor: CodeDescriptor, label: str) -> Declarations:
 def entity_declarations(
     described: Iterable[Mapping[str, Any]], label: str
 ) -> tuple[EntityDeclaration, ...]:
-    """The entities that `describe` tells of.
+    """The entities that `describe` returns.
 
     Raises:
-        DeclarationInvalidError: one of them cannot work; `label` stands in the message.
+        DeclarationInvalidError: one of them is invalid; the message contains `label`.
     """
     return tuple(_entity(e, label) for e in _converted(described, "entities", _Entity, label))
 
@@ -147,7 +147,7 @@ def _entity(entity: _Entity, label: str) -> EntityDeclaration:
 
 
 def _check_schema(schema: dict[str, Any], label: str) -> None:
-    """Refuse what is no JSON Schema, and references that would lead out of the document."""
+    """Refuse an invalid JSON Schema, and references to other documents."""
     try:
         Draft202012Validator.check_schema(schema)
     except SchemaError as refused:

@@ -1,4 +1,4 @@
-"""`FlowGuests` over the sandbox: a flow's run in a fresh instance, errors in the port's words."""
+"""`FlowGuests` over the sandbox: each run in a fresh instance, errors mapped to the port's."""
 
 from typing import assert_never
 
@@ -42,11 +42,12 @@ class SandboxedFlows:
         """Run a flow; see `host.ports.guest.FlowGuests.run`."""
         cpi, cpk = run.cpi, _cpk_of(run.cpi, run.flow_class)
         try:
-            # Compiling takes seconds when the cache was lost: not within a host call of the run.
+            # Compiling takes seconds if code is not cached: all CPKs are compiled before the run,
+            # not during its host calls.
             self._library.prepare(cpi)
             guest = self._library.guest(cpi, cpk, node=run.node)
         except (StorageError, UnavailableError) as failed:
-            # The code of one CPI, no outage of the whole store: tried again, but not for ever.
+            # Only one CPI's code is affected, not the whole store: a bounded number of retries.
             raise UnavailableError(failed.message, **failed.details) from failed
         except (SandboxError, HostError) as refused:
             raise GuestKilledError(refused.code, told_to_tenants(refused)) from refused
@@ -61,7 +62,7 @@ class SandboxedFlows:
                 )
         except HostMemoryError as refused:
             raise UnavailableError(refused.message) from refused
-        except SandboxError as refused:  # what the platform's services raise is not the guest's
+        except SandboxError as refused:  # not from the platform's services
             denied = refused.function if isinstance(refused, CapabilityNotGrantedError) else None
             raise GuestKilledError(
                 refused.code, refused.message, usage=refused.usage, denied=denied
@@ -104,7 +105,7 @@ def _finished(result: str, usage: Usage) -> Finished:
 
 
 def _failure(payload: str, usage: Usage) -> FlowFailedInGuest:
-    """The port's failure out of the guest's `err`; a guest may answer any text."""
+    """The port's failure, from the guest's `err`, which may be any text."""
     try:
         values = checked_json(mended_json(payload))
     except GuestTextError:

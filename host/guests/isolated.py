@@ -1,4 +1,4 @@
-"""A `GuestSource` whose guests run in a process of their virtual node's own."""
+"""A `GuestSource` that runs the guests of each virtual node in separate processes."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,9 +23,9 @@ class IsolatedGuests:
     """A process belongs to one virtual node and one CPI, and runs its flows and contracts.
 
     Args:
-        library: gives the compiled code of stored CPIs.
-        sandbox: gives that of components that belong to none yet.
-        pool: has the processes.
+        library: returns the compiled code of stored CPIs.
+        sandbox: compiles components that belong to no stored CPI yet.
+        pool: manages the processes.
     """
 
     def __init__(self, *, library: GuestLibrary, sandbox: Sandbox, pool: ProcessPool) -> None:
@@ -73,7 +73,7 @@ class IsolatedGuests:
 
 @dataclass(frozen=True, slots=True)
 class RepeatableGuest(Runnable):
-    """An isolated guest whose loss tells callers in the host's words to try again."""
+    """An isolated guest whose loss is raised as the host's `UnavailableError`: retry the run."""
 
     isolated: IsolatedGuest
 
@@ -81,7 +81,7 @@ class RepeatableGuest(Runnable):
         """As of `IsolatedGuest.run`.
 
         Raises:
-            UnavailableError: the guest was lost by no fault of its own.
+            UnavailableError: the guest was lost for a reason outside its code.
         """
         try:
             return self.isolated.run(request, host)

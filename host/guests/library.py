@@ -1,4 +1,4 @@
-"""Guests of stored CPIs; a component that the cache lost is made again from the stored CPI."""
+"""Guests of stored CPIs; a component missing from the cache is rebuilt from the stored CPI."""
 
 from collections.abc import Callable
 from threading import Lock
@@ -26,7 +26,7 @@ class GuestLibrary:
     """A `GuestSource` whose guests run in this process."""
 
     def __init__(self, *, sandbox: Sandbox, read: ReadCpi) -> None:
-        """Take a sandbox, and what reads stored CPIs when the sandbox lost their components."""
+        """Take a sandbox, and a reader of stored CPIs for components missing in the sandbox."""
         self._sandbox = sandbox
         self._read = read
         self._remaking = Lock()
@@ -37,7 +37,7 @@ class GuestLibrary:
         return self._had(cpi, cpk, self._sandbox.guest)
 
     def compiled(self, cpi: CpiRecord, cpk: CpkRecord) -> CompiledFile:
-        """The compiled code of a CPK of a stored CPI, which the caller closes.
+        """The compiled code of a CPK of a stored CPI; the caller must close it.
 
         Raises:
             SandboxError, HostError: as `GuestSource.guest`.
@@ -54,7 +54,7 @@ class GuestLibrary:
             self.guest(cpi, cpk)
 
     def _had(self, cpi: CpiRecord, cpk: CpkRecord, find: Callable[[World, str], _Found]) -> _Found:
-        """What `find` finds of a component, which is made again if the sandbox lost it."""
+        """The result of `find` for a component, rebuilt if it is missing in the sandbox."""
         world = World(cpk.world)
         try:
             try:
@@ -67,7 +67,7 @@ class GuestLibrary:
             raise UnavailableError(lost.message) from lost
 
     def _make_again(self, cpi: CpiRecord, cpk: CpkRecord) -> None:
-        # Trust was decided when the CPI was stored; its checksum says that it is still that file.
+        # Trust was checked when the CPI was stored; the checksum proves that the file is unchanged.
         try:
             package = read_package(self._read(cpi.file_checksum), package_type=PackageType.CPI)
         except CpiError as refused:
@@ -80,5 +80,5 @@ class GuestLibrary:
 
 
 def told_to_tenants(refused: HostError | SandboxError) -> str:
-    """The message of a refusal without anything of the host."""
+    """The message of an error, without internals of the host."""
     return refused.public_message if isinstance(refused, HostError) else refused.message

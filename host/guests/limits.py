@@ -1,4 +1,4 @@
-"""Limits of a run: what the node's quota allows, lowered by what a CPK asks for."""
+"""Limits of a run: those of the node's quota, or lower ones that a CPK declares."""
 
 from dataclasses import fields, replace
 
@@ -12,7 +12,7 @@ LIMITS = {camel_case(field.name): field.name for field in fields(Limits)}
 
 
 def limits_of_quota(quota: Quota) -> Limits:
-    """What one run of a node may use, before its CPK is asked."""
+    """Limits of one run by the node's quota, without those of the CPK."""
     return Limits(**{name: getattr(quota, name) for name in LIMITS.values()})
 
 

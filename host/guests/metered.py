@@ -1,6 +1,6 @@
-"""Contracts on behalf of a virtual node: charged to it.
+"""Contract runs that are charged to a virtual node.
 
-A node's quota delays its runs by what was charged; it never shortens a contract's.
+The charges may delay later runs of the node, by its quota; they never shorten a contract's run.
 """
 
 from collections.abc import Sequence

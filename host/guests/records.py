@@ -1,4 +1,4 @@
-"""What the host knows of a CPI, made from a verified package."""
+"""The host's record of a CPI, made from a verified package."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -16,10 +16,11 @@ from host.guests.declarations import DeclarationInvalidError, declarations_of
 
 
 def record_of(package: VerifiedPackage, *, group_id: str, stored_at: EpochMs) -> CpiRecord:
-    """What the host keeps of a verified CPI whose CPKs all have descriptors.
+    """The record of a verified CPI whose CPKs all have descriptors.
 
     Raises:
-        DeclarationInvalidError: a descriptor's declarations, or two CPKs that declare one name.
+        DeclarationInvalidError: a descriptor's declarations are invalid, or two CPKs declare one
+            name.
     """
     if package.id is None or package.group_policy is None:
         raise ValueError("only a verified CPI has an identity and a group policy")
@@ -62,14 +63,14 @@ def _cpk_record(cpk: VerifiedCpk) -> CpkRecord:
 
 
 def _refuse_rivals(kind: str, names: Sequence[str]) -> None:
-    """Two CPKs of one CPI may not declare the same name: which one runs would be chance."""
+    """Two CPKs of one CPI may not declare the same name: which one runs would be undefined."""
     repeated = sorted(name for name, count in Counter(names).items() if count > 1)
     if repeated:
         raise DeclarationInvalidError(f"{kind} {repeated[0]} is declared by two CPKs")
 
 
 def _refuse_rival_entities(cpks: Sequence[CpkRecord]) -> None:
-    """A module that two CPKs carry may declare its entities twice, if it does so equally."""
+    """Two CPKs that contain the same module may both declare its entities, if they are equal."""
     declared: dict[str, EntityDeclaration] = {}
     for entity in (entity for cpk in cpks for entity in cpk.entities):
         if declared.setdefault(entity.name, entity) != entity:

@@ -1,4 +1,4 @@
-"""Where guests come from, whatever process they run in."""
+"""The source of guests, independent of the process in which they run."""
 
 from typing import Protocol
 
@@ -9,7 +9,7 @@ from sandbox.world import World
 
 
 class GuestSource(Protocol):
-    """Gives guests of stored CPIs. Safe to use from several threads."""
+    """Returns guests of stored CPIs. Safe to use from several threads."""
 
     def guest(self, cpi: CpiRecord, cpk: CpkRecord, *, node: ShortHash | None = None) -> Runnable:
         """The guest of a CPK of a stored CPI.
@@ -21,13 +21,13 @@ class GuestSource(Protocol):
 
         Raises:
             SandboxError: the component cannot be compiled.
-            CodeRefusedError, CodeMismatchError: it cannot be made again from the stored CPI.
+            CodeRefusedError, CodeMismatchError: it cannot be rebuilt from the stored CPI.
             StorageError: the stored CPI is missing or damaged.
         """
         ...
 
     def prepare(self, cpi: CpiRecord) -> None:
-        """Have the code of every CPK compiled; quick when it is.
+        """Compile the code of every CPK; fast if that has been done already.
 
         Raises:
             SandboxError, HostError: as `guest`.

@@ -1,7 +1,7 @@
-"""Guests that are kept where they wait, so that a flow's next step need not replay them.
+"""Suspended guests that are kept in memory, so that a flow's next step need not replay them.
 
-A guest that is kept stands still inside a host call, on a thread of its own. Around any adapter of
-`FlowGuests` whose runs can be paused; runs of others are suspended as ever.
+A kept guest is blocked inside a host call, on its own thread. Wraps any adapter of `FlowGuests`
+whose runs can be paused; runs of other adapters end when they are suspended, as without this class.
 """
 
 import threading
@@ -28,11 +28,11 @@ Result: TypeAlias = GuestOutcome | BaseException
 Job: TypeAlias = Callable[[], None]
 
 _FREE_MAX = 8
-"""Threads without a guest that wait for the next one."""
+"""Number of idle threads that are kept for later guests."""
 
 
 class StickyFlows:
-    """`FlowGuests` whose suspended runs can be resumed; whoever gets one must resume or drop it."""
+    """`FlowGuests` whose suspended runs can be resumed; the caller must resume or drop each."""
 
     def __init__(self, guests: FlowGuests) -> None:
         self._guests = guests
@@ -45,7 +45,7 @@ class StickyFlows:
         return kept.outcome()
 
     def close(self, timeout_s: float = 5.0) -> None:
-        """Wait for the threads to end. Guests that still run or wait keep theirs."""
+        """Wait for idle threads to end. Guests that still run or wait keep their threads."""
         self._threads.close(timeout_s)
 
 
@@ -72,7 +72,7 @@ class _Run:
             except SuspendRun:
                 if self._control is None:
                     raise
-            # Outside of the handler of the exception, which holds on to all that it passed.
+            # Outside of the `except` block: the exception keeps all of its frames alive.
             host = self._wait(self._control)
             if host is None:
                 raise SuspendRun
@@ -115,7 +115,7 @@ class _Run:
         return waited
 
     def _wait(self, control: RunControl) -> HostCallHandler | None:
-        """Let the guest stand until it is resumed; None when it is dropped instead."""
+        """Block the guest until it is resumed; None when it is dropped instead."""
         usage, self.memory_bytes = control.usage(), control.memory_bytes()
         spent, self._charged = self._since(usage), usage
         self._host = _suspend
@@ -125,7 +125,7 @@ class _Run:
             return self._hosts.get()
 
     def _since(self, usage: Usage) -> Usage:
-        """What was used since the run was begun or resumed; before that it has been charged."""
+        """Usage since the run was started or last resumed; earlier usage has been charged."""
         before = self._charged
         return Usage(
             fuel=usage.fuel - before.fuel,
@@ -140,7 +140,7 @@ def _suspend(interface: str, function: str, request: str) -> str:
 
 
 class _Threads:
-    """Threads that run one job after another; as many as there are jobs. Thread-safe."""
+    """Reusable threads, one for each running job. Thread-safe."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

@@ -1,4 +1,4 @@
-"""Has the code of stored CPIs compiled before a flow needs it."""
+"""Compiles the code of stored CPIs before a flow needs it."""
 
 from collections.abc import Callable, Iterable
 from concurrent.futures import Executor
@@ -14,14 +14,15 @@ Report = Callable[[CpiRecord, HostError | SandboxError], None]
 def warm_up(
     library: GuestSource, stored: Iterable[CpiRecord], *, executor: Executor, report: Report
 ) -> None:
-    """Submit one task for each CPI; quick for those whose code is in the cache.
+    """Submit one task for each CPI; the task is fast if the code is in the cache.
 
     Args:
-        library: gives the guests.
+        library: the source of guests.
         stored: the CPIs that the host holds.
-        executor: runs the tasks; what it has not begun may be cancelled.
-        report: told of every CPI whose code cannot be had: its file is missing or damaged, or this
-            host's tools make other code of it. Its flows would fail for the same reason.
+        executor: runs the tasks; tasks that have not started may be cancelled.
+        report: called for every CPI whose code is not available: its file is missing or damaged, or
+            this host's tools build different code from it. Its flows would fail for the same
+            reason.
     """
 
     def prepare(cpi: CpiRecord) -> None:

@@ -1,1 +1,1 @@
-"""What the host needs from the outside, one Protocol per role. Adapters live elsewhere."""
+"""Interfaces of the host to the outside, one Protocol per role. Adapters are in `host.adapters`."""

@@ -1,4 +1,4 @@
-"""Accounts of bytes that the flow store keeps, in the transaction that changes what they count."""
+"""Byte accounts in the flow store, updated in the transaction that changes what they count."""
 
 from collections.abc import Mapping, Sequence
 from typing import Protocol
@@ -9,30 +9,30 @@ from host.ports.state import StateRecord
 
 
 class Accounts(Protocol):
-    """Reading side of the accounts. A key and a value count with their bytes."""
+    """Reading side of the accounts. Keys and values are counted in bytes."""
 
     def balance(self, node: ShortHash, account: Account) -> Balance:
-        """What the node's account holds, by whomever it was caused."""
+        """The balance of the node's account, including the shares of all peers."""
         ...
 
     def balances(self, node: ShortHash) -> Mapping[Account, Balance]:
-        """All accounts of the node that the store keeps and that ever held anything."""
+        """All accounts of the node in the store that have ever had a balance."""
         ...
 
     def shares(self, node: ShortHash, account: Account) -> Mapping[ShortHash, Balance]:
-        """What peers have caused of it; the rest is the node's own."""
+        """The parts of the balance that peers have caused; the node itself has caused the rest."""
         ...
 
     def share(self, charge: Charge) -> Balance:
-        """What one peer has caused; of a charge without a peer, as `balance`."""
+        """The part that one peer has caused; for a charge without a peer, the same as `balance`."""
         ...
 
     def whole_and_share(self, charge: Charge) -> tuple[Balance, Balance]:
-        """`balance` of the charge's account and `share` of the charge, in one look."""
+        """`balance` of the charge's account and `share` of the charge, in one query."""
         ...
 
     def total(self, account: Account) -> Balance:
-        """What the accounts of all nodes hold."""
+        """The sum of the accounts of all nodes."""
         ...
 
     def oldest(self, charge: Charge, limit: int) -> Sequence[StateRecord]:
@@ -40,10 +40,10 @@ class Accounts(Protocol):
         ...
 
     def recount(self, *, repair: bool = False) -> Sequence[Discrepancy]:
-        """Compare every account with the sum of what counts to it.
+        """Compare every account with the sum of its items.
 
         Args:
-            repair: set those that differ right.
+            repair: correct the accounts that differ.
 
         Raises:
             StorageError: the store cannot be used.

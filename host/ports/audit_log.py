@@ -15,7 +15,7 @@ class PrivilegedCall:
     Attributes:
         holding: the virtual node that called.
         cpi: whose code called.
-        call: number of the call in its flow; with the flow's id it names the call for ever.
+        call: number of the call in its flow; together with the flow's id, a permanent unique name.
         function: `interface.function`.
         request_digest: `SHA-256:HEX` of the request's text.
         outcome: `ok`, or the code of the refusal.
@@ -35,9 +35,9 @@ class AuditLogs(Protocol):
     """The audit logs of all nodes. Called from many threads."""
 
     def record(self, call: PrivilegedCall) -> None:
-        """Add the call to its node's log, once however often it is repeated.
+        """Add the call to its node's log; a repeated call is added only once.
 
-        Refusals like one before are counted, and told of later by one entry.
+        Repeated refusals of the same kind are counted, and summarised later in one entry.
 
         Raises:
             StorageError: the log cannot be written; the call must not be answered.
@@ -45,7 +45,7 @@ class AuditLogs(Protocol):
         ...
 
     def has_room(self, node: ShortHash) -> bool:
-        """Whether the node's log may grow: without room no privileged call is made.
+        """Whether the node's log has room; without room, privileged calls are refused.
 
         Raises:
             StorageError: the log cannot be read.
@@ -54,11 +54,11 @@ class AuditLogs(Protocol):
 
 
 class Unaudited:
-    """`AuditLogs` of an engine that stands alone: nothing is kept."""
+    """`AuditLogs` for a standalone engine: nothing is stored."""
 
     def record(self, call: PrivilegedCall) -> None:
-        """Forget it."""
+        """Does nothing."""
 
     def has_room(self, node: ShortHash) -> bool:  # noqa: ARG002  # the port's
-        """It never fills."""
+        """Always true."""
         return True

@@ -1,10 +1,10 @@
 """The bus: topics of records, split into partitions by key.
 
-A topic is one of two kinds. *Work* waits in queues until the step that does it deletes it
-(`host.ports.work`); each of its records names the virtual node whose work it is. The records of a
-*log* stay until they are too old, and consumer groups read them by their offsets. Records of one
-key keep their order. Publishing and consuming happen in a unit of work (`host.ports.units`), so
-that a step's output and what it consumes are one transaction.
+A topic is one of two kinds. *Work* stays in queues until the step that processes it deletes it
+(`host.ports.work`); each work record names its virtual node. The records of a *log* stay until they
+expire, and consumer groups read them by their offsets. Records of one key keep their order.
+Publishing and consuming happen in a unit of work (`host.ports.units`), so that a step's output and
+what it consumes are one transaction.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -24,7 +24,7 @@ class TopicPartition:
 class WorkQueue(NamedTuple):
     """The work of one virtual node in one partition of a topic.
 
-    A tuple: each step looks some thirty times for what belongs to a queue.
+    A tuple, for speed: each step makes about thirty look-ups by queue.
     """
 
     topic: str
@@ -33,15 +33,15 @@ class WorkQueue(NamedTuple):
 
 
 NOBODY = ShortHash("")
-"""Whose work a record is that names no virtual node, because it is damaged."""
+"""The node of a work record that names none because it is damaged."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewRecord:
-    """A record to publish. With a `node` it is that node's work, else it goes to a log.
+    """A record to publish. With a `node` it is work of that node, otherwise a log record.
 
-    It counts to its node's account `bus`. `peer` is who sent it, of work that another node caused;
-    `owner` whose account bears a record of a log.
+    It is charged to the account `bus` of its node. `peer` is the sender of work that another node
+    caused; `owner` is the node to which a log record is charged.
     """
 
     topic: str
@@ -53,19 +53,19 @@ class NewRecord:
 
     @property
     def size(self) -> int:
-        """Bytes that count."""
+        """Bytes that are charged."""
         return len(self.key.encode()) + len(self.value)
 
     @property
     def charge(self) -> Charge | None:
-        """Whose account bears it; None of what nobody is known to have caused."""
+        """The account to charge; None if no node is known to have caused the record."""
         owner = self.node or self.owner
         return Charge(node=owner, account=Account.BUS, peer=self.peer) if owner else None
 
 
 @dataclass(frozen=True, slots=True, order=True, kw_only=True)
 class RecordPlace:
-    """Where a record stands in the order of a topic by time."""
+    """The position of a record in the time order of its topic."""
 
     written_at: EpochMs
     partition: int
@@ -94,7 +94,7 @@ class Record:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Placement:
-    """Where a state is to lie: in the partition of `group` that `key` selects, as for records."""
+    """The partition of a state: the one of `group` that `key` selects, as for records."""
 
     group: str
     key: str
@@ -102,7 +102,7 @@ class Placement:
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
 class DuePlace:
-    """Who looks at states with a due time: the owner of `partition` in `group`."""
+    """The owner of states with a due time: the owner of `partition` in `group`."""
 
     group: str
     partition: int
@@ -110,12 +110,12 @@ class DuePlace:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Committed:
-    """What a commit left for others to do.
+    """New work that a commit has created.
 
     Attributes:
         logs: partitions of logs that got records.
         work: queues that got records.
-        due: the earliest due time that was written, by who looks at it.
+        due: the earliest due time that was written, by the owner that handles it.
     """
 
     logs: frozenset[TopicPartition] = frozenset()
@@ -143,12 +143,13 @@ class LogSource(Protocol):
 
 
 class WakeUps(Protocol):
-    """News of commits, so that nobody has to look for work all the time."""
+    """Notifications of commits, so that workers need not poll."""
 
     def on_commit(self, listener: CommitListener) -> None:
         """Call `listener` after each commit that publishes a record or writes a due time.
 
         It is called on the committing thread and must not block. Commits of other processes are
-        told as soon as they are heard of, on another thread; one may be missed.
+        reported as soon as their notification arrives, on another thread; a notification may be
+        lost.
         """
         ...

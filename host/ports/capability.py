@@ -1,7 +1,7 @@
-"""Platform services as flows reach them: one capability per WIT interface of the workflow world.
+"""Platform services for flows: one capability per WIT interface of the workflow world.
 
-The flow engine journals every answer. A capability is called again after a crash between its
-effect and the journal's commit, with the same `request_id`: effects must be idempotent by it.
+The flow engine journals every answer. After a crash between the effect and the journal's commit,
+the call is repeated with the same `request_id`, by which effects must be idempotent.
 """
 
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from host.domain.packages import CpiRecord
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallContext:
-    """Who calls. `request_id` is `<flow id>-<call number>`, the same at every replay.
+    """The caller. `request_id` is `<flow id>-<call number>`, the same at every replay.
 
     `now` is the host's time at the call's first execution in this run.
     """
@@ -38,6 +38,6 @@ class Capability(Protocol):
         """Perform `function` (a WIT function name of the interface).
 
         Raises:
-            CapabilityError: goes to the guest as the call's error, and into the journal.
+            CapabilityError: returned to the guest as the call's error, and journalled.
         """
         ...

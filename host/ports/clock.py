@@ -1,4 +1,4 @@
-"""Time and randomness come in from outside, so that tests decide about both."""
+"""Time and randomness are injected, so that tests control both."""
 
 from dataclasses import dataclass
 from typing import Protocol, cast
@@ -11,12 +11,12 @@ class Clock(Protocol):
 
 
 class TwoClocks(Clock, Protocol):
-    """The time of day, and one that nobody sets."""
+    """The time of day, and a monotonic clock."""
 
     def steady_ms(self) -> int:
-        """Milliseconds of a clock that all processes of the machine share and that only grows.
+        """Milliseconds of a monotonic clock that all processes of the machine share.
 
-        It stands still while the machine is suspended, and begins anew when it is started.
+        It stops while the machine is suspended, and restarts at boot.
         """
         ...
 
@@ -37,5 +37,5 @@ class _Both:
 
 
 def two_clocks(clock: Clock) -> TwoClocks:
-    """`clock`, whose time of day is its steady time, too, if it has none."""
+    """`clock` with a steady time; a clock without one uses its time of day."""
     return cast("TwoClocks", clock) if hasattr(clock, "steady_ms") else _Both(clock)

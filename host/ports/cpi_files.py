@@ -1,4 +1,4 @@
-"""Where the bytes of stored CPIs are, by checksum; what is known of them is in the registers."""
+"""Storage of CPI files, by checksum; their metadata is in the registers."""
 
 from collections.abc import Iterable, Iterator
 from collections.abc import Set as AbstractSet
@@ -11,7 +11,7 @@ class CpiFiles(Protocol):
     """Files of CPIs. Each is complete or absent. Thread-safe."""
 
     def has(self, checksum: Checksum) -> bool:
-        """Whether the file is there and has content; its checksum is not computed."""
+        """Whether the file exists and is not empty; its checksum is not verified."""
         ...
 
     def read(self, checksum: Checksum) -> bytes:
@@ -23,7 +23,7 @@ class CpiFiles(Protocol):
         ...
 
     def chunks(self, checksum: Checksum) -> Iterator[bytes]:
-        """The bytes of a file in pieces; the first comes once all have been checked.
+        """The bytes of a file in pieces; the whole file is verified before the first is returned.
 
         Raises:
             StorageError: as of `read`.
@@ -31,7 +31,7 @@ class CpiFiles(Protocol):
         ...
 
     def write(self, checksum: Checksum, chunks: Iterable[bytes]) -> bool:
-        """Keep a file for good, in place of one that is there; True if none was.
+        """Store a file durably, replacing an existing one; True if there was none.
 
         Raises:
             StorageError: disk full or unwritable; no part of it stays.
@@ -39,11 +39,11 @@ class CpiFiles(Protocol):
         ...
 
     def discard(self, checksum: Checksum) -> None:
-        """Remove a file that no row names; what cannot be removed now is swept later."""
+        """Remove a file that no row names; if that fails, `sweep` removes it later."""
         ...
 
     def sweep(self, known: AbstractSet[Checksum]) -> None:
-        """Remove what interrupted uploads left: all but `known`. Only while no upload runs.
+        """Remove files of interrupted uploads: all but `known`. Only while no upload runs.
 
         Raises:
             StorageError: the files cannot be listed or removed.

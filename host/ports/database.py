@@ -1,8 +1,7 @@
-"""Relational databases as features see them: the cluster's database, and schemas in it.
+"""Relational databases, as features use them: the cluster's database, and schemas in it.
 
 A transaction is a function, not a block, because a database with several writers may have to run it
-again: it must have no effects but those on its connection, and bring nothing out but what it
-returns.
+again: its only effects must be those on its connection, and its only output its return value.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -17,7 +16,7 @@ T = TypeVar("T")
 EVERY = "every"
 """Stands for each dialect that has no statements of its own."""
 REMEMBERED = {"cordbox_remembered": True}
-"""`Table.info` of a table whose rows are remembered in memory: writes to it change the revision."""
+"""`Table.info` of a table whose rows are cached in memory: writes to it change the revision."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,11 +26,11 @@ class Schema:
     Attributes:
         name: lower-case letters and hyphens.
         metadata: the tables; None where `statements` say all.
-        statements: what creates the rest, by dialect, or for `EVERY` one.
-        version: of what this release writes.
-        migrations: what leads from version n to n + 1, by n and dialect.
-        indexes_expressions: tables have indexes on what functions give, which SQLite calls only in
-            files whose schema it is told to trust.
+        statements: SQL that creates the rest, by dialect, or for `EVERY` dialect.
+        version: the version that this release writes.
+        migrations: SQL that migrates version n to n + 1, by n and dialect.
+        indexes_expressions: tables have indexes on function results; SQLite allows these functions
+            only in files with a trusted schema.
     """
 
     name: str
@@ -46,7 +45,7 @@ class SqlDatabase(Protocol):
     """A relational database. Thread-safe."""
 
     def read(self) -> AbstractContextManager[Connection]:
-        """One consistent view for the length of the block; what writes uses `transact`.
+        """One consistent view for the duration of the block; use `transact` for writes.
 
         Raises:
             StorageError: the database cannot be read.
@@ -54,25 +53,26 @@ class SqlDatabase(Protocol):
         ...
 
     def transact(self, work: Callable[[Connection], T]) -> T:
-        """Run `work` in a transaction that no other writer can come between, and commit it.
+        """Run `work` in an exclusive write transaction, and commit it.
 
-        Whatever `work` raises rolls everything back. When this returns, the commit is on the disk.
+        Any exception of `work` rolls the transaction back. When this returns, the commit is
+        durable.
 
         Args:
-            work: may be run more than once: only its last run is committed.
+            work: may be executed more than once; only its last execution is committed.
 
         Returns:
-            What the run that was committed returned.
+            The result of the committed execution.
 
         Raises:
             StorageError: the database cannot be written; nothing has changed.
-            StorageBusyError: another process is writing for too long; nothing has changed.
-            RuntimeError: called from within `work`, or from a thread that is inside it.
+            StorageBusyError: another process held the write lock for too long; nothing has changed.
+            RuntimeError: called within `work`, or by a thread that is executing it.
         """
         ...
 
     def scrub(self) -> None:
-        """Take deleted rows off the disk, as far as it can be done while others read.
+        """Erase deleted rows from the disk, as far as that is possible while others read.
 
         Raises:
             StorageError: the database cannot be written.

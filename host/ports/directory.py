@@ -1,4 +1,4 @@
-"""Look-ups that features share: virtual nodes, packages, members, contract verification."""
+"""Look-ups used by several features: virtual nodes, packages, members, contract verification."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -21,7 +21,7 @@ class VirtualNodes(Protocol):
     def all(self) -> Sequence[VirtualNode]: ...
 
     def cpis_of_group(self, group_id: str) -> Sequence[Checksum]:
-        """The CPIs, each once, that virtual nodes of a group are made of."""
+        """The distinct CPIs of a group's virtual nodes."""
         ...
 
 
@@ -33,34 +33,34 @@ class Packages(Protocol):
     def all(self) -> Sequence[CpiRecord]: ...
 
     def founders(self, group_id: str) -> str | None:
-        """The signer summary hash of the group's first CPI, None of a group without one."""
+        """The signer summary hash of the group's first CPI; None for a group without one."""
         ...
 
 
 class Cpks(Protocol):
-    """CPKs by themselves, as transactions name them."""
+    """CPKs independent of CPIs, as transactions name them."""
 
     def find_cpk(self, checksum: Checksum) -> CpkOfCpi | None:
-        """The CPK of this checksum, also of a CPI that was replaced; None of one never stored."""
+        """The CPK with this checksum, also from a replaced CPI; None if it was never stored."""
         ...
 
 
 UNDECIDED = "undecided"
-"""True in a failure that is no verdict: a run was ended by a limit, a trap or for want of code."""
+"""True in a failure that is not a verdict: the run ended by a limit, a trap or missing code."""
 
 
 class Members(Protocol):
-    """A group as one of its members sees it."""
+    """A group, as visible to one of its members."""
 
     def lookup(self, viewer: HoldingIdentity, name: MemberX500Name) -> MemberInfo | None:
-        """The member of a name, as far as `viewer` may see it."""
+        """The member with a name, if `viewer` may see it."""
         ...
 
     def lookup_key(self, viewer: HoldingIdentity, ledger_key: str) -> MemberInfo | None:
-        """The member that has a ledger key, as far as `viewer` may see it.
+        """The member with a ledger key, if `viewer` may see it.
 
         Raises:
-            InvalidInputError: the text is no public key.
+            InvalidInputError: the text is not a public key.
         """
         ...
 
@@ -70,9 +70,9 @@ class Members(Protocol):
         """Active members by name.
 
         Args:
-            viewer: who asks.
-            after: only those whose names stand behind this one.
-            limit: at most so many; None for all.
+            viewer: the member that makes the query.
+            after: only members whose names sort after this one.
+            limit: maximum number of members; None for all.
         """
         ...
 
@@ -81,10 +81,10 @@ class Members(Protocol):
         viewer: HoldingIdentity,
         hash: str | None = None,  # noqa: A002  # the field's word
     ) -> SignedGroupParameters:
-        """Parameters of the viewer's group: those of a hash, however old; without, the newest.
+        """Parameters of the viewer's group: those with a hash, however old, or the newest.
 
         Raises:
-            GroupParametersUnknownError: there are none, or none of that hash here.
+            GroupParametersUnknownError: there are none, or none with that hash are stored.
         """
         ...
 
@@ -95,12 +95,12 @@ class Members(Protocol):
         ...
 
     def keep_parameters(self, viewer: HoldingIdentity, signed: SignedGroupParameters) -> None:
-        """Keep a version that came from elsewhere, for ever; one that is here stays.
+        """Store a version from elsewhere permanently; does nothing if it is stored already.
 
         Raises:
-            GroupParametersInvalidError: it is malformed, of another group, or not signed by the
-                key of the MGM that the viewer's group has here.
-            InvalidInputError: the key or the signature spec is none.
+            GroupParametersInvalidError: it is malformed, of another group, or not signed by the key
+                that is stored for the MGM of the viewer's group.
+            InvalidInputError: the key or the signature spec is invalid.
         """
         ...
 
@@ -114,14 +114,13 @@ class ContractVerifier(Protocol):
         """Verify a ledger transaction by the contract CPKs of `cpi`.
 
         Args:
-            cpi: the package whose contracts judge.
-            transaction: the ledger transaction as contracts get it.
-            node: the virtual node that it is done for, whose quota counts; None where there is
-                none.
+            cpi: the package whose contracts are run.
+            transaction: the ledger transaction in the form that contracts receive.
+            node: the virtual node that is charged for the runs; None if there is none.
 
         Returns:
             Failures (`contract`, `states`, `type`, `message`), empty when all accept.
             A contract that traps or exceeds a limit is a failure whose type is the sandbox's code,
-            and which has `UNDECIDED`: there is no verdict.
+            and which has `UNDECIDED` set: there is no verdict.
         """
         ...

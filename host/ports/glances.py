@@ -1,6 +1,6 @@
-"""Glances: what lists of flows show, beside the statuses and much smaller than they are.
+"""Glances: summaries of flows for lists, stored beside the statuses and much smaller.
 
-A glance belongs to the state of its flow's status: it is written with that state, and goes with it.
+A glance belongs to the state of its flow's status: it is written and deleted with that state.
 """
 
 from collections.abc import Sequence
@@ -10,15 +10,15 @@ from typing import Protocol
 from host.domain.ids import EpochMs, FlowId, ShortHash
 
 GLANCES_MAX = 1001
-"""One answer: a page, and one more that tells whether there is another."""
+"""Rows of one query: a page, and one more that shows whether there is a next page."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GlanceWrite:
-    """What the writer of a status knows of its flow. `at` is when the status was reached.
+    """The writer's data about the flow of a status. `at` is when the status was reached.
 
-    `origin` is the flow that a client started, of a responder that follows from it; the first
-    status of a flow sets it.
+    `origin` of a responder is the client-started flow from which it descends; the first status of a
+    flow sets it.
     """
 
     node: ShortHash
@@ -34,7 +34,7 @@ class GlanceWrite:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FlowGlance:
-    """One flow in a list. `key` is that of its status; `ended_at` is None while it runs."""
+    """One flow in a list. `key` is the key of its status; `ended_at` is None while it runs."""
 
     key: str
     node: ShortHash
@@ -54,7 +54,7 @@ class FlowGlance:
 
 @dataclass(frozen=True, slots=True, order=True, kw_only=True)
 class GlancePlace:
-    """Where a flow stands in the order of lists: by start, then by key."""
+    """A flow's position in the order of lists: by start time, then by key."""
 
     started_at: EpochMs
     key: str
@@ -62,14 +62,14 @@ class GlancePlace:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GlanceQuery:
-    """Which flows of a node a list wants.
+    """Selects flows of a node for a list.
 
     Attributes:
         status: only flows in this status; None for all.
         responders: also flows that counterparties started.
-        before: only flows that stand before this place, which is not included.
-        until: only flows that started at this time or earlier.
-        origin: only responders that follow from this flow.
+        before: only flows before this place (exclusive).
+        until: only flows started at or before this time.
+        origin: only responders that descend from this flow.
     """
 
     node: ShortHash
@@ -84,5 +84,5 @@ class Glances(Protocol):
     """Reading side of the glances."""
 
     def glances(self, query: GlanceQuery, limit: int) -> Sequence[FlowGlance]:
-        """Flows, the latest start first; at most `limit` and `GLANCES_MAX`."""
+        """Flows, latest start first; at most `limit` and `GLANCES_MAX`."""
         ...

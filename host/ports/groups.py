@@ -1,8 +1,8 @@
 """Consumer groups: members share out the partitions of the topics that a group consumes.
 
-The topics of one group are co-partitioned: who owns number n owns partition n of every topic.
-An owner is known by its epoch, which goes up whenever a partition changes hands; a unit that
-carries an older one is refused, so that a member that was thought dead changes nothing.
+The topics of one group are co-partitioned: the owner of number n owns partition n of every topic.
+Each assignment of a partition has an epoch, which increases with every change of the owner; a unit
+with an older epoch is refused, so that a member that was considered dead changes nothing.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -13,14 +13,14 @@ from host.domain.errors import ConflictError
 
 
 class FencedError(ConflictError):
-    """A member acts on a partition that is no longer its own, or is no member any more."""
+    """A member acts on a partition that it no longer owns, or is no longer a member."""
 
     code = "fenced"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fence:
-    """Proof of ownership: `partition` of `group`, as it was given away for the `epoch`-th time."""
+    """Proof of ownership: `partition` of `group`, in its `epoch`-th assignment."""
 
     group: str
     partition: int
@@ -29,7 +29,7 @@ class Fence:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Membership:
-    """What a member owns. `generation` counts the group's rebalances.
+    """The partitions of a member. `generation` counts the group's rebalances.
 
     Attributes:
         epochs: the epoch of each owned partition, by its number.
@@ -42,22 +42,22 @@ class Membership:
 
 
 RebalanceListener = Callable[[str], None]
-"""Told the group whose partitions were shared out anew."""
+"""Called with the name of a group after its rebalance."""
 
 
 class Groups(Protocol):
     """Membership of groups. All changes are durable, and seen by every process at once."""
 
     def join(self, group: str, member: str, *, ttl_ms: int) -> Membership:
-        """Become a member, and share the partitions out anew; a member joins again unchanged.
+        """Become a member and rebalance the group; joining again changes nothing.
 
-        Partitions move at once: what their earlier owner still does with them is refused. As few
-        move as an even distribution allows. Every member owns at least one while there are enough.
+        Partitions move at once: later writes of their earlier owner are refused. As few move as an
+        even distribution allows. Every member owns at least one partition if there are enough.
 
         Args:
             group: its name.
-            member: a name that no other member has had, so that nobody takes it for another.
-            ttl_ms: without a heartbeat for this long, the member counts as gone.
+            member: a name that no other member has ever had.
+            ttl_ms: a member without a heartbeat for this time is removed.
 
         Raises:
             StorageError: the store cannot be written.
@@ -65,18 +65,18 @@ class Groups(Protocol):
         ...
 
     def heartbeat(self, group: str, member: str) -> Membership:
-        """Say that the member lives, and remove members that did not say so in time.
+        """Send the member's heartbeat, and remove members whose heartbeat is overdue.
 
         Raises:
-            FencedError: it was removed itself; it may join again.
+            FencedError: the member itself has been removed; it may join again.
             StorageError: the store cannot be written.
         """
         ...
 
     def leave(self, group: str, member: str) -> None:
-        """Give the member's partitions to the others; who is no member has left already.
+        """Remove a member and rebalance the group; does nothing for one that is not a member.
 
-        A supervisor may call it for a member that it knows to be dead.
+        A supervisor may call it for a dead member.
 
         Raises:
             StorageError: the store cannot be written.
@@ -84,13 +84,13 @@ class Groups(Protocol):
         ...
 
     def members(self, group: str) -> Sequence[Membership]:
-        """All members, by name, with what they own; some may be dead and not yet removed."""
+        """All members, by name, with their partitions; some may be dead and not yet removed."""
         ...
 
     def on_rebalance(self, listener: RebalanceListener) -> None:
-        """Call `listener` after the partitions of a group were shared out anew.
+        """Call `listener` after each rebalance of a group.
 
-        Changes made by other processes are told as soon as they are heard of, on another thread;
-        one may be missed. The listener must not block.
+        Rebalances by other processes are reported as soon as their notification arrives, on another
+        thread; a notification may be lost. The listener must not block.
         """
         ...

@@ -1,7 +1,7 @@
 """Guest code as the flow engine runs it: one run from the start to the end or to a suspension.
 
 A run is deterministic: given the same start and the same answers, a guest makes the same calls.
-What a run and the handler of its host calls say to each other is of `sandbox.host_calls`.
+`sandbox.host_calls` defines the interface between a run and the handler of its host calls.
 """
 
 from dataclasses import dataclass, field
@@ -47,7 +47,7 @@ class GuestKilledError(RunEndedError):
 
     Attributes:
         code: stable kebab-case identifier, for example `out-of-fuel`.
-        denied: the host function that it called without the grant, if that ended it.
+        denied: the host function that was called without a grant, if that was the reason.
     """
 
     def __init__(
@@ -69,18 +69,18 @@ class ParkedRun(Protocol):
 
     @property
     def memory_bytes(self) -> int:
-        """About how much memory it holds while it waits."""
+        """Approximate memory that it occupies while it waits, in bytes."""
         ...
 
     def resume(self, host: HostCallHandler) -> "GuestOutcome":
-        """Make the waiting call again, of `host`, and go on; once.
+        """Repeat the waiting call with `host`, and continue the run; at most once.
 
-        What it answers and raises is as of `FlowGuests.run`. Usage counts from here.
+        Returns and raises as `FlowGuests.run`. Usage counts from this call.
         """
         ...
 
     def drop(self) -> None:
-        """End the run without an outcome; does nothing to one that was dropped."""
+        """End the run without an outcome; does nothing if it was dropped before."""
         ...
 
 
@@ -102,7 +102,7 @@ class FlowFailedInGuest:
     usage: Usage = field(default=Usage(), compare=False)
 
     def __post_init__(self) -> None:
-        """Cut what is too long, where the failure is made."""
+        """Truncate long texts when the failure is created."""
         object.__setattr__(self, "type", cut_line(self.type, TYPE_CHARACTERS_MAX))
         object.__setattr__(self, "message", cut_message(self.message))
         object.__setattr__(self, "trace", cut_trace(self.trace))
@@ -110,7 +110,7 @@ class FlowFailedInGuest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SuspendedRun:
-    """A host call raised `SuspendRun`. `parked` is the run itself, where guests keep it."""
+    """A host call raised `SuspendRun`. `parked` is the run itself, if the adapter keeps it."""
 
     usage: Usage = field(default=Usage(), compare=False)
     parked: ParkedRun | None = field(default=None, compare=False)
@@ -121,16 +121,16 @@ GuestOutcome: TypeAlias = Finished | FlowFailedInGuest | SuspendedRun
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FlowRun:
-    """All that decides what a run does, beside the answers to its host calls.
+    """Everything that determines a run, apart from the answers to its host calls.
 
     Attributes:
         cpi: the package that declares the flow.
         flow_class: the flow's full name.
         start: JSON text of the argument of the export `run` (docs/reference/host-api.md).
-        granted: capabilities (interface names) that the virtual node grants;
-            a call to another one kills the run with `capability-not-granted`.
-        quota: what the virtual node's guests may use; the CPK may have asked for less.
-        node: the virtual node whose flow it is; None where there is none.
+        granted: capabilities (interface names) that the virtual node grants; a call to any other
+            ends the run with `capability-not-granted`.
+        quota: limits of the virtual node's guests; the CPK may declare lower ones.
+        node: the virtual node of the flow; None if there is none.
     """
 
     cpi: CpiRecord
@@ -148,12 +148,12 @@ class FlowGuests(Protocol):
         """Run a flow from its start.
 
         Args:
-            run: the flow, its start, and what it may do.
+            run: the flow, its start argument and its permissions.
             host: answers host calls, in order, while the caller waits.
 
         Raises:
             GuestKilledError: a limit, a trap, a refused capability, code that cannot be loaded.
-            UnavailableError: the guest was lost by no fault of its own: run it again.
-            Exception: what else `host` raised.
+            UnavailableError: the guest was lost for a reason outside its code: retry the run.
+            Exception: any other exception of `host`.
         """
         ...

@@ -1,4 +1,4 @@
-"""Hints: processes that use one store tell each other what they have committed, so nobody polls."""
+"""Hints: processes that share a store notify each other of commits, which avoids polling."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -9,12 +9,12 @@ from host.ports.bus import Committed
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hint:
-    """What happened.
+    """One notification.
 
     Attributes:
-        committed: what there is to do.
-        groups: those that shared their partitions out anew.
-        is_incomplete: there is more than stands here; any partition may have got records.
+        committed: the new work.
+        groups: groups that were rebalanced.
+        is_incomplete: not everything is listed; any partition may have new records.
     """
 
     committed: Committed = field(default_factory=Committed)
@@ -27,28 +27,28 @@ class Hint:
 
 
 class Hints(Protocol):
-    """One process's end. Thread-safe.
+    """The endpoint of one process. Thread-safe.
 
-    Any hint may be lost, or come late: who relies on hearing everything looks into the store from
-    time to time. A process does not hear its own.
+    Hints may be lost or late: a receiver that must not miss work also scans the store from time to
+    time. A process does not receive its own hints.
     """
 
     @property
     def has_listeners(self) -> bool:
-        """Whether anybody else is known to listen."""
+        """Whether any other process is known to listen."""
         ...
 
     def listen(self, listener: Callable[[Hint], None]) -> None:
-        """Call `listener` on a thread of its own for what others tell; it must not block.
+        """Call `listener`, on a separate thread, for hints of other processes; it must not block.
 
-        What others told before is not heard. Hints may be joined.
+        Earlier hints are not delivered. Several hints may be merged into one.
         """
         ...
 
     def tell(self, hint: Hint) -> None:
-        """Tell the others, without waiting for them."""
+        """Send a hint to the other processes, without waiting for them."""
         ...
 
     def close(self) -> None:
-        """Hear and tell nothing any more."""
+        """Stop sending and receiving hints."""
         ...

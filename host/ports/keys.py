@@ -28,7 +28,7 @@ FLOW_CATEGORIES = (
     KeyCategory.LEDGER,
     KeyCategory.NOTARY,
 )
-"""Keys of sessions and TLS speak for the host: no flow may sign with them."""
+"""Keys that flows may use. Session and TLS keys represent the host: flows cannot sign with them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,11 +43,11 @@ class KeyInfo:
     public_key: str
     created_at: EpochMs
     master_key_alias: str | None = None
-    """Names the wrapping key that the private key is wrapped under (Corda's name for it)."""
+    """Name of the wrapping key of the private key (Corda's term)."""
 
 
 class KeyOrder(StrEnum):
-    """What a list of keys is sorted by; keys that are equal in it by their ids."""
+    """The sort order of a list of keys; ties are sorted by id."""
 
     CREATED = "created"
     CATEGORY = "category"
@@ -59,16 +59,16 @@ class KeyOrder(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyQuery:
-    """Which keys of a tenant are wanted; None, or an empty tuple, wants all.
+    """Selects keys of a tenant; None, or an empty tuple, selects all.
 
     Attributes:
         ids: their ids.
         category, scheme, alias, master_key_alias: what they have.
-        created_from, created_to: when they were made, both ends included.
-        order: what they are sorted by.
-        is_descending: the greatest first.
-        skip: how many to leave out.
-        limit: how many at most.
+        created_from, created_to: creation time, both ends included.
+        order: the sort order.
+        is_descending: greatest first.
+        skip: number of keys to skip.
+        limit: maximum number of keys.
     """
 
     ids: tuple[str, ...] = ()
@@ -85,12 +85,12 @@ class KeyQuery:
 
 
 MASTER_TENANT = "master"
-"""Stands for the master key where a rotation's tenant is asked for."""
+"""Denotes the master key in place of a rotation's tenant."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HsmAssociation:
-    """A category of keys that a tenant may have made."""
+    """A category in which a tenant may create keys."""
 
     association_id: str
     tenant: str
@@ -104,7 +104,7 @@ class RotationStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RotatedKeys:
-    """Keys that a rotation wraps anew: of a tenant (master), or under a wrapping key."""
+    """Counts of keys that a rotation rewraps: of a tenant (master), or under a wrapping key."""
 
     name: str
     total: int
@@ -138,7 +138,7 @@ class KeyStore(Protocol):
     def list(self, tenant: str) -> Sequence[KeyInfo]: ...
 
     def query(self, tenant: str, query: KeyQuery) -> Sequence[KeyInfo]:
-        """Some of the tenant's keys: no more are in memory than are answered."""
+        """Keys of the tenant; only those that are returned are loaded into memory."""
         ...
 
     def find_mine(
@@ -147,9 +147,9 @@ class KeyStore(Protocol):
         public_keys: Sequence[str],
         categories: Sequence[KeyCategory] | None = None,
     ) -> Sequence[str]:
-        """Those of the PEM `public_keys` whose private key the tenant holds, in order.
+        """The PEM `public_keys` whose private keys the tenant holds, in order.
 
-        Keys of other `categories` do not count, if any are given.
+        If `categories` are given, keys of other categories are excluded.
         """
         ...
 
@@ -164,13 +164,13 @@ class KeyStore(Protocol):
         """Sign with the tenant's private key, for example by `SHA256withECDSA`.
 
         Raises:
-            NotFoundError: the tenant holds no such key, or none of `categories`, if any are given.
+            NotFoundError: the tenant holds no such key, or none in `categories`, if they are given.
             InvalidInputError: `spec` does not fit the key.
         """
         ...
 
     def assign_hsm(self, tenant: str, category: KeyCategory) -> HsmAssociation:
-        """Let a tenant have keys of a category made; again: the same association."""
+        """Allow a tenant to create keys of a category; a repeated call returns the same result."""
         ...
 
     def hsm(self, tenant: str, category: KeyCategory) -> HsmAssociation | None: ...
@@ -178,7 +178,7 @@ class KeyStore(Protocol):
     def start_rotation(self, tenant: str) -> KeyRotation:
         """Give a tenant a new wrapping key, or the host a new master key (`master`).
 
-        What is made from now on is wrapped under it; `rotate_some` wraps the rest anew.
+        New keys are wrapped under it; `rotate_some` rewraps the existing ones.
 
         Raises:
             ForbiddenError: an earlier rotation of the tenant is in progress.
@@ -186,14 +186,15 @@ class KeyStore(Protocol):
         ...
 
     def rotate_some(self, tenant: str) -> KeyRotation | None:
-        """Go on with a rotation for a while; again until it is done, then the old key is gone.
+        """Continue a rotation for a while; call until it is complete, which deletes the old key.
 
-        Safe to repeat, and from several processes at once. None: there was no rotation.
+        May be repeated, and called by several processes at once. Returns None if there is no
+        rotation.
         """
         ...
 
     def take_over_rotations(self) -> int:
-        """End the rotations that nobody has gone on with for 30 seconds; gives their number.
+        """Complete the rotations without progress for 30 seconds; returns their number.
 
         The process that holds the keys calls it every ten seconds.
 
@@ -203,5 +204,5 @@ class KeyStore(Protocol):
         ...
 
     def rotation(self, tenant: str) -> KeyRotation | None:
-        """How far the latest rotation of a tenant is."""
+        """The progress of the latest rotation of a tenant."""
         ...

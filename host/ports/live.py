@@ -1,6 +1,6 @@
-"""Values that may change while a process runs: who uses one asks for it each time.
+"""Values that may change while a process runs: users read them each time.
 
-Nobody copies what `get` gives for longer than one piece of work (a step, a request, a run).
+A result of `get` must not be kept for longer than one unit of work (a step, a request, a run).
 """
 
 from collections.abc import Callable, Sequence
@@ -14,14 +14,14 @@ class Live(Protocol[T_co]):
     """A value that may change. Thread-safe."""
 
     def get(self) -> T_co:
-        """The value in force: immutable, and the same object until it changes."""
+        """The current value: immutable, and the same object until it changes."""
         ...
 
     def on_change(self, told: Callable[[T_co], object]) -> None:
-        """Have `told` called with each new value, from now on, on whichever thread changes it.
+        """Call `told` with each new value from now on, on the thread that changes it.
 
-        For what is made of a value once, such as the size of a pool; others ask when they need it.
-        `told` must be quick, and may be called while older values are still in use.
+        For settings that are applied once, such as the size of a pool; other users call `get`.
+        `told` must be fast, and may be called while older values are still in use.
         """
         ...
 
@@ -36,14 +36,14 @@ class Fixed(Generic[T]):
         return self._value
 
     def on_change(self, told: Callable[[T], object]) -> None:
-        """Nobody will ever be told."""
+        """Does nothing: the value never changes."""
 
 
 class Derived(Generic[T]):
-    """`Live` of what a function makes of other live values.
+    """A `Live` that a function computes from other live values.
 
     Args:
-        make: pure; called again when one of `sources` has another value.
+        make: pure; called again after any of `sources` has changed.
         sources: its arguments.
     """
 
@@ -56,7 +56,7 @@ class Derived(Generic[T]):
         values, made = self._made
         now = self._values()
         if any(new is not old for new, old in zip(now, values, strict=True)):
-            # Two threads may both make it; what they make is equal.
+            # Two threads may compute it at the same time; the results are equal.
             self._made = self._of(now)
             return self._made[1]
         return made

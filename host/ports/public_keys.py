@@ -1,4 +1,4 @@
-"""What features need to know of public keys without holding a key store."""
+"""Operations on public keys that need no key store."""
 
 from typing import Protocol
 
@@ -8,11 +8,11 @@ from host.domain.ids import ShortHash
 class PublicKeys(Protocol):
     """Reads PEM SubjectPublicKeyInfo texts.
 
-    Every method raises `InvalidInputError` for a text that is no public key of a known scheme.
+    Every method raises `InvalidInputError` for a text that is not a public key of a known scheme.
     """
 
     def canonical(self, public_key: str) -> str:
-        """The one PEM text of this key: equal keys give equal texts."""
+        """The canonical PEM text of this key: equal keys have equal texts."""
         ...
 
     def key_id(self, public_key: str) -> ShortHash:
@@ -28,7 +28,7 @@ class PublicKeys(Protocol):
         ...
 
     def verify(self, public_key: str, data: bytes, signature: bytes, spec: str) -> bool:
-        """Whether `signature` over `data` is the key's.
+        """Whether `signature` over `data` was made with the key.
 
         Raises:
             InvalidInputError: `spec` is unknown or does not fit the key.

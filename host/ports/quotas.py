@@ -1,4 +1,4 @@
-"""Quotas as flows and contracts meet them: what a node may use, and when it may go on."""
+"""Quotas, as applied to flows and contracts: the limits of a node, and when it may continue."""
 
 from typing import Protocol
 
@@ -10,14 +10,14 @@ class Quotas(Protocol):
     """Quotas of all virtual nodes. Called from many threads."""
 
     def quota(self, node: ShortHash) -> Quota:
-        """What `node` may use now; the host's defaults for a node without overrides."""
+        """The current quota of `node`; the host's defaults for a node without overrides."""
         ...
 
     def may_run_at(self, node: ShortHash) -> EpochMs | None:
-        """When a guest of `node` may run, if not now: the node is beyond its rate.
+        """When a guest of `node` may run, if the node has exceeded its rate; None: now.
 
-        Every answer books a place of its own in the node's queue, so that waiting guests do not
-        all come back at once.
+        Every returned time reserves a separate slot for the node, so that waiting guests do not all
+        resume at once.
         """
         ...
 
@@ -26,12 +26,12 @@ class Quotas(Protocol):
         ...
 
     def hit(self, node: ShortHash, code: str) -> None:
-        """Count a hit that no run ended with, such as a refused start."""
+        """Count a hit outside of a run, such as a refused start."""
         ...
 
 
 class Unmetered:
-    """`Quotas` of an engine that stands alone: the defaults, and nothing is counted."""
+    """`Quotas` for a standalone engine: the defaults apply, and nothing is counted."""
 
     def quota(self, node: ShortHash) -> Quota:
         del node

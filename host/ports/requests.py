@@ -1,4 +1,4 @@
-"""Reading a guest's request: fields are taken by type and limit, anything else is refused."""
+"""Parsing of a guest's request: fields are read by type and limit, anything else is refused."""
 
 import base64
 import binascii
@@ -23,11 +23,11 @@ def invalid_request(message: str) -> CapabilityError:
 
 @contextmanager
 def refusing_misfits() -> Iterator[None]:
-    """Turn what a guest's value makes raise in the block into a refusal of the request.
+    """Convert exceptions that a guest's value causes in the block into a refusal of the request.
 
-    The last resort: a service checks what it takes. An exception of these classes comes from the
-    value that is worked on, so that trying again cannot help; the platform's own failures (storage,
-    memory, other workers) are of other classes.
+    The last resort: services validate their input. Exceptions of these classes are caused by the
+    processed value, so a retry cannot help; the platform's own failures (storage, memory, other
+    workers) have other classes.
 
     Raises:
         CapabilityError: `request-invalid`.
@@ -120,16 +120,16 @@ def take_object(request: JsonObject, name: str) -> JsonObject:
 
 
 def as_object(value: JsonValue, name: str) -> JsonObject:
-    """`value`, which stands in the field `name`, as a JSON object."""
+    """`value` of the field `name` as a JSON object."""
     if not isinstance(value, Mapping):
         raise invalid_request(f"field {name!r} must be an object")
     return value
 
 
 def canonical_text(value: JsonValue, field: str) -> str:
-    """The RFC 8785 text of a guest's value, which reads back to a value of the same text.
+    """The RFC 8785 text of a guest's value; parsing and encoding it again gives the same text.
 
-    Numbers beyond 2^53 are refused: a large float's text reads back as such a whole number.
+    Numbers beyond 2^53 are refused: the text of a large float would be parsed as such an integer.
 
     Raises:
         CapabilityError: `request-invalid`.
@@ -137,7 +137,7 @@ def canonical_text(value: JsonValue, field: str) -> str:
     check_call_time()
     try:
         encoded = canonical_json(value)
-        check_call_time()  # Neither half can be interrupted.
+        check_call_time()  # Neither of the two steps can be interrupted.
         canonical_json(json.loads(encoded))
     except (ValueError, RecursionError) as exc:
         raise invalid_request(f"field {field} has no canonical form: {exc}") from exc
@@ -145,10 +145,10 @@ def canonical_text(value: JsonValue, field: str) -> str:
 
 
 def checked_text(value: JsonValue, field: str, characters_max: int) -> str:
-    """A text of at least one character that any encoding and any database can store."""
+    """A non-empty text that every encoding and database can store."""
     if not isinstance(value, str) or not 1 <= len(value) <= characters_max:
         raise invalid_request(f"field {field} must be a text of 1 to {characters_max} characters")
-    # JSON's escapes can spell half a surrogate pair, which no encoding can store.
+    # JSON escapes can denote an unpaired surrogate, which no encoding can store.
     if any("\ud800" <= character <= "\udfff" for character in value):
         raise invalid_request(f"field {field} is no Unicode text")
     if NUL in value:

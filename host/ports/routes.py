@@ -1,4 +1,4 @@
-"""Where messages to a member go: to a node of this cluster, to a link, nowhere yet, or nowhere."""
+"""Routes of messages to a member: a node of this cluster, a link, on hold, or refused."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -8,7 +8,7 @@ from host.domain.ids import EpochMs, HoldingIdentity, ShortHash
 
 
 class RouteCode(StrEnum):
-    """Why nothing can be sent to a member."""
+    """The reason why nothing can be sent to a member."""
 
     UNKNOWN = "counterparty-unknown"
     INACTIVE = "counterparty-inactive"
@@ -30,7 +30,7 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """The member's node is moving, or asked for a pause: messages wait with the link manager."""
+    """The member's node is moving or has requested a pause: the link manager holds messages."""
 
     pair: str
     until: EpochMs
@@ -48,12 +48,12 @@ Route: TypeAlias = Here | Link | Hold | Refused
 
 
 class Routes(Protocol):
-    """Finds members, as the member that sends sees them. Thread-safe."""
+    """Finds members that are visible to the sending member. Thread-safe."""
 
     def route(self, source: HoldingIdentity, target: HoldingIdentity) -> Route:
-        """Where messages of `source` to `target` go; unknown is `counterparty-unknown`."""
+        """The route from `source` to `target`; an unknown target is `counterparty-unknown`."""
         ...
 
     def accepts(self, source: HoldingIdentity, target: HoldingIdentity) -> Refused | None:
-        """Why `target`, which is here, takes no messages of `source`; None when it does."""
+        """Why `target`, on this cluster, refuses messages of `source`; None if it accepts them."""
         ...

@@ -8,21 +8,21 @@ from host.domain.packages import CpiRecord
 
 class NodeSchemas(Protocol):
     def check(self, cpi: CpiRecord) -> None:
-        """See that nodes can be given `cpi`.
+        """Check that `cpi` can be assigned to nodes.
 
         Raises:
-            HostError: its declarations are none.
+            HostError: its declarations are invalid.
         """
         ...
 
     def apply(self, holding: ShortHash, cpi: CpiRecord) -> None:
-        """Bring a node's data, if it has any, to the schemas of `cpi`: whole, or not at all.
+        """Migrate a node's data, if it has any, to the schemas of `cpi`: completely or not at all.
 
         Raises:
-            HostError: the data does not fit; the vault stays as it was.
+            HostError: the data does not match; the vault is unchanged.
         """
         ...
 
     def reset(self, holding: ShortHash, cpi: CpiRecord) -> None:
-        """Forget the data of a node's flows, then apply the schemas of `cpi`."""
+        """Delete the data of a node's flows, then apply the schemas of `cpi`."""
         ...

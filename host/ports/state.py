@@ -1,7 +1,7 @@
 """States: versioned records with optimistic locking and an optional due time.
 
-A state with a due time names the consumer group that looks at it then; within the group it is
-looked at by the owner of its partition. A state may have such a place without a due time, too.
+A state with a due time names the consumer group that handles it then; in the group, the owner of
+its partition does. A state may also have such a place without a due time.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -16,7 +16,7 @@ from host.ports.glances import GlanceWrite
 
 
 class StateConflictError(ConflictError):
-    """A state, an offset or a waiting record is not as the writer had read it."""
+    """A state, an offset or a waiting record has changed since the writer read it."""
 
     code = "state-conflict"
 
@@ -36,10 +36,11 @@ class StateRecord:
 class StateWrite:
     """A write of one state; `value` None deletes.
 
-    `expected` 0 means that it must not exist, None that any version may be there, or none: so may
-    only be deleted what nobody changes any more. `charge` tells whose account it counts to; None
-    leaves that as it is. The keys of one unit's writes are distinct. A `due_at` needs a `place`.
-    `glance` is what lists show of the flow whose status this is; it goes with the state.
+    `expected` 0 means that it must not exist, None that any version or none may exist: only for
+    deleting states that no other step changes any more. `charge` is the account that it counts to;
+    None leaves the account unchanged. The keys of one unit's writes are distinct. A `due_at` needs
+    a `place`. `glance` is the list entry of the flow whose status this is; it is deleted with the
+    state.
     """
 
     key: str
@@ -51,7 +52,7 @@ class StateWrite:
     charge: Charge | None = None
 
     def __post_init__(self) -> None:
-        """Refuse a due time that nobody would look at."""
+        """Refuse a due time without a place: no owner would handle it."""
         if self.expected is None and self.value is not None:
             raise ValueError(f"state {self.key!r} is written over whatever is there")
         if self.due_at is not None and self.place is None:
@@ -63,13 +64,13 @@ class States(Protocol):
 
     @property
     def partitions(self) -> int:
-        """How many partitions there are, numbered from 0; a store never changes it."""
+        """The number of partitions, which count from 0; it never changes in a store."""
         ...
 
     def get(self, key: str) -> StateRecord | None: ...
 
     def get_many(self, keys: Collection[str]) -> Mapping[str, StateRecord]:
-        """Those of the states that exist, by key, in one look; at most 1,000 keys."""
+        """The existing states of the given keys, in one query; at most 1,000 keys."""
         ...
 
     def scan(self, prefix: str, limit: int | None = None) -> Sequence[StateRecord]:

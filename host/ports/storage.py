@@ -1,4 +1,4 @@
-"""What a plugin gives that stores things: the registers, the nodes' vaults, the files of CPIs."""
+"""Interface of a storage plugin: the registers, the nodes' vaults, the files of CPIs."""
 
 from collections.abc import Callable, Sequence
 from typing import Protocol
@@ -10,16 +10,16 @@ from host.ports.vaults import VaultAccess, VaultRegister
 
 
 class OpenDatabase(SqlDatabase, Protocol):
-    """A database that its opener closes; no transaction runs then."""
+    """A database that its opener must close, when no transaction is running."""
 
     def close(self) -> None: ...
 
 
 class OpenVaults(VaultAccess, Protocol):
-    """Vaults that their opener closes; none is in use then."""
+    """Vaults that their opener must close, when none is in use."""
 
     def note(self) -> None:
-        """Have the register remember how far the vaults have come that were written to.
+        """Record in the register the generations of vaults that were written to.
 
         Raises:
             StorageError: it cannot be stored; the next call tries again.
@@ -27,15 +27,15 @@ class OpenVaults(VaultAccess, Protocol):
         ...
 
     def close(self) -> None:
-        """Note how far the vaults have come, and close them."""
+        """Record the generations of the vaults, and close them."""
         ...
 
 
 class Storage(Protocol):
-    """Opens what a host stores. Used by the thread that puts a process together."""
+    """Opens a host's stores. Used by the thread that assembles a process."""
 
     def open_database(self, schemas: Sequence[Schema]) -> OpenDatabase:
-        """The cluster's database, its tables brought up to date.
+        """The cluster's database, with its tables migrated.
 
         Raises:
             SchemaTooNewError: a newer release has written it.
@@ -50,12 +50,12 @@ class Storage(Protocol):
         register: VaultRegister,
         bytes_max_of: Callable[[ShortHash], int],
     ) -> OpenVaults:
-        """The vaults of all nodes; each is opened when it is used.
+        """The vaults of all nodes; each is opened on first use.
 
         Args:
-            schemas: the tables of each.
-            register: knows which nodes there are, and which of them have a vault.
-            bytes_max_of: how large the vault of a node may grow.
+            schemas: the tables of each vault.
+            register: the register of nodes and of their vaults.
+            bytes_max_of: the maximum size of a node's vault.
         """
         ...
 
@@ -63,6 +63,6 @@ class Storage(Protocol):
         """The files of stored CPIs.
 
         Raises:
-            StorageError: they cannot be reached.
+            StorageError: they cannot be accessed.
         """
         ...

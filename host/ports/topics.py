@@ -1,6 +1,7 @@
 """Upkeep of logs, and reading them without a group.
 
-Logs are bounded by age and size (`Retention`). Work is no part of them: it goes when it is done.
+Logs are bounded by age and size (`Retention`). Work is not part of logs: it is deleted when it is
+done.
 """
 
 from collections.abc import Sequence
@@ -12,11 +13,11 @@ from host.ports.bus import Record, RecordPlace
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Retention:
-    """What is kept of a topic; None keeps all.
+    """The records of a topic that are kept; None keeps all.
 
     Attributes:
-        age_ms: records younger than this.
-        bytes_max: of each virtual node's records the newest, with this many bytes of values.
+        age_ms: maximum age of records.
+        bytes_max: maximum bytes of values of each virtual node's records; the newest are kept.
     """
 
     age_ms: int | None = None
@@ -24,10 +25,10 @@ class Retention:
 
 
 class Logs(Protocol):
-    """Logs as such. Any record may be gone at the next call."""
+    """Logs, read without a group. Any record may be deleted before the next call."""
 
     def topics(self, prefix: str = "") -> Sequence[str]:
-        """Names of all logs that ever got a record, and that start with `prefix`."""
+        """Names, starting with `prefix`, of all logs that ever had a record."""
         ...
 
     def newest(self, topic: str, limit: int, before: RecordPlace | None = None) -> Sequence[Record]:
@@ -36,14 +37,14 @@ class Logs(Protocol):
 
 
 class TopicUpkeep(Protocol):
-    """Keeps logs, and the room that they take, within bounds."""
+    """Keeps logs, and their disk space, within bounds."""
 
     def topics(self, prefix: str = "") -> Sequence[str]:
         """See `Logs.topics`."""
         ...
 
     def expire(self, topic: str, retention: Retention) -> int:
-        """Delete the oldest records beyond what is to be kept, consumed or not.
+        """Delete the oldest records beyond the retention, consumed or not.
 
         Returns:
             The number of deleted records.
@@ -54,12 +55,12 @@ class TopicUpkeep(Protocol):
         ...
 
     def shrink(self) -> int:
-        """Give the disk back a small part of the room that deleted records have left.
+        """Release a small part of the disk space that deleted records occupied.
 
-        Commits wait meanwhile, a few milliseconds; who wants more calls again.
+        This blocks commits for a few milliseconds; call again to release more.
 
         Returns:
-            Bytes that are still to be given back; 0 when it is not worth while.
+            Bytes that remain to be released; 0 if too few for another call.
 
         Raises:
             StorageError: the store cannot be written.

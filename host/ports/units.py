@@ -28,7 +28,7 @@ class JournalRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Passed:
-    """A journal counts to another account from now on."""
+    """A journal is charged to another account from now on."""
 
     flow_id: FlowId
     charge: Charge
@@ -36,11 +36,11 @@ class Passed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Consumed:
-    """Records `start` to `start + count - 1` of a log's partition are done for the group.
+    """The group has consumed records `start` to `start + count - 1` of a log's partition.
 
     Both count offsets: gaps that deleted records leave are part of `count`.
 
-    `epoch` is that of the consumer's ownership; None where the group has no members.
+    `epoch` is the epoch of the consumer's ownership; None if the group has no members.
     """
 
     group: str
@@ -51,7 +51,7 @@ class Consumed:
 
     @property
     def fence(self) -> Fence | None:
-        """What proves that the consumer still owns the partition."""
+        """Proof that the consumer still owns the partition."""
         if self.epoch is None:
             return None
         return Fence(group=self.group, partition=self.source.partition, epoch=self.epoch)
@@ -59,14 +59,14 @@ class Consumed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unit:
-    """What a step writes.
+    """The writes of a step.
 
     Attributes:
-        passed: journals that another account bears.
+        passed: journals that are charged to another account.
         forget: flows whose journals are deleted.
-        done: work that is deleted; each of its records must still be there.
-        consumed: records of logs that a group has done.
-        fences: prove that the writer owns what it writes to.
+        done: work that is deleted; each of its records must still exist.
+        consumed: records of logs that a group has consumed.
+        fences: proofs that the writer owns the partitions that it writes to.
     """
 
     states: tuple[StateWrite, ...] = ()
@@ -92,7 +92,7 @@ class Unit:
         return size
 
     def owned(self) -> tuple[Fence, ...]:
-        """What the writer must own, each once."""
+        """Proofs for all partitions that the writer must own, without duplicates."""
         found = (*self.fences, *(consumed.fence for consumed in self.consumed))
         return tuple(dict.fromkeys(fence for fence in found if fence is not None))
 
@@ -109,7 +109,7 @@ class Journals(Protocol):
         ...
 
     def journal_bytes(self, flow_id: FlowId) -> int:
-        """How many bytes the values of the flow's journal rows have together."""
+        """Total bytes of the values of the flow's journal rows."""
         ...
 
 
@@ -120,26 +120,27 @@ class Commits(Protocol):
         """Write all of `unit` durably, or nothing of it.
 
         Raises:
-            FencedError: it is of a partition that was given to another owner.
-            StateConflictError: a state, a waiting record, an offset or a journal row is not as the
-                unit expects.
+            FencedError: a partition of the unit has been reassigned to another owner.
+            StateConflictError: a state, a waiting record, an offset or a journal row differs from
+                the unit's expectation.
             StorageError: the store cannot be written.
         """
         ...
 
 
 class StateStore(States, Journals, Glances, Accounts, Commits, Protocol):
-    """What flows are kept in: a step reads it, and writes what has changed as one transaction."""
+    """The store of flows: a step reads it, and writes its changes as one transaction."""
 
 
 class FlowStore(StateStore, WorkSource, LogSource, Backlogs, Logs, TopicUpkeep, Protocol):
-    """All roles in one adapter, so that a unit is one transaction; its users name what they use."""
+    """All roles in one adapter, so that a unit is one transaction; users depend on single roles."""
 
     @property
     def time(self) -> TwoClocks:
         """The store's time: of `written_at`, heartbeats and due times.
 
-        Whatever two processes compare goes by it. Of an embedded store it is the host's clock.
+        All times that several processes compare use it. For an embedded store it is the host's
+        clock.
         """
         ...
 

@@ -1,4 +1,4 @@
-"""The vaults of virtual nodes: a database for each node, which only its own calls reach."""
+"""The vaults of virtual nodes: a database for each node, accessible only to its own calls."""
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
@@ -15,11 +15,11 @@ T = TypeVar("T")
 class VaultAccess(Protocol):
     """Transactions on the vaults of virtual nodes. Thread-safe.
 
-    A vault is made when it is first read or written; a node that never runs has none.
+    A vault is created when it is first read or written; a node that never runs has none.
     """
 
     def is_made(self, short_hash: ShortHash, /) -> bool:
-        """Whether the node has a vault: what reads none needs to make none.
+        """Whether the node has a vault: a read of a missing vault need not create it.
 
         Raises:
             StorageError: it had one, which is gone.
@@ -28,7 +28,7 @@ class VaultAccess(Protocol):
         ...
 
     def read(self, short_hash: ShortHash, /) -> AbstractContextManager[Connection]:
-        """One consistent view of a node's vault for the length of the block.
+        """One consistent view of a node's vault for the duration of the block.
 
         Raises:
             NotFoundError: no such virtual node.
@@ -47,7 +47,7 @@ class VaultAccess(Protocol):
         ...
 
     def used_bytes(self, short_hash: ShortHash, /) -> int:
-        """Bytes that the node's vault takes; 0 while it has none.
+        """Size of the node's vault in bytes; 0 while it has none.
 
         Raises:
             StorageError: it had one, which is gone.
@@ -57,10 +57,10 @@ class VaultAccess(Protocol):
 
 
 class VaultRegister(Protocol):
-    """Which virtual nodes there are, and which of them have a vault. Thread-safe."""
+    """The register of virtual nodes and of their vaults. Thread-safe."""
 
     def is_made(self, short_hash: ShortHash) -> bool:
-        """Whether the node's vault has ever been made.
+        """Whether the node's vault has ever been created.
 
         Raises:
             NotFoundError: no such virtual node.
@@ -68,17 +68,17 @@ class VaultRegister(Protocol):
         ...
 
     def note_made(self, short_hash: ShortHash) -> None:
-        """Keep for good that the node's vault is there; it may be kept already."""
+        """Record permanently that the node's vault exists; may be repeated."""
         ...
 
     def noted(self, short_hash: ShortHash) -> int:
-        """The highest generation of the node's vault that was noted; 0 when none was."""
+        """The highest recorded generation of the node's vault; 0 if none was recorded."""
         ...
 
     def note_generations(self, generations: Mapping[ShortHash, int]) -> None:
-        """Keep which generations vaults have reached; lower ones than are kept change nothing."""
+        """Record the generations of vaults; values lower than the recorded ones are ignored."""
         ...
 
     def note_problem(self, short_hash: ShortHash, problem: HostError | None) -> None:
-        """Keep why the node's vault cannot be used, or that it can."""
+        """Record why the node's vault cannot be used; None: it can."""
         ...

@@ -1,7 +1,7 @@
-"""Work that waits in queues: records that stay until the step that does them deletes them.
+"""Queues of work: records that stay until the step that processes them deletes them.
 
-A record names the virtual node whose work it is, so that nodes can take turns. Its position is
-given once and never again: a step that names a record which another step has done is refused.
+A record names its virtual node, so that nodes can be scheduled fairly. Positions are never reused:
+a step is refused if it names a record that another step has processed.
 """
 
 from collections.abc import Collection, Sequence
@@ -26,11 +26,11 @@ class WorkRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Look:
-    """What a look into a queue has found.
+    """The result of a query of a queue.
 
     Attributes:
         records: of one key, oldest first.
-        more: whether other records may wait in the queue, of keys that are not passed over.
+        more: whether the queue may hold other records, of keys that are not skipped.
     """
 
     records: Sequence[WorkRecord] = ()
@@ -47,7 +47,7 @@ class Done:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Backlog:
-    """Records of a topic that wait. `oldest_at` is when the first of them came in."""
+    """Waiting records of a topic. `oldest_at` is the arrival time of the first of them."""
 
     topic: str
     records: int
@@ -69,24 +69,24 @@ class Queues(Protocol):
         *,
         bytes_max: int | None = None,
     ) -> Look:
-        """The oldest record of a queue, and later ones of its key.
+        """The oldest record of a queue, and later records of its key.
 
         Args:
-            queue: where to look.
-            limit: how many of the queue's records are looked at, at least 1.
-            skip: keys that are passed over.
-            bytes_max: no record follows when those before it have so many bytes in their values.
+            queue: the queue.
+            limit: how many of the queue's records are examined, at least 1.
+            skip: keys to skip.
+            bytes_max: no further record is added once the values have this many bytes.
         """
         ...
 
 
 class Backlogs(Protocol):
-    """What operators see of the queues."""
+    """Queue lengths, for operators."""
 
     def backlogs(self, topics: Sequence[str]) -> Sequence[Backlog]:
-        """What waits, by topic; topics in which nothing waits are left out."""
+        """Backlogs by topic; topics without waiting records are left out."""
         ...
 
 
 class WorkSource(Queues, Groups, WakeUps, Protocol):
-    """Where pools of workers have their work from: queues, who does them, and news of them."""
+    """The source of work for worker pools: queues, their assignment, and notifications."""

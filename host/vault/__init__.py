@@ -1,1 +1,1 @@
-"""A node's storage: answers of calls with an effect, kept as long as a flow may ask again."""
+"""A node's storage: results of calls with side effects, kept while a flow may repeat the call."""

@@ -1,8 +1,8 @@
-"""Answers of calls that had an effect, kept in the transaction of the effect.
+"""Results of calls that had side effects, stored in the transaction of the effect.
 
-A call that is repeated after a crash finds its answer here and has no second effect. Of a flow that
-has ended only that is kept, for a while: a worker that lost the flow to another one may still be
-about to make a call that the other one has made.
+A call that is repeated after a crash finds its result here and has no second effect. For an ended
+flow only the fact that it has ended is kept, for a while: a worker that lost the flow to another
+one may still be about to repeat a call of that worker.
 """
 
 import json
@@ -41,7 +41,7 @@ REQUEST = Table(
 REQUESTS = Schema(name="requests", metadata=_METADATA)
 
 ENDED_KEPT_MS = 3_600_000
-"""Longer than a worker that was taken for dead can go on with a step."""
+"""Longer than a worker that was wrongly considered dead can continue a step."""
 
 _SELECT = select(REQUEST.c.request_digest, REQUEST.c.answer)
 _INSERT = insert(REQUEST)
@@ -50,11 +50,11 @@ _AFTER_ENDED = "ended;"
 
 
 def find_answer(connection: Connection, request_id: str, request: JsonValue) -> str | None:
-    """The JSON text answered to this request before, or None.
+    """The JSON text of the earlier answer to this request, or None.
 
     Raises:
-        CapabilityError: `request-id-reused`, the identifier belongs to another request;
-            `request-invalid`, the request has no canonical form.
+        CapabilityError: `request-id-reused`: the identifier belongs to another request;
+            `request-invalid`: the request has no canonical form.
     """
     row = connection.execute(_SELECT.where(REQUEST.c.request_id == request_id)).one_or_none()
     if row is None:
@@ -82,12 +82,12 @@ def remember_answer(
 
 
 def holds_answers(connection: Connection, flow_id: FlowId) -> bool:
-    """Whether answers to calls of this flow are kept."""
+    """Whether answers to calls of this flow are stored."""
     return connection.execute(_SELECT.where(_of_flow(flow_id)).limit(1)).first() is not None
 
 
 def forget_answers(connection: Connection, flow_id: FlowId, now: EpochMs) -> None:
-    """Let go of what was answered to a flow that has ended; none of its calls has an effect now."""
+    """Delete the stored answers of an ended flow; its calls cannot have effects any more."""
     connection.execute(delete(REQUEST).where(_of_flow(flow_id)))
     connection.execute(
         delete(REQUEST).where(
@@ -100,7 +100,7 @@ def forget_answers(connection: Connection, flow_id: FlowId, now: EpochMs) -> Non
 
 
 def refuse_ended(connection: Connection, flow_id: FlowId) -> None:
-    """Refuse an effect to a flow that has ended, in the transaction of the effect.
+    """Refuse a side effect of a flow that has ended, in the transaction of the effect.
 
     Raises:
         CapabilityError: `flow-ended`.
@@ -111,7 +111,7 @@ def refuse_ended(connection: Connection, flow_id: FlowId) -> None:
 
 
 def _of_flow(flow_id: FlowId) -> ColumnElement[bool]:
-    # A range and no LIKE, so that the primary key finds it; '.' follows '-'.
+    # A range instead of LIKE, so that the primary key index is used; '.' follows '-'.
     return or_(
         *(
             REQUEST.c.request_id.between(f"{kind}:{flow_id}-", f"{kind}:{flow_id}.")
@@ -129,9 +129,9 @@ def _digest(request: JsonValue) -> str:
 
 
 _COUNT_EFFECT = "UPDATE file_identity SET generation = generation + 1"
-"""What each new answer does by itself: a vault knows how many effects it has had."""
+"""Executed with each new answer: a vault counts its effects."""
 
 
 def count_repeat(connection: Connection) -> None:
-    """Count a call that has the effect of an earlier one, as its node's audit log does."""
+    """Count a call that repeats the effect of an earlier one, as its node's audit log does."""
     connection.exec_driver_sql(_COUNT_EFFECT)

@@ -1,1 +1,1 @@
-"""Files of a data directory: its lock, its identity, secrets, opening without surprises."""
+"""Files of a data directory: its lock, its identity, secrets, safe opening."""

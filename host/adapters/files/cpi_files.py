@@ -22,10 +22,10 @@ class CpiFolder:
     """A `CpiFiles`: `<folder>/<hexadecimal digits>.cpi`. The processes of a host share it."""
 
     def __init__(self, folder: Path) -> None:
-        """Make the folder if it is not there.
+        """Create the folder if it does not exist.
 
         Raises:
-            StorageError: it cannot be made or read.
+            StorageError: it cannot be created or read.
         """
         self._folder = folder
         try:

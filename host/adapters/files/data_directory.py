@@ -33,8 +33,8 @@ from host.adapters.files.regular_files import open_regular, read_regular, requir
 from host.domain.errors import DiskFullError, StorageError, UnavailableError
 
 HANDOVER_SECONDS = 30.0
-"""How long a host waits for the workers of a killed one to be gone: a moment, unless the machine is
-so busy that the kernel takes longer to end them."""
+"""How long a host waits for the end of a killed host's workers: usually a moment, longer if the
+machine is so busy that the kernel is slow to end them."""
 
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 _PROBE_BYTES = 4096
@@ -49,13 +49,13 @@ class DataDirectoryLockedError(StorageError):
 
 
 class HostNotRunningError(UnavailableError):
-    """A worker was to join a host, and none runs on the data directory."""
+    """A worker was started to join a host, but none runs on the data directory."""
 
     code = "host-not-running"
 
 
 class DataDirectoryUnusableError(StorageError):
-    """The data directory cannot be made, written or synced."""
+    """The data directory cannot be created, written or synced."""
 
     code = "data-directory-unusable"
 
@@ -70,15 +70,15 @@ class DataDirectory:
 
     @staticmethod
     def hold(path: Path, *, is_new: bool = False) -> "DataDirectory":
-        """Make the directory if needed, prove that it can be written, lock it, and take it up.
+        """Create the directory if needed, check that it is writable, lock it, and check its files.
 
         Args:
             path: the directory.
-            is_new: begin a new cluster where files do not belong together; see `take_up`.
+            is_new: begin a new cluster if the files do not belong together; see `take_up`.
 
         Raises:
             DiskFullError: there is no room.
-            DataDirectoryUnusableError: unwritable, or no directory.
+            DataDirectoryUnusableError: not writable, or not a directory.
             DataDirectoryLockedError: another host holds it.
             DataFileError: a file of it is missing, empty, older than others, or of another cluster.
         """
@@ -102,7 +102,7 @@ class DataDirectory:
 
     @staticmethod
     def inherited(path: Path, descriptor: int) -> "DataDirectory":
-        """The directory that this process's supervisor holds, by the lock that it handed down.
+        """The directory that this process's supervisor holds, by the lock inherited from it.
 
         Raises:
             DataDirectoryLockedError: `descriptor` is not the directory's lock.
@@ -123,8 +123,8 @@ class DataDirectory:
         """Share the directory with the host that runs on it.
 
         Raises:
-            HostNotRunningError: none does.
-            DataDirectoryUnusableError: no directory, or not ours.
+            HostNotRunningError: no host runs on it.
+            DataDirectoryUnusableError: not a directory, or not accessible.
         """
         if not (path / "lock").exists():
             raise HostNotRunningError(f"no host runs on data directory {path}", path=str(path))
@@ -143,16 +143,16 @@ class DataDirectory:
             fcntl.flock(lock, fcntl.LOCK_SH)
 
     def release(self) -> None:
-        """Let another host have the directory."""
+        """Release the directory for another host."""
         self.marks.close()
         os.close(self.lock_descriptor)
 
     @property
     def identity(self) -> DirectoryId:
-        """Which cluster this is.
+        """The identity of the cluster.
 
         Raises:
-            DataFileMissingError: the file that says so is gone.
+            DataFileMissingError: the file with the identity is missing.
         """
         found = read_directory_id(self.path)
         if found is None:
@@ -191,7 +191,7 @@ class DataDirectory:
 
 
 def is_held(path: Path) -> bool:
-    """Whether a host, or what is left of a killed one, holds the directory."""
+    """Whether a host, or remaining workers of a killed one, hold the directory."""
     try:
         return not _is_free(path)
     except OSError:
@@ -219,7 +219,7 @@ def _open_lock(file: Path) -> int:
 
 
 def _take_over(path: Path, descriptor: int) -> None:
-    """Lock the directory; the workers of a host that was killed have a moment to be gone.
+    """Lock the directory; wait a moment for the workers of a killed host to end.
 
     Raises:
         DataDirectoryLockedError: a host runs on it.
@@ -233,7 +233,7 @@ def _take_over(path: Path, descriptor: int) -> None:
     try:
         while not _try_lock(joined, fcntl.LOCK_EX):
             _wait(path, until)
-        # Nobody is left who could use it: what is there is of a host that has ended.
+        # No process can use it any more: its content is from a host that has ended.
         shutil.rmtree(path / "run", ignore_errors=True)
         _clear_left_backup(path / "backup")
     finally:
@@ -241,7 +241,7 @@ def _take_over(path: Path, descriptor: int) -> None:
 
 
 def _clear_left_backup(folder: Path) -> None:
-    """Remove what a killed backup prepared; one that is being made goes on."""
+    """Remove the files of a killed backup, but not those of one in progress."""
     try:
         lock = os.open(folder / ".working", os.O_RDWR | os.O_CLOEXEC)
     except OSError:
@@ -262,13 +262,13 @@ def _wait(path: Path, until: float, *, is_hopeless: bool = False) -> None:
 
 
 def _holder_lives(path: Path) -> bool:
-    """Whether the process that took the lock runs; its workers may hold the lock after its end."""
+    """Whether the process that took the lock runs; its workers may hold the lock longer."""
     process = read_regular(path / "lock", _PROCESS_BYTES_MAX).decode(errors="replace")
     try:
         stat = Path("/proc", process, "stat").read_text() if process.isdecimal() else ""
     except OSError:
         return False
-    # The state stands behind the name, which is in brackets and may hold anything.
+    # The state follows the name, which is in parentheses and may contain any characters.
     return stat.rpartition(")")[2].split()[:1] not in ([], ["Z"], ["X"])
 
 
@@ -286,7 +286,7 @@ def _is_free(path: Path) -> bool:
 
 
 def _probe(path: Path) -> None:
-    """Write and sync a block, so that a full or read-only disk is told before anything starts."""
+    """Write and sync a block, to detect a full or read-only disk before anything starts."""
     probe = path / "probe"
     if os.path.lexists(probe):
         require_regular(probe)

@@ -1,8 +1,8 @@
-"""Opening files that must be regular files: whatever else stands in their place is refused at once.
+"""Opens files that must be regular files: anything else in their place is refused at once.
 
-A pipe makes whoever opens it wait for its other end, a device does what devices do, a link leads to
-another file than was meant. So files are looked at before and after they are opened, and opening
-never waits.
+Opening a pipe blocks until its other end is opened, a device may have side effects, and a link
+leads to a file other than the intended one. So files are checked before and after opening, and
+opening never blocks.
 """
 
 import errno
@@ -22,29 +22,29 @@ _KINDS = {
 
 
 class IrregularFileError(OSError):
-    """Something else stands where a regular file was expected; `strerror` says what."""
+    """The path is not a regular file; `strerror` describes what it is."""
 
     def __init__(self, path: Path, kind: str) -> None:
         super().__init__(errno.EINVAL, f"expected a regular file, found {kind}", str(path))
 
 
 def require_regular(path: Path, *, follow: bool = False) -> None:
-    """See that a file is a regular one, without opening it.
+    """Check that a file is a regular one, without opening it.
 
     Args:
         path: the file.
-        follow: whether it may be a link to one, as files are that an operator names.
+        follow: whether it may be a link to one, which is allowed for files named by an operator.
 
     Raises:
         IrregularFileError: it is something else.
         FileNotFoundError: there is none.
-        OSError: it cannot be looked at.
+        OSError: it cannot be inspected.
     """
     _require(path, (path.stat() if follow else path.lstat()).st_mode)
 
 
 def open_descriptor(path: Path, *, follow: bool = False, writable: bool = False) -> int:
-    """Open a file that is there for reading, or for both; the caller closes it.
+    """Open an existing file for reading, or for reading and writing; the caller closes it.
 
     Args:
         path: the file.
@@ -69,7 +69,7 @@ def open_descriptor(path: Path, *, follow: bool = False, writable: bool = False)
 
 
 def open_regular(path: Path, *, follow: bool = False, writable: bool = False) -> BinaryIO:
-    """The same as a stream.
+    """Like `open_descriptor`, but returns a stream.
 
     Raises:
         IrregularFileError: it is something else.
@@ -81,7 +81,7 @@ def open_regular(path: Path, *, follow: bool = False, writable: bool = False) ->
 
 
 def read_regular(path: Path, bytes_max: int, *, follow: bool = False) -> bytes:
-    """The content of a file, at most one byte more than `bytes_max`: the caller refuses that.
+    """The content of a file, at most `bytes_max + 1` bytes: the caller refuses the longer one.
 
     Raises:
         IrregularFileError: it is no regular file.
@@ -93,10 +93,10 @@ def read_regular(path: Path, bytes_max: int, *, follow: bool = False) -> bytes:
 
 
 def new_file(path: Path) -> BinaryIO:
-    """Make a file anew, readable by its owner only; what has its name is removed first.
+    """Create a file, readable by its owner only; an existing file of that name is removed first.
 
     Raises:
-        OSError: it cannot be made, or a directory has its name.
+        OSError: it cannot be created, or a directory has its name.
     """
     path.unlink(missing_ok=True)
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)

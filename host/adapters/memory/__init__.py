@@ -1,1 +1,1 @@
-"""The flow store in memory: for tests, the test kit and rehearsals."""
+"""The in-memory flow store: for tests, the test kit and rehearsals."""

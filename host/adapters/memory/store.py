@@ -256,7 +256,7 @@ class MemoryStore:
                 listener(committed)
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Does nothing: there are no resources to release."""
 
     def _by_age(self, topic: str) -> list[Record]:
         """Newest first."""
@@ -264,7 +264,7 @@ class MemoryStore:
         return sorted(found, key=lambda r: (r.written_at, r.source, r.offset), reverse=True)
 
     def _keep(self, topic: str, kept: set[int]) -> int:
-        """Delete all records of a topic but those with these object ids."""
+        """Delete all records of a topic except those with these object ids."""
         deleted = 0
         for source in [s for s in self._records if s.topic == topic]:
             left = [record for record in self._records[source] if id(record) in kept]

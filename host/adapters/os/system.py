@@ -12,7 +12,7 @@ from host.ports.clock import Clock
 
 
 class SystemClock:
-    """The ports `Clock` and `TwoClocks` by the system's clocks."""
+    """Implements the ports `Clock` and `TwoClocks` with the system's clocks."""
 
     def now_ms(self) -> EpochMs:
         return EpochMs(time.time_ns() // 1_000_000)
@@ -22,13 +22,13 @@ class SystemClock:
 
 
 class SteadyClock:
-    """A `Clock` for what is due after a while.
+    """A `Clock` for timeouts.
 
-    It shows the time of day when it was made, and goes on from there though the time is set.
+    It starts with the time of day of its creation, and ignores later changes of the time of day.
 
     Args:
-        clock: tells the time once.
-        monotonic: seconds that only grow.
+        clock: read once.
+        monotonic: a monotonic clock in seconds.
     """
 
     def __init__(self, clock: Clock, monotonic: Callable[[], float] = time.monotonic) -> None:
@@ -40,17 +40,17 @@ class SteadyClock:
 
 
 def boot_id() -> str:
-    """What names this run of the machine: a power failure or a restart gives another."""
+    """Identifies the machine's current boot: changes with every power failure or restart."""
     return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
 
 
 def host_name() -> str:
-    """What this machine is called, in letters, digits and hyphens."""
+    """The machine's name, in letters, digits and hyphens."""
     return re.sub(r"[^A-Za-z0-9-]", "-", socket.gethostname()) or "host"
 
 
 class SystemEntropy:
-    """The `Entropy` port by the kernel's random numbers."""
+    """Implements the `Entropy` port with the kernel's random numbers."""
 
     def random_bytes(self, count: int) -> bytes:
         return os.urandom(count)

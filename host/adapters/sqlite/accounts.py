@@ -1,11 +1,11 @@
-"""Accounts of bytes in SQLite, kept in the transactions that change what they count.
+"""Byte accounts in SQLite, updated in the transactions that change what they count.
 
-An account has a row for the whole (`peer` is empty) and one for each peer that caused a part. A
-state counts with its key and value; a journal has a row in `journals` that bears its bytes.
+An account has a row for the total (`peer` is empty) and one for each peer that caused a part. A
+state counts with its key and value; the bytes of a journal are in its row of `journals`.
 
-What units write is summed by their writer (`Changes`): most of a unit's changes cancel out, as a
-record goes and another one comes. Records of logs are deleted by many at once, which triggers
-count. `recount` proves both.
+The writer of units sums their changes (`Changes`): most changes of a unit cancel out, since it
+deletes a record and adds another one. Records of logs are deleted in bulk and counted by triggers.
+`recount` verifies both.
 """
 
 import sqlite3
@@ -17,11 +17,11 @@ from host.domain.accounts import NOTHING, Account, Balance, Charge, Discrepancy
 from host.domain.ids import ShortHash
 
 WHOLE = ""
-"""Stands for no peer."""
+"""Value of `peer` in the row of the total."""
 
 
 class Changes:
-    """What one unit changes of accounts; written with as few statements as there are changes."""
+    """The changes of one unit to accounts; written with one statement per net change."""
 
     def __init__(self) -> None:
         self._sums: dict[tuple[str, str, str | None], tuple[int, int, int]] = {}
@@ -33,9 +33,9 @@ class Changes:
         things: int = 0,
         lasting: int = 0,
     ) -> None:
-        """Count more for an owner: node, account, and peer or None; what is negative counts less.
+        """Add bytes to an owner: node, account, and peer or None; negative values subtract.
 
-        Without a node or an account nothing counts.
+        Without a node or an account nothing is counted.
         """
         node, account, peer = owner
         if not node or account is None:
@@ -46,7 +46,7 @@ class Changes:
         self._sums[node, account, peer] = (size, things, lasting)
 
     def write(self, connection: sqlite3.Connection) -> None:
-        """Bring the accounts up to date, within the transaction of the unit."""
+        """Update the accounts, within the transaction of the unit."""
         for (node, account, peer), change in self._sums.items():
             if change == _SAME:
                 continue
@@ -65,9 +65,9 @@ _CHANGE = (
 _CHANGE_WHOLE = _CHANGE.format("")
 _CHANGE_BOTH = _CHANGE.format(", (?1, ?2, ?6, ?3, ?4, ?5)")
 SIZE = "length(CAST(key AS BLOB)) + length(value)"
-"""SQL of what a record counts for."""
+"""SQL of the charged bytes of a record."""
 STATE_SIZE = f"{SIZE} + large_bytes"
-"""SQL of what a state counts for."""
+"""SQL of the charged bytes of a state."""
 RECORD_TRIGGERS = tuple(
     f"CREATE TRIGGER records_{name}_whole AFTER {event} ON records WHEN {row}.node IS NOT NULL"  # noqa: S608  # constants
     f" BEGIN INSERT INTO accounts VALUES ({row}.node, 'bus', '', {sign}({size}), {sign}1, 0)"
@@ -82,7 +82,7 @@ RECORD_TRIGGERS = tuple(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Counted:
-    """A table whose rows count: SQL of a row `t` for whether it does, for what, and how much."""
+    """A table with charged rows: SQL for a row `t`: whether it counts, its account, its size."""
 
     table: str
     when: str
@@ -107,7 +107,7 @@ _COUNTING = (
         table="journals",
         when="1",
         account="t.account",
-        # Their own sums are what is proved.
+        # Their own sums are the values to verify.
         size="coalesce((SELECT sum(length(value)) FROM journal WHERE flow_id = t.flow_id), 0)",
         things="0",
     ),
@@ -199,7 +199,7 @@ def recount(connection: sqlite3.Connection) -> Sequence[Discrepancy]:
 
 
 def repair(connection: sqlite3.Connection, found: Sequence[Discrepancy]) -> None:
-    """Set accounts right, within the caller's write transaction."""
+    """Correct accounts, within the caller's write transaction."""
     connection.execute(
         "UPDATE journals SET bytes = coalesce((SELECT sum(length(value)) FROM journal WHERE"
         " journal.flow_id = journals.flow_id), 0)"

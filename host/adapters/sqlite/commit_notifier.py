@@ -1,7 +1,7 @@
 """Hints between the processes of one machine.
 
-Datagrams between UNIX sockets in a folder of their own: never waited for, and lost when a
-receiver does not keep up. The folder belongs to this user alone, so nobody else can ring.
+Datagrams between UNIX sockets in a dedicated folder: sending never blocks, and datagrams are lost
+if a receiver is too slow. Only this user can access the folder, so no other user can send.
 """
 
 import errno
@@ -24,20 +24,20 @@ from host.ports.hints import Hint
 
 _BASE = Path("/tmp")  # noqa: S108  # a socket's path is short everywhere; the folder is checked
 _DATAGRAM_BYTES_MAX = 2000
-"""Below the limit of every system (macOS: 2048); a hint that is longer says `too_many`."""
+"""Below the limit of every system (macOS: 2048); a longer hint is sent as `too_many`."""
 _TRIES = 5
 _GONE = frozenset({errno.ECONNREFUSED, errno.ENOENT, errno.ENOTSOCK, errno.EPROTOTYPE})
 
 
 class Ring(msgspec.Struct, frozen=True, array_like=True):
-    """A hint as it travels.
+    """A hint in its transport format.
 
     Attributes:
         touched: numbers of the partitions of logs that got records, by topic.
-        work: numbers of the partitions in which work came in, by topic and node.
+        work: numbers of the partitions with new work, by topic and node.
         due: the earliest due time that was written, by group and partition.
-        groups: those that shared their partitions out anew.
-        too_many: there is more than stands here; any partition may have got records.
+        groups: groups that were rebalanced.
+        too_many: not everything is listed; any partition may have new records.
     """
 
     touched: dict[str, list[int]] = {}
@@ -68,7 +68,7 @@ class Ring(msgspec.Struct, frozen=True, array_like=True):
         )
 
     def hint(self) -> Hint:
-        """What it tells; numbers that cannot be are left out."""
+        """The hint; invalid partition numbers are left out."""
         return Hint(
             committed=self._committed(),
             groups=frozenset(self.groups),
@@ -96,7 +96,7 @@ class Ring(msgspec.Struct, frozen=True, array_like=True):
         )
 
     def with_(self, other: "Ring") -> "Ring":
-        """Both in one."""
+        """Both, merged."""
         return Ring(
             touched=_joined(self.touched, other.touched),
             work={
@@ -112,7 +112,7 @@ class Ring(msgspec.Struct, frozen=True, array_like=True):
         )
 
     def shortened(self) -> "Ring":
-        """A ring of a few bytes that stands for this one."""
+        """A short message to send in place of this one."""
         due = {group: {min(t, key=t.__getitem__): min(t.values())} for group, t in self.due.items()}
         return Ring(due=due, groups=self.groups, too_many=True)
 
@@ -136,16 +136,16 @@ _decoder = msgspec.msgpack.Decoder(Ring)
 
 
 def folder_for(store: Path, base: Path = _BASE) -> Path:
-    """The folder of all bells of a store: short, and the same for every process of this user."""
+    """The folder of a store's sockets: a short path, the same for every process of this user."""
     digest = hashlib.sha256(os.fsencode(store.resolve())).hexdigest()
     return base / f"cordbox-{os.getuid()}" / digest[:16]
 
 
 class CommitNotifier:
-    """The port `Hints`: one process's bell. Thread-safe.
+    """The port `Hints`: the socket of one process. Thread-safe.
 
     Args:
-        folder: where the bells of the store are; made if needed.
+        folder: the folder of the store's sockets; created if needed.
 
     Raises:
         OSError: the folder cannot be used, or belongs to someone else.
@@ -174,7 +174,7 @@ class CommitNotifier:
         return bool(self._peers)
 
     def tell(self, hint: Hint) -> None:
-        """See `Hints.tell`; hints of several threads are joined."""
+        """See `Hints.tell`; hints of several threads are merged."""
         if self._peers:
             self._ring(Ring.of(hint))
 
@@ -190,7 +190,7 @@ class CommitNotifier:
             self._send(pending)
 
     def close(self) -> None:
-        """Take the bell down."""
+        """Close the socket and remove it from the folder."""
         with self._guard:
             if self._is_closed:
                 return
@@ -223,7 +223,7 @@ class CommitNotifier:
                     self._forget(peer)
 
     def _forget(self, peer: str) -> None:
-        """Its process is gone, perhaps without taking its bell down."""
+        """Remove the socket file that an ended process may have left behind."""
         with self._guard:
             self._peers.discard(peer)
         with suppress(OSError):
@@ -232,14 +232,14 @@ class CommitNotifier:
     def _hear(self) -> None:
         while not self._is_closed:
             ring = self._receive(0)
-            # What came meanwhile is heard along with it.
+            # Hints that arrived meanwhile are handled together with it.
             while ring is not None and (more := self._receive(socket.MSG_DONTWAIT)) is not None:
                 ring = ring.with_(more)
             if ring is not None and ring != _HELLO and self._listener is not None:
                 self._listener(ring.hint())
 
     def _receive(self, flags: int) -> Ring | None:
-        """The next ring; None when there is none, or none that can be read."""
+        """The next message; None if there is none, or it cannot be decoded."""
         try:
             data, peer = self._socket.recvfrom(_DATAGRAM_BYTES_MAX + 1, flags)
             ring = _decoder.decode(data)
@@ -256,7 +256,7 @@ class CommitNotifier:
 
 
 def _bound(path: Path) -> socket.socket:
-    """A socket at `path`, in a folder that only this user can use."""
+    """A socket at `path`, in a folder that only this user can access."""
     bound = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     try:
         for attempt in range(_TRIES):
@@ -265,7 +265,7 @@ def _bound(path: Path) -> socket.socket:
             try:
                 bound.bind(str(path))
             except FileNotFoundError:
-                # The last bell of the folder went down meanwhile, and the folder with it.
+                # Another process has meanwhile removed the last socket, and the folder with it.
                 if attempt == _TRIES - 1:
                     raise
             else:
@@ -277,10 +277,10 @@ def _bound(path: Path) -> socket.socket:
 
 
 def _make_private(folder: Path) -> None:
-    """Make a folder that only this user can use.
+    """Create a folder that only this user can access.
 
     Raises:
-        PermissionError: it is there, and is another's, or open to others.
+        PermissionError: it exists and belongs to another user, or is accessible to others.
     """
     with suppress(FileExistsError):
         folder.mkdir(mode=0o700)

@@ -1,8 +1,8 @@
 """One SQLite file in WAL mode: opening, schema versions, read and write transactions.
 
-Every feature brings its tables as a `Schema`; a file holds any number of them, each with its own
-version. A `Database` may be used from any number of threads. Nothing is half done: a transaction
-that raises is rolled back whole, and has reached the disk when `transact` returns.
+Every feature defines its tables as a `Schema`; a file holds any number of them, each with its own
+version. A `Database` may be used from any number of threads. Transactions are atomic and durable:
+one that raises is rolled back, and one that is committed is on the disk when `transact` returns.
 """
 
 import sqlite3
@@ -62,14 +62,14 @@ REVISION = Table(
     Column("only", Integer, primary_key=True),
     Column("number", BigInteger, nullable=False),
 )
-"""One row: how many commits there were to tables whose rows are remembered."""
+"""One row: the number of commits to tables whose rows are cached."""
 _SELECT_REVISION = str(select(REVISION.c.number))
 _INSERT_REVISION = insert(REVISION).from_select(
     ["only", "number"], select(literal(1), literal(0)).where(~exists(select(REVISION.c.only)))
 )
 _ADD_REVISION = update(REVISION).where(REVISION.c.only == 1).values(number=REVISION.c.number + 1)
 _COUNTS = "cordbox_counts"
-"""In a connection's `info`: whether its transaction has written to a remembered table."""
+"""In a connection's `info`: whether its transaction has written to a cached table."""
 
 
 class Database:
@@ -100,14 +100,14 @@ class Database:
         has_revision: bool = True,
         mark: Mark | None = None,
     ) -> "Database":
-        """Open or create the file, readable by its owner only, and bring its tables up to date.
+        """Open or create the file, readable by its owner only, and migrate its tables.
 
         Args:
             path: the file.
             schemas: its tables.
-            pool_size: connections that stay open.
-            has_revision: whether somebody asks for `revision`; without, commits cost less.
-            mark: keeps the number of the newest commit, so that an older copy is recognised.
+            pool_size: number of connections that stay open.
+            has_revision: whether `revision` is used; without it, commits cost less.
+            mark: stores the number of the newest commit, so that an older copy is recognised.
 
         Raises:
             SchemaTooNewError: a newer release has written the file.
@@ -138,7 +138,7 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """A consistent view of the database for the length of the block.
+        """A consistent view of the database for the duration of the block.
 
         Raises:
             StorageError: the file is damaged or gone.
@@ -151,7 +151,7 @@ class Database:
 
         Raises:
             StorageError: the file cannot be written; nothing has changed.
-            StorageBusyError: another process is writing for longer than the busy timeout.
+            StorageBusyError: another process held the write lock for longer than the busy timeout.
             RuntimeError: this thread is inside such a transaction of this database already.
         """
         if self._writer == threading.get_ident():
@@ -178,7 +178,7 @@ class Database:
         return 0 if self._mark is None else count_commit(_driver(connection))
 
     def scrub(self) -> None:
-        """Take deleted rows off the disk, as far as SQLite can while others read.
+        """Erase deleted rows from the disk, as far as SQLite can while others read.
 
         Raises:
             StorageError: the file cannot be written.
@@ -191,20 +191,20 @@ class Database:
                 raw.close()
 
     def revision(self) -> int:
-        """A number that changes with every commit to a remembered table, by whichever process.
+        """A number that changes with every commit to a cached table, by any process.
 
         Raises:
             StorageError: the file is damaged or gone.
         """
         with translated(self.path), self._watch_lock:
             if self._watch is None:
-                # SQLite counts the commits of others: this connection never writes.
+                # SQLite counts the commits of other connections: this one never writes.
                 self._watch = sqlite3.connect(
                     self.path, isolation_level=None, check_same_thread=False
                 )
             (version,) = self._watch.execute(COMMITS_OF_OTHERS).fetchone()
             if version != self._seen_version:
-                # Read after it: a commit in between is seen now, and looked for once more.
+                # Read after it: a commit in between is seen now, and causes one more read later.
                 (self._revision,) = self._watch.execute(_SELECT_REVISION).fetchone()
                 self._seen_version = version
             return self._revision
@@ -235,13 +235,13 @@ def _engine(path: Path, pool_size: int, *, trusts_schema: bool) -> Engine:
         poolclass=QueuePool,
         pool_size=pool_size,
         max_overflow=-1,
-        # Parameters are nodes' data, which tracebacks must not carry into the log.
+        # Parameters are nodes' data, which must not get into the log by tracebacks.
         hide_parameters=True,
     )
 
     @event.listens_for(engine, "connect")
     def _configure(dbapi_connection: Any, _record: object) -> None:
-        # Python's driver must not begin transactions of its own: it would begin them deferred.
+        # Python's driver must not begin transactions itself: they would be deferred ones.
         dbapi_connection.isolation_level = None
         let_shrink(dbapi_connection)
         for pragma in pragmas:
@@ -256,7 +256,7 @@ def _engine(path: Path, pool_size: int, *, trusts_schema: bool) -> Engine:
 
 
 def _mark(connection: Connection, statement: Executable, *_: object, **__: object) -> None:
-    """Note that a transaction writes to a remembered table (SQLAlchemy's `after_execute`)."""
+    """Record that a transaction writes to a cached table (SQLAlchemy's `after_execute`)."""
     if isinstance(statement, UpdateBase) and _is_remembered(statement.table):
         connection.info[_COUNTS] = True
 

@@ -1,8 +1,8 @@
-"""SQLite's own words: every statement, pragma and error name that no other database has.
+"""The dialect of SQLite: all statements, pragmas and error names specific to it.
 
-Time is limited by two that look at the clock: SQLite's machine, every few instructions, since one
-of them may parse a value of a megabyte; and the functions that this module lends to SQLite, since a
-call of one is a single instruction to the machine.
+Execution time is checked in two places: in SQLite's virtual machine, every few instructions, since
+one instruction may parse a value of a megabyte; and in the functions that this module registers
+with SQLite, since a call of one is a single instruction of the virtual machine.
 """
 
 import sqlite3
@@ -42,14 +42,14 @@ PRAGMAS = (
 )
 BEGIN_READ, BEGIN_WRITE = "BEGIN", "BEGIN IMMEDIATE"
 COMMITS_OF_OTHERS = "PRAGMA data_version"
-"""A number that is another one after each commit of another connection."""
+"""A number that changes with each commit of another connection."""
 EMPTY_LOG = "PRAGMA wal_checkpoint(TRUNCATE)"
-"""Bring the write-ahead log into the file, and cut it off, deleted rows with it."""
+"""Merge the write-ahead log into the file and truncate it, including deleted rows."""
 
 _LIKE = "cordbox_like"
-"""The SQL function `cordbox_like(value, pattern)`; null where one of them is."""
+"""The SQL function `cordbox_like(value, pattern)`; null if either argument is null."""
 _INSTRUCTIONS = 20
-"""Instructions of SQLite's machine between two looks at the clock."""
+"""Instructions of SQLite's virtual machine between two checks of the clock."""
 _LENT = "cordbox functions"
 _FUNCTIONS = {Least: "min", Greatest: "max", Position: "instr", Like: _LIKE}
 _USED_BYTES = (
@@ -61,7 +61,7 @@ _INDEXES = "SELECT name FROM sqlite_master WHERE type = 'index' AND name GLOB ?"
 
 
 def trusted_schema(*, is_trusted: bool) -> str:
-    """The pragma that lets, or does not let, the file's schema call functions in indexes."""
+    """The pragma that allows or forbids function calls by the file's schema, as in indexes."""
     return f"PRAGMA trusted_schema = {'ON' if is_trusted else 'OFF'}"
 
 
@@ -84,7 +84,7 @@ class SqliteDialect:
         raw = connection.connection.driver_connection
         assert isinstance(raw, sqlite3.Connection)  # noqa: S101  # the dialect's own driver
         if _LENT not in connection.info:
-            # Once for a connection: SQLite would prepare every statement anew.
+            # Once per connection: otherwise SQLite would prepare every statement again.
             raw.create_function(_LIKE, 2, _like, deterministic=True)
             connection.info[_LENT] = True
         watch = _Watch(seconds, monotonic)
@@ -114,7 +114,7 @@ class SqliteDialect:
         self, connection: Connection, name: str, parts: Sequence[ColumnElement[Any]]
     ) -> None:
         texts = [str(part.compile(connection, compile_kwargs=_PLAIN)) for part in parts]
-        table = parts[0].table.name  # the first one is a column
+        table = parts[0].table.name  # the first part is a column
         connection.exec_driver_sql(f'CREATE INDEX "{name}" ON {table} ({", ".join(texts)})')
 
     def drop_index(self, connection: Connection, name: str) -> None:
@@ -125,11 +125,11 @@ _PLAIN = {"include_table": False}
 
 
 class _OverError(Exception):
-    """Raised within SQLite by a function whose statement has had its time."""
+    """Raised within SQLite by a function whose statement has used up its time."""
 
 
 class _Watch:
-    """The time of one statement."""
+    """The time limit of one statement."""
 
     def __init__(self, seconds: float, monotonic: Callable[[], float]) -> None:
         self._monotonic = monotonic
@@ -137,7 +137,7 @@ class _Watch:
         self.is_over = False
 
     def look(self) -> int:
-        """Non-zero, for good, when the time is over."""
+        """Non-zero once the time is over, and in all later calls."""
         self.is_over = self.is_over or self._monotonic() > self._until
         return int(self.is_over)
 
@@ -147,7 +147,7 @@ class _Watch:
 
 
 _watch: ContextVar[_Watch] = ContextVar("watch")
-"""Of the statement that this thread executes."""
+"""The time limit of the statement that this thread executes."""
 
 
 def _like(value: str | float | None, pattern: str | None) -> bool | None:

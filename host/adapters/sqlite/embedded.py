@@ -14,7 +14,7 @@ from host.ports.vaults import VaultRegister
 
 _VAULTS_OPEN_MAX = 64
 _DESCRIPTORS_FOR_VAULT = 32
-"""An open vault takes up to 6 descriptors: together they leave most of them for the rest."""
+"""An open vault uses up to 6 descriptors: with this share, most remain for other uses."""
 
 
 class EmbeddedStorage:

@@ -1,4 +1,4 @@
-"""SQLite's failures as the host's errors, in one place."""
+"""Mapping of SQLite's failures to the host's errors."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -18,25 +18,25 @@ class StorageBusyError(UnavailableError):
 
 
 class VaultMissingError(StorageError):
-    """The file of a vault that was made is gone: nothing takes its place but a backup."""
+    """The file of an existing vault is missing; it can only be restored from a backup."""
 
     code = "vault-missing"
 
 
 class VaultEmptyError(VaultMissingError):
-    """The file of a vault that was made has no content, as after a copy on a full disk."""
+    """The file of an existing vault is empty, as after a copy on a full disk."""
 
     code = "vault-empty"
 
 
 class VaultForeignError(StorageError):
-    """The file in a vault's place belongs to another node or cluster, or is no vault."""
+    """The file in a vault's place belongs to another node or cluster, or is not a vault."""
 
     code = "vault-foreign"
 
 
 class VaultOlderError(StorageError):
-    """A vault lacks what was written to it: it is an older copy, restored alone."""
+    """A vault lacks earlier writes: it is an older copy, restored alone."""
 
     code = "vault-older"
 
@@ -53,9 +53,9 @@ _REASONS = {
 
 @contextmanager
 def translated(path: Path) -> Iterator[None]:
-    """Turn a database's failures inside the block into `StorageError` or `StorageBusyError`.
+    """Convert database failures of the block into `StorageError` or `StorageBusyError`.
 
-    A broken constraint stays what it is: the caller's mistake, not the storage's.
+    A violated constraint is not converted: it is an error of the caller, not of the storage.
     """
     try:
         yield

@@ -1,6 +1,6 @@
-"""SQLite files and room on the disk: when it lacks, and how files shrink again.
+"""Disk space of SQLite files: detecting a full disk, and shrinking files.
 
-What deletions left free goes back to the disk bit by bit.
+Space freed by deletions is released to the disk in small portions.
 """
 
 import os
@@ -9,24 +9,24 @@ from pathlib import Path
 
 _MIB = 1024 * 1024
 _LOG_BYTES_MAX = 16 * _MIB
-"""What the write-ahead log keeps of its size when it begins anew."""
+"""Maximum size that the write-ahead log keeps when it is reset."""
 _PAGES_MAX = 512
-"""Of one turn: about 15 ms, in which nobody else writes."""
+"""Maximum pages of one call: about 15 ms, during which no other writer can proceed."""
 _LOOKS_MAX = 5_000_000
-"""Entries of the list of free pages that one turn may look at: SQLite looks through the whole list
-for each page, and gigabytes that are free have a long one."""
+"""Maximum entries of the free list that one call may examine: SQLite scans the whole list for each
+page, and it is long if gigabytes are free."""
 _KEPT_BYTES = 4 * _MIB
 _KEPT_SHARE = 4
-"""Free room that is kept, since what comes next will want it: 4 MiB, or a quarter of what is used
-if that is more."""
+"""Free space that is kept for later writes: 4 MiB, or a quarter of the used space if that is
+more."""
 _SELECT_SIZES = (
     "SELECT page_size, page_count, freelist_count, auto_vacuum FROM pragma_page_size,"
     " pragma_page_count, pragma_freelist_count, pragma_auto_vacuum"
 )
 _INCREMENTAL = 2
 _NEARLY_FULL_BYTES = 128 * 1024
-"""SQLite says that reading or writing failed when it has no room for its shared memory, whose files
-it makes longer by 32 KiB: on a disk with no more room than this, that is the cause."""
+"""SQLite reports a read or write error if it cannot extend its shared-memory files, which grow by
+32 KiB: on a disk with at most this much free space, that is the cause."""
 
 
 def primary_code(name: str) -> str:
@@ -52,10 +52,10 @@ def lacks_room(path: Path, name: str) -> bool:
 
 
 def let_shrink(connection: sqlite3.Connection) -> None:
-    """Prepare a connection, before anything is written to a new file, for `give_back`.
+    """Enable `give_back` on a connection, before anything is written to a new file.
 
-    Files that an earlier release made keep their size. To say it again to a file that shrinks would
-    take the lock of its writer, and who only wants to read would wait for a long transaction.
+    Files created by an earlier release never shrink. Repeating the setting on a file that can
+    shrink would acquire its write lock, and a reader would have to wait for a long transaction.
 
     Raises:
         sqlite3.Error: the file is no database.
@@ -67,10 +67,10 @@ def let_shrink(connection: sqlite3.Connection) -> None:
 
 
 def give_back(connection: sqlite3.Connection) -> int:
-    """Give a bounded part of the file's free room back, within the caller's write transaction.
+    """Release a bounded part of the file's free space, within the caller's write transaction.
 
     Returns:
-        Bytes that are still to be given back.
+        Bytes that remain to be released.
     """
     size, pages, free, mode = connection.execute(_SELECT_SIZES).fetchone()
     kept = max(_KEPT_BYTES // size, (pages - free) // _KEPT_SHARE)
@@ -79,6 +79,6 @@ def give_back(connection: sqlite3.Connection) -> int:
         return 0
     now = min(surplus, _PAGES_MAX, max(1, _LOOKS_MAX // free))
     for _ in range(now):
-        # One by one: the driver takes a statement without columns no further than its first step.
+        # One by one: the driver executes only the first step of a statement without columns.
         connection.execute("PRAGMA incremental_vacuum(1)").close()
     return int((surplus - now) * size)

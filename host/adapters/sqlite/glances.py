@@ -1,4 +1,4 @@
-"""Glances in SQLite: one row beside the state of each status, found by indexes alone."""
+"""Glances in SQLite: one row beside the state of each status, read only by indexes."""
 
 import sqlite3
 from collections.abc import Callable, Sequence
@@ -12,7 +12,7 @@ _COLUMNS = "key, node, responder, request, flow_id, class, status, started, upda
 
 
 def write_glance(connection: sqlite3.Connection, key: str, write: GlanceWrite) -> None:
-    """Write the glance of the status at `key`; a flow keeps the time of its start."""
+    """Write the glance of the status at `key`; the start time of a flow never changes."""
     ended = write.at if write.is_final else None
     connection.execute(
         f"INSERT INTO flow_glance ({_COLUMNS}, origin)"  # noqa: S608
@@ -36,7 +36,7 @@ def write_glance(connection: sqlite3.Connection, key: str, write: GlanceWrite) -
 
 
 def delete_glance(connection: sqlite3.Connection, key: str) -> None:
-    """Forget the glance of a state that is deleted, if it has one."""
+    """Delete the glance of a deleted state, if it has one."""
     connection.execute("DELETE FROM flow_glance WHERE key = ?", (key,))
 
 
@@ -48,7 +48,7 @@ def read_glances(
     """The glances of one query; `read` runs SQL."""
     limit = max(0, min(limit, GLANCES_MAX))
     kinds = (0, 1) if query.responders else (0,)
-    # Each kind of flows is a range of one index; together they would have to be sorted.
+    # Each kind of flow is a range of one index; a combined query would have to sort.
     found = [[_glance(row) for row in read(*_range(query, kind, limit))] for kind in kinds]
     return list(islice(merge(*found, key=lambda glance: glance.place, reverse=True), limit))
 

@@ -1,9 +1,9 @@
 """The one writer of an SQLite file: exclusive among threads and processes, many units at once.
 
-A commit costs one synchronisation of the log, whatever it holds. So threads queue their units,
-and whichever comes next commits all that are waiting in one transaction; a unit that is refused
-is taken out of it. Among processes an flock decides who writes: waiters sleep in the kernel
-instead of polling SQLite's own lock, and the kernel releases it when its holder is killed.
+A commit costs one synchronisation of the log, whatever it holds. So threads queue their units, and
+the next thread commits all waiting units in one transaction; a refused unit is removed from it.
+Among processes an flock decides who writes: waiters sleep in the kernel instead of polling SQLite's
+own lock, and the kernel releases it when its holder is killed.
 """
 
 import fcntl
@@ -19,16 +19,16 @@ from host.adapters.sqlite.files import lacks_room
 from host.domain.errors import DiskFullError, StorageError
 
 _BATCH_MAX = 256
-"""Units of one transaction, so that a crowd does not make the first of them wait for long."""
+"""Maximum units of one transaction, so that the first of many does not wait for long."""
 _BATCH_BYTES_MAX = 2 * 1024 * 1024
-"""None joins a transaction that writes so many: who comes first does not wait for all of them."""
+"""No unit joins a transaction of this size: the first one need not wait for all others."""
 
 Write = Callable[[sqlite3.Connection], object]
-"""Writes within the caller's transaction; what it raises is raised to who asked for it."""
+"""Writes within the caller's transaction; its exceptions are raised to its caller of `write`."""
 
 
 class _Waiting:
-    """A write and its outcome, and where its thread sleeps until there is one."""
+    """A queued write, its outcome, and the event on which its thread waits."""
 
     def __init__(self, write: Write, size: int) -> None:
         self.write = write
@@ -40,7 +40,7 @@ class _Waiting:
         self._asleep.acquire()
 
     def sleep(self) -> None:
-        """Wait until the write is done, or its thread is to lead."""
+        """Wait until the write is done, or its thread becomes the leader."""
         self._asleep.acquire()
 
     def wake(self) -> None:
@@ -59,7 +59,7 @@ class GroupCommit:
     Args:
         path: the database; the lock file stands beside it.
         connection: used by no one else.
-        mark: keeps the number of the newest commit; without one, commits are not counted.
+        mark: stores the number of the newest commit; without one, commits are not counted.
     """
 
     def __init__(
@@ -77,11 +77,11 @@ class GroupCommit:
         )
 
     def write(self, write: Write, *, size: int = 0) -> None:
-        """Have `write` done and committed durably, or nothing of it.
+        """Execute `write` and commit it durably, or change nothing.
 
         Args:
-            write: what to do within a transaction.
-            size: bytes that it writes or deletes, about.
+            write: executed within a transaction.
+            size: approximate bytes that it writes or deletes.
 
         Raises:
             HostError: what `write` raised.
@@ -103,7 +103,7 @@ class GroupCommit:
             raise waiting.failure
 
     def close(self) -> None:
-        """Wait for the running transaction; what comes later is refused."""
+        """Wait for the running transaction; later writes are refused."""
         with self._open:
             self._connection.close()
             if self._lock_file is not None:
@@ -111,7 +111,7 @@ class GroupCommit:
             self._lock_file = None
 
     def _go(self, waiting: _Waiting) -> None:
-        """Hand the lead to who waits longest; an interrupted thread takes its write along."""
+        """Pass the lead to the longest waiting thread; remove an interrupted thread's write."""
         with self._guard:
             if not waiting.is_done and waiting in self._queue:
                 self._queue.remove(waiting)
@@ -123,7 +123,7 @@ class GroupCommit:
                 self._queue[0].wake()
 
     def _lead(self, own: _Waiting) -> None:
-        """Commit what is waiting, oldest first; `own` is among it."""
+        """Commit the waiting writes, oldest first, including `own`."""
         batch, size = list[_Waiting](), 0
         with self._guard:
             while self._queue and len(batch) < _BATCH_MAX and size < _BATCH_BYTES_MAX:
@@ -141,7 +141,7 @@ class GroupCommit:
         except StorageError as exc:
             self._fail(batch, self._refusal(exc.message))
         except BaseException:
-            # This thread is stopped, perhaps after the commit: nobody can tell what was written.
+            # This thread is interrupted, perhaps after the commit: the outcome is unknown.
             stopped = self._refusal("the writing thread was stopped")
             self._fail([w for w in batch if w is not own], stopped)
             raise
@@ -155,10 +155,10 @@ class GroupCommit:
         return StorageError(f"flow store {self._path}: {reason}", path=str(self._path))
 
     def _locked(self) -> int:
-        """The lock among processes, held; the caller unlocks it.
+        """Acquire the lock among processes; the caller releases it.
 
         Raises:
-            StorageError: closed, or the lock cannot be had.
+            StorageError: closed, or the lock cannot be acquired.
         """
         if self._lock_file is None:
             raise StorageError("is closed")
@@ -175,7 +175,7 @@ class GroupCommit:
             self._commit_alone(waiting)
 
     def _commit_together(self, batch: Sequence[_Waiting]) -> bool:
-        """Commit all that can be; False when one of them broke the transaction for all."""
+        """Commit all possible writes; False if one of them broke the transaction for all."""
         connection, failures = self._connection, dict[_Waiting, Exception]()
         connection.execute("BEGIN IMMEDIATE")
         try:
@@ -213,7 +213,7 @@ class GroupCommit:
             waiting.end()
 
     def _end(self) -> None:
-        """Commit, and keep the commit's number."""
+        """Commit, and mark the commit's number."""
         if self._mark is None:
             self._connection.execute("COMMIT")
             return
@@ -222,13 +222,13 @@ class GroupCommit:
         self._mark.keep(number)
 
     def _roll_back(self) -> None:
-        """End the transaction, unless it was committed."""
+        """Roll the transaction back, unless it was committed."""
         if self._connection.in_transaction:
             self._connection.execute("ROLLBACK")
 
 
 def refusal_of(path: Path, error: sqlite3.Error) -> StorageError:
-    """A failure of SQLite as the host's: whether there is no room, which an operator can mend."""
+    """The host's error for a failure of SQLite; a full disk is reported as such."""
     # The engine's own errors have no name of a result code.
     is_full = lacks_room(path, getattr(error, "sqlite_errorname", ""))
     kind = DiskFullError if is_full else StorageError

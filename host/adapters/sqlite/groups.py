@@ -1,4 +1,4 @@
-"""Rosters of consumer groups in SQLite tables. The caller holds a transaction."""
+"""Assignments of consumer groups in SQLite tables. The caller holds a transaction."""
 
 import sqlite3
 
@@ -8,7 +8,7 @@ from host.ports.groups import Fence
 
 
 def load_roster(connection: sqlite3.Connection, group: str) -> GroupAssignment:
-    """The roster of a group; an empty one when nobody ever joined."""
+    """The assignment of a group; empty if it has never had a member."""
     found = connection.execute("SELECT generation FROM groups WHERE name = ?", (group,)).fetchone()
     pulses = connection.execute(
         "SELECT member, beat_at, ttl_ms FROM members WHERE consumer = ?", (group,)
@@ -27,7 +27,7 @@ def load_roster(connection: sqlite3.Connection, group: str) -> GroupAssignment:
 def save_roster(
     connection: sqlite3.Connection, before: GroupAssignment, after: GroupAssignment
 ) -> None:
-    """Write what differs."""
+    """Write the differences."""
     group = after.group
     connection.executemany(
         "DELETE FROM members WHERE consumer = ? AND member = ?",
@@ -55,10 +55,10 @@ def save_roster(
 
 
 def check_fence(connection: sqlite3.Connection, fence: Fence) -> None:
-    """Refuse who does not own the partition any more.
+    """Refuse a fence whose holder no longer owns the partition.
 
     Raises:
-        FencedError: it was given away since.
+        FencedError: it has been reassigned.
     """
     found = connection.execute(
         "SELECT epoch FROM owners WHERE consumer = ? AND partition = ?",

@@ -1,9 +1,9 @@
-"""Journals that are forgotten: a large one leaves the file in small portions.
+"""Deletion of journals: a large one is deleted in small portions.
 
-SQLite visits every page that it frees, and nobody else can commit meanwhile: half a second for a
-journal of 64 MiB. So one that is large is only named in `forgotten`, by the transaction that
-forgets it; its rows go in transactions of their own, and what a killed process left goes with
-upkeep. A forgotten journal counts to no account, and nobody reads it.
+SQLite visits every page that it frees, which blocks other commits: 0.5 seconds for a journal of 64
+MiB. So the transaction that deletes a large journal only lists it in `forgotten`; separate
+transactions delete its rows, and upkeep those that a killed process left. A forgotten journal is
+charged to no account and is never read.
 """
 
 import sqlite3
@@ -13,12 +13,12 @@ from host.adapters.sqlite.accounts import Changes
 from host.domain.ids import FlowId
 
 PORTION_BYTES = 1024 * 1024
-"""Of one transaction, or one row if that is larger: about 6 ms."""
+"""Bytes that one transaction deletes, or one row if that is larger: about 6 ms."""
 _ROWS_MAX = 1000
 
 
 def forget(connection: sqlite3.Connection, flow_ids: Iterable[FlowId], changes: Changes) -> None:
-    """Have journals counted no longer, and deleted or named, within the caller's transaction."""
+    """Discharge journals, and delete or list them, within the caller's transaction."""
     room = PORTION_BYTES
     for flow_id in flow_ids:
         size = 0
@@ -35,7 +35,7 @@ def forget(connection: sqlite3.Connection, flow_ids: Iterable[FlowId], changes: 
 
 
 def sweep(connection: sqlite3.Connection) -> bool:
-    """Delete a portion of what is forgotten, within the caller's transaction.
+    """Delete a portion of the forgotten journals, within the caller's transaction.
 
     Returns:
         Whether there is more.

@@ -1,10 +1,10 @@
 """SQL's LIKE in time linear in the text: `%` stands for any characters, `_` for one.
 
-Letter case counts, as JPA's does; SQLite's own LIKE ignores it, and its GLOB takes the product of
-text and pattern for each `%`. Here each part between two `%` is looked for once, from where the
-part before it was found: the leftmost place is always good enough. A part without `_` is found by
-Python's own search; one with `_` by a bit for each of its characters, so that a step takes as long
-as the part's length over the bits of a machine word. Pure.
+Matching is case-sensitive, as in JPA; SQLite's own LIKE ignores case, and its GLOB takes time of
+text length times pattern length for each `%`. Here each part between two `%` is searched once, from
+the end of the previous part's match: the leftmost match always suffices. A part without `_` is
+found by Python's own search; one with `_` by a bit vector with one bit per character, so that a
+step takes time proportional to the part's length divided by the bits of a machine word. Pure.
 """
 
 from collections.abc import Callable
@@ -15,16 +15,16 @@ _LOOK_CHARACTERS = 16 * 1024
 """Characters between two calls of `watch`."""
 
 Search = Callable[[str, int, int, Callable[[], None]], int]
-"""From text, start and end to the index behind the leftmost find, or -1."""
+"""From text, start and end to the index after the leftmost match, or -1."""
 
 
 def like(text: str, pattern: str, watch: Callable[[], None] = lambda: None) -> bool:
-    """Whether the whole of `text` is of the form `pattern`.
+    """Whether the whole `text` matches `pattern`.
 
     Args:
         text: any text.
-        pattern: with `%` and `_`; nothing escapes them.
-        watch: called often; what it raises ends the search.
+        pattern: with `%` and `_`, which cannot be escaped.
+        watch: called often; an exception of it ends the search.
     """
     watch()
     first, *others = _parts(pattern)
@@ -48,7 +48,7 @@ def like(text: str, pattern: str, watch: Callable[[], None] = lambda: None) -> b
 
 @lru_cache(maxsize=_KEPT_MAX)
 def _parts(pattern: str) -> tuple[str, ...]:
-    """The parts around `%`; equal neighbours of it count once."""
+    """The parts between `%`; consecutive `%` count as one."""
     parts = pattern.split("%")
     if len(parts) == 1:
         return (pattern,)
@@ -56,7 +56,7 @@ def _parts(pattern: str) -> tuple[str, ...]:
 
 
 def _stands(part: str, text: str, at: int, watch: Callable[[], None]) -> bool:
-    """Whether `part` stands in `text` at `at`; there is room for it."""
+    """Whether `part` matches `text` at `at`; `text` must be long enough."""
     if "_" not in part:
         return text.startswith(part, at)
     watch()
@@ -81,7 +81,7 @@ def _literal(part: str) -> Search:
 
 
 def _with_gaps(part: str) -> Search:
-    """Shift-And: bit i of `state` tells that the last i + 1 characters are the part's first."""
+    """Shift-And: bit i of `state` is set if the last i + 1 characters match the part's first."""
     gaps = sum(1 << i for i, character in enumerate(part) if character == "_")
     bits = {
         character: gaps | sum(1 << i for i, other in enumerate(part) if other == character)

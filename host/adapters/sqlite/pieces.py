@@ -1,20 +1,20 @@
-"""Large values of states in SQLite: rows of their own, which leave the file in small portions.
+"""Large values of states in SQLite: stored in separate rows, deleted in small portions.
 
-SQLite visits every page that it frees, and nobody else can commit meanwhile: 25 ms for 4 MiB. So a
-value that is large stands in pieces beside its state. The transaction that deletes or replaces the
-state only names them as forgotten; they go in transactions of their own.
+SQLite visits every page that it frees, which blocks other commits: 25 ms for 4 MiB. So a large
+value is stored in pieces beside its state. The transaction that deletes or replaces the state only
+lists them as forgotten; separate transactions delete the pieces.
 """
 
 import sqlite3
 
 LARGE_BYTES = 256 * 1024
-"""A value that is larger stands in pieces."""
+"""A larger value is stored in pieces."""
 PIECE_BYTES = 1024 * 1024
-"""Of one piece: about 6 ms to delete."""
+"""Size of one piece: about 6 ms to delete."""
 
 
 def put_pieces(connection: sqlite3.Connection, value: bytes) -> int:
-    """Store a large value within the caller's transaction; answers what its state refers to."""
+    """Store a large value within the caller's transaction; returns the reference for its state."""
     ((owner,),) = connection.execute(
         "INSERT INTO large (is_forgotten) VALUES (0) RETURNING owner"
     ).fetchall()
@@ -35,12 +35,12 @@ def read_pieces(connection: sqlite3.Connection, owner: int) -> bytes:
 
 
 def forget_pieces(connection: sqlite3.Connection, owner: int) -> None:
-    """Have a value deleted later, within the caller's transaction."""
+    """Schedule a value for deletion, within the caller's transaction."""
     connection.execute("UPDATE large SET is_forgotten = 1 WHERE owner = ?", (owner,))
 
 
 def sweep_pieces(connection: sqlite3.Connection) -> bool:
-    """Delete one piece of what is forgotten, within the caller's transaction.
+    """Delete one forgotten piece, within the caller's transaction.
 
     Returns:
         Whether there is more.

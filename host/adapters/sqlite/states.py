@@ -1,4 +1,4 @@
-"""States in an SQLite table: reading them by key, and by who is to look at them when."""
+"""States in an SQLite table: reading them by key, and by owner and due time."""
 
 import json
 import sqlite3
@@ -13,9 +13,9 @@ from host.ports.state import StateRecord
 
 _COLUMNS = "key, version, value, due_at, consumer, partition, pieces"
 _LAST = "\U0010ffff"
-"""Behind every text."""
+"""Sorts after every text."""
 _BETWEEN = "key >= ? AND key < ?"
-# Only the keys are sorted: values may be large, and most are not answered.
+# Only the keys are sorted: values may be large, and most are not returned.
 _DUE = (
     f"SELECT {_COLUMNS} FROM states WHERE key IN (SELECT key FROM states WHERE consumer = ?1"  # noqa: S608  # constants
     " AND partition IN (SELECT value FROM json_each(?2)) AND due_at IS NOT NULL AND due_at <= ?3"

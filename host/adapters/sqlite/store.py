@@ -1,7 +1,7 @@
 """The flow store in one SQLite file: write-ahead log, synchronous=FULL, one writer at a time.
 
-A commit is durable when it returns: the log is synchronised to disk. Reads see committed data only,
-each through a connection that no other uses meanwhile; there are as many as ever were used at once.
+A commit is durable when it returns: the log is synchronised to disk. Reads see only committed data,
+each through a connection of its own; the pool grows to the maximum number used at the same time.
 Any number of processes may use the file at once.
 """
 
@@ -45,9 +45,9 @@ T = TypeVar("T")
 
 _BUSY_MS = 10_000
 _SWEEPS_MAX = 64
-"""Portions that one commit deletes: those of a journal of 64 MiB."""
+"""Maximum portions that one commit deletes: those of a journal of 64 MiB."""
 _LAST = "\U0010ffff"
-"""Behind every text."""
+"""Sorts after every text."""
 
 
 class SqliteStore:
@@ -55,9 +55,9 @@ class SqliteStore:
 
     Args:
         path: the file; its write-ahead log and its lock file stand beside it.
-        clock: tells when records were written and members were heard of.
-        hints: tells of commits to and by other processes; closed with the store.
-        mark: keeps the number of the newest commit, so that an older copy is recognised.
+        clock: the time of records and of members' heartbeats.
+        hints: sends and receives notifications of commits; closed with the store.
+        mark: stores the number of the newest commit, so that an older copy is recognised.
 
     Raises:
         StorageError: the file cannot be opened, is damaged, or has another schema version.
@@ -170,7 +170,7 @@ class SqliteStore:
     def _count(self, delete: Callable[[sqlite3.Connection], int]) -> int:
         counts: list[int] = []
         self._writer.write(lambda connection: counts.append(delete(connection)))
-        # Whoever was tried with others first may have been tried twice.
+        # A unit that was first tried together with others may have been executed twice.
         return counts[-1]
 
     def get(self, key: str) -> StateRecord | None:
@@ -284,11 +284,11 @@ class SqliteStore:
             if self._hints is not None and self._hints.has_listeners:
                 self._hints.tell(Hint(committed=committed))
         if forgotten[-1]:
-            with suppress(StorageError):  # it is committed; the rest goes with what comes next
+            with suppress(StorageError):  # the unit is committed; later commits delete the rest
                 self._sweep(_SWEEPS_MAX)
 
     def _sweep(self, portions: int) -> bool:
-        """Delete what is forgotten, in portions between which others commit.
+        """Delete forgotten data in portions, between which others can commit.
 
         Returns:
             Whether there may be more.
@@ -308,7 +308,7 @@ class SqliteStore:
             self._hints.tell(hint)
 
     def _tell(self, hint: Hint) -> None:
-        """Tell this process's listeners what it, or another process, has committed."""
+        """Notify this process's listeners of its own or another process's commit."""
         committed = self._everything(hint) if hint.is_incomplete else hint.committed
         if committed:
             self._tell_committed(committed)
@@ -321,7 +321,7 @@ class SqliteStore:
             listener(committed)
 
     def _everything(self, hint: Hint) -> Committed:
-        """All that may have got records."""
+        """All partitions that may have new records."""
         try:
             logs = self._read("SELECT topic, partition FROM tails", ())
             topics = self._read("SELECT DISTINCT topic FROM work", ())
@@ -346,7 +346,7 @@ class SqliteStore:
         self._writer.close()
 
     def _borrowed(self) -> sqlite3.Connection:
-        """A connection for one read; a thread's own would stay open when the thread has ended."""
+        """A connection for one read; a thread-local one would stay open after the thread's end."""
         with suppress(IndexError):
             return self._idle.pop()
         if self._is_closed:
@@ -381,7 +381,7 @@ class SqliteStore:
 
 
 def _open(path: Path) -> sqlite3.Connection:
-    with suppress(OSError):  # told by SQLite
+    with suppress(OSError):  # reported by SQLite
         path.touch(mode=0o600)
     connection = sqlite3.connect(
         path, isolation_level=None, check_same_thread=False, timeout=_BUSY_MS / 1000

@@ -1,7 +1,7 @@
 """The tables of the flow store in SQLite.
 
-Values are no part of a tree that is searched: of a table WITHOUT ROWID, SQLite reads the whole row,
-megabytes if it has as many, for each comparison with a key on its way to another one.
+Values are not stored in trees that are searched by key: in a table WITHOUT ROWID, SQLite reads a
+whole row, possibly megabytes, for each key comparison of a search.
 """
 
 import sqlite3
@@ -90,7 +90,7 @@ FLOWS = Schema(
 
 
 def prepare(connection: sqlite3.Connection, place: str) -> None:
-    """Create the tables of a new file, and bring an older file up to date.
+    """Create the tables of a new file, and migrate an older file.
 
     The caller holds a write transaction.
 

@@ -1,4 +1,4 @@
-"""Logs in SQLite tables: deleting what need not be kept. The caller holds a transaction."""
+"""Logs in SQLite tables: deletion of expired records. The caller holds a transaction."""
 
 import sqlite3
 
@@ -31,7 +31,7 @@ def expire_by_age(connection: sqlite3.Connection, topic: str, before: EpochMs) -
 
 
 def expire_by_size(connection: sqlite3.Connection, topic: str, bytes_max: int) -> int:
-    """Delete each node's oldest records until the values of its others fit."""
+    """Delete each node's oldest records until the values of the others fit the limit."""
     return connection.execute(
         "DELETE FROM records WHERE topic = ?1 AND (partition, position) IN (SELECT partition,"
         " position FROM (SELECT partition, position, sum(length(value)) OVER (PARTITION BY node"
@@ -43,7 +43,7 @@ def expire_by_size(connection: sqlite3.Connection, topic: str, bytes_max: int) -
 
 
 def has_gap(connection: sqlite3.Connection, source: TopicPartition, start: int, stop: int) -> bool:
-    """Whether no record is left of the offsets from `start` to before `stop`."""
+    """Whether there is no record with an offset from `start` to `stop - 1`."""
     return (
         connection.execute(
             "SELECT 1 FROM records WHERE topic = ? AND partition = ? AND position >= ?"

@@ -22,7 +22,7 @@ from host.ports.units import Consumed, JournalRow, Passed, Unit
 from host.ports.work import Done
 
 _Owner: TypeAlias = tuple[str | None, str | None, str | None]
-"""Node, account and peer, as a row has them; None each for what counts to nobody."""
+"""Node, account and peer of a row; all None if it is not charged."""
 _BUS = Account.BUS.value
 _DELETE_WORK = (
     "DELETE FROM work WHERE topic = ? AND partition = ? AND node = ? AND position {}"  # noqa: S608  # constants
@@ -36,12 +36,12 @@ def write_unit(connection: sqlite3.Connection, unit: Unit, now: EpochMs) -> bool
     """Write all of `unit` within the caller's transaction, which is rolled back on any error.
 
     Returns:
-        Whether something that is large is forgotten, and to be swept.
+        Whether a large value or journal was forgotten and must be swept.
 
     Raises:
-        FencedError: it is of a partition that was given to another owner.
-        StateConflictError: a state, a waiting record, an offset or a journal row is not as the
-            unit expects.
+        FencedError: a partition has been reassigned.
+        StateConflictError: a state, a waiting record, an offset or a journal row differs from the
+            unit's expectation.
     """
     for fence in unit.owned():
         check_fence(connection, fence)
@@ -127,7 +127,7 @@ def _consume(connection: sqlite3.Connection, consumed: Consumed) -> None:
 
 
 def _write_state(connection: sqlite3.Connection, write: StateWrite, changes: Changes) -> bool:
-    """Write a state; whether a large value of it is forgotten."""
+    """Write a state; returns whether a large value of it was forgotten."""
     found = connection.execute(_STATE, (write.key,)).fetchone()
     version, before, was_lasting, node, account, peer, pieces = found or _NO_STATE
     if write.expected is not None and version != write.expected:
@@ -161,7 +161,7 @@ def _write_state(connection: sqlite3.Connection, write: StateWrite, changes: Cha
 
 
 def _stored(connection: sqlite3.Connection, value: bytes) -> tuple[bytes, int | None, int]:
-    """What a state's row holds of its value: all, or where its pieces are and their size."""
+    """The value columns of a state's row: the whole value, or reference and size of its pieces."""
     if len(value) <= LARGE_BYTES:
         return value, None, 0
     return b"", put_pieces(connection, value), len(value)
@@ -181,7 +181,7 @@ _SET = (
     " consumer = ?, partition = ?{} WHERE key = ?"
 )
 _UPDATE_STATE = _SET.format("")
-# Written only when they change: an index would be brought up to date each time.
+# Written only if they change: each write would also update an index.
 _GIVE_STATE = _SET.format(", node = ?, account = ?, peer = ?")
 
 

@@ -1,7 +1,8 @@
-"""What a vault says of itself: whose it is, and how many effects it has had.
+"""The identity of a vault: its node, and the number of its effects.
 
-Its generation grows with every answer that it keeps, which is every effect of its node's calls, in
-the effect's own transaction. So it costs no write of its own, and an older copy has a lower one.
+Its generation is incremented with every stored answer, that is, with every effect of its node's
+calls, in the effect's own transaction. So it needs no extra write, and an older copy has a lower
+generation.
 """
 
 from pathlib import Path
@@ -19,7 +20,7 @@ from host.domain.ids import ShortHash
 
 GENERATION = "SELECT generation FROM file_identity"
 UNCOUNTED = 1 << 40
-"""Where vaults begin to count that had effects before there was a count."""
+"""Initial count of vaults that had effects before counting was introduced."""
 
 _ANY_ANSWER = "SELECT 1 FROM request_answer LIMIT 1"
 _COUNTS = f"""
@@ -29,7 +30,7 @@ BEGIN {table.ADD}; END
 
 
 def give_vault_identity(database: Database, cluster_id: str, node: ShortHash) -> None:
-    """Have a vault say that it is `node`'s, unless another process has done so."""
+    """Write the identity of `node`'s vault, unless another process has done so."""
 
     def give(connection: Connection) -> None:
         has_answers = dialect_of(connection).has_table(connection, "request_answer")
@@ -44,16 +45,16 @@ def give_vault_identity(database: Database, cluster_id: str, node: ShortHash) ->
 
 
 def check_commits(path: Path, node: ShortHash, look: Look, known: int | None) -> None:
-    """Refuse a vault that lacks commits which are known of it.
+    """Refuse a vault that lacks known commits.
 
     Args:
         path: the file.
-        node: whose it is.
-        look: how it was found.
-        known: the newest commit that is marked, None when none is.
+        node: the vault's node.
+        look: the result of its inspection.
+        known: the newest marked commit, None if there is none.
 
     Raises:
-        VaultOlderError: it lacks some.
+        VaultOlderError: it lacks commits.
     """
     behind = look.lacks
     if behind is None and look.size and known is not None and is_behind(look.commits, known):
@@ -72,8 +73,8 @@ def check_vault(
     """Refuse a file that is not the vault of `node`, or is an older one.
 
     Raises:
-        VaultForeignError: it is another vault, or none.
-        VaultOlderError: it has not come as far as is noted.
+        VaultForeignError: it is another vault, or not a vault.
+        VaultOlderError: its generation is lower than the recorded one.
     """
     expected = (VAULT, cluster_id, node)
     if (found.kind, found.cluster_id, found.node) != expected:

@@ -36,12 +36,13 @@ _POOL_SIZE = 2
 
 
 class _OpenVault:
-    """A vault that is in use, or was lately.
+    """A vault that is in use, or was used recently.
 
     Attributes:
-        opening: held while it is made and opened; nobody waits who uses another vault.
+        opening: lock that is held while the vault is created and opened; other vaults are not
+            blocked.
         database: None until it is open.
-        users: how many hold or await it; guarded by the lock of all vaults.
+        users: number of threads that use or await it; guarded by the lock of all vaults.
     """
 
     def __init__(self) -> None:
@@ -53,17 +54,17 @@ class _OpenVault:
 class Vaults:
     """Opens `<root>/<short hash>/vault.sqlite`; a node's code only ever gets its own.
 
-    A vault is made when it is first used: a node that never runs costs no file. `register`
-    remembers which have been made, so that a lost vault is not taken for a new one; without a
-    register, only `create` makes vaults.
+    A vault is created on first use: a node that never runs has no file. `register` records the
+    created vaults, so that a lost vault is not mistaken for a new one; without a register, only
+    `create` creates vaults.
 
     Idle vaults beyond `open_max` are closed, the least recently used first; a vault in use stays.
-    No vault grows beyond what `bytes_max_of` says of its node, if that is given: one node's code
-    must not fill the disk of all.
+    No vault grows beyond the limit of `bytes_max_of` for its node, if given: one node's code must
+    not fill the shared disk.
 
-    Every vault says whose it is, and counts its effects in its `generation`. `note` has the
-    register remember how far each has come: an older copy that takes a vault's place is refused.
-    `marks` keep it for each commit at once, but not through a power failure.
+    Every vault contains its node, and counts its effects in its `generation`. `note` records the
+    generations in the register: an older copy in a vault's place is refused. `marks` record each
+    commit at once, but may be lost in a power failure.
     """
 
     def __init__(
@@ -92,10 +93,10 @@ class Vaults:
         self._template: bytes | None = None
 
     def create(self, short_hash: ShortHash) -> None:
-        """Make the node's folder and database; does nothing to one that exists.
+        """Create the node's folder and database; does nothing if they exist.
 
         Raises:
-            StorageError: the files cannot be made.
+            StorageError: the files cannot be created.
         """
         path = self._path(short_hash)
         try:
@@ -106,7 +107,7 @@ class Vaults:
             ) from exc
 
     def is_made(self, short_hash: ShortHash) -> bool:
-        """Whether the node has a vault: what reads none needs to make none.
+        """Whether the node has a vault: a read of a missing vault need not create it.
 
         Raises:
             VaultMissingError: it had one.
@@ -126,7 +127,7 @@ class Vaults:
 
         Raises:
             NotFoundError: no such virtual node; without a register, it has no vault.
-            StorageError: the file is damaged, gone, or cannot be made.
+            StorageError: the file is damaged or missing, or cannot be created.
         """
         with self._lease(short_hash) as database, database.read() as connection:
             yield connection
@@ -160,7 +161,7 @@ class Vaults:
             )
 
     def note(self) -> None:
-        """Have the register remember how far the vaults have come that were written to.
+        """Record in the register the generations of vaults that were written to.
 
         Raises:
             StorageError: it cannot be stored; the next call tries again.
@@ -172,7 +173,7 @@ class Vaults:
         try:
             generations: dict[ShortHash, int] = {}
             for short_hash in written:
-                # One that cannot be read now has been refused to its node, which is told of it.
+                # A vault that cannot be read is skipped: its node's own calls report the error.
                 with suppress(StorageError), self.read(short_hash) as connection:
                     generations[short_hash] = connection.exec_driver_sql(GENERATION).scalar_one()
             if generations:
@@ -183,7 +184,7 @@ class Vaults:
             raise
 
     def used_bytes(self, short_hash: ShortHash) -> int:
-        """Bytes that the node's vault takes; 0 while it has none.
+        """Size of the node's vault in bytes; 0 while it has none.
 
         Raises:
             VaultMissingError: it had one.
@@ -195,8 +196,8 @@ class Vaults:
             return dialect_of(connection).used_bytes(connection)
 
     def close(self) -> None:
-        """Note how far the vaults have come, and close them. No vault may be in use."""
-        with suppress(HostError):  # told by whoever notes now and then
+        """Record the generations of the vaults, and close them. No vault may be in use."""
+        with suppress(HostError):  # reported by the periodic caller of `note`
             self.note()
         with self._lock:
             while self._open:
@@ -205,7 +206,7 @@ class Vaults:
                     database.close()
 
     def _empty(self) -> bytes:
-        """A vault without content: made once, because its tables take far longer than a copy."""
+        """A vault without content: created once, because a copy is much faster than its tables."""
         with self._template_lock:
             if self._template is None:
                 with tempfile.TemporaryDirectory(prefix="cordbox-") as folder:
@@ -257,7 +258,7 @@ class Vaults:
     def _checked(self, short_hash: ShortHash) -> Database:
         path = self._path(short_hash)
         if self._register is not None and not self._register.is_made(short_hash):
-            # Noted before anything is written to it: what is not noted was empty.
+            # Recorded before anything is written to it: a vault that is not recorded was empty.
             self.create(short_hash)
             database = self._open_file(short_hash, noted=0)
             self._register.note_made(short_hash)
@@ -275,11 +276,11 @@ class Vaults:
         return self._open_file(short_hash, noted=noted)
 
     def _open_file(self, short_hash: ShortHash, *, noted: int) -> Database:
-        """Open a vault's file, after a look at what it says of itself.
+        """Open a vault's file, after checking its identity.
 
         Raises:
-            VaultForeignError: it is another vault, or none.
-            VaultOlderError: it has not come as far as is noted.
+            VaultForeignError: it is another vault, or not a vault.
+            VaultOlderError: its generation is lower than the recorded one.
         """
         path = self._path(short_hash)
         look = look_at(path)
@@ -317,7 +318,7 @@ class Vaults:
         )
 
     def _take_idle(self) -> Sequence[Database]:
-        """Forget vaults that are too many and not in use; the caller closes what is given."""
+        """Remove surplus vaults that are not in use, and return them; the caller closes them."""
         idle = []
         for short_hash, vault in list(self._open.items()):
             if len(self._open) <= self._open_max:
@@ -329,10 +330,10 @@ class Vaults:
 
 
 def _place(content: bytes, path: Path) -> None:
-    """Make a file with all of its content on the disk, or none; one that is there stays."""
+    """Create a file atomically and durably with its content; an existing file is unchanged."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with _folder(path.parent) as folder:
-        # Another process may be making the same vault.
+        # Another process may be creating the same vault.
         fcntl.flock(folder, fcntl.LOCK_EX)
         if not path.exists():
             draft = path.with_suffix(".new")

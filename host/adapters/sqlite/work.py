@@ -1,4 +1,4 @@
-"""Queues of work in SQLite tables: what waits, and for whom."""
+"""Queues of work in SQLite tables."""
 
 import json
 import sqlite3
@@ -16,7 +16,7 @@ _QUEUE = (
     "FROM work INDEXED BY work_queues WHERE topic = ?1 AND partition = ?2 AND node = ?3{}"
     " ORDER BY position LIMIT"
 )
-# Values may be large: only those are read that are answered.
+# Values may be large: only returned ones are read.
 _TAKE = (
     f"SELECT position, key, CASE WHEN key = (SELECT key {_QUEUE} 1) THEN value END, written_at"
     f" {_QUEUE} ?4"
@@ -27,7 +27,7 @@ _TAKE_BUT_SEVERAL = _TAKE.format(*[" AND key NOT IN (SELECT value FROM json_each
 
 
 def waiting(connection: sqlite3.Connection, topics: Sequence[str]) -> Sequence[WorkQueue]:
-    """See `WorkSource.waiting`. One look-up for each queue, however many records wait in it."""
+    """See `WorkSource.waiting`. One look-up per queue, independent of its number of records."""
     found: list[WorkQueue] = []
     for topic in sorted(set(topics)):
         partition, node = -1, ""
@@ -44,7 +44,7 @@ def take(
     skip: Collection[str],
     bytes_max: int | None,
 ) -> Look:
-    """See `WorkSource.take`. Only the records that are answered are read whole, and one more."""
+    """See `WorkSource.take`. Only the returned records, and one more, are read completely."""
     place = (queue.topic, queue.partition, queue.node, limit + 1)
     match list(skip):
         case []:

@@ -1,9 +1,9 @@
-"""Records that are set aside: the queue of a key whose next record cannot be done now.
+"""Records that are set aside: the queue of a key whose next record cannot be processed now.
 
 Pure. The head, `aside/<short hash>/<topic>:<key>`, says why the key waits and which records it
 has; each record is a state of its own, `aside/<short hash>/<topic>:<key>/<number>`. Numbers count
-from 0 in the order in which records were set aside, and records leave from the front alone: so the
-key's order is kept, and every change is made by writes that name the version which they replace.
+from 0 in the order in which records were set aside, and records are removed only from the front: so
+the key's order is kept, and every write names the version that it replaces.
 """
 
 from collections.abc import Sequence
@@ -25,27 +25,27 @@ from host.ports.state import StateRecord, StateWrite
 from host.ports.work import WorkRecord
 
 ASIDE = "aside"
-"""So begin the keys of all that is set aside."""
+"""Prefix of the state keys of everything that is set aside."""
 ASIDE_GROUP = f"{GROUP}.aside"
-"""Where heads have their places, so that the owner of a partition finds them."""
+"""The group in whose partitions heads are placed, so that a partition's owner finds them."""
 
 
 class Cause(StrEnum):
     RETRY = "retry"
-    """The first record failed, and is tried again at the head's due time."""
+    """The first record failed, and is retried at the head's due time."""
     PAUSED = "paused"
     """The node is paused: nothing is tried, and there is no due time."""
 
 
 class WorkKey(NamedTuple):
-    """A key and the queue of its records. Its records are done one after the other."""
+    """A key and the queue of its records, which are processed one after the other."""
 
     queue: WorkQueue
     key: str
 
     @property
     def state_key(self) -> str:
-        """Of its head."""
+        """The state key of its head."""
         return f"{ASIDE}/{self.queue.node}/{self.queue.topic}:{self.key}"
 
     def record_key(self, number: int) -> str:
@@ -57,7 +57,7 @@ class WorkKey(NamedTuple):
 
 
 class Head(Struct, frozen=True, kw_only=True):
-    """Why a key waits. Its records have the numbers from `first` to before `after`.
+    """Why a key waits. Its records are numbered from `first` to `after - 1`.
 
     `failures` are those of the first record.
     """
@@ -85,7 +85,7 @@ _decoder = msgspec.msgpack.Decoder(SetAside)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Aside:
-    """The head of a key as it is stored; `version` 0: nothing of the key is set aside."""
+    """The head of a key as stored; `version` 0: no record of the key is set aside."""
 
     key: WorkKey
     version: int = 0
@@ -98,12 +98,12 @@ class Aside:
     def behind(
         self, records: Sequence[WorkRecord], failures: Failures | None, due: EpochMs | None
     ) -> tuple[StateWrite, ...]:
-        """Writes that put `records` behind those that are set aside.
+        """Writes that append `records` to those that are set aside.
 
         Args:
             records: of the key, in its order.
-            failures: of the first record of all; those that the head has, if it has records.
-            due: when that is tried again.
+            failures: those of the very first record; of the head, if it has records already.
+            due: when that record is retried.
         """
         head = replace(self.head, after=self.head.after + len(records), failures=failures)
         added = [
@@ -124,11 +124,11 @@ class Aside:
         return (self._write(head, due), *added)
 
     def failed(self, failures: Failures, due: EpochMs) -> tuple[StateWrite, ...]:
-        """Writes that note a further failure of the first record."""
+        """Writes that record a further failure of the first record."""
         return (self._write(replace(self.head, failures=failures), due),)
 
     def without_first(self, count: int, now: EpochMs) -> tuple[StateWrite, ...]:
-        """Writes that let the first `count` records go; the rest is due at once."""
+        """Writes that delete the first `count` records; the rest is due at once."""
         numbers = range(self.head.first, self.head.first + count)
         gone = [
             StateWrite(key=self.key.record_key(number), value=None, expected=1)
@@ -151,13 +151,13 @@ class Aside:
         )
 
     def _charge(self) -> Charge | None:
-        """Whose account bears what is set aside; nobody's, where the record is damaged."""
+        """The account to charge for a record that is set aside; none if the record is damaged."""
         node = self.key.queue.node
         return Charge(node=node, account=Account.BUS) if node != NOBODY else None
 
 
 def key_of(record: StateRecord) -> WorkKey:
-    """Which key a head is of; its own name says it, and its place."""
+    """The key of a head, derived from its state key and its place."""
     _, node, name = record.key.split("/", 2)
     topic, _, key = name.partition(":")
     assert record.place is not None  # noqa: S101  # heads have one, and are found by it

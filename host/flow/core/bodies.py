@@ -1,6 +1,6 @@
-"""Request bodies: a large one is stored once, beside the start of its flow, until that has ended.
+"""Request bodies: a large one is stored once, in its own state, until its flow has ended.
 
-The record of the start and the checkpoint, which is written at every step, tell its size alone.
+The start record and the checkpoint, which is written at every step, contain only its size.
 """
 
 from host.domain.accounts import Account, Charge
@@ -10,11 +10,11 @@ from host.flow.core.errors import FlowRecordDamagedError
 from host.ports.state import States, StateWrite
 
 INLINE_BYTES_MAX = 8 * 1024
-"""A body that is no larger stands in the record of the start, and in the checkpoint."""
+"""A body of at most this size is stored in the start record and in the checkpoint."""
 
 
 def body_key(node: str, request_id: str) -> str:
-    """Key of the body with which a client started a flow."""
+    """Key of the body of a client's start request."""
     return f"body/{node}/{request_id}"
 
 

@@ -1,8 +1,8 @@
 """Host calls that change only the flow itself: sessions, sub-flows, context, sleep.
 
-Pure: a checkpoint and a request give an answer, or what the flow waits for. A call that waits is
-made again when the flow resumes; what it did before (a first message sent) is then in the
-checkpoint and is not done twice.
+Pure: a checkpoint and a request give an answer, or a condition to wait for. A waiting call is
+repeated when the flow resumes; its earlier effects (a first message sent) are then in the
+checkpoint and are not repeated.
 """
 
 from dataclasses import dataclass
@@ -64,12 +64,12 @@ from host.ports.bus import NewRecord
 SCOPES_MAX = 100
 CONTEXT_ENTRIES_MAX = 200
 CONTEXT_CHARACTERS_MAX = 12_000
-"""Of all keys and values in force: they travel with the first messages of every session."""
+"""Of all effective keys and values: they are sent with the first messages of every session."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The call's `ok` as JSON text, with the flow after it, and records that leave with it."""
+    """The call's `ok` as JSON text, with the flow's new state and the records to publish."""
 
     checkpoint: Checkpoint
     text: str = "null"
@@ -89,7 +89,7 @@ class Wait:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """The call fails in the flow's sight, but changed the flow: a close that found unread data."""
+    """The call fails for the flow, but has changed it: a close that found unread data."""
 
     checkpoint: Checkpoint
     error: CapabilityError
@@ -100,7 +100,7 @@ class Refused:
 def sleep(
     checkpoint: Checkpoint, request: Sleep, now: EpochMs, config: FlowConfig = CORDA_DEFAULTS
 ) -> Answer | Wait:
-    """Wait for the time asked for.
+    """Wait for the requested time.
 
     Raises:
         CapabilityError: `sleep-too-long`.
@@ -142,7 +142,7 @@ def context(checkpoint: Checkpoint, request: ContextGet | ContextPut) -> Answer:
 
 
 def _in_force(stack: tuple[Scope, ...]) -> dict[str, str]:
-    """Context properties as the innermost flow sees them."""
+    """Context properties that are visible to the innermost flow."""
     merged: dict[str, str] = {}
     for scope in stack:
         merged |= scope.context
@@ -159,7 +159,7 @@ def enter(checkpoint: Checkpoint, request: SubFlowEnter) -> Answer:
 
 
 def leave(checkpoint: Checkpoint, _: SubFlowLeave) -> Answer | Wait | Refused:
-    """Close the sessions of an initiating sub-flow; those that had failed before are left alone."""
+    """Close the sessions of an initiating sub-flow, except those that have failed before."""
     scope = _sub_flow(checkpoint)
     waiting = checkpoint.waiting
     if waiting is not None and isinstance(waiting.condition, AwaitClose):
@@ -195,9 +195,9 @@ def open_session(
     """Open a session in the nearest initiating flow of the stack; nothing is sent yet.
 
     Raises:
-        CapabilityError: `sessions-too-many`, `session-no-protocol`, `flow-hops-too-many` (the
-            flow stands at the end of too many sessions that followed from one another), or
-            `flow-descendants-too-many` (too many flows would follow from what a client started).
+        CapabilityError: `sessions-too-many`, `session-no-protocol`, `flow-hops-too-many` (the chain
+            of sessions that led to this flow is too long), or `flow-descendants-too-many` (a
+            client's flow would have too many descendants).
     """
     if len(checkpoint.sessions) >= SESSIONS_MAX:
         raise CapabilityError("sessions-too-many", f"a flow has at most {SESSIONS_MAX} sessions")
@@ -235,13 +235,13 @@ def open_session(
 
 
 def _share(checkpoint: Checkpoint, context: dict[str, str], config: FlowConfig) -> int:
-    """How many flows may follow from the responder of the next session; refuses one too many."""
+    """How many descendants the responder of the next session may have; refuses one too many."""
     hops = hops_of(context) or 0
     if hops >= config.hops_max:
         raise CapabilityError(TOO_MANY_HOPS, too_many_hops(config.hops_max))
     number = 1 + sum(session.initiator for session in checkpoint.sessions.values())
     share = share_of(descendants_of(context, config.descendants_max) or 0, number)
-    # A client's flow may open all of its sessions: that is a bound, too.
+    # A client's flow may open all of its sessions: `SESSIONS_MAX` bounds them.
     if share == 0 and hops > 0:
         raise CapabilityError(TOO_MANY_DESCENDANTS, too_many_descendants(config.descendants_max))
     return max(0, share - 1)

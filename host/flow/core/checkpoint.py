@@ -1,4 +1,4 @@
-"""What a flow's state consists of between two runs of its guest, and its stored form."""
+"""A flow's state between two runs of its guest, and its stored form."""
 
 from typing import TypeAlias
 
@@ -13,7 +13,7 @@ from host.flow.core.session import Session, is_readable
 from host.flow.core.versioned_codec import read_stored
 
 CHECKPOINT_VERSIONS = (1, 2, 3)
-"""Versions that are read; what a later one added has a default that fits the earlier ones."""
+"""Versions that can be read; fields of later versions have defaults that suit earlier ones."""
 
 
 class Scope(Struct, frozen=True, kw_only=True):
@@ -34,7 +34,7 @@ class Asleep(Struct, frozen=True, kw_only=True, tag="asleep"):
 
 
 class AwaitMessages(Struct, frozen=True, kw_only=True, tag="messages"):
-    """All of `sessions` must have a message, or be unable to get one."""
+    """Each of `sessions` must have a message, or be unable to receive one."""
 
     sessions: tuple[str, ...]
 
@@ -51,9 +51,9 @@ Condition: TypeAlias = Asleep | AwaitMessages | AwaitInfo | AwaitClose
 
 
 class Waiting(Struct, frozen=True, kw_only=True):
-    """The call at which the guest is suspended. It is made again when `condition` holds.
+    """The call in which the guest is suspended. It is repeated when `condition` holds.
 
-    `since` is when it was made first, for the flow's history.
+    `since` is the time of its first execution, for the flow's history.
     """
 
     call: int
@@ -76,9 +76,9 @@ class Ending(Struct, frozen=True, kw_only=True):
 class Checkpoint(Struct, frozen=True, kw_only=True):
     """A flow that has not ended. `calls` is the length of its journal.
 
-    `request_id` is the client request id, or the session id of a responder. A large body stands in
-    a state of its own: it is None here, and `body_bytes` its size. `idle_at` is when the
-    flow fails unless something happens to it. `notes` are those since the last journal entry.
+    `request_id` is the client request id, or the session id of a responder. A large body is stored
+    in a state of its own: it is None here, and `body_bytes` is its size. `idle_at` is when the flow
+    fails without a further event. `notes` are those since the last journal entry.
     """
 
     v: int = 3
@@ -122,7 +122,7 @@ def decode_checkpoint(data: bytes) -> Checkpoint:
 
 
 def is_satisfied(checkpoint: Checkpoint, condition: Condition, now: EpochMs) -> bool:
-    """Whether the call that waits for `condition` has an answer now."""
+    """Whether the call that waits for `condition` can be answered now."""
     held = checkpoint.sessions
     match condition:
         case Asleep(until=until):

@@ -1,4 +1,4 @@
-"""What operators may set about flows, with Corda's defaults (`corda.flow` and others)."""
+"""Settings of flows for operators, with Corda's defaults (`corda.flow` and others)."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -7,36 +7,37 @@ from host.ports.live import Fixed
 
 MIB = 1024 * 1024
 _ENVELOPE_BYTES = 64 * 1024
-"""What a message may have beside its payload: names, ids, the init with its context."""
+"""Maximum bytes of a message besides its payload: names, ids, the init with its context."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FlowConfig:
-    """Limits and times of the flow engine. Corda's key stands beside each; times are milliseconds.
+    """Limits and times of the flow engine, with Corda's keys; times are milliseconds.
 
     Attributes:
-        max_retry_attempts: retries of a record after a transient failure, before it is given up
-            (processing.maxRetryAttempts).
-        max_retry_window_ms: since the first failure (processing.maxRetryWindowDuration).
-        max_retry_delay_ms: between two retries (processing.maxRetryDelay).
-        max_sleep_ms: of one sleep (processing.maxFlowSleepDuration).
-        max_idle_ms: without an event, after which a flow fails (processing.maxIdleTime).
-        cleanup_ms: for which the mapper knows an ended flow (processing.cleanupTime,
+        max_retry_attempts: maximum retries of a record after transient failures, before it becomes
+            a dead letter (processing.maxRetryAttempts).
+        max_retry_window_ms: maximum time of retries since the first failure
+            (processing.maxRetryWindowDuration).
+        max_retry_delay_ms: maximum delay between two retries (processing.maxRetryDelay).
+        max_sleep_ms: maximum duration of one sleep (processing.maxFlowSleepDuration).
+        max_idle_ms: time without an event after which a flow fails (processing.maxIdleTime).
+        cleanup_ms: how long the mapper keeps its states of an ended flow (processing.cleanupTime,
             session.cleanupTime).
-        session_timeout_ms: without a message from the peer, unless the flow chose another time
-            (session.timeout).
-        max_payload_bytes: of one session message as UTF-8 (session.maxPayloadSize).
-        max_message_bytes: of one record on the bus; larger payloads travel in chunks
+        session_timeout_ms: time without a message from the peer after which a session fails, unless
+            the flow sets another time (session.timeout).
+        max_payload_bytes: maximum UTF-8 size of a session payload (session.maxPayloadSize).
+        max_message_bytes: maximum size of a record on the bus; larger payloads are sent in chunks
             (messaging.maxAllowedMessageSize).
-        max_result_bytes: of a flow's result as UTF-8; it stands in the flow's status.
-        status_retention_ms: of an ended flow's status (rest.flowStatusCleanupTimeMs).
-        hops_max: sessions that may follow from one another, each opened by the responder of the
-            one before.
-        descendants_max: flows that may follow from one that a client started, over all sessions.
-        external_topic: of messages to systems outside, with `$HOLDING_ID` and `$CHANNEL_NAME`
-            (externalMessaging.routeDefaults.receiveTopicPattern).
+        max_result_bytes: maximum UTF-8 size of a flow's result, which is stored in its status.
+        status_retention_ms: how long an ended flow's status is kept (rest.flowStatusCleanupTimeMs).
+        hops_max: maximum length of a chain of sessions, each opened by the responder of the
+            previous one.
+        descendants_max: maximum descendants of a client-started flow, over all sessions.
+        external_topic: topic of messages to external systems, with `$HOLDING_ID` and
+            `$CHANNEL_NAME` (externalMessaging.routeDefaults.receiveTopicPattern).
         external_active: whether such messages are sent (routeDefaults.active).
-        external_inactive: what a flow sees if not: an error, or nothing
+        external_inactive: what a flow gets if they are not sent: an error, or nothing
             (routeDefaults.inactiveResponseType).
     """
 
@@ -59,9 +60,9 @@ class FlowConfig:
 
     @property
     def chunk_characters(self) -> int:
-        """Characters of a payload that fit one message, whatever they are.
+        """Number of arbitrary payload characters that fit one message.
 
-        A character takes at most 4 bytes in the message: of UTF-8, or with its JSON escape.
+        A character takes at most 4 bytes in the message, as UTF-8 or as a JSON escape.
         """
         return max((self.max_message_bytes - _ENVELOPE_BYTES) // 4, 1)
 

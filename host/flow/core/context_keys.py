@@ -1,14 +1,14 @@
-"""Which keys of a flow's context belong to the platform, however they are spelt. Pure."""
+"""Context keys that are reserved for the platform, in all their spellings. Pure."""
 
 import unicodedata
 
 CONTEXT_RESERVED = "corda."
 _INVISIBLE = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u3164\uffa0")
-"""Characters that show nothing, though Unicode does not class them as format characters."""
+"""Invisible characters that Unicode does not class as format characters."""
 
 
 def is_reserved(key: str) -> bool:
-    """Whether a reader that folds case or width, or does not see a character, takes it as ours."""
+    """Whether a key is reserved after folding case and width and removing invisible characters."""
     seen = "".join(c for c in unicodedata.normalize("NFKC", key) if not _is_invisible(c))
     return seen.strip().casefold().startswith(CONTEXT_RESERVED)
 

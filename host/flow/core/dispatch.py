@@ -1,8 +1,8 @@
-"""What there is to do, by node: queues with records, and keys whose time has come.
+"""Pending work by node: queues with records, and keys whose due time has come.
 
-Pure: the pool's clock is passed in, as seconds that only grow. A job is a look into one queue, or
-one key that is set aside. While a step works on a key, nobody else does; while somebody looks into
-a queue, nobody else looks into that one. What comes in meanwhile is remembered.
+Pure: the pool's clock is passed in, as monotonic seconds. A job is a query of one queue, or one key
+that is set aside. At most one thread works on a key, and at most one queries a queue, at a time.
+Work that arrives meanwhile is recorded.
 """
 
 from collections.abc import Iterable
@@ -14,7 +14,7 @@ from host.flow.core.turns import Turns
 from host.ports.bus import WorkQueue
 
 HELD_MAX = 1_000
-"""Keys that wait in memory because the store cannot be written; beyond them whole queues wait."""
+"""Keys held in memory while the store cannot be written; beyond this, whole queues are held."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -22,12 +22,12 @@ class Job:
     """A turn of a node. Mutable, held by one thread.
 
     Attributes:
-        queue: to look into, or that of `key`.
-        key: to work on; None until a look has found one.
-        skip: keys of the queue that others work on, or that wait.
-        is_done: whether the queue is known to hold nothing more of what the look has found.
+        queue: the queue to query, or that of `key`.
+        key: the key to work on; None until the query has found one.
+        skip: keys of the queue that other threads work on, or that are held.
+        is_done: whether the queue is known to hold none of the found records any more.
         expected: see `Turns.begin`.
-        begun: seconds, when the turn began.
+        begun: when the turn began, in seconds.
     """
 
     queue: WorkQueue
@@ -40,12 +40,12 @@ class Job:
 
 @dataclass(slots=True)
 class _Todo:
-    """What one node has to do; both are in the order in which it came."""
+    """Pending work of one node; both collections are in order of arrival."""
 
     queues: dict[WorkQueue, None] = field(default_factory=dict)
     keys: dict[WorkKey, None] = field(default_factory=dict)
     was_key: bool = False
-    """Whether the last turn was a key's: keys and queues take turns, too."""
+    """Whether the last turn was for a key: keys and queues alternate."""
 
 
 class Dispatch:
@@ -66,9 +66,9 @@ class Dispatch:
         self._running: dict[int, float] = {}
 
     def offer(self, queues: Iterable[WorkQueue]) -> None:
-        """Records came into these queues."""
+        """Report new records in these queues."""
         for queue in queues:
-            if queue in self._busy:  # they may be of any key
+            if queue in self._busy:  # they may belong to any key
                 self._busy[queue] = dict.fromkeys(self._busy[queue], True)
             self._have_looked_into(queue)
 
@@ -80,9 +80,10 @@ class Dispatch:
             self.turns.ready(queue.node)
 
     def offer_keys(self, keys: Iterable[WorkKey]) -> None:
-        """The time of these keys has come; one that is worked on is offered when that is done.
+        """Report keys whose due time has come; a key in work is offered again after its step.
 
-        Nobody is told of a time twice: what works on the key may have been given it just now.
+        This is needed because a due time is reported only once, and the step in progress may have
+        just set it.
         """
         for key in keys:
             if key.key in self._busy.get(key.queue, ()):
@@ -92,7 +93,7 @@ class Dispatch:
                 self.turns.ready(key.queue.node)
 
     def keep(self, partitions: Iterable[int]) -> None:
-        """Forget what is not of these partitions."""
+        """Discard work of partitions other than these."""
         kept = frozenset(partitions)
         for node, todo in list(self._todo.items()):
             todo.queues = {q: None for q in todo.queues if q.partition in kept}
@@ -104,19 +105,19 @@ class Dispatch:
 
     @property
     def running(self) -> int:
-        """How many turns are taken."""
+        """The number of turns in progress."""
         return len(self._running)
 
     def youngest(self) -> float | None:
-        """When the turn began that began last, of those that are taken."""
+        """Start time of the most recent turn in progress."""
         return max(self._running.values(), default=None)
 
     def has_job(self, *, only_fresh: bool) -> bool:
-        """Whether `next` would answer one."""
+        """Whether `next` would return a job."""
         return self.turns.next(only_fresh=only_fresh) is not None
 
     def next(self, now: float, *, only_fresh: bool) -> Job | None:
-        """Begin the turn of the node whose turn it is; see `Turns.next`."""
+        """Begin the turn of the next node; see `Turns.next`."""
         node = self.turns.next(only_fresh=only_fresh)
         if node is None:
             return None
@@ -127,12 +128,12 @@ class Dispatch:
         return job
 
     def found(self, job: Job, key: WorkKey | None, *, more: bool = True) -> bool:
-        """The look into a queue has found a key, or nothing; whether it may be worked on.
+        """Report the result of a queue's query: a key or None; returns whether to work on it.
 
         Args:
-            job: the look.
-            key: what it has found.
-            more: whether the queue may hold other records, of this key or another.
+            job: the query.
+            key: the key that was found.
+            more: whether the queue may hold further records, of this or another key.
         """
         came_in = self._looking.pop(job.queue)
         if key is not None and not self._is_free(key):
@@ -148,7 +149,7 @@ class Dispatch:
         return key is not None
 
     def end(self, job: Job, now: float) -> None:
-        """The turn is over; its key is free again, and its queue may hold more of it."""
+        """End the turn; its key is released, and its queue may hold more of its records."""
         del self._running[id(job)]
         came_in = self._looking.pop(job.queue, None) if job.key is None else None
         self.turns.end(job.queue.node, job.expected, (now - job.begun) * 1000)
@@ -166,14 +167,14 @@ class Dispatch:
             self._have_looked_into(job.queue)
 
     def hold(self, key: WorkKey, until: float) -> None:
-        """Leave a key alone for a while; beyond `HELD_MAX` of them its queue."""
+        """Do not work on a key for a while; beyond `HELD_MAX` held keys, hold its queue."""
         if len(self._held) < HELD_MAX or key in self._held:
             self._held[key] = until
         else:
             self.hold_queue(key.queue, until)
 
     def hold_queue(self, queue: WorkQueue, until: float) -> None:
-        """Leave a queue alone for a while."""
+        """Do not query a queue for a while."""
         self._held_queues[queue] = until
         todo = self._todo.get(queue.node)
         if todo is not None:
@@ -181,7 +182,7 @@ class Dispatch:
             self._tidy(queue.node)
 
     def next_release(self) -> float | None:
-        """When the first of what is held is to be let go."""
+        """The earliest release time of held keys and queues."""
         times = (*self._held.values(), *self._held_queues.values())
         return min(times, default=None)
 

@@ -1,4 +1,4 @@
-"""Ends flows of a node together: what follows from one that a client started, or all of them."""
+"""Ends flows of a node together: the descendants of a client-started flow, or all flows."""
 
 from collections.abc import Iterator
 from contextlib import suppress
@@ -18,17 +18,17 @@ from host.ports.units import StateStore, Unit
 ORPHAN_REASON = "The flow that this one follows from was killed."
 MAINTENANCE_REASON = "Flow operations of the virtual node are not operational."
 _AT_ONCE = 200
-"""Flows of one unit, and of one look at what runs."""
+"""Flows of one unit, and of one page of running flows."""
 
 
 class Endings:
-    """Ends flows that run. Each call is durable when it returns; flows end at their next step."""
+    """Ends running flows. Each call is durable when it returns; flows end at their next step."""
 
     def __init__(self, store: StateStore) -> None:
         self._store = store
 
     def end_all(self, node: ShortHash, reason: str = MAINTENANCE_REASON) -> int:
-        """End every flow of a node that runs.
+        """End every running flow of a node.
 
         Returns:
             How many.
@@ -39,9 +39,9 @@ class Endings:
         return self._end(node, self._running(node), reason)
 
     def mark(self, node: ShortHash, origin: FlowId, now: EpochMs) -> None:
-        """Have what follows on `node` from a flow that a client started there end at its next step.
+        """Mark a client-started flow of `node`: its descendants there end at their next step.
 
-        What is on its way starts nothing any more. The mark stays as long as statuses do.
+        Messages in transit no longer start responders. The mark is kept as long as statuses.
 
         Raises:
             StorageError: the store cannot be used.
@@ -53,14 +53,14 @@ class Endings:
             due_at=EpochMs(now + CORDA_DEFAULTS.status_retention_ms),
             place=due_place(key),
         )
-        with suppress(StateConflictError):  # it is marked already
+        with suppress(StateConflictError):  # already marked
             self._store.commit(Unit(states=(mark,)))
 
     def end_descendants(self, node: ShortHash, origin: FlowId, now: EpochMs) -> int:
-        """End what follows on `node` from a flow that a client started there, now and later.
+        """End all present and future descendants on `node` of a flow that a client started there.
 
         Returns:
-            How many flows of it run; where there is none, nothing is marked.
+            The number of running descendants; if there are none, nothing is marked.
 
         Raises:
             StorageError: the store cannot be used.
@@ -69,7 +69,7 @@ class Endings:
         first = next(found, None)
         if first is None:
             return 0
-        # Before the others are looked for: what comes to run meanwhile ends by itself.
+        # Mark before listing the others: flows that start meanwhile then end by themselves.
         self.mark(node, origin, now)
         return self._end(node, chain((first,), found), ORPHAN_REASON)
 
@@ -91,12 +91,12 @@ class Endings:
 def running(
     store: StateStore, node: ShortHash, origin: FlowId | None = None
 ) -> Iterator[FlowGlance]:
-    """The flows of a node that run, responders among them; a page of them is in memory at a time.
+    """The running flows of a node, including responders; one page at a time is in memory.
 
     Args:
         store: of the flow engine.
-        node: whose flows.
-        origin: only those that follow from this flow, which a client started.
+        node: the virtual node.
+        origin: only descendants of this client-started flow.
 
     Raises:
         StorageError: the store cannot be read.

@@ -52,7 +52,7 @@ class FlowEndedError(ConflictError):
 
 
 class FlowHistoryUnavailableError(NotFoundError):
-    """Nothing is recorded of the flow: it has not begun, or its history is no longer kept."""
+    """There is no record of the flow: it has not begun, or its history is no longer kept."""
 
     code = "flow-history-unavailable"
 

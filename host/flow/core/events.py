@@ -1,4 +1,4 @@
-"""What the flow engine reports, as values. The composition root turns them into logs and metrics.
+"""Events of the flow engine, as values. The composition root turns them into logs and metrics.
 
 Events of a step are reported after its commit, so a step that is repeated after a crash reports
 once. Guests' log lines are scrubbed of control characters; payloads never appear.
@@ -22,7 +22,7 @@ class FlowStarted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FlowEnded:
-    """`trace` is the guest's, for flows that failed by an error of their own."""
+    """`trace` is the guest's, for flows that failed with an error of their own."""
 
     flow_id: FlowId
     holding_id: ShortHash
@@ -55,7 +55,7 @@ class GuestLogged:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordRetried:
-    """A record could not be processed and will be tried again."""
+    """A record could not be processed and will be retried."""
 
     topic: str
     partition: int
@@ -66,7 +66,7 @@ class RecordRetried:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordDeadLettered:
-    """A record was given up; it stands on the dead letter topic."""
+    """A record was moved to the dead letter topic."""
 
     topic: str
     partition: int
@@ -76,7 +76,7 @@ class RecordDeadLettered:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordsExpired:
-    """Records that nobody consumes were deleted, since they were too old or too many."""
+    """Records without a consumer were deleted because of their age or number."""
 
     topic: str
     count: int
@@ -84,7 +84,7 @@ class RecordsExpired:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeptDropped:
-    """Things that a node kept were deleted, since an account of its had no room for new ones."""
+    """Stored items of a node were deleted because its account had no room for new ones."""
 
     holding_id: ShortHash
     account: str

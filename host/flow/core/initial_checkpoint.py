@@ -1,4 +1,4 @@
-"""How a flow's first checkpoint is made: from a client's start, or from a session's first message.
+"""Builds a flow's first checkpoint: from a client's start, or from a session's first message.
 
 Pure.
 """
@@ -68,9 +68,9 @@ def responder(
     now: EpochMs,
     config: FlowConfig = CORDA_DEFAULTS,
 ) -> Checkpoint | SessionFailure:
-    """The first checkpoint of the responder that a session's first message asks for.
+    """The first checkpoint of the responder that a session's first message requests.
 
-    The version is the highest that both sides have. Source: Corda's FlowProtocolStore.
+    The version is the highest that both sides support. Source: Corda's FlowProtocolStore.
     """
     init = init_of(message)
     assert init is not None  # noqa: S101  # only first messages start responders
@@ -139,7 +139,7 @@ def choose_responder(cpi: CpiRecord, init: Init) -> tuple[FlowDeclaration, int] 
 
 
 def platform_context(cpi: CpiRecord) -> dict[str, str]:
-    """Context properties that the platform sets for a flow that a client starts."""
+    """Context properties that the platform sets for a client-started flow."""
     return {
         **_cpi_context(cpi),
         "corda.initialPlatformVersion": str(PLATFORM_VERSION),
@@ -149,7 +149,7 @@ def platform_context(cpi: CpiRecord) -> dict[str, str]:
 
 
 def _cpi_context(cpi: CpiRecord) -> dict[str, str]:
-    """Of the node that runs the flow; what else a responder's platform says is its initiator's."""
+    """Properties of the node that runs the flow; a responder's others come from its initiator."""
     checksums = {
         f"corda.cpkFileChecksum.{number}": cpk.file_checksum for number, cpk in enumerate(cpi.cpks)
     }
@@ -167,7 +167,7 @@ def start_argument(checkpoint: Checkpoint, body: str | None) -> str:
 
     Args:
         checkpoint: of the flow.
-        body: its request body, JSON text, which is taken as it is.
+        body: its request body, JSON text, which is inserted unchanged.
     """
     session = None
     if checkpoint.responds_to is not None:

@@ -18,21 +18,21 @@ from host.flow.core.versioned_codec import read_stored
 from host.ports.guest import GuestKilledError
 
 JOURNAL_VERSIONS = (1, 2)
-"""Versions that are read; what 2 added has a default that fits a row of version 1."""
+"""Versions that can be read; fields added in 2 have defaults that suit rows of version 1."""
 REQUEST_CHARACTERS_MAX = 512
-"""What an entry keeps of a request, for people to read; the digest covers all of it."""
+"""Characters of a request that an entry keeps, for display; the digest covers all of it."""
 
 
 _SHOWN_CHARACTERS_MAX = 200
-"""Of a request, in the report of a call that differs."""
+"""Characters of a request in the report of a call that differs."""
 
 
 class Entry(Struct, frozen=True, kw_only=True, array_like=True):
     """An answered call. `answer` is JSON text: the value of `ok`, or the error object.
 
-    What stands behind `answer` is for the flow's history alone, and rows of version 1 lack it:
-    when the call was made first and when it was answered, the beginning of its request, and the
-    session messages since the entry before.
+    The fields after `answer` are only for the flow's history, and rows of version 1 lack them:
+    times of the first call and of its answer, the beginning of the request, and the session
+    messages since the previous entry.
     """
 
     v: int = 2
@@ -51,8 +51,8 @@ class Entries(list[Entry]):
     """A journal in memory, to which entries are only appended.
 
     Attributes:
-        characters: of all answers.
-        bytes: that the texts of the entries take in memory.
+        characters: total length of all answers.
+        bytes: memory of the entries' texts.
     """
 
     def __init__(self, entries: Iterable[Entry] = ()) -> None:
@@ -63,7 +63,7 @@ class Entries(list[Entry]):
             self.append(entry)
 
     def append(self, entry: Entry) -> None:
-        """Add an entry and what it holds."""
+        """Add an entry and its sizes."""
         super().append(entry)
         self.characters += len(entry.answer)
         self.bytes += getsizeof(entry.answer) + getsizeof(entry.request)
@@ -74,7 +74,7 @@ _decoder = msgspec.json.Decoder(Entry)
 
 
 class Made(NamedTuple):
-    """A call as a flow made it. `request` is the beginning of its text, if it is known."""
+    """A call of a flow. `request` is the beginning of its text, if known."""
 
     function: str
     digest: str
@@ -82,7 +82,7 @@ class Made(NamedTuple):
 
 
 class FlowNonDeterministicError(GuestKilledError):
-    """A replayed run made another call than the journal holds."""
+    """A replayed run made a call that differs from the journal."""
 
     def __init__(self, call: int, *, expected: str, actual: str) -> None:
         super().__init__(
@@ -110,7 +110,7 @@ def decode_journal(rows: Sequence[bytes]) -> Entries:
 
 
 def decode_entry(row: bytes, number: int) -> Entry:
-    """Read the journal row of a number; refuses as `decode_journal`."""
+    """Read one journal row; raises as `decode_journal`."""
     entry = read_stored(_decoder, row, "a journal row", versions=JOURNAL_VERSIONS)
     if entry.call != number:
         raise FlowRecordDamagedError(
@@ -120,7 +120,7 @@ def decode_entry(row: bytes, number: int) -> Entry:
 
 
 def check_call(call: int, expected: Made, actual: Made) -> None:
-    """Compare a call with the one that was made before, by function and digest.
+    """Compare a call with the journalled one, by function and digest.
 
     Raises:
         FlowNonDeterministicError: they differ.

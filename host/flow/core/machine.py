@@ -35,21 +35,21 @@ SESSION_TIMEOUT_MESSAGE = (
 )
 
 _FAREWELL_BYTES_MAX = 1024 * 1024
-"""Of what the peers of a flow that fails are sent of its failure, together."""
+"""Total bytes of the error messages that a failed flow sends to its peers."""
 
 
 class Phase(StrEnum):
-    """Where a flow stands, read off its checkpoint."""
+    """The phase of a flow, derived from its checkpoint."""
 
     RUNNABLE = "RUNNABLE"
-    """The guest is to run: at the start, or again after a run that was cut short."""
+    """The guest must run: at the start, or again after an interrupted run."""
     SUSPENDED = "SUSPENDED"
     ENDING = "ENDING"
 
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """The start of the flow has been read (again)."""
+    """The start of the flow was read, possibly for the second time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ class GuestReturned:
 
 @dataclass(frozen=True, slots=True)
 class Broken:
-    """The flow cannot go on: its own failure, a limit, a fatal platform error."""
+    """The flow cannot continue: its own failure, a limit, a fatal platform error."""
 
     error: FlowError
 
@@ -103,7 +103,7 @@ class Send:
 class End:
     """The flow has ended: write its status, delete checkpoint, journal and timer.
 
-    The result of a flow that has completed is None where it stands beside the checkpoint.
+    The result of a completed flow is None if it is stored beside the checkpoint.
     """
 
     status: FlowStatusName
@@ -132,7 +132,7 @@ def step(
     """Apply one event.
 
     Raises:
-        KeyError: the phase has no transition for this event, a fault of the engine.
+        KeyError: the phase has no transition for this event, a bug of the engine.
     """
     transition = TRANSITIONS[phase_of(checkpoint), type(event)](checkpoint, event, now)
     after = transition.checkpoint
@@ -150,7 +150,7 @@ def _ignore(checkpoint: Checkpoint, _: Event, __: EpochMs) -> Transition:
 
 
 def _take(checkpoint: Checkpoint, event: Event, now: EpochMs) -> Transition:
-    """Take a message in while the guest is to run anyway."""
+    """Accept a message while the guest is going to run anyway."""
     taken = _arrive(checkpoint, event, now)
     return Transition(taken.checkpoint, (*taken.commands, RunGuest()))
 
@@ -247,7 +247,7 @@ def _kill(checkpoint: Checkpoint, event: Event, _: EpochMs) -> Transition:
 def _end_in_error(checkpoint: Checkpoint, end: End) -> Transition:
     assert end.error is not None  # noqa: S101  # both callers give it
     ending = _open_sessions(checkpoint)
-    # Each peer is sent the message: of many, less of it.
+    # The message is sent to each peer: the more peers, the more it is truncated.
     message = cut_message(end.error.message, _FAREWELL_BYTES_MAX // max(1, len(ending)))
     failure = SessionFailure(code=end.error.type, message=message)
     outbox: tuple[SessionMessage, ...] = ()
@@ -292,7 +292,7 @@ def _open_sessions(checkpoint: Checkpoint) -> list[Session]:
 
 
 def _with_timer(checkpoint: Checkpoint) -> Checkpoint:
-    """Set the timer of a flow that waits: its sleep's end, or when it or a session expires."""
+    """Set the timer of a waiting flow: end of its sleep, or expiry of the flow or a session."""
     if phase_of(checkpoint) is Phase.RUNNABLE:
         return replace(checkpoint, timer=None)
     times = [s.expires_at for s in _open_sessions(checkpoint)]
@@ -304,7 +304,7 @@ def _with_timer(checkpoint: Checkpoint) -> Checkpoint:
 
 
 def _expiry(checkpoint: Checkpoint, now: EpochMs) -> str | None:
-    """Why the flow has waited too long; None when it has not. Source: FlowTimeoutTaskProcessor."""
+    """The timeout that the waiting flow has hit, or None. Source: FlowTimeoutTaskProcessor."""
     if any(s.expires_at <= now for s in _open_sessions(checkpoint)):
         return SESSION_TIMEOUT_MESSAGE
     if checkpoint.idle_at is not None and checkpoint.idle_at <= now:

@@ -1,4 +1,4 @@
-"""The flow mapper: which flow a start request or a session belongs to.
+"""The flow mapper: maps start requests and sessions to flows.
 
 Pure. A state per start key drops repeated starts; a state per session id routes its messages.
 States outlive their flow by the clean-up time, so that late duplicates find them.
@@ -30,7 +30,7 @@ class MapperState(Struct, frozen=True, kw_only=True):
     """The flow of a start key or session.
 
     `status` is the key of the flow's status, for sessions that the flow opened itself. `failed`
-    is a session whose initiator failed before its first message arrived: it starts nothing.
+    marks a session whose initiator failed before its first message arrived: it starts no responder.
     """
 
     v: int = 1
@@ -41,7 +41,7 @@ class MapperState(Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mapped:
-    """Where an event goes, if to any flow. `created` is set when the mapping is new."""
+    """The destination of an event, if any. `created` is set when the mapping is new."""
 
     flow_id: FlowId
     event: StartFlow | Respond | SessionMessage | KillFlow | None
@@ -69,10 +69,10 @@ def start_state_key(key: str) -> str:
 
 
 def map_start(state: MapperState | None, start: StartRequest, new_id: FlowId) -> Mapped | None:
-    """Give a start request its flow id, and a kill request that of the flow which it followed.
+    """Assign a flow id to a start request, and to a kill request the id of the flow to kill.
 
     Returns:
-        None when there is nothing to do: the key has started a flow already, or none to kill.
+        None if there is nothing to do: the key has started a flow already, or has none to kill.
     """
     if isinstance(start, KillFlow):
         return None if state is None else Mapped(flow_id=state.flow_id, event=start)

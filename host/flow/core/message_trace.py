@@ -1,6 +1,6 @@
-"""Notes of the session messages that a flow sent and got: what its history tells of them.
+"""Notes of the session messages that a flow sent and received, for its history.
 
-Pure. A note names a message and holds none of its payload.
+Pure. A note identifies a message and contains none of its payload.
 """
 
 from msgspec import Struct
@@ -9,7 +9,7 @@ from host.domain.ids import EpochMs
 from host.flow.core.messages import Chunk, Data, SessionMessage, other_side
 
 NOTES_MAX = 1000
-"""Notes between two host calls; what comes beyond is not noted."""
+"""Maximum notes between two host calls; further messages are not noted."""
 
 
 class Note(Struct, frozen=True, kw_only=True, array_like=True):
@@ -35,7 +35,7 @@ def note_arrived(message: SessionMessage, now: EpochMs) -> Note:
 
 
 def with_notes(before: tuple[Note, ...], new: tuple[Note, ...]) -> tuple[Note, ...]:
-    """`before` and `new`, without what is beyond the limit."""
+    """`before` and `new`, truncated to the limit."""
     return (*before, *new)[:NOTES_MAX]
 
 

@@ -1,4 +1,4 @@
-"""What travels on the flow topics, and how it is encoded.
+"""The messages on the flow topics, and their encoding.
 
 Persisted values are msgspec structs: tagged unions that decode to the class that was encoded.
 Every record carries its format version `v`; a decoder exists for each version ever written.
@@ -29,10 +29,10 @@ WORK_TOPICS = (START_TOPIC, OUT_TOPIC, IN_TOPIC, EVENT_TOPIC)
 GROUP = "flow"
 
 _ENVELOPE_BYTES = 300
-"""Of a failure's message: names, ids and braces, about."""
+"""Approximate bytes of a failure message besides its text: names, ids and braces."""
 
 INITIATED = "-INITIATED"
-"""Ends the session id of the initiated side."""
+"""Suffix of the session id of the initiated side."""
 
 
 class Party(Struct, frozen=True):
@@ -49,12 +49,12 @@ class Party(Struct, frozen=True):
         """The identity.
 
         Raises:
-            InvalidX500NameError: the name is none.
+            InvalidX500NameError: the name is not valid.
         """
         return _holding(self.name, self.group_id)
 
     def node(self) -> ShortHash:
-        """The party's short hash; nobody's, where its name is none."""
+        """The party's short hash; `NOBODY` if its name is not valid."""
         return _node(self.name, self.group_id)
 
 
@@ -72,9 +72,9 @@ def _node(name: str, group_id: str) -> ShortHash:
 
 
 class Init(Struct, frozen=True, kw_only=True):
-    """Opens a session; travels in its messages until the initiated side has answered.
+    """Opens a session; included in its messages until the initiated side has answered.
 
-    `context` holds the initiator's user properties, `platform` those of its platform.
+    `context` holds the initiator's user properties, `platform` its platform properties.
     """
 
     protocol: str
@@ -92,7 +92,7 @@ class Data(Struct, frozen=True, kw_only=True, tag="data"):
 
 
 class Chunk(Struct, frozen=True, kw_only=True, tag="chunk"):
-    """A part of a payload that is larger than one message; the parts' texts are joined."""
+    """A part of a payload that is larger than one message; the receiver joins the parts."""
 
     payload: str
     last: bool
@@ -104,7 +104,7 @@ class InfoRequest(Struct, frozen=True, kw_only=True, tag="info-request"):
 
 
 class InfoResponse(Struct, frozen=True, kw_only=True, tag="info-response"):
-    """Answers `InfoRequest`; the facts stand in the message itself."""
+    """Answers `InfoRequest`; the facts are in the message itself."""
 
 
 class Close(Struct, frozen=True, kw_only=True, tag="close"):
@@ -118,7 +118,7 @@ class SessionFailure(Struct, frozen=True, kw_only=True, tag="error"):
     message: str
 
     def __post_init__(self) -> None:
-        """Cut what is too long: one failure goes to every session of a flow, and is kept there."""
+        """Truncate long texts: a failure is sent to every session of a flow, and stored there."""
         force_setattr(self, "code", cut_line(self.code, TYPE_CHARACTERS_MAX))
         force_setattr(self, "message", cut_message(self.message))
 
@@ -129,8 +129,8 @@ Payload: TypeAlias = Data | Chunk | InfoRequest | InfoResponse | Close | Session
 class SessionMessage(Struct, frozen=True, kw_only=True, tag="session"):
     """A message to the session `session_id` of `target`.
 
-    `sequence` counts from 1 per direction; errors have 0 and are taken at once. `version` is the
-    protocol version that the initiated side has chosen.
+    `sequence` counts from 1 per direction; errors have 0 and are processed at once. `version` is
+    the protocol version that the initiated side has chosen.
     """
 
     v: int = 1
@@ -145,7 +145,7 @@ class SessionMessage(Struct, frozen=True, kw_only=True, tag="session"):
 class StartFlow(Struct, frozen=True, kw_only=True, tag="start"):
     """A client's request to start a flow.
 
-    `body` is JSON text; a large one stands in a state of its own, and `body_bytes` is its size.
+    `body` is JSON text; a large one is stored in a state of its own, and `body_bytes` is its size.
     """
 
     v: int = 1
@@ -194,15 +194,15 @@ def encode(value: Struct) -> bytes:
 
 
 def size_of(message: SessionMessage) -> int:
-    """How many bytes a message takes on the bus; those that end a session count nothing.
+    """Bytes that a message is charged on the bus; messages that end a session count 0.
 
-    A flow must be able to close its sessions though its node has no room.
+    A flow must be able to close its sessions even if its node has no room.
     """
     match message.payload:
         case SessionFailure(message=text):
             return len(text) + _ENVELOPE_BYTES
         case Data() | Chunk() | InfoRequest():
-            # The init, with its names and properties, is a part of each message until the peer has
+            # The init, with its names and properties, is part of each message until the peer has
             # answered, and may be far larger than the payload.
             return len(encode(message))
         case _:
@@ -253,5 +253,5 @@ def flow_state_key(flow_id: FlowId) -> str:
 
 
 def due_place(key: str) -> Placement:
-    """Who looks at a due state: the owner of the partition of `key`, a flow's id or a state's."""
+    """The owner of a due state: that of the partition of `key`, a flow's id or a state's key."""
     return Placement(group=GROUP, key=key)

@@ -1,8 +1,8 @@
-"""Large payloads stand beside their flow's checkpoint, in states of their own.
+"""Large payloads are stored beside their flow's checkpoint, in states of their own.
 
-A checkpoint is written at every step and would otherwise carry all that the flow has not read yet:
-each piece is written once here, read when the flow reads it, and deleted with the step that has
-read it. So is a large result while the flow waits for its sessions to close.
+A checkpoint is written at every step and would otherwise contain all unread payloads: here each
+piece is written once, read when the flow reads it, and deleted by the step that has read it. A
+large result is stored in the same way while the flow waits for its sessions to close.
 """
 
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ from host.flow.core.session import Session
 from host.ports.state import States, StateWrite
 
 RESULT_CHARACTERS_MAX = 8 * 1024
-"""Of a result that stands in the checkpoint."""
+"""Maximum characters of a result that is stored in the checkpoint."""
 
 
 def result_key(flow_id: FlowId) -> str:
@@ -32,7 +32,7 @@ def offloaded_key(flow_id: FlowId, session_id: str, sequence: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Offloaded:
-    """A checkpoint without the texts of its pieces, and what is to be written beside it."""
+    """A checkpoint without the texts of its pieces, and the states to write beside it."""
 
     checkpoint: Checkpoint
     writes: tuple[StateWrite, ...]
@@ -40,7 +40,7 @@ class Offloaded:
 
 
 def offloaded_keys(checkpoint: Checkpoint) -> frozenset[str]:
-    """Keys of all that the checkpoint has beside it: pieces of its sessions, and its result."""
+    """Keys of all states beside the checkpoint: pieces of its sessions, and its result."""
     pieces = frozenset(
         offloaded_key(checkpoint.flow_id, session.id, piece.sequence)
         for session in checkpoint.sessions.values()
@@ -51,10 +51,10 @@ def offloaded_keys(checkpoint: Checkpoint) -> frozenset[str]:
 
 
 def offloaded(checkpoint: Checkpoint, stored: frozenset[str]) -> Offloaded:
-    """Take the pieces out of a checkpoint.
+    """Remove the texts of pieces from a checkpoint.
 
     Args:
-        checkpoint: as the step has left it.
+        checkpoint: the checkpoint after the step.
         stored: keys of the pieces that are stored already.
     """
     texts: dict[str, str] = {}
@@ -89,7 +89,7 @@ def offloaded(checkpoint: Checkpoint, stored: frozenset[str]) -> Offloaded:
 
 
 def _without_result(checkpoint: Checkpoint) -> tuple[Checkpoint, str | None]:
-    """The checkpoint without a result that is large, and that."""
+    """The checkpoint without a large result, and that result."""
     ending = checkpoint.ending
     if ending is None or ending.result is None or len(ending.result) <= RESULT_CHARACTERS_MAX:
         return checkpoint, None
@@ -97,7 +97,7 @@ def _without_result(checkpoint: Checkpoint) -> tuple[Checkpoint, str | None]:
 
 
 def result_apart(flow_id: FlowId, states: States) -> str:
-    """The result of a flow that stands beside its checkpoint.
+    """The result of a flow that is stored beside its checkpoint.
 
     Raises:
         FlowRecordDamagedError: it is missing or damaged.
@@ -106,7 +106,7 @@ def result_apart(flow_id: FlowId, states: States) -> str:
 
 
 def fetched(checkpoint: Checkpoint, session_ids: tuple[str, ...], states: States) -> Checkpoint:
-    """`checkpoint` with the texts of what each of the sessions reads next.
+    """`checkpoint` with the texts that each of the sessions reads next.
 
     Raises:
         FlowRecordDamagedError: a piece is missing or damaged.
@@ -150,7 +150,7 @@ def _pieces(session: Session) -> Iterator[Piece]:
 
 
 def _emptied(session: Session) -> Session:
-    """`session` without texts of pieces."""
+    """`session` without the texts of its pieces."""
     return replace(
         session,
         inbox=tuple(u if isinstance(u, str) else _bare(u) for u in session.inbox),

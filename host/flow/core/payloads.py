@@ -1,7 +1,7 @@
-"""Session payloads on their way: cut into what messages hold, and kept until the flow reads them.
+"""Session payloads in transit: split into messages, and kept until the flow reads them.
 
 Pure. A small payload is kept as its text. A large one, and every chunk of one, is kept as a piece,
-whose text can stand beside the flow's checkpoint (`host.flow.core.offloaded_payloads`).
+whose text can be stored beside the flow's checkpoint (`host.flow.core.offloaded_payloads`).
 """
 
 from collections.abc import Iterable, Sequence
@@ -14,17 +14,17 @@ from host.flow.core.config import FlowConfig
 from host.flow.core.messages import Chunk, Data, Init, Payload, SessionMessage
 
 APART_CHARACTERS_MIN = 4096
-"""Payloads from this length on do not stand in the checkpoint."""
+"""Payloads of at least this length are not stored in the checkpoint."""
 
 
 WITHIN_CHARACTERS_MAX = 64 * 1024
-"""Of small payloads of one session that stand in the checkpoint together."""
+"""Maximum characters of all small payloads of one session in the checkpoint."""
 
 
 class Piece(Struct, frozen=True, kw_only=True, array_like=True):
     """A large payload or a part of one, by the number of the message that brought it.
 
-    `text` is None while it stands beside the checkpoint.
+    `text` is None while it is stored beside the checkpoint.
     """
 
     sequence: int
@@ -37,18 +37,18 @@ Unread: TypeAlias = str | tuple[Piece, ...]
 
 
 class Portion(Struct, frozen=True, kw_only=True, tag="portion"):
-    """Data as the receiving side holds it; `last` when the payload ends with it."""
+    """Data on the receiving side; `last` marks the end of the payload."""
 
     piece: Piece
     last: bool
 
 
 Held: TypeAlias = Payload | Portion
-"""What a session takes in sequence: chunks and large data as portions."""
+"""Payloads that a session processes in sequence: chunks and large data as portions."""
 
 
 class Early(Struct, frozen=True, kw_only=True):
-    """A message ahead of its turn."""
+    """A message that arrived before an earlier one."""
 
     sequence: int
     payload: Held
@@ -76,9 +76,9 @@ def cut(payload: str, config: FlowConfig, init: Init | None) -> list[Data | Chun
 
 
 def held(message: SessionMessage, inbox: Sequence[Unread]) -> Held:
-    """The message's payload as the receiving side keeps it, which has not read `inbox` yet.
+    """The message's payload as the receiving side stores it, given its unread `inbox`.
 
-    A small payload stands in the checkpoint, unless too many stand there already.
+    A small payload is stored in the checkpoint, unless too many are there already.
     """
     payload = message.payload
     if not isinstance(payload, Data | Chunk):
@@ -93,7 +93,7 @@ def held(message: SessionMessage, inbox: Sequence[Unread]) -> Held:
 
 
 def characters_of(inbox: Iterable[Unread], partial: Iterable[Piece], early: Iterable[Early]) -> int:
-    """How much a session holds that its flow has not read."""
+    """Characters that a session holds and its flow has not read."""
     total = sum(piece.characters for piece in partial)
     for unread in inbox:
         total += len(unread) if isinstance(unread, str) else sum(p.characters for p in unread)
@@ -106,7 +106,7 @@ def characters_of(inbox: Iterable[Unread], partial: Iterable[Piece], early: Iter
 
 
 def text_of(unread: Unread) -> str:
-    """The whole payload, whose pieces have their texts."""
+    """The whole payload; all of its pieces must have their texts."""
     if isinstance(unread, str):
         return unread
     texts = [piece.text for piece in unread if piece.text is not None]

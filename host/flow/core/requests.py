@@ -1,4 +1,4 @@
-"""Requests of the interfaces that the flow engine serves itself, as docs/reference/host-api.md."""
+"""Requests of the interfaces that the flow engine implements (docs/reference/host-api.md)."""
 
 from typing import Annotated, Literal, TypeAlias, TypeVar, cast
 
@@ -111,7 +111,7 @@ _decoders: dict[type, object] = {}
 
 
 def checked(request: str) -> JsonObject:
-    """The object that a request's text spells: the boundary check, before anything else sees it.
+    """Validate a request's text and parse it to an object, before any other use.
 
     Raises:
         CapabilityError: `request-invalid`, naming the rule.
@@ -135,7 +135,7 @@ def parse(request: str, shape: type[_T]) -> _T:
 
 
 def _decoder_of(shape: type[_T]) -> msgspec.json.Decoder[_T]:
-    """The decoder of a shape, made once."""
+    """The cached decoder of a type."""
     found = _decoders.get(shape)
     if found is None:
         found = _decoders[shape] = msgspec.json.Decoder(shape)
@@ -155,5 +155,5 @@ def parse_sub_flow(request: str) -> SubFlowEnter | SubFlowLeave | SubFlowFail:
 def _decoded(request: str, decoder: msgspec.json.Decoder[_T]) -> _T:
     try:
         return decoder.decode(request)
-    except Exception as exc:  # whatever a guest's text makes a decoder raise is the guest's
+    except Exception as exc:  # caused by the guest's text
         raise CapabilityError(INVALID_REQUEST, str(exc)) from exc

@@ -1,8 +1,8 @@
-"""When a record that failed to be processed is tried again, and when it is given up.
+"""When a failed record is retried, and when it becomes a dead letter.
 
 Pure. Source: Corda's flow engine: delays of 1, 2, 4, 8 and 16 s, at most 5 retries within 5
-minutes; then the flow fails and the record goes to the dead letter topic. An outage of the platform
-itself counts for nothing: Corda's workers wait for their broker and database in the same way.
+minutes; then the flow fails and the record goes to the dead letter topic. Outages of the platform
+itself do not count: Corda's workers wait for their broker and database in the same way.
 
 `KINDS` is the part of Corda's failure taxonomy that reaches the engine as an exception. The rest
 are values: a platform failure that the flow may catch is a `CapabilityError` and becomes the
@@ -26,16 +26,16 @@ _FIRST_DELAY_MS = 1_000
 
 class FailureKind(StrEnum):
     TRANSIENT = "transient"
-    """Tried again a bounded number of times, then fatal."""
+    """Retried a bounded number of times, then fatal."""
     FATAL = "fatal"
-    """Given up at once: the flow fails, the record goes to the dead letters."""
+    """Not retried: the flow fails, and the record goes to the dead letter topic."""
     CONFLICT = "conflict"
-    """Another step changed the state first: at once with fresh state, then as TRANSIENT."""
+    """Another step changed the state first: retried at once with fresh state, then as TRANSIENT."""
     OUTAGE = "outage"
-    """The host lacks what everybody needs, or no worker process of a kind that is needed is there:
-    no fault of the record, tried for as long as it takes."""
+    """The host lacks a shared resource, or has no worker process of a needed kind: not the record's
+    fault, retried without limit."""
     FENCED = "fenced"
-    """The partition is another worker's now, and the record with it: left to that one."""
+    """The partition now belongs to another worker, which will process the record."""
 
 
 _EXHAUSTED = frozenset(
@@ -50,12 +50,12 @@ _EXHAUSTED = frozenset(
         errno.EROFS,
     }
 )
-"""What the system answers when disk, descriptors or memory are used up, or the disk fails."""
+"""System errors when disk, descriptors or memory are exhausted, or the disk fails."""
 _DATABASE_AWAY = frozenset({5, 6, 7, 8, 10, 13, 14, 15})
 """SQLite's busy, locked, no memory, read only, I/O error, full, cannot open, protocol: its primary
 codes, as https://www.sqlite.org/rescode.html lists them."""
 _PRIMARY_CODE = 0xFF
-"""Of an SQLite error, whose further bits tell more of the same."""
+"""Mask of an SQLite primary error code; further bits are the extended code."""
 
 
 def _is_exhausted(failure: BaseException) -> bool:
@@ -65,7 +65,7 @@ def _is_exhausted(failure: BaseException) -> bool:
 def _is_database_away(failure: BaseException) -> bool:
     """An `OperationalError` of `sqlite3`, which this pure module does not import.
 
-    One that SQLite did not make itself has no code; what it tells of is the database all the same.
+    One that was not raised by SQLite itself has no code, but also concerns the database.
     """
     classes = {(cls.__module__, cls.__name__) for cls in type(failure).__mro__}
     if ("sqlite3", "OperationalError") not in classes:
@@ -80,7 +80,7 @@ def _has_no_thread(failure: BaseException) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class _Row:
-    """A row of the table: `cls` fits when `holds` says so, if there is more to ask."""
+    """A row of the table: matches instances of `cls` for which `holds`, if given, is true."""
 
     cls: type[BaseException]
     kind: FailureKind
@@ -99,16 +99,17 @@ KINDS: Sequence[_Row] = (
     _Row(FlowRecordDamagedError, FailureKind.FATAL),
     _Row(BaseException, FailureKind.TRANSIENT),
 )
-"""The kind of a failure: the first row that fits. Whatever is not known to be hopeless is tried
-again, faults of the platform included. A failure of any kind delays its own key alone."""
+"""The kind of a failure: the first matching row. Everything not known to be permanent is retried,
+including faults of the platform. A failure of any kind delays only its own key."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failures:
-    """Failures in a row of one kind for the record at `position`.
+    """Consecutive failures of one kind for the record at `position`.
 
-    `attempts` counts those of all kinds but outages. An outage does not set it back: a record that
-    makes the workers end which it needs is given up in spite of the outages that it causes.
+    `attempts` counts failures of all kinds except outages. An outage does not reset it: a record
+    that crashes the workers that it needs becomes a dead letter in spite of the outages that it
+    causes.
     """
 
     position: int
@@ -141,7 +142,7 @@ def next_failures(
 
 
 def retry_at(failures: Failures, config: FlowConfig = CORDA_DEFAULTS) -> EpochMs | None:
-    """When to try again; None when the record is to be given up."""
+    """When to retry; None if the record is to become a dead letter."""
     if failures.kind is not FailureKind.OUTAGE and _is_spent(failures, config):
         return None
     if failures.kind is FailureKind.CONFLICT and failures.count == 1:
@@ -150,7 +151,7 @@ def retry_at(failures: Failures, config: FlowConfig = CORDA_DEFAULTS) -> EpochMs
 
 
 def delay_ms(failures: Failures, config: FlowConfig = CORDA_DEFAULTS) -> int:
-    """How long to wait after the last failure: twice as long with each one, up to a limit."""
+    """Delay after the last failure: doubles with each failure, up to a limit."""
     doublings = min(max(failures.count - 1, 0), 20)
     return min(_FIRST_DELAY_MS << doublings, config.max_retry_delay_ms)
 

@@ -1,8 +1,8 @@
-"""The room that a step finds in its node's accounts, asked for before bytes are made.
+"""The free space in a node's accounts, checked by a step before it produces data.
 
-A step knows what its node held when it began, or when it wrote last, and adds what it has made
-since. Steps that run at the same time do not see each other's: each of them may pass a limit by
-what one step makes.
+A step reads the balances at its start and after each of its writes, and adds its unwritten bytes.
+Concurrent steps do not see each other's unwritten bytes: each may exceed a limit by the output of
+one step.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -15,7 +15,7 @@ from host.ports.accounts import Accounts
 from host.ports.state import StateRecord
 
 EVICTED_MAX = 100
-"""Things that one step deletes to make room for one that it keeps."""
+"""Maximum items that one step deletes to make room for a new one."""
 _LOOK_FIRST = 2
 
 
@@ -29,26 +29,26 @@ class Room:
     _held: Mapping[Account, Balance] | None = None
 
     def check(self, account: Account, *, pending: int, more: int) -> None:
-        """Refuse bytes for which there is no room.
+        """Refuse bytes that exceed the account's limit.
 
         Args:
-            account: which.
-            pending: bytes that the step has made and not written yet.
-            more: bytes that it wants to make.
+            account: the account.
+            pending: bytes that the step has produced but not written yet.
+            more: bytes that it is going to produce.
 
         Raises:
             QuotaExceededError: the account has no room for them.
             StorageError: the store cannot be read.
         """
         most = self.quota.account_max(account)
-        if self._held is None:  # all in one look: most steps ask for several
+        if self._held is None:  # all in one query: most steps need several
             self._held = self.accounts.balances(self.node)
         held = self._held.get(account, NOTHING).bytes + pending
         if most is not None and held + more > most:
             raise QuotaExceededError.of(self.node, account, held=held, more=more, most=most)
 
     def forget(self) -> None:
-        """Look again: the step has written what it had made."""
+        """Reload the balances on next use: the step has written its output."""
         self._held = None
 
 
@@ -61,18 +61,18 @@ def evicted(
     rows_max: int | None = None,
     size_of: Callable[[StateRecord], int] = lambda r: len(r.key.encode()) + len(r.value),
 ) -> tuple[StateRecord, ...]:
-    """What must go so that `more` bytes of one more thing fit an account, oldest first.
+    """Items to delete so that a new item of `more` bytes fits an account, oldest first.
 
-    It is taken from whoever has caused most of the account, so that no peer can have a node forget
-    what others have caused.
+    Items are taken from the peer that has caused most of the account, so that no peer can evict the
+    items of others.
 
     Args:
         accounts: of the store.
-        charge: of what comes.
+        charge: the charge of the new item.
         more: its bytes.
         bytes_max: of the account.
-        rows_max: things in the account, if that is bounded.
-        size_of: what goes with a thing.
+        rows_max: maximum items in the account, if bounded.
+        size_of: bytes that are deleted with an item.
     """
     held = accounts.balance(charge.node, charge.account)
     size, rows = held.bytes + more - bytes_max, held.rows + 1 - (rows_max or held.rows + 1)
@@ -99,7 +99,7 @@ def evicted(
 
 
 def _oldest(accounts: Accounts, source: Charge, most: int) -> Iterator[StateRecord]:
-    """The oldest things of a part of an account, few at first: each may be megabytes to read."""
+    """The oldest items of a part of an account, in growing batches: each may have megabytes."""
     limit, seen = min(_LOOK_FIRST, most), 0
     while limit > seen:
         found = accounts.oldest(source, limit)

@@ -1,13 +1,13 @@
 """The session state machine: ordered, deduplicated messages between two flows.
 
-Payloads larger than a message travel as chunks, each with a sequence number of its own. What has
-arrived is kept in pieces, so that large ones can stand beside the flow's checkpoint
+Payloads larger than a message travel as chunks, each with a sequence number of its own. Received
+data is kept in pieces, so that large ones can be stored beside the flow's checkpoint
 (`host.flow.core.offloaded_payloads`).
 
 Pure: a session and a message give a new session and messages to send. Delivery belongs to the
 bus; waiting belongs to the flow. `TRANSITIONS` is the whole of the receiving side.
-Source: Corda 5.1+ session protocol (session-manager-impl): sequence numbers from 1, the init
-travels in the first message, only the initiated side sends a close.
+Source: Corda 5.1+ session protocol (session-manager-impl): sequence numbers from 1, the init is
+part of the first message, only the initiated side sends a close.
 """
 
 from collections.abc import Callable, Mapping
@@ -45,10 +45,10 @@ from host.flow.core.payloads import (
 )
 
 EARLY_MAX = 1000
-"""Messages that a session holds back while an earlier one is missing."""
+"""Maximum messages that a session buffers while an earlier one is missing."""
 UNREAD_MAX = 1000
 UNREAD_CHARACTERS_MAX = 32 * 1024 * 1024
-"""What a peer may send ahead of the flow's reading, or twice the largest payload if more."""
+"""Maximum unread characters from a peer, or twice the largest payload if that is more."""
 
 
 class SessionStatus(StrEnum):
@@ -66,9 +66,9 @@ class SessionStatus(StrEnum):
 class Session(Struct, frozen=True, kw_only=True):
     """One side of a session.
 
-    `received` is the last sequence number of the contiguous prefix, `inbox` holds payloads not
-    yet read, `partial` the chunks of one that has not arrived whole, `last_heard` the time of the
-    last message (or of the opening). `platform` goes to the responder with `context`.
+    `received` is the last sequence number of the contiguous prefix, `inbox` holds unread payloads,
+    `partial` the chunks of an incomplete one, `last_heard` the time of the last message (or of the
+    opening). `platform` is sent to the responder with `context`.
     """
 
     id: str
@@ -100,14 +100,14 @@ class Session(Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A session after an event, and what it sends."""
+    """A session after an event, and the messages to send."""
 
     session: Session
     outbox: tuple[SessionMessage, ...] = ()
 
 
 def receive(session: Session, message: SessionMessage, now: EpochMs) -> Change:
-    """Take a message in: errors at once, the rest in sequence, each number once."""
+    """Process a received message: errors at once, others in sequence, each number once."""
     session = replace(session, last_heard=now)
     if isinstance(message.payload, SessionFailure):
         return Change(_in_error(session, session.failure or message.payload))
@@ -231,7 +231,7 @@ TRANSITIONS: Mapping[tuple[SessionStatus, type[Held]], Callable[[Session, Held],
 def send(session: Session, payload: str, config: FlowConfig = CORDA_DEFAULTS) -> Change:
     """Send a payload (JSON text), in chunks if it is large.
 
-    The messages of an initiator carry the init until the peer has answered.
+    The messages of an initiator include the init until the peer has answered.
 
     Raises:
         CapabilityError: `session-closed`, `session-error` or `session-payload-too-large`.
@@ -245,17 +245,17 @@ def send(session: Session, payload: str, config: FlowConfig = CORDA_DEFAULTS) ->
 
 
 def ask_info(session: Session) -> Change:
-    """Open the session without data, unless its first message is under way."""
+    """Open the session without data, unless its first message has been sent."""
     if session.sent or not session.initiator or session.status is not SessionStatus.CREATED:
         return Change(session)
     return _emit(session, InfoRequest(init=_first_init(session)))
 
 
 def read(session: Session) -> tuple[Session, str] | None:
-    """Take the next payload (JSON text); None when none has arrived yet.
+    """Read the next payload (JSON text); None if none has arrived yet.
 
     Raises:
-        CapabilityError: none will come: `session-closed` or `session-error`.
+        CapabilityError: no payload will arrive: `session-closed` or `session-error`.
     """
     if session.status is SessionStatus.ERROR:
         raise error_of(session)
@@ -267,16 +267,16 @@ def read(session: Session) -> tuple[Session, str] | None:
 
 
 def is_readable(session: Session) -> bool:
-    """Whether `read` has an answer: a payload, or the error that none will come."""
+    """Whether `read` has a result: a payload, or the error that none will arrive."""
     return bool(session.inbox) or session.status in (_S.CLOSING, _S.CLOSED, _S.ERROR)
 
 
 def close(session: Session) -> Change:
     """Close this side.
 
-    The initiated side tells the peer (with `require_close`) and is closed. The initiator waits
-    for that in CLOSING; without `require_close`, or when nothing was sent, it is closed at once.
-    Unread data makes it an error for both sides.
+    The initiated side sends a close (with `require_close`) and is closed. The initiator waits for
+    that in CLOSING; without `require_close`, or if nothing was sent, it is closed at once. Unread
+    data is an error for both sides.
     """
     if session.status.is_over or (session.status is _S.CLOSING and not session.peer_closed):
         return Change(session)
@@ -292,7 +292,7 @@ def close(session: Session) -> Change:
 
 
 def fail(session: Session, failure: SessionFailure) -> Change:
-    """End this side in error and tell the peer, unless it is over already."""
+    """End this side with an error and notify the peer, unless the session has ended already."""
     if session.status.is_over:
         return Change(session)
     failed = _in_error(session, failure)
@@ -302,13 +302,13 @@ def fail(session: Session, failure: SessionFailure) -> Change:
 
 
 def error_of(session: Session) -> CapabilityError:
-    """What a flow sees of a failed session: the peer's message."""
+    """The error of a failed session that its flow gets: the peer's message."""
     message = session.failure.message if session.failure else "the session failed"
     return CapabilityError("session-error", message)
 
 
 def refusal(message: SessionMessage, failure: SessionFailure) -> SessionMessage:
-    """The error that answers a message which found no session."""
+    """The error reply to a message without a session."""
     return SessionMessage(
         session_id=other_side(message.session_id),
         sequence=0,
@@ -326,7 +326,7 @@ def _require_open(session: Session) -> None:
 
 
 def _in_error(session: Session, failure: SessionFailure) -> Session:
-    """`session` after it failed: what it still held will never be read."""
+    """`session` after its failure: its unread data is discarded."""
     status = SessionStatus.ERROR
     return replace(session, status=status, failure=failure, inbox=(), partial=(), early=())
 
@@ -338,7 +338,7 @@ def _mismatch(session: Session, reason: str) -> Change:
 
 
 def _init(session: Session) -> Init | None:
-    """The init, until the peer has answered: the first message may be overtaken on its way."""
+    """The init, until the peer has answered: messages may overtake the first one."""
     is_unanswered = session.initiator and session.status is SessionStatus.CREATED
     return _first_init(session) if is_unanswered else None
 

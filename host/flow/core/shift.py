@@ -1,10 +1,9 @@
-"""How far the time of flows lies behind the time of day. Pure.
+"""The difference between flow time and the time of day. Pure.
 
-Timeouts of sessions and idle flows, and sleeps, are held against *flow time*: the time of day less
-a shift. A wall clock that jumps either way, a machine that was suspended and a process that was
-stopped all show as a difference between two looks at the clocks; the shift grows by it, so that
-flow time goes on from where it was. A host that does not run is no such case: time passes for
-those who wait.
+Timeouts of sessions and idle flows, and sleeps, use *flow time*: the time of day minus a shift. A
+jump of the wall clock in either direction, a suspended machine and a stopped process all show as a
+difference between two readings of the clocks, which is added to the shift, so that flow time
+continues without a gap. This does not apply while no host runs: then time passes for waiting flows.
 """
 
 from dataclasses import dataclass
@@ -17,9 +16,9 @@ from host.flow.core.versioned_codec import read_stored
 from host.ports.state import StateRecord
 
 SHIFT_KEY = "clock/shift"
-"""The state that holds the store's shift; the owner of partition 0 writes it."""
+"""Key of the state with the store's shift; the owner of partition 0 writes it."""
 JUMP_MS = 500
-"""Less is how clocks are adjusted, and how inexact two readings are."""
+"""Smaller differences are clock adjustments or inexact readings."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +30,7 @@ class Look:
 
 
 class SharedShift(Struct, frozen=True, kw_only=True):
-    """The shift of a store, and when it was found, by the machine's steady clock and its run."""
+    """The shift of a store, and when it was measured, by the machine's steady clock and boot."""
 
     v: int = 1
     shift_ms: int
@@ -43,13 +42,13 @@ _decoder = msgspec.json.Decoder(SharedShift)
 
 
 def missing_ms(before: Look, now: Look, *, stall_ms: int | None) -> int:
-    """By how much the shift grows between two looks; 0 when nothing happened.
+    """By how much the shift grows between two readings; 0 if there was no jump.
 
     Args:
-        before: the earlier look.
-        now: the later one.
-        stall_ms: looks are never further apart than this while the process runs; None when nothing
-            is known about it.
+        before: the earlier reading.
+        now: the later reading.
+        stall_ms: maximum time between readings while the process runs; None if there is no such
+            bound.
     """
     passed = now.steady - before.steady
     jump = now.wall - before.wall - passed
@@ -73,12 +72,12 @@ def decode_shift(record: StateRecord) -> SharedShift:
 
 
 def is_news(shared: SharedShift, *, found_at: int | None, boot: str) -> bool:
-    """Whether a process is to take up the store's shift.
+    """Whether a process must adopt the store's shift.
 
     Args:
         shared: what the store holds.
-        found_at: when the process found its own, by the steady clock; None for none of its own.
-        boot: names this run of the machine: another run's steady times mean nothing.
+        found_at: when the process measured its own shift, by the steady clock; None if it has none.
+        boot: identifies this boot of the machine: steady times of other boots are not comparable.
     """
     return found_at is None or (shared.boot == boot and shared.steady > found_at)
 

@@ -54,11 +54,11 @@ def write_status(
     origin: FlowId | None = None,
     retention_ms: int = CORDA_DEFAULTS.status_retention_ms,
 ) -> StateWrite | None:
-    """The write that records `status`; None when the flow's final status stands already.
+    """The write that records `status`; None if the flow already has a final status.
 
-    A final status is kept for `retention_ms`. `peer` is the node whose flow started a responder; a
-    status that stands already counts as it did. `origin` is the flow that a client started, from
-    which a responder follows.
+    A final status is kept for `retention_ms`. `peer` is the node whose flow started a responder; an
+    existing status keeps its charge. `origin` is the client-started flow from which a responder
+    descends.
     """
     if before is not None and read_status(before).status.is_final:
         return None
@@ -94,7 +94,7 @@ def _glance_of(status: StoredStatus, origin: FlowId | None, *, responder: bool) 
 def made_room(
     accounts: Accounts, write: StateWrite, *, node: ShortHash, bytes_max: int
 ) -> tuple[StateWrite, ...]:
-    """What deletes the oldest statuses of ended flows so that `write` fits its node's account."""
+    """Deletions of the oldest statuses of ended flows, so that `write` fits its node's account."""
     charge = write.charge or Charge(node=node, account=Account.STATUS)
     gone = evicted(accounts, charge, more=len(write.value or b""), bytes_max=bytes_max)
     return tuple(
@@ -114,7 +114,7 @@ def read_status(record: StateRecord) -> FlowStatus:
 
 
 def decode_status(record: StateRecord) -> StoredStatus:
-    """The status as stored; refuses as `read_status`."""
+    """The status as stored; raises as `read_status`."""
     return read_stored(_decoder, record.value, f"status {record.key!r}")
 
 

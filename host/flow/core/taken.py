@@ -1,4 +1,4 @@
-"""Records that a step works on, and what proves that it may."""
+"""Records that a step works on, and the proof that it may."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,20 +9,20 @@ from host.ports.units import Unit
 from host.ports.work import Done, WorkRecord
 
 RECORDS_MAX = 50
-"""Records of one step."""
+"""Maximum records of one step."""
 BYTES_MAX = 2 * 1024 * 1024
-"""A step takes no further record when those that it has are so large: each thread holds them."""
+"""A step takes no further record once it has this many bytes: each thread holds its records."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Taken:
-    """Records of one key, oldest first, and what the unit of their step writes because of them.
+    """Records of one key, oldest first, and the writes that their step's unit must include.
 
     Attributes:
         records: at least one.
-        done: where they waited; they go with the step.
-        states: what the step writes beside its own states.
-        fence: of the partition; None where the group has no members.
+        done: the same records in their queue; the step deletes them.
+        states: writes in addition to the step's own states.
+        fence: of the partition; None if the group has no members.
     """
 
     records: Sequence[WorkRecord]
@@ -42,7 +42,7 @@ class Taken:
         return () if self.fence is None else (self.fence,)
 
     def unit(self, unit: Unit) -> Unit:
-        """`unit`, with which the records are done."""
+        """`unit`, extended by the deletion of the records."""
         return Unit(
             states=(*unit.states, *self.states),
             journal=unit.journal,

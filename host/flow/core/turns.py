@@ -1,15 +1,15 @@
-"""Whose turn it is: nodes share the threads by the time that their steps take.
+"""Fair scheduling: nodes share the threads by the time that their steps take.
 
-Pure. Start-time fair queueing (Goyal, Vin, Cheng 1996), a form of deficit round robin in which who
-has used less comes first. Each node has a clock that its steps move on by the milliseconds they
-took, waiting in host calls included. The common clock stands where the node stood whose step began
-last. Of the nodes of which no step runs, that whose clock is furthest behind is next; only if
-there is none, a node of which some run already.
+Pure. Start-time fair queueing (Goyal, Vin, Cheng 1996), a form of deficit round robin in which the
+node with the least usage comes first. Each node has a virtual clock that its steps advance by their
+duration in milliseconds, including waits in host calls. The common clock has the value of the node
+whose step began last. The next turn goes to the node with the lowest clock among those without a
+running step; only if there is none, to a node that has some already.
 
-A node that comes, or whose steps have all ended, is set to the common clock if it is behind it: it
-saves nothing up, and what it has used beyond others still counts. So its clock is the least of all
-that wait, and its first record waits for at most one step of each node that came before it, however
-much that one has waiting. All operations take time in the logarithm of the number of nodes.
+The clock of a new or idle node is raised to the common clock if it is lower: idle time gives no
+credit, and earlier excess usage still counts. So its clock is the lowest of all waiting nodes, and
+its first record waits for at most one step of each earlier node, however long their queues are. All
+operations take logarithmic time in the number of nodes.
 """
 
 import heapq
@@ -19,25 +19,25 @@ from enum import IntEnum
 from host.domain.ids import ShortHash
 
 COST_MIN_MS = 0.1
-"""What a step costs at least: one that takes no measurable time takes a turn all the same."""
+"""Minimum cost of a step: a step without measurable duration still uses a turn."""
 _AVERAGE_OVER = 8
-"""Steps that the expected cost of a node's next one looks back on."""
+"""Number of steps over which the expected cost of a node's next step is averaged."""
 _FORGET_ABOVE = 64
-"""Nodes that are remembered before it is looked for some to forget."""
+"""Number of stored nodes above which inactive ones are removed."""
 
 
 class _Line(IntEnum):
-    """Where a node stands that has something to do."""
+    """The queue of a node that has pending work."""
 
     FRESH = 0
-    """None of its steps runs."""
+    """No step of the node is running."""
     SHARING = 1
-    """Some run, and one more may."""
+    """Some steps are running, and one more is allowed."""
 
 
 @dataclass(slots=True)
 class _Node:
-    """Mutable. `used` is the node's clock in milliseconds; `ticket` is of its place in a line."""
+    """Mutable. `used` is the node's clock in milliseconds; `ticket` is that of its valid entry."""
 
     used: float
     expected: float = COST_MIN_MS
@@ -47,7 +47,7 @@ class _Node:
 
 
 _Entry = tuple[float, int, ShortHash]
-"""A place in a line: the node's clock, its ticket, the node."""
+"""An entry in a line: the node's clock, its ticket, the node."""
 
 
 class Turns:
@@ -67,7 +67,7 @@ class Turns:
         self._forget_above = _FORGET_ABOVE
 
     def ready(self, name: ShortHash) -> None:
-        """The node has something to do; it may be told again."""
+        """Report that the node has pending work; may be repeated."""
         node = self._nodes.get(name) or self._new(name)
         if node.is_ready:
             return
@@ -78,7 +78,7 @@ class Turns:
         self._stand_in_line(name, node)
 
     def idle(self, name: ShortHash) -> None:
-        """The node has nothing to do but what runs."""
+        """Report that the node has no work besides its running steps."""
         node = self._nodes.get(name)
         if node is not None and node.is_ready:
             node.is_ready = False
@@ -86,10 +86,10 @@ class Turns:
             self._rest(node)
 
     def next(self, *, only_fresh: bool = False) -> ShortHash | None:
-        """The node whose turn it is; None when none may have one.
+        """The node whose turn is next; None if no node may begin a step.
 
         Args:
-            only_fresh: of nodes of which no step runs.
+            only_fresh: only nodes without a running step.
         """
         first = self._first(_Line.FRESH)
         if first is None and not only_fresh:
@@ -100,7 +100,7 @@ class Turns:
         """A step of the node begins.
 
         Returns:
-            What it is expected to cost, and counts for until it has ended.
+            Its expected cost, which is charged until it has ended.
         """
         node = self._nodes[name]
         self._clock = max(self._clock, node.used)
@@ -115,8 +115,8 @@ class Turns:
 
         Args:
             name: of the node.
-            expected: what `begin` answered.
-            cost_ms: what it has cost.
+            expected: the result of `begin`.
+            cost_ms: its actual cost.
         """
         node, cost = self._nodes[name], max(COST_MIN_MS, cost_ms)
         node.running -= 1
@@ -135,12 +135,13 @@ class Turns:
         return 0.0 if node is None else max(0.0, node.used - self._clock)
 
     def __len__(self) -> int:
-        """How many nodes are remembered."""
+        """The number of stored nodes."""
         return len(self._nodes)
 
     def _new(self, name: ShortHash) -> _Node:
         if len(self._nodes) >= self._forget_above:
-            # Each pass over all nodes pays for as many that came since the one before.
+            # Amortised: each pass over all nodes follows as many insertions since the previous
+            # pass.
             self._nodes = {n: each for n, each in self._nodes.items() if self._counts_still(each)}
             self._forget_above = max(_FORGET_ABOVE, 2 * len(self._nodes))
         node = self._nodes[name] = _Node(used=self._clock)
@@ -150,7 +151,7 @@ class Turns:
         return node.is_ready or node.running > 0 or node.used > self._clock
 
     def _rest(self, node: _Node) -> None:
-        """A node may have nothing to do now. When no node has, all begin anew."""
+        """Mark the node inactive if it has no work left. If no node has any, reset all clocks."""
         if node.running or node.is_ready:
             return
         self._active -= 1
@@ -160,7 +161,7 @@ class Turns:
                 line.clear()
 
     def _stand_in_line(self, name: ShortHash, node: _Node) -> None:
-        """Give the node its present place; one that it had before does not count any more."""
+        """Add a new entry for the node; its earlier entry becomes invalid."""
         self._tickets += 1
         node.ticket = self._tickets
         if node.running < self._steps_max:

@@ -1,4 +1,4 @@
-"""Reading what the flow engine has stored: one place decides about versions and damage."""
+"""Decoding of values stored by the flow engine: the one check of versions and damage."""
 
 from collections.abc import Sequence
 from typing import Protocol, TypeVar
@@ -8,7 +8,7 @@ import msgspec
 from host.flow.core.errors import FlowRecordDamagedError
 
 FIRST_VERSION = (1,)
-"""Versions of everything that the flow engine stores, but what has changed its shape since."""
+"""Versions of all stored values of the flow engine whose format has never changed."""
 
 
 class Versioned(Protocol):
@@ -35,7 +35,7 @@ def read_stored(
         versions: that `decoder` reads, the newest last.
 
     Raises:
-        FlowRecordDamagedError: damage, or a format version that this host does not know.
+        FlowRecordDamagedError: damage, or a format version that this host does not support.
     """
     try:
         value = decoder.decode(data)

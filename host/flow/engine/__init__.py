@@ -1,1 +1,1 @@
-"""What runs flows: workers, steps, guests, timers, delivery."""
+"""The execution of flows: workers, steps, guests, timers, delivery."""

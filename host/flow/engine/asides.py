@@ -1,7 +1,7 @@
-"""Which keys are set aside, and when they are tried again: of the partitions that a pool owns.
+"""The keys that are set aside in a pool's partitions, and the times of their retries.
 
-What is stored decides; the copy here saves each step a look into the store. Only the owner of a
-partition sets its keys aside, and it learns all of them when it becomes the owner. Thread-safe.
+The store is authoritative; this copy saves each step a query. Only the owner of a partition sets
+its keys aside, and it loads all of them when it becomes the owner. Thread-safe.
 """
 
 import heapq
@@ -30,12 +30,12 @@ class Asides:
         self._noted_last = EpochMs(0)
 
     def adopt(self, epochs: Mapping[int, int | None]) -> None:
-        """Learn the keys of the partitions that are owned from now on.
+        """Load the keys of the partitions that are owned from now on.
 
-        A partition whose epoch is another has been somebody else's, and is read again.
+        A partition whose epoch has changed had another owner meanwhile, and is read again.
 
         Raises:
-            StorageError: the store cannot be read; what was known stays.
+            StorageError: the store cannot be read; nothing has changed.
         """
         new = {n for n, epoch in epochs.items() if self._epochs.get(n, -1) != epoch}
         found = self._store.placed(ASIDE_GROUP, new) if new else ()
@@ -50,19 +50,19 @@ class Asides:
         return key in self._due
 
     def next_due(self) -> EpochMs | None:
-        """When a key is to be tried again, or the next time to ask."""
+        """The time of the next retry of a key, or of the next call."""
         with self._lock:
             while self._queue and self._is_stale(*self._queue[0]):
                 heapq.heappop(self._queue)
             return self._queue[0][0] if self._queue else None
 
     def due(self, now: EpochMs, owned: Collection[int] | None = None) -> Sequence[WorkKey]:
-        """The keys of `owned`, or of all, whose time has come, each once until it is told again.
+        """The due keys of `owned`, or of all partitions; each is reported once per due time.
 
-        While partitions are adopted, the caller may not own all of them yet: it is told of what is
-        due in those when it asks as their owner.
+        While partitions are adopted, the caller may not own all of them yet: their due keys are
+        reported once it calls as their owner.
 
-        A due time that was written when the clock stood later than now is over: the clock was put
+        A due time that was written at a clock time later than now counts as due: the clock was set
         back, and a retry must not wait for it.
         """
         with self._lock:
@@ -81,7 +81,7 @@ class Asides:
             return told
 
     def load(self, key: WorkKey, fence: Fence | None) -> Aside:
-        """The key as it is stored; the owner learns of it what is not known.
+        """Read the key from the store; the owner updates this copy if needed.
 
         Raises:
             FlowRecordDamagedError: its head cannot be read.
@@ -97,7 +97,7 @@ class Asides:
         return Aside(key=key) if record is None else read_head(record)
 
     def records(self, aside: Aside, limit: int) -> Sequence[WorkRecord]:
-        """The first records of a key, at most `limit`, and no more than a step may have.
+        """The first records of a key, at most `limit`, within the limits of a step.
 
         Raises:
             FlowRecordDamagedError: the first of them cannot be read.
@@ -122,12 +122,12 @@ class Asides:
     def taken(
         self, aside: Aside, records: Sequence[WorkRecord], fence: Fence | None, now: EpochMs
     ) -> Taken:
-        """The first records of a key, for a step: they go with it, and the rest is due then."""
+        """The first records of a key, for a step, which deletes them and makes the rest due."""
         states = aside.without_first(len(records), now)
         return Taken(records=records, states=states, fence=fence)
 
     def left(self, aside: Aside, count: int, now: EpochMs, fence: Fence | None) -> None:
-        """A step was committed with the first `count` records of a key."""
+        """Report that a step with the first `count` records of a key was committed."""
         with self._lock:
             if not self._is_owners(fence):
                 return
@@ -139,27 +139,27 @@ class Asides:
     def note(
         self, key: WorkKey, due: EpochMs | None, noted_at: EpochMs, fence: Fence | None
     ) -> None:
-        """A head was written: the key is to be tried at `due`, as was decided at `noted_at`."""
+        """Report that a head was written: `due` is the key's next retry, set at time `noted_at`."""
         with self._lock:
             if self._is_owners(fence):
                 self._note(key, due, noted_at)
 
     def forget(self, key: WorkKey, fence: Fence | None) -> None:
-        """A head was deleted: nothing of the key is set aside any more."""
+        """Report that a head was deleted: no record of the key is set aside any more."""
         with self._lock:
             if self._is_owners(fence):
                 self._due.pop(key, None)
 
     def _is_owners(self, fence: Fence | None) -> bool:
-        """Whether who tells of a key owns its partition as it is known here.
+        """Whether the caller owns the key's partition with the epoch that is known here.
 
-        A thread may be stopped between its commit and telling of it, while the partition goes away
-        and comes back: what was learnt then is newer. The lock is held.
+        A thread may be delayed between its commit and its report, while the partition moves away
+        and back: the data loaded then is newer. The caller holds the lock.
         """
         return fence is None or self._epochs.get(fence.partition) == fence.epoch
 
     def _noted_after(self, now: EpochMs) -> Sequence[WorkKey]:
-        """Keys that are to be told since the clock was put back; they are looked for only then."""
+        """Keys that are due because the clock was set back; searched for only in that case."""
         if now >= self._noted_last:
             return ()
         self._noted_last = max((due.noted_at for due in self._due.values()), default=EpochMs(0))
@@ -174,7 +174,7 @@ class Asides:
         try:
             failures = read_head(record).head.failures
         except FlowRecordDamagedError:
-            failures = None  # told by who works on the key
+            failures = None  # reported by the thread that works on the key
         noted_at = failures.last if failures is not None else EpochMs(0)
         self._note(key, record.due_at, noted_at)
 
@@ -190,7 +190,7 @@ class Asides:
 
 
 class _Due:
-    """When a key is tried again, when that was noted, and whether it was told."""
+    """Due time of a key, when it was recorded, and whether it was reported."""
 
     __slots__ = ("at", "is_told", "noted_at")
 

@@ -1,7 +1,7 @@
-"""Messages for flows that have ended: a repeated one is dropped, new data is refused.
+"""Messages for ended flows: duplicates are dropped, new data is refused.
 
-A network may deliver a message once more after the flow that has read it is gone. What each of its
-sessions had received stands in the flow's status, where only such a message looks for it.
+A network may deliver a message again after the flow that has read it has ended. The flow's status
+contains the last received number of each session, only for this check.
 """
 
 from collections.abc import Mapping
@@ -19,12 +19,12 @@ from host.ports.state import States
 
 
 def late_replies(event: FlowEvent, held: Mapping[str, Session], states: States) -> list[NewRecord]:
-    """Tell the sender of new data that its session is over; everything else is dropped.
+    """Replies to senders of new data: the session has ended; all other messages are dropped.
 
     Args:
-        event: for a flow that has ended.
-        held: the flow's sessions, if it has ended just now.
-        states: where its status stands otherwise.
+        event: an event for an ended flow.
+        held: the flow's sessions, if it has ended in this step.
+        states: otherwise, the store of its status.
     """
     if not isinstance(event, SessionMessage) or not isinstance(event.payload, Data | Chunk):
         return []
@@ -37,7 +37,7 @@ def late_replies(event: FlowEvent, held: Mapping[str, Session], states: States) 
 
 
 def _received(message: SessionMessage, states: States) -> int:
-    """The last number that the message's session has taken; 0 when nobody knows any more."""
+    """The last number that the message's session has received; 0 if it is no longer stored."""
     with suppress(FlowRecordDamagedError, InvalidX500NameError):
         mapped = states.get(session_key(message.session_id))
         key = decode_state(mapped.value).status if mapped is not None else None

@@ -1,8 +1,8 @@
-"""The flow engine: takes the next records of a key to their handler, and bounds failure.
+"""The flow engine: passes the next records of a key to their handler, and contains failures.
 
-Composed by the host: everything it touches is given. `work` is called by workers, one thread per
-key at a time; `drain` works on the calling thread until nothing is ready. A record that fails is
-set aside with what follows it of its key, in the store: other keys never wait for it.
+The host passes in all dependencies. Workers call `work`, one thread per key at a time; `drain`
+works on the calling thread until nothing is ready. A record that fails is set aside in the store,
+together with later records of its key: other keys never wait for it.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -41,7 +41,7 @@ from host.ports.work import Look, Queues, WorkRecord
 
 
 class EngineStore(StateStore, Queues, Protocol):
-    """What steps need: flows, and the queues of their work."""
+    """The store of steps: flows, and the queues of their work."""
 
 
 class FlowEngine:
@@ -56,14 +56,14 @@ class FlowEngine:
         packages: stored CPIs.
         clock: time of day.
         entropy: randomness of flow ids, session ids and `flow.random`.
-        events: told what happened, after it is durable; its failures are its own affair.
-        routes: tell where counterparties are; by default all are on this cluster.
+        events: receives events after they are durable; its exceptions do not affect flows.
+        routes: find counterparties; by default all are on this cluster.
         config: limits and times.
-        history: how much is kept of ended flows.
-        quotas: what the nodes' guests may use, and where it is charged.
-        sticky: keeps suspended guests for their next step; without it none is kept.
-        audit_logs: where privileged calls are kept.
-        time_of_day: what flows and people see, if it is not `clock`.
+        history: limits of the histories of ended flows.
+        quotas: quotas of the nodes' guests, to which their usage is charged.
+        sticky: keeps suspended guests for their next step; by default none is kept.
+        audit_logs: stores privileged calls.
+        time_of_day: the clock shown to flows and people, if not `clock`.
     """
 
     def __init__(
@@ -134,7 +134,7 @@ class FlowEngine:
         return self._store.waiting(WORK_TOPICS)
 
     def adopt(self, epochs: Mapping[int, int | None] | None = None) -> None:
-        """Own these partitions, or all, from now on; before any of their work is done.
+        """Become the owner of these partitions, or of all; call before any of their work is done.
 
         Raises:
             StorageError: the store cannot be read; nothing has changed.
@@ -142,7 +142,7 @@ class FlowEngine:
         self.asides.adopt(all_partitions(self._store) if epochs is None else epochs)
 
     def take(self, queue: WorkQueue, skip: Collection[str] = ()) -> Look:
-        """The next records of one key, as many as a step may have; start requests singly.
+        """The next records of one key, up to the limit of a step; start requests one by one.
 
         Raises:
             StorageError: the store cannot be read.
@@ -153,15 +153,15 @@ class FlowEngine:
     def work(
         self, key: WorkKey, records: Sequence[WorkRecord] = (), epoch: int | None = None
     ) -> Outcome:
-        """Do records of a key, or set them aside; never raises for a record's own failure.
+        """Process records of a key, or set them aside; never raises for a record's own failure.
 
         One thread at a time works on a key.
 
         Args:
-            key: whose records.
-            records: as `take` answered them; without any, those that are set aside.
-            epoch: of the caller's ownership; what is committed under an old one is refused, and
-                the work is left to the present owner.
+            key: the key of the records.
+            records: the result of `take`; if empty, the records that are set aside.
+            epoch: of the caller's ownership; commits with an old epoch are refused, and the work is
+                left to the current owner.
         """
         try:
             worked = self._work(key, records, fence_of(key, epoch))
@@ -172,11 +172,11 @@ class FlowEngine:
         return Outcome(worked=worked, is_done=True)
 
     def may_be_aside(self, key: WorkKey) -> bool:
-        """Whether records of the key are set aside, as far as anybody can tell without a look."""
+        """Whether records of the key may be set aside, decided without reading the store."""
         return key in self.asides or key in self.setbacks
 
     def process(self, queue: WorkQueue, epoch: int | None = None) -> Outcome:
-        """Do the next records of one queue on the calling thread."""
+        """Process the next records of one queue on the calling thread."""
         held = [key.key for key in self._held if key.queue == queue]
         records = self.take(queue, held).records
         if not records:
@@ -203,7 +203,7 @@ class FlowEngine:
                 return steps
 
     def next_due(self) -> EpochMs | None:
-        """When `drain` has something to do again; None if nothing waits for a time.
+        """When `drain` next has something to do; None if there is no due time.
 
         Raises:
             StorageError: the store cannot be used.
@@ -212,7 +212,7 @@ class FlowEngine:
         return min((at for at in times if at is not None), default=None)
 
     def _released(self) -> Sequence[WorkKey]:
-        """Keys that waited for long enough, or from before the clock was put back."""
+        """Keys whose waiting time is over, or began before the clock was set back."""
         now = self._clock.now_ms()
         latest = now + self._config.get().max_retry_delay_ms
         found = [key for key, until in self._held.items() if not now < until <= latest]
@@ -227,7 +227,7 @@ class FlowEngine:
         return outcome
 
     def _work(self, key: WorkKey, records: Sequence[WorkRecord], fence: Fence | None) -> bool:
-        """Do records of a key; whether there were any."""
+        """Process records of a key; returns whether there were any."""
         if not records:
             return self._work_on_aside(key, fence)
         if key not in self.asides and key not in self.setbacks:
@@ -259,7 +259,7 @@ class FlowEngine:
 
 
 def _contained(sink: EventSink) -> EventSink:
-    """`sink`, whose failure stops no flow: what it should have told is durable already."""
+    """Wraps `sink` so that its failure stops no flow: the reported change is already durable."""
 
     def tell(event: FlowEngineEvent) -> None:
         with suppress(Exception):

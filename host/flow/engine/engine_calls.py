@@ -27,12 +27,12 @@ EngineCall: TypeAlias = Callable[[str], Outcome]
 """Takes the request's JSON text.
 
 Raises:
-    CapabilityError: the flow's own mistake; it becomes the call's answer.
+    CapabilityError: an error of the flow; it becomes the call's answer.
 """
 
 
 class EngineCalls:
-    """The engine's own host calls of one run of one flow; what they answer holds the new state."""
+    """The engine's own host calls of one run of one flow; their outcome includes the new state."""
 
     def __init__(self, flow: StepState, services: FlowServices, cpi: CpiRecord) -> None:
         self._flow = flow
@@ -53,7 +53,7 @@ class EngineCalls:
         }
 
     def find(self, interface: str, function: str) -> EngineCall | None:
-        """The call, if the engine answers it itself."""
+        """The call, if the engine itself implements it."""
         return self._handlers.get((interface, function))
 
     def _now(self, request: str) -> Answer:
@@ -134,7 +134,7 @@ class EngineCalls:
         return Answer(self._flow.checkpoint, records=(record,))
 
     def _check_channel(self, channel: str) -> None:
-        """Refuse a channel that no CPK of the CPI declares, as Corda, which has no route for it.
+        """Refuse a channel that no CPK of the CPI declares, like Corda, which has no route for it.
 
         Raises:
             CapabilityError: `external-channel-unknown`.

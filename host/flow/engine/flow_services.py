@@ -1,4 +1,4 @@
-"""What flows reach beside their own state: the platform around them."""
+"""The platform services that steps of flows use."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -18,10 +18,10 @@ from host.ports.state import States
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FlowServices:
-    """What host calls reach: the platform around a flow.
+    """The platform services that host calls use.
 
-    `clock` is what timeouts go by; `time_of_day` is what flows and people see, the same if it is
-    not given.
+    `clock` is the clock of timeouts; `time_of_day` is shown to flows and people, by default the
+    same.
     """
 
     capabilities: Mapping[str, Capability]
@@ -39,12 +39,12 @@ class FlowServices:
 
     @property
     def config(self) -> FlowConfig:
-        """Limits and times as they are in force now."""
+        """The current limits and times."""
         return self.live_config.get()
 
     @property
     def history(self) -> HistoryLimits:
-        """What is kept of flows that end now."""
+        """The current limits for histories of ended flows."""
         return self.live_history.get()
 
     @property

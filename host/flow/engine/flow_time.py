@@ -1,4 +1,4 @@
-"""The clock that timeouts of flows go by, and how its shift is shared through the store."""
+"""The clock of flows' timeouts; its shift is shared through the store."""
 
 import threading
 from collections.abc import Mapping
@@ -24,20 +24,20 @@ from host.ports.state import StateConflictError, StateWrite
 from host.ports.units import StateStore, Unit
 
 _KEEPER = 0
-"""Who owns this partition keeps the shift of the store."""
+"""The owner of this partition writes the store's shift."""
 
 _log = structlog.get_logger("cordbox.flow")
 
 
 class FlowTime:
-    """A `Clock` that goes on steadily though the time of day does not. Thread-safe.
+    """A `Clock` that is steady even if the time of day jumps. Thread-safe.
 
-    Every reading looks at both clocks, so that whoever asks first after a jump finds it.
+    Every call reads both clocks, so that the first call after a jump detects it.
 
     Args:
         clock: the host's.
-        stall_ms: somebody reads this clock more often than that, as long as the process runs.
-        boot: names this run of the machine.
+        stall_ms: maximum time between two readings of this clock while the process runs.
+        boot: identifies this boot of the machine.
     """
 
     def __init__(self, clock: TwoClocks, *, stall_ms: int | None = None, boot: str = "") -> None:
@@ -67,14 +67,14 @@ class FlowTime:
         return flow_time(now.wall, shift)
 
     def share(self, store: StateStore, owned: Mapping[int, int | None]) -> None:
-        """Take up the store's shift, or, as the owner of partition 0, have it there.
+        """Adopt the store's shift, or, as the owner of partition 0, write it.
 
         Args:
             store: the flow store.
             owned: partitions of this process, with their epochs.
 
         Raises:
-            FencedError: partition 0 was given away.
+            FencedError: partition 0 has been reassigned.
             StorageError: the store cannot be used.
         """
         self.now_ms()
@@ -87,7 +87,7 @@ class FlowTime:
             if shared is not None and is_news(shared, found_at=self._found_at, boot=self._boot):
                 self._shift_ms, self._found_at = shared.shift_ms, shared.steady
             if self._found_at is None or (shared is not None and shared.boot != self._boot):
-                # From now on only what is found later is news.
+                # From now on only later measurements count as new.
                 self._found_at = self._last.steady
             own, last = self._shift_ms, self._last
         if _KEEPER not in owned or own == (0 if shared is None else shared.shift_ms):
@@ -103,7 +103,7 @@ class FlowTime:
         try:
             store.commit(Unit(states=(write,), fences=() if fence is None else (fence,)))
         except StateConflictError:
-            return  # somebody else was first: the next call takes it up
+            return  # another process was first: the next call adopts its shift
 
     def _look(self) -> Look:
         return Look(wall=self._clock.now_ms(), steady=self._clock.steady_ms())

@@ -1,4 +1,4 @@
-"""Records that no retry mends: they go to the dead letters, and their flows end."""
+"""Records that retries cannot process: they become dead letters, and their flows end."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -35,13 +35,13 @@ from host.ports.units import StateStore, Unit
 from host.ports.work import WorkRecord
 
 _CLEARED_AT_ONCE = 8
-"""Records of a damaged key that one unit moves: each may be as large as a message."""
+"""Maximum records of a damaged key that one unit moves: each may be as large as a message."""
 _WAITED_FOR = frozenset({FailureKind.OUTAGE, FailureKind.CONFLICT, FailureKind.FENCED})
-"""Failures of the attempt to end a flow that say nothing of the flow."""
+"""Failures of the attempt to end a flow that are not caused by the flow."""
 
 
 class GivingUp:
-    """Gives records up. Thread-safe."""
+    """Moves records to the dead letters. Thread-safe."""
 
     def __init__(
         self, *, store: StateStore, steps: FlowSteps, clock: Clock, config: Live[FlowConfig]
@@ -55,8 +55,8 @@ class GivingUp:
         """Move the one record of `taken` to the dead letters, and end its flow.
 
         Raises:
-            Exception: an outage, a conflict, or a partition that was given away; else the flow
-                ends, though nothing of it could be read.
+            Exception: an outage, a conflict, or a reassigned partition; otherwise the flow ends,
+                even if nothing of it can be read.
         """
         (record,) = taken.records
         error = _fatal(failure)
@@ -71,7 +71,7 @@ class GivingUp:
             except HostError as refused:
                 if kind_of(refused) in _WAITED_FOR:
                     raise
-                # What a flow needs to start cannot be had: there is no flow yet.
+                # The flow could not be created: there is no flow to end.
             except Exception as again:
                 if kind_of(again) in _WAITED_FOR:
                     raise
@@ -86,9 +86,9 @@ class GivingUp:
         self._store.commit(taken.unit(unit))
 
     def clear(self, key: WorkKey, damaged: FlowRecordDamagedError, fence: Fence | None) -> None:
-        """Move all that is set aside of a key to the dead letters as it is; its flow ends.
+        """Move all set-aside records of a key to the dead letters unchanged; its flow ends.
 
-        The head goes last: until then the key waits, and what is left is moved by a later call.
+        The head is deleted last: until then the key waits, and a later call moves the rest.
 
         Raises:
             Exception: as `give_up`.
@@ -110,12 +110,12 @@ class GivingUp:
         return self._store.scan(key.state_key + "/", _CLEARED_AT_ONCE)
 
     def _clear(self, record: WorkRecord, error: FlowError, letter: NewRecord, taken: Taken) -> None:
-        """End a flow whose checkpoint cannot be read, or that cannot even be ended by its rules."""
+        """End a flow whose checkpoint cannot be read, or that cannot be ended regularly."""
         now, kept = self._clock.now_ms(), self._config.get().status_retention_ms
         ending = cleanup_of(
             self._store, record.queue.node, FlowId(record.key), error, now, retention_ms=kept
         )
-        # A flow of which nothing was stored yet is known by the record of its start alone.
+        # A flow without stored state is known only from its start record.
         known = {write.key for write in ending.states}
         start = tuple(w for w in self._failed_start(record, error) if w.key not in known)
         ending = replace(ending, states=(*ending.states, *start))
@@ -123,7 +123,7 @@ class GivingUp:
         self._store.commit(taken.unit(ending))
 
     def _failed_start(self, record: WorkRecord, error: FlowError) -> tuple[StateWrite, ...]:
-        """The status of a flow that could not even start; its request body goes."""
+        """The status of a flow that could not start; its request body is deleted."""
         try:
             start = decode_start(record.value)
         except FlowRecordDamagedError:
@@ -166,7 +166,7 @@ def _cleared(
 
 
 def _refusals(record: WorkRecord, error: FlowError) -> tuple[NewRecord, ...]:
-    """Tells the sender of a session message that it could not be delivered."""
+    """Notifications to the sender of a session message that it could not be delivered."""
     try:
         event = decode_event(record.value)
     except FlowRecordDamagedError:
@@ -179,7 +179,7 @@ def _refusals(record: WorkRecord, error: FlowError) -> tuple[NewRecord, ...]:
 
 
 def _letter(key: str, value: bytes, node: ShortHash) -> NewRecord:
-    """The dead letter of a record; it counts to the node whose work it was."""
+    """The dead letter of a record; it is charged to the record's node."""
     owner = node if node != NOBODY else None
     return NewRecord(topic=DEAD_LETTER_TOPIC, key=key, value=value, owner=owner)
 
@@ -189,5 +189,5 @@ def _fatal(failure: BaseException) -> FlowError:
         return FlowError(type="platform-unavailable", message=failure.public_message)
     if isinstance(failure, FlowRecordDamagedError):
         return FlowError(type=failure.code, message=failure.message)
-    # What else the platform tells of itself is for its log, not for tenants.
+    # Further details of platform errors are for the host's log, not for tenants.
     return FlowError(type="platform-failure", message="the platform failed; its log tells why")

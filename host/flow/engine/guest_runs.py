@@ -1,4 +1,4 @@
-"""Runs of a flow's guest: from its start by the journal, or on from where it is parked."""
+"""Runs of a flow's guest: replayed from its start by the journal, or resumed if parked."""
 
 import dataclasses
 from collections import Counter
@@ -36,7 +36,7 @@ from sandbox.host_api import ALWAYS_GRANTED
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeCode:
-    """The virtual node and the code that a flow belongs to."""
+    """The virtual node and the code of a flow."""
 
     vnode: VirtualNode
     cpi: CpiRecord
@@ -54,10 +54,10 @@ class GuestRuns:
         self._sticky = sticky
 
     def run(self, flow: StepState, home: NodeCode) -> Event | None:
-        """Run the guest; None when the flow's timer is to run it later.
+        """Run the guest; None if the flow's timer will run it later.
 
-        That is so when its node is beyond its rate, and when the run reached its wall-clock limit
-        only because a part of the platform was away.
+        This is the case if its node has exceeded its rate, or if the run reached its wall-clock
+        limit only because a part of the platform was unavailable.
         """
         later = self._services.quotas.may_run_at(flow.holding_id)
         if later is not None:
@@ -114,7 +114,7 @@ class GuestRuns:
         return _event(flow, facts, handler, outcome, self._services.config.max_result_bytes)
 
     def settle(self, flow: StepState) -> None:
-        """Park the guest of a flow whose step is committed; that of an ended flow goes."""
+        """Park the guest of a flow whose step is committed; drop that of an ended flow."""
         parked, flow.parked = flow.parked, None
         if flow.ended:
             self._sticky.drop(flow.flow_id)
@@ -132,7 +132,7 @@ class GuestRuns:
             flow.parked = None
 
     def _facts(self, flow: StepState, home: NodeCode) -> FlowRun:
-        """What decides the run; a large request body, which never changes, is read for it later."""
+        """The inputs of the run; a large request body, which never changes, is read later."""
         return FlowRun(
             cpi=home.cpi,
             flow_class=flow.checkpoint.flow_class,
@@ -143,7 +143,7 @@ class GuestRuns:
         )
 
     def _take(self, flow: StepState, facts: FlowRun) -> Parked | None:
-        """The flow's guest, if it was suspended earlier in this step, or is parked."""
+        """The flow's guest, if it was suspended in this step, or is parked."""
         parked, flow.parked = flow.parked, None
         if parked is None and flow.version > 0:
             parked = self._sticky.take(flow.flow_id, flow.checkpoint.calls)
@@ -178,7 +178,7 @@ class GuestRuns:
 
 
 def _used(outcome: GuestOutcome) -> Usage:
-    """What a run used; its failure stands in the host's log, as what it writes there does."""
+    """The usage of a run; like its log lines, its failure is written to the host's log."""
     if not isinstance(outcome, FlowFailedInGuest):
         return outcome.usage
     texts = (outcome.type, outcome.message, *outcome.trace)
@@ -187,7 +187,7 @@ def _used(outcome: GuestOutcome) -> Usage:
 
 
 def _run_at(flow: StepState, at: EpochMs) -> None:
-    """Have the flow's timer run its guest."""
+    """Set the flow's timer to run its guest."""
     flow.checkpoint = replace(flow.checkpoint, timer=min(at, flow.checkpoint.timer or at))
 
 
@@ -198,7 +198,7 @@ def _event(
     outcome: GuestOutcome,
     result_bytes_max: int,
 ) -> Event:
-    """What the outcome of a run means to the flow's machine."""
+    """The flow machine's event for the outcome of a run."""
     if handler.waiting is not None:
         if isinstance(outcome, SuspendedRun) and outcome.parked is not None:
             flow.parked = Parked(run=outcome.parked, facts=facts, journal=flow.journal or Entries())

@@ -2,7 +2,7 @@
 
 A call that is in the journal is compared and answered from there. A new call is answered and
 journalled, or suspends the run. Before a capability call that may change something outside the
-flow, what precedes it is committed: after a crash the flow then makes exactly that call again.
+flow, all earlier changes are committed: after a crash the flow repeats exactly that call.
 """
 
 import hashlib
@@ -49,8 +49,8 @@ from host.ports.guest import GuestCallError, GuestKilledError, SuspendRun
 from sandbox.host_api import PRIVILEGED, REPEATABLE
 
 UNWRITTEN_BYTES_MAX = 4 * 1024 * 1024
-"""What a step holds of outgoing records, and of answers. Beyond it, what it has made is committed
-in its middle: no commit may last for long, since nobody else can commit meanwhile."""
+"""Maximum bytes of outgoing records and answers that a step holds. Beyond it, the step commits in
+its middle: commits must be short, since they block all other commits."""
 
 
 class HostCalls:
@@ -59,12 +59,12 @@ class HostCalls:
     Attributes:
         made: calls answered for the first time in this run.
         replayed: calls answered from the journal.
-        host_call_ms: what the calls took that were answered for the first time, waiting included;
-            of outages of the platform it is not.
-        outage_ms: for how long the calls waited for parts of the platform that were away.
+        host_call_ms: duration of the calls answered for the first time, including waits, except for
+            outages of the platform.
+        outage_ms: how long the calls waited for unavailable parts of the platform.
         waiting: the call that suspended the run, if one did.
-        failure: the platform's failure that ended the run; it is not the guest's, whatever the
-            run's outcome says.
+        failure: the platform's failure that ended the run, if any; it takes precedence over the
+            run's outcome, since the guest did not cause it.
     """
 
     def __init__(
@@ -82,10 +82,10 @@ class HostCalls:
         Args:
             flow: the flow, its journal read.
             cpi: its code.
-            services: what its calls reach.
-            persist: commits what the flow has not written yet.
+            services: the services that its calls use.
+            persist: commits the flow's unwritten changes.
             quota: of its node.
-            parked: the run has made all the calls of the journal; next comes the one that waits.
+            parked: the run has made all calls of the journal; the waiting call is next.
         """
         self._flow = flow
         self._cpi = cpi
@@ -138,7 +138,7 @@ class HostCalls:
 
     @contextmanager
     def _timed(self) -> Iterator[None]:
-        """Count the time of a call; what an outage of the platform took is told apart."""
+        """Measure the time of a call; waits for outages of the platform are counted separately."""
         begun, waited = self._services.clock.now_ms(), outage_time.waited_ms()
         is_outage = False
         try:
@@ -153,7 +153,7 @@ class HostCalls:
             self.host_call_ms += passed - away
 
     def check_complete(self) -> None:
-        """Refuse a run that ended before it made all the calls that the flow had made before.
+        """Refuse a run that ended before it repeated all journalled calls.
 
         Raises:
             GuestKilledError: `flow-non-deterministic`.
@@ -216,13 +216,13 @@ class HostCalls:
         return entry
 
     def _write(self) -> None:
-        """Commit what the step has made so far."""
+        """Commit the changes of the step so far."""
         self._persist()
         self._room.forget()
         self._written_bytes = self._journal.characters
 
     def _check_bus(self, outcome: Answer | Wait | Refused) -> None:
-        """Refuse what a call would send when its node has no room for it on the bus.
+        """Refuse a call whose messages exceed its node's room on the bus.
 
         Raises:
             CapabilityError: `quota-exceeded`.
@@ -236,7 +236,7 @@ class HostCalls:
             raise CapabilityError(exc.code, exc.message, account=exc.details["account"]) from exc
 
     def _keep(self, entry: Entry) -> None:
-        """Have the call in the journal, and the flow beyond it."""
+        """Add the call to the journal, and advance the flow."""
         self._journal.append(entry)
         self._flow.checkpoint = replace(
             self._flow.checkpoint, waiting=None, calls=entry.call + 1, notes=()
@@ -245,15 +245,15 @@ class HostCalls:
         self._next += 1
 
     def audit(self, name: str, request: str | None, outcome: str) -> None:
-        """Keep a privileged call, the next of the flow, before the flow learns of its outcome.
+        """Record a privileged call, the flow's next, before the flow receives its outcome.
 
         Args:
             name: `interface.function`.
-            request: its text; None where the host did not look at it.
+            request: its text; None if the host did not read it.
             outcome: `ok`, or the code of the refusal.
 
         Raises:
-            StorageError: it cannot be kept.
+            StorageError: it cannot be stored.
         """
         flow, text = self._flow, (request or "").encode("utf-8", "surrogatepass")
         self._services.audit_logs.record(
@@ -270,7 +270,7 @@ class HostCalls:
         )
 
     def _check_audit_log(self, name: str) -> None:
-        """Refuse a privileged call that the node's log has no room to tell of.
+        """Refuse a privileged call if the node's log has no room for its entry.
 
         Evidence is never deleted to make room: `cordbox audit log archive` moves it elsewhere.
 
@@ -286,7 +286,7 @@ class HostCalls:
             )
 
     def _check_journal(self, name: str) -> None:
-        """Refuse a call for whose answer the flow's journal has no room, before it is made."""
+        """Refuse a call before it is made if the flow's journal has no room for its answer."""
         quota = self._quota
         if len(self._journal) >= quota.journal_calls_max:
             raise GuestKilledError(

@@ -1,4 +1,4 @@
-"""Whether a node has room for a message that comes to it: no sender may take what others need."""
+"""Checks a node's room for incoming messages, so that no sender can use up all of it."""
 
 from host.domain.accounts import Account, Charge, QuotaExceededError, hit_of
 from host.flow.core.messages import Chunk, Data, InfoRequest, SessionFailure, SessionMessage
@@ -8,18 +8,18 @@ from host.ports.quotas import Quotas
 
 
 class InboxRoom:
-    """Asks the account `bus` of the receiving node. Thread-safe."""
+    """Checks the account `bus` of the receiving node. Thread-safe."""
 
     def __init__(self, accounts: Accounts, quotas: Quotas) -> None:
         self._accounts = accounts
         self._quotas = quotas
 
     def refusal(self, message: SessionMessage, size: int, *, pending: int) -> SessionFailure | None:
-        """Why the receiver cannot take a message of `size` bytes; None when it can.
+        """Why the receiver has no room for a message of `size` bytes; None if it has.
 
-        `pending` are bytes for the same session that are about to be handed over with it.
-        What one node has sent and the receiver has not read is at most half of what the receiver
-        may have on the bus. Messages without a payload are always taken: they end sessions.
+        `pending` are bytes for the same session that will be delivered with it. Unread data from
+        one sender is limited to half of the receiver's limit on the bus. Messages without a payload
+        are always accepted: they end sessions.
 
         Raises:
             StorageError: the store cannot be read.

@@ -1,4 +1,4 @@
-"""The routes of a cluster without links: who has no virtual node here is unknown."""
+"""The routes of a cluster without links: members without a virtual node here are unknown."""
 
 from dataclasses import dataclass
 

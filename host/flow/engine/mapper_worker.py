@@ -1,7 +1,7 @@
-"""The mapper's shell: gives start requests their flow, and session messages theirs.
+"""Runs the mapper: assigns start requests and session messages to their flows.
 
-Outgoing session messages stand on a topic of their own, keyed by the receiving session. Here they
-leave the cluster, if their target is elsewhere: nowhere else does a message of a session.
+Outgoing session messages have a topic of their own, keyed by the receiving session. This is the
+only place where session messages leave the cluster, if their target is elsewhere.
 """
 
 import uuid
@@ -46,7 +46,7 @@ from host.ports.units import StateStore, Unit
 
 
 class Delivery:
-    """Handles the mapper's topics. Each call commits its records' effects at once."""
+    """Handles the mapper's topics. Each call commits the effects of its records together."""
 
     def __init__(
         self,
@@ -68,7 +68,7 @@ class Delivery:
         self._config = config
 
     def start(self, taken: Taken) -> None:
-        """Give a start request its flow id, once per key."""
+        """Assign a flow id to a start request, once per key."""
         record = taken.records[0]
         key = start_state_key(record.key)
         stored = self._store.get(key)
@@ -110,9 +110,9 @@ class Delivery:
     def _route(
         self, message: SessionMessage, value: bytes
     ) -> Mapped | SessionFailure | NewRecord | None:
-        """Why a message cannot go to its target, or the record with which it leaves the cluster.
+        """Why a message cannot be delivered, or the record with which it leaves the cluster.
 
-        None for one whose target is here, and takes it.
+        None if its target is on this cluster and accepts it.
         """
         try:
             source, target = message.source.holding(), message.target.holding()
@@ -136,7 +136,7 @@ class Delivery:
         others: list[NewRecord],
         taken: Taken,
     ) -> None:
-        """Commit what was routed to flows, each with its node, and what leaves or goes back."""
+        """Commit records for flows, each with its node, and outgoing and returned records."""
         due = EpochMs(self._clock.now_ms() + self._config.get().cleanup_ms)
         version = stored.version if stored else 0
         states = tuple(
@@ -169,7 +169,7 @@ class Delivery:
 
 
 def refusal_record(message: SessionMessage, failure: SessionFailure) -> NewRecord:
-    """The record that tells the sender of `message` why it found no session."""
+    """The record that notifies the sender of `message` why there is no session for it."""
     answer = refusal(message, failure)
     return NewRecord(
         topic=OUT_TOPIC, key=answer.session_id, value=encode(answer), node=answer.source.node()
@@ -177,7 +177,7 @@ def refusal_record(message: SessionMessage, failure: SessionFailure) -> NewRecor
 
 
 def _sender(event: FlowEvent | None) -> ShortHash | None:
-    """The node that caused an event, if one did."""
+    """The node that caused an event, if any."""
     message = event.message if isinstance(event, Respond) else event
     return message.source.node() or None if isinstance(message, SessionMessage) else None
 

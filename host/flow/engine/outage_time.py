@@ -1,7 +1,7 @@
-"""How long this thread has waited for parts of the platform that were away.
+"""Time that this thread has waited for unavailable parts of the platform.
 
-That time is nobody's: it is neither charged to a node nor counted as a run's. Who waits for a part
-that is away says so here; who measures a run reads it before and after.
+That time is neither charged to a node nor counted in a run's duration. Code that waits for an
+unavailable part reports it here; code that measures a run reads the total before and after.
 """
 
 import threading
@@ -10,11 +10,11 @@ _local = threading.local()
 
 
 def waited_ms() -> int:
-    """Milliseconds that this thread has ever waited for what was away."""
+    """Total milliseconds that this thread has waited for unavailable parts."""
     found: int = getattr(_local, "millis", 0)
     return found
 
 
 def note_wait(millis: int) -> None:
-    """This thread has waited for `millis` for a part of the platform that was away."""
+    """Report that this thread has waited `millis` milliseconds for an unavailable part."""
     _local.millis = waited_ms() + max(0, millis)

@@ -1,4 +1,4 @@
-"""What clients do with flows: start one, ask for its status."""
+"""Clients' use cases of flows: start one, query its status."""
 
 import json
 import re
@@ -62,7 +62,7 @@ _KILL_REASON_CHARACTERS_MAX = 1000
 
 
 class ClientStore(StateStore, Logs, Protocol):
-    """What clients' use cases need: flows, and dead letters."""
+    """The store of clients' use cases: flows, and dead letters."""
 
 
 class FlowService:
@@ -114,7 +114,7 @@ class FlowService:
             return self._accept(vnode, cpi, client_request_id, flow.name, body)
 
     def open_count(self, short_hash: ShortHash) -> int:
-        """Flows of the virtual node that have not ended, responders among them."""
+        """The number of the virtual node's running flows, including responders."""
         return self._open.count(short_hash)
 
     def status(self, short_hash: ShortHash, client_request_id: str) -> FlowStatus:
@@ -136,9 +136,9 @@ class FlowService:
     ) -> FlowStatus:
         """End a flow in status KILLED; its open sessions fail at their peers.
 
-        When this returns, the request is durable; the flow ends at its next step, and so do flows
-        of its node that follow from it, though it may have ended itself. A responder is named by
-        its session id.
+        When this returns, the request is durable; the flow ends at its next step, and so do its
+        descendants on its node, even if the flow itself has ended. A responder is named by its
+        session id.
 
         Args:
             short_hash: of the virtual node.
@@ -150,7 +150,7 @@ class FlowService:
 
         Raises:
             FlowNotFoundError: no such flow was started.
-            FlowEndedError: the flow has ended already, and nothing of its node follows from it.
+            FlowEndedError: the flow has ended already, and has no descendants on its node.
             StorageError: the store cannot be written.
         """
         status = self._any_status(short_hash, client_request_id)
@@ -162,7 +162,7 @@ class FlowService:
                 f" {status.status}"
             )
         kill = encode(KillFlow(reason=reason[:_KILL_REASON_CHARACTERS_MAX]))
-        if status.flow_id is None:  # its start is under way: the mapper knows the flow before us
+        if status.flow_id is None:  # starting: the mapper has mapped it first
             key = start_key(client_request_id, short_hash)
             record = NewRecord(topic=START_TOPIC, key=key, value=kill, node=short_hash)
         else:
@@ -172,7 +172,7 @@ class FlowService:
         return status
 
     def end_all(self, short_hash: ShortHash) -> int:
-        """End every flow of a virtual node that runs; how many there are.
+        """End every running flow of a virtual node; returns their number.
 
         Raises:
             StorageError: the store cannot be written.
@@ -180,7 +180,7 @@ class FlowService:
         return self._endings.end_all(short_hash)
 
     def _end_descendants(self, status: FlowStatus) -> bool:
-        """End what follows from a flow on its own node; whether that has ended anything."""
+        """End a flow's descendants on its own node; returns whether there were any."""
         node, flow_id, now = status.holding_short_hash, status.flow_id, self._clock.now_ms()
         key = status_key(node, status.client_request_id)
         if flow_id is None or self._store.get(key) is None:
@@ -203,18 +203,18 @@ class FlowService:
             return read_status(record)
 
     def page(self, query: GlanceQuery, limit: int) -> Sequence[FlowGlance]:
-        """Flows of a virtual node, the latest start first, at most `limit`.
+        """Flows of a virtual node, latest start first, at most `limit`.
 
-        Responders' client request id is their session id.
+        The client request id of a responder is its session id.
 
         Raises:
-            FlowStatusUnknownError: the query names no status.
+            FlowStatusUnknownError: the query's status is unknown.
         """
         _check_status_name(query.status)
         return self._store.glances(query, limit)
 
     def glanced(self, glance: FlowGlance) -> FlowStatus | None:
-        """The whole status of a flow in a list; None if it is no longer kept.
+        """The full status of a flow in a list; None if it is no longer stored.
 
         Raises:
             FlowRecordDamagedError: it cannot be read.
@@ -223,7 +223,7 @@ class FlowService:
         return None if record is None else read_status(record)
 
     def dead_letters(self, limit: int, before: RecordPlace | None = None) -> Sequence[DeadLetter]:
-        """The latest records that the engine has given up, newest first, at most `limit`."""
+        """The latest dead letters of the engine, newest first, at most `limit`."""
         return dead_letters(self._store, limit, before)
 
     def _accept(
@@ -274,7 +274,7 @@ class FlowService:
     def _made_room(
         self, node: ShortHash, status: StateWrite | None, record: NewRecord, body_bytes: int
     ) -> tuple[StateWrite, ...]:
-        """What must go so that a start's status fits.
+        """Statuses to delete so that the status of a start fits.
 
         Raises:
             QuotaExceededError: the node has no room for the start on the bus, for its body, or for
@@ -326,7 +326,7 @@ def _startable(vnode: VirtualNode, cpi: CpiRecord, flow_class: str) -> FlowDecla
 
 
 def _checked_body(flow: FlowDeclaration, body: JsonValue) -> str | None:
-    """The body as JSON text, once it has been found to match the flow's input schema."""
+    """The body as JSON text, validated against the flow's input schema."""
     try:
         text = json.dumps(body, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
         size = len(text.encode())
@@ -337,7 +337,7 @@ def _checked_body(flow: FlowDeclaration, body: JsonValue) -> str | None:
             f"the request body has {size} bytes, at most {BODY_BYTES_MAX} are taken", path="$"
         )
     try:
-        checked_json(text)  # as what guests write: they are given no text that they may not give
+        checked_json(text)  # guests receive only texts that they could write
     except GuestTextError as exc:
         raise FlowInputInvalidError(f"the request body: {exc.message}", path="$") from exc
     if flow.input_schema is not None:

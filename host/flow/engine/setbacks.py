@@ -1,7 +1,7 @@
-"""What becomes of a failure: its key is set aside, its record given up, or the key waits in memory.
+"""Handling of failures: set the key aside, dead-letter the record, or hold the key in memory.
 
-Only the key of the record that failed is delayed. The memory holds what could not be stored: while
-the store cannot be written, keys wait there, and others whose work can be committed go on.
+Only the key of the failed record is delayed. While the store cannot be written, such keys are held
+in memory, and other keys whose work can be committed continue.
 """
 
 from collections import OrderedDict
@@ -25,17 +25,17 @@ from host.ports.units import StateStore, Unit
 from host.ports.work import WorkRecord
 
 _FAILURES_MAX = 10_000
-"""Keys whose failures are remembered that could not be stored."""
+"""Maximum keys whose unstored failures are kept in memory."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What came of the work on a key.
+    """The outcome of work on a key.
 
     Attributes:
-        worked: whether records left their queue, or there is more to do for the key at once.
-        hold_ms: how long to leave the key alone, where nothing could be stored.
-        is_done: whether the records are surely not in their queue any more.
+        worked: whether records were removed from the queue, or the key has more work at once.
+        hold_ms: how long to hold the key, if nothing could be stored.
+        is_done: whether the records are known to be no longer in their queue.
     """
 
     worked: bool
@@ -65,11 +65,11 @@ class Setbacks:
         self._failures: OrderedDict[WorkKey, Failures] = OrderedDict()
 
     def __contains__(self, key: WorkKey) -> bool:
-        """Whether what is stored of the key may be other than what is known of it."""
+        """Whether the stored state of the key may differ from the known one."""
         return key in self._failures
 
     def over(self, key: WorkKey) -> None:
-        """The key's work was done."""
+        """Report that the key's work was done."""
         self._failures.pop(key, None)
 
     def failed(
@@ -79,9 +79,9 @@ class Setbacks:
         failure: BaseException,
         epoch: int | None = None,
     ) -> Outcome:
-        """Decide about a failure of `FlowEngine.work`: set the key aside, give up, or wait.
+        """Handle a failure of `FlowEngine.work`: set the key aside, dead-letter it, or wait.
 
-        Whatever fails here as well lets the key wait in memory, and no other.
+        If that fails as well, the key is held in memory; other keys are not affected.
         """
         if kind_of(failure) is FailureKind.FENCED:
             self._failures.pop(key, None)
@@ -99,7 +99,7 @@ class Setbacks:
             delay = delay_ms(failures, self._config.get())
             if records or key not in self._asides:
                 return Outcome(worked=False, hold_ms=delay)
-            # What is set aside is known without being held: of that there may be any number.
+            # Keys that are set aside are not held in memory: their number is not limited.
             now = self._clock.now_ms()
             self._asides.note(key, EpochMs(now + delay), now, fence)
             return Outcome(worked=False)
@@ -126,7 +126,7 @@ class Setbacks:
             return Outcome(worked=True)
         now = self._clock.now_ms()
         if len(waiting) > 1:
-            # Who is to blame shows when they are tried one by one.
+            # Retrying the records one by one shows which of them fails.
             failures, again = _unknown(waiting[0], kind_of(failure), now), now
         else:
             before = self._failures.get(key, aside.head.failures)
@@ -160,11 +160,11 @@ class Setbacks:
         due: EpochMs | None,
         fence: Fence | None,
     ) -> None:
-        """Move records from their queue behind those that are set aside of their key.
+        """Move records from their queue to the end of their key's records that are set aside.
 
         Raises:
-            FencedError: the partition was given away.
-            StateConflictError: the key is not as `aside` says, or a record was done meanwhile.
+            FencedError: the partition has been reassigned.
+            StateConflictError: the key differs from `aside`, or a record was processed meanwhile.
             StorageError: the store cannot be written.
         """
         writes = aside.behind(records, failures, due)
@@ -201,7 +201,7 @@ class Setbacks:
     def _clear_aside(
         self, key: WorkKey, damaged: FlowRecordDamagedError, fence: Fence | None
     ) -> None:
-        """Give up all that is set aside of a key of which something cannot be read."""
+        """Dead-letter all records that are set aside of a key if any of them cannot be read."""
         self._giving_up.clear(key, damaged, fence)
         self._asides.forget(key, fence)
         self._failures.pop(key, None)
@@ -213,7 +213,8 @@ class Setbacks:
     def _remember(self, key: WorkKey, failures: Failures) -> None:
         self._failures[key] = failures
         while len(self._failures) > _FAILURES_MAX:
-            # Its head may have been stored though the answer was lost: that is looked for now.
+            # Its head may have been stored although the result of the commit was lost: check the
+            # store.
             forgotten, _ = self._failures.popitem(last=False)
             now = self._clock.now_ms()
             self._asides.note(forgotten, now, now, None)
@@ -231,7 +232,7 @@ class Setbacks:
 
 
 def _unknown(record: WorkRecord, kind: FailureKind, now: EpochMs) -> Failures:
-    """A failure of several records: none of them has had an attempt of its own."""
+    """A failure of several records together: it counts as an attempt of none of them."""
     return Failures(position=record.position, kind=kind, count=0, attempts=0, since=now, last=now)
 
 
@@ -240,7 +241,7 @@ def _reason(failure: BaseException) -> str:
 
 
 def fence_of(key: WorkKey, epoch: int | None) -> Fence | None:
-    """What proves that the owner of `epoch` may work on a key."""
+    """The proof that the owner with `epoch` may work on a key."""
     if epoch is None:
         return None
     return Fence(group=GROUP, partition=key.queue.partition, epoch=epoch)

@@ -1,4 +1,4 @@
-"""A flow while a step works on it: its checkpoint, its journal, and what is yet to be written."""
+"""A flow during a step: its checkpoint, its journal, and its unwritten changes."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -48,7 +48,7 @@ _timer_decoder = msgspec.json.Decoder(TimerState)
 
 
 def node_of_timer(timer: StateRecord) -> ShortHash:
-    """Whose flow a timer wakes; nobody's, where it is damaged."""
+    """The node of the flow that a timer wakes; `NOBODY` if it is damaged."""
     try:
         return read_stored(_timer_decoder, timer.value, "a timer").node
     except FlowRecordDamagedError:
@@ -57,11 +57,11 @@ def node_of_timer(timer: StateRecord) -> ShortHash:
 
 @dataclass(slots=True, kw_only=True)
 class StepState:
-    """Mutable, held by one step. `version` is the stored checkpoint's, 0 when there is none.
+    """Mutable, used by one step. `version` is the stored checkpoint's, 0 if there is none.
 
     `apart` names the payloads that are stored beside the checkpoint. `parked` is the guest that
-    this step has suspended. `fence` proves that the step's worker owns the flow: without it, one
-    that was taken for dead could bring back, in the middle of its step, a flow that has ended.
+    this step has suspended. `fence` proves that the step's worker owns the flow: without it, a
+    worker that was considered dead could, in the middle of its step, restore a flow that has ended.
     """
 
     checkpoint: Checkpoint
@@ -104,35 +104,35 @@ class StepState:
         )
 
     def publish(self, records: Sequence[NewRecord]) -> None:
-        """Queue records that leave with the step."""
+        """Queue records that are published with the step."""
         self.records += records
         self.outgoing_bytes += sum(record.size for record in records)
 
     @property
     def initiator(self) -> ShortHash | None:
-        """The node whose flow started this one, of a responder."""
+        """The node whose flow started this one, if it is a responder."""
         session = self.checkpoint.sessions.get(self.checkpoint.responds_to or "")
         return None if session is None else session.peer.node() or None
 
     @property
     def origin(self) -> FlowId | None:
-        """The flow that a client started, of a responder that follows from it."""
+        """The client-started flow from which a responder descends."""
         found = self.checkpoint.stack[0].context.get(ORIGIN) if self.is_responder else None
         return FlowId(found) if found else None
 
     def arrived(self, message: SessionMessage, now: EpochMs) -> None:
-        """Note a message that came in."""
+        """Note a received message."""
         self._note((note_arrived(message, now),))
 
     def _note(self, notes: tuple[Note, ...]) -> None:
         self.checkpoint = replace(self.checkpoint, notes=with_notes(self.checkpoint.notes, notes))
 
     def unwritten(self) -> bool:
-        """Whether calls were answered that are not in the store yet."""
+        """Whether there are answered calls that are not stored yet."""
         return self.journal is not None and len(self.journal) > self.written
 
     def write(self, store: StateStore, now: EpochMs, taken: Taken | None) -> None:
-        """Commit everything that is yet to be written; `taken` is done with it."""
+        """Commit all unwritten changes, and the deletion of the records of `taken`."""
         timer = self._timer_write()
         kept = self._kept(store, now, taken)
         large = offloaded(self.checkpoint, self.apart)
@@ -162,7 +162,7 @@ class StepState:
         self.outgoing_bytes = 0
 
     def _kept(self, store: StateStore, now: EpochMs, taken: Taken | None) -> Kept:
-        """What is kept of the flow's history: all while it runs, and what the limits allow then."""
+        """What to keep of the flow: the journal while it runs, then a history within the limits."""
         if not self.ended:
             return Kept(has_journal=True)
         if self.status is None or taken is None or self.history.retention_ms == 0:
@@ -172,7 +172,7 @@ class StepState:
             if self.journal is None:
                 self.journal = decode_journal(store.journal(self.flow_id))
                 self.written = len(self.journal)
-        except FlowRecordDamagedError:  # perhaps what has ended the flow: nothing to keep
+        except FlowRecordDamagedError:  # perhaps the cause of the flow's end
             return Kept(has_journal=False, forget=(self.flow_id,))
         history = history_of(self.checkpoint, self.status, self.trace, now, start=start)
         kept = keep(
@@ -188,13 +188,13 @@ class StepState:
         return kept
 
     def _start(self, store: StateStore) -> str | None:
-        """The argument of the guest's `run`; None where no history is so large."""
+        """The argument of the guest's `run`; None if it is too large for a history."""
         if self.checkpoint.body_bytes > self.history.bytes_max:
             return None
         return start_argument(self.checkpoint, read_body(self.checkpoint, store))
 
     def _checkpoint_writes(self, large: Offloaded) -> list[StateWrite]:
-        """The checkpoint and what stands beside it, written or, at the end, deleted."""
+        """Writes of the checkpoint and the states beside it; deletions when the flow ends."""
         key = flow_state_key(self.flow_id)
         if not self.ended:
             value = encode(large.checkpoint)
@@ -205,7 +205,7 @@ class StepState:
                 charge=Charge(node=self.holding_id, account=Account.JOURNAL),
             )
             return [write, *large.writes]
-        # Whatever became of them: a payload that is missing or damaged may be what ends the flow.
+        # In any version: a missing or damaged payload may be the reason why the flow ends.
         gone = [StateWrite(key=each, value=None, expected=None) for each in sorted(self.apart)]
         if self.checkpoint.body_bytes:
             gone.append(body_deletion(self.holding_id, self.checkpoint.request_id))
@@ -214,7 +214,7 @@ class StepState:
         return [StateWrite(key=key, value=None, expected=self.version), *gone]
 
     def _timer_write(self) -> StateWrite | None:
-        """An earlier timer is left to fire: the flow then finds what it really waits for."""
+        """An earlier timer is kept: when it fires, the flow checks its actual condition."""
         key = timer_key(self.flow_id)
         wanted = None if self.ended else self.checkpoint.timer
         stored = self.timer

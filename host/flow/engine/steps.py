@@ -1,8 +1,8 @@
 """Steps of flows: events in, guest runs, one commit out.
 
-A step's checkpoint, journal rows, outgoing records, status and records that
-it has done are one
-transaction; messages leave only with it. A step that is cut anywhere is executed again.
+A step's checkpoint, journal rows, outgoing records, status and deletion of processed records are
+one transaction; messages are only sent with it. A step that is interrupted at any point is executed
+again.
 """
 
 from dataclasses import replace
@@ -86,8 +86,8 @@ class FlowSteps:
 
         Args:
             taken: the records.
-            broken: set when the records were given up: the flow ends with this error.
-            letter: records to publish in any case, for the dead letter topic.
+            broken: set if the records became dead letters: the flow ends with this error.
+            letter: records for the dead letter topic, published in any case.
         """
         flow_id = FlowId(taken.records[0].key)
         fence = taken.fence
@@ -145,7 +145,7 @@ class FlowSteps:
         outgoing: list[NewRecord],
         fence: Fence | None,
     ) -> StepState | None:
-        """Make the flow that `event` starts; None when no responder fits, refused in `outgoing`."""
+        """Create the flow that `event` starts; None if refused, with the reply in `outgoing`."""
         now = self._services.clock.now_ms()
         if isinstance(event, StartFlow):
             holding = event.holding.holding()
@@ -205,14 +205,14 @@ class FlowSteps:
             self._apply(flow, _machine_event(event), home)
 
     def _is_orphan(self, checkpoint: Checkpoint) -> bool:
-        """Whether the flow of the same node that a responder follows from was killed."""
+        """Whether a responder descends from a flow of the same node that was killed."""
         if checkpoint.responds_to is None:
             return False
         origin = checkpoint.stack[0].context.get(ORIGIN, "")
         return self._store.get(killed_key(checkpoint.holding.node(), origin)) is not None
 
     def _apply(self, flow: StepState, event: Event, home: NodeCode | None) -> None:
-        """Drive the machine until it asks for nothing more."""
+        """Run the machine until it issues no more commands."""
         following: Event | None = event
         while following is not None:
             now = self._services.clock.now_ms()
@@ -277,7 +277,7 @@ class FlowSteps:
 
 
 def _decoded(record: WorkRecord, broken: FlowError | None) -> FlowEvent:
-    """The record's event; of a record that was given up, any that its flow would take."""
+    """The record's event; for a dead letter, any event that its flow accepts."""
     try:
         return decode_event(record.value)
     except FlowRecordDamagedError:

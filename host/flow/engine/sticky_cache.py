@@ -1,8 +1,8 @@
-"""Suspended guests that stay for their flow's next step: an optimisation without a trace.
+"""A cache of suspended guests for their flows' next steps: an optimisation without other effects.
 
-A parked guest has made exactly the calls of its flow's stored journal, which only grows: as long as
-the journal has that length, going on from there is what a replay would come to. A guest is parked
-after its step was committed, and dropped by every doubt.
+A parked guest has made exactly the calls of its flow's stored journal, which only grows: while the
+journal has that length, resuming the guest is equivalent to a replay. A guest is parked after its
+step was committed, and dropped in case of any doubt.
 """
 
 import threading
@@ -21,7 +21,7 @@ IDLE_SECONDS_MAX = 30.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parked:
-    """A guest that waits, what it was started with, and its flow's journal as it is stored."""
+    """A suspended guest, its start argument, and its flow's journal as stored."""
 
     run: ParkedRun
     facts: FlowRun
@@ -29,7 +29,7 @@ class Parked:
 
     @property
     def bytes(self) -> int:
-        """Memory that it holds: the guest's, and that of the journal's texts."""
+        """Memory of the guest and of the journal's texts."""
         return self.run.memory_bytes + self.journal.bytes
 
 
@@ -45,17 +45,17 @@ class _Place:
 
 
 class StickyCache:
-    """Parked guests within bounds of number and memory. Thread-safe.
+    """Parked guests, bounded in number and memory. Thread-safe.
 
-    Beyond a bound guests of the node go that holds most: of too many its oldest, of too large ones
-    its largest. So no node can have the others' guests dropped.
+    Beyond a bound, guests of the node with the largest share are evicted: the oldest if there are
+    too many, the largest if they use too much memory. So no node can evict the others' guests.
 
     Args:
-        most: each takes a thread, and the memory that its guest has filled; 0 parks none.
-        bytes_max: memory of all of them.
-        node_bytes_max: of those of one node, beside what its quota says.
-        idle_seconds_max: a guest that waits for longer is dropped.
-        monotonic: seconds that only grow.
+        most: maximum number of guests; each uses a thread and its guest's memory; 0 parks none.
+        bytes_max: maximum memory of all guests.
+        node_bytes_max: maximum memory of one node's guests, in addition to the node's quota.
+        idle_seconds_max: a guest that is parked for longer is dropped.
+        monotonic: a monotonic clock in seconds.
     """
 
     def __init__(
@@ -82,12 +82,12 @@ class StickyCache:
         return len(self._places)
 
     def bytes_of(self, node: ShortHash) -> int:
-        """Memory of the node's parked guests, with the journals that they keep."""
+        """Memory of the node's parked guests, including their journals."""
         with self._lock:
             return self._sizes[node]
 
     def park(self, flow_id: FlowId, parked: Parked) -> None:
-        """Keep a guest whose calls are all stored; others, or it itself, may go for it."""
+        """Park a guest whose calls are all stored; this may evict others, or the guest itself."""
         place = _Place(parked, self._monotonic(), parked.bytes)
         with self._lock:
             gone = self._removed([flow_id])
@@ -100,7 +100,7 @@ class StickyCache:
         _drop(gone)
 
     def _removed(self, flow_ids: Iterable[FlowId]) -> list[_Place]:
-        """Take guests out; those that there are. The lock is held."""
+        """Remove guests and return those that existed. The caller holds the lock."""
         found = [place for i in flow_ids if (place := self._places.pop(i, None)) is not None]
         for place in found:
             self._sizes[place.node] -= place.bytes
@@ -110,7 +110,7 @@ class StickyCache:
         return found
 
     def _surplus(self, newest: _Place) -> FlowId | None:
-        """Whose guest goes next; None when all bounds are kept."""
+        """The flow whose guest is evicted next; None if all bounds are met."""
         if len(self._places) > self._most:
             node = max(self._counts, key=self._counts.__getitem__)
             return next(i for i, place in self._places.items() if place.node == node)
@@ -128,7 +128,7 @@ class StickyCache:
         return max(own, key=lambda one: one[1].bytes)[0]
 
     def take(self, flow_id: FlowId, calls: int) -> Parked | None:
-        """The flow's guest if it has made exactly `calls` calls; another one is dropped."""
+        """Remove and return the flow's guest if it has made exactly `calls` calls; else drop it."""
         with self._lock:
             found = self._removed([flow_id])
         if found and len(found[0].parked.journal) == calls:
@@ -143,7 +143,7 @@ class StickyCache:
         _drop(found)
 
     def drop_idle(self) -> None:
-        """Drop the guests that have waited for too long."""
+        """Drop the guests that have been parked for too long."""
         with self._lock:
             oldest = self._monotonic() - self._idle_seconds_max
             gone = self._removed([i for i, p in self._places.items() if p.since <= oldest])
@@ -152,7 +152,7 @@ class StickyCache:
         _drop(gone)
 
     def close(self) -> None:
-        """Drop all, and park none any more."""
+        """Drop all guests, and stop parking."""
         with self._lock:
             self._most = 0
             gone = self._removed(list(self._places))
@@ -162,7 +162,7 @@ class StickyCache:
         _drop(gone)
 
     def _see_to_idle(self) -> None:
-        """Come back when the one that has waited longest has waited for too long."""
+        """Schedule the next check for when the longest parked guest expires."""
         if self._places and self._timer is None:
             first = next(iter(self._places.values()))
             delay = first.since + self._idle_seconds_max - self._monotonic()

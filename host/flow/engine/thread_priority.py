@@ -1,10 +1,10 @@
-"""Threads whose guests compute for long give way to others, by the scheduler of the system.
+"""Lowers the scheduling priority of threads whose guests compute for a long time.
 
-A guest cannot be taken off its thread, but Linux lets the priority of one thread be lowered, from
-outside, while it runs. A thread that has computed for a tenth of a second in one run is lowered:
-it has the processor whenever nobody else wants it, and hardly when somebody does. Raising it again
-needs rights that a host seldom has, so a lowered thread ends after its run, and a new one takes
-its place. Elsewhere than on Linux nothing is lowered.
+A guest cannot be removed from its thread, but on Linux the priority of a single thread can be
+lowered from outside while it runs. A thread that has used 0.1 seconds of CPU in one run is lowered:
+it then runs almost only when the CPU is otherwise idle. Raising the priority again needs privileges
+that a host seldom has, so a lowered thread ends after its run, and a new one replaces it. On other
+systems nothing is lowered.
 """
 
 import os
@@ -18,11 +18,11 @@ LOWERED_BY = 10
 COMPUTED_S_MAX = 0.1
 _LOOK_EVERY_S = 0.05
 _LOOK_SELDOM_S = 1.0
-"""While no thread that is watched computes: guests that are parked stay on their threads."""
+"""Interval while no watched thread computes: parked guests stay on their threads."""
 
 
 class Computing:
-    """Watches runs. Thread-safe; its own thread runs while there is something to watch."""
+    """Watches runs. Thread-safe; its own thread exists only while there are runs to watch."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -53,14 +53,14 @@ class Computing:
     def _watch(self) -> None:
         with self._lock:
             while self._runs:
-                # Lowered under the lock: a run that has ended is not watched any more.
+                # Lowered under the lock, so that a run that has ended is not affected.
                 looks = [run.look() for run in self._runs.values()]
                 self._began.wait(_LOOK_EVERY_S if any(looks) else _LOOK_SELDOM_S)
             self._watcher = None
 
 
 class _Run:
-    """A run on a thread, and how long that has computed."""
+    """A run on a thread, and its CPU time."""
 
     def __init__(self, thread: int, native: int) -> None:
         self._clock = time.pthread_getcpuclockid(thread)
@@ -69,7 +69,7 @@ class _Run:
         self._is_lowered = False
 
     def look(self) -> bool:
-        """Lower the thread if it has computed for too long; whether it computes at all."""
+        """Lower the thread if it has computed for too long; returns whether it computes at all."""
         now = time.clock_gettime(self._clock)
         is_busy, self._seen_at = now > self._seen_at, now
         if now - self._began_at > COMPUTED_S_MAX and not self._is_lowered:
@@ -81,7 +81,7 @@ class _Run:
 
 
 def is_lowered() -> bool:
-    """Whether the calling thread was lowered: it should end, and another one take its place."""
+    """Whether the calling thread was lowered: then it should end and be replaced."""
     if sys.platform != "linux":
         return False
     own = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())

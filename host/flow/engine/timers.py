@@ -1,4 +1,4 @@
-"""Due times: wakes sleeping flows, and forgets mapper states, old statuses and histories."""
+"""Due times: wakes sleeping flows, and deletes mapper states, old statuses and histories."""
 
 from collections.abc import Mapping, Sequence
 
@@ -18,19 +18,19 @@ from host.ports.units import StateStore, Unit
 
 _BATCH = 500
 _HOLD_MS = 16_000
-"""How long a due state is left alone that could not be acted on."""
+"""How long a due state that could not be processed is skipped."""
 _REFUSED_MAX = 16
-"""States of one batch that are told apart; when more cannot be acted on, the store is to blame."""
+"""Failing states of one batch that are skipped one by one; more indicate a store failure."""
 _EVER = EpochMs(2**62)
 
 
 def all_partitions(states: States) -> Mapping[int, int | None]:
-    """What an engine owns whose group has no members: every partition, without an epoch."""
+    """The ownership of an engine whose group has no members: all partitions, without an epoch."""
     return dict.fromkeys(range(states.partitions))
 
 
 class Timers:
-    """Acts on states whose due time has come. One thread at a time calls it."""
+    """Processes states whose due time has come. Called by one thread at a time."""
 
     def __init__(
         self, *, store: StateStore, clock: Clock, config: Live[FlowConfig] = FIXED_DEFAULTS
@@ -41,7 +41,7 @@ class Timers:
         self._held: dict[str, EpochMs] = {}
 
     def next_due(self, owned: Mapping[int, int | None] | None = None) -> EpochMs | None:
-        """When something is to be done in these partitions, or in all.
+        """The next due time in these partitions, or in all.
 
         Raises:
             StorageError: the store cannot be used.
@@ -54,19 +54,21 @@ class Timers:
         return min((at for at in times if at is not None), default=None)
 
     def fire_due(self, owned: Mapping[int, int | None] | None = None) -> int:
-        """Act on what is due in these partitions, or in all: in one transaction, if it can be.
+        """Process the due states of these partitions, or of all, in one transaction if possible.
 
-        Many flows may be due at once; a commit for each would hold up those that come next. What
-        cannot be acted on is left alone for a while, and all the rest goes on.
+        Many flows may be due at once; one commit for each would delay later ones. States that
+        cannot be processed are skipped for a while; all others are processed.
 
         Args:
             owned: the epoch of each partition.
 
         Returns:
-            How many were acted on. One that a step changed meanwhile is left for the next call.
+            The number of processed states. One that a step changed meanwhile is left for the next
+            call.
 
         Raises:
-            FencedError: a partition was given away; the others' states are left for the next call.
+            FencedError: a partition has been reassigned; states of the others are left for the next
+                call.
             StorageError: the store cannot be used.
         """
         owned = all_partitions(self._store) if owned is None else owned
@@ -83,7 +85,7 @@ class Timers:
         now: EpochMs,
         refused: list[str],
     ) -> int:
-        """Act on `due` at once, or on each half of it; how many were acted on."""
+        """Process `due` in one unit, or else each half of it; returns the number processed."""
         if not due:
             return 0
         try:
@@ -92,7 +94,7 @@ class Timers:
             raise
         except Exception as exc:
             if len(refused) >= _REFUSED_MAX:
-                raise  # it is not one of them that fails
+                raise  # the failure is not caused by one of them
             if len(due) > 1:
                 half = len(due) // 2
                 acted = self._fire(due[:half], owned, now, refused)
@@ -144,7 +146,7 @@ class Timers:
         return Unit(states=(delete,))
 
     def _is_live(self, mapped: StateRecord) -> bool:
-        """Whether the flow of a mapper state has not ended; one that is damaged leads nowhere."""
+        """Whether the flow of a mapper state is running; false for a damaged state."""
         try:
             flow_id = decode_state(mapped.value).flow_id
         except FlowRecordDamagedError:

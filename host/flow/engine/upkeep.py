@@ -1,4 +1,4 @@
-"""Keeps logs bounded: what no flow consumes is kept for a while."""
+"""Keeps logs bounded: records that no flow consumes are kept for a limited time."""
 
 from host.domain.ids import EpochMs
 from host.flow.core.events import EventSink, RecordsExpired
@@ -8,22 +8,22 @@ from host.ports.topics import Retention, TopicUpkeep
 
 EXPIRE_EVERY_MS = 600_000
 OUTWARD = "ext."
-"""So begin the topics of messages to systems outside the network."""
+"""Prefix of the topics of messages to systems outside the network."""
 KEEP_ALL = Fixed(Retention())
 _SHRINK_TURNS_MAX = 32
-"""Of one run: the thread has other things to do, and the rest goes with the next run."""
+"""Limit of one run: the thread has other work, and the next run continues."""
 
 
 class Upkeep:
-    """Deletes what need not be kept. One thread of one process at a time calls it.
+    """Deletes expired records. Called by one thread of one process at a time.
 
     Args:
         store: whose topics.
         clock: the host's time.
         retention: of each topic that flows do not consume, such as dead letters.
-        outward: of external messages; unless an operator says so, they stay until somebody has
-            fetched them, and count to the account of their node.
-        events: told of what was deleted.
+        outward: of external messages; without a setting of the operator, they stay until they have
+            been fetched, and are charged to their node's account.
+        events: receives reports of deletions.
     """
 
     def __init__(
@@ -43,9 +43,9 @@ class Upkeep:
         self._expired_at: EpochMs | None = None
 
     def run(self) -> None:
-        """Delete what is too old or too much, if nobody has looked for a while.
+        """Delete records beyond the retention, if the last run was long enough ago.
 
-        What deletions have left free goes back to the disk.
+        The freed disk space is released.
 
         Raises:
             StorageError: the store cannot be used.

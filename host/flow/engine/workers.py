@@ -1,12 +1,12 @@
-"""A pool of threads that do the work of nodes in turns, and one that watches times.
+"""A pool of threads that process the work of nodes in turns, and one thread for due times.
 
 The pool is a member of the flow group and does the work of the partitions that it owns; other
 members may be pools of other processes. Nodes take turns (`host.flow.core.turns`) over all
 partitions:
-`threads` steps run at once, and no more than that of one node. When all of them are taken by steps
-that last, a further thread is there for a node of which none runs, up to a bound: so no node holds
-up another one by holding threads, also if it took them while nobody else waited. Idle threads
-wait; nothing polls, but for a slow rescan where other processes write into the store, too.
+`threads` steps run at once, and no more than that of one node. When long steps occupy all of them,
+spare threads, up to a bound, serve nodes without a running step: so no node can delay another one
+by occupying threads, even if it acquired them while no other node waited. Idle threads wait; there
+is no polling, except for a slow rescan if other processes also write to the store.
 """
 
 import sys
@@ -33,35 +33,35 @@ from host.ports.work import WorkRecord, WorkSource
 
 TRIM_AFTER_MS = 5_000
 MEMBER_TTL_MS = 15_000
-"""A pool that was silent for this long is taken for dead; who knows better tells at once."""
+"""A pool without a heartbeat for this time is removed; known deaths are reported at once."""
 SPARE_THREADS = 8
 _BEATS_PER_TTL = 3
 TICK_MS = 1_000
 _STORE_RETRY_MS = 1_000
 _LASTING_S = 0.005
-"""A step that has run for this long is not waited for: a further node gets a further thread."""
+"""After a step has run for this time, a waiting node gets a spare thread."""
 _LEADER_PARTITION = 0
-"""Who owns this partition keeps logs bounded, for all members."""
+"""The owner of this partition runs the upkeep of logs, for all members."""
 
 
 class PoolStore(WorkSource, StateStore, Protocol):
-    """What a pool needs: work, and where the shift of the clock is shared."""
+    """The store of a pool: work, and the shared shift of the clock."""
 
 
 class FlowWorkers:
     """Runs an engine until stopped.
 
     Args:
-        engine: what does the work.
+        engine: processes the work.
         units: the engine's store; its commits wake the threads.
         clock: real time; a simulated clock does not wake the timer thread.
         threads: steps that may run at once, and the most of one node; at least 1.
-        spare: further steps, each of a node of which none runs.
-        member: the pool's name in the group, which no other has had.
-        rescan_ms: how often to look for work of other processes that nobody told of; None where
-            there are none.
-        upkeep: of topics that flows do not consume; without it all is kept.
-        flow_time: the clock, where its shift is shared with other processes.
+        spare: maximum additional steps, each of a node without a running step.
+        member: the pool's name in the group, never used before.
+        rescan_ms: interval of scans for work of other processes whose notification was lost; None
+            if there are no other processes.
+        upkeep: of topics that flows do not consume; by default everything is kept.
+        flow_time: the clock, if its shift is shared with other processes.
     """
 
     def __init__(
@@ -95,7 +95,7 @@ class FlowWorkers:
         self._dispatch = Dispatch(threads)
         self._due: EpochMs | None = None
         self._trim_at: EpochMs | None = None
-        # By the monotonic clock: a member must be heard of though the time of day is put back.
+        # By the monotonic clock: heartbeats must be sent even if the time of day is set back.
         self._beat_at = self._rescan_at = time.monotonic()
         self._is_stopping = False
         self._idle = self._missing = 0
@@ -104,7 +104,7 @@ class FlowWorkers:
         self._watcher = threading.Thread(target=self._watch, name="flow-time", daemon=True)
 
     def start(self) -> None:
-        """Join the group, take up the work that the store holds, and start the threads.
+        """Join the group, load the pending work from the store, and start the threads.
 
         Raises:
             StorageError: the store cannot be used.
@@ -123,7 +123,7 @@ class FlowWorkers:
         """Let running steps finish, end the threads and leave the group.
 
         Returns:
-            False when a step was still running after `timeout_s`; its work is not lost.
+            False if a step was still running after `timeout_s`; its work is not lost.
         """
         with self._lock:
             self._is_stopping = True
@@ -134,7 +134,8 @@ class FlowWorkers:
         for thread in threads:
             thread.join(max(0.0, end - time.monotonic()))
         if any(thread.is_alive() for thread in threads):
-            # Leaving now would have its commit refused, though it may end before the process does.
+            # Leaving now would make its commit fail, although it may finish before the process
+            # ends.
             return False
         with suppress(StorageError):
             self._store.leave(GROUP, self._member)
@@ -171,9 +172,9 @@ class FlowWorkers:
                 self._has_time.notify()
 
     def _adopt(self, membership: Membership) -> None:
-        """Go on with the partitions that the pool owns now.
+        """Continue with the partitions that the pool owns now.
 
-        What is set aside in them is learnt before any of their work is done.
+        The keys that are set aside in them are loaded before any of their work is done.
         """
         if membership.generation <= self._generation:
             return
@@ -188,15 +189,15 @@ class FlowWorkers:
         self._look()
 
     def _look(self) -> None:
-        """Take up what the store holds; what is committed later is told."""
+        """Load the pending work from the store; later commits are notified."""
         self._found(self._engine.ready(), self._engine.timers.next_due(self._epochs))
         with self._lock:
             self._has_time.notify()
 
     def _call(self) -> None:
-        """Wake a thread if there is a turn to take; it wakes the next one. The lock is held.
+        """Wake a thread if a turn is pending; it wakes the next one. The caller holds the lock.
 
-        For a node that is to wait for a shared thread, one that looks at the time is enough.
+        For a node that must wait for a shared thread, one thread with a timeout is enough.
         """
         is_full = self._dispatch.running >= self._shared
         if not self._idle or (is_full and self._is_timed):
@@ -205,12 +206,12 @@ class FlowWorkers:
             self._has_work.notify()
 
     def _hire(self) -> None:
-        """One more thread, or later, when the system has one. The caller holds the lock."""
+        """Start a thread, or retry later if the system has none. The caller holds the lock."""
         thread = threading.Thread(target=self._work, name="flow", daemon=True)
         self._workers.add(thread)
         try:
             thread.start()
-        except RuntimeError:  # "can't start new thread": the caller has a job, or the heartbeat
+        except RuntimeError:  # "can't start new thread": a running thread or the heartbeat retries
             self._workers.discard(thread)
             self._missing += 1
 
@@ -226,9 +227,9 @@ class FlowWorkers:
                 self._workers.discard(threading.current_thread())
 
     def _replace(self) -> None:
-        """Have another thread take the place of the calling one, which is to end.
+        """Let another thread replace the calling one, which is going to end.
 
-        Not by this one: threads inherit the priority of who starts them.
+        This thread cannot start it: threads inherit the priority of their creator.
         """
         with self._lock:
             self._workers.discard(threading.current_thread())
@@ -236,9 +237,9 @@ class FlowWorkers:
             self._has_time.notify()
 
     def _claim(self) -> Job | None:
-        """Wait for a turn; None when the pool stops.
+        """Wait for a turn; None if the pool stops.
 
-        Threads that came for steps that lasted stay: they would come and go with each such step.
+        Spare threads started for long steps are kept: otherwise each such step would start one.
         """
         with self._lock:
             self._idle += 1
@@ -257,11 +258,11 @@ class FlowWorkers:
             finally:
                 self._idle -= 1
                 if not self._idle and not self._is_stopping and len(self._workers) < self._most:
-                    # Somebody must be there for a node that comes while all others last.
+                    # One thread must be available for a new node while all others run long steps.
                     self._hire()
 
     def _sleep(self, wait_s: float) -> None:
-        """Wait for news, and, as the one thread that does, for a time that has come."""
+        """Wait for a notification; one of the threads waits with a timeout for the next turn."""
         if wait_s <= 0 or self._is_timed:
             self._has_work.wait()
             return
@@ -279,7 +280,7 @@ class FlowWorkers:
         return 0.0 if youngest is None else youngest + _LASTING_S - time.monotonic()
 
     def _do(self, job: Job) -> None:
-        """Take a turn. Whatever is raised here harms the key or the queue of the turn alone."""
+        """Execute a turn. Any exception affects only the key or the queue of the turn."""
         key, records = job.key, tuple[WorkRecord, ...]()
         try:
             if key is None:
@@ -301,7 +302,7 @@ class FlowWorkers:
         return (key, records) if is_free else (None, ())
 
     def _do_key(self, key: WorkKey, records: tuple[WorkRecord, ...]) -> bool:
-        """Work on a key; whether its records are surely not in their queue any more."""
+        """Work on a key; returns whether its records are known to have left their queue."""
         epoch = self._epochs.get(key.queue.partition)
         if epoch is None:
             return False
@@ -317,10 +318,10 @@ class FlowWorkers:
         records: tuple[WorkRecord, ...],
         failure: BaseException,
     ) -> None:
-        """What no record's failure is: a queue that cannot be read, an exception that ends threads.
+        """Handle failures outside of records: an unreadable queue, an exception that ends threads.
 
-        SystemExit and panics of extension modules are no Exceptions, and come from a step all the
-        same; nobody stops this pool by them.
+        SystemExit and panics of extension modules are not subclasses of Exception, but can be
+        raised by a step; they must not stop the pool.
         """
         try:
             if key is None or not isinstance(failure, StorageError):
@@ -352,7 +353,7 @@ class FlowWorkers:
                 self._has_time.notify()
 
     def _offer_due(self) -> None:
-        """Have the keys done whose time has come. The caller holds the lock."""
+        """Offer the keys that are due. The caller holds the lock."""
         due = self._engine.asides.due(self._clock.now_ms(), self._epochs.keys())
         self._dispatch.offer_keys(due)
 
@@ -367,13 +368,13 @@ class FlowWorkers:
                 self._retry()
 
     def _retry(self) -> None:
-        """Do all of it again in a moment."""
+        """Repeat everything after a short delay."""
         with self._lock:
             self._beat_at = time.monotonic() + _STORE_RETRY_MS / 1000
             self._due = EpochMs(self._clock.now_ms() + _STORE_RETRY_MS)
 
     def _wait_until_due(self) -> bool:
-        """Wait for the earliest time; False when the pool stops."""
+        """Wait for the earliest due time; False if the pool stops."""
         with self._lock:
             while not self._is_stopping:
                 missing, self._missing = self._missing, 0
@@ -386,9 +387,9 @@ class FlowWorkers:
             return False
 
     def _delay_s(self) -> float:
-        """Seconds until something is to be done."""
+        """Seconds until the next due time."""
         times = (self._due, self._trim_at, self._engine.asides.next_due())
-        # Every second, though nothing is due: a longer gap tells that the process was stopped.
+        # At least every second: a longer gap shows that the process was stopped.
         steady = [self._beat_at, time.monotonic() + TICK_MS / 1000]
         steady += [] if self._rescan_s is None else [self._rescan_at]
         held = self._dispatch.next_release()
@@ -398,7 +399,7 @@ class FlowWorkers:
         return min([until_steady, *((t - now) / 1000 for t in times if t is not None)])
 
     def _act(self) -> None:
-        """Do what is due by now."""
+        """Do everything that is due now."""
         self._beat()
         if self._flow_time is not None and self._flow_time.shift_ms != self._shared_ms:
             self._share_shift()
@@ -424,10 +425,10 @@ class FlowWorkers:
             self._upkeep.run()
 
     def _beat(self) -> None:
-        """Say that the pool lives, and learn what it owns."""
+        """Send the pool's heartbeat, and read its partitions."""
         if self._beat_at > time.monotonic():
             return
-        # Set first: a rebalance that is told meanwhile brings it forward again.
+        # Set first: a rebalance that is notified meanwhile sets an earlier time.
         self._beat_at = time.monotonic() + MEMBER_TTL_MS / _BEATS_PER_TTL / 1000
         try:
             membership = self._store.heartbeat(GROUP, self._member)
@@ -437,7 +438,7 @@ class FlowWorkers:
         self._share_shift()
 
     def _share_shift(self) -> None:
-        """Agree with the other processes on the time that timeouts go by."""
+        """Synchronise the clock of timeouts with the other processes."""
         if self._flow_time is None:
             return
         try:
@@ -453,5 +454,5 @@ class FlowWorkers:
 
 
 def _report_failure() -> None:
-    """Tell of the exception at hand as of one that ends a thread."""
+    """Report the current exception like one that ends a thread."""
     threading.excepthook(threading.ExceptHookArgs((*sys.exc_info(), threading.current_thread())))

@@ -1,1 +1,1 @@
-"""What is kept of flows: statuses, histories, exports, dead letters."""
+"""Stored records of flows: statuses, histories, exports, dead letters."""

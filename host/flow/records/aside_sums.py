@@ -1,4 +1,4 @@
-"""What is set aside, for operators: how much waits, for how long, and what for."""
+"""Summary of records that are set aside, for operators: number, age and cause."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,20 +9,20 @@ from host.flow.core.errors import FlowRecordDamagedError
 from host.ports.state import StateRecord, States
 
 DAMAGED = "damaged"
-"""The cause of what waits to be moved to the dead letters, since it cannot be read."""
+"""The cause of unreadable records that wait to be moved to the dead letters."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AsideSum:
-    """What is set aside of a topic for one cause.
+    """The records of a topic that are set aside for one cause.
 
     Attributes:
         topic: of the records.
-        cause: `outage`, `transient` or `conflict`, as what has failed; `retry` where the cause is
-            over; `paused`; or `damaged`.
-        keys: how many flows, or sessions, wait.
+        cause: `outage`, `transient` or `conflict`, by the kind of failure; `retry` if there is no
+            failure any more; `paused`; or `damaged`.
+        keys: how many flows or sessions wait.
         records: how many records wait for it.
-        oldest_at: when the first of these failures was; None where nothing has failed.
+        oldest_at: time of the first of these failures; None if there was none.
     """
 
     topic: str
@@ -33,7 +33,7 @@ class AsideSum:
 
 
 def aside_sums(states: States) -> Sequence[AsideSum]:
-    """All that is set aside, by topic and cause; a partition at a time is held in memory.
+    """All records that are set aside, by topic and cause; one partition at a time is in memory.
 
     Raises:
         StorageError: the store cannot be read.

@@ -1,6 +1,6 @@
-"""The end of a flow whose checkpoint cannot be read: what is left of it is cleared away.
+"""Ends a flow whose checkpoint cannot be read, and deletes its other states.
 
-Its peers learn of it when their sessions expire: whom it talked to stood in the checkpoint.
+Its peers are not notified, since only the checkpoint names them; their sessions expire.
 """
 
 from contextlib import suppress
@@ -31,9 +31,9 @@ def cleanup_of(
     *,
     retention_ms: int,
 ) -> Unit:
-    """What ends the flow in status FAILED: all that it has stored is deleted.
+    """The writes that end the flow in status FAILED and delete all of its stored data.
 
-    Looks through what runs on the node for the flow's status: nothing else still knows it.
+    Searches the node's running flows for the flow's status: no other record leads to it.
     """
     left = [
         record
@@ -73,7 +73,7 @@ def _failed_status(
 
 
 def _status_key(store: StateStore, node: ShortHash, flow_id: FlowId) -> str | None:
-    """Where the status of a flow that runs stands; without its node, all statuses are read."""
+    """The key of a running flow's status; if the node is unknown, all statuses are searched."""
     if node != NOBODY:
         return next((g.key for g in running(store, node) if g.flow_id == flow_id), None)
     statuses = (record for prefix in (_STARTED, _RESPONDERS) for record in store.scan(prefix))

@@ -1,4 +1,4 @@
-"""What the flow engine has given up, for operators: records that could not be processed."""
+"""Dead letters of the flow engine, for operators: records that could not be processed."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,11 +17,12 @@ class DeadLetter:
     """A record of the dead letter topic; its content stays in the store.
 
     Attributes:
-        key: the record's: a flow id, a session id, or request id and node of a start.
-        kind: what it was to do, such as `session` or `start`; `unreadable` when nobody can tell.
+        key: key of the record: a flow id, a session id, or request id and node of a start.
+        kind: the kind of record, such as `session` or `start`; `unreadable` if it cannot be
+            decoded.
         size: bytes of its value.
-        given_up_at: when.
-        place: where it stands in the list.
+        given_up_at: when it became a dead letter.
+        place: its position in the list.
     """
 
     key: str

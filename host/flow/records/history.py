@@ -1,7 +1,8 @@
-"""Histories of ended flows: what is kept of a flow when its checkpoint goes, and for how long.
+"""Histories of ended flows: the data that is kept after the checkpoint is deleted.
 
-A history is a state of the flow's node. A flow that ends makes the oldest of its node go, if there
-are too many or they are too large; other nodes' stay. Its journal stays where it is.
+A history is a state of the flow's node. When a flow ends, the oldest histories of its node are
+deleted if there are too many or they are too large; other nodes' histories are not affected. The
+flow's journal stays where it is.
 """
 
 from collections.abc import Sequence
@@ -33,17 +34,17 @@ HISTORY = "history"
 
 _ENTRY_OVERHEAD_BYTES = 200
 _BYTES_PER_CHARACTER = 4
-"""At most, in UTF-8: the estimate of a history's size must not be too small."""
+"""Maximum in UTF-8: the estimate of a history's size must not be too small."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HistoryLimits:
-    """How much is kept of ended flows.
+    """Limits for the data of ended flows.
 
     Attributes:
-        retention_ms: time for which a history is kept; 0 keeps none, as Corda does.
-        flows_max: histories of one virtual node; the oldest go first.
-        bytes_max: of one history; of a larger one only the facts are kept.
+        retention_ms: how long a history is kept; 0 keeps none, as in Corda.
+        flows_max: maximum histories of one virtual node; the oldest are deleted first.
+        bytes_max: maximum size of one history; a larger one is reduced to its facts.
     """
 
     retention_ms: int = 0
@@ -56,7 +57,7 @@ FIXED_NO_HISTORY = Fixed(NO_HISTORY)
 
 
 class SessionFacts(Struct, frozen=True, kw_only=True):
-    """What a history tells of a session; ids of both sides follow from `id`."""
+    """A history's facts about a session; the ids of both sides are derived from `id`."""
 
     id: str
     is_initiator: bool
@@ -68,11 +69,11 @@ class SessionFacts(Struct, frozen=True, kw_only=True):
 
 
 class History(Struct, frozen=True, kw_only=True):
-    """A flow as it stands or stood.
+    """A running or ended flow.
 
     `start` is the argument of the guest's `run`, None if it was too large to be kept; then the
-    journal is not kept either. `notes` are those since the last journal entry. `ended_at`, and what
-    only an end brings, are None while the flow runs. `result` is not stored: it is the status's.
+    journal is not kept either. `notes` are those since the last journal entry. `ended_at` and other
+    fields of the end are None while the flow runs. `result` is not stored here but in the status.
     """
 
     v: int = 1
@@ -100,9 +101,9 @@ class History(Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kept:
-    """What a step writes about the history of its flow. `key` is the history's, if there is one.
+    """The history writes of a step. `key` is the key of the history, if there is one.
 
-    `dropped` counts the histories that make room for it.
+    `dropped` is the number of histories deleted to make room for it.
     """
 
     has_journal: bool
@@ -125,7 +126,7 @@ def history_of(
     *,
     start: str | None,
 ) -> History:
-    """The history of a flow, its journal apart. `start` is the argument of the guest's `run`."""
+    """The history of a flow, without its journal. `start` is the argument of the guest's `run`."""
     waiting = checkpoint.waiting
     return History(
         flow_id=checkpoint.flow_id,
@@ -159,14 +160,14 @@ def keep(
     peer: ShortHash | None,
     bytes_max: int,
 ) -> Kept:
-    """Keep the history of a flow that ends; the oldest of its node go if there is no room.
+    """Store the history of a flow that ends; the node's oldest are deleted if there is no room.
 
     Args:
-        accounts: tells what the node keeps.
+        accounts: the node's accounts.
         history: of the flow.
         journal: of the flow.
-        limits: how much is kept.
-        peer: the node whose flow started this one, of a responder.
+        limits: limits of histories.
+        peer: the node whose flow started this one, if it is a responder.
         bytes_max: of all histories of the node.
     """
     node, flow_id = history.holding.node(), history.flow_id
@@ -176,7 +177,7 @@ def keep(
         history = msgspec.structs.replace(history, start=None, notes=())
     key = f"{HISTORY}/{node}/{flow_id}"
     journal_bytes = sum(len(encode_entry(entry)) for entry in journal) if is_whole else 0
-    # The result stands in the flow's status, without which nobody finds the history.
+    # The result is in the flow's status, without which the history cannot be found.
     stored = msgspec.structs.replace(history, journal_bytes=journal_bytes, result=None)
     value = _encoder.encode(stored)
     charge = Charge(node=node, account=Account.HISTORY, peer=peer)
@@ -217,7 +218,7 @@ def _whole_size(record: StateRecord) -> int:
 
 
 def forgotten(record: StateRecord) -> tuple[FlowId, ...]:
-    """The flow whose journal goes with a history; none if the history is damaged."""
+    """The flow whose journal is deleted with a history; none if the history is damaged."""
     with suppress(FlowRecordDamagedError):
         return (read_history(record).flow_id,)
     return ()

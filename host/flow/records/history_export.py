@@ -1,4 +1,4 @@
-"""A recorded flow as one document: everything that a replay of its run needs.
+"""A recorded flow as one document, with everything that a replay of its run needs.
 
 Pure. The format has a version; docs/reference/flow-export.md describes it for other programs.
 """
@@ -24,7 +24,7 @@ RECORDING_BYTES_MAX = 64 * 1024 * 1024
 
 
 class RecordingInvalidError(InvalidInputError):
-    """A file is no export of a flow, or one that this version cannot read."""
+    """A file is not an export of a flow, or this version cannot read it."""
 
     code = "flow-export-invalid"
 
@@ -53,8 +53,8 @@ class Message(_Part, frozen=True, kw_only=True):
 class Step(_Part, frozen=True, kw_only=True):
     """A host call with its answer. `request` is the beginning of the call's JSON text.
 
-    `answer` is JSON text; None in a document without payloads. `messages` are those that were sent
-    or received since the step before. Times are 0 in journals of older hosts.
+    `answer` is JSON text; None in a document without payloads. `messages` were sent or received
+    since the previous step. Times are 0 in journals of older hosts.
     """
 
     number: int
@@ -105,7 +105,7 @@ class Cpi(_Part, frozen=True, kw_only=True):
 
 
 class Outcome(_Part, frozen=True, kw_only=True):
-    """How the flow stands or ended. `trace` holds lines like `iou/flows.py:12 call`."""
+    """The flow's current or final state. `trace` holds lines like `iou/flows.py:12 call`."""
 
     status: FlowStatusName
     result: str | None
@@ -115,7 +115,7 @@ class Outcome(_Part, frozen=True, kw_only=True):
 
 
 class OpenCall(_Part, frozen=True, kw_only=True):
-    """The host call that a running flow waits in."""
+    """The host call in which a running flow waits."""
 
     function: str
     since: EpochMs
@@ -144,7 +144,7 @@ class Recording(_Part, frozen=True, kw_only=True):
 
     @property
     def is_whole(self) -> bool:
-        """Whether everything is here that a replay needs."""
+        """Whether the document contains everything that a replay needs."""
         return self.start is not None and self.step_count == len(self.steps)
 
 
@@ -161,12 +161,12 @@ _decoder = msgspec.json.Decoder(Recording)
 def recording_of(
     history: History, cpi: CpiRecord | None, *, with_payloads: bool = True, first_step: int = 0
 ) -> Recording:
-    """Put the document together, without its steps.
+    """Build the document, without its steps.
 
     Args:
         history: the flow.
         cpi: the stored package, if the host still has it.
-        with_payloads: whether answers and the start argument are in it.
+        with_payloads: whether to include answers and the start argument.
         first_step: the number of the first of its steps.
     """
     holding = history.holding.holding()
@@ -205,8 +205,8 @@ def recording_of(
 def encode_in_parts(
     recording: Recording, entries: Iterable[Entry], *, with_payloads: bool = True
 ) -> Iterator[bytes]:
-    """The document as JSON text, with the steps of `entries`, each read when it is written."""
-    # No string of JSON text holds these bytes: its quotation marks are escaped.
+    """The document as JSON text, with the steps of `entries`, which are read one by one."""
+    # No JSON string can contain these bytes: its quotation marks are escaped.
     head, steps, tail = _encoder.encode(recording).partition(b'"steps":[')
     yield head + steps
     for number, entry in enumerate(entries):
@@ -216,7 +216,7 @@ def encode_in_parts(
 
 
 def check_export_size(flow_id: str, journal_bytes: int) -> None:
-    """Refuse an export that no reader accepts, before it begins.
+    """Refuse an export that is too large for every reader, before it begins.
 
     Raises:
         RecordingTooLargeError: the journal, which is most of it, is too large.
@@ -236,7 +236,7 @@ def parse_recording(data: bytes, label: str) -> Recording:
         label: names the file in refusals.
 
     Raises:
-        RecordingInvalidError: it is no export, of another version, or damaged.
+        RecordingInvalidError: it is not an export, of another version, or damaged.
     """
     if len(data) > RECORDING_BYTES_MAX:
         raise RecordingInvalidError(f"{label}: larger than {RECORDING_BYTES_MAX} bytes")

@@ -1,4 +1,4 @@
-"""Finding what is recorded of a flow: while it runs in its checkpoint, later in its history."""
+"""Finds the record of a flow: its checkpoint while it runs, later its history."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -49,7 +49,7 @@ class RecordedFlow:
 
 
 def find_recorded(store: StateStore, short_hash: ShortHash, request_id: str) -> RecordedFlow:
-    """What is recorded of a flow, running or ended.
+    """The record of a flow, running or ended.
 
     Args:
         store: of the flow engine.
@@ -59,7 +59,7 @@ def find_recorded(store: StateStore, short_hash: ShortHash, request_id: str) -> 
     Raises:
         FlowNotFoundError: no such flow was started.
         FlowHistoryUnavailableError: it has not begun, or its history is no longer kept.
-        FlowRecordDamagedError: what is stored cannot be read.
+        FlowRecordDamagedError: the stored data cannot be read.
     """
     status = _status(store, short_hash, request_id)
     label = f"flow {shown(request_id)} of virtual node {short_hash}"
@@ -93,5 +93,5 @@ def _history(store: StateStore, status: StoredStatus) -> History | None:
         return None
     history = read_history(record)
     if history.flow_id != status.flow_id:
-        return None  # another flow has its place now
+        return None  # of another flow, by now
     return replace(history, result=status.result)

@@ -1,7 +1,7 @@
-"""Bounds the flows that a virtual node may have open at once: client-started ones and responders.
+"""Limits the open flows of a virtual node: client-started ones and responders.
 
-The store counts them with the statuses that say so. What one initiating node may have open at
-another is bounded, too, and never more than half: else one node could use up another's quota.
+The store counts them by their statuses. The responders that one initiating node may have open at
+another node are limited to half of the quota: otherwise one node could use up another's quota.
 """
 
 import threading
@@ -18,14 +18,14 @@ from host.ports.accounts import Accounts
 from host.ports.quotas import Quotas
 
 SHARE_OF_ONE_PEER = 2
-"""One peer may have caused at most this part (a half) of what a node may hold."""
+"""One peer may cause at most this fraction (a half) of a node's limit."""
 
 
 class OpenFlows:
     """Admits starts and responders. Thread-safe.
 
-    Each process counts what it is about to start beside what the store holds: several may pass a
-    limit by what each of their threads starts at that moment.
+    Each process adds the flows that it is about to start to those in the store: several processes
+    together may exceed a limit by the flows that their threads start at the same moment.
     """
 
     def __init__(self, accounts: Accounts, quotas: Quotas) -> None:
@@ -40,7 +40,7 @@ class OpenFlows:
 
     @contextmanager
     def place(self, node: ShortHash) -> Iterator[None]:
-        """Room for one more client-started flow, which is stored within the block.
+        """Reserve room for one more client-started flow, which is stored within the block.
 
         Raises:
             FlowsTooManyError: the node has as many open as its quota allows.
@@ -67,7 +67,7 @@ class OpenFlows:
                     del self._starting[node]
 
     def refusal(self, node: ShortHash, initiator: ShortHash) -> SessionFailure | None:
-        """Why `node` takes no further responder for a flow of `initiator`; None when it does.
+        """Why `node` refuses another responder for a flow of `initiator`; None if it accepts one.
 
         Raises:
             StorageError: the store cannot be read.

@@ -1,4 +1,4 @@
-"""Which cluster a file belongs to and how old it is, so that a lost one is never taken for new."""
+"""Identity and age of files, so that a lost or old file is never mistaken for a new one."""
 
 from host.adapters.files.identity.directory_id import DirectoryId, read_directory_id
 from host.adapters.files.identity.errors import (

@@ -1,4 +1,4 @@
-"""The file `cordbox-id`: which cluster a data directory holds, and what must be in it."""
+"""The file `cordbox-id`: the cluster of a data directory, and the files that must be in it."""
 
 import os
 from pathlib import Path
@@ -16,16 +16,16 @@ _BYTES_MAX = 64 * 1024
 
 
 class DirectoryId(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """What `cordbox-id` says.
+    """The content of `cordbox-id`.
 
     Attributes:
         format: version of the file.
-        cluster_id: of the cluster, for ever; every file carries it.
-        store_id: new at each restore, so that others notice one.
-        made_at: when `store_id` was made.
-        epoch: raised in all files together, here last.
-        files: the files that were there, by name.
-        has_marks: whether the file of marks was made; a backup has none.
+        cluster_id: permanent id of the cluster; every file contains it.
+        store_id: changes at each restore, so that other systems can detect it.
+        made_at: when `store_id` was created.
+        epoch: incremented in all files together, in this one last.
+        files: names of the files that existed.
+        has_marks: whether the file of marks was created; a backup has none.
     """
 
     format: int = FORMAT
@@ -38,7 +38,7 @@ class DirectoryId(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 def read_directory_id(folder: Path) -> DirectoryId | None:
-    """What the file says; None when there is none.
+    """The content of the file; None if it does not exist.
 
     Raises:
         DataFileDamagedError: it is damaged, or a newer release wrote it.
@@ -65,10 +65,10 @@ def read_directory_id(folder: Path) -> DirectoryId | None:
 
 
 def write_directory_id(folder: Path, content: DirectoryId) -> None:
-    """Put the file in place whole and on the disk.
+    """Write the file atomically and durably.
 
     Raises:
-        StorageError: it cannot be written; what was there stays.
+        StorageError: it cannot be written; an existing file is unchanged.
     """
     path = folder / NAME
     draft = folder / f"{NAME}.new"

@@ -1,4 +1,4 @@
-"""Refusals of data directories that are not as they were left."""
+"""Errors of data directories whose files have been changed from outside."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,7 @@ class DataFileError(StorageError):
     """A file of the data directory is not as the host left it.
 
     Attributes:
-        issues: everything that was found, this included.
+        issues: all findings, including this one.
     """
 
     code = "data-file"
@@ -21,13 +21,13 @@ class DataFileError(StorageError):
 
 
 class DataFileMissingError(DataFileError):
-    """A file that was there is gone; restore it, or insist on a new cluster with `--new`."""
+    """A file is missing; restore it, or force a new cluster with `--new`."""
 
     code = "data-file-missing"
 
 
 class DataFileEmptyError(DataFileError):
-    """A file that had content has none, as after a copy on a full disk."""
+    """A file has lost its content, as after a copy on a full disk."""
 
     code = "data-file-empty"
 
@@ -39,19 +39,19 @@ class DataFileForeignError(DataFileError):
 
 
 class DataFileOlderError(DataFileError):
-    """A file is older than what other files know of it, as after restoring it alone."""
+    """A file is older than other files record, as after restoring it alone."""
 
     code = "data-file-older"
 
 
 class DataFileDamagedError(DataFileError):
-    """A file cannot be read as what it should be."""
+    """A file is damaged or has the wrong format."""
 
     code = "data-file-damaged"
 
 
 class DataFilesInOrderError(ConflictError):
-    """A new cluster was asked for on a data directory that holds one, in good order."""
+    """A new cluster was requested on a data directory with a consistent one."""
 
     code = "data-directory-in-order"
 
@@ -69,7 +69,7 @@ _KINDS = {
 
 
 def error_of(findings: Sequence[Finding]) -> DataFileError:
-    """The refusal that tells of `findings`, of which there is at least one."""
+    """The error that reports `findings`, which must not be empty."""
     first = findings[0]
     return _KINDS[first.code](
         first.message, issues=findings, expected=first.expected, found=first.found

@@ -1,4 +1,4 @@
-"""Looking at the files of a data directory before anything opens them."""
+"""Inspection of the files of a data directory before they are opened for use."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -22,16 +22,16 @@ _EVIDENCE = ("vnodes/*/*", "packages/*.cpi")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Look:
-    """How a file was found.
+    """The result of a file's inspection.
 
     Attributes:
-        size: in bytes; None when it is not there.
-        has_tables: whether a release has begun to use it; false while it is made.
-        identity: None when it has none.
+        size: in bytes; None if it does not exist.
+        has_tables: whether it has been used; false while it is being created.
+        identity: its identity; None if it has none.
         commits: the number of its newest commit.
-        lacks: number of a commit that its write-ahead log follows upon and the file has not had,
-            and that of the file's newest.
-        problem: why it cannot be read, if so.
+        lacks: number of the missing commit that its write-ahead log builds on, and number of the
+            file's newest commit.
+        problem: why it cannot be read, if it cannot.
     """
 
     size: int | None
@@ -43,7 +43,7 @@ class Look:
 
 
 def look_at(path: Path) -> Look:
-    """Look at an SQLite file."""
+    """Inspect an SQLite file."""
     try:
         require_regular(path)
         for end in _BESIDE:
@@ -58,7 +58,7 @@ def look_at(path: Path) -> Look:
     except OSError as exc:
         return Look(size=None, problem=exc.strerror)
     if lacks is not None:
-        # Not opened: SQLite would take the log into the file.
+        # Not opened: SQLite would merge the log into the file.
         return Look(size=size, lacks=lacks)
     try:
         with opened(path) as connection:
@@ -74,7 +74,7 @@ def look_at(path: Path) -> Look:
 
 @contextmanager
 def opened(path: Path) -> Iterator[sqlite3.Connection]:
-    """A connection to a file that is there; it makes none."""
+    """A connection to an existing file; never creates one."""
     connection = sqlite3.connect(
         f"{path.absolute().as_uri()}?mode=rw",
         uri=True,
@@ -90,7 +90,7 @@ def opened(path: Path) -> Iterator[sqlite3.Connection]:
 
 
 def evidence(folder: Path) -> str | None:
-    """A file that only a cluster leaves, relative to `folder`; None when there is none."""
+    """A file that only a cluster creates, relative to `folder`; None if there is none."""
     for pattern in _EVIDENCE:
         for found in folder.glob(pattern):
             return str(found.relative_to(folder))

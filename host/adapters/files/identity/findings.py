@@ -1,17 +1,17 @@
-"""What is wrong with a file of a data directory. Pure."""
+"""Problems of files of a data directory. Pure."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One thing that is not as it should be.
+    """One problem.
 
     Attributes:
         code: stable, see docs/reference/errors.md.
         file: relative to the data directory.
         message: one sentence that names the file.
-        expected, found: what was compared.
+        expected, found: the compared values.
     """
 
     code: str
@@ -22,5 +22,5 @@ class Finding:
 
     @property
     def entry(self) -> str:
-        """The file, as reports of several findings name what they are about."""
+        """The file, under the name by which reports of several findings identify their subject."""
         return self.file

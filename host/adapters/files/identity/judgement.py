@@ -1,10 +1,10 @@
-"""Judges what was found in a data directory by what its files know of each other. Pure.
+"""Checks a data directory's files for consistency with each other. Pure.
 
-All stores and `cordbox-id` carry one epoch. It is raised in one order: the flow store, the
-registers, `cordbox-id`; a raise that was cut off is ended before the next one begins. So whatever a
-crash cut off, the flow store is at most one ahead of the registers and of `cordbox-id`, and neither
-of those is ever ahead of what was raised before it. Any other picture shows a file that is older
-than others know. Copies from within one epoch are told by the marks of commits.
+All stores and `cordbox-id` contain one epoch. It is incremented in a fixed order: the flow store,
+the registers, `cordbox-id`; an interrupted increment is completed before the next one begins. So
+after any crash the flow store is at most one ahead of the registers and of `cordbox-id`, and
+neither of those is ever ahead of a file that precedes it in the order. Any other state shows a file
+that is older than the others. Copies from within one epoch are detected by the marks of commits.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,13 +24,13 @@ def judge(
     evidence: str | None,
     marks: Mapping[str, int] | None = None,
 ) -> Sequence[Finding]:
-    """What is wrong.
+    """Find the problems of a data directory.
 
     Args:
-        directory_id: what `cordbox-id` says, None when there is none.
-        looks: how each of `STORES` was found.
-        evidence: a file that only a cluster leaves, None when there is none.
-        marks: the newest commit that is known of each store; None without a file of marks.
+        directory_id: the content of `cordbox-id`, None if it does not exist.
+        looks: the inspection of each of `STORES`.
+        evidence: a file that only a cluster creates, None if there is none.
+        marks: the newest marked commit of each store; None without a file of marks.
     """
     unreadable = [
         _finding("data-file-damaged", name, f"cannot be read: {look.problem}", "a database", "none")
@@ -57,7 +57,7 @@ def judge(
 
 
 def next_epoch(epochs: Sequence[int]) -> int:
-    """What to raise all to: a raise that was cut off is ended first."""
+    """The next epoch of all files: an interrupted increment is completed first."""
     return max(epochs) + (len(set(epochs)) == 1)
 
 
@@ -69,7 +69,7 @@ def _commits(looks: Mapping[str, Look], marks: Mapping[str, int]) -> Iterator[Fi
 
 
 def _without_id(looks: Mapping[str, Look], evidence: str | None) -> Iterator[Finding]:
-    """Nothing is known: the directory is new, or of a release that wrote no ids."""
+    """Without an id, the directory is new, or from a release that wrote no ids."""
     if any(look.identity is not None for look in looks.values()):
         yield _missing(NAME, "the stores beside it carry a cluster's id")
         return

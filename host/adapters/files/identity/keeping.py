@@ -1,4 +1,4 @@
-"""Raising the epoch of a data directory's files, and doing so now and then while a host runs."""
+"""Increments the epoch of a data directory's files, periodically while a host runs."""
 
 import sqlite3
 import threading
@@ -21,23 +21,23 @@ from host.adapters.files.identity.table import RAISE, FileIdentity, give_identit
 from host.domain.errors import HostError, StorageError
 
 EVERY_SECONDS = 60.0
-"""A copy of a store is recognised as older when it is from before the last raise."""
+"""A copy of a store from before the last increment is recognised as older."""
 
 _log = structlog.get_logger("cordbox.host")
 
 
 def raise_epoch(folder: Path, known: DirectoryId) -> DirectoryId:
-    """Raise the epoch of every store that is there, and last that of `cordbox-id`.
+    """Increment the epoch of every existing store, and finally that of `cordbox-id`.
 
-    Stores that were made since carry the cluster's id from now on.
+    This also writes the cluster's id to stores created since the last call.
 
     Raises:
-        StorageError: a file is gone or cannot be written; what was raised stays raised.
+        StorageError: a file is missing or cannot be written; earlier increments remain.
     """
     looks = {name: look_at(folder / name) for name in STORES}
     found = [name for name, look in looks.items() if look.has_tables]
     for name, look in looks.items():
-        # A file that is gone or cannot be read stays noted: the next start is to miss it.
+        # A missing or unreadable file stays listed, so that the next start reports it.
         if look.problem is not None or (name in known.files and name not in found):
             reason = look.problem or "it is gone, or has no tables"
             raise StorageError(f"{folder / name} cannot be read: {reason}", path=str(folder / name))
@@ -54,9 +54,9 @@ def raise_epoch(folder: Path, known: DirectoryId) -> DirectoryId:
 
 
 class Keeping:
-    """Raises the epoch of a held directory: when its host is ready, every minute, and at its end.
+    """Increments the epoch of a held directory: when its host is ready, every minute, at its end.
 
-    A minute in which nothing was committed costs no write.
+    There is no write if nothing was committed in a minute.
     """
 
     def __init__(self, folder: Path, *, every_seconds: float = EVERY_SECONDS) -> None:
@@ -67,7 +67,7 @@ class Keeping:
         self._seen: Mapping[str, object] = {}
 
     def begin(self) -> None:
-        """Note the files that are there: from now on they are missed.
+        """List the existing files: from now on a missing one is reported.
 
         Raises:
             StorageError: a file cannot be written.
@@ -99,7 +99,7 @@ class Keeping:
         try:
             self._raise()
         except HostError as failed:
-            # A full disk: the next time will do, and the next start raises it first of all.
+            # A full disk: retried at the next interval, and first of all at the next start.
             _log.warning("epoch-not-raised", reason=failed.message)
 
     def _raise(self) -> None:
@@ -110,7 +110,7 @@ class Keeping:
         self._seen = self._changes()
 
     def _changes(self) -> Mapping[str, object]:
-        """What differs when a store was written to: sizes and times of its files."""
+        """A value that changes when a store is written to: sizes and times of its files."""
         seen: dict[str, object] = {}
         for name in STORES:
             for file in (self._folder / name, self._folder / f"{name}-wal"):

@@ -1,12 +1,12 @@
-"""What is known of each database's newest commit, in one small file beside them.
+"""The marks: number of each database's newest commit, in one small file beside them.
 
 Every commit to a store or a vault is counted in the database itself (`count_commit`), and its
-number is put here after it: a database that has a lower one is an older copy, however new. The
-mark is not brought to the disk by itself. After `kill -9` it is there, since the kernel keeps it;
-after a power failure it may be older, never newer than its database, and so refuses none.
+number is written here afterwards: a database with a lower number is an older copy, however recent.
+The mark is not synced to disk. It survives `kill -9`, since the kernel keeps it; after a power
+failure it may be older, but never newer, than its database, and so causes no false refusal.
 
 The file has a header and slots of 64 bytes each, which are only ever added. A slot is overwritten
-in place; one that cannot be read says nothing.
+in place; an unreadable slot is ignored.
 """
 
 import fcntl
@@ -27,7 +27,7 @@ from host.domain.errors import StorageError
 
 NAME = "cordbox-marks"
 COUNT = "PRAGMA user_version"
-"""A number in a database's header that nobody else uses: 32 bits, begun again after the last."""
+"""A number in a database's header without other use: 32 bits, wraps around."""
 
 _MAGIC = b"cordbox marks 1\n"
 _SLOT = struct.Struct(">48sII8x")
@@ -39,7 +39,7 @@ _log = structlog.get_logger("cordbox.host")
 
 
 def count_commit(connection: sqlite3.Connection) -> int:
-    """Count the commit that ends the caller's write transaction; its number."""
+    """Count the commit that ends the caller's write transaction; returns its number."""
     number = (commits_of(connection) + 1) % _WRAP
     signed = number - _WRAP if number >= _WRAP // 2 else number
     connection.execute(f"{COUNT} = {signed}").close()
@@ -47,13 +47,13 @@ def count_commit(connection: sqlite3.Connection) -> int:
 
 
 def commits_of(connection: sqlite3.Connection) -> int:
-    """The number of the newest commit that a connection sees; 0 when none was counted."""
+    """The number of the newest commit that a connection sees; 0 if none was counted."""
     (number,) = connection.execute(COUNT).fetchone()
     return int(number) % _WRAP
 
 
 def is_behind(found: int, known: int) -> bool:
-    """Whether a database that is at `found` lacks commits, where `known` was the newest."""
+    """Whether a database at commit `found` lacks commits, if `known` was its newest."""
     return 0 < (known - found) % _WRAP < _WRAP // 2
 
 
@@ -65,7 +65,7 @@ class Mark:
         self._name = name
 
     def keep(self, number: int) -> None:
-        """Keep the number of a commit that is on the disk. What fails is only logged."""
+        """Write the number of a durable commit. Failures are only logged."""
         self._marks.keep(self._name, number)
 
 
@@ -81,10 +81,10 @@ class Marks:
 
     @staticmethod
     def make(folder: Path, cluster_id: str) -> None:
-        """Make the file of a cluster.
+        """Create the file of a cluster.
 
         Raises:
-            StorageError: it cannot be made.
+            StorageError: it cannot be created.
         """
         path = folder / NAME
         draft = folder / f"{NAME}.new"
@@ -99,10 +99,10 @@ class Marks:
 
     @staticmethod
     def open(folder: Path) -> "Marks":
-        """Open the file of a data directory that was taken up.
+        """Open the file of a data directory that has been validated.
 
         Raises:
-            StorageError: it is not there, or cannot be opened.
+            StorageError: it does not exist, or cannot be opened.
         """
         path = folder / NAME
         try:
@@ -111,11 +111,11 @@ class Marks:
             raise StorageError(f"{path}: {exc.strerror}", path=str(path)) from exc
 
     def of(self, name: str) -> Mark:
-        """The mark of the database `name`, which is relative to the data directory."""
+        """The mark of the database `name`, a path relative to the data directory."""
         return Mark(self, name)
 
     def known(self, name: str) -> int | None:
-        """The newest commit that is known of a database; None when none is.
+        """The newest marked commit of a database; None if there is none.
 
         Raises:
             StorageError: the file cannot be read.
@@ -130,7 +130,7 @@ class Marks:
                 raise StorageError(f"{NAME}: {exc.strerror}") from exc
 
     def keep(self, name: str, number: int) -> None:
-        """Keep that a database has had the commit `number`, unless a later one is kept."""
+        """Mark the commit `number` of a database, unless a later one is marked."""
         with self._lock:
             if self._descriptor is None:
                 return
@@ -142,13 +142,13 @@ class Marks:
                 if known is None or is_behind(known, number):
                     os.pwrite(self._descriptor, _slot(name, number), place)
             except OSError as exc:
-                # The commit is done. Without its mark, an older copy may be taken for the newest.
+                # The commit is durable. Without its mark, an older copy may not be recognised.
                 if not self._is_told:
                     _log.warning("mark-not-kept", file=name, reason=exc.strerror)
                 self._is_told = True
 
     def close(self) -> None:
-        """Close the file; what is committed later is not marked."""
+        """Close the file; later commits are not marked."""
         with self._lock:
             self._close()
             self._descriptor = None
@@ -161,7 +161,7 @@ class Marks:
         return found
 
     def _new_place(self, name: str, number: int) -> int:
-        """A slot at the end of the file; processes take turns at making one."""
+        """Add a slot at the end of the file; a lock serialises this among processes."""
         assert self._descriptor is not None  # noqa: S101  # by the callers
         descriptor = self._descriptor
         fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -186,15 +186,15 @@ class Marks:
 
 
 def read_marks(folder: Path, cluster_id: str | None) -> Mapping[str, int] | None:
-    """What the file of a data directory says of each database; None when there is no file.
+    """The marks in a data directory's file, by database; None if there is no file.
 
     Args:
         folder: the data directory.
-        cluster_id: whose file it must be, None when that is not known.
+        cluster_id: the expected cluster, None if it is not known.
 
     Raises:
         DataFileForeignError: it is another cluster's.
-        DataFileDamagedError: it is no such file.
+        DataFileDamagedError: it is not a file of marks.
         StorageError: it cannot be read.
     """
     path = folder / NAME

@@ -1,7 +1,8 @@
-"""The one row by which an SQLite file says what it is.
+"""The row that identifies an SQLite file.
 
-It stands outside the schema versions: it must be readable before anybody knows what else is in the
-file. `generation` only ever grows; others note it, so that an older copy of the file is recognised.
+It is independent of the schema versions: it must be readable before the file's other content is
+known. `generation` only grows; it is also recorded elsewhere, so that an older copy of the file is
+recognised.
 """
 
 import sqlite3
@@ -22,7 +23,7 @@ FLOWS, CLUSTER, VAULT = "flows", "cluster", "vault"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileIdentity:
-    """What a file says of itself. `node` is a short hash, or empty for files of the cluster."""
+    """The identity of a file. `node` is a short hash, or empty for files of the cluster."""
 
     kind: str
     cluster_id: str
@@ -31,7 +32,7 @@ class FileIdentity:
 
 
 def read_identity(connection: sqlite3.Connection) -> FileIdentity | None:
-    """The identity in an open file; None when it has none.
+    """The identity in an open file; None if it has none.
 
     Raises:
         sqlite3.Error: the file cannot be read.
@@ -47,7 +48,7 @@ def read_identity(connection: sqlite3.Connection) -> FileIdentity | None:
 
 
 def give_identity(connection: sqlite3.Connection, identity: FileIdentity) -> None:
-    """Say what a file is, unless it does already. The caller holds a write transaction."""
+    """Write a file's identity, unless it has one. The caller holds a write transaction."""
     connection.execute(CREATE)
     connection.execute(
         INSERT, (identity.kind, identity.cluster_id, identity.node, identity.generation)

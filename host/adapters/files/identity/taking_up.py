@@ -1,4 +1,4 @@
-"""Taking a data directory up: it is new, or in order, or refused."""
+"""Validates a data directory at start: it is new, consistent, or refused."""
 
 import time
 import uuid
@@ -25,19 +25,19 @@ from host.domain.errors import StorageError
 from host.domain.ids import EpochMs
 
 STAYS = ("lock", "joined", "probe", "run")
-"""What belongs to the running host and not to a cluster."""
+"""Entries that belong to the running host and not to a cluster."""
 SET_ASIDE = "set-aside-"
 
 
 def inspect(folder: Path) -> Sequence[Finding]:
-    """What is wrong with the stores of a data directory; changes nothing.
+    """Find problems of the stores of a data directory, without changing anything.
 
     Raises:
         StorageError: `cordbox-id` cannot be read.
     """
     known = read_directory_id(folder)
     try:
-        # Before the stores: a host that runs may commit in between.
+        # Before the stores: a running host may commit in between.
         marks = read_marks(folder, None if known is None else known.cluster_id)
     except DataFileError as exc:
         expected, found = "marks of this cluster", "another file"
@@ -49,18 +49,18 @@ def inspect(folder: Path) -> Sequence[Finding]:
 
 
 def take_up(folder: Path, *, is_new: bool = False) -> DirectoryId:
-    """See that the files of a data directory belong together, and note that a host begins on it.
+    """Check that the files of a data directory belong together, and record a host's start.
 
     The caller holds the directory.
 
     Args:
         folder: the data directory.
-        is_new: begin a new cluster where the files do not belong together; what is there is moved
-            to a folder `set-aside-<time>` in it, nothing is deleted.
+        is_new: begin a new cluster if the files do not belong together; existing files are moved to
+            its folder `set-aside-<time>`, none is deleted.
 
     Raises:
         DataFileError: the files do not belong together.
-        DataFilesInOrderError: they do, and a new cluster was asked for.
+        DataFilesInOrderError: they do, and a new cluster was requested.
         StorageError: the directory cannot be read or written.
     """
     findings = inspect(folder)
@@ -87,7 +87,7 @@ def take_up(folder: Path, *, is_new: bool = False) -> DirectoryId:
 
 
 def fresh_id(cluster_id: str | None = None, *, epoch: int = 0) -> DirectoryId:
-    """The id of a new cluster, or of another life of a known one."""
+    """The id of a new cluster, or a new store id of a known one."""
     return DirectoryId(
         cluster_id=cluster_id or str(uuid.uuid4()),
         store_id=str(uuid.uuid4()),

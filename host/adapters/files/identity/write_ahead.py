@@ -1,10 +1,9 @@
-"""Whether a database file is older than the write-ahead log beside it.
+"""Detects a database file that is older than the write-ahead log beside it.
 
-SQLite takes a log that is there into whatever file has its name. Where the file was put back by an
-older copy and the log was left, pages of two times would become one database, and neither would
-tell. Each commit writes the database's first page, with its number
-(`host.adapters.files.identity.marks`): the
-first page that the log holds must follow upon the file's.
+SQLite applies an existing log to whatever file has the matching name. If the file was replaced by
+an older copy and the log was left, pages of different times would be mixed without an error. Each
+commit writes the database's first page, with its number (`host.adapters.files.identity.marks`): the
+first page in the log must directly follow the file's.
 
 File formats: https://www.sqlite.org/fileformat2.html, 1.3 and 4.
 """
@@ -18,17 +17,17 @@ from host.adapters.files.regular_files import open_regular
 _FILE_HEADER_BYTES = 100
 _NUMBER = struct.Struct(">I")
 _NUMBER_AT = 60
-"""Where the header has what `PRAGMA user_version` says."""
+"""Offset of `PRAGMA user_version` in the header."""
 _LOG_HEADER = struct.Struct(">IIIIII8x")
 _MAGICS = (0x377F0682, 0x377F0683)
 _FRAME = struct.Struct(">IIII8x")
 
 
 def file_lacks(path: Path) -> tuple[int, int] | None:
-    """The commit that the log of a database follows upon, and that which the file is at.
+    """The commit on which the log of a database builds, and the commit of the file.
 
     Returns:
-        None when they fit, or there is nothing to compare.
+        None if they match, or there is nothing to compare.
 
     Raises:
         OSError: a file cannot be read.
@@ -45,7 +44,7 @@ def file_lacks(path: Path) -> tuple[int, int] | None:
 
 
 def _first_in_log(log: Path) -> int | None:
-    """The number of the first commit in a log; None when it has none."""
+    """The number of the first commit in a log; None if it has none."""
     try:
         stream = open_regular(log)
     except FileNotFoundError:
@@ -60,7 +59,7 @@ def _first_in_log(log: Path) -> int | None:
         while len(frame := stream.read(_FRAME.size)) == _FRAME.size:
             page, _, *found = _FRAME.unpack(frame)
             if found != salts:
-                # What is left of the log's earlier use.
+                # A remainder of the log's earlier use.
                 return None
             if page == 1:
                 start = stream.read(_FILE_HEADER_BYTES)
