@@ -44,7 +44,7 @@ def register_bus(directory: DataDirectory) -> FlowStore:
 
 
 def _doorbell(store: Path) -> CommitNotifier | None:
-    """Where it cannot be had, work of other processes is found a little later."""
+    """Without it, work of other processes is found a little later."""
     try:
         return CommitNotifier(folder_for(store))
     except OSError as exc:

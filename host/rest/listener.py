@@ -8,7 +8,7 @@ _BACKLOG = 512
 
 
 class ListenRefusedError(HostError):
-    """The address cannot be listened on."""
+    """The server cannot listen on the address."""
 
     code = "listen-refused"
 

@@ -195,7 +195,7 @@ def post_force_resync(virtualnodeshortid: NodeHash, services: Services) -> None:
 def _identifiers(
     services: RestServices, nodes: Sequence[VirtualNode]
 ) -> Mapping[Checksum, CpiIdentifier]:
-    """Each CPI of the nodes, looked up once and not held: a record may have a long group policy."""
+    """Looks up each CPI of the nodes once, and keeps no records: group policies may be long."""
     found: dict[Checksum, CpiIdentifier] = {}
     for node in nodes:
         if node.cpi_checksum not in found:

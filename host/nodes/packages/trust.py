@@ -21,7 +21,7 @@ class CertificateStore:
         self._clock = clock
 
     def import_certificate(self, usage: str, alias: str, pem: bytes) -> None:
-        """Keep a chain, leaf first; several PEM files are joined by the caller.
+        """Store a chain, leaf first; the caller joins several PEM files.
 
         Raises:
             CertificateRefusedError: usage, alias or chain.

@@ -1,4 +1,4 @@
-"""The metrics of all workers in one place: REST asks each when it is asked itself."""
+"""The metrics of all workers in one place: each request to REST collects them from the workers."""
 
 from collections.abc import Iterator, Sequence
 
