@@ -38,7 +38,7 @@ def register_storage(directory: DataDirectory) -> Storage:
 
 @hookimpl
 def register_bus(directory: DataDirectory) -> FlowStore:
-    """Bus, states and journals in `flows.sqlite`."""
+    """Messages, flow states and journals in `flows.sqlite`."""
     file = directory.flow_database
     return SqliteStore(file, hints=_doorbell(file), mark=directory.marks.of(file.name))
 

@@ -49,7 +49,7 @@ def http_action(
     """The action of an HTTP operation: `METHOD:<base><path>?<query>`.
 
     Args:
-        method: of the operation.
+        method: HTTP method of the operation.
         template: its path below the base, with `{name}` for each parameter.
         parameters: canonical values by name, decoded.
         query: canonical values, decoded.

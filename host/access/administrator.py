@@ -1,4 +1,4 @@
-"""The first administrator: made at the host's first start, with a given or a generated password."""
+"""The first administrator: created at the host's first start, with a given or random password."""
 
 import os
 from base64 import b32encode

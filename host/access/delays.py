@@ -1,4 +1,4 @@
-"""When the next password may be tried: growing delays for each user and address. Pure.
+"""Increasing delays between password attempts, for each user and address. Pure.
 
 After each wrong password, this user must wait 1, 2, 4 … 30 seconds at this address; and one address
 has a limited number of wrong passwords over all user names. The same user at another address has a
@@ -109,7 +109,7 @@ class SignInDelays:
 
 
 def delay_ms(times: int) -> int:
-    """How long to wait after so many wrong passwords in a row, from 1."""
+    """How long to wait after this number of consecutive wrong passwords, from 1."""
     return min(DELAY_MS_MIN << min(times - 1, 10), DELAY_MS_MAX)
 
 

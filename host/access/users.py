@@ -1,4 +1,4 @@
-"""Users of the REST interface, kept in the cluster database.
+"""Users of the REST interface, stored in the cluster's database.
 
 Login names are case-insensitive and kept in lower case; passwords are case-sensitive. A verified
 credential is cached in memory by a keyed digest, so that requests do not run scrypt each time; the

@@ -1,4 +1,4 @@
-"""`cordbox config`: look at sections of settings, and where each value comes from."""
+"""`cordbox config`: show sections of settings, and the source of each value."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""`cordbox host`: run a host on this machine, and ask a running one how it is."""
+"""`cordbox host`: run a host on this machine, and show the status of a running one."""
 
 import json
 import os

@@ -79,7 +79,7 @@ def read_certificates(paths: tuple[Path, ...]) -> "tuple[x509.Certificate, ...]"
     """Every certificate of PEM files.
 
     Raises:
-        KeystoreError: a file holds none, or one that cannot be read.
+        KeystoreError: a file has no certificate, or one that cannot be read.
     """
     from cpi.crypto.certificates import load_pem_certificates
     from cpi.package.files import read_limited

@@ -57,8 +57,8 @@ class VaultSchemas:
         """Set up migrations of vaults.
 
         Args:
-            vaults: of all nodes.
-            types: of all CPIs.
+            vaults: the vaults of all nodes.
+            types: the entity types of all CPIs.
             clock: the time of changes to entities.
             work: returns the CPU seconds that this thread has used.
         """

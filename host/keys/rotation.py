@@ -1,11 +1,11 @@
 """Rotation of wrapping keys and of the master key: online, in small transactions, safe to repeat.
 
-1. A new key is put in force together with the record of the rotation: what is made from now on is
+1. A new key becomes active together with the record of the rotation: new keys are from now on
    wrapped under it.
-2. Each `go_on` wraps a few keys anew and counts them, in one transaction. It renews the claim of
-   the process that drives the rotation; when nobody does for 30 seconds, `take_over` goes on.
-3. The transaction that finds nothing left removes the old keys and ends the rotation. The file of
-   an old master key is destroyed after that; what a crash leaves of it, the next start destroys.
+2. Each `go_on` rewraps a few keys and counts them, in one transaction. It renews the claim of
+   the process that drives the rotation; if no process does for 30 seconds, `take_over` continues.
+3. The transaction that finds no key left removes the old keys and ends the rotation. The file of
+   an old master key is destroyed after that; after a crash, at the next start.
 """
 
 import uuid

@@ -158,7 +158,8 @@ class LedgerCapability:
         checked = None if recorded else self._check_complete(context, signed)
 
         def record(connection: Connection) -> JsonValue:
-            # Another worker that had the flow may have made the same call, or ended the flow.
+            # If this worker lost the flow meanwhile, another one may have made the same call, or
+            # ended the flow.
             refuse_ended(connection, context.flow_id)
             known = find_answer(connection, request_id, request)
             if known is not None:

@@ -91,9 +91,9 @@ def store(
     """Store a verified transaction, consume its inputs and add its outputs.
 
     Args:
-        connection: of a transaction on the node's vault.
+        connection: its open transaction is on the node's vault.
         signed: as the vault keeps it.
-        content: what its component groups hold.
+        content: the content of its component groups.
         visible: indexes of the outputs that concern this node.
         now: the time of recording.
 

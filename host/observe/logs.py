@@ -24,7 +24,7 @@ def configure_logging(
     Args:
         level: least level that is logged: debug, info, warning or error.
         form: `console`, `json`, or `auto`: console on a terminal, else json.
-        stream: where to write.
+        stream: the output stream.
         worker: name of this worker process; every line has it, and the process id.
     """
     output = cast("TextIO", _Unfailing(stream or sys.stderr))

@@ -94,7 +94,7 @@ def create_app(
     """Build the application.
 
     Args:
-        services: what the resources call.
+        services: the services that the resources call.
         sign_in: authenticates callers.
         max_content_length: longest request body in bytes.
         registry: for the metrics of REST.

@@ -17,7 +17,7 @@ async def authenticated(request: Request, users: Users, sign_in: SignIn) -> User
     """The user whose credentials the request carries.
 
     Raises:
-        NotAuthenticatedError: none, malformed or wrong credentials.
+        NotAuthenticatedError: missing, malformed or wrong credentials.
         SignInDelayedError: too soon after earlier wrong credentials.
     """
     login_name, password = basic_credentials(request.headers.getlist("authorization"))

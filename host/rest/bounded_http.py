@@ -82,7 +82,7 @@ class BoundedHttp(HttpToolsProtocol):
         self._unsent_bytes = 0
         self._is_clogged = False
 
-    # What comes from the client
+    # Data from the client
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -165,7 +165,7 @@ class BoundedHttp(HttpToolsProtocol):
         super().send_400_response(msg)
         self._part()
 
-    # What goes to the client
+    # Data to the client
 
     def on_response_complete(self) -> None:
         if self._is_finishing:

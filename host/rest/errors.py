@@ -1,4 +1,4 @@
-"""From refusals to HTTP: one table over error classes, and Corda's JSON shape of an error.
+"""Errors as HTTP answers: one table of error classes, and Corda's JSON form of an error.
 
 Shape: `{"title": text, "status": number, "details": {"cause", "reason", "code", ...}}`; plain text
 when the client accepts no JSON.
@@ -173,7 +173,7 @@ def error_response(
     details: Mapping[str, str],
     headers: Mapping[str, str] | None = None,
 ) -> Response:
-    """The response that carries an error in Corda's shape."""
+    """The response with an error in Corda's form."""
     title = cut(title)
     accepted = request.headers.get("accept", "*/*")
     if "json" not in accepted and "*/*" not in accepted and "application/*" not in accepted:

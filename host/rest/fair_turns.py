@@ -47,7 +47,7 @@ class FairTurns:
         """Wait for a turn, and hold it for the duration of the block.
 
         Args:
-            address: whose turn it is.
+            address: address of the client.
             first: go before those of the same address without this flag.
 
         Raises:

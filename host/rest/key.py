@@ -209,7 +209,7 @@ def get_keys(
         order=_ORDERS.get(orderby.removesuffix("_DESC"), PortOrder.CREATED),
         is_descending=orderby.endswith("_DESC"),
         skip=skip,
-        # One more, which tells whether there is a next page.
+        # One more, which shows whether there is a next page.
         limit=take + 1,
     )
     if id is not None:

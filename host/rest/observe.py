@@ -134,7 +134,7 @@ def health_routes(
 
 
 def overview_route(look: Callable[[], object]) -> BaseRoute:
-    """`/overview`: what `look` gives, as JSON: workers, queues, open flows."""
+    """`/overview`: the result of `look` as JSON: workers, queues, open flows."""
 
     def overview(_request: Request) -> Response:
         try:

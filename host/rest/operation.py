@@ -25,7 +25,7 @@ from host.rest.wire import wire_names
 JSON_BYTES_MAX = 6 * 1024 * 1024
 """Longest JSON body, also if longer uploads are allowed; it may use ten times that in memory."""
 _PARSED_AT_ONCE_BYTES_MAX = 64 * 1024
-"""Longer texts are parsed on another thread, so that other requests do not wait."""
+"""Longer texts are parsed on another thread, so that other requests are not delayed."""
 
 _Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 

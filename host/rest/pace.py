@@ -22,7 +22,7 @@ class Patience:
         transfer_seconds_max: for a whole body, and for a whole answer.
         linger_seconds, linger_bytes: how much of an unwanted body is still read and discarded, so
             that its sender sees the answer.
-        shutdown_seconds: for the last bytes of an answer and the client's TLS farewell.
+        shutdown_seconds: for the last bytes of an answer and the client's TLS close_notify.
     """
 
     handshake_seconds: float = 10.0
@@ -56,5 +56,5 @@ class Pace:
         return was_fast and self._seconds < self._patience.transfer_seconds_max
 
     def excuse(self) -> None:
-        """The window that ends now does not count."""
+        """Ignore the window that ends now."""
         self._bytes = 0

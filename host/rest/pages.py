@@ -1,7 +1,7 @@
 """Lists in pages: `limit` and `after` of a request, and streamed answers.
 
-A page that is not the last says so in two headers: `Link: <?…&after=…>; rel="next"`, and
-`Cordbox-Next`, which holds the cursor for `after` alone.
+A page that is not the last has two headers: `Link: <?…&after=…>; rel="next"`, and `Cordbox-Next`,
+which holds only the cursor for `after`.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -48,7 +48,7 @@ class Page(Generic[T]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PageAsked:
-    """Which page a request asks for."""
+    """The page that a request asks for."""
 
     limit: int
     after: str | None
@@ -142,7 +142,7 @@ def listed(
 
     Args:
         request: its query is repeated for the next page.
-        page: what to write.
+        page: the page to write.
         render: one item as JSON text; empty if the item was deleted meanwhile.
         member: the object's member that holds the list; None for a bare list.
     """

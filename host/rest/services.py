@@ -57,7 +57,7 @@ class RestServices:
         """The CPI that `node` runs.
 
         Raises:
-            NotFoundError: it is no longer stored.
+            NotFoundError: the CPI is no longer stored.
         """
         cpi = self.packages.get(node.cpi_checksum)
         if cpi is None:

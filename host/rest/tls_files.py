@@ -117,7 +117,7 @@ def check_given_files(settings: HostSettings, clock: Clock) -> None:
     """Check the files that the settings name before anything is started.
 
     Raises:
-        TlsFilesError: they are not good.
+        TlsFilesError: they cannot be used.
     """
     files = given_files(settings)
     if files is not None:

@@ -54,7 +54,7 @@ def run_host(
         given_password: the administrator's password, unless a file is set.
         on_ready: called with `url`, `certificate` and, if the host made the administrator's
             password, `adminPasswordFile`.
-        is_new: begin a new cluster where the data directory's files do not belong together.
+        is_new: start a new cluster if the files of the data directory belong to different clusters.
         load: reads the settings again, on SIGHUP.
 
     Raises:

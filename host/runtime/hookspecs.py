@@ -68,7 +68,7 @@ def register_bus(
         settings: the host's bootstrap settings, and the plugin's own.
         directory: the data directory, held by this host.
         config: sections of settings as they are in force.
-        storage: of the plugin that gave it.
+        storage: the result of `register_storage`.
     """
 
 
@@ -88,7 +88,7 @@ def register_key_store(  # noqa: PLR0917  # hooks get their arguments by name
         settings: the host's bootstrap settings, and the plugin's own.
         directory: the data directory, held by this host.
         config: sections of settings as they are in force.
-        storage: of the plugin that gave it.
+        storage: the result of `register_storage`.
         database: the cluster's database; the key tables are in it.
         clock: the host's clock.
         entropy: the host's randomness.

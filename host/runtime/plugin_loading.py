@@ -25,7 +25,7 @@ class PluginUnknownError(HostError):
 
 
 class PluginInvalidError(HostError):
-    """A plugin implements a hook that does not exist, or in another shape."""
+    """A plugin implements an unknown hook, or one with other parameters."""
 
     code = "plugin-invalid"
 

@@ -70,7 +70,7 @@ class Catalogue:
         """The section of this name.
 
         Raises:
-            SettingsInvalidError: there is none.
+            SettingsInvalidError: there is no such section.
         """
         found = self.sections.get(name)
         if found is None:

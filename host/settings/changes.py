@@ -48,7 +48,7 @@ class ConfigKeyPinnedError(ConflictError):
 
 
 class Origin(StrEnum):
-    """Where a key's value comes from."""
+    """The source of a key's value."""
 
     PINNED = "pinned"
     STORED = "stored"
@@ -70,7 +70,7 @@ class SectionView:
     """A section as it is stored and pinned now.
 
     Attributes:
-        section: what it is.
+        section: the declared section.
         version: that of the newest change; 0 if there was none.
         source_config: the stored values, nested.
         config_with_defaults: every key with its value, nested.
@@ -137,7 +137,7 @@ class ConfigService:
     """Reads and changes sections. Thread-safe.
 
     Args:
-        store: of the versions.
+        store: stores the versions.
         live: the values in force in this process; a change updates them at once.
         clock: the host's time.
     """
@@ -151,7 +151,7 @@ class ConfigService:
         """A section by its name.
 
         Raises:
-            ConfigSectionUnknownError: there is none.
+            ConfigSectionUnknownError: there is no such section.
             SettingsInvalidError: what is stored does not fit.
             StorageError: the database cannot be read.
         """
@@ -170,10 +170,10 @@ class ConfigService:
         """Replace the stored values of a section; keys that `config` leaves out get their defaults.
 
         Args:
-            name: of the section.
+            name: name of the section.
             version: the version that the change is based on.
             config: nested, as the section's schema describes it.
-            schema_version: of that schema.
+            schema_version: version of that schema.
             by: the user who makes the change, for the history.
 
         Raises:

@@ -9,7 +9,7 @@ from host.settings.live import LiveConfig
 from host.settings.store import SectionStore
 
 REFRESH_SECONDS = 0.5
-"""How often a process looks whether another one has changed a section."""
+"""How often a process checks whether another one has changed a section."""
 
 _log = structlog.get_logger("cordbox.settings")
 

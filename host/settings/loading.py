@@ -1,4 +1,4 @@
-"""Where settings come from, and how they reach the worker processes of a host."""
+"""The sources of settings, and their transfer to the worker processes of a host."""
 
 import tomllib
 import typing

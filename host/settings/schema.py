@@ -32,7 +32,7 @@ def schema_of(section: Section[Any]) -> JsonObject:
 
 
 def takes_effect(key: Key) -> str:
-    """When a new value of the key takes effect, in words."""
+    """In words, when a new value of the key takes effect."""
     return "at once" if key.is_live else "at the next start"
 
 

@@ -89,7 +89,7 @@ class Section(Generic[T]):
         name: words with dots between them: Corda's, `cordbox.<area>`, or one that begins with the
             word of a plugin.
         kind: a frozen dataclass with a default for every field.
-        version: of its schema.
+        version: version of its schema.
         metas: limits and meaning of fields whose types do not carry them.
     """
 

@@ -68,7 +68,7 @@ class HardwareRsaKey(_InHardware, rsa.RSAPrivateKey):
         """Sign by PKCS#1 v1.5 or PSS.
 
         Raises:
-            HardwareKeyError: the token refuses, or the key is not the certificate's.
+            HardwareKeyError: the token refuses, or the key does not match the certificate.
             UnsupportedAlgorithm: the scheme is none of these, or the data is hashed already.
         """
         mechanism, parameters = _rsa_mechanism(padding, algorithm)
@@ -101,7 +101,7 @@ class HardwareEcKey(_InHardware, ec.EllipticCurvePrivateKey):
         """An ECDSA signature in DER.
 
         Raises:
-            HardwareKeyError: the token refuses, or the key is not the certificate's.
+            HardwareKeyError: the token refuses, or the key does not match the certificate.
             UnsupportedAlgorithm: the data is hashed already.
         """
         algorithm = signature_algorithm.algorithm

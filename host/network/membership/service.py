@@ -174,7 +174,7 @@ class MembershipService:
 
         Args:
             short_hash: the node.
-            limit: how many.
+            limit: maximum number of items.
             before: only those before this time of submission and registration id.
 
         Raises:

@@ -45,13 +45,13 @@ class StaticMgm:
 
         Args:
             before: the group's newest version, None before its first member.
-            group_id: the group's.
+            group_id: id of the group.
             policy: the group policy of the member's CPI.
             service: the notary service that the member registers, if any.
             key: the key of that notary service.
 
         Raises:
-            HostError: the key store cannot be asked.
+            HostError: the key store cannot be reached.
         """
         now, versions = self._clock.now_ms(), []
         if before is None:
@@ -76,7 +76,7 @@ class StaticMgm:
         """The parameters of a group, signed by its key; the key is created for the first ones.
 
         Raises:
-            HostError: the key store cannot be asked.
+            HostError: the key store cannot be reached.
         """
         key = self._key(parameters.group_id)
         content = canonical_json(group_parameters_json(parameters))

@@ -38,11 +38,11 @@ def acknowledge_cuts(
     """Add entries that acknowledge cuts; a host may be adding to the log.
 
     Args:
-        folder: the node's.
+        folder: the node's folder.
         entry: number of the entry that reports the cut; None for all that are not acknowledged.
         user: the person who examined it.
         reason: what was found.
-        key: the host's.
+        key: the host's key.
         clock: the time of the entries.
 
     Returns:

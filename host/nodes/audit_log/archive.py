@@ -21,13 +21,13 @@ from host.ports.clock import Clock
 
 
 class AuditLogNotGoodError(ConflictError):
-    """An audit log that does not verify is left where it is: its files are evidence."""
+    """An audit log that does not verify is not archived: its files are evidence."""
 
     code = "audit-log-not-good"
 
 
 class AuditArchiveDiffersError(InvalidInputError):
-    """The archive holds another file under the name of a part of the log."""
+    """The archive has a different file under the name of a part of the log."""
 
     code = "audit-archive-differs"
 
@@ -48,7 +48,7 @@ def archive_log(folder: Path, to: Path, *, key: bytes, clock: Clock) -> Sequence
     Args:
         folder: the node's; a host may be adding to the log.
         to: created if it does not exist; may hold parts that were moved before.
-        key: the host's.
+        key: the host's key.
         clock: the time of the entries.
 
     Raises:

@@ -95,7 +95,7 @@ def restored(*, of: EpochMs, store_id: str, backup: str, at: EpochMs) -> dict[st
 
     Args:
         of: the moment that the backup shows; later entries are not in it.
-        store_id: of the restored host.
+        store_id: store id of the restored host.
         backup: digest of the backup's header.
         at: when it was restored.
     """
@@ -119,7 +119,7 @@ def archived(
         last: number of its last.
         last_hash: hash of its last.
         content: digest of the file.
-        at: when.
+        at: time of the entry.
     """
     return {
         "kind": ARCHIVED,
@@ -141,7 +141,7 @@ def acknowledged(
         of_hash: its hash.
         user: the person who examined it.
         reason: what was found.
-        at: when.
+        at: time of the entry.
     """
     return {
         "kind": ACKNOWLEDGED,

@@ -33,7 +33,7 @@ class HeadLine(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Head:
-    """Both lines as they were found; None for one that is no such line."""
+    """Both lines as found; None for one that is not valid."""
 
     raw: bytes
     newest: HeadLine | None
@@ -52,7 +52,7 @@ def line_bytes(role: str, *, seq: int, digest: str, boot: str, key: bytes) -> by
         seq: number of the entry.
         digest: its hash.
         boot: boot id of the machine.
-        key: the host's.
+        key: the host's key.
     """
     line = HeadLine(v=2, seq=seq, hash=digest, boot=boot, mac=_mac(role, seq, digest, boot, key))
     return msgspec.json.encode(line).ljust(LINE_BYTES - 1) + b"\n"
@@ -92,9 +92,9 @@ def recovery(
         head: as found beside the log.
         last: number of the log's last entry; -1 for an empty log.
         hash_at: the hash of the log's entry of a number, None if it has none.
-        key: the host's.
+        key: the host's key.
         boot: boot id of the machine.
-        at: when.
+        at: time of the entry.
 
     Returns:
         None when nothing is wrong. A head that is behind the log is not an error: it was not synced

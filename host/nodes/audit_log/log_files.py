@@ -198,7 +198,7 @@ class LogFiles:
 
 
 def used_bytes(folder: Path) -> int:
-    """Bytes that the log in a node's folder takes, with its older parts.
+    """Size in bytes of the log in a node's folder, with its older parts.
 
     Raises:
         StorageError: the folder cannot be read.

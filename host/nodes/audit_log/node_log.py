@@ -36,7 +36,7 @@ __all__ = ["HEAD_NAME", "LOG_NAME", "AuditLogDamagedError", "NodeLog"]
 
 SEGMENT_BYTES = 16 * 1024 * 1024
 _TAIL_BYTES = 4 * 1024 * 1024
-"""How far back a log is read when it is opened, to recognise repeated calls."""
+"""How many bytes from the end a log is read when it is opened, to recognise repeated calls."""
 _FLOWS_MAX = 10_000
 _TOLD_MAX = 4 * refusals.RUNS_MAX
 _READ_BYTES = 1024 * 1024
@@ -58,7 +58,7 @@ class NodeLog:
 
     Args:
         folder: the node's own.
-        holding: whose log it is.
+        holding: the node's holding identity.
         key: authenticates entries.
         segment_bytes: a file of this length is rotated.
         boot: boot id of the machine.
@@ -108,7 +108,7 @@ class NodeLog:
 
         Raises:
             StorageError: the log cannot be written.
-            AuditLogDamagedError: somebody else changed it.
+            AuditLogDamagedError: another program changed it.
         """
         with self._lock, self._exclusive():
             self._prepare(now)
@@ -128,7 +128,7 @@ class NodeLog:
 
         Raises:
             StorageError: the log cannot be written.
-            AuditLogDamagedError: somebody else changed it.
+            AuditLogDamagedError: another program changed it.
         """
         with self._lock, self._exclusive():
             self._prepare(now)
@@ -190,7 +190,7 @@ class NodeLog:
             yield
 
     def _prepare(self, now: EpochMs) -> None:
-        """Update the known end of the log; add entries for what happened to it. Locked."""
+        """Update the known end of the log, and add entries about damage. The lock must be held."""
         head = None if self._is_loaded else self._files.head()
         torn = self._catch_up() if self._is_loaded else self._load()
         if torn:

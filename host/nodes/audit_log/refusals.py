@@ -1,6 +1,6 @@
 """Equal refusals in a row: the first has an entry, the others are counted. Pure.
 
-The counts lie in a file of one page beside the log, `audit.repeats`, which is overwritten with each
+The counts are in a file of one page beside the log, `audit.repeats`, which is overwritten with each
 refusal: a page that was written to the operating system survives the death of the process. An entry
 `repeats` adds them to the log once a minute and when the log is closed. So a minute of refusals
 takes a bounded number of entries, however many and however mixed they are: after
@@ -163,7 +163,7 @@ def content(run: Run, *, at: EpochMs) -> dict[str, JsonValue]:
 
 
 def page_bytes(runs: Runs, key: bytes) -> bytes | None:
-    """The content of the file; None when its names are too long for a page."""
+    """The content of the file; None if its names are too long for a page."""
     signed = replace(runs, mac=_mac(runs, key))
     text = msgspec.json.encode(signed)
     return None if len(text) >= PAGE_BYTES else text.ljust(PAGE_BYTES - 1) + b"\n"

@@ -166,7 +166,7 @@ class NodeAuditLogs:
         return self.used_bytes(node) < self._bytes_max_of(node)
 
     def used_bytes(self, node: ShortHash) -> int:
-        """Bytes that the log of a node takes, with its older parts.
+        """Size in bytes of the log of a node, with its older parts.
 
         Raises:
             StorageError: its folder cannot be read.

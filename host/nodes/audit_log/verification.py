@@ -29,7 +29,7 @@ from host.nodes.audit_log.segments import (
 
 
 class AuditLogUnreadableError(InvalidInputError):
-    """There is no audit log at the place, or it cannot be read."""
+    """There is no audit log at this path, or it cannot be read."""
 
     code = "audit-log-unreadable"
 

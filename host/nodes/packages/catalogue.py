@@ -1,4 +1,4 @@
-"""Stored CPIs: one row each in the cluster's database, the file itself beside it.
+"""Stored CPIs: one row each in the cluster's database, and a file beside it.
 
 The file is complete before its row is committed, so every row has its file. Files without a row are
 left over from a crash; `sweep` removes them.
@@ -101,7 +101,7 @@ class PackageCatalogue:
         """When CPIs were stored, and their checksums, the latest first, at most `limit`.
 
         Args:
-            limit: how many.
+            limit: maximum number of items.
             before: only those before this time and checksum.
         """
         place = (CPI.c.stored_at, CPI.c.file_checksum)
@@ -146,10 +146,10 @@ class PackageCatalogue:
         replaces: CpiRecord | None,
         forced: bool = False,
     ) -> None:
-        """Keep a CPI, all or nothing.
+        """Store a CPI, all or nothing.
 
         Args:
-            record: what to keep.
+            record: the record to store.
             data: the CPI file.
             replaces: the stored CPI of the same identity that it replaces, if any.
             forced: accept it although other signers founded its group.

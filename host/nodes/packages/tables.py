@@ -22,7 +22,7 @@ CPI = Table(
     UniqueConstraint("name", "version", "signer_summary_hash", name="cpi_identity"),
     info=REMEMBERED,
 )
-"""One row for each stored CPI; the file lies beside the database under its checksum."""
+"""One row for each stored CPI; the file is stored beside the database under its checksum."""
 
 CPI_REPLACED = Table(
     "cpi_replaced",

@@ -14,7 +14,7 @@ from host.ports.database import SqlDatabase
 
 
 class CertificateStore:
-    """Chains by usage and alias. Importing under the same usage and alias replaces."""
+    """Chains by usage and alias. An import under the same usage and alias replaces the chain."""
 
     def __init__(self, *, database: SqlDatabase, clock: Clock) -> None:
         self._database = database
@@ -24,7 +24,7 @@ class CertificateStore:
         """Store a chain, leaf first; the caller joins several PEM files.
 
         Raises:
-            CertificateRefusedError: usage, alias or chain.
+            CertificateRefusedError: usage, alias or chain is not valid.
         """
         known, name = parse_usage(usage), check_alias(alias)
         text = "".join(c.public_bytes(Encoding.PEM).decode() for c in parse_chain(pem))

@@ -20,7 +20,7 @@ class Increment:
 
 
 class Counters:
-    """Increments of (node, counter name) since they were last taken."""
+    """Increments by node and counter name since they were last taken."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

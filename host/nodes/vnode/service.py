@@ -146,8 +146,8 @@ class VirtualNodeService:
         keeps its CPI.
 
         Args:
-            short_hash: of the node, which must be in maintenance.
-            cpi_short_checksum: of the new CPI: same name, signer and group.
+            short_hash: short hash of the node, which must be in maintenance.
+            cpi_short_checksum: of the new CPI, with the same name, signer and group.
             force: accept it while another upgrade has not ended.
 
         Raises:
@@ -289,7 +289,7 @@ class VirtualNodeService:
         """Virtual nodes, the latest first, at most `limit`.
 
         Args:
-            limit: how many.
+            limit: maximum number of items.
             before: only those before this time of creation and short hash.
         """
         place = (VIRTUAL_NODE.c.created_at, VIRTUAL_NODE.c.short_hash)

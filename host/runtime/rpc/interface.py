@@ -67,9 +67,9 @@ class Interface(Generic[Port_co]):
     """A service that workers of one kind offer to the others.
 
     Attributes:
-        name: how frames name it.
+        name: its name in frames.
         kind: the workers that serve it; None: all of them.
-        methods: what may be called, by name.
+        methods: the methods that may be called, by name.
     """
 
     def __init__(
@@ -84,7 +84,7 @@ class Interface(Generic[Port_co]):
         """Derive the interface.
 
         Args:
-            name: how frames name it.
+            name: its name in frames.
             port: the class or Protocol whose annotations define the types.
             kind: the workers that serve it; None: all of them.
             methods: the methods that may be called.

@@ -42,7 +42,7 @@ class Service:
 
 
 class RpcServer:
-    """Serves at a UNIX socket until stopped."""
+    """Serves calls at a UNIX socket until stopped."""
 
     def __init__(self, path: Path, key: bytes, services: Sequence[Service]) -> None:
         """Listen at `path`; calls wait until `start`.

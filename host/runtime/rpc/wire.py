@@ -13,7 +13,7 @@ from multiprocessing.connection import Connection, answer_challenge, deliver_cha
 from pathlib import Path
 
 FRAME_BYTES_MAX = 64 * 1024 * 1024
-"""Longer frames end the connection."""
+"""Maximum length of a frame; longer ones end the connection."""
 HANDSHAKE_SECONDS_MAX = 5.0
 _PATH_BYTES_MAX = 100
 """A socket's path has at most 108 bytes, its end included."""

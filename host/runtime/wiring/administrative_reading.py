@@ -36,7 +36,7 @@ def register_of(data_dir: Path) -> Iterator[AdministrativeRegister]:
     """The log of a data directory, to be read only.
 
     Raises:
-        AdministrativeLogUnreadableError: there is none.
+        AdministrativeLogUnreadableError: there is no log.
     """
     file = data_dir / _DATABASE
     try:

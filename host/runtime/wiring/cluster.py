@@ -12,7 +12,7 @@ class WorkerTopology:
     """The worker processes of one host, as one of them sees them.
 
     Attributes:
-        kind: what this process is.
+        kind: the kind of this process.
         name: its name, such as `flow-0`.
         plan: which kinds have processes, and how many.
         folder: the runtime directory, where workers listen.

@@ -55,7 +55,7 @@ def start_flows(parts: Wiring, *, member: str | None = None) -> None:
     """Run flows until the parts of the process are closed.
 
     Args:
-        parts: of this process.
+        parts: the parts of this process.
         member: its name among the processes that run flows; None if there is no other.
     """
     base = parts.base
@@ -82,7 +82,7 @@ def make_engine(parts: Wiring, *, clock: Clock, events: EventSink) -> FlowEngine
     """The engine of a process, without the threads that run it.
 
     Args:
-        parts: of the process.
+        parts: the parts of the process.
         clock: the clock for timers of flows.
         events: receives events after they are durable.
     """

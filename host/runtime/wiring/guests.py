@@ -17,7 +17,7 @@ from sandbox.isolation.seal import WALLS, Walls
 from sandbox.runtime import Sandbox
 
 _WAITING_MAX = 16
-"""Flows of one virtual node that wait inside their sandboxes for their next step."""
+"""Maximum number of flows of one virtual node that stay suspended in their sandboxes."""
 
 _log = structlog.get_logger("cordbox.host")
 

@@ -19,7 +19,7 @@ Check = Callable[[], object]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
-    """What a check found."""
+    """The result of a check."""
 
     check: str
     error: HostError

@@ -34,7 +34,7 @@ def offline_act(
     """Write the intent of a command to the log before the block, and its outcome after it.
 
     Args:
-        data_dir: of the host; it must have a `cluster.sqlite`.
+        data_dir: the host's data directory; it must have a `cluster.sqlite`.
         command: its words, without `cordbox` and without arguments.
         parameters: its arguments; never a secret.
 

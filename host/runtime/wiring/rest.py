@@ -71,8 +71,8 @@ def make_rest(
     """Build the application; create the administrator if there is none.
 
     Args:
-        parts: what it serves.
-        given_password: the administrator's.
+        parts: the parts of the process.
+        given_password: the administrator's password.
         health: whether the host can do its work.
         certificates: those of HTTPS, if it is used.
         exposed: what `/metrics` shows.

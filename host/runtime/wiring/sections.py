@@ -28,12 +28,12 @@ def open_sections(base: ProcessContext, store: SectionStore) -> LiveConfig:
 
 
 def body_bytes_max(config: LiveConfig) -> Live[int]:
-    """Of a request."""
+    """Maximum length of a request."""
     return Derived(lambda rest: rest.max_content_length, config.section(CORDA_REST))
 
 
 def segment_bytes(config: LiveConfig) -> Live[int]:
-    """Of a file of an audit log."""
+    """Maximum length of a file of an audit log."""
     return Derived(lambda log: log.segment_bytes, config.section(AUDIT_LOG))
 
 

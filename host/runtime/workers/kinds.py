@@ -9,7 +9,8 @@
 | flow         |                                  | flows, compiling              | c, m, p  |
 | rest         | HTTPS                            | creations left unfinished     | m        |
 
-The letters are those of other kinds. No kind calls one below it, so no two can wait for each other.
+The letters are those of other kinds. No kind calls one below it, so there is no deadlock between
+kinds.
 """
 
 import hashlib

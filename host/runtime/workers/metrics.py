@@ -18,7 +18,7 @@ _log = structlog.get_logger("cordbox.workers")
 
 
 class WorkersCollector(Collector):
-    """Metrics of every worker that answers, told apart by the label `worker`."""
+    """Metrics of every worker that answers, distinguished by the label `worker`."""
 
     def __init__(self, run: RunDirectory) -> None:
         self._run = run

@@ -80,7 +80,7 @@ class Overview:
 
 
 class Observed(Backlogs, States, Accounts, Protocol):
-    """What an overview reads from the flow store."""
+    """The port of the flow store for overviews."""
 
 
 class Overviews:

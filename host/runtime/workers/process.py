@@ -33,7 +33,7 @@ class Employment:
 
     Attributes:
         directory: the host's data directory.
-        kind, name: what it is.
+        kind, name: kind and name of the worker.
         monitor: address of this worker's own health and metrics over HTTP, if any.
         listener: descriptor of the socket of REST, for the worker that serves it.
         stop: set by SIGTERM and SIGINT.

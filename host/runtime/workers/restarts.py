@@ -1,4 +1,4 @@
-"""When workers are started, restarted and stopped: the supervisor's decisions as a pure machine.
+"""Start, restart and stop of workers: the supervisor's decisions as a pure state machine.
 
 A worker that dies is restarted after a delay that doubles with every consecutive death, and is
 reset once the worker has been ready for a while. On shutdown the kinds stop one after another:

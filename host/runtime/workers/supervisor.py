@@ -76,7 +76,7 @@ def supervise(
         given_password: the administrator's, unless a file is set.
         on_ready: called once all workers are ready, with `url`, `certificate` and, if the host made
             the administrator's password, `adminPasswordFile`.
-        is_new: begin a new cluster where the data directory's files do not belong together.
+        is_new: start a new cluster if the files of the data directory belong to different clusters.
         load: reads the settings again, on SIGHUP.
 
     Raises:

@@ -28,7 +28,7 @@ class Act:
         source: `rest`, or `cli` for a command that works on the data directory of a host.
         user: login name; of an offline command, the operating system's user.
         address: IP address of the client; empty for an offline command.
-        request_id: of the request, as the host's log and the answer have it.
+        request_id: id of the request, as in the host's log and the answer.
         method: HTTP method, or `CLI`.
         path: canonical, with its query; of a command, its words.
         operation: the path with names for its parameters; of a command, its words.
@@ -100,7 +100,7 @@ class ActView:
 
     Attributes:
         seq: number of its first entry.
-        hash: of that entry.
+        hash: hash of that entry.
         status: None while the act runs, or if the host died during it.
         count: number of refusals; 1 for an act.
     """
@@ -167,7 +167,7 @@ def pruned(gaps: Sequence[tuple[int, int, str]], *, count: int, at: EpochMs) -> 
     Args:
         gaps: first number, last number and last hash of each range.
         count: how many entries they were.
-        at: when.
+        at: time of the entry.
     """
     listed = rfc8785.dumps([list(gap) for gap in gaps]).decode()
     return {"kind": PRUNED, "at": at, "count": count, "gaps": listed}

@@ -1,4 +1,4 @@
-"""Refusals of the administrative log."""
+"""Errors of the administrative log."""
 
 from host.domain.errors import InvalidInputError, UnavailableError
 

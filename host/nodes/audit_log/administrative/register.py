@@ -115,7 +115,7 @@ class AdministrativeRegister:
         """Add entries, all or none.
 
         Args:
-            contents: of the entries.
+            contents: the contents of the entries.
             counts: of refusals, kept beside the log until an entry reports them; None: unchanged.
 
         Returns:
@@ -175,7 +175,7 @@ class AdministrativeRegister:
         Args:
             query: which.
             before: only those with a lower number.
-            limit: how many.
+            limit: maximum number of items.
 
         Raises:
             StorageError: the registers cannot be read.
