@@ -120,7 +120,7 @@ class _Signer:
         return self._key.curve
 
 
-class _EcSigner(_Signer, ec.EllipticCurvePrivateKey):  # type: ignore[misc]  # refuses the rest
+class _EcSigner(_Signer, ec.EllipticCurvePrivateKey):  # type: ignore[misc]  # raises for all others
     pass
 
 
@@ -128,5 +128,5 @@ class _RsaSigner(_Signer, rsa.RSAPrivateKey):
     pass
 
 
-class _EdSigner(_Signer, ed25519.Ed25519PrivateKey):  # type: ignore[misc]  # refuses the rest
+class _EdSigner(_Signer, ed25519.Ed25519PrivateKey):  # type: ignore[misc]  # raises for all others
     pass

@@ -166,7 +166,7 @@ class _Server(uvicorn.Server):
         acceptors = [self._acceptor(listener, self._admission) for listener in sockets or ()]
         for acceptor in acceptors:
             acceptor.start()
-        self.servers = acceptors  # type: ignore[assignment]  # what uvicorn asks of its servers
+        self.servers = acceptors  # type: ignore[assignment]  # the interface that uvicorn expects
         if self._certificates is not None:
             self._begin(self._look_after(self._certificates))
         self.started = True

@@ -127,7 +127,7 @@ class HostSettings:
                 "tls_certificate_file and tls_private_key_file must be given together"
             )
         try:
-            self.worker_plan  # noqa: B018  # parsed to be refused early
+            self.worker_plan  # noqa: B018  # parsed to fail early
         except WorkersInvalidError as refused:
             raise SettingsInvalidError(refused.message) from refused
         if self.listen_port > 65_535:

@@ -183,7 +183,7 @@ class _Current(Generic[T]):
         for told in list(self._told):
             try:
                 told(self._value)
-            except Exception:  # noqa: BLE001  # others have to be told all the same
+            except Exception:  # noqa: BLE001  # other listeners must still be called
                 _log.exception("config-change-failed", section=self._section.name)
 
 

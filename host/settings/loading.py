@@ -274,5 +274,5 @@ def _option(name: str) -> str:
 
 def _absolute(path: object) -> str:
     """The other process may have another working directory."""
-    assert isinstance(path, Path), path  # noqa: S101  # nothing else is no JSON
+    assert isinstance(path, Path), path  # noqa: S101  # all other types have a JSON form
     return str(path.absolute())

@@ -55,7 +55,7 @@ _SELECT = select(REGISTRATION).order_by(REGISTRATION.c.sent_at, REGISTRATION.c.r
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RegistrationRequest:
-    """A registration request. `reason` is why it is INVALID; `serial` is the member's."""
+    """A registration request. `reason` tells why it is INVALID; `serial` is the member's."""
 
     registration_id: str
     holding_short_hash: ShortHash

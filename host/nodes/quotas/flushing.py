@@ -37,5 +37,5 @@ class PeriodicFlush:
             self._flush()
         except StorageError as error:
             _log.warning("flush-failed", code=error.code, reason=error.message)
-        except Exception:  # noqa: BLE001  # what comes later must be stored all the same
+        except Exception:  # noqa: BLE001  # later flushes must still run
             _log.exception("flush-failed")

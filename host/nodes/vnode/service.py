@@ -275,7 +275,7 @@ class VirtualNodeService:
             return [_node(row) for row in connection.execute(_SELECT_NODES)]
 
     def cpis_of_group(self, group_id: str) -> Sequence[Checksum]:
-        """The CPIs, each once, that nodes of a group run."""
+        """The CPIs, each once, that nodes of a group are made of."""
         query = (
             select(VIRTUAL_NODE.c.cpi_checksum)
             .where(VIRTUAL_NODE.c.group_id == group_id)
@@ -289,7 +289,7 @@ class VirtualNodeService:
         """Virtual nodes, the latest first, at most `limit`.
 
         Args:
-            limit: maximum number of items.
+            limit: how many.
             before: only those before this time of creation and short hash.
         """
         place = (VIRTUAL_NODE.c.created_at, VIRTUAL_NODE.c.short_hash)
@@ -300,7 +300,7 @@ class VirtualNodeService:
             return [_node(row) for row in connection.execute(query)]
 
     def set_state(self, short_hash: ShortHash, state: str) -> VirtualNode:
-        """Set a node to `ACTIVE`, or to `MAINTENANCE`, in which no flow starts or runs.
+        """Switch a node to `ACTIVE` or to `MAINTENANCE`, in which no flow starts or runs.
 
         Raises:
             VirtualNodeStateError: another state.

@@ -158,7 +158,7 @@ class RpcServer:
                 return self._perform(call)
             except (HostError, CapabilityError) as refused:
                 return Answer(_NOTHING, refusal_of(refused))
-            except Exception as failed:  # noqa: BLE001  # a call must not end others of its worker
+            except Exception as failed:  # noqa: BLE001  # one failing call must not end the worker
                 _log.exception("rpc-call-failed", service=call.service, method=call.method)
                 return Answer(_NOTHING, refusal_of(failed))
 

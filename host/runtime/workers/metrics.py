@@ -45,7 +45,7 @@ class WorkersCollector(Collector):
         )
         try:
             return client.proxy(WORKER).metrics()
-        except Exception as failed:  # noqa: BLE001  # one worker's failure hides no other's metrics
+        except Exception as failed:  # noqa: BLE001  # a failing worker must not hide others
             _log.debug("metrics-missing", of=name, reason=str(failed))
             return ()
         finally:
@@ -70,7 +70,7 @@ def _parked(run: RunDirectory, name: str, node: ShortHash) -> int:
     )
     try:
         return client.proxy(WORKER).parked(node)
-    except Exception as failed:  # noqa: BLE001  # one worker's failure hides no other's
+    except Exception as failed:  # noqa: BLE001  # a failing worker must not hide others
         _log.debug("parked-missing", of=name, reason=str(failed))
         return 0
     finally:

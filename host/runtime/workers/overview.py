@@ -189,7 +189,7 @@ def _ask(run: RunDirectory, name: str) -> WorkerReport | None:
     )
     try:
         return client.proxy(WORKER).report()
-    except Exception:  # noqa: BLE001  # one worker's failure hides no other
+    except Exception:  # noqa: BLE001  # a failing worker must not hide others
         return None
     finally:
         client.close()

@@ -220,7 +220,7 @@ class AdministrativeLog:
         contents = [*late, *(content for content, _ in taken)]
         try:
             numbers = self._register.append(contents, counts)
-        except Exception as error:  # noqa: BLE001  # who waits for it must learn of it
+        except Exception as error:  # noqa: BLE001  # waiting callers must get the error
             failure = error if isinstance(error, HostError) else ActNotRecordedError(repr(error))
             _log.error("administrative-log-unwritten", code=failure.code, reason=failure.message)
             for _, future in taken:
