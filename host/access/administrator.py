@@ -1,4 +1,4 @@
-"""The first administrator: made at the host's first start, with a given or a generated password."""
+"""The first administrator: created at the host's first start, with a given or random password."""
 
 import os
 from base64 import b32encode
@@ -25,9 +25,9 @@ def ensure_administrator(
 ) -> Path | None:
     """Make the user `admin` if it does not exist.
 
-    A given password only makes the user: one that was changed since stays, or else whoever changed
-    it would find it undone by the next start. A generated password that was changed since is
-    removed from its file.
+    A given password is used only to create the user: a password that was changed since is kept, so
+    that a restart does not undo the change. A generated password that was changed since is removed
+    from its file.
 
     Returns:
         The file that holds the generated password (readable by its owner only), else None.
@@ -52,7 +52,7 @@ def ensure_administrator(
 
 
 def forget_generated_password(secrets: Path) -> None:
-    """Remove the file of a generated password that was replaced."""
+    """Remove the file of a generated password that was changed."""
     (secrets / _FILE).unlink(missing_ok=True)
 
 

@@ -1,8 +1,8 @@
-"""When the next password may be tried: growing delays for each user and address. Pure.
+"""Increasing delays between password attempts, for each user and address. Pure.
 
-Who guesses waits 1, 2, 4 … 30 seconds after each wrong password, as this user from this address;
-and one address may be wrong only so often, whatever names it tries. Nobody else waits: the same
-user from another address has a delay of its own, so that no stranger can lock an owner out.
+After each wrong password, this user must wait 1, 2, 4 … 30 seconds at this address; and one address
+has a limited number of wrong passwords over all user names. The same user at another address has a
+separate delay, so an attacker cannot lock out the owner of an account.
 """
 
 from collections import OrderedDict
@@ -16,12 +16,12 @@ from host.ports.clock import Clock
 DELAY_MS_MIN = 1_000
 DELAY_MS_MAX = 30_000
 FORGOTTEN_MS = 15 * 60_000
-"""A user and address without a wrong password for so long begin anew."""
+"""The delay of a user and address is reset after this time without a wrong password."""
 BUDGET = 60
-"""Wrong passwords that one address has in store; each comes back after `BUDGET_MS`."""
+"""Wrong passwords that one address may use up; each is restored after `BUDGET_MS`."""
 BUDGET_MS = 1_000
 _KEPT_FOR_NEW_NAMES = BUDGET // 2
-"""Who was wrong before may not use up what others at the same address need."""
+"""The part of the budget reserved for users without a recent wrong password at the address."""
 _REMEMBERED_MAX = 10_000
 
 _K = TypeVar("_K")
@@ -41,12 +41,12 @@ class _Budget:
 
 
 class SignInDelays:
-    """What is remembered of wrong passwords: of so many users and addresses, the latest.
+    """The latest wrong passwords, for a limited number of users and addresses.
 
     Used by one thread.
 
     Args:
-        clock: only grows (`SteadyClock`).
+        clock: a monotonic clock (`SteadyClock`).
         remembered_max: pairs of user and address, and addresses, that are kept.
     """
 
@@ -57,11 +57,11 @@ class SignInDelays:
         self._budgets: OrderedDict[str, _Budget] = OrderedDict()
 
     def is_new(self, login_name: str, address: str) -> bool:
-        """Whether this user was not wrong at this address lately."""
+        """Whether this user has no recent wrong password at this address."""
         return self._known(login_name, address) is None
 
     def wait_ms(self, login_name: str, address: str) -> int:
-        """How long it is until this user may try a password from this address; 0 is now."""
+        """Milliseconds until this user may try a password from this address; 0 means now."""
         return self._wait_ms(login_name, address, self._clock.now_ms())
 
     def _wait_ms(self, login_name: str, address: str, now: EpochMs) -> int:
@@ -72,17 +72,17 @@ class SignInDelays:
         return max(own, int(lacking * BUDGET_MS + 0.999), 0)
 
     def check(self, login_name: str, address: str) -> None:
-        """Refuse who has to wait.
+        """Raise an error if this user has to wait.
 
         Raises:
-            SignInDelayedError: tells how long.
+            SignInDelayedError: names the remaining time.
         """
         wait = self.wait_ms(login_name, address)
         if wait:
             raise delayed(wait)
 
     def failed(self, login_name: str, address: str) -> int:
-        """Note a wrong password; gives the milliseconds until the next may be tried."""
+        """Record a wrong password; returns the milliseconds until the next may be tried."""
         now = self._clock.now_ms()
         before = self._known(login_name, address)
         times = 1 if before is None else before.times + 1
@@ -92,7 +92,7 @@ class SignInDelays:
         return self._wait_ms(login_name, address, now)
 
     def succeeded(self, login_name: str, address: str) -> None:
-        """Note a right password: its user begins anew at this address."""
+        """Record a correct password: it resets the user's delay at this address."""
         self._wrong.pop((login_name, address), None)
 
     def _known(self, login_name: str, address: str) -> _Wrong | None:
@@ -109,12 +109,12 @@ class SignInDelays:
 
 
 def delay_ms(times: int) -> int:
-    """How long to wait after so many wrong passwords in a row, from 1."""
+    """How long to wait after this number of consecutive wrong passwords, from 1."""
     return min(DELAY_MS_MIN << min(times - 1, 10), DELAY_MS_MAX)
 
 
 def delayed(wait_ms: int) -> SignInDelayedError:
-    """The refusal of who has to wait."""
+    """The refusal of a user who has to wait."""
     seconds = max(-(-wait_ms // 1000), 1)
     return SignInDelayedError(
         f"Too many wrong passwords; try again in {seconds} seconds.", retryAfter=str(seconds)

@@ -4,24 +4,24 @@ from host.domain.errors import ConflictError, HostError, InvalidInputError, Unav
 
 
 class NotAuthenticatedError(HostError):
-    """No credentials, or wrong ones. The message never tells which part was wrong."""
+    """No credentials, or wrong ones. The message never says which part was wrong."""
 
     code = "not-authenticated"
 
 
 class UserInvalidError(InvalidInputError):
-    """A login name or a password breaks the rules for them."""
+    """A login name or a password does not meet the rules."""
 
     code = "user-invalid"
 
 
 class UserExistsError(ConflictError):
-    """The login name is taken."""
+    """The login name is in use."""
 
     code = "user-exists"
 
 
 class SignInDelayedError(UnavailableError):
-    """Wrong passwords of this user, or from this address, make the next one wait."""
+    """Too soon after wrong passwords of this user or from this address; retry later."""
 
     code = "sign-in-delayed"

@@ -13,7 +13,7 @@ _KEY_BYTES = 32
 _MEMORY_BYTES_MAX = 64 * 1024 * 1024
 
 _AT_ONCE = threading.BoundedSemaphore(2)
-"""Each hash takes 32 MiB: strangers' guesses must not take the host's memory."""
+"""Each hash needs 32 MiB: guesses must not exhaust the host's memory."""
 
 
 def hash_password(password: str, entropy: Entropy) -> str:
@@ -24,7 +24,7 @@ def hash_password(password: str, entropy: Entropy) -> str:
 
 
 def matches(password: str, stored: str) -> bool:
-    """Whether `password` is the one that `stored` was made of."""
+    """Whether `stored` is the hash of `password`."""
     _, log2_n, r, p, salt, key = stored.split("$")
     derived = _derive(password, b64decode(salt), log2_n=int(log2_n), r=int(r), p=int(p))
     return hmac.compare_digest(derived, b64decode(key))

@@ -32,7 +32,7 @@ class Permission:
     pattern: str
 
     def __post_init__(self) -> None:
-        """Refuse a pattern that is too long or no regular expression."""
+        """Refuse a pattern that is too long or not a regular expression."""
         if len(self.pattern) > _PATTERN_CHARACTERS_MAX:
             raise UserInvalidError(
                 f"permission string is longer than {_PATTERN_CHARACTERS_MAX} characters"
@@ -49,7 +49,7 @@ ALLOW_ALL = Permission(effect=Effect.ALLOW, pattern=".*")
 
 
 def is_allowed(permissions: Iterable[Permission], action: Action) -> bool:
-    """Whether some ALLOW and no DENY matches `action`."""
+    """Whether at least one ALLOW and no DENY matches `action`."""
     allowed = False
     for permission in permissions:
         if permission.effect is Effect.DENY:

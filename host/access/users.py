@@ -1,8 +1,8 @@
-"""Users of the REST interface, kept in the cluster database.
+"""Users of the REST interface, stored in the cluster's database.
 
 Login names are case-insensitive and kept in lower case; passwords are case-sensitive. A verified
-credential is remembered in memory by a keyed digest, so that a request does not pay for scrypt; it
-is forgotten when the revision of the database changes, whoever changed the user.
+credential is cached in memory by a keyed digest, so that requests do not run scrypt each time; the
+cache is cleared when the revision of the database changes, whichever process changed it.
 """
 
 import hashlib
@@ -49,7 +49,7 @@ RBAC_SCHEMA = Schema(name="rbac", metadata=_METADATA)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class User:
-    """A user as others may see it. `version` grows with each change."""
+    """The public data of a user. `version` increases with each change."""
 
     login_name: str
     id: str
@@ -84,7 +84,7 @@ class Users:
 
         Raises:
             UserInvalidError: login name or password.
-            UserExistsError: the login name is taken.
+            UserExistsError: the login name is in use.
         """
         login = canonical_login_name(login_name)
         if not _LOGIN.fullmatch(login):
@@ -113,7 +113,7 @@ class Users:
         """The user of this login name.
 
         Raises:
-            NotFoundError: nobody has it.
+            NotFoundError: there is no such user.
         """
         row = self._row(login_name)
         if row is None:
@@ -124,10 +124,10 @@ class Users:
         return self._row(login_name) is not None
 
     def count(self) -> int:
-        """How many users there are; also tells whether the storage answers.
+        """The number of users; also a check that the storage works.
 
         Raises:
-            StorageError: it does not.
+            StorageError: the database cannot be read.
         """
         with self._database.read() as connection:
             return int(connection.execute(sql.select(sql.func.count(_USERS.c.id))).scalar_one())
@@ -141,7 +141,7 @@ class Users:
         return True
 
     def remembered(self, login_name: str, password: str) -> User | None:
-        """The user of a credential that `authenticate` accepted before; costs microseconds.
+        """The user of a credential that `authenticate` accepted before; takes microseconds.
 
         Raises:
             StorageError: the database cannot be read.
@@ -152,7 +152,7 @@ class Users:
             return self._remembered.get(self._digest(login_name, password))
 
     def authenticate(self, login_name: str, password: str) -> User:
-        """The user of a right credential; as slow for a name that nobody has.
+        """The user of a correct credential; takes the same time for an unknown name.
 
         Raises:
             NotAuthenticatedError: unknown name, wrong password or disabled user.
@@ -169,7 +169,7 @@ class Users:
             self._forget_older(self._database.revision())
             if len(self._remembered) >= _REMEMBERED_MAX:
                 self._remembered.clear()
-            # A password that was changed while scrypt ran must not be remembered.
+            # A password that was changed while scrypt ran must not be cached.
             if revision == self._revision:
                 self._remembered[self._digest(login_name, password)] = user
         return user
@@ -179,7 +179,7 @@ class Users:
 
         Raises:
             UserInvalidError: the password is empty or too long.
-            NotFoundError: nobody has the login name.
+            NotFoundError: no user has this login name.
         """
         login = self.get(login_name).login_name
         values = {
@@ -192,7 +192,7 @@ class Users:
         return self.get(login)
 
     def _forget_older(self, revision: int) -> None:
-        """Forget what another process may have changed since it was remembered."""
+        """Clear the cache if another process may have changed users since."""
         if revision != self._revision:
             self._remembered.clear()
             self._revision = revision
@@ -215,7 +215,7 @@ class Users:
 
 
 def canonical_login_name(text: str) -> str:
-    """A login name in the letter case that it is kept in."""
+    """A login name in lower case, as it is stored."""
     return ascii_lower(text)
 
 

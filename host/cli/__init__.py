@@ -92,7 +92,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _exit_code(error: Exception) -> int | None:
-    """The exit code of a refusal; None for a bug, whose traceback should be seen."""
+    """The exit code of a refusal; None for an unexpected error, whose traceback is shown."""
     from cpi.errors import CpiError
     from host.domain.errors import HostError, UnavailableError
     from host.settings.errors import SettingsInvalidError
@@ -115,7 +115,7 @@ def _message(error: object) -> str:
 
 
 def _report_all(error: Exception, words: Sequence[str]) -> None:
-    """Report a refusal; one that collects findings with every one of them."""
+    """Report a refusal, with all findings if it has several."""
     issues = list(getattr(error, "issues", ()))
     if len(issues) < 2:
         _report(getattr(error, "code", "error"), _message(error), words)

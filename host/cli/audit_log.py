@@ -209,14 +209,14 @@ def acknowledge(
 
 
 def _archive_of(archive: Path | None, node: str | None) -> Path | None:
-    """The folder of one node's parts in an archive, or the archive where it has no such folder."""
+    """The folder of one node's parts in an archive; the archive itself if there is none."""
     if archive is None or node is None or not (archive / node).is_dir():
         return archive
     return archive / node
 
 
 def _logs(place: Path, node: str | None) -> Sequence[tuple[str | None, Path]]:
-    """The logs at `place`, each with the short hash of its node, if the place tells it."""
+    """The logs at `place`, each with the short hash of its node, if the path shows it."""
     from host.nodes.audit_log.node_log import LOG_NAME
 
     if node is not None and not _SHORT_HASH.fullmatch(node):
@@ -237,7 +237,7 @@ def _logs(place: Path, node: str | None) -> Sequence[tuple[str | None, Path]]:
 
 
 def _has_log(folder: Path) -> bool:
-    """A node that made no privileged call has neither file; one of both is a removed log."""
+    """A node without privileged calls has neither file; if only one exists, a log was removed."""
     from host.nodes.audit_log.node_log import HEAD_NAME, LOG_NAME
 
     return (folder / LOG_NAME).exists() or (folder / HEAD_NAME).exists()
@@ -323,7 +323,7 @@ def _entry_line(node: str | None, entry: Mapping[str, Any]) -> str:
 
 
 def _told(entry: Mapping[str, Any]) -> str:
-    """What an entry tells that is no call."""
+    """The text of an entry that is not a call."""
     kind = entry.get("kind")
     if kind == "recovery":
         return _recovered(entry)

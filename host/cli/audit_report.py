@@ -1,4 +1,4 @@
-"""What the audit commands share: the policy, the report in every form, and where it goes."""
+"""Shared code of the audit commands: the policy, the forms of the report, and its output."""
 
 import json
 import os
@@ -33,7 +33,7 @@ def report_of(
     output: str,
     node: "NodeFacts | None" = None,
 ) -> str:
-    """The report in the form `output`; with the node that runs the package, if there is one."""
+    """The report in the form `output`, with the node that runs the package, if any."""
     from host.tools.audit.model import document, plain_of
     from host.tools.audit.page import page_of
     from host.tools.audit.sarif import sarif_of

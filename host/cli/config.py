@@ -1,4 +1,4 @@
-"""`cordbox config`: look at sections of settings, and where each value comes from."""
+"""`cordbox config`: show sections of settings, and the source of each value."""
 
 import json
 import os
@@ -76,7 +76,7 @@ def schema(section: str, *, data_dir: Path | None, settings_file: Path | None) -
 
 
 def _known(data_dir: Path | None, settings_file: Path | None) -> tuple["HostSettings", "Catalogue"]:
-    """The settings of a host that would be started here, and all that it would know."""
+    """The settings that a host started here would have, and the catalogue of all settings."""
     from host.runtime.plugin_loading import declared_settings
     from host.settings import load_settings
     from host.settings.catalogue import Catalogue

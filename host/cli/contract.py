@@ -207,10 +207,10 @@ def _open(
 
 
 def _count(transactions: tuple[str, ...]) -> int | None:
-    """How many transactions there are, if that can be known.
+    """The number of transactions, if it can be determined.
 
     Raises:
-        click.UsageError: a file or folder is not there.
+        click.UsageError: a file or folder does not exist.
     """
     from host.tools.contracts_input import TransactionFileError, count_all
 
@@ -223,7 +223,7 @@ def _count(transactions: tuple[str, ...]) -> int | None:
 def _compared(
     cases: "Iterator[Case]", folder: "ReceiptFolder"
 ) -> "Iterator[tuple[Case, ReceiptChange | None]]":
-    """Each case, and how its receipt differs from the expected one."""
+    """Each case with the differences between its receipt and the expected one."""
     for case in cases:
         found = case.verdict
         if found is None:
@@ -234,7 +234,7 @@ def _compared(
 
 @contextmanager
 def _progress_bar(total: int | None) -> Iterator[Callable[[], None]]:
-    """Gives what counts one transaction; a bar is drawn on standard error if it is a terminal."""
+    """Yields a function to call after each transaction; shows a progress bar on a terminal."""
     if not sys.stderr.isatty():
         yield lambda: None
         return

@@ -123,7 +123,7 @@ def new(*, name: str, vendor: str, output: str) -> None:
 
 
 def _toolchains() -> "ComponentBuilder":
-    """The languages that the built-in plugin knows."""
+    """The languages that the built-in plugin supports."""
     from host.runtime.plugin_loading import make_plugin_manager
     from host.tools.toolchains import component_builder
 
@@ -131,7 +131,7 @@ def _toolchains() -> "ComponentBuilder":
 
 
 def _silent(_: str) -> None:
-    """Say nothing: nobody watches."""
+    """Report no progress."""
 
 
 def _progress(step: str) -> None:

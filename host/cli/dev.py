@@ -98,7 +98,7 @@ def _facts(host: "HostProcess", log: Path, password_file: Path) -> Sequence[str]
 
 
 def shell_line(url: str, certificate: Path, password_file: Path) -> str:
-    """What makes `cordbox flow` and others find the host, in a shell that stands anywhere."""
+    """The environment variables by which `cordbox flow` and others find the host."""
     ca_file, password = (shlex.quote(str(p.absolute())) for p in (certificate, password_file))
     exports = f"CORDBOX_URL={url} CORDBOX_CA_FILE={ca_file}"
     return f'export {exports} CORDBOX_ADMIN_PASSWORD="$(cat {password})"'

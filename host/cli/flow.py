@@ -177,7 +177,7 @@ def _body(text: str | None, file: IO[bytes] | None) -> Any:
     """The JSON value of BODY or --file.
 
     Raises:
-        click.UsageError: both are given, or it is no JSON.
+        click.UsageError: both are given, or the text is not JSON.
     """
     if text is not None and file is not None:
         raise click.UsageError("Give the body as argument or with --file, not both.")
@@ -208,7 +208,7 @@ def _tell(answer: Mapping[str, Any], output: str, line: Callable[[Mapping[str, A
 
 
 def _tell_result(ctx: click.Context, answer: Mapping[str, Any], output: str) -> None:
-    """Print a result or the flow's error; the exit code tells which it is."""
+    """Print a result or the flow's error; the exit code shows which."""
     from host.cli import EXIT_REFUSED, EXIT_TRY_AGAIN
     from host.tools.flows.client import FINAL
 

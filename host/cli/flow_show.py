@@ -82,7 +82,7 @@ def load_export(path: Path) -> "Recording":
     """Read an export file.
 
     Raises:
-        RecordingInvalidError: it is none.
+        RecordingInvalidError: the file is not an export.
     """
     from cpi.package.files import read_limited
     from host.flow.records.history_export import parse_recording

@@ -1,4 +1,4 @@
-"""`cordbox host`: run a host on this machine, and ask a running one how it is."""
+"""`cordbox host`: run a host on this machine, and show the status of a running one."""
 
 import json
 import os
@@ -102,7 +102,7 @@ def run_command(settings_file: Path | None, output: str, *, is_new: bool, **opti
         )
 
     settings = load()
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # Until there is somebody who follows it.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # Ignored until a handler is installed.
     is_combined = settings.worker_plan.is_combined
     name = None if is_combined else "supervisor"
     configure_logging(level=settings.section(LOG).level, form=settings.log_format, worker=name)
@@ -118,7 +118,7 @@ def run_command(settings_file: Path | None, output: str, *, is_new: bool, **opti
     if is_combined:
         from host.runtime.app import run_host as run
     else:
-        # It stays small: the parts of a host are only imported in its workers.
+        # Keeps the supervisor small: only workers import the parts of a host.
         from host.runtime.workers.supervisor import supervise as run
     run(
         settings,

@@ -1,4 +1,4 @@
-"""Options of the commands that ask a running host, and the client that they make."""
+"""Options of the commands that call a running host, and the client made from them."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -45,7 +45,7 @@ _OPTIONS = (
 
 
 def host_options(function: _F) -> _F:
-    """Add the options, and pass a `connect` that makes the client of the host they name."""
+    """Add the options, and pass a function `connect` that makes a client of the named host."""
 
     @wraps(function)
     def command(

@@ -11,7 +11,7 @@ _ASIDE_HEADS = ("set aside", "cause", "keys", "records", "oldest")
 def status_lines(facts: Mapping[str, Any]) -> Sequence[str]:
     """A host's overview.
 
-    At most one line for each worker, each queue with records, and each cause of what is set aside.
+    At most one line for each worker, each queue with records, and each cause of set-aside records.
     """
     now = facts["now"]
     problem = f" ({facts['code']})" if "code" in facts else ""
@@ -43,12 +43,12 @@ def status_lines(facts: Mapping[str, Any]) -> Sequence[str]:
 
 
 def _told(facts: Mapping[str, Any]) -> Sequence[Mapping[str, str]]:
-    """What keeps the host from its work, and what somebody should mend."""
+    """Problems that stop the host's work, and warnings for operators."""
     return [*facts.get("reasons", ()), *facts.get("warnings", ())]
 
 
 def span(millis: int) -> str:
-    """A length of time in two units at most, such as `2h 5m`."""
+    """A duration in at most two units, such as `2h 5m`."""
     seconds = millis // 1000
     if seconds < 1:
         return f"{millis}ms"
@@ -78,7 +78,7 @@ def _or_dash(value: object) -> str:
 
 
 def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> Sequence[str]:
-    """Columns as wide as they must be: names to the left, the rest to the right."""
+    """Columns of minimum width: names left-aligned, all others right-aligned."""
     widths = [max(len(row[n]) for row in (heads, *rows)) for n in range(len(heads))]
     return [
         "  ".join(

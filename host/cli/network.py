@@ -154,7 +154,7 @@ def _read_members(file: Path) -> "list[StaticMember]":
     """The members of corda-cli's static network file, in JSON or YAML.
 
     Raises:
-        click.UsageError: the file is no such document.
+        click.UsageError: the file is not such a document.
     """
     document = _read_document(file)
     if not isinstance(document, dict):

@@ -1,4 +1,4 @@
-"""The settings of a host that would be started here, for commands that start none."""
+"""The settings that a host started here would have, for commands that start none."""
 
 import os
 from pathlib import Path
@@ -22,7 +22,7 @@ settings_option = click.option(
 
 
 def offline_settings(file: Path | None) -> "HostSettings":
-    """The settings of a host that would be started here; its data directory is not touched."""
+    """The settings that a host started here would have; its data directory is not accessed."""
     from host.runtime.plugin_loading import declared_settings
     from host.settings import load_settings
 

@@ -1,8 +1,8 @@
 """`cordbox package`: create, sign, verify and inspect CPKs, CPBs and CPIs.
 
-Command and option names are corda-cli's. Unlike it, what is packed is verified first, the finished
-package is verified before it appears under its name, and exit codes tell: 0 fine, 1 refused,
-2 wrong usage.
+Command and option names are corda-cli's. Unlike corda-cli, these commands verify packages before
+they pack them, verify the result before it gets its file name, and have exit codes: 0 fine, 1
+refused, 2 wrong usage.
 """
 
 import sys
@@ -137,7 +137,7 @@ def _on_disk(named: Path) -> Iterator[Path]:
 
 
 def _package_type(kind: str, package: Path) -> "PackageType | None":
-    """The type asked for; `auto` takes the file's extension if it tells, as Corda does."""
+    """The requested type; `auto` uses the file's extension if it is known, as Corda does."""
     from cpi.package.model import PackageType
 
     name = package.suffix.removeprefix(".").upper() if kind == "auto" else kind.upper()

@@ -76,7 +76,7 @@ def _print_differences(found: "tuple[Difference, ...]", *, same_bytes: bool) -> 
 
 
 def _printable(text: str) -> str:
-    """Text of a package on one line, without what a terminal would act on."""
+    """Text from a package on one line, without terminal control characters."""
     shown = "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in text)
     return shown if len(shown) <= _VALUE_MAX else f"{shown[:_VALUE_MAX]}..."
 

@@ -1,4 +1,4 @@
-"""What the commands about packages share: keystore, certificate and output options."""
+"""Options shared by the commands about packages: keystore, certificate and output."""
 
 import os
 from collections.abc import Callable
@@ -61,7 +61,7 @@ def resolve_password(text: str) -> str:
 def trusted_certificates(
     certificates: tuple[Path, ...], keystore: Path | None, password: str | None
 ) -> "tuple[x509.Certificate, ...]":
-    """What `verify` shall trust.
+    """The certificates that `verify` trusts.
 
     Raises:
         click.UsageError: a keystore without its password, or nothing at all.
@@ -79,7 +79,7 @@ def read_certificates(paths: tuple[Path, ...]) -> "tuple[x509.Certificate, ...]"
     """Every certificate of PEM files.
 
     Raises:
-        KeystoreError: a file holds none, or one that cannot be read.
+        KeystoreError: a file has no certificate, or one that cannot be read.
     """
     from cpi.crypto.certificates import load_pem_certificates
     from cpi.package.files import read_limited
@@ -112,7 +112,7 @@ class Moment(click.ParamType[datetime]):
         """Parse the text.
 
         Raises:
-            click.BadParameter: it is no time.
+            click.BadParameter: the text is not a time.
         """
         if isinstance(value, datetime):
             return value

@@ -1,4 +1,4 @@
-"""`cordbox package create-cpb | create-cpi | sign`: packages that appear whole or not at all."""
+"""`cordbox package create-cpb | create-cpi | sign`: a package is written whole or not at all."""
 
 import sys
 from pathlib import Path

@@ -1,6 +1,6 @@
 """Commands of plain click whose help is drawn by rich-click.
 
-rich-click is loaded when help is shown and not before: most calls of a command line show none.
+rich-click is loaded only when help is shown, since most calls show none.
 """
 
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ import click
 
 
 class PrettyCommand(click.Command):
-    """A command that shows the help of its rich-click twin."""
+    """A command whose help is that of an equal rich-click command."""
 
     def get_help(self, ctx: click.Context) -> str:
         """The help text, with colours if the terminal has them."""
@@ -33,7 +33,7 @@ class PrettyCommand(click.Command):
 
 
 class PrettyGroup(PrettyCommand, click.Group):
-    """A group that does so too, and its commands."""
+    """A group with such help, also for its commands."""
 
     command_class = PrettyCommand
 

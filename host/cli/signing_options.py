@@ -31,7 +31,7 @@ _HARDWARE_PLUGIN = "pkcs11_hsm"
 
 
 class _Password(click.ParamType[str]):
-    """Text that is one value, also when it comes from the environment with spaces in it."""
+    """A single text value, even if it comes from the environment and contains spaces."""
 
     name = "text"
 
@@ -41,7 +41,7 @@ class _Password(click.ParamType[str]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Signing:
-    """Opened keys, what is trusted with them, and where timestamps come from."""
+    """Opened keys, the certificates trusted with them, and the timestamp authority."""
 
     keys: "tuple[SigningKey, ...]"
     trusted: "tuple[x509.Certificate, ...]"
@@ -67,7 +67,7 @@ class Signing:
         return warnings
 
     def check(self, data: bytes, package_type: "PackageType", what: str) -> "VerifiedPackage":
-        """Verify a package that is to be packed, or that was just made.
+        """Verify a package before it is packed, or after it was made.
 
         Raises:
             PackageRefusedError: entries start with `what`.
@@ -83,7 +83,7 @@ class Signing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SigningOptions:
-    """What `signing_options` collects from the command line; nothing is opened yet."""
+    """The values that `signing_options` collects from the command line; nothing is opened yet."""
 
     keystores: tuple[Path, ...]
     passwords: tuple[str, ...]
@@ -143,7 +143,7 @@ class SigningOptions:
         ]
 
     def _passwords(self, needed: int) -> list[str | None]:
-        """One password for each keystore and then each hardware key; a single one is for all."""
+        """One password for each keystore, then for each hardware key; a single one is for all."""
         given = [resolve_password(text) for text in self.passwords]
         if len(given) < 2:
             return [given[0] if given else None for _ in range(needed)]

@@ -1,4 +1,4 @@
-"""YAML that holds what JSON could hold: plain values, no aliases, no repeated keys, bounded."""
+"""YAML restricted to what JSON can express: plain values, no aliases, no repeated keys, bounded."""
 
 from typing import Any
 
@@ -11,11 +11,11 @@ _TAGS = frozenset(f"{_TAG}{name}" for name in _TYPES)
 
 
 class YamlRefusedError(ValueError):
-    """The text is no such YAML; the message says why and where."""
+    """The text is not such YAML; the message names the reason and the position."""
 
 
 class _Loader(yaml.SafeLoader):
-    """Refuses what a reader could not see at a glance, before anything is made of it."""
+    """Refuses aliases, deep nesting, repeated or non-text keys, and types that JSON lacks."""
 
     def compose_node(self, parent: Any, index: Any) -> Any:
         if self.check_event(yaml.AliasEvent):
@@ -49,7 +49,8 @@ def parse_yaml(data: bytes, *, bytes_max: int) -> Any:
     """Parse one YAML document.
 
     Raises:
-        YamlRefusedError: it is too long, no UTF-8 or no YAML, or has parts that JSON has not.
+        YamlRefusedError: it is too long, not UTF-8, not YAML, or has parts that JSON cannot
+            express.
     """
     if len(data) > bytes_max:
         raise YamlRefusedError(f"it has more than {bytes_max} bytes")

@@ -21,7 +21,7 @@ def http_fetcher(
 ) -> TimestampFetcher:
     """Reaches the authority at `url` (http or https; RFC 3161 section 3.4).
 
-    Plain HTTP is usual and enough: what an authority answers is signed. No redirect is followed.
+    Plain HTTP is usual and sufficient, since answers are signed. Redirects are not followed.
 
     Args:
         url: the authority.
@@ -29,7 +29,7 @@ def http_fetcher(
         clock: monotonic seconds.
 
     Raises:
-        SignatureError: `url` is none, now; when called, that there was no usable answer in time.
+        SignatureError: `url` is not valid; when called: there was no usable answer in time.
     """
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:

@@ -1,4 +1,4 @@
-"""`cordbox user`: users of a host that does not run."""
+"""`cordbox user`: users of a stopped host."""
 
 import sys
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The entity types of a CPI, ready for use: schemas, queries, migrations and indexes compiled."""
+"""The entity types of a CPI, with compiled schemas, queries, migrations and indexes."""
 
 import threading
 from collections import OrderedDict
@@ -22,7 +22,7 @@ _KEPT_MAX = 256
 
 
 Paths = tuple[tuple[str, ...], ...]
-"""Fields, each by the names that lead to it."""
+"""Fields, each as the path of names to it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +97,7 @@ class EntityTypes:
         """The types that the CPKs of a CPI declare, by name.
 
         Raises:
-            EntityDeclarationError: a stored CPI that this release would not have stored.
+            EntityDeclarationError: a stored CPI is not valid for this release.
         """
         with self._lock:
             kept = self._kept.get(cpi.file_checksum)

@@ -22,7 +22,7 @@ Step = Callable[[dict[str, JsonValue]], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Migration:
-    """The steps that lead to `version` from the one before."""
+    """The steps from the previous version to `version`."""
 
     version: int
     steps: tuple[Step, ...]
@@ -32,7 +32,7 @@ def compile_migrations(declared: Sequence[JsonObject], version: int) -> tuple[Mi
     """Read the migrations of an entity at `version`, in order of their versions.
 
     Raises:
-        EntityDeclarationError: one is malformed, missing, or leads beyond `version`.
+        EntityDeclarationError: one is malformed, missing, or for a version after `version`.
     """
     migrations = [_migration(item) for item in declared]
     found = [migration.version for migration in migrations]
@@ -45,10 +45,10 @@ def compile_migrations(declared: Sequence[JsonObject], version: int) -> tuple[Mi
 
 
 def migrated(value: JsonValue, migrations: Sequence[Migration]) -> JsonValue:
-    """A stored value as the migrations leave it.
+    """A stored value after the migrations.
 
     Raises:
-        EntityMigrationError: the value is no object, or a renamed field's new name is taken.
+        EntityMigrationError: the value is not an object, or a renamed field's new name is in use.
     """
     if not migrations:
         return value

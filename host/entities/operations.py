@@ -1,4 +1,4 @@
-"""Requests of the `persistence` interface as values, read and limited."""
+"""Requests of the `persistence` interface as values, parsed and checked against limits."""
 
 import json
 from collections.abc import Mapping
@@ -26,7 +26,8 @@ from sandbox.host_api import size
 ENTITIES_MAX = size("persistence.write", "entities")
 KEY_CHARACTERS_MAX = size("persistence.write", "key")
 KEY_BYTES_MAX = 2_000
-"""Of type and key together, in UTF-8: a row of an index of PostgreSQL has 2,704 bytes at most."""
+"""UTF-8 bytes of type and key together: an index row in PostgreSQL has at most 2,704 bytes.
+"""
 VALUE_BYTES_MAX = size("persistence.write", "value")
 ANSWER_BYTES_MAX = size("persistence.read", "results")
 PAGE_MAX = size("persistence.read", "limit")
@@ -45,7 +46,7 @@ class WriteOp(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entity:
-    """One entity of a request. `value` is canonical JSON, None when it is to be removed."""
+    """One entity of a request. `value` is canonical JSON, None if the entity is to be removed."""
 
     type: EntityType
     key: str
@@ -179,7 +180,7 @@ def _entity(op: WriteOp, types: Types, item: JsonObject) -> Entity:
 
 
 def _key(entity: EntityType, value: JsonValue, field: str) -> str:
-    """The text under which a key is stored: a text's own, and canonical JSON of anything else."""
+    """The stored text of a key: a string itself, and canonical JSON of any other value."""
     if isinstance(value, str):
         text = checked_text(value, field, KEY_CHARACTERS_MAX)
     elif isinstance(value, bool | int):
@@ -206,7 +207,7 @@ def _value(entity: EntityType, key: str, value: JsonValue) -> str:
     name = entity.name
     if value is None:
         raise invalid_request(f"entity {name} {key!r} has no value")
-    # The canonical text is never shorter than half of this one, and takes far longer to make.
+    # Canonical text is at least half as long as this one, and takes much longer to make.
     _check_size(name, key, len(json.dumps(value, ensure_ascii=False, separators=(",", ":"))) // 2)
     text = canonical_text(value, f"'value' of {name} {key!r}")
     _check_size(name, key, len(text.encode()))

@@ -62,14 +62,14 @@ _COMPARISONS: Mapping[str, Callable[[Column, Column], Condition]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NamedQuery:
-    """A query that a CPK declares. `parameters` tells of each name how its value is used."""
+    """A query that a CPK declares. `parameters` maps each name to the use of its value."""
 
     name: str
     select: Select[tuple[str]]
     parameters: Mapping[str, str]
 
     def bound(self, entity_type: str, values: JsonObject) -> Mapping[str, object]:
-        """The values of a call, as the statement takes them.
+        """The values of a call as parameters of the statement.
 
         Raises:
             CapabilityError: `query-parameter`, an unknown or missing parameter, or a wrong value.
@@ -89,10 +89,10 @@ class NamedQuery:
 
 
 def path_of(field: object) -> tuple[str, ...]:
-    """The names that lead to a declared field, safe to stand in SQL as they are.
+    """The path of names to a declared field; safe to embed in SQL.
 
     Raises:
-        EntityDeclarationError: it is no name, or dotted names.
+        EntityDeclarationError: it is not a name or a dotted path of names.
     """
     if not isinstance(field, str) or not _FIELD.fullmatch(field):
         raise EntityDeclarationError(f"{field!r:.140} names no field")
@@ -103,7 +103,7 @@ def compile_query(declared: JsonObject) -> NamedQuery:
     """Turn a declared query `{"name", "where", "orderBy"}` into SQL.
 
     Raises:
-        EntityDeclarationError: it is none; the message names it.
+        EntityDeclarationError: the query is not valid; the message names it.
     """
     name = declared.get("name")
     if not isinstance(name, str) or not _QUERY_NAME.fullmatch(name):
@@ -125,7 +125,7 @@ def compile_query(declared: JsonObject) -> NamedQuery:
 
 
 class _Compiler:
-    """Compiles one condition, and notes its parameters with their uses."""
+    """Compiles one condition, and collects its parameters with their uses."""
 
     def __init__(self) -> None:
         self.uses: dict[str, str] = {}

@@ -1,7 +1,8 @@
 """Keeps a vault's entities at the schemas of its node's CPI.
 
-All entities of a type fit the schema that is recorded for the type. Nothing is served before the
-recorded schema is the CPI's own: what leads there happens in one transaction, once, or not at all.
+All entities of a type fit the schema that is recorded for the type. Requests are served only when
+the recorded schema is that of the CPI: the migration to it is one transaction, done once or not at
+all.
 """
 
 import hashlib
@@ -27,9 +28,10 @@ from host.ports.requests import canonical_text
 from host.ports.vaults import VaultAccess
 
 MIGRATION_SECONDS_MAX = 600.0
-"""Of this thread's own work, for all entities of a node."""
+"""Maximum of this thread's own work for all entities of a node, in seconds."""
 _PAGE = 32
-"""Each may have a megabyte, and is in memory as text, as a value and as text again."""
+"""Entities per batch. Each may have 1 MB, and is in memory as text, as a value and as new text.
+"""
 _INDEX_PREFIX = "entity_by_"
 
 _SELECT_SCHEMAS = select(ENTITY_SCHEMA)
@@ -43,7 +45,7 @@ _RECORD = Upsert(table=ENTITY_SCHEMA, replace=("version", "digest", "applied_at"
 
 
 class VaultSchemas:
-    """Brings vaults up to date when a node gets a CPI."""
+    """Migrates vaults when a node gets a CPI."""
 
     def __init__(
         self,
@@ -52,13 +54,13 @@ class VaultSchemas:
         clock: Clock,
         work: Callable[[], float] = time.thread_time,
     ) -> None:
-        """Bring vaults up to date.
+        """Set up migrations of vaults.
 
         Args:
-            vaults: of all nodes.
-            types: of all CPIs.
-            clock: tells when an entity was changed.
-            work: seconds of this thread's own work.
+            vaults: the vaults of all nodes.
+            types: the entity types of all CPIs.
+            clock: the time of changes to entities.
+            work: returns the CPU seconds that this thread has used.
         """
         self._vaults = vaults
         self._types = types
@@ -66,7 +68,7 @@ class VaultSchemas:
         self._work = work
 
     def check(self, cpi: CpiRecord) -> None:
-        """See that the entities of `cpi` are declared as this release understands them.
+        """Check that the entity declarations of `cpi` are valid for this release.
 
         Raises:
             EntityDeclarationError: a stored CPI that this release would not have stored.
@@ -74,14 +76,14 @@ class VaultSchemas:
         self._types.of(cpi)
 
     def apply(self, holding: ShortHash, cpi: CpiRecord) -> None:
-        """Migrate the entities of a node to the schemas of `cpi`; what is done already stays.
+        """Migrate the entities of a node to the schemas of `cpi`; does nothing if already done.
 
-        A node that has no vault yet has no entities; its first call brings the vault up to date.
+        A node that has no vault yet has no entities; its first call migrates the vault.
 
         Raises:
             EntityMigrationError: a stored entity does not fit, or there are so many that it would
-                take too long; the vault stays as it was.
-            EntitySchemaTooNewError: the vault is newer than the CPI.
+                take too long; the vault is unchanged.
+            EntitySchemaTooNewError: the vault's schemas are newer than the CPI's.
         """
         types = self._types.of(cpi)
         if not self._vaults.is_made(holding):
@@ -93,7 +95,7 @@ class VaultSchemas:
             )
 
     def reset(self, holding: ShortHash, cpi: CpiRecord) -> None:
-        """Forget every entity of a node, then apply the schemas of `cpi`."""
+        """Delete every entity of a node, then apply the schemas of `cpi`."""
         types = self._types.of(cpi)
         if not self._vaults.is_made(holding):
             return
@@ -120,7 +122,7 @@ def _limited_migration(work: Callable[[], float]) -> Iterator[None]:
 
 
 def is_up_to_date(connection: Connection, types: Iterable[EntityType]) -> bool:
-    """Whether the vault's entities of these types fit them."""
+    """Whether the vault's entities of these types have the types' schemas."""
     wanted = {entity.name: entity for entity in types}
     rows = connection.execute(_SELECT_SCHEMAS.where(ENTITY_SCHEMA.c.type.in_(wanted))).all()
     return len(rows) == len(wanted) and all(_is(wanted[row.type], row) for row in rows)
@@ -131,7 +133,7 @@ def bring_up_to_date(connection: Connection, types: Mapping[str, EntityType], no
 
     Raises:
         EntityMigrationError, EntitySchemaTooNewError: roll the transaction back.
-        CallTooSlowError: the time of the block around it is over; it does, too.
+        CallTooSlowError: the time limit of the enclosing block is exceeded; rolls back as well.
     """
     known = {row.type: row for row in connection.execute(_SELECT_SCHEMAS)}
     for name, entity in sorted(types.items()):
@@ -153,7 +155,7 @@ def _is(entity: EntityType, row: Row[Any]) -> bool:
 
 
 def _rewrite(connection: Connection, entity: EntityType, version: int, now: EpochMs) -> None:
-    """Bring every stored entity of a type from `version` to its declared one."""
+    """Migrate every stored entity of a type from `version` to its declared version."""
     migrations = [m for m in entity.migrations if m.version > version]
     change = update(ENTITY).where(
         ENTITY.c.type == entity.name, ENTITY.c.key == bindparam("changed_key")
@@ -198,8 +200,8 @@ def _set_indexes(connection: Connection, wanted: set[Paths]) -> None:
     for name in sorted(existing - set(names)):
         dialect.drop_index(connection, name)
     for name in sorted(set(names) - existing):
-        # With the key, which queries are ordered by at last, SQLite prefers this index to the
-        # primary key's.
+        # Includes the key, the last column of each query's order: so SQLite prefers this index to
+        # the primary key's.
         fields = [JsonField(ENTITY.c.value, path) for path in names[name]]
         dialect.create_index(connection, name, [ENTITY.c.type, *fields, ENTITY.c.key])
 

@@ -1,7 +1,7 @@
-"""`signing` and `crypto`: what flows may do with keys, signatures and digests.
+"""`signing` and `crypto`: the capabilities for keys, signatures and digests in flows.
 
 A flow signs with its own node's keys only: the tenant is the caller's holding identity, which the
-host knows, never a field of the request.
+host sets, never a field of the request.
 """
 
 import base64

@@ -37,7 +37,7 @@ def make_csr(
         sign: signs by the private key and `spec`.
 
     Raises:
-        CsrInvalidError: a name, or a spec that certificates do not have.
+        CsrInvalidError: a name is invalid, or requests do not support the spec.
         InvalidInputError: `spec` does not fit the key.
     """
     key = decode_public(public_key)
@@ -92,7 +92,7 @@ def _signer(key: PublicKey, sign: Sign) -> Any:
 
 
 class _Signer:
-    """What the builder needs of a private key: its public half, and signatures."""
+    """What the builder needs from a private key: its public key, and signatures."""
 
     def __init__(self, key: Any, sign: Sign) -> None:
         self._key = key
@@ -120,7 +120,7 @@ class _Signer:
         return self._key.curve
 
 
-class _EcSigner(_Signer, ec.EllipticCurvePrivateKey):  # type: ignore[misc]  # refuses the rest
+class _EcSigner(_Signer, ec.EllipticCurvePrivateKey):  # type: ignore[misc]  # raises for all others
     pass
 
 
@@ -128,5 +128,5 @@ class _RsaSigner(_Signer, rsa.RSAPrivateKey):
     pass
 
 
-class _EdSigner(_Signer, ed25519.Ed25519PrivateKey):  # type: ignore[misc]  # refuses the rest
+class _EdSigner(_Signer, ed25519.Ed25519PrivateKey):  # type: ignore[misc]  # raises for all others
     pass

@@ -10,7 +10,7 @@ from host.domain.errors import (
 
 
 class PublicKeyInvalidError(InvalidInputError):
-    """The text is no PEM public key of a scheme that this host knows."""
+    """The text is not a PEM public key of a supported scheme."""
 
     code = "public-key-invalid"
 
@@ -46,19 +46,19 @@ class KeyNotFoundError(NotFoundError):
 
 
 class MasterKeyError(StorageError):
-    """The master key is missing, unprotected, or not the one that the keys were wrapped with."""
+    """The master key is missing, readable by others, or not the one that wraps the stored keys."""
 
     code = "master-key"
 
 
 class KeyMaterialError(StorageError):
-    """A wrapped key does not open: the stored bytes were changed or moved."""
+    """A wrapped key cannot be decrypted: the stored bytes were changed or moved."""
 
     code = "key-material"
 
 
 class MasterKeyGoneError(MasterKeyError):
-    """A master key was destroyed after everything was wrapped under a newer one."""
+    """This master key was destroyed after all keys were rewrapped under a newer one."""
 
     code = "master-key-gone"
 

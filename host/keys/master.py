@@ -1,6 +1,6 @@
 """Master keys: derived from a passphrase, or kept in files that only their owner can read.
 
-Each rotation makes a new generation with a file of its own, and destroys the file of the old one.
+Each rotation creates a new generation with its own file, and destroys the old file.
 """
 
 import base64
@@ -23,14 +23,14 @@ class MasterKeys(Protocol):
     """The master keys by generation, from 1 on."""
 
     def make(self, generation: int) -> bytes:
-        """The key of a generation, made if there is none; it is stored before it is answered."""
+        """The key of a generation, created if there is none; it is stored before it is returned."""
         ...
 
     def get(self, generation: int) -> bytes:
         """The key of a generation.
 
         Raises:
-            MasterKeyGoneError: it was destroyed, or never made.
+            MasterKeyGoneError: it was destroyed, or never created.
         """
         ...
 
@@ -77,11 +77,11 @@ class MasterKeyFiles:
 def load_master_key(
     secrets: Path, *, passphrase: str | None, entropy: Entropy, generation: int = 1
 ) -> bytes:
-    """Give the 32 bytes that wrap every wrapping key; the first call decides what they are.
+    """Return the 32 bytes that wrap every wrapping key; the first call creates them.
 
-    With a passphrase the key is scrypt of it over the salt in `<secrets>/master-salt.json`
-    and is never stored. Without one it lies in `<secrets>/master-key`, mode 0600. Names of later
-    generations end in their number.
+    With a passphrase, the key is derived by scrypt with the salt in `<secrets>/master-salt.json`
+    and is never stored. Without one, it is in `<secrets>/master-key`, mode 0600. File names of
+    later generations end in their number.
 
     Raises:
         MasterKeyError: the file is readable by others, damaged, or a passphrase is empty.

@@ -1,4 +1,4 @@
-"""What is asked of the keys of a tenant, as SQL."""
+"""Queries over the keys of a tenant, as SQL."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -22,7 +22,7 @@ _ORDERS: Mapping[KeyOrder, ColumnElement[Any]] = {
 
 
 def statement_of(tenant: str, query: KeyQuery) -> Select[Any]:
-    """The statement that selects what `query` wants of the keys of `tenant`."""
+    """The statement that selects the keys of `tenant` that match `query`."""
     statement = select(SIGNING_KEY).where(_COLUMNS.tenant == tenant)
     if query.ids:
         statement = statement.where(_COLUMNS.key_id.in_(query.ids))
@@ -40,7 +40,7 @@ def statement_of(tenant: str, query: KeyQuery) -> Select[Any]:
     if query.created_to is not None:
         statement = statement.where(_COLUMNS.created_at <= query.created_to)
     by = _ORDERS[query.order]
-    # What is equal is told apart by the id, so that pages neither repeat nor leave out any.
+    # Equal values are ordered by id, so that pages neither repeat nor skip rows.
     order = (by.desc() if query.is_descending else by, _COLUMNS.key_id)
     return statement.order_by(*order).offset(query.skip).limit(query.limit)
 

@@ -1,11 +1,11 @@
 """Rotation of wrapping keys and of the master key: online, in small transactions, safe to repeat.
 
-1. A new key is put in force together with the record of the rotation: what is made from now on is
+1. A new key becomes active together with the record of the rotation: new keys are from now on
    wrapped under it.
-2. Each `go_on` wraps a few keys anew and counts them, in one transaction. It renews the claim of
-   the process that drives the rotation; when nobody does for 30 seconds, `take_over` goes on.
-3. The transaction that finds nothing left removes the old keys and ends the rotation. The file of
-   an old master key is destroyed after that; what a crash leaves of it, the next start destroys.
+2. Each `go_on` rewraps a few keys and counts them, in one transaction. It renews the claim of
+   the process that drives the rotation; if no process does for 30 seconds, `take_over` continues.
+3. The transaction that finds no key left removes the old keys and ends the rotation. The file of
+   an old master key is destroyed after that; after a crash, at the next start.
 """
 
 import uuid
@@ -38,7 +38,7 @@ _RECORD = Upsert(
 
 
 class Rotations:
-    """Rotations of one key store. Thread-safe."""
+    """The rotations of one key store. Thread-safe."""
 
     def __init__(
         self,
@@ -65,19 +65,19 @@ class Rotations:
         )
 
     def start(self, tenant: str) -> KeyRotation:
-        """Put a new key of `tenant` in force, or a new master key.
+        """Activate a new wrapping key of `tenant`, or a new master key.
 
         Raises:
-            RotationInProgressError: the last one has not ended.
+            RotationInProgressError: the previous rotation has not ended.
         """
         if tenant == MASTER_TENANT:
-            # The file comes first: a key that nothing is wrapped under does no harm.
+            # The file is written first: an unused key does no harm.
             with self._database.read() as connection:
                 self._masters.make(self._wrapping.master_generation(connection) + 1)
         return self._database.transact(lambda connection: self._begin(connection, tenant))
 
     def go_on(self, tenant: str) -> KeyRotation | None:
-        """Wrap some keys anew; None if there never was a rotation of `tenant`."""
+        """Rewrap some keys; None if there never was a rotation of `tenant`."""
         known, has_ended = self._database.transact(
             lambda connection: self._go_on(connection, tenant)
         )
@@ -90,7 +90,7 @@ class Rotations:
             return _rotation(connection, tenant)
 
     def resume(self) -> None:
-        """End what an earlier run began, and destroy what it left."""
+        """Complete rotations of earlier runs, and destroy the keys that they left."""
         with self._database.read() as connection:
             tenants = connection.execute(_SELECT_UNFINISHED).scalars().all()
         for tenant in tenants:
@@ -98,7 +98,7 @@ class Rotations:
         self._forget()
 
     def take_over(self) -> int:
-        """End the rotations that nobody has gone on with for 30 seconds; gives their number."""
+        """Complete rotations that made no progress for 30 seconds; returns their number."""
         abandoned = self._claims.take()
         for tenant in abandoned:
             self._claims.let_go(tenant)  # each step renews the claim
@@ -121,7 +121,7 @@ class Rotations:
         return _known(connection, tenant)
 
     def _go_on(self, connection: Connection, tenant: str) -> tuple[KeyRotation | None, bool]:
-        """The rotation of `tenant`, and whether this has ended it."""
+        """The rotation of `tenant`, and whether this call has ended it."""
         known = _rotation(connection, tenant)
         if known is None or known.status is RotationStatus.DONE:
             return known, False
@@ -163,7 +163,7 @@ class Rotations:
         ]
 
     def _some_of_master(self, connection: Connection, _tenant: str) -> int:
-        """Rewrap some wrapping keys; 0 when all are under the master key in force."""
+        """Rewrap some wrapping keys; 0 if all are under the current master key."""
         generation = self._wrapping.master_generation(connection)
         old = WRAPPING_KEY.c.master_generation < generation
         rows = connection.execute(select(WRAPPING_KEY).where(old).limit(self._keys_at_once)).all()
@@ -186,7 +186,7 @@ class Rotations:
         return len(rows)
 
     def _some_of_tenant(self, connection: Connection, tenant: str) -> int:
-        """Rewrap some signing keys; 0 when all are under the wrapping key in force."""
+        """Rewrap some signing keys; 0 if all are under the current wrapping key."""
         generation = self._wrapping.generation(connection, tenant)
         if generation is None:
             return 0
@@ -221,7 +221,7 @@ class Rotations:
         )
 
     def _forget(self) -> None:
-        """Destroy master keys under which nothing is wrapped, and deleted rows on the disk."""
+        """Destroy master keys that wrap nothing any more, and scrub deleted rows from the disk."""
         with self._database.read() as connection:
             oldest = connection.execute(select(func.min(MASTER_KEY.c.generation))).scalar_one()
         self._masters.destroy_before(oldest)
@@ -235,12 +235,12 @@ class Rotations:
 
 
 def wrapping_key_alias(tenant: str, generation: int) -> str:
-    """The name by which operators see a wrapping key."""
+    """The alias that operators see for a wrapping key."""
     return f"{tenant}-wrapping-{generation}"
 
 
 def signing_key_binding(tenant: str, key_id: str) -> str:
-    """What a wrapped private key is bound to."""
+    """The associated data that a wrapped private key is bound to."""
     return f"signing-key/{tenant}/{key_id}"
 
 

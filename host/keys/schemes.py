@@ -1,4 +1,4 @@
-"""Key schemes and signature specs by Corda's names, and what fits what.
+"""Key schemes and signature specs by Corda's names, and which specs fit which schemes.
 
 Source: corda-api `KeySchemeCodes`, corda-runtime-os `KeySchemeTemplates` and `SignatureSpecs`.
 """
@@ -35,7 +35,7 @@ _RSA_BITS_ACCEPTED = range(2048, 8193)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyScheme:
-    """A kind of key pair. `default_spec` is what ledgers sign with."""
+    """A kind of key pair. `default_spec` is the one that ledgers sign with."""
 
     name: str
     generate: Callable[[], PrivateKey]
@@ -44,7 +44,7 @@ class KeyScheme:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignatureSpec:
-    """How bytes are signed. `key_type` is the class of public keys that it fits."""
+    """A signature algorithm. `key_type` is the class of public keys that it fits."""
 
     name: str
     key_type: type[PublicKey]
@@ -109,7 +109,8 @@ SPECS: Mapping[str, SignatureSpec] = {
         SignatureSpec(name="EdDSA", key_type=ed25519.Ed25519PublicKey),
     )
 }
-"""`RSASSA-PSS` and `...andMGF1` use MGF1 of the same digest, and a salt of the digest's length."""
+"""`RSASSA-PSS` and `...andMGF1` use MGF1 with the same digest, and a salt of its length.
+"""
 
 _CURVES = {"secp256r1": "CORDA.ECDSA.SECP256R1", "secp256k1": "CORDA.ECDSA.SECP256K1"}
 
@@ -118,7 +119,7 @@ def find_scheme(name: str) -> KeyScheme:
     """Look a scheme up by Corda's code name.
 
     Raises:
-        KeySchemeUnknownError: it is none of ours.
+        KeySchemeUnknownError: the scheme is not supported.
     """
     scheme = SCHEMES.get(name)
     if scheme is None:
@@ -149,7 +150,7 @@ def decode_public(pem: str) -> PublicKey:
     """Parse a PEM SubjectPublicKeyInfo of a known scheme.
 
     Raises:
-        PublicKeyInvalidError: it is none.
+        PublicKeyInvalidError: the text is not such a key.
     """
     if len(pem) > _PEM_CHARACTERS_MAX:
         raise PublicKeyInvalidError(f"public key is longer than {_PEM_CHARACTERS_MAX} characters")
@@ -230,8 +231,8 @@ def is_signature(key: PublicKey, data: bytes, signature: bytes, spec_name: str) 
 class SchemePublicKeys:
     """The `PublicKeys` port over the schemes of this module.
 
-    Requests hold lists of keys, and each of these takes a while: within a host call they look at
-    its time.
+    Requests hold lists of keys, and each operation takes a while: within a host call, each one
+    checks the call's time limit.
     """
 
     def canonical(self, public_key: str) -> str:

@@ -74,14 +74,14 @@ class SoftKeyStore:
         entropy: Entropy,
         keys_at_once: int = KEYS_AT_ONCE,
     ) -> None:
-        """Open the store, check its master key, and end rotations that a crash interrupted.
+        """Open the store, check its master key, and complete rotations that a crash interrupted.
 
         Args:
             database: the cluster's, opened with this package's `SCHEMA`.
             masters: the master keys.
             clock: the host's time.
-            entropy: makes wrapping keys, nonces and identifiers.
-            keys_at_once: how many keys a rotation wraps anew in one transaction.
+            entropy: source of wrapping keys, nonces and identifiers.
+            keys_at_once: how many keys a rotation rewraps in one transaction.
 
         Raises:
             MasterKeyError: the master key is not the one that the keys are wrapped with.
@@ -162,7 +162,7 @@ class SoftKeyStore:
         try:
             private_key = self._private(tenant, public_key, categories)
         except MasterKeyGoneError:
-            # Another process has rotated it away between our snapshot and our look at its file.
+            # Another process has rotated it between our snapshot and our read of its file.
             private_key = self._private(tenant, public_key, categories)
         return sign_with(private_key, data, spec)
 
@@ -214,7 +214,7 @@ class SoftKeyStore:
         return _unwrap_private(wrapping_key, row)
 
     def _insert(self, connection: Connection, key: KeyInfo, private_key: PrivateKey) -> int:
-        """Store a key; the generation of the wrapping key that it is wrapped under."""
+        """Store a key; returns the generation of the wrapping key that wraps it."""
         generation = self._wrapping.generation(connection, key.tenant)
         if generation is None:
             generation = 1
@@ -262,7 +262,7 @@ def _find(
             SIGNING_KEY.c.tenant == tenant, SIGNING_KEY.c.key_id == id_of(key)
         )
     ).one_or_none()
-    # A key id is 48 bits: whoever finds another key of the same id must not be taken for ours.
+    # A key id has only 48 bits: another key with the same id must not be accepted as ours.
     if row is None or row.public_key != encode_public(key):
         return None
     return row if categories is None or row.category in categories else None

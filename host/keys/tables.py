@@ -1,7 +1,7 @@
 """Tables of the key store, in the cluster's database. Every secret in them is wrapped.
 
 Master keys and a tenant's wrapping keys have generations, counted from 1; the greatest one wraps
-what is new. Each row tells the generation that it is wrapped under.
+new keys. Each row holds the generation that wraps it.
 """
 
 from sqlalchemy import (
@@ -28,7 +28,7 @@ MASTER_KEY = Table(
     Column("generation", Integer, primary_key=True),
     Column("wrapped", LargeBinary, nullable=False),
 )
-"""One known text wrapped under each master key: tells a wrong master key at start."""
+"""One known text wrapped under each master key, to detect a wrong master key at start."""
 
 WRAPPING_KEY = Table(
     "key_wrapping",
@@ -67,7 +67,7 @@ HSM = Table(
     Column("category", String(32), primary_key=True),
     Column("association_id", String(36), nullable=False),
 )
-"""Which categories of keys a tenant may have made over REST."""
+"""The categories in which a tenant may create keys over REST."""
 
 ROTATION = Table(
     "key_rotation",
@@ -79,7 +79,7 @@ ROTATION = Table(
     Column("updated_at", BigInteger, nullable=False),
     *claim_columns(),
 )
-"""The latest rotation of each tenant; the tenant `master` is the master key."""
+"""The latest rotation of each tenant; the tenant `master` stands for the master key."""
 
 ROTATED = Table(
     "key_rotated",
@@ -89,6 +89,6 @@ ROTATED = Table(
     Column("total", Integer, nullable=False),
     Column("rotated", Integer, nullable=False),
 )
-"""How far the latest rotation is: keys to rewrap by who or what they were wrapped for."""
+"""Progress of the latest rotation: the number of keys to rewrap by what they were wrapped for."""
 
 SCHEMA = Schema(name="keys", metadata=_METADATA)

@@ -1,4 +1,4 @@
-"""Keys under keys: AES-256-GCM, bound to who owns the wrapped key and which one it is.
+"""Key wrapping: AES-256-GCM, bound to the owner and the identity of the wrapped key.
 
 A wrapped text is 12 bytes of nonce followed by ciphertext and tag.
 """
@@ -13,15 +13,15 @@ NONCE_BYTES = 12
 
 
 def wrap(wrapping_key: bytes, secret: bytes, *, bound_to: str, nonce: bytes) -> bytes:
-    """Encrypt `secret`. A nonce must never serve twice under one wrapping key."""
+    """Encrypt `secret`. A nonce must never be used twice with the same wrapping key."""
     return nonce + AESGCM(wrapping_key).encrypt(nonce, secret, bound_to.encode())
 
 
 def unwrap(wrapping_key: bytes, wrapped: bytes, *, bound_to: str) -> bytes:
-    """Decrypt what `wrap` made for the same `bound_to`.
+    """Decrypt the result of `wrap` for the same `bound_to`.
 
     Raises:
-        KeyMaterialError: other key, other binding, or changed bytes.
+        KeyMaterialError: wrong key, wrong binding, or changed bytes.
     """
     nonce, encrypted = wrapped[:NONCE_BYTES], wrapped[NONCE_BYTES:]
     try:

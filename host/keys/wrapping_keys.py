@@ -19,7 +19,7 @@ _SELECT_KEY = select(WRAPPING_KEY.c.wrapped, WRAPPING_KEY.c.master_generation)
 
 
 class WrappingKeys:
-    """Reads and makes wrapping keys, always inside a transaction of the caller. Thread-safe."""
+    """Reads and creates wrapping keys, always inside a transaction of the caller. Thread-safe."""
 
     def __init__(self, masters: MasterKeys, *, clock: Clock, entropy: Entropy) -> None:
         self._masters = masters
@@ -27,7 +27,7 @@ class WrappingKeys:
         self._entropy = entropy
 
     def check_master(self, connection: Connection) -> None:
-        """Check the master key that is in force, or begin with the first one.
+        """Check the current master key, or create the first one.
 
         Raises:
             MasterKeyError: it is not the one that the keys are wrapped with.
@@ -45,18 +45,18 @@ class WrappingKeys:
             ) from exc
 
     def master_generation(self, connection: Connection) -> int:
-        """The generation that wraps what is new."""
+        """The generation of the current master key."""
         return int(connection.execute(_SELECT_MASTER_GENERATION).scalar_one())
 
     def add_master(self, connection: Connection, generation: int) -> None:
-        """Put a master key in force that `MasterKeys.make` has made."""
+        """Activate a master key that `MasterKeys.make` has created."""
         key = self._masters.make(generation)
         nonce = self._entropy.random_bytes(NONCE_BYTES)
         wrapped = wrap(key, _CHECK, bound_to=MASTER_CHECK_BINDING, nonce=nonce)
         connection.execute(insert(MASTER_KEY), {"generation": generation, "wrapped": wrapped})
 
     def generation(self, connection: Connection, tenant: str) -> int | None:
-        """The generation of a tenant's wrapping key that wraps what is new, if there is one."""
+        """The generation of a tenant's current wrapping key, if there is one."""
         statement = _SELECT_GENERATION.where(WRAPPING_KEY.c.tenant == tenant)
         generation: int | None = connection.execute(statement).scalar_one_or_none()
         return generation
@@ -65,7 +65,7 @@ class WrappingKeys:
         """A wrapping key of a tenant.
 
         Raises:
-            KeyMaterialError: there is none, or it was changed.
+            KeyMaterialError: the key is missing or was changed.
             MasterKeyGoneError: its master key was destroyed after this transaction began.
         """
         row = connection.execute(
@@ -79,7 +79,7 @@ class WrappingKeys:
         return unwrap(master, row.wrapped, bound_to=wrapping_key_binding(tenant))
 
     def add(self, connection: Connection, tenant: str, generation: int) -> bytes:
-        """Make a wrapping key for a tenant; it is in force when the transaction commits."""
+        """Create a wrapping key for a tenant; it is active when the transaction commits."""
         fresh = self._entropy.random_bytes(KEY_BYTES)
         master_generation = self.master_generation(connection)
         connection.execute(
@@ -95,7 +95,7 @@ class WrappingKeys:
         return fresh
 
     def wrapped(self, tenant: str, key: bytes, master_generation: int) -> bytes:
-        """A wrapping key under a generation of the master key."""
+        """A wrapping key, wrapped under a generation of the master key."""
         nonce = self._entropy.random_bytes(NONCE_BYTES)
         master = self._masters.get(master_generation)
         return wrap(master, key, bound_to=wrapping_key_binding(tenant), nonce=nonce)
@@ -105,5 +105,5 @@ class WrappingKeys:
 
 
 def wrapping_key_binding(tenant: str) -> str:
-    """What a wrapped wrapping key is bound to."""
+    """The associated data that a wrapped wrapping key is bound to."""
     return f"wrapping-key/{tenant}"

@@ -1,4 +1,4 @@
-"""UTXO transactions: building, verifying, recording, and the vault that remembers them."""
+"""UTXO transactions: building, verifying, recording, and their vault."""
 
 from host.ledger.capability import LedgerCapability
 from host.ledger.tables import SCHEMA

@@ -1,4 +1,4 @@
-"""From a guest's builder to a transaction."""
+"""Makes a transaction from a guest's builder."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -40,7 +40,7 @@ def read_builder(
     notaries: Sequence[NotaryInfo],
     public_keys: PublicKeys,
 ) -> Transaction:
-    """Read a builder; keys become canonical, repeated signatories one.
+    """Read a builder; keys are made canonical, repeated signatories are merged.
 
     Raises:
         CapabilityError: `request-invalid`, or `transaction-invalid` for an unknown notary.

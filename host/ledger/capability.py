@@ -1,7 +1,7 @@
 """`ledger`: what flows may do with transactions, each node on its own vault.
 
-Nothing that another node says is believed: identifier, rules, contracts and signatures are checked
-again at every `verify` and `record`.
+Nothing from another node is trusted: identifier, rules, contracts and signatures are checked again
+at every `verify` and `record`.
 """
 
 import json
@@ -124,7 +124,7 @@ class LedgerCapability:
         check_content(content, subject=BUILDER, notaries=parameters.notaries)
         check_declared(content, context.cpi)
         signed = unsigned(privacy_salt(context.request_id), to_groups(content))
-        # Read back, so that contracts see here exactly what they see on other nodes.
+        # Parsed again, so that contracts get exactly the same values as on other nodes.
         content = from_groups(signed.groups)
         self._check_states(context, signed.id, content)
         signatures = self._sign(context, signed.id, content)
@@ -158,7 +158,8 @@ class LedgerCapability:
         checked = None if recorded else self._check_complete(context, signed)
 
         def record(connection: Connection) -> JsonValue:
-            # A worker that lost the flow meanwhile may have made the same call, or ended the flow.
+            # If this worker lost the flow meanwhile, another one may have made the same call, or
+            # ended the flow.
             refuse_ended(connection, context.flow_id)
             known = find_answer(connection, request_id, request)
             if known is not None:
@@ -210,7 +211,7 @@ class LedgerCapability:
     def _check_received(self, context: CallContext, signed: SignedTransaction) -> Transaction:
         content = from_groups(signed.groups)
         check_metadata(content.metadata, context.cpi)
-        # Those of its time: a notary that has come or gone since changes no verdict.
+        # The parameters of its time: later added or removed notaries do not change the verdict.
         parameters = self._members.parameters(
             context.holding, parameters_hash(content.metadata)
         ).parameters
@@ -223,7 +224,7 @@ class LedgerCapability:
     def _check_complete(
         self, context: CallContext, signed: SignedTransaction
     ) -> tuple[Transaction, list[int]]:
-        """Check a transaction that is to be recorded; its content and visible outputs."""
+        """Check a transaction before recording; returns its content and visible outputs."""
         content = self._check_received(context, signed)
         check_complete(signed, content, self._public_keys)
         self._check_states(context, signed.id, content)
@@ -253,7 +254,7 @@ class LedgerCapability:
             )
         if failures:
             message = cut_message("; ".join(str(f.get("message")) for f in failures))
-            # A contract that refuses has decided, whatever another one was kept from saying.
+            # A refusal by one contract is final, even if another one reached no verdict.
             if all(f.get(UNDECIDED) is True for f in failures):
                 raise ContractUndecidedError(message)
             raise ContractRefusedError(message)

@@ -80,7 +80,7 @@ def to_groups(transaction: Transaction) -> Groups:
 
 
 def from_groups(groups: Groups) -> Transaction:
-    """Read component groups back, and only those that `to_groups` writes.
+    """Read component groups; only those that `to_groups` could have written are accepted.
 
     Raises:
         TransactionInvalidError: `components-malformed` or `transaction-too-large`.
@@ -99,12 +99,12 @@ def from_groups(groups: Groups) -> Transaction:
 
 
 def state_text(state: State) -> str:
-    """One state as a text that `read_state` reads back: its two leaves."""
+    """One state as a text for `read_state`: its two leaves."""
     return canonical_json([_output_info(state), _output(state)]).decode()
 
 
 def read_state(text: str) -> State:
-    """What `state_text` wrote."""
+    """Read the text of `state_text`."""
     info, output = json.loads(text)
     return _read_state(info, output)
 

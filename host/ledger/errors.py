@@ -12,7 +12,7 @@ class TransactionInvalidError(CapabilityError):
 
 
 class SignatureInvalidError(CapabilityError):
-    """A signature is not what it says it is."""
+    """A signature is wrong, repeated, or by a key that may not sign the transaction."""
 
     def __init__(self, message: str) -> None:
         super().__init__("signature-invalid", message)
@@ -26,7 +26,7 @@ class SignatureMissingError(CapabilityError):
 
 
 class StateNotFoundError(CapabilityError):
-    """This node's vault does not know the state."""
+    """The state is not in this node's vault."""
 
     def __init__(self, message: str) -> None:
         super().__init__("state-not-found", message)
@@ -47,7 +47,7 @@ class ContractRefusedError(CapabilityError):
 
 
 class ContractUndecidedError(CapabilityError):
-    """A contract came to no verdict: its run was ended by a limit, a trap or for want of code."""
+    """A contract reached no verdict: a limit, a trap or missing code ended its run."""
 
     def __init__(self, message: str) -> None:
         super().__init__("contract-undecided", message)
@@ -61,7 +61,7 @@ class CpkUnknownError(CapabilityError):
 
 
 class StatesTooLargeError(CapabilityError):
-    """The states asked for are too large for one call."""
+    """The requested states are too large for one call."""
 
     def __init__(self, message: str) -> None:
         super().__init__("states-too-large", message)

@@ -1,6 +1,6 @@
 """Corda's Merkle trees and transaction identifiers, byte for byte.
 
-H is SHA-256 twice (`SHA-256D`). A hash inside a tree is spelled `SHA-256D:` and its 32 bytes.
+H is SHA-256 twice (`SHA-256D`). A hash inside a tree is written as `SHA-256D:` and its 32 bytes.
 Source: corda-runtime-os `MerkleTreeHashDigestProviders.kt`, `MerkleTreeImpl.kt`,
 `WireTransaction.kt`.
 """
@@ -19,7 +19,7 @@ def sha256d(data: bytes) -> bytes:
 
 
 def serialized(digest: bytes) -> bytes:
-    """How a hash stands inside other hashed bytes."""
+    """The form of a hash inside other hashed bytes."""
     return HASH_PREFIX.encode() + digest
 
 

@@ -1,4 +1,4 @@
-"""A transaction's metadata: by which rules and which code it was made.
+"""A transaction's metadata: the rules and the code that it was made with.
 
 Source: corda-runtime-os `transaction-metadata.json` (schema version 1), `WireTransactionDigest...`.
 """
@@ -50,7 +50,7 @@ _OTHER = frozenset(
 
 
 def make_metadata(cpi: CpiRecord, group_parameters_hash: str) -> JsonObject:
-    """The metadata of a transaction that `cpi`'s code makes.
+    """The metadata of a transaction made by `cpi`'s code.
 
     Raises:
         TransactionInvalidError: `contract-cpks-missing`, the CPI has no contract code.
@@ -75,7 +75,7 @@ def check_metadata(metadata: JsonObject, cpi: CpiRecord) -> None:
 
     Raises:
         TransactionInvalidError: `metadata-invalid`.
-        CpkUnknownError: a contract CPK that `cpi` lacks.
+        CpkUnknownError: `cpi` lacks a contract CPK.
     """
     for name, expected in _FIXED.items():
         if canonical_json(metadata.get(name)) != canonical_json(expected):
@@ -105,7 +105,7 @@ def parameters_hash(metadata: JsonObject) -> str:
 
 
 def _check_platform_version(version: JsonValue) -> None:
-    """Whose rules and limits hold must be known here, or two nodes could judge differently."""
+    """Rules and limits must be supported here, or two nodes could reach different verdicts."""
     if not isinstance(version, int) or isinstance(version, bool):
         raise _invalid("platformVersion must be a whole number")
     if version > PLATFORM_VERSION:
@@ -113,7 +113,7 @@ def _check_platform_version(version: JsonValue) -> None:
 
 
 def signing_properties(cpi: CpiRecord) -> dict[str, str]:
-    """What a signature tells about the code of its signer."""
+    """The properties in a signature that describe its signer's code."""
     return {
         "platformVersion": str(PLATFORM_VERSION),
         "cpiName": cpi.identity.name,

@@ -1,4 +1,4 @@
-"""What a transaction holds, as values: keys in canonical PEM, names in Corda's canonical text."""
+"""The content of transactions as values: keys in canonical PEM, names in Corda's canonical text."""
 
 import re
 from dataclasses import dataclass
@@ -69,7 +69,7 @@ class State:
     notary: Notary | None = None
 
     def to_json(self) -> JsonObject:
-        """The shape that guests see."""
+        """The JSON form for guests."""
         return {
             "type": self.type,
             "contract": self.contract,

@@ -22,7 +22,7 @@ LEDGER_TRANSACTION = "UtxoLedgerTransaction"
 def check_content(
     transaction: Transaction, *, subject: str, notaries: Sequence[NotaryInfo]
 ) -> None:
-    """Check what needs no resolved states. `subject` is how messages call the transaction.
+    """Check the rules that need no resolved states. `subject` names the transaction in messages.
 
     Raises:
         TransactionInvalidError: the first broken rule.
@@ -64,7 +64,7 @@ def check_content(
 
 
 def check_resolved(resolved: Resolved) -> None:
-    """Check what needs the input and reference states.
+    """Check the rules that need the input and reference states.
 
     Raises:
         TransactionInvalidError: the first broken rule.
@@ -89,7 +89,7 @@ def check_resolved(resolved: Resolved) -> None:
 def check_declared(transaction: Transaction, cpi: CpiRecord) -> None:
     """Check that every output's state type is governed by the contract that it names.
 
-    Otherwise a state could be moved under a contract that allows anything.
+    Otherwise a state could be moved to a contract that allows anything.
 
     Raises:
         TransactionInvalidError: `state-type-undeclared`.
@@ -105,11 +105,11 @@ def check_declared(transaction: Transaction, cpi: CpiRecord) -> None:
 
 
 def check_canonical_keys(transaction: Transaction, public_keys: PublicKeys) -> None:
-    """Check that keys are spelled in the one way that makes equal keys equal.
+    """Check that keys are in canonical form, so that equal keys have equal texts.
 
     Raises:
         TransactionInvalidError: `key-not-canonical`.
-        InvalidInputError: a text is no public key.
+        InvalidInputError: a text is not a public key.
     """
     keys = set(transaction.signatories)
     for state in transaction.outputs:

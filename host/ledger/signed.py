@@ -34,7 +34,7 @@ _PROPERTY_CHARACTERS_MAX = 512
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Signature:
-    """One signature. `by` is the key's id; `properties` tell about the signer's code."""
+    """One signature. `by` is the key's id; `properties` describe the signer's code."""
 
     by: str
     key: str
@@ -72,7 +72,7 @@ class SignedTransaction:
     signatures: tuple[Signature, ...] = ()
 
     def to_json(self) -> JsonObject:
-        """The shape that guests see (docs/reference/host-api.md)."""
+        """The JSON form for guests (docs/reference/host-api.md)."""
         return {
             "id": self.id,
             "privacySalt": base64.b64encode(self.privacy_salt).decode(),
@@ -85,7 +85,7 @@ class SignedTransaction:
 
 
 def privacy_salt(request_id: str) -> bytes:
-    """The salt of the transaction that a call makes: the same when the call runs again."""
+    """The salt of the transaction that a call makes: the same if the call is repeated."""
     return f"{request_id}-0".encode().ljust(_SALT_BYTES_MIN, b"\0")
 
 
@@ -136,7 +136,7 @@ def check_signatures(
     """Check every signature that is present.
 
     Raises:
-        SignatureInvalidError: a stranger's, a repeated or a wrong signature.
+        SignatureInvalidError: a signature is wrong, repeated, or by a key that may not sign.
     """
     allowed = set(content.signatories)
     if content.notary is not None:
@@ -156,7 +156,7 @@ def check_signatures(
 def check_complete(
     signed: SignedTransaction, content: Transaction, public_keys: PublicKeys
 ) -> None:
-    """Check that every signatory has signed; the signatures themselves are checked elsewhere.
+    """Check that every signatory has signed; does not verify the signatures.
 
     Raises:
         SignatureMissingError: names the keys.
@@ -225,7 +225,7 @@ def _base64(item: JsonObject, name: str) -> bytes:
         data = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError) as exc:
         raise invalid_request(f"field {name!r} is no base64: {exc}") from exc
-    # Two texts for one value would let a third party change a stored transaction's JSON.
+    # If one value had two texts, a third party could change a stored transaction's JSON.
     if base64.b64encode(data).decode() != text:
         raise invalid_request(f"field {name!r} is no canonical base64")
     return data

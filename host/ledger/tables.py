@@ -30,7 +30,7 @@ TRANSACTION = Table(
     Column("signatures", Text, nullable=False),
     Column("recorded_at", BigInteger, nullable=False),
 )
-"""`status` is Corda's letter; only `V`, verified, is written. `seq` orders by time of recording."""
+"""`status` is Corda's letter; only `V` (verified) is written. `seq` is the order of recording."""
 
 OUTPUT = Table(
     "ledger_output",

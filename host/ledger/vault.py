@@ -1,4 +1,4 @@
-"""Statements on one node's ledger tables. Callers hold the transaction that they run in."""
+"""Statements on one node's ledger tables, executed in the caller's transaction."""
 
 import json
 from collections.abc import Sequence
@@ -47,7 +47,7 @@ def find_states(connection: Connection, refs: Sequence[StateRef]) -> list[StateA
     """Outputs of recorded transactions, consumed or not.
 
     Raises:
-        StateNotFoundError: this vault does not know one.
+        StateNotFoundError: one is not in this vault.
         StatesTooLargeError: together they exceed `STATES_BYTES_MAX`.
     """
     return [state for state, _ in _find(connection, refs)]
@@ -59,7 +59,7 @@ def resolve(
     """The states of `refs`, none of them consumed by another transaction than `by`.
 
     Raises:
-        StateNotFoundError: this vault does not know one.
+        StateNotFoundError: one is not in this vault.
         StateConsumedError: one is consumed.
         StatesTooLargeError: together they exceed `STATES_BYTES_MAX`.
     """
@@ -91,14 +91,14 @@ def store(
     """Store a verified transaction, consume its inputs and add its outputs.
 
     Args:
-        connection: of a transaction on the node's vault.
+        connection: its open transaction is on the node's vault.
         signed: as the vault keeps it.
-        content: what its component groups hold.
+        content: the content of its component groups.
         visible: indexes of the outputs that concern this node.
         now: the time of recording.
 
     Raises:
-        StateNotFoundError: an input or reference that this vault does not know.
+        StateNotFoundError: an input or reference is not in this vault.
         StateConsumedError: another transaction has consumed one.
     """
     resolve(connection, content.inputs, by=signed.id)

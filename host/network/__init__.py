@@ -1,1 +1,1 @@
-"""Members of application networks, and the routes to them."""
+"""Members of application networks."""

@@ -1,1 +1,1 @@
-"""What a host tells of itself: logs and metrics."""
+"""What a host reports about itself: logs and metrics."""

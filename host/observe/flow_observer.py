@@ -1,4 +1,4 @@
-"""What the flow engine tells, as log lines and as metrics."""
+"""Events of the flow engine as log lines and metrics."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -34,7 +34,9 @@ LOGGED: Mapping[type[FlowEngineEvent], tuple[str, str]] = {
     RecordsExpired: ("records-expired", "warning"),
     MessageRefused: ("message-refused", "warning"),
 }
-"""Event class -> its name and level in the log. A guest's own line has the level it asked for."""
+"""Event class -> its name and level in the log. A guest's own line has the level that the guest
+chose.
+"""
 
 
 class FlowObserver:
@@ -69,9 +71,9 @@ class FlowObserver:
 
 
 def _facts(event: FlowEngineEvent) -> dict[str, object]:
-    """The event's fields for the log; texts of guests are cut to a bounded length."""
+    """The event's fields for the log; texts of guests are truncated to a maximum length."""
     facts = {field.name: getattr(event, field.name) for field in dataclasses.fields(event)}
-    # The log's own key for the severity must stay the host's word.
+    # Guests must not set the log's own key for the severity.
     facts.pop("level", None)
     return {name: _logged(value) for name, value in facts.items()}
 
@@ -79,7 +81,7 @@ def _facts(event: FlowEngineEvent) -> dict[str, object]:
 def _logged(value: object) -> object:
     if isinstance(value, str):
         return value[:_CHARACTERS_MAX]
-    # Only where there is something to convert: this is done at every step of every flow.
+    # Only if something must be converted: this runs at every step of every flow.
     if isinstance(value, FlowError):
         return {
             "type": value.type,

@@ -1,8 +1,8 @@
-"""The log of the host process: one line an event on stderr, for people or for machines.
+"""The log of the host process: one line per event on stderr, for people or for machines.
 
 Events carry identifiers, counts and durations, never payloads and never secrets. Tracebacks are
-printed without local variables for the same reason. A log that cannot be written, to a full disk
-for example, loses lines and stops nothing.
+printed without local variables for the same reason. If the log cannot be written, for example to a
+full disk, lines are lost and the host continues.
 """
 
 import io
@@ -24,7 +24,7 @@ def configure_logging(
     Args:
         level: least level that is logged: debug, info, warning or error.
         form: `console`, `json`, or `auto`: console on a terminal, else json.
-        stream: where to write.
+        stream: the output stream.
         worker: name of this worker process; every line has it, and the process id.
     """
     output = cast("TextIO", _Unfailing(stream or sys.stderr))
@@ -59,7 +59,7 @@ def configure_logging(
 
 
 class _Unfailing(io.TextIOBase):
-    """A stream before another one, whose failures reach nobody who logs."""
+    """Wraps a stream; write errors are dropped and do not reach callers of the log."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream

@@ -1,7 +1,7 @@
-"""Takes connections from a listening socket, as long as there are seats for them.
+"""Accepts connections from a listening socket, up to the connection limits.
 
-Everything about a connection before its first byte of HTTP stands here: whether it is let in, its
-first byte, its TLS handshake, and when to take no more for a while.
+Everything about a connection before its first byte of HTTP is here: admission, its first byte, its
+TLS handshake, and when to pause accepting.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ from host.rest.admission import Admission, Refusal, Seat
 from host.rest.pace import Patience
 
 _AT_ONCE = 64
-"""Connections that are taken before other work has its turn."""
+"""Connections that are accepted before other work gets its turn."""
 _NO_ROOM = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 _NO_ROOM_SECONDS = 0.5
 _TELL_SECONDS = 60.0
@@ -36,7 +36,7 @@ _log = structlog.get_logger("cordbox.rest")
 
 
 class DoorMetrics:
-    """Counts connections: those that are there, and why others were not let in or were ended."""
+    """Counts connections: open ones, and refused or ended ones by reason."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.open = Gauge("cordbox_rest_connections", "Open connections.", registry=registry)
@@ -65,11 +65,12 @@ class DoorMetrics:
 
 
 MakeProtocol = Callable[[Callable[[], None]], asyncio.Protocol]
-"""Makes the protocol of a connection; it calls what it is given when the connection is gone."""
+"""Makes the protocol of a connection; it calls the argument when the connection is lost.
+"""
 
 
 class Acceptor:
-    """A server as uvicorn needs one: `close` it, then `wait_closed`."""
+    """A server with the interface that uvicorn needs: `close`, then `wait_closed`."""
 
     def __init__(
         self,
@@ -94,13 +95,13 @@ class Acceptor:
         self._untold = 0
 
     def start(self) -> None:
-        """Take connections from now on."""
+        """Start accepting connections."""
         self._listener.setblocking(False)  # noqa: FBT003  # its one parameter
         self._metrics.most.set(self._admission.seats.total_max)
         self._loop.add_reader(self._listener, self._accept)
 
     def close(self) -> None:
-        """Take no more connections; those that are not greeted yet are dropped."""
+        """Stop accepting connections; those still before HTTP are dropped."""
         if not self._is_closed:
             self._is_closed = True
             self._loop.remove_reader(self._listener)
@@ -121,11 +122,11 @@ class Acceptor:
                 if error.errno in _NO_ROOM:
                     self._wait_for_room(error)
                     return
-                continue  # The client has gone already.
+                continue  # The client has disconnected already.
             self._let_in(connection, str(address[0]))
 
     def _wait_for_room(self, error: OSError) -> None:
-        """Leave clients in the kernel's queue for a moment: asking on would spin."""
+        """Leave clients in the kernel's queue for a moment: retrying at once would spin."""
         self._metrics.refused("no-room")
         self._tell("connections-not-accepted", reason=error.strerror)
         self._loop.remove_reader(self._listener)
@@ -163,7 +164,7 @@ class Acceptor:
                 self._leave(seat)
 
     async def _serve(self, connection: socket.socket, seat: Seat) -> bool:
-        """Hand the connection to a protocol, which gives the seat back when it is gone."""
+        """Hand the connection to a protocol, which releases the seat at its end."""
         context = None if self._tls is None else self._tls()
         if context is not None:
             async with asyncio.timeout(self._patience.handshake_seconds):
@@ -182,7 +183,7 @@ class Acceptor:
         return True
 
     async def _first_byte(self, connection: socket.socket) -> int | None:
-        """The first byte, which stays to be read; None when the client has gone."""
+        """The first byte, left unread in the socket; None if the client has disconnected."""
         arrived = asyncio.Event()
         self._loop.add_reader(connection, arrived.set)
         try:
@@ -193,11 +194,11 @@ class Acceptor:
         return data[0] if data else None
 
     def _answer_plainly(self, connection: socket.socket, first: int | None) -> None:
-        """Say what is wrong to who speaks HTTP without TLS, as far as that goes at once."""
+        """Answer a client that uses HTTP without TLS with an error, if it can be sent at once."""
         self._metrics.ended("no-tls")
         _log.debug("no-tls", first=first)
         if first is not None and chr(first).isalpha() and chr(first).isascii():
-            connection.recv(_PLAIN_BYTES_MAX)  # What stays unread would take the answer away.
+            connection.recv(_PLAIN_BYTES_MAX)  # Unread bytes would cause a reset before the answer.
             connection.send(_PLAIN_ANSWER)
             connection.shutdown(socket.SHUT_WR)
 

@@ -1,7 +1,7 @@
-"""What changes the host is told in the administrative log, before it is done and after.
+"""Records operations that change the host in the administrative log, before and after them.
 
-Every operation but those that only read is an act. `NAMED` says which members of its body are
-kept: a body may hold secrets, so none is kept that is not named here.
+Every operation that does not only read is an act. `NAMED` lists the members of its body that are
+recorded: a body may hold secrets, so no other member is recorded.
 """
 
 import json
@@ -21,7 +21,7 @@ from host.rest.versions import API_BASES
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 READS = frozenset({("POST", "/hello")})
-"""Operations that change nothing though their method could."""
+"""Operations that change nothing although their method suggests it."""
 
 _FLOW = ("clientRequestId", "flowClassName")
 NAMED: Mapping[tuple[str, str], Sequence[str]] = {
@@ -31,7 +31,7 @@ NAMED: Mapping[tuple[str, str], Sequence[str]] = {
     ("POST", "/virtualnode"): ("cpiFileChecksum", "x500Name"),
     ("PUT", "/virtualnode/{holdingidentityshorthash}/quota"): ("overrides",),
 }
-"""Members of bodies that are kept, by method and path."""
+"""Members of bodies that are recorded, by method and path."""
 _OF_FLOWS = frozenset(
     {
         ("POST", "/flow/{holdingidentityshorthash}"),
@@ -39,7 +39,7 @@ _OF_FLOWS = frozenset(
     }
 )
 _RESULTS = ("requestId", "id", "registrationId", "clientRequestId", "keyId", "flowId")
-"""Members of answers that name what was made, or what to poll."""
+"""Members of answers that identify what was created, or what to poll."""
 _RESULT_BYTES_MAX = 64 * 1024
 _CLAIMED_CHARACTERS_MAX = 64
 
@@ -76,7 +76,7 @@ class ActRecorder:
         )
 
     def refused(self, request: Request, error: Exception) -> None:
-        """Note that the request was refused before anything was done."""
+        """Record that the request was refused before anything was done."""
         status, code = answer_of(error)
         user = requester_of(request.scope).user or _claimed(request)
         act = replace(self._act, user=user)
@@ -85,13 +85,13 @@ class ActRecorder:
     async def done(
         self, request: Request, canonical: str, body: JsonValue, handle: _Handler
     ) -> Response:
-        """Handle the request between the entries of its intent and its outcome.
+        """Write the entry of the intent, handle the request, then write the entry of the outcome.
 
         Args:
-            request: as its handler takes it.
+            request: in the form that its handler expects.
             canonical: `METHOD:<path>?<query>`.
-            body: its JSON; None for another body.
-            handle: does what was asked for.
+            body: its JSON; None if the body is not JSON.
+            handle: performs the operation.
 
         Raises:
             ActNotRecordedError: the intent cannot be written; nothing was done.
@@ -121,7 +121,7 @@ class ActRecorder:
 def _chosen(body: JsonValue, names: Sequence[str]) -> Mapping[str, JsonValue]:
     values = body if isinstance(body, dict) else {}
     if len(values) == 1 and names and not set(values) & set(names):
-        # A body may stand in one member that is named after its parameter.
+        # A body may be wrapped in one member that is named after its parameter.
         (inner,) = values.values()
         values = inner if isinstance(inner, dict) else {}
     return {name: values[name] for name in names if name in values}
@@ -141,7 +141,7 @@ def _result_of(response: Response) -> Mapping[str, JsonValue]:
 
 
 def _claimed(request: Request) -> str:
-    """The login name that a request claims to be of; empty where it claims none."""
+    """The login name that a request claims; empty if there is none."""
     try:
         login_name, _ = basic_credentials(request.headers.getlist("authorization"))
     except NotAuthenticatedError:

@@ -1,4 +1,4 @@
-"""The administrative log, for those who may read who did what."""
+"""The administrative log over REST."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime

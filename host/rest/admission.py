@@ -1,7 +1,7 @@
-"""Which connections are let in: so many at once, and of one address no more than its share. Pure.
+"""Admission of connections: limits of their number in total and per address. Pure.
 
-Strangers hold connections before anybody knows who they are. Whatever they do, the process keeps
-the descriptors that its own work needs, and one address leaves room for the others.
+Clients hold connections before they are authenticated. Whatever they do, the process keeps the
+descriptors that its own work needs, and one address cannot take all connections.
 """
 
 import ipaddress
@@ -11,17 +11,17 @@ from enum import StrEnum
 
 _CONNECTIONS_MIN = 8
 _RESERVE = 256
-"""Descriptors that are kept for databases, vaults, logs and calls between processes."""
+"""Descriptors reserved for databases, vaults, logs and calls between processes."""
 _DESCRIPTORS_EACH = 2
-"""A connection, and the file that its upload may take."""
+"""Descriptors per connection: its socket, and the file of an upload."""
 _V6_NETWORK_BITS = 64
-"""One client may have any address of such a network (RFC 4291, RFC 6177)."""
+"""One client may use any address of a network of this prefix length (RFC 4291, RFC 6177)."""
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 class Refusal(StrEnum):
-    """Why a connection is not let in."""
+    """Why a connection is refused."""
 
     FULL = "full"
     SHARE = "share"
@@ -29,7 +29,7 @@ class Refusal(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seats:
-    """How many connections there may be, and of one address; `proxies` stand for many clients."""
+    """Maximum numbers of connections, in total and per address; `proxies` have no own limit."""
 
     total_max: int
     address_max: int
@@ -39,9 +39,10 @@ class Seats:
     def within(
         descriptors: int, *, total_max: int, address_max: int, proxies: Sequence[str] = ()
     ) -> "Seats":
-        """As many as wanted, but only what `descriptors` leave beside the reserve.
+        """The wanted limits, reduced to what `descriptors` allow beside the reserve.
 
-        Of few descriptors half is the reserve. One address never gets more than half of all.
+        If there are few descriptors, half of them are the reserve. One address never gets more than
+        half of all connections.
         """
         room = (descriptors - min(_RESERVE, descriptors // 2)) // _DESCRIPTORS_EACH
         total = max(min(total_max, room), _CONNECTIONS_MIN)
@@ -54,16 +55,16 @@ class Seats:
 
 @dataclass(frozen=True, slots=True)
 class Seat:
-    """A connection that was let in; `group` is None where no share is counted."""
+    """An admitted connection; `group` is None if the limit per address does not apply."""
 
     group: str | None
 
 
 class Admission:
-    """Counts who is in. Used by one thread.
+    """Counts admitted connections. Used by one thread.
 
     Attributes:
-        seats: the limits; they may be changed at any time, and end no connection.
+        seats: the limits; they may be changed at any time, which ends no connection.
     """
 
     def __init__(self, seats: Seats) -> None:
@@ -76,7 +77,7 @@ class Admission:
         return self._count
 
     def take(self, address: str) -> Seat | Refusal:
-        """A seat for a connection from `address`, to be given back by `leave`."""
+        """Admit a connection from `address`; release the seat by `leave`."""
         if self._count >= self.seats.total_max:
             return Refusal.FULL
         group = self._group(address)
@@ -89,7 +90,7 @@ class Admission:
         return Seat(group)
 
     def leave(self, seat: Seat) -> None:
-        """Give a seat back."""
+        """Release a seat."""
         self._count -= 1
         if seat.group is None:
             return
@@ -112,7 +113,7 @@ class Admission:
 
 
 def address_group(address: str) -> str:
-    """What counts as one client: an IPv4 address, or the network of an IPv6 address."""
+    """The unit of the limit per client: an IPv4 address, or the network of an IPv6 address."""
     try:
         found = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:

@@ -56,7 +56,7 @@ class _Group:
 
 
 _GROUPS = (
-    # Before the resources: `getprotocolversion` must not be taken for a short hash.
+    # Before the resources: `getprotocolversion` must not be parsed as a short hash.
     _Group(router=protocol_version.router, last="v5_2"),
     _Group(router=administrative_log.router),
     _Group(router=certificate.router),
@@ -94,12 +94,12 @@ def create_app(
     """Build the application.
 
     Args:
-        services: what the resources call.
-        sign_in: checks who calls.
+        services: the services that the resources call.
+        sign_in: authenticates callers.
         max_content_length: longest request body in bytes.
-        registry: where the metrics of REST are kept.
-        exposed: what `/metrics` shows.
-        readiness: whether the host can do its work.
+        registry: for the metrics of REST.
+        exposed: the registry that `/metrics` shows.
+        readiness: checks whether the host can do its work.
         extra_routes: routes outside `/api`, such as those of plugins.
     """
     ui = swagger_ui_routes()
@@ -180,7 +180,7 @@ def _document(app: FastAPI) -> dict[str, Any]:
 
 
 async def _http_refusal(request: Request, error: Exception) -> Response:
-    """An unknown path may be a known one in the wrong letter case; a known one has its methods."""
+    """Answer 404 and 405: redirect paths in the wrong letter case, list allowed methods."""
     if isinstance(error, HTTPException):
         base = request.scope["root_path"]
         known = request.app.openapi()["paths"]
@@ -191,7 +191,7 @@ async def _http_refusal(request: Request, error: Exception) -> Response:
                 query = f"?{request.url.query}" if request.url.query else ""
                 return RedirectResponse(f"{base}{right}{query}", HTTPStatus.MOVED_PERMANENTLY)
         if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
-            # Routing names those of the first route that fits, of several.
+            # Routing lists only the methods of the first matching route.
             methods = sorted(m.upper() for t in templates_of(path, known) for m in known[t])
             error.headers = {**(error.headers or {}), "Allow": ", ".join(dict.fromkeys(methods))}
     return await http_refusal(request, error)

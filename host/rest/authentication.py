@@ -17,8 +17,8 @@ async def authenticated(request: Request, users: Users, sign_in: SignIn) -> User
     """The user whose credentials the request carries.
 
     Raises:
-        NotAuthenticatedError: none, malformed or wrong credentials.
-        SignInDelayedError: wrong ones before make these wait.
+        NotAuthenticatedError: missing, malformed or wrong credentials.
+        SignInDelayedError: too soon after earlier wrong credentials.
     """
     login_name, password = basic_credentials(request.headers.getlist("authorization"))
     return await sign_in.user(users, login_name, password, requester_of(request.scope))
@@ -28,7 +28,7 @@ def authorized(user: User, actions: Iterable[Action]) -> None:
     """Check that `user` may do all of `actions`.
 
     Raises:
-        ForbiddenError: no permission allows one of them, or one denies it.
+        ForbiddenError: one of them is allowed by no permission, or denied by one.
     """
     for action in actions:
         if not user.may(action):
@@ -39,8 +39,8 @@ def basic_credentials(headers: Sequence[str]) -> tuple[str, str]:
     """Login name and password of the Authorization header (RFC 7617, UTF-8).
 
     Raises:
-        NotAuthenticatedError: no Basic credentials, or malformed ones, or more than one: a proxy
-            before this host may have judged the other.
+        NotAuthenticatedError: no Basic credentials, or malformed ones, or more than one: a proxy in
+            front of this host may have checked another one.
     """
     if len(headers) > 1:
         raise NotAuthenticatedError("User credentials are given more than once.")

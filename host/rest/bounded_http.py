@@ -1,8 +1,7 @@
-"""The HTTP protocol with bounds on each part of a request and of its answer, in bytes and in time.
+"""The HTTP protocol with limits on each part of a request and its answer, in bytes and time.
 
-Strangers reach this code before any check of who they are: without bounds one connection could
-fill the memory with a header that never ends, or stay open for ever by a body or an answer that
-moves byte by byte.
+Clients reach this code before authentication: without limits, one connection could fill the memory
+with an endless header, or stay open forever by sending a body or reading an answer byte by byte.
 """
 
 import asyncio
@@ -31,23 +30,23 @@ _TIMEOUT = (
 )
 
 _logger = logging.getLogger("cordbox.rest.http")
-_logger.setLevel(logging.ERROR)  # What strangers send must not fill the log.
+_logger.setLevel(logging.ERROR)  # Unauthenticated clients must not fill the log.
 
 Ended = Callable[[str], None]
-"""Told why a connection is ended from this side."""
+"""Called with the reason when the server ends a connection."""
 
 
 class BoundedHttp(HttpToolsProtocol):
-    """Ends a connection whose client is too slow or sends too much of what nobody reads.
+    """Ends a connection whose client is too slow or sends too much that is not read.
 
-    One read may overrun a limit; no more than that is ever held.
+    One read may exceed a limit; no more than that is ever held.
 
     Args:
-        config, server_state, app_state, _loop: as uvicorn has them.
-        patience: how long what may take.
-        ended: told `head-too-long`, `head-too-slow`, `body-too-slow`, `body-unread`,
+        config, server_state, app_state, _loop: uvicorn's arguments.
+        patience: the time limits.
+        ended: called with `head-too-long`, `head-too-slow`, `body-too-slow`, `body-unread`,
             `reader-too-slow`, `idle`.
-        left: called when the connection is gone.
+        left: called when the connection is lost.
     """
 
     def __init__(
@@ -83,7 +82,7 @@ class BoundedHttp(HttpToolsProtocol):
         self._unsent_bytes = 0
         self._is_clogged = False
 
-    # What comes from the client
+    # Data from the client
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -117,7 +116,7 @@ class BoundedHttp(HttpToolsProtocol):
             self._ended("head-too-long")
             self.send_400_response("The head of the request is too long.")
         elif self._is_in_body and self._bytes_beside_body > HEAD_BYTES_MAX:
-            # Trailers, and what else stands between and behind the bytes of a body.
+            # Trailers, and other bytes between and after the bytes of a body.
             self._ended("head-too-long")
             self.transport.abort()
 
@@ -128,7 +127,7 @@ class BoundedHttp(HttpToolsProtocol):
         super().on_message_begin()
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if self._is_in_head:  # Trailers are nobody's headers.
+        if self._is_in_head:  # Trailers are not used as headers.
             super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
@@ -137,8 +136,8 @@ class BoundedHttp(HttpToolsProtocol):
         super().on_headers_complete()
         cycle = self.cycle
         cycle.transport = _Outlet(self)
-        # Until the message is complete, its answer says that the connection ends: what is left
-        # of the body is not waited for.
+        # Until the message is complete, its answer announces that the connection closes: the rest
+        # of the body is not awaited.
         self._stays_alive, cycle.keep_alive = cycle.keep_alive, False
         self._is_in_body = True
         self._bytes_beside_body = 0
@@ -160,13 +159,13 @@ class BoundedHttp(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:
         self._stop_waiting()
-        if self._unsent:  # An answer to an earlier request; nothing may come between.
+        if self._unsent:  # An answer to an earlier request; nothing may be written in between.
             self.transport.abort()
             return
         super().send_400_response(msg)
         self._part()
 
-    # What goes to the client
+    # Data to the client
 
     def on_response_complete(self) -> None:
         if self._is_finishing:
@@ -176,10 +175,10 @@ class BoundedHttp(HttpToolsProtocol):
             self._await("idle", self._patience.idle_seconds)
 
     def send(self, data: bytes) -> None:
-        """Write a part of an answer, and watch that the client takes it.
+        """Write a part of an answer, and check that the client reads it.
 
-        The transport is given no more than it takes: under TLS it does not tell how much of it
-        waits, nor does it send that once it is closed.
+        The transport gets no more than it accepts: under TLS it does not report how much is
+        buffered, and drops that when it is closed.
         """
         self._written += len(data)
         self._unsent.append(memoryview(data))
@@ -210,11 +209,11 @@ class BoundedHttp(HttpToolsProtocol):
             self.flow.resume_writing()
 
     def _waiting_bytes(self) -> int:
-        """Bytes of answers that are still here."""
+        """Bytes of answers that are not sent yet."""
         return self._unsent_bytes + self.transport.get_write_buffer_size()
 
     def _taken(self) -> int:
-        """Bytes of answers that have left for the client."""
+        """Bytes of answers that were sent to the client."""
         return self._written - self._waiting_bytes()
 
     def finish(self) -> None:
@@ -238,12 +237,12 @@ class BoundedHttp(HttpToolsProtocol):
             super().shutdown()
 
     def timeout_keep_alive_handler(self) -> None:
-        """Uvicorn's timer, which any byte stops; `idle` stands for it."""
+        """Uvicorn's keep-alive timer, which any byte stops; replaced by `idle`."""
 
     # Time
 
     def _await(self, reason: str, seconds: float) -> None:
-        """End the connection for `reason` after `seconds`, unless something else is awaited."""
+        """End the connection for `reason` after `seconds`, unless this timer is replaced."""
         self._stop_waiting()
         self._timer = self.loop.call_later(seconds, self._give_up, reason)
 
@@ -258,7 +257,7 @@ class BoundedHttp(HttpToolsProtocol):
 
     def _look_at_body(self) -> None:
         if self.flow.read_paused:
-            self._pace.excuse()  # The client could send nothing.
+            self._pace.excuse()  # The client could not send anything.
         elif not self._pace.holds():
             self._give_up("body-too-slow")
             return
@@ -284,7 +283,7 @@ class BoundedHttp(HttpToolsProtocol):
     def _give_up(self, reason: str) -> None:
         self._timer = None
         if reason == "idle" and self._waiting_bytes():
-            # The answer is still on its way; `_look_at_reader` watches over it.
+            # The answer is still being sent; `_look_at_reader` checks its progress.
             self._await(reason, self._patience.idle_seconds)
             return
         self._ended(reason)
@@ -294,7 +293,7 @@ class BoundedHttp(HttpToolsProtocol):
         self._part()
 
     def _disappoint(self) -> None:
-        """Tell the client, unless its answer has begun, and let nobody wait for the body."""
+        """Send an error, unless the answer has begun, and wake handlers that wait for the body."""
         cycle = self.cycle
         if not cycle.response_started and not self._unsent:
             self.transport.write(_TIMEOUT)
@@ -302,7 +301,7 @@ class BoundedHttp(HttpToolsProtocol):
         cycle.message_event.set()
 
     def _close_when_sent(self) -> None:
-        """TLS gives what was written a limited time once it is closed: only the last of it."""
+        """Close when nearly all is sent: TLS drops what is pending too long after closing."""
         if self.transport.is_closing():
             return
         if self._waiting_bytes():
@@ -319,12 +318,12 @@ class BoundedHttp(HttpToolsProtocol):
             self._give_up("body-unread")
 
     def _part(self) -> None:
-        """Close without the client's TLS farewell if it does not come: idle clients send none."""
+        """Close without waiting long for the client's TLS close_notify: idle clients send none."""
         self.loop.call_later(_FAREWELL_SECONDS, self.transport.abort)
 
 
 class _Outlet(asyncio.Transport):
-    """What uvicorn's cycle writes its answer to."""
+    """The transport that uvicorn's cycle writes its answer to."""
 
     def __init__(self, protocol: BoundedHttp) -> None:
         super().__init__()

@@ -1,8 +1,8 @@
-"""The canonical form of a request: it is judged and handled in the same spelling.
+"""The canonical form of a request: it is authorised and handled in the same spelling.
 
 Every operation declares its parameters by types that accept several spellings of one value (a short
-hash in lower case, `1` for `true`) and give one. The request that the handler sees holds these, and
-so does the action that permissions are held against.
+hash in lower case, `1` for `true`) and give one. The handler's request contains the canonical
+values, and so does the action that permissions are matched against.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,38 +23,38 @@ from host.domain.refused import shown
 from host.rest.versions import API_BASES
 
 QUERY_PAIRS_MAX = 256
-"""Keys in one query; lists of key ids are the longest that there are."""
+"""Maximum number of keys in one query; lists of key ids are the longest ones."""
 SAME_AS = "x-same-as"
-"""OpenAPI extension of a route: the operation of Corda's interface that it is another door to."""
+"""OpenAPI extension of a route: the operation of Corda's interface that it is an alias of."""
 
 
 class QueryKeyUnknownError(InvalidInputError):
-    """The operation has no such query key; ignoring it would do something else than was asked."""
+    """The operation has no such query key; ignoring it could change what the request means."""
 
     code = "query-key-unknown"
 
 
 class QueryKeyRepeatedError(InvalidInputError):
-    """A query key that takes one value stands there twice; which one counts would be a guess."""
+    """A query key that takes one value is repeated, so the value is ambiguous."""
 
     code = "query-key-repeated"
 
 
 class ParameterNulError(InvalidInputError):
-    """A part of the path or a query value holds U+0000, which no database of the host stores."""
+    """A part of the path or a query value holds U+0000, which the databases cannot store."""
 
     code = "parameter-nul"
 
 
 class QueryTooLongError(InvalidInputError):
-    """A query has more keys than any operation has use for."""
+    """A query has more keys than any operation uses."""
 
     code = "query-too-long"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CanonicalCall:
-    """Path parameters and query of a request, canonical where they could be read.
+    """Path parameters and query of a request, canonical if they could be parsed.
 
     Attributes:
         path: values of the path's parameters by name.
@@ -65,7 +65,7 @@ class CanonicalCall:
     query: Sequence[tuple[str, str]]
 
     def applied_to(self, request: Request) -> Request:
-        """`request` as its handler shall see it."""
+        """`request` in the form for its handler."""
         scope = {
             **request.scope,
             "path_params": dict(self.path),
@@ -75,7 +75,7 @@ class CanonicalCall:
 
 
 class RouteParameters:
-    """What a route takes in its path and query."""
+    """The parameters of a route in its path and query."""
 
     def __init__(self, dependant: Dependant) -> None:
         self._path: dict[str, ModelField] = {}
@@ -87,11 +87,11 @@ class RouteParameters:
     def canonical(self, request: Request) -> CanonicalCall:
         """The canonical form of a request to this route.
 
-        What cannot be read stays as it is: its handler refuses it, once the caller may call it.
-        Query keys are case-insensitive, as Corda's are.
+        Values that cannot be parsed stay as they are: the handler refuses them after authorisation.
+        Query keys are case-insensitive, as in Corda.
 
         Raises:
-            QueryTooLongError: before anything else is looked at.
+            QueryTooLongError: there are too many keys; checked first.
         """
         sent = parse_qsl(request.scope["query_string"].decode("latin-1"), keep_blank_values=True)
         if len(sent) > QUERY_PAIRS_MAX:
@@ -106,7 +106,7 @@ class RouteParameters:
         )
 
     def check(self, call: CanonicalCall) -> None:
-        """Refuse query keys that mean nothing or two things.
+        """Refuse unknown and repeated query keys.
 
         Raises:
             QueryKeyUnknownError, QueryKeyRepeatedError: the first such key.
@@ -133,13 +133,13 @@ class RouteParameters:
 def actions(
     request: Request, template: str, call: CanonicalCall, same_as: str | None
 ) -> Sequence[Action]:
-    """What a caller must be allowed to do for this call.
+    """The actions that a caller must be allowed to perform for this call.
 
     Args:
         request: its method, and the base under which it was routed.
         template: its path below the base.
         call: the parameters.
-        same_as: `METHOD:<template>` of the operation that this one is another door to.
+        same_as: `METHOD:<template>` of the operation that this one is an alias of.
     """
     base = request.scope["root_path"]
     own = http_action(

@@ -44,7 +44,7 @@ def get_certificate(usage: Usage, alias: Alias, services: Services) -> RawText:
 
 
 def _bounded(parts: list[UploadFile]) -> Iterator[bytes]:
-    """The content of the parts, and no more than shows that they are too long."""
+    """The content of the parts; reads only slightly more than the limit."""
     length = 0
     for part in parts:
         if length > PEM_BYTES_MAX:

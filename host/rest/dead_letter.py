@@ -1,4 +1,4 @@
-"""Dead letters: records that the flow engine has given up, for operators."""
+"""Dead letters: records that the flow engine could not process, for operators."""
 
 import re
 from collections.abc import Sequence

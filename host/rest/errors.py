@@ -1,4 +1,4 @@
-"""From refusals to HTTP: one table over error classes, and Corda's JSON shape of an error.
+"""Errors as HTTP answers: one table of error classes, and Corda's JSON form of an error.
 
 Shape: `{"title": text, "status": number, "details": {"cause", "reason", "code", ...}}`; plain text
 when the client accepts no JSON.
@@ -88,7 +88,7 @@ _FRAMEWORK_SCHEMAS = ("HTTPValidationError", "ValidationError")
 
 
 def document_errors(document: dict[str, Any]) -> None:
-    """Describe in an OpenAPI document the errors that are answered, not those of the framework."""
+    """Replace the framework's errors in an OpenAPI document by those that the host returns."""
     schemas = document.setdefault("components", {}).setdefault("schemas", {})
     for name in _FRAMEWORK_SCHEMAS:
         schemas.pop(name, None)
@@ -132,7 +132,7 @@ async def refusal(request: Request, error: Exception) -> Response:
 
 
 async def invalid_request(request: Request, error: Exception) -> Response:
-    """Answer a request whose body, path or query misses or mistypes a field."""
+    """Answer a request whose body, path or query lacks a field or has one of a wrong type."""
     problems = error.errors() if isinstance(error, RequestValidationError) else []
     fields = ", ".join(_field(problem["loc"]) for problem in problems)
     reason = "; ".join(f"{_field(p['loc'])}: {p['msg']}" for p in problems)
@@ -146,7 +146,7 @@ async def invalid_request(request: Request, error: Exception) -> Response:
 
 
 async def http_refusal(request: Request, error: Exception) -> Response:
-    """Answer what routing refuses: unknown path, wrong method, unreadable body."""
+    """Answer errors of routing: unknown path, wrong method, unreadable body."""
     if not isinstance(error, HTTPException):
         raise TypeError(f"not an HTTP exception: {error!r}")
     status = HTTPStatus(error.status_code)
@@ -161,7 +161,7 @@ async def http_refusal(request: Request, error: Exception) -> Response:
 
 
 async def unexpected(request: Request, _error: Exception) -> Response:
-    """Answer a bug without telling the client anything about it; the server logs it."""
+    """Answer an unexpected error without details for the client; the server logs it."""
     details = {"cause": "InternalServerError", "reason": _UNEXPECTED, "code": "internal-error"}
     return error_response(request, HTTPStatus.INTERNAL_SERVER_ERROR, _UNEXPECTED, details)
 
@@ -173,7 +173,7 @@ def error_response(
     details: Mapping[str, str],
     headers: Mapping[str, str] | None = None,
 ) -> Response:
-    """The response that carries an error in Corda's shape."""
+    """The response with an error in Corda's form."""
     title = cut(title)
     accepted = request.headers.get("accept", "*/*")
     if "json" not in accepted and "*/*" not in accepted and "application/*" not in accepted:

@@ -1,4 +1,4 @@
-"""Turns for costly work that strangers ask for: few at once, and addresses take them in turn."""
+"""Limits costly work for unauthenticated clients: few at once, round robin over addresses."""
 
 import asyncio
 from collections import OrderedDict, deque
@@ -11,9 +11,9 @@ _Waiting = asyncio.Future[None]
 
 @dataclass(slots=True)
 class _Queue:
-    """Who waits at one address. `first` go before `later`, the newest of them first.
+    """The waiting tasks of one address: `first`, newest first, then `later`, oldest first.
 
-    Of many names that are tried at once nobody knows which are guesses: a user who comes to them
+    Among many names tried at once, guesses cannot be told from real users: a user who arrives later
     must not wait for all of them.
     """
 
@@ -26,15 +26,15 @@ class _Queue:
 
 
 class NoTurnError(Exception):
-    """Too many wait already at this address."""
+    """Too many tasks of this address are waiting already."""
 
 
 class FairTurns:
-    """Lets so many work at once, of each address one. Used by one event loop.
+    """Limits the number of concurrent tasks, with one per address. Used by one event loop.
 
     Args:
-        at_once: who work at the same time.
-        waiting_max: who may wait at one address.
+        at_once: maximum number of concurrent tasks.
+        waiting_max: maximum number of waiting tasks per address.
     """
 
     def __init__(self, *, at_once: int, waiting_max: int) -> None:
@@ -44,14 +44,14 @@ class FairTurns:
 
     @asynccontextmanager
     async def turn(self, address: str, *, first: bool) -> AsyncIterator[None]:
-        """Wait for a turn and have it for the length of the block.
+        """Wait for a turn, and hold it for the duration of the block.
 
         Args:
-            address: whose turn it is.
-            first: go before those at the same address that do not.
+            address: address of the client.
+            first: go before those of the same address without this flag.
 
         Raises:
-            NoTurnError: at this address too many wait.
+            NoTurnError: too many tasks of this address are waiting.
         """
         queue = self._queues.setdefault(address, _Queue())
         if len(queue) >= self._waiting_max:
@@ -71,7 +71,7 @@ class FairTurns:
             self._end(address, queue)
 
     def _serve(self) -> None:
-        """Give turns to the addresses in order, as long as there are any."""
+        """Give turns to the addresses in order, while turns are free."""
         for address in list(self._queues):
             if self._free == 0:
                 return
@@ -98,7 +98,7 @@ class FairTurns:
 
 
 def _next(queue: _Queue) -> _Waiting | None:
-    """The next who still waits; those that have gone are left out."""
+    """The next task that still waits; cancelled ones are skipped."""
     while len(queue):
         waiting = queue.first.pop() if queue.first else queue.later.popleft()
         if not waiting.done():

@@ -216,7 +216,7 @@ def status_response(flow: FlowStatus) -> FlowStatusResponse:
 def _of_glance(
     services: RestServices, glance: FlowGlance, *, with_result: bool
 ) -> FlowStatusResponse:
-    """A flow in a list; its whole status is read only for what the glance does not hold."""
+    """A flow in a list; its complete status is read only for fields that the list row lacks."""
     if glance.status in _WITH_ERROR or (with_result and glance.status == FlowStatusName.COMPLETED):
         found = services.flows.glanced(glance)
         if found is not None:
@@ -231,7 +231,7 @@ def _of_glance(
 
 
 def _result_parts(flow: FlowStatus) -> Iterator[bytes]:
-    """A `FlowResultResponse` as JSON whose result is not taken apart: it may be large."""
+    """A `FlowResultResponse` as JSON; its result is not parsed, since it may be large."""
     answer = FlowResultResponse(
         holding_identity_short_hash=flow.holding_short_hash,
         client_request_id=flow.client_request_id,

@@ -28,7 +28,7 @@ _KILLED_OVER_REST = "Flow was killed by an operator."
 
 
 def _inlined(schema: Any, definitions: dict[str, Any]) -> Any:
-    """`schema` with each reference replaced by what it refers to, as OpenAPI can hold it."""
+    """`schema` with each reference replaced by its target, as OpenAPI requires."""
     if isinstance(schema, list):
         return [_inlined(item, definitions) for item in schema]
     if not isinstance(schema, dict):

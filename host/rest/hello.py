@@ -1,4 +1,4 @@
-"""The Hello Rest resource: is the host there, and who am I to it."""
+"""The Hello Rest resource: checks the connection and the caller's credentials."""
 
 from host.rest.operation import RawText, resource
 from host.rest.services import Caller

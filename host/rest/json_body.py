@@ -1,4 +1,4 @@
-"""Strict JSON of requests: no duplicate keys, no NaN, no half characters, bounded nesting. Pure."""
+"""Strict JSON of requests: no duplicate keys, no NaN, no lone surrogates, bounded nesting. Pure."""
 
 from collections.abc import Container
 
@@ -10,7 +10,7 @@ from host.domain.json import JsonValue
 
 
 class JsonInvalidError(InvalidInputError):
-    """The text is no JSON that the host accepts."""
+    """The text is not JSON that the host accepts."""
 
     code = "json-invalid"
 
@@ -23,7 +23,7 @@ def parse_json(text: str | bytes | bytearray) -> JsonValue:
             surrogate, nested too deeply, or too many values.
     """
     try:
-        # Decoded here, since `json.loads` would guess UTF-16 and UTF-32 from the bytes.
+        # Decoded here, since `json.loads` would also accept UTF-16 and UTF-32.
         decoded = text if isinstance(text, str) else text.decode()
         return checked_json(decoded)
     except UnicodeError as error:
@@ -35,7 +35,7 @@ def parse_json(text: str | bytes | bytearray) -> JsonValue:
 
 
 def result_json(text: str) -> bytes:
-    """A flow's result as JSON text: as it is if it is valid JSON, else as one string."""
+    """A flow's result as JSON text: unchanged if it is valid JSON, else as a JSON string."""
     try:
         checked_json(text)
     except GuestTextError:
@@ -44,7 +44,7 @@ def result_json(text: str) -> bytes:
 
 
 def unwrapped(value: JsonValue, *, parameter: str, fields: Container[str]) -> JsonValue:
-    """`value`, or what it holds under `parameter` when that is its only member.
+    """`value`, or its member `parameter` if that is its only member.
 
     Corda accepts the body of a request bare, or wrapped in an object under the parameter's name.
     """
@@ -60,7 +60,7 @@ def unwrapped(value: JsonValue, *, parameter: str, fields: Container[str]) -> Js
 
 
 def json_or_text(text: str) -> JsonValue:
-    """The JSON value that `text` spells, or `text` itself when it spells none.
+    """The JSON value of `text`, or `text` itself if it is not JSON.
 
     Raises:
         JsonInvalidError: an object in it has a key twice.
@@ -74,6 +74,6 @@ def json_or_text(text: str) -> JsonValue:
 
 
 class DuplicateKeyError(JsonInvalidError):
-    """An object names a member twice; which one counts would be a guess."""
+    """An object has a member twice, so its value is ambiguous."""
 
     code = "json-duplicate-key"

@@ -99,7 +99,7 @@ _ORDERS: Mapping[str, PortOrder] = {
     "MASTER_KEY_ALIAS": PortOrder.MASTER_KEY_ALIAS,
     "ID": PortOrder.ID,
 }
-"""Keys here have no external id: that order is the one they are stored in."""
+"""Keys have no external id here: this order is the order of storage."""
 
 
 def _order(name: str) -> KeyOrder:
@@ -209,7 +209,7 @@ def get_keys(
         order=_ORDERS.get(orderby.removesuffix("_DESC"), PortOrder.CREATED),
         is_descending=orderby.endswith("_DESC"),
         skip=skip,
-        # One more, which tells whether there is a next page.
+        # One more, which shows whether there is a next page.
         limit=take + 1,
     )
     if id is not None:
@@ -328,7 +328,7 @@ def key_of(services: RestServices, tenant: str, key_id: ShortHash) -> KeyInfo:
 
 
 def _rotate(keys: KeyStore, tenant: str) -> None:
-    """Go on until all is done; what breaks off here, the next start of a key store ends."""
+    """Rewrap until all keys are done; an interrupted rotation is completed at the next start."""
     try:
         while (found := keys.rotate_some(tenant)) and found.status is RotationStatus.IN_PROGRESS:
             pass

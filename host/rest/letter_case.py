@@ -1,4 +1,4 @@
-"""Paths against the templates of operations: without letter case, as Corda's server. Pure."""
+"""Matches paths to templates of operations without letter case, as Corda's server does. Pure."""
 
 from collections.abc import Iterable, Iterator
 
@@ -6,10 +6,10 @@ from host.domain.ascii_case import ascii_lower
 
 
 def path_in_right_case(path: str, templates: Iterable[str]) -> str | None:
-    """The path that `path` means when letters are in the wrong case; None if there is none.
+    """The existing path that differs from `path` only in letter case; None if there is none.
 
-    Only the fixed segments of a template are compared without case; what stands in place of a
-    parameter stays as it is.
+    Only the fixed segments of a template are compared without case; values of parameters are
+    unchanged.
     """
     segments = path.split("/")
     for template in templates:
@@ -28,7 +28,7 @@ def path_in_right_case(path: str, templates: Iterable[str]) -> str | None:
 
 
 def templates_of(path: str, templates: Iterable[str]) -> Iterator[str]:
-    """The templates that `path` fits, letter case and all."""
+    """The templates that `path` fits, including letter case."""
     segments = path.split("/")
     for template in templates:
         wanted = template.split("/")

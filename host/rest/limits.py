@@ -1,4 +1,4 @@
-"""What every request meets before it is routed: path, query, body size; and what every reply says.
+"""Checks before routing (path, query, body size), and headers of every reply.
 
 Pure ASGI middleware, so that bodies stream through it.
 """
@@ -18,7 +18,7 @@ _CONTENT_SECURITY_POLICY = (
     "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; "
     "frame-ancestors 'none'; base-uri 'none'; form-action 'self'"
 )
-"""Swagger UI sets styles inline and keeps its icons in data URLs; everything else is our own."""
+"""Swagger UI sets styles inline and has icons in data URLs; all other sources are our own."""
 
 PATH_CHARACTERS_MAX = 2048
 QUERY_BYTES_MAX = 16 * 1024
@@ -32,7 +32,7 @@ _REPLY_HEADERS: Sequence[tuple[str, str]] = (
 
 
 class BodyLimit:
-    """Refuses a body that is, or turns out to be, longer than `bytes_max`."""
+    """Refuses a body whose declared or actual length exceeds `bytes_max`."""
 
     def __init__(self, app: ASGIApp, *, bytes_max: Live[int]) -> None:
         self._app = app
@@ -69,7 +69,7 @@ class BodyLimit:
 
 
 class NoTrailingSlash:
-    """Takes one slash off the end of a path: Corda's server serves both spellings."""
+    """Removes one slash from the end of a path: Corda's server accepts both spellings."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -77,16 +77,16 @@ class NoTrailingSlash:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = scope.get("path", "")
         if path.endswith("/") and path.count("/") > 1:
-            # Stays away from `//`: one spelling more is enough.
+            # Not for `//`: only one more spelling is accepted.
             raw = scope.get("raw_path") or path.encode()
             scope = {**scope, "path": path[:-1], "raw_path": raw.removesuffix(b"/")}
         await self._app(scope, receive, send)
 
 
 class TargetRules:
-    """Refuses paths and queries that nothing here has: too long, or with invisible characters.
+    """Refuses paths and queries that are too long or have invisible characters.
 
-    Permissions are regular expressions over them, whose time grows faster than the text.
+    Permissions are regular expressions over them, whose time grows faster than the length.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -118,7 +118,7 @@ def _refused_target(scope: Scope) -> HTTPException | None:
 
 
 class ReplyHeaders:
-    """Adds the headers that every reply carries."""
+    """Adds the headers of every reply."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app

@@ -8,7 +8,7 @@ _BACKLOG = 512
 
 
 class ListenRefusedError(HostError):
-    """The address cannot be listened on."""
+    """The server cannot listen on the address."""
 
     code = "listen-refused"
 
@@ -17,7 +17,7 @@ def bind(host: str, port: int) -> socket.socket:
     """A socket that listens on `host` and `port`; port 0 takes a free one.
 
     Raises:
-        ListenRefusedError: in use, not ours, or no address.
+        ListenRefusedError: the address is in use, not local, or not valid.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:

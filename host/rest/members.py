@@ -43,7 +43,7 @@ class RestGroupParameters:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MemberFilter:
-    """Which members a look-up wants: name attributes compared without case, and statuses."""
+    """The filter of a look-up: name attributes compared without case, and statuses."""
 
     attributes: Mapping[str, str]
     statuses: frozenset[MemberStatus]
@@ -65,7 +65,7 @@ def member_filter(
     c: str | None = None,
     statuses: Annotated[list[Annotated[str, UpperCase]] | None, Query()] = None,
 ) -> MemberFilter:
-    """The filter that a request's query spells.
+    """The filter in a request's query.
 
     Raises:
         InvalidInputError: a status that does not exist.
@@ -123,7 +123,7 @@ def get_group_parameters(
 
 
 def _from(services: RestServices, viewer: HoldingIdentity, after: str) -> Iterator[MemberInfo]:
-    """The members behind a name, read in portions: a group may be larger than memory."""
+    """The members after a name, read in portions: a group may be larger than memory."""
     while True:
         found = services.members.active(viewer, after=after, limit=_PORTION)
         yield from found

@@ -1,6 +1,6 @@
 """One API for each virtual node, made from its CPI: every startable flow is a typed operation.
 
-It stands beside Corda's paths, under `/nodes/<short hash>`: `openapi.json` describes it, and
+It is served beside Corda's paths, under `/nodes/<short hash>`: `openapi.json` describes it, and
 `POST flows/<flow class>` takes the flow's own input as body. Poll the flow on Corda's path.
 """
 
@@ -20,7 +20,7 @@ from host.rest.parameters import NodeHash
 from host.rest.services import Caller, Services
 
 PREFIX = "/nodes"
-"""Where the APIs of all nodes stand."""
+"""The path prefix of the APIs of all nodes."""
 
 router = resource("Nodes")
 
@@ -107,5 +107,5 @@ def _operation(flow: FlowDeclaration) -> JsonObject:
 
 
 def _schema(flow: FlowDeclaration, role: str, schema: JsonObject | None) -> JsonObject:
-    """A flow's schema with an id of its own, so that references in it stay within it."""
+    """A flow's schema with its own id, so that references resolve within it."""
     return {"$id": f"urn:cordbox:{flow.name}:{role}", **(schema or {})}

@@ -1,4 +1,4 @@
-"""Looking at a running host from outside: health, metrics, and one log line a request."""
+"""Health and metrics of a running host, and one log line per request."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -19,14 +19,14 @@ from host.rest.requester import requester_of
 
 _log = structlog.get_logger("cordbox.rest")
 _PATH_CHARACTERS_MAX = 512
-"""Of a path in a log line: strangers choose how long it is."""
+"""Maximum length of a path in a log line, since clients choose its length."""
 _METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
 class RequestLog:
-    """Counts, times and logs requests: who, method, path, status; nothing of their content.
+    """Counts, times and logs requests: user, method, path, status; never their content.
 
-    Every line that is logged on the way of a request has its id.
+    Every line that is logged during a request has its id.
     """
 
     def __init__(self, app: ASGIApp, *, registry: CollectorRegistry) -> None:
@@ -78,10 +78,10 @@ class RequestLog:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Readiness:
-    """What keeps a host from its work (with nothing, it is ready), and what somebody should mend.
+    """Problems that stop a host's work (without any, it is ready), and warnings for operators.
 
     `problems` are refusals by the name of the check that found them, `warnings` texts by code.
-    `is_degraded`: some of its nodes cannot work. The others must not lose the host for it.
+    `is_degraded`: some of its nodes cannot work. The host still counts as ready for the others.
     """
 
     problems: Sequence[tuple[str, HostError]]
@@ -90,7 +90,7 @@ class Readiness:
 
     @property
     def status(self) -> str:
-        """What `/status` says."""
+        """The content of `/status`."""
         if self.problems:
             return "FAILED"
         return "DEGRADED" if self.is_degraded else "OK"
@@ -101,8 +101,8 @@ def health_routes(
 ) -> tuple[BaseRoute, ...]:
     """`/isHealthy` (the process works), `/status` (it can do its work), `/metrics` (Prometheus).
 
-    A host that only waits for room on its disk must not be restarted for it: `/isHealthy` is
-    liveness alone, and `/status` is 503 with reasons.
+    A host with a full disk must not be restarted: `/isHealthy` shows only liveness, and `/status`
+    answers 503 with reasons.
     """
 
     async def is_healthy(_request: Request) -> Response:
@@ -134,7 +134,7 @@ def health_routes(
 
 
 def overview_route(look: Callable[[], object]) -> BaseRoute:
-    """`/overview`: what `look` gives, as JSON: workers, queues, open flows."""
+    """`/overview`: the result of `look` as JSON: workers, queues, open flows."""
 
     def overview(_request: Request) -> Response:
         try:
@@ -147,5 +147,5 @@ def overview_route(look: Callable[[], object]) -> BaseRoute:
 
 
 def _known(method: str) -> str:
-    """Methods that clients invent must not become time series."""
+    """Methods that clients invent must not create new time series."""
     return method if method in {"GET", "POST", "PUT", "DELETE", "HEAD", "OPTIONS"} else "other"

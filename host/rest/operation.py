@@ -1,7 +1,7 @@
-"""How every operation is called: who calls, may they, and strict JSON, before the handler sees it.
+"""How every operation is called: authentication, authorisation and strict JSON before the handler.
 
-Permissions judge the canonical form of the request, and the handler gets that form.
-The body is read only after the caller is known, so that strangers cannot make the host parse.
+Permissions are checked on the canonical form of the request, and the handler gets that form. The
+body is read only after authentication, so that others cannot make the host parse JSON.
 """
 
 from collections.abc import Callable, Coroutine
@@ -23,15 +23,15 @@ from host.rest.services import RestServices
 from host.rest.wire import wire_names
 
 JSON_BYTES_MAX = 6 * 1024 * 1024
-"""Longest JSON body, whatever longer uploads the host takes; in memory it may be ten times that."""
+"""Longest JSON body, also if longer uploads are allowed; it may use ten times that in memory."""
 _PARSED_AT_ONCE_BYTES_MAX = 64 * 1024
-"""A longer text is parsed on another thread: other requests must not wait for it."""
+"""Longer texts are parsed on another thread, so that other requests are not delayed."""
 
 _Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 
 class JsonTooLongError(InvalidInputError):
-    """A JSON body is longer than any that the host has use for."""
+    """A JSON body is longer than the maximum of any operation."""
 
     code = "json-too-long"
 
@@ -42,7 +42,7 @@ class Operation(APIRoute):
     needs_permission: ClassVar[bool] = True
 
     def get_route_handler(self) -> _Handler:
-        """FastAPI's handler of this route behind the checks."""
+        """FastAPI's handler of this route, wrapped in the checks."""
         handle = super().get_route_handler()
         parameters = RouteParameters(self.dependant)
         same_as = (self.openapi_extra or {}).get(SAME_AS)
@@ -64,7 +64,7 @@ class Operation(APIRoute):
             return _as_accepted(await handle(request), request)
 
         async def checked(request: Request) -> tuple[Request, str]:
-            """The request as the handler takes it, and its canonical action."""
+            """The request in the form for the handler, and its canonical action."""
             state = request.app.state
             services: RestServices = state.services
             user = await authenticated(request, services.users, state.sign_in)
@@ -119,7 +119,7 @@ class _ParsedRequest(Request):
         self.value = value
 
     async def body(self) -> bytes:
-        """Something that is not empty: FastAPI asks for `json` only then."""
+        """A non-empty body: FastAPI calls `json` only then."""
         return b"{}"
 
     async def json(self) -> JsonValue:
@@ -137,9 +137,9 @@ def resource(tag: str, *, open_to_all: bool = False) -> APIRouter:
 
 
 class RawText(Response):
-    """A text reply as Corda sends it: not quoted, yet called application/json.
+    """A text reply as Corda sends it: not quoted, but with content type application/json.
 
-    A client that accepts `text/plain` and no JSON gets it by its right name.
+    A client that accepts `text/plain` but not JSON gets `text/plain`.
     """
 
     media_type = "application/json"

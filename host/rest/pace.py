@@ -1,8 +1,8 @@
-"""How fast and how long bytes of one message have to move. Pure.
+"""Minimum transfer rate and maximum duration of one message. Pure.
 
-Time is given in looks, one after each `window_seconds`: in each the bytes of the window must have
-moved, and all looks together may not take longer than `seconds_max`. A look in which the other side
-could not move anything does not count.
+Progress is checked after each window of `window_seconds`: the minimum number of bytes must have
+been transferred in it, and all windows together may not exceed `seconds_max`. A window in which the
+other side could not transfer anything does not count.
 """
 
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Patience:
-    """How long a connection may take for what, in seconds, and bytes.
+    """Time limits of a connection, in seconds, and related numbers of bytes.
 
     Attributes:
         handshake_seconds: from the connection to the end of the TLS handshake.
@@ -20,9 +20,9 @@ class Patience:
         transfer_bytes_per_second_min: of a body, and of an answer, in each window.
         window_seconds: length of a window.
         transfer_seconds_max: for a whole body, and for a whole answer.
-        linger_seconds, linger_bytes: what is still read and thrown away of a body that nobody
-            wants, so that its sender sees the answer.
-        shutdown_seconds: for the last bytes of an answer and the client's TLS farewell.
+        linger_seconds, linger_bytes: how much of an unwanted body is still read and discarded, so
+            that its sender sees the answer.
+        shutdown_seconds: for the last bytes of an answer and the client's TLS close_notify.
     """
 
     handshake_seconds: float = 10.0
@@ -37,7 +37,7 @@ class Patience:
 
 
 class Pace:
-    """Watches the bytes of one message."""
+    """Tracks the bytes of one message."""
 
     def __init__(self, patience: Patience) -> None:
         self._patience = patience
@@ -48,7 +48,7 @@ class Pace:
         self._bytes += count
 
     def holds(self) -> bool:
-        """Whether the window that ends now was fast enough, and time is left; begins the next."""
+        """Whether the window that ends now was fast enough and time is left; starts the next."""
         wanted = self._patience.transfer_bytes_per_second_min * self._patience.window_seconds
         was_fast = self._bytes >= wanted
         self._bytes = 0
@@ -56,5 +56,5 @@ class Pace:
         return was_fast and self._seconds < self._patience.transfer_seconds_max
 
     def excuse(self) -> None:
-        """The window that ends now does not count."""
+        """Ignore the window that ends now."""
         self._bytes = 0

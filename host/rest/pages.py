@@ -1,7 +1,7 @@
-"""Lists in pages: `limit` and `after` of a request, and answers that are written as they are made.
+"""Lists in pages: `limit` and `after` of a request, and streamed answers.
 
-A page that is not the last says so in two headers: `Link: <?…&after=…>; rel="next"`, and
-`Cordbox-Next`, which holds the cursor for `after` alone.
+A page that is not the last has two headers: `Link: <?…&after=…>; rel="next"`, and `Cordbox-Next`,
+which holds only the cursor for `after`.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -35,12 +35,12 @@ _CHUNK_BYTES = 64 * 1024
 
 T = TypeVar("T")
 Place = tuple[int, str]
-"""Where an item stands in its list: a number, such as the time of its start, then its key."""
+"""The position of an item in its list: a number, such as the time of its start, then its key."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page(Generic[T]):
-    """Some items of a list, and the cursor of the page after."""
+    """Some items of a list, and the cursor of the next page."""
 
     items: Sequence[T]
     next: str | None
@@ -48,7 +48,7 @@ class Page(Generic[T]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PageAsked:
-    """Which page a request asks for."""
+    """The page that a request asks for."""
 
     limit: int
     after: str | None
@@ -64,8 +64,8 @@ class PageAsked:
 
         Args:
             order: the list's name in cursors.
-            fetch: items after a cursor, at most so many.
-            place: where an item stands.
+            fetch: reads items after a cursor, up to a number.
+            place: the position of an item.
 
         Raises:
             CursorInvalidError: the cursor is of another list, or damaged.
@@ -87,7 +87,7 @@ class PageAsked:
         *,
         newest_first: bool = True,
     ) -> Page[T]:
-        """The page of a list that is in memory anyway."""
+        """The page of a list that is in memory."""
 
         def fetch(cursor: Cursor | None, limit: int) -> Sequence[T]:
             ordered = sorted(items, key=place, reverse=newest_first)
@@ -138,12 +138,12 @@ def next_link(request: Request, key: str, value: str) -> str:
 def listed(
     request: Request, page: Page[T], render: Callable[[T], bytes], *, member: str | None = None
 ) -> Response:
-    """A page as JSON that is written while it is made: one item at a time is in memory.
+    """A page as streamed JSON: only one item at a time is in memory.
 
     Args:
-        request: whose query the next page repeats.
-        page: what to write.
-        render: one item as JSON text; nothing if it has gone meanwhile.
+        request: its query is repeated for the next page.
+        page: the page to write.
+        render: one item as JSON text; empty if the item was deleted meanwhile.
         member: the object's member that holds the list; None for a bare list.
     """
     head, tail = (b"[", b"]")
@@ -159,7 +159,7 @@ def streamed(
     *,
     media_type: str = "application/json",
 ) -> Response:
-    """An answer in parts. The first is made at once: what fails there is refused properly."""
+    """A streamed answer. The first part is made at once, so that its errors get a proper status."""
     chunks = _chunks(parts)
     first = next(chunks, b"")
     return StreamingResponse(
@@ -186,7 +186,7 @@ def _chunks(parts: Iterable[bytes]) -> Iterator[bytes]:
     held = bytearray()
     for part in parts:
         if len(part) >= _CHUNK_BYTES:
-            # A large part goes out in pieces: each copy of it would be held by the transport.
+            # A large part is sent in pieces: the transport would hold a copy of the whole.
             if held:
                 yield bytes(held)
                 held.clear()

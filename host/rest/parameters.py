@@ -1,7 +1,7 @@
-"""Types of path and query parameters: each accepts the spellings of a value and gives one of them.
+"""Types of path and query parameters: each accepts several spellings and returns the canonical one.
 
-Permissions judge what these give (`host.rest.canonical`); the OpenAPI document has their patterns.
-Source of the patterns: Corda 5.2, RBAC path templates.
+Permissions are checked on the canonical values (`host.rest.canonical`); the OpenAPI document has
+their patterns. Source of the patterns: Corda 5.2, RBAC path templates.
 """
 
 from typing import Annotated
@@ -60,7 +60,7 @@ NodeHash = Annotated[ShortHash, BeforeValidator(parse_short_hash), _path(_HASH)]
 """Short hash of a virtual node."""
 KeyId = Annotated[ShortHash, BeforeValidator(parse_short_hash), _path(_HASH)]
 CpiHash = Annotated[str, BeforeValidator(_lenient_hash), _path(_HASH)]
-"""Short checksum of a CPI; another text is refused later, after the node's state was looked at."""
+"""Short checksum of a CPI; invalid text is refused later, after the check of the node's state."""
 Tenant = Annotated[str, BeforeValidator(_tenant), _path(f"({_HASH}|{P2P_TENANT})")]
 """A virtual node's short hash, or `p2p`."""
 RotatedTenant = Annotated[
@@ -76,4 +76,4 @@ Alias = Annotated[str, _path("[-._a-zA-Z0-9]{1,255}")]
 Scheme = Annotated[str, _path(r"CORDA\.[-.A-Z0-9]{3,30}")]
 Usage = Annotated[str, _path("(code-signer|p2p-tls|p2p-session|rest-tls)")]
 UpperCase = BeforeValidator(ascii_upper)
-"""Of a name that is compared without letter case."""
+"""Part of a name that is compared without letter case."""

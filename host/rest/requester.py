@@ -1,7 +1,7 @@
-"""Who sends a request: its id, the client's address, and the user once that is known.
+"""The sender of a request: request id, the client's address, and the user once authenticated.
 
-All three stand in the log and wherever else it is kept who did what. The id is the client's own
-(`X-Request-Id`) if it is short and plain, else a random one; the answer carries it back.
+All three are written to the log and to audit records. The id is the client's own (`X-Request-Id`)
+if it is short and plain, else a random one; the answer carries it back.
 """
 
 import secrets
@@ -18,7 +18,7 @@ _STATE = "requester"
 
 @dataclass(slots=True, kw_only=True)
 class Requester:
-    """`address` is the peer's, or what a trusted proxy says of it; `user` is a login name."""
+    """`address` is the peer's, or the one that a trusted proxy reports; `user` is a login name."""
 
     request_id: str
     address: str
@@ -26,7 +26,7 @@ class Requester:
 
 
 def requester_of(scope: Scope) -> Requester:
-    """The sender of the request; the same object whenever it is asked for."""
+    """The sender of the request; always the same object for one request."""
     state = scope.setdefault("state", {})
     if _STATE not in state:
         client = scope.get("client")

@@ -1,7 +1,7 @@
-"""The HTTP server: binds first, tells when it is ready, stops gracefully on SIGTERM or SIGINT.
+"""The HTTP server: binds first, reports when it is ready, stops gracefully on SIGTERM or SIGINT.
 
-SIGHUP has it read its certificate again. Uvicorn parses HTTP and calls the application;
-connections come through an `Acceptor`, which counts them before anything else happens.
+SIGHUP makes it reread its certificate. Uvicorn parses HTTP and calls the application; connections
+come through an `Acceptor`, which counts them before anything else happens.
 """
 
 import asyncio
@@ -27,15 +27,15 @@ from host.rest.tls import ServerCertificate
 from host.rest.tls_files import Certificates
 
 _LOOK_SECONDS = 10.0
-"""How often the files of the certificate are looked at."""
+"""How often the files of the certificate are checked for changes."""
 _DESCRIPTORS_WITHOUT_LIMITS = 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Door:
-    """How many connections are let in, how long they may take for what, and where that is counted.
+    """Limits of the number of connections and of their times, and the counters for them.
 
-    `proxies` are addresses and networks whose word about their clients' addresses is taken.
+    `proxies` are addresses and networks that are trusted to report their clients' addresses.
     """
 
     seats: Seats = field(
@@ -63,16 +63,16 @@ def serve(
 
     Args:
         app: the application.
-        listener: what `bind` gave; closed when this returns.
+        listener: the result of `bind`; closed when this returns.
         certificate: files of the server's certificate.
-        threads: requests that are worked on at the same time.
+        threads: maximum number of requests handled at the same time.
         stop_seconds_max: how long running requests may take after the signal.
         on_ready: called once the server accepts connections.
-        door: limits of connections; others are for new ones.
-        on_hangup: called on SIGHUP, when the certificate was read again.
+        door: limits of connections; changed limits apply to new connections.
+        on_hangup: called on SIGHUP, after the certificate was reread.
 
     Raises:
-        TlsFilesError: the certificate is not good.
+        TlsFilesError: the certificate cannot be used.
     """
     if isinstance(certificate, ServerCertificate):
         host = str(listener.getsockname()[0])
@@ -94,7 +94,7 @@ def serve(
 def serving_plainly(
     app: ASGIApp, *, listener: socket.socket, door: Door, threads: int, stop_seconds_max: int
 ) -> Iterator[None]:
-    """Serve HTTP without TLS on a thread of its own for the length of the block."""
+    """Serve HTTP without TLS on a thread of its own for the duration of the block."""
     ready = threading.Event()
     server = _Server(
         app,
@@ -140,7 +140,7 @@ class _Server(uvicorn.Server):
                 log_config=None,
                 access_log=False,
                 server_header=False,
-                # Otherwise uvicorn believes everybody on this machine about other addresses.
+                # Otherwise uvicorn trusts forwarded addresses from all local clients.
                 proxy_headers=bool(door.get().proxies),
                 forwarded_allow_ips=list(door.get().proxies),
                 timeout_graceful_shutdown=stop_seconds_max,
@@ -157,7 +157,7 @@ class _Server(uvicorn.Server):
         self._admission: Admission | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Take uvicorn's own part over: it would count connections after their handshake only."""
+        """Replaces uvicorn's method, which would count connections after their handshake only."""
         to_thread.current_default_thread_limiter().total_tokens = self._threads
         await self.lifespan.startup()
         self._loop = asyncio.get_running_loop()
@@ -166,7 +166,7 @@ class _Server(uvicorn.Server):
         acceptors = [self._acceptor(listener, self._admission) for listener in sockets or ()]
         for acceptor in acceptors:
             acceptor.start()
-        self.servers = acceptors  # type: ignore[assignment]  # what uvicorn asks of its servers
+        self.servers = acceptors  # type: ignore[assignment]  # the interface that uvicorn expects
         if self._certificates is not None:
             self._begin(self._look_after(self._certificates))
         self.started = True
@@ -178,13 +178,13 @@ class _Server(uvicorn.Server):
         await super().shutdown(sockets)
 
     def hang_up(self) -> None:
-        """Read again what can be read again; may be called from a signal handler."""
+        """Reread the certificate, then call `on_hangup`; may be called from a signal handler."""
         if self._loop is not None:
             with suppress(RuntimeError):  # The loop has ended.
                 self._loop.call_soon_threadsafe(lambda: self._begin(self._reread()))
 
     def _replace(self, door: Door) -> None:
-        """Have other limits for new connections; may be called on any thread."""
+        """Change the limits for new connections; may be called on any thread."""
 
         def admit() -> None:
             self._door = door
@@ -238,7 +238,7 @@ class _Server(uvicorn.Server):
 
 @contextmanager
 def _signals_kept_from_killing(on_hangup: Callable[[], None]) -> Iterator[None]:
-    """Uvicorn raises the signal again after it has stopped; the host has more to close."""
+    """Overridden: uvicorn raises the signal again once stopped; the host must close more."""
     kinds = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
     before = {kind: signal.signal(kind, lambda *_: None) for kind in kinds}
     signal.signal(signal.SIGHUP, lambda *_: on_hangup())

@@ -1,4 +1,4 @@
-"""The host's services, as the resources of REST reach them; `host.runtime.wiring` puts them in."""
+"""The host's services for the resources of REST; set by `host.runtime.wiring`."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ from host.ports.keys import KeyStore
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RestServices:
-    """What the resources call; some may run in other processes (`host.runtime.wiring.parts`)."""
+    """The services that resources call; some may run in other processes (`host.runtime.wiring`)."""
 
     packages: PackageService
     certificates: CertificateStore
@@ -45,7 +45,7 @@ class RestServices:
         """The virtual node of a short hash as the client wrote it.
 
         Raises:
-            InvalidShortHashError: it is no short hash.
+            InvalidShortHashError: the text is not a short hash.
             NotFoundError: no virtual node has it.
         """
         node = self.virtual_nodes.get(parse_short_hash(short_hash))
@@ -57,7 +57,7 @@ class RestServices:
         """The CPI that `node` runs.
 
         Raises:
-            NotFoundError: it is no longer stored.
+            NotFoundError: the CPI is no longer stored.
         """
         cpi = self.packages.get(node.cpi_checksum)
         if cpi is None:

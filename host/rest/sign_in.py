@@ -1,7 +1,7 @@
-"""Who signs in: right passwords that are remembered at once, all others after their delay.
+"""Sign-in: cached credentials are accepted at once, all others are checked after their delay.
 
-Checking a password is slow on purpose. Whoever guesses waits, and uses up neither the threads nor
-the turns of others; what is wrong is logged with the user, the address and the request.
+Checking a password is slow on purpose. Clients that guess have to wait, and cannot use up the
+threads or turns of others; wrong passwords are logged with the user, the address and the request.
 """
 
 import asyncio
@@ -23,10 +23,10 @@ from host.rest.fair_turns import FairTurns, NoTurnError
 from host.rest.requester import Requester
 
 _AT_ONCE = 2
-"""Passwords that are checked at once; each takes 32 MiB."""
+"""Passwords that are checked concurrently; each check uses 32 MiB."""
 _WAITING_MAX = 64
 _WAITED_MS_MAX = 2_000
-"""A shorter delay is waited out: who mistyped once need not try again by hand."""
+"""Shorter delays are waited for, so that a user who mistyped once need not retry by hand."""
 _TRIES_MAX = 3
 _BUSY_MS = 1_000
 _NAME_CHARACTERS_MAX = 255
@@ -37,8 +37,8 @@ _log = structlog.get_logger("cordbox.rest")
 class SignIn:
     """Checks credentials for one server.
 
-    Each process that serves REST has its own memory of wrong passwords: several together allow as
-    many times the guesses.
+    Each process that serves REST counts wrong passwords separately: n processes allow n times the
+    guesses.
     """
 
     def __init__(self, delays: SignInDelays, registry: CollectorRegistry) -> None:
@@ -57,12 +57,12 @@ class SignIn:
 
         Raises:
             NotAuthenticatedError: it is wrong.
-            SignInDelayedError: wrong ones before it make it wait.
+            SignInDelayedError: too soon after wrong ones.
         """
         found = users.remembered(login_name, password)
         if found is not None:
             return found
-        # No user has a longer name: what strangers invent must not fill the memory.
+        # No user has a longer name: invented names must not fill the memory.
         login_name = canonical_login_name(login_name)[: _NAME_CHARACTERS_MAX + 1]
         address = address_group(who.address)
         try:
@@ -70,7 +70,7 @@ class SignIn:
                 await self._wait(login_name, address)
                 first = self._delays.is_new(login_name, address)
                 async with self._turns.turn(address, first=first):
-                    # Others may have been wrong while this one waited for its turn.
+                    # Other attempts may have failed while this one waited for its turn.
                     if not self._delays.wait_ms(login_name, address):
                         return await self._check(users, login_name, password, who)
             raise delayed(max(self._delays.wait_ms(login_name, address), _BUSY_MS))
@@ -113,5 +113,5 @@ class SignIn:
 
 
 def _printable(name: str) -> str:
-    """A name as a stranger gave it, so that it can stand in a log."""
+    """A name from an unauthenticated client, made safe for a log."""
     return "".join(c if c.isprintable() else "�" for c in name[:_NAME_CHARACTERS_MAX])

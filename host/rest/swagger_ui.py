@@ -1,4 +1,4 @@
-"""Swagger UI from the files of an installed package: a page, its assets, nothing from elsewhere."""
+"""Swagger UI from the files of an installed package: a page and its assets, all served here."""
 
 from pathlib import Path
 

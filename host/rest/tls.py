@@ -32,7 +32,7 @@ class ServerCertificate:
 
 
 def own_certificate(directory: Path, *, listen_host: str, clock: Clock) -> ServerCertificate:
-    """The self-signed certificate in `directory`, made anew when missing or about to expire."""
+    """The self-signed certificate in `directory`, created if it is missing or about to expire."""
     files = ServerCertificate(
         certificate_file=directory / "certificate.pem",
         private_key_file=directory / "private-key.pem",
@@ -41,7 +41,7 @@ def own_certificate(directory: Path, *, listen_host: str, clock: Clock) -> Serve
     fault = _fault(files, now)
     if fault is not None:
         if files.certificate_file.exists() or files.private_key_file.exists():
-            # Clients that trusted the old one have to be given the new one.
+            # Clients that trust the old one need the new one.
             _log.warning("certificate-made-anew", file=str(files.certificate_file), reason=fault)
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         key = ec.generate_private_key(ec.SECP256R1())
@@ -99,7 +99,7 @@ def _self_signed(
 
 
 def _names(listen_host: str) -> list[x509.GeneralName]:
-    """Names a local client may call the server by, and the address it listens on."""
+    """Names that a local client may use for the server, and the address it listens on."""
     hosts = dict.fromkeys(["localhost", "127.0.0.1", "::1", socket.gethostname(), listen_host])
     return [_general_name(host) for host in hosts if host]
 

@@ -1,7 +1,7 @@
-"""The certificate and the key that HTTPS is served with: checked before they are used, and reread.
+"""The certificate and the key of HTTPS: checked before use, and reread when they change.
 
-A pair that is not good is refused with its reason and its file. While a host runs, files that
-change are read again; a new pair that is refused leaves the old one in use.
+An unusable pair is refused with the reason and the file. While a host runs, changed files are
+reread; if the new pair is refused, the old one stays in use.
 """
 
 import datetime as dt
@@ -27,7 +27,7 @@ from host.rest.wire import instant
 from host.settings import HostSettings
 
 WARN_DAYS = 30
-"""How long before its end a certificate is warned of."""
+"""How long before its expiry a certificate causes warnings."""
 _FILE_BYTES_MAX = 1 << 20
 _ANY_ADDRESS = ("0.0.0.0", "::", "")  # noqa: S104  # compared with, not listened on
 
@@ -47,7 +47,7 @@ class TlsFileUnreadableError(TlsFilesError):
 
 
 class TlsKeyEncryptedError(TlsFilesError):
-    """The private key for HTTPS is encrypted: nobody is there to type its passphrase."""
+    """The private key for HTTPS is encrypted; the host cannot ask for its passphrase."""
 
     code = "tls-key-encrypted"
 
@@ -80,10 +80,10 @@ class Pair:
 
 
 def check_files(files: ServerCertificate, *, now: dt.datetime) -> Pair:
-    """Read both files and prove that HTTPS can be served with them.
+    """Read both files and check that HTTPS can be served with them.
 
     Raises:
-        TlsFilesError: they are not good; the message names the file.
+        TlsFilesError: they cannot be used; the message names the file.
     """
     leaf = _certificate(files.certificate_file)
     key = _private_key(files.private_key_file)
@@ -106,7 +106,7 @@ def check_files(files: ServerCertificate, *, now: dt.datetime) -> Pair:
 
 
 def given_files(settings: HostSettings) -> ServerCertificate | None:
-    """The files that the settings name, if they do."""
+    """The files that the settings name, if any."""
     certificate, key = settings.tls_certificate_file, settings.tls_private_key_file
     if certificate is None or key is None:
         return None
@@ -117,7 +117,7 @@ def check_given_files(settings: HostSettings, clock: Clock) -> None:
     """Check the files that the settings name before anything is started.
 
     Raises:
-        TlsFilesError: they are not good.
+        TlsFilesError: they cannot be used.
     """
     files = given_files(settings)
     if files is not None:
@@ -125,7 +125,7 @@ def check_given_files(settings: HostSettings, clock: Clock) -> None:
 
 
 def is_named(host: str, names: frozenset[str]) -> bool:
-    """Whether one of a certificate's names is `host`; any will do where all addresses listen."""
+    """Whether one of a certificate's names is `host`; for a wildcard address any name will do."""
     if host in _ANY_ADDRESS:
         return bool(names)
     wanted = host.lower()
@@ -136,12 +136,12 @@ class Certificates:
     """The pair in use. Thread-safe.
 
     Args:
-        files: where it is.
-        clock: tells whether it is valid.
-        listen_host: what clients may call the server.
+        files: paths of the pair.
+        clock: for the check of validity.
+        listen_host: the name that clients may use for the server.
 
     Raises:
-        TlsFilesError: the files are not good.
+        TlsFilesError: the files cannot be used.
     """
 
     def __init__(self, files: ServerCertificate, clock: Clock, *, listen_host: str) -> None:
@@ -156,15 +156,15 @@ class Certificates:
         self.warn_of_end()
 
     def context(self) -> ssl.SSLContext:
-        """What new connections are served with."""
+        """The TLS context of new connections."""
         return self._pair.context
 
     def seconds_left(self) -> float:
-        """Until the certificate expires; negative once it has."""
+        """Time until the certificate expires; negative after that."""
         return (self._pair.expires - self._now()).total_seconds()
 
     def warning(self) -> str | None:
-        """That the certificate ends soon, or has ended."""
+        """A warning that the certificate expires soon, or has expired; else None."""
         left = self.seconds_left()
         if left > WARN_DAYS * 86_400:
             return None
@@ -172,7 +172,7 @@ class Certificates:
         return f"the certificate of the REST interface {word} at {_text(self._pair.expires)}"
 
     def warn_of_end(self) -> None:
-        """Log `warning`, once a day."""
+        """Log `warning`, at most once a day."""
         warning = self.warning()
         today = self._now().date()
         if warning is not None and self._warned_on != today:
@@ -182,10 +182,10 @@ class Certificates:
             )
 
     def look(self) -> None:
-        """Read files again that have changed since they were read, and no longer change.
+        """Reread files that have changed since they were read and are stable now.
 
-        A certificate and its key are not replaced in one moment: what was seen to change is read
-        when it looks the same at the next look.
+        A certificate and its key are not replaced atomically: changed files are read once they are
+        unchanged between two checks.
         """
         signature = self._signature()
         if signature != self._used and signature == self._seen:
@@ -194,7 +194,7 @@ class Certificates:
         self.warn_of_end()
 
     def reread(self) -> bool:
-        """Read the files again; says whether they are in use now."""
+        """Reread the files; returns whether they are in use now."""
         with self._lock:
             self._used = self._signature()
             try:
@@ -241,7 +241,7 @@ def _signature_of(file: Path) -> tuple[int, ...] | None:
 
 def _read(file: Path) -> bytes:
     try:
-        # A link is what keeps certificates current on many hosts.
+        # On many hosts, a symbolic link points to the current certificate.
         data = read_regular(file, _FILE_BYTES_MAX, follow=True)
     except OSError as error:
         raise TlsFileUnreadableError(f"{file}: {error.strerror}") from error

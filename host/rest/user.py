@@ -1,4 +1,4 @@
-"""The RBAC User resource, as far as users look after themselves."""
+"""The RBAC User resource, limited to reading users and changing passwords."""
 
 from datetime import datetime
 from typing import Annotated

@@ -23,7 +23,7 @@ router = resource("Virtual Node")
 maintenance_router = resource("Virtual Node Maintenance")
 
 _NO_CONNECTION = ""
-"""Storage is the host's own: there is no database connection to name."""
+"""Always empty, since the host manages storage itself and has no database connections."""
 
 
 def _no_connection(value: object) -> None:
@@ -32,7 +32,7 @@ def _no_connection(value: object) -> None:
 
 
 NoConnection = Annotated[None, BeforeValidator(_no_connection)]
-"""A database of one's own, which Corda takes and this host does not: silence would promise it."""
+"""A database connection, which Corda accepts and this host does not: it is refused, not ignored."""
 
 
 @wire
@@ -195,7 +195,7 @@ def post_force_resync(virtualnodeshortid: NodeHash, services: Services) -> None:
 def _identifiers(
     services: RestServices, nodes: Sequence[VirtualNode]
 ) -> Mapping[Checksum, CpiIdentifier]:
-    """Each CPI of the nodes, looked up once and not held: a record may have a long group policy."""
+    """Looks up each CPI of the nodes once, and keeps no records: group policies may be long."""
     found: dict[Checksum, CpiIdentifier] = {}
     for node in nodes:
         if node.cpi_checksum not in found:

@@ -1,1 +1,1 @@
-"""The host as processes: settings bound to adapters, workers, calls between them."""
+"""The host as processes: adapters made from settings, worker processes, calls between them."""

@@ -1,8 +1,8 @@
 """The root of the running host: opens its parts in order, serves, and closes them.
 
 Parts are opened in the order in which they need each other and closed in the opposite order, also
-when the start fails half way. What a crash cut off is taken up before the first request.
-`host.runtime.wiring` holds what each part is made of.
+when the start fails half way. Work that a crash interrupted is resumed before the first request.
+`host.runtime.wiring` puts the parts together.
 """
 
 import os
@@ -54,17 +54,17 @@ def run_host(
         given_password: the administrator's password, unless a file is set.
         on_ready: called with `url`, `certificate` and, if the host made the administrator's
             password, `adminPasswordFile`.
-        is_new: begin a new cluster where the data directory's files do not belong together.
+        is_new: start a new cluster if the files of the data directory belong to different clusters.
         load: reads the settings again, on SIGHUP.
 
     Raises:
-        HostError: the host cannot start; nothing is left half done.
+        HostError: the host cannot start; opened parts are closed.
     """
     if settings.admin_password_file is not None:
         given_password = read_secret(settings.admin_password_file)
     clock = SystemClock()
     check_given_files(settings, clock)
-    # What the host makes is its owner's alone.
+    # Files that the host creates are accessible to their owner only.
     os.umask(0o077)
     with ExitStack() as stack:
         directory = DataDirectory.hold(settings.data_dir, is_new=is_new)
@@ -115,7 +115,7 @@ def composed(
     given_password: str | None,
     certificates: Certificates | None = None,
 ) -> Iterator[Rest]:
-    """A host on a held data directory, its flow workers running, for the length of the block."""
+    """A host on a locked data directory, with running flow workers, inside the block."""
     with Keeping(directory.path) as keeping, ExitStack() as stack:
         base = ProcessContext(
             settings=settings,

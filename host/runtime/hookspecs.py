@@ -1,8 +1,8 @@
-"""Every hook of the host. Adapters are plugged in here, the built-in ones as well.
+"""Every hook of the host. All adapters, also the built-in ones, are registered by hooks.
 
 A hook gets narrow objects (ports, settings), never the host. A process of the host calls each hook
-that it needs once, on the main thread, while it is put together and before it serves anything; what
-the hook gives lives as long as the process. An exception in a hook stops the host's start.
+that it needs once, on the main thread, during startup and before it serves anything; the returned
+object is used until the process ends. An exception in a hook stops the host's start.
 """
 
 from collections.abc import Sequence
@@ -34,21 +34,21 @@ hookimpl = pluggy.HookimplMarker(PROJECT)
 
 @hookspec
 def register_settings() -> PluginSettings | None:
-    """Declare settings of the plugin's own: what it needs to start, and sections that may change.
+    """Declare the plugin's own settings: bootstrap settings, and sections that may change.
 
-    Called before any other hook, whenever settings are read: also by commands that start no host.
-    Names that Cordbox or another plugin has stop the start. The plugin reads what it needs to start
-    by `settings.plugin(Kind)`, where `Kind` is the dataclass that it declared, and a section by
-    `config.section(SECTION).get()`, each time that it uses it.
+    Called before any other hook, whenever settings are read: also by commands that start no host. A
+    name that Cordbox or another plugin uses already stops the start. The plugin reads what it needs
+    to start by `settings.plugin(Kind)`, where `Kind` is the dataclass that it declared, and a
+    section by `config.section(SECTION).get()`, each time that it uses it.
     """
 
 
 @hookspec(firstresult=True)
 def register_storage(settings: HostSettings, directory: DataDirectory) -> Storage | None:
-    """Give what opens the registers, the vaults and the CPIs; the first plugin that has one wins.
+    """Return the storage of registers, vaults and CPIs; the first result that is not None is used.
 
-    Give None to leave it to another plugin. Sections of settings are in the registers: there are
-    none yet.
+    Return None to leave it to another plugin. There is no argument for sections of settings,
+    because they are stored in the registers.
 
     Args:
         settings: the host's bootstrap settings, and the plugin's own.
@@ -60,15 +60,15 @@ def register_storage(settings: HostSettings, directory: DataDirectory) -> Storag
 def register_bus(
     settings: HostSettings, directory: DataDirectory, config: LiveConfig, storage: Storage
 ) -> FlowStore | None:
-    """Give the store of records, flow states and journals; the first plugin that has one wins.
+    """Return the store of records, flow states and journals; the first that is not None is used.
 
-    The host closes it at its end. Give None to leave it to another plugin.
+    The host closes it at its end. Return None to leave it to another plugin.
 
     Args:
         settings: the host's bootstrap settings, and the plugin's own.
         directory: the data directory, held by this host.
         config: sections of settings as they are in force.
-        storage: of the plugin that gave it.
+        storage: the result of `register_storage`.
     """
 
 
@@ -82,13 +82,13 @@ def register_key_store(  # noqa: PLR0917  # hooks get their arguments by name
     clock: Clock,
     entropy: Entropy,
 ) -> KeyStore | None:
-    """Give the store that keeps the nodes' private keys; the first plugin that has one wins.
+    """Return the store of the nodes' private keys; the first result that is not None is used.
 
     Args:
         settings: the host's bootstrap settings, and the plugin's own.
         directory: the data directory, held by this host.
         config: sections of settings as they are in force.
-        storage: of the plugin that gave it.
+        storage: the result of `register_storage`.
         database: the cluster's database; the key tables are in it.
         clock: the host's clock.
         entropy: the host's randomness.
@@ -99,7 +99,7 @@ def register_key_store(  # noqa: PLR0917  # hooks get their arguments by name
 def register_capabilities(
     settings: HostSettings, config: LiveConfig, keys: KeyStore
 ) -> Sequence[Capability] | None:
-    """Give services that flows may call, one for each interface of the workflow world.
+    """Return services that flows may call, one for each interface of the workflow world.
 
     Two capabilities of one name stop the host's start. They are called from many threads.
     """
@@ -107,16 +107,16 @@ def register_capabilities(
 
 @hookspec
 def register_rest_routes(settings: HostSettings, config: LiveConfig) -> Sequence[BaseRoute] | None:
-    """Give routes of the REST server outside `/api`; they look after their own access control."""
+    """Return routes of the REST server outside `/api`; they do their own access control."""
 
 
 @hookspec(firstresult=True)
 def register_signing_key(
     uri: str, password: str | None, certificates: Sequence[x509.Certificate]
 ) -> SigningKey | None:
-    """Give the key that a URI names; the first plugin that knows the URI's scheme wins.
+    """Return the key that a URI names; the first result that is not None is used.
 
-    The commands that sign packages call it, not the host. Give None for a scheme of others.
+    The commands that sign packages call it, not the host. Return None for an unknown scheme.
 
     Args:
         uri: what `--key` gave, such as `pkcs11:token=signing;object=release`.
@@ -127,17 +127,17 @@ def register_signing_key(
 
 @hookspec(firstresult=True)
 def build_component(language: str, world: CodeWorld, source: Path) -> bytes | None:
-    """Give the component that sources of a language make; the first plugin that knows it wins.
+    """Return the component built from sources of a language; the first that is not None is used.
 
-    `cordbox cordapp build` calls it, not the host. Give None for languages of others. What comes
-    back is checked like any component: it may import and export what its world has, and no more.
+    `cordbox cordapp build` calls it, not the host. Return None for an unknown language. The result
+    is checked like any component: it may import and export only what its world has.
 
     Args:
         language: the key `language` of `cordapp.toml`.
-        world: what the component has to fit.
+        world: the world that the component must fit.
         source: the folder with the sources.
 
     Raises:
         ToolchainMissingError: a tool is not installed; names the package to install.
-        ToolchainFailedError: the tool refuses the sources.
+        ToolchainFailedError: the tool reports an error.
     """

@@ -25,7 +25,7 @@ class PluginUnknownError(HostError):
 
 
 class PluginInvalidError(HostError):
-    """A plugin implements a hook that does not exist, or in another shape."""
+    """A plugin implements an unknown hook, or one with other parameters."""
 
     code = "plugin-invalid"
 
@@ -33,7 +33,7 @@ class PluginInvalidError(HostError):
 def make_plugin_manager(
     enabled: Sequence[str], *, with_entry_points: bool = False
 ) -> pluggy.PluginManager:
-    """A manager with the plugins `enabled`; of two that give the same thing the later one wins.
+    """A manager with the plugins `enabled`; if two provide the same object, the later one is used.
 
     Args:
         enabled: names of built-in plugins or of entry points of the group `cordbox`.
@@ -58,9 +58,9 @@ def make_plugin_manager(
 
 
 def declared_settings(enabled: Sequence[str], with_entry_points: bool) -> Sequence[PluginSettings]:  # noqa: FBT001  # it is a `Declare` of host.settings.loading
-    """What the plugins `enabled` declare of settings.
+    """The settings that the plugins `enabled` declare.
 
-    Built-in ones are not loaded for it, as a supervisor has to stay small: they declare none.
+    Built-in plugins declare none and are not loaded, which keeps the supervisor small.
 
     Raises:
         PluginUnknownError: nothing has the name.
@@ -73,10 +73,10 @@ def declared_settings(enabled: Sequence[str], with_entry_points: bool) -> Sequen
 
 
 def plugin_settings(plugins: pluggy.PluginManager) -> Sequence[PluginSettings]:
-    """What loaded plugins declare of settings.
+    """The settings that loaded plugins declare.
 
     Raises:
-        PluginInvalidError: one declares something else.
+        PluginInvalidError: one returns an object of another type.
     """
     declared = list(plugins.hook.register_settings())
     for each in declared:

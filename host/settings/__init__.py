@@ -1,15 +1,15 @@
-"""Settings of one host: those that it needs to start, and sections that may change while it runs.
+"""Settings of one host: bootstrap settings, and sections that may change while it runs.
 
 Bootstrap settings (where data lie, addresses, files, workers, plugins, isolation) are given at the
 start. Every other setting is a key of a section, with Corda's names where Corda has them. The
-setting's name, by which texts and the environment call it, is that of the section without its first
-word and that of the key, in lower case: `processing.maxRetryAttempts` of `corda.flow` is
+setting's name, used in messages and the environment, is the section's name without its first word,
+followed by the key, in lower case: `processing.maxRetryAttempts` of `corda.flow` is
 `flow_processing_max_retry_attempts`.
 
-A setting comes from the command line, else from the environment (`CORDBOX_` and the setting's name
-in upper case), else from `cordbox.toml`, where a section is a table, else a section has the value
-that is stored in the cluster, else the default below. Lists are separated by commas in the
-environment.
+A setting is taken from the first of these that has it: the command line, the environment
+(`CORDBOX_` and the setting's name in upper case), `cordbox.toml`, where a section is a table, for
+keys of sections the value stored in the cluster, and the default below. Lists are separated by
+commas in the environment.
 """
 
 from host.settings.bootstrap import HostSettings, home_cache_dir

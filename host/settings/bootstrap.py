@@ -1,4 +1,4 @@
-"""Settings that a host needs to start, and with them the keys of sections that are pinned."""
+"""Settings that a host needs to start, and the pinned keys of sections."""
 
 import dataclasses
 import os
@@ -19,17 +19,18 @@ from host.settings.section import Section
 T = TypeVar("T")
 
 _FLOW_PROCESSES_MAX = 4
-"""Each takes about 100 MB: a laptop with many cores should not pay for all of them unasked."""
+"""Each process takes about 100 MB: too much by default on a laptop with many cores.
+"""
 
 
 def home_cache_dir() -> Path:
-    """`~/.cache/cordbox`: where compiled code is kept unless something else is asked for."""
+    """`~/.cache/cordbox`: the default folder for compiled code."""
     return Path.home() / ".cache" / "cordbox"
 
 
 @dataclass(frozen=True, kw_only=True)
 class HostSettings:
-    """What `cordbox host run` needs to start, and what else was given to it.
+    """The settings that `cordbox host run` needs to start, and all others that were given to it.
 
     Attributes:
         plugged: bootstrap settings of plugins by name, as JSON has them.
@@ -120,29 +121,29 @@ class HostSettings:
     pins: Mapping[str, Mapping[str, Pin]] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Refuse values that only make sense together."""
+        """Refuse combinations of values that do not make sense."""
         if (self.tls_certificate_file is None) != (self.tls_private_key_file is None):
             raise SettingsInvalidError(
                 "tls_certificate_file and tls_private_key_file must be given together"
             )
         try:
-            self.worker_plan  # noqa: B018  # parsed to be refused early
+            self.worker_plan  # noqa: B018  # parsed to fail early
         except WorkersInvalidError as refused:
             raise SettingsInvalidError(refused.message) from refused
         if self.listen_port > 65_535:
             raise SettingsInvalidError(f"listen: port {self.listen_port} is above 65535")
 
     def section(self, section: Section[T]) -> T:
-        """The values of a section as far as settings give them; what is stored does not count."""
+        """The values of a section from pins and defaults; stored values are ignored."""
         return section.values(pinned_values(section, self.pins))
 
     def plugin(self, kind: type[T]) -> T:
-        """A plugin's own bootstrap settings, as the dataclass that its hook declared has them."""
+        """A plugin's own bootstrap settings, as an instance of its declared dataclass."""
         return read_values(kind, self.plugged)
 
     @property
     def worker_plan(self) -> WorkerPlan:
-        """The processes that `workers` asks for."""
+        """The worker processes that the setting `workers` requests."""
         cores = min(os.cpu_count() or 1, _FLOW_PROCESSES_MAX)
         return WorkerPlan.parse(self.workers, flow_count=cores)
 

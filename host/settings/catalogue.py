@@ -1,4 +1,4 @@
-"""Every setting that a host knows: its own, and those of its plugins. Pure."""
+"""The catalogue of all settings of a host and its plugins. Pure."""
 
 import dataclasses
 import inspect
@@ -23,8 +23,8 @@ _NO_SETTINGS = frozenset({"plugged", "pins"})
 class Bootstrap:
     """A bootstrap setting: its type with limits, and its meaning.
 
-    `default` is dataclasses.MISSING where the setting has to be given, and None where it depends on
-    the machine.
+    `default` is dataclasses.MISSING if the setting is required, and None if it depends on the
+    machine.
     """
 
     name: str
@@ -44,7 +44,7 @@ class Catalogue:
         keys: section and key by the setting's name, such as `flow_workers`.
 
     Raises:
-        SettingsInvalidError: a plugin declares what cannot be, or what there is already.
+        SettingsInvalidError: a plugin's declaration is invalid, or a name exists already.
     """
 
     def __init__(self, plugged: Sequence[PluginSettings] = ()) -> None:
@@ -70,7 +70,7 @@ class Catalogue:
         """The section of this name.
 
         Raises:
-            SettingsInvalidError: there is none.
+            SettingsInvalidError: there is no such section.
         """
         found = self.sections.get(name)
         if found is None:

@@ -1,4 +1,4 @@
-"""Looking at sections and changing them: what `GET` and `PUT /config` do, without HTTP."""
+"""Reading and changing sections: the work of `GET` and `PUT /config`, without HTTP."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -19,7 +19,7 @@ from host.settings.section import Key, SchemaVersion, Section
 from host.settings.store import ConfigVersionConflictError, SectionStore
 
 CONFIG_CHARACTERS_MAX = 65_536
-"""Of the JSON text of one section."""
+"""Maximum length of the JSON text of one section."""
 _AUTHOR_CHARACTERS_MAX = 255
 
 
@@ -36,19 +36,19 @@ class ConfigInvalidError(InvalidInputError):
 
 
 class ConfigSchemaVersionError(InvalidInputError):
-    """A section's new values were made for another version of its schema."""
+    """A section's new values are for another version of its schema."""
 
     code = "config-schema-version"
 
 
 class ConfigKeyPinnedError(ConflictError):
-    """A key is given by the settings of the host itself, which win: change it there."""
+    """A key is pinned by the host's own settings, which take precedence: change it there."""
 
     code = "config-key-pinned"
 
 
 class Origin(StrEnum):
-    """Where a key's value comes from."""
+    """The source of a key's value."""
 
     PINNED = "pinned"
     STORED = "stored"
@@ -57,7 +57,7 @@ class Origin(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyView:
-    """One key with its value, as JSON has it, and where that comes from, in words."""
+    """One key with its JSON value and, in words, its source."""
 
     key: Key
     value: Any
@@ -70,13 +70,13 @@ class SectionView:
     """A section as it is stored and pinned now.
 
     Attributes:
-        section: what it is.
-        version: that of the newest change; 0 where there was none.
-        source_config: what is stored, nested.
+        section: the declared section.
+        version: that of the newest change; 0 if there was none.
+        source_config: the stored values, nested.
         config_with_defaults: every key with its value, nested.
-        keys: every key, with where its value comes from.
-        changed_at: milliseconds since 1970; None where nobody has changed it.
-        changed_by: who did.
+        keys: every key, with the source of its value.
+        changed_at: milliseconds since 1970; None if it was never changed.
+        changed_by: the user who changed it.
     """
 
     section: Section[Any]
@@ -90,13 +90,12 @@ class SectionView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Changed:
-    """What came of a change.
+    """The result of a change.
 
     Attributes:
         version: the section's new version.
-        at_once: keys that have another value and take effect at once, in every process within a
-            second.
-        at_next_start: keys that have another value, which processes take over at their next start.
+        at_once: changed keys that take effect at once, in every process within a second.
+        at_next_start: changed keys that take effect at the next start of a process.
     """
 
     version: int
@@ -105,7 +104,7 @@ class Changed:
 
 
 def view_of(section: Section[Any], stored: StoredSection | None, pins: Pins) -> SectionView:
-    """A section as `stored` and `pins` have it.
+    """A section with the values of `stored` and `pins`.
 
     Raises:
         SettingsInvalidError: they do not fit.
@@ -135,11 +134,11 @@ def view_of(section: Section[Any], stored: StoredSection | None, pins: Pins) -> 
 
 
 class ConfigService:
-    """Looks at sections and changes them. Thread-safe.
+    """Reads and changes sections. Thread-safe.
 
     Args:
-        store: where versions are kept.
-        live: what is in force in this process, which a change changes at once.
+        store: stores the versions.
+        live: the values in force in this process; a change updates them at once.
         clock: the host's time.
     """
 
@@ -152,7 +151,7 @@ class ConfigService:
         """A section by its name.
 
         Raises:
-            ConfigSectionUnknownError: there is none.
+            ConfigSectionUnknownError: there is no such section.
             SettingsInvalidError: what is stored does not fit.
             StorageError: the database cannot be read.
         """
@@ -168,20 +167,21 @@ class ConfigService:
         schema_version: SchemaVersion,
         by: str,
     ) -> Changed:
-        """Replace what is stored of a section; keys that `config` leaves out have their defaults.
+        """Replace the stored values of a section; keys that `config` leaves out get their defaults.
 
         Args:
-            name: of the section.
-            version: the version that the change was made of.
+            name: name of the section.
+            version: the version that the change is based on.
             config: nested, as the section's schema describes it.
-            schema_version: of that schema.
-            by: who makes the change, for the history.
+            schema_version: version of that schema.
+            by: the user who makes the change, for the history.
 
         Raises:
             ConfigSectionUnknownError: there is no such section.
             ConfigSchemaVersionError: `config` is for another schema.
-            ConfigInvalidError: it does not fit; names the key, what is expected and found.
-            ConfigKeyPinnedError: it names a key that is pinned; names where.
+            ConfigInvalidError: a value does not fit; names the key, the expected and the found
+                value.
+            ConfigKeyPinnedError: `config` contains a pinned key; names the pin's source.
             ConfigVersionConflictError: the section has another version now.
             StorageError: the database cannot be written.
         """
@@ -239,7 +239,7 @@ class ConfigService:
 
 
 def _kept(section: Section[Any], stored: StoredSection | None) -> Mapping[str, object]:
-    """What was stored; nothing where it does not fit: a change may mend it."""
+    """The stored values; empty if they do not fit, since a change may repair them."""
     try:
         return {} if stored is None else flat(section, stored.config)
     except SettingsInvalidError:
@@ -265,5 +265,5 @@ def _changed(
 
 
 def _plain(value: object) -> Any:
-    """The value as JSON has it: lists for tuples."""
+    """The value in its JSON form: lists for tuples."""
     return msgspec.json.decode(msgspec.json.encode(value))

@@ -1,6 +1,6 @@
-"""Sections that Corda has, as far as their keys mean something here; with Corda's defaults. Pure.
+"""Corda's sections, with the keys that apply here and Corda's defaults. Pure.
 
-Limits are Corda's too, unless ours are narrower for a reason that the key's meaning gives.
+Limits are also Corda's, unless ours are narrower for a reason given in the key's meaning.
 """
 
 from dataclasses import dataclass

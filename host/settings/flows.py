@@ -1,4 +1,4 @@
-"""How flows run, and what is kept of them: sections of our own. Pure."""
+"""Sections of our own about running flows and their retention. Pure."""
 
 import dataclasses
 import os

@@ -1,4 +1,4 @@
-"""Has a process follow what is stored of its sections."""
+"""Makes a process follow the stored values of its sections."""
 
 import threading
 
@@ -9,13 +9,13 @@ from host.settings.live import LiveConfig
 from host.settings.store import SectionStore
 
 REFRESH_SECONDS = 0.5
-"""How often a process looks whether another one has changed a section."""
+"""How often a process checks whether another one has changed a section."""
 
 _log = structlog.get_logger("cordbox.settings")
 
 
 class Following:
-    """Takes over what is stored when the database's revision has changed. Thread-safe."""
+    """Applies the stored values when the database's revision has changed. Thread-safe."""
 
     def __init__(self, store: SectionStore, live: LiveConfig) -> None:
         self._store = store
@@ -25,10 +25,10 @@ class Following:
         self._failed = False
 
     def refresh(self) -> None:
-        """Look once. A database that cannot be read leaves what is in force, and is logged once."""
+        """Check once. If the database cannot be read, log that once and keep the values."""
         with self._lock:
             try:
-                # Asked for first: a commit in between is seen now, and looked for once more.
+                # Read first: a commit in between is read now, and checked again the next time.
                 revision = self._store.revision()
                 if revision == self._revision:
                     return

@@ -1,4 +1,4 @@
-"""What guests may use, and their processes: sections of our own. Pure."""
+"""Sections of our own about guests' capabilities and processes. Pure."""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -24,7 +24,7 @@ class GuestValues:
     ] = CAPABILITIES
 
     def __post_init__(self) -> None:
-        """Refuse capabilities that there are not."""
+        """Refuse unknown capabilities."""
         unknown = sorted(set(self.allowed_capabilities) - set(CAPABILITIES))
         if unknown:
             raise SettingsInvalidError(

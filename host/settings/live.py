@@ -1,7 +1,7 @@
 """The values of all sections as they are in force in this process.
 
-Each key has the value that the host's own settings give (a pin), else the one that is stored in the
-cluster, else its default. Keys that take effect at the start keep the value of the first look.
+Each key has the value of the host's own settings (a pin), else the one stored in the cluster, else
+its default. Keys that take effect at the start keep their first value.
 """
 
 import threading
@@ -24,7 +24,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredSection:
-    """A section as it is stored. `config` holds what differs from the defaults, nested.
+    """A stored section. `config` holds the values that differ from the defaults, nested.
 
     `changed_at` is milliseconds since 1970.
     """
@@ -42,11 +42,11 @@ class LiveConfig:
 
     Args:
         sections: those that the process knows.
-        pins: keys that its own settings give.
-        stored: what is stored at its start.
+        pins: keys given by the host's own settings.
+        stored: the stored sections at its start.
 
     Raises:
-        SettingsInvalidError: what is stored does not fit; names section, version and key.
+        SettingsInvalidError: a stored value does not fit; names section, version and key.
     """
 
     def __init__(
@@ -68,7 +68,7 @@ class LiveConfig:
         """The values of a section.
 
         Raises:
-            SettingsInvalidError: this process does not know it: its plugin is not loaded.
+            SettingsInvalidError: the section is unknown in this process: its plugin is not loaded.
         """
         found = self._current.get(section.name)
         if found is None:
@@ -80,12 +80,12 @@ class LiveConfig:
         return self._pins
 
     def versions(self) -> Mapping[str, int]:
-        """The version in force of each section; 0 of one that nobody has changed."""
+        """The version in force of each section; 0 for one that was never changed."""
         with self._lock:
             return {n: s.version if (s := self._stored.get(n)) else 0 for n in self.sections}
 
     def take(self, stored: Iterable[StoredSection]) -> None:
-        """Have what is stored now in force. A section that does not fit stays as it is, logged."""
+        """Apply the stored sections. A section that does not fit is logged and left unchanged."""
         for each in stored:
             section = self.sections.get(each.name)
             if section is None:
@@ -106,7 +106,7 @@ class LiveConfig:
                 self._current[each.name].tell()
 
     def repin(self, pins: Pins) -> None:
-        """Have other pins in force.
+        """Apply other pins.
 
         Raises:
             SettingsInvalidError: they do not fit; nothing has changed.
@@ -161,7 +161,7 @@ class _Current(Generic[T]):
         self._told.append(told)
 
     def set(self, given: Mapping[str, object]) -> Sequence[str]:
-        """Take over what can be; names of the live keys that have changed."""
+        """Apply the live keys; returns the names of those that have changed."""
         keys = self._section.keys
         live = {name: value for name, value in given.items() if keys[name].is_live}
         taken = {**self._started, **live}
@@ -183,12 +183,12 @@ class _Current(Generic[T]):
         for told in list(self._told):
             try:
                 told(self._value)
-            except Exception:  # noqa: BLE001  # others have to be told all the same
+            except Exception:  # noqa: BLE001  # other listeners must still be called
                 _log.exception("config-change-failed", section=self._section.name)
 
 
 def _given(section: Section[Any], pins: Pins, stored: StoredSection | None) -> Mapping[str, object]:
-    """The keys that somebody gave, checked."""
+    """The given keys, checked."""
     try:
         kept = {} if stored is None else flat(section, stored.config)
     except SettingsInvalidError as error:

@@ -1,4 +1,4 @@
-"""Where settings come from, and how they reach the worker processes of a host."""
+"""The sources of settings, and their transfer to the worker processes of a host."""
 
 import tomllib
 import typing
@@ -22,11 +22,11 @@ from host.settings.wording import expected, nearest, refused
 _FILE_BYTES_MAX = 1 << 20
 
 Declare = Callable[[Sequence[str], bool], Sequence[PluginSettings]]
-"""Gives what plugins declare: by their names, and whether entry points may be loaded."""
+"""Returns the declarations of plugins, given their names and whether entry points may be loaded."""
 
 
 def no_plugins(_names: Sequence[str], _with_entry_points: bool) -> Sequence[PluginSettings]:  # noqa: FBT001  # the type is `Declare`
-    """`Declare` where settings of plugins are not wanted."""
+    """`Declare` for callers that need no settings of plugins."""
     return ()
 
 
@@ -39,7 +39,7 @@ def decode_settings(data: bytes) -> HostSettings:
     """Settings that `encode_settings` wrote.
 
     Raises:
-        SettingsInvalidError: this release would not have written them.
+        SettingsInvalidError: they were not written by this release.
     """
     try:
         return msgspec.json.decode(data, type=HostSettings, dec_hook=read_path)
@@ -54,15 +54,15 @@ def load_settings(
     environment: Mapping[str, str],
     declare: Declare = no_plugins,
 ) -> HostSettings:
-    """Put settings together: `options` that are not None win, then environment, then `file`.
+    """Merge settings: first `options` that are not None, then the environment, then `file`.
 
-    A refusal names the setting, what is expected and found, and where that stands.
+    An error names the setting, the expected and the found value, and its source.
 
     Args:
         options: by names of settings.
         file: TOML; bootstrap settings by name, keys of sections in tables.
         environment: variables; those of settings are names in upper case after `CORDBOX_`.
-        declare: what the plugins that are asked for declare.
+        declare: returns the declarations of the requested plugins.
 
     Raises:
         SettingsInvalidError: unknown setting or variable, or a value of a wrong type
@@ -92,7 +92,7 @@ def load_settings(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Sources:
-    """Everything that may give a setting; `table` is what the file holds."""
+    """All sources of settings; `table` is the content of the file."""
 
     options: Mapping[str, object]
     environment: Mapping[str, str]
@@ -102,7 +102,7 @@ class _Sources:
 
 @dataclass(frozen=True, slots=True)
 class _Given:
-    """A setting as somebody gave it; `source` is where."""
+    """A setting as it was given; `source` names where."""
 
     name: str
     value: object
@@ -166,7 +166,7 @@ def _converted(given: _Given, catalogue: Catalogue) -> Any:
 
 
 def _early(sources: _Sources, catalogue: Catalogue, name: str) -> Any:
-    """A setting that is needed to know which others there are."""
+    """A setting that determines which others exist."""
     table, options = sources.table, sources.options
     found = [_Given(name, table[name], f"{sources.file}, {name}")] if name in table else []
     found += _variable(sources.environment, catalogue, name)
@@ -273,6 +273,6 @@ def _option(name: str) -> str:
 
 
 def _absolute(path: object) -> str:
-    """The other process may be in another working directory."""
-    assert isinstance(path, Path), path  # noqa: S101  # nothing else is no JSON
+    """The other process may have another working directory."""
+    assert isinstance(path, Path), path  # noqa: S101  # all other types have a JSON form
     return str(path.absolute())

@@ -1,4 +1,4 @@
-"""What is logged: sections of our own. Pure."""
+"""Sections of our own about logs. Pure."""
 
 from dataclasses import dataclass
 from typing import Annotated, Literal

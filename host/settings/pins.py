@@ -1,4 +1,4 @@
-"""Keys of sections that a host's own settings give: they win over what is stored. Pure."""
+"""Keys of sections given by a host's own settings: they override stored values. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ class Pin:
     """A key that cannot be changed while it is given.
 
     Attributes:
-        value: as JSON has it, checked.
+        value: in its JSON form, checked.
         source: where it was given, in words.
     """
 
@@ -28,7 +28,7 @@ def pinned_values(section: Section[Any], pins: Pins) -> Mapping[str, object]:
     """The pinned keys of a section with their values.
 
     Raises:
-        SettingsInvalidError: one does not fit, since another release has pinned it.
+        SettingsInvalidError: a value does not fit, since another release has pinned it.
     """
     return {
         name: section.checked(name, pin.value, strict=True)

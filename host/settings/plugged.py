@@ -1,4 +1,4 @@
-"""Settings that plugins bring: bootstrap settings and sections of their own. Pure."""
+"""Settings of plugins: bootstrap settings and sections of their own. Pure."""
 
 import dataclasses
 import typing
@@ -21,7 +21,8 @@ class PluginSettings:
 
     Attributes:
         bootstrap: a frozen dataclass whose fields are settings that the plugin needs at its start:
-            `Annotated` with a type and a `msgspec.Meta` with limits and meaning. None: it has none.
+            `Annotated` with a type and a `msgspec.Meta` with limits and meaning. None if it has
+            none.
         sections: sections of its own, which may change while the host runs.
     """
 
@@ -30,10 +31,10 @@ class PluginSettings:
 
 
 def read_values(kind: type[T], values: Mapping[str, Any]) -> T:
-    """The fields of `kind` among `values`; those that are not there have their defaults.
+    """An instance of `kind` from `values`; missing fields have their defaults.
 
     Raises:
-        SettingsInvalidError: a value does not fit, or one is missing that has no default.
+        SettingsInvalidError: a value does not fit, or a required one is missing.
     """
     hints = typing.get_type_hints(kind, include_extras=True)
     names = {field.name for field in dataclasses.fields(typing.cast("Any", kind))}
@@ -48,7 +49,7 @@ def read_values(kind: type[T], values: Mapping[str, Any]) -> T:
 
 
 def read_path(kind: type, value: object) -> object:
-    """Paths, which JSON and TOML do not have; for msgspec's `dec_hook`."""
+    """Converts to paths, which JSON and TOML do not have; for msgspec's `dec_hook`."""
     if kind is Path and isinstance(value, str | Path):
         return Path(value).expanduser()
     raise TypeError(f"expected a path, found {value!r:.64}")

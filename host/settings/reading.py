@@ -1,4 +1,4 @@
-"""Reads what is stored of sections in a data directory whose host may run: nothing is written."""
+"""Reads the stored sections of a data directory, also while its host runs; writes nothing."""
 
 import sqlite3
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ _DATABASE = "cluster.sqlite"
 
 
 def read_stored(data_dir: Path) -> Mapping[str, StoredSection]:
-    """The newest stored versions by section; none where no host has ever started.
+    """The newest stored versions by section; empty if no host has ever started.
 
     Raises:
         StorageError: the database cannot be read.
@@ -30,7 +30,7 @@ def read_stored(data_dir: Path) -> Mapping[str, StoredSection]:
     )
     try:
         with engine.connect() as connection:
-            # A release before this one has made the file.
+            # The file was created by an earlier release.
             is_there = inspect(connection).has_table(TABLE)
             return newest_of(connection) if is_there else {}
     except DatabaseError as error:

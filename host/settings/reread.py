@@ -1,4 +1,4 @@
-"""What a running host takes over of settings that are read again, and what waits. Pure."""
+"""Which reread settings a running host applies, and which wait for the next start. Pure."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -12,12 +12,12 @@ from host.settings.section import Section
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reread:
-    """What came of reading settings again.
+    """The result of rereading settings.
 
     Attributes:
-        settings: those to go on with: what can change while a host runs is new.
-        changed: names of settings that have another value now.
-        waiting: names of settings that have another value, and take effect at the next start.
+        settings: the settings to continue with; values that can change while a host runs are new.
+        changed: names of settings that have a new value now.
+        waiting: names of settings whose new value takes effect at the next start.
     """
 
     settings: HostSettings
@@ -28,10 +28,10 @@ class Reread:
 def take_over(
     running: HostSettings, wanted: HostSettings, sections: Mapping[str, Section[Any]]
 ) -> Reread:
-    """Take over from `wanted` what can be taken over: keys of `sections` that are live.
+    """Apply the live keys of `sections` from `wanted`.
 
     Raises:
-        SettingsInvalidError: what is taken over does not fit what stays.
+        SettingsInvalidError: the applied values do not fit the unchanged ones.
     """
     names = [f.name for f in dataclasses.fields(HostSettings) if f.name != "pins"]
     waiting = [name for name in names if getattr(running, name) != getattr(wanted, name)]
@@ -51,7 +51,7 @@ def take_over(
 
 
 def _taken(section: Section[Any], running: Pins, wanted: Pins) -> Mapping[str, Pin]:
-    """The pins of live keys as they are wanted, of others as they are."""
+    """The wanted pins of live keys, and the current pins of others."""
     return {
         name: pin
         for source, is_live in ((running, False), (wanted, True))

@@ -1,4 +1,4 @@
-"""Who may connect to REST, how often, and how long that may take: a section of our own. Pure."""
+"""A section of our own about limits of connections to REST. Pure."""
 
 import ipaddress
 from dataclasses import dataclass
@@ -66,7 +66,7 @@ class RestValues:
     ] = 600
 
     def __post_init__(self) -> None:
-        """Refuse proxies that are neither addresses nor networks."""
+        """Refuse values of proxies that are neither addresses nor networks."""
         for text in self.proxies:
             try:
                 ipaddress.ip_network(text)

@@ -15,7 +15,7 @@ TAKES_EFFECT = "x-takes-effect"
 
 
 def schema_of(section: Section[Any]) -> JsonObject:
-    """The schema of what a section may hold: nothing is required, unknown keys are refused."""
+    """The schema of a section's values: nothing is required, unknown keys are refused."""
     root = _level()
     level: dict[str, Any]
     for key in section.keys.values():
@@ -32,12 +32,12 @@ def schema_of(section: Section[Any]) -> JsonObject:
 
 
 def takes_effect(key: Key) -> str:
-    """When a new value of the key takes effect, in words."""
+    """In words, when a new value of the key takes effect."""
     return "at once" if key.is_live else "at the next start"
 
 
 def nested(section: Section[Any], values: dict[str, Any]) -> JsonObject:
-    """Values by names of keys, as the objects that the section's schema describes."""
+    """Nested objects, as the section's schema describes them, from values by key name."""
     root: dict[str, Any] = {}
     for name, value in values.items():
         level = root
@@ -49,7 +49,7 @@ def nested(section: Section[Any], values: dict[str, Any]) -> JsonObject:
 
 
 def flat(section: Section[Any], config: JsonObject) -> dict[str, object]:
-    """Keys by name with their checked values, of objects as `section`'s schema describes them.
+    """Checked values by key name, from nested objects as `section`'s schema describes them.
 
     Raises:
         SettingsInvalidError: an unknown key, or a value that does not fit; names it.

@@ -61,7 +61,7 @@ class Key:
             `flow_processing_max_retry_attempts`: that of its environment variable without the
             prefix, in lower case.
         hint: its type, with its limits.
-        default: its value where nobody gave one.
+        default: its value if none is given.
         meaning: one sentence or two.
         is_live: whether a new value takes effect while a process runs.
         has_fixed_default: whether the default is the same on all machines.
@@ -89,7 +89,7 @@ class Section(Generic[T]):
         name: words with dots between them: Corda's, `cordbox.<area>`, or one that begins with the
             word of a plugin.
         kind: a frozen dataclass with a default for every field.
-        version: of its schema.
+        version: version of its schema.
         metas: limits and meaning of fields whose types do not carry them.
     """
 
@@ -99,7 +99,7 @@ class Section(Generic[T]):
     metas: Mapping[str, Meta] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Refuse what no section can be."""
+        """Refuse invalid declarations."""
         if not _NAME.match(self.name) or len(self.name) > NAME_CHARACTERS_MAX:
             raise SettingsInvalidError(f"section {self.name!r:.80}: words with dots are expected")
 
@@ -119,7 +119,7 @@ class Section(Generic[T]):
         """The values of the section where `given` (key -> checked value) differs from the defaults.
 
         Raises:
-            SettingsInvalidError: values that cannot be together; names section and key.
+            SettingsInvalidError: the values are inconsistent; names section and key.
         """
         fields = {self.keys[name].field: value for name, value in given.items()}
         try:
@@ -128,18 +128,18 @@ class Section(Generic[T]):
             raise SettingsInvalidError(f"{self.name}.{error.message}") from error
 
     def checked(self, name: str, value: object, *, strict: bool) -> object:
-        """The value of the key `name` as its type has it.
+        """The value of the key `name`, converted to its type.
 
         Args:
             name: a key of the section.
-            value: what was given.
+            value: the given value.
             strict: whether a text is refused where a number or a boolean is expected.
 
         Raises:
             SettingsInvalidError: it does not fit; names section and key.
         """
         key = self.keys[name]
-        # JSON has numbers only: to its schemas, 5.0 is an integer.
+        # JSON has only one type of numbers: in JSON Schema, 5.0 is an integer.
         plain = int(value) if isinstance(value, float) and value.is_integer() else value
         try:
             return msgspec.convert(plain, key.hint, strict=strict)
@@ -181,7 +181,7 @@ def setting_name(section: str, key: str) -> str:
 
 
 def is_own(name: str) -> bool:
-    """Whether a section of this name can only be one of Cordbox."""
+    """Whether this name is reserved for sections of Cordbox itself."""
     return name.partition(".")[0] in _OWN
 
 

@@ -1,4 +1,4 @@
-"""Versions of sections in the cluster's database: who changed what, and when."""
+"""Versions of sections in the cluster's database, with user and time of each change."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -27,7 +27,7 @@ from host.settings.live import StoredSection
 from host.settings.section import NAME_CHARACTERS_MAX, SchemaVersion
 
 VERSIONS_KEPT = 100
-"""Of each section; the oldest go first."""
+"""Kept versions of each section; the oldest are deleted first."""
 
 TABLE = "config_section"
 
@@ -52,7 +52,7 @@ _NEWEST = select(_VERSIONS.c.section, func.max(_VERSIONS.c.version).label("versi
 
 
 class ConfigVersionConflictError(ConflictError):
-    """A section was changed meanwhile: its version is not the one that the change was made of."""
+    """A section was changed meanwhile: its version is not the one that the change is based on."""
 
     code = "config-version-conflict"
 
@@ -76,7 +76,7 @@ class SectionStore:
         return self._database.revision()
 
     def newest(self) -> Mapping[str, StoredSection]:
-        """The newest version of each section that anybody has changed, by name.
+        """The newest version of each changed section, by name.
 
         Raises:
             StorageError: the database cannot be read.
@@ -99,7 +99,7 @@ class SectionStore:
         """Store a version that follows the newest one.
 
         Raises:
-            ConfigVersionConflictError: it does not follow it; nothing has changed.
+            ConfigVersionConflictError: its number is not the next one; nothing has changed.
             StorageError: the database cannot be written; nothing has changed.
         """
         row = {
@@ -133,7 +133,7 @@ class SectionStore:
 
 
 def newest_of(connection: Connection) -> Mapping[str, StoredSection]:
-    """The newest version of each section, of a connection to the cluster's database."""
+    """The newest version of each section, read by a connection to the cluster's database."""
     newest = _NEWEST.subquery()
     found = select(_VERSIONS).join(
         newest,

@@ -1,4 +1,4 @@
-"""Environment variables of Cordbox beside those of settings, and those that are unknown. Pure."""
+"""Environment variables of Cordbox other than settings, and a check for unknown ones. Pure."""
 
 import difflib
 from collections.abc import Iterable, Mapping
@@ -15,7 +15,7 @@ OTHER_VARIABLES: Mapping[str, str] = {
     "CORDBOX_STOREPASS": "password of a keystore that signs packages",
     "CORDBOX_URL": "address of the host that a command asks",
 }
-"""Variables for other purposes, with these."""
+"""Variables for other purposes, with the purpose of each."""
 
 _OF_THE_TESTS = frozenset(
     PREFIX + name
@@ -33,16 +33,16 @@ _OF_THE_TESTS = frozenset(
         "SMITH_RUNS",
     )
 )
-"""What CONTRIBUTING.md has for tests and benchmarks, which start hosts."""
+"""The variables of tests and benchmarks, which start hosts (CONTRIBUTING.md)."""
 
 
 def refuse_unknown(variables: Iterable[str], settings: Iterable[str]) -> None:
-    """Check that each of `variables` which begins like ours is known: a misspelt one sets nothing.
+    """Check that every variable with our prefix is known: a misspelt one would have no effect.
 
     Values are not shown; they may be passwords.
 
     Raises:
-        SettingsInvalidError: one is not; names it, and what is most like it.
+        SettingsInvalidError: one is unknown; names it and the most similar known one.
     """
     known = {PREFIX + name.upper() for name in settings} | OTHER_VARIABLES.keys()
     for variable in sorted(variables):

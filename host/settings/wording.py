@@ -1,4 +1,4 @@
-"""What a setting's value has to be, in words. Pure."""
+"""Describes the values that a setting accepts. Pure."""
 
 import difflib
 import types
@@ -13,7 +13,7 @@ from host.settings.kinds import ADDRESS
 
 
 def expected(hint: object) -> str:
-    """What fits a type with its limits, such as `a whole number from 1 to 256`."""
+    """The accepted values of a type with its limits, such as `a whole number from 1 to 256`."""
     kind, metas = _parts(hint)
     if typing.get_origin(kind) in (typing.Union, types.UnionType):
         choices = [choice for choice in typing.get_args(kind) if choice is not types.NoneType]
@@ -30,12 +30,12 @@ def expected(hint: object) -> str:
 
 
 def refused(name: str, wanted: str, found: object) -> str:
-    """The text of a refusal."""
+    """The text of an error."""
     return f"{name}: expected {wanted}, found {found!r:.64}"
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """A hint at what was probably meant, or nothing."""
+    """A hint at the name that was probably meant, or an empty text."""
     near = difflib.get_close_matches(name, list(known), 1)
     return f"; did you mean {near[0]!r}?" if near else ""
 

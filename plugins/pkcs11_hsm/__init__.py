@@ -20,7 +20,7 @@ def register_signing_key(
     """The key that a `pkcs11:` URI names."""
     if not uri.startswith(f"{SCHEME}:"):
         return None
-    # The library behind this import is an extra: without it, other URIs must still work.
+    # The library of this import is an extra: without it, other URIs must still work.
     from plugins.pkcs11_hsm.signing_key import open_signing_key  # noqa: PLC0415
 
     return open_signing_key(parse_uri(uri), pin=password, certificates=certificates)

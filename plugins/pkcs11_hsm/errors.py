@@ -4,7 +4,7 @@ from host.domain.errors import HostError
 
 
 class HardwareKeyError(HostError):
-    """A hardware key cannot be used as it was asked for."""
+    """A hardware key cannot be used as requested."""
 
     code = "hsm-key-unusable"
 

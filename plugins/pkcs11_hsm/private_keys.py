@@ -1,7 +1,8 @@
 """Stand-ins for private keys in hardware: cryptography's interfaces, of which only signing works.
 
-They let a hardware key go wherever a key from a file goes. Each signature is checked with the
-certificate's public key before it is given on, so a certificate of another key shows at once.
+A hardware key can be used wherever a key from a file can. Each signature is verified with the
+certificate's public key before it is returned, so a certificate that belongs to another key is
+detected at once.
 """
 
 from collections.abc import Callable
@@ -29,7 +30,7 @@ _PSS = {
 
 
 class _InHardware:
-    """What no key in hardware does here: give itself away, decrypt, agree on secrets."""
+    """Operations that hardware keys do not support here: export, decryption, key agreement."""
 
     def private_bytes(self, *_: Any, **__: Any) -> NoReturn:
         """Refuse.
@@ -64,10 +65,10 @@ class HardwareRsaKey(_InHardware, rsa.RSAPrivateKey):
         return self._public
 
     def sign(self, data: Any, padding: Any, algorithm: Any) -> bytes:
-        """A signature by PKCS#1 v1.5 or PSS.
+        """Sign by PKCS#1 v1.5 or PSS.
 
         Raises:
-            HardwareKeyError: the token refuses, or the key is not the certificate's.
+            HardwareKeyError: the token refuses, or the key does not match the certificate.
             UnsupportedAlgorithm: the scheme is none of these, or the data is hashed already.
         """
         mechanism, parameters = _rsa_mechanism(padding, algorithm)
@@ -78,7 +79,7 @@ class HardwareRsaKey(_InHardware, rsa.RSAPrivateKey):
 
 
 class HardwareEcKey(_InHardware, ec.EllipticCurvePrivateKey):
-    """An EC key on a token. Its signatures are random, also where deterministic ones are asked."""
+    """An EC key on a token. Signatures are randomized, even if deterministic ones are requested."""
 
     def __init__(self, token: Token, public: ec.EllipticCurvePublicKey) -> None:
         self._token = token
@@ -100,7 +101,7 @@ class HardwareEcKey(_InHardware, ec.EllipticCurvePrivateKey):
         """An ECDSA signature in DER.
 
         Raises:
-            HardwareKeyError: the token refuses, or the key is not the certificate's.
+            HardwareKeyError: the token refuses, or the key does not match the certificate.
             UnsupportedAlgorithm: the data is hashed already.
         """
         algorithm = signature_algorithm.algorithm
@@ -125,7 +126,7 @@ def _rsa_mechanism(scheme: Any, algorithm: Any) -> tuple[Mechanism, Any]:
     if isinstance(scheme, padding.PKCS1v15):
         return pkcs1, None
     if isinstance(scheme, padding.PSS):
-        # cryptography keeps the salt length and the mask's digest in these attributes alone.
+        # Only these attributes of cryptography hold the salt length and the mask's digest.
         length = scheme._salt_length  # noqa: SLF001
         if isinstance(length, int) and scheme.mgf._algorithm.name == name:  # noqa: SLF001
             return pss, (*_PSS[name], length)

@@ -40,7 +40,7 @@ def open_signing_key(
 
     Args:
         uri: token and key.
-        pin: the token's PIN; the URI's `pin-source` goes before it. None logs nobody in.
+        pin: the token's PIN; the URI's `pin-source` takes precedence. None: no login.
         certificates: the key's certificate and issuers; those on the token are used as well.
 
     Raises:
@@ -76,7 +76,7 @@ def open_signing_key(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Described:
-    """What a token tells of a private key: `public` is an RSA modulus or an EC point, or None."""
+    """A private key's attributes on a token: `public` is an RSA modulus, an EC point or None."""
 
     kind: KeyType
     id: bytes
@@ -107,14 +107,14 @@ def _leaf(candidates: Sequence[x509.Certificate], key: _Described) -> x509.Certi
                 return certificate
         if isinstance(public, ec.EllipticCurvePublicKey) and key.kind is KeyType.EC:
             point = public.public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
-            # The point is wrapped into a DER octet string, by some tokens not.
+            # Most tokens wrap the point into a DER octet string; some do not.
             if key.public is None or key.public.endswith(point):
                 return certificate
     return None
 
 
 def _pin(uri: KeyUri) -> str | None:
-    """The PIN from where `pin-source` says."""
+    """The PIN from the place that `pin-source` names."""
     if uri.pin_source is None:
         return None
     scheme, _, place = uri.pin_source.partition(":")

@@ -50,7 +50,7 @@ class Token:
         self._token = _find_token(uri)
 
     def with_key(self, use: Callable[[Any], _T]) -> _T:
-        """What `use` makes of the private key, while a session is open.
+        """The result of `use` for the private key, called while a session is open.
 
         Raises:
             HardwareKeyError: PIN, key or operation is refused.

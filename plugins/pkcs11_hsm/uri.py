@@ -1,4 +1,4 @@
-"""PKCS#11 URIs: which token, which key, which library.
+"""PKCS#11 URIs, which name a token, a key and a library.
 
 Supported are the path attributes token, serial, manufacturer, model, object, id and type (`private`
 alone) and the query attributes module-path and pin-source (`env:NAME` or `file:/path`). A
@@ -24,7 +24,7 @@ _SAFE = re.compile(r"(?:[A-Za-z0-9._~:\[\]@!$'()*+,=&/?|\- -]|%[0-9A-Fa-f]{2})*"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyUri:
-    """What a URI says; None where it says nothing."""
+    """The attributes of a URI; None for a missing one."""
 
     token: str | None
     serial: str | None

@@ -19,7 +19,7 @@ from host.ports.requests import refusing_misfits
 def translated(
     capability: Capability, context: CallContext, function: str, request: JsonObject
 ) -> JsonValue:
-    """Call, and sort the service's refusals: the flow's business, or to be tried again."""
+    """Call, and classify the service's errors: for the flow, or to be retried."""
     try:
         with refusing_misfits():
             return capability.call(context, function, request)
@@ -37,7 +37,7 @@ def encoded(name: str, answer: JsonValue) -> str:
     """The answer's JSON text.
 
     Raises:
-        CapabilityError: `answer-invalid`, it holds what no text can: it was made of a guest's data.
+        CapabilityError: `answer-invalid`, it cannot be encoded, because of data from a guest.
     """
     try:
         return msgspec.json.encode(answer).decode()

@@ -1,4 +1,4 @@
-"""`membership`: what flows may know of their group."""
+"""`membership`: a flow's view of its group."""
 
 from host.domain.call_time import check_call_time
 from host.domain.capability_error import CapabilityError

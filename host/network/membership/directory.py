@@ -1,7 +1,7 @@
 """The group as its members see it: the `Members` port over the cluster's database.
 
-All members of a static network live on one cluster, so they share one list. What a viewer may see
-is decided at each look-up.
+All members of a static network are on one cluster, so they share one list. Visibility for the
+viewer is decided at each look-up.
 """
 
 from collections.abc import Sequence
@@ -50,7 +50,7 @@ class MemberDirectory:
         """The member that holds `ledger_key`.
 
         Raises:
-            InvalidInputError: `ledger_key` is no public key.
+            InvalidInputError: `ledger_key` is not a public key.
         """
         canonical = self._public_keys.canonical(ledger_key)
         with self._database.read() as connection:

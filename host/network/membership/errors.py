@@ -22,7 +22,7 @@ class GroupParametersUnknownError(NotFoundError):
 
 
 class RegistrationInvalidError(Exception):
-    """The request ends as INVALID; `reason` is what its status tells."""
+    """The request ends as INVALID; `reason` is shown in its status."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)

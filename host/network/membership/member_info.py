@@ -28,7 +28,7 @@ class MemberKey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MemberKeys:
-    """Keys by what they are for."""
+    """The uses of keys."""
 
     ledger: MemberKey
     session: MemberKey

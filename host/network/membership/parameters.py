@@ -1,4 +1,4 @@
-"""The versions of group parameters, in the cluster's database: kept by hash, none deleted."""
+"""The versions of group parameters, in the cluster's database: stored by hash, never deleted."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -17,14 +17,14 @@ _NEWEST_FIRST = select(GROUP_PARAMETERS).order_by(_COLUMNS.epoch.desc(), _COLUMN
 
 
 def realm_key(connection: Connection, group_id: str) -> str | None:
-    """The key of the MGM of the realm that a group's members here are in; None before any is."""
+    """The key of the MGM of the realm of a group's members on this host; None if there are none."""
     query = select(GROUP_REALM.c.mgm_key).where(GROUP_REALM.c.group_id == group_id)
     found = connection.execute(query).scalar_one_or_none()
     return None if found is None else str(found)
 
 
 def newest_parameters(connection: Connection, group_id: str) -> SignedGroupParameters | None:
-    """Those of the highest epoch."""
+    """The parameters of the highest epoch."""
     query = _NEWEST_FIRST.where(_COLUMNS.realm.in_(_realm(group_id))).limit(1)
     row = connection.execute(query).one_or_none()
     return None if row is None else _signed(row)
@@ -33,7 +33,7 @@ def newest_parameters(connection: Connection, group_id: str) -> SignedGroupParam
 def parameters_of_hash(
     connection: Connection, group_id: str, wanted: str
 ) -> SignedGroupParameters | None:
-    """Those of a hash."""
+    """The parameters with this hash."""
     query = select(GROUP_PARAMETERS).where(
         _COLUMNS.realm.in_(_realm(group_id)), _COLUMNS.hash == wanted
     )
@@ -44,7 +44,7 @@ def parameters_of_hash(
 def parameters_before(
     connection: Connection, group_id: str, before: int | None, limit: int
 ) -> Sequence[SignedGroupParameters]:
-    """Those of epochs before one, the newest first, at most `limit`."""
+    """The parameters of epochs before one, the newest first, at most `limit`."""
     query = _NEWEST_FIRST.where(_COLUMNS.realm.in_(_realm(group_id))).limit(limit)
     if before is not None:
         query = query.where(_COLUMNS.epoch < before)
@@ -52,7 +52,7 @@ def parameters_before(
 
 
 def keep_signed(connection: Connection, signed: SignedGroupParameters) -> None:
-    """Keep parameters whose signature was checked; those that are there stay."""
+    """Store parameters whose signature was checked; existing ones are not changed."""
     group_id = signed.parameters.group_id
     realm = realm_of(group_id, signed.signer_key)
     _KEEP_REALM.run(

@@ -1,4 +1,4 @@
-"""Registration in a static network: the context that a member gives, read and checked.
+"""Registration in a static network: the context of a member, parsed and checked.
 
 Source: corda-api `member.static.registration.context` schema 1.0, corda-runtime-os
 `StaticMemberRegistrationService`.
@@ -17,7 +17,7 @@ from host.domain.x500 import InvalidX500NameError, MemberX500Name
 from host.network.membership.errors import RegistrationInvalidError
 
 _NETWORKS_KEPT_MAX = 4
-"""The greatest policy has a megabyte of text."""
+"""A policy has at most one megabyte of text."""
 _ENTRIES_MAX = 200
 _VALUE_CHARACTERS_MAX = 800
 _PROTOCOL_CHARACTERS_MAX = 255
@@ -71,7 +71,7 @@ class StaticRegistration:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StaticNetwork:
-    """A static network as its group policy describes it."""
+    """A static network, as described by its group policy."""
 
     policy: GroupPolicy
     members: Mapping[MemberX500Name, StaticMember]
@@ -92,11 +92,11 @@ class StaticNetwork:
 
 @lru_cache(maxsize=_NETWORKS_KEPT_MAX)
 def static_network(group_policy: str) -> StaticNetwork:
-    """Read a group policy. The last few are kept: each of a network's members registers with it.
+    """Read a group policy. The last few are cached: all members of a network register with it.
 
     Raises:
-        GroupPolicyError: the text is no group policy.
-        RegistrationInvalidError: it is one of another kind of network.
+        GroupPolicyError: the text is not a group policy.
+        RegistrationInvalidError: it belongs to another kind of network.
     """
     policy = parse_group_policy(group_policy, stored=True)
     if policy.kind is not GroupPolicyKind.STATIC:
@@ -104,7 +104,7 @@ def static_network(group_policy: str) -> StaticNetwork:
             f"the group policy is {policy.kind.value}; only static networks are supported"
         )
     listed = dict[MemberX500Name, StaticMember]()
-    # Of two entries of one name, the first counts; one without a readable name is nobody's.
+    # Of two entries with the same name, the first counts; entries without a valid name are ignored.
     for member in reversed(policy.static_members):
         with suppress(InvalidX500NameError):
             listed[MemberX500Name.parse(member.name)] = member

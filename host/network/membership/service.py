@@ -1,9 +1,9 @@
 """Registering virtual nodes with their group.
 
-In a static network the host itself approves: keys are made, the member and the group parameters
-are stored, and the request is APPROVED, all in one transaction after the keys exist. The process
-that works on a request has claimed it. One that a crash interrupted is still NEW, and another
-process, or the next start, finishes it; keys that it made are used then.
+In a static network the host itself approves: keys are created first; then the member and the group
+parameters are stored and the request is APPROVED, in one transaction. The process that works on a
+request has claimed it. A request that a crash interrupted is still NEW, and another process, or the
+next start, completes it with the keys that exist already.
 """
 
 import json
@@ -117,10 +117,10 @@ class MembershipService:
         return self.request(short_hash, registration_id)
 
     def resume(self) -> int:
-        """Finish the requests that nobody works on, and those of earlier runs of this process.
+        """Complete requests that no process works on, and those of earlier runs of this process.
 
         Returns:
-            How many there were. Call it once, before requests are served.
+            Their number. Call it once, before requests are served.
 
         Raises:
             StorageError: they cannot be claimed.
@@ -128,12 +128,12 @@ class MembershipService:
         return self._take_up(of_earlier_runs=True)
 
     def go_on(self) -> int:
-        """Renew the claims of this process, and finish what others have left NEW.
+        """Renew the claims of this process, and complete requests that others have left NEW.
 
         Call it every `host.database.claims.RENEW_SECONDS`.
 
         Returns:
-            How many requests were taken up.
+            How many requests were completed.
 
         Raises:
             StorageError: claims cannot be stored.
@@ -160,8 +160,8 @@ class MembershipService:
 
         Args:
             short_hash: the node.
-            limit: how many.
-            before: only those before this time of sending and registration id.
+            limit: maximum number of items.
+            before: only those before this time of submission and registration id.
 
         Raises:
             MemberNotFoundError: no such virtual node.
@@ -240,7 +240,7 @@ class MembershipService:
             now=self._clock.now_ms(),
         )
 
-        # What is signed follows upon what was read: if others have changed it meanwhile, once more.
+        # The signed parameters follow those that were read: if these changed meanwhile, retry.
         while not self._admit(
             request, node, member, policy=policy, notary=registration.notary, key=keys.notary
         ):
@@ -256,7 +256,7 @@ class MembershipService:
         notary: NotaryService | None,
         key: MemberKey | None,
     ) -> bool:
-        """Store a member and the parameters that it changes; false if they are others now."""
+        """Store a member and the parameters that it changes; False if these changed meanwhile."""
         with self._database.read() as connection:
             before = newest_parameters(connection, member.group_id)
         versions = self._mgm.versions(before, member.group_id, policy, notary, key)
@@ -281,10 +281,10 @@ class MembershipService:
         return node
 
     def _check_listed(self, node: VirtualNode, own: CpiRecord) -> None:
-        """Check that the policies of those who are in the group list a joiner.
+        """Check that the policies of the group's members list a joiner.
 
-        Only CPIs of the group's founders are asked: one that was forced in neither vouches for
-        others nor keeps them out. Before a founders' node is there, their newest CPI is asked.
+        Only CPIs signed by the group's founders count: a CPI that was uploaded by force neither
+        admits nor excludes others. While the founders have no node, their newest CPI is used.
         """
         group_id, name = node.holding.group_id, node.holding.x500_name
         founders = self._packages.founders(group_id)
@@ -352,7 +352,7 @@ class MembershipService:
             try:
                 key = self._keys.create(tenant, category, alias, scheme)
             except ConflictError:
-                # Another registration of this node has just made it.
+                # Another registration of this node has just created it.
                 (key,) = self._keys.query(tenant, KeyQuery(alias=alias))
         return MemberKey(
             public_key=key.public_key,
@@ -387,7 +387,7 @@ class MembershipService:
 
 
 def _lists(cpi: CpiRecord, name: MemberX500Name) -> bool:
-    """Whether a CPI's static network lists a name; one that cannot be read keeps nobody out."""
+    """Whether a CPI's static network lists a name; True if its policy cannot be read."""
     try:
         return name in static_network(cpi.group_policy).members
     except (RegistrationInvalidError, InvalidInputError, CpiError):

@@ -1,4 +1,4 @@
-"""What stands for the MGM of a static group: a key of the cluster signs its parameters."""
+"""The MGM of static groups: a key of the cluster signs their parameters."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -26,7 +26,7 @@ _SCHEME = "CORDA.ECDSA.SECP256R1"
 
 
 class StaticMgm:
-    """Signs for the groups of static networks. Keys are asked: call it outside transactions."""
+    """Signs for the groups of static networks. Calls the key store: use it outside transactions."""
 
     def __init__(self, *, keys: KeyStore, public_keys: PublicKeys, clock: Clock) -> None:
         self._keys = keys
@@ -41,17 +41,17 @@ class StaticMgm:
         service: NotaryService | None,
         key: MemberKey | None,
     ) -> Sequence[SignedGroupParameters]:
-        """The versions that a member brings: a group's first, and one with its notary.
+        """The new versions due to a member: a group's first one, and one with the member's notary.
 
         Args:
-            before: the group's newest, None before its first member.
-            group_id: the group's.
-            policy: of the member's CPI.
-            service: the notary service that the member registers, if it does.
-            key: its key.
+            before: the group's newest version, None before its first member.
+            group_id: id of the group.
+            policy: the group policy of the member's CPI.
+            service: the notary service that the member registers, if any.
+            key: the key of that notary service.
 
         Raises:
-            HostError: the key store cannot be asked.
+            HostError: the key store cannot be reached.
         """
         now, versions = self._clock.now_ms(), []
         if before is None:
@@ -73,10 +73,10 @@ class StaticMgm:
         return [self.sign(each) for each in versions]
 
     def sign(self, parameters: GroupParameters) -> SignedGroupParameters:
-        """The parameters of a group with the signature of its key, made with the first ones.
+        """The parameters of a group, signed by its key; the key is created for the first ones.
 
         Raises:
-            HostError: the key store cannot be asked.
+            HostError: the key store cannot be reached.
         """
         key = self._key(parameters.group_id)
         content = canonical_json(group_parameters_json(parameters))
@@ -97,7 +97,7 @@ class StaticMgm:
         try:
             return self._keys.create(_TENANT, KeyCategory.SESSION_INIT, alias, _SCHEME).public_key
         except ConflictError:
-            # Another registration has just made it.
+            # Another registration has just created it.
             (key,) = self._keys.query(_TENANT, query)
             return key.public_key
 

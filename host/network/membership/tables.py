@@ -48,7 +48,7 @@ GROUP_REALM = Table(
     Column("mgm_key", Text, nullable=False),
     info=REMEMBERED,
 )
-"""In which realm the members of a group are here, and the key of its MGM in canonical PEM."""
+"""The realm of a group's members on this host, and the key of its MGM in canonical PEM."""
 
 GROUP_PARAMETERS = Table(
     "group_parameters",
@@ -63,7 +63,7 @@ GROUP_PARAMETERS = Table(
     Column("at", BigInteger, nullable=False),
     info=REMEMBERED,
 )
-"""All that there ever were: no row is deleted, since transactions name them for ever."""
+"""All versions: no row is deleted, since recorded transactions name them."""
 
 Index("group_parameters_epoch", GROUP_PARAMETERS.c.realm, GROUP_PARAMETERS.c.epoch)
 

@@ -1,7 +1,7 @@
-"""Has a log tell that somebody has examined a cut: from then on it verifies again.
+"""Adds entries to a log that acknowledge an examined cut; after that, the log verifies again.
 
-Nothing is taken back. The entry that tells of the cut stays, and the one that answers for it says
-who, when and why; `verify` counts both.
+Nothing is removed. The entry that reports the cut stays; the acknowledgement records who examined
+it, when and why. `verify` counts both.
 """
 
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ REASON_CHARACTERS_MAX = 500
 
 
 class AuditNothingToAcknowledgeError(ConflictError):
-    """The log tells of no cut that is not acknowledged, or not in the entry that was named."""
+    """The log reports no unacknowledged cut, or the given entry does not report one."""
 
     code = "audit-nothing-to-acknowledge"
 
@@ -38,18 +38,18 @@ def acknowledge_cuts(
     """Add entries that acknowledge cuts; a host may be adding to the log.
 
     Args:
-        folder: the node's.
-        entry: number of the entry that tells of the cut; None for all that are not acknowledged.
-        user: who has examined it.
+        folder: the node's folder.
+        entry: number of the entry that reports the cut; None for all that are not acknowledged.
+        user: the person who examined it.
         reason: what was found.
-        key: the host's.
-        clock: tells when.
+        key: the host's key.
+        clock: the time of the entries.
 
     Returns:
         What was acknowledged.
 
     Raises:
-        AuditReasonInvalidError: the reason is none.
+        AuditReasonInvalidError: the reason is empty, too long or not printable.
         AuditNothingToAcknowledgeError: there is no such cut.
         AuditLogUnreadableError: the log cannot be read.
         StorageError: it cannot be written.

@@ -1,8 +1,8 @@
-"""Moves older parts of a log elsewhere, so that the node's log may grow again.
+"""Moves older parts of a log to another folder, which frees room for new entries.
 
-Nothing is forgotten: the part lies whole in the other folder before an entry of the log names it,
-with its digest and last entry, and only then it goes. A process that dies within leaves a part in
-both places, which the next run finishes.
+No entry is lost: the part is first copied whole to the other folder, then an entry of the log
+records its digest and last entry, and only then the original is deleted. A process that dies in
+between leaves the part in both places; the next run completes the move.
 """
 
 import os
@@ -21,13 +21,13 @@ from host.ports.clock import Clock
 
 
 class AuditLogNotGoodError(ConflictError):
-    """An audit log that does not verify is left where it is: its files are evidence."""
+    """An audit log that does not verify is not archived: its files are evidence."""
 
     code = "audit-log-not-good"
 
 
 class AuditArchiveDiffersError(InvalidInputError):
-    """The archive holds another file under the name of a part of the log."""
+    """The archive has a different file under the name of a part of the log."""
 
     code = "audit-archive-differs"
 
@@ -47,13 +47,13 @@ def archive_log(folder: Path, to: Path, *, key: bytes, clock: Clock) -> Sequence
 
     Args:
         folder: the node's; a host may be adding to the log.
-        to: made if it is not there; may hold parts that were moved before.
-        key: the host's.
-        clock: tells when.
+        to: created if it does not exist; may hold parts that were moved before.
+        key: the host's key.
+        clock: the time of the entries.
 
     Raises:
-        AuditLogNotGoodError: an entry is not as the host wrote it.
-        AuditArchiveDiffersError: a file of that name, and other content, is there.
+        AuditLogNotGoodError: the log does not verify.
+        AuditArchiveDiffersError: the archive has a file of that name with other content.
         StorageError: a folder cannot be written.
     """
     log = folder / LOG_NAME
@@ -102,7 +102,7 @@ def _moved(
 
 
 def _place(content: bytes, target: Path) -> None:
-    """Have the content on the disk under its name; what is there already must be the same."""
+    """Write the content durably under its name; an existing file must have the same content."""
     target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     if target.exists():
         if target.read_bytes() != content:

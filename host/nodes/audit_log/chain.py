@@ -2,8 +2,8 @@
 
 An entry's `hash` is over the entry without `hash` and `mac`; `previous` is the hash of the entry
 before. The first entry, number 0, names the holding identity, so that every hash depends on it.
-`mac` is HMAC-SHA256 of the hash under the host's key: who can write the file but not read the key
-can make no entry.
+`mac` is HMAC-SHA256 of the hash under the host's key: a process that can write the file but cannot
+read the key cannot make a valid entry.
 """
 
 import hashlib
@@ -21,7 +21,7 @@ from host.ports.audit_log import PrivilegedCall
 
 VERSION = 2
 VERSIONS = frozenset({1, VERSION})
-"""Version 1 had one file, and no entries but those of `genesis`, `call` and torn lines."""
+"""Version 1 had one file, and only the entries `genesis`, `call` and those of torn lines."""
 LINE_BYTES_MAX = 64 * 1024
 NO_HASH = "0" * 64
 
@@ -33,7 +33,7 @@ Entry = Mapping[str, JsonValue]
 
 
 class Cause(StrEnum):
-    """Why a log goes on otherwise than it ended."""
+    """Why a log does not continue from its last entry."""
 
     TORN_LINE = "torn-line"
     LOG_CUT = "log-cut"
@@ -80,7 +80,7 @@ def call_content(call: PrivilegedCall, *, at: EpochMs) -> dict[str, JsonValue]:
 
 
 def torn_line(torn: bytes, *, at: EpochMs) -> dict[str, JsonValue]:
-    """The content of the entry that tells of a torn line, which was cut off."""
+    """The content of the entry that reports a torn last line, which was removed."""
     return {
         "kind": RECOVERY,
         "at": at,
@@ -91,11 +91,11 @@ def torn_line(torn: bytes, *, at: EpochMs) -> dict[str, JsonValue]:
 
 
 def restored(*, of: EpochMs, store_id: str, backup: str, at: EpochMs) -> dict[str, JsonValue]:
-    """The content of the entry with which a log goes on in a host that was restored.
+    """The content of the first entry that a log gets after its host was restored.
 
     Args:
-        of: the moment that the backup shows; what the log told of later is not in it.
-        store_id: of the restored host.
+        of: the moment that the backup shows; later entries are not in it.
+        store_id: store id of the restored host.
         backup: digest of the backup's header.
         at: when it was restored.
     """
@@ -112,14 +112,14 @@ def restored(*, of: EpochMs, store_id: str, backup: str, at: EpochMs) -> dict[st
 def archived(
     *, first: int, last: int, last_hash: str, content: str, at: EpochMs
 ) -> dict[str, JsonValue]:
-    """The content of the entry that tells that a file of the log was moved elsewhere, whole.
+    """The content of the entry that records that a whole file of the log was moved.
 
     Args:
         first: number of the file's first entry.
         last: number of its last.
         last_hash: hash of its last.
         content: digest of the file.
-        at: when.
+        at: time of the entry.
     """
     return {
         "kind": ARCHIVED,
@@ -134,14 +134,14 @@ def archived(
 def acknowledged(
     *, of: int, of_hash: str, user: str, reason: str, at: EpochMs
 ) -> dict[str, JsonValue]:
-    """The content of the entry by which somebody answers for a cut that an entry tells of.
+    """The content of the entry by which a person acknowledges a reported cut.
 
     Args:
-        of: number of the entry that tells of the cut.
+        of: number of the entry that reports the cut.
         of_hash: its hash.
-        user: who has examined it.
+        user: the person who examined it.
         reason: what was found.
-        at: when.
+        at: time of the entry.
     """
     return {
         "kind": ACKNOWLEDGED,
@@ -171,9 +171,9 @@ def hash_of(entry: Entry) -> str:
 
 
 def canonical(entry: Entry) -> bytes:
-    """The entry by RFC 8785. Entries are flat, of texts and whole numbers with ASCII names.
+    """The entry as RFC 8785 JSON. Entries are flat: strings and integers under ASCII names.
 
-    For those the standard library's encoder gives the same bytes, many times faster.
+    For such objects the standard library's encoder gives the same bytes, many times faster.
     """
     return json.dumps(entry, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 

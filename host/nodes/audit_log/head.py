@@ -1,9 +1,9 @@
-"""What a log's head file knows, and what it says of a log that is opened. Pure.
+"""What a log's head file records, and the check of a log against it. Pure.
 
-The file has two lines of one length each, so that either is replaced in place. The first names the
-newest entry, and is written after each; the second names the newest entry that was known to be on
-the disk. A log that ends before the first was cut. A power failure may do that, but takes no entry
-that the second knows, and does not leave the machine running.
+The file has two lines of the same fixed length, so that each can be overwritten in place. The first
+names the newest entry and is written after every entry; the second names the newest entry that is
+known to be synced to disk. A log that ends before the first was cut. A power failure may cause
+that, but it loses no entry up to the second, and the machine has a new boot id afterwards.
 """
 
 import hmac
@@ -22,7 +22,7 @@ POWER_FAILURE, NONE = "power-failure", "none"
 
 
 class HeadLine(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """An entry of the log, and in which run of the machine it was noted."""
+    """An entry of the log, and the boot id of the machine when it was recorded."""
 
     v: int
     seq: int
@@ -33,7 +33,7 @@ class HeadLine(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Head:
-    """Both lines as they were found; None for one that is no such line."""
+    """Both lines as found; None for one that is not valid."""
 
     raw: bytes
     newest: HeadLine | None
@@ -51,8 +51,8 @@ def line_bytes(role: str, *, seq: int, digest: str, boot: str, key: bytes) -> by
         role: `NEWEST` or `MARK`.
         seq: number of the entry.
         digest: its hash.
-        boot: names this run of the machine.
-        key: the host's.
+        boot: boot id of the machine.
+        key: the host's key.
     """
     line = HeadLine(v=2, seq=seq, hash=digest, boot=boot, mac=_mac(role, seq, digest, boot, key))
     return msgspec.json.encode(line).ljust(LINE_BYTES - 1) + b"\n"
@@ -86,23 +86,24 @@ def recovery(
     boot: str,
     at: EpochMs,
 ) -> dict[str, JsonValue] | None:
-    """The content of the entry that tells how a log differs from what its head knows.
+    """The content of the entry that reports how a log differs from its head.
 
     Args:
         head: as found beside the log.
         last: number of the log's last entry; -1 for an empty log.
         hash_at: the hash of the log's entry of a number, None if it has none.
-        key: the host's.
-        boot: names this run of the machine.
-        at: when.
+        key: the host's key.
+        boot: boot id of the machine.
+        at: time of the entry.
 
     Returns:
-        None when nothing is wrong: a head that is behind was not brought to the disk in time.
+        None when nothing is wrong. A head that is behind the log is not an error: it was not synced
+        to disk in time.
     """
     content: dict[str, JsonValue] = {"kind": RECOVERY, "at": at}
     newest = head.newest
     if head.is_empty:
-        # The first entry of a log is there before its head.
+        # The first entry of a log is written before its head.
         return None if last <= 0 else {**content, "cause": Cause.HEAD_MISSING.value}
     if newest is None or not is_genuine(newest, NEWEST, key):
         return {**content, "cause": Cause.HEAD_FORGED.value, "digest": digest_of(head.raw)}

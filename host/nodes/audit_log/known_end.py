@@ -1,6 +1,7 @@
-"""What others know of a log: an entry that was on the disk, noted outside the node's folder.
+"""Evidence outside a node's folder: a log entry that is known to have been synced to disk.
 
-Log and head that are lost, or set back, together know nothing of it; the registers do. Pure.
+If log and head are lost or restored to an older state together, they do not show it; the registers
+still hold the newer entry. Pure.
 """
 
 from host.domain.ids import EpochMs
@@ -11,9 +12,9 @@ from host.nodes.audit_log.problems import Anchor
 
 
 def recovered(cause: Cause, end: Anchor, *, at: EpochMs) -> dict[str, JsonValue]:
-    """The content of the entry for a log that lacks an entry which is known elsewhere.
+    """The content of the entry for a log that lacks an entry which the registers name.
 
-    No power failure explains it: the entry was known to be on the disk.
+    A power failure cannot be the cause: the entry was synced to disk.
     """
     content: dict[str, JsonValue] = {"kind": RECOVERY, "at": at, "cause": cause.value}
     content |= {"headSeq": end.seq, "headHash": end.hash}

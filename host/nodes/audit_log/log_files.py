@@ -28,21 +28,21 @@ _log = structlog.get_logger("cordbox.audit")
 
 
 class LogFiles:
-    """`audit.log`, `audit.head` and `audit.repeats` of a folder, made if they are not there.
+    """`audit.log`, `audit.head` and `audit.repeats` of a folder, created if they do not exist.
 
     Nothing here is thread-safe; `exclusive` keeps other processes out.
 
     Args:
         folder: the node's own.
         key: authenticates what is written beside the log.
-        boot: names this run of the machine.
+        boot: boot id of the machine.
 
     Raises:
         StorageError: they cannot be opened.
     """
 
     log: int
-    """Descriptor of the file that is added to."""
+    """Descriptor of the file that entries are appended to."""
 
     def __init__(self, folder: Path, key: bytes, boot: str) -> None:
         self.folder = folder
@@ -59,9 +59,7 @@ class LogFiles:
 
     @contextmanager
     def exclusive(self) -> Iterator[bool]:
-        """Keep other processes out.
-
-        Gives whether the files are others than before: then nothing is known of their content.
+        """Lock out other processes. Yields whether the files were replaced since the last lock.
 
         Raises:
             StorageError: they cannot be opened.
@@ -83,10 +81,10 @@ class LogFiles:
         return os.fstat(self.log).st_size
 
     def append(self, text: bytes, *, position: int) -> None:
-        """Add to the log at its end, `position`: all or nothing.
+        """Append to the log at its end, `position`: all or nothing.
 
         Raises:
-            DiskFullError: there is no room.
+            DiskFullError: the disk is full.
         """
         if os.write(self.log, text) != len(text):
             os.ftruncate(self.log, position)
@@ -100,7 +98,7 @@ class LogFiles:
         os.pwrite(self._head, line, 0)
 
     def sync(self, seq: int, digest: str) -> None:
-        """Bring the log to the disk, and note that entry `seq` is there.
+        """Sync the log to disk, and record in the head that entry `seq` is synced.
 
         Raises:
             StorageError: it cannot be written.
@@ -124,7 +122,7 @@ class LogFiles:
         return other
 
     def runs(self) -> refusals.Runs:
-        """The refusals that are counted beside the log."""
+        """The counts of refusals that are kept beside the log."""
         page = os.pread(self._repeats, refusals.PAGE_BYTES, 0)
         runs = refusals.parse_page(page, self._key)
         if runs is None and page:
@@ -137,16 +135,16 @@ class LogFiles:
             os.pwrite(self._repeats, page, 0)
 
     def rotate(self, first: int, line: bytes) -> None:
-        """Make the log an older part of itself, and `line` the first of a new one.
+        """Rotate: the current file becomes an older part, and `line` the first of a new file.
 
-        A process that dies within leaves the log as it was, or rotated.
+        A process that dies in between leaves the log either unchanged or rotated.
 
         Args:
-            first: number of the first entry of the file that there is now.
-            line: the first line of the next.
+            first: number of the first entry of the current file.
+            line: the first line of the next file.
 
         Raises:
-            OSError: the log is as it was.
+            OSError: the log is unchanged.
         """
         os.fdatasync(self.log)
         older, new = self.folder / segment_name(first), self.folder / NEW_NAME
@@ -158,7 +156,7 @@ class LogFiles:
         new.unlink(missing_ok=True)
         file = os.open(new, _FLAGS | os.O_APPEND | os.O_EXCL, 0o600)
         try:
-            # Held before it has the log's name, so that nobody adds to it before this does.
+            # Locked before it gets the log's name, so that no other process appends first.
             fcntl.flock(file, fcntl.LOCK_EX)
             _write_whole(file, line)
             os.fdatasync(file)
@@ -200,7 +198,7 @@ class LogFiles:
 
 
 def used_bytes(folder: Path) -> int:
-    """Bytes that the log in a node's folder takes, with its older parts.
+    """Size in bytes of the log in a node's folder, with its older parts.
 
     Raises:
         StorageError: the folder cannot be read.
@@ -218,7 +216,7 @@ def _write_whole(file: int, text: bytes) -> None:
 
 @contextmanager
 def storage(path: Path) -> Iterator[None]:
-    """Turn what the operating system refuses inside the block into `StorageError`."""
+    """Convert an `OSError` raised inside the block to `StorageError`."""
     try:
         yield
     except OSError as error:

@@ -1,13 +1,12 @@
-"""One node's log on disk: lines are only ever added, under a lock that processes share.
+"""One node's log on disk: append-only, under a lock that processes share.
 
-A line is in the operating system's hands before its call is answered, so it survives the death of
-the process at any instruction; `sync` brings what was added to the disk, and is called outside
-steps. A power failure costs at most what was added since.
+A line is written to the operating system before its call is answered, so it survives the death of
+the process at any instruction; `sync` flushes added lines to disk, and is called outside steps. A
+power failure loses at most the lines added since the last `sync`.
 
-A log that is opened is compared with its head (`host.nodes.audit_log.head`): what is missing is
-told by
-an entry `recovery`, which `verify` never forgets. A file that has grown long enough becomes an
-older part of the log, and a new one goes on where it ends.
+When a log is opened, it is compared with its head (`host.nodes.audit_log.head`): missing entries
+are reported by an entry `recovery`, which `verify` counts as a cut until it is acknowledged. A file
+that has reached its maximum length becomes an older part of the log, and a new file continues it.
 """
 
 import os
@@ -37,7 +36,7 @@ __all__ = ["HEAD_NAME", "LOG_NAME", "AuditLogDamagedError", "NodeLog"]
 
 SEGMENT_BYTES = 16 * 1024 * 1024
 _TAIL_BYTES = 4 * 1024 * 1024
-"""How far back a log is read when it is opened, to recognise repeated calls."""
+"""How many bytes from the end a log is read when it is opened, to recognise repeated calls."""
 _FLOWS_MAX = 10_000
 _TOLD_MAX = 4 * refusals.RUNS_MAX
 _READ_BYTES = 1024 * 1024
@@ -49,21 +48,21 @@ _SEGMENT = Fixed(SEGMENT_BYTES)
 
 
 class AuditLogDamagedError(StorageError):
-    """A node's audit log is not as this host left it; `cordbox audit log verify` tells more."""
+    """A node's audit log is not as this host left it; `cordbox audit log verify` gives details."""
 
     code = "audit-log-damaged"
 
 
 class NodeLog:
-    """An open log. Thread-safe; several processes may have one open.
+    """An open log. Thread-safe; several processes may have the same log open.
 
     Args:
         folder: the node's own.
-        holding: whose log it is.
+        holding: the node's holding identity.
         key: authenticates entries.
-        segment_bytes: a file this long gets a successor.
-        boot: names this run of the machine.
-        known_end: an entry that the registers know to be in the log, None when they know none.
+        segment_bytes: a file of this length is rotated.
+        boot: boot id of the machine.
+        known_end: an entry that the registers name as part of the log, None when they have none.
 
     Raises:
         StorageError: the files cannot be opened.
@@ -95,21 +94,21 @@ class NodeLog:
         self._files = LogFiles(folder, key, self._boot)
 
     def append(self, call: PrivilegedCall, *, now: EpochMs, has_room: bool = True) -> bool:
-        """Add the call, unless it is one that the flow repeats, with the same outcome.
+        """Add the call, unless the flow repeats a call that is in the log with the same outcome.
 
-        A refusal like one before is counted instead.
+        A refusal equal to an earlier one is counted instead.
 
         Args:
             call: the call.
             now: the time.
-            has_room: False for a log that may not grow any more: refusals are counted together.
+            has_room: False for a log that has reached its limit: refusals are counted together.
 
         Returns:
             Whether it was added or counted.
 
         Raises:
             StorageError: the log cannot be written.
-            AuditLogDamagedError: somebody else changed it.
+            AuditLogDamagedError: another program changed it.
         """
         with self._lock, self._exclusive():
             self._prepare(now)
@@ -125,29 +124,29 @@ class NodeLog:
             return is_new
 
     def add(self, contents: Sequence[Mapping[str, JsonValue]], *, now: EpochMs) -> None:
-        """Add entries that tell of the log itself.
+        """Add entries about the log itself.
 
         Raises:
             StorageError: the log cannot be written.
-            AuditLogDamagedError: somebody else changed it.
+            AuditLogDamagedError: another program changed it.
         """
         with self._lock, self._exclusive():
             self._prepare(now)
             self._add(*contents)
 
     def open_now(self, *, now: EpochMs) -> None:
-        """Compare the log with its head, and add what there is to tell.
+        """Compare the log with its head, and add an entry for each difference.
 
         Raises:
             StorageError: the log cannot be read or written.
-            AuditLogDamagedError: its last lines are no entries.
+            AuditLogDamagedError: its last lines are not valid entries.
         """
         self.add((), now=now)
 
     def sync(self, now: EpochMs, *, all_counts: bool = False) -> None:
-        """Bring what was added to the disk; calls may be added meanwhile.
+        """Sync added lines to disk; calls may be added meanwhile.
 
-        Counted refusals get their entry when they have waited for a minute, or with `all_counts`.
+        Counted refusals get their entry after a minute, or at once with `all_counts`.
 
         Raises:
             StorageError: it cannot be written.
@@ -173,13 +172,13 @@ class NodeLog:
             raise
 
     def take_synced(self) -> Anchor | None:
-        """The newest entry that this brought to the disk since the last call, if any."""
+        """The newest entry that this object synced to disk since the last call, if any."""
         with self._lock:
             synced, self._synced = self._synced, None
         return synced
 
     def close(self) -> None:
-        """Close the files; counts stay beside the log."""
+        """Close the files; counts of refusals stay in their file beside the log."""
         with self._lock, closing(self._files):
             if self._is_dirty:
                 self._files.sync(self._seq, self._hash)
@@ -191,13 +190,14 @@ class NodeLog:
             yield
 
     def _prepare(self, now: EpochMs) -> None:
-        """Know the log's end, and tell first what happened to it. The lock is held."""
+        """Update the known end of the log, and add entries about damage. The lock must be held."""
         head = None if self._is_loaded else self._files.head()
         torn = self._catch_up() if self._is_loaded else self._load()
         if torn:
             os.ftruncate(self._files.log, self._position)
         is_first = self._seq < 0
-        # In one write, before the head forgets: a crash in between finds the same again.
+        # In one write, before the head is replaced: after a crash in between, the same entries are
+        # added again.
         self._add(*self._contents_before(head, torn, now))
         self._is_loaded = True
         if is_first:
@@ -207,7 +207,7 @@ class NodeLog:
     def _contents_before(
         self, head: Head | None, torn: bytes, now: EpochMs
     ) -> Sequence[Mapping[str, JsonValue]]:
-        """What is to be told before the next call; `head` where the log is new to this process."""
+        """The entries to add before the next call; `head` when this process opens the log first."""
         contents: list[Mapping[str, JsonValue]] = []
         path = str(self._files.path)
         if self._seq < 0:
@@ -231,19 +231,19 @@ class NodeLog:
         return contents
 
     def _missed_by_registers(self, now: EpochMs) -> dict[str, JsonValue] | None:
-        """What is to be told of a log that was set back, or lost, together with its head."""
+        """The entry for a log that was lost or reset to an older state with its head."""
         end = self._known_end()
         if end is None or end in self._told_ends:
             return None
         if end.seq <= self._seq:
-            # Of a part that was moved to an archive nothing is known here.
+            # A part that was moved to an archive cannot be read here.
             if self._hash_at(end.seq) in {None, end.hash}:
                 return None
             return recovered(chain.Cause.LOG_REPLACED, end, at=now)
         return recovered(chain.Cause.LOG_CUT, end, at=now)
 
     def _load(self) -> bytes:
-        """Learn the end of the log from its files; answers a last line that is torn."""
+        """Read the end of the log from its files; returns a torn last line, if any."""
         self._seq, self._hash = -1, chain.NO_HASH
         self._position = self._tail_start(self._files.log, self._files.size())
         older = segments(self._files.folder)
@@ -258,7 +258,7 @@ class NodeLog:
         self._has_counts = any(run.count for run in runs.runs)
         for run in runs.runs:
             if run.count and run.digest in self._told:
-                # A crash came between the entry and this.
+                # The process crashed between adding the entry and this call.
                 runs = refusals.told(runs, run)
                 self._files.write_runs(runs)
         return torn
@@ -271,7 +271,7 @@ class NodeLog:
                 self._take(line.removesuffix(b"\n"))
 
     def _tail_start(self, descriptor: int, size: int) -> int:
-        """Where reading begins: at the start of a line, far enough back."""
+        """The offset where reading starts: the start of a line, far enough back."""
         start = max(0, size - _TAIL_BYTES)
         if start == 0:
             return 0
@@ -279,7 +279,7 @@ class NodeLog:
         return start + piece.find(b"\n") + 1
 
     def _catch_up(self) -> bytes:
-        """Take in what other processes added; answers a last line that is torn."""
+        """Read lines that other processes added; returns a torn last line, if any."""
         size = self._files.size()
         if size < self._position:
             raise self._damaged(f"{size} bytes, {self._position} were written")
@@ -347,7 +347,7 @@ class NodeLog:
         self._has_counts = any(run.count for run in runs.runs)
 
     def _rotate_if_long(self, now: EpochMs) -> None:
-        """Go on in a new file. What fails is tried again with the next call."""
+        """Rotate to a new file. A failed rotation is retried with the next call."""
         if self._position < self._segment_bytes.get():
             return
         try:

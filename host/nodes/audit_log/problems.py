@@ -1,4 +1,4 @@
-"""What can be wrong with a log, and what its entries say of that. Pure."""
+"""The problems that a log can have, and how its entries report them. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ class AuditProblemCode(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Anchor:
-    """An entry that was seen before: a log that does not hold it is not the same log."""
+    """An entry that was seen before: a log without it is not the same log."""
 
     seq: int
     hash: str
@@ -49,7 +49,7 @@ class Problem:
 
 
 def cut_of(entry: Mapping[str, Any]) -> Problem | None:
-    """What an entry tells of something that is missing; None for one of a torn line."""
+    """What an entry reports as missing; None for the entry of a torn line."""
     seq, cause = entry["seq"], entry.get("cause")
     known = f"{HEAD_NAME} knew entry {entry.get('headSeq')} ({entry.get('headHash')})"
     if cause == Cause.LOG_CUT:

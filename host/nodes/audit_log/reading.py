@@ -1,4 +1,4 @@
-"""Reads the files of a log in order, and knows how far they are good."""
+"""Reads the files of a log in order, and finds the first entry that is not valid."""
 
 import hmac
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ Fault: TypeAlias = tuple[AuditProblemCode, str]
 
 
 class Reading:
-    """How far the log is good."""
+    """The reader's state: how far the log is valid."""
 
     def __init__(
         self, key: bytes | None, node: str | None, anchor: Anchor | None, head: Head | None
@@ -45,7 +45,7 @@ class Reading:
         return Anchor(seq=self._seq, hash=self._hash) if self.entries else None
 
     def read_part(self, stream: BinaryIO, first: int | None) -> None:
-        """Read a file of the log, whose first entry its name tells unless it is the newest."""
+        """Read a file of the log. `first` is the number of its first entry; None for the newest."""
         self._is_at_start = True
         for line in lines_of(stream):
             if self._is_at_start and not self.entries and self.problem is None:
@@ -56,17 +56,17 @@ class Reading:
                     self.problem = self._at_end(*found)
 
     def _begin(self, first: int) -> None:
-        """Read on from where the older parts ended: entries must say what became of them."""
+        """Continue after the older parts that are missing: entries must account for them."""
         if first > 0:
             self._first, self._seq = first, first - 1
 
     def judge_end(self) -> None:
-        """Look at the end of a log whose entries are good, and at its beginning."""
+        """Check the end and the beginning of a log whose entries are valid."""
         if self.problem is None:
             self.problem = self._end() or self._beginning()
 
     def judge_counts(self, file: Path) -> None:
-        """Take in what is counted beside the log."""
+        """Read the counts of refusals that are kept beside the log."""
         try:
             page = read_regular(file, refusals.PAGE_BYTES)[: refusals.PAGE_BYTES]
         except FileNotFoundError:
@@ -84,7 +84,7 @@ class Reading:
         if self._anchor is not None and self._anchor.seq > self._seq:
             return self._ends_early(self._anchor.seq, "the anchor")
         if self._head is not None and self._head.is_empty and self._seq <= 0:
-            return None  # a log that was opened, and has its first entry at most
+            return None  # a log that was opened, and has no entry but its first
         head = None if self._head is None else self._head.newest
         if head is None:
             return self._at_end(AuditProblemCode.HEAD_MISSING, f"{HEAD_NAME} is missing or damaged")
@@ -103,7 +103,7 @@ class Reading:
         return None
 
     def _beginning(self) -> Problem | None:
-        """What is wrong with a log whose first files are elsewhere."""
+        """What is wrong with a log whose first files are missing here."""
         if self._first is None:
             return None
         known, digest = 0, chain.NO_HASH
@@ -129,7 +129,7 @@ class Reading:
         return Problem(seq=self._seq + 1, code=code, message=message)
 
     def _fault(self, line: bytes) -> Fault | None:
-        """Code and message of what is wrong with the next line; takes it in if nothing is."""
+        """Code and message of what is wrong with the next line; a valid line updates the state."""
         if not line.endswith(b"\n"):
             return (
                 AuditProblemCode.LINE_TORN,
@@ -160,7 +160,7 @@ class Reading:
         return None
 
     def _place_fault(self, entry: dict[str, Any]) -> Fault | None:
-        """A file begins with an entry that tells whose log it is, and no other entry does."""
+        """The first entry of a file, and no other one, names the node of the log."""
         begins = chain.GENESIS if entry["seq"] == 0 else chain.SEGMENT
         is_beginning = entry.get("kind") in {chain.GENESIS, chain.SEGMENT}
         if self._is_at_start != is_beginning or (is_beginning and entry.get("kind") != begins):
@@ -207,7 +207,7 @@ class Reading:
         return None
 
     def _acknowledge(self, entry: dict[str, Any]) -> None:
-        """Take a cut for examined: an entry of the host names the one that tells of it."""
+        """Mark a cut as examined: an entry of the host names the entry that reports it."""
         number = entry.get("of")
         if self._hashes_of_cuts.get(number) == entry.get("ofHash"):  # type: ignore[arg-type]
             self.acknowledged += [cut for cut in self.cuts if cut.seq == number]
@@ -232,6 +232,6 @@ def _segment_number(line: bytes) -> int:
 
 
 def lines_of(stream: BinaryIO) -> Iterator[bytes]:
-    """Lines with their ends, none longer than allowed: a longer one comes in pieces."""
+    """Lines with their line ends; a line longer than the limit is returned in pieces."""
     while line := stream.readline(chain.LINE_BYTES_MAX):
         yield line

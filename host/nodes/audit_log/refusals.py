@@ -1,9 +1,9 @@
 """Equal refusals in a row: the first has an entry, the others are counted. Pure.
 
-The counts lie in a file of one page beside the log, `audit.repeats`, which is overwritten with each
-refusal: a page that was handed to the operating system survives the death of the process. They
-reach the log as an entry `repeats`, once a minute and when the log is closed. So a minute of
-refusals takes a bounded number of entries, however many and however mixed they are: after
+The counts are in a file of one page beside the log, `audit.repeats`, which is overwritten with each
+refusal: a page that was written to the operating system survives the death of the process. An entry
+`repeats` adds them to the log once a minute and when the log is closed. So a minute of refusals
+takes a bounded number of entries, however many and however mixed they are: after
 `BEGUN_PER_MINUTE_MAX` first ones, all further ones are counted together.
 """
 
@@ -25,11 +25,11 @@ RUNS_MAX = 7
 BEGUN_PER_MINUTE_MAX = 100
 FLUSH_MS = 60_000
 ANY = "*"
-"""Key of the run that counts every refusal which has no run of its own."""
+"""Key of the run that counts all refusals without a run of their own."""
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Refusals like that of entry `of`, counted since the last entry that told of them.
+    """Refusals like that of entry `of`, counted since the last entry that reported them.
 
     `digest` is a hash chain over the calls and their requests, so that histories can prove them.
     """
@@ -67,7 +67,7 @@ class Counted:
 
 @dataclass(frozen=True, slots=True)
 class Begun:
-    """`runs` after the entry of a refusal; `ended` is to be told of before it."""
+    """`runs` after the entry of a refusal; the counts of `ended` must be reported before it."""
 
     runs: Runs
     ended: Sequence[Run]
@@ -109,7 +109,7 @@ def begun(
         call: the refusal.
         seq: number of its entry, after those of `Begun.ended`.
         now: the time.
-        has_room: False when the log has reached its limit: everything is counted together.
+        has_room: False when the log has reached its limit: all refusals are counted together.
     """
     is_new_minute = not 0 <= now - runs.minute_at < FLUSH_MS
     count = 1 if is_new_minute else runs.begun + 1
@@ -131,12 +131,12 @@ def begun(
 
 
 def due(runs: Runs, now: EpochMs) -> Sequence[Run]:
-    """Runs whose counts have waited for a minute."""
+    """Runs whose counts are at least a minute old."""
     return [r for r in runs.runs if r.count and not 0 <= now - r.first_at < FLUSH_MS]
 
 
 def told(runs: Runs, run: Run) -> Runs:
-    """`runs` after the entry of `run`, which goes on; the run of a flood ends."""
+    """`runs` after the entry of `run`. The run continues, except that of a flood, which ends."""
     rest = _without(runs, run)
     if run.key == ANY:
         return replace(runs, runs=rest)
@@ -145,7 +145,7 @@ def told(runs: Runs, run: Run) -> Runs:
 
 
 def content(run: Run, *, at: EpochMs) -> dict[str, JsonValue]:
-    """The content of the entry that tells of counted refusals."""
+    """The content of the entry that reports counted refusals."""
     return {
         "kind": REPEATS,
         "at": at,
@@ -163,7 +163,7 @@ def content(run: Run, *, at: EpochMs) -> dict[str, JsonValue]:
 
 
 def page_bytes(runs: Runs, key: bytes) -> bytes | None:
-    """The content of the file; None when its names are too long for a page."""
+    """The content of the file; None if its names are too long for a page."""
     signed = replace(runs, mac=_mac(runs, key))
     text = msgspec.json.encode(signed)
     return None if len(text) >= PAGE_BYTES else text.ljust(PAGE_BYTES - 1) + b"\n"

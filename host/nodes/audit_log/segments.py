@@ -1,6 +1,6 @@
-"""The files of one log: `audit.log` is added to, `audit-<number>.log` are its older parts.
+"""The files of one log: entries go to `audit.log`; `audit-<number>.log` are its older parts.
 
-The number is that of the file's first entry, with 15 digits: names in order are entries in order.
+The number is that of the file's first entry, with 15 digits, so that names sort as entries do.
 """
 
 import re
@@ -10,13 +10,13 @@ from pathlib import Path
 
 LOG_NAME, HEAD_NAME, REPEATS_NAME = "audit.log", "audit.head", "audit.repeats"
 NEW_NAME = "audit.new"
-"""The next `audit.log` while it is made; one that is found was left by a process that died."""
+"""The next `audit.log` while it is being made; an existing one was left by a process that died."""
 _NAME = re.compile(r"audit-([0-9]{15})\.log")
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Segment:
-    """An older part of a log, which nothing is added to."""
+    """An older part of a log; no entries are added to it."""
 
     first: int
     path: Path
@@ -35,7 +35,8 @@ def number_of(path: Path) -> int | None:
 def segments(folder: Path) -> Sequence[Segment]:
     """The older parts of the log in a folder, in order.
 
-    One that still is `audit.log`, too, is none: a process died while it made the next file.
+    A part that is still linked as `audit.log` is left out: a process died while it made the next
+    file.
 
     Raises:
         OSError: the folder cannot be read.

@@ -31,39 +31,38 @@ _SEGMENT = Fixed(SEGMENT_BYTES)
 
 
 class AuditKeyMissingError(StorageError):
-    """The key of the audit logs is gone, and there are logs that no other key vouches for."""
+    """The key of the audit logs is missing, and there are logs that only it can authenticate."""
 
     code = "audit-key-missing"
 
 
 class AuditKeyDamagedError(StorageError):
-    """The key of the audit logs is none: its file was cut, or is another."""
+    """The key file of the audit logs does not hold a key: it was cut or replaced."""
 
     code = "audit-key-damaged"
 
 
 class AuditKeyForeignError(StorageError):
-    """The key vouches for nothing that the audit logs hold: it is another host's."""
+    """The key authenticates no entry of the audit logs: it belongs to another host."""
 
     code = "audit-key-foreign"
 
 
 def load_audit_key(secrets: Path, *, entropy: Entropy, logs: Path, newest_act: str | None) -> bytes:
-    """The key of all logs of a host, in `<secrets>/audit-key`; made at the first call.
+    """The key of all logs of a host, in `<secrets>/audit-key`; created at the first call.
 
-    Where it is lost before anything was written with it, another takes its place: it vouched for
-    nothing.
+    A key that is lost before any entry was written with it is replaced by a new one.
 
     Args:
         secrets: the folder.
         entropy: makes the key.
-        logs: folder of the nodes' folders: where it has logs, no other key is made.
-        newest_act: the newest entry of the administrative log: where it has one, nor then.
+        logs: folder of the nodes' folders: if it holds logs, no new key is made.
+        newest_act: the newest entry of the administrative log: if there is one, no new key is made.
 
     Raises:
         AuditKeyMissingError: there are logs, and no key.
         AuditKeyDamagedError: the file does not hold 32 bytes.
-        AuditKeyForeignError: neither a log nor the administrative one was written with it.
+        AuditKeyForeignError: no node's log and no administrative log was written with it.
         SecretFileInvalidError: others can read it.
         StorageError: the folder cannot be used.
     """
@@ -75,7 +74,7 @@ def load_audit_key(secrets: Path, *, entropy: Entropy, logs: Path, newest_act: s
         )
     key = read_or_create(file, entropy.random_bytes(KEY_BYTES))
     if len(key) != KEY_BYTES:
-        # Anybody could write entries that such a key vouches for.
+        # Anybody who read the key could write entries that verify.
         raise AuditKeyDamagedError(
             f"{file}: expected {KEY_BYTES} bytes, found {len(key)}", path=str(file)
         )
@@ -89,9 +88,9 @@ def load_audit_key(secrets: Path, *, entropy: Entropy, logs: Path, newest_act: s
 
 
 def _vouches_for_nothing(key: bytes, logs: Path, newest_act: str | None) -> bool:
-    """Whether there is something to vouch for, and none of it is the key's.
+    """Whether there are log entries, and none of them was made with this key.
 
-    What somebody has changed is for verification: one entry that is genuine is enough here.
+    Finding changed entries is the task of verification: one genuine entry is enough here.
     """
     is_evident = newest_act is not None
     if newest_act is not None:
@@ -116,10 +115,10 @@ class NodeAuditLogs:
     Args:
         root: folder of the nodes' folders.
         key: authenticates entries.
-        clock: tells when.
-        open_max: logs that are open while nobody uses them.
-        segment_bytes: a file this long gets a successor.
-        known_end: number and hash of an entry that a node's log is known to have, if any is.
+        clock: the time of entries.
+        open_max: how many unused logs stay open.
+        segment_bytes: a file of this length is rotated.
+        known_end: number and hash of an entry that a node's log is known to have, if any.
         bytes_max_of: bytes that the log of a node may take; without it there is no limit.
     """
 
@@ -153,7 +152,7 @@ class NodeAuditLogs:
             log.append(call, now=self._clock.now_ms(), has_room=has_room)
 
     def open(self, holding: HoldingIdentity) -> None:
-        """Compare a node's log with its head, and tell of what is missing.
+        """Compare a node's log with its head, and add entries about what is missing.
 
         Raises:
             StorageError: the log cannot be read or written.
@@ -167,7 +166,7 @@ class NodeAuditLogs:
         return self.used_bytes(node) < self._bytes_max_of(node)
 
     def used_bytes(self, node: ShortHash) -> int:
-        """Bytes that the log of a node takes, with its older parts.
+        """Size in bytes of the log of a node, with its older parts.
 
         Raises:
             StorageError: its folder cannot be read.
@@ -175,7 +174,7 @@ class NodeAuditLogs:
         return used_bytes(self._root / node)
 
     def sync(self) -> None:
-        """Bring what was added to the disk, and counts of refusals to the logs after a minute.
+        """Sync added entries to disk, and add counts of refusals to the logs after a minute.
 
         Raises:
             StorageError: a log cannot be written.
@@ -204,7 +203,7 @@ class NodeAuditLogs:
             raise failed
 
     def take_ends(self) -> Mapping[ShortHash, tuple[int, str]]:
-        """The newest entries that were brought to the disk since the last call, by node."""
+        """The newest entries that were synced to disk since the last call, by node."""
         with self._lock:
             ends, self._ends = self._ends, {}
         return ends
@@ -216,7 +215,7 @@ class NodeAuditLogs:
                 self._ends[node] = (end.seq, end.hash)
 
     def close(self) -> None:
-        """Have all counts in the logs, and close them. None may be in use."""
+        """Add all counts to the logs, and close the logs. None may be in use."""
         try:
             self._sync(all_counts=True)
         finally:

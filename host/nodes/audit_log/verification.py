@@ -1,7 +1,7 @@
-"""Reads a log from its start and names the first entry that is not as it was written.
+"""Reads a log from its start and finds the first entry that is not as it was written.
 
-A log that was cut, replaced or lost its head goes on with an entry `recovery`. Such a log is not
-good any more, however long it goes on: what is missing stays missing.
+A log that was cut, was replaced or lost its head continues with an entry `recovery`. Such a log
+fails verification however many valid entries follow, until the cut is acknowledged.
 """
 
 import fcntl
@@ -29,26 +29,26 @@ from host.nodes.audit_log.segments import (
 
 
 class AuditLogUnreadableError(InvalidInputError):
-    """There is no audit log at the place, or it cannot be read."""
+    """There is no audit log at this path, or it cannot be read."""
 
     code = "audit-log-unreadable"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verification:
-    """What came of a verification.
+    """The result of a verification.
 
     Attributes:
         parts: how many files the log has.
-        entries: how many are good, up to the problem.
-        holding: short hash of the node, as the log says.
-        last: the last good entry, to be kept as an anchor; None for an empty log.
-        recovered: entries that tell of a torn line, or that the host was restored.
-        cuts: entries that tell that something is missing, and are not acknowledged.
-        acknowledged: such entries that somebody has examined, as a later entry says.
-        counted: refusals that are counted beside the log, and will be told of in it.
-        authenticated: whether the MACs were checked, which takes the host's key.
-        problem: what is wrong; the first cut, when nothing else is.
+        entries: how many are valid, up to the problem.
+        holding: short hash of the node, as the log names it.
+        last: the last valid entry, to be kept as an anchor; None for an empty log.
+        recovered: entries that report a torn line, or that the host was restored.
+        cuts: entries that report missing entries, and are not acknowledged.
+        acknowledged: such entries that a later entry acknowledges.
+        counted: refusals that are counted beside the log and have no entry in it yet.
+        authenticated: whether the MACs were checked, which needs the host's key.
+        problem: what is wrong; if nothing else is, the first cut.
     """
 
     file: Path
@@ -77,7 +77,7 @@ def verify_log(
     Args:
         file: `audit.log`, or one older part alone.
         key: the host's key; without it, only the chain is checked.
-        node: short hash of the node whose log it should be.
+        node: short hash of the node that the log must belong to.
         anchor: an entry that must be in it.
         archive: a folder that older parts were moved to.
 
@@ -116,7 +116,7 @@ def verify_log(
 
 
 def read_entries(file: Path, archive: Path | None = None) -> Iterator[dict[str, Any]]:
-    """The entries of a log with its older parts, unverified; lines that are none are left out.
+    """The entries of a log and its older parts, unverified; other lines are skipped.
 
     Raises:
         AuditLogUnreadableError: it cannot be read.
@@ -134,7 +134,7 @@ def read_entries(file: Path, archive: Path | None = None) -> Iterator[dict[str, 
 
 
 def _parts(file: Path, archive: Path | None) -> Sequence[Segment]:
-    """The older parts of a log, wherever they are; of one in both places, the one beside it."""
+    """The older parts of a log, beside it or archived; if both, the one beside it."""
     parts = {} if archive is None else {part.first: part for part in segments(archive)}
     parts |= {part.first: part for part in segments(file.parent)}
     return [parts[first] for first in sorted(parts)]
@@ -142,14 +142,14 @@ def _parts(file: Path, archive: Path | None) -> Sequence[Segment]:
 
 @contextmanager
 def _locked(file: Path, head_file: Path) -> Iterator[BinaryIO]:
-    """The log, while nobody adds to it or rotates it.
+    """The log, locked against additions and rotation.
 
-    A log that is gone while its head is there is read as an empty one.
+    A missing log whose head exists is read as an empty one.
     """
     while True:
         is_gone = not file.exists() and head_file.exists()
         with _opened(Path(os.devnull) if is_gone else file) as stream:
-            # A host that is adding lines holds the lock for as long as one of them is incomplete.
+            # A host that adds lines holds the lock until they are complete.
             fcntl.flock(stream, fcntl.LOCK_SH)
             if is_gone or os.path.samestat(os.fstat(stream.fileno()), file.stat()):
                 yield stream

@@ -1,1 +1,1 @@
-"""Uploaded CPIs: verification, code preparation, the catalogue, and whom to trust."""
+"""Uploaded CPIs: verification, code preparation, the catalogue, and trusted certificates."""

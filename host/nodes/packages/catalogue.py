@@ -1,7 +1,7 @@
-"""Stored CPIs: one row each in the cluster's database, the file itself beside it.
+"""Stored CPIs: one row each in the cluster's database, and a file beside it.
 
-The file is complete before its row is committed, so that a row always has its file. Files without a
-row are what a crash left over; `sweep` removes them.
+The file is complete before its row is committed, so every row has its file. Files without a row are
+left over from a crash; `sweep` removes them.
 """
 
 from collections.abc import Iterator, Sequence
@@ -82,15 +82,15 @@ class PackageCatalogue:
         return None if row is None else _record(row)
 
     def founders(self, group_id: str) -> str | None:
-        """The signer summary hash of the group's first CPI, None of a group without one."""
+        """The signer summary hash of the group's first CPI, None for a group without one."""
         with self._database.read() as connection:
             return _founders(connection, group_id)
 
     def check_group(self, record: CpiRecord) -> None:
-        """Check that a CPI's signers founded its group, or that it is new.
+        """Check that a CPI's signers founded its group, or that the group is new.
 
         Raises:
-            GroupOfOthersError: others founded it.
+            GroupOfOthersError: other signers founded it.
         """
         with self._database.read() as connection:
             _refuse_others(connection, record)
@@ -101,7 +101,7 @@ class PackageCatalogue:
         """When CPIs were stored, and their checksums, the latest first, at most `limit`.
 
         Args:
-            limit: how many.
+            limit: maximum number of items.
             before: only those before this time and checksum.
         """
         place = (CPI.c.stored_at, CPI.c.file_checksum)
@@ -119,7 +119,7 @@ class PackageCatalogue:
             return [_record(row) for row in connection.execute(query)]
 
     def missing(self) -> Sequence[CpiRecord]:
-        """Stored CPIs whose file is gone or empty."""
+        """Stored CPIs whose file is missing or empty."""
         return [stored for stored in self.all() if not self._files.has(stored.file_checksum)]
 
     def read(self, checksum: Checksum) -> bytes:
@@ -131,10 +131,10 @@ class PackageCatalogue:
         return self._files.read(checksum)
 
     def chunks(self, checksum: Checksum) -> Iterator[bytes]:
-        """The bytes of a stored CPI in pieces; the first comes once all have been checked.
+        """The bytes of a stored CPI in pieces; the first is returned after all were checked.
 
         Raises:
-            StorageError: as of `read`.
+            StorageError: as for `read`.
         """
         return self._files.chunks(checksum)
 
@@ -146,17 +146,17 @@ class PackageCatalogue:
         replaces: CpiRecord | None,
         forced: bool = False,
     ) -> None:
-        """Keep a CPI, all or nothing.
+        """Store a CPI, all or nothing.
 
         Args:
-            record: what to keep.
+            record: the record to store.
             data: the CPI file.
-            replaces: the stored CPI of the same identity whose place it takes, if any.
-            forced: let it in though others founded its group.
+            replaces: the stored CPI of the same identity that it replaces, if any.
+            forced: accept it although other signers founded its group.
 
         Raises:
-            PackageDuplicateError: a CPI of this identity or checksum came first.
-            GroupOfOthersError: others founded its group, while this one was compiled.
+            PackageDuplicateError: a CPI of this identity or checksum was stored first.
+            GroupOfOthersError: other signers founded its group while this CPI was compiled.
             StorageError: disk full or unwritable.
         """
         checksum, content = record.file_checksum, source_of(data)
@@ -220,7 +220,7 @@ class PackageCatalogue:
             _KEEP_CPK.run(connection, kept)
 
     def sweep(self) -> None:
-        """Remove what interrupted uploads left. Call it only where and while no upload runs.
+        """Remove files of interrupted uploads. Only for the uploading process, while none runs.
 
         Raises:
             StorageError: the files cannot be listed or removed.

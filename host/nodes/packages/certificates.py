@@ -1,7 +1,7 @@
 """Certificate chains as operators import them: parsing and the order rules.
 
-Source: Corda's `CertificateRestResourceImpl`, whose refusals these are. As there, validity periods
-are not looked at on import; package verification looks at them.
+Source: Corda's `CertificateRestResourceImpl`; the refusals are the same. As in Corda, validity
+periods are not checked on import but when packages are verified.
 """
 
 from enum import StrEnum

@@ -6,7 +6,7 @@ from host.domain.errors import ConflictError, InvalidInputError
 class PackageUploadRefusedError(InvalidInputError):
     """Verification refuses the file; nothing is stored.
 
-    `details` carry the failed check (`check`) and, where one entry is at fault, its name (`entry`).
+    `details` hold the failed check (`check`) and, if it concerns one entry, its name (`entry`).
     """
 
     code = "package-upload-refused"
@@ -19,7 +19,7 @@ class PackageDuplicateError(ConflictError):
 
 
 class GroupOfOthersError(ConflictError):
-    """The CPI's group was founded by other signers; only a forced upload lets it in.
+    """The CPI's group was founded by other signers; only a forced upload is accepted.
 
     `details` name the group (`group`), its founders (`founders`) and the CPI's signers (`signers`),
     both by their signer summary hashes.
@@ -35,6 +35,6 @@ class UploadInterruptedError(ConflictError):
 
 
 class UploadUnknownError(InvalidInputError):
-    """No upload has this request id, or it is so long ago that its outcome is forgotten."""
+    """No upload has this request id, or its outcome is no longer stored."""
 
     code = "upload-unknown"

@@ -56,7 +56,7 @@ def _load_names(names: Sequence[str] | None) -> tuple[str, ...] | None:
 
 
 def _load_entities(values: Mapping[str, Any]) -> Iterator[EntityDeclaration]:
-    # Rows of releases that knew no more of an entity than its name.
+    # Rows of releases that stored only the name of an entity.
     for name in values.get("entity_types", ()):
         yield EntityDeclaration(name=name, key=(), schema={})
     for entity in values.get("entities", ()):

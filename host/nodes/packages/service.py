@@ -1,8 +1,8 @@
-"""Uploading CPIs: what is checked at once, and what is proved afterwards by running the code.
+"""Uploading CPIs: checks during the request, and checks in the background that run the code.
 
-At once: the package's structure and signatures, its group policy, its identity against the stored
-ones, and components against their world. In the background: Python CPKs are derived again from
-their sources, and every CPK's code is asked to describe itself. Only then is the CPI stored.
+During the request: the package's structure and signatures, its group policy, its identity against
+stored CPIs, and components against their world. In the background: Python CPKs are rebuilt from
+their sources, and every CPK's code is run to describe itself. The CPI is stored only after that.
 """
 
 import uuid
@@ -48,7 +48,7 @@ _UPLOAD = Fixed(UPLOAD_BYTES_MAX)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Accepted:
-    """An upload that passed what is checked at once."""
+    """An upload that passed the checks during the request."""
 
     request_id: str
     data: Source
@@ -88,7 +88,7 @@ class PackageService:
             clock: gives validity checks and records their time.
             executor: runs the background part of uploads.
             claimant: this process, among those that upload.
-            candidate: gives the guest that describes itself; that of the sandbox by default.
+            candidate: gives the guest that describes itself; by default one of the sandbox.
             upload_bytes_max: larger files are refused.
             new_id: makes request ids.
 
@@ -109,7 +109,7 @@ class PackageService:
         self._log = structlog.get_logger("host.nodes.packages")
 
     def renew(self) -> None:
-        """Keep the uploads of this process, and end those of others that have ended.
+        """Renew the claims of this process's uploads, and fail those of ended processes.
 
         Call it every `host.database.claims.RENEW_SECONDS`.
 
@@ -141,7 +141,7 @@ class PackageService:
         """The bytes of a stored CPI file, in pieces.
 
         Raises:
-            StorageError: missing or damaged; told before the first piece.
+            StorageError: missing or damaged; raised before the first piece.
         """
         return self._catalogue.chunks(checksum)
 
@@ -160,8 +160,8 @@ class PackageService:
             The request id for `upload_status`.
 
         Raises:
-            PackageUploadRefusedError: anything that is wrong with the file.
-            PackageDuplicateError: the CPI is there already, or on its way.
+            PackageUploadRefusedError: the file does not pass a check.
+            PackageDuplicateError: the CPI is stored already, or being uploaded.
             GroupOfOthersError: other signers founded the CPI's group, and `force` is not set.
             UnavailableError: too many uploads are pending.
         """
@@ -185,7 +185,7 @@ class PackageService:
     def _accepted(
         self, data: Source, file_name: str | None, *, force: bool, close: Callable[[], None]
     ) -> _Accepted:
-        """What is checked at once."""
+        """The checks during the request."""
         label = file_name or "the upload"
         most = self._upload_bytes_max.get()
         if data.size > most:
@@ -214,7 +214,7 @@ class PackageService:
 
         Raises:
             UploadUnknownError: no such request.
-            HostError: why the upload failed (`InvalidInputError`, `ConflictError`, `StorageError`).
+            HostError: the upload failed (`InvalidInputError`, `ConflictError`, `StorageError`).
         """
         return self._uploads.status(request_id)
 
@@ -231,7 +231,7 @@ class PackageService:
             raise _refused("Error validating CPI.  ", refused) from refused
 
     def _record(self, package: VerifiedPackage) -> CpiRecord:
-        """The record to store, after the checks that look at facts beside the signatures."""
+        """The record to store, after the checks beyond signatures."""
         if package.group_policy is None or package.id is None:
             raise PackageUploadRefusedError(
                 "CPI is missing a group policy file", check="group-policy"
@@ -260,9 +260,10 @@ class PackageService:
             ) from refused
 
     def _replaced(self, record: CpiRecord, *, force: bool) -> CpiRecord | None:
-        """The stored CPI whose place a forced upload takes.
+        """The stored CPI that a forced upload replaces.
 
-        Source: Corda's `DatabaseCpiPersistence.validateCanUpsertCpi`; groups of others are ours.
+        Source: Corda's `DatabaseCpiPersistence.validateCanUpsertCpi`; the check of the group's
+        founders is ours.
         """
         identity = record.identity
         stored = self._catalogue.find_by_identity(identity)
@@ -291,7 +292,7 @@ class PackageService:
         return stored
 
     def _codes(self, package: VerifiedPackage) -> tuple[CpkCode, ...]:
-        """The code of every CPK; components are held against their world at once."""
+        """The code of every CPK; components are checked against their world at once."""
         try:
             codes = tuple(code_of(cpk, package.cpks) for cpk in package.cpks)
             for code in codes:
@@ -304,7 +305,7 @@ class PackageService:
         return codes
 
     def _finish(self, accepted: _Accepted) -> None:
-        """The background part; whatever ends it is told by `upload_status`."""
+        """The background part; `upload_status` reports how it ended."""
         try:
             for code in accepted.codes:
                 self._uploads.advance(accepted.request_id, f"Compiling {code.label}")
@@ -328,7 +329,7 @@ class PackageService:
 
 
 def _nothing() -> None:
-    """What is in memory needs no closing."""
+    """Bytes in memory need no closing."""
 
 
 def _refused(prefix: str, refused: CpiError) -> PackageUploadRefusedError:

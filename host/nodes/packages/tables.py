@@ -22,7 +22,7 @@ CPI = Table(
     UniqueConstraint("name", "version", "signer_summary_hash", name="cpi_identity"),
     info=REMEMBERED,
 )
-"""One row for each stored CPI; the file lies beside the database under its checksum."""
+"""One row for each stored CPI; the file is stored beside the database under its checksum."""
 
 CPI_REPLACED = Table(
     "cpi_replaced",
@@ -39,7 +39,7 @@ CPI_REPLACED = Table(
 )
 """CPIs that a forced upload replaced: virtual nodes made from them run the new code.
 
-Rows and files stay, since transactions name their CPKs for ever.
+Rows and files are never deleted, since recorded transactions name their CPKs.
 """
 
 CPK = Table(
@@ -49,7 +49,7 @@ CPK = Table(
     Column("cpi_checksum", String(CHECKSUM_CHARACTERS), primary_key=True),
     info=REMEMBERED,
 )
-"""In which CPIs, replaced ones too, a CPK is; no row is deleted."""
+"""Which CPIs, including replaced ones, contain a CPK; no row is deleted."""
 
 GROUP_FOUNDER = Table(
     "group_founder",
@@ -58,7 +58,7 @@ GROUP_FOUNDER = Table(
     Column("signer_summary_hash", String(255), nullable=False),
     info=REMEMBERED,
 )
-"""Who signed the first CPI of each group; it stays, whatever becomes of that CPI."""
+"""Who signed the first CPI of each group; the row stays when that CPI is replaced."""
 
 CERTIFICATE = Table(
     "certificate",
@@ -87,8 +87,9 @@ UPLOAD = Table(
     *claim_columns(),
     UniqueConstraint("name", "version", "signer_summary_hash", "pending", name="upload_pending"),
 )
-"""Uploads, whichever process has them. `pending` is true, or null once one has ended: of an
-identity one is pending at most. `failure` is JSON; `cpi_checksum` the short one of the stored CPI.
+"""Uploads of all processes. `pending` is true, or null once the upload has ended, so that an
+identity has at most one pending upload. `failure` is JSON; `cpi_checksum` the short one of the
+stored CPI.
 """
 
 PACKAGES = Schema(name="packages", metadata=METADATA)

@@ -14,17 +14,17 @@ from host.ports.database import SqlDatabase
 
 
 class CertificateStore:
-    """Chains by usage and alias. Importing under the same usage and alias replaces."""
+    """Chains by usage and alias. An import under the same usage and alias replaces the chain."""
 
     def __init__(self, *, database: SqlDatabase, clock: Clock) -> None:
         self._database = database
         self._clock = clock
 
     def import_certificate(self, usage: str, alias: str, pem: bytes) -> None:
-        """Keep a chain, leaf first; several PEM files are joined by the caller.
+        """Store a chain, leaf first; the caller joins several PEM files.
 
         Raises:
-            CertificateRefusedError: usage, alias or chain.
+            CertificateRefusedError: usage, alias or chain is not valid.
         """
         known, name = parse_usage(usage), check_alias(alias)
         text = "".join(c.public_bytes(Encoding.PEM).decode() for c in parse_chain(pem))

@@ -1,4 +1,4 @@
-"""A file that a client has sent, as a source that outlives the request: on disk, under no name."""
+"""An uploaded file as a source that outlives the request: on disk, without a name."""
 
 import contextlib
 import os
@@ -14,14 +14,14 @@ class UploadedFile(FileSource):
         """Take over the content of `file`, which may be closed afterwards.
 
         Raises:
-            OSError: it cannot be put on the disk.
+            OSError: it cannot be written to disk.
         """
         self._held = contextlib.ExitStack()
         file.flush()
-        descriptor = os.dup(file.fileno())  # a spooled file goes to the disk by this
+        descriptor = os.dup(file.fileno())  # moves a spooled file to disk
         self._held.callback(os.close, descriptor)
         super().__init__(descriptor, label, self._held)
 
     def close(self) -> None:
-        """Give the disk's room back; may be called twice."""
+        """Free the disk space; may be called twice."""
         self._held.close()

@@ -1,7 +1,7 @@
-"""Uploads by request id: where each stands, which identities are on their way.
+"""Uploads by request id: their stages, and the identities being uploaded.
 
-Kept in the cluster's database, where every process can read them. An upload is not resumed: that of
-a process that ended has stored nothing, and is told as failed.
+Kept in the cluster's database, where every process can read them. An upload is not resumed: if its
+process ended, it has stored nothing and is reported as failed.
 """
 
 import json
@@ -35,13 +35,13 @@ PENDING_MAX = 16
 PENDING_BYTES_MAX = 512 * 1024 * 1024
 STATUS_OK = "OK"
 _KINDS = (InvalidInputError, ConflictError, UnavailableError, DiskFullError, StorageError)
-"""Kinds of failures, the narrower first; the rest is `HostError`."""
+"""Kinds of failures, subclasses first; all others are `HostError`."""
 _ENDED = {"pending": None, **RELEASED}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UploadStatus:
-    """Where an upload stands: `OK` once stored, else the stage's text.
+    """The stage of an upload: `OK` once stored, else the stage's text.
 
     `cpi_checksum` is the short checksum of the stored CPI.
     """
@@ -51,7 +51,7 @@ class UploadStatus:
 
 
 class Uploads:
-    """The outcomes of the latest uploads; those pending are limited in number and in bytes."""
+    """The outcomes of the latest uploads; pending ones are limited in number and in bytes."""
 
     def __init__(self, database: SqlDatabase, *, claimant: Claimant, clock: Clock) -> None:
         self._database = database
@@ -65,7 +65,7 @@ class Uploads:
         )
 
     def open(self, request_id: str, identity: PackageId, size: int, stage: str) -> None:
-        """Begin an upload; its identity is taken until it ends.
+        """Begin an upload; its identity is reserved until it ends.
 
         Raises:
             PackageDuplicateError: an upload of this identity is pending.
@@ -110,7 +110,7 @@ class Uploads:
         self._claims.let_go(request_id)
 
     def status(self, request_id: str) -> UploadStatus:
-        """The stage that an upload has reached, in whichever process.
+        """The stage that an upload has reached, in any process.
 
         Raises:
             UploadUnknownError: no such request.
@@ -133,7 +133,7 @@ class Uploads:
         )
 
     def renew(self) -> None:
-        """Tell other processes that this one lives; call it every `RENEW_SECONDS`.
+        """Renew this process's claims, as a heartbeat; call it every `RENEW_SECONDS`.
 
         Raises:
             StorageError: it cannot be stored.
@@ -141,10 +141,10 @@ class Uploads:
         self._claims.renew()
 
     def end_abandoned(self, *, of_earlier_runs: bool = False) -> int:
-        """End the uploads whose process has ended; gives their number.
+        """Fail the uploads whose process has ended; returns their number.
 
         Args:
-            of_earlier_runs: also those of earlier runs of this process: only when it starts.
+            of_earlier_runs: include uploads of earlier runs of this process; only at its start.
         """
         abandoned = self._claims.take(of_earlier_runs=of_earlier_runs)
         for request_id in abandoned:
@@ -193,7 +193,7 @@ def _written(failure: HostError) -> str:
 
 
 def _read(text: str) -> HostError:
-    """A failure as it was, anew at each call; one of another release is at least of its kind."""
+    """The stored failure as a new exception; one of another release has at least the same kind."""
     found = json.loads(text)
     known = next(
         (kind for kind in _classes(HostError) if kind.__dict__.get("code") == found["code"]), None

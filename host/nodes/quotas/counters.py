@@ -1,4 +1,4 @@
-"""What nodes used since the last flush, summed up in memory. Thread-safe."""
+"""Usage of nodes since the last flush, added up in memory. Thread-safe."""
 
 import threading
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ CALL, HIT = "call:", "hit:"
 
 @dataclass(slots=True, kw_only=True)
 class Increment:
-    """How much a counter grew, between two times. Mutable while it is counted."""
+    """The increment of a counter between two times. Mutable while counting."""
 
     value: int
     first_at: EpochMs
@@ -20,7 +20,7 @@ class Increment:
 
 
 class Counters:
-    """Increments of (node, counter name) since they were last taken."""
+    """Increments by node and counter name since they were last taken."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -34,7 +34,7 @@ class Counters:
                     self._add(node, name, value, now, now)
 
     def take(self) -> Mapping[tuple[ShortHash, str], Increment]:
-        """Everything since the last `take`, which counts from zero again."""
+        """All increments since the last `take`; counting restarts from zero."""
         with self._lock:
             taken, self._grown = self._grown, {}
             return taken
@@ -58,7 +58,7 @@ class Counters:
 
 
 def counters_of(spent: RunCharge) -> Mapping[str, int]:
-    """The counters that a run makes grow."""
+    """The counters that a run increments."""
     values = {
         "runs": 1,
         "fuel": spent.usage.fuel,
@@ -74,7 +74,7 @@ def counters_of(spent: RunCharge) -> Mapping[str, int]:
 
 
 def usage_of(rows: Mapping[str, Increment]) -> NodeUsage:
-    """A node's usage out of its counters, by name."""
+    """A node's usage, from its counters by name."""
     return NodeUsage(
         **{name: rows[name].value for name in _PLAIN if name in rows},
         calls={

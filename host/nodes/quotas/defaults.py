@@ -1,4 +1,4 @@
-"""A host's quota of nodes that have none of their own, out of its settings."""
+"""A host's default quota of nodes, from its settings."""
 
 from host.domain.quotas import Quota
 from host.ports.live import Derived, Live
@@ -7,7 +7,7 @@ from host.settings.live import LiveConfig
 from host.settings.sections import CORDA_FLOW, QUOTA
 
 _REQUEST_BYTES = 64 * 1024
-"""What a host call's request may have beside a session's payload."""
+"""Bytes of a host call's request beside a session's payload."""
 
 
 def quota_of_settings(settings: HostSettings) -> Quota:
@@ -18,7 +18,7 @@ def quota_of_settings(settings: HostSettings) -> Quota:
 
 
 def live_quota(live: LiveConfig) -> Live[Quota]:
-    """The same, as it is in force now."""
+    """The same, with the settings in force now."""
     return Derived(
         lambda quota, flow: default_quota(quota, flow.session_max_payload_size),
         live.section(QUOTA),

@@ -1,4 +1,4 @@
-"""Stores every few seconds what is kept in memory until then, on a thread of its own."""
+"""Stores periodically what is kept in memory, on a thread of its own."""
 
 import threading
 from collections.abc import Callable
@@ -11,7 +11,7 @@ _log = structlog.get_logger("cordbox.host")
 
 
 class PeriodicFlush:
-    """Calls `flush` every `seconds` until stopped, and a last time then."""
+    """Calls `flush` every `seconds` until stopped, and once more at the end."""
 
     def __init__(self, flush: Callable[[], object], *, seconds: float) -> None:
         self._flush = flush
@@ -37,5 +37,5 @@ class PeriodicFlush:
             self._flush()
         except StorageError as error:
             _log.warning("flush-failed", code=error.code, reason=error.message)
-        except Exception:  # noqa: BLE001  # what comes later must be stored all the same
+        except Exception:  # noqa: BLE001  # later flushes must still run
             _log.exception("flush-failed")

@@ -1,8 +1,8 @@
-"""The pace of one node: how much it may use in a second, and who waits for how long. Pure.
+"""The rate limit of one node: how much it may use per second, and how long runs wait. Pure.
 
-A run is charged when it has ended, so that a run larger than a second's share is possible; what it
-used beyond the share is a debt that time pays off. While there is a debt, guests wait. Each that
-waits is given a place behind the ones before it, one average run apart.
+A run is charged when it has ended, so a run may use more than one second's share. The excess is a
+debt that decreases with time at the node's rate. While there is a debt, runs wait: each gets a
+start time after those already waiting, one average run apart.
 """
 
 from dataclasses import dataclass, field
@@ -10,15 +10,15 @@ from dataclasses import dataclass, field
 from host.domain.ids import EpochMs
 
 BURST_SECONDS = 2
-"""Seconds of its rate that a node that was idle may use at once."""
+"""The burst of an idle node, in seconds of its rate."""
 WAIT_MS_MAX = 60_000
-"""The longest wait of one booking; whoever still may not run then is given another."""
+"""The longest wait of one reservation; a run that still may not start then gets another one."""
 _AVERAGE_OVER = 16
 
 
 @dataclass(slots=True)
 class Bucket:
-    """What is left of one rate. `level` below 0 is a debt; `at` is when it was true."""
+    """The balance of one rate. A `level` below 0 is a debt; `at` is the time of the level."""
 
     level: float
     at: EpochMs
@@ -26,7 +26,7 @@ class Bucket:
     def refill(self, rate: int, now: EpochMs) -> None:
         passed = max(0, now - self.at)
         self.level = min(self.level + rate * passed / 1000, rate * BURST_SECONDS)
-        self.at = now  # also when that is before: the clock was put back, and time goes on
+        self.at = now  # also if it is earlier: the clock was set back
 
 
 @dataclass(slots=True)
@@ -40,17 +40,17 @@ class TokenBucket:
 
     @staticmethod
     def full(rate: int, now: EpochMs) -> "TokenBucket":
-        """A pace whose burst is all there."""
+        """A pace with its full burst."""
         return TokenBucket(rate=rate, bucket=Bucket(level=rate * BURST_SECONDS, at=now))
 
     def charge(self, amount: int, now: EpochMs) -> None:
-        """Take what a run used."""
+        """Charge what a run used."""
         self.bucket.refill(self.rate, now)
         self.bucket.level -= amount
         self.average += (amount - self.average) / _AVERAGE_OVER
 
     def wait_until(self, now: EpochMs) -> EpochMs | None:
-        """When a guest that asks now may come back; None when it may run at once."""
+        """When a run that is requested now may start; None if it may start at once."""
         self.bucket.refill(self.rate, now)
         if self.bucket.level >= 0:
             return None

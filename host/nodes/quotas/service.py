@@ -1,8 +1,8 @@
-"""The quotas of all nodes: read from the cluster's database, metered in memory, stored in turns.
+"""The quotas of all nodes: read from the registers, metered in memory, stored periodically.
 
-Every process that runs guests has a service of its own. Counters add up in the database, where
-each process adds what it counted since its last `flush`; a crash loses what was counted since. A
-node's rate is divided evenly among the processes.
+Every process that runs guests has a service of its own. Each process adds what it counted since its
+last `flush` to counters in the database; a crash loses what was counted since then. A node's rate
+is divided evenly among the processes.
 """
 
 import threading
@@ -23,7 +23,7 @@ from host.ports.database import SqlDatabase
 from host.ports.live import Live
 
 FRESH_MS = 1_000
-"""How long a process believes the overrides that it has read."""
+"""How long a process caches the overrides that it has read."""
 _NODES_MAX = 10_000
 """Nodes whose quotas and paces are kept in memory."""
 
@@ -34,7 +34,7 @@ _ADD = Upsert(table=USAGE, add=("value",), least=("first_at",), greatest=("last_
 
 @dataclass(slots=True)
 class _Metered:
-    """A node as this process knows it."""
+    """The cached state of a node in this process."""
 
     quota: Quota
     read_at: EpochMs
@@ -51,7 +51,7 @@ class QuotaService:
         defaults: the host's quota of nodes without overrides.
         clock: the host's time.
         processes: how many processes run guests and share a node's rate, at least 1.
-        registry: where totals over all nodes are shown; nodes are no labels.
+        registry: of metrics, for totals over all nodes; there is no label for the node.
     """
 
     def __init__(
@@ -77,7 +77,7 @@ class QuotaService:
 
     @property
     def defaults(self) -> Quota:
-        """The quota of a node without overrides, as it is in force now."""
+        """The quota of a node without overrides, with the settings in force now."""
         return self._defaults.get()
 
     def overrides(self, node: ShortHash) -> Mapping[str, int]:
@@ -87,10 +87,10 @@ class QuotaService:
             return {row.name: row.value for row in rows}
 
     def set_overrides(self, node: ShortHash, overrides: Mapping[str, int]) -> Quota:
-        """Make `overrides` all that differs from the defaults; other processes follow in a second.
+        """Replace all overrides of `node`; other processes apply them within a second.
 
         Raises:
-            QuotaInvalidError: a name or a value that cannot be; nothing has changed.
+            QuotaInvalidError: an unknown name or a value out of range; nothing has changed.
         """
         quota = self._defaults.get().with_overrides(overrides)
         rows = [{"short_hash": node, "name": n, "value": v} for n, v in overrides.items()]
@@ -132,7 +132,7 @@ class QuotaService:
         self._totals.hit(code)
 
     def usage(self, node: ShortHash) -> NodeUsage:
-        """What `node` used; of other processes, up to their last flush."""
+        """What `node` used; counts of other processes are those of their last flush."""
         self.flush()
         with self._database.read() as connection:
             rows = connection.execute(_SELECT_USAGE.where(USAGE.c.short_hash == node))
@@ -149,7 +149,7 @@ class QuotaService:
         """Add what was counted to the database, in one transaction.
 
         Raises:
-            StorageError: it cannot be written; the counts are kept for the next time.
+            StorageError: it cannot be written; the counts are kept for the next flush.
         """
         taken = self._counters.take()
         if not taken:
@@ -171,7 +171,7 @@ class QuotaService:
             raise
 
     def _metered(self, node: ShortHash) -> _Metered:
-        """The node, which may be forgotten as soon as another one is asked for."""
+        """The cached node; it may be evicted as soon as another one is requested."""
         now = self._clock.now_ms()
         with self._lock:
             known = self._nodes.get(node)
@@ -204,7 +204,7 @@ class QuotaService:
 
 
 class _Totals:
-    """Totals over all nodes as metrics. Labels are of fixed sets."""
+    """Totals over all nodes as metrics. Labels have a fixed set of values."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._runs = Counter("cordbox_guest_runs", "Sandbox runs.", registry=registry)

@@ -16,7 +16,7 @@ class VirtualNodeNotFoundError(NotFoundError):
 
 
 class VirtualNodeStateError(InvalidInputError):
-    """A virtual node is set to ACTIVE or to MAINTENANCE, nothing else."""
+    """The state of a virtual node can only be set to ACTIVE or MAINTENANCE."""
 
     code = "virtual-node-state-invalid"
 

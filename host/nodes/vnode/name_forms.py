@@ -1,4 +1,4 @@
-"""Virtual nodes that were made under another text of their name, which gave another short hash."""
+"""Virtual nodes created under an older spelling of their name, which gave another short hash."""
 
 import logging
 
@@ -13,10 +13,10 @@ logger = logging.getLogger(__name__)
 
 
 def warn_of_other_forms(database: SqlDatabase) -> int:
-    """Log each node that its name no longer leads to; gives their number.
+    """Log each node whose name no longer gives its short hash; returns their number.
 
     Earlier releases wrote special characters of names with a backslash, where Java quotes the
-    value. Only such names, and those with two spaces in a row, have another text now.
+    value. Only such names, and those with two spaces in a row, are spelled differently now.
     """
     name = VIRTUAL_NODE.c.x500_name
     query = select(VIRTUAL_NODE.c.short_hash, name, VIRTUAL_NODE.c.group_id).where(

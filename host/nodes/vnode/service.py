@@ -1,9 +1,8 @@
 """Operations on virtual nodes: creations and upgrades in the background.
 
 An accepted operation is stored before it is answered, and claimed by the process that works on it.
-What a crash interrupts is taken up by another process, or by the next start; every step can be
-repeated. A new node is a row and nothing else: its vault is made when
-it is first used.
+An operation that a crash interrupts is resumed by another process, or at the next start; every step
+can be repeated. A new node is only a row: its vault is created at the first use.
 """
 
 import json
@@ -80,12 +79,12 @@ class VirtualNodeService(NodeRegistry):
         Args:
             database: the cluster's, opened with this package's `SCHEMA`.
             schemas: brings a node's entities to the schemas of its CPI.
-            packages: stored CPIs.
+            packages: the stored CPIs.
             clock: the host's time.
             entropy: makes request ids, and the group ids of new groups.
             claimant: this process, among those that work on operations.
-            background: runs a function later on another thread, as `Executor.submit` does.
-            allowed_capabilities: what this host grants at most.
+            background: runs a function on another thread, as `Executor.submit` does.
+            allowed_capabilities: the most that this host grants.
         """
         super().__init__(database)
         self._schemas = schemas
@@ -103,9 +102,9 @@ class VirtualNodeService(NodeRegistry):
         )
 
     def create(self, cpi_short_checksum: str, x500_name: str) -> str:
-        """Accept the creation of a virtual node and give the request id to poll.
+        """Accept the creation of a virtual node; return the request id to poll.
 
-        The checks stand in Corda's order.
+        The checks run in Corda's order.
 
         Raises:
             InvalidX500NameError: `x500_name`.
@@ -135,14 +134,15 @@ class VirtualNodeService(NodeRegistry):
     def upgrade(
         self, short_hash: ShortHash, cpi_short_checksum: str, *, force: bool = False
     ) -> str:
-        """Accept that a node gets another version of its CPI; give the request id to poll.
+        """Accept the upgrade of a node to another version of its CPI; return its request id.
 
-        The node's entities are migrated first; if they cannot be, it keeps its CPI and fails.
+        The node's entities are migrated first; if that fails, the operation fails and the node
+        keeps its CPI.
 
         Args:
-            short_hash: the node's; it must be in maintenance.
-            cpi_short_checksum: of the new CPI: same name, signer and group.
-            force: also while another upgrade has not ended.
+            short_hash: short hash of the node, which must be in maintenance.
+            cpi_short_checksum: of the new CPI, with the same name, signer and group.
+            force: accept it while another upgrade has not ended.
 
         Raises:
             HostError: one of `host.nodes.vnode.errors`.
@@ -162,10 +162,10 @@ class VirtualNodeService(NodeRegistry):
         return request_id
 
     def force_resync(self, short_hash: ShortHash) -> None:
-        """Forget the entities of a node in maintenance and begin at its CPI's schemas.
+        """Delete the entities of a node in maintenance and apply its CPI's schemas.
 
         Raises:
-            VirtualNodeNotFoundError, VirtualNodeNotInMaintenanceError: nothing is forgotten.
+            VirtualNodeNotFoundError, VirtualNodeNotInMaintenanceError: nothing is deleted.
         """
         node = in_maintenance(self.get(short_hash), short_hash)
         self._schemas.reset(short_hash, self._cpi(node.cpi_checksum))
@@ -202,10 +202,10 @@ class VirtualNodeService(NodeRegistry):
         self._background(partial(self._run, request_id))
 
     def resume(self) -> int:
-        """Take up the operations that nobody works on, and those of earlier runs of this process.
+        """Resume operations that no process works on, and those of this process's earlier runs.
 
         Returns:
-            How many there are. Call it once, before requests are served.
+            Their number. Call it once, before requests are served.
 
         Raises:
             StorageError: they cannot be claimed.
@@ -213,12 +213,12 @@ class VirtualNodeService(NodeRegistry):
         return self._take_up(of_earlier_runs=True)
 
     def go_on(self) -> int:
-        """Renew the claims of this process, and take up what others have left unfinished.
+        """Renew this process's claims, and resume operations that others left unfinished.
 
         Call it every `host.database.claims.RENEW_SECONDS`.
 
         Returns:
-            How many operations were taken up.
+            How many operations were resumed.
 
         Raises:
             StorageError: claims cannot be stored.
@@ -318,7 +318,7 @@ class VirtualNodeService(NodeRegistry):
         try:
             self._set_status(request_id, AsyncStatus.FAILED, reason)
         except HostError:
-            # The storage itself fails: the operation stays unfinished, and is taken up again.
+            # The storage itself failed: the operation stays unfinished, and is resumed later.
             logger.exception("operation %s failed: %s", request_id, reason)
 
     def _set_status(self, request_id: str, status: AsyncStatus, reason: str | None = None) -> None:

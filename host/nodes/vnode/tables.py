@@ -33,7 +33,7 @@ VIRTUAL_NODE = Table(
     Column("vault_made_at", BigInteger),
     info=REMEMBERED,
 )
-"""`vault_made_at` is null while the node has no vault: one is made when it is first used."""
+"""`vault_made_at` is null while the node has no vault: it is created at the first use."""
 
 OPERATION = Table(
     "virtual_node_operation",
@@ -52,7 +52,9 @@ OPERATION = Table(
     UniqueConstraint("resource_id", "alone", name="virtual_node_operation_alone"),
 )
 """`resource_id` is the short hash that the node has or will have. `alone` is true, and so unique
-for the node, of a creation and of an upgrade that is not forced; null once they have ended."""
+for the node, for a creation and for an upgrade that is not forced; null for others, and once they
+have ended.
+"""
 
 VAULT_NOTE = Table(
     "vault_note",
@@ -64,7 +66,8 @@ VAULT_NOTE = Table(
     Column("audit_seq", BigInteger),
     Column("audit_hash", String(64)),
 )
-"""How far a node's vault is known to have come, why it cannot be used, if so, and the newest entry
-that its audit log is known to have."""
+"""The newest state that a node's vault is known to have reached, why it cannot be used, if so, and
+the newest entry that its audit log is known to have.
+"""
 
 SCHEMA = Schema(name="vnode", metadata=_METADATA)

@@ -1,4 +1,4 @@
-"""Which CPI a virtual node may be upgraded to. The checks stand in Corda's order."""
+"""Which CPI a virtual node may be upgraded to. The checks run in Corda's order."""
 
 from host.domain.ids import ShortHash, parse_short_hash
 from host.domain.packages import CpiRecord
@@ -20,7 +20,8 @@ def target_of_upgrade(
 
     Raises:
         VirtualNodeNotFoundError, VirtualNodeNotInMaintenanceError, InvalidShortHashError,
-        TargetCpiNotFoundError, CpiUpgradeSameError, CpiUpgradeInvalidError: it may not.
+        TargetCpiNotFoundError, CpiUpgradeSameError, CpiUpgradeInvalidError: the upgrade is not
+            allowed.
     """
     node = in_maintenance(node, short_hash)
     cpi = packages.find_by_short_hash(parse_short_hash(target))
@@ -44,10 +45,11 @@ def target_of_upgrade(
 
 
 def in_maintenance(node: VirtualNode | None, short_hash: ShortHash) -> VirtualNode:
-    """`node`, of whose CPI no flow runs.
+    """`node`, which must be in maintenance, so that no flow of its CPI runs.
 
     Raises:
-        VirtualNodeNotFoundError, VirtualNodeNotInMaintenanceError: it is none.
+        VirtualNodeNotFoundError, VirtualNodeNotInMaintenanceError: the node is unknown, or not in
+            maintenance.
     """
     if node is None:
         raise VirtualNodeNotFoundError(f"Virtual node {short_hash} not found.")

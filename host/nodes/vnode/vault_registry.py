@@ -1,4 +1,4 @@
-"""Which virtual nodes have a vault, and how far each has come, in the cluster's database."""
+"""Which virtual nodes have a vault, and each vault's newest known state, in the registers."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,13 +17,13 @@ _SELECT = select(_MADE)
 _UPDATE = update(VIRTUAL_NODE).where(_MADE.is_(None))
 _NOTE = Upsert(table=VAULT_NOTE, greatest=("generation",))
 _NOTE_PROBLEM = Upsert(table=VAULT_NOTE, replace=("problem_code", "problem"))
-# Not the greatest: a log that was set back has been told of, and begins again from there.
+# Not the greatest: a log that was reset has been reported, and continues from there.
 _NOTE_END = Upsert(table=VAULT_NOTE, replace=("audit_seq", "audit_hash"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VaultProblem:
-    """A vault that cannot be used, as its last use found; its node's flows wait or fail."""
+    """A vault that cannot be used, as found at its last use; its node's flows wait or fail."""
 
     short_hash: ShortHash
     code: str
@@ -31,7 +31,7 @@ class VaultProblem:
 
 
 class MadeVaults:
-    """A `VaultRegister`: remembers which vaults were made, so that none is made a second time.
+    """A `VaultRegister`: records which vaults were created, so that none is created twice.
 
     Thread-safe; the processes of a host share it.
     """
@@ -82,7 +82,7 @@ class MadeVaults:
         return None if row is None or row.audit_seq is None else (row.audit_seq, row.audit_hash)
 
     def note_audit_ends(self, ends: Mapping[ShortHash, tuple[int, str]]) -> None:
-        """Keep which entries are on the disk."""
+        """Store which entries are synced to disk."""
         if not ends:
             return
         rows = [
@@ -98,7 +98,7 @@ class MadeVaults:
             return [ShortHash(row.short_hash) for row in connection.execute(statement)]
 
     def problems(self) -> Sequence[VaultProblem]:
-        """The vaults that cannot be used, for whoever tells how the host is."""
+        """The vaults that cannot be used, for the host's status."""
         statement = (
             select(VAULT_NOTE)
             .where(VAULT_NOTE.c.problem_code.is_not(None))
@@ -115,7 +115,7 @@ class MadeVaults:
             ]
 
     def made(self) -> Sequence[ShortHash]:
-        """The nodes whose vault was made."""
+        """The nodes whose vault was created."""
         statement = select(VIRTUAL_NODE.c.short_hash).where(_MADE.is_not(None))
         with self._database.read() as connection:
             return [ShortHash(row.short_hash) for row in connection.execute(statement)]

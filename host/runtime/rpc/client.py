@@ -1,10 +1,10 @@
 """The calling side: finds workers, keeps connections, goes to another worker when one dies.
 
 A worker is found by its socket in the runtime directory, `<kind>-<number>.sock`. A call that
-reached no worker is tried with each of them, until one is back or patience ends; a call that broke
-off after it was sent is sent again only if its method allows that. What then ends the call tells
-which it was: no worker was there (`OutageError`), or one ended during it, perhaps by its fault
-(`UnavailableError`).
+reached no worker is tried with each of them until one answers or the timeout ends; a call whose
+connection broke after it was sent is retried only if its method is repeatable. The final error
+shows the cause: no worker was reachable (`OutageError`), or a worker ended during the call, perhaps
+because of it (`UnavailableError`).
 """
 
 import threading
@@ -30,9 +30,9 @@ Port = TypeVar("Port")
 PATIENCE_SECONDS = 10.0
 """How long a call waits for a worker: longer than a restart takes."""
 ANSWER_SECONDS_MAX = 120.0
-"""How long a call may take: longer than any limit that a service has itself."""
+"""How long a call may take: longer than any limit of a service itself."""
 IDS = ("flow_id", "holding_id", "request_id")
-"""Log fields that travel with a call."""
+"""Log fields that are sent with a call."""
 
 _LOOK_AGAIN_SECONDS = 1.0
 _PAUSE_SECONDS = 0.05
@@ -47,7 +47,7 @@ class FrameTooLargeError(UnavailableError):
 
 
 class _BrokenOffError(Exception):
-    """The connection ended between a call and its answer."""
+    """The connection was closed between a call and its answer."""
 
 
 class RpcClient:
@@ -68,7 +68,7 @@ class RpcClient:
             folder: the runtime directory.
             workers: the name of a worker, such as `flow-0`, or a pattern such as `crypto-*`.
             key: the workers' shared key.
-            patience_seconds: how long a call waits for a worker that answers.
+            patience_seconds: how long a call waits until a worker is reachable.
             answer_seconds_max: how long a call may take.
         """
         self._folder = folder
@@ -83,7 +83,7 @@ class RpcClient:
         self._turn = 0
 
     def proxy(self, interface: Interface[Port]) -> Port:
-        """An object that has the methods of `interface` and calls a worker for each."""
+        """An object with the methods of `interface`; each calls a worker."""
         return cast("Port", _Proxy(interface, self._call))
 
     def close(self) -> None:
@@ -139,7 +139,7 @@ class RpcClient:
 
         Raises:
             OSError, EOFError, AuthenticationError: the call did not reach it.
-            _BrokenOffError: it did, perhaps.
+            _BrokenOffError: it may have reached the worker.
         """
         connection = self._take(worker) or self._dial(worker)
         try:
@@ -168,7 +168,7 @@ class RpcClient:
             with self._lock:
                 idle = self._idle.get(worker)
                 connection = idle.pop() if idle else None
-            # A connection that is readable before a call was sent has ended.
+            # A connection that is readable before a call was sent was closed by the worker.
             if connection is None or not _is_readable(connection):
                 return connection
             connection.close()
@@ -182,7 +182,7 @@ class RpcClient:
         connection.close()
 
     def _forget(self, worker: Path) -> None:
-        """Close what leads to a worker that is gone, and look for workers at the next call."""
+        """Close connections to a worker that has ended, and list workers again at the next call."""
         with self._lock:
             connections = self._idle.pop(worker, [])
             self._looked_at = float("-inf")
@@ -190,7 +190,7 @@ class RpcClient:
             connection.close()
 
     def _in_turn(self) -> list[Path]:
-        """The workers, each call beginning with another one."""
+        """The workers, starting with a different one at each call."""
         now = time.monotonic()
         with self._lock:
             if now - self._looked_at >= _LOOK_AGAIN_SECONDS:
@@ -209,7 +209,7 @@ def _is_readable(connection: Connection) -> bool:
 
 
 class _Proxy:
-    """Has a method for each method of an interface."""
+    """A proxy with one method for each method of an interface."""
 
     def __init__(
         self, interface: Interface[Port], call: Callable[[str, Method, bytes], bytes]

@@ -1,4 +1,4 @@
-"""What frames hold: calls, their answers, and refusals that stay the exceptions they were."""
+"""Contents of frames: calls, their answers, and errors that are raised as the same exceptions."""
 
 from collections.abc import Iterator, Mapping
 
@@ -11,7 +11,7 @@ _FIELDS_MAX = 64
 
 
 class Call(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
-    """A call: `ids` name the flow, node and request for which it is made."""
+    """A call: `ids` name the flow, node and request that it belongs to."""
 
     service: str
     method: str
@@ -22,8 +22,8 @@ class Call(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=T
 class Refusal(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
     """Why a call has no result.
 
-    `codes` is the error's own code, then those of the classes above it; none of a
-    `CapabilityError`'s. An empty `codes` is a failure that the service did not foresee.
+    `codes` is the error's own code, then those of its base classes; for a `CapabilityError` only
+    its own. If `codes` is empty, the failure is unexpected.
     """
 
     codes: tuple[str, ...]
@@ -33,18 +33,18 @@ class Refusal(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_field
 
 
 class Answer(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
-    """The answer to a call: its result, or why there is none."""
+    """The answer to a call: its result, or the error."""
 
     result: msgspec.Raw
     refusal: Refusal | None = None
 
 
 class RemoteFailureError(Exception):
-    """A worker failed in a way that no service foresees; its log tells how."""
+    """A worker failed unexpectedly; its log has the cause."""
 
 
 def refusal_of(error: Exception) -> Refusal:
-    """What to send of an error that a service raised."""
+    """The frame for an error that a service raised."""
     if isinstance(error, CapabilityError):
         return Refusal((error.code,), error.message, {}, is_capability=True)
     if isinstance(error, HostError):
@@ -56,7 +56,7 @@ def refusal_of(error: Exception) -> Refusal:
 
 
 def error_of(refusal: Refusal) -> Exception:
-    """The exception that a refusal was, or the nearest one that this process knows."""
+    """The exception of a refusal, in its class or the nearest base class that is loaded here."""
     if not refusal.codes:
         return RemoteFailureError(refusal.message)
     code = refusal.codes[0]
@@ -67,7 +67,7 @@ def error_of(refusal: Refusal) -> Exception:
     error = nearest.__new__(nearest)
     HostError.__init__(error, refusal.message, **_fields(refusal.details))
     if nearest.code != code:
-        # The error's own class is not loaded here: its code still is what clients look at.
+        # The error's own class is not loaded here; clients still need its code.
         vars(error)["code"] = code
     return error
 
@@ -77,7 +77,7 @@ def _fields(details: Mapping[str, str]) -> dict[str, str]:
 
 
 def _tree(root: type[HostError]) -> Iterator[type[HostError]]:
-    """The class and all below it, so that of two with one code the nearest to the root is last."""
+    """The class and all its subclasses; of those with the same code, the base class is last."""
     for kind in root.__subclasses__():
         yield from _tree(kind)
     yield root

@@ -1,4 +1,4 @@
-"""What may be called: derived from the annotations of a port, so that it is written once."""
+"""The methods that may be called, derived from the annotations of a port."""
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
@@ -19,7 +19,7 @@ class Method:
 
     Attributes:
         name: the method's name.
-        is_repeatable: whether a call that broke off may be sent again.
+        is_repeatable: whether a call whose connection broke may be sent again.
     """
 
     def __init__(self, interface: str, function: Callable[..., object], *, once: bool) -> None:
@@ -44,7 +44,7 @@ class Method:
         """The arguments of a call.
 
         Raises:
-            TypeError: they do not fit the method.
+            TypeError: they do not fit the method's parameters.
         """
         bound = self._signature.bind(*args, **kwargs)
         bound.apply_defaults()
@@ -54,7 +54,7 @@ class Method:
         """The arguments by name.
 
         Raises:
-            msgspec.ValidationError, msgspec.DecodeError: they do not fit the method.
+            msgspec.ValidationError, msgspec.DecodeError: they do not fit the method's parameters.
         """
         request = self._decoder.decode(arguments)
         return {name: getattr(request, name) for name in self._names}
@@ -64,12 +64,12 @@ class Method:
 
 
 class Interface(Generic[Port_co]):
-    """A service that workers of one kind give to the others.
+    """A service that workers of one kind offer to the others.
 
     Attributes:
-        name: how frames name it.
+        name: its name in frames.
         kind: the workers that serve it; None: all of them.
-        methods: what may be called, by name.
+        methods: the methods that may be called, by name.
     """
 
     def __init__(
@@ -84,11 +84,11 @@ class Interface(Generic[Port_co]):
         """Derive the interface.
 
         Args:
-            name: how frames name it.
-            port: the class or Protocol whose annotations tell the types.
+            name: its name in frames.
+            port: the class or Protocol whose annotations define the types.
             kind: the workers that serve it; None: all of them.
             methods: the methods that may be called.
-            once: those of them that must not be sent again when a call broke off.
+            once: those of them that must not be sent again after a broken connection.
         """
         self.name = name
         self.kind = kind
@@ -98,7 +98,7 @@ class Interface(Generic[Port_co]):
 
 
 def _wire_type(annotation: object) -> object:
-    """`annotation` with any JSON in place of the recursive alias, which no decoder knows."""
+    """`annotation` with any JSON in place of the recursive alias, which decoders do not support."""
     if annotation == JsonValue:
         return Any
     if annotation in (None, inspect.Signature.empty):

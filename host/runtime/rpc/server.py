@@ -1,4 +1,4 @@
-"""The serving side: one thread for each connection, one call of it at a time."""
+"""The serving side: one thread per connection, one call at a time on each."""
 
 import socket
 import threading
@@ -20,7 +20,7 @@ from host.runtime.rpc.wire import FRAME_BYTES_MAX, HANDSHAKE_SECONDS_MAX, bounde
 
 CONNECTIONS_MAX = 512
 TRANSFER_SECONDS_MAX = 30.0
-"""How long a frame may take once its first byte is there."""
+"""How long a frame may take after its first byte was received."""
 
 _RETRY_SECONDS = 0.1
 _NOTHING = msgspec.Raw(b"null")
@@ -28,7 +28,7 @@ _log = structlog.get_logger("cordbox.rpc")
 
 
 class CallInvalidError(HostError):
-    """A worker was asked for a service or method that it has not, or with wrong arguments."""
+    """A call named a service or method that the worker does not have, or had wrong arguments."""
 
     code = "rpc-call-invalid"
 
@@ -42,7 +42,7 @@ class Service:
 
 
 class RpcServer:
-    """Serves at a UNIX socket until stopped."""
+    """Serves calls at a UNIX socket until stopped."""
 
     def __init__(self, path: Path, key: bytes, services: Sequence[Service]) -> None:
         """Listen at `path`; calls wait until `start`.
@@ -65,15 +65,15 @@ class RpcServer:
         self._thread.start()
 
     def busy(self) -> int:
-        """Calls that are being worked on."""
+        """The number of calls in progress."""
         with self._lock:
             return sum(self._open.values())
 
     def stop(self, seconds_max: float) -> bool:
-        """Take no more calls, and wait for those that run.
+        """Accept no more calls, and wait for those in progress.
 
         Returns:
-            False when one still ran after `seconds_max`.
+            False if a call was still running after `seconds_max`.
         """
         with self._lock:
             self._is_stopping = True
@@ -96,7 +96,7 @@ class RpcServer:
             except (OSError, RuntimeError) as failed:
                 if self._is_stopping:
                     return
-                # No descriptor or no thread was left: later there may be one again.
+                # No descriptor or thread was available: retry later.
                 _log.warning("rpc-connection-lost", socket=self._path.name, reason=str(failed))
                 self._stopped.wait(_RETRY_SECONDS)
 
@@ -122,7 +122,7 @@ class RpcServer:
         except AuthenticationError:
             _log.warning("rpc-stranger-refused", socket=self._path.name)
         except (OSError, EOFError):
-            pass  # The peer is gone, or breaks the rules of frames: there is nobody to tell.
+            pass  # The peer has closed, or violated the framing: no answer can be sent.
         finally:
             self._end(connection)
 
@@ -133,7 +133,7 @@ class RpcServer:
         connection.close()
 
     def _next(self, connection: Connection) -> bool:
-        """Wait for a call and answer it; False when the server stops."""
+        """Wait for a call and answer it; False if the server stops."""
         connection.poll(None)
         with self._lock:
             if self._is_stopping:
@@ -158,7 +158,7 @@ class RpcServer:
                 return self._perform(call)
             except (HostError, CapabilityError) as refused:
                 return Answer(_NOTHING, refusal_of(refused))
-            except Exception as failed:  # noqa: BLE001  # a call must not end others of its worker
+            except Exception as failed:  # noqa: BLE001  # one failing call must not end the worker
                 _log.exception("rpc-call-failed", service=call.service, method=call.method)
                 return Answer(_NOTHING, refusal_of(failed))
 
@@ -195,7 +195,7 @@ def _decode_call(frame: bytes) -> Call:
 
 
 def _wake(connection: Connection) -> None:
-    """Let the thread that waits for the connection's next call see that the server stops."""
+    """Wake the thread that waits for the connection's next call, so that it stops."""
     with suppress(OSError), socket.socket(fileno=connection.fileno()) as same:
         try:
             same.shutdown(socket.SHUT_RD)

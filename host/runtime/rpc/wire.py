@@ -1,7 +1,7 @@
 """Frames over UNIX sockets: addresses, the handshake by a shared key, and limits of size and time.
 
-A frame is what `multiprocessing.connection` sends as bytes; nothing is ever unpickled. Both sides
-prove that they know the key before the first frame is looked at.
+A frame is sent as bytes by `multiprocessing.connection`; nothing is ever unpickled. Both sides
+prove knowledge of the key before the first frame is read.
 """
 
 import os
@@ -13,7 +13,7 @@ from multiprocessing.connection import Connection, answer_challenge, deliver_cha
 from pathlib import Path
 
 FRAME_BYTES_MAX = 64 * 1024 * 1024
-"""Longer frames end the connection."""
+"""Maximum length of a frame; longer ones end the connection."""
 HANDSHAKE_SECONDS_MAX = 5.0
 _PATH_BYTES_MAX = 100
 """A socket's path has at most 108 bytes, its end included."""
@@ -22,7 +22,7 @@ _BACKLOG = 128
 
 @contextmanager
 def socket_address(path: Path) -> Iterator[str]:
-    """An address of the socket `path` that is short enough, however deep the folder lies."""
+    """An address of the socket `path` that is short enough for any depth of folders."""
     if len(os.fsencode(path)) <= _PATH_BYTES_MAX:
         yield str(path)
         return
@@ -34,7 +34,7 @@ def socket_address(path: Path) -> Iterator[str]:
 
 
 def listen(path: Path) -> socket.socket:
-    """A socket that listens at `path`, in place of one that a dead process left there.
+    """A socket that listens at `path`; replaces one that a dead process left.
 
     Raises:
         OSError: the folder cannot be used.
@@ -53,15 +53,15 @@ def listen(path: Path) -> socket.socket:
 
 
 def dial(path: Path, key: bytes, *, seconds_max: float) -> Connection:
-    """A connection to whoever listens at `path` and knows `key`.
+    """A connection to the process that listens at `path`, authenticated by `key`.
 
     Args:
         path: the socket.
         key: the shared key.
-        seconds_max: how long a frame may take on its way, each way.
+        seconds_max: how long sending or receiving one frame may take.
 
     Raises:
-        OSError, EOFError, AuthenticationError: nobody listens, or not the right one.
+        OSError, EOFError, AuthenticationError: no process listens, or it does not have `key`.
     """
     client = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
@@ -86,7 +86,7 @@ def welcome(connection: Connection, key: bytes, *, seconds_max: float) -> None:
     """The listening side of the handshake.
 
     Raises:
-        OSError, EOFError, AuthenticationError: the peer does not know `key`.
+        OSError, EOFError, AuthenticationError: the peer does not have `key`.
     """
     deliver_challenge(connection, key)
     answer_challenge(connection, key)
@@ -94,7 +94,7 @@ def welcome(connection: Connection, key: bytes, *, seconds_max: float) -> None:
 
 
 def bounded(accepted: socket.socket, seconds_max: float) -> Connection:
-    """Take a socket over as a connection on which no read and no write takes longer."""
+    """Turn a socket into a connection whose reads and writes have this time limit."""
     accepted.settimeout(None)
     connection = Connection(accepted.detach())
     limit_time(connection, seconds_max)
@@ -102,7 +102,7 @@ def bounded(accepted: socket.socket, seconds_max: float) -> Connection:
 
 
 def limit_time(connection: Connection, seconds_max: float) -> None:
-    """Let a read or a write that makes no progress for `seconds_max` fail with `OSError`."""
+    """Make reads and writes fail with `OSError` after `seconds_max` without progress."""
     seconds = int(seconds_max)
     limit = struct.pack("ll", seconds, int((seconds_max - seconds) * 1_000_000))
     with socket.socket(fileno=os.dup(connection.fileno())) as same:

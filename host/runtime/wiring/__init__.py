@@ -1,1 +1,1 @@
-"""The parts of a host, each put together in one module; `host.runtime.app` joins them."""
+"""The parts of a host, each built in one module; `host.runtime.app` combines them."""

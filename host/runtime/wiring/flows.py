@@ -46,17 +46,17 @@ _log = structlog.get_logger("cordbox.host")
 
 
 STALL_MS = 10 * TICK_MS
-"""A process that has not looked at its clock for so long was stopped; time did not pass for it."""
+"""A process that has not read its clock for this long was suspended; that time is not counted."""
 RESCAN_MS = 1_000
-"""How soon a worker process finds work of another one that no bell told of."""
+"""How often a worker process looks for work of other processes without a notification."""
 
 
 def start_flows(parts: Wiring, *, member: str | None = None) -> None:
-    """Run flows until the parts are closed.
+    """Run flows until the parts of the process are closed.
 
     Args:
-        parts: of this process.
-        member: its name among the processes that run flows; None when there is no other.
+        parts: the parts of this process.
+        member: its name among the processes that run flows; None if there is no other.
     """
     base = parts.base
     observer = FlowObserver(base.registry)
@@ -82,9 +82,9 @@ def make_engine(parts: Wiring, *, clock: Clock, events: EventSink) -> FlowEngine
     """The engine of a process, without the threads that run it.
 
     Args:
-        parts: of the process.
-        clock: by which flows wait.
-        events: told what happened, after it is durable.
+        parts: the parts of the process.
+        clock: the clock for timers of flows.
+        events: receives events after they are durable.
     """
     base = parts.base
     return FlowEngine(
@@ -106,7 +106,7 @@ def make_engine(parts: Wiring, *, clock: Clock, events: EventSink) -> FlowEngine
 
 
 def _only_member(groups: Groups, run: str) -> str:
-    """A name for the one process of this host that runs flows; its members of before have died."""
+    """A name for the only process of this host that runs flows; removes members of earlier runs."""
     own = MemberName(host=host_name(), worker="host", pid=os.getpid(), run=run)
     for left in groups.members(GROUP):
         name = MemberName.parse(left.member)
@@ -125,7 +125,7 @@ def _guests(parts: Wiring) -> FlowGuests:
 
 
 def flow_config(live: LiveConfig) -> Live[FlowConfig]:
-    """What the sections say about flows."""
+    """The flow configuration from the sections of settings."""
     return Derived(
         _flow_config,
         live.section(CORDA_FLOW),
@@ -164,7 +164,7 @@ def _flow_config(
 
 
 def history_limits(live: LiveConfig) -> Live[HistoryLimits]:
-    """How much is kept of ended flows."""
+    """The limits of the history of ended flows."""
     return Derived(
         lambda flow: HistoryLimits(
             retention_ms=flow.history_seconds * 1000,
@@ -194,14 +194,14 @@ def _upkeep(parts: Wiring, observer: FlowObserver) -> Upkeep:
 
 
 def warm_up_code(parts: Wiring) -> None:
-    """Have the code of all stored CPIs compiled in the background, before a flow needs it."""
+    """Compile the code of all stored CPIs in the background, before a flow needs it."""
     executor = ThreadPoolExecutor(1, "warm-up")
     parts.base.stack.callback(executor.shutdown, wait=True, cancel_futures=True)
     warm_up(parts.guests, parts.catalogue.all(), executor=executor, report=_log_missing_code)
 
 
 def _stop(workers: FlowWorkers, settings: HostSettings) -> None:
-    """Wait for running steps; one that is cut off is executed again at the next start."""
+    """Wait for running steps; an interrupted step is executed again at the next start."""
     seconds = settings.stop_seconds_max
     if not workers.stop(seconds):
         _log.warning("flow-steps-cut-off", seconds=seconds)

@@ -1,4 +1,4 @@
-"""Where the guests of this process run, and the walls around them as the log names them."""
+"""Where the guests of this process run, and the log of the walls around them."""
 
 import structlog
 
@@ -17,13 +17,13 @@ from sandbox.isolation.seal import WALLS, Walls
 from sandbox.runtime import Sandbox
 
 _WAITING_MAX = 16
-"""Flows of one virtual node that wait inside their sandboxes for their next step."""
+"""Maximum number of flows of one virtual node that stay suspended in their sandboxes."""
 
 _log = structlog.get_logger("cordbox.host")
 
 
 class IsolationMissingError(HostError):
-    """A wall that `isolation_required` names cannot be put up here."""
+    """A wall that `isolation_required` names is not available on this machine."""
 
     code = "isolation-missing"
 
@@ -31,11 +31,11 @@ class IsolationMissingError(HostError):
 def make_guests(
     base: ProcessContext, config: LiveConfig, sandbox: Sandbox, library: GuestLibrary
 ) -> GuestSource:
-    """The guests as the setting `isolation` wants them.
+    """The guests according to the setting `isolation`.
 
     Raises:
-        SettingsInvalidError: `isolation_required` names no wall.
-        IsolationMissingError: a required wall does not stand.
+        SettingsInvalidError: `isolation_required` names an unknown wall.
+        IsolationMissingError: a required wall is not in place.
     """
     settings = base.settings
     unknown = sorted(set(settings.isolation_required) - set(WALLS))
@@ -57,7 +57,7 @@ def make_guests(
 
 
 def guest_processes(config: LiveConfig) -> ProcessPool:
-    """The processes that `isolation = process` asks for; whoever gets them closes them."""
+    """The processes of `isolation = process`; the caller closes them."""
     isolation = config.section(ISOLATION).get()
     return ProcessPool(
         most=isolation.processes_max,
@@ -67,7 +67,7 @@ def guest_processes(config: LiveConfig) -> ProcessPool:
 
 
 def _plan(config: LiveConfig) -> ProcessPlan:
-    """Places enough that no flow waits for one, and no flow for the contracts that it calls."""
+    """Enough slots that neither a flow nor a contract that it calls waits for one."""
     flow = config.section(FLOW).get()
     waiting = min(flow.parked_max, _WAITING_MAX)
     return ProcessPlan(
@@ -79,10 +79,10 @@ def _plan(config: LiveConfig) -> ProcessPlan:
 
 
 def _report(mode: str, walls: Walls, settings: HostSettings) -> None:
-    """Log what stands and what does not.
+    """Log which walls are in place and which are not.
 
     Raises:
-        IsolationMissingError: a required wall does not stand.
+        IsolationMissingError: a required wall is not in place.
     """
     missing = {wall: reason for wall, reason in walls.items() if reason}
     _log.info(

@@ -14,19 +14,19 @@ _REMEMBER_MS = 1000
 _GLANCE_MS = 10_000
 
 Check = Callable[[], object]
-"""Raises a `HostError` when something is wrong."""
+"""Raises a `HostError` if something is wrong."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
-    """What a check found."""
+    """The result of a check."""
 
     check: str
     error: HostError
 
 
 class Health:
-    """Checks that anybody may ask for: what they found is kept for a second. Thread-safe."""
+    """Checks that unauthenticated callers may run: results are cached for a second. Thread-safe."""
 
     def __init__(self, checks: Mapping[str, Check], clock: Clock) -> None:
         self._checks = checks
@@ -36,7 +36,7 @@ class Health:
         self._problems: Sequence[Problem] = ()
 
     def check(self) -> None:
-        """Look at everything.
+        """Run all checks.
 
         Raises:
             HostError: the first thing that is wrong.
@@ -45,7 +45,7 @@ class Health:
             raise type(problem.error)(problem.error.message)
 
     def problems(self) -> Sequence[Problem]:
-        """Everything that is wrong."""
+        """All problems found."""
         with self._lock:
             now = self._clock.now_ms()
             if self._looked_at is None or not 0 <= now - self._looked_at < _REMEMBER_MS:
@@ -59,7 +59,7 @@ class Health:
 
 
 class Glance:
-    """A look that costs something and tells a text: kept for ten seconds. Thread-safe."""
+    """A costly check that returns a text, cached for ten seconds. Thread-safe."""
 
     def __init__(self, look: Callable[[], str], clock: Clock) -> None:
         self._look = look
@@ -69,7 +69,7 @@ class Glance:
         self._text = ""
 
     def text(self) -> str:
-        """What the look told last; empty where there is nothing to tell."""
+        """The latest result; empty if there is nothing to report."""
         with self._lock:
             now = self._clock.now_ms()
             if self._looked_at is None or not 0 <= now - self._looked_at < _GLANCE_MS:
@@ -88,7 +88,7 @@ def _failure(name: str, check: Check) -> HostError | None:
 
 
 def storage_checks(folder: Path, database: SqlDatabase) -> Mapping[str, Check]:
-    """The disk takes writes, and the cluster's database answers."""
+    """Checks that the disk accepts writes and the cluster's database answers."""
 
     def ask() -> None:
         with database.read() as connection:

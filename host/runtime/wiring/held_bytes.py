@@ -1,4 +1,4 @@
-"""What virtual nodes hold of the host, by account, wherever it is kept."""
+"""Bytes that virtual nodes occupy on the host, by account, in all stores."""
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -14,16 +14,16 @@ from host.ports.accounts import Accounts
 from host.ports.vaults import VaultAccess
 
 _STORED = (Account.BUS, Account.STATUS, Account.JOURNAL, Account.HISTORY)
-"""Accounts that the flow store keeps."""
+"""Accounts in the flow store."""
 
 
 class HeldBytes:
-    """Bytes of one node's accounts, but for `log`, which is a rate.
+    """Bytes of one node's accounts, except `log`, which is a rate.
 
     Args:
-        store: keeps the accounts of flows.
+        store: has the accounts of flows.
         vaults: the nodes' storage.
-        folders: of the nodes, where their audit logs lie.
+        folders: of the nodes, with their audit logs.
         parked: memory of the node's suspended guests, in all processes.
     """
 
@@ -41,7 +41,7 @@ class HeldBytes:
         self._parked = parked
 
     def __call__(self, node: ShortHash) -> Mapping[Account, int]:
-        """What the node holds.
+        """The bytes that the node occupies, by account.
 
         Raises:
             StorageError: one of the places cannot be read.
@@ -56,7 +56,7 @@ class HeldBytes:
 
 
 def add_account_metrics(registry: CollectorRegistry, store: Accounts) -> None:
-    """Show what the accounts of all nodes hold together; nodes are no labels."""
+    """Export the total of each account over all nodes; there is no label for the node."""
     gauge = Gauge(
         "cordbox_account_bytes",
         "Bytes that all virtual nodes hold, by account.",

@@ -34,7 +34,7 @@ class ConfigCollector(Collector):
 
 
 class HostCollector(Collector):
-    """What one process of a host tells for all of them."""
+    """Metrics that one process of a host reports for all of them."""
 
     def __init__(self, directory: DataDirectory, certificates: Certificates | None) -> None:
         self._directory = directory

@@ -1,8 +1,7 @@
-"""What of single nodes is missing when a host starts: named at once, refused at its use.
+"""Files of single nodes that are missing when a host starts: reported at once, refused when used.
 
-What the whole cluster needs is judged before (`host.adapters.files.identity`). A node's vault or a
-package that is
-gone keeps no other node from working, so it does not keep the host from starting.
+Files that the whole cluster needs are checked earlier (`host.adapters.files.identity`). A missing
+vault of a node or a missing package does not affect other nodes, so the host starts.
 """
 
 import structlog
@@ -18,7 +17,7 @@ _log = structlog.get_logger("cordbox.host")
 
 
 def name_what_is_missing(parts: Wiring) -> None:
-    """Log, and keep for `/status`, which nodes' vaults and which packages are not there."""
+    """Log, and keep for `/status`, which nodes' vaults and which packages are missing."""
     warn_of_other_forms(parts.database)
     known = {problem.short_hash for problem in parts.made_vaults.problems()}
     for node in parts.made_vaults.made():
@@ -26,12 +25,12 @@ def name_what_is_missing(parts: Wiring) -> None:
         if problem is not None:
             _log.error("vault-unusable", holding_id=node, code=problem.code, reason=problem.message)
         if problem is not None or node in known:
-            # One that was refused by what is in it is refused again at its next use.
+            # A vault that was refused for its content is refused again at its next use.
             parts.made_vaults.note_problem(node, problem)
     for node in parts.made_vaults.audited():
         log = parts.base.directory.virtual_nodes / node / LOG_NAME
         if not log.exists() or not log.stat().st_size:
-            # Its next entry tells of it for ever.
+            # The next entry of the log reports it permanently.
             _log.error("audit-log-missing", holding_id=node, path=str(log))
     for stored in parts.catalogue.missing():
         name = f"{stored.identity.name} {stored.identity.version}"

@@ -1,6 +1,6 @@
-"""What commands do to the data directory of a host that does not run, told in its log.
+"""Records in the administrative log what commands do to the data directory of a stopped host.
 
-A command holds the directory, and wraps what it does:
+A command locks the directory, and wraps its changes:
 
     with offline_act(data_dir, "user reset-password", parameters={"loginName": "alice"}):
         users.change_password(...)
@@ -31,12 +31,12 @@ _DATABASE, _SECRETS = "cluster.sqlite", "secrets"
 def offline_act(
     data_dir: Path, command: str, *, parameters: Mapping[str, JsonValue] | None = None
 ) -> Iterator[None]:
-    """Have the intent of a command in the log before the block, and its outcome after.
+    """Write the intent of a command to the log before the block, and its outcome after it.
 
     Args:
-        data_dir: of the host; it must have a `cluster.sqlite`.
-        command: its words, without `cordbox` and without what they are applied to.
-        parameters: what it is applied to; never a secret.
+        data_dir: the host's data directory; it must have a `cluster.sqlite`.
+        command: its words, without `cordbox` and without arguments.
+        parameters: its arguments; never a secret.
 
     Raises:
         ActNotRecordedError: the log cannot be written, so the block was not entered.
@@ -84,7 +84,7 @@ def _unrecorded(error: HostError) -> ActNotRecordedError:
 
 
 def os_user() -> str:
-    """The operating system's user; a number where it has no name."""
+    """The operating system's user; its number if it has no name."""
     try:
         return getpass.getuser()
     except (KeyError, OSError):

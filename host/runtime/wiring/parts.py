@@ -1,7 +1,7 @@
-"""The parts of one process, each opened when it is first asked for.
+"""The parts of one process, each opened at its first use.
 
 Parts are closed in the opposite order, so that none outlives what it needs. A service whose kind
-has worker processes of its own is reached there; another lives here.
+has worker processes of its own is called there; others run in this process.
 """
 
 from collections.abc import Callable, Sequence
@@ -70,25 +70,25 @@ from sandbox.runtime import Sandbox
 
 _BACKGROUND_THREADS = 2
 AUDIT_SYNC_SECONDS = 1
-"""After a power failure, an audit log holds what was added for longer than this before it."""
+"""Entries of audit logs that are older than this survive a power failure."""
 USAGE_FLUSH_SECONDS = 5
-"""After a crash, what was counted for longer than this is stored."""
+"""Counts that are older than this survive a crash."""
 NOTE_SECONDS = 5
-"""After a crash, vaults and audit logs are known to have come as far as they had so long before."""
+"""The recorded states of vaults and audit logs are at most this old after a crash."""
 
 _log = structlog.get_logger("cordbox.host")
 Port = TypeVar("Port")
 
 
 class Wiring:
-    """What a process is made of. Used by the thread that puts the process together."""
+    """The parts of a process. Used only by the thread that starts the process."""
 
     def __init__(self, base: ProcessContext) -> None:
         self.base = base
 
     @cached_property
     def storage(self) -> Storage:
-        """Where the registers, the vaults and the CPIs are."""
+        """The storage of registers, vaults and CPIs."""
         storage: Storage | None = self.base.plugins.hook.register_storage(
             settings=self.base.settings, directory=self.base.directory
         )
@@ -105,24 +105,24 @@ class Wiring:
 
     @cached_property
     def config(self) -> LiveConfig:
-        """All sections of settings as they are in force; follows what others store."""
+        """All sections of settings in force; follows changes that other processes store."""
         live = open_sections(self.base, self.section_store)
         self._flush(Following(self.section_store, live).refresh, REFRESH_SECONDS)
         return live
 
     @cached_property
     def section_store(self) -> SectionStore:
-        """The stored versions of sections."""
+        """The stored versions of sections of settings."""
         return SectionStore(self.database)
 
     @cached_property
     def config_service(self) -> ConfigService:
-        """Looks at sections and changes them."""
+        """Reads and changes sections of settings."""
         return ConfigService(self.section_store, self.config, self.base.clock)
 
     @cached_property
     def quotas(self) -> QuotaService:
-        """What the virtual nodes may use, and what they used."""
+        """Quotas and usage of virtual nodes."""
         plan = self.base.cluster.plan.counts if self.base.cluster else {}
         quotas = QuotaService(
             database=self.database,
@@ -136,10 +136,10 @@ class Wiring:
 
     @cached_property
     def audit_key(self) -> bytes:
-        """The key of the nodes' logs and of the administrative one."""
+        """The key of the nodes' audit logs and of the administrative log."""
         directory = self.base.directory
         if not (directory.secrets / KEY_NAME).exists():
-            # Seldom: the first start, or the key was lost before it vouched for anything.
+            # Rare: the first start, or the key was lost before any entry was written.
             _log.info("audit-key-made", folder=str(directory.secrets))
         return load_audit_key(
             directory.secrets,
@@ -160,7 +160,7 @@ class Wiring:
             bytes_max_of=lambda node: self.quotas.quota(node).audit_bytes_max,
         )
 
-        # Stopped after the logs are closed, which brings their last entries to the disk.
+        # Stopped after the logs are closed, so that their last entries are synced to disk.
         self._flush(lambda: self.made_vaults.note_audit_ends(logs.take_ends()), NOTE_SECONDS)
         self.base.stack.callback(logs.close)
         self._flush(logs.sync, AUDIT_SYNC_SECONDS)
@@ -168,7 +168,7 @@ class Wiring:
 
     @cached_property
     def administrative_log(self) -> AdministrativeLog:
-        """The log of what users and operators do; only the process that serves them writes it."""
+        """The administrative log; only the process that serves REST writes it."""
         register = AdministrativeRegister(
             self.database,
             key=self.audit_key,
@@ -194,7 +194,7 @@ class Wiring:
 
     @cached_property
     def made_vaults(self) -> vnode.MadeVaults:
-        """Which nodes have a vault, how far each has come, and which cannot be used."""
+        """Which nodes have a vault, each vault's newest known state, and which cannot be used."""
         return vnode.MadeVaults(database=self.database, clock=self.base.clock)
 
     @cached_property
@@ -246,12 +246,12 @@ class Wiring:
 
     @cached_property
     def catalogue(self) -> PackageCatalogue:
-        """Stored CPIs, for reading."""
+        """Stored CPIs, read-only."""
         return PackageCatalogue(database=self.database, files=self.cpi_files)
 
     @cached_property
     def packages(self) -> PackageService:
-        """Stored CPIs, and their upload: only one process of a host may have it."""
+        """Stored CPIs and their upload; only one process of a host may open it."""
         packages = PackageService(
             database=self.database,
             files=self.cpi_files,
@@ -283,18 +283,18 @@ class Wiring:
 
     @cached_property
     def claimant(self) -> Claimant:
-        """This process, among those that claim work in the cluster's database."""
+        """The name of this process for claims of work in the cluster's database."""
         cluster = self.base.cluster
         place = COMBINED if cluster is None else cluster.name
         return Claimant(place=place, run=self.base.entropy.random_bytes(8).hex())
 
     def go_on_with_nodes(self) -> None:
-        """Take up operations on nodes that were left unfinished, now and as long as this runs."""
+        """Resume unfinished operations on nodes, now and periodically."""
         self.nodes.resume()
         self._flush(self.nodes.go_on, RENEW_SECONDS)
 
     def go_on_with_registrations(self) -> None:
-        """Take up registrations that were left unfinished, now and as long as this runs."""
+        """Resume unfinished registrations, now and periodically."""
         self.registrations.resume()
         self._flush(self.registrations.go_on, RENEW_SECONDS)
 
@@ -323,12 +323,12 @@ class Wiring:
 
     @cached_property
     def entity_types(self) -> persistence.EntityTypes:
-        """What the CPKs of stored CPIs declare of entities, compiled."""
+        """The entity declarations of stored CPIs' CPKs, compiled."""
         return persistence.EntityTypes()
 
     @cached_property
     def ledger(self) -> Capability:
-        """The capability `ledger`; it lives where the vaults are."""
+        """The capability `ledger`; it runs in the process that has the vaults."""
         if self._is_elsewhere(services.LEDGER):
             return RemoteCapability("ledger", self._remote(services.LEDGER))
         return ledger.LedgerCapability(
@@ -348,7 +348,7 @@ class Wiring:
         """The services that flows may call.
 
         Raises:
-            CapabilityTwiceError: plugins give one that is there already.
+            CapabilityTwiceError: two capabilities have the same name.
         """
         own = (membership.MembershipCapability(self.members), self.entities, self.ledger)
         return make_capabilities(self.base, self.config, own, self.keys)

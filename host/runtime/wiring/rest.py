@@ -68,13 +68,13 @@ def make_rest(
     overview: Callable[[], object],
     parked: Callable[[ShortHash], int],
 ) -> Rest:
-    """Put the application together, and see that there is an administrator.
+    """Build the application; create the administrator if there is none.
 
     Args:
-        parts: what it serves.
-        given_password: the administrator's.
+        parts: the parts of the process.
+        given_password: the administrator's password.
         health: whether the host can do its work.
-        certificates: what HTTPS is served with, if it is.
+        certificates: those of HTTPS, if it is used.
         exposed: what `/metrics` shows.
         overview: what `/overview` shows.
         parked: memory of a node's suspended guests, in all processes.
@@ -130,17 +130,17 @@ def make_rest(
 def open_certificates(
     settings: HostSettings, directory: DataDirectory, clock: Clock
 ) -> Certificates:
-    """The certificate of REST, proved to be good.
+    """The certificate of REST, checked.
 
     Raises:
-        TlsFilesError: it is not.
+        TlsFilesError: it cannot be used.
     """
     files = server_certificate(settings, directory, clock)
     return Certificates(files, clock, listen_host=settings.listen_host)
 
 
 def live_door(live: LiveConfig, metrics: DoorMetrics) -> Live[Door]:
-    """The limits of connections to REST: as wanted now, and as this process may open files."""
+    """The limits of connections to REST, from the settings and the limit of open files."""
     return Derived(lambda rest: _door(rest, metrics), live.section(REST))
 
 
@@ -164,7 +164,7 @@ def _door(rest: RestValues, metrics: DoorMetrics) -> Door:
 def server_certificate(
     settings: HostSettings, directory: DataDirectory, clock: Clock
 ) -> ServerCertificate:
-    """The certificate of the settings, or else the host's own, made at its first start."""
+    """The certificate of the settings, or else the host's own, created at its first start."""
     given = given_files(settings)
     return given or own_certificate(directory.tls, listen_host=settings.listen_host, clock=clock)
 
@@ -179,7 +179,7 @@ def _readiness(
     expires = None if certificates is None else certificates.warning()
     if expires is not None:
         warnings["certificate-expires"] = expires
-    # A broken vault is its node's trouble: the host goes on, and says so.
+    # A broken vault affects only its node: the host runs, and reports it.
     unusable = _unusable_vaults(vaults)
     if unusable:
         warnings["vault-unusable"] = unusable
@@ -197,7 +197,7 @@ def _unusable_vaults(vaults: vnode.MadeVaults) -> str:
     try:
         found = vaults.problems()
     except HostError:
-        return ""  # the database's own check tells of it
+        return ""  # the database's own check reports it
     named = ", ".join(f"{each.short_hash} ({each.code})" for each in found[:_VAULTS_NAMED_MAX])
     more = f" and {len(found) - _VAULTS_NAMED_MAX} more" if len(found) > _VAULTS_NAMED_MAX else ""
     return f"{named}{more}"

@@ -1,4 +1,4 @@
-"""The sections of settings of a process, and what is made of them."""
+"""The sections of settings of a process, and values derived from them."""
 
 from host.flow.engine.sticky_cache import StickyCache
 from host.nodes.audit_log.administrative import Retention
@@ -12,14 +12,14 @@ from host.settings.sections import ADMINISTRATIVE_LOG, AUDIT_LOG, CORDA_REST, FL
 from host.settings.store import SectionStore
 
 _PARKED_SHARE = 4
-"""Suspended guests have at most this part of a guests' process: the rest is for those that run."""
+"""Suspended guests get one in this many parts of a guest process; running ones get the rest."""
 
 
 def open_sections(base: ProcessContext, store: SectionStore) -> LiveConfig:
-    """All sections of the host and its plugins, with what is pinned and stored.
+    """All sections of the host and its plugins, with pinned and stored values.
 
     Raises:
-        SettingsInvalidError: what is stored does not fit; names section, version and key.
+        SettingsInvalidError: stored values do not fit; names section, version and key.
     """
     sections = Catalogue(plugin_settings(base.plugins)).sections
     live = LiveConfig(sections, base.settings.pins, store.newest().values())
@@ -28,17 +28,17 @@ def open_sections(base: ProcessContext, store: SectionStore) -> LiveConfig:
 
 
 def body_bytes_max(config: LiveConfig) -> Live[int]:
-    """Of a request."""
+    """Maximum length of a request."""
     return Derived(lambda rest: rest.max_content_length, config.section(CORDA_REST))
 
 
 def segment_bytes(config: LiveConfig) -> Live[int]:
-    """Of a file of an audit log."""
+    """Maximum length of a file of an audit log."""
     return Derived(lambda log: log.segment_bytes, config.section(AUDIT_LOG))
 
 
 def administrative_retention(config: LiveConfig) -> Live[Retention]:
-    """How much of the administrative log is kept."""
+    """The retention of the administrative log."""
     return Derived(
         lambda kept: Retention(
             entries_max=kept.entries_max, flow_entries_max=kept.flow_entries_max
@@ -48,7 +48,7 @@ def administrative_retention(config: LiveConfig) -> Live[Retention]:
 
 
 def parking_lot(base: ProcessContext, config: LiveConfig) -> StickyCache:
-    """Room for suspended guests of a process."""
+    """Memory for suspended guests of a process."""
     flow = config.section(FLOW).get()
     share = config.section(ISOLATION).get().memory_bytes_max // _PARKED_SHARE
     return StickyCache(

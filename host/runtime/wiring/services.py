@@ -1,7 +1,7 @@
-"""The services that may have worker processes of their own, and how calls cross to them.
+"""The services that may have worker processes of their own, and remote calls to them.
 
-Callers and services keep their ports. A CPI crosses by its checksum: both sides read the same
-catalogue.
+Callers and services use the same ports as in one process. A CPI is passed by its checksum: both
+sides read the same catalogue.
 """
 
 import time
@@ -25,7 +25,7 @@ from host.vault.idempotency import forget_answers, holds_answers
 
 
 class RemoteCapability:
-    """A `Capability` that another process has. A call is repeated safely: it has a request id."""
+    """A `Capability` in another process. Calls are idempotent, since they have a request id."""
 
     def __init__(self, name: str, calls: "ServedCapability") -> None:
         self.name = name
@@ -44,7 +44,7 @@ class RemoteCapability:
 
 
 class ServedCapability:
-    """The other end of `RemoteCapability`."""
+    """The server side of `RemoteCapability`."""
 
     def __init__(self, capability: Capability, packages: Packages) -> None:
         self._capability = capability
@@ -73,7 +73,7 @@ class ServedCapability:
 
 
 class RemoteContracts:
-    """A `ContractVerifier` that another process has."""
+    """A `ContractVerifier` in another process."""
 
     def __init__(self, calls: "ServedContracts") -> None:
         self._calls = calls
@@ -85,7 +85,7 @@ class RemoteContracts:
 
 
 class ServedContracts:
-    """The other end of `RemoteContracts`."""
+    """The server side of `RemoteContracts`."""
 
     def __init__(self, contracts: ContractVerifier, packages: Packages) -> None:
         self._contracts = contracts
@@ -105,7 +105,7 @@ class VaultAnswers:
         self._clock = clock
 
     def forget(self, holding: ShortHash, flow_id: FlowId) -> None:
-        """Forget those of an ended flow; there may be none."""
+        """Delete those of an ended flow, if any."""
         if not self._vaults.is_made(holding):
             return
         with self._vaults.read(holding) as connection:
@@ -185,7 +185,7 @@ def _stored(packages: Packages, checksum: Checksum) -> CpiRecord:
     """The CPI of exactly this checksum.
 
     Raises:
-        UnavailableError: it was replaced meanwhile; a repeated step gets the new one.
+        UnavailableError: it was replaced meanwhile; a retried step gets the new one.
     """
     record = packages.get(checksum)
     if record is None or record.file_checksum != checksum:

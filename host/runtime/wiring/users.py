@@ -1,4 +1,4 @@
-"""Users of a host that does not run."""
+"""Users of a stopped host."""
 
 import os
 from pathlib import Path
@@ -14,18 +14,18 @@ from host.runtime.wiring.schemas import CLUSTER_SCHEMAS
 
 
 def reset_password(data_dir: Path, login_name: str, password: str) -> None:
-    """Set a user's password in a data directory that no host uses.
+    """Set a user's password in the data directory of a stopped host.
 
     Raises:
-        NotFoundError: no host has run there, or nobody has the login name.
+        NotFoundError: no host has run there, or no user has the login name.
         DataDirectoryLockedError: a host runs on it.
         ActNotRecordedError: the administrative log cannot be written; nothing has changed.
         UserInvalidError: the password is empty or too long.
     """
-    # Checked first: holding a directory makes what is missing.
+    # Checked first: locking a directory creates missing files.
     if not (data_dir / "cluster.sqlite").exists():
         raise NotFoundError(f"{data_dir} is no data directory: it has no cluster.sqlite")
-    os.umask(0o077)  # What the database writes beside itself is its owner's alone.
+    os.umask(0o077)  # Files that the database creates are accessible to their owner only.
     directory = DataDirectory.hold(data_dir)
     try:
         with (

@@ -1,7 +1,7 @@
-"""Who is a member of the group that shares out flows, and who has left it by dying.
+"""Members of the group that shares the partitions of flows, and removal of dead members.
 
-Only members of this host are let go (`MemberName`): what others' have come to is for the group to
-find out, which hears of them no more.
+Only members of this host are removed (`MemberName`): members of other hosts are removed by the
+group when their heartbeats stop.
 """
 
 from host.domain.group_members import MemberName
@@ -12,7 +12,7 @@ from host.runtime.rpc import Interface
 
 
 class FlowGroup:
-    """The group as the workers of one run of a host keep it."""
+    """The group as used by the workers of one run of a host."""
 
     def __init__(self, groups: Groups, *, host: str, run: str) -> None:
         self._groups = groups
@@ -20,7 +20,7 @@ class FlowGroup:
         self._run = run
 
     def enter(self, worker: str, pid: int) -> str:
-        """The name under which a starting worker is to join; those it replaces are let go.
+        """The name under which a starting worker joins; removes the members that it replaces.
 
         Raises:
             StorageError: the store cannot be written.
@@ -34,7 +34,7 @@ class FlowGroup:
         return self._member(worker, pid)
 
     def left(self, worker: str, pid: int) -> None:
-        """Give away the partitions of a worker process that has died."""
+        """Release the partitions of a worker process that has died."""
         self._groups.leave(GROUP, self._member(worker, pid))
 
     def _member(self, worker: str, pid: int) -> str:

@@ -1,4 +1,4 @@
-"""SIGHUP in every process of a host: what can be read again is, and nothing is ended."""
+"""SIGHUP in every process of a host: rereads settings without a restart."""
 
 import signal
 import threading
@@ -22,12 +22,12 @@ from host.settings.sections import LOG
 _log = structlog.get_logger("cordbox.settings")
 
 Load = Callable[[], HostSettings]
-"""Reads the settings again as they were read at the start."""
+"""Reads the settings again in the same way as at the start."""
 
 
 @contextmanager
 def hangups_held() -> Iterator[None]:
-    """Processes that are started in the block have SIGHUP wait until they `listen`."""
+    """Processes started in the block have SIGHUP blocked until they call `listen`."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
     try:
         yield
@@ -36,26 +36,26 @@ def hangups_held() -> Iterator[None]:
 
 
 def listen(take_over: Callable[[], None]) -> None:
-    """Have SIGHUP `take_over` what the supervisor has written, from now on."""
-    # On a thread: a handler comes between any two steps of what may hold the same locks.
+    """From now on, call `take_over` at SIGHUP for the settings that the supervisor has written."""
+    # On a thread: a signal handler may interrupt code that holds the same locks.
     signal.signal(signal.SIGHUP, lambda *_: threading.Thread(target=take_over).start())
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
 
 
 def take_over_pins(directory: DataDirectory, config: LiveConfig) -> None:
-    """Have the pins of the running host's settings in force, as the supervisor has written them."""
+    """Apply the pins of the running host's settings, as the supervisor has written them."""
     _repin(config, lambda: RunDirectory(directory.runtime).settings())
 
 
 def reread_pins(running: HostSettings, load: Load, config: LiveConfig) -> HostSettings:
-    """`reread` in a process without a supervisor, which has the pins in force at once."""
+    """`reread` in a process without a supervisor; applies the pins at once."""
     settings = reread(running, load)
     _repin(config, lambda: settings)
     return settings
 
 
 def _repin(config: LiveConfig, settings: Callable[[], HostSettings]) -> None:
-    """Pins that cannot be read, or do not fit what is stored, leave those that are in force."""
+    """Pins that cannot be read or do not fit the stored values are not applied."""
     try:
         config.repin(settings().pins)
     except HostError as refused:
@@ -65,7 +65,7 @@ def _repin(config: LiveConfig, settings: Callable[[], HostSettings]) -> None:
 
 
 def follow_log_level(config: LiveConfig, *, form: str, worker: str | None) -> None:
-    """Log what the section `cordbox.log` says, from now on."""
+    """Apply the section `cordbox.log` to the log."""
     level = config.section(LOG)
 
     def configure(values: LogValues) -> None:
@@ -76,9 +76,9 @@ def follow_log_level(config: LiveConfig, *, form: str, worker: str | None) -> No
 
 
 def reread(running: HostSettings, load: Load) -> HostSettings:
-    """Read the settings again and take over what can be; logs what waits for the next start.
+    """Read the settings again and apply those that are live; log those that need a restart.
 
-    Settings that are refused leave those that run.
+    If the settings are refused, the current ones stay in force.
     """
     try:
         plugged = declared_settings(running.plugins, running.plugin_entry_points)

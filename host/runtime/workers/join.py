@@ -1,4 +1,4 @@
-"""A worker that an operator starts beside those of a running host."""
+"""A worker that an operator starts in addition to those of a running host."""
 
 import os
 import signal
@@ -34,13 +34,13 @@ def join_host(
 
     Args:
         data_dir: the host's data directory.
-        kind: what to do.
-        monitor: where to answer over HTTP for this worker alone, if anywhere.
-        on_ready: told the worker's name.
+        kind: the kind of worker.
+        monitor: address of this worker's own health and metrics over HTTP, if any.
+        on_ready: called with the worker's name.
 
     Raises:
-        HostNotRunningError: no host runs there, or one without worker processes.
-        WorkerNotWantedError: nobody would call such a worker.
+        HostNotRunningError: no host runs there, or it has no worker processes.
+        WorkerNotWantedError: no other worker would call this kind.
     """
     stop = stop_on_signals()
     raise_descriptor_limit()
@@ -71,7 +71,7 @@ def _check_wanted(kind: WorkerKind, plan: WorkerPlan) -> None:
 
 
 def _follow(directory: DataDirectory) -> None:
-    """End with the host: what this worker calls has ended, and its locks keep the next one out."""
+    """End with the host: its services are gone, and this worker's locks block its next start."""
     directory.wait_until_free()
     _log.info("host-ended")
     os.kill(os.getpid(), signal.SIGTERM)

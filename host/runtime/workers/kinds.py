@@ -1,4 +1,4 @@
-"""What each kind of worker does: the services that it gives, and the work that it begins.
+"""What each kind of worker does: the services that it provides, and the work that it starts.
 
 | kind         | gives                            | begins                        | calls    |
 |--------------|----------------------------------|-------------------------------|----------|
@@ -9,7 +9,8 @@
 | flow         |                                  | flows, compiling              | c, m, p  |
 | rest         | HTTPS                            | creations left unfinished     | m        |
 
-The letters are those of other kinds. No kind calls one below it, so no two can wait for each other.
+The letters are those of other kinds. No kind calls one below it, so there is no deadlock between
+kinds.
 """
 
 import hashlib
@@ -29,7 +30,7 @@ from host.runtime.workers.flow_group import FLOW_GROUP, FlowGroup
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Work:
-    """`serves` opens the parts that the kind needs; `begins` is called once it can be reached."""
+    """`serves` opens the parts that the kind needs; `begins` is called once the socket is open."""
 
     serves: Callable[[Wiring], Sequence[Service]]
     begins: Callable[[Wiring], None]
@@ -93,4 +94,4 @@ WORK: Mapping[WorkerKind, Work] = {
     WorkerKind.PERSISTENCE: Work(serves=_vaults, begins=_nothing),
     WorkerKind.FLOW: Work(serves=_group, begins=_run_flows),
 }
-"""The kinds that only work; `rest` serves HTTPS besides (`host.runtime.workers.rest`)."""
+"""The kinds without HTTPS; `rest` is in `host.runtime.workers.rest`."""

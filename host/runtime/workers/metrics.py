@@ -1,4 +1,4 @@
-"""The metrics of all workers in one place: REST asks each when it is asked itself."""
+"""The metrics of all workers in one place: each request to REST collects them from the workers."""
 
 from collections.abc import Iterator, Sequence
 
@@ -18,7 +18,7 @@ _log = structlog.get_logger("cordbox.workers")
 
 
 class WorkersCollector(Collector):
-    """Metrics of every worker that answers, told apart by the label `worker`."""
+    """Metrics of every worker that answers, distinguished by the label `worker`."""
 
     def __init__(self, run: RunDirectory) -> None:
         self._run = run
@@ -45,7 +45,7 @@ class WorkersCollector(Collector):
         )
         try:
             return client.proxy(WORKER).metrics()
-        except Exception as failed:  # noqa: BLE001  # one worker's failure hides no other's metrics
+        except Exception as failed:  # noqa: BLE001  # a failing worker must not hide others
             _log.debug("metrics-missing", of=name, reason=str(failed))
             return ()
         finally:
@@ -70,7 +70,7 @@ def _parked(run: RunDirectory, name: str, node: ShortHash) -> int:
     )
     try:
         return client.proxy(WORKER).parked(node)
-    except Exception as failed:  # noqa: BLE001  # one worker's failure hides no other's
+    except Exception as failed:  # noqa: BLE001  # a failing worker must not hide others
         _log.debug("parked-missing", of=name, reason=str(failed))
         return 0
     finally:

@@ -1,6 +1,6 @@
 """`/isHealthy`, `/status` and `/metrics` of one worker over HTTP, as Corda's workers have them.
 
-Whoever can connect meets the same walls as at the REST interface.
+The same limits on connections and requests apply as at the REST interface.
 """
 
 from collections.abc import Iterator
@@ -26,10 +26,10 @@ _STOP_SECONDS_MAX = 2
 
 @contextmanager
 def monitored(address: str, reporter: Reporter) -> Iterator[str]:
-    """Answer at `address` for the length of the block; gives the address with its real port.
+    """Serve at `address` for the duration of the block; yields the address with its real port.
 
     Raises:
-        ListenRefusedError: it cannot be listened on.
+        ListenRefusedError: the address cannot be used.
     """
     host, _, port = address.rpartition(":")
     listener = bind(host.strip("[]"), int(port))

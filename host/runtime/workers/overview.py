@@ -1,4 +1,4 @@
-"""A host at a glance: its workers, what they own and use, what waits, how many flows are open."""
+"""An overview of a host: its workers, their partitions and resources, backlogs, open flows."""
 
 import os
 import threading
@@ -27,7 +27,7 @@ _REMEMBER_MS = 1000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerLine:
-    """One worker. `kind` None is a process that does everything.
+    """One worker. `kind` is None for a process that does everything.
 
     `state` is one of the supervisor's phases, or `joined` for a worker that an operator started;
     `partitions` is how many the worker owns, None for one that runs no flows.
@@ -46,7 +46,7 @@ class WorkerLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueueLine:
-    """Records of a topic that no worker has done yet; `lag_ms` is the age of the oldest."""
+    """Records of a topic that are not processed yet; `lag_ms` is the age of the oldest."""
 
     topic: str
     records: int
@@ -55,10 +55,10 @@ class QueueLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AsideLine:
-    """Records that wait because their key's first one failed, or its node is paused.
+    """Records that wait because the first record of their key failed, or its node is paused.
 
-    `keys` is how many flows and sessions they are of; for `cause` see `AsideSum`; `lag_ms` is the
-    age of the first failure, None where nothing has failed.
+    `keys` is the number of their flows and sessions; for `cause` see `AsideSum`; `lag_ms` is the
+    age of the first failure, None if nothing has failed.
     """
 
     topic: str
@@ -70,7 +70,7 @@ class AsideLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Overview:
-    """`now` is the host's time, to which the others compare."""
+    """`now` is the host's time, for comparison with the other times."""
 
     now: EpochMs
     workers: Sequence[WorkerLine]
@@ -80,11 +80,11 @@ class Overview:
 
 
 class Observed(Backlogs, States, Accounts, Protocol):
-    """What an overview looks at of the flow store."""
+    """The port of the flow store for overviews."""
 
 
 class Overviews:
-    """What anybody may look at: one that is younger than a second is shown again. Thread-safe."""
+    """The overview for unauthenticated callers: cached for one second. Thread-safe."""
 
     def __init__(
         self, store: Observed, clock: Clock, workers: Callable[[], Sequence[WorkerLine]]
@@ -136,7 +136,7 @@ class Overviews:
 
 
 def worker_lines(run: RunDirectory, groups: Groups, host: str) -> Sequence[WorkerLine]:
-    """The workers of a supervisor on `host`, and those that joined them."""
+    """The workers of a supervisor on `host`, and workers that joined."""
     owned = {
         name.worker: len(member.epochs)
         for member in groups.members(GROUP)
@@ -151,7 +151,7 @@ def worker_lines(run: RunDirectory, groups: Groups, host: str) -> Sequence[Worke
 
 
 def single_line(since: EpochMs, groups: Groups) -> Sequence[WorkerLine]:
-    """The one process of a host that runs combined."""
+    """The only process of a host that runs combined."""
     row = WorkerRow(kind=None, name="host", phase="ready", since=since, pid=os.getpid(), restarts=0)
     return [_line(row, sum(len(m.epochs) for m in groups.members(GROUP)))]
 
@@ -183,13 +183,13 @@ def _row(report: WorkerReport) -> WorkerRow:
 
 
 def _ask(run: RunDirectory, name: str) -> WorkerReport | None:
-    """The worker's own report; None of one that is gone and left its socket."""
+    """The worker's own report; None if it has ended and left its socket."""
     client = RpcClient(
         run.path, name, run.key(), patience_seconds=0, answer_seconds_max=_ANSWER_SECONDS_MAX
     )
     try:
         return client.proxy(WORKER).report()
-    except Exception:  # noqa: BLE001  # one worker's failure hides no other
+    except Exception:  # noqa: BLE001  # a failing worker must not hide others
         return None
     finally:
         client.close()

@@ -1,4 +1,4 @@
-"""What `/overview` shows, as metrics: what waits, is set aside, for how long; flows, restarts."""
+"""`/overview` as metrics: backlogs, records set aside, their ages; flows, restarts."""
 
 from collections.abc import Callable, Sequence
 
@@ -10,7 +10,7 @@ from host.runtime.workers.overview import Overview
 
 
 class OverviewCollector(Collector):
-    """Gauges from the latest overview; none while it cannot be had."""
+    """Gauges from the latest overview; none while it is not available."""
 
     def __init__(self, latest: Callable[[], Overview]) -> None:
         self._latest = latest
@@ -19,7 +19,7 @@ class OverviewCollector(Collector):
         try:
             seen = self._latest()
         except HostError:
-            return ()  # `/status` tells of it
+            return ()  # `/status` reports it
         waiting = Metric("cordbox_queue_records", "Records that wait to be worked on.", "gauge")
         oldest = Metric("cordbox_queue_oldest_seconds", "Age of the oldest of these.", "gauge")
         for queue in seen.queues:

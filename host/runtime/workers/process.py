@@ -1,7 +1,7 @@
 """A worker's process as its supervisor starts it, whatever its kind.
 
-It tells its supervisor on stdout, in one JSON line, that it is ready or why it cannot be, drains on
-SIGTERM, and dies with its supervisor.
+It reports to its supervisor on stdout, in one JSON line, that it is ready or why it failed to
+start, drains on SIGTERM, and dies with its supervisor.
 """
 
 import argparse
@@ -29,12 +29,12 @@ _PR_SET_PDEATHSIG = 1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Employment:
-    """What a worker process is given.
+    """The arguments of a worker process.
 
     Attributes:
         directory: the host's data directory.
-        kind, name: what it is.
-        monitor: where to answer over HTTP for this worker alone, if anywhere.
+        kind, name: kind and name of the worker.
+        monitor: address of this worker's own health and metrics over HTTP, if any.
         listener: descriptor of the socket of REST, for the worker that serves it.
         stop: set by SIGTERM and SIGINT.
     """
@@ -47,7 +47,7 @@ class Employment:
     stop: threading.Event
 
     def ready(self, **facts: str) -> None:
-        """Tell the supervisor that the worker works."""
+        """Report to the supervisor that the worker is ready."""
         _tell(event="ready", **facts)
 
 
@@ -112,7 +112,7 @@ def _tell(**fact: object) -> None:
 
 
 def _die_with(parent: int) -> None:
-    """Have the kernel kill this process when its supervisor dies, which cannot tell it then."""
+    """Have the kernel kill this process when its supervisor dies."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
         os._exit(1)

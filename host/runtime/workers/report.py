@@ -1,4 +1,4 @@
-"""What every worker tells of itself to the other processes of its host."""
+"""What every worker reports about itself to the other processes of its host."""
 
 import os
 import time
@@ -20,7 +20,7 @@ _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerReport:
-    """How a worker is. `state` is `ready`, `draining`, or `failing` with the code of a problem."""
+    """A worker's state. `state` is `ready`, `draining`, or `failing` with the code of a problem."""
 
     kind: WorkerKind
     name: str
@@ -39,7 +39,7 @@ class MetricSample:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MetricFamily:
-    """The samples of one metric, as Prometheus has them."""
+    """The samples of one metric, in Prometheus's terms."""
 
     name: str
     documentation: str
@@ -49,7 +49,7 @@ class MetricFamily:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reporter:
-    """What a worker tells the others of itself."""
+    """What a worker reports about itself to the others."""
 
     kind: WorkerKind
     name: str
@@ -87,14 +87,14 @@ WORKER = Interface("worker", Reporter, None, ("report", "metrics", "parked"))
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProcessUse:
-    """What a process uses: CPU seconds since its start, and resident bytes."""
+    """Resources of a process: CPU seconds since its start, and resident bytes."""
 
     cpu_seconds: float
     resident_bytes: int
 
 
 def process_use(pid: int) -> ProcessUse | None:
-    """What the process uses now; None when there is none, or no procfs."""
+    """The resources in use now; None if there is no such process, or no procfs."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         user, system, resident = int(fields[11]), int(fields[12]), int(fields[21])
@@ -106,7 +106,7 @@ def process_use(pid: int) -> ProcessUse | None:
 
 
 def add_process_metrics(registry: CollectorRegistry, started: float) -> None:
-    """Have the process's own CPU time, memory and age among the metrics of `registry`."""
+    """Add the process's own CPU time, memory and age to the metrics of `registry`."""
     registry.register(_ProcessCollector(started))
 
 

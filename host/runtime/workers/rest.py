@@ -27,7 +27,7 @@ PASSWORD_VARIABLE = "CORDBOX_ADMIN_PASSWORD"  # noqa: S105  # the variable's nam
 
 
 def run_rest(job: Employment) -> None:
-    """Serve until SIGTERM or SIGINT, on the socket that the supervisor handed down."""
+    """Serve until SIGTERM or SIGINT, on the socket inherited from the supervisor."""
     directory = job.directory
     with working(
         directory,
@@ -79,7 +79,7 @@ def run_rest(job: Employment) -> None:
 
 
 def check_workers(run: RunDirectory, plan: WorkerPlan) -> None:
-    """Refuse when of some kind no worker is ready.
+    """Raise an error if a kind of worker has no process that is ready.
 
     Raises:
         UnavailableError: names the kind.
@@ -88,7 +88,7 @@ def check_workers(run: RunDirectory, plan: WorkerPlan) -> None:
     rows = () if table is None else table.workers
     ready = {row.kind for row in rows if row.phase == "ready"}
     for kind in plan.counts:
-        # REST is what answers: it is there, whatever was published before it said so.
+        # REST itself answers this request, so it runs, whatever the published state is.
         if kind is not WorkerKind.REST and kind not in ready:
             raise UnavailableError(f"no {kind} worker is ready")
 

@@ -1,8 +1,8 @@
-"""When workers are started, restarted and stopped: the supervisor's decisions as a pure machine.
+"""Start, restart and stop of workers: the supervisor's decisions as a pure state machine.
 
-A worker that dies is started again after a delay that doubles with every death in a row, and begins
-anew once the worker has been ready for a while. At the end the kinds stop one after another: those
-that give work first, those that others call last.
+A worker that dies is restarted after a delay that doubles with every consecutive death, and is
+reset once the worker has been ready for a while. On shutdown the kinds stop one after another:
+callers first, the services that they call last.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,15 +16,15 @@ from host.domain.workers import WorkerKind, WorkerPlan
 DELAY_MS_MIN = 100
 DELAY_MS_MAX = 30_000
 STEADY_MS = 60_000
-"""A worker that was ready for so long has proved itself: its next death counts as the first."""
+"""After being ready for this long, a worker's next death counts as the first."""
 START_MS_MAX = 60_000
-"""A worker that is not ready after so long is killed."""
+"""A worker that is not ready after this time is killed."""
 STOP_ORDER = tuple(reversed(WorkerKind))
 
 
 class Phase(StrEnum):
     WAITING = "waiting"
-    """To be started when its delay is over."""
+    """Waiting to be started when its delay is over."""
     STARTING = "starting"
     READY = "ready"
     STOPPING = "stopping"
@@ -33,9 +33,9 @@ class Phase(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Worker:
-    """A place for one process. `at` is when something is due: a start, or the end of patience.
+    """A slot for one process. `at` is when something is due: a start, or the end of a timeout.
 
-    `deaths` counts deaths in a row, `restarts` all starts but the first.
+    `deaths` counts consecutive deaths, `restarts` all starts except the first.
     """
 
     kind: WorkerKind
@@ -84,7 +84,7 @@ class Supervision:
 
     @staticmethod
     def begin(plan: WorkerPlan, *, stop_ms_max: int, now: EpochMs) -> "Supervision":
-        """Every worker of `plan` waits to be started at once."""
+        """The initial state: every worker of `plan` is to be started at once."""
         return Supervision(
             workers=tuple(
                 Worker(kind=kind, number=number, since=now, at=now)
@@ -100,11 +100,11 @@ class Supervision:
 
     @property
     def next_at(self) -> EpochMs | None:
-        """When `tick` has something to do, unless an event comes first."""
+        """When `tick` must be called next, unless an event comes first."""
         return min((worker.at for worker in self.workers if worker.at is not None), default=None)
 
     def tick(self, now: EpochMs) -> tuple["Supervision", Sequence[Command]]:
-        """Start what is due, and kill what took too long."""
+        """Start workers that are due, and kill those that exceed a timeout."""
         commands: list[Command] = []
         workers = []
         for worker in self.workers:
@@ -119,7 +119,7 @@ class Supervision:
         return replace(self, workers=tuple(workers)), commands
 
     def ready(self, name: str, now: EpochMs) -> "Supervision":
-        """The worker has said that it is ready."""
+        """The worker has reported that it is ready."""
         return self._with(
             name,
             lambda w: (
@@ -168,7 +168,7 @@ def _stop_next(state: Supervision, now: EpochMs) -> tuple[Supervision, Sequence[
 
 
 def delay_ms(deaths: int) -> int:
-    """How long to wait before the start after the given number of deaths in a row, from 1."""
+    """How long to wait before a restart after this number of consecutive deaths, from 1."""
     return min(DELAY_MS_MIN << min(deaths - 1, 20), DELAY_MS_MAX)
 
 

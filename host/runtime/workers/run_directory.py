@@ -1,4 +1,4 @@
-"""What the worker processes of a running host share: sockets, a key, and who they are.
+"""What the worker processes of a running host share: sockets, a key, and the table of workers.
 
 key             proves that a caller is a worker of this host
 cluster.json    the plan and the settings, as every worker must have them
@@ -26,7 +26,7 @@ _FORMAT = 1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerRow:
-    """A worker as its supervisor sees it. `since` is when it came into its phase.
+    """A worker as its supervisor sees it. `since` is the start of its phase.
 
     `kind` is None for a process that does everything.
     """
@@ -63,7 +63,8 @@ class RunDirectory:
             StorageError: it cannot be made.
         """
         try:
-            # Never one that is there: what another host left was removed when the lock was taken.
+            # Never an existing one: files of an earlier host were removed when the lock was
+            # acquired.
             self.path.mkdir(mode=0o700)
             self._write("key", secrets.token_bytes(_KEY_BYTES))
             self.rewrite(settings)
@@ -71,7 +72,7 @@ class RunDirectory:
             raise StorageError(f"{self.path} cannot be used: {error.strerror}") from error
 
     def rewrite(self, settings: HostSettings) -> None:
-        """Replace the settings, for workers that are told to read them again or are started later.
+        """Replace the settings, for workers that are signalled to reread them or are started later.
 
         Raises:
             OSError: they cannot be written.
@@ -83,7 +84,7 @@ class RunDirectory:
         """The workers' shared key.
 
         Raises:
-            HostNotRunningError: there is none.
+            HostNotRunningError: there is no key.
         """
         return self._read("key")
 
@@ -102,19 +103,19 @@ class RunDirectory:
         return decode_settings(bytes(file.settings))
 
     def socket(self, name: str) -> Path:
-        """Where the worker `name` listens."""
+        """The path of the socket of the worker `name`."""
         return self.path / f"{name}.sock"
 
     def sockets(self) -> Sequence[Path]:
-        """The sockets of all workers; of one that was killed, too."""
+        """The sockets of all workers, including those of killed ones."""
         return sorted(self.path.glob("*.sock"))
 
     def publish(self, table: WorkerTable) -> None:
-        """Let others know how the workers are. What cannot be written is lost: it only informs."""
+        """Publish the states of the workers. Write errors are ignored: it is informative only."""
         self._write("workers.json", msgspec.json.encode(table))
 
     def table(self) -> WorkerTable | None:
-        """What the supervisor published last."""
+        """The latest table that the supervisor published."""
         try:
             return msgspec.json.decode((self.path / "workers.json").read_bytes(), type=WorkerTable)
         except (OSError, msgspec.MsgspecError):

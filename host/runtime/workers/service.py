@@ -9,7 +9,7 @@ _log = structlog.get_logger("cordbox.workers")
 
 
 def run_service(job: Employment) -> None:
-    """Work until told to stop, then drain: finish what runs, leave the rest to others."""
+    """Work until stopped, then drain: finish running work, leave the rest to other workers."""
     with working(
         job.directory,
         kind=job.kind,

@@ -1,4 +1,4 @@
-"""One worker process as its supervisor holds it: how it is started, heard and seen to end."""
+"""One worker process as its supervisor handles it: its start, its output and its end."""
 
 import json
 import os
@@ -19,7 +19,7 @@ _MODULE = "host.runtime.workers.service"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Handover:
-    """What a worker gets from its supervisor: words of its command line, and open descriptors."""
+    """What a worker gets from its supervisor: command-line arguments and open descriptors."""
 
     words: Sequence[str]
     descriptors: Sequence[int]
@@ -32,11 +32,11 @@ class Child:
     Attributes:
         pid: its process id.
         descriptor: becomes readable when the process has ended.
-        output: what the worker tells; becomes readable with every line, and at its end.
+        output: the worker's stdout; becomes readable with every line, and at its end.
     """
 
     def __init__(self, kind: WorkerKind, name: str, handover: Handover) -> None:
-        """Start the process, in a group of its own so that a terminal's signals pass it by.
+        """Start the process, in a group of its own so that it gets no signals from the terminal.
 
         Raises:
             OSError: it cannot be started.
@@ -61,11 +61,11 @@ class Child:
 
     @property
     def has_hung_up(self) -> bool:
-        """Whether the worker has closed its end of `output`, as a process does that ends."""
+        """Whether the worker has closed its end of `output`, as a process does when it ends."""
         return self._has_hung_up
 
     def heard(self) -> Sequence[Mapping[str, object]]:
-        """What the worker has told since the last time; lines that tell nothing are left out."""
+        """Messages of the worker since the last call; other lines are skipped."""
         with suppress(BlockingIOError):
             while data := os.read(self.output, _LINE_BYTES_MAX):
                 self._heard += data
@@ -86,7 +86,7 @@ class Child:
             signal.pidfd_send_signal(self.descriptor, number)
 
     def end(self) -> int:
-        """Take the ended process away; gives its exit status, negative for a signal."""
+        """Reap the ended process; returns its exit status, negative for a signal."""
         status = self._process.wait()
         os.close(self.descriptor)
         assert self._process.stdout is not None  # noqa: S101  # it is a pipe

@@ -1,8 +1,8 @@
 """The supervisor: starts a host's worker processes, restarts those that die, stops them in order.
 
-It serves nothing itself. It holds what must outlive a worker: the data directory's lock and the
-socket of the REST interface, on which clients wait while its worker is restarted. Decisions are
-those of `host.runtime.workers.restarts`; here they are carried out, on one thread.
+It serves no requests itself. It holds what must outlive a worker: the data directory's lock and the
+socket of the REST interface, on which clients wait while its worker is restarted.
+`host.runtime.workers.restarts` makes the decisions; this module carries them out, on one thread.
 """
 
 import os
@@ -44,7 +44,7 @@ from host.settings import HostSettings
 from host.settings.sections import LOG
 
 START_DEATHS_MAX = 3
-"""A host gives up its start when a worker dies so often before all were ready once."""
+"""The start of a host fails after this many deaths of a worker before all were ready once."""
 STOP_MARGIN_MS = 5_000
 _GROUP_SECONDS_MAX = 5.0
 _PASSWORD_VARIABLE = "CORDBOX_ADMIN_PASSWORD"  # noqa: S105  # the variable's name
@@ -56,7 +56,7 @@ Ready = Callable[[Mapping[str, str]], None]
 
 
 class WorkerStartError(HostError):
-    """A worker process dies again and again while the host starts; its log tells why."""
+    """A worker process dies repeatedly while the host starts; its log has the cause."""
 
     code = "worker-start"
 
@@ -76,20 +76,20 @@ def supervise(
         given_password: the administrator's, unless a file is set.
         on_ready: called once all workers are ready, with `url`, `certificate` and, if the host made
             the administrator's password, `adminPasswordFile`.
-        is_new: begin a new cluster where the data directory's files do not belong together.
+        is_new: start a new cluster if the files of the data directory belong to different clusters.
         load: reads the settings again, on SIGHUP.
 
     Raises:
         HostError: the host cannot start; nothing is left running.
     """
     if settings.tls_certificate_file is not None:
-        # The supervisor stays small: it needs no cryptography otherwise.
+        # Imported here to keep the supervisor small: it needs no cryptography otherwise.
         from host.rest.tls_files import check_given_files  # noqa: PLC0415
 
         check_given_files(settings, SystemClock())
     if settings.admin_password_file is not None:
-        read_secret(settings.admin_password_file)  # To be refused before workers are started.
-    # What the host makes is its owner's alone; its workers inherit it.
+        read_secret(settings.admin_password_file)  # Checked before workers are started.
+    # Files that the host creates are accessible to their owner only; workers inherit this.
     os.umask(0o077)
     with ExitStack() as stack:
         directory = DataDirectory.hold(settings.data_dir, is_new=is_new)
@@ -135,7 +135,7 @@ class _Supervisor:
         self._listener = listener
         self._password = given_password
         self._on_ready: Ready | None = on_ready
-        # Steady: a dead worker must be started again though the time of day is put back.
+        # Monotonic: a dead worker must be restarted even if the system clock is set back.
         self._clock: Clock = SteadyClock(SystemClock())
         self._selector = selectors.DefaultSelector()
         self._children: dict[str, Child] = {}
@@ -148,7 +148,7 @@ class _Supervisor:
         )
 
     def run(self) -> None:
-        """Keep the workers running until a signal says to stop, or the start fails."""
+        """Keep the workers running until a stop signal, or until the start fails."""
         with _signals() as signals, self._selector:
             self._selector.register(
                 signals, selectors.EVENT_READ, partial(self._signalled, signals)
@@ -252,7 +252,7 @@ class _Supervisor:
         worker = self._worker(name)
         expected = worker.phase is Phase.STOPPING
         if worker.kind is WorkerKind.FLOW and not expected:
-            # On a thread of its own: the other workers may be slow, or dead as well.
+            # On a separate thread: the other workers may be slow, or dead as well.
             Thread(target=self._tell_group, args=(name, child.pid), daemon=True).start()
         self._state, commands = self._state.died(name, self._clock.now_ms())
         (_log.info if expected else _log.warning)(
@@ -266,7 +266,7 @@ class _Supervisor:
             )
 
     def _tell_group(self, name: str, pid: int) -> None:
-        """Have another flow worker let the dead one's partitions go."""
+        """Have another flow worker release the partitions of the dead one."""
         client = RpcClient(
             self._run.path,
             f"{WorkerKind.FLOW}-*",
@@ -277,13 +277,13 @@ class _Supervisor:
         try:
             client.proxy(FLOW_GROUP).left(name, pid)
         except HostError as failed:
-            # Its successor lets it go, or else its heartbeats end.
+            # Its successor removes it, or else its heartbeats expire.
             _log.info("group-not-told", name=name, reason=failed.message)
         finally:
             client.close()
 
     def _fail(self, failure: Exception) -> None:
-        """Give the host's start up. Once a host has been ready it goes on trying."""
+        """Abort the start of the host. A host that was ready once keeps restarting workers."""
         if self._on_ready is None or self._state.is_stopping:
             return
         self._failure = failure
@@ -299,7 +299,7 @@ class _Supervisor:
             self._hang_up()
 
     def _hang_up(self) -> None:
-        """Read the settings again, and have the workers read what they can."""
+        """Read the settings again, and have the workers apply the live ones."""
         if self._load is not None:
             self._settings = reread(self._settings, self._load)
             level = self._settings.section(LOG).level
@@ -337,7 +337,7 @@ class _Supervisor:
 
 @contextmanager
 def _signals() -> Iterator[socket.socket]:
-    """A socket that gives the numbers of the signals that have come."""
+    """A socket from which the numbers of received signals can be read."""
     receiver, sender = socket.socketpair()
     with receiver, sender:
         receiver.setblocking(False)  # noqa: FBT003  # its one parameter

@@ -1,4 +1,4 @@
-"""One worker of a running host: its parts, and the socket where the others reach it."""
+"""One worker of a running host: its parts, and the socket where the others call it."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -35,7 +35,7 @@ def working(
     monitor: str | None,
     is_draining: Callable[[], bool],
 ) -> Iterator[Wiring]:
-    """A worker that serves its kind for the length of the block."""
+    """A worker that serves its kind for the duration of the block."""
     run = RunDirectory(directory.runtime)
     settings = run.settings()
     clock = SystemClock()

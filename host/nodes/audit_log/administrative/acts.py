@@ -1,4 +1,4 @@
-"""What the administrative log tells, and the contents of its entries. Pure."""
+"""What the administrative log records, and the contents of its entries. Pure."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -22,18 +22,18 @@ Content = dict[str, JsonValue]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Act:
-    """Something that changes the host, before it is done.
+    """An operation that changes the host, before it runs.
 
     Attributes:
         source: `rest`, or `cli` for a command that works on the data directory of a host.
         user: login name; of an offline command, the operating system's user.
-        address: the client's; empty for an offline command.
-        request_id: of the request, as the host's log and the answer have it.
+        address: IP address of the client; empty for an offline command.
+        request_id: id of the request, as in the host's log and the answer.
         method: HTTP method, or `CLI`.
         path: canonical, with its query; of a command, its words.
         operation: the path with names for its parameters; of a command, its words.
         parameters: chosen values of the request's body; never a secret.
-        is_flow: it starts or ends a flow: such acts are many, and are kept for a shorter time.
+        is_flow: it starts or ends a flow. There are many such acts, so fewer are kept.
     """
 
     source: str
@@ -54,7 +54,7 @@ class Outcome:
     Attributes:
         status: HTTP status; of a command, its exit code.
         code: `ok`, or the code of the refusal.
-        result: names of what was made or begun, such as the id to poll.
+        result: identifiers of what was created or started, such as the id to poll.
     """
 
     status: int
@@ -72,20 +72,20 @@ class Refusal:
 
     @property
     def key(self) -> tuple[str, ...]:
-        """Refusals of one key are alike: the first has an entry, the others are counted."""
+        """Refusals with the same key: the first has an entry, the others are counted."""
         act = self.act
         return (act.user, act.address, act.method, act.operation, str(self.status), self.code)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ActQuery:
-    """Which acts are asked for; None: whatever it is.
+    """A filter of acts; None matches everything.
 
     Attributes:
-        user: login name, whole.
-        since: not before.
-        until: before.
-        resource: a part of the path.
+        user: the complete login name.
+        since: earliest time, included.
+        until: latest time, excluded.
+        resource: text that the path contains.
     """
 
     user: str | None = None
@@ -100,9 +100,9 @@ class ActView:
 
     Attributes:
         seq: number of its first entry.
-        hash: of that entry.
-        status: None while the act runs, or when the host died within it.
-        count: how often it was refused; 1 for an act.
+        hash: hash of that entry.
+        status: None while the act runs, or if the host died during it.
+        count: number of refusals; 1 for an act.
     """
 
     seq: int
@@ -118,12 +118,12 @@ class ActView:
 
 
 def intent(act: Act, *, at: EpochMs) -> Content:
-    """The content of the entry that stands before an act."""
+    """The content of the entry written before an act."""
     return {"kind": INTENT, "at": at, **_who_and_what(act)}
 
 
 def outcome(of: int, ended: Outcome, *, at: EpochMs) -> Content:
-    """The content of the entry after an act, whose intent is entry `of`."""
+    """The content of the entry written after an act, whose intent is entry `of`."""
     return {
         "kind": OUTCOME,
         "at": at,
@@ -135,7 +135,7 @@ def outcome(of: int, ended: Outcome, *, at: EpochMs) -> Content:
 
 
 def refusal(refused: Refusal, *, at: EpochMs) -> Content:
-    """The content of the entry of a refusal, the first of its kind for a while."""
+    """The content of the entry of a refusal that is the first of its kind in a minute."""
     what = _who_and_what(refused.act)
     return {
         "kind": REFUSAL,
@@ -149,7 +149,7 @@ def refusal(refused: Refusal, *, at: EpochMs) -> Content:
 def repeats(
     of: int, *, count: int, first_at: EpochMs, last_at: EpochMs, is_any: bool, at: EpochMs
 ) -> Content:
-    """The content of the entry that counts further refusals, like entry `of` or of any kind."""
+    """The content of the entry that counts further refusals like entry `of`, or of any kind."""
     return {
         "kind": REPEATS,
         "at": at,
@@ -162,19 +162,19 @@ def repeats(
 
 
 def pruned(gaps: Sequence[tuple[int, int, str]], *, count: int, at: EpochMs) -> Content:
-    """The content of the entry that tells which entries were deleted.
+    """The content of the entry that records which entries were deleted.
 
     Args:
         gaps: first number, last number and last hash of each range.
         count: how many entries they were.
-        at: when.
+        at: time of the entry.
     """
     listed = rfc8785.dumps([list(gap) for gap in gaps]).decode()
     return {"kind": PRUNED, "at": at, "count": count, "gaps": listed}
 
 
 def recovery(*, head_seq: int, head_hash: str, at: EpochMs) -> Content:
-    """The content of the entry that tells that the log ended before its head."""
+    """The content of the entry that reports that the log ended before its head."""
     return {
         "kind": RECOVERY,
         "at": at,
@@ -199,7 +199,7 @@ def _who_and_what(act: Act) -> Content:
 
 
 def _values(values: Mapping[str, JsonValue]) -> str:
-    """Canonical JSON; of values that are too long together, their names."""
+    """Canonical JSON; if the values are too long together, only their names."""
     try:
         text = rfc8785.dumps(dict(values)).decode()
     except rfc8785.CanonicalizationError:
@@ -211,6 +211,6 @@ def _values(values: Mapping[str, JsonValue]) -> str:
 
 
 def _cut(text: str, most: int = TEXT_CHARACTERS_MAX) -> str:
-    """The start of a text, with what is no character replaced."""
+    """The start of a text, with invalid characters replaced."""
     whole = text.encode(errors="replace").decode()
     return whole if len(whole) <= most else whole[: most - 1] + "…"

@@ -1,7 +1,7 @@
-"""Refusals of strangers: the first of a kind has an entry, the others are counted. Pure.
+"""Refusals of unknown callers: the first of a kind has an entry, the others are counted. Pure.
 
-Whatever is refused and however it is varied, a minute takes at most `FIRST_PER_MINUTE_MAX` + 1
-first entries, and as many that count. What is beyond is counted together.
+However refusals vary, a minute adds at most `FIRST_PER_MINUTE_MAX` + 1 first entries, and as many
+entries of counts. All further refusals are counted together.
 """
 
 from collections.abc import Sequence
@@ -47,7 +47,7 @@ class Floods:
         """Count a refusal.
 
         Returns:
-            None; or, where it needs an entry, the key that `told` is to be given for it.
+            None; or, if the refusal needs an entry, the key to pass to `told`.
         """
         if self.is_due(now) and not self.counts():
             self.clear()
@@ -65,7 +65,7 @@ class Floods:
         return None
 
     def told(self, key: Key, seq: int | None) -> None:
-        """Entry `seq` tells of the first refusal of `key`; None: no entry could be written."""
+        """Entry `seq` records the first refusal of `key`; None: no entry could be written."""
         run = self._runs.get(key)
         if run is None:
             return
@@ -75,7 +75,7 @@ class Floods:
             run.of = seq
 
     def counts(self) -> Sequence[Count]:
-        """What has been counted and not been taken."""
+        """The counts that have not been taken yet."""
         return [
             Count(
                 of=run.of,
@@ -93,5 +93,5 @@ class Floods:
         return bool(self._runs) and not 0 <= now - self._since < MINUTE_MS
 
     def clear(self) -> None:
-        """Begin a new minute: all counts have been taken."""
+        """Begin a new minute, after all counts have been taken."""
         self._runs = {key: run for key, run in self._runs.items() if run.of is None}

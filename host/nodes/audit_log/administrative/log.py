@@ -1,7 +1,7 @@
-"""The administrative log as the host writes it: many acts at once share a commit.
+"""The administrative log as the host writes it: concurrent acts share a commit.
 
-An act may begin once its intent is on the disk. Its outcome follows; one that cannot be written
-is tried again with what comes next, and an act without outcome says that it may have been done.
+An act may begin once its intent is durable. Its outcome is written afterwards; if that fails, it is
+retried with the next write. An act without an outcome may or may not have been performed.
 """
 
 import asyncio
@@ -31,18 +31,18 @@ from host.ports.clock import Clock
 _AT_ONCE_MAX = 200
 _OUTCOMES_KEPT_MAX = 10_000
 _COUNTS_SECONDS = 1.0
-"""How often counts are brought to the disk, and what could not be written is tried again."""
+"""How often counts are stored and failed writes are retried."""
 _WAIT_SECONDS = 30.0
 
 _log = structlog.get_logger("cordbox.administrative")
 
 
 class AdministrativeLog:
-    """Takes acts from many threads and event loops; one thread writes them. `close` it.
+    """Takes acts from many threads and event loops; one thread writes them. Must be closed.
 
     Args:
-        register: where they are kept.
-        clock: tells when.
+        register: stores them.
+        clock: the time of entries.
     """
 
     def __init__(self, register: AdministrativeRegister, clock: Clock) -> None:
@@ -57,7 +57,7 @@ class AdministrativeLog:
         self._thread = threading.Thread(target=self._write, name="administrative-log", daemon=True)
 
     def start(self) -> None:
-        """Begin to write; what another process counted before it died is told first.
+        """Start writing; counts that a dead process left are added first.
 
         Raises:
             StorageError: the registers cannot be read.
@@ -69,7 +69,7 @@ class AdministrativeLog:
         self._thread.start()
 
     def close(self) -> None:
-        """Write what is left, and end."""
+        """Write what is pending, and stop."""
         with self._changed:
             self._is_stopping = True
             self._changed.notify_all()
@@ -77,13 +77,13 @@ class AdministrativeLog:
             self._thread.join()
 
     async def begin(self, act: Act) -> int:
-        """Have the intent of an act on the disk.
+        """Write the intent of an act durably.
 
         Returns:
             Its number, for `end`.
 
         Raises:
-            ActNotRecordedError: it is not there, so the act must not be done.
+            ActNotRecordedError: it was not written, so the act must not be performed.
         """
         written = self._put(acts.intent(act, at=self._clock.now_ms()))
         try:
@@ -94,9 +94,9 @@ class AdministrativeLog:
             ) from error
 
     def end(self, act: Act, number: int, ended: Outcome) -> None:
-        """Note the outcome of an act, and a line in the host's log; never raises.
+        """Record the outcome of an act, and log it in the host's log; never raises.
 
-        Nobody waits for it: it comes to the disk with the next commit, before the intent of any
+        The call does not wait: the outcome is stored with the next commit, before the intent of any
         act that begins later.
         """
         _log.info(
@@ -119,7 +119,7 @@ class AdministrativeLog:
         written.add_done_callback(told)
 
     def refused(self, refusal: Refusal) -> None:
-        """Note that an act was refused before it began; it is written in a moment."""
+        """Record that an act was refused before it began; it is written asynchronously."""
         now = self._clock.now_ms()
         act = refusal.act
         with self._changed:
@@ -150,7 +150,7 @@ class AdministrativeLog:
         written.add_done_callback(told)
 
     def page(self, query: ActQuery, *, before: int | None, limit: int) -> Sequence[ActView]:
-        """Acts, the newest first, with all that ended before this was called.
+        """Acts, the newest first, including all that ended before this call.
 
         Raises:
             StorageError: the registers cannot be read.
@@ -159,7 +159,7 @@ class AdministrativeLog:
         return self._register.page(query, before=before, limit=limit)
 
     def settle(self) -> None:
-        """Wait until what was given before is written, or cannot be."""
+        """Wait until everything submitted before is written or has failed."""
         with self._changed:
             self._changed.wait_for(lambda: not self._waiting and not self._is_busy, _WAIT_SECONDS)
 
@@ -200,9 +200,9 @@ class AdministrativeLog:
             return bool(self._floods.counts())
 
     def _take_counts(self, *, is_last: bool) -> tuple[Sequence[Content], Sequence[Count] | None]:
-        """Contents that tell of counts whose minute is over; or counts to be kept beside the log.
+        """Contents that report counts whose minute is over; or counts to be kept beside the log.
 
-        None where nothing has been counted since. The condition is held.
+        None if nothing was counted since the last call. The caller holds the condition.
         """
         counts = self._floods.counts()
         if is_last or self._floods.is_due(self._clock.now_ms()):
@@ -221,11 +221,11 @@ class AdministrativeLog:
         taken: Sequence[tuple[Content, Future[int]]],
         counts: Sequence[Count] | None,
     ) -> list[Content]:
-        """Write; gives what is to be tried again."""
+        """Write; returns what must be retried."""
         contents = [*late, *(content for content, _ in taken)]
         try:
             numbers = self._register.append(contents, counts)
-        except Exception as error:  # noqa: BLE001  # who waits for it must learn of it
+        except Exception as error:  # noqa: BLE001  # waiting callers must get the error
             failure = error if isinstance(error, HostError) else ActNotRecordedError(repr(error))
             _log.error("administrative-log-unwritten", code=failure.code, reason=failure.message)
             for _, future in taken:

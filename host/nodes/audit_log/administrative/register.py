@@ -1,8 +1,8 @@
-"""The administrative log in the registers: one chain, added to under their writer lock.
+"""The administrative log in the registers: one chain, extended under their writer lock.
 
-An entry is bound to the one before by its hash, and carries a MAC under the host's key. Of deleted
-entries, an entry `pruned` keeps the numbers and the last hash, so that the chain can be followed
-over the gap.
+An entry is bound to the one before by its hash, and carries a MAC under the host's key. When
+entries are deleted, an entry `pruned` keeps their numbers and last hash, so that the chain can be
+verified across the gap.
 """
 
 import json
@@ -34,9 +34,9 @@ PRUNE_EVERY = 1_000
 _DELETED_AT_ONCE_MAX = 5_000
 _GAPS_MAX = 500
 _SLACK = 20
-"""Entries are deleted when they are a twentieth more than are to be kept."""
+"""Entries are deleted when there are 5% more than the limit."""
 _SLACK_MIN = 8
-"""Deleting adds an entry itself: it must not be what makes more of them too many."""
+"""Deleting adds an entry itself, which must not cause the next deletion."""
 _READ_AT_ONCE = 1_000
 _log = structlog.get_logger("cordbox.administrative")
 _ACTS = (acts.INTENT, acts.REFUSAL)
@@ -44,11 +44,11 @@ _ACTS = (acts.INTENT, acts.REFUSAL)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Retention:
-    """How many entries are kept; the oldest go first.
+    """How many entries are kept; the oldest are deleted first.
 
     Attributes:
-        entries_max: of all acts but those on flows, and of refusals.
-        flow_entries_max: of acts that start or end flows.
+        entries_max: entries of refusals and of all acts except those on flows.
+        flow_entries_max: entries of acts that start or end flows.
     """
 
     entries_max: int = 200_000
@@ -79,17 +79,17 @@ class Reading:
                 yield row.seq, row.entry
 
     def head(self) -> HeadLine | None:
-        """What the log's head knows, unchecked; None for a log without one."""
+        """The content of the log's head, unchecked; None for a log without one."""
         return _head(self._connection)
 
 
 class AdministrativeRegister:
-    """The log's rows. Thread-safe; several processes may have one.
+    """The log's rows. Thread-safe; several processes may use the same log.
 
     Args:
         database: the registers.
         key: the host's, which authenticates entries.
-        clock: tells when.
+        clock: the time of entries.
         retention: how much is kept.
     """
 
@@ -115,15 +115,15 @@ class AdministrativeRegister:
         """Add entries, all or none.
 
         Args:
-            contents: of the entries.
-            counts: of refusals, kept beside the log until an entry tells of them; None: as before.
+            contents: the contents of the entries.
+            counts: of refusals, kept beside the log until an entry reports them; None: unchanged.
 
         Returns:
             Their numbers.
 
         Raises:
             StorageError: the registers cannot be written.
-            StorageBusyError: another process writes for too long.
+            StorageBusyError: another process holds the writer lock for too long.
         """
         with self._lock:
             numbers = self._database.transact(
@@ -141,15 +141,15 @@ class AdministrativeRegister:
         return numbers
 
     def counts(self) -> Sequence[Count]:
-        """Refusals that a process counted and did not come to tell of."""
+        """Refusals that an ended process counted and did not report in an entry."""
         with self._database.read() as connection:
             return _counts(connection)
 
     def prune(self) -> int:
-        """Delete the oldest entries beyond what is kept, and tell so.
+        """Delete the oldest entries beyond the limit, and add an entry about it.
 
         Returns:
-            How many went.
+            The number of deleted entries.
 
         Raises:
             StorageError: the registers cannot be written.
@@ -161,7 +161,7 @@ class AdministrativeRegister:
             with self._lock:
                 last = self._database.transact(last_to_go)
             while last is not None:
-                # A part at a time: others wait to write meanwhile.
+                # In portions, so that other writers do not wait long.
                 delete = partial(self._delete, last=last, is_flow=is_flow)
                 with self._lock:
                     deleted = self._database.transact(delete)
@@ -175,7 +175,7 @@ class AdministrativeRegister:
         Args:
             query: which.
             before: only those with a lower number.
-            limit: how many.
+            limit: maximum number of items.
 
         Raises:
             StorageError: the registers cannot be read.
@@ -201,7 +201,7 @@ class AdministrativeRegister:
 
     @contextmanager
     def reading(self) -> Iterator["Reading"]:
-        """A consistent view of the whole log for the length of the block.
+        """A consistent view of the whole log for the duration of the block.
 
         Raises:
             StorageError: the registers cannot be read.
@@ -232,7 +232,7 @@ class AdministrativeRegister:
         return range(first, first + len(contents))
 
     def _first_contents(self, head: HeadLine | None, seq: int, digest: str) -> Sequence[Content]:
-        """What is to be told when this process adds for the first time."""
+        """The entries to add before the first entry of this process."""
         now = self._clock.now_ms()
         contents: list[Content] = []
         if seq < 0:
@@ -267,7 +267,7 @@ class AdministrativeRegister:
         return seq, digest
 
     def _delete(self, connection: sql.Connection, last: int, *, is_flow: bool) -> int:
-        """Delete some of the oldest entries up to number `last`, and tell so."""
+        """Delete some of the oldest entries up to number `last`, and add an entry about it."""
         which = ENTRIES.c.seq <= last
         if is_flow:
             which &= ENTRIES.c.is_flow.is_(True)
@@ -290,7 +290,7 @@ class AdministrativeRegister:
         if connection.execute(sql.select(ENTRIES.c.seq).where(ENTRIES.c.seq <= end).limit(1)).all():
             told = gaps
         else:
-            # Entries that told of older gaps may be gone with the rest.
+            # Entries that recorded older gaps may be among the deleted ones.
             told = [(0, end, gaps[-1][2])]
         content = acts.pruned(told, count=count, at=self._clock.now_ms())
         self._append(connection, (content,))
@@ -303,7 +303,7 @@ def _counts(connection: sql.Connection) -> list[Count]:
 
 
 def _last_to_go(connection: sql.Connection, most: int, *, is_flow: bool) -> int | None:
-    """Number of the newest entry that is too many; None when it is not worth while."""
+    """Number of the newest entry beyond the limit; None if there are too few to delete."""
     same = ENTRIES.c.is_flow.is_(is_flow)
     count = connection.execute(sql.select(sql.func.count()).select_from(ENTRIES).where(same))
     if int(count.scalar_one()) <= most + max(most // _SLACK, _SLACK_MIN):

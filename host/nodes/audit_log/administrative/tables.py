@@ -21,7 +21,7 @@ ENTRIES = Table(
     Index("administrative_log_of", "of_seq"),
     Index("administrative_log_kind", "kind", "is_flow", "seq"),
 )
-"""`entry` is the whole of an entry in canonical JSON; the other columns repeat parts of it."""
+"""`entry` is the complete entry in canonical JSON; the other columns repeat parts of it."""
 HEAD = Table(
     "administrative_head",
     _METADATA,
@@ -29,5 +29,5 @@ HEAD = Table(
     Column("line", Text, nullable=False),
     Column("counts", Text, nullable=False),
 )
-"""One row: the newest entry with a MAC, and refusals that are counted and not told of yet."""
+"""One row: the newest entry with a MAC, and counts of refusals without an entry yet."""
 SCHEMA = Schema(name="administrative-log", metadata=_METADATA)

@@ -1,4 +1,4 @@
-"""Follows the chain of the administrative log, over the gaps that its own entries tell of."""
+"""Verifies the chain of the administrative log, across the gaps that its entries record."""
 
 import hmac
 import json
@@ -35,14 +35,15 @@ class AdministrativeProblem:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AdministrativeVerification:
-    """What came of a verification.
+    """The result of a verification.
 
     Attributes:
-        entries: how many are good, up to the problem.
-        pruned: how many were deleted, by what the log tells.
-        unfinished: numbers of acts without an outcome: they run, or the host died within.
-        last: number and hash of the last good entry, to be kept as an anchor.
-        authenticated: whether the MACs were checked, which takes the host's key.
+        entries: how many are valid, up to the problem.
+        pruned: how many were deleted, as the log records.
+        unfinished: numbers of acts without an outcome: they still run, or the host died during
+            them.
+        last: number and hash of the last valid entry, to be kept as an anchor.
+        authenticated: whether the MACs were checked, which needs the host's key.
     """
 
     entries: int
@@ -61,7 +62,7 @@ def verify_administrative_log(
     Args:
         register: the log.
         key: the host's; without it, only the chain is checked.
-        anchor: number and hash of an entry that must be there, unless it was deleted since.
+        anchor: number and hash of an entry that must exist, unless it was deleted since.
 
     Raises:
         StorageError: the registers cannot be read.
@@ -84,9 +85,9 @@ def verify_administrative_log(
 
 
 def _gaps(reading: Reading) -> dict[int, tuple[int, str]]:
-    """Last number and hash of each range that an entry tells was deleted, by its first number.
+    """Last number and hash of each deleted range that an entry records, by its first number.
 
-    They are believed only so far as the chain goes on behind them.
+    They count only if the chain continues after them.
     """
     gaps: dict[int, tuple[int, str]] = {}
     for _, text in reading.entries():
@@ -101,7 +102,7 @@ def _gaps(reading: Reading) -> dict[int, tuple[int, str]]:
 
 
 class _Walk:
-    """How far the chain is good."""
+    """The verifier's state: how far the chain is valid."""
 
     def __init__(
         self,
@@ -119,7 +120,7 @@ class _Walk:
         self.cut: AdministrativeProblem | None = None
 
     def take(self, seq: int, text: str) -> bool:
-        """Take the next entry in; False when it is not good."""
+        """Process the next entry; False if it is not valid."""
         found = self._skip_to(seq) or self._fault(seq, text)
         if found is not None:
             code, message = found
@@ -127,7 +128,7 @@ class _Walk:
         return found is None
 
     def judge_end(self, head: HeadLine | None) -> None:
-        """Compare the end with the head, and with the anchor."""
+        """Compare the end of the log with the head and the anchor."""
         code, message = AdministrativeProblemCode.HEAD_WRONG, ""
         if head is None:
             message = "" if self.seq < 0 else "the log has no head"
