@@ -79,7 +79,7 @@ class Code(StrEnum):
 
 
 MESSAGE_CHARACTERS_MAX = 8192
-"""Names in packages and certificates may be megabytes long: a message that names one is cut."""
+"""Names in packages and certificates may be megabytes long, so messages truncate them."""
 
 
 def _bounded(message: str) -> str:
@@ -101,7 +101,7 @@ class Issue:
         object.__setattr__(self, "message", _bounded(self.message))
 
     def below(self, container: str) -> "Issue":
-        """The same finding, seen from the archive that holds `container`."""
+        """The same finding with its path relative to the archive that holds `container`."""
         entry = f"{container}!/{self.entry}" if self.entry else container
         return Issue(code=self.code, message=self.message, entry=entry)
 

@@ -10,7 +10,7 @@ class SandboxError(Exception):
 
     Attributes:
         code: stable kebab-case identifier.
-        message: one sentence that names the thing refused.
+        message: one sentence that names the refused item.
         receipt: the run's receipt as canonical JSON; None if no run took place.
         usage: what the run used; None if no run took place.
     """
@@ -25,7 +25,7 @@ class SandboxError(Exception):
 
 
 class RunError(SandboxError):
-    """Root of what ends a run."""
+    """Root of the errors that end a run."""
 
     code = "guest-stopped"
 

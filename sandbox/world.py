@@ -72,7 +72,7 @@ def check_world(
 ) -> None:
     """Refuse a component whose imports or exports are not those of `world`.
 
-    A component may import a part of its world; it must export exactly the world's exports.
+    A component may import a subset of its world; it must export exactly the world's exports.
 
     Args:
         world: what the component claims to be.

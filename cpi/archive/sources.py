@@ -14,7 +14,7 @@ from cpi.digests import hash_text
 from cpi.errors import ArchiveError, Code
 
 CHUNK_BYTES = 256 * 1024
-"""How much is read, and at most about how much is held, at a time."""
+"""Bytes that are read at a time, which is also about the most that is kept in memory."""
 
 
 class Source(Protocol):
@@ -35,11 +35,11 @@ class Source(Protocol):
         ...
 
     def keep(self, chunks: Iterable[bytes]) -> "Source":
-        """Put unpacked bytes aside as a source that lives as long as this one."""
+        """Store unpacked bytes as a source that lives as long as this one."""
         ...
 
     def check_unchanged(self) -> None:
-        """Check that these are still the bytes that were there at first.
+        """Check that the bytes are still those that were read first.
 
         Raises:
             CpiError: they changed.
@@ -64,7 +64,7 @@ class BytesSource:
         return BytesSource(b"".join(chunks))
 
     def check_unchanged(self) -> None:
-        """Nothing to do: bytes never change."""
+        """Nothing to check: bytes in memory never change."""
 
 
 @dataclass(frozen=True, slots=True)

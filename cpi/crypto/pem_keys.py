@@ -76,7 +76,8 @@ def _private_key(
         raise unreadable(source, error) from error
     except (ValueError, TypeError, KeyError, AttributeError, UnsupportedAlgorithm) as error:
         if encrypted and not isinstance(error, UnsupportedAlgorithm):
-            # A wrong password may leave bytes whose padding is right, and which are no key.
+            # Decryption with a wrong password may give bytes with correct padding that are not a
+            # key.
             raise KeystoreError(
                 Code.KEYSTORE_PASSWORD, f"{source}: wrong password, or damaged key: {error}"
             ) from error

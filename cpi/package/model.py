@@ -1,4 +1,4 @@
-"""What a verified package is: values that hold nothing that was not checked."""
+"""Values that describe a verified package; everything in them was checked."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

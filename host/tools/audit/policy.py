@@ -1,6 +1,6 @@
 """Audit policies: rules as JSON, and the findings of a package that breaks them.
 
-Without a policy, what a host would refuse to take is still a finding.
+Without a policy, reasons for a host to refuse the package are still findings.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -35,7 +35,7 @@ RULES: Mapping[str, str] = MappingProxyType(
 
 
 class PolicyInvalidError(InvalidInputError):
-    """A policy is no JSON, or breaks its schema."""
+    """A policy is not JSON, or breaks its schema."""
 
     code = "audit-policy-invalid"
 
