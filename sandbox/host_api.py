@@ -41,7 +41,7 @@ class HostFunction:
             committed before it, so that after a crash the flow makes exactly that call again.
         privileged: why the call is recorded in the node's audit log; None if it is not.
         journalled: numbered, stored, and answered from the journal when the flow is replayed.
-        reaches: who gets what is sent through it, if that is outside the virtual node.
+        reaches: who receives the data sent through it, if outside the virtual node.
         sizes: maximum sizes of fields of requests or answers: field -> (number, unit). Every text
             is bounded by `payload_bytes_max` besides.
     """

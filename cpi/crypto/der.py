@@ -69,7 +69,7 @@ def load(kind: _Loadable, data: bytes, *, trailing: bool = False) -> Any:
     Args:
         kind: the class, such as `asn1crypto.cms.ContentInfo`.
         data: the encoded value.
-        trailing: whether bytes behind the value are let be.
+        trailing: whether bytes after the value are ignored.
 
     Raises:
         DerRefusedError: the walk refuses it.
@@ -84,7 +84,7 @@ def check_der(data: bytes, *, trailing: bool = False) -> None:
 
     Args:
         data: the encoded value.
-        trailing: whether bytes behind the value are let be.
+        trailing: whether bytes after the value are ignored.
 
     Raises:
         DerRefusedError: it is damaged or nested too deeply, or has too many or too long elements.

@@ -32,9 +32,9 @@ def ask_cluster(url: str, *, user: str, password: str, ca_file: Path | None) -> 
     Raises:
         UnavailableError: it does not respond.
         CertificateUntrustedError: its certificate is not trusted.
-        UnauthorizedError: it does not know the user, or not this password.
+        UnauthorizedError: unknown user or wrong password.
         ForbiddenError: the user may not do this.
-        ClusterAnswerError: it answers something else than a host would.
+        ClusterAnswerError: its answer is not one of a host.
     """
     context = trusting(ca_file)
     base = url.rstrip("/") + _PREFIX

@@ -34,7 +34,7 @@ _inside: list[CpiContracts] = []
 
 
 class WorkerLostError(UnavailableError):
-    """A process that verifies transactions ended by itself, for example since memory ran out."""
+    """A process that verifies transactions ended unexpectedly, for example out of memory."""
 
     code = "verification-worker-lost"
 

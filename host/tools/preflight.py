@@ -31,7 +31,7 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """The outcome of one check; `check` is a stable name, a refusal's own code where it has one."""
+    """The outcome of one check; `check` is a stable name, or the refusal's code if it has one."""
 
     check: str
     verdict: Verdict

@@ -39,7 +39,7 @@ class SourceRefusedError(InvalidInputError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceRules:
-    """What a world's runtime lets a module import, beside the CPK's own modules and the SDK.
+    """Modules that a world's runtime provides, in addition to the CPK's own and the SDK's.
 
     Attributes:
         modules: dotted names of the standard modules in the runtime.

@@ -62,7 +62,7 @@ class ImportFacts:
         interface: the WIT interface, which is the capability.
         door: whether a call is permitted.
         quota: the limits that apply to it, by name.
-        reaches: who gets what is sent through it, if that is outside the virtual node.
+        reaches: who receives the data sent through it, if outside the virtual node.
     """
 
     interface: str

@@ -46,7 +46,7 @@ _HARMLESS = (
 
 
 class NoDataDirectoryError(InvalidInputError):
-    """There is no data directory of a host at the place."""
+    """The path is not a host's data directory."""
 
     code = "data-directory-missing"
 

@@ -50,7 +50,7 @@ class HostProcess:
             listen: address and port.
             password_file: the administrator's password.
             log: the file to which its log is appended.
-            options: more words for `cordbox host run`.
+            options: further arguments of `cordbox host run`.
 
         Raises:
             HostNotStartedError: it ended instead.

@@ -29,7 +29,7 @@ LIMITS = Limits(
     host_calls_max=1_000_000,
     log_bytes_max=256 * MIB,
 )
-"""A replay is its user's own: what stopped the flow on the host should not stop looking at it."""
+"""Generous limits: a flow that hit a host's limit must still be replayable."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

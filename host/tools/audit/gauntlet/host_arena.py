@@ -139,7 +139,7 @@ def opened_host(
         root: an empty folder, for keys, packages, data and the log.
         sandbox: builds the CorDapps.
         cache: of compiled code.
-        options: more words for `cordbox host run`.
+        options: further arguments of `cordbox host run`.
 
     Raises:
         HostError, CpiError: the host or its network cannot be made.
