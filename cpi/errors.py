@@ -130,7 +130,7 @@ class CpiError(Exception):
 
 
 class ArchiveError(CpiError):
-    """The bytes are no ZIP archive that every reader would read in the same way."""
+    """The bytes are not a ZIP archive that every reader reads in the same way."""
 
 
 class ManifestError(CpiError):

@@ -23,7 +23,7 @@ _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
 class JsonRefusedError(ValueError):
-    """The text is no strict JSON; the message says why."""
+    """The text is not strict JSON; the message gives the reason."""
 
 
 def parse_json(data: bytes | str, *, bytes_max: int) -> Any:

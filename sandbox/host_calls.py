@@ -72,7 +72,7 @@ class RunControl(Protocol):
         ...
 
     def paused(self) -> AbstractContextManager[None]:
-        """Stop the run's wall clock for the length of the block; it starts anew afterwards."""
+        """Stop the run's wall clock for the length of the block; it is reset afterwards."""
         ...
 
 

@@ -1,4 +1,4 @@
-"""Receipts: what a run was given, what it used and how it ended, in canonical JSON.
+"""Receipts: the input, the usage and the outcome of a run, in canonical JSON.
 
 A receipt names nothing of the machine, the process, the thread or the time, so equal runs have
 equal receipts wherever they take place.

@@ -24,7 +24,7 @@ FILES = "the sandbox has no files"
 
 _KINDS: tuple[tuple[re.Pattern[str], type[RunError], str], ...] = (
     (
-        # Of the system, when an instance is made: what a guest has named stands in backtraces.
+        # From the system, at instantiation; names chosen by a guest appear only in backtraces.
         re.compile(r"\A(?:(?!wasm backtrace).)*\(os error 12\)", re.DOTALL),
         HostMemoryError,
         "the system has no memory for the run",

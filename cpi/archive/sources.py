@@ -1,8 +1,8 @@
-"""Where a package's bytes come from: memory, a file, or a window of another source.
+"""Sources of a package's bytes: memory, a file, or a range of another source.
 
 An archive is read from places, not from start to end: its directory is at its end, and a stored
-nested archive is a window of the same bytes. A source therefore gives any range when asked, and
-holds no more than its kind needs.
+nested archive is a window of the same bytes. A source therefore supports random access, and keeps
+no more in memory than its kind needs.
 """
 
 import hashlib

@@ -1,8 +1,8 @@
 """A deterministic writer of ZIP archives: the same entries give the same bytes, always.
 
-Times are 1980-01-01, sizes stand in the local headers, no extra fields, no directory entries.
-Text is deflated. Compressed content (nested archives, zstd frames) is stored, so that a reader of
-the outer file can access its bytes directly.
+Times are 1980-01-01, sizes are in the local headers, no extra fields, no directory entries. Text is
+deflated. Compressed content (nested archives, zstd frames) is stored, so that a reader of the outer
+file can access its bytes directly.
 
 Portable archives do not depend on the zlib that is installed: see `cpi.archive.deflate`.
 """

@@ -44,7 +44,7 @@ def load_der(der: bytes) -> x509.Certificate:
     certificate issued by another one.
 
     Raises:
-        ValueError: the bytes are no certificate.
+        ValueError: the bytes are not a certificate.
     """
     try:
         structure = load(asn1_x509.Certificate, der)

@@ -54,7 +54,7 @@ _NAMES = {
 
 
 class DerRefusedError(ValueError):
-    """The bytes are no DER or BER value, or one that exceeds a limit; the message says where."""
+    """The bytes are not a DER or BER value, or exceed a limit; the message gives the position."""
 
 
 class _Loadable(Protocol):

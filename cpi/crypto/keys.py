@@ -35,8 +35,7 @@ _JAVA_FORMATS = {b"\xfe\xed\xfe\xed": "JKS", b"\xce\xce\xce\xce": "JCEKS"}
 class SigningKey:
     """A private key with its certificate and issuers, leaf first.
 
-    The key may be a stand-in for one that never leaves its hardware: only `sign` and `public_key`
-    are used.
+    The key may be a proxy for a key in hardware: only `sign` and `public_key` are used.
     """
 
     private_key: PrivateKey = field(repr=False)

@@ -17,7 +17,7 @@ _SHOWN_MAX = 40
 
 
 class PemRefusedError(ValueError):
-    """The text is no PEM, or holds more than is expected; the message says where."""
+    """The text is not PEM, or contains more than expected; the message gives the position."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -26,7 +26,7 @@ _HEADER = b"Proc-Type:"
 
 
 def is_pem(data: bytes) -> bool:
-    """Whether a file is PEM; text may stand before the first block, as `openssl` writes it."""
+    """Whether a file is PEM; text may precede the first block, as `openssl` writes it."""
     return _MARK in data[:65_536] and not data.startswith(b"\x30")
 
 

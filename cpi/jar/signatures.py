@@ -3,8 +3,8 @@
 The rules are those of Java's JarInputStream, which Corda's verifier reads packages with, and on
 each point where other readers are laxer, the stricter one:
 
-- the manifest is the first entry (a `META-INF/` directory may stand before it), the signature
-  files follow it directly;
+- the manifest is the first entry (only a `META-INF/` directory may precede it), the signature files
+  follow it directly;
 - every file is named in the manifest, and every file named there exists;
 - every signer covers every file; digests are SHA-256, SHA-384 or SHA-512;
 - every digest in a signature file must be correct: that of the manifest, or of its main attributes,

@@ -74,7 +74,7 @@ def resign(
     signature_name: str | None = None,
     stamp: Stamp | None = None,
 ) -> bytes:
-    """Sign one archive anew, or on top of the signatures that it has. Nested ones stay as they are.
+    """Replace the signatures of one archive, or add to them. Nested archives stay unchanged.
 
     A package that was changed after it was signed is refused, even if its signatures are to be
     replaced: a new signature would hide the change.

@@ -1,4 +1,4 @@
-"""The contents of a verified package: unpacked when asked for, and checked each time."""
+"""The contents of a verified package: unpacked on demand, and checked each time."""
 
 from collections.abc import Iterator, Mapping, Sequence
 

@@ -53,7 +53,7 @@ _COUNTRIES = frozenset(_COUNTRY_CODES.split())
 
 
 class MemberNameError(ValueError):
-    """The text is no member X.500 name; the message says why."""
+    """The text is not a member X.500 name; the message gives the reason."""
 
 
 def read_member_name(text: str) -> Mapping[str, str]:

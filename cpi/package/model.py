@@ -120,7 +120,7 @@ class VerifiedPackage:
         cpi_signer_summary_hash: the same by the CPI rule.
         cpks: all CPKs inside, in archive order.
         group_policy: text of a CPI's `META-INF/GroupPolicy.json`.
-        warnings: what a reader should know although the package is accepted.
+        warnings: problems that do not prevent acceptance.
     """
 
     type: PackageType | None

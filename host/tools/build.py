@@ -1,7 +1,7 @@
 """Build a CorDapp: sources or components in, signed CPKs and a signed CPB out.
 
-Everything is made in memory before the first file is written, and files appear whole or not at all.
-The same sources give the same bytes up to the signatures.
+Everything is built in memory before the first file is written, and files appear complete or not at
+all. The same sources give the same bytes up to the signatures.
 """
 
 from collections.abc import Callable, Mapping, Sequence

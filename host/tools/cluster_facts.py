@@ -46,7 +46,7 @@ class ClusterFacts(
 
 
 class ClusterSnapshotError(InvalidInputError):
-    """The file is no snapshot of a cluster, or a certificate in it cannot be read."""
+    """The file is not a snapshot of a cluster, or a certificate in it cannot be read."""
 
     code = "cluster-snapshot-invalid"
 
@@ -66,7 +66,7 @@ def load_facts(data: bytes, *, source: str) -> ClusterFacts:
     """Read a snapshot.
 
     Raises:
-        ClusterSnapshotError: it is no snapshot of this version; the message has the JSON path.
+        ClusterSnapshotError: it is not a snapshot of this version; the message has the JSON path.
     """
     try:
         facts = msgspec.json.decode(data, type=ClusterFacts)

@@ -75,7 +75,7 @@ def python_code(
     Raises:
         SourceRefusedError: sources that cannot run in a sandbox.
         VendoringRefusedError: third-party packages that cannot be vendored.
-        DependencyRefusedError: a file of `dependencies` that is no contract CPK.
+        DependencyRefusedError: a file of `dependencies` that is not a contract CPK.
         CodeRefusedError: the code fails while it is loaded, or its `describe` fails.
     """
     if plan.source is None:

@@ -28,7 +28,7 @@ class DependencyRefusedError(InvalidInputError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ForeignCpk:
-    """A signed contract CPK of somebody else: `data` is its file, `sources` its Python files."""
+    """A signed contract CPK of another signer: `data` is its file, `sources` its Python files."""
 
     file_name: str
     data: bytes

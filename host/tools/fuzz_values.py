@@ -118,7 +118,7 @@ def _object(schema: Schema) -> Values:
 
 
 def _named(name: str, schema: Schema) -> Values:
-    """Values of a field: often its default, and a key where the name asks for one."""
+    """Values of a field: often its default, and a key if its name suggests one."""
     made = values(schema)
     if "default" in schema:
         made = st.just(schema["default"]) | made

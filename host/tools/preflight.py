@@ -56,7 +56,7 @@ def judge(source: Source, facts: ClusterFacts, *, force: bool = False) -> Prefli
 
     Args:
         source: the file.
-        facts: what is known of the cluster.
+        facts: the known facts of the cluster.
         force: whether it is to replace a stored CPI.
 
     Raises:

@@ -96,7 +96,7 @@ class CpkPlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CordappProject:
-    """A validated `cordapp.toml`. `limits` are those asked for (`fuelMax` and so on)."""
+    """A validated `cordapp.toml`. `limits` are the requested ones (`fuelMax` and so on)."""
 
     root: Path
     name: str

@@ -2,7 +2,7 @@
 
 A receipt is one line of canonical JSON: transaction, verdict, and for each contract CPK the
 sandbox's own receipt of its run (`sandbox.receipts`). It names no signer, file, machine or time, so
-a CPI that is signed anew or verified elsewhere gives the same receipts.
+a CPI that is signed again or verified elsewhere gives the same receipts.
 """
 
 import json
@@ -97,7 +97,7 @@ class ReceiptFolder:
         """Take the folder to write to and the folder to compare with; each may be None.
 
         Raises:
-            ReceiptInvalidError: `expected` is no folder.
+            ReceiptInvalidError: `expected` is not a folder.
         """
         if expected is not None and not expected.is_dir():
             raise ReceiptInvalidError(f"{expected} is no folder of receipts")
@@ -110,7 +110,7 @@ class ReceiptFolder:
 
         Raises:
             StorageError: the folder cannot be written.
-            ReceiptInvalidError: the expected file is no receipt.
+            ReceiptInvalidError: the expected file is not a receipt.
         """
         if self._written is None and self._expected is None:
             return None
@@ -169,7 +169,7 @@ def compare_receipts(before: Path, after: Path) -> list[ReceiptChange]:
     """The differences between two receipts, or two folders of receipts, by file name.
 
     Raises:
-        ReceiptInvalidError: a file is no receipt, or a file is compared with a folder.
+        ReceiptInvalidError: a file is not a receipt, or a file is compared with a folder.
     """
     if before.is_dir() != after.is_dir():
         raise ReceiptInvalidError(f"{before} and {after}: expected two files or two folders")

@@ -50,7 +50,7 @@ class Loaded(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Order(_Message, frozen=True):
-    """The first frame to a process: what it loads, and how it is sealed."""
+    """The first frame to a process: the components to load, and the parameters of the seal."""
 
     parent: int
     components: tuple[Loaded, ...]

@@ -99,7 +99,7 @@ class ProcessPool:
         most: the maximum; one more process evicts the least recently used idle one, or waits for an
             idle one.
         idle_seconds: a process without runs for so long is ended.
-        plan: how a process is made.
+        plan: the configuration of a process.
         monotonic: a monotonic clock, in seconds.
     """
 

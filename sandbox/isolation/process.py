@@ -44,7 +44,7 @@ _BESIDE_MEMORY_BYTES = 8 * MIB
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProcessPlan:
-    """How every guests' process of a host is made.
+    """The configuration of every guests' process of a host.
 
     Attributes:
         flows: concurrent workflow runs, including those that wait in a host call.
@@ -91,7 +91,7 @@ class GuestProcess:
 
         Args:
             codes: the components that it runs; a run names one by its index.
-            plan: how it is made.
+            plan: its configuration.
             spawn: starts it on a thread that stays alive: the kernel kills the process when that
                 thread ends.
 

@@ -1,4 +1,4 @@
-"""The virtual node that runs an audited package: its grants, its quota, and what it used."""
+"""The virtual node that runs an audited package: its grants, its quota, and its usage."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass

@@ -31,7 +31,7 @@ RULES: Mapping[str, str] = MappingProxyType(
         "audit-component-too-large": "A component is larger than the policy allows.",
     }
 )
-"""Code of a finding -> what it means."""
+"""Code of a finding -> its meaning."""
 
 
 class PolicyInvalidError(InvalidInputError):
@@ -51,7 +51,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """A checked policy; None stands for a rule that was left out."""
+    """A checked policy; None means that a rule was omitted."""
 
     name: str = ""
     trust: Literal["any", "signed", "trusted"] = "signed"

@@ -1,4 +1,4 @@
-"""An audit as text: names come from the package, so whatever is not printable is escaped."""
+"""An audit as text: names come from the package, so non-printable characters are escaped."""
 
 from collections.abc import Iterator, Sequence
 

@@ -1,4 +1,4 @@
-"""One consistent cut over all files of a data directory, whose host goes on.
+"""One consistent cut over all files of a data directory while its host keeps running.
 
 After a restore, a flow must never have recorded an effect that is missing in its vault, the
 registers or an audit log. Therefore commits to the flow store and the registers are blocked during
@@ -79,7 +79,7 @@ def taken_cut(folder: Path, staging: Path, clock: Clock) -> Iterator[Cut]:
     Args:
         folder: the data directory; a host may run on it.
         staging: an empty folder on the same file system.
-        clock: tells the time of the cut.
+        clock: returns the time of the cut.
 
     Raises:
         BackupBusyError: a writer does not release its lock in time.

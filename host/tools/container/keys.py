@@ -1,8 +1,8 @@
 """Keys of containers: a passphrase, or a private key (X25519, age).
 
-A passphrase does not encrypt the content: scrypt of it encrypts a fresh private key, which stands
-in the header. So the content is encrypted in the same way in both cases, and only the passphrase's
-owner can create a container that it opens.
+A passphrase does not encrypt the content: a key derived from it by scrypt encrypts a new private
+key, which is in the header. So the content is encrypted in the same way in both cases, and only the
+passphrase's owner can create a container that it opens.
 """
 
 import base64

@@ -22,7 +22,7 @@ _ENDPOINT = "https://localhost:1080"
 
 
 class MembersChangedError(InvalidInputError):
-    """The members asked for are not those of the network that the folder holds."""
+    """The requested members are not those of the network in the folder."""
 
     code = "dev-members-changed"
 

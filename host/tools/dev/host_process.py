@@ -18,7 +18,7 @@ _LOG_TAIL_BYTES = 4000
 
 
 class HostNotStartedError(UnavailableError):
-    """The host process ended before it was ready; the message ends with what it logged."""
+    """The host process ended before it was ready; the message ends with its log."""
 
     code = "dev-host-not-started"
 

@@ -60,7 +60,7 @@ def code_of_cpi(
         exact: run the component as it is, without line numbers.
 
     Raises:
-        CpiError: it is no CPI.
+        CpiError: it is not a CPI.
         FlowNotInCodeError: no CPK declares the flow.
         CodeRefusedError: the code cannot be used.
     """

@@ -27,7 +27,7 @@ class _Placed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bar:
-    """A part of a lifeline: its look (`bar`, `wait`, `inner`), and where it lies."""
+    """A part of a lifeline: its style (`bar`, `wait`, `inner`) and position."""
 
     look: str
     x: int

@@ -130,7 +130,7 @@ def _tell(strike: Strike) -> None:
 
 
 def _strike(attack: HostAttack, order: Order, over: Event) -> list[Ending]:
-    """Attack until `over` is set, or until the attack has come to its end.
+    """Attack until `over` is set, or until the attack has ended.
 
     Raises:
         HostError: the host did not answer.

@@ -10,7 +10,7 @@ LIMITS = frozenset({"out-of-fuel", "deadline-exceeded", "memory-limit", "stack-o
 """Which limit is reached first depends on the host's settings; any of them stops an attack."""
 
 CONTAINED = "contained"
-"""Stands for "nothing was refused, since nothing happened": the attack ran, and reached nothing."""
+"""The attack ran to its end and had no effect, so nothing was refused."""
 
 
 class Stage(StrEnum):
