@@ -125,7 +125,7 @@ class CpiError(Exception):
 
     @property
     def issues(self) -> tuple[Issue, ...]:
-        """What was found; classes that collect findings hold several."""
+        """The findings; classes that collect findings have several."""
         return (Issue(code=Code(self.code), message=self.message, entry=self.entry),)
 
 
@@ -138,7 +138,7 @@ class ManifestError(CpiError):
 
 
 class SignatureError(CpiError):
-    """A JAR signature does not hold, or holds for other bytes."""
+    """A JAR signature is invalid, or was made over other bytes."""
 
 
 class TrustError(CpiError):

@@ -49,7 +49,7 @@ class MemoryLimitError(RunError):
 
 
 class HostMemoryError(RunError):
-    """The system refused memory that the guest may have: the run may be repeated."""
+    """The system refused memory within the guest's limit: the run may be repeated."""
 
     code = "host-memory"
 
@@ -135,7 +135,7 @@ class CompileRefusedError(SandboxError):
 
 
 class CompileLostError(CompileRefusedError):
-    """The compiler was killed from outside, by no limit of its own: it may succeed next time."""
+    """The compiler was killed from outside, not by its own limits: a retry may succeed."""
 
     code = "compile-lost"
 

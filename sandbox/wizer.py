@@ -47,7 +47,7 @@ class Wizer:
         self._folder = private_directory(cache_dir / "wizer")
 
     def initialise(self, component: Path, output: Path, *, call: str, keep: bool) -> str:
-        """Run the export call `call` and write the initialised component; answers its result text.
+        """Run the export call `call` and write the initialised component; returns its result text.
 
         Args:
             component: the component to start from.

@@ -41,7 +41,7 @@ _PYTHON_INSTANCE = "exports"
 
 
 def _is_python_extra(name: str, found: str) -> bool:
-    """Whether a pinned Python runtime, or what is derived from it, exports this besides its world.
+    """Whether a pinned or derived Python runtime exports this in addition to its world.
 
     `load` belongs to the runtime's loader, the instance `exports` to componentize-py. The host
     calls neither.

@@ -52,7 +52,7 @@ def write_archive(
         entries: names and contents.
         portable: the same bytes with every zlib; slower, and contents above 512 KiB each or 8 MiB
             together are stored.
-        packed_already: gives an entry's packed form where there is one, to be taken as it is.
+        packed_already: returns an entry's packed form if there is one, which is stored unchanged.
 
     Raises:
         ArchiveError: a name or a size that the reader would refuse.

@@ -28,7 +28,7 @@ _HASHED_ALGORITHMS = ("rsassa_pkcs1v15", "ecdsa", "dsa")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignedMessage:
-    """A SignedData whose signature holds over `content`.
+    """A SignedData with a valid signature over `content`.
 
     Attributes:
         content: the bytes that are signed.

@@ -17,7 +17,7 @@ from cpi.errors import Code, SignatureError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timestamp:
-    """A timestamp whose signature holds; its authority's path is not judged yet."""
+    """A timestamp with a valid signature; its authority's path is not checked yet."""
 
     time: datetime
     chain: tuple[x509.Certificate, ...]

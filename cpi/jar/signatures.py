@@ -48,7 +48,7 @@ class Role(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JarSigner:
-    """A signature that holds: `name` is the base name of its files, such as `META-INF/ALICE`."""
+    """A valid signature: `name` is the base name of its files, such as `META-INF/ALICE`."""
 
     name: str
     block: SignedMessage
@@ -58,7 +58,7 @@ class JarSigner:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignedJar:
-    """An archive whose signatures hold over every file in it."""
+    """An archive with valid signatures over every file in it."""
 
     archive: Archive
     manifest: Manifest
@@ -115,7 +115,7 @@ def verify_jar(archive: Archive, manifest: Manifest, limits: ArchiveLimits) -> S
     """Step "signatures": check every signature and every file's digest.
 
     Raises:
-        SignatureError: a signature does not hold, or something is not covered by it.
+        SignatureError: a signature is invalid, or does not cover everything.
         CpiError: a signature file cannot be read.
     """
     for entry in archive.entries:

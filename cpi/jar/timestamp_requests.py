@@ -108,7 +108,7 @@ def _request(signature: bytes, nonce: int, policy: str | None) -> bytes:
 
 
 def _read(answer: bytes) -> tuple[bytes, tsp.TSTInfo, tuple[x509.Certificate, ...]]:
-    """Token, content and signer of a granted response whose signature holds."""
+    """Token, content and signer of a granted response with a valid signature."""
     if len(answer) > RESPONSE_BYTES_MAX:
         raise _invalid(f"has more than {RESPONSE_BYTES_MAX} bytes")
     try:

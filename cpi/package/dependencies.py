@@ -88,7 +88,7 @@ def unsatisfied(
 
     Args:
         cpks: all CPKs of the CPB.
-        file_digest: gives a CPK file's digest from file name and hashlib algorithm name.
+        file_digest: returns a CPK file's digest by file name and hashlib algorithm name.
     """
     bundle = _Bundle(cpks, file_digest)
     for cpk in cpks:

@@ -74,7 +74,7 @@ class CpkDependency:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerifiedCpk:
-    """A CPK whose signatures and rules hold.
+    """A CPK with valid signatures that satisfies the rules.
 
     Attributes:
         id: cordapp name (or symbolic name), bundle version, hash by the CPK rule.

@@ -47,7 +47,7 @@ class Crash:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FuzzResult:
-    """What came out.
+    """The result of a fuzzing run.
 
     Attributes:
         runs: verifications, those for shrinking included.

@@ -32,7 +32,7 @@ class Vendored:
 
 
 def vendored_packages(plan: CpkPlan) -> Vendored:
-    """What `vendor-lock` and `vendor-wheels` of a CPK give; nothing if it has neither.
+    """The content of `vendor-lock` and `vendor-wheels` of a CPK; empty if it has neither.
 
     Raises:
         VendoringRefusedError: the lock or a wheel; names package, file and reason.

@@ -4,7 +4,7 @@ from sandbox.errors import RunError, SandboxError
 
 
 class GuestProcessDiedError(RunError):
-    """The process that ran the guest ended by a fault of its own."""
+    """The process that ran the guest crashed."""
 
     code = "guest-process-died"
 

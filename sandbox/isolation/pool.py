@@ -145,7 +145,7 @@ class ProcessPool:
 
         Args:
             key: the process's owner; only its code ever runs in the process.
-            codes: gives the code to start it with, if it has to be started; closed afterwards.
+            codes: returns the code for a new process, if one has to be started; closed afterwards.
 
         Raises:
             GuestProcessLostError: it cannot be started, or every process is busy for too long.
