@@ -1,6 +1,6 @@
 """CPK, CPB and CPI: Corda 5 package format 2.0, read, verified, built and signed.
 
-Works on bytes and keys; knows neither WebAssembly nor the host. Where to start:
+It works on bytes and keys, and depends neither on WebAssembly nor on the host. Where to start:
 
 - `cpi.package.verify.verify_package`: is this package what its signers signed, and are they
   trusted?

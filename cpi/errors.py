@@ -79,7 +79,7 @@ class Code(StrEnum):
 
 
 MESSAGE_CHARACTERS_MAX = 8192
-"""Names in packages and certificates may be megabytes long: a message that names one is cut."""
+"""Names in packages and certificates may be megabytes long, so messages truncate them."""
 
 
 def _bounded(message: str) -> str:
@@ -101,7 +101,7 @@ class Issue:
         object.__setattr__(self, "message", _bounded(self.message))
 
     def below(self, container: str) -> "Issue":
-        """The same finding, seen from the archive that holds `container`."""
+        """The same finding with its path relative to the archive that holds `container`."""
         entry = f"{container}!/{self.entry}" if self.entry else container
         return Issue(code=self.code, message=self.message, entry=entry)
 
@@ -125,12 +125,12 @@ class CpiError(Exception):
 
     @property
     def issues(self) -> tuple[Issue, ...]:
-        """What was found; classes that collect findings hold several."""
+        """The findings; classes that collect findings have several."""
         return (Issue(code=Code(self.code), message=self.message, entry=self.entry),)
 
 
 class ArchiveError(CpiError):
-    """The bytes are no ZIP archive that every reader would read in the same way."""
+    """The bytes are not a ZIP archive that every reader reads in the same way."""
 
 
 class ManifestError(CpiError):
@@ -138,7 +138,7 @@ class ManifestError(CpiError):
 
 
 class SignatureError(CpiError):
-    """A JAR signature does not hold, or holds for other bytes."""
+    """A JAR signature is invalid, or was made over other bytes."""
 
 
 class TrustError(CpiError):

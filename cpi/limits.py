@@ -1,4 +1,4 @@
-"""How much a package may ask of whoever reads it."""
+"""Limits of the resources that reading one package may take."""
 
 from dataclasses import dataclass
 
@@ -25,15 +25,16 @@ class ArchiveLimits:
     ratio_free_bytes: int = 256 * 1024
     manifest_bytes_max: int = 16 * _MIB
     manifest_main_bytes_max: int = _MIB // 4
-    """Of a manifest or signature file: what it may have besides `section_bytes_max` for each entry
+    """Size limit of a manifest or signature file, in addition to `section_bytes_max` for each entry
     of its archive."""
     section_bytes_max: int = 4 * 1024
     signature_block_bytes_max: int = 256 * 1024
     signers_max: int = 16
     json_bytes_max: int = 4 * _MIB
     text_bytes_max: int = 32 * _MIB
-    """Of all manifests, signature files, signature blocks and JSON documents together: a byte of
-    these costs a hundred times what a byte of content costs, and deflates to almost nothing."""
+    """Total of all manifests, signature files, signature blocks and JSON documents. Parsing a byte
+    of these costs a hundred times as much as a byte of content, and they compress to almost
+    nothing."""
     component_bytes_max: int = 128 * _MIB
 
     def manifest_bytes(self, entries: int) -> int:
@@ -46,7 +47,7 @@ DEFAULT_LIMITS = ArchiveLimits()
 
 
 class Budget:
-    """What is left of the totals while one package and its nested archives are read."""
+    """The remaining totals while one package and its nested archives are read."""
 
     def __init__(self, limits: ArchiveLimits) -> None:
         self._bytes = limits.total_bytes_max
@@ -55,7 +56,7 @@ class Budget:
         self._limits = limits
 
     def spend(self, *, entries: int, unpacked_bytes: int) -> None:
-        """Count one archive, or the code in a frame of its own.
+        """Count one archive, or code in a separate zstd frame.
 
         Raises:
             ArchiveError: the package as a whole holds more than its limits allow.
@@ -75,10 +76,10 @@ class Budget:
             )
 
     def spend_text(self, size: int) -> None:
-        """Count what is about to be parsed, in bytes.
+        """Count bytes that will be parsed next.
 
         Raises:
-            ArchiveError: the package as a whole holds more of it than its limits allow.
+            ArchiveError: the package as a whole exceeds the limit of parsed bytes.
         """
         self._text -= size
         if self._text < 0:

@@ -1,6 +1,6 @@
-"""JSON that every parser reads alike, read in linear time.
+"""JSON that every parser reads in the same way, parsed in linear time.
 
-UTF-8 without half characters, no repeated keys, finite numbers of bounded length, bounded size and
+UTF-8 without lone surrogates, no repeated keys, finite numbers of bounded length, bounded size and
 depth.
 """
 
@@ -16,22 +16,22 @@ from cpi.errors import Code, Issue
 _DEPTH_MAX = 64
 _NUMBER_CHARACTERS_MAX = 1_000
 ISSUES_MAX = 100
-"""Violations that one document is told of."""
+"""The most violations that are reported for one document."""
 _TOKEN = re.compile(r'"(?:[^"\\]+|\\.)*"?|[\[\]{}]', re.DOTALL)
-"""Strings and brackets; a string without end reaches to the end, so no text is read twice."""
+"""Strings and brackets; an unterminated string matches to the end, so no text is scanned twice."""
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
 class JsonRefusedError(ValueError):
-    """The text is no strict JSON; the message says why."""
+    """The text is not strict JSON; the message gives the reason."""
 
 
 def parse_json(data: bytes | str, *, bytes_max: int) -> Any:
     """Parse a JSON text.
 
     Raises:
-        JsonRefusedError: it is too long, too deep, no JSON, repeats a key, or holds a half
-            character or a number that is too long or too large.
+        JsonRefusedError: it is too long, too deep, not JSON, repeats a key, or contains a lone
+            surrogate or a number that is too long or too large.
     """
     if len(data) > bytes_max:
         raise JsonRefusedError(f"it has more than {bytes_max} bytes")
@@ -46,7 +46,7 @@ def parse_json(data: bytes | str, *, bytes_max: int) -> Any:
             parse_float=_finite,
         )
         if isinstance(data, str) or _SURROGATE.search(text):
-            # Half characters are legal in JSON escapes, but have no UTF-8 form.
+            # Lone surrogates are legal in JSON escapes, but have no UTF-8 form.
             json.dumps(value, ensure_ascii=False).encode()
     except JsonRefusedError:
         raise
@@ -108,7 +108,7 @@ def schema_issues(validator: Any, document: Any, code: Code) -> list[Issue]:
 
 
 def first_issue(validator: Any, document: Any, code: Code) -> Issue | None:
-    """The first violation, after which the document is not looked at further."""
+    """The first violation; validation stops there."""
     return next(_issues(validator, document, code), None)
 
 

@@ -1,7 +1,7 @@
 """Published security advisories that apply to a version of the engine, from `advisories.json`.
 
-The file is data with its sources, kept by hand: it warns, and proves nothing about a version that
-it does not know.
+The file is maintained by hand and names its sources. It can only warn: that a version is not listed
+proves nothing.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""What a component is made of, for people who audit it; nothing of it is executed.
+"""The structure of a component, for audits; nothing of it is executed.
 
 Counts and bounds come from a walk over the binary, features from the engine's own validator: a
 feature is used where a core module is valid with it and invalid without it.
@@ -25,7 +25,7 @@ _NEVER = (
     "wasm_custom_page_sizes", "wasm_wide_arithmetic", "shared_memory", "wasm_component_model",
     "wasm_component_model_map", "wasm_component_model_implements",
 )  # fmt: skip
-"""Off in the sandbox, or of no meaning for a core module."""
+"""Features that are off in the sandbox, or have no meaning for a core module."""
 _NEVER_COMPONENT = ("async", "async_stackful", "more_async_builtins")
 
 FEATURES: Mapping[str, tuple[str, ...]] = MappingProxyType(
@@ -68,7 +68,7 @@ class Anatomy:
 
 
 def shape_of_guest(guest: Guest) -> Shape:
-    """Imports and exports of a compiled guest, as the engine sees them."""
+    """Imports and exports of a compiled guest, as the engine reports them."""
     return shape_of(guest._engine, guest._compiled)  # noqa: SLF001  # one room, no other reader
 
 
@@ -76,7 +76,7 @@ def anatomy_of(wasm: bytes) -> Anatomy:
     """Take a component apart.
 
     Raises:
-        ComponentRefusedError: it breaks a static limit, or is cut short.
+        ComponentRefusedError: it breaks a static limit, or is truncated.
     """
     check_static(wasm, PYTHON)
     tally = _Tally()

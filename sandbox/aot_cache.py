@@ -1,7 +1,7 @@
 """Compiled components, kept by the host: keyed by digest and fingerprint, sealed with a MAC.
 
-Loading compiled code executes whatever it says, so nothing is loaded whose MAC, made with this
-host's secret, does not fit. A damaged or foreign entry is dropped and compiled again.
+Loaded code is executed without further checks, so an entry is loaded only if its MAC, made with
+this host's secret, is correct. A damaged or foreign entry is deleted and compiled again.
 """
 
 import hashlib
@@ -54,8 +54,8 @@ class AotCache:
     def open(self, stem: str, component: Path, compile_component: Compile) -> BufferedReader:
         """The file of the compiled component, for another process of this host to map.
 
-        The file stays what was checked, whatever happens to its name. Arguments and refusals are
-        as of `load`.
+        The open file stays the checked one, even if its name is replaced. Arguments and errors are
+        those of `load`.
         """
         return self._have(stem, component, compile_component, self._open)
 
@@ -66,7 +66,7 @@ class AotCache:
         compile_component: Compile,
         find: Callable[[Path], _Found | None],
     ) -> _Found:
-        """What `find` makes of the entry, which is made first if `find` finds nothing."""
+        """The result of `find` for the entry, which is compiled first if `find` returns None."""
         path = self._folder / f"{stem}-{fingerprint()[:16]}.cwasm"
         found = find(path)
         if found is not None:
@@ -85,7 +85,7 @@ class AotCache:
         if not component.exists() or _sha256(component) != stem:
             raise ComponentUnknownError(f"component {stem} is not stored here, or is damaged")
         for left in self._folder.glob(f"{stem}-*.new"):
-            # Of a process that was killed while it held the lock that this one holds now.
+            # Left behind by a process that was killed while it held this lock.
             left.unlink(missing_ok=True)
         fresh = path.with_suffix(f".{os.getpid()}.new")
         try:
@@ -107,7 +107,7 @@ class AotCache:
                 return None
 
     def _open(self, path: Path) -> BufferedReader | None:
-        """The entry's file, if it is what its MAC says."""
+        """The entry's file, if its MAC is correct."""
         try:
             seal = path.with_suffix(".mac").read_bytes()
             file = path.open("rb")

@@ -1,9 +1,9 @@
-"""What compiling one component may cost: CPU time, memory, threads and wall-clock time.
+"""Limits of compiling one component: CPU time, memory, threads and wall-clock time.
 
-Compilers take more than linear time on some inputs, so the budget of a component that somebody
-sent grows only linearly with its code: a small one may cost less than a second and 256 MiB.
-Measured with wasmtime 50, fuel on: 1.6 µs of CPU time and 60 bytes a byte of code for QuickJS and
-Rust, where a bomb takes 60 µs and 8 KB a byte.
+Compilers take more than linear time on some inputs, so the budget of an uploaded component grows
+only linearly with its code: a small one gets less than a second and 256 MiB. Measured with wasmtime
+50, fuel on: 1.6 µs of CPU time and 60 bytes a byte of code for QuickJS and Rust, where a bomb takes
+60 µs and 8 KB a byte.
 """
 
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ _CPU_SECONDS_A_BYTE = 4e-6
 _MEMORY_BYTES = 200 * MIB
 _MEMORY_BYTES_A_BYTE = 192
 _WALL_FACTOR = 20
-"""A busy host gives a process a small part of its time; the CPU time is what counts."""
+"""Generous, because a process gets a small share of a busy host; the CPU time is the real limit."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,5 +54,5 @@ DERIVED = CompileBudget(
 )
 """The budget of a component derived from a pinned runtime: 18 MB, 13 s of CPU time, 430 MiB.
 
-All of its code is the runtime's, so nobody but this project decides what it costs.
+All of its code is the runtime's, so its cost depends on this project alone.
 """

@@ -13,7 +13,7 @@ from sandbox.guest import Component
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CompiledFile:
-    """Compiled code of a component, checked and open for reading. Whoever gets it closes it."""
+    """Compiled code of a component, checked and open for reading. The receiver must close it."""
 
     component: Component
     file: BufferedReader

@@ -17,9 +17,9 @@ from sandbox.world import World
 FILE_SECONDS = 60
 _ANSWER_BYTES_MAX = 65_536
 _DYING_SECONDS = 0.5
-"""The pipe of a process that is killed closes a moment before the process has ended."""
+"""Time between the closing of a killed process's pipe and its end."""
 _FILES_A_WORKER = 1_000
-"""The jail limits a process's CPU time; a new process starts with all of it."""
+"""The jail limits a process's CPU time; a new process starts with the full amount."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +97,7 @@ class _Worker:
         return json.loads(answer) if answer.endswith(b"\n") else None
 
     def epitaph(self, seconds: float) -> str:
-        """End the process and say why it gave no answer."""
+        """End the process and return the reason for the missing answer."""
         try:
             returncode: int | None = self._process.wait(timeout=_DYING_SECONDS)
         except subprocess.TimeoutExpired:

@@ -15,9 +15,9 @@ TICK_MS = 10
 class Ticker:
     """Advances one engine's epoch every `TICK_MS` while a run is in progress.
 
-    The thread holds the ticker only weakly between ticks and ends with it. The wall-clock limits
-    of guests end with the thread: nothing that waiting raises ends it, and a run starts one that
-    is gone.
+    The thread has only a weak reference to the ticker between ticks, and ends with it. Guests'
+    wall-clock limits depend on the thread: errors while waiting do not end it, and a run restarts
+    it if it is gone.
     """
 
     def __init__(self, engine: Engine) -> None:
@@ -43,7 +43,7 @@ class Ticker:
 
     @contextmanager
     def paused(self) -> Iterator[None]:
-        """Let the epoch stand still, for all that this run cares, within `running`."""
+        """Release this run's claim on the advancing epoch, inside a `running` block."""
         self._end()
         try:
             yield
@@ -85,7 +85,7 @@ def _tick(ticker: "weakref.ref[Ticker]", busy: threading.Event) -> None:
 
 
 def _pause() -> None:
-    """Wait for a tick, by a second way where the first fails: some clocks make `sleep` fail."""
+    """Wait for a tick, by a second method if the first fails: some clocks make `sleep` fail."""
     try:
         time.sleep(TICK_MS / 1000)
     except OSError:

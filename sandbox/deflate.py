@@ -1,7 +1,7 @@
 """A zlib stream made the same way everywhere: one deflate block with fixed Huffman codes.
 
 Zlib libraries of different versions compress the same text to different bytes. Where those bytes
-become part of a digest, they have to be ours. Source: RFC 1950, RFC 1951 section 3.2.6.
+become part of a digest, this encoder produces them. Source: RFC 1950, RFC 1951 section 3.2.6.
 """
 
 import zlib

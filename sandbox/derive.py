@@ -1,6 +1,6 @@
 """Derives a component from Python sources and a pinned runtime, deterministically.
 
-The runtime's loader runs once, in `wasmtime wizer`, and the memory after it becomes the component:
+The runtime's loader runs once, in `wasmtime wizer`, and the resulting memory becomes the component:
 the same sources and the same runtime give the same bytes on every host.
 """
 
@@ -35,7 +35,7 @@ class Deriver:
     def derive(
         self, source: PythonSource, runtime: PinnedRuntime, progress: Callable[[str], None]
     ) -> str:
-        """The digest of the derived component, whose file stands in the cache afterwards.
+        """The digest of the derived component, whose file is in the cache afterwards.
 
         Raises:
             DeriveFailedError: the sources raise, trap or reach a limit while they are imported.
@@ -85,7 +85,7 @@ _REPORT_CHARACTERS_MAX = 8_000
 def _failure(answer: str) -> DeriveFailedError:
     """The loader's report as an error that names file, line and exception.
 
-    The sources have run by then, so that the answer may be anything.
+    The sources have run by then, so the report cannot be trusted to have any shape.
     """
     try:
         report = json.loads(base64.b64decode(answer))
@@ -94,6 +94,6 @@ def _failure(answer: str) -> DeriveFailedError:
         text = f"{place}{report['type']}: {report['message']}"
     except (ValueError, LookupError, TypeError, RecursionError):
         text = "the sources left no report of their failure"
-    # Half a character, which JSON can spell, becomes U+FFFD: nobody could write the message.
+    # A lone surrogate, which JSON can spell, becomes U+FFFD: the message could not be encoded.
     whole = text[:_REPORT_CHARACTERS_MAX].encode("utf-16", "surrogatepass")
     return DeriveFailedError(whole.decode("utf-16", "replace"))

@@ -1,4 +1,4 @@
-"""The one constructor of engines, and the fingerprint that keys everything an engine makes."""
+"""The only constructor of engines, and the fingerprint that keys all compiled code."""
 
 import hashlib
 import json
@@ -61,7 +61,7 @@ def new_engine() -> wasmtime.Engine:
 
 @cache
 def profile_digest() -> str:
-    """SHA-256 of what decides a run's result and fuel: settings and engine version."""
+    """SHA-256 of the inputs that determine a run's result and fuel: settings and engine version."""
     profile = {
         "settings": {**SETTINGS, **_COMPONENT_SETTINGS},
         "wasmtime": engine_version(),
@@ -78,7 +78,7 @@ def engine_version() -> str:
 
 @cache
 def fingerprint() -> str:
-    """SHA-256 of what decides compiled code: the profile, this machine's kind and its CPU."""
+    """SHA-256 of the inputs of compilation: the profile, the machine's architecture and its CPU."""
     parts = [profile_digest(), platform.system(), platform.machine(), _cpu_features()]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 

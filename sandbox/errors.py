@@ -10,7 +10,7 @@ class SandboxError(Exception):
 
     Attributes:
         code: stable kebab-case identifier.
-        message: one sentence that names the thing refused.
+        message: one sentence that names the refused item.
         receipt: the run's receipt as canonical JSON; None if no run took place.
         usage: what the run used; None if no run took place.
     """
@@ -25,7 +25,7 @@ class SandboxError(Exception):
 
 
 class RunError(SandboxError):
-    """Root of what ends a run."""
+    """Root of the errors that end a run."""
 
     code = "guest-stopped"
 
@@ -49,7 +49,7 @@ class MemoryLimitError(RunError):
 
 
 class HostMemoryError(RunError):
-    """The system refused memory that the guest may have: the run may be repeated."""
+    """The system refused memory within the guest's limit: the run may be repeated."""
 
     code = "host-memory"
 
@@ -135,7 +135,7 @@ class CompileRefusedError(SandboxError):
 
 
 class CompileLostError(CompileRefusedError):
-    """The compiler was killed from outside, by no limit of its own: it may succeed next time."""
+    """The compiler was killed from outside, not by its own limits: a retry may succeed."""
 
     code = "compile-lost"
 

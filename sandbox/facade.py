@@ -1,8 +1,8 @@
-"""A component around another one that shows only what a world has.
+"""Wraps a component in another one that exposes only the functions of a world.
 
-Some toolchains leave exports of their own in what they make, such as the function that loaded the
-program. The facade instantiates the component inside, hands the world's interfaces through and
-exports the world's functions; whatever else is inside cannot be reached.
+Some toolchains leave exports of their own in their components, such as the function that loaded the
+program. The facade instantiates the inner component, passes the world's interfaces to it and
+exports the world's functions; other exports of the inner component cannot be reached.
 """
 
 from wasmtime import wat2wasm

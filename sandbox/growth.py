@@ -1,18 +1,18 @@
 """Makes refused growth of a memory end the run: `memory.grow` traps where it would answer -1.
 
-By the standard a program is told that its memory cannot grow, and may go on. What it then does
-depends on the limit in force and on the memory that the host has at the time, so that two hosts
-could come to two verdicts; fuel and stack are no such thing, they trap. The engine has no setting
-for it, so each `memory.grow` of a contract becomes a call of a function that is added to its
-module, before it is compiled:
+By the standard a program gets an error when its memory cannot grow, and may continue. Its further
+behaviour then depends on the limit and on the host's free memory, so that two hosts could reach
+different verdicts; running out of fuel or stack has no such effect, since it traps. The engine has
+no setting for this, so before compilation each `memory.grow` of a contract is replaced by a call of
+a function that is added to its module:
 
     (func $cordbox_memory_refused (param i32) (result i32)
       local.get 0  memory.grow  local.tee 0  i32.const -1  i32.eq
       if  unreachable  end
       local.get 0)
 
-Its name tells the trap from others. Only functions whose bytes could hold the instruction are read
-instruction by instruction; nothing else is changed, and no index of the module moves.
+The function's name distinguishes this trap from others. Only functions whose bytes could contain
+the instruction are decoded; nothing else is changed, and no index of the module moves.
 Source: WebAssembly core specification 5.4, 5.5; proposals for exceptions and multiple memories.
 """
 
@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterator
 from sandbox.errors import ComponentRefusedError
 
 REVISION = 1
-"""Of what this module makes; a part of the engine's profile."""
+"""Version of this module's output; a part of the engine's profile."""
 TRAP_NAME = "cordbox_memory_refused"
 
 _HEADER_BYTES = 8
@@ -31,7 +31,7 @@ _CUSTOM, _TYPE, _IMPORT, _FUNCTION, _MEMORY, _CODE = 0, 1, 2, 3, 5, 10
 _GROW_TYPE = bytes((0x60, 1, 0x7F, 1, 0x7F))
 """(func (param i32) (result i32))"""
 _MAYBE_GROW = re.compile(rb"\x40(?=([\x80-\xff]{0,9}[\x00-\x7f]))")
-"""Looks ahead: what seems to be one may hide another one in its operand."""
+"""A lookahead, since matches may overlap: the operand of a false match may contain a real one."""
 _NAME = b"\x04name"
 _FUNCTION_NAMES = 1
 
@@ -40,7 +40,8 @@ def trap_refused_growth(component: bytes) -> bytes:
     """`component`, all nested modules included, with refused growth as a trap.
 
     Raises:
-        ComponentRefusedError: it is cut short, or holds an instruction that the engine has not.
+        ComponentRefusedError: it is truncated, or contains an instruction that the engine does not
+            support.
     """
     try:
         return _component(component)
@@ -105,7 +106,7 @@ def _rewritten(code: bytes, memories: int, functions: int) -> tuple[list[bytes],
 
 
 def _may_grow(body: bytes, memories: int) -> bool:
-    """Whether the bytes hold a `memory.grow` of one of the memories, or look so."""
+    """Whether the bytes contain, or might contain, a `memory.grow` of one of the memories."""
     return any(_number(found[1], 0)[0] < memories for found in _MAYBE_GROW.finditer(body))
 
 
@@ -138,13 +139,13 @@ def _growths(body: bytes) -> list[tuple[int, int, int]]:
 
 
 def _helper(memory: int) -> bytes:
-    """The body of the function that grows `memory`, as this module's text has it."""
+    """The body of the function that grows `memory`, as in this module's docstring."""
     refused = b"\x22\x00\x41\x7f\x46\x04\x40\x00\x0b"
     return b"".join((b"\x00\x20\x00\x40", _leb(memory), refused, b"\x20\x00\x0b"))
 
 
 def _named(names: bytes, added: list[tuple[int, bytes]]) -> bytes:
-    """A name section's content with functions named in addition; one that is none begins anew."""
+    """A name section's content with added function names; a malformed one is replaced."""
     entries = [_leb(index) + _leb(len(name)) + name for index, name in added]
     try:
         parts, has_functions = [], False
@@ -338,4 +339,4 @@ _KNOWN: dict[range, Skip] = {
 _IMMEDIATES: tuple[Skip, ...] = tuple(
     next((skip for codes, skip in _KNOWN.items() if code in codes), _unknown) for code in range(256)
 )
-"""What follows an opcode, by the opcode."""
+"""The immediates of each opcode."""

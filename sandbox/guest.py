@@ -48,7 +48,7 @@ class Component:
     path: Path
 
     def facts(self, request: RunRequest) -> RunFacts:
-        """What is known of a run before it starts.
+        """The facts of a run that are known before it starts.
 
         Raises:
             WorldMismatchError: the world has no such export, or one without that argument.
@@ -121,7 +121,7 @@ class Guest(Runnable):
         return self._judged(is_ok, value)
 
     def _judged(self, is_ok: bool, value: str | None) -> tuple[bool, str | None]:  # noqa: FBT001
-        """The answer, with a Python guest's own reports of failure recognised.
+        """The answer; failures that a Python guest reports itself are recognised.
 
         Raises:
             MemoryLimitError: the guest reports that it ran out of memory.
@@ -149,7 +149,7 @@ class _Control:
         return _usage(self._run)
 
     def memory_bytes(self) -> int:
-        """What the run's thread has filled since the run began; its limit, if nobody can tell."""
+        """Memory that the run's thread has touched since its start; the limit if unknown."""
         filled, before = thread_filled_bytes(), self._filled_before
         if filled is None or before is None:
             return self._limits.memory_bytes_max

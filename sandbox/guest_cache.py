@@ -34,7 +34,7 @@ class KeyedLocks:
 class GuestCache:
     """At most `size` guests by digest. Thread-safe.
 
-    A guest that is dropped while calls run stays alive until the last of them ends.
+    A guest that is evicted while calls run stays alive until the last of them ends.
     """
 
     def __init__(self, size: int) -> None:
@@ -49,7 +49,7 @@ class GuestCache:
         return len(self._guests)
 
     def get(self, digest: str, load: Callable[[], Guest]) -> Guest:
-        """The guest of `digest`; loaded once by the threads that ask at one time."""
+        """The guest of `digest`; concurrent requests load it only once."""
         with self._loading.hold(digest):
             guest = self._use(digest)
             if guest is None:

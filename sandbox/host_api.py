@@ -1,8 +1,8 @@
 """The host API: every function that the world `workflow` imports, in one table.
 
-What must be known of a function stands here, and is read from here: by the world's check, the
-boundary, the flow engine, settings, audits and tools. The WIT and the loader of the Python runtime
-are written from it (`sandbox.host_api_text`); tests compare everything else with it.
+All facts about a function are in this table. The world's check, the boundary, the flow engine,
+settings, audits and tools read them from it. The WIT and the loader of the Python runtime are
+written from it (`sandbox.host_api_text`); tests compare everything else with it.
 """
 
 from collections.abc import Iterator, Mapping
@@ -14,14 +14,14 @@ from sandbox.limits import KIB, MIB
 
 
 class ServedBy(StrEnum):
-    """Who answers a function's calls."""
+    """The component that answers a function's calls."""
 
     ENGINE = "engine"
     CAPABILITY = "capability"
 
 
 class Unit(StrEnum):
-    """What a size is counted in."""
+    """The unit of a size."""
 
     BYTES = "bytes"
     CHARACTERS = "characters"
@@ -39,11 +39,11 @@ class HostFunction:
         served_by: the flow engine, or the capability of the interface's name.
         writes: a service changes something outside the flow's own state. What precedes the call is
             committed before it, so that after a crash the flow makes exactly that call again.
-        privileged: why the call is kept in the node's audit log; None if it is not.
-        journalled: numbered, kept, and answered from the journal when the flow is replayed.
-        reaches: who gets what is sent through it, if that is outside the virtual node.
-        sizes: the most of what a request or an answer may hold: field -> (number, unit).
-            Every text is bounded by `payload_bytes_max` besides.
+        privileged: why the call is recorded in the node's audit log; None if it is not.
+        journalled: numbered, stored, and answered from the journal when the flow is replayed.
+        reaches: who receives the data sent through it, if outside the virtual node.
+        sizes: maximum sizes of fields of requests or answers: field -> (number, unit). Every text
+            is bounded by `payload_bytes_max` besides.
     """
 
     interface: str
@@ -70,7 +70,7 @@ class Interface:
         meaning: one or two sentences, the comment in the WIT.
         functions: in the order of the WIT.
         always_granted: every flow may call it.
-        leaves: what of the guest's data leaves the virtual node through it, as audits say it.
+        leaves: the guest's data that leaves the virtual node through it, as audits describe it.
         services: attributes of the SDK's `Flow` whose methods call it.
     """
 
@@ -283,10 +283,10 @@ WRITING = frozenset(f.name for f in FUNCTIONS.values() if f.writes)
 """Calls that change something outside the flow's own state."""
 
 REPEATABLE = FUNCTIONS.keys() - WRITING
-"""Calls that may be made again after a crash without a trace of the first time."""
+"""Calls that may be repeated after a crash without leaving a trace of the first call."""
 
 
 def size(name: str, field: str) -> int:
-    """The most that `field` of the function `name` may hold, in the unit of its row."""
+    """The maximum size of `field` of the function `name`, in the unit of its row."""
     most, _ = FUNCTIONS[name].sizes[field]
     return most

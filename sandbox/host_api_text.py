@@ -1,7 +1,7 @@
 """The texts that are written from the table of host functions: the WIT, and the loader's imports.
 
-`python -m sandbox.host_api_text` writes both. A change of either makes new pinned runtimes needed
-(`cordbox runtime build`), so that it waits for a release.
+`python -m sandbox.host_api_text` writes both. A change of either requires new pinned runtimes
+(`cordbox runtime build`), so it has to wait for a release.
 """
 
 import re
@@ -59,7 +59,7 @@ def _module(interface: str) -> str:
 
 
 def texts() -> Iterator[tuple[Path, str, str]]:
-    """Each file with what it holds and what it should hold."""
+    """Each file with its current and its expected content."""
     for path, write in ((WIT, wit_text), (LOADER, loader_text)):
         current = path.read_text(encoding="utf-8")
         yield path, current, write(current)

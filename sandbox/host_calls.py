@@ -9,7 +9,7 @@ from sandbox.limits import Usage
 class SuspendRun(BaseException):
     """Raised by a `HostCallHandler`: the run ends here, as `Suspended`.
 
-    Not an `Exception`, so that no `except Exception` on the way swallows it.
+    Not an `Exception`, so that no `except Exception` in between catches it.
     """
 
 
@@ -26,7 +26,7 @@ class GuestCallError(Exception):
 
 
 class RunEndedError(Exception):
-    """Raised by a `HostCallHandler`: the host ends the run, for a reason of its own.
+    """Raised by a `HostCallHandler`: the host ends the run for its own reasons.
 
     Reaches the caller of `Guest.call` unchanged but for `usage`.
 
@@ -53,7 +53,7 @@ class HostCallHandler(Protocol):
         Raises:
             GuestCallError: the call's `err`.
             SuspendRun: end the run as suspended.
-            RunEndedError: end the run with this error, which is told what the run used.
+            RunEndedError: end the run with this error, whose `usage` is set.
             SandboxError: the same, with the run's receipt.
             BaseException: any other ends the run and reaches the caller of the run as it is.
         """
@@ -68,11 +68,11 @@ class RunControl(Protocol):
         ...
 
     def memory_bytes(self) -> int:
-        """About how much memory the guest has filled."""
+        """The approximate amount of memory that the guest has touched."""
         ...
 
     def paused(self) -> AbstractContextManager[None]:
-        """Stop the run's wall clock for the length of the block; it starts anew afterwards."""
+        """Stop the run's wall clock for the length of the block; it is reset afterwards."""
         ...
 
 

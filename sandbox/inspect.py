@@ -1,4 +1,4 @@
-"""What a compiled component imports and exports, as text; nothing of it is executed."""
+"""Imports and exports of a compiled component, as text; nothing of it is executed."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,7 +1,7 @@
 """One run's state: its limits, its host calls, and the slot for the error that ends it.
 
-The first error takes the slot, sets the fuel to 0 and makes every later host call a refusal, so a
-guest that catches the refusal gets nothing more. Who started the run looks at the slot first.
+The first error fills the slot, sets the fuel to 0 and makes every later host call fail, so a guest
+that catches the failure gains nothing. The run's caller checks the slot first.
 """
 
 from typing import Protocol
@@ -25,14 +25,14 @@ HOST_FUNCTIONS = tuple((i, f) for i, functions in HOST_API.items() for f in func
 
 
 class Fuel(Protocol):
-    """What one run computes with."""
+    """The fuel of one run."""
 
     def left(self) -> int:
-        """Units that are left."""
+        """The remaining units."""
         ...
 
     def stop(self) -> int:
-        """Leave none, so that the guest stops soon; answers the units that were left."""
+        """Set the fuel to 0, so that the guest stops soon; returns the units that were left."""
         ...
 
 
@@ -83,7 +83,7 @@ class Run:
         return refusal is None
 
     def answer(self, number: int, request: bytes) -> tuple[bool, bytes]:
-        """Ask the host; whatever this raises ends the run."""
+        """Call the host; any error that it raises ends the run."""
         interface, function = HOST_FUNCTIONS[number]
         if self._host is None:
             raise CapabilityNotGrantedError(
@@ -106,7 +106,7 @@ class Run:
         return is_ok, answer
 
     def fail(self, error: BaseException) -> None:
-        """Take the error slot, if it is free, and set the fuel to 0."""
+        """Fill the error slot if it is empty, and set the fuel to 0."""
         if self.error is None:
             self.error = error
             self._fuel_left = self._fuel.stop()

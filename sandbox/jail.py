@@ -16,7 +16,7 @@ REFUSED = 3
 """Exit code of the worker when the compiler refuses the component."""
 _FROM_OUTSIDE = frozenset({-signal.SIGKILL, -signal.SIGTERM, -signal.SIGINT, -signal.SIGHUP})
 _NO_MEMORY = b"memory allocation of"
-"""What the compiler's allocator writes before it aborts."""
+"""The message that the compiler's allocator writes before it aborts."""
 
 
 def compile_in_jail(
@@ -26,14 +26,15 @@ def compile_in_jail(
 
     Args:
         component: its file.
-        output: where the compiled code goes.
-        budget: what the compiler may use.
-        trap_growth: have refused growth of a memory end the run: see `sandbox.growth`.
+        output: the file for the compiled code.
+        budget: the limits of the compiler.
+        trap_growth: make a refused growth of a memory end the run: see `sandbox.growth`.
 
     Raises:
         ComponentRefusedError: the component is not valid.
-        CompileRefusedError: the budget is used up, or the compiler died.
-        CompileLostError: somebody killed it, the kernel for want of memory perhaps.
+        CompileRefusedError: the budget is exceeded, or the compiler crashed.
+        CompileLostError: it was killed from outside, for example by the kernel's out-of-memory
+            killer.
     """
     try:
         _run_worker(component, output, budget, trap_growth=trap_growth)
@@ -87,7 +88,7 @@ def ended_by_cpu_time(returncode: int) -> bool:
 
 
 def jail_environment(*, threads: int = 0) -> dict[str, str]:
-    """The environment of a jailed process: where modules are found, and nothing of the parent's.
+    """The environment of a jailed process: only the module path, nothing of the parent's.
 
     Args:
         threads: how many threads compile; 0 for one a core.

@@ -3,7 +3,7 @@
 `python -m sandbox.jail_worker COMPONENT OUTPUT CPU_SECONDS MEMORY_BYTES [--trap-growth]`
 compiles one component into a file.
 `python -m sandbox.jail_worker --check` reads requests, one JSON object a line, and answers each
-with a verdict in one line; who started it kills it when an answer does not come in time.
+with a verdict in one line; its parent kills it when an answer is late.
 """
 
 import json
@@ -86,7 +86,7 @@ def _enter_jail() -> None:
 
 
 def _allow(cpu_seconds: float, memory_bytes: int) -> None:
-    """Let the process use so much from now on; the kernel kills it when it needs more."""
+    """Limit the process's further usage; the kernel kills it when it exceeds the limit."""
     used = resource.getrusage(resource.RUSAGE_SELF)
     whole_seconds = math.ceil(used.ru_utime + used.ru_stime + cpu_seconds) + 1
     _lower(resource.RLIMIT_CPU, whole_seconds)
@@ -96,7 +96,7 @@ def _allow(cpu_seconds: float, memory_bytes: int) -> None:
 
 
 def _lower(limit: int, value: int) -> None:
-    """Set the soft limit: the next file of a check has its own."""
+    """Set the soft limit, so that each file of a check can have its own."""
     _, hard = resource.getrlimit(limit)
     resource.setrlimit(limit, (value if hard == resource.RLIM_INFINITY else min(value, hard), hard))
 

@@ -31,7 +31,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
-    """What one run used. `log_bytes` is of what the guest wrote, repeats included."""
+    """Resources that one run used. `log_bytes` counts all requests to `log`, repeats included."""
 
     fuel: int = 0
     host_calls: int = 0

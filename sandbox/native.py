@@ -66,7 +66,7 @@ def define_host_function(instance: LinkerInstance, name: str, number: int) -> No
 
 
 def stop(store: Store) -> int:
-    """Set the store's fuel to 0, so that the guest traps soon; answers the fuel it had."""
+    """Set the store's fuel to 0, so that the guest traps soon; returns the previous fuel."""
     left = int(store.get_fuel())
     store.set_fuel(0)
     return left

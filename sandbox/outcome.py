@@ -1,4 +1,4 @@
-"""How a run ends, unless an error ends it."""
+"""Outcomes of a run that was not ended by an error."""
 
 from dataclasses import dataclass
 from typing import TypeAlias

@@ -1,4 +1,4 @@
-"""How much memory this process has to itself."""
+"""How much private memory this process has."""
 
 import resource
 from pathlib import Path
@@ -9,7 +9,7 @@ _UNKNOWN = 256 * MIB
 
 
 def data_bytes() -> int:
-    """Bytes of writable private memory; a generous guess where the system does not tell."""
+    """Bytes of writable private memory; a generous estimate if the system does not report it."""
     try:
         pages = Path("/proc/self/statm").read_text(encoding="ascii").split()[5]
     except OSError:
@@ -18,22 +18,22 @@ def data_bytes() -> int:
 
 
 def thread_filled_bytes() -> int | None:
-    """Bytes of all pages that the calling thread has filled in its life; None where nobody counts.
+    """Bytes of all pages that the calling thread has touched so far; None if not counted.
 
-    The engine does not tell how large a guest's memory is. A page of it exists once it is touched,
-    and the kernel counts that as a minor fault of the thread that did.
+    The engine does not report how large a guest's memory is. A page is allocated when it is first
+    touched, which the kernel counts as a minor fault of that thread.
     """
     who = getattr(resource, "RUSAGE_THREAD", None)
     if who is None:
         return None
     try:
         return resource.getrusage(who).ru_minflt * resource.getpagesize()
-    except OSError:  # in a sealed process, where the host looks from outside
+    except OSError:  # in a sealed process, which the host measures from outside
         return None
 
 
 def resident_bytes(pid: int) -> int | None:
-    """Memory that a process holds; None where the system does not tell."""
+    """Memory of a process; None if the system does not report it."""
     try:
         pages = Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1]
     except (OSError, IndexError):

@@ -45,7 +45,7 @@ class PinnedRuntime:
 
 @cache
 def pinned_runtimes(directory: Path = DIRECTORY) -> Sequence[PinnedRuntime]:
-    """Every runtime in `directory`, oldest first."""
+    """All runtimes in `directory`, oldest first."""
     try:
         text = (directory / "provenance.json").read_text(encoding="utf-8")
     except FileNotFoundError:

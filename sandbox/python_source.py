@@ -1,7 +1,7 @@
 """Python sources of one guest, and the form in which they enter a runtime.
 
-The form is made here from the first byte to the last, compression included: what a library of
-another version would compress differently would leave other bytes in the snapshot's memory.
+This module produces every byte of the form, compression included: another version of a compression
+library would produce other bytes, and so another snapshot of the memory.
 """
 
 import hashlib

@@ -1,4 +1,4 @@
-"""Receipts: what a run was given, what it used and how it ended, in canonical JSON.
+"""Receipts: the input, the usage and the outcome of a run, in canonical JSON.
 
 A receipt names nothing of the machine, the process, the thread or the time, so equal runs have
 equal receipts wherever they take place.
@@ -19,13 +19,13 @@ from sandbox.runnable import RunRequest
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunFacts:
-    """What is known before a run starts.
+    """Facts that are known before a run starts.
 
     Attributes:
         world: of the component.
         component: `SHA-256:HEX` of it.
         runtime: digest of the pinned runtime it was derived from, if it was.
-        request: what the run is asked.
+        request: the export, its argument and its limits.
     """
 
     world: str
@@ -37,11 +37,11 @@ class RunFacts:
 def concluded(
     facts: RunFacts, usage: Callable[[], Usage], perform: Callable[[], tuple[bool, str | None]]
 ) -> Outcome:
-    """Perform a run, and give its end the receipt and what the run used.
+    """Perform a run, and attach its receipt and usage to the outcome or error.
 
     Args:
         facts: of the run.
-        usage: what it has used when it is asked.
+        usage: returns what the run has used so far.
         perform: runs it; whether the export answered `ok`, and its text.
 
     Raises:
@@ -73,7 +73,7 @@ def suspended(facts: RunFacts, usage: Usage) -> Suspended:
 
 
 def note_stopped(facts: RunFacts, usage: Usage, error: SandboxError) -> None:
-    """Put what the run used, and its receipt, on the error that ended it."""
+    """Attach the run's usage and receipt to the error that ended it."""
     error.usage = usage
     error.receipt = receipt_of(facts, usage, {"kind": "stopped", "code": error.code})
 

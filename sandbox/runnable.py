@@ -1,4 +1,4 @@
-"""A guest, wherever it runs, and what a run of it is asked."""
+"""The interface of a guest, wherever it runs, and the request of a run."""
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
@@ -10,13 +10,13 @@ from sandbox.outcome import Outcome
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunRequest:
-    """All that decides what a run of a guest does, beside the answers to its host calls.
+    """All inputs that determine a run of a guest, except the answers to its host calls.
 
     Attributes:
         export: `verify`, `run` or `describe`.
         argument: the export's JSON text; None for `describe`.
         limits: bounds of this run.
-        granted: interfaces that may be called, besides `log` and `flow`.
+        granted: interfaces that may be called, in addition to `log` and `flow`.
     """
 
     export: str

@@ -1,4 +1,4 @@
-"""The sandbox as others use it: derive or admit a component, then call its exports."""
+"""The sandbox's interface: derive or admit a component, then call its exports."""
 
 import json
 from collections.abc import Callable
@@ -23,7 +23,7 @@ from sandbox.static_limits import PLAIN, check_static
 from sandbox.world import World
 
 GUESTS_MAX = 256
-"""A guest of the Python runtime takes about 1 MiB beside the pages that all processes share."""
+"""A guest of the Python runtime takes about 1 MiB besides the pages that all processes share."""
 
 COMPILED_FILES_MAX = 32
 """Files of compiled code that stay open for the processes of guests."""
@@ -35,10 +35,10 @@ class Sandbox:
     """One engine, and the components that this host has stored. Thread-safe.
 
     Args:
-        cache_dir: holds components and compiled code; of this user only. All of it can be made
-            again from packages.
-        progress: told in one sentence before each step that takes seconds.
-        guests_max: how many guests stay loaded; another one is loaded again in milliseconds.
+        cache_dir: contains components and compiled code, accessible to this user only. Everything
+            in it can be rebuilt from packages.
+        progress: called with one sentence before each step that takes seconds.
+        guests_max: how many guests stay loaded; reloading another one takes milliseconds.
     """
 
     def __init__(
@@ -165,7 +165,7 @@ class Sandbox:
             budget = DERIVED
             if component.runtime is None:
                 budget = CompileBudget.of_code(check_static(file.read_bytes(), PLAIN))
-            # A verdict must not depend on the memory that a host has, or allows.
+            # A verdict must not depend on how much memory a host has or allows.
             trap_growth = component.world is World.CONTRACT
             compile_in_jail(file, output, budget, trap_growth=trap_growth)
 

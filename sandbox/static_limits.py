@@ -63,7 +63,7 @@ PYTHON = Profile(
 
 
 def check_static(wasm: bytes, profile: Profile) -> int:
-    """Refuse bytes that are no component, are cut short, or break a limit of `profile`.
+    """Refuse bytes that are not a component, are truncated, or break a limit of `profile`.
 
     Returns:
         How many bytes of function bodies the component has, all that is nested in it included.

@@ -1,6 +1,7 @@
-"""From the text of an engine error to the error that names the reason; nothing else is let out.
+"""Maps the text of an engine error to the error that names the reason; the text is not passed on.
 
-The engine's own text holds addresses, function names and a backtrace of the guest. Those stay here.
+The engine's own text contains addresses, function names and a backtrace of the guest, which must
+not leave this module.
 """
 
 import re
@@ -23,7 +24,7 @@ FILES = "the sandbox has no files"
 
 _KINDS: tuple[tuple[re.Pattern[str], type[RunError], str], ...] = (
     (
-        # Of the system, when an instance is made: what a guest has named stands in backtraces.
+        # From the system, at instantiation; names chosen by a guest appear only in backtraces.
         re.compile(r"\A(?:(?!wasm backtrace).)*\(os error 12\)", re.DOTALL),
         HostMemoryError,
         "the system has no memory for the run",
@@ -63,7 +64,7 @@ _KINDS: tuple[tuple[re.Pattern[str], type[RunError], str], ...] = (
         "a SyntaxError in source that the guest compiled while running",
     ),
 )
-"""What marks a kind of trap, most specific first. Function names are those of the runtimes."""
+"""Texts that identify a kind of trap, most specific first. Function names are the runtimes'."""
 
 _FORBIDDEN = (
     (re.compile(r"!(?:__)?clock_(?:gettime|getres|time_get)"), CLOCK),

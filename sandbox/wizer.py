@@ -30,7 +30,7 @@ _PROCESS_LIMITS: Mapping[int, int] = MappingProxyType(
         resource.RLIMIT_FSIZE: 512 * MIB,
     }
 )
-"""Of the command's process; its own bounds above hold for the guest in it."""
+"""Limits of the command's process; the bounds above apply to the guest in it."""
 _OUTPUT_MAX = 65_536
 _ANSWER = re.compile(r'"([A-Za-z0-9+/=]*)"')
 
@@ -47,7 +47,7 @@ class Wizer:
         self._folder = private_directory(cache_dir / "wizer")
 
     def initialise(self, component: Path, output: Path, *, call: str, keep: bool) -> str:
-        """Run the export call `call` and write the initialised component; answers its result text.
+        """Run the export call `call` and write the initialised component; returns its result text.
 
         Args:
             component: the component to start from.
@@ -98,7 +98,7 @@ class Wizer:
         ) as process:
             try:
                 for limit, value in _PROCESS_LIMITS.items():
-                    # At a hard limit of CPU time the kernel kills without a word.
+                    # At a hard limit of CPU time the kernel kills without any message.
                     hard = value + (limit == resource.RLIMIT_CPU)
                     resource.prlimit(process.pid, limit, (value, hard))
                 stdout, stderr = process.communicate(timeout=PROCESS_SECONDS)

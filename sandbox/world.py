@@ -41,7 +41,7 @@ _PYTHON_INSTANCE = "exports"
 
 
 def _is_python_extra(name: str, found: str) -> bool:
-    """Whether a pinned Python runtime, or what is derived from it, exports this besides its world.
+    """Whether a pinned or derived Python runtime exports this in addition to its world.
 
     `load` belongs to the runtime's loader, the instance `exports` to componentize-py. The host
     calls neither.
@@ -72,7 +72,7 @@ def check_world(
 ) -> None:
     """Refuse a component whose imports or exports are not those of `world`.
 
-    A component may import a part of its world; it must export exactly the world's exports.
+    A component may import a subset of its world; it must export exactly the world's exports.
 
     Args:
         world: what the component claims to be.

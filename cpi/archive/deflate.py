@@ -17,7 +17,7 @@ _LENGTH_EXTRA = (0,) * 8 + (1,) * 4 + (2,) * 4 + (3,) * 4 + (4,) * 4 + (5,) * 4 
 _DISTANCE_BASE = (1, 2, *(1 + (half << bits) for bits in range(14) for half in (2, 3)))
 _DISTANCE_EXTRA = (0, 0, *(bits for bits in range(14) for _ in range(2)))
 _ORDER = (16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15)
-"""Order in which the lengths of the code length codes stand in the block's head."""
+"""Order of the lengths of the code length codes in the block's header."""
 
 _END = 256
 _SYMBOLS, _DISTANCES = 286, 30
@@ -53,7 +53,7 @@ def deflate(data: bytes) -> bytes:
 
 
 def _tokens(data: bytes) -> Iterator[_Token]:
-    """Greedy matches, put off by one byte where that gives a longer one."""
+    """Greedy matches, delayed by one byte where that gives a longer match (lazy matching)."""
     seen: dict[bytes, list[int]] = {}
     position, size = 0, len(data)
     length, distance = _longest(data, 0, seen)
@@ -99,7 +99,7 @@ def _longest(data: bytes, position: int, seen: dict[bytes, list[int]]) -> _Token
 
 
 def _code_lengths(counts: Sequence[int], bits_max: int) -> list[int]:
-    """Lengths of a Huffman code; at least two symbols get one, as some inflaters want it.
+    """Lengths of a Huffman code; at least two symbols get a code, since some inflaters require it.
 
     Counts are flattened until no code is longer than `bits_max`.
     """
@@ -130,7 +130,7 @@ def _huffman(weights: Sequence[int]) -> list[int]:
 
 
 def _codes(lengths: Sequence[int]) -> list[tuple[int, int]]:
-    """Canonical codes, bits reversed as the stream wants them, with their lengths."""
+    """Canonical codes with their lengths, bits reversed as the stream format requires."""
     code, result = 0, [(0, 0)] * len(lengths)
     for bits in range(1, _CODE_BITS_MAX + 1):
         for symbol, length in enumerate(lengths):

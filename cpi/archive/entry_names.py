@@ -1,4 +1,4 @@
-"""Which entry names an archive may hold: those that mean one file on every system.
+"""The entry names allowed in an archive: those that mean the same file on every system.
 
 Refused: anything that could leave the directory it is unpacked to, that two systems would spell
 as the same file, or that a terminal would show as another name.
@@ -21,7 +21,7 @@ _PLAIN = re.compile(
 
 
 def check_entry_name(name: str) -> None:
-    """Check one name by itself.
+    """Check a single name.
 
     Raises:
         ArchiveError: the name is empty, absolute, climbs up, or is spelt differently elsewhere.
@@ -50,7 +50,7 @@ def _fault(name: str) -> str | None:
 
 
 def check_no_twins(names: Sequence[str]) -> None:
-    """Check that no two names fall together, and that no file is also a directory.
+    """Check that no two names collide, and that no file is also a directory.
 
     Raises:
         ArchiveError: two names are equal, or equal after case folding and Unicode compatibility

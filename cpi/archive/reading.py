@@ -83,8 +83,8 @@ class Archive:
         """The unpacked content of an entry that exists, piece by piece.
 
         Raises:
-            ArchiveError: the packed bytes do not give the declared size and CRC-32; known at the
-                end, so nothing may be believed before the last piece.
+            ArchiveError: the packed bytes do not give the declared size and CRC-32. This is known
+                only after the last piece, so earlier pieces must not be trusted yet.
         """
         entry = self.by_name[name]
         pieces = chunks_of(self.source, entry.data_offset, entry.packed_size)
@@ -109,7 +109,7 @@ class Archive:
         return content
 
     def packed(self, name: str) -> PackedEntry:
-        """An entry that exists, as it lies here; `read` it first to know that it is sound."""
+        """An existing entry in packed form; call `read` first to be sure that it is undamaged."""
         entry = self.by_name[name]
         data = self.source.read_at(entry.data_offset, entry.packed_size)
         return PackedEntry(method=entry.method, crc=entry.crc, size=entry.size, data=data)

@@ -73,7 +73,7 @@ class CentralRecord:
 
 
 def find_end(source: Source) -> EndRecord:
-    """Find the one end record that every reader would choose.
+    """Find the only end record that any reader could choose.
 
     Raises:
         ArchiveError: there is none, or a second candidate, or it points outside the file.
@@ -121,7 +121,7 @@ def _check_trailer(trailing: bytes, comment_size: int) -> None:
 
 
 def _check_no_second_end(tail: bytes, chosen: int, search_from: int, base: int) -> None:
-    """Refuse another end record whose comment reaches the end of the file exactly."""
+    """Refuse a second end record whose comment ends exactly at the end of the file."""
     position = tail.find(_END_SIGNATURE, search_from)
     while 0 <= position < chosen:
         if position + _END.size <= len(tail):
@@ -240,7 +240,7 @@ def _check_method(name: str, needed: int, flags: int, method: int) -> None:
 
 
 def _check_file_type(name: str, attributes: int) -> None:
-    """Refuse links and devices, whatever system the record claims to come from."""
+    """Refuse links and devices, whichever system the record names as its origin."""
     kind = stat.S_IFMT(attributes >> 16)
     is_directory = name.endswith("/")
     expected = stat.S_IFDIR if is_directory else stat.S_IFREG
@@ -288,7 +288,7 @@ def check_local_header(source: Source, record: CentralRecord, limit: int) -> tup
 
     Args:
         source: the archive.
-        record: the central record, whose offset is checked already to be in place.
+        record: the central record; its offset was checked already.
         limit: the first byte that belongs to the central directory.
 
     Returns:
@@ -327,7 +327,7 @@ def check_local_header(source: Source, record: CentralRecord, limit: int) -> tup
 def _compare(
     record: CentralRecord, *, name: bytes, flags: int, method: int, sizes: tuple[int, int, int]
 ) -> None:
-    """Refuse a local header that says something else; sizes may be 0 before a data descriptor."""
+    """Refuse a local header that differs; its sizes may be 0 if a data descriptor follows."""
     expected = (record.crc, record.packed_size, record.size)
     if flags & _FLAG_DESCRIPTOR and not any(sizes):
         expected = sizes

@@ -1,8 +1,8 @@
-"""Where a package's bytes come from: memory, a file, or a window of another source.
+"""Sources of a package's bytes: memory, a file, or a range of another source.
 
 An archive is read from places, not from start to end: its directory is at its end, and a stored
-nested archive is a window of the same bytes. A source therefore gives any range when asked, and
-holds no more than its kind needs.
+nested archive is a window of the same bytes. A source therefore supports random access, and keeps
+no more in memory than its kind needs.
 """
 
 import hashlib
@@ -14,7 +14,7 @@ from cpi.digests import hash_text
 from cpi.errors import ArchiveError, Code
 
 CHUNK_BYTES = 256 * 1024
-"""How much is read, and at most about how much is held, at a time."""
+"""Bytes that are read at a time, which is also about the most that is kept in memory."""
 
 
 class Source(Protocol):
@@ -35,11 +35,11 @@ class Source(Protocol):
         ...
 
     def keep(self, chunks: Iterable[bytes]) -> "Source":
-        """Put unpacked bytes aside as a source that lives as long as this one."""
+        """Store unpacked bytes as a source that lives as long as this one."""
         ...
 
     def check_unchanged(self) -> None:
-        """Check that these are still the bytes that were there at first.
+        """Check that the bytes are still those that were read first.
 
         Raises:
             CpiError: they changed.
@@ -64,7 +64,7 @@ class BytesSource:
         return BytesSource(b"".join(chunks))
 
     def check_unchanged(self) -> None:
-        """Nothing to do: bytes never change."""
+        """Nothing to check: bytes in memory never change."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Unpacking one archive entry in pieces, so that no size that an archive states is ever held."""
+"""Unpacks one archive entry in pieces, so that memory use does not depend on the stated sizes."""
 
 import zlib
 from collections.abc import Iterable, Iterator
@@ -28,7 +28,7 @@ def inflate(packed: Iterable[bytes], *, name: str, size: int) -> Iterator[bytes]
                 raise size_error(name, size)
             if piece:
                 yield piece
-            # A full piece may have left output behind although no input is left.
+            # After a full piece, output may be pending even though no input is left.
             if not rest and len(piece) < _PIECE_BYTES_MAX:
                 break
     if not inflater.eof or inflater.unused_data:
@@ -45,7 +45,7 @@ def _piece(inflater: "zlib._Decompress", packed: bytes, name: str) -> bytes:
 
 
 def checked(pieces: Iterable[bytes], *, name: str, size: int, crc: int) -> Iterator[bytes]:
-    """Pass pieces on, and check at their end that they had the declared size and CRC-32.
+    """Yield the pieces, and check at the end that they have the declared size and CRC-32.
 
     Raises:
         ArchiveError: they had not.

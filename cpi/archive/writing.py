@@ -1,8 +1,8 @@
 """A deterministic writer of ZIP archives: the same entries give the same bytes, always.
 
-Times are 1980-01-01, sizes stand in the local headers, no extra fields, no directory entries.
-Text is deflated; what is packed already (nested archives, zstd frames) is stored, so that its
-bytes stay visible to whoever looks into the outer file.
+Times are 1980-01-01, sizes are in the local headers, no extra fields, no directory entries. Text is
+deflated. Compressed content (nested archives, zstd frames) is stored, so that a reader of the outer
+file can access its bytes directly.
 
 Portable archives do not depend on the zlib that is installed: see `cpi.archive.deflate`.
 """
@@ -52,7 +52,7 @@ def write_archive(
         entries: names and contents.
         portable: the same bytes with every zlib; slower, and contents above 512 KiB each or 8 MiB
             together are stored.
-        packed_already: gives an entry's packed form where there is one, to be taken as it is.
+        packed_already: returns an entry's packed form if there is one, which is stored unchanged.
 
     Raises:
         ArchiveError: a name or a size that the reader would refuse.
@@ -96,7 +96,7 @@ def write_archive(
 
 
 def is_compressible(name: str) -> bool:
-    """Whether content of that name is worth packing; what is packed by itself is stored."""
+    """Whether content of that name is worth compressing; compressed formats are stored."""
     return not name.lower().endswith(_STORED_SUFFIXES)
 
 
@@ -108,7 +108,7 @@ def _pack(name: str, content: bytes) -> PackedEntry:
 
 
 def _pack_portably(name: str, content: bytes, portable_bytes: int) -> PackedEntry:
-    """Pack with the encoder of our own, which is too slow for much content and for noise."""
+    """Compress with our own encoder, which is too slow for large or random content."""
     if (
         not is_compressible(name)
         or len(content) > _PORTABLE_ENTRY_BYTES_MAX

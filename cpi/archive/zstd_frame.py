@@ -1,7 +1,8 @@
 """One zstd frame, unpacked block by block: no more than its stated size, and no more blocks.
 
-A block of four bytes may unpack to 128 KiB, and a block may be empty: a frame of some hundred
-kilobytes could ask for minutes. So each block's header is read before the library sees the block.
+A block of four bytes may unpack to 128 KiB, and a block may be empty, so a frame of a few hundred
+kilobytes could take minutes. Therefore each block's header is checked before the library gets the
+block.
 
 Source: RFC 8878 (Zstandard), section 3.1.1.
 """
@@ -32,8 +33,8 @@ def unpack_frame(packed: Iterable[bytes], *, size: int) -> Iterator[bytes]:
         size: bytes that it must state in its header and unpack to.
 
     Raises:
-        ZstdRefusedError: at the first block that is one too many, or damaged; what was given before
-            may not be believed until the end.
+        ZstdRefusedError: at the first damaged block or the first one beyond the limit; earlier
+            output must not be trusted until the end.
     """
     pieces = _Pieces(packed)
     try:
@@ -65,7 +66,7 @@ def _unpacked(pieces: "_Pieces", size: int) -> Iterator[bytes]:
 
 
 def _frame_parts(pieces: "_Pieces", start: bytes) -> Iterator[tuple[bytes, int]]:
-    """The frame's header, each block, the checksum; each with the least that it unpacks to."""
+    """The frame's header, each block and the checksum, each with its minimum unpacked size."""
     parameters = zstandard.get_frame_parameters(start)
     yield pieces.take(zstandard.frame_header_size(start)), 0
     blocks_max = parameters.content_size // _BYTES_PER_BLOCK + _BLOCKS_FREE
@@ -100,7 +101,7 @@ class _Pieces:
         self._at = 0
 
     def peek(self, size: int) -> bytes:
-        """The next bytes, fewer at the end of the stream; they stay."""
+        """The next bytes without consuming them; fewer at the end of the stream."""
         while len(self._chunk) - self._at < size:
             chunk = next(self._chunks, None)
             if chunk is None:

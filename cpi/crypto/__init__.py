@@ -1,1 +1,1 @@
-"""Keys, certificates, signatures and trust, over bytes that nobody vouches for."""
+"""Keys, certificates, signatures and trust, read from untrusted bytes."""

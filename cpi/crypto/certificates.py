@@ -1,8 +1,8 @@
 """Loading X.509 certificates from DER and PEM, within limits.
 
 As lenient as Java: serial numbers that are not positive, countries of other lengths than two and
-overlong names are read, since keytool makes them and public roots have them. The library warns of
-those on stderr; that is kept from users.
+overlong names are read, since keytool makes them and public roots have them. The library warns
+about those on stderr; the warnings are suppressed.
 """
 
 import warnings
@@ -27,8 +27,8 @@ _UNREADABLE = (
     OverflowError,
     KeyError,
 )
-"""What the libraries raise about contents, beside ValueError: a name constraint that is no address
-is a TypeError, for example."""
+"""Errors that the libraries raise for bad contents besides ValueError: for example, TypeError for a
+name constraint that is not an address."""
 _PEM_BYTES_MAX = 1024 * 1024
 _LABEL = "CERTIFICATE"
 _DER_NULL = b"\x05\x00"
@@ -40,11 +40,11 @@ def load_der(der: bytes) -> x509.Certificate:
 
     Java writes (and older versions wrote) NULL parameters into DSA and ECDSA certificates, which
     RFC 3279 forbids and the parser refuses. They are dropped, so the signature on such a
-    certificate cannot be checked any more: it can be a trusted self-signed signer, never something
-    that another certificate vouches for.
+    certificate can no longer be verified: it can be a trusted self-signed signer, but never a
+    certificate issued by another one.
 
     Raises:
-        ValueError: the bytes are no certificate.
+        ValueError: the bytes are not a certificate.
     """
     try:
         structure = load(asn1_x509.Certificate, der)
@@ -60,7 +60,7 @@ def load_der(der: bytes) -> x509.Certificate:
 
 
 def _complete(der: bytes) -> x509.Certificate:
-    """Parse, and read the parts that the library reads lazily, so that none can fail later."""
+    """Parse, and force the parts that the library parses lazily, so that none can fail later."""
     _keep_quiet()
     certificate = x509.load_der_x509_certificate(der)
     certificate.public_key()
@@ -69,7 +69,7 @@ def _complete(der: bytes) -> x509.Certificate:
 
 
 def _keep_quiet() -> None:
-    # Not for a block: filters are the whole process's, and the library warns at later looks too.
+    # Not in a `with` block: filters are process-wide, and the library also warns on later accesses.
     for message in _WARNINGS:
         warnings.filterwarnings("ignore", message=message)
 
@@ -91,7 +91,7 @@ def load_pem_certificates(data: bytes, *, source: str) -> tuple[x509.Certificate
     """Every certificate of a PEM file, in file order.
 
     Args:
-        data: PEM text; what stands between certificates is ignored.
+        data: PEM text; text between certificates is ignored.
         source: the file's name, for messages.
 
     Raises:
@@ -121,7 +121,7 @@ def load_pem_certificates(data: bytes, *, source: str) -> tuple[x509.Certificate
 def issuer_path(
     leaf: x509.Certificate, others: Iterable[x509.Certificate]
 ) -> tuple[x509.Certificate, ...]:
-    """The leaf, then issuer after issuer by name, as far as they are among `others`.
+    """The leaf followed by its issuers, found by name, as far as `others` contains them.
 
     Each certificate is taken once; signatures are not checked.
     """

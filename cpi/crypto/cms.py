@@ -1,8 +1,8 @@
 """CMS SignedData, as JAR signature blocks and RFC 3161 timestamps use it.
 
 One signer per block, identified by issuer and serial number, with or without signed attributes,
-content attached or not. Everything that is stated is checked: an attached content must be the
-signed bytes, a stated algorithm protection must name the algorithms that are used.
+content attached or not. Every statement in the block is checked: attached content must be the
+signed bytes, and an algorithm protection attribute must name the algorithms in use.
 
 Source: RFC 5652 section 5; RFC 6211; RFC 8419 (Ed25519).
 """
@@ -28,7 +28,7 @@ _HASHED_ALGORITHMS = ("rsassa_pkcs1v15", "ecdsa", "dsa")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignedMessage:
-    """A SignedData whose signature holds over `content`.
+    """A SignedData with a valid signature over `content`.
 
     Attributes:
         content: the bytes that are signed.
@@ -126,7 +126,7 @@ def _content(
 def _chain(
     certificates: Sequence[cms.CertificateChoices], sid: cms.SignerIdentifier, what: str
 ) -> tuple[x509.Certificate, ...]:
-    """The signer's certificate, then issuer after issuer by name, as Java builds the path."""
+    """The signer's certificate followed by its issuers, found by name as Java builds the path."""
     if len(certificates) > _CERTIFICATES_MAX:
         raise _refused(what, f"{len(certificates)} certificates, at most {_CERTIFICATES_MAX}")
     parsed = [load_der(c.chosen.dump()) for c in certificates]
@@ -150,7 +150,7 @@ def _same_name(one: bytes, other: bytes) -> bool:
 def _signed_bytes(
     signer: cms.SignerInfo, content: bytes, digest: str, content_type: str, what: str
 ) -> bytes:
-    """What the signature covers: the content, or the signed attributes that hold its digest."""
+    """The bytes that the signature covers: the content, or the signed attributes."""
     attributes = signer["signed_attrs"]
     if isinstance(attributes, core.Void) or not len(attributes):
         if content_type != "data":
@@ -191,7 +191,7 @@ def _check_protection(signer: cms.SignerInfo, protection: core.Asn1Value | None,
 
 
 def _check_algorithm(algorithm: algos.SignedDigestAlgorithm, digest: str, what: str) -> int | None:
-    """Check the signature algorithm against the digest; gives the salt length of RSASSA-PSS."""
+    """Check the signature algorithm against the digest; returns the salt length of RSASSA-PSS."""
     kind = algorithm.signature_algo
     if kind == "rsassa_pss":
         parameters = algorithm["parameters"]
@@ -210,7 +210,8 @@ def _check_algorithm(algorithm: algos.SignedDigestAlgorithm, digest: str, what: 
             Code.SIGNATURE_WEAK, f"{what} uses signature algorithm {kind}", entry=what
         )
     named = algorithm["algorithm"].native
-    # Plain `rsaEncryption` and friends name no digest: the digest algorithm field decides.
+    # Plain `rsaEncryption` and similar identifiers name no digest: the digest algorithm field
+    # decides.
     if "_" in named and "sha" in named and algorithm.hash_algo != digest:
         raise _refused(what, f"signature algorithm {named} differs from digest {digest}")
     return None

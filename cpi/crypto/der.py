@@ -6,8 +6,8 @@ block, timestamp, key and PKCS#12 file passes `check_der` first, which reads eac
 once, without recursion, and stops at the first excess. What BER allows beyond DER (indefinite
 lengths, constructed strings) stays readable: Java's older tools and Bouncy Castle write it.
 
-Bytes that a structure only wraps (an OCTET STRING that holds DER again) are a structure of their
-own: whoever reads them calls `load` for them.
+Wrapped bytes (an OCTET STRING that contains DER again) are a separate structure: their reader must
+call `load` for them.
 
 Source: ITU-T X.690 section 8.
 """
@@ -20,7 +20,7 @@ INTEGER_BYTES_MAX = 2 * 1024 + 1
 TIME_BYTES_MAX = 64
 DEPTH_MAX = 32
 SEGMENTS_MAX = 5_000
-"""Segments of all constructed strings together: a library copies all before it for each one."""
+"""Segments of all constructed strings together: a library copies all previous ones for each."""
 _TAG_BYTES_MAX = 4
 _LENGTH_BYTES_MAX = 8
 _ELEMENTS_FREE = 64
@@ -54,7 +54,7 @@ _NAMES = {
 
 
 class DerRefusedError(ValueError):
-    """The bytes are no DER or BER value, or one that exceeds a limit; the message says where."""
+    """The bytes are not a DER or BER value, or exceed a limit; the message gives the position."""
 
 
 class _Loadable(Protocol):
@@ -69,7 +69,7 @@ def load(kind: _Loadable, data: bytes, *, trailing: bool = False) -> Any:
     Args:
         kind: the class, such as `asn1crypto.cms.ContentInfo`.
         data: the encoded value.
-        trailing: whether bytes behind the value are let be.
+        trailing: whether bytes after the value are ignored.
 
     Raises:
         DerRefusedError: the walk refuses it.
@@ -84,10 +84,10 @@ def check_der(data: bytes, *, trailing: bool = False) -> None:
 
     Args:
         data: the encoded value.
-        trailing: whether bytes behind the value are let be.
+        trailing: whether bytes after the value are ignored.
 
     Raises:
-        DerRefusedError: it is damaged, too deep, holds too many or too long elements.
+        DerRefusedError: it is damaged or nested too deeply, or has too many or too long elements.
     """
     end = _Walk(data).run()
     if end != len(data) and not trailing:
@@ -95,7 +95,7 @@ def check_der(data: bytes, *, trailing: bool = False) -> None:
 
 
 class _Walk:
-    """The open elements are a stack of ends; -1 is one that an end-of-contents will close."""
+    """Open elements are kept as a stack of end offsets; -1 stands for an indefinite length."""
 
     def __init__(self, data: bytes) -> None:
         self._data = data
@@ -135,7 +135,7 @@ class _Walk:
         self._at = end
 
     def _tag(self) -> int:
-        """The identifier octet; a tag number in further octets is passed over."""
+        """The identifier octet; further octets of a long tag number are skipped."""
         first = self._byte()
         if first & 0x1F == 0x1F:
             for _ in range(_TAG_BYTES_MAX):
@@ -161,12 +161,13 @@ class _Walk:
         return int.from_bytes(octets, "big")
 
     def _end(self, start: int, size: int) -> int:
-        """Where an element ends, which is inside every element that holds it."""
+        """The end offset of an element, which must lie inside every enclosing element."""
         if size == _INDEFINITE:
             return _INDEFINITE
         end = self._at + size
         limit = self._open[-1][0] if self._open else len(self._data)
-        # Below an indefinite length the next definite one counts, at last the data itself.
+        # Inside an indefinite length, the nearest enclosing definite length is the bound, else the
+        # data's end.
         if limit == _INDEFINITE:
             limit = self._limit
         if end > limit:

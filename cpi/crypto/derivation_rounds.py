@@ -1,7 +1,7 @@
-"""How many rounds a file asks for before its keys are there: whoever made it chose the number.
+"""Limits on the key derivation rounds that a key file asks for: the file's author chose the number.
 
-A library that derives a key from a password does as many as the file says, so they are added up
-before any library sees the file, over all that it holds. Source: RFC 8018 (PBES2), RFC 7292.
+A library that derives a key from a password performs as many rounds as the file says, so the rounds
+of the whole file are added up before any library reads it. Source: RFC 8018 (PBES2), RFC 7292.
 """
 
 from asn1crypto.algos import EncryptionAlgorithm
@@ -9,14 +9,14 @@ from asn1crypto.algos import EncryptionAlgorithm
 from cpi.errors import Code, KeystoreError
 
 ROUNDS_MAX = 5_000_000
-"""Of one derivation; some seconds."""
+"""Maximum of one derivation, which takes some seconds."""
 TOTAL_MAX = 20_000_000
-"""Of a file: hundreds of keys as Java writes them, with 10,000 rounds each."""
+"""Maximum of one file: enough for hundreds of keys as Java writes them, with 10,000 rounds each."""
 _KNOWN = ("pbkdf2", "pkcs12_kdf", "pbkdf1")
 
 
 class DerivationRounds:
-    """What one file asks for so far."""
+    """The rounds counted so far in one file."""
 
     def __init__(self, source: str) -> None:
         self._source = source
@@ -44,8 +44,8 @@ class DerivationRounds:
         """Count the derivation of an encryption by password.
 
         Raises:
-            KeystoreError: as `spend`; or its rounds cannot be told, as scrypt's, which takes as
-                much memory as the file says.
+            KeystoreError: as `spend`; or its cost cannot be bounded by rounds, as with scrypt,
+                which takes as much memory as the file says.
             ValueError, TypeError, KeyError, AttributeError: it is damaged.
         """
         try:

@@ -1,4 +1,4 @@
-"""What a key file holds before keys and certificates are matched."""
+"""The contents of a key file, before keys and certificates are matched."""
 
 from dataclasses import dataclass
 
@@ -43,7 +43,7 @@ def password_needed(source: str) -> KeystoreError:
 
 
 def unreadable(source: str, error: Exception) -> KeystoreError:
-    """The refusal of a file that a library cannot open, told apart from a wrong password."""
+    """The refusal of a file that a library cannot open, distinguished from a wrong password."""
     text = str(error)
     wrong = any(word in text.lower() for word in ("password", "mac", "decrypt"))
     code = Code.KEYSTORE_PASSWORD if wrong else Code.KEYSTORE_INVALID

@@ -35,8 +35,7 @@ _JAVA_FORMATS = {b"\xfe\xed\xfe\xed": "JKS", b"\xce\xce\xce\xce": "JCEKS"}
 class SigningKey:
     """A private key with its certificate and issuers, leaf first.
 
-    The key may be a stand-in for one that never leaves its hardware: only `sign` and `public_key`
-    are used.
+    The key may be a proxy for a key in hardware: only `sign` and `public_key` are used.
     """
 
     private_key: PrivateKey = field(repr=False)
@@ -51,20 +50,20 @@ class SigningKey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Keystore:
-    """What one file holds: keys, and certificates that stand by themselves."""
+    """The contents of one file: keys, and certificates without a key."""
 
     keys: tuple[SigningKey, ...]
     trusted: tuple[x509.Certificate, ...]
 
     def anchors(self) -> tuple[x509.Certificate, ...]:
-        """What the keystore's owner trusts: the certificates in it, and the own signatures."""
+        """The certificates that the keystore's owner trusts: those in it, and those of its keys."""
         return (*(key.anchor for key in self.keys), *self.trusted)
 
     def key(self, alias: str | None, *, source: Path) -> SigningKey:
         """The key of an alias, compared ignoring case as Java does; None takes the only key.
 
         Raises:
-            KeystoreError: there is none, or None was asked of several; names `source`.
+            KeystoreError: there is none, or None was passed and there are several; names `source`.
         """
         if not self.keys:
             raise KeystoreError(
@@ -138,7 +137,7 @@ def load_keystore(
 
 
 def _matched(keystore: Path, material: KeyMaterial) -> Keystore:
-    """Each private key with the certificate that it is bound to, and that one's issuers."""
+    """Each private key with the certificate that it is bound to, and its issuers."""
     keys = []
     every = [entry.certificate for entry in material.certificates]
     for named in material.privates:
@@ -171,8 +170,9 @@ def _matched(keystore: Path, material: KeyMaterial) -> Keystore:
 def _owner(named: NamedKey, certificates: Sequence[NamedCertificate]) -> NamedCertificate | None:
     """The certificate that a key signs with.
 
-    Of several with its public key (a renewed one beside the old one, one that was imported as
-    trusted too), it is the one of the key's own entry, else the one of its name, else the newest.
+    If several certificates have its public key (a renewed one beside the old one, or one that was
+    also imported as trusted), the one of the key's own entry wins, else the one with its name, else
+    the newest.
     """
     public = named.private.public_key()
     fitting = [e for e in certificates if e.certificate.public_key() == public]
@@ -188,5 +188,5 @@ def _newest(entry: NamedCertificate) -> tuple[datetime, datetime]:
 def build_chain(
     leaf: x509.Certificate, others: Sequence[x509.Certificate]
 ) -> tuple[x509.Certificate, ...]:
-    """The leaf and, by name, its issuers among `others` as far as they are there."""
+    """The leaf and its issuers, found by name, as far as `others` contains them."""
     return issuer_path(leaf, [c for c in others if c != leaf])

@@ -1,7 +1,7 @@
 """PEM text: the blocks between BEGIN and END lines, found in one pass.
 
-Around the blocks of a file other text may stand, as `openssl` writes it. Where one block is
-expected, nothing else may.
+A file may contain other text around its blocks, as `openssl` writes it. Where one block is
+expected, no other text is allowed.
 
 Source: RFC 7468.
 """
@@ -17,12 +17,12 @@ _SHOWN_MAX = 40
 
 
 class PemRefusedError(ValueError):
-    """The text is no PEM, or holds more than is expected; the message says where."""
+    """The text is not PEM, or contains more than expected; the message gives the position."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PemBlock:
-    """A block: `text` is all of it, `body` what stands between its two lines."""
+    """A block: `text` is the whole block, `body` the text between its BEGIN and END lines."""
 
     label: str
     text: bytes
@@ -32,7 +32,8 @@ class PemBlock:
         """The bytes that the block holds.
 
         Raises:
-            PemRefusedError: the body is no base64, which headers of encryption are not either.
+            PemRefusedError: the body is not base64; encryption headers are refused for the same
+                reason.
         """
         try:
             return base64.b64decode(b"".join(self.body.split()), validate=True)
@@ -41,7 +42,7 @@ class PemBlock:
 
 
 def pem_blocks(data: bytes) -> Iterator[PemBlock]:
-    """Every block in order; the caller stops at as many as it takes.
+    """Every block in order, lazily: the caller stops at its own limit.
 
     Raises:
         PemRefusedError: a block has no end, or another one begins inside it.
@@ -67,10 +68,10 @@ def pem_blocks(data: bytes) -> Iterator[PemBlock]:
 
 
 def single_pem(data: bytes, *labels: str) -> PemBlock:
-    """The one block that `data` is, spaces and line ends apart.
+    """The single block in `data`; only spaces and line ends may surround it.
 
     Raises:
-        PemRefusedError: there is none, it has another label, or something stands beside it.
+        PemRefusedError: there is no block, its label differs, or other text surrounds it.
     """
     text = data.strip()
     block = next(pem_blocks(text), None)

@@ -26,7 +26,7 @@ _HEADER = b"Proc-Type:"
 
 
 def is_pem(data: bytes) -> bool:
-    """Whether a file is PEM; text may stand before the first block, as `openssl` writes it."""
+    """Whether a file is PEM; text may precede the first block, as `openssl` writes it."""
     return _MARK in data[:65_536] and not data.startswith(b"\x30")
 
 
@@ -76,7 +76,8 @@ def _private_key(
         raise unreadable(source, error) from error
     except (ValueError, TypeError, KeyError, AttributeError, UnsupportedAlgorithm) as error:
         if encrypted and not isinstance(error, UnsupportedAlgorithm):
-            # A wrong password may leave bytes whose padding is right, and which are no key.
+            # Decryption with a wrong password may give bytes with correct padding that are not a
+            # key.
             raise KeystoreError(
                 Code.KEYSTORE_PASSWORD, f"{source}: wrong password, or damaged key: {error}"
             ) from error

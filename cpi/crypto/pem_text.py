@@ -41,7 +41,7 @@ def _is_body(body: str) -> bool:
 
 
 def _label_end(text: str, label: str) -> int | None:
-    """Where dashes, label and dashes end that `text` begins with; None when it does not."""
+    """The end of the dashes, label and dashes at the start of `text`; None if there are none."""
     dashes = len(text) - len(text.lstrip("-"))
     if not dashes or not text.startswith(label, dashes):
         return None

@@ -1,8 +1,9 @@
 """PKCS#12 files: keys and certificates, also certificates that the usual parser refuses.
 
 Java's older tools put NULL parameters into ECDSA signature algorithms, Corda's public keystores
-among them. The library reads a file with such a certificate not at all; then the file is walked
-here, for the one modern scheme (PBES2 with PBKDF2 and AES-CBC), and its MAC is checked here too.
+among them. The library refuses a whole file that contains such a certificate. This module then
+parses the file itself, for the one modern scheme (PBES2 with PBKDF2 and AES-CBC), and verifies its
+MAC too.
 
 Source: RFC 7292 (PKCS#12), RFC 8018 (PBES2).
 """
@@ -37,7 +38,7 @@ _BAGS_MAX = 1_000
 _TOO_MANY = f"more than {_BAGS_MAX} items"
 _MAC_PURPOSE = 3
 _ODD = (ValueError, TypeError, KeyError, AttributeError)
-"""What asn1crypto raises about contents that it does not expect."""
+"""Errors that asn1crypto raises for unexpected contents."""
 _PRFS: dict[str, hashes.HashAlgorithm] = {
     "sha1": hashes.SHA1(),  # noqa: S303 - PBKDF2's default PRF, which existing files use
     "sha256": hashes.SHA256(),
@@ -58,7 +59,7 @@ def read_pkcs12(data: bytes, *, password: str | None, source: str) -> KeyMateria
     pfx = _opened(data, source)
     try:
         with warnings.catch_warnings():
-            # BER instead of DER is no news to who only wants the key.
+            # A warning about BER instead of DER is of no use to a caller that only needs the key.
             warnings.simplefilter("ignore", UserWarning)
             content = pkcs12.load_pkcs12(data, password.encode())
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
@@ -74,7 +75,7 @@ def read_pkcs12(data: bytes, *, password: str | None, source: str) -> KeyMateria
 def _named_certificates(
     content: pkcs12.PKCS12KeyAndCertificates,
 ) -> tuple[NamedCertificate, ...]:
-    """The certificates as the library gives them: without what ties one to a key."""
+    """The certificates as the library returns them: without the ids that bind them to keys."""
     first = [content.cert] if content.cert else []
     return tuple(
         NamedCertificate(
@@ -88,7 +89,7 @@ def _named_certificates(
 def _bound_certificates(
     pfx: asn1_pkcs12.Pfx, password: str, source: str
 ) -> tuple[NamedCertificate, ...]:
-    """The certificates with their keys' ids; none if an outdated encryption hides them here."""
+    """The certificates with their keys' ids; none if they are encrypted in an outdated way."""
     try:
         safes = [_decrypted(safe, password, source) for safe in _safes(pfx)]
         return tuple(entry for safe in safes for entry in _certificates(safe, source))
@@ -99,7 +100,7 @@ def _bound_certificates(
 
 
 def _opened(data: bytes, source: str) -> asn1_pkcs12.Pfx:
-    """The file's structure, before a library derives keys by as many rounds as it asks for."""
+    """The file's structure, parsed before a library derives any key from the file."""
     rounds = DerivationRounds(source)
     try:
         pfx = load(asn1_pkcs12.Pfx, data, trailing=True)
@@ -136,12 +137,12 @@ def _check_rounds(safe: cms.ContentInfo, rounds: DerivationRounds) -> None:
 def _privates(
     pfx: asn1_pkcs12.Pfx, password: str, first: PrivateKeyTypes, source: str
 ) -> tuple[NamedKey, ...]:
-    """Every private key; the library gives the first alone, Java's files may hold several."""
+    """Every private key; the library returns only the first, but Java's files may hold several."""
     try:
         safes = _safes(pfx)
         plain = [bytes(safe["content"]) for safe in safes if safe["content_type"].native == "data"]
         if not password:
-            # The library opens a file by an empty password, and no single key.
+            # The library accepts an empty password for a file, but not for a single key.
             bags = [bag for safe in plain for bag in _key_bags(safe)]
             return tuple(_named(bag, first) for bag in bags[:1]) or (NamedKey(private=first),)
         found = tuple(key for safe in plain for key in _keys(safe, password))

@@ -47,7 +47,7 @@ class Scheme:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PssRestriction:
-    """The digest, and the least salt in bytes, that an RSASSA-PSS key may be used with."""
+    """The digest, and the minimum salt length in bytes, that an RSASSA-PSS key may be used with."""
 
     digest: str
     salt_length_min: int
@@ -89,10 +89,10 @@ def is_pss_only(certificate: x509.Certificate) -> bool:
 
 
 def pss_restriction(certificate: x509.Certificate) -> PssRestriction | None:
-    """What the certificate restricts its RSASSA-PSS key to (RFC 4055 section 3.1).
+    """The restrictions that the certificate puts on its RSASSA-PSS key (RFC 4055 section 3.1).
 
     Raises:
-        SignatureError: to two different digests, which no scheme here has.
+        SignatureError: it requires two different digests, which no scheme here supports.
     """
     if not is_pss_only(certificate):
         return None

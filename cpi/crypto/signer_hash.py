@@ -1,4 +1,4 @@
-"""The signer summary hash: who signed, by subject name, so that a renewed certificate keeps it.
+"""The signer summary hash: identifies signers by subject name, so a renewed certificate keeps it.
 
 Corda takes each subject's RFC 2253 text, keeps the attributes CN, OU, O, L, ST and C in a fixed
 order, hashes each text, sorts the hashes and hashes their text forms. Two rules differ in which
@@ -102,7 +102,7 @@ def _value(ava: asn1_x509.NameTypeAndValue) -> str:
     native = ava["value"].native
     if isinstance(native, str):
         return native
-    # Java writes values that are no string as `#` and the hexadecimal digits of their DER.
+    # Java writes values that are not strings as `#` and the hexadecimal digits of their DER.
     der: bytes = ava["value"].dump()
     return "#" + der.hex()
 

@@ -1,4 +1,4 @@
-"""RFC 3161 timestamps in signature blocks: when a signature existed, by an authority's word."""
+"""RFC 3161 timestamps in signature blocks: an authority states when a signature existed."""
 
 import hashlib
 from dataclasses import dataclass
@@ -17,17 +17,17 @@ from cpi.errors import Code, SignatureError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timestamp:
-    """A timestamp whose signature holds; its authority's path is not judged yet."""
+    """A timestamp with a valid signature; its authority's path is not checked yet."""
 
     time: datetime
     chain: tuple[x509.Certificate, ...]
 
 
 def read_timestamp(block: SignedMessage, what: str) -> Timestamp | None:
-    """The timestamp over a block's signature, None when it has none.
+    """The timestamp over a block's signature; None if it has none.
 
     Raises:
-        SignatureError: the token is damaged, or is about another signature.
+        SignatureError: the token is damaged, or covers another signature.
     """
     if block.timestamp_token is None:
         return None
@@ -48,10 +48,10 @@ def read_timestamp(block: SignedMessage, what: str) -> Timestamp | None:
 def check_imprint(
     info: tsp.TSTInfo, signature: bytes, what: str, *, entry: str | None = None
 ) -> None:
-    """Check that a timestamp is about a signature, by a strong digest.
+    """Check that a timestamp covers a signature, by a strong digest.
 
     Raises:
-        SignatureError: it is about other bytes, or its digest is weak.
+        SignatureError: it covers other bytes, or its digest is weak.
     """
     imprint = info["message_imprint"]
     algorithm = strong_hash(imprint["hash_algorithm"]["algorithm"].native, what)

@@ -56,7 +56,7 @@ def validate_path(
         chain: the leaf, its issuer, and so on; not empty.
         anchors: the trusted certificates.
         at: the moment at which each certificate of the chain must be valid (timezone-aware).
-        whose: whose path it is, for messages.
+        whose: the path's owner, for messages.
 
     Raises:
         TrustError: names the certificate, its place in the chain and the reason.
@@ -105,7 +105,8 @@ def check_may_sign(leaf: x509.Certificate) -> None:
 def check_issued(chain: Sequence[x509.Certificate]) -> None:
     """Check that each certificate of a chain, leaf first, is signed by the next one.
 
-    A self-signed end is checked too. An end whose issuer is not there is not.
+    A self-signed last certificate is checked too. The last one is not checked if its issuer is
+    missing.
 
     Raises:
         TrustError: a signature does not hold, so every verifier would refuse the chain.

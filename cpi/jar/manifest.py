@@ -2,7 +2,8 @@
 
 Stricter than Java where two readers could differ: a repeated attribute, a repeated entry section,
 a line of more than 512 bytes, an empty section or a missing last line end are refused. So are more
-sections than the caller expects, and lines that are short on the whole: they cost, and say nothing.
+sections than the caller expects, and files with many very short lines: they cost time and carry no
+information.
 
 Source: JAR File Specification, "Name-Value pairs and Sections".
 """

@@ -3,12 +3,12 @@
 The rules are those of Java's JarInputStream, which Corda's verifier reads packages with, and on
 each point where other readers are laxer, the stricter one:
 
-- the manifest is the first entry (a `META-INF/` directory may stand before it), the signature
-  files follow it directly;
+- the manifest is the first entry (only a `META-INF/` directory may precede it), the signature files
+  follow it directly;
 - every file is named in the manifest, and every file named there exists;
 - every signer covers every file; digests are SHA-256, SHA-384 or SHA-512;
-- all that a signature file states must hold: the digest of the manifest, or of its main
-  attributes, and of each section that it names;
+- every digest in a signature file must be correct: that of the manifest, or of its main attributes,
+  and of each section that it names;
 - `META-INF/SIG-*` and `META-INF/INDEX.LIST` are refused, signed or not, because readers disagree
   on whether they count as content.
 
@@ -36,7 +36,7 @@ _ISSUES_MAX = 20
 
 
 class Role(Enum):
-    """What an entry is to the JAR signature."""
+    """The role of an entry in the JAR signature."""
 
     CONTENT = auto()
     DIRECTORY = auto()
@@ -48,7 +48,7 @@ class Role(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JarSigner:
-    """A signature that holds: `name` is the base name of its files, such as `META-INF/ALICE`."""
+    """A valid signature: `name` is the base name of its files, such as `META-INF/ALICE`."""
 
     name: str
     block: SignedMessage
@@ -58,18 +58,18 @@ class JarSigner:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignedJar:
-    """An archive whose signatures hold over every file in it."""
+    """An archive with valid signatures over every file in it."""
 
     archive: Archive
     manifest: Manifest
     signers: tuple[JarSigner, ...]
     content: tuple[str, ...]
-    """Names of the files that are no signature files, in archive order."""
+    """Names of all files other than signature files, in archive order."""
     warnings: tuple[Issue, ...]
 
 
 def role_of(name: str) -> Role:
-    """What an entry of that name is to the JAR signature."""
+    """The role of an entry of that name in the JAR signature."""
     if name.endswith("/"):
         return Role.DIRECTORY
     upper = name.upper()
@@ -89,7 +89,7 @@ def read_manifest(archive: Archive, limits: ArchiveLimits) -> Manifest:
     """Step "manifest": find it at its place and parse it.
 
     Raises:
-        ManifestError: it is missing, not first, too large, or breaks the syntax.
+        ManifestError: it is missing, not the first entry, too large, or malformed.
     """
     entries = archive.entries
     first = entries[0]
@@ -115,7 +115,7 @@ def verify_jar(archive: Archive, manifest: Manifest, limits: ArchiveLimits) -> S
     """Step "signatures": check every signature and every file's digest.
 
     Raises:
-        SignatureError: a signature does not hold, or something is not covered by it.
+        SignatureError: a signature is invalid, or does not cover everything.
         CpiError: a signature file cannot be read.
     """
     for entry in archive.entries:
@@ -247,7 +247,7 @@ def _check_statement(statement: Manifest, manifest: Manifest, signature_file: st
 
 
 def _holds(section: Section, suffix: str, data: bytes) -> bool | None:
-    """Whether every strong digest that a section states fits; None when it states none."""
+    """Whether every strong digest in a section is correct; None if it has none."""
     verdicts = [
         hashlib.new(algorithm, data).digest() == stated
         for algorithm, stated in _digests(section, suffix)
@@ -256,7 +256,7 @@ def _holds(section: Section, suffix: str, data: bytes) -> bool | None:
 
 
 def _digests(section: Section, suffix: str) -> Iterator[tuple[str, bytes | None]]:
-    """The strong digests that a section states; None for a value that is no base64."""
+    """The strong digests in a section; None for a value that is not base64."""
     for prefix, algorithm in STRONG_DIGESTS.items():
         value = section.get(prefix + suffix)
         if value is not None:

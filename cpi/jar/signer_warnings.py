@@ -1,4 +1,4 @@
-"""What about a signer is accepted today and should be mended: the same at signing and verifying."""
+"""Warnings about signers that are accepted but should be fixed, at signing and at verifying."""
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
@@ -54,7 +54,7 @@ def signer_warnings(
 
 
 def _not_for_code(leaf: x509.Certificate) -> str | None:
-    """Why the certificate is for other things than signing code, as far as it says so."""
+    """Why the certificate is not meant for code signing, if it restricts its use."""
     for extension in leaf.extensions:
         value = extension.value
         if isinstance(value, x509.ExtendedKeyUsage) and not _FOR_CODE.intersection(value):

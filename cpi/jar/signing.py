@@ -1,8 +1,7 @@
 """JAR signing: manifest sections, signature files and blocks, in the order that Corda needs.
 
 Equal inputs give equal bytes where the scheme allows it (`cpi.crypto.signature_schemes`) and no
-timestamp
-is asked for: a signature holds no time of its own.
+timestamp is requested: a signature itself contains no time.
 
 Source: JAR File Specification, "Signed JAR File".
 """
@@ -49,7 +48,7 @@ def sign_entries(
         keys: every key signs everything; at least one.
         signature_name: base name of the signature files, for one key only.
         stamp: timestamps each signature.
-        portable: do not depend on the zlib that is installed; see `write_archive`.
+        portable: produce bytes that do not depend on the installed zlib; see `write_archive`.
         packed_already: gives packed forms of entries; see `write_archive`.
 
     Raises:
@@ -75,13 +74,13 @@ def resign(
     signature_name: str | None = None,
     stamp: Stamp | None = None,
 ) -> bytes:
-    """Sign one archive anew, or on top of the signatures that it has. Nested ones stay as they are.
+    """Replace the signatures of one archive, or add to them. Nested archives stay unchanged.
 
-    A package that somebody changed after it was signed is not signed again, even when its
-    signatures are to be replaced: that would launder the change.
+    A package that was changed after it was signed is refused, even if its signatures are to be
+    replaced: a new signature would hide the change.
 
     Raises:
-        SignatureError: an existing signature does not hold, or one to keep has the name.
+        SignatureError: an existing signature is invalid, or one to keep already has the name.
         CpiError: the archive or the key cannot be used.
     """
     archive = read_archive(data)
@@ -110,7 +109,7 @@ def resign(
 
 
 def _as_it_lies(archive: Archive, name: str) -> PackedEntry | None:
-    """An entry's packed form, so that signing again packs nothing again."""
+    """An entry's packed form, so that signing again does not compress it again."""
     keeps = name in archive and role_of(name) is Role.CONTENT and is_compressible(name)
     return archive.packed(name) if keeps else None
 
@@ -126,7 +125,7 @@ def signature_base_name(alias: str) -> str:
 def _names(
     keys: Sequence[SigningKey], wanted: str | None, taken: Iterable[str]
 ) -> list[tuple[str, SigningKey]]:
-    """A base name for each key; a second key of one name gets a digit at its end."""
+    """A base name for each key; a second key with the same name gets a digit appended."""
     if not keys:
         raise SignatureError(Code.NOT_SIGNED, "at least one signing key is needed")
     used, names = set(taken), []

@@ -1,7 +1,7 @@
-"""Asking an authority for RFC 3161 timestamps over signatures. The network is the caller's.
+"""Requests RFC 3161 timestamps for signatures from an authority. The caller does the networking.
 
-An answer is believed only when it is about this signature and this request (nonce), is signed by a
-certificate that may timestamp and leads to a trusted one, and its time is near the own clock.
+A response is accepted only if it covers this signature and this request (nonce), is signed by a
+timestamping certificate that leads to a trusted one, and its time is close to the local clock.
 
 Source: RFC 3161 section 2.4; RFC 5816.
 """
@@ -23,9 +23,9 @@ from cpi.errors import Code, SignatureError
 from cpi.jar.signing import Stamp
 
 TimestampFetcher = Callable[[bytes], bytes]
-"""Carries a TimeStampReq (DER) to an authority and gives its TimeStampResp (DER).
+"""Sends a TimeStampReq (DER) to an authority and returns its TimeStampResp (DER).
 
-Raises what `unavailable` makes when there is no answer.
+Raises the error that `unavailable` creates if there is no response.
 """
 
 RESPONSE_BYTES_MAX = 256 * 1024
@@ -36,7 +36,7 @@ _WHAT = "timestamp response"
 
 
 class _Response(core.Sequence):  # type: ignore[misc] # asn1crypto is untyped
-    """TimeStampResp; asn1crypto's own has no refusals, which come without a token."""
+    """TimeStampResp; asn1crypto's own class does not allow refusals, which have no token."""
 
     _fields: ClassVar = [
         ("status", tsp.PKIStatusInfo),
@@ -52,17 +52,17 @@ def timestamper(
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     nonce: Callable[[], int] = lambda: secrets.randbits(_NONCE_BITS),
 ) -> Stamp:
-    """A stamp for `cpi.jar.signing` that asks an authority.
+    """A stamp for `cpi.jar.signing` that requests a timestamp from an authority.
 
     Args:
         fetch: reaches the authority.
         trusted: certificates that the authority's path must lead to.
-        policy: dotted OID of the policy that the timestamp must be under; None takes any.
+        policy: dotted OID of the policy that the timestamp must have; None accepts any.
         clock: the present.
         nonce: a fresh random number for each request.
 
-    The stamp raises SignatureError for an answer that is refused or wrong, TrustError for an
-    authority that is not trusted, and whatever `fetch` raises.
+    The stamp raises SignatureError for a refusal or a wrong response, TrustError for an authority
+    that is not trusted, and any error of `fetch`.
     """
 
     def stamp(signature: bytes) -> bytes:
@@ -87,7 +87,7 @@ def timestamper(
 
 
 def unavailable(authority: str, reason: str) -> SignatureError:
-    """The refusal of a fetcher that got no usable answer."""
+    """The refusal if the authority gave no usable response."""
     return SignatureError(Code.TIMESTAMP_UNAVAILABLE, f"timestamp authority {authority}: {reason}")
 
 
@@ -108,7 +108,7 @@ def _request(signature: bytes, nonce: int, policy: str | None) -> bytes:
 
 
 def _read(answer: bytes) -> tuple[bytes, tsp.TSTInfo, tuple[x509.Certificate, ...]]:
-    """Token, content and signer of a granted response whose signature holds."""
+    """Token, content and signer of a granted response with a valid signature."""
     if len(answer) > RESPONSE_BYTES_MAX:
         raise _invalid(f"has more than {RESPONSE_BYTES_MAX} bytes")
     try:
@@ -134,7 +134,7 @@ def _reasons(status: tsp.PKIStatusInfo) -> str:
 
 
 def _hex(number: int | None) -> str:
-    """A number of any length: as decimals, Python would refuse to write a long one."""
+    """A number of any length as hexadecimal: Python refuses to format long ones as decimals."""
     return "none" if number is None else f"{number:#x}"[:_SHOWN_MAX]
 
 

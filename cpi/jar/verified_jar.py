@@ -19,7 +19,7 @@ _PARSED = frozenset({Role.MANIFEST, Role.SIGNATURE_FILE, Role.BLOCK})
 
 @dataclass(kw_only=True)
 class Run:
-    """One verification: what it is judged by, and what was found so far."""
+    """One verification: its parameters, and the findings so far."""
 
     anchors: Sequence[x509.Certificate] | None
     at: datetime

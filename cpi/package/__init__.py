@@ -1,1 +1,1 @@
-"""Corda's packages: what a CPK, CPB or CPI has to hold, built and verified."""
+"""Corda's packages: building and verifying the contents of CPKs, CPBs and CPIs."""

@@ -1,4 +1,4 @@
-"""The manifest main attributes of CPK, CPB and CPI: which must be there, and what they may say.
+"""The manifest main attributes of CPK, CPB and CPI: which are required, and their allowed values.
 
 The stricter of Corda's verifier and loader on each point: exactly one of the contract and workflow
 groups, integers that are integers, names and versions that fit Corda's database columns.
@@ -25,7 +25,7 @@ _INTEGERS = range(-(2**31), 2**31)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CpkAttributes:
-    """What a CPK's manifest says of it."""
+    """The attributes in a CPK's manifest."""
 
     name: str
     symbolic_name: str
@@ -36,14 +36,14 @@ class CpkAttributes:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NameAndVersion:
-    """What the manifest of a CPB or CPI says of it."""
+    """The attributes in the manifest of a CPB or CPI."""
 
     name: str
     version: str
 
 
 class _Reader:
-    """Reads attributes and keeps what is wrong with them."""
+    """Reads attributes and collects their problems."""
 
     def __init__(self, main: Section) -> None:
         self._main = main
@@ -84,10 +84,10 @@ class _Reader:
 
 
 def type_or_none(main: Section, expected: PackageType | None) -> PackageType | None:
-    """The package type by the manifest, None of a JAR that is no package.
+    """The package type by the manifest; None for a JAR that is not a package.
 
     Raises:
-        ManifestError: it has several, or another than is expected.
+        ManifestError: it has several types, or another one than expected.
     """
     found = _types(main)
     if len(found) > 1:
@@ -123,7 +123,7 @@ def detect_type(main: Section) -> PackageType:
 
 
 def read_cpk_attributes(main: Section) -> tuple[CpkAttributes | None, list[Issue]]:
-    """A CPK's attributes, and everything that is wrong with them (then without attributes)."""
+    """A CPK's attributes, or None, and all problems found in them."""
     reader = _Reader(main)
     reader.format(PackageType.CPK)
     symbolic_name = reader.text("Bundle-SymbolicName")
@@ -164,7 +164,7 @@ def read_cpk_attributes(main: Section) -> tuple[CpkAttributes | None, list[Issue
 def read_name_and_version(
     main: Section, package: PackageType
 ) -> tuple[NameAndVersion | None, list[Issue]]:
-    """Name and version of a CPB or CPI, and everything that is wrong with its attributes."""
+    """Name and version of a CPB or CPI, and all problems found in its attributes."""
     reader = _Reader(main)
     reader.format(package)
     name = reader.text(f"Corda-{package}-Name")

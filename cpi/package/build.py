@@ -14,7 +14,7 @@ from cpi.package.model import CordappKind, CpkDependency
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CpkSpec:
-    """What a CPK shall hold.
+    """The contents of a CPK to build.
 
     Attributes:
         symbolic_name: OSGi name, which other CPKs' dependencies refer to.

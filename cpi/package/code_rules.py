@@ -1,7 +1,6 @@
-"""Step "wasm descriptor": the code that a CPK holds against what its descriptor says.
+"""Step "wasm descriptor": compares the code of a CPK with its descriptor.
 
-A packed component is unpacked block by block, so that neither it nor what it unpacks to is ever
-held whole.
+A packed component is unpacked block by block, so that neither form is ever in memory as a whole.
 """
 
 import hashlib
@@ -15,7 +14,7 @@ from cpi.package.descriptor import DESCRIPTOR_PATH, PYTHON_PREFIX, CodeDescripto
 
 
 def code_issues(descriptor: CodeDescriptor, entries: EntryContents, kind: str) -> Iterator[Issue]:
-    """What the CPK holds against what its descriptor says.
+    """Compare the CPK's contents with its descriptor.
 
     Whether Python source and runtime derive the stated component is the host's check: this room
     runs no WebAssembly.

@@ -1,4 +1,4 @@
-"""The contents of a verified package: unpacked when asked for, and checked each time."""
+"""The contents of a verified package: unpacked on demand, and checked each time."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -6,7 +6,7 @@ from cpi.archive.reading import Archive
 
 
 class EntryContents(Mapping[str, bytes]):
-    """Contents by name. Reading one unpacks it and holds it against its verified digest."""
+    """Contents by name. Reading one unpacks it and compares it with its verified digest."""
 
     __slots__ = ("_archive", "_names")
 
@@ -47,9 +47,9 @@ class EntryContents(Mapping[str, bytes]):
         return self._archive.start(name, size)
 
     def digest(self, name: str) -> bytes:
-        """The SHA-256 of an entry, without holding it."""
+        """The SHA-256 of an entry, without loading it into memory."""
         return self._archive.digest(name, "sha256")
 
     def chunks(self, name: str) -> Iterator[bytes]:
-        """The content of an entry piece by piece; damage shows at the end of the last piece."""
+        """The content of an entry in pieces; damage is detected after the last piece."""
         return self._archive.chunks(name)

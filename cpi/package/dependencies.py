@@ -84,11 +84,11 @@ def encode_dependencies(dependencies: Sequence[CpkDependency]) -> bytes:
 def unsatisfied(
     cpks: Sequence[VerifiedCpk], file_digest: Callable[[str, str], bytes]
 ) -> Iterator[Issue]:
-    """Step "dependencies": what the CPKs of one CPB need and do not find.
+    """Step "dependencies": the unsatisfied dependencies of the CPKs in one CPB.
 
     Args:
         cpks: all CPKs of the CPB.
-        file_digest: gives a CPK file's digest from file name and hashlib algorithm name.
+        file_digest: returns a CPK file's digest by file name and hashlib algorithm name.
     """
     bundle = _Bundle(cpks, file_digest)
     for cpk in cpks:
@@ -104,7 +104,7 @@ def unsatisfied(
 
 
 class _Bundle:
-    """The CPKs of one CPB by name and version: a thousand of them may ask a thousand times."""
+    """An index of the CPKs of one CPB by name and version, since there may be many look-ups."""
 
     def __init__(
         self, cpks: Sequence[VerifiedCpk], file_digest: Callable[[str, str], bytes]

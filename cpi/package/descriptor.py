@@ -1,8 +1,8 @@
 """`wasm/descriptor.json`: what a CPK's WebAssembly code is, needs and offers.
 
-The schema stands in `schemas/descriptor.schema.json`. Digests are `SHA-256:HEX` with upper-case
-digits. What the code declares (flows, states and so on) is kept as the guest's `describe` export
-gives it; its inner shape is not judged here.
+The schema is `schemas/descriptor.schema.json`. Digests are `SHA-256:HEX` with upper-case digits.
+What the code declares (flows, states and so on) is kept as the guest's `describe` export gives it;
+its inner shape is not judged here.
 """
 
 from collections.abc import Mapping
@@ -91,7 +91,7 @@ def dump_descriptor(descriptor: CodeDescriptor) -> bytes:
     """The descriptor as canonical JSON (RFC 8785).
 
     Raises:
-        DescriptorError: it breaks the schema or holds what JSON cannot.
+        DescriptorError: it breaks the schema or contains a value that JSON cannot express.
     """
     code = {
         "form": descriptor.form,

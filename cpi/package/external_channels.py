@@ -1,6 +1,6 @@
 """`config/external-channels.json` of a CPK.
 
-Corda parses it as HOCON; plain JSON, which is a part of HOCON, is what is accepted here.
+Corda parses it as HOCON; only plain JSON, a subset of HOCON, is accepted here.
 """
 
 import json
@@ -17,7 +17,7 @@ CHANNEL_NAME = re.compile(r"[a-zA-Z0-9_.-]{1,100}")
 
 
 def channel_issues(data: bytes) -> list[Issue]:
-    """Everything that is wrong with the document."""
+    """All problems found in the document."""
     try:
         document = parse_json(data, bytes_max=DEFAULT_LIMITS.json_bytes_max)
     except JsonRefusedError as error:
@@ -33,7 +33,7 @@ def channel_issues(data: bytes) -> list[Issue]:
 
 
 def channel_names(data: bytes) -> tuple[str, ...]:
-    """The channels of a document in which nothing is wrong, each once."""
+    """The channels of a valid document, without duplicates."""
     document = parse_json(data, bytes_max=DEFAULT_LIMITS.json_bytes_max)
     return tuple(dict.fromkeys(channel["name"] for channel in document["channels"]))
 

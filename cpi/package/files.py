@@ -11,7 +11,7 @@ from cpi.limits import DEFAULT_LIMITS
 
 
 class FileSource:
-    """A file that is open for reading; unpacked bytes are put aside in unnamed temporary files."""
+    """A file that is open for reading; unpacked bytes are stored in unnamed temporary files."""
 
     def __init__(self, descriptor: int, label: str, open_files: contextlib.ExitStack) -> None:
         """Read from `descriptor`; `open_files` closes what `keep` opens."""
@@ -58,7 +58,7 @@ class FileSource:
 
 @contextlib.contextmanager
 def open_package(path: Path) -> Iterator[FileSource]:
-    """A file as a source for `cpi.package.verify`: nothing of it is held in memory.
+    """A file as a source for `cpi.package.verify`; it is not loaded into memory.
 
     Raises:
         OSError: it cannot be read.
@@ -91,7 +91,7 @@ def write_new(path: Path, data: bytes, *, private: bool = False) -> None:
         private: readable by the owner alone.
 
     Raises:
-        OutputExistsError: something is there already; it is left as it is.
+        OutputExistsError: the path exists; it is left unchanged.
         OSError: the directory cannot be written.
     """
     if os.path.lexists(path):

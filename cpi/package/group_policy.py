@@ -39,7 +39,7 @@ _MEMBERS_MAX = 10_000
 
 
 class GroupPolicyKind(StrEnum):
-    """Whose policy it is: a static network's, a member's of a dynamic network, or its manager's."""
+    """The kind of policy: of a static network, or of a dynamic network's member or manager."""
 
     STATIC = "static"
     DYNAMIC = "dynamic"
@@ -78,8 +78,8 @@ def parse_group_policy(text: str | bytes, *, stored: bool = False) -> GroupPolic
 
     Args:
         text: the JSON text.
-        stored: it was accepted before, maybe by a release that did not look at members' names: a
-            name that cannot be read keeps nobody but its member out.
+        stored: it was accepted before, possibly by a release that did not check members' names: a
+            name that cannot be parsed excludes only its own member.
 
     Raises:
         GroupPolicyError: with the problems that were found, the first hundred of each step.
@@ -108,7 +108,7 @@ def parse_group_policy(text: str | bytes, *, stored: bool = False) -> GroupPolic
 
 
 def group_policy_schema_issues(document: Any) -> list[Issue]:
-    """What the schema alone refuses: the same verdicts as Corda's own schema."""
+    """Violations of the schema alone: the same verdicts as Corda's own schema."""
     return schema_issues(validator("group_policy"), document, Code.GROUP_POLICY)
 
 
@@ -121,7 +121,7 @@ def _kind(document: Mapping[str, Any]) -> GroupPolicyKind:
 
 
 def _rule_issues(document: Mapping[str, Any], *, stored: bool) -> Iterator[Issue]:
-    """The parser rules; each looks only at values of the type that it is about."""
+    """The parser rules; each checks only values of its own type."""
     yield from _header_issues(document)
     kind = _kind(document)
     if kind is not GroupPolicyKind.MGM:
@@ -171,7 +171,7 @@ def _p2p_issues(parameters: Mapping[str, Any]) -> Iterator[Issue]:
 
 
 def _certificate_fault(pem: str) -> str | None:
-    """Why Corda could not read a trust root. What it says is not judged: many roots are odd."""
+    """Why Corda could not parse a trust root. Its contents are not judged: many roots are odd."""
     body = "".join(pem.strip().strip("-").split("-")[1:-1]).strip()
     try:
         der = base64.b64decode("".join(body.split()), validate=True)
@@ -199,7 +199,7 @@ def _static_issues(document: Mapping[str, Any], *, names_are_read: bool) -> Iter
 
 
 def _name_issues(path: str, members: Sequence[Mapping[str, Any]]) -> Iterator[Issue]:
-    """Names that a host could not read, or that are one name in two spellings."""
+    """Names that a host could not parse, and two spellings of one name."""
     seen = dict[str, int]()
     for index, member in enumerate(members):
         name, place = member.get("name"), f"{path}.members[{index}].name"

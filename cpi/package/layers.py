@@ -29,13 +29,13 @@ def verify_layer(jar: SignedJar, kind: PackageType, run: Run, checksum: str) -> 
     """Apply the rules of a package's type; what they find is added to `run`.
 
     Args:
-        jar: the outermost archive, whose signatures hold.
+        jar: the outermost archive, with valid signatures.
         kind: the type that it must be.
         run: judges the archives inside, and collects.
         checksum: of the whole file.
 
     Raises:
-        CpiError: something that ends the verification at once.
+        CpiError: an error that ends the verification immediately.
     """
     return _BY_TYPE[kind](jar, run, checksum)
 

@@ -3,8 +3,8 @@
 Both are Java's, which Corda's names are made of: quoted values, `;` beside `,`, UTF-8 as pairs of
 hexadecimal digits and dotted attribute types are read, and the canonical text quotes a value that
 holds a special character or two spaces in a row. Builders, verifiers and hosts share this module.
-Two texts that Java misreads are judged otherwise: a value in two pairs of quotes is refused, and a
-quoted value that ends with a backslash is read.
+Two texts that Java misreads are treated differently: a value in two pairs of quotes is refused, and
+a quoted value that ends with a backslash is accepted.
 
 Source: corda-api `MemberX500Name`; OpenJDK `sun.security.x509.X500Name`, `RDN` and `AVA`, as
 `X500Principal` uses them; `javax.naming.ldap.Rdn`.
@@ -28,7 +28,7 @@ _SYNONYMS = {
     "2.5.4.6": "C",
 }
 _JAVA_WHITE = "".join(map(chr, range(0x21)))
-"""What `String.trim` takes away."""
+"""The characters that Java's `String.trim` removes."""
 _NOT_TEXT = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 _HEX_PAIRS = re.compile(r"(?:\\[0-9A-Fa-f]{2})+")
 _HEX_VALUE = re.compile(r"#(?:0[cC]|13|16)([0-7][0-9A-Fa-f])((?:[0-9A-Fa-f]{2})*)")
@@ -49,11 +49,11 @@ _COUNTRY_CODES = (
     "VN VU WF WS YE YT ZA ZM ZW ZZ"
 )
 _COUNTRIES = frozenset(_COUNTRY_CODES.split())
-"""ISO 3166-1 alpha-2, and ZZ, which Corda takes for an unspecified country."""
+"""ISO 3166-1 alpha-2, and ZZ, which Corda treats as an unspecified country."""
 
 
 class MemberNameError(ValueError):
-    """The text is no member X.500 name; the message says why."""
+    """The text is not a member X.500 name; the message gives the reason."""
 
 
 def read_member_name(text: str) -> Mapping[str, str]:
@@ -156,7 +156,7 @@ def _plain(raw: str) -> str:
         if end - start == 1 and text in _MUST_BE_ESCAPED:
             raise MemberNameError(f"character {text!r} must be escaped")
     if found and _HEX_PAIRS.match(raw, found[-1][0]):
-        # Java forgets spaces before pairs that end the value, unless they are escaped.
+        # Java drops spaces before pairs at the end of the value, unless they are escaped.
         last = found.pop()
         while found and found[-1][2] == " " and found[-1][1] - found[-1][0] == 1:
             found.pop()

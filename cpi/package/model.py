@@ -1,4 +1,4 @@
-"""What a verified package is: values that hold nothing that was not checked."""
+"""Values that describe a verified package; everything in them was checked."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -74,7 +74,7 @@ class CpkDependency:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerifiedCpk:
-    """A CPK whose signatures and rules hold.
+    """A CPK with valid signatures that satisfies the rules.
 
     Attributes:
         id: cordapp name (or symbolic name), bundle version, hash by the CPK rule.
@@ -120,7 +120,7 @@ class VerifiedPackage:
         cpi_signer_summary_hash: the same by the CPI rule.
         cpks: all CPKs inside, in archive order.
         group_policy: text of a CPI's `META-INF/GroupPolicy.json`.
-        warnings: what a reader should know although the package is accepted.
+        warnings: problems that do not prevent acceptance.
     """
 
     type: PackageType | None

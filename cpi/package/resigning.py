@@ -1,4 +1,4 @@
-"""Signing a package again: what it was, what it becomes, and what changes by it."""
+"""Signing a package again: its identity before and after, and the changes."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -24,13 +24,13 @@ def resigned(
     stamp: Stamp | None = None,
     at: datetime | None = None,
 ) -> tuple[bytes, VerifiedPackage]:
-    """The package with new signatures, and what a verifier reads in it.
+    """The package with new signatures, and its verification result.
 
     Args:
         data: a CPK, CPB or CPI, signed or not.
         keys: each signs.
         trusted: what the keys' certificate paths must lead to, their own ends included.
-        keep_signatures: whether the signatures that are there stay.
+        keep_signatures: whether existing signatures are kept.
         signature_name: base name of the signature files, for one key only.
         stamp: timestamps each new signature.
         at: the moment at which the certificates must be valid; None is now.
@@ -59,7 +59,7 @@ def resigned(
 
 
 def _identity(data: bytes, at: datetime) -> PackageId | None:
-    """What the package is known as; None when it has no valid signatures yet."""
+    """The package's identity; None if it has no valid signatures yet."""
     try:
         return read_package(data, at=at).id
     except PackageRefusedError:

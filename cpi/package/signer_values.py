@@ -1,4 +1,4 @@
-"""The signers of an archive as values that the verifier hands out."""
+"""The signers of an archive, as values of the verification result."""
 
 from cpi.crypto.public_keys import describe_key
 from cpi.crypto.signer_hash import subject_text

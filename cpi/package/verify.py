@@ -44,13 +44,12 @@ def verify_package(
 
     Args:
         data: the whole file, or a source of its bytes (`cpi.package.files.open_package`), which
-        must stay
-            open as long as the result's entries are read.
-        package_type: what it must be; None reads it from the manifest.
+        must stay open as long as the result's entries are read.
+        package_type: the expected type; None reads it from the manifest.
         trusted: the trust anchors; every signer must lead to one of them.
         at: the moment at which certificates must be valid (timezone-aware); None is now.
         signature_only: stop after step 4, for any signed JAR; the result has no `id` and no `cpks`,
-            and no `type` for a JAR that is no package.
+            and no `type` for a JAR that is not a package.
         limits: sizes and counts that are refused.
 
     Raises:
@@ -105,7 +104,7 @@ def _verify(
 
 
 def _by_rules(jar: SignedJar, kind: PackageType, run: Run, checksum: str) -> VerifiedPackage:
-    """Steps 5 to 8, whose schemas take longer to load than a signature takes to check."""
+    """Steps 5 to 8, imported lazily: loading their schemas is slower than checking a signature."""
     from cpi.package.layers import verify_layer  # noqa: PLC0415 - see above
 
     return verify_layer(jar, kind, run, checksum)

@@ -47,7 +47,7 @@ def _compare(left: str, right: str) -> int:
     while mine < len(left) and theirs < len(right):
         one, other = _SEGMENT.match(left, mine), _SEGMENT.match(right, theirs)
         if one is None or other is None:
-            # One of them has only separators left, which say nothing.
+            # One of them has only separators left, which do not count.
             mine, theirs = _after_separators(left, mine), _after_separators(right, theirs)
             break
         order = _sign(len(one[1]), len(other[1])) or _compare_segments(one[2], other[2])
@@ -72,7 +72,7 @@ def _compare_segments(left: str, right: str) -> int:
 
 
 def _compare_ends(left: str, right: str) -> int:
-    """What is left when one version has no more segments: letters are older than nothing."""
+    """Compares the rest when one version has no more segments: letters are older than none."""
     if left:
         return -1 if left[0].isalpha() else 1
     if right:

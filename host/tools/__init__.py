@@ -1,1 +1,1 @@
-"""Tools that are composed of a host's parts: they stand above all of them."""
+"""Tools composed of parts of the host; they may import all of them."""

@@ -1,7 +1,7 @@
 """Build a CorDapp: sources or components in, signed CPKs and a signed CPB out.
 
-Everything is made in memory before the first file is written, and files appear whole or not at all.
-The same sources give the same bytes up to the signatures.
+Everything is built in memory before the first file is written, and files appear complete or not at
+all. The same sources give the same bytes up to the signatures.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -45,7 +45,7 @@ class PreparedCordapp:
     Attributes:
         name, version: of the CPB.
         cpks: the project's own, the contract CPK first.
-        foreign: signed CPKs of others that go into the CPB as they are.
+        foreign: signed CPKs of other signers that go into the CPB unchanged.
     """
 
     name: str
@@ -69,7 +69,7 @@ class BuiltCpk:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuiltCordapp:
-    """What a build made. The contract CPK, if any, comes first. `warnings` are for the author."""
+    """The output of a build. The contract CPK, if any, is first. `warnings` are for the author."""
 
     name: str
     version: str
@@ -94,7 +94,7 @@ def build_cordapp(
     Args:
         project_dir: holds `cordapp.toml`.
         keys: sign every CPK and the CPB.
-        out_dir: made if it is not there; files of the same names are replaced.
+        out_dir: created if it is missing; files of the same names are replaced.
         sandbox: derives the components and runs `describe`.
         progress: is told each step in a sentence.
         build_component: makes the components of CPKs in other languages than Python.
@@ -108,7 +108,7 @@ def build_cordapp(
         LintRefusedError: contract code that could give different verdicts.
         VendoringRefusedError: third-party packages that cannot be vendored.
         DependencyRefusedError: a CPK of others that cannot be a dependency.
-        CodeRefusedError: the sandbox refuses the code, or it lacks what its world needs.
+        CodeRefusedError: the sandbox refuses the code, or it lacks the entry points of its world.
         DeclarationInvalidError: the code describes itself in another shape than documented.
         CpiError: names, versions or keys that no package can have; dependencies not satisfied.
         StorageError: `out_dir` cannot be written; nothing is left there.

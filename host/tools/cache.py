@@ -1,4 +1,4 @@
-"""Where commands keep compiled code; all of it can be made again."""
+"""The folder in which commands cache compiled code; it can be deleted at any time."""
 
 import os
 from pathlib import Path

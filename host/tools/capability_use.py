@@ -1,9 +1,8 @@
 """Which services a CorDapp's code uses, read from its syntax tree.
 
 A flow reaches a service by an attribute of a fixed name, such as `self.ledger_service`. The scan
-sees those; what is reached in other ways (`getattr`, a service passed on under another name) it
-does not see. It is a help for the author: the sandbox, not the scan, keeps code from what it may
-not use.
+detects those, but not other accesses (`getattr`, a service passed on under another name). It only
+helps the author: the sandbox, not the scan, enforces the grants.
 """
 
 import ast
@@ -42,7 +41,7 @@ def _uses(text: str, path: str) -> Iterator[tuple[int, str, str]]:
     try:
         tree = ast.parse(text, filename=path)
     except (SyntaxError, ValueError, RecursionError):
-        return  # a vendored module that nothing imports
+        return  # a vendored module that is never imported
     yield from sorted(use for node in ast.walk(tree) for use in _uses_of(node))
 
 

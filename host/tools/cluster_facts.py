@@ -1,4 +1,4 @@
-"""What is known of a cluster before an upload, and its snapshot file."""
+"""The known facts of a cluster before an upload, and their snapshot file."""
 
 import json
 from typing import Any
@@ -11,7 +11,7 @@ _FORMAT = 1
 
 
 class StoredCpi(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """A CPI that the cluster has. `group_id` is None when its policy does not tell."""
+    """A CPI stored in the cluster. `group_id` is None if its policy has none."""
 
     name: str
     version: str
@@ -23,16 +23,16 @@ class StoredCpi(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 class ClusterFacts(
     msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True
 ):
-    """Facts of one cluster; None is what it did not tell.
+    """Facts of one cluster; None for facts that it did not report.
 
     Attributes:
         cluster: its URL.
         platform_version: such as 50200.
-        cpis: what is stored.
+        cpis: the stored CPIs.
         code_signers: PEM chains by alias, all of which are trusted.
-        upload_bytes_max: the longest file that it takes.
+        upload_bytes_max: the size of the largest file that it accepts.
         runtimes: digests of the pinned runtimes that it has.
-        capabilities: what it grants to virtual nodes at most.
+        capabilities: the most that it grants to virtual nodes.
     """
 
     cluster: str
@@ -46,13 +46,13 @@ class ClusterFacts(
 
 
 class ClusterSnapshotError(InvalidInputError):
-    """The file is no snapshot of a cluster, or a certificate in it cannot be read."""
+    """The file is not a snapshot of a cluster, or a certificate in it cannot be read."""
 
     code = "cluster-snapshot-invalid"
 
 
 class ClusterAnswerError(HostError):
-    """A cluster answered what no host answers, such as another status or shape."""
+    """A cluster sent an answer that no host sends, such as another status or shape."""
 
     code = "cluster-answer"
 
@@ -66,7 +66,7 @@ def load_facts(data: bytes, *, source: str) -> ClusterFacts:
     """Read a snapshot.
 
     Raises:
-        ClusterSnapshotError: it is no snapshot of this version; the message has the JSON path.
+        ClusterSnapshotError: it is not a snapshot of this version; the message has the JSON path.
     """
     try:
         facts = msgspec.json.decode(data, type=ClusterFacts)

@@ -1,4 +1,4 @@
-"""Asks a running host, over its REST interface, what it will say to an upload."""
+"""Collects from a running host, over REST, the facts that decide about an upload."""
 
 import json
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ _PAGES_MAX = 1000
 
 
 def ask_cluster(url: str, *, user: str, password: str, ca_file: Path | None) -> ClusterFacts:
-    """What the cluster at `url` tells of itself.
+    """The facts that the cluster at `url` reports.
 
     Args:
         url: scheme, host and port.
@@ -30,11 +30,11 @@ def ask_cluster(url: str, *, user: str, password: str, ca_file: Path | None) -> 
         ca_file: PEM certificate to trust instead of the system's.
 
     Raises:
-        UnavailableError: it does not answer.
+        UnavailableError: it does not respond.
         CertificateUntrustedError: its certificate is not trusted.
-        UnauthorizedError: it does not know the user, or not this password.
+        UnauthorizedError: unknown user or wrong password.
         ForbiddenError: the user may not do this.
-        ClusterAnswerError: it answers something else than a host would.
+        ClusterAnswerError: its answer is not one of a host.
     """
     context = trusting(ca_file)
     base = url.rstrip("/") + _PREFIX

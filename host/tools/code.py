@@ -37,11 +37,11 @@ _ZSTD_LEVEL = 19
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuiltCode:
-    """What a CPK gets from its code.
+    """The parts of a CPK that come from its code.
 
     Attributes:
         entries: its entries, without the descriptor.
-        descriptor: says what the entries are and declare.
+        descriptor: describes the entries and their declarations.
         sources: its Python files by path; empty for a component.
         warnings: one sentence each, with file and line.
     """
@@ -60,10 +60,10 @@ def python_code(
     base: Mapping[str, str],
     runtime: str | None = None,
 ) -> BuiltCode:
-    """Collect the sources, derive the component and let it describe itself.
+    """Collect the sources, derive the component and run its `describe`.
 
-    Files that another CPK brings with the same text are part of the code, but not of the entries:
-    the host takes them from the CPKs that this one depends on.
+    Files that a dependency contains with the same text are part of the code, but not of the
+    entries: the host takes them from the dependencies.
 
     Args:
         sandbox: derives and runs.
@@ -75,8 +75,8 @@ def python_code(
     Raises:
         SourceRefusedError: sources that cannot run in a sandbox.
         VendoringRefusedError: third-party packages that cannot be vendored.
-        DependencyRefusedError: a file of `dependencies` that is no contract CPK.
-        CodeRefusedError: the code fails while it is loaded, or does not describe itself.
+        DependencyRefusedError: a file of `dependencies` that is not a contract CPK.
+        CodeRefusedError: the code fails while it is loaded, or its `describe` fails.
     """
     if plan.source is None:
         raise ValueError(f"{plan.symbolic_name} has no source folder")
@@ -115,7 +115,7 @@ def python_code(
 def component_code(
     sandbox: Sandbox, plan: CpkPlan, limits: Mapping[str, int], build_component: ComponentBuilder
 ) -> BuiltCode:
-    """Hold a component against its world, let it describe itself, and compress it.
+    """Check a component against its world, run its `describe`, and compress it.
 
     Args:
         sandbox: admits and runs it.
@@ -124,8 +124,8 @@ def component_code(
         build_component: makes the component of another language's sources.
 
     Raises:
-        ToolchainMissingError, ToolchainFailedError: the sources give no component.
-        CodeRefusedError: it is too large, imports more than its world, or fails to describe itself.
+        ToolchainMissingError, ToolchainFailedError: the component cannot be built from the sources.
+        CodeRefusedError: it is too large, imports more than its world, or its `describe` fails.
     """
     if plan.component is not None:
         label, wasm = plan.component.name, _read(plan.component)

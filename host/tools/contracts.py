@@ -1,4 +1,4 @@
-"""Verify ledger transactions by the contracts of a CPI, without any host."""
+"""Verifies ledger transactions with the contracts of a CPI, without a host."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ class NoContractError(InvalidInputError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """What the contracts say of one transaction; accepted if there are no failures.
+    """The contracts' verdict on one transaction; accepted if there are no failures.
 
     `receipt` is canonical JSON: see `host.tools.receipts`.
     """
@@ -43,7 +43,7 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """One piece of input and its verdict; None if `problem` says why it is no transaction."""
+    """One piece of input and its verdict; None if it is not a transaction (see `problem`)."""
 
     label: str
     verdict: Verdict | None
@@ -56,7 +56,7 @@ class CpiContracts:
     def __init__(
         self, record: CpiRecord, *, cpi: bytes, sandbox: Sandbox, limits: Limits | None = None
     ) -> None:
-        """Take the record of `cpi`, which was verified: see `open_contracts`."""
+        """Wrap the record of `cpi`, which must be verified: see `open_contracts`."""
         self.record = record
         self.cpi = cpi
         self.limits = limits
@@ -88,11 +88,11 @@ def open_contracts(
 ) -> CpiContracts:
     """Verify a CPI, prove its descriptors and compile its contract code.
 
-    `limits` stand in for those of a transaction's platform version, which hosts use.
+    `limits` replace those of a transaction's platform version, which hosts use.
 
     Raises:
         CpiError: the CPI is not accepted.
-        InvalidInputError: its code cannot be used, or is not what its descriptors say.
+        InvalidInputError: its code cannot be used, or does not match its descriptors.
         NoContractError: it has no contract.
     """
     package = verify_package(cpi, package_type=PackageType.CPI, trusted=trusted)

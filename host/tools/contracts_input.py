@@ -1,6 +1,6 @@
-"""Ledger transactions as people keep them: JSON, JSON Lines, folders of both, or standard input.
+"""Reads ledger transactions from JSON, JSON Lines, folders of both, or standard input.
 
-Everything is read one transaction at a time, so that the number of transactions costs no memory.
+Transactions are read one at a time, so that memory use does not depend on their number.
 """
 
 import sys
@@ -53,7 +53,7 @@ class Given:
 
     Attributes:
         label: the file, with the line in JSON Lines; `-` and the line for standard input.
-        transaction: None if the input is none; `problem` says why then.
+        transaction: None if the input is not a transaction; `problem` then says why.
     """
 
     label: str
@@ -94,8 +94,8 @@ def parse_transaction(data: bytes, label: str) -> JsonObject:
 def read_all(places: Sequence[str]) -> Iterator[Given]:
     """The transactions of files, folders and standard input (`-`), in order.
 
-    A folder's files are read by name, subfolders included. What is no transaction is given with
-    its problem, and reading goes on.
+    A folder's files are read by name, subfolders included. Input that is not a transaction is
+    returned with its problem, and reading continues.
 
     Raises:
         TransactionFileError: a place does not exist, or a folder holds no transaction file.
@@ -125,10 +125,10 @@ def files_below(path: Path) -> list[Path]:
 
 
 def count_all(places: Sequence[str]) -> int | None:
-    """How many transactions `read_all` will about give; None with standard input.
+    """The approximate number of transactions from `read_all`; None with standard input.
 
     Raises:
-        TransactionFileError: as `read_all`; so wrong places are known before anything runs.
+        TransactionFileError: as `read_all`, so that wrong paths are reported before anything runs.
     """
     total = 0
     for place in places:

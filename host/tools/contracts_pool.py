@@ -1,7 +1,7 @@
 """Many verifications at a time, each in a fresh sandbox, spread over processes.
 
-Processes, not threads: every verification maps and drops memory, for which the kernel locks a
-process as a whole, so that two threads verified fewer transactions than one (215 against 294 a
+It uses processes, not threads: every verification maps and unmaps memory, for which the kernel
+locks the whole process, so that two threads verified fewer transactions than one (215 against 294 a
 second on two cores, measured).
 """
 
@@ -23,18 +23,18 @@ from sandbox.limits import Limits
 from sandbox.runtime import Sandbox
 
 _INLINE_MAX = 64
-"""Up to so many transactions are verified sooner than processes start."""
+"""For up to this many transactions, starting processes takes longer than verifying."""
 
 _BATCH = 8
 _BATCHES_AHEAD = 3
-"""Batches per process that are read before their verdicts are due, so that none waits for input."""
+"""Batches per process that are read ahead, so that no process waits for input."""
 
 _inside: list[CpiContracts] = []
-"""The contracts of a worker process; one, once it has started."""
+"""The contracts of a worker process; one element after its start."""
 
 
 class WorkerLostError(UnavailableError):
-    """A process that verifies transactions ended by itself, for example since memory ran out."""
+    """A process that verifies transactions ended unexpectedly, for example out of memory."""
 
     code = "verification-worker-lost"
 
@@ -44,7 +44,7 @@ def verify_all(
 ) -> Iterator[Case]:
     """Verdicts in the order of the input.
 
-    Input is read only some batches ahead of the verdicts, so memory stays bounded.
+    Input is read only a few batches ahead of the verdicts, so memory stays bounded.
 
     Args:
         contracts: of the CPI; its code is compiled.

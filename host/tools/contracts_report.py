@@ -1,4 +1,4 @@
-"""Reports of verifications as text, JSON and JUnit XML, written while the verdicts come in."""
+"""Reports of verifications as text, JSON and JUnit XML, written as the verdicts arrive."""
 
 import json
 from collections.abc import Iterator
@@ -19,11 +19,11 @@ EXIT_INVALID = 2
 
 @dataclass(slots=True, kw_only=True)
 class Tally:
-    """What came out so far.
+    """The totals so far.
 
     Attributes:
         compares: receipts are compared, so a difference counts, and a refusal alone does not.
-        invalid: inputs that are no transactions.
+        invalid: inputs that are not transactions.
         differing: receipts that differ from the expected ones, are new or are missing.
     """
 
@@ -45,7 +45,7 @@ class Tally:
 
     @property
     def exit_code(self) -> int:
-        """0: all as wanted; 1: refused, or not as expected; 2: something is no transaction."""
+        """0: all as expected; 1: refused, or not as expected; 2: an input is not a transaction."""
         if self.invalid:
             return EXIT_INVALID
         unwanted = self.differing if self.compares else self.refused
@@ -88,7 +88,7 @@ class TextReport:
             print(line, file=self._out)
 
     def finish(self, tally: Tally) -> None:
-        """The verdicts are the report; the totals are told elsewhere."""
+        """The verdicts are the whole report; totals are printed elsewhere."""
 
 
 class JsonReport:
@@ -170,7 +170,7 @@ def report_to(out: IO[str], form: str, *, suite: str, compares: bool) -> Iterato
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[IO[str]]:
-    """A text file that appears under its name when the block ends well, and else not at all.
+    """A text file that appears under its name only if the block ends without an error.
 
     Raises:
         StorageError: it cannot be written.
@@ -187,7 +187,7 @@ def whole_file(path: Path) -> Iterator[IO[str]]:
 
 
 def change_lines(change: ReceiptChange) -> list[str]:
-    """How a receipt differs: a line, and an indented line for each field."""
+    """The differences of a receipt: a line, and an indented line for each field."""
     fields = [f"    {field}" for field in change.fields]
     return [f"  receipt {change.name}: {change.kind}", *fields]
 

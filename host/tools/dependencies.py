@@ -1,4 +1,4 @@
-"""Contract CPKs of others that a CorDapp builds upon, pinned by the hash of their file.
+"""Contract CPKs of other signers that a CorDapp depends on, pinned by the hash of their file.
 
 The file is packed into the CPB as it is, and its Python sources join the bundle of the CPK that
 depends on it, as the host joins them when it runs the code.
@@ -28,7 +28,7 @@ class DependencyRefusedError(InvalidInputError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ForeignCpk:
-    """A signed contract CPK of somebody else: `data` is its file, `sources` its Python files."""
+    """A signed contract CPK of another signer: `data` is its file, `sources` its Python files."""
 
     file_name: str
     data: bytes
@@ -49,7 +49,7 @@ class ForeignCpk:
 def foreign_cpks(plan: CpkPlan) -> tuple[ForeignCpk, ...]:
     """The CPKs that `dependencies` of a plan names, in the order of their names.
 
-    Their signatures must hold; who signed is not judged, since the hash pins the file.
+    Their signatures must be valid; the signers are not checked, since the hash pins the file.
 
     Raises:
         DependencyRefusedError: no CPK, no contract CPK, or two of one name.
@@ -82,7 +82,7 @@ def foreign_cpks(plan: CpkPlan) -> tuple[ForeignCpk, ...]:
 def merged_sources(base: Mapping[str, str], foreign: Sequence[ForeignCpk]) -> dict[str, str]:
     """Sources of all CPKs that one CPK depends on.
 
-    Files of the SDK may differ: the depending CPK brings those of its own SDK.
+    Files of the SDK may differ: the dependent CPK uses those of its own SDK.
 
     Raises:
         DependencyRefusedError: two CPKs have different files at one path.

@@ -1,4 +1,4 @@
-"""What differs between two packages, by what they hold and not by how their bytes lie."""
+"""The differences between two packages in content, not in the layout of their bytes."""
 
 import hashlib
 import json
@@ -22,12 +22,12 @@ AREAS = (
     "code",
     "policy",
 )
-"""Where packages can differ, in the order in which differences are given."""
+"""The areas in which packages can differ, in the order of the output."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Difference:
-    """One thing that is not the same; None on a side means that it is not there.
+    """One difference; None on a side means that the item is missing there.
 
     Attributes:
         area: one of `AREAS`.
@@ -42,10 +42,10 @@ class Difference:
 
 
 def differences(left: VerifiedPackage, right: VerifiedPackage) -> tuple[Difference, ...]:
-    """Everything in which two packages differ; empty when they hold the same.
+    """All differences between two packages; empty if their content is equal.
 
-    CPKs are compared by their names. Two packages of other bytes (another layout, another
-    signature by the same certificate) may hold the same.
+    CPKs are compared by their names. Packages with different bytes (another layout, another
+    signature by the same certificate) may have equal content.
 
     Raises:
         CpiError: a package changed on disk since it was verified.

@@ -1,8 +1,8 @@
 """Fuzz a CPI's contracts: transactions from their schemas, shrunk to the smallest that crashes.
 
 A verdict is an acceptance, or a refusal that the contract meant: the SDK's `RequirementError` or
-its claims about types, participants and values. Everything else, such as a `KeyError` or a limit
-of the sandbox, is a crash: the author did not think of that transaction.
+its claims about types, participants and values. Everything else, such as a `KeyError` or a limit of
+the sandbox, is a crash: a transaction that the author did not expect.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -24,9 +24,9 @@ VERDICTS = frozenset(
 """Types of failures that are refusals."""
 
 KINDS_MAX = 20
-"""Searches at most, each of which found another kind of crash."""
+"""Maximum number of searches; each new search excludes the kinds of crash found so far."""
 Verify = Callable[[JsonObject], Sequence[JsonObject]]
-"""Gives the failures of a transaction."""
+"""Returns the failures of a transaction."""
 
 
 class FuzzExtraMissingError(InvalidInputError):
@@ -47,12 +47,13 @@ class Crash:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FuzzResult:
-    """What came out.
+    """The result of a fuzzing run.
 
     Attributes:
         runs: verifications, those for shrinking included.
         accepted: how many of them ended with an acceptance.
-        unconfirmed: state types whose participants were guessed; their contract is hardly reached.
+        unconfirmed: state types whose participants were guessed; most of their contract is not
+            reached.
     """
 
     crashes: tuple[Crash, ...]
@@ -72,7 +73,7 @@ def fuzz(
 ) -> FuzzResult:
     """Try transactions until `examples` of them show no new kind of crash; shrink each kind.
 
-    A search soon stops once it has found something, so it starts again without the known kinds.
+    A search stops soon after its first finding, so it is started again without the known kinds.
 
     Args:
         declared: `states` and `commands` of a contract CPK's descriptor.
@@ -80,7 +81,7 @@ def fuzz(
         examples: transactions of the last search; those for shrinking are not counted.
         seed: the same seed tries the same transactions.
         verdicts: types of failures that are refusals.
-        tick: is called after every verification.
+        tick: called after every verification.
 
     Raises:
         FuzzExtraMissingError: the extra `fuzz` is not installed.
@@ -115,7 +116,7 @@ class _Hunt:
         self._closed: set[tuple[str, str]] = set()
 
     def closed_kinds(self) -> bool:
-        """Pass over the kinds of crash that are known now; whether one is new."""
+        """Ignore the kinds of crash found so far from now on; returns whether one is new."""
         new = self.crashes.keys() - self._closed
         self._closed |= new
         return bool(new)

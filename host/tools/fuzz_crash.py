@@ -1,4 +1,4 @@
-"""What a fuzzed transaction raises when it crashed its contract."""
+"""The error for a fuzzed transaction that crashed its contract."""
 
 
 class CrashFoundError(Exception):

@@ -1,7 +1,7 @@
-"""Where a state's participants stand in its value, found by asking the contract.
+"""Finds the fields of a state's value that hold its participants, by trial runs of the contract.
 
-A transaction lists the participants of each state, and contracts refuse a false list before they
-look at anything else. The schemas do not say how a state computes them, so lists of fields are
+A transaction lists the participants of each state, and contracts refuse a wrong list before they
+check anything else. The schemas do not say how a state computes the list, so lists of fields are
 tried until one is not refused.
 """
 
@@ -15,11 +15,11 @@ from host.domain.json import JsonObject
 
 Path: TypeAlias = tuple[str, ...]
 Refusals: TypeAlias = Callable[[JsonObject], set[str]]
-"""Types of the failures that a state, alone in a transaction, is refused with."""
+"""Types of the failures with which a state that is alone in a transaction is refused."""
 
 FALSE_LIST = "ParticipantsError"
 KEY_LIKE = re.compile(r"key|owner|participant|holder|issuer|party|signer", re.IGNORECASE)
-"""Names of fields that hold a key, more likely than not."""
+"""Names of fields that probably hold a key."""
 _ID = "SHA-256D:" + "0" * 64
 _FIELDS_MAX = 8
 _LENGTH_MAX = 4
@@ -58,7 +58,7 @@ def learn(state: Mapping[str, Any], refusals: Refusals) -> tuple[tuple[Path, ...
 
     Args:
         state: `name`, `contract` and `schema`, as the descriptor gives them.
-        refusals: asks the contract.
+        refusals: runs the contract and returns its failures.
     """
     value = sample(state["schema"], "value")
     paths = list(_text_fields(state["schema"]))
@@ -94,7 +94,7 @@ def state_entry(
 
 
 def participants_of(value: Any, paths: Sequence[Path]) -> list[str]:
-    """The texts at `paths` of a state's value; a list of texts gives all of them."""
+    """The texts at `paths` of a state's value; lists of texts are flattened."""
     found: list[str] = []
     for path in paths:
         here = value

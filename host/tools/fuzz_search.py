@@ -33,13 +33,13 @@ def search(
     examples: int,
     start: int,
 ) -> None:
-    """Have `judge` look at `examples` transactions, and at smaller ones where it raises.
+    """Call `judge` with `examples` transactions, and with smaller ones after it has raised.
 
     Args:
         states: state types, at least one.
         commands: command types.
-        judge: raises CrashFoundError; keeps what it found.
-        examples: transactions to try, those for shrinking not counted.
+        judge: raises CrashFoundError; stores what it found.
+        examples: transactions to try, not counting those for shrinking.
         start: the seed.
     """
 
@@ -57,11 +57,11 @@ def search(
     def try_one(transaction: JsonObject) -> None:
         judge(transaction)
 
-    set_hypothesis_home_dir(default_cache_dir() / "hypothesis")  # and not the working directory
+    set_hypothesis_home_dir(default_cache_dir() / "hypothesis")  # not in the working directory
     try:
         try_one()
     except (CrashFoundError, ExceptionGroup, Flaky):
-        return  # the judge has kept it, also where a second run differs
+        return  # the judge has stored it, even if a second run differs
     finally:
         set_hypothesis_home_dir(None)
 
@@ -110,7 +110,7 @@ def _entry(state: FuzzedType, value: Any) -> dict[str, Any]:
 
 
 def _changed(entry: Mapping[str, Any], states: Sequence[FuzzedType]) -> Values:
-    """The same state with one field drawn anew, or as it is."""
+    """The same state, unchanged or with one field replaced."""
     (state,) = (s for s in states if s.name == entry["type"])
     arms = [st.just(dict(entry))]
     for name, schema in state.schema.get("properties", {}).items():

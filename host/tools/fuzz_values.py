@@ -1,7 +1,7 @@
 """Hypothesis strategies for JSON values, from the JSON Schemas that `cordapp.schema` emits.
 
-Texts come from a small pool more often than not, so that fields which contracts compare (keys,
-names, currencies) are equal now and then.
+Most texts come from a small pool, so that fields which contracts compare (keys, names, currencies)
+are sometimes equal.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,11 +19,11 @@ Schema: TypeAlias = Mapping[str, Any]
 KEYS = tuple(
     f"-----BEGIN PUBLIC KEY-----\n{name}\n-----END PUBLIC KEY-----\n" for name in ("A", "B", "C")
 )
-"""Stand-ins for keys: a contract compares keys, and cannot use them."""
+"""Fake keys: a contract only compares keys, and cannot use them."""
 
 _POOL = ("", "1", "GBP", "USD", "O=Alice, L=London, C=GB", "O=Bob, L=London, C=GB", *KEYS)
 _LETTERS = "abzAZ019 .,:-_/\"'\\\n\0éß€漢😀"
-"""Enough to break what assumes ASCII, and quicker than all of Unicode."""
+"""Enough to break code that assumes ASCII, and faster than all of Unicode."""
 
 _PLAIN_TEXT = frozenset({"type", "title", "description", "default"})
 _INTEGER_MAX = 2**53 - 1
@@ -33,7 +33,7 @@ _UNDERSTOOD = frozenset(
      "maxItems", "enum", "const", "anyOf", "oneOf", "minimum", "maximum", "minLength", "maxLength",
      "pattern", "format", "contentEncoding", "title", "description", "default", "examples"}
 )  # fmt: skip
-"""Keywords that the strategies obey; for others, values are held against the schema afterwards."""
+"""Keywords that the strategies support; for others, values are checked against the schema."""
 
 
 def values(schema: Schema) -> Values:
@@ -118,7 +118,7 @@ def _object(schema: Schema) -> Values:
 
 
 def _named(name: str, schema: Schema) -> Values:
-    """Values of a field: often its default, and a key where the name asks for one."""
+    """Values of a field: often its default, and a key if its name suggests one."""
     made = values(schema)
     if "default" in schema:
         made = st.just(schema["default"]) | made

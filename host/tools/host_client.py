@@ -1,4 +1,4 @@
-"""The REST interface of a running host as commands use it: bounded, with clear refusals."""
+"""A REST client of a running host for commands: bounded, with an error for each refusal."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -21,7 +21,7 @@ from host.tools.host_connection import UnauthorizedError, no_answer, trusting
 
 PREFIX = "/api/v5_2"
 NEXT_HEADER = "Cordbox-Next"
-"""Header of a page that is not the last of its list: the next one's cursor."""
+"""Header of a page that is not the last of its list: the cursor of the next page."""
 REPLY_BYTES_MAX = 64 * 1024 * 1024
 _SECONDS_MAX = 30.0
 
@@ -33,13 +33,13 @@ class HostRefusedError(InvalidInputError):
 
 
 class HostThingMissingError(NotFoundError):
-    """The host does not have what a request names; the message is the host's reason."""
+    """The host does not have the object that a request names; the message is the host's reason."""
 
     code = "host-thing-missing"
 
 
 class HostConflictError(ConflictError):
-    """The host has what a request would make, or it is in another state; the host says which."""
+    """The object exists already or is in another state; the message is the host's reason."""
 
     code = "host-conflict"
 
@@ -78,17 +78,17 @@ class HostClient:
         """The JSON value that `path` below `/api/v5_2` answers.
 
         Raises:
-            UnavailableError: the host does not answer, or is not ready.
+            UnavailableError: the host does not respond, or is not ready.
             CertificateUntrustedError: its certificate is not trusted.
-            UnauthorizedError: it does not know the user, or not this password.
+            UnauthorizedError: unknown user or wrong password.
             ForbiddenError: the user may not do this.
             HostThingMissingError, HostConflictError, HostRefusedError: it refuses the request.
-            ClusterAnswerError: it answers something else than a host would.
+            ClusterAnswerError: its answer is not one of a host.
         """
         return self._json(path, self.ask("GET", path, params=query))
 
     def items(self, path: str, member: str, **query: str | int) -> Iterator[dict[str, Any]]:
-        """The objects of a list, page after page; refuses as `get`."""
+        """The objects of a list, page by page; raises the errors of `get`."""
         cursor: str | None = None
         while True:
             asked = query if cursor is None else {**query, "after": cursor}
@@ -102,7 +102,7 @@ class HostClient:
                 return
 
     def post(self, path: str, body: JsonValue = None, **query: str | int) -> Any:
-        """Post JSON and give the JSON answer; refuses as `get`."""
+        """Post JSON and return the JSON answer; raises the errors of `get`."""
         content = None if body is None else json.dumps(body, allow_nan=False).encode()
         headers = {"Content-Type": "application/json"} if content else {}
         data = self.ask("POST", path, params=query, content=content, headers=headers)
@@ -115,12 +115,12 @@ class HostClient:
         files: Mapping[str, tuple[str, bytes]],
         fields: Mapping[str, str] | None = None,
     ) -> Any:
-        """Send a form with files (form field to file name and content); refuses as `get`."""
+        """Send a form with files (form field to file name and content); raises as `get`."""
         data = self.ask(method, path, files=dict(files), data=dict(fields or {}))
         return self._json(path, data) if data else None
 
     def ask(self, method: str, path: str, **options: Any) -> bytes:
-        """The body of the answer to one request; refuses as `get`."""
+        """The body of the answer to one request; raises the errors of `get`."""
         return self._exchange(method, path, **options)[0]
 
     def _exchange(self, method: str, path: str, **options: Any) -> tuple[bytes, str | None]:
@@ -164,7 +164,7 @@ def _refusal(url: str, status: int, body: bytes) -> Exception:
 
 
 def _reason(body: bytes) -> str:
-    """What the host says in Corda's shape of an error; empty if it is another."""
+    """The message of an error in Corda's format; empty for other formats."""
     try:
         answer = json.loads(body)
     except ValueError:

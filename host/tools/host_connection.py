@@ -1,4 +1,4 @@
-"""How commands connect to a host: whom they trust, and what it means when no answer comes."""
+"""How commands connect to a host: trusted certificates, and the meaning of connection errors."""
 
 import ssl
 from pathlib import Path
@@ -7,19 +7,19 @@ from host.domain.errors import ForbiddenError, HostError, InvalidInputError, Una
 
 
 class CertificateUntrustedError(InvalidInputError):
-    """The host's certificate is not one that the command trusts: trying again cannot help."""
+    """The command does not trust the host's certificate; a retry cannot succeed."""
 
     code = "certificate-untrusted"
 
 
 class UnauthorizedError(ForbiddenError):
-    """The host does not know the user, or the password is wrong."""
+    """The user does not exist on the host, or the password is wrong."""
 
     code = "unauthorized"
 
 
 def trusting(ca_file: Path | None) -> ssl.SSLContext:
-    """Trust the certificates in `ca_file`, without one those of the system.
+    """Trust the certificates in `ca_file`, or the system's if it is None.
 
     Raises:
         InvalidInputError: the file cannot be read, or holds no certificate.
@@ -33,7 +33,7 @@ def trusting(ca_file: Path | None) -> ssl.SSLContext:
 
 
 def no_answer(url: str, error: BaseException) -> HostError:
-    """The refusal for a request that `error` ended before the answer was there."""
+    """The refusal for a request that failed with `error` before an answer arrived."""
     untrusted = _cause(error, ssl.SSLCertVerificationError)
     if untrusted is not None:
         return CertificateUntrustedError(

@@ -1,7 +1,7 @@
-"""HTML and SVG from Jinja2 templates that stand beside their module.
+"""HTML and SVG from Jinja2 templates in the folder of their module.
 
-Whatever a template puts in is escaped. Characters that are not printable are shown as escapes, so
-that no name in a package can turn or hide what stands around it.
+All values in a template are escaped. Non-printable characters are shown as escapes, so that no name
+in a package can reverse or hide the text around it.
 """
 
 from functools import cache
@@ -19,7 +19,7 @@ def code(text: str) -> Markup:
 
 
 def render(package: str, template: str, /, **values: Any) -> str:
-    """The text that `template`, a file of `package`, makes of `values`.
+    """Render `template`, a file of `package`, with `values`.
 
     Raises:
         jinja2.UndefinedError: the template uses a value that is not given.

@@ -1,4 +1,4 @@
-"""JUnit XML of verifications, as CI servers read it. Written case by case; nothing is kept."""
+"""JUnit XML of verifications for CI servers, written case by case in bounded memory."""
 
 import re
 import shutil
@@ -7,11 +7,11 @@ from typing import IO, Self
 from xml.sax.saxutils import escape, quoteattr
 
 _FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-"""What XML 1.0 cannot hold (section 2.2)."""
+"""Characters that XML 1.0 cannot represent (section 2.2)."""
 
 
 class JUnitWriter:
-    """Collects test cases on disk; `write_to` puts the counts before them, where JUnit wants them.
+    """Collects test cases on disk; `write_to` puts the counts before them, as JUnit requires.
 
     A context manager: the temporary file ends with the block.
     """
@@ -28,16 +28,16 @@ class JUnitWriter:
         self._cases.close()
 
     def passed(self, name: str) -> None:
-        """Add a case that is as wanted."""
+        """Add a passed case."""
         self._add(name, "")
 
     def failed(self, name: str, kind: str, message: str, text: str) -> None:
-        """Add a case that is not as wanted."""
+        """Add a failed case."""
         self._counts["failures"] += 1
         self._add(name, _element("failure", kind, message, text))
 
     def erroneous(self, name: str, message: str) -> None:
-        """Add a case that could not be judged."""
+        """Add a case with an error, for input that could not be judged."""
         self._counts["errors"] += 1
         self._add(name, _element("error", "error", message, message))
 

@@ -1,7 +1,7 @@
-"""`cordapp lint`: what can make a Python contract differ between two runs, hosts or versions.
+"""`cordapp lint`: finds what can make a Python contract differ between runs, hosts or versions.
 
-Contract code only: a flow that diverges is caught by its journal, and a contract has none. Vendored
-packages are held against the imports that a sandbox has, and not linted further.
+It checks contract code only: a flow that diverges is detected by its journal, and a contract has
+none. For vendored packages only the imports are checked against the sandbox's.
 """
 
 import ast
@@ -24,7 +24,7 @@ _ALLOW_START = re.compile(r"#\s*cordbox:\s*allow\b")
 _PROBLEM = re.compile(r"(?P<file>[^:]+):(?P<line>[0-9]+): (?P<text>.*)")
 _IMPORTED = re.compile(r"import of '([^'.]+)")
 _SILENT = frozenset({Rule.SYNTAX, Rule.ALLOW_REASON, Rule.ALLOW_UNUSED})
-"""Rules that no comment allows."""
+"""Rules that no comment can disable."""
 
 
 class LintRefusedError(InvalidInputError):
@@ -74,7 +74,7 @@ def lint_project(project: CordappProject) -> tuple[Finding, ...]:
 
 
 def lint_text(path: str, text: str, *, imports: list[Finding]) -> Iterator[Finding]:
-    """The findings in one file, after what its comments allow; `imports` are those known before."""
+    """The findings in one file that no comment allows; `imports` are those about its imports."""
     try:
         tree = ast.parse(text, filename=path)
     except (SyntaxError, ValueError, RecursionError) as refused:
@@ -146,7 +146,7 @@ def _comments(text: str) -> Iterator[tuple[int, str]]:
 
 
 def _import_findings(plan: CpkPlan) -> Iterator[Finding]:
-    """What `cordapp build` would refuse about the sources, by file of the source folder."""
+    """Problems for which `cordapp build` would refuse the sources, by file of the source folder."""
     if plan.source is None:
         return
     try:

@@ -1,4 +1,4 @@
-"""What the linter says: rules with severity and hint, and findings with file and line."""
+"""The linter's vocabulary: rules with severity and hint, and findings with file and line."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ class Rule(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RuleFacts:
-    """How bad a finding of a rule is, and what to write instead."""
+    """The severity of a rule's findings, and the recommended alternative."""
 
     severity: Severity
     hint: str

@@ -1,4 +1,4 @@
-"""What names mean in one module, as far as its syntax tree tells: imports, scopes, types."""
+"""Resolves names in one module from its syntax tree: imports, scopes, types."""
 
 import ast
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ class Names:
     """The names of one module.
 
     Attributes:
-        imported: local name -> what it stands for, such as `datetime.datetime`.
+        imported: local name -> the imported name, such as `datetime.datetime`.
         module: names that the module binds itself, imports included.
         annotations: name or attribute -> the simple type names that it is annotated with, anywhere.
     """
@@ -50,7 +50,7 @@ class Names:
             self.annotations.setdefault(name, set()).update(type_names(annotation))
 
     def dotted(self, node: ast.expr) -> str | None:
-        """What an expression such as `dt.now` stands for, through imports; None for others."""
+        """The imported name of an expression such as `dt.now`; None for others."""
         if isinstance(node, ast.Name):
             return self.imported.get(node.id)
         if isinstance(node, ast.Attribute):
@@ -92,7 +92,7 @@ def type_names(annotation: ast.expr) -> Iterator[str]:
 
 
 def bound_names(body: list[ast.stmt] | list[ast.expr]) -> set[str]:
-    """Names that statements bind in their own scope; nested scopes are not entered."""
+    """Names that statements bind in their own scope, without nested scopes."""
     found: set[str] = set()
     stack: list[ast.AST] = list(body)
     while stack:
@@ -115,7 +115,7 @@ def bound_names(body: list[ast.stmt] | list[ast.expr]) -> set[str]:
 
 
 def local_names(function: Function) -> set[str]:
-    """Names that are local to a function: parameters, and what its body binds."""
+    """Names that are local to a function: parameters and names bound in its body."""
     arguments = function.args
     every = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
     every += [a for a in (arguments.vararg, arguments.kwarg) if a]
@@ -129,7 +129,7 @@ def local_names(function: Function) -> set[str]:
 class SetTypes:
     """Which expressions are sets: by displays, constructors, operators, annotations.
 
-    `variables` are names that were assigned a set in the scopes around.
+    `variables` are names that were assigned a set in the enclosing scopes.
     """
 
     names: Names
@@ -160,7 +160,7 @@ class SetTypes:
         return node.func.attr in methods and self.is_set(node.func.value)
 
     def _is_view(self, node: ast.expr) -> bool:
-        """A set, or the keys or items of a mapping: the operators make a set of either."""
+        """A set, or the keys or items of a mapping: set operators return a set for each of them."""
         method = node.func if isinstance(node, ast.Call) and not node.args else None
         if isinstance(method, ast.Attribute) and method.attr in ("keys", "items"):
             return True

@@ -1,7 +1,7 @@
 """The rules themselves: one pass over a module's syntax tree.
 
-They see what stands in the text. A clock that is reached by `getattr`, or a set that comes out of
-another module's function, they do not see: the sandbox, not the linter, keeps a contract pure.
+They see only the source text. They do not detect a clock that is reached by `getattr`, or a set
+that another module's function returns: the sandbox, not the linter, keeps a contract pure.
 """
 
 import ast
@@ -27,7 +27,7 @@ CLOCKS = frozenset(
 _CLOCKS_WITHOUT_ARGUMENT = {
     "time.localtime": 1, "time.gmtime": 1, "time.ctime": 1, "time.asctime": 1, "time.strftime": 2,
 }  # fmt: skip
-"""Function -> number of arguments from which on it does not read the clock."""
+"""Function -> number of arguments with which it no longer reads the clock."""
 
 RANDOM_MODULES = frozenset({"random", "secrets", "_random"})
 RANDOM = frozenset({"os.urandom", "os.getrandom", "uuid.uuid4"})
@@ -51,7 +51,7 @@ _LEDGER_BASES = frozenset({"ContractState", "Command"})
 
 
 def findings_of(path: str, tree: ast.Module) -> Iterator[Finding]:
-    """Everything that the rules find in one module, imports apart."""
+    """All findings of the rules in one module, except those about imports."""
     scan = _Scan(tree)
     scan.visit(tree)
     seen: set[tuple[int, int, Rule]] = set()
@@ -63,7 +63,7 @@ def findings_of(path: str, tree: ast.Module) -> Iterator[Finding]:
 
 
 class _Scan(ast.NodeVisitor):
-    """Walks the tree with the scopes in mind; `places` collects what it finds."""
+    """Walks the tree and tracks scopes; `places` collects the findings."""
 
     def __init__(self, tree: ast.Module) -> None:
         self.places: list[Place] = []
@@ -105,7 +105,7 @@ class _Scan(ast.NodeVisitor):
                 if isinstance(field, ast.AnnAssign) and "float" in type_names(field.annotation):
                     what = f"field {last_name(field.target)} of {node.name} is a float"
                     self._say(field, Rule.FLOAT_AMOUNT, what)
-        around, self._functions = self._functions, []  # a class body binds names of its own
+        around, self._functions = self._functions, []  # a class body has its own scope
         self.generic_visit(node)
         self._functions = around
 
@@ -122,7 +122,7 @@ class _Scan(ast.NodeVisitor):
         self.generic_visit(node)
 
     def _reference(self, node: ast.Name | ast.Attribute) -> None:
-        """A clock or randomness, also where it is only passed on."""
+        """A clock or randomness, also if it is only passed on as a value."""
         root: ast.expr = node
         while isinstance(root, ast.Attribute):
             root = root.value
@@ -147,7 +147,7 @@ class _Scan(ast.NodeVisitor):
         self.generic_visit(node)
 
     def _consumption(self, node: ast.Call) -> None:
-        """A set, or a comprehension over one, that goes into a function."""
+        """A set, or a comprehension over one, that is passed to a function."""
         name = node.func.id if isinstance(node.func, ast.Name) else None
         if name in _ORDER_FREE and self._is_builtin(node.func, name):
             self._order_free |= set(node.args)
@@ -281,7 +281,7 @@ class _Scan(ast.NodeVisitor):
             self._say(node, Rule.FLOAT_AMOUNT, "an amount is divided with /, which gives a float")
 
     def _is_number(self, node: ast.expr) -> bool:
-        """Whether an amount is annotated as int or float, and as nothing else, in this module."""
+        """Whether an amount is annotated only as int or float in this module."""
         types = self._names.annotations.get(last_name(node) or "", set())
         return _is_amount(node) and bool(types) and types <= {"int", "float", "None"}
 

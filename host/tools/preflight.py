@@ -1,6 +1,6 @@
-"""Whether a cluster would take a CPI, judged before the upload from what is known of both.
+"""Predicts before an upload whether a cluster would accept a CPI.
 
-The rules are those of the host's upload. What is not known of the cluster is reported as unknown.
+The rules are those of the host's upload. Missing facts of the cluster are reported as unknown.
 """
 
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ from host.tools.cluster_facts import ClusterFacts, ClusterSnapshotError, StoredC
 
 
 class Verdict(StrEnum):
-    """What one check says."""
+    """The result of one check."""
 
     OK = "ok"
     WARNING = "warning"
@@ -31,7 +31,7 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """The outcome of one check; `check` is a stable name, a refusal's own code where it has one."""
+    """The outcome of one check; `check` is a stable name, or the refusal's code if it has one."""
 
     check: str
     verdict: Verdict
@@ -41,7 +41,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preflight:
-    """Everything that was found."""
+    """The outcomes of all checks."""
 
     cluster: str
     findings: tuple[Finding, ...]
@@ -52,11 +52,11 @@ class Preflight:
 
 
 def judge(source: Source, facts: ClusterFacts, *, force: bool = False) -> Preflight:
-    """Hold a CPI against a cluster.
+    """Check a CPI against the facts of a cluster.
 
     Args:
         source: the file.
-        facts: what is known of the cluster.
+        facts: the known facts of the cluster.
         force: whether it is to replace a stored CPI.
 
     Raises:
@@ -87,7 +87,7 @@ def _size(source: Source, facts: ClusterFacts) -> Finding:
 
 
 def _package(source: Source, facts: ClusterFacts) -> tuple[VerifiedPackage | None, list[Finding]]:
-    """The package if it can be read, and what its verification says."""
+    """The package if it can be read, and the result of its verification."""
     if facts.code_signers is None:
         unknown = _unknown("signers", "the cluster does not tell whom it trusts")
         package, findings = _unjudged(source)
@@ -138,7 +138,7 @@ def _identity(package: VerifiedPackage, facts: ClusterFacts, *, force: bool) -> 
 
 
 def _beside(identity: PackageId, stored: tuple[StoredCpi, ...]) -> str:
-    """Which other versions of the CPI there are, and whether one is newer."""
+    """Whether the cluster has other versions of the CPI, and whether one is newer."""
     versions = [
         c.version
         for c in stored

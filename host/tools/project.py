@@ -1,4 +1,4 @@
-"""The project file `cordapp.toml`: what a CorDapp is made of.
+"""The project file `cordapp.toml`, which describes the parts of a CorDapp.
 
 Every problem of a file is reported at once, by its key. Paths are resolved against the project's
 folder and must stay inside it.
@@ -96,7 +96,7 @@ class CpkPlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CordappProject:
-    """A validated `cordapp.toml`. `limits` are those asked for (`fuelMax` and so on)."""
+    """A validated `cordapp.toml`. `limits` are the requested ones (`fuelMax` and so on)."""
 
     root: Path
     name: str
@@ -138,7 +138,7 @@ def _read_toml(path: Path) -> dict[str, object]:
 
 
 class _Table:
-    """Takes values out of the document and remembers every problem met."""
+    """Reads values from the document and collects all problems."""
 
     def __init__(self, document: dict[str, object], root: Path) -> None:
         self.problems: list[str] = []

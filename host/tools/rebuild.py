@@ -1,12 +1,12 @@
-"""Does a package come from these sources? A rebuild, compared entry by entry.
+"""Checks whether a package comes from given sources: a rebuild, compared entry by entry.
 
 The rebuild needs no signing key: signature files are left out of the comparison, manifests are
 compared by their attributes and descriptors by their JSON. Where the package names a pinned
 runtime that is still installed, the rebuild derives its code with that one.
 
-What a source project does not decide is not compared: the signers, a CPI's own name, version and
-group policy. That the package's signatures hold is checked; whether to trust them is for `package
-verify`.
+Properties that do not depend on the source project are not compared: the signers, a CPI's own name,
+version and group policy. The package's signatures are verified; trust in the signers is left to
+`package verify`.
 """
 
 import hashlib
@@ -44,13 +44,13 @@ Kind = Literal["missing", "extra", "different"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Difference:
-    """One entry in which a package is not what the sources give.
+    """One entry in which a package differs from the rebuild.
 
     Attributes:
         entry: such as `app-1.0.0.cpb!/app-workflow-1.0.0.jar!/wasm/python/app.py`.
         kind: the package lacks it, has it without a source, or has something else.
-        built: what the sources give: a digest or a value; None where there is nothing.
-        found: what the package has.
+        built: the rebuild's digest or value; None if it has none.
+        found: the package's digest or value.
     """
 
     entry: str
@@ -98,7 +98,7 @@ def check_rebuild(
         build_component: makes the components of CPKs in other languages than Python.
 
     Raises:
-        CpiError: `file` is no package whose signatures hold, or the sources give none.
+        CpiError: `file` is not a package with valid signatures, or the sources give no package.
         InvalidInputError: the project cannot be built; by kind as `build_cordapp` says.
         OSError: `file` cannot be read.
     """
@@ -158,7 +158,7 @@ def _differences(
 
 
 def _compare_cpi(cpb: bytes, data: bytes, prepared: PreparedCordapp) -> Iterator[Difference]:
-    """The CPB inside a CPI, whatever its file name; the rest of a CPI has no source here."""
+    """The CPB inside a CPI, whatever its file name; a project has no source for the rest."""
     archive = read_archive(data)
     names = _content(archive)
     inside = [name for name in names if name.endswith(".cpb")]
@@ -194,7 +194,7 @@ def _compare(built: bytes, found: bytes, prefix: str) -> Iterator[Difference]:
         elif name.endswith(".jar"):
             yield from _compare(left, right, f"{prefix}{name}!/")
         elif name == COMPONENT_ENTRY and _hold_the_same(left, right):
-            continue  # another version of zstd packs the same component to other bytes
+            continue  # another version of zstd compresses the same component to other bytes
         elif name == DESCRIPTOR_PATH:
             yield from _compare_values(_json(left), _json(right), f"{prefix}{name}#$")
         else:

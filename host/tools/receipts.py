@@ -1,8 +1,8 @@
-"""Receipts of verifications: written, read again, and compared field by field.
+"""Receipts of verifications: writes and reads them, and compares them field by field.
 
 A receipt is one line of canonical JSON: transaction, verdict, and for each contract CPK the
 sandbox's own receipt of its run (`sandbox.receipts`). It names no signer, file, machine or time, so
-a CPI that is signed anew or verified elsewhere gives the same receipts.
+a CPI that is signed again or verified elsewhere gives the same receipts.
 """
 
 import json
@@ -36,11 +36,11 @@ _MEANINGS: Mapping[str, str] = {
     "runs.receipt.outcome": "the run ended otherwise",
     "runs.receipt.usage": "the code took another path, or is other code",
 }
-"""Start of a field's path, without indices -> what a difference there means."""
+"""Start of a field's path, without indices -> the meaning of a difference there."""
 
 
 class ReceiptInvalidError(InvalidInputError):
-    """A file is no receipt."""
+    """A file is not a receipt."""
 
     code = "receipt-invalid"
 
@@ -97,7 +97,7 @@ class ReceiptFolder:
         """Take the folder to write to and the folder to compare with; each may be None.
 
         Raises:
-            ReceiptInvalidError: `expected` is no folder.
+            ReceiptInvalidError: `expected` is not a folder.
         """
         if expected is not None and not expected.is_dir():
             raise ReceiptInvalidError(f"{expected} is no folder of receipts")
@@ -106,11 +106,11 @@ class ReceiptFolder:
         self._names: set[str] = set()
 
     def take(self, label: str, transaction_id: str, receipt: str) -> ReceiptChange | None:
-        """Write a receipt, and tell how it differs from the expected one; None if it does not.
+        """Write a receipt, and return its difference from the expected one; None if there is none.
 
         Raises:
             StorageError: the folder cannot be written.
-            ReceiptInvalidError: the expected file is no receipt.
+            ReceiptInvalidError: the expected file is not a receipt.
         """
         if self._written is None and self._expected is None:
             return None
@@ -126,14 +126,14 @@ class ReceiptFolder:
         return ReceiptChange(name=name, kind="changed", fields=changes) if changes else None
 
     def missing(self) -> list[ReceiptChange]:
-        """Expected receipts that no transaction gave, by name."""
+        """Names of expected receipts that no transaction produced."""
         if self._expected is None:
             return []
         found = {path.name for path in self._expected.glob("*.json")}
         return [ReceiptChange(name=n, kind="missing") for n in sorted(found - self._names)]
 
     def _name(self, label: str, transaction_id: str) -> str:
-        """The id, if it can be a file's name and is met for the first time; else the label."""
+        """The id, if it is a valid file name and was not used before; else the label."""
         name = _file_name(transaction_id) if _NAME.fullmatch(transaction_id) else ""
         if not name or name in self._names:
             place = re.sub(r"[^A-Za-z0-9._-]+", "-", Path(label).name).strip("-.") or "transaction"
@@ -166,10 +166,10 @@ def read_receipt(path: Path) -> Any:
 
 
 def compare_receipts(before: Path, after: Path) -> list[ReceiptChange]:
-    """What differs between two receipts, or two folders of receipts, by file name.
+    """The differences between two receipts, or two folders of receipts, by file name.
 
     Raises:
-        ReceiptInvalidError: a file is no receipt, or a file is compared with a folder.
+        ReceiptInvalidError: a file is not a receipt, or a file is compared with a folder.
     """
     if before.is_dir() != after.is_dir():
         raise ReceiptInvalidError(f"{before} and {after}: expected two files or two folders")

@@ -1,8 +1,8 @@
 """The lock of a CorDapp's third-party packages: pip's requirements format, with hashes.
 
-Every line pins one package: `name==version --hash=sha256:HEX`, the hash once or more often. What
-would make the outcome depend on where the lock is read (options, environment markers, extras,
-links, other hash algorithms) is refused, with its line.
+Every line pins one package: `name==version --hash=sha256:HEX`, the hash once or more often.
+Features that make the result depend on the environment (options, environment markers, extras,
+links, other hash algorithms) are refused, with their line.
 """
 
 import re
@@ -101,7 +101,7 @@ def _logical_lines(text: str) -> Iterator[tuple[int, str]]:
 
 
 def _requirement(line: str) -> Requirement | str:
-    """The requirement of a line, or what is wrong with it."""
+    """The requirement of a line, or its problem."""
     pin, *options = re.split(r"\s+(?=--)", line)
     if line.startswith("-"):
         return f"option {line.split(maxsplit=1)[0]!r}: only packages are expected here"

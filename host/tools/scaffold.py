@@ -83,16 +83,17 @@ cordbox cordapp rebuild . --check build/{name}-1.0.0.cpb
 
 
 class ProjectExistsError(ConflictError):
-    """The folder of a new project is there already."""
+    """The folder of a new project exists already."""
 
     code = "cordapp-project-exists"
 
 
 def new_project(parent: Path, name: str, *, vendor: str) -> tuple[Path, ...]:
-    """Make the folder `name` with a project that builds; answers the files made.
+    """Create the folder `name` with a project that builds; returns the created files.
 
     Raises:
-        InvalidInputError: `name` is not of lower-case letters, digits and single hyphens.
+        InvalidInputError: `name` has other characters than lower-case letters, digits and single
+            hyphens.
         ProjectExistsError: the folder exists.
         StorageError: it cannot be made.
     """

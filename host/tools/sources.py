@@ -1,8 +1,8 @@
 """The Python sources of a CPK: own modules, vendored ones, and the SDK modules that they reach.
 
-Nothing is executed: imports are read from the syntax tree. What the runtime cannot give to a guest
-is refused here, with file and line, instead of when the flow runs. The outcome depends only on the
-texts: order, line ends and the folder's place on disk change nothing.
+Nothing is executed: imports are read from the syntax tree. Imports that the runtime does not
+provide are refused here, with file and line, instead of failing when the flow runs. The outcome
+depends only on the texts: order, line ends and the folder's place on disk change nothing.
 """
 
 import ast
@@ -39,17 +39,17 @@ class SourceRefusedError(InvalidInputError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceRules:
-    """What a world's runtime lets a module import, beside the CPK's own modules and the SDK.
+    """Modules that a world's runtime provides, in addition to the CPK's own and the SDK's.
 
     Attributes:
-        modules: dotted names of the standard modules that the runtime holds.
+        modules: dotted names of the standard modules in the runtime.
     """
 
     modules: frozenset[str]
 
     @staticmethod
     def of_default_runtime() -> "SourceRules":
-        """The modules that the newest pinned runtimes hold, the same in both worlds."""
+        """The modules in the newest pinned runtimes, the same for both worlds."""
         path = Path(str(package_files("sandbox"))) / "runtime_app" / "standard_modules.py"
         for node in ast.parse(path.read_text(encoding="utf-8")).body:
             if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "NAMES":
@@ -77,8 +77,8 @@ def collect_sources(
     """The files of one CPK: path in the bundle -> text, sorted by path.
 
     Every `.py` file below `folder` is the CPK's own, test files left out. All vendored modules are
-    added. SDK modules are added as far as own modules, vendored ones and the SDK's entry
-    `cordapp.guest` import them, and where `base` brings another text of them.
+    added. SDK modules are added if own modules, vendored ones or the SDK's entry `cordapp.guest`
+    import them, or if `base` contains a different version of them.
 
     Imports are checked in own files and in the vendored ones that they reach. An import in a
     `try` with an `except ImportError` may fail.
@@ -121,7 +121,7 @@ def collect_sources(
 def _collisions(
     own: Mapping[str, str], vendored: Mapping[str, str], base: Mapping[str, str]
 ) -> Iterator[str]:
-    """Names that two parts of one bundle would give to different code."""
+    """Names that refer to different code in two parts of one bundle."""
     yield from (
         f"{path}: the name {SDK_PACKAGE!r} belongs to the SDK"
         for path in sorted({*own, *vendored})
@@ -145,7 +145,7 @@ def _top(path: str) -> str:
 
 
 def sdk_sources() -> dict[str, str]:
-    """The SDK's files as they lie in this installation: path -> text."""
+    """The SDK's files in this installation: path -> text."""
     problems: list[str] = []
     root = Path(str(package_files("sandbox"))) / "sdk" / SDK_PACKAGE
     found = {f"{SDK_PACKAGE}/{p}": text for p, text in _read_folder(root, problems).items()}
@@ -219,7 +219,7 @@ def _closure(
     rules: SourceRules,
     problems: list[str],
 ) -> set[str]:
-    """Paths of `followed` that own files and the SDK's entry reach, found breadth first."""
+    """Paths of `followed` that own files and the SDK's entry import, found breadth-first."""
     modules = _modules_of(available)
     folders = {p.as_posix().replace("/", ".") for a in available for p in PurePosixPath(a).parents}
     queue = sorted(own) + _paths_to(SDK_ROOT_MODULE, modules)
@@ -245,7 +245,7 @@ def _paths_to(module: str, modules: Mapping[str, str]) -> list[str]:
 
 
 def _imports(path: str, text: str, problems: list[str]) -> Iterator[tuple[int, str, bool]]:
-    """Line, module and whether the import may as well find no module, for each of a file."""
+    """Line, module and whether the import may fail, for each import of a file."""
     try:
         tree = ast.parse(text, filename=path)
     except (SyntaxError, ValueError, RecursionError) as refused:

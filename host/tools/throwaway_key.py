@@ -1,4 +1,4 @@
-"""A signing key for packages that nobody keeps: made, used once in memory, forgotten."""
+"""A signing key for temporary packages: created in memory, used once, then discarded."""
 
 import secrets
 

@@ -1,4 +1,4 @@
-"""Components from sources in other languages, made by the toolchains that plugins bring."""
+"""Components from sources in other languages, built by toolchains from plugins."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +13,7 @@ ComponentBuilder = Callable[[str, CodeWorld, Path], bytes]
 
 
 class ToolchainMissingError(InvalidInputError):
-    """No plugin knows the language, or a tool that it needs is not installed."""
+    """No plugin supports the language, or a tool that it needs is not installed."""
 
     code = "toolchain-missing"
 
@@ -25,7 +25,7 @@ class ToolchainFailedError(InvalidInputError):
 
 
 def component_builder(plugins: pluggy.PluginManager) -> ComponentBuilder:
-    """A builder that asks the plugins in turn; the first one that knows the language answers."""
+    """A builder that tries the plugins in order; the first one with the language is used."""
 
     def build(language: str, world: CodeWorld, source: Path) -> bytes:
         made: bytes | None = plugins.hook.build_component(

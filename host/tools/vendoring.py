@@ -1,8 +1,8 @@
-"""Third-party packages of a CPK: from a lock and a folder of wheels to sources and entries.
+"""Third-party packages of a CPK: turns a lock and a folder of wheels into sources and entries.
 
-No network and no installer: a wheel counts only if the lock names its hash. The CPK gets the
-packages' modules as if they were its own, a record of the wheels (`wasm/vendored.json`), and the
-packages' licence files.
+It uses no network and no installer: a wheel is used only if the lock names its hash. The CPK gets
+the packages' modules as if they were its own, a record of the wheels (`wasm/vendored.json`), and
+the packages' licence files.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -32,7 +32,7 @@ class Vendored:
 
 
 def vendored_packages(plan: CpkPlan) -> Vendored:
-    """What `vendor-lock` and `vendor-wheels` of a CPK give; nothing if it has neither.
+    """The content of `vendor-lock` and `vendor-wheels` of a CPK; empty if it has neither.
 
     Raises:
         VendoringRefusedError: the lock or a wheel; names package, file and reason.
@@ -85,7 +85,7 @@ def _entries(wheels: Sequence[Wheel]) -> Iterator[tuple[str, bytes]]:
 
 
 def import_paths(plan: CpkPlan) -> tuple[Path, ...]:
-    """Where plain Python finds what a CPK's sources import, for tests outside of the sandbox.
+    """The import paths of a CPK's sources for plain Python, for tests outside of the sandbox.
 
     The CPK's own folder, its locked wheels and the sources inside the CPKs that it depends on:
     Python imports from ZIP archives.

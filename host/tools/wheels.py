@@ -1,7 +1,8 @@
 """Wheel files of third-party packages: chosen by hash, read strictly, pure Python alone.
 
-A wheel's file name tells what it was built for (PEP 427); its content must agree: whatever its
-tags say, native code inside is refused by name. Nothing of a wheel is executed or unpacked to disk.
+A wheel's file name states its target platform (PEP 427), and its content must agree: native code
+inside is refused by name, whatever the tags say. Nothing of a wheel is executed or unpacked to
+disk.
 """
 
 import hashlib
@@ -55,7 +56,7 @@ class WheelFile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wheel:
-    """What a CPK takes from one wheel.
+    """The parts of one wheel that go into a CPK.
 
     Attributes:
         name, version: as the lock pins it.
@@ -103,7 +104,7 @@ def _named(path: Path) -> WheelFile:
 def locked_wheel(
     pin: Requirement, wheels: Sequence[WheelFile], folder: str, problems: list[str]
 ) -> Wheel | None:
-    """The one pure wheel that a lock's line allows; None after telling why there is none."""
+    """The only pure wheel that a lock's line allows; None after the reason was recorded."""
     label = f"{pin.name} {pin.version}"
     named = [w for w in wheels if w.name == pin.name and _same_version(w.version, pin.version)]
     if not named:
@@ -226,7 +227,7 @@ def _is_module(name: str) -> bool:
 
 
 def _notices(archive: Archive) -> dict[str, bytes]:
-    """Licence texts, which most licences want to travel with the code."""
+    """Licence texts, which most licences require to be distributed with the code."""
     return {
         rest: archive.read(entry.name)
         for entry in archive.entries

@@ -1,7 +1,7 @@
-"""A guest that runs in a process of its own, and the run as the host follows it there.
+"""A guest that runs in a separate process, and the host's side of its runs.
 
-The process may be in the hands of whoever wrote the guest. What it says is checked here as if it
-were: a call that was not granted, too many, too large, or out of order costs the process its life.
+The process may be under the control of the guest's author, so all its messages are checked here: a
+call that was not granted, one too many, one too large or out of order gets the process killed.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -58,7 +58,7 @@ _STOPS: Mapping[str, type[errors.RunError]] = MappingProxyType(
         and kind not in {errors.RunError, errors.CapabilityNotGrantedError, errors.HostMemoryError}
     }
 )
-"""What may end a run in its process, beside a refused capability."""
+"""Errors that may end a run in its process, besides a refused capability."""
 
 _FUNCTIONS = frozenset(f"{interface}.{function}" for interface, function in HOST_FUNCTIONS)
 
@@ -69,7 +69,7 @@ class Lease(Protocol):
     process: GuestProcess
 
     def away(self) -> AbstractContextManager[None]:
-        """The run waits: for the length of the block its process may be ended for another."""
+        """Mark the run as waiting: within the block its process may be evicted for another."""
         ...
 
 
@@ -78,12 +78,12 @@ Placement = Callable[[], AbstractContextManager[Lease]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IsolatedGuest(Runnable):
-    """As `sandbox.guest.Guest`, but each call is made in another process.
+    """Like `sandbox.guest.Guest`, but each call runs in another process.
 
     Attributes:
-        component: what is run.
+        component: the component to run.
         index: its place among the components of the process.
-        visit: gives the process, started if it has to be.
+        visit: returns the process, which it starts if necessary.
         grace_seconds: how long a run may go on beyond its wall-clock limit.
     """
 
@@ -96,8 +96,8 @@ class IsolatedGuest(Runnable):
         """Run an export; see `sandbox.runnable.Runnable.run`.
 
         Raises:
-            GuestProcessLostError: the process could not be had, or was ended from outside: the run
-                may be repeated.
+            GuestProcessLostError: the process could not be started, or was ended from outside: the
+                run may be repeated.
         """
         facts, limits = self.component.facts(request), request.limits
         begin = Begin(
@@ -147,7 +147,7 @@ class _Run:
         return self._seen
 
     def memory_bytes(self) -> int:
-        """By how much the process has grown since the run began, other runs' growth included."""
+        """Growth of the process's memory since the run began, including that of other runs."""
         resident = resident_bytes(self._stay.process.pid)
         if resident is None or self._resident_before is None:
             return self._limits.memory_bytes_max
@@ -155,7 +155,7 @@ class _Run:
 
     @contextmanager
     def paused(self) -> Iterator[None]:
-        with suppress(EndedError, TimeoutError):  # the answer will not get through, either
+        with suppress(EndedError, TimeoutError):  # sending the answer would fail, too
             self._lane.send(Pause())
         with self._stay.away():
             yield
@@ -185,7 +185,7 @@ class _Run:
                 f"the guest's process broke the protocol: {broken}"
             ) from broken
         except HostMemoryError as refused:
-            # With the process go the runs that wait in it, and are repeated, too.
+            # The runs that wait in the process end with it, and are repeated, too.
             process.kill(Ending.MEMORY)
             raise GuestProcessLostError(
                 f"the guest's process was ended: {Ending.MEMORY}"
@@ -219,7 +219,7 @@ class _Run:
             raise FrameError("an end that the host did not ask for")
 
     def _halted(self, cause: BaseException, heard: FromGuests) -> Outcome | BaseException:
-        """What a run comes to that the host's answer ended."""
+        """The outcome of a run that was ended by the host's answer."""
         if isinstance(heard, RunResult | Stopped | Asked):
             raise FrameError("the run went on though the host ended it")
         if isinstance(cause, SuspendRun):
@@ -242,12 +242,12 @@ class _Run:
             self._lane.wait_still(self._grace_seconds)
             self._lane.send(Halt())
             return
-        # A run that is beyond its time by now still gets to see it.
+        # A run that has exceeded its time meanwhile still receives the answer.
         self._lane.wait_still(self._grace_seconds)
         self._lane.send(Reply(is_ok, bytes_of(text)))
 
     def _admit(self, asked: Asked) -> None:
-        """Refuse what the run's own checks, in its process, would never have let through."""
+        """Refuse a call that an intact process would have refused itself."""
         size, limits = len(asked.request), self._limits
         log_bytes = self._seen.log_bytes + (size if asked.interface == "log" else 0)
         if self._host is None or (asked.interface, asked.function) not in HOST_FUNCTIONS:
@@ -264,7 +264,7 @@ class _Run:
         self._seen = replace(counted, fuel=self._fuel(asked.usage))
 
     def _check_usage(self, usage: Usage) -> None:
-        """A refused call was counted, but did not come here; its text was in the guest's memory."""
+        """A refused call was counted, but was not sent here; its text was in the guest's memory."""
         calls = usage.host_calls - self._seen.host_calls
         logged = usage.log_bytes - self._seen.log_bytes
         logged_max = self._limits.memory_bytes_max if calls else 0

@@ -1,8 +1,8 @@
 """The process in which guests of one virtual node run: `python -m sandbox.isolation.child SOCKET`.
 
-It loads compiled components from descriptors that it was given, seals itself, and then runs what it
-is asked to, one run at a time on each of its threads. A thread takes its next connection to the
-host from the socket of the process. Nothing is opened, imported or started after the seal.
+It loads compiled components from descriptors that it was given, seals itself, and then performs the
+requested runs, one at a time on each of its threads. A thread takes its next connection to the host
+from the process's socket. Nothing is opened, imported or started after the seal.
 """
 
 import array  # noqa: F401  # `socket.recv_fds` imports it, which a sealed process cannot
@@ -58,15 +58,15 @@ from sandbox.outcome import Returned
 from sandbox.world import World
 
 _STACK_BYTES = 3 * MIB
-"""A thread runs wasm, which may use 1 MiB, and Python."""
+"""Stack size of a thread: it runs wasm, which may use 1 MiB of stack, and Python."""
 _DESCRIPTORS_BESIDE_LANES = 16
 _FAILED = 70
 _BESIDE_MEMORY_BYTES = 32 * MIB
-"""What a run may need beside its guest's memory: texts on their way, tables, stacks."""
+"""Memory that a run may need in addition to its guest's: texts in transit, tables, stacks."""
 
 
 class _Relay:
-    """Asks the host for the answers to one run's host calls."""
+    """Forwards one run's host calls to the host."""
 
     def __init__(self, lane: Channel[FromHost]) -> None:
         self._lane = lane
@@ -93,7 +93,7 @@ class _Relay:
 
 
 class _Runs:
-    """The runs of this process, those that wait included. Thread-safe."""
+    """The runs of this process, including waiting ones. Thread-safe."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -111,10 +111,11 @@ class _Runs:
                 self._count -= 1
 
     def told(self, stopped: SandboxError, limits: Limits) -> SandboxError:
-        """What to tell of a run that found no memory, which has let go of its own by now.
+        """The outcome to report for a run that ran out of memory, and has released its own.
 
-        Beside others it may have been the process that had no room, not the guest that had reached
-        its limit: then it is to be repeated where there is room. Alone it has had all there is.
+        If other runs were active, the process may have been full although the guest had not reached
+        its limit: the run is then to be repeated elsewhere. A run that was alone had all the
+        memory.
         """
         if not isinstance(stopped, MemoryLimitError | HostMemoryError):
             return stopped
@@ -128,7 +129,7 @@ class _Runs:
 
 
 def _has_room(limits: Limits) -> bool:
-    """Whether the process may have as much memory as a run with these limits needs."""
+    """Whether the process's limit leaves enough memory for a run with these limits."""
     size = limits.memory_bytes_max + _BESIDE_MEMORY_BYTES
     try:
         mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS).close()
@@ -141,7 +142,7 @@ _runs = _Runs()
 
 
 def main(socket_number: int) -> None:
-    """Follow the order that comes first, and serve until the host is gone."""
+    """Execute the initial order, then serve until the host is gone."""
     seal = Seal()
     seal.before_threads()
     control = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, socket_number)
@@ -164,7 +165,7 @@ def main(socket_number: int) -> None:
 
 
 def before_seal() -> None:
-    """Make what is made on first use: nothing can be read from a file later."""
+    """Initialise everything that is lazy: no file can be read after the seal."""
     engine_version()
     profile_digest()
     bytes_of("")
@@ -190,7 +191,7 @@ def _load(order: Order) -> Sequence[Guest]:
 
 
 def _begin_serving(control: socket.socket, guests: Sequence[Guest], lanes: int) -> None:
-    """Start a thread for each lane, and come back when all have begun."""
+    """Start a thread for each lane, and return when all have started."""
     threading.stack_size(_STACK_BYTES)
     begun = threading.Barrier(lanes + 1)
     for _ in range(lanes):
@@ -199,7 +200,7 @@ def _begin_serving(control: socket.socket, guests: Sequence[Guest], lanes: int) 
 
 
 def _await_end(control: socket.socket) -> None:
-    """Stay until the host has closed its end, which the kernel does for a host that died."""
+    """Wait until the host has closed its end; the kernel closes it if the host dies."""
     ended = select.poll()
     ended.register(control, select.POLLHUP)
     ended.poll()
@@ -235,7 +236,7 @@ def _serve(lane: Channel[FromHost], guests: Sequence[Guest]) -> None:
 def _performed(
     begin: Begin, relay: _Relay, guests: Sequence[Guest]
 ) -> Halted | Stopped | RunResult:
-    """Perform one run; what the host is told of its end."""
+    """Perform one run; returns the message to the host about its end."""
     try:
         outcome = guests[begin.component].call(
             begin.export,

@@ -1,16 +1,16 @@
-"""What can happen to a guests' process, beside what can happen to a run."""
+"""Failures of a guests' process, in addition to those of a run."""
 
 from sandbox.errors import RunError, SandboxError
 
 
 class GuestProcessDiedError(RunError):
-    """The process that ran the guest ended by a fault of its own."""
+    """The process that ran the guest crashed."""
 
     code = "guest-process-died"
 
 
 class GuestProcessViolationError(RunError):
-    """The process that ran the guest tried what a guest never needs, and was killed."""
+    """The process that ran the guest did something that no guest needs, and was killed."""
 
     code = "guest-process-violation"
 

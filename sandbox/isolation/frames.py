@@ -1,7 +1,7 @@
-"""What the host and a guests' process say to each other, and the frames it travels in.
+"""The messages between the host and a guests' process, and their framing.
 
-A frame is a length (4 bytes, big-endian) and one message as MessagePack. Texts of guests travel as
-bytes: what is no Unicode reaches whoever refuses it.
+A frame is a length (4 bytes, big-endian) and one message as MessagePack. Texts of guests are sent
+as bytes, so that invalid Unicode reaches the code that refuses it.
 """
 
 import socket
@@ -14,9 +14,9 @@ import msgspec
 from sandbox.limits import KIB, MIB, Limits, Usage
 
 FRAME_BYTES_MAX = 512 * MIB
-"""Of what the host, which is trusted, sends."""
+"""Maximum size of a frame from the host, which is trusted."""
 OVERHEAD_BYTES_MAX = 8 * KIB
-"""Of a frame beyond the one text that it may carry."""
+"""Maximum size of a frame in addition to the text that it may contain."""
 NAME_CHARACTERS_MAX = 64
 MESSAGE_CHARACTERS_MAX = 2_000
 
@@ -25,7 +25,7 @@ _READ_BYTES = 16 * KIB
 
 
 class FrameError(Exception):
-    """What arrived is no message that may be said now."""
+    """The received data is not a message that is valid at this point."""
 
 
 class EndedError(Exception):
@@ -50,7 +50,7 @@ class Loaded(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Order(_Message, frozen=True):
-    """The first frame to a process: what it loads, and how it is sealed."""
+    """The first frame to a process: the components to load, and the parameters of the seal."""
 
     parent: int
     components: tuple[Loaded, ...]
@@ -59,13 +59,13 @@ class Order(_Message, frozen=True):
 
 
 class Ready(_Message, frozen=True):
-    """The process is sealed; `walls` tells of every wall why it does not stand, or nothing."""
+    """The process is sealed; `walls` maps each wall to the reason why it is missing, or to ""."""
 
     walls: dict[str, str]
 
 
 class Refused(_Message, frozen=True):
-    """The process cannot load what it was ordered to."""
+    """The process cannot load the requested code."""
 
     code: str
     message: str
@@ -83,7 +83,7 @@ class Begin(_Message, frozen=True):
 
 
 class Asked(_Message, frozen=True):
-    """A guest's host call, and what the run has used until then."""
+    """A guest's host call, and the run's usage so far."""
 
     interface: _Name
     function: _Name
@@ -99,11 +99,11 @@ class Reply(_Message, frozen=True):
 
 
 class Halt(_Message, frozen=True):
-    """Instead of `Reply`: end the run."""
+    """Sent instead of `Reply`: end the run."""
 
 
 class Pause(_Message, frozen=True):
-    """Before `Reply` or `Halt`: stop the run's clock until that comes."""
+    """Sent before `Reply` or `Halt`: stop the run's clock until one of them arrives."""
 
 
 class RunResult(_Message, frozen=True):
@@ -115,7 +115,7 @@ class RunResult(_Message, frozen=True):
 
 
 class Halted(_Message, frozen=True):
-    """The run has ended as `Halt` asked."""
+    """The run has ended because of `Halt`."""
 
     usage: Usage
 
@@ -140,7 +140,7 @@ class Channel(Generic[_Heard]):
 
     Attributes:
         stream: a connected socket that blocks.
-        bytes_max: of one frame that arrives.
+        bytes_max: maximum size of a received frame.
     """
 
     def __init__(self, stream: socket.socket, hears: object, *, bytes_max: int) -> None:
@@ -153,7 +153,7 @@ class Channel(Generic[_Heard]):
         self._decoder: msgspec.msgpack.Decoder[_Heard] = msgspec.msgpack.Decoder(hears)
 
     def wait_at_most(self, seconds: float) -> None:
-        """Bound all waiting from now on together; a single wait may begin just before the end."""
+        """Bound the total time of following waits; a wait may still begin just before the end."""
         self._deadline = time.monotonic() + seconds
         if seconds != self._seconds:
             self._seconds = seconds
@@ -162,7 +162,7 @@ class Channel(Generic[_Heard]):
                 self.stream.setsockopt(socket.SOL_SOCKET, option, timeout)
 
     def wait_still(self, seconds: float) -> None:
-        """Bound waiting by `seconds` from now, if that is later than the bound that holds."""
+        """Extend the bound of waiting to `seconds` from now, if that is later."""
         if self._deadline is not None:
             self._deadline = max(self._deadline, time.monotonic() + seconds)
 
@@ -171,7 +171,7 @@ class Channel(Generic[_Heard]):
 
         Raises:
             EndedError: the other side is gone.
-            TimeoutError: it does not take it.
+            TimeoutError: the other side does not receive it in time.
         """
         body = self._encoder.encode(message)
         try:
@@ -186,8 +186,8 @@ class Channel(Generic[_Heard]):
 
         Raises:
             EndedError: the other side is gone.
-            FrameError: a frame that is too large or holds no message that is heard here.
-            TimeoutError: nothing came.
+            FrameError: a frame is too large or contains no message that is valid here.
+            TimeoutError: no message arrived in time.
         """
         (length,) = _LENGTH.unpack(self._exactly(_LENGTH.size))
         if length > self.bytes_max:

@@ -10,7 +10,7 @@ from sandbox.runtime import Sandbox
 from sandbox.world import World
 
 Place: TypeAlias = Callable[[Sandbox, World, str], Guest | IsolatedGuest]
-"""Gives the guest of a sandbox's component by world and digest."""
+"""Returns the guest of a sandbox's component by world and digest."""
 
 
 def here(sandbox: Sandbox, world: World, digest: str) -> Guest:

@@ -31,7 +31,7 @@ class _Place:
 class _Keeper:
     """A thread that starts processes and looks for idle ones.
 
-    The kernel ends a process with the thread that started it, so that is one that stays.
+    The kernel kills a process when the thread that started it ends, so that thread must stay alive.
     """
 
     def __init__(self, end_idle: Callable[[], None], seconds: float) -> None:
@@ -52,7 +52,7 @@ class _Keeper:
         return started.result()
 
     def close(self) -> None:
-        """Start what was asked for before, and nothing more."""
+        """Start the processes that were already requested, then stop."""
         with self._lock:
             self._is_closed = True
             self._jobs.put(None)
@@ -96,10 +96,11 @@ class ProcessPool:
     """At most `most` processes by key, the most recently used ones. Thread-safe.
 
     Args:
-        most: a process more ends the longest unused one, or waits until one is unused.
+        most: the maximum; one more process evicts the least recently used idle one, or waits for an
+            idle one.
         idle_seconds: a process without runs for so long is ended.
-        plan: how a process is made.
-        monotonic: seconds that only grow.
+        plan: the configuration of a process.
+        monotonic: a monotonic clock, in seconds.
     """
 
     def __init__(
@@ -124,15 +125,15 @@ class ProcessPool:
         self._priorities.start()
 
     def processes(self) -> Sequence[tuple[str, GuestProcess]]:
-        """Keys and processes, the longest unused first."""
+        """Keys and processes, the least recently used first."""
         with self._changed:
             return tuple((key, place.process) for key, place in self._places.items())
 
     def probe(self) -> Walls:
-        """The walls of a process here, from one that is started for the question.
+        """The walls of a process on this system, measured with a process started for this purpose.
 
         Raises:
-            GuestProcessLostError: none can be started.
+            GuestProcessLostError: the process cannot be started.
         """
         process = GuestProcess((), self.plan, self._keeper.spawn)
         process.kill(Ending.CLOSED)
@@ -140,11 +141,11 @@ class ProcessPool:
 
     @contextmanager
     def visit(self, key: str, codes: Callable[[], Sequence[CompiledFile]]) -> Iterator[_Stay]:
-        """Have the process of `key` for the length of the block.
+        """Use the process of `key` for the length of the block.
 
         Args:
-            key: what the process belongs to; nothing else ever runs in it.
-            codes: gives the code to start it with, if it has to be started; closed afterwards.
+            key: the process's owner; only its code ever runs in the process.
+            codes: returns the code for a new process, if one has to be started; closed afterwards.
 
         Raises:
             GuestProcessLostError: it cannot be started, or every process is busy for too long.
@@ -158,7 +159,7 @@ class ProcessPool:
             self.count(place, -1)
 
     def count(self, place: _Place, change: int) -> None:
-        """Note that a run has begun or ended at `place`, or waits, or goes on."""
+        """Record that a run at `place` has begun, ended, started to wait or resumed."""
         with self._changed:
             place.runs += change
             place.since = self._monotonic()
@@ -193,7 +194,7 @@ class ProcessPool:
             return [place.process for place in self._places.values() if place.runs]
 
     def _find(self, key: str) -> _Place | None:
-        """The living process of `key`, with one more run; None: the caller has to start it."""
+        """The live process of `key`, with one more run; None if the caller has to start it."""
         end = self._monotonic() + self.plan.start_seconds
         with self._changed:
             while not self._is_closed:
@@ -213,14 +214,14 @@ class ProcessPool:
         raise GuestProcessLostError("the host stops")
 
     def _ending(self, place: _Place) -> Ending | None:
-        """Why a process takes no more runs; None of one that does."""
+        """Why a process accepts no more runs; None if it does."""
         if not place.process.is_alive:
             return Ending.CLOSED
         has_rested = place.runs == 0 and place.since <= self._monotonic() - REST_S
         return Ending.LOWERED if place.process.is_lowered and has_rested else None
 
     def _make_room(self) -> bool:
-        """See that there is a place for one more process, by ending an unused one if need be."""
+        """Make room for one more process, by ending an idle one if necessary."""
         if len(self._places) + len(self._starting) < self._most:
             return True
         unused = next((key for key, place in self._places.items() if place.runs == 0), None)

@@ -1,10 +1,10 @@
-"""Guests' processes give way: to their host from the start, and to each other when they compute.
+"""Lowers priorities: of guests' processes from their start, further for threads that compute long.
 
 A process starts with a lower priority of the system than its host has, so that the host's own
-threads come first. A thread of a process that goes on computing is lowered further: it has the
-processor whenever nobody else wants it, and hardly when somebody does. Raising it again needs
-rights that a host seldom has, so a process that was lowered is replaced by a fresh one once it has
-rested. The host does this, by what the kernel says: it asks the process nothing. Linux only.
+threads come first. A thread of a process that goes on computing is lowered further: it gets the
+processor mainly while no other thread is ready to run. Raising a priority needs rights that a host
+seldom has, so a process that was lowered is replaced by a new one after an idle period. The host
+does this from the kernel's data alone, without the process's help. Linux only.
 """
 
 import os
@@ -18,14 +18,14 @@ from pathlib import Path
 from typing import Protocol
 
 START_LOWER_BY = 5
-"""Of every process, from its start."""
+"""Nice value added to every process from its start."""
 LOWERED_BY = 10
-"""Of a thread that computes for long, beyond that."""
+"""Nice value added to a thread that computes for long, on top of that."""
 COMPUTED_S_MAX = 0.1
 MAY_COMPUTE = 0.2
-"""The part of the time that a thread may compute for without ever being lowered."""
+"""The share of time for which a thread may compute without ever being lowered."""
 REST_S = 1.0
-"""A process that was lowered and has had no run for so long makes room for a fresh one."""
+"""Seconds without a run after which a lowered process is replaced by a new one."""
 _LOOK_EVERY_S = 0.05
 _PROCESSOR_CLOCK = 2
 """Linux's clock of the processor time of a process; see `clock_getcpuclockid` of its C library."""
@@ -33,12 +33,12 @@ _PROCESSOR_CLOCK = 2
 
 @dataclass(slots=True)
 class Use:
-    """What a thread has computed beyond what it may. Pure, mutable.
+    """How much a thread has computed beyond its allowance. Pure, mutable.
 
     Attributes:
-        at: seconds of a steady clock, at the last look.
-        computed: seconds that the thread had computed then, in all.
-        beyond: seconds beyond what it may.
+        at: seconds of a steady clock, at the last update.
+        computed: total processor seconds of the thread at that time.
+        beyond: processor seconds beyond its allowance.
     """
 
     at: float
@@ -46,12 +46,13 @@ class Use:
     beyond: float = 0.0
 
     def is_too_much(self, now: float, computed: float, *, wants_more: bool) -> bool:
-        """Look again; whether the thread is to be lowered.
+        """Update the account; returns whether the thread is to be lowered.
 
         Args:
             now: seconds of the steady clock.
-            computed: seconds that the thread has computed in all.
-            wants_more: whether it would compute on. One that waits for a processor earns nothing.
+            computed: total processor seconds of the thread.
+            wants_more: whether it is ready to run. Time spent waiting for a processor earns no
+                allowance.
         """
         earned = 0.0 if wants_more else MAY_COMPUTE * (now - self.at)
         self.beyond = max(0.0, self.beyond + computed - self.computed - earned)
@@ -70,7 +71,7 @@ class Computing(Protocol):
 
 @dataclass(slots=True)
 class _Seen:
-    """A process as it was at the last look."""
+    """The state of a process at the last check."""
 
     computed: float = 0.0
     threads: dict[int, Use] = field(default_factory=dict)
@@ -105,11 +106,11 @@ class Priorities:
             self._thread.join()
 
     def look(self) -> bool:
-        """Lower what has computed for too long; whether anything runs."""
+        """Lower threads that have computed for too long; returns whether anything runs."""
         busy = self._busy()
         self._seen = {p.pid: self._seen.get(p.pid) or _Seen() for p in busy}
         for process in busy:
-            with suppress(OSError):  # it is gone, or the system does not let a host do this
+            with suppress(OSError):  # it has ended, or the system does not permit it
                 _look_at(process, self._seen[process.pid])
         return bool(busy)
 
@@ -122,7 +123,7 @@ class Priorities:
 
 
 def lower_starter() -> None:
-    """Lower the calling thread: what it starts from now on inherits that."""
+    """Lower the calling thread's priority; threads that it starts later inherit it."""
     if sys.platform == "linux":
         with suppress(OSError):
             usual = os.getpriority(os.PRIO_PROCESS, os.getpid())

@@ -1,4 +1,4 @@
-"""One guests' process as the host holds it: started, connected to, and seen to end."""
+"""The host's side of one guests' process: starting it, connecting to it, detecting its end."""
 
 import os
 import signal
@@ -39,22 +39,22 @@ _DYING_SECONDS = 2.0
 _FROM_OUTSIDE = frozenset({-signal.SIGKILL, -signal.SIGTERM, -signal.SIGINT, -signal.SIGHUP})
 _LANE = b"l"
 _BESIDE_MEMORY_BYTES = 8 * MIB
-"""What a run that waits holds beside its guest's memory."""
+"""Memory of a waiting run in addition to its guest's memory."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProcessPlan:
-    """How every guests' process of a host is made.
+    """The configuration of every guests' process of a host.
 
     Attributes:
-        flows: workflow runs at a time, those that wait in a host call included.
-        waiting: of these, how many may wait in a host call for long.
-        contracts: contract runs at a time that always have a place.
+        flows: concurrent workflow runs, including those that wait in a host call.
+        waiting: how many of these may wait in a host call for long.
+        contracts: concurrent contract runs that always have a place.
         memory_bytes_max: private memory beyond what a process starts with.
-        start_seconds: a process that is not sealed by then is given up.
-        grace_seconds: a run that does not end this long after its wall-clock limit costs its
-            process.
-        module: what is run.
+        start_seconds: a process that is not sealed after this time is killed.
+        grace_seconds: if a run does not end this long after its wall-clock limit, its process is
+            killed.
+        module: the Python module that the process runs.
     """
 
     flows: int
@@ -90,9 +90,10 @@ class GuestProcess:
         """Start the process and wait until it is sealed.
 
         Args:
-            codes: what it runs; a run names one by its index.
-            plan: how it is made.
-            spawn: starts it, on a thread that lives on: the kernel kills the process with that.
+            codes: the components that it runs; a run names one by its index.
+            plan: its configuration.
+            spawn: starts it on a thread that stays alive: the kernel kills the process when that
+                thread ends.
 
         Raises:
             GuestProcessLostError: it cannot be started.
@@ -106,7 +107,7 @@ class GuestProcess:
         self._waiting: list[int] = []
         self._ending: Ending | None = None
         self.is_lowered = False
-        """Whether it has computed for so long that it has a lower priority than others."""
+        """Whether its priority was lowered because it computed for long."""
         files = [code.file.fileno() for code in codes]
         self._control, theirs = socket.socketpair()
         with theirs:
@@ -138,10 +139,10 @@ class GuestProcess:
 
     @contextmanager
     def lane(self, world: World, *, bytes_max: int) -> Iterator[Channel[FromGuests]]:
-        """A connection for one run, once there is a place; left in order, another run gets it.
+        """A connection for one run, as soon as a place is free; it is reused after an orderly end.
 
         Args:
-            world: of the component that is run. Flows leave places to the contracts that they
+            world: of the component that is run. Places are reserved for the contracts that flows
                 wait for.
             bytes_max: the largest text that the run may send.
 
@@ -166,8 +167,8 @@ class GuestProcess:
     def waiting_place(self, memory_bytes: int) -> Iterator[bool]:
         """Whether a run may wait in a host call for long, for the length of the block.
 
-        Runs that wait keep their memory: they get no more of the process's than is left when all
-        that may run at a time have all that they may have.
+        Waiting runs keep their memory. Together they may use no more of the process's memory than
+        is left when all runs that may be active have their full limits.
 
         Args:
             memory_bytes: the limit of the run's memory.
@@ -196,12 +197,12 @@ class GuestProcess:
             self._process.kill()
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(_DYING_SECONDS)
-        with self._lock:  # nobody is sending on it: its number may soon be another's
+        with self._lock:  # no send is in progress: the descriptor number may be reused
             self._control.close()
         self._close_lanes()
 
     def failure(self) -> SandboxError:
-        """What its end, which a run has noticed, means to that run."""
+        """The error that a run gets after it has noticed the process's end."""
         try:
             status = self._process.wait(_DYING_SECONDS)
         except subprocess.TimeoutExpired:
@@ -276,7 +277,8 @@ def spawn(words: Sequence[str], descriptors: Sequence[int]) -> "subprocess.Popen
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         pass_fds=tuple(descriptors),
-        # Apart from the signals of a terminal. Where Linux schedules sessions against each other,
-        # each process has a share of its own; elsewhere its priority counts.
+        # Not in the terminal's session, so not reached by its signals. Where Linux schedules
+        # sessions against each other, each process has its own share; elsewhere its priority
+        # counts.
         start_new_session=True,
     )

@@ -1,6 +1,6 @@
-"""What a guests' process gives up, before and after it has loaded what it needs.
+"""The rights that a guests' process drops, before and after it has loaded its code.
 
-Each wall is put up if the system lets it; what does not stand is told, never passed over.
+Each wall is put up if the system supports it; a missing wall is always reported.
 """
 
 import ctypes
@@ -29,7 +29,7 @@ WALLS = (
 """Every wall, in the order in which they are put up."""
 
 Walls = Mapping[str, str]
-"""Wall -> why it does not stand; empty where it does."""
+"""Wall -> the reason why it is missing; empty if it is in force."""
 
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_NO_NEW_PRIVS = 1, 4, 38
 _PR_CAPBSET_DROP = 24
@@ -40,7 +40,7 @@ _NO_LINUX = f"{sys.platform} has none"
 
 
 class Seal:
-    """The walls of this process, as they come up."""
+    """The walls of this process, recorded as they are put up."""
 
     def __init__(self) -> None:
         self._walls: dict[str, str] = {"process": ""}
@@ -48,21 +48,21 @@ class Seal:
 
     @property
     def walls(self) -> Walls:
-        """Every wall, and why those that do not stand do not."""
+        """Every wall, with the reason for each one that is missing."""
         return MappingProxyType({wall: self._walls.get(wall, "not put up") for wall in WALLS})
 
     def before_threads(self) -> None:
-        """Put up what only a process with one thread can: first of all."""
+        """Put up the walls that need a single-threaded process; must be called first."""
         os.environ.clear()
         self._walls["environment"] = ""
         self._walls["network-namespace"] = self._leave_network()
         self._walls["capabilities"] = self._drop_capabilities()
 
     def close(self, *, parent: int, files_max: int, memory_bytes_max: int) -> None:
-        """Put up the rest; afterwards the process can compute and answer, and nothing else.
+        """Put up the other walls; afterwards the process can only compute and answer.
 
         Args:
-            parent: the process that is asked to kill this one by its death.
+            parent: the process whose death makes the kernel kill this one.
             files_max: open descriptors.
             memory_bytes_max: private memory beyond what the process has now.
         """
@@ -77,7 +77,7 @@ class Seal:
         self._walls["seccomp"] = seccomp.install() or ""
 
     def _leave_network(self) -> str:
-        """Into a network namespace without interfaces; as another user if the own may not."""
+        """Enter a network namespace without interfaces, in a user namespace if necessary."""
         if sys.platform != "linux":
             return _NO_LINUX
         for flags in (_CLONE_NEWNET, _CLONE_NEWUSER | _CLONE_NEWNET):
@@ -108,7 +108,7 @@ def _blind_standard_streams() -> None:
     nothing = os.open(os.devnull, os.O_RDWR)
     for stream in (0, 1, 2):
         os.dup2(nothing, stream)
-    if nothing > 2:  # it is no standard stream
+    if nothing > 2:  # not a standard stream
         os.close(nothing)
 
 

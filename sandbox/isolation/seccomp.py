@@ -56,7 +56,7 @@ def filter_of(machine: str, pid: int) -> bytes | None:
 
 
 def install() -> str | None:
-    """Filter the system calls of all threads from now on; the answer tells why it cannot be.
+    """Filter the system calls of all threads from now on; returns the reason if that fails.
 
     Needs no-new-privileges.
     """
@@ -104,7 +104,7 @@ def _answer(number: int | None, answer: int) -> Iterator[tuple[int, int, int, in
 def _by_argument(
     number: int, argument: int, test: int, value: int, *, is_good: bool
 ) -> Iterator[tuple[int, int, int, int]]:
-    """Decide one system call by the low half of an argument; what the kernel reads, too."""
+    """Decide one system call by the low half of an argument, as the kernel does."""
     yield _JUMP_EQUAL, 0, 4, number
     yield _LOAD, 0, 0, _ARGUMENTS_AT + 8 * argument
     yield (test, 0, 1, value) if is_good else (test, 1, 0, value)
@@ -113,7 +113,7 @@ def _by_argument(
 
 
 def _aborts(number: int, pid: int) -> Iterator[tuple[int, int, int, int]]:
-    """Decide `tgkill`: who killed itself otherwise could pass for killed by others."""
+    """Decide `tgkill`: other signals would let a process pretend to be killed from outside."""
     yield _JUMP_EQUAL, 0, 6, number
     yield _LOAD, 0, 0, _ARGUMENTS_AT
     yield _JUMP_EQUAL, 0, 3, pid

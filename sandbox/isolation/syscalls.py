@@ -52,7 +52,7 @@ OWN_PROCESS: Mapping[str, tuple[int, int]] = MappingProxyType({"tgkill": (234, 1
 """Allowed for SIGABRT (third argument) to the process itself (first): what `abort` does."""
 
 STANDARD_ERROR: Mapping[str, tuple[int, int]] = MappingProxyType({"write": (1, 64)})
-"""Allowed where the first argument is 2, which is /dev/null: a runtime's last words."""
+"""Allowed if the first argument is 2 (redirected to /dev/null): a runtime's final error message."""
 
 FATAL: Mapping[str, tuple[int, int | None]] = MappingProxyType(
     {
@@ -108,8 +108,8 @@ FATAL: Mapping[str, tuple[int, int | None]] = MappingProxyType(
         "capset": (126, 91),
     }
 )
-"""What no library calls by itself: the process is killed at once, and the host told.
+"""Calls that no library makes by itself: the process is killed at once, and the host notified.
 
-Everything in no table, opening a file among it, is answered with EPERM: libraries try such things
-on their own and live without.
+Calls in no table, such as opening a file, fail with EPERM: libraries try them on their own and
+tolerate the failure.
 """

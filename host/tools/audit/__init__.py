@@ -1,1 +1,1 @@
-"""Audits: what a package's sandboxes hold, may do and let out, without any running host."""
+"""Audits of packages: content, rights and outgoing data of their sandboxes, without a host."""

@@ -14,19 +14,19 @@ _KEYS = {
     "limits": ("name",),
     "signers": ("certificate",),
 }
-"""Array -> fields that name one of its objects, so that order and position mean nothing."""
+"""Array -> fields that identify one of its objects, so that order and position do not matter."""
 
 _GRANTS = ("capabilities", "leaves", "features", "flows")
-"""Lists of a component in which one more entry means that the code may do, or uses, more."""
+"""Lists of a component in which an added entry means that the code may do, or uses, more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """One fact that differs; None stands for a fact that only one side has.
+    """One fact that differs; None if a side does not have the fact.
 
     Attributes:
-        path: where it stands, such as `components[iou].limits[fuelMax].effective`.
-        widens: the new code may do more than the old, or is vouched for by others.
+        path: its location, such as `components[iou].limits[fuelMax].effective`.
+        widens: the new code may do more than the old, or has other signers.
     """
 
     path: str
@@ -76,7 +76,7 @@ def diff_text(old: Audit, new: Audit, changes: tuple[Change, ...]) -> str:
 
 
 def _facts(audit: Audit) -> Mapping[str, Any]:
-    """Path -> value of every fact; the file's own name is none."""
+    """Path -> value of every fact; the file's own name is not a fact."""
     flat: dict[str, Any] = {}
     values = {k: v for k, v in document(audit).items() if k not in {"file", "auditVersion"}}
     _flatten("", "", values, flat)

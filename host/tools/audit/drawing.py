@@ -1,4 +1,4 @@
-"""What the drawing of one sandbox shows: the guest inside, and the doors in its walls."""
+"""The content of one sandbox's drawing: the guest inside, and the doors in its walls."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ _DIGEST_CHARACTERS = 24
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Doorway:
-    """An interface as a door: its functions, what a call meets, and who is reached through it."""
+    """An interface as a door: its functions, whether calls are permitted, and who receives data."""
 
     interface: str
     functions: tuple[str, ...]
@@ -27,10 +27,10 @@ class Drawing:
     """One component's sandbox.
 
     Attributes:
-        exports: what the host calls; the runtime's own leftovers are not called.
+        exports: the functions that the host calls; the runtime's own exports are never called.
         guest: the guest's lines, each with its class.
-        memory: what a run begins with, of what it may have, in words.
-        memory_filled: the same as a part of 1.
+        memory: a run's initial memory and its limit, in words.
+        memory_filled: the same as a fraction from 0 to 1.
         doors: open ones first.
     """
 
@@ -44,7 +44,7 @@ class Drawing:
 
 
 def drawing_of(component: ComponentFacts) -> Drawing:
-    """The sandbox of a component whose imports were read."""
+    """The sandbox of a component with known imports."""
     doors = _doorways(component.imports or ())
     closed = sum(doorway.is_closed for doorway in doors)
     names = [name for name in component.exports if name in {"verify", "run", "describe"}]

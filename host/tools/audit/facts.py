@@ -56,11 +56,11 @@ def audit_package(
         trusted: trust anchors; without any, trust is not judged.
         sandbox: derives, admits and compiles.
         limits: those of the host that the package is audited for.
-        allowed: capabilities that this host grants at most.
+        allowed: the most capabilities that this host grants.
         progress: is told each step in a sentence.
 
     Raises:
-        CpiError: the file is no package whose archives can be read.
+        CpiError: the file is not a package with readable archives.
     """
     opened = open_package(data, trusted)
     package = opened.package
@@ -163,7 +163,7 @@ def _component(
 
 
 def _made(sandbox: Sandbox, code: CpkCode) -> tuple[bytes, Any]:
-    """The component's bytes and shape, after it was proved as an upload proves it."""
+    """The component's bytes and structure, after the same checks as at an upload."""
     component = make_component(sandbox, code)
     guest = sandbox.guest(code.world, component.digest)
     check_description(code, guest)
@@ -171,7 +171,7 @@ def _made(sandbox: Sandbox, code: CpkCode) -> tuple[bytes, Any]:
 
 
 def _declared(cpk: VerifiedCpk, limits: Limits) -> ComponentFacts:
-    """What the CPK says of itself; what is read from the component is still missing."""
+    """The CPK's own statements; facts read from the component are added later."""
     descriptor = cpk.descriptor
     path = descriptor.component_path if descriptor else None
     return ComponentFacts(

@@ -1,6 +1,6 @@
-"""What an audit finds: facts of a package, of its components and of what crosses their walls.
+"""The results of an audit: facts of a package, its components and their host calls.
 
-Every value is plain data; `document` gives it as JSON. Digests are `SHA-256:HEX`.
+Every value is plain data; `document` returns it as JSON. Digests are `SHA-256:HEX`.
 """
 
 import dataclasses
@@ -14,7 +14,7 @@ from sandbox.anatomy import Anatomy
 
 
 class Trust(StrEnum):
-    """How far the signatures of a package were found to hold."""
+    """The result of verifying a package's signatures and trust."""
 
     TRUSTED = "trusted"
     NOT_JUDGED = "not-judged"
@@ -23,7 +23,7 @@ class Trust(StrEnum):
 
 
 class Door(StrEnum):
-    """What a call of an imported function meets."""
+    """Whether a call of an imported function is permitted."""
 
     ALWAYS = "always-open"
     OPEN = "open"
@@ -32,7 +32,7 @@ class Door(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Note:
-    """Something found that a reader should know: a stable code and one sentence."""
+    """A finding for the reader: a stable code and one sentence."""
 
     code: str
     message: str
@@ -60,9 +60,9 @@ class ImportFacts:
 
     Attributes:
         interface: the WIT interface, which is the capability.
-        door: what a call meets.
+        door: whether a call is permitted.
         quota: the limits that apply to it, by name.
-        reaches: who gets what is sent through it, if that is outside the virtual node.
+        reaches: who receives the data sent through it, if outside the virtual node.
     """
 
     interface: str
@@ -74,7 +74,7 @@ class ImportFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LimitFacts:
-    """One limit: what the descriptor asks for, what the host allows, and what counts."""
+    """One limit: the descriptor's value, the host's value, and the effective one."""
 
     name: str
     asked: int | None
@@ -84,7 +84,7 @@ class LimitFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RuntimeFacts:
-    """The pinned Python runtime; `known` is whether this host has it."""
+    """The pinned Python runtime; `known` says whether this host has it."""
 
     digest: str
     known: bool
@@ -100,10 +100,10 @@ class ComponentFacts:
         name: the CPK's.
         file: its name in the CPB; empty for a CPK by itself.
         form: `python`, `component`, or `none` for a CPK without WebAssembly code.
-        refusal: why there is no component; the facts about it are then missing.
-        imports: of the real component, not of what the descriptor says; None if unread.
+        refusal: why there is no component; facts about it are then missing.
+        imports: of the actual component, not of the descriptor; None if not read.
         exports: name -> type in WIT's notation.
-        leaves: what data can leave the virtual node, one sentence each.
+        leaves: the data that can leave the virtual node, one sentence each.
     """
 
     name: str
@@ -137,7 +137,7 @@ class ComponentFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Audit:
-    """Everything that an audit says of one package."""
+    """The whole audit of one package."""
 
     file: str
     size: int

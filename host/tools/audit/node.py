@@ -1,4 +1,4 @@
-"""The virtual node that runs an audited package: its grants, its quota, and what it used."""
+"""The virtual node that runs an audited package: its grants, its quota, and its usage."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -12,17 +12,17 @@ from sandbox.limits import Limits
 
 
 class NodeAnswerError(HostError):
-    """A host told of a virtual node in a shape that no host uses."""
+    """A host's answer about a virtual node has an unknown shape."""
 
     code = "node-answer"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeFacts:
-    """A virtual node as its host tells of it; mappings as REST gives them.
+    """A virtual node as reported by its host; mappings as in REST answers.
 
     Attributes:
-        quota: what is in force, by name; `overrides` are those of the node itself.
+        quota: the effective values by name; `overrides` are the node's own.
         usage: counters since `usageSince`.
         calls: host calls by function.
         hits: how often each quota was hit, by its code.
@@ -55,10 +55,10 @@ _USAGE = (
 
 
 def node_facts(node: Any, *, quota: Any, usage: Any) -> NodeFacts:
-    """The facts out of REST's answers.
+    """The facts from the REST answers.
 
     Raises:
-        NodeAnswerError: one has another shape.
+        NodeAnswerError: an answer has another shape.
     """
     try:
         holding, cpi = node["holdingIdentity"], node["cpiIdentifier"]
@@ -81,10 +81,10 @@ def node_facts(node: Any, *, quota: Any, usage: Any) -> NodeFacts:
 
 
 def limits_in_force(node: NodeFacts) -> Limits:
-    """The limits of the node's runs, before its CPKs are asked.
+    """The limits of the node's runs, before those of its CPKs are applied.
 
     Raises:
-        NodeAnswerError: the host named quotas that this release does not know.
+        NodeAnswerError: the host reports quotas that this release does not support.
     """
     names = {camel_case(name): name for name in QUOTA_NAMES}
     try:
@@ -95,7 +95,7 @@ def limits_in_force(node: NodeFacts) -> Limits:
 
 
 def node_rows(node: NodeFacts) -> Iterator[tuple[str, str]]:
-    """What to tell of the node, as terms and their plain texts."""
+    """The report about the node, as terms with plain texts."""
     yield "Node", f"{node.x500_name} ({node.short_hash})"
     yield "State", "active" if node.is_active else "in maintenance"
     yield "Granted", ", ".join(node.granted_capabilities) or "nothing beyond log and flow"

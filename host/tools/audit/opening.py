@@ -1,7 +1,7 @@
 """Opening a package for an audit: verified as far as it can be, and read even if it cannot.
 
-A package that no host would take is what an auditor wants to see inside. Its archives still have to
-be well formed, since two readers could see two things in one that is not.
+Auditors also need to inspect packages that no host would accept. Their archives still have to be
+well formed, since two readers could interpret a malformed one differently.
 """
 
 from collections.abc import Sequence
@@ -30,7 +30,7 @@ _LIBRARIES = "META-INF/privatelib/"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opened:
-    """A package, and how far it was verified. Nothing of it may be believed beyond `trust`."""
+    """A package and its verification. Its content can be trusted only as far as `trust` says."""
 
     package: VerifiedPackage
     trust: Trust
@@ -45,7 +45,7 @@ def open_package(data: bytes, trusted: Sequence[x509.Certificate]) -> Opened:
         trusted: trust anchors; without any, trust is not judged.
 
     Raises:
-        CpiError: it is no package at all, or its archives are not well formed.
+        CpiError: it is not a package, or its archives are not well formed.
     """
     try:
         package = read_package(data)
@@ -74,7 +74,7 @@ def note_of(issue: Issue) -> Note:
 
 
 def _read_unverified(data: bytes) -> VerifiedPackage:
-    """The content of a package whose signatures or rules do not hold; it has no signers."""
+    """The content of a package with invalid signatures or broken rules; it has no signers."""
     budget = Budget(DEFAULT_LIMITS)
     archive, manifest = _open(data, budget)
     kind = detect_type(manifest.main)
@@ -125,7 +125,7 @@ def _at_root(name: str, suffix: str) -> bool:
 
 
 def _cpks_of(files: dict[str, bytes], budget: Budget) -> tuple[VerifiedCpk, ...]:
-    """CPKs whose attributes can be read; others are named by the verifier's refusal already."""
+    """CPKs with readable attributes; the verifier's refusal already names the others."""
     found = (_cpk(name, data, budget) for name, data in files.items())
     return tuple(cpk for cpk in found if cpk is not None)
 
@@ -157,7 +157,7 @@ def _cpk(file_name: str, data: bytes, budget: Budget) -> VerifiedCpk | None:
 
 
 def _descriptor(entries: EntryContents) -> CodeDescriptor | None:
-    """None also for one that breaks its schema: the verifier's refusal says so."""
+    """Also None for one that breaks its schema: the verifier's refusal reports that."""
     try:
         return parse_descriptor(entries[DESCRIPTOR_PATH])
     except (KeyError, CpiError):

@@ -1,4 +1,4 @@
-"""An audit as one HTML page that needs nothing else: no script, font or image from elsewhere."""
+"""An audit as one self-contained HTML page: no scripts, no external fonts or images."""
 
 from collections.abc import Iterator, Sequence
 
@@ -96,7 +96,7 @@ def _package(audit: Audit) -> Iterator[Row]:
 
 
 def _limits(component: ComponentFacts) -> Iterator[tuple[str, str, str, str]]:
-    """Each limit: what it is, asked for, the host's, in force."""
+    """Each limit: its name, the descriptor's value, the host's value, the effective value."""
     for limit in component.limits:
         asked = "" if limit.asked is None else limit_text(limit.name, limit.asked)
         host, effective = (limit_text(limit.name, n) for n in (limit.host, limit.effective))

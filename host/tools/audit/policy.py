@@ -1,6 +1,6 @@
 """Audit policies: rules as JSON, and the findings of a package that breaks them.
 
-Without a policy, what a host would refuse to take is still a finding.
+Without a policy, reasons for a host to refuse the package are still findings.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -31,11 +31,11 @@ RULES: Mapping[str, str] = MappingProxyType(
         "audit-component-too-large": "A component is larger than the policy allows.",
     }
 )
-"""Code of a finding -> what it means."""
+"""Code of a finding -> its meaning."""
 
 
 class PolicyInvalidError(InvalidInputError):
-    """A policy is no JSON, or breaks its schema."""
+    """A policy is not JSON, or breaks its schema."""
 
     code = "audit-policy-invalid"
 
@@ -51,7 +51,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """A checked policy; None stands for a rule that was left out."""
+    """A checked policy; None means that a rule was omitted."""
 
     name: str = ""
     trust: Literal["any", "signed", "trusted"] = "signed"

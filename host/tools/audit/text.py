@@ -1,4 +1,4 @@
-"""An audit as text: names come from the package, so whatever is not printable is escaped."""
+"""An audit as text: names come from the package, so non-printable characters are escaped."""
 
 from collections.abc import Iterator, Sequence
 
@@ -32,7 +32,7 @@ def _node(node: NodeFacts) -> Iterator[str]:
 
 
 def amount(number: int) -> str:
-    """A number with thin groups: `2_000_000_000` reads as `2 000 000 000`."""
+    """A number with grouped digits: `2_000_000_000` becomes `2 000 000 000`."""
     return f"{number:,}".replace(",", " ")
 
 
@@ -133,7 +133,7 @@ def _body(body: Anatomy) -> Iterator[str]:
 
 
 def export_lines(component: ComponentFacts) -> Iterator[str]:
-    """Exports with their types; what componentize-py leaves behind in one line."""
+    """Exports with their types; componentize-py's own exports are summarised in one line."""
     leftovers = 0
     for name, kind in component.exports.items():
         if name.startswith("exports#"):
@@ -154,7 +154,7 @@ def _imports(component: ComponentFacts) -> Iterator[str]:
 
 
 def door_text(fact: ImportFacts) -> str:
-    """What a call meets, its quota, and who gets what is sent."""
+    """Whether calls are permitted, the quota, and the receivers of sent data."""
     if fact.door is Door.REFUSED:
         return "REFUSED: not declared, or not allowed here; a call ends the run"
     kind = "always granted" if fact.door is Door.ALWAYS else "granted if the node grants it"

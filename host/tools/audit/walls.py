@@ -1,4 +1,4 @@
-"""What crosses the wall of a sandbox: every imported function with its quota and its reach."""
+"""Every imported function of a sandbox, with its quota and the receivers of its data."""
 
 from collections.abc import Iterable, Mapping
 
@@ -13,7 +13,7 @@ _VERDICT = "Failure messages of a verification reach who asked for it."
 
 
 def limit_facts(asked: Mapping[str, int], host: Limits) -> tuple[LimitFacts, ...]:
-    """Every limit of a run: the smaller of the host's and of what the descriptor asks for."""
+    """Every limit of a run: the smaller of the host's and the descriptor's value."""
     facts = []
     for name, field in LIMITS.items():
         allowed = getattr(host, field)
@@ -59,7 +59,7 @@ def import_facts(
 
 
 def _reaches(name: str) -> str | None:
-    """Who gets what is sent through a function, if that is outside the virtual node."""
+    """The receivers of data that is sent through a function, if outside the virtual node."""
     found = FUNCTIONS.get(name)
     return None if found is None else found.reaches
 
@@ -81,7 +81,7 @@ def _quota(interface: str, effective: Mapping[str, int]) -> Mapping[str, int]:
 
 
 def leaving(world: str, imports: Iterable[ImportFacts]) -> tuple[str, ...]:
-    """What data can leave the virtual node, one sentence each."""
+    """The data that can leave the virtual node, one sentence each."""
     carried = {fact.interface for fact in imports if fact.reaches is not None}
     first = _VERDICT if world == World.CONTRACT else _RESULT
     return (first, *(each.leaves for each in INTERFACES if each.leaves and each.name in carried))

@@ -1,4 +1,4 @@
-"""Backups of a data directory: one consistent cut over all its files, and bringing it back."""
+"""Backups of a data directory: one consistent cut over all its files, and its restore."""
 
 from host.tools.backup.restoring import Restored, restore
 from host.tools.backup.writing import Written, back_up

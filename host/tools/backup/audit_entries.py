@@ -1,4 +1,4 @@
-"""The first entry that a node's audit log gets after a restore: what was restored, and of when."""
+"""The first entry of a node's audit log after a restore: names the backup and its time."""
 
 import sqlite3
 from pathlib import Path
@@ -22,8 +22,8 @@ def add_restored_entries(
 
     Args:
         folder: the data directory.
-        of: the moment that the backup shows.
-        store_id: of this life of the cluster.
+        of: the time of the backup's cut.
+        store_id: the new one of the restored cluster.
         backup: digest that names the backup.
         now: the time.
 

@@ -1,19 +1,18 @@
-"""One consistent cut over all files of a data directory, whose host goes on.
+"""One consistent cut over all files of a data directory while its host keeps running.
 
-What the host must never see after a restore is a flow that knows of an effect which its vault, the
-registers or an audit log lack. So for the moment of the cut nothing is committed to the flow store
-and to the registers; everything else is looked at after them, in the order in which a step writes
-it the other way round:
+After a restore, a flow must never have recorded an effect that is missing in its vault, the
+registers or an audit log. Therefore commits to the flow store and the registers are blocked during
+the cut; everything else is read after them, in the reverse of the order in which a step writes:
 
-1. the flow store: no step is committed from here on;
+1. the flow store: no step is committed from now on;
 2. the registers, and with them the small files that their rows need (secrets, packages);
 3. the audit logs, up to their last line: each entry was written after its effect;
 4. the vaults. A step that is running may still write to them: the cut then holds an effect whose
    step is not committed. Its flow makes the same call again after a restore, under the same request
    identifier, and gets the answer that is stored with the effect, exactly as after `kill -9`.
 
-The moment costs one short read transaction for each database. What they show is copied afterwards,
-while the host works.
+During the cut only a short read transaction is opened on each database. The snapshots are copied
+afterwards, while the host works.
 """
 
 import fcntl
@@ -36,7 +35,7 @@ from host.tools.backup.errors import BackupBusyError
 from host.tools.backup.layout import ID_FILE, SMALL_FOLDERS, STORES
 
 BARRIER_WAIT_SECONDS = 30.0
-"""How long a backup waits for the writers of the stores to let it in."""
+"""How long a backup waits for the writer locks of the stores."""
 _RETRY_SECONDS = 0.002
 _BUSY_SECONDS = 10.0
 _FILES_OF_A_DATABASE = 3
@@ -46,13 +45,13 @@ _HELD_BACK = (signal.SIGINT, signal.SIGTERM, signal.SIGTSTP, signal.SIGHUP)
 
 @dataclass(kw_only=True)
 class Cut:
-    """What was found, by names relative to the data directory.
+    """The content of a cut, by names relative to the data directory.
 
     Attributes:
-        at: the moment.
-        seconds: how long commits had to wait.
-        snapshots: connections whose read transactions show the databases at the moment.
-        copied: databases that were copied within the moment, because not all can be open at once.
+        at: the time of the cut.
+        seconds: how long commits were blocked.
+        snapshots: connections whose read transactions show the databases at the time of the cut.
+        copied: databases that were copied during the cut, because not all can be open at once.
         files: other files, with the number of bytes that belong to the cut.
     """
 
@@ -65,7 +64,7 @@ class Cut:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _NotedLog:
-    """An audit log at the moment: its file, how long it was, and the files beside it."""
+    """An audit log at the time of the cut: its file, its length, and the files beside it."""
 
     path: Path
     inode: int
@@ -80,10 +79,10 @@ def taken_cut(folder: Path, staging: Path, clock: Clock) -> Iterator[Cut]:
     Args:
         folder: the data directory; a host may run on it.
         staging: an empty folder on the same file system.
-        clock: tells the time of the cut.
+        clock: returns the time of the cut.
 
     Raises:
-        BackupBusyError: a writer does not let go.
+        BackupBusyError: a writer does not release its lock in time.
         StorageError: a file cannot be read.
     """
     with ExitStack() as stack:
@@ -122,7 +121,7 @@ def taken_cut(folder: Path, staging: Path, clock: Clock) -> Iterator[Cut]:
 
 
 def copy_database(source: sqlite3.Connection, target: Path) -> None:
-    """Copy what a connection sees to a new file.
+    """Copy the snapshot of a connection to a new file.
 
     Raises:
         sqlite3.Error: it cannot be read or written.
@@ -131,7 +130,7 @@ def copy_database(source: sqlite3.Connection, target: Path) -> None:
     target.touch(mode=0o600)
     copy = sqlite3.connect(target, isolation_level=None)
     try:
-        # Whoever reads the copy does so once it is complete: it needs no journal.
+        # The copy is read only after it is complete, so it needs no journal.
         copy.execute("PRAGMA synchronous = OFF")
         source.backup(copy)
     finally:
@@ -165,7 +164,7 @@ def _reading(path: Path) -> Iterator[sqlite3.Connection]:
 
 
 def _show(cut: Cut, name: str, connection: sqlite3.Connection) -> None:
-    """Begin the read transaction that shows a database as it is now."""
+    """Begin a read transaction as a snapshot of the database."""
     connection.execute("BEGIN")
     connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
     cut.snapshots[name] = connection
@@ -173,7 +172,7 @@ def _show(cut: Cut, name: str, connection: sqlite3.Connection) -> None:
 
 @contextmanager
 def _flows_held(folder: Path) -> Iterator[None]:
-    """Hold the lock that decides among processes who writes to the flow store."""
+    """Hold the interprocess writer lock of the flow store."""
     lock = os.open(folder / f"{STORES[0]}-writer", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         until = time.monotonic() + BARRIER_WAIT_SECONDS
@@ -192,7 +191,7 @@ def _flows_held(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def _registers_held(connection: sqlite3.Connection) -> Iterator[None]:
-    """Hold the write lock of the registers; nothing is written."""
+    """Hold the write lock of the registers without writing."""
     try:
         connection.execute("BEGIN IMMEDIATE")
     except sqlite3.OperationalError as exc:
@@ -204,7 +203,7 @@ def _registers_held(connection: sqlite3.Connection) -> Iterator[None]:
 
 
 def _copy_small(folder: Path, staging: Path, cut: Cut) -> None:
-    """The files that the registers need: they may be replaced as soon as these are written to."""
+    """The files that the registers need: they may be replaced once the registers can be written."""
     found = [folder / ID_FILE]
     for name in SMALL_FOLDERS:
         with suppress(FileNotFoundError):
@@ -226,14 +225,14 @@ def _belongs(file: Path) -> bool:
 
 
 def _link_packages(folder: Path, staging: Path, cut: Cut) -> None:
-    """Packages never change, but may be replaced: a second name keeps one until it is copied."""
+    """Package files never change, but may be replaced: a hard link keeps one until it is copied."""
     for file in sorted(folder.glob("packages/*.cpi")):
         name = str(file.relative_to(folder))
         _link(staging, file, name, cut, size=file.stat().st_size)
 
 
 def _note_audit_logs(folder: Path) -> list[_NotedLog]:
-    """Where each log ends, and what stands beside it. Logs only grow: the rest can wait."""
+    """The end of each log, and the files beside it. Logs only grow, so they can be copied later."""
     noted = []
     for log in sorted(folder.glob(f"vnodes/*/{LOG_NAME}")):
         with _quiet_log(log) as found:
@@ -246,7 +245,7 @@ def _note_audit_logs(folder: Path) -> list[_NotedLog]:
 
 
 def _keep_audit_log(folder: Path, staging: Path, log: _NotedLog, cut: Cut) -> None:
-    """Give the files of a log a second name, though it may have got successors meanwhile."""
+    """Hard-link the files of a log, which may have been rotated meanwhile."""
     parts = segments(log.path.parent)
     same = [part for part in parts if part.path.stat().st_ino == log.inode]
     current = same[0].path if same else log.path
@@ -267,12 +266,12 @@ def _keep_audit_log(folder: Path, staging: Path, log: _NotedLog, cut: Cut) -> No
 
 @contextmanager
 def _quiet_log(path: Path) -> Iterator[os.stat_result]:
-    """Keep others from adding to a log. Whoever adds a line holds the lock meanwhile."""
+    """Block appends to a log: every writer holds this lock while it appends."""
     while True:
         with path.open("rb") as log:
             fcntl.flock(log, fcntl.LOCK_SH)
             found = os.fstat(log.fileno())
-            # It may have got a successor while the lock was waited for.
+            # It may have been rotated while this process waited for the lock.
             if os.path.samestat(found, path.stat()):
                 yield found
                 return
@@ -286,7 +285,7 @@ def _link(staging: Path, file: Path, name: str, cut: Cut, *, size: int) -> None:
 
 
 def _room_for_databases() -> int:
-    """How many databases can be open at once: as many as the system lets this process have."""
+    """How many databases can be open at once, by the process's limit of open files."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     with suppress(ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
@@ -296,7 +295,7 @@ def _room_for_databases() -> int:
 
 @contextmanager
 def _undisturbed() -> Iterator[None]:
-    """Nothing stops this thread while others wait for it; what came is delivered afterwards."""
+    """Signals are deferred while other processes are blocked, and delivered afterwards."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _HELD_BACK)
     try:
         yield

@@ -4,30 +4,30 @@ from host.domain.errors import ConflictError, InvalidInputError, UnavailableErro
 
 
 class BackupBusyError(UnavailableError):
-    """Another backup is being made, or the host does not let go of its stores."""
+    """Another backup is in progress, or the host does not release its stores in time."""
 
     code = "backup-busy"
 
 
 class BackupExistsError(ConflictError):
-    """The file that a backup is to be written to is there already; backups overwrite nothing."""
+    """The target file of a backup exists already; backups never overwrite a file."""
 
     code = "backup-exists"
 
 
 class BackupSourceError(InvalidInputError):
-    """There is no data directory of a host at the place."""
+    """The path is not a host's data directory."""
 
     code = "backup-source-invalid"
 
 
 class BackupContentError(InvalidInputError):
-    """The container is no backup of a host, or has parts that a data directory has no place for."""
+    """The container is not a backup of a host, or has sections that no data directory has."""
 
     code = "backup-content-invalid"
 
 
 class RestoreTargetError(ConflictError):
-    """A backup is restored to a directory that is not there, or is empty, and to no other."""
+    """The target directory of a restore is not empty."""
 
     code = "restore-target-not-empty"

@@ -1,4 +1,4 @@
-"""What of a data directory a backup holds, and by which names. Pure."""
+"""The files of a data directory that a backup contains, and their section names. Pure."""
 
 import re
 
@@ -8,7 +8,7 @@ KIND = "host"
 ID_FILE = "cordbox-id"
 STORES = ("flows.sqlite", "cluster.sqlite")
 SMALL_FOLDERS = ("secrets", "tls")
-"""Folders whose few small files are copied as they are."""
+"""Folders with few small files, which are copied unchanged."""
 
 _NAME = re.compile(
     r"cordbox-id|(cluster|flows)\.sqlite"
@@ -19,5 +19,5 @@ _NAME = re.compile(
 
 
 def is_name(name: str) -> bool:
-    """Whether a section of this name has a place in a data directory."""
+    """Whether a section of this name belongs in a data directory."""
     return _NAME.fullmatch(name) is not None

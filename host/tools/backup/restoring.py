@@ -1,4 +1,4 @@
-"""Bringing a backup back as a data directory: whole and proved, or not at all."""
+"""Restores a backup as a data directory: complete and verified, or not at all."""
 
 import os
 from collections.abc import Callable
@@ -31,7 +31,7 @@ from host.tools.container import (
 )
 
 Progress = Callable[[int, int], None]
-"""Told the bytes done, and of how many."""
+"""Called with the bytes done, and the total."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,11 +39,11 @@ class Restored:
     """A data directory that was restored.
 
     Attributes:
-        folder: where.
-        at: the moment that it shows.
+        folder: its path.
+        at: the time of the cut.
         sections: how many files it has.
         cluster_id: of the cluster, as before.
-        store_id: of this life of it, new.
+        store_id: the new one of the restored cluster.
     """
 
     folder: Path
@@ -56,16 +56,16 @@ class Restored:
 def restore(
     file: Path, folder: Path, *, opener: Opener, clock: Clock, progress: Progress
 ) -> Restored:
-    """Restore the backup in `file` to `folder`, which must not be there, or be empty.
+    """Restore the backup in `file` to `folder`, which must be missing or empty.
 
     Raises:
         DataDirectoryLockedError: a host runs on `folder`.
-        RestoreTargetError: there is something in it.
+        RestoreTargetError: `folder` is not empty.
         ContainerKeyError: the passphrase or key is wrong.
-        ContainerInvalidError: no backup.
+        ContainerInvalidError: `file` is not a backup.
         ContainerDamagedError: the backup was cut or changed.
-        BackupContentError: it holds what a data directory has no place for.
-        StorageError: something cannot be read or written. `folder` is as it was in each case.
+        BackupContentError: it contains files that do not belong in a data directory.
+        StorageError: something cannot be read or written. After every error `folder` is unchanged.
     """
     folder = folder.absolute()
     _check_target(folder)
@@ -91,7 +91,7 @@ def restore(
                 )
             _sync_folders(content)
             _check_target(folder)
-            # Onto an empty folder, or none; never onto one that has content.
+            # This replaces an empty folder or none, never one with content.
             try:
                 content.rename(folder)
             except OSError as exc:
@@ -166,7 +166,7 @@ def _target(content: Path, section: Section) -> Target:
 
 
 class _Synced:
-    """A file that is on the disk when it is closed."""
+    """A file that is synchronised to disk when it is closed."""
 
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream
@@ -181,7 +181,7 @@ class _Synced:
 
 
 def _begin_anew(content: Path, manifest: Manifest) -> str:
-    """Give the directory a store id of its own, once its files are seen to belong together."""
+    """Give the directory a new store id, after checking that its files belong together."""
     known = read_directory_id(content)
     if known is None or known.cluster_id != manifest.facts["clusterId"]:
         raise BackupContentError("the backup's files are of another cluster than it says")

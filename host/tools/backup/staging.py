@@ -1,4 +1,4 @@
-"""Folders that are worked in out of sight, and are cleared away when who made them is gone."""
+"""Temporary work folders, which are removed even if their process was killed."""
 
 import fcntl
 import os
@@ -15,10 +15,10 @@ _LOCK = ".working"
 
 @contextmanager
 def working_folder(folder: Path) -> Iterator[Path]:
-    """An empty folder at `folder` for the length of the block; what a killed process left goes.
+    """An empty folder at `folder` for the length of the block; leftovers are deleted first.
 
     Raises:
-        BackupBusyError: another process works in it.
+        BackupBusyError: another process uses it.
         StorageError: it cannot be made.
     """
     try:

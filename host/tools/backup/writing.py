@@ -1,4 +1,4 @@
-"""Writing a backup of a data directory, whose host may run."""
+"""Writes a backup of a data directory; its host may be running."""
 
 import fcntl
 import hashlib
@@ -26,11 +26,11 @@ from host.tools.container import Sealer, Section, write_container
 STAGING = "backup"
 """Folder of the data directory in which a backup is prepared; removed at its end."""
 _RESERVE_BYTES = 64 * 1024 * 1024
-"""Of the disk that the host works on, so much is left free."""
+"""Bytes that stay free on the disk of the data directory."""
 _PIECE_BYTES = 1024 * 1024
 
 Report = Callable[[str, int, int], None]
-"""Told the stage (`copy`, `encrypt`), the bytes done, and of how many."""
+"""Called with the stage (`copy`, `encrypt`), the bytes done, and the total."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,14 +38,14 @@ class Written:
     """A backup that was written.
 
     Attributes:
-        file: where.
-        at: the moment that it shows.
+        file: its path.
+        at: the time of the cut.
         bytes: its size.
         sections: how many files it holds.
         content_bytes: their size.
-        barrier_seconds: how long the host's commits waited.
+        barrier_seconds: how long the host's commits were blocked.
         cluster_id, store_id: of the data directory.
-        warnings: what the owner of the file should know.
+        warnings: for the owner of the file.
     """
 
     file: Path
@@ -60,15 +60,15 @@ class Written:
 
 
 def back_up(folder: Path, file: Path, *, sealer: Sealer, clock: Clock, report: Report) -> Written:
-    """Write a backup of the data directory `folder` to `file`, which must not be there.
+    """Write a backup of the data directory `folder` to `file`, which must not exist.
 
     Raises:
-        BackupSourceError: no host's data directory.
+        BackupSourceError: `folder` is not a host's data directory.
         DataFileError: its files do not belong together.
-        BackupExistsError: `file` is there.
+        BackupExistsError: `file` exists.
         BackupBusyError: another backup is being made.
-        ActNotRecordedError: the administrative log cannot tell of it.
-        DiskFullError: there is no room for a copy of the databases.
+        ActNotRecordedError: the backup cannot be recorded in the administrative log.
+        DiskFullError: there is not enough space for a copy of the databases.
         StorageError: something cannot be read or written; no file is left.
     """
     if not folder.is_dir() or not any((folder / name).exists() for name in (ID_FILE, *STORES)):
@@ -130,7 +130,7 @@ def back_up(folder: Path, file: Path, *, sealer: Sealer, clock: Clock, report: R
 
 
 def _see_to_room(folder: Path) -> None:
-    """Refuse a copy that would fill the disk which the host works on."""
+    """Refuse a copy that would fill the disk of the data directory."""
     databases = [*folder.glob("*.sqlite*"), *folder.glob("vnodes/*/vault.sqlite*")]
     needed = sum(path.stat().st_size for path in databases) + _RESERVE_BYTES
     free = shutil.disk_usage(folder).free
@@ -151,7 +151,7 @@ def _copy_databases(cut: Cut, staging: Path, report: Report) -> None:
     done, total = 0, sum(sizes.values())
     for name, connection in cut.snapshots.items():
         copy_database(connection, staging / name)
-        # The host's log may be emptied again as far as this database is concerned.
+        # Without its snapshot, the host can reset the write-ahead log of this database again.
         connection.close()
         done += sizes[name]
         report("copy", done, total)
@@ -181,7 +181,7 @@ def _section(name: str, path: Path, size: int | None) -> Section:
 
 @contextmanager
 def _new_file(file: Path) -> Iterator[BinaryIO]:
-    """A file that appears whole, on the disk, for its owner only, or not at all."""
+    """A file that appears complete, synchronised and private to its owner, or not at all."""
     draft = file.with_name(f".{file.name}.partial")
     try:
         descriptor = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -197,7 +197,7 @@ def _new_file(file: Path) -> Iterator[BinaryIO]:
             yield stream
             stream.flush()
             os.fsync(stream.fileno())
-            # A second name, unlike a rename, never replaces what somebody else has put there.
+            # A hard link, unlike a rename, never replaces an existing file.
             os.link(draft, file)
         except FileExistsError as exc:
             raise BackupExistsError(f"{file} is there already", path=str(file)) from exc

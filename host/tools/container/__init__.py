@@ -1,4 +1,4 @@
-"""Encrypted containers: many named sections in one file, each proved by its digest."""
+"""Encrypted containers: many named sections in one file, each verified by its digest."""
 
 from host.tools.container.errors import (
     ContainerDamagedError,

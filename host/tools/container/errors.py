@@ -1,21 +1,21 @@
-"""What can be wrong with a container, or with the key to it."""
+"""Errors of containers and of their keys."""
 
 from host.domain.errors import InvalidInputError
 
 
 class ContainerInvalidError(InvalidInputError):
-    """The file is no container of the expected kind, or a newer release wrote it."""
+    """The file is not a container of the expected kind, or was written by a newer release."""
 
     code = "container-invalid"
 
 
 class ContainerDamagedError(InvalidInputError):
-    """The container was cut or changed, or holds something else than its manifest says."""
+    """The container was truncated or changed, or does not match its manifest."""
 
     code = "container-damaged"
 
 
 class ContainerKeyError(InvalidInputError):
-    """The passphrase or private key does not open the container, or is none."""
+    """The passphrase or private key is invalid, or does not open the container."""
 
     code = "container-key-wrong"

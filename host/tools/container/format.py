@@ -1,4 +1,4 @@
-"""The form of a container, without cryptography. Pure.
+"""The format of a container, without cryptography. Pure.
 
     8 bytes   magic: the kind, such as CBXHOST1
     u32       length of the header, big-endian
@@ -7,7 +7,7 @@
 
 A record is `u32 length, MessagePack [section, sequence number, data]`. The first records hold the
 manifest: what the header must be, and every section in order with its size and digest. So a reader
-stops at the first byte too many, and knows at the end that nothing is missing.
+stops at the first excess byte, and can check at the end that nothing is missing.
 """
 
 import hashlib
@@ -33,12 +33,12 @@ _U32 = struct.Struct(">I")
 
 
 class Header(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What stands before the encrypted part.
+    """The part before the encrypted part.
 
     Attributes:
-        v: version of the form.
+        v: version of the format.
         created_at: when it was written.
-        recipient: the public key that it was encrypted to, if it was one that the caller gave.
+        recipient: the public key that it was encrypted to, if the caller gave one.
         identity: base64 of the private key that opens it, encrypted with a passphrase.
     """
 
@@ -57,12 +57,12 @@ class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
-    """What a container holds.
+    """The contents of a container.
 
     Attributes:
         header: SHA-256 of the header's bytes, in hexadecimal digits.
         base: digest of the manifest that this one adds to; None when it stands alone.
-        facts: what the kind says of itself.
+        facts: values of this kind of container.
         sections: in the order in which they follow.
     """
 
@@ -116,7 +116,7 @@ def record(section: str, number: int, data: bytes) -> bytes:
 
 
 class Records:
-    """Takes the unpacked stream in pieces of any size, and gives whole records."""
+    """Takes the unpacked stream in pieces of any size, and returns complete records."""
 
     def __init__(self) -> None:
         self._rest = bytearray()
@@ -125,7 +125,7 @@ class Records:
         """The records that `data` completes.
 
         Raises:
-            ContainerDamagedError: what comes is no record.
+            ContainerDamagedError: the data is not a record.
         """
         self._rest += data
         while len(self._rest) >= _U32.size:
@@ -145,7 +145,7 @@ class Records:
 
     @property
     def is_between(self) -> bool:
-        """Whether no record has begun."""
+        """Whether no record is incomplete."""
         return not self._rest
 
 

@@ -1,8 +1,8 @@
-"""Who can open a container: whoever has a passphrase, or a private key (X25519, age).
+"""Keys of containers: a passphrase, or a private key (X25519, age).
 
-A passphrase does not encrypt the content: scrypt of it encrypts a fresh private key, which stands
-in the header. So the content is one stream either way, and nobody without the passphrase can make
-a container that it opens.
+A passphrase does not encrypt the content: a key derived from it by scrypt encrypts a new private
+key, which is in the header. So the content is encrypted in the same way in both cases, and only the
+passphrase's owner can create a container that it opens.
 """
 
 import base64
@@ -26,7 +26,7 @@ class Sealer:
 
     @staticmethod
     def by_passphrase(passphrase: str) -> "Sealer":
-        """For whoever has the passphrase. Takes some seconds: scrypt is slow on purpose.
+        """Encrypt for a passphrase. Takes some seconds: scrypt is slow on purpose.
 
         Raises:
             ContainerKeyError: the passphrase is empty.
@@ -39,10 +39,10 @@ class Sealer:
 
     @staticmethod
     def to_recipient(text: str) -> "Sealer":
-        """For whoever has the private key of an age public key (`age1…`).
+        """Encrypt to an age public key (`age1…`).
 
         Raises:
-            ContainerKeyError: it is none.
+            ContainerKeyError: it is not a public key.
         """
         try:
             recipient = pyrage.x25519.Recipient.from_str(text)
@@ -51,7 +51,7 @@ class Sealer:
         return Sealer(recipient, {"recipient": text})
 
     def header(self, created_at: EpochMs) -> Header:
-        """The header of a container that is written now."""
+        """The header of a new container."""
         return Header(v=VERSION, created_at=created_at, **self._header)
 
 
@@ -66,8 +66,8 @@ class Opener:
         """The private keys to try on the container with this header.
 
         Raises:
-            ContainerKeyError: the passphrase is wrong, or what is needed was not given.
-            ContainerDamagedError: the header is.
+            ContainerKeyError: the passphrase is wrong, or the required secret is missing.
+            ContainerDamagedError: the header is damaged.
         """
         if header.identity is None:
             if self._identities is None:

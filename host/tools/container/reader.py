@@ -1,7 +1,7 @@
-"""Reads containers: sections are handed on while they come, and proved at their end.
+"""Reads containers: the content of sections is streamed, and verified at the end of each.
 
-Whoever reads keeps what was handed on out of sight until `read_container` has returned: only then
-is it known that nothing was cut or changed.
+Callers must not use the streamed content before `read_container` has returned: only then is it
+known that nothing was truncated or changed.
 """
 
 import hashlib
@@ -28,11 +28,11 @@ from host.tools.container.writer import Progress
 _WINDOW_BYTES_MAX = 8 * 1024 * 1024
 
 Accept = Callable[[Manifest], None]
-"""Looks at the manifest before anything else is unpacked; raises to refuse."""
+"""Checks the manifest before anything else is unpacked; raises an error to refuse it."""
 
 
 class Target(Protocol):
-    """Where a section's content goes; closed at its end."""
+    """The target of a section's content; closed at its end."""
 
     def write(self, data: bytes, /) -> object: ...
 
@@ -43,7 +43,7 @@ OpenTarget = Callable[[Section], Target]
 
 
 def read_header(stream: BinaryIO, magic: bytes) -> Header:
-    """What a container says of itself to those who have no key.
+    """The public header of a container, readable without a key.
 
     Raises:
         ContainerInvalidError: another file.
@@ -61,18 +61,18 @@ def read_container(
     open_target: OpenTarget,
     progress: Progress,
 ) -> Manifest:
-    """Unpack a container; gives its manifest once all of it has proved good.
+    """Unpack a container; returns its manifest after everything was verified.
 
     Raises:
         ContainerInvalidError: another file.
         ContainerKeyError: the key does not open it.
-        ContainerDamagedError: it was cut or changed.
+        ContainerDamagedError: it was truncated or changed.
     """
     header, digest = take_header(stream, magic)
     identities = opener.identities(header)
     unpacking = _Unpacking(digest, accept, open_target, progress)
     unpacker = zstandard.ZstdDecompressor(max_window_size=_WINDOW_BYTES_MAX)
-    # Its pieces are small whatever the content, so what is too much is seen at once.
+    # Its pieces are always small, so excess content is detected early.
     pipe = unpacker.stream_writer(cast("BinaryIO", unpacking), closefd=False)
     try:
         pyrage.decrypt_io(stream, pipe, identities)
@@ -120,7 +120,7 @@ class _Unpacking:
         return len(data)
 
     def flush(self) -> None:
-        """Nothing waits here."""
+        """Nothing is buffered here."""
 
     def close(self) -> None:
         if self._target is not None:

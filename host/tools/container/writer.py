@@ -1,4 +1,4 @@
-"""Writes containers: everything is pulled through compression and encryption, in little memory."""
+"""Writes containers: content is streamed through compression and encryption, in little memory."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import BinaryIO, cast
@@ -22,7 +22,7 @@ from host.tools.container.keys import Sealer
 _LEVEL = 3
 
 Progress = Callable[[int], None]
-"""Told how many bytes of the sections' content were handled since the last call."""
+"""Called with the number of content bytes handled since the last call."""
 
 
 def write_container(
@@ -39,14 +39,14 @@ def write_container(
     """Write a whole container to `stream`.
 
     Args:
-        stream: where to.
+        stream: the target.
         magic: the kind, eight bytes.
         sealer: encrypts it.
-        created_at: the time that the header tells.
-        facts: what the kind says of itself, in the manifest.
-        sections: what is in it, in order.
-        open_section: gives the content of a section by name.
-        progress: told of every piece.
+        created_at: the time in the header.
+        facts: values of this kind of container, stored in the manifest.
+        sections: the sections in order.
+        open_section: returns the content of a section by name.
+        progress: called for every piece.
 
     Raises:
         ContainerDamagedError: a section's content ends before its size.
@@ -61,7 +61,7 @@ def write_container(
     try:
         pyrage.encrypt_io(compressed, cast("BinaryIO", target), [sealer.recipient])
     except pyrage.EncryptError:
-        # What was raised while content was pulled or put comes as a text only.
+        # The library reports errors of our streams only as text; `failure` is the original error.
         failure = source.failure or target.failure
         if failure is not None:
             raise failure from None
@@ -69,7 +69,7 @@ def write_container(
 
 
 class _Filled:
-    """A writable stream that keeps why it cannot be written."""
+    """A writable stream that keeps the error of a failed write."""
 
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream

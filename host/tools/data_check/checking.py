@@ -1,4 +1,4 @@
-"""The whole check. Nothing is changed, but that SQLite takes its own logs into its files."""
+"""The whole check. It changes nothing, except that SQLite may checkpoint its write-ahead logs."""
 
 import fcntl
 import os
@@ -42,11 +42,11 @@ _HARMLESS = (
     CheckCode.PACKAGE_MISSING,
     CheckCode.KEY_UNUSABLE,
 )
-"""Codes of findings that keep no database from being read."""
+"""Codes of findings after which a database can still be read."""
 
 
 class NoDataDirectoryError(InvalidInputError):
-    """There is no data directory of a host at the place."""
+    """The path is not a host's data directory."""
 
     code = "data-directory-missing"
 
@@ -58,7 +58,7 @@ class Report:
     Attributes:
         folder: the data directory.
         nodes: how many virtual nodes it has.
-        findings: what is wrong, nothing in a good directory.
+        findings: the problems; empty for a good directory.
     """
 
     folder: Path
@@ -94,7 +94,7 @@ def check_directory(
 
 
 class _Check:
-    """One check, step by step. What cannot be read is a finding, and the next step goes on."""
+    """One check, step by step. An unreadable file is a finding, and the next step follows."""
 
     def __init__(
         self,
@@ -137,7 +137,7 @@ class _Check:
             )
         else:
             self._cluster_id = "" if known is None else known.cluster_id
-            with suppress(DataFileError):  # told by `inspect`
+            with suppress(DataFileError):  # reported by `inspect`
                 self._marks = read_marks(self._folder, self._cluster_id) or {}
 
     def _check_nodes(self) -> None:
@@ -176,20 +176,20 @@ class _Check:
                 yield from keys(connection, self._folder, passphrase)
 
     def _learn(self) -> Iterator[Finding]:
-        """Know the nodes and whose which key is, as far as the registers can be read."""
+        """Read the nodes and the owners of keys, as far as the registers are readable."""
         with opened(self._folder / _CLUSTER) as connection:
             self.nodes = registered(connection)
             self._owners = owners_of_keys(connection)
         yield from ()
 
     def _ledgers(self) -> Iterator[Finding]:
-        # What is wrong with a vault by itself has been told: it is compared with none.
+        # A vault with problems has been reported already, and is not compared with others.
         names = {node.short_hash: vault_name(node.short_hash) for node in self.nodes}
         good = [node for node, name in names.items() if self._is_readable(name)]
         return compare_ledgers(self._folder, good, self._owners)
 
     def _is_readable(self, name: str) -> bool:
-        """Whether a database has content, and nothing was found wrong with it."""
+        """Whether a database has content and no problem was found in it."""
         return is_there(self._folder / name) and not any(
             each.file == name and each.code not in _HARMLESS for each in self.findings
         )
@@ -210,7 +210,7 @@ class _Check:
 
 
 def _would_block(found: Finding) -> bool:
-    """Whether opening the file could wait for ever, as with a pipe: nothing more is read then."""
+    """Whether opening the file could block for ever, as with a pipe; the file is then not read."""
     return found.code == CheckCode.FILE_IRREGULAR and found.found != DIRECTORY
 
 
@@ -259,7 +259,7 @@ def _lost_audit_key(folder: Path, key: bytes | None) -> Iterator[Finding]:
 
 @contextmanager
 def _held(folder: Path) -> Iterator[None]:
-    """Keep hosts from starting. A directory that no host has used has no lock to hold."""
+    """Prevent hosts from starting. A directory that no host has used has no lock file."""
     try:
         lock = os.open(folder / "lock", os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except FileNotFoundError:

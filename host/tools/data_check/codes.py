@@ -1,4 +1,4 @@
-"""What `cordbox host check` can find, beside the codes that hosts refuse files with."""
+"""Codes of `cordbox host check`, in addition to those with which hosts refuse files."""
 
 from enum import StrEnum
 

@@ -1,4 +1,4 @@
-"""Each database by itself: whether SQLite finds it whole, and versions of its schemas."""
+"""Checks each database separately: SQLite's integrity check, and the versions of its schemas."""
 
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,7 +16,7 @@ _PROBLEMS_MAX = 5
 
 
 def integrity(connection: sqlite3.Connection, name: str) -> Iterator[Finding]:
-    """What SQLite finds wrong with a file."""
+    """The problems that SQLite's integrity check finds in a file."""
     try:
         rows = connection.execute(f"PRAGMA integrity_check({_PROBLEMS_MAX})").fetchall()
         rows += [
@@ -54,9 +54,9 @@ def versions(
 
 
 def accounts(connection: sqlite3.Connection, name: str) -> Iterator[Finding]:
-    """Nodes' accounts of bytes that differ from the sum of what counts to them.
+    """Nodes' accounts of bytes that differ from the sums of their rows.
 
-    A file of an older version is left to the upgrade, which may count anew.
+    A file of an older version is skipped: its upgrade may recount.
     """
     if _named_versions(connection).get(FLOWS.name) != FLOWS.version:
         return
@@ -94,7 +94,7 @@ def _too_new(name: str, schema: str, known: int, found: int) -> Finding:
 
 
 def is_there(path: Path) -> bool:
-    """Whether the file has content: what is missing or empty is told elsewhere."""
+    """Whether the file has content; missing and empty files are reported elsewhere."""
     try:
         return path.stat().st_size > 0
     except OSError:

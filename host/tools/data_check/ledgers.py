@@ -1,4 +1,4 @@
-"""The ledgers of nodes that are here, against each other: what concerns two, both should have."""
+"""Compares the ledgers of local nodes: a transaction that concerns two must be in both."""
 
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,13 +13,13 @@ from host.tools.data_check.databases import is_there
 from host.tools.data_check.nodes import vault_name
 
 _NAMED_MAX = 20
-"""Transactions that are named of two nodes; of more, the number."""
+"""Maximum number of transactions that are named for a pair of nodes; further ones are counted."""
 _SELECT = "SELECT transaction_id, state FROM ledger_output"
 _OPEN_FLOWS = "SELECT count(*) FROM states WHERE key >= 'flow/' AND key < 'flow0'"
 
 
 def owners_of_keys(registers: sqlite3.Connection) -> Mapping[str, ShortHash]:
-    """Which node holds the private key of a public key."""
+    """Maps a public key to the node that holds its private key."""
     rows = registers.execute("SELECT public_key, tenant FROM key_signing")
     return {key: ShortHash(tenant) for key, tenant in rows}
 
@@ -29,7 +29,7 @@ def compare_ledgers(
 ) -> Iterator[Finding]:
     """Transactions that a participant's vault lacks.
 
-    While flows are open nothing can be said: a transaction reaches the nodes one after the other.
+    With open flows this cannot be decided: a transaction reaches the nodes one after the other.
     """
     with opened(folder / "flows.sqlite") as flows:
         if flows.execute(_OPEN_FLOWS).fetchone()[0]:
@@ -76,7 +76,7 @@ def _transactions(folder: Path, node: ShortHash) -> frozenset[str]:
 def _participants(
     folder: Path, node: ShortHash, owners: Mapping[str, ShortHash]
 ) -> Iterator[tuple[str, ShortHash]]:
-    """Each transaction of a node with each other node here that its outputs concern."""
+    """Each transaction of a node with each other local node that its outputs concern."""
     path = folder / vault_name(node)
     if not is_there(path):
         return

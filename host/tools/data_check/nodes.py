@@ -1,4 +1,4 @@
-"""Each node's vault and audit log, against each other and against what the registers know."""
+"""Checks each node's vault and audit log against each other and against the registers."""
 
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
@@ -31,13 +31,13 @@ _SELECT_ENDS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Node:
-    """A virtual node as the registers know it.
+    """A virtual node according to the registers.
 
     Attributes:
-        short_hash: names it.
-        has_vault: whether its vault was made.
-        noted: how far the vault had come.
-        log_end: an entry that its audit log had.
+        short_hash: its identifier.
+        has_vault: whether its vault was created.
+        noted: the last recorded number of effects in the vault.
+        log_end: a recorded entry of its audit log.
     """
 
     short_hash: ShortHash
@@ -77,15 +77,15 @@ def check_node(
     key: bytes | None,
     marks: Mapping[str, int],
 ) -> Iterator[Finding]:
-    """What is wrong with the files of one node.
+    """The problems of one node's files.
 
     Args:
         folder: the data directory.
         node: the node.
         cluster_id: the cluster's.
         schemas: those of vaults.
-        key: of the audit logs, None when it is not there.
-        marks: the newest commits that are known of vaults.
+        key: of the audit logs, None if it is missing.
+        marks: the newest known commit numbers of vaults.
     """
     name = vault_name(node.short_hash)
     vault = folder / name
@@ -197,7 +197,7 @@ def _log(
 
 
 def _logged_effects(log: Path) -> int:
-    """Calls with an effect that the log tells of, each once however often it was repeated."""
+    """Calls with an effect in the log, each counted once even if it was repeated."""
     files = [*(segment.path for segment in segments(log.parent)), log]
     calls: set[tuple[str, int]] = set()
     for file in files:

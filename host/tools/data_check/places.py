@@ -1,4 +1,4 @@
-"""Files by their places: who may read them, and which no host has made."""
+"""Checks the permissions of files, and finds files that no host creates."""
 
 import re
 import stat

@@ -25,7 +25,7 @@ _PIECE_BYTES = 1024 * 1024
 
 
 def packages(connection: sqlite3.Connection, folder: Path) -> Iterator[Finding]:
-    """Packages whose file is missing, or is another."""
+    """Packages whose file is missing or differs."""
     for (checksum,) in connection.execute(_SELECT_CPIS):
         name = f"packages/{checksum.partition(':')[2]}.cpi"
         try:
@@ -40,7 +40,7 @@ def packages(connection: sqlite3.Connection, folder: Path) -> Iterator[Finding]:
 
 
 def keys(connection: sqlite3.Connection, folder: Path, passphrase: str | None) -> Iterator[Finding]:
-    """Keys that the master key which is there does not open, down to each private key."""
+    """Keys that cannot be unwrapped with the current master key, down to each private key."""
     masters = MasterKeyFiles(folder / "secrets", passphrase=passphrase, entropy=SystemEntropy())
     opened: dict[int, bytes] = {}
     for generation, wrapped in connection.execute("SELECT generation, wrapped FROM key_master"):
@@ -72,7 +72,7 @@ def keys(connection: sqlite3.Connection, folder: Path, passphrase: str | None) -
 
 
 def administrative_log(folder: Path, key: bytes | None) -> Iterator[Finding]:
-    """The chain of administrative acts, by the key of the audit logs where it is there."""
+    """The chain of administrative acts, verified with the key of the audit logs if it exists."""
     with register_of(folder) as register:
         verified = verify_administrative_log(register, key=key)
     problem = verified.problem
@@ -94,7 +94,7 @@ def _signing_keys(
     )
     for tenant, key_id, generation, wrapped in rows:
         key = wrapping.get((tenant, generation))
-        # Without its wrapping key, that one is what was told.
+        # If its wrapping key is missing, only that was reported.
         if key is not None:
             try:
                 unwrap(key, wrapped, bound_to=signing_key_binding(tenant, key_id))

@@ -1,4 +1,4 @@
-"""The host's own certificate and private key: both are there, and belong together."""
+"""Checks that the host's own certificate and private key exist and belong together."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,9 +15,9 @@ _CERTIFICATE, _KEY = "tls/certificate.pem", "tls/private-key.pem"
 
 
 def tls_pair(folder: Path) -> Iterator[Finding]:
-    """What keeps the pair from being used: the next start would make another, which nobody trusts.
+    """Why the pair cannot be used: the next start would create a new one, which no client trusts.
 
-    A directory without either has not been started, or has its pair elsewhere.
+    A directory without both files was never started, or uses a pair in another place.
     """
     names = (_CERTIFICATE, _KEY)
     missing = [name for name in names if not (folder / name).exists()]

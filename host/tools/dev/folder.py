@@ -1,7 +1,7 @@
 """The folder of a development network: signing key, group policy, host data and log.
 
-It is made at the first start and used again at later ones, so that nodes, their data and their
-flows outlive a restart.
+It is created at the first start and reused later, so that nodes, their data and their flows survive
+a restart.
 """
 
 import secrets
@@ -22,7 +22,7 @@ _ENDPOINT = "https://localhost:1080"
 
 
 class MembersChangedError(InvalidInputError):
-    """The members asked for are not those of the network that the folder holds."""
+    """The requested members are not those of the network in the folder."""
 
     code = "dev-members-changed"
 
@@ -32,9 +32,9 @@ class DevFolder:
 
     Attributes:
         data: the host's data directory.
-        packages: what was built last.
-        cpi: what the host runs, for `cordbox flow replay`.
-        log: what the host logs.
+        packages: the packages of the last build.
+        cpi: the CPI that the host runs, for `cordbox flow replay`.
+        log: the host's log file.
         password_file: holds the password of the host's user admin.
         key: signs packages.
         group_policy: of the network, JSON text.
@@ -43,7 +43,7 @@ class DevFolder:
     """
 
     def __init__(self, root: Path, members: Sequence[str]) -> None:
-        """Open the folder, or make it for `members`.
+        """Open the folder, or create it for `members`.
 
         Raises:
             MembersChangedError: the folder holds a network of other members.

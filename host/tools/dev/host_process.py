@@ -1,4 +1,4 @@
-"""`cordbox host run` as a process of its own, which a development loop starts and stops."""
+"""`cordbox host run` as a child process that the development loop starts and stops."""
 
 import json
 import signal
@@ -18,7 +18,7 @@ _LOG_TAIL_BYTES = 4000
 
 
 class HostNotStartedError(UnavailableError):
-    """The host process ended before it was ready; the message ends with what it logged."""
+    """The host process ended before it was ready; the message ends with its log."""
 
     code = "dev-host-not-started"
 
@@ -49,8 +49,8 @@ class HostProcess:
             data: its data directory.
             listen: address and port.
             password_file: the administrator's password.
-            log: where its log goes; appended to.
-            options: more words for `cordbox host run`.
+            log: the file to which its log is appended.
+            options: further arguments of `cordbox host run`.
 
         Raises:
             HostNotStartedError: it ended instead.
@@ -58,7 +58,8 @@ class HostProcess:
         words = ["host", "run", "--data-dir", str(data), "--listen", listen, "--output", "json"]
         words += ["--admin-password-file", str(password_file), *options]
         stream = log.open("ab")
-        # A group of its own: Ctrl-C is the loop's, which then stops the host in order.
+        # A separate process group: Ctrl-C reaches the loop only, which then stops the host
+        # gracefully.
         process = subprocess.Popen(
             [*_COMMAND, *words],
             stdout=subprocess.PIPE,
@@ -91,7 +92,7 @@ class HostProcess:
         return HostClient(self.url, user="admin", password=self.password, ca_file=self.certificate)
 
     def stop(self) -> None:
-        """Stop the host in order; kill it if that takes too long."""
+        """Stop the host gracefully; kill it if that takes too long."""
         if self.is_running:
             self.process.send_signal(signal.SIGTERM)
         try:

@@ -1,4 +1,4 @@
-"""The reload loop: build, upload, watch, and again; a mistake is told and nothing dies of it."""
+"""The reload loop: build, upload, watch, repeat; errors are reported and do not end the loop."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -23,9 +23,9 @@ from sandbox.errors import SandboxError
 from sandbox.runtime import Sandbox
 
 CPI_VERSION = "dev"
-"""Every build has the same version: a forced upload takes the place of the one before."""
+"""Every build has the same version: a forced upload replaces the previous one."""
 CHECKED_MAX = 20
-"""Running flows that are tried with new code before it is uploaded."""
+"""Maximum number of running flows that are replayed with new code before it is uploaded."""
 _POLL_SECONDS = 0.3
 
 Tell = Callable[[str], None]
@@ -33,7 +33,7 @@ Tell = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuiltCpi:
-    """A signed CPI of the development network. `checksum` tells one code from another."""
+    """A signed CPI of the development network. `checksum` identifies its code."""
 
     name: str
     checksum: str
@@ -41,7 +41,7 @@ class BuiltCpi:
 
 
 class DevLoop:
-    """Keeps a host at the newest code of a project.
+    """Keeps a host up to date with the newest code of a project.
 
     Args:
         project: the CorDapp's folder.
@@ -49,7 +49,7 @@ class DevLoop:
         client: of the running host, as admin.
         sandbox: builds.
         build_component: makes components of other languages than Python.
-        tell: told one line for each thing that happens.
+        tell: called with one line for each event.
     """
 
     def __init__(
@@ -138,7 +138,7 @@ class DevLoop:
         return make_nodes(self._client, short_checksum, self._folder.members, existing, self._tell)
 
     def _warn_of_running_flows(self, built: BuiltCpi) -> None:
-        """Tell which running flows the new code would break: a replay shows it beforehand."""
+        """Report the running flows that the new code would break, found by a replay."""
         flows = HostFlows(self._client)
         for place in self._running(flows)[:CHECKED_MAX]:
             with suppress(HostError):  # it ended meanwhile, or has no history

@@ -1,4 +1,4 @@
-"""A static network on a running host: trust the signer, upload the CPI, make and register nodes."""
+"""Sets up a static network on a running host: trusts the signer, uploads the CPI, creates nodes."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -17,7 +17,7 @@ _FAILED = frozenset({"VALIDATION_FAILED", "UPLOAD_VALIDATION_FAILED", "ABORTED",
 
 
 def trust_signer(client: HostClient, certificate: bytes) -> None:
-    """Have the host accept code of the signer; again does no harm."""
+    """Make the host accept code of the signer; idempotent."""
     files = {"certificate": ("signer.pem", certificate)}
     client.upload("PUT", "/certificate/cluster/code-signer", files, {"alias": ALIAS})
 
@@ -29,7 +29,7 @@ def upload_cpi(client: HostClient, cpi: bytes, file_name: str, *, force: bool) -
         client: of the host.
         cpi: the file.
         file_name: its name.
-        force: take the place of the stored CPI of the same name and version.
+        force: replace the stored CPI of the same name and version.
 
     Returns:
         The short checksum.
@@ -57,7 +57,7 @@ def make_nodes(
     existing: dict[str, str],
     tell: Callable[[str], None],
 ) -> dict[str, str]:
-    """Make and register the virtual nodes that are not there yet; gives all by name."""
+    """Create and register the missing virtual nodes; returns all nodes by name."""
     nodes = dict(existing)
     for name in names:
         if name in nodes:
@@ -92,7 +92,7 @@ def _until_done(client: HostClient, path: str) -> dict[str, Any]:
 
     Raises:
         HostRefusedError: it failed.
-        UnavailableError: it does not end.
+        UnavailableError: it does not end in time.
     """
     deadline = time.monotonic() + _SECONDS_MAX
     while time.monotonic() < deadline:

@@ -1,4 +1,4 @@
-"""Notices changes of a CorDapp's files by looking at them: the same on every file system."""
+"""Detects changes of a CorDapp's files by polling, which works on every file system."""
 
 import hashlib
 from collections.abc import Iterator, Mapping
@@ -17,7 +17,7 @@ Stamp = tuple[int, int]
 class SourceWatch:
     """The files that a build of a project reads.
 
-    A file counts as changed when its content has; one that was only touched does not.
+    A file counts as changed only if its content changed, not if it was only touched.
     """
 
     def __init__(self, root: Path) -> None:
@@ -37,7 +37,7 @@ class SourceWatch:
                 found[path] = stamp
                 if self._stamps.get(path) != stamp and self._is_other(path):
                     changed.append(path)
-            except OSError:  # it goes away while we look: the next look tells
+            except OSError:  # deleted meanwhile: the next poll reports it
                 found.pop(path, None)
         gone = set(self._stamps) - set(found)
         for path in gone:
@@ -64,7 +64,7 @@ def _watched(root: Path) -> Iterator[Path]:
 
 
 def _plans(root: Path) -> tuple[CpkPlan, ...]:
-    """The project's parts; none while cordapp.toml is wrong, which the build tells."""
+    """The project's parts; none while cordapp.toml is invalid, which the build reports."""
     try:
         project: CordappProject = load_project(root)
     except Exception:  # noqa: BLE001  # half a file may be anything
@@ -83,7 +83,7 @@ def _tree(folder: Path) -> Iterator[Path]:
 
 
 def named(root: Path, changed: tuple[Path, ...]) -> str:
-    """Changed files for people, relative to the project, however that was named."""
+    """Changed files for messages, relative to the project."""
     root = root.resolve()
     names: Mapping[Path, str] = {
         path: str(path.relative_to(root) if path.is_relative_to(root) else path) for path in changed

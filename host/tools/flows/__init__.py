@@ -1,1 +1,1 @@
-"""What people do with flows of a running host, and with recordings of them."""
+"""Tools for flows of a running host, and for recordings of them."""

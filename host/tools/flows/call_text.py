@@ -1,6 +1,6 @@
-"""Host calls in a few words, from the beginning of their request.
+"""Short descriptions of host calls, from the beginning of their requests.
 
-Pure. A recording keeps only the beginning of a request, so that it may be no complete JSON.
+Pure. A recording stores only the beginning of a request, which may be incomplete JSON.
 """
 
 import json
@@ -30,7 +30,7 @@ def call_text(function: str, request: str, answer: str | None = None) -> str:
 
 
 def field_of(request: str, name: str) -> str | None:
-    """A text or number of the request, also if the request is cut off behind it."""
+    """A text or number of the request, even if the request is truncated after it."""
     found = re.search(_FIELD.format(name=re.escape(name)), request)
     if found is None:
         return None
@@ -41,7 +41,7 @@ def field_of(request: str, name: str) -> str | None:
 
 
 def short_name(x500_name: str) -> str:
-    """What people call a member: its common name, else its organisation."""
+    """A member's short name: its common name, else its organisation."""
     parts = dict(part.strip().partition("=")[::2] for part in x500_name.split(","))
     return parts.get("CN") or parts.get("O") or x500_name
 
@@ -93,7 +93,7 @@ def _parsed(text: str | None) -> Any:
 
 
 def _subject(function: str, request: str) -> str:
-    """The function, and what it is about if the request names it."""
+    """The function, and its subject if the request names one."""
     names = ("type", "entity", "name", "id", "transactionId", "key", "algorithm", "channel")
     values = (field_of(request, name) for name in names)
     subject = next((v for v in values if v and not v.startswith("-----")), None)

@@ -28,7 +28,7 @@ class NodeNotFoundError(NotFoundError):
 
 
 class FlowStillRunningError(UnavailableError):
-    """The flow has not ended within the time that was given."""
+    """The flow has not ended within the given time."""
 
     code = "flow-still-running"
 
@@ -46,7 +46,7 @@ class FlowPlace:
 
 
 class HostFlows:
-    """What people do with the flows of one host. All methods refuse as `HostClient.get`."""
+    """Operations on the flows of one host. All methods raise the errors of `HostClient.get`."""
 
     def __init__(self, client: HostClient) -> None:
         self._client = client
@@ -83,7 +83,7 @@ class HostFlows:
     def list(
         self, node: str, *, status: str | None = None, responders: bool = False
     ) -> Iterator[JsonObject]:
-        """Statuses of a node's flows, the latest start first, read as they are asked for."""
+        """Statuses of a node's flows, the latest start first, fetched lazily page by page."""
         query = {"responders": "true"} if responders else {}
         if status is not None:
             query["status"] = status
@@ -94,7 +94,7 @@ class HostFlows:
         return _dict(self._client.get(f"{place.path}/result"))
 
     def kill(self, place: FlowPlace, reason: str | None) -> JsonObject:
-        """End a flow; the status is the one before."""
+        """Kill a flow; returns the status before the kill."""
         query = {} if reason is None else {"reason": reason}
         return _dict(self._client.post(f"{place.path}/kill", **query))
 
@@ -123,13 +123,13 @@ class HostFlows:
         return self._client.ask("GET", f"{place.path}/export")
 
     def recording(self, place: FlowPlace) -> Recording:
-        """What is recorded of a flow, with payloads."""
+        """The recording of a flow, with payloads."""
         return parse_recording(self.export(place), f"the export of {place.request_id}")
 
     def conversation(self, place: FlowPlace) -> Sequence[Recording]:
-        """A flow, and the flows that its sessions started on this host, and theirs.
+        """A flow and, recursively, the flows that its sessions started on this host.
 
-        Those whose history is not kept, and what is beyond the limit, are left out.
+        Flows without a stored history, and flows beyond the limit, are left out.
         """
         found: list[Recording] = []
         seen = {place}

@@ -1,7 +1,7 @@
-"""Several recorded flows as one story: what happened in which lane, in an order that makes sense.
+"""Merges several recorded flows into one conversation: the events of each lane in causal order.
 
-Pure. Clocks count milliseconds, so that many things happen at one instant: rows are ordered by
-time, but a message never arrives before it was sent, and each lane keeps its own order.
+Pure. Clocks count milliseconds, so many events have the same time: rows are ordered by time, but a
+message never arrives before it was sent, and each lane keeps its own order.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,7 +14,7 @@ from host.flow.records.history_export import Message, Recording, Step
 from host.tools.flows.call_text import call_text, field_of, short_class, short_name
 
 WAIT_MS_MIN = 5
-"""Shorter calls are shown as one instant."""
+"""Milliseconds; shorter calls are shown as one instant."""
 
 
 class RowKind(StrEnum):
@@ -29,15 +29,15 @@ class RowKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """Something that happened in lane `lane`.
+    """An event in lane `lane`.
 
     Attributes:
         at: milliseconds since the first row's instant.
         step: the number of the host call.
-        depth: how many sub-flows are entered.
+        depth: nesting depth of sub-flows.
         target: a message's other lane; None if that side is not recorded.
         waited: of an answer, the milliseconds since its call.
-        detail: more than fits on a line.
+        detail: the full text, which may not fit on a line.
     """
 
     kind: RowKind
@@ -54,7 +54,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lane:
-    """One flow. `node` is what people call its member."""
+    """One flow. `node` is its member's short name."""
 
     node: str
     flow_class: str
@@ -63,7 +63,7 @@ class Lane:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Conversation:
-    """Lanes, the first of which began it, and what happened in them."""
+    """The lanes, the initiator's first, and their events."""
 
     lanes: tuple[Lane, ...]
     rows: tuple[Row, ...]
@@ -76,7 +76,7 @@ _Key = tuple[str, int]
 
 @dataclass(slots=True)
 class _Happening:
-    """A row before it has its place; `after` and `sends` tie messages together."""
+    """A row without a position yet; `after` and `sends` link the two sides of messages."""
 
     row: Row | None
     at: int
@@ -86,7 +86,7 @@ class _Happening:
 
 @dataclass(slots=True)
 class _Teller:
-    """Tells one lane's happenings in their order."""
+    """Collects one lane's events in order."""
 
     lane: int
     recording: Recording
@@ -159,7 +159,7 @@ class _Teller:
         return happening
 
     def _got(self, message: Message, key: _Key) -> _Happening:
-        """An arrival that another lane's arrow shows already has no row of its own."""
+        """An arrival that is already shown by another lane's arrow gets no row."""
         peer_session = next(
             (s.peer_session for s in self.recording.sessions if s.id == message.session), ""
         )
@@ -208,7 +208,7 @@ class _Teller:
 
 
 def conversation_of(recordings: Sequence[Recording]) -> Conversation:
-    """Tell the recordings as one story; the first one began it."""
+    """Merge the recordings into one conversation; the first one is the initiator's."""
     lanes = tuple(
         Lane(node=short_name(r.node.name), flow_class=short_class(r.flow.flow_class), recording=r)
         for r in recordings
@@ -220,7 +220,7 @@ def conversation_of(recordings: Sequence[Recording]) -> Conversation:
 
 
 def _merged(told: list[list[_Happening]]) -> Iterator[Row]:
-    """Merge the lanes by time; what waits for a message that is still to be sent is held back."""
+    """Merge the lanes by time; a row that needs a message which is not sent yet is delayed."""
     to_send = {h.sends for lane in told for h in lane if h.sends is not None}
     places = [0] * len(told)
     while heads := [i for i, lane in enumerate(told) if places[i] < len(lane)]:

@@ -1,4 +1,4 @@
-"""Answers host calls from a recording, and notices the first call that is another one.
+"""Answers host calls from a recording, and detects the first call that differs.
 
 Pure. Both replays use it: the one in the sandbox and the one under a debugger.
 """
@@ -13,7 +13,7 @@ from host.flow.records.history_export import Recording, Step
 from host.tools.flows.call_text import field_of
 
 GUEST_FAILURE = "FLOW_FAILED"
-"""Error type of a flow that failed by itself; every other was given to it."""
+"""Error type of a flow that failed in its own code; all others come from the platform."""
 
 
 class RecordingIncompleteError(InvalidInputError):
@@ -24,9 +24,9 @@ class RecordingIncompleteError(InvalidInputError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Divergence:
-    """Where a run parts from the recording: what was recorded, and what came instead.
+    """The divergence of a run from the recording: the recorded call and the actual one.
 
-    The requests are JSON texts; of the recorded one only the beginning is known.
+    The requests are JSON texts; only the beginning of the recorded one is stored.
     """
 
     step: int
@@ -45,14 +45,14 @@ class Diverged(Exception):  # noqa: N818  # an outcome, not a defect
 
 
 class RecordingEnded(Exception):  # noqa: N818  # an outcome, not a defect
-    """The run has come to where the recorded flow waits, or where it was ended from outside."""
+    """The run has reached the point where the recorded flow waits or was ended from outside."""
 
 
 def require_whole(recording: Recording) -> str:
     """The start argument of a recording that can be replayed.
 
     Raises:
-        RecordingIncompleteError: it cannot.
+        RecordingIncompleteError: it cannot be replayed.
     """
     if recording.start is None or not recording.is_whole or _lacks_answers(recording):
         raise RecordingIncompleteError(
@@ -64,7 +64,7 @@ def require_whole(recording: Recording) -> str:
 
 
 class JournalAnswers:
-    """Gives the recorded answers in their order. Used by one run."""
+    """Returns the recorded answers in order. Used by one run."""
 
     def __init__(self, recording: Recording) -> None:
         self._recording = recording
@@ -79,7 +79,7 @@ class JournalAnswers:
 
         Raises:
             Diverged: another call was recorded, or none.
-            RecordingEnded: the recorded flow came no further.
+            RecordingEnded: the recording has no further step.
         """
         if self.made == len(self._recording.steps):
             self._beyond(function, request)
@@ -137,7 +137,7 @@ class JournalAnswers:
 def came_to_its_end(recording: Recording) -> bool:
     """Whether the recorded code returned or raised, rather than being ended from outside.
 
-    A flow that failed without a trace of its own lost a session after its code had returned.
+    A flow that failed without a trace of its own code lost a session after its code had returned.
     """
     outcome = recording.outcome
     if outcome.status is FlowStatusName.COMPLETED:
@@ -173,4 +173,4 @@ def _lacks_answers(recording: Recording) -> bool:
 
 
 OnStep = Callable[[int, str], None]
-"""Told the number and function of a call before it is answered."""
+"""Called with the number and function of a call before it is answered."""

@@ -29,12 +29,12 @@ LIMITS = Limits(
     host_calls_max=1_000_000,
     log_bytes_max=256 * MIB,
 )
-"""A replay is its user's own: what stopped the flow on the host should not stop looking at it."""
+"""Generous limits: a flow that hit a host's limit must still be replayable."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """Where a call is made: a file of the CPK, its line, and the function; callers follow."""
+    """The origin of a call: a file of the CPK, the line and the function; callers follow."""
 
     file: str
     line: int
@@ -43,7 +43,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReplayedStep:
-    """A host call of the replay. `places` is empty if the code does not announce lines.
+    """A host call of the replay. `places` is empty if the code does not report lines.
 
     `values` shows the calling function's variables; `log` is what the flow logged before the call.
     """
@@ -60,12 +60,12 @@ class ReplayedStep:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Replay:
-    """What came of a replay; it went as recorded unless there is a `divergence`.
+    """The result of a replay; it matches the recording unless there is a `divergence`.
 
     Attributes:
-        steps: the calls that went as recorded.
+        steps: the calls that match the recording.
         divergence: the first difference.
-        places: where the diverging call is made.
+        places: the origin of the diverging call.
         ended: how the run ended: `completed`, `failed: ..`, `stopped`, or `waiting` where the
             recording ends.
         log: what the flow logged after the last step.
@@ -91,10 +91,10 @@ def replay(
     """Run the recorded flow's code again.
 
     Args:
-        recording: a whole one.
-        code: the code to run; another version shows where it would part from the recording.
+        recording: a complete recording.
+        code: the code to run; with another version, the replay shows the first difference.
         until: stop after the step of this number.
-        on_step: told each step at once.
+        on_step: called with each step immediately.
 
     Raises:
         RecordingIncompleteError: the recording cannot be replayed.
@@ -209,7 +209,7 @@ class _Host:
 
 
 def _object(text: str) -> dict[str, Any]:
-    """A JSON object; an empty one for any other text, which a guest may well give."""
+    """A JSON object; an empty one for any other text, since a guest may send anything."""
     try:
         value = json.loads(text)
     except (ValueError, RecursionError):

@@ -31,11 +31,11 @@ class ReplayCode:
     """A workflow's code.
 
     Attributes:
-        label: names it to people.
+        label: its name in messages.
         checksum: of the CPI, None for a folder.
         guest: the code.
         sources: Python files by the path that lines name; empty for other languages.
-        capabilities: what the code declares that it calls.
+        capabilities: the capabilities that the code declares.
     """
 
     label: str
@@ -50,7 +50,7 @@ def code_of_cpi(
 ) -> ReplayCode:
     """The code of the CPK of a CPI that declares a flow.
 
-    Whom the CPI's signers are does not matter: its code runs in a sandbox and reaches nothing.
+    The CPI's signers do not matter: its code runs in a sandbox without access to anything.
 
     Args:
         data: the CPI file.
@@ -60,7 +60,7 @@ def code_of_cpi(
         exact: run the component as it is, without line numbers.
 
     Raises:
-        CpiError: it is no CPI.
+        CpiError: it is not a CPI.
         FlowNotInCodeError: no CPK declares the flow.
         CodeRefusedError: the code cannot be used.
     """
@@ -84,7 +84,7 @@ def code_of_cpi(
 def code_of_folder(
     folder: Path, flow_class: str, sandbox: Sandbox, *, exact: bool = False
 ) -> ReplayCode:
-    """The code of a CorDapp's folder as it would be built now; refuses as `code_of_cpi`.
+    """The code of a CorDapp's folder as it would be built now; raises the errors of `code_of_cpi`.
 
     Raises:
         ProjectInvalidError: its cordapp.toml is wrong.
@@ -134,7 +134,7 @@ def _guest(sandbox: Sandbox, code: CpkCode, *, exact: bool) -> Guest:
 
 
 def _traced(source: PythonSource) -> PythonSource:
-    """`source` with the module that says where host calls are made."""
+    """`source` with the module that reports the origin of host calls."""
     text = resources.files(__package__).joinpath("guest_trace.py").read_text(encoding="utf-8")
     return PythonSource(
         files={**source.files, f"{MODULE}.py": text},

@@ -1,4 +1,4 @@
-"""A replay for people and for programs: each step with its source line, and where it diverged."""
+"""A replay as text and as JSON: each step with its source line, and the divergence."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -82,7 +82,7 @@ def _cut(text: str) -> str:
 
 
 def _around_difference(divergence: Divergence) -> tuple[str, str]:
-    """Both requests from shortly before their first difference."""
+    """Both requests, starting shortly before their first difference."""
     left, right = divergence.expected_request, divergence.actual_request
     same = next(
         (i for i, pair in enumerate(zip(left, right, strict=False)) if pair[0] != pair[1]),

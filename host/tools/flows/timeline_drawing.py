@@ -1,6 +1,6 @@
 """A conversation as a drawing: a lifeline for each lane, arrows for messages, hatches for waits.
 
-Pure. Rows have equal height whatever time lies between them; a long pause is marked as one.
+Pure. Rows have equal height regardless of the time between them; long pauses are marked.
 """
 
 from collections.abc import Iterator
@@ -27,7 +27,7 @@ class _Placed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bar:
-    """A part of a lifeline: its look (`bar`, `wait`, `inner`), and where it lies."""
+    """A part of a lifeline: its style (`bar`, `wait`, `inner`) and position."""
 
     look: str
     x: int
@@ -38,7 +38,7 @@ class Bar:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Life:
-    """A lane that has rows: its line and what lies on it."""
+    """A lane with rows: its line and the marks on it."""
 
     x: int
     bars: tuple[Bar, ...]
@@ -60,7 +60,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Drawing:
-    """Where everything lies, in the drawing's own units.
+    """The positions of all elements, in the drawing's units.
 
     Attributes:
         left: where rows begin, beside their times.
@@ -107,7 +107,7 @@ def _placed(rows: tuple[Row, ...]) -> Iterator[_Placed]:
 
 
 def _lives(placed: list[_Placed], xs: list[int], height: int) -> Iterator[Life]:
-    """Each lane's life, with what it waited for and which sub-flows it was in."""
+    """Each lane's lifeline, with its waits and its sub-flows."""
     for lane, x in enumerate(xs):
         mine = [p for p in placed if p.row.lane == lane]
         if mine:

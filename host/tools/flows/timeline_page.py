@@ -1,4 +1,4 @@
-"""A conversation as one HTML page that needs nothing else: no script, font or image."""
+"""A conversation as one self-contained HTML page without scripts."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime

@@ -1,6 +1,6 @@
 """A conversation as text: a column for each lane, with arrows between them.
 
-Pure. Lanes that do not fit beside each other are told one line after the other instead.
+Pure. Lanes that do not fit beside each other are written one line after the other instead.
 """
 
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Attacks of the component stage: bytes that are no component, no guest, or a burden to compile."""
+"""Attacks of the component stage: invalid components, invalid guests, expensive compilations."""
 
 # ruff: noqa: E501  # one attack a line reads as the table that it is
 
@@ -105,7 +105,7 @@ def _attack(
 
 
 def forged() -> tuple[BinaryAttack, ...]:
-    """Bytes that are no component, or only half of one."""
+    """Bytes that are not a component, or are truncated."""
     return (
         _attack("empty-file", "no bytes at all", lambda: b"", _REFUSED),
         _attack("header-only", "a component of nothing", lambda: _COMPONENT, _NOT_OF_THE_WORLD),
@@ -147,7 +147,7 @@ def forged() -> tuple[BinaryAttack, ...]:
 
 
 def foreign() -> tuple[BinaryAttack, ...]:
-    """Components that want more than their world has, or offer something else."""
+    """Components that import more than their world has, or export something else."""
     flow = "cordbox:guest/flow"
     accept = "(i32.const 80)"
     run = "(call $now (local.get 0) (local.get 1) (i32.const 64)) (i32.const 64)"

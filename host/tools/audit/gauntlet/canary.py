@@ -1,4 +1,4 @@
-"""The neighbour: another tenant's honest verifications, one after the other, while attacks run."""
+"""The neighbour: an honest tenant's verifications, one after the other, while attacks run."""
 
 import math
 import threading
@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Self
 
 SAMPLES_MIN = 20
-"""Fewer runs than these say nothing about a 99th percentile."""
+"""With fewer runs, a 99th percentile is meaningless."""
 
 
 def p99(seconds: Sequence[float]) -> float | None:
@@ -22,7 +22,7 @@ class Neighbour:
     """Runs `work` in a thread, again and again, between `with` and its end.
 
     Attributes:
-        failure: what ended the work before its time; None as it should be.
+        failure: the error that ended the work early; None if there was none.
     """
 
     def __init__(self, work: Callable[[], None]) -> None:
@@ -56,7 +56,7 @@ class Neighbour:
             self._runs.append((started, time.perf_counter() - started))
 
     def wait(self, seconds: float) -> None:
-        """Let the neighbour work; returns earlier when it stops."""
+        """Let the neighbour work for some time; returns earlier if it stops."""
         self._thread.join(seconds)
 
     def between(self, start: float, end: float) -> list[float]:

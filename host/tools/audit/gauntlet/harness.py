@@ -1,4 +1,4 @@
-"""Where attacks are tried: real sandboxes with the limits of a host."""
+"""The environment of attacks: real sandboxes with the limits of a host."""
 
 import json
 import tempfile
@@ -55,14 +55,14 @@ class Harness:
         """One honest verification.
 
         Raises:
-            SandboxError: it was disturbed.
+            SandboxError: it failed.
         """
         outcome = self._contract.call("verify", CLEAN, limits=Limits())
         if not isinstance(outcome, Returned) or outcome.is_error:
             raise SandboxError(f"the neighbour's verification failed: {outcome}")
 
     def strike(self, attack: BinaryAttack | PythonAttack) -> Callable[[], Ending]:
-        """What makes one attempt; whatever is no part of the attack is done before."""
+        """Returns the function of one attempt; preparation is done before it is called."""
         if isinstance(attack, PythonAttack):
             return self._python(attack)
         wasm = attack.make()
@@ -111,7 +111,7 @@ class Harness:
 
 
 class _Host:
-    """The host that a gauntlet's flow meets: it logs, tells the time, and refuses the rest."""
+    """The host side of a gauntlet's flow: it logs, returns the time, and refuses other calls."""
 
     def __init__(self) -> None:
         self._logged: list[str] = []
@@ -125,7 +125,7 @@ class _Host:
         raise GuestCallError(json.dumps({"code": "call-refused", "message": "not in the gauntlet"}))
 
     def judged(self, ending: Ending) -> Ending:
-        """An attack on the log ended well if the log's line can do nothing to a terminal."""
+        """An attack on the log was stopped if the log line has no terminal control characters."""
         if not self._logged:
             return ending
         if all(line.isprintable() for line in self._logged):
@@ -136,7 +136,7 @@ class _Host:
 
 
 def _logged(request: str) -> str:
-    """The message of a log line, or the whole text of what is none."""
+    """The message of a log line, or the whole text if it is not a log line."""
     try:
         line = checked_json(mended_json(request))
     except GuestTextError:
@@ -152,7 +152,7 @@ def _ending(attempt: Callable[[], Ending]) -> Ending:
 
 
 def _reported(outcome: Outcome) -> Ending:
-    """The guest's own error, or that it came to its end."""
+    """The guest's own error, or the fact that it ran to its end."""
     if not isinstance(outcome, Returned) or not outcome.is_error:
         return Ending(code=CONTAINED, message="ran to its end")
     try:
@@ -187,6 +187,6 @@ def _texts(folder: Traversable, *, prefix: str) -> dict[str, str]:
 
 @contextmanager
 def opened_arena(sandbox: Sandbox, limits: Limits, place: Place = here) -> Iterator[Harness]:
-    """An arena whose outer sandbox leaves nothing behind."""
+    """An arena whose outer sandbox is removed afterwards."""
     with tempfile.TemporaryDirectory(prefix="cordbox-gauntlet-") as folder:
         yield Harness(sandbox, Sandbox(cache_dir=Path(folder)), limits, place)

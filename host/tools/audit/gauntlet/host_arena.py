@@ -31,7 +31,7 @@ _FLOW_SECONDS_MAX = 120.0
 
 
 class NeighbourFailedError(UnavailableError):
-    """An honest flow failed, or did not end, beside an attack."""
+    """An honest flow failed or did not end during an attack."""
 
     code = "gauntlet-neighbour"
 
@@ -47,7 +47,7 @@ class HostHarness:
         """One honest flow of Alice, from its start to its end.
 
         Raises:
-            NeighbourFailedError: it did not complete, or with another answer than its own.
+            NeighbourFailedError: it did not complete, or returned a wrong answer.
             HostError: the host did not answer.
         """
         flows, place = HostFlows(client), FlowPlace(node=self.nodes[ALICE], request_id=_new_id())
@@ -70,7 +70,7 @@ class HostHarness:
         The attack's clients are a process of their own, see `host_strike`.
 
         Raises:
-            AttackClientError: they cannot go on.
+            AttackClientError: they cannot continue.
         """
         node = self.nodes[BOB if attack.attacker is Attacker.BOB else MALLORY]
         order = Order(
@@ -85,17 +85,17 @@ class HostHarness:
         yield from clients(order, over)
 
     def settle(self) -> None:
-        """End what an attack left behind, so that the next one begins with a quiet host.
+        """End flows that an attack left behind, so that the next one begins with a quiet host.
 
         Raises:
-            NeighbourFailedError: what an operator can do does not end its flows.
+            NeighbourFailedError: the operator's commands do not end its flows.
             HostError: the host did not answer.
         """
         with self.host.client() as client:
             flows = HostFlows(client)
             busy = [node for node in self.nodes.values() if _open_flows(flows, node)]
             for node in busy:
-                _set_state(client, node, "MAINTENANCE")  # what starts flows ends, too
+                _set_state(client, node, "MAINTENANCE")  # ends flows that start others, too
             for node in busy:
                 _end_flows(flows, node)
                 _set_state(client, node, "ACTIVE")
@@ -117,7 +117,7 @@ def _end_flows(flows: HostFlows, node: str) -> None:
 
 
 def _open_flows(flows: HostFlows, node: str) -> list[FlowPlace]:
-    """Those that the first pages of the node's lists hold."""
+    """The flows on the first pages of the node's lists."""
     return [
         FlowPlace(node=node, request_id=str(flow["clientRequestId"]))
         for status in ("START_REQUESTED", "RUNNING")
@@ -139,7 +139,7 @@ def opened_host(
         root: an empty folder, for keys, packages, data and the log.
         sandbox: builds the CorDapps.
         cache: of compiled code.
-        options: more words for `cordbox host run`.
+        options: further arguments of `cordbox host run`.
 
     Raises:
         HostError, CpiError: the host or its network cannot be made.

@@ -10,17 +10,17 @@ from host.tools.audit.gauntlet.sample_flows import sample_flows
 from host.tools.audit.gauntlet.strangers import Stranger, guess_passwords, hold_connections
 
 KILLED = "killed"
-"""The attack had not ended when its time was over, and was killed by the operator."""
+"""The attack did not end within its time, and was killed by the operator."""
 _ENDLESS = frozenset({KILLED})
 _FAILED = frozenset({"FLOW_FAILED"})
-"""An exception in the flow's own code, its own one or what the host answered."""
+"""An exception in the flow's code: its own, or one from a failed host call."""
 _FULL = frozenset({"quota-exceeded", CONTAINED})
 _BOUNDED = LIMITS | _FULL | _ENDLESS
 _MALLORY = "O=Mallory, L=London, C=GB"
 
 
 class Attacker(StrEnum):
-    """Who attacks: the hostile CorDapp's node, an honest node, or nobody with a node."""
+    """The attacker: the hostile CorDapp's node, an honest node, or a client without a node."""
 
     MALLORY = "mallory"
     BOB = "bob"
@@ -29,11 +29,11 @@ class Attacker(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostAttack:
-    """What is done to a host.
+    """An attack on a host.
 
     Attributes:
-        stops: codes by which the attack's flows may end; `contained` if one may run to its end,
-            `killed` if it may last until the operator ends it.
+        stops: codes with which the attack's flows may end; `contained` if one may run to its end,
+            `killed` if it may last until the operator kills it.
         flow: class of the flows that are started; None where `stranger` attacks.
         body: their request.
         flows: how many are started at once.
@@ -92,7 +92,7 @@ def host_attacks() -> tuple[HostAttack, ...]:
 
 
 def _by_texts() -> tuple[HostAttack, ...]:
-    """What a guest says, in a call or as its failure."""
+    """Attacks by the texts of a guest, in calls or as its failure."""
     return (
         _attack("nested-request", "host calls with JSON 3000 deep", "NestedRequest", _FAILED, 64),
         _attack("half-character", "failures that are no Unicode", "HalfCharacter", _FAILED, 64),
@@ -101,7 +101,7 @@ def _by_texts() -> tuple[HostAttack, ...]:
 
 
 def _by_sessions() -> tuple[HostAttack, ...]:
-    """What one flow makes of many sessions, with its own node at their other ends."""
+    """Attacks by one flow with many sessions, whose other ends are flows of its own node."""
     stops = frozenset({"session-error"}) | _FAILED | _BOUNDED
 
     def attack(name: str, about: str, flow: str, flows: int, count: int) -> HostAttack:
@@ -121,7 +121,7 @@ def _by_sessions() -> tuple[HostAttack, ...]:
 
 
 def _by_work() -> tuple[HostAttack, ...]:
-    """What keeps the host's threads."""
+    """Attacks that occupy the host's threads."""
     patterns = "a pattern times a text of 4·10^9 steps"
     return (
         _attack("slow-pattern", patterns, "SlowPattern", _FAILED | _BOUNDED, 4),
@@ -132,7 +132,7 @@ def _by_work() -> tuple[HostAttack, ...]:
 
 
 def _by_bytes() -> tuple[HostAttack, ...]:
-    """What the host keeps for a node, in memory or on disk."""
+    """Attacks on what the host stores for a node, in memory or on disk."""
     flood = "400 MB of external messages a flow"
     return (
         _attack("external-flood", flood, "ExternalFlood", _BOUNDED, 4, count=100),
@@ -151,7 +151,7 @@ def _by_bytes() -> tuple[HostAttack, ...]:
 
 
 def _runs() -> tuple[HostAttack, ...]:
-    """The hostile flows that attack a sandbox, as many at once as keep all threads busy."""
+    """The hostile flows that attack a sandbox, started in numbers that occupy all threads."""
     return tuple(
         HostAttack(
             name=f"run-{attack.name}",

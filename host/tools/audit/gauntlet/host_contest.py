@@ -1,7 +1,7 @@
 """The gauntlet of a whole host: every attack beside a neighbour's flows, in rounds.
 
-Each round takes the neighbour's latencies beside a quiet host and beside each attack in turn, so
-that a drifting machine touches all alike.
+Each round measures the neighbour's latencies beside a quiet host and beside each attack in turn, so
+that drift of the machine affects all of them equally.
 """
 
 import time
@@ -19,19 +19,19 @@ from host.tools.audit.gauntlet.model import Ending
 SECONDS_MAX = 60.0
 _PAUSE_S = 0.05
 SLACK_S = 0.020
-"""Differences of latencies below this are those of any busy machine."""
+"""Latency differences below this are noise on a busy machine."""
 
 
 @dataclass(slots=True, kw_only=True)
 class Beside:
-    """What one attack did, over all rounds.
+    """The results of one attack over all rounds.
 
     Attributes:
-        seconds: of the neighbour's flows that ran meanwhile.
+        seconds: latencies of the neighbour's flows that ran meanwhile.
         endings: of the attack's flows, without repetition, by code.
-        memory: the most bytes that the host's processes held.
-        disk: by how many bytes the host's data grew.
-        failure: what the neighbour, or the attack's own client, met; None as it should be.
+        memory: peak bytes of the host's processes together.
+        disk: growth of the host's data in bytes.
+        failure: the error of the neighbour or of the attack's client; None if there was none.
     """
 
     attack: HostAttack | None
@@ -43,7 +43,7 @@ class Beside:
 
     @property
     def escaped(self) -> tuple[Ending, ...]:
-        """Endings that the attack may not have."""
+        """Endings that are not allowed for the attack."""
         allowed = self.attack.stops if self.attack else frozenset()
         return tuple(e for code, e in self.endings.items() if code not in allowed)
 
@@ -68,7 +68,7 @@ class HostReport:
 
     @property
     def held(self) -> bool:
-        """Whether every attack ended as it has to, and the neighbour never failed."""
+        """Whether every attack ended in an allowed way, and the neighbour never failed."""
         return all(not row.escaped and row.failure is None for row in (self.quiet, *self.rows))
 
 
@@ -87,9 +87,9 @@ def run_host_gauntlet(
         arena: the host.
         attacks: what to try.
         samples: of the neighbour's latency beside each attack, and beside a quiet host.
-        rounds: among which the samples are shared.
+        rounds: number of rounds over which the samples are distributed.
         seconds_max: how long one attack may last in one round.
-        told: is told each attack after its last round.
+        told: called with each attack after its last round.
     """
     begun = time.perf_counter()
     quiet, rows = Beside(attack=None), [Beside(attack=attack) for attack in attacks]
@@ -103,7 +103,7 @@ def run_host_gauntlet(
 
 
 def _window(arena: HostHarness, row: Beside, samples: int, seconds_max: float) -> None:
-    """Take samples beside an attack, which begins anew when it is over too early."""
+    """Take samples beside an attack, which is restarted if it ends too early."""
     disk, over, first_over = _disk(arena), Event(), Event()
     attacker = Thread(target=_attack, args=(arena, row, over, first_over), name="gauntlet-attack")
     with arena.host.client() as client, Neighbour(lambda: arena.neighbour(client)) as neighbour:
@@ -128,13 +128,13 @@ def _window(arena: HostHarness, row: Beside, samples: int, seconds_max: float) -
 
 
 def _attack(arena: HostHarness, row: Beside, over: Event, first_over: Event) -> None:
-    """Attack until it is over, once at least."""
+    """Attack until `over` is set, at least once."""
     try:
         if row.attack is None:
             return
         for endings in arena.strikes(row.attack, over):
             for ending in endings:
-                # Only the first strike has the time to come to its end.
+                # Only the first strike has enough time to run to its end.
                 if ending.code != KILLED or not first_over.is_set():
                     row.endings.setdefault(ending.code, ending)
             first_over.set()
@@ -145,7 +145,7 @@ def _attack(arena: HostHarness, row: Beside, over: Event, first_over: Event) -> 
 
 
 def _memory(pid: int) -> int:
-    """Bytes that a process and its descendants hold; pages that they share count once a process."""
+    """Bytes of memory of a process and its descendants; shared pages count once per process."""
     found = 0
     for process in _tree(pid):
         try:

@@ -1,4 +1,4 @@
-"""What the gauntlet of a host tells: a line for each attack, a summary, or everything as JSON."""
+"""The report of a host's gauntlet: a line for each attack, a summary, or everything as JSON."""
 
 from collections.abc import Iterator
 

@@ -1,9 +1,9 @@
-"""The clients of an attack on a host, as a process of their own with a low priority.
+"""The clients of an attack on a host, in a separate process with a low priority.
 
-Attackers sit on other machines: their clients must not take from the host, nor from the neighbour's
-client, the processors and the interpreter that the measurement is about. An order is a line of JSON
-on standard input; each strike answers a line with its endings; the end of standard input ends the
-attack.
+Real attackers use other machines, so their clients must not compete with the host or the
+neighbour's client for the processors and the interpreter that are measured. An order is a line of
+JSON on standard input; each strike writes a line with its endings; the end of standard input ends
+the attack.
 """
 
 import os
@@ -38,13 +38,13 @@ _NICE = 10
 
 
 class AttackClientError(UnavailableError):
-    """The clients of an attack ended before their time."""
+    """The clients of an attack ended too early."""
 
     code = "gauntlet-attack-client"
 
 
 class Order(Struct, frozen=True, kw_only=True):
-    """Which attack to make, and on what.
+    """The attack to perform, and its target.
 
     `attack` is its name in the catalogue, `flows` and `body` its own or those of a smaller one;
     `url`, `certificate` (a file's path) and `password` are those of the host and its `admin`;
@@ -65,17 +65,17 @@ class Order(Struct, frozen=True, kw_only=True):
 
 
 class Strike(Struct, frozen=True, kw_only=True):
-    """What came of one strike: an ending of each code, or why the clients cannot go on."""
+    """The result of one strike: an ending of each code, or why the clients cannot continue."""
 
     endings: Sequence[Ending] = ()
     failure: str | None = None
 
 
 def clients(order: Order, over: Event) -> Iterator[Sequence[Ending]]:
-    """Start the clients and give the endings of each strike, until `over` is set.
+    """Start the clients and yield the endings of each strike, until `over` is set.
 
     Raises:
-        AttackClientError: they ended before that.
+        AttackClientError: they ended earlier.
     """
     command = [sys.executable, "-P", "-m", "host.tools.audit.gauntlet.host_strike"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
@@ -130,7 +130,7 @@ def _tell(strike: Strike) -> None:
 
 
 def _strike(attack: HostAttack, order: Order, over: Event) -> list[Ending]:
-    """Attack until `over` is set, or until the attack has come to its end.
+    """Attack until `over` is set, or until the attack has ended.
 
     Raises:
         HostError: the host did not answer.
@@ -169,7 +169,7 @@ def _list(client: HostClient, node: str, over: Event) -> None:
 
 
 def _started(flows: HostFlows, place: FlowPlace, attack: HostAttack) -> Ending | None:
-    """Start a flow; the ending if the host refuses it."""
+    """Start a flow; returns the ending if the host refuses it."""
     try:
         flows.start(place, attack.flow, attack.body)
     except UnavailableError:

@@ -1,4 +1,4 @@
-"""Attacks of the run stage in WebAssembly itself: no language stands between them and the engine."""
+"""Attacks of the run stage in WebAssembly itself, without a language runtime in between."""
 
 # ruff: noqa: E501  # one attack a line reads as the table that it is
 

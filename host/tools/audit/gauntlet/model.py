@@ -1,4 +1,4 @@
-"""Attacks, how they may end, and what is told of them."""
+"""Attacks, their allowed endings, and their results."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,14 +7,14 @@ from enum import StrEnum
 from sandbox.world import World
 
 LIMITS = frozenset({"out-of-fuel", "deadline-exceeded", "memory-limit", "stack-overflow"})
-"""Which limit is reached first depends on how the host is set; any of them stops an attack."""
+"""Which limit is reached first depends on the host's settings; any of them stops an attack."""
 
 CONTAINED = "contained"
-"""Stands for "nothing was refused, since nothing happened": the attack ran, and reached nothing."""
+"""The attack ran to its end and had no effect, so nothing was refused."""
 
 
 class Stage(StrEnum):
-    """Where an attack strikes: when a component is taken, or while its code runs."""
+    """The stage of an attack: when a component is admitted, or while its code runs."""
 
     COMPONENT = "component"
     RUN = "run"
@@ -22,12 +22,12 @@ class Stage(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BinaryAttack:
-    """Bytes that come as a component.
+    """Bytes that are submitted as a component.
 
     Attributes:
         make: makes the bytes.
-        run: the attack strikes when the component runs, so that it has to be taken.
-        stops: codes of which one has to stop it; `contained` if it may do its best.
+        run: the attack happens when the component runs, so the component has to be admitted.
+        stops: codes, one of which has to stop it; `contained` if it may run to its end.
     """
 
     name: str
@@ -42,7 +42,7 @@ class BinaryAttack:
 class PythonAttack:
     """Python code that runs in a sandbox: a text for a contract, or a flow with a request.
 
-    `stops` may name exceptions, which the sandbox's stand-ins for the machine raise.
+    `stops` may name exceptions, which the sandbox's replacements of system modules raise.
     """
 
     name: str
@@ -69,10 +69,10 @@ class Result:
     """One attack's result.
 
     Attributes:
-        stopped: it ended as one of the endings that are allowed.
+        stopped: it ended in one of the allowed ways.
         seconds: of the first attempt.
-        attempts: short attacks are repeated, so that the neighbour feels them.
-        neighbour_p99: seconds; None if the neighbour finished too little work meanwhile.
+        attempts: short attacks are repeated, so that their effect on the neighbour can be measured.
+        neighbour_p99: seconds; None if the neighbour finished too few runs meanwhile.
     """
 
     stage: Stage

@@ -24,7 +24,7 @@ def describe():
 def verify(transaction):
     exec(transaction, {"Fresh": Fresh, "__name__": "attack"})
 '''
-"""The attacked contract: a stand-in for the SDK's guest side that runs what it is given."""
+"""The attacked contract: replaces the SDK's guest side and runs the code that it is given."""
 
 FLOWS = """
 from dataclasses import dataclass
@@ -43,7 +43,7 @@ class RunText(ClientStartableFlow[Text, str]):
         exec(request_body.code, names)
         return str(names.get("result", "done"))
 """
-"""A flow that runs what it is given."""
+"""A flow that runs the code that it is given."""
 FLOWS_PATH, RUN_TEXT = "gauntlet_flows.py", "gauntlet_flows.RunText"
 
 CLEAN = "assert sum(range(1000)) == 499500"
@@ -262,7 +262,7 @@ def _burning() -> tuple[PythonAttack, ...]:
 
 
 def _staying() -> tuple[PythonAttack, ...]:
-    """Into the next run, which would be another tenant's or another transaction's."""
+    """Attempts to affect the next run, which would be another tenant's or another transaction's."""
     return (
         _text(
             "keep-global",
@@ -304,7 +304,7 @@ def _staying() -> tuple[PythonAttack, ...]:
 
 
 def _calling() -> tuple[PythonAttack, ...]:
-    """The host, with what it should not be told."""
+    """Attacks on the host with invalid messages."""
     call = "flow.flow_engine._api.call"
     return (
         _flow(

@@ -1,4 +1,4 @@
-"""What the gauntlet tells: a line for each attack, a summary, or everything as JSON."""
+"""The gauntlet's report: a line for each attack, a summary, or everything as JSON."""
 
 from collections.abc import Iterator
 

@@ -47,7 +47,7 @@ class Report:
 
     @property
     def escaped(self) -> tuple[Result, ...]:
-        """The attacks that nothing stopped."""
+        """The attacks that were not stopped."""
         return tuple(result for result in self.results if not result.stopped)
 
     @property
@@ -75,14 +75,14 @@ def run_gauntlet(
     told: Callable[[Result], None] = lambda _: None,
     place: Place = here,
 ) -> Report:
-    """Try every attack against sandboxes as this host makes them.
+    """Try every attack against sandboxes with this host's configuration.
 
     Args:
         sandbox: the host's.
         limits: those of the host.
-        cpi: a package whose code is the neighbour, and whose limits the attacks get.
+        cpi: a package whose code runs as the neighbour, and whose limits apply to the attacks.
         attacks: the whole catalogue by default.
-        told: is told each result as it comes.
+        told: called with each result.
         place: where guests run.
 
     Raises:
@@ -152,12 +152,12 @@ def _results(
 
 
 def is_stopped(stage: Stage, attack: Attack, ending: Ending) -> bool:
-    """Whether an attempt ended as it has to; a tight host may end any run by a limit first."""
+    """Whether an attempt ended in an allowed way; a host with low limits may stop any run early."""
     return ending.code in attack.stops or (stage is Stage.RUN and ending.code in LIMIT_CODES)
 
 
 def _worst(stage: Stage, attack: Attack, endings: Sequence[Ending]) -> Ending:
-    """One that got through, if there is one: an attack has to be stopped every time."""
+    """An attempt that succeeded, if there is one: an attack has to be stopped every time."""
     through = (ending for ending in endings if not is_stopped(stage, attack, ending))
     return next(through, endings[0])
 
@@ -165,7 +165,7 @@ def _worst(stage: Stage, attack: Attack, endings: Sequence[Ending]) -> Ending:
 def _of_package(
     data: bytes, sandbox: Sandbox, host: Limits, place: Place
 ) -> tuple[Limits, Callable[[], None], str]:
-    """The limits that a package's code can get, and its code as a neighbour's work."""
+    """The limits that apply to a package's code, and a run of its code as the neighbour's work."""
     package = read_package(data)
     coded = [cpk for cpk in package.cpks if cpk.descriptor is not None]
     if not coded:

@@ -1,4 +1,4 @@
-"""What people without any right do to a host's REST interface."""
+"""Attacks on a host's REST interface by clients without any rights."""
 
 import base64
 import secrets
@@ -23,7 +23,7 @@ _HEAD = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Door:
-    """Where a host listens, and the certificate by which it is known."""
+    """A host's address, and the certificate that identifies it."""
 
     url: str
     certificate: Path
@@ -49,7 +49,7 @@ Stranger = Callable[[Door, Event], None]
 
 
 def hold_connections(door: Door, over: Event) -> None:
-    """Hold as many connections as there may be, each by a body that comes byte by byte."""
+    """Open as many connections as allowed, and keep each open by sending a body byte by byte."""
     with ExitStack() as stack:
         held: list[ssl.SSLSocket] = []
         while not over.wait(_PATIENCE_S if len(held) >= _HELD else 0.0):
@@ -71,7 +71,7 @@ def _is_fed(connection: ssl.SSLSocket) -> bool:
 
 
 def guess_passwords(door: Door, over: Event) -> None:
-    """Guess the administrator's password, and those of users that do not exist."""
+    """Guess the passwords of the administrator and of users that do not exist."""
     threads = [Thread(target=_guess, args=(door, over, f"g{n}")) for n in range(_GUESSERS)]
     for thread in threads:
         thread.start()

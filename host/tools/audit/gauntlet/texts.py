@@ -35,7 +35,7 @@ def contract_text(
         declarations: of its core module.
         imports: of the component.
         extra: further parts of the component.
-        realloc: body of the function that makes room for the argument.
+        realloc: body of the function that allocates memory for the argument.
         encoding: canonical option of the strings.
     """
     return f"""(component {imports} {_LIBC.format(realloc=realloc)}
