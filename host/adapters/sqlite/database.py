@@ -34,6 +34,7 @@ from sqlalchemy import (
 from sqlalchemy.pool import QueuePool
 
 from host.adapters.files.identity.marks import Mark, count_commit
+from host.adapters.files.open_databases import note_closed, note_opened
 from host.adapters.sqlite.dialect import (
     BEGIN_READ,
     BEGIN_WRITE,
@@ -90,6 +91,8 @@ class Database:
         self._writer: int | None = None
         self._watch_lock = threading.Lock()
         self._watch: sqlite3.Connection | None = None
+        self._is_noted = True
+        note_opened(path)
 
     @staticmethod
     def open(
@@ -215,6 +218,9 @@ class Database:
                 self._watch.close()
                 self._watch = None
         self._engine.dispose()
+        if self._is_noted:
+            self._is_noted = False
+            note_closed(self.path)
 
     def __enter__(self) -> Self:
         return self

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from host.adapters.files.identity import Mark
+from host.adapters.files.open_databases import note_closed, note_opened
 from host.adapters.group_assignment import GroupAssignment
 from host.adapters.os.system import SystemClock
 from host.adapters.partitions import PARTITIONS, committed_by
@@ -78,9 +79,11 @@ class SqliteStore:
         self._listeners: list[CommitListener] = []
         self._rebalance_listeners: list[RebalanceListener] = []
         self._is_closed = False
+        note_opened(path)
         try:
             connection = _open(path)
         except sqlite3.Error as exc:
+            note_closed(path)
             raise self._refused(exc) from exc
         self._writer = GroupCommit(path, connection, mark)
         try:
@@ -341,9 +344,11 @@ class SqliteStore:
         """Close all connections; the store is not usable afterwards."""
         if self._hints is not None:
             self._hints.close()
-        self._is_closed = True
+        was_open, self._is_closed = not self._is_closed, True
         self._close_idle()
         self._writer.close()
+        if was_open:
+            note_closed(self._path)
 
     def _borrowed(self) -> sqlite3.Connection:
         """A connection for one read; a thread-local one would stay open after the thread's end."""

@@ -12,6 +12,7 @@ import struct
 from pathlib import Path
 
 from host.adapters.files.identity.marks import is_behind
+from host.adapters.files.open_databases import direct_access
 from host.adapters.files.regular_files import open_regular
 
 _FILE_HEADER_BYTES = 100
@@ -27,16 +28,20 @@ def file_lacks(path: Path) -> tuple[int, int] | None:
     """The commit on which the log of a database builds, and the commit of the file.
 
     Returns:
-        None if they match, or there is nothing to compare.
+        None if they match, or there is nothing to compare. Also if a database of this process has
+        the file open: it was compared before that.
 
     Raises:
         OSError: a file cannot be read.
     """
-    first = _first_in_log(path.with_name(f"{path.name}-wal"))
-    if first is None:
-        return None
-    with open_regular(path) as stream:
-        header = stream.read(_FILE_HEADER_BYTES)
+    with direct_access(path) as is_allowed:
+        if not is_allowed:
+            return None
+        first = _first_in_log(path.with_name(f"{path.name}-wal"))
+        if first is None:
+            return None
+        with open_regular(path) as stream:
+            header = stream.read(_FILE_HEADER_BYTES)
     if len(header) < _FILE_HEADER_BYTES:
         return None
     (found,) = _NUMBER.unpack_from(header, _NUMBER_AT)
