@@ -11,9 +11,9 @@ import sys
 from coverage import Coverage
 
 CORES = {
-    "cpi/*": (96.0, 100.0),
-    "host/domain/*": (92.0, 100.0),
-    "host/flow/core/machine.py,host/flow/core/session.py,host/flow/core/mapper.py": (96.0, 100.0),
+    "cpi/*": (97.0, 100.0),
+    "host/domain/*": (93.0, 100.0),
+    "host/flow/core/machine.py,host/flow/core/session.py,host/flow/core/mapper.py": (99.0, 100.0),
 }
 """Files, by patterns that commas separate: floor and goal, in per cent of their lines."""
 ALL = CORES | {"*": (90.0, 95.0)}
