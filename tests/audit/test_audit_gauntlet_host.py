@@ -3,6 +3,7 @@ import os
 from dataclasses import replace
 
 import pytest
+import structlog
 
 from host.cli import main
 from host.tools.audit.gauntlet.host_arena import ALICE, opened_host
@@ -96,6 +97,7 @@ def test_command_attacks_a_host_of_its_own(capsys, tmp_path, monkeypatch):
     words = ["audit", "gauntlet", "--host", "--attack", "half-character", "--samples", "20"]
     with pytest.raises(SystemExit) as left:
         main([*words, "--output", "json"])
+    structlog.reset_defaults()  # the command has configured this process's logs
     told = json.loads(capsys.readouterr().out)
     assert left.value.code == 0
     assert [row["name"] for row in told["results"]] == ["half-character"]
