@@ -10,6 +10,7 @@ from pathlib import Path
 from cpi.archive.sources import chunks_of, sha256_of
 from cpi.errors import CpiError
 from cpi.package.files import open_package
+from host.adapters.files.folders import sync_folder
 from host.adapters.files.regular_files import new_file, open_regular, require_regular
 from host.domain.errors import StorageError
 from host.domain.ids import Checksum
@@ -70,11 +71,7 @@ class CpiFolder:
                 stream.flush()
                 os.fsync(stream.fileno())
             temporary.replace(path)
-            folder = os.open(self._folder, os.O_RDONLY)
-            try:
-                os.fsync(folder)
-            finally:
-                os.close(folder)
+            sync_folder(self._folder)
         except OSError as refused:
             _discard(temporary)
             if is_new:

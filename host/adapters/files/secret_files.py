@@ -4,6 +4,7 @@ import os
 import stat
 from pathlib import Path
 
+from host.adapters.files.folders import sync_folder
 from host.adapters.files.regular_files import new_file, open_regular, read_regular
 from host.domain.errors import InvalidInputError, StorageError
 
@@ -78,7 +79,7 @@ def destroy(file: Path) -> None:
             stream.flush()
             os.fsync(stream.fileno())
         file.unlink(missing_ok=True)
-        _sync_folder(file.parent)
+        sync_folder(file.parent)
     except FileNotFoundError:
         return
     except OSError as exc:
@@ -98,12 +99,4 @@ def _create(file: Path, content: bytes) -> None:
         pass
     finally:
         temporary.unlink()
-    _sync_folder(file.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    directory = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
+    sync_folder(file.parent)

@@ -12,6 +12,7 @@ from typing import TypeVar
 
 from sqlalchemy import Connection
 
+from host.adapters.files.folders import sync_folder
 from host.adapters.files.identity import Marks
 from host.adapters.files.identity.files import look_at
 from host.adapters.sqlite.database import Database
@@ -345,8 +346,7 @@ def _place(content: bytes, path: Path) -> None:
                 os.fsync(stream.fileno())
             draft.replace(path)
         os.fsync(folder)
-    with _folder(path.parent.parent) as folder:
-        os.fsync(folder)
+    sync_folder(path.parent.parent)
 
 
 @contextmanager

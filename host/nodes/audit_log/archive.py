@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from host.adapters.files.folders import sync_folder
 from host.domain.errors import ConflictError, InvalidInputError, StorageError
 from host.domain.ids import HoldingIdentity
 from host.domain.x500 import MemberX500Name
@@ -116,11 +117,7 @@ def _place(content: bytes, target: Path) -> None:
         stream.flush()
         os.fsync(stream.fileno())
     draft.rename(target)
-    descriptor = os.open(target.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    sync_folder(target.parent)
 
 
 def _holding(part: Segment) -> HoldingIdentity:

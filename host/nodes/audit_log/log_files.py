@@ -9,6 +9,7 @@ from pathlib import Path
 
 import structlog
 
+from host.adapters.files.folders import sync_folder
 from host.adapters.files.regular_files import require_regular
 from host.domain.errors import DiskFullError, StorageError
 from host.nodes.audit_log import refusals
@@ -168,11 +169,7 @@ class LogFiles:
         self.log = file
 
     def sync_folder(self) -> None:
-        descriptor = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        sync_folder(self.folder)
 
     def _open(self) -> None:
         for path in (self.path, self.folder / HEAD_NAME, self.folder / REPEATS_NAME):

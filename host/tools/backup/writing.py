@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from host.adapters.files.folders import sync_folder
 from host.adapters.files.identity import read_directory_id
 from host.adapters.files.identity.errors import error_of
 from host.adapters.files.identity.taking_up import inspect
@@ -205,11 +206,7 @@ def _new_file(file: Path) -> Iterator[BinaryIO]:
             raise StorageError(f"{file} cannot be written: {exc}", path=str(file)) from exc
         finally:
             draft.unlink(missing_ok=True)
-    folder = os.open(file.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    sync_folder(file.parent)
 
 
 def _warnings(names: Sequence[str]) -> list[str]:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import msgspec
 
+from host.adapters.files.folders import sync_folder
 from host.adapters.files.identity.errors import DataFileDamagedError
 from host.adapters.files.regular_files import IrregularFileError, new_file, read_regular
 from host.domain.errors import StorageError
@@ -78,10 +79,6 @@ def write_directory_id(folder: Path, content: DirectoryId) -> None:
             stream.flush()
             os.fsync(stream.fileno())
         draft.replace(path)
-        directory = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(directory)
-        finally:
-            os.close(directory)
+        sync_folder(folder)
     except OSError as exc:
         raise StorageError(f"{path} cannot be written: {exc.strerror}", path=str(path)) from exc
