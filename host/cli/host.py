@@ -71,7 +71,7 @@ command.add_command(restore)
 @click.option(
     "--monitor-listen",
     metavar="HOST:PORT",
-    help="Health and metrics of the first worker process; further ones take the next ports.",
+    help="Health and metrics (plain HTTP) of the first process; further ones take the next ports.",
 )
 @click.option(
     "--new",

@@ -31,6 +31,7 @@ from host.runtime.wiring.inspection import name_what_is_missing
 from host.runtime.wiring.parts import Wiring
 from host.runtime.wiring.rest import Rest, live_door, make_rest, open_certificates
 from host.runtime.workers.hangup import Load, follow_log_level, reread_pins
+from host.runtime.workers.monitor import monitored
 from host.runtime.workers.overview import Overviews, single_line
 from host.runtime.workers.overview_metrics import OverviewCollector
 from host.settings import HostSettings
@@ -83,6 +84,9 @@ def run_host(
         )
         follow_log_level(host.config, form=settings.log_format, worker=None)
         log_engines()
+        monitor = settings.monitor_address(0)
+        if monitor is not None:
+            stack.enter_context(monitored(monitor, host.monitor))
         url = f"https://{settings.listen.rpartition(':')[0]}:{listener.getsockname()[1]}"
         running = settings
 

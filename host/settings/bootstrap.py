@@ -79,8 +79,9 @@ class HostSettings:
     monitor_listen: Annotated[
         Annotated[str, Meta(pattern=ADDRESS, max_length=300)] | None,
         Meta(
-            description="Address of `/isHealthy`, `/status` and `/metrics` of the first worker"
-            " process; each further one takes the next port. Without it only REST has them.",
+            description="Address over plain HTTP of `/isHealthy`, `/status` and `/metrics` of the"
+            " first process; each further one takes the next port, or with port 0 a free one (log"
+            " line `monitor-listening`). Without it only REST has them.",
         ),
     ] = None
     plugins: Annotated[
@@ -132,6 +133,12 @@ class HostSettings:
             raise SettingsInvalidError(refused.message) from refused
         if self.listen_port > 65_535:
             raise SettingsInvalidError(f"listen: port {self.listen_port} is above 65535")
+        last = self.monitor_address(max(sum(self.worker_plan.counts.values()), 1) - 1)
+        if last is not None and int(last.rpartition(":")[2]) > 65_535:
+            raise SettingsInvalidError(
+                f"monitor_listen: {self.monitor_listen} leaves no port for each process:"
+                f" the last would have {last.rpartition(':')[2]}, above 65535"
+            )
 
     def section(self, section: Section[T]) -> T:
         """The values of a section from pins and defaults; stored values are ignored."""
@@ -146,6 +153,13 @@ class HostSettings:
         """The worker processes that the setting `workers` requests."""
         cores = min(os.cpu_count() or 1, _FLOW_PROCESSES_MAX)
         return WorkerPlan.parse(self.workers, flow_count=cores)
+
+    def monitor_address(self, number: int) -> str | None:
+        """Where the host's process of this number, from 0, serves its health and metrics."""
+        if self.monitor_listen is None:
+            return None
+        host, _, port = self.monitor_listen.rpartition(":")
+        return f"{host}:{int(port) and int(port) + number}"
 
     @property
     def listen_host(self) -> str:

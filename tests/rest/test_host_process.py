@@ -1,8 +1,10 @@
 """`cordbox host run` as a real process: start, refusals, signals, restart."""
 
+import itertools
 import json
 import os
 import signal
+import socket
 import ssl
 import stat
 import subprocess
@@ -131,6 +133,34 @@ def test_what_the_host_cannot_use_is_refused_with_its_name(tmp_path):
     (tmp_path / "cordbox.toml").write_text('plugins = ["kafka"]\n')
     code, message = refused(tmp_path)
     assert (code, "error[plugin-unknown]: plugin 'kafka'" in message) == (1, True)
+
+
+@pytest.mark.parametrize(("workers", "processes"), [("combined", 1), ("flow=1", 2)])
+def test_every_process_serves_its_health_where_monitor_listen_says(tmp_path, workers, processes):
+    with running(tmp_path / "data", "--workers", workers, "--monitor-listen", "127.0.0.1:0") as (
+        process,
+        facts,
+    ):
+        del facts
+        lines = (json.loads(line) for line in process.stderr if line.startswith("{"))
+        told = (line["address"] for line in lines if line["event"] == "monitor-listening")
+        for address in itertools.islice(told, processes):
+            for path in ("isHealthy", "status"):
+                reply = httpx2.get(f"http://{address}/{path}")
+                assert (reply.status_code, reply.json()) == (200, {"status": "OK"})
+            assert "\ncordbox_" in httpx2.get(f"http://{address}/metrics").text
+        process.send_signal(signal.SIGTERM)
+        process.stderr.read()
+        assert process.wait() == 0
+
+
+def test_a_monitor_whose_port_is_taken_is_told_at_the_start(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        code, message = refused(tmp_path, "--monitor-listen", address)
+    assert (code, f"error[listen-refused]: cannot listen on {address}" in message) == (1, True), (
+        message
+    )
 
 
 @pytest.mark.parametrize("workers", ["combined", "flow=1"])

@@ -170,6 +170,13 @@ def test_ipv6_addresses_can_be_listened_on(tmp_path):
         ),
         (
             None,
+            {},
+            {"monitor_listen": "127.0.0.1:65534", "workers": "flow=2"},
+            "monitor_listen: 127.0.0.1:65534 leaves no port for each process: the last would have"
+            " 65536, above 65535 (--monitor-listen)",
+        ),
+        (
+            None,
             {"CORDBOX_REST_PROXIES": "10.0.0.0/8,proxy"},
             {},
             "cordbox.rest.proxies: 'proxy' does not appear to be an IPv4 or IPv6 network"

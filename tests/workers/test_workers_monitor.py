@@ -1,7 +1,9 @@
 """What a worker tells over HTTP, and the overview as text."""
 
 import contextlib
+import dataclasses
 import socket
+from pathlib import Path
 
 import httpx2
 import pytest
@@ -13,10 +15,11 @@ from host.domain.clock import SimClock
 from host.domain.errors import StorageError
 from host.domain.workers import WorkerKind
 from host.rest.listener import ListenRefusedError
-from host.runtime.workers.monitor import monitored
+from host.runtime.workers.monitor import monitored, worker_routes
 from host.runtime.workers.overview import AsideLine, Overview, Overviews, QueueLine
 from host.runtime.workers.overview_metrics import OverviewCollector
 from host.runtime.workers.report import Reporter, add_process_metrics
+from host.settings import HostSettings
 
 
 class Worker:
@@ -49,7 +52,7 @@ def worker():
 
 @pytest.fixture
 def get(worker):
-    with monitored("127.0.0.1:0", worker.reporter()) as address:
+    with monitored("127.0.0.1:0", worker_routes(worker.reporter())) as address:
         yield lambda path: httpx2.get(f"http://{address}{path}")
 
 
@@ -74,7 +77,7 @@ def test_a_worker_that_cannot_do_its_work_lives_all_the_same(worker, get):
 
 
 def test_strangers_at_a_worker_meet_the_walls_of_rest(worker):
-    with monitored("127.0.0.1:0", worker.reporter()) as address:
+    with monitored("127.0.0.1:0", worker_routes(worker.reporter())) as address:
         host, _, port = address.partition(":")
         with contextlib.closing(socket.create_connection((host, int(port)), 30)) as stranger:
             head = b"POST /status HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n"
@@ -101,9 +104,23 @@ def test_an_address_that_is_taken_is_refused(worker, get):
     port = get("/status").url.port
     with (
         pytest.raises(ListenRefusedError, match=str(port)),
-        monitored(f"127.0.0.1:{port}", worker.reporter()),
+        monitored(f"127.0.0.1:{port}", worker_routes(worker.reporter())),
     ):
         pass
+
+
+def test_every_process_of_a_host_has_an_address_of_its_own():
+    settings = HostSettings(
+        data_dir=Path("data"), workers="flow=2", monitor_listen="127.0.0.1:7000"
+    )
+    assert [settings.monitor_address(n) for n in range(3)] == [
+        "127.0.0.1:7000",
+        "127.0.0.1:7001",
+        "127.0.0.1:7002",
+    ]
+    free = dataclasses.replace(settings, monitor_listen="[::1]:0")
+    assert [free.monitor_address(n) for n in range(3)] == ["[::1]:0"] * 3
+    assert dataclasses.replace(settings, monitor_listen=None).monitor_address(0) is None
 
 
 def test_a_report_is_what_the_others_get_of_it(worker):

@@ -25,7 +25,7 @@ from host.ports.live import Derived, Live
 from host.rest.acceptor import DoorMetrics
 from host.rest.admission import Seats
 from host.rest.app import create_app
-from host.rest.observe import Readiness, overview_route
+from host.rest.observe import Readiness, health_routes, overview_route
 from host.rest.pace import Patience
 from host.rest.server import Door
 from host.rest.services import RestServices
@@ -49,13 +49,17 @@ _PACKAGES_NAMED_MAX = 5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rest:
-    """The application, its sections of settings, a new password of `admin`, and metrics."""
+    """The application, its sections of settings, a new password of `admin`, and metrics.
+
+    `monitor`: `/isHealthy`, `/status` and `/metrics`, as the application has them.
+    """
 
     asgi: ASGIApp
     services: RestServices
     config: LiveConfig
     admin_password_file: Path | None
     registry: CollectorRegistry
+    monitor: Sequence[BaseRoute]
 
 
 def make_rest(
@@ -109,13 +113,17 @@ def make_rest(
     )
     add_account_metrics(base.registry, parts.store)
     packages = Glance(lambda: _missing_packages(parts.catalogue), base.clock)
+
+    def readiness() -> Readiness:
+        return _readiness(health, certificates, parts.made_vaults, packages)
+
     asgi = create_app(
         services,
         sign_in=SignIn(SignInDelays(SteadyClock(base.clock)), base.registry),
         max_content_length=body_bytes_max(parts.config),
         registry=base.registry,
         exposed=exposed,
-        readiness=lambda: _readiness(health, certificates, parts.made_vaults, packages),
+        readiness=readiness,
         extra_routes=(overview_route(overview), *_plugged_routes(base, parts.config)),
     )
     return Rest(
@@ -124,6 +132,7 @@ def make_rest(
         config=parts.config,
         admin_password_file=admin_password_file,
         registry=base.registry,
+        monitor=health_routes(exposed, readiness),
     )
 
 

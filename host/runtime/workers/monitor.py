@@ -1,16 +1,17 @@
-"""`/isHealthy`, `/status` and `/metrics` of one worker over HTTP, as Corda's workers have them.
+"""`/isHealthy`, `/status` and `/metrics` of one process over HTTP, as Corda's workers have them.
 
 The same limits on connections and requests apply as at the REST interface.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+import structlog
 from prometheus_client import generate_latest
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route
 
 from host.adapters.os.descriptors import descriptor_limit
 from host.rest.admission import Seats
@@ -22,11 +23,14 @@ _METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _CONNECTIONS_MAX = 64
 _THREADS = 2
 _STOP_SECONDS_MAX = 2
+_log = structlog.get_logger("cordbox.monitor")
 
 
 @contextmanager
-def monitored(address: str, reporter: Reporter) -> Iterator[str]:
-    """Serve at `address` for the duration of the block; yields the address with its real port.
+def monitored(address: str, routes: Sequence[BaseRoute]) -> Iterator[str]:
+    """Serve `routes` at `address` for the duration of the block; yields it with its real port.
+
+    The log line `monitor-listening` has the address: port 0 takes a free one.
 
     Raises:
         ListenRefusedError: the address cannot be used.
@@ -40,16 +44,19 @@ def monitored(address: str, reporter: Reporter) -> Iterator[str]:
         )
     )
     with serving_plainly(
-        _application(reporter),
+        Starlette(routes=routes, exception_handlers={404: _missing}),
         listener=listener,
         door=door,
         threads=_THREADS,
         stop_seconds_max=_STOP_SECONDS_MAX,
     ):
+        _log.info("monitor-listening", address=f"{host}:{bound}")
         yield f"{host}:{bound}"
 
 
-def _application(reporter: Reporter) -> Starlette:
+def worker_routes(reporter: Reporter) -> Sequence[BaseRoute]:
+    """What a worker answers about itself alone."""
+
     async def is_healthy(_request: Request) -> Response:
         return JSONResponse({"status": "OK"})
 
@@ -63,14 +70,12 @@ def _application(reporter: Reporter) -> Starlette:
     def metrics(_request: Request) -> Response:
         return Response(generate_latest(reporter.registry), media_type=_METRICS_TYPE)
 
-    async def missing(_request: Request, _error: Exception) -> Response:
-        return JSONResponse({"status": "NOT_FOUND"}, 404)
-
-    return Starlette(
-        routes=[
-            Route("/isHealthy", is_healthy),
-            Route("/status", status),
-            Route("/metrics", metrics),
-        ],
-        exception_handlers={404: missing},
+    return (
+        Route("/isHealthy", is_healthy),
+        Route("/status", status),
+        Route("/metrics", metrics),
     )
+
+
+async def _missing(_request: Request, _error: Exception) -> Response:
+    return JSONResponse({"status": "NOT_FOUND"}, 404)

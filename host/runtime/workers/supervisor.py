@@ -201,10 +201,10 @@ class _Supervisor:
             descriptors.append(self._listener.fileno())
             if self._password is not None:
                 environment[_PASSWORD_VARIABLE] = self._password
-        if self._settings.monitor_listen is not None:
-            host, _, port = self._settings.monitor_listen.rpartition(":")
-            number = [w.name for w in self._state.workers].index(worker.name)
-            words += ["--monitor", f"{host}:{int(port) + number}"]
+        number = [w.name for w in self._state.workers].index(worker.name)
+        monitor = self._settings.monitor_address(number)
+        if monitor is not None:
+            words += ["--monitor", monitor]
         return Handover(words=words, descriptors=descriptors, environment=environment)
 
     def _heard(self, name: str, child: Child) -> None:

@@ -18,7 +18,7 @@ from host.runtime.wiring.health import Health, storage_checks
 from host.runtime.wiring.parts import Wiring
 from host.runtime.workers.hangup import follow_log_level, listen, take_over_pins
 from host.runtime.workers.kinds import WORK
-from host.runtime.workers.monitor import monitored
+from host.runtime.workers.monitor import monitored, worker_routes
 from host.runtime.workers.report import WORKER, Reporter, add_process_metrics
 from host.runtime.workers.run_directory import RunDirectory
 from host.settings import HostSettings
@@ -76,7 +76,7 @@ def working(
         stack.callback(_stop, server, settings)
         server.start()
         if monitor is not None:
-            stack.enter_context(monitored(monitor, reporter))
+            stack.enter_context(monitored(monitor, worker_routes(reporter)))
         if work is not None:
             work.begins(parts)
         yield parts

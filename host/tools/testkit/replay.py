@@ -4,6 +4,7 @@ For debuggers. The flow runs on the calling thread, from its real files, so that
 debugger hold. What a flow may do in a sandbox is not enforced here; `cordbox flow replay` does.
 """
 
+import dataclasses
 import json
 import pdb  # noqa: T100  # a debugger is what this is for
 import sys
@@ -40,14 +41,19 @@ class NativeReplay:
         steps: host calls that went as recorded.
         result: of a flow that returned.
         error: the message of one that failed.
+        missed: where `debug` was to stop and did not, as sentences.
     """
 
     steps: int
     result: str | None
     error: str | None
     divergence: Divergence | None
+    missed: Sequence[str] = ()
 
     def __str__(self) -> str:
+        return "\n".join([*self.missed, self._end()])
+
+    def _end(self) -> str:
         if self.divergence is not None:
             d = self.divergence
             return f"diverges at step {d.step}: expected {d.expected}, actual {d.actual}"
@@ -126,14 +132,18 @@ def debug(
         InvalidInputError: as `replay`, or a breakpoint that no file of the CorDapp has.
     """
     chosen = debugger or pdb.Pdb(nosigint=True)
+    chosen.reset()  # `quitting` exists from here on, also where the debugger never stops
     loaded = load_project(project)
-    for text in breakpoints:
-        file, line = _breakpoint(loaded, text)
+    places = {text: _breakpoint(loaded, text) for text in breakpoints}
+    for text, (file, line) in places.items():
         problem = chosen.set_break(file, line)
         if problem:
             raise InvalidInputError(f"breakpoint {text}: {problem}")
+    unhit = {text: _hits(chosen, place) for text, place in places.items()}
+    made: list[str] = []
 
-    def stop(number: int, _function: str) -> None:
+    def stop(number: int, function: str) -> None:
+        made.append(function)
         frame = _flow_frame(loaded)
         if frame is not None and number == at_step:
             sys.settrace(None)
@@ -149,7 +159,23 @@ def debug(
         ended = replay(export, project, on_step=stop)
     finally:
         sys.settrace(None)
-    return None if chosen.quitting else ended
+    if chosen.quitting:
+        return None
+    missed = [
+        f"{text} was not reached"
+        for text, place in places.items()
+        if _hits(chosen, place) == unhit[text]
+    ]
+    if at_step is not None and at_step >= len(made):
+        calls = "no host call" if not made else f"{len(made)} host calls"
+        missed.append(f"step {at_step} was not reached: the flow made {calls}")
+    return dataclasses.replace(ended, missed=missed)
+
+
+def _hits(debugger: pdb.Pdb, place: tuple[str, int]) -> int | None:
+    """How often the debugger met its breakpoints at a line; None if they were cleared there."""
+    breaks = debugger.get_breaks(*place)
+    return sum(each.hits for each in breaks) if breaks else None
 
 
 def _load(export: Path) -> Recording:
