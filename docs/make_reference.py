@@ -108,11 +108,17 @@ def commands_page() -> str:
     lines = [
         "# Commands",
         "",
-        "Exit codes: 0 fine, 1 refused, 2 wrong usage, 75 try again later.",
+        "Exit codes: 0 fine, 1 refused, 2 wrong usage, 75 try again later. What stands in brackets",
+        "may be left out; `...` may be given several times. An option with a variable takes its",
+        "value from there if it is not given.",
         "",
     ]
     for name, (module, _) in sorted(_COMMANDS.items()):
-        lines += _command(f"cordbox {name}", import_module(module).command)
+        own = module.rpartition(".")[2]
+        if own != name and own in _COMMANDS:
+            lines += [f"## `cordbox {name}`", "", f"Another name of `cordbox {own}`.", ""]
+        else:
+            lines += _command(f"cordbox {name}", import_module(module).command)
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -125,32 +131,40 @@ def _command(path: str, command: click.Command) -> Iterator[str]:
             if found is not None:
                 yield from _command(f"{path} {name}", found)
         return
-    arguments = [p for p in command.params if isinstance(p, click.Argument)]
-    usage = " ".join([path, *(_usage(a) for a in arguments), "[OPTIONS]"])
+    context = click.Context(command)
+    pieces = command.collect_usage_pieces(context)
+    usage = " ".join([path, *pieces[1:], pieces[0]])
     yield from (f"### `{usage}`", "", _sentence(command.help), "")
     options = [p for p in command.params if isinstance(p, click.Option) and not p.hidden]
     if options:
         yield from ("| option | meaning |", "|---|---|")
         for option in options:
             need = " (required)" if option.required else ""
-            names = ", ".join(f"`{n}`" for n in (*option.opts, *option.secondary_opts))
-            yield f"| {names} | {_meaning(option)}{need} |"
+            yield f"| {_names(option, context)} | {_meaning(option)}{need} |"
         yield ""
 
 
+def _names(option: click.Option, context: click.Context) -> str:
+    """All names of an option, the last with the form of its value; choices are in its meaning."""
+    names = [*option.opts, *option.secondary_opts]
+    if not option.is_flag and not isinstance(option.type, click.Choice):
+        names[-1] += f" {option.make_metavar(context)}".removesuffix(" RANGE")
+    return ", ".join(f"`{_sentence(name)}`" for name in names)
+
+
 def _meaning(option: click.Option) -> str:
-    """The help text, the choices, and the default that is shown on the command line."""
+    """The help text, the choices, the default that is shown on the command line, the variable."""
     parts = [_sentence(option.help).rstrip(".")] if option.help else []
     if isinstance(option.type, click.Choice):
         parts.append("one of " + ", ".join(f"`{choice}`" for choice in option.type.choices))
+    if isinstance(option.type, click.IntRange):
+        low, high = option.type.min, option.type.max
+        parts.append(f"at least {low}" if high is None else f"from {low} to {high}")
     if option.show_default and option.default is not None and not option.is_flag:
         parts.append(f"default `{option.default}`")
+    if isinstance(option.envvar, str):
+        parts.append(f"variable `{option.envvar}`")
     return "; ".join(parts)
-
-
-def _usage(argument: click.Argument) -> str:
-    name = (argument.metavar or argument.name or "").upper()
-    return f"{name}..." if argument.nargs != 1 else name
 
 
 def settings_page() -> str:

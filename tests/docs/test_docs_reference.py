@@ -35,6 +35,21 @@ def test_every_row_has_a_meaning(page: str) -> None:
     assert [row for row in rows if re.search(r"\|\s+\|$", row)] == []
 
 
+def test_a_command_shows_what_may_be_left_out_and_the_form_of_each_value() -> None:
+    page = (_ROOT / "docs/reference/commands.md").read_text(encoding="utf-8")
+    for heading in (
+        "### `cordbox audit gauntlet [CPI] [OPTIONS]`",
+        "### `cordbox component check PATH... [OPTIONS]`",
+        "### `cordbox flow start NODE FLOW [BODY] [OPTIONS]`",
+        "### `cordbox worker {crypto|verification|membership|persistence|flow|rest} [OPTIONS]`",
+    ):
+        assert f"\n{heading}\n" in page
+    for row in ("`--set NAME=VALUE`", "`--break FILE:LINE`", "variable `CORDBOX_CA_FILE`"):
+        assert row in page
+    assert "Another name of `cordbox network`." in page
+    assert "`cordbox mgm groupPolicy" not in page
+
+
 def test_links_between_pages_lead_somewhere() -> None:
     assert [
         (page.name, target)
