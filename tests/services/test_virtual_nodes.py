@@ -246,3 +246,26 @@ def test_a_node_of_another_form_of_its_name_is_told_at_the_start(start, later, t
         assert warn_of_other_forms(database) == 1
     service.resume()
     assert "virtual node 79ACF82E9ED8 (O=Acme\\, Inc, L=London, C=GB)" in caplog.text
+
+
+def test_a_node_of_an_unreadable_name_hides_no_other(start, later, tmp_path):
+    service = start()
+    for number in range(5):
+        service.create(short(cpi()), f"O=Node {number}, L=London, C=GB")
+    later.run()
+    with Database.open(tmp_path / "cluster.sqlite", [SCHEMA]) as database:
+        database.transact(
+            lambda connection: connection.exec_driver_sql(
+                "UPDATE virtual_node SET x500_name = 'O=A=\\\\, L=London, C=GB'"
+                " WHERE x500_name LIKE '%Node 2%' OR x500_name LIKE '%Node 3%'"
+            )
+        )
+        assert warn_of_other_forms(database) == 2
+    readable = {node.holding.x500_name.organization for node in service.all()}
+    assert readable == {"Node 0", "Node 1", "Node 4"}
+    for limit in (1, 2, 3):
+        page, before = [], None
+        while found := service.newest(limit, before):
+            page += [node.holding.x500_name.organization for node in found]
+            before = found[-1].created_at, found[-1].holding.short_hash
+        assert sorted(page) == sorted(readable)

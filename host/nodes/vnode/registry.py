@@ -1,7 +1,8 @@
 """The registry of virtual nodes: which exist, and in which states."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from typing import Any
 
 from sqlalchemy import Row, Select, select, tuple_, update
@@ -10,7 +11,7 @@ from host.database.revision_cache import RevisionCache
 from host.domain.ids import Checksum, EpochMs, HoldingIdentity, ShortHash
 from host.domain.refused import shown
 from host.domain.vnode import OperationalStatus, VirtualNode
-from host.domain.x500 import MemberX500Name
+from host.domain.x500 import InvalidX500NameError, MemberX500Name
 from host.nodes.vnode.errors import VirtualNodeNotFoundError, VirtualNodeStateError
 from host.nodes.vnode.tables import VIRTUAL_NODE
 from host.ports.database import SqlDatabase
@@ -34,7 +35,7 @@ class NodeRegistry:
     def _read_node(self, short_hash: ShortHash) -> VirtualNode | None:
         with self._database.read() as connection:
             row = connection.execute(node_of(short_hash)).one_or_none()
-        return None if row is None else _node(row)
+        return next(_nodes([] if row is None else [row]), None)
 
     def find(self, holding: HoldingIdentity) -> VirtualNode | None:
         node = self.get(holding.short_hash)
@@ -44,7 +45,7 @@ class NodeRegistry:
     def all(self) -> Sequence[VirtualNode]:
         """All virtual nodes, oldest first."""
         with self._database.read() as connection:
-            return [_node(row) for row in connection.execute(_SELECT_NODES)]
+            return list(_nodes(connection.execute(_SELECT_NODES)))
 
     def cpis_of_group(self, group_id: str) -> Sequence[Checksum]:
         """The CPIs, each once, that nodes of a group are made of."""
@@ -66,10 +67,16 @@ class NodeRegistry:
         """
         place = (VIRTUAL_NODE.c.created_at, VIRTUAL_NODE.c.short_hash)
         query = select(VIRTUAL_NODE).order_by(*(column.desc() for column in place)).limit(limit)
-        if before is not None:
-            query = query.where(tuple_(*place) < before)
+        found: list[VirtualNode] = []
         with self._database.read() as connection:
-            return [_node(row) for row in connection.execute(query)]
+            while len(found) < limit:
+                page = query if before is None else query.where(tuple_(*place) < before)
+                rows = connection.execute(page).all()
+                found += _nodes(rows)
+                if len(rows) < limit:
+                    break
+                before = rows[-1].created_at, rows[-1].short_hash
+        return found[:limit]
 
     def set_state(self, short_hash: ShortHash, state: str) -> VirtualNode:
         """Switch a node to `ACTIVE` or to `MAINTENANCE`, in which no flow starts or runs.
@@ -117,7 +124,17 @@ def values_of(node: VirtualNode) -> dict[str, object]:
     }
 
 
-def _node(row: Row[tuple[object, ...]]) -> VirtualNode:
+def _nodes(rows: Iterable[Row[Any]]) -> Iterator[VirtualNode]:
+    """The nodes of rows, without those whose name only an earlier release accepted.
+
+    A host logs these when it starts (`host.nodes.vnode.name_forms`); they must not hide others.
+    """
+    for row in rows:
+        with suppress(InvalidX500NameError):
+            yield _node(row)
+
+
+def _node(row: Row[Any]) -> VirtualNode:
     return VirtualNode(
         holding=HoldingIdentity(
             x500_name=MemberX500Name.parse(row.x500_name), group_id=row.group_id

@@ -1,12 +1,13 @@
 """The first entry of a node's audit log after a restore: names the backup and its time."""
 
 import sqlite3
+from contextlib import suppress
 from pathlib import Path
 
 from host.adapters.files.identity.files import opened
 from host.domain.errors import StorageError
 from host.domain.ids import EpochMs, HoldingIdentity
-from host.domain.x500 import MemberX500Name
+from host.domain.x500 import InvalidX500NameError, MemberX500Name
 from host.nodes.audit_log.chain import restored
 from host.nodes.audit_log.node_log import NodeLog
 from host.nodes.audit_log.segments import LOG_NAME
@@ -63,7 +64,9 @@ def _nodes(registers: Path) -> dict[str, HoldingIdentity]:
             rows = connection.execute(_SELECT_NODES).fetchall()
     except sqlite3.Error as exc:
         raise StorageError(f"database {registers}: {exc}", path=str(registers)) from exc
-    return {
-        short_hash: HoldingIdentity(x500_name=MemberX500Name.parse(name), group_id=group_id)
-        for short_hash, name, group_id in rows
-    }
+    holdings = {}
+    for short_hash, name, group_id in rows:
+        with suppress(InvalidX500NameError):  # not reached by its host either
+            found = MemberX500Name.parse(name)
+            holdings[short_hash] = HoldingIdentity(x500_name=found, group_id=group_id)
+    return holdings
