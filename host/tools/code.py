@@ -21,7 +21,8 @@ from host.guests.code import (
 from host.tools.capability_use import undeclared_uses
 from host.tools.dependencies import foreign_cpks, merged_sources
 from host.tools.project import CpkPlan
-from host.tools.sources import SourceRules, collect_sources
+from host.tools.runtime_modules import SourceRules
+from host.tools.sources import collect_sources, unreached_of
 from host.tools.toolchains import ComponentBuilder
 from host.tools.vendoring import vendored_packages
 from sandbox.guest import Component
@@ -85,9 +86,15 @@ def python_code(
     rules = SourceRules.of_default_runtime()
     vendored = vendored_packages(plan)
     base = merged_sources(base, foreign_cpks(plan))
-    own = collect_sources(
-        plan.source, plan.modules, rules=rules, base=base, vendored=vendored.modules
+    collected = collect_sources(
+        plan.source,
+        plan.modules,
+        rules=rules,
+        base=base,
+        vendored=vendored.modules,
+        unreached=unreached_of(plan),
     )
+    own = collected.files
     with refusing_code(plan.symbolic_name):
         source = PythonSource(files={**base, **own}, entry_modules=plan.modules)
         component = sandbox.derive(world, source, runtime=runtime)
@@ -108,7 +115,7 @@ def python_code(
         entries={**entries, **vendored.entries},
         descriptor=descriptor,
         sources=own,
-        warnings=undeclared_uses(plan, own),
+        warnings=(*collected.warnings, *undeclared_uses(plan, own)),
     )
 
 

@@ -8,7 +8,7 @@ import ast
 import io
 import re
 import tokenize
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +16,8 @@ from host.domain.errors import InvalidInputError
 from host.tools.lint_findings import Finding, Rule, Severity
 from host.tools.lint_rules import RANDOM_MODULES, findings_of
 from host.tools.project import CordappProject, CpkPlan
-from host.tools.sources import SourceRefusedError, SourceRules, collect_sources
+from host.tools.runtime_modules import SourceRules
+from host.tools.sources import SourceRefusedError, collect_sources, unreached_of
 from host.tools.vendoring import vendored_packages
 
 _ALLOW = re.compile(r"#\s*cordbox:\s*allow\s+([a-z-]+(?:\s*,\s*[a-z-]+)*)\s*(?::\s*(.*))?$")
@@ -48,6 +49,8 @@ class _Allowance:
 def checked(project: CordappProject) -> tuple[str, ...]:
     """The warnings about a project's contract code, a sentence each.
 
+    Without those about imports that fail later, of which a build warns itself.
+
     Raises:
         LintRefusedError: it has errors.
     """
@@ -55,7 +58,7 @@ def checked(project: CordappProject) -> tuple[str, ...]:
     errors = tuple(found for found in findings if found.severity is Severity.ERROR)
     if errors:
         raise LintRefusedError(errors)
-    return tuple(str(found) for found in findings)
+    return tuple(str(found) for found in findings if found.rule is not Rule.IMPORT_LATER)
 
 
 def lint_project(project: CordappProject) -> tuple[Finding, ...]:
@@ -146,30 +149,36 @@ def _comments(text: str) -> Iterator[tuple[int, str]]:
 
 
 def _import_findings(plan: CpkPlan) -> Iterator[Finding]:
-    """Problems for which `cordapp build` would refuse the sources, by file of the source folder."""
+    """Imports for which a build would refuse the sources or warn, by file of the source folder."""
     if plan.source is None:
         return
     try:
-        collect_sources(
+        collected = collect_sources(
             plan.source,
             plan.modules,
             rules=SourceRules.of_default_runtime(),
             base={},
             vendored=vendored_packages(plan).modules,
+            unreached=unreached_of(plan),
         )
+        yield from _located(collected.warnings, Rule.IMPORT_LATER)
     except SourceRefusedError as refused:
-        for problem in refused.problems:
-            match = _PROBLEM.match(problem)
-            imported = match and _IMPORTED.match(match["text"])
-            if match and imported:
-                random = imported[1] in RANDOM_MODULES
-                yield Finding(
-                    file=match["file"],
-                    line=int(match["line"]),
-                    column=1,
-                    rule=Rule.RANDOMNESS if random else Rule.IMPORT,
-                    message=match["text"],
-                )
+        yield from _located(refused.problems, Rule.IMPORT)
+
+
+def _located(sentences: Iterable[str], rule: Rule) -> Iterator[Finding]:
+    """Findings for those of the sentences that name file, line and an imported module."""
+    for sentence in sentences:
+        match = _PROBLEM.match(sentence)
+        imported = match and _IMPORTED.match(match["text"])
+        if match and imported:
+            yield Finding(
+                file=match["file"],
+                line=int(match["line"]),
+                column=1,
+                rule=Rule.RANDOMNESS if imported[1] in RANDOM_MODULES else rule,
+                message=match["text"],
+            )
 
 
 def _moved(finding: Finding, file: str) -> Finding:

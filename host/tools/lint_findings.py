@@ -17,6 +17,7 @@ class Rule(StrEnum):
     """The code of a rule, as findings, `allow` comments and JSON name it."""
 
     IMPORT = "import-not-allowed"
+    IMPORT_LATER = "import-fails-later"
     CLOCK = "clock"
     RANDOMNESS = "randomness"
     HASH = "hash"
@@ -42,6 +43,10 @@ RULES: Mapping[Rule, RuleFacts] = MappingProxyType(
         Rule.IMPORT: RuleFacts(
             severity=Severity.ERROR,
             hint="use the SDK, own modules and the runtime's standard modules only",
+        ),
+        Rule.IMPORT_LATER: RuleFacts(
+            severity=Severity.WARNING,
+            hint="the code is refused where it comes here: remove the import, or catch ImportError",
         ),
         Rule.CLOCK: RuleFacts(
             severity=Severity.ERROR,

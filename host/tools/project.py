@@ -32,6 +32,7 @@ _CPK_KEYS = (
     "language",
     "vendor-lock",
     "vendor-wheels",
+    "unreached",
 )
 KEYS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
@@ -78,6 +79,8 @@ class CpkPlan:
             both are set or none.
         dependency_files: contract CPKs of others that the code builds upon, by file.
         external_channels: where flows may send messages to outside the network.
+        unreached: dotted names of modules and packages that the author declares never to be
+            imported.
     """
 
     world: CodeWorld
@@ -92,6 +95,7 @@ class CpkPlan:
     vendor_wheels: Path | None = None
     dependency_files: tuple[Path, ...] = ()
     external_channels: tuple[str, ...] = ()
+    unreached: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -207,6 +211,7 @@ class _Table:
             vendor_wheels=vendor_wheels,
             dependency_files=self._dependency_files(section, values),
             external_channels=self._channels(section, values),
+            unreached=self._unreached(section, values, component=finished),
         )
 
     def _vendoring(
@@ -228,6 +233,16 @@ class _Table:
             if given != ["vendor-lock"]
             else None,
         )
+
+    def _unreached(
+        self, section: str, values: dict[str, object], *, component: bool
+    ) -> tuple[str, ...]:
+        if "unreached" not in values or values["unreached"] == []:
+            return ()
+        if component:
+            self.problems.append(f"{section}.unreached: a component has no Python modules")
+            return ()
+        return tuple(sorted(self._names(section, values, "unreached", _MODULE)))
 
     def _dependency_files(self, section: str, values: dict[str, object]) -> tuple[Path, ...]:
         items = values.get("dependencies", [])

@@ -1,21 +1,23 @@
 """The Python sources of a CPK: own modules, vendored ones, and the SDK modules that they reach.
 
 Nothing is executed: imports are read from the syntax tree. Imports that the runtime does not
-provide are refused here, with file and line, instead of failing when the flow runs. The outcome
-depends only on the texts: order, line ends and the folder's place on disk change nothing.
+provide are refused or warned of here, with file and line, instead of failing when the flow runs.
+The outcome depends only on the texts: order, line ends and the folder's place on disk change
+nothing.
 """
 
-import ast
 import os
-import sys
-from collections.abc import Iterator, Mapping
-from collections.abc import Set as AbstractSet
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib.resources import files as package_files
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 
 from host.domain.errors import InvalidInputError
+from host.tools.import_judgement import Unreached, judge_imports, unknown_names
+from host.tools.module_names import module_name, modules_of, packages_of, paths_to
+from host.tools.project import CpkPlan
+from host.tools.runtime_modules import SourceRules
 
 SDK_PACKAGE = "cordapp"
 SDK_ROOT_MODULE = "cordapp.guest"
@@ -23,7 +25,7 @@ FILES_MAX = 500
 FILE_BYTES_MAX = 512 * 1024
 TOTAL_BYTES_MAX = 4 * 1024 * 1024
 
-_IMPORT_ERRORS = frozenset({"ImportError", "ModuleNotFoundError", "Exception", "BaseException"})
+_TEST_FOLDERS = frozenset({"test", "tests"})
 _NATIVE = frozenset({".so", ".pyd", ".dll", ".dylib", ".pyc", ".pyo", ".a", ".o", ".c", ".pyx"})
 
 
@@ -38,32 +40,22 @@ class SourceRefusedError(InvalidInputError):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SourceRules:
-    """Modules that a world's runtime provides, in addition to the CPK's own and the SDK's.
+class CollectedSources:
+    """The Python files of one CPK.
 
     Attributes:
-        modules: dotted names of the standard modules in the runtime.
+        files: path in the bundle -> text, sorted by path.
+        warnings: imports that fail if the code comes to them, one sentence each, with file and
+            line.
     """
 
-    modules: frozenset[str]
+    files: Mapping[str, str]
+    warnings: tuple[str, ...] = ()
 
-    @staticmethod
-    def of_default_runtime() -> "SourceRules":
-        """The modules in the newest pinned runtimes, the same for both worlds."""
-        path = Path(str(package_files("sandbox"))) / "runtime_app" / "standard_modules.py"
-        for node in ast.parse(path.read_text(encoding="utf-8")).body:
-            if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "NAMES":
-                names = frozenset(ast.literal_eval(node.value))
-                parents = {name.rpartition(".")[0] for name in names} - {""}
-                return SourceRules(modules=names | parents | {"os.path"})
-        raise LookupError(f"{path} defines no NAMES")
 
-    def allows(self, module: str) -> bool:
-        return module in self.modules
-
-    def reserves(self, name: str) -> bool:
-        """Whether a top-level name is one of the standard library, here or in the runtime."""
-        return name in self.modules or name in sys.stdlib_module_names
+def unreached_of(plan: CpkPlan) -> Unreached:
+    """What a CPK declares."""
+    return Unreached(plan.unreached, label=f"{plan.world.value}.unreached")
 
 
 def collect_sources(
@@ -73,15 +65,14 @@ def collect_sources(
     rules: SourceRules,
     base: Mapping[str, str],
     vendored: Mapping[str, str] = MappingProxyType({}),
-) -> dict[str, str]:
-    """The files of one CPK: path in the bundle -> text, sorted by path.
+    unreached: Unreached | None = None,
+) -> CollectedSources:
+    """The files of one CPK.
 
     Every `.py` file below `folder` is the CPK's own, test files left out. All vendored modules are
-    added. SDK modules are added if own modules, vendored ones or the SDK's entry `cordapp.guest`
-    import them, or if `base` contains a different version of them.
-
-    Imports are checked in own files and in the vendored ones that they reach. An import in a
-    `try` with an `except ImportError` may fail.
+    added, except tests that nothing imports. SDK modules are added if own modules, vendored ones or
+    the SDK's entry `cordapp.guest` import them, or if `base` contains a different version of them.
+    In the place of a module that is declared unreached stands one that refuses to be imported.
 
     Args:
         folder: where the CPK's top-level modules and packages lie.
@@ -89,13 +80,16 @@ def collect_sources(
         rules: the runtime's modules.
         base: files of the CPKs that this one depends on; importable, but not collected.
         vendored: modules of third-party packages.
+        unreached: modules that the author declares never to be imported.
 
     Raises:
-        SourceRefusedError: forbidden or unknown imports, native code, syntax errors, limits.
+        SourceRefusedError: imports that fail while the code is loaded, declarations that do not
+            hold, native code, syntax errors, limits.
     """
     problems: list[str] = []
+    unreached = unreached or Unreached()
     own = _read_folder(folder, problems)
-    known = _modules_of(own)
+    known = modules_of(own)
     problems += [
         f"{folder.name}: entry module {name!r} is not there"
         for name in entry_modules
@@ -103,19 +97,64 @@ def collect_sources(
     ]
     problems += [
         f"{path}: the module's name hides {name!r} of the runtime"
-        for name, path in sorted({**_modules_of(vendored), **known}.items())
+        for name, path in sorted({**modules_of(vendored), **known}.items())
         if rules.reserves(name.partition(".")[0])
     ]
     problems += _collisions(own, vendored, base)
+    problems += _wrongly_declared(unreached, entry_modules)
     sdk = sdk_sources()
     available = dict(base) | sdk | dict(vendored) | own
-    followed = own.keys() | vendored.keys() | sdk.keys()
-    reached = _closure(own, available, followed, rules, problems)
+    judgement = judge_imports(
+        available,
+        roots=_roots(entry_modules, modules_of(available)),
+        idle=[path for path in own if not unreached.covers(module_name(path))],
+        followed=own.keys() | vendored.keys() | sdk.keys(),
+        rules=rules,
+        unreached=unreached,
+    )
+    problems += [*judgement.problems, *unknown_names(unreached, {**vendored, **own})]
     if problems:
         raise SourceRefusedError(tuple(problems))
+    reached = judgement.reached.keys()
     replaced = {path for path, text in sdk.items() if base.get(path, text) != text}
-    chosen = own.keys() | vendored.keys() | (reached & sdk.keys()) | replaced
-    return dict(sorted((path, available[path]) for path in chosen))
+    packed = {path for path in vendored if path in reached or not _is_vendored_test(path)}
+    chosen = own.keys() | packed | (reached & sdk.keys()) | replaced
+    files = {path: available[path] for path in chosen}
+    return CollectedSources(
+        files=dict(sorted(_with_stubs(files, unreached).items())), warnings=judgement.warnings
+    )
+
+
+def _roots(entry_modules: Iterable[str], modules: Mapping[str, str]) -> list[str]:
+    return [path for name in (*entry_modules, SDK_ROOT_MODULE) for path in paths_to(name, modules)]
+
+
+def _wrongly_declared(unreached: Unreached, entry_modules: Iterable[str]) -> Iterator[str]:
+    """Declarations that contradict the project itself."""
+    for name in unreached.names:
+        if name.partition(".")[0] == SDK_PACKAGE:
+            yield f"{unreached.label}: {name!r} belongs to the SDK"
+    for name in entry_modules:
+        if unreached.covers(name):
+            yield f"{unreached.label}: {name!r} is an entry module"
+
+
+def _with_stubs(files: Mapping[str, str], unreached: Unreached) -> dict[str, str]:
+    """The files without unreached modules; a stub stands for each declared one that is there."""
+    result = {path: text for path, text in files.items() if not unreached.covers(module_name(path))}
+    modules, packages = modules_of(files), packages_of(files)
+    for name in unreached.names:
+        place = name.replace(".", "/")
+        if name in packages:
+            result[f"{place}/__init__.py"] = _stub(name)
+        elif name in modules:
+            result[f"{place}.py"] = _stub(name)
+    return result
+
+
+def _stub(name: str) -> str:
+    message = f"cannot import {name!r}: cordapp.toml declares it unreached"
+    return f"raise ModuleNotFoundError({message!r}, name={name!r})\n"
 
 
 def _collisions(
@@ -202,101 +241,6 @@ def _is_test(file_name: str) -> bool:
     return file_name.startswith("test_") or file_name == "conftest.py"
 
 
-def _modules_of(paths: Mapping[str, str]) -> dict[str, str]:
-    """Dotted module name -> path."""
-    return {_module_name(path): path for path in paths}
-
-
-def _module_name(path: str) -> str:
-    parts = PurePosixPath(path).with_suffix("").parts
-    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
-
-
-def _closure(
-    own: Mapping[str, str],
-    available: Mapping[str, str],
-    followed: AbstractSet[str],
-    rules: SourceRules,
-    problems: list[str],
-) -> set[str]:
-    """Paths of `followed` that own files and the SDK's entry import, found breadth-first."""
-    modules = _modules_of(available)
-    folders = {p.as_posix().replace("/", ".") for a in available for p in PurePosixPath(a).parents}
-    queue = sorted(own) + _paths_to(SDK_ROOT_MODULE, modules)
-    seen: set[str] = set()
-    while queue:
-        path = queue.pop(0)
-        if path in seen or path not in followed:
-            continue
-        seen.add(path)
-        for line, name, optional in _imports(path, available[path], problems):
-            if name in modules:
-                queue += _paths_to(name, modules)
-            elif not optional and name not in folders and not rules.allows(name):
-                problems.append(f"{path}:{line}: import of {name!r}, which no sandbox has")
-    return seen
-
-
-def _paths_to(module: str, modules: Mapping[str, str]) -> list[str]:
-    """The paths of a module and of the packages around it."""
-    parts = module.split(".")
-    names = (".".join(parts[: count + 1]) for count in range(len(parts)))
-    return [modules[name] for name in names if name in modules]
-
-
-def _imports(path: str, text: str, problems: list[str]) -> Iterator[tuple[int, str, bool]]:
-    """Line, module and whether the import may fail, for each import of a file."""
-    try:
-        tree = ast.parse(text, filename=path)
-    except (SyntaxError, ValueError, RecursionError) as refused:
-        line = getattr(refused, "lineno", None) or 1
-        problems.append(f"{path}:{line}: {getattr(refused, 'msg', refused)}")
-        return
-    for node, guarded in _run_time_nodes(tree):
-        if isinstance(node, ast.Import):
-            for alias in node.names:
-                yield node.lineno, alias.name, guarded
-        elif isinstance(node, ast.ImportFrom):
-            base = _absolute(path, node)
-            yield node.lineno, base, guarded
-            for alias in node.names:
-                yield node.lineno, f"{base}.{alias.name}", True
-
-
-def _run_time_nodes(tree: ast.AST) -> Iterator[tuple[ast.AST, bool]]:
-    """All nodes but those below `if TYPE_CHECKING:`, and whether an import may fail there.
-
-    It may in a `try` that catches ImportError, and where it is caught, among the alternatives: if
-    none of them can be had, the code fails when its component is derived.
-    """
-    stack: list[tuple[ast.AST, bool]] = [(tree, False)]
-    while stack:
-        node, guarded = stack.pop()
-        yield node, guarded
-        if isinstance(node, ast.If) and _is_type_checking(node.test):
-            children: list[tuple[ast.AST, bool]] = [(child, guarded) for child in node.orelse]
-        elif isinstance(node, ast.Try) and any(map(_catches_import_error, node.handlers)):
-            rest = [*node.orelse, *node.finalbody]
-            children = [(child, True) for child in (*node.body, *node.handlers)]
-            children += [(child, guarded) for child in rest]
-        else:
-            children = [(child, guarded) for child in ast.iter_child_nodes(node)]
-        stack += reversed(children)
-
-
-def _catches_import_error(handler: ast.ExceptHandler) -> bool:
-    kinds = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
-    names = {getattr(kind, "id", None) for kind in kinds}
-    return handler.type is None or not names.isdisjoint(_IMPORT_ERRORS)
-
-
-def _is_type_checking(test: ast.expr) -> bool:
-    name = test.attr if isinstance(test, ast.Attribute) else getattr(test, "id", None)
-    return name == "TYPE_CHECKING"
-
-
-def _absolute(path: str, node: ast.ImportFrom) -> str:
-    if not node.level:
-        return node.module or ""
-    package = PurePosixPath(path).parts[: -node.level]
-    return ".".join((*package, node.module) if node.module else package)
+def _is_vendored_test(path: str) -> bool:
+    parts = PurePosixPath(path).parts
+    return _is_test(parts[-1]) or not _TEST_FOLDERS.isdisjoint(parts[1:-1])

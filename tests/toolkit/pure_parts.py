@@ -13,7 +13,8 @@ from cpi.archive.writing import write_archive
 from cpi.jar.manifest import encode_manifest
 from host.tools.project import load_project
 from host.tools.requirements_lock import read_lock
-from host.tools.sources import SourceRules, collect_sources
+from host.tools.runtime_modules import SourceRules
+from host.tools.sources import collect_sources
 from sandbox.python_source import PythonSource
 
 
@@ -25,7 +26,7 @@ def main() -> None:
     for plan in (project.contract, project.workflow):
         assert plan is not None
         assert plan.source is not None
-        own = collect_sources(plan.source, plan.modules, rules=rules, base=base)
+        own = collect_sources(plan.source, plan.modules, rules=rules, base=base).files
         source = PythonSource(files={**base, **own}, entry_modules=plan.modules)
         base = own
         entries = [(name, text.encode()) for name, text in own.items()]

@@ -203,7 +203,7 @@ def test_the_command_tells_by_text_json_and_exit_status(
     code, out = lint(project(tmp_path / "a", SOURCE))
     assert code == 1
     assert out.splitlines()[:2] == [
-        "contracts/app/__init__.py:2:1: error: import of 'random', which no sandbox has [randomness]",
+        "contracts/app/__init__.py:2:1: error: import of 'random', which no sandbox has: it is not among the runtime's standard modules [randomness]",
         "    a contract has no randomness: let the flow put the value into the transaction",
     ]
     warning = project(tmp_path / "b", "for x in {1, 2}: pass")

@@ -105,6 +105,14 @@ def test_all_problems_are_told_at_once(tmp_path: Path) -> None:
             'component = "cordapp.toml"\nvendor-lock = "cordapp.toml"',
             "workflow.vendor-lock: a component brings its packages itself",
         ),
+        ("version = 2", 'version = 2\nunreached = "a"', "workflow.unreached must be a list"),
+        ("version = 2", 'version = 2\nunreached = ["a-b"]', "unreached: 'a-b' is no name"),
+        ("version = 2", 'version = 2\nunreached = ["a", "a"]', "names one thing twice"),
+        (
+            'source = "workflows"\nmodules = ["iou_flows"]',
+            'component = "cordapp.toml"\nunreached = ["a"]',
+            "workflow.unreached: a component has no Python modules",
+        ),
     ],
 )
 def test_a_wrong_key_is_named(tmp_path: Path, old: str, new: str, part: str) -> None:
@@ -133,6 +141,7 @@ def test_vendoring_and_dependencies_are_read(tmp_path: Path) -> None:
 vendor-lock = "requirements.lock"
 vendor-wheels = "wheels"
 dependencies = [{ file = "a.jar" }, { file = "b.jar" }]
+unreached = ["lark.tools", "cli"]
 """
     folder = project(tmp_path, GOOD.replace("version = 2\n", extra))
     (folder / "wheels").mkdir()
@@ -142,4 +151,5 @@ dependencies = [{ file = "a.jar" }, { file = "b.jar" }]
     assert plan is not None
     root = tmp_path.resolve()
     assert (plan.vendor_lock, plan.vendor_wheels) == (root / "requirements.lock", root / "wheels")
+    assert plan.unreached == ("cli", "lark.tools")
     assert plan.dependency_files == (root / "a.jar", root / "b.jar")

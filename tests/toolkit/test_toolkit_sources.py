@@ -2,7 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from host.tools.sources import SourceRefusedError, SourceRules, collect_sources, sdk_sources
+from host.tools.runtime_modules import SourceRules
+from host.tools.sources import SourceRefusedError, collect_sources, sdk_sources
 
 RULES = SourceRules.of_default_runtime()
 
@@ -12,7 +13,7 @@ def collect(folder: Path, **files: str) -> dict[str, str]:
         path = folder / f"{name}.py"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
-    return collect_sources(folder, ("app",), rules=RULES, base={})
+    return dict(collect_sources(folder, ("app",), rules=RULES, base={}).files)
 
 
 def refusal(folder: Path, **files: str) -> str:
@@ -62,11 +63,11 @@ def test_line_ends_do_not_matter(tmp_path: Path) -> None:
 def test_every_forbidden_import_is_named_with_file_and_line(tmp_path: Path) -> None:
     problems = refusal(
         tmp_path,
-        app="import json\nimport socket\ndef f():\n    from random import choice\n",
+        app="import json\nimport socket\nclass A:\n    from secrets import choice\nimport pkg.mod\n",
         **{"pkg/mod": "import numpy\n", "pkg/__init__": ""},
     )
     assert "app.py:2: import of 'socket'" in problems
-    assert "app.py:4: import of 'random'" in problems
+    assert "app.py:4: import of 'secrets'" in problems
     assert "pkg/mod.py:1: import of 'numpy'" in problems
     assert "json" not in problems
 
@@ -108,7 +109,7 @@ def test_native_code_links_and_other_encodings_are_refused(tmp_path: Path) -> No
 
 def test_a_dependency_can_be_imported_but_is_not_collected(tmp_path: Path) -> None:
     (tmp_path / "app.py").write_text("import shared\n")
-    found = collect_sources(tmp_path, ("app",), rules=RULES, base={"shared.py": "x = 1\n"})
+    found = collect_sources(tmp_path, ("app",), rules=RULES, base={"shared.py": "x = 1\n"}).files
     assert "shared.py" not in found
     with pytest.raises(SourceRefusedError):
         collect_sources(tmp_path, ("app",), rules=RULES, base={})
@@ -126,7 +127,7 @@ def test_an_import_whose_failure_is_caught_may_fail(tmp_path: Path) -> None:
     )
     found = refusal(tmp_path, app="try:\n    import ujson\nexcept KeyError:\n    import numpy\n")
     assert "app.py:2: import of 'ujson'" in found
-    assert "app.py:4: import of 'numpy'" in found
+    assert "numpy" not in found
 
 
 def test_the_name_of_the_sdk_is_taken(tmp_path: Path) -> None:
@@ -139,6 +140,6 @@ def test_sdk_files_of_another_version_are_replaced(tmp_path: Path) -> None:
     """A dependency was built with another SDK: one bundle must not mix the two."""
     (tmp_path / "app.py").write_text("")
     base = {"cordapp/flows.py": "# older", "theirs.py": "x = 1\n"}
-    found = collect_sources(tmp_path, ("app",), rules=RULES, base=base)
+    found = collect_sources(tmp_path, ("app",), rules=RULES, base=base).files
     assert found["cordapp/flows.py"] == sdk_sources()["cordapp/flows.py"]
     assert "theirs.py" not in found

@@ -1,0 +1,259 @@
+"""What a sandbox's Python makes of a condition, read from the syntax tree without running it.
+
+Known are literals, comparisons of them, and the facts that make code branch by version and
+platform: `sys.version_info`, `sys.platform`, `os.name`, `TYPE_CHECKING`, `__name__` and names that
+a module binds once to such a value (`PY2 = sys.version_info[0] == 2`). Everything else is unknown.
+"""
+
+import ast
+import operator
+from collections.abc import Callable, Iterator, Mapping
+from typing import Final, Never
+
+from host.tools.module_names import absolute, module_name
+
+SANDBOX_FACTS: Final[Mapping[str, object]] = {
+    "sys.version_info": (3, 14, 0, "final", 0),
+    "sys.version_info.major": 3,
+    "sys.version_info.minor": 14,
+    "sys.version_info.micro": 0,
+    "sys.hexversion": 0x030E00F0,
+    "sys.platform": "wasi",
+    "sys.implementation.name": "cpython",
+    "sys.byteorder": "little",
+    "os.name": "posix",
+    "typing.TYPE_CHECKING": False,
+    "typing_extensions.TYPE_CHECKING": False,
+}
+"""Dotted name -> value in the Python of the pinned runtimes."""
+
+_COMPARISONS: Mapping[type[ast.cmpop], Callable[..., object]] = {
+    ast.Eq: operator.eq,
+    ast.NotEq: operator.ne,
+    ast.Lt: operator.lt,
+    ast.LtE: operator.le,
+    ast.Gt: operator.gt,
+    ast.GtE: operator.ge,
+    ast.Is: operator.is_,
+    ast.IsNot: operator.is_not,
+    ast.In: lambda item, container: item in container,
+    ast.NotIn: lambda item, container: item not in container,
+}
+_TEXT_METHODS: Mapping[str, Callable[..., object]] = {
+    "startswith": str.startswith,
+    "endswith": str.endswith,
+    "lower": str.lower,
+    "upper": str.upper,
+}
+
+
+class UnknownValueError(Exception):
+    """An expression whose value cannot be told without running the code."""
+
+
+class Conditions(ast.NodeVisitor):
+    """Values of expressions in one module.
+
+    Args:
+        tree: the module.
+        path: its file in the bundle; `__name__` is the module's name there.
+        elsewhere: the value of a dotted name that another module binds; raises
+            `UnknownValueError` where it is not known.
+    """
+
+    def __init__(
+        self, tree: ast.Module, path: str, elsewhere: Callable[[str], object] | None = None
+    ) -> None:
+        self._module = module_name(path)
+        self._elsewhere = elsewhere or _unknown
+        self._origins = dict(_origins(tree, path))
+        self._constants = _bound_once(tree)
+        self._pending: set[str] = set()
+
+    def truth(self, test: ast.expr) -> bool | None:
+        """Whether a condition holds; None if that is unknown."""
+        try:
+            return bool(self.value(test))
+        except UnknownValueError:
+            return None
+
+    def constant(self, name: str) -> object:
+        """The value of a name that the module binds.
+
+        Raises:
+            UnknownValueError: it is bound several times, or to something unknown.
+        """
+        bound = self._constants.get(name)
+        if bound is None or name in self._pending:
+            raise UnknownValueError(name)
+        self._pending.add(name)
+        try:
+            return self.value(bound)
+        finally:
+            self._pending.discard(name)
+
+    def value(self, node: ast.expr) -> object:
+        """The value of an expression.
+
+        Raises:
+            UnknownValueError: it cannot be told.
+        """
+        try:
+            return self.visit(node)
+        except (TypeError, ValueError, LookupError, AttributeError, RecursionError) as refused:
+            raise UnknownValueError(str(refused)) from refused
+
+    def dotted(self, node: ast.expr) -> str | None:
+        """`sys.version_info` for a name or attribute of an imported module, else None."""
+        parts: list[str] = []
+        while isinstance(node, ast.Attribute):
+            parts.append(node.attr)
+            node = node.value
+        if not isinstance(node, ast.Name) or node.id not in self._origins:
+            return None
+        return ".".join((self._origins[node.id], *reversed(parts)))
+
+    def generic_visit(self, node: ast.AST) -> Never:
+        raise UnknownValueError(type(node).__name__)
+
+    def visit_Constant(self, node: ast.Constant) -> object:
+        return node.value
+
+    def visit_Tuple(self, node: ast.Tuple) -> object:
+        return tuple(self.value(item) for item in node.elts)
+
+    def visit_List(self, node: ast.List) -> object:
+        return [self.value(item) for item in node.elts]
+
+    def visit_Set(self, node: ast.Set) -> object:
+        return {self.value(item) for item in node.elts}
+
+    def visit_Name(self, node: ast.Name) -> object:
+        if node.id == "__name__":
+            return self._module
+        if node.id == "__debug__":
+            return True
+        if node.id == "TYPE_CHECKING" and node.id not in self._constants:
+            return False
+        if node.id in self._origins:
+            return self._known(self._origins[node.id])
+        return self.constant(node.id)
+
+    def visit_Attribute(self, node: ast.Attribute) -> object:
+        if node.attr == "TYPE_CHECKING":
+            return False
+        name = self.dotted(node)
+        if name is None:
+            raise UnknownValueError(node.attr)
+        return self._known(name)
+
+    def _known(self, name: str) -> object:
+        return SANDBOX_FACTS[name] if name in SANDBOX_FACTS else self._elsewhere(name)
+
+    def visit_Subscript(self, node: ast.Subscript) -> object:
+        value = self.visit(node.value)
+        if isinstance(node.slice, ast.Slice):
+            bounds = (node.slice.lower, node.slice.upper, node.slice.step)
+            low, high, step = (None if b is None else self.value(b) for b in bounds)
+            return value[low:high:step]
+        return value[self.value(node.slice)]
+
+    def visit_Compare(self, node: ast.Compare) -> object:
+        left = self.value(node.left)
+        for kind, item in zip(node.ops, node.comparators, strict=True):
+            right = self.value(item)
+            if not _COMPARISONS[type(kind)](left, right):
+                return False
+            left = right
+        return True
+
+    def visit_BoolOp(self, node: ast.BoolOp) -> object:
+        """`and` is false, `or` true, as soon as one operand is, whatever the unknown ones are."""
+        decisive = isinstance(node.op, ast.Or)
+        truths = [self.truth(item) for item in node.values]
+        if decisive in truths:
+            return decisive
+        if None in truths:
+            raise UnknownValueError(ast.unparse(node)[:80])
+        return not decisive
+
+    def visit_UnaryOp(self, node: ast.UnaryOp) -> object:
+        value = self.value(node.operand)
+        if isinstance(node.op, ast.Not):
+            return not value
+        if isinstance(node.op, ast.USub) and isinstance(value, int):
+            return -value
+        raise UnknownValueError(ast.unparse(node)[:80])
+
+    def visit_IfExp(self, node: ast.IfExp) -> object:
+        return self.value(node.body if self.value(node.test) else node.orelse)
+
+    def visit_Call(self, node: ast.Call) -> object:
+        if isinstance(node.func, ast.Name) and node.func.id == "bool" and len(node.args) == 1:
+            return bool(self.value(node.args[0]))
+        if not isinstance(node.func, ast.Attribute) or node.keywords:
+            raise UnknownValueError(ast.unparse(node.func)[:80])
+        method, text = _TEXT_METHODS.get(node.func.attr), self.value(node.func.value)
+        if method is None or not isinstance(text, str):
+            raise UnknownValueError(node.func.attr)
+        return method(text, *(self.value(argument) for argument in node.args))
+
+
+def _unknown(name: str) -> object:
+    raise UnknownValueError(name)
+
+
+def _origins(tree: ast.Module, path: str) -> Iterator[tuple[str, str]]:
+    """Names that imports bind, with what they stand for; those also bound otherwise left out."""
+    found: dict[str, set[str]] = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                top = alias.name if alias.asname else alias.name.partition(".")[0]
+                found.setdefault(alias.asname or top, set()).add(top)
+        elif isinstance(node, ast.ImportFrom):
+            base = absolute(path, node.level, node.module or "")
+            for alias in node.names:
+                found.setdefault(alias.asname or alias.name, set()).add(f"{base}.{alias.name}")
+    rebound = {name for name, count in _bindings(tree).items() if count}
+    for name, origins in found.items():
+        if len(origins) == 1 and name not in rebound:
+            yield name, next(iter(origins))
+
+
+def _bindings(tree: ast.Module) -> Mapping[str, int]:
+    """How often each name is bound anywhere in the module, imports left out."""
+    counts: dict[str, int] = {}
+    for node in ast.walk(tree):
+        names: list[str | None] = []
+        if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
+            names.append(node.id)
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            names.append(node.name)
+        elif isinstance(node, ast.arg):
+            names.append(node.arg)
+        elif isinstance(node, ast.ExceptHandler | ast.MatchAs | ast.MatchStar):
+            names.append(node.name)
+        elif isinstance(node, ast.Global | ast.Nonlocal):
+            names += node.names
+        for name in names:
+            if name is not None:
+                counts[name] = counts.get(name, 0) + 1
+    return counts
+
+
+def _bound_once(tree: ast.Module) -> Mapping[str, ast.expr]:
+    """Names that one statement of the module binds and nothing else, with the expression."""
+    counts = _bindings(tree)
+    found: dict[str, ast.expr] = {}
+    for node in tree.body:
+        target: ast.expr | None = None
+        if isinstance(node, ast.Assign) and len(node.targets) == 1:
+            target = node.targets[0]
+        elif isinstance(node, ast.AnnAssign):
+            target = node.target
+        if isinstance(target, ast.Name) and counts[target.id] == 1:
+            value = node.value if isinstance(node, ast.Assign | ast.AnnAssign) else None
+            if value is not None:
+                found[target.id] = value
+    return found
