@@ -22,7 +22,7 @@ class KeySchemeUnknownError(InvalidInputError):
 
 
 class KeyAliasInvalidError(InvalidInputError):
-    """An alias is 1 to 128 letters, digits, dots, hyphens and underscores."""
+    """An alias is 1 to 128 letters, digits, dots, hyphens and underscores, but not `.` or `..`."""
 
     code = "key-alias-invalid"
 

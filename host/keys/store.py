@@ -55,7 +55,7 @@ from host.ports.keys import (
     KeyRotation,
 )
 
-_ALIAS = re.compile(r"[A-Za-z0-9._-]{1,128}")
+_ALIAS = re.compile(r"(?!\.{1,2}\Z)[A-Za-z0-9._-]{1,128}")
 _TENANT = re.compile(r"[0-9A-F]{12}|p2p")
 
 _KEEP_HSM = Upsert(table=HSM, keep=True)
@@ -105,7 +105,8 @@ class SoftKeyStore:
         _check_tenant(tenant)
         if not _ALIAS.fullmatch(alias):
             raise KeyAliasInvalidError(
-                f"key alias {alias[:128]!r}: expected 1 to 128 letters, digits, '.', '-' or '_'"
+                f"key alias {alias[:128]!r}: expected 1 to 128 letters, digits, '.', '-' or '_',"
+                " and neither '.' nor '..'"
             )
         private_key = find_scheme(scheme).generate()
         public_key = private_key.public_key()

@@ -17,6 +17,7 @@ from host.rest.acts import ActRecorder, is_act
 from host.rest.authentication import authenticated, authorized
 from host.rest.canonical import SAME_AS, RouteParameters, actions
 from host.rest.errors import DOCUMENTED
+from host.rest.form import FormParts
 from host.rest.json_body import parse_json, unwrapped
 from host.rest.requester import requester_of
 from host.rest.services import RestServices
@@ -45,6 +46,7 @@ class Operation(APIRoute):
         """FastAPI's handler of this route, wrapped in the checks."""
         handle = super().get_route_handler()
         parameters = RouteParameters(self.dependant)
+        form = FormParts(self.dependant.body_params)
         same_as = (self.openapi_extra or {}).get(SAME_AS)
 
         async def operation(request: Request) -> Response:
@@ -75,13 +77,22 @@ class Operation(APIRoute):
                 authorized(user, wanted)
             parameters.check(call)
             request.state.user = user
-            return await self._with_strict_json(call.applied_to(request)), wanted[0].canonical
+            ready = call.applied_to(request)
+            if self._takes_form:
+                await form.check(ready)
+            else:
+                ready = await self._with_strict_json(ready)
+            return ready, wanted[0].canonical
 
         return operation
 
+    @property
+    def _takes_form(self) -> bool:
+        return self.body_field is not None and isinstance(self.body_field.field_info, params.Form)
+
     async def _with_strict_json(self, request: Request) -> Request:
         field = self.body_field
-        if field is None or isinstance(field.field_info, params.Form):
+        if field is None:
             return request
         body = await _json_text(request)
         if len(body) > _PARSED_AT_ONCE_BYTES_MAX:

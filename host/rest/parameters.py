@@ -10,7 +10,7 @@ from fastapi import params
 from pydantic import BeforeValidator
 
 from host.access import canonical_login_name
-from host.domain.ascii_case import ascii_upper
+from host.domain.ascii_case import ascii_lower, ascii_upper
 from host.domain.errors import NotFoundError
 from host.domain.ids import InvalidShortHashError, ShortHash, parse_short_hash
 from host.domain.refused import shown
@@ -43,6 +43,10 @@ def _lenient_hash(text: str) -> str:
         return text
 
 
+def _usage(text: str) -> str:
+    return ascii_lower(text.strip())
+
+
 def _category(name: str) -> KeyCategory:
     try:
         return KeyCategory(ascii_upper(name))
@@ -70,10 +74,11 @@ Category = Annotated[KeyCategory, BeforeValidator(_category), params.Path()]
 LoginName = Annotated[str, BeforeValidator(canonical_login_name), _path("[-._@a-zA-Z0-9]{3,255}")]
 NodeState = Annotated[str, BeforeValidator(ascii_upper), _path("[A-Za-z]+")]
 """State of a virtual node in any letter case, as Corda takes it."""
-RequestId = Annotated[str, _path("[-._A-Za-z0-9]{1,242}")]
+RequestId = Annotated[str, _path(r"(?!\.{1,2}$)[-._A-Za-z0-9]{1,242}")]
 """Client request id of a flow, or session id of a responder."""
-Alias = Annotated[str, _path("[-._a-zA-Z0-9]{1,255}")]
+Alias = Annotated[str, _path(r"(?!\.{1,2}$)[-._a-zA-Z0-9]{1,255}")]
 Scheme = Annotated[str, _path(r"CORDA\.[-.A-Z0-9]{3,30}")]
-Usage = Annotated[str, _path("(code-signer|p2p-tls|p2p-session|rest-tls)")]
+Usage = Annotated[str, BeforeValidator(_usage), _path("(code-signer|p2p-tls|p2p-session|rest-tls)")]
+"""Usage of a certificate, in any letter case and with spaces around it, as Corda takes it."""
 UpperCase = BeforeValidator(ascii_upper)
 """Part of a name that is compared without letter case."""

@@ -95,7 +95,7 @@ def test_a_client_request_id_is_used_once_per_virtual_node(store: FlowStore) -> 
     made.service.start(bob, made.cpi, "r1", "test.Other", None)
 
 
-@pytest.mark.parametrize("text", ["", "a b", "x" * 243, "ü", "a/b", "r1\n"])
+@pytest.mark.parametrize("text", ["", "a b", "x" * 243, "ü", "a/b", "r1\n", ".", ".."])
 def test_client_request_ids_have_a_form(text: str) -> None:
     with pytest.raises(InvalidInputError) as caught:
         network().start({"amount": 1}, request_id=text)

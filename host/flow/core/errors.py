@@ -16,7 +16,7 @@ class FlowRecordDamagedError(HostError):
 
 
 class ClientRequestIdInvalidError(InvalidInputError):
-    """The client request id is not 1 to 242 of letters, digits, `.`, `_` and `-`."""
+    """The client request id is `.` or `..`, or not 1 to 242 letters, digits, `.`, `_` and `-`."""
 
     code = "client-request-id-invalid"
 

@@ -55,7 +55,7 @@ from host.ports.state import StateConflictError, StateWrite
 from host.ports.topics import Logs
 from host.ports.units import StateStore, Unit
 
-_CLIENT_REQUEST_ID = re.compile(r"[-._A-Za-z0-9]{1,242}")
+_CLIENT_REQUEST_ID = re.compile(r"(?!\.{1,2}\Z)[-._A-Za-z0-9]{1,242}")
 BODY_BYTES_MAX = 4 * 1024 * 1024
 KILL_REASON = "Flow was killed by an operator."
 _KILL_REASON_CHARACTERS_MAX = 1000
@@ -103,7 +103,8 @@ class FlowService:
         if not _CLIENT_REQUEST_ID.fullmatch(client_request_id):
             raise ClientRequestIdInvalidError(
                 f"client request id {shown(client_request_id)} is not 1 to 242 characters of"
-                " letters, digits, '.', '_' and '-'"
+                " letters, digits, '.', '_' and '-', and neither '.' nor '..', which clients"
+                " remove from paths"
             )
         before = self._store.get(status_key(holding, client_request_id))
         if before is not None:

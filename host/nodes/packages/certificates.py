@@ -47,7 +47,7 @@ def check_alias(alias: str) -> str:
     """The alias without spaces around it.
 
     Raises:
-        CertificateRefusedError: empty, longer than 255 characters, or not printable.
+        CertificateRefusedError: empty, `.` or `..`, longer than 255 characters, or not printable.
     """
     stripped = alias.strip()
     if not stripped:
@@ -56,6 +56,8 @@ def check_alias(alias: str) -> str:
         raise CertificateRefusedError(
             f"The alias must be at most {ALIAS_LENGTH_MAX} printable characters"
         )
+    if stripped in {".", ".."}:
+        raise CertificateRefusedError(f"The alias is {stripped!r}, which clients remove from paths")
     return stripped
 
 
