@@ -228,7 +228,7 @@ def _status_line(flow: Mapping[str, Any]) -> str:
     from host.domain.printable import printable
 
     error = flow.get("flowError")
-    reason = f"  {error.get('message')}" if isinstance(error, dict) else ""
+    reason = f"  [{error.get('code')}] {error.get('message')}" if isinstance(error, dict) else ""
     words: Sequence[object] = (
         f"{flow.get('flowStatus'):15}",
         flow.get("timestamp"),

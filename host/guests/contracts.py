@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from host.domain.errors import HostError, StorageError, UnavailableError
+from host.domain.flow import stable_code
 from host.domain.guest_text import (
     TYPE_CHARACTERS_MAX,
     GuestTextError,
@@ -176,12 +177,23 @@ def _answered(cpk: CpkRecord, types: Sequence[str], payload: str) -> list[JsonOb
     try:
         document: Any = checked_json(mended_json(payload))
         failures = [
-            _failure((str(f["contract"]),), list(f["states"]), str(f["type"]), str(f["message"]))
+            _with_code(
+                _failure(
+                    (str(f["contract"]),), list(f["states"]), str(f["type"]), str(f["message"])
+                ),
+                f.get("code"),
+            )
             for f in document["failures"][:_FAILURES_MAX]
         ]
     except (GuestTextError, TypeError, KeyError):
         failures = []
     return failures or [_failure(cpk.contract_types, types, "contract-refused", payload)]
+
+
+def _with_code(failure: JsonObject, code: object) -> JsonObject:
+    """The failure with the code of the contract's own exception, if it has one."""
+    found = stable_code(code)
+    return failure if found is None else {**failure, "code": found}
 
 
 def _failure(contracts: Sequence[str], types: Sequence[str], kind: str, message: str) -> JsonObject:

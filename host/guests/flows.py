@@ -1,8 +1,10 @@
 """`FlowGuests` over the sandbox: each run in a fresh instance, errors mapped to the port's."""
 
+import re
 from typing import assert_never
 
 from host.domain.errors import HostError, StorageError, UnavailableError
+from host.domain.flow import NO_CODE, stable_code
 from host.domain.guest_text import (
     GuestTextError,
     check_result,
@@ -10,6 +12,7 @@ from host.domain.guest_text import (
     cut_trace,
     mended_json,
 )
+from host.domain.json import JsonObject
 from host.domain.packages import CpiRecord, CpkRecord
 from host.flow.engine.thread_priority import Computing
 from host.guests.library import told_to_tenants
@@ -28,6 +31,9 @@ from host.ports.guest import (
 from sandbox.errors import CapabilityNotGrantedError, HostMemoryError, SandboxError
 from sandbox.host_api import ALWAYS_GRANTED
 from sandbox.outcome import Returned, Suspended
+
+_KEBAB = re.compile(r"[a-z][a-z0-9]{0,49}(?:-[a-z0-9]{1,49}){1,8}")
+"""A code as guests of other languages write it in `type`; never the name of a class."""
 
 
 class SandboxedFlows:
@@ -111,14 +117,23 @@ def _failure(payload: str, usage: Usage) -> FlowFailedInGuest:
     except GuestTextError:
         values = None
     if not isinstance(values, dict):
-        return FlowFailedInGuest(type="flow-failed", message=payload, trace=(), usage=usage)
+        return FlowFailedInGuest(type=NO_CODE, message=payload, trace=(), usage=usage)
     frames = values.get("trace")
     return FlowFailedInGuest(
-        type=str(values.get("type", "flow-failed")),
+        type=str(values.get("type", NO_CODE)),
         message=str(values.get("message", "")),
         trace=cut_trace(frames, _frame) if isinstance(frames, list) else (),
+        code=_code(values),
         usage=usage,
     )
+
+
+def _code(failure: JsonObject) -> str:
+    """The failure's code: its member `code`; without that member, a `type` that looks like one."""
+    if "code" in failure:
+        return stable_code(failure["code"]) or NO_CODE
+    kind = failure.get("type")
+    return kind if isinstance(kind, str) and _KEBAB.fullmatch(kind) else NO_CODE
 
 
 def _frame(frame: object) -> str:

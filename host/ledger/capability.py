@@ -15,6 +15,7 @@ from host.database.query_time import limited_time
 from host.domain.call_time import call_time_paused
 from host.domain.capability_error import CapabilityError
 from host.domain.errors import InvalidInputError, NotFoundError
+from host.domain.flow import specific_code
 from host.domain.guest_text import cut_message
 from host.domain.instants import instant_text
 from host.domain.json import JsonObject, JsonValue
@@ -257,7 +258,8 @@ class LedgerCapability:
             # A refusal by one contract is final, even if another one reached no verdict.
             if all(f.get(UNDECIDED) is True for f in failures):
                 raise ContractUndecidedError(message)
-            raise ContractRefusedError(message)
+            codes = (specific_code(f.get("code")) for f in failures)
+            raise ContractRefusedError(message, next(filter(None, codes), None))
         return resolved
 
     def _sign(

@@ -40,10 +40,10 @@ class StateConsumedError(CapabilityError):
 
 
 class ContractRefusedError(CapabilityError):
-    """A contract refuses the transaction; the message is the contract's."""
+    """A contract refuses the transaction; message and reason code are the contract's own."""
 
-    def __init__(self, message: str) -> None:
-        super().__init__("contract-verification-failed", message)
+    def __init__(self, message: str, reason_code: str | None = None) -> None:
+        super().__init__("contract-verification-failed", message, reason_code=reason_code)
 
 
 class ContractUndecidedError(CapabilityError):

@@ -85,6 +85,7 @@ def _logged(value: object) -> object:
     if isinstance(value, FlowError):
         return {
             "type": value.type,
+            "code": value.code,
             "message": _logged(value.message),
             "trace": [_logged(line) for line in value.trace],
         }

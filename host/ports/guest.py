@@ -7,6 +7,7 @@ A run is deterministic: given the same start and the same answers, a guest makes
 from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
+from host.domain.flow import NO_CODE
 from host.domain.guest_text import TYPE_CHARACTERS_MAX, cut_line, cut_message, cut_trace
 from host.domain.ids import ShortHash
 from host.domain.packages import CpiRecord
@@ -94,11 +95,15 @@ class Finished:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FlowFailedInGuest:
-    """The flow failed by an error of its own. `trace` holds lines like `iou/flows.py:12 call`."""
+    """The flow failed by an error of its own. `trace` holds lines like `iou/flows.py:12 call`.
+
+    `type` is the error's code or its class name, `code` its code, `flow-failed` if it has none.
+    """
 
     type: str
     message: str
     trace: tuple[str, ...]
+    code: str = NO_CODE
     usage: Usage = field(default=Usage(), compare=False)
 
     def __post_init__(self) -> None:

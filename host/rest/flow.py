@@ -37,9 +37,14 @@ class StartFlowParameters:
 
 @wire
 class FlowStateErrorResponse:
-    """Why a flow ended; the message ends with the place in the CorDapp's code, if it is known."""
+    """Why a flow ended; the message ends with the place in the CorDapp's code, if it is known.
+
+    `type` is `FLOW_FAILED` for failures in flow code and timeouts, as in Corda; `code`, which Corda
+    lacks, is always the stable code.
+    """
 
     type: str
+    code: str
     message: str
 
 
@@ -251,5 +256,7 @@ def _error(flow: FlowStatus) -> FlowStateErrorResponse | None:
         return None
     message, trace = flow.error.message, flow.error.trace
     return FlowStateErrorResponse(
-        type=flow.error.type, message=f"{message} (at {trace[-1]})" if trace else message
+        type=flow.error.type,
+        code=flow.error.code,
+        message=f"{message} (at {trace[-1]})" if trace else message,
     )

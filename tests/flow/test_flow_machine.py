@@ -211,7 +211,10 @@ def test_an_initiator_that_returns_waits_for_the_peers_close() -> None:
     assert closed.commands == (End(status="COMPLETED", result="r"),)
     failed = step(ending.checkpoint, Arrived(ERROR), NOW)
     assert failed.commands == (
-        End(status="FAILED", error=FlowError(type="FLOW_FAILED", message="bad luck")),
+        End(
+            status="FAILED",
+            error=FlowError(type="FLOW_FAILED", code="session-error", message="bad luck"),
+        ),
     )
 
 

@@ -38,7 +38,8 @@ def test_a_started_flow_is_accepted_and_its_failure_told(api, alice, polled):
     failed = ended(polled, alice, "first")
     assert failed["flowStatus"] == "FAILED"
     assert failed["flowId"]
-    assert failed["flowError"]["type"]
+    assert failed["flowError"].keys() == {"type", "code", "message"}
+    assert failed["flowError"]["code"] == "cpk-code-refused"
     result = api.get(f"/api/v5_2/flow/{alice}/first/result")
     assert (result.status_code, result.json()["json"]) == (200, None)
     assert result.json()["flowError"] == failed["flowError"]

@@ -11,6 +11,7 @@ import msgspec
 from msgspec.structs import replace
 
 from host.domain.capability_error import CapabilityError
+from host.domain.flow import specific_code
 from host.domain.ids import EpochMs
 from host.flow.core.checkpoint import (
     Asleep,
@@ -175,7 +176,8 @@ def leave(checkpoint: Checkpoint, _: SubFlowLeave) -> Answer | Wait | Refused:
 
 def fail_sub_flow(checkpoint: Checkpoint, request: SubFlowFail) -> Answer:
     scope = _sub_flow(checkpoint)
-    failure = SessionFailure(code="sub-flow-failed", message=request.message)
+    code = specific_code(request.code) or "sub-flow-failed"
+    failure = SessionFailure(code=code, message=request.message)
     outbox: tuple[SessionMessage, ...] = ()
     for session_id in scope.sessions:
         change = fail(checkpoint.sessions[session_id], failure)

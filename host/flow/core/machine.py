@@ -11,7 +11,7 @@ from typing import TypeAlias
 
 from msgspec.structs import replace
 
-from host.domain.flow import FlowError, FlowStatusName
+from host.domain.flow import FLOW_FAILED, FlowError, FlowStatusName
 from host.domain.guest_text import cut_message
 from host.domain.ids import EpochMs
 from host.flow.core.checkpoint import (
@@ -172,7 +172,7 @@ def _arrive_suspended(checkpoint: Checkpoint, event: Event, now: EpochMs) -> Tra
 def _woken(checkpoint: Checkpoint, _: Event, now: EpochMs) -> Transition:
     expiry = _expiry(checkpoint, now)
     if expiry is not None:
-        return _fail(checkpoint, FlowError(type="FLOW_FAILED", message=expiry))
+        return _fail(checkpoint, expiry)
     return _resume(checkpoint, now, ())
 
 
@@ -211,7 +211,7 @@ def _arrive_ending(checkpoint: Checkpoint, event: Event, now: EpochMs) -> Transi
 def _woken_ending(checkpoint: Checkpoint, _: Event, now: EpochMs) -> Transition:
     expiry = _expiry(checkpoint, now)
     if expiry is not None:
-        return _fail(checkpoint, FlowError(type="FLOW_FAILED", message=expiry))
+        return _fail(checkpoint, expiry)
     return Transition(checkpoint)
 
 
@@ -221,8 +221,10 @@ def _end_if_closed(checkpoint: Checkpoint) -> Transition:
     awaited = [checkpoint.sessions[i] for i in ending.sessions]
     for session in awaited:
         if session.status is SessionStatus.ERROR:
-            message = error_of(session).message
-            return _fail(checkpoint, FlowError(type="FLOW_FAILED", message=message))
+            lost = error_of(session)
+            code = lost.reason_code or lost.code
+            error = FlowError(type=FLOW_FAILED, code=code, message=lost.message)
+            return _fail(checkpoint, error)
     if all(s.status.is_over for s in awaited):
         end = End(status=FlowStatusName.COMPLETED, result=ending.result)
         return Transition(checkpoint, (end,))
@@ -249,7 +251,7 @@ def _end_in_error(checkpoint: Checkpoint, end: End) -> Transition:
     ending = _open_sessions(checkpoint)
     # The message is sent to each peer: the more peers, the more it is truncated.
     message = cut_message(end.error.message, _FAREWELL_BYTES_MAX // max(1, len(ending)))
-    failure = SessionFailure(code=end.error.type, message=message)
+    failure = SessionFailure(code=end.error.code, message=message)
     outbox: tuple[SessionMessage, ...] = ()
     for session in ending:
         change = fail(session, failure)
@@ -303,10 +305,10 @@ def _with_timer(checkpoint: Checkpoint) -> Checkpoint:
     return replace(checkpoint, timer=min(times, default=None))
 
 
-def _expiry(checkpoint: Checkpoint, now: EpochMs) -> str | None:
+def _expiry(checkpoint: Checkpoint, now: EpochMs) -> FlowError | None:
     """The timeout that the waiting flow has hit, or None. Source: FlowTimeoutTaskProcessor."""
     if any(s.expires_at <= now for s in _open_sessions(checkpoint)):
-        return SESSION_TIMEOUT_MESSAGE
+        return FlowError(type=FLOW_FAILED, code="session-timeout", message=SESSION_TIMEOUT_MESSAGE)
     if checkpoint.idle_at is not None and checkpoint.idle_at <= now:
-        return IDLE_MESSAGE
+        return FlowError(type=FLOW_FAILED, code="flow-idle-timeout", message=IDLE_MESSAGE)
     return None

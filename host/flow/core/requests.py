@@ -65,6 +65,7 @@ class SubFlowLeave(Struct, forbid_unknown_fields=True, tag_field="op", tag="leav
 
 class SubFlowFail(Struct, forbid_unknown_fields=True, tag_field="op", tag="fail"):
     message: Text
+    code: Name | None = None
 
 
 class SessionOpen(Struct, forbid_unknown_fields=True, rename="camel"):

@@ -18,6 +18,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from host.domain.capability_error import CapabilityError
+from host.domain.flow import specific_code
 from host.domain.ids import EpochMs
 from host.flow.core.config import CORDA_DEFAULTS, FlowConfig
 from host.flow.core.messages import (
@@ -302,9 +303,13 @@ def fail(session: Session, failure: SessionFailure) -> Change:
 
 
 def error_of(session: Session) -> CapabilityError:
-    """The error of a failed session that its flow gets: the peer's message."""
-    message = session.failure.message if session.failure else "the session failed"
-    return CapabilityError("session-error", message)
+    """The error of a failed session that its flow gets: the peer's message, and its code."""
+    failure = session.failure
+    if failure is None:
+        return CapabilityError("session-error", "the session failed")
+    return CapabilityError(
+        "session-error", failure.message, reason_code=specific_code(failure.code)
+    )
 
 
 def refusal(message: SessionMessage, failure: SessionFailure) -> SessionMessage:

@@ -29,6 +29,7 @@ class StoredStatus(Struct, frozen=True, kw_only=True):
     status: FlowStatusName
     result: str | None = None
     error_type: str | None = None
+    error_code: str | None = None
     error_message: str | None = None
     error_trace: tuple[str, ...] = ()
     updated_at: EpochMs
@@ -122,7 +123,10 @@ def status_of(stored: StoredStatus) -> FlowStatus:
     error = None
     if stored.error_type is not None:
         error = FlowError(
-            type=stored.error_type, message=stored.error_message or "", trace=stored.error_trace
+            type=stored.error_type,
+            code=stored.error_code or "",
+            message=stored.error_message or "",
+            trace=stored.error_trace,
         )
     return FlowStatus(
         holding_short_hash=stored.holding,

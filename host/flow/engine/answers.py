@@ -51,7 +51,14 @@ def text_of(outcome: Answer | Refused) -> str:
     """The text that the guest gets: the answer, or the error's JSON."""
     if isinstance(outcome, Answer):
         return outcome.text
-    error = {"code": outcome.error.code, "message": outcome.error.message}
-    if outcome.error.account is not None:
-        error["account"] = outcome.error.account
+    return refusal_text(outcome.error)
+
+
+def refusal_text(refused: CapabilityError) -> str:
+    """The `err` of a refused host call (docs/reference/host-api.md)."""
+    error = {"code": refused.code, "message": refused.message}
+    if refused.account is not None:
+        error["account"] = refused.account
+    if refused.reason_code is not None:
+        error["reasonCode"] = refused.reason_code
     return msgspec.json.encode(error).decode()

@@ -138,6 +138,7 @@ class GivingUp:
             flow_class=start.flow_class,
             status=FlowStatusName.FAILED,
             error_type=error.type,
+            error_code=error.code,
             error_message=error.message,
             updated_at=self._clock.now_ms(),
         )
@@ -174,7 +175,7 @@ def _refusals(record: WorkRecord, error: FlowError) -> tuple[NewRecord, ...]:
     message = event.message if isinstance(event, Respond) else event
     if not isinstance(message, SessionMessage) or isinstance(message.payload, SessionFailure):
         return ()
-    failure = SessionFailure(code=error.type, message=error.message)
+    failure = SessionFailure(code=error.code, message=error.message)
     return (refusal_record(message, failure),)
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from msgspec.structs import replace
 
-from host.domain.flow import FlowError
+from host.domain.flow import FLOW_FAILED, FlowError
 from host.domain.ids import EpochMs
 from host.domain.packages import CpiRecord
 from host.domain.quotas import QuotaCode, RunCharge
@@ -211,5 +211,12 @@ def _event(
         return GuestReturned(outcome.result)
     if isinstance(outcome, FlowFailedInGuest):
         flow.trace = outcome.trace
-        return Broken(FlowError(type="FLOW_FAILED", message=outcome.message, trace=outcome.trace))
+        return Broken(
+            FlowError(
+                type=FLOW_FAILED,
+                code=outcome.code,
+                message=outcome.message,
+                trace=outcome.trace,
+            )
+        )
     raise AssertionError("the guest was suspended by a call that the engine did not suspend")

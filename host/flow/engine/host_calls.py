@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import NoReturn
 
-import msgspec
 from msgspec.structs import replace
 
 from host.domain.accounts import Account, QuotaExceededError, hit_of
@@ -39,7 +38,7 @@ from host.flow.core.requests import checked, parse
 from host.flow.core.retry import FailureKind, kind_of
 from host.flow.core.room import Room
 from host.flow.engine import outage_time
-from host.flow.engine.answers import encoded, text_of, translated
+from host.flow.engine.answers import encoded, refusal_text, text_of, translated
 from host.flow.engine.engine_calls import EngineCalls
 from host.flow.engine.flow_services import FlowServices
 from host.flow.engine.step_state import StepState
@@ -335,8 +334,7 @@ class HostCalls:
             checked(request)
             line = parse(request, requests.LogWrite)
         except CapabilityError as exc:
-            error = {"code": exc.code, "message": exc.message}
-            raise GuestCallError(msgspec.json.encode(error).decode()) from exc
+            raise GuestCallError(refusal_text(exc)) from exc
         is_repeated = self._next < self._recorded or self._flow.checkpoint.waiting is not None
         if not is_repeated:
             self._flow.events.append(

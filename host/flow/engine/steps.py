@@ -257,6 +257,7 @@ class FlowSteps:
             status=end.status,
             result=end.result,
             error_type=end.error.type if end.error else None,
+            error_code=end.error.code if end.error else None,
             error_message=end.error.message if end.error else None,
             error_trace=end.error.trace if end.error else (),
             updated_at=self._services.wall.now_ms(),

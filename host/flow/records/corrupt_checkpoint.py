@@ -64,6 +64,7 @@ def _failed_status(
         flow_class=stored.flow_class,
         status=FlowStatusName.FAILED,
         error_type=error.type,
+        error_code=error.code,
         error_message=UNRECOVERABLE_MESSAGE + error.message,
         updated_at=now,
     )

@@ -89,6 +89,7 @@ class History(Struct, frozen=True, kw_only=True):
     status: FlowStatusName
     result: str | None = None
     error_type: str | None = None
+    error_code: str | None = None
     error_message: str | None = None
     trace: tuple[str, ...] = ()
     sessions: tuple[SessionFacts, ...] = ()
@@ -141,6 +142,7 @@ def history_of(
         status=status.status,
         result=status.result,
         error_type=status.error_type,
+        error_code=status.error_code,
         error_message=status.error_message,
         trace=trace,
         sessions=tuple(_session_facts(s) for s in checkpoint.sessions.values()),

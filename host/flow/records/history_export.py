@@ -105,13 +105,17 @@ class Cpi(_Part, frozen=True, kw_only=True):
 
 
 class Outcome(_Part, frozen=True, kw_only=True):
-    """The flow's current or final state. `trace` holds lines like `iou/flows.py:12 call`."""
+    """The flow's current or final state. `trace` holds lines like `iou/flows.py:12 call`.
+
+    `error_code` is None also in exports of hosts that did not write it.
+    """
 
     status: FlowStatusName
     result: str | None
     error_type: str | None
     error_message: str | None
     trace: tuple[str, ...]
+    error_code: str | None = None
 
 
 class OpenCall(_Part, frozen=True, kw_only=True):
@@ -196,6 +200,7 @@ def recording_of(
             status=history.status,
             result=history.result,
             error_type=history.error_type,
+            error_code=history.error_code,
             error_message=history.error_message,
             trace=history.trace,
         ),

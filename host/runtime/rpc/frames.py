@@ -8,6 +8,8 @@ from host.domain.capability_error import CapabilityError
 from host.domain.errors import HostError
 
 _FIELDS_MAX = 64
+_CAPABILITY_FIELDS = ("account", "reason_code")
+"""What a `CapabilityError` has beside code and message."""
 
 
 class Call(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
@@ -46,7 +48,8 @@ class RemoteFailureError(Exception):
 def refusal_of(error: Exception) -> Refusal:
     """The frame for an error that a service raised."""
     if isinstance(error, CapabilityError):
-        return Refusal((error.code,), error.message, {}, is_capability=True)
+        details = {name: value for name in _CAPABILITY_FIELDS if (value := getattr(error, name))}
+        return Refusal((error.code,), error.message, details, is_capability=True)
     if isinstance(error, HostError):
         codes = tuple(
             dict.fromkeys(kind.code for kind in type(error).__mro__ if issubclass(kind, HostError))
@@ -61,7 +64,8 @@ def error_of(refusal: Refusal) -> Exception:
         return RemoteFailureError(refusal.message)
     code = refusal.codes[0]
     if refusal.is_capability:
-        return CapabilityError(code, refusal.message)
+        account, reason_code = (refusal.details.get(name) for name in _CAPABILITY_FIELDS)
+        return CapabilityError(code, refusal.message, account=account, reason_code=reason_code)
     known = {kind.code: kind for kind in _tree(HostError)}
     nearest = next((known[c] for c in refusal.codes if c in known), HostError)
     error = nearest.__new__(nearest)

@@ -66,7 +66,8 @@ def _problem(recording: Recording) -> tuple[str, ...]:
     outcome = recording.outcome
     if outcome.error_message is None:
         return ()
-    return (f"{outcome.error_type}: {outcome.error_message}", *outcome.trace)
+    code = outcome.error_code or outcome.error_type
+    return (f"{code}: {outcome.error_message}", *outcome.trace)
 
 
 def _step(step: Step, begun_at: int) -> dict[str, object]:

@@ -24,6 +24,7 @@ import msgspec
 
 from host.domain.capability_error import CapabilityError
 from host.domain.guest_text import GuestTextError, checked_json, mended_json
+from host.flow.engine.answers import refusal_text
 from host.tools.testkit import messages as m
 from host.tools.testkit.errors import FlowFailedError
 from sandbox.guest import Guest
@@ -222,12 +223,12 @@ def _failed(payload: str) -> FlowFailedError:
     except msgspec.DecodeError:
         return FlowFailedError("flow-failed", payload)
     trace = [dict(frame) for frame in failure.get("trace", ())]
-    return FlowFailedError(failure["type"], failure["message"], trace)
+    return FlowFailedError(failure["type"], failure["message"], trace, code=failure.get("code"))
 
 
 def error_payload(refused: CapabilityError) -> str:
     """A host call's `err` as text."""
-    return json.dumps({"code": refused.code, "message": refused.message})
+    return refusal_text(refused)
 
 
 def method_name(interface: str, function: str) -> str:

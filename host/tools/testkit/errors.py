@@ -4,6 +4,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from host.domain.flow import NO_CODE
+
 _TRACE_LINE = re.compile(r"(?P<file>.*):(?P<line>[0-9]+) (?P<function>.*)", re.DOTALL)
 
 
@@ -13,6 +15,8 @@ class FlowFailedError(Exception):
     Attributes:
         type: the code of the platform's error or of the CorDapp's own, or the exception's class
             name. REST tells `flow_error_type` instead, as of Corda.
+        code: the stable code, which REST tells as `flowError.code`: the platform's, or that of the
+            CorDapp's exception, of a contract or of the counterparty; else `flow-failed`.
         message: what the flow's status says.
         trace: frames of the CorDapp's own files, the innermost last: `file`, `line`, `function`.
         flow_error_type: the type in the flow's status, such as `FLOW_FAILED`.
@@ -25,8 +29,10 @@ class FlowFailedError(Exception):
         trace: Sequence[Mapping[str, Any]] = (),
         *,
         flow_error_type: str | None = None,
+        code: str | None = None,
     ) -> None:
         self.type = kind
+        self.code = code or NO_CODE
         self.message = message
         self.trace = [dict(frame) for frame in trace]
         self.flow_error_type = flow_error_type or kind

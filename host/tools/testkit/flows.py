@@ -120,9 +120,13 @@ class NetworkFlows:
         """The flow's failure: in the platform's words, and in those of the code if it was its."""
         error = status.error
         kind, message = (error.type, error.message) if error else (status.status.value, "")
+        code = error.code if error else None
         failure = self._failures.find(status.flow_id) if status.flow_id else None
         if failure is None or kind != "FLOW_FAILED":
-            return FlowFailedError(kind, message, frames_of(error.trace if error else ()))
-        failed = FlowFailedError(failure.type, message, failure.trace, flow_error_type=kind)
+            trace = frames_of(error.trace if error else ())
+            return FlowFailedError(kind, message, trace, code=code)
+        failed = FlowFailedError(
+            failure.type, message, failure.trace, flow_error_type=kind, code=code
+        )
         failed.__cause__ = failure.exception
         return failed

@@ -40,6 +40,7 @@ class FlowSubFlow(TypedDict):
     protocol: NotRequired[str | None]
     versions: NotRequired[list[int]]
     message: NotRequired[str]
+    code: NotRequired[str | None]
 
 
 class SessionOpen(TypedDict):
@@ -189,6 +190,7 @@ class Failure(TypedDict):
     states: list[str]
     type: str
     message: str
+    code: NotRequired[str]
 
 
 class Frame(TypedDict):
@@ -202,4 +204,5 @@ class FlowFailure(TypedDict):
 
     type: str
     message: str
+    code: NotRequired[str | None]
     trace: NotRequired[list[Frame]]

@@ -95,7 +95,9 @@ class Node:
             raise record.error
         if record.status != FlowStatusName.COMPLETED:
             raise FlowFailedError(
-                "flow-not-ended", f"the flow is {record.status}, and nothing is due that ends it"
+                "flow-not-ended",
+                f"the flow is {record.status}, and nothing is due that ends it",
+                code="flow-not-ended",
             )
         return self._result(record)
 
@@ -114,7 +116,7 @@ class Node:
                 self._vnode, self._network.parts.catalogue.cpi, request_id, name, _body(request)
             )
         except HostError as refused:
-            raise FlowRefusedError(refused.code, refused.message) from None
+            raise FlowRefusedError(refused.code, refused.message, code=refused.code) from None
         self._network.drain()
         return request_id
 

@@ -10,17 +10,20 @@ class CordaRuntimeError(Exception):
     """A platform call failed, or a flow refuses to go on.
 
     Attributes:
-        code: stable identifier; uncaught, it becomes the failed flow's error type.
+        code: stable identifier; uncaught, it becomes the code of the failed flow's error.
+        reason_code: the code that the counterparty's flow or the contract gave as its reason, None
+            if it gave none; uncaught, it takes the place of `code`.
     """
 
-    def __init__(self, code: str, message: str) -> None:
+    def __init__(self, code: str, message: str, *, reason_code: str | None = None) -> None:
         super().__init__(message)
         self.code = code
         self.message = message
+        self.reason_code = reason_code
 
 
 class SessionError(CordaRuntimeError):
-    """The peer's flow failed; the message is the peer's."""
+    """The peer's flow failed; message and `reason_code` are the peer's."""
 
 
 class SessionClosedError(SessionError):
@@ -28,7 +31,7 @@ class SessionClosedError(SessionError):
 
 
 class ContractVerificationError(CordaRuntimeError):
-    """A contract refuses the transaction; the message is the contract's."""
+    """A contract refuses the transaction; message and `reason_code` are the contract's."""
 
 
 class EntityExistsError(CordaRuntimeError):
@@ -59,6 +62,6 @@ class HostApi:
             answer = self._host(interface, function, dumps(request))
         except HostCallError as exc:
             error = json.loads(exc.payload)
-            cls = _CLASSES.get(error["code"], CordaRuntimeError)
-            raise cls(error["code"], error["message"]) from None
+            cls, reason = _CLASSES.get(error["code"], CordaRuntimeError), error.get("reasonCode")
+            raise cls(error["code"], error["message"], reason_code=reason) from None
         return json.loads(answer)

@@ -25,7 +25,7 @@ from cordapp.persistence import (
     parameter,
     rename_field,
 )
-from cordapp.registry import FLOW_SIDE, FLOWS, DeclarationError, Host, name_of, register
+from cordapp.registry import FLOW_SIDE, FLOWS, DeclarationError, Host, code_of, name_of, register
 from cordapp.schema import CodecError, dumps, from_json, schema_of, to_json
 from cordapp.services import MemberInfo, NotaryInfo
 
@@ -171,7 +171,8 @@ class FlowEngine(services.Service):
         try:
             result = flow.call()
         except Exception as exc:
-            self._call("flow", "sub-flow", {"op": "fail", "message": str(exc)})
+            failure = {"op": "fail", "message": str(exc), **code_of(exc)}
+            self._call("flow", "sub-flow", failure)
             raise
         self._call("flow", "sub-flow", {"op": "leave"})
         return result

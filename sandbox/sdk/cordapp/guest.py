@@ -22,6 +22,7 @@ from cordapp.registry import (
     DeclarationError,
     Host,
     HostCallError,
+    code_of,
     name_of,
 )
 from cordapp.schema import dumps, schema_of
@@ -152,13 +153,15 @@ def _judge(contract: str, types: list[str], value: dict[str, Any]) -> Iterator[d
 
 def _refusal(contract: str, types: list[str], exc: BaseException) -> dict[str, Any]:
     kind = type(exc).__name__
-    return {"contract": contract, "states": types, "type": kind, "message": str(exc) or kind}
+    refusal = {"contract": contract, "states": types, "type": kind, "message": str(exc) or kind}
+    return {**refusal, **code_of(exc)}
 
 
 def _failure(exc: Exception) -> dict[str, Any]:
     kind, code = type(exc).__name__, getattr(exc, "code", None)
     return {
         "type": code if isinstance(code, str) else kind,
+        **code_of(exc),
         "message": str(exc) or kind,
         "trace": list(_frames(exc))[-_TRACE_FRAMES_MAX:],
     }

@@ -19,6 +19,8 @@ FLOW_SIDE: dict[str, Callable[..., Any]] = {}
 Host = Callable[[str, str, str], str]
 """Calls a host function: interface, function, request; answers `ok` or raises HostCallError."""
 
+_CODE_CHARACTERS_MAX = 100
+
 
 class HostCallError(Exception):
     """The host answered `err`; `payload` is its JSON text."""
@@ -41,3 +43,15 @@ def register(kind: dict[str, type[Any]], cls: type[Any]) -> None:
     """Add a CorDapp's class; the SDK's own classes are left out."""
     if cls.__module__.partition(".")[0] != "cordapp":
         kind[name_of(cls)] = cls
+
+
+def code_of(exc: BaseException) -> dict[str, str]:
+    """`{"code": text}` of an exception that has a code, `reason_code` before `code`; else `{}`."""
+    if isinstance(exc, SystemExit):  # its `code` is an exit status
+        return {}
+    found = (getattr(exc, name, None) for name in ("reason_code", "code"))
+    return next(({"code": str(code)} for code in found if _is_code(code)), {})
+
+
+def _is_code(value: object) -> bool:
+    return isinstance(value, str) and 0 < len(value) <= _CODE_CHARACTERS_MAX and value.isascii()

@@ -18,10 +18,16 @@ class Create(Command):
     pass
 
 
+class UnluckyError(Exception):
+    code = "number-unlucky"
+
+
 class NumberContract(Contract):
     def verify(self, transaction: UtxoLedgerTransaction) -> None:
         for output in transaction.get_output_states(Number):
             require(output.value > 0, "the number must be positive")
+            if output.value == 13:
+                raise UnluckyError("nobody takes a 13")
 
 
 @belongs_to(NumberContract)

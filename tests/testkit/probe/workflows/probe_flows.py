@@ -4,6 +4,7 @@ A script is a list of steps. Each is one of
 
     {"call": [interface, function, request]}   the outcome is {"ok": value} or {"error": code}
     {"raise": message}                         the flow fails
+    {"raise": message, "code": code}           the same, by an error that has a code
 
 In requests, the text "@2.session" stands for that part of the outcome of step 2, "@peer" for the
 session that a responder answers, "@x900" for a text of 900 characters, and "@@peer" for "@peer".
@@ -51,6 +52,8 @@ def play(flow: Any, script: Script, peer: str | None = None) -> list[Any]:
 
 
 def _step(flow: Any, step: dict[str, Any], outcomes: list[Any], peer: str | None) -> Any:
+    if "code" in step:
+        raise CordaRuntimeError(step["code"], step["raise"])
     if "raise" in step:
         raise ScriptFailedError(step["raise"])
     interface, function, request = step["call"]
@@ -165,7 +168,12 @@ class Ask(ClientStartableFlow[dict[str, Any], Any]):
 
     def call(self, request: dict[str, Any]) -> Any:
         session = self.flow_messaging.initiate_flow(BOB, **request.get("options", {}))
-        return session.send_and_receive(Any, request["script"])
+        try:
+            return session.send_and_receive(Any, request["script"])
+        except SessionError as failed:
+            if request.get("catch"):
+                return [failed.code, failed.reason_code]
+            raise
 
 
 class Unsteady(ClientStartableFlow[None, str]):
@@ -212,6 +220,36 @@ class Inner(SubFlow[str]):
 
     def call(self) -> str:
         raise ScriptFailedError(self.message)
+
+
+@initiated_by(protocol="probe-inner")
+class AnswerInner(ResponderFlow):
+    """Waits for a message that never comes."""
+
+    def call(self, session: FlowSession) -> None:
+        session.receive(str)
+        session.receive(str)
+
+
+@initiating_flow(protocol="probe-inner")
+@dataclass
+class InnerTalk(SubFlow[str]):
+    """Fails in the middle of a session, with a code if it is given one."""
+
+    code: str
+
+    def call(self) -> str:
+        self.flow_messaging.initiate_flow(BOB).send("first")
+        if self.code:
+            raise CordaRuntimeError(self.code, "in the middle")
+        raise ScriptFailedError("in the middle")
+
+
+class FailInTalk(ClientStartableFlow[str, None]):
+    """Fails in a sub-flow that has a session open."""
+
+    def call(self, code: str) -> None:
+        self.flow_engine.sub_flow(InnerTalk(code))
 
 
 class FailDeep(ClientStartableFlow[str, None]):
