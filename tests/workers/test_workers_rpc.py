@@ -404,3 +404,11 @@ def test_a_worker_that_dies_in_a_call_is_replaced_by_another(tmp_path, method):
     assert outcome == ([7] if method == "json" else ["unavailable"])
     assert proxy.json(8) == 8
     assert other.stop(10)
+
+
+def test_a_refused_host_call_keeps_its_account_and_its_reason():
+    for more in ({}, {"account": "vault"}, {"reason_code": "number-unlucky"}):
+        error = error_of(refusal_of(CapabilityError("some-code", "no", **more)))
+        assert isinstance(error, CapabilityError)
+        found = {name: getattr(error, name) for name in ("account", "reason_code")}
+        assert {name: value for name, value in found.items() if value} == more
