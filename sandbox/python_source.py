@@ -1,9 +1,11 @@
-"""Python sources of one guest, and the form in which they enter a runtime.
+"""Python sources of one guest, with data files of its packages, and how they enter a runtime.
 
 This module produces every byte of the form, compression included: another version of a compression
 library would produce other bytes, and so another snapshot of the memory.
 """
 
+import base64
+import binascii
 import hashlib
 import json
 import re
@@ -17,8 +19,34 @@ from sandbox.errors import SourceRefusedError
 FILES_MAX = 2_000
 BYTES_MAX = 4 * 1024 * 1024
 ENTRY_MODULES_MAX = 1_000
+DATA_BYTES_MAX = 1024 * 1024
 _PATH = re.compile(r"(?:[A-Za-z_][A-Za-z0-9_]*/)*[A-Za-z_][A-Za-z0-9_]*\.py")
+_DATA = re.compile(r"(?:[A-Za-z0-9_][A-Za-z0-9_.+!@-]*/)*[A-Za-z0-9_][A-Za-z0-9_.+!@-]*")
 _MODULE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*")
+
+
+def is_data(path: str) -> bool:
+    """Whether a bundle path is one of a data file, not of a module."""
+    return not path.endswith(".py")
+
+
+def is_data_path(path: str) -> bool:
+    """Whether a data file can have this bundle path."""
+    return is_data(path) and _DATA.fullmatch(path) is not None
+
+
+def data_text(content: bytes) -> str:
+    """The text by which a data file stands in a bundle: its base64."""
+    return base64.b64encode(content).decode()
+
+
+def data_bytes(text: str) -> bytes:
+    """The content of a data file.
+
+    Raises:
+        ValueError: `text` is not base64.
+    """
+    return base64.b64decode(text, validate=True)
 
 
 @dataclass(frozen=True)
@@ -26,7 +54,8 @@ class PythonSource:
     """Sources of one guest.
 
     Attributes:
-        files: bundle path, such as `iou/contracts.py`, to source text.
+        files: bundle path to text: of a module, such as `iou/contracts.py`, its source; of a data
+            file, such as `stdnum/iban.dat`, the base64 of its content.
         entry_modules: modules imported in this order at pre-initialisation.
 
     Raises:
@@ -43,12 +72,17 @@ class PythonSource:
             raise SourceRefusedError(
                 f"{len(self.entry_modules)} entry modules, at most {ENTRY_MODULES_MAX}"
             )
-        for path in self.files:
-            if not _PATH.fullmatch(path):
+        data = 0
+        for path, text in self.files.items():
+            if is_data(path):
+                data += _data_size(path, text)
+            elif not _PATH.fullmatch(path):
                 raise SourceRefusedError(f"source path {path!r}: expected package/module.py")
         for name in self.entry_modules:
             if not _MODULE.fullmatch(name):
                 raise SourceRefusedError(f"entry module {name!r}: expected package.module")
+        if data > DATA_BYTES_MAX:
+            raise SourceRefusedError(f"data files of {data} bytes, at most {DATA_BYTES_MAX}")
         if len(self.canonical) > BYTES_MAX:
             raise SourceRefusedError(f"sources of {len(self.canonical)} bytes, at most {BYTES_MAX}")
 
@@ -66,3 +100,17 @@ class PythonSource:
     def packed(self) -> bytes:
         """The canonical form as a zlib stream; the same bytes everywhere."""
         return compress(self.canonical)
+
+
+def _data_size(path: str, text: str) -> int:
+    """The size of a data file.
+
+    Raises:
+        SourceRefusedError: its path or its base64 is none.
+    """
+    if not is_data_path(path):
+        raise SourceRefusedError(f"data path {path!r}: expected package/name")
+    try:
+        return len(data_bytes(text))
+    except (ValueError, binascii.Error):
+        raise SourceRefusedError(f"data file {path!r}: is not base64") from None

@@ -18,7 +18,7 @@ from host.domain.guest_text import GuestTextError, checked_json, cut_message, me
 from sandbox.errors import SandboxError
 from sandbox.guest import Component
 from sandbox.limits import Limits
-from sandbox.python_source import PythonSource
+from sandbox.python_source import PythonSource, data_text, is_data
 from sandbox.runnable import Runnable
 from sandbox.runtime import Sandbox
 from sandbox.wizer import tool_version
@@ -103,7 +103,10 @@ def code_of(cpk: VerifiedCpk, siblings: Sequence[VerifiedCpk]) -> CpkCode:
 
 
 def bundle_files(cpk: VerifiedCpk, siblings: Sequence[VerifiedCpk]) -> dict[str, str]:
-    """Sources of the CPKs that `cpk` depends on, and its own, which win on the same path."""
+    """Files of a bundle (`PythonSource.files`): of the CPKs that `cpk` depends on, and its own.
+
+    Its own win on the same path.
+    """
     names = {dependency.name for dependency in cpk.dependencies}
     result: dict[str, str] = {}
     for sibling in siblings:
@@ -116,8 +119,9 @@ def _own_files(cpk: VerifiedCpk) -> dict[str, str]:
     result = {}
     for name, data in cpk.entries.items():
         if name.startswith(PYTHON_PREFIX) and not name.endswith("/"):
+            path = name.removeprefix(PYTHON_PREFIX)
             try:
-                result[name.removeprefix(PYTHON_PREFIX)] = data.decode()
+                result[path] = data_text(data) if is_data(path) else data.decode()
             except UnicodeDecodeError as refused:
                 raise CodeRefusedError(f"{cpk.file_name}: {name} is not UTF-8") from refused
     return result

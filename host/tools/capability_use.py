@@ -12,6 +12,7 @@ from host.domain.packages import CodeWorld
 from host.tools.project import CpkPlan
 from host.tools.sources import SDK_PACKAGE
 from sandbox.host_api import INTERFACES
+from sandbox.python_source import is_data
 
 CAPABILITY_OF: Mapping[str, str] = {
     service: interface.name for interface in INTERFACES for service in interface.services
@@ -25,7 +26,7 @@ def undeclared_uses(plan: CpkPlan, sources: Mapping[str, str]) -> tuple[str, ...
         return ()
     found: dict[str, str] = {}
     for path, text in sorted(sources.items()):
-        if path.startswith(f"{SDK_PACKAGE}/"):
+        if path.startswith(f"{SDK_PACKAGE}/") or is_data(path):
             continue
         for line, what, capability in _uses(text, path):
             if capability not in plan.capabilities:

@@ -20,13 +20,14 @@ from host.guests.code import (
 )
 from host.tools.capability_use import undeclared_uses
 from host.tools.dependencies import foreign_cpks, merged_sources
+from host.tools.package_data import package_data
 from host.tools.project import CpkPlan
 from host.tools.runtime_modules import SourceRules
 from host.tools.sources import collect_sources, unreached_of
 from host.tools.toolchains import ComponentBuilder
 from host.tools.vendoring import vendored_packages
 from sandbox.guest import Component
-from sandbox.python_source import PythonSource
+from sandbox.python_source import PythonSource, data_bytes, is_data
 from sandbox.runtime import Sandbox
 from sandbox.wizer import tool_version
 from sandbox.world import World
@@ -43,7 +44,7 @@ class BuiltCode:
     Attributes:
         entries: its entries, without the descriptor.
         descriptor: describes the entries and their declarations.
-        sources: its Python files by path; empty for a component.
+        sources: its modules and data files (`PythonSource.files`); empty for a component.
         warnings: one sentence each, with file and line.
     """
 
@@ -92,6 +93,7 @@ def python_code(
         rules=rules,
         base=base,
         vendored=vendored.modules,
+        data=package_data(plan, vendored.data),
         unreached=unreached_of(plan),
     )
     own = collected.files
@@ -109,7 +111,9 @@ def python_code(
         entry_modules=plan.modules,
     )
     entries = {
-        PYTHON_PREFIX + path: text.encode() for path, text in own.items() if base.get(path) != text
+        PYTHON_PREFIX + path: data_bytes(text) if is_data(path) else text.encode()
+        for path, text in own.items()
+        if base.get(path) != text
     }
     return BuiltCode(
         entries={**entries, **vendored.entries},

@@ -32,6 +32,7 @@ _CPK_KEYS = (
     "language",
     "vendor-lock",
     "vendor-wheels",
+    "data",
     "unreached",
 )
 KEYS: Mapping[str, tuple[str, ...]] = MappingProxyType(
@@ -50,6 +51,7 @@ _APP_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _VERSION = re.compile(r"[0-9]+(\.[0-9]+){0,2}(\.[0-9A-Za-z_-]+)?")
 _SYMBOLIC_NAME = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")
 _MODULE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*")
+_DATA = re.compile(r"(?:[A-Za-z0-9_][A-Za-z0-9_.+!@-]*/)*(?:[A-Za-z0-9_][A-Za-z0-9_.+!@-]*)?")
 _LANGUAGE = re.compile(r"[a-z][a-z0-9+-]{0,31}")
 _TEXT_MAX = 255
 _CPK_VERSION_MAX = 2**31 - 1
@@ -79,6 +81,8 @@ class CpkPlan:
             both are set or none.
         dependency_files: contract CPKs of others that the code builds upon, by file.
         external_channels: where flows may send messages to outside the network.
+        data: files of the sources and of vendored packages that code reads as package data; a name
+            that ends in `/` stands for all files of a folder.
         unreached: dotted names of modules and packages that the author declares never to be
             imported.
     """
@@ -95,6 +99,7 @@ class CpkPlan:
     vendor_wheels: Path | None = None
     dependency_files: tuple[Path, ...] = ()
     external_channels: tuple[str, ...] = ()
+    data: tuple[str, ...] = ()
     unreached: tuple[str, ...] = ()
 
 
@@ -211,7 +216,8 @@ class _Table:
             vendor_wheels=vendor_wheels,
             dependency_files=self._dependency_files(section, values),
             external_channels=self._channels(section, values),
-            unreached=self._unreached(section, values, component=finished),
+            data=self._python_names(section, values, "data", _DATA, component=finished),
+            unreached=self._python_names(section, values, "unreached", _MODULE, component=finished),
         )
 
     def _vendoring(
@@ -234,15 +240,22 @@ class _Table:
             else None,
         )
 
-    def _unreached(
-        self, section: str, values: dict[str, object], *, component: bool
+    def _python_names(
+        self,
+        section: str,
+        values: dict[str, object],
+        key: str,
+        pattern: re.Pattern[str],
+        *,
+        component: bool,
     ) -> tuple[str, ...]:
-        if "unreached" not in values or values["unreached"] == []:
+        """A list that may be left out, sorted, and that only Python sources have."""
+        if key not in values or values[key] == []:
             return ()
         if component:
-            self.problems.append(f"{section}.unreached: a component has no Python modules")
+            self.problems.append(f"{section}.{key}: a component has no Python modules")
             return ()
-        return tuple(sorted(self._names(section, values, "unreached", _MODULE)))
+        return tuple(sorted(self._names(section, values, key, pattern)))
 
     def _dependency_files(self, section: str, values: dict[str, object]) -> tuple[Path, ...]:
         items = values.get("dependencies", [])

@@ -18,6 +18,7 @@ from host.tools.import_judgement import Unreached, judge_imports, unknown_names
 from host.tools.module_names import module_name, modules_of, packages_of, paths_to
 from host.tools.project import CpkPlan
 from host.tools.runtime_modules import SourceRules
+from sandbox.python_source import data_text, is_data
 
 SDK_PACKAGE = "cordapp"
 SDK_ROOT_MODULE = "cordapp.guest"
@@ -41,10 +42,10 @@ class SourceRefusedError(InvalidInputError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CollectedSources:
-    """The Python files of one CPK.
+    """The modules and data files of one CPK.
 
     Attributes:
-        files: path in the bundle -> text, sorted by path.
+        files: of the bundle, as in `PythonSource`, sorted by path.
         warnings: imports that fail if the code comes to them, one sentence each, with file and
             line.
     """
@@ -65,6 +66,7 @@ def collect_sources(
     rules: SourceRules,
     base: Mapping[str, str],
     vendored: Mapping[str, str] = MappingProxyType({}),
+    data: Mapping[str, bytes] = MappingProxyType({}),
     unreached: Unreached | None = None,
 ) -> CollectedSources:
     """The files of one CPK.
@@ -80,6 +82,7 @@ def collect_sources(
         rules: the runtime's modules.
         base: files of the CPKs that this one depends on; importable, but not collected.
         vendored: modules of third-party packages.
+        data: data files of the CPK.
         unreached: modules that the author declares never to be imported.
 
     Raises:
@@ -100,10 +103,17 @@ def collect_sources(
         for name, path in sorted({**modules_of(vendored), **known}.items())
         if rules.reserves(name.partition(".")[0])
     ]
+    texts = {path: data_text(content) for path, content in data.items()}
     problems += _collisions(own, vendored, base)
+    problems += [
+        f"{path}: a data file differs from what the CPK's dependency has there"
+        for path, text in texts.items()
+        if base.get(path, text) != text
+    ]
     problems += _wrongly_declared(unreached, entry_modules)
     sdk = sdk_sources()
-    available = dict(base) | sdk | dict(vendored) | own
+    code = {path: text for path, text in base.items() if not is_data(path)}
+    available = code | sdk | dict(vendored) | own
     judgement = judge_imports(
         available,
         roots=_roots(entry_modules, modules_of(available)),
@@ -119,10 +129,8 @@ def collect_sources(
     replaced = {path for path, text in sdk.items() if base.get(path, text) != text}
     packed = {path for path in vendored if path in reached or not _is_vendored_test(path)}
     chosen = own.keys() | packed | (reached & sdk.keys()) | replaced
-    files = {path: available[path] for path in chosen}
-    return CollectedSources(
-        files=dict(sorted(_with_stubs(files, unreached).items())), warnings=judgement.warnings
-    )
+    files = _with_stubs({path: available[path] for path in chosen}, unreached) | texts
+    return CollectedSources(files=dict(sorted(files.items())), warnings=judgement.warnings)
 
 
 def _roots(entry_modules: Iterable[str], modules: Mapping[str, str]) -> list[str]:
@@ -196,7 +204,7 @@ def sdk_sources() -> dict[str, str]:
 def _read_folder(folder: Path, problems: list[str]) -> dict[str, str]:
     result: dict[str, str] = {}
     total = 0
-    for path in _walk(folder):
+    for path in walk_sources(folder):
         name = path.relative_to(folder).as_posix()
         if path.is_symlink():
             problems.append(f"{name}: is a symbolic link")
@@ -229,7 +237,8 @@ def decoded(name: str, data: bytes, problems: list[str]) -> str | None:
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
-def _walk(folder: Path) -> Iterator[Path]:
+def walk_sources(folder: Path) -> Iterator[Path]:
+    """The files below a folder, hidden ones left out, and links, in the order of their names."""
     for parent, folders, names in os.walk(folder):
         folders[:] = sorted(n for n in folders if n != "__pycache__" and not n.startswith("."))
         for name in sorted(names) + [n for n in folders if (Path(parent) / n).is_symlink()]:

@@ -8,6 +8,7 @@ the packages' licence files.
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 import rfc8785
 
@@ -18,15 +19,24 @@ from host.tools.sources import TOTAL_BYTES_MAX
 from host.tools.wheels import Wheel, locked_wheel, wheels_in
 
 RECORD_ENTRY = "wasm/vendored.json"
+T = TypeVar("T")
 NOTICES_PREFIX = "wasm/licences/"
 FILES_MAX = 1_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Vendored:
-    """Third-party code of a CPK: modules by path, entries beside them, and the wheels' names."""
+    """Third-party code of a CPK.
+
+    Attributes:
+        modules: path -> text.
+        data: path -> content of the data files that the project names.
+        entries: of the CPK, beside the code.
+        wheels: their file names.
+    """
 
     modules: Mapping[str, str] = field(default_factory=dict)
+    data: Mapping[str, bytes] = field(default_factory=dict)
     entries: Mapping[str, bytes] = field(default_factory=dict)
     wheels: tuple[str, ...] = ()
 
@@ -43,11 +53,10 @@ def vendored_packages(plan: CpkPlan) -> Vendored:
     pins = read_lock(plan.vendor_lock)
     files = wheels_in(plan.vendor_wheels, problems)
     wheels = [
-        wheel
-        for pin in pins
-        if (wheel := locked_wheel(pin, files, plan.vendor_wheels.name, problems)) is not None
+        wheel for pin in pins if (wheel := locked_wheel(pin, files, plan, problems)) is not None
     ]
-    modules = _merged(wheels, problems)
+    modules = _merged(wheels, [wheel.modules for wheel in wheels], problems)
+    data = _merged(wheels, [wheel.data for wheel in wheels], problems)
     size = sum(len(text.encode()) for text in modules.values())
     if len(modules) > FILES_MAX or size > TOTAL_BYTES_MAX:
         problems.append(
@@ -58,19 +67,24 @@ def vendored_packages(plan: CpkPlan) -> Vendored:
         raise VendoringRefusedError(tuple(problems))
     return Vendored(
         modules=modules,
+        data=data,
         entries=dict(_entries(wheels)),
         wheels=tuple(wheel.file_name for wheel in wheels),
     )
 
 
-def _merged(wheels: Sequence[Wheel], problems: list[str]) -> dict[str, str]:
+def _merged(
+    wheels: Sequence[Wheel], parts: Sequence[Mapping[str, T]], problems: list[str]
+) -> dict[str, T]:
+    """The files of all wheels, which may share those that are equal."""
     origin: dict[str, Wheel] = {}
-    for wheel in wheels:
-        for path, text in wheel.modules.items():
+    result: dict[str, T] = {}
+    for wheel, part in zip(wheels, parts, strict=True):
+        for path, content in part.items():
             other = origin.setdefault(path, wheel)
-            if other.modules[path] != text:
+            if result.setdefault(path, content) != content:
                 problems.append(f"{path}: is in {other.file_name} and in {wheel.file_name}")
-    return {path: wheel.modules[path] for path, wheel in sorted(origin.items())}
+    return dict(sorted(result.items()))
 
 
 def _entries(wheels: Sequence[Wheel]) -> Iterator[tuple[str, bytes]]:

@@ -19,6 +19,8 @@ from packaging.version import InvalidVersion, Version
 from cpi.archive.reading import Archive, read_archive
 from cpi.errors import CpiError
 from cpi.limits import ArchiveLimits
+from host.tools.package_data import data_problem, is_named
+from host.tools.project import CpkPlan
 from host.tools.requirements_lock import Requirement
 from host.tools.sources import FILE_BYTES_MAX, decoded
 
@@ -63,6 +65,7 @@ class Wheel:
         file_name: of the wheel.
         digest: `SHA-256:HEX` of the wheel.
         modules: importable `.py` files: path below the import root -> text.
+        data: the other files that the project names: path below the import root -> content.
         notices: licence files: path below `*.dist-info` -> content.
     """
 
@@ -71,6 +74,7 @@ class Wheel:
     file_name: str
     digest: str
     modules: Mapping[str, str]
+    data: Mapping[str, bytes]
     notices: Mapping[str, bytes]
 
 
@@ -102,9 +106,10 @@ def _named(path: Path) -> WheelFile:
 
 
 def locked_wheel(
-    pin: Requirement, wheels: Sequence[WheelFile], folder: str, problems: list[str]
+    pin: Requirement, wheels: Sequence[WheelFile], plan: CpkPlan, problems: list[str]
 ) -> Wheel | None:
     """The only pure wheel that a lock's line allows; None after the reason was recorded."""
+    folder = plan.vendor_wheels.name if plan.vendor_wheels else ""
     label = f"{pin.name} {pin.version}"
     named = [w for w in wheels if w.name == pin.name and _same_version(w.version, pin.version)]
     if not named:
@@ -121,7 +126,7 @@ def locked_wheel(
         problems += _hash_problems(label, [(w, d) for w, d in pure if d], len(allowed))
         return None
     wheel, data = allowed[0]
-    return _wheel(wheel, data or b"", pin, problems)
+    return _wheel(wheel, data or b"", pin, plan.data, problems)
 
 
 def _hash_problems(
@@ -156,16 +161,19 @@ def _read(path: Path, problems: list[str]) -> bytes | None:
     return data
 
 
-def _wheel(wheel: WheelFile, data: bytes, pin: Requirement, problems: list[str]) -> Wheel | None:
+def _wheel(
+    wheel: WheelFile, data: bytes, pin: Requirement, wanted: Sequence[str], problems: list[str]
+) -> Wheel | None:
     label = f"{pin.name} {pin.version} ({wheel.path.name})"
     try:
         archive = read_archive(data, limits=_LIMITS)
         found = list(_problems(archive, pin))
         modules = {} if found else _modules(archive, found)
+        files = {} if found else _data(archive, wanted, found)
         notices = {} if found else _notices(archive)
     except CpiError as refused:
         found = [refused.message]
-        modules, notices = {}, {}
+        modules, files, notices = {}, {}, {}
     if found:
         problems += [f"{label}: {problem}" for problem in found]
         return None
@@ -175,6 +183,7 @@ def _wheel(wheel: WheelFile, data: bytes, pin: Requirement, problems: list[str])
         file_name=wheel.path.name,
         digest="SHA-256:" + hashlib.sha256(data).hexdigest().upper(),
         modules=modules,
+        data=files,
         notices=notices,
     )
 
@@ -216,6 +225,18 @@ def _modules(archive: Archive, problems: list[str]) -> dict[str, str]:
             result[entry.name] = text
     if not result and not problems:
         problems.append("holds no Python module")
+    return result
+
+
+def _data(archive: Archive, wanted: Sequence[str], problems: list[str]) -> dict[str, bytes]:
+    result = {}
+    for entry in archive.entries:
+        if not entry.is_directory and is_named(entry.name, wanted):
+            problem = data_problem(entry.name, entry.size)
+            if problem is None:
+                result[entry.name] = archive.read(entry.name)
+            else:
+                problems.append(problem)
     return result
 
 

@@ -105,6 +105,8 @@ def test_all_problems_are_told_at_once(tmp_path: Path) -> None:
             'component = "cordapp.toml"\nvendor-lock = "cordapp.toml"',
             "workflow.vendor-lock: a component brings its packages itself",
         ),
+        ("version = 2", 'version = 2\ndata = ["../x"]', "workflow.data: '../x' is no name"),
+        ("version = 2", "version = 2\ndata = [1]", "workflow.data: 1 is no name"),
         ("version = 2", 'version = 2\nunreached = "a"', "workflow.unreached must be a list"),
         ("version = 2", 'version = 2\nunreached = ["a-b"]', "unreached: 'a-b' is no name"),
         ("version = 2", 'version = 2\nunreached = ["a", "a"]', "names one thing twice"),
@@ -142,6 +144,7 @@ vendor-lock = "requirements.lock"
 vendor-wheels = "wheels"
 dependencies = [{ file = "a.jar" }, { file = "b.jar" }]
 unreached = ["lark.tools", "cli"]
+data = ["stdnum/iban.dat", "lark/grammars/"]
 """
     folder = project(tmp_path, GOOD.replace("version = 2\n", extra))
     (folder / "wheels").mkdir()
@@ -151,5 +154,6 @@ unreached = ["lark.tools", "cli"]
     assert plan is not None
     root = tmp_path.resolve()
     assert (plan.vendor_lock, plan.vendor_wheels) == (root / "requirements.lock", root / "wheels")
+    assert plan.data == ("lark/grammars/", "stdnum/iban.dat")
     assert plan.unreached == ("cli", "lark.tools")
     assert plan.dependency_files == (root / "a.jar", root / "b.jar")
