@@ -131,6 +131,7 @@ def test_content_and_text_of_a_data_file_are_one_another() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_a_host_derives_from_the_package_what_the_build_derived(
     iou_project: Path, build: Callable[..., Any]
 ) -> None:

@@ -269,6 +269,7 @@ def test_a_vendored_module_makes_the_same_code_as_an_own_one(
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_a_build_warns_of_later_imports_and_packs_no_unreached_module(
     iou_project: Path, build: Callable[..., Any]
 ) -> None:
