@@ -6,11 +6,9 @@ from dataclasses import dataclass
 from importlib.resources import files as package_files
 from pathlib import Path
 
+from sandbox.module_table import MODULES, find_module
+
 _ALWAYS = frozenset({"builtins", "os.path"})
-_ABSENT_SUBMODULES = frozenset(
-    {"html.parser", "importlib.metadata", "importlib.resources", "json.tool"}
-    | {f"urllib.{name}" for name in ("error", "request", "response", "robotparser")}
-)
 _PINNING = "pin its wheel (vendor-lock, vendor-wheels), or add the module to the sources"
 
 
@@ -46,10 +44,13 @@ class SourceRules:
         """Why the runtime lacks a module and what to do; None if it has it."""
         if self.allows(module):
             return None
+        row = find_module(module)
+        if row is not None and not row.importable:
+            return row.refusal
         if module.partition(".")[0] in sys.stdlib_module_names:
             return "it is not among the runtime's standard modules"
         return f"neither the CPK nor its dependencies contain it: {_PINNING}"
 
     def reason_of_attribute(self, name: str) -> str | None:
         """The same for a name of a module that the runtime has, which is seldom a module."""
-        return self.reason(name) if name in _ABSENT_SUBMODULES else None
+        return self.reason(name) if name in MODULES else None

@@ -174,11 +174,11 @@ def _collisions(
         for path in sorted({*own, *vendored})
         if _top(path) == SDK_PACKAGE
     )
-    taken = {_top(path): path for path in sorted(own, reverse=True)}
+    taken = {_top(path).casefold(): path for path in sorted(own, reverse=True)}
     yield from (
-        f"{path}: a vendored package has the name of the own {taken[_top(path)]}"
+        f"{path}: a vendored package has the name of the own {taken[_top(path).casefold()]}"
         for path in sorted(vendored)
-        if _top(path) in taken
+        if _top(path).casefold() in taken
     )
     yield from (
         f"{path}: a vendored package differs from what the CPK's dependency has there"

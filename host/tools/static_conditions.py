@@ -11,17 +11,19 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Final, Never
 
 from host.tools.module_names import absolute, module_name
+from sandbox.module_table import OS_NAME, PLATFORM, PYTHON_VERSION
 
+_VERSION = tuple(map(int, PYTHON_VERSION.split(".")))
 SANDBOX_FACTS: Final[Mapping[str, object]] = {
-    "sys.version_info": (3, 14, 0, "final", 0),
-    "sys.version_info.major": 3,
-    "sys.version_info.minor": 14,
-    "sys.version_info.micro": 0,
-    "sys.hexversion": 0x030E00F0,
-    "sys.platform": "wasi",
+    "sys.version_info": (*_VERSION, "final", 0),
+    "sys.version_info.major": _VERSION[0],
+    "sys.version_info.minor": _VERSION[1],
+    "sys.version_info.micro": _VERSION[2],
+    "sys.hexversion": int.from_bytes((*_VERSION, 0xF0)),
+    "sys.platform": PLATFORM,
     "sys.implementation.name": "cpython",
     "sys.byteorder": "little",
-    "os.name": "posix",
+    "os.name": OS_NAME,
     "typing.TYPE_CHECKING": False,
     "typing_extensions.TYPE_CHECKING": False,
 }

@@ -13,6 +13,7 @@ from typing import TypeVar
 import rfc8785
 
 from cpi.package.descriptor import PYTHON_PREFIX
+from host.tools.module_names import module_name
 from host.tools.project import CpkPlan
 from host.tools.requirements_lock import VendoringRefusedError, read_lock
 from host.tools.sources import TOTAL_BYTES_MAX
@@ -57,6 +58,7 @@ def vendored_packages(plan: CpkPlan) -> Vendored:
     ]
     modules = _merged(wheels, [wheel.modules for wheel in wheels], problems)
     data = _merged(wheels, [wheel.data for wheel in wheels], problems)
+    problems += _ambiguous(modules)
     size = sum(len(text.encode()) for text in modules.values())
     if len(modules) > FILES_MAX or size > TOTAL_BYTES_MAX:
         problems.append(
@@ -85,6 +87,15 @@ def _merged(
             if result.setdefault(path, content) != content:
                 problems.append(f"{path}: is in {other.file_name} and in {wheel.file_name}")
     return dict(sorted(result.items()))
+
+
+def _ambiguous(modules: Mapping[str, str]) -> Iterator[str]:
+    """Modules of one name, and names that a disk without upper and lower case takes for one."""
+    taken: dict[str, str] = {}
+    for path in modules:
+        other = taken.setdefault(module_name(path).casefold(), path)
+        if other != path:
+            yield f"{path}: has the name of the module {other}, apart from upper and lower case"
 
 
 def _entries(wheels: Sequence[Wheel]) -> Iterator[tuple[str, bytes]]:

@@ -9,12 +9,10 @@ import hashlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from email.parser import BytesHeaderParser
 from pathlib import Path, PurePosixPath
 
 from packaging.tags import Tag
-from packaging.utils import canonicalize_name, parse_wheel_filename
-from packaging.version import InvalidVersion, Version
+from packaging.utils import parse_wheel_filename
 
 from cpi.archive.reading import Archive, read_archive
 from cpi.errors import CpiError
@@ -23,6 +21,7 @@ from host.tools.package_data import data_problem, is_named
 from host.tools.project import CpkPlan
 from host.tools.requirements_lock import Requirement
 from host.tools.sources import FILE_BYTES_MAX, decoded
+from host.tools.wheel_record import dist_info_path, metadata_problems, same_version
 
 WHEEL_BYTES_MAX = 16 * 1024 * 1024
 WHEEL_FILES_MAX = 2_000
@@ -111,7 +110,7 @@ def locked_wheel(
     """The only pure wheel that a lock's line allows; None after the reason was recorded."""
     folder = plan.vendor_wheels.name if plan.vendor_wheels else ""
     label = f"{pin.name} {pin.version}"
-    named = [w for w in wheels if w.name == pin.name and _same_version(w.version, pin.version)]
+    named = [w for w in wheels if w.name == pin.name and same_version(w.version, pin.version)]
     if not named:
         problems.append(f"{label}: {folder} has no wheel of it")
         return None
@@ -138,14 +137,6 @@ def _hash_problems(
         else:
             digest = hashlib.sha256(data or b"").hexdigest()
             yield f"{label} ({wheel.path.name}): SHA-256 {digest} is not in the lock"
-
-
-def _same_version(one: str, other: str) -> bool:
-    """Whether two spellings are of one version; `1.0` and `1.0.0` are two, as their files are."""
-    try:
-        return str(Version(one)) == str(Version(other))
-    except InvalidVersion:
-        return False
 
 
 def _read(path: Path, problems: list[str]) -> bytes | None:
@@ -196,20 +187,14 @@ def _problems(archive: Archive, pin: Requirement) -> Iterator[str]:
         parts = PurePosixPath(entry.name).parts
         if parts[0].endswith(".data") and parts[1:2] in (("purelib",), ("platlib",)):
             yield f"{entry.name}: an installer would move it; such wheels are not supported"
-    metadata = [e.name for e in archive.entries if _dist_info_path(e.name) == "METADATA"]
-    if len(metadata) != 1:
-        yield f"{len(metadata)} files *.dist-info/METADATA, expected one"
-        return
-    header = BytesHeaderParser().parsebytes(archive.read(metadata[0]))
-    name, version = str(header["Name"] or ""), str(header["Version"] or "")
-    if canonicalize_name(name) != pin.name or not _same_version(version, pin.version):
-        yield f"{metadata[0]} says {name} {version}"
+        if parts[1:] == () and _changes_the_path(entry.name):
+            yield f"{entry.name}: would change an installation's import path; a sandbox has none"
+    yield from metadata_problems(archive, pin.name, pin.version)
 
 
-def _dist_info_path(name: str) -> str:
-    """The path below `*.dist-info/`, or nothing."""
-    folder, _, rest = name.partition("/")
-    return rest if folder.endswith(".dist-info") else ""
+def _changes_the_path(name: str) -> bool:
+    """Whether a file at the root is one of `site`; those of namespace packages are not needed."""
+    return name.endswith(".pth") and not name.endswith("-nspkg.pth")
 
 
 def _modules(archive: Archive, problems: list[str]) -> dict[str, str]:
@@ -252,7 +237,7 @@ def _notices(archive: Archive) -> dict[str, bytes]:
     return {
         rest: archive.read(entry.name)
         for entry in archive.entries
-        if (rest := _dist_info_path(entry.name))
+        if (rest := dist_info_path(entry.name))
         and not entry.is_directory
         and entry.size <= NOTICE_BYTES_MAX
         and (rest.startswith("licenses/") or _NOTICE.match(rest))

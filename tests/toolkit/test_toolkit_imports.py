@@ -8,6 +8,8 @@ import pytest
 from host.tools.import_judgement import WARNINGS_MAX, Unreached
 from host.tools.runtime_modules import SourceRules
 from host.tools.sources import CollectedSources, SourceRefusedError, collect_sources
+from host.tools.static_conditions import SANDBOX_FACTS
+from sandbox.module_table import PYTHON_VERSION
 
 RULES = SourceRules.of_default_runtime()
 
@@ -318,3 +320,25 @@ def test_tests_of_vendored_packages_are_left_out_unless_something_imports_them(
     found = collect(tmp_path, "import pkg\ndef f():\n    import pkg.test.data", vendored=vendored)
     packed = {path for path in found.files if path in vendored}
     assert packed == {"pkg/__init__.py", "pkg/test/data.py", "tests/x.py"}
+
+
+@pytest.mark.parametrize(
+    ("module", "remedy"),
+    [
+        ("asyncio", "plain functions"),
+        ("sqlite3", "self.persistence_service"),
+        ("urllib.request", "self.external_messaging"),
+        ("ssl", "self.flow_messaging"),
+        ("multiprocessing.pool", "Python code in the package"),
+    ],
+)
+def test_a_refused_standard_module_names_what_to_use_instead(
+    tmp_path: Path, module: str, remedy: str
+) -> None:
+    assert f"app.py:1: import of {module!r}" in problems(tmp_path, f"import {module}")
+    assert remedy in problems(tmp_path, f"import {module}")
+
+
+def test_the_facts_are_those_of_the_pinned_python() -> None:
+    assert SANDBOX_FACTS["sys.version_info"][:3] == tuple(map(int, PYTHON_VERSION.split(".")))
+    assert SANDBOX_FACTS["sys.hexversion"] == 0x030E00F0

@@ -165,6 +165,12 @@ def test_a_wheel_whose_metadata_is_of_another_package_is_refused(shelf: Any) -> 
     source.unlink()
     shelf.lock.unlink()
     shelf.put("money", data=data)
+    assert "other-1.0.dist-info: expected the folder of money 1.0" in problems(shelf)[0]
+
+
+def test_metadata_that_names_another_package_than_its_folder_is_refused(shelf: Any) -> None:
+    metadata = "Metadata-Version: 2.1\nName: other\nVersion: 1.0\n"
+    shelf.put("money", {"money.py": "", "money-1.0.dist-info/METADATA": metadata})
     assert "METADATA says other 1.0" in problems(shelf)[0]
 
 
