@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test quick coverage coverage-cores prove-mutations check docs bench setup lock clean format
+.PHONY: demo test quick coverage coverage-cores prove-mutations prove-archives check docs bench setup lock clean format
 
 demo: setup
 	$(BIN)/python -m sample_cordapps.demo
@@ -37,6 +37,9 @@ check: setup-dev
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+prove-archives: setup-dev
+	CORDBOX_ARCHIVES=all $(BIN)/python -m pytest -q tests/archives
 
 format: setup-dev
 	$(BIN)/ruff format .

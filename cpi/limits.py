@@ -22,7 +22,7 @@ class ArchiveLimits:
     total_bytes_max: int = 600_000_000
     ratio_max: int = 200
     """Unpacked to packed size of one deflated entry, above `ratio_free_bytes`."""
-    ratio_free_bytes: int = 256 * 1024
+    ratio_free_bytes: int = 4 * _MIB
     manifest_bytes_max: int = 16 * _MIB
     manifest_main_bytes_max: int = _MIB // 4
     """Size limit of a manifest or signature file, in addition to `section_bytes_max` for each entry

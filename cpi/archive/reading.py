@@ -10,7 +10,7 @@ One tolerance, which Corda has too: bytes behind the end record (a comment, or a
 not announced) are ignored if they hold no ZIP signature. `Archive.trailing_bytes` counts them and
 the verifier warns about them; they are part of the file checksum.
 
-ZIP64 is refused: the size limits never need it.
+ZIP64 is read where all readers take the same numbers from it (`cpi.archive.zip64`).
 
 Source: APPNOTE.TXT 6.3.10 (PKWARE); JAR File Specification.
 """
@@ -20,12 +20,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from cpi.archive.end_record import EndRecord, find_end
 from cpi.archive.entry_names import check_entry_name, check_no_twins
 from cpi.archive.records import (
     CentralRecord,
-    EndRecord,
     check_local_header,
-    find_end,
     parse_records,
 )
 from cpi.archive.sources import Source, Window, chunks_of, source_of

@@ -1,30 +1,26 @@
-"""The three kinds of ZIP record: end of central directory, central record, local header.
+"""Two kinds of ZIP record, the central record and the local header, which must say the same.
 
-Source: APPNOTE.TXT 6.3.10, sections 4.3.7, 4.3.9, 4.3.12 and 4.3.16.
+Source: APPNOTE.TXT 6.3.10, sections 4.3.7, 4.3.9 and 4.3.12.
 """
 
-import re
 import stat
 import struct
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+from cpi.archive.end_record import EndRecord
 from cpi.archive.sources import Source
+from cpi.archive.zip64 import ALL_ONES_2, EXTRA_ZIP64, central_numbers, local_sizes
 from cpi.errors import ArchiveError, Code
 
-_END = struct.Struct("<4s4H2LH")
 _CENTRAL = struct.Struct("<4s6H3L5H2L")
 _LOCAL = struct.Struct("<4s5H3L2H")
 _DESCRIPTOR = struct.Struct("<3L")
 _EXTRA = struct.Struct("<2H")
 
-_END_SIGNATURE = b"PK\x05\x06"
 _CENTRAL_SIGNATURE = b"PK\x01\x02"
 _LOCAL_SIGNATURE = b"PK\x03\x04"
 _DESCRIPTOR_SIGNATURE = b"PK\x07\x08"
-_ZIP64_LOCATOR_SIGNATURE = b"PK\x06\x07"
-_ANY_SIGNATURE = re.compile(rb"PK(?:\x01\x02|\x03\x04|\x05\x06|\x06\x06|\x06\x07|\x07\x08)")
-_TRAILER_MAX = 0xFFFF
-_LOCATOR_SIZE = 20
 _EXTRA_LIKELY = 64
 """Bytes read beyond a local header's name, so that one read is enough for most."""
 
@@ -32,30 +28,24 @@ _STORED, _DEFLATED = 0, 8
 _FLAG_ENCRYPTED = 0x0001
 _FLAG_DESCRIPTOR = 0x0008
 _FLAG_UTF8 = 0x0800
-_FLAGS_ALLOWED = 0x0006 | _FLAG_DESCRIPTOR | _FLAG_UTF8
-_VERSION_MAX = 20
+_FLAGS_OF_DEFLATE = 0x0006
+"""How hard the writer tried; nobody reads it."""
+_FLAGS_ALLOWED = _FLAGS_OF_DEFLATE | _FLAG_DESCRIPTOR | _FLAG_UTF8
+_VERSION_MAX = 45
+"""4.5 has ZIP64; later versions have other methods of packing, or encryption."""
 _DOS_DIRECTORY = 0x10
+
+_NO_FILE_TYPE = 0o170000
+"""All bits, which are no type of file on any system: directories that Plexus Archiver wrote."""
 
 _EXTRAS_MAX = 32
 """Extra fields of one header; each is a few bytes, and a header has room for thousands."""
 
 _EXTRAS_REFUSED = {
-    0x0001: "ZIP64 sizes",
     0x0017: "strong encryption",
-    0x6375: "another comment",
     0x7075: "another name",
     0x9901: "AES encryption",
 }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EndRecord:
-    """The end record: where the central directory lies. Offsets and sizes in bytes."""
-
-    entry_count: int
-    directory_offset: int
-    directory_size: int
-    trailing_bytes: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,68 +60,6 @@ class CentralRecord:
     packed_size: int
     size: int
     offset: int
-
-
-def find_end(source: Source) -> EndRecord:
-    """Find the only end record that any reader could choose.
-
-    Raises:
-        ArchiveError: there is none, or a second candidate, or it points outside the file.
-    """
-    search_from = max(0, source.size - _END.size - _TRAILER_MAX)
-    base = max(0, search_from - _LOCATOR_SIZE)
-    tail = source.read_at(base, source.size - base)
-    at = tail.rfind(_END_SIGNATURE, search_from - base)
-    if at < 0 or at + _END.size > len(tail):
-        raise ArchiveError(Code.ARCHIVE_INVALID, "not a ZIP archive: no end record was found")
-    _, disk, first_disk, count_here, count, size, offset, comment_size = _END.unpack_from(tail, at)
-    if 0xFFFF in (disk, first_disk, count_here, count) or 0xFFFFFFFF in (size, offset):
-        raise ArchiveError(Code.ARCHIVE_ZIP64, "archive is ZIP64, which its size never needs")
-    if tail[max(0, at - _LOCATOR_SIZE) : at].startswith(_ZIP64_LOCATOR_SIGNATURE):
-        raise ArchiveError(Code.ARCHIVE_ZIP64, "archive has a ZIP64 locator")
-    if disk or first_disk or count_here != count:
-        raise ArchiveError(Code.ARCHIVE_INVALID, "archive is one disk of several")
-    if not count or not size:
-        raise ArchiveError(Code.ARCHIVE_INVALID, "archive has no entries")
-    if offset + size != base + at:
-        raise ArchiveError(
-            Code.ARCHIVE_LAYOUT,
-            f"central directory should end at the end record (byte {base + at}), "
-            f"it ends at byte {offset + size}",
-        )
-    trailing = tail[at + _END.size :]
-    _check_trailer(trailing, comment_size)
-    _check_no_second_end(tail, at, search_from - base, base)
-    return EndRecord(
-        entry_count=count,
-        directory_offset=offset,
-        directory_size=size,
-        trailing_bytes=len(trailing),
-    )
-
-
-def _check_trailer(trailing: bytes, comment_size: int) -> None:
-    if comment_size > len(trailing):
-        raise ArchiveError(
-            Code.ARCHIVE_INVALID,
-            f"archive comment should have {comment_size} bytes, {len(trailing)} are left",
-        )
-    if _ANY_SIGNATURE.search(trailing):
-        raise ArchiveError(Code.ARCHIVE_TRAILING, "a ZIP record lies behind the end record")
-
-
-def _check_no_second_end(tail: bytes, chosen: int, search_from: int, base: int) -> None:
-    """Refuse a second end record whose comment ends exactly at the end of the file."""
-    position = tail.find(_END_SIGNATURE, search_from)
-    while 0 <= position < chosen:
-        if position + _END.size <= len(tail):
-            comment_size = _END.unpack_from(tail, position)[-1]
-            if position + _END.size + comment_size == len(tail):
-                raise ArchiveError(
-                    Code.ARCHIVE_SECOND_END,
-                    f"archive has end records at bytes {base + position} and {base + chosen}",
-                )
-        position = tail.find(_END_SIGNATURE, position + 1)
 
 
 def parse_records(source: Source, end: EndRecord, *, name_bytes_max: int) -> list[CentralRecord]:
@@ -152,9 +80,8 @@ def parse_records(source: Source, end: EndRecord, *, name_bytes_max: int) -> lis
         if fields[0] != _CENTRAL_SIGNATURE or position > len(directory):
             raise ArchiveError(Code.ARCHIVE_INVALID, "central directory is damaged")
         raw_name = directory[body : body + name_size]
-        records.append(_central_record(fields, raw_name, name_bytes_max))
         extra = directory[body + name_size : body + name_size + extra_size]
-        _check_extra(extra, records[-1].name)
+        records.append(_central_record(fields, raw_name, extra, name_bytes_max))
     if position != len(directory):
         raise ArchiveError(
             Code.ARCHIVE_INVALID,
@@ -164,14 +91,18 @@ def parse_records(source: Source, end: EndRecord, *, name_bytes_max: int) -> lis
 
 
 def _central_record(
-    fields: tuple[bytes | int, ...], raw_name: bytes, name_bytes_max: int
+    fields: tuple[bytes | int, ...], raw_name: bytes, extra: bytes, name_bytes_max: int
 ) -> CentralRecord:
     _, _, needed, flags, method, _, _, crc, packed, size, _, _, _, disk, _, attributes, offset = (
         int(field) if isinstance(field, int) else 0 for field in fields
     )
     name = _decode_name(raw_name, flags, name_bytes_max)
-    if 0xFFFFFFFF in (packed, size, offset) or disk == 0xFFFF:
-        raise ArchiveError(Code.ARCHIVE_ZIP64, f"entry {name!r} uses ZIP64 sizes", entry=name)
+    extras = _extras(extra, name)
+    size, packed, offset = central_numbers(name, extras.get(EXTRA_ZIP64), size, packed, offset)
+    if disk == ALL_ONES_2:
+        raise ArchiveError(
+            Code.ARCHIVE_ZIP64, f"entry {name!r} leaves its disk to ZIP64", entry=name
+        )
     if disk:
         raise ArchiveError(Code.ARCHIVE_INVALID, f"entry {name!r} is on disk {disk}", entry=name)
     _check_method(name, needed, flags, method)
@@ -242,6 +173,8 @@ def _check_method(name: str, needed: int, flags: int, method: int) -> None:
 def _check_file_type(name: str, attributes: int) -> None:
     """Refuse links and devices, whichever system the record names as its origin."""
     kind = stat.S_IFMT(attributes >> 16)
+    if kind == _NO_FILE_TYPE:
+        kind = 0
     is_directory = name.endswith("/")
     expected = stat.S_IFDIR if is_directory else stat.S_IFREG
     if kind not in (0, expected):
@@ -256,8 +189,10 @@ def _check_file_type(name: str, attributes: int) -> None:
         )
 
 
-def _check_extra(extra: bytes, name: str) -> None:
+def _extras(extra: bytes, name: str) -> Mapping[int, bytes]:
+    """The extra fields by their kinds; of fields that occur twice, only ZIP64's matters."""
     position, count = 0, 0
+    found: dict[int, bytes] = {}
     while position < len(extra):
         count += 1
         if count > _EXTRAS_MAX:
@@ -272,15 +207,22 @@ def _check_extra(extra: bytes, name: str) -> None:
             )
         kind, size = _EXTRA.unpack_from(extra, position)
         if kind in _EXTRAS_REFUSED:
-            code = Code.ARCHIVE_ZIP64 if kind == 0x0001 else Code.ARCHIVE_EXTRA
             raise ArchiveError(
-                code, f"entry {name!r} has extra field {_EXTRAS_REFUSED[kind]}", entry=name
+                Code.ARCHIVE_EXTRA,
+                f"entry {name!r} has extra field {_EXTRAS_REFUSED[kind]}",
+                entry=name,
             )
+        if kind == EXTRA_ZIP64 and kind in found:
+            raise ArchiveError(
+                Code.ARCHIVE_ZIP64, f"entry {name!r} has ZIP64 sizes twice", entry=name
+            )
+        found[kind] = extra[position + _EXTRA.size : position + _EXTRA.size + size]
         position += _EXTRA.size + size
     if position != len(extra):
         raise ArchiveError(
             Code.ARCHIVE_EXTRA, f"entry {name!r} has an extra field that is cut off", entry=name
         )
+    return found
 
 
 def check_local_header(source: Source, record: CentralRecord, limit: int) -> tuple[int, int]:
@@ -317,23 +259,31 @@ def check_local_header(source: Source, record: CentralRecord, limit: int) -> tup
     if header_size > len(header):
         header = source.read_at(record.offset, header_size)
     name = header[_LOCAL.size : _LOCAL.size + name_size]
+    extras = _extras(header[_LOCAL.size + name_size : header_size], record.name)
+    if EXTRA_ZIP64 in extras:
+        packed, size = local_sizes(
+            record.name,
+            extras[EXTRA_ZIP64],
+            (packed, size),
+            has_descriptor=bool(flags & _FLAG_DESCRIPTOR),
+        )
     _compare(record, name=name, flags=flags, method=method, sizes=(crc, packed, size))
-    _check_extra(header[_LOCAL.size + name_size : header_size], record.name)
     if flags & _FLAG_DESCRIPTOR:
         return data_offset, data_end + _descriptor_size(source, data_end, record)
     return data_offset, data_end
 
 
 def _compare(
-    record: CentralRecord, *, name: bytes, flags: int, method: int, sizes: tuple[int, int, int]
+    record: CentralRecord, *, name: bytes, flags: int, method: int, sizes: tuple[int, ...]
 ) -> None:
-    """Refuse a local header that differs; its sizes may be 0 if a data descriptor follows."""
+    """Refuse a local header that differs; numbers may be 0 there if a data descriptor follows."""
     expected = (record.crc, record.packed_size, record.size)
-    if flags & _FLAG_DESCRIPTOR and not any(sizes):
-        expected = sizes
+    if flags & _FLAG_DESCRIPTOR:
+        sizes = tuple(found or wanted for found, wanted in zip(sizes, expected, strict=True))
+    ignored = _FLAGS_OF_DEFLATE | (_FLAG_UTF8 if name.isascii() else 0)
     for what, found, wanted in (
         ("name", name, record.raw_name),
-        ("flags", flags, record.flags),
+        ("flags", flags & ~ignored, record.flags & ~ignored),
         ("method", method, record.method),
         ("CRC-32 and sizes", sizes, expected),
     ):

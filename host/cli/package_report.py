@@ -22,12 +22,18 @@ def show_accepted(package: Path, result: VerifiedPackage, output: str) -> None:
         return
     for warning in result.warnings:
         click.echo(f"warning[{warning.code}]: {_line(warning)}", err=True)
-    name = f" {result.id.name} {result.id.version}" if result.id else ""
-    click.echo(f"{package}: valid {result.type or 'signed JAR'}{name}")
+    click.echo(f"{package}: {_acceptance(result)}")
     for signer in result.signers:
         click.echo(
             f"  signed by {signer.subject} ({signer.key}, until {signer.not_after.strftime(_TIME)})"
         )
+
+
+def _acceptance(result: VerifiedPackage) -> str:
+    if result.id is not None:
+        return f"valid {result.type} {result.id.name} {result.id.version}"
+    what = "a JAR that is no Corda package" if result.type is None else f"a {result.type}"
+    return f"valid signatures of {what}; nothing else was checked"
 
 
 def show_written(package: Path, size: int, result: VerifiedPackage, output: str) -> None:
@@ -85,6 +91,7 @@ def _verdict(result: VerifiedPackage) -> dict[str, Any]:
     return {
         "valid": True,
         "type": result.type.value if result.type else None,
+        "signatureOnly": result.id is None,
         "errors": [],
         "warnings": [_issue(i) for i in result.warnings],
         "signers": [_signer(s) for s in result.signers],

@@ -10,6 +10,7 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from cpi.crypto.keys import SigningKey, create_keystore, load_signing_key
+from cpi.jar.signing import sign_entries
 from cpi.package.build import CpkSpec, build_cpk
 from cpi.package.files import write_new
 from cpi.package.group_policy_generation import generate_static_policy
@@ -153,7 +154,33 @@ def test_verify_type_and_signature_only(cpi: Path, folder: Path, run: Run) -> No
     assert run("package", "verify", cpi, *trust, "--type", "cpb")[0] == 1
     code, out, _ = run("package", "verify", cpi, *trust, "--signature-only")
     assert code == 0
-    assert "valid CPI" in out
+    assert "valid signatures of a CPI; nothing else was checked" in out
+
+
+def test_signature_only_says_of_a_foreign_jar_what_was_checked(
+    folder: Path, key: SigningKey, run: Run
+) -> None:
+    """Never that it is valid as a package, also if the file is named like one."""
+    jar, cpi_by_name = folder / "foreign.jar", folder / "foreign.cpi"
+    jar.write_bytes(sign_entries({}, {"a.txt": b"x"}, [key]))
+    cpi_by_name.write_bytes(jar.read_bytes())
+    trust = ("--certificate", folder / "signer.pem")
+    code, out, _ = run("package", "verify", jar, *trust, "--signature-only")
+    assert (code, out.splitlines()[0]) == (
+        0,
+        f"{jar}: valid signatures of a JAR that is no Corda package; nothing else was checked",
+    )
+    _, out, _ = run("package", "verify", jar, *trust, "--signature-only", "--output", "json")
+    report = json.loads(out)
+    assert (report["type"], report["signatureOnly"]) == (None, True)
+    for words in ((jar, "--type", "cpi"), (cpi_by_name,)):
+        code, out, err = run("package", "verify", *words, *trust, "--signature-only")
+        assert (code, out) == (1, "")
+        assert "error[package-type]" in err
+        assert "expected a CPI, the manifest has no attribute Corda-CPI-Format" in err
+    code, out, err = run("package", "verify", jar, *trust)
+    assert (code, out) == (1, "")
+    assert "error[package-type]" in err
 
 
 @pytest.mark.parametrize(

@@ -148,6 +148,9 @@ EMPTY_END = struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, 0, 0, 0, 0, 0)
 WHOLE = build(A, B)
 
 
+COMMENT_EXTRA = struct.pack("<2H", 0x6375, 0)
+
+
 def stored(**changes: object) -> E:
     return replace(E(method=0), **changes)
 
@@ -156,11 +159,16 @@ def named(name: str, *, flags: int = 0x800) -> E:
     return E(name=name.encode("utf-8", "surrogatepass"), flags=flags)
 
 
-def zip64_end(*, count: int, size: int, offset: int) -> bytes:
+def zip64_end(*, count: int, size: int, offset: int, longer: int = 0) -> bytes:
     """A ZIP64 end record and the locator that points at it, for the archive of A and B."""
     at = len(WHOLE) - 22
-    record = struct.pack("<4sQ2H2L4Q", b"PK\6\6", 44, 45, 45, 0, 0, count, count, size, offset)
+    numbers = (44 + longer, 45, 45, 0, 0, count, count, size, offset)
+    record = struct.pack("<4sQ2H2L4Q", b"PK\6\6", *numbers) + bytes(longer)
     return record + struct.pack("<4sIQI", b"PK\6\7", 0, at, 1)
+
+
+ZIP64_OF_A = struct.pack("<2H2Q", 1, 16, len(A.content), len(deflate(A.content)))
+LEFT_TO_ZIP64 = {"packed_size": 0xFFFFFFFF, "size": 0xFFFFFFFF}
 
 
 HOSTILE: dict[str, tuple[bytes, str]] = {
@@ -225,7 +233,11 @@ HOSTILE: dict[str, tuple[bytes, str]] = {
     ),
     "no local signature": (build(replace(A, local={"signature": b"PK\0\0"})), "archive-layout"),
     "other local name": (build(replace(A, local={"name": b"b.txt"})), "archive-header-mismatch"),
-    "other local flags": (build(replace(A, local={"flags": 2})), "archive-header-mismatch"),
+    "other local flags": (build(replace(A, local={"flags": 8})), "archive-header-mismatch"),
+    "name in UTF-8 for one reader": (
+        build(replace(named("é"), local={"flags": 0})),
+        "archive-header-mismatch",
+    ),
     "other local method": (build(replace(A, local={"method": 0})), "archive-header-mismatch"),
     "other local crc": (build(replace(A, local={"crc": 1})), "archive-header-mismatch"),
     "other local size": (build(replace(A, local={"size": 1})), "archive-header-mismatch"),
@@ -267,8 +279,43 @@ HOSTILE: dict[str, tuple[bytes, str]] = {
         build(A, B, after_directory=zip64_end(count=1, size=9, offset=0)),
         "archive-zip64",
     ),
-    "zip64 end that says the same": (
-        build(A, B, after_directory=zip64_end(count=2, size=102, offset=len(WHOLE) - 124)),
+    "zip64 end of other bytes": (
+        build(A, B, after_directory=zip64_end(count=2, size=100, offset=len(WHOLE) - 124)),
+        "archive-zip64",
+    ),
+    "zip64 end of several disks": (
+        build(
+            A,
+            B,
+            after_directory=zip64_end(count=2, size=102, offset=len(WHOLE) - 124)[:-1] + b"\x02",
+        ),
+        "archive-zip64",
+    ),
+    "zip64 end that is longer": (
+        build(
+            A, B, after_directory=zip64_end(count=2, size=102, offset=len(WHOLE) - 124, longer=8)
+        ),
+        "archive-zip64",
+    ),
+    "zip64 sizes with a descriptor": (
+        build(replace(A, flags=8, local_extra=ZIP64_OF_A)),
+        "archive-zip64",
+    ),
+    "zip64 sizes twice": (build(replace(A, local_extra=ZIP64_OF_A * 2)), "archive-zip64"),
+    "other zip64 sizes": (
+        build(replace(A, local_extra=struct.pack("<2H2Q", 1, 16, 1, 2))),
+        "archive-zip64",
+    ),
+    "other zip64 sizes alone": (
+        build(replace(A, local=LEFT_TO_ZIP64, local_extra=struct.pack("<2H2Q", 1, 16, 1, 2))),
+        "archive-header-mismatch",
+    ),
+    "zip64 sizes that are not needed": (
+        build(replace(A, extra=struct.pack("<2HQ", 1, 8, 23))),
+        "archive-zip64",
+    ),
+    "zip64 sizes of another length": (
+        build(replace(A, size=0xFFFFFFFF, extra=struct.pack("<2H2Q", 1, 16, 23, 9))),
         "archive-zip64",
     ),
     "zip64 end without locator": (
@@ -283,7 +330,7 @@ HOSTILE: dict[str, tuple[bytes, str]] = {
     "bzip2": (build(replace(A, method=12)), "archive-method"),
     "deflate64": (build(replace(A, method=9)), "archive-method"),
     "zstd": (build(replace(A, method=93)), "archive-method"),
-    "needs version 4.5": (build(replace(A, needed=45)), "archive-method"),
+    "needs version 4.6": (build(replace(A, needed=46)), "archive-method"),
     "unicode path extra": (
         build(replace(A, extra=struct.pack("<2H", 0x7075, 0))),
         "archive-extra-field",
@@ -325,7 +372,7 @@ HOSTILE: dict[str, tuple[bytes, str]] = {
     "trailing dot": (build(E(name=b"a./b")), "archive-entry-name"),
     "trailing space": (build(E(name=b"a /b")), "archive-entry-name"),
     # sizes
-    "ratio": (build(E(content=bytes(4 * 1024 * 1024))), "archive-ratio"),
+    "ratio": (build(E(content=bytes(4 * 1024 * 1024 + 1))), "archive-ratio"),
     "declared too large": (build(replace(A, size=300_000_000)), "archive-too-large"),
 }
 
@@ -376,8 +423,47 @@ def test_corrupt_content_is_refused_when_read(kind: str) -> None:
         build(replace(A, attributes=0o100644 << 16), replace(B, comment=b"fine")),
         build(stored(), B, end={"comment": 4}, trailer=b"note"),
         build(A, B, trailer=b"trailing"),
+        build(replace(A, needed=45, local_extra=ZIP64_OF_A), B),
+        build(replace(A, needed=45, local=LEFT_TO_ZIP64, local_extra=ZIP64_OF_A), B),
+        build(
+            replace(
+                A,
+                size=0xFFFFFFFF,
+                local={"size": len(A.content)},
+                extra=struct.pack("<2HQ", 1, 8, len(A.content)),
+            ),
+            B,
+        ),
+        build(A, B, after_directory=zip64_end(count=2, size=102, offset=len(WHOLE) - 124)),
+        build(
+            A,
+            B,
+            after_directory=zip64_end(count=2, size=102, offset=len(WHOLE) - 124),
+            end={"here": 0xFFFF, "count": 0xFFFF, "size": 0xFFFFFFFF, "offset": 0xFFFFFFFF},
+        ),
+        build(replace(A, attributes=0o170755 << 16), B),
+        build(replace(A, flags=6, local={"flags": 0x800}), B),
+        build(
+            replace(A, flags=8, local={"crc": 0, "size": len(A.content)}, extra=COMMENT_EXTRA), B
+        ),
     ],
-    ids=["plain", "descriptor", "short-descriptor", "jdk-extra", "unix", "comment", "trailing"],
+    ids=[
+        "plain",
+        "descriptor",
+        "short-descriptor",
+        "jdk-extra",
+        "unix",
+        "comment",
+        "trailing",
+        "ant-zip64",
+        "zip64-in-local-header",
+        "zip64-in-central-record",
+        "zip64-end-that-says-the-same",
+        "zip64-end-alone",
+        "plexus-file-type",
+        "flags-that-nobody-reads",
+        "sizes-before-descriptor",
+    ],
 )
 def test_honest_archive_is_read(data: bytes) -> None:
     archive = read_archive(data)

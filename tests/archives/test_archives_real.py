@@ -1,0 +1,42 @@
+"""Real archives are read as Java and `unzip` read them; `make prove-archives` compares all listed."""
+
+import os
+import shutil
+
+import pytest
+
+from tests.archives.comparison import differences, read_by_java
+from tests.archives.real import DownloadError, fetch, listed
+
+WHOLE = os.environ.get("CORDBOX_ARCHIVES") == "all"
+
+needs_readers = pytest.mark.skipif(
+    shutil.which("java") is None or shutil.which("unzip") is None,
+    reason="java or unzip is not installed",
+)
+
+
+def test_the_list_holds_what_it_says() -> None:
+    archives = listed()
+    assert len({each.name for each in archives}) == len(archives)
+    assert sum(each.is_jar for each in archives) == 108
+    assert sum(not each.is_jar for each in archives) == 100
+    assert 10 <= sum(each.in_ci for each in archives) <= 25
+
+
+@needs_readers
+@pytest.mark.network
+@pytest.mark.timeout(3600 if WHOLE else 300)
+def test_real_archives_are_read_as_java_and_unzip_read_them() -> None:
+    archives = [each for each in listed() if each.in_ci or WHOLE]
+    try:
+        fetch(archives)
+    except DownloadError as error:
+        pytest.skip(str(error))
+    readings = read_by_java([each.path for each in archives])
+    wrong = {}
+    for each, java in zip(archives, readings, strict=True):
+        found = list(differences(each.path, java, is_jar=each.is_jar))
+        if found != ([each.differs] if each.differs else []):
+            wrong[each.name] = found
+    assert not wrong
