@@ -4,6 +4,7 @@ import re
 from typing import assert_never
 
 from host.domain.errors import HostError, StorageError, UnavailableError
+from host.domain.failure_lines import lines_of
 from host.domain.flow import NO_CODE, stable_code
 from host.domain.guest_text import (
     GuestTextError,
@@ -118,11 +119,10 @@ def _failure(payload: str, usage: Usage) -> FlowFailedInGuest:
         values = None
     if not isinstance(values, dict):
         return FlowFailedInGuest(type=NO_CODE, message=payload, trace=(), usage=usage)
-    frames = values.get("trace")
     return FlowFailedInGuest(
         type=str(values.get("type", NO_CODE)),
         message=str(values.get("message", "")),
-        trace=cut_trace(frames, _frame) if isinstance(frames, list) else (),
+        trace=cut_trace(lines_of(values)),
         code=_code(values),
         usage=usage,
     )
@@ -134,9 +134,3 @@ def _code(failure: JsonObject) -> str:
         return stable_code(failure["code"]) or NO_CODE
     kind = failure.get("type")
     return kind if isinstance(kind, str) and _KEBAB.fullmatch(kind) else NO_CODE
-
-
-def _frame(frame: object) -> str:
-    if not isinstance(frame, dict):
-        return str(frame)
-    return f"{frame.get('file')}:{frame.get('line')} {frame.get('function')}"

@@ -10,6 +10,7 @@ from fastapi import Body, Request, Response
 
 from host.access import User, start_flow_action
 from host.domain.errors import ForbiddenError
+from host.domain.failure_lines import summary
 from host.domain.flow import FlowStatus, FlowStatusName
 from host.domain.ids import EpochMs
 from host.domain.json import JsonValue
@@ -254,9 +255,8 @@ def _result_parts(flow: FlowStatus) -> Iterator[bytes]:
 def _error(flow: FlowStatus) -> FlowStateErrorResponse | None:
     if flow.error is None:
         return None
-    message, trace = flow.error.message, flow.error.trace
     return FlowStateErrorResponse(
         type=flow.error.type,
         code=flow.error.code,
-        message=f"{message} (at {trace[-1]})" if trace else message,
+        message=summary(flow.error.message, flow.error.trace),
     )

@@ -24,7 +24,7 @@ from host.guests.source import GuestSource
 from host.tools.build import prepare_cordapp
 from host.tools.project import CordappProject, CpkPlan
 from host.tools.testkit.native_guest import NativeGuest
-from host.tools.testkit.project import mount, source_folders_of
+from host.tools.testkit.project import mount, source_folders, source_folders_of
 from host.tools.toolchains import ComponentBuilder, no_toolchains
 from sandbox.host_calls import HostCallHandler
 from sandbox.outcome import Outcome, Returned
@@ -52,20 +52,38 @@ class NotPythonError(InvalidInputError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GuestFailure:
-    """How the code itself failed: `type` is the error's code or the exception's class name.
+    """How the code itself failed.
 
-    `exception` is the exception itself, where the code is plain Python in this process.
+    Attributes:
+        report: the `err` of the run (host-api.md).
+        exception: the exception itself, where the code is plain Python in this process.
     """
 
-    type: str
-    trace: tuple[Mapping[str, Any], ...]
+    report: Mapping[str, Any]
     exception: BaseException | None = None
+
+    @property
+    def type(self) -> str:
+        """The error's code, or the exception's class name."""
+        return str(self.report["type"])
+
+    @property
+    def trace(self) -> tuple[Mapping[str, Any], ...]:
+        """Frames of the CorDapp's own files."""
+        frames = self.report.get("trace")
+        found = frames if isinstance(frames, list) else []
+        return tuple(frame for frame in found if isinstance(frame, dict))
 
 
 class FailureLog:
-    """The last failure of the code of each flow of one network, by the flow's id."""
+    """How the code of one network failed: of each flow the last failure, by the flow's id.
+
+    Attributes:
+        refusals: what contracts refused, the oldest first.
+    """
 
     def __init__(self) -> None:
+        self.refusals: list[Mapping[str, Any]] = []
         self._failures: dict[str, GuestFailure] = {}
         self._exceptions: dict[str, BaseException] = {}
 
@@ -80,13 +98,15 @@ class FailureLog:
         """Keep the `err` of a run."""
         flow_id = _flow_id(start)
         exception = self._exceptions.pop(flow_id, None)
-        try:
-            failure = json.loads(payload)
-            kind, trace = str(failure["type"]), tuple(failure.get("trace") or ())
-        except (ValueError, TypeError, LookupError):
-            return  # of other languages: any text
-        frames = tuple(frame for frame in trace if isinstance(frame, dict))
-        self._failures[flow_id] = GuestFailure(type=kind, trace=frames, exception=exception)
+        report = _object(payload)
+        if "type" in report:
+            self._failures[flow_id] = GuestFailure(report=report, exception=exception)
+
+    def refused(self, payload: str) -> None:
+        """Keep the `err` of a contract's run."""
+        listed = _object(payload).get("failures")
+        found = listed if isinstance(listed, list) else []
+        self.refusals += [failure for failure in found if isinstance(failure, dict)]
 
 
 FindGuest = Callable[[World, str, FailureLog], Runnable]
@@ -100,6 +120,7 @@ class KitCode:
     Attributes:
         name, version: the CorDapp's.
         cpks: its parts, the contract first.
+        folders: where its Python modules lie and those that it brings.
         described: what each part declares, put together (host-api.md, `describe`).
         find_guest: finds what runs a part.
     """
@@ -107,6 +128,7 @@ class KitCode:
     name: str
     version: str
     cpks: tuple[CpkRecord, ...]
+    folders: tuple[Path, ...]
     described: Mapping[str, Any]
     find_guest: FindGuest
 
@@ -145,6 +167,7 @@ def native_code(project: CordappProject) -> KitCode:
         name=project.name,
         version=project.version,
         cpks=tuple(records),
+        folders=tuple(folders),
         described=described,
         find_guest=lambda world, digest, log: NativeGuest(world, digest, log.raised),
     )
@@ -187,6 +210,7 @@ def sandboxed_code(
         name=project.name,
         version=project.version,
         cpks=tuple(_record(project, cpk.plan, cpk.code.descriptor) for cpk in prepared.cpks),
+        folders=tuple(source_folders(project)),
         described=described,
         find_guest=lambda world, digest, _log: sandbox.guest(world, digest),
     )
@@ -238,8 +262,11 @@ class _Watched(Runnable):
 
     def run(self, request: RunRequest, host: HostCallHandler | None = None) -> Outcome:
         outcome = self.guest.run(request, host)
-        if request.export == "run" and isinstance(outcome, Returned) and outcome.is_error:
-            self.failures.failed(request.argument or "", outcome.value or "")
+        if isinstance(outcome, Returned) and outcome.is_error:
+            if request.export == "run":
+                self.failures.failed(request.argument or "", outcome.value or "")
+            elif request.export == "verify":
+                self.failures.refused(outcome.value or "")
         return outcome
 
 
@@ -276,6 +303,15 @@ def _digest_of(what: str, plan: CpkPlan) -> str:
 def _is_below(cls: type, folders: Sequence[Path]) -> bool:
     file = getattr(importlib.import_module(cls.__module__), "__file__", None)
     return file is not None and any(Path(file).is_relative_to(folder) for folder in folders)
+
+
+def _object(payload: str) -> dict[str, Any]:
+    """The JSON object of a guest's `err`; of other languages it may be any text."""
+    try:
+        found = json.loads(payload)
+    except (ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def _flow_id(start: str) -> str:

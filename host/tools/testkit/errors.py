@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from host.domain.failure_lines import is_place, own_places
 from host.domain.flow import NO_CODE
 
 _TRACE_LINE = re.compile(r"(?P<file>.*):(?P<line>[0-9]+) (?P<function>.*)", re.DOTALL)
@@ -20,6 +21,10 @@ class FlowFailedError(Exception):
         message: what the flow's status says.
         trace: frames of the CorDapp's own files, the innermost last: `file`, `line`, `function`.
         flow_error_type: the type in the flow's status, such as `FLOW_FAILED`.
+
+    The exception that it is raised from (`__cause__`) is the CorDapp's own, with its traceback and
+    what it came from: itself where the code runs as plain Python, made from the guest's report
+    where it runs in a sandbox.
     """
 
     def __init__(
@@ -30,6 +35,7 @@ class FlowFailedError(Exception):
         *,
         flow_error_type: str | None = None,
         code: str | None = None,
+        behind: Sequence[str] = (),
     ) -> None:
         self.type = kind
         self.code = code or NO_CODE
@@ -37,7 +43,8 @@ class FlowFailedError(Exception):
         self.trace = [dict(frame) for frame in trace]
         self.flow_error_type = flow_error_type or kind
         lines = (f"\n  at {f['file']}:{f['line']} {f['function']}" for f in self.trace)
-        super().__init__(f"{kind}: {message}" + "".join(lines))
+        more = (f"\n  {'at ' if is_place(line) else ''}{line}" for line in behind)
+        super().__init__("".join((f"{kind}: {message}", *lines, *more)))
 
 
 class FlowRefusedError(FlowFailedError):
@@ -45,7 +52,10 @@ class FlowRefusedError(FlowFailedError):
 
 
 class ContractRefusedError(Exception):
-    """Contracts refuse a transaction; `failures` as in host-api.md, `contract.verify`."""
+    """Contracts refuse a transaction; `failures` as in host-api.md, `contract.verify`.
+
+    The exception that it is raised from (`__cause__`) is the first contract's, with a traceback.
+    """
 
     def __init__(self, failures: Sequence[Mapping[str, Any]]) -> None:
         super().__init__("; ".join(str(f["message"]) for f in failures))
@@ -53,8 +63,8 @@ class ContractRefusedError(Exception):
 
 
 def frames_of(lines: Sequence[str]) -> list[dict[str, Any]]:
-    """The frames of a flow error's trace, whose lines are like `iou/flows.py:12 call`."""
-    found = (_TRACE_LINE.fullmatch(line) for line in lines)
+    """The frames of a flow error itself, whose lines are like `iou/flows.py:12 call`."""
+    found = (_TRACE_LINE.fullmatch(line) for line in own_places(lines))
     return [
         {"file": m["file"], "line": int(m["line"]), "function": m["function"]} for m in found if m
     ]

@@ -1,7 +1,12 @@
 """The flows of a network: which there are, and what became of each."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
+from cordapp.errors import ContractVerificationError, SessionError
+from host.domain.failure_lines import behind, lines_of
 from host.domain.flow import FlowStatus, FlowStatusName
 from host.domain.ids import FlowId, ShortHash
 from host.flow.core.events import FlowEnded, FlowStarted
@@ -15,10 +20,12 @@ from host.flow.records.history_export import (
 )
 from host.flow.records.history_lookup import find_recorded
 from host.ports.units import FlowStore
-from host.tools.testkit.code import FailureLog
+from host.tools.testkit.code import FailureLog, GuestFailure
 from host.tools.testkit.errors import FlowFailedError, frames_of
+from host.tools.testkit.rebuilt import chain_of, rebuilt
 
 _FAILURES = (FlowStatusName.FAILED, FlowStatusName.KILLED)
+_OF_PEERS, _OF_CONTRACTS = SessionError.__name__, ContractVerificationError.__name__
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,12 +57,21 @@ class NetworkFlows:
         store: of the flow engine.
         service: starts flows and tells their status.
         failures: how the CorDapp's code failed.
+        folders: where the CorDapp's files lie.
     """
 
-    def __init__(self, *, store: FlowStore, service: FlowService, failures: FailureLog) -> None:
+    def __init__(
+        self,
+        *,
+        store: FlowStore,
+        service: FlowService,
+        failures: FailureLog,
+        folders: Sequence[Path],
+    ) -> None:
         self.service = service
         self._store = store
         self._failures = failures
+        self._folders = folders
         self._begun: list[_Known] = []
         self._open: set[FlowId] = set()
 
@@ -126,7 +142,41 @@ class NetworkFlows:
             trace = frames_of(error.trace if error else ())
             return FlowFailedError(kind, message, trace, code=code)
         failed = FlowFailedError(
-            failure.type, message, failure.trace, flow_error_type=kind, code=code
+            failure.type,
+            message,
+            failure.trace,
+            flow_error_type=kind,
+            code=code,
+            behind=behind(lines_of(failure.report)),
         )
-        failed.__cause__ = failure.exception
+        failed.__cause__ = self._exception(failure, {str(status.flow_id)})
         return failed
+
+    def _exception(self, failure: GuestFailure, told: set[str]) -> BaseException:
+        """What the code raised, linked with the failures of peers and contracts behind it."""
+        raised = failure.exception or rebuilt(failure.report, self._folders)
+        for exc in chain_of(raised):
+            found = self._elsewhere(type(exc).__name__, str(exc), told)
+            if found is not None and exc.__cause__ is None:
+                exc.__cause__ = found
+        return raised
+
+    def _elsewhere(self, kind: str, message: str, told: set[str]) -> BaseException | None:
+        """The exception of a peer's flow, or of a contract, that arrived here with this message."""
+        if kind == _OF_PEERS:
+            for flow in reversed(self._begun):
+                failure = self._failures.find(flow.flow_id)
+                if failure and flow.flow_id not in told and _message(failure.report) == message:
+                    raised = self._exception(failure, told | {flow.flow_id})
+                    status = self._status(flow.holding_id, flow.request_id)
+                    raised.add_note(f"in flow {status.flow_class if status else flow.flow_id}")
+                    return raised
+        if kind == _OF_CONTRACTS:
+            for refusal in reversed(self._failures.refusals):
+                if _message(refusal) in message:
+                    return rebuilt(refusal, self._folders)
+        return None
+
+
+def _message(report: Mapping[str, Any]) -> str:
+    return str(report.get("message"))

@@ -183,6 +183,23 @@ class Start(TypedDict):
     session: RunSession | None
 
 
+class Frame(TypedDict):
+    file: str
+    line: int
+    function: str
+
+
+class Cause(TypedDict):
+    """What a failure came from; `of` is the number of the exception to which it belongs."""
+
+    link: Literal["cause", "context", "member"]
+    of: NotRequired[int]
+    type: str
+    message: str
+    notes: NotRequired[list[str]]
+    trace: NotRequired[list[Frame]]
+
+
 class Failure(TypedDict):
     """One refusal of `verify`."""
 
@@ -191,18 +208,17 @@ class Failure(TypedDict):
     type: str
     message: str
     code: NotRequired[str]
-
-
-class Frame(TypedDict):
-    file: str
-    line: int
-    function: str
+    notes: NotRequired[list[str]]
+    trace: NotRequired[list[Frame]]
+    causes: NotRequired[list[Cause]]
 
 
 class FlowFailure(TypedDict):
-    """The err of `run`."""
+    """The err of `run`; `class` is the exception's class, where `type` is its code."""
 
     type: str
     message: str
     code: NotRequired[str | None]
+    notes: NotRequired[list[str]]
     trace: NotRequired[list[Frame]]
+    causes: NotRequired[list[Cause]]

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any
 
 from cordapp import guest
 from cordapp.registry import HostCallError
@@ -24,7 +23,8 @@ from sandbox.runnable import Runnable, RunRequest
 from sandbox.world import World
 
 _NUMBERS = {function: number for number, function in enumerate(HOST_FUNCTIONS)}
-_OWN_FILES = "host/tools/testkit/"
+__tracebackhide__ = True
+"""Frames of this module are the sandbox's, not the CorDapp's: reports and pytest leave them out."""
 
 _NOT_OWN = ("cordapp", "host")
 """Packages whose frames come before those of the CorDapp."""
@@ -72,7 +72,7 @@ class NativeGuest(Runnable):
             cause = failed.__context__
             if run.error is None and cause is not None:
                 self._on_failure(text, cause.with_traceback(_own_part(cause.__traceback__)))
-            payload: str = _without_own_frames(failed.payload)
+            payload: str = failed.payload
         except guest.Refused as refused:
             payload = refused.payload
         except Stopped:
@@ -179,10 +179,3 @@ def _own_part(trace: TracebackType | None) -> TracebackType | None:
             return step
         step = step.tb_next
     return trace
-
-
-def _without_own_frames(payload: str) -> str:
-    """A failure whose trace names the CorDapp's files only, as one of a sandbox does."""
-    failure: dict[str, Any] = json.loads(payload)
-    trace = [f for f in failure["trace"] if not f["file"].startswith(_OWN_FILES)]
-    return json.dumps({**failure, "trace": trace})

@@ -19,6 +19,7 @@ from host.tools.testkit.errors import ContractRefusedError
 from host.tools.testkit.flows import NetworkFlows
 from host.tools.testkit.node import Node
 from host.tools.testkit.parts import GROUP_ID, START, KitParts
+from host.tools.testkit.rebuilt import rebuilt
 from host.tools.testkit.transactions import ledger_transaction
 
 _REGISTRATION = {"corda.key.scheme": "CORDA.ECDSA.SECP256R1"}
@@ -54,6 +55,7 @@ class Network:
                 units=self.parts.store, clock=self._clock, quotas=self.parts.quotas
             ),
             failures=self.parts.failures,
+            folders=code.folders,
         )
 
     @property
@@ -109,6 +111,7 @@ class Network:
             ContractRefusedError: a contract refuses.
             TransactionInvalidError: the transaction's structure breaks a rule of the ledger.
         """
+        __tracebackhide__ = True
         cpi = self.parts.catalogue.cpi
         transaction = ledger_transaction(
             cpi,
@@ -119,9 +122,12 @@ class Network:
             signatories=signatories,
             references=references,
         )
+        known = len(self.parts.failures.refusals)
         failures = self.parts.contracts.verify(cpi, transaction.to_json())
         if failures:
-            raise ContractRefusedError(failures)
+            reports = self.parts.failures.refusals[known:]
+            cause = rebuilt(reports[0], self.code.folders) if reports else None
+            raise ContractRefusedError(failures) from cause
 
     def now(self) -> str:
         """The network's instant."""

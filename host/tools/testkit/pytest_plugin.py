@@ -4,7 +4,7 @@ Switch it on with `pytest_plugins = ["cordapp_testkit.pytest_plugin"]` in the ro
 Imports stand inside the functions: a test run without CorDapps does not pay for the host.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,12 +39,31 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_collect_file(file_path: Path) -> None:
     """Make a CorDapp's modules importable before its tests are imported."""
     is_test = file_path.name.startswith("test_") and file_path.suffix == ".py"
-    if is_test and any((folder / _PROJECT_FILE).is_file() for folder in file_path.parents):
+    if is_test and _is_below_cordapp(file_path):
         from host.tools.testkit.project import mount, project_above  # noqa: PLC0415  # see above
 
         project = project_above(file_path)
         if project is not None:
             mount(project)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: "pytest.CallInfo[None]"
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Leave frames of the SDK and the kit out of a CorDapp's failures, unless `--full-trace` is on.
+
+    pytest itself would only hide them where each function says so, and not those of causes.
+    """
+    if (
+        call.excinfo is not None
+        and _is_below_cordapp(item.path)
+        and not item.config.getoption("fulltrace", default=False)
+    ):
+        from host.tools.testkit.own_frames import hide_frames  # noqa: PLC0415  # see above
+
+        hide_frames(call.excinfo.value)
+    return (yield)
 
 
 @pytest.fixture
@@ -113,6 +132,10 @@ def sandboxed(request: pytest.FixtureRequest, settings: "Mapping[str, Any]") -> 
     if project.root not in codes:
         codes[project.root] = sandboxed_code(project, Sandbox(cache_dir=default_cache_dir()))
     return Network(codes[project.root], settings=settings)
+
+
+def _is_below_cordapp(path: Path) -> bool:
+    return any((folder / _PROJECT_FILE).is_file() for folder in path.parents)
 
 
 def _project(request: pytest.FixtureRequest) -> "CordappProject":

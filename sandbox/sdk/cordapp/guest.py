@@ -1,7 +1,6 @@
 """The guest's exports. The runtime's loader calls these three functions and nothing else."""
 
 import json
-import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
@@ -14,6 +13,7 @@ from cordapp.contracts import (
     contract_of,
     state_from_json,
 )
+from cordapp.failures import failure_of
 from cordapp.registry import (
     COMMANDS,
     CONTRACTS,
@@ -22,14 +22,11 @@ from cordapp.registry import (
     DeclarationError,
     Host,
     HostCallError,
-    code_of,
     name_of,
 )
 from cordapp.schema import dumps, schema_of
 
 __all__ = ["Failed", "HostCallError", "Refused", "describe", "run", "verify"]
-
-_TRACE_FRAMES_MAX = 50
 
 
 class Refused(Exception):  # noqa: N818  # a verdict, not a defect
@@ -103,7 +100,7 @@ def run(start: str, host: Host) -> str:
         runner = FLOW_SIDE.get("run", _no_flows)
         result: str = runner(json.loads(start), host)
     except Exception as exc:  # noqa: BLE001  # the CorDapp's exception is the flow's outcome
-        raise Failed(dumps(_failure(exc))) from None
+        raise Failed(dumps(failure_of(exc))) from None
     return result
 
 
@@ -152,33 +149,9 @@ def _judge(contract: str, types: list[str], value: dict[str, Any]) -> Iterator[d
 
 
 def _refusal(contract: str, types: list[str], exc: BaseException) -> dict[str, Any]:
-    kind = type(exc).__name__
-    refusal = {"contract": contract, "states": types, "type": kind, "message": str(exc) or kind}
-    return {**refusal, **code_of(exc)}
-
-
-def _failure(exc: Exception) -> dict[str, Any]:
-    kind, code = type(exc).__name__, getattr(exc, "code", None)
-    return {
-        "type": code if isinstance(code, str) else kind,
-        **code_of(exc),
-        "message": str(exc) or kind,
-        "trace": list(_frames(exc))[-_TRACE_FRAMES_MAX:],
-    }
-
-
-def _frames(exc: Exception) -> Iterator[dict[str, Any]]:
-    """Frames of the CorDapp's own files, outermost first; paths as in the bundle."""
-    step = exc.__traceback__
-    while step is not None:
-        code = step.tb_frame.f_code
-        module = step.tb_frame.f_globals.get("__name__", "")
-        top = module.partition(".")[0]
-        if top != "cordapp" and top not in sys.stdlib_module_names:
-            package = "/__init__.py" if code.co_filename.endswith("__init__.py") else ".py"
-            file = module.replace(".", "/") + package
-            yield {"file": file, "line": step.tb_lineno, "function": code.co_name}
-        step = step.tb_next
+    failure = {**failure_of(exc), "type": type(exc).__name__}
+    failure.pop("class", None)
+    return {"contract": contract, "states": types, **failure}
 
 
 # The loader imports this module last, and instances start from the memory of that moment: type

@@ -1,6 +1,7 @@
 """See `host.tools.testkit.messages`."""
 
 from host.tools.testkit.messages import (
+    Cause,
     CryptoDigest,
     CryptoVerify,
     Entity,
@@ -37,6 +38,7 @@ from host.tools.testkit.messages import (
 )
 
 __all__ = [
+    "Cause",
     "CryptoDigest",
     "CryptoVerify",
     "Entity",

@@ -7,6 +7,7 @@ from host.tools.testkit.pytest_plugin import (
     native_network,
     pytest_addoption,
     pytest_collect_file,
+    pytest_runtest_makereport,
     sandbox_network,
 )
 
@@ -17,5 +18,6 @@ __all__ = [
     "native_network",
     "pytest_addoption",
     "pytest_collect_file",
+    "pytest_runtest_makereport",
     "sandbox_network",
 ]
