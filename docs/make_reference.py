@@ -3,14 +3,11 @@
 `python docs/make_reference.py` rewrites them; `--check` exits 1 when one is out of date.
 """
 
-import ast
 import dataclasses
 import inspect
 import json
-import pkgutil
 import sys
 from collections.abc import Iterator
-from enum import StrEnum
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -29,76 +26,42 @@ sys.path.insert(0, str(ROOT / "docs"))
 from wrap import wrapped  # noqa: E402  # a module beside this script
 
 REFERENCE = ROOT / "docs" / "reference"
-PACKAGES = ("cpi", "sandbox", "host", "plugins")
-_LEFT_OUT = ("sandbox.sdk", "sandbox.runtime_app", "sandbox.jail_worker")
-_DATA_ERRORS = {"CallTooSlowError": 0, "CapabilityError": 0, "Issue": 0, "GuestKilledError": 0}
-"""Errors whose code is an argument, with its position; also accepted as `code=`."""
-
-
-def modules() -> Iterator[str]:
-    """Names of all importable modules of the product."""
-    for package in PACKAGES:
-        yield package
-        found = pkgutil.walk_packages([str(ROOT / package)], prefix=f"{package}.")
-        yield from (m.name for m in found if not m.name.startswith(_LEFT_OUT))
 
 
 def errors_page() -> str:
-    """Every stable error code: classes first, then codes that travel as data."""
-    rows: dict[str, tuple[str, str]] = {}
-    for name in modules():
-        for _, kind in inspect.getmembers(import_module(name), inspect.isclass):
-            code = kind.__dict__.get("code")
-            if issubclass(kind, Exception) and isinstance(code, str):
-                rows.setdefault(code, (kind.__module__.split(".")[0], _first_line(kind)))
-            if issubclass(kind, StrEnum) and kind.__name__.endswith("Code"):
-                rows |= {c.value: (name.split(".")[0], "") for c in kind if c.value not in rows}
-    for code, where in _data_codes():
-        rows.setdefault(code, (where, ""))
-    notes = _notes(ROOT / "docs" / "error-notes.md")
+    """The registry of error codes."""
+    from host.cli.error_registry import registered
+
     lines = [
         "# Error codes",
         "",
-        "Codes are stable; messages may improve. The command line prints `error[code]: message`,",
-        "REST answers `details.code`; a flow that the platform ended has it as `flowError.type`.",
+        "Codes are stable; messages may improve. A code is seen by",
         "",
-        "| code | room | meaning |",
-        "|---|---|---|",
+        "- **commands**: they print `error[code]: message` (with `--output json`:",
+        '  `{"error": {"code", "message"}}`) and exit with the number in the last column;',
+        "- **REST**: `details.code` of the answer with that status. Absent objects are",
+        "  `not-found`, and `details` has their `kind` and `id`;",
+        "- **flow**: the error of a call that a flow may catch, or `flowError.code` of one that",
+        "  failed ([failures](flow-engine.md#failures)). CorDapps and contracts have codes of",
+        "  their own, which are not listed here;",
+        "- **report**: a finding of `cordbox host check`, `cordbox audit log verify` or",
+        "  `cordbox audit --policy`.",
+        "",
+        "The registry is in code: `host/domain/error_codes`, `cpi/error_codes.py`,",
+        "`sandbox/error_codes.py`.",
+        "",
+        "| code | cause | what to do | seen by |",
+        "|---|---|---|---|",
     ]
     lines += [
-        f"| `{code}` | {room} | {notes.get(code) or meaning} |"
-        for code, (room, meaning) in sorted(rows.items())
+        f"| `{each.code}` | {_cell(each.cause)} | {_cell(each.remedy)} | {each.seen} |"
+        for each in registered().values()
     ]
     return "\n".join(lines) + "\n"
 
 
-def _notes(path: Path) -> dict[str, str]:
-    """Hand-written meanings: lines of the form `- code: meaning`."""
-    text = path.read_text(encoding="utf-8").replace("\n  ", " ").splitlines()
-    lines = (line.removeprefix("- ").partition(": ") for line in text if line.startswith("- `"))
-    return {code.strip("`"): meaning for code, _, meaning in lines}
-
-
-def _data_codes() -> Iterator[tuple[str, str]]:
-    for package in PACKAGES:
-        for path in sorted((ROOT / package).rglob("*.py")):
-            if "sdk" in path.parts or "runtime_app" in path.parts or path.name.startswith("test_"):
-                continue
-            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-                if isinstance(node, ast.Call):
-                    code = _code_argument(node)
-                    if code:
-                        yield code, package
-
-
-def _code_argument(call: ast.Call) -> str | None:
-    name = call.func.id if isinstance(call.func, ast.Name) else None
-    if name not in _DATA_ERRORS:
-        return None
-    keyword = next((k.value for k in call.keywords if k.arg == "code"), None)
-    position = _DATA_ERRORS[name]
-    value = keyword or (call.args[position] if len(call.args) > position else None)
-    return value.value if isinstance(value, ast.Constant) and isinstance(value.value, str) else None
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
 
 
 def commands_page() -> str:
@@ -269,10 +232,6 @@ def openapi_page() -> str:
     from host.rest.app import openapi_document
 
     return json.dumps(openapi_document("v5_2"), indent=1, sort_keys=True) + "\n"
-
-
-def _first_line(kind: type) -> str:
-    return (inspect.getdoc(kind) or "").partition("\n")[0].replace("|", "\\|")
 
 
 def _sentence(text: object) -> str:

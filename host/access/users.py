@@ -117,7 +117,9 @@ class Users:
         """
         row = self._row(login_name)
         if row is None:
-            raise NotFoundError(f"user {shown(login_name)} does not exist")
+            raise NotFoundError(
+                f"user {shown(login_name)} does not exist", kind="user", named=login_name
+            )
         return _user_of(row)
 
     def exists(self, login_name: str) -> bool:

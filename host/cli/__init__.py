@@ -83,7 +83,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         _report(code, f"{refused.filename or 'input'}: {refused.strerror}", words)
         sys.exit(EXIT_REFUSED)
     except Exception as refused:
-        exit_code = _exit_code(refused)
+        exit_code = exit_code_of(refused)
         if exit_code is None:
             raise
         _report_all(refused, words)
@@ -91,7 +91,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     sys.exit(result if isinstance(result, int) else 0)
 
 
-def _exit_code(error: Exception) -> int | None:
+def exit_code_of(error: Exception) -> int | None:
     """The exit code of a refusal; None for an unexpected error, whose traceback is shown."""
     from cpi.errors import CpiError
     from host.domain.errors import HostError, UnavailableError

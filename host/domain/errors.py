@@ -36,10 +36,27 @@ class InvalidInputError(HostError):
     code = "invalid-input"
 
 
+class RequestInvalidError(InvalidInputError):
+    """The request is malformed: it breaks its documented form, or a rule of texts out of guests."""
+
+    code = "request-invalid"
+
+
 class NotFoundError(HostError):
-    """The named object does not exist."""
+    """The named object does not exist; `kind` and `id` in `details` say which.
+
+    Args:
+        message: one sentence.
+        kind: of object, for example `virtual node`.
+        named: how the request names the object: its id, name or hash.
+        details: further facts.
+    """
 
     code = "not-found"
+
+    def __init__(self, message: str, *, kind: str = "", named: str = "", **details: str) -> None:
+        facts = {"kind": kind, "id": named} if kind else {}
+        super().__init__(message, **facts, **details)
 
 
 class ConflictError(HostError):

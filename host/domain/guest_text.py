@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from itertools import accumulate
 from typing import TypeVar
 
-from host.domain.errors import InvalidInputError
+from host.domain.errors import RequestInvalidError
 from host.domain.json import JsonValue
 
 NUL = "\0"
@@ -64,10 +64,8 @@ _CUT_CHARACTERS = "...[cut]"
 _T = TypeVar("_T")
 
 
-class GuestTextError(InvalidInputError):
+class GuestTextError(RequestInvalidError):
     """A guest's text is not JSON that the host accepts; the message names the rule."""
-
-    code = "request-invalid"
 
 
 class RuleError(GuestTextError):

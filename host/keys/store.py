@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Row, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from host.database.sql import Upsert
-from host.domain.errors import InvalidInputError
+from host.domain.errors import RequestInvalidError
 from host.domain.ids import EpochMs, ShortHash
 from host.keys.errors import (
     KeyAliasExistsError,
@@ -208,8 +208,9 @@ class SoftKeyStore:
             row = _find(connection, tenant, public_key, categories)
             if row is None:
                 wanted = "" if categories is None else f" of {', '.join(categories)}"
+                key_id = id_of(decode_public(public_key))
                 raise KeyNotFoundError(
-                    f"tenant {tenant} holds no key {id_of(decode_public(public_key))}{wanted}"
+                    f"tenant {tenant} holds no key {key_id}{wanted}", kind="key", named=key_id
                 )
             wrapping_key = self._wrapping.get(connection, tenant, row.wrapping_generation)
         return _unwrap_private(wrapping_key, row)
@@ -248,7 +249,7 @@ class SoftKeyStore:
 
 def _check_tenant(tenant: str) -> None:
     if not _TENANT.fullmatch(tenant):
-        raise InvalidInputError(f"{tenant[:64]!r} is no tenant: a short hash, or p2p")
+        raise RequestInvalidError(f"{tenant[:64]!r} is no tenant: a short hash, or p2p")
 
 
 def _find(

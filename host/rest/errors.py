@@ -17,6 +17,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from cpi.errors import CpiError
 from host.access import NotAuthenticatedError, SignInDelayedError
 from host.domain.accounts import QuotaExceededError
+from host.domain.error_codes import routing
 from host.domain.errors import (
     ConflictError,
     ForbiddenError,
@@ -50,7 +51,7 @@ STATUS_OF: Mapping[type[Exception], HTTPStatus] = {
 _AUTHENTICATE = {"WWW-Authenticate": 'Basic realm="Cordbox REST", charset="UTF-8"'}
 _UNEXPECTED = "Unexpected error occurred."
 _PATH_CHARACTERS_MAX = 255
-_ROUTING_CODES = {404: "path-unknown", 405: "method-not-allowed", 414: "path-too-long"}
+_ROUTING_CODES = {status: code for code, (status, _, _) in routing.REST.items()}
 
 DOCUMENTED: dict[int | str, dict[str, object]] = {
     400: {"description": "The request is malformed, or names something unusable."},
@@ -112,14 +113,14 @@ def answer_of(error: Exception) -> tuple[HTTPStatus, str]:
     known = next((STATUS_OF[kind] for kind in type(error).__mro__ if kind in STATUS_OF), None)
     if known is None:
         return HTTPStatus.INTERNAL_SERVER_ERROR, "internal-error"
-    return known, str(getattr(error, "code", "error"))
+    return known, _code_of(error)
 
 
 async def refusal(request: Request, error: Exception) -> Response:
     """Answer a refusal of the host by the table above."""
     status = next(STATUS_OF[kind] for kind in type(error).__mro__ if kind in STATUS_OF)
     message = str(getattr(error, "message", error))
-    code, more = str(getattr(error, "code", "error")), dict(getattr(error, "details", {}))
+    code, more = _code_of(error), dict(getattr(error, "details", {}))
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         _log.error("request-failed", code=code, reason=message)
         message = error.public_message if isinstance(error, HostError) else message
@@ -184,6 +185,13 @@ def error_response(
         "details": {k: cut(v) for k, v in details.items()},
     }
     return JSONResponse(content, status, dict(headers or {}))
+
+
+def _code_of(error: Exception) -> str:
+    """The code that clients get: `not-found` for whatever kind of object is absent."""
+    if isinstance(error, NotFoundError):
+        return NotFoundError.code
+    return str(getattr(error, "code", "error"))
 
 
 def _field(location: tuple[str | int, ...]) -> str:

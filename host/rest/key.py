@@ -15,7 +15,7 @@ from fastapi import BackgroundTasks, Body, Query, Request, Response
 from pydantic import BeforeValidator
 
 from host.domain.ascii_case import ascii_upper
-from host.domain.errors import HostError, InvalidInputError, NotFoundError
+from host.domain.errors import HostError, InvalidInputError, NotFoundError, RequestInvalidError
 from host.domain.ids import ShortHash
 from host.domain.refused import shown
 from host.domain.x500 import MemberX500Name
@@ -59,12 +59,6 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _log = structlog.get_logger("cordbox.rest")
 
 
-class HsmNotAssignedError(NotFoundError):
-    """The tenant has no HSM for this category: assign one first."""
-
-    code = "hsm-not-assigned"
-
-
 class KeyCategoryInvalidError(InvalidInputError):
     """A key of this category cannot belong to this tenant."""
 
@@ -106,7 +100,7 @@ def _order(name: str) -> KeyOrder:
     try:
         return KeyOrder(ascii_upper(name))
     except ValueError as exc:
-        raise InvalidInputError(
+        raise RequestInvalidError(
             f"{shown(name)} is no order of keys; orders are {', '.join(KeyOrder)}"
         ) from exc
 
@@ -290,7 +284,11 @@ def get_rotation(tenantid: RotatedTenant, services: Services) -> KeyRotationStat
     """Tell how far the latest rotation of a tenant's wrapping key, or of `master`, is."""
     found = services.keys.rotation(_rotated(services, tenantid))
     if found is None:
-        raise NotFoundError(f"No key rotation of {tenantid} has been requested.")
+        raise NotFoundError(
+            f"No key rotation of {tenantid} has been requested.",
+            kind="key rotation",
+            named=tenantid,
+        )
     return KeyRotationStatusResponse(
         tenant_id=found.tenant,
         status=found.status,
@@ -324,7 +322,7 @@ def key_of(services: RestServices, tenant: str, key_id: ShortHash) -> KeyInfo:
     """
     for key in services.keys.query(tenant, KeyQuery(ids=(key_id,))):
         return key
-    raise KeyNotFoundError(f"Tenant {tenant} has no key {key_id}.")
+    raise KeyNotFoundError(f"Tenant {tenant} has no key {key_id}.", kind="key", named=key_id)
 
 
 def _rotate(keys: KeyStore, tenant: str) -> None:
@@ -347,7 +345,11 @@ def _rotated(services: RestServices, tenant: str) -> str:
 def _assigned(services: RestServices, tenant: str, category: KeyCategory) -> HsmAssociation:
     found = services.keys.hsm(tenant, category)
     if found is None:
-        raise HsmNotAssignedError(f"Tenant {tenant} has no HSM for category {category}.")
+        raise NotFoundError(
+            f"Tenant {tenant} has no HSM for category {category}; assign one first.",
+            kind="HSM association",
+            named=f"{tenant} {category}",
+        )
     return found
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from fastapi import Depends, Query, Request, Response
 
-from host.domain.errors import InvalidInputError
+from host.domain.errors import RequestInvalidError
 from host.domain.ids import HoldingIdentity
 from host.domain.membership import GroupParameters, MemberInfo, MemberStatus
 from host.domain.paging import Cursor
@@ -81,7 +81,7 @@ def _status(text: str) -> MemberStatus:
     try:
         return MemberStatus(text)
     except ValueError as error:
-        raise InvalidInputError(
+        raise RequestInvalidError(
             f"member status {shown(text)} is none of {', '.join(MemberStatus)}"
         ) from error
 

@@ -22,12 +22,6 @@ P2P_TENANT = "p2p"
 _HASH = "[0-9A-Fa-f]{12}"
 
 
-class HsmCategoryUnknownError(NotFoundError):
-    """Corda has no HSM category of this name."""
-
-    code = "hsm-category-unknown"
-
-
 def _tenant(text: str) -> str:
     return text if text == P2P_TENANT else parse_short_hash(text)
 
@@ -51,8 +45,10 @@ def _category(name: str) -> KeyCategory:
     try:
         return KeyCategory(ascii_upper(name))
     except ValueError as exc:
-        raise HsmCategoryUnknownError(
-            f"HSM category {shown(name)} is unknown; known are {', '.join(KeyCategory)}"
+        raise NotFoundError(
+            f"HSM category {shown(name)} is unknown; known are {', '.join(KeyCategory)}",
+            kind="HSM category",
+            named=name,
         ) from exc
 
 

@@ -50,7 +50,9 @@ class RestServices:
         """
         node = self.virtual_nodes.get(parse_short_hash(short_hash))
         if node is None:
-            raise NotFoundError(f"Virtual node {short_hash} not found.")
+            raise NotFoundError(
+                f"Virtual node {short_hash} not found.", kind="virtual node", named=short_hash
+            )
         return node
 
     def cpi_of(self, node: VirtualNode) -> CpiRecord:
@@ -61,7 +63,9 @@ class RestServices:
         """
         cpi = self.packages.get(node.cpi_checksum)
         if cpi is None:
-            raise NotFoundError(f"CPI {node.cpi_checksum} not found.")
+            raise NotFoundError(
+                f"CPI {node.cpi_checksum} not found.", kind="CPI", named=node.cpi_checksum
+            )
         return cpi
 
 

@@ -23,12 +23,6 @@ CONFIG_CHARACTERS_MAX = 65_536
 _AUTHOR_CHARACTERS_MAX = 255
 
 
-class ConfigSectionUnknownError(NotFoundError):
-    """No section of settings has this name, or its plugin is not loaded."""
-
-    code = "config-section-unknown"
-
-
 class ConfigInvalidError(InvalidInputError):
     """A section's new values do not fit its schema."""
 
@@ -151,7 +145,7 @@ class ConfigService:
         """A section by its name.
 
         Raises:
-            ConfigSectionUnknownError: there is no such section.
+            NotFoundError: there is no such section.
             SettingsInvalidError: what is stored does not fit.
             StorageError: the database cannot be read.
         """
@@ -177,7 +171,7 @@ class ConfigService:
             by: the user who makes the change, for the history.
 
         Raises:
-            ConfigSectionUnknownError: there is no such section.
+            NotFoundError: there is no such section.
             ConfigSchemaVersionError: `config` is for another schema.
             ConfigInvalidError: a value does not fit; names the key, the expected and the found
                 value.
@@ -234,7 +228,11 @@ class ConfigService:
     def _section(self, name: str) -> Section[Any]:
         found = self._live.sections.get(name)
         if found is None:
-            raise ConfigSectionUnknownError(f"there is no section {name!r:.80} of settings")
+            raise NotFoundError(
+                f"there is no section {name!r:.80} of settings",
+                kind="section of settings",
+                named=name,
+            )
         return found
 
 

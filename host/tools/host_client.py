@@ -32,12 +32,6 @@ class HostRefusedError(InvalidInputError):
     code = "host-refused"
 
 
-class HostThingMissingError(NotFoundError):
-    """The host does not have the object that a request names; the message is the host's reason."""
-
-    code = "host-thing-missing"
-
-
 class HostConflictError(ConflictError):
     """The object exists already or is in another state; the message is the host's reason."""
 
@@ -82,7 +76,7 @@ class HostClient:
             CertificateUntrustedError: its certificate is not trusted.
             UnauthorizedError: unknown user or wrong password.
             ForbiddenError: the user may not do this.
-            HostThingMissingError, HostConflictError, HostRefusedError: it refuses the request.
+            NotFoundError, HostConflictError, HostRefusedError: it refuses the request.
             ClusterAnswerError: its answer is not one of a host.
         """
         return self._json(path, self.ask("GET", path, params=query))
@@ -154,7 +148,7 @@ def _refusal(url: str, status: int, body: bytes) -> Exception:
         case httpx2.codes.FORBIDDEN:
             return ForbiddenError(f"{url} refuses the user: {reason}")
         case httpx2.codes.NOT_FOUND:
-            return HostThingMissingError(reason)
+            return NotFoundError(reason, kind="object", named=url)
         case httpx2.codes.CONFLICT:
             return HostConflictError(reason)
         case httpx2.codes.SERVICE_UNAVAILABLE | httpx2.codes.TOO_MANY_REQUESTS:

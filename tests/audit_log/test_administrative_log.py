@@ -478,7 +478,7 @@ def test_a_command_on_a_data_directory_leaves_a_pair(tmp_path, register):
         pytest.raises(NotFoundError),
         offline_act(tmp_path, "user reset-password", parameters={"loginName": "nobody"}),
     ):
-        raise NotFoundError("nobody")
+        raise NotFoundError("nobody", kind="user", named="nobody")
     with pytest.raises(ZeroDivisionError), offline_act(tmp_path, "host restore"):
         1 / 0  # noqa: B018
     views = register.page(EVERYTHING, before=None, limit=9)[::-1]

@@ -167,7 +167,9 @@ class Register:
 
     def is_made(self, short_hash):
         if short_hash not in self.made:
-            raise NotFoundError(f"Virtual node {short_hash} not found.")
+            raise NotFoundError(
+                f"Virtual node {short_hash} not found.", kind="virtual node", named=short_hash
+            )
         return self.made[short_hash]
 
     def note_made(self, short_hash):

@@ -7,9 +7,10 @@ import msgspec
 import pytest
 
 from host.adapters.memory.store import MemoryStore
+from host.domain.errors import NotFoundError
 from host.domain.flow import FlowStatusName
 from host.flow.core.config import CORDA_DEFAULTS
-from host.flow.core.errors import FlowHistoryUnavailableError, FlowNotFoundError
+from host.flow.core.errors import FlowNotFoundError
 from host.flow.core.journal import encode_entry
 from host.flow.records.history import HistoryLimits
 from host.flow.records.history_export import (
@@ -133,7 +134,7 @@ def test_a_history_goes_when_its_time_is_over(store: FlowStore) -> None:
     network.engine.drain()
     assert store.journal(flow_id) == []
     assert store.scan("history/") == []
-    with pytest.raises(FlowHistoryUnavailableError):
+    with pytest.raises(NotFoundError):
         network.service.recorded(HERE, "r1")
 
 
@@ -178,7 +179,7 @@ def test_nothing_is_kept_when_histories_are_off(store: FlowStore) -> None:
     network.run()
     assert store.scan("history/") == []
     assert store.journal(network.alice().flow_id) == []
-    with pytest.raises(FlowHistoryUnavailableError):
+    with pytest.raises(NotFoundError):
         network.service.recorded(HERE, "r1")
     with pytest.raises(FlowNotFoundError):
         network.service.recorded(HERE, "unknown")

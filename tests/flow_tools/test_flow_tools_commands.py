@@ -83,9 +83,9 @@ def test_a_running_flow_is_waited_for_and_killed(flow):
 @pytest.mark.parametrize(
     ("words", "code"),
     [
-        (("result", ALICE, "unknown"), "host-thing-missing"),
-        (("list", "O=Nobody, L=London, C=GB"), "virtual-node-not-found"),
-        (("list", "000000000000"), "host-thing-missing"),
+        (("result", ALICE, "unknown"), "not-found"),
+        (("list", "O=Nobody, L=London, C=GB"), "not-found"),
+        (("list", "000000000000"), "not-found"),
         (("list", "O=, L=London"), "invalid-input"),
         (("start", ALICE, "no.Such", "{}"), "host-refused"),
     ],

@@ -54,13 +54,13 @@ def test_an_hsm_is_assigned_and_found(api, node):
     [
         (f"/hsm/{UNKNOWN}/TLS", 404, "not-found"),
         ("/hsm/nobody/TLS", 400, "short-hash-invalid"),
-        ("/hsm/p2p/CHEESE", 404, "hsm-category-unknown"),
-        ("/hsm/p2p/NOTARY", 404, "hsm-not-assigned"),
+        ("/hsm/p2p/CHEESE", 404, "not-found"),
+        ("/hsm/p2p/NOTARY", 404, "not-found"),
         (f"/key/{UNKNOWN}", 404, "not-found"),
-        (f"/key/p2p/{UNKNOWN}", 404, "key-not-found"),
+        (f"/key/p2p/{UNKNOWN}", 404, "not-found"),
         ("/key/p2p/nokey", 400, "short-hash-invalid"),
-        ("/key/p2p/schemes/NOTARY", 404, "hsm-not-assigned"),
-        ("/key/p2p?orderby=SIZE", 400, "invalid-input"),
+        ("/key/p2p/schemes/NOTARY", 404, "not-found"),
+        ("/key/p2p?orderby=SIZE", 400, "request-invalid"),
         ("/key/p2p?createdafter=yesterday", 400, "request-invalid"),
         ("/key/p2p?take=1001", 400, "request-invalid"),
         ("/wrappingkey/rotation/p2p", 404, "not-found"),
@@ -89,8 +89,8 @@ def test_keys_that_cannot_be_made_are_refused(api, ledger):
         (make(api, ledger, "twice"), 409, "key-alias-exists"),
         (make(api, ledger, "a b"), 400, "key-alias-invalid"),
         (make(api, ledger, "new", scheme="CORDA.CHEESE"), 400, "key-scheme-unknown"),
-        (make(api, ledger, "new", category="CHEESE"), 404, "hsm-category-unknown"),
-        (make(api, ledger, "new", category="NOTARY"), 404, "hsm-not-assigned"),
+        (make(api, ledger, "new", category="CHEESE"), 404, "not-found"),
+        (make(api, ledger, "new", category="NOTARY"), 404, "not-found"),
         (make(api, "p2p", "new", category="SESSION_INIT"), 400, "key-category-invalid"),
         (make(api, UNKNOWN, "new"), 404, "not-found"),
     ):
@@ -226,3 +226,18 @@ def test_certificate_signing_requests_that_are_none_are_refused(api, node):
         assert (reply.status_code, code_of(reply)) == (400, "csr-invalid")
     request = {"x500Name": name, "contextMap": {"signatureSpec": "SHA256withRSAandMGF1"}}
     assert code_of(api.post(f"{BASE}/certificate/p2p/{tls}", json=request)) == "csr-invalid"
+
+
+def test_absent_objects_are_named_by_kind_and_id(api, node):
+    for path, kind, named in (
+        (f"/key/{node}/{UNKNOWN}", "key", UNKNOWN),
+        ("/hsm/p2p/NOTARY", "HSM association", "p2p NOTARY"),
+        (f"/virtualnode/{UNKNOWN}", "virtual node", UNKNOWN),
+        (f"/flow/{node}/never", "flow", "never"),
+        (f"/flow/{node}/never/history", "flow", "never"),
+        ("/user/nobody", "user", "nobody"),
+    ):
+        reply = api.get(f"{BASE}{path}")
+        details = reply.json()["details"]
+        assert (reply.status_code, details["code"]) == (404, "not-found"), path
+        assert (details["kind"], details["id"]) == (kind, named), path

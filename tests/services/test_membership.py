@@ -6,7 +6,7 @@ import pytest
 from cpi.package.group_policy_generation import generate_static_policy
 from host.adapters.sqlite.database import Database
 from host.domain.capability_error import CapabilityError
-from host.domain.errors import InvalidInputError
+from host.domain.errors import InvalidInputError, NotFoundError
 from host.domain.group_parameters import (
     GroupParametersInvalidError,
     SignedGroupParameters,
@@ -28,11 +28,7 @@ from host.network.membership import (
     MembershipService,
     RegistrationStatus,
 )
-from host.network.membership.errors import (
-    GroupParametersUnknownError,
-    MemberNotFoundError,
-    RegistrationNotFoundError,
-)
+from host.network.membership.errors import GroupParametersUnknownError
 from host.network.membership.registration import static_network
 from host.network.membership.static_mgm import StaticMgm
 from host.ports.keys import KeyCategory
@@ -399,12 +395,12 @@ def test_registrations_at_once_leave_one_member(world):
 
 
 def test_unknown_nodes_and_requests_are_not_found(world):
-    with pytest.raises(MemberNotFoundError):
+    with pytest.raises(NotFoundError):
         world.service.register(ShortHash("0" * 12), CONTEXT)
-    with pytest.raises(MemberNotFoundError):
+    with pytest.raises(NotFoundError):
         world.service.requests(ShortHash("0" * 12))
     done = world.register(ALICE)
-    with pytest.raises(RegistrationNotFoundError):
+    with pytest.raises(NotFoundError):
         world.service.request(holding(BOB).short_hash, done.registration_id)
 
 

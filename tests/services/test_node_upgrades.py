@@ -6,6 +6,7 @@ import pytest
 
 from host.adapters.sqlite.database import Database
 from host.adapters.sqlite.vaults import Vaults
+from host.domain.errors import NotFoundError
 from host.domain.ids import short_hash_of
 from host.domain.vnode import AsyncStatus
 from host.entities import SCHEMA as PERSISTENCE
@@ -15,8 +16,6 @@ from host.nodes.vnode.errors import (
     CpiUpgradeInvalidError,
     CpiUpgradeSameError,
     OperationInProgressError,
-    TargetCpiNotFoundError,
-    VirtualNodeNotFoundError,
     VirtualNodeNotInMaintenanceError,
 )
 from host.ports.live import Fixed
@@ -127,7 +126,7 @@ def test_an_upgrade_that_a_crash_interrupts_is_taken_up_again(nodes):
         (OTHER_NAME, CpiUpgradeInvalidError),
         (OTHER_SIGNER, CpiUpgradeInvalidError),
         (OTHER_GROUP, CpiUpgradeInvalidError),
-        (version(V1, "unknown"), TargetCpiNotFoundError),
+        (version(V1, "unknown"), NotFoundError),
     ],
 )
 def test_upgrades_that_are_none_are_refused(nodes, target, refusal):
@@ -137,7 +136,7 @@ def test_upgrades_that_are_none_are_refused(nodes, target, refusal):
 
 
 def test_an_active_or_unknown_node_is_not_upgraded(nodes):
-    with pytest.raises(VirtualNodeNotFoundError):
+    with pytest.raises(NotFoundError):
         nodes.service.upgrade(holding(BOB).short_hash, short(NEW))
     nodes.service.set_state(NODE, "ACTIVE")
     with pytest.raises(VirtualNodeNotInMaintenanceError):

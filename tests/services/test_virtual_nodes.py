@@ -2,20 +2,14 @@ import pytest
 
 from host.adapters.sqlite.database import Database
 from host.adapters.sqlite.vaults import Vaults
-from host.domain.errors import InvalidInputError, StorageError
+from host.domain.errors import InvalidInputError, NotFoundError, StorageError
 from host.domain.ids import InvalidShortHashError, ShortHash, short_hash_of
 from host.domain.vnode import AsyncStatus, OperationalStatus
 from host.domain.x500 import InvalidX500NameError
 from host.entities import SCHEMA as PERSISTENCE
 from host.entities import EntityTypes, VaultSchemas
 from host.nodes.vnode import SCHEMA, MadeVaults, VirtualNodeService
-from host.nodes.vnode.errors import (
-    CpiNotFoundError,
-    OperationNotFoundError,
-    VirtualNodeExistsError,
-    VirtualNodeNotFoundError,
-    VirtualNodeStateError,
-)
+from host.nodes.vnode.errors import CpiNotFoundError, VirtualNodeExistsError, VirtualNodeStateError
 from host.nodes.vnode.name_forms import warn_of_other_forms
 from host.ports.live import Fixed
 from host.vault.idempotency import REQUESTS
@@ -210,9 +204,9 @@ def test_unknown_states_nodes_and_requests_are_refused(start):
     service = start()
     with pytest.raises(VirtualNodeStateError, match="MAINTENANCE"):
         service.set_state(ShortHash("0" * 12), "STOPPED")
-    with pytest.raises(VirtualNodeNotFoundError):
+    with pytest.raises(NotFoundError):
         service.set_state(ShortHash("0" * 12), "ACTIVE")
-    with pytest.raises(OperationNotFoundError):
+    with pytest.raises(NotFoundError):
         service.operation("nobody")
 
 

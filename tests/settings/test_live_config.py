@@ -9,6 +9,7 @@ from structlog.testing import capture_logs
 
 from host.adapters.sqlite.database import Database
 from host.domain.clock import SimClock
+from host.domain.errors import NotFoundError
 from host.ports.live import Derived, Fixed
 from host.settings import SettingsInvalidError
 from host.settings.changes import (
@@ -17,7 +18,6 @@ from host.settings.changes import (
     ConfigInvalidError,
     ConfigKeyPinnedError,
     ConfigSchemaVersionError,
-    ConfigSectionUnknownError,
     ConfigService,
     Origin,
 )
@@ -192,7 +192,7 @@ def test_of_changes_at_the_same_time_one_is_made(file: Path, host: Host) -> None
 
 
 def test_unknown_sections_and_other_schemas_are_refused(host: Host) -> None:
-    with pytest.raises(ConfigSectionUnknownError, match=r"corda\.flw"):
+    with pytest.raises(NotFoundError, match=r"corda\.flw"):
         host.put("corda.flw", 0, {})
     with pytest.raises(ConfigSchemaVersionError, match=r"version 1\.0, .* for 2\.0"):
         host.put("corda.flow", 0, {}, schema_version=SchemaVersion(major=2))

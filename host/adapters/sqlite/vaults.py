@@ -266,7 +266,9 @@ class Vaults:
             return database
         if not path.exists():
             if self._register is None:
-                raise NotFoundError(f"virtual node {short_hash} has no vault")
+                raise NotFoundError(
+                    f"virtual node {short_hash} has no vault", kind="vault", named=short_hash
+                )
             raise self._missing(short_hash)
         noted = 0 if self._register is None else self._register.noted(short_hash)
         if self._register is not None and not path.stat().st_size:

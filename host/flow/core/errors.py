@@ -7,6 +7,7 @@ from host.domain.errors import (
     NotFoundError,
     UnavailableError,
 )
+from host.domain.refused import shown
 
 
 class FlowRecordDamagedError(HostError):
@@ -51,12 +52,6 @@ class FlowEndedError(ConflictError):
     code = "flow-ended"
 
 
-class FlowHistoryUnavailableError(NotFoundError):
-    """There is no record of the flow: it has not begun, or its history is no longer kept."""
-
-    code = "flow-history-unavailable"
-
-
 class FlowsTooManyError(UnavailableError):
     """The virtual node has as many client-started flows open as its quota allows; try later."""
 
@@ -66,4 +61,9 @@ class FlowsTooManyError(UnavailableError):
 class FlowNotFoundError(NotFoundError):
     """No flow was started with this client request id on this virtual node."""
 
-    code = "flow-not-found"
+    def __init__(self, short_hash: str, request_id: str) -> None:
+        super().__init__(
+            f"virtual node {short_hash} has no flow with client request id {shown(request_id)}",
+            kind="flow",
+            named=request_id,
+        )

@@ -126,10 +126,7 @@ class FlowService:
         """
         record = self._store.get(status_key(short_hash, client_request_id))
         if record is None:
-            raise FlowNotFoundError(
-                f"virtual node {short_hash} has no flow with client request id"
-                f" {shown(client_request_id)}"
-            )
+            raise FlowNotFoundError(short_hash, client_request_id)
         return read_status(record)
 
     def kill(

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 
 from msgspec.structs import replace
 
+from host.domain.errors import NotFoundError
 from host.domain.ids import ShortHash
 from host.domain.refused import shown
 from host.flow.core.bodies import read_body
 from host.flow.core.checkpoint import decode_checkpoint
-from host.flow.core.errors import FlowHistoryUnavailableError, FlowNotFoundError
+from host.flow.core.errors import FlowNotFoundError
 from host.flow.core.initial_checkpoint import start_argument
 from host.flow.core.journal import Entry, decode_entry
 from host.flow.core.messages import flow_state_key
@@ -58,16 +59,22 @@ def find_recorded(store: StateStore, short_hash: ShortHash, request_id: str) -> 
 
     Raises:
         FlowNotFoundError: no such flow was started.
-        FlowHistoryUnavailableError: it has not begun, or its history is no longer kept.
+        NotFoundError: it has not begun, or its history is no longer kept.
         FlowRecordDamagedError: the stored data cannot be read.
     """
     status = _status(store, short_hash, request_id)
     label = f"flow {shown(request_id)} of virtual node {short_hash}"
     if status.flow_id is None:
-        raise FlowHistoryUnavailableError(f"{label} has no history: its status is {status.status}")
+        raise NotFoundError(
+            f"{label} has no history: its status is {status.status}",
+            kind="flow history",
+            named=request_id,
+        )
     history = _history(store, status)
     if history is None:
-        raise FlowHistoryUnavailableError(f"the history of {label} is not kept (any more)")
+        raise NotFoundError(
+            f"the history of {label} is not kept (any more)", kind="flow history", named=request_id
+        )
     return RecordedFlow(history=history, store=store)
 
 
@@ -76,9 +83,7 @@ def _status(store: StateStore, short_hash: ShortHash, request_id: str) -> Stored
         record = store.get(status_key(short_hash, request_id, responder=is_responder))
         if record is not None:
             return decode_status(record)
-    raise FlowNotFoundError(
-        f"virtual node {short_hash} has no flow with client request id {shown(request_id)}"
-    )
+    raise FlowNotFoundError(short_hash, request_id)
 
 
 def _history(store: StateStore, status: StoredStatus) -> History | None:

@@ -88,7 +88,9 @@ class MemberDirectory:
             )
         if found is None:
             which = "no parameters" if hash is None else f"no parameters {hash[:80]}"
-            raise GroupParametersUnknownError(f"group {group_id} has {which} here")
+            raise GroupParametersUnknownError(
+                f"group {group_id} has {which} here", kind="group parameters", named=group_id
+            )
         return found
 
     def parameters_history(

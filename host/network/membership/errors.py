@@ -3,18 +3,6 @@
 from host.domain.errors import NotFoundError
 
 
-class RegistrationNotFoundError(NotFoundError):
-    """The node has no registration request of this identifier."""
-
-    code = "registration-not-found"
-
-
-class MemberNotFoundError(NotFoundError):
-    """No virtual node has this short hash."""
-
-    code = "virtual-node-not-found"
-
-
 class GroupParametersUnknownError(NotFoundError):
     """No member of the group has registered on this host yet."""
 

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, insert, select, tuple_, update
 from cpi.errors import CpiError
 from cpi.package.group_policy import GroupPolicy
 from host.database.claims import RELEASED, Claimant, ClaimLostError, Claims
-from host.domain.errors import ConflictError, InvalidInputError
+from host.domain.errors import ConflictError, InvalidInputError, NotFoundError, RequestInvalidError
 from host.domain.ids import ShortHash
 from host.domain.membership import MemberInfo, MemberStatus
 from host.domain.packages import CpiRecord
@@ -25,9 +25,7 @@ from host.domain.vnode import VirtualNode
 from host.domain.x500 import MemberX500Name
 from host.network.membership.directory import add_member, find_member
 from host.network.membership.errors import (
-    MemberNotFoundError,
     RegistrationInvalidError,
-    RegistrationNotFoundError,
 )
 from host.network.membership.member_info import MemberKey, MemberKeys, make_member_info
 from host.network.membership.parameters import keep_signed, newest_parameters
@@ -91,13 +89,13 @@ class MembershipService:
             The request, APPROVED, or INVALID with the reason.
 
         Raises:
-            MemberNotFoundError: no such virtual node.
+            NotFoundError: no such virtual node.
             InvalidInputError: the context is too large to be stored.
         """
         self._node(short_hash)
         encoded = json.dumps(dict(context))
         if len(encoded) > _CONTEXT_BYTES_MAX:
-            raise InvalidInputError(
+            raise RequestInvalidError(
                 f"registration context has {len(encoded)} bytes, at most {_CONTEXT_BYTES_MAX}"
             )
         registration_id = str(uuid.UUID(bytes=self._entropy.random_bytes(16), version=4))
@@ -164,7 +162,7 @@ class MembershipService:
             before: only those before this time of submission and registration id.
 
         Raises:
-            MemberNotFoundError: no such virtual node.
+            NotFoundError: no such virtual node.
         """
         self._node(short_hash)
         place = (REGISTRATION.c.sent_at, REGISTRATION.c.registration_id)
@@ -179,7 +177,7 @@ class MembershipService:
         """One request of a virtual node.
 
         Raises:
-            RegistrationNotFoundError: the node has no such request.
+            NotFoundError: the node has no such request.
         """
         query = _SELECT.where(
             REGISTRATION.c.short_hash == short_hash,
@@ -188,8 +186,10 @@ class MembershipService:
         with self._database.read() as connection:
             row = connection.execute(query).one_or_none()
         if row is None:
-            raise RegistrationNotFoundError(
-                f"virtual node {short_hash} has no registration request {registration_id!r}"
+            raise NotFoundError(
+                f"virtual node {short_hash} has no registration request {registration_id!r}",
+                kind="registration request",
+                named=registration_id,
             )
         return request_of(row)
 
@@ -277,7 +277,9 @@ class MembershipService:
     def _node(self, short_hash: ShortHash) -> VirtualNode:
         node = self._virtual_nodes.get(short_hash)
         if node is None:
-            raise MemberNotFoundError(f"Virtual node {short_hash} not found.")
+            raise NotFoundError(
+                f"Virtual node {short_hash} not found.", kind="virtual node", named=short_hash
+            )
         return node
 
     def _check_listed(self, node: VirtualNode, own: CpiRecord) -> None:

@@ -59,7 +59,11 @@ class CertificateStore:
         with self._database.read() as connection:
             text = connection.execute(query).scalar()
         if text is None:
-            raise NotFoundError(f"No certificate of usage {usage} has the alias {alias!r}")
+            raise NotFoundError(
+                f"No certificate of usage {usage} has the alias {alias!r}",
+                kind="certificate",
+                named=alias,
+            )
         return str(text)
 
     def trusted(self) -> Sequence[x509.Certificate]:

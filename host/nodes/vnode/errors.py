@@ -1,18 +1,12 @@
 """Refusals of virtual node operations."""
 
-from host.domain.errors import ConflictError, InvalidInputError, NotFoundError
+from host.domain.errors import ConflictError, InvalidInputError
 
 
 class VirtualNodeExistsError(ConflictError):
     """A virtual node of this name and group exists, or is being created."""
 
     code = "virtual-node-exists"
-
-
-class VirtualNodeNotFoundError(NotFoundError):
-    """No virtual node has this short hash."""
-
-    code = "virtual-node-not-found"
 
 
 class VirtualNodeStateError(InvalidInputError):
@@ -25,18 +19,6 @@ class CpiNotFoundError(InvalidInputError):
     """No stored CPI has this checksum."""
 
     code = "cpi-not-found"
-
-
-class OperationNotFoundError(NotFoundError):
-    """No operation has this request id."""
-
-    code = "operation-not-found"
-
-
-class TargetCpiNotFoundError(NotFoundError):
-    """No stored CPI has the checksum of the upgrade."""
-
-    code = "target-cpi-not-found"
 
 
 class VirtualNodeNotInMaintenanceError(InvalidInputError):

@@ -8,11 +8,12 @@ from typing import Any
 from sqlalchemy import Row, Select, select, tuple_, update
 
 from host.database.revision_cache import RevisionCache
+from host.domain.errors import NotFoundError
 from host.domain.ids import Checksum, EpochMs, HoldingIdentity, ShortHash
 from host.domain.refused import shown
 from host.domain.vnode import OperationalStatus, VirtualNode
 from host.domain.x500 import InvalidX500NameError, MemberX500Name
-from host.nodes.vnode.errors import VirtualNodeNotFoundError, VirtualNodeStateError
+from host.nodes.vnode.errors import VirtualNodeStateError
 from host.nodes.vnode.tables import VIRTUAL_NODE
 from host.ports.database import SqlDatabase
 
@@ -83,7 +84,7 @@ class NodeRegistry:
 
         Raises:
             VirtualNodeStateError: another state.
-            VirtualNodeNotFoundError: no such node.
+            NotFoundError: no such node.
         """
         status = _STATES.get(state)
         if status is None:
@@ -99,7 +100,9 @@ class NodeRegistry:
         self._database.transact(lambda connection: connection.execute(change))
         node = self.get(short_hash)
         if node is None:
-            raise VirtualNodeNotFoundError(f"Virtual node {short_hash} not found.")
+            raise NotFoundError(
+                f"Virtual node {short_hash} not found.", kind="virtual node", named=short_hash
+            )
         return node
 
 

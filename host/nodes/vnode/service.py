@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Row, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from host.database.claims import RELEASED, Claimant, ClaimLostError, Claims
-from host.domain.errors import HostError
+from host.domain.errors import HostError, NotFoundError
 from host.domain.ids import Checksum, EpochMs, HoldingIdentity, ShortHash, parse_short_hash
 from host.domain.packages import CpiRecord
 from host.domain.refused import shown
@@ -25,7 +25,6 @@ from host.domain.x500 import MemberX500Name
 from host.nodes.vnode.errors import (
     CpiNotFoundError,
     OperationInProgressError,
-    OperationNotFoundError,
     VirtualNodeExistsError,
 )
 from host.nodes.vnode.registry import NodeRegistry, node_of, values_of
@@ -165,7 +164,7 @@ class VirtualNodeService(NodeRegistry):
         """Delete the entities of a node in maintenance and apply its CPI's schemas.
 
         Raises:
-            VirtualNodeNotFoundError, VirtualNodeNotInMaintenanceError: nothing is deleted.
+            NotFoundError, VirtualNodeNotInMaintenanceError: nothing is deleted.
         """
         node = in_maintenance(self.get(short_hash), short_hash)
         self._schemas.reset(short_hash, self._cpi(node.cpi_checksum))
@@ -236,7 +235,7 @@ class VirtualNodeService(NodeRegistry):
         """The latest status of an operation.
 
         Raises:
-            OperationNotFoundError: `request_id` is unknown.
+            NotFoundError: `request_id` is unknown.
         """
         with self._database.read() as connection:
             row = _operation(connection, request_id)
@@ -373,7 +372,9 @@ def _operation(connection: Connection, request_id: str) -> Row[tuple[object, ...
         _SELECT_OPERATIONS.where(OPERATION.c.request_id == request_id)
     ).one_or_none()
     if row is None:
-        raise OperationNotFoundError(
-            f"no virtual node operation has request id {shown(request_id)}"
+        raise NotFoundError(
+            f"no virtual node operation has request id {shown(request_id)}",
+            kind="virtual node operation",
+            named=request_id,
         )
     return row

@@ -1,13 +1,12 @@
 """Which CPI a virtual node may be upgraded to. The checks run in Corda's order."""
 
+from host.domain.errors import NotFoundError
 from host.domain.ids import ShortHash, parse_short_hash
 from host.domain.packages import CpiRecord
 from host.domain.vnode import OperationalStatus, VirtualNode
 from host.nodes.vnode.errors import (
     CpiUpgradeInvalidError,
     CpiUpgradeSameError,
-    TargetCpiNotFoundError,
-    VirtualNodeNotFoundError,
     VirtualNodeNotInMaintenanceError,
 )
 from host.ports.directory import Packages
@@ -19,19 +18,21 @@ def target_of_upgrade(
     """The CPI of the short checksum `target`, to which `node` may be upgraded.
 
     Raises:
-        VirtualNodeNotFoundError, VirtualNodeNotInMaintenanceError, InvalidShortHashError,
-        TargetCpiNotFoundError, CpiUpgradeSameError, CpiUpgradeInvalidError: the upgrade is not
+        NotFoundError, VirtualNodeNotInMaintenanceError, InvalidShortHashError,
+        NotFoundError, CpiUpgradeSameError, CpiUpgradeInvalidError: the upgrade is not
             allowed.
     """
     node = in_maintenance(node, short_hash)
     cpi = packages.find_by_short_hash(parse_short_hash(target))
     if cpi is None:
-        raise TargetCpiNotFoundError(f"CPI {target} not found.")
+        raise NotFoundError(f"CPI {target} not found.", kind="CPI", named=target)
     if cpi.file_checksum == node.cpi_checksum:
         raise CpiUpgradeSameError(f"Virtual node {short_hash} runs CPI {target} already.")
     current = packages.get(node.cpi_checksum)
     if current is None:
-        raise TargetCpiNotFoundError(f"CPI {node.cpi_checksum} is no longer stored.")
+        raise NotFoundError(
+            f"CPI {node.cpi_checksum} is no longer stored.", kind="CPI", named=node.cpi_checksum
+        )
     for what, found, expected in (
         ("name", cpi.identity.name, current.identity.name),
         ("signer", cpi.identity.signer_summary_hash, current.identity.signer_summary_hash),
@@ -48,11 +49,13 @@ def in_maintenance(node: VirtualNode | None, short_hash: ShortHash) -> VirtualNo
     """`node`, which must be in maintenance, so that no flow of its CPI runs.
 
     Raises:
-        VirtualNodeNotFoundError, VirtualNodeNotInMaintenanceError: the node is unknown, or not in
+        NotFoundError, VirtualNodeNotInMaintenanceError: the node is unknown, or not in
             maintenance.
     """
     if node is None:
-        raise VirtualNodeNotFoundError(f"Virtual node {short_hash} not found.")
+        raise NotFoundError(
+            f"Virtual node {short_hash} not found.", kind="virtual node", named=short_hash
+        )
     if node.flow_status is not OperationalStatus.INACTIVE:
         raise VirtualNodeNotInMaintenanceError(
             f"Virtual node {short_hash} must be in maintenance; its state is ACTIVE."

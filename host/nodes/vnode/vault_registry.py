@@ -46,7 +46,9 @@ class MadeVaults:
                 _SELECT.where(VIRTUAL_NODE.c.short_hash == short_hash)
             ).one_or_none()
         if row is None:
-            raise NotFoundError(f"Virtual node {short_hash} not found.")
+            raise NotFoundError(
+                f"Virtual node {short_hash} not found.", kind="virtual node", named=short_hash
+            )
         return row.vault_made_at is not None
 
     def note_made(self, short_hash: ShortHash) -> None:

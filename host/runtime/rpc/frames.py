@@ -51,10 +51,7 @@ def refusal_of(error: Exception) -> Refusal:
         details = {name: value for name in _CAPABILITY_FIELDS if (value := getattr(error, name))}
         return Refusal((error.code,), error.message, details, is_capability=True)
     if isinstance(error, HostError):
-        codes = tuple(
-            dict.fromkeys(kind.code for kind in type(error).__mro__ if issubclass(kind, HostError))
-        )
-        return Refusal(codes, error.message, dict(error.details))
+        return Refusal(_codes_of(type(error)), error.message, dict(error.details))
     return Refusal((), f"{type(error).__name__}", {})
 
 
@@ -66,14 +63,21 @@ def error_of(refusal: Refusal) -> Exception:
     if refusal.is_capability:
         account, reason_code = (refusal.details.get(name) for name in _CAPABILITY_FIELDS)
         return CapabilityError(code, refusal.message, account=account, reason_code=reason_code)
-    known = {kind.code: kind for kind in _tree(HostError)}
-    nearest = next((known[c] for c in refusal.codes if c in known), HostError)
+    known = {_codes_of(kind): kind for kind in _tree(HostError)}
+    suffixes = (refusal.codes[start:] for start in range(len(refusal.codes)))
+    nearest = next((known[codes] for codes in suffixes if codes in known), HostError)
     error = nearest.__new__(nearest)
     HostError.__init__(error, refusal.message, **_fields(refusal.details))
     if nearest.code != code:
         # The error's own class is not loaded here; clients still need its code.
         vars(error)["code"] = code
     return error
+
+
+def _codes_of(kind: type[HostError]) -> tuple[str, ...]:
+    """The codes of a class and its base classes, each once."""
+    classes = (each for each in kind.__mro__ if issubclass(each, HostError))
+    return tuple(dict.fromkeys(each.code for each in classes))
 
 
 def _fields(details: Mapping[str, str]) -> dict[str, str]:

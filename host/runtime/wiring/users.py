@@ -24,7 +24,11 @@ def reset_password(data_dir: Path, login_name: str, password: str) -> None:
     """
     # Checked first: locking a directory creates missing files.
     if not (data_dir / "cluster.sqlite").exists():
-        raise NotFoundError(f"{data_dir} is no data directory: it has no cluster.sqlite")
+        raise NotFoundError(
+            f"{data_dir} is no data directory: it has no cluster.sqlite",
+            kind="data directory",
+            named=str(data_dir),
+        )
     os.umask(0o077)  # Files that the database creates are accessible to their owner only.
     directory = DataDirectory.hold(data_dir)
     try:

@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from cpi.strict_json import JsonRefusedError, parse_json
+from host.domain.error_codes.findings import CODES as FINDINGS
 from host.domain.errors import InvalidInputError
 from host.tools.audit.model import Audit, ComponentFacts, SignerFacts, Trust
 from host.tools.audit.schemas import policy_validator
@@ -18,17 +19,20 @@ POLICY_BYTES_MAX = 1024 * 1024
 
 RULES: Mapping[str, str] = MappingProxyType(
     {
-        "audit-package-refused": "A signature or a rule of the package format does not hold.",
-        "audit-signer-untrusted": "The signers do not lead to a trusted certificate.",
-        "audit-code-refused": "A component is refused, or is not what its descriptor says.",
-        "audit-trust-not-judged": "The policy asks for trust, and no certificate was given.",
-        "audit-signer-not-allowed": "A signer is none of those that the policy allows.",
-        "audit-capability-not-allowed": "A CPK declares a capability that the policy forbids.",
-        "audit-form-not-allowed": "A CPK has code in a form that the policy forbids.",
-        "audit-runtime-not-allowed": "A Python CPK names a runtime that the policy forbids.",
-        "audit-feature-not-allowed": "A component uses a feature that the policy forbids.",
-        "audit-limit-too-high": "A run would get a higher limit than the policy allows.",
-        "audit-component-too-large": "A component is larger than the policy allows.",
+        code: FINDINGS[code][0]
+        for code in (
+            "audit-package-refused",
+            "audit-signer-untrusted",
+            "audit-code-refused",
+            "audit-trust-not-judged",
+            "audit-signer-not-allowed",
+            "audit-capability-not-allowed",
+            "audit-form-not-allowed",
+            "audit-runtime-not-allowed",
+            "audit-feature-not-allowed",
+            "audit-limit-too-high",
+            "audit-component-too-large",
+        )
     }
 )
 """Code of a finding -> its meaning."""

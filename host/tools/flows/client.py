@@ -21,12 +21,6 @@ _POLL_SECONDS_FIRST = 0.05
 _POLL_SECONDS_MAX = 2.0
 
 
-class NodeNotFoundError(NotFoundError):
-    """The host has no virtual node of this name, or several in different groups."""
-
-    code = "virtual-node-not-found"
-
-
 class FlowStillRunningError(UnavailableError):
     """The flow has not ended within the given time."""
 
@@ -55,7 +49,7 @@ class HostFlows:
         """The short hash of a virtual node, given as short hash or X.500 name.
 
         Raises:
-            NodeNotFoundError: none, or more than one, has the name.
+            NotFoundError: none, or more than one, has the name.
         """
         if "=" not in text:
             return text
@@ -68,7 +62,11 @@ class HostFlows:
         found = [str(h.get("shortHash")) for h in holdings if h.get("x500Name") == name]
         if len(found) != 1:
             reason = f"{len(found)} virtual nodes are named {name}"
-            raise NodeNotFoundError(f"{reason}: {', '.join(found) or 'none is on this host'}")
+            raise NotFoundError(
+                f"{reason}: {', '.join(found) or 'none is on this host'}",
+                kind="virtual node",
+                named=name,
+            )
         return found[0]
 
     def start(self, place: FlowPlace, flow_class: str, body: JsonValue) -> JsonObject:

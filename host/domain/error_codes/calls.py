@@ -1,0 +1,200 @@
+"""Errors of platform calls: a flow may catch them; uncaught, they are its `flowError.code`."""
+
+from collections.abc import Mapping
+
+_BUG = "Correct the flow: it uses the host API in a way that the message names."
+
+CODES: Mapping[str, tuple[str, str]] = {
+    # Any call
+    "answer-invalid": (
+        "The answer of a host call, made of the guest's own data, cannot be written as JSON.",
+        "Store and send values that are JSON.",
+    ),
+    "answer-too-large": (
+        "The entities that one call would answer are together too large.",
+        "Ask for fewer keys, or a smaller page.",
+    ),
+    "capability-unavailable": (
+        "The interface is granted, but this host has no service behind it.",
+        "Run the host with the plugin or worker that provides it.",
+    ),
+    "host-call-too-slow": (
+        (
+            "A host call took more of the host's work than one call may, for example a write whose"
+            " schema checks do too much."
+        ),
+        "Ask for less at once.",
+    ),
+    "query-too-slow": (
+        "A read took longer than the host allows.",
+        "Narrow it, or declare an index.",
+    ),
+    "request-id-reused": (
+        "A deduplication id came again with another content.",
+        "Use a new deduplication id for each different write.",
+    ),
+    # Flows and context
+    "context-full": (
+        "The flow's context properties are too many or too large.",
+        "Send the data over a session instead.",
+    ),
+    "context-key-reserved": (
+        "Context keys that start with `corda.`, in any case or width, belong to the platform.",
+        "Choose another key.",
+    ),
+    "sleep-too-long": (
+        "A sleep is longer than `flow_processing_max_flow_sleep_duration`.",
+        "Sleep several times.",
+    ),
+    "sub-flow-none": ("A sub-flow was left that was not entered.", _BUG),
+    "sub-flow-too-deep": ("Sub-flows are nested deeper than allowed.", "Nest fewer sub-flows."),
+    "payload-mismatch": (
+        "A received payload does not have the type that the flow expects; the SDK raises it.",
+        "Send and receive the same type on both sides; check the protocol's versions.",
+    ),
+    # Sessions
+    "counterparty-unknown": (
+        "The counterparty is no active member with a virtual node that this host reaches.",
+        "Check the X.500 name, and that the member is registered.",
+    ),
+    "counterparty-inactive": (
+        "The counterparty's virtual node takes no session messages.",
+        "Try again when its operator has set the node to ACTIVE.",
+    ),
+    "session-closed": (
+        "The counterparty has closed the session, or its flow has ended.",
+        "Send and receive as often on one side as on the other.",
+    ),
+    "session-error": (
+        "The counterparty's flow failed; message and reason code are its own.",
+        "See the message; the flow's status at the counterparty has the trace.",
+    ),
+    "session-expired": (
+        "A message came for a session that is over or unknown.",
+        "Let both sides end the session at the same point of the protocol.",
+    ),
+    "session-mismatch": (
+        (
+            "A message does not fit the state of its session, or a session was closed with unread"
+            " data; the message says how."
+        ),
+        "Receive all that the other side sends before the session ends.",
+    ),
+    "session-no-protocol": (
+        "A session can be opened inside an initiating flow only.",
+        "Add `@initiating_flow` to the flow or to a sub-flow on the stack.",
+    ),
+    "session-no-responder": (
+        "The counterparty's CPI has no responder of the protocol at a common version.",
+        "Install a CPI at the counterparty that answers the protocol.",
+    ),
+    "session-payload-too-large": (
+        "The session payload is larger than `flow_session_max_payload_size`.",
+        "Send it in parts, or raise the setting.",
+    ),
+    "session-unknown": ("The flow has no session of this id.", _BUG),
+    "sessions-too-many": (
+        "The flow has more sessions open than allowed.",
+        "Close sessions, or divide the work over several flows.",
+    ),
+    "flow-hops-too-many": (
+        (
+            "More sessions would follow from one another, each opened by the responder of the one"
+            " before, than `flow_hops_max` allows."
+        ),
+        "Shorten the chain of flows.",
+    ),
+    "flow-descendants-too-many": (
+        (
+            "More flows would follow from one that a client started, over all sessions, than its"
+            " share of `flow_descendants_max` allows."
+        ),
+        "Open fewer sessions, or start several flows.",
+    ),
+    "sub-flow-failed": (
+        "The counterparty's sub-flow failed without a code of its own.",
+        "See the message; the flow's status at the counterparty has the trace.",
+    ),
+    # Entities
+    "entity-exists": (
+        "An entity of this type and key is stored already.",
+        "Use `merge` to replace it, or another key.",
+    ),
+    "entity-invalid": (
+        (
+            "The entity's value does not fit the schema that its CPK declares; the message names"
+            " the place."
+        ),
+        "Correct the value, or the declared class.",
+    ),
+    "entity-too-large": (
+        "The entity's JSON is larger than one entity may be.",
+        "Divide it into several entities.",
+    ),
+    "entity-type-unknown": (
+        "No CPK of the CPI declares this entity type.",
+        "Declare it with `@entity` in a module of the workflow CPK.",
+    ),
+    "query-parameter": (
+        (
+            "A parameter of a named query is missing, unknown or of a wrong kind; the message names"
+            " it."
+        ),
+        "Give the parameters that the query declares.",
+    ),
+    "query-unknown": (
+        "The entity type declares no query of this name.",
+        "Declare it with `@named_query`, or correct the name.",
+    ),
+    # Keys and digests
+    "digest-algorithm-unknown": (
+        "The digest algorithm is not offered.",
+        "Use SHA-256, SHA-256D, SHA-384 or SHA-512.",
+    ),
+    # Ledger
+    "contract-undecided": (
+        "A contract came to no verdict: its run was ended by a limit, a trap or for want of code.",
+        "See the message; make the contract do less, or install its CPK.",
+    ),
+    "contract-verification-failed": (
+        "A contract refuses the transaction; message and reason code are the contract's own.",
+        "Correct the transaction as the contract's message says.",
+    ),
+    "cpk-unknown": (
+        "The transaction was made with contract code that this node does not run.",
+        "Install the CPI with that CPK at this node.",
+    ),
+    "signature-missing": (
+        "A signatory has not signed, or this node holds no key to sign with.",
+        "Collect the signatures of all signatories before the transaction is recorded.",
+    ),
+    "state-consumed": (
+        "Another transaction has consumed the state.",
+        "Find the unconsumed states again, and build the transaction with them.",
+    ),
+    "state-not-found": (
+        "The state is not in this node's vault.",
+        "Check the state reference; only recorded transactions give states.",
+    ),
+    "states-too-large": (
+        "The requested states are together too large for one call.",
+        "Ask for fewer states.",
+    ),
+    "transaction-invalid": (
+        "A structural rule of transactions is broken; the message begins with the rule.",
+        "Build the transaction by the rule that the message names.",
+    ),
+    # External messages
+    "external-channel-unknown": (
+        "No CPK of the CPI declares this channel.",
+        "Add it to `external-channels` in `cordapp.toml`.",
+    ),
+    "external-route-inactive": (
+        "The host sends no messages to systems outside the network.",
+        "Switch `external_messaging_route_defaults_active` on.",
+    ),
+}
+"""Code -> (cause, remedy)."""
+
+ALSO_OF_PACKAGES = frozenset({"signature-invalid"})
+"""Codes that the tables of packages explain, and that calls have as well."""

@@ -1,0 +1,122 @@
+"""What to do about refusals that hosts answer over REST, on the command line or at start."""
+
+from collections.abc import Mapping
+
+_NEW_ID = "Choose another client request id."
+_MACHINE = "Free what the message names (disk, memory, processes); the host goes on by itself."
+_LATER = "Try again later."
+_CERTIFICATE = "Give a certificate and private key that fit each other, as PEM, in their settings."
+
+REMEDIES: Mapping[str, str] = {
+    # Any kind of object
+    "not-found": "Check kind and id in `details`; list the objects that there are.",
+    "conflict": "Look at the object's present state; the message names what forbids the change.",
+    "invalid-input": "Correct the value that the message names.",
+    "request-invalid": "Correct the field or parameter that the message names; the OpenAPI document"
+    " and the page of the host API have the forms.",
+    "operation-not-allowed": "Change the state that the message names first.",
+    "unavailable": _LATER,
+    "platform-outage": _MACHINE,
+    "state-conflict": "Repeat the request: another one was faster.",
+    # Users
+    "not-authenticated": "Send user name and password of a user of this host.",
+    "sign-in-delayed": "Wait the seconds of `Retry-After`, and check the password.",
+    "forbidden": "Ask an administrator for a permission for the action that `details` names.",
+    "user-exists": "Choose another login name.",
+    "user-invalid": "Choose a login name and password by the rules in the message.",
+    # Requests
+    "client-request-id-invalid": _NEW_ID,
+    "cursor-invalid": "Take the cursor from the answer before, for the same list; or begin anew.",
+    "form-part-invalid": "Send the parts that the operation documents, each once.",
+    "json-duplicate-key": "Write each member of an object once.",
+    "json-invalid": "Send JSON by RFC 8259 within the limits that the message names.",
+    "json-too-long": "Send less at once; packages are uploaded as forms.",
+    "parameter-nul": "Leave out the character U+0000.",
+    "query-key-repeated": "Give the query key once.",
+    "query-key-unknown": "Use a query key that the operation documents.",
+    "query-too-long": "Send fewer query keys.",
+    "short-hash-invalid": "Give the 12 hexadecimal digits that `GET /virtualnode` lists.",
+    "x500-name-invalid": "Write the name as Corda does, for example `O=Alice, L=London, C=GB`.",
+    "workers-invalid": "Write for example `combined`, or `flow=2,crypto=1`.",
+    # Flows
+    "flow-already-started": _NEW_ID,
+    "flow-ended": "Nothing: the flow has its final status.",
+    "flow-export-invalid": "Export the flow again with this release.",
+    "flow-export-too-large": "Look at the flow with `cordbox flow show` or the history's pages.",
+    "flow-input-invalid": "Correct the body at the JSON path in `details`; the node's"
+    " `openapi.json` has the schema.",
+    "flow-not-startable": "Start one of the flows that `GET /flowclass/<node>` lists.",
+    "flow-record-damaged": "Look at the host's log and check the disk; restore a backup if more is"
+    " damaged (`cordbox host check`).",
+    "flow-status-unknown": "Use one of the statuses in the message.",
+    "flows-too-many": "Wait until flows end, or raise the node's quota.",
+    # Virtual nodes and packages
+    "certificate-refused": "Import a PEM chain for a usage and alias that the message allows.",
+    "cpi-not-found": "Upload the CPI, or give the checksum that `GET /cpi` lists.",
+    "cpi-upgrade-invalid": "Upgrade to a CPI of the same name, signers and group.",
+    "cpi-upgrade-same": "Nothing: the node runs this CPI.",
+    "cpk-code-mismatch": "Build the package again; do not change its files after the build.",
+    "cpk-code-refused": "Build the CPK with this release; the message has the sandbox's reason.",
+    "cpk-declaration-invalid": "Build the CPK with this release, and correct the declaration that"
+    " the message names.",
+    "cpk-descriptor-mismatch": "Build the package again: its code or descriptor was changed.",
+    "entity-declaration-invalid": "Correct the query, migration or index that the message names.",
+    "entity-migration-failed": "Correct the entity that the message names, or the migration.",
+    "entity-schema-too-new": "Use a CPI that is not older than the one that wrote the entities.",
+    "group-of-others": "Ask the group's founders for a CPI that they signed; force the upload only"
+    " if you know both.",
+    "group-parameters-invalid": "Get the group parameters from the group's MGM again.",
+    "group-parameters-unknown": "Register a member of the group first.",
+    "json-schema-invalid": "Correct the schema in the declaration that the message names.",
+    "package-duplicate": "Raise the version in the package, or force the upload.",
+    "package-upload-refused": "See `check` in `details` and the message;"
+    " `cordbox package preflight` checks a file before.",
+    "quota-exceeded": "Delete or archive what fills the account that the message names, or raise"
+    " the node's quota.",
+    "quota-invalid": "Use a name and range that `GET /virtualnode/<node>/quota` shows.",
+    "upload-interrupted": "Upload the package again.",
+    "upload-unknown": "Upload the package again, and ask with the id of the answer.",
+    "virtual-node-exists": "Use the node that is there, or another name or group.",
+    "virtual-node-not-in-maintenance": "Set the node to MAINTENANCE first.",
+    "virtual-node-operation-in-progress": "Wait until the other operation has ended.",
+    "virtual-node-state-invalid": "Use ACTIVE or MAINTENANCE.",
+    # Keys
+    "csr-invalid": "Give an X.500 name with O, L and C, and a signature spec that fits the key.",
+    "key-alias-exists": "Choose another alias.",
+    "key-alias-invalid": "Choose an alias by the rule in the message.",
+    "key-category-invalid": "Use one of the categories that the message names.",
+    "key-not-found": "Use a key that `GET /key/<node>` lists; a flow signs with its node's keys.",
+    "key-scheme-unknown": "Use a scheme that `GET /key/<node>/schemes/SOFT` lists.",
+    "key-rotation-in-progress": "Wait until the rotation has ended; its status names what is left.",
+    "public-key-invalid": "Give the key as PEM SubjectPublicKeyInfo.",
+    "signature-spec-invalid": "Use a spec of the key's scheme, for example `SHA256withECDSA`.",
+    # Settings and start
+    "config-invalid": "Correct the key that the message names; `cordbox config` shows the limits.",
+    "config-key-pinned": "Change the host's own settings (file, environment or command line).",
+    "config-schema-version": "Read the section again and send its present schema version.",
+    "config-version-conflict": "Read the section again, and repeat the change on that version.",
+    "capability-twice": "Switch one of the two plugins off.",
+    "isolation-missing": "Run the host where the wall is available, or take it out of"
+    " `isolation_required`.",
+    "listen-refused": "Choose a free port and an address of this machine.",
+    "plugin-invalid": "Use a release of the plugin that is made for this one of Cordbox.",
+    "plugin-missing": "Switch on a plugin that provides the adapter, such as `embedded`.",
+    "plugin-unknown": "Install the plugin, or correct its name in the settings.",
+    "settings-invalid": "Correct the setting that the message names; see the page of settings.",
+    "worker-not-wanted": "Start a kind that the running host has in its settings `workers`.",
+    "worker-start": "See the worker's log; correct the cause and start the host again.",
+    # HTTPS
+    "tls-certificate-expired": "Renew the certificate; the host takes new files up by itself.",
+    "tls-certificate-not-yet-valid": "Set the machine's clock, or wait until it is valid.",
+    "tls-file-unreadable": _CERTIFICATE,
+    "tls-files-refused": _CERTIFICATE,
+    "tls-key-encrypted": "Decrypt the key, for example with `openssl pkey`, readable by the host"
+    " alone.",
+    "tls-key-mismatch": _CERTIFICATE,
+    # Between workers
+    "claim-lost": "Nothing: the process that has the work goes on with it.",
+    "fenced": "Nothing: the worker that has the partition goes on with it.",
+    "rpc-call-invalid": "Run the same release in all workers.",
+    "rpc-frame-too-large": "Send less at once.",
+}
+"""Code -> remedy. The first line of the class's docstring is the cause."""

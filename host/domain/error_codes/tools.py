@@ -1,0 +1,41 @@
+"""What to do about refusals of commands for developers, operators and auditors."""
+
+from collections.abc import Mapping
+
+REMEDIES: Mapping[str, str] = {
+    # Building CorDapps
+    "cordapp-dependency-refused": "Give a built CPK of contracts, and its signer's certificate.",
+    "cordapp-lint-refused": "Change the place that each finding names, or allow it with a reason.",
+    "cordapp-not-python": "Use the kit's sandbox mode.",
+    "cordapp-project-exists": "Choose another folder.",
+    "cordapp-project-invalid": "Correct the problems in `cordapp.toml` that the message lists.",
+    "cordapp-source-refused": "Correct the file and line that each problem names.",
+    "cordapp-vendoring-refused": "Use another version or package; the message has the reason.",
+    "toolchain-failed": "Correct what the compiler reports.",
+    "toolchain-missing": "Install the tool that the message names.",
+    # Running CorDapps
+    "dev-host-not-started": "See the end of the log in the message.",
+    "dev-members-changed": "Use the same members, or another folder.",
+    "flow-export-incomplete": "Raise the history's limits, and record the flow again.",
+    "flow-not-in-code": "Replay with the code that ran, or one that declares the flow.",
+    "flow-still-running": "Wait longer, or look at what the flow waits for.",
+    # Contracts
+    "cpi-without-contract": "Give a CPI with a contract CPK.",
+    "fuzz-extra-missing": "Install the extra `fuzz`.",
+    "receipt-invalid": "Give a file that `contract verify --receipts` wrote.",
+    "transaction-file-invalid": "Write one ledger transaction as JSON to a line.",
+    "verification-worker-lost": "Use fewer `--jobs`, or a machine with more memory.",
+    # Hosts and clusters
+    "certificate-untrusted": "Give the host's certificate by `--ca-file`.",
+    "cluster-answer": "Check the URL: the server is no host of this release.",
+    "cluster-snapshot-invalid": "Write the snapshot again with this release.",
+    "host-conflict": "See the host's reason in the message.",
+    "host-refused": "See the host's reason in the message.",
+    "node-answer": "Use the release of the host.",
+    "unauthorized": "Give user and password of a user of the host.",
+    # Audits
+    "audit-policy-invalid": "Correct the policy at the places that the message names.",
+    "gauntlet-attack-client": "Run the gauntlet again on a machine with more memory.",
+    "gauntlet-neighbour": "Report it: an attack has disturbed an honest flow.",
+}
+"""Code -> remedy. The first line of the class's docstring is the cause."""
