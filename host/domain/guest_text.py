@@ -37,6 +37,7 @@ _MAYBE_INFINITE = re.compile(
 )
 """Beyond a double's range, 1.8e308, are only numbers with an exponent of three digits or with many
 digits. The look-behind ensures that each character is scanned once."""
+_ESCAPE_START = r"\u"
 _MAYBE_UNFIT = re.compile(r"\\u(?:[dD][89a-fA-F]|0000)")
 _ESCAPE = re.compile(
     r"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
@@ -120,7 +121,7 @@ def check_result(text: str) -> None:
 
 def mended_json(text: str) -> str:
     """`text` with each surrogate and U+0000, raw or escaped, replaced by U+FFFD."""
-    if _MAYBE_UNFIT.search(text):
+    if _ESCAPE_START in text and _MAYBE_UNFIT.search(text):
         text = _ESCAPE.sub(
             lambda found: found[0] if found["unfit"] is None else _ESCAPED_REPLACEMENT, text
         )
@@ -129,18 +130,17 @@ def mended_json(text: str) -> str:
 
 def whole_characters(text: str) -> str:
     """`text` with each surrogate and U+0000 replaced by U+FFFD."""
-    return _UNFIT.sub(_REPLACEMENT, text)
+    return _UNFIT.sub(_REPLACEMENT, text) if _has_unfit(text) else text
 
 
 def cut_message(text: str, bytes_max: int = MESSAGE_BYTES_MAX) -> str:
     """`text`, sanitised, in at most `bytes_max` UTF-8 bytes; truncation is marked."""
-    # A character has one to four bytes: the rest of the text need not be scanned.
-    if len(text) * 4 <= bytes_max:
-        return whole_characters(text)
-    data = whole_characters(text).encode()
-    if len(data) <= bytes_max:
-        return data.decode()
-    note = _CUT.format(bytes_max, len(data))
+    # A character has at least one byte: no more of them need be sanitised.
+    head = whole_characters(text[:bytes_max])
+    data = head.encode()
+    if len(text) <= bytes_max and len(data) <= bytes_max:
+        return head
+    note = _CUT.format(bytes_max, _mended_bytes(text))
     return data[: max(0, bytes_max - len(note))].decode(errors="ignore") + note
 
 
@@ -159,6 +159,24 @@ def cut_trace(frames: Sequence[_T], line_of: Callable[[_T], str] = str) -> tuple
     return cut if not left else (f"[cut: {left} more lines]", *cut)
 
 
+def _mended_bytes(text: str) -> int:
+    """UTF-8 bytes of `text` once sanitised: U+FFFD and a surrogate have three, U+0000 has one."""
+    return len(text.encode(errors="surrogatepass")) + 2 * text.count(NUL)
+
+
+def _has_unfit(text: str) -> bool:
+    """Whether `text` has a surrogate or U+0000; many times faster than a regular expression."""
+    if NUL in text:
+        return True
+    if text.isascii():
+        return False
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return True
+    return False
+
+
 def _plainly_sound(text: str) -> tuple[JsonValue, int] | None:
     """Value and length of a text that a few searches prove valid; None if they cannot prove it.
 
@@ -167,7 +185,7 @@ def _plainly_sound(text: str) -> tuple[JsonValue, int] | None:
     try:
         alike = text.encode().translate(_SEEN_ALIKE)
         if (
-            len(text) <= VALUES_MAX
+            (len(text) <= VALUES_MAX or _marks(alike) <= VALUES_MAX)
             and alike.count(b"{") <= NESTING_MAX
             and _ESCAPED_HALF not in alike
             and _LONG_DIGITS not in alike
@@ -180,9 +198,14 @@ def _plainly_sound(text: str) -> tuple[JsonValue, int] | None:
     return None
 
 
+def _marks(alike: bytes) -> int:
+    """At least the number of values, as `_check_sizes` counts them."""
+    return alike.count(b",") + alike.count(b":") + alike.count(b"{")
+
+
 def _check_characters(text: str) -> None:
     _check_raw(text)
-    if not _MAYBE_UNFIT.search(text):
+    if _ESCAPE_START not in text or not _MAYBE_UNFIT.search(text):
         return
     for found in _ESCAPE.finditer(text):
         if found["unfit"] is not None:
@@ -191,6 +214,8 @@ def _check_characters(text: str) -> None:
 
 
 def _check_raw(text: str) -> None:
+    if not _has_unfit(text):
+        return
     unfit = _UNFIT.search(text)
     if unfit is not None:
         raise RuleError(f"character {unfit.start()} {_why_unfit(is_nul=unfit[0] == NUL)}")

@@ -6,6 +6,7 @@ linear-time engine; unsupported ones (look-around, back references) are not chec
 is counted, and a check that exceeds the limit is aborted.
 """
 
+import json
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -41,6 +42,8 @@ _STEPS_OF_WORK = 400
 """Characters times states that a pattern's engine takes in the time of one keyword, or fewer."""
 _PATTERNS_KEPT_MAX = 32
 """Each may take 10 MB."""
+
+_SCHEMAS_KEPT_MAX = 256
 
 _work: ContextVar[list[int]] = ContextVar("work")
 
@@ -90,6 +93,20 @@ class JsonSchema:
         finally:
             _work.reset(before)
         return None if error is None else Misfit(path=_path_of(error), message=error.message)
+
+
+def checked_schema(schema: JsonObject) -> JsonSchema:
+    """`JsonSchema(schema)`; those used last are kept, since making one takes milliseconds.
+
+    Raises:
+        JsonSchemaInvalidError: it is not a JSON Schema.
+    """
+    return _kept(json.dumps(schema, ensure_ascii=False, separators=(",", ":")))
+
+
+@lru_cache(maxsize=_SCHEMAS_KEPT_MAX)
+def _kept(text: str) -> JsonSchema:
+    return JsonSchema(json.loads(text))
 
 
 def _path_of(error: ValidationError) -> str:

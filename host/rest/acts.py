@@ -16,6 +16,7 @@ from host.nodes.audit_log.administrative import Act, AdministrativeLog, Outcome,
 from host.nodes.audit_log.administrative.acts import SUCCEEDED
 from host.rest.authentication import basic_credentials
 from host.rest.errors import answer_of
+from host.rest.node_turns import outside_turn
 from host.rest.requester import requester_of
 from host.rest.versions import API_BASES
 
@@ -102,7 +103,7 @@ class ActRecorder:
             path=canonical.partition(":")[2],
             parameters=_chosen(body, NAMED.get(self._name, ())),
         )
-        number = await self._log.begin(act)
+        number = await outside_turn(request.scope, self._log.begin(act))
         ended = Outcome(status=500, code="internal-error")
         try:
             response = await handle(request)

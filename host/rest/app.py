@@ -39,6 +39,7 @@ from host.rest import (
 from host.rest.errors import document_errors, http_refusal, invalid_request, refusal, unexpected
 from host.rest.letter_case import path_in_right_case, templates_of
 from host.rest.limits import BodyLimit, NoTrailingSlash, ReplyHeaders, TargetRules
+from host.rest.node_turns import NodeTurns
 from host.rest.observe import Readiness, RequestLog, health_routes
 from host.rest.services import RestServices
 from host.rest.sign_in import SignIn
@@ -115,6 +116,7 @@ def create_app(
             Middleware(RequestLog, registry=registry),
             Middleware(ReplyHeaders),
             Middleware(TargetRules),
+            Middleware(NodeTurns),
             Middleware(NoTrailingSlash),
             Middleware(BodyLimit, bytes_max=max_content_length),
         ],

@@ -7,6 +7,7 @@ from starlette.requests import Request
 
 from host.access import Action, NotAuthenticatedError, User, Users
 from host.domain.errors import ForbiddenError
+from host.rest.node_turns import outside_turn
 from host.rest.requester import requester_of
 from host.rest.sign_in import SignIn
 
@@ -21,7 +22,8 @@ async def authenticated(request: Request, users: Users, sign_in: SignIn) -> User
         SignInDelayedError: too soon after earlier wrong credentials.
     """
     login_name, password = basic_credentials(request.headers.getlist("authorization"))
-    return await sign_in.user(users, login_name, password, requester_of(request.scope))
+    signed_in = sign_in.user(users, login_name, password, requester_of(request.scope))
+    return await outside_turn(request.scope, signed_in)
 
 
 def authorized(user: User, actions: Iterable[Action]) -> None:

@@ -100,7 +100,7 @@ class PageAsked:
         return self.of(order, fetch, place)
 
 
-def _page_asked(
+async def _page_asked(
     request: Request,
     limit: Annotated[
         int, Query(ge=1, le=LIMIT_MAX, description="Items of one page.")
@@ -159,11 +159,17 @@ def streamed(
     *,
     media_type: str = "application/json",
 ) -> Response:
-    """A streamed answer. The first part is made at once, so that its errors get a proper status."""
+    """A streamed answer; a short one is sent whole: each chunk of a stream is made on a thread.
+
+    The first part is made at once, so that its errors get a proper status.
+    """
     chunks = _chunks(parts)
     first = next(chunks, b"")
+    second = next(chunks, None)
+    if second is None:
+        return Response(first, media_type=media_type, headers=dict(headers or {}))
     return StreamingResponse(
-        chain((first,), chunks), media_type=media_type, headers=dict(headers or {})
+        chain((first, second), chunks), media_type=media_type, headers=dict(headers or {})
     )
 
 

@@ -69,16 +69,17 @@ class RestServices:
         return cpi
 
 
-def _services(request: Request) -> RestServices:
+async def _services(request: Request) -> RestServices:
     services: RestServices = request.app.state.services
     return services
 
 
-def _caller(request: Request) -> User:
+async def _caller(request: Request) -> User:
     caller: User = request.state.user
     return caller
 
 
+# Asynchronous because FastAPI calls other dependencies on another thread.
 Services = Annotated[RestServices, Depends(_services)]
 """Parameter of a handler: the use cases."""
 Caller = Annotated[User, Depends(_caller)]

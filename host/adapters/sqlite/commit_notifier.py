@@ -249,10 +249,12 @@ class CommitNotifier:
         return ring
 
     def _meet(self, peer: object) -> None:
-        if not isinstance(peer, str) or Path(peer).parent != self._own.parent:
+        # Most messages are of known peers, and making a `Path` takes longer than all else here.
+        if not isinstance(peer, str) or peer in self._peers:
             return
-        with self._guard:
-            self._peers.add(peer)
+        if Path(peer).parent == self._own.parent:
+            with self._guard:
+                self._peers.add(peer)
 
 
 def _bound(path: Path) -> socket.socket:

@@ -11,7 +11,7 @@ from host.domain.flow import FlowStatus, FlowStatusName
 from host.domain.guest_text import GuestTextError, checked_json
 from host.domain.ids import ShortHash
 from host.domain.json import JsonValue
-from host.domain.json_schema import JsonSchema
+from host.domain.json_schema import checked_schema
 from host.domain.packages import CpiRecord, FlowDeclaration
 from host.domain.refused import shown
 from host.domain.vnode import OperationalStatus, VirtualNode
@@ -339,7 +339,7 @@ def _checked_body(flow: FlowDeclaration, body: JsonValue) -> str | None:
     except GuestTextError as exc:
         raise FlowInputInvalidError(f"the request body: {exc.message}", path="$") from exc
     if flow.input_schema is not None:
-        misfit = JsonSchema(flow.input_schema).misfit(body)
+        misfit = checked_schema(flow.input_schema).misfit(body)
         if misfit is not None:
             raise FlowInputInvalidError(
                 f"the request body of {flow.name} is wrong at {misfit.path}:"

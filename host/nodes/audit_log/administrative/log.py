@@ -33,6 +33,8 @@ _OUTCOMES_KEPT_MAX = 10_000
 _COUNTS_SECONDS = 1.0
 """How often counts are stored and failed writes are retried."""
 _WAIT_SECONDS = 30.0
+_GATHER_SECONDS = 0.05
+"""How long outcomes, for which nobody waits, wait for an intent to share its commit."""
 
 _log = structlog.get_logger("cordbox.administrative")
 
@@ -54,6 +56,7 @@ class AdministrativeLog:
         self._are_counts_new = False
         self._counts_at = time.monotonic()
         self._is_busy = self._is_stopping = False
+        self._settling = 0
         self._thread = threading.Thread(target=self._write, name="administrative-log", daemon=True)
 
     def start(self) -> None:
@@ -97,7 +100,7 @@ class AdministrativeLog:
         """Record the outcome of an act, and log it in the host's log; never raises.
 
         The call does not wait: the outcome is stored with the next commit, before the intent of any
-        act that begins later.
+        act that begins later, within `_GATHER_SECONDS`.
         """
         _log.info(
             "administrative-act",
@@ -161,7 +164,10 @@ class AdministrativeLog:
     def settle(self) -> None:
         """Wait until everything submitted before is written or has failed."""
         with self._changed:
+            self._settling += 1
+            self._changed.notify_all()
             self._changed.wait_for(lambda: not self._waiting and not self._is_busy, _WAIT_SECONDS)
+            self._settling -= 1
 
     def _put(self, content: Content) -> Future[int]:
         written: Future[int] = Future()
@@ -183,6 +189,7 @@ class AdministrativeLog:
                 if not self._waiting and not self._is_stopping:
                     is_idle = not late and not self._floods.counts()
                     self._changed.wait(None if is_idle else _COUNTS_SECONDS)
+                self._gather()
                 taken = [
                     self._waiting.popleft() for _ in range(min(len(self._waiting), _AT_ONCE_MAX))
                 ]
@@ -193,6 +200,18 @@ class AdministrativeLog:
                 late = self._commit([*late, *told], taken, counts)
             if is_last and not self._has_counts():
                 return
+
+    def _gather(self) -> None:
+        """Let outcomes wait for an intent to share its commit. The caller holds the condition."""
+        if self._waiting:
+            self._changed.wait_for(
+                lambda: (
+                    self._is_stopping
+                    or self._settling > 0
+                    or any(content["kind"] != acts.OUTCOME for content, _ in self._waiting)
+                ),
+                _GATHER_SECONDS,
+            )
 
     def _has_counts(self) -> bool:
         """Whether refusals were counted behind an entry that the last commit brought."""
