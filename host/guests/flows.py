@@ -1,6 +1,7 @@
 """`FlowGuests` over the sandbox: each run in a fresh instance, errors mapped to the port's."""
 
 import re
+from contextlib import suppress
 from typing import assert_never
 
 from host.domain.errors import HostError, StorageError, UnavailableError
@@ -35,6 +36,7 @@ from sandbox.outcome import Returned, Suspended
 
 _KEBAB = re.compile(r"[a-z][a-z0-9]{0,49}(?:-[a-z0-9]{1,49}){1,8}")
 """A code as guests of other languages write it in `type`; never the name of a class."""
+_FAILURE_CHARACTERS_MAX = 256 * 1024
 
 
 class SandboxedFlows:
@@ -112,11 +114,14 @@ def _finished(result: str, usage: Usage) -> Finished:
 
 
 def _failure(payload: str, usage: Usage) -> FlowFailedInGuest:
-    """The port's failure, from the guest's `err`, which may be any text."""
-    try:
-        values = checked_json(mended_json(payload))
-    except GuestTextError:
-        values = None
+    """The port's failure, from the guest's `err`, which may be any text.
+
+    A longer one than the SDK writes is not parsed: only its beginning is kept anyway.
+    """
+    values = None
+    if len(payload) <= _FAILURE_CHARACTERS_MAX:
+        with suppress(GuestTextError):
+            values = checked_json(mended_json(payload))
     if not isinstance(values, dict):
         return FlowFailedInGuest(type=NO_CODE, message=payload, trace=(), usage=usage)
     return FlowFailedInGuest(

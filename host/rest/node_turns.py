@@ -105,9 +105,11 @@ class Turn:
                 await self._take()
 
     async def _take(self) -> None:
-        if self._is_held:
-            return
-        await self._turns.begin(self._key)
+        if not self._is_held:
+            await self._turns.begin(self._key)
+            self._hold()
+
+    def _hold(self) -> None:
         if self._is_held:  # Another task of the same request has taken it meanwhile.
             self._turns.end(self._key)
         self._is_held = True

@@ -28,6 +28,7 @@ from host.nodes.audit_log.administrative import (
     Retention,
     acts,
 )
+from host.nodes.audit_log.administrative import log as log_module
 from host.nodes.audit_log.administrative.floods import FIRST_PER_MINUTE_MAX
 from host.nodes.audit_log.administrative.verification import verify_administrative_log
 from host.ports.live import Fixed
@@ -78,11 +79,15 @@ def writing(register, clock):
 
 
 def record(log, one, ended=DONE):
+    perform(log, one, ended)
+    log.settle()
+
+
+def perform(log, one, ended=DONE):
     async def whole():
         log.end(one, await log.begin(one), ended)
 
     asyncio.run(whole())
-    log.settle()
 
 
 def verified(register, **options):
@@ -162,6 +167,24 @@ def test_an_outcome_that_cannot_be_written_is_written_later_and_the_answer_goes_
         record(log, act("bob"))
     assert sorted(kinds(register)) == ["genesis", "intent", "intent", "outcome", "outcome"]
     assert verified(register).unfinished == ()
+
+
+def test_an_outcome_shares_the_commit_of_the_next_intent(register, clock, monkeypatch):
+    """Nobody waits for an outcome: acts one after the other cost one commit each, not two."""
+    append, commits = register.append, []
+
+    def counted(contents, counts=None):
+        commits.append([content["kind"] for content in contents])
+        return append(contents, counts)
+
+    monkeypatch.setattr(register, "append", counted)
+    monkeypatch.setattr(log_module, "_GATHER_SECONDS", 60.0)
+    with writing(register, clock) as log:
+        for number in range(5):
+            perform(log, act(request_id=f"r-{number}"))
+        assert commits == [[acts.INTENT], *[[acts.OUTCOME, acts.INTENT]] * 4]
+        assert [view.status for view in log.page(EVERYTHING, before=None, limit=9)] == [202] * 5
+    assert commits[5:] == [[acts.OUTCOME]]
 
 
 def test_an_act_in_which_the_host_died_is_unfinished(register):

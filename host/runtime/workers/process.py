@@ -24,6 +24,10 @@ from host.observe.logs import configure_logging
 from host.runtime.workers.run_directory import RunDirectory
 from host.settings.sections import LOG
 
+_SWITCH_SECONDS = 0.0005
+"""How long a thread may keep the interpreter while another one waits for it, a tenth of Python's
+default: a step takes the interpreter some twenty times, and holds the writer lock at some of them.
+"""
 _PR_SET_PDEATHSIG = 1
 
 
@@ -64,6 +68,7 @@ def run_process(work: Callable[[Employment], None]) -> None:
     options = parser.parse_args()
     _die_with(options.parent)
     raise_descriptor_limit()
+    sys.setswitchinterval(_SWITCH_SECONDS)
     stop = stop_on_signals()
     try:
         directory = DataDirectory.inherited(options.data_dir, options.lock)

@@ -25,7 +25,16 @@ from cordapp.persistence import (
     parameter,
     rename_field,
 )
-from cordapp.registry import FLOW_SIDE, FLOWS, DeclarationError, Host, code_of, name_of, register
+from cordapp.registry import (
+    FLOW_SIDE,
+    FLOWS,
+    MESSAGE_CHARACTERS_MAX,
+    DeclarationError,
+    Host,
+    code_of,
+    name_of,
+    register,
+)
 from cordapp.schema import CodecError, dumps, from_json, schema_of, to_json
 from cordapp.services import MemberInfo, NotaryInfo
 
@@ -171,7 +180,7 @@ class FlowEngine(services.Service):
         try:
             result = flow.call()
         except Exception as exc:
-            failure = {"op": "fail", "message": str(exc), **code_of(exc)}
+            failure = {"op": "fail", "message": str(exc)[:MESSAGE_CHARACTERS_MAX], **code_of(exc)}
             self._call("flow", "sub-flow", failure)
             raise
         self._call("flow", "sub-flow", {"op": "leave"})
