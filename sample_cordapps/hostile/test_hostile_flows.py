@@ -27,7 +27,7 @@ STOPPED_BY_THE_SANDBOX = {
     "hostile_flood.HostCallFlood": "too-many-host-calls",
     "hostile_flood.OversizedResult": "payload-too-large",
     "hostile_flood.OversizedRequest": "payload-too-large",
-    "hostile_flood.OversizedError": "payload-too-large",
+    "hostile_flood.OversizedError": "ValueError",
     "hostile_flood.BrokenText": "UnicodeEncodeError",
 }
 

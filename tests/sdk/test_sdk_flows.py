@@ -9,6 +9,7 @@ import pytest
 
 from cordapp import guest, registry
 from cordapp.contracts import Command, Contract, ContractState, PublicKey, StateRef, belongs_to
+from cordapp.failures import failure_of
 from cordapp.flows import (
     ClientStartableFlow,
     ContractVerificationError,
@@ -527,3 +528,56 @@ def describe_only(*flows):
     finally:
         registry.FLOWS.clear()
         registry.FLOWS.update(before)
+
+
+@pytest.mark.parametrize("how", ["exception", "exc_info", "instance", "none"])
+def test_the_log_takes_exceptions(how):
+    def body(flow):
+        try:
+            int("x")
+        except ValueError as exc:
+            match how:
+                case "exception":
+                    flow.log.exception("order %s", 7)
+                case "exc_info":
+                    flow.log.info("order %s", 7, exc_info=True)
+                case "instance":
+                    flow.log.info("order %s", 7, exc_info=exc)
+        if how == "none":
+            flow.log.info("order %s", 7, exc_info=None)
+
+    Scripted.body = body
+    host = Host(*[None] * 20)
+    run(Scripted, host)
+    level = "error" if how == "exception" else "info"
+    assert {(call[:2], call[2]["level"]) for call in host.calls} == {(("log", "write"), level)}
+    first, *lines = (call[2]["message"] for call in host.calls)
+    assert first == "order 7"
+    if how != "none":
+        assert lines[0] == "Traceback (most recent call last):"
+        assert any(line.endswith(", in body") for line in lines)
+        assert lines[-1] == "ValueError: invalid literal for int() with base 10: 'x'"
+    else:
+        assert lines == []
+
+
+@pytest.mark.parametrize("letter", ["x", "\u00e9", "\U0001f600", "\ud83d"])
+def test_a_failure_is_cut_so_that_the_host_reads_it(letter):
+    def fail(depth: int) -> None:
+        try:
+            if depth:
+                fail(depth - 1)
+            int("x")
+        except (ValueError, LookupError) as exc:
+            for _ in range(30):
+                exc.add_note(letter * 10_000)
+            raise LookupError(letter * 100_000) from exc
+
+    with pytest.raises(LookupError) as caught:
+        fail(40)
+    failure = failure_of(caught.value)
+    text = dumps(failure)
+    assert len(text.encode()) < 128 * 1024
+    assert failure["message"].endswith("[cut: 8192 of 100000 characters]")
+    assert len(failure["message"]) == 8192
+    assert failure["type"] == "LookupError"

@@ -40,7 +40,7 @@ class OversizedRequest(ClientStartableFlow[NoInput, str]):
 
 
 class OversizedError(ClientStartableFlow[NoInput, str]):
-    """Fails with a message of 18 MiB. The payload limit must stop it: `payload-too-large`."""
+    """Fails with a message of 18 MiB. The SDK cuts it to 8192 characters."""
 
     def call(self, _request: NoInput) -> str:
         raise ValueError("x" * (18 * _MIB))

@@ -1,13 +1,25 @@
-"""What an exception tells: message, notes, place, and the exceptions that it came from."""
+"""What an exception tells: message, notes, place, and the exceptions that it came from.
 
+All texts are cut here: the host reads a failure of less than 128 KiB.
+"""
+
+import json
 import sys
 from collections.abc import Iterator
 from typing import Any
 
 from cordapp.registry import code_of
 
-FRAMES_MAX = 50
-CAUSES_MAX = 20
+MESSAGE_CHARACTERS_MAX = 8192
+"""Of a failure's text; the host keeps 8 KiB of it."""
+_JSON_CHARACTERS_MAX = 120_000
+_CAUSES_MAX = 20
+_CAUSE_MESSAGE_CHARACTERS_MAX = 1000
+_NOTES_MAX = 10
+_LINE_CHARACTERS_MAX = 500
+_FRAMES_MAX = 50
+_FRAMES_OF_CAUSE_MAX = 10
+_NAME_CHARACTERS_MAX = 150
 
 
 def failure_of(exc: BaseException) -> dict[str, Any]:
@@ -21,28 +33,52 @@ def failure_of(exc: BaseException) -> dict[str, Any]:
     left out where there are none.
     """
     causes = [
-        {"link": link, "of": of, "type": type(cause).__name__, **_facts(cause)}
+        {
+            "link": link,
+            "of": of,
+            "type": _name(cause),
+            **_facts(cause, _CAUSE_MESSAGE_CHARACTERS_MAX, _FRAMES_OF_CAUSE_MAX),
+        }
         for link, of, cause in _causes(exc)
     ]
-    code, name = getattr(exc, "code", None), type(exc).__name__
-    kind = {"type": code, "class": name} if isinstance(code, str) else {"type": name}
-    return {**kind, **code_of(exc), **_facts(exc), **({"causes": causes} if causes else {})}
+    code, name = getattr(exc, "code", None), _name(exc)
+    kind = {"type": _cut(code, 255), "class": name} if isinstance(code, str) else {"type": name}
+    facts = _facts(exc, MESSAGE_CHARACTERS_MAX, _FRAMES_MAX)
+    listed = (causes, facts.get("notes"), facts["trace"])
+    while (last := next(filter(None, listed), None)) and _is_too_long([facts, causes]):
+        last.pop()
+    return {**kind, **code_of(exc), **facts, **({"causes": causes} if causes else {})}
 
 
-def _message(exc: BaseException) -> str:
-    """The exception's text, or the name of its class if there is none."""
+def message_of(exc: BaseException) -> str:
+    """The exception's text, or the name of its class if there is none; cut to 8192 characters."""
     try:
         text = str(exc)
     except Exception:  # noqa: BLE001  # the CorDapp's own method
         text = ""
-    return text or type(exc).__name__
+    return _cut(text or type(exc).__name__, MESSAGE_CHARACTERS_MAX)
+
+
+def _is_too_long(value: object) -> bool:
+    return len(json.dumps(value)) > _JSON_CHARACTERS_MAX
+
+
+def _name(exc: BaseException) -> str:
+    return _cut(type(exc).__name__, 255)
+
+
+def _cut(text: str, characters_max: int) -> str:
+    if len(text) <= characters_max:
+        return text
+    note = f" [cut: {characters_max} of {len(text)} characters]"
+    return text[: characters_max - len(note)] + note
 
 
 def _causes(exc: BaseException) -> list[tuple[str, int, BaseException]]:
     """Link, number of the exception that it belongs to, and exception; nearest first."""
     found: list[tuple[str, int, BaseException]] = []
     seen, waiting = {id(exc)}, [(link, 0, each) for link, each in _linked(exc)]
-    while waiting and len(found) < CAUSES_MAX:
+    while waiting and len(found) < _CAUSES_MAX:
         link, of, current = waiting.pop(0)
         if id(current) in seen:
             continue
@@ -62,12 +98,13 @@ def _linked(exc: BaseException) -> Iterator[tuple[str, BaseException]]:
         yield "context", exc.__context__
 
 
-def _facts(exc: BaseException) -> dict[str, Any]:
-    notes = [note for note in getattr(exc, "__notes__", ()) if isinstance(note, str)]
+def _facts(exc: BaseException, message_max: int, frames_max: int) -> dict[str, Any]:
+    noted = getattr(exc, "__notes__", ())
+    notes = [_cut(note, _LINE_CHARACTERS_MAX) for note in noted if isinstance(note, str)]
     return {
-        "message": _message(exc),
-        **({"notes": notes} if notes else {}),
-        "trace": list(_frames(exc))[-FRAMES_MAX:],
+        "message": _cut(message_of(exc), message_max),
+        **({"notes": notes[:_NOTES_MAX]} if notes else {}),
+        "trace": list(_frames(exc))[-frames_max:],
     }
 
 
@@ -82,7 +119,12 @@ def _frames(exc: BaseException) -> Iterator[dict[str, Any]]:
         if is_own and not names.get("__tracebackhide__"):
             package = "/__init__.py" if code.co_filename.endswith("__init__.py") else ".py"
             file = module.replace(".", "/") + package
-            yield {"file": file, "line": step.tb_lineno, "function": code.co_name}
+            yield _frame(file, step.tb_lineno, code.co_name)
         step = step.tb_next
     if isinstance(exc, SyntaxError) and exc.filename and exc.lineno:
-        yield {"file": exc.filename, "line": exc.lineno, "function": "<module>"}
+        yield _frame(exc.filename, exc.lineno, "<module>")
+
+
+def _frame(file: str, line: int, function: str) -> dict[str, Any]:
+    names = (name[-_NAME_CHARACTERS_MAX:] for name in (file, function))
+    return {"file": next(names), "line": line, "function": next(names)}

@@ -14,6 +14,7 @@ from cordapp.errors import (
     SessionClosedError,
     SessionError,
 )
+from cordapp.failures import message_of
 from cordapp.ledger import UtxoSignedTransaction
 from cordapp.persistence import (
     add_field,
@@ -28,7 +29,6 @@ from cordapp.persistence import (
 from cordapp.registry import (
     FLOW_SIDE,
     FLOWS,
-    MESSAGE_CHARACTERS_MAX,
     DeclarationError,
     Host,
     code_of,
@@ -180,7 +180,7 @@ class FlowEngine(services.Service):
         try:
             result = flow.call()
         except Exception as exc:
-            failure = {"op": "fail", "message": str(exc)[:MESSAGE_CHARACTERS_MAX], **code_of(exc)}
+            failure = {"op": "fail", "message": message_of(exc), **code_of(exc)}
             self._call("flow", "sub-flow", failure)
             raise
         self._call("flow", "sub-flow", {"op": "leave"})

@@ -18,7 +18,6 @@ from cordapp.registry import (
     COMMANDS,
     CONTRACTS,
     FLOW_SIDE,
-    MESSAGE_CHARACTERS_MAX,
     STATES,
     DeclarationError,
     Host,
@@ -150,39 +149,9 @@ def _judge(contract: str, types: list[str], value: dict[str, Any]) -> Iterator[d
 
 
 def _refusal(contract: str, types: list[str], exc: BaseException) -> dict[str, Any]:
-<<<<<<< HEAD
     failure = {**failure_of(exc), "type": type(exc).__name__}
     failure.pop("class", None)
     return {"contract": contract, "states": types, **failure}
-=======
-    kind = type(exc).__name__
-    refusal = {"contract": contract, "states": types, "type": kind, "message": str(exc) or kind}
-    return {**refusal, **code_of(exc)}
-
-
-def _failure(exc: Exception) -> dict[str, Any]:
-    kind, code = type(exc).__name__, getattr(exc, "code", None)
-    return {
-        "type": code if isinstance(code, str) else kind,
-        **code_of(exc),
-        "message": (str(exc) or kind)[:MESSAGE_CHARACTERS_MAX],
-        "trace": list(_frames(exc))[-_TRACE_FRAMES_MAX:],
-    }
-
-
-def _frames(exc: Exception) -> Iterator[dict[str, Any]]:
-    """Frames of the CorDapp's own files, outermost first; paths as in the bundle."""
-    step = exc.__traceback__
-    while step is not None:
-        code = step.tb_frame.f_code
-        module = step.tb_frame.f_globals.get("__name__", "")
-        top = module.partition(".")[0]
-        if top != "cordapp" and top not in sys.stdlib_module_names:
-            package = "/__init__.py" if code.co_filename.endswith("__init__.py") else ".py"
-            file = module.replace(".", "/") + package
-            yield {"file": file, "line": step.tb_lineno, "function": code.co_name}
-        step = step.tb_next
->>>>>>> c7e3ca1 (Bound the scan of failures in the guest and on the host, share commits of outcomes, change threads sooner: a neighbour's p99 halves)
 
 
 # The loader imports this module last, and instances start from the memory of that moment: type

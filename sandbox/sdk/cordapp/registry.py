@@ -20,8 +20,6 @@ Host = Callable[[str, str, str], str]
 """Calls a host function: interface, function, request; answers `ok` or raises HostCallError."""
 
 _CODE_CHARACTERS_MAX = 100
-MESSAGE_CHARACTERS_MAX = 16 * 1024
-"""Of a failure's text: the host keeps 8 KiB of it, and marks that it was cut."""
 
 
 class HostCallError(Exception):

@@ -1,17 +1,23 @@
 """Platform services that flows find as their attributes, apart from sessions and the ledger."""
 
 import base64
+import sys
+import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import pairwise
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeAlias
 
 from cordapp.contracts import PublicKey
 from cordapp.errors import HostApi
 from cordapp.schema import from_json, to_json
 
+ExcInfo: TypeAlias = bool | BaseException | tuple[Any, ...] | None
+
 _PAGE = 500
+_TRACE_LINES_MAX = 100
+_TRACE_CHARACTERS_MAX = 500
 
 
 @dataclass(frozen=True)
@@ -78,32 +84,49 @@ class Random(Service):
 
 
 class Log(Service):
-    """Log lines of the flow, written to the virtual node's log."""
+    """Log lines of the flow, written to the virtual node's log.
+
+    `exc_info` adds the traceback of an exception, a log line for each of its lines, as in
+    `logging`: True for the one that is being handled, or the exception itself.
+    """
 
     def __init__(self, api: HostApi, logger: str) -> None:
         super().__init__(api)
         self._logger = logger
 
-    def debug(self, message: str, *arguments: object) -> None:
+    def debug(self, message: str, *arguments: object, exc_info: ExcInfo = None) -> None:
         """Write `message % arguments` at level debug."""
-        self._write("debug", message, arguments)
+        self._write("debug", message, arguments, exc_info)
 
-    def info(self, message: str, *arguments: object) -> None:
+    def info(self, message: str, *arguments: object, exc_info: ExcInfo = None) -> None:
         """Write `message % arguments` at level info."""
-        self._write("info", message, arguments)
+        self._write("info", message, arguments, exc_info)
 
-    def warning(self, message: str, *arguments: object) -> None:
+    def warning(self, message: str, *arguments: object, exc_info: ExcInfo = None) -> None:
         """Write `message % arguments` at level warn."""
-        self._write("warn", message, arguments)
+        self._write("warn", message, arguments, exc_info)
 
-    def error(self, message: str, *arguments: object) -> None:
+    def error(self, message: str, *arguments: object, exc_info: ExcInfo = None) -> None:
         """Write `message % arguments` at level error."""
-        self._write("error", message, arguments)
+        self._write("error", message, arguments, exc_info)
 
-    def _write(self, level: str, message: str, arguments: tuple[object, ...]) -> None:
-        text = message % arguments if arguments else message
-        line = {"level": level, "logger": self._logger, "message": text}
-        self._call("log", "write", line)
+    def exception(self, message: str, *arguments: object, exc_info: ExcInfo = True) -> None:
+        """Write `message % arguments` at level error, with the exception that is being handled."""
+        self._write("error", message, arguments, exc_info)
+
+    def _write(
+        self, level: str, message: str, arguments: tuple[object, ...], exc_info: ExcInfo
+    ) -> None:
+        lines = [message % arguments if arguments else message]
+        exc = sys.exc_info()[1] if exc_info is True else exc_info
+        if isinstance(exc, tuple):
+            exc = exc[1]
+        if isinstance(exc, BaseException):
+            trace = "".join(traceback.format_exception(exc)).splitlines()
+            lines += [line[:_TRACE_CHARACTERS_MAX] for line in trace[-_TRACE_LINES_MAX:]]
+        for line in lines:
+            entry = {"level": level, "logger": self._logger, "message": line}
+            self._call("log", "write", entry)
 
 
 def read_pages(api: HostApi, interface: str, function: str, query: dict[str, Any]) -> list[Any]:

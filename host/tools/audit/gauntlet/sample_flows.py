@@ -49,7 +49,7 @@ def sample_flows() -> tuple[PythonAttack, ...]:
         ),
         _sample("hostile_flood.OversizedResult", "a result of 18 MiB", "payload-too-large"),
         _sample("hostile_flood.OversizedRequest", "a request of 18 MiB", "payload-too-large"),
-        _sample("hostile_flood.OversizedError", "an error of 18 MiB", "payload-too-large"),
+        _sample("hostile_flood.OversizedError", "an error of 18 MiB", "ValueError"),
         _sample(
             "hostile_flood.BrokenText",
             "a result that is no Unicode",
