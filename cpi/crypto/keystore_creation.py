@@ -1,6 +1,5 @@
 """New signing keys with self-signed code-signing certificates, as PKCS#12."""
 
-import re
 from datetime import UTC, datetime, timedelta
 
 from asn1crypto import x509 as asn1_x509
@@ -11,7 +10,9 @@ from cryptography.hazmat.primitives.serialization import pkcs12
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from cpi.crypto.der import load
+from cpi.crypto.name_text import NameTextError
 from cpi.crypto.signature_schemes import pss_algorithm
+from cpi.crypto.subject_names import subject_name
 from cpi.errors import Code, KeystoreError
 
 KEY_ALGORITHMS = ("EC", "RSA", "RSASSA-PSS", "Ed25519")
@@ -20,7 +21,6 @@ _KDF_ROUNDS = 50_000
 _RSA_BITS = range(2048, 4097)
 _RSA_BITS_DEFAULT = 3072
 _CURVES: dict[int, ec.EllipticCurve] = {256: ec.SECP256R1(), 384: ec.SECP384R1()}
-_SPACE_AFTER_COMMA = re.compile(r"(?<!\\),\s+")
 _VALIDITY_DAYS = range(1, 36_526)
 _PSS = padding.PSS(padding.MGF1(hashes.SHA256()), hashes.SHA256.digest_size)
 
@@ -40,7 +40,7 @@ def create_keystore(
     Args:
         password: encrypts file and key (AES-256).
         alias: the key's alias.
-        distinguished_name: RFC 4514 text such as `CN=Signer, O=Acme, L=London, C=GB`.
+        distinguished_name: text as `keytool -dname` takes it, such as `CN=Signer, O=Acme, C=GB`.
         key_algorithm: one of `KEY_ALGORITHMS`, in any case.
         key_size: bits: 256 or 384 for EC, 2048 to 4096 for RSA; None is 256 or 3072.
         validity_days: how long the certificate is valid, from `now`.
@@ -96,11 +96,11 @@ def _new_key(algorithm: str, size: int | None) -> _NewKey:
 
 def _parse_name(text: str) -> x509.Name:
     try:
-        name = x509.Name.from_rfc4514_string(_SPACE_AFTER_COMMA.sub(",", text.strip()))
-    except ValueError as error:
-        reason = str(error) or "expected text such as CN=Signer, O=Acme, L=London, C=GB"
+        name = subject_name(text)
+    except NameTextError as error:
         raise KeystoreError(
-            Code.KEYSTORE_INVALID, f"{text!r} is no distinguished name: {reason}"
+            Code.KEYSTORE_INVALID,
+            f"{text!r} is no distinguished name such as CN=Signer, O=Acme, L=London, C=GB: {error}",
         ) from error
     for kind in (NameOID.ORGANIZATION_NAME, NameOID.COUNTRY_NAME):
         if not name.get_attributes_for_oid(kind):

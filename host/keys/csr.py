@@ -9,11 +9,12 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from cpi.crypto.name_text import NameTextError
+from cpi.crypto.subject_names import subject_name
 from host.keys.errors import CsrInvalidError
 from host.keys.schemes import PublicKey, SignatureSpec, decode_public, find_spec
 
 _NAMES_MAX = 100
-_X500_CHARACTERS_MAX = 1024
 _HOST = re.compile(r"(?=.{1,253}\Z)(\*\.)?([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.?)+")
 
 Sign = Callable[[bytes], bytes]
@@ -53,15 +54,10 @@ def make_csr(
 
 
 def _subject(name: str) -> x509.Name:
-    if len(name) > _X500_CHARACTERS_MAX:
-        raise CsrInvalidError(f"the X.500 name has more than {_X500_CHARACTERS_MAX} characters")
     try:
-        subject = x509.Name.from_rfc4514_string(re.sub(r"\s*,\s*", ",", name.strip()))
-    except (ValueError, KeyError) as exc:
-        raise CsrInvalidError(f"{name!r} is no X.500 name: {exc}") from exc
-    if not list(subject):
-        raise CsrInvalidError("the X.500 name is empty")
-    return subject
+        return subject_name(name)
+    except NameTextError as exc:
+        raise CsrInvalidError(str(exc)) from exc
 
 
 def _alternatives(names: Sequence[str]) -> list[x509.GeneralName]:

@@ -40,3 +40,12 @@ def test_refusals(tmp_path: Path, run: Run) -> None:
     code, _, err = run(*base, NAME)
     assert (code, "error[file-exists]" in err) == (1, True)
     assert file.read_bytes() == before
+
+
+def test_the_subject_is_read_as_keytool_reads_it(tmp_path: Path, run: Run) -> None:
+    file = tmp_path / "keys.p12"
+    base = ("keystore", "create", "--file", file, "--storepass", "secret", "--dname")
+    assert run(*base, 'CN=Signer ;O="Acme, Inc.",L=London, C=GB')[0] == 0
+    key = load_signing_key(file, password="secret", alias=None)
+    subject = key.certificate_chain[0].subject.rfc4514_string()
+    assert subject == "CN=Signer,O=Acme\\, Inc.,L=London,C=GB"

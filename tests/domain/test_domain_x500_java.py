@@ -7,9 +7,13 @@ import re
 import shutil
 import subprocess
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
+from asn1crypto import core
 
+from cpi.crypto.name_text import NameTextError
+from cpi.crypto.subject_names import subject_name
 from cpi.package.member_names import MemberNameError, member_name_text, read_member_name
 from tests.domain.generated_names import names
 from tests.domain.test_domain_x500 import JAVA
@@ -29,15 +33,28 @@ FIXED = [
     "O=\\\\, L=\\\\, C=GB",
 ]
 
+
+class Attribute(core.Sequence):
+    _fields: ClassVar = [("type", core.ObjectIdentifier), ("value", core.Any)]
+
+
+class Part(core.SetOf):
+    _child_spec = Attribute
+
+
+class Name(core.SequenceOf):
+    _child_spec = Part
+
+
 java = shutil.which("java")
 pytestmark = pytest.mark.skipif(java is None, reason="java is not installed")
 
 
-def judged_by_java(texts: list[str], *, corda: Path | None = None) -> list[list[str]]:
+def judged_by_java(texts: list[str], *words: str, corda: Path | None = None) -> list[list[str]]:
     lines = "".join(f"{_hex(text)}\n" for text in texts)
     options = ["-Xshare:auto", *(["-cp", str(corda)] if corda else [])]
     done = subprocess.run(
-        [java or "", *options, ORACLE, *(["corda"] if corda else [])],
+        [java or "", *options, ORACLE, *words, *(["corda"] if corda else [])],
         input=lines,
         capture_output=True,
         text=True,
@@ -79,6 +96,51 @@ def test_ten_thousand_names_are_read_and_written_as_java_does() -> None:
     assert not faults, faults[:20]
     accepted = sum(read_here(text) is not None for text in texts)
     assert len(texts) * 0.2 < accepted < len(texts) * 0.8
+
+
+def subject_here(text: str) -> list[list[tuple[str, str]]] | None:
+    try:
+        name = subject_name(text)
+    except NameTextError:
+        return None
+    return [[(each.oid.dotted_string, each.value) for each in rdn] for rdn in name.rdns]
+
+
+def subject_of(der: str) -> list[list[tuple[str, str]]]:
+    name = Name.load(bytes.fromhex(der))
+    return [[(each["type"].dotted, _string(each["value"])) for each in part] for part in name]
+
+
+def _string(value: core.Any) -> str:
+    encodings = {
+        19: "ascii",
+        20: "latin-1",
+        22: "ascii",
+        27: "ascii",
+        28: "utf-32-be",
+        30: "utf-16-be",
+    }
+    parsed = value.parse()
+    return parsed.contents.decode(encodings.get(parsed.tag, "utf-8"), "replace")
+
+
+def test_subjects_of_certificates_are_read_as_java_does() -> None:
+    texts = ["CN=a+OU=b, O=c", "CN=a\\+b, O=c", "DC=x, DC=y", "T=Dr., CN=a", *names(2_000, seed=13)]
+    faults, accepted = [], 0
+    for text, row in zip(texts, judged_by_java(texts, "encoded"), strict=True):
+        here = subject_here(text)
+        accepted += here is not None
+        if here is not None and row[0] == "NO" and not re.search(r'\\\\" *\n*(?:[,;+]|\Z)', text):
+            faults.append((text, "Java refuses", here))
+        # Values that a certificate's attribute cannot hold are refused here; Java encodes them.
+        if here is not None and row[0] == "OK" and _sorted(here) != _sorted(subject_of(row[1])):
+            faults.append((text, subject_of(row[1]), here))
+    assert not faults, faults[:10]
+    assert accepted > 500
+
+
+def _sorted(name: list[list[tuple[str, str]]]) -> list[list[tuple[str, str]]]:
+    return [sorted(part) for part in name]
 
 
 @pytest.mark.network

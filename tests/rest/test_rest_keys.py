@@ -202,6 +202,16 @@ def test_a_certificate_signing_request_is_signed_by_the_key_that_stays(api, sche
         assert csr.signature_hash_algorithm.name.upper() == spec.partition("with")[0]
 
 
+def test_subjects_of_requests_are_read_as_java_does(api):
+    api.post(f"{BASE}/hsm/soft/p2p/TLS")
+    key_id = make(api, "p2p", "quoted", "TLS").json()["id"]
+    name = 'CN=host; O="Acme, Inc." , 2.5.4.7=Z\\C3\\BCrich, C=CH'
+    reply = api.post(f"{BASE}/certificate/p2p/{key_id}", json={"x500Name": name})
+    assert reply.status_code == 200, reply.text
+    csr = load_pem_x509_csr(reply.text.encode())
+    assert csr.subject.rfc4514_string() == "CN=host,O=Acme\\, Inc.,L=Zürich,C=CH"
+
+
 def test_certificate_signing_requests_that_are_none_are_refused(api, node):
     api.post(f"{BASE}/hsm/soft/{node}/SESSION_INIT")
     key_id = make(api, node, "session", "SESSION_INIT").json()["id"]

@@ -6,6 +6,7 @@ import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashMap;
+import java.util.HexFormat;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
@@ -21,7 +22,7 @@ import javax.security.auth.x500.X500Principal;
  *
  * <p>"NO TYPE" names the exception; "OK TEXT AGAIN" gives the canonical text, and what that text is read as ("-" if it
  * is refused). The rules are those of MemberX500Name of corda-api 5.2, over the same classes of Java; with the argument
- * "corda" its own class is called, which has to be on the class path.
+ * "corda" its own class is called, which has to be on the class path. With "encoded", TEXT is the DER of the name.
  */
 public final class MemberNameOracle {
     private static final List<String> KINDS = List.of("C", "ST", "L", "O", "OU", "CN");
@@ -32,11 +33,12 @@ public final class MemberNameOracle {
     }
 
     public static void main(String[] arguments) throws Exception {
+        boolean encoded = Arrays.asList(arguments).contains("encoded");
         Reader reader = Arrays.asList(arguments).contains("corda") ? corda() : MemberNameOracle::read;
         PrintStream out = new PrintStream(System.out, false, "US-ASCII");
         BufferedReader in = new BufferedReader(new InputStreamReader(System.in, StandardCharsets.US_ASCII));
         for (String line; (line = in.readLine()) != null; ) {
-            out.println(verdict(reader, fromHex(line)));
+            out.println(encoded ? encoded(fromHex(line)) : verdict(reader, fromHex(line)));
         }
         out.flush();
     }
@@ -52,6 +54,14 @@ public final class MemberNameOracle {
             return "OK " + toHex(canonical) + " " + toHex(reader.read(canonical));
         } catch (Exception refused) {
             return "OK " + toHex(canonical) + " -";
+        }
+    }
+
+    private static String encoded(String text) {
+        try {
+            return "OK " + HexFormat.of().formatHex(new X500Principal(text).getEncoded()) + " -";
+        } catch (Exception refused) {
+            return "NO " + refused.getClass().getSimpleName();
         }
     }
 
