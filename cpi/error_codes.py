@@ -159,6 +159,14 @@ ERROR_CODES: Mapping[str, tuple[str, str]] = {
         "The certificate expires soon and there is no timestamp (a warning).",
         "Sign with `--tsa`, so that the package outlives its certificate.",
     ),
+    Code.CERTIFICATE_SELF_SIGNED: (
+        "The signer's certificate is its own issuer, so nobody trusts it unasked (a warning).",
+        "Give the certificate to those who verify, or have an authority issue one.",
+    ),
+    Code.CERTIFICATE_CHAIN_INCOMPLETE: (
+        "The signer's chain ends without its root, which verifiers then need (a warning).",
+        "Put the issuers into the key store, or name them by `--certificate-file`.",
+    ),
     Code.CERTIFICATE_CHAIN_LENGTH: (
         (
             "The CPI's identity covers the whole certificate chain, so another chain makes another"
@@ -173,6 +181,10 @@ ERROR_CODES: Mapping[str, tuple[str, str]] = {
     Code.TIMESTAMP_INVALID: (
         "The RFC 3161 timestamp is not valid for this signature, or its authority is not trusted.",
         "Check the certificates given for timestamps; sign again with another authority.",
+    ),
+    Code.TIMESTAMP_MISSING: (
+        "The signature will have no timestamp, so it ends with its certificates (a warning).",
+        "Sign with `--tsa`.",
     ),
     Code.TIMESTAMP_UNAVAILABLE: (
         "The timestamp authority gave no usable answer in time, or its URL is none.",

@@ -51,9 +51,12 @@ class Code(StrEnum):
     CERTIFICATE_INVALID = "certificate-invalid"
     CERTIFICATE_USAGE = "certificate-usage"
     CERTIFICATE_EXPIRES_SOON = "certificate-expires-soon"
+    CERTIFICATE_SELF_SIGNED = "certificate-self-signed"
+    CERTIFICATE_CHAIN_INCOMPLETE = "certificate-chain-incomplete"
     CERTIFICATE_CHAIN_LENGTH = "certificate-chain-in-identity"
     KEY_WEAK = "key-weak"
     TIMESTAMP_INVALID = "timestamp-invalid"
+    TIMESTAMP_MISSING = "timestamp-missing"
     TIMESTAMP_UNAVAILABLE = "timestamp-unavailable"
     # Package rules
     PACKAGE_TYPE = "package-type"

@@ -1,97 +1,41 @@
-"""Loading X.509 certificates from DER and PEM, within limits.
+"""Loading X.509 certificates from DER, PEM and PKCS#7, within limits, and finding their issuers."""
 
-As lenient as Java: serial numbers that are not positive, countries of other lengths than two and
-overlong names are read, since keytool makes them and public roots have them. The library warns
-about those on stderr; the warnings are suppressed.
-"""
-
-import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from itertools import islice
 
-from asn1crypto import x509 as asn1_x509
-from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
-
-from cpi.crypto.der import load
-from cpi.crypto.pem import pem_blocks
+from cpi.crypto.certificate import AnyCertificate, Certificate, as_certificates
+from cpi.crypto.der import DerRefusedError, check_der
+from cpi.crypto.extensions import check_critical_extensions
+from cpi.crypto.pem import PemBlock, pem_blocks
+from cpi.crypto.tlv import SEQUENCE, definite, expect, members, object_identifier, read_element
 from cpi.errors import Code, KeystoreError
 
 _CERTIFICATES_MAX = 64
-_UNREADABLE = (
-    UnsupportedAlgorithm,
-    x509.DuplicateExtension,
-    x509.InvalidVersion,
-    x509.UnsupportedGeneralNameType,
-    TypeError,
-    OverflowError,
-    KeyError,
-)
-"""Errors that the libraries raise for bad contents besides ValueError: for example, TypeError for a
-name constraint that is not an address."""
+_BLOCKS_MAX = 256
 _PEM_BYTES_MAX = 1024 * 1024
-_LABEL = "CERTIFICATE"
-_DER_NULL = b"\x05\x00"
-_WARNINGS = ("Attribute's length must be", "Parsed a serial number which wasn't positive")
+_LABELS = frozenset({"CERTIFICATE", "X509 CERTIFICATE"})
+_PKCS7 = "PKCS7"
+_SIGNED_DATA = "1.2.840.113549.1.7.2"
+_HOLDER = 0xA0
 
 
-def load_der(der: bytes) -> x509.Certificate:
+def load_der(der: bytes) -> Certificate:
     """A certificate from its DER encoding.
-
-    Java writes (and older versions wrote) NULL parameters into DSA and ECDSA certificates, which
-    RFC 3279 forbids and the parser refuses. They are dropped, so the signature on such a
-    certificate can no longer be verified: it can be a trusted self-signed signer, but never a
-    certificate issued by another one.
 
     Raises:
         ValueError: the bytes are not a certificate.
     """
-    try:
-        structure = load(asn1_x509.Certificate, der)
-        try:
-            return _complete(der)
-        except ValueError:
-            lenient = _without_null_parameters(structure)
-            if lenient is None:
-                raise
-            return _complete(lenient)
-    except _UNREADABLE as error:
-        raise ValueError(str(error) or type(error).__name__) from error
-
-
-def _complete(der: bytes) -> x509.Certificate:
-    """Parse, and force the parts that the library parses lazily, so that none can fail later."""
-    _keep_quiet()
-    certificate = x509.load_der_x509_certificate(der)
-    certificate.public_key()
-    _ = certificate.subject, certificate.issuer, certificate.extensions
+    certificate = Certificate(der)
+    check_critical_extensions(certificate)
     return certificate
 
 
-def _keep_quiet() -> None:
-    # Not in a `with` block: filters are process-wide, and the library also warns on later accesses.
-    for message in _WARNINGS:
-        warnings.filterwarnings("ignore", message=message)
-
-
-def _without_null_parameters(certificate: asn1_x509.Certificate) -> bytes | None:
-    algorithm = certificate["signature_algorithm"]
-    if algorithm.signature_algo not in ("dsa", "ecdsa"):
-        return None
-    if algorithm["parameters"].dump() != _DER_NULL:
-        return None
-    plain = {"algorithm": algorithm["algorithm"].native}
-    certificate["tbs_certificate"]["signature"] = plain
-    certificate["signature_algorithm"] = plain
-    changed: bytes = certificate.dump(force=True)
-    return changed
-
-
-def load_pem_certificates(data: bytes, *, source: str) -> tuple[x509.Certificate, ...]:
-    """Every certificate of a PEM file, in file order.
+def load_pem_certificates(data: bytes, *, source: str) -> tuple[Certificate, ...]:
+    """Every certificate of a file, in file order.
 
     Args:
-        data: PEM text; text between certificates is ignored.
+        data: PEM text, in which other text is ignored; or DER of one certificate or of a PKCS#7
+            bundle, as `keytool -exportcert` and `openssl crl2pkcs7` write them.
         source: the file's name, for messages.
 
     Raises:
@@ -102,31 +46,80 @@ def load_pem_certificates(data: bytes, *, source: str) -> tuple[x509.Certificate
             Code.CERTIFICATE_UNREADABLE, f"{source} has more than {_PEM_BYTES_MAX} bytes"
         )
     try:
-        found = (block for block in pem_blocks(data) if block.label == _LABEL)
-        blocks = list(islice(found, _CERTIFICATES_MAX + 1))
-        certificates = tuple(load_der(block.der()) for block in blocks[:_CERTIFICATES_MAX])
+        if data.startswith(bytes([SEQUENCE])):
+            found = [load_der(der) for der in islice(_encodings(data), _CERTIFICATES_MAX + 1)]
+        else:
+            blocks = islice(pem_blocks(data), _BLOCKS_MAX)
+            found = [certificate for _, certificate in certificates_of(blocks, source=source)]
     except ValueError as error:
-        raise KeystoreError(
-            Code.CERTIFICATE_UNREADABLE, f"{source} is no readable certificate: {error}"
-        ) from error
-    if not 0 < len(blocks) <= _CERTIFICATES_MAX:
-        found_many = f"more than {_CERTIFICATES_MAX}" if blocks else "no"
+        raise _unreadable(source, error) from error
+    if not 0 < len(found) <= _CERTIFICATES_MAX:
+        found_many = f"more than {_CERTIFICATES_MAX}" if found else "no"
         raise KeystoreError(
             Code.CERTIFICATE_UNREADABLE,
             f"{source} holds {found_many} PEM certificates, expected 1 to {_CERTIFICATES_MAX}",
         )
-    return certificates
+    return tuple(found)
 
 
-def issuer_path(
-    leaf: x509.Certificate, others: Iterable[x509.Certificate]
-) -> tuple[x509.Certificate, ...]:
+def certificates_of(
+    blocks: Iterable[PemBlock], *, source: str
+) -> list[tuple[PemBlock, Certificate]]:
+    """The certificates in PEM blocks, each with its block; one more than is allowed at most.
+
+    Raises:
+        KeystoreError: one cannot be read.
+    """
+    try:
+        every = (
+            (block, der)
+            for block in blocks
+            if block.label in _LABELS or block.label == _PKCS7
+            for der in (_bundle(block.der()) if block.label == _PKCS7 else (block.der(),))
+        )
+        return [(block, load_der(der)) for block, der in islice(every, _CERTIFICATES_MAX + 1)]
+    except ValueError as error:
+        raise _unreadable(source, error) from error
+
+
+def _encodings(data: bytes) -> Iterator[bytes]:
+    """The certificates of a DER file: itself, or those of a bundle."""
+    check_der(data)
+    parts = read_element(definite(data), SEQUENCE, "the file").children()
+    is_bundle = len(parts) == 2 and parts[0].tag != SEQUENCE
+    yield from _bundle(data) if is_bundle else (data,)
+
+
+def _bundle(der: bytes) -> Iterator[bytes]:
+    """The certificates of a PKCS#7 bundle; its signatures, if it has any, do not matter.
+
+    Raises:
+        DerRefusedError: it is none.
+    """
+    check_der(der)
+    kind, holder = members(read_element(definite(der), SEQUENCE, "a bundle"), "a bundle", 2)
+    if object_identifier(kind) != _SIGNED_DATA:
+        raise DerRefusedError("it is neither a certificate nor a PKCS#7 bundle of them")
+    inner = expect(holder, _HOLDER, "a bundle").children()
+    content = inner[0] if inner else holder
+    for field in members(content, "a bundle", 4, 6):
+        if field.tag == _HOLDER:
+            yield from (certificate.der for certificate in field.children())
+
+
+def _unreadable(source: str, error: ValueError) -> KeystoreError:
+    return KeystoreError(
+        Code.CERTIFICATE_UNREADABLE, f"{source} is no readable certificate: {error}"
+    )
+
+
+def issuer_path(leaf: AnyCertificate, others: Iterable[AnyCertificate]) -> tuple[Certificate, ...]:
     """The leaf followed by its issuers, found by name, as far as `others` contains them.
 
     Each certificate is taken once; signatures are not checked.
     """
-    path, left = [leaf], list(others)
-    while path[-1].issuer != path[-1].subject:
+    path, left = list(as_certificates([leaf])), list(as_certificates(others))
+    while not path[-1].is_self_issued:
         above = next((c for c in left if c.subject == path[-1].issuer), None)
         if above is None:
             break

@@ -12,18 +12,25 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from asn1crypto import algos, cms, core
-from asn1crypto import x509 as asn1_x509
-from cryptography import x509
 
+from cpi.crypto.certificate import Certificate
 from cpi.crypto.certificates import issuer_path, load_der
 from cpi.crypto.der import load
+from cpi.crypto.distinguished_names import DistinguishedName
 from cpi.crypto.public_keys import check_key, strong_hash, verify_signature
 from cpi.crypto.signature_schemes import is_pss_only, pss_restriction
-from cpi.crypto.signer_hash import certificate_der, subject_text
+from cpi.crypto.signer_hash import subject_text
+from cpi.crypto.tlv import INTEGER, NULL, OBJECT_IDENTIFIER, OCTET_STRING, SEQUENCE, SET, encode
 from cpi.errors import Code, SignatureError
 
 _CERTIFICATES_MAX = 20
 _HASHED_ALGORITHMS = ("rsassa_pkcs1v15", "ecdsa", "dsa")
+_DATA = encode(OBJECT_IDENTIFIER, bytes.fromhex("2a864886f70d010701"))
+_SIGNED_DATA = encode(OBJECT_IDENTIFIER, bytes.fromhex("2a864886f70d010702"))
+_TIMESTAMP = encode(OBJECT_IDENTIFIER, bytes.fromhex("2a864886f70d010910020e"))
+_VERSION_1, _NULL = encode(INTEGER, b"\1"), encode(NULL)
+_EXPLICIT = _CERTIFICATES = 0xA0
+_UNSIGNED_ATTRIBUTES = 0xA1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +47,7 @@ class SignedMessage:
     """
 
     content: bytes
-    chain: tuple[x509.Certificate, ...]
+    chain: tuple[Certificate, ...]
     digest: str
     algorithm: str
     signature: bytes
@@ -125,26 +132,19 @@ def _content(
 
 def _chain(
     certificates: Sequence[cms.CertificateChoices], sid: cms.SignerIdentifier, what: str
-) -> tuple[x509.Certificate, ...]:
+) -> tuple[Certificate, ...]:
     """The signer's certificate followed by its issuers, found by name as Java builds the path."""
     if len(certificates) > _CERTIFICATES_MAX:
         raise _refused(what, f"{len(certificates)} certificates, at most {_CERTIFICATES_MAX}")
     parsed = [load_der(c.chosen.dump()) for c in certificates]
     if sid.name != "issuer_and_serial_number":
         raise _refused(what, "the signer is not identified by issuer and serial number")
-    issuer, serial = sid.chosen["issuer"].dump(), sid.chosen["serial_number"].native
-    found = [
-        c
-        for c in parsed
-        if c.serial_number == serial and _same_name(issuer, c.issuer.public_bytes())
-    ]
+    issuer = DistinguishedName(sid.chosen["issuer"].dump())
+    serial = sid.chosen["serial_number"].native
+    found = [c for c in parsed if c.serial_number == serial and c.issuer == issuer]
     if not found:
         raise _refused(what, "the signer's certificate is not in the block")
     return issuer_path(found[0], [c for c in parsed if c is not found[0]])
-
-
-def _same_name(one: bytes, other: bytes) -> bool:
-    return one == other or bool(load(asn1_x509.Name, one) == load(asn1_x509.Name, other))
 
 
 def _signed_bytes(
@@ -217,9 +217,7 @@ def _check_algorithm(algorithm: algos.SignedDigestAlgorithm, digest: str, what: 
     return None
 
 
-def _check_restriction(
-    certificate: x509.Certificate, digest: str, salt: int | None, what: str
-) -> None:
+def _check_restriction(certificate: Certificate, digest: str, salt: int | None, what: str) -> None:
     """Check that an RSASSA-PSS key is used as its certificate allows."""
     if not is_pss_only(certificate):
         return
@@ -253,7 +251,7 @@ def _refused(what: str, reason: str) -> SignatureError:
 
 def encode_signed_data(
     *,
-    certificates: Sequence[x509.Certificate],
+    certificates: Sequence[Certificate],
     digest: str,
     algorithm: algos.SignedDigestAlgorithm,
     signature: bytes,
@@ -268,34 +266,26 @@ def encode_signed_data(
         signature: the signature over the content.
         timestamp_token: DER of an RFC 3161 token over `signature`, an unsigned attribute.
     """
-    chain = [load(asn1_x509.Certificate, certificate_der(c)) for c in certificates]
-    signer = cms.SignerInfo(
-        {
-            "version": "v1",
-            "sid": cms.SignerIdentifier(
-                {
-                    "issuer_and_serial_number": {
-                        "issuer": chain[0].issuer,
-                        "serial_number": chain[0].serial_number,
-                    }
-                }
-            ),
-            "digest_algorithm": {"algorithm": digest},
-            "signature_algorithm": algorithm,
-            "signature": signature,
-        }
+    leaf = certificates[0]
+    number = leaf.serial_number
+    serial = number.to_bytes(number.bit_length() // 8 + 1, "big", signed=True)
+    digest_algorithm = encode(SEQUENCE, algos.DigestAlgorithmId(digest).dump(), _NULL)
+    token = encode(SEQUENCE, _TIMESTAMP, encode(SET, timestamp_token)) if timestamp_token else b""
+    signer = encode(
+        SEQUENCE,
+        _VERSION_1,
+        encode(SEQUENCE, leaf.issuer.public_bytes(), encode(INTEGER, serial)),
+        digest_algorithm,
+        algorithm.dump(),
+        encode(OCTET_STRING, signature),
+        encode(_UNSIGNED_ATTRIBUTES, token) if token else b"",
     )
-    if timestamp_token is not None:
-        token = load(cms.ContentInfo, timestamp_token)
-        signer["unsigned_attrs"] = [{"type": "signature_time_stamp_token", "values": [token]}]
-    signed_data = cms.SignedData(
-        {
-            "version": "v1",
-            "digest_algorithms": [{"algorithm": digest}],
-            "encap_content_info": {"content_type": "data"},
-            "certificates": chain,
-            "signer_infos": [signer],
-        }
+    signed_data = encode(
+        SEQUENCE,
+        _VERSION_1,
+        encode(SET, digest_algorithm),
+        encode(SEQUENCE, _DATA),
+        encode(_CERTIFICATES, *(c.der for c in certificates)),
+        encode(SET, signer),
     )
-    der: bytes = cms.ContentInfo({"content_type": "signed_data", "content": signed_data}).dump()
-    return der
+    return encode(SEQUENCE, _SIGNED_DATA, encode(_EXPLICIT, signed_data))

@@ -4,22 +4,19 @@ A library that derives a key from a password performs as many rounds as the file
 of the whole file are added up before any library reads it. Source: RFC 8018 (PBES2), RFC 7292.
 """
 
-from asn1crypto.algos import EncryptionAlgorithm
-
 from cpi.errors import Code, KeystoreError
 
 ROUNDS_MAX = 5_000_000
 """Maximum of one derivation, which takes some seconds."""
 TOTAL_MAX = 20_000_000
 """Maximum of one file: enough for hundreds of keys as Java writes them, with 10,000 rounds each."""
-_KNOWN = ("pbkdf2", "pkcs12_kdf", "pbkdf1")
 
 
 class DerivationRounds:
     """The rounds counted so far in one file."""
 
     def __init__(self, source: str) -> None:
-        self._source = source
+        self.source = source
         self._left = TOTAL_MAX
 
     def spend(self, rounds: int) -> None:
@@ -31,31 +28,11 @@ class DerivationRounds:
         if not 0 < rounds <= ROUNDS_MAX:
             raise KeystoreError(
                 Code.KEYSTORE_INVALID,
-                f"{self._source} asks for {rounds} iterations, at most {ROUNDS_MAX}",
+                f"{self.source} asks for {rounds} iterations, at most {ROUNDS_MAX}",
             )
         self._left -= rounds
         if self._left < 0:
             raise KeystoreError(
                 Code.KEYSTORE_INVALID,
-                f"{self._source} asks for more than {TOTAL_MAX} iterations for all that it holds",
+                f"{self.source} asks for more than {TOTAL_MAX} iterations for all that it holds",
             )
-
-    def derive(self, algorithm: EncryptionAlgorithm) -> None:
-        """Count the derivation of an encryption by password.
-
-        Raises:
-            KeystoreError: as `spend`; or its cost cannot be bounded by rounds, as with scrypt,
-                which takes as much memory as the file says.
-            ValueError, TypeError, KeyError, AttributeError: it is damaged.
-        """
-        try:
-            function = algorithm.kdf
-        except ValueError:
-            function = algorithm["algorithm"].native
-        if function not in _KNOWN:
-            raise KeystoreError(
-                Code.KEYSTORE_INVALID,
-                f"{self._source} derives a key by {function!r:.80}, which is not taken; convert it"
-                " to PBES2 with PBKDF2",
-            )
-        self.spend(algorithm.kdf_iterations)

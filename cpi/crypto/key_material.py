@@ -2,17 +2,20 @@
 
 from dataclasses import dataclass
 
-from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 
+from cpi.crypto.certificate import Certificate
 from cpi.errors import Code, KeystoreError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NamedKey:
-    """A private key, the name that the file gives it, and the id that ties it to a certificate."""
+    """A private key, the name that the file gives it, and the id that ties it to a certificate.
 
-    private: PrivateKeyTypes
+    `private` is the reason instead, if this key cannot be used.
+    """
+
+    private: PrivateKeyTypes | KeystoreError
     alias: str | None = None
     entry_id: bytes | None = None
 
@@ -21,12 +24,16 @@ class NamedKey:
 class NamedCertificate:
     """A certificate; `alias` is the name that the file gives it or its key, None without one.
 
-    `entry_id` is the id of the key that it belongs to, where the file says so (`localKeyId`).
+    `entry_id` is the id of the key that it belongs to, where the file says so (`localKeyId`);
+    `trusted` is a certificate that was imported as trusted, which no key signs with; `first` is the
+    first item of its part of a PKCS#12 file.
     """
 
-    certificate: x509.Certificate
-    alias: str | None
+    certificate: Certificate
+    alias: str | None = None
     entry_id: bytes | None = None
+    trusted: bool = False
+    first: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,9 +49,6 @@ def password_needed(source: str) -> KeystoreError:
     return KeystoreError(Code.KEYSTORE_PASSWORD, f"{source} is protected: it needs a password")
 
 
-def unreadable(source: str, error: Exception) -> KeystoreError:
-    """The refusal of a file that a library cannot open, distinguished from a wrong password."""
-    text = str(error)
-    wrong = any(word in text.lower() for word in ("password", "mac", "decrypt"))
-    code = Code.KEYSTORE_PASSWORD if wrong else Code.KEYSTORE_INVALID
-    return KeystoreError(code, f"{source} cannot be opened: {text}")
+def wrong_password(source: str) -> KeystoreError:
+    """The refusal of what a password does not open: it, or its encryption, is not what it was."""
+    return KeystoreError(Code.KEYSTORE_PASSWORD, f"{source}: wrong password, or damaged")

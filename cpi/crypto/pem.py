@@ -22,11 +22,15 @@ class PemRefusedError(ValueError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PemBlock:
-    """A block: `text` is the whole block, `body` the text between its BEGIN and END lines."""
+    """A block: `text` is the whole block, `body` the text between its BEGIN and END lines.
+
+    `before` is the text between it and the block before it.
+    """
 
     label: str
     text: bytes
     body: bytes
+    before: bytes = b""
 
     def der(self) -> bytes:
         """The bytes that the block holds.
@@ -59,11 +63,12 @@ def pem_blocks(data: bytes) -> Iterator[PemBlock]:
         last = _END + label + _DASHES
         if body_end < 0 or not data.startswith(last, body_end):
             raise PemRefusedError(f"the block {_shown(label)} at byte {begin} has no end")
-        at = body_end + len(last)
+        before, at = data[at:begin], body_end + len(last)
         yield PemBlock(
             label=label.decode("ascii", errors="replace"),
             text=data[begin:at],
             body=data[body_start:body_end],
+            before=before,
         )
 
 

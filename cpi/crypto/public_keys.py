@@ -6,7 +6,7 @@ warns below that.
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed25519, padding, rsa
+from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
 
 from cpi.errors import Code, SignatureError
@@ -17,7 +17,7 @@ _HASHES: dict[str, hashes.HashAlgorithm] = {
     "sha512": hashes.SHA512(),
 }
 _CURVES = {"secp256r1": "P-256", "secp384r1": "P-384", "secp521r1": "P-521"}
-_RSA_BITS = range(1024, 8193)
+_RSA_BITS = range(1024, 16_385)
 _DSA_BITS = range(2048, 3073)
 _RSA_BITS_STRONG = 2048
 
@@ -106,7 +106,7 @@ def verify_signature(
                 key.verify(signature, signed, ec.ECDSA(digest))
             case dsa.DSAPublicKey():
                 key.verify(signature, signed, digest)
-            case ed25519.Ed25519PublicKey():
+            case ed25519.Ed25519PublicKey() | ed448.Ed448PublicKey():
                 key.verify(signature, signed)
             case _:
                 return False

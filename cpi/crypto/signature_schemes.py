@@ -8,18 +8,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from asn1crypto import algos
-from asn1crypto import x509 as asn1_x509
-from cryptography import x509
+from asn1crypto import keys as asn1_keys
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
-from cryptography.x509.oid import PublicKeyAlgorithmOID
 
+from cpi.crypto.certificate import Certificate
 from cpi.crypto.der import load
 from cpi.crypto.public_keys import check_key, is_weak, strong_hash
-from cpi.crypto.signer_hash import certificate_der, subject_text
+from cpi.crypto.signer_hash import subject_text
 from cpi.errors import Code, SignatureError
 
 _RSA_BITS_SHA256_MAX = 3072
+_RSASSA_PSS = "1.2.840.113549.1.1.10"
 _HASHES: dict[str, hashes.HashAlgorithm] = {
     "sha256": hashes.SHA256(),
     "sha384": hashes.SHA384(),
@@ -53,7 +53,7 @@ class PssRestriction:
     salt_length_min: int
 
 
-def scheme_of(private: _SignerKey, certificate: x509.Certificate) -> Scheme:
+def scheme_of(private: _SignerKey, certificate: Certificate) -> Scheme:
     """How the key of a certificate signs.
 
     Raises:
@@ -83,31 +83,39 @@ def scheme_of(private: _SignerKey, certificate: x509.Certificate) -> Scheme:
             )
 
 
-def is_pss_only(certificate: x509.Certificate) -> bool:
+def is_pss_only(certificate: Certificate) -> bool:
     """Whether the certificate is for an RSASSA-PSS key, which must not sign by PKCS#1 v1.5."""
-    return certificate.public_key_algorithm_oid == PublicKeyAlgorithmOID.RSASSA_PSS
+    return certificate.key_algorithm == _RSASSA_PSS
 
 
-def pss_restriction(certificate: x509.Certificate) -> PssRestriction | None:
+def pss_restriction(certificate: Certificate) -> PssRestriction | None:
     """The restrictions that the certificate puts on its RSASSA-PSS key (RFC 4055 section 3.1).
 
     Raises:
-        SignatureError: it requires two different digests, which no scheme here supports.
+        SignatureError: they cannot be read, or require two different digests, which no scheme here
+            supports.
     """
     if not is_pss_only(certificate):
         return None
-    key = load(asn1_x509.Certificate, certificate_der(certificate)).public_key
-    parameters = key["algorithm"]["parameters"]
-    if parameters.native is None:
-        return None
-    digest = parameters["hash_algorithm"]["algorithm"].native
-    generator = parameters["mask_gen_algorithm"]["parameters"]["algorithm"].native
+    try:
+        algorithm = load(asn1_keys.PublicKeyAlgorithm, certificate.key_algorithm_der)
+        parameters = algorithm["parameters"]
+        if parameters.native is None:
+            return None
+        digest = parameters["hash_algorithm"]["algorithm"].native
+        generator = parameters["mask_gen_algorithm"]["parameters"]["algorithm"].native
+        salt = int(parameters["salt_length"].native)
+    except (ValueError, TypeError, KeyError) as error:
+        raise SignatureError(
+            Code.KEY_UNSUPPORTED,
+            f"{subject_text(certificate)}: the parameters of its key cannot be read: {error}",
+        ) from error
     if digest != generator:
         raise SignatureError(
             Code.KEY_UNSUPPORTED,
             f"{subject_text(certificate)}: the RSASSA-PSS key is for {digest} with {generator}",
         )
-    return PssRestriction(digest=digest, salt_length_min=parameters["salt_length"].native)
+    return PssRestriction(digest=digest, salt_length_min=salt)
 
 
 def pss_algorithm(digest: str, salt_length: int | None = None) -> algos.SignedDigestAlgorithm:

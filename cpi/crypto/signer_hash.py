@@ -11,27 +11,13 @@ Source: corda-runtime-os `packaging/Utils.kt` `signerSummaryHash`; Java `LdapNam
 import hashlib
 from collections.abc import Iterable, Sequence
 
-from asn1crypto import x509 as asn1_x509
-from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from cpi.crypto.der import load
+from cpi.crypto.certificate import AnyCertificate, Certificate, as_certificates
 from cpi.digests import sha256_text
 from cpi.errors import Code, SignatureError
 
 _ORDER = ("CN", "OU", "O", "L", "ST", "C")
-_KEYWORDS = {
-    "2.5.4.3": "CN",
-    "2.5.4.6": "C",
-    "2.5.4.7": "L",
-    "2.5.4.8": "ST",
-    "2.5.4.10": "O",
-    "2.5.4.11": "OU",
-    "2.5.4.9": "STREET",
-    "0.9.2342.19200300.100.1.25": "DC",
-    "0.9.2342.19200300.100.1.1": "UID",
-}
-"""The attribute types that Java's RFC 2253 text spells by keyword; all others are dotted."""
 _ESCAPED = frozenset(',=+<>#;"\\')
 _JAVA_WHITESPACE = " \r"
 
@@ -39,23 +25,23 @@ Rdn = Sequence[tuple[str, str]]
 """One relative distinguished name: pairs of attribute type (keyword or dotted) and value."""
 
 
-def cpk_signer_summary_hash(chains: Iterable[Sequence[x509.Certificate]]) -> str:
+def cpk_signer_summary_hash(chains: Iterable[Sequence[AnyCertificate]]) -> str:
     """The hash by the CPK rule: over the set of leaf certificates."""
     return signer_summary_hash(dict.fromkeys(chain[0] for chain in chains))
 
 
-def cpi_signer_summary_hash(chains: Iterable[Sequence[x509.Certificate]]) -> str:
+def cpi_signer_summary_hash(chains: Iterable[Sequence[AnyCertificate]]) -> str:
     """The hash by the CPI rule: over all certificates of all chains, repetitions included."""
     return signer_summary_hash(certificate for chain in chains for certificate in chain)
 
 
-def signer_summary_hash(certificates: Iterable[x509.Certificate]) -> str:
+def signer_summary_hash(certificates: Iterable[AnyCertificate]) -> str:
     """The summary hash over the subjects of `certificates`, in any order.
 
     Raises:
         SignatureError: there is no certificate.
     """
-    return summary_hash_of_names(certificate_rdns(c) for c in certificates)
+    return summary_hash_of_names(certificate_rdns(c) for c in as_certificates(certificates))
 
 
 def summary_hash_of_names(names: Iterable[Sequence[Rdn]]) -> str:
@@ -84,27 +70,17 @@ def hashed_text(rdns: Sequence[Rdn]) -> str:
     )
 
 
-def certificate_rdns(certificate: x509.Certificate) -> list[Rdn]:
-    """The subject's RDNs in the order of the DER encoding."""
-    name = load(asn1_x509.Name, certificate.subject.public_bytes())
+def certificate_rdns(certificate: Certificate) -> list[Rdn]:
+    """The subject's RDNs in the order of the DER encoding, with values as Java's text has them."""
     return [
-        [(_KEYWORDS.get(ava["type"].dotted, ava["type"].dotted), _value(ava)) for ava in rdn]
-        for rdn in name.chosen
+        [(attribute.keyword, attribute.rfc2253_text) for attribute in rdn]
+        for rdn in certificate.subject.rdns
     ]
 
 
-def subject_text(certificate: x509.Certificate) -> str:
+def subject_text(certificate: Certificate) -> str:
     """The subject as RFC 2253 text, for people to read."""
     return certificate.subject.rfc4514_string()
-
-
-def _value(ava: asn1_x509.NameTypeAndValue) -> str:
-    native = ava["value"].native
-    if isinstance(native, str):
-        return native
-    # Java writes values that are not strings as `#` and the hexadecimal digits of their DER.
-    der: bytes = ava["value"].dump()
-    return "#" + der.hex()
 
 
 def _ava_key(ava: tuple[str, str]) -> tuple[str, str]:
@@ -126,6 +102,6 @@ def _escape(value: str) -> str:
     )
 
 
-def certificate_der(certificate: x509.Certificate) -> bytes:
+def certificate_der(certificate: AnyCertificate) -> bytes:
     """The certificate's DER encoding."""
     return certificate.public_bytes(Encoding.DER)

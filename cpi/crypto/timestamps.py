@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from asn1crypto import tsp
-from cryptography import x509
-from cryptography.x509.oid import ExtendedKeyUsageOID
 
+from cpi.crypto.certificate import Certificate
 from cpi.crypto.cms import SignedMessage, verify_signed_data
 from cpi.crypto.der import load
+from cpi.crypto.extensions import TIME_STAMPING, extended_key_usage
 from cpi.crypto.public_keys import strong_hash
 from cpi.crypto.signer_hash import subject_text
 from cpi.errors import Code, SignatureError
@@ -20,7 +20,7 @@ class Timestamp:
     """A timestamp with a valid signature; its authority's path is not checked yet."""
 
     time: datetime
-    chain: tuple[x509.Certificate, ...]
+    chain: tuple[Certificate, ...]
 
 
 def read_timestamp(block: SignedMessage, what: str) -> Timestamp | None:
@@ -61,13 +61,9 @@ def check_imprint(
         )
 
 
-def may_timestamp(certificate: x509.Certificate) -> bool:
+def may_timestamp(certificate: Certificate) -> bool:
     """Whether the certificate's extended key usage allows timestamps."""
-    try:
-        usage = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
-    except x509.ExtensionNotFound:
-        return False
-    return ExtendedKeyUsageOID.TIME_STAMPING in usage
+    return TIME_STAMPING in (extended_key_usage(certificate) or ())
 
 
 def _invalid(what: str, reason: str) -> SignatureError:

@@ -14,38 +14,41 @@ Source: RFC 5280 section 6.1.
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import TypeVar
 
-from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-from cryptography.x509.oid import ExtensionOID
-
+from cpi.crypto.certificate import AnyCertificate, Certificate, as_certificates
+from cpi.crypto.certificate_signatures import is_issued_by, signature_digest
+from cpi.crypto.extensions import (
+    BASIC_CONSTRAINTS,
+    CERTIFICATE_POLICIES,
+    EXTENDED_KEY_USAGE,
+    INHIBIT_ANY_POLICY,
+    KEY_USAGE,
+    NAME_CONSTRAINTS,
+    POLICY_CONSTRAINTS,
+    SUBJECT_ALTERNATIVE_NAME,
+    KeyUse,
+    basic_constraints,
+    key_usage,
+)
 from cpi.crypto.public_keys import check_key, strong_hash
 from cpi.crypto.signer_hash import subject_text
 from cpi.errors import Code, SignatureError, TrustError
 
-_E = TypeVar("_E", bound=x509.ExtensionType)
 _HANDLED_CRITICAL = frozenset(
     {
-        ExtensionOID.BASIC_CONSTRAINTS,
-        ExtensionOID.KEY_USAGE,
-        ExtensionOID.EXTENDED_KEY_USAGE,
-        ExtensionOID.SUBJECT_ALTERNATIVE_NAME,
-        ExtensionOID.CERTIFICATE_POLICIES,
+        BASIC_CONSTRAINTS,
+        KEY_USAGE,
+        EXTENDED_KEY_USAGE,
+        SUBJECT_ALTERNATIVE_NAME,
+        CERTIFICATE_POLICIES,
     }
 )
-_NOT_IMPLEMENTED = frozenset(
-    {
-        ExtensionOID.NAME_CONSTRAINTS,
-        ExtensionOID.POLICY_CONSTRAINTS,
-        ExtensionOID.INHIBIT_ANY_POLICY,
-    }
-)
+_NOT_IMPLEMENTED = frozenset({NAME_CONSTRAINTS, POLICY_CONSTRAINTS, INHIBIT_ANY_POLICY})
 
 
 def validate_path(
-    chain: Sequence[x509.Certificate],
-    anchors: Sequence[x509.Certificate],
+    chain: Sequence[AnyCertificate],
+    anchors: Sequence[AnyCertificate],
     *,
     at: datetime,
     whose: str = "code signer's",
@@ -63,17 +66,12 @@ def validate_path(
     """
     if not anchors:
         raise TrustError(Code.TRUST_NOT_SET, "Trusted certificates not set")
-    try:
-        _validate(chain, anchors, at, whose)
-    except (ValueError, UnsupportedAlgorithm, x509.DuplicateExtension) as error:
-        raise TrustError(
-            Code.CERTIFICATE_INVALID, f"{_place(whose, chain[0], 0, chain)} {error}"
-        ) from error
+    _validate(as_certificates(chain), as_certificates(anchors), at, whose)
 
 
 def _validate(
-    chain: Sequence[x509.Certificate],
-    anchors: Sequence[x509.Certificate],
+    chain: Sequence[Certificate],
+    anchors: Sequence[Certificate],
     at: datetime,
     whose: str,
 ) -> None:
@@ -87,14 +85,14 @@ def _validate(
     check_may_sign(chain[0])
 
 
-def check_may_sign(leaf: x509.Certificate) -> None:
+def check_may_sign(leaf: Certificate) -> None:
     """Check that the certificate's key usage, where stated, allows signatures.
 
     Raises:
         TrustError: neither digitalSignature nor nonRepudiation is set.
     """
-    usage = _extension(leaf, x509.KeyUsage)
-    if usage is not None and not (usage.digital_signature or usage.content_commitment):
+    usage = key_usage(leaf)
+    if usage is not None and not usage & {KeyUse.DIGITAL_SIGNATURE, KeyUse.NON_REPUDIATION}:
         raise TrustError(
             Code.CERTIFICATE_USAGE,
             f"certificate {subject_text(leaf)} may not sign: its key usage has neither "
@@ -102,7 +100,7 @@ def check_may_sign(leaf: x509.Certificate) -> None:
         )
 
 
-def check_issued(chain: Sequence[x509.Certificate]) -> None:
+def check_issued(chain: Sequence[Certificate]) -> None:
     """Check that each certificate of a chain, leaf first, is signed by the next one.
 
     A self-signed last certificate is checked too. The last one is not checked if its issuer is
@@ -111,27 +109,24 @@ def check_issued(chain: Sequence[x509.Certificate]) -> None:
     Raises:
         TrustError: a signature does not hold, so every verifier would refuse the chain.
     """
-    ends = chain[-1:] if chain[-1].issuer == chain[-1].subject else ()
+    ends = chain[-1:] if chain[-1].is_self_issued else ()
     for certificate, issuer in zip(chain, (*chain[1:], *ends), strict=False):
-        if not _issued(certificate, issuer):
+        if not is_issued_by(certificate, issuer):
             raise TrustError(
                 Code.CERTIFICATE_INVALID,
-                f"certificate {subject_text(certificate)} is not signed by "
-                f"{subject_text(issuer)}, or was changed when it was read",
+                f"certificate {subject_text(certificate)} is not signed by {subject_text(issuer)}",
             )
 
 
-def _check_anchor(
-    chain: Sequence[x509.Certificate], anchors: Sequence[x509.Certificate], whose: str
-) -> None:
+def _check_anchor(chain: Sequence[Certificate], anchors: Sequence[Certificate], whose: str) -> None:
     last = chain[-1]
     for anchor in anchors:
         # A self-signed trust anchor is trusted by its name and key; its own signature adds nothing.
-        if anchor != last and (anchor.subject != last.issuer or not _issued(last, anchor)):
+        if anchor != last and not is_issued_by(last, anchor):
             continue
-        if anchor == last and last.subject != last.issuer:
+        if anchor == last and not last.is_self_issued:
             continue
-        constraints = _extension(anchor, x509.BasicConstraints)
+        constraints = basic_constraints(anchor)
         if anchor == last or constraints is None or constraints.ca:
             return
     raise TrustError(
@@ -142,7 +137,7 @@ def _check_anchor(
     )
 
 
-def _check_validity(certificate: x509.Certificate, at: datetime, whose: str, index: int) -> None:
+def _check_validity(certificate: Certificate, at: datetime, whose: str, index: int) -> None:
     begin, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
     if not begin <= at <= end:
         raise TrustError(
@@ -153,48 +148,46 @@ def _check_validity(certificate: x509.Certificate, at: datetime, whose: str, ind
         )
 
 
-def _check_extensions(certificate: x509.Certificate, whose: str, index: int) -> None:
-    for extension in certificate.extensions:
-        unknown = extension.critical and extension.oid not in _HANDLED_CRITICAL
-        if unknown or extension.oid in _NOT_IMPLEMENTED:
+def _check_extensions(certificate: Certificate, whose: str, index: int) -> None:
+    for kind, (critical, _) in certificate.extension_values.items():
+        if kind in _NOT_IMPLEMENTED or (critical and kind not in _HANDLED_CRITICAL):
             raise TrustError(
                 Code.CERTIFICATE_INVALID,
-                f"{_place(whose, certificate, index)} extension "
-                f"{extension.oid.dotted_string} is not supported",
+                f"{_place(whose, certificate, index)} extension {kind} is not supported",
             )
 
 
-def _check_algorithms(certificate: x509.Certificate, whose: str, index: int) -> None:
+def _check_algorithms(certificate: Certificate, whose: str, index: int) -> None:
     place = _place(whose, certificate, index)
     try:
         check_key(certificate.public_key(), place)
-        algorithm = certificate.signature_hash_algorithm
+        digest = signature_digest(certificate)
         # Ed25519 has no separate digest; a self-signature proves nothing and is not judged.
-        if algorithm is not None and certificate.issuer != certificate.subject:
-            strong_hash(algorithm.name, place)
+        if digest is not None and not certificate.is_self_issued:
+            strong_hash(digest, place)
     except SignatureError as error:
         raise TrustError(Code(error.code), error.message) from error
 
 
 def _check_issuer(
-    issuer: x509.Certificate, below: Sequence[x509.Certificate], whose: str, index: int
+    issuer: Certificate, below: Sequence[Certificate], whose: str, index: int
 ) -> None:
     """Check that `issuer` is a CA, may have that many CAs below it, and issued the one below."""
     place = _place(whose, issuer, index)
-    constraints = _extension(issuer, x509.BasicConstraints)
+    constraints = basic_constraints(issuer)
     if constraints is None or not constraints.ca:
         raise TrustError(Code.CERTIFICATE_INVALID, f"{place} basic constraints: it is no CA")
-    intermediates = sum(c.subject != c.issuer for c in below[1:])
+    intermediates = sum(not c.is_self_issued for c in below[1:])
     if constraints.path_length is not None and intermediates > constraints.path_length:
         raise TrustError(
             Code.CERTIFICATE_INVALID,
             f"{place} path length: {intermediates} CAs are below it, "
             f"at most {constraints.path_length} may be",
         )
-    usage = _extension(issuer, x509.KeyUsage)
-    if usage is not None and not usage.key_cert_sign:
+    usage = key_usage(issuer)
+    if usage is not None and KeyUse.CERTIFICATE_SIGNING not in usage:
         raise TrustError(Code.CERTIFICATE_USAGE, f"{place} key usage: it may not sign certificates")
-    if not _issued(below[-1], issuer):
+    if not is_issued_by(below[-1], issuer):
         raise TrustError(
             Code.CERTIFICATE_INVALID,
             f"{_place(whose, below[-1], index - 1)} signature check failed: "
@@ -202,26 +195,11 @@ def _check_issuer(
         )
 
 
-def _issued(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
-    try:
-        certificate.verify_directly_issued_by(issuer)
-    except (InvalidSignature, UnsupportedAlgorithm, ValueError, TypeError):
-        return False
-    return True
-
-
-def _extension(certificate: x509.Certificate, kind: type[_E]) -> _E | None:
-    try:
-        return certificate.extensions.get_extension_for_class(kind).value
-    except x509.ExtensionNotFound:
-        return None
-
-
 def _place(
     whose: str,
-    certificate: x509.Certificate,
+    certificate: Certificate,
     index: int,
-    chain: Sequence[x509.Certificate] | None = None,
+    chain: Sequence[Certificate] | None = None,
 ) -> str:
     where = f", certificate at index [{index}]" if chain is None or len(chain) > 1 else ""
     return (

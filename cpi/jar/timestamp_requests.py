@@ -13,8 +13,8 @@ from datetime import UTC, datetime, timedelta
 from typing import ClassVar
 
 from asn1crypto import cms, core, tsp
-from cryptography import x509
 
+from cpi.crypto.certificate import AnyCertificate, Certificate
 from cpi.crypto.cms import verify_signed_data
 from cpi.crypto.der import load
 from cpi.crypto.timestamps import check_imprint, may_timestamp
@@ -47,7 +47,7 @@ class _Response(core.Sequence):  # type: ignore[misc] # asn1crypto is untyped
 def timestamper(
     fetch: TimestampFetcher,
     *,
-    trusted: Sequence[x509.Certificate],
+    trusted: Sequence[AnyCertificate],
     policy: str | None = None,
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     nonce: Callable[[], int] = lambda: secrets.randbits(_NONCE_BITS),
@@ -107,7 +107,7 @@ def _request(signature: bytes, nonce: int, policy: str | None) -> bytes:
     return der
 
 
-def _read(answer: bytes) -> tuple[bytes, tsp.TSTInfo, tuple[x509.Certificate, ...]]:
+def _read(answer: bytes) -> tuple[bytes, tsp.TSTInfo, tuple[Certificate, ...]]:
     """Token, content and signer of a granted response with a valid signature."""
     if len(answer) > RESPONSE_BYTES_MAX:
         raise _invalid(f"has more than {RESPONSE_BYTES_MAX} bytes")

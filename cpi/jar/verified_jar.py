@@ -4,10 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from cryptography import x509
-
 from cpi.archive.reading import read_archive
 from cpi.archive.sources import Source
+from cpi.crypto.certificate import Certificate
 from cpi.crypto.trust import check_may_sign, validate_path
 from cpi.errors import Code, Issue
 from cpi.jar.signatures import JarSigner, Role, SignedJar, read_manifest, role_of, verify_jar
@@ -21,7 +20,7 @@ _PARSED = frozenset({Role.MANIFEST, Role.SIGNATURE_FILE, Role.BLOCK})
 class Run:
     """One verification: its parameters, and the findings so far."""
 
-    anchors: Sequence[x509.Certificate] | None
+    anchors: Sequence[Certificate] | None
     at: datetime
     limits: ArchiveLimits
     budget: Budget

@@ -12,8 +12,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from cryptography import x509
-
+from cpi.crypto.certificate import Certificate
 from cpi.digests import STRONG_DIGESTS
 from cpi.errors import Code, DependenciesError, Issue
 from cpi.limits import DEFAULT_LIMITS
@@ -24,7 +23,7 @@ from cpi.strict_json import JsonRefusedError, first_issue, parse_json
 DEPENDENCIES_PATH = "META-INF/CPKDependencies.json"
 FORMAT_VERSION = "2.0"
 _SHOWN_MAX = 10
-_Signers = frozenset[x509.Certificate]
+_Signers = frozenset[Certificate]
 
 
 def parse_dependencies(data: bytes) -> tuple[CpkDependency, ...]:

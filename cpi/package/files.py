@@ -82,6 +82,16 @@ def read_limited(path: Path, bytes_max: int = DEFAULT_LIMITS.archive_bytes_max) 
     return data
 
 
+def check_new(path: Path) -> None:
+    """Check that there is no file yet, before work is done whose result nothing could hold.
+
+    Raises:
+        OutputExistsError: the path exists.
+    """
+    if os.path.lexists(path):
+        raise OutputExistsError(Code.FILE_EXISTS, f'"{path}" already exists')
+
+
 def write_new(path: Path, data: bytes, *, private: bool = False) -> None:
     """Write a file that must not exist yet: under a temporary name first, then linked into place.
 
@@ -94,8 +104,7 @@ def write_new(path: Path, data: bytes, *, private: bool = False) -> None:
         OutputExistsError: the path exists; it is left unchanged.
         OSError: the directory cannot be written.
     """
-    if os.path.lexists(path):
-        raise OutputExistsError(Code.FILE_EXISTS, f'"{path}" already exists')
+    check_new(path)
     import tempfile  # noqa: PLC0415 - readers write nothing
 
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")

@@ -15,9 +15,7 @@ from enum import StrEnum
 from itertools import islice
 from typing import Any
 
-from asn1crypto import x509 as asn1_x509
-
-from cpi.crypto.der import load
+from cpi.crypto.certificate import Certificate
 from cpi.errors import Code, GroupPolicyError, Issue
 from cpi.package.member_names import MemberNameError, member_name_text, read_member_name
 from cpi.schemas import validator
@@ -175,9 +173,8 @@ def _certificate_fault(pem: str) -> str | None:
     body = "".join(pem.strip().strip("-").split("-")[1:-1]).strip()
     try:
         der = base64.b64decode("".join(body.split()), validate=True)
-        certificate = load(asn1_x509.Certificate, der)
-        _ = certificate.subject.native, certificate.public_key.algorithm
-    except (ValueError, TypeError, KeyError) as error:
+        Certificate(der)
+    except ValueError as error:
         return str(error)
     return None
 

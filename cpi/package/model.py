@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Literal
 from cpi.errors import Issue
 
 if TYPE_CHECKING:
-    from cryptography import x509
-
+    from cpi.crypto.certificate import Certificate
     from cpi.package.contents import EntryContents
     from cpi.package.descriptor import CodeDescriptor
 
@@ -51,7 +50,7 @@ class Signer:
     not_before: datetime
     not_after: datetime
     timestamp: datetime | None
-    chain: "tuple[x509.Certificate, ...]"
+    chain: "tuple[Certificate, ...]"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

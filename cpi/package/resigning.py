@@ -4,8 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from cryptography import x509
-
+from cpi.crypto.certificate import AnyCertificate
 from cpi.crypto.keys import SigningKey
 from cpi.crypto.trust import validate_path
 from cpi.errors import Code, Issue, PackageRefusedError
@@ -18,7 +17,7 @@ def resigned(
     data: bytes,
     keys: Sequence[SigningKey],
     *,
-    trusted: Sequence[x509.Certificate],
+    trusted: Sequence[AnyCertificate],
     keep_signatures: bool,
     signature_name: str | None = None,
     stamp: Stamp | None = None,

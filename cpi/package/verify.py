@@ -19,9 +19,8 @@ Where Corda's verifier and its loader disagree, the stricter side counts.
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from cryptography import x509
-
 from cpi.archive.sources import Source, sha256_of, source_of
+from cpi.crypto.certificate import AnyCertificate, as_certificates
 from cpi.errors import CpiError, PackageRefusedError
 from cpi.jar.signatures import SignedJar
 from cpi.jar.verified_jar import Run, open_jar
@@ -35,7 +34,7 @@ def verify_package(
     data: bytes | Source,
     *,
     package_type: PackageType | None,
-    trusted: Sequence[x509.Certificate],
+    trusted: Sequence[AnyCertificate],
     at: datetime | None = None,
     signature_only: bool = False,
     limits: ArchiveLimits = DEFAULT_LIMITS,
@@ -76,9 +75,10 @@ def read_package(
 
 
 def _run(
-    anchors: Sequence[x509.Certificate] | None, at: datetime | None, limits: ArchiveLimits
+    anchors: Sequence[AnyCertificate] | None, at: datetime | None, limits: ArchiveLimits
 ) -> Run:
-    return Run(anchors=anchors, at=at or datetime.now(UTC), limits=limits, budget=Budget(limits))
+    trusted = None if anchors is None else as_certificates(anchors)
+    return Run(anchors=trusted, at=at or datetime.now(UTC), limits=limits, budget=Budget(limits))
 
 
 def _verify(

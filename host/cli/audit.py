@@ -27,8 +27,7 @@ from host.cli.package_options import (
 from host.cli.pretty import PrettyGroup
 
 if TYPE_CHECKING:
-    from cryptography import x509
-
+    from cpi.crypto.certificate import Certificate
     from host.tools.audit.model import Audit
 
 _EXIT_FINDINGS = 1
@@ -90,7 +89,7 @@ def audit_file(
     Exit code 0: nothing found; 1: a rule is broken; 2: wrong usage. Without a policy, only what a
     host would refuse is found. With --diff, 1 if the new package may do more than the old.
     """
-    trusted: tuple[x509.Certificate, ...] = ()
+    trusted: tuple[Certificate, ...] = ()
     if certificates or keystore is not None:
         trusted = trusted_certificates(certificates, keystore, password)
     if compare:
@@ -143,9 +142,7 @@ def _compare(pair: "list[Audit]", output: str, output_file: Path | None) -> int:
     return _EXIT_FINDINGS if any(change.widens for change in changes) else 0
 
 
-def _audited(
-    file: Path, trusted: "tuple[x509.Certificate, ...]", settings_file: Path | None
-) -> "Audit":
+def _audited(file: Path, trusted: "tuple[Certificate, ...]", settings_file: Path | None) -> "Audit":
     from cpi.package.files import read_limited
     from host.settings.sections import GUEST
     from host.tools.audit.facts import audit_package

@@ -16,8 +16,7 @@ from host.cli.package_options import (
 )
 
 if TYPE_CHECKING:
-    from cryptography import x509
-
+    from cpi.crypto.certificate import Certificate
     from host.tools.host_client import HostClient
 
 _EXIT_FINDINGS = 1
@@ -57,7 +56,7 @@ def audit_node(
     from host.tools.flows.client import HostFlows
     from sandbox.runtime import Sandbox
 
-    trusted: tuple[x509.Certificate, ...] = ()
+    trusted: tuple[Certificate, ...] = ()
     if certificates:
         trusted = trusted_certificates(certificates, None, None)
     policy = read_policy(policy_file)

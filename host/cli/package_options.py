@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 if TYPE_CHECKING:
-    from cryptography import x509
-
+    from cpi.crypto.certificate import Certificate
     from cpi.crypto.keys import Keystore
 
 _F = TypeVar("_F", bound=Callable[..., Any])
@@ -60,7 +59,7 @@ def resolve_password(text: str) -> str:
 
 def trusted_certificates(
     certificates: tuple[Path, ...], keystore: Path | None, password: str | None
-) -> "tuple[x509.Certificate, ...]":
+) -> "tuple[Certificate, ...]":
     """The certificates that `verify` trusts.
 
     Raises:
@@ -75,7 +74,7 @@ def trusted_certificates(
     return trusted
 
 
-def read_certificates(paths: tuple[Path, ...]) -> "tuple[x509.Certificate, ...]":
+def read_certificates(paths: tuple[Path, ...]) -> "tuple[Certificate, ...]":
     """Every certificate of PEM files.
 
     Raises:

@@ -1,7 +1,8 @@
 """How `package verify` and `package inspect` show a package: for people, and as JSON."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -36,14 +37,19 @@ def _acceptance(result: VerifiedPackage) -> str:
     return f"valid signatures of {what}; nothing else was checked"
 
 
-def show_written(package: Path, size: int, result: VerifiedPackage, output: str) -> None:
-    """Report a package that was written."""
+def show_written(
+    package: Path, size: int, result: VerifiedPackage, output: str, *, warned: Sequence[Issue]
+) -> None:
+    """Report a package that was written; `warned` are the warnings before it was signed."""
+    told = {(issue.code, issue.entry) for issue in warned}
+    further = tuple(i for i in result.warnings if (i.code, i.entry) not in told)
     if output == "json":
+        result = replace(result, warnings=(*warned, *further))
         _print_json(
             {"file": str(package), "size": size, "id": _identity(result.id), **_verdict(result)}
         )
         return
-    for warning in result.warnings:
+    for warning in further:
         click.echo(f"warning[{warning.code}]: {_line(warning)}", err=True)
     name = f" {result.id.name} {result.id.version}" if result.id else ""
     signed = ", ".join(signer.subject for signer in result.signers)

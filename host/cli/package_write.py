@@ -31,7 +31,7 @@ def create_cpb(
 ) -> None:
     """Pack signed CPKs (*.jar) into a signed CPB."""
     from cpi.package.build import build_cpb
-    from cpi.package.files import read_limited, write_new
+    from cpi.package.files import check_new, read_limited, write_new
     from cpi.package.model import PackageType
     from host.cli.package_report import show_written
 
@@ -42,6 +42,8 @@ def create_cpb(
             raise click.UsageError(f"two CPKs have the file name {path.name}")
         members[path.name] = read_limited(path)
         opened.check(members[path.name], PackageType.CPK, str(path))
+    check_new(file)
+    warned = opened.warn(output)
     data = build_cpb(
         name=cpb_name,
         version=cpb_version,
@@ -53,7 +55,7 @@ def create_cpb(
     )
     result = opened.check(data, PackageType.CPB, str(file))
     write_new(file, data)
-    show_written(file, len(data), result, output)
+    show_written(file, len(data), result, output, warned=warned)
 
 
 @click.command("create-cpi", cls=PrettyCommand)
@@ -79,7 +81,8 @@ def create_cpi(
 ) -> None:
     """Make a signed CPI from a CPB and a GroupPolicy.json."""
     from cpi.package.build import build_cpi
-    from cpi.package.files import read_limited, write_new
+    from cpi.package.files import check_new, read_limited, write_new
+    from cpi.package.group_policy import parse_group_policy
     from cpi.package.model import PackageType
     from host.cli.package_report import show_written
 
@@ -91,11 +94,15 @@ def create_cpi(
     if cpb is not None:
         bundle = (cpb.name, read_limited(cpb))
         opened.check(bundle[1], PackageType.CPB, str(cpb))
+    policy = _read_policy(group_policy)
+    parse_group_policy(policy)
+    check_new(target)
+    warned = opened.warn(output)
     data = build_cpi(
         name=cpi_name,
         version=cpi_version,
         cpb=bundle,
-        group_policy=_read_policy(group_policy),
+        group_policy=policy,
         keys=opened.keys,
         upgrade=upgrade,
         signature_name=opened.signature_name,
@@ -103,7 +110,7 @@ def create_cpi(
     )
     result = opened.check(data, PackageType.CPI, str(target))
     write_new(target, data)
-    show_written(target, len(data), result, output)
+    show_written(target, len(data), result, output, warned=warned)
 
 
 def _read_policy(source: str) -> str:
@@ -136,13 +143,16 @@ def sign(
     The new signatures must verify, with the keys' own certificates trusted. Whether the signatures
     that are kept are trusted is not judged.
     """
-    from cpi.package.files import read_limited, write_new
+    from cpi.package.files import check_new, read_limited, write_new
     from cpi.package.resigning import resigned
     from host.cli.package_report import show_written
 
     opened = signing.open()
+    unsigned = read_limited(package)
+    check_new(file)
+    warned = opened.warn(output)
     data, result = resigned(
-        read_limited(package),
+        unsigned,
         opened.keys,
         trusted=opened.trusted,
         keep_signatures=multiple_signatures,
@@ -150,4 +160,4 @@ def sign(
         stamp=opened.stamp,
     )
     write_new(file, data)
-    show_written(file, len(data), result, output)
+    show_written(file, len(data), result, output, warned=warned)

@@ -18,8 +18,7 @@ from host.cli.package_options import (
 )
 
 if TYPE_CHECKING:
-    from cryptography import x509
-
+    from cpi.crypto.certificate import Certificate
     from cpi.crypto.keys import Keystore, SigningKey
     from cpi.errors import Issue
     from cpi.jar.signing import Stamp
@@ -44,7 +43,7 @@ class Signing:
     """Opened keys, the certificates trusted with them, and the timestamp authority."""
 
     keys: "tuple[SigningKey, ...]"
-    trusted: "tuple[x509.Certificate, ...]"
+    trusted: "tuple[Certificate, ...]"
     signature_name: str | None
     stamp: "Stamp | None"
 
@@ -55,7 +54,7 @@ class Signing:
             TrustError: names the certificate and the reason.
         """
         from cpi.crypto.trust import validate_path
-        from cpi.jar.signer_warnings import signer_warnings
+        from cpi.jar.signer_warnings import signing_warnings
 
         now = datetime.now(UTC)
         warnings: list[Issue] = []
@@ -63,7 +62,15 @@ class Signing:
         for key in self.keys:
             chain = key.certificate_chain
             validate_path(chain, self.trusted, at=now, whose="signing key's")
-            warnings += signer_warnings(chain, has_timestamp=stamped, at=now)
+            warnings += signing_warnings(chain, has_timestamp=stamped, at=now)
+        return warnings
+
+    def warn(self, output: str) -> "list[Issue]":
+        """As `checked_keys`; the warnings are shown at once, unless the output is JSON."""
+        warnings = self.checked_keys()
+        if output != "json":
+            for issue in warnings:
+                click.echo(f"warning[{issue.code}]: {issue.message}", err=True)
         return warnings
 
     def check(self, data: bytes, package_type: "PackageType", what: str) -> "VerifiedPackage":
@@ -154,7 +161,7 @@ class SigningOptions:
             )
         return [*given]
 
-    def _stamp(self, trusted: "tuple[x509.Certificate, ...]") -> "Stamp | None":
+    def _stamp(self, trusted: "tuple[Certificate, ...]") -> "Stamp | None":
         if self.tsa is None:
             if self.tsa_policy is not None:
                 raise click.UsageError("--tsa-policy needs --tsa")
@@ -228,7 +235,7 @@ def _options() -> Iterator[Callable[[Any], Any]]:
 def _keystores(
     paths: Sequence[Path],
     passwords: Sequence[str | None],
-    certificates: "tuple[x509.Certificate, ...]",
+    certificates: "tuple[Certificate, ...]",
 ) -> "Iterator[Keystore]":
     from cpi.crypto.keys import load_keystore
 
@@ -237,7 +244,7 @@ def _keystores(
 
 
 def _hardware_key(
-    uri: str, password: str | None, certificates: "tuple[x509.Certificate, ...]"
+    uri: str, password: str | None, certificates: "tuple[Certificate, ...]"
 ) -> "SigningKey":
     from host.runtime.plugin_loading import make_plugin_manager
 

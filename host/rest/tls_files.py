@@ -17,6 +17,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 
+from cpi.crypto.certificate import Certificate
 from cpi.crypto.certificates import load_pem_certificates
 from cpi.errors import KeystoreError
 from host.adapters.files.regular_files import read_regular
@@ -87,7 +88,7 @@ def check_files(files: ServerCertificate, *, now: dt.datetime) -> Pair:
     """
     leaf = _certificate(files.certificate_file)
     key = _private_key(files.private_key_file)
-    if leaf.public_key() != key.public_key():
+    if not leaf.has_key(key.public_key()):
         raise TlsKeyMismatchError(
             f"{files.private_key_file} is not the private key of the certificate in"
             f" {files.certificate_file} ({leaf.subject.rfc4514_string()})"
@@ -250,7 +251,7 @@ def _read(file: Path) -> bytes:
     return data
 
 
-def _certificate(file: Path) -> x509.Certificate:
+def _certificate(file: Path) -> Certificate:
     data = _read(file)
     try:
         return load_pem_certificates(data, source=str(file))[0]
@@ -287,7 +288,7 @@ def _context(files: ServerCertificate) -> ssl.SSLContext:
     return context
 
 
-def _names(leaf: x509.Certificate) -> frozenset[str]:
+def _names(leaf: Certificate) -> frozenset[str]:
     try:
         found = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except (x509.ExtensionNotFound, ValueError):

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pluggy
-from cryptography import x509
 from starlette.routing import BaseRoute
 
+from cpi.crypto.certificate import AnyCertificate
 from cpi.crypto.keys import SigningKey
 from host.adapters.files.data_directory import DataDirectory
 from host.domain.packages import CodeWorld
@@ -112,7 +112,7 @@ def register_rest_routes(settings: HostSettings, config: LiveConfig) -> Sequence
 
 @hookspec(firstresult=True)
 def register_signing_key(
-    uri: str, password: str | None, certificates: Sequence[x509.Certificate]
+    uri: str, password: str | None, certificates: Sequence[AnyCertificate]
 ) -> SigningKey | None:
     """Return the key that a URI names; the first result that is not None is used.
 

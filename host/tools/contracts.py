@@ -4,8 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from cryptography import x509
-
+from cpi.crypto.certificate import AnyCertificate
 from cpi.package.group_policy import parse_group_policy
 from cpi.package.model import PackageType
 from cpi.package.verify import verify_package
@@ -82,7 +81,7 @@ class CpiContracts:
 def open_contracts(
     cpi: bytes,
     *,
-    trusted: Sequence[x509.Certificate],
+    trusted: Sequence[AnyCertificate],
     sandbox: Sandbox,
     limits: Limits | None = None,
 ) -> CpiContracts:

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from cpi.crypto.signer_hash import certificate_der
 from cpi.digests import hash_text
 from cpi.package.model import Signer, VerifiedCpk, VerifiedPackage
 
@@ -100,7 +99,7 @@ def _signers(signers: Iterable[Signer]) -> dict[str, str]:
     """Signers by subject, as a fingerprint of the certificate that signed."""
     facts: dict[str, str] = {}
     for signer in signers:
-        digest = hashlib.sha256(certificate_der(signer.chain[0])).digest()
+        digest = hashlib.sha256(signer.chain[0].der).digest()
         text = f"{hash_text(digest)} ({signer.key}, chain of {len(signer.chain)})"
         facts[signer.subject] = ", ".join(filter(None, (facts.get(signer.subject), text)))
     return facts

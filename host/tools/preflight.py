@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import cmp_to_key
 
-from cryptography import x509
-
 from cpi.archive.sources import Source
+from cpi.crypto.certificate import Certificate
 from cpi.crypto.certificates import load_pem_certificates
 from cpi.errors import CpiError, Issue, PackageRefusedError
 from cpi.package.group_policy import parse_group_policy
@@ -112,8 +111,8 @@ def _unjudged(source: Source) -> tuple[VerifiedPackage | None, list[Finding]]:
     return package, _warnings(package)
 
 
-def _certificates(chains: dict[str, str]) -> tuple[x509.Certificate, ...]:
-    found: tuple[x509.Certificate, ...] = ()
+def _certificates(chains: dict[str, str]) -> tuple[Certificate, ...]:
+    found: tuple[Certificate, ...] = ()
     for alias, pem in chains.items():
         try:
             found += load_pem_certificates(pem.encode(), source=f"code signer {alias}")

@@ -2,10 +2,7 @@
 
 import secrets
 
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import pkcs12
-
-from cpi.crypto.keys import SigningKey, create_keystore
+from cpi.crypto.keys import SigningKey, create_keystore, read_keystore
 
 
 def throwaway_key() -> SigningKey:
@@ -14,7 +11,4 @@ def throwaway_key() -> SigningKey:
     store = create_keystore(
         password=password, alias="throwaway", distinguished_name="CN=Throwaway, O=Cordbox, C=GB"
     )
-    key, certificate, _ = pkcs12.load_key_and_certificates(store, password.encode())
-    if not isinstance(key, ec.EllipticCurvePrivateKey) or certificate is None:
-        raise TypeError("the new keystore holds no EC key with a certificate")
-    return SigningKey(private_key=key, certificate_chain=(certificate,), alias="throwaway")
+    return read_keystore(store, password=password, source="throwaway key").keys[0]

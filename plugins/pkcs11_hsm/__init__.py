@@ -6,8 +6,7 @@ variable `CORDBOX_PKCS11_MODULE`.
 
 from collections.abc import Sequence
 
-from cryptography import x509
-
+from cpi.crypto.certificate import AnyCertificate
 from cpi.crypto.keys import SigningKey
 from host.runtime.hookspecs import hookimpl
 from plugins.pkcs11_hsm.uri import SCHEME, parse_uri
@@ -15,7 +14,7 @@ from plugins.pkcs11_hsm.uri import SCHEME, parse_uri
 
 @hookimpl
 def register_signing_key(
-    uri: str, password: str | None, certificates: Sequence[x509.Certificate]
+    uri: str, password: str | None, certificates: Sequence[AnyCertificate]
 ) -> SigningKey | None:
     """The key that a `pkcs11:` URI names."""
     if not uri.startswith(f"{SCHEME}:"):

@@ -3,15 +3,19 @@
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from cpi.crypto.certificate import AnyCertificate, Certificate, as_certificates
 from cpi.crypto.certificates import load_der
-from cpi.crypto.keys import SigningKey, build_chain
+from cpi.crypto.key_certificates import build_chain, certificate_of
+from cpi.crypto.key_material import NamedCertificate
+from cpi.crypto.keys import SigningKey
+from cpi.errors import TrustError
 from plugins.pkcs11_hsm.errors import (
     HardwareKeyError,
     HardwareKeyNotFoundError,
@@ -34,31 +38,37 @@ _PIN_BYTES_MAX = 1024
 
 
 def open_signing_key(
-    uri: KeyUri, *, pin: str | None, certificates: Sequence[x509.Certificate]
+    uri: KeyUri, *, pin: str | None, certificates: Sequence[AnyCertificate]
 ) -> SigningKey:
     """The key that a URI names.
 
     Args:
         uri: token and key.
         pin: the token's PIN; the URI's `pin-source` takes precedence. None: no login.
-        certificates: the key's certificate and issuers; those on the token are used as well.
+        certificates: the key's certificate and issuers; those on the token are used as well. The
+            certificate with the key's id or label signs, unless a newer one is given.
 
     Raises:
         HardwareKeyError: library, token, PIN, key or certificate is missing or does not fit.
     """
     token = Token(uri, pin=_pin(uri) or pin)
     key = token.with_key(_describe)
-    own, others = token.certificates(key.id)
-    try:
-        candidates = [*certificates, *(load_der(der) for der in own)]
-        every = [*candidates, *(load_der(der) for der in others)]
-    except ValueError as error:
-        raise HardwareKeyError(f"{uri}: a certificate cannot be read: {error}") from error
-    leaf = _leaf(candidates, key)
-    if leaf is None:
+    given = as_certificates(certificates)
+    stored, unreadable = _readable(token)
+    now = datetime.now(UTC)
+    own = certificate_of(
+        [entry for entry in stored if _is_of(entry, key)],
+        [c for c in given if key.is_certified_by(c)],
+        alias=key.label or uri.object,
+        entry_id=key.id or None,
+        at=now,
+    )
+    if own is None:
+        hint = f"; {unreadable} certificates on it cannot be read" if unreadable else ""
         raise HardwareKeyNotFoundError(
-            f"{uri}: no certificate of the key is on the token or in --certificate-file"
+            f"{uri}: no certificate of the key is on the token or in --certificate-file{hint}"
         )
+    leaf = own.certificate
     public = leaf.public_key()
     private: HardwareRsaKey | HardwareEcKey
     if isinstance(public, rsa.RSAPublicKey):
@@ -69,7 +79,7 @@ def open_signing_key(
         raise HardwareKeyError(f"{uri}: keys of kind {key.kind.name} are not supported")
     return SigningKey(
         private_key=private,
-        certificate_chain=build_chain(leaf, every),
+        certificate_chain=build_chain(leaf, [*given, *(e.certificate for e in stored)], at=now),
         alias=uri.object or key.label or key.id.hex(),
     )
 
@@ -82,6 +92,21 @@ class _Described:
     id: bytes
     label: str
     public: bytes | None
+
+    def is_certified_by(self, certificate: Certificate) -> bool:
+        """Whether the certificate has this key; any EC one may, if the key's point is unknown."""
+        try:
+            public = certificate.public_key()
+        except TrustError:
+            return False
+        if isinstance(public, rsa.RSAPublicKey):
+            modulus = public.public_numbers().n
+            return modulus.to_bytes(-(-modulus.bit_length() // 8), "big") == self.public
+        if isinstance(public, ec.EllipticCurvePublicKey) and self.kind is KeyType.EC:
+            point = public.public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
+            # Most tokens wrap the point into a DER octet string; some do not.
+            return self.public is None or self.public.endswith(point)
+        return False
 
 
 def _describe(key: Any) -> _Described:
@@ -97,20 +122,30 @@ def _describe(key: Any) -> _Described:
     return _Described(kind=kind, id=key_id, label=str(key.label or ""), public=public)
 
 
-def _leaf(candidates: Sequence[x509.Certificate], key: _Described) -> x509.Certificate | None:
-    """The key's certificate. For an EC key without public half on the token, the first EC one."""
-    for certificate in candidates:
-        public = certificate.public_key()
-        if isinstance(public, rsa.RSAPublicKey):
-            modulus = public.public_numbers().n
-            if modulus.to_bytes(-(-modulus.bit_length() // 8), "big") == key.public:
-                return certificate
-        if isinstance(public, ec.EllipticCurvePublicKey) and key.kind is KeyType.EC:
-            point = public.public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
-            # Most tokens wrap the point into a DER octet string; some do not.
-            if key.public is None or key.public.endswith(point):
-                return certificate
-    return None
+def _readable(token: Token) -> tuple[list[NamedCertificate], int]:
+    """The certificates on a token, and how many of them cannot be read."""
+    found, unreadable = list[NamedCertificate](), 0
+    for stored in token.certificates():
+        try:
+            certificate = load_der(stored.der)
+        except ValueError:
+            unreadable += 1
+            continue
+        found.append(
+            NamedCertificate(
+                certificate=certificate, alias=stored.label or None, entry_id=stored.id or None
+            )
+        )
+    return found, unreadable
+
+
+def _is_of(entry: NamedCertificate, key: _Described) -> bool:
+    """Whether a certificate on the token may be the key's.
+
+    If the key's public half is unknown, only its id or its label tell.
+    """
+    bound = entry.entry_id == key.id if key.id else entry.alias == key.label
+    return key.is_certified_by(entry.certificate) and (bound or key.public is not None)
 
 
 def _pin(uri: KeyUri) -> str | None:

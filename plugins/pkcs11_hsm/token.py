@@ -7,6 +7,7 @@ between threads.
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -33,6 +34,15 @@ _PIN_ERRORS = (
     pkcs11.PinExpired,
     pkcs11.UserNotLoggedIn,
 )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredCertificate:
+    """A certificate on a token; `id` and `label` are those of its key, or empty."""
+
+    der: bytes
+    label: str
+    id: bytes
 
 
 class Token:
@@ -64,14 +74,13 @@ class Token:
                 )
             return use(keys[0])
 
-    def certificates(self, key_id: bytes) -> tuple[list[bytes], list[bytes]]:
-        """DER of the key's certificates, by id or by label, and of all others on the token.
+    def certificates(self) -> list[StoredCertificate]:
+        """Every certificate on the token, in its order.
 
         Raises:
             HardwareKeyError: the token cannot be read, or holds too many of them.
         """
-        own: list[bytes] = []
-        others: list[bytes] = []
+        stored: list[StoredCertificate] = []
         with self._session() as session:
             found = session.get_objects({Attribute.CLASS: ObjectClass.CERTIFICATE})
             for count, entry in enumerate(found, 1):
@@ -81,10 +90,9 @@ class Token:
                         f"{self._uri}: more than {_CERTIFICATES_MAX} certificates, or one of more "
                         f"than {_CERTIFICATE_BYTES_MAX} bytes"
                     )
-                by_id = bool(key_id) and bytes(entry[Attribute.ID]) == key_id
-                by_label = entry[Attribute.LABEL] == self._uri.object
-                (own if by_id or by_label else others).append(der)
-        return own, others
+                key_id, label = bytes(entry[Attribute.ID] or b""), str(entry[Attribute.LABEL] or "")
+                stored.append(StoredCertificate(der=der, label=label, id=key_id))
+        return stored
 
     def _wanted(self, kind: ObjectClass) -> dict[Attribute, object]:
         wanted: dict[Attribute, object] = {Attribute.CLASS: kind}

@@ -182,12 +182,12 @@ def test_a_bomb_inside_a_signed_certificate_set() -> None:
 
 
 _LIBRARY_READERS = {
-    "load_der_x509_certificate": {"cpi/crypto/certificates.py", "cpi/crypto/keystore_creation.py"},
+    "load_der_x509_certificate": {"cpi/crypto/certificate.py", "cpi/crypto/keystore_creation.py"},
     "load_pem_x509_certificate": {"host/rest/tls.py"},
     "load_pem_x509_certificates": set(),
-    "load_pkcs12": {"cpi/crypto/pfx.py"},
-    "load_key_and_certificates": {"host/tools/throwaway_key.py"},
-    "load_der_private_key": {"cpi/crypto/pfx.py", "host/keys/store.py"},
+    "load_pkcs12": set(),
+    "load_key_and_certificates": set(),
+    "load_der_private_key": {"cpi/crypto/private_keys.py", "host/keys/store.py"},
     "load_pem_private_key": {
         "cpi/crypto/pem_keys.py",
         "host/tools/data_check/tls_pair.py",
@@ -195,7 +195,7 @@ _LIBRARY_READERS = {
         "host/rest/tls_files.py",
     },
     "load_pem_public_key": set(),
-    "load_der_public_key": {"host/keys/schemes.py"},
+    "load_der_public_key": {"cpi/crypto/certificate.py", "host/keys/schemes.py"},
     "load_der_x509_csr": set(),
     "load_pem_x509_csr": set(),
 }

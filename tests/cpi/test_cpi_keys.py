@@ -28,8 +28,8 @@ from cpi.crypto.certificates import load_pem_certificates
 from cpi.crypto.derivation_rounds import DerivationRounds
 from cpi.crypto.keys import SigningKey, create_keystore, load_keystore, load_signing_key
 from cpi.crypto.pem_keys import is_pem, read_pem
-from cpi.crypto.pfx import _opened, _walk, _walk_instead, read_pkcs12
-from cpi.errors import KeystoreError, TrustError
+from cpi.crypto.pfx import read_pkcs12
+from cpi.errors import KeystoreError
 from tests.cpi.support import NOW, accept, alice, cpk, self_signed
 from tests.support.vectors import VECTORS
 
@@ -213,6 +213,19 @@ def test_an_encrypted_pem_key_needs_its_password(tmp_path: Path) -> None:
         assert "pem secret" not in refused.value.message
 
 
+def small_pfx() -> bytes:
+    key = self_signed("ec256")
+    encryption = (
+        PrivateFormat.PKCS12.encryption_builder()
+        .kdf_rounds(1)
+        .key_cert_algorithm(pkcs12.PBES.PBESv2SHA256AndAES256CBC)
+        .hmac_hash(hashes.SHA256())
+        .build(b"secret")
+    )
+    own, other = (x509.load_der_x509_certificate(k.anchor.der) for k in (key, alice()))
+    return pkcs12.serialize_key_and_certificates(b"k", key.private_key, own, [other], encryption)
+
+
 @pytest.mark.parametrize(
     ("data", "code", "words"),
     [
@@ -228,7 +241,8 @@ def test_an_encrypted_pem_key_needs_its_password(tmp_path: Path) -> None:
             "keystore-invalid",
             "more than 16 keys",
         ),
-        (b"", "keystore-password", "needs a password"),
+        (b"", "keystore-invalid", "no readable PKCS#12 file"),
+        (small_pfx(), "keystore-password", "needs a password"),
     ],
 )
 def test_key_files_that_cannot_be_used(tmp_path: Path, data: bytes, code: str, words: str) -> None:
@@ -270,24 +284,26 @@ class TestCordasPublicKeystores:
         keystore = load_keystore(self.folder / "rootca.p12", password="cordadevpass")
         assert keystore.anchors()[0].subject.rfc4514_string().startswith("CN=Corda Dev Root CA")
 
-    def test_they_do_not_sign(self) -> None:
-        """The certificates were changed to be readable, so no verifier would take them."""
+    def test_they_sign_and_what_they_sign_verifies(self) -> None:
+        """As jarsigner signs with them: their certificates stay as they are."""
         key = load_signing_key(self.folder / "alice.p12", password="cordadevpass", alias=None)
-        with pytest.raises(TrustError, match="was changed when it was read"):
-            cpk(key)
+        assert key.certificate_chain[0].key_algorithm == "1.2.840.10045.2.1"
+        assert accept(cpk(key), trusted=[key.anchor]).signers[0].chain == key.certificate_chain
 
-    def test_an_outdated_encryption_is_refused_by_name(self) -> None:
-        with pytest.raises(KeystoreError, match="rc2_40") as refused:
-            load_keystore(self.folder / "alice-v2.p12", password="cordadevpass")
-        assert refused.value.code == "keystore-invalid"
+    def test_certificates_under_rc2_are_read(self) -> None:
+        """Java encrypted certificates so until 2021."""
+        new = load_keystore(self.folder / "alice.p12", password="cordadevpass")
+        old = load_keystore(self.folder / "alice-v2.p12", password="cordadevpass")
+        assert [key.alias for key in old.keys] == [key.alias for key in new.keys]
+        with pytest.raises(KeystoreError) as refused:
+            load_keystore(self.folder / "alice-v2.p12", password="wrong")
+        assert refused.value.code == "keystore-password"
 
     def test_a_damaged_one_is_refused(self) -> None:
         data = bytearray((self.folder / "alice.p12").read_bytes())
         data[len(data) // 2] ^= 1
-        with pytest.raises(KeystoreError):
-            read_pkcs12(bytes(data), password="cordadevpass", source="x")
         with pytest.raises(KeystoreError) as refused:
-            _walk(_opened(bytes(data), "x"), "cordadevpass", "x")
+            read_pkcs12(bytes(data), password="cordadevpass", source="x")
         assert refused.value.code == "keystore-password"
 
     def test_iterations_are_bounded(self) -> None:
@@ -343,39 +359,11 @@ def test_damaged_key_files_are_refused_or_read(data: st.DataObject) -> None:
     for _ in range(data.draw(st.integers(1, 3))):
         raw[data.draw(st.integers(0, len(raw) - 1))] = data.draw(st.integers(0, 255))
     read = read_pem if is_pem(bytes(raw)) else read_pkcs12
-    for reader in (read, _walk_as_reader):
-        with contextlib.suppress(KeystoreError):
-            reader(bytes(raw), password="secret", source="x")
-
-
-def _walk_as_reader(data: bytes, *, password: str, source: str) -> None:
-    _walk_instead(_opened(data, source), password, source, ValueError("refused by the library"))
-
-
-def small_pfx() -> bytes:
-    key = self_signed("ec256")
-    encryption = (
-        PrivateFormat.PKCS12.encryption_builder()
-        .kdf_rounds(1)
-        .key_cert_algorithm(pkcs12.PBES.PBESv2SHA256AndAES256CBC)
-        .hmac_hash(hashes.SHA256())
-        .build(b"secret")
-    )
-    return pkcs12.serialize_key_and_certificates(
-        b"k", key.private_key, key.anchor, [alice().anchor], encryption
-    )
+    with contextlib.suppress(KeystoreError):
+        read(bytes(raw), password="secret", source="x")
 
 
 KEY_FILES = [small_pfx(), pem_of(self_signed("ec256")) + chain_of(self_signed("ec256"))]
-
-
-def test_the_walk_reads_what_the_library_reads() -> None:
-    walked = _walk(_opened(KEY_FILES[0], "x"), "secret", "x")
-    read = read_pkcs12(KEY_FILES[0], password="secret", source="x")
-    assert walked.certificates == read.certificates
-    assert [key.private.public_key() for key in walked.privates] == [
-        key.private.public_key() for key in read.privates
-    ]
 
 
 def openssl(*words: str) -> None:

@@ -7,9 +7,8 @@ periods are not checked on import but when packages are verified.
 from enum import StrEnum
 from itertools import islice, pairwise
 
-from cryptography import x509
-from cryptography.exceptions import InvalidSignature
-
+from cpi.crypto.certificate import Certificate
+from cpi.crypto.certificate_signatures import is_signed_by
 from cpi.crypto.certificates import load_der
 from cpi.crypto.pem import PemBlock, pem_blocks
 from host.domain.errors import InvalidInputError
@@ -61,7 +60,7 @@ def check_alias(alias: str) -> str:
     return stripped
 
 
-def parse_chain(pem: bytes) -> tuple[x509.Certificate, ...]:
+def parse_chain(pem: bytes) -> tuple[Certificate, ...]:
     """Parse one chain of PEM certificates, leaf first.
 
     Raises:
@@ -89,7 +88,7 @@ def parse_chain(pem: bytes) -> tuple[x509.Certificate, ...]:
     return chain
 
 
-def _parse_block(block: PemBlock) -> x509.Certificate:
+def _parse_block(block: PemBlock) -> Certificate:
     if block.label != _LABEL:
         raise CertificateRefusedError(f"Not a valid certificate: found {block.label!r}")
     try:
@@ -98,7 +97,7 @@ def _parse_block(block: PemBlock) -> x509.Certificate:
         raise CertificateRefusedError(f"Not a valid certificate: {refused}") from refused
 
 
-def _check_order(chain: tuple[x509.Certificate, ...]) -> None:
+def _check_order(chain: tuple[Certificate, ...]) -> None:
     for earlier, later in pairwise(chain):
         if earlier.issuer != later.subject:
             raise CertificateRefusedError(
@@ -108,10 +107,8 @@ def _check_order(chain: tuple[x509.Certificate, ...]) -> None:
     if len(set(chain)) != len(chain):
         raise CertificateRefusedError("Certificate chain can not hold a loop.")
     for earlier, later in pairwise(chain):
-        try:
-            earlier.verify_directly_issued_by(later)
-        except (ValueError, TypeError, InvalidSignature) as refused:
+        if not is_signed_by(earlier, later):
             raise CertificateRefusedError(
                 f"The certificate of {earlier.subject.rfc4514_string()} carries no valid signature "
                 f"of {later.subject.rfc4514_string()}"
-            ) from refused
+            )

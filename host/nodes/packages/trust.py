@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
-from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from sqlalchemy import Connection, delete, insert, select
 
+from cpi.crypto.certificate import Certificate
 from host.domain.errors import NotFoundError
 from host.nodes.packages.certificates import CertificateUsage, check_alias, parse_chain, parse_usage
 from host.nodes.packages.tables import CERTIFICATE
@@ -66,7 +66,7 @@ class CertificateStore:
             )
         return str(text)
 
-    def trusted(self) -> Sequence[x509.Certificate]:
+    def trusted(self) -> Sequence[Certificate]:
         """All certificates whose signatures on packages are accepted."""
         query = (
             select(CERTIFICATE.c.pem)

@@ -6,9 +6,9 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from cpi.crypto.certificate import AnyCertificate
 from cpi.errors import CpiError
 from cpi.package.descriptor import PYTHON_PREFIX, CodeDescriptor
 from cpi.package.group_policy import parse_group_policy
@@ -39,7 +39,7 @@ def audit_package(
     data: bytes,
     *,
     file: str,
-    trusted: Sequence[x509.Certificate],
+    trusted: Sequence[AnyCertificate],
     sandbox: Sandbox,
     limits: Limits,
     allowed: frozenset[str] = frozenset(HOST_API),
@@ -114,7 +114,7 @@ def _moment(moment: datetime) -> str:
     return moment.strftime(_TIME)
 
 
-def _certificate_digest(certificate: x509.Certificate) -> str:
+def _certificate_digest(certificate: AnyCertificate) -> str:
     der = certificate.public_bytes(Encoding.DER)
     return "SHA-256:" + hashlib.sha256(der).hexdigest().upper()
 

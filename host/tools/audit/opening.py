@@ -7,9 +7,8 @@ well formed, since two readers could interpret a malformed one differently.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from cryptography import x509
-
 from cpi.archive.reading import Archive, read_archive
+from cpi.crypto.certificate import AnyCertificate
 from cpi.digests import sha256_text
 from cpi.errors import CpiError, Issue, PackageRefusedError
 from cpi.jar.manifest import Manifest
@@ -37,7 +36,7 @@ class Opened:
     notes: tuple[Note, ...]
 
 
-def open_package(data: bytes, trusted: Sequence[x509.Certificate]) -> Opened:
+def open_package(data: bytes, trusted: Sequence[AnyCertificate]) -> Opened:
     """Open a package: with trust, without trust, or at least as an archive.
 
     Args:

@@ -28,8 +28,8 @@ def tls_pair(folder: Path) -> Iterator[Finding]:
         return
     try:
         data = (folder / _CERTIFICATE).read_bytes()
-        public = load_pem_certificates(data, source=_CERTIFICATE)[0].public_key()
-    except (CpiError, OSError, ValueError, UnsupportedAlgorithm):
+        certificate = load_pem_certificates(data, source=_CERTIFICATE)[0]
+    except (CpiError, OSError):
         yield _unusable(_CERTIFICATE, "holds no certificate")
         return
     try:
@@ -37,7 +37,7 @@ def tls_pair(folder: Path) -> Iterator[Finding]:
     except (OSError, ValueError, TypeError, UnsupportedAlgorithm):
         yield _unusable(_KEY, "holds no private key without a passphrase")
         return
-    if key.public_key() != public:
+    if not certificate.has_key(key.public_key()):
         yield _unusable(_KEY, f"does not belong to {_CERTIFICATE}")
 
 
