@@ -56,10 +56,12 @@ _TEST = '''\
 
 from {package}_flows import Greet
 
+from cordapp_testkit import Network
+
 ALICE = "O=Alice, L=London, C=GB"
 
 
-def test_greets_in_the_name_of_the_node(cordapp_network):
+def test_greets_in_the_name_of_the_node(cordapp_network: Network) -> None:
     alice = cordapp_network.node(ALICE)
     assert alice.start(Greet, {{"name": "Bob"}}) == {{"text": f"Hello Bob, this is {{ALICE}}"}}
 '''
@@ -74,6 +76,7 @@ _README = """\
 
 ```
 python -m pytest
+mypy --strict .
 cordbox cordapp build . --keystore signing.p12 --storepass PASSWORD
 cordbox cordapp rebuild . --check build/{name}-1.0.0.cpb
 ```

@@ -1,6 +1,6 @@
 import pytest
 
-from cordapp_testkit import FlowFailedError
+from cordapp_testkit import FlowFailedError, Network
 
 MALLORY, ALICE = "O=Mallory, L=London, C=GB", "O=Alice, L=London, C=GB"
 
@@ -69,7 +69,7 @@ AGAINST_A_HOST = {
 
 
 @pytest.mark.parametrize("flow", STOPPED_BY_THE_SANDBOX)
-def test_sandbox_stops(sandbox_network, flow):
+def test_sandbox_stops(sandbox_network: Network, flow: str) -> None:
     mallory = sandbox_network.node(MALLORY)
     with pytest.raises(FlowFailedError) as failed:
         mallory.start(flow, {})
@@ -77,14 +77,14 @@ def test_sandbox_stops(sandbox_network, flow):
 
 
 @pytest.mark.parametrize("flow", STOPPED_BY_THE_HOST)
-def test_host_stops(cordapp_network, flow):
+def test_host_stops(cordapp_network: Network, flow: str) -> None:
     mallory, _alice = (cordapp_network.node(name) for name in (MALLORY, ALICE))
     with pytest.raises(FlowFailedError) as failed:
         mallory.start(flow, {})
     assert failed.value.type == STOPPED_BY_THE_HOST[flow]
 
 
-def test_hash_is_the_same_in_every_sandbox(sandbox_network):
+def test_hash_is_the_same_in_every_sandbox(sandbox_network: Network) -> None:
     mallory = sandbox_network.node(MALLORY)
     messages = set()
     for _ in range(2):
@@ -94,7 +94,7 @@ def test_hash_is_the_same_in_every_sandbox(sandbox_network):
     assert len(messages) == 1
 
 
-def test_every_attempt_has_an_expectation(sandbox_network):
+def test_every_attempt_has_an_expectation(sandbox_network: Network) -> None:
     expected = {
         *STOPPED_BY_THE_SANDBOX,
         *STOPPED_BY_THE_HOST,

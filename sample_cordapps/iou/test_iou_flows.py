@@ -2,17 +2,23 @@ import pytest
 from iou_contracts import Iou
 from iou_flows import CreditLimit, IssueIou, ListIous, SetCreditLimit, SettleIou
 
-from cordapp_testkit import FlowFailedError, FlowRefusedError
+from cordapp_testkit import FlowFailedError, FlowRefusedError, Network, Node
 
 ALICE, BOB, CHARLIE = (f"O={name}, L=London, C=GB" for name in ("Alice", "Bob", "Charlie"))
 
 
+def last_error(node: Node) -> FlowFailedError:
+    error = node.flows[-1].error
+    assert error is not None
+    return error
+
+
 @pytest.fixture
-def nodes(cordapp_network):
+def nodes(cordapp_network: Network) -> list[Node]:
     return [cordapp_network.node(name) for name in (ALICE, BOB, CHARLIE)]
 
 
-def test_issue_is_stored_by_both_and_seen_by_nobody_else(nodes):
+def test_issue_is_stored_by_both_and_seen_by_nobody_else(nodes: list[Node]) -> None:
     alice, bob, charlie = nodes
     result = alice.start(IssueIou, {"counterparty": BOB, "amount": 100})
     assert result["outstanding"] == 100
@@ -23,10 +29,11 @@ def test_issue_is_stored_by_both_and_seen_by_nobody_else(nodes):
     assert charlie.flows == []
     for node in (alice, bob):
         stored = node.transaction(result["transaction_id"])
+        assert stored is not None
         assert {s["key"] for s in stored["signatures"]} == {alice.key, bob.key}
 
 
-def test_contract_message_reaches_both_sides(nodes):
+def test_contract_message_reaches_both_sides(nodes: list[Node]) -> None:
     alice, bob, _ = nodes
     with pytest.raises(FlowFailedError) as failed:
         alice.start(IssueIou, {"counterparty": BOB, "amount": 0})
@@ -34,22 +41,22 @@ def test_contract_message_reaches_both_sides(nodes):
     assert failed.value.message == "An IOU's amount must be positive"
     assert failed.value.trace[-1]["file"] == "iou_flows.py"
     assert [f.status for f in bob.flows] == ["FAILED"]
-    assert bob.flows[0].error.message == "An IOU's amount must be positive"
+    assert last_error(bob).message == "An IOU's amount must be positive"
     assert alice.states(Iou) == bob.states(Iou) == []
 
 
-def test_lender_does_not_rely_on_the_borrowers_host(nodes):
+def test_lender_does_not_rely_on_the_borrowers_host(nodes: list[Node]) -> None:
     alice, bob, _ = nodes
     alice.accept_every_transaction()
     with pytest.raises(FlowFailedError, match="An IOU's amount must be positive") as failed:
         alice.start(IssueIou, {"counterparty": BOB, "amount": 0})
     assert failed.value.type == "session-error"
-    assert bob.flows[0].error.type == "contract-verification-failed"
-    assert bob.flows[0].error.message == "An IOU's amount must be positive"
+    assert last_error(bob).type == "contract-verification-failed"
+    assert last_error(bob).message == "An IOU's amount must be positive"
     assert bob.states(Iou) == []
 
 
-def test_settle_in_parts_until_nothing_is_left(nodes):
+def test_settle_in_parts_until_nothing_is_left(nodes: list[Node]) -> None:
     alice, bob, _ = nodes
     issued = alice.start(IssueIou, {"counterparty": BOB, "amount": 100})
     part = alice.start(SettleIou, {"linear_id": issued["linear_id"], "amount": 30})
@@ -60,16 +67,16 @@ def test_settle_in_parts_until_nothing_is_left(nodes):
     assert alice.states(Iou) == bob.states(Iou) == []
 
 
-def test_settling_too_much_fails_on_both_sides(nodes):
+def test_settling_too_much_fails_on_both_sides(nodes: list[Node]) -> None:
     alice, bob, _ = nodes
     issued = alice.start(IssueIou, {"counterparty": BOB, "amount": 100})
     with pytest.raises(FlowFailedError, match="cannot exceed what is outstanding"):
         alice.start(SettleIou, {"linear_id": issued["linear_id"], "amount": 101})
-    assert bob.flows[-1].error.message == "A settlement cannot exceed what is outstanding"
+    assert last_error(bob).message == "A settlement cannot exceed what is outstanding"
     assert bob.states(Iou)[0].paid == 0
 
 
-def test_only_the_borrower_settles(nodes):
+def test_only_the_borrower_settles(nodes: list[Node]) -> None:
     alice, bob, _ = nodes
     issued = alice.start(IssueIou, {"counterparty": BOB, "amount": 100})
     with pytest.raises(FlowFailedError) as failed:
@@ -77,18 +84,18 @@ def test_only_the_borrower_settles(nodes):
     assert failed.value.type == "iou-not-borrower"
 
 
-def test_lender_refuses_beyond_its_limit(nodes):
+def test_lender_refuses_beyond_its_limit(nodes: list[Node]) -> None:
     alice, bob, _ = nodes
     bob.start(SetCreditLimit, {"borrower": ALICE, "amount": 50})
     assert bob.stored(CreditLimit) == [CreditLimit(ALICE, 50)]
     with pytest.raises(FlowFailedError) as failed:
         alice.start(IssueIou, {"counterparty": BOB, "amount": 51})
     assert failed.value.message == f"{ALICE} may borrow 50, not 51"
-    assert bob.flows[-1].error.type == "iou-over-limit"
+    assert last_error(bob).type == "iou-over-limit"
     alice.start(IssueIou, {"counterparty": BOB, "amount": 50})
 
 
-def test_pause_takes_time_between_two_messages(cordapp_network, nodes):
+def test_pause_takes_time_between_two_messages(cordapp_network: Network, nodes: list[Node]) -> None:
     alice, _, _ = nodes
     before = cordapp_network.now()
     alice.start(IssueIou, {"counterparty": BOB, "amount": 1, "pause_millis": 5000})
@@ -98,7 +105,7 @@ def test_pause_takes_time_between_two_messages(cordapp_network, nodes):
     )
 
 
-def test_unknown_counterparty_and_wrong_input(nodes):
+def test_unknown_counterparty_and_wrong_input(nodes: list[Node]) -> None:
     alice, _, _ = nodes
     with pytest.raises(FlowFailedError, match="O=Nobody, L=Paris, C=FR is no member"):
         alice.start(IssueIou, {"counterparty": "O=Nobody, L=Paris, C=FR", "amount": 1})

@@ -5,9 +5,12 @@ import subprocess
 import sys
 import venv
 import zipfile
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+
+from host.tools.scaffold import new_project
 
 pytestmark = pytest.mark.slow
 
@@ -15,9 +18,11 @@ ROOT = Path(__file__).parents[2]
 SAMPLES = ROOT / "sample_cordapps"
 USES = """
 from dataclasses import dataclass
-from typing import assert_type
+from typing import Generic, Literal, TypeVar, assert_type
 
 from cordapp.flows import ClientStartableFlow, FlowSession, SubFlow
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -28,6 +33,11 @@ class Offer:
 @dataclass(frozen=True)
 class Refusal:
     reason: str
+
+
+@dataclass(frozen=True)
+class Page(Generic[T]):
+    items: list[T]
 
 
 class Ask(SubFlow[Offer | Refusal]):
@@ -42,6 +52,12 @@ class Ask(SubFlow[Offer | Refusal]):
         assert_type(answer, Offer | Refusal)
         assert_type(session.receive(Offer), Offer)
         assert_type(session.receive(list[Offer]), list[Offer])
+        assert_type(session.receive(list[Offer | Refusal]), list[Offer | Refusal])
+        assert_type(session.receive(dict[str, tuple[int, ...]]), dict[str, tuple[int, ...]])
+        assert_type(session.receive(Page[Offer]), Page[Offer])
+        assert_type(session.receive(Literal["yes", "no"]), Literal["yes", "no"])
+        assert_type(session.send_and_receive(Offer | Refusal, [answer]), Offer | Refusal)
+        assert_type(self.flow_messaging.receive_all(Page[Offer], []), list[Page[Offer]])
         assert_type(session.send_and_receive(Offer | None, answer), Offer | None)
         assert_type(self.flow_messaging.receive_all(int | str, [session]), list[int | str])
         return answer
@@ -77,6 +93,11 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (packages,) = folder.glob("venv/lib/python*/site-packages")
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(packages)
+    for name in ("pytest", "_pytest", "pluggy", "iniconfig"):  # of the tests of a CorDapp
+        source = find_spec(name)
+        assert source is not None
+        assert source.origin is not None
+        (packages / name).symlink_to(Path(source.origin).parent)
     return folder / "venv" / "bin" / "python"
 
 
@@ -93,15 +114,33 @@ def test_the_wheel_says_that_it_is_typed(installed: Path) -> None:
     assert {"cordapp", "cordapp_testkit", "cpi", "host", "plugins", "sandbox"} <= typed
 
 
-def test_sample_cordapps_pass_strict_checks(installed: Path, tmp_path: Path) -> None:
-    """Their sources in one folder, as modules of a CPK are, beside uses of what is generic."""
-    for name in ("hello", "iou", "smoke"):
-        for path in (SAMPLES / name).rglob("*.py"):
-            if not path.name.startswith("test_"):
-                shutil.copy(path, tmp_path)
-    (tmp_path / "uses.py").write_text(USES)
-    done = strict(installed, tmp_path)
+PYTHON_SAMPLES = [
+    file.parent for file in sorted(SAMPLES.glob("*/cordapp.toml")) if any(file.parent.rglob("*.py"))
+]
+
+
+def succeeds(python: Path, folder: Path) -> None:
+    done = strict(python, folder)
     assert done.stdout.startswith("Success: no issues found"), done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("sample", PYTHON_SAMPLES, ids=lambda sample: sample.name)
+def test_a_sample_passes_strict_checks_with_its_tests(
+    installed: Path, tmp_path: Path, sample: Path
+) -> None:
+    """As a project of its own, outside of this repository's packages."""
+    shutil.copytree(sample, tmp_path / sample.name)
+    succeeds(installed, tmp_path / sample.name)
+
+
+def test_a_new_project_passes_strict_checks_with_its_test(installed: Path, tmp_path: Path) -> None:
+    new_project(tmp_path, "shop-floor", vendor="v")
+    succeeds(installed, tmp_path / "shop-floor")
+
+
+def test_what_is_generic_keeps_its_types(installed: Path, tmp_path: Path) -> None:
+    (tmp_path / "uses.py").write_text(USES)
+    succeeds(installed, tmp_path)
 
 
 def test_a_value_that_may_be_another_is_told(installed: Path, tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from cordapp.contracts import ContractState, state_from_json
+from cordapp.contracts import ContractState, PublicKey, state_from_json
 from cordapp.registry import name_of
 from cordapp.schema import from_json, to_json
 from host.domain.errors import HostError
@@ -50,9 +50,9 @@ class Node:
         return str(self.holding.x500_name)
 
     @property
-    def key(self) -> str:
+    def key(self) -> PublicKey:
         """The node's ledger key, PEM."""
-        return self._info.ledger_keys[0]
+        return PublicKey(self._info.ledger_keys[0])
 
     @property
     def flows(self) -> list[FlowRecord]:

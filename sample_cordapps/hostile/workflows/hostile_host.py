@@ -54,7 +54,7 @@ class NestedRequest(ClientStartableFlow[NoInput, str]):
 
     def call(self, _request: NoInput) -> str:
         nested = '{"a":' * 3000 + "1" + "}" * 3000
-        return _host(self)("persistence", "read", nested)
+        return str(_host(self)("persistence", "read", nested))
 
 
 class HalfCharacter(ClientStartableFlow[NoInput, str]):
