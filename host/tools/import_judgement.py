@@ -18,6 +18,7 @@ from host.tools.static_conditions import Conditions, UnknownValueError
 
 WARNINGS_MAX = 200
 """A list that nobody reads to its end; the last line tells how many were left out."""
+_MAKES_MODULES = ("sys.modules[", "sys.meta_path")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,6 +147,8 @@ class _Judging:
             )
 
     def _judge_missing(self, path: str, found: Import, reached: When, origin: str) -> None:
+        if self._is_made_by_code(found.module):
+            return
         if found.is_attribute:
             reason = self._reason_of_attribute(found.module)
         else:
@@ -160,6 +163,11 @@ class _Judging:
             self._warn(
                 f"{text}{origin}: {_effect(path, found, reached)}; {reason}", path, found, reached
             )
+
+    def _is_made_by_code(self, name: str) -> bool:
+        """Whether a module around it makes modules while it runs, as `six` makes `six.moves`."""
+        around = (self._modules.get(parent) for parent in parents_and_self(name)[:-1])
+        return any(mark in self._texts[path] for path in around if path for mark in _MAKES_MODULES)
 
     def _reason_of_attribute(self, name: str) -> str | None:
         """Why a name of a `from` import cannot be had, unless that is said of its module."""

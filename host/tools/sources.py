@@ -8,6 +8,7 @@ nothing.
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from importlib.resources import files as package_files
 from pathlib import Path, PurePosixPath
@@ -25,6 +26,7 @@ SDK_ROOT_MODULE = "cordapp.guest"
 FILES_MAX = 500
 FILE_BYTES_MAX = 512 * 1024
 TOTAL_BYTES_MAX = 4 * 1024 * 1024
+VENDORED_FILES_MAX = 1_000
 
 _TEST_FOLDERS = frozenset({"test", "tests"})
 _NATIVE = frozenset({".so", ".pyd", ".dll", ".dylib", ".pyc", ".pyo", ".a", ".o", ".c", ".pyx"})
@@ -46,11 +48,13 @@ class CollectedSources:
 
     Attributes:
         files: of the bundle, as in `PythonSource`, sorted by path.
+        reached: paths of the modules that imports lead to, as far as they can be told.
         warnings: imports that fail if the code comes to them, one sentence each, with file and
             line.
     """
 
     files: Mapping[str, str]
+    reached: frozenset[str] = frozenset()
     warnings: tuple[str, ...] = ()
 
 
@@ -123,14 +127,35 @@ def collect_sources(
         unreached=unreached,
     )
     problems += [*judgement.problems, *unknown_names(unreached, {**vendored, **own})]
-    if problems:
-        raise SourceRefusedError(tuple(problems))
     reached = judgement.reached.keys()
     replaced = {path for path, text in sdk.items() if base.get(path, text) != text}
-    packed = {path for path in vendored if path in reached or not _is_vendored_test(path)}
+    packed = _packed(vendored, reached, unreached)
+    size = sum(len(vendored[path].encode()) for path in packed)
+    if len(packed) > VENDORED_FILES_MAX or size > TOTAL_BYTES_MAX:
+        problems.append(
+            f"{len(packed)} vendored modules with {size} bytes, at most {VENDORED_FILES_MAX} with "
+            f"{TOTAL_BYTES_MAX}: declare those that nothing imports in {unreached.label}"
+        )
+    if problems:
+        raise SourceRefusedError(tuple(problems))
     chosen = own.keys() | packed | (reached & sdk.keys()) | replaced
-    files = _with_stubs({path: available[path] for path in chosen}, unreached) | texts
-    return CollectedSources(files=dict(sorted(files.items())), warnings=judgement.warnings)
+    files = {path: available[path] for path in chosen if not unreached.covers(module_name(path))}
+    files |= _stubs({**vendored, **own}, unreached) | texts
+    return CollectedSources(
+        files=dict(sorted(files.items())), reached=frozenset(reached), warnings=judgement.warnings
+    )
+
+
+def _packed(
+    vendored: Mapping[str, str], reached: AbstractSet[str], unreached: Unreached
+) -> frozenset[str]:
+    """Paths of the vendored modules that a CPK gets; stubs for unreached ones aside."""
+    return frozenset(
+        path
+        for path in vendored
+        if (path in reached or not _is_vendored_test(path))
+        and not unreached.covers(module_name(path))
+    )
 
 
 def _roots(entry_modules: Iterable[str], modules: Mapping[str, str]) -> list[str]:
@@ -147,17 +172,15 @@ def _wrongly_declared(unreached: Unreached, entry_modules: Iterable[str]) -> Ite
             yield f"{unreached.label}: {name!r} is an entry module"
 
 
-def _with_stubs(files: Mapping[str, str], unreached: Unreached) -> dict[str, str]:
-    """The files without unreached modules; a stub stands for each declared one that is there."""
-    result = {path: text for path, text in files.items() if not unreached.covers(module_name(path))}
-    modules, packages = modules_of(files), packages_of(files)
-    for name in unreached.names:
-        place = name.replace(".", "/")
-        if name in packages:
-            result[f"{place}/__init__.py"] = _stub(name)
-        elif name in modules:
-            result[f"{place}.py"] = _stub(name)
-    return result
+def _stubs(paths: Iterable[str], unreached: Unreached) -> dict[str, str]:
+    """What stands in the place of the declared modules that are there."""
+    modules, packages = modules_of(paths), packages_of(paths)
+    places = {name: name.replace(".", "/") for name in unreached.names}
+    return {
+        f"{place}/__init__.py" if name in packages else f"{place}.py": _stub(name)
+        for name, place in places.items()
+        if name in packages or name in modules
+    }
 
 
 def _stub(name: str) -> str:

@@ -16,13 +16,11 @@ from cpi.package.descriptor import PYTHON_PREFIX
 from host.tools.module_names import module_name
 from host.tools.project import CpkPlan
 from host.tools.requirements_lock import VendoringRefusedError, read_lock
-from host.tools.sources import TOTAL_BYTES_MAX
 from host.tools.wheels import Wheel, locked_wheel, wheels_in
 
 RECORD_ENTRY = "wasm/vendored.json"
 T = TypeVar("T")
 NOTICES_PREFIX = "wasm/licences/"
-FILES_MAX = 1_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,12 +57,6 @@ def vendored_packages(plan: CpkPlan) -> Vendored:
     modules = _merged(wheels, [wheel.modules for wheel in wheels], problems)
     data = _merged(wheels, [wheel.data for wheel in wheels], problems)
     problems += _ambiguous(modules)
-    size = sum(len(text.encode()) for text in modules.values())
-    if len(modules) > FILES_MAX or size > TOTAL_BYTES_MAX:
-        problems.append(
-            f"{plan.vendor_lock.name}: {len(modules)} modules with {size} bytes, "
-            f"at most {FILES_MAX} with {TOTAL_BYTES_MAX}"
-        )
     if problems:
         raise VendoringRefusedError(tuple(problems))
     return Vendored(

@@ -210,7 +210,12 @@ def _modules(archive: Archive, problems: list[str]) -> dict[str, str]:
             result[entry.name] = text
     if not result and not problems:
         problems.append("holds no Python module")
-    return result
+    return {path: text for path, text in result.items() if not _is_shadowed(path, result)}
+
+
+def _is_shadowed(path: str, modules: Mapping[str, str]) -> bool:
+    """Whether a package of the same name is beside a module: Python imports the package."""
+    return f"{path.removesuffix('.py')}/__init__.py" in modules
 
 
 def _data(archive: Archive, wanted: Sequence[str], problems: list[str]) -> dict[str, bytes]:

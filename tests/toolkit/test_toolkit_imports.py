@@ -342,3 +342,25 @@ def test_a_refused_standard_module_names_what_to_use_instead(
 def test_the_facts_are_those_of_the_pinned_python() -> None:
     assert SANDBOX_FACTS["sys.version_info"][:3] == tuple(map(int, PYTHON_VERSION.split(".")))
     assert SANDBOX_FACTS["sys.hexversion"] == 0x030E00F0
+
+
+@pytest.mark.parametrize(
+    "mark", ["sys.modules[__name__ + '.moves'] = None", "sys.meta_path.append(None)"]
+)
+def test_modules_that_a_package_makes_while_it_runs_are_not_missed(
+    tmp_path: Path, mark: str
+) -> None:
+    app = "from six.moves import urllib\nimport six.moves.urllib.parse\n"
+    assert collect(tmp_path, app, vendored={"six.py": f"import sys\n{mark}\n"}).warnings == ()
+    assert "import of 'six.moves'" in problems(tmp_path, app, vendored={"six.py": ""})
+
+
+def test_vendored_modules_have_a_limit_that_a_declaration_helps_to_keep(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("host.tools.sources.VENDORED_FILES_MAX", 2)
+    vendored = {"pkg/__init__.py": "", "pkg/a.py": "", "pkg/b.py": "", "pkg/tests/c.py": ""}
+    found = problems(tmp_path, "import pkg", vendored=vendored)
+    assert found.startswith("3 vendored modules with 0 bytes, at most 2 with 4194304")
+    assert "declare those that nothing imports in workflow.unreached" in found
+    assert collect(tmp_path, "import pkg", vendored=vendored, unreached=("pkg.b",)).files

@@ -196,6 +196,11 @@ def test_two_modules_of_one_name_are_refused(shelf: Any, path: str) -> None:
     assert "has the name of the module" in refusal(shelf)
 
 
+def test_a_module_beside_a_package_of_its_name_is_left_out_as_python_does(shelf: Any) -> None:
+    shelf.put("money", {"money.py": "x = 1\n", "money/__init__.py": "x = 2\n"})
+    assert dict(vendored(shelf).modules) == {"money/__init__.py": "x = 2\n"}
+
+
 def test_names_that_differ_by_case_in_one_wheel_are_refused(shelf: Any) -> None:
     shelf.put("money", {"money/a.py": "", "Money/a.py": ""})
     assert "money 1.0 (money-1.0-py3-none-any.whl): " in refusal(shelf)
