@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test quick coverage coverage-cores prove-mutations prove-archives check docs bench setup lock clean format
+.PHONY: demo test quick coverage coverage-cores prove-mutations prove-archives check docs bench setup lock clean format wheel
 
 demo: setup
 	$(BIN)/python -m sample_cordapps.demo
@@ -50,6 +50,13 @@ docs: setup-dev
 
 bench: setup-dev
 	$(BIN)/python -m benchmarks $(ARGS)
+
+# The package to install elsewhere: docs/how-to/install.md. It holds the samples, not their tests.
+DIST := dist
+wheel: setup
+	rm -f $(DIST)/cordbox-*.whl
+	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir $(DIST) .
+	@ls $(DIST)/cordbox-*.whl
 
 setup: $(VENV)/.runtime
 setup-dev: $(VENV)/.dev

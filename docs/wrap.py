@@ -28,7 +28,9 @@ def wrapped(text: str) -> str:
 
 def pages() -> list[Path]:
     """All pages that are wrapped; the change log and the READMEs are among them."""
-    found = [_ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")]
+    found = [
+        _ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md")
+    ]
     return [*(p for p in found if p.exists()), *sorted((_ROOT / "docs").rglob("*.md"))]
 
 

@@ -39,6 +39,7 @@ _MEMBERS = ("O=Alice, L=London, C=GB", "O=Bob, L=London, C=GB")
 @click.option(
     "--listen",
     default="127.0.0.1:8888",
+    envvar="CORDBOX_LISTEN",
     show_default=True,
     metavar="HOST:PORT",
     help="Address of the host's REST interface; port 0 takes a free one.",

@@ -74,6 +74,8 @@ addopts = -p cordapp_testkit.pytest_plugin
 _README = """\
 # {name}
 
+Tests need pytest: install Cordbox with the extra `test`, such as `pip install 'cordbox[test]'`.
+
 ```
 python -m pytest
 mypy --strict .

@@ -81,7 +81,8 @@ def test_every_decision_has_a_number_of_its_own_and_stands_in_the_index() -> Non
 
 def _links() -> Sequence[tuple[Path, str]]:
     """Every link of every page to a page or a part of one."""
-    pages = [*_ROOT.glob("*.md"), *(_ROOT / "docs").rglob("*.md")]
+    folders = ("docs", "sample_cordapps", "tests")
+    pages = [*_ROOT.glob("*.md"), *(p for name in folders for p in (_ROOT / name).rglob("*.md"))]
     return [
         (page, target)
         for page in pages

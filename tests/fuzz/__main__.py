@@ -21,7 +21,7 @@ def main() -> None:
     try:
         import atheris
     except ImportError:
-        sys.exit("atheris is not installed: pip install 'cordbox[fuzz]'")
+        sys.exit("atheris is not installed: pip install 'atheris>=3,<4'")
     target = partial(within_cost, name) if words[0].endswith(_COST) else TARGETS[name]
     found = Path("build/fuzz") / words[0]
     found.mkdir(parents=True, exist_ok=True)
