@@ -4,9 +4,12 @@ Draft 2020-12, except for keywords whose work cannot be bounded. Regular express
 linear-time engine; unsupported ones (look-around, back references) are not checked. Neither are
 `unevaluatedItems` and `unevaluatedProperties`: the guest can check the value itself. All other work
 is counted, and a check that exceeds the limit is aborted.
+
+`formatMinimum`, `formatMaximum` and their exclusive forms limit texts of a format with an order.
 """
 
 import json
+import operator
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -25,6 +28,7 @@ from pydantic_core.core_schema import str_schema
 from host.domain.call_time import check_call_time
 from host.domain.errors import InvalidInputError
 from host.domain.json import JsonObject, JsonValue, canonical_json
+from host.domain.order_keys import KIND_OF_FORMAT, NoKeyError, order_key
 from host.domain.pattern_weight import weight_of
 
 if TYPE_CHECKING:
@@ -171,10 +175,29 @@ def _finds(pattern: str, text: str) -> bool | None:
 
 
 def _pattern(
-    _validator: Any, pattern: Any, instance: Any, _schema: Any
+    _validator: Any, pattern: Any, instance: Any, schema: Any
 ) -> Iterator[ValidationError]:
     if isinstance(instance, str) and _finds(pattern, instance) is False:
-        yield ValidationError(f"{instance!r:.200} does not match {pattern!r}")
+        kind = schema.get("format") if isinstance(schema, dict) else None
+        known = f"is no {kind} by" if kind in KIND_OF_FORMAT else "does not match"
+        yield ValidationError(f"{instance!r:.200} {known} {pattern!r}")
+
+
+def _format_limit(fits: "Callable[[str, str], bool]", words: str) -> "Keyword":
+    """A limit of texts that stand for numbers, dates and times, by the order of their format."""
+
+    def check(_validator: Any, limit: Any, instance: Any, schema: Any) -> Iterator[ValidationError]:
+        kind = KIND_OF_FORMAT.get(schema.get("format"))
+        if kind is None or not isinstance(instance, str) or not isinstance(limit, str):
+            return
+        try:
+            within = fits(order_key(kind, instance), order_key(kind, limit))
+        except NoKeyError:
+            return  # told by the pattern of the format
+        if not within:
+            yield ValidationError(f"{instance!r:.200} is not {words} {limit}")
+
+    return check
 
 
 def _pattern_properties(
@@ -230,6 +253,10 @@ _OWN: "dict[str, Keyword]" = {
     "patternProperties": _pattern_properties,
     "additionalProperties": _additional_properties,
     "uniqueItems": _unique_items,
+    "formatMinimum": _format_limit(operator.ge, "at least"),
+    "formatMaximum": _format_limit(operator.le, "at most"),
+    "formatExclusiveMinimum": _format_limit(operator.gt, "more than"),
+    "formatExclusiveMaximum": _format_limit(operator.lt, "less than"),
     "unevaluatedItems": _unchecked,
     "unevaluatedProperties": _unchecked,
 }

@@ -114,17 +114,20 @@ def sample(  # noqa: PLR0911  # one return per kind of schema
     if "const" in schema:
         return schema["const"]
     if "anyOf" in schema:
-        arms = [arm for arm in schema["anyOf"] if arm.get("type") != "null"]
-        return sample((arms or schema["anyOf"])[0], name)
-    match schema.get("type"):
+        arms = [arm for arm in schema["anyOf"] if "$ref" not in arm]
+        real = [arm for arm in arms if arm.get("type") != "null"]
+        return sample((real or arms or schema["anyOf"])[0], name)
+    kinds = schema.get("type")
+    match kinds[0] if isinstance(kinds, list) and kinds else kinds:
         case "object":
             properties = schema.get("properties", {})
             return {key: sample(item, f"{name}.{key}") for key, item in properties.items()}
         case "array" if "prefixItems" in schema:
             return [sample(item, f"{name}.{i}") for i, item in enumerate(schema["prefixItems"])]
         case "array":
-            count = max(int(schema.get("minItems", 1)), 1)
-            return [sample(schema.get("items", {}), f"{name}.{i}") for i in range(count)]
+            items = schema.get("items", {})  # none of what would contain itself
+            count = 0 if "$ref" in items else max(int(schema.get("minItems", 1)), 1)
+            return [sample(items, f"{name}.{i}") for i in range(count)]
         case "string":
             return _sample_text(schema, name)
         case "integer" | "number":
@@ -135,11 +138,21 @@ def sample(  # noqa: PLR0911  # one return per kind of schema
             return None
 
 
+_FORMATS = {
+    "date-time": "2026-01-01T00:00:00.000000Z",
+    "date": "2026-01-01",
+    "time-of-day": "10:00:00",
+    "iso-duration": "PT1S",
+    "uuid": "00000000-0000-4000-8000-000000000000",
+    "decimal": "1",
+}
+
+
 def _sample_text(schema: Mapping[str, Any], name: str) -> str:
     if schema.get("contentEncoding") == "base64":
         return "AAAA"
-    if schema.get("format") == "date-time":
-        return "2026-01-01T00:00:00.000000Z"
+    if schema.get("format") in _FORMATS:
+        return _FORMATS[str(schema["format"])]
     candidates = ("1", "SHA-256D:AB:0") if "pattern" in schema else (name,)
     return next((t for t in candidates if re.search(schema.get("pattern", ""), t)), name)
 

@@ -38,10 +38,62 @@ _UNDERSTOOD = frozenset(
 
 def values(schema: Schema) -> Values:
     """JSON values that are valid by `schema`."""
+    if "$defs" in schema:
+        schema = _expanded(schema, schema["$defs"], _LEVELS)
     made = _plain(schema)
     if _UNDERSTOOD.issuperset(schema):
         return made
     return made.filter(jsonschema.Draft202012Validator(schema).is_valid)
+
+
+_MOMENTS = st.datetimes(min_value=datetime(2020, 1, 1), max_value=datetime(2030, 1, 1))  # noqa: DTZ001  # the zone is added as text
+_FORMATS: Mapping[str, Values] = {
+    "date-time": _MOMENTS.map(lambda at: at.isoformat(timespec="microseconds") + "Z"),
+    "date": _MOMENTS.map(lambda at: at.date().isoformat()),
+    "time-of-day": _MOMENTS.map(lambda at: at.time().isoformat(timespec="microseconds")),
+    "iso-duration": st.integers(0, 100_000).map(lambda seconds: f"PT{seconds}S"),
+    "uuid": st.uuids().map(str),
+    "decimal": st.decimals(allow_nan=False, allow_infinity=False, places=2, min_value=-5).map(
+        lambda number: format(number, "f")
+    )
+    | st.from_regex(r"\A-?[0-9]{1,30}(\.[0-9]{1,30})?\Z"),
+}
+"""Texts of the formats that `cordapp.schema` gives patterns to."""
+
+_WIDE = st.sampled_from(["9007199254740993", "-9007199254740993", "1" + "0" * 40])
+"""Integers beyond 2^53-1, which are written as text."""
+
+
+_LEVELS = 3
+"""Levels of values that contain values of their own kind."""
+_NOTHING: Schema = {"enum": []}
+
+
+def _expanded(  # noqa: PLR0911  # one return per kind of schema
+    schema: Any, definitions: Mapping[str, Any], levels: int
+) -> Any:
+    """A schema without references: below the last level there is nothing."""
+    if isinstance(schema, list):
+        return [_expanded(item, definitions, levels) for item in schema]
+    if not isinstance(schema, Mapping):
+        return schema
+    if "$ref" in schema:
+        name = str(schema["$ref"]).removeprefix("#/$defs/")
+        return _expanded(definitions[name], definitions, levels - 1) if levels else _NOTHING
+    plain = {k: _expanded(v, definitions, levels) for k, v in schema.items() if k != "$defs"}
+    if "anyOf" in plain:
+        plain["anyOf"] = [arm for arm in plain["anyOf"] if arm != _NOTHING] or [_NOTHING]
+        return _NOTHING if plain["anyOf"] == [_NOTHING] else plain
+    if plain.get("items") == _NOTHING:
+        return {**plain, "items": {}, "maxItems": 0}
+    if plain.get("additionalProperties") == _NOTHING:
+        plain["additionalProperties"] = False
+    properties = plain.get("properties")
+    if isinstance(properties, dict):
+        missing = {name for name, item in properties.items() if item == _NOTHING}
+        plain["properties"] = {n: item for n, item in properties.items() if n not in missing}
+        return _NOTHING if missing & {*plain.get("required", ())} else plain
+    return plain
 
 
 def _plain(schema: Schema) -> Values:
@@ -53,6 +105,8 @@ def _plain(schema: Schema) -> Values:
         if union in schema:
             return st.one_of(*(values(arm) for arm in schema[union]))
     kinds = schema.get("type", ())
+    if isinstance(kinds, list) and schema.get("format") == "integer":
+        return st.one_of(*(values({**schema, "type": "integer"}) for _ in range(7)), _WIDE)
     if isinstance(kinds, list):
         return st.one_of(*(values({**schema, "type": kind}) for kind in kinds))
     return _KINDS[kinds](schema) if kinds in _KINDS else _anything()
@@ -73,9 +127,8 @@ def _texts(minimum: int = 0, maximum: int | None = None) -> Values:
 def _string(schema: Schema) -> Values:
     if schema.get("contentEncoding") == "base64":
         return st.sampled_from(["", "AA==", "AAEC", "/////w=="])
-    if schema.get("format") == "date-time":
-        moments = st.datetimes(min_value=datetime(2020, 1, 1), max_value=datetime(2030, 1, 1))  # noqa: DTZ001  # the zone is added as text
-        return moments.map(lambda at: at.isoformat(timespec="microseconds") + "Z")
+    if schema.get("format") in _FORMATS and "pattern" in schema:
+        return _FORMATS[str(schema["format"])]
     if "pattern" in schema:
         pattern = str(schema["pattern"])
         ended = pattern[:-1] + r"\Z" if pattern.endswith("$") else pattern

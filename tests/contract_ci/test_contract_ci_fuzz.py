@@ -4,7 +4,7 @@ import json
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from enum import Enum
 from pathlib import Path
@@ -87,6 +87,8 @@ class Everything:
     ref: StateRef
     ratio: float
     anything: Any
+    like: "tuple[Everything, ...]" = ()
+    days: Mapping[date, timedelta] = field(default_factory=dict)
     nothing: None = None
     wire: int = field(default=1, metadata={"json": "onTheWire"})
 
@@ -194,7 +196,9 @@ def test_a_sample_fits_its_schema() -> None:
     schema = schema_of(Everything)
     value = sample(schema, "value")
     jsonschema.validate({**value, "even": 2, "short": "ab"}, schema)
-    assert from_json(Everything, {**value, "short": "ab"}).ref == StateRef("SHA-256D:AB", 0)
+    assert from_json(Everything, {**value, "even": 2, "short": "ab"}).ref == StateRef(
+        "SHA-256D:AB", 0
+    )
 
 
 @pytest.mark.parametrize("order", [(), ("b",), ("a", "b"), ("b", "a"), ("c", "a"), ("a", "d")])

@@ -155,13 +155,18 @@ def failure(*arguments, **options):
     return json.loads(failed.value.payload)
 
 
+def sent(n):
+    """An `Ask` as messages carry it."""
+    return {"$type": name_of(Ask), "n": n}
+
+
 def test_initiator_and_its_requests():
     host = Host({"session": "s1"}, None, [{"n": 4}], None)
     assert run(Double, host, {"n": 3}) == '{"n":8}'
     opened = {"counterparty": "O=Bob, L=L, C=GB", "requireClose": True, "timeoutMillis": None}
     assert host.calls == [
         ("sessions", "open", opened),
-        ("sessions", "send", {"messages": [{"session": "s1", "payload": {"n": 3}}]}),
+        ("sessions", "send", {"messages": [{"session": "s1", "payload": sent(3)}]}),
         ("sessions", "receive", {"sessions": ["s1"]}),
         ("sessions", "close", {"sessions": ["s1"]}),
     ]

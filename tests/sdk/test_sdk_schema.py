@@ -84,7 +84,7 @@ JSON = st.recursive(
 @pytest.mark.property
 @given(PERSONS)
 def test_round_trip_through_json_text_that_fits_the_schema(person):
-    value = json.loads(json.dumps(to_json(person)))
+    value = json.loads(json.dumps(to_json(person, Person)))
     jsonschema.Draft202012Validator(schema_of(Person)).validate(value)
     assert from_json(Person, value) == person
 
@@ -133,7 +133,7 @@ def test_codec_accepts_what_the_schema_accepts(hint, value):
         (list[Address], [{"street": 1}], "$[0].street: expected a string, found 1"),
         (dict[str, int], {"a": 1.5}, "$.a: expected an integer, found 1.5"),
         (int, True, "$: expected an integer, found True"),
-        (int, 2**53, "$: an integer beyond 2^53-1 needs Decimal"),
+        (int, 2**53, "$: an integer beyond 2^53-1 is written as text"),
         (float, float("nan"), "$: nan has no JSON form"),
         (Decimal, "1e5", "$: expected a decimal number, found '1e5'"),
         (datetime, "2026-01-01T00:00:00", "$: expected an instant with time zone, found"),
@@ -156,23 +156,21 @@ def test_refusal_names_the_place(hint, value, message):
 
 @pytest.mark.parametrize(
     "value",
-    [{1, 2}, {1: 2}, 2**53, float("inf"), Decimal("NaN"), datetime(2026, 1, 1), object()],  # noqa: DTZ001
+    [10**1024, float("inf"), Decimal("NaN"), Decimal("1e1000000"), datetime(2026, 1, 1), object()],  # noqa: DTZ001
 )
 def test_values_without_json_form(value):
     with pytest.raises(CodecError):
         to_json([value])
 
 
-@dataclass
-class Node:
-    children: list["Node"]
-
-
 class Undecorated(Address):
     more: int
 
 
-@pytest.mark.parametrize("hint", [set[int], object(), list, dict[int, str], complex, Node])
+@pytest.mark.parametrize(
+    "hint",
+    [set[list[int]], object(), list, dict[float, str], complex, Address | dict[complex, int]],
+)
 def test_hints_without_json_form(hint):
     with pytest.raises(SchemaError):
         schema_of(hint)
@@ -189,12 +187,7 @@ def test_schema_of_a_dataclass():
         "type": "object",
         "properties": {
             "street": {"type": "string"},
-            "number": {
-                "type": "integer",
-                "minimum": -INTEGER_MAX,
-                "maximum": INTEGER_MAX,
-                "default": 1,
-            },
+            "number": {**schema_of(int), "default": 1},
         },
         "required": ["street"],
         "additionalProperties": False,
@@ -211,5 +204,5 @@ def test_annotated_adds_keywords_and_collections_are_known():
 
 def test_instants_are_written_in_utc():
     east = datetime(2026, 1, 1, 2, tzinfo=timezone(timedelta(hours=2)))
-    assert to_json(east) == "2026-01-01T00:00:00.000000Z"
+    assert to_json(east, datetime) == "2026-01-01T00:00:00.000000Z"
     assert from_json(datetime, "2026-01-01T00:00:00.000000Z") == east

@@ -6,7 +6,8 @@ import zlib
 from pathlib import Path
 
 SDK = Path(__file__).parents[2] / "sandbox" / "sdk"
-CONTRACT_SIDE = ["__init__", "contracts", "failures", "guest", "registry", "schema"]
+CONTRACT_SIDE = ["__init__", "constraints", "containers", "contracts", "failures", "forms", "guest"]
+CONTRACT_SIDE += ["messages", "records", "registry", "schema", "texts", "unions"]
 
 
 def deflated(names):
@@ -17,8 +18,8 @@ def deflated(names):
 
 def test_sdk_stays_small():
     everything = [path.stem for path in (SDK / "cordapp").glob("*.py")]
-    assert deflated(CONTRACT_SIDE) < 12_000
-    assert deflated(everything) < 26_000
+    assert deflated(CONTRACT_SIDE) < 33_000
+    assert deflated(everything) < 48_000
 
 
 def loaded_by(statement):

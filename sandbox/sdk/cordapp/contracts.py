@@ -3,13 +3,14 @@
 A contract is pure: it sees a transaction and nothing else, no clock, no network, no other state.
 """
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, NewType, TypeVar
 
 from cordapp.registry import COMMANDS, CONTRACTS, STATES, name_of, register
-from cordapp.schema import CodecError, from_json, to_json
+from cordapp.schema import CodecError, form_of, from_json
 
 PublicKey = NewType("PublicKey", str)
 """A public key as PEM SubjectPublicKeyInfo text."""
@@ -89,6 +90,9 @@ def belongs_to(contract: type[Contract]) -> Callable[[StateT], StateT]:
     return mark
 
 
+_STATE_REF = re.compile("[^:]+:[0-9A-F]+:[0-9]{1,9}")
+
+
 @dataclass(frozen=True, order=True)
 class StateRef:
     """Names an output of a transaction; as text `SHA-256D:HEX:index`."""
@@ -98,7 +102,7 @@ class StateRef:
 
     __json_schema__: ClassVar[Mapping[str, Any]] = {
         "type": "string",
-        "pattern": "^[^:]+:[0-9A-F]+:[0-9]+$",
+        "pattern": f"^{_STATE_REF.pattern}$",
     }
 
     def __str__(self) -> str:
@@ -108,9 +112,9 @@ class StateRef:
 
     @classmethod
     def __from_json__(cls, value: Any, path: str = "$") -> "StateRef":
-        transaction_id, _, index = str(value).rpartition(":")
-        if not (transaction_id and index.isascii() and index.isdigit()):
+        if not isinstance(value, str) or not _STATE_REF.fullmatch(value):
             raise CodecError(path, f"expected a state reference, found {str(value)[:100]!r}")
+        transaction_id, _, index = value.rpartition(":")
         return cls(transaction_id, int(index))
 
     parse = __from_json__
@@ -225,7 +229,7 @@ def state_to_json(state: ContractState, encumbrance: str | None = None) -> dict[
     return {
         "type": name_of(type(state)),
         "contract": name_of(contract),
-        "value": to_json(state),
+        "value": form_of(type(state)).encode(state, "$"),
         "participants": list(state.participants),
         "encumbrance": encumbrance,
     }
@@ -246,7 +250,7 @@ def state_from_json(entry: Mapping[str, Any], path: str = "$") -> ContractState:
         raise WrongContractError(
             f"{path}: {entry['type']} belongs to {expected}, not to {entry['contract']}"
         )
-    state: ContractState = from_json(cls, entry["value"], f"{path}.value")
+    state: ContractState = form_of(cls).decode(entry["value"], f"{path}.value")
     if list(state.participants) != list(entry["participants"]):
         raise ParticipantsError(f"{path}: participants differ from those of the state")
     return state
@@ -261,7 +265,7 @@ def command_from_json(entry: Mapping[str, Any], path: str = "$") -> Command:
     cls = COMMANDS.get(entry["type"])
     if cls is None:
         raise UnknownTypeError(f"{path}: command type {entry['type']!r} is not declared")
-    command: Command = from_json(cls, entry["value"], f"{path}.value")
+    command: Command = form_of(cls).decode(entry["value"], f"{path}.value")
     return command
 
 

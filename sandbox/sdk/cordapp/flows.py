@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, get_type_hints
 
@@ -35,7 +36,15 @@ from cordapp.registry import (
     name_of,
     register,
 )
-from cordapp.schema import CodecError, dumps, from_json, schema_of, to_json
+from cordapp.schema import (
+    CodecError,
+    dumps,
+    form_of,
+    from_json,
+    plain_json,
+    schema_of,
+    to_json,
+)
 from cordapp.services import MemberInfo, NotaryInfo
 
 if TYPE_CHECKING:
@@ -82,7 +91,10 @@ class FlowInfo:
 
 
 class FlowSession:
-    """A conversation with one peer's flow. Payloads are anything that has a JSON form."""
+    """A conversation with one peer's flow. Payloads are anything that has a JSON form.
+
+    What was sent is what is received: a payload of another type than the receiver names is refused.
+    """
 
     def __init__(self, api: HostApi, session_id: str, counterparty: str) -> None:
         self._api = api
@@ -356,9 +368,11 @@ def _run_flow(start: Mapping[str, Any], host: Host) -> str:
         session = start["session"]
         flow.call(FlowSession(api, session["id"], session["counterparty"]))
         return ""
-    taken, _ = _hints(cls.call)
-    result = flow.call(from_json(taken, start["requestBody"], "$"))
-    return result if isinstance(result, str) else dumps(to_json(result))
+    taken, given = _hints(cls.call)
+    result = flow.call(form_of(taken).decode(start["requestBody"], "$"))
+    if isinstance(result, str) and not isinstance(result, Enum):
+        return result
+    return dumps(plain_json(result) if given is Any else to_json(result, given))
 
 
 FLOW_SIDE["describe"] = _describe_flows

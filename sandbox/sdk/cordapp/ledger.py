@@ -93,7 +93,9 @@ class UtxoTransactionBuilder:
 
     def add_commands(self, *commands: Command) -> "UtxoTransactionBuilder":
         """Say what the transaction does."""
-        self._commands += [{"type": name_of(type(c)), "value": to_json(c)} for c in commands]
+        self._commands += [
+            {"type": name_of(type(c)), "value": to_json(c, type(c))} for c in commands
+        ]
         return self
 
     def add_signatories(self, *keys: PublicKey) -> "UtxoTransactionBuilder":
@@ -111,7 +113,7 @@ class UtxoTransactionBuilder:
         window = self._window
         request = {
             "notary": self._notary,
-            "timeWindow": None if window == TimeWindow() else to_json(window),
+            "timeWindow": None if window == TimeWindow() else to_json(window, TimeWindow),
             "inputs": self._inputs,
             "references": self._references,
             "outputs": self._outputs,
@@ -139,7 +141,7 @@ class UtxoLedgerService(Service):
         Raises:
             ContractVerificationError: a contract refuses; its own message.
         """
-        request = {"transaction": to_json(transaction), "sign": sign}
+        request = {"transaction": to_json(transaction, UtxoSignedTransaction), "sign": sign}
         answer = self._call("ledger", "verify", request)
         seen = UtxoLedgerTransaction.__from_json__(answer["transaction"])
         return VerifiedTransaction(seen, answer["signatures"])
@@ -150,7 +152,9 @@ class UtxoLedgerService(Service):
         Raises:
             CordaRuntimeError: `signature-missing`, `state-consumed`, or as for `verify`.
         """
-        answer = self._call("ledger", "record", {"transaction": to_json(transaction)})
+        answer = self._call(
+            "ledger", "record", {"transaction": to_json(transaction, UtxoSignedTransaction)}
+        )
         return [StateRef(answer["id"], index) for index in answer["visible"]]
 
     def find_signed_transaction(self, transaction_id: str) -> UtxoSignedTransaction | None:

@@ -7,11 +7,12 @@ class Dog: ...
 """
 
 from collections.abc import Callable, Iterable, Sequence
+from decimal import Decimal
 from typing import Any, Generic, Self, TypeVar
 
 from cordapp.errors import HostApi
 from cordapp.registry import ENTITIES, FLOW_SIDE, name_of, register
-from cordapp.schema import from_json, schema_of, to_json
+from cordapp.schema import dumps, form_of, plain_json, schema_of
 from cordapp.services import Service, read_pages
 
 E = TypeVar("E")
@@ -47,7 +48,7 @@ class Operand:
         self.json = json
 
     def _compared(self, name: str, other: object) -> Condition:
-        right = other.json if isinstance(other, Operand) else {"value": to_json(other)}
+        right = other.json if isinstance(other, Operand) else {"value": plain_json(other)}
         return Condition({name: [self.json, right]})
 
     def __eq__(self, other: object) -> Condition:  # type: ignore[override]
@@ -106,7 +107,7 @@ def migration(version: int, *steps: dict[str, Any]) -> dict[str, Any]:
 
 def add_field(name: str, default: object) -> dict[str, Any]:
     """A step that gives entities a field that they do not have."""
-    return {"op": "add", "field": name, "default": to_json(default)}
+    return {"op": "add", "field": name, "default": plain_json(default)}
 
 
 def rename_field(name: str, to: str) -> dict[str, Any]:
@@ -207,9 +208,7 @@ class PagedQuery(Generic[E]):
         """
         request = {**self._request, "offset": self.offset, "limit": self._limit}
         page: Any = self._api.call("persistence", "read", request)
-        return ResultSet(
-            self, [from_json(self._cls, v) for v in page["results"]], more=page["more"]
-        )
+        return ResultSet(self, _decoded(self._cls, page["results"]), more=page["more"])
 
 
 class ParameterizedQuery(PagedQuery[E]):
@@ -217,7 +216,7 @@ class ParameterizedQuery(PagedQuery[E]):
 
     def set_parameter(self, name: str, value: object) -> Self:
         """Give a parameter its value."""
-        self._request["parameters"][name] = to_json(value)
+        self._request["parameters"][name] = plain_json(value)
         return self
 
     def set_parameters(self, values: dict[str, object]) -> Self:
@@ -241,7 +240,7 @@ class PersistenceService(Service):
     def merge(self, *entities: E) -> list[E]:
         """Store entities, new or known; answer them as stored."""
         stored = self._write("merge", entities, None)
-        return [from_json(type(e), value) for e, value in zip(entities, stored, strict=True)]
+        return [_decoded(type(e), [value])[0] for e, value in zip(entities, stored, strict=True)]
 
     def remove(self, *entities: object) -> None:
         """Remove entities; unknown ones are ignored."""
@@ -256,12 +255,12 @@ class PersistenceService(Service):
         wire = [_wire_key(key) for key in keys]
         request = {"op": "find", "type": name_of(cls), "keys": wire}
         found = self._call("persistence", "read", request)
-        return [None if value is None else from_json(cls, value) for value in found]
+        return [None if value is None else _decoded(cls, [value])[0] for value in found]
 
     def find_all(self, cls: type[E]) -> list[E]:
         """All entities of a class, ordered by key."""
         query = {"op": "find-all", "type": name_of(cls)}
-        return [from_json(cls, v) for v in read_pages(self._api, "persistence", "read", query)]
+        return _decoded(cls, read_pages(self._api, "persistence", "read", query))
 
     def pages(self, cls: type[E]) -> PagedQuery[E]:
         """All entities of a class, ordered by key, page by page."""
@@ -277,7 +276,7 @@ class PersistenceService(Service):
             {
                 "type": name_of(type(e)),
                 "key": _wire_key(tuple(getattr(e, name) for name in type(e).__entity_key__)),
-                "value": None if op == "remove" else to_json(e),
+                "value": None if op == "remove" else form_of(type(e)).encode(e, "$"),
             }
             for e in entities
         ]
@@ -285,8 +284,22 @@ class PersistenceService(Service):
         return self._call("persistence", "write", request)
 
 
+def _decoded(cls: type[E], values: Iterable[Any]) -> list[E]:
+    form = form_of(cls)
+    return [form.decode(value, "$") for value in values]
+
+
 def _wire_key(key: object) -> Any:
     """A single key is its text; a composite one a list that keeps its types."""
-    if not isinstance(key, tuple):
-        return str(key)
-    return str(key[0]) if len(key) == 1 else [to_json(part) for part in key]
+    parts = [_key_part(part) for part in (key if isinstance(key, tuple) else (key,))]
+    if len(parts) > 1:
+        return parts
+    return parts[0] if isinstance(parts[0], str) else dumps(parts[0])
+
+
+def _key_part(part: object) -> Any:
+    """Equal parts of keys have equal forms."""
+    if isinstance(part, Decimal) and part.is_finite():
+        part = part.normalize() + 0  # of equal Decimals the shortest, and no negative zero
+    plain = plain_json(part)
+    return int(plain) if isinstance(plain, float) and plain.is_integer() else plain

@@ -145,7 +145,7 @@ class SigningService(Service):
 
     def sign(self, data: bytes, key: PublicKey, spec: str = "SHA256withECDSA") -> bytes:
         """Sign with the private half of `key`, which must be this node's."""
-        request = {"bytes": to_json(data), "key": key, "spec": spec}
+        request = {"bytes": to_json(data, bytes), "key": key, "spec": spec}
         return base64.b64decode(self._call("signing", "sign", request)["bytes"])
 
     def find_my_signing_keys(self, keys: Sequence[PublicKey]) -> list[PublicKey]:
@@ -189,7 +189,7 @@ class DigestService(Service):
 
     def hash(self, data: bytes, algorithm: str = "SHA-256") -> str:
         """The digest as `ALGORITHM:HEX`."""
-        request = {"algorithm": algorithm, "bytes": to_json(data)}
+        request = {"algorithm": algorithm, "bytes": to_json(data, bytes)}
         return str(self._call("crypto", "digest", request))
 
 
@@ -198,7 +198,7 @@ class SignatureVerificationService(Service):
 
     def verify(self, data: bytes, signature: bytes, key: PublicKey, spec: str) -> bool:
         """Whether `signature` is a signature of `data` by `key`."""
-        signed = {"bytes": to_json(data), "signature": to_json(signature)}
+        signed = {"bytes": to_json(data, bytes), "signature": to_json(signature, bytes)}
         return bool(self._call("crypto", "verify", {**signed, "key": key, "spec": spec}))
 
 
