@@ -10,7 +10,7 @@ from typing import Annotated, Any, ClassVar, Literal, NewType, Optional
 
 import jsonschema
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cordapp.schema import INTEGER_MAX, CodecError, SchemaError, from_json, schema_of, to_json
@@ -82,6 +82,7 @@ JSON = st.recursive(
 
 
 @pytest.mark.property
+@settings(deadline=None)
 @given(PERSONS)
 def test_round_trip_through_json_text_that_fits_the_schema(person):
     value = json.loads(json.dumps(to_json(person, Person)))
@@ -111,6 +112,7 @@ def test_round_trip_through_json_text_that_fits_the_schema(person):
         Address | list[Address],
     ],
 )
+@settings(deadline=None)
 @given(value=JSON)
 def test_codec_accepts_what_the_schema_accepts(hint, value):
     accepted = jsonschema.Draft202012Validator(schema_of(hint)).is_valid(value)
