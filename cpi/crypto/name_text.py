@@ -86,9 +86,13 @@ def read_name_text(text: str) -> list[list[Attribute]]:
 
 def _attribute(part: str) -> Attribute:
     keyword, separator, raw = part.partition("=")
+    if not separator:
+        raise NameTextError(
+            f"{part.strip()!r} is no attribute such as O=Acme; a value with ',' or ';' needs quotes"
+        )
     kind = _type(keyword.strip(JAVA_WHITE).upper())
-    if not separator or kind is None:
-        raise NameTextError(f"attribute {part.strip()!r} is not supported")
+    if kind is None:
+        raise NameTextError(f"attribute {keyword.strip()!r} is not supported")
     return kind, _value(raw)
 
 

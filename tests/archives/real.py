@@ -23,12 +23,21 @@ class DownloadError(Exception):
 
 @dataclass(frozen=True)
 class RealArchive:
-    """One entry of the list. `name` is `group:artifact:version` or the file name of a wheel."""
+    """One entry of the list.
+
+    Attributes:
+        name: `group:artifact:version` or the file name of a wheel.
+        sha256: of the file, in hexadecimal.
+        in_ci: read in every run of the tests, not only by `make prove-archives`.
+        differs: how Cordbox's verdict differs from Java's.
+        signed_again: the code by which the JAR is refused when `jarsigner` has signed it as well.
+    """
 
     name: str
     sha256: str
     in_ci: bool
     differs: str | None
+    signed_again: str | None
 
     @property
     def is_jar(self) -> bool:
@@ -51,6 +60,7 @@ def listed() -> list[RealArchive]:
             sha256=row["sha256"],
             in_ci=row.get("ci", False),
             differs=row.get("differs"),
+            signed_again=row.get("signed-again"),
         )
         for kind in ("jar", "signed", "wheel")
         for row in rows[kind]

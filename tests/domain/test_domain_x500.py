@@ -95,6 +95,11 @@ def test_bad_names_are_refused(text: str) -> None:
     assert refused.value.code == "x500-name-invalid"
 
 
+def test_a_comma_without_quotes_is_named_with_its_remedy() -> None:
+    with pytest.raises(InvalidX500NameError, match=r"'Inc.' is no attribute .* needs quotes"):
+        MemberX500Name.parse("O=Acme, Inc., L=London, C=GB")
+
+
 @given(o=_TEXT, locality=_TEXT, cn=st.none() | _TEXT)
 def test_text_form_parses_back_to_the_same_name(o: str, locality: str, cn: str | None) -> None:
     name = MemberX500Name(organization=o, locality=locality, country="GB", common_name=cn)

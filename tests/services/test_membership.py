@@ -54,7 +54,7 @@ NOTARY = {
     "corda.notary.service.name": "C=GB, L=London, O=MyNotaryService",
     "corda.notary.service.flow.protocol.name": "com.r3.corda.notary.plugin.nonvalidating",
     "corda.notary.service.flow.protocol.version.0": "1",
-    "corda.notary.service.backchain.required": "false",
+    "corda.notary.service.backchain.required": "False",
 }
 
 

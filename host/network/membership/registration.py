@@ -12,6 +12,7 @@ from enum import StrEnum
 from functools import lru_cache
 
 from cpi.package.group_policy import GroupPolicy, GroupPolicyKind, StaticMember, parse_group_policy
+from host.domain.ascii_case import ascii_lower
 from host.domain.errors import InvalidInputError
 from host.domain.x500 import InvalidX500NameError, MemberX500Name
 from host.network.membership.errors import RegistrationInvalidError
@@ -158,7 +159,7 @@ def _read_notary(context: Mapping[str, str], *, is_notary: bool) -> NotaryServic
         raise RegistrationInvalidError(
             f"{_PROTOCOL_NAME} must have 1 to {_PROTOCOL_CHARACTERS_MAX} characters"
         )
-    backchain = context.get(_BACKCHAIN, "true")
+    backchain = ascii_lower(context.get(_BACKCHAIN, "true"))
     if backchain not in ("true", "false"):
         raise RegistrationInvalidError(f"{_BACKCHAIN} must be 'true' or 'false'")
     return NotaryService(
