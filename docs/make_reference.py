@@ -1,4 +1,4 @@
-"""Writes the generated pages of docs/reference from the code: commands, errors, settings, hooks.
+"""Writes the generated pages of docs/reference from the code.
 
 `python docs/make_reference.py` rewrites them; `--check` exits 1 when one is out of date.
 """
@@ -23,6 +23,8 @@ from host.settings.wording import expected
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "docs"))
+from python_reference import api_page, modules_page  # noqa: E402  # modules beside this script
+from type_forms import types_page  # noqa: E402
 from wrap import wrapped  # noqa: E402  # a module beside this script
 
 REFERENCE = ROOT / "docs" / "reference"
@@ -277,6 +279,9 @@ def host_functions_page() -> str:
 
 
 PAGES = {
+    "python-api.md": api_page,
+    "python-modules.md": modules_page,
+    "python-types.md": types_page,
     "host-functions.md": host_functions_page,
     "errors.md": errors_page,
     "commands.md": commands_page,

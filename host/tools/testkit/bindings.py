@@ -47,72 +47,94 @@ class WorkflowHost:
         """Drop the line."""
 
     def flow_now(self, request: m.Nothing) -> str:
+        """Answer `flow.now`; refused unless overridden."""
         raise _unanswered("flow.now")
 
     def flow_random(self, request: m.FlowRandom) -> str:
+        """Answer `flow.random`; refused unless overridden."""
         raise _unanswered("flow.random")
 
     def flow_sleep(self, request: m.FlowSleep) -> None:
+        """Answer `flow.sleep`; refused unless overridden."""
         raise _unanswered("flow.sleep")
 
     def flow_context(self, request: m.FlowContext) -> str | None:
+        """Answer `flow.context`; refused unless overridden."""
         raise _unanswered("flow.context")
 
     def flow_sub_flow(self, request: m.FlowSubFlow) -> None:
         """Take note of nothing: sub-flows matter to sessions only."""
 
     def sessions_open(self, request: m.SessionOpen) -> m.SessionOpened:
+        """Answer `sessions.open`; refused unless overridden."""
         raise _unanswered("sessions.open")
 
     def sessions_send(self, request: m.SessionsSend) -> None:
+        """Answer `sessions.send`; refused unless overridden."""
         raise _unanswered("sessions.send")
 
     def sessions_receive(self, request: m.Sessions) -> list[m.Json]:
+        """Answer `sessions.receive`; refused unless overridden."""
         raise _unanswered("sessions.receive")
 
     def sessions_info(self, request: m.SessionRef) -> m.SessionInfo:
+        """Answer `sessions.info`; refused unless overridden."""
         raise _unanswered("sessions.info")
 
     def sessions_close(self, request: m.Sessions) -> None:
+        """Answer `sessions.close`; refused unless overridden."""
         raise _unanswered("sessions.close")
 
     def persistence_write(self, request: m.PersistenceWrite) -> list[m.Json]:
+        """Answer `persistence.write`; refused unless overridden."""
         raise _unanswered("persistence.write")
 
     def persistence_read(self, request: m.PersistenceRead) -> m.Json:
+        """Answer `persistence.read`; refused unless overridden."""
         raise _unanswered("persistence.read")
 
     def signing_sign(self, request: m.SigningSign) -> m.Signature:
+        """Answer `signing.sign`; refused unless overridden."""
         raise _unanswered("signing.sign")
 
     def signing_find_keys(self, request: m.SigningFindKeys) -> list[str | None]:
+        """Answer `signing.find-keys`; refused unless overridden."""
         raise _unanswered("signing.find-keys")
 
     def crypto_digest(self, request: m.CryptoDigest) -> str:
+        """Answer `crypto.digest`; refused unless overridden."""
         raise _unanswered("crypto.digest")
 
     def crypto_verify(self, request: m.CryptoVerify) -> bool:
+        """Answer `crypto.verify`; refused unless overridden."""
         raise _unanswered("crypto.verify")
 
     def membership_lookup(self, request: m.MembershipLookup) -> m.Json:
+        """Answer `membership.lookup`; refused unless overridden."""
         raise _unanswered("membership.lookup")
 
     def ledger_build(self, request: m.Json) -> m.Json:
+        """Answer `ledger.build`; refused unless overridden."""
         raise _unanswered("ledger.build")
 
     def ledger_verify(self, request: m.LedgerVerify) -> m.Json:
+        """Answer `ledger.verify`; refused unless overridden."""
         raise _unanswered("ledger.verify")
 
     def ledger_record(self, request: m.LedgerRecord) -> m.Json:
+        """Answer `ledger.record`; refused unless overridden."""
         raise _unanswered("ledger.record")
 
     def ledger_find(self, request: m.LedgerFind) -> m.Json:
+        """Answer `ledger.find`; refused unless overridden."""
         raise _unanswered("ledger.find")
 
     def ledger_query(self, request: m.LedgerQuery) -> m.Json:
+        """Answer `ledger.query`; refused unless overridden."""
         raise _unanswered("ledger.query")
 
     def external_messaging_send(self, request: m.ExternalSend) -> None:
+        """Answer `external-messaging.send`; refused unless overridden."""
         raise _unanswered("external-messaging.send")
 
 

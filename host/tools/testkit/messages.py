@@ -11,6 +11,8 @@ Json: TypeAlias = Any
 
 
 class LogWrite(TypedDict):
+    """The request of `log.write`."""
+
     level: Literal["debug", "info", "warn", "error"]
     logger: str
     message: str
@@ -21,20 +23,28 @@ class Nothing(TypedDict):
 
 
 class FlowRandom(TypedDict):
+    """The request of `flow.random`."""
+
     bytes: int
 
 
 class FlowSleep(TypedDict):
+    """The request of `flow.sleep`."""
+
     millis: int
 
 
 class FlowContext(TypedDict):
+    """The request of `flow.context`; `value` is for `put`."""
+
     op: Literal["get", "put"]
     key: str
     value: NotRequired[str]
 
 
 class FlowSubFlow(TypedDict):
+    """The request of `flow.sub-flow`; which members there are depends on `op`."""
+
     op: Literal["enter", "leave", "fail"]
     flow: NotRequired[str]
     protocol: NotRequired[str | None]
@@ -44,21 +54,29 @@ class FlowSubFlow(TypedDict):
 
 
 class SessionOpen(TypedDict):
+    """The request of `sessions.open`."""
+
     counterparty: str
     requireClose: NotRequired[bool]
     timeoutMillis: NotRequired[int | None]
 
 
 class SessionOpened(TypedDict):
+    """The answer of `sessions.open`."""
+
     session: str
 
 
 class SessionMessage(TypedDict):
+    """One message of `sessions.send`."""
+
     session: str
     payload: Json
 
 
 class SessionsSend(TypedDict):
+    """The request of `sessions.send`."""
+
     messages: list[SessionMessage]
 
 
@@ -69,10 +87,14 @@ class Sessions(TypedDict):
 
 
 class SessionRef(TypedDict):
+    """The request of `sessions.info`."""
+
     session: str
 
 
 class SessionInfo(TypedDict):
+    """The answer of `sessions.info`."""
+
     counterparty: str
     protocol: str
     protocolVersion: int
@@ -87,6 +109,8 @@ class Entity(TypedDict):
 
 
 class PersistenceWrite(TypedDict):
+    """The request of `persistence.write`."""
+
     op: Literal["persist", "merge", "remove"]
     entities: list[Entity]
     dedupId: NotRequired[str | None]
@@ -105,26 +129,36 @@ class PersistenceRead(TypedDict):
 
 
 class SigningSign(TypedDict):
+    """The request of `signing.sign`."""
+
     bytes: str
     key: str
     spec: str
 
 
 class Signature(TypedDict):
+    """The answer of `signing.sign`."""
+
     by: str
     bytes: str
 
 
 class SigningFindKeys(TypedDict):
+    """The request of `signing.find-keys`."""
+
     keys: list[str]
 
 
 class CryptoDigest(TypedDict):
+    """The request of `crypto.digest`."""
+
     algorithm: str
     bytes: str
 
 
 class CryptoVerify(TypedDict):
+    """The request of `crypto.verify`."""
+
     bytes: str
     signature: str
     key: str
@@ -132,26 +166,36 @@ class CryptoVerify(TypedDict):
 
 
 class MembershipLookup(TypedDict):
+    """The request of `membership.lookup`."""
+
     by: Literal["me", "name", "key", "all", "group-parameters"]
     name: NotRequired[str]
     key: NotRequired[str]
 
 
 class LedgerVerify(TypedDict):
+    """The request of `ledger.verify`."""
+
     transaction: Json
     sign: bool
 
 
 class LedgerRecord(TypedDict):
+    """The request of `ledger.record`."""
+
     transaction: Json
 
 
 class LedgerFind(TypedDict):
+    """The request of `ledger.find`: one of the two members."""
+
     id: NotRequired[str]
     stateRefs: NotRequired[list[str]]
 
 
 class LedgerQuery(TypedDict):
+    """The request of `ledger.query`."""
+
     op: str
     type: NotRequired[str]
     offset: NotRequired[int]
@@ -159,6 +203,8 @@ class LedgerQuery(TypedDict):
 
 
 class ExternalSend(TypedDict):
+    """The request of `external-messaging.send`."""
+
     channel: str
     messageId: NotRequired[str | None]
     message: str
@@ -184,6 +230,8 @@ class Start(TypedDict):
 
 
 class Frame(TypedDict):
+    """A place in the CorDapp's files."""
+
     file: str
     line: int
     function: str

@@ -37,7 +37,13 @@ class ParticipantsError(ValueError):
 
 
 def require(condition: object, message: str) -> None:
-    """Refuse the transaction with `message` unless `condition` holds."""
+    """Refuse the transaction with `message` unless `condition` holds.
+
+    >>> require(2 > 1, "two is more")
+    >>> require(1 > 2, "one is not more")
+    Traceback (most recent call last):
+    cordapp.contracts.RequirementError: one is not more
+    """
     if not condition:
         raise RequirementError(message)
 
@@ -81,7 +87,22 @@ class Command:
 
 
 def belongs_to(contract: type[Contract]) -> Callable[[StateT], StateT]:
-    """Class decorator: `contract` decides about states of this class."""
+    """Class decorator: `contract` decides about states of this class.
+
+    >>> class CoinContract(Contract):
+    ...     def verify(self, transaction):
+    ...         require(transaction.get_output_states(Coin), "a coin must come out")
+    >>> @belongs_to(CoinContract)
+    ... @dataclass(frozen=True)
+    ... class Coin(ContractState):
+    ...     owner: PublicKey
+    ...
+    ...     @property
+    ...     def participants(self):
+    ...         return [self.owner]
+    >>> contract_of(Coin).__name__
+    'CoinContract'
+    """
 
     def mark(cls: StateT) -> StateT:
         cls.__contract__ = contract
@@ -95,7 +116,11 @@ _STATE_REF = re.compile("[^:]+:[0-9A-F]+:[0-9]{1,9}")
 
 @dataclass(frozen=True, order=True)
 class StateRef:
-    """Names an output of a transaction; as text `SHA-256D:HEX:index`."""
+    """Names an output of a transaction; as text `SHA-256D:HEX:index`.
+
+    >>> StateRef.parse("SHA-256D:" + "0" * 64 + ":1").index
+    1
+    """
 
     transaction_id: str
     index: int

@@ -13,6 +13,10 @@ class CordaRuntimeError(Exception):
         code: stable identifier; uncaught, it becomes the code of the failed flow's error.
         reason_code: the code that the counterparty's flow or the contract gave as its reason, None
             if it gave none; uncaught, it takes the place of `code`.
+
+    >>> raise CordaRuntimeError("iou-over-limit", "at most 50")
+    Traceback (most recent call last):
+    cordapp.errors.CordaRuntimeError: at most 50
     """
 
     def __init__(self, code: str, message: str, *, reason_code: str | None = None) -> None:

@@ -264,7 +264,15 @@ class SubFlow(Flow, Generic[T]):
 
 
 def initiating_flow(protocol: str, versions: Sequence[int] = (1,)) -> Callable[[FlowT], FlowT]:
-    """Class decorator: the flow may open sessions, which speak `protocol`."""
+    """Class decorator: the flow may open sessions, which speak `protocol`.
+
+    >>> @initiating_flow("ping")
+    ... class Ping(ClientStartableFlow[str, str]):
+    ...     def call(self, counterparty: str) -> str:
+    ...         return self.flow_messaging.initiate_flow(counterparty).send_and_receive(str, "ping")
+    >>> Ping.__protocol__, Ping.__versions__
+    ('ping', (1,))
+    """
     return _mark(protocol, versions, initiating=True)
 
 

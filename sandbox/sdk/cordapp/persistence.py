@@ -83,7 +83,11 @@ class Operand:
 
 
 def entity_field(name: str) -> Operand:
-    """A field of the entity by its name in JSON; dots lead into objects."""
+    """A field of the entity by its name in JSON; dots lead into objects.
+
+    >>> (entity_field("owner.name") == "Alice").json
+    {'equal': [{'field': 'owner.name'}, {'value': 'Alice'}]}
+    """
     return Operand({"field": name})
 
 
@@ -95,13 +99,22 @@ def parameter(name: str) -> Operand:
 def named_query(
     name: str, where: Condition | None = None, *, order_by: Sequence[str] = ()
 ) -> dict[str, Any]:
-    """A query of an entity: ordered by `order_by` (`-name`: descending), then by key."""
+    """A query of an entity: ordered by `order_by` (`-name`: descending), then by key.
+
+    >>> cheap = (entity_field("price") <= parameter("most")) & ~entity_field("sold").is_null()
+    >>> named_query("cheap", cheap, order_by=["-price"])["orderBy"]
+    [{'field': 'price', 'descending': True}]
+    """
     order = [{"field": f.removeprefix("-"), "descending": f.startswith("-")} for f in order_by]
     return {"name": name, "where": None if where is None else where.json, "orderBy": order}
 
 
 def migration(version: int, *steps: dict[str, Any]) -> dict[str, Any]:
-    """What leads stored entities from `version` - 1 to `version`."""
+    """What leads stored entities from `version` - 1 to `version`.
+
+    >>> migration(2, rename_field("name", "full_name"), add_field("age", 0))["version"]
+    2
+    """
     return {"version": version, "steps": list(steps)}
 
 

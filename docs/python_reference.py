@@ -1,0 +1,303 @@
+"""The generated pages about Python: the API that CorDapps use, JSON forms, standard modules."""
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+PUBLIC = (
+    "cordapp.contracts",
+    "cordapp.flows",
+    "cordapp.services",
+    "cordapp.ledger",
+    "cordapp.persistence",
+    "cordapp.errors",
+    "cordapp.schema",
+    "cordapp_testkit",
+    "cordapp_testkit.pytest_plugin",
+    "cordapp_testkit.replay",
+    "cordapp_testkit.cpi_file",
+    "cordapp_testkit.bindings",
+    "cordapp_testkit.messages",
+)
+"""Modules that CorDapps and their tests import, in the page's order."""
+INTERNAL = (
+    "cordapp",
+    "cordapp.constraints",
+    "cordapp.containers",
+    "cordapp.failures",
+    "cordapp.forms",
+    "cordapp.guest",
+    "cordapp.messages",
+    "cordapp.records",
+    "cordapp.registry",
+    "cordapp.texts",
+    "cordapp.unions",
+)
+"""Modules that only the SDK itself imports."""
+NOT_FOR_CORDAPPS = {
+    "HostApi",
+    "command_from_json",
+    "contract_of",
+    "read_pages",
+    "state_and_ref_from_json",
+    "state_from_json",
+    "state_to_json",
+}
+"""Public names that only the SDK itself uses."""
+_SECTIONS = {"Args:", "Attributes:", "Raises:", "Returns:", "Yields:"}
+_HOOKS = "pytest_"
+
+
+@dataclass(frozen=True)
+class Name:
+    """A public name of a module: its definition, or None of what is imported from elsewhere."""
+
+    name: str
+    node: ast.ClassDef | ast.FunctionDef | None
+    comes_from: str
+
+
+def present() -> Iterator[str]:
+    """The public modules of this release."""
+    yield from (name for name in PUBLIC if find_spec(name) is not None)
+
+
+def public_names(module: str) -> list[Name]:
+    """The public names of a module, in alphabetical order.
+
+    These are those of `__all__`; without one, the classes and functions that it defines.
+    """
+    tree = _tree(module)
+    defined = {n.name: n for n in tree.body if isinstance(n, ast.ClassDef | ast.FunctionDef)}
+    wanted = getattr(import_module(module), "__all__", None)
+    if wanted is None:
+        wanted = [name for name in defined if not name.startswith("_")]
+    elif not module.startswith("cordapp_testkit"):
+        wanted = {*wanted, *(name for name in defined if not name.startswith("_"))}
+    return [
+        Name(name, *_defined(module, name, defined))
+        for name in sorted(wanted)
+        if not name.startswith(_HOOKS) and name not in NOT_FOR_CORDAPPS
+    ]
+
+
+def _defined(
+    module: str, name: str, defined: dict[str, Any]
+) -> tuple[ast.ClassDef | ast.FunctionDef | None, str]:
+    if name in defined:
+        return defined[name], module
+    value = getattr(import_module(module), name)
+    home = getattr(value, "__module__", module)
+    # The test kit's names stand for classes of the host; some of the SDK's are defined in parts.
+    if home.startswith("host.") or home in INTERNAL:
+        nodes = {getattr(n, "name", ""): n for n in _tree(home).body}
+        return nodes.get(name), home
+    return None, home
+
+
+def _tree(module: str) -> ast.Module:
+    spec = find_spec(module)
+    assert spec is not None, module
+    assert spec.origin is not None, module
+    return ast.parse(Path(spec.origin).read_text(encoding="utf-8"))
+
+
+def api_page() -> str:
+    """All public names of the SDK and the test kit."""
+    lines = [
+        "# The Python API",
+        "",
+        "What CorDapps import (`cordapp`), and what their tests import (`cordapp_testkit`).",
+        "[Types with a JSON form](python-types.md) tells which types fields, messages, inputs and",
+        "results may have, [standard modules](python-modules.md) what else can be imported in a",
+        "sandbox, [the host API](host-api.md) what the calls look like below the SDK.",
+        "",
+        "| module | names |",
+        "|---|---|",
+    ]
+    for module in present():
+        names = ", ".join(f"[`{each.name}`](#{_anchor(each)})" for each in _own(module))
+        lines.append(f"| [`{module}`](#{module.replace('.', '')}) | {names} |")
+    for module in present():
+        lines += ["", f"## `{module}`", "", *_docstring(ast.get_docstring(_tree(module)))]
+        others = [each for each in public_names(module) if each.node is None]
+        for home in sorted({each.comes_from for each in others}):
+            names = ", ".join(f"`{each.name}`" for each in others if each.comes_from == home)
+            lines += ["", f"Also here, from `{home}`: {names}."]
+        for each in _own(module):
+            lines += ["", *_entry(each)]
+    return "\n".join(lines) + "\n"
+
+
+def _own(module: str) -> list[Name]:
+    return [each for each in public_names(module) if each.node is not None]
+
+
+def _anchor(each: Name) -> str:
+    assert each.node is not None
+    text = _title(each.node).lower()
+    return "".join(c for c in text if c.isalnum() or c in "_- ").replace(" ", "-")
+
+
+def _title(node: ast.ClassDef | ast.FunctionDef) -> str:
+    if isinstance(node, ast.ClassDef):
+        return f"class {node.name}"
+    return f"fixture {node.name}" if _is_fixture(node) else node.name
+
+
+def _entry(each: Name) -> Iterator[str]:
+    node = each.node
+    assert node is not None
+    kind, _, name = _title(node).rpartition(" ")
+    yield f"### {kind} `{name}`" if kind else f"### `{name}`"
+    yield ""
+    if isinstance(node, ast.FunctionDef):
+        if not _is_fixture(node):
+            yield from (*_code(f"{node.name}{_signature(node)}"), "")
+        yield from _docstring(ast.get_docstring(node))
+        return
+    yield from (*_code(_class_line(node)), "")
+    yield from _docstring(ast.get_docstring(node))
+    fields = list(_fields(node))
+    if fields:
+        yield from ("", "| attribute | type | default |", "|---|---|---|")
+        yield from fields
+    for method in _methods(node):
+        yield from ("", f"**`{node.name}.{_method_line(method)}`**", "")
+        yield from _docstring(ast.get_docstring(method))
+
+
+def _code(text: str) -> tuple[str, str, str]:
+    return ("```python", text, "```")
+
+
+def _class_line(node: ast.ClassDef) -> str:
+    decorators = "".join(f"@{ast.unparse(each)}\n" for each in node.decorator_list)
+    bases = ", ".join(ast.unparse(base) for base in node.bases)
+    made = next((n for n in _functions(node) if n.name == "__init__"), None)
+    taken = f"\n    {made.name}{_signature(made)}" if made is not None else ""
+    return f"{decorators}class {node.name}{f'({bases})' if bases else ''}:{taken or ' ...'}"
+
+
+def _fields(node: ast.ClassDef) -> Iterator[str]:
+    for each in node.body:
+        if not isinstance(each, ast.AnnAssign) or not isinstance(each.target, ast.Name):
+            continue
+        kind = ast.unparse(each.annotation)
+        if each.target.id.startswith("_") or kind.startswith("ClassVar"):
+            continue
+        default = f"`{ast.unparse(each.value)}`" if each.value is not None else ""
+        yield f"| `{each.target.id}` | `{_cell(kind)}` | {_cell(default)} |"
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
+
+
+def _functions(node: ast.ClassDef) -> Iterator[ast.FunctionDef]:
+    yield from (n for n in node.body if isinstance(n, ast.FunctionDef))
+
+
+def _methods(node: ast.ClassDef) -> Iterator[ast.FunctionDef]:
+    """The public methods; an overloaded one once, with its last signature."""
+    found = {n.name: n for n in _functions(node) if not n.name.startswith("_")}
+    yield from found.values()
+
+
+def _method_line(node: ast.FunctionDef) -> str:
+    decorators = {ast.unparse(each) for each in node.decorator_list}
+    if decorators & {"property", "cached_property"}:
+        returns = f" -> {ast.unparse(node.returns)}" if node.returns else ""
+        return f"{node.name}{returns}"
+    return f"{node.name}{_signature(node)}"
+
+
+def _is_fixture(node: ast.FunctionDef) -> bool:
+    return any("fixture" in ast.unparse(each) for each in node.decorator_list)
+
+
+def _signature(node: ast.FunctionDef) -> str:
+    arguments = ast.unparse(node.args)
+    for own in ("self, /, ", "self, ", "self", "cls, ", "cls"):
+        if arguments.startswith(own):
+            arguments = arguments.removeprefix(own)
+            break
+    returns = f" -> {ast.unparse(node.returns)}" if node.returns is not None else ""
+    return f"({arguments}){returns}".replace("'", '"')
+
+
+def _docstring(text: str | None) -> Iterator[str]:
+    """A docstring in Google's form as Markdown: its sections as lists."""
+    section, item = False, ""
+    for line in (text or "").splitlines():
+        if line in _SECTIONS:
+            section = True
+            yield from (f"*{line}*", "")
+        elif not section or not line.startswith(" "):
+            if item:
+                yield item
+                item = ""
+            section = False
+            yield line
+        elif line.startswith("    ") and not line.startswith("     "):
+            if item:
+                yield item
+            name, colon, rest = line.strip().partition(": ")
+            item = f"- `{name}`: {rest}" if colon and " " not in name.strip("*") else _item(line)
+        else:
+            item += f" {line.strip()}"
+    if item:
+        yield item
+
+
+def _item(line: str) -> str:
+    names, colon, rest = line.strip().partition(": ")
+    if colon and all(word.strip("*").isidentifier() for word in names.split(", ")):
+        listed = ", ".join(f"`{word}`" for word in names.split(", "))
+        return f"- {listed}: {rest}"
+    return f"- {line.strip()}"
+
+
+def undocumented() -> Iterator[str]:
+    """Public names and methods without a docstring."""
+    for module in present():
+        for each in _own(module):
+            node = each.node
+            if node is None or ast.get_docstring(node):
+                if isinstance(node, ast.ClassDef):
+                    yield from (
+                        f"{module}.{each.name}.{method.name}"
+                        for method in _methods(node)
+                        if not ast.get_docstring(method)
+                    )
+                continue
+            yield f"{module}.{each.name}"
+
+
+def modules_page() -> str:
+    """The standard modules of a sandbox."""
+    from sandbox import module_table as table
+
+    lines = [
+        "# Standard modules in a sandbox",
+        "",
+        f"A sandbox runs Python {table.PYTHON_VERSION} (`sys.platform` is `{table.PLATFORM}`,",
+        f"`os.name` is `{table.OS_NAME}`). The table is `sandbox/module_table.py`: the build's",
+        "check of imports, the importer in the sandbox and native test runs read it.",
+        "",
+        "- *present*: as Python documents it.",
+        "- *partial*: it can be imported; the names in the third column refuse when called.",
+        "- *refused*: the build refuses the import, and `import` raises `ModuleNotFoundError`.",
+        "",
+        "| module | here | refuses | why | instead |",
+        "|---|---|---|---|---|",
+    ]
+    for each in table.MODULES.values() if hasattr(table.MODULES, "values") else table.MODULES:
+        refuses = ", ".join(f"`{name}`" for name in each.refuses)
+        cells = (f"`{each.name}`", each.verdict.value, refuses, each.reason, each.instead)
+        lines.append(f"| {' | '.join(_cell(cell) for cell in cells)} |")
+    return "\n".join(lines) + "\n"
