@@ -42,7 +42,7 @@ from host.vault.idempotency import count_repeat, find_answer, refuse_ended, reme
 
 _SELECT = select(ENTITY.c.value)
 _INSERT = insert(ENTITY)
-_MERGE = Upsert(table=ENTITY, replace=("value", "updated_at"))
+_MERGE = Upsert(table=ENTITY, replace=("value", "sort_keys", "updated_at"))
 _DELETE = delete(ENTITY)
 
 
@@ -129,6 +129,7 @@ def _apply(connection: Connection, write: Write, entity: Entity, context: CallCo
         "type": entity.type.name,
         "key": entity.key,
         "value": entity.value,
+        "sort_keys": entity.sort_keys,
         "updated_at": context.now,
     }
     if write.op is WriteOp.MERGE:

@@ -9,8 +9,10 @@ from host.domain.errors import HostError
 from host.domain.ids import Checksum
 from host.domain.json import JsonValue, digest_of
 from host.domain.json_schema import JsonSchema, JsonSchemaInvalidError
+from host.domain.order_keys import OrderKind
 from host.domain.packages import CpiRecord, CpkRecord, EntityDeclaration
 from host.entities.errors import EntityDeclarationError
+from host.entities.fields import FieldKinds, FieldPath, sort_keys_of
 from host.entities.migrations import Migration, compile_migrations
 from host.entities.queries import NamedQuery, compile_query, path_of
 
@@ -21,13 +23,19 @@ _KEY_FIELDS_MAX = 16
 _KEPT_MAX = 256
 
 
-Paths = tuple[tuple[str, ...], ...]
-"""Fields, each as the path of names to it."""
+Index = tuple[tuple[FieldPath, bool], ...]
+"""Fields, each as the path of names to it, and whether it is indexed by its order key."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EntityType:
-    """One entity type. `digest` changes with the schema; `indexes` are lists of fields."""
+    """One entity type.
+
+    Attributes:
+        digest: changes with the schema, the indexes and the order keys.
+        indexes: lists of fields.
+        keyed: the fields whose order keys are stored, with what they stand for.
+    """
 
     name: str
     version: int
@@ -35,7 +43,16 @@ class EntityType:
     schema: JsonSchema
     migrations: tuple[Migration, ...]
     queries: Mapping[str, NamedQuery]
-    indexes: tuple[Paths, ...]
+    indexes: tuple[Index, ...]
+    keyed: tuple[tuple[FieldPath, OrderKind], ...]
+
+    def sort_keys(self, value: JsonValue) -> str:
+        """The order keys of the fields that queries and indexes use, as JSON.
+
+        Raises:
+            NoKeyError: a field holds what its schema does not declare.
+        """
+        return sort_keys_of(value, self.keyed)
 
     def problem(self, value: JsonValue) -> str | None:
         """Why `value` does not fit the schema, or None."""
@@ -67,21 +84,33 @@ def _compiled(declared: EntityDeclaration) -> EntityType:
         schema = JsonSchema(declared.schema)
     except JsonSchemaInvalidError as exc:
         raise EntityDeclarationError(f"no JSON Schema: {exc.message}") from exc
-    queries = [compile_query(query) for query in declared.queries]
+    fields = FieldKinds(declared.schema)
+    queries = [compile_query(query, fields) for query in declared.queries]
     by_name = {query.name: query for query in queries}
     if len(by_name) != len(queries):
         raise EntityDeclarationError("two queries have one name")
-    indexes = tuple(tuple(path_of(field) for field in fields) for fields in declared.indexes)
-    if not all(1 <= len(paths) <= _INDEX_FIELDS_MAX for paths in indexes):
+    indexed = [[path_of(field) for field in paths] for paths in declared.indexes]
+    if not all(1 <= len(paths) <= _INDEX_FIELDS_MAX for paths in indexed):
         raise EntityDeclarationError(f"an index has 1 to {_INDEX_FIELDS_MAX} fields")
+    kinds = {path: fields.kind(path) for paths in indexed for path in paths}
+    keyed = {p: k for p, k in kinds.items() if isinstance(k, OrderKind)}
+    for query in queries:
+        keyed |= query.keyed
     return EntityType(
         name=declared.name,
         version=declared.version,
-        digest=digest_of({"schema": declared.schema, "indexes": declared.indexes}),
+        digest=digest_of(
+            {
+                "schema": declared.schema,
+                "indexes": declared.indexes,
+                "keyed": sorted(f"{kind} {'.'.join(path)}" for path, kind in keyed.items()),
+            }
+        ),
         schema=schema,
         migrations=compile_migrations(declared.migrations, declared.version),
         queries=by_name,
-        indexes=indexes,
+        indexes=tuple(tuple((path, path in keyed) for path in paths) for paths in indexed),
+        keyed=tuple(sorted(keyed.items())),
     )
 
 

@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from host.domain.capability_error import CapabilityError
 from host.domain.json import JsonObject, JsonValue
+from host.domain.order_keys import NoKeyError
 from host.entities.entity_types import EntityType
 from host.entities.queries import NamedQuery
 from host.ports.requests import (
@@ -51,6 +52,7 @@ class Entity:
     type: EntityType
     key: str
     value: str | None
+    sort_keys: str = "{}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,7 +178,12 @@ def _entity(op: WriteOp, types: Types, item: JsonObject) -> Entity:
     key = _key(entity, item.get("key"), "'key'")
     if op is WriteOp.REMOVE:
         return Entity(type=entity, key=key, value=None)
-    return Entity(type=entity, key=key, value=_value(entity, key, item.get("value")))
+    text = _value(entity, key, item.get("value"))
+    try:
+        keys = entity.sort_keys(item.get("value"))
+    except NoKeyError as exc:
+        raise CapabilityError("entity-invalid", f"entity {entity.name} {key!r}: {exc}") from exc
+    return Entity(type=entity, key=key, value=text, sort_keys=keys)
 
 
 def _key(entity: EntityType, value: JsonValue, field: str) -> str:

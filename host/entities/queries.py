@@ -8,12 +8,13 @@ A condition is an object with one member:
     {"null": operand}, {"not-null": operand}
 
 An operand is `{"field": "owner.name"}`, or a constant: `{"parameter": name}`, `{"value": scalar}`.
-Comparisons are SQL's: with null on either side they are never true.
+Comparisons are SQL's: with null on either side they are never true. Both sides are what the schema
+declares of the field: numbers, dates and times are compared by order keys (`host.entities.fields`).
 """
 
 import operator
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
@@ -33,7 +34,9 @@ from sqlalchemy import (
 from host.database.sql import JsonField, Like
 from host.domain.capability_error import CapabilityError
 from host.domain.json import JsonObject, JsonValue
+from host.domain.order_keys import NoKeyError, OrderKind, order_key
 from host.entities.errors import EntityDeclarationError
+from host.entities.fields import ANY, BOOLEAN, FieldKinds, FieldPath, Kind
 from host.entities.tables import ENTITY
 from host.ports.requests import canonical_text
 
@@ -62,11 +65,17 @@ _COMPARISONS: Mapping[str, Callable[[Column, Column], Condition]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NamedQuery:
-    """A query that a CPK declares. `parameters` maps each name to the use of its value."""
+    """A query that a CPK declares.
+
+    Attributes:
+        parameters: the uses of each parameter's value.
+        keyed: the fields that it compares or orders by order keys.
+    """
 
     name: str
     select: Select[tuple[str]]
-    parameters: Mapping[str, str]
+    parameters: "Mapping[str, Sequence[Use]]"
+    keyed: Mapping[FieldPath, OrderKind]
 
     def bound(self, entity_type: str, values: JsonObject) -> Mapping[str, object]:
         """The values of a call as parameters of the statement.
@@ -81,10 +90,11 @@ class NamedQuery:
                     f"query {self.name!r} has no parameter {name[:64]!r}; it has {known}"
                 )
         bound: dict[str, object] = {"entity_type": entity_type}
-        for name, use in self.parameters.items():
+        for name, uses in self.parameters.items():
             if name not in values:
                 raise _refused(f"parameter {name!r} of query {self.name!r} is missing")
-            bound[f"{use}_{name}"] = _BOUND[use](name, values[name])
+            for use, kind in uses:
+                bound[_bound_name(use, kind, name)] = _BOUND[use](name, values[name], kind)
         return bound
 
 
@@ -99,8 +109,8 @@ def path_of(field: object) -> tuple[str, ...]:
     return tuple(field.split("."))
 
 
-def compile_query(declared: JsonObject) -> NamedQuery:
-    """Turn a declared query `{"name", "where", "orderBy"}` into SQL.
+def compile_query(declared: JsonObject, fields: FieldKinds) -> NamedQuery:
+    """Turn a declared query `{"name", "where", "orderBy"}` over an entity's fields into SQL.
 
     Raises:
         EntityDeclarationError: the query is not valid; the message names it.
@@ -110,10 +120,10 @@ def compile_query(declared: JsonObject) -> NamedQuery:
         raise EntityDeclarationError(f"{name!r:.140} is no name of a query")
     try:
         _check_members(declared, {"name", "where", "orderBy"})
-        compiler = _Compiler()
+        compiler = _Compiler(fields)
         where = declared.get("where")
         condition = true() if where is None else compiler.condition(where)
-        order = _order(declared.get("orderBy", []))
+        order = compiler.order(declared.get("orderBy", []))
     except (EntityDeclarationError, CapabilityError) as exc:
         raise EntityDeclarationError(f"query {name!r}: {exc.message}") from exc
     statement = (
@@ -121,14 +131,25 @@ def compile_query(declared: JsonObject) -> NamedQuery:
         .where(ENTITY.c.type == bindparam("entity_type"), condition)
         .order_by(*order, ENTITY.c.key)
     )
-    return NamedQuery(name=name, select=statement, parameters=compiler.uses)
+    return NamedQuery(
+        name=name,
+        select=statement,
+        parameters={name: tuple(sorted(uses)) for name, uses in compiler.uses.items()},
+        keyed=compiler.keyed,
+    )
+
+
+Use = tuple[str, Kind]
+"""How a parameter is used (scalar, list or pattern), and what it is compared with."""
 
 
 class _Compiler:
-    """Compiles one condition, and collects its parameters with their uses."""
+    """Compiles one query, and collects its parameters and the fields that need order keys."""
 
-    def __init__(self) -> None:
-        self.uses: dict[str, str] = {}
+    def __init__(self, fields: FieldKinds) -> None:
+        self.uses: dict[str, set[Use]] = {}
+        self.keyed: dict[FieldPath, OrderKind] = {}
+        self._fields = fields
         self._count = 0
 
     def condition(self, value: JsonValue, depth: int = 0) -> Condition:
@@ -142,58 +163,90 @@ class _Compiler:
         if name == "not":
             return not_(self.condition(inner, depth + 1))
         if name in ("null", "not-null"):
-            operand = self._operand(inner)
+            operand = self._plain(inner)
             return operand.is_(None) if name == "null" else operand.is_not(None)
         if name not in _COMPARISONS and name not in ("in", "like"):
             raise EntityDeclarationError(f"{name!r:.80} is no condition")
         operands = _list(inner, name)
         if len(operands) != 2:  # left and right
             raise EntityDeclarationError(f"{name!r} compares two operands")
-        left = self._operand(operands[0])
-        if name == "in":
-            return left.in_(self._parameter(operands[1], "list"))
         if name == "like":
-            return Like(left, self._pattern(operands[1]))
-        return _COMPARISONS[name](left, self._operand(operands[1]))
+            return Like(self._plain(operands[0]), self._pattern(operands[1]))
+        return self._comparison(name, *operands)
 
-    def _operand(self, value: JsonValue) -> Column:
+    def _comparison(self, name: str, left: JsonValue, right: JsonValue) -> Condition:
+        """Both sides as what the compared fields stand for."""
+        kinds = {kind for side in (left, right) for kind in self._field_kind(side)}
+        if len(kinds) > 1:
+            what = " and ".join(sorted(str(kind) for kind in kinds))
+            raise EntityDeclarationError(f"{name!r} compares fields of different types: {what}")
+        kind = kinds.pop() if kinds else ANY
+        one = self._operand(left, kind)
+        if name == "in":
+            return one.in_(self._parameter(right, "list", kind))
+        return _COMPARISONS[name](one, self._operand(right, kind))
+
+    def _field_kind(self, value: JsonValue) -> Iterator[Kind]:
+        if isinstance(value, Mapping) and "field" in value:
+            yield self._fields.kind(path_of(value["field"]))
+
+    def _operand(self, value: JsonValue, kind: Kind) -> Column:
         name, inner = _only_member(value, "operand")
         if name == "field":
-            return _extracted(inner)
+            return self.field(inner)
         if name == "value":
-            return literal(_scalar("value", inner))
-        return self._parameter(value, "scalar")
+            return literal(_converted("value", inner, kind))
+        return self._parameter(value, "scalar", kind)
+
+    def field(self, name: JsonValue) -> Column:
+        """A field as it is compared and ordered."""
+        path = path_of(name)
+        kind = self._fields.kind(path)
+        if not isinstance(kind, OrderKind):
+            return JsonField(ENTITY.c.value, path)
+        self.keyed[path] = kind
+        return JsonField(ENTITY.c.sort_keys, path)
+
+    def _plain(self, value: JsonValue) -> Column:
+        """An operand by its JSON."""
+        name, inner = _only_member(value, "operand")
+        if name != "field":
+            return self._operand(value, ANY)
+        path = path_of(inner)
+        self._fields.check(path)
+        return JsonField(ENTITY.c.value, path)
 
     def _pattern(self, value: JsonValue) -> Column:
         name, inner = _only_member(value, "operand")
         if name == "value":
             return literal(_like_pattern("value", inner))
-        return self._parameter(value, "pattern")
+        return self._parameter(value, "pattern", ANY)
 
-    def _parameter(self, value: JsonValue, use: str) -> Column:
+    def _parameter(self, value: JsonValue, use: str, kind: Kind) -> Column:
         member, name = _only_member(value, "operand")
         if member != "parameter" or not isinstance(name, str) or not _NAME.fullmatch(name):
             raise EntityDeclarationError(f"{value!r:.140}: expected a parameter")
-        if self.uses.setdefault(name, use) != use:
+        uses = self.uses.setdefault(name, set())
+        if any(known != use for known, _ in uses):
             raise EntityDeclarationError(f"parameter {name!r} is used in two different ways")
-        return bindparam(f"{use}_{name}", expanding=use == "list")
+        uses.add((use, kind))
+        return bindparam(_bound_name(use, kind, name), expanding=use == "list")
+
+    def order(self, value: JsonValue) -> Sequence[Column]:
+        parts = _list(value, "orderBy")
+        if len(parts) > _ORDER_FIELDS_MAX:
+            raise EntityDeclarationError(f"'orderBy' has more than {_ORDER_FIELDS_MAX} fields")
+        columns: list[Column] = []
+        for part in parts:
+            if not isinstance(part, Mapping) or set(part) - {"field", "descending"}:
+                raise EntityDeclarationError("'orderBy' lists {'field', 'descending'}")
+            column = self.field(part.get("field"))
+            columns.append(column.desc() if part.get("descending") is True else column.asc())
+        return columns
 
 
-def _order(value: JsonValue) -> Sequence[Column]:
-    parts = _list(value, "orderBy")
-    if len(parts) > _ORDER_FIELDS_MAX:
-        raise EntityDeclarationError(f"'orderBy' has more than {_ORDER_FIELDS_MAX} fields")
-    columns: list[Column] = []
-    for part in parts:
-        if not isinstance(part, Mapping) or set(part) - {"field", "descending"}:
-            raise EntityDeclarationError("'orderBy' lists {'field', 'descending'}")
-        column = _extracted(part.get("field"))
-        columns.append(column.desc() if part.get("descending") is True else column.asc())
-    return columns
-
-
-def _extracted(field: JsonValue) -> Column:
-    return JsonField(ENTITY.c.value, path_of(field))
+def _bound_name(use: str, kind: Kind, name: str) -> str:
+    return f"{use}_{str(kind).replace(' ', '_')}_{name}"
 
 
 def _check_members(value: JsonObject, known: AbstractSet[str]) -> None:
@@ -224,13 +277,29 @@ def _scalar(name: str, value: JsonValue) -> Scalar:
     return value
 
 
-def _scalars(name: str, value: JsonValue) -> Sequence[Scalar]:
+def _converted(name: str, value: JsonValue, kind: Kind) -> Scalar:
+    """A constant as what the field stands for that it is compared with; null is never equal."""
+    scalar = _scalar(name, value)
+    if scalar is None or kind == ANY:
+        return scalar
+    if isinstance(kind, OrderKind):
+        try:
+            return order_key(kind, scalar)
+        except NoKeyError as exc:
+            raise _refused(f"{name!r}: {exc}, which its field is compared with") from exc
+    expected = bool if kind == BOOLEAN else str
+    if not isinstance(scalar, expected):
+        raise _refused(f"{name!r}: expected a {kind}, which its field is, found {scalar!r:.80}")
+    return scalar
+
+
+def _scalars(name: str, value: JsonValue, kind: Kind) -> Sequence[Scalar]:
     if not isinstance(value, list | tuple) or len(value) > _LIST_MAX:
         raise _refused(f"{name!r} must be a list of at most {_LIST_MAX} values")
-    return [_scalar(name, item) for item in value]
+    return [_converted(name, item, kind) for item in value]
 
 
-def _like_pattern(name: str, value: JsonValue) -> Scalar:
+def _like_pattern(name: str, value: JsonValue, _kind: Kind = ANY) -> Scalar:
     pattern = _scalar(name, value)
     if pattern is None:
         return None
@@ -240,8 +309,8 @@ def _like_pattern(name: str, value: JsonValue) -> Scalar:
 
 
 _WILDCARDS_MAX = 4
-_BOUND: Mapping[str, Callable[[str, JsonValue], object]] = {
-    "scalar": _scalar,
+_BOUND: Mapping[str, Callable[[str, JsonValue, Kind], object]] = {
+    "scalar": _converted,
     "list": _scalars,
     "pattern": _like_pattern,
 }

@@ -18,8 +18,9 @@ from host.database.sql import JsonField, Upsert, dialect_of
 from host.domain.call_time import CallTooSlowError, check_call_time, limited_call
 from host.domain.capability_error import CapabilityError
 from host.domain.ids import EpochMs, ShortHash
+from host.domain.order_keys import NoKeyError
 from host.domain.packages import CpiRecord
-from host.entities.entity_types import EntityType, EntityTypes, Paths
+from host.entities.entity_types import EntityType, EntityTypes, Index
 from host.entities.errors import EntityMigrationError, EntitySchemaTooNewError
 from host.entities.migrations import Migration, migrated
 from host.entities.tables import ENTITY, ENTITY_SCHEMA
@@ -36,7 +37,7 @@ _INDEX_PREFIX = "entity_by_"
 
 _SELECT_SCHEMAS = select(ENTITY_SCHEMA)
 _SELECT_PAGE = (
-    select(ENTITY.c.key, ENTITY.c.value)
+    select(ENTITY.c.key, ENTITY.c.value, ENTITY.c.sort_keys)
     .where(ENTITY.c.type == bindparam("entity_type"), ENTITY.c.key > bindparam("after"))
     .order_by(ENTITY.c.key)
     .limit(_PAGE)
@@ -142,7 +143,7 @@ def bring_up_to_date(connection: Connection, types: Mapping[str, EntityType], no
             _rewrite(connection, entity, 1 if row is None else row.version, now)
             values = {"type": name, "version": entity.version, "digest": entity.digest}
             _RECORD.run(connection, {**values, "applied_at": now})
-    _set_indexes(connection, {paths for entity in types.values() for paths in entity.indexes})
+    _set_indexes(connection, {index for entity in types.values() for index in entity.indexes})
 
 
 def _is(entity: EntityType, row: Row[Any]) -> bool:
@@ -164,37 +165,43 @@ def _rewrite(connection: Connection, entity: EntityType, version: int, now: Epoc
         changed = []
         for row in rows:
             check_call_time()
-            value = _migrated(entity, row.key, row.value, migrations)
-            if value != row.value:
-                changed.append({"changed_key": row.key, "value": value, "updated_at": now})
+            value, keys = _migrated(entity, row.key, row.value, migrations)
+            if (value, keys) != (row.value, row.sort_keys):
+                stored = {"value": value, "sort_keys": keys, "updated_at": now}
+                changed.append({"changed_key": row.key, **stored})
         if changed:
             connection.execute(change, changed)
 
 
-def _pages(connection: Connection, name: str) -> Iterator[Sequence[Row[str, str]]]:
+def _pages(connection: Connection, name: str) -> Iterator[Sequence[Row[str, str, str]]]:
     after = ""
     while rows := connection.execute(_SELECT_PAGE, {"entity_type": name, "after": after}).all():
         yield rows
         after = rows[-1].key
 
 
-def _migrated(entity: EntityType, key: str, stored: str, migrations: Sequence[Migration]) -> str:
+def _migrated(
+    entity: EntityType, key: str, stored: str, migrations: Sequence[Migration]
+) -> tuple[str, str]:
+    """The value and its order keys."""
     try:
         value = migrated(json.loads(stored), migrations)
         problem = entity.problem(value)
         if problem is None:
-            return canonical_text(value, "value")
+            return canonical_text(value, "value"), entity.sort_keys(value)
     except CallTooSlowError:
         raise
     except (EntityMigrationError, CapabilityError) as exc:
         problem = exc.message
+    except NoKeyError as exc:
+        problem = str(exc)
     raise EntityMigrationError(
         f"entity {entity.name} {key!r} does not fit version {entity.version}: {problem}"
     )
 
 
-def _set_indexes(connection: Connection, wanted: set[Paths]) -> None:
-    names = {_index_name(paths): paths for paths in wanted}
+def _set_indexes(connection: Connection, wanted: set[Index]) -> None:
+    names = {_index_name(index): index for index in wanted}
     dialect = dialect_of(connection)
     existing = dialect.index_names(connection, _INDEX_PREFIX)
     for name in sorted(existing - set(names)):
@@ -202,10 +209,13 @@ def _set_indexes(connection: Connection, wanted: set[Paths]) -> None:
     for name in sorted(set(names) - existing):
         # Includes the key, the last column of each query's order: so SQLite prefers this index to
         # the primary key's.
-        fields = [JsonField(ENTITY.c.value, path) for path in names[name]]
+        fields = [
+            JsonField(ENTITY.c.sort_keys if is_keyed else ENTITY.c.value, path)
+            for path, is_keyed in names[name]
+        ]
         dialect.create_index(connection, name, [ENTITY.c.type, *fields, ENTITY.c.key])
 
 
-def _index_name(paths: Paths) -> str:
-    text = "\n".join(".".join(path) for path in paths)
+def _index_name(index: Index) -> str:
+    text = "\n".join(f"{'key ' * is_keyed}{'.'.join(path)}" for path, is_keyed in index)
     return _INDEX_PREFIX + hashlib.sha256(text.encode()).hexdigest()[:24]
