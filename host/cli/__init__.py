@@ -108,24 +108,24 @@ def exit_code_of(error: Exception) -> int | None:
     return next((table[kind] for kind in type(error).__mro__ if kind in table), None)
 
 
-def _message(error: object) -> str:
-    message = str(getattr(error, "message", error))
-    entry = getattr(error, "entry", None)
-    return f"{entry}: {message}" if entry and str(entry) not in message else message
-
-
 def _report_all(error: Exception, words: Sequence[str]) -> None:
-    """Report a refusal, with all findings if it has several."""
-    issues = list(getattr(error, "issues", ()))
-    if len(issues) < 2:
-        _report(getattr(error, "code", "error"), _message(error), words)
-    elif _wants_json(words):
-        found = [{"code": i.code, "message": i.message, "entry": i.entry} for i in issues]
-        first = {"code": issues[0].code, "message": _message(error)}
-        print(json.dumps({"error": {**first, "issues": found}}))
-    else:
-        for issue in issues:
-            _report(issue.code, _message(issue), words)
+    """Report a refusal, each fault on a line of its own."""
+    from host.tools.refusals import faults_of
+
+    faults = faults_of(error)
+    if not _wants_json(words):
+        for line in (line for fault in faults for line in fault.lines):
+            print(line, file=sys.stderr)
+        return
+    first = faults[0]
+    answer: dict[str, object] = {"code": first.code, "message": first.message}
+    if first.facts:
+        answer["details"] = dict(first.facts)
+    if len(faults) > 1:
+        answer["issues"] = [
+            {"code": each.code, "message": each.message, "entry": each.entry} for each in faults
+        ]
+    print(json.dumps({"error": answer}))
 
 
 def _report(code: str, message: str, words: Sequence[str]) -> None:

@@ -1,7 +1,6 @@
 """`cordbox cordapp`: build CorDapps into signed packages, and start new ones."""
 
 import json
-import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +9,7 @@ import rich_click as click
 
 from host.cli.cordapp_lint import lint
 from host.cli.package_options import EXISTING_FILE, output_option
+from host.cli.progress import no_progress, show_progress
 from host.cli.signing_options import SigningOptions, signing_options
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def build(
     from host.tools.cache import default_cache_dir
     from sandbox.runtime import Sandbox
 
-    progress = _progress if sys.stderr.isatty() else _silent
+    progress = no_progress if output == "json" else show_progress
     opened = signing.open()
     for issue in opened.checked_keys():
         click.echo(f"warning[{issue.code}]: {issue.message}", err=True)
@@ -95,7 +95,7 @@ def rebuild(*, directory: Path, file: Path, output: str) -> int:
     from host.tools.rebuild import check_rebuild
     from sandbox.runtime import Sandbox
 
-    progress = _progress if sys.stderr.isatty() else _silent
+    progress = no_progress if output == "json" else show_progress
     sandbox = Sandbox(cache_dir=default_cache_dir(), progress=progress)
     verdict = check_rebuild(directory, file, sandbox, progress, build_component=_toolchains())
     if output == "json":
@@ -128,14 +128,6 @@ def _toolchains() -> "ComponentBuilder":
     from host.tools.toolchains import component_builder
 
     return component_builder(make_plugin_manager(("toolchains",)))
-
-
-def _silent(_: str) -> None:
-    """Report no progress."""
-
-
-def _progress(step: str) -> None:
-    click.echo(f"{step} ...", err=True)
 
 
 def _print(built: "BuiltCordapp", output: str) -> None:

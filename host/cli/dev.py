@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from host.cli.pretty import PrettyCommand
+from host.cli.progress import show_progress
 
 if TYPE_CHECKING:
     from host.tools.dev.host_process import HostProcess
@@ -77,9 +78,10 @@ def command(*, directory: Path, members: tuple[str, ...], folder: Path | None, l
                 project=directory,
                 folder=network,
                 client=client,
-                sandbox=Sandbox(cache_dir=cache),
+                sandbox=Sandbox(cache_dir=cache, progress=show_progress),
                 build_component=component_builder(make_plugin_manager(("toolchains",))),
                 tell=click.echo,
+                progress=show_progress,
             )
             loop.run(stop, lambda: host.is_running)
         if not host.is_running:

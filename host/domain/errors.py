@@ -14,6 +14,7 @@ class HostError(Exception):
         code: stable kebab-case identifier, documented in docs/reference/errors.md.
         message: one sentence that names the refused object.
         details: further facts, by name; never secrets.
+        answered_code: the code of the host that refused; None if nothing was asked of a host.
     """
 
     code: ClassVar[str] = "host-error"
@@ -22,6 +23,7 @@ class HostError(Exception):
         super().__init__(message)
         self.message = message
         self.details: Mapping[str, str] = details
+        self.answered_code: str | None = None
 
     @property
     def public_message(self) -> str:

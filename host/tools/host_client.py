@@ -11,6 +11,7 @@ import httpx2
 from host.domain.errors import (
     ConflictError,
     ForbiddenError,
+    HostError,
     InvalidInputError,
     NotFoundError,
     UnavailableError,
@@ -140,8 +141,18 @@ class HostClient:
             raise ClusterAnswerError(f"{self.url}{path} answers no JSON: {error}") from error
 
 
-def _refusal(url: str, status: int, body: bytes) -> Exception:
-    reason = _reason(body) or f"{url} answers with status {status}"
+def _refusal(url: str, status: int, body: bytes) -> HostError:
+    """The error of an answer, with the code and the facts that the host gives."""
+    title, facts = _answered(body)
+    code = facts.pop("code", None)
+    reason = facts.pop("reason", None) or title or f"{url} answers with status {status}"
+    facts.pop("cause", None)
+    error = _error(url, status, reason)
+    error.answered_code, error.details = code, facts
+    return error
+
+
+def _error(url: str, status: int, reason: str) -> HostError:
     match status:
         case httpx2.codes.UNAUTHORIZED:
             return UnauthorizedError(f"{url} does not accept user and password: {reason}")
@@ -157,13 +168,14 @@ def _refusal(url: str, status: int, body: bytes) -> Exception:
             return HostRefusedError(reason)
 
 
-def _reason(body: bytes) -> str:
-    """The message of an error in Corda's format; empty for other formats."""
+def _answered(body: bytes) -> tuple[str, dict[str, str]]:
+    """Title and details of an error in Corda's format; empty for other formats."""
     try:
         answer = json.loads(body)
     except ValueError:
-        return ""
-    details = answer.get("details") if isinstance(answer, dict) else None
-    reason = details.get("reason") if isinstance(details, dict) else None
-    title = answer.get("title") if isinstance(answer, dict) else None
-    return str(reason or title or "")
+        return "", {}
+    if not isinstance(answer, dict):
+        return "", {}
+    title, details = answer.get("title"), answer.get("details")
+    facts = details.items() if isinstance(details, dict) else ()
+    return str(title or ""), {str(name): str(value) for name, value in facts}

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from host.tools.import_scan import Import, When, imports_of
 from host.tools.module_names import module_name, modules_of, packages_of, parents_and_self, paths_to
+from host.tools.python_syntax import syntax_problem
 from host.tools.runtime_modules import SourceRules
 from host.tools.static_conditions import Conditions, UnknownValueError
 
@@ -127,7 +128,7 @@ class _Judging:
             tree = ast.parse(self._texts[path], filename=path)
         except (SyntaxError, ValueError, RecursionError) as refused:
             line = getattr(refused, "lineno", None) or 1
-            self._tell(f"{path}:{line}: {getattr(refused, 'msg', refused)}", path, reached)
+            self._tell(f"{path}:{line}: {syntax_problem(refused)}", path, reached)
             return
         for found in imports_of(path, tree, self._conditions_of(path, tree)):
             when = max(reached, found.when)

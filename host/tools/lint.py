@@ -16,6 +16,7 @@ from host.domain.errors import InvalidInputError
 from host.tools.lint_findings import Finding, Rule, Severity
 from host.tools.lint_rules import RANDOM_MODULES, findings_of
 from host.tools.project import CordappProject, CpkPlan
+from host.tools.python_syntax import syntax_problem
 from host.tools.runtime_modules import SourceRules
 from host.tools.sources import SourceRefusedError, collect_sources, unreached_of
 from host.tools.vendoring import vendored_packages
@@ -34,7 +35,8 @@ class LintRefusedError(InvalidInputError):
     code = "cordapp-lint-refused"
 
     def __init__(self, findings: tuple[Finding, ...]) -> None:
-        super().__init__("; ".join(f"{found}: {found.hint}" for found in findings))
+        self.problems = tuple(f"{found}: {found.hint}" for found in findings)
+        super().__init__("; ".join(self.problems))
         self.findings = findings
 
 
@@ -82,7 +84,7 @@ def lint_text(path: str, text: str, *, imports: list[Finding]) -> Iterator[Findi
         tree = ast.parse(text, filename=path)
     except (SyntaxError, ValueError, RecursionError) as refused:
         line, column = getattr(refused, "lineno", None) or 1, getattr(refused, "offset", None) or 1
-        message = str(getattr(refused, "msg", refused))
+        message = syntax_problem(refused)
         yield Finding(file=path, line=line, column=column, rule=Rule.SYNTAX, message=message)
         return
     allowances = list(_allowances(text))

@@ -65,6 +65,7 @@ class ProjectInvalidError(InvalidInputError):
 
     def __init__(self, path: Path, problems: tuple[str, ...]) -> None:
         super().__init__(f"{path}: " + "; ".join(problems))
+        self.entry = str(path)
         self.problems = problems
 
 

@@ -68,6 +68,7 @@ def network(tmp_path_factory: pytest.TempPathFactory, sandbox: Sandbox) -> Itera
                 sandbox=sandbox,
                 build_component=no_toolchains,
                 tell=told.append,
+                progress=lambda _step: None,
             )
             assert loop.reload(), told
             yield DevNetwork(project=project, folder=folder, host=host, loop=loop, told=told)

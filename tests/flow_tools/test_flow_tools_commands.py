@@ -77,7 +77,7 @@ def test_a_running_flow_is_waited_for_and_killed(flow):
     assert (killed.code, killed.json["flowStatus"]) == (1, "KILLED")
     assert killed.json["flowError"]["message"] == "no need"
     again = flow("kill", ALICE, "slow", "--output", "json")
-    assert (again.code, again.json["error"]["code"]) == (1, "host-conflict")
+    assert (again.code, again.json["error"]["code"]) == (1, "flow-ended")
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,8 @@ def test_a_running_flow_is_waited_for_and_killed(flow):
         (("list", "O=Nobody, L=London, C=GB"), "not-found"),
         (("list", "000000000000"), "not-found"),
         (("list", "O=, L=London"), "invalid-input"),
-        (("start", ALICE, "no.Such", "{}"), "host-refused"),
+        (("start", ALICE, "no.Such", "{}"), "flow-not-startable"),
+        (("start", ALICE, ISSUE, "{}"), "flow-input-invalid"),
     ],
 )
 def test_what_the_host_does_not_have_is_refused_with_its_reason(flow, words, code):

@@ -96,3 +96,15 @@ def test_the_names_of_the_kit_are_those_that_it_lists():
         "import cordapp_testkit as kit; print([getattr(kit, n).__name__ == n for n in kit.__all__])"
     )
     assert run(ROOT, "-c", code).stdout == "[True, True, True, True, True, True]\n"
+
+
+def test_what_takes_seconds_is_announced_past_the_capturing(tmp_path):
+    (tmp_path / "test_slow.py").write_text(
+        "from host.tools.testkit.pytest_plugin import announce\n\n\n"
+        "def test_slow(request):\n"
+        "    announce(request.config)('compiling the component')\n"
+    )
+    done = run(tmp_path, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_slow.py")
+    assert "1 passed" in done.stdout
+    assert "compiling" not in done.stdout
+    assert "cordapp: compiling the component ...\n" in done.stderr

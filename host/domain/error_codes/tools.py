@@ -29,8 +29,8 @@ REMEDIES: Mapping[str, str] = {
     "certificate-untrusted": "Give the host's certificate by `--ca-file`.",
     "cluster-answer": "Check the URL: the server is no host of this release.",
     "cluster-snapshot-invalid": "Write the snapshot again with this release.",
-    "host-conflict": "See the host's reason in the message.",
-    "host-refused": "See the host's reason in the message.",
+    "host-conflict": "See the reason in the message: the host answered without a code.",
+    "host-refused": "See the reason in the message: the host answered without a code.",
     "node-answer": "Use the release of the host.",
     "unauthorized": "Give user and password of a user of the host.",
     # Audits

@@ -18,6 +18,7 @@ from host.tools.flows.client import FlowPlace, HostFlows
 from host.tools.flows.replay import replay
 from host.tools.flows.replay_code import code_of_cpi
 from host.tools.host_client import HostClient, HostConflictError
+from host.tools.refusals import faults_of
 from host.tools.toolchains import ComponentBuilder
 from sandbox.errors import SandboxError
 from sandbox.runtime import Sandbox
@@ -50,6 +51,7 @@ class DevLoop:
         sandbox: builds.
         build_component: makes components of other languages than Python.
         tell: called with one line for each event.
+        progress: called with a sentence before each step of a build.
     """
 
     def __init__(
@@ -61,6 +63,7 @@ class DevLoop:
         sandbox: Sandbox,
         build_component: ComponentBuilder,
         tell: Tell,
+        progress: Tell,
     ) -> None:
         self._project = project
         self._folder = folder
@@ -68,6 +71,7 @@ class DevLoop:
         self._sandbox = sandbox
         self._build_component = build_component
         self._tell = tell
+        self._progress = progress
         self._uploaded: str | None = None
         self.nodes: Mapping[str, str] = {}
 
@@ -95,7 +99,9 @@ class DevLoop:
             self._folder.cpi.write_bytes(built.data)
             self.nodes = self._made_nodes(short)
         except (HostError, CpiError, SandboxError) as refused:
-            self._tell(f"error[{refused.code}]: {refused.message}")
+            for fault in faults_of(refused):
+                for line in fault.lines:
+                    self._tell(line)
             return False
         except OSError as failed:
             self._tell(f"error[file-access]: {failed.filename or self._project}: {failed.strerror}")
@@ -109,7 +115,7 @@ class DevLoop:
             keys=[self._folder.key],
             out_dir=self._folder.packages,
             sandbox=self._sandbox,
-            progress=lambda _step: None,
+            progress=self._progress,
             build_component=self._build_component,
         )
         for warning in built.warnings:

@@ -4,7 +4,9 @@ Switch it on with `pytest_plugins = ["cordapp_testkit.pytest_plugin"]` in the ro
 Imports stand inside the functions: a test run without CorDapps does not pay for the host.
 """
 
-from collections.abc import Generator, Iterator, Mapping
+import sys
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -130,8 +132,23 @@ def sandboxed(request: pytest.FixtureRequest, settings: "Mapping[str, Any]") -> 
     project = _project(request)
     codes = request.config.stash.setdefault(_CODES, {})
     if project.root not in codes:
-        codes[project.root] = sandboxed_code(project, Sandbox(cache_dir=default_cache_dir()))
+        tell = announce(request.config)
+        sandbox = Sandbox(cache_dir=default_cache_dir(), progress=tell)
+        codes[project.root] = sandboxed_code(project, sandbox)
     return Network(codes[project.root], settings=settings)
+
+
+def announce(config: pytest.Config) -> Callable[[str], None]:
+    """Writes to the terminal's standard error, past pytest's capturing, what takes seconds."""
+
+    def tell(step: str) -> None:
+        capturing = config.pluginmanager.get_plugin("capturemanager")
+        shown = capturing.global_and_fixture_disabled() if capturing else nullcontext()
+        with shown:
+            sys.stderr.write(f"cordapp: {step} ...\n")
+            sys.stderr.flush()
+
+    return tell
 
 
 def _is_below_cordapp(path: Path) -> bool:

@@ -77,12 +77,11 @@ def _cut(text: str, characters_max: int) -> str:
 def _causes(exc: BaseException) -> list[tuple[str, int, BaseException]]:
     """Link, number of the exception that it belongs to, and exception; nearest first."""
     found: list[tuple[str, int, BaseException]] = []
-    seen, waiting = {id(exc)}, [(link, 0, each) for link, each in _linked(exc)]
+    waiting = [(link, 0, each) for link, each in _linked(exc)]
     while waiting and len(found) < _CAUSES_MAX:
         link, of, current = waiting.pop(0)
-        if id(current) in seen:
+        if current is exc or any(current is each for _, _, each in found):
             continue
-        seen.add(id(current))
         found.append((link, of, current))
         waiting = [(link, len(found), each) for link, each in _linked(current)] + waiting
     return found

@@ -1,0 +1,190 @@
+"""How commands report what refuses: the host's own code and lists, and each fault on a line."""
+
+import json
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import click
+import pytest
+
+from host.cli import main, root
+from host.tools.python_syntax import syntax_problem
+from sandbox.module_table import PYTHON_VERSION
+
+REFUSED = {
+    "title": "no flow a.B",
+    "status": 400,
+    "details": {
+        "cause": "FlowNotStartableError",
+        "reason": "no flow a.B can be started",
+        "code": "flow-not-startable",
+        "startableFlows": "a.C,a.D",
+    },
+}
+COMMANDS = {
+    ("audit", "admin"): (),
+    ("audit", "node"): ("0123456789AB",),
+    ("flow", "export"): ("0123456789AB", "r1"),
+    ("flow", "kill"): ("0123456789AB", "r1"),
+    ("flow", "list"): ("0123456789AB",),
+    ("flow", "result"): ("0123456789AB", "r1"),
+    ("flow", "show"): ("0123456789AB", "r1"),
+    ("flow", "start"): ("0123456789AB", "a.B", "{}"),
+    ("flow", "wait"): ("0123456789AB", "r1"),
+    ("host", "dead-letters"): (),
+    ("node", "quota"): ("0123456789AB",),
+    ("node", "usage"): ("0123456789AB",),
+}
+"""Commands that call a host -> their arguments."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    def _refuse(self) -> None:
+        self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        body = json.dumps(REFUSED).encode()
+        self.send_response(400)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    do_GET = do_POST = do_PUT = do_DELETE = _refuse  # names of the base class
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@contextmanager
+def refusing() -> Iterator[str]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+@pytest.fixture(scope="module")
+def url() -> Iterator[str]:
+    with refusing() as address:
+        yield address
+
+
+def run(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
+    with pytest.raises(SystemExit) as leaving:
+        main(words)
+    printed = capsys.readouterr()
+    return int(leaving.value.code or 0), printed.out, printed.err
+
+
+def commands_of_a_host(command: click.Command, words: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+    if isinstance(command, click.Group):
+        context = click.Context(command)
+        for name in command.list_commands(context):
+            found = command.get_command(context, name)
+            assert found is not None
+            yield from commands_of_a_host(found, (*words, name))
+    elif {"url", "user", "password"} <= {option.name for option in command.params}:
+        yield words
+
+
+def test_every_command_that_calls_a_host_is_tried():
+    assert set(commands_of_a_host(root, ())) == set(COMMANDS)
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+def test_a_refusal_of_the_host_keeps_its_code_and_its_lists(url, capsys, words):
+    options = ("--url", url, "--password", "p")
+    code, out, err = run(capsys, *words, *COMMANDS[words], *options)
+    assert (code, out) == (1, "")
+    assert err.splitlines() == [
+        "error[flow-not-startable]: no flow a.B can be started",
+        "  startableFlows: a.C,a.D",
+    ]
+    if words == ("flow", "export"):  # its output is a file
+        return
+    code, out, err = run(capsys, *words, *COMMANDS[words], *options, "--output", "json")
+    assert code == 1
+    assert json.loads(out)["error"] == {
+        "code": "flow-not-startable",
+        "message": "no flow a.B can be started",
+        "details": {"startableFlows": "a.C,a.D"},
+    }
+
+
+def project(folder: Path, source: str) -> Path:
+    (folder / "workflows").mkdir()
+    (folder / "cordapp.toml").write_text(
+        '[cordapp]\nname = "a"\nversion = "1.0.0"\nvendor = "v"\nlicence = "l"\n'
+        '[workflow]\nname = "a.w"\nsource = "workflows"\nmodules = ["w"]\nversion = 1\n'
+    )
+    (folder / "workflows" / "w.py").write_text(source)
+    return folder
+
+
+@pytest.fixture
+def store(tmp_path, capsys) -> tuple[str, ...]:
+    file = str(tmp_path / "s.p12")
+    name = "CN=S, O=S, L=London, C=GB"
+    words = ("--file", file, "--storepass", "password", "--dname", name)
+    assert run(capsys, "keystore", "create", *words)[0] == 0
+    return ("--keystore", file, "--storepass", "password")
+
+
+def test_each_of_many_faults_has_a_line_with_its_place(tmp_path, capsys, store):
+    source = "import socket\nimport subprocess\nimport ctypes\n"
+    folder = project(tmp_path, source)
+    code, _out, err = run(capsys, "cordapp", "build", str(folder), *store)
+    lines = [line for line in err.splitlines() if line.startswith("error[")]
+    assert code == 1
+    assert len(lines) == 3
+    for number, line in enumerate(lines, start=1):
+        assert line.startswith(f"error[cordapp-source-refused]: w.py:{number}: import of ")
+    code, out, _err = run(capsys, "cordapp", "build", str(folder), *store, "--output", "json")
+    issues = json.loads(out)["error"]["issues"]
+    assert [issue["code"] for issue in issues] == ["cordapp-source-refused"] * 3
+
+
+def test_each_fault_of_a_project_file_has_a_line(tmp_path, capsys, store):
+    (tmp_path / "cordapp.toml").write_text("[cordapp]\nname = 5\nversion = 6\n")
+    code, _out, err = run(capsys, "cordapp", "build", str(tmp_path), *store)
+    lines = [line for line in err.splitlines() if line.startswith("error[")]
+    assert code == 1
+    assert len(lines) > 2
+    assert all("cordapp.toml: " in line for line in lines)
+
+
+NEWER = ("type A = int\n", "def f[T](x: T) -> T: return x\n", "class C[T]: pass\n")
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 12), reason="the syntax is known to this Python")
+@pytest.mark.parametrize("source", NEWER)
+def test_syntax_that_only_newer_versions_have_names_both_versions(tmp_path, capsys, store, source):
+    folder = project(tmp_path, source)
+    _code, _out, err = run(capsys, "cordapp", "build", str(folder), *store)
+    (line,) = (line for line in err.splitlines() if line.startswith("error["))
+    assert "w.py:1: " in line
+    assert "for the Python 3." in line
+    assert f"the sandbox has Python {PYTHON_VERSION.rpartition('.')[0]}" in line
+
+
+def test_other_faults_of_source_name_no_version():
+    assert syntax_problem(ValueError("source code string cannot contain null bytes")) == (
+        "source code string cannot contain null bytes"
+    )
+
+
+@pytest.mark.timeout(600)  # new code is compiled
+def test_a_build_shows_its_progress_but_not_beside_json(tmp_path, capsys, store):
+    folder = project(tmp_path, "x = 1\n")
+    _code, out, err = run(capsys, "cordapp", "build", str(folder), *store)
+    assert "Preparing the workflow code of a.w ..." in err
+    assert "Preparing" not in out
+    _code, out, err = run(capsys, "cordapp", "build", str(folder), *store, "--output", "json")
+    assert "Preparing" not in out + err
