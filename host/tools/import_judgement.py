@@ -150,10 +150,7 @@ class _Judging:
     def _judge_missing(self, path: str, found: Import, reached: When, origin: str) -> None:
         if self._is_made_by_code(found.module):
             return
-        if found.is_attribute:
-            reason = self._reason_of_attribute(found.module)
-        else:
-            reason = self._rules.reason(found.module)
+        reason = self._reason(found)
         if reason is None:
             return
         text = f"{path}:{found.line}: import of {found.module!r}, which no sandbox has"
@@ -164,6 +161,16 @@ class _Judging:
             self._warn(
                 f"{text}{origin}: {_effect(path, found, reached)}; {reason}", path, found, reached
             )
+
+    def _reason(self, found: Import) -> str | None:
+        """Why nothing can be imported by this name; None if that is possible."""
+        if found.module.startswith("."):
+            return "a relative import that leaves the top-level package"
+        if found.is_attribute:
+            return self._reason_of_attribute(found.module)
+        if found.module.partition(".")[0] in self._packages | self._modules.keys():
+            return f"{found.module.rpartition('.')[0]} has no such module"
+        return self._rules.reason(found.module)
 
     def _is_made_by_code(self, name: str) -> bool:
         """Whether a module around it makes modules while it runs, as `six` makes `six.moves`."""

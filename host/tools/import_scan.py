@@ -108,14 +108,19 @@ class _Scan:
         return ends
 
     def _branches(self, node: ast.If | ast.While, when: When) -> bool:
-        self._expressions((node.test,), when)
-        holds = self._conditions.truth(node.test)
-        if holds is None:
-            maybe = max(when, When.CONDITION)
-            branches = [self.block(body, maybe) for body in (node.body, node.orelse)]
-            return all(branches) and isinstance(node, ast.If)
-        ends = self.block(node.body if holds else node.orelse, when)
-        return ends and isinstance(node, ast.If)
+        """Scan an `if` with its `elif`s, which the tree nests, or a `while`."""
+        ends, branch = isinstance(node, ast.If), node
+        while True:
+            self._expressions((branch.test,), when)
+            holds = self._conditions.truth(branch.test)
+            if holds:
+                return self.block(branch.body, when) and ends
+            if holds is None:
+                when = max(when, When.CONDITION)
+                ends = self.block(branch.body, when) and ends
+            if len(branch.orelse) != 1 or not isinstance(branch.orelse[0], ast.If):
+                return self.block(branch.orelse, when) and ends
+            branch = branch.orelse[0]
 
     def _try(self, node: ast.Try | ast.TryStar, when: When) -> None:
         """A handler of a failed import, or of a name that another Python has, is a fallback.

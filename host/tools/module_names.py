@@ -31,9 +31,14 @@ def parents_and_self(module: str) -> tuple[str, ...]:
 
 
 def absolute(path: str, level: int, module: str) -> str:
-    """What `from ..module import` with `level` dots means in the file `path`."""
+    """What `from ..module import` with `level` dots means in the file `path`.
+
+    The dots stay where they lead out of the top-level package, which Python refuses.
+    """
     if not level:
         return module
+    if level >= len(PurePosixPath(path).parts):
+        return "." * level + module
     package = PurePosixPath(path).parts[:-level]
     return ".".join((*package, module) if module else package)
 

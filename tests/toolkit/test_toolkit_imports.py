@@ -170,10 +170,10 @@ def test_what_a_function_imports_is_judged_as_reached_by_a_call(tmp_path: Path) 
     found = collect(
         tmp_path,
         "import pkg\ndef f():\n    from pkg import web",
-        vendored={"pkg/__init__.py": "", "pkg/web.py": "import socket\nimport absent"},
+        vendored={"pkg/__init__.py": "", "pkg/web.py": "import sqlite3\nimport absent"},
     )
     assert [warning[: warning.index(":", 14)] for warning in found.warnings] == [
-        "pkg/web.py:1: import of 'socket', which no sandbox has (imported by app.py",
+        "pkg/web.py:1: import of 'sqlite3', which no sandbox has (imported by app.py",
         "pkg/web.py:2: import of 'absent', which no sandbox has (imported by app.py",
     ]
     assert "importing pkg.web fails with ModuleNotFoundError" in found.warnings[0]
@@ -198,7 +198,7 @@ def test_a_module_whose_import_may_fail_is_silent(tmp_path: Path) -> None:
     found = collect(
         tmp_path,
         "try:\n    import fast\nexcept ImportError:\n    fast = None",
-        vendored={"fast.py": "import absent\ndef f():\n    import socket"},
+        vendored={"fast.py": "import absent\ndef f():\n    import sqlite3"},
     )
     assert found.warnings == ()
 
@@ -328,7 +328,7 @@ def test_tests_of_vendored_packages_are_left_out_unless_something_imports_them(
         ("asyncio", "plain functions"),
         ("sqlite3", "self.persistence_service"),
         ("urllib.request", "self.external_messaging"),
-        ("ssl", "self.flow_messaging"),
+        ("http.client", "self.flow_messaging"),
         ("multiprocessing.pool", "Python code in the package"),
     ],
 )
@@ -364,3 +364,30 @@ def test_vendored_modules_have_a_limit_that_a_declaration_helps_to_keep(
     assert found.startswith("3 vendored modules with 0 bytes, at most 2 with 4194304")
     assert "declare those that nothing imports in workflow.unreached" in found
     assert collect(tmp_path, "import pkg", vendored=vendored, unreached=("pkg.b",)).files
+
+
+def test_a_long_chain_of_branches_is_read_as_far_as_it_goes(tmp_path: Path) -> None:
+    chain = "if x == 0:\n    pass\n" + "".join(f"elif x == {n}:\n    pass\n" for n in range(900))
+    (warning,) = collect(
+        tmp_path, f"def f(x):\n    pass\nx = f(1)\n{chain}else:\n    import absent"
+    ).warnings
+    assert "if the condition holds" in warning
+
+
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [("app", "from . import x"), ("pkg/a", "from .. import x"), ("pkg/a", "from ...b import x")],
+)
+def test_a_relative_import_that_leaves_its_package_is_refused(
+    tmp_path: Path, path: str, text: str
+) -> None:
+    files = {"app": "import pkg.a", "pkg/__init__": "", "pkg/a": "", path: text}
+    app = files.pop("app")
+    assert f"{path}.py:1: import of '." in problems(tmp_path, app, **files)
+
+
+def test_a_missing_module_of_a_known_package_names_the_package(tmp_path: Path) -> None:
+    found = problems(
+        tmp_path, "import pkg.deep.none", **{"pkg/__init__": "", "pkg/deep/__init__": ""}
+    )
+    assert "import of 'pkg.deep.none', which no sandbox has: pkg.deep has no such module" in found

@@ -91,7 +91,7 @@ def test_vendored_modules_are_collected_and_checked_where_they_are_reached(shelf
         "money",
         {
             "money/__init__.py": "import json\n",
-            "money/web.py": "import socket\n",
+            "money/web.py": "import sqlite3\n",
             "money/fast.py": "try:\n    import _fast\nexcept ImportError:\n    _fast = None\n",
         },
     )
@@ -99,7 +99,7 @@ def test_vendored_modules_are_collected_and_checked_where_they_are_reached(shelf
     assert {"money/__init__.py", "money/web.py", "money/fast.py", "app.py"} <= found.keys()
     text = refusal(shelf, app="from money import web\n")
     assert text.startswith(
-        "money/web.py:1: import of 'socket', which no sandbox has (imported by app.py:1): "
+        "money/web.py:1: import of 'sqlite3', which no sandbox has (imported by app.py:1): "
     )
 
 
