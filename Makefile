@@ -11,11 +11,11 @@ demo: setup
 test: setup-dev
 	$(BIN)/python -m pytest -n 2 -q $(ARGS)
 
-# One or two files of each room, without what is slow: less than a minute on two quiet cores.
+# One or two files of each folder of tests, without what is slow: less than a minute on two quiet cores.
 quick: setup-dev
 	$(BIN)/python -m pytest -n 2 -q -m "not slow and not crash and not network and not property" @tests/quick $(ARGS)
 
-# Which lines tests run, also in processes that they start; fails below the floors of tests/coverage.py.
+# Which lines tests run, also in processes that they start; fails below the minima of tests/coverage.py.
 # `coverage-cores` looks at what is to be covered whole, by the tests that are about it.
 CORES := tests/cpi tests/domain tests/flow
 coverage: setup-dev

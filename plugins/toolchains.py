@@ -121,7 +121,8 @@ def _node_tool(source: Path, name: str) -> str:
         candidate = folder / "node_modules" / ".bin" / name
         if candidate.exists():
             return str(candidate)
-    return _tool(name, "javascript", f"the npm package {name} (npm install {name})")
+    package = f"the npm package {name} (npm install {name}) in {source} or a folder above it"
+    return _tool(name, "javascript", f"{package}, or put it on PATH")
 
 
 def _component(world: CodeWorld, core: Path, folder: Path) -> bytes:
@@ -172,3 +173,4 @@ def _environment() -> dict[str, str]:
 _TOOLCHAINS: Mapping[str, _Toolchain] = MappingProxyType(
     {"c": _c, "rust": _rust, "javascript": _javascript}
 )
+LANGUAGES = tuple(_TOOLCHAINS)

@@ -119,6 +119,7 @@ def show(
     from host.domain.printable import printable
     from host.nodes.audit_log.verification import read_entries
 
+    shown = 0
     for name, file in _logs(place, node):
         entries = (
             entry
@@ -126,10 +127,13 @@ def show(
             if function in (None, entry.get("function")) and flow in (None, entry.get("flow"))
         )
         for entry in entries if last is None else deque(entries, last):
+            shown += 1
             if output == "json":
                 click.echo(json.dumps({"node": name, **entry}))
             else:
                 click.echo(printable(_entry_line(name, entry)))
+    if not shown and output == "text":
+        click.echo("no entries", err=True)
 
 
 @log.command("archive")

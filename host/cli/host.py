@@ -164,7 +164,7 @@ def status(url: str, ca_file: Path | None, output: str) -> None:
 @host_options
 @_OUTPUT
 def dead_letters(*, connect: Callable[[], "HostClient"], limit: int, output: str) -> None:
-    """List the latest records that the flow engine has given up, newest first.
+    """List the latest records that the flow engine could not process, newest first.
 
     A record is named by what it was for: a flow's id, a session's id, or the request id and node
     of a start. The log of the worker that gave it up tells why.
@@ -173,6 +173,8 @@ def dead_letters(*, connect: Callable[[], "HostClient"], limit: int, output: str
         letters = client.get("/deadletter", limit=limit)["deadLetters"]
     if output == "json":
         click.echo(json.dumps(letters, indent=2))
+    if not letters and output == "text":
+        click.echo("no dead letters", err=True)
     for letter in letters if output == "text" else ():
         size = f"{letter['valueBytes']:,} bytes"
         click.echo(f"{letter['givenUpTimestamp']}  {letter['kind']:<12}{size:>18}  {letter['key']}")

@@ -24,9 +24,9 @@ def command() -> None:
 @click.option("--user", "-u", default="admin", show_default=True, help="Whose password.")
 @click.option("--password-file", type=EXISTING_FILE, help="File whose first line it is.")
 def reset_password(data_dir: Path, user: str, password_file: Path | None) -> None:
-    """Give a user another password, for whoever has lost it.
+    """Give a user another password, if the old one is lost.
 
-    Without a file the password is asked for, or read from stdin if that is no terminal. Whoever
+    Without a file the password is asked for, or read from stdin if that is no terminal. Anybody who
     may write the data directory may do this: it needs no password of the host.
     """
     from host.runtime.wiring.users import reset_password as reset

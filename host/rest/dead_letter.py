@@ -40,7 +40,7 @@ _LETTER_JSON = as_json(DeadLetterInfo)
 
 @router.get("/deadletter", response_model=DeadLetters, responses={200: {"headers": NEXT_HEADERS}})
 def get_dead_letters(services: Services, request: Request, asked: Asked) -> Response:
-    """List the latest records that the flow engine has given up, newest first.
+    """List the latest records that the flow engine could not process, newest first.
 
     The key is a flow's id, a session's id, or the request id and node of a start. What a record
     holds stays on the host.

@@ -130,7 +130,8 @@ def build_component(language: str, world: CodeWorld, source: Path) -> bytes | No
     """Return the component built from sources of a language; the first that is not None is used.
 
     `cordbox cordapp build` calls it, not the host. Return None for an unknown language. The result
-    is checked like any component: it may import and export only what its world has.
+    is checked like any component: it may import and export only what its world has. An attribute
+    `LANGUAGES` of the plugin, a collection of names, tells which languages it supports.
 
     Args:
         language: the key `language` of `cordapp.toml`.

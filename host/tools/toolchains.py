@@ -32,7 +32,10 @@ def component_builder(plugins: pluggy.PluginManager) -> ComponentBuilder:
             language=language, world=world, source=source
         )
         if made is None:
-            raise ToolchainMissingError(f"language {language!r}: no plugin builds it")
+            known = [n for _, p in plugins.list_name_plugin() for n in getattr(p, "LANGUAGES", ())]
+            raise ToolchainMissingError(
+                f"language {language!r}: no plugin builds it, expected {', '.join(sorted(known))}"
+            )
         return made
 
     return build

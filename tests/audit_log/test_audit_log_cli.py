@@ -144,7 +144,7 @@ def test_entries_are_shown_and_chosen(run, data):
     assert "signing.sign  key-not-found  flow-2  2 more, as in entry 1: calls 1 to 2" in others
     code, out, _ = run("show", data, "--flow", "flow-2", "--last", "1", "--output", "json")
     assert [(e["node"], e["count"]) for e in map(json.loads, out.splitlines())] == [(B, 2)]
-    assert run("show", data, "--function", "ledger.record")[1] == ""
+    assert run("show", data, "--function", "ledger.record") == (0, "", "no entries\n")
 
 
 def test_a_name_with_control_characters_cannot_steer_the_terminal(run, data):

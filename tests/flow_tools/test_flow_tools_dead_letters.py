@@ -16,7 +16,8 @@ RUBBISH = b"\xff no event"
 
 def test_records_that_were_given_up_are_listed(network, cordbox):
     words = ("host", "dead-letters", *network.words())
-    assert cordbox(*words).out == ""
+    none = cordbox(*words)
+    assert (none.out, none.err) == ("", "no dead letters\n")
     store = SqliteStore(network.folder.data / "flows.sqlite")
     store.commit(
         Unit(records=(NewRecord(topic=EVENT_TOPIC, key="flow-1", value=RUBBISH, node=NOBODY),))
