@@ -23,6 +23,11 @@ from host.settings.wording import expected
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "docs"))
+from operations_reference import (  # noqa: E402  # modules beside this script
+    environment_page,
+    log_events_page,
+    metrics_page,
+)
 from python_reference import api_page, modules_page  # noqa: E402  # modules beside this script
 from type_forms import types_page  # noqa: E402
 from wrap import wrapped  # noqa: E402  # a module beside this script
@@ -192,12 +197,14 @@ def rest_page() -> str:
     """Every operation of the REST interface, version 5.2."""
     from host.rest.app import openapi_document
 
+    others = {version: openapi_document(version)["paths"] for version in ("v5_1", "v5_3")}
     lines = [
         "# REST interface",
         "",
-        "Base path `/api/v5_2`; `/api/v5_1` and `/api/v5_3` serve what those have. The whole",
-        "document is [openapi-v5_2.json](openapi-v5_2.json), also served as",
-        "`/api/v5_2/swagger.json`, with Swagger UI at `/api/v5_2/swagger`. An error is",
+        "Base path `/api/v5_2`. `/api/v5_1` and `/api/v5_3` serve the same operations, except",
+        "those that a row calls *not in* one of them, as in Corda. The whole document is",
+        "[openapi-v5_2.json](openapi-v5_2.json), also served as `/api/v5_2/swagger.json`, with",
+        "Swagger UI at `/api/v5_2/swagger`. An error is",
         '`{"title", "status", "details": {"cause", "reason", "code"}}`; [the codes](errors.md).',
         "Outside `/api` stand `/isHealthy`, `/status`, `/metrics`, `/overview` (what `host status`",
         "shows) and, for each virtual node,",
@@ -224,8 +231,10 @@ def rest_page() -> str:
     ]
     for path, operations in sorted(openapi_document("v5_2")["paths"].items()):
         for method, operation in sorted(operations.items()):
-            about = operation.get("description") or operation["summary"]
-            lines.append(f"| `{method.upper()} {path}` | {_sentence(about)} |")
+            about = _sentence(operation.get("description") or operation["summary"])
+            absent = [v for v in others if path not in others[v]]
+            note = f" (*not in {', not in '.join(absent)}*)" if absent else ""
+            lines.append(f"| `{method.upper()} {path}` | {about}{note} |")
     return "\n".join(lines) + "\n"
 
 
@@ -279,6 +288,9 @@ def host_functions_page() -> str:
 
 
 PAGES = {
+    "environment.md": environment_page,
+    "log-events.md": log_events_page,
+    "metrics.md": metrics_page,
     "python-api.md": api_page,
     "python-modules.md": modules_page,
     "python-types.md": types_page,

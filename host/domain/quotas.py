@@ -158,7 +158,7 @@ class Quota:
     def __post_init__(self) -> None:
         """Refuse values outside their ranges."""
         for each in dataclasses.fields(self):
-            _check(each.name, getattr(self, each.name))
+            check_quota(each.name, getattr(self, each.name))
 
     def account_max(self, account: Account) -> int | None:
         """Bytes that an account may hold; None for `log`, which is a rate."""
@@ -204,11 +204,17 @@ def quota_meaning(name: str) -> str:
 _FIELDS = {f.name: f for f in dataclasses.fields(Quota)}
 
 
-def _check(name: str, value: object) -> None:
+def check_quota(name: str, value: object, *, shown_as: str | None = None) -> None:
+    """Check a value; the refusal names the quota as the caller wrote it.
+
+    Raises:
+        QuotaInvalidError: the value is no whole number in the quota's range.
+    """
     minimum, maximum = quota_range(name)
     if not isinstance(value, int) or isinstance(value, bool) or not minimum <= value <= maximum:
         raise QuotaInvalidError(
-            f"quota {name} is {str(value)[:32]}, expected a number from {minimum} to {maximum}"
+            f"quota {shown_as or name} is {str(value)[:32]}, expected a number from {minimum} to"
+            f" {maximum}"
         )
 
 

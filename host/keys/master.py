@@ -31,6 +31,7 @@ class MasterKeys(Protocol):
 
         Raises:
             MasterKeyGoneError: it was destroyed, or never created.
+            MasterKeyError: a passphrase is given, and the key is a random one, or the reverse.
         """
         ...
 
@@ -64,8 +65,22 @@ class MasterKeyFiles:
             return known
         file = _file(self._secrets, self._passphrase, generation)
         if not file.exists():
+            self._refuse_other_kind(generation)
             raise MasterKeyGoneError(f"{file}: master key {generation} is not there")
         return self.make(generation)
+
+    def _refuse_other_kind(self, generation: int) -> None:
+        """Refuse a passphrase where the master key is a file, and the reverse."""
+        if self._passphrase is not None and _key_file(self._secrets, generation).exists():
+            raise MasterKeyError(
+                f"{_key_file(self._secrets, generation)}: the stored keys are under a random master"
+                " key; start without a passphrase, which cannot be added later"
+            )
+        if self._passphrase is None and _salt_file(self._secrets, generation).exists():
+            raise MasterKeyError(
+                f"{_salt_file(self._secrets, generation)}: the stored keys are under a passphrase;"
+                " give it, by the setting `master_passphrase_file`"
+            )
 
     def destroy_before(self, generation: int) -> None:
         for old in range(1, generation):

@@ -171,7 +171,7 @@ def _document(app: FastAPI) -> dict[str, Any]:
             version=app.version,
             description=app.description,
             routes=app.routes,
-            servers=app.servers,
+            servers=[{"url": f"/api/{app.version}"}] if app.version in VERSIONS else None,
         )
         document_errors(document)
         schemes = {"basicAuth": {"type": "http", "scheme": "basic"}}

@@ -8,7 +8,13 @@ from pydantic import Field, StrictInt
 
 from host.domain.accounts import Account
 from host.domain.json import camel_case
-from host.domain.quotas import QUOTA_NAMES, Quota, QuotaInvalidError, quota_range
+from host.domain.quotas import (
+    QUOTA_NAMES,
+    Quota,
+    QuotaInvalidError,
+    check_quota,
+    quota_range,
+)
 from host.domain.refused import shown
 from host.domain.vnode import VirtualNode
 from host.rest.operation import resource
@@ -108,6 +114,8 @@ def put_quota(
     unknown = sorted(set(request.overrides) - set(_NAMES))
     if unknown:
         raise QuotaInvalidError(f"quota {shown(unknown[0])} is none of {', '.join(_NAMES)}")
+    for name, value in request.overrides.items():
+        check_quota(_NAMES[name], value, shown_as=name)
     services.quotas.set_overrides(
         node.holding.short_hash, {_NAMES[n]: v for n, v in request.overrides.items()}
     )

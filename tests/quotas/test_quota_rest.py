@@ -118,3 +118,8 @@ def test_a_start_beyond_the_open_flows_is_refused(api, alice, services):
     assert codes <= {202, 503}
     refused = [reply for reply in replies if reply.status_code == 503]
     assert all(reply.json()["details"]["code"] == "flows-too-many" for reply in refused)
+
+
+def test_a_refused_value_is_named_as_the_request_names_it(api, alice):
+    reply = api.put(f"{API}/{alice}/quota", json={"overrides": {"fuelPerSecondMax": -1}})
+    assert reply.json()["details"]["reason"].startswith("quota fuelPerSecondMax is -1, expected")

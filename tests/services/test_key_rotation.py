@@ -352,3 +352,14 @@ def test_the_first_master_key_is_not_made_again_by_who_looks_for_it(tmp_path):
     with pytest.raises(MasterKeyGoneError):
         late.get(1)
     assert list(secrets.iterdir()) == []
+
+
+@pytest.mark.parametrize(("first", "then"), [(None, "pass"), ("pass", None)])
+def test_a_passphrase_cannot_be_added_or_left_out_later(tmp_path, entropy, first, then):
+    """Nothing was destroyed: the operator is told which kind of master key is there."""
+    secrets = tmp_path / "secrets"
+    secrets.mkdir(mode=0o700)
+    MasterKeyFiles(secrets, passphrase=first, entropy=entropy).make(1)
+    with pytest.raises(MasterKeyError, match=r"(without|under) a passphrase") as refused:
+        MasterKeyFiles(secrets, passphrase=then, entropy=entropy).get(1)
+    assert refused.value.code == "master-key"

@@ -1,0 +1,242 @@
+"""The generated pages for operators: metrics, log events, environment variables."""
+
+import ast
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+
+import click
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGES = ("host", "sandbox", "plugins")
+_KINDS = {"Counter": "counter", "Gauge": "gauge", "Histogram": "histogram"}
+COLLECTED_LABELS = {
+    "cordbox_build_info": ("cordbox", "python", "wasmtime"),
+    "cordbox_config_version": ("section",),
+    "cordbox_file_bytes": ("file",),
+    "cordbox_queue_oldest_seconds": ("topic",),
+    "cordbox_queue_records": ("topic",),
+    "cordbox_set_aside_keys": ("topic", "cause"),
+    "cordbox_set_aside_oldest_seconds": ("topic", "cause"),
+    "cordbox_set_aside_records": ("topic", "cause"),
+    "cordbox_worker_restarts": ("name",),
+}
+"""Labels of metrics that are collected when they are asked for; tests compare them with a host."""
+_LEVELS = {"debug", "info", "warning", "error", "exception"}
+_EVENT = re.compile(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*")
+
+
+@dataclass(frozen=True)
+class MetricFacts:
+    """A metric family; `exported` are the names of its samples in `/metrics`."""
+
+    name: str
+    kind: str
+    meaning: str
+    labels: tuple[str, ...]
+
+    @property
+    def exported(self) -> tuple[str, ...]:
+        if self.kind == "counter":
+            return (f"{self.name}_total",)
+        if self.kind == "histogram":
+            return tuple(f"{self.name}_{part}" for part in ("bucket", "count", "sum"))
+        return (self.name,)
+
+
+def metrics() -> list[MetricFacts]:
+    """All metrics of the sources, by name."""
+    found = [facts for node in _calls() if (facts := _metric(node)) is not None]
+    return sorted(found, key=lambda facts: facts.name)
+
+
+def _calls() -> Iterator[ast.Call]:
+    for package in PACKAGES:
+        for path in sorted((ROOT / package).rglob("*.py")):
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                if isinstance(node, ast.Call):
+                    yield node
+
+
+def _metric(node: ast.Call) -> MetricFacts | None:
+    kind = ast.unparse(node.func).rpartition(".")[2]
+    if kind not in {*_KINDS, "Metric"} or len(node.args) < 2:
+        return None
+    texts = [arg.value if isinstance(arg, ast.Constant) else None for arg in node.args]
+    name, meaning = texts[0], texts[1]
+    if not isinstance(name, str) or not name.startswith("cordbox_"):
+        return None
+    labels = COLLECTED_LABELS.get(name, ())
+    if kind != "Metric" and len(node.args) > 2:
+        labels = ast.literal_eval(node.args[2])
+    return MetricFacts(name, _KINDS.get(kind) or str(texts[2]), str(meaning), tuple(labels))
+
+
+def metrics_page() -> str:
+    """Every metric with its exported names and labels."""
+    lines = [
+        "# Metrics",
+        "",
+        "`GET /metrics` of the REST server, and of each process at `--monitor-listen`, in the text",
+        "form of Prometheus. Counters are exported with the ending `_total`, histograms as",
+        "`_bucket` (with the label `le`), `_count` and `_sum`. Where a host has worker processes,",
+        "the REST server's `/metrics` has the samples of all, with the label `worker`, for example",
+        "`flow-0`. No label has a virtual node, user or flow as its value.",
+        "",
+        "| exported names | type | labels | meaning |",
+        "|---|---|---|---|",
+    ]
+    for each in metrics():
+        names = ", ".join(f"`{name}`" for name in each.exported)
+        labels = ", ".join(f"`{label}`" for label in each.labels)
+        lines.append(f"| {names} | {each.kind} | {labels} | {each.meaning} |")
+    lines += [
+        "",
+        "## Alerts",
+        "",
+        "Rules for Prometheus; the numbers are to be adapted:",
+        "",
+        "```yaml",
+        *ALERTS.strip().splitlines(),
+        "```",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+ALERTS = """
+groups:
+  - name: cordbox
+    rules:
+      - alert: CordboxRequestsFail
+        expr: sum(rate(cordbox_rest_requests_total{status=~"5.."}[5m])) > 0.1
+        for: 10m
+      - alert: CordboxFlowsFail
+        expr: sum(rate(cordbox_flows_ended_total{status="FAILED"}[15m])) > 1
+        for: 15m
+      - alert: CordboxQueueStands
+        expr: max(cordbox_queue_oldest_seconds) > 300
+        for: 5m
+      - alert: CordboxDiskFull
+        expr: min(cordbox_disk_free_bytes / cordbox_disk_size_bytes) < 0.1
+        for: 5m
+      - alert: CordboxCertificateExpires
+        expr: min(cordbox_certificate_expiry_seconds) < 14 * 86400
+      - alert: CordboxQuotasHit
+        expr: sum by (quota) (rate(cordbox_quota_hits_total[15m])) > 1
+        for: 15m
+"""
+"""Rules of the page's example."""
+
+
+def events() -> dict[str, set[str]]:
+    """The events that the sources log -> their levels."""
+    from host.observe.flow_observer import LOGGED
+
+    found: dict[str, set[str]] = {name: {level} for name, level in LOGGED.values()}
+    for node in _calls():
+        first = node.args[0] if node.args else None
+        if not isinstance(first, ast.Constant) or not isinstance(first.value, str):
+            continue
+        if _EVENT.fullmatch(first.value):
+            for level in _levels(node.func):
+                found.setdefault(first.value, set()).add(level)
+    return dict(sorted(found.items()))
+
+
+def _levels(function: ast.expr) -> Iterator[str]:
+    match function:
+        case ast.IfExp(body=body, orelse=orelse):
+            yield from _levels(body)
+            yield from _levels(orelse)
+        case ast.Attribute(value=ast.Name(id="_log"), attr=level) if level in _LEVELS:
+            yield level
+        case ast.Attribute(value=ast.Attribute(attr="_log"), attr=level) if level in _LEVELS:
+            yield level
+        case ast.Attribute(value=ast.Name(id="self"), attr="_tell"):
+            yield "warning"
+        case ast.Name(id="log"):  # chosen by the status of the answer
+            yield from ("debug", "info")
+
+
+def log_events_page() -> str:
+    """Every event of the host's log."""
+    from host.observe.log_events import EVENTS
+
+    lines = [
+        "# Log events",
+        "",
+        "The host logs one JSON object to a line, with the members `timestamp`, `level`, `logger`",
+        "and `event`, and further ones of the event; `code` is an [error code](errors.md), and",
+        "`flow_id`, `holding_id` (the virtual node) and `request_id` name what the line is about.",
+        "",
+        "| event | level | meaning |",
+        "|---|---|---|",
+    ]
+    for event, levels in events().items():
+        told = ", ".join(sorted("error" if level == "exception" else level for level in levels))
+        lines.append(f"| `{event}` | {told} | {EVENTS[event]} |")
+    return "\n".join(lines) + "\n"
+
+
+def environment_page() -> str:
+    """Every environment variable: of commands, and one for each setting of a host."""
+    from host.cli import _COMMANDS
+    from host.settings.catalogue import Catalogue
+    from host.settings.variables import OTHER_VARIABLES
+
+    catalogue = Catalogue()
+    options: dict[str, list[str]] = {}
+    for name, (module, _) in sorted(_COMMANDS.items()):
+        for path, option in _with_variables(f"cordbox {name}", import_module(module).command):
+            for variable in option.envvar if isinstance(option.envvar, list) else [option.envvar]:
+                options.setdefault(str(variable), []).append(f"`{path} {option.opts[0]}`")
+    lines = [
+        "# Environment variables",
+        "",
+        "A host refuses to start with a variable that begins with `CORDBOX_` and is not listed",
+        "here (`settings-invalid`, with the most similar name). An option of the command line goes",
+        "before its variable.",
+        "",
+        "## Of commands",
+        "",
+        "| variable | meaning | same as the options |",
+        "|---|---|---|",
+    ]
+    for variable in sorted({*options, *OTHER_VARIABLES}):
+        if variable.removeprefix("CORDBOX_").lower() in catalogue.bootstrap:
+            continue
+        same = _few(sorted(set(options.get(variable, ()))))
+        lines.append(f"| `{variable}` | {OTHER_VARIABLES.get(variable, '')} | {same} |")
+    lines += [
+        "",
+        "## Of hosts",
+        "",
+        "`CORDBOX_` and the name of a [setting](settings.md) in upper case.",
+        "",
+        "| variable | setting |",
+        "|---|---|",
+    ]
+    names = [*catalogue.bootstrap]
+    names += [
+        key.setting for section in catalogue.sections.values() for key in section.keys.values()
+    ]
+    lines += [f"| `CORDBOX_{name.upper()}` | `{name}` |" for name in names]
+    return "\n".join(lines) + "\n"
+
+
+def _few(options: list[str]) -> str:
+    return ", ".join(options) if len(options) <= 4 else f"{', '.join(options[:3])} and others"
+
+
+def _with_variables(path: str, command: click.Command) -> Iterator[tuple[str, click.Option]]:
+    if isinstance(command, click.Group):
+        context = click.Context(command)
+        for name in sorted(command.list_commands(context)):
+            found = command.get_command(context, name)
+            if found is not None:
+                yield from _with_variables(f"{path} {name}", found)
+    yield from (
+        (path, each) for each in command.params if isinstance(each, click.Option) and each.envvar
+    )
