@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test quick coverage coverage-cores prove-mutations prove-archives check docs bench setup lock clean format wheel
+.PHONY: demo test quick coverage coverage-cores prove-certificates prove-mutations prove-archives check docs bench setup lock clean format wheel
 
 demo: setup
 	$(BIN)/python -m sample_cordapps.demo
@@ -29,6 +29,10 @@ coverage-cores:
 		ARGS='$(CORES) -m "not slow and not property and not network"'
 
 # Long forms of what `test` does with fewer examples.
+prove-certificates: setup-dev
+	CORDBOX_CERTIFICATES=$(or $(COUNT),300) CORDBOX_SEED=$(or $(SEED),$(shell date +%s)) \
+		$(BIN)/python -m pytest -q -s --timeout=3600 tests/certificates
+
 prove-mutations: setup-dev
 	CORDBOX_MUTATIONS=20000 $(BIN)/python -m pytest -q --timeout=3600 tests/cpi/test_cpi_group_policy.py -k mutations
 

@@ -40,7 +40,7 @@ from cpi.crypto.tlv import (
 from cpi.errors import Code, TrustError
 
 _VERSION, _ISSUER_ID, _SUBJECT_ID, _EXTENSIONS = 0xA0, (0x81, 0xA1), (0x82, 0xA2), 0xA3
-_VERSIONS = range(3)
+_VERSION_OF_EXTENSIONS = 3
 _PEM_LINE = 64
 
 
@@ -49,7 +49,7 @@ class Certificate:
 
     Attributes:
         der: the encoding, unchanged.
-        version: 1, 2 or 3.
+        version: 1, 2 or 3; others are read, as in Java.
         serial_number: any number.
         signed_part: the octets that the issuer signed.
         signature: the issuer's signature.
@@ -81,8 +81,6 @@ class Certificate:
     def _read(self, fields: "_Fields") -> None:
         version = fields.optional(_VERSION)
         self.version = 1 + (0 if version is None else _only_integer(version))
-        if self.version - 1 not in _VERSIONS:
-            raise DerRefusedError(f"version {self.version} is none of 1, 2 and 3")
         self.serial_number = integer(fields.next(INTEGER, "a serial number"))
         self._inner_algorithm = fields.next(SEQUENCE, "a signature algorithm").der
         self.issuer = DistinguishedName(fields.next(SEQUENCE, "an issuer").der)
@@ -100,6 +98,8 @@ class Certificate:
         extensions = fields.optional(_EXTENSIONS)
         fields.end()
         self.extension_values = _extensions(extensions) if extensions else {}
+        if self.extension_values and self.version != _VERSION_OF_EXTENSIONS:
+            raise DerRefusedError(f"version {self.version} has extensions")
 
     @cached_property
     def _public_key(self) -> CertificatePublicKeyTypes | str:

@@ -39,7 +39,7 @@ _CHARSETS = {
 }
 """Character set of each string type, by its identifier octet."""
 _ESCAPED = frozenset(',+"\\<>;')
-_RFC2253_STRINGS = frozenset({0x0C, 0x13, 0x14, 0x16, 0x1B, 0x1C, 0x1E})
+_RFC2253_STRINGS = frozenset({0x0C, 0x13, 0x14, 0x16, 0x1B, 0x1E})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,14 +62,14 @@ class Attribute:
         return self.value.content.decode(charset, errors="replace")
 
     @property
-    def rfc2253_text(self) -> str:
-        """The value in Java's RFC 2253 text, before escapes.
+    def rfc2253_value(self) -> str | bytes:
+        """The value in Java's RFC 2253 text, before escapes; bytes are the encoding of one without.
 
-        Java decodes the octets of every string type as UTF-8 there, and writes the values of types
-        without a keyword by their encoding.
+        Java decodes the octets of string types as UTF-8 there, whatever type it is, and writes
+        values of types without a keyword, and universal strings, by their encoding.
         """
         if self.kind not in KEYWORDS or self.value.tag not in _RFC2253_STRINGS:
-            return "#" + self.value.der.hex()
+            return self.value.der
         return self.value.content.decode(errors="replace")
 
 

@@ -15,9 +15,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.decrepit.ciphers.algorithms import ARC4, TripleDES
 from cryptography.hazmat.primitives import hashes, padding
 from cryptography.hazmat.primitives.ciphers import (
-    BlockCipherAlgorithm,
     Cipher,
-    CipherAlgorithm,
     algorithms,
     modes,
 )
@@ -226,8 +224,8 @@ def _blocks(cipher: str, key: bytes, iv: bytes, data: bytes) -> bytes:
         if len(data) > _RC2_BYTES_MAX:
             raise DerRefusedError(f"{len(data)} bytes under RC2, at most {_RC2_BYTES_MAX}")
         return rc2.decrypt(data, key=key, effective_bits=8 * len(key), iv=iv)
-    block: BlockCipherAlgorithm | CipherAlgorithm
-    block = algorithms.AES(key) if cipher == "aes" else TripleDES(key)
+    # Of two keys of 3DES, the first is used twice.
+    block = algorithms.AES(key) if cipher == "aes" else TripleDES((key + key[:8])[:24])
     decryptor = Cipher(block, modes.CBC(iv)).decryptor()
     return decryptor.update(data) + decryptor.finalize()
 

@@ -173,8 +173,8 @@ class _Reader:
         data = _implicit_octets(content[0])
         for plain in decryptions(algorithm, data, self._known_password(), self._rounds):
             try:
-                check_der(plain, trailing=True)
-            except DerRefusedError:
+                self._parts(plain)
+            except DerRefusedError:  # right padding by chance, under a wrong password
                 continue
             return plain
         raise wrong_password(self._source)

@@ -21,8 +21,9 @@ _ORDER = ("CN", "OU", "O", "L", "ST", "C")
 _ESCAPED = frozenset(',=+<>#;"\\')
 _JAVA_WHITESPACE = " \r"
 
-Rdn = Sequence[tuple[str, str]]
-"""One relative distinguished name: pairs of attribute type (keyword or dotted) and value."""
+Rdn = Sequence[tuple[str, str | bytes]]
+"""One relative distinguished name: pairs of attribute type (keyword or dotted) and value; bytes are
+the encoding of a value that has no text."""
 
 
 def cpk_signer_summary_hash(chains: Iterable[Sequence[AnyCertificate]]) -> str:
@@ -73,7 +74,7 @@ def hashed_text(rdns: Sequence[Rdn]) -> str:
 def certificate_rdns(certificate: Certificate) -> list[Rdn]:
     """The subject's RDNs in the order of the DER encoding, with values as Java's text has them."""
     return [
-        [(attribute.keyword, attribute.rfc2253_text) for attribute in rdn]
+        [(attribute.keyword, attribute.rfc2253_value) for attribute in rdn]
         for rdn in certificate.subject.rdns
     ]
 
@@ -83,9 +84,10 @@ def subject_text(certificate: Certificate) -> str:
     return certificate.subject.rfc4514_string()
 
 
-def _ava_key(ava: tuple[str, str]) -> tuple[str, str]:
+def _ava_key(ava: tuple[str, str | bytes]) -> tuple[str, str]:
     kind, value = ava
-    return kind.upper(), " ".join(value.upper().split())
+    text = value.hex() if isinstance(value, bytes) else value
+    return kind.upper(), " ".join(text.upper().split())
 
 
 def _as_signed_bytes(digest: bytes) -> bytes:
@@ -93,7 +95,9 @@ def _as_signed_bytes(digest: bytes) -> bytes:
     return bytes(byte ^ 0x80 for byte in digest)
 
 
-def _escape(value: str) -> str:
+def _escape(value: str | bytes) -> str:
+    if isinstance(value, bytes):
+        return "#" + value.hex()
     lead = len(value) - len(value.lstrip(_JAVA_WHITESPACE))
     trail = len(value.rstrip(_JAVA_WHITESPACE))
     return "".join(

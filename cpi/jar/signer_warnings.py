@@ -19,7 +19,9 @@ from cpi.crypto.extensions import (
     ANY_PURPOSE,
     CODE_SIGNING,
     OBJECT_SIGNING,
+    KeyUse,
     extended_key_usage,
+    key_usage,
     netscape_type,
 )
 from cpi.crypto.public_keys import describe_key, is_weak
@@ -80,6 +82,9 @@ def _weak_signatures(signature: Signature) -> Iterator[str]:
 
 def _not_for_code(signature: Signature) -> Iterator[str]:
     subject = subject_text(signature.leaf)
+    usage = key_usage(signature.leaf)
+    if usage is not None and KeyUse.DIGITAL_SIGNATURE not in usage:
+        yield f"{subject}: its key usage does not have digitalSignature: {_STRICT}"
     purposes, kinds = extended_key_usage(signature.leaf), netscape_type(signature.leaf)
     if purposes is not None and not purposes & {CODE_SIGNING, ANY_PURPOSE}:
         yield f"{subject}: its extended key usage does not have code signing: {_STRICT}"

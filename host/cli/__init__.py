@@ -5,7 +5,9 @@ Exit codes: 0 fine, 1 refused, 2 wrong usage, 75 try again later (EX_TEMPFAIL).
 
 import errno
 import json
+import os
 import sys
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
@@ -67,6 +69,8 @@ def root() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit with its code."""
+    if arguments is None:
+        _keep_libraries_quiet()
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
         result = root.main(args=words, prog_name="cordbox", standalone_mode=False)
@@ -89,6 +93,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
         _report_all(refused, words)
         sys.exit(exit_code)
     sys.exit(result if isinstance(result, int) else 0)
+
+
+def _keep_libraries_quiet() -> None:
+    """Show no warnings of libraries, here and in processes that are started from here.
+
+    They speak to programmers, on a user's stderr. `PYTHONWARNINGS` and `python -W` show them.
+    """
+    if not sys.warnoptions:
+        warnings.simplefilter("ignore")
+        os.environ.setdefault("PYTHONWARNINGS", "ignore")
 
 
 def exit_code_of(error: Exception) -> int | None:

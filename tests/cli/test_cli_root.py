@@ -1,5 +1,6 @@
 """The root command: fast help, stable exit codes, errors as one line or as JSON."""
 
+import os
 import subprocess
 import sys
 
@@ -50,3 +51,21 @@ def test_a_missing_file_is_refused_by_name(output: str) -> None:
     assert done.returncode in (1, 2)
     assert "/nonexistent/x.cpi" in done.stdout + done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(("options", "shown"), [((), False), (("-W", "default"), True)])
+def test_warnings_of_libraries_reach_no_user(options: tuple[str, ...], shown: bool) -> None:
+    code = (
+        "import sys, warnings; from host.cli import main; sys.argv = ['cordbox', '--version']\n"
+        "try: main()\nfinally: warnings.warn('a library speaks', UserWarning)"
+    )
+    environment = {k: v for k, v in os.environ.items() if k != "PYTHONWARNINGS"}
+    done = subprocess.run(
+        [sys.executable, *options, "-c", code],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=environment,
+        timeout=60,
+    )
+    assert (done.returncode, "a library speaks" in done.stderr) == (0, shown)
