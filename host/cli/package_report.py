@@ -25,9 +25,7 @@ def show_accepted(package: Path, result: VerifiedPackage, output: str) -> None:
         click.echo(f"warning[{warning.code}]: {_line(warning)}", err=True)
     click.echo(f"{package}: {_acceptance(result)}")
     for signer in result.signers:
-        click.echo(
-            f"  signed by {signer.subject} ({signer.key}, until {signer.not_after.strftime(_TIME)})"
-        )
+        click.echo(f"  signed by {signer.subject} ({signer.key}, {_validity(signer)})")
 
 
 def _acceptance(result: VerifiedPackage) -> str:
@@ -116,6 +114,14 @@ def _line(issue: Issue) -> str:
     return issue.message if known else f"{issue.entry}: {issue.message}"
 
 
+def _validity(signer: Signer) -> str:
+    """Until when the certificate holds; with a timestamp the signature holds beyond that."""
+    until = f"until {signer.not_after.strftime(_TIME)}"
+    if signer.timestamp is None:
+        return until
+    return f"{until}, timestamp of {signer.timestamp.strftime(_TIME)}"
+
+
 def _signer(signer: Signer) -> dict[str, str | None]:
     return {
         "subject": signer.subject,
@@ -197,8 +203,7 @@ def _print_tree(document: dict[str, Any], result: VerifiedPackage) -> None:
     if result.id:
         tree.add(f"signer summary hash  {result.id.signer_summary_hash}")
     for signer in result.signers:
-        until = signer.not_after.strftime(_TIME)
-        tree.add(escape(f"signer  {signer.subject}  {signer.key}, until {until}"))
+        tree.add(escape(f"signer  {signer.subject}  {signer.key}, {_validity(signer)}"))
     policy = document["groupPolicy"]
     if policy:
         branch = tree.add(f"group policy  {policy['kind']}, group {policy['groupId']}")
