@@ -1,8 +1,12 @@
 """The sandbox's error tree: every refusal is a class with a stable `code`."""
 
+import json
 from typing import ClassVar
 
 from sandbox.limits import Usage
+
+_REPORT_CHARACTERS_MAX = 256 * 1024
+_NAME_CHARACTERS_MAX = 150
 
 
 class SandboxError(Exception):
@@ -77,6 +81,7 @@ class CapabilityNotGrantedError(RunError):
 
     Attributes:
         function: `interface.function` of the call.
+        report: what the guest answered after the refusal, if that was a failure.
     """
 
     code = "capability-not-granted"
@@ -84,6 +89,15 @@ class CapabilityNotGrantedError(RunError):
     def __init__(self, message: str, *, function: str) -> None:
         super().__init__(message)
         self.function = function
+        self.report: str | None = None
+
+    def locate(self, report: str) -> None:
+        """Add the place of the call from the guest's failure, which may be any text."""
+        self.report = report
+        place = _place_of(report)
+        if place is not None:
+            self.message = f"{self.message} (at {place})"
+            self.args = (self.message,)
 
 
 class PayloadTooLargeError(RunError):
@@ -168,3 +182,17 @@ class ToolMissingError(SandboxError):
     """A tool that the operation needs is not installed."""
 
     code = "tool-missing"
+
+
+def _place_of(report: str) -> str | None:
+    """The innermost place in a guest's failure: `iou/flows.py:12 call`."""
+    if len(report) > _REPORT_CHARACTERS_MAX:
+        return None
+    try:
+        match json.loads(report):
+            case {"trace": [*_, {"file": str(file), "line": int(line), "function": str(name)}]}:
+                place = f"{file[-_NAME_CHARACTERS_MAX:]}:{line} {name[:_NAME_CHARACTERS_MAX]}"
+                return place if place.isprintable() else None
+    except (ValueError, RecursionError):
+        pass
+    return None

@@ -111,13 +111,12 @@ class Guest(Runnable):
                 )
             except WasmtimeError as exc:
                 failure = str(exc)
-        if run.error is not None:
-            raise run.error
+        value = None if text is None else text.decode()
+        run.conclude(is_ok=is_ok and failure is None, value=value)
         if failure is not None:
             raise error_of(failure)
         if size > limits.payload_bytes_max:
             raise PayloadTooLargeError(f"result: {size} bytes, at most {limits.payload_bytes_max}")
-        value = None if text is None else text.decode()
         return self._judged(is_ok, value)
 
     def _judged(self, is_ok: bool, value: str | None) -> tuple[bool, str | None]:  # noqa: FBT001

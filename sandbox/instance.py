@@ -1,9 +1,12 @@
 """One run's state: its limits, its host calls, and the slot for the error that ends it.
 
-The first error fills the slot, sets the fuel to 0 and makes every later host call fail, so a guest
-that catches the failure gains nothing. The run's caller checks the slot first.
+The first error fills the slot and makes every later host call fail, so a guest that catches the
+failure gains nothing. The run's caller checks the slot first. Errors also set the fuel to 0, except
+for a call that was not granted: its `err` is raised where the guest made the call, so that the
+refusal can name the place.
 """
 
+import json
 from typing import Protocol
 
 from wasmtime import Store
@@ -82,6 +85,29 @@ class Run:
             self.fail(refusal)
         return refusal is None
 
+    def refused(self) -> tuple[bool, bytes]:
+        """The answer of a call that could not be made: whether it is `ok`, and the text.
+
+        A guest whose fuel is 0 does not read it.
+        """
+        error = self.error
+        if not isinstance(error, CapabilityNotGrantedError):
+            return True, b"null"
+        return False, json.dumps({"code": error.code, "message": error.message}).encode()
+
+    def conclude(self, *, is_ok: bool, value: str | None) -> None:
+        """Raise the error that ended the run, if there is one.
+
+        Args:
+            is_ok: whether the guest answered `ok`.
+            value: its answer: of a failure, where the call that was not granted was made.
+        """
+        error = self.error
+        if isinstance(error, CapabilityNotGrantedError) and not is_ok and value:
+            error.locate(value)
+        if error is not None:
+            raise error
+
     def answer(self, number: int, request: bytes) -> tuple[bool, bytes]:
         """Call the host; any error that it raises ends the run."""
         interface, function = HOST_FUNCTIONS[number]
@@ -109,7 +135,8 @@ class Run:
         """Fill the error slot if it is empty, and set the fuel to 0."""
         if self.error is None:
             self.error = error
-            self._fuel_left = self._fuel.stop()
+            if not isinstance(error, CapabilityNotGrantedError):
+                self._fuel_left = self._fuel.stop()
 
     def _refusal(self, interface: str, function: str, size: int) -> Exception | None:
         limits, name = self._limits, f"{interface}.{function}"

@@ -26,6 +26,10 @@ class Boundary(Protocol):
         """Whether host function `number` may read a request of `size` bytes."""
         ...
 
+    def refused(self) -> tuple[bool, bytes]:
+        """The answer of a call that could not be made."""
+        ...
+
     def answer(self, number: int, request: bytes) -> tuple[bool, bytes]:
         """Answer a host call: whether it is `ok`, and the text."""
         ...
@@ -134,12 +138,14 @@ def _trampoline(  # the C API's signature
     _result_count: int,
 ) -> int:
     run = _runs[_address(context)]
-    is_ok, answer = True, b"null"
     try:
         if run.admits(number or 0, int(arguments[0].of.string.size)):
             is_ok, answer = run.answer(number or 0, _text(arguments[0]))
+        else:
+            is_ok, answer = run.refused()
     except BaseException as exc:  # noqa: BLE001  # nothing may pass through wasm
         run.fail(exc)
+        is_ok, answer = run.refused()
     text = ffi.wasmtime_component_val_t()
     text.kind = _STRING
     text.of.string = ffi.bytes_to_capi(answer)

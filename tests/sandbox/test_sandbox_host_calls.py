@@ -130,6 +130,55 @@ def test_a_refused_capability_never_reaches_the_host(workflow):
     assert run(workflow, code, lambda *_: "null", granted=frozenset({"ledger"})).is_error is False
 
 
+def test_a_refused_capability_is_raised_at_its_place(workflow):
+    code = """
+source = "def call():\\n    host('ledger', 'find', '')\\ncall()"
+exec(compile(source, "iou/flows.py", "exec"), {"host": host})
+"""
+    with pytest.raises(CapabilityNotGrantedError) as refused:
+        run(workflow, code, lambda *_: "null")
+    assert refused.value.message == (
+        "host call ledger.find: capability 'ledger' is not granted (at iou/flows.py:2 call)"
+    )
+    assert '"HostCallError"' in refused.value.report
+
+
+def test_a_guest_that_catches_a_refusal_can_clean_up_but_calls_no_host_and_ends_refused(workflow):
+    calls = []
+    code = """
+seen = []
+for interface, function in (("ledger", "find"), ("flow", "now"), ("log", "write")):
+    try:
+        host(interface, function, "{}")
+    except HostCallError as refused:
+        seen.append(refused.payload)
+assert len(seen) == 3 and "capability-not-granted" in seen[0]
+result = "clean"
+"""
+    with pytest.raises(CapabilityNotGrantedError, match=r"'ledger' is not granted$") as refused:
+        run(workflow, code, lambda *_: calls.append(1) or "null")
+    assert calls == []
+    assert refused.value.report is None
+    assert 0 < refused.value.usage.fuel < Limits().fuel_max
+    assert refused.value.usage.host_calls == 1
+
+
+def test_what_a_guest_says_of_the_place_of_a_refusal_is_checked(workflow):
+    for report in (
+        "'x'",
+        "'{}'",
+        "'[' * 100_000",
+        '\'{"trace": [{"file": "\\\\u001b[2J", "line": 1, "function": "f"}]}\'',
+        '\'{"trace": [{"file": 5, "line": 1, "function": "f"}]}\'',
+        "'x' * 1_000_000",
+    ):
+        code = (
+            f"try:\n host('ledger', 'find', '')\nexcept BaseException: pass\nraise Failed({report})"
+        )
+        with pytest.raises(CapabilityNotGrantedError, match=r"'ledger' is not granted$"):
+            run(workflow, code, lambda *_: "null")
+
+
 def test_without_a_host_nothing_is_granted(workflow):
     with pytest.raises(CapabilityNotGrantedError, match="no host"):
         run(workflow, "host('flow', 'now', '')", None)

@@ -147,6 +147,12 @@ class Answering(ResponderFlow):
             raise ValueError("Bob has no price") from exc
 
 
+class Ungranted(ClientStartableFlow[int, int]):
+    def call(self, count: int) -> int:
+        self.signing_service.sign(b"data", "key")
+        return 1
+
+
 class Clocked(ClientStartableFlow[int, int]):
     def call(self, count: int) -> int:
         self.flow_engine.sleep(-1)
@@ -157,6 +163,7 @@ import pytest
 from shop_contracts import Goods, Sell
 
 NAMES = ["Explicit", "Implicit", "Suppressed", "Noted", "Grouped", "Nested", "Asking", "Clocked"]
+NAMES += ["Ungranted"]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -193,7 +200,7 @@ def reports(tmp_path_factory):
         text=True,
         check=False,
     )
-    assert "18 failed" in done.stdout, done.stdout + done.stderr
+    assert "20 failed" in done.stdout, done.stdout + done.stderr
     found = re.split(r"^_+ test_(\w+)\[(.*?)\] _+$", done.stdout, flags=re.MULTILINE)[1:]
     named = zip(found[::3], found[1::3], found[2::3], strict=True)
     return {tuple(sorted(ids.split("-"))): text for _, ids, text in named}
@@ -243,6 +250,11 @@ def place(line_text, error):
              ("return session.receive(int)", "SessionError")],
             "in flow shop_flows.Answering",
         ),
+        (
+            "Ungranted",
+            [('self.signing_service.sign(b"data", "key")', "CordaRuntimeError")],
+            "is not granted (at shop_flows.py:",
+        ),
         ("Clocked", [("self.flow_engine.sleep(-1)", "CordaRuntimeError")], "request-invalid"),
     ],
 )  # fmt: skip
@@ -254,7 +266,7 @@ def test_a_failing_flow_shows_places_and_causes(reports, way, name, places, join
         assert found, (line, error, report)
         at = found.start()
     assert joined in report
-    assert "test_shop.py:11: FlowFailedError" in report
+    assert "test_shop.py:12: FlowFailedError" in report
 
 
 @BOTH

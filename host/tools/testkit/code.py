@@ -26,6 +26,7 @@ from host.tools.project import CordappProject, CpkPlan
 from host.tools.testkit.native_guest import NativeGuest
 from host.tools.testkit.project import mount, source_folders, source_folders_of
 from host.tools.toolchains import ComponentBuilder, no_toolchains
+from sandbox.errors import CapabilityNotGrantedError
 from sandbox.host_calls import HostCallHandler
 from sandbox.outcome import Outcome, Returned
 from sandbox.runnable import Runnable, RunRequest
@@ -261,7 +262,11 @@ class _Watched(Runnable):
     failures: FailureLog = field(repr=False)
 
     def run(self, request: RunRequest, host: HostCallHandler | None = None) -> Outcome:
-        outcome = self.guest.run(request, host)
+        try:
+            outcome = self.guest.run(request, host)
+        except CapabilityNotGrantedError as refused:
+            self.failures.failed(request.argument or "", refused.report or "")
+            raise
         if isinstance(outcome, Returned) and outcome.is_error:
             if request.export == "run":
                 self.failures.failed(request.argument or "", outcome.value or "")

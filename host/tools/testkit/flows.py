@@ -23,8 +23,11 @@ from host.ports.units import FlowStore
 from host.tools.testkit.code import FailureLog, GuestFailure
 from host.tools.testkit.errors import FlowFailedError, frames_of
 from host.tools.testkit.rebuilt import chain_of, rebuilt
+from sandbox.errors import CapabilityNotGrantedError
 
 _FAILURES = (FlowStatusName.FAILED, FlowStatusName.KILLED)
+_OF_CODE = ("FLOW_FAILED", CapabilityNotGrantedError.code)
+"""Types of failures that are raised at a place in the CorDapp's code."""
 _OF_PEERS, _OF_CONTRACTS = SessionError.__name__, ContractVerificationError.__name__
 
 
@@ -138,7 +141,7 @@ class NetworkFlows:
         kind, message = (error.type, error.message) if error else (status.status.value, "")
         code = error.code if error else None
         failure = self._failures.find(status.flow_id) if status.flow_id else None
-        if failure is None or kind != "FLOW_FAILED":
+        if failure is None or kind not in _OF_CODE:
             trace = frames_of(error.trace if error else ())
             return FlowFailedError(kind, message, trace, code=code)
         failed = FlowFailedError(

@@ -13,7 +13,11 @@ from types import TracebackType
 
 from cordapp import guest
 from cordapp.registry import HostCallError
-from sandbox.errors import InvalidPayloadError, PayloadTooLargeError
+from sandbox.errors import (
+    CapabilityNotGrantedError,
+    InvalidPayloadError,
+    PayloadTooLargeError,
+)
 from sandbox.host_calls import HostCallHandler, WaitingHandler
 from sandbox.instance import HOST_FUNCTIONS, Run
 from sandbox.limits import Limits, Usage
@@ -57,8 +61,7 @@ class NativeGuest(Runnable):
             text = request.argument or ""
             _check_size("argument", text, limits)
             is_ok, value = self._perform(request.export, text, run)
-            if run.error is not None:
-                raise run.error
+            run.conclude(is_ok=is_ok, value=value)
             _check_size("result", value or "", limits)
             return is_ok, value
 
@@ -70,7 +73,8 @@ class NativeGuest(Runnable):
             return True, _EXPORTS[export](text, _Calls(run))
         except guest.Failed as failed:
             cause = failed.__context__
-            if run.error is None and cause is not None:
+            is_own = run.error is None or isinstance(run.error, CapabilityNotGrantedError)
+            if is_own and cause is not None:
                 self._on_failure(text, cause.with_traceback(_own_part(cause.__traceback__)))
             payload: str = failed.payload
         except guest.Refused as refused:
@@ -116,6 +120,8 @@ class _Calls:
             raise LookupError(f"the host API has no function {interface}.{function}")
         raw = request.encode()
         if not run.admits(number, len(raw)):
+            if isinstance(run.error, CapabilityNotGrantedError):
+                raise HostCallError(run.refused()[1].decode())
             raise Stopped
         try:
             is_ok, answer = run.answer(number, raw)
