@@ -109,5 +109,5 @@ def test_unknown_counterparty_and_wrong_input(nodes: list[Node]) -> None:
     alice, _, _ = nodes
     with pytest.raises(FlowFailedError, match="O=Nobody, L=Paris, C=FR is no member"):
         alice.start(IssueIou, {"counterparty": "O=Nobody, L=Paris, C=FR", "amount": 1})
-    with pytest.raises(FlowRefusedError, match=r"\$\.amount: 'x' is not of type 'integer'"):
+    with pytest.raises(FlowRefusedError, match=r"\$\.amount: 'x' is "):
         alice.start(IssueIou, {"counterparty": BOB, "amount": "x"})

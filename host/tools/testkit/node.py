@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from cordapp.contracts import ContractState, PublicKey, state_from_json
 from cordapp.registry import name_of
-from cordapp.schema import from_json, to_json
+from cordapp.schema import from_json, plain_json
 from host.domain.errors import HostError
 from host.domain.flow import FlowStatusName
 from host.domain.ids import FlowId, HoldingIdentity
@@ -224,5 +224,5 @@ class Node:
 
 
 def _body(request: object) -> JsonValue:
-    body: Any = to_json(request)
+    body: Any = plain_json(request)
     return json_or_text(body) if isinstance(body, str) else body

@@ -42,7 +42,7 @@ def ledger_transaction(
         "inputs": [str(entry.ref) for entry in consumed],
         "references": [str(entry.ref) for entry in shown],
         "outputs": [state_to_json(state) for state in outputs],
-        "commands": [{"type": name_of(type(c)), "value": to_json(c)} for c in commands],
+        "commands": [{"type": name_of(type(c)), "value": to_json(c, type(c))} for c in commands],
     }
     content = read_builder(
         builder,
