@@ -55,6 +55,12 @@ def find_end(source: Source) -> EndRecord:
         )
     trailing = tail[at + _END.size :]
     _check_trailer(trailing, comment_size)
+    if end_at != base + at and comment_size != len(trailing):
+        raise ArchiveError(
+            Code.ARCHIVE_TRAILING,
+            f"{len(trailing) - comment_size} bytes lie behind the end record, "
+            "before which Java does not find a ZIP64 end record then",
+        )
     _check_no_second_end(tail, at, search_from - base, base)
     return EndRecord(
         entry_count=count,

@@ -1,6 +1,7 @@
 """Archives as tools make them: read as Java and `unzip` read them, or refused where readers differ."""
 
 import io
+import random
 import shutil
 import subprocess
 import zipfile
@@ -12,6 +13,12 @@ import pytest
 from cpi.archive.reading import read_archive
 from cpi.errors import ArchiveError
 from tests.archives.comparison import differences, read_by_java
+
+SEEDS = Path(__file__).parent.parent / "fuzz" / "seeds" / "archive"
+WORDS = [
+    *(b"\0\0", b"\xff\xff\xff\xff", b"\x08", b"\x01\0\x10\0", b"PK\7\x08", b"\0\x08"),
+    *(b"\x2d\0", b"\x14\0", b"\n"),
+]
 
 pytestmark = pytest.mark.skipif(
     any(shutil.which(tool) is None for tool in ("java", "jar", "zip", "unzip")),
@@ -175,6 +182,50 @@ def test_archives_that_tools_make_are_read_as_java_and_unzip_read_them(
         if (found := list(differences(path, java, is_jar=False)))
     }
     assert not wrong
+
+
+def test_changed_archives_that_are_accepted_are_read_alike(tmp_path: Path) -> None:
+    """Whatever changes in an archive: who accepts it finds what Java and `unzip` find."""
+    source, seeds = random.Random(20), [p.read_bytes() for p in sorted(SEEDS.iterdir())]
+    accepted = dict.fromkeys(
+        changed for _ in range(15_000) if _is_read(changed := _mutant(source, seeds))
+    )
+    paths = [tmp_path / f"{number}.zip" for number in range(len(accepted))]
+    for path, data in zip(paths, accepted, strict=True):
+        path.write_bytes(data)
+    wrong = {
+        path.read_bytes().hex(): found
+        for path, java in zip(paths, read_by_java(paths), strict=True)
+        if (found := list(differences(path, java, is_jar=False)))
+    }
+    assert not wrong
+    assert len(accepted) > 200
+
+
+def _mutant(source: random.Random, seeds: list[bytes]) -> bytes:
+    data = bytearray(source.choice(seeds))
+    for _ in range(source.choice([1, 1, 2, 3])):
+        at, word = source.randrange(len(data)), source.choice(WORDS)
+        match source.randrange(5):
+            case 0:
+                data[at] ^= 1 << source.randrange(8)
+            case 1:
+                data[at : at + len(word)] = word
+            case 2:
+                del data[at : at + source.randint(1, 4)]
+            case 3:
+                data[at] = source.randrange(256)
+            case _:
+                data[at:at] = word
+    return bytes(data)
+
+
+def _is_read(data: bytes) -> bool:
+    try:
+        archive = read_archive(data)
+        return all(archive.read(entry.name) is not None for entry in archive.entries)
+    except ArchiveError:
+        return False
 
 
 @pytest.mark.parametrize("kind", REFUSED)

@@ -283,6 +283,15 @@ HOSTILE: dict[str, tuple[bytes, str]] = {
         build(A, B, after_directory=zip64_end(count=2, size=100, offset=len(WHOLE) - 124)),
         "archive-zip64",
     ),
+    "zip64 end before trailing bytes": (
+        build(
+            A,
+            B,
+            after_directory=zip64_end(count=2, size=102, offset=len(WHOLE) - 124),
+            trailer=b"\n",
+        ),
+        "archive-trailing-data",
+    ),
     "zip64 end of several disks": (
         build(
             A,
