@@ -102,6 +102,9 @@ def _sections(data: bytes, entry: str | None) -> Iterable[tuple[int, bytes, dict
         if line.startswith(b" ") and lines:
             lines[-1] += line[1:]
         elif line:
+            # Java does not read a name that goes on in the next line.
+            if b": " not in line:
+                raise _no_attribute(line, first_line, entry)
             lines.append(bytearray(line))
         elif lines:
             yield first_line, data[start:end], _attributes(lines, first_line, entry)
@@ -120,9 +123,7 @@ def _attributes(lines: list[bytearray], first_line: int, entry: str | None) -> d
     for line in lines:
         name, separator, value = bytes(line).partition(b": ")
         if not separator or not _ATTRIBUTE_NAME.fullmatch(name):
-            raise _syntax(
-                f"section at line {first_line}: {bytes(line[:80])!r} is no attribute", entry
-            )
+            raise _no_attribute(line, first_line, entry)
         if name.lower() in seen:
             raise _syntax(f"section at line {first_line}: {name.decode()} appears twice", entry)
         seen.add(name.lower())
@@ -135,6 +136,10 @@ def _attributes(lines: list[bytearray], first_line: int, entry: str | None) -> d
                 f"section at line {first_line}: {name.decode()} is not UTF-8", entry
             ) from error
     return attributes
+
+
+def _no_attribute(line: bytes | bytearray, first_line: int, entry: str | None) -> ManifestError:
+    return _syntax(f"section at line {first_line}: {bytes(line[:80])!r} is no attribute", entry)
 
 
 def _syntax(reason: str, entry: str | None) -> ManifestError:

@@ -117,7 +117,7 @@ def differences(path: Path, java: JavaReading, *, is_jar: bool) -> Iterator[str]
     yield from _entries("JarInputStream", own[_hidden_from_streams(own) :], java.stream)
     yield from _listing(path, here.archive)
     if here.manifest is not None:
-        yield from _manifest(here.manifest, java)
+        yield from manifest_differences(here.manifest, java)
     if is_jar and here.code is None:
         yield from _signatures(here, java)
 
@@ -158,7 +158,8 @@ def _listing(path: Path, archive: Archive) -> Iterator[str]:
         yield f"unzip lists {len(theirs)} entries, here {len(ours)}; first: {odd[:1]}"
 
 
-def _manifest(own: Manifest, java: JavaReading) -> Iterator[str]:
+def manifest_differences(own: Manifest, java: JavaReading) -> Iterator[str]:
+    """Where Java reads other attributes in a manifest."""
     main = _lowered(own.main.attributes)
     if main != java.main:
         yield f"main attributes: Java {java.main}, here {main}"

@@ -5,19 +5,38 @@ import random
 import shutil
 import subprocess
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 
 from cpi.archive.reading import read_archive
-from cpi.errors import ArchiveError
-from tests.archives.comparison import differences, read_by_java
+from cpi.archive.writing import write_archive
+from cpi.errors import ArchiveError, ManifestError
+from cpi.jar.manifest import parse_manifest
+from tests.archives.comparison import differences, manifest_differences, read_by_java
 
 SEEDS = Path(__file__).parent.parent / "fuzz" / "seeds" / "archive"
 WORDS = [
     *(b"\0\0", b"\xff\xff\xff\xff", b"\x08", b"\x01\0\x10\0", b"PK\7\x08", b"\0\x08"),
     *(b"\x2d\0", b"\x14\0", b"\n"),
+]
+MANIFEST_WORDS = [
+    *(
+        b"\n",
+        b"\r",
+        b"\r\n",
+        b" ",
+        b": ",
+        b":",
+        b"\n ",
+        b"\r\n ",
+        b"\n\n",
+        b"\t",
+        b"\xc3\xa9",
+        b"\xff",
+    ),
+    *(b"Name: a.txt\n", b"A: B\n", b"Name:", b"name: c\n", b"Magic: x\n", b"-", b"x" * 80),
 ]
 
 pytestmark = pytest.mark.skipif(
@@ -188,7 +207,7 @@ def test_changed_archives_that_are_accepted_are_read_alike(tmp_path: Path) -> No
     """Whatever changes in an archive: who accepts it finds what Java and `unzip` find."""
     source, seeds = random.Random(20), [p.read_bytes() for p in sorted(SEEDS.iterdir())]
     accepted = dict.fromkeys(
-        changed for _ in range(15_000) if _is_read(changed := _mutant(source, seeds))
+        changed for _ in range(15_000) if _is_read(changed := _mutant(source, seeds, WORDS))
     )
     paths = [tmp_path / f"{number}.zip" for number in range(len(accepted))]
     for path, data in zip(paths, accepted, strict=True):
@@ -202,10 +221,37 @@ def test_changed_archives_that_are_accepted_are_read_alike(tmp_path: Path) -> No
     assert len(accepted) > 200
 
 
-def _mutant(source: random.Random, seeds: list[bytes]) -> bytes:
+def test_changed_manifests_that_are_accepted_are_read_alike(tmp_path: Path) -> None:
+    source = random.Random(21)
+    seeds = [p.read_bytes() for p in sorted((SEEDS.parent / "manifest").iterdir())]
+    accepted = dict.fromkeys(
+        changed
+        for _ in range(4_000)
+        if _is_manifest(changed := _mutant(source, seeds, MANIFEST_WORDS))
+    )
+    paths = [tmp_path / f"{number}.jar" for number in range(len(accepted))]
+    for path, data in zip(paths, accepted, strict=True):
+        path.write_bytes(write_archive([("META-INF/MANIFEST.MF", data)]))
+    wrong = {}
+    for data, java in zip(accepted, read_by_java(paths), strict=True):
+        found = [*java.errors, *manifest_differences(parse_manifest(data), java)]
+        if found:
+            wrong[data] = found
+    assert not wrong
+    assert len(accepted) > 200
+
+
+def _is_manifest(data: bytes) -> bool:
+    try:
+        return parse_manifest(data) is not None
+    except ManifestError:
+        return False
+
+
+def _mutant(source: random.Random, seeds: list[bytes], words: Sequence[bytes]) -> bytes:
     data = bytearray(source.choice(seeds))
     for _ in range(source.choice([1, 1, 2, 3])):
-        at, word = source.randrange(len(data)), source.choice(WORDS)
+        at, word = source.randrange(len(data)), source.choice(words)
         match source.randrange(5):
             case 0:
                 data[at] ^= 1 << source.randrange(8)

@@ -45,6 +45,8 @@ def test_values_are_taken_as_they_are() -> None:
         HEAD + b"A b: c\r\n\r\n",
         HEAD + b"-A: c\r\n\r\n",
         HEAD + b": c\r\n\r\n",
+        HEAD + b"A\r\n b: c\r\n\r\n",
+        HEAD + b"A:\r\n  c\r\n\r\n",
         HEAD + b"A: b\r\nA: c\r\n\r\n",
         HEAD + b"A: b\r\na: c\r\n\r\n",
         HEAD + b"A: \xff\r\n\r\n",
