@@ -23,8 +23,8 @@ from host.cli.package_options import (
 if TYPE_CHECKING:
     from host.tools.contracts import Case, CpiContracts
     from host.tools.contracts_report import Tally
-    from host.tools.fuzz import FuzzResult
     from host.tools.receipts import ReceiptChange, ReceiptFolder
+    from sandbox.runtime import Sandbox
 
 EXIT_DIFFERENT = 1
 EXIT_CRASH = 1
@@ -79,7 +79,7 @@ def verify(
 
     total = _count(transactions)
     folder = ReceiptFolder(written=receipts, expected=expect)
-    contracts = _open(cpi, certificates, keystore, password)
+    contracts = _open(cpi, certificates, keystore, password, _sandbox())
     tally = Tally(compares=expect is not None)
     started = time.monotonic()
     with ExitStack() as stack:
@@ -132,9 +132,16 @@ def receipt_diff(*, before: Path, after: Path, output: str) -> int:
 @click.option(
     "--examples",
     type=click.IntRange(1, 1_000_000),
-    default=1000,
+    default=2000,
     show_default=True,
     help="Stop after so many transactions without a new kind of crash.",
+)
+@click.option(
+    "--recorded",
+    "recorded",
+    multiple=True,
+    metavar="PATH",
+    help="Known transactions to begin with: a file or folder as of `contract verify`; repeatable.",
 )
 @click.option(
     "--verdict",
@@ -151,58 +158,78 @@ def fuzz(
     password: str | None,
     seed: int,
     examples: int,
+    recorded: tuple[str, ...],
     verdicts: tuple[str, ...],
     output: str,
 ) -> int:
     """Look for transactions that the contracts of CPI answer with a crash instead of a verdict.
 
-    Makes transactions from the schemas of states and commands. A refusal by require() is a verdict;
-    any other exception, and any limit of the sandbox, is a crash. Each kind of crash is printed
-    with the smallest transaction found, as JSON that `contract verify` takes.
+    Makes transactions from the schemas of states and commands, and by changing known ones: those of
+    --recorded, and those that were accepted or reached a new line. A refusal by require() is a
+    verdict; any other exception, and any limit of the sandbox, is a crash. Each kind of crash is
+    printed with the smallest transaction found, as JSON that `contract verify` takes. The lines of
+    Python contracts that were reached are reported, and it is warned if nothing was accepted.
 
     Exit status 0: no crash; 1: a crash.
     """
-    from host.tools.fuzz import VERDICTS, declared_types
-    from host.tools.fuzz import fuzz as search
+    from host.tools.contracts_input import read_all
+    from host.tools.fuzz.coverage import WatchedContracts, covered
+    from host.tools.fuzz.hunt import VERDICTS, declared_types
+    from host.tools.fuzz.hunt import fuzz as search
+    from host.tools.fuzz.report import as_document, summary, warnings
 
-    contracts = _open(cpi, certificates, keystore, password)
+    _count(recorded)
+    given = list(read_all(recorded))
+    wrong = [each.problem for each in given if each.transaction is None]
+    if wrong:
+        raise click.UsageError("\n".join(wrong))
+    sandbox = _sandbox()
+    contracts = _open(cpi, certificates, keystore, password, sandbox)
+    watched = WatchedContracts(contracts, sandbox)
     with _progress_bar(None) as advance:
         result = search(
             declared_types(contracts.cpi),
-            lambda transaction: contracts.verify(transaction).failures,
+            watched.verify,
             examples=examples,
             seed=seed,
+            recorded=[each.transaction for each in given if each.transaction is not None],
+            watch=watched.watch,
             verdicts=VERDICTS.union(verdicts),
             tick=advance,
         )
-    _print_fuzz(result, seed, output)
+    lines = covered(watched.files, result.lines)
+    for warning in warnings(result):
+        click.echo(f"warning: {warning}", err=True)
+    if output == "json":
+        click.echo(json.dumps(as_document(result, lines, seed=seed), indent=2))
+    else:
+        for crash in result.crashes:
+            click.echo(f"{crash.contract}: {crash.type}: {crash.message}")
+            click.echo(json.dumps(crash.transaction))
+        click.echo("\n".join(summary(result, lines, seed=seed)), err=True)
     return EXIT_CRASH if result.crashes else 0
 
 
-def _print_fuzz(result: "FuzzResult", seed: int, output: str) -> None:
-    for name in result.unconfirmed:
-        click.echo(f"warning: {name}: its participants are not known, only guessed", err=True)
-    if output == "json":
-        click.echo(json.dumps({"seed": seed, **asdict(result)}, indent=2))
-        return
-    for crash in result.crashes:
-        click.echo(f"{crash.contract}: {crash.type}: {crash.message}")
-        click.echo(json.dumps(crash.transaction))
-    counts = f"{result.runs} runs, {result.accepted} accepted, {len(result.crashes)} crashes"
-    click.echo(f"{counts} (seed {seed})", err=True)
+def _sandbox() -> "Sandbox":
+    from host.tools.cache import default_cache_dir
+    from sandbox.runtime import Sandbox
+
+    return Sandbox(cache_dir=default_cache_dir(), progress=_progress)
 
 
 def _open(
-    cpi: Path, certificates: tuple[Path, ...], keystore: Path | None, password: str | None
+    cpi: Path,
+    certificates: tuple[Path, ...],
+    keystore: Path | None,
+    password: str | None,
+    sandbox: "Sandbox",
 ) -> "CpiContracts":
-    from host.tools.cache import default_cache_dir
     from host.tools.contracts import open_contracts
-    from sandbox.runtime import Sandbox
 
     return open_contracts(
         cpi.read_bytes(),
         trusted=trusted_certificates(certificates, keystore, password),
-        sandbox=Sandbox(cache_dir=default_cache_dir(), progress=_progress),
+        sandbox=sandbox,
     )
 
 

@@ -13,15 +13,18 @@ from typing import Annotated, Any, Literal
 
 import jsonschema
 import pytest
+from click import UsageError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cordapp.contracts import StateRef
 from cordapp.schema import from_json, schema_of
 from host.tools.contracts import CpiContracts
-from host.tools.fuzz import FuzzExtraMissingError, declared_types, fuzz
-from host.tools.fuzz_participants import learn, participants_of, sample
-from host.tools.fuzz_values import values
+from host.tools.fuzz.coverage import covered
+from host.tools.fuzz.hunt import FuzzExtraMissingError, FuzzResult, declared_types, fuzz
+from host.tools.fuzz.participants import alone, learn, participants_of, sample, state_entry
+from host.tools.fuzz.report import summary
+from host.tools.fuzz.values import values
 
 CONTRACT = """
     from dataclasses import dataclass
@@ -176,7 +179,7 @@ def test_fuzzing_leaves_nothing_in_the_working_directory(
 
 
 def test_without_the_extra_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in [n for n in sys.modules if n.startswith(("hypothesis", "host.tools.fuzz_"))]:
+    for name in [n for n in sys.modules if n.startswith(("hypothesis", "host.tools.fuzz."))]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "hypothesis", None)
     with pytest.raises(FuzzExtraMissingError, match=r"cordbox\[fuzz\]"):
@@ -220,3 +223,152 @@ def test_participants_that_nobody_checks_are_guessed() -> None:
     properties = {"owner_key": {"type": "string"}, "note": {"type": "string"}}
     state = {"name": "S", "contract": "C", "schema": {"type": "object", "properties": properties}}
     assert learn(state, lambda _: {"KeyError"}) == ((("owner_key",),), False)
+
+
+DEAL = """
+    from dataclasses import dataclass, replace
+    from decimal import Decimal
+    from enum import Enum
+    from cordapp.contracts import Command, Contract, ContractState, belongs_to, require
+
+    class Stage(Enum):
+        PROPOSED = "proposed"
+        AGREED = "agreed"
+        PAID = "paid"
+
+    @dataclass(frozen=True)
+    class Propose(Command):
+        pass
+
+    @dataclass(frozen=True)
+    class Agree(Command):
+        pass
+
+    @dataclass(frozen=True)
+    class Pay(Command):
+        rate: int
+
+    class DealContract(Contract):
+        def verify(self, transaction):
+            (command,) = transaction.commands
+            if isinstance(command, Propose):
+                require(not transaction.get_input_states(Deal), "a proposal consumes nothing")
+                (deal,) = transaction.get_output_states(Deal)
+                require(deal.stage is Stage.PROPOSED, "a new deal is proposed")
+                require(deal.amount > 0, "the amount is positive")
+                require(deal.buyer != deal.seller, "nobody deals with himself")
+                return
+            (before,) = transaction.get_input_states(Deal)
+            (after,) = transaction.get_output_states(Deal)
+            require(set(before.participants) <= set(transaction.signatories), "both sign")
+            if isinstance(command, Agree):
+                require(before.stage is Stage.PROPOSED, "what was proposed is agreed")
+                require(after == replace(before, stage=Stage.AGREED), "agreeing changes the stage")
+            else:
+                require(before.stage is Stage.AGREED, "what was agreed is paid")
+                require(after == replace(before, stage=Stage.PAID), "paying changes the stage")
+                before.amount // command.rate
+
+    @belongs_to(DealContract)
+    @dataclass(frozen=True)
+    class Deal(ContractState):
+        buyer: str
+        seller: str
+        amount: int
+        stage: Stage
+
+        @property
+        def participants(self):
+            return [self.buyer, self.seller]
+    """
+
+
+@pytest.fixture(scope="module")
+def deal(tmp_path_factory: pytest.TempPathFactory, make_cpi: Any) -> Any:
+    folder = tmp_path_factory.mktemp("deal")
+    (folder / "contracts").mkdir()
+    (folder / "contracts" / "deal.py").write_text(dedent(DEAL))
+    (folder / "cordapp.toml").write_text(
+        '[cordapp]\nname = "deal"\nversion = "1.0.0"\nvendor = "V"\nlicence = "L"\n'
+        '[contract]\nname = "deal"\nsource = "contracts"\nmodules = ["deal"]\nversion = 1\n'
+    )
+    return make_cpi(folder)
+
+
+CHECKED = ("--verdict", "ValueError")  # of `(command,) = …`
+
+
+def fuzz_deal(run: Any, deal: Any, *options: str | Path) -> tuple[Any, str]:
+    words = ("--certificate", deal.certificate, "--output", "json", *CHECKED, *options)
+    code, out, err = run("fuzz", deal.cpi, *words)
+    document = json.loads(out)
+    assert code == (1 if document["crashes"] else 0)
+    return document, err
+
+
+@pytest.mark.timeout(600)
+def test_a_crash_three_steps_deep_is_found_without_any_known_transaction(
+    run: Any, deal: Any
+) -> None:
+    document, err = fuzz_deal(run, deal, "--examples", "2500", "--seed", "1")
+    (crash,) = document["crashes"]
+    assert crash["type"] == "ZeroDivisionError"
+    paid = crash["transaction"]
+    assert paid["commands"] == [{"type": "deal.Pay", "value": {"rate": 0}}]
+    assert paid["inputs"][0]["state"]["value"]["stage"] == "agreed"
+    (file,) = document["coverage"]
+    assert (file["file"], file["missed"], file["reached"]) == ("deal.py", [], file["lines"])
+    assert "warning" not in err
+
+
+def _agreement(amount: int) -> dict[str, Any]:
+    def state(stage: str) -> dict[str, Any]:
+        value = {"buyer": "a", "seller": "b", "amount": amount, "stage": stage}
+        described = {"name": "deal.Deal", "contract": "deal.DealContract"}
+        return state_entry(described, value, ["a", "b"])
+
+    before = {"stateRef": f"SHA-256D:{'1' * 64}:0", "state": state("proposed")}
+    return {
+        **alone(state("agreed")),
+        "inputs": [before],
+        "commands": [{"type": "deal.Agree", "value": {}}],
+        "signatories": ["a", "b"],
+    }
+
+
+def test_a_recorded_transaction_shortens_the_way(run: Any, deal: Any, tmp_path: Path) -> None:
+    recorded = tmp_path / "known.jsonl"
+    recorded.write_text(f"{json.dumps(_agreement(7))}\n")
+    document, _ = fuzz_deal(run, deal, "--examples", "300", "--recorded", recorded)
+    (crash,) = document["crashes"]
+    assert crash["type"] == "ZeroDivisionError"
+    assert crash["transaction"]["outputs"][0]["value"]["amount"] == 7
+
+
+def test_what_is_no_transaction_is_refused_before_anything_runs(
+    run: Any, deal: Any, tmp_path: Path
+) -> None:
+    (tmp_path / "x.json").write_text("{}")
+    options = ("--certificate", deal.certificate, "--recorded", tmp_path / "x.json")
+    with pytest.raises(UsageError, match=r"x\.json: no ledger transaction"):
+        run("fuzz", deal.cpi, *options)
+
+
+def test_nothing_accepted_is_warned_of(run: Any, deal: Any) -> None:
+    document, err = fuzz_deal(run, deal, "--examples", "1")
+    assert document["accepted"] == 0
+    assert "no transaction was accepted" in err
+    (file,) = document["coverage"]
+    assert 0 < file["reached"] < file["lines"]
+    assert len(file["missed"]) == file["lines"] - file["reached"]
+
+
+def test_a_report_names_ranges_of_lines() -> None:
+    text = "def f(x):\n    'doc'\n    if x:\n        return 1\n    y = 2\n    return y\n"
+    (file,) = covered({"a.py": text, "unused.py": text}, frozenset({("a.py", 3), ("a.py", 4)}))
+    assert (file.reached, file.lines, file.missed) == (2, 4, (5, 6))
+    result = FuzzResult(crashes=(), runs=3, accepted=1, unconfirmed=())
+    assert list(summary(result, [file], seed=5)) == [
+        "a.py: 2 of 4 lines; not reached: 5-6",
+        "3 runs, 1 accepted, 0 crashes (seed 5)",
+    ]

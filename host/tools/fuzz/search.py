@@ -13,16 +13,12 @@ from hypothesis.errors import Flaky
 
 from host.domain.json import JsonObject
 from host.tools.cache import default_cache_dir
-from host.tools.fuzz_crash import CrashFoundError
-from host.tools.fuzz_participants import FuzzedType, alone, participants_of, state_entry
-from host.tools.fuzz_values import KEYS, Values, values
+from host.tools.fuzz.crash import CrashFoundError
+from host.tools.fuzz.mutation import TIME_WINDOWS, mutated
+from host.tools.fuzz.participants import FuzzedType, alone, participants_of, state_entry
+from host.tools.fuzz.values import KEYS, Values, values
 
 _PREVIOUS = "SHA-256D:" + "1" * 64
-_TIME_WINDOWS = (
-    None,
-    {"from": None, "until": "2026-01-01T00:00:00.000000Z"},
-    {"from": "2026-01-01T00:00:00.000000Z", "until": None},
-)
 
 
 def search(
@@ -32,6 +28,7 @@ def search(
     *,
     examples: int,
     start: int,
+    pool: Sequence[JsonObject] = (),
 ) -> None:
     """Call `judge` with `examples` transactions, and with smaller ones after it has raised.
 
@@ -41,6 +38,7 @@ def search(
         judge: raises CrashFoundError; stores what it found.
         examples: transactions to try, not counting those for shrinking.
         start: the seed.
+        pool: known transactions; half of the new ones are made from them.
     """
 
     @seed(start)
@@ -53,7 +51,7 @@ def search(
         verbosity=Verbosity.quiet,
         print_blob=False,
     )
-    @given(transactions(states, commands))
+    @given(_made(states, commands, pool))
     def try_one(transaction: JsonObject) -> None:
         judge(transaction)
 
@@ -64,6 +62,13 @@ def search(
         return  # the judge has stored it, even if a second run differs
     finally:
         set_hypothesis_home_dir(None)
+
+
+def _made(
+    states: Sequence[FuzzedType], commands: Sequence[FuzzedType], pool: Sequence[JsonObject]
+) -> Values:
+    fresh = transactions(states, commands)
+    return fresh | mutated(states, commands, pool) if pool else fresh
 
 
 def transactions(states: Sequence[FuzzedType], commands: Sequence[FuzzedType]) -> Values:
@@ -94,7 +99,7 @@ def transactions(states: Sequence[FuzzedType], commands: Sequence[FuzzedType]) -
             "outputs": outputs,
             "commands": chosen,
             "signatories": signed,
-            "timeWindow": draw(st.sampled_from(_TIME_WINDOWS)),
+            "timeWindow": draw(st.sampled_from(TIME_WINDOWS)),
         }
 
     return one()

@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 import jsonschema
 from hypothesis import strategies as st
 
-from host.tools.fuzz_participants import KEY_LIKE
+from host.tools.fuzz.participants import KEY_LIKE
 
 Values: TypeAlias = st.SearchStrategy[Any]
 Schema: TypeAlias = Mapping[str, Any]
@@ -94,6 +94,21 @@ def _expanded(  # noqa: PLR0911  # one return per kind of schema
         plain["properties"] = {n: item for n, item in properties.items() if n not in missing}
         return _NOTHING if missing & {*plain.get("required", ())} else plain
     return plain
+
+
+def near(value: Any, schema: Schema) -> list[Any]:
+    """Values like `value`: a little more or less, of the other sign, very large, another choice."""
+    if "enum" in schema:
+        return [other for other in schema["enum"] if other != value]
+    if isinstance(value, bool):
+        return [not value]
+    if isinstance(value, int):
+        return [value + 1, value - 1, -value, 0, value * 1000, 10**30]
+    if isinstance(value, str):
+        return ["", value + "0", f"-{value}", "0", "1E+30", "1" * 30, "0." + "0" * 30 + "1"]
+    if isinstance(value, list):
+        return [[], value + value, value[:-1]]
+    return [None]
 
 
 def _plain(schema: Schema) -> Values:
