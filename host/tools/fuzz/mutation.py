@@ -6,6 +6,7 @@ accepted before, is near to many that reach further.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import deepcopy
+from dataclasses import replace
 from typing import Any, TypeAlias, cast
 
 from hypothesis import strategies as st
@@ -18,7 +19,7 @@ from host.tools.fuzz.participants import (
     sample,
     state_entry,
 )
-from host.tools.fuzz.values import KEYS, Values, near, values
+from host.tools.fuzz.values import KEYS, Values, expanded, near, values
 
 _STEPS_MAX = 3
 _FRONTIER = 8
@@ -67,7 +68,7 @@ def neighbours(
                 # `kind` is not None here: otherwise there is no value.
                 changed[group][index] = types.entry_of(cast("FuzzedType", kind), value)
                 yield changed
-    for command in commands:
+    for command in types.commands.values():
         made = {"type": command.name, "value": sample(command.schema, "value")}
         for keeps_outputs in (True, False):
             following = _following(transaction, made, keeps_outputs=keeps_outputs)
@@ -86,8 +87,8 @@ def _near_values(value: Any, schema: Mapping[str, Any]) -> Iterator[Any]:
 
 class _Types:
     def __init__(self, states: Sequence[FuzzedType], commands: Sequence[FuzzedType]) -> None:
-        self.states = {state.name: state for state in states}
-        self.commands = {command.name: command for command in commands}
+        self.states = {s.name: replace(s, schema=expanded(s.schema)) for s in states}
+        self.commands = {c.name: replace(c, schema=expanded(c.schema)) for c in commands}
 
     def entry(self, state: FuzzedType, value: Any) -> dict[str, Any]:
         described = {"name": state.name, "contract": state.contract}

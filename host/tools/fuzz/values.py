@@ -36,10 +36,17 @@ _UNDERSTOOD = frozenset(
 """Keywords that the strategies support; for others, values are checked against the schema."""
 
 
+def expanded(schema: Schema) -> Schema:
+    """`schema` without references; values that contain their own kind end after some levels."""
+    if "$defs" not in schema:
+        return schema
+    found: Schema = _expanded(schema, schema["$defs"], _LEVELS)
+    return found
+
+
 def values(schema: Schema) -> Values:
     """JSON values that are valid by `schema`."""
-    if "$defs" in schema:
-        schema = _expanded(schema, schema["$defs"], _LEVELS)
+    schema = expanded(schema)
     made = _plain(schema)
     if _UNDERSTOOD.issuperset(schema):
         return made
