@@ -26,6 +26,8 @@ from host.tools.fuzz.participants import alone, learn, participants_of, sample, 
 from host.tools.fuzz.report import summary
 from host.tools.fuzz.values import values
 
+pytestmark = pytest.mark.timeout(600)  # components are derived, which takes seconds of CPU
+
 CONTRACT = """
     from dataclasses import dataclass
     from cordapp.contracts import Command, Contract, ContractState, belongs_to, require
@@ -306,7 +308,6 @@ def fuzz_deal(run: Any, deal: Any, *options: str | Path) -> tuple[Any, str]:
     return document, err
 
 
-@pytest.mark.timeout(600)
 def test_a_crash_three_steps_deep_is_found_without_any_known_transaction(
     run: Any, deal: Any
 ) -> None:
