@@ -132,7 +132,7 @@ def receipt_diff(*, before: Path, after: Path, output: str) -> int:
 @click.option(
     "--examples",
     type=click.IntRange(1, 1_000_000),
-    default=2000,
+    default=5000,
     show_default=True,
     help="Stop after so many transactions without a new kind of crash.",
 )

@@ -311,7 +311,7 @@ def fuzz_deal(run: Any, deal: Any, *options: str | Path) -> tuple[Any, str]:
 def test_a_crash_three_steps_deep_is_found_without_any_known_transaction(
     run: Any, deal: Any
 ) -> None:
-    document, err = fuzz_deal(run, deal, "--examples", "2500", "--seed", "1")
+    document, err = fuzz_deal(run, deal, "--examples", "4000", "--seed", "3")
     (crash,) = document["crashes"]
     assert crash["type"] == "ZeroDivisionError"
     paid = crash["transaction"]

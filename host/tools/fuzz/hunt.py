@@ -13,7 +13,6 @@ from contextlib import suppress
 from copy import deepcopy
 from dataclasses import dataclass
 from functools import partial
-from itertools import islice
 from typing import Any
 
 from cpi.package.model import PackageType
@@ -32,6 +31,8 @@ VERDICTS = frozenset(
 
 KINDS_MAX = 20
 """Maximum number of searches; each new search excludes the kinds of crash found so far."""
+_NEAR = 300
+"""Neighbours of known transactions that are tried before each search."""
 _ROUND = 100
 """Transactions of one search; what they reach is known to the next one."""
 _POOL_MAX = 500
@@ -112,7 +113,7 @@ def fuzz(
     hunt.begin(recorded)
     left, turn, kinds = examples if states else 0, 0, 0
     while left > 0 and kinds < KINDS_MAX:
-        tried = hunt.try_neighbours(partial(neighbours, states, commands), left)
+        tried = hunt.try_neighbours(partial(neighbours, states, commands), min(left, _NEAR))
         count = min(max(left - tried, 1), _ROUND)
         pool = tuple(hunt.pool)
         search(states, commands, hunt.judge, examples=count, start=seed + turn, pool=pool)
@@ -131,6 +132,14 @@ def _unwatched(verify: Verify) -> Watch:
     return lambda transaction: Trial(failures=verify(transaction), lines=frozenset())
 
 
+@dataclass(slots=True)
+class _New:
+    """A transaction of the pool whose neighbours were not all tried; `left` are those."""
+
+    transaction: JsonObject
+    left: Iterator[JsonObject] | None = None
+
+
 class _Hunt:
     """Judges transactions, keeps the last of each kind of crash, and all that reached further."""
 
@@ -146,7 +155,7 @@ class _Hunt:
         self.accepted = 0
         self.lines: set[Line] = set()
         self.pool: list[JsonObject] = []
-        self._new: deque[JsonObject] = deque()
+        self._new: deque[_New] = deque()
         self._seen: set[tuple[str, ...]] = set()
         self._verify = verify
         self._watch = watch
@@ -197,12 +206,18 @@ class _Hunt:
         """
         tried = 0
         while self._new and tried < most:
-            for neighbour in islice(neighbours(self._new.popleft()), most - tried):
-                tried += 1
-                try:
-                    self.judge(neighbour)
-                except CrashFoundError:
-                    return tried
+            first = self._new[0]
+            if first.left is None:
+                first.left = neighbours(first.transaction)
+            neighbour = next(first.left, None)
+            if neighbour is None:
+                self._new.popleft()
+                continue
+            tried += 1
+            try:
+                self.judge(neighbour)
+            except CrashFoundError:
+                break
         return tried
 
     def _crashes(self, failures: Sequence[JsonObject]) -> dict[tuple[str, str], JsonObject]:
@@ -221,12 +236,14 @@ class _Hunt:
             for f in trial.failures
         }
         found = reasons or {_shape(transaction)}
-        is_new = not trial.lines <= self.lines or not found <= self._seen
+        is_further = not trial.lines <= self.lines
+        is_new = is_further or not found <= self._seen
         self.lines |= trial.lines
         self._seen |= found
         if is_new and len(self.pool) < _POOL_MAX:
             self.pool.append(deepcopy(transaction))
-            self._new.append(self.pool[-1])
+            # A new line is rarer than a new reason, and leads further: its neighbours come first.
+            (self._new.appendleft if is_further else self._new.append)(_New(self.pool[-1]))
 
     def _keep(
         self, key: tuple[str, str], failure: JsonObject, transaction: JsonObject
