@@ -343,7 +343,7 @@ def test_a_recorded_transaction_shortens_the_way(run: Any, deal: Any, tmp_path: 
     document, _ = fuzz_deal(run, deal, "--examples", "300", "--recorded", recorded)
     (crash,) = document["crashes"]
     assert crash["type"] == "ZeroDivisionError"
-    assert crash["transaction"]["outputs"][0]["value"]["amount"] == 7
+    assert document["runs"] < 1500  # without it, thousands are needed
 
 
 def test_what_is_no_transaction_is_refused_before_anything_runs(
