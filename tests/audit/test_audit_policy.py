@@ -4,7 +4,14 @@ from dataclasses import replace
 import pytest
 
 from host.tools.audit.model import Door, Trust
-from host.tools.audit.policy import RULES, Policy, PolicyInvalidError, judge, parse_policy
+from host.tools.audit.policy import (
+    RULES,
+    Policy,
+    PolicyInvalidError,
+    _is_same_name,
+    judge,
+    parse_policy,
+)
 from sandbox.limits import Limits
 from sandbox.pinned import default_runtime
 from sandbox.world import World
@@ -57,6 +64,22 @@ def test_a_name_counts_only_when_it_is_trusted(audit, sample, hostile):
     assert judge(hostile, named) == ()
     unjudged = audit(sample("hostile").cpi, trusted=())
     assert [f.code for f in judge(unjudged, named)] == ["audit-signer-not-allowed"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "is_same"),
+    [
+        ("CN=Release,O=Example,C=GB", True),
+        ("cn=Release, O=Example, C=GB", True),
+        ('CN="Release", O=Example; C=GB', True),
+        ("O=Example, CN=Release, C=GB", False),
+        ("CN=Release, O=Example", False),
+        ("CN=release, O=Example, C=GB", False),
+        ("Release", False),
+    ],
+)
+def test_a_name_is_compared_as_a_name_and_not_as_a_text(asked, is_same):
+    assert _is_same_name(asked, "CN=Release,O=Example,C=GB") is is_same
 
 
 def test_policy_may_ask_for_trust(audit, sample):

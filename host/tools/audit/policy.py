@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Literal
 
+from cpi.crypto.name_text import NameTextError, read_name_text
 from cpi.strict_json import JsonRefusedError, parse_json
 from host.domain.error_codes.findings import CODES as FINDINGS
 from host.domain.errors import InvalidInputError
@@ -139,11 +140,21 @@ def _signers(audit: Audit, policy: Policy) -> Iterator[Finding]:
 def _is_allowed(signer: SignerFacts, allowed: tuple[Mapping[str, str], ...], trust: Trust) -> bool:
     for rule in allowed:
         by_certificate = rule.get("certificate", signer.certificate) == signer.certificate
-        by_subject = rule.get("subject", signer.subject) == signer.subject
+        by_subject = _is_same_name(rule.get("subject", signer.subject), signer.subject)
         believed = "certificate" in rule or trust is Trust.TRUSTED
         if by_certificate and by_subject and believed:
             return True
     return False
+
+
+def _is_same_name(asked: str, shown: str) -> bool:
+    """Whether two texts are one X.500 name: people write blanks behind commas, reports do not."""
+    if asked == shown:
+        return True
+    try:
+        return read_name_text(asked) == read_name_text(shown)
+    except NameTextError:
+        return False
 
 
 def _code(component: ComponentFacts, _policy: Policy) -> Iterator[Finding]:
