@@ -14,7 +14,7 @@ from tests.support.maven import MavenUnavailableError, fetch_artifacts
 _ROOT = Path(__file__).resolve().parent.parent.parent
 _LIST = Path(__file__).parent / "archives.toml"
 _FOLDER = _ROOT / "build" / "archives"
-_DOWNLOAD_S = 900
+_DOWNLOAD_S, _DOWNLOAD_EACH_S = 40, 5
 
 
 class DownloadError(Exception):
@@ -82,12 +82,16 @@ def fetch(archives: Sequence[RealArchive]) -> None:
         assert found == each.sha256, f"{each.name} has SHA-256 {found}"
 
 
+def _limit(archives: Sequence[RealArchive]) -> float:
+    return _DOWNLOAD_S + _DOWNLOAD_EACH_S * len(archives)
+
+
 def _fetch_jars(jars: Sequence[RealArchive]) -> None:
     if not jars:
         return
     with tempfile.TemporaryDirectory() as folder:
         try:
-            paths = fetch_artifacts([j.name for j in jars], Path(folder), timeout_s=_DOWNLOAD_S)
+            paths = fetch_artifacts([j.name for j in jars], Path(folder), timeout_s=_limit(jars))
         except MavenUnavailableError as error:
             raise DownloadError(str(error)) from error
         for each, path in zip(jars, paths, strict=True):
@@ -99,17 +103,28 @@ def _fetch_wheels(wheels: Sequence[RealArchive]) -> None:
         return
     wanted = ["==".join(each.name.split("-")[:2]) for each in wheels]
     platforms = ["manylinux2014_x86_64", "manylinux_2_28_x86_64"]
-    done = subprocess.run(
-        [
-            *(sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--only-binary=:all:"),
-            *(word for platform in platforms for word in ("--platform", platform)),
-            *("--python-version", "3.11", "-d", _FOLDER, *wanted),
-        ],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=_DOWNLOAD_S,
-    )
+    try:
+        done = subprocess.run(
+            [
+                *(
+                    sys.executable,
+                    "-m",
+                    "pip",
+                    "download",
+                    "-q",
+                    "--no-deps",
+                    "--only-binary=:all:",
+                ),
+                *(word for platform in platforms for word in ("--platform", platform)),
+                *("--python-version", "3.11", "-d", _FOLDER, *wanted),
+            ],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=_limit(wheels),
+        )
+    except subprocess.TimeoutExpired as error:
+        raise DownloadError(f"pip did not download the wheels in {_limit(wheels)} s") from error
     missing = [each.name for each in wheels if not each.path.exists()]
     if done.returncode or missing:
         raise DownloadError(f"pip did not download the wheels {missing[:5]}: {done.stderr[-400:]}")

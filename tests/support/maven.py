@@ -29,21 +29,17 @@ def fetch_artifacts(
     parts = [each.split(":") for each in coordinates]
     project, output = folder / "pom.xml", folder / "jars"
     project.write_text(_PROJECT.format("".join(_DEPENDENCY.format(*each) for each in parts)))
-    done = subprocess.run(
-        [
-            maven,
-            "-q",
-            "-B",
-            "-f",
-            project,
-            "dependency:copy-dependencies",
-            f"-DoutputDirectory={output}",
-        ],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=timeout_s,
-    )
+    command = [maven, "-q", "-B", "-f", project, "dependency:copy-dependencies"]
+    try:
+        done = subprocess.run(
+            [*command, f"-DoutputDirectory={output}"],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=timeout_s,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise MavenUnavailableError(f"Maven did not download in {timeout_s:g} s") from error
     found = [output / f"{artifact}-{version}.jar" for _, artifact, version in parts]
     missing = [path.name for path in found if not path.exists()]
     if done.returncode or missing:
