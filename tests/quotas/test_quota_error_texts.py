@@ -223,6 +223,12 @@ def failing(tenant_of, tmp_path_factory):
     return tenant_of(project(tmp_path_factory.mktemp("failing") / "p"), "failing")
 
 
+def test_a_failure_tells_what_it_came_from(failing):
+    error = failing.run("failing.Chained", "r-came-from")["flowError"]
+    behind = place_of('{}["missing"]', "call")
+    assert error["message"].endswith(f"; caused by KeyError: 'missing' {behind}")
+
+
 @pytest.mark.parametrize("name", ["Raises", "Divides", "Named", "Chained", "Unprintable", "Steals"])
 def test_a_failure_names_the_cordapps_file_and_line_and_nothing_of_the_host(failing, name):
     status = failing.run(f"failing.{name}", f"r-{name}")

@@ -6,6 +6,7 @@ import pytest
 
 from cordapp_testkit import FlowFailedError, FlowRefusedError, Network
 from host.domain.errors import HostError
+from host.flow.core.events import GuestLogged
 from host.settings import SettingsInvalidError
 from tests.testkit.sides import ALICE, BOB
 
@@ -184,3 +185,15 @@ def test_networks_share_nothing_and_leave_nothing_behind(probe_codes):
         folder = first.parts.base.directory.path
         assert folder.exists()
     assert not folder.exists()
+
+
+@pytest.mark.parametrize("stream", ["stdout", "stderr"])
+def test_what_the_sandboxs_code_prints_is_shown_where_plain_python_prints(native, capsys, stream):
+    alice = native.node(ALICE)
+    printed = GuestLogged(
+        flow_id="f", holding_id=alice.holding.short_hash, level="info", logger=stream, message="a"
+    )
+    native._heard(printed)
+    shown = capsys.readouterr()
+    assert (shown.out, shown.err) == (("a\n", "") if stream == "stdout" else ("", "a\n"))
+    assert alice.log == ["INFO a"]

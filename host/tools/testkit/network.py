@@ -1,8 +1,10 @@
 """A network of virtual nodes that all run one CorDapp, on a host's own parts."""
 
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from typing import Any, Self
+from types import MappingProxyType
+from typing import Any, Self, TextIO
 
 from cordapp.contracts import Command, ContractState
 from host.domain.clock import SimClock
@@ -22,6 +24,10 @@ from host.tools.testkit.parts import GROUP_ID, START, KitParts
 from host.tools.testkit.rebuilt import rebuilt
 from host.tools.testkit.transactions import ledger_transaction
 
+_PRINTED: Mapping[str, Callable[[], TextIO]] = MappingProxyType(
+    {"stdout": lambda: sys.stdout, "stderr": lambda: sys.stderr}
+)
+"""Loggers of what the sandbox's code prints, and where it goes."""
 _REGISTRATION = {"corda.key.scheme": "CORDA.ECDSA.SECP256R1"}
 _NOTARY_PROTOCOL = "com.r3.corda.notary.plugin.nonvalidating"
 
@@ -202,5 +208,8 @@ class Network:
             case GuestLogged():
                 node = self._nodes[event.holding_id]
                 node.log.append(f"{event.level.upper()} {event.message}")
+                if event.logger in _PRINTED:
+                    # As from plain Python: pytest shows it beside a failure.
+                    _PRINTED[event.logger]().write(f"{event.message}\n")
             case _:
                 pass
