@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from host.cli.package_options import resolve_password
+from host.cli.package_options import PasswordOption, resolve_password
 from host.cli.pretty import PrettyGroup
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
@@ -21,6 +21,7 @@ def command() -> None:
     "--storepass",
     "-p",
     "password",
+    cls=PasswordOption,
     required=True,
     envvar="CORDBOX_STOREPASS",
     help="Password of file and key; env:NAME reads it from a variable.",
@@ -70,7 +71,13 @@ def create(
     help="Keystore.",
 )
 @click.option(
-    "--storepass", "-p", "password", required=True, envvar="CORDBOX_STOREPASS", help="Its password."
+    "--storepass",
+    "-p",
+    "password",
+    cls=PasswordOption,
+    required=True,
+    envvar="CORDBOX_STOREPASS",
+    help="Its password.",
 )
 @click.option("--alias", help="Alias of the key; may be left out when there is one key.")
 @click.option("--output", "-o", "output", type=_FILE, help="PEM file to write; default stdout.")

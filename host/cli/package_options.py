@@ -29,6 +29,14 @@ output_option = click.option(
 )
 
 
+class PasswordOption(click.Option):
+    """An option for a password, which may be empty: also in its environment variable."""
+
+    def resolve_envvar_value(self, ctx: click.Context) -> str | None:  # noqa: ARG002 - click's
+        """The variable's value; click takes an empty one for none."""
+        return os.environ.get(str(self.envvar))
+
+
 def password_option(*, required: bool) -> Callable[[_F], _F]:
     """`--storepass` with its aliases; the environment variable keeps it out of `ps`."""
     return click.option(
@@ -36,6 +44,7 @@ def password_option(*, required: bool) -> Callable[[_F], _F]:
         "--password",
         "-p",
         "password",
+        cls=PasswordOption,
         required=required,
         envvar="CORDBOX_STOREPASS",
         show_envvar=True,

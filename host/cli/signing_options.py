@@ -11,6 +11,7 @@ import click
 
 from host.cli.package_options import (
     EXISTING_FILE,
+    PasswordOption,
     certificate_option,
     output_option,
     read_certificates,
@@ -213,6 +214,7 @@ def _options() -> Iterator[Callable[[Any], Any]]:
         "--password",
         "-p",
         "passwords",
+        cls=PasswordOption,
         type=_Password(),
         multiple=True,
         envvar="CORDBOX_STOREPASS",

@@ -3,8 +3,12 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from cpi.crypto.certificates import load_pem_certificates
 from cpi.crypto.keys import load_signing_key
+from tests.certificates.making import Shape, certificate, plain_name, private_key
+from tests.certificates.stores import Item, store
 
 Run = Callable[..., tuple[int, str, str]]
 NAME = "CN=Signer, O=Acme, L=London, C=GB"
@@ -49,3 +53,27 @@ def test_the_subject_is_read_as_keytool_reads_it(tmp_path: Path, run: Run) -> No
     key = load_signing_key(file, password="secret", alias=None)
     subject = key.certificate_chain[0].subject.rfc4514_string()
     assert subject == "CN=Signer,O=Acme\\, Inc.,L=London,C=GB"
+
+
+@pytest.mark.parametrize("how", ["option", "variable", "named variable"])
+def test_an_empty_password_opens_a_key_store(
+    tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    file = tmp_path / "e.p12"
+    key = private_key("p256")
+    own = certificate(Shape(subject=plain_name("Empty")), key)
+    file.write_bytes(store([Item(alias="e", key=key), Item(certificate=own)], ""))
+    monkeypatch.setenv("CORDBOX_STOREPASS", "")
+    words = ("keystore", "export-certificate", "--file", file)
+    if how != "variable":
+        monkeypatch.setenv("CORDBOX_STOREPASS", "wrong")
+        monkeypatch.setenv("EMPTY", "")
+        words += ("--storepass", "" if how == "option" else "env:EMPTY")
+    code, out, err = run(*words)
+    assert (code, err, "BEGIN CERTIFICATE" in out) == (0, "", True)
+
+
+def test_names_have_lengths_in_characters(tmp_path: Path, run: Run) -> None:
+    base = ("keystore", "create", "--storepass", "secret", "--file", tmp_path / "k.p12", "--dname")
+    assert run(*base, f"CN={'Ж' * 65}, O=Acme, C=RU")[0] == 1
+    assert run(*base, f"CN={'Ж' * 64}, O=Acme, C=RU")[0] == 0
