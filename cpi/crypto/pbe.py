@@ -204,19 +204,23 @@ def _some(parameters: Element | None) -> Element:
 
 def _decrypted(cipher: str, key: bytes, iv: bytes, data: bytes) -> Iterator[bytes]:
     """The plain text, if its padding is right."""
-    if cipher == "rc4":
-        stream = Cipher(ARC4(key), mode=None).decryptor()
-        yield stream.update(data) + stream.finalize()
-        return
     try:
-        padded = _blocks(cipher, key, iv, data)
-        unpadder = padding.PKCS7(8 * len(iv)).unpadder()
-        plain = unpadder.update(padded) + unpadder.finalize()
+        plain = _stream(key, data) if cipher == "rc4" else _unpadded(cipher, key, iv, data)
     except DerRefusedError:
         raise
     except (ValueError, UnsupportedAlgorithm):
         return
     yield plain
+
+
+def _stream(key: bytes, data: bytes) -> bytes:
+    stream = Cipher(ARC4(key), mode=None).decryptor()
+    return stream.update(data) + stream.finalize()
+
+
+def _unpadded(cipher: str, key: bytes, iv: bytes, data: bytes) -> bytes:
+    unpadder = padding.PKCS7(8 * len(iv)).unpadder()
+    return unpadder.update(_blocks(cipher, key, iv, data)) + unpadder.finalize()
 
 
 def _blocks(cipher: str, key: bytes, iv: bytes, data: bytes) -> bytes:

@@ -14,6 +14,7 @@ from cpi.crypto.certificates import load_der, load_pem_certificates
 from cpi.crypto.der import DerRefusedError
 from cpi.crypto.distinguished_names import DistinguishedName
 from cpi.crypto.extensions import BasicConstraints, basic_constraints, extended_key_usage, key_usage
+from cpi.crypto.signer_hash import certificate_rdns, hashed_text
 from cpi.crypto.tlv import SEQUENCE, SET, Element, encode, read_element
 from cpi.errors import KeystoreError, TrustError
 from tests.certificates import making
@@ -120,6 +121,15 @@ def test_every_value_of_a_name_has_a_text(tag: int, octets: bytes, text: str) ->
 def test_a_name_may_have_several_attributes_in_one_of_any_type() -> None:
     found = read(subject=[[(CN, UTF8, b"a"), ("1.2.3.4", UTF8, b"b")], [(CN, PRINTABLE, b"c")]])
     assert found.subject.rfc4514_string() == "CN=c,CN=a+1.2.3.4=b"
+
+
+def test_hashed_names_have_values_without_text_by_their_encoding() -> None:
+    """As Java writes them, and without an escape before the number sign."""
+    found = read(subject=[[(CN, 2, b"\5")], [(CN, UTF8, b"#a"), ("1.2.3", UTF8, b"b")]])
+    # The first type of the second RDN is 1.2.3, which is not hashed.
+    assert hashed_text(certificate_rdns(found)) == "CN=#020105"
+    found = read(subject=[[(CN, UTF8, b"#a"), ("2.5.4.97", UTF8, b"b")]])
+    assert found.subject.rdns[0][1].rfc2253_value == b"\x0c\1b"
 
 
 @pytest.mark.parametrize(
@@ -253,9 +263,10 @@ def test_pss_and_unknown_algorithms() -> None:
     mixed = load_der(certificate(PLAIN.with_changes(other_inner_algorithm=True), key))
     assert not is_signed_by(mixed, mixed)
     sha256, sha384 = oid("2.16.840.1.101.3.4.2.1"), oid("2.16.840.1.101.3.4.2.2")
-    head, _, tail = der.rpartition(sha256)
-    half, _, rest = head.rpartition(sha256)
-    two_digests = load_der(half + sha256 + rest + sha384 + tail)
+    first, second, third, fourth, last = der.split(sha256)
+    two_digests = load_der(
+        first + sha256 + second + sha384 + third + sha256 + fourth + sha384 + last
+    )
     assert not is_signed_by(two_digests, two_digests)
     no_parameters = load_der(der.replace(oid("1.2.840.113549.1.1.8"), oid("1.2.840.113549.1.1.7")))
     assert not is_signed_by(no_parameters, no_parameters)
@@ -327,6 +338,8 @@ class TestElements:
         assert tlv.object_identifier(read_element(oid(dotted), 6, "it")) == dotted
 
     def test_damaged_values(self) -> None:
+        with pytest.raises(DerRefusedError, match="1 bytes follow it"):
+            read_element(b"\5\0\0", 5, "it")
         for der, reader in ((b"\6\0", tlv.object_identifier), (b"\6\1\x80", tlv.object_identifier),
                             (b"\2\0", tlv.integer), (b"\3\0", tlv.bits)):  # fmt: skip
             with pytest.raises(DerRefusedError):

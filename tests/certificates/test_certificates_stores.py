@@ -7,7 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+)
 
 from cpi.crypto import rc2
 from cpi.crypto.certificate import Certificate
@@ -28,7 +33,7 @@ from tests.certificates.making import (
     private_key,
     utc,
 )
-from tests.certificates.stores import Item, store
+from tests.certificates.stores import Item, encrypted, store
 
 PASSWORD = "secret1"
 KEY = private_key("p256")
@@ -122,6 +127,8 @@ def test_of_renewed_issuers_the_one_that_signed_is_in_the_chain() -> None:
     assert [c.serial_number for c in foreign.certificate_chain[1:]] == [3, 1]
     with pytest.raises(TrustError, match="is not signed by CN=CA"):
         sign_entries({}, {"a": b"a"}, [foreign])
+    (incomplete,) = opened(items[:2]).keys
+    assert len(incomplete.certificate_chain) == 1
 
 
 class TestKeysThatCannotSign:
@@ -382,6 +389,39 @@ def test_a_wrong_password_without_mac_may_give_padding_that_is_right() -> None:
     for attempt in range(300):
         with pytest.raises(KeystoreError) as refused:
             read_keystore(data, password=f"wrong {attempt}", source="x")
+        assert refused.value.code == "keystore-password"
+
+
+def test_right_padding_by_chance_is_a_wrong_password() -> None:
+    """What comes out is neither a list of items nor a key."""
+    algorithm, data = encrypted(b"\5\0", "x", "aes256", None)
+    shrouded = encode(SEQUENCE, algorithm, encode(OCTET_STRING, data))
+    for raw in (
+        encrypted_part(algorithm, encode(0x80, data)),
+        items(bag(f"{BAG}.2", shrouded)),
+        pem("ENCRYPTED PRIVATE KEY", shrouded),
+    ):
+        with pytest.raises(KeystoreError) as refused:
+            read_keystore(raw, password="x", source="x")
+        assert refused.value.code == "keystore-password"
+
+
+def test_encrypted_content_may_come_in_pieces() -> None:
+    algorithm, data = encrypted(encode(SEQUENCE), "x", "3des", None)
+    halves = [encode(OCTET_STRING, half) for half in (data[:3], data[3:])]
+    raw = encrypted_part(algorithm, encode(0xA0, *halves))
+    assert read_keystore(raw, password="x", source="x") == Keystore(keys=(), trusted=())
+
+
+def test_a_pem_key_encrypted_by_its_header() -> None:
+    made = KEY.private_bytes(
+        Encoding.PEM, PrivateFormat.TraditionalOpenSSL, BestAvailableEncryption(b"x")
+    )
+    text = made + pem("CERTIFICATE", own(1))
+    assert signs(read_keystore(text, password="x", source="x")) == 1
+    for wrong in ("y", "", None):
+        with pytest.raises(KeystoreError) as refused:
+            read_keystore(text, password=wrong, source="x")
         assert refused.value.code == "keystore-password"
 
 
