@@ -17,17 +17,34 @@ Source: WebAssembly core specification 5.4, 5.5; proposals for exceptions and mu
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
+from sandbox.binary import (
+    CODE,
+    CORE_MODULE,
+    CUSTOM,
+    FUNCTION,
+    HEADER_BYTES,
+    IMPORT,
+    MEMORY,
+    NESTED_COMPONENT,
+    TYPE,
+    appended_to,
+    imports_of,
+    make_number,
+    make_section,
+    make_vector,
+    read_number,
+    sections_of,
+    skip_number,
+    skip_type,
+)
 from sandbox.errors import ComponentRefusedError
 
 REVISION = 1
 """Version of this module's output; a part of the engine's profile."""
 TRAP_NAME = "cordbox_memory_refused"
 
-_HEADER_BYTES = 8
-_CORE_MODULE, _NESTED_COMPONENT = 1, 4
-_CUSTOM, _TYPE, _IMPORT, _FUNCTION, _MEMORY, _CODE = 0, 1, 2, 3, 5, 10
 _GROW_TYPE = bytes((0x60, 1, 0x7F, 1, 0x7F))
 """(func (param i32) (result i32))"""
 _MAYBE_GROW = re.compile(rb"\x40(?=([\x80-\xff]{0,9}[\x00-\x7f]))")
@@ -50,52 +67,54 @@ def trap_refused_growth(component: bytes) -> bytes:
 
 
 def _component(wasm: bytes) -> bytes:
-    parts = [wasm[:_HEADER_BYTES]]
-    for kind, body in _sections(wasm):
-        if kind == _CORE_MODULE:
-            parts.append(_section(kind, _module(body)))
-        elif kind == _NESTED_COMPONENT:
-            parts.append(_section(kind, _component(body)))
+    parts = [wasm[:HEADER_BYTES]]
+    for kind, body in sections_of(wasm):
+        if kind == CORE_MODULE:
+            parts.append(make_section(kind, _module(body)))
+        elif kind == NESTED_COMPONENT:
+            parts.append(make_section(kind, _component(body)))
         else:
-            parts.append(_section(kind, body))
+            parts.append(make_section(kind, body))
     return b"".join(parts)
 
 
 def _module(wasm: bytes) -> bytes:
-    sections = list(_sections(wasm))
-    found = {kind: body for kind, body in sections if kind != _CUSTOM}
-    imported_functions, imported_memories = _imported(found.get(_IMPORT, b"\0"))
-    memories = imported_memories + _number(found.get(_MEMORY, b"\0"), 0)[0]
-    code = found.get(_CODE, b"\0")
-    functions = imported_functions + _number(code, 0)[0]
+    sections = list(sections_of(wasm))
+    found = {kind: body for kind, body in sections if kind != CUSTOM}
+    imported_functions, imported_memories = imports_of(found.get(IMPORT, b"\0"))
+    memories = imported_memories + read_number(found.get(MEMORY, b"\0"), 0)[0]
+    code = found.get(CODE, b"\0")
+    functions = imported_functions + read_number(code, 0)[0]
     bodies, grown = _rewritten(code, memories, functions)
     if not grown:
         return wasm
-    types = _number(found[_TYPE], 0)[0]
+    types = read_number(found[TYPE], 0)[0]
     changed = {
-        _TYPE: _appended(found[_TYPE], [_GROW_TYPE]),
-        _FUNCTION: _appended(found[_FUNCTION], [_leb(types)] * len(grown)),
-        _CODE: _vector([_leb(len(body)) + body for body in (*bodies, *map(_helper, grown))]),
+        TYPE: appended_to(found[TYPE], [_GROW_TYPE]),
+        FUNCTION: appended_to(found[FUNCTION], [make_number(types)] * len(grown)),
+        CODE: make_vector(
+            [make_number(len(body)) + body for body in (*bodies, *map(_helper, grown))]
+        ),
     }
     names = [(functions + i, TRAP_NAME.encode()) for i in range(len(grown))]
-    parts = [wasm[:_HEADER_BYTES]]
+    parts = [wasm[:HEADER_BYTES]]
     kept_names = b""
     for kind, body in sections:
-        if kind == _CUSTOM and body.startswith(_NAME):
+        if kind == CUSTOM and body.startswith(_NAME):
             kept_names = body[len(_NAME) :]
         else:
-            parts.append(_section(kind, changed.get(kind, body)))
-    parts.append(_section(_CUSTOM, _NAME + _named(kept_names, names)))
+            parts.append(make_section(kind, changed.get(kind, body)))
+    parts.append(make_section(CUSTOM, _NAME + _named(kept_names, names)))
     return b"".join(parts)
 
 
 def _rewritten(code: bytes, memories: int, functions: int) -> tuple[list[bytes], list[int]]:
     """The bodies of a code section, and the memories that they grow, in order of their helpers."""
-    count, position = _number(code, 0)
+    count, position = read_number(code, 0)
     bodies: list[bytes] = []
     grown: list[int] = []
     for _ in range(count):
-        size, start = _number(code, position)
+        size, start = read_number(code, position)
         position = start + size
         body = code[start:position]
         if len(body) < size:
@@ -107,7 +126,7 @@ def _rewritten(code: bytes, memories: int, functions: int) -> tuple[list[bytes],
 
 def _may_grow(body: bytes, memories: int) -> bool:
     """Whether the bytes contain, or might contain, a `memory.grow` of one of the memories."""
-    return any(_number(found[1], 0)[0] < memories for found in _MAYBE_GROW.finditer(body))
+    return any(read_number(found[1], 0)[0] < memories for found in _MAYBE_GROW.finditer(body))
 
 
 def _calling(
@@ -117,21 +136,21 @@ def _calling(
     for start, end, memory in places:
         if memory not in grown:
             grown.append(memory)
-        parts += [body[at:start], b"\x10", _leb(functions + grown.index(memory))]
+        parts += [body[at:start], b"\x10", make_number(functions + grown.index(memory))]
         at = end
     return b"".join((*parts, body[at:]))
 
 
 def _growths(body: bytes) -> list[tuple[int, int, int]]:
     """Start, end and memory of each `memory.grow` in a function's body."""
-    groups, position = _number(body, 0)
+    groups, position = read_number(body, 0)
     for _ in range(groups):
-        position = _skip_type(body, _skip_number(body, position))
+        position = skip_type(body, skip_number(body, position))
     found = []
     while position < len(body):
         opcode, start = body[position], position
         if opcode == 0x40:
-            memory, position = _number(body, position + 1)
+            memory, position = read_number(body, position + 1)
             found.append((start, position, memory))
         else:
             position = _IMMEDIATES[opcode](body, position + 1)
@@ -141,17 +160,17 @@ def _growths(body: bytes) -> list[tuple[int, int, int]]:
 def _helper(memory: int) -> bytes:
     """The body of the function that grows `memory`, as in this module's docstring."""
     refused = b"\x22\x00\x41\x7f\x46\x04\x40\x00\x0b"
-    return b"".join((b"\x00\x20\x00\x40", _leb(memory), refused, b"\x20\x00\x0b"))
+    return b"".join((b"\x00\x20\x00\x40", make_number(memory), refused, b"\x20\x00\x0b"))
 
 
 def _named(names: bytes, added: list[tuple[int, bytes]]) -> bytes:
     """A name section's content with added function names; a malformed one is replaced."""
-    entries = [_leb(index) + _leb(len(name)) + name for index, name in added]
+    entries = [make_number(index) + make_number(len(name)) + name for index, name in added]
     try:
         parts, has_functions = [], False
-        for kind, body in _sections(names, 0):
+        for kind, body in sections_of(names, 0):
             is_functions = kind == _FUNCTION_NAMES
-            parts.append(_section(kind, _appended(body, entries) if is_functions else body))
+            parts.append(make_section(kind, appended_to(body, entries) if is_functions else body))
             has_functions = has_functions or is_functions
     except (IndexError, ComponentRefusedError):
         parts, has_functions = [], False
@@ -159,91 +178,8 @@ def _named(names: bytes, added: list[tuple[int, bytes]]) -> bytes:
         # Subsections stand in order; the module's own name, 0, is the only one before.
         first = [part for part in parts if part[0] == 0]
         others = [part for part in parts if part[0] != 0]
-        parts = [*first, _section(_FUNCTION_NAMES, _vector(entries)), *others]
+        parts = [*first, make_section(_FUNCTION_NAMES, make_vector(entries)), *others]
     return b"".join(parts)
-
-
-def _imported(section: bytes) -> tuple[int, int]:
-    """How many functions and memories a module imports."""
-    count, position = _number(section, 0)
-    functions = memories = 0
-    for _ in range(count):
-        for _ in range(2):  # names of module and field
-            size, position = _number(section, position)
-            position += size
-        kind, position = section[position], position + 1
-        if kind == 0:
-            functions, position = functions + 1, _skip_number(section, position)
-        elif kind == 1:
-            position = _skip_limits(section, _skip_type(section, position))
-        elif kind == 2:
-            memories, position = memories + 1, _skip_limits(section, position)
-        elif kind == 3:
-            position = _skip_type(section, position) + 1
-        elif kind == 4:
-            position = _skip_number(section, position + 1)
-        else:
-            raise ComponentRefusedError(f"import of kind {kind}: the sandbox has none")
-    return functions, memories
-
-
-def _sections(wasm: bytes, position: int = _HEADER_BYTES) -> Iterator[tuple[int, bytes]]:
-    while position < len(wasm):
-        kind = wasm[position]
-        size, start = _number(wasm, position + 1)
-        position = start + size
-        if position > len(wasm):
-            raise IndexError
-        yield kind, wasm[start:position]
-
-
-def _section(kind: int, body: bytes) -> bytes:
-    return b"".join((bytes((kind,)), _leb(len(body)), body))
-
-
-def _vector(items: list[bytes]) -> bytes:
-    return b"".join((_leb(len(items)), *items))
-
-
-def _appended(vector: bytes, items: list[bytes]) -> bytes:
-    count, position = _number(vector, 0)
-    return b"".join((_leb(count + len(items)), vector[position:], *items))
-
-
-def _leb(number: int) -> bytes:
-    out = bytearray()
-    while number > 0x7F:
-        out.append(number & 0x7F | 0x80)
-        number >>= 7
-    return bytes((*out, number))
-
-
-def _number(data: bytes, position: int) -> tuple[int, int]:
-    value = 0
-    for shift in range(0, 70, 7):
-        byte = data[position]
-        position += 1
-        value |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return value, position
-    raise ComponentRefusedError(f"number at byte {position}: more than 64 bits")
-
-
-def _skip_number(data: bytes, position: int) -> int:
-    while data[position] > 0x7F:
-        position += 1
-    return position + 1
-
-
-def _skip_type(data: bytes, position: int) -> int:
-    """A value type: one byte, or a reference with its heap type."""
-    return _skip_number(data, position + 1) if data[position] in (0x63, 0x64) else position + 1
-
-
-def _skip_limits(data: bytes, position: int) -> int:
-    has_maximum = data[position] & 1
-    position = _skip_number(data, position + 1)
-    return _skip_number(data, position) if has_maximum else position
 
 
 Skip = Callable[[bytes, int], int]
@@ -257,7 +193,7 @@ def _nothing(_: bytes, position: int) -> int:
 def _numbers(count: int) -> Skip:
     def skip(body: bytes, position: int) -> int:
         for _ in range(count):
-            position = _skip_number(body, position)
+            position = skip_number(body, position)
         return position
 
     return skip
@@ -268,33 +204,33 @@ def _fixed(size: int) -> Skip:
 
 
 def _memory_argument(body: bytes, position: int) -> int:
-    alignment, position = _number(body, position)
+    alignment, position = read_number(body, position)
     if alignment & 0x40:
-        position = _skip_number(body, position)
-    return _skip_number(body, position)
+        position = skip_number(body, position)
+    return skip_number(body, position)
 
 
 def _block(body: bytes, position: int) -> int:
     is_type = 0x40 <= body[position] < 0x80
-    return _skip_type(body, position) if is_type else _skip_number(body, position)
+    return skip_type(body, position) if is_type else skip_number(body, position)
 
 
 def _branch_table(body: bytes, position: int) -> int:
-    count, position = _number(body, position)
+    count, position = read_number(body, position)
     for _ in range(count + 1):
-        position = _skip_number(body, position)
+        position = skip_number(body, position)
     return position
 
 
 def _select_types(body: bytes, position: int) -> int:
-    count, position = _number(body, position)
+    count, position = read_number(body, position)
     for _ in range(count):
-        position = _skip_type(body, position)
+        position = skip_type(body, position)
     return position
 
 
 def _try_table(body: bytes, position: int) -> int:
-    count, position = _number(body, _block(body, position))
+    count, position = read_number(body, _block(body, position))
     for _ in range(count):
         kind = body[position]
         position = _numbers(2 if kind < 2 else 1)(body, position + 1)  # a tag, or catch all
@@ -302,12 +238,12 @@ def _try_table(body: bytes, position: int) -> int:
 
 
 def _miscellaneous(body: bytes, position: int) -> int:
-    code, position = _number(body, position)
+    code, position = read_number(body, position)
     return _numbers({8: 2, 10: 2, 12: 2, 14: 2}.get(code, 0 if code < 8 else 1))(body, position)
 
 
 def _vectors(body: bytes, position: int) -> int:
-    code, position = _number(body, position)
+    code, position = read_number(body, position)
     if code <= 11 or code in (92, 93):
         return _memory_argument(body, position)
     if code in (12, 13):

@@ -27,7 +27,8 @@ class PinnedRuntime:
         file: name of the zstd file.
         base: digest of the runtime that the file is a patch of; None if the file is complete.
         wit_digest: digest of the WIT that the runtime was built from.
-        loader_digest: digest of the guest side sources (`sandbox/runtime_app`).
+        loader_digest: digest of the guest side sources (`sandbox/runtime_app`), and of
+            `sandbox/missing_calls.py`.
         componentize_py: version of the tool that built it.
         built: day of the build, `YYYY-MM-DD`.
     """

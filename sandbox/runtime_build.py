@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from sandbox import missing_calls
 from sandbox.digests import digest_of, file_stem
 from sandbox.errors import RuntimeDamagedError, SandboxError, ToolMissingError
 from sandbox.files import write_whole
@@ -23,7 +24,8 @@ WIT_DIRECTORY = Path(__file__).parent / "wit"
 LOADER_DIRECTORY = Path(__file__).parent / "runtime_app"
 _NOTE = (
     "componentize-py does not build reproducibly: a rebuild gives another digest and another hash "
-    "seed. These bytes are the artefact; the digests below say what they were built from."
+    "seed. These bytes are the artefact, with a libc changed by sandbox/missing_calls.py; the "
+    "digests below say what they were built from."
 )
 
 
@@ -41,10 +43,11 @@ class RuntimeCheck:
 
 
 def build_runtime(world: World) -> bytes:
-    """A new runtime component of `world`.
+    """A new runtime component of `world`: componentize-py's, with a libc whose calls fail.
 
     Raises:
         ToolMissingError: componentize-py is not installed, or it failed.
+        ComponentRefusedError: the libc has another form than `sandbox.missing_calls` expects.
     """
     tool = shutil.which("componentize-py") or _beside_python("componentize-py")
     if tool is None:
@@ -66,7 +69,7 @@ def build_runtime(world: World) -> bytes:
             detail = done.stderr.decode(errors="replace").strip().splitlines()
             reason = detail[-1] if detail else f"exit code {done.returncode}"
             raise ToolMissingError(f"componentize-py cannot build world {world}: {reason}")
-        return output.read_bytes()
+        return missing_calls.fail_missing_calls(output.read_bytes())
 
 
 def pin_runtimes(components: dict[World, bytes], *, built: str, directory: Path) -> None:
@@ -87,7 +90,7 @@ def pin_runtimes(components: dict[World, bytes], *, built: str, directory: Path)
                 file=name,
                 base=base[0] if base else None,
                 wit_digest=tree_digest(WIT_DIRECTORY, "*.wit"),
-                loader_digest=tree_digest(LOADER_DIRECTORY, "*.py"),
+                loader_digest=loader_digest(),
                 componentize_py=version("componentize-py"),
                 built=built,
             )
@@ -102,7 +105,7 @@ def pin_runtimes(components: dict[World, bytes], *, built: str, directory: Path)
 def check_runtimes(directory: Path = DIRECTORY) -> Iterator[RuntimeCheck]:
     """Recompute the digest of every installed runtime."""
     wit = tree_digest(WIT_DIRECTORY, "*.wit")
-    loader = tree_digest(LOADER_DIRECTORY, "*.py")
+    loader = loader_digest()
     for runtime in pinned_runtimes(directory):
         error: SandboxError | None = None
         try:
@@ -113,10 +116,16 @@ def check_runtimes(directory: Path = DIRECTORY) -> Iterator[RuntimeCheck]:
         yield RuntimeCheck(runtime=runtime, error=error, current=current)
 
 
-def tree_digest(folder: Path, pattern: str) -> str:
-    """Digest over names and contents of a folder's files."""
-    files = {file.name: file.read_text(encoding="utf-8") for file in sorted(folder.glob(pattern))}
+def tree_digest(folder: Path, pattern: str, *others: Path) -> str:
+    """Digest over names and contents of a folder's files, and of others."""
+    found = [*folder.glob(pattern), *others]
+    files = {file.name: file.read_text(encoding="utf-8") for file in found}
     return digest_of(json.dumps(files, sort_keys=True).encode())
+
+
+def loader_digest() -> str:
+    """Digest over the sources of the loader, and of what changes the built component."""
+    return tree_digest(LOADER_DIRECTORY, "*.py", Path(missing_calls.__file__))
 
 
 def _environment(folder: str) -> dict[str, str]:

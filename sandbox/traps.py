@@ -58,11 +58,6 @@ _KINDS: tuple[tuple[re.Pattern[str], type[RunError], str], ...] = (
         GuestTrapError,
         "the guest's runtime gave up",
     ),
-    (
-        re.compile(r"!_PyErr_ProgramDecodedTextObject"),
-        GuestTrapError,
-        "a SyntaxError in source that the guest compiled while running",
-    ),
 )
 """Texts that identify a kind of trap, most specific first. Function names are the runtimes'."""
 

@@ -3,44 +3,83 @@
 # ruff: noqa: INP001  # a folder of top-level modules of the guest, not a package of this project
 
 import builtins
+import datetime as dt
+import gc
 import io
 import linecache
 import os
+import posix
 import sys
 import time
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from importlib.machinery import ModuleSpec
-from types import CodeType, ModuleType
+from types import ModuleType
 from typing import Any, Never
 
-CLOCK = "the sandbox has no clock: ask the host (flow.now)"
-RANDOMNESS = "the sandbox has no randomness: ask the host (flow.random)"
+__tracebackhide__ = True
+"""No frame of this module is the CorDapp's: traces and pytest leave them out."""
+
+CLOCK = (
+    "the sandbox has no clock: write self.clock.now() in a flow, transaction.time_window in a"
+    " contract"
+)
+RANDOMNESS = (
+    "the sandbox has no randomness: write self.random.bytes(..) or self.random.uuid() in a flow"
+)
 FILES = "the sandbox has no files"
-SLEEP = "the sandbox cannot wait: ask the host (flow.sleep)"
+SLEEP = "the sandbox cannot wait: write self.flow_engine.sleep(millis) in a flow"
+INPUT = "the sandbox has no standard input"
+_NETWORK = (
+    "the sandbox has no network: a flow reaches members by self.flow_messaging, other systems by"
+    " self.external_messaging"
+)
+_THREADS = "the sandbox has no threads"
+_PROCESSES = "the sandbox has no processes"
 
 _REASONS = {
     "random": RANDOMNESS,
     "secrets": RANDOMNESS,
     "_random": RANDOMNESS,
-    "asyncio": "the sandbox has no event loop: host calls are plain calls",
-    "threading": "the sandbox has no threads",
-    "_thread": "the sandbox has no threads",
-    "concurrent": "the sandbox has no threads",
-    "multiprocessing": "the sandbox has no processes",
-    "subprocess": "the sandbox has no processes",
-    "socket": "the sandbox has no network: ask the host (sessions, external-messaging)",
-    "ssl": "the sandbox has no network: ask the host (sessions, external-messaging)",
-    "http": "the sandbox has no network: ask the host (sessions, external-messaging)",
-    "urllib": "the sandbox has no network: ask the host (sessions, external-messaging)",
-    "sqlite3": "the sandbox has no database: ask the host (persistence)",
-    "logging": "the sandbox has no clock for log records: log through the host (log.write)",
-    "queue": "the sandbox has no threads",
+    "asyncio": "the sandbox has no event loop: calls of a flow's services are plain calls",
+    "threading": _THREADS,
+    "_thread": _THREADS,
+    "concurrent": _THREADS,
+    "multiprocessing": _PROCESSES,
+    "subprocess": _PROCESSES,
+    "socket": _NETWORK,
+    "ssl": _NETWORK,
+    "http": _NETWORK,
+    "urllib": _NETWORK,
+    "sqlite3": "the sandbox has no database: a flow stores entities by self.persistence_service",
+    "logging": "write self.log.info(..) in a flow",
+    "queue": _THREADS,
     "tempfile": FILES,
     "shutil": FILES,
     "glob": FILES,
     "importlib.resources": FILES,
 }
 _UNSHARED = ("random", "_random", "secrets", "_thread", "threading")
+_FILE_CALLS = (
+    "open",
+    "stat",
+    "lstat",
+    "listdir",
+    "scandir",
+    "mkdir",
+    "remove",
+    "unlink",
+    "rename",
+    "replace",
+    "rmdir",
+    "chdir",
+    "link",
+    "symlink",
+    "readlink",
+    "truncate",
+    "access",
+    "utime",
+)
 _CLOCKS = (
     "time",
     "time_ns",
@@ -104,7 +143,8 @@ class BundleFinder:
         file = module.__spec__.origin
         source = self._files[file]
         linecache.cache[file] = (len(source), None, source.splitlines(keepends=True), file)
-        exec(_compiled(source, file), module.__dict__)  # noqa: S102
+        code = compile(source, file, "exec", dont_inherit=True)
+        exec(code, module.__dict__)  # noqa: S102
 
     def get_source(self, name: str) -> str:
         """The source text, for tracebacks and `inspect`."""
@@ -112,23 +152,14 @@ class BundleFinder:
         return self._files[spec.origin] if spec.origin else ""
 
 
-def _compiled(source: str, file: str) -> CodeType:
-    """Code of `source`.
+def install(files: Mapping[str, str], output: io.TextIOBase, errors: io.TextIOBase) -> None:
+    """Make `files` the only place that imports come from, and shut the doors to the outside.
 
-    The compiler opens the named file to quote a line of it in a SyntaxError, and opening a file
-    ends the instance. A name that cannot be encoded is never opened, so it is compiled under such
-    a name first.
+    Args:
+        files: the bundle: path to source text.
+        output: standard output of the guest.
+        errors: standard error of the guest, to which warnings are written.
     """
-    try:
-        compile(source, f"\ud800{file}", "exec", dont_inherit=True)
-    except SyntaxError as exc:
-        exc.filename = file
-        raise
-    return compile(source, file, "exec", dont_inherit=True)
-
-
-def install(files: Mapping[str, str]) -> None:
-    """Make `files` the only place that imports come from, and shut the doors to the outside."""
     sys.path[:] = []
     sys.path_hooks[:] = []
     sys.path_importer_cache.clear()
@@ -140,23 +171,30 @@ def install(files: Mapping[str, str]) -> None:
     for name in ("localtime", "gmtime", "ctime", "asctime", "strftime"):
         setattr(time, name, _explicit(getattr(time, name), name))
     time.sleep = _refusal(SLEEP)
-    os.urandom = os.getrandom = _refusal(RANDOMNESS)
-    builtins.open = io.open = io.open_code = os.open = _refusal(FILES)
-    for name in ("stat", "lstat", "listdir", "scandir", "mkdir", "remove", "unlink", "rename"):
+    _replace_method(dt.datetime, "now", CLOCK)
+    _replace_method(dt.datetime, "utcnow", CLOCK)
+    os.urandom = posix.urandom = os.getrandom = _refusal(RANDOMNESS)
+    builtins.open = io.open = io.open_code = _refusal(FILES)
+    for name in _FILE_CALLS:
         setattr(os, name, _refusal(FILES))
+        setattr(posix, name, _refusal(FILES))
     os.environ.clear()
+    builtins.input = _refusal(INPUT)
     sys.stdin = None
-    sys.stdout = sys.stderr = sys.__stdout__ = sys.__stderr__ = _Discarded()
+    sys.stdout = sys.__stdout__ = output
+    sys.stderr = sys.__stderr__ = errors
 
 
-class _Discarded(io.TextIOBase):
-    """Standard output of a guest: accepted and dropped, since nobody reads it."""
+def _replace_method(cls: type, name: str, message: str) -> None:
+    """Have a class method of a class in C refuse, whose attributes cannot be set.
 
-    def write(self, text: str) -> int:
-        return len(text)
-
-    def flush(self) -> None:
-        """Nothing is kept."""
+    The C code fails by itself, since the runtime answers no system call; this says why, and what
+    to write instead. The class's dictionary is behind a proxy, which refers to it.
+    """
+    (attributes,) = gc.get_referents(cls.__dict__)
+    attributes[name] = classmethod(_refusal(message))
+    with warnings.catch_warnings(action="ignore"):
+        sys._clear_type_cache()  # noqa: SLF001  # the interpreter was not told of the change
 
 
 def _refusal(message: str) -> Callable[..., Never]:

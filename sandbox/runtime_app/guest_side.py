@@ -9,16 +9,21 @@ import base64
 import gc
 import sys
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib import import_module
 from json import dumps, loads
 from types import ModuleType
 from typing import Any
 
 import bundle
+import output
 import standard_modules  # noqa: F401  # imported for its effect
 from componentize_py_types import Err
 
+__tracebackhide__ = True
+
+_FRAMES_MAX = 50
+_CAUSES_MAX = 20
 _parts: list[str] = []
 _entry_point: dict[str, ModuleType] = {}
 _broken: dict[str, Any] = {}
@@ -35,14 +40,14 @@ def load(last: bool, part: str) -> str:  # noqa: FBT001  # the WIT's signature
         return ""
     content = loads(zlib.decompress(base64.b64decode("".join(_parts))))
     _parts.clear()
-    bundle.install(content["files"])
+    bundle.install(content["files"], output.OUTPUT, output.ERRORS)
     try:
         for name in content["entry"]:
             import_module(name)
         _entry_point["guest"] = import_module("cordapp.guest")
     except BaseException as exc:  # noqa: BLE001  # reported by the exports
         _broken.update(report(exc))
-        exc.__traceback__ = None
+        _forget(exc)
     gc.collect()
     gc.freeze()
     return base64.b64encode(dumps(_broken).encode()).decode() if _broken else ""
@@ -77,10 +82,16 @@ def run(start: str, host: Callable[[str, str, str], str]) -> str:
     """`run`; an exception of the guest is the flow's failure."""
     if _broken:
         raise Err(dumps(_broken))
+    streams = (output.OUTPUT, output.ERRORS)
+    for stream in streams:
+        stream.begin(lambda line: host("log", "write", line))
     try:
         return text(guest().run(start, host))
     except BaseException as exc:  # noqa: BLE001  # becomes the outcome
         raise Err(_payload(exc, "Failed") or dumps(report(exc))) from None
+    finally:
+        for stream in streams:
+            stream.end()
 
 
 def text(value: object) -> str:
@@ -97,7 +108,16 @@ def text(value: object) -> str:
 
 
 def report(exc: BaseException) -> dict[str, Any]:
-    """{"type", "message", "trace"} of an exception; the trace names the bundle's files."""
+    """{"type", "message", "notes", "trace", "causes"} of an exception.
+
+    The trace names the bundle's files. The causes are what it was raised from, what was being
+    handled, and the members of a group: each {"link", "type", "message", "notes", "trace"}.
+    """
+    causes = [{"link": link, **_facts(cause)} for link, cause in _causes(exc, {id(exc)})]
+    return {**_facts(exc), "causes": causes[:_CAUSES_MAX]}
+
+
+def _facts(exc: BaseException) -> dict[str, Any]:
     try:
         message = str(exc)
     except BaseException:  # noqa: BLE001  # a guest's __str__ may do anything
@@ -105,14 +125,39 @@ def report(exc: BaseException) -> dict[str, Any]:
     trace = []
     step = exc.__traceback__
     while step is not None:
-        file = step.tb_frame.f_code.co_filename
-        if not file.startswith(("/", "<")):
-            name = step.tb_frame.f_code.co_name
-            trace.append({"file": file, "line": step.tb_lineno, "function": name})
+        code = step.tb_frame.f_code
+        if not code.co_filename.startswith(("/", "<")):
+            frame = {"file": code.co_filename, "line": step.tb_lineno, "function": code.co_name}
+            trace.append(frame)
         step = step.tb_next
     if isinstance(exc, SyntaxError) and exc.filename and exc.lineno:
         trace.append({"file": exc.filename, "line": exc.lineno, "function": "<module>"})
-    return {"type": type(exc).__name__, "message": message, "trace": trace[-50:]}
+    notes = [note for note in getattr(exc, "__notes__", ()) if isinstance(note, str)]
+    return {
+        "type": type(exc).__name__,
+        "message": message,
+        "notes": notes,
+        "trace": trace[-_FRAMES_MAX:],
+    }
+
+
+def _causes(exc: BaseException, seen: set[int]) -> Iterator[tuple[str, BaseException]]:
+    linked = [("member", member) for member in getattr(exc, "exceptions", ())]
+    if exc.__cause__ is not None:
+        linked.append(("cause", exc.__cause__))
+    elif exc.__context__ is not None and not exc.__suppress_context__:
+        linked.append(("context", exc.__context__))
+    for link, cause in linked:
+        if isinstance(cause, BaseException) and id(cause) not in seen and len(seen) < _CAUSES_MAX:
+            seen.add(id(cause))
+            yield link, cause
+            yield from _causes(cause, seen)
+
+
+def _forget(exc: BaseException) -> None:
+    """Drop the frames of an exception that has been reported: they hold objects in memory."""
+    for _, cause in (("", exc), *_causes(exc, {id(exc)})):
+        cause.__traceback__ = None
 
 
 def _refused(failure: dict[str, Any]) -> str:

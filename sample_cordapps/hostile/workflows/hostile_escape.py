@@ -32,7 +32,7 @@ class ReadFile(ClientStartableFlow[NoInput, str]):
 
 
 class ReadFileBelowPython(ClientStartableFlow[NoInput, str]):
-    """Opens a file by the operating system's own call. No such import exists: it must trap."""
+    """Opens a file by the operating system's own call. There is no system: the call must fail."""
 
     def call(self, _request: NoInput) -> str:
         system = _below("posix")
@@ -63,7 +63,7 @@ class ReadClock(ClientStartableFlow[NoInput, str]):
 
 
 class ReadClockBelowPython(ClientStartableFlow[NoInput, str]):
-    """Reads the clock through C code. No such import exists: it must trap."""
+    """Reads the clock through C code. There is no system: the call must fail."""
 
     def call(self, _request: NoInput) -> str:
         return datetime.now(UTC).isoformat()
