@@ -281,13 +281,15 @@ def undocumented() -> Iterator[str]:
 def modules_page() -> str:
     """The standard modules of a sandbox."""
     from sandbox import module_table as table
+    from sandbox.runtime_sources import zones_version
 
     lines = [
         "# Standard modules in a sandbox",
         "",
         f"A sandbox runs Python {table.PYTHON_VERSION} (`sys.platform` is `{table.PLATFORM}`,",
         f"`os.name` is `{table.OS_NAME}`). The table is `sandbox/module_table.py`: the build's",
-        "check of imports, the importer in the sandbox and native test runs read it.",
+        "check of imports, the importer in the sandbox and native test runs read it. `zoneinfo`",
+        f"has the time zones of the package tzdata {zones_version()}, which are in the runtime.",
         "",
         "- *present*: as Python documents it.",
         "- *partial*: it can be imported; the names in the third column refuse when called.",

@@ -57,22 +57,31 @@ class Module:
         return f"{self.reason}: use {self.instead}" if self.instead else self.reason
 
 
-_CLOCK = ("a sandbox has no clock", "self.clock.now() in a flow, the time window in a contract")
-_RANDOM = (
-    "a sandbox has no randomness",
-    "self.random in a flow, random.Random(seed) for a stream that a seed gives",
+_CLOCK = (
+    "the sandbox has no clock",
+    "self.clock.now() in a flow, transaction.time_window in a contract",
 )
-_FILES = ("a sandbox has no files", "a Python module for constant data, entities for a flow's data")
-_NETWORK = ("a sandbox has no network", "self.flow_messaging or self.external_messaging in a flow")
-_THREADS = ("a sandbox has one thread", "plain calls, receive_all for several peers")
-_PROCESSES = ("a sandbox starts no processes", "Python code in the package")
-_DATABASE = ("a sandbox has no database", "self.persistence_service in a flow")
+_RANDOM = (
+    "the sandbox has no randomness",
+    "self.random.bytes(..) in a flow, random.Random(seed) for numbers that the seed decides",
+)
+_FILES = (
+    "the sandbox has no files",
+    "a Python module for constant data, self.persistence_service for a flow's data",
+)
+_NETWORK = (
+    "the sandbox has no network",
+    "self.flow_messaging or self.external_messaging in a flow",
+)
+_THREADS = ("the sandbox has one thread", "plain calls, receive_all for several peers")
+_PROCESSES = ("the sandbox starts no processes", "Python code in the package")
+_DATABASE = ("the sandbox has no database", "self.persistence_service in a flow")
 _LOOP = (
-    "a sandbox has no event loop, since calls to the platform are plain calls",
+    "the sandbox has no event loop, since calls to the platform are plain calls",
     "plain functions, receive_all for several peers",
 )
 _NATIVE = ("the runtime has no such C library", "")
-_TERMINAL = ("a sandbox has no terminal and no windows", "")
+_TERMINAL = ("the sandbox has no terminal and no windows", "")
 _TOOL = ("it is a tool for developing, which a guest does not need", "it outside of a sandbox")
 _OTHER = ("it belongs to another operating system", "")
 _REMOVED = (f"Python {PYTHON_VERSION.rpartition('.')[0]} does not have it any more", "")
@@ -98,26 +107,26 @@ _PATH_METHODS = (
 )  # fmt: skip
 
 _PRESENT = """
-__future__ abc annotationlib argparse array ast base64 binascii bisect calendar cmath codecs
-collections collections.abc colorsys configparser contextlib contextvars copy copyreg csv
-dataclasses decimal difflib dis email email.charset email.contentmanager email.encoders email.errors
-email.generator email.header email.headerregistry email.iterators email.message email.mime
-email.mime.base email.mime.multipart email.mime.text email.parser email.policy email.utils encodings
-enum errno fnmatch fractions functools gc getopt graphlib hashlib heapq hmac html html.entities
-html.parser http http.cookies importlib importlib.abc importlib.machinery importlib.util inspect
-ipaddress itertools json json.decoder json.encoder json.scanner keyword linecache marshal math
-ntpath numbers opcode operator optparse os.path pickle posixpath pprint quopri re reprlib shlex stat
-string string.templatelib stringprep struct sys textwrap token tokenize tomllib traceback types
-typing unicodedata urllib urllib.error urllib.parse urllib.response warnings weakref xml xml.etree
-xml.etree.ElementTree xml.parsers xml.parsers.expat xml.sax xml.sax.handler xml.sax.saxutils
-xml.sax.xmlreader zlib
+__future__ abc annotationlib argparse array ast base64 binascii bisect calendar cmath codecs codeop
+collections collections.abc colorsys compression compression.gzip compression.zlib configparser
+contextlib contextvars copy copyreg csv dataclasses decimal difflib dis email email.charset
+email.contentmanager email.encoders email.errors email.generator email.header email.headerregistry
+email.iterators email.message email.mime email.mime.base email.mime.multipart email.mime.text
+email.parser email.policy email.utils encodings enum errno fnmatch fractions functools gc getopt
+graphlib hashlib heapq hmac html html.entities html.parser http http.cookies importlib importlib.abc
+importlib.machinery importlib.util inspect ipaddress itertools json json.decoder json.encoder
+json.scanner keyword linecache marshal math ntpath numbers opcode operator optparse os.path pickle
+posixpath pprint quopri re reprlib shlex stat string string.templatelib stringprep struct sys
+textwrap token tokenize tomllib traceback types typing unicodedata urllib urllib.error urllib.parse
+urllib.response warnings weakref xml xml.etree xml.etree.ElementTree xml.parsers xml.parsers.expat
+xml.sax xml.sax.handler xml.sax.saxutils xml.sax.xmlreader zlib
 """.split()  # noqa: SIM905  # a list of 100 quoted names is harder to read
 
 _PARTIAL: Mapping[str, tuple[tuple[str, str], tuple[str, ...]]] = MappingProxyType(
     {
         "_thread": (_THREADS, ("start_joinable_thread", "start_new_thread")),
         "atexit": (("a guest ends without running exit handlers", "the end of the flow"), ()),
-        "builtins": (_FILES, ("breakpoint", "input", "open")),
+        "builtins": (_FILES, ("input", "open")),
         "concurrent": (_THREADS, ()),
         "concurrent.futures": (
             _THREADS,
@@ -125,39 +134,48 @@ _PARTIAL: Mapping[str, tuple[tuple[str, str], tuple[str, ...]]] = MappingProxyTy
         ),
         "datetime": (_CLOCK, ("date.today", "datetime.now", "datetime.today", "datetime.utcnow")),
         "getpass": (_TERMINAL, ("getpass", "getuser")),
-        "gettext": (("a sandbox has no message catalogues", "a Python module with the texts"), ()),
+        "gettext": (("the sandbox has no message catalogues", "a Python module of texts"), ()),
         "glob": (_FILES, ("glob", "iglob")),
         "gzip": (_FILES, ("open",)),
         "importlib.metadata": (
-            ("a sandbox has no installed distributions", "a constant in the package"),
-            ("distribution", "files", "metadata", "requires", "version"),
+            ("the sandbox has only distributions whose METADATA is a data file", "a constant"),
+            (),
         ),
-        "importlib.resources": (
-            _FILES,
-            (
-                "as_file", "contents", "files", "is_resource", "open_binary", "open_text", "path",
-                "read_binary", "read_text",
-            ),
-        ),
+        "importlib.resources": (_FILES, ("as_file", "path")),
         "io": (_FILES, ("FileIO", "open", "open_code")),
         "locale": (
-            ("a sandbox has the locale C only", "format() and Decimal for numbers"),
-            ("setlocale",),
+            ("the sandbox has the locale C only", "format() and Decimal for numbers"),
+            ("setlocale to another locale",),
         ),
         "logging": (
             ("log records go to the log of the virtual node", "logging.getLogger(__name__)"),
             ("FileHandler",),
         ),
-        "mimetypes": (("a sandbox has no table of the system", "guess_type of common types"), ()),
+        "mimetypes": (("the sandbox has no table of the system", "guess_type of common types"), ()),
         "os": (
-            ("a sandbox has no files, processes, users and environment", _FILES[1]),
-            ("files and processes: all", "getrandom", "urandom"),
+            ("the sandbox has no files, processes, users and environment", _FILES[1]),
+            (
+                "access", "chdir", "chmod", "fork", "getrandom", "kill", "link", "listdir", "lstat",
+                "makedirs", "mkdir", "open", "popen", "readlink", "remove", "rename", "replace",
+                "rmdir", "scandir", "stat", "symlink", "system", "truncate", "unlink", "urandom",
+                "utime", "walk",
+            ),
         ),
         "pathlib": (_FILES, tuple(f"Path.{name}" for name in _PATH_METHODS)),
-        "pkgutil": (_FILES, ("get_data",)),
-        "platform": (("a sandbox has no machine to name", "sys.platform"), ("node", "uname")),
-        "queue": (_THREADS, ("Queue.join",)),
-        "random": (_RANDOM, ("Random without a seed", *_RANDOM_FUNCTIONS)),
+        "posix": (
+            ("it is the part of os in C", "os"),
+            (
+                "access", "chdir", "link", "listdir", "lstat", "mkdir", "open", "readlink",
+                "remove", "rename", "replace", "rmdir", "scandir", "stat", "symlink", "truncate",
+                "unlink", "urandom", "utime",
+            ),
+        ),
+        "pdb": (_TOOL, ("Pdb", "post_mortem", "run", "runcall", "runeval", "set_trace")),
+        "pydoc": (_TOOL, ("getdoc", "help", "locate", "render_doc", "splitdoc")),
+        "pkgutil": (_FILES, ("read_code",)),
+        "platform": (("it names the sandbox: wasi, wasm32", "sys.version_info"), ()),
+        "queue": (_THREADS, ("Queue.get of an empty queue",)),
+        "random": (_RANDOM, ("numbers of a Random without a seed", *_RANDOM_FUNCTIONS)),
         "secrets": (
             _RANDOM,
             (
@@ -169,7 +187,7 @@ _PARTIAL: Mapping[str, tuple[tuple[str, str], tuple[str, ...]]] = MappingProxyTy
             _FILES,
             (
                 "chown", "copy", "copy2", "copyfile", "copymode", "copystat", "copytree",
-                "disk_usage", "make_archive", "move", "rmtree", "unpack_archive", "which",
+                "disk_usage", "make_archive", "move", "rmtree", "unpack_archive",
             ),
         ),
         "signal": (_PROCESSES, ("alarm", "raise_signal", "setitimer", "signal")),
@@ -181,6 +199,7 @@ _PARTIAL: Mapping[str, tuple[tuple[str, str], tuple[str, ...]]] = MappingProxyTy
                 "socket", "socketpair",
             ),
         ),
+        "ssl": (_NETWORK, ("SSLContext", "create_default_context", "get_server_certificate")),
         "statistics": (_RANDOM, ("NormalDist.samples without a seed",)),
         "subprocess": (
             _PROCESSES,
@@ -190,7 +209,7 @@ _PARTIAL: Mapping[str, tuple[tuple[str, str], tuple[str, ...]]] = MappingProxyTy
             ),
         ),
         "sysconfig": (
-            ("a sandbox has no installation", "sys.version_info"),
+            ("the sandbox has no installation", "sys.version_info"),
             ("get_config_h_filename", "get_config_var", "get_config_vars", "get_makefile_filename",
              "get_path", "get_paths", "parse_config_h"),
         ),
@@ -208,6 +227,9 @@ _PARTIAL: Mapping[str, tuple[tuple[str, str], tuple[str, ...]]] = MappingProxyTy
         ),
         "time": (_CLOCK, (*_TIME, "asctime, ctime, gmtime, localtime, strftime without a time")),
         "timeit": (_CLOCK, ("Timer", "default_timer", "repeat", "timeit")),
+        "unittest": (
+            _TOOL, ("TestCase", "TestLoader", "TestSuite", "TextTestRunner", "main")
+        ),
         "uuid": (_RANDOM, ("getnode", "uuid1", "uuid4", "uuid6", "uuid7", "uuid8 without values")),
         "zipfile": (_FILES, ("a path as file",)),
         "zoneinfo": (
@@ -227,7 +249,7 @@ _REFUSED: tuple[tuple[tuple[str, str], str], ...] = (
     (
         _NETWORK,
         """ftplib http.client http.cookiejar http.server imaplib nntplib poplib select selectors
-        smtplib ssl urllib.request urllib.robotparser webbrowser wsgiref xmlrpc""",
+        smtplib urllib.request urllib.robotparser webbrowser wsgiref xmlrpc""",
     ),
     (
         _FILES,
@@ -235,17 +257,18 @@ _REFUSED: tuple[tuple[tuple[str, str], str], ...] = (
         zipimport""",
     ),
     (_NATIVE, "ctypes"),
-    ((_NATIVE[0], "zlib"), "bz2 compression lzma"),
+    ((_NATIVE[0], "zlib"), "bz2 compression.bz2 compression.lzma compression.zstd lzma"),
     (("the runtime has one parser of XML", "xml.etree.ElementTree"), "plistlib xml.dom"),
-    (_TERMINAL, "cmd code codeop curses idlelib readline rlcompleter tkinter turtle"),
+    (_TERMINAL, "cmd code curses idlelib readline rlcompleter tkinter turtle"),
     (_TERMINAL, "termios tty turtledemo"),
     (
         _TOOL,
-        """antigravity bdb compileall doctest ensurepip faulthandler json.tool modulefinder pdb
-        pickletools py_compile pyclbr pydoc pydoc_data site symtable tabnanny this unittest venv""",
+        """antigravity bdb compileall doctest ensurepip faulthandler json.tool modulefinder
+        pickletools py_compile pyclbr pydoc_data site symtable tabnanny this
+        unittest.mock venv""",
     ),
     (("it is internal to the module re", "re"), "sre_compile sre_constants sre_parse"),
-    (_OTHER, "fcntl grp msilib msvcrt nt nturl2path posix pwd resource syslog winreg winsound"),
+    (_OTHER, "fcntl grp msilib msvcrt nt nturl2path pwd resource syslog winreg winsound"),
     (
         _REMOVED,
         """aifc asynchat asyncore audioop cgi cgitb chunk crypt imghdr imp lib2to3 mailcap nis
@@ -272,11 +295,21 @@ MODULES: Mapping[str, Module] = MappingProxyType(
 )
 """Dotted name -> row, sorted by name."""
 
+ENCODINGS: tuple[str, ...] = tuple(
+    """
+ascii base64_codec charmap cp037 cp1026 cp1140 cp1250 cp1251 cp1252 cp1253 cp1254 cp1257 cp273 cp437
+cp500 cp850 cp852 cp858 cp866 hex_codec idna iso8859_1 iso8859_15 iso8859_2 iso8859_5 iso8859_7
+iso8859_9 koi8_r latin_1 mac_roman punycode raw_unicode_escape rot_13 unicode_escape utf_16
+utf_16_be utf_16_le utf_32 utf_32_be utf_32_le utf_7 utf_8 utf_8_sig
+""".split()  # noqa: SIM905  # as above
+)
+"""Modules of `encodings`, which is to say, the encodings that a sandbox knows."""
+
 INTERNAL = frozenset(
     """
 _abc _ast _bisect _blake2 _codecs _collections _collections_abc _colorize _contextvars _csv
 _datetime _decimal _functools _heapq _hmac _imp _io _json _locale _md5 _opcode _opcode_metadata
-_operator _pickle _py_warnings _pydecimal _sha1 _sha2 _sha3 _sre _stat _statistics _string _strptime
+_operator _pickle _py_warnings _sha1 _sha2 _sha3 _sre _stat _statistics _string _strptime
 _struct _tokenize _types _typing _warnings _weakref _weakrefset genericpath pyexpat re._casefix
 re._compiler re._constants re._parser
 """.split()  # noqa: SIM905  # as above
@@ -303,5 +336,5 @@ def is_importable(name: str) -> bool:
     """Whether `import name` finds a standard module in a sandbox."""
     row = find_module(name)
     if row is None:
-        return name in INTERNAL or name.startswith("encodings.")
+        return name in INTERNAL or name.removeprefix("encodings.") in ENCODINGS
     return row.importable

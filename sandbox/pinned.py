@@ -27,9 +27,9 @@ class PinnedRuntime:
         file: name of the zstd file.
         base: digest of the runtime that the file is a patch of; None if the file is complete.
         wit_digest: digest of the WIT that the runtime was built from.
-        loader_digest: digest of the guest side sources (`sandbox/runtime_app`), and of
-            `sandbox/missing_calls.py`.
+        loader_digest: digest of the guest side sources (`sandbox.runtime_sources`).
         componentize_py: version of the tool that built it.
+        tzdata: version of the package whose time zones are in it.
         built: day of the build, `YYYY-MM-DD`.
     """
 
@@ -41,6 +41,7 @@ class PinnedRuntime:
     wit_digest: str
     loader_digest: str
     componentize_py: str
+    tzdata: str
     built: str
 
 

@@ -3,25 +3,29 @@
 componentize-py's output differs at every build, so a runtime is built once and kept as data.
 """
 
+import base64
 import json
 import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+
+import wasmtime
+from wasmtime.component import Component, Linker
 
 from sandbox import missing_calls
 from sandbox.digests import digest_of, file_stem
 from sandbox.errors import RuntimeDamagedError, SandboxError, ToolMissingError
 from sandbox.files import write_whole
 from sandbox.pinned import DIRECTORY, PinnedRuntime, compress, pinned_runtimes, unpack_runtime
+from sandbox.runtime_sources import SHELF, loader_digest, runtime_sources, zones_version
 from sandbox.world import World
 
 WIT_DIRECTORY = Path(__file__).parent / "wit"
-LOADER_DIRECTORY = Path(__file__).parent / "runtime_app"
 _NOTE = (
     "componentize-py does not build reproducibly: a rebuild gives another digest and another hash "
     "seed. These bytes are the artefact, with a libc changed by sandbox/missing_calls.py; the "
@@ -42,34 +46,59 @@ class RuntimeCheck:
     current: bool
 
 
-def build_runtime(world: World) -> bytes:
+def build_shelf() -> bytes:
+    """The standard modules that guests load on demand, compiled by the runtime's own Python.
+
+    Raises:
+        ToolMissingError: componentize-py is not installed, or it failed.
+    """
+    component = _componentize(World.CONTRACT, "shelf_app", runtime_sources())
+    engine = wasmtime.Engine()
+    store = wasmtime.Store(engine)
+    instance = Linker(engine).instantiate(store, Component(engine, component))
+    describe = instance.get_func(store, "describe")
+    if describe is None:
+        raise ToolMissingError("componentize-py built a component without the export describe")
+    return base64.b64decode(describe(store))
+
+
+def build_runtime(world: World, shelf: bytes) -> bytes:
     """A new runtime component of `world`: componentize-py's, with a libc whose calls fail.
+
+    Args:
+        world: what the component exports and imports.
+        shelf: of `build_shelf`.
 
     Raises:
         ToolMissingError: componentize-py is not installed, or it failed.
         ComponentRefusedError: the libc has another form than `sandbox.missing_calls` expects.
     """
+    sources = {**runtime_sources(), SHELF: shelf}
+    return missing_calls.fail_missing_calls(_componentize(world, f"{world}_app", sources))
+
+
+def _componentize(world: World, app: str, sources: Mapping[str, bytes]) -> bytes:
     tool = shutil.which("componentize-py") or _beside_python("componentize-py")
     if tool is None:
         raise ToolMissingError(
             "componentize-py is not installed: pip install cordbox[runtime-build]"
         )
     with tempfile.TemporaryDirectory(prefix="cordbox-runtime-") as folder:
-        sources = Path(folder) / "sources"
-        sources.mkdir()
-        for file in sorted(LOADER_DIRECTORY.glob("*.py")):
-            shutil.copyfile(file, sources / file.name)
+        root = Path(folder) / "sources"
+        for path, content in sources.items():
+            (root / path).parent.mkdir(parents=True, exist_ok=True)
+            (root / path).write_bytes(content)
         output = Path(folder) / "runtime.wasm"
         arguments = ["-q", "-d", str(WIT_DIRECTORY), "-w", f"{world}-runtime", "componentize"]
-        arguments += ["--stub-wasi", "-p", str(sources), f"{world}_app", "-o", str(output)]
+        arguments += ["--stub-wasi", "-p", str(root), app, "-o", str(output)]
         done = subprocess.run(
             [tool, *arguments], env=_environment(folder), capture_output=True, check=False
         )
         if done.returncode != 0:
             detail = done.stderr.decode(errors="replace").strip().splitlines()
             reason = detail[-1] if detail else f"exit code {done.returncode}"
-            raise ToolMissingError(f"componentize-py cannot build world {world}: {reason}")
-        return missing_calls.fail_missing_calls(output.read_bytes())
+            raise ToolMissingError(f"componentize-py cannot build {app}: {reason}")
+        return output.read_bytes()
 
 
 def pin_runtimes(components: dict[World, bytes], *, built: str, directory: Path) -> None:
@@ -89,9 +118,10 @@ def pin_runtimes(components: dict[World, bytes], *, built: str, directory: Path)
                 size=len(component),
                 file=name,
                 base=base[0] if base else None,
-                wit_digest=tree_digest(WIT_DIRECTORY, "*.wit"),
+                wit_digest=wit_digest(),
                 loader_digest=loader_digest(),
                 componentize_py=version("componentize-py"),
+                tzdata=zones_version(),
                 built=built,
             )
         )
@@ -104,7 +134,7 @@ def pin_runtimes(components: dict[World, bytes], *, built: str, directory: Path)
 
 def check_runtimes(directory: Path = DIRECTORY) -> Iterator[RuntimeCheck]:
     """Recompute the digest of every installed runtime."""
-    wit = tree_digest(WIT_DIRECTORY, "*.wit")
+    wit = wit_digest()
     loader = loader_digest()
     for runtime in pinned_runtimes(directory):
         error: SandboxError | None = None
@@ -116,16 +146,11 @@ def check_runtimes(directory: Path = DIRECTORY) -> Iterator[RuntimeCheck]:
         yield RuntimeCheck(runtime=runtime, error=error, current=current)
 
 
-def tree_digest(folder: Path, pattern: str, *others: Path) -> str:
-    """Digest over names and contents of a folder's files, and of others."""
-    found = [*folder.glob(pattern), *others]
+def wit_digest() -> str:
+    """Digest over names and contents of the WIT."""
+    found = sorted(WIT_DIRECTORY.glob("*.wit"))
     files = {file.name: file.read_text(encoding="utf-8") for file in found}
     return digest_of(json.dumps(files, sort_keys=True).encode())
-
-
-def loader_digest() -> str:
-    """Digest over the sources of the loader, and of what changes the built component."""
-    return tree_digest(LOADER_DIRECTORY, "*.py", Path(missing_calls.__file__))
 
 
 def _environment(folder: str) -> dict[str, str]:

@@ -82,15 +82,17 @@ def build(directory: Path | None) -> None:
     built with, so older runtimes have to stay.
     """
     from sandbox.pinned import DIRECTORY, pinned_runtimes
-    from sandbox.runtime_build import build_runtime, pin_runtimes
+    from sandbox.runtime_build import build_runtime, build_shelf, pin_runtimes
     from sandbox.world import World
 
     folder = directory or DIRECTORY
     folder.mkdir(parents=True, exist_ok=True)
+    click.echo("compiling the standard modules", err=True)
+    shelf = build_shelf()
     components = {}
     for world in World:
         click.echo(f"building the runtime of world {world}", err=True)
-        components[world] = build_runtime(world)
+        components[world] = build_runtime(world, shelf)
     pin_runtimes(components, built=dt.datetime.now(dt.UTC).date().isoformat(), directory=folder)
     for runtime in pinned_runtimes(folder)[-len(components) :]:
         print(f"{runtime.world:<9} {runtime.digest}  {runtime.size} bytes")

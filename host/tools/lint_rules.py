@@ -30,6 +30,8 @@ _CLOCKS_WITHOUT_ARGUMENT = {
 """Function -> number of arguments with which it no longer reads the clock."""
 
 RANDOM_MODULES = frozenset({"random", "secrets", "_random"})
+_SEEDED = frozenset({"random.Random", "secrets.compare_digest"})
+"""Names of these modules that give everyone the same; `random.Random` does with a seed."""
 RANDOM = frozenset({"os.urandom", "os.getrandom", "uuid.uuid4"})
 _ORDER_FREE = frozenset({"sorted", "len", "min", "max", "any", "all", "set", "frozenset", "sum"})
 """Built-in functions whose result does not depend on the order of what they consume."""
@@ -131,7 +133,9 @@ class _Scan(ast.NodeVisitor):
         dotted = self._names.dotted(node) or ""
         if dotted in CLOCKS:
             self._say(node, Rule.CLOCK, f"{dotted} reads the clock")
-        elif dotted in RANDOM or dotted.rpartition(".")[0] in RANDOM_MODULES:
+        elif dotted in RANDOM or (
+            dotted.rpartition(".")[0] in RANDOM_MODULES and dotted not in _SEEDED
+        ):
             self._say(node, Rule.RANDOMNESS, f"{dotted} is random")
 
     def visit_Call(self, node: ast.Call) -> None:
@@ -139,6 +143,8 @@ class _Scan(ast.NodeVisitor):
         needed = _CLOCKS_WITHOUT_ARGUMENT.get(dotted)
         if needed is not None and len(node.args) < needed:
             self._say(node, Rule.CLOCK, f"{dotted} without a time reads the clock")
+        if dotted == "random.Random" and not _has_seed(node):
+            self._say(node, Rule.RANDOMNESS, f"{dotted} without a seed is random")
         self._consumption(node)
         if isinstance(node.func, ast.Attribute):
             self._mutation_by_method(node, node.func)
@@ -302,6 +308,11 @@ def _ledger_classes(tree: ast.Module) -> set[str]:
             if bases & (_LEDGER_BASES | found):
                 found.add(node.name)
     return found
+
+
+def _has_seed(call: ast.Call) -> bool:
+    given = [*call.args, *(keyword.value for keyword in call.keywords)]
+    return bool(given) and not (isinstance(given[0], ast.Constant) and given[0].value is None)
 
 
 def _is_amount(node: ast.expr) -> bool:

@@ -1,14 +1,10 @@
 """The standard modules in the pinned runtimes, as the build judges imports by them."""
 
-import ast
 import sys
 from dataclasses import dataclass
-from importlib.resources import files as package_files
-from pathlib import Path
 
-from sandbox.module_table import MODULES, find_module
+from sandbox.module_table import ENCODINGS, INTERNAL, MODULES, find_module
 
-_ALWAYS = frozenset({"builtins", "os.path"})
 _PINNING = "pin its wheel (vendor-lock, vendor-wheels), or add the module to the sources"
 
 
@@ -25,13 +21,9 @@ class SourceRules:
     @staticmethod
     def of_default_runtime() -> "SourceRules":
         """The modules in the newest pinned runtimes, the same for both worlds."""
-        path = Path(str(package_files("sandbox"))) / "runtime_app" / "standard_modules.py"
-        for node in ast.parse(path.read_text(encoding="utf-8")).body:
-            if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "NAMES":
-                names = frozenset(ast.literal_eval(node.value))
-                parents = {name.rpartition(".")[0] for name in names} - {""}
-                return SourceRules(modules=names | parents | _ALWAYS)
-        raise LookupError(f"{path} defines no NAMES")
+        present = {name for name, row in MODULES.items() if row.importable}
+        encodings = {f"encodings.{name}" for name in ENCODINGS}
+        return SourceRules(modules=frozenset(present | INTERNAL | encodings))
 
     def allows(self, module: str) -> bool:
         return module in self.modules

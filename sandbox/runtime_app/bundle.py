@@ -2,6 +2,7 @@
 
 # ruff: noqa: INP001  # a folder of top-level modules of the guest, not a package of this project
 
+import binascii
 import builtins
 import datetime as dt
 import gc
@@ -17,49 +18,22 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any, Never
 
+import shelf
+from module_table import MODULES, find_module
+
 __tracebackhide__ = True
 """No frame of this module is the CorDapp's: traces and pytest leave them out."""
 
-CLOCK = (
-    "the sandbox has no clock: write self.clock.now() in a flow, transaction.time_window in a"
-    " contract"
-)
-RANDOMNESS = (
-    "the sandbox has no randomness: write self.random.bytes(..) or self.random.uuid() in a flow"
-)
-FILES = "the sandbox has no files"
+CLOCK = MODULES["time"].refusal
+RANDOMNESS = MODULES["uuid"].refusal
+FILES = MODULES["io"].refusal
+PROCESSES = MODULES["subprocess"].refusal
 SLEEP = "the sandbox cannot wait: write self.flow_engine.sleep(millis) in a flow"
 INPUT = "the sandbox has no standard input"
-_NETWORK = (
-    "the sandbox has no network: a flow reaches members by self.flow_messaging, other systems by"
-    " self.external_messaging"
-)
-_THREADS = "the sandbox has no threads"
-_PROCESSES = "the sandbox has no processes"
 
-_REASONS = {
-    "random": RANDOMNESS,
-    "secrets": RANDOMNESS,
-    "_random": RANDOMNESS,
-    "asyncio": "the sandbox has no event loop: calls of a flow's services are plain calls",
-    "threading": _THREADS,
-    "_thread": _THREADS,
-    "concurrent": _THREADS,
-    "multiprocessing": _PROCESSES,
-    "subprocess": _PROCESSES,
-    "socket": _NETWORK,
-    "ssl": _NETWORK,
-    "http": _NETWORK,
-    "urllib": _NETWORK,
-    "sqlite3": "the sandbox has no database: a flow stores entities by self.persistence_service",
-    "logging": "write self.log.info(..) in a flow",
-    "queue": _THREADS,
-    "tempfile": FILES,
-    "shutil": FILES,
-    "glob": FILES,
-    "importlib.resources": FILES,
-}
-_UNSHARED = ("random", "_random", "secrets", "_thread", "threading")
+_FOLDER = os.path.dirname(__file__)
+_UNSHARED = ("_thread", "threading")
+"""Loaded modules of which a guest gets another form."""
 _FILE_CALLS = (
     "open",
     "stat",
@@ -79,6 +53,7 @@ _FILE_CALLS = (
     "truncate",
     "access",
     "utime",
+    "chmod",
 )
 _CLOCKS = (
     "time",
@@ -98,7 +73,12 @@ _CLOCKS = (
 
 
 class BundleFinder:
-    """Finds modules in a mapping of bundle paths to source texts; refuses every other by name."""
+    """Finds modules in a mapping of bundle paths to source texts.
+
+    Refuses every other by name, unless a finder that guest code has added finds it.
+
+    The mapping also holds data files of packages, whose texts are the base64 of their content.
+    """
 
     def __init__(self, files: Mapping[str, str]) -> None:
         self._files = files
@@ -106,8 +86,8 @@ class BundleFinder:
     def find_spec(
         self,
         name: str,
-        path: Sequence[str] | None = None,  # noqa: ARG002  # the protocol's signature
-        target: ModuleType | None = None,  # noqa: ARG002  # the protocol's signature
+        path: Sequence[str] | None = None,
+        target: ModuleType | None = None,
     ) -> ModuleSpec:
         """The spec of a bundle module.
 
@@ -119,12 +99,17 @@ class BundleFinder:
             if file in self._files:
                 return self._spec(name, file)
         if any(file.startswith(f"{place}/") for file in self._files):
-            return ModuleSpec(name, None, is_package=True)
-        reason = _REASONS.get(name) or _REASONS.get(name.partition(".")[0])
-        if reason is None and name.partition(".")[0] in sys.stdlib_module_names:
-            reason = "it is not among the runtime's standard modules"
-        detail = reason or "neither the package nor its dependencies contain it"
-        raise ModuleNotFoundError(f"cannot import {name!r}: {detail}", name=name)
+            return ModuleSpec(name, self, is_package=True)
+        # Some packages make modules while they run (`six.moves`), by a finder of their own.
+        others = (finder for finder in sys.meta_path if finder is not self)
+        spec = shelf.find_spec(name)
+        while spec is None:
+            finder = next(others, None)
+            if finder is None:
+                raise ModuleNotFoundError(f"cannot import {name!r}: {_reason(name)}", name=name)
+            find = getattr(finder, "find_spec", None)
+            spec = find(name, path, target) if find else None
+        return spec
 
     def _spec(self, name: str, file: str) -> ModuleSpec:
         package = file.endswith("/__init__.py")
@@ -141,6 +126,8 @@ class BundleFinder:
     def exec_module(self, module: ModuleType) -> None:
         """Execute the module's source; its code names the bundle path as file."""
         file = module.__spec__.origin
+        if file is None:
+            return  # a folder without __init__.py
         source = self._files[file]
         linecache.cache[file] = (len(source), None, source.splitlines(keepends=True), file)
         code = compile(source, file, "exec", dont_inherit=True)
@@ -151,12 +138,42 @@ class BundleFinder:
         spec = self.find_spec(name)
         return self._files[spec.origin] if spec.origin else ""
 
+    def get_data(self, path: str) -> bytes:
+        """The content of a file of the bundle, for `pkgutil.get_data` and `importlib.resources`.
+
+        Args:
+            path: its bundle path, such as `stdnum/iban.dat`.
+
+        Raises:
+            FileNotFoundError: the bundle has no such file.
+        """
+        path = os.path.normpath(path)
+        if path not in self._files:
+            raise FileNotFoundError(
+                f"{path}: no such data file in the package (cordapp.toml lists them in data)"
+            )
+        text = self._files[path]
+        return text.encode() if path.endswith(".py") else binascii.a2b_base64(text)
+
+    def data_names(self) -> list[str]:
+        """Bundle paths of all data files."""
+        return [path for path in self._files if not path.endswith(".py")]
+
+
+def _reason(name: str) -> str:
+    row = find_module(name)
+    if row is not None and not row.importable:
+        return row.refusal
+    if name.partition(".")[0] in sys.stdlib_module_names:
+        return "it is not among the runtime's standard modules"
+    return "neither the package nor its dependencies contain it"
+
 
 def install(files: Mapping[str, str], output: io.TextIOBase, errors: io.TextIOBase) -> None:
     """Make `files` the only place that imports come from, and shut the doors to the outside.
 
     Args:
-        files: the bundle: path to source text.
+        files: the bundle: path to source text, or to the base64 of a data file.
         output: standard output of the guest.
         errors: standard error of the guest, to which warnings are written.
     """
@@ -164,8 +181,12 @@ def install(files: Mapping[str, str], output: io.TextIOBase, errors: io.TextIOBa
     sys.path_hooks[:] = []
     sys.path_importer_cache.clear()
     sys.meta_path[:] = [BundleFinder(files)]
-    for name in _UNSHARED:
-        sys.modules.pop(name, None)
+    for name, module in list(sys.modules.items()):
+        # A bundle may have modules of the same names as the loader.
+        own = os.path.dirname(getattr(module, "__file__", None) or "") == _FOLDER
+        row = find_module(name)
+        if own or name in _UNSHARED or (row is not None and not row.importable):
+            del sys.modules[name]
     for name in _CLOCKS:
         setattr(time, name, _refusal(CLOCK))
     for name in ("localtime", "gmtime", "ctime", "asctime", "strftime"):
@@ -178,6 +199,8 @@ def install(files: Mapping[str, str], output: io.TextIOBase, errors: io.TextIOBa
     for name in _FILE_CALLS:
         setattr(os, name, _refusal(FILES))
         setattr(posix, name, _refusal(FILES))
+    for name in ("kill", "popen", "system"):
+        setattr(os, name, _refusal(PROCESSES))
     os.environ.clear()
     builtins.input = _refusal(INPUT)
     sys.stdin = None

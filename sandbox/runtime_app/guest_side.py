@@ -15,9 +15,10 @@ from json import dumps, loads
 from types import ModuleType
 from typing import Any
 
+import building  # noqa: F401  # imported for its effect
 import bundle
 import output
-import standard_modules  # noqa: F401  # imported for its effect
+import records
 from componentize_py_types import Err
 
 __tracebackhide__ = True
@@ -82,7 +83,7 @@ def run(start: str, host: Callable[[str, str, str], str]) -> str:
     """`run`; an exception of the guest is the flow's failure."""
     if _broken:
         raise Err(dumps(_broken))
-    streams = (output.OUTPUT, output.ERRORS)
+    streams = (output.OUTPUT, output.ERRORS, records.RECORDS)
     for stream in streams:
         stream.begin(lambda line: host("log", "write", line))
     try:

@@ -34,6 +34,8 @@ def found(code: str) -> list[tuple[str, int]]:
         ("randomness", "import uuid\nuuid.uuid4()"),
         ("randomness", "from os import urandom\nurandom(4)"),
         ("randomness", "import random\nrandom.choice([1])"),
+        ("randomness", "import random\nrandom.Random()"),
+        ("randomness", "from random import Random\nRandom(None).random()"),
         ("randomness", "from secrets import token_hex\ntoken_hex()"),
         ("hash", "hash('a')"),
         ("hash", "sorted([], key=hash)"),
@@ -78,6 +80,8 @@ def test_what_can_differ_is_found(rule: str, code: str) -> None:
         "import datetime\nx = datetime.datetime.fromisoformat('2026-01-01')",
         "from datetime import datetime\ndef f(at: datetime) -> datetime:\n    return at",
         "import uuid\nuuid.UUID(int=4), uuid.uuid5(uuid.NAMESPACE_DNS, 'a')",
+        "import random\nrandom.Random(7).choice([1])",
+        "from secrets import compare_digest\ncompare_digest(b'a', b'b')",
         "class A:\n    def __hash__(self):\n        return hash((1, 2))",
         "def hash(x): return x\nhash(1)",
         "def f(id):\n    return id(1), id",
@@ -167,9 +171,9 @@ def project(folder: Path, source: str) -> Path:
 
 
 SOURCE = """
-    import random
-    import socket
-    import threading  # cordbox: allow import-not-allowed: never reached
+    import _random
+    import asyncio
+    import sqlite3  # cordbox: allow import-not-allowed: never reached
     from cordapp.contracts import Contract
 
     for x in {1, 2}:
@@ -187,7 +191,7 @@ def test_findings_name_the_projects_files(tmp_path: Path) -> None:
 
 
 def test_errors_refuse_a_build_and_warnings_do_not(tmp_path: Path) -> None:
-    with pytest.raises(LintRefusedError, match=r"app/__init__.py:2:1: import of 'random'"):
+    with pytest.raises(LintRefusedError, match=r"app/__init__.py:2:1: import of '_random'"):
         checked(load_project(project(tmp_path / "a", SOURCE)))
     (warning,) = checked(load_project(project(tmp_path / "b", "for x in {1, 2}: pass")))
     assert warning == "contracts/app/__init__.py:1:10: a loop over a set [set-order]"
@@ -203,7 +207,7 @@ def test_the_command_tells_by_text_json_and_exit_status(
     code, out = lint(project(tmp_path / "a", SOURCE))
     assert code == 1
     assert out.splitlines()[:2] == [
-        "contracts/app/__init__.py:2:1: error: import of 'random', which no sandbox has: it is not among the runtime's standard modules [randomness]",
+        "contracts/app/__init__.py:2:1: error: import of '_random', which no sandbox has: the sandbox has no randomness: use self.random.bytes(..) in a flow, random.Random(seed) for numbers that the seed decides [randomness]",
         "    a contract has no randomness: let the flow put the value into the transaction",
     ]
     warning = project(tmp_path / "b", "for x in {1, 2}: pass")

@@ -13,6 +13,7 @@ from types import TracebackType
 
 from cordapp import guest
 from cordapp.registry import HostCallError
+from host.tools.testkit.native_modules import logging_to
 from sandbox.errors import (
     CapabilityNotGrantedError,
     InvalidPayloadError,
@@ -87,7 +88,11 @@ class NativeGuest(Runnable):
 
 
 def _run(start: str, calls: "_Calls") -> str:
-    result: str = guest.run(start, calls)
+    def log(level: str, logger: str, message: str) -> None:
+        calls("log", "write", json.dumps({"level": level, "logger": logger, "message": message}))
+
+    with logging_to(log):
+        result: str = guest.run(start, calls)
     result.encode()
     return result
 

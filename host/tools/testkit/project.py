@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 from host.tools.project import PROJECT_FILE, CordappProject, CpkPlan, load_project
+from host.tools.testkit.native_modules import guard
 from host.tools.vendoring import import_paths
 
 
@@ -31,7 +32,12 @@ def source_folders_of(plan: CpkPlan) -> list[Path]:
 
 
 def mount(project: CordappProject) -> None:
-    """Put the source folders on `sys.path`, so that tests import the CorDapp's modules."""
-    for folder in source_folders(project):
+    """Put the source folders on `sys.path`, so that tests import the CorDapp's modules.
+
+    Their modules see the standard library as a sandbox has it.
+    """
+    folders = source_folders(project)
+    guard(folders)
+    for folder in folders:
         if str(folder) not in sys.path:
             sys.path.append(str(folder))
