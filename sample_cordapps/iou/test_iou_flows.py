@@ -91,6 +91,7 @@ def test_lender_refuses_beyond_its_limit(nodes: list[Node]) -> None:
     with pytest.raises(FlowFailedError) as failed:
         alice.start(IssueIou, {"counterparty": BOB, "amount": 51})
     assert failed.value.message == f"{ALICE} may borrow 50, not 51"
+    assert failed.value.code == "iou-over-limit"
     assert last_error(bob).type == "iou-over-limit"
     alice.start(IssueIou, {"counterparty": BOB, "amount": 50})
 

@@ -62,7 +62,7 @@ def test_a_failed_flow_has_exit_code_1_and_its_reason(flow):
     body = json.dumps({"counterparty": "O=Nobody, L=London, C=GB", "amount": 7})
     failed = flow("start", ALICE, ISSUE, body, "--wait")
     assert failed.code == 1
-    assert "O=Nobody, L=London, C=GB is no member" in failed.err
+    assert "[iou-unknown-member] O=Nobody, L=London, C=GB is no member" in failed.err
 
 
 def test_a_running_flow_is_waited_for_and_killed(flow):
