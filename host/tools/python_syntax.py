@@ -5,6 +5,15 @@ import sys
 
 from sandbox.module_table import PYTHON_VERSION
 
+_OF_NEWER = (
+    "invalid syntax",
+    "expected '('",
+    "expected ':'",
+    "f-string",
+    "multiple exception types",
+    "unterminated string literal",
+)
+"""How messages begin that older versions have for syntax that newer ones know."""
 _SANDBOX = tuple(int(part) for part in PYTHON_VERSION.split(".")[:2])
 
 
@@ -15,7 +24,7 @@ def syntax_problem(refused: BaseException) -> str:
     versions have, such as type parameters (PEP 695), is refused where the former is older.
     """
     message = str(getattr(refused, "msg", None) or refused)
-    if sys.version_info[:2] >= _SANDBOX or not isinstance(refused, SyntaxError):
+    if sys.version_info[:2] >= _SANDBOX or not message.startswith(_OF_NEWER):
         return message
     sandbox = ".".join(map(str, _SANDBOX))
     return (

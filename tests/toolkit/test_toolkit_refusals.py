@@ -160,7 +160,14 @@ def test_each_fault_of_a_project_file_has_a_line(tmp_path, capsys, store):
     assert all("cordapp.toml: " in line for line in lines)
 
 
-NEWER = ("type A = int\n", "def f[T](x: T) -> T: return x\n", "class C[T]: pass\n")
+NEWER = (
+    "type A = int\n",
+    "def f[T](x: T) -> T: return x\n",
+    "class C[T]: pass\n",
+    "x = f'{'a'}'\n",
+    "x = f'{1 +\n1}'\n",
+    "x = f'{chr(10).join([])!r:{\"\\n\"}}'\n",
+)
 
 
 @pytest.mark.skipif(sys.version_info >= (3, 12), reason="the syntax is known to this Python")
@@ -175,6 +182,10 @@ def test_syntax_that_only_newer_versions_have_names_both_versions(tmp_path, caps
 
 
 def test_other_faults_of_source_name_no_version():
+    for source in ("x = (\n", "if 1:\nx\n"):
+        with pytest.raises(SyntaxError) as refused:
+            compile(source, "w.py", "exec")
+        assert syntax_problem(refused.value) == refused.value.msg
     assert syntax_problem(ValueError("source code string cannot contain null bytes")) == (
         "source code string cannot contain null bytes"
     )
