@@ -37,6 +37,8 @@ class CodeRefusedError(InvalidInputError):
     """The code of a CPK cannot be used: missing, of the wrong world, or refused by the sandbox."""
 
     code = "cpk-code-refused"
+    problems: tuple[str, ...] = ()
+    """The mistakes in declarations, each with its file and line."""
 
 
 class CodeMismatchError(InvalidInputError):
@@ -188,7 +190,9 @@ def describe(guest: Runnable, label: str) -> Mapping[str, Any]:
     except GuestTextError as refused:
         raise CodeRefusedError(f"{label}: describe: {refused.message}") from refused
     if isinstance(answer, dict) and isinstance(answer.get("error"), dict):
-        raise CodeRefusedError(f"{label}: the code cannot be loaded: {_report(answer['error'])}")
+        refused_code = CodeRefusedError(f"{label}: {_report(answer['error'])}")
+        refused_code.problems = _mistakes(answer["error"])
+        raise refused_code
     if not isinstance(answer, dict) or not all(_is_named(answer.get(key)) for key in DESCRIBED):
         raise CodeRefusedError(
             f"{label}: describe must answer lists of named objects: {', '.join(DESCRIBED)}"
@@ -196,12 +200,24 @@ def describe(guest: Runnable, label: str) -> Mapping[str, Any]:
     return answer
 
 
+def _mistakes(error: Mapping[str, Any]) -> tuple[str, ...]:
+    """The lines of a report about declarations; each names its place."""
+    if error.get("type") != "DeclarationError":
+        return ()
+    return tuple(cut_message(line) for line in str(error.get("message")).split("\n"))
+
+
 def _report(error: Mapping[str, Any]) -> str:
     """Exception, message and innermost place of a failure that a Python guest reports."""
+    mistakes = _mistakes(error)
+    if mistakes:
+        count = f"{len(mistakes)} declarations cannot work:\n" if len(mistakes) > 1 else ""
+        return cut_message(count + "\n".join(mistakes))
     trace = error.get("trace")
     frame = trace[-1] if isinstance(trace, list) and trace else None
     place = f" ({frame.get('file')}:{frame.get('line')})" if isinstance(frame, dict) else ""
-    return cut_message(f"{error.get('type')}: {error.get('message')}{place}")
+    text = f"{error.get('type')}: {error.get('message')}{place}"
+    return cut_message(f"the code cannot be loaded: {text}")
 
 
 def _is_named(items: object) -> bool:

@@ -35,6 +35,7 @@ from sandbox.world import World
 COMPONENT_ENTRY = "wasm/component.wasm.zst"
 WORLD_VERSION = "1.0.0"
 _ZSTD_LEVEL = 19
+_WARNINGS_MAX, _WARNING_CHARACTERS_MAX = 1_000, 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,7 +101,7 @@ def python_code(
     with refusing_code(plan.symbolic_name):
         source = PythonSource(files={**base, **own}, entry_modules=plan.modules)
         component = sandbox.derive(world, source, runtime=runtime)
-    descriptor = _descriptor(
+    descriptor, warnings = _descriptor(
         sandbox,
         plan,
         component,
@@ -119,7 +120,7 @@ def python_code(
         entries={**entries, **vendored.entries},
         descriptor=descriptor,
         sources=own,
-        warnings=(*collected.warnings, *undeclared_uses(plan, own)),
+        warnings=(*collected.warnings, *undeclared_uses(plan, own), *warnings),
     )
 
 
@@ -155,7 +156,7 @@ def component_code(
         form="component",
         component_path=COMPONENT_ENTRY,
         component_size=len(wasm),
-    )
+    )[0]
     packed = zstandard.ZstdCompressor(level=_ZSTD_LEVEL).compress(wasm)
     return BuiltCode(entries={COMPONENT_ENTRY: packed}, descriptor=descriptor)
 
@@ -183,12 +184,14 @@ def _descriptor(
     component_path: str | None = None,
     component_size: int | None = None,
     entry_modules: tuple[str, ...] = (),
-) -> CodeDescriptor:
+) -> tuple[CodeDescriptor, tuple[str, ...]]:
+    """The descriptor, and what the code's own checks warn of."""
     with refusing_code(plan.symbolic_name):
         guest = sandbox.guest(World(plan.world), component.digest)
     answer = describe(guest, plan.symbolic_name)
     declared: dict[str, tuple[Any, ...]] = {key: tuple(answer[key]) for key in DESCRIBED}
-    return CodeDescriptor(
+    warnings = tuple(str(line)[:_WARNING_CHARACTERS_MAX] for line in answer.get("warnings", ()))
+    descriptor = CodeDescriptor(
         world=plan.world.value,
         world_version=WORLD_VERSION,
         form=form,
@@ -207,3 +210,4 @@ def _descriptor(
         },
         **declared,
     )
+    return descriptor, warnings[:_WARNINGS_MAX]

@@ -529,6 +529,9 @@ def describe_only(*flows):
     registry.FLOWS.clear()
     registry.FLOWS.update({name_of(f): f for f in flows})
     try:
+        problems, _ = registry.FLOW_SIDE["check"]()
+        if problems:
+            raise DeclarationError("\n".join(problems))
         return json.dumps(registry.FLOW_SIDE["describe"]())
     finally:
         registry.FLOWS.clear()

@@ -6,8 +6,16 @@ import zlib
 from pathlib import Path
 
 SDK = Path(__file__).parents[2] / "sandbox" / "sdk"
-CONTRACT_SIDE = ["__init__", "constraints", "containers", "contracts", "failures", "forms", "guest"]
-CONTRACT_SIDE += ["messages", "records", "registry", "schema", "texts", "unions"]
+CONTRACT_SIDE = [
+    "__init__",
+    "checks",
+    "constraints",
+    "containers",
+    "contracts",
+    "failures",
+    "forms",
+]
+CONTRACT_SIDE += ["guest", "messages", "places", "records", "registry", "schema", "texts", "unions"]
 
 
 def deflated(names):
@@ -18,8 +26,8 @@ def deflated(names):
 
 def test_sdk_stays_small():
     everything = [path.stem for path in (SDK / "cordapp").glob("*.py")]
-    assert deflated(CONTRACT_SIDE) < 33_000
-    assert deflated(everything) < 48_000
+    assert deflated(CONTRACT_SIDE) < 37_000
+    assert deflated(everything) < 56_000
 
 
 def loaded_by(statement):

@@ -140,7 +140,7 @@ class ConstrainedForm(Form):
     def __init__(
         self, inner: Form, constraints: Mapping[str, Any], remarks: Mapping[str, Any]
     ) -> None:
-        self._inner = inner
+        self.inner = inner
         self._remarks = dict(remarks)
         self._constraints = dict(constraints)
         self.tag, self.kinds, self.is_native = inner.tag, inner.kinds, inner.is_native
@@ -155,11 +155,11 @@ class ConstrainedForm(Form):
 
     @property
     def base(self) -> Form:
-        return self._inner.base
+        return self.inner.base
 
     def _limit(self, value: Any) -> Any:
         """A limit as a value of the type: also of its text, and of a number for a Decimal."""
-        base = self._inner.base
+        base = self.inner.base
         if isinstance(base, (IntForm, FloatForm)):
             return value
         if isinstance(base, DecimalForm) and isinstance(value, (int, float)):
@@ -179,17 +179,17 @@ class ConstrainedForm(Form):
         return bool(both and inside) or "multipleOf" in self._constraints
 
     def schema(self, defs: Definitions) -> dict[str, Any]:
-        if isinstance(self._inner.base, IntForm):
+        if isinstance(self.inner.base, IntForm):
             found = self.small_schema()
             if self._has_text:
-                found |= {**self._inner.schema(defs), **found, "type": ["integer", "string"]}
+                found |= {**self.inner.schema(defs), **found, "type": ["integer", "string"]}
                 found |= {_format_limit(n): str(v) for n, v in self._limits.items()}
         else:
-            found = self._inner.schema(defs)
-            ordered = isinstance(self._inner.base, _ORDERED)
+            found = self.inner.schema(defs)
+            ordered = isinstance(self.inner.base, _ORDERED)
             for name, value in self._constraints.items():
                 if name in _LIMITS and ordered:
-                    found[_format_limit(name)] = self._inner.encode(self._limits[name], name)
+                    found[_format_limit(name)] = self.inner.encode(self._limits[name], name)
                 elif name in found and name != "uniqueItems":
                     found.setdefault("allOf", []).append({name: value})
                 else:
@@ -209,20 +209,20 @@ class ConstrainedForm(Form):
         return found
 
     def holds(self, value: object) -> bool:
-        return self._inner.holds(value)
+        return self.inner.holds(value)
 
     def encode(self, value: Any, path: str) -> Any:
-        plain = self._inner.encode(value, path)
+        plain = self.inner.encode(value, path)
         self._check(value, plain, path)
         return plain
 
     def decode(self, value: Any, path: str, read: Read = decoded) -> Any:
-        found = self._inner.decode(value, path, read)
+        found = self.inner.decode(value, path, read)
         self._check(found, value, path)
         return found
 
     def _check(self, value: Any, plain: Any, path: str) -> None:
-        if isinstance(plain, str) and isinstance(self._inner.base, IntForm):
+        if isinstance(plain, str) and isinstance(self.inner.base, IntForm):
             expect(self._has_text, "an integer up to 2^53-1", value, path)
         for name, limit in self._constraints.items():
             self._check_one(name, limit, value, plain, path)
@@ -251,15 +251,15 @@ class ConstrainedForm(Form):
 
     def tagged(self, value: Any, path: str) -> dict[str, Any]:
         self.encode(value, path)
-        return self._inner.tagged(value, path)
+        return self.inner.tagged(value, path)
 
     def untagged(self, value: Mapping[str, Any], path: str, read: Read = decoded) -> Any:
-        found = self._inner.untagged(value, path, read)
+        found = self.inner.untagged(value, path, read)
         self.encode(found, path)
         return found
 
     def is_called(self, tag: object) -> bool:
-        return self._inner.is_called(tag)
+        return self.inner.is_called(tag)
 
 
 def small_schema(form: Form) -> dict[str, Any]:

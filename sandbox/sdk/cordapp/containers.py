@@ -169,15 +169,15 @@ class FixedTupleForm(Form):
     sent_tag = "tuple"
 
     def __init__(self, items: Sequence[Form], tag: str) -> None:
-        self._items = tuple(items)
+        self.items = tuple(items)
         self.tag = tag
         self.is_hashable = all(item.is_hashable for item in items)
 
     def schema(self, defs: Definitions) -> dict[str, Any]:
-        count = len(self._items)
+        count = len(self.items)
         if not count:
             return {"type": "array", "maxItems": 0}
-        items = [item.schema(defs) for item in self._items]
+        items = [item.schema(defs) for item in self.items]
         return {"type": "array", "prefixItems": items, "items": False, "minItems": count}
 
     def holds(self, value: object) -> bool:
@@ -192,8 +192,8 @@ class FixedTupleForm(Form):
         return tuple(self._each(read, value, path))
 
     def _each(self, do: Read, value: Any, path: str) -> list[Any]:
-        expect(len(value) == len(self._items), f"{len(self._items)} items", value, path)
-        pairs = zip(self._items, value, strict=True)
+        expect(len(value) == len(self.items), f"{len(self.items)} items", value, path)
+        pairs = zip(self.items, value, strict=True)
         return [do(form, item, f"{path}[{n}]") for n, (form, item) in enumerate(pairs)]
 
 

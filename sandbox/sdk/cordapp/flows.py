@@ -6,7 +6,7 @@ from enum import Enum
 from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, get_type_hints
 
-from cordapp import ledger, persistence, services
+from cordapp import flow_checks, ledger, message_checks, persistence, services
 from cordapp.errors import (
     ContractVerificationError,
     CordaRuntimeError,
@@ -335,23 +335,10 @@ def _hints(call: Callable[..., Any]) -> tuple[Any, Any]:
 
 
 def _describe_flows() -> list[dict[str, Any]]:
-    speakers: dict[tuple[str, int, bool], str] = {}
-    described = []
-    for name, cls in sorted(FLOWS.items()):
-        for version in cls.__versions__:
-            role = (cls.__protocol__, version, cls.__initiating__)
-            if speakers.setdefault(role, name) != name:
-                raise DeclarationError(
-                    f"protocol {role[0]!r} version {version} has two "
-                    f"{'initiators' if role[2] else 'responders'}: {speakers[role]} and {name}"
-                )
-        described.append(_describe_flow(name, cls))
-    return described
+    return [_describe_flow(name, cls) for name, cls in sorted(FLOWS.items())]
 
 
 def _describe_flow(name: str, cls: type[Any]) -> dict[str, Any]:
-    if cls.__kind__ == "responder" and cls.__protocol__ is None:
-        raise DeclarationError(f"responder flow {name} needs @initiated_by")
     typed = cls.__kind__ == "client-startable"
     taken, given = _hints(cls.call) if typed else (Any, Any)
     return {
@@ -363,6 +350,14 @@ def _describe_flow(name: str, cls: type[Any]) -> dict[str, Any]:
         "inputSchema": None if taken is Any else schema_of(taken),
         "outputSchema": None if given is Any else schema_of(given),
     }
+
+
+def _check_flows() -> tuple[list[str], list[str]]:
+    """Mistakes and warnings, a line each."""
+    modules = sorted({cls.__module__ for cls in FLOWS.values()})
+    messages = message_checks.message_findings(modules)
+    problems = [*flow_checks.flow_problems(Flow), *flow_checks.entity_problems()]
+    return [*problems, *messages.problems], messages.warnings
 
 
 def _run_flow(start: Mapping[str, Any], host: Host) -> str:
@@ -383,5 +378,6 @@ def _run_flow(start: Mapping[str, Any], host: Host) -> str:
     return dumps(plain_json(result) if given is Any else to_json(result, given))
 
 
+FLOW_SIDE["check"] = _check_flows
 FLOW_SIDE["describe"] = _describe_flows
 FLOW_SIDE["run"] = _run_flow

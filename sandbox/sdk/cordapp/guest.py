@@ -6,6 +6,7 @@ from contextlib import suppress
 from typing import Any
 
 from cordapp import __version__
+from cordapp.checks import contract_problems, declared_states
 from cordapp.contracts import (
     Contract,
     UtxoLedgerTransaction,
@@ -18,7 +19,6 @@ from cordapp.registry import (
     COMMANDS,
     CONTRACTS,
     FLOW_SIDE,
-    STATES,
     DeclarationError,
     Host,
     HostCallError,
@@ -49,26 +49,34 @@ def describe() -> str:
     """What the code declares (host-api.md, `describe`), sorted by name.
 
     Raises:
-        DeclarationError, SchemaError: a class cannot work as it is declared.
+        DeclarationError: classes cannot work as they are declared: a line for each mistake.
     """
+    check_flows = FLOW_SIDE.get("check")
+    problems, warnings = check_flows() if check_flows else ([], [])
+    problems = [*contract_problems(), *problems]
+    if problems:
+        raise DeclarationError("\n".join(dict.fromkeys(problems)))
+    return dumps({**_description(), "warnings": warnings})
+
+
+def _description() -> dict[str, Any]:
     flows, entities = FLOW_SIDE.get("describe"), FLOW_SIDE.get("entities")
-    return dumps(
-        {
-            "sdk": f"cordapp {__version__}",
-            "contracts": [
-                {"name": name, "states": [s for s, cls in _states() if contract_of(cls) is c]}
-                for name, c in sorted(CONTRACTS.items())
-                if c.verify is not Contract.verify
-            ],
-            "states": [
-                {"name": name, "contract": _contract_name(cls), "schema": schema_of(cls)}
-                for name, cls in _states()
-            ],
-            "commands": [{"name": n, "schema": schema_of(c)} for n, c in sorted(COMMANDS.items())],
-            "flows": flows() if flows else [],
-            "entities": entities() if entities else [],
-        }
-    )
+    states = declared_states()
+    return {
+        "sdk": f"cordapp {__version__}",
+        "contracts": [
+            {"name": name, "states": [s for s, cls in states if contract_of(cls) is c]}
+            for name, c in sorted(CONTRACTS.items())
+            if c.verify is not Contract.verify
+        ],
+        "states": [
+            {"name": name, "contract": _contract_name(cls), "schema": schema_of(cls)}
+            for name, cls in states
+        ],
+        "commands": [{"name": n, "schema": schema_of(c)} for n, c in sorted(COMMANDS.items())],
+        "flows": flows() if flows else [],
+        "entities": entities() if entities else [],
+    }
 
 
 def verify(transaction: str) -> None:
@@ -106,14 +114,6 @@ def run(start: str, host: Host) -> str:
 
 def _no_flows(_start: object, _host: Host) -> str:
     raise DeclarationError("this code declares no flows")
-
-
-def _states() -> list[tuple[str, type[Any]]]:
-    return [
-        (name, cls)
-        for name, cls in sorted(STATES.items())
-        if contract_of(cls) is not None or "__dataclass_fields__" in cls.__dict__
-    ]
 
 
 def _contract_name(cls: type[Any]) -> str:
@@ -157,4 +157,4 @@ def _refusal(contract: str, types: list[str], exc: BaseException) -> dict[str, A
 # The loader imports this module last, and instances start from the memory of that moment: type
 # hints that are resolved now cost nothing later. A wrong declaration is `describe`'s to report.
 with suppress(Exception):
-    describe()
+    _description()

@@ -91,9 +91,14 @@ class RecordForm(Form):
     @cached_property
     def forms(self) -> Mapping[str, Form]:
         """The fields' forms, by their names in JSON."""
-        return {member.wire: self._form(member) for member in self.members}
+        return {member.wire: self.form(member) for member in self.members}
 
-    def _form(self, member: Member) -> Form:
+    def form(self, member: Member) -> Form:
+        """The form of one field.
+
+        Raises:
+            SchemaError: it has none; the error names class and field.
+        """
         hint = member.hint
         try:
             if _is_parametrised(hint):
@@ -127,15 +132,26 @@ class RecordForm(Form):
             found["additionalProperties"] = False
         return found
 
+    def check_default(self, member: Member) -> None:
+        """Check that a field's default is of its type.
+
+        Raises:
+            SchemaError: it is not; the error names class and field.
+        """
+        try:
+            if member.default is not ABSENT:
+                self.form(member).encode(member.default, "the default")
+        except CodecError as exc:
+            raise SchemaError(str(exc), self.cls, member.name) from exc
+
     def _member_schema(self, member: Member, defs: Definitions) -> dict[str, Any]:
         form = self.forms[member.wire]
+        self.check_default(member)
         try:
             found = form.schema(defs)
             if member.default is ABSENT:
                 return found
             return {**found, "default": form.encode(member.default, "the default")}
-        except CodecError as exc:
-            raise SchemaError(str(exc), self.cls, member.name) from exc
         except SchemaError as exc:
             if exc.field is not None:
                 raise

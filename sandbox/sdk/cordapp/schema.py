@@ -105,6 +105,15 @@ def plain_json(value: Any) -> Any:
     return form_of(_Untold).encode(value, "$")
 
 
+def sent_form(hint: Any) -> Form:
+    """The form of a type whose generic parameters its sender does not know.
+
+    Raises:
+        SchemaError: there is none.
+    """
+    return form_of(_with(hint, _Sent))
+
+
 def form_of(hint: Any) -> Form:
     """The form of a type hint.
 
