@@ -3,11 +3,11 @@
 import json
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, get_type_hints
 
 from cordapp.contracts import ContractState, PublicKey, state_from_json
 from cordapp.registry import name_of
-from cordapp.schema import from_json, plain_json
+from cordapp.schema import CodecError, SchemaError, form_of, from_json, plain_json
 from host.domain.errors import HostError
 from host.domain.flow import FlowStatusName
 from host.domain.ids import FlowId, HoldingIdentity
@@ -113,7 +113,11 @@ class Node:
         request_id = f"test-{self._requests}"
         try:
             self._network.flows.service.start(
-                self._vnode, self._network.parts.catalogue.cpi, request_id, name, _body(request)
+                self._vnode,
+                self._network.parts.catalogue.cpi,
+                request_id,
+                name,
+                _body(flow, request),
             )
         except HostError as refused:
             raise FlowRefusedError(refused.code, refused.message, code=refused.code) from None
@@ -223,6 +227,20 @@ class Node:
         return None if found is None else found.groupdict().get("channel", "")
 
 
-def _body(request: object) -> JsonValue:
-    body: Any = plain_json(request)
-    return json_or_text(body) if isinstance(body, str) else body
+def _body(flow: type | str, request: object) -> JsonValue:
+    """A request as a client writes it: of the type that `call` names, or a JSON value already.
+
+    A text is read as REST reads a body in a string.
+    """
+    if type(request) is str:
+        return json_or_text(request)
+    try:
+        hints = get_type_hints(getattr(flow, "call", None), include_extras=True)
+        form = form_of(next(hint for name, hint in hints.items() if name != "return"))
+        if form.holds(request):
+            encoded: JsonValue = form.encode(request, "$")
+            return encoded
+    except (SchemaError, CodecError, NameError, TypeError, StopIteration):
+        pass  # told by the host, which has the flow's schema
+    plain: JsonValue = plain_json(request)
+    return plain
