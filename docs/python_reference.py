@@ -26,12 +26,16 @@ PUBLIC = (
 """Modules that CorDapps and their tests import, in the page's order."""
 INTERNAL = (
     "cordapp",
+    "cordapp.checks",
     "cordapp.constraints",
     "cordapp.containers",
     "cordapp.failures",
+    "cordapp.flow_checks",
     "cordapp.forms",
     "cordapp.guest",
+    "cordapp.message_checks",
     "cordapp.messages",
+    "cordapp.places",
     "cordapp.records",
     "cordapp.registry",
     "cordapp.texts",
