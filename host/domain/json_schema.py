@@ -179,8 +179,12 @@ def _pattern(
 ) -> Iterator[ValidationError]:
     if isinstance(instance, str) and _finds(pattern, instance) is False:
         kind = schema.get("format") if isinstance(schema, dict) else None
-        known = f"is no {kind} by" if kind in KIND_OF_FORMAT else "does not match"
-        yield ValidationError(f"{instance!r:.200} {known} {pattern!r}")
+        if kind == "integer":  # as a text beyond 2^53-1; what is wanted is an integer
+            yield ValidationError(f"{instance!r:.200} is not of type 'integer'")
+        elif kind in KIND_OF_FORMAT:
+            yield ValidationError(f"{instance!r:.200} is no {kind}")
+        else:
+            yield ValidationError(f"{instance!r:.200} does not match {pattern!r}")
 
 
 def _format_limit(fits: "Callable[[str, str], bool]", words: str) -> "Keyword":

@@ -121,8 +121,8 @@ def form_of(hint: Any) -> Form:
         SchemaError: there is none.
     """
     try:
-        hash(hint)
-    except TypeError:
+        frozenset((hint,))
+    except TypeError:  # Annotated with a mapping cannot be hashed
         return _made(hint)
     return _kept(hint)
 
