@@ -28,6 +28,7 @@ from operations_reference import (  # noqa: E402  # modules beside this script
     log_events_page,
     metrics_page,
 )
+from python_packages import python_packages_page  # noqa: E402
 from python_reference import api_page, modules_page  # noqa: E402  # modules beside this script
 from type_forms import types_page  # noqa: E402
 from wrap import wrapped  # noqa: E402  # a module beside this script
@@ -301,6 +302,7 @@ PAGES = {
     "hooks.md": hooks_page,
     "rest.md": rest_page,
     "openapi-v5_2.json": openapi_page,
+    "python-packages.md": python_packages_page,
 }
 
 

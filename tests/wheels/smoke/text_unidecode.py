@@ -1,0 +1,5 @@
+from text_unidecode import unidecode
+
+
+def check():
+    assert unidecode("Zürich, Łódź") == "Zurich, Lodz"
