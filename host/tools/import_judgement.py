@@ -86,6 +86,11 @@ class Unreached:
         return bool(found)
 
 
+def unreached_message(name: str) -> str:
+    """What the import of a declared module says where it happens after all."""
+    return f"cannot import {name!r}: cordapp.toml declares it unreached"
+
+
 class _Judging:
     """One run over the files; modules are visited in the order of their certainty."""
 

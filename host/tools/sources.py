@@ -15,7 +15,12 @@ from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 
 from host.domain.errors import InvalidInputError
-from host.tools.import_judgement import Unreached, judge_imports, unknown_names
+from host.tools.import_judgement import (
+    Unreached,
+    judge_imports,
+    unknown_names,
+    unreached_message,
+)
 from host.tools.module_names import module_name, modules_of, packages_of, paths_to
 from host.tools.project import CpkPlan
 from host.tools.runtime_modules import SourceRules
@@ -184,8 +189,12 @@ def _stubs(paths: Iterable[str], unreached: Unreached) -> dict[str, str]:
 
 
 def _stub(name: str) -> str:
-    message = f"cannot import {name!r}: cordapp.toml declares it unreached"
-    return f"raise ModuleNotFoundError({message!r}, name={name!r})\n"
+    """A module that refuses to be imported.
+
+    Its error has no `name`: Python would take one for a missing attribute of the package, where
+    the import is `from package import name`, and lose the message.
+    """
+    return f"raise ModuleNotFoundError({unreached_message(name)!r})\n"
 
 
 def _collisions(

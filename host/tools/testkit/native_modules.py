@@ -14,12 +14,14 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
 from importlib.machinery import ModuleSpec, PathFinder
-from importlib.util import find_spec
+from importlib.util import find_spec, resolve_name
 from io import BytesIO
 from pathlib import Path, PosixPath
 from types import ModuleType
 from typing import Any
 
+from host.tools.import_judgement import unreached_message
+from host.tools.module_names import parents_and_self
 from sandbox import module_changes as changes
 from sandbox import zones
 from sandbox.module_table import MODULES, find_module
@@ -64,6 +66,7 @@ class _Finder:
 
     def __init__(self) -> None:
         self.folders: set[str] = set()
+        self.unreached: set[str] = set()
 
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
@@ -95,9 +98,15 @@ class _Loader:
 _FINDER = _Finder()
 
 
-def guard(folders: Iterable[Path]) -> None:
-    """Give the modules below these folders, that are not imported yet, the builtins of a guest."""
+def guard(folders: Iterable[Path], unreached: Iterable[str] = ()) -> None:
+    """Give the modules below these folders, that are not imported yet, the builtins of a guest.
+
+    Args:
+        folders: of sources and wheels.
+        unreached: modules that cordapp.toml declares never to be imported.
+    """
     _FINDER.folders.update(str(folder) for folder in folders)
+    _FINDER.unreached.update(unreached)
     if _FINDER not in sys.meta_path:
         sys.meta_path.insert(0, _FINDER)
 
@@ -119,8 +128,9 @@ def _import(
     """`__import__` of a CorDapp's modules.
 
     Raises:
-        ModuleNotFoundError: a sandbox has no such module.
+        ModuleNotFoundError: a sandbox has no such module, or it is declared unreached.
     """
+    _refuse_unreached(name, globals, fromlist or (), level)
     if level:
         return builtins.__import__(name, globals, locals, fromlist or (), level)
     for wanted in (name, *(f"{name}.{item}" for item in fromlist or ())):
@@ -134,6 +144,16 @@ def _import(
     if top in _NATIVE:
         return _form(top)
     return _with_forms(top, module, [name[len(top) + 1 :]]) if "." in name else module
+
+
+def _refuse_unreached(
+    name: str, names: Mapping[str, Any] | None, fromlist: Sequence[str], level: int
+) -> None:
+    package = (names or {}).get("__package__") or ""
+    base = resolve_name("." * level + name, package) if level else name
+    for wanted in (base, *(f"{base}.{item}" for item in fromlist)):
+        for declared in _FINDER.unreached.intersection(parents_and_self(wanted)):
+            raise ModuleNotFoundError(unreached_message(declared))
 
 
 def _with_forms(name: str, module: ModuleType, parts: Iterable[str]) -> ModuleType:

@@ -37,7 +37,8 @@ def mount(project: CordappProject) -> None:
     Their modules see the standard library as a sandbox has it.
     """
     folders = source_folders(project)
-    guard(folders)
+    plans = [plan for plan in (project.contract, project.workflow) if plan is not None]
+    guard(folders, (name for plan in plans for name in plan.unreached))
     for folder in folders:
         if str(folder) not in sys.path:
             sys.path.append(str(folder))
