@@ -24,11 +24,16 @@ SANDBOX_FACTS: Final[Mapping[str, object]] = {
     "sys.implementation.name": "cpython",
     "sys.byteorder": "little",
     "os.name": OS_NAME,
+    "platform.python_implementation()": "CPython",
     "typing.TYPE_CHECKING": False,
     "typing_extensions.TYPE_CHECKING": False,
 }
-"""Dotted name -> value in the Python of the pinned runtimes."""
+"""Dotted name, or call without arguments -> value in the Python of the pinned runtimes."""
 
+_OF_OTHER_PYTHONS = frozenset(
+    {"_MEIPASS", "frozen", "getwindowsversion", "pypy_version_info", "winver"}
+)
+"""Attributes of `sys` in PyPy, on Windows and in frozen programs."""
 _COMPARISONS: Mapping[type[ast.cmpop], Callable[..., object]] = {
     ast.Eq: operator.eq,
     ast.NotEq: operator.ne,
@@ -190,9 +195,21 @@ class Conditions(ast.NodeVisitor):
     def visit_IfExp(self, node: ast.IfExp) -> object:
         return self.value(node.body if self.value(node.test) else node.orelse)
 
+    def _other_pythons(self, node: ast.Call) -> object:
+        """`hasattr(sys, name)` and `getattr(sys, name, default)` of what no sandbox has."""
+        name = self.value(node.args[1])
+        if self.dotted(node.args[0]) != "sys" or name not in _OF_OTHER_PYTHONS:
+            raise UnknownValueError(ast.unparse(node)[:80])
+        return self.value(node.args[2]) if len(node.args) > 2 else False
+
     def visit_Call(self, node: ast.Call) -> object:
         if isinstance(node.func, ast.Name) and node.func.id == "bool" and len(node.args) == 1:
             return bool(self.value(node.args[0]))
+        called = f"{self.dotted(node.func)}()"
+        if called in SANDBOX_FACTS and not node.args:
+            return SANDBOX_FACTS[called]
+        if isinstance(node.func, ast.Name) and node.func.id in {"hasattr", "getattr"}:
+            return self._other_pythons(node)
         if not isinstance(node.func, ast.Attribute) or node.keywords:
             raise UnknownValueError(ast.unparse(node.func)[:80])
         method, text = _TEXT_METHODS.get(node.func.attr), self.value(node.func.value)
