@@ -15,7 +15,7 @@ class CertificateUntrustedError(InvalidInputError):
 class UnauthorizedError(ForbiddenError):
     """The user does not exist on the host, or the password is wrong."""
 
-    code = "unauthorized"
+    code = "not-authenticated"
 
 
 def trusting(ca_file: Path | None) -> ssl.SSLContext:

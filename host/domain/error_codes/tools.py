@@ -32,7 +32,6 @@ REMEDIES: Mapping[str, str] = {
     "host-conflict": "See the reason in the message: the host answered without a code.",
     "host-refused": "See the reason in the message: the host answered without a code.",
     "node-answer": "Use the release of the host.",
-    "unauthorized": "Give user and password of a user of the host.",
     # Audits
     "audit-policy-invalid": "Correct the policy at the places that the message names.",
     "gauntlet-attack-client": "Run the gauntlet again on a machine with more memory.",
