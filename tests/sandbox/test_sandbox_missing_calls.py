@@ -164,3 +164,16 @@ def test_a_component_with_another_libc_is_refused():
     with pytest.raises(ComponentRefusedError, match="no function access, chdir"):
         fail_missing_calls(bytes(wat2wasm(f"(component (core module {module}))")))
     assert "clock_gettime" in ANSWERS
+
+
+@pytest.mark.parametrize("code", MISSING.values(), ids=MISSING)
+def test_a_missing_call_names_its_place(workflow, code):
+    source = f"\n{code}\n"
+    last = source.rstrip("\n").count("\n") + 1
+    start = f"exec(compile({source!r}, 'iou/flows.py', 'exec'), {{}})"
+    outcome = workflow.call("run", start, limits=Limits(), host=lambda *_: "null")
+    failure = json.loads(outcome.value)
+    places = [frame for frame in failure["trace"] if frame["file"] == "iou/flows.py"]
+    assert failure["type"] == "OSError"
+    assert places[-1]["line"] == last
+    assert failure["trace"][-1]["file"] == "iou/flows.py", failure["trace"]
