@@ -41,7 +41,7 @@ class ReadFileBelowPython(ClientStartableFlow[NoInput, str]):
 
 
 class OpenSocket(ClientStartableFlow[NoInput, str]):
-    """Connects to the host's own REST port. The sandbox has no network: the import must fail."""
+    """Connects to the host's own REST port. The sandbox has no network: the call must fail."""
 
     def call(self, _request: NoInput) -> str:
         connection = import_module("socket").create_connection(("127.0.0.1", 8888), 1)
@@ -49,7 +49,7 @@ class OpenSocket(ClientStartableFlow[NoInput, str]):
 
 
 class RunCommand(ClientStartableFlow[NoInput, str]):
-    """Starts a process. The sandbox has no processes: the import must fail."""
+    """Starts a process. The sandbox has no processes: the call must fail."""
 
     def call(self, _request: NoInput) -> str:
         return str(import_module("subprocess").check_output(["id"]))
