@@ -216,11 +216,13 @@ class _Judging:
         path = self._modules.get(module)
         if path is None:
             raise UnknownValueError(name)
-        try:
-            tree = ast.parse(self._texts[path], filename=path)
-        except (SyntaxError, ValueError, RecursionError) as refused:
-            raise UnknownValueError(name) from refused
-        return self._conditions_of(path, tree).constant(attribute)
+        if path not in self._conditions:
+            try:
+                tree = ast.parse(self._texts[path], filename=path)
+            except (SyntaxError, ValueError, RecursionError) as refused:
+                raise UnknownValueError(name) from refused
+            self._conditions_of(path, tree)
+        return self._conditions[path].constant(attribute)
 
 
 def _effect(path: str, found: Import, reached: When) -> str:

@@ -23,7 +23,6 @@ from sandbox.world import World
 from tests.sandbox.conftest import GUEST_PY
 from tests.wheels.listed import LISTED, SMOKE, Package, Trial, downloaded
 
-WORKING = [each for each in LISTED if not each.refused]
 _SECONDS_MAX = 60
 _LIMITS = Limits(
     fuel_max=50_000_000_000,
@@ -71,28 +70,19 @@ def test_the_list_is_whole() -> None:
 
 
 @pytest.mark.network
-@pytest.mark.timeout(300)
+@pytest.mark.slow
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("package", LISTED, ids=lambda each: each.name)
-def test_a_build_takes_or_refuses_a_package_as_the_list_says(
-    package: Package, wheels: Path, tmp_path: Path
+def test_a_build_and_a_sandbox_do_with_a_package_what_the_list_says(
+    package: Package, wheels: Path, guest: Guest, tmp_path: Path
 ) -> None:
     trial = Trial(folder=tmp_path, package=package, wheels=wheels)
     if package.refused:
         with pytest.raises(InvalidInputError, match=package.refused):
             trial.collected()
-    else:
-        assert trial.collected().files
-
-
-@pytest.mark.network
-@pytest.mark.slow
-@pytest.mark.timeout(600)
-@pytest.mark.parametrize("package", WORKING, ids=lambda each: each.name)
-def test_a_package_does_in_a_sandbox_what_the_list_says(
-    package: Package, wheels: Path, guest: Guest, tmp_path: Path
-) -> None:
-    sources = Trial(folder=tmp_path, package=package, wheels=wheels).collected()
-    text = _RUN.format(files=json.dumps(_used(sources, package)), module=f"smoke.{package.module}")
+        return
+    files = json.dumps(_used(trial.collected(), package))
+    text = _RUN.format(files=files, module=f"smoke.{package.module}")
     outcome = guest.run(RunRequest(export="run", argument=text, limits=_LIMITS))
     assert isinstance(outcome, Returned), outcome
     if package.fails:
