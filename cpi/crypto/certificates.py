@@ -75,7 +75,9 @@ def certificates_of(
             (block, der)
             for block in blocks
             if block.label in _LABELS or block.label == _PKCS7
-            for der in (_bundle(block.der()) if block.label == _PKCS7 else (block.der(),))
+            for der in (
+                bundled_certificates(block.der()) if block.label == _PKCS7 else (block.der(),)
+            )
         )
         return [(block, load_der(der)) for block, der in islice(every, _CERTIFICATES_MAX + 1)]
     except ValueError as error:
@@ -87,11 +89,11 @@ def _encodings(data: bytes) -> Iterator[bytes]:
     check_der(data)
     parts = read_element(definite(data), SEQUENCE, "the file").children()
     is_bundle = len(parts) == 2 and parts[0].tag != SEQUENCE
-    yield from _bundle(data) if is_bundle else (data,)
+    yield from bundled_certificates(data) if is_bundle else (data,)
 
 
-def _bundle(der: bytes) -> Iterator[bytes]:
-    """The certificates of a PKCS#7 bundle; its signatures, if it has any, do not matter.
+def bundled_certificates(der: bytes) -> Iterator[bytes]:
+    """The encodings of the certificates in CMS SignedData, such as a PKCS#7 bundle.
 
     Raises:
         DerRefusedError: it is none.

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from asn1crypto import algos, cms, core
 
 from cpi.crypto.certificate import Certificate
-from cpi.crypto.certificates import issuer_path, load_der
+from cpi.crypto.certificates import bundled_certificates, issuer_path, load_der
 from cpi.crypto.der import load
 from cpi.crypto.distinguished_names import DistinguishedName
 from cpi.crypto.public_keys import check_key, strong_hash, verify_signature
@@ -85,7 +85,7 @@ def _verify(der: bytes, content: bytes | None, content_type: str, what: str) -> 
     if len(signed_data["signer_infos"]) != 1:
         raise _refused(what, f"expected 1 signer, found {len(signed_data['signer_infos'])}")
     signer = signed_data["signer_infos"][0]
-    chain = _chain(signed_data["certificates"], signer["sid"], what)
+    chain = _chain(list(bundled_certificates(der)), signer["sid"], what)
     digest = strong_hash(signer["digest_algorithm"]["algorithm"].native, what)
     message = _signed_bytes(signer, signed, digest.name, content_type, what)
     check_key(chain[0].public_key(), subject_text(chain[0]))
@@ -131,12 +131,12 @@ def _content(
 
 
 def _chain(
-    certificates: Sequence[cms.CertificateChoices], sid: cms.SignerIdentifier, what: str
+    certificates: Sequence[bytes], sid: cms.SignerIdentifier, what: str
 ) -> tuple[Certificate, ...]:
     """The signer's certificate followed by its issuers, found by name as Java builds the path."""
     if len(certificates) > _CERTIFICATES_MAX:
         raise _refused(what, f"{len(certificates)} certificates, at most {_CERTIFICATES_MAX}")
-    parsed = [load_der(c.chosen.dump()) for c in certificates]
+    parsed = [load_der(der) for der in certificates]
     if sid.name != "issuer_and_serial_number":
         raise _refused(what, "the signer is not identified by issuer and serial number")
     issuer = DistinguishedName(sid.chosen["issuer"].dump())

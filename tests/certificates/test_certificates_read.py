@@ -1,6 +1,9 @@
 """Certificates of all shapes, as they are read: names, times, versions, extensions, signatures."""
 
+import base64
+from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from cryptography import x509
@@ -17,7 +20,9 @@ from cpi.crypto.extensions import BasicConstraints, basic_constraints, extended_
 from cpi.crypto.signer_hash import certificate_rdns, hashed_text
 from cpi.crypto.tlv import SEQUENCE, SET, Element, encode, read_element
 from cpi.errors import KeystoreError, TrustError
+from host.nodes.packages.certificates import CertificateRefusedError, parse_chain
 from tests.certificates import making
+from tests.certificates.cases import SHAPES, SUBJECTS
 from tests.certificates.making import (
     CN,
     CRITICAL,
@@ -295,8 +300,6 @@ def test_certificates_in_der_and_in_bundles() -> None:
     assert [c.der for c in load_pem_certificates(one, source="x")] == [one]
     both = bundle(one, two)
     assert [c.der for c in load_pem_certificates(both, source="x")] == [one, two]
-    import base64
-
     text = b"-----BEGIN PKCS7-----\n" + base64.encodebytes(both) + b"-----END PKCS7-----\n"
     assert [c.der for c in load_pem_certificates(text, source="x")] == [one, two]
     for broken in (
@@ -352,3 +355,33 @@ class TestElements:
         assert tlv.definite(b"\x30\x81\x03\2\1\5") == encode(SEQUENCE, b"\2\1\5")
         with pytest.raises(DerRefusedError):
             tlv.definite(b"\x30\x80")
+
+
+def test_what_a_key_store_opens_with_is_taken_over_rest_and_kept_as_it_is() -> None:
+    taken = 0
+    for changed in (*SHAPES.values(), *map(renamed, SUBJECTS.values())):
+        der = certificate(changed(PLAIN), KEY)
+        try:
+            found = load_der(der)
+        except DerRefusedError:
+            with pytest.raises(CertificateRefusedError):
+                parse_chain(pem_of(der))
+            continue
+        assert parse_chain(pem_of(der)) == (found,)
+        assert parse_chain(found.public_bytes(Encoding.PEM))[0].der == der
+        taken += 1
+    assert taken > 60
+
+
+def renamed(change: Callable[[list[list[making.Value]]], list[list[making.Value]]]) -> Any:
+    return lambda shape: shape.with_changes(subject=change(shape.subject))
+
+
+def pem_of(der: bytes) -> bytes:
+    body = base64.encodebytes(der)
+    return (
+        "# Zürich\n".encode()
+        + b"-----BEGIN CERTIFICATE-----\n"
+        + body
+        + b"-----END CERTIFICATE-----\n"
+    )

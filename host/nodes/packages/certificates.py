@@ -71,12 +71,12 @@ def parse_chain(pem: bytes) -> tuple[Certificate, ...]:
         raise CertificateRefusedError(
             f"The certificate file has {len(pem)} bytes, at most {PEM_BYTES_MAX}"
         )
-    if not pem.isascii():
-        raise CertificateRefusedError("Not a valid certificate: the file is no PEM")
     try:
         blocks = list(islice(pem_blocks(pem), CHAIN_LENGTH_MAX + 1))
     except ValueError as refused:
         raise CertificateRefusedError(f"Not a valid certificate: {refused}") from refused
+    if not blocks and not pem.isascii():
+        raise CertificateRefusedError("Not a valid certificate: the file is no PEM")
     if not blocks:
         raise CertificateRefusedError("No certificates in PEM")
     if len(blocks) > CHAIN_LENGTH_MAX:
