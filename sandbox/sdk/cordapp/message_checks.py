@@ -67,7 +67,7 @@ def _reached(modules: Sequence[str]) -> list[str]:
                 if ismodule(value):
                     waiting.append(value.__name__)
                 elif isclass(value) or isroutine(value):
-                    waiting.append(str(value.__module__))
+                    waiting.append(str(getattr(value, "__module__", None)))
     return sorted(found)
 
 
