@@ -55,20 +55,32 @@ def message_findings(modules: Sequence[str]) -> Findings:
 
 def _reached(modules: Sequence[str]) -> list[str]:
     """These modules, and the CorDapp's own ones whose classes and functions they import."""
-    waiting, found = list(modules), list[str]()
+    waiting, found, passed = list(modules), list[str](), set[str]()
     while waiting:
         name = waiting.pop()
         top = name.partition(".")[0]
-        if name in found or top == "cordapp" or top in sys.stdlib_module_names:
+        if name in passed or top == "cordapp" or top in sys.stdlib_module_names:
             continue
-        if name in sys.modules and tree_of(name) is not None:
-            found.append(name)
+        passed.add(name)
+        if name in sys.modules:
+            if _mentions_messages(name) and tree_of(name) is not None:
+                found.append(name)
             for value in list(vars(sys.modules[name]).values()):
                 if ismodule(value):
                     waiting.append(value.__name__)
                 elif isclass(value) or isroutine(value):
                     waiting.append(str(getattr(value, "__module__", None)))
     return sorted(found)
+
+
+def _mentions_messages(module: str) -> bool:
+    """Whether a module's text can send or receive: large packages are not parsed for nothing."""
+    loader = getattr(sys.modules[module], "__loader__", None)
+    try:
+        text = loader.get_source(module) or "" if loader is not None else ""
+    except (AttributeError, ImportError, OSError, SyntaxError, TypeError, ValueError):
+        return False
+    return ".send" in text or ".receive" in text
 
 
 def _functions(node: ast.AST, owner: str | None) -> Iterator[tuple[str | None, Any]]:
