@@ -20,6 +20,8 @@ OTHER_VARIABLES: Mapping[str, str] = {
 _OF_THE_TESTS = frozenset(
     PREFIX + name
     for name in (
+        "ARCHIVES",
+        "CERTIFICATES",
         "CHAOS",
         "CHAOS_SEED",
         "IDLE_NODES",
@@ -29,6 +31,7 @@ _OF_THE_TESTS = frozenset(
         "NEIGHBOUR_ATTACKS",
         "NEIGHBOUR_SAMPLES",
         "RAISING_CALLS",
+        "SEED",
         "SMITH_MODULES",
         "SMITH_RUNS",
     )

@@ -81,7 +81,7 @@ def test_declared_channels_stand_in_the_workflow_cpk(
 
 @pytest.mark.slow
 def test_the_iou_cpi_is_small(iou_cpi: bytes) -> None:
-    assert len(iou_cpi) <= 40 * 1024
+    assert len(iou_cpi) <= 80 * 1024
 
 
 @pytest.mark.slow
@@ -114,8 +114,8 @@ def test_sources_that_import_more_than_a_sandbox_has_are_refused(
 ) -> None:
     project = copy_of_iou(tmp_path)
     module = project / "contracts" / "iou_contracts.py"
-    module.write_text("import socket\n" + module.read_text())
-    with pytest.raises(SourceRefusedError, match=r"iou_contracts\.py:1: import of 'socket'"):
+    module.write_text("import asyncio\n" + module.read_text())
+    with pytest.raises(SourceRefusedError, match=r"iou_contracts\.py:1: import of 'asyncio'"):
         build(project, tmp_path / "out", key, sandbox)
     assert files(tmp_path / "out") == NOTHING_LEFT
 

@@ -37,6 +37,22 @@ def operations():
                 yield version, method.upper(), template
 
 
+CERTIFICATES = {"alias": (None, "a"), "certificate": ("c.pem", b"x")}
+UPLOAD = {"upload": ("x.cpi", b"x")}
+FORMS = {
+    "/certificate/cluster/{usage}": CERTIFICATES,
+    "/certificate/vnode/{holdingidentityshorthash}/{usage}": CERTIFICATES,
+    "/certificate/{tenantid}/{usage}": CERTIFICATES,
+    "/cpi": UPLOAD,
+    "/maintenance/virtualnode/forcecpiupload": UPLOAD,
+}
+"""A whole form for each operation that takes one: another one is refused before the act."""
+
+
+def content_of(template):
+    return {"files": FORMS[template]} if template in FORMS else {"content": b"{}"}
+
+
 def path_of(version, template):
     known = {**dict.fromkeys(template.split("{")[1:], "x"), **VALUES}
     parts = [
@@ -78,7 +94,7 @@ def test_every_operation_that_changes_something_leaves_one_pair(api, log, since,
         if own != version:
             continue
         before = len(entries(log))
-        reply = api.request(method, path_of(version, template), content=b"{}")
+        reply = api.request(method, path_of(version, template), **content_of(template))
         added = entries(log)[before:]
         if not is_act(method, template):
             assert added == [], (method, template)

@@ -86,7 +86,7 @@ def test_lists_have_errors_and_results_only_when_asked(api, bob):
     without = api.get(path).json()["flowStatusResponses"]
     assert {flow["flowResult"] for flow in without} == {None}
     assert [flow["flowError"] for flow in without if flow["flowStatus"] == "FAILED"] == [
-        {"type": "X", "message": "because"}
+        {"type": "X", "code": "X", "message": "because"}
     ]
     with_results = api.get(f"{path}&results=true").json()["flowStatusResponses"]
     assert [f["flowResult"] for f in with_results] == [

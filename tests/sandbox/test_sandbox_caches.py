@@ -178,7 +178,7 @@ def test_a_damaged_derived_component_is_derived_again(sandbox, source, contract)
 @pytest.mark.parametrize(
     ("text", "named"),
     [
-        ("import socket\n", r"own\.py:1: ModuleNotFoundError: cannot import 'socket'"),
+        ("import asyncio\n", r"own\.py:1: ModuleNotFoundError: cannot import 'asyncio'"),
         ("x = 1\ndef f(:\n", r"own\.py:2: SyntaxError"),
         ("\n\nraise ValueError('é\"\\\\')", r"own\.py:3: ValueError: é\"\\"),
         ("import datetime\ndatetime.datetime.now()", "no clock"),
