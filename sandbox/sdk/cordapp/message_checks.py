@@ -90,6 +90,12 @@ def _functions(node: ast.AST, owner: str | None) -> Iterator[tuple[str | None, A
         yield from _functions(inner, inner.name if isinstance(inner, ast.ClassDef) else owner)
 
 
+def _names_a_session(expression: ast.expr) -> bool:
+    """Whether a name in it says so; `ast.unparse` needs a module that runtimes do not have."""
+    names = (str(getattr(n, "id", getattr(n, "attr", ""))) for n in ast.walk(expression))
+    return any("session" in name for name in names)
+
+
 class _Reader:
     """Reads one function; `types` are those of its variables, as far as they are known."""
 
@@ -140,7 +146,7 @@ class _Reader:
             return
         on = self._type(function.value)
         known = isclass(on) and on.__name__ in _SERVICES and on.__module__ == "cordapp.flows"
-        if not known and (on is not None or "session" not in ast.unparse(function.value)):
+        if not known and (on is not None or not _names_a_session(function.value)):
             return
         if name in _RECEIVES:
             self._received(node, _argument(node, _RECEIVES[name], _TYPE), certain=known)
