@@ -235,7 +235,7 @@ def test_large_sources_take_several_passes(sandbox, source):
     [
         ({"../x.py": ""}, (), r"\.\./x\.py"),
         ({"/x.py": ""}, (), "/x.py"),
-        ({"x.txt": ""}, (), "x.txt"),
+        ({"x y.txt": ""}, (), "x y.txt"),
         ({"a b.py": ""}, (), "a b.py"),
         ({}, ("os; x",), "os; x"),
         ({"x.py": "y" * 4_200_000}, (), "bytes"),

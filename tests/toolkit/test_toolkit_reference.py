@@ -5,10 +5,16 @@ from pathlib import Path
 
 import pytest
 
-from host.tools import project, requirements_lock, vendoring, wheels
+from host.tools import project, requirements_lock, wheels
 from host.tools.dependencies import DependencyRefusedError
 from host.tools.project import CAPABILITIES, KEYS, load_project
-from host.tools.sources import FILE_BYTES_MAX, FILES_MAX, TOTAL_BYTES_MAX, SourceRefusedError
+from host.tools.sources import (
+    FILE_BYTES_MAX,
+    FILES_MAX,
+    TOTAL_BYTES_MAX,
+    VENDORED_FILES_MAX,
+    SourceRefusedError,
+)
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGE = (DOCS / "reference" / "cordapp-toml.md").read_text(encoding="utf-8")
@@ -58,20 +64,23 @@ def test_capabilities_limits_and_codes_are_those_of_the_code() -> None:
         f"{FILES_MAX} files, {FILE_BYTES_MAX // kib} KiB each, {TOTAL_BYTES_MAX // mib} MiB",
         f"{requirements_lock.PACKAGES_MAX} packages, {requirements_lock.LOCK_BYTES_MAX // kib} KiB",
         f"{wheels.WHEEL_BYTES_MAX // mib} MiB per wheel",
-        f"{vendoring.FILES_MAX} modules",
+        f"{VENDORED_FILES_MAX} packed modules",
     ):
         assert " ".join(text.split()) in " ".join(PAGE.split())
 
 
 def test_the_guides_examples_are_accepted(tmp_path: Path) -> None:
     blocks = re.findall(r"```toml\n(.*?)```", GUIDE, flags=re.DOTALL)
-    assert len(blocks) == 3
-    head = '[cordapp]\nname = "desk"\nversion = "1.0.0"\nvendor = "x"\nlicence = "x"\n'
-    (tmp_path / "cordapp.toml").write_text("\n".join([head, *blocks]))
+    (whole,) = (block for block in blocks if block.startswith("[cordapp]"))
+    (contract,) = (block for block in blocks if block.startswith("[contract]"))
+    keys = [b.removeprefix("[workflow]\n") for b in blocks if b.startswith("[workflow]\n")]
+    assert len(keys) == 2
+    project = whole.replace("[workflow]\n", "[workflow]\n" + "".join(keys), 1)
+    (tmp_path / "cordapp.toml").write_text(f"{project}\n{contract}")
     for folder in ("contracts", "workflows", "wheels"):
         (tmp_path / folder).mkdir()
-    for file in ("requirements.lock", "their-contracts-2.1.0.jar"):
+    for file in ("requirements.lock", "their-contracts-1.0.0.jar"):
         (tmp_path / file).touch()
     plan = load_project(tmp_path).workflow
     assert plan is not None
-    assert [path.name for path in plan.dependency_files] == ["their-contracts-2.1.0.jar"]
+    assert [path.name for path in plan.dependency_files] == ["their-contracts-1.0.0.jar"]

@@ -138,7 +138,7 @@ def store(tmp_path, capsys) -> tuple[str, ...]:
 
 
 def test_each_of_many_faults_has_a_line_with_its_place(tmp_path, capsys, store):
-    source = "import socket\nimport subprocess\nimport ctypes\n"
+    source = "import asyncio\nimport multiprocessing\nimport ctypes\n"
     folder = project(tmp_path, source)
     code, _out, err = run(capsys, "cordapp", "build", str(folder), *store)
     lines = [line for line in err.splitlines() if line.startswith("error[")]

@@ -1,6 +1,7 @@
 """Flows that use every host function which the IOU sample leaves out."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from cordapp.flows import (
@@ -16,6 +17,7 @@ from cordapp.flows import (
     initiated_by,
     initiating_flow,
 )
+from cordapp.schema import to_json
 
 
 @entity(key="id")
@@ -47,7 +49,7 @@ class Services(ClientStartableFlow[None, dict[str, Any]]):
             "color": context.get("color"),
             "random": len(self.random.bytes(100)),
             "uuid": self.random.uuid(),
-            "now": self.clock.now(),
+            "now": to_json(self.clock.now(), datetime),
         }
 
 
