@@ -83,7 +83,10 @@ def test_neighbour_is_measured_alone_and_beside(sandbox):
     assert report.neighbour_alone > 0
     assert report.neighbour_honest > 0
     assert report.neighbour_beside > 0
-    assert all(result.attempts > 1 and result.neighbour_runs for result in report.results)
+    assert all(result.neighbour_runs for result in report.results)
+    # A guest that catches the refusal of a capability may go on until its fuel is used up.
+    quick = [result for result in report.results if result.name != "catch-refusal"]
+    assert all(result.attempts > 1 for result in quick)
     told = json.loads(json.dumps(document_of(report)))
     assert (told["held"], told["attacks"], told["stopped"]) == (True, len(STAYING), len(STAYING))
     assert told["limits"]["fuelMax"] == 2_000_000_000
