@@ -26,7 +26,7 @@ coverage: setup-dev
 
 coverage-cores:
 	$(MAKE) --no-print-directory coverage FLOORS=cores \
-		ARGS='$(CORES) -m "not slow and not property and not network"'
+		ARGS='$(CORES) -m core $(ARGS)'
 
 # Long forms of what `test` does with fewer examples.
 prove-certificates: setup-dev

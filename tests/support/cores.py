@@ -1,0 +1,25 @@
+"""Marks the tests of the cores, whose lines are counted: CI runs them once, when it counts.
+
+A core is where input of strangers is judged, or where decisions are made without input or output
+(`tests/coverage.py`). Slow tests, properties and downloads are left out, since counting takes time.
+"""
+
+from pathlib import Path
+
+import pytest
+
+_TESTS = Path(__file__).parents[1]
+_FOLDERS = frozenset({"cpi", "certificates", "domain", "flow"})
+_NOT_COUNTED = ("slow", "property", "network")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "core: of a core, counted by `make coverage-cores`")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        inside = item.path.is_relative_to(_TESTS) and item.path.relative_to(_TESTS).parts[0]
+        if inside in _FOLDERS and not any(map(item.get_closest_marker, _NOT_COUNTED)):
+            item.add_marker("core")
