@@ -15,11 +15,12 @@ from host.domain.ids import (
 )
 from host.domain.x500 import InvalidX500NameError, MemberX500Name
 
+# Values that end in a backslash have their own cases: Java misreads some of them.
 _TEXT = st.text(
     alphabet=st.characters(min_codepoint=0x20, max_codepoint=0x2FF, exclude_characters="\x7f"),
     min_size=1,
     max_size=40,
-).map(lambda s: s.strip(' "\x85\xa0') or "a")
+).map(lambda s: s.strip(' "\\\x85\xa0') or "a")
 
 
 def test_canonical_order_does_not_depend_on_the_order_given() -> None:
