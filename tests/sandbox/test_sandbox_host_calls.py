@@ -140,7 +140,9 @@ exec(compile(source, "iou/flows.py", "exec"), {"host": host})
     assert refused.value.message == (
         "host call ledger.find: capability 'ledger' is not granted (at iou/flows.py:2 call)"
     )
-    assert '"HostCallError"' in refused.value.report
+    # A sealed process hands on the message, and not what the guest reports besides.
+    if os.environ.get("CORDBOX_ISOLATION", "shared") == "shared":
+        assert '"HostCallError"' in refused.value.report
 
 
 def test_a_guest_that_catches_a_refusal_can_clean_up_but_calls_no_host_and_ends_refused(workflow):

@@ -10,6 +10,9 @@ import pytest
 
 _TESTS = Path(__file__).parents[1]
 _FOLDERS = frozenset({"cpi", "certificates", "domain", "flow"})
+_FILES = frozenset(
+    {"docs/test_docs_error_codes.py", "rest/test_rest_pages.py", "services/test_entity_order.py"}
+)
 _NOT_COUNTED = ("slow", "property", "network")
 
 
@@ -20,6 +23,9 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        inside = item.path.is_relative_to(_TESTS) and item.path.relative_to(_TESTS).parts[0]
-        if inside in _FOLDERS and not any(map(item.get_closest_marker, _NOT_COUNTED)):
+        if not item.path.is_relative_to(_TESTS):
+            continue
+        path = item.path.relative_to(_TESTS)
+        is_inside = path.parts[0] in _FOLDERS or path.as_posix() in _FILES
+        if is_inside and not any(map(item.get_closest_marker, _NOT_COUNTED)):
             item.add_marker("core")
