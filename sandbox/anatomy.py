@@ -13,6 +13,7 @@ from types import MappingProxyType
 import wasmtime
 from wasmtime import _ffi as ffi
 
+from sandbox.binary import read_number
 from sandbox.errors import ComponentRefusedError
 from sandbox.guest import Guest
 from sandbox.inspect import Shape, shape_of
@@ -124,7 +125,7 @@ def _core_modules(wasm: bytes, position: int, end: int) -> Iterator[tuple[int, i
 def _sections(wasm: bytes, position: int, end: int) -> Iterator[tuple[int, int, int]]:
     while position < end:
         kind = wasm[position]
-        size, start = _number(wasm, position + 1)
+        size, start = read_number(wasm, position + 1)
         position = start + size
         yield kind, start, position
 
@@ -133,7 +134,7 @@ def _read_module(wasm: bytes, start: int, end: int, tally: _Tally) -> None:
     tally.modules.append((start, end))
     for kind, body, stop in _sections(wasm, start + 8, end):
         tally.sizes[kind] = tally.sizes.get(kind, 0) + stop - body
-        count, position = _number(wasm, body) if kind not in {_CUSTOM, _START} else (0, body)
+        count, position = read_number(wasm, body) if kind not in {_CUSTOM, _START} else (0, body)
         if kind == _CODE:
             tally.functions += count
         elif kind == _START:
@@ -156,23 +157,12 @@ def _read_tables(wasm: bytes, position: int, count: int, tally: _Tally) -> None:
 
 def _bounds(wasm: bytes, position: int, unit: int) -> tuple[Bounds, int]:
     flags = wasm[position]
-    minimum, position = _number(wasm, position + 1)
+    minimum, position = read_number(wasm, position + 1)
     maximum = None
     if flags & 1:
-        maximum, position = _number(wasm, position)
+        maximum, position = read_number(wasm, position)
     top = None if maximum is None else maximum * unit
     return Bounds(minimum=minimum * unit, maximum=top), position
-
-
-def _number(wasm: bytes, position: int) -> tuple[int, int]:
-    value = 0
-    for shift in range(0, 70, 7):
-        byte = wasm[position]
-        position += 1
-        value |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return value, position
-    raise ComponentRefusedError(f"number at byte {position}: more than 64 bits")
 
 
 def _features(modules: list[bytes]) -> Iterator[str]:

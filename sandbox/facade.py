@@ -7,6 +7,7 @@ exports the world's functions; other exports of the inner component cannot be re
 
 from wasmtime import wat2wasm
 
+from sandbox.binary import NESTED_COMPONENT, make_section
 from sandbox.host_api import HOST_API
 from sandbox.world import EXPORTS, World, import_name
 
@@ -28,12 +29,4 @@ def facade(world: World, component: bytes) -> bytes:
     exports = "".join(f'(export "{name}" (func $inside "{name}"))' for name in EXPORTS[world])
     text = f"(component {imports} (component) (instance $inside (instantiate 0 {given})) {exports})"
     before, after = bytes(wat2wasm(text)).split(_EMPTY)
-    return before + b"\x04" + _leb(len(component)) + component + after
-
-
-def _leb(number: int) -> bytes:
-    out = bytearray()
-    while number > 0x7F:
-        out.append(number & 0x7F | 0x80)
-        number >>= 7
-    return bytes([*out, number])
+    return before + make_section(NESTED_COMPONENT, component) + after

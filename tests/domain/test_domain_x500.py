@@ -15,12 +15,11 @@ from host.domain.ids import (
 )
 from host.domain.x500 import InvalidX500NameError, MemberX500Name
 
-# Values that end in a backslash have their own cases: Java misreads some of them.
 _TEXT = st.text(
     alphabet=st.characters(min_codepoint=0x20, max_codepoint=0x2FF, exclude_characters="\x7f"),
     min_size=1,
     max_size=40,
-).map(lambda s: s.strip(' "\\\x85\xa0') or "a")
+).map(lambda s: s.strip(' "\x85\xa0') or "a")
 
 
 def test_canonical_order_does_not_depend_on_the_order_given() -> None:
@@ -104,7 +103,18 @@ def test_a_comma_without_quotes_is_named_with_its_remedy() -> None:
 @given(o=_TEXT, locality=_TEXT, cn=st.none() | _TEXT)
 def test_text_form_parses_back_to_the_same_name(o: str, locality: str, cn: str | None) -> None:
     name = MemberX500Name(organization=o, locality=locality, country="GB", common_name=cn)
-    assert MemberX500Name.parse(str(name)) == name
+    if "\\" in str(name) and (reason := _refusal(str(name))) is not None:
+        assert "Java misreads the backslash" in reason
+    else:
+        assert MemberX500Name.parse(str(name)) == name
+
+
+def _refusal(text: str) -> str | None:
+    try:
+        MemberX500Name.parse(text)
+    except InvalidX500NameError as refused:
+        return refused.message
+    return None
 
 
 JAVA = {

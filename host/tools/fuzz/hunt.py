@@ -98,7 +98,8 @@ def fuzz(
         recorded: known transactions, judged first and changed later.
         watch: judges a transaction and gives the lines that it reached; without it, only new
             messages show that a transaction reached further.
-        examples: transactions of the last search; those for shrinking are not counted.
+        examples: transactions without a new kind of crash that end the hunt; those for shrinking
+            are not counted.
         seed: the same seed tries the same transactions.
         verdicts: types of failures that are refusals.
         tick: called after every verification.

@@ -15,16 +15,14 @@ from host.domain.json import JsonObject
 from host.tools.fuzz.participants import (
     FuzzedType,
     alone,
-    participants_of,
+    number_references,
     sample,
-    state_entry,
 )
 from host.tools.fuzz.values import KEYS, Values, expanded, near, values
 
 _STEPS_MAX = 3
 _FRONTIER = 8
 """Half of the changes are made to the transactions that reached something new last."""
-_PREVIOUS = "SHA-256D:" + "1" * 64
 TIME_WINDOWS: Sequence[Any] = (
     None,
     {"from": None, "until": "2026-01-01T00:00:00.000000Z"},
@@ -63,13 +61,14 @@ def neighbours(
     for group, known in (("outputs", types.states), ("commands", types.commands)):
         for index, entry in enumerate(cast("Sequence[Any]", transaction[group])):
             kind = known.get(entry["type"])
-            for value in () if kind is None else _near_values(entry["value"], kind.schema):
+            if kind is None:
+                continue
+            for value in _near_values(entry["value"], kind.schema):
                 changed: dict[str, Any] = deepcopy(dict(transaction))
-                # `kind` is not None here: otherwise there is no value.
-                changed[group][index] = types.entry_of(cast("FuzzedType", kind), value)
+                changed[group][index] = kind.entry(value)
                 yield changed
     for command in types.commands.values():
-        made = {"type": command.name, "value": sample(command.schema, "value")}
+        made = command.entry(sample(command.schema, "value"))
         for keeps_outputs in (True, False):
             following = _following(transaction, made, keeps_outputs=keeps_outputs)
             yield {**following, "signatories": _participants(following)}
@@ -90,18 +89,9 @@ class _Types:
         self.states = {s.name: replace(s, schema=expanded(s.schema)) for s in states}
         self.commands = {c.name: replace(c, schema=expanded(c.schema)) for c in commands}
 
-    def entry(self, state: FuzzedType, value: Any) -> dict[str, Any]:
-        described = {"name": state.name, "contract": state.contract}
-        return state_entry(described, value, participants_of(value, state.participants))
-
-    def entry_of(self, kind: FuzzedType, value: Any) -> dict[str, Any]:
-        """A state or a command as transactions carry it."""
-        is_state = kind.name in self.states and bool(kind.contract)
-        return self.entry(kind, value) if is_state else {"type": kind.name, "value": value}
-
     def command(self, draw: _Draw) -> dict[str, Any]:
         chosen = self.commands[draw(st.sampled_from(sorted(self.commands)))]
-        return {"type": chosen.name, "value": draw(values(chosen.schema))}
+        return chosen.entry(draw(values(chosen.schema)))
 
 
 def _change_state(types: _Types, draw: _Draw, found: dict[str, Any]) -> None:
@@ -114,7 +104,7 @@ def _change_state(types: _Types, draw: _Draw, found: dict[str, Any]) -> None:
     if state is None:
         return
     value = _with_field(draw, entry["value"], state.schema)
-    entry.update(types.entry(state, value), encumbrance=entry.get("encumbrance"))
+    entry.update(state.entry(value), encumbrance=entry.get("encumbrance"))
 
 
 def _with_field(draw: _Draw, value: Any, schema: Mapping[str, Any]) -> Any:
@@ -149,7 +139,7 @@ def _drop(_types: _Types, draw: _Draw, found: dict[str, Any]) -> None:
     group = draw(st.sampled_from(["inputs", "references", "outputs", "commands", "signatories"]))
     if found[group]:
         del found[group][draw(st.integers(0, len(found[group]) - 1))]
-        _renumber(found)
+        number_references(found)
 
 
 def _repeat(_types: _Types, draw: _Draw, found: dict[str, Any]) -> None:
@@ -157,17 +147,17 @@ def _repeat(_types: _Types, draw: _Draw, found: dict[str, Any]) -> None:
     group = draw(st.sampled_from(["inputs", "references", "outputs", "commands"]))
     if found[group]:
         found[group].append(deepcopy(draw(st.sampled_from(found[group]))))
-        _renumber(found)
+        number_references(found)
 
 
 def _add_state(types: _Types, draw: _Draw, found: dict[str, Any]) -> None:
     state = types.states[draw(st.sampled_from(sorted(types.states)))]
-    entry = types.entry(state, draw(values(state.schema)))
+    entry = state.entry(draw(values(state.schema)))
     if draw(st.booleans()):
         found["outputs"].append(entry)
     else:
         found["inputs"].append({"stateRef": "", "state": entry})
-        _renumber(found)
+        number_references(found)
 
 
 def _follow(types: _Types, draw: _Draw, found: dict[str, Any]) -> None:
@@ -188,7 +178,7 @@ def _following(
     following["inputs"] = [{"stateRef": "", "state": deepcopy(output)} for output in outputs]
     following["outputs"] = deepcopy(outputs) if keeps_outputs else []
     following["commands"] = [] if command is None else [dict(command)]
-    _renumber(following)
+    number_references(following)
     return following
 
 
@@ -230,9 +220,3 @@ def _entries(found: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     for group in ("inputs", "references"):
         yield from (entry["state"] for entry in found[group])
     yield from found["outputs"]
-
-
-def _renumber(found: dict[str, Any]) -> None:
-    """Give each input and reference a state reference of its own."""
-    for index, entry in enumerate([*found["inputs"], *found["references"]]):
-        entry["stateRef"] = f"{_PREVIOUS}:{index}"

@@ -21,6 +21,7 @@ FALSE_LIST = "ParticipantsError"
 KEY_LIKE = re.compile(r"key|owner|participant|holder|issuer|party|signer", re.IGNORECASE)
 """Names of fields that probably hold a key."""
 _ID = "SHA-256D:" + "0" * 64
+_PREVIOUS = "SHA-256D:" + "1" * 64
 _FIELDS_MAX = 8
 _LENGTH_MAX = 4
 _ATTEMPTS_MAX = 300
@@ -37,6 +38,13 @@ class FuzzedType:
     participants: tuple[Path, ...] = ()
     confirmed: bool = True
 
+    def entry(self, value: Any) -> dict[str, Any]:
+        """A state or a command of this type, as transactions carry it."""
+        if not self.contract:
+            return {"type": self.name, "value": value}
+        described = {"name": self.name, "contract": self.contract}
+        return state_entry(described, value, participants_of(value, self.participants))
+
 
 def alone(output: JsonObject | None) -> dict[str, Any]:
     """A transaction with one output and nothing else, or with nothing."""
@@ -51,6 +59,12 @@ def alone(output: JsonObject | None) -> dict[str, Any]:
         "outputs": [] if output is None else [output],
         "commands": [],
     }
+
+
+def number_references(transaction: Mapping[str, Any]) -> None:
+    """Give each input and reference a state reference of its own."""
+    for index, entry in enumerate([*transaction["inputs"], *transaction["references"]]):
+        entry["stateRef"] = f"{_PREVIOUS}:{index}"
 
 
 def learn(state: Mapping[str, Any], refusals: Refusals) -> tuple[tuple[Path, ...], bool]:

@@ -3,7 +3,7 @@
 Needs the extra `fuzz`; `host.tools.fuzz` imports it only when it is used.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from hypothesis import HealthCheck, Phase, Verbosity, given, seed, settings
@@ -15,10 +15,8 @@ from host.domain.json import JsonObject
 from host.tools.cache import default_cache_dir
 from host.tools.fuzz.crash import CrashFoundError
 from host.tools.fuzz.mutation import TIME_WINDOWS, mutated
-from host.tools.fuzz.participants import FuzzedType, alone, participants_of, state_entry
+from host.tools.fuzz.participants import FuzzedType, alone, number_references
 from host.tools.fuzz.values import KEYS, Values, values
-
-_PREVIOUS = "SHA-256D:" + "1" * 64
 
 
 def search(
@@ -74,10 +72,7 @@ def _made(
 def transactions(states: Sequence[FuzzedType], commands: Sequence[FuzzedType]) -> Values:
     """Transactions with at least one state; outputs are often an input with one field changed."""
     every_state = [_states_of(state) for state in states]
-    every_command = [
-        values(c.schema).map(lambda value, name=c.name: {"type": name, "value": value})  # type: ignore[misc]
-        for c in commands
-    ]
+    every_command = [values(command.schema).map(command.entry) for command in commands]
 
     @st.composite
     def one(draw: Callable[[Values], Any]) -> JsonObject:
@@ -92,26 +87,23 @@ def transactions(states: Sequence[FuzzedType], commands: Sequence[FuzzedType]) -
         chosen = some(st.one_of(*every_command), (0, 1, 1, 1, 2)) if commands else []
         asked = {key: None for entry in (*inputs, *outputs) for key in entry["participants"]}
         signed = draw(st.just(list(asked)) | st.lists(st.sampled_from([*asked, *KEYS]), max_size=3))
-        return {
+        made = {
             **alone(None),
-            "inputs": list(_resolved(inputs)),
-            "references": list(_resolved(references, len(inputs))),
+            "inputs": [{"stateRef": "", "state": dict(entry)} for entry in inputs],
+            "references": [{"stateRef": "", "state": dict(entry)} for entry in references],
             "outputs": outputs,
             "commands": chosen,
             "signatories": signed,
             "timeWindow": draw(st.sampled_from(TIME_WINDOWS)),
         }
+        number_references(made)
+        return made
 
     return one()
 
 
 def _states_of(state: FuzzedType) -> Values:
-    return values(state.schema).map(lambda value: _entry(state, value))
-
-
-def _entry(state: FuzzedType, value: Any) -> dict[str, Any]:
-    described = {"name": state.name, "contract": state.contract}
-    return state_entry(described, value, participants_of(value, state.participants))
+    return values(state.schema).map(state.entry)
 
 
 def _changed(entry: Mapping[str, Any], states: Sequence[FuzzedType]) -> Values:
@@ -121,12 +113,7 @@ def _changed(entry: Mapping[str, Any], states: Sequence[FuzzedType]) -> Values:
     for name, schema in state.schema.get("properties", {}).items():
         arms.append(
             values(schema).map(
-                lambda new, name=name: _entry(state, {**entry["value"], name: new})  # type: ignore[misc]
+                lambda new, name=name: state.entry({**entry["value"], name: new})  # type: ignore[misc]
             )
         )
     return st.one_of(*arms)
-
-
-def _resolved(entries: Sequence[Mapping[str, Any]], first: int = 0) -> Iterator[dict[str, Any]]:
-    for index, entry in enumerate(entries, first):
-        yield {"stateRef": f"{_PREVIOUS}:{index}", "state": dict(entry)}

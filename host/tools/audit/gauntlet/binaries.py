@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from host.tools.audit.gauntlet.model import CONTAINED, BinaryAttack
 from host.tools.audit.gauntlet.texts import contract_text, workflow_text
+from sandbox.binary import make_number, make_section
 from sandbox.wat import assemble
 from sandbox.world import World
 
@@ -17,36 +18,22 @@ _EITHER = _REFUSED | _NOT_OF_THE_WORLD
 _BOMB = frozenset({"component-refused", "compile-refused", "world-mismatch", CONTAINED})
 
 
-def leb(number: int) -> bytes:
-    """An unsigned LEB128."""
-    out = bytearray()
-    while number >= 0x80:
-        out.append(number & 0x7F | 0x80)
-        number >>= 7
-    return bytes((*out, number))
-
-
-def section(kind: int, body: bytes) -> bytes:
-    """A section of a module or component."""
-    return bytes([kind]) + leb(len(body)) + body
-
-
 def component(*modules: bytes) -> bytes:
     """A component that holds core modules and does nothing."""
-    return _COMPONENT + b"".join(section(1, module) for module in modules)
+    return _COMPONENT + b"".join(make_section(1, module) for module in modules)
 
 
 def module(*bodies: bytes, before: bytes = b"", after: bytes = b"") -> bytes:
     """A core module with functions of no parameters, and other sections around their code."""
-    code = leb(len(bodies)) + b"".join(leb(len(body)) + body for body in bodies)
-    types = section(1, b"\x01\x60\x00\x00")
-    functions = section(3, leb(len(bodies)) + b"\0" * len(bodies))
-    return _MODULE + types + functions + before + section(10, code) + after
+    code = make_number(len(bodies)) + b"".join(make_number(len(body)) + body for body in bodies)
+    types = make_section(1, b"\x01\x60\x00\x00")
+    functions = make_section(3, make_number(len(bodies)) + b"\0" * len(bodies))
+    return _MODULE + types + functions + before + make_section(10, code) + after
 
 
 def body(instructions: bytes, *, i32_locals: int = 0) -> bytes:
     """A function's body."""
-    declared = b"\x01" + leb(i32_locals) + b"\x7f" if i32_locals else b"\0"
+    declared = b"\x01" + make_number(i32_locals) + b"\x7f" if i32_locals else b"\0"
     return declared + instructions + b"\x0b"
 
 
@@ -55,27 +42,29 @@ def _plain() -> bytes:
 
 
 def _ifs() -> bytes:
-    turns = (b"\x20" + leb(n % 1000) + b"\x04\x40\x41\x00\x21" + leb(n * 7 % 1000) + b"\x0b"
+    turns = (b"\x20" + make_number(n % 1000) + b"\x04\x40\x41\x00\x21" + make_number(n * 7 % 1000) + b"\x0b"
              for n in range(11_000))  # fmt: skip
     return component(module(body(b"".join(turns), i32_locals=1000)))
 
 
 def _globals(count: int) -> bytes:
     return component(
-        module(body(b""), before=section(6, leb(count) + b"\x7f\x00\x41\x00\x0b" * count))
+        module(
+            body(b""), before=make_section(6, make_number(count) + b"\x7f\x00\x41\x00\x0b" * count)
+        )
     )
 
 
 def _segments(count: int) -> bytes:
-    memory = section(5, b"\x01\x00\x01")
-    data = section(11, leb(count) + b"\x00\x41\x00\x0b\x00" * count)
+    memory = make_section(5, b"\x01\x00\x01")
+    data = make_section(11, make_number(count) + b"\x00\x41\x00\x0b\x00" * count)
     return component(module(body(b""), before=memory, after=data))
 
 
 def _nested(depth: int) -> bytes:
     inner = _COMPONENT
     for _ in range(depth):
-        inner = _COMPONENT + section(4, inner)
+        inner = _COMPONENT + make_section(4, inner)
     return inner
 
 
@@ -140,7 +129,7 @@ def forged() -> tuple[BinaryAttack, ...]:
         _attack(
             "bad-nesting",
             "a nested component without its header",
-            lambda: _COMPONENT + section(4, b"\0asmjunk" * 4),
+            lambda: _COMPONENT + make_section(4, b"\0asmjunk" * 4),
             _REFUSED,
         ),
     )
@@ -181,11 +170,11 @@ def bombs() -> tuple[BinaryAttack, ...]:
         _attack("globals-bomb", "100 000 globals", lambda: _globals(100_000), _REFUSED),
         _attack("segments-bomb", "60 000 data segments", lambda: _segments(60_000), _REFUSED),
         _attack("modules-bomb", "500 modules", lambda: component(*[module(body(b""))] * 500), _REFUSED),
-        _attack("sections-bomb", "5 000 sections", lambda: _COMPONENT + section(0, b"\x01a") * 5_000, _REFUSED),
-        _attack("custom-bomb", "8 MiB of custom sections", lambda: _COMPONENT + section(0, b"\x01a" + bytes(8 << 20)), _REFUSED),
+        _attack("sections-bomb", "5 000 sections", lambda: _COMPONENT + make_section(0, b"\x01a") * 5_000, _REFUSED),
+        _attack("custom-bomb", "8 MiB of custom sections", lambda: _COMPONENT + make_section(0, b"\x01a" + bytes(8 << 20)), _REFUSED),
         _attack("size-bomb", "17 MiB", lambda: _COMPONENT + bytes(17 << 20), _REFUSED),
         _attack("nesting-bomb", "components 40 deep", lambda: _nested(40), _REFUSED),
-        _attack("branch-table-bomb", "a table of 500 000 branches", lambda: component(module(body(b"\x41\x00\x0e" + leb(500_000) + b"\0" * 500_001))), _REFUSED),
+        _attack("branch-table-bomb", "a table of 500 000 branches", lambda: component(module(body(b"\x41\x00\x0e" + make_number(500_000) + b"\0" * 500_001))), _REFUSED),
         _attack("blocks-bomb", "40 000 nested blocks", lambda: component(module(body(b"\x02\x40" * 40_000 + b"\x0b" * 40_000))), _BOMB),
         _attack("loops-bomb", "8 000 loops", lambda: component(module(body(b"\x03\x40\x0b" * 8_000))), _BOMB),
         _attack("ifs-bomb", "11 000 branches over 1 000 locals", _ifs, _BOMB),
