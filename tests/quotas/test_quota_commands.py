@@ -89,7 +89,7 @@ def test_a_quota_is_shown_set_and_given_back(run):
 def test_a_quota_that_cannot_be_is_refused(run):
     code, _, err = run("node", "quota", ALICE, "--set", "flowsOpenMax=0")
     assert code == 1
-    assert "flows_open_max is 0, expected a number from 1" in err
+    assert "flowsOpenMax is 0, expected a number from 1" in err
     assert run("node", "quota", ALICE, "--set", "flowsOpenMax")[0] == 2
 
 

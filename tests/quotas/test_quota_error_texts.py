@@ -297,7 +297,11 @@ def test_a_quota_of_the_node_stops_its_flow(failing):
     assert failing.client.put(path, json={"overrides": {"fuelMax": 1000}}).status_code == 200
     error = failing.run("failing.Raises", "little-fuel")["flowError"]
     assert failing.client.put(path, json={"overrides": {}}).status_code == 200
-    assert error == {"type": "out-of-fuel", "message": "the guest used all of its fuel"}
+    assert error == {
+        "type": "out-of-fuel",
+        "code": "out-of-fuel",
+        "message": "the guest used all of its fuel",
+    }
     usage = failing.client.get(f"{API}/virtualnode/{failing.node}/usage").json()
     assert usage["hits"]["out-of-fuel"]["count"] == 1
 
