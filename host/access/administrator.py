@@ -1,6 +1,5 @@
 """The first administrator: created at the host's first start, with a given or random password."""
 
-import os
 from base64 import b32encode
 from pathlib import Path
 
@@ -8,7 +7,7 @@ import structlog
 
 from host.access.permissions import ALLOW_ALL
 from host.access.users import Users
-from host.adapters.files.regular_files import new_file
+from host.adapters.files.durable_files import write_durably
 from host.adapters.files.secret_files import read_secret
 from host.domain.errors import StorageError
 from host.ports.clock import Entropy
@@ -63,13 +62,8 @@ def _create(users: Users, password: str) -> None:
 
 
 def _write_secret(file: Path, text: str) -> None:
-    temporary = file.with_suffix(".new")
     try:
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with new_file(temporary) as stream:
-            stream.write(text.encode() + b"\n")
-            stream.flush()
-            os.fsync(stream.fileno())
-        temporary.replace(file)
+        write_durably(file, [text.encode(), b"\n"])
     except OSError as exc:
         raise StorageError(f"{file} cannot be made: {exc.strerror}", path=str(file)) from exc

@@ -2,7 +2,6 @@
 
 import datetime as dt
 import ipaddress
-import os
 import socket
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from host.adapters.files.regular_files import new_file, require_regular
+from host.adapters.files.durable_files import write_durably
+from host.adapters.files.regular_files import require_regular
 from host.domain.errors import StorageError
 from host.ports.clock import Clock
 from host.rest.wire import instant
@@ -51,8 +51,10 @@ def own_certificate(directory: Path, *, listen_host: str, clock: Clock) -> Serve
             serialization.PrivateFormat.PKCS8,
             serialization.NoEncryption(),
         )
-        _replace(files.private_key_file, pem)
-        _replace(files.certificate_file, certificate.public_bytes(serialization.Encoding.PEM))
+        write_durably(files.private_key_file, [pem])
+        write_durably(
+            files.certificate_file, [certificate.public_bytes(serialization.Encoding.PEM)]
+        )
     return files
 
 
@@ -109,12 +111,3 @@ def _general_name(host: str) -> x509.GeneralName:
         return x509.IPAddress(ipaddress.ip_address(host))
     except ValueError:
         return x509.DNSName(host)
-
-
-def _replace(file: Path, data: bytes) -> None:
-    temporary = file.with_suffix(".new")
-    with new_file(temporary) as stream:
-        stream.write(data)
-        stream.flush()
-        os.fsync(stream.fileno())
-    temporary.replace(file)

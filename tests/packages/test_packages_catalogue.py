@@ -177,7 +177,7 @@ def test_what_a_crash_left_is_removed_by_the_next_sweep(
     kept = record(b"one")
     catalogue.store(kept, b"one", replaces=None)
     folder = tmp_path / "packages"
-    (folder / "AAAA.tmp").write_bytes(b"half")
+    (folder / "AAAA.new").write_bytes(b"half")
     (folder / "BBBB.cpi").write_bytes(b"no row")
     again = PackageCatalogue(database=database, files=CpiFolder(folder))
     again.sweep()

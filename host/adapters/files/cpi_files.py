@@ -1,7 +1,6 @@
 """The files of CPIs in a folder, each under its checksum: the port `CpiFiles`."""
 
 import hashlib
-import os
 from collections.abc import Iterable, Iterator
 from collections.abc import Set as AbstractSet
 from contextlib import suppress
@@ -10,13 +9,13 @@ from pathlib import Path
 from cpi.archive.sources import chunks_of, sha256_of
 from cpi.errors import CpiError
 from cpi.package.files import open_package
-from host.adapters.files.folders import sync_folder
-from host.adapters.files.regular_files import new_file, open_regular, require_regular
+from host.adapters.files.durable_files import write_durably
+from host.adapters.files.regular_files import open_regular, require_regular
 from host.domain.errors import StorageError
 from host.domain.ids import Checksum
 
 _SUFFIX = ".cpi"
-_TEMPORARY = ".tmp"
+_DRAFT = ".new"
 
 
 class CpiFolder:
@@ -63,17 +62,9 @@ class CpiFolder:
     def write(self, checksum: Checksum, chunks: Iterable[bytes]) -> bool:
         path = self._path(checksum)
         is_new = not path.exists()
-        temporary = path.with_suffix(_TEMPORARY)
         try:
-            with new_file(temporary) as stream:
-                for chunk in chunks:
-                    stream.write(chunk)
-                stream.flush()
-                os.fsync(stream.fileno())
-            temporary.replace(path)
-            sync_folder(self._folder)
+            write_durably(path, chunks)
         except OSError as refused:
-            _discard(temporary)
             if is_new:
                 _discard(path)
             raise _storage_error(path, refused) from refused
@@ -86,7 +77,7 @@ class CpiFolder:
         kept = {self._path(checksum) for checksum in known}
         try:
             for path in self._folder.iterdir():
-                if path.suffix in (_SUFFIX, _TEMPORARY) and path not in kept:
+                if path.suffix in (_SUFFIX, _DRAFT) and path not in kept:
                     path.unlink()
         except OSError as refused:
             raise _storage_error(self._folder, refused) from refused

@@ -4,7 +4,7 @@ import os
 import stat
 from pathlib import Path
 
-from host.adapters.files.folders import sync_folder
+from host.adapters.files.durable_files import sync_folder
 from host.adapters.files.regular_files import new_file, open_regular, read_regular
 from host.domain.errors import InvalidInputError, StorageError
 

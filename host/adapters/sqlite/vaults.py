@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from sqlalchemy import Connection
 
-from host.adapters.files.folders import sync_folder
+from host.adapters.files.durable_files import sync_folder, write_durably
 from host.adapters.files.identity import Marks
 from host.adapters.files.identity.files import look_at
 from host.adapters.sqlite.database import Database
@@ -339,15 +339,9 @@ def _place(content: bytes, path: Path) -> None:
         # Another process may be creating the same vault.
         fcntl.flock(folder, fcntl.LOCK_EX)
         if not path.exists():
-            draft = path.with_suffix(".new")
-            draft.unlink(missing_ok=True)
-            draft.touch(mode=0o600)
-            with draft.open("wb") as stream:
-                stream.write(content)
-                stream.flush()
-                os.fsync(stream.fileno())
-            draft.replace(path)
-        os.fsync(folder)
+            write_durably(path, [content])
+        else:
+            os.fsync(folder)
     sync_folder(path.parent.parent)
 
 

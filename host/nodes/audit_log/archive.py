@@ -5,12 +5,11 @@ records its digest and last entry, and only then the original is deleted. A proc
 between leaves the part in both places; the next run completes the move.
 """
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from host.adapters.files.folders import sync_folder
+from host.adapters.files.durable_files import write_durably
 from host.domain.errors import ConflictError, InvalidInputError, StorageError
 from host.domain.ids import HoldingIdentity
 from host.domain.x500 import MemberX500Name
@@ -109,15 +108,7 @@ def _place(content: bytes, target: Path) -> None:
         if target.read_bytes() != content:
             raise AuditArchiveDiffersError(f"{target} has other content", path=str(target))
         return
-    draft = target.with_suffix(".new")
-    draft.unlink(missing_ok=True)
-    draft.touch(mode=0o600)
-    with draft.open("wb") as stream:
-        stream.write(content)
-        stream.flush()
-        os.fsync(stream.fileno())
-    draft.rename(target)
-    sync_folder(target.parent)
+    write_durably(target, [content])
 
 
 def _holding(part: Segment) -> HoldingIdentity:

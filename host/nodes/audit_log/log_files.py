@@ -9,7 +9,7 @@ from pathlib import Path
 
 import structlog
 
-from host.adapters.files.folders import sync_folder
+from host.adapters.files.durable_files import sync_folder
 from host.adapters.files.regular_files import require_regular
 from host.domain.errors import DiskFullError, StorageError
 from host.nodes.audit_log import refusals

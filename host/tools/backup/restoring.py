@@ -2,12 +2,12 @@
 
 import os
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 from host.adapters.files.data_directory import DataDirectoryLockedError, is_held
+from host.adapters.files.durable_files import sync_folder
 from host.adapters.files.identity import read_directory_id
 from host.adapters.files.identity.directory_id import write_directory_id
 from host.adapters.files.identity.errors import error_of
@@ -78,7 +78,10 @@ def restore(
         with working_folder(folder.with_name(f".{folder.name}.restoring")) as draft:
             content = draft / "content"
             content.mkdir(mode=0o700)
-            manifest = _unpack(stream, content, opener, progress)
+            try:
+                manifest = _unpack(stream, content, opener, progress)
+            except OSError as exc:
+                raise _not_written(folder, exc) from exc
             store_id = _begin_anew(content, manifest)
             facts: dict[str, JsonValue] = {"of": manifest.facts["at"], "backup": manifest.header}
             with offline_act(content, "host restore", parameters=facts):
@@ -89,16 +92,7 @@ def restore(
                     backup=manifest.header,
                     now=clock.now_ms(),
                 )
-            _sync_folders(content)
-            _check_target(folder)
-            # This replaces an empty folder or none, never one with content.
-            try:
-                content.rename(folder)
-            except OSError as exc:
-                raise RestoreTargetError(
-                    f"{folder} cannot be put in place: {exc.strerror}", path=str(folder)
-                ) from exc
-            _sync(folder.parent)
+            _put_in_place(content, folder)
     return Restored(
         folder=folder,
         at=EpochMs(int(manifest.facts["at"])),
@@ -200,16 +194,28 @@ def _make(folder: Path) -> None:
         raise StorageError(f"{folder} cannot be made: {exc.strerror}", path=str(folder)) from exc
 
 
-def _sync_folders(content: Path) -> None:
-    for path in [content, *content.rglob("*")]:
-        if path.is_dir():
-            _sync(path)
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+def _put_in_place(content: Path, folder: Path) -> None:
+    """Give the restored directory its name, once everything in it is durable."""
     try:
-        with suppress(OSError):
-            os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        for path in [content, *content.rglob("*")]:
+            if path.is_dir():
+                sync_folder(path)
+    except OSError as exc:
+        raise _not_written(folder, exc) from exc
+    _check_target(folder)
+    # This replaces an empty folder or none, never one with content.
+    try:
+        content.rename(folder)
+    except OSError as exc:
+        raise RestoreTargetError(
+            f"{folder} cannot be put in place: {exc.strerror}", path=str(folder)
+        ) from exc
+    try:
+        sync_folder(folder.parent)
+    except OSError as exc:
+        folder.rename(content)
+        raise _not_written(folder, exc) from exc
+
+
+def _not_written(folder: Path, cause: OSError) -> StorageError:
+    return StorageError(f"{folder} cannot be written: {cause.strerror}", path=str(folder))

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from host.adapters.files.folders import sync_folder
+from host.adapters.files.durable_files import sync_folder
 from host.adapters.files.identity import read_directory_id
 from host.adapters.files.identity.errors import error_of
 from host.adapters.files.identity.taking_up import inspect

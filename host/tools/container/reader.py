@@ -111,6 +111,8 @@ class _Unpacking:
         self.failure: BaseException | None = None
 
     def write(self, data: bytes) -> int:
+        if self.failure is not None:  # what else the streams above write does not replace it
+            raise self.failure
         try:
             for section, number, content in self._records.feed(data):
                 self._take(section, number, content)
@@ -123,9 +125,9 @@ class _Unpacking:
         """Nothing is buffered here."""
 
     def close(self) -> None:
-        if self._target is not None:
-            self._target.close()
-            self._target = None
+        target, self._target = self._target, None  # closed once, even if that fails
+        if target is not None:
+            target.close()
 
     def whole(self) -> Manifest:
         """The manifest of a container that was read to its end.

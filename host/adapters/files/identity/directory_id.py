@@ -1,13 +1,12 @@
 """The file `cordbox-id`: the cluster of a data directory, and the files that must be in it."""
 
-import os
 from pathlib import Path
 
 import msgspec
 
-from host.adapters.files.folders import sync_folder
+from host.adapters.files.durable_files import write_durably
 from host.adapters.files.identity.errors import DataFileDamagedError
-from host.adapters.files.regular_files import IrregularFileError, new_file, read_regular
+from host.adapters.files.regular_files import IrregularFileError, read_regular
 from host.domain.errors import StorageError
 from host.domain.ids import EpochMs
 
@@ -72,13 +71,7 @@ def write_directory_id(folder: Path, content: DirectoryId) -> None:
         StorageError: it cannot be written; an existing file is unchanged.
     """
     path = folder / NAME
-    draft = folder / f"{NAME}.new"
     try:
-        with new_file(draft) as stream:
-            stream.write(msgspec.json.format(msgspec.json.encode(content), indent=2) + b"\n")
-            stream.flush()
-            os.fsync(stream.fileno())
-        draft.replace(path)
-        sync_folder(folder)
+        write_durably(path, [msgspec.json.format(msgspec.json.encode(content), indent=2), b"\n"])
     except OSError as exc:
         raise StorageError(f"{path} cannot be written: {exc.strerror}", path=str(path)) from exc

@@ -21,8 +21,9 @@ from pathlib import Path
 
 import structlog
 
+from host.adapters.files.durable_files import write_durably
 from host.adapters.files.identity.errors import DataFileDamagedError, DataFileForeignError
-from host.adapters.files.regular_files import new_file, open_descriptor, open_regular
+from host.adapters.files.regular_files import open_descriptor, open_regular
 from host.domain.errors import StorageError
 
 NAME = "cordbox-marks"
@@ -87,13 +88,8 @@ class Marks:
             StorageError: it cannot be created.
         """
         path = folder / NAME
-        draft = folder / f"{NAME}.new"
         try:
-            with new_file(draft) as stream:
-                stream.write(_HEADER.pack(_MAGIC, cluster_id.encode()))
-                stream.flush()
-                os.fsync(stream.fileno())
-            draft.rename(path)
+            write_durably(path, [_HEADER.pack(_MAGIC, cluster_id.encode())])
         except OSError as exc:
             raise StorageError(f"{path} cannot be made: {exc.strerror}", path=str(path)) from exc
 
