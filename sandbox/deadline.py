@@ -10,10 +10,12 @@ from contextlib import contextmanager, suppress
 from wasmtime import Engine
 
 TICK_MS = 10
+_IDLE_TICKS = 20
+"""Ticks without a run before the thread waits for one: waking it would cost each short run more."""
 
 
 class Ticker:
-    """Advances one engine's epoch every `TICK_MS` while a run is in progress.
+    """Advances one engine's epoch every `TICK_MS` while a run is in progress, and shortly after.
 
     The thread has only a weak reference to the ticker between ticks, and ends with it. Guests'
     wall-clock limits depend on the thread: errors while waiting do not end it, and a run restarts
@@ -53,7 +55,8 @@ class Ticker:
     def _begin(self) -> None:
         with self._lock:
             self._runs += 1
-            self._busy.set()
+            if not self._busy.is_set():
+                self._busy.set()
             if self._thread is None or not self._thread.is_alive():
                 self._thread = threading.Thread(
                     target=_tick, args=(weakref.ref(self), self._busy), daemon=True,
@@ -64,8 +67,16 @@ class Ticker:
     def _end(self) -> None:
         with self._lock:
             self._runs -= 1
+
+    def rest(self) -> None:
+        """Let the thread wait for the next run, unless there is one."""
+        with self._lock:
             if self._runs == 0:
                 self._busy.clear()
+
+    def has_runs(self) -> bool:
+        """Whether a run is in progress."""
+        return self._runs > 0
 
     def advance(self) -> None:
         """Advance the epoch once."""
@@ -73,6 +84,7 @@ class Ticker:
 
 
 def _tick(ticker: "weakref.ref[Ticker]", busy: threading.Event) -> None:
+    idle = 0
     while True:
         if not busy.wait(timeout=60) and ticker() is None:
             return
@@ -81,6 +93,10 @@ def _tick(ticker: "weakref.ref[Ticker]", busy: threading.Event) -> None:
         if alive is None:
             return
         alive.advance()
+        idle = 0 if alive.has_runs() else idle + 1
+        if idle >= _IDLE_TICKS:
+            alive.rest()
+            idle = 0
         del alive
 
 

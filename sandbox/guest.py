@@ -17,7 +17,7 @@ from sandbox.errors import (
     PayloadTooLargeError,
     WorldMismatchError,
 )
-from sandbox.host_calls import HostCallHandler, WaitingHandler
+from sandbox.host_calls import HostCallHandler, waiting
 from sandbox.instance import HOST_FUNCTIONS, Run, StoreFuel
 from sandbox.limits import Limits, Usage
 from sandbox.outcome import Outcome
@@ -88,8 +88,8 @@ class Guest(Runnable):
         run = Run(StoreFuel(store), limits=limits, host=host, granted=request.granted)
         leave = native.enter(store, run)
         try:
-            if isinstance(host, WaitingHandler):
-                host.attach(_Control(store, run, self._ticker, limits))
+            if (waiter := waiting(host)) is not None:
+                waiter.attach(_Control(store, run, self._ticker, limits))
             return concluded(facts, lambda: _usage(run), lambda: self._run(store, run, request))
         finally:
             leave()

@@ -8,11 +8,12 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 
 from sandbox.engine import engine_version, profile_digest
 from sandbox.errors import SandboxError
 from sandbox.host_calls import RunEndedError, SuspendRun
-from sandbox.limits import Usage
+from sandbox.limits import Limits, Usage
 from sandbox.outcome import Outcome, Returned, Suspended
 from sandbox.runnable import RunRequest
 
@@ -79,20 +80,38 @@ def note_stopped(facts: RunFacts, usage: Usage, error: SandboxError) -> None:
 
 
 def receipt_of(facts: RunFacts, usage: Usage, outcome: Mapping[str, str | None]) -> str:
-    """The receipt as canonical JSON: sorted keys, no spaces, ASCII."""
+    """The receipt as canonical JSON: sorted keys, no spaces, ASCII.
+
+    The parts that many runs have in common are kept as text: a receipt costs about as much as a
+    small contract's verification otherwise.
+    """
+    request = facts.request
+    argument = _canonical(text_digest(request.argument))
+    return (
+        f'{_beginning(facts.world, facts.component, facts.runtime)},"input":'
+        f'{{"argument":{argument},"export":{_canonical(request.export)}}},'
+        f'"limits":{_limits(request.limits)},"outcome":{_canonical(outcome)},'
+        f'"usage":{{"fuel":{usage.fuel},"host_calls":{usage.host_calls},'
+        f'"log_bytes":{usage.log_bytes}}},"v":1}}'
+    )
+
+
+@lru_cache(maxsize=256)
+def _beginning(world: str, component: str, runtime: str | None) -> str:
     value = {
-        "v": 1,
-        "code": {"component": facts.component, "runtime": facts.runtime, "world": facts.world},
+        "code": {"component": component, "runtime": runtime, "world": world},
         "engine": {"profile": profile_digest(), "wasmtime": engine_version()},
-        "input": {
-            "export": facts.request.export,
-            "argument": text_digest(facts.request.argument),
-        },
-        "limits": asdict(facts.request.limits),
-        "outcome": dict(outcome),
-        "usage": asdict(usage),
     }
-    return json.dumps(value, sort_keys=True, separators=(",", ":"))
+    return _canonical(value)[:-1]
+
+
+@lru_cache(maxsize=256)
+def _limits(limits: Limits) -> str:
+    return _canonical(asdict(limits))
+
+
+_canonical: Callable[[object], str] = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
+"""Shared, since `json.dumps` makes an encoder at each call that does not use the defaults."""
 
 
 def text_digest(text: str | None) -> str | None:

@@ -24,7 +24,7 @@ from sandbox.host_calls import (
     HostCallHandler,
     RunEndedError,
     SuspendRun,
-    WaitingHandler,
+    waiting,
 )
 from sandbox.instance import HOST_FUNCTIONS
 from sandbox.isolation.errors import GuestProcessLostError, GuestProcessViolationError
@@ -115,8 +115,8 @@ class IsolatedGuest(Runnable):
                 process.lane(self.component.world, bytes_max=limits.payload_bytes_max) as lane,
             ):
                 run = _Run(lane, stay, facts, host=host, grace_seconds=self.grace_seconds)
-                if may_wait and isinstance(host, WaitingHandler):
-                    host.attach(run)
+                if may_wait and (waiter := waiting(host)) is not None:
+                    waiter.attach(run)
                 return run.perform(begin)
 
 

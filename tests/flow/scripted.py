@@ -20,8 +20,8 @@ from host.ports.guest import (
     SuspendedRun,
     SuspendRun,
     Usage,
-    WaitingHandler,
 )
+from sandbox.host_calls import waiting
 
 
 class CallFailed(Exception):
@@ -94,8 +94,8 @@ class ScriptedGuests:
         self.flows = flows
 
     def run(self, run: FlowRun, host: HostCallHandler) -> GuestOutcome:
-        if isinstance(host, WaitingHandler):
-            host.attach(Control())
+        if (waiter := waiting(host)) is not None:
+            waiter.attach(Control())
         guest = Guest(json.loads(run.start), host, run.granted)
         try:
             return Finished(result=self.flows[run.flow_class](guest))

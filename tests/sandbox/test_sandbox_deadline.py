@@ -49,3 +49,37 @@ def test_a_thread_that_is_gone_is_started_again_by_the_next_run(engine, monkeypa
     assert engine.epochs == 0
     with ticker.running():
         assert engine.advanced.wait(SECONDS_MAX)
+
+
+class Rested(Exception):
+    """The thread waits for a run."""
+
+
+class Busy(threading.Event):
+    """Raises where the thread would wait."""
+
+    def wait(self, timeout=None):
+        if not self.is_set():
+            raise Rested
+        return True
+
+
+def test_the_thread_goes_on_for_some_ticks_after_a_run_and_then_waits(engine, monkeypatch):
+    monkeypatch.setattr(deadline, "_pause", lambda: None)
+    ticker = Ticker(engine)
+    ticker._busy = Busy()
+    ticker._busy.set()
+    with pytest.raises(Rested):
+        deadline._tick(lambda: ticker, ticker._busy)
+    assert engine.epochs == deadline._IDLE_TICKS
+
+
+def test_the_thread_does_not_wait_while_a_run_is_in_progress(engine, monkeypatch):
+    ticks = iter(range(3 * deadline._IDLE_TICKS))
+    ticker = Ticker(engine)
+    ticker._busy, ticker._runs = Busy(), 1
+    ticker._busy.set()
+    monkeypatch.setattr(deadline, "_pause", lambda: next(ticks))
+    with pytest.raises(StopIteration):
+        deadline._tick(lambda: ticker, ticker._busy)
+    assert engine.epochs == 3 * deadline._IDLE_TICKS

@@ -4,8 +4,11 @@ import json
 import subprocess
 import sys
 import threading
+from dataclasses import asdict
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from wasmtime import component as wc
 from wasmtime import wat2wasm
 
@@ -13,7 +16,9 @@ from sandbox import engine
 from sandbox.deadline import Ticker
 from sandbox.errors import OutOfFuelError
 from sandbox.guest import Guest
-from sandbox.limits import Limits
+from sandbox.limits import Limits, Usage
+from sandbox.receipts import RunFacts, receipt_of, text_digest
+from sandbox.runnable import RunRequest
 from sandbox.world import World
 
 CODE = "x = {str(n): hash(str(n)) for n in range(300)}\nassert sorted({'a', 'b', 'c'})\nraise ValueError(','.join({'p', 'q', 'r', 's'}))"
@@ -78,6 +83,34 @@ print(guest.call("verify", {CODE!r}, limits=Limits()).receipt)
         check=True,
     )
     assert done.stdout.strip() == receipt(contract)
+
+
+@given(
+    export=st.text(max_size=5),
+    argument=st.none() | st.text(max_size=5),
+    component=st.text(max_size=5),
+    runtime=st.none() | st.text(max_size=5),
+    outcome=st.dictionaries(st.text(max_size=5), st.none() | st.text(max_size=5)),
+    numbers=st.lists(st.integers(0, 2**63), min_size=4, max_size=4),
+)
+def test_a_receipt_is_the_canonical_json_of_its_parts(
+    export, argument, component, runtime, outcome, numbers
+):
+    limits = Limits(fuel_max=numbers[0])
+    usage = Usage(fuel=numbers[1], host_calls=numbers[2], log_bytes=numbers[3])
+    request = RunRequest(export=export, argument=argument, limits=limits)
+    facts = RunFacts(world="contract", component=component, runtime=runtime, request=request)
+    value = {
+        "v": 1,
+        "code": {"component": component, "runtime": runtime, "world": "contract"},
+        "engine": {"profile": engine.profile_digest(), "wasmtime": engine.engine_version()},
+        "input": {"export": export, "argument": text_digest(argument)},
+        "limits": asdict(limits),
+        "outcome": outcome,
+        "usage": asdict(usage),
+    }
+    canonical = json.dumps(value, sort_keys=True, separators=(",", ":"))
+    assert receipt_of(facts, usage, outcome) == canonical
 
 
 def test_another_argument_gives_another_receipt(contract):

@@ -19,7 +19,7 @@ from sandbox.errors import (
     InvalidPayloadError,
     PayloadTooLargeError,
 )
-from sandbox.host_calls import HostCallHandler, WaitingHandler
+from sandbox.host_calls import HostCallHandler, waiting
 from sandbox.instance import HOST_FUNCTIONS, Run
 from sandbox.limits import Limits, Usage
 from sandbox.outcome import Outcome
@@ -55,8 +55,8 @@ class NativeGuest(Runnable):
         facts = RunFacts(world=self._world, component=self._digest, runtime=None, request=request)
         limits = request.limits
         run = Run(_Unmeasured(limits.fuel_max), limits=limits, host=host, granted=request.granted)
-        if isinstance(host, WaitingHandler):
-            host.attach(_Control(run))
+        if (waiter := waiting(host)) is not None:
+            waiter.attach(_Control(run))
 
         def perform() -> tuple[bool, str | None]:
             text = request.argument or ""
