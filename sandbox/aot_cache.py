@@ -16,7 +16,7 @@ from typing import TypeVar
 from wasmtime import Engine, WasmtimeError
 from wasmtime.component import Component
 
-from sandbox.engine import fingerprint
+from sandbox.engine import EngineKind, fingerprint
 from sandbox.errors import ComponentUnknownError
 from sandbox.files import locked, private_directory, write_whole
 
@@ -28,10 +28,11 @@ _Found = TypeVar("_Found")
 
 
 class AotCache:
-    """Compiled code of components in `folder`."""
+    """Compiled code of components in `folder`, for engines of one kind."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, kind: EngineKind = EngineKind.COMPONENTS) -> None:
         self._folder = private_directory(folder)
+        self._fingerprint = fingerprint(kind)
         self._secret = _secret(self._folder)
 
     def load(
@@ -40,7 +41,7 @@ class AotCache:
         """The compiled component, from the cache or compiled now; once per digest and host.
 
         Args:
-            engine: an engine of the one profile.
+            engine: an engine of the cache's kind.
             stem: the digest's file stem.
             component: the component's file.
             compile_component: makes the compiled code when it is missing.
@@ -67,7 +68,7 @@ class AotCache:
         find: Callable[[Path], _Found | None],
     ) -> _Found:
         """The result of `find` for the entry, which is compiled first if `find` returns None."""
-        path = self._folder / f"{stem}-{fingerprint()[:16]}.cwasm"
+        path = self._folder / f"{stem}-{self._fingerprint[:16]}.cwasm"
         found = find(path)
         if found is not None:
             return found
@@ -119,7 +120,7 @@ class AotCache:
         return None
 
     def _mac(self, name: str, file: BufferedReader) -> bytes:
-        key = hmac.digest(self._secret, f"{name}\n{fingerprint()}".encode(), "sha256")
+        key = hmac.digest(self._secret, f"{name}\n{self._fingerprint}".encode(), "sha256")
         content = hashlib.file_digest(file, lambda: hashlib.blake2b(key=key[:32])).digest()
         return hmac.digest(key, content, "sha256")
 

@@ -15,15 +15,15 @@ _IDLE_TICKS = 20
 
 
 class Ticker:
-    """Advances one engine's epoch every `TICK_MS` while a run is in progress, and shortly after.
+    """Advances engines' epochs every `TICK_MS` while a run is in progress, and shortly after.
 
     The thread has only a weak reference to the ticker between ticks, and ends with it. Guests'
     wall-clock limits depend on the thread: errors while waiting do not end it, and a run restarts
     it if it is gone.
     """
 
-    def __init__(self, engine: Engine) -> None:
-        self.engine = engine
+    def __init__(self, *engines: Engine) -> None:
+        self._engines = engines
         self._lock = threading.Lock()
         self._runs = 0
         self._busy = threading.Event()
@@ -79,8 +79,9 @@ class Ticker:
         return self._runs > 0
 
     def advance(self) -> None:
-        """Advance the epoch once."""
-        self.engine.increment_epoch()
+        """Advance each engine's epoch once."""
+        for engine in self._engines:
+            engine.increment_epoch()
 
 
 def _tick(ticker: "weakref.ref[Ticker]", busy: threading.Event) -> None:

@@ -1,9 +1,17 @@
-"""The only constructor of engines, and the fingerprint that keys all compiled code."""
+"""The only constructor of engines, and the fingerprints that key all compiled code.
+
+Engines differ in how memories begin: for self-contained components the engine maps their initial
+content copy-on-write; for pinned runtimes this host makes the memories (`sandbox.images.memories`).
+That changes no result of a call and no fuel that it uses, so receipts name one profile; but the
+fuel of an instantiation differs, since data segments are then copied by compiled code, and compiled
+code for one kind of engine cannot be loaded by the other.
+"""
 
 import hashlib
 import json
 import platform
 from collections.abc import Mapping
+from enum import StrEnum
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -13,6 +21,8 @@ import wasmtime
 from wasmtime import _ffi as ffi
 
 from sandbox import growth
+from sandbox.images import memories
+from sandbox.limits import MIB
 
 WASM_STACK_BYTES = 1024 * 1024
 
@@ -48,14 +58,35 @@ _COMPONENT_SETTINGS: Mapping[str, bool] = MappingProxyType(
 )
 """Settings of the C API that the Python binding does not wrap."""
 
+_RUNTIME_SETTINGS: Mapping[str, bool | int] = MappingProxyType(
+    {
+        "memory_init_cow": False,
+        "memory_may_move": False,
+        "memory_reservation": 4 * 1024 * MIB,
+        "memory_guard_size": 32 * MIB,
+    }
+)
+"""Settings of engines whose memories this host makes; they change no call."""
 
-def new_engine() -> wasmtime.Engine:
-    """A new engine of the one profile."""
+
+class EngineKind(StrEnum):
+    """What an engine runs."""
+
+    COMPONENTS = "components"
+    RUNTIMES = "runtimes"
+
+
+def new_engine(kind: EngineKind = EngineKind.COMPONENTS) -> wasmtime.Engine:
+    """A new engine of the one profile, for self-contained components or for pinned runtimes."""
     config = wasmtime.Config()
     for name, value in SETTINGS.items():
         setattr(config, name, value)
     for name, enabled in _COMPONENT_SETTINGS.items():
         getattr(ffi, f"wasmtime_config_{name}_set")(config.ptr(), enabled)
+    if kind is EngineKind.RUNTIMES:
+        for name, setting in _RUNTIME_SETTINGS.items():
+            getattr(ffi, f"wasmtime_config_{name}_set")(config.ptr(), setting)
+        memories.set_creator(config)
     return wasmtime.Engine(config)
 
 
@@ -77,9 +108,11 @@ def engine_version() -> str:
 
 
 @cache
-def fingerprint() -> str:
-    """SHA-256 of the inputs of compilation: the profile, the machine's architecture and its CPU."""
+def fingerprint(kind: EngineKind = EngineKind.COMPONENTS) -> str:
+    """SHA-256 of the inputs of compilation: profile, kind of engine, architecture and CPU."""
     parts = [profile_digest(), platform.system(), platform.machine(), _cpu_features()]
+    if kind is EngineKind.RUNTIMES:
+        parts.append(json.dumps(dict(_RUNTIME_SETTINGS), sort_keys=True))
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 

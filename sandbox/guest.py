@@ -69,9 +69,11 @@ class Component:
 class Guest(Runnable):
     """A compiled component. Thread-safe: every call has its own store and instance."""
 
-    def __init__(self, component: Component, compiled: wc.Component, ticker: Ticker) -> None:
+    def __init__(
+        self, component: Component, engine: Engine, compiled: wc.Component, ticker: Ticker
+    ) -> None:
         self.component = component
-        self._engine = ticker.engine
+        self._engine = engine
         self._compiled = compiled
         self._ticker = ticker
         self._linker = _linker(component.world, self._engine)

@@ -4,9 +4,11 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from sandbox.compile_budget import CompileBudget
+from sandbox.engine import EngineKind
 from sandbox.errors import CompileLostError, CompileRefusedError, ComponentRefusedError
 from sandbox.limits import MIB
 
@@ -20,7 +22,12 @@ _NO_MEMORY = b"memory allocation of"
 
 
 def compile_in_jail(
-    component: Path, output: Path, budget: CompileBudget, *, trap_growth: bool = False
+    component: Path,
+    output: Path,
+    budget: CompileBudget,
+    *,
+    kind: EngineKind = EngineKind.COMPONENTS,
+    trap_growth: bool = False,
 ) -> None:
     """Compile the file `component` into the file `output`, for at most `budget`.
 
@@ -28,6 +35,7 @@ def compile_in_jail(
         component: its file.
         output: the file for the compiled code.
         budget: the limits of the compiler.
+        kind: the kind of engine that the code is for.
         trap_growth: make a refused growth of a memory end the run: see `sandbox.growth`.
 
     Raises:
@@ -37,16 +45,15 @@ def compile_in_jail(
             killer.
     """
     try:
-        _run_worker(component, output, budget, trap_growth=trap_growth)
+        _run_worker(component, output, budget, [kind, *([TRAP_GROWTH] if trap_growth else [])])
     except BaseException:
         output.unlink(missing_ok=True)
         raise
 
 
-def _run_worker(component: Path, output: Path, budget: CompileBudget, *, trap_growth: bool) -> None:
+def _run_worker(component: Path, output: Path, budget: CompileBudget, how: Sequence[str]) -> None:
     arguments = [str(component), str(output), str(budget.cpu_seconds), str(budget.memory_bytes)]
-    if trap_growth:
-        arguments.append(TRAP_GROWTH)
+    arguments += how
     try:
         done = subprocess.run(
             [sys.executable, "-m", "sandbox.jail_worker", *arguments],

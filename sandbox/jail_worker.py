@@ -1,7 +1,7 @@
 """The process inside the compile jail.
 
-`python -m sandbox.jail_worker COMPONENT OUTPUT CPU_SECONDS MEMORY_BYTES [--trap-growth]`
-compiles one component into a file.
+`python -m sandbox.jail_worker COMPONENT OUTPUT CPU_SECONDS MEMORY_BYTES KIND [--trap-growth]`
+compiles one component into a file, for an engine of that kind.
 `python -m sandbox.jail_worker --check` reads requests, one JSON object a line, and answers each
 with a verdict in one line; its parent kills it when an answer is late.
 """
@@ -17,7 +17,7 @@ from wasmtime import Engine, WasmtimeError
 from wasmtime.component import Component
 
 from sandbox.compile_budget import CompileBudget
-from sandbox.engine import new_engine
+from sandbox.engine import EngineKind, new_engine
 from sandbox.errors import ComponentRefusedError, SandboxError
 from sandbox.growth import trap_refused_growth
 from sandbox.inspect import shape_of
@@ -33,11 +33,11 @@ _ADDRESSES_A_BYTE = 8
 _ADDRESS_BYTES = 4 * 1024 * MIB
 
 
-def compile_file(component: Path, output: Path, *, trap_growth: bool) -> int:
+def compile_file(component: Path, output: Path, kind: EngineKind, *, trap_growth: bool) -> int:
     """Compile `component` to `output`; the answer is the process's exit code."""
     try:
         wasm = component.read_bytes()
-        compiled = _compiled(new_engine(), trap_refused_growth(wasm) if trap_growth else wasm)
+        compiled = _compiled(new_engine(kind), trap_refused_growth(wasm) if trap_growth else wasm)
     except ComponentRefusedError as exc:
         print(exc.message, file=sys.stderr)  # noqa: T201  # read by the parent
         return REFUSED
@@ -106,5 +106,11 @@ if __name__ == "__main__":
     if sys.argv[1] == CHECK:
         sys.exit(check_files())
     _allow(float(sys.argv[3]), int(sys.argv[4]))
-    trap_growth = TRAP_GROWTH in sys.argv[5:]
-    sys.exit(compile_file(Path(sys.argv[1]), Path(sys.argv[2]), trap_growth=trap_growth))
+    sys.exit(
+        compile_file(
+            Path(sys.argv[1]),
+            Path(sys.argv[2]),
+            EngineKind(sys.argv[5]),
+            trap_growth=TRAP_GROWTH in sys.argv[6:],
+        )
+    )

@@ -53,7 +53,8 @@ class Sandbox:
         self._progress: Progress = progress or (lambda _text: None)
         self._deriver = Deriver(cache_dir)
         self._aot = AotCache(cache_dir / "compiled")
-        self._ticker = Ticker(new_engine())
+        self._engine = new_engine()
+        self._ticker = Ticker(self._engine)
         self._admissions = KeyedLocks()
         self._guests = GuestCache(guests_max)
         self._compiled_files = CompiledFiles(COMPILED_FILES_MAX)
@@ -153,11 +154,10 @@ class Sandbox:
 
     def _load(self, component: Component) -> Guest:
         stem = file_stem(component.digest) or ""
-        engine = self._ticker.engine
         compiled = self._aot.load(
-            engine, stem, self._path(component.digest), self._compiler(component)
+            self._engine, stem, self._path(component.digest), self._compiler(component)
         )
-        return loaded_guest(component, compiled, self._ticker)
+        return loaded_guest(component, self._engine, compiled, self._ticker)
 
     def _compiler(self, component: Component) -> Compile:
         def compile_now(file: Path, output: Path) -> None:

@@ -172,7 +172,8 @@ def before_seal() -> None:
 
 
 def _load(order: Order) -> Sequence[Guest]:
-    ticker = Ticker(new_engine())
+    engine = new_engine()
+    ticker = Ticker(engine)
     with ticker.running():
         """Starts the ticker's thread."""
     guests = []
@@ -182,10 +183,10 @@ def _load(order: Order) -> Sequence[Guest]:
             digest=loaded.digest, world=World(loaded.world), runtime=loaded.runtime, path=file
         )
         try:
-            compiled = wc.Component.deserialize_file(ticker.engine, str(file))
+            compiled = wc.Component.deserialize_file(engine, str(file))
         except WasmtimeError as exc:
             raise ComponentUnknownError(f"compiled code of {loaded.digest} is damaged") from exc
-        guests.append(loaded_guest(component, compiled, ticker))
+        guests.append(loaded_guest(component, engine, compiled, ticker))
         os.close(loaded.descriptor)
     return guests
 

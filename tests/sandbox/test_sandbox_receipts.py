@@ -131,5 +131,5 @@ def test_receipts_do_not_depend_on_the_optimisation_level(level, texts, monkeypa
     expected = sandbox.guest(World.CONTRACT, component.digest).call("verify", "{}", limits=Limits())
     monkeypatch.setattr(engine, "SETTINGS", {**engine.SETTINGS, "cranelift_opt_level": level})
     other = engine.new_engine()
-    guest = Guest(component, wc.Component(other, wasm), Ticker(other))
+    guest = Guest(component, other, wc.Component(other, wasm), Ticker(other))
     assert guest.call("verify", "{}", limits=Limits()).receipt == expected.receipt

@@ -1,0 +1,1 @@
+"""Memory images of pinned runtimes: making, keeping and running them."""
