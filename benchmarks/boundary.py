@@ -4,12 +4,13 @@ Against the Python binding's own way across (a typed component call), and agains
 neither counts fuel nor watches epochs nor makes NaN canonical.
 """
 
-from wasmtime import Config, Engine, Store, wat2wasm
+from wasmtime import Config, Engine, wat2wasm
+from wasmtime import Store as BindingStore
 from wasmtime import component as wc
 
 from benchmarks.measure import Measurement, paired_medians
-from sandbox import native
 from sandbox.engine import new_engine
+from sandbox.stores import Store
 
 _ENDLESS = 1 << 60
 _PAGES = 64
@@ -51,29 +52,31 @@ def run() -> list[Measurement]:
 
 
 class _Exports:
-    """The component's exports in one instance of an engine."""
+    """The component's exports in two instances of an engine: ours, and the Python binding's."""
 
     def __init__(self, engine: Engine, *, is_metered: bool) -> None:
-        self._store = Store(engine)
-        if is_metered:
-            self._store.set_fuel(_ENDLESS)
-            self._store.set_epoch_deadline(_ENDLESS)
-        compiled = wc.Component(engine, wat2wasm(_TEXT))
-        instance = wc.Linker(engine).instantiate(self._store, compiled)
-        self._functions = {name: instance.get_func(self._store, name) for name in ("echo", "spin")}
+        self._ours, self._theirs = Store(engine), BindingStore(engine)
+        for store in (self._ours, self._theirs) if is_metered else ():
+            store.set_fuel(_ENDLESS)
+            store.set_epoch_deadline(_ENDLESS)
+        compiled, linker = wc.Component(engine, wat2wasm(_TEXT)), wc.Linker(engine)
+        self._ours.instantiate(linker, compiled)
+        instance = linker.instantiate(self._theirs, compiled)
+        self._indices, self._functions = {}, {}
+        for name in ("echo", "spin"):
+            index = compiled.get_export_index(name)
+            assert index is not None  # the component above exports it
+            function = instance.get_func(self._theirs, index)
+            assert function is not None  # as above
+            self._indices[name], self._functions[name] = index, function
 
     def ours(self, name: str, text: bytes) -> None:
         """Call as the sandbox does."""
-        native.call(self._store, self._function(name), text, size_max=len(text))
+        self._ours.call(self._indices[name], text, size_max=len(text))
 
     def theirs(self, name: str, text: str) -> None:
         """Call as the Python binding does."""
-        self._function(name)(self._store, text)
-
-    def _function(self, name: str) -> wc.Func:
-        function = self._functions[name]
-        assert function is not None  # the component above exports it
-        return function
+        self._functions[name](self._theirs, text)
 
 
 def _crossing(name: str, exports: _Exports, size: int, *, repeats: int) -> Measurement:

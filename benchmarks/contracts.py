@@ -7,8 +7,6 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from wasmtime import Store
-from wasmtime import component as wc
 
 from benchmarks import workshop
 from host.domain.packages import CodeWorld
@@ -16,9 +14,10 @@ from host.runtime.plugin_loading import make_plugin_manager
 from host.tools.toolchains import ToolchainMissingError, component_builder
 from sandbox import native
 from sandbox.guest import Guest
-from sandbox.instance import Run
+from sandbox.instance import Run, StoreFuel
 from sandbox.limits import Limits
 from sandbox.outcome import Returned
+from sandbox.stores import Store
 from sandbox.world import World
 
 SAMPLES = Path("sample_cordapps")
@@ -60,17 +59,15 @@ class KeptInstance:
         self._store = Store(guest._engine)  # noqa: SLF001
         self._store.set_fuel(_ENDLESS_FUEL)
         self._store.set_epoch_deadline(_ENDLESS_FUEL)
-        run = Run(self._store, limits=Limits(), host=None, granted=frozenset())
+        run = Run(StoreFuel(self._store), limits=Limits(), host=None, granted=frozenset())
         self._leave = native.enter(self._store, run)
-        instance = linker.instantiate(self._store, compiled)
+        self._store.instantiate(linker, compiled)
         index = compiled.get_export_index("verify")
         assert index is not None  # every contract exports it
-        function = instance.get_func(self._store, index)
-        assert isinstance(function, wc.Func)  # as above
-        self._verify = function
+        self._verify = index
 
     def verify(self, transaction: bytes) -> None:
-        is_ok, text, _ = native.call(self._store, self._verify, transaction, size_max=1 << 20)
+        is_ok, text, _ = self._store.call(self._verify, transaction, size_max=1 << 20)
         if not is_ok:
             sys.exit(f"the contract refused the benchmark's transaction: {text!r}")
 

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from wasmtime import Engine, Store, WasmtimeError
+from wasmtime import Engine, WasmtimeError
 from wasmtime import component as wc
 
 from sandbox import native
@@ -24,6 +24,7 @@ from sandbox.outcome import Outcome
 from sandbox.own_memory import thread_filled_bytes
 from sandbox.receipts import RunFacts, concluded
 from sandbox.runnable import Runnable, RunRequest
+from sandbox.stores import Store
 from sandbox.traps import error_of
 from sandbox.world import EXPORTS, World, import_name
 
@@ -105,11 +106,9 @@ class Guest(Runnable):
             failure: str | None = None
             is_ok, text, size = True, None, 0
             try:
-                instance = self._linker.instantiate(store, self._compiled)
-                function = instance.get_func(store, self._exports[request.export])
-                assert function is not None  # noqa: S101  # the export was found in the component
-                is_ok, text, size = native.call(
-                    store, function, raw, size_max=limits.payload_bytes_max
+                store.instantiate(self._linker, self._compiled)
+                is_ok, text, size = store.call(
+                    self._exports[request.export], raw, size_max=limits.payload_bytes_max
                 )
             except WasmtimeError as exc:
                 failure = str(exc)

@@ -9,8 +9,6 @@ refusal can name the place.
 import json
 from typing import Protocol
 
-from wasmtime import Store
-
 from sandbox import native
 from sandbox.errors import (
     CapabilityNotGrantedError,
@@ -22,6 +20,7 @@ from sandbox.errors import (
 from sandbox.host_api import ALWAYS_GRANTED, HOST_API
 from sandbox.host_calls import GuestCallError, HostCallHandler
 from sandbox.limits import Limits
+from sandbox.stores import Store
 
 HOST_FUNCTIONS = tuple((i, f) for i, functions in HOST_API.items() for f in functions)
 """(interface, function) by the number under which the linker defines it."""
@@ -46,7 +45,7 @@ class StoreFuel:
         self._store = store
 
     def left(self) -> int:
-        return int(self._store.get_fuel())
+        return self._store.get_fuel()
 
     def stop(self) -> int:
         return native.stop(self._store)
