@@ -310,6 +310,51 @@ def test_journals_of_all_flows_are_bounded_together(store: FlowStore) -> None:
     assert not store.recount()
 
 
+@pytest.mark.parametrize("is_written", [False, True])
+def test_a_checkpoint_that_is_not_written_yet_is_in_the_account(
+    store: FlowStore, is_written: bool
+) -> None:
+    """Each session holds the context of its flow, of which the journal keeps nothing."""
+
+    def opening(guest: Guest) -> str:
+        if is_written:
+            guest.call("flow", "sleep", millis=1)
+        for number in range(10):
+            guest.call("flow", "context", op="put", key=f"k{number}", value="x" * 1_100)
+        for _ in range(300):
+            guest.open(BOB)
+        guest.call("flow", "sleep", millis=100_000)
+        return ""
+
+    limits = Limited(journals_bytes_max=2 * MIB)
+    made = network(store, limits, {"test.Initiator": opening})
+    made.start()
+    made.engine.drain()
+    made.later(1)
+    ended = made.alice()
+    assert ended.status is FlowStatusName.FAILED
+    assert ended.error is not None
+    assert ended.error.type == "quota-exceeded"
+    assert "account journal" in ended.error.message
+    assert store.balance(HERE, Account.JOURNAL).bytes <= 2 * MIB
+    assert not store.recount()
+
+
+def test_a_checkpoint_that_fits_is_not_refused_by_its_upper_bound(store: FlowStore) -> None:
+    """A hundred calls that might have changed much, near the limit: they changed little."""
+
+    def opening(guest: Guest) -> str:
+        for _ in range(100):
+            guest.open(BOB)
+        seen.append(guest.call("flow", "random", bytes=1))
+        return ""
+
+    seen: list[object] = []
+    made = network(store, Limited(journals_bytes_max=MIB), {"test.Initiator": opening})
+    made.run()
+    assert seen
+
+
 def test_the_oldest_statuses_of_a_node_go_for_new_ones_and_other_nodes_keep_theirs(
     store: FlowStore,
 ) -> None:

@@ -41,6 +41,7 @@ from host.flow.engine import outage_time
 from host.flow.engine.answers import encoded, refusal_text, text_of, translated
 from host.flow.engine.engine_calls import EngineCalls
 from host.flow.engine.flow_services import FlowServices
+from host.flow.engine.journal_room import JournalRoom
 from host.flow.engine.step_state import StepState
 from host.ports.audit_log import SUCCEEDED, PrivilegedCall
 from host.ports.capability import CallContext
@@ -103,6 +104,7 @@ class HostCalls:
         self.waiting: Waiting | None = None
         self.failure: Exception | None = None
         self._room = Room(accounts=services.accounts, node=flow.holding_id, quota=quota)
+        self._journal_room = JournalRoom(flow, self._room)
         self._engine_calls = EngineCalls(flow, services, cpi)
 
     def __call__(self, interface: str, function: str, request: str) -> str:
@@ -185,6 +187,8 @@ class HostCalls:
             if exc.account is not None:
                 self._services.quotas.hit(self._flow.holding_id, hit_of(exc.account))
             outcome = Refused(self._flow.checkpoint, exc)
+        if outcome.checkpoint is not self._flow.checkpoint:
+            self._journal_room.changed()
         self._flow.checkpoint = outcome.checkpoint
         self._flow.send(outcome.outbox, begun)
         self._flow.publish(outcome.records)
@@ -218,6 +222,7 @@ class HostCalls:
         """Commit the changes of the step so far."""
         self._persist()
         self._room.forget()
+        self._journal_room.forget()
         self._written_bytes = self._journal.characters
 
     def _check_bus(self, outcome: Answer | Wait | Refused) -> None:
@@ -299,9 +304,7 @@ class HostCalls:
                 f" characters, at most {quota.journal_bytes_max}"
             )
         try:
-            self._room.check(
-                Account.JOURNAL, pending=self._journal.characters - self._written_bytes, more=1
-            )
+            self._journal_room.check(unwritten=self._journal.characters - self._written_bytes)
         except QuotaExceededError as exc:
             self._end_without_room(f"host call {name}: {exc.message}")
 

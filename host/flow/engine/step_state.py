@@ -57,8 +57,9 @@ def node_of_timer(timer: StateRecord) -> ShortHash:
 
 @dataclass(slots=True, kw_only=True)
 class StepState:
-    """Mutable, used by one step. `version` is the stored checkpoint's, 0 if there is none.
+    """Mutable, used by one step.
 
+    `version` is the stored checkpoint's, 0 if there is none, and `checkpoint_bytes` its size.
     `apart` names the payloads that are stored beside the checkpoint. `parked` is the guest that
     this step has suspended. `fence` proves that the step's worker owns the flow: without it, a
     worker that was considered dead could, in the middle of its step, restore a flow that has ended.
@@ -83,6 +84,7 @@ class StepState:
     fence: Fence | None = None
     quota: Quota = DEFAULT_QUOTA
     outgoing_bytes: int = 0
+    checkpoint_bytes: int = 0
 
     @property
     def flow_id(self) -> FlowId:
@@ -198,6 +200,7 @@ class StepState:
         key = flow_state_key(self.flow_id)
         if not self.ended:
             value = encode(large.checkpoint)
+            self.checkpoint_bytes = len(value)
             write = StateWrite(
                 key=key,
                 value=value,

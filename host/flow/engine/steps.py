@@ -130,6 +130,7 @@ class FlowSteps:
             checkpoint=checkpoint,
             holding_id=checkpoint.holding.holding().short_hash,
             version=stored.version,
+            checkpoint_bytes=len(stored.value),
             timer=found.get(timer),
             apart=offloaded_keys(checkpoint),
             config=self._services.config,
