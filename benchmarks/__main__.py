@@ -1,73 +1,66 @@
-"""`python -m benchmarks [NAME ...]`: run benchmarks, print a table, write build/benchmarks.json."""
+"""`python -m benchmarks [SUITE | SUITE.PART ...]`: run, print a table, write build/benchmarks.json.
 
-import json
+Exit code 0 if every part gave figures, 1 if one failed, 2 for an unknown name.
+"""
+
+import signal
 import sys
-from collections.abc import Callable, Sequence
-from importlib import import_module
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
 from benchmarks.measure import Measurement
+from benchmarks.running import Results, Words, run_parts, words_of
+from benchmarks.suites import Part, UnknownPartError, parts
 
-_SUITES = (
-    "package_size",
-    "package_sign",
-    "package_verify",
-    "parsers",
-    "verification",
-    "tenants",
-    "boundary",
-    "neighbour",
-    "flow_steps",
-    "durable_steps",
-    "store_commits",
-    "idle_nodes",
-    "host_start",
-)
 _RESULTS = Path("build/benchmarks.json")
+_LOGS = Path("build/benchmarks/logs")
+_INTERRUPTED = 130
 
 
-def main(names: Sequence[str]) -> None:
-    unknown = sorted(set(names) - set(_SUITES))
-    if unknown:
-        sys.exit(f"unknown benchmark {', '.join(unknown)}; there are {', '.join(_SUITES)}")
-    console = Console()
-    results: dict[str, list[Measurement]] = {}
-    for name in names or _SUITES:
-        console.print(f"[cyan]{name}[/] …")
-        suite: Callable[[], list[Measurement]] = import_module(f"benchmarks.{name}").run
-        results[name] = suite()
-    console.print(_table(results))
-    _RESULTS.parent.mkdir(parents=True, exist_ok=True)
-    rows = [
-        {
-            "suite": s,
-            "name": m.name,
-            "value": m.value,
-            "unit": m.unit,
-            "against": m.against,
-            "ratio": m.ratio,
-            "note": m.note,
-        }
-        for s, measured in results.items()
-        for m in measured
-    ]
-    _RESULTS.write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
-    console.print(f"written: {_RESULTS}")
+def main(
+    names: Sequence[str], *, words: Words = words_of, written: Path = _RESULTS, logs: Path = _LOGS
+) -> int:
+    """Run what is named; the exit code."""
+    console, results = Console(), Results()
+    try:
+        wanted = parts(names)
+    except UnknownPartError as unknown:
+        console.print(str(unknown))
+        return 2
+
+    def ended(part: Part) -> None:
+        results.write(written)
+        failure = results.failures.get(part)
+        told = "done" if failure is None else f"FAILED: {failure.reason} ({failure.log})"
+        console.print(f"{part}: {told}", markup=False, highlight=False)
+
+    code = 0
+    try:
+        run_parts(wanted, results, logs=logs, ended=ended, words=words)
+    except KeyboardInterrupt:
+        code = _INTERRUPTED
+    console.print(_table(results.figures))
+    for part, failure in results.failures.items():
+        console.print(f"{part} failed: {failure.reason}", markup=False, highlight=False)
+    console.print(f"written: {written}")
+    return code or (1 if results.failures else 0)
 
 
-def _table(results: dict[str, list[Measurement]]) -> Table:
+def _table(figures: dict[Part, list[Measurement]]) -> Table:
     table = Table(title="Benchmarks", title_justify="left")
     for heading in ("suite", "what", "figure", "ratio", "against", "note"):
         table.add_column(heading)
-    for suite, measured in results.items():
+    for part, measured in figures.items():
         for m in measured:
             ratio = "" if m.ratio is None else f"{m.ratio:.1f}x"
-            table.add_row(suite, m.name, f"{m.value:,.4g} {m.unit}", ratio, m.against or "", m.note)
+            figure = f"{m.value:,.4g} {m.unit}"
+            table.add_row(part.suite, m.name, figure, ratio, m.against or "", m.note)
     return table
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    sys.exit(main(sys.argv[1:]))

@@ -41,7 +41,8 @@ _TEXT = f"""
 """
 
 
-def run() -> list[Measurement]:
+def crossing() -> list[Measurement]:
+    """Calls and metering."""
     metered = _Exports(new_engine(), is_metered=True)
     bare = _Exports(Engine(Config()), is_metered=False)
     return [

@@ -1,7 +1,6 @@
 """The IOU contract in every language whose tools are here, and a transaction that all accept."""
 
 import json
-import sys
 from functools import cache
 from pathlib import Path
 
@@ -9,6 +8,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from benchmarks import workshop
+from benchmarks.measure import BenchmarkError
 from host.domain.packages import CodeWorld
 from host.runtime.plugin_loading import make_plugin_manager
 from host.tools.toolchains import ToolchainMissingError, component_builder
@@ -48,7 +48,7 @@ def verify(guest: Guest, transaction: str) -> None:
     """One verification in a fresh sandbox."""
     outcome = guest.call("verify", transaction, limits=Limits())
     if not isinstance(outcome, Returned) or outcome.is_error:
-        sys.exit(f"the contract refused the benchmark's transaction: {outcome}")
+        raise BenchmarkError(f"the contract refused the transaction: {outcome}")
 
 
 class KeptInstance:
@@ -69,7 +69,7 @@ class KeptInstance:
     def verify(self, transaction: bytes) -> None:
         is_ok, text, _ = self._store.call(self._verify, transaction, size_max=1 << 20)
         if not is_ok:
-            sys.exit(f"the contract refused the benchmark's transaction: {text!r}")
+            raise BenchmarkError(f"the contract refused the transaction: {text!r}")
 
     def close(self) -> None:
         self._leave()

@@ -12,11 +12,20 @@ import shutil
 import statistics
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from benchmarks import workshop
-from benchmarks.durable import PEERS, Steps, run_steps, syncs_in, tracer
+from benchmarks.durable import (
+    DBOS,
+    RESTATE,
+    TEMPORAL,
+    Peer,
+    Steps,
+    run_steps,
+    syncs_in,
+    tracer,
+)
 from benchmarks.engine import NAMES, Bench, data_directory, running_engine
 from benchmarks.flow_steps import commits_per_second
 from benchmarks.measure import Measurement, latencies, seconds_of
@@ -42,67 +51,80 @@ _POLICY = "SQLite, write-ahead log, synchronous=FULL"
 Program = Callable[[int, int, Sequence[str]], Steps]
 
 
-def run() -> list[Measurement]:
-    return [*_side_by_side(), *_conversations(), *_growth(), *_replay()]
+def alone() -> list[Measurement]:
+    """Steps and flows beside bare commits, and what a flow of one step costs the processor."""
+    ours, found, floors = _ours(), [], []
+    for _ in range(_ROUNDS):  # in turn, so that a drifting disk touches both
+        floors.append(commits_per_second())
+        found.append(ours(_STEPS, _FLOWS, ()))
+    floor = statistics.median(floors)
+    one, many = _median(found, "sequential"), _median(found, "concurrent")
+    against = f"bare commits, synchronous=FULL ({floor:,.0f}/s)"
+    note = _sync_note(_POLICY, ours)
+    return [
+        _measured("sequential steps", one, "steps/s", against, one / floor, note),
+        _measured("flows of one step", many, "flows/s", against, many / floor, _latency(found)),
+        *(
+            _measured(f"a flow of one step, {what}", _median(found, field), unit, None, None, note)
+            for what, field, unit, note in (
+                ("processor time", "cpu_ms", "ms", "client and two workers; goal at most 2"),
+                ("page faults", "faults", "faults", "client and two workers; goal at most 40"),
+            )
+        ),
+    ]
 
 
-def _side_by_side() -> list[Measurement]:
-    programs, missing = _programs()
+def beside_restate() -> list[Measurement]:
+    """Our steps and Restate's, in turn."""
+    return _beside(RESTATE)
+
+
+def beside_dbos() -> list[Measurement]:
+    """Our steps and those of DBOS, in turn."""
+    return _beside(DBOS)
+
+
+def beside_temporal() -> list[Measurement]:
+    """Our steps and those of Temporal's test server, in turn."""
+    return _beside(TEMPORAL)
+
+
+def _beside(peer: Peer) -> list[Measurement]:
+    try:
+        peer.install()
+    except PeerMissingError as reason:
+        return [_measured("left out", 0, "steps/s", peer.name, None, str(reason))]
+    programs: Mapping[str, Program] = {
+        _US: _ours(), peer.name: lambda s, f, t: peer.run(s, f, tracer=t)
+    }  # fmt: skip
     found: dict[str, list[Steps]] = {name: [] for name in programs}
     for _ in range(_ROUNDS):
         for name, program in programs.items():
             found[name].append(program(_STEPS, _FLOWS, ()))
-    floor = commits_per_second()
-    ours = found.pop(_US)
-    notes = {name: _sync_note(name, program) for name, program in programs.items()}
+    ours, theirs = found.values()
     one, many = _median(ours, "sequential"), _median(ours, "concurrent")
-    against = f"bare commits, synchronous=FULL ({floor:,.0f}/s)"
-    made = [
-        _measured("sequential steps", one, "steps/s", against, one / floor, notes[_US]),
-        _measured("flows of one step", many, "flows/s", against, many / floor, _latency(ours)),
-    ]
-    for name, theirs in found.items():
-        slower, fewer = _median(theirs, "sequential"), _median(theirs, "concurrent")
-        made.append(
-            _measured(
-                "sequential steps", one, "steps/s", f"{name} ({slower:,.0f}/s)", one / slower,
-                notes[name],
-            )
-        )  # fmt: skip
-        made.append(
-            _measured(
-                "flows of one step", many, "flows/s", f"{name} ({fewer:,.0f}/s)", many / fewer,
-                f"theirs: {_latency(theirs)}",
-            )
-        )  # fmt: skip
-    return made + [
-        _measured("left out", 0, "steps/s", name, None, reason) for name, reason in missing.items()
-    ]
+    slower, fewer = _median(theirs, "sequential"), _median(theirs, "concurrent")
+    return [
+        _measured(
+            "sequential steps", one, "steps/s", f"{peer.name} ({slower:,.0f}/s)", one / slower,
+            _sync_note(peer.policy, programs[peer.name]),
+        ),
+        _measured(
+            "flows of one step", many, "flows/s", f"{peer.name} ({fewer:,.0f}/s)", many / fewer,
+            f"theirs: {_latency(theirs)}",
+        ),
+    ]  # fmt: skip
 
 
-def _programs() -> tuple[dict[str, Program], dict[str, str]]:
-    """The programs that can run here, ours first, and why others cannot."""
-    directory = data_directory()
-    words = [sys.executable, "-m", "benchmarks.durable.cordbox_steps", str(directory)]
-
-    def ours(steps: int, flows: int, traced: Sequence[str]) -> Steps:
-        return run_steps([*traced, *words, str(steps), str(flows), str(_PARKED)])
-
-    programs: dict[str, Program] = {_US: ours}
-    missing: dict[str, str] = {}
-    for peer in PEERS:
-        try:
-            peer.install()
-        except PeerMissingError as reason:
-            missing[peer.name] = str(reason)
-            continue
-        programs[peer.name] = lambda s, f, t, peer=peer: peer.run(s, f, tracer=t)  # type: ignore[misc]
-    return programs, missing
+def _ours() -> Program:
+    words = [sys.executable, "-m", "benchmarks.durable.cordbox_steps", str(data_directory())]
+    return lambda steps, flows, traced: run_steps(
+        [*traced, *words, str(steps), str(flows), str(_PARKED)]
+    )
 
 
-def _sync_note(name: str, program: Program) -> str:
+def _sync_note(policy: str, program: Program) -> str:
     """The system's policy, and how often a step synchronises a file."""
-    policy = next((p.policy for p in PEERS if p.name == name), _POLICY)
     report = workshop.folder() / "syncs"
     words = tracer(report)
     if not words:
@@ -115,7 +137,7 @@ def _sync_note(name: str, program: Program) -> str:
     return f"{policy}; {(counts[1] - counts[0]) / (many - few):.1f} syncs a step"
 
 
-def _conversations() -> list[Measurement]:
+def conversations() -> list[Measurement]:
     """Two-party flows of four messages, guests parked and always replayed."""
     rates, made = [], []
     for parked in (0, _PARKED):
@@ -135,7 +157,7 @@ def _conversations() -> list[Measurement]:
     return made
 
 
-def _growth() -> list[Measurement]:
+def growth() -> list[Measurement]:
     """What a flow of one step costs while others sleep."""
     directory = workshop.folder() / "growth"
     shutil.copytree(data_directory(), directory)
@@ -159,7 +181,7 @@ def _growth() -> list[Measurement]:
     return made
 
 
-def _replay() -> list[Measurement]:
+def replay() -> list[Measurement]:
     """What one journalled call costs a flow at its next step."""
     clock = SimClock()
     made = []

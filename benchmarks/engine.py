@@ -35,7 +35,7 @@ from host.guests.flows import SandboxedFlows
 from host.guests.sticky_flows import StickyFlows
 from host.observe.flow_observer import FlowObserver
 from host.ports.capability import CallContext
-from host.ports.clock import Clock
+from host.ports.clock import TwoClocks
 from host.ports.guest import FlowGuests
 from host.runtime.plugin_loading import make_plugin_manager
 from host.runtime.wiring.base import ProcessContext
@@ -66,7 +66,7 @@ class Client:
 
     def __init__(self, parts: Wiring, ends: "Ends") -> None:
         self.parts = parts
-        self._service = FlowService(units=parts.store, clock=parts.base.clock)
+        self._service = FlowService(units=parts.store, clock=parts.base.clock, quotas=parts.quotas)
         self._ends = ends
         self._number = 0
         self.node = next(n for n in parts.nodes.all() if str(n.holding.x500_name) == NAMES[0])
@@ -135,7 +135,7 @@ def running_engine(
     *,
     parked: int,
     threads: int = 2,
-    clock: Clock | None = None,
+    clock: TwoClocks | None = None,
     guests: FlowGuests | None = None,
     tell: Callable[[str, str], None] | None = None,
 ) -> Iterator[Bench]:
@@ -150,8 +150,8 @@ def running_engine(
         tell: told the request id and the status of every flow that ends.
     """
     with opened(directory, clock=clock) as parts, ExitStack() as stack:
-        base, ends, lot = parts.base, Ends(), StickyCache(parked)
-        stack.callback(lot.close)
+        base, ends, sticky = parts.base, Ends(), StickyCache(parked)
+        stack.callback(sticky.close)
         observer, told = FlowObserver(base.registry), tell or ends.tell
 
         def events(event: FlowEngineEvent) -> None:
@@ -172,7 +172,7 @@ def running_engine(
             config=flow_config(parts.config),
             history=history_limits(parts.config),
             quotas=parts.quotas,
-            lot=lot,
+            sticky=sticky,
         )
         if threads:
             workers = FlowWorkers(
@@ -189,7 +189,7 @@ def running_engine(
 
 
 @contextmanager
-def opened(directory: Path | DataDirectory, *, clock: Clock | None = None) -> Iterator[Wiring]:
+def opened(directory: Path | DataDirectory, *, clock: TwoClocks | None = None) -> Iterator[Wiring]:
     """A host's parts over a data directory, none of them begun."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     with ExitStack() as stack:

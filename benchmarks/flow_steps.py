@@ -19,7 +19,8 @@ _FLOWS = 40
 _COMMITS = 1000
 
 
-def run() -> list[Measurement]:
+def sessions() -> list[Measurement]:
+    """One flow alone, and many at once."""
     with workshop.running_host("steps") as (rest, _host):
         alice, _bob = form_network(rest)
         runner = FlowRunner(rest)

@@ -16,6 +16,7 @@ from pathlib import Path
 from benchmarks import workshop
 from benchmarks.engine import Bench, data_directory, running_engine
 from benchmarks.measure import Measurement, latencies, median_seconds, seconds_of
+from benchmarks.processor import below
 from host.domain.ids import short_hash_of
 from host.domain.json import JsonObject
 from host.domain.vnode import AsyncStatus, VirtualNode
@@ -30,7 +31,8 @@ _BODY: JsonObject = {"count": 0}
 _POLL_SECONDS = 0.05
 
 
-def run() -> list[Measurement]:
+def nodes() -> list[Measurement]:
+    """An engine with many nodes, then a host with them."""
     count = max(_FEW, int(os.environ.get("CORDBOX_IDLE_NODES", _NODES_DEFAULT)))
     with running_engine(data_directory(), parked=0) as bench:
         _first_flow(bench, bench.node)
@@ -145,9 +147,4 @@ def _resident_mib(pid: int | str = "self") -> float:
 
 def _children_mib(parent: int) -> float:
     """Resident memory of all processes below a process."""
-    below = [
-        int(pid)
-        for thread in Path(f"/proc/{parent}/task").iterdir()
-        for pid in (thread / "children").read_text().split()
-    ]
-    return sum(_resident_mib(pid) + _children_mib(pid) for pid in below)
+    return sum(_resident_mib(pid) for pid in below(parent))

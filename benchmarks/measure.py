@@ -2,8 +2,12 @@
 
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+
+
+class BenchmarkError(Exception):
+    """What was measured did not do what it has to do, so there is no figure."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,6 +23,7 @@ class Measurement:
 
 
 def seconds_of(action: Callable[[], object]) -> float:
+    """Wall time of one run."""
     started = time.perf_counter()
     action()
     return time.perf_counter() - started
@@ -31,6 +36,28 @@ def median_seconds(action: Callable[[], object], *, repeats: int, warm_ups: int 
     return statistics.median(seconds_of(action) for _ in range(repeats))
 
 
+def medians_in_turn(
+    actions: Mapping[str, Callable[[], object]],
+    *,
+    rounds: int,
+    each: Mapping[str, int] | None = None,
+) -> dict[str, float]:
+    """Median wall time of each action, in rounds, so that a drifting machine touches all alike.
+
+    Args:
+        actions: what is measured; each is run once before, which does not count.
+        rounds: how often all are run.
+        each: how often an action is run within a round, if not once.
+    """
+    seconds: dict[str, list[float]] = {name: [] for name in actions}
+    for action in actions.values():
+        action()
+    for _ in range(rounds):
+        for name, action in actions.items():
+            seconds[name] += [seconds_of(action) for _ in range((each or {}).get(name, 1))]
+    return {name: statistics.median(found) for name, found in seconds.items()}
+
+
 def latencies(seconds: Sequence[float]) -> str:
     """p50 and p99, as a note."""
     ordered = sorted(seconds)
@@ -41,8 +68,6 @@ def latencies(seconds: Sequence[float]) -> str:
 def paired_medians(
     ours: Callable[[], object], theirs: Callable[[], object], *, repeats: int
 ) -> tuple[float, float]:
-    """Medians of two actions run in turn, so that a drifting machine touches both alike."""
-    ours()
-    theirs()
-    pairs = [(seconds_of(ours), seconds_of(theirs)) for _ in range(repeats)]
-    return statistics.median(p[0] for p in pairs), statistics.median(p[1] for p in pairs)
+    """Medians of two actions run in turn."""
+    found = medians_in_turn({"ours": ours, "theirs": theirs}, rounds=repeats)
+    return found["ours"], found["theirs"]

@@ -53,13 +53,28 @@ _ATTACKS = {
 _Work = Callable[[], None]
 
 
-def run() -> list[Measurement]:
+def processes() -> list[Measurement]:
+    """Verifications in sealed processes."""
     pool = ProcessPool(most=4, idle_seconds=60, plan=_PLAN)
     try:
-        sandboxes = [*_mode("process", Apart(pool)), *_mode("shared", here)]
+        return _mode("process", Apart(pool))
     finally:
         pool.close()
-    return [*sandboxes, *neighbour_on_host.run()]
+
+
+def threads() -> list[Measurement]:
+    """Verifications on threads of one process."""
+    return _mode("shared", here)
+
+
+def shared_host() -> list[Measurement]:
+    """Flows on a host that runs guests in its own processes."""
+    return neighbour_on_host.measure("shared")
+
+
+def process_host() -> list[Measurement]:
+    """Flows on a host that runs guests in sealed processes."""
+    return neighbour_on_host.measure("process")
 
 
 def _mode(mode: str, place: Place) -> list[Measurement]:

@@ -22,11 +22,8 @@ _ROUNDS = 4
 _GOAL = 1.5
 
 
-def run() -> list[Measurement]:
-    return [*_mode("shared"), *_mode("process")]
-
-
-def _mode(mode: str) -> list[Measurement]:
+def measure(mode: str) -> list[Measurement]:
+    """The flows' latencies in an isolation mode, beside each attack."""
     samples = int(os.environ.get("CORDBOX_NEIGHBOUR_SAMPLES", _SAMPLES))
     root = Path(mkdtemp(dir=workshop.folder(), prefix=f"neighbour-{mode}-"))
     options = ("--isolation", mode)

@@ -16,8 +16,14 @@ _REPEATS = 7
 _PASSWORD = "benchmark"
 
 
-def run() -> list[Measurement]:
-    return [_compare(6), _compare(60)]
+def small() -> list[Measurement]:
+    """Sign 6 MB."""
+    return [_compare(6)]
+
+
+def large() -> list[Measurement]:
+    """Sign 60 MB."""
+    return [_compare(60)]
 
 
 def _compare(megabytes: int) -> Measurement:

@@ -11,7 +11,8 @@ from cpi.package.group_policy_generation import generate_static_policy
 _GOAL_BYTES = 40 * 1024
 
 
-def run() -> list[Measurement]:
+def iou() -> list[Measurement]:
+    """The IOU's CPI."""
     built = workshop.built(Path("sample_cordapps/iou"))
     policy = generate_static_policy(
         names=[f"O={n}, L=London, C=GB" for n in ("Alice", "Bob", "Charlie")],

@@ -37,7 +37,8 @@ _Maker = Callable[[int], bytes]
 """Makes an input of about so many bytes."""
 
 
-def run() -> list[Measurement]:
+def growth() -> list[Measurement]:
+    """All parsers."""
     return [_measured(name, parse, make, sizes) for name, parse, make, sizes in _inputs()]
 
 

@@ -29,7 +29,8 @@ _CROWDS = ((1, 1), (1, 2), (1, 8), (1, 32), (2, 1), (2, 8))
 """Processes, and threads in each."""
 
 
-def run() -> list[Measurement]:
+def crowds() -> list[Measurement]:
+    """Rates by processes and threads."""
     floors, rates = [], []
     for processes, threads in _CROWDS:
         # In turn, so that a drifting disk touches both.

@@ -1,5 +1,6 @@
 """What several benchmarks need: a key, the built samples, a sandbox, a running host."""
 
+import atexit
 import os
 import shutil
 import tempfile
@@ -23,10 +24,11 @@ ALIAS = "bench"
 
 @cache
 def folder() -> Path:
-    """A fresh folder for this run, below build/."""
-    path = Path("build/benchmarks")
-    shutil.rmtree(path, ignore_errors=True)
-    path.mkdir(parents=True)
+    """A fresh folder of this process, below build/; it is removed when the process ends."""
+    parent = Path("build/benchmarks")
+    parent.mkdir(parents=True, exist_ok=True)
+    path = Path(tempfile.mkdtemp(dir=parent))
+    atexit.register(shutil.rmtree, path, ignore_errors=True)
     return path
 
 

