@@ -17,7 +17,7 @@ quick: setup-dev
 
 # Which lines tests run, also in processes that they start; fails below the minima of tests/coverage.py.
 # `coverage-cores` looks at what is to be covered whole, by the tests that are about it.
-CORES := tests/cpi tests/certificates tests/domain tests/flow tests/docs/test_docs_error_codes.py \
+CORES := tests/cpi tests/certificates tests/domain tests/flow tests/ledger tests/docs/test_docs_error_codes.py \
 	tests/rest/test_rest_pages.py tests/services/test_entity_order.py
 coverage: setup-dev
 	$(BIN)/python -m coverage erase

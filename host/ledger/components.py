@@ -149,36 +149,58 @@ def _read(parts: Sequence[Sequence[JsonValue]]) -> Transaction:
     (metadata,) = parts[Group.METADATA]
     if not isinstance(metadata, Mapping):
         raise TypeError("the metadata is no object")
-    notary, window = _read_notary(parts[Group.NOTARY])
+    leaves = parts[Group.NOTARY]
+    notary, window = read_notary(leaves) if leaves else (None, None)
     infos, outputs = parts[Group.OUTPUTS_INFO], parts[Group.OUTPUTS]
     types, values = parts[Group.COMMANDS_INFO], parts[Group.COMMANDS]
     return Transaction(
         metadata=metadata,
         notary=notary,
         time_window=window,
-        signatories=tuple(_text(key) for key in parts[Group.SIGNATORIES]),
+        signatories=tuple(read_text(key) for key in parts[Group.SIGNATORIES]),
         outputs=tuple(
-            _read_state(_object(info), _object(output))
-            for info, output in zip(infos, outputs, strict=True)
+            read_output(info, output) for info, output in zip(infos, outputs, strict=True)
         ),
         commands=tuple(
-            Command(type=_text(name), value=value)
-            for name, value in zip(types, values, strict=True)
+            read_command(name, value) for name, value in zip(types, values, strict=True)
         ),
-        inputs=tuple(StateRef.parse(_text(ref)) for ref in parts[Group.INPUTS]),
-        references=tuple(StateRef.parse(_text(ref)) for ref in parts[Group.REFERENCES]),
+        inputs=tuple(StateRef.parse(read_text(ref)) for ref in parts[Group.INPUTS]),
+        references=tuple(StateRef.parse(read_text(ref)) for ref in parts[Group.REFERENCES]),
     )
 
 
-def _read_notary(leaves: Sequence[JsonValue]) -> tuple[Notary | None, TimeWindow | None]:
-    if not leaves:
-        return None, None
+def read_notary(leaves: Sequence[JsonValue]) -> tuple[Notary | None, TimeWindow | None]:
+    """The notary and the time window of three leaves: name, key, window, each or null.
+
+    Raises:
+        ValueError, KeyError, TypeError: they are not what `to_groups` writes.
+    """
     name, key, window = leaves
-    notary = None if name is None else Notary(name=_text(name), key=_text(key))
+    notary = None if name is None else Notary(name=read_text(name), key=read_text(key))
     if window is None:
         return notary, None
     fields = _object(window)
-    return notary, TimeWindow(starts=_text_or_none(fields["from"]), until=_text(fields["until"]))
+    return notary, TimeWindow(
+        starts=_text_or_none(fields["from"]), until=read_text(fields["until"])
+    )
+
+
+def read_output(info: JsonValue, output: JsonValue) -> State:
+    """The state of two leaves, of `OUTPUTS_INFO` and of `OUTPUTS`.
+
+    Raises:
+        KeyError, TypeError: they are not what `to_groups` writes.
+    """
+    return _read_state(_object(info), _object(output))
+
+
+def read_command(name: JsonValue, value: JsonValue) -> Command:
+    """The command of two leaves, of `COMMANDS_INFO` and of `COMMANDS`.
+
+    Raises:
+        TypeError: the first is no text.
+    """
+    return Command(type=read_text(name), value=value)
 
 
 def _read_state(info: JsonObject, output: JsonObject) -> State:
@@ -189,24 +211,31 @@ def _read_state(info: JsonObject, output: JsonObject) -> State:
     if not isinstance(participants, list):
         raise TypeError("participants are no list")
     return State(
-        type=_text(info["contractStateTag"]),
-        contract=_text(info["contractTag"]),
+        type=read_text(info["contractStateTag"]),
+        contract=read_text(info["contractTag"]),
         value=output["value"],
-        participants=tuple(_text(key) for key in participants),
+        participants=tuple(read_text(key) for key in participants),
         encumbrance=_text_or_none(info["encumbrance"]),
         encumbrance_size=size,
-        notary=None if name is None else Notary(name=_text(name), key=_text(info["notaryKey"])),
+        notary=None
+        if name is None
+        else Notary(name=read_text(name), key=read_text(info["notaryKey"])),
     )
 
 
-def _text(value: JsonValue) -> str:
+def read_text(value: JsonValue) -> str:
+    """`value` as a text.
+
+    Raises:
+        TypeError: it is none.
+    """
     if not isinstance(value, str):
         raise TypeError(f"expected a text, found {type(value).__name__}")
     return value
 
 
 def _text_or_none(value: JsonValue) -> str | None:
-    return None if value is None else _text(value)
+    return None if value is None else read_text(value)
 
 
 def _object(value: JsonValue) -> JsonObject:

@@ -65,3 +65,10 @@ class StatesTooLargeError(CapabilityError):
 
     def __init__(self, message: str) -> None:
         super().__init__("states-too-large", message)
+
+
+class FilteredInvalidError(CapabilityError):
+    """A filtered transaction is not what its identifier commits to, or lacks what is needed."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("filtered-invalid", message)

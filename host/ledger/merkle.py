@@ -37,31 +37,51 @@ def tree_root(leaves: Sequence[bytes], node: Callable[[int, bytes, bytes], bytes
     return level[0]
 
 
+def component_nonces(privacy_salt: bytes, group: int, count: int) -> list[bytes]:
+    """The nonces of the first `count` leaves of a group, drawn from the salt."""
+    entropy = sha256d(privacy_salt + _big_endian(group))
+    return [sha256d(_big_endian(index) + entropy) for index in range(count)]
+
+
+def component_leaf(nonce: bytes, leaf: bytes) -> bytes:
+    """The hash of one component, hidden by its nonce."""
+    return sha256d(serialized(nonce) + leaf)
+
+
 def component_root(privacy_salt: bytes, group: int, leaves: Sequence[bytes]) -> bytes:
     """The root of one component group: leaves hidden by nonces drawn from the salt.
 
     An empty group counts as one leaf of no bytes.
     """
-    entropy = sha256d(privacy_salt + _big_endian(group))
-    hashes = [
-        sha256d(serialized(sha256d(_big_endian(index) + entropy)) + leaf)
-        for index, leaf in enumerate(leaves or (b"",))
-    ]
-    return tree_root(hashes, _nonce_node)
+    contents = leaves or (b"",)
+    nonces = component_nonces(privacy_salt, group, len(contents))
+    hashes = [component_leaf(nonce, leaf) for nonce, leaf in zip(nonces, contents, strict=True)]
+    return tree_root(hashes, nonce_node)
+
+
+def group_leaf(root: bytes) -> bytes:
+    """The leaf of the tree over groups, from the root of a group."""
+    return sha256d(_LEAF_PREFIX + root)
 
 
 def transaction_id(privacy_salt: bytes, groups: Sequence[Sequence[bytes]]) -> str:
     """The identifier of a transaction: `SHA-256D:` and 64 upper-case hexadecimal digits."""
     roots = [component_root(privacy_salt, group, leaves) for group, leaves in enumerate(groups)]
-    root = tree_root([sha256d(_LEAF_PREFIX + root) for root in roots], _tweakable_node)
+    return id_text(tree_root([group_leaf(root) for root in roots], root_node))
+
+
+def id_text(root: bytes) -> str:
+    """The identifier of the transaction whose tree over groups has this root."""
     return HASH_PREFIX + root.hex().upper()
 
 
-def _nonce_node(depth: int, left: bytes, right: bytes) -> bytes:
+def nonce_node(depth: int, left: bytes, right: bytes) -> bytes:
+    """A node of the tree of one component group."""
     return sha256d(_big_endian(depth) + serialized(left) + serialized(right))
 
 
-def _tweakable_node(_depth: int, left: bytes, right: bytes) -> bytes:
+def root_node(_depth: int, left: bytes, right: bytes) -> bytes:
+    """A node of the tree over component groups."""
     return sha256d(_NODE_PREFIX + serialized(left) + serialized(right))
 
 

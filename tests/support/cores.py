@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 _TESTS = Path(__file__).parents[1]
-_FOLDERS = frozenset({"cpi", "certificates", "domain", "flow"})
+_FOLDERS = frozenset({"cpi", "certificates", "domain", "flow", "ledger"})
 _FILES = frozenset(
     {"docs/test_docs_error_codes.py", "rest/test_rest_pages.py", "services/test_entity_order.py"}
 )

@@ -164,6 +164,10 @@ CODES: Mapping[str, tuple[str, str]] = {
         "The transaction was made with contract code that this node does not run.",
         "Install the CPI with that CPK at this node.",
     ),
+    "filtered-invalid": (
+        "A filtered transaction is not what its identifier commits to, or lacks a part it needs.",
+        "Ask its sender for a filtered transaction made from the transaction itself.",
+    ),
     "signature-missing": (
         "A signatory has not signed, or this node holds no key to sign with.",
         "Collect the signatures of all signatories before the transaction is recorded.",

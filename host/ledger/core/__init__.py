@@ -1,0 +1,1 @@
+"""The pure parts of the ledger: values in, values out, no storage, clock or keys."""

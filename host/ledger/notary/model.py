@@ -1,0 +1,119 @@
+"""Requests of a uniqueness check, what is known of transactions and states, and its results.
+
+Source: corda-runtime-os `UniquenessCheckRequestInternal.kt`, `UniquenessCheckError*.kt`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from host.domain.json import JsonObject
+from host.ledger.model import StateRef
+
+
+class Check(StrEnum):
+    """`WRITE` spends the inputs; `READ` asks for the result of an earlier `WRITE`."""
+
+    WRITE = "WRITE"
+    READ = "READ"
+
+
+class ErrorKind(StrEnum):
+    """Corda's kinds of a notary's refusal (`NotaryError*`), those of a uniqueness check first."""
+
+    INPUT_STATE_UNKNOWN = "InputStateUnknown"
+    INPUT_STATE_CONFLICT = "InputStateConflict"
+    REFERENCE_STATE_UNKNOWN = "ReferenceStateUnknown"
+    REFERENCE_STATE_CONFLICT = "ReferenceStateConflict"
+    TIME_WINDOW_OUT_OF_BOUNDS = "TimeWindowOutOfBounds"
+    TIME_WINDOW_BEFORE_LOWER_BOUND = "TimeWindowBeforeLowerBound"
+    NOT_PREVIOUSLY_SEEN_TRANSACTION = "NotPreviouslySeenTransaction"
+    MALFORMED_REQUEST = "MalformedRequest"
+    TRANSACTION_VERIFICATION_FAILURE = "TransactionVerificationFailure"
+    INVALID_SIGNATURE = "InvalidSignature"
+    GENERAL = "General"
+
+    @property
+    def is_fatal(self) -> bool:
+        """Whether the transaction can never be notarised; otherwise a later attempt may succeed."""
+        return self not in _UNDECIDED
+
+
+_UNDECIDED = frozenset(
+    {
+        ErrorKind.TIME_WINDOW_BEFORE_LOWER_BOUND,
+        ErrorKind.NOT_PREVIOUSLY_SEEN_TRANSACTION,
+        ErrorKind.GENERAL,
+    }
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UniquenessRequest:
+    """One transaction as the notary must know it.
+
+    Attributes:
+        id: the transaction's identifier.
+        inputs: states to be spent.
+        references: states that must exist unspent.
+        output_count: how many states the transaction creates.
+        lower: instant from which the transaction may be notarised; None: always.
+        upper: instant before which it may be; a request without one is malformed.
+        originator: the name of the member that asked.
+    """
+
+    check: Check
+    id: str
+    inputs: tuple[StateRef, ...]
+    references: tuple[StateRef, ...]
+    output_count: int
+    lower: str | None
+    upper: str | None
+    originator: str
+
+    def refs(self) -> tuple[StateRef, ...]:
+        return (*self.inputs, *self.references)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rejection:
+    """Why a transaction was not notarised. `details` are Corda's fields of the error."""
+
+    kind: ErrorKind
+    message: str
+    details: JsonObject = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """The result of one request; accepted if there is no rejection."""
+
+    id: str
+    rejection: Rejection | None = None
+
+    @property
+    def is_accepted(self) -> bool:
+        return self.rejection is None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Books:
+    """What is stored of the transactions and states that requests name.
+
+    Attributes:
+        results: results by transaction identifier; one that is absent was never seen.
+        outputs: how many outputs each accepted transaction has, by its identifier.
+        spent: the spending transaction of each spent state.
+    """
+
+    results: Mapping[str, Result]
+    outputs: Mapping[str, int]
+    spent: Mapping[StateRef, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """What is to be stored of a request that was decided: its result, outputs and spent states."""
+
+    request: UniquenessRequest
+    result: Result
