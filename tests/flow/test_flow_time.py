@@ -118,6 +118,29 @@ def test_flows_see_the_time_of_day(store: Any) -> None:
     assert int(second[11:13]) - int(first[11:13]) in {1, -23}
 
 
+def test_a_flow_never_sees_an_earlier_time_than_before(store: Any) -> None:
+    """Whatever the clock does between its calls, and however often the flow is replayed."""
+
+    def telling(guest: Guest) -> Any:
+        seen = [guest.call("flow", "now")]
+        for _ in range(3):
+            guest.call("flow", "sleep", millis=1_000)
+            seen.append(guest.call("flow", "now"))
+        return " ".join(seen)
+
+    clock = SimClock()
+    found = Network(
+        store, {"test.Initiator": telling}, clock=clock, flow_time=FlowTime(clock), config=CONFIG
+    )
+    found.start()
+    found.engine.drain()
+    for jump in (-HOUR, -HOUR, 3 * HOUR):
+        clock.jump(jump)
+        found.later(1_000)
+    first, second, third, last = str(found.alice().result).split()
+    assert first == second == third < last
+
+
 def test_a_process_that_was_stopped_fails_no_session(store: Any) -> None:
     """SIGSTOP moves neither clock: only that nobody looked at them for so long tells."""
     waiting = network(store)

@@ -53,12 +53,14 @@ class Entries(list[Entry]):
     Attributes:
         characters: total length of all answers.
         bytes: memory of the entries' texts.
+        latest_now: the latest answer of `flow.now`, JSON text; empty if there is none.
     """
 
     def __init__(self, entries: Iterable[Entry] = ()) -> None:
         super().__init__()
         self.characters = 0
         self.bytes = 0
+        self.latest_now = ""
         for entry in entries:
             self.append(entry)
 
@@ -67,6 +69,8 @@ class Entries(list[Entry]):
         super().append(entry)
         self.characters += len(entry.answer)
         self.bytes += getsizeof(entry.answer) + getsizeof(entry.request)
+        if entry.function == "flow.now" and not entry.is_error:
+            self.latest_now = entry.answer
 
 
 _encoder = msgspec.json.Encoder()

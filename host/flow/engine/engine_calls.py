@@ -57,8 +57,14 @@ class EngineCalls:
         return self._handlers.get((interface, function))
 
     def _now(self, request: str) -> Answer:
+        """The time of day, or the flow's latest one if the clock was put back: it never decreases.
+
+        All texts of instants have the same length, so that they are ordered as the instants are.
+        """
         parse(request, requests.Now)
-        return Answer(self._flow.checkpoint, f'"{instant(self._services.wall.now_ms())}"')
+        now = f'"{instant(self._services.wall.now_ms())}"'
+        latest = "" if self._flow.journal is None else self._flow.journal.latest_now
+        return Answer(self._flow.checkpoint, max(now, latest))
 
     def _random(self, request: str) -> Answer:
         data = self._services.entropy.random_bytes(parse(request, requests.Random).bytes)
