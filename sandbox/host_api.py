@@ -222,7 +222,11 @@ INTERFACES: tuple[Interface, ...] = (
     _interface(
         "membership",
         "Members and parameters of the group.",
-        _Row("lookup", _CAPABILITY, sizes=(("name", 16 * KIB, Unit.CHARACTERS),)),
+        _Row(
+            "lookup",
+            _CAPABILITY,
+            sizes=(("name", 16 * KIB, Unit.CHARACTERS), _PAGE, ("results", 3 * MIB, Unit.BYTES)),
+        ),
         services=("member_lookup", "notary_lookup"),
     ),
     _interface(

@@ -65,14 +65,14 @@ class Members(Protocol):
         ...
 
     def active(
-        self, viewer: HoldingIdentity, *, after: str = "", limit: int | None = None
+        self, viewer: HoldingIdentity, *, after: str = "", limit: int = LIMIT_DEFAULT
     ) -> Sequence[MemberInfo]:
         """Active members by name.
 
         Args:
             viewer: the member that makes the query.
             after: only members whose names sort after this one.
-            limit: maximum number of members; None for all.
+            limit: maximum number of members.
         """
         ...
 

@@ -384,15 +384,22 @@ CALLS = {
                 f.member_lookup.lookup_key("K"),
                 len(f.member_lookup.all()),
             )
-            == (["K"], 50200, None, 1)
+            == (["K"], 50200, None, 2)
         ),
         [
             ("membership", "lookup", {"by": "me"}),
             ("membership", "lookup", {"by": "name", "name": "N"}),
             ("membership", "lookup", {"by": "key", "key": "K"}),
             ("membership", "lookup", {"by": "all"}),
+            ("membership", "lookup", {"by": "all", "after": "N"}),
         ],
-        [MEMBER, MEMBER, None, [MEMBER]],
+        [
+            MEMBER,
+            MEMBER,
+            None,
+            {"results": [MEMBER], "more": True},
+            {"results": [MEMBER], "more": False},
+        ],
     ),
     "notaries": (
         lambda f: f.notary_lookup.notary_services()[0].backchain_required,

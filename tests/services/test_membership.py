@@ -1,3 +1,4 @@
+import json
 import threading
 from dataclasses import replace
 
@@ -28,6 +29,7 @@ from host.network.membership import (
     MembershipService,
     RegistrationStatus,
 )
+from host.network.membership.directory import add_member
 from host.network.membership.errors import GroupParametersUnknownError
 from host.network.membership.registration import static_network
 from host.network.membership.static_mgm import StaticMgm
@@ -102,6 +104,7 @@ def policy():
 
 class World:
     def __init__(self, database, clock, entropy, policy):
+        self.database = database
         self.record = cpi(group_policy=policy)
         self.stored = Stored({self.record.file_checksum: self.record})
         for name in (ALICE, BOB, CHARLIE):
@@ -442,7 +445,13 @@ def test_a_suspended_member_sees_itself_only(world):
 def test_flows_look_members_up(world):
     world.register(ALICE)
     world.register(BOB, NOTARY)
-    alice, bob = world.lookup(ALICE, by="all")
+    everybody = world.lookup(ALICE, by="all")
+    alice, bob = everybody["results"]
+    assert everybody["more"] is False
+    assert world.lookup(ALICE, by="all", limit=1) == {"results": [alice], "more": True}
+    behind = world.lookup(ALICE, by="all", after=ALICE, limit=1)
+    assert behind == {"results": [bob], "more": False}
+    assert world.lookup(ALICE, by="all", after=BOB) == {"results": [], "more": False}
     assert alice["name"] == ALICE
     assert world.lookup(ALICE, by="me") == alice
     assert world.lookup(ALICE, by="name", name="C=GB,L=London,O=Bob") == bob
@@ -470,13 +479,50 @@ def test_flows_look_members_up(world):
 
 def test_an_unregistered_node_finds_nothing(world):
     assert world.lookup(ALICE, by="me") is None
-    assert world.lookup(ALICE, by="all") == []
+    assert world.lookup(ALICE, by="all") == {"results": [], "more": False}
+
+
+def test_a_large_group_is_read_in_pages(world):
+    """No page is longer than a guest may take, nor reads more of the group than it needs."""
+    world.register(ALICE)
+    (alice,) = world.members.active(holding(ALICE))
+    names = [f"O=Member {number:03}, L=London, C=GB" for number in range(120)]
+    large = (("large", "x" * 200_000),)
+    for name in names:
+        member = replace(
+            alice, name=MemberX500Name.parse(name), member_context=large, ledger_keys=(name,)
+        )
+        world.database.transact(lambda connection, m=member: add_member(connection, m))
+    read = []
+    active = world.members.active
+
+    def counted(viewer, **request):
+        found = active(viewer, **request)
+        read.append(len(found))
+        return found
+
+    world.members.active = counted
+    after, seen = "", []
+    while True:
+        page = world.lookup(ALICE, by="all", after=after or None, limit=1000)
+        assert len(json.dumps(page)) < 4 * 1024 * 1024
+        assert sum(read) <= 50
+        seen += [member["name"] for member in page["results"]]
+        if not page["more"]:
+            break
+        after, read[:] = seen[-1], []
+    assert seen == [ALICE, *names]
 
 
 @pytest.mark.parametrize(
     ("request_", "code"),
     [
         ({}, "request-invalid"),
+        ({"by": "all", "limit": 0}, "request-invalid"),
+        ({"by": "all", "limit": 1001}, "request-invalid"),
+        ({"by": "all", "after": ""}, "request-invalid"),
+        ({"by": "all", "after": 1}, "request-invalid"),
+        ({"by": "me", "limit": 1}, "request-invalid"),
         ({"by": "age"}, "request-invalid"),
         ({"by": "me", "name": ALICE}, "request-invalid"),
         ({"by": "name"}, "request-invalid"),

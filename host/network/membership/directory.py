@@ -64,7 +64,7 @@ class MemberDirectory:
             return _visible(viewer, find_member(connection, viewer.group_id, name))
 
     def active(
-        self, viewer: HoldingIdentity, *, after: str = "", limit: int | None = None
+        self, viewer: HoldingIdentity, *, after: str = "", limit: int = LIMIT_DEFAULT
     ) -> Sequence[MemberInfo]:
         query = _SELECT_MEMBERS.where(
             MEMBER.c.group_id == viewer.group_id,

@@ -171,6 +171,8 @@ class MembershipLookup(TypedDict):
     by: Literal["me", "name", "key", "all", "group-parameters"]
     name: NotRequired[str]
     key: NotRequired[str]
+    after: NotRequired[str]
+    limit: NotRequired[int]
 
 
 class LedgerVerify(TypedDict):

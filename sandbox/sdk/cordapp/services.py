@@ -221,9 +221,15 @@ class MemberLookup(Service):
         return info
 
     def all(self) -> list[MemberInfo]:
-        """Active members."""
-        members: list[MemberInfo] = from_json(list[MemberInfo], self._lookup("all"))
-        return members
+        """Active members, by name; a call of the host for each hundred of them."""
+        members: list[MemberInfo] = []
+        request: dict[str, object] = {"by": "all"}
+        while True:
+            page = self._call("membership", "lookup", request)
+            members += from_json(list[MemberInfo], page["results"])
+            if not page["more"]:
+                return members
+            request = {"by": "all", "after": members[-1].name}
 
     def _lookup(self, by: str, value: str | None = None) -> Any:
         request = {"by": by} if value is None else {"by": by, by: value}
