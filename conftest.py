@@ -1,3 +1,8 @@
-"""Plugins of the tests: the test kit, the marks of cores, and the list of allowed skips."""
+"""Plugins of the tests: the test kit, marks of cores, the property profile, and allowed skips."""
 
-pytest_plugins = ["cordapp_testkit.pytest_plugin", "tests.support.cores", "tests.support.skips"]
+pytest_plugins = [
+    "cordapp_testkit.pytest_plugin",
+    "tests.support.cores",
+    "tests.support.properties",
+    "tests.support.skips",
+]

@@ -1,0 +1,86 @@
+"""The uniqueness service: batches of requests, decided and stored in one transaction each.
+
+Requests of one notary node that wait at the same time share reads, commit and disk flush. Notaries
+share nothing: what fails for one is not seen by another.
+"""
+
+import threading
+from collections.abc import Callable, Sequence
+from typing import Protocol, TypeVar
+
+from sqlalchemy import Connection
+
+from host.database.shared_batches import SharedBatches
+from host.domain.ids import EpochMs, ShortHash
+from host.domain.instants import instant_text
+from host.ledger.notary.books import read_books, write_entries
+from host.ledger.notary.decide import decide
+from host.ledger.notary.model import Result, UniquenessRequest
+from host.ports.clock import Clock
+
+BATCH_MAX = 256
+"""Requests of one transaction."""
+_T = TypeVar("_T")
+
+
+class NotaryDatabases(Protocol):
+    """The databases of notary nodes. Thread-safe."""
+
+    def transact(self, node: ShortHash, work: Callable[[Connection], _T], /) -> _T:
+        """Run `work` in a transaction on the node's database; see `SqlDatabase.transact`.
+
+        Raises:
+            StorageError: it is missing, damaged, or cannot be written; nothing has changed.
+        """
+        ...
+
+
+class UniquenessService:
+    """Decides which transactions spend the states of notary nodes. Thread-safe.
+
+    Args:
+        databases: each notary node's own.
+        clock: the time that windows are compared with; several processes need the database's.
+    """
+
+    def __init__(self, *, databases: NotaryDatabases, clock: Clock) -> None:
+        self._databases = databases
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._latest = EpochMs(0)
+        self._nodes: dict[ShortHash, SharedBatches[UniquenessRequest, Result]] = {}
+
+    def check(self, node: ShortHash, request: UniquenessRequest) -> Result:
+        """The result of one request: durable before it is returned, and the same for ever.
+
+        Raises:
+            StorageError: the notary's database is missing, damaged, or cannot be written; nothing
+                has changed, unless the message says that the outcome is unknown. To ask again is
+                always safe.
+        """
+        return self._batches(node).run(request)
+
+    def _batches(self, node: ShortHash) -> SharedBatches[UniquenessRequest, Result]:
+        with self._lock:
+            if node not in self._nodes:
+                self._nodes[node] = SharedBatches(
+                    lambda requests: self._decide(node, requests), batch_max=BATCH_MAX
+                )
+            return self._nodes[node]
+
+    def _decide(self, node: ShortHash, requests: Sequence[UniquenessRequest]) -> Sequence[Result]:
+        def work(connection: Connection) -> list[Result]:
+            # Read inside of the transaction: another process may have waited for its end.
+            now = self._now()
+            books = read_books(connection, requests)
+            results, entries = decide(requests, books, instant_text(now))
+            write_entries(connection, entries, now=now)
+            return results
+
+        return self._databases.transact(node, work)
+
+    def _now(self) -> EpochMs:
+        """The time, which never goes back, so that a window that has closed stays closed."""
+        with self._lock:
+            self._latest = max(self._latest, self._clock.now_ms())
+            return self._latest
