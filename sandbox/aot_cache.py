@@ -52,6 +52,10 @@ class AotCache:
         """
         return self._have(stem, component, compile_component, lambda path: self._load(engine, path))
 
+    def again(self, engine: Engine, stem: str) -> Component | None:
+        """A component that `load` has loaded, for another engine of the kind; None if it cannot."""
+        return self._load(engine, self._entry(stem))
+
     def open(self, stem: str, component: Path, compile_component: Compile) -> BufferedReader:
         """The file of the compiled component, for another process of this host to map.
 
@@ -59,6 +63,9 @@ class AotCache:
         those of `load`.
         """
         return self._have(stem, component, compile_component, self._open)
+
+    def _entry(self, stem: str) -> Path:
+        return self._folder / f"{stem}-{self._fingerprint[:16]}.cwasm"
 
     def _have(
         self,
@@ -68,7 +75,7 @@ class AotCache:
         find: Callable[[Path], _Found | None],
     ) -> _Found:
         """The result of `find` for the entry, which is compiled first if `find` returns None."""
-        path = self._folder / f"{stem}-{self._fingerprint[:16]}.cwasm"
+        path = self._entry(stem)
         found = find(path)
         if found is not None:
             return found

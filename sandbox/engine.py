@@ -20,7 +20,7 @@ from types import MappingProxyType
 import wasmtime
 from wasmtime import _ffi as ffi
 
-from sandbox import growth
+from sandbox import growth, pooling
 from sandbox.images import memories
 from sandbox.limits import MIB
 
@@ -73,11 +73,17 @@ class EngineKind(StrEnum):
     """What an engine runs."""
 
     COMPONENTS = "components"
+    CONTRACTS = "contracts"
+    """As `COMPONENTS`, which it shares compiled code with, but its instances come from a pool."""
     RUNTIMES = "runtimes"
 
 
 def new_engine(kind: EngineKind = EngineKind.COMPONENTS) -> wasmtime.Engine:
-    """A new engine of the one profile, for self-contained components or for pinned runtimes."""
+    """A new engine of the one profile.
+
+    Raises:
+        WasmtimeError: the system has too few addresses for the kind's pool.
+    """
     config = wasmtime.Config()
     for name, value in SETTINGS.items():
         setattr(config, name, value)
@@ -87,6 +93,8 @@ def new_engine(kind: EngineKind = EngineKind.COMPONENTS) -> wasmtime.Engine:
         for name, setting in _RUNTIME_SETTINGS.items():
             getattr(ffi, f"wasmtime_config_{name}_set")(config.ptr(), setting)
         memories.set_creator(config)
+    if kind is EngineKind.CONTRACTS:
+        pooling.set_pool(config)
     return wasmtime.Engine(config)
 
 

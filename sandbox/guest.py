@@ -1,8 +1,9 @@
 """Runs the exports of one component: each call in a store and an instance of its own."""
 
 import json
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from sandbox.instance import HOST_FUNCTIONS, Run, StoreFuel
 from sandbox.limits import Limits, Usage
 from sandbox.outcome import Outcome
 from sandbox.own_memory import thread_filled_bytes
+from sandbox.pooling import TABLE_ELEMENTS_MAX
 from sandbox.receipts import RunFacts, concluded
 from sandbox.runnable import Runnable, RunRequest
 from sandbox.stores import Store
@@ -71,12 +73,18 @@ class Guest(Runnable):
     """A compiled component. Thread-safe: every call has its own store and instance."""
 
     def __init__(
-        self, component: Component, engine: Engine, compiled: wc.Component, ticker: Ticker
+        self,
+        component: Component,
+        engine: Engine,
+        compiled: wc.Component,
+        ticker: Ticker,
+        places: threading.Semaphore | None = None,
     ) -> None:
         self.component = component
         self._engine = engine
         self._compiled = compiled
         self._ticker = ticker
+        self._places: AbstractContextManager[object] = places or nullcontext()
         self._linker = _linker(component.world, self._engine)
         self._exports = {
             name: index
@@ -86,7 +94,14 @@ class Guest(Runnable):
 
     def run(self, request: RunRequest, host: HostCallHandler | None = None) -> Outcome:
         """Run an export; see `sandbox.runnable.Runnable.run`."""
-        facts, limits = self.component.facts(request), request.limits
+        facts = self.component.facts(request)
+        with self._places:
+            return self._in_store(facts, request, host)
+
+    def _in_store(
+        self, facts: RunFacts, request: RunRequest, host: HostCallHandler | None
+    ) -> Outcome:
+        limits = request.limits
         store = Store(self._engine)
         run = Run(StoreFuel(store), limits=limits, host=host, granted=request.granted)
         leave = native.enter(store, run)
@@ -101,7 +116,7 @@ class Guest(Runnable):
     def _run(self, store: Store, run: Run, request: RunRequest) -> tuple[bool, str | None]:
         limits = request.limits
         with self._ticker.running():
-            _bound(store, limits)
+            _bound(store, limits, self.component.world)
             raw = _encoded(request.argument, limits)
             failure: str | None = None
             is_ok, text, size = True, None, 0
@@ -186,12 +201,15 @@ def _linker(world: World, engine: Engine) -> wc.Linker:
     return linker
 
 
-def _bound(store: Store, limits: Limits) -> None:
+def _bound(store: Store, limits: Limits, world: World) -> None:
+    elements = limits.table_elements_max
+    if world is World.CONTRACT:
+        elements = min(elements, TABLE_ELEMENTS_MAX)
     store.set_fuel(limits.fuel_max)
     _set_deadline(store, limits)
     store.set_limits(
         memory_size=limits.memory_bytes_max,
-        table_elements=limits.table_elements_max,
+        table_elements=elements,
         instances=_INSTANCES_MAX,
         tables=_TABLES_MAX,
         memories=_MEMORIES_MAX,

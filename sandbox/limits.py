@@ -13,7 +13,7 @@ class Limits:
     Attributes:
         fuel_max: wasm instructions, roughly; deterministic for one engine version.
         memory_bytes_max: bytes of each linear memory.
-        table_elements_max: elements of each table.
+        table_elements_max: elements of each table; of a contract's, at most 100,000.
         wall_ms_max: milliseconds from the start of the call, host calls included.
         payload_bytes_max: UTF-8 bytes of any one text that crosses the boundary, either way.
         host_calls_max: host calls, `log` included.

@@ -1,18 +1,51 @@
 """From compiled code to a guest that can be called."""
 
-from wasmtime import Engine
+import threading
+from dataclasses import dataclass
+
+from wasmtime import Engine, WasmtimeError
 from wasmtime import component as wc
 
+from sandbox import pooling
 from sandbox.deadline import Ticker
+from sandbox.engine import EngineKind, new_engine
 from sandbox.guest import Component, Guest
 from sandbox.inspect import shape_of
 from sandbox.world import check_world
 
 
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """An engine with a pool of instances.
+
+    Attributes:
+        places: as many as the pool has instances; runs beyond wait, outside their wall-clock limit.
+    """
+
+    engine: Engine
+    ticker: Ticker
+    places: threading.Semaphore
+
+
+def opened_pool() -> Pool | None:
+    """A pool; None if the system has too few addresses for one."""
+    try:
+        engine = new_engine(EngineKind.CONTRACTS)
+    except WasmtimeError:
+        return None
+    return Pool(engine, Ticker(engine), threading.BoundedSemaphore(pooling.INSTANCES_MAX))
+
+
 def loaded_guest(
-    component: Component, engine: Engine, compiled: wc.Component, ticker: Ticker
+    component: Component,
+    engine: Engine,
+    compiled: wc.Component,
+    ticker: Ticker,
+    places: threading.Semaphore | None = None,
 ) -> Guest:
     """The guest of a component that was compiled for `engine`, whose epoch `ticker` advances.
+
+    If the engine has a pool, `places` are those of the pool.
 
     Raises:
         WorldMismatchError: its imports or exports are not those of its world.
@@ -24,4 +57,4 @@ def loaded_guest(
         exports=shape.exports,
         python=component.runtime is not None,
     )
-    return Guest(component, engine, compiled, ticker)
+    return Guest(component, engine, compiled, ticker, places)

@@ -17,7 +17,7 @@ from sandbox.files import private_directory, write_whole
 from sandbox.guest import Component, Guest
 from sandbox.guest_cache import GuestCache, KeyedLocks
 from sandbox.jail import compile_in_jail
-from sandbox.loading import loaded_guest
+from sandbox.loading import Pool, loaded_guest, opened_pool
 from sandbox.python_source import PythonSource
 from sandbox.static_limits import PLAIN, check_static
 from sandbox.world import World
@@ -55,6 +55,8 @@ class Sandbox:
         self._aot = AotCache(cache_dir / "compiled")
         self._engine = new_engine()
         self._ticker = Ticker(self._engine)
+        self._pool: Pool | None = None
+        self._has_tried_pool = False
         self._admissions = KeyedLocks()
         self._guests = GuestCache(guests_max)
         self._compiled_files = CompiledFiles(COMPILED_FILES_MAX)
@@ -157,7 +159,23 @@ class Sandbox:
         compiled = self._aot.load(
             self._engine, stem, self._path(component.digest), self._compiler(component)
         )
-        return loaded_guest(component, self._engine, compiled, self._ticker)
+        guest = loaded_guest(component, self._engine, compiled, self._ticker)
+        if component.runtime is not None or component.world is not World.CONTRACT:
+            return guest
+        return self._pooled(component) or guest
+
+    def _pooled(self, component: Component) -> Guest | None:
+        """The guest of a contract that fits into the pool, once its compiled code is stored."""
+        with self._admissions.hold("pool"):
+            if not self._has_tried_pool:
+                self._has_tried_pool, self._pool = True, opened_pool()
+        pool = self._pool
+        if pool is None:
+            return None
+        compiled = self._aot.again(pool.engine, file_stem(component.digest) or "")
+        if compiled is None:
+            return None
+        return loaded_guest(component, pool.engine, compiled, pool.ticker, pool.places)
 
     def _compiler(self, component: Component) -> Compile:
         def compile_now(file: Path, output: Path) -> None:
