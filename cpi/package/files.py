@@ -4,6 +4,7 @@ import contextlib
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import IO
 
 from cpi.archive.sources import Source
 from cpi.errors import ArchiveError, Code, OutputExistsError
@@ -93,11 +94,19 @@ def check_new(path: Path) -> None:
 
 
 def write_new(path: Path, data: bytes, *, private: bool = False) -> None:
+    """Write a file that must not exist yet; see `new_file`."""
+    with new_file(path, private=private) as file:
+        file.write(data)
+
+
+@contextlib.contextmanager
+def new_file(path: Path, *, private: bool = False) -> Iterator[IO[bytes]]:
     """Write a file that must not exist yet: under a temporary name first, then linked into place.
+
+    It gets its name only if the block ends without an error.
 
     Args:
         path: the file.
-        data: its content.
         private: readable by the owner alone.
 
     Raises:
@@ -110,7 +119,7 @@ def write_new(path: Path, data: bytes, *, private: bool = False) -> None:
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
     try:
         with os.fdopen(handle, "wb") as file:
-            file.write(data)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         os.chmod(temporary, 0o600 if private else 0o666 & ~_umask())  # noqa: PTH101

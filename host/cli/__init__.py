@@ -29,6 +29,7 @@ _COMMANDS = {
     "flow": ("host.cli.flow", "Start, follow, show and replay flows."),
     "host": ("host.cli.host", "Run a host and look at it."),
     "keystore": ("host.cli.keystore", "Make signing keys."),
+    "ledger": ("host.cli.ledger", "List and export recorded transactions."),
     "mgm": ("host.cli.network", "Alias of `network`, as corda-cli has it."),
     "network": ("host.cli.network", "Write group policies."),
     "node": ("host.cli.node", "Limit and watch virtual nodes."),

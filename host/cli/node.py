@@ -105,6 +105,6 @@ def _change(text: str) -> tuple[str, int]:
 
 
 def _short_hash(client: "HostClient", node: str) -> str:
-    from host.tools.flows.client import HostFlows
+    from host.tools.named_nodes import node_named
 
-    return HostFlows(client).node(node)
+    return node_named(client, node)

@@ -1,6 +1,13 @@
-"""Refusals of the ledger, as the guest sees them."""
+"""Refusals of the ledger: those that are capability errors are answers to guests."""
 
 from host.domain.capability_error import CapabilityError
+from host.domain.errors import InvalidInputError
+
+
+class TransactionIdInvalidError(InvalidInputError):
+    """The text is not the identifier of a transaction."""
+
+    code = "transaction-id-invalid"
 
 
 class TransactionInvalidError(CapabilityError):

@@ -3,8 +3,10 @@
 import re
 from dataclasses import dataclass
 
+from host.domain.ascii_case import ascii_upper
 from host.domain.json import JsonObject, JsonValue
-from host.ledger.errors import TransactionInvalidError
+from host.domain.refused import shown
+from host.ledger.errors import TransactionIdInvalidError, TransactionInvalidError
 
 _STATE_REF = re.compile(r"(SHA-256D:[0-9A-F]{64}):(0|[1-9][0-9]{0,8})")
 _TRANSACTION_ID = re.compile(r"SHA-256D:[0-9A-F]{64}")
@@ -138,3 +140,17 @@ class Resolved:
 
 def is_transaction_id(text: str) -> bool:
     return _TRANSACTION_ID.fullmatch(text) is not None
+
+
+def parse_transaction_id(text: str) -> str:
+    """The identifier with capital letters.
+
+    Raises:
+        TransactionIdInvalidError: the text is none.
+    """
+    found = ascii_upper(text)
+    if not is_transaction_id(found):
+        raise TransactionIdInvalidError(
+            f"{shown(text)} is not a transaction id SHA-256D:<64 hexadecimal digits>"
+        )
+    return found

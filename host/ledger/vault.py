@@ -43,6 +43,37 @@ def find_transaction(connection: Connection, transaction_id: str) -> SignedTrans
     )
 
 
+def recorded_at(connection: Connection, transaction_id: str) -> EpochMs | None:
+    """When the verified transaction of this identifier was recorded."""
+    at = connection.execute(
+        select(TRANSACTION.c.recorded_at).where(
+            TRANSACTION.c.id == transaction_id, TRANSACTION.c.status == _VERIFIED
+        )
+    ).scalar_one_or_none()
+    return None if at is None else EpochMs(at)
+
+
+def list_transactions(
+    connection: Connection, *, limit: int, beyond: int | None, newest_first: bool
+) -> list[tuple[int, str]]:
+    """Sequence number and identifier of verified transactions, in the order of recording.
+
+    Args:
+        connection: to the node's vault.
+        limit: number of transactions at most.
+        beyond: only those that come after this sequence number in the order asked for.
+        newest_first: the reverse order.
+    """
+    number = TRANSACTION.c.seq
+    query = select(number, TRANSACTION.c.id).where(TRANSACTION.c.status == _VERIFIED)
+    if beyond is not None:
+        query = query.where(number < beyond if newest_first else number > beyond)
+    rows = connection.execute(
+        query.order_by(number.desc() if newest_first else number).limit(limit)
+    )
+    return [(row.seq, row.id) for row in rows]
+
+
 def find_states(connection: Connection, refs: Sequence[StateRef]) -> list[StateAndRef]:
     """Outputs of recorded transactions, consumed or not.
 

@@ -6,13 +6,12 @@ from typing import Annotated, Any
 
 from fastapi import Query, Request, Response
 
-from host.domain.ids import EpochMs
 from host.domain.paging import Cursor
 from host.nodes.audit_log.administrative import ActQuery, ActView
 from host.rest.operation import resource
 from host.rest.pages import NEXT_HEADERS, Asked, as_json, listed
 from host.rest.services import Services
-from host.rest.wire import instant, wire
+from host.rest.wire import instant, millis, wire
 
 router = resource("Administrative Log")
 
@@ -74,7 +73,7 @@ def get_administrative_log(
     ] = None,
 ) -> Response:
     """List what users and operators did to the host, newest first."""
-    query = ActQuery(user=user, since=_millis(since), until=_millis(until), resource=resource)
+    query = ActQuery(user=user, since=millis(since), until=millis(until), resource=resource)
 
     def fetch(cursor: Cursor | None, limit: int) -> Sequence[ActView]:
         before = None if cursor is None else cursor.last[0]
@@ -82,10 +81,6 @@ def get_administrative_log(
 
     page = asked.of("acts", fetch, lambda view: (view.seq, ""))
     return listed(request, page, lambda view: _ACT_JSON(_info(view)), member="acts")
-
-
-def _millis(when: datetime | None) -> EpochMs | None:
-    return None if when is None else EpochMs(int(when.timestamp() * 1000))
 
 
 def _info(view: ActView) -> ActInfo:

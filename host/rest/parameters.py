@@ -14,6 +14,7 @@ from host.domain.ascii_case import ascii_lower, ascii_upper
 from host.domain.errors import NotFoundError
 from host.domain.ids import InvalidShortHashError, ShortHash, parse_short_hash
 from host.domain.refused import shown
+from host.ledger.model import parse_transaction_id
 from host.ports.keys import MASTER_TENANT, KeyCategory
 
 P2P_TENANT = "p2p"
@@ -72,6 +73,10 @@ NodeState = Annotated[str, BeforeValidator(ascii_upper), _path("[A-Za-z]+")]
 """State of a virtual node in any letter case, as Corda takes it."""
 RequestId = Annotated[str, _path(r"(?!\.{1,2}$)[-._A-Za-z0-9]{1,242}")]
 """Client request id of a flow, or session id of a responder."""
+TransactionId = Annotated[
+    str, BeforeValidator(parse_transaction_id), _path("[Ss][Hh][Aa]-256[Dd]:[0-9A-Fa-f]{64}")
+]
+"""Identifier of a transaction, in any letter case."""
 Alias = Annotated[str, _path(r"(?!\.{1,2}$)[-._a-zA-Z0-9]{1,255}")]
 Scheme = Annotated[str, _path(r"CORDA\.[-.A-Z0-9]{3,30}")]
 Usage = Annotated[str, BeforeValidator(_usage), _path("(code-signer|p2p-tls|p2p-session|rest-tls)")]

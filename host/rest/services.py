@@ -13,6 +13,7 @@ from host.domain.ids import ShortHash, parse_short_hash
 from host.domain.packages import CpiRecord
 from host.domain.vnode import VirtualNode
 from host.flow.engine.service import FlowService
+from host.ledger.recorded import RecordedTransactions
 from host.network.membership import MembershipService
 from host.nodes.audit_log.administrative import AdministrativeLog
 from host.nodes.packages.service import PackageService
@@ -40,6 +41,7 @@ class RestServices:
     held_bytes: Callable[[ShortHash], Mapping[Account, int]]
     clock: Clock
     administrative_log: AdministrativeLog
+    transactions: RecordedTransactions
 
     def virtual_node(self, short_hash: str) -> VirtualNode:
         """The virtual node of a short hash as the client wrote it.

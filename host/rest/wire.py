@@ -30,3 +30,11 @@ def wire_names(shape: object) -> frozenset[str]:
 def instant(millis: EpochMs) -> datetime:
     """The instant that REST prints as ISO-8601 text in UTC."""
     return datetime.fromtimestamp(millis / 1000, tz=UTC)
+
+
+def millis(moment: datetime | None) -> EpochMs | None:
+    """The milliseconds of an instant that a request names; without a zone, it is UTC."""
+    if moment is None:
+        return None
+    aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return EpochMs(int(aware.timestamp() * 1000))

@@ -1,7 +1,7 @@
 """A REST client of a running host for commands: bounded, with an error for each refusal."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -96,6 +96,26 @@ class HostClient:
             if cursor is None:
                 return
 
+    def lines(self, path: str, **query: str | int) -> Iterator[bytes]:
+        """The lines of a list of texts, page by page, as they arrive; raises the errors of `get`.
+
+        A line has at most `REPLY_BYTES_MAX` bytes; memory holds one.
+        """
+        cursor: str | None = None
+        while True:
+            asked = query if cursor is None else {**query, "after": cursor}
+            url = f"{self.url}{PREFIX}{path}"
+            try:
+                with self._client.stream("GET", url, params=asked) as reply:
+                    if not reply.is_success:
+                        raise _refusal(url, reply.status_code, _whole(url, reply.iter_bytes()))
+                    yield from _lines(url, reply.iter_bytes())
+            except httpx2.HTTPError as error:
+                raise no_answer(self.url, error) from error
+            cursor = reply.headers.get(NEXT_HEADER)
+            if cursor is None:
+                return
+
     def post(self, path: str, body: JsonValue = None, **query: str | int) -> Any:
         """Post JSON and return the JSON answer; raises the errors of `get`."""
         content = None if body is None else json.dumps(body, allow_nan=False).encode()
@@ -121,24 +141,45 @@ class HostClient:
     def _exchange(self, method: str, path: str, **options: Any) -> tuple[bytes, str | None]:
         """Body of an answer, and the cursor of the next page if there is one."""
         url = f"{self.url}{PREFIX}{path}"
-        body = bytearray()
         try:
             with self._client.stream(method, url, **options) as reply:
-                for chunk in reply.iter_bytes():
-                    body += chunk
-                    if len(body) > REPLY_BYTES_MAX:
-                        raise ClusterAnswerError(f"{url} answers more than {REPLY_BYTES_MAX} bytes")
+                body = _whole(url, reply.iter_bytes())
         except httpx2.HTTPError as error:
             raise no_answer(self.url, error) from error
         if not reply.is_success:
-            raise _refusal(url, reply.status_code, bytes(body))
-        return bytes(body), reply.headers.get(NEXT_HEADER)
+            raise _refusal(url, reply.status_code, body)
+        return body, reply.headers.get(NEXT_HEADER)
 
     def _json(self, path: str, data: bytes) -> Any:
         try:
             return json.loads(data)
         except ValueError as error:
             raise ClusterAnswerError(f"{self.url}{path} answers no JSON: {error}") from error
+
+
+def _whole(url: str, chunks: Iterable[bytes]) -> bytes:
+    body = bytearray()
+    for chunk in chunks:
+        body += chunk
+        if len(body) > REPLY_BYTES_MAX:
+            raise ClusterAnswerError(f"{url} answers more than {REPLY_BYTES_MAX} bytes")
+    return bytes(body)
+
+
+def _lines(url: str, chunks: Iterable[bytes]) -> Iterator[bytes]:
+    held: list[bytes] = []
+    size = 0
+    for chunk in chunks:
+        *ended, rest = chunk.split(b"\n")
+        for part in ended:
+            yield b"".join((*held, part))
+            held, size = [], 0
+        held.append(rest)
+        size += len(rest)
+        if size > REPLY_BYTES_MAX:
+            raise ClusterAnswerError(f"{url} answers a line of more than {REPLY_BYTES_MAX} bytes")
+    if size:
+        raise ClusterAnswerError(f"{url} answers a last line without an end")
 
 
 def _refusal(url: str, status: int, body: bytes) -> HostError:

@@ -28,7 +28,7 @@ def test_issue_is_stored_by_both_and_seen_by_nobody_else(nodes: list[Node]) -> N
     assert charlie.states(Iou) == []
     assert charlie.flows == []
     for node in (alice, bob):
-        stored = node.transaction(result["transaction_id"])
+        stored = node.signed_transaction(result["transaction_id"])
         assert stored is not None
         assert {s["key"] for s in stored["signatures"]} == {alice.key, bob.key}
 

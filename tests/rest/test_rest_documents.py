@@ -55,6 +55,10 @@ PATHS_BEYOND_CORDA = (
         f"/flow/{{holdingidentityshorthash}}/{{clientrequestid}}/{part}"
         for part in ("export", "history", "kill")
     }
+    | {
+        f"/ledger/{{holdingidentityshorthash}}/{part}"
+        for part in ("export", "transaction", "transaction/{transactionid}/export")
+    }
     | {f"/virtualnode/{{holdingidentityshorthash}}/{part}" for part in ("cpi", "quota", "usage")}
 )
 """Paths that Corda does not have."""

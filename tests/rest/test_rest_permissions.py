@@ -31,6 +31,7 @@ VALUES = {
     "newstate": "MAINTENANCE",
     "flowclassname": "demo.Any",
     "clientrequestid": "some-request",
+    "transactionid": f"SHA-256D:{'0' * 64}",
     "keyid": "0123456789AB",
     "targetcpifilechecksum": "0123456789AB",
 }

@@ -152,9 +152,12 @@ def test_what_is_recorded_can_be_asked_for(network):
         "ledger.record",
         "ledger.query",
     ]
-    signed = alice.transaction(transaction_of(recording))
+    signed = alice.signed_transaction(transaction_of(recording))
     assert [each["key"] for each in signed["signatures"]] == [alice.key]
-    assert bob.transaction(signed["id"]) is None
+    assert bob.signed_transaction(signed["id"]) is bob.transaction(signed["id"]) is None
+    assert alice.transaction(signed["id"])["commands"] == [
+        {"type": "probe_contracts.Create", "value": {}}
+    ]
     with pytest.raises(LookupError):
         bob.flow(request_id)
 

@@ -36,6 +36,8 @@ REMEDIES: Mapping[str, str] = {
     "query-key-unknown": "Use a query key that the operation documents.",
     "query-too-long": "Send fewer query keys.",
     "short-hash-invalid": "Give the 12 hexadecimal digits that `GET /virtualnode` lists.",
+    "transaction-id-invalid": "Give `SHA-256D:` and 64 hexadecimal digits, as flows answer it and"
+    " `cordbox ledger list` shows it.",
     "x500-name-invalid": "Write the name as Corda does, for example `O=Alice, L=London, C=GB`.",
     "workers-invalid": "Write for example `combined`, or `flow=2,crypto=1`.",
     # Flows

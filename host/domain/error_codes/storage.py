@@ -18,6 +18,7 @@ REMEDIES: Mapping[str, str] = {
     "data-file-older": "Restore all files of one backup together.",
     "disk-full": "Free space on the disk; the host goes on by itself.",
     "host-not-running": "Start a host on the data directory first.",
+    "ledger-damaged": "Check the disk, and restore a backup (`cordbox host check`).",
     "secret-file-invalid": "Give a readable file with the secret in its first line.",
     "storage": "See the file and reason in the message; check disk, owner and permissions.",
     "storage-busy": "Stop what else writes the database, such as a backup tool, and try again.",

@@ -18,6 +18,7 @@ from host.adapters.os.system import SteadyClock
 from host.domain.errors import HostError
 from host.domain.ids import ShortHash
 from host.flow.engine.service import FlowService
+from host.ledger.recorded import RecordedTransactions
 from host.nodes import vnode
 from host.nodes.packages.catalogue import PackageCatalogue
 from host.ports.clock import Clock
@@ -110,6 +111,7 @@ def make_rest(
         ),
         clock=base.clock,
         administrative_log=parts.administrative_log,
+        transactions=RecordedTransactions(parts.vaults),
     )
     add_account_metrics(base.registry, parts.store)
     packages = Glance(lambda: _missing_packages(parts.catalogue), base.clock)

@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-from host.domain.errors import InvalidInputError, NotFoundError, UnavailableError
+from host.domain.errors import NotFoundError, UnavailableError
 from host.domain.ids import HoldingIdentity
 from host.domain.json import JsonObject, JsonValue
-from host.domain.x500 import InvalidX500NameError, MemberX500Name
+from host.domain.x500 import MemberX500Name
 from host.flow.records.history_export import Recording, parse_recording
 from host.tools.cluster_facts import ClusterAnswerError
 from host.tools.host_client import HostClient
+from host.tools.named_nodes import node_named
 
 FINAL = frozenset({"COMPLETED", "FAILED", "KILLED"})
 FLOWS_MAX = 64
@@ -46,28 +47,8 @@ class HostFlows:
         self._client = client
 
     def node(self, text: str) -> str:
-        """The short hash of a virtual node, given as short hash or X.500 name.
-
-        Raises:
-            NotFoundError: none, or more than one, has the name.
-        """
-        if "=" not in text:
-            return text
-        try:
-            name = str(MemberX500Name.parse(text))
-        except InvalidX500NameError as error:
-            raise InvalidInputError(error.message) from error
-        nodes = self._client.items("/virtualnode", "virtualNodes")
-        holdings = [_object(node, "holdingIdentity") for node in nodes]
-        found = [str(h.get("shortHash")) for h in holdings if h.get("x500Name") == name]
-        if len(found) != 1:
-            reason = f"{len(found)} virtual nodes are named {name}"
-            raise NotFoundError(
-                f"{reason}: {', '.join(found) or 'none is on this host'}",
-                kind="virtual node",
-                named=name,
-            )
-        return found[0]
+        """The short hash of a virtual node; see `node_named`."""
+        return node_named(self._client, text)
 
     def start(self, place: FlowPlace, flow_class: str, body: JsonValue) -> JsonObject:
         """Start a flow; its status is durable when this returns."""
@@ -166,7 +147,3 @@ def _dict(value: Any) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise ClusterAnswerError(f"the host answers {type(value).__name__}, expected an object")
     return value
-
-
-def _object(value: Any, key: str) -> dict[str, Any]:
-    return _dict(_dict(value).get(key))

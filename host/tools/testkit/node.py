@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any, TypeVar, get_type_hints
 from cordapp.contracts import ContractState, PublicKey, state_from_json
 from cordapp.registry import name_of
 from cordapp.schema import CodecError, SchemaError, form_of, from_json, plain_json
-from host.domain.errors import HostError
+from host.domain.errors import HostError, NotFoundError
 from host.domain.flow import FlowStatusName
 from host.domain.ids import FlowId, HoldingIdentity
 from host.domain.json import JsonObject, JsonValue
 from host.domain.membership import MemberInfo
 from host.domain.vnode import VirtualNode
 from host.flow.records.history_export import Recording
+from host.ledger.recorded import RecordedTransactions
 from host.ports.bus import Record
 from host.ports.capability import CallContext
 from host.rest.json_body import JsonInvalidError, json_or_text
@@ -150,7 +151,19 @@ class Node:
         return [from_json(cls, value) for value in self._pages("persistence", query)]
 
     def transaction(self, transaction_id: str) -> dict[str, Any] | None:
-        """A transaction that the node has recorded, with its signatures; None if there is none."""
+        """A transaction that the node has recorded, as contracts see it; None if there is none.
+
+        The form is that of `cordbox ledger export`: `contract verify` and `contract fuzz` read it.
+        """
+        recorded = RecordedTransactions(self._network.parts.vaults)
+        try:
+            found = recorded.find(self.holding.short_hash, transaction_id)
+        except NotFoundError:
+            return None
+        return dict(found.resolved.to_json())
+
+    def signed_transaction(self, transaction_id: str) -> dict[str, Any] | None:
+        """The same with its component groups and signatures; None if there is none."""
         found: dict[str, Any] | None = self._call("ledger", "find", {"id": transaction_id})
         return found
 

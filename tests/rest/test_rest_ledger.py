@@ -1,0 +1,199 @@
+"""Recorded transactions over REST: pages, filters, whose rights, and damage that is told."""
+
+import json
+from urllib.parse import quote
+
+import pytest
+from sqlalchemy import update
+
+from host.access import Effect, Permission
+from host.domain.ids import EpochMs
+from host.ledger import vault
+from host.ledger.components import to_groups
+from host.ledger.model import Command, State, StateRef, Transaction
+from host.ledger.signed import unsigned
+from host.ledger.tables import TRANSACTION
+
+ALICE, BOB = "O=Alice, L=London, C=GB", "O=Bob, L=London, C=GB"
+API = "/api/v5_2"
+DAY = 86_400_000
+START = 1_767_225_600_000
+"""2026-01-01T00:00:00Z."""
+COUNT = 12
+UNKNOWN = f"SHA-256D:{'0' * 64}"
+
+
+def transaction(number, consumed=None):
+    """Even ones make an Iou; odd ones consume it and make nothing."""
+    state = State(type="iou.Iou", contract="iou.C", value={"n": number}, participants=("key",))
+    return Transaction(
+        metadata={},
+        notary=None,
+        time_window=None,
+        signatories=("key",),
+        outputs=() if consumed else (state,),
+        commands=(Command(type="iou.Do", value={"text": "line\nend \u2028 é"}),),
+        inputs=(consumed,) if consumed else (),
+        references=(),
+    )
+
+
+@pytest.fixture(scope="module")
+def recorded():
+    """Of each node, the identifiers in the order of recording."""
+    return {}
+
+
+@pytest.fixture
+def bob(api, node_of, services, recorded):
+    """A node with twelve transactions, one a day."""
+    for node in api.get(f"{API}/virtualnode").json()["virtualNodes"]:
+        if node["holdingIdentity"]["x500Name"] == BOB:
+            return node["holdingIdentity"]["shortHash"]
+    node = node_of(BOB)
+    made = None
+
+    def store(connection, number):
+        nonlocal made
+        content = transaction(number, made)
+        signed = unsigned(bytes([number]) * 32, to_groups(content))
+        vault.store(connection, signed, content, visible=(), now=EpochMs(START + number * DAY))
+        made = None if made else StateRef(signed.id, 0)
+        return signed.id
+
+    recorded[node] = [
+        services.transactions._vaults.transact(node, lambda c, n=number: store(c, n))
+        for number in range(COUNT)
+    ]
+    return node
+
+
+def lines(reply):
+    assert reply.status_code == 200, reply.text
+    assert reply.headers["content-type"] == "application/jsonl"
+    assert reply.content == b"" or reply.content.endswith(b"\n")
+    return [json.loads(line) for line in reply.content.split(b"\n")[:-1]]
+
+
+def pages(api, path, read):
+    """All items of a list, and the number of its pages."""
+    found, count, link = [], 0, "?limit=5"
+    while True:
+        reply = api.get(f"{path}{link}")
+        found += read(reply)
+        count += 1
+        if "link" not in reply.headers:
+            return found, count
+        link = reply.headers["link"].partition(">")[0].removeprefix("<")
+
+
+def test_a_ledger_is_exported_in_pages_the_oldest_first(api, bob, recorded):
+    found, count = pages(api, f"{API}/ledger/{bob}/export", lines)
+    assert count == 3
+    assert [each["id"] for each in found] == recorded[bob]
+    assert found[1]["inputs"] == [
+        {"stateRef": f"{recorded[bob][0]}:0", "state": found[0]["outputs"][0]}
+    ]
+    assert found[0]["commands"][0]["value"] == {"text": "line\nend \u2028 é"}
+
+
+def test_the_list_has_the_latest_first(api, bob, recorded):
+    def read(reply):
+        return reply.json()["transactions"]
+
+    found, count = pages(api, f"{API}/ledger/{bob}/transaction", read)
+    assert count == 3
+    assert [each["id"] for each in found] == recorded[bob][::-1]
+    assert found[-1]["timestamp"] == "2026-01-01T00:00:00Z"
+
+
+@pytest.mark.parametrize(
+    ("query", "numbers"),
+    [
+        ("since=2026-01-11", [10, 11]),
+        ("until=2026-01-02T00:00:00.001Z", [0, 1]),
+        ("since=2026-01-02T01:00:00%2B01:00&until=2026-01-03", [1]),
+        ("since=2027-01-01", []),
+        ("until=0001-01-01", []),
+        ("since=9999-12-31T23:59:59-23:59", []),
+        ("statetype=iou.Iou", list(range(12))),
+        ("statetype=iou.IouX", []),
+    ],
+)
+def test_filters_choose(api, bob, recorded, query, numbers):
+    found = lines(api.get(f"{API}/ledger/{bob}/export?{query}"))
+    assert [each["id"] for each in found] == [recorded[bob][n] for n in numbers]
+
+
+def test_one_transaction_is_named_in_any_letter_case(api, bob, recorded):
+    (whole, *_) = lines(api.get(f"{API}/ledger/{bob}/export?limit=1"))
+    for name in (recorded[bob][0], recorded[bob][0].lower(), quote(recorded[bob][0], safe="")):
+        reply = api.get(f"{API}/ledger/{bob}/transaction/{name}/export")
+        assert reply.headers["content-type"] == "application/json"
+        assert reply.json() == whole
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "code"),
+    [
+        (f"transaction/{UNKNOWN}/export", 404, "not-found"),
+        ("transaction/x/export", 400, "transaction-id-invalid"),
+        (f"transaction/{UNKNOWN}0/export", 400, "transaction-id-invalid"),
+        ("transaction/%00/export", 400, "request-invalid"),
+        ("export?after=x", 400, "cursor-invalid"),
+        ("export?limit=0", 400, "request-invalid"),
+        ("export?limit=1001", 400, "request-invalid"),
+        ("export?since=soon", 400, "request-invalid"),
+        ("export?state=iou.Iou", 400, "query-key-unknown"),
+        (f"export?statetype={'x' * 256}", 400, "request-invalid"),
+    ],
+)
+def test_refusals_have_stable_codes(api, bob, path, status, code):
+    reply = api.get(f"{API}/ledger/{bob}/{path}")
+    assert (reply.status_code, reply.json()["details"]["code"]) == (status, code)
+
+
+def test_a_node_without_a_vault_has_no_transaction_and_gets_no_vault(api, alice, services):
+    assert lines(api.get(f"{API}/ledger/{alice}/export")) == []
+    assert api.get(f"{API}/ledger/{alice}/transaction").json() == {"transactions": []}
+    assert api.get(f"{API}/ledger/{alice}/transaction/{UNKNOWN}/export").status_code == 404
+    assert not services.transactions._vaults.is_made(alice)
+    assert api.get(f"{API}/ledger/0123456789AB/export").status_code == 404
+
+
+def test_the_ledger_of_another_node_needs_its_rights(
+    host, services, client_of, alice, bob, recorded
+):
+    own = Permission(effect=Effect.ALLOW, pattern=f"GET:{API}/ledger/{alice}/.*")
+    services.users.create("auditor", "first", full_name="Some Auditor", permissions=(own,))
+    paths = ("export", "transaction", f"transaction/{recorded[bob][0]}/export")
+    with client_of(host, auth=("auditor", "first")) as client:
+        assert client.get(f"{API}/ledger/{alice}/export").status_code == 200
+        for path in paths:
+            reply = client.get(f"{API}/ledger/{bob}/{path}")
+            assert (reply.status_code, reply.json()["details"]["code"]) == (403, "forbidden")
+
+
+def test_damage_is_told_with_its_own_code(api, bob, services, recorded):
+    path = f"{API}/ledger/{bob}/transaction/{recorded[bob][3]}/export"
+    (kept,) = services.transactions._vaults.transact(bob, lambda c: groups(c, recorded[bob][3]))
+    damaged = kept.replace("SHA-256D:", "SHA-512D:", 1)
+    for text in (damaged, "[]", '["[1"]', "[[1]]", "{"):
+        services.transactions._vaults.transact(
+            bob, lambda c, t=text: put_groups(c, recorded[bob][3], t)
+        )
+        reply = api.get(path)
+        assert (reply.status_code, reply.json()["details"]["code"]) == (500, "ledger-damaged")
+    services.transactions._vaults.transact(bob, lambda c: put_groups(c, recorded[bob][3], kept))
+    assert api.get(path).status_code == 200
+
+
+def groups(connection, transaction_id):
+    row = connection.execute(TRANSACTION.select().where(TRANSACTION.c.id == transaction_id)).one()
+    return (row.component_groups,)
+
+
+def put_groups(connection, transaction_id, text):
+    connection.execute(
+        update(TRANSACTION).where(TRANSACTION.c.id == transaction_id).values(component_groups=text)
+    )
