@@ -45,7 +45,7 @@ from sandbox.isolation.frames import (
 from sandbox.isolation.process import Ending, GuestProcess
 from sandbox.limits import Usage
 from sandbox.outcome import Outcome
-from sandbox.own_memory import resident_bytes
+from sandbox.own_memory import filled_bytes, resident_bytes
 from sandbox.receipts import RunFacts, note_stopped, returned, suspended
 from sandbox.runnable import Runnable, RunRequest
 
@@ -142,16 +142,30 @@ class _Run:
         self._seen = Usage()
         self._cause: BaseException | None = None
         self._resident_before = resident_bytes(stay.process.pid)
+        self._filled_before = lane.filled_bytes
 
     def usage(self) -> Usage:
         return self._seen
 
     def memory_bytes(self) -> int:
-        """Growth of the process's memory since the run began, including that of other runs."""
+        """Memory that the run's thread has touched since its start.
+
+        If the process did not name that thread, it is the growth of the whole process, including
+        other runs; the limit if the system reports neither.
+        """
+        filled = self._filled()
+        if filled is not None:
+            return filled - self._filled_before
         resident = resident_bytes(self._stay.process.pid)
         if resident is None or self._resident_before is None:
             return self._limits.memory_bytes_max
         return max(0, resident - self._resident_before)
+
+    def _filled(self) -> int | None:
+        """Memory that the lane's thread has touched; less than before would be another thread."""
+        thread = self._lane.thread
+        found = filled_bytes(self._stay.process.pid, thread) if thread else None
+        return None if found is None or found < self._filled_before else found
 
     @contextmanager
     def paused(self) -> Iterator[None]:
@@ -193,6 +207,7 @@ class _Run:
         except BaseException:
             process.kill(Ending.CLOSED)
             raise
+        self._lane.filled_bytes = self._filled() or 0
         if isinstance(outcome, BaseException):
             raise outcome
         return outcome
@@ -202,6 +217,7 @@ class _Run:
             heard = self._lane.receive()
             if isinstance(heard, Asked) and self._cause is None:
                 self._admit(heard)
+                self._lane.thread = heard.thread
                 self._answer(heard)
                 continue
             if isinstance(heard, Stopped) and heard.code == HostMemoryError.code:

@@ -77,7 +77,8 @@ class _Relay:
 
     def __call__(self, interface: str, function: str, request: str) -> str:
         assert self._run is not None  # noqa: S101  # attached before the first call
-        asked = Asked(interface, function, request.encode(), self._run.usage())
+        thread = threading.get_native_id()
+        asked = Asked(interface, function, request.encode(), self._run.usage(), thread)
         self._lane.send(asked)
         answer = self._lane.receive()
         if isinstance(answer, Pause):

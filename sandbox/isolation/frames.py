@@ -83,12 +83,13 @@ class Begin(_Message, frozen=True):
 
 
 class Asked(_Message, frozen=True):
-    """A guest's host call, and the run's usage so far."""
+    """A guest's host call, the run's usage so far, and its thread: 0, or the id the host knows."""
 
     interface: _Name
     function: _Name
     request: bytes
     usage: Usage
+    thread: int = 0
 
 
 class Reply(_Message, frozen=True):
@@ -141,11 +142,15 @@ class Channel(Generic[_Heard]):
     Attributes:
         stream: a connected socket that blocks.
         bytes_max: maximum size of a received frame.
+        thread: the thread at the other end, as it said; 0 if unknown.
+        filled_bytes: memory that thread had touched when it last ended a run.
     """
 
     def __init__(self, stream: socket.socket, hears: object, *, bytes_max: int) -> None:
         self.stream = stream
         self.bytes_max = bytes_max
+        self.thread = 0
+        self.filled_bytes = 0
         self._deadline: float | None = None
         self._seconds = 0.0
         self._received = bytearray()

@@ -156,6 +156,41 @@ def test_guests_that_are_parked_leave_room_for_those_that_run(guests_of, compone
     parking.close()
 
 
+class Measured:
+    """Answers every call; `then` is done in the first, and the run's memory is read after it."""
+
+    def __init__(self, then=lambda: None):
+        self.then, self.control, self.seen = then, None, []
+
+    def attach(self, run):
+        self.control = run
+
+    def __call__(self, *_call):
+        if not self.seen:
+            self.then()
+        self.seen.append(self.control.memory_bytes())
+        return "1"
+
+
+def test_a_run_is_charged_for_the_memory_that_it_filled_itself(shared_pool):
+    """While it waited, another run of its process filled 100 MiB, which the other is charged for."""
+    large = Measured()
+
+    def fill():
+        done = shared_pool.workflow().call("run", FILLS, limits=Limits(), host=large)
+        assert done.value == "done"
+
+    ask = "host('flow', 'now', '{}'); "
+    small = Measured(fill)
+    code = ask + f"x = b'x' * {20 * MIB}; " + ask + "result = 'done'"
+    for beside in (small, Measured()):  # the second uses the connection of the first
+        shared_pool.workflow().call("run", code, limits=Limits(), host=beside)
+        first, second = beside.seen
+        assert 0 < first < 30 * MIB
+        assert 18 * MIB < second - first < 32 * MIB
+    assert 100 * MIB < large.seen[0] < 140 * MIB
+
+
 class _Stored(IsolatedGuests):
     """Guests by the place of their CPK, without a library."""
 
