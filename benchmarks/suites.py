@@ -16,6 +16,7 @@ SUITES = {
     "boundary": ("crossing",),
     "neighbour": ("processes", "threads", "shared_host", "process_host"),
     "flow_steps": ("sessions",),
+    "flow_cost": ("sandbox", "engine"),
     "durable_steps": (
         "alone",
         "beside_restate",
