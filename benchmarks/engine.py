@@ -66,7 +66,12 @@ class Client:
 
     def __init__(self, parts: Wiring, ends: "Ends") -> None:
         self.parts = parts
-        self._service = FlowService(units=parts.store, clock=parts.base.clock, quotas=parts.quotas)
+        self._service = FlowService(
+            units=parts.store,
+            clock=parts.base.clock,
+            entropy=parts.base.entropy,
+            quotas=parts.quotas,
+        )
         self._ends = ends
         self._number = 0
         self.node = next(n for n in parts.nodes.all() if str(n.holding.x500_name) == NAMES[0])

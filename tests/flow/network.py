@@ -239,7 +239,7 @@ class Network:
             history=Fixed(history),
             sticky=PARKING.sticky(),
         )
-        self.service = FlowService(units=store, clock=self.clock)
+        self.service = FlowService(units=store, clock=self.clock, entropy=self.entropy)
 
     def start(
         self, body: Any = None, *, request_id: str = "r1", flow: str = "test.Initiator"

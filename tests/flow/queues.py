@@ -2,9 +2,10 @@
 
 from host.adapters.memory.store import MemoryStore
 from host.domain.ids import ShortHash
+from host.flow.core.messages import EVENT_TOPIC, START_TOPIC, start_key
 from host.ports.bus import NewRecord
 from host.ports.units import FlowStore, Unit
-from host.ports.work import WorkRecord
+from host.ports.work import Done, WorkRecord
 from tests.flow.network import ALICE, BOB, holding
 
 ALICES, BOBS = (holding(name).short_hash for name in (ALICE, BOB))
@@ -24,6 +25,15 @@ def waiting(store: FlowStore, topic: str) -> list[WorkRecord]:
             found += records
             keys.add(records[0].key)
     return sorted(found, key=lambda record: record.position)
+
+
+def to_the_mapper(store: FlowStore, request_id: str = "r1") -> NewRecord:
+    """Turn Alice's start into a request to the mapper, as earlier releases stored it."""
+    (start,) = waiting(store, EVENT_TOPIC)
+    request = event(START_TOPIC, start_key(request_id, ALICES), start.value)
+    done = Done(queue=start.queue, positions=(start.position,))
+    store.commit(Unit(records=(request,), done=(done,)))
+    return request
 
 
 class Remembering(MemoryStore):

@@ -74,7 +74,7 @@ class Watching:
 
 def network(store: FlowStore, limits: Limited, flows: dict[str, Flow], **options: Any) -> Network:
     made = Network(store, flows, quotas=limits, **options)
-    made.service = FlowService(units=store, clock=made.clock, quotas=limits)
+    made.service = FlowService(units=store, clock=made.clock, entropy=made.entropy, quotas=limits)
     return made
 
 

@@ -13,6 +13,7 @@ from host.domain.flow import FlowStatusName
 from host.flow.core.messages import DEAD_LETTER_TOPIC
 from host.flow.core.retry import FailureKind, kind_of
 from tests.flow.network import PARKING
+from tests.flow.queues import to_the_mapper
 from tests.flow.traps import MISFITS, NO_EXCEPTIONS, OUTAGES, POISON, Made
 
 
@@ -60,6 +61,8 @@ PLACES = (
     "event sink",
 )
 
+OF_THE_MAPPER = ("take flow.mapper.start", "get start", "commit flow.mapper.start")
+
 
 @pytest.mark.parametrize(
     ("place", "failure"),
@@ -76,6 +79,8 @@ def test_a_failure_anywhere_delays_no_other_node_and_passes(
 ) -> None:
     made = Made()
     made.start_alice()
+    if place in OF_THE_MAPPER:
+        to_the_mapper(made.network.store, "alice")
     made.trap.set(place, failure, times=2)
     for _ in range(3):
         made.bob_completes_at_once()

@@ -13,7 +13,6 @@ from host.flow.core.messages import (
     EVENT_TOPIC,
     IN_TOPIC,
     OUT_TOPIC,
-    START_TOPIC,
     Close,
     Data,
     Party,
@@ -22,7 +21,6 @@ from host.flow.core.messages import (
     StartFlow,
     decode_event,
     encode,
-    start_key,
 )
 from host.flow.core.statuses import StoredStatus, read_status, status_key, write_status
 from host.ports.bus import NewRecord
@@ -30,7 +28,7 @@ from host.ports.glances import GlanceQuery
 from host.ports.units import Unit
 from tests.flow.corda_names import named
 from tests.flow.network import ALICE, BOB, Network, alone, holding
-from tests.flow.queues import Remembering, event, waiting
+from tests.flow.queues import Remembering, event, to_the_mapper, waiting
 from tests.flow.scripted import Guest
 
 HERE = holding(ALICE).short_hash
@@ -77,12 +75,7 @@ def test_a_start_that_is_repeated_starts_nothing_until_it_is_cleaned_up(corda: s
     runs: list[str] = []
     network = alone(lambda g: runs.append(g.start["flowId"]) or "fine")
     network.start()
-    party = Party.of(holding(ALICE))
-    start = StartFlow(
-        client_request_id="r1", holding=party, cpi_checksum=network.cpi.file_checksum,
-        flow_class="test.Initiator", body=None, requested_at=network.clock.now_ms(),
-    )  # fmt: skip
-    again = event(START_TOPIC, start_key("r1", HERE), encode(start))
+    again = to_the_mapper(network.store)
     network.store.commit(Unit(records=(again,)))
     network.engine.drain()
     assert len(runs) == 1
@@ -222,7 +215,7 @@ def test_the_failed_flows(corda: str) -> None:
 def test_a_start_is_published(corda: str) -> None:
     network = alone(lambda g: "fine")
     assert network.start().status is FlowStatusName.START_REQUESTED
-    assert [type(r) for r in records(network, START_TOPIC)] == [StartFlow]
+    assert [type(r) for r in records(network, EVENT_TOPIC)] == [StartFlow]
 
 
 @named("FlowRestResourceImplTest", 11)
@@ -231,7 +224,7 @@ def test_starting_flows_is_switched_off(corda: str) -> None:
     network.replace(ALICE, flow_start_status=OperationalStatus.INACTIVE)
     with pytest.raises(NotAllowedError):
         network.start()
-    assert records(network, START_TOPIC) == []
+    assert records(network, EVENT_TOPIC) == []
 
 
 @named("FlowRestResourceImplTest", 15)
@@ -240,7 +233,7 @@ def test_a_client_request_id_is_taken_once(corda: str) -> None:
     network.start()
     with pytest.raises(ConflictError):
         network.start()
-    assert len(records(network, START_TOPIC)) == 1
+    assert len(records(network, EVENT_TOPIC)) == 1
 
 
 @named("FlowRestResourceImplTest", 16, 22)
@@ -249,7 +242,7 @@ def test_what_cannot_be_started(corda: str, request: pytest.FixtureRequest) -> N
     wrong = {"request_id": ""} if "clientRequestId" in request.node.name else {"flow": "no.Flow"}
     with pytest.raises(InvalidInputError):
         network.start(**wrong)
-    assert records(network, START_TOPIC) == []
+    assert records(network, EVENT_TOPIC) == []
 
 
 class Full(MemoryStore):
@@ -262,4 +255,4 @@ def test_a_start_that_cannot_be_stored_is_not_accepted(corda: str) -> None:
     network = Network(Full(), {"test.Initiator": ask})
     with pytest.raises(StorageError, match="disk full"):
         network.start()
-    assert records(network, START_TOPIC) == []
+    assert records(network, EVENT_TOPIC) == []

@@ -1,8 +1,10 @@
 """Stored formats: bytes that a released version has written must be readable for ever."""
 
 import pytest
+from msgspec.structs import replace
 
-from host.domain.ids import EpochMs, FlowId
+from host.domain.flow import FlowStatusName
+from host.domain.ids import EpochMs, FlowId, ShortHash
 from host.flow.core.checkpoint import Asleep, Checkpoint, Scope, Waiting, decode_checkpoint
 from host.flow.core.errors import FlowRecordDamagedError
 from host.flow.core.journal import Entry, decode_journal, encode_entry
@@ -20,6 +22,8 @@ from host.flow.core.messages import (
     encode,
 )
 from host.flow.core.session import Session
+from host.flow.core.statuses import StoredStatus, decode_status, write_status
+from host.ports.state import StateRecord
 
 ALICE, BOB = Party(name="O=A, L=L, C=GB", group_id="g"), Party(name="O=B, L=P, C=FR", group_id="g")
 PARTIES = b'"source":{"name":"O=A, L=L, C=GB","group_id":"g"},"target":{"name":"O=B, L=P, C=FR","group_id":"g"}'
@@ -122,3 +126,29 @@ def test_checkpoints_of_version_1() -> None:
     newest += b',"body_bytes":0}'
     assert encode(checkpoint) == newest
     assert decode_checkpoint(newest) == checkpoint
+
+
+def test_statuses_of_version_1() -> None:
+    written = StoredStatus(
+        holding=ShortHash("AB"), request_id="r", flow_id=None, flow_class="F",
+        status=FlowStatusName.START_REQUESTED, updated_at=EpochMs(1), assigned=FlowId("f"),
+    )  # fmt: skip
+    stored = (
+        b'{"v":1,"holding":"AB","request_id":"r","flow_id":null,"flow_class":"F","status":'
+        b'"START_REQUESTED","result":null,"error_type":null,"error_code":null,"error_message":null,'
+        b'"error_trace":[],"updated_at":1,"history":null,"received":{}}'
+    )
+    assert decode_status(_status_record(stored)) == replace(written, v=1, assigned=None)
+    write = write_status(None, written)
+    assert write is not None
+    assert write.value is not None
+    assert write.value == stored.replace(b'"v":1', b'"v":2').replace(
+        b'"history":null', b'"history":null,"assigned":"f"'
+    )
+    assert decode_status(_status_record(write.value)) == written
+    with pytest.raises(FlowRecordDamagedError, match="format 3, expected 1 or 2"):
+        decode_status(_status_record(stored.replace(b'"v":1', b'"v":3')))
+
+
+def _status_record(value: bytes) -> StateRecord:
+    return StateRecord(key="status/AB/r", version=1, value=value)

@@ -7,11 +7,13 @@ from host.domain.errors import ConflictError, InvalidInputError, NotAllowedError
 from host.domain.flow import FlowStatusName
 from host.domain.ids import ShortHash
 from host.domain.vnode import OperationalStatus
-from host.flow.core.messages import START_TOPIC
+from host.flow.core.messages import EVENT_TOPIC, KillFlow, StartFlow, decode_event
+from host.flow.core.statuses import decode_status
 from host.ports.glances import GlanceQuery
+from host.ports.state import StateWrite
 from host.ports.units import FlowStore, Unit
 from tests.flow.network import ALICE, BOB, Network, alone, declare, holding
-from tests.flow.queues import event, waiting
+from tests.flow.queues import to_the_mapper, waiting
 
 SCHEMA = {
     "type": "object",
@@ -151,11 +153,50 @@ def test_flows_are_listed_by_node_and_status(store: FlowStore) -> None:
     assert caught.value.code == "flow-status-unknown"
 
 
+def test_a_start_is_one_commit_and_the_event_of_a_flow_with_its_id() -> None:
+    made = alone(lambda g: g.start["flowId"])
+    units: list[Unit] = []
+    commit = made.store.commit
+    made.store.commit = lambda unit: units.append(unit) or commit(unit)  # type: ignore[func-returns-value]
+    assert made.start().flow_id is None
+    made.engine.drain()
+    started, ended = units
+    (record,) = started.records
+    assert (record.topic, made.alice().flow_id) == (EVENT_TOPIC, record.key)
+    assert ended.done
+    assert made.alice().status is FlowStatusName.COMPLETED
+
+
+def test_a_flow_that_has_not_begun_is_killed_by_its_assigned_id() -> None:
+    made = alone(lambda g: str(g.call("flow", "sleep", millis=60_000)))
+    made.start()
+    made.service.kill(holding(ALICE).short_hash, "r1")
+    start, kill = waiting(made.store, EVENT_TOPIC)
+    assert isinstance(decode_event(start.value), StartFlow)
+    assert isinstance(decode_event(kill.value), KillFlow)
+    assert start.key == kill.key
+    made.engine.drain()
+    assert made.alice().status is FlowStatusName.KILLED
+
+
+def test_a_start_of_an_earlier_release_is_killed_through_the_mapper() -> None:
+    made = alone(lambda g: str(g.call("flow", "sleep", millis=60_000)))
+    made.start()
+    to_the_mapper(made.store)
+    (record,) = made.store.scan("status/")
+    old = record.value.replace(b'"v":2', b'"v":1').replace(
+        b'"assigned":"%s"' % decode_status(record).assigned.encode(), b'"assigned":null'
+    )
+    made.store.commit(Unit(states=(StateWrite(key=record.key, value=old, expected=1),)))
+    made.service.kill(holding(ALICE).short_hash, "r1")
+    made.engine.drain()
+    assert made.alice().status is FlowStatusName.KILLED
+
+
 def test_a_repeated_start_request_runs_the_flow_once() -> None:
     made = alone(lambda g: str(g.call("persistence", "write", op="persist")))
     made.start()
-    (record,) = waiting(made.store, START_TOPIC)
-    made.store.commit(Unit(records=(event(START_TOPIC, record.key, record.value),)))
+    made.store.commit(Unit(records=(to_the_mapper(made.store),)))
     made.engine.drain()
     assert len(made.notes.rows) == 1
 

@@ -15,7 +15,7 @@ from host.flow.engine.service import FlowService
 from host.nodes.quotas import QuotaService
 from host.ports.guest import FlowRun, GuestOutcome, HostCallHandler, Usage
 from host.ports.live import Fixed
-from tests.flow.network import ALICE, BOB, Flow, Network, holding
+from tests.flow.network import ALICE, BOB, CountedEntropy, Flow, Network, holding
 from tests.flow.scripted import Guest, ScriptedGuests
 
 FUEL = 1000
@@ -49,7 +49,9 @@ class Metered:
         self.network = Network(
             self.store, {}, clock=self.clock, guests=self.guests, quotas=self.quotas
         )
-        self.service = FlowService(units=self.store, clock=self.clock, quotas=self.quotas)
+        self.service = FlowService(
+            units=self.store, clock=self.clock, entropy=CountedEntropy(), quotas=self.quotas
+        )
 
     def start(self, name: str, request: str) -> None:
         node = self.network.nodes.nodes[holding(name)]

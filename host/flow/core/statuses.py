@@ -14,14 +14,19 @@ from host.ports.accounts import Accounts
 from host.ports.glances import GlanceWrite
 from host.ports.state import StateRecord, StateWrite
 
+STATUS_VERSIONS = (1, 2)
+"""Versions that can be read; version 2 added `assigned`, which is None in version 1."""
+
 
 class StoredStatus(Struct, frozen=True, kw_only=True):
     """A status. `history` is the key of the ended flow's history, if it is kept.
 
+    `flow_id` is None until the flow has begun, as for Corda's clients; `assigned` is the id that a
+    start request was given when it was accepted, None for one that an earlier release accepted.
     `received` is the last sequence number that each session of an ended flow has received.
     """
 
-    v: int = 1
+    v: int = 2
     holding: ShortHash
     request_id: str
     flow_id: FlowId | None
@@ -34,6 +39,7 @@ class StoredStatus(Struct, frozen=True, kw_only=True):
     error_trace: tuple[str, ...] = ()
     updated_at: EpochMs
     history: str | None = None
+    assigned: FlowId | None = None
     received: dict[str, int] = {}
 
 
@@ -116,7 +122,7 @@ def read_status(record: StateRecord) -> FlowStatus:
 
 def decode_status(record: StateRecord) -> StoredStatus:
     """The status as stored; raises as `read_status`."""
-    return read_stored(_decoder, record.value, f"status {record.key!r}")
+    return read_stored(_decoder, record.value, f"status {record.key!r}", versions=STATUS_VERSIONS)
 
 
 def status_of(stored: StoredStatus) -> FlowStatus:

@@ -4,8 +4,6 @@ Outgoing session messages have a topic of their own, keyed by the receiving sess
 only place where session messages leave the cluster, if their target is elsewhere.
 """
 
-import uuid
-
 from host.domain.accounts import Account, Charge
 from host.domain.ids import EpochMs, FlowId, ShortHash
 from host.domain.x500 import InvalidX500NameError
@@ -35,6 +33,7 @@ from host.flow.core.messages import (
 )
 from host.flow.core.session import refusal
 from host.flow.core.taken import Taken
+from host.flow.engine.flow_ids import new_flow_id
 from host.flow.engine.inbox_room import InboxRoom
 from host.ports.bus import NewRecord
 from host.ports.clock import Clock, Entropy
@@ -165,7 +164,7 @@ class Delivery:
         self._store.commit(taken.unit(Unit(states=states, records=(*events, *others))))
 
     def _new_id(self) -> FlowId:
-        return FlowId(str(uuid.UUID(bytes=self._entropy.random_bytes(16), version=4)))
+        return new_flow_id(self._entropy)
 
 
 def refusal_record(message: SessionMessage, failure: SessionFailure) -> NewRecord:

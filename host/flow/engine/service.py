@@ -38,17 +38,19 @@ from host.flow.core.messages import (
 from host.flow.core.room import Room
 from host.flow.core.statuses import (
     StoredStatus,
+    decode_status,
     made_room,
     read_status,
     status_key,
     status_of,
     write_status,
 )
+from host.flow.engine.flow_ids import new_flow_id
 from host.flow.records.dead_letters import DeadLetter, dead_letters
 from host.flow.records.history_lookup import RecordedFlow, find_recorded
 from host.flow.records.open_flows import OpenFlows
 from host.ports.bus import NewRecord, RecordPlace
-from host.ports.clock import Clock
+from host.ports.clock import Clock, Entropy
 from host.ports.glances import FlowGlance, GlanceQuery
 from host.ports.quotas import Quotas, Unmetered
 from host.ports.state import StateConflictError, StateWrite
@@ -68,9 +70,25 @@ class ClientStore(StateStore, Logs, Protocol):
 class FlowService:
     """Use cases of the flow REST resource and the command line."""
 
-    def __init__(self, *, units: ClientStore, clock: Clock, quotas: Quotas | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        units: ClientStore,
+        clock: Clock,
+        entropy: Entropy,
+        quotas: Quotas | None = None,
+    ) -> None:
+        """Serve clients of a store.
+
+        Args:
+            units: the store.
+            clock: time of day.
+            entropy: randomness of flow ids.
+            quotas: of the nodes; by default nothing is limited.
+        """
         self._store = units
         self._clock = clock
+        self._entropy = entropy
         self._quotas = quotas or Unmetered()
         self._open = OpenFlows(units, self._quotas)
         self._endings = Endings(units)
@@ -151,7 +169,8 @@ class FlowService:
             FlowEndedError: the flow has ended already, and has no descendants on its node.
             StorageError: the store cannot be written.
         """
-        status = self._any_status(short_hash, client_request_id)
+        stored = self._any_status(short_hash, client_request_id)
+        status = status_of(stored)
         if status.status.is_final:
             if self._end_descendants(status):
                 return status
@@ -160,11 +179,12 @@ class FlowService:
                 f" {status.status}"
             )
         kill = encode(KillFlow(reason=reason[:_KILL_REASON_CHARACTERS_MAX]))
-        if status.flow_id is None:  # starting: the mapper has mapped it first
+        flow_id = stored.flow_id or stored.assigned
+        if flow_id is None:  # an earlier release accepted it: the mapper maps it first
             key = start_key(client_request_id, short_hash)
             record = NewRecord(topic=START_TOPIC, key=key, value=kill, node=short_hash)
         else:
-            record = NewRecord(topic=EVENT_TOPIC, key=status.flow_id, value=kill, node=short_hash)
+            record = NewRecord(topic=EVENT_TOPIC, key=flow_id, value=kill, node=short_hash)
         self._store.commit(Unit(records=(record,)))
         self._end_descendants(status)
         return status
@@ -191,14 +211,15 @@ class FlowService:
         """The flow's history with its journal; see `find_recorded`."""
         return find_recorded(self._store, short_hash, request_id)
 
-    def _any_status(self, short_hash: ShortHash, request_id: str) -> FlowStatus:
-        try:
-            return self.status(short_hash, request_id)
-        except FlowNotFoundError:
-            record = self._store.get(status_key(short_hash, request_id, responder=True))
-            if record is None:
-                raise
-            return read_status(record)
+    def _any_status(self, short_hash: ShortHash, request_id: str) -> StoredStatus:
+        """The status of a client-started flow or of a responder."""
+        own = status_key(short_hash, request_id)
+        responders = status_key(short_hash, request_id, responder=True)
+        found = self._store.get_many((own, responders))
+        record = found.get(own) or found.get(responders)
+        if record is None:
+            raise FlowNotFoundError(short_hash, request_id)
+        return decode_status(record)
 
     def page(self, query: GlanceQuery, limit: int) -> Sequence[FlowGlance]:
         """Flows of a virtual node, latest start first, at most `limit`.
@@ -232,7 +253,12 @@ class FlowService:
         flow_class: str,
         body: str | None,
     ) -> FlowStatus:
+        """Store the start: its status, and the first event of the flow, whose id is assigned here.
+
+        The mapper would only add a commit: status and event are of one store.
+        """
         holding, now = vnode.holding.short_hash, self._clock.now_ms()
+        flow_id = new_flow_id(self._entropy)
         data = b"" if body is None else body.encode()
         is_apart = len(data) > INLINE_BYTES_MAX
         start = StartFlow(
@@ -250,15 +276,11 @@ class FlowService:
             flow_id=None,
             flow_class=flow_class,
             status=FlowStatusName.START_REQUESTED,
+            assigned=flow_id,
             updated_at=now,
         )
         write = write_status(None, stored)
-        record = NewRecord(
-            topic=START_TOPIC,
-            key=start_key(client_request_id, holding),
-            value=encode(start),
-            node=holding,
-        )
+        record = NewRecord(topic=EVENT_TOPIC, key=flow_id, value=encode(start), node=holding)
         gone = self._made_room(holding, write, record, start.body_bytes)
         states = [*gone, *((write,) if write else ())]
         if is_apart:

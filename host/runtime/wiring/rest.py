@@ -97,7 +97,9 @@ def make_rest(
         packages=parts.packages,
         certificates=parts.packages.certificates,
         virtual_nodes=parts.nodes,
-        flows=FlowService(units=parts.store, clock=parts.store.time, quotas=parts.quotas),
+        flows=FlowService(
+            units=parts.store, clock=parts.store.time, entropy=base.entropy, quotas=parts.quotas
+        ),
         membership=parts.registrations,
         members=parts.members,
         users=users,

@@ -58,7 +58,10 @@ class Network:
         self.flows = NetworkFlows(
             store=self.parts.store,
             service=FlowService(
-                units=self.parts.store, clock=self._clock, quotas=self.parts.quotas
+                units=self.parts.store,
+                clock=self._clock,
+                entropy=self.parts.base.entropy,
+                quotas=self.parts.quotas,
             ),
             failures=self.parts.failures,
             folders=code.folders,
