@@ -63,8 +63,10 @@ wheel: setup
 	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir $(DIST) .
 	@ls $(DIST)/cordbox-*.whl
 
+# Byte code of the sources, which an editable installation lacks: without it, each command compiles anew.
 setup: $(VENV)/.runtime
-setup-dev: $(VENV)/.dev
+	@$(BIN)/python -m compileall -q cpi host plugins sample_cordapps sandbox
+setup-dev: setup $(VENV)/.dev
 .PHONY: setup-dev
 
 $(VENV)/.runtime: requirements.lock pyproject.toml

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from benchmarks import packages, workshop
 from benchmarks.measure import Measurement, paired_medians
-from cpi.crypto.keys import create_keystore
+from cpi.crypto.keystore_creation import create_keystore
 from sample_cordapps.demo.processes import cordbox_path
 
 _REPEATS = 7

@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
-from cpi.crypto.keys import SigningKey, create_keystore, load_signing_key
+from cpi.crypto.keys import SigningKey, load_signing_key
+from cpi.crypto.keystore_creation import create_keystore
 from host.tools.build import BuiltCordapp, build_cordapp
 from host.tools.cache import default_cache_dir
 from sample_cordapps.demo import network

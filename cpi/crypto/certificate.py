@@ -10,10 +10,11 @@ Source: RFC 5280 section 4.1; Java `sun.security.x509.X509CertImpl`.
 """
 
 import base64
+import sys
 from collections.abc import Iterable, Mapping
 from functools import cached_property
+from typing import TYPE_CHECKING, TypeAlias
 
-from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.types import (
     CertificatePublicKeyTypes,
@@ -21,6 +22,7 @@ from cryptography.hazmat.primitives.asymmetric.types import (
 )
 from cryptography.hazmat.primitives.serialization import Encoding, load_der_public_key
 
+from cpi.crypto.algorithms import algorithm_id
 from cpi.crypto.certificate_times import certificate_time
 from cpi.crypto.der import DerRefusedError, check_der
 from cpi.crypto.distinguished_names import DistinguishedName
@@ -31,6 +33,7 @@ from cpi.crypto.tlv import (
     OCTET_STRING,
     SEQUENCE,
     Element,
+    Fields,
     expect,
     integer,
     members,
@@ -38,6 +41,9 @@ from cpi.crypto.tlv import (
     read_element,
 )
 from cpi.errors import Code, TrustError
+
+if TYPE_CHECKING:
+    from cryptography import x509
 
 _VERSION, _ISSUER_ID, _SUBJECT_ID, _EXTENSIONS = 0xA0, (0x81, 0xA1), (0x82, 0xA2), 0xA3
 _VERSION_OF_EXTENSIONS = 3
@@ -74,11 +80,11 @@ class Certificate:
         body, algorithm, signature = members(whole, "a certificate", 3)
         self.signed_part = expect(body, SEQUENCE, "the signed part of a certificate").der
         self.signature_algorithm = algorithm.der
-        self.signature_algorithm_id = _algorithm_of(algorithm)
+        self.signature_algorithm_id = algorithm_id(algorithm)
         self.signature = expect(signature, BIT_STRING, "a signature").content[1:]
-        self._read(_Fields(body))
+        self._read(Fields(body, "a certificate"))
 
-    def _read(self, fields: "_Fields") -> None:
+    def _read(self, fields: Fields) -> None:
         version = fields.optional(_VERSION)
         self.version = 1 + (0 if version is None else _only_integer(version))
         self.serial_number = integer(fields.next(INTEGER, "a serial number"))
@@ -92,7 +98,7 @@ class Certificate:
         self._key = key.der
         algorithm, _ = members(key, "a public key", 2)
         self.key_algorithm_der = algorithm.der
-        self.key_algorithm = _algorithm_of(algorithm)
+        self.key_algorithm = algorithm_id(algorithm)
         for unused in (_ISSUER_ID, _SUBJECT_ID):
             fields.optional(*unused)
         extensions = fields.optional(_EXTENSIONS)
@@ -132,18 +138,6 @@ class Certificate:
     def is_self_issued(self) -> bool:
         return self.issuer == self.subject
 
-    @property
-    def extensions(self) -> x509.Extensions:
-        """The extensions as `cryptography` reads them.
-
-        Raises:
-            ValueError: it cannot read one, or the certificate.
-        """
-        try:
-            return x509.load_der_x509_certificate(self.der).extensions
-        except (x509.DuplicateExtension, x509.InvalidVersion, TypeError) as error:
-            raise ValueError(str(error)) from error
-
     def public_bytes(self, encoding: Encoding) -> bytes:
         """The certificate as DER or PEM."""
         if encoding is Encoding.DER:
@@ -155,9 +149,7 @@ class Certificate:
     def __eq__(self, other: object) -> bool:
         if isinstance(other, Certificate):
             return self.der == other.der
-        if isinstance(other, x509.Certificate):
-            return self.der == other.public_bytes(Encoding.DER)
-        return NotImplemented
+        return self.der == _encoding_of(other)
 
     def __hash__(self) -> int:
         return hash(self.der)
@@ -166,8 +158,17 @@ class Certificate:
         return f"<Certificate {self.subject.rfc4514_string()[:200]!r}>"
 
 
-AnyCertificate = Certificate | x509.Certificate
+AnyCertificate: TypeAlias = "Certificate | x509.Certificate"
 """What callers may give: those who make certificates have the library's class."""
+
+
+def _encoding_of(other: object) -> bytes | None:
+    """The encoding, if it is a certificate of the library, which may not be loaded here."""
+    library = sys.modules.get("cryptography.x509")
+    if library is None or not isinstance(other, library.Certificate):
+        return None
+    encoded: bytes = other.public_bytes(Encoding.DER)
+    return encoded
 
 
 def as_certificates(certificates: Iterable[AnyCertificate]) -> tuple[Certificate, ...]:
@@ -182,31 +183,8 @@ def as_certificates(certificates: Iterable[AnyCertificate]) -> tuple[Certificate
     )
 
 
-class _Fields:
-    """The fields of a sequence, taken from the first one on."""
-
-    def __init__(self, sequence: Element) -> None:
-        self._left = sequence.children()[::-1]
-
-    def next(self, tag: int, what: str) -> Element:
-        if not self._left:
-            raise DerRefusedError(f"a certificate ends before {what}")
-        return expect(self._left.pop(), tag, what)
-
-    def optional(self, *tags: int) -> Element | None:
-        return self._left.pop() if self._left and self._left[-1].tag in tags else None
-
-    def end(self) -> None:
-        if self._left:
-            raise DerRefusedError(f"a certificate has an unknown field {self._left[-1].tag:#04x}")
-
-
 def _only_integer(holder: Element) -> int:
     return integer(read_element(holder.content, INTEGER, "a version"))
-
-
-def _algorithm_of(identifier: Element) -> str:
-    return object_identifier(members(identifier, "an algorithm", 1, 2)[0])
 
 
 def _extensions(holder: Element) -> Mapping[str, tuple[bool, bytes]]:

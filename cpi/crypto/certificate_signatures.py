@@ -9,13 +9,13 @@ Source: RFC 3279, 4055, 5758, 8410; NIST's identifiers of SHA-3 signatures.
 
 from dataclasses import dataclass
 
-from asn1crypto import algos
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, rsa
 
+from cpi.crypto.algorithms import RSASSA_PSS, pss_parameters, read_algorithm
 from cpi.crypto.certificate import Certificate
-from cpi.crypto.der import load
+from cpi.crypto.der import DerRefusedError
 from cpi.crypto.public_keys import verify_signature
 from cpi.errors import TrustError
 
@@ -34,7 +34,6 @@ _HASHES: dict[str, hashes.HashAlgorithm] = {
     "sha3_512": hashes.SHA3_512(),
 }
 _PKCS1, _NIST = "1.2.840.113549.1.1", "2.16.840.1.101.3.4.3"
-_PSS = f"{_PKCS1}.10"
 _SHA3 = ("sha3_224", "sha3_256", "sha3_384", "sha3_512")
 _SHA2 = ("sha224", "sha256", "sha384", "sha512")
 _EDWARDS = {"1.3.101.112": ed25519.Ed25519PublicKey, "1.3.101.113": ed448.Ed448PublicKey}
@@ -110,16 +109,14 @@ def _algorithm(certificate: Certificate) -> _Algorithm:
     kind = certificate.signature_algorithm_id
     if kind in _EDWARDS:
         return _Algorithm(key=_EDWARDS[kind], digest=None)
-    if kind != _PSS:
+    if kind != RSASSA_PSS:
         key, digest = _HASHED[kind]
         return _Algorithm(key=key, digest=digest)
     try:
-        stated = load(algos.SignedDigestAlgorithm, certificate.signature_algorithm)["parameters"]
-        digest = stated["hash_algorithm"]["algorithm"].native
-        generator = stated["mask_gen_algorithm"]["parameters"]["algorithm"].native
-        salt = int(stated["salt_length"].native)
-    except (ValueError, TypeError) as error:
+        stated = pss_parameters(read_algorithm(certificate.signature_algorithm))
+    except DerRefusedError as error:
         raise KeyError(kind) from error
-    if digest not in _HASHES or generator != digest or salt < 0:
+    digest, salt = stated.digest, stated.salt_length
+    if digest not in _HASHES or stated.generator != digest or salt < 0:
         raise KeyError(kind)
     return _Algorithm(key=rsa.RSAPublicKey, digest=digest, pss_salt_length=salt)

@@ -11,26 +11,35 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from asn1crypto import algos, cms, core
-
+from cpi.crypto.algorithms import algorithm_id, encode_digest, pss_parameters, signature_algorithm
 from cpi.crypto.certificate import Certificate
-from cpi.crypto.certificates import bundled_certificates, issuer_path, load_der
-from cpi.crypto.der import load
+from cpi.crypto.certificates import issuer_path, load_der
 from cpi.crypto.distinguished_names import DistinguishedName
 from cpi.crypto.public_keys import check_key, strong_hash, verify_signature
 from cpi.crypto.signature_schemes import is_pss_only, pss_restriction
+from cpi.crypto.signed_data import (
+    ALGORITHM_PROTECTION,
+    CONTENT_TYPE,
+    DATA,
+    MESSAGE_DIGEST,
+    SIGNED_DATA,
+    TIMESTAMP_TOKEN,
+    SignedData,
+    SignerId,
+    SignerInfo,
+    encode_detached,
+    name_of,
+    protected_algorithms,
+    read_content_info,
+    read_signed_data,
+    signer_info,
+)
 from cpi.crypto.signer_hash import subject_text
-from cpi.crypto.tlv import INTEGER, NULL, OBJECT_IDENTIFIER, OCTET_STRING, SEQUENCE, SET, encode
+from cpi.crypto.tlv import OCTET_STRING, Element, expect, integer, object_identifier
 from cpi.errors import Code, SignatureError
 
 _CERTIFICATES_MAX = 20
-_HASHED_ALGORITHMS = ("rsassa_pkcs1v15", "ecdsa", "dsa")
-_DATA = encode(OBJECT_IDENTIFIER, bytes.fromhex("2a864886f70d010701"))
-_SIGNED_DATA = encode(OBJECT_IDENTIFIER, bytes.fromhex("2a864886f70d010702"))
-_TIMESTAMP = encode(OBJECT_IDENTIFIER, bytes.fromhex("2a864886f70d010910020e"))
-_VERSION_1, _NULL = encode(INTEGER, b"\1"), encode(NULL)
-_EXPLICIT = _CERTIFICATES = 0xA0
-_UNSIGNED_ATTRIBUTES = 0xA1
+_HASHED_SCHEMES = ("rsassa_pkcs1v15", "ecdsa", "dsa")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,14 +64,14 @@ class SignedMessage:
 
 
 def verify_signed_data(
-    der: bytes, content: bytes | None, *, content_type: str = "data", what: str
+    der: bytes, content: bytes | None, *, content_type: str = DATA, what: str
 ) -> SignedMessage:
     """Check a SignedData's signature; trust in the certificate is not judged.
 
     Args:
         der: the ContentInfo.
         content: the signed bytes; None takes the attached ones.
-        content_type: the asn1crypto name that the content must have.
+        content_type: dotted identifier of the type that the content must have.
         what: the block's name, for messages.
 
     Raises:
@@ -70,30 +79,29 @@ def verify_signed_data(
     """
     try:
         return _verify(der, content, content_type, what)
-    except (ValueError, TypeError, KeyError, OverflowError) as error:
+    except ValueError as error:
         raise SignatureError(
             Code.SIGNATURE_FORMAT, f"{what} is no readable CMS SignedData: {error}", entry=what
         ) from error
 
 
 def _verify(der: bytes, content: bytes | None, content_type: str, what: str) -> SignedMessage:
-    info = load(cms.ContentInfo, der)
-    if info["content_type"].native != "signed_data":
-        raise _refused(what, f"content type is {info['content_type'].native}, not signed_data")
-    signed_data = info["content"]
-    signed = _content(signed_data["encap_content_info"], content, content_type, what)
-    if len(signed_data["signer_infos"]) != 1:
-        raise _refused(what, f"expected 1 signer, found {len(signed_data['signer_infos'])}")
-    signer = signed_data["signer_infos"][0]
-    chain = _chain(list(bundled_certificates(der)), signer["sid"], what)
-    digest = strong_hash(signer["digest_algorithm"]["algorithm"].native, what)
+    kind, held = read_content_info(der)
+    if kind != SIGNED_DATA or held is None:
+        raise _refused(what, f"content type is {name_of(kind)}, not signed_data")
+    signed_data = read_signed_data(held)
+    signed = _content(signed_data, content, content_type, what)
+    if len(signed_data.signers) != 1:
+        raise _refused(what, f"expected 1 signer, found {len(signed_data.signers)}")
+    signer = signer_info(signed_data.signers[0])
+    chain = _chain(signed_data.certificates, signer.signer, what)
+    digest = strong_hash(signer.digest, what)
     message = _signed_bytes(signer, signed, digest.name, content_type, what)
     check_key(chain[0].public_key(), subject_text(chain[0]))
-    salt = _check_algorithm(signer["signature_algorithm"], digest.name, what)
+    scheme, salt = _check_algorithm(signer.algorithm, digest.name, what)
     _check_restriction(chain[0], digest.name, salt, what)
-    signature: bytes = signer["signature"].native
     if not verify_signature(
-        chain[0].public_key(), signature, message, digest=digest, pss_salt_length=salt
+        chain[0].public_key(), signer.signature, message, digest=digest, pss_salt_length=salt
     ):
         base = what.rpartition(".")[0] or what
         raise SignatureError(
@@ -106,21 +114,17 @@ def _verify(der: bytes, content: bytes | None, content_type: str, what: str) -> 
         content=signed,
         chain=chain,
         digest=digest.name,
-        algorithm=f"{digest.name} {signer['signature_algorithm'].signature_algo}",
-        signature=signature,
+        algorithm=f"{digest.name} {scheme}",
+        signature=signer.signature,
         timestamp_token=_timestamp_token(signer, what),
     )
 
 
-def _content(
-    encapsulated: cms.ContentInfo, content: bytes | None, content_type: str, what: str
-) -> bytes:
-    if encapsulated["content_type"].native != content_type:
-        raise _refused(
-            what, f"content is {encapsulated['content_type'].native}, expected {content_type}"
-        )
-    holder = encapsulated["content"]
-    attached = None if isinstance(holder, core.Void) else bytes(holder)
+def _content(signed_data: SignedData, content: bytes | None, content_type: str, what: str) -> bytes:
+    if signed_data.content_type != content_type:
+        found, expected = name_of(signed_data.content_type), name_of(content_type)
+        raise _refused(what, f"content is {found}, expected {expected}")
+    attached = signed_data.content
     if content is None and attached is None:
         raise _refused(what, "the content is missing")
     if content is None:
@@ -131,16 +135,15 @@ def _content(
 
 
 def _chain(
-    certificates: Sequence[bytes], sid: cms.SignerIdentifier, what: str
+    certificates: Sequence[bytes], signer: SignerId | None, what: str
 ) -> tuple[Certificate, ...]:
     """The signer's certificate followed by its issuers, found by name as Java builds the path."""
     if len(certificates) > _CERTIFICATES_MAX:
         raise _refused(what, f"{len(certificates)} certificates, at most {_CERTIFICATES_MAX}")
     parsed = [load_der(der) for der in certificates]
-    if sid.name != "issuer_and_serial_number":
+    if signer is None:
         raise _refused(what, "the signer is not identified by issuer and serial number")
-    issuer = DistinguishedName(sid.chosen["issuer"].dump())
-    serial = sid.chosen["serial_number"].native
+    issuer, serial = DistinguishedName(signer.issuer), integer(signer.serial_number)
     found = [c for c in parsed if c.serial_number == serial and c.issuer == issuer]
     if not found:
         raise _refused(what, "the signer's certificate is not in the block")
@@ -148,73 +151,75 @@ def _chain(
 
 
 def _signed_bytes(
-    signer: cms.SignerInfo, content: bytes, digest: str, content_type: str, what: str
+    signer: SignerInfo, content: bytes, digest: str, content_type: str, what: str
 ) -> bytes:
     """The bytes that the signature covers: the content, or the signed attributes."""
-    attributes = signer["signed_attrs"]
-    if isinstance(attributes, core.Void) or not len(attributes):
-        if content_type != "data":
+    if not signer.signed_attributes:
+        if content_type != DATA:
             raise _refused(what, "signed attributes are missing")
         return content
-    values: dict[str, core.Asn1Value] = {}
-    for attribute in attributes:
-        name = attribute["type"].native
-        if name in values or len(attribute["values"]) != 1:
-            raise _refused(what, f"signed attribute {name} must have one value")
-        values[name] = attribute["values"][0]
-    if "content_type" not in values or values["content_type"].native != content_type:
-        raise _refused(what, f"signed attribute content_type is not {content_type}")
-    if "message_digest" not in values:
+    values: dict[str, Element] = {}
+    for kind, found in signer.signed_attributes:
+        if kind in values or len(found) != 1:
+            raise _refused(what, f"signed attribute {name_of(kind)} must have one value")
+        values[kind] = found[0]
+    if CONTENT_TYPE not in values or object_identifier(values[CONTENT_TYPE]) != content_type:
+        raise _refused(what, f"signed attribute content_type is not {name_of(content_type)}")
+    if MESSAGE_DIGEST not in values:
         raise _refused(what, "signed attribute message_digest is missing")
-    if values["message_digest"].native != hashlib.new(digest, content).digest():
+    stated = expect(values[MESSAGE_DIGEST], OCTET_STRING, "a message digest").content
+    if stated != hashlib.new(digest, content).digest():
         raise SignatureError(
             Code.SIGNATURE_INVALID,
             f"cannot verify signature block file {what.rpartition('.')[0] or what}: "
             "its message digest is of other bytes",
             entry=what,
         )
-    _check_protection(signer, values.get("cms_algorithm_protection"), what)
-    # RFC 5652 5.4: the attributes are signed as an explicit SET OF, not with their context tag.
-    der: bytes = attributes.dump()
-    return b"\x31" + der[1:]
+    if ALGORITHM_PROTECTION in values:
+        _check_protection(signer, values[ALGORITHM_PROTECTION], what)
+    return signer.signed_attributes_der
 
 
-def _check_protection(signer: cms.SignerInfo, protection: core.Asn1Value | None, what: str) -> None:
-    if protection is None:
-        return
-    stated = protection["digest_algorithm"]["algorithm"].native
-    used = signer["digest_algorithm"]["algorithm"].native
-    stated_signature = protection["signature_algorithm"]["algorithm"].native
-    used_signature = signer["signature_algorithm"]["algorithm"].native
-    if stated != used or stated_signature not in (None, used_signature):
-        raise _refused(what, f"algorithm protection states {stated}, used is {used}")
-
-
-def _check_algorithm(algorithm: algos.SignedDigestAlgorithm, digest: str, what: str) -> int | None:
-    """Check the signature algorithm against the digest; returns the salt length of RSASSA-PSS."""
-    kind = algorithm.signature_algo
-    if kind == "rsassa_pss":
-        parameters = algorithm["parameters"]
-        generator = parameters["mask_gen_algorithm"]
-        hashes = (
-            parameters["hash_algorithm"]["algorithm"].native,
-            generator["parameters"]["algorithm"].native,
+def _check_protection(signer: SignerInfo, protection: Element, what: str) -> None:
+    digest, algorithm = protected_algorithms(protection)
+    used = algorithm_id(signer.algorithm)
+    stated = used if algorithm is None else algorithm_id(algorithm)
+    if digest != signer.digest or stated != used:
+        raise _refused(
+            what,
+            f"algorithm protection states {digest} and {stated}, used are {signer.digest} and"
+            f" {used}",
         )
+
+
+def _check_algorithm(algorithm: Element, digest: str, what: str) -> tuple[str, int | None]:
+    """Check the signature algorithm against the digest; its scheme, and RSASSA-PSS's salt length.
+
+    Raises:
+        SignatureError: they differ, or the algorithm is weak.
+        DerRefusedError: it is not known.
+    """
+    stated = signature_algorithm(algorithm)
+    if stated.scheme == "rsassa_pss":
+        parameters = pss_parameters(algorithm)
+        hashes = (parameters.digest, parameters.generator)
         if hashes != (digest, digest):
             raise _refused(what, f"RSASSA-PSS digests {hashes} differ from {digest}")
-        return int(parameters["salt_length"].native)
-    if kind == "ed25519":
-        return None
-    if kind not in _HASHED_ALGORITHMS:
+        return stated.scheme, parameters.salt_length
+    if stated.scheme == "ed25519":
+        return stated.scheme, None
+    if stated.scheme not in _HASHED_SCHEMES:
         raise SignatureError(
-            Code.SIGNATURE_WEAK, f"{what} uses signature algorithm {kind}", entry=what
+            Code.SIGNATURE_WEAK, f"{what} uses signature algorithm {stated.scheme}", entry=what
         )
-    named = algorithm["algorithm"].native
     # Plain `rsaEncryption` and similar identifiers name no digest: the digest algorithm field
     # decides.
-    if "_" in named and "sha" in named and algorithm.hash_algo != digest:
-        raise _refused(what, f"signature algorithm {named} differs from digest {digest}")
-    return None
+    if stated.digest not in (None, digest):
+        raise _refused(
+            what,
+            f"signature algorithm {stated.digest}_{stated.scheme} differs from digest {digest}",
+        )
+    return stated.scheme, None
 
 
 def _check_restriction(certificate: Certificate, digest: str, salt: int | None, what: str) -> None:
@@ -232,17 +237,13 @@ def _check_restriction(certificate: Certificate, digest: str, salt: int | None, 
         )
 
 
-def _timestamp_token(signer: cms.SignerInfo, what: str) -> bytes | None:
-    attributes = signer["unsigned_attrs"]
-    if isinstance(attributes, core.Void):
-        return None
-    tokens = [a for a in attributes if a["type"].native == "signature_time_stamp_token"]
+def _timestamp_token(signer: SignerInfo, what: str) -> bytes | None:
+    tokens = [values for kind, values in signer.unsigned_attributes if kind == TIMESTAMP_TOKEN]
     if not tokens:
         return None
-    if len(tokens) > 1 or len(tokens[0]["values"]) != 1:
+    if len(tokens) > 1 or len(tokens[0]) != 1:
         raise _refused(what, "more than one timestamp token")
-    token: bytes = tokens[0]["values"][0].dump()
-    return token
+    return tokens[0][0].der
 
 
 def _refused(what: str, reason: str) -> SignatureError:
@@ -253,7 +254,7 @@ def encode_signed_data(
     *,
     certificates: Sequence[Certificate],
     digest: str,
-    algorithm: algos.SignedDigestAlgorithm,
+    algorithm: bytes,
     signature: bytes,
     timestamp_token: bytes | None = None,
 ) -> bytes:
@@ -261,31 +262,17 @@ def encode_signed_data(
 
     Args:
         certificates: the signer's certificate first.
-        digest: asn1crypto name of the digest.
-        algorithm: the signature algorithm.
+        digest: hashlib name of the digest.
+        algorithm: encoding of the signature algorithm's identifier.
         signature: the signature over the content.
         timestamp_token: DER of an RFC 3161 token over `signature`, an unsigned attribute.
     """
-    leaf = certificates[0]
-    number = leaf.serial_number
-    serial = number.to_bytes(number.bit_length() // 8 + 1, "big", signed=True)
-    digest_algorithm = encode(SEQUENCE, algos.DigestAlgorithmId(digest).dump(), _NULL)
-    token = encode(SEQUENCE, _TIMESTAMP, encode(SET, timestamp_token)) if timestamp_token else b""
-    signer = encode(
-        SEQUENCE,
-        _VERSION_1,
-        encode(SEQUENCE, leaf.issuer.public_bytes(), encode(INTEGER, serial)),
-        digest_algorithm,
-        algorithm.dump(),
-        encode(OCTET_STRING, signature),
-        encode(_UNSIGNED_ATTRIBUTES, token) if token else b"",
+    return encode_detached(
+        issuer=certificates[0].issuer.public_bytes(),
+        serial_number=certificates[0].serial_number,
+        certificates=[certificate.der for certificate in certificates],
+        digest_algorithm=encode_digest(digest),
+        algorithm=algorithm,
+        signature=signature,
+        timestamp_token=timestamp_token,
     )
-    signed_data = encode(
-        SEQUENCE,
-        _VERSION_1,
-        encode(SET, digest_algorithm),
-        encode(SEQUENCE, _DATA),
-        encode(_CERTIFICATES, *(c.der for c in certificates)),
-        encode(SET, signer),
-    )
-    return encode(SEQUENCE, _SIGNED_DATA, encode(_EXPLICIT, signed_data))

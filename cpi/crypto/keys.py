@@ -10,7 +10,6 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cpi.crypto.certificate import AnyCertificate, Certificate, as_certificates
 from cpi.crypto.key_certificates import build_chain, certificate_of
 from cpi.crypto.key_material import KeyMaterial, NamedKey
-from cpi.crypto.keystore_creation import create_keystore
 from cpi.crypto.pem_keys import is_pem, read_pem
 from cpi.crypto.pfx import read_pkcs12
 from cpi.crypto.public_keys import describe_key
@@ -20,7 +19,6 @@ __all__ = [
     "Keystore",
     "PrivateKey",
     "SigningKey",
-    "create_keystore",
     "load_keystore",
     "load_signing_key",
     "read_keystore",

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
+from asn1crypto import algos
 from asn1crypto import x509 as asn1_x509
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -9,9 +10,9 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.hazmat.primitives.serialization import pkcs12
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from cpi.crypto.algorithms import encode_pss
 from cpi.crypto.der import load
 from cpi.crypto.name_text import NameTextError
-from cpi.crypto.signature_schemes import pss_algorithm
 from cpi.crypto.subject_names import subject_name
 from cpi.errors import Code, KeystoreError
 
@@ -150,7 +151,9 @@ def _for_pss_only(certificate: x509.Certificate, key: rsa.RSAPrivateKey) -> x509
     changed = load(asn1_x509.Certificate, der)
     body = changed["tbs_certificate"]
     body["subject_public_key_info"]["algorithm"] = {"algorithm": "rsassa_pss"}
-    body["signature"] = changed["signature_algorithm"] = pss_algorithm("sha256")
+    body["signature"] = changed["signature_algorithm"] = load(
+        algos.SignedDigestAlgorithm, encode_pss("sha256", hashes.SHA256.digest_size)
+    )
     signature = key.sign(body.dump(force=True), _PSS, hashes.SHA256())
     changed["signature_value"] = signature
     return x509.load_der_x509_certificate(changed.dump(force=True))

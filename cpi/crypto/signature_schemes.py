@@ -7,19 +7,26 @@ files. RSASSA-PSS and ECDSA in hardware are random by nature.
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from asn1crypto import algos
-from asn1crypto import keys as asn1_keys
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 
+from cpi.crypto.algorithms import (
+    RSASSA_PSS,
+    encode_ecdsa,
+    encode_ed25519,
+    encode_pss,
+    encode_rsa,
+    parameters_of,
+    pss_parameters,
+    read_algorithm,
+)
 from cpi.crypto.certificate import Certificate
-from cpi.crypto.der import load
+from cpi.crypto.der import DerRefusedError
 from cpi.crypto.public_keys import check_key, is_weak, strong_hash
 from cpi.crypto.signer_hash import subject_text
 from cpi.errors import Code, SignatureError
 
 _RSA_BITS_SHA256_MAX = 3072
-_RSASSA_PSS = "1.2.840.113549.1.1.10"
 _HASHES: dict[str, hashes.HashAlgorithm] = {
     "sha256": hashes.SHA256(),
     "sha384": hashes.SHA384(),
@@ -33,14 +40,14 @@ class Scheme:
     """A way to sign.
 
     Attributes:
-        digest: asn1crypto name of the digest.
-        algorithm: the CMS signature algorithm.
+        digest: hashlib name of the digest.
+        algorithm: the encoding of its AlgorithmIdentifier.
         extension: of the signature block file.
         sign: the signature over some bytes.
     """
 
     digest: str
-    algorithm: algos.SignedDigestAlgorithm
+    algorithm: bytes
     extension: str
     sign: Callable[[bytes], bytes]
 
@@ -77,7 +84,7 @@ def scheme_of(private: _SignerKey, certificate: Certificate) -> Scheme:
         case _:
             return Scheme(
                 digest="sha512",
-                algorithm=algos.SignedDigestAlgorithm({"algorithm": "ed25519"}),
+                algorithm=encode_ed25519(),
                 extension="EC",
                 sign=private.sign,
             )
@@ -85,7 +92,7 @@ def scheme_of(private: _SignerKey, certificate: Certificate) -> Scheme:
 
 def is_pss_only(certificate: Certificate) -> bool:
     """Whether the certificate is for an RSASSA-PSS key, which must not sign by PKCS#1 v1.5."""
-    return certificate.key_algorithm == _RSASSA_PSS
+    return certificate.key_algorithm == RSASSA_PSS
 
 
 def pss_restriction(certificate: Certificate) -> PssRestriction | None:
@@ -98,39 +105,22 @@ def pss_restriction(certificate: Certificate) -> PssRestriction | None:
     if not is_pss_only(certificate):
         return None
     try:
-        algorithm = load(asn1_keys.PublicKeyAlgorithm, certificate.key_algorithm_der)
-        parameters = algorithm["parameters"]
-        if parameters.native is None:
+        algorithm = read_algorithm(certificate.key_algorithm_der)
+        if parameters_of(algorithm) is None:
             return None
-        digest = parameters["hash_algorithm"]["algorithm"].native
-        generator = parameters["mask_gen_algorithm"]["parameters"]["algorithm"].native
-        salt = int(parameters["salt_length"].native)
-    except (ValueError, TypeError, KeyError) as error:
+        stated = pss_parameters(algorithm)
+    except DerRefusedError as error:
         raise SignatureError(
             Code.KEY_UNSUPPORTED,
             f"{subject_text(certificate)}: the parameters of its key cannot be read: {error}",
         ) from error
-    if digest != generator:
+    if stated.digest != stated.generator:
         raise SignatureError(
             Code.KEY_UNSUPPORTED,
-            f"{subject_text(certificate)}: the RSASSA-PSS key is for {digest} with {generator}",
+            f"{subject_text(certificate)}: the RSASSA-PSS key is for {stated.digest} with"
+            f" {stated.generator}",
         )
-    return PssRestriction(digest=digest, salt_length_min=salt)
-
-
-def pss_algorithm(digest: str, salt_length: int | None = None) -> algos.SignedDigestAlgorithm:
-    """RSASSA-PSS with one digest throughout; the salt is as long as the digest by default."""
-    plain = {"algorithm": digest}
-    return algos.SignedDigestAlgorithm(
-        {
-            "algorithm": "rsassa_pss",
-            "parameters": {
-                "hash_algorithm": plain,
-                "mask_gen_algorithm": {"algorithm": "mgf1", "parameters": plain},
-                "salt_length": salt_length or _HASHES[digest].digest_size,
-            },
-        }
-    )
+    return PssRestriction(digest=stated.digest, salt_length_min=stated.salt_length)
 
 
 def _pkcs1(private: rsa.RSAPrivateKey, digest: str) -> Scheme:
@@ -139,7 +129,7 @@ def _pkcs1(private: rsa.RSAPrivateKey, digest: str) -> Scheme:
 
     return Scheme(
         digest=digest,
-        algorithm=algos.SignedDigestAlgorithm({"algorithm": f"{digest}_rsa"}),
+        algorithm=encode_rsa(digest),
         extension="RSA",
         sign=sign,
     )
@@ -153,7 +143,7 @@ def _pss(private: rsa.RSAPrivateKey, restriction: PssRestriction | None, digest:
     def sign(data: bytes) -> bytes:
         return private.sign(data, padding.PSS(padding.MGF1(algorithm), salt), algorithm)
 
-    return Scheme(digest=digest, algorithm=pss_algorithm(digest, salt), extension="RSA", sign=sign)
+    return Scheme(digest=digest, algorithm=encode_pss(digest, salt), extension="RSA", sign=sign)
 
 
 def _ecdsa(private: ec.EllipticCurvePrivateKey, digest: str) -> Scheme:
@@ -162,7 +152,7 @@ def _ecdsa(private: ec.EllipticCurvePrivateKey, digest: str) -> Scheme:
 
     return Scheme(
         digest=digest,
-        algorithm=algos.SignedDigestAlgorithm({"algorithm": f"{digest}_ecdsa"}),
+        algorithm=encode_ecdsa(digest),
         extension="EC",
         sign=sign,
     )

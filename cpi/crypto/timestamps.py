@@ -4,15 +4,33 @@ import hashlib
 from dataclasses import dataclass
 from datetime import datetime
 
-from asn1crypto import tsp
-
+from cpi.crypto.algorithms import digest_name
 from cpi.crypto.certificate import Certificate
+from cpi.crypto.certificate_times import certificate_time
 from cpi.crypto.cms import SignedMessage, verify_signed_data
-from cpi.crypto.der import load
+from cpi.crypto.der import DerRefusedError, check_der
 from cpi.crypto.extensions import TIME_STAMPING, extended_key_usage
 from cpi.crypto.public_keys import strong_hash
+from cpi.crypto.signed_data import TST_INFO
 from cpi.crypto.signer_hash import subject_text
+from cpi.crypto.tlv import (
+    BOOLEAN,
+    GENERALIZED_TIME,
+    INTEGER,
+    OBJECT_IDENTIFIER,
+    OCTET_STRING,
+    SEQUENCE,
+    Fields,
+    definite,
+    expect,
+    integer,
+    members,
+    object_identifier,
+    read_element,
+)
 from cpi.errors import Code, SignatureError
+
+_AUTHORITY, _EXTENSIONS = 0xA0, 0xA1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,6 +39,49 @@ class Timestamp:
 
     time: datetime
     chain: tuple[Certificate, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TimestampInfo:
+    """What an authority states (TSTInfo): `digest` and `imprint` of the bytes that it saw.
+
+    `policy` is a dotted identifier, `time` in whole seconds, `nonce` the request's if it had one.
+    """
+
+    policy: str
+    digest: str
+    imprint: bytes
+    time: datetime
+    nonce: int | None
+
+
+def read_timestamp_info(der: bytes) -> TimestampInfo:
+    """Read a TSTInfo.
+
+    Raises:
+        DerRefusedError: it is none.
+    """
+    check_der(der)
+    whole = read_element(definite(der), SEQUENCE, "a timestamp")
+    fields = Fields(whole, "a timestamp")
+    fields.next(INTEGER, "a version")
+    policy = object_identifier(fields.next(OBJECT_IDENTIFIER, "a policy"))
+    algorithm, imprint = members(fields.next(SEQUENCE, "an imprint"), "an imprint", 2)
+    fields.next(INTEGER, "a serial number")
+    time = certificate_time(fields.next(GENERALIZED_TIME, "a time"))
+    fields.optional(SEQUENCE)  # accuracy
+    fields.optional(BOOLEAN)  # ordering
+    nonce = fields.optional(INTEGER)
+    for unused in (_AUTHORITY, _EXTENSIONS):
+        fields.optional(unused)
+    fields.end()
+    return TimestampInfo(
+        policy=policy,
+        digest=digest_name(algorithm),
+        imprint=expect(imprint, OCTET_STRING, "an imprint").content,
+        time=time,
+        nonce=None if nonce is None else integer(nonce),
+    )
 
 
 def read_timestamp(block: SignedMessage, what: str) -> Timestamp | None:
@@ -33,29 +94,27 @@ def read_timestamp(block: SignedMessage, what: str) -> Timestamp | None:
         return None
     try:
         token = verify_signed_data(
-            block.timestamp_token, None, content_type="tst_info", what=f"timestamp of {what}"
+            block.timestamp_token, None, content_type=TST_INFO, what=f"timestamp of {what}"
         )
-        info = load(tsp.TSTInfo, token.content)
-        time: datetime = info["gen_time"].native
+        info = read_timestamp_info(token.content)
         check_imprint(info, block.signature, f"timestamp of {what}", entry=what)
-    except (ValueError, TypeError, KeyError, OverflowError) as error:
+    except DerRefusedError as error:
         raise _invalid(what, f"is damaged: {error}") from error
     if not may_timestamp(token.chain[0]):
         raise _invalid(what, f"is by {subject_text(token.chain[0])}, which may not timestamp")
-    return Timestamp(time=time, chain=token.chain)
+    return Timestamp(time=info.time, chain=token.chain)
 
 
 def check_imprint(
-    info: tsp.TSTInfo, signature: bytes, what: str, *, entry: str | None = None
+    info: TimestampInfo, signature: bytes, what: str, *, entry: str | None = None
 ) -> None:
     """Check that a timestamp covers a signature, by a strong digest.
 
     Raises:
         SignatureError: it covers other bytes, or its digest is weak.
     """
-    imprint = info["message_imprint"]
-    algorithm = strong_hash(imprint["hash_algorithm"]["algorithm"].native, what)
-    if imprint["hashed_message"].native != hashlib.new(algorithm.name, signature).digest():
+    algorithm = strong_hash(info.digest, what)
+    if info.imprint != hashlib.new(algorithm.name, signature).digest():
         raise SignatureError(
             Code.TIMESTAMP_INVALID, f"{what} is about another signature", entry=entry
         )

@@ -78,6 +78,37 @@ def members(element: Element, what: str, least: int, most: int | None = None) ->
     return found
 
 
+class Fields:
+    """The fields of a SEQUENCE or SET, taken from the first one on."""
+
+    def __init__(self, holder: Element, what: str) -> None:
+        self._what = what
+        self._left = holder.children()[::-1]
+
+    def next(self, tag: int, what: str) -> Element:
+        """The next field.
+
+        Raises:
+            DerRefusedError: there is none, or one with another identifier octet.
+        """
+        if not self._left:
+            raise DerRefusedError(f"{self._what} ends before {what}")
+        return expect(self._left.pop(), tag, what)
+
+    def optional(self, *tags: int) -> Element | None:
+        """The next field, if it has one of these identifier octets."""
+        return self._left.pop() if self._left and self._left[-1].tag in tags else None
+
+    def end(self) -> None:
+        """Check that no field is left.
+
+        Raises:
+            DerRefusedError: there is one.
+        """
+        if self._left:
+            raise DerRefusedError(f"{self._what} has an unknown field {self._left[-1].tag:#04x}")
+
+
 def integer(element: Element) -> int:
     """The number in an INTEGER.
 
@@ -129,6 +160,26 @@ def encode(tag: int, *contents: bytes) -> bytes:
         return bytes([tag, size, *b"".join(contents)])
     octets = size.to_bytes(-(-size.bit_length() // 8), "big")
     return b"".join([bytes([tag, _LONG | len(octets)]), octets, *contents])
+
+
+def encode_integer(number: int) -> bytes:
+    """An INTEGER."""
+    size = (number if number >= 0 else ~number).bit_length() // 8 + 1
+    return encode(INTEGER, number.to_bytes(size, "big", signed=True))
+
+
+def encode_object_identifier(dotted: str) -> bytes:
+    """An OBJECT IDENTIFIER from its dotted text."""
+    root, first, *arcs = map(int, dotted.split("."))
+    return encode(OBJECT_IDENTIFIER, *(_arc(arc) for arc in (root * _FIRST_ARCS + first, *arcs)))
+
+
+def _arc(number: int) -> bytes:
+    """A number in groups of 7 bits; all but the last have the highest bit set."""
+    octets = [number & 0x7F]
+    while number := number >> _ARC_BITS:
+        octets.append(_LONG | number & 0x7F)
+    return bytes(reversed(octets))
 
 
 def definite(data: bytes) -> bytes:

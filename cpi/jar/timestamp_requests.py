@@ -17,7 +17,13 @@ from asn1crypto import cms, core, tsp
 from cpi.crypto.certificate import AnyCertificate, Certificate
 from cpi.crypto.cms import verify_signed_data
 from cpi.crypto.der import load
-from cpi.crypto.timestamps import check_imprint, may_timestamp
+from cpi.crypto.signed_data import TST_INFO
+from cpi.crypto.timestamps import (
+    TimestampInfo,
+    check_imprint,
+    may_timestamp,
+    read_timestamp_info,
+)
 from cpi.crypto.trust import validate_path
 from cpi.errors import Code, SignatureError
 from cpi.jar.signing import Stamp
@@ -70,11 +76,11 @@ def timestamper(
         answer = fetch(_request(signature, number, policy))
         token, info, chain = _read(answer)
         check_imprint(info, signature, _WHAT)
-        if info["nonce"].native != number:
-            raise _invalid(f"has nonce {_hex(info['nonce'].native)}, asked was {number:#x}")
-        if policy is not None and info["policy"].dotted != policy:
-            raise _invalid(f"is under policy {info['policy'].dotted}, asked was {policy}")
-        time: datetime = info["gen_time"].native
+        if info.nonce != number:
+            raise _invalid(f"has nonce {_hex(info.nonce)}, asked was {number:#x}")
+        if policy is not None and info.policy != policy:
+            raise _invalid(f"is under policy {info.policy}, asked was {policy}")
+        time = info.time
         apart = abs(time - clock())
         if apart > _CLOCKS_APART_MAX:
             raise _invalid(f"states {time:%Y-%m-%dT%H:%M:%SZ}, {apart} from the own clock")
@@ -107,7 +113,7 @@ def _request(signature: bytes, nonce: int, policy: str | None) -> bytes:
     return der
 
 
-def _read(answer: bytes) -> tuple[bytes, tsp.TSTInfo, tuple[Certificate, ...]]:
+def _read(answer: bytes) -> tuple[bytes, TimestampInfo, tuple[Certificate, ...]]:
     """Token, content and signer of a granted response with a valid signature."""
     if len(answer) > RESPONSE_BYTES_MAX:
         raise _invalid(f"has more than {RESPONSE_BYTES_MAX} bytes")
@@ -118,9 +124,8 @@ def _read(answer: bytes) -> tuple[bytes, tsp.TSTInfo, tuple[Certificate, ...]]:
             raise _invalid(f"is a refusal: {_reasons(status)}")
         content: cms.ContentInfo = response["time_stamp_token"]
         token: bytes = content.dump()
-        signed = verify_signed_data(token, None, content_type="tst_info", what=_WHAT)
-        info = load(tsp.TSTInfo, signed.content)
-        _ = info["gen_time"].native, info["nonce"].native, info["policy"].dotted
+        signed = verify_signed_data(token, None, content_type=TST_INFO, what=_WHAT)
+        info = read_timestamp_info(signed.content)
     except (ValueError, TypeError, KeyError, OverflowError) as error:
         raise _invalid(f"is damaged: {error}") from error
     return token, info, signed.chain

@@ -36,12 +36,24 @@ def parse_dependencies(data: bytes) -> tuple[CpkDependency, ...]:
         document = parse_json(data, bytes_max=DEFAULT_LIMITS.json_bytes_max)
     except JsonRefusedError as error:
         raise _refused(f"no strict JSON: {error}") from error
+    if _names_none(document):
+        return ()
     issue = first_issue(validator("cpk_dependencies"), document, Code.DEPENDENCIES_INVALID)
     if issue is not None:
         raise _refused(issue.message)
     return tuple(
         _dependency(item, f"$.dependencies[{index}]")
         for index, item in enumerate(document["dependencies"])
+    )
+
+
+def _names_none(document: object) -> bool:
+    """Whether it is a document without dependencies, which no schema has to be loaded for."""
+    return (
+        isinstance(document, dict)
+        and document.keys() == {"formatVersion", "dependencies"}
+        and document["dependencies"] == []
+        and isinstance(document["formatVersion"], str)
     )
 
 

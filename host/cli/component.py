@@ -4,12 +4,14 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-import rich_click as click
+import click
+
+from host.cli.pretty import PrettyGroup
 
 _FILES_MAX = 100_000
 
 
-@click.group()
+@click.group(cls=PrettyGroup)
 def command() -> None:
     """Check WebAssembly components against a world."""
 

@@ -9,7 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import rich_click as click
+import click
 
 from host.cli.package_options import (
     EXISTING_FILE,
@@ -19,6 +19,7 @@ from host.cli.package_options import (
     password_option,
     trusted_certificates,
 )
+from host.cli.pretty import PrettyGroup
 
 if TYPE_CHECKING:
     from host.tools.contracts import Case, CpiContracts
@@ -32,7 +33,7 @@ _FOLDER = click.Path(file_okay=False, path_type=Path)
 _EXISTING = click.Path(exists=True, path_type=Path)
 
 
-@click.group("contract")
+@click.group("contract", cls=PrettyGroup)
 def command() -> None:
     """Verify transactions by a CPI's contracts."""
 

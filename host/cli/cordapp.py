@@ -5,10 +5,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import rich_click as click
+import click
 
 from host.cli.cordapp_lint import lint
 from host.cli.package_options import EXISTING_FILE, output_option
+from host.cli.pretty import PrettyGroup
 from host.cli.progress import no_progress, show_progress
 from host.cli.signing_options import SigningOptions, signing_options
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 EXIT_DIFFERENT = 1
 
 
-@click.group()
+@click.group(cls=PrettyGroup)
 def command() -> None:
     """Build CorDapps into signed packages."""
 

@@ -4,9 +4,10 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import rich_click as click
+import click
 
 from host.cli.package_options import output_option
+from host.cli.pretty import PrettyCommand
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 EXIT_FOUND = 1
 
 
-@click.command()
+@click.command(cls=PrettyCommand)
 @click.argument("directory", type=click.Path(path_type=Path, exists=True, file_okay=False))
 @click.option("--strict", is_flag=True, help="Exit with 1 for warnings, too.")
 @output_option

@@ -8,10 +8,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import rich_click as click
+import click
 
 from host.cli.host_files import backup, check, restore
 from host.cli.host_options import ca_file_option, host_options, url_option
+from host.cli.pretty import PrettyGroup
 
 if TYPE_CHECKING:
     from host.settings import HostSettings
@@ -26,7 +27,7 @@ _OUTPUT = click.option(
 )
 
 
-@click.group("host", context_settings={"help_option_names": ["-h", "--help"]})
+@click.group("host", cls=PrettyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 def command() -> None:
     """Run a host and look at it."""
 

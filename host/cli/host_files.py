@@ -8,7 +8,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import rich_click as click
+import click
+
+from host.cli.pretty import PrettyCommand
 
 if TYPE_CHECKING:
     from host.tools.container import Opener, Sealer
@@ -30,7 +32,7 @@ _OUTPUT = click.option(
 )
 
 
-@click.command("backup")
+@click.command("backup", cls=PrettyCommand)
 @click.argument("directory", metavar="DIR", type=_PATH)
 @click.argument("file", metavar="FILE", type=_PATH)
 @click.option(
@@ -77,7 +79,7 @@ def backup(
         print(f"warning: {warning}", file=sys.stderr)
 
 
-@click.command("restore")
+@click.command("restore", cls=PrettyCommand)
 @click.argument("file", metavar="FILE", type=_EXISTING)
 @click.argument("directory", metavar="DIR", type=_PATH)
 @click.option(
@@ -125,7 +127,7 @@ def restore(
         print(f"{restored.folder}: {restored.sections} files as of {instant_text(restored.at)}")
 
 
-@click.command("check")
+@click.command("check", cls=PrettyCommand)
 @click.argument("directory", metavar="DIR", type=_PATH)
 @click.option(
     "--master-passphrase-file",

@@ -47,7 +47,7 @@ def create(
     validity_days: int,
 ) -> None:
     """Make a key with a self-signed code-signing certificate."""
-    from cpi.crypto.keys import create_keystore
+    from cpi.crypto.keystore_creation import create_keystore
     from cpi.package.files import write_new
 
     data = create_keystore(

@@ -5,7 +5,9 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
-import rich_click as click
+import click
+
+from host.cli.pretty import PrettyGroup
 
 _OUTPUT = click.option(
     "--output",
@@ -16,7 +18,7 @@ _OUTPUT = click.option(
 )
 
 
-@click.group()
+@click.group(cls=PrettyGroup)
 def command() -> None:
     """List, verify and build the pinned Python runtimes."""
 

@@ -3,12 +3,15 @@
 import json
 from pathlib import Path
 
-import rich_click as click
+import click
 
+from host.cli.pretty import PrettyCommand
 from host.domain.workers import WorkerKind
 
 
-@click.command("worker", context_settings={"help_option_names": ["-h", "--help"]})
+@click.command(
+    "worker", cls=PrettyCommand, context_settings={"help_option_names": ["-h", "--help"]}
+)
 @click.argument("kind", type=click.Choice([kind.value for kind in WorkerKind]))
 @click.option(
     "--data-dir",

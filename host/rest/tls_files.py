@@ -290,8 +290,10 @@ def _context(files: ServerCertificate) -> ssl.SSLContext:
 
 def _names(leaf: Certificate) -> frozenset[str]:
     try:
-        found = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except (x509.ExtensionNotFound, ValueError):
+        extensions = x509.load_der_x509_certificate(leaf.der).extensions
+        found = extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    # The library reads fewer certificates than `cpi.crypto.certificate`.
+    except (x509.ExtensionNotFound, x509.DuplicateExtension, x509.InvalidVersion, ValueError):
         return frozenset()
     addresses = found.get_values_for_type(x509.IPAddress)
     return frozenset(

@@ -2,7 +2,8 @@
 
 import secrets
 
-from cpi.crypto.keys import SigningKey, create_keystore, read_keystore
+from cpi.crypto.keys import SigningKey, read_keystore
+from cpi.crypto.keystore_creation import create_keystore
 
 
 def throwaway_key() -> SigningKey:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from cpi.crypto.keys import create_keystore, load_signing_key
+from cpi.crypto.keys import load_signing_key
+from cpi.crypto.keystore_creation import create_keystore
 from cpi.errors import PackageRefusedError
 from cpi.package.verify import verify_package
 from tests.archives.comparison import differences, read_by_java

@@ -110,10 +110,11 @@ def signing(key: Any, digest: str, *, null: bool, pss: bool) -> tuple[bytes, Any
     match key:
         case rsa.RSAPrivateKey():
             if pss:
-                from cpi.crypto.signature_schemes import pss_algorithm
+                from cpi.crypto.algorithms import encode_pss
 
                 scheme = padding.PSS(padding.MGF1(chosen), chosen.digest_size)
-                return pss_algorithm(digest).dump(), lambda data: key.sign(data, scheme, chosen)
+                algorithm = encode_pss(digest, chosen.digest_size)
+                return algorithm, lambda data: key.sign(data, scheme, chosen)
             algorithm = encode(SEQUENCE, oid(f"{_PKCS1}.{_RSA_NUMBERS[digest]}"), nothing)
             return algorithm, lambda data: key.sign(data, padding.PKCS1v15(), chosen)
         case ec.EllipticCurvePrivateKey():

@@ -8,14 +8,29 @@ from asn1crypto import algos
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding
 
+from cpi.crypto import signed_data as cms_types
+from cpi.crypto.algorithms import (
+    RSASSA_PSS,
+    PssParameters,
+    digest_name,
+    encode_digest,
+    encode_ecdsa,
+    encode_ed25519,
+    encode_pss,
+    encode_rsa,
+    pss_parameters,
+    read_algorithm,
+    signature_algorithm,
+)
 from cpi.crypto.certificates import load_der
 from cpi.crypto.cms import SignedMessage, encode_signed_data, verify_signed_data
+from cpi.crypto.der import DerRefusedError
 from cpi.crypto.keys import SigningKey
 from cpi.crypto.public_keys import check_key, describe_key, verify_signature
-from cpi.crypto.signature_schemes import pss_algorithm, pss_restriction, scheme_of
+from cpi.crypto.signature_schemes import pss_restriction, scheme_of
 from cpi.crypto.signer_hash import signer_summary_hash
 from cpi.crypto.timestamps import read_timestamp
-from cpi.crypto.tlv import NULL, OCTET_STRING, SEQUENCE, SET, encode
+from cpi.crypto.tlv import NULL, OCTET_STRING, SEQUENCE, SET, Element, encode, read_element
 from cpi.crypto.trust import validate_path
 from cpi.errors import CpiError, SignatureError, TrustError
 from tests.certificates.making import (
@@ -32,7 +47,7 @@ from tests.cpi.support import NOW
 KEY = private_key("p256")
 OWN = certificate(Shape(subject=plain_name("Signer")), KEY)
 CONTENT = b"what is signed"
-DATA, TST = oid("1.2.840.113549.1.7.1"), oid("1.2.840.113549.1.9.16.1.4")
+DATA, TST = oid(cms_types.DATA), oid(cms_types.TST_INFO)
 SHA256 = encode(SEQUENCE, oid("2.16.840.1.101.3.4.2.1"))
 ECDSA = encode(SEQUENCE, oid("1.2.840.10045.4.3.2"))
 SID = encode(SEQUENCE, name(plain_name("Signer")), number(4711))
@@ -88,7 +103,9 @@ def block(
     return encode(SEQUENCE, oid(outer), encode(0xA0, body))
 
 
-def verified(der: bytes, content: bytes | None = CONTENT, kind: str = "data") -> SignedMessage:
+def verified(
+    der: bytes, content: bytes | None = CONTENT, kind: str = cms_types.DATA
+) -> SignedMessage:
     return verify_signed_data(der, content, content_type=kind, what="META-INF/A.EC")
 
 
@@ -145,7 +162,7 @@ BROKEN: dict[str, tuple[bytes, str]] = {
     ),
     "a signature of other bytes": (block(attached=None, sign=lambda _: b"0"), "does not cover"),
     "PSS of two digests": (
-        block(algorithm=pss_algorithm("sha384").dump()),
+        block(algorithm=encode_pss("sha384", 48)),
         "RSASSA-PSS digests",
     ),
     "two timestamps": (
@@ -167,7 +184,7 @@ def test_content_must_be_somewhere_and_stamps_need_attributes() -> None:
     with pytest.raises(SignatureError, match="the content is missing"):
         verified(block(), None)
     with pytest.raises(SignatureError, match="signed attributes are missing"):
-        verified(block(content_type=TST), CONTENT, "tst_info")
+        verified(block(content_type=TST), CONTENT, cms_types.TST_INFO)
 
 
 def rsa_block(*, pss: bool, parameters: bytes = b"", salt: int = 32) -> bytes:
@@ -179,7 +196,7 @@ def rsa_block(*, pss: bool, parameters: bytes = b"", salt: int = 32) -> bytes:
     own = resized(plain, identifier, encode(SEQUENCE, oid("1.2.840.113549.1.1.10"), parameters))
     if pss:
         scheme = padding.PSS(padding.MGF1(hashes.SHA256()), salt)
-        algorithm = pss_algorithm("sha256", salt).dump()
+        algorithm = encode_pss("sha256", salt)
     else:
         scheme, algorithm = padding.PKCS1v15(), encode(SEQUENCE, oid("1.2.840.113549.1.1.11"))
     return block(
@@ -191,8 +208,6 @@ def rsa_block(*, pss: bool, parameters: bytes = b"", salt: int = 32) -> bytes:
 
 def resized(der: bytes, old: bytes, new: bytes) -> bytes:
     """A certificate with another algorithm of its key, with all lengths set anew."""
-    from cpi.crypto.tlv import read_element
-
     body, algorithm, signature = read_element(der, SEQUENCE, "it").children()
     fields = [
         encode(SEQUENCE, *(new if c.der == old else c.der for c in field.children()))
@@ -204,7 +219,7 @@ def resized(der: bytes, old: bytes, new: bytes) -> bytes:
 
 
 def test_keys_for_pss_alone_are_used_as_their_certificates_allow() -> None:
-    restriction = algos.SignedDigestAlgorithm.load(pss_algorithm("sha256", 40).dump())
+    restriction = algos.SignedDigestAlgorithm.load(encode_pss("sha256", 40))
     limits = restriction["parameters"].dump()
     assert verified(rsa_block(pss=True)).algorithm == "sha256 rsassa_pss"
     with pytest.raises(SignatureError, match="is for RSASSA-PSS, the signature is another"):
@@ -226,7 +241,7 @@ def pss_certificate(parameters: bytes) -> Any:
 
 
 def test_two_digests_of_one_pss_key_are_refused() -> None:
-    stated = pss_algorithm("sha256")
+    stated = algos.SignedDigestAlgorithm.load(encode_pss("sha256", 32))
     stated["parameters"]["mask_gen_algorithm"] = {
         "algorithm": "mgf1",
         "parameters": {"algorithm": "sha384"},
@@ -313,3 +328,74 @@ def test_a_key_that_cannot_be_used_ends_a_path(monkeypatch: pytest.MonkeyPatch) 
     assert refused.value.code == "key-unsupported"
     key = SigningKey(private_key=KEY, certificate_chain=(load_der(OWN),), alias="a")
     assert key.anchor.der == OWN
+
+
+DIGESTS = ("sha256", "sha384", "sha512")
+
+
+@pytest.mark.parametrize("digest", DIGESTS)
+def test_algorithms_are_written_as_the_library_writes_them(digest: str) -> None:
+    plain = {"algorithm": digest}
+    pss = {
+        "hash_algorithm": plain,
+        "mask_gen_algorithm": {"algorithm": "mgf1", "parameters": plain},
+        "salt_length": 48,
+    }
+    for ours, theirs in (
+        (encode_rsa(digest), {"algorithm": f"{digest}_rsa"}),
+        (encode_ecdsa(digest), {"algorithm": f"{digest}_ecdsa"}),
+        (encode_ed25519(), {"algorithm": "ed25519"}),
+        (encode_pss(digest, 48), {"algorithm": "rsassa_pss", "parameters": pss}),
+    ):
+        assert ours == algos.SignedDigestAlgorithm(theirs).dump()
+    assert encode_digest(digest) == algos.DigestAlgorithm(plain).dump()
+
+
+def test_algorithms_are_named_as_the_library_names_them() -> None:
+    for dotted, named in algos.SignedDigestAlgorithmId._map.items():
+        identifier = encode(SEQUENCE, oid(dotted))
+        theirs = algos.SignedDigestAlgorithm.load(identifier)
+        ours = signature_algorithm(read_algorithm(identifier))
+        assert ours.scheme == theirs.signature_algo
+        states = named.rpartition("_")[0]
+        assert ours.digest == (states if states.startswith("sha") else None)
+    for dotted, named in algos.DigestAlgorithmId._map.items():
+        if not named.startswith("shake"):  # which name no digest by themselves
+            assert digest_name(read_algorithm(encode(SEQUENCE, oid(dotted)))) == named
+    with pytest.raises(SignatureError, match=r"signature algorithm 1\.2\.3 is not known"):
+        verified(block(algorithm=encode(SEQUENCE, oid("1.2.3"))))
+
+
+def test_parameters_of_pss_have_the_defaults_of_the_standard() -> None:
+    def stated(*fields: bytes) -> PssParameters:
+        parameters = encode(SEQUENCE, *fields)
+        return pss_parameters(read_algorithm(encode(SEQUENCE, oid(RSASSA_PSS), parameters)))
+
+    assert stated() == PssParameters(digest="sha1", generator="sha1", salt_length=20)
+    assert stated(encode(0xA3, number(1))) == stated()
+    for field, words in (
+        (encode(0xA3, number(2)), "another trailer"),
+        (encode(0xA1, encode(SEQUENCE, oid("1.2.3"))), "is not MGF1"),
+        (encode(0xA4, number(1)), "unknown field"),
+        (encode(0xA2, encode(NULL)), "a salt has tag"),
+    ):
+        with pytest.raises(DerRefusedError, match=words):
+            stated(field)
+    with pytest.raises(DerRefusedError, match="no parameters"):
+        pss_parameters(read_algorithm(encode(SEQUENCE, oid(RSASSA_PSS), encode(NULL))))
+
+
+def test_a_block_of_indefinite_lengths_is_read_as_its_der() -> None:
+    """Bouncy Castle writes such ones: attributes are signed in DER, whatever the block is in."""
+    both = (attribute(CONTENT_TYPE, DATA), digest_of())
+    outer = read_element(block(attributes=both, attached=CONTENT), SEQUENCE, "it")
+    assert verified(indefinite(outer)).content == CONTENT
+
+
+def indefinite(element: Element) -> bytes:
+    if not element.tag & 0x20:
+        return element.der
+    if element.tag == SEQUENCE and element.der == OWN:
+        return element.der
+    inner = b"".join(map(indefinite, element.children()))
+    return bytes([element.tag, 0x80]) + inner + b"\0\0"

@@ -174,14 +174,6 @@ def test_a_certificate_equals_the_librarys_of_the_same_encoding() -> None:
     assert ours.public_bytes(Encoding.PEM) == theirs.public_bytes(Encoding.PEM)
 
 
-def test_the_librarys_view_of_extensions_is_a_refusal_where_it_has_none() -> None:
-    assert [e.oid.dotted_string for e in read(extensions=[("1.2.3", b"", b"\5\0")]).extensions] == [
-        "1.2.3"
-    ]
-    with pytest.raises(ValueError, match="version"):
-        _ = read(version=1).extensions
-
-
 DAMAGED = {
     "no sequence": encode(SET),
     "too few parts": encode(SEQUENCE, encode(SEQUENCE)),

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from cpi.crypto.keys import SigningKey, create_keystore, load_signing_key
+from cpi.crypto.keys import SigningKey, load_signing_key
+from cpi.crypto.keystore_creation import create_keystore
 from cpi.jar.signing import sign_entries
 from cpi.package.build import CpkSpec, build_cpk
 from cpi.package.files import write_new

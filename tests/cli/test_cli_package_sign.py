@@ -14,7 +14,8 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
 )
 
-from cpi.crypto.keys import SigningKey, create_keystore, load_signing_key
+from cpi.crypto.keys import SigningKey, load_signing_key
+from cpi.crypto.keystore_creation import create_keystore
 from cpi.package.build import CpkSpec, build_cpk
 from cpi.package.group_policy_generation import generate_mgm_policy, generate_static_policy
 from tests.cpi import support

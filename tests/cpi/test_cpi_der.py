@@ -182,7 +182,7 @@ def test_a_bomb_inside_a_signed_certificate_set() -> None:
 
 
 _LIBRARY_READERS = {
-    "load_der_x509_certificate": {"cpi/crypto/certificate.py", "cpi/crypto/keystore_creation.py"},
+    "load_der_x509_certificate": {"host/rest/tls_files.py", "cpi/crypto/keystore_creation.py"},
     "load_pem_x509_certificate": {"host/rest/tls.py"},
     "load_pem_x509_certificates": set(),
     "load_pkcs12": set(),

@@ -26,7 +26,8 @@ from hypothesis import strategies as st
 
 from cpi.crypto.certificates import load_pem_certificates
 from cpi.crypto.derivation_rounds import DerivationRounds
-from cpi.crypto.keys import SigningKey, create_keystore, load_keystore, load_signing_key
+from cpi.crypto.keys import SigningKey, load_keystore, load_signing_key
+from cpi.crypto.keystore_creation import create_keystore
 from cpi.crypto.pem_keys import is_pem, read_pem
 from cpi.crypto.pfx import read_pkcs12
 from cpi.errors import KeystoreError
@@ -62,7 +63,8 @@ def test_create_and_load(tmp_path: Path, options: dict, kind: type, size: int) -
     assert certificate.subject.rfc4514_string() == "CN=Signer,O=Acme,L=London,C=GB"
     assert certificate.not_valid_before_utc == NOW
     assert certificate.not_valid_after_utc == NOW + timedelta(days=30)
-    usage = certificate.extensions.get_extension_for_class(x509.KeyUsage).value
+    extensions = x509.load_der_x509_certificate(certificate.der).extensions
+    usage = extensions.get_extension_for_class(x509.KeyUsage).value
     assert usage.digital_signature
     assert not usage.key_cert_sign
     result = accept(cpk(key), trusted=load_keystore(path, password="secret").anchors())

@@ -6,16 +6,18 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from asn1crypto import cms
+from asn1crypto import algos, cms
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cpi.crypto.algorithms import encode_pss
 from cpi.crypto.certificates import load_pem_certificates
-from cpi.crypto.keys import SigningKey, create_keystore, load_signing_key
-from cpi.crypto.signature_schemes import is_pss_only, pss_algorithm
+from cpi.crypto.keys import SigningKey, load_signing_key
+from cpi.crypto.keystore_creation import create_keystore
+from cpi.crypto.signature_schemes import is_pss_only
 from cpi.errors import CpiError, PackageRefusedError, SignatureError, TrustError
 from cpi.jar.signatures import Role, role_of
 from cpi.jar.signer_warnings import signer_warnings
@@ -215,7 +217,7 @@ def test_a_restricted_pss_key_must_not_sign_otherwise(tmp_path: Path) -> None:
         scheme = padding.PSS(padding.MGF1(hashes.SHA256()), 32)
         signer["signature"] = key.private_key.sign(statement, scheme, hashes.SHA256())
         signer["digest_algorithm"] = {"algorithm": "sha256"}
-        signer["signature_algorithm"] = pss_algorithm("sha256")
+        signer["signature_algorithm"] = algos.SignedDigestAlgorithm.load(encode_pss("sha256", 32))
         return info.dump(force=True)
 
     forged = support.replace_entry(package, "META-INF/KEY.RSA", by_sha256)

@@ -16,7 +16,8 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cpi.crypto.keys import SigningKey, create_keystore, load_signing_key
+from cpi.crypto.keys import SigningKey, load_signing_key
+from cpi.crypto.keystore_creation import create_keystore
 from cpi.errors import CpiError, SignatureError, TrustError
 from cpi.jar.signing import resign
 from cpi.jar.timestamp_requests import RESPONSE_BYTES_MAX, timestamper, unavailable

@@ -16,7 +16,8 @@ import httpx2
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from cpi.crypto.keys import create_keystore, load_signing_key
+from cpi.crypto.keys import load_signing_key
+from cpi.crypto.keystore_creation import create_keystore
 
 CORDBOX = str(Path(sys.executable).with_name("cordbox"))
 pytestmark = pytest.mark.slow

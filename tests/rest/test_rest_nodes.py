@@ -10,7 +10,8 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtensionOID, NameOID
 
-from cpi.crypto.keys import create_keystore, load_signing_key
+from cpi.crypto.keys import load_signing_key
+from cpi.crypto.keystore_creation import create_keystore
 from host.domain.ids import HoldingIdentity, short_hash_of
 from host.domain.x500 import MemberX500Name
 

@@ -3,7 +3,8 @@
 from datetime import UTC, datetime
 from pathlib import Path
 
-from cpi.crypto.keys import SigningKey, create_keystore, load_signing_key
+from cpi.crypto.keys import SigningKey, load_signing_key
+from cpi.crypto.keystore_creation import create_keystore
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
 PASSWORD = "test-password"

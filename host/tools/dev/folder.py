@@ -10,7 +10,8 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from cpi.crypto.keys import SigningKey, create_keystore, load_signing_key
+from cpi.crypto.keys import SigningKey, load_signing_key
+from cpi.crypto.keystore_creation import create_keystore
 from cpi.package.group_policy import parse_group_policy
 from cpi.package.group_policy_generation import generate_static_policy
 from host.domain.errors import InvalidInputError
