@@ -3,7 +3,7 @@
 import pytest
 
 from host.flow.core.aside import WorkKey
-from host.flow.core.dispatch import HELD_MAX, Dispatch, Job
+from host.flow.core.dispatch import COMMITTING_MAX, HELD_MAX, Dispatch, Job
 from host.ports.bus import WorkQueue
 from tests.flow.queues import ALICES, BOBS
 
@@ -175,3 +175,41 @@ def test_what_is_not_owned_any_more_is_forgotten(dispatch: Dispatch) -> None:
     dispatch.keep({2})
     assert nothing(dispatch)
     assert dispatch.next_release() is None
+
+
+def test_a_turn_that_waits_for_its_commit_lets_another_begin_and_keeps_its_key(
+    dispatch: Dispatch,
+) -> None:
+    dispatch.offer([QUEUE])
+    first = begin(dispatch)
+    assert dispatch.found(first, FIRST)
+    second = begin(dispatch)
+    assert dispatch.found(second, SECOND)
+    assert nothing(dispatch)  # two steps of one node
+    dispatch.commit(first, 1.0)
+    assert dispatch.running == 1
+    third = begin(dispatch)
+    assert third.skip == {"first", "second"}
+    dispatch.found(third, None)
+    dispatch.end(third, 1.0)
+    dispatch.end(first, 2.0)
+    fourth = begin(dispatch)
+    assert fourth.skip == {"second"}
+    dispatch.end(fourth, 2.0)
+    dispatch.end(second, 2.0)
+    assert (dispatch.running, dispatch.turns.ahead_ms(ALICES)) == (0, 0.0)
+
+
+def test_so_many_turns_wait_for_commits_and_no_more(dispatch: Dispatch) -> None:
+    dispatch.offer([QUEUE])
+    waiting = []
+    for number in range(COMMITTING_MAX + 2):
+        job = begin(dispatch)
+        assert dispatch.found(job, WorkKey(QUEUE, str(number)))
+        dispatch.commit(job, 0.0)
+        waiting.append(job)
+    assert (dispatch.running, nothing(dispatch)) == (2, True)
+    dispatch.end(waiting[0], 0.0)
+    dispatch.commit(waiting[-1], 0.0)  # one place is free again
+    assert dispatch.running == 1
+    assert begin(dispatch)

@@ -15,12 +15,13 @@ from host.adapters.partitions import partition_of
 from host.adapters.sqlite import store as sqlite
 from host.adapters.sqlite.store import SqliteStore
 from host.domain.ids import EpochMs
+from host.flow.core.dispatch import COMMITTING_MAX
 from host.flow.core.events import FlowEnded
 from host.flow.core.messages import GROUP
 from host.flow.engine.workers import FlowWorkers
 from host.ports.bus import WorkQueue
 from host.ports.groups import Membership
-from host.ports.units import FlowStore
+from host.ports.units import FlowStore, Unit
 from host.ports.work import Look
 from tests.flow.network import BOB, CountedEntropy, Flow, Network, holding
 from tests.flow.queues import ALICES
@@ -90,6 +91,28 @@ def test_many_flows_run_on_several_threads(kind: str, tmp_path: Path) -> None:
         assert ended.wait_for(*names)
         assert [network.alice(n).result for n in names] == [str(2 * n) for n in range(30)]
     store.close()
+
+
+class Meeting(MemoryStore):
+    """Its steps' commits wait until `count` of them are there, like those of one slow disk."""
+
+    def __init__(self, count: int) -> None:
+        super().__init__()
+        self._barrier = threading.Barrier(count)
+
+    def commit(self, unit: Unit) -> None:
+        if unit.done:
+            self._barrier.wait(WAIT_S)
+        super().commit(unit)
+
+
+def test_steps_that_wait_for_their_commits_let_others_begin() -> None:
+    """More commits meet than there are threads for steps: the disk confirms them together."""
+    names = [f"r{n}" for n in range(COMMITTING_MAX)]
+    with running(Meeting(len(names)), {"test.Initiator": lambda _: "fine"}) as (network, ended):
+        for name in names:
+            network.start(request_id=name)
+        assert ended.wait_for(*names)
 
 
 def test_steps_cost_no_thread_no_connection_and_no_look_in_vain(

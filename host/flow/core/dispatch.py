@@ -13,6 +13,8 @@ from host.flow.core.aside import WorkKey
 from host.flow.core.turns import Turns
 from host.ports.bus import WorkQueue
 
+COMMITTING_MAX = 16
+"""Turns that wait for their commits and are not counted as running."""
 HELD_MAX = 1_000
 """Keys held in memory while the store cannot be written; beyond this, whole queues are held."""
 
@@ -28,6 +30,7 @@ class Job:
         is_done: whether the queue is known to hold none of the found records any more.
         expected: see `Turns.begin`.
         begun: when the turn began, in seconds.
+        is_committing: whether the turn has only its commit left.
     """
 
     queue: WorkQueue
@@ -36,6 +39,7 @@ class Job:
     is_done: bool = False
     expected: float = 0.0
     begun: float = 0.0
+    is_committing: bool = False
 
 
 @dataclass(slots=True)
@@ -64,6 +68,7 @@ class Dispatch:
         self._held: dict[WorkKey, float] = {}
         self._held_queues: dict[WorkQueue, float] = {}
         self._running: dict[int, float] = {}
+        self._committing = 0
 
     def offer(self, queues: Iterable[WorkQueue]) -> None:
         """Report new records in these queues."""
@@ -105,7 +110,7 @@ class Dispatch:
 
     @property
     def running(self) -> int:
-        """The number of turns in progress."""
+        """The number of turns in progress, without those that wait for their commits."""
         return len(self._running)
 
     def youngest(self) -> float | None:
@@ -148,11 +153,28 @@ class Dispatch:
             self._have_looked_into(job.queue)
         return key is not None
 
+    def commit(self, job: Job, now: float) -> None:
+        """Report that the turn has only its commit left; another turn may begin.
+
+        Its key stays busy. At most `COMMITTING_MAX` turns wait at once; beyond, they are counted as
+        running, so that what waits for the disk is bounded.
+        """
+        if not job.is_committing and self._committing < COMMITTING_MAX:
+            self._committing += 1
+            job.is_committing = True
+            self._cease(job, now)
+
+    def _cease(self, job: Job, now: float) -> None:
+        del self._running[id(job)]
+        self.turns.end(job.queue.node, job.expected, (now - job.begun) * 1000)
+
     def end(self, job: Job, now: float) -> None:
         """End the turn; its key is released, and its queue may hold more of its records."""
-        del self._running[id(job)]
         came_in = self._looking.pop(job.queue, None) if job.key is None else None
-        self.turns.end(job.queue.node, job.expected, (now - job.begun) * 1000)
+        if job.is_committing:
+            self._committing -= 1
+        else:
+            self._cease(job, now)
         if job.key is not None:
             busy = self._busy[job.queue]
             may_have_more = busy.pop(job.key.key)

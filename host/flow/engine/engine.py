@@ -5,7 +5,7 @@ works on the calling thread until nothing is ready. A record that fails is set a
 together with later records of its key: other keys never wait for it.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from typing import Protocol
 
@@ -151,7 +151,11 @@ class FlowEngine:
         return self._store.take(queue, limit, skip, bytes_max=BYTES_MAX)
 
     def work(
-        self, key: WorkKey, records: Sequence[WorkRecord] = (), epoch: int | None = None
+        self,
+        key: WorkKey,
+        records: Sequence[WorkRecord] = (),
+        epoch: int | None = None,
+        committing: Callable[[], None] | None = None,
     ) -> Outcome:
         """Process records of a key, or set them aside; never raises for a record's own failure.
 
@@ -162,9 +166,10 @@ class FlowEngine:
             records: the result of `take`; if empty, the records that are set aside.
             epoch: of the caller's ownership; commits with an old epoch are refused, and the work is
                 left to the current owner.
+            committing: called when the step of `records` has only its commit left to wait for.
         """
         try:
-            worked = self._work(key, records, fence_of(key, epoch))
+            worked = self._work(key, records, fence_of(key, epoch), committing)
         except Exception as exc:  # noqa: BLE001  # worker boundary: a record must not stop the rest
             return self.setbacks.failed(key, records, exc, epoch)
         if worked:
@@ -226,12 +231,18 @@ class FlowEngine:
             self._held[key] = EpochMs(self._clock.now_ms() + outcome.hold_ms)
         return outcome
 
-    def _work(self, key: WorkKey, records: Sequence[WorkRecord], fence: Fence | None) -> bool:
+    def _work(
+        self,
+        key: WorkKey,
+        records: Sequence[WorkRecord],
+        fence: Fence | None,
+        committing: Callable[[], None] | None,
+    ) -> bool:
         """Process records of a key; returns whether there were any."""
         if not records:
             return self._work_on_aside(key, fence)
         if key not in self.asides and key not in self.setbacks:
-            self._handle(Taken.of_queue(records, fence))
+            self._handle(Taken.of_queue(records, fence, committing))
         elif len(aside := self.asides.load(key, fence)):
             self.setbacks.queue_behind(aside, records, aside.head.failures, aside.due, fence)
         else:

@@ -161,7 +161,7 @@ class Delivery:
             for m, node in routed
             if m.event is not None
         ]
-        self._store.commit(taken.unit(Unit(states=states, records=(*events, *others))))
+        taken.commit(self._store, Unit(states=states, records=(*events, *others)))
 
     def _new_id(self) -> FlowId:
         return new_flow_id(self._entropy)

@@ -149,7 +149,10 @@ class StepState:
             records=tuple(self.records),
             fences=() if self.fence is None else (self.fence,),
         )
-        store.commit(unit if taken is None else taken.unit(unit))
+        if taken is None:
+            store.commit(unit)
+        else:
+            taken.commit(store, unit)
         if timer is not None and timer.value is not None:
             self.timer = StateRecord(
                 key=timer.key,

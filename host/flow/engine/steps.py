@@ -111,7 +111,7 @@ class FlowSteps:
 
     def _commit(self, flow: StepState | None, outgoing: list[NewRecord], taken: Taken) -> None:
         if flow is None:
-            self._store.commit(taken.unit(Unit(records=tuple(outgoing))))
+            taken.commit(self._store, Unit(records=tuple(outgoing)))
             return
         flow.records += outgoing
         flow.write(self._store, self._services.clock.now_ms(), taken)

@@ -5,8 +5,10 @@ members may be pools of other processes. Nodes take turns (`host.flow.core.turns
 partitions:
 `threads` steps run at once, and no more than that of one node. When long steps occupy all of them,
 spare threads, up to a bound, serve nodes without a running step: so no node can delay another one
-by occupying threads, even if it acquired them while no other node waited. Idle threads wait; there
-is no polling, except for a slow rescan if other processes also write to the store.
+by occupying threads, even if it acquired them while no other node waited. A step that has only its
+commit left does not count as running: another one begins, and its commit joins the same
+synchronisation of the disk. Idle threads wait; there is no polling, except for a slow rescan if
+other processes also write to the store.
 """
 
 import sys
@@ -19,7 +21,7 @@ from typing import Protocol
 from host.domain.errors import StorageError
 from host.domain.ids import EpochMs
 from host.flow.core.aside import WorkKey
-from host.flow.core.dispatch import Dispatch, Job
+from host.flow.core.dispatch import COMMITTING_MAX, Dispatch, Job
 from host.flow.core.messages import GROUP, WORK_TOPICS
 from host.flow.engine.engine import FlowEngine
 from host.flow.engine.flow_time import FlowTime
@@ -85,7 +87,8 @@ class FlowWorkers:
         self._flow_time = flow_time
         self._shared_ms = 0
         self._rescan_s = None if rescan_ms is None else rescan_ms / 1000
-        self._shared, self._most = threads, threads + spare
+        self._shared, self._running_max = threads, threads + spare
+        self._most = self._running_max + COMMITTING_MAX
         lock = threading.Lock()
         self._has_work = threading.Condition(lock)
         self._has_time = threading.Condition(lock)
@@ -199,8 +202,9 @@ class FlowWorkers:
 
         For a node that must wait for a shared thread, one thread with a timeout is enough.
         """
-        is_full = self._dispatch.running >= self._shared
-        if not self._idle or (is_full and self._is_timed):
+        running = self._dispatch.running
+        is_full = running >= self._shared
+        if not self._idle or running >= self._running_max or (is_full and self._is_timed):
             return
         if self._dispatch.has_job(only_fresh=is_full):
             self._has_work.notify()
@@ -246,7 +250,7 @@ class FlowWorkers:
             try:
                 while not self._is_stopping:
                     wait_s = self._wait_s()
-                    if wait_s <= 0:
+                    if wait_s <= 0 and self._dispatch.running < self._running_max:
                         only_fresh = self._dispatch.running >= self._shared
                         job = self._dispatch.next(time.monotonic(), only_fresh=only_fresh)
                         if job is not None:
@@ -286,7 +290,7 @@ class FlowWorkers:
             if key is None:
                 key, records = self._look_into(job)
             if key is not None:
-                job.is_done = self._do_key(key, records)
+                job.is_done = self._do_key(job, key, records)
         except BaseException as exc:  # noqa: BLE001  # a thread that ended would be missed by all
             self._unforeseen(job, key, records, exc)
         finally:
@@ -301,15 +305,21 @@ class FlowWorkers:
             self._call()
         return (key, records) if is_free else (None, ())
 
-    def _do_key(self, key: WorkKey, records: tuple[WorkRecord, ...]) -> bool:
+    def _do_key(self, job: Job, key: WorkKey, records: tuple[WorkRecord, ...]) -> bool:
         """Work on a key; returns whether its records are known to have left their queue."""
         epoch = self._epochs.get(key.queue.partition)
         if epoch is None:
             return False
-        outcome = self._engine.work(key, records, epoch)
+        outcome = self._engine.work(key, records, epoch, lambda: self._commit(job))
         if outcome.hold_ms is not None:
             self._hold(key, outcome.hold_ms)
         return outcome.is_done
+
+    def _commit(self, job: Job) -> None:
+        """Let another step begin: this thread only waits until the step's commit is durable."""
+        with self._lock:
+            self._dispatch.commit(job, time.monotonic())
+            self._call()
 
     def _unforeseen(
         self,
