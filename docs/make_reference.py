@@ -7,7 +7,7 @@ import dataclasses
 import inspect
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -183,6 +183,11 @@ def _paragraphs(text: str | None) -> str:
     return "\n".join(line.strip() for line in (text or "").strip().splitlines())
 
 
+def _signature(hook: Callable[..., object]) -> str:
+    """The signature, whose annotations are texts."""
+    return str(inspect.signature(hook)).replace("'", "")
+
+
 def hooks_page() -> str:
     """Every plugin hook with its signature."""
     specs = import_module("host.runtime.hookspecs")
@@ -190,7 +195,7 @@ def hooks_page() -> str:
     for name, member in inspect.getmembers(specs, inspect.isfunction):
         if member.__module__ == "host.runtime.hookspecs" and not name.startswith("_"):
             text = inspect.getdoc(member) or ""
-            lines += [f"## `{name}{inspect.signature(member)}`", "", text, ""]
+            lines += [f"## `{name}{_signature(member)}`", "", text, ""]
     return "\n".join(lines).rstrip() + "\n"
 
 

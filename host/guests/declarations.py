@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar
 
 import msgspec
-from jsonschema.exceptions import SchemaError
-from jsonschema.validators import Draft202012Validator
 
 from cpi.package.descriptor import CodeDescriptor
 from host.domain.errors import InvalidInputError
@@ -148,6 +146,9 @@ def _entity(entity: _Entity, label: str) -> EntityDeclaration:
 
 def _check_schema(schema: dict[str, Any], label: str) -> None:
     """Refuse an invalid JSON Schema, and references to other documents."""
+    # Loaded for the first schema: most processes of a host meet none for a long time.
+    from jsonschema import Draft202012Validator, SchemaError  # noqa: PLC0415
+
     try:
         Draft202012Validator.check_schema(schema)
     except SchemaError as refused:

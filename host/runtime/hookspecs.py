@@ -5,25 +5,31 @@ that it needs once, on the main thread, during startup and before it serves anyt
 object is used until the process ends. An exception in a hook stops the host's start.
 """
 
-from collections.abc import Sequence
-from pathlib import Path
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 import pluggy
-from starlette.routing import BaseRoute
 
-from cpi.crypto.certificate import AnyCertificate
-from cpi.crypto.keys import SigningKey
-from host.adapters.files.data_directory import DataDirectory
-from host.domain.packages import CodeWorld
-from host.ports.capability import Capability
-from host.ports.clock import Clock, Entropy
-from host.ports.database import SqlDatabase
-from host.ports.keys import KeyStore
-from host.ports.storage import Storage
-from host.ports.units import FlowStore
-from host.settings import HostSettings
-from host.settings.live import LiveConfig
-from host.settings.plugged import PluginSettings
+if TYPE_CHECKING:  # The supervisor and commands load plugins without what they are for.
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from starlette.routing import BaseRoute
+
+    from cpi.crypto.certificate import AnyCertificate
+    from cpi.crypto.keys import SigningKey
+    from host.adapters.files.data_directory import DataDirectory
+    from host.domain.packages import CodeWorld
+    from host.ports.capability import Capability
+    from host.ports.clock import Clock, Entropy
+    from host.ports.database import SqlDatabase
+    from host.ports.keys import KeyStore
+    from host.ports.storage import Storage
+    from host.ports.units import FlowStore
+    from host.settings import HostSettings
+    from host.settings.live import LiveConfig
+    from host.settings.plugged import PluginSettings
 
 PROJECT = "cordbox"
 """Name of the plugin project: of the hook markers, and of the group of entry points."""

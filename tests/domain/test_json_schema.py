@@ -2,7 +2,7 @@
 
 import pytest
 
-from host.domain import json_schema
+from host.domain import json_schema_keywords
 from host.domain.call_time import limited_call
 from host.domain.capability_error import CapabilityError
 from host.domain.json_schema import JsonSchema, JsonSchemaInvalidError
@@ -32,7 +32,7 @@ def misfit(schema, value):
 )
 def test_no_schema_keeps_the_host_busy(schema, value, path, monkeypatch):
     work = 100_000 if "uniqueItems" in schema else 10_000  # the former looks at many and is well
-    monkeypatch.setattr(json_schema, "WORK_MAX", work)
+    monkeypatch.setattr(json_schema_keywords, "WORK_MAX", work)
     found = misfit(schema, value)
     if path is None:
         path = f"$.{SLOW_TEXT}" if schema.get("additionalProperties") is False else None
@@ -40,7 +40,7 @@ def test_no_schema_keeps_the_host_busy(schema, value, path, monkeypatch):
 
 
 def test_work_is_counted_by_the_size_of_what_is_looked_at(monkeypatch):
-    monkeypatch.setattr(json_schema, "WORK_MAX", 1_000)
+    monkeypatch.setattr(json_schema_keywords, "WORK_MAX", 1_000)
     many = {"allOf": [{"items": {}}] * 20}
     assert misfit(many, [0] * 10) is None
     assert misfit(many, [0] * 100) == ("$", "it is too large to be checked against its schema")
@@ -58,7 +58,7 @@ def test_a_search_is_paid_for_before_it_is_made(schema, monkeypatch):
     """Text times automaton: one search is a single call that nothing can interrupt."""
     text = "a\N{LATIN SMALL LETTER E WITH ACUTE} " * 100_000
     value = {text: 1} if "patternProperties" in schema else text
-    monkeypatch.setattr(json_schema, "_compiled", Refusing())
+    monkeypatch.setattr(json_schema_keywords, "_compiled", Refusing())
     assert misfit(schema, value) == ("$", "it is too large to be checked against its schema")
 
 
@@ -105,7 +105,7 @@ def test_all_checks_of_a_host_call_share_its_time():
 
 
 def test_an_enum_is_paid_for_by_its_length(monkeypatch):
-    monkeypatch.setattr(json_schema, "WORK_MAX", 1_000)
+    monkeypatch.setattr(json_schema_keywords, "WORK_MAX", 1_000)
     schema = {"enum": [[n] for n in range(1000)]}
     assert misfit(schema, [999]) is None
     assert misfit({"allOf": [schema] * 10}, [999]) is not None

@@ -5,13 +5,16 @@ import platform
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from host.adapters.files.data_directory import DataDirectory
-from host.rest.tls_files import Certificates
 from host.settings.live import LiveConfig
+
+if TYPE_CHECKING:  # Most processes have no certificate.
+    from host.rest.tls_files import Certificates
 
 _RELEASES = ("cordbox", "wasmtime")
 
@@ -36,7 +39,7 @@ class ConfigCollector(Collector):
 class HostCollector(Collector):
     """Metrics that one process of a host reports for all of them."""
 
-    def __init__(self, directory: DataDirectory, certificates: Certificates | None) -> None:
+    def __init__(self, directory: DataDirectory, certificates: "Certificates | None") -> None:
         self._directory = directory
         self._certificates = certificates
         self._releases = {name: version(name) for name in _RELEASES}

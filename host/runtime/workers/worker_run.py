@@ -18,7 +18,6 @@ from host.runtime.wiring.health import Health, storage_checks
 from host.runtime.wiring.parts import Wiring
 from host.runtime.workers.hangup import follow_log_level, listen, take_over_pins
 from host.runtime.workers.kinds import WORK
-from host.runtime.workers.monitor import monitored, worker_routes
 from host.runtime.workers.report import WORKER, Reporter, add_process_metrics
 from host.runtime.workers.run_directory import RunDirectory
 from host.settings import HostSettings
@@ -76,6 +75,9 @@ def working(
         stack.callback(_stop, server, settings)
         server.start()
         if monitor is not None:
+            # A server of HTTP, which a worker without a monitor does not load.
+            from host.runtime.workers.monitor import monitored, worker_routes  # noqa: PLC0415
+
             stack.enter_context(monitored(monitor, worker_routes(reporter)))
         if work is not None:
             work.begins(parts)

@@ -1,0 +1,243 @@
+"""The keywords of the JSON Schemas of CPKs, in bounded time, whatever their authors wrote.
+
+Draft 2020-12, except for keywords whose work cannot be bounded. Regular expressions are run by a
+linear-time engine; unsupported ones (look-around, back references) are not checked. Neither are
+`unevaluatedItems` and `unevaluatedProperties`: the guest can check the value itself. All other work
+is counted, and a check that exceeds the limit is aborted.
+
+`formatMinimum`, `formatMaximum` and their exclusive forms limit texts of a format with an order.
+"""
+
+import operator
+from collections.abc import Callable, Iterator
+from contextvars import ContextVar
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import rfc8785
+from jsonschema import Draft202012Validator, ValidationError
+from jsonschema.exceptions import SchemaError, best_match
+from jsonschema.protocols import Validator
+from jsonschema.validators import extend
+from pydantic_core import SchemaError as PatternError
+from pydantic_core import SchemaValidator
+from pydantic_core.core_schema import str_schema
+
+from host.domain.call_time import check_call_time
+from host.domain.json import JsonObject, JsonValue, canonical_json
+from host.domain.order_keys import KIND_OF_FORMAT, NoKeyError, order_key
+from host.domain.pattern_weight import weight_of
+
+if TYPE_CHECKING:
+    Keyword: TypeAlias = Callable[[Any, Any, Any, Any], Iterator[ValidationError] | None]
+
+WORK_MAX = 500_000
+"""Limit of one check, some seconds: counts keywords, values in lists and objects that they examine,
+and pattern searches by their size. In a host call, the call's time limit applies as well."""
+_PATTERN_CHARACTERS_MAX = 1000
+_COMPARISONS_OF_WORK = 10
+"""Values of an `enum` that are compared in the time of one keyword."""
+_PATTERN_WEIGHT_MAX = 100_000
+"""States; compiling a heavier pattern takes 0.1 seconds or more."""
+_STEPS_OF_WORK = 400
+"""Characters times states that a pattern's engine takes in the time of one keyword, or fewer."""
+_PATTERNS_KEPT_MAX = 32
+"""Each may take 10 MB."""
+
+_work: ContextVar[list[int]] = ContextVar("work")
+
+
+class TooMuchWorkError(Exception):
+    """The check was aborted."""
+
+
+def check_schema(schema: JsonObject) -> None:
+    """Check that it is a JSON Schema.
+
+    Raises:
+        ValueError: it is none; gives the reason.
+    """
+    try:
+        Draft202012Validator.check_schema(dict(schema))
+    except (SchemaError, RecursionError) as refused:
+        raise ValueError(str(refused)[:200]) from refused
+
+
+def validator(schema: JsonObject) -> Validator:
+    """A validator of a checked schema, for `first_error`."""
+    return _Bounded(dict(schema))
+
+
+def first_error(validator: Validator, value: JsonValue) -> tuple[str, str] | None:
+    """JSON path and message of the most telling error of `value`; None if it fits.
+
+    Raises:
+        TooMuchWorkError: the check takes more work than `WORK_MAX`.
+        RecursionError: the value is nested too deeply.
+    """
+    before = _work.set([WORK_MAX])
+    try:
+        error = best_match(validator.iter_errors(value))
+    finally:
+        _work.reset(before)
+    return None if error is None else (_path_of(error), error.message)
+
+
+def _path_of(error: ValidationError) -> str:
+    """JSON path of the wrong field; for a missing or surplus field, the path of that field."""
+    names, instance = error.validator_value, error.instance
+    if error.validator == "required" and isinstance(names, list) and isinstance(instance, dict):
+        missing = [name for name in names if name not in instance]
+        if missing:
+            return f"{error.json_path}.{missing[0]}"
+    schema = error.schema if isinstance(error.schema, dict) else {}
+    if error.validator == "additionalProperties" and isinstance(instance, dict):
+        properties = schema.get("properties")
+        surplus = sorted(set(instance) - set(properties if isinstance(properties, dict) else ()))
+        if surplus:
+            return f"{error.json_path}.{surplus[0]}"
+    return error.json_path
+
+
+def _counted(keyword: "Keyword") -> "Keyword":
+    """`keyword`, with its work counted by the size of the value that it examines."""
+
+    def check(validator: Any, value: Any, instance: Any, schema: Any) -> Iterator[ValidationError]:
+        check_call_time()
+        size = 1 + (len(instance) if isinstance(instance, list | dict) else 0)
+        alternatives = (
+            len(schema["enum"]) // _COMPARISONS_OF_WORK if value is schema.get("enum") else 0
+        )
+        _charge(size * (1 + alternatives))
+        yield from keyword(validator, value, instance, schema) or ()
+
+    return check
+
+
+def _charge(work: int) -> None:
+    left = _work.get()
+    left[0] -= work
+    if left[0] < 0:
+        raise TooMuchWorkError
+
+
+@lru_cache(maxsize=_PATTERNS_KEPT_MAX)
+def _compiled(pattern: str) -> SchemaValidator | None:
+    if len(pattern) > _PATTERN_CHARACTERS_MAX or weight_of(pattern) > _PATTERN_WEIGHT_MAX:
+        return None
+    try:
+        return SchemaValidator(str_schema(pattern=pattern))
+    except PatternError:
+        return None
+
+
+_weight_of = lru_cache(maxsize=_PATTERNS_KEPT_MAX)(weight_of)
+
+
+def _finds(pattern: str, text: str) -> bool | None:
+    """Whether the pattern occurs in the text; None if the engine does not support it."""
+    compiled = _compiled(pattern)
+    if compiled is None:
+        return None
+    # A search is a single call that cannot be interrupted: its work is counted beforehand.
+    _charge(len(text) * _weight_of(pattern) // _STEPS_OF_WORK)
+    return compiled.isinstance_python(text)
+
+
+def _pattern(
+    _validator: Any, pattern: Any, instance: Any, schema: Any
+) -> Iterator[ValidationError]:
+    if isinstance(instance, str) and _finds(pattern, instance) is False:
+        kind = schema.get("format") if isinstance(schema, dict) else None
+        if kind == "integer":  # as a text beyond 2^53-1; what is wanted is an integer
+            yield ValidationError(f"{instance!r:.200} is not of type 'integer'")
+        elif kind in KIND_OF_FORMAT:
+            yield ValidationError(f"{instance!r:.200} is no {kind}")
+        else:
+            yield ValidationError(f"{instance!r:.200} does not match {pattern!r}")
+
+
+def _format_limit(fits: "Callable[[str, str], bool]", words: str) -> "Keyword":
+    """A limit of texts that stand for numbers, dates and times, by the order of their format."""
+
+    def check(_validator: Any, limit: Any, instance: Any, schema: Any) -> Iterator[ValidationError]:
+        kind = KIND_OF_FORMAT.get(schema.get("format"))
+        if kind is None or not isinstance(instance, str) or not isinstance(limit, str):
+            return
+        try:
+            within = fits(order_key(kind, instance), order_key(kind, limit))
+        except NoKeyError:
+            return  # told by the pattern of the format
+        if not within:
+            yield ValidationError(f"{instance!r:.200} is not {words} {limit}")
+
+    return check
+
+
+def _pattern_properties(
+    validator: Any, patterns: Any, instance: Any, _schema: Any
+) -> Iterator[ValidationError]:
+    if not isinstance(instance, dict):
+        return
+    for pattern, schema in patterns.items():
+        for name, value in instance.items():
+            if _finds(pattern, name):
+                yield from validator.descend(value, schema, path=name, schema_path=pattern)
+
+
+def _additional_properties(
+    validator: Any, wanted: Any, instance: Any, schema: Any
+) -> Iterator[ValidationError]:
+    if not isinstance(instance, dict):
+        return
+    named, patterns = schema.get("properties", {}), schema.get("patternProperties", {})
+    surplus = [
+        name
+        for name in instance
+        if name not in named and all(_finds(pattern, name) is False for pattern in patterns)
+    ]
+    if wanted is False and surplus:
+        yield ValidationError(
+            f"Additional properties are not allowed ({surplus[0]!r:.200} was unexpected)"
+        )
+    elif isinstance(wanted, dict):
+        for name in surplus:
+            yield from validator.descend(instance[name], wanted, path=name)
+
+
+def _unique_items(
+    _validator: Any, wanted: Any, instance: Any, _schema: Any
+) -> Iterator[ValidationError]:
+    if not wanted or not isinstance(instance, list):
+        return
+    try:
+        count = len({canonical_json(item) for item in instance})
+    except rfc8785.CanonicalizationError:
+        return
+    if count < len(instance):
+        yield ValidationError("it lists an item twice")
+
+
+def _unchecked(_validator: Any, _value: Any, _instance: Any, _schema: Any) -> None:
+    """Not checked by the host."""
+
+
+_OWN: "dict[str, Keyword]" = {
+    "pattern": _pattern,
+    "patternProperties": _pattern_properties,
+    "additionalProperties": _additional_properties,
+    "uniqueItems": _unique_items,
+    "formatMinimum": _format_limit(operator.ge, "at least"),
+    "formatMaximum": _format_limit(operator.le, "at most"),
+    "formatExclusiveMinimum": _format_limit(operator.gt, "more than"),
+    "formatExclusiveMaximum": _format_limit(operator.lt, "less than"),
+    "unevaluatedItems": _unchecked,
+    "unevaluatedProperties": _unchecked,
+}
+_Bounded: type[Validator] = extend(  # type: ignore[no-untyped-call]  # jsonschema's own
+    Draft202012Validator,
+    {
+        name: _counted(keyword)
+        for name, keyword in {**Draft202012Validator.VALIDATORS, **_OWN}.items()
+    },
+)

@@ -1,0 +1,45 @@
+"""What each process of a host loads at its start: imports are most of the time until it is ready."""
+
+import subprocess
+import sys
+
+import pytest
+
+_NOBODY = ("asn1crypto", "jinja2", "jsonschema", "plugins.toolchains", "rich", "yaml")
+_NO_HTTP = ("fastapi", "pydantic", "starlette", "uvicorn", "host.rest.app")
+NOT_FOR = {
+    "host.runtime.workers.supervisor": (
+        *_NOBODY,
+        *_NO_HTTP,
+        "cpi.archive",
+        "cpi.crypto.certificate",
+        "cpi.jar",
+        "cryptography",
+        "plugins",
+        "prometheus_client",
+        "sandbox.engine",
+        "sqlalchemy",
+        "wasmtime",
+    ),
+    "host.runtime.workers.service": (*_NOBODY, *_NO_HTTP, "click", "cryptography.x509"),
+    "host.runtime.workers.rest": (*_NOBODY, "host.runtime.workers.monitor"),
+    "host.runtime.app": _NOBODY,
+}
+"""Module that a process starts with -> what it must not load before it is asked for something."""
+
+_SHOW = "import sys, {}; print('\\n'.join(sys.modules))"
+
+
+@pytest.mark.parametrize("start", NOT_FOR)
+def test_a_process_loads_nothing_that_it_does_not_use(start: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", _SHOW.format(start)],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    found = done.stdout.split()
+    assert start in found
+    names = NOT_FOR[start]
+    assert [m for m in found if any(m == n or m.startswith(f"{n}.") for n in names)] == []
