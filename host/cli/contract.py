@@ -72,9 +72,10 @@ def verify(
     Exit status 0: every contract accepts every transaction, or, with --expect, every receipt is
     the expected one. 1: a refusal, or, with --expect, a difference. 2: something is no transaction.
     """
+    from host.adapters.os.machine import processors
     from host.tools.cache import default_cache_dir
     from host.tools.contracts_input import read_all
-    from host.tools.contracts_pool import cores, verify_all
+    from host.tools.contracts_pool import verify_all
     from host.tools.contracts_report import Tally, report_to, whole_file
     from host.tools.receipts import ReceiptFolder
 
@@ -90,7 +91,9 @@ def verify(
         )
         advance = stack.enter_context(_progress_bar(total))
         given = read_all(transactions)
-        cases = verify_all(contracts, given, jobs=jobs or cores(), cache_dir=default_cache_dir())
+        cases = verify_all(
+            contracts, given, jobs=jobs or processors(), cache_dir=default_cache_dir()
+        )
         for case, change in _compared(cases, folder):
             tally.count(case, change)
             report.add(case, change)

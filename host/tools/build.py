@@ -6,6 +6,7 @@ all. The same sources give the same bytes up to the signatures.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 
@@ -17,9 +18,10 @@ from cpi.package.external_channels import CHANNELS_PATH, channels_document
 from cpi.package.model import CpkDependency, PackageType
 from cpi.package.verify import read_package
 from host.domain.packages import CodeWorld
-from host.guests.code import CodeRefusedError
+from host.guests.admissions import Admissions, Task
+from host.guests.code import MAKING_MEMORY_BYTES, CodeRefusedError
 from host.guests.declarations import declarations_of
-from host.tools.code import BuiltCode, component_code, python_code
+from host.tools.code import BuiltCode, component_code, python_code, python_sources
 from host.tools.dependencies import DependencyRefusedError, ForeignCpk, foreign_cpks
 from host.tools.lint import checked
 from host.tools.output import BuiltFile, write_files
@@ -210,22 +212,31 @@ def _codes(
     runtimes: Mapping[CodeWorld, str],
     build_component: ComponentBuilder,
 ) -> list[tuple[CpkPlan, BuiltCode]]:
-    """The code of each CPK, the contract's first: the workflow's sources build upon it."""
-    result: list[tuple[CpkPlan, BuiltCode]] = []
+    """The code of each CPK, the contract's first: the workflow's sources build upon it.
+
+    Sources are collected one after the other, code runs at once.
+    """
+    plans = [plan for plan in (project.contract, project.workflow) if plan is not None]
+    tasks: list[Task[BuiltCode]] = []
     base: Mapping[str, str] = {}
-    for plan in (project.contract, project.workflow):
-        if plan is None:
-            continue
+    for plan in plans:
         progress(f"Preparing the {plan.world.value} code of {plan.symbolic_name}")
+        action: Callable[[], BuiltCode]
         if plan.component is not None or plan.language is not None:
-            code = component_code(sandbox, plan, project.limits, build_component)
+            action = partial(component_code, sandbox, plan, project.limits, build_component)
         else:
+            sources = python_sources(plan, base=base)
             runtime = runtimes.get(plan.world)
-            code = python_code(sandbox, plan, project.limits, base=base, runtime=runtime)
-            base = code.sources
+            action = partial(python_code, sandbox, sources, project.limits, runtime=runtime)
+            base = sources.own
+        tasks.append(Task(name=plan.symbolic_name, memory_bytes=MAKING_MEMORY_BYTES, action=action))
+    with Admissions.of_machine() as admissions:
+        codes = admissions.run(
+            tasks, lambda name, count, whole: progress(f"Prepared {name}, {count} of {whole}")
+        )
+    for plan, code in zip(plans, codes, strict=True):
         _check_declarations(plan, code.descriptor)
-        result.append((plan, code))
-    return result
+    return list(zip(plans, codes, strict=True))
 
 
 def _check_declarations(plan: CpkPlan, descriptor: CodeDescriptor) -> None:

@@ -55,36 +55,38 @@ class BuiltCode:
     warnings: tuple[str, ...] = ()
 
 
-def python_code(
-    sandbox: Sandbox,
-    plan: CpkPlan,
-    limits: Mapping[str, int],
-    *,
-    base: Mapping[str, str],
-    runtime: str | None = None,
-) -> BuiltCode:
-    """Collect the sources, derive the component and run its `describe`.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PythonSources:
+    """The sources of a Python CPK, before any of them has run.
 
-    Files that a dependency contains with the same text are part of the code, but not of the
-    entries: the host takes them from the dependencies.
+    Attributes:
+        own: its modules and data files (`PythonSource.files`).
+        base: those of the CPKs that it depends on.
+        vendored: entries of its vendored packages beside modules and data.
+        warnings: one sentence each, with file and line.
+    """
+
+    plan: CpkPlan
+    own: Mapping[str, str]
+    base: Mapping[str, str]
+    vendored: Mapping[str, bytes]
+    warnings: tuple[str, ...]
+
+
+def python_sources(plan: CpkPlan, *, base: Mapping[str, str]) -> PythonSources:
+    """Collect the sources of a CPK.
 
     Args:
-        sandbox: derives and runs.
         plan: a CPK with `source`; its vendored packages and dependencies are read.
-        limits: the descriptor's limits.
         base: sources of the project's own CPK that this one depends on.
-        runtime: digest of the pinned runtime; the newest by default.
 
     Raises:
         SourceRefusedError: sources that cannot run in a sandbox.
         VendoringRefusedError: third-party packages that cannot be vendored.
         DependencyRefusedError: a file of `dependencies` that is not a contract CPK.
-        CodeRefusedError: the code fails while it is loaded, or its `describe` fails.
     """
     if plan.source is None:
         raise ValueError(f"{plan.symbolic_name} has no source folder")
-    world = World(plan.world)
-    runtime = runtime or sandbox.default_runtime(world)
     rules = SourceRules.of_default_runtime()
     vendored = vendored_packages(plan)
     base = merged_sources(base, foreign_cpks(plan))
@@ -97,7 +99,39 @@ def python_code(
         data=package_data(plan, vendored.data),
         unreached=unreached_of(plan),
     )
-    own = collected.files
+    return PythonSources(
+        plan=plan,
+        own=collected.files,
+        base=base,
+        vendored=vendored.entries,
+        warnings=tuple(collected.warnings),
+    )
+
+
+def python_code(
+    sandbox: Sandbox,
+    sources: PythonSources,
+    limits: Mapping[str, int],
+    *,
+    runtime: str | None = None,
+) -> BuiltCode:
+    """Derive the component and run its `describe`.
+
+    Files that a dependency contains with the same text are part of the code, but not of the
+    entries: the host takes them from the dependencies.
+
+    Args:
+        sandbox: derives and runs.
+        sources: of the CPK.
+        limits: the descriptor's limits.
+        runtime: digest of the pinned runtime; the newest by default.
+
+    Raises:
+        CodeRefusedError: the code fails while it is loaded, or its `describe` fails.
+    """
+    plan, own, base = sources.plan, sources.own, sources.base
+    world = World(plan.world)
+    runtime = runtime or sandbox.default_runtime(world)
     with refusing_code(plan.symbolic_name):
         source = PythonSource(files={**base, **own}, entry_modules=plan.modules)
         component = sandbox.derive(world, source, runtime=runtime)
@@ -117,10 +151,10 @@ def python_code(
         if base.get(path) != text
     }
     return BuiltCode(
-        entries={**entries, **vendored.entries},
+        entries={**entries, **sources.vendored},
         descriptor=descriptor,
         sources=own,
-        warnings=(*collected.warnings, *undeclared_uses(plan, own), *warnings),
+        warnings=(*sources.warnings, *undeclared_uses(plan, own), *warnings),
     )
 
 

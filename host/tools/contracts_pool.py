@@ -5,7 +5,6 @@ locks the whole process, so that two threads verified fewer transactions than on
 second on two cores, measured).
 """
 
-import os
 import signal
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -64,13 +63,6 @@ def verify_all(
         yield from _in_processes(contracts, chain(first, rest), jobs, cache_dir)
     except BrokenProcessPool as lost:
         raise WorkerLostError("a process that verified transactions died") from lost
-
-
-def cores() -> int:
-    """Cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _in_processes(

@@ -8,6 +8,7 @@ from threading import Event
 import pytest
 
 from host.cli.dev import shell_line
+from host.tools.dev import network_setup
 from host.tools.dev.folder import DevFolder, MembersChangedError
 from host.tools.dev.host_process import HostNotStartedError, HostProcess
 from host.tools.dev.watch import SourceWatch, named
@@ -101,6 +102,32 @@ def test_a_folder_is_used_again_and_keeps_its_network(tmp_path):
     assert {p.stat().st_mode & 0o077 for p in (tmp_path / "dev").iterdir()} == {0}
     with pytest.raises(MembersChangedError, match="Alice"):
         DevFolder(tmp_path / "dev", (ALICE,))
+
+
+class Scripted:
+    """A host that answers the given stages of an upload, one for each look."""
+
+    def __init__(self, stages):
+        self.stages = iter(stages)
+
+    def upload(self, _method, _path, _files):
+        return {"id": "1"}
+
+    def get(self, path):
+        assert path == "/cpi/status/1"
+        stage = next(self.stages)
+        return {"status": stage, **({"cpiFileChecksum": "ABC"} if stage == "OK" else {})}
+
+
+def test_the_stages_of_an_upload_are_told_once_each(monkeypatch):
+    monkeypatch.setattr(network_setup, "_POLL_SECONDS", 0)
+    told, stages = (
+        [],
+        ["Validating CPI", "Compiling CPKs: 0 of 2", "Compiling CPKs: 1 of 2 (a.jar)"],
+    )
+    client = Scripted([stage for stage in stages for _ in range(3)] + ["OK"])
+    found = network_setup.upload_cpi(client, b"", "a.cpi", force=False, progress=told.append)
+    assert (found, told) == ("ABC", stages)
 
 
 def test_a_host_that_cannot_start_tells_why(tmp_path):

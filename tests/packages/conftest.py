@@ -23,6 +23,7 @@ from host.adapters.sqlite.database import Database
 from host.database.claims import Claimant
 from host.domain.clock import SimClock
 from host.domain.ids import Checksum
+from host.guests.admissions import Admissions
 from host.nodes.packages.service import PackageService
 from host.nodes.packages.tables import PACKAGES
 from host.ports.live import Fixed
@@ -296,13 +297,17 @@ def iou_cpi(iou: BuiltCordapp, key: SigningKey) -> bytes:
 
 @pytest.fixture
 def bench(tmp_path: Path, sandbox: Sandbox) -> Iterator[Bench]:
-    with Database.open(tmp_path / "cluster.sqlite", [PACKAGES]) as database:
+    with (
+        Database.open(tmp_path / "cluster.sqlite", [PACKAGES]) as database,
+        Admissions(threads=2) as admissions,
+    ):
         executor = ByHand()
         service = PackageService(
             database=database,
             files=CpiFolder(tmp_path / "packages"),
             sandbox=sandbox,
             clock=SimClock(int(NOW.timestamp() * 1000) + 1000),
+            admissions=admissions,
             executor=executor,
             claimant=Claimant(place="rest", run="1"),
             upload_bytes_max=Fixed(1_000_000),

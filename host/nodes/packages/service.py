@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
+from typing import TypeVar
 
 import structlog
 
@@ -22,6 +24,7 @@ from host.database.claims import Claimant
 from host.domain.errors import HostError, UnavailableError
 from host.domain.ids import Checksum, EpochMs, ShortHash, short_hash_of
 from host.domain.packages import CpiRecord
+from host.guests.admissions import Admissions, Task
 from host.guests.code import CpkCode, code_of, make_component, prove
 from host.guests.declarations import DeclarationInvalidError
 from host.guests.records import record_of
@@ -41,6 +44,7 @@ from sandbox.world import World
 UPLOAD_BYTES_MAX = 200_000_000
 """Corda's default of `corda.rest` `maxContentLength`."""
 NAME_LENGTH_MAX = 255
+_Result = TypeVar("_Result")
 
 
 _UPLOAD = Fixed(UPLOAD_BYTES_MAX)
@@ -74,6 +78,7 @@ class PackageService:
         sandbox: Sandbox,
         clock: Clock,
         executor: Executor,
+        admissions: Admissions,
         claimant: Claimant,
         candidate: Callable[[World, str], Runnable] | None = None,
         upload_bytes_max: Live[int] = _UPLOAD,
@@ -87,6 +92,7 @@ class PackageService:
             sandbox: derives and admits code.
             clock: gives validity checks and records their time.
             executor: runs the background part of uploads.
+            admissions: runs the code of CPKs; those of one upload are judged in the order of names.
             claimant: this process, among those that upload.
             candidate: gives the guest that describes itself; by default one of the sandbox.
             upload_bytes_max: larger files are refused.
@@ -102,6 +108,7 @@ class PackageService:
         self._newcomer = candidate
         self._clock = clock
         self._executor = executor
+        self._admissions = admissions
         self._upload_bytes_max = upload_bytes_max
         self._new_id = new_id
         self._uploads = Uploads(database, claimant=claimant, clock=clock)
@@ -292,12 +299,14 @@ class PackageService:
         return stored
 
     def _codes(self, package: VerifiedPackage) -> tuple[CpkCode, ...]:
-        """The code of every CPK; components are checked against their world at once."""
+        """The code of every CPK, by name; components are checked against their world at once."""
         try:
-            codes = tuple(code_of(cpk, package.cpks) for cpk in package.cpks)
-            for code in codes:
-                if code.wasm is not None:
-                    make_component(self._sandbox, code)
+            named = sorted(package.cpks, key=lambda cpk: cpk.file_name)
+            codes = tuple(code_of(cpk, package.cpks) for cpk in named)
+            components = (code for code in codes if code.wasm is not None)
+            self._admissions.run(
+                [_task(code, partial(make_component, self._sandbox, code)) for code in components]
+            )
         except HostError as refused:
             raise PackageUploadRefusedError(
                 f"Invalid CPI: {refused.message}", **{"check": refused.code, **refused.details}
@@ -307,9 +316,7 @@ class PackageService:
     def _finish(self, accepted: _Accepted) -> None:
         """The background part; `upload_status` reports how it ended."""
         try:
-            for code in accepted.codes:
-                self._uploads.advance(accepted.request_id, f"Compiling {code.label}")
-                prove(self._sandbox, code, self._newcomer)
+            self._prove(accepted)
             self._uploads.advance(accepted.request_id, "Persisting CPI")
             self._catalogue.store(
                 accepted.record,
@@ -326,6 +333,26 @@ class PackageService:
             self._uploads.succeed(accepted.request_id, short_hash_of(accepted.record.file_checksum))
         finally:
             accepted.close()
+
+    def _prove(self, accepted: _Accepted) -> None:
+        """Run the code of every CPK, and tell how many are done."""
+
+        def stage(text: str) -> None:
+            self._uploads.advance(accepted.request_id, f"Compiling CPKs: {text}")
+
+        if accepted.codes:
+            stage(f"0 of {len(accepted.codes)}")
+        self._admissions.run(
+            [
+                _task(code, partial(prove, self._sandbox, code, self._newcomer))
+                for code in accepted.codes
+            ],
+            lambda label, count, whole: stage(f"{count} of {whole} ({label})"),
+        )
+
+
+def _task(code: CpkCode, action: Callable[[], _Result]) -> Task[_Result]:
+    return Task(name=code.label, memory_bytes=code.memory_bytes, action=action)
 
 
 def _nothing() -> None:

@@ -16,6 +16,7 @@ from host import ledger
 from host.database.claims import RENEW_SECONDS, Claimant
 from host.domain.workers import COMBINED, WorkerKind
 from host.flow.engine.sticky_cache import StickyCache
+from host.guests.admissions import Admissions
 from host.guests.contracts import SandboxedContracts
 from host.guests.library import GuestLibrary
 from host.guests.metered import MeteredContracts
@@ -68,7 +69,8 @@ from host.settings.sections import (
 from host.settings.store import SectionStore
 from sandbox.runtime import Sandbox
 
-_BACKGROUND_THREADS = 2
+_BACKGROUND_THREADS = 4
+"""Uploads and makings of nodes at once; what costs of an upload is bounded for all together."""
 AUDIT_SYNC_SECONDS = 1
 """Entries of audit logs that are older than this survive a power failure."""
 USAGE_FLUSH_SECONDS = 5
@@ -259,6 +261,7 @@ class Wiring:
             candidate=self.guests.candidate,
             clock=self.base.clock,
             executor=self._background,
+            admissions=self._admissions,
             claimant=self.claimant,
             upload_bytes_max=body_bytes_max(self.config),
         )
@@ -360,9 +363,16 @@ class Wiring:
 
     @cached_property
     def _background(self) -> Executor:
+        _ = self._admissions  # what is opened first is closed last: uploads use it to their end
         background = ThreadPoolExecutor(_BACKGROUND_THREADS, "background")
         self.base.stack.callback(background.shutdown, wait=True, cancel_futures=True)
         return background
+
+    @cached_property
+    def _admissions(self) -> Admissions:
+        admissions = Admissions.of_machine()
+        self.base.stack.callback(admissions.close)
+        return admissions
 
     def _open_keys(self) -> KeyStore:
         key_store: KeyStore | None = self.base.plugins.hook.register_key_store(

@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -14,7 +15,14 @@ from cpi.package.descriptor import PYTHON_PREFIX, CodeDescriptor
 from cpi.package.group_policy import parse_group_policy
 from cpi.package.model import Signer, VerifiedCpk, VerifiedPackage
 from host.domain.errors import HostError
-from host.guests.code import CpkCode, check_description, code_of, make_component
+from host.guests.admissions import Admissions, Task
+from host.guests.code import (
+    MAKING_MEMORY_BYTES,
+    CpkCode,
+    check_description,
+    code_of,
+    make_component,
+)
 from host.tools.audit.model import (
     Audit,
     ComponentFacts,
@@ -64,10 +72,7 @@ def audit_package(
     """
     opened = open_package(data, trusted)
     package = opened.package
-    components = []
-    for cpk in package.cpks:
-        progress(f"Auditing {cpk.id.name} {cpk.id.version}")
-        components.append(_component(cpk, package.cpks, sandbox, limits, allowed=allowed))
+    components = _components(package, sandbox, limits, allowed, progress)
     group = _group(package.group_policy)
     return Audit(
         file=file,
@@ -128,6 +133,29 @@ def _group(policy: str | None) -> Mapping[str, Any]:
         return {}
     members = tuple(member.name for member in parsed.static_members)
     return {"id": parsed.group_id, "kind": parsed.kind.value, "members": members}
+
+
+def _components(
+    package: VerifiedPackage,
+    sandbox: Sandbox,
+    limits: Limits,
+    allowed: frozenset[str],
+    progress: Callable[[str], None],
+) -> Sequence[ComponentFacts]:
+    """The facts of every CPK, in the order of the package."""
+    progress(f"Auditing {len(package.cpks)} CPKs")
+    tasks = [
+        Task(
+            name=f"{cpk.id.name} {cpk.id.version}",
+            memory_bytes=MAKING_MEMORY_BYTES,
+            action=partial(_component, cpk, package.cpks, sandbox, limits, allowed=allowed),
+        )
+        for cpk in package.cpks
+    ]
+    with Admissions.of_machine() as admissions:
+        return admissions.run(
+            tasks, lambda name, count, whole: progress(f"Audited {name}, {count} of {whole}")
+        )
 
 
 def _component(

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from threading import Event
 
@@ -133,11 +134,12 @@ class DevLoop:
 
     def _upload(self, built: BuiltCpi) -> str:
         file_name = f"{built.name.partition(' ')[0]}.cpi"
+        upload = partial(upload_cpi, self._client, built.data, file_name, progress=self._progress)
         trust_signer(self._client, self._folder.certificate)
         try:
-            return upload_cpi(self._client, built.data, file_name, force=False)
+            return upload(force=False)
         except HostConflictError:
-            return upload_cpi(self._client, built.data, file_name, force=True)
+            return upload(force=True)
 
     def _made_nodes(self, short_checksum: str) -> Mapping[str, str]:
         existing = nodes_by_name(self._client, self._folder.group_id)

@@ -22,7 +22,14 @@ def trust_signer(client: HostClient, certificate: bytes) -> None:
     client.upload("PUT", "/certificate/cluster/code-signer", files, {"alias": ALIAS})
 
 
-def upload_cpi(client: HostClient, cpi: bytes, file_name: str, *, force: bool) -> str:
+def upload_cpi(
+    client: HostClient,
+    cpi: bytes,
+    file_name: str,
+    *,
+    force: bool,
+    progress: Callable[[str], None] = lambda _stage: None,
+) -> str:
     """Upload a CPI and wait until it is stored.
 
     Args:
@@ -30,6 +37,7 @@ def upload_cpi(client: HostClient, cpi: bytes, file_name: str, *, force: bool) -
         cpi: the file.
         file_name: its name.
         force: replace the stored CPI of the same name and version.
+        progress: is told each stage of the upload that is seen.
 
     Returns:
         The short checksum.
@@ -40,7 +48,8 @@ def upload_cpi(client: HostClient, cpi: bytes, file_name: str, *, force: bool) -
     """
     path = "/maintenance/virtualnode/forcecpiupload" if force else "/cpi"
     request_id = client.upload("POST", path, {"upload": (file_name, cpi)})["id"]
-    return str(_until_done(client, f"/cpi/status/{request_id}")["cpiFileChecksum"])
+    done = _until_done(client, f"/cpi/status/{request_id}", progress)
+    return str(done["cpiFileChecksum"])
 
 
 def nodes_by_name(client: HostClient, group_id: str) -> dict[str, str]:
@@ -87,14 +96,17 @@ def _register(client: HostClient, node: str) -> None:
     raise UnavailableError(f"the registration of virtual node {node} takes too long")
 
 
-def _until_done(client: HostClient, path: str) -> dict[str, Any]:
-    """Poll an operation of the host until it has succeeded.
+def _until_done(
+    client: HostClient, path: str, progress: Callable[[str], None] = lambda _stage: None
+) -> dict[str, Any]:
+    """Poll an operation of the host until it has succeeded; each new stage is told.
 
     Raises:
         HostRefusedError: it failed.
         UnavailableError: it does not end in time.
     """
     deadline = time.monotonic() + _SECONDS_MAX
+    told = ""
     while time.monotonic() < deadline:
         status: dict[str, Any] = client.get(path)
         if status["status"] in _DONE:
@@ -102,5 +114,8 @@ def _until_done(client: HostClient, path: str) -> dict[str, Any]:
         if status["status"] in _FAILED:
             reason = status.get("errorReason") or status.get("reason") or status["status"]
             raise HostRefusedError(f"{path}: {reason}")
+        if status["status"] != told:
+            told = str(status["status"])
+            progress(told)
         time.sleep(_POLL_SECONDS)
     raise UnavailableError(f"{path} takes too long")

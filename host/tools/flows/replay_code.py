@@ -10,7 +10,7 @@ from cpi.package.model import PackageType
 from cpi.package.verify import read_package
 from host.domain.errors import InvalidInputError
 from host.guests.code import CodeRefusedError, CpkCode, code_of, refusing_code
-from host.tools.code import python_code
+from host.tools.code import python_code, python_sources
 from host.tools.dependencies import foreign_cpks, merged_sources
 from host.tools.flows.guest_trace import MODULE
 from host.tools.project import CordappProject, load_project
@@ -109,8 +109,8 @@ def _built(project: CordappProject, sandbox: Sandbox) -> tuple[dict[str, str], C
         raise FlowNotInCodeError(f"{project.root} has no workflow in Python")
     base: dict[str, str] = {}
     if project.contract is not None and project.contract.source is not None:
-        base = dict(python_code(sandbox, project.contract, {}, base={}).sources)
-    built = python_code(sandbox, project.workflow, {}, base=base)
+        base = dict(python_sources(project.contract, base={}).own)
+    built = python_code(sandbox, python_sources(project.workflow, base=base), {})
     base = dict(merged_sources(base, foreign_cpks(project.workflow)))
     return {**base, **built.sources}, built.descriptor
 
