@@ -1,12 +1,16 @@
 """The generated pages about Python: the API that CorDapps use, JSON forms, standard modules."""
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from copy import copy
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
+from inspect import cleandoc
+from itertools import pairwise
 from pathlib import Path
-from typing import Any
+
+from docstrings import docstring_lines
 
 PUBLIC = (
     "cordapp.contracts",
@@ -52,8 +56,21 @@ NOT_FOR_CORDAPPS = {
     "state_to_json",
 }
 """Public names that only the SDK itself uses."""
-_SECTIONS = {"Args:", "Attributes:", "Raises:", "Returns:", "Yields:"}
+_FOR_THE_KIT = {"Condition.json", "Network.code", "Network.flows", "Network.parts", "Operand.json"}
+"""Attributes that only the SDK and the kit itself use."""
 _HOOKS = "pytest_"
+
+
+@dataclass(frozen=True)
+class Constant:
+    """A name that is assigned, and the text below it."""
+
+    name: str
+    text: str
+    docstring: str
+
+
+Node = ast.ClassDef | ast.FunctionDef | Constant
 
 
 @dataclass(frozen=True)
@@ -61,7 +78,7 @@ class Name:
     """A public name of a module: its definition, or None of what is imported from elsewhere."""
 
     name: str
-    node: ast.ClassDef | ast.FunctionDef | None
+    node: Node | None
     comes_from: str
 
 
@@ -73,10 +90,10 @@ def present() -> Iterator[str]:
 def public_names(module: str) -> list[Name]:
     """The public names of a module, in alphabetical order.
 
-    These are those of `__all__`; without one, the classes and functions that it defines.
+    These are those of `__all__`; without one, the classes and functions that it defines, and what
+    it assigns with a docstring.
     """
-    tree = _tree(module)
-    defined = {n.name: n for n in tree.body if isinstance(n, ast.ClassDef | ast.FunctionDef)}
+    defined = _definitions(module)
     wanted = getattr(import_module(module), "__all__", None)
     if wanted is None:
         wanted = [name for name in defined if not name.startswith("_")]
@@ -89,9 +106,20 @@ def public_names(module: str) -> list[Name]:
     ]
 
 
-def _defined(
-    module: str, name: str, defined: dict[str, Any]
-) -> tuple[ast.ClassDef | ast.FunctionDef | None, str]:
+def _definitions(module: str) -> dict[str, Node]:
+    body = _tree(module).body
+    found: dict[str, Node] = {
+        n.name: n for n in body if isinstance(n, ast.ClassDef | ast.FunctionDef)
+    }
+    for each, after in pairwise(body):
+        target = each.targets[0] if isinstance(each, ast.Assign) else None
+        text = after.value if isinstance(after, ast.Expr) else None
+        if isinstance(target, ast.Name) and isinstance(text, ast.Constant):
+            found[target.id] = Constant(target.id, ast.unparse(each), cleandoc(str(text.value)))
+    return found
+
+
+def _defined(module: str, name: str, defined: dict[str, Node]) -> tuple[Node | None, str]:
     if name in defined:
         return defined[name], module
     value = getattr(import_module(module), name)
@@ -127,7 +155,7 @@ def api_page() -> str:
         names = ", ".join(f"[`{each.name}`](#{_anchor(each)})" for each in _own(module))
         lines.append(f"| [`{module}`](#{module.replace('.', '')}) | {names} |")
     for module in present():
-        lines += ["", f"## `{module}`", "", *_docstring(ast.get_docstring(_tree(module)))]
+        lines += ["", f"## `{module}`", "", *docstring_lines(ast.get_docstring(_tree(module)))]
         others = [each for each in public_names(module) if each.node is None]
         for home in sorted({each.comes_from for each in others}):
             names = ", ".join(f"`{each.name}`" for each in others if each.comes_from == home)
@@ -147,9 +175,11 @@ def _anchor(each: Name) -> str:
     return "".join(c for c in text if c.isalnum() or c in "_- ").replace(" ", "-")
 
 
-def _title(node: ast.ClassDef | ast.FunctionDef) -> str:
+def _title(node: Node) -> str:
     if isinstance(node, ast.ClassDef):
         return f"class {node.name}"
+    if isinstance(node, Constant):
+        return node.name
     return f"fixture {node.name}" if _is_fixture(node) else node.name
 
 
@@ -159,20 +189,23 @@ def _entry(each: Name) -> Iterator[str]:
     kind, _, name = _title(node).rpartition(" ")
     yield f"### {kind} `{name}`" if kind else f"### `{name}`"
     yield ""
+    if isinstance(node, Constant):
+        yield from (*_code(node.text), "", *docstring_lines(node.docstring))
+        return
     if isinstance(node, ast.FunctionDef):
         if not _is_fixture(node):
             yield from (*_code(f"{node.name}{_signature(node)}"), "")
-        yield from _docstring(ast.get_docstring(node))
+        yield from docstring_lines(ast.get_docstring(node))
         return
     yield from (*_code(_class_line(node)), "")
-    yield from _docstring(ast.get_docstring(node))
+    yield from docstring_lines(ast.get_docstring(node))
     fields = list(_fields(node))
     if fields:
         yield from ("", "| attribute | type | default |", "|---|---|---|")
         yield from fields
     for method in _methods(node):
         yield from ("", f"**`{node.name}.{_method_line(method)}`**", "")
-        yield from _docstring(ast.get_docstring(method))
+        yield from docstring_lines(ast.get_docstring(method))
 
 
 def _code(text: str) -> tuple[str, str, str]:
@@ -196,6 +229,40 @@ def _fields(node: ast.ClassDef) -> Iterator[str]:
             continue
         default = f"`{ast.unparse(each.value)}`" if each.value is not None else ""
         yield f"| `{each.target.id}` | `{_cell(kind)}` | {_cell(default)} |"
+    for name, kind in set_attributes(node).items():
+        if f"{node.name}.{name}" not in _FOR_THE_KIT:
+            yield f"| `{name}` | `{_cell(kind)}` |  |"
+
+
+def set_attributes(node: ast.ClassDef) -> dict[str, str]:
+    """Public attributes that `__init__` sets, with their types."""
+    made = next((n for n in _functions(node) if n.name == "__init__"), None)
+    if made is None:
+        return {}
+    arguments = [*made.args.posonlyargs, *made.args.args, *made.args.kwonlyargs]
+    kinds = {a.arg: ast.unparse(a.annotation) for a in arguments if a.annotation is not None}
+    found = dict[str, str]()
+    for each in ast.walk(made):
+        targets = each.targets if isinstance(each, ast.Assign) else []
+        target = each.target if isinstance(each, ast.AnnAssign) else (*targets, None)[0]
+        if not isinstance(target, ast.Attribute) or ast.unparse(target.value) != "self":
+            continue
+        if not target.attr.startswith("_"):
+            found[target.attr] = _kind_of(each, kinds)
+    return found
+
+
+def _kind_of(assigned: ast.AST, kinds: Mapping[str, str]) -> str:
+    """The type of an assigned value: as annotated, of the argument, or of the class called."""
+    match assigned:
+        case ast.AnnAssign(annotation=kind):
+            return ast.unparse(kind)
+        case ast.Assign(value=ast.Name(id=name)) if name in kinds:
+            return kinds[name]
+        case ast.Assign(value=ast.Call(func=ast.Name(id=name))) if name[0].isupper():
+            return name
+        case _:
+            return "…"
 
 
 def _cell(text: str) -> str:
@@ -210,6 +277,22 @@ def _methods(node: ast.ClassDef) -> Iterator[ast.FunctionDef]:
     """The public methods; an overloaded one once, with its last signature."""
     found = {n.name: n for n in _functions(node) if not n.name.startswith("_")}
     yield from found.values()
+    yield from _renamed(node)
+
+
+def _renamed(node: ast.ClassDef) -> Iterator[ast.FunctionDef]:
+    """Methods that are another one by a public name, such as `parse = __from_json__`."""
+    methods = {n.name: n for n in _functions(node)}
+    for each in node.body:
+        match each:
+            case ast.Assign(targets=[ast.Name(id=name)], value=ast.Name(id=other)):
+                if other in methods and not name.startswith("_"):
+                    same = copy(methods[other])
+                    same.name = name
+                    if ast.get_docstring(same) is None:
+                        text = ast.Constant(f"Another name of `{other}`.")
+                        same.body = [ast.Expr(text), *same.body]
+                    yield same
 
 
 def _method_line(node: ast.FunctionDef) -> str:
@@ -234,43 +317,13 @@ def _signature(node: ast.FunctionDef) -> str:
     return f"({arguments}){returns}".replace("'", '"')
 
 
-def _docstring(text: str | None) -> Iterator[str]:
-    """A docstring in Google's form as Markdown: its sections as lists."""
-    section, item = False, ""
-    for line in (text or "").splitlines():
-        if line in _SECTIONS:
-            section = True
-            yield from (f"*{line}*", "")
-        elif not section or not line.startswith(" "):
-            if item:
-                yield item
-                item = ""
-            section = False
-            yield line
-        elif line.startswith("    ") and not line.startswith("     "):
-            if item:
-                yield item
-            name, colon, rest = line.strip().partition(": ")
-            item = f"- `{name}`: {rest}" if colon and " " not in name.strip("*") else _item(line)
-        else:
-            item += f" {line.strip()}"
-    if item:
-        yield item
-
-
-def _item(line: str) -> str:
-    names, colon, rest = line.strip().partition(": ")
-    if colon and all(word.strip("*").isidentifier() for word in names.split(", ")):
-        listed = ", ".join(f"`{word}`" for word in names.split(", "))
-        return f"- {listed}: {rest}"
-    return f"- {line.strip()}"
-
-
 def undocumented() -> Iterator[str]:
     """Public names and methods without a docstring."""
     for module in present():
         for each in _own(module):
             node = each.node
+            if isinstance(node, Constant):
+                continue
             if node is None or ast.get_docstring(node):
                 if isinstance(node, ast.ClassDef):
                     yield from (

@@ -129,6 +129,9 @@ def types_page() -> str:
         "texts are left out of the schemas. What has no form",
         "is refused when the class is declared or built; the error names class and field.",
         "",
+        "In a union of classes, `$type` is the class's name with its module: a client that sends",
+        "such a value writes it, and finds it in a result. A class or None (`A | None`) has none.",
+        "",
         "A class can have a form of its own by the methods `__to_json__`, `__from_json__` and",
         "`__json_schema__`; a dataclass field's metadata `json` renames the field.",
         "",
@@ -170,5 +173,5 @@ def _shown(schema: Any) -> Any:
 
 
 def _cut(text: str) -> str:
-    text = text.replace("type_forms.", "")
+    text = text.replace("type_forms.", "desk_flows.")
     return text if len(text) <= _CHARACTERS_MAX else f"{text[:_CHARACTERS_MAX]}…"

@@ -46,6 +46,39 @@ def test_every_public_name_stands_in_the_page(module: str) -> None:
             assert f"**`{each.name}.{method.name}" in part, (each.name, method.name)
 
 
+def part_of(heading: str) -> str:
+    return PAGE.partition(f"\n### {heading}\n")[2].partition("\n### ")[0]
+
+
+def test_attributes_that_are_set_in_the_constructor_stand_in_the_page() -> None:
+    assert "| `virtual_node_name` | `str` |" in part_of("class `FlowEngine`")
+    assert "| `counterparty` | `str` |" in part_of("class `FlowSession`")
+    assert "| `results` | `list[E]` |" in part_of("class `ResultSet`")
+
+
+def test_the_type_of_each_attribute_is_known() -> None:
+    unknown = [
+        f"{each.name}.{name}"
+        for module in MODULES
+        for each in python_reference.public_names(module)
+        if _is_class(each.node)
+        for name, kind in python_reference.set_attributes(each.node).items()
+        if kind == "…" and f"{each.name}.{name}" not in python_reference._FOR_THE_KIT
+    ]
+    assert unknown == []
+
+
+def test_types_and_other_names_of_methods_stand_in_the_page() -> None:
+    assert "A public key as PEM" in part_of("`PublicKey`")
+    assert "**`StateRef.parse(" in part_of("class `StateRef`")
+
+
+def test_examples_in_docstrings_keep_their_lines() -> None:
+    assert "```python\n>>> @initiating_flow(" in part_of("`initiating_flow`")
+    assert not re.search(r"^(?!\.\.\. ).* \.\.\. ", PAGE, re.MULTILINE)
+    assert '\n```python\n@entity("id", version=2' in PAGE
+
+
 def test_every_public_name_has_a_docstring() -> None:
     assert list(python_reference.undocumented()) == []
 

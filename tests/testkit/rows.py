@@ -1,11 +1,10 @@
 """What is done in the kit and on a host: every host function, failure, timeout and limit."""
 
 import json
-from collections.abc import Mapping, Sequence
 from typing import Any
 
+from tests.testkit.sample_rows import SAMPLES
 from tests.testkit.sides import (
-    ALICE,
     BOB,
     CHARLIE,
     HOST_CALLS_MAX,
@@ -263,42 +262,4 @@ BODIES = [
 ]
 
 
-def _settlement(results: Sequence[Any]) -> Mapping[str, Any]:
-    return {"linear_id": json.loads(results[0])["linear_id"], "amount": 30}
-
-
-SAMPLES = [
-    row("hello", "hello_flows.Hello", {"name": "world"}),
-    row("hello-wrong", "hello_flows.Hello", {}),
-    row("kit-notes", "kit_flows.Notes"),
-    row("kit-services", "kit_flows.Services"),
-    *(
-        row(f"kit-refused-{what.replace(' ', '-')}", "kit_flows.Refused", what)
-        for what in ("context", "key", "key text", "digest", "spec", "random", "sleep", "session")
-    ),
-    Row(
-        id="iou",
-        starts=(
-            (ALICE, "iou_flows.IssueIou", {"counterparty": BOB, "amount": 100}),
-            (ALICE, "iou_flows.SettleIou", _settlement),
-            (BOB, "iou_flows.SettleIou", _settlement),
-            (BOB, "iou_flows.ListIous", {}),
-        ),
-        sizes=False,
-    ),
-    row(
-        "iou-refused",
-        "iou_flows.IssueIou",
-        {"counterparty": CHARLIE, "amount": 0},
-        sizes=False,
-    ),
-    Row(
-        id="iou-over-limit",
-        starts=(
-            (CHARLIE, "iou_flows.SetCreditLimit", {"borrower": ALICE, "amount": 50}),
-            (ALICE, "iou_flows.IssueIou", {"counterparty": CHARLIE, "amount": 51}),
-        ),
-        sizes=False,
-    ),
-]
 ROWS = [*FLOW, *SERVICES, *SESSIONS, *BODIES, *SAMPLES]

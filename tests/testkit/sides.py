@@ -92,7 +92,7 @@ class Words:
 
     def _name(self, found: re.Match[str]) -> str:
         kind, text = found.lastgroup or "", found[0]
-        if kind in ("instant", "hash", "bytes", "short"):
+        if kind in ("cut", "instant", "hash", "bytes", "short"):
             return f"<{kind}>"
         suffix = "-INITIATED" if text.endswith("-INITIATED") else ""
         count = 1 + sum(name.startswith(f"<{kind}") for name in self.known.values())
@@ -100,7 +100,8 @@ class Words:
 
 
 _VOLATILE = re.compile(
-    r"(?P<key>-----BEGIN PUBLIC KEY-----.*?-----END PUBLIC KEY-----)"
+    r"(?P<cut>-----BEGIN PUBLIC KEY-----(?:(?!-----END).)*\Z)"  # of a request that is cut
+    r"|(?P<key>-----BEGIN PUBLIC KEY-----.*?-----END PUBLIC KEY-----)"
     r"|(?P<id>[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}(-INITIATED)?)"
     r"|(?P<transaction>SHA-256D:[0-9A-F]{64})"
     r"|(?P<hash>SHA-256:[0-9A-F]{64})"

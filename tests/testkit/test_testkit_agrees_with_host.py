@@ -11,13 +11,15 @@ from tests.testkit.conftest import PROBE
 from tests.testkit.rows import ROWS
 from tests.testkit.sides import KitSide, host_of, text_of
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]  # a cold cache compiles six components
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]  # a cold cache compiles ten components
 ROOT = PROBE.parents[2]
 PROJECTS = {
     "probe_flows": PROBE,
     "kit_flows": ROOT / "tests" / "sdk" / "kit_cordapp",
     "hello_flows": ROOT / "sample_cordapps" / "hello",
     "iou_flows": ROOT / "sample_cordapps" / "iou",
+    "negotiation_flows": ROOT / "sample_cordapps" / "negotiation",
+    "delivery_flows": ROOT / "sample_cordapps" / "delivery",
 }
 """CorDapps by the module of their flows."""
 
@@ -45,7 +47,7 @@ def hosts(tmp_path_factory):
 
 
 def cordapp_of(given):
-    return given.starts[0][1].partition(".")[0]
+    return given.starts[0][1].partition("_")[0] + "_flows"
 
 
 @pytest.mark.parametrize("given", ROWS, ids=[given.id for given in ROWS])

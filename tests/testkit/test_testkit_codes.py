@@ -86,6 +86,7 @@ def test_a_session_without_a_message_in_time_has_a_code(probe_codes):
             network, "Ask", {"script": sleep, "options": {"timeout_millis": 30_000}}
         )
         assert told(alice) == ("FLOW_FAILED", "session-timeout")
+        assert alice.type == "session-timeout"
 
 
 @pytest.mark.parametrize(

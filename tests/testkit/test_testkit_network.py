@@ -74,6 +74,16 @@ def test_time_moves_by_itself_when_nothing_else_can_happen(network):
     assert network.now() == "2026-01-01T00:30:00.000000Z"
 
 
+def test_a_flow_that_waits_holds_up_no_other(network):
+    alice = network.node(ALICE)
+    waiting = alice.begin("probe_flows.Tick", 30)
+    assert alice.start("probe_flows.Tick", 2) == 2
+    assert network.now() == "2026-01-01T00:02:00.000000Z"
+    assert alice.flow(waiting).status == "RUNNING"
+    network.run()
+    assert alice.flow(waiting).result == "30"
+
+
 def test_members_have_contexts_and_groups_have_notaries(network):
     notary = network.node(BOB, notary=NOTARY)
     alice = network.node(ALICE, context={"ext.desk": "FX"})

@@ -38,10 +38,10 @@ class FlowFailedError(Exception):
         behind: Sequence[str] = (),
     ) -> None:
         self.type = kind
-        self.code = code or NO_CODE
+        self.code: str = code or NO_CODE
         self.message = message
-        self.trace = [dict(frame) for frame in trace]
-        self.flow_error_type = flow_error_type or kind
+        self.trace: list[dict[str, Any]] = [dict(frame) for frame in trace]
+        self.flow_error_type: str = flow_error_type or kind
         lines = (f"\n  at {f['file']}:{f['line']} {f['function']}" for f in self.trace)
         more = (f"\n  {'at ' if is_place(line) else ''}{line}" for line in behind)
         super().__init__("".join((f"{kind}: {message}", *lines, *more)))
@@ -59,7 +59,7 @@ class ContractRefusedError(Exception):
 
     def __init__(self, failures: Sequence[Mapping[str, Any]]) -> None:
         super().__init__("; ".join(str(f["message"]) for f in failures))
-        self.failures = [dict(failure) for failure in failures]
+        self.failures: list[dict[str, Any]] = [dict(failure) for failure in failures]
 
 
 def frames_of(lines: Sequence[str]) -> list[dict[str, Any]]:

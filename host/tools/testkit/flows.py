@@ -79,9 +79,13 @@ class NetworkFlows:
         self._open: set[FlowId] = set()
 
     @property
-    def open_count(self) -> int:
-        """Flows that have begun and not ended."""
-        return len(self._open)
+    def begun_count(self) -> int:
+        """Flows that have begun."""
+        return len(self._begun)
+
+    def some_open(self, since: int) -> bool:
+        """Whether a flow has not ended, of those that began after this many others."""
+        return any(flow.flow_id in self._open for flow in self._begun[since:])
 
     def started(self, event: FlowStarted) -> None:
         """Take note of a flow."""
@@ -143,7 +147,8 @@ class NetworkFlows:
         failure = self._failures.find(status.flow_id) if status.flow_id else None
         if failure is None or kind not in _OF_CODE:
             trace = frames_of(error.trace if error else ())
-            return FlowFailedError(kind, message, trace, code=code)
+            named = code or kind  # of a timeout the status's type tells nothing
+            return FlowFailedError(named, message, trace, flow_error_type=kind, code=code)
         failed = FlowFailedError(
             failure.type,
             message,

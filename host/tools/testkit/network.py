@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from types import MappingProxyType
 from typing import Any, Self, TextIO
 
-from cordapp.contracts import Command, ContractState
+from cordapp.contracts import Command, ContractState, TimeWindow
 from host.domain.clock import SimClock
 from host.domain.ids import EpochMs, HoldingIdentity, ShortHash
 from host.domain.instants import instant_text
@@ -113,8 +113,11 @@ class Network:
         commands: Sequence[Command] = (),
         signatories: Sequence[str] = (),
         references: Sequence[ContractState] = (),
+        time_window: TimeWindow | None = None,
     ) -> None:
         """Verify a transaction by the CorDapp's contracts, without a ledger around it.
+
+        A time window needs its end, `until`, as in `set_time_window` of a builder.
 
         Raises:
             ContractRefusedError: a contract refuses.
@@ -130,6 +133,7 @@ class Network:
             commands=commands,
             signatories=signatories,
             references=references,
+            time_window=time_window,
         )
         known = len(self.parts.failures.refusals)
         failures = self.parts.contracts.verify(cpi, transaction.to_json())
@@ -151,10 +155,14 @@ class Network:
         if self._clock.now_ms() < end:
             self._advance_to(end)
 
-    def run(self) -> None:
-        """Let everything happen that can; time moves when all that is open waits for it."""
+    def run(self, *, since: int = 0) -> None:
+        """Let everything happen that can; time moves when all that is open waits for it.
+
+        Args:
+            since: of how many flows it does not matter whether they end, from the first that began.
+        """
         self._engine.drain()
-        while self.flows.open_count and (due := self._engine.next_due()) is not None:
+        while self.flows.some_open(since) and (due := self._engine.next_due()) is not None:
             self._advance_to(due)
 
     def drain(self) -> None:

@@ -75,6 +75,8 @@ class Node:
     def start(self, flow: type | str, request: object = None) -> Any:
         """Run a client-startable flow, and every flow that it causes, to the end.
 
+        Flows that `begin` started earlier go on as far as they can until then.
+
         Args:
             flow: the class, or its name.
             request: anything that has a JSON form. As in REST, a text is taken for the JSON that
@@ -89,8 +91,9 @@ class Node:
             FlowRefusedError: the host does not start it.
         """
         __tracebackhide__ = True
+        earlier = self._network.flows.begun_count
         begun = self.begin(flow, request)
-        self._network.run()
+        self._network.run(since=earlier)
         record = self.flow(begun)
         if record.error is not None:
             raise record.error

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from cordapp.contracts import Command, ContractState, state_to_json
+from cordapp.contracts import Command, ContractState, TimeWindow, state_to_json
 from cordapp.registry import name_of
 from cordapp.schema import to_json
 from host.domain.packages import CpiRecord
@@ -27,6 +27,7 @@ def ledger_transaction(
     commands: Sequence[Command],
     signatories: Sequence[str],
     references: Sequence[ContractState],
+    time_window: TimeWindow | None = None,
 ) -> Resolved:
     """A transaction of these parts, whose inputs and references earlier ones have made.
 
@@ -37,7 +38,7 @@ def ledger_transaction(
     consumed, shown = _as_resolved(inputs, _INPUTS), _as_resolved(references, _REFERENCES)
     builder: dict[str, Any] = {
         "notary": None,
-        "timeWindow": None,
+        "timeWindow": to_json(time_window, TimeWindow | None),
         "signatories": list(signatories),
         "inputs": [str(entry.ref) for entry in consumed],
         "references": [str(entry.ref) for entry in shown],

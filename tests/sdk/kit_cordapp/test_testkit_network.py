@@ -93,7 +93,7 @@ def test_two_flows_that_wait_for_each_other_end_by_the_session_timeout(cordapp_n
     alice, bob, _ = nodes
     with pytest.raises(FlowFailedError, match=r"session\.timeout") as failed:
         alice.start("kit_flows.Stall")
-    assert (failed.value.type, bob.flows[0].status) == ("FLOW_FAILED", "FAILED")
+    assert (failed.value.type, bob.flows[0].status) == ("session-timeout", "FAILED")
     assert cordapp_network.now() == "2026-01-01T00:30:00.000000Z"
 
 
