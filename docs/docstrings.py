@@ -17,7 +17,8 @@ def docstring_lines(text: str | None) -> Iterator[str]:
         lines = lines[starts:]
         if lines:
             ends = lines.index("") if "" in lines else len(lines)
-            yield from ("```python", *dedent("\n".join(lines[:ends])).splitlines(), "```")
+            language = "python" if lines[0].startswith(">>>") else "text"  # which is not formatted
+            yield from (f"```{language}", *dedent("\n".join(lines[:ends])).splitlines(), "```")
             lines = lines[ends:]
 
 

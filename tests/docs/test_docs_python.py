@@ -76,7 +76,7 @@ def test_types_and_other_names_of_methods_stand_in_the_page() -> None:
 def test_examples_in_docstrings_keep_their_lines() -> None:
     assert "```python\n>>> @initiating_flow(" in part_of("`initiating_flow`")
     assert not re.search(r"^(?!\.\.\. ).* \.\.\. ", PAGE, re.MULTILINE)
-    assert '\n```python\n@entity("id", version=2' in PAGE
+    assert '\n```text\n@entity("id", version=2' in PAGE
 
 
 def test_every_public_name_has_a_docstring() -> None:
