@@ -115,7 +115,8 @@ def _definitions(module: str) -> dict[str, Node]:
         target = each.targets[0] if isinstance(each, ast.Assign) else None
         text = after.value if isinstance(after, ast.Expr) else None
         if isinstance(target, ast.Name) and isinstance(text, ast.Constant):
-            found[target.id] = Constant(target.id, ast.unparse(each), cleandoc(str(text.value)))
+            written = ast.unparse(each).replace("'", '"')
+            found[target.id] = Constant(target.id, written, cleandoc(str(text.value)))
     return found
 
 
