@@ -89,6 +89,7 @@ def create_app(
     *,
     sign_in: SignIn,
     max_content_length: Live[int],
+    answer_bytes_per_second: Live[int],
     registry: CollectorRegistry,
     exposed: CollectorRegistry,
     readiness: Callable[[], Readiness],
@@ -100,6 +101,7 @@ def create_app(
         services: the services that the resources call.
         sign_in: authenticates callers.
         max_content_length: longest request body in bytes.
+        answer_bytes_per_second: bytes of the answers of one virtual node in a second.
         registry: for the metrics of REST.
         exposed: the registry that `/metrics` shows.
         readiness: checks whether the host can do its work.
@@ -118,7 +120,7 @@ def create_app(
             Middleware(RequestLog, registry=registry),
             Middleware(ReplyHeaders),
             Middleware(TargetRules),
-            Middleware(NodeTurns),
+            Middleware(NodeTurns, answer_bytes_per_second=answer_bytes_per_second),
             Middleware(NoTrailingSlash),
             Middleware(BodyLimit, bytes_max=max_content_length),
         ],

@@ -1,7 +1,6 @@
 """The Flow Management and Flow Info resources: start flows, poll them, list what can be started."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from datetime import datetime
 from http import HTTPStatus
 from typing import Annotated, Any
@@ -15,6 +14,7 @@ from host.domain.flow import FlowStatus, FlowStatusName
 from host.domain.ids import EpochMs
 from host.domain.json import JsonValue
 from host.domain.paging import Cursor
+from host.flow.core.statuses import UnreadStatus
 from host.ports.glances import FlowGlance, GlancePlace, GlanceQuery
 from host.rest.json_body import json_or_text, result_json
 from host.rest.operation import resource
@@ -141,7 +141,7 @@ def get_flows(
         return services.flows.page(query, limit)
 
     def render(glance: FlowGlance) -> bytes:
-        return _STATUS_JSON(_of_glance(services, glance, with_result=results))
+        return b"".join(_glance_parts(services, glance, with_result=results))
 
     page = asked.of(f"flows of {node}", fetch, lambda glance: (glance.started_at, glance.key))
     return listed(request, page, render, member="flowStatusResponses")
@@ -153,8 +153,7 @@ def get_flow(
 ) -> Response:
     """Give the status of one flow."""
     node = services.virtual_node(holdingidentityshorthash)
-    found = services.flows.status(node.holding.short_hash, clientrequestid)
-    return streamed((_STATUS_JSON(status_response(found)),))
+    return streamed(_status_parts(services.flows.unread(node.holding.short_hash, clientrequestid)))
 
 
 @router.get(
@@ -219,21 +218,34 @@ def status_response(flow: FlowStatus) -> FlowStatusResponse:
     )
 
 
-def _of_glance(
+def _glance_parts(
     services: RestServices, glance: FlowGlance, *, with_result: bool
-) -> FlowStatusResponse:
+) -> Iterator[bytes]:
     """A flow in a list; its complete status is read only for fields that the list row lacks."""
     if glance.status in _WITH_ERROR or (with_result and glance.status == FlowStatusName.COMPLETED):
         found = services.flows.glanced(glance)
         if found is not None:
-            return status_response(found if with_result else replace(found, result=None))
-    return FlowStatusResponse(
+            return _status_parts(found) if with_result else _without_result(found.status)
+    response = FlowStatusResponse(
         holding_identity_short_hash=glance.node,
         client_request_id=glance.request_id,
         flow_id=glance.flow_id,
         flow_status=glance.status,
         timestamp=instant(glance.updated_at),
     )
+    return iter((_STATUS_JSON(response),))
+
+
+def _without_result(status: FlowStatus) -> Iterator[bytes]:
+    yield _STATUS_JSON(status_response(status))
+
+
+def _status_parts(found: UnreadStatus) -> Iterator[bytes]:
+    """A `FlowStatusResponse` as JSON; its result is the JSON string that is stored."""
+    head, _, tail = _STATUS_JSON(status_response(found.status)).partition(b'"flowResult":null')
+    yield head + b'"flowResult":'
+    yield bytes(found.result)
+    yield tail
 
 
 def _result_parts(flow: FlowStatus) -> Iterator[bytes]:

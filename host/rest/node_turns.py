@@ -11,6 +11,7 @@ address. Nothing is refused here: the number of connections is limited elsewhere
 
 import asyncio
 import re
+import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Generator
 from types import TracebackType
@@ -18,7 +19,9 @@ from typing import Any, Generic, Self, TypeVar
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from host.ports.live import Live
 from host.rest.admission import address_group
+from host.rest.answer_pace import AnswerPace
 from host.rest.requester import requester_of
 
 AT_ONCE = 2
@@ -145,23 +148,42 @@ class _Watched(Generic[T]):
 
 
 class NodeTurns:
-    """ASGI middleware that gives every request its turn."""
+    """ASGI middleware that gives every request its turn, and every answer its pace.
 
-    def __init__(self, app: ASGIApp) -> None:
+    Args:
+        app: what answers.
+        answer_bytes_per_second: of one node's answers, on average.
+        now, sleep: of the event loop; seconds.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        answer_bytes_per_second: Live[int],
+        now: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
         self._app = app
         self._turns = Turns(at_once=AT_ONCE)
+        self._pace = AnswerPace(answer_bytes_per_second, now)
+        self._sleep = sleep
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        turn = Turn(self._turns, _key_of(scope))
+        key = _key_of(scope)
+        turn = Turn(self._turns, key)
         scope.setdefault("state", {})[_STATE] = turn
 
         async def received() -> Message:
             return await turn.outside(receive())
 
         async def sent(message: Message) -> None:
+            delay = self._pace.delay(key, len(message.get("body", b"")))
+            if delay:
+                await turn.outside(self._sleep(delay))
             await turn.outside(send(message))
 
         async with turn:

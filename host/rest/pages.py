@@ -4,13 +4,14 @@ A page that is not the last has two headers: `Link: <?…&after=…>; rel="next"
 which holds only the cursor for `after`.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
 from typing import Annotated, Any, Generic, TypeVar
 from urllib.parse import parse_qsl, urlencode
 
 import msgspec
+from anyio import to_thread
 from fastapi import Depends, Query, Request
 from pydantic import TypeAdapter
 from starlette.responses import Response, StreamingResponse
@@ -159,17 +160,16 @@ def streamed(
     *,
     media_type: str = "application/json",
 ) -> Response:
-    """A streamed answer; a short one is sent whole: each chunk of a stream is made on a thread.
+    """A streamed answer; a short one is sent whole: each part of a stream is made on a thread.
 
     The first part is made at once, so that its errors get a proper status.
     """
-    chunks = _chunks(parts)
-    first = next(chunks, b"")
-    second = next(chunks, None)
-    if second is None:
+    pieces = _pieces(parts)
+    first = next(pieces, b"")
+    if len(first) < _CHUNK_BYTES:
         return Response(first, media_type=media_type, headers=dict(headers or {}))
     return StreamingResponse(
-        chain((first, second), chunks), media_type=media_type, headers=dict(headers or {})
+        _chunks(first, pieces), media_type=media_type, headers=dict(headers or {})
     )
 
 
@@ -188,16 +188,12 @@ def _separated(items: Iterable[bytes]) -> Iterator[bytes]:
             between = b","
 
 
-def _chunks(parts: Iterable[bytes]) -> Iterator[bytes]:
+def _pieces(parts: Iterable[bytes]) -> Iterator[bytes]:
+    """The same bytes in pieces of at least `_CHUNK_BYTES`, but for the last one."""
     held = bytearray()
     for part in parts:
-        if len(part) >= _CHUNK_BYTES:
-            # A large part is sent in pieces: the transport would hold a copy of the whole.
-            if held:
-                yield bytes(held)
-                held.clear()
-            for start in range(0, len(part), _CHUNK_BYTES):
-                yield part[start : start + _CHUNK_BYTES]
+        if not held and len(part) >= _CHUNK_BYTES:
+            yield part
             continue
         held += part
         if len(held) >= _CHUNK_BYTES:
@@ -205,3 +201,15 @@ def _chunks(parts: Iterable[bytes]) -> Iterator[bytes]:
             held.clear()
     if held:
         yield bytes(held)
+
+
+async def _chunks(first: bytes, following: Iterator[bytes]) -> AsyncIterator[bytes]:
+    """The pieces, large ones in chunks: the transport would hold a copy of a whole one."""
+    piece: bytes | None = first
+    while piece is not None:
+        if len(piece) < 2 * _CHUNK_BYTES:
+            yield piece
+        else:
+            for start in range(0, len(piece), _CHUNK_BYTES):
+                yield piece[start : start + _CHUNK_BYTES]
+        piece = await to_thread.run_sync(next, following, None)

@@ -56,6 +56,16 @@ class RestValues:
             " least, on average over 10 seconds; a slower connection is ended.",
         ),
     ] = 1024
+    answer_bytes_per_second_max: Annotated[
+        int,
+        Meta(
+            ge=64 * 1024,
+            le=1 << 40,
+            description="Bytes of the answers of one virtual node in a second, at most, on average;"
+            " a quarter of them may be sent at once. Lists with large results wait, so that they do"
+            " not take the time of other nodes' requests.",
+        ),
+    ] = 32 * 1024 * 1024
     transfer_seconds_max: Annotated[
         int,
         Meta(

@@ -1,5 +1,7 @@
 """Stored formats: bytes that a released version has written must be readable for ever."""
 
+import json
+
 import pytest
 from msgspec.structs import replace
 
@@ -22,7 +24,13 @@ from host.flow.core.messages import (
     encode,
 )
 from host.flow.core.session import Session
-from host.flow.core.statuses import StoredStatus, decode_status, write_status
+from host.flow.core.statuses import (
+    StoredStatus,
+    decode_status,
+    read_status,
+    read_unread,
+    write_status,
+)
 from host.ports.state import StateRecord
 
 ALICE, BOB = Party(name="O=A, L=L, C=GB", group_id="g"), Party(name="O=B, L=P, C=FR", group_id="g")
@@ -152,3 +160,23 @@ def test_statuses_of_version_1() -> None:
 
 def _status_record(value: bytes) -> StateRecord:
     return StateRecord(key="status/AB/r", version=1, value=value)
+
+
+def test_a_result_may_be_left_unread() -> None:
+    """Lists send the JSON string that is stored: megabytes are neither decoded nor encoded."""
+    result = '\u00e9\\"\n\x01 \U0001f600 text'
+    ended = StoredStatus(
+        holding=ShortHash("AB"), request_id="r", flow_id=FlowId("f"), flow_class="F",
+        status=FlowStatusName.COMPLETED, updated_at=EpochMs(1), result=result,
+    )  # fmt: skip
+    for status in (ended, replace(ended, result=None)):
+        write = write_status(None, status)
+        assert write is not None
+        assert write.value is not None
+        unread = read_unread(_status_record(write.value))
+        assert unread.status.result is None
+        assert bytes(unread.result) in write.value
+        assert json.loads(bytes(unread.result)) == status.result
+        assert read_status(_status_record(write.value)).flow_id == unread.status.flow_id
+    with pytest.raises(FlowRecordDamagedError, match="cannot be read"):
+        read_unread(_status_record(b"{"))

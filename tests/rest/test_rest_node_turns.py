@@ -7,6 +7,8 @@ from contextlib import suppress
 import pytest
 from starlette.types import Message, Receive, Scope, Send
 
+from host.ports.live import Fixed
+from host.rest.answer_pace import BURST_SECONDS, AnswerPace
 from host.rest.node_turns import AT_ONCE, NodeTurns, Turn, Turns, outside_turn
 
 BUSY, OTHER = "AAAAAAAAAAAA", "BBBBBBBBBBBB"
@@ -25,7 +27,7 @@ class _Held:
     def __init__(self) -> None:
         self.release = asyncio.Event()
         self.running: list[str] = []
-        self.app = NodeTurns(self)
+        self.app = NodeTurns(self, answer_bytes_per_second=Fixed(1 << 30))
 
     async def __call__(self, scope: Scope, _receive: Receive, _send: Send) -> None:
         self.running.append(scope["path"])
@@ -121,7 +123,7 @@ def test_a_request_does_not_count_while_it_waits_for_its_body_or_its_reader() ->
             await slow.wait()
             return {"type": "http.request"}
 
-        turns = NodeTurns(app)
+        turns = NodeTurns(app, answer_bytes_per_second=Fixed(1 << 30))
         path = f"/flow/{BUSY}"
         scope: Scope = {"type": "http", "path": path, "headers": [], "client": ("10.0.0.1", 1)}
         slow_ones = [
@@ -198,3 +200,80 @@ def test_turns_are_given_in_the_order_of_arrival() -> None:
         assert order == list(range(20))
 
     _run(work)
+
+
+class _Clock:
+    """A clock that only sleeps move, in its own tasks."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.slept: list[float] = []
+
+    def __call__(self) -> float:
+        return self.now
+
+    async def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.now += seconds
+
+
+def test_large_answers_of_a_node_wait_and_those_of_another_do_not() -> None:
+    """Ten lists of 1 MB at 1 MB a second: they take as long as their bytes, whoever asks."""
+    piece, pieces, rate = 10_000, 100, 1_000_000
+
+    async def app(scope: Scope, _receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start"})
+        count = 1 if OTHER in scope["path"] else pieces
+        for _ in range(count):
+            await send({"type": "http.response.body", "body": bytes(piece), "more_body": True})
+
+    async def work() -> None:
+        clock = _Clock()
+        turns = NodeTurns(app, answer_bytes_per_second=Fixed(rate), now=clock, sleep=clock.sleep)
+        for number in range(10):
+            await _asked(turns, f"/flow/{BUSY}/{number}", "10.0.0.1")
+        assert clock.now == pytest.approx(10 * piece * pieces / rate - BURST_SECONDS)
+        before = list(clock.slept)
+        await _asked(turns, f"/flow/{OTHER}", "10.0.0.1")
+        assert clock.slept == before
+        assert turns._turns.is_idle
+
+    _run(work)
+
+
+def test_a_node_that_waits_to_send_leaves_its_turn_to_its_other_requests() -> None:
+    async def work() -> None:
+        waits, seen = asyncio.Event(), list[str]()
+
+        async def app(scope: Scope, _receive: Receive, send: Send) -> None:
+            seen.append(scope["path"])
+            size = 0 if scope["path"].endswith("small") else 10_000_000
+            await send({"type": "http.response.body", "body": bytes(size)})
+
+        async def sleep(_seconds: float) -> None:
+            await waits.wait()
+
+        turns = NodeTurns(app, answer_bytes_per_second=Fixed(1_000), now=lambda: 0.0, sleep=sleep)
+        large = [
+            asyncio.create_task(_asked(turns, f"/flow/{BUSY}/{n}", "10.0.0.1"))
+            for n in range(AT_ONCE)
+        ]
+        await _settle()
+        small = asyncio.create_task(_asked(turns, f"/flow/{BUSY}/small", "10.0.0.1"))
+        await _settle()
+        assert seen[-1].endswith("small")
+        waits.set()
+        await asyncio.gather(*large, small)
+
+    _run(work)
+
+
+def test_the_pace_forgets_who_owes_nothing() -> None:
+    clock = _Clock()
+    pace = AnswerPace(Fixed(1_000), clock)
+    for number in range(5_000):
+        pace.delay(f"node {number}", 10)
+        clock.now += 0.01
+    assert len(pace) <= 1_001
+    assert pace.delay("node 1", 250) == 0.0
+    assert pace.delay("node 1", 1) > 0.0

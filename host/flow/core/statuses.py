@@ -1,5 +1,7 @@
 """Flow statuses as stored: one state per started flow, and one per responder."""
 
+from dataclasses import dataclass
+
 import msgspec
 from msgspec import Struct
 
@@ -43,8 +45,26 @@ class StoredStatus(Struct, frozen=True, kw_only=True):
     received: dict[str, int] = {}
 
 
+class _UnreadStatus(StoredStatus, frozen=True, kw_only=True):
+    result: msgspec.Raw = msgspec.Raw(b"null")  # type: ignore[assignment] # for one decoder alone
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnreadStatus:
+    """A status whose result is left as it is stored, since it may be megabytes long.
+
+    Attributes:
+        status: the status, without its result.
+        result: the result as JSON text: a string, or null.
+    """
+
+    status: FlowStatus
+    result: msgspec.Raw
+
+
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(StoredStatus)
+_unread_decoder = msgspec.json.Decoder(_UnreadStatus)
 
 
 def status_key(holding: str, request_id: str, *, responder: bool = False) -> str:
@@ -125,7 +145,18 @@ def decode_status(record: StateRecord) -> StoredStatus:
     return read_stored(_decoder, record.value, f"status {record.key!r}", versions=STATUS_VERSIONS)
 
 
+def read_unread(record: StateRecord) -> UnreadStatus:
+    """The status with its result as it is stored; raises as `read_status`."""
+    what = f"status {record.key!r}"
+    found = read_stored(_unread_decoder, record.value, what, versions=STATUS_VERSIONS)
+    return UnreadStatus(status=_status(found, None), result=found.result)
+
+
 def status_of(stored: StoredStatus) -> FlowStatus:
+    return _status(stored, stored.result)
+
+
+def _status(stored: StoredStatus, result: str | None) -> FlowStatus:
     error = None
     if stored.error_type is not None:
         error = FlowError(
@@ -140,7 +171,7 @@ def status_of(stored: StoredStatus) -> FlowStatus:
         flow_id=stored.flow_id,
         flow_class=stored.flow_class,
         status=stored.status,
-        result=stored.result,
+        result=result,
         error=error,
         updated_at=stored.updated_at,
     )

@@ -38,9 +38,11 @@ from host.flow.core.messages import (
 from host.flow.core.room import Room
 from host.flow.core.statuses import (
     StoredStatus,
+    UnreadStatus,
     decode_status,
     made_room,
     read_status,
+    read_unread,
     status_key,
     status_of,
     write_status,
@@ -147,6 +149,13 @@ class FlowService:
             raise FlowNotFoundError(short_hash, client_request_id)
         return read_status(record)
 
+    def unread(self, short_hash: ShortHash, client_request_id: str) -> UnreadStatus:
+        """As `status`, with the result as it is stored."""
+        record = self._store.get(status_key(short_hash, client_request_id))
+        if record is None:
+            raise FlowNotFoundError(short_hash, client_request_id)
+        return read_unread(record)
+
     def kill(
         self, short_hash: ShortHash, client_request_id: str, reason: str = KILL_REASON
     ) -> FlowStatus:
@@ -232,14 +241,14 @@ class FlowService:
         _check_status_name(query.status)
         return self._store.glances(query, limit)
 
-    def glanced(self, glance: FlowGlance) -> FlowStatus | None:
+    def glanced(self, glance: FlowGlance) -> UnreadStatus | None:
         """The full status of a flow in a list; None if it is no longer stored.
 
         Raises:
             FlowRecordDamagedError: it cannot be read.
         """
         record = self._store.get(glance.key)
-        return None if record is None else read_status(record)
+        return None if record is None else read_unread(record)
 
     def dead_letters(self, limit: int, before: RecordPlace | None = None) -> Sequence[DeadLetter]:
         """The latest dead letters of the engine, newest first, at most `limit`."""

@@ -38,7 +38,7 @@ from host.runtime.wiring.health import Glance, Health
 from host.runtime.wiring.held_bytes import HeldBytes, add_account_metrics
 from host.runtime.wiring.host_metrics import HostCollector
 from host.runtime.wiring.parts import Wiring
-from host.runtime.wiring.sections import body_bytes_max
+from host.runtime.wiring.sections import answer_bytes_per_second, body_bytes_max
 from host.settings import HostSettings
 from host.settings.live import LiveConfig
 from host.settings.rest import RestValues
@@ -125,6 +125,7 @@ def make_rest(
         services,
         sign_in=SignIn(SignInDelays(SteadyClock(base.clock)), base.registry),
         max_content_length=body_bytes_max(parts.config),
+        answer_bytes_per_second=answer_bytes_per_second(parts.config),
         registry=base.registry,
         exposed=exposed,
         readiness=readiness,

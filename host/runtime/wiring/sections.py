@@ -8,7 +8,14 @@ from host.runtime.wiring.base import ProcessContext
 from host.runtime.wiring.host_metrics import ConfigCollector
 from host.settings.catalogue import Catalogue
 from host.settings.live import LiveConfig
-from host.settings.sections import ADMINISTRATIVE_LOG, AUDIT_LOG, CORDA_REST, FLOW, ISOLATION
+from host.settings.sections import (
+    ADMINISTRATIVE_LOG,
+    AUDIT_LOG,
+    CORDA_REST,
+    FLOW,
+    ISOLATION,
+    REST,
+)
 from host.settings.store import SectionStore
 
 _PARKED_SHARE = 4
@@ -30,6 +37,11 @@ def open_sections(base: ProcessContext, store: SectionStore) -> LiveConfig:
 def body_bytes_max(config: LiveConfig) -> Live[int]:
     """Maximum length of a request."""
     return Derived(lambda rest: rest.max_content_length, config.section(CORDA_REST))
+
+
+def answer_bytes_per_second(config: LiveConfig) -> Live[int]:
+    """Bytes of the answers of one virtual node in a second."""
+    return Derived(lambda rest: rest.answer_bytes_per_second_max, config.section(REST))
 
 
 def segment_bytes(config: LiveConfig) -> Live[int]:

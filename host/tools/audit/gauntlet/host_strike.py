@@ -22,7 +22,7 @@ from typing import IO, Any, cast
 import msgspec
 from msgspec import Struct
 
-from host.domain.errors import HostError, UnavailableError
+from host.domain.errors import HostError, NotFoundError, UnavailableError
 from host.domain.json import JsonObject
 from host.tools.audit.gauntlet.host_attacks import KILLED, HostAttack, host_attacks
 from host.tools.audit.gauntlet.model import CONTAINED, Ending
@@ -183,7 +183,10 @@ def _started(flows: HostFlows, place: FlowPlace, attack: HostAttack) -> Ending |
 def _ended(flows: HostFlows, place: FlowPlace, over: Event) -> Ending:
     """How a flow ended."""
     while True:
-        answer = flows.result(place)
+        try:
+            answer = flows.result(place)
+        except NotFoundError:
+            return Ending(code=CONTAINED, message="its status was removed for newer ones")
         if answer.get("flowStatus") in FINAL:
             return _ending(answer)
         if over.wait(_WAIT_S):
