@@ -1,6 +1,8 @@
 """JSON Schemas of CPKs, applied by the host in bounded time: `host.domain.json_schema_keywords`."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -31,14 +33,14 @@ class JsonSchema:
         """Check the schema itself.
 
         Raises:
-            JsonSchemaInvalidError: it is not a JSON Schema.
+            JsonSchemaInvalidError: it is not a JSON Schema, or not one on its own.
         """
         # Loaded for the first schema: most processes of a host meet none for a long time.
-        from host.domain import json_schema_keywords  # noqa: PLC0415
+        from host.domain import json_schema_check, json_schema_keywords  # noqa: PLC0415
 
         self._keywords = json_schema_keywords
         try:
-            self._keywords.check_schema(schema)
+            json_schema_check.check_schema(schema)
         except ValueError as refused:
             raise JsonSchemaInvalidError(str(refused)) from refused
         self._validator = self._keywords.validator(schema)
@@ -52,6 +54,18 @@ class JsonSchema:
         except self._keywords.TooMuchWorkError:
             return Misfit(path="$", message="it is too large to be checked against its schema")
         return None if error is None else Misfit(path=error[0], message=error[1])
+
+
+@contextmanager
+def limited_schema_work() -> Iterator[None]:
+    """Let all schemas that are made in the block take the work of one together.
+
+    What exceeds it is refused with `JsonSchemaInvalidError`.
+    """
+    from host.domain.json_schema_keywords import limited_work  # noqa: PLC0415
+
+    with limited_work():
+        yield
 
 
 def checked_schema(schema: JsonObject) -> JsonSchema:

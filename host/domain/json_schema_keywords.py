@@ -8,20 +8,23 @@ is counted, and a check that exceeds the limit is aborted.
 `formatMinimum`, `formatMaximum` and their exclusive forms limit texts of a format with an order.
 """
 
+import copy
 import operator
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import rfc8785
 from jsonschema import Draft202012Validator, ValidationError
-from jsonschema.exceptions import SchemaError, best_match
+from jsonschema.exceptions import best_match
 from jsonschema.protocols import Validator
 from jsonschema.validators import extend
 from pydantic_core import SchemaError as PatternError
 from pydantic_core import SchemaValidator
 from pydantic_core.core_schema import str_schema
+from referencing import Registry
 
 from host.domain.call_time import check_call_time
 from host.domain.json import JsonObject, JsonValue, canonical_json
@@ -44,28 +47,33 @@ _STEPS_OF_WORK = 400
 _PATTERNS_KEPT_MAX = 32
 """Each may take 10 MB."""
 
-_work: ContextVar[list[int]] = ContextVar("work")
+_work: ContextVar[list[int] | None] = ContextVar("work", default=None)
 
 
 class TooMuchWorkError(Exception):
     """The check was aborted."""
 
 
-def check_schema(schema: JsonObject) -> None:
-    """Check that it is a JSON Schema.
+@contextmanager
+def limited_work() -> Iterator[None]:
+    """Limit the work of all checks in the block to `WORK_MAX`, or to what a block around it allows.
 
     Raises:
-        ValueError: it is none; gives the reason.
+        TooMuchWorkError: a check takes more.
     """
+    if _work.get(None) is not None:
+        yield
+        return
+    before = _work.set([WORK_MAX])
     try:
-        Draft202012Validator.check_schema(dict(schema))
-    except (SchemaError, RecursionError) as refused:
-        raise ValueError(str(refused)[:200]) from refused
+        yield
+    finally:
+        _work.reset(before)
 
 
 def validator(schema: JsonObject) -> Validator:
-    """A validator of a checked schema, for `first_error`."""
-    return _Bounded(dict(schema))
+    """A validator of a checked schema, for `first_error`. It reads no other document."""
+    return Bounded(dict(schema), registry=Registry())
 
 
 def first_error(validator: Validator, value: JsonValue) -> tuple[str, str] | None:
@@ -116,6 +124,7 @@ def _counted(keyword: "Keyword") -> "Keyword":
 
 def _charge(work: int) -> None:
     left = _work.get()
+    assert left is not None  # noqa: S101  # keywords are only checked within a limit
     left[0] -= work
     if left[0] < 0:
         raise TooMuchWorkError
@@ -234,10 +243,24 @@ _OWN: "dict[str, Keyword]" = {
     "unevaluatedItems": _unchecked,
     "unevaluatedProperties": _unchecked,
 }
-_Bounded: type[Validator] = extend(  # type: ignore[no-untyped-call]  # jsonschema's own
+Bounded: type[Validator] = extend(  # type: ignore[no-untyped-call]  # jsonschema's own
     Draft202012Validator,
     {
         name: _counted(keyword)
         for name, keyword in {**Draft202012Validator.VALIDATORS, **_OWN}.items()
     },
 )
+
+
+def _evolve(validator: Any, **changes: Any) -> Any:
+    """The validator of a part of the schema, with the same keywords.
+
+    The library's own takes other keywords where the part names a dialect in `$schema`.
+    """
+    found = copy.copy(validator)
+    for name, value in changes.items():
+        object.__setattr__(found, name, value)
+    return found
+
+
+Bounded.evolve = _evolve  # type: ignore[assignment]  # typed less exactly

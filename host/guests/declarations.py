@@ -9,6 +9,7 @@ import msgspec
 
 from cpi.package.descriptor import CodeDescriptor
 from host.domain.errors import InvalidInputError
+from host.domain.json_schema import JsonSchema, JsonSchemaInvalidError
 from host.domain.packages import EntityDeclaration, FlowDeclaration, FlowKind
 from host.entities import compile_entity
 from host.entities.errors import EntityDeclarationError
@@ -115,7 +116,12 @@ def _converted(
 def _flow(flow: _Flow, label: str) -> FlowDeclaration:
     for schema in (flow.input_schema, flow.output_schema):
         if schema is not None:
-            _check_schema(schema, f"{label}: flow {flow.name}")
+            try:
+                JsonSchema(schema)
+            except JsonSchemaInvalidError as refused:
+                raise DeclarationInvalidError(
+                    f"{label}: flow {flow.name}: no JSON Schema: {refused.message}"
+                ) from refused
     return FlowDeclaration(
         name=flow.name,
         kind=flow.kind,
@@ -142,27 +148,3 @@ def _entity(entity: _Entity, label: str) -> EntityDeclaration:
     except EntityDeclarationError as refused:
         raise DeclarationInvalidError(f"{label}: {refused.message}") from refused
     return declared
-
-
-def _check_schema(schema: dict[str, Any], label: str) -> None:
-    """Refuse an invalid JSON Schema, and references to other documents."""
-    # Loaded for the first schema: most processes of a host meet none for a long time.
-    from jsonschema import Draft202012Validator, SchemaError  # noqa: PLC0415
-
-    try:
-        Draft202012Validator.check_schema(schema)
-    except SchemaError as refused:
-        raise DeclarationInvalidError(f"{label}: no JSON Schema: {refused.message}") from refused
-    waiting: list[object] = [schema]
-    while waiting:
-        value = waiting.pop()
-        if isinstance(value, dict):
-            for key in ("$ref", "$dynamicRef", "$id"):
-                target = value.get(key)
-                if isinstance(target, str) and not target.startswith("#"):
-                    raise DeclarationInvalidError(
-                        f"{label}: {key} {target!r} leads out of the schema"
-                    )
-            waiting += value.values()
-        elif isinstance(value, list):
-            waiting += value

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from cpi.package.external_channels import CHANNELS_PATH, channel_names
 from cpi.package.model import VerifiedCpk, VerifiedPackage
 from host.domain.ids import Checksum, EpochMs
+from host.domain.json_schema import limited_schema_work
 from host.domain.packages import (
     CodeWorld,
     CpiRecord,
@@ -24,7 +25,8 @@ def record_of(package: VerifiedPackage, *, group_id: str, stored_at: EpochMs) ->
     """
     if package.id is None or package.group_policy is None:
         raise ValueError("only a verified CPI has an identity and a group policy")
-    cpks = tuple(_cpk_record(cpk) for cpk in package.cpks)
+    with limited_schema_work():
+        cpks = tuple(_cpk_record(cpk) for cpk in package.cpks)
     _refuse_rivals("flow", [f.name for c in cpks for f in c.flows])
     contracts = [c for c in cpks if c.world is CodeWorld.CONTRACT]
     _refuse_rivals("contract", [name for c in contracts for name in c.contract_types])

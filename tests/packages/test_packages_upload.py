@@ -130,13 +130,19 @@ def test_declarations_of_a_wrong_shape_are_refused(
     [
         {"type": 5},
         {"$ref": "http://example.com/schema"},
-        {"items": [{"$ref": "file:///etc/passwd"}]},
+        {"items": {"$ref": "file:///etc/passwd"}},
+        {"$ref": "#/$defs/missing"},
+        {"properties": {"a": {"$schema": "http://json-schema.org/draft-07/schema#"}}},
     ],
 )
 def test_schemas_that_are_none_or_lead_elsewhere_are_refused(
     bench: Any, make: Any, key: Any, schema: dict[str, Any]
 ) -> None:
+    """Those of flows, and those of entities, which led the host to files and servers."""
     bench.trust(key)
+    entity = {"name": "a.E", "key": "id", "schema": schema}
+    refused = refusal(bench, make.contract_cpi(lies={"entities": (entity,)}))
+    assert refused.details["check"] == "cpk-declaration-invalid"
     flow = {
         "name": "a.F",
         "kind": "client-startable",

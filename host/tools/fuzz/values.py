@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypeAlias
 
-import jsonschema
 from hypothesis import strategies as st
 
+from host.domain.json_schema import JsonSchema
 from host.tools.fuzz.participants import KEY_LIKE
 
 Values: TypeAlias = st.SearchStrategy[Any]
@@ -50,7 +50,8 @@ def values(schema: Schema) -> Values:
     made = _plain(schema)
     if _UNDERSTOOD.issuperset(schema):
         return made
-    return made.filter(jsonschema.Draft202012Validator(schema).is_valid)
+    checked = JsonSchema(schema)
+    return made.filter(lambda value: checked.misfit(value) is None)
 
 
 _MOMENTS = st.datetimes(min_value=datetime(2020, 1, 1), max_value=datetime(2030, 1, 1))  # noqa: DTZ001  # the zone is added as text
