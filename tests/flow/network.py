@@ -30,6 +30,7 @@ from host.ports.audit_log import AuditLogs
 from host.ports.capability import Capability
 from host.ports.glances import GlanceQuery
 from host.ports.live import Fixed, Live
+from host.ports.programs import Programs
 from host.ports.quotas import Quotas
 from host.ports.routes import Routes
 from host.ports.units import FlowStore
@@ -212,6 +213,7 @@ class Network:
         capabilities: Sequence[Capability] | None = None,
         flow_time: FlowTime | None = None,
         routes: Routes | None = None,
+        programs: Programs | None = None,
     ) -> None:
         self.store = store
         self.clock = clock or SimClock()
@@ -238,6 +240,8 @@ class Network:
             audit_logs=audit_logs,
             history=Fixed(history),
             sticky=PARKING.sticky(),
+            programs=programs,
+            kept_programs=PARKING.most,
         )
         self.service = FlowService(units=store, clock=self.clock, entropy=self.entropy)
 

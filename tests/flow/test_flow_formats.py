@@ -23,6 +23,7 @@ from host.flow.core.messages import (
     decode_event,
     encode,
 )
+from host.flow.core.program_state import begin, decode_rows, encode_row
 from host.flow.core.session import Session
 from host.flow.core.statuses import (
     StoredStatus,
@@ -31,6 +32,7 @@ from host.flow.core.statuses import (
     read_unread,
     write_status,
 )
+from host.ports.programs import ProgramId
 from host.ports.state import StateRecord
 
 ALICE, BOB = Party(name="O=A, L=L, C=GB", group_id="g"), Party(name="O=B, L=P, C=FR", group_id="g")
@@ -126,14 +128,34 @@ def test_checkpoints_of_version_1() -> None:
         b'{"type":"asleep","until":9}},"ending":null,"timer":null}'
     )
     assert decode_checkpoint(stored) == checkpoint
-    newest = stored.replace(b'{"v":1', b'{"v":3').removesuffix(b"}")
+    newest = stored.replace(b'{"v":1', b'{"v":4').removesuffix(b"}")
     newest = newest.replace(
         b'"failure":null', b'"failure":null,"partial":[],"payload_max":16777216,"platform":{}'
     )
     newest = newest.replace(b'"until":9}', b'"until":9},"since":0') + b',"idle_at":null,"notes":[]'
-    newest += b',"body_bytes":0}'
+    newest += b',"body_bytes":0,"program":null,"lent":[],"gone":{},"gone_count":0}'
     assert encode(checkpoint) == newest
     assert decode_checkpoint(newest) == checkpoint
+
+
+def test_rows_of_programs_of_version_1() -> None:
+    rows = begin(
+        FlowId("f"), 3, ProgramId(name="finality", revision=1), '{"op":"finalize"}', EpochMs(5)
+    )
+    rows.add("now", '"2026"', digest="ab", at=EpochMs(6))
+    stored = [
+        b'[1,0,"begin","",false,"{\\"name\\":\\"finality\\",\\"revision\\":1,\\"request\\":'
+        b'\\"{\\\\\\"op\\\\\\":\\\\\\"finalize\\\\\\"}\\"}",5]',
+        b'[1,1,"now","ab",false,"\\"2026\\"",6]',
+    ]
+    assert [encode_row(row) for row in rows] == stored
+    read = decode_rows(FlowId("f/3"), stored)
+    assert (read, read.program.name, read.request) == (rows, "finality", {"op": "finalize"})
+    for damaged in ([], stored[1:], [stored[0], stored[0]], [stored[0][:-3]]):
+        with pytest.raises(FlowRecordDamagedError):
+            decode_rows(FlowId("f/3"), damaged)
+    with pytest.raises(FlowRecordDamagedError, match="is no beginning"):
+        decode_rows(FlowId("f/3"), [stored[1].replace(b"[1,1", b"[1,0")])
 
 
 def test_statuses_of_version_1() -> None:

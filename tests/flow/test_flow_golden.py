@@ -78,7 +78,7 @@ def replay(golden: Golden, rows: tuple[str, ...], engine: Engine) -> tuple[objec
     )  # fmt: skip
     services = FlowServices(
         capabilities={}, vnodes=Nodes(), routes=LocalRoutes(Nodes()), clock=SimClock(), entropy=CountedEntropy(),
-        states=MemoryStore(),
+        states=MemoryStore(), journals=MemoryStore(),
     )  # fmt: skip
     handler = HostCalls(flow, cpi, services, persist=unexpected, quota=Quota())
     run = FlowRun(

@@ -11,12 +11,16 @@ CODES: Mapping[str, tuple[str, str]] = {
         "Store and send values that are JSON.",
     ),
     "answer-too-large": (
-        "The entities that one call would answer are together too large.",
-        "Ask for fewer keys, or a smaller page.",
+        "What one call would answer is too large: entities, or the result of a protocol.",
+        "Ask for fewer keys, a smaller page, or less at once.",
     ),
     "capability-unavailable": (
         "The interface is granted, but this host has no service behind it.",
         "Run the host with the plugin or worker that provides it.",
+    ),
+    "program-too-large": (
+        "A protocol of the platform needs more operations or data than one call may.",
+        "Split the work, for example a long chain of transactions, over several calls.",
     ),
     "host-call-too-slow": (
         (
@@ -187,6 +191,10 @@ CODES: Mapping[str, tuple[str, str]] = {
     "transaction-invalid": (
         "A structural rule of transactions is broken; the message begins with the rule.",
         "Build the transaction by the rule that the message names.",
+    ),
+    "timed-out": (
+        "A counterparty sent nothing within the time that a protocol of the platform waits.",
+        "Try again; see the counterparty's flow.",
     ),
     # External messages
     "external-channel-unknown": (

@@ -241,7 +241,8 @@ def _share(checkpoint: Checkpoint, context: dict[str, str], config: FlowConfig) 
     hops = hops_of(context) or 0
     if hops >= config.hops_max:
         raise CapabilityError(TOO_MANY_HOPS, too_many_hops(config.hops_max))
-    number = 1 + sum(session.initiator for session in checkpoint.sessions.values())
+    opened = sum(session.initiator for session in checkpoint.sessions.values())
+    number = 1 + opened + checkpoint.gone_count
     share = share_of(descendants_of(context, config.descendants_max) or 0, number)
     # A client's flow may open all of its sessions: `SESSIONS_MAX` bounds them.
     if share == 0 and hops > 0:
@@ -254,7 +255,7 @@ def send_messages(
 ) -> Answer:
     outbox: tuple[SessionMessage, ...] = ()
     for message in request.messages:
-        change = send(_held(checkpoint, message.session), bytes(message.payload).decode(), config)
+        change = send(held(checkpoint, message.session), bytes(message.payload).decode(), config)
         checkpoint, outbox = checkpoint.with_session(change.session), outbox + change.outbox
     return Answer(checkpoint, outbox=outbox)
 
@@ -264,7 +265,7 @@ def receive_messages(checkpoint: Checkpoint, request: SessionReceive) -> Answer 
     if len(set(request.sessions)) != len(request.sessions):
         raise CapabilityError("request-invalid", "a session is named twice")
     for session_id in request.sessions:
-        change = ask_info(_held(checkpoint, session_id))
+        change = ask_info(held(checkpoint, session_id))
         checkpoint, outbox = checkpoint.with_session(change.session), outbox + change.outbox
     waits = AwaitMessages(sessions=request.sessions)
     if not all(is_readable(checkpoint.sessions[i]) for i in request.sessions):
@@ -280,7 +281,7 @@ def receive_messages(checkpoint: Checkpoint, request: SessionReceive) -> Answer 
 
 
 def session_info(checkpoint: Checkpoint, request: SessionInfo) -> Answer | Wait:
-    change = ask_info(_held(checkpoint, request.session))
+    change = ask_info(held(checkpoint, request.session))
     session = change.session
     checkpoint = checkpoint.with_session(session)
     if session.version is None:
@@ -300,7 +301,7 @@ def session_info(checkpoint: Checkpoint, request: SessionInfo) -> Answer | Wait:
 
 def close_sessions(checkpoint: Checkpoint, request: SessionClose) -> Answer | Wait | Refused:
     for session_id in request.sessions:
-        _held(checkpoint, session_id)
+        held(checkpoint, session_id)
     checkpoint, outbox = _close_each(checkpoint, request.sessions)
     if _open_ids(checkpoint, request.sessions):
         return Wait(checkpoint, AwaitClose(sessions=request.sessions), outbox)
@@ -338,7 +339,12 @@ def _raise_failed(checkpoint: Checkpoint, session_ids: tuple[str, ...]) -> None:
             raise error_of(session)
 
 
-def _held(checkpoint: Checkpoint, session_id: str) -> Session:
+def held(checkpoint: Checkpoint, session_id: str) -> Session:
+    """A session of the flow.
+
+    Raises:
+        CapabilityError: `session-unknown`.
+    """
     session = checkpoint.sessions.get(session_id)
     if session is None:
         raise CapabilityError("session-unknown", f"the flow has no session {session_id!r}")

@@ -12,7 +12,7 @@ from host.flow.core.messages import Party
 from host.flow.core.session import Session, is_readable
 from host.flow.core.versioned_codec import read_stored
 
-CHECKPOINT_VERSIONS = (1, 2, 3)
+CHECKPOINT_VERSIONS = (1, 2, 3, 4)
 """Versions that can be read; fields of later versions have defaults that suit earlier ones."""
 
 
@@ -47,7 +47,24 @@ class AwaitClose(Struct, frozen=True, kw_only=True, tag="close"):
     sessions: tuple[str, ...]
 
 
-Condition: TypeAlias = Asleep | AwaitMessages | AwaitInfo | AwaitClose
+class AwaitSessions(Struct, frozen=True, kw_only=True, tag="sessions"):
+    """One of `sessions`, or each, must have a message or be unable to receive one, or it is time.
+
+    Programs wait so; guests for `AwaitMessages`.
+    """
+
+    sessions: tuple[str, ...]
+    any: bool
+    until: EpochMs | None
+
+
+class AwaitProgram(Struct, frozen=True, kw_only=True, tag="program"):
+    """The program that performs the call must have ended."""
+
+
+Condition: TypeAlias = (
+    Asleep | AwaitMessages | AwaitInfo | AwaitClose | AwaitSessions | AwaitProgram
+)
 
 
 class Waiting(Struct, frozen=True, kw_only=True):
@@ -61,6 +78,24 @@ class Waiting(Struct, frozen=True, kw_only=True):
     digest: str
     condition: Condition
     since: EpochMs = EpochMs(0)
+
+
+class RunningProgram(Struct, frozen=True, kw_only=True):
+    """The program that performs the guest's waiting call.
+
+    Attributes:
+        call: the call's number in the flow's journal.
+        rows: length of the program's own journal.
+        depth: of the flow's stack when it began.
+        condition: what its next operation waits for; None: it can be performed.
+        ended: its answer is the last row.
+    """
+
+    call: int
+    rows: int
+    depth: int
+    condition: Asleep | AwaitSessions | None = None
+    ended: bool = False
 
 
 class Ending(Struct, frozen=True, kw_only=True):
@@ -79,9 +114,13 @@ class Checkpoint(Struct, frozen=True, kw_only=True):
     `request_id` is the client request id, or the session id of a responder. A large body is stored
     in a state of its own: it is None here, and `body_bytes` is its size. `idle_at` is when the flow
     fails without a further event. `notes` are those since the last journal entry.
+
+    `lent` are sessions that programs opened. Those that are over leave `sessions`, so that a flow
+    may call programs without end: `gone` has the last sequence number received in the newest of
+    them, and `gone_count` says how many there were.
     """
 
-    v: int = 3
+    v: int = 4
     flow_id: FlowId
     holding: Party
     cpi_checksum: str
@@ -99,6 +138,10 @@ class Checkpoint(Struct, frozen=True, kw_only=True):
     idle_at: EpochMs | None = None
     notes: tuple[Note, ...] = ()
     body_bytes: int = 0
+    program: RunningProgram | None = None
+    lent: tuple[str, ...] = ()
+    gone: dict[str, int] = {}
+    gone_count: int = 0
 
     def with_session(self, session: Session) -> "Checkpoint":
         return replace(self, sessions={**self.sessions, session.id: session})
@@ -134,3 +177,21 @@ def is_satisfied(checkpoint: Checkpoint, condition: Condition, now: EpochMs) -> 
             return session.version is not None or is_readable(session)
         case AwaitClose(sessions=ids):
             return all(held[i].status.is_over for i in ids)
+        case AwaitSessions(sessions=ids, until=until):
+            enough = any if condition.any else all
+            return enough(is_readable(held[i]) for i in ids) or (until is not None and now >= until)
+        case AwaitProgram():
+            return checkpoint.program is not None and checkpoint.program.ended
+
+
+def due_at(checkpoint: Checkpoint) -> EpochMs | None:
+    """When the call or the program that waits can be answered at the latest, if that is known."""
+    waiting, program = checkpoint.waiting, checkpoint.program
+    conditions = (
+        None if waiting is None else waiting.condition,
+        None if program is None else program.condition,
+    )
+    for condition in conditions:
+        if isinstance(condition, Asleep | AwaitSessions) and condition.until is not None:
+            return condition.until
+    return None

@@ -15,10 +15,11 @@ from host.domain.flow import FLOW_FAILED, FlowError, FlowStatusName
 from host.domain.guest_text import cut_message
 from host.domain.ids import EpochMs
 from host.flow.core.checkpoint import (
-    Asleep,
+    AwaitProgram,
     Checkpoint,
     Ending,
     Waiting,
+    due_at,
     is_satisfied,
 )
 from host.flow.core.config import CORDA_DEFAULTS, FlowConfig
@@ -68,6 +69,13 @@ class GuestSuspended:
 
 
 @dataclass(frozen=True, slots=True)
+class ProgramRan:
+    """The program of the waiting call has ended, has to wait, or is to go on in another step."""
+
+    paused: bool
+
+
+@dataclass(frozen=True, slots=True)
 class GuestReturned:
     result: str
 
@@ -86,12 +94,19 @@ class Killed:
     reason: str
 
 
-Event: TypeAlias = Started | Arrived | Woken | GuestSuspended | GuestReturned | Broken | Killed
+Event: TypeAlias = (
+    Started | Arrived | Woken | GuestSuspended | ProgramRan | GuestReturned | Broken | Killed
+)
 
 
 @dataclass(frozen=True, slots=True)
 class RunGuest:
     """Run the guest from its start, with the journal."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunProgram:
+    """Run the program of the waiting call until it ends or has to wait."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +126,7 @@ class End:
     error: FlowError | None = None
 
 
-Command: TypeAlias = RunGuest | Send | End
+Command: TypeAlias = RunGuest | RunProgram | Send | End
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,10 +192,20 @@ def _woken(checkpoint: Checkpoint, _: Event, now: EpochMs) -> Transition:
 
 
 def _resume(checkpoint: Checkpoint, now: EpochMs, commands: tuple[Command, ...]) -> Transition:
-    waiting = checkpoint.waiting
-    if waiting is None or not is_satisfied(checkpoint, waiting.condition, now):
+    waiting, program = checkpoint.waiting, checkpoint.program
+    if waiting is None:
+        return Transition(checkpoint, commands)
+    if isinstance(waiting.condition, AwaitProgram) and program is not None and not program.ended:
+        can_run = program.condition is None or is_satisfied(checkpoint, program.condition, now)
+        return Transition(checkpoint, (*commands, RunProgram()) if can_run else commands)
+    if not is_satisfied(checkpoint, waiting.condition, now):
         return Transition(checkpoint, commands)
     return Transition(checkpoint, (*commands, RunGuest()))
+
+
+def _program_ran(checkpoint: Checkpoint, event: Event, now: EpochMs) -> Transition:
+    assert isinstance(event, ProgramRan)  # noqa: S101  # the table's key
+    return Transition(checkpoint) if event.paused else _resume(checkpoint, now, ())
 
 
 def _suspend(checkpoint: Checkpoint, event: Event, now: EpochMs) -> Transition:
@@ -275,6 +300,7 @@ TRANSITIONS: Mapping[
     (_P.SUSPENDED, Arrived): _arrive_suspended,
     (_P.SUSPENDED, Woken): _woken,
     (_P.SUSPENDED, GuestSuspended): _suspend,
+    (_P.SUSPENDED, ProgramRan): _program_ran,
     (_P.SUSPENDED, Broken): _break,
     (_P.SUSPENDED, Killed): _kill,
     (_P.ENDING, Started): _ignore,
@@ -294,12 +320,13 @@ def _open_sessions(checkpoint: Checkpoint) -> list[Session]:
 
 
 def _with_timer(checkpoint: Checkpoint) -> Checkpoint:
-    """Set the timer of a waiting flow: end of its sleep, or expiry of the flow or a session."""
+    """Set the timer of a waiting flow: when its call is due, or the flow or a session expires."""
     if phase_of(checkpoint) is Phase.RUNNABLE:
         return replace(checkpoint, timer=None)
     times = [s.expires_at for s in _open_sessions(checkpoint)]
-    if checkpoint.waiting is not None and isinstance(checkpoint.waiting.condition, Asleep):
-        times.append(checkpoint.waiting.condition.until)
+    due = due_at(checkpoint)
+    if due is not None:
+        times.append(due)
     if checkpoint.idle_at is not None:
         times.append(checkpoint.idle_at)
     return replace(checkpoint, timer=min(times, default=None))

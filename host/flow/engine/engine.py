@@ -19,8 +19,10 @@ from host.flow.engine.asides import Asides
 from host.flow.engine.flow_services import FlowServices
 from host.flow.engine.giving_up import GivingUp
 from host.flow.engine.guest_runs import GuestRuns
+from host.flow.engine.kept_programs import KEPT_MAX, KeptPrograms
 from host.flow.engine.local_routes import LocalRoutes
 from host.flow.engine.mapper_worker import Delivery
+from host.flow.engine.programs import ProgramRuns
 from host.flow.engine.setbacks import Outcome, Setbacks, fence_of
 from host.flow.engine.steps import FlowSteps
 from host.flow.engine.sticky_cache import StickyCache
@@ -34,6 +36,7 @@ from host.ports.directory import Packages, VirtualNodes
 from host.ports.groups import Fence
 from host.ports.guest import FlowGuests
 from host.ports.live import Live
+from host.ports.programs import NoPrograms, Programs
 from host.ports.quotas import Quotas, Unmetered
 from host.ports.routes import Routes
 from host.ports.units import StateStore
@@ -64,6 +67,8 @@ class FlowEngine:
         sticky: keeps suspended guests for their next step; by default none is kept.
         audit_logs: stores privileged calls.
         time_of_day: the clock shown to flows and people, if not `clock`.
+        programs: platform flows; by default there are none.
+        kept_programs: how many of them stay in memory between steps; 0 replays each.
     """
 
     def __init__(
@@ -84,6 +89,8 @@ class FlowEngine:
         sticky: StickyCache | None = None,
         audit_logs: AuditLogs | None = None,
         time_of_day: Clock | None = None,
+        programs: Programs | None = None,
+        kept_programs: int = KEPT_MAX,
     ) -> None:
         self._store = units
         self._clock = clock
@@ -101,11 +108,18 @@ class FlowEngine:
             quotas=quotas or Unmetered(),
             audit_logs=audit_logs or Unaudited(),
             time_of_day=time_of_day,
+            programs=programs or NoPrograms(),
+            journals=units,
         )
         places = StickyCache(0) if sticky is None else sticky
         runs = GuestRuns(store=units, guests=guests, services=services, sticky=places)
         self._steps = FlowSteps(
-            store=units, runs=runs, packages=packages, services=services, events=events
+            store=units,
+            runs=runs,
+            programs=ProgramRuns(store=units, services=services, kept=KeptPrograms(kept_programs)),
+            packages=packages,
+            services=services,
+            events=events,
         )
         self._delivery = Delivery(
             store=units,

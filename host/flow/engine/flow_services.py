@@ -11,9 +11,11 @@ from host.ports.capability import Capability
 from host.ports.clock import Clock, Entropy
 from host.ports.directory import VirtualNodes
 from host.ports.live import Live
+from host.ports.programs import NoPrograms, Programs
 from host.ports.quotas import Quotas, Unmetered
 from host.ports.routes import Routes
 from host.ports.state import States
+from host.ports.units import Journals
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,12 +32,14 @@ class FlowServices:
     clock: Clock
     entropy: Entropy
     states: States
+    journals: Journals
     live_config: Live[FlowConfig] = FIXED_DEFAULTS
     live_history: Live[HistoryLimits] = FIXED_NO_HISTORY
     quotas: Quotas = field(default_factory=Unmetered)
     accounts: Accounts = field(default_factory=Uncounted)
     audit_logs: AuditLogs = field(default_factory=Unaudited)
     time_of_day: Clock | None = None
+    programs: Programs = field(default_factory=NoPrograms)
 
     @property
     def config(self) -> FlowConfig:

@@ -23,7 +23,7 @@ from host.domain.printable import printable
 from host.domain.quotas import Quota, QuotaCode
 from host.flow.core import requests
 from host.flow.core.calls import Answer, Refused, Wait
-from host.flow.core.checkpoint import Waiting
+from host.flow.core.checkpoint import AwaitProgram, RunningProgram, Waiting
 from host.flow.core.events import GuestLogged
 from host.flow.core.journal import (
     REQUEST_CHARACTERS_MAX,
@@ -34,6 +34,7 @@ from host.flow.core.journal import (
     request_digest,
 )
 from host.flow.core.messages import size_of
+from host.flow.core.program_state import begin, decode_rows, error_of, program_journal
 from host.flow.core.requests import checked, parse
 from host.flow.core.retry import FailureKind, kind_of
 from host.flow.core.room import Room
@@ -181,7 +182,7 @@ class HostCalls:
                 if handler is not None:
                     outcome = handler(request)
                 else:
-                    outcome = self._capability(call, interface, function, value)
+                    outcome = self._performed(call, name, value, request)
             self._check_bus(outcome)
         except CapabilityError as exc:
             if exc.account is not None:
@@ -311,6 +312,36 @@ class HostCalls:
     def _end_without_room(self, message: str) -> NoReturn:
         self._services.quotas.hit(self._flow.holding_id, hit_of(Account.JOURNAL))
         raise GuestKilledError(QuotaExceededError.code, message)
+
+    def _performed(
+        self, call: int, name: str, value: JsonObject, request: str
+    ) -> Answer | Wait | Refused:
+        """The outcome of a platform service's call, by a program where there is one."""
+        held = self._flow.checkpoint.waiting
+        if held is not None and isinstance(held.condition, AwaitProgram):
+            return self._program_answer(call)
+        begun = self._services.programs.begun_by(name, value)
+        if begun is None:
+            interface, _, function = name.partition(".")
+            return self._capability(call, interface, function, value)
+        now, checkpoint = self._services.clock.now_ms(), self._flow.checkpoint
+        rows = begin(self._flow.flow_id, call, begun, request, now)
+        self._flow.program_rows, self._flow.live_program = rows, None
+        running = RunningProgram(call=call, rows=len(rows), depth=len(checkpoint.stack))
+        return Wait(replace(checkpoint, program=running), AwaitProgram())
+
+    def _program_answer(self, call: int) -> Answer | Refused:
+        """The answer of the program that has performed the waiting call."""
+        rows = self._flow.program_rows
+        journal = program_journal(self._flow.flow_id, call)
+        if rows is None:
+            rows = decode_rows(journal, self._services.journals.journal(journal))
+        last, self._flow.program_rows = rows[-1], None
+        self._flow.answered_programs.append(journal)
+        checkpoint = replace(self._flow.checkpoint, program=None)
+        if last.is_error:
+            return Refused(checkpoint, error_of(last.answer))
+        return Answer(checkpoint, last.answer)
 
     def _capability(self, call: int, interface: str, function: str, request: JsonObject) -> Answer:
         capability = self._services.capabilities.get(interface)

@@ -22,9 +22,11 @@ from host.flow.core.mapper import MapperState, encode_state, session_key
 from host.flow.core.message_trace import Note, note_arrived, note_sent, with_notes
 from host.flow.core.messages import OUT_TOPIC, SessionMessage, due_place, encode, flow_state_key
 from host.flow.core.offloaded_payloads import Offloaded, offloaded
+from host.flow.core.program_state import ProgramRows, encode_row, program_journal
 from host.flow.core.statuses import StoredStatus, made_room, status_key, write_status
 from host.flow.core.taken import Taken
 from host.flow.core.versioned_codec import read_stored
+from host.flow.engine.kept_programs import LiveProgram
 from host.flow.engine.sticky_cache import Parked
 from host.flow.records.history import NO_HISTORY, HistoryLimits, Kept, history_of, keep
 from host.ports.bus import NOBODY, NewRecord
@@ -61,8 +63,11 @@ class StepState:
 
     `version` is the stored checkpoint's, 0 if there is none, and `checkpoint_bytes` its size.
     `apart` names the payloads that are stored beside the checkpoint. `parked` is the guest that
-    this step has suspended. `fence` proves that the step's worker owns the flow: without it, a
-    worker that was considered dead could, in the middle of its step, restore a flow that has ended.
+    this step has suspended. `program_rows` are those of the waiting call's program, if they were
+    read or made in this step, `live_program` is the program, and `answered_programs` are journals
+    of programs whose answers the guest has got. `fence` proves that the step's worker owns the
+    flow: without it, a worker that was considered dead could, in the middle of its step, restore a
+    flow that has ended.
     """
 
     checkpoint: Checkpoint
@@ -85,6 +90,9 @@ class StepState:
     quota: Quota = DEFAULT_QUOTA
     outgoing_bytes: int = 0
     checkpoint_bytes: int = 0
+    program_rows: ProgramRows | None = None
+    live_program: LiveProgram | None = None
+    answered_programs: list[FlowId] = field(default_factory=list)
 
     @property
     def flow_id(self) -> FlowId:
@@ -143,9 +151,9 @@ class StepState:
         states += kept.states
         unit = Unit(
             states=(*states, *(() if timer is None else (timer,))),
-            journal=self._rows() if kept.has_journal else (),
+            journal=(*(self._rows() if kept.has_journal else ()), *self._program_rows()),
             passed=kept.passed,
-            forget=kept.forget,
+            forget=(*kept.forget, *self._forgotten_programs()),
             records=tuple(self.records),
             fences=() if self.fence is None else (self.fence,),
         )
@@ -161,6 +169,9 @@ class StepState:
                 due_at=timer.due_at,
             )
         self.written = len(self.journal or ())
+        if self.program_rows is not None:
+            self.program_rows.written = len(self.program_rows)
+        self.answered_programs = []
         self.version += 1
         self.apart = large.keys
         self.records, self.opened, self.status = [], [], None
@@ -283,15 +294,30 @@ class StepState:
                 KeptDropped(holding_id=self.holding_id, account=account, count=count)
             )
 
+    def _forgotten_programs(self) -> tuple[FlowId, ...]:
+        """Journals of programs that nobody will read again."""
+        program = self.checkpoint.program
+        if not self.ended or program is None:
+            return tuple(self.answered_programs)
+        return (*self.answered_programs, program_journal(self.flow_id, program.call))
+
     def _rows(self) -> tuple[JournalRow, ...]:
         if self.journal is None:
             return ()
         return tuple(
-            JournalRow(
-                flow_id=self.flow_id,
-                number=e.call,
-                value=encode_entry(e),
-                charge=Charge(node=self.holding_id, account=Account.JOURNAL),
-            )
+            self._journal_row(self.flow_id, e.call, encode_entry(e))
             for e in self.journal[self.written :]
         )
+
+    def _program_rows(self) -> tuple[JournalRow, ...]:
+        rows = self.program_rows
+        if rows is None or self.ended or rows.journal in self.answered_programs:
+            return ()
+        return tuple(
+            self._journal_row(rows.journal, row.number, encode_row(row))
+            for row in rows[rows.written :]
+        )
+
+    def _journal_row(self, journal: FlowId, number: int, value: bytes) -> JournalRow:
+        charge = Charge(node=self.holding_id, account=Account.JOURNAL)
+        return JournalRow(flow_id=journal, number=number, value=value, charge=charge)

@@ -47,6 +47,7 @@ from host.flow.engine.ended_flow_replies import late_replies
 from host.flow.engine.flow_services import FlowServices
 from host.flow.engine.guest_runs import GuestRuns, NodeCode
 from host.flow.engine.mapper_worker import refusal_record
+from host.flow.engine.programs import ProgramRuns
 from host.flow.engine.step_state import StepState, timer_key
 from host.flow.records.open_flows import OpenFlows
 from host.ports.bus import NewRecord
@@ -64,12 +65,14 @@ class FlowSteps:
         *,
         store: StateStore,
         runs: GuestRuns,
+        programs: ProgramRuns,
         packages: Packages,
         services: FlowServices,
         events: EventSink,
     ) -> None:
         self._store = store
         self._runs = runs
+        self._programs = programs
         self._packages = packages
         self._services = services
         self._events = events
@@ -116,6 +119,7 @@ class FlowSteps:
         flow.records += outgoing
         flow.write(self._store, self._services.clock.now_ms(), taken)
         self._runs.settle(flow)
+        self._programs.settle(flow)
         for event in flow.events:
             self._events(event)
 
@@ -231,6 +235,9 @@ class FlowSteps:
                     case machine.RunGuest():
                         assert home is not None  # noqa: S101  # only ends are applied without
                         following = self._runs.run(flow, home)
+                    case machine.RunProgram():
+                        assert home is not None  # noqa: S101  # as above
+                        following = self._programs.run(flow, home.cpi)
 
     def _end(self, flow: StepState, end: End) -> None:
         if end.status is FlowStatusName.COMPLETED and end.result is None:
@@ -262,7 +269,14 @@ class FlowSteps:
             error_message=end.error.message if end.error else None,
             error_trace=end.error.trace if end.error else (),
             updated_at=self._services.wall.now_ms(),
-            received={s.id: s.received for s in flow.checkpoint.sessions.values() if s.received},
+            received={
+                i: received
+                for i, received in (
+                    *flow.checkpoint.gone.items(),
+                    *((s.id, s.received) for s in flow.checkpoint.sessions.values()),
+                )
+                if received
+            },
         )
 
     def _vnode(self, holding: HoldingIdentity) -> VirtualNode:

@@ -1,0 +1,235 @@
+"""Performs the operations of programs: sessions, calls of services, time, randomness."""
+
+import base64
+import time
+import uuid
+from collections import Counter
+from dataclasses import replace
+
+import msgspec
+
+from host.domain.accounts import Account, QuotaExceededError, hit_of
+from host.domain.call_time import limited_call
+from host.domain.capability_error import CapabilityError
+from host.domain.ids import EpochMs, HoldingIdentity
+from host.domain.instants import instant_text
+from host.domain.json import JsonObject, JsonValue
+from host.domain.packages import CpiRecord
+from host.domain.x500 import InvalidX500NameError, MemberX500Name
+from host.flow.core import program_sessions
+from host.flow.core.calls import Answer
+from host.flow.core.checkpoint import Asleep, AwaitSessions, RunningProgram, is_satisfied
+from host.flow.core.messages import Party, size_of
+from host.flow.core.offloaded_payloads import fetched
+from host.flow.core.program_state import ProgramRows, error_json, kind_of
+from host.flow.core.room import Room
+from host.flow.engine.answers import encoded, translated
+from host.flow.engine.flow_services import FlowServices
+from host.flow.engine.step_state import StepState
+from host.ports.capability import CallContext
+from host.ports.programs import (
+    Call,
+    Close,
+    FailSession,
+    Now,
+    Open,
+    Operation,
+    Random,
+    Receive,
+    Send,
+    Sleep,
+)
+from host.ports.routes import Refused as NoRoute
+
+INTERNAL = "protocol."
+"""Begins the names of functions that only programs call; no guest can name them."""
+
+
+class OperationWaits(Exception):  # noqa: N818  # no error: the operation has no answer yet
+    """The operation waits for `condition`."""
+
+    def __init__(self, condition: Asleep | AwaitSessions) -> None:
+        super().__init__()
+        self.condition = condition
+
+
+class Operations:
+    """Performs the operations of one run of one program.
+
+    Attributes:
+        made: the operations performed, by kind.
+    """
+
+    def __init__(self, services: FlowServices, flow: StepState, cpi: CpiRecord) -> None:
+        self._services = services
+        self._flow = flow
+        self._cpi = cpi
+        self._room = Room(accounts=services.accounts, node=flow.holding_id, quota=flow.quota)
+        self.made: Counter[str] = Counter()
+
+    def unwritten_bytes(self, rows: ProgramRows) -> int:
+        unwritten = sum(len(row.answer) for row in rows[rows.written :])
+        return max(self._flow.outgoing_bytes, unwritten)
+
+    def forget(self) -> None:
+        """The step has written its output."""
+        self._room.forget()
+
+    def perform(self, operation: Operation, rows: ProgramRows) -> JsonValue:
+        """The answer of an operation.
+
+        Raises:
+            OperationWaits: it has none yet.
+            CapabilityError: it is refused.
+        """
+        self._check_journal(rows)
+        answer = self._answer(operation, rows)
+        self.made[f"program.{kind_of(operation)}"] += 1
+        return answer
+
+    def _answer(self, operation: Operation, rows: ProgramRows) -> JsonValue:
+        answer: JsonValue = None
+        match operation:
+            case Call():
+                answer = self._call(operation, rows)
+            case Open():
+                answer = self._open(operation)
+            case Close() | FailSession():
+                self._apply(program_sessions.end_session(self._flow.checkpoint, operation))
+            case Send():
+                answer = self._send(operation, rows)
+            case Receive():
+                answer = self._receive(operation, rows)
+            case Now():
+                answer = instant_text(self._services.wall.now_ms())
+            case Random():
+                data = self._services.entropy.random_bytes(operation.bytes)
+                answer = base64.b64encode(data).decode()
+            case Sleep():
+                self._sleep(operation)
+        return answer
+
+    @property
+    def _running(self) -> RunningProgram:
+        running = self._flow.checkpoint.program
+        assert running is not None  # noqa: S101  # it is being run
+        return running
+
+    def _check_journal(self, rows: ProgramRows) -> None:
+        """Refuse an operation if the node's account of journals has no room for its answer.
+
+        Raises:
+            CapabilityError: `quota-exceeded`.
+        """
+        unwritten = sum(len(row.answer) for row in rows[rows.written :])
+        self._check_room(Account.JOURNAL, pending=unwritten, more=1)
+
+    def _check_room(self, account: Account, *, pending: int, more: int) -> None:
+        try:
+            self._room.check(account, pending=pending, more=more)
+        except QuotaExceededError as exc:
+            self._services.quotas.hit(self._flow.holding_id, hit_of(account))
+            raise CapabilityError(exc.code, exc.message, account=account) from exc
+
+    def _call(self, call: Call, rows: ProgramRows) -> JsonValue:
+        flow = self._flow
+        interface = self._interface()
+        capability = self._services.capabilities.get(interface)
+        if capability is None:
+            raise CapabilityError("capability-unavailable", f"this host offers no {interface}")
+        context = CallContext(
+            holding=flow.checkpoint.holding.holding(),
+            cpi=self._cpi,
+            flow_id=flow.flow_id,
+            request_id=f"{flow.flow_id}-{self._running.call}.{len(rows)}",
+            now=self._services.wall.now_ms(),
+        )
+        with limited_call(time.thread_time):
+            return translated(capability, context, f"{INTERNAL}{call.function}", call.request)
+
+    def _interface(self) -> str:
+        waiting = self._flow.checkpoint.waiting
+        assert waiting is not None  # noqa: S101  # a program performs the waiting call
+        return waiting.function.partition(".")[0]
+
+    def _open(self, wanted: Open) -> JsonValue:
+        try:
+            name = MemberX500Name.parse(wanted.counterparty)
+        except InvalidX500NameError as exc:
+            raise CapabilityError(exc.code, exc.message) from exc
+        own = self._flow.checkpoint.holding
+        peer = HoldingIdentity(x500_name=name, group_id=own.group_id)
+        route = self._services.routes.route(own.holding(), peer)
+        if isinstance(route, NoRoute):
+            raise CapabilityError(route.code, route.message)
+        session_id = str(uuid.UUID(bytes=self._services.entropy.random_bytes(16), version=4))
+        answer = program_sessions.open_session(
+            self._flow.checkpoint,
+            wanted,
+            session_id=session_id,
+            peer=Party.of(peer),
+            now=self._services.clock.now_ms(),
+            config=self._services.config,
+        )
+        self._flow.opened.append(session_id)
+        self._apply(answer)
+        return session_id
+
+    def _send(self, wanted: Send, rows: ProgramRows) -> JsonValue:
+        payload, summary = wanted.payload, None
+        if wanted.made is not None:
+            made = self._call(wanted.made, rows)
+            assert isinstance(made, dict)  # noqa: S101  # the platform's own function
+            payload, summary = made["payload"], made["summary"]
+        text = encoded(kind_of(wanted), payload)
+        config = self._services.config
+        answer = program_sessions.send_text(self._flow.checkpoint, wanted.session, text, config)
+        self._apply(answer)
+        return summary
+
+    def _receive(self, wanted: Receive, rows: ProgramRows) -> JsonValue:
+        now = self._services.clock.now_ms()
+        self._apply(program_sessions.asked(self._flow.checkpoint, wanted.sessions))
+        condition = program_sessions.condition_of(self._flow.checkpoint, wanted, now)
+        if not is_satisfied(self._flow.checkpoint, condition, now):
+            raise OperationWaits(condition)
+        sessions = program_sessions.readable(self._flow.checkpoint, wanted)
+        checkpoint = fetched(self._flow.checkpoint, sessions, self._services.states)
+        found: list[JsonValue] = []
+        for session_id in sessions:
+            checkpoint, taken = program_sessions.take_next(checkpoint, session_id)
+            found.append(self._taken(session_id, taken, wanted, rows))
+        self._flow.checkpoint = checkpoint
+        return found
+
+    def _taken(
+        self, session_id: str, taken: str | JsonObject, wanted: Receive, rows: ProgramRows
+    ) -> JsonValue:
+        if not isinstance(taken, str):
+            return {"session": session_id, "error": taken}
+        payload: JsonValue = msgspec.json.decode(taken)
+        if wanted.into is None:
+            return {"session": session_id, "payload": payload}
+        into = replace(wanted.into, request={**wanted.into.request, "payload": payload})
+        try:
+            return {"session": session_id, "payload": self._call(into, rows)}
+        except CapabilityError as refused:
+            return {"session": session_id, "error": error_json(refused)}
+
+    def _sleep(self, wanted: Sleep) -> None:
+        before, now = self._running.condition, self._services.clock.now_ms()
+        condition = before if isinstance(before, Asleep) else Asleep(until=EpochMs(now + wanted.ms))
+        if not is_satisfied(self._flow.checkpoint, condition, now):
+            raise OperationWaits(condition)
+
+    def _apply(self, answer: Answer) -> None:
+        """Take over the new state of sessions, and queue messages if the node has room for them.
+
+        Raises:
+            CapabilityError: `quota-exceeded`.
+        """
+        more = sum(size_of(message) for message in answer.outbox)
+        if more:
+            self._check_room(Account.BUS, pending=self._flow.outgoing_bytes, more=more)
+        self._flow.checkpoint = answer.checkpoint
+        self._flow.send(answer.outbox, self._services.clock.now_ms())

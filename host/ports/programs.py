@@ -1,0 +1,182 @@
+"""Platform flows: protocols of the platform that run on the host within a flow's host call.
+
+A program is a deterministic generator: it yields operations and gets their answers. Each answer is
+stored under a number below that of the call; a process that takes the flow over runs the generator
+again with the stored answers. A program has no clock, randomness, input or output but by its
+operations, and no state but its own locals.
+"""
+
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias
+
+from host.domain.json import JsonObject, JsonValue
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """Call the internal function `protocol.<function>` of the capability that the program serves.
+
+    Answers what the function answers; a refusal is raised in the program as `CapabilityError`. A
+    function with an effect must be repeatable: it is called again if the step does not commit.
+    """
+
+    function: str
+    request: JsonObject
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Open:
+    """Open a session of a protocol of the platform; answers its id. Nothing is sent yet."""
+
+    counterparty: str
+    protocol: str
+    versions: tuple[int, ...]
+    timeout_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    """Close a session that the program opened, without waiting for its peer; answers null."""
+
+    session: str
+
+
+@dataclass(frozen=True, slots=True)
+class FailSession:
+    """End a session with an error that its peer gets; answers null."""
+
+    session: str
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Send a payload; answers null, or a made payload's summary.
+
+    A `made` payload is the answer of a call: `{"payload": .., "summary": ..}`. It is not stored
+    with the program, so that large payloads need not be; the summary must be small.
+    A session that has failed or is closed raises `CapabilityError` in the program.
+    """
+
+    session: str
+    payload: JsonValue = None
+    made: Call | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Receive:
+    """Read the next payload of each session, or of those that have one.
+
+    Answers a list in the order of `sessions` of `{"session", "payload"}`, or
+    `{"session", "error": {"code", "message"}}` for a session that has failed or is closed.
+
+    Attributes:
+        sessions: distinct, at least one.
+        any: answer as soon as one of the sessions can be read, with those that can.
+        within_ms: answer `timed-out` for the sessions that cannot be read by then.
+        into: a payload is given to this call, as `payload` in its request, and the call's answer
+            stands for it; its refusal stands as the session's error.
+    """
+
+    sessions: tuple[str, ...]
+    any: bool = False
+    within_ms: int | None = None
+    into: Call | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Now:
+    """Answers the time of day, an instant."""
+
+
+@dataclass(frozen=True, slots=True)
+class Random:
+    """Answers random bytes, base64."""
+
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Sleep:
+    """Wait; answers null."""
+
+    ms: int
+
+
+Operation: TypeAlias = Call | Open | Close | FailSession | Send | Receive | Now | Random | Sleep
+Program: TypeAlias = Callable[[JsonObject], Generator[Operation, JsonValue, JsonValue]]
+"""Takes the request of the host call, and returns its answer.
+
+A `CapabilityError` that it raises is the call's refusal.
+"""
+
+TIMED_OUT = "timed-out"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProgramId:
+    """One revision of a program.
+
+    Whoever changes the order or content of operations adds a revision, and keeps the old one while
+    flows of earlier releases may hold it.
+    """
+
+    name: str
+    revision: int
+
+
+class Programs(Protocol):
+    """The programs of this release."""
+
+    def begun_by(self, function: str, request: JsonObject) -> ProgramId | None:
+        """The newest revision of the program that performs a host call; None: a capability does.
+
+        Args:
+            function: `interface.function`.
+            request: the request of the call, not checked yet.
+        """
+        ...
+
+    def find(self, program: ProgramId) -> Program | None:
+        """The program; None if this release does not have that revision."""
+        ...
+
+
+class NoPrograms:
+    """No host call is performed by a program."""
+
+    def begun_by(self, function: str, request: JsonObject) -> ProgramId | None:  # noqa: ARG002
+        return None
+
+    def find(self, program: ProgramId) -> Program | None:  # noqa: ARG002
+        return None
+
+
+class ProgramTable:
+    """Programs by name and revision, and the host calls that they perform.
+
+    Args:
+        programs: all revisions.
+        calls: program names by host function and the request's `op`; None stands for no `op`.
+    """
+
+    def __init__(
+        self,
+        programs: Mapping[tuple[str, int], Program],
+        calls: Mapping[tuple[str, str | None], str],
+    ) -> None:
+        self._programs = dict(programs)
+        self._calls = dict(calls)
+        self._newest: dict[str, int] = {}
+        for name, revision in self._programs:
+            self._newest[name] = max(revision, self._newest.get(name, 0))
+
+    def begun_by(self, function: str, request: JsonObject) -> ProgramId | None:
+        op = request.get("op")
+        name = self._calls.get((function, op if isinstance(op, str) else None))
+        return None if name is None else ProgramId(name=name, revision=self._newest[name])
+
+    def find(self, program: ProgramId) -> Program | None:
+        return self._programs.get((program.name, program.revision))
