@@ -5,6 +5,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
+import msgspec
+
 from cpi.package.model import PackageId
 from host.adapters.memory.store import MemoryStore
 from host.domain.clock import SimClock
@@ -265,8 +267,12 @@ class Network:
     def bobs(self) -> list[FlowStatus]:
         query = GlanceQuery(node=holding(BOB).short_hash, responders=True)
         found = sorted(self.service.page(query, 100), key=lambda glance: glance.key)
-        statuses = [self.service.glanced(glance) for glance in found]
-        return [status for status in statuses if status is not None]
+        listed = [self.service.glanced(glance) for glance in found]
+        return [
+            replace(one.status, result=msgspec.json.decode(one.result))
+            for one in listed
+            if one is not None
+        ]
 
     def run(self, body: Any = None) -> FlowStatus:
         """Start the flow, let everything happen, answer Alice's status."""
