@@ -17,7 +17,6 @@ from sandbox.guest import Guest
 from sandbox.instance import Run, StoreFuel
 from sandbox.limits import Limits
 from sandbox.outcome import Returned
-from sandbox.stores import Store
 from sandbox.world import World
 
 SAMPLES = Path("sample_cordapps")
@@ -55,16 +54,14 @@ class KeptInstance:
     """An instance that answers again and again. Measurements only: the product never keeps one."""
 
     def __init__(self, guest: Guest) -> None:
-        linker, compiled = guest._linker, guest._compiled  # noqa: SLF001  # what no caller may do
-        self._store = Store(guest._engine)  # noqa: SLF001
-        self._store.set_fuel(_ENDLESS_FUEL)
-        self._store.set_epoch_deadline(_ENDLESS_FUEL)
+        self._instance = guest.program.take()
+        self._store = self._instance.store
         run = Run(StoreFuel(self._store), limits=Limits(), host=None, granted=frozenset())
         self._leave = native.enter(self._store, run)
-        self._store.instantiate(linker, compiled)
-        index = compiled.get_export_index("verify")
-        assert index is not None  # every contract exports it
-        self._verify = index
+        self._instance.begin(Limits())
+        self._store.set_fuel(_ENDLESS_FUEL)
+        self._store.set_epoch_deadline(_ENDLESS_FUEL)
+        self._verify = guest.program.exports["verify"]
 
     def verify(self, transaction: bytes) -> None:
         is_ok, text, _ = self._store.call(self._verify, transaction, size_max=1 << 20)
@@ -73,7 +70,7 @@ class KeptInstance:
 
     def close(self) -> None:
         self._leave()
-        self._store.close()
+        self._instance.end(is_intact=False)
 
 
 @cache

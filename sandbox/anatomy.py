@@ -70,7 +70,7 @@ class Anatomy:
 
 def shape_of_guest(guest: Guest) -> Shape:
     """Imports and exports of a compiled guest, as the engine reports them."""
-    return shape_of(guest._engine, guest._compiled)  # noqa: SLF001  # one room, no other reader
+    return shape_of(guest.program.engine, guest.program.compiled)
 
 
 def anatomy_of(wasm: bytes) -> Anatomy:

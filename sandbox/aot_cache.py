@@ -5,9 +5,7 @@ this host's secret, is correct. A damaged or foreign entry is deleted and compil
 """
 
 import hashlib
-import hmac
 import os
-import secrets
 from collections.abc import Callable
 from io import BufferedReader
 from pathlib import Path
@@ -18,9 +16,8 @@ from wasmtime.component import Component
 
 from sandbox.engine import EngineKind, fingerprint
 from sandbox.errors import ComponentUnknownError
-from sandbox.files import locked, private_directory, write_whole
-
-_MAC_BYTES = 32
+from sandbox.files import locked, private_directory
+from sandbox.seals import Seals
 
 Compile = Callable[[Path, Path], None]
 """Compiles the component file (first) into a file (second)."""
@@ -33,7 +30,7 @@ class AotCache:
     def __init__(self, folder: Path, kind: EngineKind = EngineKind.COMPONENTS) -> None:
         self._folder = private_directory(folder)
         self._fingerprint = fingerprint(kind)
-        self._secret = _secret(self._folder)
+        self._seals = Seals(folder, self._fingerprint)
 
     def load(
         self, engine: Engine, stem: str, component: Path, compile_component: Compile
@@ -62,7 +59,7 @@ class AotCache:
         The open file stays the checked one, even if its name is replaced. Arguments and errors are
         those of `load`.
         """
-        return self._have(stem, component, compile_component, self._open)
+        return self._have(stem, component, compile_component, self._seals.open)
 
     def _entry(self, stem: str) -> Path:
         return self._folder / f"{stem}-{self._fingerprint[:16]}.cwasm"
@@ -98,14 +95,12 @@ class AotCache:
         fresh = path.with_suffix(f".{os.getpid()}.new")
         try:
             compile_component(component, fresh)
-            with fresh.open("rb") as file:
-                write_whole(path.with_suffix(".mac"), self._mac(path.name, file))
-            fresh.replace(path)
+            self._seals.keep(fresh, path)
         finally:
             fresh.unlink(missing_ok=True)
 
     def _load(self, engine: Engine, path: Path) -> Component | None:
-        file = self._open(path)
+        file = self._seals.open(path)
         if file is None:
             return None
         with file:
@@ -113,31 +108,6 @@ class AotCache:
                 return Component.deserialize_file(engine, str(path))
             except WasmtimeError:
                 return None
-
-    def _open(self, path: Path) -> BufferedReader | None:
-        """The entry's file, if its MAC is correct."""
-        try:
-            seal = path.with_suffix(".mac").read_bytes()
-            file = path.open("rb")
-        except FileNotFoundError:
-            return None
-        if len(seal) == _MAC_BYTES and hmac.compare_digest(seal, self._mac(path.name, file)):
-            return file
-        file.close()
-        return None
-
-    def _mac(self, name: str, file: BufferedReader) -> bytes:
-        key = hmac.digest(self._secret, f"{name}\n{self._fingerprint}".encode(), "sha256")
-        content = hashlib.file_digest(file, lambda: hashlib.blake2b(key=key[:32])).digest()
-        return hmac.digest(key, content, "sha256")
-
-
-def _secret(folder: Path) -> bytes:
-    path = folder / "secret"
-    with locked(folder / "secret.lock"):
-        if not path.exists():
-            write_whole(path, secrets.token_bytes(32))
-        return path.read_bytes()
 
 
 def _sha256(path: Path) -> str:

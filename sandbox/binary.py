@@ -11,32 +11,40 @@ from sandbox.errors import ComponentRefusedError
 HEADER_BYTES = 8
 CORE_MODULE, NESTED_COMPONENT = 1, 4
 """Sections of a component."""
-CUSTOM, TYPE, IMPORT, FUNCTION, MEMORY, EXPORT, CODE = 0, 1, 2, 3, 5, 7, 10
+CUSTOM, TYPE, IMPORT, FUNCTION, TABLE, MEMORY, GLOBAL, EXPORT, START = 0, 1, 2, 3, 4, 5, 6, 7, 8
+ELEMENT, CODE, DATA, DATA_COUNT = 9, 10, 11, 12
 """Sections of a core module."""
 
 
 def imports_of(section: bytes) -> tuple[int, int]:
     """How many functions and memories a module imports."""
+    kinds = [kind for _, kind, _ in each_import(section)]
+    return kinds.count(0), kinds.count(2)
+
+
+def each_import(section: bytes) -> Iterator[tuple[bytes, int, int]]:
+    """The field, the kind and the position behind each import of a module."""
     count, position = read_number(section, 0)
-    functions = memories = 0
     for _ in range(count):
+        field = b""
         for _ in range(2):  # names of module and field
-            size, position = read_number(section, position)
-            position += size
+            size, start = read_number(section, position)
+            position = start + size
+            field = section[start:position]
         kind, position = section[position], position + 1
         if kind == 0:
-            functions, position = functions + 1, skip_number(section, position)
+            position = skip_number(section, position)
         elif kind == 1:
             position = skip_limits(section, skip_type(section, position))
         elif kind == 2:
-            memories, position = memories + 1, skip_limits(section, position)
+            position = skip_limits(section, position)
         elif kind == 3:
             position = skip_type(section, position) + 1
         elif kind == 4:
             position = skip_number(section, position + 1)
         else:
             raise ComponentRefusedError(f"import of kind {kind}: the sandbox has none")
-    return functions, memories
+        yield field, kind, position
 
 
 def sections_of(wasm: bytes, position: int = HEADER_BYTES) -> Iterator[tuple[int, bytes]]:
@@ -85,6 +93,13 @@ def read_number(data: bytes, position: int) -> tuple[int, int]:
         if byte < 0x80:
             return value, position
     raise ComponentRefusedError(f"number at byte {position}: more than 64 bits")
+
+
+def read_signed(data: bytes, position: int) -> tuple[int, int]:
+    """The signed number at a position, and the position behind it."""
+    value, end = read_number(data, position)
+    bits = 7 * (end - position)
+    return value - (1 << bits if data[end - 1] & 0x40 else 0), end
 
 
 def skip_number(data: bytes, position: int) -> int:

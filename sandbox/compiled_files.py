@@ -9,19 +9,40 @@ from dataclasses import dataclass
 from io import BufferedReader
 
 from sandbox.guest import Component
+from sandbox.images.image import ImageFiles
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CompiledFile:
-    """Compiled code of a component, checked and open for reading. The receiver must close it."""
+    """The code of a component, checked and open for reading. The receiver must close it.
+
+    Attributes:
+        component: what it is the code of.
+        file: its compiled code; of an image, that of the image's runtime.
+        image: the image's files; None if the component is self-contained.
+    """
 
     component: Component
     file: BufferedReader
+    image: ImageFiles | None = None
 
     def copy(self) -> "CompiledFile":
-        """The same file once more."""
+        """The same files once more."""
         file = os.fdopen(os.dup(self.file.fileno()), "rb")
-        return CompiledFile(component=self.component, file=file)
+        image = None if self.image is None else self.image.copy()
+        return CompiledFile(component=self.component, file=file, image=image)
+
+    def close(self) -> None:
+        """Close all of them."""
+        self.file.close()
+        if self.image is not None:
+            self.image.close()
+
+    def descriptors(self) -> tuple[int, ...]:
+        """Those of its files."""
+        image = self.image
+        more = () if image is None else (image.initial.fileno(), image.changes.fileno())
+        return (self.file.fileno(), *more)
 
 
 class CompiledFiles:
@@ -47,13 +68,13 @@ class CompiledFiles:
         with self._lock:
             before = self._files.pop(digest, None)
             if before is not None:
-                before.file.close()
+                before.close()
             self._files[digest] = fresh
             while len(self._files) > self._size:
-                self._files.popitem(last=False)[1].file.close()
+                self._files.popitem(last=False)[1].close()
             return fresh.copy()
 
 
 def _close(files: OrderedDict[str, CompiledFile]) -> None:
     for compiled in files.values():
-        compiled.file.close()
+        compiled.close()

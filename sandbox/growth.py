@@ -13,11 +13,10 @@ a function that is added to its module:
 
 The function's name distinguishes this trap from others. Only functions whose bytes could contain
 the instruction are decoded; nothing else is changed, and no index of the module moves.
-Source: WebAssembly core specification 5.4, 5.5; proposals for exceptions and multiple memories.
+Source: WebAssembly core specification 5.5.
 """
 
 import re
-from collections.abc import Callable
 
 from sandbox.binary import (
     CODE,
@@ -36,10 +35,9 @@ from sandbox.binary import (
     make_vector,
     read_number,
     sections_of,
-    skip_number,
-    skip_type,
 )
 from sandbox.errors import ComponentRefusedError
+from sandbox.instructions import instructions_of
 
 REVISION = 1
 """Version of this module's output; a part of the engine's profile."""
@@ -49,6 +47,7 @@ _GROW_TYPE = bytes((0x60, 1, 0x7F, 1, 0x7F))
 """(func (param i32) (result i32))"""
 _MAYBE_GROW = re.compile(rb"\x40(?=([\x80-\xff]{0,9}[\x00-\x7f]))")
 """A lookahead, since matches may overlap: the operand of a false match may contain a real one."""
+_GROW = 0x40
 _NAME = b"\x04name"
 _FUNCTION_NAMES = 1
 
@@ -143,18 +142,11 @@ def _calling(
 
 def _growths(body: bytes) -> list[tuple[int, int, int]]:
     """Start, end and memory of each `memory.grow` in a function's body."""
-    groups, position = read_number(body, 0)
-    for _ in range(groups):
-        position = skip_type(body, skip_number(body, position))
-    found = []
-    while position < len(body):
-        opcode, start = body[position], position
-        if opcode == 0x40:
-            memory, position = read_number(body, position + 1)
-            found.append((start, position, memory))
-        else:
-            position = _IMMEDIATES[opcode](body, position + 1)
-    return found
+    return [
+        (start, end, read_number(body, start + 1)[0])
+        for opcode, start, end in instructions_of(body)
+        if opcode == _GROW
+    ]
 
 
 def _helper(memory: int) -> bytes:
@@ -180,99 +172,3 @@ def _named(names: bytes, added: list[tuple[int, bytes]]) -> bytes:
         others = [part for part in parts if part[0] != 0]
         parts = [*first, make_section(_FUNCTION_NAMES, make_vector(entries)), *others]
     return b"".join(parts)
-
-
-Skip = Callable[[bytes, int], int]
-"""From a body and the position behind an opcode to the position behind its immediates."""
-
-
-def _nothing(_: bytes, position: int) -> int:
-    return position
-
-
-def _numbers(count: int) -> Skip:
-    def skip(body: bytes, position: int) -> int:
-        for _ in range(count):
-            position = skip_number(body, position)
-        return position
-
-    return skip
-
-
-def _fixed(size: int) -> Skip:
-    return lambda _, position: position + size
-
-
-def _memory_argument(body: bytes, position: int) -> int:
-    alignment, position = read_number(body, position)
-    if alignment & 0x40:
-        position = skip_number(body, position)
-    return skip_number(body, position)
-
-
-def _block(body: bytes, position: int) -> int:
-    is_type = 0x40 <= body[position] < 0x80
-    return skip_type(body, position) if is_type else skip_number(body, position)
-
-
-def _branch_table(body: bytes, position: int) -> int:
-    count, position = read_number(body, position)
-    for _ in range(count + 1):
-        position = skip_number(body, position)
-    return position
-
-
-def _select_types(body: bytes, position: int) -> int:
-    count, position = read_number(body, position)
-    for _ in range(count):
-        position = skip_type(body, position)
-    return position
-
-
-def _try_table(body: bytes, position: int) -> int:
-    count, position = read_number(body, _block(body, position))
-    for _ in range(count):
-        kind = body[position]
-        position = _numbers(2 if kind < 2 else 1)(body, position + 1)  # a tag, or catch all
-    return position
-
-
-def _miscellaneous(body: bytes, position: int) -> int:
-    code, position = read_number(body, position)
-    return _numbers({8: 2, 10: 2, 12: 2, 14: 2}.get(code, 0 if code < 8 else 1))(body, position)
-
-
-def _vectors(body: bytes, position: int) -> int:
-    code, position = read_number(body, position)
-    if code <= 11 or code in (92, 93):
-        return _memory_argument(body, position)
-    if code in (12, 13):
-        return position + 16
-    if 21 <= code <= 34:
-        return position + 1
-    if 84 <= code <= 91:
-        return _memory_argument(body, position) + 1
-    return position
-
-
-def _unknown(body: bytes, position: int) -> int:
-    raise ComponentRefusedError(f"instruction {body[position - 1]:#04x}: the sandbox has none")
-
-
-_KNOWN: dict[range, Skip] = {
-    range(0x02): _nothing, range(0x02, 0x05): _block, range(0x05, 0x06): _nothing,
-    range(0x08, 0x09): _numbers(1), range(0x0A, 0x0C): _nothing, range(0x0C, 0x0E): _numbers(1),
-    range(0x0E, 0x0F): _branch_table, range(0x0F, 0x10): _nothing, range(0x10, 0x11): _numbers(1),
-    range(0x11, 0x12): _numbers(2), range(0x12, 0x13): _numbers(1), range(0x13, 0x14): _numbers(2),
-    range(0x14, 0x16): _numbers(1), range(0x1A, 0x1C): _nothing, range(0x1C, 0x1D): _select_types,
-    range(0x1F, 0x20): _try_table, range(0x20, 0x27): _numbers(1),
-    range(0x28, 0x3F): _memory_argument, range(0x3F, 0x40): _numbers(1),
-    range(0x41, 0x43): _numbers(1), range(0x43, 0x44): _fixed(4), range(0x44, 0x45): _fixed(8),
-    range(0x45, 0xC5): _nothing, range(0xD0, 0xD1): _numbers(1), range(0xD1, 0xD2): _nothing,
-    range(0xD2, 0xD3): _numbers(1), range(0xD3, 0xD5): _nothing, range(0xD5, 0xD7): _numbers(1),
-    range(0xFC, 0xFD): _miscellaneous, range(0xFD, 0xFE): _vectors,
-}  # fmt: skip
-_IMMEDIATES: tuple[Skip, ...] = tuple(
-    next((skip for codes, skip in _KNOWN.items() if code in codes), _unknown) for code in range(256)
-)
-"""The immediates of each opcode."""

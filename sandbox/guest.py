@@ -2,10 +2,11 @@
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from wasmtime import Engine, WasmtimeError
 from wasmtime import component as wc
@@ -19,7 +20,7 @@ from sandbox.errors import (
     WorldMismatchError,
 )
 from sandbox.host_calls import HostCallHandler, waiting
-from sandbox.instance import HOST_FUNCTIONS, Run, StoreFuel
+from sandbox.instance import Run, StoreFuel
 from sandbox.limits import Limits, Usage
 from sandbox.outcome import Outcome
 from sandbox.own_memory import thread_filled_bytes
@@ -28,7 +29,7 @@ from sandbox.receipts import RunFacts, concluded
 from sandbox.runnable import Runnable, RunRequest
 from sandbox.stores import Store
 from sandbox.traps import error_of
-from sandbox.world import EXPORTS, World, import_name
+from sandbox.world import EXPORTS, World
 
 _INSTANCES_MAX = 200
 _TABLES_MAX = 50
@@ -69,28 +70,110 @@ class Component:
         )
 
 
+class Instance(Protocol):
+    """A place for one run: a store, in which the program's instance is.
+
+    Attributes:
+        store: of this run alone, and for its length.
+    """
+
+    store: Store
+
+    def begin(self, limits: Limits) -> None:
+        """Make the instance ready for a call, with the run's fuel, deadline and limits.
+
+        Whatever happens, the store's fuel is the run's afterwards.
+
+        Raises:
+            WasmtimeError: the engine or the guest's own initialisation refused.
+            MemoryLimitError, HostMemoryError: there is no room for it.
+        """
+        ...
+
+    def end(self, *, is_intact: bool) -> None:
+        """The run is over; `is_intact` if its call returned and no host call was refused."""
+        ...
+
+
+class Program(Protocol):
+    """Code that can be run: how instances of it are made."""
+
+    @property
+    def engine(self) -> Engine:
+        """The engine that it was loaded for."""
+        ...
+
+    @property
+    def compiled(self) -> wc.Component:
+        """The compiled component, for its imports and exports."""
+        ...
+
+    @property
+    def linker(self) -> wc.Linker:
+        """What it is instantiated with."""
+        ...
+
+    @property
+    def exports(self) -> Mapping[str, wc.ExportIndex]:
+        """The exports of its world."""
+        ...
+
+    def take(self) -> Instance:
+        """A place for a run."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SelfContained:
+    """The `Program` of a self-contained component: each run instantiates it."""
+
+    world: World
+    engine: Engine
+    compiled: wc.Component
+    linker: wc.Linker
+    exports: Mapping[str, wc.ExportIndex]
+
+    def take(self) -> Instance:
+        return _FreshInstance(self)
+
+
+class _FreshInstance:
+    """An instance of a self-contained component."""
+
+    __slots__ = ("_program", "store")
+
+    def __init__(self, program: SelfContained) -> None:
+        self._program = program
+        self.store = Store(program.engine)
+
+    def begin(self, limits: Limits) -> None:
+        _bound(self.store, limits, self._program.world)
+        self.store.instantiate(self._program.linker, self._program.compiled)
+
+    def end(self, *, is_intact: bool) -> None:  # noqa: ARG002  # no instance is kept
+        self.store.close()
+
+
+def exports_of(compiled: wc.Component, world: World) -> Mapping[str, wc.ExportIndex]:
+    """The exports of `world` that a component has."""
+    found = {name: compiled.get_export_index(name) for name in EXPORTS[world]}
+    return {name: index for name, index in found.items() if index is not None}
+
+
 class Guest(Runnable):
-    """A compiled component. Thread-safe: every call has its own store and instance."""
+    """Code that is loaded. Thread-safe: every run has its own place."""
 
     def __init__(
         self,
         component: Component,
-        engine: Engine,
-        compiled: wc.Component,
+        program: Program,
         ticker: Ticker,
         places: threading.Semaphore | None = None,
     ) -> None:
         self.component = component
-        self._engine = engine
-        self._compiled = compiled
+        self.program = program
         self._ticker = ticker
         self._places: AbstractContextManager[object] = places or nullcontext()
-        self._linker = _linker(component.world, self._engine)
-        self._exports = {
-            name: index
-            for name in EXPORTS[component.world]
-            if (index := compiled.get_export_index(name)) is not None
-        }
 
     def run(self, request: RunRequest, host: HostCallHandler | None = None) -> Outcome:
         """Run an export; see `sandbox.runnable.Runnable.run`."""
@@ -101,30 +184,31 @@ class Guest(Runnable):
     def _in_store(
         self, facts: RunFacts, request: RunRequest, host: HostCallHandler | None
     ) -> Outcome:
-        limits = request.limits
-        store = Store(self._engine)
+        limits, instance = request.limits, self.program.take()
+        store = instance.store
         run = Run(StoreFuel(store), limits=limits, host=host, granted=request.granted)
         leave = native.enter(store, run)
         try:
             if (waiter := waiting(host)) is not None:
                 waiter.attach(_Control(store, run, self._ticker, limits))
-            return concluded(facts, lambda: _usage(run), lambda: self._run(store, run, request))
+            return concluded(facts, lambda: _usage(run), lambda: self._run(instance, run, request))
         finally:
             leave()
-            store.close()
+            instance.end(is_intact=run.has_returned and run.error is None)
 
-    def _run(self, store: Store, run: Run, request: RunRequest) -> tuple[bool, str | None]:
+    def _run(self, instance: Instance, run: Run, request: RunRequest) -> tuple[bool, str | None]:
         limits = request.limits
         with self._ticker.running():
-            _bound(store, limits, self.component.world)
-            raw = _encoded(request.argument, limits)
             failure: str | None = None
             is_ok, text, size = True, None, 0
             try:
-                store.instantiate(self._linker, self._compiled)
-                is_ok, text, size = store.call(
-                    self._exports[request.export], raw, size_max=limits.payload_bytes_max
+                instance.store.set_fuel(limits.fuel_max)
+                raw = _encoded(request.argument, limits)
+                instance.begin(limits)
+                is_ok, text, size = instance.store.call(
+                    self.program.exports[request.export], raw, size_max=limits.payload_bytes_max
                 )
+                run.has_returned = True
             except WasmtimeError as exc:
                 failure = str(exc)
         value = None if text is None else text.decode()
@@ -187,18 +271,6 @@ def _is_memory_error(value: str) -> bool:
     failures = report.get("failures", ())
     reports = [report, report.get("error"), *(failures if isinstance(failures, list) else ())]
     return any(isinstance(r, dict) and r.get("type") == "MemoryError" for r in reports)
-
-
-def _linker(world: World, engine: Engine) -> wc.Linker:
-    linker = wc.Linker(engine)
-    if world is World.WORKFLOW:
-        with linker.root() as root:
-            for interface in dict.fromkeys(interface for interface, _ in HOST_FUNCTIONS):
-                with root.add_instance(import_name(interface)) as instance:
-                    for number, (owner, function) in enumerate(HOST_FUNCTIONS):
-                        if owner == interface:
-                            native.define_host_function(instance, function, number)
-    return linker
 
 
 def _bound(store: Store, limits: Limits, world: World) -> None:

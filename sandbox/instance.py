@@ -60,6 +60,8 @@ class Run:
         self.error: BaseException | None = None
         self.host_calls = 0
         self.log_bytes = 0
+        self.has_returned = False
+        """Whether the export's call returned, by whatever answer."""
         self._fuel_left: int | None = None
         self._fuel = fuel
         self._limits = limits

@@ -9,8 +9,9 @@ from wasmtime import component as wc
 from sandbox import pooling
 from sandbox.deadline import Ticker
 from sandbox.engine import EngineKind, new_engine
-from sandbox.guest import Component, Guest
+from sandbox.guest import Component, Guest, SelfContained, exports_of
 from sandbox.inspect import shape_of
+from sandbox.linking import linker_of
 from sandbox.world import check_world
 
 
@@ -43,7 +44,7 @@ def loaded_guest(
     ticker: Ticker,
     places: threading.Semaphore | None = None,
 ) -> Guest:
-    """The guest of a component that was compiled for `engine`, whose epoch `ticker` advances.
+    """The guest of a self-contained component for `engine`, whose epoch `ticker` advances.
 
     If the engine has a pool, `places` are those of the pool.
 
@@ -55,6 +56,13 @@ def loaded_guest(
         component.world,
         imports=shape.imports,
         exports=shape.exports,
-        python=component.runtime is not None,
+        python=False,
     )
-    return Guest(component, engine, compiled, ticker, places)
+    program = SelfContained(
+        world=component.world,
+        engine=engine,
+        compiled=compiled,
+        linker=linker_of(component.world, engine),
+        exports=exports_of(compiled, component.world),
+    )
+    return Guest(component, program, ticker, places)

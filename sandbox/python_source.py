@@ -1,7 +1,7 @@
 """Python sources of one guest, with data files of its packages, and how they enter a runtime.
 
-This module produces every byte of the form, compression included: another version of a compression
-library would produce other bytes, and so another snapshot of the memory.
+This module produces every byte of the form, which loaders leave in the memory: a compression
+library of another version would produce other bytes, and so another image.
 """
 
 import base64
@@ -9,17 +9,19 @@ import binascii
 import hashlib
 import json
 import re
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from sandbox.deflate import compress
 from sandbox.errors import SourceRefusedError
 
 FILES_MAX = 2_000
 BYTES_MAX = 4 * 1024 * 1024
 ENTRY_MODULES_MAX = 1_000
 DATA_BYTES_MAX = 1024 * 1024
+_STORED_BYTES = 65_535
+"""Bytes of the largest stored block of a deflate stream."""
 _PATH = re.compile(r"(?:[A-Za-z_][A-Za-z0-9_]*/)*[A-Za-z_][A-Za-z0-9_]*\.py")
 _DATA = re.compile(r"(?:[A-Za-z0-9_][A-Za-z0-9_.+!@-]*/)*[A-Za-z0-9_][A-Za-z0-9_.+!@-]*")
 _MODULE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*")
@@ -98,8 +100,15 @@ class PythonSource:
         return f"SHA-256:{hashlib.sha256(self.canonical).hexdigest().upper()}"
 
     def packed(self) -> bytes:
-        """The canonical form as a zlib stream; the same bytes everywhere."""
-        return compress(self.canonical)
+        """The canonical form as a zlib stream that stores it uncompressed (RFC 1950, RFC 1951)."""
+        data = self.canonical
+        parts = [b"\x78\x01"]
+        for start in range(0, len(data), _STORED_BYTES):
+            part = data[start : start + _STORED_BYTES]
+            size = len(part).to_bytes(2, "little")
+            is_last = start + len(part) == len(data)
+            parts += [bytes((is_last,)), size, bytes(b ^ 0xFF for b in size), part]
+        return b"".join((*parts, zlib.adler32(data).to_bytes(4, "big")))
 
 
 def _data_size(path: str, text: str) -> int:

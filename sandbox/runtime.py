@@ -6,16 +6,19 @@ from pathlib import Path
 
 from sandbox import pinned
 from sandbox.aot_cache import AotCache, Compile
-from sandbox.compile_budget import DERIVED, CompileBudget
+from sandbox.compile_budget import CompileBudget
 from sandbox.compiled_files import CompiledFile, CompiledFiles
 from sandbox.deadline import Ticker
-from sandbox.derive import Deriver
 from sandbox.digests import digest_of, file_stem
-from sandbox.engine import new_engine
+from sandbox.engine import EngineKind, new_engine
 from sandbox.errors import ComponentUnknownError, WorldMismatchError
 from sandbox.files import private_directory, write_whole
 from sandbox.guest import Component, Guest
 from sandbox.guest_cache import GuestCache, KeyedLocks
+from sandbox.images.format import Header
+from sandbox.images.instance import ImageProgram
+from sandbox.images.runtimes import Runtimes
+from sandbox.images.store import ImageStore
 from sandbox.jail import compile_in_jail
 from sandbox.loading import Pool, loaded_guest, opened_pool
 from sandbox.python_source import PythonSource
@@ -51,10 +54,12 @@ class Sandbox:
         self._cache_dir = private_directory(cache_dir)
         self._components = private_directory(cache_dir / "components")
         self._progress: Progress = progress or (lambda _text: None)
-        self._deriver = Deriver(cache_dir)
         self._aot = AotCache(cache_dir / "compiled")
         self._engine = new_engine()
-        self._ticker = Ticker(self._engine)
+        engine = new_engine(EngineKind.RUNTIMES)
+        self._ticker = Ticker(self._engine, engine)
+        self._runtimes = Runtimes(cache_dir, engine, self._progress)
+        self._images = ImageStore(cache_dir, self._runtimes)
         self._pool: Pool | None = None
         self._has_tried_pool = False
         self._admissions = KeyedLocks()
@@ -89,8 +94,8 @@ class Sandbox:
             raise WorldMismatchError(
                 f"runtime {chosen.digest}: expected one of world {world}, found {chosen.world}"
             )
-        digest = self._deriver.derive(source, chosen, self._progress)
-        return self._record(digest, world, chosen.digest)
+        header = self._images.make(source, chosen.digest, self._progress)
+        return self._of_image(header)
 
     def admit(self, world: World, wasm: bytes) -> Component:
         """Store a self-contained component after checking it; it is compiled on the way.
@@ -113,7 +118,7 @@ class Sandbox:
                 if not known:
                     path.unlink(missing_ok=True)
                 raise
-            return self._record(digest, world, None)
+            return self._record(digest, world)
 
     def guest(self, world: World, component_digest: str) -> Guest:
         """The guest of a stored component, compiled in the jail the first time.
@@ -142,25 +147,45 @@ class Sandbox:
             component_digest, lambda: self._open_compiled(self._recall(component_digest))
         )
         if found.component.world is not world:
-            found.file.close()
+            found.close()
             raise WorldMismatchError(
                 f"component {component_digest}: expected world {world}, "
                 f"found {found.component.world}"
             )
         return found
 
+    def wasm(self, component: Component) -> bytes:
+        """The bytes of a stored component; of an image, those of its pinned runtime.
+
+        Raises:
+            RuntimeUnknownError, RuntimeDamagedError: there is no such runtime, or it is damaged.
+        """
+        if component.runtime is None:
+            return component.path.read_bytes()
+        return pinned.unpack_runtime(pinned.find_runtime(component.runtime))
+
     def _open_compiled(self, component: Component) -> CompiledFile:
+        if component.runtime is not None:
+            files = self._runtimes.files(component.runtime)
+            files.initial.close()
+            image = self._images.open(component.digest)
+            return CompiledFile(component=component, file=files.code, image=image.files.copy())
         stem = file_stem(component.digest) or ""
         file = self._aot.open(stem, component.path, self._compiler(component))
         return CompiledFile(component=component, file=file)
 
     def _load(self, component: Component) -> Guest:
+        if component.runtime is not None:
+            program = ImageProgram(
+                self._runtimes.code(component.runtime), self._images.open(component.digest)
+            )
+            return Guest(component, program, self._ticker)
         stem = file_stem(component.digest) or ""
         compiled = self._aot.load(
             self._engine, stem, self._path(component.digest), self._compiler(component)
         )
         guest = loaded_guest(component, self._engine, compiled, self._ticker)
-        if component.runtime is not None or component.world is not World.CONTRACT:
+        if component.world is not World.CONTRACT:
             return guest
         return self._pooled(component) or guest
 
@@ -180,31 +205,42 @@ class Sandbox:
     def _compiler(self, component: Component) -> Compile:
         def compile_now(file: Path, output: Path) -> None:
             self._progress(f"compiling component {file.stem[:16]} (once per host)")
-            budget = DERIVED
-            if component.runtime is None:
-                budget = CompileBudget.of_code(check_static(file.read_bytes(), PLAIN))
+            budget = CompileBudget.of_code(check_static(file.read_bytes(), PLAIN))
             # A verdict must not depend on how much memory a host has or allows.
             trap_growth = component.world is World.CONTRACT
             compile_in_jail(file, output, budget, trap_growth=trap_growth)
 
         return compile_now
 
-    def _record(self, digest: str, world: World, runtime: str | None) -> Component:
+    def _of_image(self, header: Header) -> Component:
+        return Component(
+            digest=header.digest,
+            world=pinned.find_runtime(header.runtime).world,
+            runtime=header.runtime,
+            path=self._images.path(header.digest),
+        )
+
+    def _record(self, digest: str, world: World) -> Component:
         path = self._path(digest)
-        record = json.dumps({"world": world, "runtime": runtime}).encode()
+        record = json.dumps({"world": world}).encode()
         note = path.with_suffix(".json")
         if not note.exists() or note.read_bytes() != record:
             write_whole(note, record)
-        return Component(digest=digest, world=world, runtime=runtime, path=path)
+        return Component(digest=digest, world=world, runtime=None, path=path)
 
     def _recall(self, digest: str) -> Component:
         path = self._path(digest)
+        header = self._images.header(digest)
+        if header is not None:
+            return self._of_image(header)
         try:
             record = json.loads(path.with_suffix(".json").read_bytes())
-            world, runtime = World(record["world"]), record["runtime"]
+            world, is_older = World(record["world"]), record.get("runtime") is not None
         except (FileNotFoundError, ValueError, KeyError, TypeError) as exc:
             raise ComponentUnknownError(f"component {digest} is not stored here") from exc
-        return Component(digest=digest, world=world, runtime=runtime, path=path)
+        if is_older:
+            raise ComponentUnknownError(f"component {digest} was derived by an older release")
+        return Component(digest=digest, world=world, runtime=None, path=path)
 
     def _path(self, digest: str) -> Path:
         stem = file_stem(digest)

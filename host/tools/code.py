@@ -12,7 +12,6 @@ from cpi.package.descriptor import PYTHON_PREFIX, CodeDescriptor
 from host.domain.errors import InvalidInputError
 from host.guests.code import (
     COMPONENT_BYTES_MAX,
-    DERIVING_TOOL,
     DESCRIBED,
     CodeRefusedError,
     describe,
@@ -29,7 +28,6 @@ from host.tools.vendoring import vendored_packages
 from sandbox.guest import Component
 from sandbox.python_source import PythonSource, data_bytes, is_data
 from sandbox.runtime import Sandbox
-from sandbox.wizer import tool_version
 from sandbox.world import World
 
 COMPONENT_ENTRY = "wasm/component.wasm.zst"
@@ -240,7 +238,6 @@ def _descriptor(
         toolchain={
             "cordbox": version("cordbox"),
             "sdk": str(answer.get("sdk", "unknown")),
-            **({DERIVING_TOOL: tool_version()} if form == "python" else {}),
         },
         **declared,
     )

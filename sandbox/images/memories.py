@@ -74,21 +74,22 @@ class LinearMemory:
         _open(self.base + self.size, size - self.size)
         self.size = size
 
-    def map_file(self, descriptor: int, size: int, *, offset: int = 0) -> None:
-        """Show `size` bytes of a file at the memory's beginning, privately: writes stay here.
+    def map_file(self, descriptor: int, start: int, end: int) -> None:
+        """Show the bytes `start` to `end` of a file at the same place, privately: writes stay here.
 
         Args:
             descriptor: of the file, which must not change while the memory exists.
-            size: bytes, a multiple of the page size, at most the memory's size.
-            offset: the first byte in the file, a multiple of the page size.
+            start: a multiple of the page size.
+            end: a multiple of the page size, at most the memory's size.
 
         Raises:
-            ValueError: more bytes than the memory has.
+            ValueError: beyond the memory's size.
             OSError: the system refuses.
         """
-        if size > self.size:
-            raise ValueError(f"{size} bytes for a memory of {self.size}")
-        _map(_PROT_READ_WRITE, _MAP_FIXED, self.base, size, (descriptor, offset))
+        if end > self.size:
+            raise ValueError(f"{end} bytes for a memory of {self.size}")
+        address = self.base + start
+        _map(_PROT_READ_WRITE, _MAP_FIXED, address, end - start, (descriptor, start))
 
 
 @dataclass(slots=True)

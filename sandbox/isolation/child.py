@@ -14,14 +14,15 @@ import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
+from io import BufferedReader
 from pathlib import Path
 from typing import NoReturn
 
-from wasmtime import WasmtimeError
+from wasmtime import Engine, WasmtimeError
 from wasmtime import component as wc
 
 from sandbox.deadline import Ticker
-from sandbox.engine import engine_version, new_engine, profile_digest
+from sandbox.engine import EngineKind, engine_version, new_engine, profile_digest
 from sandbox.errors import (
     CapabilityNotGrantedError,
     ComponentUnknownError,
@@ -31,6 +32,9 @@ from sandbox.errors import (
 )
 from sandbox.guest import Component, Guest
 from sandbox.host_calls import GuestCallError, RunControl, RunEndedError
+from sandbox.images.image import Image, ImageFiles
+from sandbox.images.instance import ImageProgram
+from sandbox.images.runtimes import RuntimeFiles, load_runtime
 from sandbox.isolation.frames import (
     FRAME_BYTES_MAX,
     MESSAGE_CHARACTERS_MAX,
@@ -41,6 +45,8 @@ from sandbox.isolation.frames import (
     FromHost,
     Halt,
     Halted,
+    Loaded,
+    LoadedImage,
     Order,
     Pause,
     Ready,
@@ -158,7 +164,7 @@ def main(socket_number: int) -> None:
     before_seal()
     seal.close(
         parent=order.parent,
-        files_max=order.lanes + _DESCRIPTORS_BESIDE_LANES,
+        files_max=order.lanes + 2 * len(order.components) + _DESCRIPTORS_BESIDE_LANES,
         memory_bytes_max=order.memory_bytes_max,
     )
     beginning.send(Ready(dict(seal.walls)))
@@ -173,23 +179,47 @@ def before_seal() -> None:
 
 
 def _load(order: Order) -> Sequence[Guest]:
-    engine = new_engine()
-    ticker = Ticker(engine)
+    components, runtimes = new_engine(), new_engine(EngineKind.RUNTIMES)
+    ticker = Ticker(components, runtimes)
     with ticker.running():
         """Starts the ticker's thread."""
     guests = []
     for loaded in order.components:
-        file = Path(f"/dev/fd/{loaded.descriptor}")
-        component = Component(
-            digest=loaded.digest, world=World(loaded.world), runtime=loaded.runtime, path=file
-        )
-        try:
-            compiled = wc.Component.deserialize_file(engine, str(file))
-        except WasmtimeError as exc:
-            raise ComponentUnknownError(f"compiled code of {loaded.digest} is damaged") from exc
-        guests.append(loaded_guest(component, engine, compiled, ticker))
-        os.close(loaded.descriptor)
+        with os.fdopen(loaded.descriptor, "rb") as code:
+            if loaded.image is None:
+                guests.append(_self_contained(loaded, components, code, ticker))
+            else:
+                guests.append(_over_image(loaded, loaded.image, runtimes, code, ticker))
     return guests
+
+
+def _self_contained(loaded: Loaded, engine: Engine, code: BufferedReader, ticker: Ticker) -> Guest:
+    try:
+        compiled = wc.Component.deserialize_file(engine, f"/dev/fd/{code.fileno()}")
+    except WasmtimeError as exc:
+        raise ComponentUnknownError(f"compiled code of {loaded.digest} is damaged") from exc
+    return loaded_guest(_component(loaded), engine, compiled, ticker)
+
+
+def _over_image(
+    loaded: Loaded, image: LoadedImage, engine: Engine, code: BufferedReader, ticker: Ticker
+) -> Guest:
+    initial, changes = os.fdopen(image.initial, "rb"), os.fdopen(image.changes, "rb")
+    files = ImageFiles(image.size, initial, image.initial_size, changes, image.runs)
+    runtime = load_runtime(
+        engine, World(loaded.world), RuntimeFiles(loaded.runtime or "", code, initial)
+    )
+    program = ImageProgram(runtime, Image(loaded.digest, files))
+    return Guest(_component(loaded), program, ticker)
+
+
+def _component(loaded: Loaded) -> Component:
+    return Component(
+        digest=loaded.digest,
+        world=World(loaded.world),
+        runtime=loaded.runtime,
+        path=Path(f"/dev/fd/{loaded.descriptor}"),
+    )
 
 
 def _begin_serving(control: socket.socket, guests: Sequence[Guest], lanes: int) -> None:

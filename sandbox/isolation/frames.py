@@ -40,13 +40,24 @@ class _Message(msgspec.Struct, frozen=True, array_like=True, tag=True, forbid_un
     pass
 
 
+class LoadedImage(msgspec.Struct, frozen=True, array_like=True):
+    """The files of an image: `sandbox.images.image.ImageFiles` with descriptors."""
+
+    size: int
+    initial: int
+    initial_size: int
+    changes: int
+    runs: tuple[tuple[int, int], ...]
+
+
 class Loaded(msgspec.Struct, frozen=True, array_like=True):
-    """A component to load: `descriptor` is its compiled code, open for reading."""
+    """A component to load: `descriptor` is the compiled code, its own or that of its runtime."""
 
     digest: str
     world: str
     runtime: str | None
     descriptor: int
+    image: LoadedImage | None
 
 
 class Order(_Message, frozen=True):

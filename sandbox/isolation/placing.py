@@ -26,7 +26,7 @@ class Apart:
 
     def __call__(self, sandbox: Sandbox, world: World, digest: str) -> IsolatedGuest:
         compiled = sandbox.compiled(world, digest)
-        compiled.file.close()
+        compiled.close()
         return IsolatedGuest(
             component=compiled.component,
             index=0,

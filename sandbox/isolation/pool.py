@@ -258,4 +258,4 @@ class ProcessPool:
         finally:
             for code in codes:
                 with suppress(OSError):
-                    code.file.close()
+                    code.close()

@@ -25,6 +25,7 @@ from sandbox.isolation.frames import (
     FrameError,
     FromGuests,
     Loaded,
+    LoadedImage,
     Order,
     Refused,
     Start,
@@ -108,7 +109,7 @@ class GuestProcess:
         self._ending: Ending | None = None
         self.is_lowered = False
         """Whether its priority was lowered because it computed for long."""
-        files = [code.file.fileno() for code in codes]
+        files = [number for code in codes for number in code.descriptors()]
         self._control, theirs = socket.socketpair()
         with theirs:
             words = [sys.executable, "-P", "-m", plan.module, str(theirs.fileno())]
@@ -226,10 +227,7 @@ class GuestProcess:
     def _seal(self, codes: Sequence[CompiledFile]) -> Walls:
         channel: Channel[Start] = Channel(self._control, Start, bytes_max=OVERHEAD_BYTES_MAX)
         channel.wait_at_most(self._plan.start_seconds)
-        loaded = tuple(
-            Loaded(c.component.digest, c.component.world, c.component.runtime, c.file.fileno())
-            for c in codes
-        )
+        loaded = tuple(_loaded(code) for code in codes)
         lanes = self._plan.flows + self._plan.contracts
         try:
             channel.send(Order(os.getpid(), loaded, lanes, self._plan.memory_bytes_max))
@@ -261,6 +259,20 @@ class GuestProcess:
             idle, self._idle = self._idle, []
         for channel in idle:
             channel.stream.close()
+
+
+def _loaded(code: CompiledFile) -> Loaded:
+    component, number, image = code.component, code.file.fileno(), None
+    if code.image is not None:
+        files = code.image
+        image = LoadedImage(
+            files.size,
+            files.initial.fileno(),
+            files.initial_size,
+            files.changes.fileno(),
+            files.runs,
+        )
+    return Loaded(component.digest, component.world, component.runtime, number, image)
 
 
 def spawn(words: Sequence[str], descriptors: Sequence[int]) -> "subprocess.Popen[bytes]":

@@ -22,6 +22,7 @@ from host.tools.contracts_pool import verify_all
 from host.tools.contracts_report import Tally, report_to
 from host.tools.junit import JUnitWriter
 from host.tools.receipts import ReceiptFolder, ReceiptInvalidError
+from tests.zstandard_elsewhere import HELPER
 
 SAMPLES = Path(__file__).parents[2] / "sample_cordapps"
 GOLDEN = SAMPLES / "iou" / "receipts"
@@ -206,7 +207,7 @@ def test_receipts_are_identical_under_other_pythons(contracts: CpiContracts, ver
     packages = [str(SAMPLES.parent), *(path for path in sys.path if path.endswith("-packages"))]
     done = subprocess.run(
         [python, ELSEWHERE, default_cache_dir(), cpk.component_digest],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(packages)},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(packages), HELPER: sys.executable},
         input="\n".join(texts), capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr

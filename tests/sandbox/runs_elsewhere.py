@@ -6,20 +6,10 @@ Arguments: the sandbox's cache folder, the digest of a contract component in it,
 import json
 import sys
 from pathlib import Path
-from types import ModuleType
 
+from tests import zstandard_elsewhere
 
-class NotInstalled(ModuleType):
-    """Stands where zstandard is missing: a compiled component needs nothing unpacked."""
-
-    def __getattr__(self, name: str) -> object:
-        return object
-
-
-try:
-    import zstandard  # noqa: F401
-except ImportError:
-    sys.modules["zstandard"] = NotInstalled("zstandard")
+zstandard_elsewhere.install()
 
 from sandbox.limits import Limits  # noqa: E402  # after the stand-in
 from sandbox.runtime import Sandbox  # noqa: E402  # after the stand-in

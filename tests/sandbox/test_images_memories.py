@@ -124,7 +124,7 @@ def test_a_file_is_shown_and_not_written(new, tmp_path):
     instances = [new(), new()]
     with file.open("rb") as opened:
         for instance in instances:
-            instance.memory.map_file(opened.fileno(), 2 * PAGE)
+            instance.memory.map_file(opened.fileno(), 0, 2 * PAGE)
     first, second = instances
     assert bytes(first.memory.view()) == content
     first.call("put", 0, content[0] ^ 1)
@@ -132,7 +132,7 @@ def test_a_file_is_shown_and_not_written(new, tmp_path):
     assert second.call("get", 0) == content[0]
     assert file.read_bytes() == content
     with file.open("rb") as opened, pytest.raises(ValueError, match="196608 bytes"):
-        first.memory.map_file(opened.fileno(), 3 * PAGE)
+        first.memory.map_file(opened.fileno(), 0, 3 * PAGE)
 
 
 def test_threads_find_their_own_memories(engine, component):

@@ -58,7 +58,7 @@ def test_a_version_without_numbers_is_refused(version):
 def test_a_host_names_its_engine_and_warns_of_advisories(version, warned, monkeypatch):
     monkeypatch.setattr(engines, "engine_version", lambda: version)
     with capture_logs() as entries:
-        engines.log_engines()
+        engines.log_engine()
     named = [e["version"] for e in entries if e["event"] == "engine" and e["engine"] == "wasmtime"]
     assert named == [version]
     warnings = [e["advisory"] for e in entries if e["log_level"] == "warning"]

@@ -66,7 +66,7 @@ def both(sandbox, admitted):
     def guests(verify):
         component = admitted(verify)
         pooled = sandbox.guest(World.CONTRACT, component.digest)
-        assert pooled._engine is sandbox._pool.engine
+        assert pooled.program.engine is sandbox._pool.engine
         compiled = sandbox._aot.again(sandbox._engine, file_stem(component.digest))
         return pooled, loaded_guest(component, sandbox._engine, compiled, sandbox._ticker)
 
@@ -110,7 +110,7 @@ def test_a_slot_takes_nothing_from_one_contract_to_another(sandbox, admitted):
 def test_a_contract_that_does_not_fit_runs_on_demand(sandbox, admitted, module):
     extra = f"(core module $big {module}) (core instance (instantiate $big))"
     guest = sandbox.guest(World.CONTRACT, admitted(ACCEPTS, extra).digest)
-    assert guest._engine is sandbox._engine
+    assert guest.program.engine is sandbox._engine
     assert ("memory-limit" in receipt(guest)) == ("100001" in module)
 
 
@@ -124,7 +124,7 @@ def test_a_host_without_addresses_for_a_pool_runs_contracts_on_demand(
     monkeypatch.setattr(loading, "new_engine", refuses)
     sandbox = Sandbox(cache_dir=cache_dir)
     guest = sandbox.guest(World.CONTRACT, digest)
-    assert guest._engine is sandbox._engine
+    assert guest.program.engine is sandbox._engine
     assert '"kind":"ok"' in receipt(guest)
 
 

@@ -15,8 +15,8 @@ from wasmtime import wat2wasm
 from sandbox import engine
 from sandbox.deadline import Ticker
 from sandbox.errors import OutOfFuelError
-from sandbox.guest import Guest
 from sandbox.limits import Limits, Usage
+from sandbox.loading import loaded_guest
 from sandbox.receipts import RunFacts, receipt_of, text_digest
 from sandbox.runnable import RunRequest
 from sandbox.world import World
@@ -131,5 +131,5 @@ def test_receipts_do_not_depend_on_the_optimisation_level(level, texts, monkeypa
     expected = sandbox.guest(World.CONTRACT, component.digest).call("verify", "{}", limits=Limits())
     monkeypatch.setattr(engine, "SETTINGS", {**engine.SETTINGS, "cranelift_opt_level": level})
     other = engine.new_engine()
-    guest = Guest(component, other, wc.Component(other, wasm), Ticker(other))
+    guest = loaded_guest(component, other, wc.Component(other, wasm), Ticker(other))
     assert guest.call("verify", "{}", limits=Limits()).receipt == expected.receipt

@@ -9,7 +9,7 @@ from host.domain.errors import UnavailableError
 from host.domain.workers import WorkerKind, WorkerPlan
 from host.rest.acceptor import DoorMetrics
 from host.rest.server import serve
-from host.runtime.wiring.engines import log_engines
+from host.runtime.wiring.engines import log_engine
 from host.runtime.wiring.health import Health, storage_checks
 from host.runtime.wiring.inspection import name_what_is_missing
 from host.runtime.wiring.rest import live_door, make_rest, open_certificates
@@ -58,7 +58,7 @@ def run_rest(job: Employment) -> None:
             overview=overviews.latest,
             parked=lambda node: parked_bytes(run, node),
         )
-        log_engines()
+        log_engine()
         name_what_is_missing(parts)
         parts.go_on_with_nodes()
         if WorkerKind.MEMBERSHIP not in settings.worker_plan.counts:

@@ -195,7 +195,7 @@ def _made(sandbox: Sandbox, code: CpkCode) -> tuple[bytes, Any]:
     component = make_component(sandbox, code)
     guest = sandbox.guest(code.world, component.digest)
     check_description(code, guest)
-    return component.path.read_bytes(), shape_of_guest(guest)
+    return sandbox.wasm(component), shape_of_guest(guest)
 
 
 def _declared(cpk: VerifiedCpk, limits: Limits) -> ComponentFacts:
