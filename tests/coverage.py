@@ -13,7 +13,7 @@ from coverage import Coverage
 CORES = {
     "cpi/*": (97.0, 100.0),
     "host/domain/*": (93.0, 100.0),
-    "host/ledger/core/*,host/ledger/notary/decide.py,host/ledger/notary/model.py": (100.0, 100.0),
+    "host/ledger/core/*,host/ledger/notary/*": (100.0, 100.0),
     "host/flow/core/machine.py,host/flow/core/session.py,host/flow/core/mapper.py": (99.0, 100.0),
 }
 """Files, by patterns that commas separate: floor and goal, in per cent of their lines."""

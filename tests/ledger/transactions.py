@@ -6,6 +6,7 @@ from host.ledger.signed import unsigned
 
 NOTARY = Notary(name="O=Notary, L=London, C=GB", key="a notary's key")
 WINDOW = TimeWindow(starts=None, until="2026-11-21T06:00:00.000000Z")
+METADATA = {"ledgerModel": "utxo", "schemaVersion": 1}
 SALT = b"6e1ae6a4-3c1c-4f4e-9a54-0f2a0f2a0f2a-3-0"
 
 
@@ -29,10 +30,18 @@ def state(amount, notary=NOTARY):
 
 
 def transaction(
-    *, inputs=(), references=(), outputs=1, signatories=2, commands=1, notary=NOTARY, window=WINDOW
+    *,
+    inputs=(),
+    references=(),
+    outputs=1,
+    signatories=2,
+    commands=1,
+    notary=NOTARY,
+    window=WINDOW,
+    metadata=METADATA,
 ):
     content = Transaction(
-        metadata={"ledgerModel": "utxo", "schemaVersion": 1},
+        metadata=metadata,
         notary=notary,
         time_window=window,
         signatories=tuple(f"key {number}" for number in range(signatories)),
