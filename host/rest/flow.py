@@ -223,7 +223,7 @@ def _glance_parts(
 ) -> Iterator[bytes]:
     """A flow in a list; its complete status is read only for fields that the list row lacks."""
     if glance.status in _WITH_ERROR or (with_result and glance.status == FlowStatusName.COMPLETED):
-        found = services.flows.glanced(glance)
+        found = services.flows.glanced_unread(glance)
         if found is not None:
             return _status_parts(found) if with_result else _without_result(found.status)
     response = FlowStatusResponse(

@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ from host.domain.ids import EpochMs
 from host.flow.core.dispatch import COMMITTING_MAX
 from host.flow.core.events import FlowEnded
 from host.flow.core.messages import GROUP
+from host.flow.engine.tick import TICK_S
+from host.flow.engine.timers import Timers
 from host.flow.engine.workers import FlowWorkers
 from host.ports.bus import WorkQueue
 from host.ports.groups import Membership
@@ -33,6 +36,14 @@ WAIT_S = 10.0
 class RealClock:
     def now_ms(self) -> EpochMs:
         return EpochMs(int(time.time() * 1000))
+
+
+class CountedStore(MemoryStore):
+    commits = 0
+
+    def commit(self, unit: Unit) -> None:
+        self.commits += 1
+        super().commit(unit)
 
 
 class Ended:
@@ -310,6 +321,48 @@ def test_work_that_stands_in_the_store_is_taken_up_at_the_start() -> None:
     with running(store, FLOWS) as (network, ended):
         assert ended.wait_for("before")
         assert network.alice("before").result == "8"
+
+
+def test_flows_that_sleep_shortly_share_ticks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sixteen flows of ten sleeps each: one commit wakes all that are due, twenty times a second."""
+
+    def sleeps(guest: Guest) -> str:
+        for _ in range(10):
+            guest.call("flow", "sleep", millis=1)
+        return "rested"
+
+    fired: list[float] = []
+    fire_due = Timers.fire_due
+
+    def counted(timers: Timers, owned: Mapping[int, int | None] | None = None) -> int:
+        fired.append(time.monotonic())
+        return fire_due(timers, owned)
+
+    monkeypatch.setattr(Timers, "fire_due", counted)
+    names = [f"r{n}" for n in range(16)]
+    with running(MemoryStore(), {"test.Initiator": sleeps}) as (network, ended):
+        for name in names:
+            network.start(request_id=name)
+        assert ended.wait_for(*names)
+    assert len(fired) >= 5
+    assert min(later - earlier for earlier, later in pairwise(fired)) >= TICK_S
+
+
+def test_a_sleep_of_no_time_is_no_step() -> None:
+    """Three thousand of them make as few commits as a flow without any."""
+
+    def sleeps(guest: Guest) -> str:
+        for _ in range(guest.body):
+            guest.call("flow", "sleep", millis=0)
+        return "rested"
+
+    commits = []
+    for count in (0, 3_000):
+        store = CountedStore()
+        network = Network(store, {"test.Initiator": sleeps})
+        assert network.run(count).result == "rested"
+        commits.append(store.commits)
+    assert commits[0] == commits[1]
 
 
 def test_a_sleeper_is_woken_by_the_clock() -> None:

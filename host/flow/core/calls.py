@@ -101,7 +101,7 @@ class Refused:
 def sleep(
     checkpoint: Checkpoint, request: Sleep, now: EpochMs, config: FlowConfig = CORDA_DEFAULTS
 ) -> Answer | Wait:
-    """Wait for the requested time.
+    """Wait for the requested time; a time of 0 is over at once, and costs no step of the engine.
 
     Raises:
         CapabilityError: `sleep-too-long`.
@@ -112,7 +112,7 @@ def sleep(
             f"a flow sleeps at most {config.max_sleep_ms} ms at once, not {request.millis}",
         )
     waiting = checkpoint.waiting
-    if waiting is not None and isinstance(waiting.condition, Asleep):
+    if not request.millis or (waiting is not None and isinstance(waiting.condition, Asleep)):
         return Answer(checkpoint)
     return Wait(checkpoint, Asleep(until=EpochMs(now + request.millis)))
 

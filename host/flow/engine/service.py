@@ -241,12 +241,17 @@ class FlowService:
         _check_status_name(query.status)
         return self._store.glances(query, limit)
 
-    def glanced(self, glance: FlowGlance) -> UnreadStatus | None:
+    def glanced(self, glance: FlowGlance) -> FlowStatus | None:
         """The full status of a flow in a list; None if it is no longer stored.
 
         Raises:
             FlowRecordDamagedError: it cannot be read.
         """
+        record = self._store.get(glance.key)
+        return None if record is None else read_status(record)
+
+    def glanced_unread(self, glance: FlowGlance) -> UnreadStatus | None:
+        """As `glanced`, with the result as it is stored."""
         record = self._store.get(glance.key)
         return None if record is None else read_unread(record)
 

@@ -26,6 +26,7 @@ from host.flow.core.messages import GROUP, WORK_TOPICS
 from host.flow.engine.engine import FlowEngine
 from host.flow.engine.flow_time import FlowTime
 from host.flow.engine.thread_priority import is_lowered
+from host.flow.engine.tick import Tick
 from host.flow.engine.upkeep import Upkeep
 from host.ports.bus import Committed, WorkQueue
 from host.ports.clock import Clock
@@ -97,6 +98,7 @@ class FlowWorkers:
         self._generation = 0
         self._dispatch = Dispatch(threads)
         self._due: EpochMs | None = None
+        self._tick = Tick()
         self._trim_at: EpochMs | None = None
         # By the monotonic clock: heartbeats must be sent even if the time of day is set back.
         self._beat_at = self._rescan_at = time.monotonic()
@@ -398,7 +400,7 @@ class FlowWorkers:
 
     def _delay_s(self) -> float:
         """Seconds until the next due time."""
-        times = (self._due, self._trim_at, self._engine.asides.next_due())
+        times = (self._trim_at, self._engine.asides.next_due())
         # At least every second: a longer gap shows that the process was stopped.
         steady = [self._beat_at, time.monotonic() + TICK_MS / 1000]
         steady += [] if self._rescan_s is None else [self._rescan_at]
@@ -406,7 +408,10 @@ class FlowWorkers:
         steady += [] if held is None else [held]
         until_steady = min(steady) - time.monotonic()
         now = self._clock.now_ms()
-        return min([until_steady, *((t - now) / 1000 for t in times if t is not None)])
+        waits = [until_steady, *((t - now) / 1000 for t in times if t is not None)]
+        if self._due is not None:
+            waits.append(max((self._due - now) / 1000, self._tick.wait_s()))
+        return min(waits)
 
     def _act(self) -> None:
         """Do everything that is due now."""
@@ -420,12 +425,13 @@ class FlowWorkers:
             self._dispatch.offer_keys(k for k in released if self._engine.may_be_aside(k))
             self._offer_due()
             self._call()
-            is_due = self._due is not None and self._due <= now
+            is_due = self._due is not None and self._due <= now and self._tick.wait_s() <= 0
             is_trim = self._trim_at is not None and self._trim_at <= now
             self._due = None if is_due else self._due
             self._trim_at = None if is_trim else self._trim_at
         if is_due:
             owned = self._epochs
+            self._tick.begin()
             try:
                 self._engine.timers.fire_due(owned)
             except FencedError:

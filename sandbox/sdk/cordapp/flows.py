@@ -199,7 +199,10 @@ class FlowEngine(services.Service):
         return result
 
     def sleep(self, millis: int) -> None:
-        """Let time pass, at most 900000 ms at once; the flow takes no memory meanwhile."""
+        """Let time pass, at most 900000 ms at once; the flow takes no memory meanwhile.
+
+        It may last 50 ms longer. 0 is over at once, without a checkpoint.
+        """
         self._call("flow", "sleep", {"millis": millis})
 
 
