@@ -24,6 +24,7 @@ from host.domain.x500 import MemberX500Name
 from host.flow.core.config import CORDA_DEFAULTS, FlowConfig
 from host.flow.engine.engine import FlowEngine
 from host.flow.engine.flow_time import FlowTime
+from host.flow.engine.local_routes import LocalRoutes
 from host.flow.engine.service import FlowService
 from host.flow.engine.sticky_cache import StickyCache
 from host.flow.records.history import NO_HISTORY, HistoryLimits
@@ -34,7 +35,7 @@ from host.ports.glances import GlanceQuery
 from host.ports.live import Fixed, Live
 from host.ports.programs import Programs
 from host.ports.quotas import Quotas
-from host.ports.routes import Routes
+from host.ports.routes import Here, Link, Refused, Route, Routes
 from host.ports.units import FlowStore
 from tests.flow.scripted import Guest, ScriptedGuests
 
@@ -279,6 +280,28 @@ class Network:
         self.start(body)
         self.engine.drain()
         return self.alice()
+
+
+class Posted:
+    """Routes by which a step delivers nothing itself: tests carry the messages by hand.
+
+    `is_carried` is set while they arrive.
+    """
+
+    def __init__(self) -> None:
+        self.nodes: Nodes | None = None
+        self.is_carried = False
+
+    def route(self, source: HoldingIdentity, target: HoldingIdentity) -> Route:
+        found = self._local().route(source, target)
+        return Link("posted") if isinstance(found, Here) and not self.is_carried else found
+
+    def accepts(self, source: HoldingIdentity, target: HoldingIdentity) -> Refused | None:
+        return self._local().accepts(source, target)
+
+    def _local(self) -> LocalRoutes:
+        assert self.nodes is not None
+        return LocalRoutes(self.nodes)
 
 
 def alone(flow: Flow, **options: Any) -> Network:

@@ -33,7 +33,7 @@ from host.flow.core.messages import (
 from host.ports.bus import NewRecord
 from host.ports.state import StateWrite
 from host.ports.units import Unit
-from tests.flow.network import ALICE, BOB, Flow, Network, holding
+from tests.flow.network import ALICE, BOB, Flow, Network, Posted, holding
 from tests.flow.queues import BOBS, event, waiting
 
 OWN_TOPICS = (START_TOPIC, EVENT_TOPIC)
@@ -47,7 +47,9 @@ class OneSide:
     def __init__(self, flow: Flow, **options: Any) -> None:
         self.store = options.pop("store", None) or MemoryStore()
         flows = {"test.Initiator": flow, "test.Responder": flow}
-        self.network = Network(self.store, flows, **options)
+        routes = Posted()
+        self.network = Network(self.store, flows, **{"routes": routes, **options})
+        routes.nodes = self.network.nodes
         self.ids: list[str] = []
         self._responds = False
 

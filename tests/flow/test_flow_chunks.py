@@ -11,7 +11,7 @@ from host.domain.capability_error import CapabilityError
 from host.domain.flow import FlowStatusName
 from host.domain.ids import EpochMs
 from host.flow.core.config import MIB, FlowConfig
-from host.flow.core.messages import OUT_TOPIC, Chunk, Close, Data, Init, encode
+from host.flow.core.messages import EVENT_TOPIC, Chunk, Close, Data, Init, encode
 from host.flow.core.session import Session, SessionStatus, close, read, receive, send
 from host.ports.state import StateWrite
 from host.ports.units import FlowStore, Unit
@@ -132,7 +132,7 @@ class Weighing(SqliteStore):
 
     def commit(self, unit: Unit) -> None:
         self.checkpoints += [len(s.value or b"") for s in unit.states if s.key[:5] == "flow/"]
-        self.records += [len(r.value) for r in unit.records if r.topic == OUT_TOPIC]
+        self.records += [len(r.value) for r in unit.records if r.topic == EVENT_TOPIC]
         super().commit(unit)
 
 

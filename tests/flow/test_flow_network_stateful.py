@@ -34,7 +34,7 @@ from host.ports.bus import NewRecord
 from host.ports.units import Unit
 from host.ports.work import Done
 from tests.flow import durable_flows
-from tests.flow.network import BOB, Flow, Network
+from tests.flow.network import BOB, Flow, Network, Posted
 from tests.flow.queues import event, waiting
 from tests.flow.scripted import CallFailed, Guest
 from tests.flow.test_flow_sessions import initiated, initiator
@@ -234,9 +234,14 @@ class Weather:
     """A network in which outgoing messages are carried by the weather."""
 
     def __init__(self, flows: dict[str, Flow], seed: int) -> None:
+        self._routes = Posted()
         self.network = Network(
-            MemoryStore(), flows, config=FlowConfig(max_message_bytes=64 * 1024 + 4 * 3)
+            MemoryStore(),
+            flows,
+            config=FlowConfig(max_message_bytes=64 * 1024 + 4 * 3),
+            routes=self._routes,
         )
+        self._routes.nodes = self.network.nodes
         self.chance = random.Random(seed)  # the weather of a test
         self.air: list[NewRecord] = []
 
@@ -258,6 +263,7 @@ class Weather:
             worked = False
             for source in engine.ready():
                 if source.topic in (START_TOPIC, EVENT_TOPIC, IN_TOPIC):
+                    self._routes.is_carried = source.topic == IN_TOPIC
                     worked |= engine.process(source).worked
         for record in waiting(self.network.store, OUT_TOPIC):
             self.air.append(event(IN_TOPIC, record.key, record.value, record.queue.node))

@@ -18,7 +18,7 @@ from tests.flow.programs import FLOWS, ProgramNotes, table
 from tests.flow.scripted import ScriptedGuests
 from tests.flow.test_flow_crash_points import Death, MortalStore, Scythe
 
-POINTS_MIN = 30
+POINTS_MIN = 25
 
 
 class MortalNotes(ProgramNotes):

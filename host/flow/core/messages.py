@@ -4,6 +4,8 @@ Persisted values are msgspec structs: tagged unions that decode to the class tha
 Every record carries its format version `v`; a decoder exists for each version ever written.
 """
 
+from collections.abc import Iterable
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import TypeAlias
 
@@ -193,20 +195,32 @@ def encode(value: Struct) -> bytes:
     return _encoder.encode(value)
 
 
-def size_of(message: SessionMessage) -> int:
-    """Bytes that a message is charged on the bus; messages that end a session count 0.
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A message that a step sends. It is encoded once, and stands in queues as these bytes."""
 
-    A flow must be able to close its sessions even if its node has no room.
-    """
-    match message.payload:
-        case SessionFailure(message=text):
-            return len(text) + _ENVELOPE_BYTES
-        case Data() | Chunk() | InfoRequest():
-            # The init, with its names and properties, is part of each message until the peer has
-            # answered, and may be far larger than the payload.
-            return len(encode(message))
-        case _:
-            return 0
+    message: SessionMessage
+    value: bytes
+
+    @staticmethod
+    def all(messages: Iterable[SessionMessage]) -> "list[Sent]":
+        return [Sent(message, encode(message)) for message in messages]
+
+    @property
+    def charged(self) -> int:
+        """Bytes that it is charged on the bus; messages that end a session count 0.
+
+        A flow must be able to close its sessions even if its node has no room.
+        """
+        match self.message.payload:
+            case SessionFailure(message=text):
+                return len(text) + _ENVELOPE_BYTES
+            case Data() | Chunk() | InfoRequest():
+                # The init, with its names and properties, is part of each message until the peer
+                # has answered, and may be far larger than the payload.
+                return len(self.value)
+            case _:
+                return 0
 
 
 def decode_event(data: bytes) -> FlowEvent:

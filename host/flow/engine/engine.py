@@ -20,8 +20,9 @@ from host.flow.engine.flow_services import FlowServices
 from host.flow.engine.giving_up import GivingUp
 from host.flow.engine.guest_runs import GuestRuns
 from host.flow.engine.kept_programs import KEPT_MAX, KeptPrograms
+from host.flow.engine.local_delivery import LocalDelivery
 from host.flow.engine.local_routes import LocalRoutes
-from host.flow.engine.mapper_worker import Delivery
+from host.flow.engine.mapper_worker import Mapper
 from host.flow.engine.programs import ProgramRuns
 from host.flow.engine.setbacks import Outcome, Setbacks, fence_of
 from host.flow.engine.steps import FlowSteps
@@ -113,6 +114,13 @@ class FlowEngine:
         )
         places = StickyCache(0) if sticky is None else sticky
         runs = GuestRuns(store=units, guests=guests, services=services, sticky=places)
+        delivery = LocalDelivery(
+            store=units,
+            routes=services.routes,
+            entropy=entropy,
+            quotas=services.quotas,
+            config=config,
+        )
         self._steps = FlowSteps(
             store=units,
             runs=runs,
@@ -120,8 +128,9 @@ class FlowEngine:
             packages=packages,
             services=services,
             events=events,
+            delivery=delivery,
         )
-        self._delivery = Delivery(
+        self._mapper = Mapper(
             store=units,
             routes=services.routes,
             clock=clock,
@@ -276,11 +285,11 @@ class FlowEngine:
     def _handle(self, taken: Taken) -> None:
         match taken.records[0].queue.topic:
             case topic if topic == START_TOPIC:
-                self._delivery.start(taken)
+                self._mapper.start(taken)
             case topic if topic == EVENT_TOPIC:
                 self._steps.handle(taken)
             case _:
-                self._delivery.deliver(taken)
+                self._mapper.deliver(taken)
 
 
 def _contained(sink: EventSink) -> EventSink:

@@ -7,7 +7,7 @@ flow, all earlier changes are committed: after a crash the flow repeats exactly 
 
 import hashlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import NoReturn
 
@@ -33,7 +33,7 @@ from host.flow.core.journal import (
     check_call,
     request_digest,
 )
-from host.flow.core.messages import size_of
+from host.flow.core.messages import Sent
 from host.flow.core.program_state import begin, decode_rows, error_of, program_journal
 from host.flow.core.requests import checked, parse
 from host.flow.core.retry import FailureKind, kind_of
@@ -45,6 +45,7 @@ from host.flow.engine.flow_services import FlowServices
 from host.flow.engine.journal_room import JournalRoom
 from host.flow.engine.step_state import StepState
 from host.ports.audit_log import SUCCEEDED, PrivilegedCall
+from host.ports.bus import NewRecord
 from host.ports.capability import CallContext
 from host.ports.guest import GuestCallError, GuestKilledError, SuspendRun
 from sandbox.host_api import PRIVILEGED, REPEATABLE
@@ -183,15 +184,16 @@ class HostCalls:
                     outcome = handler(request)
                 else:
                     outcome = self._performed(call, name, value, request)
-            self._check_bus(outcome)
+            sent = Sent.all(outcome.outbox)
+            self._check_bus(sent, outcome.records)
         except CapabilityError as exc:
             if exc.account is not None:
                 self._services.quotas.hit(self._flow.holding_id, hit_of(exc.account))
-            outcome = Refused(self._flow.checkpoint, exc)
+            outcome, sent = Refused(self._flow.checkpoint, exc), []
         if outcome.checkpoint is not self._flow.checkpoint:
             self._journal_room.changed()
         self._flow.checkpoint = outcome.checkpoint
-        self._flow.send(outcome.outbox, begun)
+        self._flow.send(sent, begun)
         self._flow.publish(outcome.records)
         if isinstance(outcome, Wait):
             self.waiting = Waiting(
@@ -226,13 +228,13 @@ class HostCalls:
         self._journal_room.forget()
         self._written_bytes = self._journal.characters
 
-    def _check_bus(self, outcome: Answer | Wait | Refused) -> None:
+    def _check_bus(self, sent: Sequence[Sent], records: Sequence[NewRecord]) -> None:
         """Refuse a call whose messages exceed its node's room on the bus.
 
         Raises:
             CapabilityError: `quota-exceeded`.
         """
-        more = sum(size_of(m) for m in outcome.outbox) + sum(r.size for r in outcome.records)
+        more = sum(each.charged for each in sent) + sum(record.size for record in records)
         if not more:
             return
         try:

@@ -24,6 +24,14 @@ class InboxRoom:
         Raises:
             StorageError: the store cannot be read.
         """
+        reason = self.excess(message, size, pending=pending)
+        if reason is None:
+            return None
+        self._quotas.hit(message.target.node(), hit_of(Account.BUS))
+        return SessionFailure(code=QuotaExceededError.code, message=reason)
+
+    def excess(self, message: SessionMessage, size: int, *, pending: int) -> str | None:
+        """As `refusal`, as text and without counting a hit of the quota; raises as it does."""
         if not isinstance(message.payload, Data | Chunk | InfoRequest):
             return None
         node, sender = message.target.node(), message.source.node()
@@ -34,10 +42,8 @@ class InboxRoom:
         share = most // SHARE_OF_ONE_PEER
         if held + size <= most and sent + size <= share:
             return None
-        self._quotas.hit(node, hit_of(Account.BUS))
         by_sender = f", {sent} of them from virtual node {sender}, which may have {share}"
-        return SessionFailure(
-            code=QuotaExceededError.code,
-            message=f"account bus of virtual node {node} holds {held} bytes{by_sender}; a message"
-            f" of {size} bytes does not fit {most}",
+        return (
+            f"account bus of virtual node {node} holds {held} bytes{by_sender}; a message"
+            f" of {size} bytes does not fit {most}"
         )

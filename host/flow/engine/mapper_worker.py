@@ -1,38 +1,36 @@
 """Runs the mapper: assigns start requests and session messages to their flows.
 
-Outgoing session messages have a topic of their own, keyed by the receiving session. This is the
-only place where session messages leave the cluster, if their target is elsewhere.
+Session messages that a step could not deliver itself (`host.flow.engine.local_delivery`) have a
+topic of their own, keyed by the receiving session. This is the only place where session messages
+leave the cluster, if their target is elsewhere.
 """
 
-from host.domain.accounts import Account, Charge
-from host.domain.ids import EpochMs, FlowId, ShortHash
+from collections.abc import Sequence
+
+from host.domain.ids import EpochMs, FlowId
 from host.domain.x500 import InvalidX500NameError
 from host.flow.core.config import FIXED_DEFAULTS, FlowConfig
 from host.flow.core.events import EventSink, MessageRefused
 from host.flow.core.mapper import (
     Mapped,
     decode_state,
-    encode_state,
     map_inbound,
     map_start,
     session_key,
     start_state_key,
 )
 from host.flow.core.messages import (
-    EVENT_TOPIC,
     OUT_TOPIC,
     P2P_OUT_TOPIC,
-    FlowEvent,
-    Respond,
     SessionFailure,
     SessionMessage,
     decode_message,
     decode_start,
-    due_place,
     encode,
 )
 from host.flow.core.session import refusal
 from host.flow.core.taken import Taken
+from host.flow.engine.deliveries import Delivery
 from host.flow.engine.flow_ids import new_flow_id
 from host.flow.engine.inbox_room import InboxRoom
 from host.ports.bus import NewRecord
@@ -40,11 +38,11 @@ from host.ports.clock import Clock, Entropy
 from host.ports.live import Live
 from host.ports.quotas import Quotas
 from host.ports.routes import Hold, Link, Refused, Routes
-from host.ports.state import StateRecord, StateWrite
+from host.ports.state import StateRecord
 from host.ports.units import StateStore, Unit
 
 
-class Delivery:
+class Mapper:
     """Handles the mapper's topics. Each call commits the effects of its records together."""
 
     def __init__(
@@ -73,15 +71,17 @@ class Delivery:
         stored = self._store.get(key)
         state = decode_state(stored.value) if stored else None
         mapped = map_start(state, decode_start(record.value), self._new_id())
-        routed = [] if mapped is None else [(mapped, record.queue.node)]
-        self._commit(key, stored, routed, [], taken)
+        routed = []
+        if mapped is not None:
+            routed.append(Delivery(key=key, mapped=mapped, node=record.queue.node))
+        self._commit(stored, routed, [], taken)
 
     def deliver(self, taken: Taken) -> None:
         """Route session messages of one receiving session."""
         key = session_key(taken.records[0].key)
         stored = self._store.get(key)
         state = decode_state(stored.value) if stored else None
-        routed: list[tuple[Mapped, ShortHash]] = []
+        routed: list[Delivery] = []
         others: list[NewRecord] = []
         refused: list[MessageRefused] = []
         pending = 0
@@ -94,7 +94,8 @@ class Delivery:
                 found = map_inbound(state, message, self._new_id())
             if isinstance(found, Mapped):
                 state = found.created or state
-                routed.append((found, message.target.node()))
+                node = message.target.node()
+                routed.append(Delivery(key=key, mapped=found, node=node, value=record.value))
                 pending += len(record.value)
             elif isinstance(found, NewRecord):
                 others.append(found)
@@ -102,7 +103,7 @@ class Delivery:
                 refused.append(_refused(message, found))
                 if not isinstance(message.payload, SessionFailure):
                     others.append(refusal_record(message, found))
-        self._commit(key, stored, routed, others, taken)
+        self._commit(stored, routed, others, taken)
         for event in refused:
             self._events(event)
 
@@ -129,39 +130,21 @@ class Delivery:
 
     def _commit(
         self,
-        key: str,
         stored: StateRecord | None,
-        routed: list[tuple[Mapped, ShortHash]],
-        others: list[NewRecord],
+        routed: Sequence[Delivery],
+        others: Sequence[NewRecord],
         taken: Taken,
     ) -> None:
-        """Commit records for flows, each with its node, and outgoing and returned records."""
+        """Commit events for flows, and outgoing and returned records."""
         due = EpochMs(self._clock.now_ms() + self._config.get().cleanup_ms)
         version = stored.version if stored else 0
-        states = tuple(
-            StateWrite(
-                key=key,
-                value=encode_state(m.created),
-                expected=version,
-                due_at=due,
-                place=due_place(key),
-                charge=Charge(node=node, account=Account.BUS, peer=_sender(m.event)),
-            )
-            for m, node in routed
-            if m.created is not None
+        mappings = (each.mapping(expected=version, due=due) for each in routed)
+        events = (each.event() for each in routed)
+        unit = Unit(
+            states=tuple(write for write in mappings if write is not None),
+            records=(*(event for event in events if event is not None), *others),
         )
-        events = [
-            NewRecord(
-                topic=EVENT_TOPIC,
-                key=m.flow_id,
-                value=encode(m.event),
-                node=node,
-                peer=_sender(m.event),
-            )
-            for m, node in routed
-            if m.event is not None
-        ]
-        taken.commit(self._store, Unit(states=states, records=(*events, *others)))
+        taken.commit(self._store, unit)
 
     def _new_id(self) -> FlowId:
         return new_flow_id(self._entropy)
@@ -173,12 +156,6 @@ def refusal_record(message: SessionMessage, failure: SessionFailure) -> NewRecor
     return NewRecord(
         topic=OUT_TOPIC, key=answer.session_id, value=encode(answer), node=answer.source.node()
     )
-
-
-def _sender(event: FlowEvent | None) -> ShortHash | None:
-    """The node that caused an event, if any."""
-    message = event.message if isinstance(event, Respond) else event
-    return message.source.node() or None if isinstance(message, SessionMessage) else None
 
 
 def _refused(message: SessionMessage, failure: SessionFailure) -> MessageRefused:

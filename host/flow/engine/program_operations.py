@@ -19,7 +19,7 @@ from host.domain.x500 import InvalidX500NameError, MemberX500Name
 from host.flow.core import program_sessions
 from host.flow.core.calls import Answer
 from host.flow.core.checkpoint import Asleep, AwaitSessions, RunningProgram, is_satisfied
-from host.flow.core.messages import Party, size_of
+from host.flow.core.messages import Party, Sent
 from host.flow.core.offloaded_payloads import fetched
 from host.flow.core.program_state import ProgramRows, error_json, kind_of
 from host.flow.core.room import Room
@@ -228,8 +228,9 @@ class Operations:
         Raises:
             CapabilityError: `quota-exceeded`.
         """
-        more = sum(size_of(message) for message in answer.outbox)
+        sent = Sent.all(answer.outbox)
+        more = sum(each.charged for each in sent)
         if more:
             self._check_room(Account.BUS, pending=self._flow.outgoing_bytes, more=more)
         self._flow.checkpoint = answer.checkpoint
-        self._flow.send(answer.outbox, self._services.clock.now_ms())
+        self._flow.send(sent, self._services.clock.now_ms())

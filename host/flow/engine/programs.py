@@ -21,7 +21,7 @@ from host.domain.quotas import RunCharge
 from host.flow.core import program_sessions
 from host.flow.core.checkpoint import Asleep, AwaitSessions, RunningProgram
 from host.flow.core.machine import Broken, Event, ProgramRan
-from host.flow.core.messages import EVENT_TOPIC, Wake, encode
+from host.flow.core.messages import EVENT_TOPIC, Sent, Wake, encode
 from host.flow.core.program_state import (
     END,
     ProgramNonDeterministicError,
@@ -226,7 +226,7 @@ class ProgramRuns:
         live.rows.add(END, text, is_error=is_error, at=now)
         closed = program_sessions.finished(flow.checkpoint, _running(flow).depth)
         flow.checkpoint = closed.checkpoint
-        flow.send(closed.outbox, now)
+        flow.send(Sent.all(closed.outbox), now)
         _note(flow, live, None, ended=True)
         return ProgramRan(paused=False)
 

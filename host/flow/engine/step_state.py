@@ -20,13 +20,14 @@ from host.flow.core.initial_checkpoint import start_argument
 from host.flow.core.journal import Entries, decode_journal, encode_entry
 from host.flow.core.mapper import MapperState, encode_state, session_key
 from host.flow.core.message_trace import Note, note_arrived, note_sent, with_notes
-from host.flow.core.messages import OUT_TOPIC, SessionMessage, due_place, encode, flow_state_key
+from host.flow.core.messages import Sent, SessionMessage, due_place, encode, flow_state_key
 from host.flow.core.offloaded_payloads import Offloaded, offloaded
 from host.flow.core.program_state import ProgramRows, encode_row, program_journal
 from host.flow.core.statuses import StoredStatus, made_room, status_key, write_status
 from host.flow.core.taken import Taken
 from host.flow.core.versioned_codec import read_stored
 from host.flow.engine.kept_programs import LiveProgram
+from host.flow.engine.local_delivery import Delivered, LocalDelivery
 from host.flow.engine.sticky_cache import Parked
 from host.flow.records.history import NO_HISTORY, HistoryLimits, Kept, history_of, keep
 from host.ports.bus import NOBODY, NewRecord
@@ -63,11 +64,11 @@ class StepState:
 
     `version` is the stored checkpoint's, 0 if there is none, and `checkpoint_bytes` its size.
     `apart` names the payloads that are stored beside the checkpoint. `parked` is the guest that
-    this step has suspended. `program_rows` are those of the waiting call's program, if they were
-    read or made in this step, `live_program` is the program, and `answered_programs` are journals
-    of programs whose answers the guest has got. `fence` proves that the step's worker owns the
-    flow: without it, a worker that was considered dead could, in the middle of its step, restore a
-    flow that has ended.
+    this step has suspended, `delivery` delivers the messages that it has `sent`. `program_rows` are
+    those of the waiting call's program, if they were read or made in this step, `live_program` is
+    the program, and `answered_programs` are journals of programs whose answers the guest has got.
+    `fence` proves that the step's worker owns the flow: without it, a worker that was considered
+    dead could, in the middle of its step, restore a flow that has ended.
     """
 
     checkpoint: Checkpoint
@@ -77,6 +78,7 @@ class StepState:
     journal: Entries | None = None
     written: int = 0
     records: list[NewRecord] = field(default_factory=list)
+    sent: list[Sent] = field(default_factory=list)
     opened: list[str] = field(default_factory=list)
     status: StoredStatus | None = None
     ended: bool = False
@@ -93,6 +95,7 @@ class StepState:
     program_rows: ProgramRows | None = None
     live_program: LiveProgram | None = None
     answered_programs: list[FlowId] = field(default_factory=list)
+    delivery: LocalDelivery | None = None
 
     @property
     def flow_id(self) -> FlowId:
@@ -102,16 +105,14 @@ class StepState:
     def is_responder(self) -> bool:
         return self.checkpoint.responds_to is not None
 
-    def send(self, messages: tuple[SessionMessage, ...], now: EpochMs) -> None:
-        """Queue session messages, partitioned by the receiving session, and note them."""
-        if messages:
-            self._note(tuple(note_sent(m, now) for m in messages))
-        self.publish(
-            [
-                NewRecord(topic=OUT_TOPIC, key=m.session_id, value=encode(m), node=self.holding_id)
-                for m in messages
-            ]
-        )
+    def send(self, sent: Sequence[Sent], now: EpochMs) -> None:
+        """Queue session messages that are sent with the step, and note them."""
+        if not sent:
+            return
+        self._note(tuple(note_sent(each.message, now) for each in sent))
+        self.sent += sent
+        for each in sent:
+            self.outgoing_bytes += len(each.message.session_id) + len(each.value)
 
     def publish(self, records: Sequence[NewRecord]) -> None:
         """Queue records that are published with the step."""
@@ -149,12 +150,13 @@ class StepState:
         states = self._checkpoint_writes(large)
         states += [*self._mapper_writes(now), *self._status_write(store)]
         states += kept.states
+        delivered = self._delivered(now)
         unit = Unit(
-            states=(*states, *(() if timer is None else (timer,))),
+            states=(*states, *delivered.states, *(() if timer is None else (timer,))),
             journal=(*(self._rows() if kept.has_journal else ()), *self._program_rows()),
             passed=kept.passed,
             forget=(*kept.forget, *self._forgotten_programs()),
-            records=tuple(self.records),
+            records=(*delivered.records, *self.records),
             fences=() if self.fence is None else (self.fence,),
         )
         if taken is None:
@@ -174,8 +176,15 @@ class StepState:
         self.answered_programs = []
         self.version += 1
         self.apart = large.keys
-        self.records, self.opened, self.status = [], [], None
+        self.records, self.sent, self.opened, self.status = [], [], [], None
         self.outgoing_bytes = 0
+
+    def _delivered(self, now: EpochMs) -> Delivered:
+        """What delivers the unwritten messages."""
+        if not self.sent:
+            return Delivered()
+        assert self.delivery is not None  # noqa: S101  # every flow that runs has one
+        return self.delivery.deliver(self.sent, self.holding_id, now)
 
     def _kept(self, store: StateStore, now: EpochMs, taken: Taken | None) -> Kept:
         """What to keep of the flow: the journal while it runs, then a history within the limits."""

@@ -33,6 +33,7 @@ from host.flow.core.messages import (
     FlowEvent,
     KillFlow,
     Respond,
+    Sent,
     SessionFailure,
     SessionMessage,
     StartFlow,
@@ -46,6 +47,7 @@ from host.flow.core.taken import Taken
 from host.flow.engine.ended_flow_replies import late_replies
 from host.flow.engine.flow_services import FlowServices
 from host.flow.engine.guest_runs import GuestRuns, NodeCode
+from host.flow.engine.local_delivery import LocalDelivery
 from host.flow.engine.mapper_worker import refusal_record
 from host.flow.engine.programs import ProgramRuns
 from host.flow.engine.step_state import StepState, timer_key
@@ -69,6 +71,7 @@ class FlowSteps:
         packages: Packages,
         services: FlowServices,
         events: EventSink,
+        delivery: LocalDelivery,
     ) -> None:
         self._store = store
         self._runs = runs
@@ -76,6 +79,7 @@ class FlowSteps:
         self._packages = packages
         self._services = services
         self._events = events
+        self._delivery = delivery
         self._open = OpenFlows(services.accounts, services.quotas)
 
     def handle(
@@ -140,6 +144,7 @@ class FlowSteps:
             config=self._services.config,
             history=self._services.history,
             fence=fence,
+            delivery=self._delivery,
             quota=self._services.quotas.quota(checkpoint.holding.node()),
         )
 
@@ -180,6 +185,7 @@ class FlowSteps:
             config=self._services.config,
             history=self._services.history,
             fence=fence,
+            delivery=self._delivery,
             quota=self._services.quotas.quota(holding.short_hash),
         )
         flow.status = self._status(flow, End(status=FlowStatusName.RUNNING))
@@ -229,7 +235,7 @@ class FlowSteps:
             for command in transition.commands:
                 match command:
                     case machine.Send(messages=messages):
-                        flow.send(messages, now)
+                        flow.send(Sent.all(messages), now)
                     case End():
                         self._end(flow, command)
                     case machine.RunGuest():
