@@ -8,6 +8,7 @@ import threading
 from contextlib import contextmanager
 
 import pytest
+import sqlalchemy as sql
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -519,3 +520,23 @@ def test_a_command_that_cannot_be_told_of_is_not_done(tmp_path):
     (tmp_path / "cluster.sqlite").mkdir()
     with pytest.raises(ActNotRecordedError), offline_act(tmp_path, "user reset-password"):
         pytest.fail("it was done")
+
+
+@pytest.mark.parametrize("is_flow", [True, False])
+def test_an_act_costs_few_statements(register, database, clock, is_flow):
+    """The outcome of an act and the intent of the next one: three statements in one commit."""
+    filled(register, 1)
+    (begun,) = register.append((acts.intent(act(is_flow=is_flow), at=1),))
+    found = []
+    sql.event.listen(
+        database._engine, "before_cursor_execute", lambda *words: found.append(words[2])
+    )
+    outcome, intent = acts.outcome(begun, DONE, at=2), acts.intent(act(is_flow=is_flow), at=2)
+    numbers = register.append((outcome, intent))
+    assert len([each for each in found if not each.startswith(("PRAGMA", "BEGIN"))]) == 3
+    later = AdministrativeRegister(database, key=KEY, clock=clock)
+    later.append((acts.outcome(numbers[1], DONE, at=3),))  # of an act of an ended process
+    with database.read() as connection:
+        rows = connection.execute(sql.text("SELECT is_flow FROM administrative_log WHERE seq >= 3"))
+        assert {bool(row.is_flow) for row in rows} == {is_flow}
+    assert problem(register) is None

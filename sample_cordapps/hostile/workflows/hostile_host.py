@@ -159,11 +159,11 @@ class EmptyWrites(ClientStartableFlow[Times, str]):
 
 
 class ShortSleeps(ClientStartableFlow[Times, str]):
-    """Sleeps for no time, again and again: each is a step of the engine."""
+    """Sleeps for a millisecond, again and again: each is two steps of the engine."""
 
     def call(self, request_body: Times) -> str:
         for _ in range(request_body.count):
-            self.flow_engine.sleep(0)
+            self.flow_engine.sleep(1)
         return "rested"
 
 

@@ -7,7 +7,7 @@ verified across the gap.
 
 import json
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -40,6 +40,14 @@ _SLACK_MIN = 8
 _READ_AT_ONCE = 1_000
 _log = structlog.get_logger("cordbox.administrative")
 _ACTS = (acts.INTENT, acts.REFUSAL)
+_OPEN_MAX = 10_000
+"""Acts without an outcome of which it is remembered whether they are on flows."""
+_OLD_HEAD = sql.select(HEAD.c.line, HEAD.c.counts)
+_NEW_HEAD = (
+    sql.update(HEAD)
+    .where(HEAD.c.id == 1)
+    .values(line=sql.bindparam("new_line"), counts=sql.bindparam("new_counts"))
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,6 +116,7 @@ class AdministrativeRegister:
         self._lock = threading.Lock()
         self._added = PRUNE_EVERY
         self._is_checked = False
+        self._open: dict[int, bool] = {}
 
     def append(
         self, contents: Sequence[Content], counts: Sequence[Count] | None = None
@@ -130,6 +139,7 @@ class AdministrativeRegister:
                 lambda connection: self._append(connection, contents, counts)
             )
             self._is_checked = True
+            self._remember(numbers, contents)
             self._added += len(contents)
             is_due = self._added >= PRUNE_EVERY
             self._added = 0 if is_due else self._added
@@ -215,7 +225,8 @@ class AdministrativeRegister:
         contents: Sequence[Content],
         counts: Sequence[Count] | None = None,
     ) -> Sequence[int]:
-        head = _head(connection)
+        old = connection.execute(_OLD_HEAD).one_or_none()
+        head = None if old is None else _head_of(old.line)
         if self._is_checked and head is not None:
             seq, digest = head.seq, head.hash
         else:
@@ -225,11 +236,36 @@ class AdministrativeRegister:
         first = seq + 1
         seq, digest = self._insert(connection, contents, seq, digest)
         line = line_bytes(NEWEST, seq=seq, digest=digest, boot="", key=self._key).decode().strip()
-        kept = _counts(connection) if counts is None else list(counts)
-        row = {"id": 1, "line": line, "counts": msgspec.json.encode(kept).decode()}
-        connection.execute(HEAD.delete())
-        connection.execute(HEAD.insert().values(row))
+        if counts is not None:
+            kept = msgspec.json.encode(counts).decode()
+        else:
+            kept = "[]" if old is None else old.counts
+        if old is None:
+            connection.execute(HEAD.insert().values(id=1, line=line, counts=kept))
+        else:
+            connection.execute(_NEW_HEAD, {"new_line": line, "new_counts": kept})
         return range(first, first + len(contents))
+
+    def _remember(self, numbers: Sequence[int], contents: Sequence[Content]) -> None:
+        """Keep which of the acts that have begun are on flows, for their outcomes."""
+        if len(self._open) > _OPEN_MAX:
+            self._open.clear()
+        for number, content in zip(numbers, contents, strict=True):
+            if content["kind"] == acts.INTENT:
+                self._open[number] = bool(content.get("isFlow"))
+            elif content["kind"] == acts.OUTCOME and isinstance(ended := content["of"], int):
+                self._open.pop(ended, None)
+
+    def _of_flows(self, connection: sql.Connection, numbers: Collection[int]) -> frozenset[int]:
+        """Those of the numbers whose acts are on flows."""
+        known = {number for number in numbers if self._open.get(number)}
+        others = [number for number in numbers if number not in self._open]
+        if others:  # of another process, or of this one before it was started anew
+            query = sql.select(ENTRIES.c.seq).where(
+                ENTRIES.c.seq.in_(others), ENTRIES.c.is_flow.is_(True)
+            )
+            known |= {number for (number,) in connection.execute(query)}
+        return frozenset(known)
 
     def _first_contents(self, head: HeadLine | None, seq: int, digest: str) -> Sequence[Content]:
         """The entries to add before the first entry of this process."""
@@ -254,12 +290,9 @@ class AdministrativeRegister:
             entry = chain.sealed(content, seq=seq + 1, previous=digest, key=self._key)
             seq, digest = seq + 1, str(entry["hash"])
             rows.append(_row(entry))
-        flows = {row["of_seq"] for row in rows if row["kind"] == acts.OUTCOME}
-        if flows:
-            of_flows = sql.select(ENTRIES.c.seq).where(
-                ENTRIES.c.seq.in_(flows), ENTRIES.c.is_flow.is_(True)
-            )
-            known = {number for (number,) in connection.execute(of_flows)}
+        ended = {row["of_seq"] for row in rows if row["kind"] == acts.OUTCOME}
+        if ended:
+            known = self._of_flows(connection, ended)
             for row in rows:
                 row["is_flow"] = row["is_flow"] or row["of_seq"] in known
         if rows:
@@ -317,8 +350,12 @@ def _last_to_go(connection: sql.Connection, most: int, *, is_flow: bool) -> int 
 
 def _head(connection: sql.Connection) -> HeadLine | None:
     row = connection.execute(sql.select(HEAD.c.line)).one_or_none()
+    return None if row is None else _head_of(row.line)
+
+
+def _head_of(line: str) -> HeadLine:
     try:
-        return None if row is None else msgspec.json.decode(row.line, type=HeadLine)
+        return msgspec.json.decode(line, type=HeadLine)
     except (ValueError, RecursionError):
         return HeadLine(v=0, seq=-1, hash=chain.NO_HASH, mac="")
 
