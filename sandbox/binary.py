@@ -24,6 +24,17 @@ def imports_of(section: bytes) -> tuple[int, int]:
 
 def each_import(section: bytes) -> Iterator[tuple[bytes, int, int]]:
     """The field, the kind and the position behind each import of a module."""
+    for field, kind, _, end in _imports(section):
+        yield field, kind, end
+
+
+def each_imported(section: bytes, wanted: int) -> Iterator[int]:
+    """The positions of the types of those imports of a module that have a kind."""
+    return (start for _, kind, start, _ in _imports(section) if kind == wanted)
+
+
+def _imports(section: bytes) -> Iterator[tuple[bytes, int, int, int]]:
+    """The field, the kind, and the positions of the type of and behind each import."""
     count, position = read_number(section, 0)
     for _ in range(count):
         field = b""
@@ -32,6 +43,7 @@ def each_import(section: bytes) -> Iterator[tuple[bytes, int, int]]:
             position = start + size
             field = section[start:position]
         kind, position = section[position], position + 1
+        start = position
         if kind == 0:
             position = skip_number(section, position)
         elif kind == 1:
@@ -44,7 +56,7 @@ def each_import(section: bytes) -> Iterator[tuple[bytes, int, int]]:
             position = skip_number(section, position + 1)
         else:
             raise ComponentRefusedError(f"import of kind {kind}: the sandbox has none")
-        yield field, kind, position
+        yield field, kind, start, position
 
 
 def sections_of(wasm: bytes, position: int = HEADER_BYTES) -> Iterator[tuple[int, bytes]]:

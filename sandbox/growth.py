@@ -1,15 +1,17 @@
-"""Makes refused growth of a memory end the run: `memory.grow` traps where it would answer -1.
+"""Makes refused growth end the run: `memory.grow` and `table.grow` trap where they would answer -1.
 
-By the standard a program gets an error when its memory cannot grow, and may continue. Its further
-behaviour then depends on the limit and on the host's free memory, so that two hosts could reach
-different verdicts; running out of fuel or stack has no such effect, since it traps. The engine has
-no setting for this, so before compilation each `memory.grow` of a contract is replaced by a call of
-a function that is added to its module:
+By the standard a program gets an error when a memory or table cannot grow, and may continue. Its
+further behaviour then depends on the limit and on the host's free memory, so that two hosts could
+reach different verdicts; running out of fuel or stack has no such effect, since it traps. There is
+no setting for this in the engine. So before compilation each of these instructions of a contract
+becomes a call of a function that is added, one for each memory and table that the module grows:
 
     (func $cordbox_memory_refused (param i32) (result i32)
       local.get 0  memory.grow  local.tee 0  i32.const -1  i32.eq
       if  unreachable  end
       local.get 0)
+
+For a table, the function takes the value of the new elements before their number.
 
 The function's name distinguishes this trap from others. Only functions whose bytes could contain
 the instruction are decoded; nothing else is changed, and no index of the module moves.
@@ -17,6 +19,7 @@ Source: WebAssembly core specification 5.5.
 """
 
 import re
+from typing import NamedTuple
 
 from sandbox.binary import (
     CODE,
@@ -27,29 +30,62 @@ from sandbox.binary import (
     IMPORT,
     MEMORY,
     NESTED_COMPONENT,
+    TABLE,
     TYPE,
     appended_to,
+    each_imported,
     imports_of,
     make_number,
     make_section,
     make_vector,
     read_number,
     sections_of,
+    skip_limits,
+    skip_type,
 )
 from sandbox.errors import ComponentRefusedError
 from sandbox.instructions import instructions_of
 
 REVISION = 1
-"""Version of this module's output; a part of the engine's profile."""
+"""Version of this module's output for components that exist; a part of the engine's profile. It was
+not raised for `table.grow`, which no toolchain has ever put into a contract."""
 TRAP_NAME = "cordbox_memory_refused"
 
-_GROW_TYPE = bytes((0x60, 1, 0x7F, 1, 0x7F))
-"""(func (param i32) (result i32))"""
+_I32 = b"\x7f"
 _MAYBE_GROW = re.compile(rb"\x40(?=([\x80-\xff]{0,9}[\x00-\x7f]))")
 """A lookahead, since matches may overlap: the operand of a false match may contain a real one."""
-_GROW = 0x40
+_MAYBE_GROW_TABLE = re.compile(rb"\xfc(?:\x0f|\x8f\x80{0,8}\x00)")
+"""`table.grow`, whose number may have a long form."""
+_GROW, _MISCELLANEOUS, _TABLE_GROW = 0x40, 0xFC, 15
+_KIND_TABLE = 1
+_TABLE_WITH_VALUE = 0x40
+"""The beginning of a table that has an initial value, which the sandbox's engine does not take."""
 _NAME = b"\x04name"
 _FUNCTION_NAMES = 1
+
+
+class _Grown(NamedTuple):
+    """What a module grows: a memory, or a table of a reference type."""
+
+    number: int
+    table_type: bytes | None = None
+
+    def function_type(self) -> bytes:
+        """The type of its function, as in the type section."""
+        parameters = _I32 if self.table_type is None else self.table_type + _I32
+        count = 1 if self.table_type is None else 2
+        return b"".join((b"\x60", bytes((count,)), parameters, b"\x01", _I32))
+
+    def body(self) -> bytes:
+        """The body of its function, as in this module's docstring."""
+        last_local = 0 if self.table_type is None else 1
+        grow = bytes((_GROW,)) if self.table_type is None else bytes((_MISCELLANEOUS, _TABLE_GROW))
+        arguments = b"".join(b"\x20" + bytes((local,)) for local in range(last_local + 1))
+        last = bytes((last_local,))
+        refused = b"\x22" + last + b"\x41\x7f\x46\x04\x40\x00\x0b"
+        return b"".join(
+            (b"\0", arguments, grow, make_number(self.number), refused, b"\x20", last, b"\x0b")
+        )
 
 
 def trap_refused_growth(component: bytes) -> bytes:
@@ -84,16 +120,18 @@ def _module(wasm: bytes) -> bytes:
     memories = imported_memories + read_number(found.get(MEMORY, b"\0"), 0)[0]
     code = found.get(CODE, b"\0")
     functions = imported_functions + read_number(code, 0)[0]
-    bodies, grown = _rewritten(code, memories, functions)
+    tables = _table_types(found.get(IMPORT, b"\0"), found.get(TABLE, b"\0"))
+    bodies, grown = _rewritten(code, memories, tables, functions)
     if not grown:
         return wasm
-    types = read_number(found[TYPE], 0)[0]
+    before = read_number(found[TYPE], 0)[0]
+    types = list(dict.fromkeys(each.function_type() for each in grown))
+    used = [make_number(before + types.index(each.function_type())) for each in grown]
+    helpers = [each.body() for each in grown]
     changed = {
-        TYPE: appended_to(found[TYPE], [_GROW_TYPE]),
-        FUNCTION: appended_to(found[FUNCTION], [make_number(types)] * len(grown)),
-        CODE: make_vector(
-            [make_number(len(body)) + body for body in (*bodies, *map(_helper, grown))]
-        ),
+        TYPE: appended_to(found[TYPE], types),
+        FUNCTION: appended_to(found[FUNCTION], used),
+        CODE: make_vector([make_number(len(body)) + body for body in (*bodies, *helpers)]),
     }
     names = [(functions + i, TRAP_NAME.encode()) for i in range(len(grown))]
     parts = [wasm[:HEADER_BYTES]]
@@ -107,52 +145,70 @@ def _module(wasm: bytes) -> bytes:
     return b"".join(parts)
 
 
-def _rewritten(code: bytes, memories: int, functions: int) -> tuple[list[bytes], list[int]]:
-    """The bodies of a code section, and the memories that they grow, in order of their helpers."""
+def _table_types(imports: bytes, section: bytes) -> list[bytes]:
+    """The reference type of each table of a module."""
+    types = [imports[at : skip_type(imports, at)] for at in each_imported(imports, _KIND_TABLE)]
+    count, position = read_number(section, 0)
+    for _ in range(count):
+        if section[position] == _TABLE_WITH_VALUE:
+            raise ComponentRefusedError("a table with an initial value: the sandbox has none")
+        end = skip_type(section, position)
+        types.append(section[position:end])
+        position = skip_limits(section, end)
+    return types
+
+
+def _rewritten(
+    code: bytes, memories: int, tables: list[bytes], functions: int
+) -> tuple[list[bytes], list[_Grown]]:
+    """The bodies of a code section, and what they grow, in order of the functions for it."""
     count, position = read_number(code, 0)
     bodies: list[bytes] = []
-    grown: list[int] = []
+    grown: list[_Grown] = []
     for _ in range(count):
         size, start = read_number(code, position)
         position = start + size
         body = code[start:position]
         if len(body) < size:
             raise IndexError
-        places = _growths(body) if _may_grow(body, memories) else []
+        places = _growths(body, tables) if _may_grow(body, memories, tables) else []
         bodies.append(_calling(body, places, grown, functions))
     return bodies, grown
 
 
-def _may_grow(body: bytes, memories: int) -> bool:
-    """Whether the bytes contain, or might contain, a `memory.grow` of one of the memories."""
+def _may_grow(body: bytes, memories: int, tables: list[bytes]) -> bool:
+    """Whether the bytes contain, or might contain, an instruction that grows something."""
+    if tables and _MAYBE_GROW_TABLE.search(body):
+        return True
     return any(read_number(found[1], 0)[0] < memories for found in _MAYBE_GROW.finditer(body))
 
 
 def _calling(
-    body: bytes, places: list[tuple[int, int, int]], grown: list[int], functions: int
+    body: bytes, places: list[tuple[int, int, _Grown]], grown: list[_Grown], functions: int
 ) -> bytes:
     parts, at = [], 0
-    for start, end, memory in places:
-        if memory not in grown:
-            grown.append(memory)
-        parts += [body[at:start], b"\x10", make_number(functions + grown.index(memory))]
+    for start, end, target in places:
+        if target not in grown:
+            grown.append(target)
+        parts += [body[at:start], b"\x10", make_number(functions + grown.index(target))]
         at = end
     return b"".join((*parts, body[at:]))
 
 
-def _growths(body: bytes) -> list[tuple[int, int, int]]:
-    """Start, end and memory of each `memory.grow` in a function's body."""
-    return [
-        (start, end, read_number(body, start + 1)[0])
-        for opcode, start, end in instructions_of(body)
-        if opcode == _GROW
-    ]
-
-
-def _helper(memory: int) -> bytes:
-    """The body of the function that grows `memory`, as in this module's docstring."""
-    refused = b"\x22\x00\x41\x7f\x46\x04\x40\x00\x0b"
-    return b"".join((b"\x00\x20\x00\x40", make_number(memory), refused, b"\x20\x00\x0b"))
+def _growths(body: bytes, tables: list[bytes]) -> list[tuple[int, int, _Grown]]:
+    """Start, end and target of each instruction in a function's body that grows something."""
+    found = []
+    for opcode, start, end in instructions_of(body):
+        if opcode == _GROW:
+            found.append((start, end, _Grown(read_number(body, start + 1)[0])))
+        elif opcode == _MISCELLANEOUS:
+            number, position = read_number(body, start + 1)
+            if number == _TABLE_GROW:
+                table = read_number(body, position)[0]
+                if table >= len(tables):
+                    raise ComponentRefusedError(f"table.grow of table {table}: there is none")
+                found.append((start, end, _Grown(table, tables[table])))
+    return found
 
 
 def _named(names: bytes, added: list[tuple[int, bytes]]) -> bytes:

@@ -83,6 +83,64 @@ def test_each_memory_grows_as_before_until_it_may_not(engine):
     refused(engine, module, "second", 19)
 
 
+def test_each_table_grows_as_before_until_it_may_not(engine):
+    module = rewritten(
+        engine,
+        """(module (memory 1 2) (table 1 10 funcref) (table 2 20 externref) (elem declare func $f)
+          (func $f (export "first") (param i32) (result i32) (table.grow (ref.func $f) (local.get 0)))
+          (func (export "again") (param i32) (result i32) (table.grow (ref.null func) (local.get 0)))
+          (func (export "second") (param i32) (result i32) (table.grow 1 (ref.null extern) (local.get 0)))
+          (func (export "memory") (param i32) (result i32) (memory.grow (local.get 0)))
+          (func (export "filled") (param i32) (result i32)
+            (drop (table.grow (ref.func $f) (local.get 0))) (ref.is_null (table.get 0 (i32.const 1)))))""",
+    )
+    assert (called(engine, module, "first", 9), called(engine, module, "second", 18)) == (1, 2)
+    assert (called(engine, module, "again", 9), called(engine, module, "memory", 1)) == (1, 1)
+    assert called(engine, module, "filled", 1) == 0, "the new elements have the given value"
+    for name, most in (("first", 9), ("again", 9), ("second", 18), ("memory", 1)):
+        refused(engine, module, name, most + 1)
+
+
+@pytest.mark.parametrize("long", [b"\x8f\x00", b"\x8f\x80\x80\x80\x00"])
+def test_growth_of_a_table_in_a_long_form_is_found(engine, long):
+    plain = bytes(
+        wat2wasm(
+            '(module (table 1 2 funcref) (func (export "f") (param i32) (result i32) (table.grow (ref.null func) (local.get 0))))'
+        )
+    )
+    body = b"\x00\xd0\x70\x20\x00\xfc\x0f\x00\x0b"
+    longer = body.replace(b"\xfc\x0f", b"\xfc" + long)
+    assert plain.count(body) == 1
+    at = plain.index(body) - 1
+    patched = (
+        plain[: at - 2]
+        + bytes((len(longer) + 2, 1, len(longer)))
+        + longer
+        + plain[at + 1 + len(body) :]
+    )
+    refused(engine, rewritten(engine, patched), "f", 5)
+
+
+def test_a_table_that_is_imported_traps_by_its_own_type(engine):
+    original = bytes(
+        wat2wasm(
+            """(module (import "a" "f" (func)) (import "a" "t" (table 1 4 externref)) (table 1 9 funcref)
+              (func (export "g") (param i32) (result i32) (table.grow 0 (ref.null extern) (local.get 0)))
+              (func (export "h") (param i32) (result i32) (table.grow 1 (ref.null func) (local.get 0))))"""
+        )
+    )
+    made = growth._module(original)
+    Module.validate(engine, made)
+    assert made.count(TRAP_NAME.encode()) == 2
+
+
+def test_a_contract_does_not_learn_that_its_table_may_not_grow(admit_text, texts):
+    """It accepted under one limit, and refused in its own words under another."""
+    grows = "(if (result i32) (i32.eq (table.grow $t (ref.null func) (i32.const 5000)) (i32.const -1)) (then (i32.const 80)) (else unreachable))"
+    guest = admit_text(World.CONTRACT, texts.contract(grows, declarations="(table $t 1 funcref)"))
+    assert ended_by_memory(guest, "{}", table_elements_max=1_000)
+
+
 def test_growth_in_a_long_form_of_its_operand_is_found(engine):
     plain = bytes(
         wat2wasm(
