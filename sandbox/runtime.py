@@ -15,7 +15,7 @@ from sandbox.errors import ComponentUnknownError, WorldMismatchError
 from sandbox.files import private_directory, write_whole
 from sandbox.guest import Component, Guest
 from sandbox.guest_cache import GuestCache, KeyedLocks
-from sandbox.images.format import Header
+from sandbox.images.header import Header
 from sandbox.images.instance import ImageProgram
 from sandbox.images.runtimes import Runtimes
 from sandbox.images.store import ImageStore

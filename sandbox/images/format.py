@@ -13,94 +13,23 @@ header is the image's digest: it names runtime, sources and each byte of the mem
 depend on how the frame was compressed.
 """
 
-import hashlib
-import struct
-from dataclasses import dataclass
-
 import zstandard
 
-from sandbox.digests import digest_of, file_stem
-from sandbox.limits import KIB, MIB
+from sandbox.images.header import (
+    BLOCK_BYTES,
+    Header,
+    ImageDamagedError,
+    block_digests,
+    decode_header,
+)
 
-BLOCK_BYTES = 64 * KIB
-SIZE_MAX = 256 * MIB
-"""Bytes of the largest memory that an image may have."""
 _LEVEL = 3
-_MAGIC = b"cordbox image".ljust(16, b"\0")
-_VERSION = 1
-_START = struct.Struct("<16sQQ32s32s")
-_DIGEST_BYTES = 32
-
-
-class ImageDamagedError(ValueError):
-    """The bytes are not those of an image."""
-
-
-@dataclass(frozen=True, slots=True)
-class Header:
-    """What an image's digest is made of.
-
-    Attributes:
-        runtime: digest of the pinned runtime, `SHA-256:HEX`.
-        source: digest of the sources, `SHA-256:HEX`.
-        size: bytes of the memory.
-        blocks: SHA-256 of each block of the memory.
-    """
-
-    runtime: str
-    source: str
-    size: int
-    blocks: tuple[bytes, ...]
-
-    @property
-    def digest(self) -> str:
-        """The image's digest, `SHA-256:HEX`."""
-        return digest_of(self.encoded())
-
-    def encoded(self) -> bytes:
-        """The header's bytes."""
-        runtime, source = _raw(self.runtime), _raw(self.source)
-        start = _START.pack(_MAGIC, _VERSION, self.size, runtime, source)
-        return b"".join((start, *self.blocks))
-
-
-def header_of(runtime: str, source: str, memory: bytes | memoryview) -> Header:
-    """The header of the image with that memory.
-
-    Raises:
-        ValueError: the memory is none of an instance.
-    """
-    view = memoryview(memory)
-    if len(view) % BLOCK_BYTES or not 0 < len(view) <= SIZE_MAX:
-        raise ValueError(f"memory of {len(view)} bytes")
-    return Header(runtime, source, len(view), _digests(view))
 
 
 def encode(header: Header, memory: bytes | memoryview, base: bytes | memoryview) -> bytes:
     """The file of an image; `base` is the runtime's initial memory."""
     packed = zstandard.ZstdCompressor(level=_LEVEL).compress(_xor(memory, base))
     return header.encoded() + packed
-
-
-def decode_header(data: bytes) -> Header:
-    """The header of an image's file.
-
-    Raises:
-        ImageDamagedError: it is none.
-    """
-    if len(data) < _START.size:
-        raise ImageDamagedError("image: cut short")
-    magic, version, size, runtime, source = _START.unpack_from(data)
-    if (magic, version) != (_MAGIC, _VERSION):
-        raise ImageDamagedError("image: not one of this version")
-    if size % BLOCK_BYTES or not 0 < size <= SIZE_MAX:
-        raise ImageDamagedError(f"image: memory of {size} bytes")
-    count, start = size // BLOCK_BYTES, _START.size
-    if len(data) < start + count * _DIGEST_BYTES:
-        raise ImageDamagedError("image: cut short")
-    places = range(start, start + count * _DIGEST_BYTES, _DIGEST_BYTES)
-    blocks = tuple(data[at : at + _DIGEST_BYTES] for at in places)
-    return Header(_text(runtime), _text(source), size, blocks)
 
 
 def decode(data: bytes, base: bytes | memoryview) -> tuple[Header, bytes]:
@@ -110,7 +39,7 @@ def decode(data: bytes, base: bytes | memoryview) -> tuple[Header, bytes]:
         ImageDamagedError: the file is none of an image, or its memory is not the header's.
     """
     header = decode_header(data)
-    frame = memoryview(data)[_START.size + len(header.blocks) * _DIGEST_BYTES :]
+    frame = memoryview(data)[len(header.encoded()) :]
     try:
         if zstandard.frame_content_size(frame) != header.size:
             raise ImageDamagedError("image: the memory has another size than the header says")
@@ -118,7 +47,7 @@ def decode(data: bytes, base: bytes | memoryview) -> tuple[Header, bytes]:
     except zstandard.ZstdError as exc:
         raise ImageDamagedError("image: the memory cannot be decompressed") from exc
     memory = _xor(changes, base)
-    if _digests(memoryview(memory)) != header.blocks:
+    if block_digests(memoryview(memory)) != header.blocks:
         raise ImageDamagedError("image: the memory is not the one that the header names")
     return header, memory
 
@@ -136,25 +65,9 @@ def changed_blocks(memory: bytes | memoryview, base: bytes | memoryview) -> list
     return runs
 
 
-def _digests(memory: memoryview) -> tuple[bytes, ...]:
-    places = range(0, len(memory), BLOCK_BYTES)
-    return tuple(hashlib.sha256(memory[at : at + BLOCK_BYTES]).digest() for at in places)
-
-
 def _xor(memory: bytes | memoryview, base: bytes | memoryview) -> bytes:
     size = len(memory)
     if len(base) > size:
         raise ImageDamagedError("image: smaller than the runtime's initial memory")
     ours, theirs = int.from_bytes(memory, "little"), int.from_bytes(base, "little")
     return (ours ^ theirs).to_bytes(size, "little")
-
-
-def _raw(digest: str) -> bytes:
-    stem = file_stem(digest)
-    if stem is None:
-        raise ValueError(f"digest {digest!r}: expected SHA-256:HEX")
-    return bytes.fromhex(stem)
-
-
-def _text(raw: bytes) -> str:
-    return f"SHA-256:{raw.hex().upper()}"

@@ -26,7 +26,7 @@ from wasmtime import component as wc
 
 from sandbox.engine import EngineKind, new_engine
 from sandbox.images import memories
-from sandbox.images.format import SIZE_MAX
+from sandbox.images.header import SIZE_MAX
 from sandbox.isolation.seal import Seal
 from sandbox.limits import MIB
 from sandbox.traps import error_of

@@ -16,7 +16,8 @@ from types import MappingProxyType
 from typing import Any, BinaryIO
 
 from sandbox.errors import DeriveFailedError
-from sandbox.images.format import BLOCK_BYTES, SIZE_MAX, Header, encode, header_of
+from sandbox.images.format import encode
+from sandbox.images.header import BLOCK_BYTES, SIZE_MAX, Header, header_of
 from sandbox.images.image import unnamed_file
 from sandbox.images.loading_process import OUTPUT_BYTES, REPORT_AT
 from sandbox.images.runtimes import RuntimeFiles, content_of

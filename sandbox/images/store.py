@@ -11,7 +11,8 @@ from pathlib import Path
 from sandbox.digests import digest_of, file_stem
 from sandbox.errors import ComponentUnknownError
 from sandbox.files import locked, private_directory, write_whole
-from sandbox.images.format import Header, ImageDamagedError, decode, decode_header
+from sandbox.images.format import decode
+from sandbox.images.header import Header, ImageDamagedError, decode_header
 from sandbox.images.image import Image, image_of
 from sandbox.images.making import make_image
 from sandbox.images.runtimes import Runtimes, content_of
