@@ -47,7 +47,7 @@ def _compare(megabytes: int) -> Measurement:
         unit="s",
         against=f"jarsigner ({other:.3f} s)",
         ratio=other / mine,
-        note="ours verifies the result too",
+        note="ours verifies the result too; goal of 6 MB: 6 times",
     )
 
 
