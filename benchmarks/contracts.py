@@ -29,7 +29,7 @@ _ENDLESS_FUEL = 1 << 60
 def contracts() -> dict[str, Guest]:
     """Language -> its IOU contract; a language whose tools are not installed is left out."""
     sandbox = workshop.sandbox()
-    python = workshop.built(SAMPLES / "iou").cpks[0].descriptor.component_digest
+    python = workshop.built(SAMPLES / "iou").cpks[0].descriptor.code_digest
     found = {"Python": sandbox.guest(World.CONTRACT, python)}
     build = component_builder(make_plugin_manager(("toolchains",)))
     for language, sample in _COMPILED.items():

@@ -144,7 +144,7 @@ def _running(work: _Work | None) -> Iterator[None]:
 
 def _verification(place: Place) -> _Work:
     """An honest verification by the Python IOU contract."""
-    digest = workshop.built(SAMPLES / "iou").cpks[0].descriptor.component_digest
+    digest = workshop.built(SAMPLES / "iou").cpks[0].descriptor.code_digest
     guest = place(workshop.sandbox(), World.CONTRACT, digest)
     return lambda: _verify(guest)
 

@@ -24,7 +24,7 @@ class RunFacts:
 
     Attributes:
         world: of the component.
-        component: `SHA-256:HEX` of it.
+        component: `SHA-256:HEX` of it, or of the image of Python code.
         runtime: digest of the pinned runtime it was derived from, if it was.
         request: the export, its argument and its limits.
     """
@@ -92,14 +92,18 @@ def receipt_of(facts: RunFacts, usage: Usage, outcome: Mapping[str, str | None])
         f'{{"argument":{argument},"export":{_canonical(request.export)}}},'
         f'"limits":{_limits(request.limits)},"outcome":{_canonical(outcome)},'
         f'"usage":{{"fuel":{usage.fuel},"host_calls":{usage.host_calls},'
-        f'"log_bytes":{usage.log_bytes}}},"v":1}}'
+        f'"log_bytes":{usage.log_bytes}}},"v":2}}'
     )
 
 
 @lru_cache(maxsize=256)
 def _beginning(world: str, component: str, runtime: str | None) -> str:
     value = {
-        "code": {"component": component, "runtime": runtime, "world": world},
+        "code": {
+            "component" if runtime is None else "image": component,
+            "runtime": runtime,
+            "world": world,
+        },
         "engine": {"profile": profile_digest(), "wasmtime": engine_version()},
     }
     return _canonical(value)[:-1]

@@ -164,6 +164,19 @@ class Sandbox:
             return component.path.read_bytes()
         return pinned.unpack_runtime(pinned.find_runtime(component.runtime))
 
+    def image_size(self, component: Component) -> int | None:
+        """Bytes of the memory of an image; None for a self-contained component.
+
+        Raises:
+            ComponentUnknownError: the image is not stored here.
+        """
+        if component.runtime is None:
+            return None
+        header = self._images.header(component.digest)
+        if header is None:
+            raise ComponentUnknownError(f"image {component.digest} is not stored here")
+        return header.size
+
     def _open_compiled(self, component: Component) -> CompiledFile:
         if component.runtime is not None:
             files = self._runtimes.files(component.runtime)

@@ -16,7 +16,7 @@ from cpi.package.descriptor import DESCRIPTOR_PATH, PYTHON_PREFIX, CodeDescripto
 def code_issues(descriptor: CodeDescriptor, entries: EntryContents, kind: str) -> Iterator[Issue]:
     """Compare the CPK's contents with its descriptor.
 
-    Whether Python source and runtime derive the stated component is the host's check: this room
+    Whether Python source and runtime make the stated image is the host's check: this room
     runs no WebAssembly.
     """
     if descriptor.world != kind:
@@ -47,8 +47,8 @@ def _component_fault(descriptor: CodeDescriptor, packed: Iterable[bytes]) -> str
     except ZstdRefusedError as error:
         return str(error)
     text = hash_text(digest.digest())
-    if text != descriptor.component_digest:
-        return f"has digest {text}, the descriptor states {descriptor.component_digest}"
+    if text != descriptor.code_digest:
+        return f"has digest {text}, the descriptor states {descriptor.code_digest}"
     return None
 
 

@@ -16,7 +16,8 @@ from cpi.strict_json import JsonRefusedError, first_issue, parse_json
 
 DESCRIPTOR_PATH = "wasm/descriptor.json"
 PYTHON_PREFIX = "wasm/python/"
-DESCRIPTOR_VERSION = 1
+DESCRIPTOR_VERSION = 2
+"""Version 1 named a component for Python code, too; of it, only self-contained ones are read."""
 
 Declarations = tuple[Mapping[str, Any], ...]
 
@@ -27,12 +28,16 @@ class CodeDescriptor:
 
     A Python CPK names the pinned `runtime` and its `source_digest`; a component CPK names the
     zstd file `component_path` and its unpacked `component_size` in bytes.
+
+    Attributes:
+        code_digest: of what is run: the image that the sources give in the runtime (`imageDigest`),
+            or the component (`componentDigest`).
     """
 
     world: Literal["contract", "workflow"]
     world_version: str
     form: Literal["python", "component"]
-    component_digest: str
+    code_digest: str
     runtime: str | None = None
     source_digest: str | None = None
     component_path: str | None = None
@@ -60,6 +65,7 @@ def parse_descriptor(data: bytes) -> CodeDescriptor:
         raise DescriptorError(
             Code.DESCRIPTOR, f"{DESCRIPTOR_PATH} is no strict JSON: {error}", entry=DESCRIPTOR_PATH
         ) from error
+    _refuse_older_python(document)
     issue = first_issue(validator("descriptor"), document, Code.DESCRIPTOR)
     if issue is not None:
         raise DescriptorError(
@@ -70,7 +76,7 @@ def parse_descriptor(data: bytes) -> CodeDescriptor:
         world=document["world"],
         world_version=document["worldVersion"],
         form=code["form"],
-        component_digest=code["componentDigest"],
+        code_digest=code[_digest_key(code["form"])],
         runtime=code.get("runtime"),
         source_digest=code.get("sourceDigest"),
         component_path=code.get("path"),
@@ -87,6 +93,28 @@ def parse_descriptor(data: bytes) -> CodeDescriptor:
     )
 
 
+def _digest_key(form: str) -> str:
+    return "imageDigest" if form == "python" else "componentDigest"
+
+
+def _refuse_older_python(document: object) -> None:
+    """Refuse Python code of version 1, whose components are no longer made.
+
+    Raises:
+        DescriptorError: it is such a descriptor.
+    """
+    code = document.get("code") if isinstance(document, dict) else None
+    if not isinstance(document, dict) or not isinstance(code, dict):
+        return  # the schema says what is wrong
+    if (document.get("descriptorVersion"), code.get("form")) == (1, "python"):
+        raise DescriptorError(
+            Code.DESCRIPTOR,
+            f"{DESCRIPTOR_PATH}: descriptorVersion is 1, expected {DESCRIPTOR_VERSION}: Python code"
+            " is run as an image of its runtime now; build the CPK again with this release",
+            entry=DESCRIPTOR_PATH,
+        )
+
+
 def dump_descriptor(descriptor: CodeDescriptor) -> bytes:
     """The descriptor as canonical JSON (RFC 8785).
 
@@ -97,7 +125,7 @@ def dump_descriptor(descriptor: CodeDescriptor) -> bytes:
         "form": descriptor.form,
         "runtime": descriptor.runtime,
         "sourceDigest": descriptor.source_digest,
-        "componentDigest": descriptor.component_digest,
+        _digest_key(descriptor.form): descriptor.code_digest,
         "path": descriptor.component_path,
         "size": descriptor.component_size,
         "entryModules": list(descriptor.entry_modules),

@@ -138,7 +138,7 @@ def _print(built: "BuiltCordapp", output: str) -> None:
     for cpk in built.cpks:
         declared = cpk.descriptor
         click.echo(f"{cpk.file.path}  {cpk.file.size} bytes  {cpk.file.digest}")
-        click.echo(f"  {declared.world} CPK {cpk.symbolic_name}, code {declared.component_digest}")
+        click.echo(f"  {declared.world} CPK {cpk.symbolic_name}, code {declared.code_digest}")
         for kind in ("contracts", "states", "flows", "entities"):
             names = [item["name"] for item in getattr(declared, kind)]
             if names and (declared.world == "workflow") == (kind in ("flows", "entities")):
@@ -159,7 +159,7 @@ def _as_json(built: "BuiltCordapp") -> dict[str, object]:
                 "checksum": cpk.file.digest,
                 "name": cpk.symbolic_name,
                 "world": cpk.descriptor.world,
-                "componentDigest": cpk.descriptor.component_digest,
+                "codeDigest": cpk.descriptor.code_digest,
                 "sourceDigest": cpk.descriptor.source_digest,
                 "runtime": cpk.descriptor.runtime,
                 "flows": [flow["name"] for flow in cpk.descriptor.flows],

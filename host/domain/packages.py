@@ -57,12 +57,12 @@ class EntityDeclaration:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CpkRecord:
-    """One CPK of a stored CPI. `component_digest` names the compiled code (`SHA-256:HEX`)."""
+    """One CPK of a stored CPI. `code_digest` names the image or component (`SHA-256:HEX`)."""
 
     identity: PackageId
     file_checksum: Checksum
     world: CodeWorld
-    component_digest: str
+    code_digest: str
     flows: tuple[FlowDeclaration, ...]
     contract_types: tuple[str, ...]
     state_types: tuple[tuple[str, str], ...]

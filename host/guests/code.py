@@ -42,7 +42,7 @@ class CodeRefusedError(InvalidInputError):
 
 
 class CodeMismatchError(InvalidInputError):
-    """The component built from the sources is not the one that the descriptor names."""
+    """The image made from the sources, or the component, is not the one of the descriptor."""
 
     code = "cpk-code-mismatch"
 
@@ -152,11 +152,11 @@ def _unpack(label: str, descriptor: CodeDescriptor, entries: Mapping[str, bytes]
 
 
 def make_component(sandbox: Sandbox, code: CpkCode) -> Component:
-    """Derive or admit the component and compare its digest with the descriptor's.
+    """Make the image of Python code or admit the component, and compare its digest.
 
     Raises:
         CodeRefusedError: the sandbox refuses the code, for example because of a forbidden import.
-        CodeMismatchError: the result is a different component.
+        CodeMismatchError: the digest is not the descriptor's; `details` has both.
     """
     with refusing_code(code.label):
         if code.source is not None:
@@ -165,10 +165,14 @@ def make_component(sandbox: Sandbox, code: CpkCode) -> Component:
             made = sandbox.admit(code.world, code.wasm)
         else:
             raise CodeRefusedError(f"{code.label}: there is no code")
-    if made.digest != code.descriptor.component_digest:
+    expected = code.descriptor.code_digest
+    if made.digest != expected:
+        what = "component" if code.source is None else f"image of the sources {code.source.digest}"
+        where = "" if code.source is None else f" in the runtime {made.runtime}"
         raise CodeMismatchError(
-            f"{code.label}: the code gives component {made.digest}, "
-            f"the descriptor says {code.descriptor.component_digest}"
+            f"{code.label}: the {what}{where} is {made.digest}, the descriptor says {expected}",
+            expected=expected,
+            found=made.digest,
         )
     return made
 
@@ -249,7 +253,7 @@ def prove(
     """Verify a descriptor by running the code: component and description must be the declared ones.
 
     Args:
-        sandbox: derives or admits the component.
+        sandbox: makes the image or admits the component.
         code: the code to verify.
         candidate: returns the guest; by default the sandbox's.
 

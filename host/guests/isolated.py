@@ -50,9 +50,9 @@ class IsolatedGuests:
             )
         )
 
-    def candidate(self, world: World, component_digest: str) -> "RepeatableGuest":
+    def candidate(self, world: World, code_digest: str) -> "RepeatableGuest":
         """See `host.guests.source.GuestSource.candidate`."""
-        return RepeatableGuest(self._apart(self._sandbox, world, component_digest))
+        return RepeatableGuest(self._apart(self._sandbox, world, code_digest))
 
     def prepare(self, cpi: CpiRecord) -> None:
         """See `host.guests.source.GuestSource.prepare`."""

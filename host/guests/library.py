@@ -44,9 +44,9 @@ class GuestLibrary:
         """
         return self._had(cpi, cpk, self._sandbox.compiled)
 
-    def candidate(self, world: World, component_digest: str) -> Guest:
+    def candidate(self, world: World, code_digest: str) -> Guest:
         """See `GuestSource.candidate`."""
-        return self._sandbox.guest(world, component_digest)
+        return self._sandbox.guest(world, code_digest)
 
     def prepare(self, cpi: CpiRecord) -> None:
         """See `GuestSource.prepare`."""
@@ -58,11 +58,11 @@ class GuestLibrary:
         world = World(cpk.world)
         try:
             try:
-                return find(world, cpk.component_digest)
+                return find(world, cpk.code_digest)
             except ComponentUnknownError:
                 with self._remaking:
                     self._make_again(cpi, cpk)
-            return find(world, cpk.component_digest)
+            return find(world, cpk.code_digest)
         except CompileLostError as lost:
             raise UnavailableError(lost.message) from lost
 

@@ -50,7 +50,7 @@ def _cpk_record(cpk: VerifiedCpk) -> CpkRecord:
         identity=cpk.id,
         file_checksum=Checksum(cpk.file_checksum),
         world=CodeWorld(descriptor.world),
-        component_digest=descriptor.component_digest,
+        code_digest=descriptor.code_digest,
         flows=declared.flows,
         contract_types=declared.contract_types,
         state_types=declared.state_types,

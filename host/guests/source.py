@@ -34,7 +34,7 @@ class GuestSource(Protocol):
         """
         ...
 
-    def candidate(self, world: World, component_digest: str) -> Runnable:
+    def candidate(self, world: World, code_digest: str) -> Runnable:
         """The guest of a component that belongs to no stored CPI yet.
 
         Raises:

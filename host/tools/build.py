@@ -97,7 +97,7 @@ def build_cordapp(
         project_dir: holds `cordapp.toml`.
         keys: sign every CPK and the CPB.
         out_dir: created if it is missing; files of the same names are replaced.
-        sandbox: derives the components and runs `describe`.
+        sandbox: makes the images and runs `describe`.
         progress: is told each step in a sentence.
         build_component: makes the components of CPKs in other languages than Python.
         signature_name: base name of the signature files, for one key only.
@@ -147,9 +147,9 @@ def prepare_cordapp(
 
     Args:
         project: what to build.
-        sandbox: derives the components and runs `describe`.
+        sandbox: makes the images and runs `describe`.
         progress: is told each step in a sentence.
-        runtimes: digests of the runtimes to derive with; the newest where a world is not named.
+        runtimes: digests of the runtimes to use; the newest where a world is not named.
         build_component: makes the components of CPKs in other languages than Python.
 
     Raises:

@@ -113,13 +113,13 @@ def python_code(
     *,
     runtime: str | None = None,
 ) -> BuiltCode:
-    """Derive the component and run its `describe`.
+    """Make the image of the sources and run its `describe`.
 
     Files that a dependency contains with the same text are part of the code, but not of the
     entries: the host takes them from the dependencies.
 
     Args:
-        sandbox: derives and runs.
+        sandbox: makes and runs it.
         sources: of the CPK.
         limits: the descriptor's limits.
         runtime: digest of the pinned runtime; the newest by default.
@@ -229,7 +229,7 @@ def _descriptor(
         form=form,
         runtime=runtime,
         source_digest=source_digest,
-        component_digest=component.digest,
+        code_digest=component.digest,
         component_path=component_path,
         component_size=component_size,
         entry_modules=entry_modules,

@@ -159,7 +159,9 @@ def _code(cpk: VerifiedCpk) -> dict[str, str]:
         "form": descriptor.form,
         "runtime": descriptor.runtime,
         "source digest": descriptor.source_digest,
-        "component digest": descriptor.component_digest,
+        ("image digest" if descriptor.form == "python" else "component digest"): (
+            descriptor.code_digest
+        ),
         **{f"limit {name}": str(value) for name, value in descriptor.limits.items()},
         **{f"toolchain {name}": value for name, value in descriptor.toolchain.items()},
     }

@@ -125,7 +125,7 @@ class _Scan:
     def _try(self, node: ast.Try | ast.TryStar, when: When) -> None:
         """A handler of a failed import, or of a name that another Python has, is a fallback.
 
-        If none of the alternatives can be had, the code fails when its component is derived.
+        If none of the alternatives can be had, the code fails when it is loaded.
         """
         caught = any(_catches(handler, _IMPORT_ERRORS) for handler in node.handlers)
         self.block(node.body, When.CAUGHT if caught else when)

@@ -12,6 +12,7 @@ from cpi.archive.sources import Source
 from cpi.crypto.certificate import Certificate
 from cpi.crypto.certificates import load_pem_certificates
 from cpi.errors import CpiError, Issue, PackageRefusedError
+from cpi.package.descriptor import CodeDescriptor
 from cpi.package.group_policy import parse_group_policy
 from cpi.package.model import PackageId, PackageType, VerifiedPackage
 from cpi.package.verify import read_package, verify_package
@@ -192,8 +193,10 @@ def _code(package: VerifiedPackage, facts: ClusterFacts) -> Iterator[Finding]:
         if cpk.descriptor is None:
             message = f"CPK {cpk.file_name}: wasm/descriptor.json is missing"
             yield _refused("cpk-descriptor-missing", message, cpk.file_name)
-        elif cpk.descriptor.runtime is not None:
-            runtimes[cpk.descriptor.runtime] = cpk.file_name
+        else:
+            yield _made_by_the_host(cpk.file_name, cpk.descriptor)
+            if cpk.descriptor.runtime is not None:
+                runtimes[cpk.descriptor.runtime] = cpk.file_name
     for runtime, file_name in runtimes.items():
         if facts.runtimes is None:
             yield _unknown("runtime", f"whether the cluster has runtime {runtime}", file_name)
@@ -202,10 +205,16 @@ def _code(package: VerifiedPackage, facts: ClusterFacts) -> Iterator[Finding]:
             yield _refused("runtime", message, file_name)
         else:
             yield _ok("runtime", f"the cluster has {runtime}")
-    if package.cpks:
-        yield _unknown(
-            "code", "the host derives, compiles and describes the code itself after the upload"
-        )
+
+
+def _made_by_the_host(file_name: str, descriptor: CodeDescriptor) -> Finding:
+    """What the host compares after the upload, when it makes and runs the code itself."""
+    what = "image" if descriptor.form == "python" else "component"
+    return _unknown(
+        "code",
+        f"whether the {what} is {descriptor.code_digest}: the host makes it itself",
+        file_name,
+    )
 
 
 def _capabilities(package: VerifiedPackage, facts: ClusterFacts) -> Finding:

@@ -2,7 +2,7 @@
 
 The rebuild needs no signing key: signature files are left out of the comparison, manifests are
 compared by their attributes and descriptors by their JSON. Where the package names a pinned
-runtime that is still installed, the rebuild derives its code with that one.
+runtime that is still installed, the rebuild makes the images with that one.
 
 Properties that do not depend on the source project are not compared: the signers, a CPI's own name,
 version and group policy. The package's signatures are verified; trust in the signers is left to
@@ -66,7 +66,7 @@ class RebuildVerdict:
     Attributes:
         type: of the package.
         checksum: `SHA-256:HEX` of the package.
-        runtimes: world -> digest of the runtime that the code was derived with.
+        runtimes: world -> digest of the runtime that the code is an image of.
         differences: in the order of the package's entries.
     """
 
@@ -93,7 +93,7 @@ def check_rebuild(
     Args:
         project_dir: holds `cordapp.toml`.
         file: a CPK, CPB or CPI.
-        sandbox: derives the components.
+        sandbox: makes the images.
         progress: is told each step in a sentence.
         build_component: makes the components of CPKs in other languages than Python.
 

@@ -110,7 +110,7 @@ def component_cpk(key: SigningKey) -> Callable[..., bytes]:
             "world": "contract",
             "world_version": "1.0.0",
             "form": "component",
-            "component_digest": "SHA-256:" + hashlib.sha256(wasm).hexdigest().upper(),
+            "code_digest": "SHA-256:" + hashlib.sha256(wasm).hexdigest().upper(),
             "component_path": "wasm/component.wasm.zst",
             "component_size": len(wasm),
             "contracts": tuple(DESCRIPTION["contracts"]),

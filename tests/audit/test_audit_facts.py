@@ -7,7 +7,9 @@ import pytest
 from cpi.errors import CpiError
 from cpi.package.build import CpkSpec, build_cpk
 from host.tools.audit.model import Door, Trust, document
+from host.tools.audit.page import page_of
 from host.tools.audit.policy import Policy, judge
+from host.tools.audit.text import size, text_of
 from sandbox.host_api import HOST_API
 from sandbox.limits import Limits
 
@@ -70,11 +72,30 @@ def test_plain_component_uses_no_feature(audit, component_cpk):
 
 
 def test_python_facts_name_runtime_and_sources(audit, sample):
-    (found,) = audit(sample("hostile").cpk).components
-    assert found.runtime.known
+    whole = audit(sample("hostile").cpk)
+    (found,), (runtime,) = whole.components, whole.runtimes
+    assert runtime.known
+    assert (found.runtime, runtime.cpks) == (runtime.digest, (found.name,))
+    assert (found.body, found.image_size % 65_536) == (None, 0)
+    assert runtime.body.memories[0].minimum <= found.image_size
+    assert runtime.body.functions > 1_000
     assert found.source_files > 5
-    assert found.component_digest.startswith("SHA-256:")
+    assert found.code_digest.startswith("SHA-256:")
     assert "sdk" in found.toolchain
+
+
+def test_a_runtime_is_told_once_and_an_image_for_each_cpk(audit, sample):
+    found = audit(sample("iou").cpi)
+    text, page = text_of(found, ()), page_of(found, Policy(), ())
+    contract, workflow = found.components
+    assert [r.cpks for r in found.runtimes] == [(contract.name,), (workflow.name,)]
+    for component in found.components:
+        for told in (text, page):
+            assert told.count(component.code_digest) == 1
+            assert component.source_digest in told
+            assert size(component.image_size) in told
+    for runtime in found.runtimes:
+        assert page.count(f"{runtime.body.functions:,}".replace(",", " ")) == 1
 
 
 @pytest.mark.parametrize("layer", ["cpk", "cpb", "cpi"])
@@ -161,8 +182,8 @@ def test_no_package_is_refused(audit):
 
 def test_document_is_plain_and_camel_case(audit, component_cpk):
     told = document(audit(component_cpk()))
-    assert told["auditVersion"] == 1
-    assert told["components"][0]["componentDigest"].startswith("SHA-256:")
+    assert told["auditVersion"] == 2
+    assert told["components"][0]["codeDigest"].startswith("SHA-256:")
     assert told["components"][0]["body"]["memories"] == [{"minimum": 65536, "maximum": None}]
 
 

@@ -149,7 +149,7 @@ def test_diff_tells_what_widens(audit, component_cpk):
     assert (wall.old, wall.new, wall.widens) == (10_000, 5, False)
     assert changes["components[com.example.wat].body.features[simd]"].widens
     assert not changes["components[com.example.wat].version"].widens
-    assert not changes["components[com.example.wat].componentDigest"].widens
+    assert not changes["components[com.example.wat].codeDigest"].widens
 
 
 def test_diff_tells_of_doors_that_open(audit, sample):

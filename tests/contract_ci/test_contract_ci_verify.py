@@ -206,7 +206,7 @@ def test_receipts_are_identical_under_other_pythons(contracts: CpiContracts, ver
     texts = [transaction_text(json.loads(line)) for line in LINES]
     packages = [str(SAMPLES.parent), *(path for path in sys.path if path.endswith("-packages"))]
     done = subprocess.run(
-        [python, ELSEWHERE, default_cache_dir(), cpk.component_digest],
+        [python, ELSEWHERE, default_cache_dir(), cpk.code_digest],
         env={**os.environ, "PYTHONPATH": os.pathsep.join(packages), HELPER: sys.executable},
         input="\n".join(texts), capture_output=True, text=True, check=False,
     )  # fmt: skip

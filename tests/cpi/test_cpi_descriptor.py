@@ -16,7 +16,7 @@ PYTHON = CodeDescriptor(
     world="workflow",
     world_version="1.0.0",
     form="python",
-    component_digest=DIGEST,
+    code_digest=DIGEST,
     runtime=DIGEST,
     source_digest=DIGEST,
     entry_modules=("iou.flows", "cordapp"),
@@ -31,10 +31,12 @@ COMPONENT = CodeDescriptor(
     world="workflow",
     world_version="1.0.0",
     form="component",
-    component_digest=f"SHA-256:{hashlib.sha256(WASM).hexdigest().upper()}",
+    code_digest=f"SHA-256:{hashlib.sha256(WASM).hexdigest().upper()}",
     component_path="wasm/component.wasm.zst",
     component_size=len(WASM),
 )
+PYTHON_CODE = json.loads(dump_descriptor(PYTHON))["code"]
+COMPONENT_CODE = json.loads(dump_descriptor(COMPONENT))["code"]
 PACKED = zstandard.ZstdCompressor().compress(WASM)
 
 
@@ -48,7 +50,17 @@ def test_round_trip(descriptor: CodeDescriptor) -> None:
     raw = dump_descriptor(descriptor)
     assert parse_descriptor(raw) == descriptor
     assert dump_descriptor(parse_descriptor(raw)) == raw
-    assert json.loads(raw)["descriptorVersion"] == 1
+    assert json.loads(raw)["descriptorVersion"] == 2
+
+
+def test_components_of_version_1_are_still_read_and_python_code_is_built_again() -> None:
+    older = {**json.loads(dump_descriptor(COMPONENT)), "descriptorVersion": 1}
+    assert parse_descriptor(json.dumps(older).encode()) == COMPONENT
+    python = {**PYTHON_CODE, "componentDigest": DIGEST}
+    del python["imageDigest"]
+    older = {**json.loads(dump_descriptor(PYTHON)), "descriptorVersion": 1, "code": python}
+    with pytest.raises(DescriptorError, match=r"descriptorVersion is 1, expected 2: .* again"):
+        parse_descriptor(json.dumps(older).encode())
 
 
 def test_packages_carry_their_descriptor() -> None:
@@ -98,13 +110,18 @@ def test_the_package_must_be_what_the_descriptor_says(descriptor, entries) -> No
 @pytest.mark.parametrize(
     ("key", "value"),
     [
-        ("descriptorVersion", 2),
+        ("descriptorVersion", 3),
         ("world", "network"),
         ("worldVersion", "1.0"),
         ("worldVersion", "1.0.0\n"),
-        ("code", {"form": "python", "componentDigest": DIGEST}),
+        ("code", {"form": "python", "imageDigest": DIGEST}),
+        ("code", {**PYTHON_CODE, "imageDigest": None}),
+        ("code", {**PYTHON_CODE, "componentDigest": DIGEST}),
+        ("code", {k: v for k, v in PYTHON_CODE.items() if k != "imageDigest"}),
+        ("code", {**COMPONENT_CODE, "imageDigest": DIGEST}),
+        ("code", {k: v for k, v in COMPONENT_CODE.items() if k != "componentDigest"}),
         ("code", {"form": "component", "componentDigest": DIGEST, "path": "x", "size": 1}),
-        ("code", {"form": "python", "componentDigest": DIGEST.lower()}),
+        ("code", {**PYTHON_CODE, "imageDigest": DIGEST.lower()}),
         ("flows", {}),
         ("capabilities", ["ledger", "ledger"]),
         ("capabilities", ["../x"]),

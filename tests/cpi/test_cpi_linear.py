@@ -254,7 +254,7 @@ class TestTotals:
             world="workflow",
             world_version="1.0.0",
             form="component",
-            component_digest="SHA-256:" + hashlib.sha256(wasm).hexdigest().upper(),
+            code_digest="SHA-256:" + hashlib.sha256(wasm).hexdigest().upper(),
             component_path="wasm/component.wasm.zst",
             component_size=len(wasm),
         )

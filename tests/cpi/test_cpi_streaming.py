@@ -209,7 +209,7 @@ def test_a_component_is_unpacked_block_by_block() -> None:
         world="workflow",
         world_version="1.0.0",
         form="component",
-        component_digest=f"SHA-256:{hashlib.sha256(wasm).hexdigest().upper()}",
+        code_digest=f"SHA-256:{hashlib.sha256(wasm).hexdigest().upper()}",
         component_path="wasm/component.wasm.zst",
         component_size=len(wasm),
     )

@@ -111,7 +111,7 @@ def make_cpi(flows: tuple[FlowDeclaration, ...]) -> CpiRecord:
         identity=PackageId(name="cpk", version="1", signer_summary_hash="SHA-256:00"),
         file_checksum=CHECKSUM,
         world=CodeWorld.WORKFLOW,
-        component_digest="SHA-256:00",
+        code_digest="SHA-256:00",
         flows=flows,
         contract_types=(),
         state_types=(),

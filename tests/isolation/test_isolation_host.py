@@ -63,7 +63,7 @@ def record(components: Any) -> CpiRecord:
             identity=identity,
             file_checksum=Checksum("SHA-256:" + 64 * "1"),
             world=world,
-            component_digest=component.digest,
+            code_digest=component.digest,
             flows=flows,
             contract_types=contracts,
             state_types=tuple(("State", name) for name in contracts),

@@ -182,7 +182,7 @@ def entries_of(wasm: bytes, **changes: Any) -> dict[str, bytes]:
         "world": "contract",
         "world_version": "1.0.0",
         "form": "component",
-        "component_digest": "SHA-256:" + hashlib.sha256(wasm).hexdigest().upper(),
+        "code_digest": "SHA-256:" + hashlib.sha256(wasm).hexdigest().upper(),
         "component_path": "wasm/component.wasm.zst",
         "component_size": len(wasm),
         **{kind: tuple(DESCRIPTION[kind]) for kind in ("contracts", "states")},

@@ -45,7 +45,7 @@ def record(data: bytes, *, version: str = "1", group_id: str = "g") -> CpiRecord
         identity=PackageId(name="cpk", version="1", signer_summary_hash="SHA-256:AB"),
         file_checksum=Checksum("SHA-256:CD"),
         world=CodeWorld.WORKFLOW,
-        component_digest="SHA-256:EF",
+        code_digest="SHA-256:EF",
         flows=(FLOW,),
         contract_types=("app.Contract",),
         state_types=(("app.State", "app.Contract"),),

@@ -1,11 +1,13 @@
 """Uploads of CPIs: what is refused at once, what is proved in the background, what is stored."""
 
+import json
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from cpi.package.verify import read_package
 from host.domain.errors import UnavailableError
 from host.domain.ids import short_hash_of
 from host.guests.code import CodeMismatchError, CodeRefusedError, DescriptorMismatchError
@@ -270,17 +272,33 @@ def test_the_iou_sample_is_stored_with_its_flows(bench: Any, iou_cpi: bytes, key
 
 
 @pytest.mark.slow
-def test_sources_that_give_another_component_are_refused(
+def test_sources_that_give_another_image_are_refused_with_both_digests(
     bench: Any, make: Any, key: Any, iou: Any, repack: Any
 ) -> None:
     bench.trust(key)
     contract = iou.cpks[0]
+    assert contract.descriptor.form == "python"
+    other = "SHA-256:" + "0" * 64
 
     def lie(descriptor: Any) -> Any:
-        return replace(descriptor, component_digest="SHA-256:" + "0" * 64)
+        return replace(descriptor, code_digest=other)
 
-    data = make.cpi(repack(contract.file.path, lie))
-    assert "gives component" in failure(bench, data, CodeMismatchError)
+    message = failure(bench, make.cpi(repack(contract.file.path, lie)), CodeMismatchError)
+    facts = contract.descriptor
+    assert f"image of the sources {facts.source_digest} in the runtime {facts.runtime}" in message
+    assert f"is {facts.code_digest}, the descriptor says {other}" in message
+
+
+@pytest.mark.slow
+def test_a_descriptor_names_sources_runtime_and_image_and_no_tool(iou: Any) -> None:
+    for cpk in iou.cpks:
+        (read,) = read_package(cpk.file.path.read_bytes()).cpks
+        code = json.loads(read.entries["wasm/descriptor.json"])["code"]
+        assert code["imageDigest"] == cpk.descriptor.code_digest
+        assert code["sourceDigest"] == cpk.descriptor.source_digest
+        assert code["runtime"] == cpk.descriptor.runtime
+        assert "componentDigest" not in code
+        assert set(cpk.descriptor.toolchain) == {"cordbox", "sdk"}
 
 
 @pytest.mark.slow

@@ -101,7 +101,7 @@ def _stored_cpi(data_dir):
         identity=PackageId(name="demo.workflows", version="1.0.0", signer_summary_hash=SIGNER),
         file_checksum="SHA-256:" + "CD" * 32,
         world=CodeWorld.WORKFLOW,
-        component_digest="SHA-256:" + "EF" * 32,
+        code_digest="SHA-256:" + "EF" * 32,
         flows=(
             _flow("demo.Greet", schema=GREET_SCHEMA),
             _flow("demo.Any"),

@@ -61,7 +61,7 @@ def contract_of(builder, sandbox):
 @pytest.fixture(scope="module")
 def python_contract(sandbox):
     prepared = prepare_cordapp(load_project(SAMPLES / "iou"), sandbox, lambda _: None)
-    digest = prepared.cpks[0].code.descriptor.component_digest
+    digest = prepared.cpks[0].code.descriptor.code_digest
     return sandbox.guest(World.CONTRACT, digest)
 
 

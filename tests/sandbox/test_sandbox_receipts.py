@@ -32,7 +32,7 @@ def test_a_receipt_says_what_ran_and_how_it_ended(contract):
     outcome = contract.call("verify", "pass", limits=Limits(fuel_max=10**9))
     value = json.loads(outcome.receipt)
     assert value["code"] == {
-        "component": contract.component.digest,
+        "image": contract.component.digest,
         "runtime": contract.component.runtime,
         "world": "contract",
     }
@@ -101,8 +101,12 @@ def test_a_receipt_is_the_canonical_json_of_its_parts(
     request = RunRequest(export=export, argument=argument, limits=limits)
     facts = RunFacts(world="contract", component=component, runtime=runtime, request=request)
     value = {
-        "v": 1,
-        "code": {"component": component, "runtime": runtime, "world": "contract"},
+        "v": 2,
+        "code": {
+            "component" if runtime is None else "image": component,
+            "runtime": runtime,
+            "world": "contract",
+        },
         "engine": {"profile": engine.profile_digest(), "wasmtime": engine.engine_version()},
         "input": {"export": export, "argument": text_digest(argument)},
         "limits": asdict(limits),

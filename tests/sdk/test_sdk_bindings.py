@@ -65,7 +65,7 @@ def guest_of(sample: str, world: World):
     sandbox = Sandbox(cache_dir=default_cache_dir())
     prepared = prepare_cordapp(load_project(SAMPLES / sample), sandbox, lambda _: None)
     (digest,) = (
-        cpk.code.descriptor.component_digest
+        cpk.code.descriptor.code_digest
         for cpk in prepared.cpks
         if cpk.code.descriptor.world == world.value
     )

@@ -67,7 +67,7 @@ def cpk(name, world, **changes):
         "identity": PackageId(name=name, version="1.0.0", signer_summary_hash=checksum("signer")),
         "file_checksum": checksum(name),
         "world": world,
-        "component_digest": checksum(f"component of {name}"),
+        "code_digest": checksum(f"component of {name}"),
         "flows": (),
         "contract_types": (),
         "state_types": (),

@@ -21,7 +21,7 @@ def descriptor(**changes) -> bytes:
         "world": "workflow",
         "world_version": "1.0.0",
         "form": "python",
-        "component_digest": DIGEST,
+        "code_digest": DIGEST,
         "runtime": DIGEST,
         "source_digest": DIGEST,
         "entry_modules": ("app",),

@@ -30,7 +30,8 @@ def _load_cpk(values: Mapping[str, Any]) -> CpkRecord:
         identity=PackageId(**values["identity"]),
         file_checksum=Checksum(values["file_checksum"]),
         world=CodeWorld(values["world"]),
-        component_digest=values["component_digest"],
+        # Rows of releases that ran Python code as components of its own.
+        code_digest=values.get("code_digest") or values["component_digest"],
         flows=tuple(
             FlowDeclaration(
                 **{

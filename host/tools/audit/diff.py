@@ -10,6 +10,7 @@ from host.tools.audit.model import Audit, Door, document
 
 _KEYS = {
     "components": ("name",),
+    "runtimes": ("digest",),
     "imports": ("interface", "function"),
     "limits": ("name",),
     "signers": ("certificate",),

@@ -49,7 +49,9 @@ def drawing_of(component: ComponentFacts) -> Drawing:
     closed = sum(doorway.is_closed for doorway in doors)
     names = [name for name in component.exports if name in {"verify", "run", "describe"}]
     most = next((f.effective for f in component.limits if f.name == "memoryBytesMax"), 0)
-    least = sum(bounds.minimum for bounds in component.body.memories) if component.body else 0
+    least = component.image_size or 0
+    if component.body:
+        least = sum(bounds.minimum for bounds in component.body.memories)
     return Drawing(
         name=component.name,
         summary=f"{len(doors) - closed} doors open, {closed} closed",
@@ -86,12 +88,14 @@ _STATES = {Door.ALWAYS: "always open", Door.OPEN: "open if granted", Door.REFUSE
 def _guest(component: ComponentFacts) -> tuple[tuple[str, str], ...]:
     kind = "Python" if component.form == "python" else "component"
     lines = [("title", _short(component.name)), ("mid", f"{kind} · world {component.world}")]
+    if component.image_size is not None:
+        lines.append(("small", f"image of {size(component.image_size)}"))
     if component.body:
         body = component.body
         lines.append(
             ("small", f"{amount(body.functions)} functions, {size(body.code_size)} of code")
         )
-    digest = (component.component_digest or "").removeprefix("SHA-256:")
+    digest = (component.code_digest or "").removeprefix("SHA-256:")
     lines.append(("code", f"{digest[:_DIGEST_CHARACTERS]}…"))
     return tuple(lines)
 

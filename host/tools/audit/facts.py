@@ -34,10 +34,12 @@ from host.tools.audit.opening import note_of, open_package
 from host.tools.audit.walls import import_facts, leaving, limit_facts
 from sandbox.anatomy import anatomy_of, shape_of_guest
 from sandbox.engine import engine_version, profile_digest
-from sandbox.errors import RuntimeUnknownError, SandboxError
+from sandbox.errors import RuntimeDamagedError, RuntimeUnknownError, SandboxError
+from sandbox.guest import Component
 from sandbox.host_api import HOST_API
+from sandbox.inspect import Shape
 from sandbox.limits import Limits
-from sandbox.pinned import find_runtime
+from sandbox.pinned import find_runtime, unpack_runtime
 from sandbox.runtime import Sandbox
 
 _TIME = "%Y-%m-%dT%H:%M:%SZ"
@@ -89,6 +91,7 @@ def audit_package(
         group_kind=group.get("kind"),
         group_members=group.get("members", ()),
         engine={"wasmtime": engine_version(), "profile": profile_digest()},
+        runtimes=_runtimes(components),
         components=tuple(components),
         warnings=tuple(note_of(warning) for warning in package.warnings),
     )
@@ -171,7 +174,7 @@ def _component(
         return declared
     try:
         code = code_of(cpk, siblings)
-        wasm, shape = _made(sandbox, code)
+        made, shape = _made(sandbox, code)
     except (HostError, SandboxError) as refused:
         facts = getattr(refused, "details", None)
         inner = facts.get("sandboxCode") if isinstance(facts, Mapping) else None
@@ -185,17 +188,18 @@ def _component(
         source_size=sum(len(t.encode()) for t in code.source.files.values()) if code.source else 0,
         imports=imports,
         exports=dict(sorted(shape.exports.items())),
-        body=anatomy_of(wasm),
+        body=None if code.source else anatomy_of(sandbox.wasm(made)),
+        image_size=sandbox.image_size(made),
         leaves=leaving(cpk.descriptor.world, imports),
     )
 
 
-def _made(sandbox: Sandbox, code: CpkCode) -> tuple[bytes, Any]:
-    """The component's bytes and structure, after the same checks as at an upload."""
+def _made(sandbox: Sandbox, code: CpkCode) -> tuple[Component, Shape]:
+    """The image or component, and its imports and exports, after the checks of an upload."""
     component = make_component(sandbox, code)
     guest = sandbox.guest(code.world, component.digest)
     check_description(code, guest)
-    return sandbox.wasm(component), shape_of_guest(guest)
+    return component, shape_of_guest(guest)
 
 
 def _declared(cpk: VerifiedCpk, limits: Limits) -> ComponentFacts:
@@ -216,8 +220,9 @@ def _declared(cpk: VerifiedCpk, limits: Limits) -> ComponentFacts:
         source_digest=descriptor.source_digest if descriptor else None,
         source_files=0,
         source_size=0,
-        runtime=_runtime(descriptor),
-        component_digest=descriptor.component_digest if descriptor else None,
+        runtime=descriptor.runtime if descriptor else None,
+        image_size=None,
+        code_digest=descriptor.code_digest if descriptor else None,
         packed_size=_packed_size(cpk, path),
         refusal=None,
         capabilities=tuple(sorted(descriptor.capabilities)) if descriptor else (),
@@ -240,20 +245,30 @@ def _packed_size(cpk: VerifiedCpk, path: str | None) -> int:
     return sum(cpk.entries.size(name) for name in cpk.entries if name.startswith(PYTHON_PREFIX))
 
 
-def _runtime(descriptor: CodeDescriptor | None) -> RuntimeFacts | None:
-    if descriptor is None or descriptor.runtime is None:
-        return None
+def _runtimes(components: Sequence[ComponentFacts]) -> tuple[RuntimeFacts, ...]:
+    """The runtimes of all CPKs, each once."""
+    digests = dict.fromkeys(c.runtime for c in components if c.runtime is not None)
+    return tuple(
+        _runtime(digest, tuple(c.name for c in components if c.runtime == digest))
+        for digest in digests
+    )
+
+
+def _runtime(digest: str, cpks: tuple[str, ...]) -> RuntimeFacts:
     try:
-        pinned = find_runtime(descriptor.runtime)
-    except RuntimeUnknownError:
+        pinned = find_runtime(digest)
+        body = anatomy_of(unpack_runtime(pinned))
+    except (RuntimeUnknownError, RuntimeDamagedError):
         return RuntimeFacts(
-            digest=descriptor.runtime, known=False, built=None, componentize_py=None
+            digest=digest, known=False, built=None, componentize_py=None, cpks=cpks, body=None
         )
     return RuntimeFacts(
-        digest=pinned.digest,
+        digest=digest,
         known=True,
         built=pinned.built,
         componentize_py=pinned.componentize_py,
+        cpks=cpks,
+        body=body,
     )
 
 

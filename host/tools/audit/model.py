@@ -84,24 +84,35 @@ class LimitFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RuntimeFacts:
-    """The pinned Python runtime; `known` says whether this host has it."""
+    """A pinned Python runtime, the component that runs the images of Python CPKs.
+
+    Attributes:
+        known: whether this host has it; facts about it are missing otherwise.
+        cpks: the names of the CPKs that run in it.
+    """
 
     digest: str
     known: bool
     built: str | None
     componentize_py: str | None
+    cpks: tuple[str, ...]
+    body: Anatomy | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ComponentFacts:
-    """One CPK and the component that its code gives.
+    """One CPK and what its code gives: an image of a Python runtime, or a component.
 
     Attributes:
         name: the CPK's.
         file: its name in the CPB; empty for a CPK by itself.
         form: `python`, `component`, or `none` for a CPK without WebAssembly code.
         refusal: why there is no component; facts about it are then missing.
-        imports: of the actual component, not of the descriptor; None if not read.
+        runtime: digest of the Python runtime.
+        code_digest: of the image or component.
+        image_size: bytes of an image's memory; None for a component, or if there is none.
+        imports: of the component that runs, not of the descriptor; None if not read.
+        body: of a component; that of a Python runtime is told once for all CPKs.
         exports: name -> type in WIT's notation.
         leaves: the data that can leave the virtual node, one sentence each.
     """
@@ -119,8 +130,9 @@ class ComponentFacts:
     source_digest: str | None
     source_files: int
     source_size: int
-    runtime: RuntimeFacts | None
-    component_digest: str | None
+    runtime: str | None
+    code_digest: str | None
+    image_size: int | None
     packed_size: int | None
     refusal: Note | None
     capabilities: tuple[str, ...]
@@ -153,11 +165,12 @@ class Audit:
     group_kind: str | None
     group_members: tuple[str, ...]
     engine: Mapping[str, str]
+    runtimes: tuple[RuntimeFacts, ...]
     components: tuple[ComponentFacts, ...]
     warnings: tuple[Note, ...]
 
 
-AUDIT_VERSION = 1
+AUDIT_VERSION = 2
 
 
 def document(audit: Audit) -> JsonObject:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from host.domain.quotas import quota_meaning
 from host.guests.limits import LIMITS
 from host.tools.audit.drawing import drawing_of
-from host.tools.audit.model import Audit, ComponentFacts, Door, Trust
+from host.tools.audit.model import Audit, ComponentFacts, Door, RuntimeFacts, Trust
 from host.tools.audit.node import NodeFacts, node_rows
 from host.tools.audit.policy import Finding, Policy
 from host.tools.audit.text import TRUST_TEXT, amount, bounds_text, export_lines, limit_text, size
@@ -29,12 +29,16 @@ def page_of(
         findings=findings,
         node=[] if node is None else [(term, [told]) for term, told in node_rows(node)],
         package=list(_package(audit)),
+        runtimes=[
+            {"facts": runtime, "origin": list(_runtime(runtime)), "body": list(_body(runtime.body))}
+            for runtime in audit.runtimes
+        ],
         components=[
             {
                 "facts": component,
                 "drawing": None if component.imports is None else drawing_of(component),
                 "limits": list(_limits(component)),
-                "body": list(_body(component.body)),
+                "body": list(_image(component) if component.runtime else _body(component.body)),
                 "origin": list(_origin(component)),
                 "declared": list(_declared(component)),
             }
@@ -66,13 +70,17 @@ _TRUST_COLOURS = {Trust.TRUSTED: "good", Trust.NOT_JUDGED: ""}
 def _numbers(audit: Audit) -> tuple[tuple[str, str], ...]:
     doors = [fact for c in audit.components for fact in c.imports or ()]
     shut = sum(fact.door is Door.REFUSED for fact in doors)
-    code = sum(component.body.code_size for component in audit.components if component.body)
+    bodies = [
+        body
+        for body in (*(c.body for c in audit.components), *(r.body for r in audit.runtimes))
+        if body
+    ]
     return (
         (amount(len(audit.components)), "CPKs"),
         (amount(len(doors) - shut), "functions that code can reach"),
         (amount(shut), "functions that are closed"),
         (size(audit.size), "package"),
-        (size(code), "of WebAssembly code"),
+        (size(sum(body.code_size for body in bodies)), "of WebAssembly code"),
     )
 
 
@@ -117,19 +125,34 @@ def _body(body: Anatomy | None) -> Iterator[Row]:
     yield "Features", [", ".join(body.features) or "WebAssembly 1.0 only"]
 
 
+def _image(component: ComponentFacts) -> Iterator[Row]:
+    """What Python code adds to its runtime."""
+    if component.image_size is None:
+        yield "Image", ["not made"]
+        return
+    yield "Image", [f"{size(component.image_size)} of memory, sources loaded"]
+    yield "Sources", [f"{component.source_files} files, {size(component.source_size)}"]
+    yield "Runs in", ["the Python runtime of this package, told once"]
+
+
+def _runtime(runtime: RuntimeFacts) -> Iterator[Row]:
+    yield "Digest", [code(runtime.digest)]
+    known = "not installed here"
+    if runtime.known:
+        known = f"built {runtime.built} with componentize-py {runtime.componentize_py}"
+    yield "Origin", [known]
+    yield "Runs", runtime.cpks
+
+
 def _origin(component: ComponentFacts) -> Iterator[Row]:
     yield "CPK", [code(component.file_checksum)]
-    if component.component_digest:
-        yield "Component", [code(component.component_digest)]
+    if component.code_digest:
+        yield "Image" if component.runtime else "Component", [code(component.code_digest)]
     if component.source_digest:
         files = f"{component.source_files} files, {size(component.source_size)}"
         yield "Python sources", [code(component.source_digest), files]
     if component.runtime:
-        known = "not installed here"
-        if component.runtime.known:
-            tool = f"componentize-py {component.runtime.componentize_py}"
-            known = f"built {component.runtime.built} with {tool}"
-        yield "Python runtime", [code(component.runtime.digest), known]
+        yield "Python runtime", [code(component.runtime)]
     tools = ", ".join(f"{name} {version}" for name, version in component.toolchain.items())
     if tools:
         yield "Toolchain", [tools]

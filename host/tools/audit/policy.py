@@ -4,7 +4,7 @@ Without a policy, reasons for a host to refuse the package are still findings.
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, Literal
 
@@ -102,7 +102,10 @@ def parse_policy(data: bytes) -> Policy:
 def judge(audit: Audit, policy: Policy) -> tuple[Finding, ...]:
     """Every rule that the package breaks."""
     findings = [*_trust(audit, policy), *_signers(audit, policy)]
-    for component in audit.components:
+    bodies = {runtime.digest: runtime.body for runtime in audit.runtimes}
+    for each in audit.components:
+        # What runs is judged: of Python code, the component of its runtime.
+        component = replace(each, body=each.body or bodies.get(each.runtime or ""))
         for rule in _COMPONENT_RULES:
             findings += rule(component, policy)
     return tuple(findings)
@@ -186,10 +189,10 @@ def _forms(component: ComponentFacts, policy: Policy) -> Iterator[Finding]:
 
 def _runtimes(component: ComponentFacts, policy: Policy) -> Iterator[Finding]:
     runtime = component.runtime
-    if policy.runtimes is not None and runtime and runtime.digest not in policy.runtimes:
+    if policy.runtimes is not None and runtime and runtime not in policy.runtimes:
         yield Finding(
             code="audit-runtime-not-allowed",
-            message=f"runtime {runtime.digest} is not allowed",
+            message=f"runtime {runtime} is not allowed",
             component=component.name,
         )
 

@@ -73,6 +73,12 @@ def _lines(audit: Audit, findings: Sequence[Finding]) -> Iterator[str]:
     if audit.group_id:
         yield f"  group     {audit.group_kind}, {audit.group_id}"
     yield f"  engine    wasmtime {audit.engine['wasmtime']}, profile {audit.engine['profile'][:16]}"
+    for runtime in audit.runtimes:
+        known = f"built {runtime.built}" if runtime.known else "NOT INSTALLED"
+        yield f"  runtime   {runtime.digest} ({known})"
+        yield f"            runs {', '.join(runtime.cpks)}"
+        if runtime.body:
+            yield from _body(runtime.body)
     for component in audit.components:
         yield ""
         yield from _component(component)
@@ -95,11 +101,11 @@ def _component(component: ComponentFacts) -> Iterator[str]:
     yield f"  world      {component.world} {component.world_version}"
     yield f"  form       {component.form}{f' ({tools})' if tools else ''}"
     if component.runtime:
-        known = f"built {component.runtime.built}" if component.runtime.known else "NOT INSTALLED"
-        yield f"  runtime    {component.runtime.digest} ({known})"
+        yield f"  runtime    {component.runtime}"
     if component.source_digest:
         yield f"  source     {component.source_digest} ({component.source_files} files)"
-    yield f"  component  {component.component_digest}"
+    memory = "" if component.image_size is None else f" ({size(component.image_size)} of memory)"
+    yield f"  {'image' if component.runtime else 'component':<10} {component.code_digest}{memory}"
     if component.refusal:
         yield f"  REFUSED    [{component.refusal.code}] {component.refusal.message}"
     if component.body:

@@ -129,7 +129,7 @@ class DevLoop:
             group_policy=self._folder.group_policy,
             keys=[self._folder.key],
         )
-        codes = "+".join(cpk.descriptor.component_digest for cpk in built.cpks)
+        codes = "+".join(cpk.descriptor.code_digest for cpk in built.cpks)
         return BuiltCpi(name=f"{built.name} {built.version}", checksum=codes, data=data)
 
     def _upload(self, built: BuiltCpi) -> str:

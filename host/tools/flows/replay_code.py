@@ -56,7 +56,7 @@ def code_of_cpi(
         data: the CPI file.
         label: its name.
         flow_class: the flow.
-        sandbox: derives and compiles.
+        sandbox: makes the image or compiles.
         exact: run the component as it is, without line numbers.
 
     Raises:

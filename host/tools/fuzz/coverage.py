@@ -81,7 +81,7 @@ class WatchedContracts:
     """The contracts of a verified CPI. Used by one thread."""
 
     def __init__(self, contracts: CpiContracts, sandbox: Sandbox) -> None:
-        """Derive the watched components.
+        """Make the images of the watched code.
 
         Raises:
             HostError, SandboxError: as `host.guests.code.make_component`.

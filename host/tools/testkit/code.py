@@ -157,7 +157,7 @@ def native_code(project: CordappProject) -> KitCode:
             world=plan.world.value,
             world_version="1.0.0",
             form="python",
-            component_digest=_digest_of("native", plan),
+            code_digest=_digest_of("native", plan),
             entry_modules=plan.modules,
             capabilities=plan.capabilities,
             limits=project.limits,
@@ -194,7 +194,7 @@ def sandboxed_code(
     *,
     build_component: ComponentBuilder = no_toolchains,
 ) -> KitCode:
-    """The project's components, derived or built as `cordbox cordapp build` does it.
+    """The project's images and components, made as `cordbox cordapp build` does it.
 
     Raises:
         InvalidInputError: as `host.tools.build.prepare_cordapp`.
@@ -243,14 +243,14 @@ class _Guests:
     def guest(self, cpi: CpiRecord, cpk: CpkRecord, *, node: ShortHash | None = None) -> Runnable:
         """See `GuestSource.guest`."""
         del cpi, node
-        return self.candidate(World(cpk.world), cpk.component_digest)
+        return self.candidate(World(cpk.world), cpk.code_digest)
 
     def prepare(self, cpi: CpiRecord) -> None:
         """See `GuestSource.prepare`."""
 
-    def candidate(self, world: World, component_digest: str) -> Runnable:
+    def candidate(self, world: World, code_digest: str) -> Runnable:
         """See `GuestSource.candidate`."""
-        guest = self._find(world, component_digest, self._failures)
+        guest = self._find(world, code_digest, self._failures)
         return _Watched(guest, self._failures)
 
 
@@ -288,7 +288,7 @@ def _record(project: CordappProject, plan: CpkPlan, descriptor: CodeDescriptor) 
         ),
         file_checksum=Checksum(_digest_of("file", plan)),
         world=CodeWorld(descriptor.world),
-        component_digest=descriptor.component_digest,
+        code_digest=descriptor.code_digest,
         flows=declared.flows,
         contract_types=declared.contract_types,
         state_types=declared.state_types,

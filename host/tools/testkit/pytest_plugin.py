@@ -123,7 +123,7 @@ def native(request: pytest.FixtureRequest, settings: "Mapping[str, Any]") -> "Ne
 
 
 def sandboxed(request: pytest.FixtureRequest, settings: "Mapping[str, Any]") -> "Network":
-    """A sandboxed network for the test of `request`; its code is derived once a session."""
+    """A sandboxed network for the test of `request`; its code is made once a session."""
     from host.tools.cache import default_cache_dir  # noqa: PLC0415  # see above
     from host.tools.testkit.code import sandboxed_code  # noqa: PLC0415  # see above
     from host.tools.testkit.network import Network  # noqa: PLC0415  # see above
