@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
+from starlette.requests import ClientDisconnect
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Mount
 
@@ -37,7 +38,14 @@ from host.rest import (
     user,
     virtual_node,
 )
-from host.rest.errors import document_errors, http_refusal, invalid_request, refusal, unexpected
+from host.rest.errors import (
+    document_errors,
+    gone,
+    http_refusal,
+    invalid_request,
+    refusal,
+    unexpected,
+)
 from host.rest.letter_case import path_in_right_case, templates_of
 from host.rest.limits import BodyLimit, NoTrailingSlash, ReplyHeaders, TargetRules
 from host.rest.node_turns import NodeTurns
@@ -124,7 +132,11 @@ def create_app(
             Middleware(NoTrailingSlash),
             Middleware(BodyLimit, bytes_max=max_content_length),
         ],
-        exception_handlers={HTTPException: http_refusal, Exception: unexpected},
+        exception_handlers={
+            HTTPException: http_refusal,
+            ClientDisconnect: gone,
+            Exception: unexpected,
+        },
     )
     app.router.redirect_slashes = False
     return app
@@ -160,6 +172,7 @@ def _base_app(version: str, services: RestServices | None) -> FastAPI:
             RequestValidationError: invalid_request,
             HostError: refusal,
             CpiError: refusal,
+            ClientDisconnect: gone,
             Exception: unexpected,
         },
     )

@@ -161,6 +161,11 @@ async def http_refusal(request: Request, error: Exception) -> Response:
     return error_response(request, status, reason, details, error.headers or {})
 
 
+async def gone(_request: Request, _error: Exception) -> Response:
+    """Give an answer that nobody gets: the client has left, or its connection was ended."""
+    return Response(status_code=HTTPStatus.REQUEST_TIMEOUT)
+
+
 async def unexpected(request: Request, _error: Exception) -> Response:
     """Answer an unexpected error without details for the client; the server logs it."""
     details = {"cause": "InternalServerError", "reason": _UNEXPECTED, "code": "internal-error"}

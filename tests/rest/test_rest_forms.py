@@ -1,5 +1,8 @@
 """Forms of uploads, letter case as Corda takes it, and names that clients remove from paths."""
 
+import asyncio
+import base64
+
 import pytest
 
 API = "/api/v5_2"
@@ -72,3 +75,47 @@ def test_a_key_and_a_flow_are_not_named_by_dots_alone(api, alice, text):
     assert refusal(api.post(path))[0] == "key-alias-invalid"
     start = {"clientRequestId": text, "flowClassName": "test.Flow", "requestBody": {}}
     assert refusal(api.post(f"{API}/flow/{alice}", json=start))[0] == "client-request-id-invalid"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "content_type"),
+    [
+        ("POST", "/cpi", "multipart/form-data; boundary=x"),
+        ("PUT", "/certificate/cluster/code-signer", "multipart/form-data; boundary=x"),
+        ("POST", "/virtualnode", "application/json"),
+    ],
+)
+def test_a_client_that_leaves_in_its_body_is_no_error_of_the_host(host, method, path, content_type):
+    """Each upload that was given up, or stopped since it was too slow, logged a traceback."""
+    password = base64.b64encode(b"admin:secret").decode()
+    headers = {"authorization": f"Basic {password}", "content-type": content_type, "host": "h"}
+    scope = {
+        "type": "http",
+        "asgi": {"version": "3.0"},
+        "http_version": "1.1",
+        "method": method,
+        "scheme": "https",
+        "path": f"{API}{path}",
+        "raw_path": f"{API}{path}".encode(),
+        "root_path": "",
+        "query_string": b"",
+        "headers": [(k.encode(), v.encode()) for k, v in headers.items()],
+        "client": ("127.0.0.1", 1),
+        "server": ("h", 443),
+        "extensions": {},
+    }
+    arriving = [
+        {"type": "http.request", "body": b"--x\r\n", "more_body": True},
+        {"type": "http.disconnect"},
+    ]
+    statuses = []
+
+    async def receive():
+        return arriving.pop(0) if len(arriving) > 1 else arriving[0]
+
+    async def send(message):
+        if message["type"] == "http.response.start":
+            statuses.append(message["status"])
+
+    asyncio.run(host.asgi(scope, receive, send))
+    assert statuses == [408]
