@@ -1,6 +1,6 @@
 """The `cordbox` command: lazily loaded groups, and one mapping from errors to exit codes.
 
-Exit codes: 0 fine, 1 refused, 2 wrong usage, 75 try again later (EX_TEMPFAIL).
+Exit codes: 0 fine, 1 refused, 2 wrong usage, 75 try again later (EX_TEMPFAIL), 130 interrupted.
 """
 
 import errno
@@ -10,15 +10,21 @@ import os
 import sys
 import warnings
 from collections.abc import Mapping, Sequence
-from typing import ClassVar, NoReturn
+from contextlib import suppress
+from typing import ClassVar
 
 import click
 
 from host.cli.pretty import LazyGroup
+from host.cli.streams import abandon_output, flush_output, prepare_streams
 
 EXIT_REFUSED = 1
 EXIT_USAGE = 2
 EXIT_TRY_AGAIN = 75
+EXIT_INTERRUPTED = 130
+_TRACEBACK_VARIABLE = "CORDBOX_TRACEBACK"
+_MESSAGE_CHARACTERS_MAX = 300
+_OUTPUT_ERRORS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EPIPE, errno.EIO, errno.EBADF})
 _NEW_OBJECTS, _YOUNG_GENERATIONS = 50_000, 20
 """When a command's process looks for unreachable cycles: Python's own numbers are 700 and 10."""
 
@@ -73,41 +79,95 @@ def root() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit with its code."""
+    prepare_streams()
     if arguments is not None:
-        _run(arguments)
+        sys.exit(_ended(list(arguments)))
     _keep_libraries_quiet()
     # Commands make hundreds of thousands of objects that live until they end, most of them modules:
     # searching them for cycles costs a sixth of a short command's time.
     gc.set_threshold(_NEW_OBJECTS, _YOUNG_GENERATIONS, _YOUNG_GENERATIONS)
-    try:
-        _run(sys.argv[1:])
-    finally:
-        gc.freeze()
+    code = _ended(sys.argv[1:])
+    gc.freeze()
+    sys.exit(code)
 
 
-def _run(words: Sequence[str]) -> NoReturn:
-    words = list(words)
+def _ended(words: Sequence[str]) -> int:
+    """Run a command and report how it failed; returns the exit code."""
     try:
-        result = root.main(args=words, prog_name="cordbox", standalone_mode=False)
+        code = _run(words)
+        flush_output()
+    except (KeyboardInterrupt, click.Abort):
+        _say("cordbox: interrupted")
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read the output has seen enough.
+        abandon_output()
+        return EXIT_REFUSED
+    except OSError as failed:
+        # Standard output may be what cannot be written: nothing more is said there.
+        abandon_output()
+        _say(f"error[{_code_of(failed)}]: output: {failed.strerror or failed}")
+        return EXIT_REFUSED
+    return code
+
+
+def _run(words: Sequence[str]) -> int:
+    try:
+        result = root.main(args=list(words), prog_name="cordbox", standalone_mode=False)
     except click.exceptions.Exit as leaving:
-        sys.exit(leaving.exit_code)
-    except click.Abort:
-        print("cordbox: interrupted", file=sys.stderr)
-        sys.exit(130)
+        return leaving.exit_code
     except click.ClickException as usage:
-        usage.show()
-        sys.exit(EXIT_USAGE)
+        _report_usage(usage, words)
+        return EXIT_USAGE
+    except click.Abort:
+        raise
     except OSError as refused:
-        code = "disk-full" if refused.errno in (errno.ENOSPC, errno.EDQUOT) else "file-access"
-        _report(code, f"{refused.filename or 'input'}: {refused.strerror}", words)
-        sys.exit(EXIT_REFUSED)
+        is_named = isinstance(refused.filename, str | bytes)
+        if not is_named and refused.errno in _OUTPUT_ERRORS:
+            raise
+        name = os.fsdecode(refused.filename) if is_named else "input"
+        _report(_code_of(refused), f"{name}: {refused.strerror or refused}", words)
+        return EXIT_REFUSED
     except Exception as refused:
         exit_code = exit_code_of(refused)
-        if exit_code is None:
+        if exit_code is not None:
+            _report_all(refused, words)
+            return exit_code
+        if os.environ.get(_TRACEBACK_VARIABLE):
             raise
-        _report_all(refused, words)
-        sys.exit(exit_code)
-    sys.exit(result if isinstance(result, int) else 0)
+        _report("command-failed", _unexpected(refused), words)
+        return EXIT_REFUSED
+    return result if isinstance(result, int) else 0
+
+
+def _report_usage(usage: click.ClickException, words: Sequence[str]) -> None:
+    if _wants_json(words):
+        _report("usage", usage.format_message(), words)
+    else:
+        usage.show()
+
+
+def _code_of(error: OSError) -> str:
+    return "disk-full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "file-access"
+
+
+def _say(text: str) -> None:
+    """Print on standard error, whose own failure nobody could be told of."""
+    with suppress(OSError):
+        print(text, file=sys.stderr)
+
+
+def _unexpected(error: Exception) -> str:
+    """A defect in one line: its kind, message and place."""
+    place = error.__traceback__
+    while place is not None and place.tb_next is not None:
+        place = place.tb_next
+    where = "" if place is None else f" ({place.tb_frame.f_code.co_filename}:{place.tb_lineno})"
+    text = " ".join(str(error)[:_MESSAGE_CHARACTERS_MAX].split())
+    return (
+        f"{type(error).__name__}: {text}{where}; this is a defect of Cordbox:"
+        f" {_TRACEBACK_VARIABLE}=1 shows the traceback for a report"
+    )
 
 
 def _keep_libraries_quiet() -> None:
@@ -121,7 +181,7 @@ def _keep_libraries_quiet() -> None:
 
 
 def exit_code_of(error: Exception) -> int | None:
-    """The exit code of a refusal; None for an unexpected error, whose traceback is shown."""
+    """The exit code of a refusal; None for an unexpected error."""
     from cpi.errors import CpiError
     from host.domain.errors import HostError, UnavailableError
     from host.settings.errors import SettingsInvalidError
@@ -139,12 +199,13 @@ def exit_code_of(error: Exception) -> int | None:
 
 def _report_all(error: Exception, words: Sequence[str]) -> None:
     """Report a refusal, each fault on a line of its own."""
+    from host.domain.printable import printable
     from host.tools.refusals import faults_of
 
     faults = faults_of(error)
     if not _wants_json(words):
         for line in (line for fault in faults for line in fault.lines):
-            print(line, file=sys.stderr)
+            _say("\n".join(map(printable, line.split("\n"))))
         return
     first = faults[0]
     answer: dict[str, object] = {"code": first.code, "message": first.message}
@@ -161,7 +222,10 @@ def _report(code: str, message: str, words: Sequence[str]) -> None:
     if _wants_json(words):
         print(json.dumps({"error": {"code": code, "message": message}}))
     else:
-        print(f"error[{code}]: {message}", file=sys.stderr)
+        from host.domain.printable import printable
+
+        text = f"error[{code}]: {message}"
+        _say("\n".join(map(printable, text.split("\n"))))
 
 
 def _wants_json(words: Sequence[str]) -> bool:

@@ -4,15 +4,16 @@ import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
-from datetime import UTC, datetime
+from datetime import datetime
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 import click
 
 from host.cli.host_options import host_options
 from host.cli.package_options import EXISTING_FILE, output_option
+from host.cli.values import COUNT, Moment
 
 if TYPE_CHECKING:
     from host.nodes.audit_log.administrative import ActQuery
@@ -27,19 +28,22 @@ _LAST_DEFAULT = 100
 Acts = Iterator[Mapping[str, Any]]
 
 
-class _Moment(click.ParamType[datetime]):
-    """An instant, such as 2026-11-29 or 2026-11-29T13:00:00Z; without a zone, UTC."""
+class _Act(TypedDict):
+    timestamp: str
+    sequence: int
+    user: str
+    address: str
+    source: str
+    method: str
+    path: str
+    status: int | None
+    code: str | None
+    count: int
+    requestId: str
+    parameters: dict[str, Any]
 
-    name = "TIME"
 
-    def convert(
-        self, value: object, param: click.Parameter | None, ctx: click.Context | None
-    ) -> datetime:
-        try:
-            moment = datetime.fromisoformat(str(value))
-        except ValueError:
-            self.fail(f"{value!r} is no time such as 2026-11-29T13:00:00Z", param, ctx)
-        return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+"""The parts of an act that are shown."""
 
 
 @click.command("admin")
@@ -50,12 +54,12 @@ class _Moment(click.ParamType[datetime]):
     type=click.Path(path_type=Path, exists=True, file_okay=False),
 )
 @click.option("--by", metavar="LOGIN", help="Only acts of this user.")
-@click.option("--since", type=_Moment(), help="Only acts that began then or later.")
-@click.option("--until", type=_Moment(), help="Only acts that began before.")
+@click.option("--since", type=Moment(), help="Only acts that began then or later.")
+@click.option("--until", type=Moment(), help="Only acts that began before.")
 @click.option("--resource", help="Only acts whose path holds this text.")
 @click.option(
     "--last",
-    type=click.IntRange(1),
+    type=COUNT,
     default=_LAST_DEFAULT,
     show_default=True,
     help="So many acts, the newest.",
@@ -109,7 +113,7 @@ def admin(
         else:
             acts = _offline(stack, place, _query(by, since, until, resource))
         for act in islice(acts, last):
-            click.echo(json.dumps(act) if output == "json" else _line(act))
+            click.echo(json.dumps(act) if output == "json" else _line(_shaped(act)))
     return 0
 
 
@@ -190,7 +194,13 @@ def _verdict(found: "AdministrativeVerification") -> str:
     return f"good  {found.entries} entries{pruned}{open_}, ends {end}"
 
 
-def _line(act: Mapping[str, Any]) -> str:
+def _shaped(act: Mapping[str, Any]) -> "_Act":
+    from host.tools.answers import shaped
+
+    return shaped(act, _Act, "/administrativelog")
+
+
+def _line(act: "_Act") -> str:
     from host.domain.printable import printable
 
     status = "unfinished" if act["status"] is None else f"{act['status']} {act['code']}"

@@ -10,6 +10,7 @@ import click
 
 from host.cli.package_options import EXISTING_FILE, output_option
 from host.cli.pretty import PrettyGroup
+from host.cli.values import COUNT, POSITION
 
 if TYPE_CHECKING:
     from host.nodes.audit_log.problems import Anchor, Problem
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 _EXIT_FINDINGS = 1
 _ANCHOR = re.compile(r"([0-9]{1,15}):([0-9a-f]{64})")
+_YEAR_10000_MS = 253_402_300_800_000
 _NODES = "vnodes"
 """Folder of the virtual nodes in a data directory."""
 _SHORT_HASH = re.compile(r"[0-9A-Fa-f]{12}")
@@ -101,7 +103,7 @@ def _summary(found: "Sequence[Verification]") -> str:
 @_archive_option
 @click.option("--function", help="Only calls of this function, such as signing.sign.")
 @click.option("--flow", help="Only calls of this flow's id.")
-@click.option("--last", type=click.IntRange(1), help="Only so many entries, the newest.")
+@click.option("--last", type=COUNT, help="Only so many entries, the newest.")
 @output_option
 def show(
     *,
@@ -173,9 +175,7 @@ def archive_parts(
 @log.command("acknowledge")
 @click.argument("data_dir", type=click.Path(path_type=Path, exists=True, file_okay=False))
 @click.option("--node", metavar="ID", required=True, help="Short hash of the virtual node.")
-@click.option(
-    "--entry", type=click.IntRange(0), help="The entry that tells of the cut; default: all."
-)
+@click.option("--entry", type=POSITION, help="The entry that tells of the cut; default: all.")
 @click.option("--reason", required=True, help="What was found: 1 to 500 characters.")
 @_key_option
 @output_option
@@ -312,11 +312,7 @@ def _problem(problem: "Problem") -> Mapping[str, Any]:
 
 
 def _entry_line(node: str | None, entry: Mapping[str, Any]) -> str:
-    from datetime import UTC, datetime
-
-    at = datetime.fromtimestamp(int(entry.get("at", 0)) / 1000, tz=UTC)
-    time = at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    head = f"{time}  {node or '-'}  {entry.get('seq'):>6}"
+    head = f"{_time(entry.get('at'))}  {node or '-'}  {entry.get('seq')!s:>6}"
     if entry.get("kind") == "call":
         call = f"{entry.get('flow')}-{entry.get('call')}"
         return (
@@ -324,6 +320,16 @@ def _entry_line(node: str | None, entry: Mapping[str, Any]) -> str:
             f"  {call}  {entry.get('request')}"
         )
     return f"{head}  {_told(entry)}"
+
+
+def _time(at: object) -> str:
+    """The instant of an entry; what is none as it stands there, since entries are not verified."""
+    from datetime import UTC, datetime
+
+    if not isinstance(at, int) or not 0 <= at < _YEAR_10000_MS:
+        return str(at)
+    moment = datetime.fromtimestamp(at / 1000, tz=UTC)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _told(entry: Mapping[str, Any]) -> str:

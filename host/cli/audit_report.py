@@ -1,7 +1,6 @@
 """Shared code of the audit commands: the policy, the forms of the report, and its output."""
 
 import json
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -55,15 +54,13 @@ def json_text(document: Any) -> str:
 
 
 def write_report(text: str, file: Path | None) -> None:
+    from host.tools.output import whole_file
+
     if file is None:
         sys.stdout.write(text)
         return
-    partial = file.with_name(f".{file.name}.{os.getpid()}.new")
-    try:
-        partial.write_text(text, encoding="utf-8")
-        partial.replace(file)
-    finally:
-        partial.unlink(missing_ok=True)
+    with whole_file(file) as stream:
+        stream.write(text)
 
 
 def show_progress(step: str) -> None:

@@ -66,6 +66,8 @@ def check(paths: tuple[Path, ...], world: str | None, output: str) -> int:
 def _files(paths: tuple[Path, ...]) -> Iterator[Path]:
     count = 0
     for path in paths:
+        if not path.is_dir() and not path.is_file():
+            raise click.UsageError(f"{path} is no regular file and no folder")
         found = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
         for file in found:
             count += 1

@@ -20,6 +20,7 @@ from host.cli.package_options import (
     trusted_certificates,
 )
 from host.cli.pretty import PrettyGroup
+from host.cli.values import SEED
 
 if TYPE_CHECKING:
     from host.tools.contracts import Case, CpiContracts
@@ -76,7 +77,8 @@ def verify(
     from host.tools.cache import default_cache_dir
     from host.tools.contracts_input import read_all
     from host.tools.contracts_pool import verify_all
-    from host.tools.contracts_report import Tally, report_to, whole_file
+    from host.tools.contracts_report import Tally, report_to
+    from host.tools.output import whole_file
     from host.tools.receipts import ReceiptFolder
 
     total = _count(transactions)
@@ -132,7 +134,9 @@ def receipt_diff(*, before: Path, after: Path, output: str) -> int:
 @certificate_option
 @click.option("--keystore", "-s", type=EXISTING_FILE, help="PKCS#12 file with certificates.")
 @password_option(required=False)
-@click.option("--seed", default=0, show_default=True, help="Another seed, other transactions.")
+@click.option(
+    "--seed", type=SEED, default=0, show_default=True, help="Another seed, other transactions."
+)
 @click.option(
     "--examples",
     type=click.IntRange(1, 1_000_000),
@@ -228,10 +232,11 @@ def _open(
     password: str | None,
     sandbox: "Sandbox",
 ) -> "CpiContracts":
+    from cpi.package.files import read_limited
     from host.tools.contracts import open_contracts
 
     return open_contracts(
-        cpi.read_bytes(),
+        read_limited(cpi),
         trusted=trusted_certificates(certificates, keystore, password),
         sandbox=sandbox,
     )

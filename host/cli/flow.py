@@ -14,6 +14,7 @@ from host.cli.flow_show import export, show
 from host.cli.host_options import host_options
 from host.cli.package_options import output_option
 from host.cli.pretty import PrettyGroup
+from host.cli.values import COUNT, Seconds
 
 if TYPE_CHECKING:
     from host.tools.flows.client import FlowPlace, HostFlows
@@ -45,7 +46,9 @@ for _command in (show, export, replay, debug):
 @click.option("--file", "-f", "file", type=click.File("rb"), help="File of the body; - is stdin.")
 @click.option("--request-id", help="Client request id; by default a new one.")
 @click.option("--wait", "waits", is_flag=True, help="Wait for the end and print the result.")
-@click.option("--timeout", default=60.0, show_default=True, help="Seconds that --wait waits.")
+@click.option(
+    "--timeout", type=Seconds(), default=60.0, show_default=True, help="Seconds that --wait waits."
+)
 @host_options
 @output_option
 @click.pass_context
@@ -82,7 +85,7 @@ def start(
 @click.option("--responders", is_flag=True, help="Also flows that counterparties initiated.")
 @click.option(
     "--limit",
-    type=click.IntRange(min=1),
+    type=COUNT,
     default=100,
     show_default=True,
     help="Flows to list at most.",
@@ -134,7 +137,9 @@ def result(ctx: click.Context, *, connect: Connect, node: str, request: str, out
 @command.command("wait")
 @click.argument("node")
 @click.argument("request")
-@click.option("--timeout", default=60.0, show_default=True, help="Seconds to wait at most.")
+@click.option(
+    "--timeout", type=Seconds(), default=60.0, show_default=True, help="Seconds to wait at most."
+)
 @host_options
 @output_option
 @click.pass_context
@@ -189,7 +194,7 @@ def _body(text: str | None, file: IO[bytes] | None) -> Any:
         return None
     try:
         return json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise click.UsageError(f"the body is no JSON: {error}") from error
 
 
@@ -197,7 +202,10 @@ def _read(stream: IO[bytes]) -> str:
     data = stream.read(_BODY_BYTES_MAX + 1)
     if len(data) > _BODY_BYTES_MAX:
         raise click.UsageError(f"the body is larger than {_BODY_BYTES_MAX} bytes")
-    return data.decode("utf-8", errors="replace")
+    try:
+        return data.decode()
+    except UnicodeDecodeError as error:
+        raise click.UsageError(f"the body is not UTF-8: {error}") from error
 
 
 def _tell(answer: Mapping[str, Any], output: str, line: Callable[[Mapping[str, Any]], str]) -> None:
@@ -230,7 +238,7 @@ def _status_line(flow: Mapping[str, Any]) -> str:
     error = flow.get("flowError")
     reason = f"  [{error.get('code')}] {error.get('message')}" if isinstance(error, dict) else ""
     words: Sequence[object] = (
-        f"{flow.get('flowStatus'):15}",
+        f"{flow.get('flowStatus')!s:15}",
         flow.get("timestamp"),
         flow.get("clientRequestId"),
     )

@@ -7,6 +7,7 @@ import click
 
 from host.cli.package_options import EXISTING_FILE, output_option
 from host.cli.pretty import PrettyCommand
+from host.cli.values import POSITION
 
 if TYPE_CHECKING:
     from host.flow.records.history_export import Recording
@@ -20,7 +21,7 @@ _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 @click.argument("export", type=EXISTING_FILE)
 @click.option("--cpi", type=EXISTING_FILE, help="The CPI whose code is run.")
 @click.option("--project", type=_FOLDER, help="Or the folder of a CorDapp, as it is now.")
-@click.option("--until", type=click.IntRange(min=0), help="Stop after this step.")
+@click.option("--until", type=POSITION, help="Stop after this step.")
 @click.option("--values", is_flag=True, help="Show the variables at each call.")
 @click.option("--exact", is_flag=True, help="Run the component as it is, without line numbers.")
 @click.option("--cache-dir", type=_FOLDER, help="Directory of compiled code.")
@@ -81,7 +82,7 @@ def replay(
     metavar="FILE:LINE",
     help="Stop at this line; repeatable.",
 )
-@click.option("--step", type=click.IntRange(min=0), help="Stop where this host call is made.")
+@click.option("--step", type=POSITION, help="Stop where this host call is made.")
 def debug(*, export: Path, project: Path, breakpoints: tuple[str, ...], step: int | None) -> None:
     """Run a recorded flow as plain Python under pdb, answered from the recording.
 

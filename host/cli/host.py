@@ -6,7 +6,7 @@ import signal
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 import click
 
@@ -139,23 +139,27 @@ def status(url: str, ca_file: Path | None, output: str) -> None:
 
     Fails when the host does not answer, or is not well.
     """
-    import httpx2
+    from host.cli.host_status import StatusFacts, status_lines
+    from host.tools.answers import shaped
+    from host.tools.host_connection import ask_openly
 
-    from host.cli.host_status import status_lines
-    from host.tools.host_connection import no_answer, trusting
-
-    try:
-        with httpx2.Client(base_url=url, verify=trusting(ca_file), timeout=5.0) as client:
-            health = client.get("/status").json()
-            overview = client.get("/overview")
-            overview.raise_for_status()
-            facts = {"url": url, **health, **overview.json()}
-    except (httpx2.HTTPError, ValueError) as error:
-        raise no_answer(url, error) from error
-    text = json.dumps(facts) if output == "json" else "\n".join(status_lines(facts))
-    sys.stdout.write(text + "\n")
-    if facts["status"] != "OK":
+    health = ask_openly(url, "/status", ca_file, any_status=True)
+    facts = {"url": url, **health, **ask_openly(url, "/overview", ca_file)}
+    shown = shaped(facts, StatusFacts, url)
+    click.echo(json.dumps(facts) if output == "json" else "\n".join(status_lines(shown)))
+    if shown["status"] != "OK":
         sys.exit(1)
+
+
+class _DeadLetter(TypedDict):
+    valueBytes: int
+    givenUpTimestamp: str
+    kind: str
+    key: str
+
+
+class _DeadLetters(TypedDict):
+    deadLetters: list[_DeadLetter]
 
 
 @command.command("dead-letters")
@@ -170,12 +174,17 @@ def dead_letters(*, connect: Callable[[], "HostClient"], limit: int, output: str
     A record is named by what it was for: a flow's id, a session's id, or the request id and node
     of a start. The log of the worker that gave it up tells why.
     """
+    from host.domain.printable import printable
+    from host.tools.answers import shaped
+
     with connect() as client:
-        letters = client.get("/deadletter", limit=limit)["deadLetters"]
+        answer = client.get("/deadletter", limit=limit)
+    letters = shaped(answer, _DeadLetters, "/deadletter")["deadLetters"]
     if output == "json":
         click.echo(json.dumps(letters, indent=2))
     if not letters and output == "text":
         click.echo("no dead letters", err=True)
     for letter in letters if output == "text" else ():
         size = f"{letter['valueBytes']:,} bytes"
-        click.echo(f"{letter['givenUpTimestamp']}  {letter['kind']:<12}{size:>18}  {letter['key']}")
+        head = f"{letter['givenUpTimestamp']}  {letter['kind']:<12}{size:>18}"
+        click.echo(printable(f"{head}  {letter['key']}"))

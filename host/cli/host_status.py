@@ -1,14 +1,61 @@
 """The text of `cordbox host status`."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import NotRequired, TypedDict
 
 _WORKER_HEADS = ("worker", "pid", "state", "for", "restarts", "cpu", "memory", "partitions")
 _QUEUE_HEADS = ("queue", "waiting", "oldest")
 _ASIDE_HEADS = ("set aside", "cause", "keys", "records", "oldest")
 
 
-def status_lines(facts: Mapping[str, Any]) -> Sequence[str]:
+class Worker(TypedDict):
+    name: str
+    pid: int | None
+    state: str
+    since: int
+    restarts: int
+    cpu_seconds: float | None
+    resident_bytes: int | None
+    partitions: str | int | None
+
+
+class Queue(TypedDict):
+    topic: str
+    records: int
+    lag_ms: int
+
+
+class SetAside(TypedDict):
+    topic: str
+    cause: str
+    keys: int
+    records: int
+    lag_ms: int | None
+
+
+class Told(TypedDict):
+    """A problem or a warning."""
+
+    code: str
+    message: str
+
+
+class StatusFacts(TypedDict):
+    """What `/status` and `/overview` answer, and the URL that was asked."""
+
+    url: str
+    status: str
+    code: NotRequired[str]
+    reasons: NotRequired[list[Told]]
+    warnings: NotRequired[list[Told]]
+    now: int
+    workers: list[Worker]
+    queues: list[Queue]
+    set_aside: list[SetAside]
+    open_flows: int
+
+
+def status_lines(facts: StatusFacts) -> Sequence[str]:
     """A host's overview.
 
     At most one line for each worker, each queue with records, and each cause of set-aside records.
@@ -42,7 +89,7 @@ def status_lines(facts: Mapping[str, Any]) -> Sequence[str]:
     ]
 
 
-def _told(facts: Mapping[str, Any]) -> Sequence[Mapping[str, str]]:
+def _told(facts: StatusFacts) -> Sequence[Told]:
     """Problems that stop the host's work, and warnings for operators."""
     return [*facts.get("reasons", ()), *facts.get("warnings", ())]
 
@@ -60,7 +107,7 @@ def span(millis: int) -> str:
     return f"{seconds}s"
 
 
-def _worker(worker: Mapping[str, Any], now: int) -> tuple[str, ...]:
+def _worker(worker: Worker, now: int) -> tuple[str, ...]:
     return (
         worker["name"],
         _or_dash(worker["pid"]),

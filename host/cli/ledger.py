@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 import click
 
 from host.cli.host_options import host_options
-from host.cli.package_options import OUTPUT_FILE, Moment, output_option
+from host.cli.package_options import OUTPUT_FILE, output_option
 from host.cli.pretty import PrettyGroup
+from host.cli.values import COUNT, Moment
 
 if TYPE_CHECKING:
     from host.tools.host_client import HostClient
@@ -33,7 +34,7 @@ def command() -> None:
 @click.argument("node")
 @click.option(
     "--limit",
-    type=click.IntRange(min=1),
+    type=COUNT,
     default=100,
     show_default=True,
     help="Transactions to list at most.",
@@ -42,6 +43,7 @@ def command() -> None:
 @output_option
 def list_transactions(*, connect: Connect, node: str, limit: int, output: str) -> None:
     """List the transactions of NODE, the latest recorded first."""
+    from host.domain.printable import printable
     from host.tools.ledgers import transactions
 
     with connect() as client:
@@ -53,7 +55,7 @@ def list_transactions(*, connect: Connect, node: str, limit: int, output: str) -
         return
     click.echo(f"{'RECORDED':27}  TRANSACTION")
     for each in found:
-        click.echo(f"{each.get('timestamp'):27}  {each.get('id')}")
+        click.echo(printable(f"{each['timestamp']:27}  {each['id']}"))
     if has_more:
         click.echo(f"There are more than {limit} transactions: see --limit.", err=True)
 

@@ -1,8 +1,8 @@
 """`cordbox node`: what a virtual node of a running host may use, and what it used."""
 
 import json
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, NotRequired, TypedDict
 
 import click
 
@@ -14,6 +14,53 @@ if TYPE_CHECKING:
     from host.tools.host_client import HostClient
 
 Connect = Callable[[], "HostClient"]
+
+
+_COUNTERS = (
+    "runs",
+    "fuel",
+    "wallMs",
+    "hostCalls",
+    "hostCallMs",
+    "logBytes",
+    "storageBytes",
+    "flowsOpen",
+)
+_Numbers = dict[str, int]
+
+
+class _Quotas(TypedDict):
+    holdingIdentityShortHash: NotRequired[str]
+    quota: _Numbers
+    defaults: _Numbers
+    overrides: _Numbers
+    grantedCapabilities: NotRequired[list[str]]
+
+
+class _Account(TypedDict):
+    bytes: int
+    bytesMax: int | None
+
+
+class _Hits(TypedDict):
+    count: int
+    lastTimestamp: str
+
+
+class _Usage(TypedDict):
+    holdingIdentityShortHash: NotRequired[str]
+    runs: int
+    fuel: int
+    wallMs: int
+    hostCalls: int
+    hostCallMs: int
+    logBytes: int
+    calls: _Numbers
+    hits: dict[str, _Hits]
+    accounts: dict[str, _Account]
+    storageBytes: int
+    flowsOpen: int
+    since: str | None
 
 
 @click.group("node", cls=PrettyGroup)
@@ -41,16 +88,19 @@ def quota(
     output: str,
 ) -> None:
     """Show the quota of NODE, after it was changed if that is asked for."""
+    from host.tools.answers import parsed, shaped
+
     wanted = dict(_change(text) for text in changes)
     with connect() as client:
         path = f"/virtualnode/{_short_hash(client, node)}/quota"
-        answer = client.get(path)
+        answer = shaped(client.get(path), _Quotas, path)
         if wanted or unset or reset:
             kept = {} if reset else dict(answer["overrides"])
             overrides = {k: v for k, v in kept.items() if k not in unset} | wanted
             body = json.dumps({"overrides": overrides}).encode()
             headers = {"Content-Type": "application/json"}
-            answer = json.loads(client.ask("PUT", path, content=body, headers=headers))
+            changed = client.ask("PUT", path, content=body, headers=headers)
+            answer = shaped(parsed(changed, path), _Quotas, path)
     if output == "json":
         click.echo(json.dumps(answer, indent=2))
         return
@@ -66,14 +116,18 @@ def quota(
 @output_option
 def usage(*, connect: Connect, node: str, output: str) -> None:
     """Show what NODE used, and which quotas it hit."""
+    from host.tools.answers import shaped
+
     with connect() as client:
-        answer = client.get(f"/virtualnode/{_short_hash(client, node)}/usage")
+        path = f"/virtualnode/{_short_hash(client, node)}/usage"
+        answer = shaped(client.get(path), _Usage, path)
     if output == "json":
         click.echo(json.dumps(answer, indent=2))
         return
     click.echo(f"since {answer['since'] or 'nothing ran yet'}")
+    counted: Mapping[str, object] = answer
     for name in _COUNTERS:
-        click.echo(f"{name:<28}{answer[name]:>20,}")
+        click.echo(f"{name:<28}{counted[name]:>20,}")
     for account, held in answer["accounts"].items():
         most = held["bytesMax"]
         limit = "" if most is None else f"  of {most:,}"
@@ -82,18 +136,6 @@ def usage(*, connect: Connect, node: str, output: str) -> None:
         click.echo(f"{function:<28}{count:>20,}  calls")
     for code, hit in answer["hits"].items():
         click.echo(f"{code:<28}{hit['count']:>20,}  hits, last {hit['lastTimestamp']}")
-
-
-_COUNTERS = (
-    "runs",
-    "fuel",
-    "wallMs",
-    "hostCalls",
-    "hostCallMs",
-    "logBytes",
-    "storageBytes",
-    "flowsOpen",
-)
 
 
 def _change(text: str) -> tuple[str, int]:

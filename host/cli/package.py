@@ -17,13 +17,13 @@ import click
 
 from host.cli.package_options import (
     EXISTING_FILE,
-    Moment,
     certificate_option,
     output_option,
     password_option,
     trusted_certificates,
 )
 from host.cli.pretty import LazyGroup
+from host.cli.values import Moment
 
 if TYPE_CHECKING:
     from cpi.package.model import PackageType

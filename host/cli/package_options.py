@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -109,23 +108,3 @@ def _open_keystore(keystore: Path, password: str | None) -> "Keystore":
         if password is None and error.code == Code.KEYSTORE_PASSWORD:
             raise click.UsageError("--keystore needs --storepass") from error
         raise
-
-
-class Moment(click.ParamType[datetime]):
-    """An ISO 8601 time; without a zone it is UTC."""
-
-    name = "time"
-
-    def convert(self, value: Any, param: Any, ctx: Any) -> datetime:
-        """Parse the text.
-
-        Raises:
-            click.BadParameter: the text is not a time.
-        """
-        if isinstance(value, datetime):
-            return value
-        try:
-            moment = datetime.fromisoformat(value)
-        except ValueError:
-            self.fail(f"{value!r} is no ISO 8601 time", param, ctx)
-        return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -9,6 +9,8 @@ from typing import Any, ClassVar
 
 import click
 
+from host.cli.values import check_texts
+
 
 class PrettyCommand(click.Command):
     """A command whose help is that of an equal rich-click command."""
@@ -69,6 +71,7 @@ class LazyGroup(PrettyGroup):
         if ctx.meta.get("cordbox.listing"):
             return click.Command(cmd_name, short_help=summary, help=summary)
         command: click.Command = getattr(import_module(module), attribute)
+        check_texts(command)
         return command
 
     def get_help(self, ctx: click.Context) -> str:

@@ -17,6 +17,7 @@ from host.cli.package_options import (
     read_certificates,
     resolve_password,
 )
+from host.cli.values import Text
 
 if TYPE_CHECKING:
     from cpi.crypto.certificate import Certificate
@@ -30,7 +31,7 @@ _HARDWARE = "pkcs11:"
 _HARDWARE_PLUGIN = "pkcs11_hsm"
 
 
-class _Password(click.ParamType[str]):
+class _Password(Text):
     """A single text value, even if it comes from the environment and contains spaces."""
 
     name = "text"

@@ -31,8 +31,12 @@ def http_fetcher(
     Raises:
         SignatureError: `url` is not valid; when called: there was no usable answer in time.
     """
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    try:
+        parts = urlsplit(url)
+        is_url = parts.scheme in ("http", "https") and bool(parts.hostname)
+    except ValueError:
+        is_url = False
+    if not is_url:
         raise unavailable(url, "expected an http:// or https:// URL")
 
     def fetch(request: bytes) -> bytes:
@@ -45,7 +49,7 @@ def http_fetcher(
                 ) as response,
             ):
                 return _body(response, url, lambda: clock() > deadline)
-        except httpx2.HTTPError as error:
+        except (httpx2.HTTPError, httpx2.InvalidURL) as error:
             raise unavailable(url, str(error) or type(error).__name__) from error
 
     return fetch

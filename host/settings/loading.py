@@ -1,6 +1,5 @@
 """The sources of settings, and their transfer to the worker processes of a host."""
 
-import tomllib
 import typing
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from typing import Any
 import msgspec
 
 from host.adapters.files.regular_files import read_regular
+from host.domain.toml_text import TomlRefusedError, parse_toml
 from host.settings.bootstrap import HostSettings
 from host.settings.catalogue import Catalogue
 from host.settings.errors import SettingsInvalidError
@@ -177,12 +177,10 @@ def _early(sources: _Sources, catalogue: Catalogue, name: str) -> Any:
 def _read(file: Path) -> Mapping[str, object]:
     try:
         data = read_regular(file, _FILE_BYTES_MAX, follow=True)
-        if len(data) > _FILE_BYTES_MAX:
-            raise SettingsInvalidError(f"{file}: larger than {_FILE_BYTES_MAX} bytes")
-        return tomllib.loads(data.decode())
+        return parse_toml(data, bytes_max=_FILE_BYTES_MAX)
     except OSError as error:
         raise SettingsInvalidError(f"{file}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except TomlRefusedError as error:
         raise SettingsInvalidError(f"{file} is no TOML: {error}") from error
 
 

@@ -11,6 +11,7 @@ OTHER_VARIABLES: Mapping[str, str] = {
     "CORDBOX_ADMIN_PASSWORD": "password of `admin`, for a first start and for commands",
     "CORDBOX_BACKUP_PASSPHRASE": "passphrase of a backup",
     "CORDBOX_CA_FILE": "certificates by which a command trusts a host",
+    "CORDBOX_TRACEBACK": "1 shows the traceback of a command that fails by a defect",
     "CORDBOX_PKCS11_MODULE": "library of a PKCS#11 token that signs packages",
     "CORDBOX_STOREPASS": "password of a keystore that signs packages",
     "CORDBOX_URL": "address of the host that a command asks",
@@ -21,6 +22,7 @@ _OF_THE_TESTS = frozenset(
     PREFIX + name
     for name in (
         "ARCHIVES",
+        "BROKEN_INPUTS",
         "CERTIFICATES",
         "CHAOS",
         "CHAOS_SEED",

@@ -70,7 +70,7 @@ def load_facts(data: bytes, *, source: str) -> ClusterFacts:
     """
     try:
         facts = msgspec.json.decode(data, type=ClusterFacts)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise ClusterSnapshotError(f"{source}: {error}") from error
     if facts.snapshot_version != _FORMAT:
         raise ClusterSnapshotError(
@@ -103,6 +103,6 @@ def stored_cpis(reply: Any) -> tuple[StoredCpi, ...]:
 def _group_id(policy: object) -> str | None:
     try:
         group_id = json.loads(policy)["groupId"] if isinstance(policy, str) else None
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return None
     return group_id if isinstance(group_id, str) else None

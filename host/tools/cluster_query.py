@@ -1,6 +1,5 @@
 """Collects from a running host, over REST, the facts that decide about an upload."""
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,7 @@ from urllib.parse import quote
 import httpx2
 
 from host.domain.errors import ForbiddenError
+from host.tools.answers import parsed
 from host.tools.cluster_facts import ClusterAnswerError, ClusterFacts, stored_cpis
 from host.tools.host_client import NEXT_HEADER
 from host.tools.host_connection import UnauthorizedError, no_answer, trusting
@@ -48,7 +48,7 @@ def ask_cluster(url: str, *, user: str, password: str, ca_file: Path | None) -> 
                 ),
                 code_signers=_code_signers(client, base),
             )
-        except httpx2.HTTPError as error:
+        except (httpx2.HTTPError, httpx2.InvalidURL) as error:
             raise no_answer(url, error) from error
 
 
@@ -75,21 +75,14 @@ def _pages(client: httpx2.Client, url: str) -> Iterator[Any]:
     for _ in range(_PAGES_MAX):
         page = url if cursor is None else f"{url}?after={quote(cursor, safe='')}"
         data, cursor = _get(client, page)
-        yield _parsed(url, data)
+        yield parsed(data, url)
         if cursor is None:
             return
     raise ClusterAnswerError(f"{url} has more than {_PAGES_MAX} pages")
 
 
 def _json(client: httpx2.Client, url: str) -> Any:
-    return _parsed(url, _get(client, url)[0])
-
-
-def _parsed(url: str, data: bytes) -> Any:
-    try:
-        return json.loads(data)
-    except ValueError as error:
-        raise ClusterAnswerError(f"{url} answers no JSON: {error}") from error
+    return parsed(_get(client, url)[0], url)
 
 
 def _text(client: httpx2.Client, url: str) -> str:

@@ -86,7 +86,7 @@ def parse_transaction(data: bytes, label: str) -> JsonObject:
     try:
         document: JsonObject = msgspec.json.decode(data)
         msgspec.convert(document, _Transaction)
-    except (msgspec.DecodeError, RecursionError) as refused:
+    except (ValueError, RecursionError) as refused:
         raise TransactionFileError(f"{label}: no ledger transaction: {refused}") from refused
     return document
 
@@ -173,7 +173,7 @@ def _guessed(stream: BinaryIO) -> Iterator[Given]:
 def _is_json(data: bytes) -> bool:
     try:
         msgspec.json.decode(data, type=msgspec.Raw)
-    except msgspec.DecodeError:
+    except (ValueError, RecursionError):
         return False
     return True
 

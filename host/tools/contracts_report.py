@@ -4,10 +4,8 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import IO, Protocol
 
-from host.domain.errors import StorageError
 from host.tools.contracts import Case
 from host.tools.junit import JUnitWriter
 from host.tools.receipts import ReceiptChange
@@ -166,24 +164,6 @@ def report_to(out: IO[str], form: str, *, suite: str, compares: bool) -> Iterato
             yield JUnitReport(out, cases, compares=compares)
     else:
         yield JsonReport(out) if form == "json" else TextReport(out)
-
-
-@contextmanager
-def whole_file(path: Path) -> Iterator[IO[str]]:
-    """A text file that appears under its name only if the block ends without an error.
-
-    Raises:
-        StorageError: it cannot be written.
-    """
-    temporary = path.with_name(f".{path.name}.part")
-    try:
-        with temporary.open("w", encoding="utf-8", newline="\n") as stream:
-            yield stream
-        temporary.replace(path)
-    except OSError as refused:
-        raise StorageError(f"{path} cannot be written: {refused.strerror}") from refused
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def change_lines(change: ReceiptChange) -> list[str]:

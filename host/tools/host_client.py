@@ -1,6 +1,7 @@
 """A REST client of a running host for commands: bounded, with an error for each refusal."""
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
@@ -17,6 +18,7 @@ from host.domain.errors import (
     UnavailableError,
 )
 from host.domain.json import JsonValue
+from host.tools.answers import PageCursors, parsed
 from host.tools.cluster_facts import ClusterAnswerError
 from host.tools.host_connection import UnauthorizedError, no_answer, trusting
 
@@ -25,6 +27,7 @@ NEXT_HEADER = "Cordbox-Next"
 """Header of a page that is not the last of its list: the cursor of the next page."""
 REPLY_BYTES_MAX = 64 * 1024 * 1024
 _SECONDS_MAX = 30.0
+_CODE = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 
 
 class HostRefusedError(InvalidInputError):
@@ -85,6 +88,7 @@ class HostClient:
     def items(self, path: str, member: str, **query: str | int) -> Iterator[dict[str, Any]]:
         """The objects of a list, page by page; raises the errors of `get`."""
         cursor: str | None = None
+        pages = PageCursors(f"{self.url}{path}")
         while True:
             asked = query if cursor is None else {**query, "after": cursor}
             data, cursor = self._exchange("GET", path, params=asked)
@@ -93,6 +97,7 @@ class HostClient:
             if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
                 raise ClusterAnswerError(f"{self.url}{path} answers no list {member!r} of objects")
             yield from items
+            pages.check(cursor)
             if cursor is None:
                 return
 
@@ -102,6 +107,7 @@ class HostClient:
         A line has at most `REPLY_BYTES_MAX` bytes; memory holds one.
         """
         cursor: str | None = None
+        pages = PageCursors(f"{self.url}{path}")
         while True:
             asked = query if cursor is None else {**query, "after": cursor}
             url = f"{self.url}{PREFIX}{path}"
@@ -110,9 +116,10 @@ class HostClient:
                     if not reply.is_success:
                         raise _refusal(url, reply.status_code, _whole(url, reply.iter_bytes()))
                     yield from _lines(url, reply.iter_bytes())
-            except httpx2.HTTPError as error:
+            except (httpx2.HTTPError, httpx2.InvalidURL) as error:
                 raise no_answer(self.url, error) from error
             cursor = reply.headers.get(NEXT_HEADER)
+            pages.check(cursor)
             if cursor is None:
                 return
 
@@ -144,17 +151,14 @@ class HostClient:
         try:
             with self._client.stream(method, url, **options) as reply:
                 body = _whole(url, reply.iter_bytes())
-        except httpx2.HTTPError as error:
+        except (httpx2.HTTPError, httpx2.InvalidURL) as error:
             raise no_answer(self.url, error) from error
         if not reply.is_success:
             raise _refusal(url, reply.status_code, body)
         return body, reply.headers.get(NEXT_HEADER)
 
     def _json(self, path: str, data: bytes) -> Any:
-        try:
-            return json.loads(data)
-        except ValueError as error:
-            raise ClusterAnswerError(f"{self.url}{path} answers no JSON: {error}") from error
+        return parsed(data, f"{self.url}{path}")
 
 
 def _whole(url: str, chunks: Iterable[bytes]) -> bytes:
@@ -186,6 +190,8 @@ def _refusal(url: str, status: int, body: bytes) -> HostError:
     """The error of an answer, with the code and the facts that the host gives."""
     title, facts = _answered(body)
     code = facts.pop("code", None)
+    if code is not None and not _CODE.fullmatch(code):
+        code = None
     reason = facts.pop("reason", None) or title or f"{url} answers with status {status}"
     facts.pop("cause", None)
     error = _error(url, status, reason)
@@ -213,7 +219,7 @@ def _answered(body: bytes) -> tuple[str, dict[str, str]]:
     """Title and details of an error in Corda's format; empty for other formats."""
     try:
         answer = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return "", {}
     if not isinstance(answer, dict):
         return "", {}

@@ -3,9 +3,10 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import TypedDict
 
 from host.ledger.model import parse_transaction_id
+from host.tools.answers import shaped
 from host.tools.host_client import HostClient
 from host.tools.named_nodes import node_named
 
@@ -33,14 +34,22 @@ class Chosen:
         return found if self.state_type is None else {**found, "statetype": self.state_type}
 
 
-def transactions(client: HostClient, node: str) -> Iterator[dict[str, Any]]:
+class Listed(TypedDict):
+    """A transaction of a list; `timestamp` is the time of recording, ISO 8601."""
+
+    id: str
+    timestamp: str
+
+
+def transactions(client: HostClient, node: str) -> Iterator[Listed]:
     """Identifier and time of a node's transactions, the latest first, fetched lazily.
 
     Raises:
         HostError: see `HostClient.get` and `node_named`.
     """
     path = f"/ledger/{node_named(client, node)}/transaction"
-    return client.items(path, "transactions", limit=_PAGE)
+    for item in client.items(path, "transactions", limit=_PAGE):
+        yield shaped(item, Listed, path)
 
 
 def exported(

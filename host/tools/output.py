@@ -1,13 +1,16 @@
-"""Writing a build's files: all of them, or none."""
+"""Writing files whole: a build's, all of them or none, and reports."""
 
+import errno
 import hashlib
+import os
 import tempfile
-from collections.abc import Mapping
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
-from host.domain.errors import StorageError
+from host.domain.errors import DiskFullError, StorageError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +47,33 @@ def write_files(folder: Path, contents: Mapping[str, bytes]) -> tuple[BuiltFile,
         )
         for name, data in contents.items()
     )
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[IO[str]]:
+    """A text file that appears under its name only if the block ends without an error.
+
+    It replaces an existing file; where a link leads, if it is one. What is no regular file, such as
+    a pipe, a terminal or `/dev/null`, is written into and stays.
+
+    Raises:
+        StorageError: it cannot be written.
+    """
+    try:
+        target = Path(os.path.realpath(path, strict=True)) if path.exists() else path
+        if target.exists() and not target.is_file():
+            with target.open("w", encoding="utf-8", newline="\n") as stream:
+                yield stream
+            return
+        with ExitStack() as stack:
+            temporary = _write_temporary(stack, target.parent, b"")
+            with temporary.open("w", encoding="utf-8", newline="\n") as stream:
+                yield stream
+            temporary.replace(target)
+    except OSError as refused:
+        if refused.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise DiskFullError(f"{path} cannot be written: {refused.strerror}") from refused
+        raise StorageError(f"{path} cannot be written: {refused.strerror}") from refused
 
 
 def _write_temporary(stack: ExitStack, folder: Path, data: bytes) -> Path:

@@ -5,7 +5,6 @@ folder and must stay inside it.
 """
 
 import re
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from types import MappingProxyType
 from cpi.package.external_channels import CHANNEL_NAME
 from host.domain.errors import InvalidInputError
 from host.domain.packages import CodeWorld
+from host.domain.toml_text import TomlRefusedError, parse_toml
 from sandbox.host_api import HOST_API
 
 PROJECT_FILE = "cordapp.toml"
@@ -139,11 +139,9 @@ def _read_toml(path: Path) -> dict[str, object]:
             data = stream.read(PROJECT_BYTES_MAX + 1)
     except OSError as refused:
         raise ProjectInvalidError(path, (f"cannot be read: {refused.strerror}",)) from refused
-    if len(data) > PROJECT_BYTES_MAX:
-        raise ProjectInvalidError(path, (f"is larger than {PROJECT_BYTES_MAX} bytes",))
     try:
-        return tomllib.loads(data.decode())
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as refused:
+        return parse_toml(data, bytes_max=PROJECT_BYTES_MAX)
+    except TomlRefusedError as refused:
         raise ProjectInvalidError(path, (f"is no TOML: {refused}",)) from refused
 
 

@@ -130,7 +130,7 @@ def test_text_that_is_no_toml_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_huge_file_is_refused(tmp_path: Path) -> None:
-    assert "larger than" in problems_of(project(tmp_path, "#" * 70_000))
+    assert "more than 65536 bytes" in problems_of(project(tmp_path, "#" * 70_000))
 
 
 def test_a_project_without_code_is_refused(tmp_path: Path) -> None:

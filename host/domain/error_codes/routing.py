@@ -7,6 +7,14 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
         "A file of the command cannot be read or written; the message has the system's reason.",
         "Check the path, its owner and permissions.",
     ),
+    "command-failed": (
+        "The command failed unexpectedly: a defect of Cordbox.",
+        "Report it, with the traceback that `CORDBOX_TRACEBACK=1` shows.",
+    ),
+    "usage": (
+        "The command was called wrongly; with `--output json` the reason has this code.",
+        "Correct the argument that the message names; `--help` shows all.",
+    ),
     "contract-refused": (
         "A contract refused the transaction without saying why in a readable form.",
         'Let `verify` answer `{"failures": [..]}`; the SDKs do so.',

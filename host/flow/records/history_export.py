@@ -254,7 +254,7 @@ def parse_recording(data: bytes, label: str) -> Recording:
                 f"{label}: export version {header.version}, this command reads {VERSION}"
             )
         recording = _decoder.decode(data)
-    except msgspec.DecodeError as exc:
+    except (ValueError, RecursionError) as exc:
         raise RecordingInvalidError(f"{label}: no export of a flow: {exc}") from exc
     for number, step in enumerate(recording.steps, start=recording.first_step):
         if step.number != number:

@@ -98,7 +98,7 @@ class RunDirectory:
         data = self._read("cluster.json")
         try:
             file = msgspec.json.decode(data, type=_ClusterFile)
-        except msgspec.MsgspecError as error:
+        except (ValueError, RecursionError) as error:
             raise StorageError(f"{self.path / 'cluster.json'} is damaged: {error}") from error
         return decode_settings(bytes(file.settings))
 
@@ -118,7 +118,7 @@ class RunDirectory:
         """The latest table that the supervisor published."""
         try:
             return msgspec.json.decode((self.path / "workers.json").read_bytes(), type=WorkerTable)
-        except (OSError, msgspec.MsgspecError):
+        except (OSError, ValueError, RecursionError):
             return None
 
     def _read(self, name: str) -> bytes:

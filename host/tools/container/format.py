@@ -140,7 +140,7 @@ class Records:
             del self._rest[: _U32.size + size]
             try:
                 yield msgspec.msgpack.decode(body, type=tuple[str, int, bytes])
-            except msgspec.MsgspecError as exc:
+            except (ValueError, RecursionError) as exc:
                 raise ContainerDamagedError(f"a record is damaged: {exc}") from exc
 
     @property

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypedDict
 from urllib.parse import quote
 
 from host.domain.errors import NotFoundError, UnavailableError
@@ -11,7 +11,7 @@ from host.domain.ids import HoldingIdentity
 from host.domain.json import JsonObject, JsonValue
 from host.domain.x500 import MemberX500Name
 from host.flow.records.history_export import Recording, parse_recording
-from host.tools.cluster_facts import ClusterAnswerError
+from host.tools.answers import shaped
 from host.tools.host_client import HostClient
 from host.tools.named_nodes import node_named
 
@@ -57,7 +57,7 @@ class HostFlows:
             "flowClassName": flow_class,
             "requestBody": body,
         }
-        return _dict(self._client.post(f"/flow/{place.node}", {"startFlow": start}))
+        return _status(self._client.post(f"/flow/{place.node}", {"startFlow": start}))
 
     def list(
         self, node: str, *, status: str | None = None, responders: bool = False
@@ -66,16 +66,16 @@ class HostFlows:
         query = {"responders": "true"} if responders else {}
         if status is not None:
             query["status"] = status
-        return self._client.items(f"/flow/{node}", "flowStatusResponses", **query)
+        return map(_status, self._client.items(f"/flow/{node}", "flowStatusResponses", **query))
 
     def result(self, place: FlowPlace) -> JsonObject:
         """Status and, when the flow has ended, its result as JSON."""
-        return _dict(self._client.get(f"{place.path}/result"))
+        return _status(self._client.get(f"{place.path}/result"))
 
     def kill(self, place: FlowPlace, reason: str | None) -> JsonObject:
         """Kill a flow; returns the status before the kill."""
         query = {} if reason is None else {"reason": reason}
-        return _dict(self._client.post(f"{place.path}/kill", **query))
+        return _status(self._client.post(f"{place.path}/kill", **query))
 
     def wait(self, place: FlowPlace, seconds_max: float) -> JsonObject:
         """The result of a flow once it has ended.
@@ -99,7 +99,9 @@ class HostFlows:
 
     def export(self, place: FlowPlace) -> bytes:
         """The export of a flow: a `Recording` as JSON text."""
-        return self._client.ask("GET", f"{place.path}/export")
+        data = self._client.ask("GET", f"{place.path}/export")
+        parse_recording(data, f"the export of {place.request_id}")
+        return data
 
     def recording(self, place: FlowPlace) -> Recording:
         """The recording of a flow, with payloads."""
@@ -143,7 +145,16 @@ def _pauses() -> Iterator[float]:
         pause = min(pause * 1.5, _POLL_SECONDS_MAX)
 
 
-def _dict(value: Any) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        raise ClusterAnswerError(f"the host answers {type(value).__name__}, expected an object")
-    return value
+class _FlowStatus(TypedDict):
+    flowStatus: str
+
+
+def _status(value: Any) -> JsonObject:
+    """An answer about a flow, whole.
+
+    Raises:
+        ClusterAnswerError: it has no status.
+    """
+    shaped(value, _FlowStatus, "the flow")
+    answer: JsonObject = value
+    return answer

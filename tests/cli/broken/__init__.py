@@ -1,0 +1,1 @@
+"""Broken inputs of all commands: values for each kind of parameter, hosts and streams."""
