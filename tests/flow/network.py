@@ -5,8 +5,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-import msgspec
-
 from cpi.package.model import PackageId
 from host.adapters.memory.store import MemoryStore
 from host.domain.clock import SimClock
@@ -269,11 +267,7 @@ class Network:
         query = GlanceQuery(node=holding(BOB).short_hash, responders=True)
         found = sorted(self.service.page(query, 100), key=lambda glance: glance.key)
         listed = [self.service.glanced(glance) for glance in found]
-        return [
-            replace(one.status, result=msgspec.json.decode(one.result))
-            for one in listed
-            if one is not None
-        ]
+        return [status for status in listed if status is not None]
 
     def run(self, body: Any = None) -> FlowStatus:
         """Start the flow, let everything happen, answer Alice's status."""

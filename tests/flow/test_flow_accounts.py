@@ -15,7 +15,7 @@ from host.domain.quotas import Quota, RunCharge
 from host.flow.core.config import CORDA_DEFAULTS
 from host.flow.core.errors import FlowsTooManyError
 from host.flow.core.messages import OUT_TOPIC, due_place
-from host.flow.core.room import evicted
+from host.flow.core.room import NodeBalances, evicted
 from host.flow.core.statuses import read_status
 from host.flow.engine.host_calls import UNWRITTEN_BYTES_MAX
 from host.flow.engine.service import FlowService
@@ -253,7 +253,11 @@ def test_no_more_is_read_to_make_room_than_has_to_go(
             return getattr(store, name)
 
     found = evicted(
-        Counted(), charge, more=more, bytes_max=store.balance(HERE, Account.STATUS).bytes
+        Counted(),
+        charge,
+        balances=NodeBalances(store, HERE),
+        more=more,
+        bytes_max=store.balance(HERE, Account.STATUS).bytes,
     )
     assert [record.due_at for record in found] == list(range(gone))
     assert sum(seen) <= read

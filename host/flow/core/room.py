@@ -1,8 +1,8 @@
 """The free space in a node's accounts, checked by a step before it produces data.
 
-A step reads the balances at its start and after each of its writes, and adds its unwritten bytes.
-Concurrent steps do not see each other's unwritten bytes: each may exceed a limit by the output of
-one step.
+A step reads the balances of its node once, and adds its own bytes: the unwritten ones, and what it
+has written since. It reads them again before it refuses anything, and after 64 KiB. Concurrent
+steps do not see each other's bytes meanwhile: each may exceed a limit by the output of one step.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -19,14 +19,56 @@ EVICTED_MAX = 100
 _LOOK_FIRST = 2
 
 
+REREAD_BYTES = 64 * 1024
+"""Bytes that a step may write before it reads the balances of its node again."""
+
+
+class NodeBalances:
+    """The balances of one node's accounts, for one step. Mutable."""
+
+    def __init__(self, accounts: Accounts, node: ShortHash) -> None:
+        self._accounts = accounts
+        self._node = node
+        self._held: Mapping[Account, Balance] | None = None
+        self._written = 0
+
+    def wrote(self, size: int) -> None:
+        """The step has committed about `size` bytes, in any of the accounts."""
+        self._written += size
+        if self._written > REREAD_BYTES:
+            self.forget()
+
+    def forget(self) -> None:
+        """Read the balances again on next use."""
+        self._held, self._written = None, 0
+
+    def at_most(self, account: Account) -> int:
+        """Bytes in an account, with all that the step has written since they were read.
+
+        Raises:
+            StorageError: the store cannot be read.
+        """
+        return self._read().get(account, NOTHING).bytes + self._written
+
+    def exact(self, account: Account) -> Balance:
+        """The balance of an account, read after the step's last write; raises as `at_most`."""
+        if self._written:
+            self.forget()
+        return self._read().get(account, NOTHING)
+
+    def _read(self) -> Mapping[Account, Balance]:
+        if self._held is None:  # all in one query: most steps need several
+            self._held = self._accounts.balances(self._node)
+        return self._held
+
+
 @dataclass(slots=True, kw_only=True)
 class Room:
-    """Mutable, of one run of a flow of `node`."""
+    """Of one run of a flow of `node`."""
 
-    accounts: Accounts
+    balances: NodeBalances
     node: ShortHash
     quota: Quota
-    _held: Mapping[Account, Balance] | None = None
 
     def check(self, account: Account, *, pending: int, more: int) -> None:
         """Refuse bytes that exceed the account's limit.
@@ -41,21 +83,18 @@ class Room:
             StorageError: the store cannot be read.
         """
         most = self.quota.account_max(account)
-        if self._held is None:  # all in one query: most steps need several
-            self._held = self.accounts.balances(self.node)
-        held = self._held.get(account, NOTHING).bytes + pending
-        if most is not None and held + more > most:
+        if most is None or self.balances.at_most(account) + pending + more <= most:
+            return
+        held = self.balances.exact(account).bytes + pending
+        if held + more > most:
             raise QuotaExceededError.of(self.node, account, held=held, more=more, most=most)
-
-    def forget(self) -> None:
-        """Reload the balances on next use: the step has written its output."""
-        self._held = None
 
 
 def evicted(
     accounts: Accounts,
     charge: Charge,
     *,
+    balances: NodeBalances,
     more: int,
     bytes_max: int,
     rows_max: int | None = None,
@@ -69,12 +108,13 @@ def evicted(
     Args:
         accounts: of the store.
         charge: the charge of the new item.
+        balances: of the charge's node.
         more: its bytes.
         bytes_max: of the account.
         rows_max: maximum items in the account, if bounded.
         size_of: bytes that are deleted with an item.
     """
-    held = accounts.balance(charge.node, charge.account)
+    held = balances.exact(charge.account)
     size, rows = held.bytes + more - bytes_max, held.rows + 1 - (rows_max or held.rows + 1)
     if size <= 0 and rows <= 0:
         return ()

@@ -10,7 +10,7 @@ from host.domain.flow import FlowError, FlowStatus, FlowStatusName
 from host.domain.ids import ClientRequestId, EpochMs, FlowId, ShortHash
 from host.flow.core.config import CORDA_DEFAULTS
 from host.flow.core.messages import due_place
-from host.flow.core.room import evicted
+from host.flow.core.room import NodeBalances, evicted
 from host.flow.core.versioned_codec import read_stored
 from host.ports.accounts import Accounts
 from host.ports.glances import GlanceWrite
@@ -119,11 +119,18 @@ def _glance_of(status: StoredStatus, origin: FlowId | None, *, responder: bool) 
 
 
 def made_room(
-    accounts: Accounts, write: StateWrite, *, node: ShortHash, bytes_max: int
+    accounts: Accounts,
+    write: StateWrite,
+    *,
+    node: ShortHash,
+    balances: NodeBalances,
+    bytes_max: int,
 ) -> tuple[StateWrite, ...]:
     """Deletions of the oldest statuses of ended flows, so that `write` fits its node's account."""
     charge = write.charge or Charge(node=node, account=Account.STATUS)
-    gone = evicted(accounts, charge, more=len(write.value or b""), bytes_max=bytes_max)
+    gone = evicted(
+        accounts, charge, balances=balances, more=len(write.value or b""), bytes_max=bytes_max
+    )
     return tuple(
         StateWrite(key=record.key, value=None, expected=None)
         for record in gone

@@ -105,7 +105,7 @@ class HostCalls:
         self.outage_ms = 0
         self.waiting: Waiting | None = None
         self.failure: Exception | None = None
-        self._room = Room(accounts=services.accounts, node=flow.holding_id, quota=quota)
+        self._room = Room(balances=flow.balances, node=flow.holding_id, quota=quota)
         self._journal_room = JournalRoom(flow, self._room)
         self._engine_calls = EngineCalls(flow, services, cpi)
 
@@ -224,7 +224,6 @@ class HostCalls:
     def _write(self) -> None:
         """Commit the changes of the step so far."""
         self._persist()
-        self._room.forget()
         self._journal_room.forget()
         self._written_bytes = self._journal.characters
 

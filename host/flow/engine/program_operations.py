@@ -64,16 +64,12 @@ class Operations:
         self._services = services
         self._flow = flow
         self._cpi = cpi
-        self._room = Room(accounts=services.accounts, node=flow.holding_id, quota=flow.quota)
+        self._room = Room(balances=flow.balances, node=flow.holding_id, quota=flow.quota)
         self.made: Counter[str] = Counter()
 
     def unwritten_bytes(self, rows: ProgramRows) -> int:
         unwritten = sum(len(row.answer) for row in rows[rows.written :])
         return max(self._flow.outgoing_bytes, unwritten)
-
-    def forget(self) -> None:
-        """The step has written its output."""
-        self._room.forget()
 
     def perform(self, operation: Operation, rows: ProgramRows) -> JsonValue:
         """The answer of an operation.

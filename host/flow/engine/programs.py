@@ -167,7 +167,6 @@ class ProgramRuns:
             ended = self._answer(flow, live, operation, answer)
             if ended is None and operations.unwritten_bytes(live.rows) > UNWRITTEN_BYTES_MAX:
                 flow.write(self._store, self._services.clock.now_ms(), None)
-                operations.forget()
             if ended is None and self._monotonic() > until:
                 wake = NewRecord(
                     topic=EVENT_TOPIC,

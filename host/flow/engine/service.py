@@ -35,7 +35,7 @@ from host.flow.core.messages import (
     encode,
     start_key,
 )
-from host.flow.core.room import Room
+from host.flow.core.room import NodeBalances, Room
 from host.flow.core.statuses import (
     StoredStatus,
     UnreadStatus,
@@ -131,8 +131,8 @@ class FlowService:
             raise _already_started(holding, client_request_id)
         flow = _startable(vnode, cpi, flow_class)
         body = _checked_body(flow, request_body)
-        with self._open.place(holding):
-            return self._accept(vnode, cpi, client_request_id, flow.name, body)
+        with self._open.place(holding) as balances:
+            return self._accept(vnode, cpi, client_request_id, flow.name, body, balances=balances)
 
     def open_count(self, short_hash: ShortHash) -> int:
         """The number of the virtual node's running flows, including responders."""
@@ -266,6 +266,8 @@ class FlowService:
         client_request_id: str,
         flow_class: str,
         body: str | None,
+        *,
+        balances: NodeBalances,
     ) -> FlowStatus:
         """Store the start: its status, and the first event of the flow, whose id is assigned here.
 
@@ -295,7 +297,8 @@ class FlowService:
         )
         write = write_status(None, stored)
         record = NewRecord(topic=EVENT_TOPIC, key=flow_id, value=encode(start), node=holding)
-        gone = self._made_room(holding, write, record, start.body_bytes)
+        room = Room(balances=balances, node=holding, quota=self._quotas.quota(holding))
+        gone = self._made_room(room, write, record, start.body_bytes)
         states = [*gone, *((write,) if write else ())]
         if is_apart:
             states.append(body_write(holding, client_request_id, data))
@@ -306,7 +309,7 @@ class FlowService:
         return status_of(stored)
 
     def _made_room(
-        self, node: ShortHash, status: StateWrite | None, record: NewRecord, body_bytes: int
+        self, room: Room, status: StateWrite | None, record: NewRecord, body_bytes: int
     ) -> tuple[StateWrite, ...]:
         """Statuses to delete so that the status of a start fits.
 
@@ -314,19 +317,23 @@ class FlowService:
             QuotaExceededError: the node has no room for the start on the bus, for its body, or for
                 its status.
         """
-        quota = self._quotas.quota(node)
-        room = Room(accounts=self._store, node=node, quota=quota)
         gone: tuple[StateWrite, ...] = ()
         try:
             room.check(Account.BUS, pending=0, more=record.size)
             if body_bytes:
                 room.check(Account.JOURNAL, pending=0, more=body_bytes)
             if status is not None:
-                gone = made_room(self._store, status, node=node, bytes_max=quota.statuses_bytes_max)
+                gone = made_room(
+                    self._store,
+                    status,
+                    node=room.node,
+                    balances=room.balances,
+                    bytes_max=room.quota.statuses_bytes_max,
+                )
                 if not gone:
                     room.check(Account.STATUS, pending=0, more=len(status.value or b""))
         except QuotaExceededError as exc:
-            self._quotas.hit(node, hit_of(exc.details["account"]))
+            self._quotas.hit(room.node, hit_of(exc.details["account"]))
             raise
         return gone
 

@@ -1,6 +1,6 @@
 """A flow during a step: its checkpoint, its journal, and its unwritten changes."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
@@ -23,6 +23,7 @@ from host.flow.core.message_trace import Note, note_arrived, note_sent, with_not
 from host.flow.core.messages import Sent, SessionMessage, due_place, encode, flow_state_key
 from host.flow.core.offloaded_payloads import Offloaded, offloaded
 from host.flow.core.program_state import ProgramRows, encode_row, program_journal
+from host.flow.core.room import NodeBalances
 from host.flow.core.statuses import StoredStatus, made_room, status_key, write_status
 from host.flow.core.taken import Taken
 from host.flow.core.versioned_codec import read_stored
@@ -30,10 +31,14 @@ from host.flow.engine.kept_programs import LiveProgram
 from host.flow.engine.local_delivery import Delivered, LocalDelivery
 from host.flow.engine.sticky_cache import Parked
 from host.flow.records.history import NO_HISTORY, HistoryLimits, Kept, history_of, keep
+from host.ports.accounts import Uncounted
 from host.ports.bus import NOBODY, NewRecord
 from host.ports.groups import Fence
 from host.ports.state import StateRecord, StateWrite
 from host.ports.units import JournalRow, StateStore, Unit
+
+_ROW_BYTES = 256
+"""Bytes that a row is charged beyond its value, at most: its keys."""
 
 
 class TimerState(Struct, frozen=True, kw_only=True):
@@ -67,6 +72,7 @@ class StepState:
     this step has suspended, `delivery` delivers the messages that it has `sent`. `program_rows` are
     those of the waiting call's program, if they were read or made in this step, `live_program` is
     the program, and `answered_programs` are journals of programs whose answers the guest has got.
+    `known` holds states that were read with the checkpoint, `balances` those of the flow's node.
     `fence` proves that the step's worker owns the flow: without it, a worker that was considered
     dead could, in the middle of its step, restore a flow that has ended.
     """
@@ -96,6 +102,8 @@ class StepState:
     live_program: LiveProgram | None = None
     answered_programs: list[FlowId] = field(default_factory=list)
     delivery: LocalDelivery | None = None
+    known: Mapping[str, StateRecord | None] = field(default_factory=dict)
+    balances: NodeBalances = field(default_factory=lambda: NodeBalances(Uncounted(), NOBODY))
 
     @property
     def flow_id(self) -> FlowId:
@@ -163,6 +171,8 @@ class StepState:
             store.commit(unit)
         else:
             taken.commit(store, unit)
+        self.known = {}
+        self.balances.wrote(unit.size + _ROW_BYTES * len(unit.journal))
         if timer is not None and timer.value is not None:
             self.timer = StateRecord(
                 key=timer.key,
@@ -206,6 +216,7 @@ class StepState:
             self.journal,
             self.history,
             peer=self.initiator,
+            balances=self.balances,
             bytes_max=self.quota.histories_bytes_max,
         )
         self._tell_dropped(Account.HISTORY, kept.dropped)
@@ -282,7 +293,7 @@ class StepState:
             return []
         key = self._status_key()
         write = write_status(
-            store.get(key),
+            self.known[key] if key in self.known else store.get(key),
             self.status,
             responder=self.is_responder,
             peer=self.initiator,
@@ -292,7 +303,11 @@ class StepState:
         if write is None:
             return []
         gone = made_room(
-            store, write, node=self.holding_id, bytes_max=self.quota.statuses_bytes_max
+            store,
+            write,
+            node=self.holding_id,
+            balances=self.balances,
+            bytes_max=self.quota.statuses_bytes_max,
         )
         self._tell_dropped(Account.STATUS, len(gone))
         return [write, *gone]

@@ -5,6 +5,7 @@ one transaction; messages are only sent with it. A step that is interrupted at a
 again.
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from host.domain.errors import UnavailableError
@@ -29,6 +30,7 @@ from host.flow.core.machine import (
     Started,
     Woken,
 )
+from host.flow.core.mapper import init_of
 from host.flow.core.messages import (
     FlowEvent,
     KillFlow,
@@ -42,7 +44,8 @@ from host.flow.core.messages import (
     flow_state_key,
 )
 from host.flow.core.offloaded_payloads import offloaded_keys, result_apart
-from host.flow.core.statuses import StoredStatus
+from host.flow.core.room import NodeBalances
+from host.flow.core.statuses import StoredStatus, status_key
 from host.flow.core.taken import Taken
 from host.flow.engine.ended_flow_replies import late_replies
 from host.flow.engine.flow_services import FlowServices
@@ -55,6 +58,7 @@ from host.flow.records.open_flows import OpenFlows
 from host.ports.bus import NewRecord
 from host.ports.directory import Packages
 from host.ports.groups import Fence
+from host.ports.state import StateRecord
 from host.ports.units import StateStore, Unit
 from host.ports.work import WorkRecord
 
@@ -98,13 +102,16 @@ class FlowSteps:
         """
         flow_id = FlowId(taken.records[0].key)
         fence = taken.fence
-        flow = self._load(flow_id, fence)
+        events = [_decoded(record, broken) for record in taken.records]
+        known = self._store.get_many(
+            (flow_state_key(flow_id), timer_key(flow_id), *_read_at_start(events[0]))
+        )
+        flow = self._loaded(flow_id, known, fence)
         outgoing: list[NewRecord] = list(letter)
         try:
-            for record in taken.records:
-                event = _decoded(record, broken)
+            for event in events:
                 if flow is None and isinstance(event, StartFlow | Respond):
-                    flow = self._create(flow_id, event, outgoing, fence)
+                    flow = self._create(flow_id, event, outgoing, known, fence)
                 if flow is None or flow.ended:
                     held = {} if flow is None else flow.checkpoint.sessions
                     outgoing += late_replies(event, held, self._store)
@@ -127,25 +134,28 @@ class FlowSteps:
         for event in flow.events:
             self._events(event)
 
-    def _load(self, flow_id: FlowId, fence: Fence | None) -> StepState | None:
-        key, timer = flow_state_key(flow_id), timer_key(flow_id)
-        found = self._store.get_many((key, timer))
-        stored = found.get(key)
+    def _loaded(
+        self, flow_id: FlowId, known: Mapping[str, StateRecord], fence: Fence | None
+    ) -> StepState | None:
+        """The flow, if it has begun and not ended."""
+        stored = known.get(flow_state_key(flow_id))
         if stored is None:
             return None
         checkpoint = decode_checkpoint(stored.value)
+        node = checkpoint.holding.holding().short_hash
         return StepState(
             checkpoint=checkpoint,
-            holding_id=checkpoint.holding.holding().short_hash,
+            holding_id=node,
             version=stored.version,
             checkpoint_bytes=len(stored.value),
-            timer=found.get(timer),
+            timer=known.get(timer_key(flow_id)),
             apart=offloaded_keys(checkpoint),
             config=self._services.config,
             history=self._services.history,
             fence=fence,
             delivery=self._delivery,
-            quota=self._services.quotas.quota(checkpoint.holding.node()),
+            quota=self._services.quotas.quota(node),
+            balances=NodeBalances(self._services.accounts, node),
         )
 
     def _create(
@@ -153,6 +163,7 @@ class FlowSteps:
         flow_id: FlowId,
         event: StartFlow | Respond,
         outgoing: list[NewRecord],
+        known: Mapping[str, StateRecord],
         fence: Fence | None,
     ) -> StepState | None:
         """Create the flow that `event` starts; None if refused, with the reply in `outgoing`."""
@@ -170,7 +181,7 @@ class FlowSteps:
             answered = answered or responder(
                 flow_id, event.message, cpi, now, self._services.config
             )
-            if isinstance(answered, Checkpoint) and self._is_orphan(answered):
+            if isinstance(answered, Checkpoint) and _killed_key_of(answered) in known:
                 answered = SessionFailure(code="flow-killed", message=ORPHAN_REASON)
             if isinstance(answered, SessionFailure):
                 outgoing.append(refusal_record(event.message, answered))
@@ -187,6 +198,8 @@ class FlowSteps:
             fence=fence,
             delivery=self._delivery,
             quota=self._services.quotas.quota(holding.short_hash),
+            known={key: known.get(key) for key in _read_at_start(event)},
+            balances=NodeBalances(self._services.accounts, holding.short_hash),
         )
         flow.status = self._status(flow, End(status=FlowStatusName.RUNNING))
         flow.events.append(
@@ -205,7 +218,7 @@ class FlowSteps:
         reason = _kill_reason(vnode, holding, starting=flow.version == 0)
         if isinstance(event, KillFlow):
             reason = event.reason
-        if reason is None and self._is_orphan(flow.checkpoint):
+        if reason is None and self._is_orphan(flow):
             reason = ORPHAN_REASON
         if reason is not None or vnode is None:
             self._apply(flow, Killed(reason or ""), None)
@@ -215,12 +228,13 @@ class FlowSteps:
             home = NodeCode(vnode=vnode, cpi=self._cpi(flow.checkpoint.cpi_checksum))
             self._apply(flow, _machine_event(event), home)
 
-    def _is_orphan(self, checkpoint: Checkpoint) -> bool:
+    def _is_orphan(self, flow: StepState) -> bool:
         """Whether a responder descends from a flow of the same node that was killed."""
-        if checkpoint.responds_to is None:
+        if not flow.is_responder:
             return False
-        origin = checkpoint.stack[0].context.get(ORIGIN, "")
-        return self._store.get(killed_key(checkpoint.holding.node(), origin)) is not None
+        key = _killed_key_of(flow.checkpoint)
+        found = flow.known[key] if key in flow.known else self._store.get(key)
+        return found is not None
 
     def _apply(self, flow: StepState, event: Event, home: NodeCode | None) -> None:
         """Run the machine until it issues no more commands."""
@@ -296,6 +310,26 @@ class FlowSteps:
         if cpi is None:
             raise UnavailableError(f"CPI {checksum} is not stored on this host")
         return cpi
+
+
+def _read_at_start(event: FlowEvent) -> tuple[str, ...]:
+    """Keys of the states that the first step of a flow needs, read with its own."""
+    match event:
+        case StartFlow():
+            return (status_key(event.holding.node(), event.client_request_id),)
+        case Respond(message=message):
+            init, node = init_of(message), message.target.node()
+            origin = "" if init is None else init.platform.get(ORIGIN, "")
+            status = status_key(node, message.session_id, responder=True)
+            return (status, killed_key(node, origin))
+        case _:
+            return ()
+
+
+def _killed_key_of(responder: Checkpoint) -> str:
+    """Key of the mark that the client-started flow of a responder was killed."""
+    origin = responder.stack[0].context.get(ORIGIN, "")
+    return killed_key(responder.holding.node(), origin)
 
 
 def _decoded(record: WorkRecord, broken: FlowError | None) -> FlowEvent:

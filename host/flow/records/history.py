@@ -20,7 +20,7 @@ from host.flow.core.errors import FlowRecordDamagedError
 from host.flow.core.journal import Entry, encode_entry
 from host.flow.core.message_trace import Note
 from host.flow.core.messages import Party, due_place
-from host.flow.core.room import evicted
+from host.flow.core.room import NodeBalances, evicted
 from host.flow.core.session import Session, SessionStatus
 from host.flow.core.statuses import StoredStatus
 from host.flow.core.versioned_codec import read_stored
@@ -160,6 +160,7 @@ def keep(
     limits: HistoryLimits,
     *,
     peer: ShortHash | None,
+    balances: NodeBalances,
     bytes_max: int,
 ) -> Kept:
     """Store the history of a flow that ends; the node's oldest are deleted if there is no room.
@@ -170,6 +171,7 @@ def keep(
         journal: of the flow.
         limits: limits of histories.
         peer: the node whose flow started this one, if it is a responder.
+        balances: of the node.
         bytes_max: of all histories of the node.
     """
     node, flow_id = history.holding.node(), history.flow_id
@@ -186,6 +188,7 @@ def keep(
     gone = evicted(
         accounts,
         charge,
+        balances=balances,
         more=len(key.encode()) + len(value) + journal_bytes,
         bytes_max=bytes_max,
         rows_max=limits.flows_max,

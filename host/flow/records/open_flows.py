@@ -14,6 +14,7 @@ from host.domain.ids import ShortHash
 from host.domain.quotas import QuotaCode
 from host.flow.core.errors import FlowsTooManyError
 from host.flow.core.messages import SessionFailure
+from host.flow.core.room import NodeBalances
 from host.ports.accounts import Accounts
 from host.ports.quotas import Quotas
 
@@ -39,16 +40,20 @@ class OpenFlows:
         return self._accounts.balance(node, Account.STATUS).lasting
 
     @contextmanager
-    def place(self, node: ShortHash) -> Iterator[None]:
+    def place(self, node: ShortHash) -> Iterator[NodeBalances]:
         """Reserve room for one more client-started flow, which is stored within the block.
+
+        Returns:
+            The balances of the node, from the same query.
 
         Raises:
             FlowsTooManyError: the node has as many open as its quota allows.
             StorageError: the store cannot be read.
         """
         limit = self._quotas.quota(node).flows_open_max
+        balances = NodeBalances(self._accounts, node)
         with self._lock:
-            count = self.count(node) + self._starting[node]
+            count = balances.exact(Account.STATUS).lasting + self._starting[node]
             is_free = count < limit
             if is_free:
                 self._starting[node] += 1
@@ -59,7 +64,7 @@ class OpenFlows:
                 " allowed"
             )
         try:
-            yield
+            yield balances
         finally:
             with self._lock:
                 self._starting[node] -= 1
