@@ -2,13 +2,16 @@
 
 from collections.abc import Sequence
 from importlib import import_module
-from importlib.metadata import entry_points
+from typing import TYPE_CHECKING
 
 import pluggy
 
 from host.domain.errors import HostError
 from host.runtime import hookspecs
 from host.settings.plugged import PluginSettings
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoints
 
 _BUILT_IN = {
     "embedded": "plugins.embedded",
@@ -90,11 +93,17 @@ def plugin_settings(plugins: pluggy.PluginManager) -> Sequence[PluginSettings]:
 def _load(name: str, *, with_entry_points: bool) -> object:
     if name in _BUILT_IN:
         return import_module(_BUILT_IN[name])
-    found = entry_points(group=hookspecs.PROJECT, name=name) if with_entry_points else ()
-    for point in found:
+    for point in _entry_points(name) if with_entry_points else ():
         plugin: object = point.load()
         return plugin
     hint = "" if with_entry_points else "; plugin_entry_points is off"
     raise PluginUnknownError(
         f"plugin {name!r} is none of {', '.join(sorted(_BUILT_IN))} and no entry point{hint}"
     )
+
+
+def _entry_points(name: str) -> "EntryPoints":
+    # Loaded where entry points are switched on: it reads the metadata of packages as e-mails.
+    from importlib.metadata import entry_points  # noqa: PLC0415
+
+    return entry_points(group=hookspecs.PROJECT, name=name)
