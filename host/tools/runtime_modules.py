@@ -5,7 +5,10 @@ from dataclasses import dataclass
 
 from sandbox.module_table import ENCODINGS, INTERNAL, MODULES, find_module
 
-_PINNING = "pin its wheel (vendor-lock, vendor-wheels), or add the module to the sources"
+_PINNING = (
+    "pin its wheel (vendor-lock, vendor-wheels), or add the module to the sources; those of a"
+    " contract need [contract] in cordapp.toml"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

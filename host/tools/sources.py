@@ -15,6 +15,7 @@ from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 
 from host.domain.errors import InvalidInputError
+from host.domain.refused import what_there_is
 from host.tools.import_judgement import (
     Unreached,
     judge_imports,
@@ -102,11 +103,7 @@ def collect_sources(
     unreached = unreached or Unreached()
     own = _read_folder(folder, problems)
     known = modules_of(own)
-    problems += [
-        f"{folder.name}: entry module {name!r} is not there"
-        for name in entry_modules
-        if name not in known
-    ]
+    problems += missing_entries(folder, entry_modules, known)
     problems += [
         f"{path}: the module's name hides {name!r} of the runtime"
         for name, path in sorted({**modules_of(vendored), **known}.items())
@@ -149,6 +146,17 @@ def collect_sources(
     return CollectedSources(
         files=dict(sorted(files.items())), reached=frozenset(reached), warnings=judgement.warnings
     )
+
+
+def missing_entries(folder: Path, entry_modules: Iterable[str], known: Iterable[str]) -> list[str]:
+    """What is wrong with the entry modules of a part, a line each."""
+    there = sorted(known)
+    return [
+        f"{folder.name}: entry module {name!r} is not there: `modules` of cordapp.toml names it; "
+        f"{what_there_is(name, there)}"
+        for name in entry_modules
+        if name not in there
+    ]
 
 
 def _packed(

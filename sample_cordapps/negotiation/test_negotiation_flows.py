@@ -46,7 +46,7 @@ def test_a_price_is_negotiated_in_rounds(nodes: list[Node]) -> None:
     (trade,) = alice.states(Trade)
     assert [trade] == bob.states(Trade)
     assert (trade.price.amount, trade.rounds) == (Decimal("10.75"), 4)
-    stored = bob.transaction(accepted["transaction_id"])
+    stored = bob.signed_transaction(accepted["transaction_id"])
     assert stored is not None
     assert {each["key"] for each in stored["signatures"]} == {alice.key, bob.key}
 

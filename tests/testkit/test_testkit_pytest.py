@@ -86,6 +86,35 @@ def test_a_failure_shows_the_file_and_the_line_of_the_developer(shop):
     assert "flow-result-too-large" in limited
 
 
+def test_what_is_refused_before_a_test_runs_is_told_without_a_traceback(tmp_path):
+    mistakes = {
+        "capability": (PROJECT.replace('"sessions"', '"session", "ledgers"'), FLOWS),
+        "module": (PROJECT.replace("shop_flows", "shop_flow"), FLOWS),
+        "types": (PROJECT, FLOWS.replace("[int, int]", "[list, int]").replace(": int)", ": list)")),
+        "name": (PROJECT, FLOWS),
+    }
+    tests = "def test_x(native_network):\n    native_network.node('Alice')\n"
+    for name, (project, flows) in mistakes.items():
+        (tmp_path / name / "workflows").mkdir(parents=True)
+        (tmp_path / name / "cordapp.toml").write_text(project)
+        (tmp_path / name / "workflows" / "shop_flows.py").write_text(flows)
+        (tmp_path / name / f"test_{name}.py").write_text(tests)
+    plugin = ("-p", "cordapp_testkit.pytest_plugin", "-p", "no:cacheprovider")
+    reports = {
+        name: run(tmp_path, "-m", "pytest", "-q", "-rN", *plugin, name).stdout for name in mistakes
+    }
+    for name, expected in {
+        "capability": "cordapp.toml: workflow.capabilities: 'ledgers', 'session' unknown, expected some of",
+        "module": "error[cordapp-source-refused]: workflows: entry module 'shop_flow' is not there:"
+        " `modules` of cordapp.toml names it; did you mean shop_flows?\n",
+        "types": "shop_flows.py:6: Sell.call: list has no JSON form: say what it contains",
+        "name": "'Alice' is no attribute such as O=Acme",
+    }.items():
+        report = reports[name]
+        assert expected in report, report
+        assert not any(text in report for text in ("_pytest", "host/", "Traceback")), report
+
+
 def test_a_run_without_cordapps_does_not_pay_for_the_host():
     code = "import sys, cordapp_testkit.pytest_plugin; print('host.flow' in sys.modules)"
     assert run(ROOT, "-c", code).stdout == "False\n"

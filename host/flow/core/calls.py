@@ -209,7 +209,8 @@ def open_session(
     if depth is None:
         raise CapabilityError(
             "session-no-protocol",
-            f"{checkpoint.scope.flow} opens a session but no initiating flow is on the stack",
+            f"{checkpoint.scope.flow} opens a session but no initiating flow is on the stack:"
+            " it, or the sub-flow that opens it, needs @initiating_flow(protocol=..)",
         )
     scope = checkpoint.stack[depth]
     merged = _in_force(checkpoint.stack)

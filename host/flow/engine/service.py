@@ -13,7 +13,7 @@ from host.domain.ids import ShortHash
 from host.domain.json import JsonValue
 from host.domain.json_schema import checked_schema
 from host.domain.packages import CpiRecord, FlowDeclaration
-from host.domain.refused import shown
+from host.domain.refused import shown, what_there_is
 from host.domain.vnode import OperationalStatus, VirtualNode
 from host.flow.core.bodies import INLINE_BYTES_MAX, body_write
 from host.flow.core.endings import Endings
@@ -361,7 +361,7 @@ def _startable(vnode: VirtualNode, cpi: CpiRecord, flow_class: str) -> FlowDecla
     }
     raise FlowNotStartableError(
         f"CPI {cpi.identity.name} {cpi.identity.version} declares no client-startable flow"
-        f" {shown(flow_class)}",
+        f" {shown(flow_class)}; {what_there_is(flow_class, [f.name for f in flows])}",
         **details,
     )
 

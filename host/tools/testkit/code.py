@@ -22,7 +22,9 @@ from host.guests.code import DESCRIBED
 from host.guests.declarations import declarations_of
 from host.guests.source import GuestSource
 from host.tools.build import prepare_cordapp
+from host.tools.module_names import modules_of
 from host.tools.project import CordappProject, CpkPlan
+from host.tools.sources import SourceRefusedError, missing_entries, walk_sources
 from host.tools.testkit.native_guest import NativeGuest
 from host.tools.testkit.project import mount, source_folders, source_folders_of
 from host.tools.toolchains import ComponentBuilder, no_toolchains
@@ -179,13 +181,24 @@ def import_modules(project: CordappProject) -> None:
 
     Raises:
         NotPythonError: a part is no Python.
+        SourceRefusedError: an entry module is not there.
     """
     mount(project)
     for plan in (project.contract, project.workflow):
         if plan is not None and not plan.modules:
             raise NotPythonError(f"{plan.symbolic_name} is no Python: it runs in a sandbox only")
+        if plan is not None and plan.source is not None:
+            _check_entries(plan.source, plan.modules)
         for module in plan.modules if plan else ():
             importlib.import_module(module)
+
+
+def _check_entries(folder: Path, entry_modules: Sequence[str]) -> None:
+    files = (path for path in walk_sources(folder) if path.suffix == ".py")
+    paths = [path.relative_to(folder).as_posix() for path in files]
+    missing = missing_entries(folder, entry_modules, modules_of(paths))
+    if missing:
+        raise SourceRefusedError(tuple(missing))
 
 
 def sandboxed_code(

@@ -42,9 +42,14 @@ def pytest_collect_file(file_path: Path) -> None:
     """Make a CorDapp's modules importable before its tests are imported."""
     is_test = file_path.name.startswith("test_") and file_path.suffix == ".py"
     if is_test and _is_below_cordapp(file_path):
+        from host.domain.errors import HostError  # noqa: PLC0415  # see above
+        from host.tools.testkit.own_frames import told  # noqa: PLC0415  # see above
         from host.tools.testkit.project import mount, project_above  # noqa: PLC0415  # see above
 
-        project = project_above(file_path)
+        try:
+            project = project_above(file_path)
+        except HostError as refused:
+            raise pytest.Collector.CollectError(told(refused)) from None
         if project is not None:
             mount(project)
 
@@ -62,9 +67,17 @@ def pytest_runtest_makereport(
         and _is_below_cordapp(item.path)
         and not item.config.getoption("fulltrace", default=False)
     ):
-        from host.tools.testkit.own_frames import hide_frames  # noqa: PLC0415  # see above
+        from host.tools.testkit.own_frames import (  # noqa: PLC0415  # see above
+            hide_frames,
+            refusal_of,
+        )
 
+        refusal = refusal_of(call.excinfo.value) if call.when == "setup" else None
         hide_frames(call.excinfo.value)
+        report = yield
+        if refusal is not None:
+            report.longrepr = refusal
+        return report
     return (yield)
 
 
