@@ -58,7 +58,7 @@ class PythonSource:
     Attributes:
         files: bundle path to text: of a module, such as `iou/contracts.py`, its source; of a data
             file, such as `stdnum/iban.dat`, the base64 of its content.
-        entry_modules: modules imported in this order at pre-initialisation.
+        entry_modules: modules that the loader imports, in this order.
 
     Raises:
         SourceRefusedError: a path, a module name or a size is not allowed.

@@ -25,8 +25,8 @@ from sandbox.python_source import PythonSource
 from sandbox.static_limits import PLAIN, check_static
 from sandbox.world import World
 
-GUESTS_MAX = 256
-"""A guest of the Python runtime takes about 1 MiB besides the pages that all processes share."""
+GUESTS_MAX = 128
+"""An image that is loaded takes about 10 MiB, whose pages its runs share until they write them."""
 
 COMPILED_FILES_MAX = 32
 """Files of compiled code that stay open for the processes of guests."""

@@ -67,6 +67,10 @@ class RuntimeFiles:
     code: BufferedReader
     initial: BufferedReader
 
+    def copy(self) -> "RuntimeFiles":
+        """The same files once more."""
+        return RuntimeFiles(self.digest, _again(self.code), _again(self.initial))
+
     def close(self) -> None:
         """Close both."""
         self.code.close()
@@ -116,7 +120,9 @@ class Runtimes:
         self._seals = Seals(self._folder, "initial memory")
         self._lock = threading.Lock()
         self._loaded: dict[str, RuntimeCode] = {}
-        weakref.finalize(self, _close, self._loaded)
+        self._checking = threading.Lock()
+        self._checked: dict[str, RuntimeFiles] = {}
+        weakref.finalize(self, _close, self._loaded, self._checked)
 
     def code(self, digest: str) -> RuntimeCode:
         """A runtime, compiled the first time on this host.
@@ -141,7 +147,17 @@ class Runtimes:
         return found
 
     def files(self, digest: str) -> RuntimeFiles:
-        """The checked files of a runtime, for another process of this host; errors as of `code`."""
+        """The files of a runtime, for another process of this host; errors as of `code`.
+
+        They are checked once, and stay those that were checked.
+        """
+        with self._checking:
+            found = self._checked.get(digest)
+            if found is None:
+                found = self._checked[digest] = self._check(digest)
+            return found.copy()
+
+    def _check(self, digest: str) -> RuntimeFiles:
         runtime = pinned.find_runtime(digest)
         component = pinned.materialise(runtime, self._cache_dir)
         stem = file_stem(digest) or ""
@@ -171,9 +187,15 @@ class Runtimes:
         )
 
 
-def _close(loaded: dict[str, RuntimeCode]) -> None:
+def _close(loaded: dict[str, RuntimeCode], checked: dict[str, RuntimeFiles]) -> None:
     for code in loaded.values():
         code.initial.close()
+    for files in checked.values():
+        files.close()
+
+
+def _again(file: BufferedReader) -> BufferedReader:
+    return os.fdopen(os.dup(file.fileno()), "rb")
 
 
 def content_of(initial: BufferedReader) -> bytes:

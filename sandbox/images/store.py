@@ -31,6 +31,8 @@ class ImageStore:
         self._known = private_directory(self._folder / "known")
         self._seals = Seals(self._folder, "image")
         self._runtimes = runtimes
+        self._fresh: tuple[str, bytes] | None = None
+        """Digest and memory of the image that was made last, until it is opened."""
 
     def make(self, source: PythonSource, runtime: str, progress: Callable[[str], None]) -> Header:
         """The image of some sources in a runtime, from the cache if it has been made here.
@@ -58,6 +60,7 @@ class ImageStore:
                 files.close()
             self._seals.write(self.path(made.header.digest), made.file)
             write_whole(record, json.dumps({"image": made.header.digest}).encode())
+            self._fresh = made.header.digest, made.memory
         return made.header
 
     def header(self, digest: str) -> Header | None:
@@ -76,8 +79,11 @@ class ImageStore:
             raise ComponentUnknownError(f"image {digest} is not stored here")
         header, data = stored
         initial = self._runtimes.code(header.runtime).initial
+        base = content_of(initial)
+        fresh, self._fresh = self._fresh, None
+        if fresh is not None and fresh[0] == digest:
+            return image_of(digest, fresh[1], initial, base)
         try:
-            base = content_of(initial)
             _, memory = decode(data, base)
         except ImageDamagedError as exc:
             raise ComponentUnknownError(f"image {digest} is damaged") from exc

@@ -126,7 +126,6 @@ def test_twenty_varied_builds_give_one_image(sandbox, source, runtime_files, tmp
 def test_two_hosts_make_the_same_image(tmp_path, cache_dir, source, contract):
     made = other_host(tmp_path / "cache", cache_dir).derive(World.CONTRACT, source)
     assert made.digest == contract.component.digest
-    assert made.path.read_bytes() == contract.component.path.read_bytes()
     assert made.path.stat().st_size < 3 * MIB
 
 
