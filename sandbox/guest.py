@@ -79,6 +79,11 @@ class Instance(Protocol):
 
     store: Store
 
+    @property
+    def own_bytes(self) -> int:
+        """Memory that it has before the run, and that the run may write without a page fault."""
+        ...
+
     def begin(self, limits: Limits) -> None:
         """Make the instance ready for a call, with the run's fuel, deadline and limits.
 
@@ -146,6 +151,10 @@ class _FreshInstance:
         self._program = program
         self.store = Store(program.engine)
 
+    @property
+    def own_bytes(self) -> int:
+        return 0
+
     def begin(self, limits: Limits) -> None:
         _bound(self.store, limits, self._program.world)
         self.store.instantiate(self._program.linker, self._program.compiled)
@@ -190,7 +199,7 @@ class Guest(Runnable):
         leave = native.enter(store, run)
         try:
             if (waiter := waiting(host)) is not None:
-                waiter.attach(_Control(store, run, self._ticker, limits))
+                waiter.attach(_Control(instance, run, self._ticker, limits))
             return concluded(facts, lambda: _usage(run), lambda: self._run(instance, run, request))
         finally:
             leave()
@@ -237,8 +246,9 @@ class Guest(Runnable):
 class _Control:
     """A `RunControl` of a run of this process."""
 
-    def __init__(self, store: Store, run: Run, ticker: Ticker, limits: Limits) -> None:
-        self._store = store
+    def __init__(self, instance: Instance, run: Run, ticker: Ticker, limits: Limits) -> None:
+        self._store = instance.store
+        self._own_bytes = instance.own_bytes
         self._run = run
         self._ticker = ticker
         self._limits = limits
@@ -248,11 +258,11 @@ class _Control:
         return _usage(self._run)
 
     def memory_bytes(self) -> int:
-        """Memory that the run's thread has touched since its start; the limit if unknown."""
+        """Memory of the instance, and what the thread has touched since; the limit if unknown."""
         filled, before = thread_filled_bytes(), self._filled_before
         if filled is None or before is None:
             return self._limits.memory_bytes_max
-        return filled - before
+        return self._own_bytes + filled - before
 
     @contextmanager
     def paused(self) -> Iterator[None]:

@@ -1,6 +1,7 @@
 """How much memory this process, one of its threads or another process has."""
 
 import resource
+import threading
 from pathlib import Path
 
 from sandbox.limits import MIB
@@ -41,6 +42,23 @@ def filled_bytes(pid: int, thread: int) -> int | None:
         return int(fields[_MINOR_FAULTS]) * resource.getpagesize()
     except (OSError, IndexError, ValueError):
         return None
+
+
+def thread_faults() -> tuple[int, int, int] | None:
+    """The calling thread, and its minor and major page faults so far; None if not counted.
+
+    Between two equal answers the thread has touched no page for the first time, and no page that it
+    shares copy-on-write has become its process's own by its doing: the kernel counts each such
+    fault, also those of system calls that write to the process's memory.
+    """
+    who = getattr(resource, "RUSAGE_THREAD", None)
+    if who is None:
+        return None
+    try:
+        usage = resource.getrusage(who)
+    except OSError:  # in a sealed process
+        return None
+    return threading.get_ident(), usage.ru_minflt, usage.ru_majflt
 
 
 def resident_bytes(pid: int) -> int | None:

@@ -16,7 +16,7 @@ from sandbox.files import private_directory, write_whole
 from sandbox.guest import Component, Guest
 from sandbox.guest_cache import GuestCache, KeyedLocks
 from sandbox.images.header import Header
-from sandbox.images.instance import ImageProgram
+from sandbox.images.restored import Keeping, program_of
 from sandbox.images.runtimes import Runtimes
 from sandbox.images.store import ImageStore
 from sandbox.jail import compile_in_jail
@@ -42,6 +42,8 @@ class Sandbox:
             in it can be rebuilt from packages.
         progress: called with one sentence before each step that takes seconds.
         guests_max: how many guests stay loaded; reloading another one takes milliseconds.
+        restored_instances: whether an instance of a Python guest is restored after a run and kept
+            for the next one, where the system allows it; else each run has a new instance.
     """
 
     def __init__(
@@ -50,6 +52,7 @@ class Sandbox:
         cache_dir: Path,
         progress: Progress | None = None,
         guests_max: int = GUESTS_MAX,
+        restored_instances: bool = True,
     ) -> None:
         self._cache_dir = private_directory(cache_dir)
         self._components = private_directory(cache_dir / "components")
@@ -60,6 +63,7 @@ class Sandbox:
         self._ticker = Ticker(self._engine, engine)
         self._runtimes = Runtimes(cache_dir, engine, self._progress)
         self._images = ImageStore(cache_dir, self._runtimes)
+        self._keeping = Keeping.opened() if restored_instances else None
         self._pool: Pool | None = None
         self._has_tried_pool = False
         self._admissions = KeyedLocks()
@@ -189,8 +193,10 @@ class Sandbox:
 
     def _load(self, component: Component) -> Guest:
         if component.runtime is not None:
-            program = ImageProgram(
-                self._runtimes.code(component.runtime), self._images.open(component.digest)
+            program = program_of(
+                self._runtimes.code(component.runtime),
+                self._images.open(component.digest),
+                self._keeping,
             )
             return Guest(component, program, self._ticker)
         stem = file_stem(component.digest) or ""

@@ -98,6 +98,14 @@ class HostSettings:
             " (a sealed process for each virtual node, about 35 MB each while it is in use)."
         ),
     ] = "shared"
+    restored_instances: Annotated[
+        bool,
+        Meta(
+            description="Whether the sandbox of a Python CorDapp is restored after a run and kept"
+            " for the next one; otherwise each run gets a new one, which takes several times as"
+            " long and has the same result."
+        ),
+    ] = True
     isolation_required: Annotated[
         tuple[Annotated[str, Meta(max_length=64)], ...],
         Meta(

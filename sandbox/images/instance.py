@@ -53,6 +53,10 @@ class RuntimeInstance:
         self.store = Store(code.engine)
         self.memory: LinearMemory | None = None
 
+    @property
+    def own_bytes(self) -> int:
+        return 0
+
     def begin(self, limits: Limits) -> None:
         """Make the instance, and map the image over its memory.
 

@@ -40,6 +40,7 @@ _libc.mmap.argtypes = (
 )  # fmt: skip
 _libc.mprotect.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
 _libc.munmap.argtypes = (ctypes.c_void_p, ctypes.c_size_t)
+_libc.madvise.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
 
 
 @dataclass(slots=True)
@@ -90,6 +91,24 @@ class LinearMemory:
             raise ValueError(f"{end} bytes for a memory of {self.size}")
         address = self.base + start
         _map(_PROT_READ_WRITE, _MAP_FIXED, address, end - start, (descriptor, start))
+
+    def free(self) -> None:
+        """Unmap the whole range of a memory that belongs to no instance."""
+        _libc.munmap(self.base, self.mapped)
+
+    def forget(self, start: int, end: int) -> None:
+        """Show the file again from offset `start` to `end`, and free what was written there.
+
+        Args:
+            start: a multiple of the page size.
+            end: the same.
+
+        Raises:
+            OSError: the system refuses.
+        """
+        if _libc.madvise(self.base + start, end - start, mmap.MADV_DONTNEED) != 0:
+            code = ctypes.get_errno()
+            raise OSError(code, os.strerror(code))
 
 
 @dataclass(slots=True)
@@ -195,6 +214,15 @@ def _made(minimum: int, reserved: int, guard: int) -> LinearMemory:
         _libc.munmap(base, mapped)
         raise
     return LinearMemory(base, size, capacity, mapped)
+
+
+def plain_memory(size: int) -> LinearMemory:
+    """A memory of no instance, which cannot grow; whoever makes it must free it.
+
+    Raises:
+        OSError: the system refuses.
+    """
+    return _made(size, size, 0)
 
 
 def _error(failure: BaseException) -> int:

@@ -33,8 +33,8 @@ from sandbox.errors import (
 from sandbox.guest import Component, Guest
 from sandbox.host_calls import GuestCallError, RunControl, RunEndedError
 from sandbox.images.image import Image, ImageFiles
-from sandbox.images.instance import ImageProgram
-from sandbox.images.runtimes import RuntimeFiles, load_runtime
+from sandbox.images.restored import Keeping, program_of
+from sandbox.images.runtimes import RuntimeCode, RuntimeFiles, load_runtime
 from sandbox.isolation.frames import (
     FRAME_BYTES_MAX,
     MESSAGE_CHARACTERS_MAX,
@@ -67,6 +67,8 @@ _STACK_BYTES = 3 * MIB
 """Stack size of a thread: it runs wasm, which may use 1 MiB of stack, and Python."""
 _DESCRIPTORS_BESIDE_LANES = 16
 _FAILED = 70
+_KEPT_MAX = 8
+"""Instances that wait for their next run, each with private memory of its image's size."""
 _BESIDE_MEMORY_BYTES = 32 * MIB
 """Memory that a run may need in addition to its guest's: texts in transit, tables, stacks."""
 
@@ -156,7 +158,10 @@ def main(socket_number: int) -> None:
     beginning: Channel[Order] = Channel(control, Order, bytes_max=FRAME_BYTES_MAX)
     order = beginning.receive()
     try:
-        guests = _load(order)
+        keeping = (
+            Keeping.opened(instances_max=_kept_max(order)) if order.restored_instances else None
+        )
+        guests = _load(order, keeping)
     except SandboxError as refused:
         beginning.send(Refused(refused.code, refused.message))
         return
@@ -165,7 +170,8 @@ def main(socket_number: int) -> None:
     seal.close(
         parent=order.parent,
         files_max=order.lanes + 2 * len(order.components) + _DESCRIPTORS_BESIDE_LANES,
-        memory_bytes_max=order.memory_bytes_max,
+        memory_bytes_max=order.memory_bytes_max + _waiting_bytes(order, keeping),
+        page_map=None if keeping is None else keeping.page_map.descriptor,
     )
     beginning.send(Ready(dict(seal.walls)))
     _await_end(control)
@@ -178,7 +184,17 @@ def before_seal() -> None:
     bytes_of("")
 
 
-def _load(order: Order) -> Sequence[Guest]:
+def _waiting_bytes(order: Order, keeping: Keeping | None) -> int:
+    """Memory of instances that wait for a run: no run is to have less because of them."""
+    sizes = [loaded.image.size for loaded in order.components if loaded.image is not None]
+    return 0 if keeping is None else _kept_max(order) * max(sizes, default=0)
+
+
+def _kept_max(order: Order) -> int:
+    return min(order.lanes, _KEPT_MAX)
+
+
+def _load(order: Order, keeping: Keeping | None) -> Sequence[Guest]:
     components, runtimes = new_engine(), new_engine(EngineKind.RUNTIMES)
     ticker = Ticker(components, runtimes)
     with ticker.running():
@@ -189,7 +205,8 @@ def _load(order: Order) -> Sequence[Guest]:
             if loaded.image is None:
                 guests.append(_self_contained(loaded, components, code, ticker))
             else:
-                guests.append(_over_image(loaded, loaded.image, runtimes, code, ticker))
+                program = program_of(*_image(loaded, loaded.image, runtimes, code), keeping)
+                guests.append(Guest(_component(loaded), program, ticker))
     return guests
 
 
@@ -201,16 +218,15 @@ def _self_contained(loaded: Loaded, engine: Engine, code: BufferedReader, ticker
     return loaded_guest(_component(loaded), engine, compiled, ticker)
 
 
-def _over_image(
-    loaded: Loaded, image: LoadedImage, engine: Engine, code: BufferedReader, ticker: Ticker
-) -> Guest:
+def _image(
+    loaded: Loaded, image: LoadedImage, engine: Engine, code: BufferedReader
+) -> tuple[RuntimeCode, Image]:
     initial, changes = os.fdopen(image.initial, "rb"), os.fdopen(image.changes, "rb")
     files = ImageFiles(image.size, initial, image.initial_size, changes, image.runs)
     runtime = load_runtime(
         engine, World(loaded.world), RuntimeFiles(loaded.runtime or "", code, initial)
     )
-    program = ImageProgram(runtime, Image(loaded.digest, files))
-    return Guest(_component(loaded), program, ticker)
+    return runtime, Image(loaded.digest, files)
 
 
 def _component(loaded: Loaded) -> Component:

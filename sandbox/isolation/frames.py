@@ -67,6 +67,7 @@ class Order(_Message, frozen=True):
     components: tuple[Loaded, ...]
     lanes: int
     memory_bytes_max: int
+    restored_instances: bool
 
 
 class Ready(_Message, frozen=True):

@@ -52,6 +52,7 @@ class ProcessPlan:
         waiting: how many of these may wait in a host call for long.
         contracts: concurrent contract runs that always have a place.
         memory_bytes_max: private memory beyond what a process starts with.
+        restored_instances: whether instances of Python guests are kept, as `sandbox.runtime` says.
         start_seconds: a process that is not sealed after this time is killed.
         grace_seconds: if a run does not end this long after its wall-clock limit, its process is
             killed.
@@ -62,6 +63,7 @@ class ProcessPlan:
     waiting: int
     contracts: int
     memory_bytes_max: int = 2048 * MIB
+    restored_instances: bool = True
     start_seconds: float = 30.0
     grace_seconds: float = 2.0
     module: str = CHILD
@@ -230,7 +232,10 @@ class GuestProcess:
         loaded = tuple(_loaded(code) for code in codes)
         lanes = self._plan.flows + self._plan.contracts
         try:
-            channel.send(Order(os.getpid(), loaded, lanes, self._plan.memory_bytes_max))
+            plan = self._plan
+            channel.send(
+                Order(os.getpid(), loaded, lanes, plan.memory_bytes_max, plan.restored_instances)
+            )
             heard = channel.receive()
         except (EndedError, TimeoutError, FrameError) as failed:
             raise GuestProcessLostError(

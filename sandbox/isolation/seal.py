@@ -58,13 +58,16 @@ class Seal:
         self._walls["network-namespace"] = self._leave_network()
         self._walls["capabilities"] = self._drop_capabilities()
 
-    def close(self, *, parent: int, files_max: int, memory_bytes_max: int) -> None:
+    def close(
+        self, *, parent: int, files_max: int, memory_bytes_max: int, page_map: int | None = None
+    ) -> None:
         """Put up the other walls; afterwards the process can only compute and answer.
 
         Args:
             parent: the process whose death makes the kernel kill this one.
             files_max: open descriptors.
             memory_bytes_max: private memory beyond what the process has now.
+            page_map: descriptor of its own page map, if it is to read that.
         """
         _blind_standard_streams()
         self._walls["descriptors"] = ""
@@ -74,7 +77,7 @@ class Seal:
         self._walls["parent-death"] = self._control(_PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != parent:
             os._exit(0)
-        self._walls["seccomp"] = seccomp.install() or ""
+        self._walls["seccomp"] = seccomp.install(page_map) or ""
 
     def _leave_network(self) -> str:
         """Enter a network namespace without interfaces, in a user namespace if necessary."""

@@ -14,6 +14,7 @@ from sandbox.isolation.syscalls import (
     FATAL,
     NOT_EXECUTABLE,
     OWN_PROCESS,
+    PAGE_MAP,
     STANDARD_ERROR,
 )
 
@@ -44,24 +45,30 @@ class _Program(ctypes.Structure):
     _fields_ = (("length", ctypes.c_ushort), ("filter", ctypes.c_void_p))
 
 
-def filter_of(machine: str, pid: int) -> bytes | None:
-    """The program for process `pid`, 8 bytes an instruction; None on an unknown machine."""
+def filter_of(machine: str, pid: int, page_map: int | None = None) -> bytes | None:
+    """The program for process `pid`, 8 bytes an instruction; None on an unknown machine.
+
+    Args:
+        machine: as the system names it.
+        pid: of the process.
+        page_map: the descriptor of its page map, if it may read it.
+    """
     architecture = _ARCHITECTURES.get(machine)
     if architecture is None:
         return None
     return b"".join(
         struct.pack("<HBBI", code, if_true, if_false, value)
-        for code, if_true, if_false, value in _instructions(architecture, pid)
+        for code, if_true, if_false, value in _instructions(architecture, pid, page_map)
     )
 
 
-def install() -> str | None:
+def install(page_map: int | None = None) -> str | None:
     """Filter the system calls of all threads from now on; returns the reason if that fails.
 
-    Needs no-new-privileges.
+    Needs no-new-privileges. `page_map` is as of `filter_of`.
     """
     machine = platform.machine()
-    program = filter_of(machine, os.getpid())
+    program = filter_of(machine, os.getpid(), page_map)
     if program is None or os.uname().sysname != "Linux":
         return f"no filter for {os.uname().sysname} on {machine}"
     buffer = ctypes.create_string_buffer(program, len(program))
@@ -74,7 +81,9 @@ def install() -> str | None:
     return None
 
 
-def _instructions(of: _Architecture, pid: int) -> Iterator[tuple[int, int, int, int]]:
+def _instructions(
+    of: _Architecture, pid: int, page_map: int | None
+) -> Iterator[tuple[int, int, int, int]]:
     yield _LOAD, 0, 0, _ARCHITECTURE_AT
     yield _JUMP_EQUAL, 1, 0, of.audit
     yield _RETURN, 0, 0, _KILL_PROCESS
@@ -90,6 +99,8 @@ def _instructions(of: _Architecture, pid: int) -> Iterator[tuple[int, int, int, 
         yield from _aborts(numbers[of.column], pid)
     for numbers in STANDARD_ERROR.values():
         yield from _by_argument(numbers[of.column], 0, _JUMP_EQUAL, 2, is_good=True)
+    for numbers in PAGE_MAP.values() if page_map is not None else ():
+        yield from _by_argument(numbers[of.column], 0, _JUMP_EQUAL, page_map or 0, is_good=True)
     for numbers in FATAL.values():
         yield from _answer(numbers[of.column], _KILL_PROCESS)
     yield _RETURN, 0, 0, _ERRNO | errno.EPERM

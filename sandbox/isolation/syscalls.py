@@ -54,6 +54,9 @@ OWN_PROCESS: Mapping[str, tuple[int, int]] = MappingProxyType({"tgkill": (234, 1
 STANDARD_ERROR: Mapping[str, tuple[int, int]] = MappingProxyType({"write": (1, 64)})
 """Allowed if the first argument is 2 (redirected to /dev/null): a runtime's final error message."""
 
+PAGE_MAP: Mapping[str, tuple[int, int]] = MappingProxyType({"pread64": (17, 67)})
+"""Allowed if the first argument is the descriptor of the process's page map, where it has one."""
+
 FATAL: Mapping[str, tuple[int, int | None]] = MappingProxyType(
     {
         "socket": (41, 198),

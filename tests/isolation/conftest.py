@@ -17,9 +17,9 @@ from sandbox.isolation.process import GuestProcess, ProcessPlan
 from sandbox.python_source import PythonSource
 from sandbox.runtime import Sandbox
 from sandbox.world import World
-from tests.sandbox.conftest import GUEST_PY
+from tests.sandbox.conftest import GUEST_PY, RESTORED
 
-PLAN = ProcessPlan(flows=6, waiting=2, contracts=2)
+PLAN = ProcessPlan(flows=6, waiting=2, contracts=2, restored_instances=RESTORED)
 ATTACKERS = ProcessPlan(
     flows=2, waiting=1, contracts=1, grace_seconds=0.5, module="tests.isolation.attacking_child"
 )
@@ -55,9 +55,13 @@ class Guests:
 
 
 @pytest.fixture(scope="session")
-def sandbox() -> Sandbox:
-    folder = os.environ.get("CORDBOX_CACHE_DIR") or Path.home() / ".cache" / "cordbox"
-    return Sandbox(cache_dir=Path(folder))
+def cache_dir() -> Path:
+    return Path(os.environ.get("CORDBOX_CACHE_DIR") or Path.home() / ".cache" / "cordbox")
+
+
+@pytest.fixture(scope="session")
+def sandbox(cache_dir: Path) -> Sandbox:
+    return Sandbox(cache_dir=cache_dir, restored_instances=RESTORED)
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,14 @@ from pathlib import Path
 import pytest
 
 from sandbox.isolation.seccomp import filter_of
-from sandbox.isolation.syscalls import ALLOWED, FATAL, NOT_EXECUTABLE, OWN_PROCESS, STANDARD_ERROR
+from sandbox.isolation.syscalls import (
+    ALLOWED,
+    FATAL,
+    NOT_EXECUTABLE,
+    OWN_PROCESS,
+    PAGE_MAP,
+    STANDARD_ERROR,
+)
 
 PID = 4242
 ALLOW, KILL, REFUSE = 0x7FFF0000, 0x80000000, 0x00050000 | errno.EPERM
@@ -20,11 +27,11 @@ HEADERS = {
 }
 
 
-def verdict(machine, number, *arguments, audit=None):
+def verdict(machine, number, *arguments, audit=None, page_map=None):
     """What the kernel would make of a call: classic BPF over `struct seccomp_data`."""
     values = [a & 0xFFFFFFFFFFFFFFFF for a in (*arguments, 0, 0, 0, 0, 0, 0)[:6]]
     data = struct.pack("<IIQ6Q", number, audit or AUDIT[machine], 0, *values)
-    program = list(struct.iter_unpack("<HBBI", filter_of(machine, PID)))
+    program = list(struct.iter_unpack("<HBBI", filter_of(machine, PID, page_map)))
     at, accumulator = 0, 0
     while True:
         code, if_true, if_false, value = program[at]
@@ -83,6 +90,13 @@ class TestFilter:
         (number,) = numbers(STANDARD_ERROR, machine).values()
         assert [verdict(machine, number, d) for d in (0, 1, 2, 3)] == [KILL, KILL, ALLOW, KILL]
 
+    def test_only_the_page_map_is_read_by_position(self, machine):
+        (number,) = numbers(PAGE_MAP, machine).values()
+        found = [verdict(machine, number, d, page_map=7) for d in (0, 6, 7, 8)]
+        assert found == [KILL, KILL, ALLOW, KILL]
+        assert verdict(machine, number, 7) == REFUSE
+        assert verdict(machine, number, 0, page_map=0) == ALLOW
+
     def test_calls_of_another_architecture_are_fatal(self, machine):
         for audit in {*AUDIT.values(), 0x40000003} - {AUDIT[machine]}:
             assert verdict(machine, numbers(ALLOWED, machine)["futex"], audit=audit) == KILL
@@ -93,7 +107,7 @@ class TestFilter:
             pytest.skip("no kernel headers here")
         found = re.findall(r"#define __NR(?:3264)?_(\w+)\s+(\d+)", header.read_text())
         real = {name: int(number) for name, number in found}
-        for table in (ALLOWED, FATAL, NOT_EXECUTABLE, OWN_PROCESS, STANDARD_ERROR):
+        for table in (ALLOWED, FATAL, NOT_EXECUTABLE, OWN_PROCESS, PAGE_MAP, STANDARD_ERROR):
             for name, number in numbers(table, machine).items():
                 assert real[name] == number, name
 

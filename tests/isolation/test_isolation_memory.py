@@ -18,7 +18,10 @@ from sandbox.traps import error_of
 
 pytestmark = pytest.mark.slow
 FILLS = "x = bytearray(100 << 20); host('flow', 'now', '{}'); result = 'done'"
-ROOM_FOR_ONE = ProcessPlan(flows=3, waiting=0, contracts=1, memory_bytes_max=190 * MIB)
+ROOM_FOR_ONE = ProcessPlan(
+    flows=3, waiting=0, contracts=1, memory_bytes_max=190 * MIB, restored_instances=False
+)
+"""Instances that wait for a run would have room of their own in addition."""
 """More than one run with the limit may have, less than two."""
 
 

@@ -143,6 +143,7 @@ def _host_on(data_dir, **changes):
         "rest_max_content_length": BODY_MAX,
         "flow_workers": 1,
         "isolation": os.environ.get("CORDBOX_ISOLATION", "shared"),
+        "restored_instances": os.environ.get("CORDBOX_RESTORED_INSTANCES", "true") != "false",
         **changes,
     }
     with running_host(data_dir, password=PASSWORD, **settings) as host:

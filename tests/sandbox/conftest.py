@@ -16,6 +16,9 @@ from sandbox.python_source import PythonSource
 from sandbox.runtime import Sandbox
 from sandbox.world import World
 
+RESTORED = os.environ.get("CORDBOX_RESTORED_INSTANCES", "true") != "false"
+"""Whether the tests' sandboxes keep instances, as hosts that they start do by the same variable."""
+
 GUEST_PY = """
 class HostCallError(Exception):
     def __init__(self, payload):
@@ -131,7 +134,7 @@ def cache_dir() -> Path:
 
 @pytest.fixture(scope="session")
 def sandbox(cache_dir: Path) -> Sandbox:
-    return Sandbox(cache_dir=cache_dir)
+    return Sandbox(cache_dir=cache_dir, restored_instances=RESTORED)
 
 
 @pytest.fixture(scope="session")
@@ -148,7 +151,7 @@ def placed(sandbox: Sandbox) -> Iterator[Placed]:
     if os.environ.get("CORDBOX_ISOLATION", "shared") == "shared":
         yield sandbox.guest
         return
-    plan = ProcessPlan(flows=8, waiting=2, contracts=8)
+    plan = ProcessPlan(flows=8, waiting=2, contracts=8, restored_instances=RESTORED)
     pool = ProcessPool(most=4, idle_seconds=600, plan=plan)
 
     yield partial(Apart(pool), sandbox)

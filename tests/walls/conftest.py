@@ -134,7 +134,12 @@ def world(tmp_path_factory: pytest.TempPathFactory, signing_key: SigningKey) -> 
     folder = tmp_path_factory.mktemp("walls")
     data_dir = folder / "data"
     isolation = os.environ.get("CORDBOX_ISOLATION", "shared")
-    settings = {"cache_dir": default_cache_dir(), "flow_workers": 2, "isolation": isolation}
+    settings = {
+        "cache_dir": default_cache_dir(),
+        "flow_workers": 2,
+        "isolation": isolation,
+        "restored_instances": os.environ.get("CORDBOX_RESTORED_INSTANCES", "true") != "false",
+    }
     with (
         running_host(data_dir, password=PASSWORD, **settings) as host,
         TestClient(host.asgi, follow_redirects=False) as client,

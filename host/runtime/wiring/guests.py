@@ -46,7 +46,7 @@ def make_guests(
     if settings.isolation == "shared":
         _report("shared", dict.fromkeys(WALLS, "isolation is shared"), settings)
         return library
-    pool = guest_processes(config)
+    pool = guest_processes(config, restored_instances=settings.restored_instances)
     base.stack.callback(pool.close)
     try:
         walls = pool.probe()
@@ -56,17 +56,17 @@ def make_guests(
     return IsolatedGuests(library=library, sandbox=sandbox, pool=pool)
 
 
-def guest_processes(config: LiveConfig) -> ProcessPool:
+def guest_processes(config: LiveConfig, *, restored_instances: bool = True) -> ProcessPool:
     """The processes of `isolation = process`; the caller closes them."""
     isolation = config.section(ISOLATION).get()
     return ProcessPool(
         most=isolation.processes_max,
         idle_seconds=isolation.idle_seconds,
-        plan=_plan(config),
+        plan=_plan(config, restored_instances=restored_instances),
     )
 
 
-def _plan(config: LiveConfig) -> ProcessPlan:
+def _plan(config: LiveConfig, *, restored_instances: bool) -> ProcessPlan:
     """Enough slots that neither a flow nor a contract that it calls waits for one."""
     flow = config.section(FLOW).get()
     waiting = min(flow.parked_max, _WAITING_MAX)
@@ -75,6 +75,7 @@ def _plan(config: LiveConfig) -> ProcessPlan:
         waiting=waiting,
         contracts=flow.workers,
         memory_bytes_max=config.section(ISOLATION).get().memory_bytes_max,
+        restored_instances=restored_instances,
     )
 
 

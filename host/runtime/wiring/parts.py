@@ -229,7 +229,12 @@ class Wiring:
 
     @cached_property
     def sandbox(self) -> Sandbox:
-        return Sandbox(cache_dir=self.base.settings.cache_dir, progress=_log_progress)
+        settings = self.base.settings
+        return Sandbox(
+            cache_dir=settings.cache_dir,
+            progress=_log_progress,
+            restored_instances=settings.restored_instances,
+        )
 
     @cached_property
     def library(self) -> GuestLibrary:
