@@ -16,8 +16,8 @@ from sandbox.isolation.process import GuestProcess
 from sandbox.isolation.seal import WALLS
 from sandbox.limits import Limits
 from tests.isolation.attacking_child import ENDS, SYSTEM_CALLS
-from tests.sandbox.conftest import RESTORED
 from tests.isolation.conftest import PLAN
+from tests.sandbox.conftest import RESTORED
 
 LIMITS = Limits()
 MAY_BE_FORBIDDEN = "network-namespace"

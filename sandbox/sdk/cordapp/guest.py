@@ -154,7 +154,16 @@ def _refusal(contract: str, types: list[str], exc: BaseException) -> dict[str, A
     return {"contract": contract, "states": types, **failure}
 
 
-# The loader imports this module last, and instances start from the memory of that moment: type
-# hints that are resolved now cost nothing later. A wrong declaration is `describe`'s to report.
-with suppress(Exception):
+def _prepare() -> None:
+    """Make what every first run would make: the forms of declared classes and of transactions."""
     _description()
+    nothing = dict.fromkeys(("signatories", "inputs", "references", "outputs", "commands"), ())
+    UtxoLedgerTransaction.__from_json__(
+        {"id": "", "metadata": {}, "notary": None, "timeWindow": None, **nothing}
+    )
+
+
+# The loader imports this module last, and instances start from the memory of that moment: what is
+# made now costs no run anything. A wrong declaration is `describe`'s to report.
+with suppress(Exception):
+    _prepare()
