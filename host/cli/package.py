@@ -10,7 +10,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 from typing import TYPE_CHECKING, ClassVar
 
 import click
@@ -121,6 +120,8 @@ def _on_disk(named: Path) -> Iterator[Path]:
     if str(named) != "-":
         yield named
         return
+    from tempfile import NamedTemporaryFile
+
     from cpi.limits import DEFAULT_LIMITS
 
     with NamedTemporaryFile(prefix="cordbox-", suffix=".package") as copy:

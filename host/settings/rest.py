@@ -61,9 +61,10 @@ class RestValues:
         Meta(
             ge=64 * 1024,
             le=1 << 40,
-            description="Bytes of the answers of one virtual node in a second, at most, on average;"
-            " a quarter of them may be sent at once. Lists with large results wait, so that they do"
-            " not take the time of other nodes' requests.",
+            description="Bytes of the answers of one virtual node in a second, at most, on average"
+            " (of one address, for requests that name no node); a quarter of them may be sent at"
+            " once. Lists with large results wait, so that they do not take the time of other"
+            " nodes' requests.",
         ),
     ] = 32 * 1024 * 1024
     transfer_seconds_max: Annotated[
