@@ -24,7 +24,12 @@ NOT_FOR = {
         "wasmtime",
     ),
     "host.runtime.workers.service": (*_NOBODY, *_NO_HTTP, "click", "cryptography.x509"),
-    "host.runtime.workers.rest": (*_NOBODY, "host.runtime.workers.monitor", "pydantic.v1"),
+    "host.runtime.workers.rest": (
+        *_NOBODY,
+        "host.flow.engine.engine",
+        "host.runtime.workers.monitor",
+        "pydantic.v1",
+    ),
     "host.runtime.app": _NOBODY,
 }
 """Module that a process starts with -> what it must not load before it is asked for something."""

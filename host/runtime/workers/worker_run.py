@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING
 
 import structlog
 from prometheus_client import CollectorRegistry
@@ -17,10 +18,12 @@ from host.runtime.wiring.cluster import WorkerTopology
 from host.runtime.wiring.health import Health, storage_checks
 from host.runtime.wiring.parts import Wiring
 from host.runtime.workers.hangup import follow_log_level, listen, take_over_pins
-from host.runtime.workers.kinds import WORK
 from host.runtime.workers.report import WORKER, Reporter, add_process_metrics
 from host.runtime.workers.run_directory import RunDirectory
 from host.settings import HostSettings
+
+if TYPE_CHECKING:
+    from host.runtime.workers.kinds import Work
 
 _log = structlog.get_logger("cordbox.workers")
 
@@ -59,7 +62,7 @@ def working(
         parts = Wiring(base)
         follow_log_level(parts.config, form=settings.log_format, worker=name)
         listen(lambda: take_over_pins(directory, parts.config))
-        work = WORK.get(kind)
+        work = _work_of(kind)
         served = () if work is None else work.serves(parts)
         health = Health(storage_checks(directory.path, parts.database), clock)
         reporter = Reporter(
@@ -88,3 +91,12 @@ def _stop(server: RpcServer, settings: HostSettings) -> None:
     seconds = settings.stop_seconds_max
     if not server.stop(seconds):
         _log.warning("calls-cut-off", seconds=seconds)
+
+
+def _work_of(kind: WorkerKind) -> "Work | None":
+    """The work of a kind; None for `rest`, whose process does not load the flow engine."""
+    if kind is WorkerKind.REST:
+        return None
+    from host.runtime.workers.kinds import WORK  # noqa: PLC0415
+
+    return WORK[kind]
