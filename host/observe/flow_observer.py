@@ -1,6 +1,7 @@
 """Events of the flow engine as log lines and metrics."""
 
 import dataclasses
+import logging
 from collections.abc import Mapping
 
 import structlog
@@ -21,6 +22,12 @@ from host.flow.core.events import (
 )
 
 _CHARACTERS_MAX = 2000
+_NUMBERS = {
+    "debug": logging.DEBUG,
+    "info": logging.INFO,
+    "warning": logging.WARNING,
+    "error": logging.ERROR,
+}
 _LEVELS = {"debug": "debug", "info": "info", "warn": "warning", "error": "error"}
 
 LOGGED: Mapping[type[FlowEngineEvent], tuple[str, str]] = {
@@ -47,6 +54,8 @@ class FlowObserver:
         self._events = Counter(
             "cordbox_flow_events", "Events of the flow engine.", ("event",), registry=registry
         )
+        # Their children are kept: looking one up by its labels costs more than counting.
+        self._counts = {name: self._events.labels(name) for name, _ in LOGGED.values()}
         self._ended = Counter(
             "cordbox_flows_ended", "Flows that ended, by status.", ("status",), registry=registry
         )
@@ -57,7 +66,7 @@ class FlowObserver:
     def __call__(self, event: FlowEngineEvent) -> None:
         """Log and count one event."""
         name, level = LOGGED[type(event)]
-        self._events.labels(name).inc()
+        self._counts[name].inc()
         match event:
             case FlowEnded(status=status):
                 self._ended.labels(status.value).inc()
@@ -67,7 +76,8 @@ class FlowObserver:
                 level = _LEVELS.get(wanted, level)
             case _:
                 pass
-        getattr(self._log, level)(name, **_facts(event))
+        if self._log.is_enabled_for(_NUMBERS[level]):
+            getattr(self._log, level)(name, **_facts(event))
 
 
 def _facts(event: FlowEngineEvent) -> dict[str, object]:

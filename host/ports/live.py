@@ -54,11 +54,11 @@ class Derived(Generic[T]):
 
     def get(self) -> T:
         values, made = self._made
-        now = self._values()
-        if any(new is not old for new, old in zip(now, values, strict=True)):
-            # Two threads may compute it at the same time; the results are equal.
-            self._made = self._of(now)
-            return self._made[1]
+        for source, old in zip(self._sources, values, strict=True):  # at every step of every flow
+            if source.get() is not old:
+                # Two threads may compute it at the same time; the results are equal.
+                self._made = self._of(self._values())
+                return self._made[1]
         return made
 
     def on_change(self, told: Callable[[T], object]) -> None:

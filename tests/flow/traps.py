@@ -111,6 +111,10 @@ class TrappedStore:
         self._trap("get balance", node)
         return self._inner.balance(node, account)
 
+    def balances(self, node: Any) -> Any:
+        self._trap("get balance", node)
+        return self._inner.balances(node)
+
     def journal(self, flow_id: Any) -> Any:
         self._trap("journal", self._node(flow_id))
         return self._inner.journal(flow_id)

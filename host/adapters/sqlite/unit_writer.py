@@ -3,7 +3,6 @@
 import json
 import sqlite3
 from collections.abc import Sequence
-from dataclasses import astuple
 from itertools import groupby
 from typing import TypeAlias
 
@@ -145,8 +144,11 @@ def _write_state(connection: sqlite3.Connection, write: StateWrite, changes: Cha
         return pieces is not None
     size, lasting = len(write.key.encode()) + len(write.value), int(write.due_at is None)
     bearer = owner if write.charge is None else _owner_of(write.charge)
-    place = (None, None) if write.place is None else astuple(place_of(write.place))
-    values = (*_stored(connection, write.value), write.due_at, *place)
+    group, partition = None, None
+    if write.place is not None:
+        place = place_of(write.place)
+        group, partition = place.group, place.partition
+    values = (*_stored(connection, write.value), write.due_at, group, partition)
     if found is not None and bearer == owner:
         changes.add(owner, size - before, 0, lasting - was_lasting)
         connection.execute(_UPDATE_STATE, (*values, write.key))

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from host.domain.accounts import Account, Charge
 from host.domain.ids import EpochMs, FlowId, ShortHash
+from host.domain.packages import CpiRecord
 from host.domain.quotas import DEFAULT_QUOTA, Quota
 from host.flow.core.bodies import body_deletion, read_body
 from host.flow.core.checkpoint import Checkpoint
@@ -72,9 +73,10 @@ class StepState:
     this step has suspended, `delivery` delivers the messages that it has `sent`. `program_rows` are
     those of the waiting call's program, if they were read or made in this step, `live_program` is
     the program, and `answered_programs` are journals of programs whose answers the guest has got.
-    `known` holds states that were read with the checkpoint, `balances` those of the flow's node.
-    `fence` proves that the step's worker owns the flow: without it, a worker that was considered
-    dead could, in the middle of its step, restore a flow that has ended.
+    `cpi` is the flow's code, if it was read, `known` holds states that were read with the
+    checkpoint, and `balances` those of the flow's node. `fence` proves that the step's worker owns
+    the flow: without it, a worker that was considered dead could, in the middle of its step,
+    restore a flow that has ended.
     """
 
     checkpoint: Checkpoint
@@ -102,6 +104,7 @@ class StepState:
     live_program: LiveProgram | None = None
     answered_programs: list[FlowId] = field(default_factory=list)
     delivery: LocalDelivery | None = None
+    cpi: CpiRecord | None = None
     known: Mapping[str, StateRecord | None] = field(default_factory=dict)
     balances: NodeBalances = field(default_factory=lambda: NodeBalances(Uncounted(), NOBODY))
 

@@ -198,6 +198,7 @@ class FlowSteps:
             fence=fence,
             delivery=self._delivery,
             quota=self._services.quotas.quota(holding.short_hash),
+            cpi=cpi,
             known={key: known.get(key) for key in _read_at_start(event)},
             balances=NodeBalances(self._services.accounts, holding.short_hash),
         )
@@ -225,7 +226,8 @@ class FlowSteps:
         elif broken is not None:
             self._apply(flow, Broken(broken), None)
         else:
-            home = NodeCode(vnode=vnode, cpi=self._cpi(flow.checkpoint.cpi_checksum))
+            cpi = flow.cpi or self._cpi(flow.checkpoint.cpi_checksum)
+            home = NodeCode(vnode=vnode, cpi=cpi)
             self._apply(flow, _machine_event(event), home)
 
     def _is_orphan(self, flow: StepState) -> bool:
