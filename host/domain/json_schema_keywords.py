@@ -9,6 +9,7 @@ is counted, and a check that exceeds the limit is aborted.
 """
 
 import copy
+import json
 import operator
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -88,7 +89,16 @@ def first_error(validator: Validator, value: JsonValue) -> tuple[str, str] | Non
         error = best_match(validator.iter_errors(value))
     finally:
         _work.reset(before)
-    return None if error is None else (_path_of(error), error.message)
+    return None if error is None else (_path_of(error), _told(error))
+
+
+def _told(error: ValidationError) -> str:
+    """The error's message, with a constant in JSON's words: null, not None."""
+    value = error.instance
+    message = str(error.message)
+    if value is None or isinstance(value, bool):
+        return json.dumps(value) + message.removeprefix(repr(value))
+    return message
 
 
 def _path_of(error: ValidationError) -> str:

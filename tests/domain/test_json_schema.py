@@ -18,6 +18,12 @@ def misfit(schema, value):
     return None if found is None else (found.path, found.message)
 
 
+def test_constants_are_told_in_the_words_of_json():
+    assert misfit({"type": "object"}, None) == ("$", "null is not of type 'object'")
+    assert misfit({"type": "string"}, True) == ("$", "true is not of type 'string'")
+    assert misfit({"type": "string"}, 5) == ("$", "5 is not of type 'string'")
+
+
 @pytest.mark.parametrize(
     ("schema", "value", "path"),
     [

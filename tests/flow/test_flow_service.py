@@ -113,6 +113,19 @@ def test_a_flow_that_the_cpi_does_not_declare_is_refused_with_what_it_does() -> 
     assert caught.value.details["CPI-name"] == "cpi"
 
 
+@pytest.mark.parametrize(
+    ("wanted", "hint"),
+    [
+        ("test.Initator", "; did you mean test.Initiator?"),
+        ("Pay", "; there is test.Initiator, test.Other"),
+    ],
+)
+def test_a_flow_that_is_not_startable_is_told_what_was_meant(wanted: str, hint: str) -> None:
+    with pytest.raises(InvalidInputError) as caught:
+        network().start({}, flow=wanted)
+    assert caught.value.message.endswith(hint)
+
+
 def test_starting_can_be_switched_off() -> None:
     made = network()
     made.replace(ALICE, flow_start_status=OperationalStatus.INACTIVE)

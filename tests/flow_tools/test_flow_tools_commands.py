@@ -96,6 +96,14 @@ def test_what_the_host_does_not_have_is_refused_with_its_reason(flow, words, cod
     assert (refused.code, refused.json["error"]["code"]) == (1, code)
 
 
+def test_a_node_that_is_misspelt_is_told_what_was_meant(flow):
+    misspelt = flow("list", ALICE.replace("Alice", "Alic"), "--output", "json")
+    assert f"did you mean '{ALICE}'?" in misspelt.json["error"]["message"]
+    short = flow("list", "Alice", "--output", "json").json["error"]
+    assert short["code"] == "short-hash-invalid"
+    assert "no X.500 name such as" in short["message"]
+
+
 def test_a_wrong_password_and_a_missing_host(network, cordbox, tmp_path):
     wrong = tmp_path / "wrong"
     wrong.write_text("wrong\n")

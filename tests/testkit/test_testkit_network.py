@@ -56,6 +56,11 @@ def test_a_request_is_read_as_rest_reads_it(network):
     assert alice.flows[-1].flow_class == "probe_flows.Echo"
 
 
+def test_a_responder_is_not_started_by_a_client(network):
+    with pytest.raises(FlowRefusedError, match="it is a responder flow"):
+        network.node(ALICE).start("probe_flows.Answer")
+
+
 def test_tests_let_time_pass(network):
     alice = network.node(ALICE)
     request_id = alice.begin("probe_flows.Tick", 2)

@@ -13,7 +13,7 @@ from host.domain.ids import ShortHash
 from host.domain.json import JsonValue
 from host.domain.json_schema import checked_schema
 from host.domain.packages import CpiRecord, FlowDeclaration
-from host.domain.refused import shown, what_there_is
+from host.domain.refused import shown
 from host.domain.vnode import OperationalStatus, VirtualNode
 from host.flow.core.bodies import INLINE_BYTES_MAX, body_write
 from host.flow.core.endings import Endings
@@ -23,7 +23,6 @@ from host.flow.core.errors import (
     FlowEndedError,
     FlowInputInvalidError,
     FlowNotFoundError,
-    FlowNotStartableError,
     FlowStatusUnknownError,
 )
 from host.flow.core.messages import (
@@ -48,6 +47,7 @@ from host.flow.core.statuses import (
     write_status,
 )
 from host.flow.engine.flow_ids import new_flow_id
+from host.flow.engine.startable import startable_flow
 from host.flow.records.dead_letters import DeadLetter, dead_letters
 from host.flow.records.history_lookup import RecordedFlow, find_recorded
 from host.flow.records.open_flows import OpenFlows
@@ -129,7 +129,7 @@ class FlowService:
         before = self._store.get(status_key(holding, client_request_id))
         if before is not None:
             raise _already_started(holding, client_request_id)
-        flow = _startable(vnode, cpi, flow_class)
+        flow = startable_flow(vnode, cpi, flow_class)
         body = _checked_body(flow, request_body)
         with self._open.place(holding) as balances:
             return self._accept(vnode, cpi, client_request_id, flow.name, body, balances=balances)
@@ -343,26 +343,6 @@ def _already_started(holding: ShortHash, client_request_id: str) -> FlowAlreadyS
         "A flow has already been started for the requested holdingId and clientRequestId.",
         holdingId=holding,
         clientRequestId=client_request_id,
-    )
-
-
-def _startable(vnode: VirtualNode, cpi: CpiRecord, flow_class: str) -> FlowDeclaration:
-    flows = cpi.startable_flows()
-    for flow in flows:
-        if flow.name == flow_class:
-            return flow
-    details = {
-        "CPI-name": cpi.identity.name,
-        "CPI-version": cpi.identity.version,
-        "CPI-signer-summary-hash": cpi.identity.signer_summary_hash,
-        "virtual-node": str(vnode.holding.x500_name),
-        "group-id": vnode.holding.group_id,
-        "startableFlows": ",".join(f.name for f in flows),
-    }
-    raise FlowNotStartableError(
-        f"CPI {cpi.identity.name} {cpi.identity.version} declares no client-startable flow"
-        f" {shown(flow_class)}; {what_there_is(flow_class, [f.name for f in flows])}",
-        **details,
     )
 
 
