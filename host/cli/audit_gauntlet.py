@@ -94,7 +94,7 @@ def _attack_sandboxes(cpi: Path | None, settings: "HostSettings", *, shown: bool
             sandbox=Sandbox(cache_dir=default_cache_dir(), progress=show_progress),
             limits=limits_of_settings(settings),
             cpi=None if cpi is None else read_limited(cpi),
-            told=lambda result: click.echo(line_of(result)) if shown else None,
+            on_result=lambda result: click.echo(line_of(result)) if shown else None,
             place=place,
         )
     sys.stdout.write(summary_of(report) if shown else json_text(document_of(report)))
@@ -138,7 +138,7 @@ def _attack_host(
             chosen,
             samples=samples,
             rounds=1,
-            told=lambda row: click.echo(line_of(row)) if shown else None,
+            on_result=lambda row: click.echo(line_of(row)) if shown else None,
         )
     sys.stdout.write(summary_of(report) if shown else json_text(document_of(report)))
     return 0 if report.held else _EXIT_FINDINGS

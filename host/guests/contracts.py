@@ -19,7 +19,7 @@ from host.domain.ids import ShortHash
 from host.domain.json import JsonObject
 from host.domain.packages import CpiRecord, CpkRecord
 from host.guests.contract_limits import contract_limits
-from host.guests.library import told_to_tenants
+from host.guests.library import shown_to_tenants
 from host.guests.limits import limits_of
 from host.guests.source import GuestSource
 from host.ports.directory import UNDECIDED
@@ -136,7 +136,7 @@ class SandboxedContracts:
             raise UnavailableError(refused.message) from refused
         except (SandboxError, HostError) as refused:
             failure = {
-                **_failure(cpk.contract_types, types, refused.code, told_to_tenants(refused)),
+                **_failure(cpk.contract_types, types, refused.code, shown_to_tenants(refused)),
                 UNDECIDED: True,
             }
             receipt, usage = getattr(refused, "receipt", None), getattr(refused, "usage", None)

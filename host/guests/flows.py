@@ -17,7 +17,7 @@ from host.domain.guest_text import (
 from host.domain.json import JsonObject
 from host.domain.packages import CpiRecord, CpkRecord
 from host.flow.engine.thread_priority import Computing
-from host.guests.library import told_to_tenants
+from host.guests.library import shown_to_tenants
 from host.guests.limits import limits_of, limits_of_quota
 from host.guests.source import GuestSource
 from host.ports.guest import (
@@ -59,7 +59,7 @@ class SandboxedFlows:
             # Only one CPI's code is affected, not the whole store: a bounded number of retries.
             raise UnavailableError(failed.message, **failed.details) from failed
         except (SandboxError, HostError) as refused:
-            raise GuestKilledError(refused.code, told_to_tenants(refused)) from refused
+            raise GuestKilledError(refused.code, shown_to_tenants(refused)) from refused
         try:
             with self._computing.run():
                 outcome = guest.call(

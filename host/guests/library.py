@@ -79,6 +79,6 @@ class GuestLibrary:
         raise CodeRefusedError(f"CPI {cpi.file_checksum} holds no CPK {cpk.file_checksum}")
 
 
-def told_to_tenants(refused: HostError | SandboxError) -> str:
+def shown_to_tenants(refused: HostError | SandboxError) -> str:
     """The message of an error, without internals of the host."""
     return refused.public_message if isinstance(refused, HostError) else refused.message

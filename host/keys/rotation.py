@@ -2,7 +2,7 @@
 
 1. A new key becomes active together with the record of the rotation: new keys are from now on
    wrapped under it.
-2. Each `go_on` rewraps a few keys and counts them, in one transaction. It renews the claim of
+2. Each `advance` rewraps a few keys and counts them, in one transaction. It renews the claim of
    the process that drives the rotation; if no process does for 30 seconds, `take_over` continues.
 3. The transaction that finds no key left removes the old keys and ends the rotation. The file of
    an old master key is destroyed after that; after a crash, at the next start.
@@ -76,10 +76,10 @@ class Rotations:
                 self._masters.make(self._wrapping.master_generation(connection) + 1)
         return self._database.transact(lambda connection: self._begin(connection, tenant))
 
-    def go_on(self, tenant: str) -> KeyRotation | None:
+    def advance(self, tenant: str) -> KeyRotation | None:
         """Rewrap some keys; None if there never was a rotation of `tenant`."""
         known, has_ended = self._database.transact(
-            lambda connection: self._go_on(connection, tenant)
+            lambda connection: self._advance(connection, tenant)
         )
         if has_ended:
             self._forget()
@@ -106,7 +106,7 @@ class Rotations:
         return len(abandoned)
 
     def _end(self, tenant: str) -> None:
-        while (known := self.go_on(tenant)) and known.status is RotationStatus.IN_PROGRESS:
+        while (known := self.advance(tenant)) and known.status is RotationStatus.IN_PROGRESS:
             pass
 
     def _begin(self, connection: Connection, tenant: str) -> KeyRotation:
@@ -120,7 +120,7 @@ class Rotations:
         _record(connection, row, begin(connection, tenant), self._now())
         return _known(connection, tenant)
 
-    def _go_on(self, connection: Connection, tenant: str) -> tuple[KeyRotation | None, bool]:
+    def _advance(self, connection: Connection, tenant: str) -> tuple[KeyRotation | None, bool]:
         """The rotation of `tenant`, and whether this call has ended it."""
         known = _rotation(connection, tenant)
         if known is None or known.status is RotationStatus.DONE:

@@ -193,7 +193,7 @@ class SoftKeyStore:
         return self._rotations.start(tenant)
 
     def rotate_some(self, tenant: str) -> KeyRotation | None:
-        return self._rotations.go_on(tenant)
+        return self._rotations.advance(tenant)
 
     def take_over_rotations(self) -> int:
         return self._rotations.take_over()

@@ -17,11 +17,11 @@ class Live(Protocol[T_co]):
         """The current value: immutable, and the same object until it changes."""
         ...
 
-    def on_change(self, told: Callable[[T_co], object]) -> None:
-        """Call `told` with each new value from now on, on the thread that changes it.
+    def on_change(self, listener: Callable[[T_co], object]) -> None:
+        """Call `listener` with each new value from now on, on the thread that changes it.
 
         For settings that are applied once, such as the size of a pool; other users call `get`.
-        `told` must be fast, and may be called while older values are still in use.
+        `listener` must be fast, and may be called while older values are still in use.
         """
         ...
 
@@ -35,7 +35,7 @@ class Fixed(Generic[T]):
     def get(self) -> T:
         return self._value
 
-    def on_change(self, told: Callable[[T], object]) -> None:
+    def on_change(self, listener: Callable[[T], object]) -> None:
         """Does nothing: the value never changes."""
 
 
@@ -61,9 +61,9 @@ class Derived(Generic[T]):
                 return self._made[1]
         return made
 
-    def on_change(self, told: Callable[[T], object]) -> None:
+    def on_change(self, listener: Callable[[T], object]) -> None:
         for source in self._sources:
-            source.on_change(lambda _: told(self.get()))
+            source.on_change(lambda _: listener(self.get()))
 
     def _values(self) -> Sequence[object]:
         return tuple(source.get() for source in self._sources)

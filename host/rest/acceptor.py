@@ -91,8 +91,8 @@ class Acceptor:
         self._loop = asyncio.get_running_loop()
         self._greeting: set[asyncio.Task[None]] = set()
         self._is_closed = False
-        self._told_at: float | None = None
-        self._untold = 0
+        self._warned_at: float | None = None
+        self._unreported = 0
 
     def start(self) -> None:
         """Start accepting connections."""
@@ -208,8 +208,8 @@ class Acceptor:
 
     def _tell(self, event: str, **facts: object) -> None:
         """Log that connections are refused, at most once a minute."""
-        self._untold += 1
+        self._unreported += 1
         now = self._loop.time()
-        if self._told_at is None or now - self._told_at >= _TELL_SECONDS:
-            _log.warning(event, count=self._untold, **facts)
-            self._told_at, self._untold = now, 0
+        if self._warned_at is None or now - self._warned_at >= _TELL_SECONDS:
+            _log.warning(event, count=self._unreported, **facts)
+            self._warned_at, self._unreported = now, 0

@@ -152,13 +152,13 @@ class _Current(Generic[T]):
         self._given = dict(given)
         self._value = section.values(given)
         self.waiting: Sequence[str] = ()
-        self._told: list[Callable[[T], object]] = []
+        self._listeners: list[Callable[[T], object]] = []
 
     def get(self) -> T:
         return self._value
 
-    def on_change(self, told: Callable[[T], object]) -> None:
-        self._told.append(told)
+    def on_change(self, listener: Callable[[T], object]) -> None:
+        self._listeners.append(listener)
 
     def set(self, given: Mapping[str, object]) -> Sequence[str]:
         """Apply the live keys; returns the names of those that have changed."""
@@ -180,9 +180,9 @@ class _Current(Generic[T]):
         return changed
 
     def tell(self) -> None:
-        for told in list(self._told):
+        for listener in list(self._listeners):
             try:
-                told(self._value)
+                listener(self._value)
             except Exception:  # noqa: BLE001  # other listeners must still be called
                 _log.exception("config-change-failed", section=self._section.name)
 

@@ -119,7 +119,7 @@ class _Runs:
             with self._lock:
                 self._count -= 1
 
-    def told(self, stopped: SandboxError, limits: Limits) -> SandboxError:
+    def reported(self, stopped: SandboxError, limits: Limits) -> SandboxError:
         """The outcome to report for a run that ran out of memory, and has released its own.
 
         If other runs were active, the process may have been full although the guest had not reached
@@ -132,9 +132,9 @@ class _Runs:
             is_alone = self._count <= 1
         lacked_room = isinstance(stopped, HostMemoryError) or not _has_room(limits)
         kind = MemoryLimitError if is_alone or not lacked_room else HostMemoryError
-        told = kind(stopped.message)
-        told.usage = stopped.usage
-        return told
+        reported = kind(stopped.message)
+        reported.usage = stopped.usage
+        return reported
 
 
 def _has_room(limits: Limits) -> bool:
@@ -268,7 +268,7 @@ def _lanes(control: socket.socket, guests: Sequence[Guest], begun: threading.Bar
                     _serve(lane, guests)
         except EndedError:
             continue
-        except BaseException:  # noqa: BLE001  # a traceback would open files: the host is told by the exit
+        except BaseException:  # noqa: BLE001  # a traceback would open files: the exit status says so
             os._exit(_FAILED)
 
 
@@ -296,7 +296,7 @@ def _performed(
     except RunEndedError as halted:
         return Halted(halted.usage or Usage())
     except SandboxError as ended:
-        stopped = _runs.told(ended, begin.limits)
+        stopped = _runs.reported(ended, begin.limits)
         function = stopped.function if isinstance(stopped, CapabilityNotGrantedError) else None
         message = stopped.message[:MESSAGE_CHARACTERS_MAX]
         return Stopped(stopped.code, message, function, stopped.usage or Usage())

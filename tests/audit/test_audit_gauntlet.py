@@ -100,7 +100,7 @@ def test_attacks_get_the_limits_of_a_package(sandbox, component_cpk):
         limits=Limits(wall_ms_max=5000),
         cpi=cpk,
         attacks=chosen({"spin"}),
-        told=told.append,
+        on_result=told.append,
     )
     assert (report.limits.fuel_max, report.limits.wall_ms_max) == (30_000_000, 5000)
     assert [result.code for result in told] == ["out-of-fuel"]

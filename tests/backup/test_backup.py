@@ -16,7 +16,7 @@ import pytest
 
 from host.adapters.files.data_directory import DataDirectory, DataDirectoryLockedError
 from host.adapters.files.identity import DataFileMissingError, inspect, read_directory_id
-from host.adapters.files.identity.files import look_at
+from host.adapters.files.identity.files import file_state
 from host.adapters.os.system import SystemClock
 from host.domain.errors import DiskFullError, StorageError
 from host.nodes.audit_log import NodeAuditLogs
@@ -63,7 +63,7 @@ def bring(file, folder, keys, progress=lambda *_: None):
 
 
 def generation(folder, node):
-    return look_at(folder / "vnodes" / node.short_hash / "vault.sqlite").identity.generation
+    return file_state(folder / "vnodes" / node.short_hash / "vault.sqlite").identity.generation
 
 
 def audit_log(folder, node):

@@ -45,6 +45,20 @@ def test_no_killed_process_of_guests_loses_or_doubles_an_iou(host_with, packages
     check_under_load(host, packages, host.kill_guests)
 
 
+def test_waves_of_killed_workers_and_guests_lose_or_double_no_iou(host_with, packages):
+    """Several at once, so that one process dies while another is being replaced."""
+    host = host_with("--workers", SPLIT, "--isolation", "process")
+    killed = Counter()
+
+    def strike(chance):
+        for _ in range(chance.randint(1, 3)):
+            kill = chance.choice([host.kill_worker, host.kill_worker, host.kill_guests])
+            killed[kill(chance)] += 1
+
+    check_under_load(host, packages, strike)
+    sys.stdout.write(f"killed: {dict(killed)}\n")
+
+
 def check_under_load(host, packages, strike):
     """Strike while clients start flows; then each flow has completed, and the ledgers agree."""
     seed = int(os.environ.get("CORDBOX_KILL_SEED") or random.SystemRandom().randrange(10**6))

@@ -13,7 +13,7 @@ from host.domain.clock import SimClock
 from host.domain.flow import FlowStatusName
 from host.flow.core.config import FlowConfig
 from host.flow.core.messages import GROUP
-from host.flow.core.shift import SHIFT_KEY, Look, missing_ms
+from host.flow.core.shift import SHIFT_KEY, ClockReading, missing_ms
 from host.flow.engine.flow_time import FlowTime
 from host.ports.groups import FencedError
 from tests.flow.network import BOB, Network
@@ -171,11 +171,11 @@ def test_flow_time_is_what_passed(steps: list[tuple[int, int]]) -> None:
 
 
 def test_small_adjustments_are_no_jumps() -> None:
-    look = Look(wall=1_000, steady=0)
-    assert missing_ms(look, Look(wall=1_900, steady=500), stall_ms=None) == 0
-    assert missing_ms(look, Look(wall=2_100, steady=500), stall_ms=None) == 600
-    assert missing_ms(look, Look(wall=-100, steady=500), stall_ms=None) == -1_600
-    assert missing_ms(look, Look(wall=1_500, steady=500), stall_ms=400) == 500
+    look = ClockReading(wall=1_000, steady=0)
+    assert missing_ms(look, ClockReading(wall=1_900, steady=500), stall_ms=None) == 0
+    assert missing_ms(look, ClockReading(wall=2_100, steady=500), stall_ms=None) == 600
+    assert missing_ms(look, ClockReading(wall=-100, steady=500), stall_ms=None) == -1_600
+    assert missing_ms(look, ClockReading(wall=1_500, steady=500), stall_ms=400) == 500
 
 
 def test_the_owner_of_partition_0_keeps_the_shift_and_others_take_it_up(store: Any) -> None:

@@ -20,10 +20,10 @@ from host.adapters.files.identity import (
     Keeping,
     inspect,
     read_directory_id,
-    take_up,
+    verify_directory,
 )
 from host.adapters.files.identity import keeping as keeping_module
-from host.adapters.files.identity.files import Look
+from host.adapters.files.identity.files import FileState
 from host.adapters.sqlite.database import Database
 from host.adapters.sqlite.store import SqliteStore
 from host.domain.errors import StorageError
@@ -219,11 +219,13 @@ def test_a_file_that_cannot_be_read_for_a_while_stays_known(folder, monkeypatch)
     before = read_directory_id(folder)
     with Keeping(folder) as keeping:
         keeping.begin()
-        looked = keeping_module.look_at
+        looked = keeping_module.file_state
         monkeypatch.setattr(
             keeping_module,
-            "look_at",
-            lambda path: looked(path) if path.name != STORES[0] else Look(size=1, problem="busy"),
+            "file_state",
+            lambda path: (
+                looked(path) if path.name != STORES[0] else FileState(size=1, problem="busy")
+            ),
         )
     monkeypatch.undo()
     directory.release()
@@ -261,7 +263,7 @@ def test_looking_changes_nothing(folder):
 
 def take_up_often(folder):
     for _ in range(4):
-        take_up(folder)
+        verify_directory(folder)
 
 
 class Cut(BaseException):

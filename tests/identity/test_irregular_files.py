@@ -9,7 +9,7 @@ import pytest
 
 from host.adapters.files.cpi_files import CpiFolder
 from host.adapters.files.data_directory import DataDirectory
-from host.adapters.files.identity.files import look_at
+from host.adapters.files.identity.files import file_state
 from host.adapters.files.regular_files import (
     IrregularFileError,
     new_file,
@@ -132,7 +132,7 @@ def test_files_that_an_operator_names_may_be_links_to_regular_files_alone(tmp_pa
 
 
 def test_looking_at_a_database_never_opens_what_is_none(tmp_path, put):
-    look = look_at(put(tmp_path / "x.sqlite"))
+    look = file_state(put(tmp_path / "x.sqlite"))
     assert (look.size, look.identity) == (None, None)
     assert look.problem is not None
 

@@ -1,11 +1,11 @@
-"""A database that is open here keeps its locks, whatever looks at its file meanwhile."""
+"""A database that is open here keeps its locks, whatever states at its file meanwhile."""
 
 import subprocess
 import sys
 
 import pytest
 
-from host.adapters.files.identity.files import look_at
+from host.adapters.files.identity.files import file_state
 from host.adapters.sqlite.database import Database
 from host.adapters.sqlite.store import SqliteStore
 from host.ports.state import StateWrite
@@ -30,7 +30,7 @@ def test_a_look_at_an_open_store_leaves_its_log_to_it(store, tmp_path):
     path, log = tmp_path / "flows.sqlite", tmp_path / "flows.sqlite-wal"
     store.commit(Unit(states=(StateWrite(key="a", value=b"1", expected=0),)))
     before = log.stat().st_ino
-    assert look_at(path).problem is None
+    assert file_state(path).problem is None
     use_elsewhere(path)
     assert log.stat().st_ino == before
     store.commit(Unit(states=(StateWrite(key="b", value=b"2", expected=0),)))
@@ -43,7 +43,7 @@ def test_a_look_at_an_open_database_leaves_its_log_to_it(tmp_path):
         with database.read() as connection:
             connection.exec_driver_sql("SELECT 1 FROM sqlite_master").all()
         before = log.stat().st_ino
-        assert look_at(path).problem is None
+        assert file_state(path).problem is None
         use_elsewhere(path)
         assert log.stat().st_ino == before
 
@@ -54,4 +54,4 @@ def test_a_file_is_compared_again_when_its_databases_are_closed(tmp_path):
         database = Database.open(path, ())
         database.close()
         database.close()
-    assert look_at(path).lacks is None
+    assert file_state(path).lacks is None

@@ -66,12 +66,12 @@ def start(tmp_path, database, clock, entropy):
 def test_a_node_whose_creator_died_is_created_by_another_process_after_thirty_seconds(start, clock):
     dead, other = start("rest-0"), start("rest-1")
     request_id = dead.create()
-    assert other.service.resume() == 0
+    assert other.service.resume_interrupted() == 0
     clock.advance(CLAIM_MS)
-    assert other.service.go_on() == 0
+    assert other.service.renew() == 0
     clock.advance(1)
-    assert other.service.go_on() == 1
-    assert other.service.go_on() == 0
+    assert other.service.renew() == 1
+    assert other.service.renew() == 0
     other.later.run()
     assert other.service.operation(request_id).status is AsyncStatus.SUCCEEDED
     assert other.service.find(holding(ALICE)) is not None
@@ -81,7 +81,7 @@ def test_a_process_that_was_merely_slow_does_not_end_what_another_took_over(star
     slow, other = start("rest-0"), start("rest-1")
     request_id = slow.create()
     clock.advance(CLAIM_MS + 1)
-    assert other.service.go_on() == 1
+    assert other.service.renew() == 1
     slow.later.run()
     assert other.service.operation(request_id).status is AsyncStatus.ACCEPTED
     assert other.service.find(holding(ALICE)) is None
@@ -94,16 +94,16 @@ def test_a_claim_that_is_renewed_stays(start, clock):
     request_id = busy.create()
     for _ in range(4):
         clock.advance(CLAIM_MS - 1)
-        assert (busy.service.go_on(), other.service.go_on()) == (0, 0)
+        assert (busy.service.renew(), other.service.renew()) == (0, 0)
     busy.later.run()
     assert busy.service.operation(request_id).status is AsyncStatus.SUCCEEDED
 
 
 def test_a_process_that_starts_again_takes_up_its_own_at_once(start):
     start("rest-0").create()
-    assert start("rest-1").service.resume() == 0
+    assert start("rest-1").service.resume_interrupted() == 0
     again = start("rest-0", run="2")
-    assert again.service.resume() == 1
+    assert again.service.resume_interrupted() == 1
     again.later.run()
     assert again.service.find(holding(ALICE)) is not None
 
@@ -158,9 +158,9 @@ def test_a_registration_whose_process_died_is_decided_by_another(start, database
         dead.register(node, {})
     (request,) = other.requests(node)
     assert request.status is RegistrationStatus.NEW
-    assert other.go_on() == 0
+    assert other.renew() == 0
     clock.advance(CLAIM_MS + 1)
-    assert other.go_on() == 1
+    assert other.renew() == 1
     (request,) = other.requests(node)
     assert request.status is RegistrationStatus.INVALID
 

@@ -293,11 +293,11 @@ def test_two_processes_may_rotate_one_tenant_together(host):
         keys.append(stores[0].create(TENANT, KeyCategory.LEDGER, f"k{number}", EC))
     stores[0].start_rotation(TENANT)
 
-    def go_on(store):
+    def advance(store):
         while store.rotate_some(TENANT).status is RotationStatus.IN_PROGRESS:
             pass
 
-    threads = [threading.Thread(target=go_on, args=(store,)) for store in stores]
+    threads = [threading.Thread(target=advance, args=(store,)) for store in stores]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -375,8 +375,8 @@ def test_an_interrupted_registration_is_finished_with_the_same_keys(world):
     assert list(world.members.active(holding(ALICE))) == []
     keys = list(world.keys.list(holding(ALICE).short_hash))
     world.service._finish = finish
-    assert world.service.resume() == 1
-    assert world.service.resume() == 0
+    assert world.service.resume_interrupted() == 1
+    assert world.service.resume_interrupted() == 0
     (request,) = world.service.requests(holding(ALICE).short_hash)
     assert request.status is RegistrationStatus.APPROVED
     assert list(world.keys.list(holding(ALICE).short_hash)) == keys

@@ -124,7 +124,7 @@ def test_making_a_node_is_two_commits_and_no_file_however_many_there_are(nodes: 
         lambda nodes, node: nodes.service.set_state(node, "MAINTENANCE"),
         lambda nodes, node: nodes.use_vault(node),
         lambda nodes, node: nodes.vaults.used_bytes(node),
-        lambda nodes, _node: nodes.service.resume(),
+        lambda nodes, _node: nodes.service.resume_interrupted(),
     ],
     ids=["create", "get", "set state", "first use", "used bytes", "resume"],
 )

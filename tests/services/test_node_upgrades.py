@@ -113,7 +113,7 @@ def test_an_upgrade_that_a_crash_interrupts_is_taken_up_again(nodes):
     nodes.later.waiting.clear()
     VaultSchemas(nodes.vaults, EntityTypes(), nodes.clock).apply(NODE, NEW)
     restarted = nodes.started()
-    assert restarted.resume() == 1
+    assert restarted.resume_interrupted() == 1
     nodes.later.run()
     assert restarted.operation(request).status is AsyncStatus.SUCCEEDED
     assert nodes.fish(V3) == [{"id": "a", "finCount": 7}]

@@ -9,7 +9,7 @@ from functools import partial
 import pytest
 from sqlalchemy import insert
 
-from host.adapters.files.identity.files import look_at
+from host.adapters.files.identity.files import file_state
 from host.adapters.sqlite.database import Database
 from host.adapters.sqlite.errors import (
     VaultEmptyError,
@@ -85,12 +85,12 @@ def file_of(tmp_path, node=NODE):
 
 
 def generation(tmp_path, node=NODE):
-    return look_at(file_of(tmp_path, node)).identity.generation
+    return file_state(file_of(tmp_path, node)).identity.generation
 
 
 def test_a_vault_says_whose_it_is_and_counts_its_effects(start, tmp_path, register):
     used(start, "f-1", "f-2")
-    found = look_at(file_of(tmp_path)).identity
+    found = file_state(file_of(tmp_path)).identity
     assert (found.kind, found.cluster_id, found.node, found.generation) == (
         "vault",
         "cluster",

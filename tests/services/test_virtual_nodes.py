@@ -160,11 +160,11 @@ def test_what_a_crash_interrupted_is_finished_at_the_next_start(start, later):
     service._set_status(begun, AsyncStatus.IN_PROGRESS)
     later.waiting.clear()
     restarted = start()
-    assert restarted.resume() == 2
+    assert restarted.resume_interrupted() == 2
     later.run()
     assert {restarted.operation(r).status for r in (accepted, begun)} == {AsyncStatus.SUCCEEDED}
     assert len(restarted.all()) == 2
-    assert restarted.resume() == 0
+    assert restarted.resume_interrupted() == 0
 
 
 def test_an_operation_that_cannot_be_finished_fails_with_a_reason(start, later, packages):
@@ -228,7 +228,7 @@ def test_a_node_of_another_form_of_its_name_is_told_at_the_start(start, later, t
     for name in ('O="Acme, Inc", L=London, C=GB', 'O="Two  Spaces", L=London, C=GB'):
         service.create(short(cpi()), name)
     later.run()
-    service.resume()
+    service.resume_interrupted()
     assert caplog.records == [], "names as they are written now are reached"
     with Database.open(tmp_path / "cluster.sqlite", [SCHEMA]) as database:
         database.transact(
@@ -238,7 +238,7 @@ def test_a_node_of_another_form_of_its_name_is_told_at_the_start(start, later, t
             )
         )
         assert warn_of_other_forms(database) == 1
-    service.resume()
+    service.resume_interrupted()
     assert "virtual node 79ACF82E9ED8 (O=Acme\\, Inc, L=London, C=GB)" in caplog.text
 
 

@@ -27,7 +27,7 @@ from host.adapters.files.identity import (
     DirectoryId,
     Marks,
     read_directory_id,
-    take_up,
+    verify_directory,
 )
 from host.adapters.files.regular_files import open_regular, read_regular, require_regular
 from host.domain.errors import DiskFullError, StorageError, UnavailableError
@@ -74,7 +74,7 @@ class DataDirectory:
 
         Args:
             path: the directory.
-            is_new: begin a new cluster if the files do not belong together; see `take_up`.
+            is_new: begin a new cluster if the files do not belong together; see `verify_directory`.
 
         Raises:
             DiskFullError: there is no room.
@@ -90,7 +90,7 @@ class DataDirectory:
         try:
             _take_over(path, descriptor)
             _probe(path)
-            take_up(path, is_new=is_new)
+            verify_directory(path, is_new=is_new)
             marks = Marks.open(path)
         except OSError as error:
             os.close(descriptor)

@@ -10,7 +10,7 @@ from pathlib import Path
 from sqlalchemy import Connection
 
 from host.adapters.files.identity import table
-from host.adapters.files.identity.files import Look
+from host.adapters.files.identity.files import FileState
 from host.adapters.files.identity.marks import is_behind
 from host.adapters.files.identity.table import VAULT, FileIdentity
 from host.adapters.sqlite.database import Database
@@ -44,21 +44,21 @@ def give_vault_identity(database: Database, cluster_id: str, node: ShortHash) ->
     database.transact(give)
 
 
-def check_commits(path: Path, node: ShortHash, look: Look, known: int | None) -> None:
+def check_commits(path: Path, node: ShortHash, state: FileState, known: int | None) -> None:
     """Refuse a vault that lacks known commits.
 
     Args:
         path: the file.
         node: the vault's node.
-        look: the result of its inspection.
+        state: the result of its inspection.
         known: the newest marked commit, None if there is none.
 
     Raises:
         VaultOlderError: it lacks commits.
     """
-    behind = look.lacks
-    if behind is None and look.size and known is not None and is_behind(look.commits, known):
-        behind = (known, look.commits)
+    behind = state.lacks
+    if behind is None and state.size and known is not None and is_behind(state.commits, known):
+        behind = (known, state.commits)
     if behind is not None:
         raise VaultOlderError(
             f"the vault of virtual node {node} is older than what is known of it:"

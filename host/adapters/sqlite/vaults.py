@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 
 from host.adapters.files.durable_files import sync_folder, write_durably
 from host.adapters.files.identity import Marks
-from host.adapters.files.identity.files import look_at
+from host.adapters.files.identity.files import file_state
 from host.adapters.sqlite.database import Database
 from host.adapters.sqlite.errors import VaultEmptyError, VaultForeignError, VaultMissingError
 from host.adapters.sqlite.vault_identity import (
@@ -286,15 +286,15 @@ class Vaults:
             VaultOlderError: its generation is lower than the recorded one.
         """
         path = self._path(short_hash)
-        look = look_at(path)
-        if look.problem is not None and look.size is None:
-            raise VaultForeignError(f"{path}: {look.problem}", path=str(path))
+        state = file_state(path)
+        if state.problem is not None and state.size is None:
+            raise VaultForeignError(f"{path}: {state.problem}", path=str(path))
         name = f"{path.parent.parent.name}/{short_hash}/{path.name}"
         known = None if self._marks is None else self._marks.known(name)
-        check_commits(path, short_hash, look, known)
-        if look.identity is not None:
-            check_vault(path, look.identity, self._cluster_id, short_hash, noted)
-        elif look.problem is None and noted:
+        check_commits(path, short_hash, state, known)
+        if state.identity is not None:
+            check_vault(path, state.identity, self._cluster_id, short_hash, noted)
+        elif state.problem is None and noted:
             raise VaultForeignError(
                 f"{path} carries no cluster's id: expected the vault of virtual node {short_hash}",
                 path=str(path),
@@ -306,7 +306,7 @@ class Vaults:
             has_revision=False,
             mark=None if self._marks is None else self._marks.of(name),
         )
-        if look.identity is None:
+        if state.identity is None:
             try:
                 give_vault_identity(database, self._cluster_id, short_hash)
             except BaseException:

@@ -22,7 +22,7 @@ JUMP_MS = 500
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class ClockReading:
     """Both clocks at one moment."""
 
     wall: int
@@ -41,7 +41,7 @@ class SharedShift(Struct, frozen=True, kw_only=True):
 _decoder = msgspec.json.Decoder(SharedShift)
 
 
-def missing_ms(before: Look, now: Look, *, stall_ms: int | None) -> int:
+def missing_ms(before: ClockReading, now: ClockReading, *, stall_ms: int | None) -> int:
     """By how much the shift grows between two readings; 0 if there was no jump.
 
     Args:

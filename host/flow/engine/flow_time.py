@@ -10,7 +10,7 @@ from host.flow.core.errors import FlowRecordDamagedError
 from host.flow.core.messages import GROUP
 from host.flow.core.shift import (
     SHIFT_KEY,
-    Look,
+    ClockReading,
     SharedShift,
     decode_shift,
     encode_shift,
@@ -45,7 +45,7 @@ class FlowTime:
         self._stall_ms = stall_ms
         self._boot = boot
         self._lock = threading.Lock()
-        self._last = self._look()
+        self._last = self._read()
         self._shift_ms = 0
         self._found_at: int | None = None
 
@@ -55,7 +55,7 @@ class FlowTime:
 
     def now_ms(self) -> EpochMs:
         with self._lock:
-            now = self._look()
+            now = self._read()
             missing = missing_ms(self._last, now, stall_ms=self._stall_ms)
             self._last = now
             if missing:
@@ -105,5 +105,5 @@ class FlowTime:
         except StateConflictError:
             return  # another process was first: the next call adopts its shift
 
-    def _look(self) -> Look:
-        return Look(wall=self._clock.now_ms(), steady=self._clock.steady_ms())
+    def _read(self) -> ClockReading:
+        return ClockReading(wall=self._clock.now_ms(), steady=self._clock.steady_ms())

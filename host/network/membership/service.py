@@ -114,7 +114,7 @@ class MembershipService:
         self._process(self.request(short_hash, registration_id))
         return self.request(short_hash, registration_id)
 
-    def resume(self) -> int:
+    def resume_interrupted(self) -> int:
         """Complete requests that no process works on, and those of earlier runs of this process.
 
         Returns:
@@ -123,9 +123,9 @@ class MembershipService:
         Raises:
             StorageError: they cannot be claimed.
         """
-        return self._take_up(of_earlier_runs=True)
+        return self._resume(of_earlier_runs=True)
 
-    def go_on(self) -> int:
+    def renew(self) -> int:
         """Renew the claims of this process, and complete requests that others have left NEW.
 
         Call it every `host.database.claims.RENEW_SECONDS`.
@@ -137,9 +137,9 @@ class MembershipService:
             StorageError: claims cannot be stored.
         """
         self._claims.renew()
-        return self._take_up(of_earlier_runs=False)
+        return self._resume(of_earlier_runs=False)
 
-    def _take_up(self, *, of_earlier_runs: bool) -> int:
+    def _resume(self, *, of_earlier_runs: bool) -> int:
         taken = self._claims.take(of_earlier_runs=of_earlier_runs)
         query = _SELECT.where(REGISTRATION.c.registration_id.in_(taken))
         with self._database.read() as connection:

@@ -38,7 +38,7 @@ SEGMENT_BYTES = 16 * 1024 * 1024
 _TAIL_BYTES = 4 * 1024 * 1024
 """How many bytes from the end a log is read when it is opened, to recognise repeated calls."""
 _FLOWS_MAX = 10_000
-_TOLD_MAX = 4 * refusals.RUNS_MAX
+_REPORTED_MAX = 4 * refusals.RUNS_MAX
 _READ_BYTES = 1024 * 1024
 
 _log = structlog.get_logger("cordbox.audit")
@@ -85,9 +85,9 @@ class NodeLog:
         self._known_end = known_end
         self._synced: Anchor | None = None
         self._lock = threading.Lock()
-        self._told_ends: set[Anchor] = set()
+        self._reported_ends: set[Anchor] = set()
         self._last_calls: OrderedDict[str, tuple[int, str]] = OrderedDict()
-        self._told: OrderedDict[str, None] = OrderedDict()
+        self._reported_digests: OrderedDict[str, None] = OrderedDict()
         self._is_loaded = self._is_dirty = self._has_counts = False
         self._position = self._first = 0
         self._seq, self._hash = -1, chain.NO_HASH
@@ -226,14 +226,14 @@ class NodeLog:
             found = self._missed_by_registers(now)
         if found is not None:
             contents.append(found)
-            told = {name: value for name, value in found.items() if name not in {"kind", "at"}}
-            _log.warning("audit-log-recovery", path=path, last_seq=self._seq, **told)
+            reported = {name: value for name, value in found.items() if name not in {"kind", "at"}}
+            _log.warning("audit-log-recovery", path=path, last_seq=self._seq, **reported)
         return contents
 
     def _missed_by_registers(self, now: EpochMs) -> dict[str, JsonValue] | None:
         """The entry for a log that was lost or reset to an older state with its head."""
         end = self._known_end()
-        if end is None or end in self._told_ends:
+        if end is None or end in self._reported_ends:
             return None
         if end.seq <= self._seq:
             # A part that was moved to an archive cannot be read here.
@@ -257,9 +257,9 @@ class NodeLog:
         runs = self._files.runs()
         self._has_counts = any(run.count for run in runs.runs)
         for run in runs.runs:
-            if run.count and run.digest in self._told:
+            if run.count and run.digest in self._reported_digests:
                 # The process crashed between adding the entry and this call.
-                runs = refusals.told(runs, run)
+                runs = refusals.reported(runs, run)
                 self._files.write_runs(runs)
         return torn
 
@@ -337,11 +337,11 @@ class NodeLog:
 
     def _tell_counts(self, now: EpochMs, *, all_counts: bool) -> None:
         runs = self._files.runs()
-        told = [run for run in runs.runs if run.count] if all_counts else refusals.due(runs, now)
-        if told:
-            self._add(*(refusals.content(run, at=now) for run in told))
-            for run in told:
-                runs = refusals.told(runs, run)
+        due = [run for run in runs.runs if run.count] if all_counts else refusals.due(runs, now)
+        if due:
+            self._add(*(refusals.content(run, at=now) for run in due))
+            for run in due:
+                runs = refusals.reported(runs, run)
             self._files.write_runs(runs)
             self._rotate_if_long(now)
         self._has_counts = any(run.count for run in runs.runs)
@@ -381,13 +381,13 @@ class NodeLog:
     def _remember(self, entry: chain.Entry) -> None:
         known = entry.get("headSeq")
         if entry.get("kind") == chain.RECOVERY and isinstance(known, int):
-            self._told_ends.add(Anchor(seq=known, hash=str(entry.get("headHash"))))
+            self._reported_ends.add(Anchor(seq=known, hash=str(entry.get("headHash"))))
         if entry.get("kind") == chain.CALL:
             self._remember_call(str(entry.get("flow")), entry.get("call"), entry.get("outcome"))
         elif entry.get("kind") == chain.REPEATS:
-            self._told[str(entry.get("digest"))] = None
-            if len(self._told) > _TOLD_MAX:
-                self._told.popitem(last=False)
+            self._reported_digests[str(entry.get("digest"))] = None
+            if len(self._reported_digests) > _REPORTED_MAX:
+                self._reported_digests.popitem(last=False)
             if entry.get("flow") != refusals.ANY:
                 self._remember_call(
                     str(entry.get("flow")), entry.get("lastCall"), entry.get("outcome")

@@ -135,7 +135,7 @@ def due(runs: Runs, now: EpochMs) -> Sequence[Run]:
     return [r for r in runs.runs if r.count and not 0 <= now - r.first_at < FLUSH_MS]
 
 
-def told(runs: Runs, run: Run) -> Runs:
+def reported(runs: Runs, run: Run) -> Runs:
     """`runs` after the entry of `run`. The run continues, except that of a flood, which ends."""
     rest = _without(runs, run)
     if run.key == ANY:

@@ -200,7 +200,7 @@ class VirtualNodeService(NodeRegistry):
         self._claims.hold(request_id)
         self._background(partial(self._run, request_id))
 
-    def resume(self) -> int:
+    def resume_interrupted(self) -> int:
         """Resume operations that no process works on, and those of this process's earlier runs.
 
         Returns:
@@ -209,9 +209,9 @@ class VirtualNodeService(NodeRegistry):
         Raises:
             StorageError: they cannot be claimed.
         """
-        return self._take_up(of_earlier_runs=True)
+        return self._resume(of_earlier_runs=True)
 
-    def go_on(self) -> int:
+    def renew(self) -> int:
         """Renew this process's claims, and resume operations that others left unfinished.
 
         Call it every `host.database.claims.RENEW_SECONDS`.
@@ -223,9 +223,9 @@ class VirtualNodeService(NodeRegistry):
             StorageError: claims cannot be stored.
         """
         self._claims.renew()
-        return self._take_up(of_earlier_runs=False)
+        return self._resume(of_earlier_runs=False)
 
-    def _take_up(self, *, of_earlier_runs: bool) -> int:
+    def _resume(self, *, of_earlier_runs: bool) -> int:
         requests = self._claims.take(of_earlier_runs=of_earlier_runs)
         for request_id in requests:
             self._begin(request_id)

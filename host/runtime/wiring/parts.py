@@ -298,13 +298,13 @@ class Wiring:
 
     def go_on_with_nodes(self) -> None:
         """Resume unfinished operations on nodes, now and periodically."""
-        self.nodes.resume()
-        self._flush(self.nodes.go_on, RENEW_SECONDS)
+        self.nodes.resume_interrupted()
+        self._flush(self.nodes.renew, RENEW_SECONDS)
 
     def go_on_with_registrations(self) -> None:
         """Resume unfinished registrations, now and periodically."""
-        self.registrations.resume()
-        self._flush(self.registrations.go_on, RENEW_SECONDS)
+        self.registrations.resume_interrupted()
+        self._flush(self.registrations.renew, RENEW_SECONDS)
 
     @cached_property
     def members(self) -> Members:

@@ -11,7 +11,7 @@ from host.adapters.files.durable_files import sync_folder
 from host.adapters.files.identity import read_directory_id
 from host.adapters.files.identity.directory_id import write_directory_id
 from host.adapters.files.identity.errors import error_of
-from host.adapters.files.identity.taking_up import inspect, with_new_store_id
+from host.adapters.files.identity.verification import inspect, with_new_store_id
 from host.domain.errors import StorageError
 from host.domain.ids import EpochMs
 from host.domain.json import JsonValue

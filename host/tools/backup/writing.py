@@ -13,7 +13,7 @@ from typing import BinaryIO
 from host.adapters.files.durable_files import sync_folder
 from host.adapters.files.identity import read_directory_id
 from host.adapters.files.identity.errors import error_of
-from host.adapters.files.identity.taking_up import inspect
+from host.adapters.files.identity.verification import inspect
 from host.domain.errors import DiskFullError, StorageError
 from host.domain.ids import EpochMs
 from host.ports.clock import Clock

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from host.adapters.files.identity import Finding
-from host.adapters.files.identity.files import look_at, opened
+from host.adapters.files.identity.files import file_state, opened
 from host.adapters.files.identity.table import FileIdentity
 from host.adapters.sqlite.errors import VaultEmptyError, VaultMissingError, VaultOlderError
 from host.adapters.sqlite.vault_identity import UNCOUNTED, check_commits, check_vault
@@ -91,7 +91,7 @@ def check_node(
     vault = folder / name
     identity: FileIdentity | None = None
     if is_there(vault):
-        look = look_at(vault)
+        look = file_state(vault)
         identity = look.identity
         if look.problem is not None:
             yield finding(

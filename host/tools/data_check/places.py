@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from host.adapters.files.identity import Finding
-from host.adapters.files.identity.taking_up import SET_ASIDE
+from host.adapters.files.identity.verification import SET_ASIDE
 from host.tools.data_check.codes import CheckCode, finding
 
 _KNOWN = re.compile(

@@ -37,7 +37,7 @@ def upload_cpi(
         cpi: the file.
         file_name: its name.
         force: replace the stored CPI of the same name and version.
-        progress: is told each stage of the upload that is seen.
+        progress: is called with each stage of the upload that is seen.
 
     Returns:
         The short checksum.
@@ -99,14 +99,14 @@ def _register(client: HostClient, node: str) -> None:
 def _until_done(
     client: HostClient, path: str, progress: Callable[[str], None] = lambda _stage: None
 ) -> dict[str, Any]:
-    """Poll an operation of the host until it has succeeded; each new stage is told.
+    """Poll an operation of the host until it has succeeded; each new stage is shown.
 
     Raises:
         HostRefusedError: it failed.
         UnavailableError: it does not end in time.
     """
     deadline = time.monotonic() + _SECONDS_MAX
-    told = ""
+    shown = ""
     while time.monotonic() < deadline:
         status: dict[str, Any] = client.get(path)
         if status["status"] in _DONE:
@@ -114,8 +114,8 @@ def _until_done(
         if status["status"] in _FAILED:
             reason = status.get("errorReason") or status.get("reason") or status["status"]
             raise HostRefusedError(f"{path}: {reason}")
-        if status["status"] != told:
-            told = str(status["status"])
-            progress(told)
+        if status["status"] != shown:
+            shown = str(status["status"])
+            progress(shown)
         time.sleep(_POLL_SECONDS)
     raise UnavailableError(f"{path} takes too long")

@@ -27,8 +27,8 @@ def hide_frames(exc: BaseException) -> None:
 
 def _says_nothing_new(cause: BaseException, exc: BaseException) -> bool:
     steps = _steps(cause.__traceback__)
-    told_already = bool(str(cause)) and str(cause) in str(exc)
-    return bool(steps) and all(map(_is_hidden, steps)) and told_already and not _notes(cause)
+    is_repeated = bool(str(cause)) and str(cause) in str(exc)
+    return bool(steps) and all(map(_is_hidden, steps)) and is_repeated and not _notes(cause)
 
 
 def _notes(exc: BaseException) -> list[str]:
@@ -41,10 +41,10 @@ def refusal_of(exc: BaseException) -> str | None:
         return None
     if any(not _is_hidden(step) and not _is_of_pytest(step) for step in _steps(exc.__traceback__)):
         return None
-    return told(exc)
+    return explained(exc)
 
 
-def told(refused: Exception) -> str:
+def explained(refused: Exception) -> str:
     """A refusal as commands print it: each of several faults on a line of its own."""
     code = f"error[{refused.code}]: " if isinstance(refused, HostError) else ""
     entry = getattr(refused, "entry", None)

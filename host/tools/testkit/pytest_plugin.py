@@ -43,13 +43,13 @@ def pytest_collect_file(file_path: Path) -> None:
     is_test = file_path.name.startswith("test_") and file_path.suffix == ".py"
     if is_test and _is_below_cordapp(file_path):
         from host.domain.errors import HostError  # noqa: PLC0415  # see above
-        from host.tools.testkit.own_frames import told  # noqa: PLC0415  # see above
+        from host.tools.testkit.own_frames import explained  # noqa: PLC0415  # see above
         from host.tools.testkit.project import mount, project_above  # noqa: PLC0415  # see above
 
         try:
             project = project_above(file_path)
         except HostError as refused:
-            raise pytest.Collector.CollectError(told(refused)) from None
+            raise pytest.Collector.CollectError(explained(refused)) from None
         if project is not None:
             mount(project)
 

@@ -14,7 +14,7 @@ from host.adapters.files.identity.files import STORES
 from host.adapters.files.identity.findings import Finding
 from host.adapters.files.identity.keeping import Keeping
 from host.adapters.files.identity.marks import Mark, Marks
-from host.adapters.files.identity.taking_up import inspect, take_up
+from host.adapters.files.identity.verification import inspect, verify_directory
 
 __all__ = [
     "STORES",
@@ -32,5 +32,5 @@ __all__ = [
     "Marks",
     "inspect",
     "read_directory_id",
-    "take_up",
+    "verify_directory",
 ]

@@ -21,7 +21,7 @@ _EVIDENCE = ("vnodes/*/*", "packages/*.cpi")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Look:
+class FileState:
     """The result of a file's inspection.
 
     Attributes:
@@ -42,7 +42,7 @@ class Look:
     problem: str | None = None
 
 
-def look_at(path: Path) -> Look:
+def file_state(path: Path) -> FileState:
     """Inspect an SQLite file."""
     try:
         require_regular(path)
@@ -51,25 +51,25 @@ def look_at(path: Path) -> Look:
                 require_regular(path.with_name(path.name + end))
         size = path.stat().st_size
         if size == 0:
-            return Look(size=0)
+            return FileState(size=0)
         lacks = file_lacks(path)
     except FileNotFoundError:
-        return Look(size=None)
+        return FileState(size=None)
     except OSError as exc:
-        return Look(size=None, problem=exc.strerror)
+        return FileState(size=None, problem=exc.strerror)
     if lacks is not None:
         # Not opened: SQLite would merge the log into the file.
-        return Look(size=size, lacks=lacks)
+        return FileState(size=size, lacks=lacks)
     try:
         with opened(path) as connection:
-            return Look(
+            return FileState(
                 size=size,
                 has_tables=connection.execute(_VERSIONED).fetchone() is not None,
                 identity=read_identity(connection),
                 commits=commits_of(connection),
             )
     except (sqlite3.Error, ValueError, TypeError) as exc:
-        return Look(size=size, problem=str(exc))
+        return FileState(size=size, problem=str(exc))
 
 
 @contextmanager

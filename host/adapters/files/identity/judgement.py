@@ -10,7 +10,7 @@ that is older than the others. Copies from within one epoch are detected by the 
 from collections.abc import Iterator, Mapping, Sequence
 
 from host.adapters.files.identity.directory_id import NAME, DirectoryId
-from host.adapters.files.identity.files import STORES, Look
+from host.adapters.files.identity.files import STORES, FileState
 from host.adapters.files.identity.findings import Finding
 from host.adapters.files.identity.marks import NAME as MARKS
 from host.adapters.files.identity.marks import is_behind
@@ -20,7 +20,7 @@ _FLOWS, _CLUSTER = STORES
 
 def judge(
     directory_id: DirectoryId | None,
-    looks: Mapping[str, Look],
+    states: Mapping[str, FileState],
     evidence: str | None,
     marks: Mapping[str, int] | None = None,
 ) -> Sequence[Finding]:
@@ -28,32 +28,34 @@ def judge(
 
     Args:
         directory_id: the content of `cordbox-id`, None if it does not exist.
-        looks: the inspection of each of `STORES`.
+        states: the inspection of each of `STORES`.
         evidence: a file that only a cluster creates, None if there is none.
         marks: the newest marked commit of each store; None without a file of marks.
     """
     unreadable = [
-        _finding("data-file-damaged", name, f"cannot be read: {look.problem}", "a database", "none")
-        for name, look in looks.items()
-        if look.problem is not None
+        _finding(
+            "data-file-damaged", name, f"cannot be read: {state.problem}", "a database", "none"
+        )
+        for name, state in states.items()
+        if state.problem is not None
     ]
     if unreadable:
         return unreadable
     mixed = [
-        _behind(name, *look.lacks, by="and its write-ahead log follows upon commit")
-        for name, look in looks.items()
-        if look.lacks is not None
+        _behind(name, *state.lacks, by="and its write-ahead log follows upon commit")
+        for name, state in states.items()
+        if state.lacks is not None
     ]
     if mixed:
         return mixed
     if directory_id is None and marks is not None:
         return [_missing(NAME, f"{MARKS} is beside it")]
     if directory_id is None:
-        return list(_without_id(looks, evidence))
-    found = list(_with_id(directory_id, looks))
+        return list(_without_id(states, evidence))
+    found = list(_with_id(directory_id, states))
     if directory_id.has_marks and marks is None:
         found.append(_missing(MARKS, f"{NAME} knows it"))
-    return found or list(_epochs(directory_id, looks)) or list(_commits(looks, marks or {}))
+    return found or list(_epochs(directory_id, states)) or list(_commits(states, marks or {}))
 
 
 def next_epoch(epochs: Sequence[int]) -> int:
@@ -61,51 +63,51 @@ def next_epoch(epochs: Sequence[int]) -> int:
     return max(epochs) + (len(set(epochs)) == 1)
 
 
-def _commits(looks: Mapping[str, Look], marks: Mapping[str, int]) -> Iterator[Finding]:
-    for name, look in looks.items():
+def _commits(states: Mapping[str, FileState], marks: Mapping[str, int]) -> Iterator[Finding]:
+    for name, state in states.items():
         known = marks.get(name)
-        if known is not None and look.identity is not None and is_behind(look.commits, known):
-            yield _behind(name, known, look.commits, by="while others know of commit")
+        if known is not None and state.identity is not None and is_behind(state.commits, known):
+            yield _behind(name, known, state.commits, by="while others know of commit")
 
 
-def _without_id(looks: Mapping[str, Look], evidence: str | None) -> Iterator[Finding]:
+def _without_id(states: Mapping[str, FileState], evidence: str | None) -> Iterator[Finding]:
     """Without an id, the directory is new, or from a release that wrote no ids."""
-    if any(look.identity is not None for look in looks.values()):
+    if any(state.identity is not None for state in states.values()):
         yield _missing(NAME, "the stores beside it carry a cluster's id")
         return
     if evidence is None:
         return
-    for name, look in looks.items():
-        if look.size is None:
+    for name, state in states.items():
+        if state.size is None:
             yield _missing(name, f"there is {evidence}")
-        elif look.size == 0:
+        elif state.size == 0:
             yield _empty(name)
 
 
-def _with_id(directory_id: DirectoryId, looks: Mapping[str, Look]) -> Iterator[Finding]:
-    for name, look in looks.items():
+def _with_id(directory_id: DirectoryId, states: Mapping[str, FileState]) -> Iterator[Finding]:
+    for name, state in states.items():
         is_noted = name in directory_id.files
-        if look.size is None:
+        if state.size is None:
             if is_noted:
                 yield _missing(name, f"{NAME} knows it")
-        elif look.size == 0:
+        elif state.size == 0:
             if is_noted:
                 yield _empty(name)
-        elif look.identity is None:
+        elif state.identity is None:
             if is_noted:
                 yield _foreign(name, directory_id.cluster_id, "a file that carries no cluster's id")
-        elif look.identity.cluster_id != directory_id.cluster_id:
-            yield _foreign(name, directory_id.cluster_id, f"cluster {look.identity.cluster_id}")
-        elif look.identity.kind != STORES[name]:
-            yield _foreign(name, f"kind {STORES[name]}", f"kind {look.identity.kind}")
+        elif state.identity.cluster_id != directory_id.cluster_id:
+            yield _foreign(name, directory_id.cluster_id, f"cluster {state.identity.cluster_id}")
+        elif state.identity.kind != STORES[name]:
+            yield _foreign(name, f"kind {STORES[name]}", f"kind {state.identity.kind}")
 
 
-def _epochs(directory_id: DirectoryId, looks: Mapping[str, Look]) -> Iterator[Finding]:
+def _epochs(directory_id: DirectoryId, states: Mapping[str, FileState]) -> Iterator[Finding]:
     known = directory_id.epoch
     at = {
-        name: look.identity.generation
-        for name, look in looks.items()
-        if look.identity is not None and name in directory_id.files
+        name: state.identity.generation
+        for name, state in states.items()
+        if state.identity is not None and name in directory_id.files
     }
     flows, cluster = at.get(_FLOWS), at.get(_CLUSTER)
     least = max(known, cluster or 0)

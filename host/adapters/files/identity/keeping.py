@@ -15,7 +15,7 @@ from host.adapters.files.identity.directory_id import (
     read_directory_id,
     write_directory_id,
 )
-from host.adapters.files.identity.files import STORES, look_at, opened
+from host.adapters.files.identity.files import STORES, file_state, opened
 from host.adapters.files.identity.judgement import next_epoch
 from host.adapters.files.identity.table import RAISE, FileIdentity, give_identity
 from host.domain.errors import HostError, StorageError
@@ -34,14 +34,14 @@ def raise_epoch(folder: Path, known: DirectoryId) -> DirectoryId:
     Raises:
         StorageError: a file is missing or cannot be written; earlier increments remain.
     """
-    looks = {name: look_at(folder / name) for name in STORES}
-    found = [name for name, look in looks.items() if look.has_tables]
-    for name, look in looks.items():
+    states = {name: file_state(folder / name) for name in STORES}
+    found = [name for name, state in states.items() if state.has_tables]
+    for name, state in states.items():
         # A missing or unreadable file stays listed, so that the next start reports it.
-        if look.problem is not None or (name in known.files and name not in found):
-            reason = look.problem or "it is gone, or has no tables"
+        if state.problem is not None or (name in known.files and name not in found):
+            reason = state.problem or "it is gone, or has no tables"
             raise StorageError(f"{folder / name} cannot be read: {reason}", path=str(folder / name))
-    carried = [look.identity.generation for look in looks.values() if look.identity is not None]
+    carried = [state.identity.generation for state in states.values() if state.identity is not None]
     epoch = next_epoch([known.epoch, *carried])
     for name in found:
         identity = FileIdentity(

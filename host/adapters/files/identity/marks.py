@@ -78,7 +78,7 @@ class Marks:
         self._close = weakref.finalize(self, os.close, descriptor)
         self._lock = threading.Lock()
         self._places: dict[str, int] = {}
-        self._is_told = False
+        self._is_reported = False
 
     @staticmethod
     def make(folder: Path, cluster_id: str) -> None:
@@ -139,9 +139,9 @@ class Marks:
                     os.pwrite(self._descriptor, _slot(name, number), place)
             except OSError as exc:
                 # The commit is durable. Without its mark, an older copy may not be recognised.
-                if not self._is_told:
+                if not self._is_reported:
                     _log.warning("mark-not-kept", file=name, reason=exc.strerror)
-                self._is_told = True
+                self._is_reported = True
 
     def close(self) -> None:
         """Close the file; later commits are not marked."""

@@ -47,7 +47,7 @@ class Floods:
         """Count a refusal.
 
         Returns:
-            None; or, if the refusal needs an entry, the key to pass to `told`.
+            None; or, if the refusal needs an entry, the key to pass to `recorded`.
         """
         if self.is_due(now) and not self.counts():
             self.clear()
@@ -64,7 +64,7 @@ class Floods:
         run.count += 1
         return None
 
-    def told(self, key: Key, seq: int | None) -> None:
+    def recorded(self, key: Key, seq: int | None) -> None:
         """Entry `seq` records the first refusal of `key`; None: no entry could be written."""
         run = self._runs.get(key)
         if run is None:

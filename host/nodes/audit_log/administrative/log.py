@@ -146,7 +146,7 @@ class AdministrativeLog:
         def told(future: Future[int]) -> None:
             with self._changed:
                 failed = future.exception() is not None
-                self._floods.told(key, None if failed else future.result())
+                self._floods.recorded(key, None if failed else future.result())
                 self._are_counts_new = True
                 self._changed.notify_all()
 

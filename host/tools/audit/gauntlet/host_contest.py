@@ -79,7 +79,7 @@ def run_host_gauntlet(
     samples: int,
     rounds: int,
     seconds_max: float = SECONDS_MAX,
-    told: Callable[[Beside], None] = lambda _: None,
+    on_result: Callable[[Beside], None] = lambda _: None,
 ) -> HostReport:
     """Try every attack against a host.
 
@@ -89,7 +89,7 @@ def run_host_gauntlet(
         samples: of the neighbour's latency beside each attack, and beside a quiet host.
         rounds: number of rounds over which the samples are distributed.
         seconds_max: how long one attack may last in one round.
-        told: called with each attack after its last round.
+        on_result: called with each attack after its last round.
     """
     begun = time.perf_counter()
     quiet, rows = Beside(attack=None), [Beside(attack=attack) for attack in attacks]
@@ -98,7 +98,7 @@ def run_host_gauntlet(
         for row in (quiet, *rows):
             _window(arena, row, share, seconds_max)
             if number == rounds - 1:
-                told(row)
+                on_result(row)
     return HostReport(quiet=quiet, rows=tuple(rows), seconds=time.perf_counter() - begun)
 
 

@@ -72,7 +72,7 @@ def run_gauntlet(
     limits: Limits,
     cpi: bytes | None = None,
     attacks: Sequence[tuple[Stage, Attack]] | None = None,
-    told: Callable[[Result], None] = lambda _: None,
+    on_result: Callable[[Result], None] = lambda _: None,
     place: Place = here,
 ) -> Report:
     """Try every attack against sandboxes with this host's configuration.
@@ -82,7 +82,7 @@ def run_gauntlet(
         limits: those of the host.
         cpi: a package whose code runs as the neighbour, and whose limits apply to the attacks.
         attacks: the whole catalogue by default.
-        told: called with each result.
+        on_result: called with each result.
         place: where guests run.
 
     Raises:
@@ -103,7 +103,7 @@ def run_gauntlet(
         begun = time.perf_counter()
         results = []
         for result in _results(arena, neighbour, catalogue() if attacks is None else attacks):
-            told(result)
+            on_result(result)
             results.append(result)
         ended = time.perf_counter()
         alone = neighbour.between(ready, shared)

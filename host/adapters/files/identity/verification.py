@@ -15,7 +15,7 @@ from host.adapters.files.identity.directory_id import (
     write_directory_id,
 )
 from host.adapters.files.identity.errors import DataFileError, DataFilesInOrderError, error_of
-from host.adapters.files.identity.files import STORES, evidence, look_at
+from host.adapters.files.identity.files import STORES, evidence, file_state
 from host.adapters.files.identity.findings import Finding
 from host.adapters.files.identity.judgement import judge
 from host.adapters.files.identity.keeping import raise_epoch
@@ -44,11 +44,11 @@ def inspect(folder: Path) -> Sequence[Finding]:
         return [
             Finding(code=exc.code, file=MARKS, message=exc.message, expected=expected, found=found)
         ]
-    looks = {name: look_at(folder / name) for name in STORES}
-    return judge(known, looks, evidence(folder), marks)
+    states = {name: file_state(folder / name) for name in STORES}
+    return judge(known, states, evidence(folder), marks)
 
 
-def take_up(folder: Path, *, is_new: bool = False) -> DirectoryId:
+def verify_directory(folder: Path, *, is_new: bool = False) -> DirectoryId:
     """Check that the files of a data directory belong together, and record a host's start.
 
     The caller holds the directory.
