@@ -5,6 +5,7 @@ tests of the same sources as plain Python.
 """
 
 import json
+import os
 import shutil
 import signal
 import statistics
@@ -102,6 +103,8 @@ def _pytest(project: Path, way: str) -> tuple[float, float]:
     done = subprocess.run(
         [sys.executable, "-I", "-c", _MEASURE, *words],
         cwd=project,
+        # Plugins of this environment are not the product's.
+        env={**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
         capture_output=True,
         text=True,
         check=False,

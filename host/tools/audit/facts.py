@@ -57,14 +57,14 @@ def audit_package(
 ) -> Audit:
     """Audit a CPK, CPB or CPI, whether or not it is signed and trusted.
 
-    Components of Python CPKs are derived as the host derives them, so the facts are those of what
-    would run. Nothing but `describe` is executed, in a sandbox.
+    Images of Python CPKs are made as the host makes them, so the facts are those of what would run.
+    Nothing but `describe` is executed, in a sandbox.
 
     Args:
         data: the whole file.
         file: its name, for the report.
         trusted: trust anchors; without any, trust is not judged.
-        sandbox: derives, admits and compiles.
+        sandbox: makes images, admits and compiles.
         limits: those of the host that the package is audited for.
         allowed: the most capabilities that this host grants.
         progress: is told each step in a sentence.

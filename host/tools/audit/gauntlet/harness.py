@@ -34,7 +34,7 @@ class Harness:
     """Prepared guests of the attacks. Every attempt runs in a fresh sandbox.
 
     Args:
-        sandbox: the host's; it derives the Python guests.
+        sandbox: the host's; it makes the Python guests.
         outer: a sandbox of its own, with an empty cache, for components that attack the host.
         limits: of every run.
         place: where guests run.
