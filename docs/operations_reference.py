@@ -145,6 +145,24 @@ def events() -> dict[str, set[str]]:
     return dict(sorted(found.items()))
 
 
+def lines_without_event() -> list[str]:
+    """Calls of loggers without an event's name, and loggers of the standard library.
+
+    Those of functions that get the event's name are left out: their callers have it.
+    """
+    found = []
+    for node in _calls():
+        first = node.args[0] if node.args else None
+        is_text = isinstance(first, ast.Constant) and isinstance(first.value, str)
+        is_name = is_text and _EVENT.fullmatch(first.value) is not None
+        logs = "_log." in ast.unparse(node.func) and any(_levels(node.func))
+        if logs and is_text and not is_name:
+            found.append(ast.unparse(node))
+        if ast.unparse(node.func) == "logging.getLogger" and node.args:
+            found.append(ast.unparse(node))
+    return found
+
+
 def _levels(function: ast.expr) -> Iterator[str]:
     match function:
         case ast.IfExp(body=body, orelse=orelse):

@@ -16,6 +16,15 @@ EVENTS: Mapping[str, str] = {
     "clock-jumped": "The machine's clock was set, or the machine or process was stopped.",
     "code-unavailable": "A CPI's code could not be prepared at the start; its flows fail or wait.",
     "flow-steps-cut-off": "Steps were still running when the host stopped; they are repeated.",
+    # Virtual nodes and members
+    "node-operation-lost": "Another process has taken over the creation or upgrade of a node.",
+    "node-operation-failed": "The creation or upgrade of a node failed by a defect.",
+    "node-operation-unfinished": "A failure could not be stored; the operation is resumed later.",
+    "node-name-of-other-form": "A node was made under another form of its name, by an earlier"
+    " release, and is not reached: create it anew, as `expected`.",
+    "registration-lost": "Another process has taken over a registration.",
+    "registration-invalid": "A registration was declined; `reason` says why.",
+    "group-policy-unreadable": "The group policy of a stored CPI cannot be read.",
     # Start and end
     "engine": "The WebAssembly engine and its version.",
     "engine-advisory": "A published advisory concerns the engine's version: update it.",

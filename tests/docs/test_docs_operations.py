@@ -20,6 +20,11 @@ def test_every_logged_event_has_a_meaning_and_the_reverse() -> None:
     assert all(meaning.endswith(".") for meaning in EVENTS.values())
 
 
+def test_every_line_of_the_log_has_an_event() -> None:
+    silenced = "logging.getLogger('cordbox.rest.http')"
+    assert [line for line in operations.lines_without_event() if line != silenced] == []
+
+
 def test_every_variable_of_sources_and_pages_is_listed() -> None:
     page = (ROOT / "docs/reference/environment.md").read_text(encoding="utf-8")
     listed = set(re.findall(r"`(CORDBOX_[A-Z0-9_]+)`", page)) | _OF_THE_TESTS

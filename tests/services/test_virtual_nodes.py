@@ -1,4 +1,5 @@
 import pytest
+from structlog.testing import capture_logs
 
 from host.adapters.sqlite.database import Database
 from host.adapters.sqlite.vaults import Vaults
@@ -223,13 +224,14 @@ def test_a_storage_failure_leaves_the_operation_for_the_next_start(start, later,
     assert service.operation(request_id).status is AsyncStatus.ACCEPTED
 
 
-def test_a_node_of_another_form_of_its_name_is_told_at_the_start(start, later, tmp_path, caplog):
+def test_a_node_of_another_form_of_its_name_is_told_at_the_start(start, later, tmp_path):
     service = start()
     for name in ('O="Acme, Inc", L=London, C=GB', 'O="Two  Spaces", L=London, C=GB'):
         service.create(short(cpi()), name)
     later.run()
-    service.resume_interrupted()
-    assert caplog.records == [], "names as they are written now are reached"
+    with capture_logs() as logged:
+        service.resume_interrupted()
+    assert logged == [], "names as they are written now are reached"
     with Database.open(tmp_path / "cluster.sqlite", [SCHEMA]) as database:
         database.transact(
             lambda connection: connection.exec_driver_sql(
@@ -237,9 +239,12 @@ def test_a_node_of_another_form_of_its_name_is_told_at_the_start(start, later, t
                 " x500_name = 'O=Acme\\, Inc, L=London, C=GB' WHERE x500_name LIKE '%Acme%'"
             )
         )
-        assert warn_of_other_forms(database) == 1
+        with capture_logs() as logged:
+            assert warn_of_other_forms(database) == 1
     service.resume_interrupted()
-    assert "virtual node 79ACF82E9ED8 (O=Acme\\, Inc, L=London, C=GB)" in caplog.text
+    (told,) = logged
+    assert (told["event"], told["log_level"]) == ("node-name-of-other-form", "error")
+    assert (told["holding_id"], told["name"]) == ("79ACF82E9ED8", "O=Acme\\, Inc, L=London, C=GB")
 
 
 def test_a_node_of_an_unreadable_name_hides_no_other(start, later, tmp_path):

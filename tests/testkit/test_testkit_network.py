@@ -177,6 +177,11 @@ def test_what_is_recorded_can_be_asked_for(network):
         bob.flow(request_id)
 
 
+def test_a_state_and_its_reference_come_back_from_a_session_as_they_were(network):
+    alice, _ = network.node(ALICE), network.node(BOB)
+    assert alice.start("probe_flows.SendStates", 5) is True
+
+
 def transaction_of(recording):
     return recording.steps[2].answer.split('"')[3]
 

@@ -7,10 +7,10 @@ next start, completes it with the keys that exist already.
 """
 
 import json
-import logging
 import uuid
 from collections.abc import Mapping, Sequence
 
+import structlog
 from sqlalchemy import Connection, insert, select, tuple_, update
 
 from cpi.errors import CpiError
@@ -45,7 +45,7 @@ from host.ports.directory import Packages, VirtualNodes
 from host.ports.keys import KeyCategory, KeyInfo, KeyQuery, KeyStore
 from host.ports.public_keys import PublicKeys
 
-logger = logging.getLogger(__name__)
+_log = structlog.get_logger("cordbox.membership")
 
 _CONTEXT_BYTES_MAX = 256 * 1024
 _SELECT = select(REGISTRATION).order_by(REGISTRATION.c.sent_at, REGISTRATION.c.registration_id)
@@ -197,7 +197,9 @@ class MembershipService:
         try:
             self._decide(request)
         except ClaimLostError as exc:
-            logger.warning("%s", exc.message)
+            _log.warning(
+                "registration-lost", registration=request.registration_id, reason=exc.message
+            )
         finally:
             self._claims.let_go(request.registration_id)
 
@@ -210,7 +212,7 @@ class MembershipService:
             reason = exc.message
         else:
             return
-        logger.info("registration %s is invalid: %s", request.registration_id, reason)
+        _log.info("registration-invalid", registration=request.registration_id, reason=reason)
         self._database.transact(
             lambda connection: self._finish(
                 connection, request, RegistrationStatus.INVALID, reason=reason
@@ -393,5 +395,5 @@ def _lists(cpi: CpiRecord, name: MemberX500Name) -> bool:
     try:
         return name in static_network(cpi.group_policy).members
     except (RegistrationInvalidError, InvalidInputError, CpiError):
-        logger.exception("the group policy of CPI %s cannot be read", cpi.file_checksum)
+        _log.exception("group-policy-unreadable", cpi=cpi.file_checksum)
         return True

@@ -1,7 +1,6 @@
 """Virtual nodes created under an older spelling of their name, which gave another short hash."""
 
-import logging
-
+import structlog
 from sqlalchemy import or_, select
 
 from host.domain.ids import HoldingIdentity
@@ -9,7 +8,7 @@ from host.domain.x500 import InvalidX500NameError, MemberX500Name
 from host.nodes.vnode.tables import VIRTUAL_NODE
 from host.ports.database import SqlDatabase
 
-logger = logging.getLogger(__name__)
+_log = structlog.get_logger("cordbox.nodes")
 
 
 def warn_of_other_forms(database: SqlDatabase) -> int:
@@ -26,12 +25,11 @@ def warn_of_other_forms(database: SqlDatabase) -> int:
         rows = connection.execute(query).all()
     found = [row for row in rows if _short_hash(row.x500_name, row.group_id) != row.short_hash]
     for row in found:
-        logger.error(
-            "virtual node %s (%s) was made under another form of its name, and is not reached:"
-            " create it anew, as %s",
-            row.short_hash,
-            row.x500_name,
-            _short_hash(row.x500_name, row.group_id),
+        _log.error(
+            "node-name-of-other-form",
+            holding_id=row.short_hash,
+            name=row.x500_name,
+            expected=_short_hash(row.x500_name, row.group_id),
         )
     return len(found)
 

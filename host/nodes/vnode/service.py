@@ -6,12 +6,12 @@ can be repeated. A new node is only a row: its vault is created at the first use
 """
 
 import json
-import logging
 import uuid
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import partial
 
+import structlog
 from sqlalchemy import Connection, Row, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
@@ -36,7 +36,7 @@ from host.ports.directory import Packages
 from host.ports.live import Live
 from host.ports.schemas import NodeSchemas
 
-logger = logging.getLogger(__name__)
+_log = structlog.get_logger("cordbox.nodes")
 
 CREATE_ID = "CREATE_ID"
 _CREATE = "CREATE_VIRTUAL_NODE"
@@ -255,11 +255,11 @@ class VirtualNodeService(NodeRegistry):
                 row = _operation(connection, request_id)
             (self._upgrade if row.operation == _UPGRADE else self._create)(row)
         except ClaimLostError as exc:
-            logger.warning("%s", exc.message)
+            _log.warning("node-operation-lost", request_id=request_id, reason=exc.message)
         except HostError as exc:
             self._fail(request_id, exc.message)
-        except Exception as exc:
-            logger.exception("operation %s failed", request_id)
+        except Exception as exc:  # noqa: BLE001  # logged, and the operation tells of it
+            _log.exception("node-operation-failed", request_id=request_id)
             self._fail(request_id, f"internal error: {type(exc).__name__}")
         finally:
             self._claims.let_go(request_id)
@@ -318,7 +318,7 @@ class VirtualNodeService(NodeRegistry):
             self._set_status(request_id, AsyncStatus.FAILED, reason)
         except HostError:
             # The storage itself failed: the operation stays unfinished, and is resumed later.
-            logger.exception("operation %s failed: %s", request_id, reason)
+            _log.exception("node-operation-unfinished", request_id=request_id, reason=reason)
 
     def _set_status(self, request_id: str, status: AsyncStatus, reason: str | None = None) -> None:
         self._database.transact(

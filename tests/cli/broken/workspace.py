@@ -6,7 +6,8 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from cpi.crypto.keys import create_keystore, load_signing_key
+from cpi.crypto.keys import load_signing_key
+from cpi.crypto.keystore_creation import create_keystore
 from cpi.package.build import build_cpi
 from cpi.package.group_policy_generation import generate_static_policy
 from host.tools.build import build_cordapp

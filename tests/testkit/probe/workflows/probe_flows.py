@@ -16,6 +16,7 @@ from typing import Any
 
 from probe_contracts import Create, Number
 
+from cordapp.contracts import StateAndRef
 from cordapp.flows import (
     ClientStartableFlow,
     CordaRuntimeError,
@@ -269,6 +270,40 @@ class Issue(ClientStartableFlow[int, str]):
         signed = builder.add_signatories(key).to_signed_transaction()
         self.ledger_service.record(signed)
         return str(len(self.ledger_service.find_unconsumed_states(Number)))
+
+
+@initiating_flow("states")
+class SendStates(ClientStartableFlow[int, bool]):
+    """Sends a state with its reference, alone and in containers, and compares what comes back."""
+
+    def call(self, value: int) -> bool:
+        key = self.member_lookup.my_info().ledger_keys[0]
+        builder = self.ledger_service.create_transaction_builder()
+        builder.add_output_states(Number(value, key)).add_commands(Create())
+        self.ledger_service.record(builder.add_signatories(key).to_signed_transaction())
+        (found,) = self.ledger_service.find_unconsumed_states(Number)
+        session = self.flow_messaging.initiate_flow(BOB)
+        session.send(found)
+        alone = session.receive(StateAndRef[Number])
+        session.send({"all": [found, found]})
+        many = session.receive(dict[str, list[StateAndRef[Number]]])
+        session.send(found)
+        chosen = session.receive(StateAndRef[Number] | str)
+        back = [alone, *many["all"], chosen]
+        return all(
+            each == found and type(each) is StateAndRef and type(each.state) is Number
+            for each in back
+        )
+
+
+@initiated_by("states")
+class AnswerStates(ResponderFlow):
+    """Sends back what it received, as the types that it expects."""
+
+    def call(self, session: FlowSession) -> None:
+        session.send(session.receive(StateAndRef[Number]))
+        session.send(session.receive(dict[str, list[StateAndRef[Number]]]))
+        session.send(session.receive(StateAndRef[Number] | str))
 
 
 class Notaries(ClientStartableFlow[None, list[Any]]):
