@@ -67,17 +67,7 @@ def token(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     library.reinitialize()
     with library.get_token(token_label="signing").open(rw=True, user_pin=PIN) as session:
         for number, label in enumerate(KEYS, 1):
-            session.create_object(
-                {
-                    pkcs11.Attribute.CLASS: pkcs11.ObjectClass.CERTIFICATE,
-                    pkcs11.Attribute.CERTIFICATE_TYPE: pkcs11.CertificateType.X_509,
-                    pkcs11.Attribute.TOKEN: True,
-                    pkcs11.Attribute.LABEL: f"certificate of {label}",
-                    pkcs11.Attribute.ID: bytes([number]),
-                    pkcs11.Attribute.SUBJECT: CERTIFICATES[label].subject.public_bytes(),
-                    pkcs11.Attribute.VALUE: CERTIFICATES[label].public_bytes(Encoding.DER),
-                }
-            )
+            store(session, CERTIFICATES[label], f"certificate of {label}", bytes([number]))
     yield "pkcs11:token=signing"
     library.finalize()
     patch.undo()
@@ -91,6 +81,21 @@ CERTIFICATES = {
     label: certificate(f"CN={label} in hardware,O=Acme,L=London,C=GB", key)
     for label, key in KEYS.items()
 }
+
+
+def store(session, certificate, label: str, key_id: bytes):
+    """Put a certificate on the token."""
+    session.create_object(
+        {
+            pkcs11.Attribute.CLASS: pkcs11.ObjectClass.CERTIFICATE,
+            pkcs11.Attribute.CERTIFICATE_TYPE: pkcs11.CertificateType.X_509,
+            pkcs11.Attribute.TOKEN: True,
+            pkcs11.Attribute.LABEL: label,
+            pkcs11.Attribute.ID: key_id,
+            pkcs11.Attribute.SUBJECT: certificate.subject.public_bytes(),
+            pkcs11.Attribute.VALUE: certificate.public_bytes(Encoding.DER),
+        }
+    )
 
 
 def softhsm(*words: str) -> None:
@@ -147,6 +152,34 @@ def test_a_hardware_key_signs_by_pss(token: str) -> None:
 def test_a_hardware_key_does_nothing_but_sign(token: str, use: Callable) -> None:
     with pytest.raises(UnsupportedAlgorithm):
         use(*(open_key(f"{token};object={label}").private_key for label in ("rsa", "ec")))
+
+
+@needs_softhsm
+@pytest.mark.parametrize(
+    ("label", "key_id", "signs"),
+    [
+        ("another", b"\x09", False),
+        ("ec", b"\x09", False),
+        ("ec", b"\x02", True),
+    ],
+)
+def test_of_two_certificates_of_a_key_the_one_bound_to_it_signs(
+    token: str, label: str, key_id: bytes, signs: bool
+) -> None:
+    """The key has id 2 and label `ec`: the id goes before the label, both before the id alone."""
+    second = certificate("CN=second,O=Acme,C=GB", KEYS["ec"])
+    opened = pkcs11.lib(str(LIBRARY)).get_token(token_label="signing")
+    with opened.open(rw=True, user_pin=PIN) as session:
+        store(session, second, label, key_id)
+    try:
+        key = open_key(f"{token};object=ec")
+    finally:
+        with opened.open(rw=True, user_pin=PIN) as session:
+            subject = {pkcs11.Attribute.SUBJECT: second.subject.public_bytes()}
+            for stored in list(session.get_objects(subject)):
+                stored.destroy()
+    assert key.certificate_chain == (second if signs else CERTIFICATES["ec"],)
+    assert open_key(f"{token};object=ec").certificate_chain == (CERTIFICATES["ec"],)
 
 
 @needs_softhsm

@@ -24,13 +24,14 @@ ALICE, BOB = "O=Alice, L=London, C=GB", "O=Bob, L=London, C=GB"
 
 @dataclass(slots=True, kw_only=True)
 class DevNetwork:
-    """A running development network; `told` is what its loop said."""
+    """A running development network; `told` is what its loop said, `steps` its progress."""
 
     project: Path
     folder: DevFolder
     host: HostProcess
     loop: DevLoop
     told: list[str] = field(default_factory=list)
+    steps: list[str] = field(default_factory=list)
 
     def words(self) -> list[str]:
         """Options of the command line that name the host."""
@@ -59,6 +60,7 @@ def network(tmp_path_factory: pytest.TempPathFactory, sandbox: Sandbox) -> Itera
         options=("--cache-dir", str(default_cache_dir())),
     )
     told: list[str] = []
+    steps: list[str] = []
     try:
         with host.client() as client:
             loop = DevLoop(
@@ -68,10 +70,12 @@ def network(tmp_path_factory: pytest.TempPathFactory, sandbox: Sandbox) -> Itera
                 sandbox=sandbox,
                 build_component=no_toolchains,
                 tell=told.append,
-                progress=lambda _step: None,
+                progress=steps.append,
             )
             assert loop.reload(), told
-            yield DevNetwork(project=project, folder=folder, host=host, loop=loop, told=told)
+            yield DevNetwork(
+                project=project, folder=folder, host=host, loop=loop, told=told, steps=steps
+            )
     finally:
         host.stop()
 

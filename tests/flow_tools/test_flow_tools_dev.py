@@ -143,6 +143,16 @@ def test_a_host_that_cannot_start_tells_why(tmp_path):
 
 
 @pytest.mark.slow
+def test_the_first_build_tells_each_of_its_steps(network):
+    """In their order, each once: what `cordbox dev` shows while the first build takes its time."""
+    steps = network.steps
+    codes = [step for step in steps if step.startswith("Prepar")]
+    assert {step.partition(" ")[0] for step in codes} <= {"Preparing", "Prepared"}
+    assert len(codes) >= 2
+    assert steps.index("Signing packages") > steps.index(codes[-1])
+    assert len(steps) > steps.index("Signing packages") + 1, "the stages of the upload follow"
+
+
 def test_broken_sources_are_told_and_the_old_code_stays(network, flow):
     source = network.project / "workflows" / "iou_flows.py"
     good = source.read_text()
