@@ -2,11 +2,13 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 
 import pytest
 
+from tests.support.metrics_page import compared_with_page
 from tests.workers.conftest import CORDBOX, HostProcess
 
 pytestmark = [pytest.mark.crash, pytest.mark.slow]
@@ -31,6 +33,16 @@ def test_every_kind_has_its_process_and_rest_tells_of_all(host):
     for kind in kinds:
         assert f'cordbox_worker_resident_bytes{{worker="{kind}-0"}}' in metrics
     assert {line["worker"] for line in host.lines()} <= {"supervisor", *host.table()}
+
+
+def test_the_metrics_of_every_worker_are_those_of_the_page(host):
+    with host.client() as client:
+        text = client.get("/metrics").text
+    seen, wrong = compared_with_page(text)
+    assert wrong == []
+    assert len(seen) > 20
+    workers = {"crypto-0", "verification-0", "membership-0", "persistence-0", "flow-0", "rest-0"}
+    assert workers <= set(re.findall(r'worker="([a-z]+-[0-9]+)"', text))
 
 
 @pytest.mark.parametrize("kind", ["crypto", "verification", "membership", "persistence", "flow"])

@@ -14,7 +14,7 @@ from unittest import mock
 
 from host import cli
 
-SECONDS_MAX = 60
+SECONDS_MAX = 600
 _CODES = {cli.EXIT_REFUSED, cli.EXIT_USAGE, cli.EXIT_TRY_AGAIN, 0}
 _ERROR = re.compile(r"error\[[a-z0-9]+(?:-[a-z0-9]+)*\]: .", re.DOTALL)
 _JSON = re.compile(r'\{"error": \{"code": "[a-z0-9]+(-[a-z0-9]+)*"')
