@@ -5,7 +5,6 @@ In the cache, below `runtimes`: the component; `HEX.memory`, its initial memory;
 """
 
 import os
-import threading
 import weakref
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from sandbox.engine import EngineKind
 from sandbox.errors import ComponentUnknownError, RuntimeDamagedError
 from sandbox.files import private_directory
 from sandbox.guest import exports_of
+from sandbox.guest_cache import KeyedLocks
 from sandbox.images.stripped import initial_memory
 from sandbox.inspect import shape_of
 from sandbox.jail import compile_in_jail
@@ -103,7 +103,7 @@ def load_runtime(engine: Engine, world: World, files: RuntimeFiles) -> RuntimeCo
 
 
 class Runtimes:
-    """The pinned runtimes of one host. Thread-safe.
+    """The pinned runtimes of one host. Thread-safe; two of them may be compiled at once.
 
     Args:
         cache_dir: the cache.
@@ -118,9 +118,8 @@ class Runtimes:
         self._progress = progress
         self._aot = AotCache(cache_dir / "compiled", EngineKind.RUNTIMES)
         self._seals = Seals(self._folder, "initial memory")
-        self._lock = threading.Lock()
+        self._locks = KeyedLocks()
         self._loaded: dict[str, RuntimeCode] = {}
-        self._checking = threading.Lock()
         self._checked: dict[str, RuntimeFiles] = {}
         weakref.finalize(self, _close, self._loaded, self._checked)
 
@@ -131,7 +130,7 @@ class Runtimes:
             RuntimeUnknownError, RuntimeDamagedError: there is no such runtime, or it is damaged.
             CompileRefusedError: it cannot be compiled here.
         """
-        with self._lock:
+        with self._locks.hold(f"code {digest}"):
             found = self._loaded.get(digest)
             if found is None:
                 files = self.files(digest)
@@ -151,7 +150,7 @@ class Runtimes:
 
         They are checked once, and stay those that were checked.
         """
-        with self._checking:
+        with self._locks.hold(f"files {digest}"):
             found = self._checked.get(digest)
             if found is None:
                 found = self._checked[digest] = self._check(digest)

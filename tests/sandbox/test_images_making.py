@@ -1,6 +1,8 @@
 """Images are the same wherever they are made, and sources that are loaded can harm nobody."""
 
+import base64
 import os
+import platform
 import resource
 import shutil
 import subprocess
@@ -8,10 +10,18 @@ import sys
 from pathlib import Path
 
 import pytest
+from wasmtime import Config, Engine, Store
+from wasmtime import _ffi as ffi
+from wasmtime import component as wc
 
+from sandbox import engine
 from sandbox.errors import ComponentUnknownError, DeriveFailedError, SandboxError
-from sandbox.images import making, memories
+from sandbox.growth import trap_refused_growth
+from sandbox.images import loading_process, making, memories
+from sandbox.images.header import header_of
+from sandbox.images.stripped import initial_memory, strip_runtime
 from sandbox.limits import MIB, Limits
+from sandbox.pinned import default_runtime, unpack_runtime
 from sandbox.python_source import PythonSource
 from sandbox.runtime import Sandbox
 from sandbox.world import World
@@ -121,6 +131,46 @@ def test_twenty_varied_builds_give_one_image(sandbox, source, runtime_files, tmp
         assert done.returncode == 0, done.stderr
         printed.add(done.stdout)
     assert printed == {sandbox.derive(World.CONTRACT, rich).digest}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("compiler", ["unoptimised", "for any x86-64"])
+def test_code_of_another_compiler_makes_the_same_image(source, contract, tmp_path, compiler):
+    """As another version of the engine, or one for another processor, would make it."""
+    config = Config()
+    for name, value in engine.SETTINGS.items():
+        setattr(config, name, value)
+    for name, value in {**engine._COMPONENT_SETTINGS, **engine._RUNTIME_SETTINGS}.items():
+        getattr(ffi, f"wasmtime_config_{name}_set")(config.ptr(), value)
+    memories.set_creator(config)
+    if compiler == "unoptimised":
+        config.cranelift_opt_level = "none"
+    elif platform.machine() != "x86_64":
+        pytest.skip("this machine is another one")
+    else:
+        assert not ffi.wasmtime_config_target_set(config.ptr(), b"x86_64-unknown-linux-gnu")
+    other = Engine(config)
+    runtime = default_runtime(World.CONTRACT)
+    wasm = unpack_runtime(runtime)
+    component = wc.Component(other, trap_refused_growth(strip_runtime(wasm)))
+    (tmp_path / "initial").write_bytes(initial_memory(wasm))
+    store = Store(other)
+    store.set_epoch_deadline(1 << 60)
+    store.set_fuel(loading_process.FUEL_MAX)
+    linker = wc.Linker(other)
+    linker.define_unknown_imports_as_traps(component)
+    with memories.creating() as created:
+        instance = linker.instantiate(store, component)
+    (memory,) = created.memories
+    with (tmp_path / "initial").open("rb") as file:
+        memory.map_file(file.fileno(), 0, memory.size)
+    store.set_fuel(loading_process.FUEL_MAX)
+    text = base64.b64encode(source.packed()).decode()
+    assert instance.get_func(store, "load")(store, True, text) == ""
+    header = header_of(runtime.digest, source.digest, bytes(memory.view()))
+    assert header.digest == contract.component.digest
+    store.close()
 
 
 def test_two_hosts_make_the_same_image(tmp_path, cache_dir, source, contract):
