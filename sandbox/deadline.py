@@ -5,7 +5,7 @@ import threading
 import time
 import weakref
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 
 from wasmtime import Engine
 
@@ -34,25 +34,21 @@ class Ticker:
         """Epochs until `milliseconds` have certainly passed."""
         return milliseconds // TICK_MS + 1
 
-    @contextmanager
-    def running(self) -> Iterator[None]:
+    def running(self) -> AbstractContextManager[None]:
         """Keep the epoch advancing for the duration of a run."""
-        self._begin()
-        try:
-            yield
-        finally:
-            self._end()
+        return _Running(self)
 
     @contextmanager
     def paused(self) -> Iterator[None]:
         """Release this run's claim on the advancing epoch, inside a `running` block."""
-        self._end()
+        self.end()
         try:
             yield
         finally:
-            self._begin()
+            self.begin()
 
-    def _begin(self) -> None:
+    def begin(self) -> None:
+        """A run begins."""
         with self._lock:
             self._runs += 1
             if not self._busy.is_set():
@@ -64,7 +60,8 @@ class Ticker:
                 )  # fmt: skip
                 self._thread.start()
 
-    def _end(self) -> None:
+    def end(self) -> None:
+        """A run ends."""
         with self._lock:
             self._runs -= 1
 
@@ -82,6 +79,21 @@ class Ticker:
         """Advance each engine's epoch once."""
         for engine in self._engines:
             engine.increment_epoch()
+
+
+class _Running(AbstractContextManager[None]):
+    """A block in which a run is in progress; cheaper than a generator, for every run has one."""
+
+    __slots__ = ("_ticker",)
+
+    def __init__(self, ticker: Ticker) -> None:
+        self._ticker = ticker
+
+    def __enter__(self) -> None:
+        self._ticker.begin()
+
+    def __exit__(self, *_: object) -> None:
+        self._ticker.end()
 
 
 def _tick(ticker: "weakref.ref[Ticker]", busy: threading.Event) -> None:

@@ -1,7 +1,6 @@
 """Runs the exports of one component: each call in a store and an instance of its own."""
 
 import json
-import threading
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
@@ -24,7 +23,7 @@ from sandbox.instance import Run, StoreFuel
 from sandbox.limits import Limits, Usage
 from sandbox.outcome import Outcome
 from sandbox.own_memory import thread_filled_bytes
-from sandbox.pooling import TABLE_ELEMENTS_MAX
+from sandbox.pooling import TABLE_ELEMENTS_MAX, Places
 from sandbox.receipts import RunFacts, concluded
 from sandbox.runnable import Runnable, RunRequest
 from sandbox.stores import Store
@@ -177,7 +176,7 @@ class Guest(Runnable):
         component: Component,
         program: Program,
         ticker: Ticker,
-        places: threading.Semaphore | None = None,
+        places: Places | None = None,
     ) -> None:
         self.component = component
         self.program = program

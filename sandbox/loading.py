@@ -1,17 +1,16 @@
 """From compiled code to a guest that can be called."""
 
-import threading
 from dataclasses import dataclass
 
 from wasmtime import Engine, WasmtimeError
 from wasmtime import component as wc
 
-from sandbox import pooling
 from sandbox.deadline import Ticker
 from sandbox.engine import EngineKind, new_engine
 from sandbox.guest import Component, Guest, SelfContained, exports_of
 from sandbox.inspect import shape_of
 from sandbox.linking import linker_of
+from sandbox.pooling import Places
 from sandbox.world import check_world
 
 
@@ -25,7 +24,7 @@ class Pool:
 
     engine: Engine
     ticker: Ticker
-    places: threading.Semaphore
+    places: Places
 
 
 def opened_pool() -> Pool | None:
@@ -34,7 +33,7 @@ def opened_pool() -> Pool | None:
         engine = new_engine(EngineKind.CONTRACTS)
     except WasmtimeError:
         return None
-    return Pool(engine, Ticker(engine), threading.BoundedSemaphore(pooling.INSTANCES_MAX))
+    return Pool(engine, Ticker(engine), Places())
 
 
 def loaded_guest(
@@ -42,7 +41,7 @@ def loaded_guest(
     engine: Engine,
     compiled: wc.Component,
     ticker: Ticker,
-    places: threading.Semaphore | None = None,
+    places: Places | None = None,
 ) -> Guest:
     """The guest of a self-contained component for `engine`, whose epoch `ticker` advances.
 

@@ -12,6 +12,7 @@ Source: `wasmtime/config.h`, `wasmtime_pooling_allocation_config_*`.
 """
 
 from collections.abc import Mapping
+from queue import SimpleQueue
 from types import MappingProxyType
 from typing import Any
 
@@ -48,6 +49,24 @@ SETTINGS: Mapping[str, int] = MappingProxyType(
 """Sizes of the pool. Memories may be as large as any limit of a run allows, and tables as those of
 contracts, so that none is refused here. 260 GiB of addresses are reserved, and 100 MiB of private
 memory for tables, of which no page is used until a table uses it."""
+
+
+class Places:
+    """As many places as the pool has instances: a run holds one within a `with` block. Thread-safe.
+
+    A queue, since Python's semaphores take longer than a small guest's run.
+    """
+
+    def __init__(self, count: int = INSTANCES_MAX) -> None:
+        self._free: SimpleQueue[None] = SimpleQueue()
+        for _ in range(count):
+            self._free.put(None)
+
+    def __enter__(self) -> None:
+        self._free.get()
+
+    def __exit__(self, *_: object) -> None:
+        self._free.put(None)
 
 
 def set_pool(config: Any) -> None:

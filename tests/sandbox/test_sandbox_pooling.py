@@ -1,6 +1,7 @@
 """Contracts from the engine's pool run as those on demand do, and take nothing from run to run."""
 
 import threading
+from contextlib import ExitStack
 
 import pytest
 from wasmtime import WasmtimeError, wat2wasm
@@ -128,7 +129,7 @@ def test_a_host_without_addresses_for_a_pool_runs_contracts_on_demand(
     assert '"kind":"ok"' in receipt(guest)
 
 
-class Places:
+class Asked:
     """Places of a pool; `asked` is set when a run asks for one."""
 
     def __init__(self, places):
@@ -136,27 +137,24 @@ class Places:
 
     def __enter__(self):
         self.asked.set()
-        self._places.acquire()
+        self._places.__enter__()
 
     def __exit__(self, *_):
-        self._places.release()
+        self._places.__exit__()
 
 
 def test_a_run_beyond_the_pool_waits_for_a_place(sandbox, admitted, monkeypatch):
     guest = sandbox.guest(World.CONTRACT, admitted(ACCEPTS).digest)
     assert guest._places is sandbox._pool.places
-    places, receipts = Places(guest._places), []
+    places, receipts = Asked(guest._places), []
     monkeypatch.setattr(guest, "_places", places)
     waiting = threading.Thread(target=lambda: receipts.append(receipt(guest)))
-    for _ in range(INSTANCES_MAX):
-        assert sandbox._pool.places.acquire(timeout=SECONDS_MAX)
-    try:
+    with ExitStack() as held:
+        for _ in range(INSTANCES_MAX):
+            held.enter_context(sandbox._pool.places)
         waiting.start()
         assert places.asked.wait(SECONDS_MAX)
         assert receipts == []
-    finally:
-        for _ in range(INSTANCES_MAX):
-            sandbox._pool.places.release()
     waiting.join(SECONDS_MAX)
     assert receipts == [receipt(guest)]
 
