@@ -23,7 +23,6 @@ NOTARISED = Table(
     Column("originator", String(255), nullable=False),
     Column("upper_bound", String(27)),
     Column("at", BigInteger, nullable=False),
-    sqlite_with_rowid=False,
 )
 """`result` is Corda's letter, `A` or `R`; `error` is a rejection's JSON; `at` is epoch ms."""
 
@@ -33,7 +32,6 @@ CONSUMED = Table(
     Column("tx", LargeBinary(33), primary_key=True),
     Column("output", Integer, primary_key=True),
     Column("by", LargeBinary(33), nullable=False),
-    sqlite_with_rowid=False,
 )
 
 SCHEMA = Schema(name="uniqueness", metadata=_METADATA)
