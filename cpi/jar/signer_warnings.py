@@ -56,7 +56,7 @@ def _expires_soon(signature: Signature) -> Iterator[str]:
     certificates = signature.chain[:1] if signature.begun else signature.chain
     for certificate in certificates:
         end = certificate.not_valid_after_utc
-        if signature.at < end < signature.at + ahead:
+        if timedelta(0) < end - signature.at < ahead:
             yield (
                 f"certificate of {subject_text(certificate)} expires at {end:%Y-%m-%dT%H:%M:%SZ}"
                 " and the signature has no timestamp: the package will be refused from then on"

@@ -1,8 +1,9 @@
 """What we sign, and what Java's tools make of it; what they sign, and what we make of it."""
 
 import shutil
+import struct
 import subprocess
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -308,6 +309,33 @@ def test_certificates_that_should_be_replaced_are_warned_of(tmp_path: Path) -> N
     for code, made in kinds.items():
         found = [w.code for w in signer_warnings((made,), has_timestamp=False, at=NOW)]
         assert found == [code]
+
+
+def test_no_date_is_too_far_away_for_the_warnings() -> None:
+    """Half a year after the last day that there is has no date."""
+    last = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
+    key = ec.generate_private_key(ec.SECP256R1())
+    made = support.certificate(
+        "CN=k,O=A,C=GB", key, begin=datetime(1950, 1, 1, tzinfo=UTC), end=last
+    )
+    for at in (NOW, last - timedelta(days=1), last, datetime.max.replace(tzinfo=UTC)):
+        found = [w.code for w in signer_warnings((made,), has_timestamp=False, at=at)]
+        assert found == (["certificate-expires-soon"] if at == last - timedelta(days=1) else [])
+
+
+@pytest.mark.parametrize(
+    ("date", "time"), [(0, 0), (0xFFFF, 0xFFFF), (0x005F, 0xBF7D), (0xFF9F, 0)]
+)
+def test_the_times_of_entries_have_no_meaning(date: int, time: int) -> None:
+    """They are not signed: anybody may set them to months and seconds that there are not."""
+    signer = alice()
+    data = bytearray(support.cpk(signer))
+    for mark, place in ((b"PK\3\4", 10), (b"PK\1\2", 12)):
+        at = data.find(mark)
+        while at >= 0:
+            data[at + place : at + place + 4] = struct.pack("<HH", time, date)
+            at = data.find(mark, at + 4)
+    accept(bytes(data))
 
 
 def sha1_certificate(folder: Path) -> x509.Certificate:
