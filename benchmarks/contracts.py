@@ -51,7 +51,7 @@ def verify(guest: Guest, transaction: str) -> None:
 
 
 class KeptInstance:
-    """An instance that answers again and again. Measurements only: the product never keeps one."""
+    """An instance that answers again and again. Only here: the product restores it."""
 
     def __init__(self, guest: Guest) -> None:
         self._instance = guest.program.take()

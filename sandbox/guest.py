@@ -1,4 +1,4 @@
-"""Runs the exports of one component: each call in a store and an instance of its own."""
+"""Runs the exports of one component: each call in a store and an instance to itself."""
 
 import json
 from collections.abc import Iterator, Mapping

@@ -26,13 +26,13 @@ class RunRequest:
 
 
 class Runnable(ABC):
-    """A guest. Safe to use from several threads: each run has an instance of its own."""
+    """A guest. Safe to use from several threads: each run has an instance to itself."""
 
     __slots__ = ()
 
     @abstractmethod
     def run(self, request: RunRequest, host: HostCallHandler | None = None) -> Outcome:
-        """Run an export in a fresh instance.
+        """Run an export in an instance that is new, or put back to its beginning.
 
         Args:
             request: the export, its argument, and what it may do.

@@ -1,4 +1,4 @@
-"""`ContractVerifier` over the sandbox: each contract CPK in a fresh instance of the pure world."""
+"""`ContractVerifier` over the sandbox: each contract CPK in an instance of the pure world."""
 
 import json
 from collections.abc import Iterator, Sequence

@@ -1,4 +1,4 @@
-"""`FlowGuests` over the sandbox: each run in a fresh instance, errors mapped to the port's."""
+"""`FlowGuests` over the sandbox: each run in an instance to itself, errors mapped to the port's."""
 
 import re
 from contextlib import suppress
