@@ -128,20 +128,16 @@ def test_haggling_ends_with_a_proposal(nodes: list[Node]) -> None:
     assert [trade.price.amount for trade in alice.states(Trade)] == [Decimal(11)]
 
 
-@pytest.mark.parametrize(
-    ("change", "reason"),
-    [
+def test_haggling_ends_without_a_deal(native_network: Network) -> None:
+    alice, bob = native_network.node(ALICE), native_network.node(BOB)
+    reserve(bob)
+    changes: list[tuple[dict[str, Any], str]] = [
         ({"limit": "9"}, "limit"),
         ({"rounds": 2}, "rounds"),
         ({"opening": {"amount": "8", "currency": "EUR"}}, "currency"),
-    ],
-)
-def test_haggling_ends_without_a_deal(
-    native_network: Network, change: dict[str, Any], reason: str
-) -> None:
-    alice, bob = native_network.node(ALICE), native_network.node(BOB)
-    reserve(bob)
-    assert alice.start(Haggle, HAGGLE | change)["reason"] == reason
+    ]
+    for change, reason in changes:
+        assert alice.start(Haggle, HAGGLE | change)["reason"] == reason
     assert {flow.status for flow in bob.flows} == {"COMPLETED"}
 
 
