@@ -35,7 +35,7 @@ prove-certificates: setup-dev
 		$(BIN)/python -m pytest -q -s --timeout=3600 tests/certificates
 
 prove-mutations: setup-dev
-	CORDBOX_MUTATIONS=20000 $(BIN)/python -m pytest -q --timeout=3600 tests/cpi/test_cpi_group_policy.py -k mutations
+	CORDBOX_MUTATIONS=$(or $(COUNT),20000) $(BIN)/python -m pytest -q --timeout=3600 tests/cpi/test_cpi_group_policy.py -k mutations
 
 check: setup-dev
 	$(BIN)/ruff format --check .
