@@ -11,7 +11,6 @@ that has reached its maximum length becomes an older part of the log, and a new 
 
 import os
 import threading
-from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -26,6 +25,7 @@ from host.domain.json import JsonValue
 from host.nodes.audit_log import chain, refusals
 from host.nodes.audit_log.head import Head, recovery
 from host.nodes.audit_log.known_end import recovered
+from host.nodes.audit_log.known_entries import KnownEntries
 from host.nodes.audit_log.log_files import LogFiles
 from host.nodes.audit_log.problems import Anchor
 from host.nodes.audit_log.segments import HEAD_NAME, LOG_NAME, segments
@@ -37,8 +37,6 @@ __all__ = ["HEAD_NAME", "LOG_NAME", "AuditLogDamagedError", "NodeLog"]
 SEGMENT_BYTES = 16 * 1024 * 1024
 _TAIL_BYTES = 4 * 1024 * 1024
 """How many bytes from the end a log is read when it is opened, to recognise repeated calls."""
-_FLOWS_MAX = 10_000
-_REPORTED_MAX = 4 * refusals.RUNS_MAX
 _READ_BYTES = 1024 * 1024
 
 _log = structlog.get_logger("cordbox.audit")
@@ -85,9 +83,7 @@ class NodeLog:
         self._known_end = known_end
         self._synced: Anchor | None = None
         self._lock = threading.Lock()
-        self._reported_ends: set[Anchor] = set()
-        self._last_calls: OrderedDict[str, tuple[int, str]] = OrderedDict()
-        self._reported_digests: OrderedDict[str, None] = OrderedDict()
+        self._known = KnownEntries()
         self._is_loaded = self._is_dirty = self._has_counts = False
         self._position = self._first = 0
         self._seq, self._hash = -1, chain.NO_HASH
@@ -112,7 +108,7 @@ class NodeLog:
         """
         with self._lock, self._exclusive():
             self._prepare(now)
-            number, outcome = self._last_calls.get(call.flow_id, (-1, ""))
+            number, outcome = self._known.last_call(call.flow_id)
             if call.call < number or (call.call, call.outcome) == (number, outcome):
                 return False
             if refusals.is_refusal(call):
@@ -233,7 +229,7 @@ class NodeLog:
     def _missed_by_registers(self, now: EpochMs) -> dict[str, JsonValue] | None:
         """The entry for a log that was lost or reset to an older state with its head."""
         end = self._known_end()
-        if end is None or end in self._reported_ends:
+        if end is None or self._known.has_end(end):
             return None
         if end.seq <= self._seq:
             # A part that was moved to an archive cannot be read here.
@@ -257,7 +253,7 @@ class NodeLog:
         runs = self._files.runs()
         self._has_counts = any(run.count for run in runs.runs)
         for run in runs.runs:
-            if run.count and run.digest in self._reported_digests:
+            if run.count and self._known.has_count(run.digest):
                 # The process crashed between adding the entry and this call.
                 runs = refusals.reported(runs, run)
                 self._files.write_runs(runs)
@@ -301,7 +297,7 @@ class NodeLog:
         if self._seq >= 0 and (entry["seq"], entry.get("previous")) != (self._seq + 1, self._hash):
             raise self._damaged(f"entry {entry['seq']} does not follow entry {self._seq}")
         self._seq, self._hash = entry["seq"], str(entry.get("hash"))
-        self._remember(entry)
+        self._known.add(entry)
 
     def _add(self, *contents: Mapping[str, JsonValue]) -> None:
         """Add entries, all or none, and then set the head."""
@@ -317,7 +313,7 @@ class NodeLog:
         self._position += len(text)
         self._seq, self._hash = seq, digest
         for entry in added:
-            self._remember(entry)
+            self._known.add(entry)
         self._files.write_head(seq, digest)
         self._is_dirty = True
 
@@ -377,28 +373,6 @@ class NodeLog:
                 if entry is not None and entry.get("seq") == seq:
                     return str(entry.get("hash"))
         return None
-
-    def _remember(self, entry: chain.Entry) -> None:
-        known = entry.get("headSeq")
-        if entry.get("kind") == chain.RECOVERY and isinstance(known, int):
-            self._reported_ends.add(Anchor(seq=known, hash=str(entry.get("headHash"))))
-        if entry.get("kind") == chain.CALL:
-            self._remember_call(str(entry.get("flow")), entry.get("call"), entry.get("outcome"))
-        elif entry.get("kind") == chain.REPEATS:
-            self._reported_digests[str(entry.get("digest"))] = None
-            if len(self._reported_digests) > _REPORTED_MAX:
-                self._reported_digests.popitem(last=False)
-            if entry.get("flow") != refusals.ANY:
-                self._remember_call(
-                    str(entry.get("flow")), entry.get("lastCall"), entry.get("outcome")
-                )
-
-    def _remember_call(self, flow: str, number: JsonValue, outcome: JsonValue) -> None:
-        if isinstance(number, int) and number >= self._last_calls.get(flow, (-1, ""))[0]:
-            self._last_calls[flow] = (number, str(outcome))
-            self._last_calls.move_to_end(flow)
-            if len(self._last_calls) > _FLOWS_MAX:
-                self._last_calls.popitem(last=False)
 
     def _damaged(self, reason: str) -> AuditLogDamagedError:
         return AuditLogDamagedError(f"{self._files.path}: {reason}", path=str(self._files.path))
