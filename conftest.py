@@ -1,8 +1,9 @@
-"""Plugins of the tests: the test kit, marks of cores, the property profile, and allowed skips."""
+"""Plugins of the tests: the test kit, marks of cores, interrupts, property profile, and skips."""
 
 pytest_plugins = [
     "cordapp_testkit.pytest_plugin",
     "tests.support.cores",
+    "tests.support.interrupts",
     "tests.support.properties",
     "tests.support.skips",
 ]

@@ -283,7 +283,8 @@ def test_runs_share_an_image_and_nothing_else(host, source):
     outcomes = [guest.call("verify", mark, limits=Limits()) for _ in range(3)]
     assert [outcome.is_error for outcome in outcomes] == [False] * 3
     assert len({outcome.receipt for outcome in outcomes}) == 1
-    assert memories.memory_count() == before
+    # One instance, restored, may wait for the next run.
+    assert memories.memory_count() - before <= 1
 
 
 def test_an_image_larger_than_a_runs_limit_is_a_limit(host, source):
