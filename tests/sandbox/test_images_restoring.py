@@ -1,5 +1,6 @@
 """Memory is put back to its image after a run, whatever pages the run wrote."""
 
+import gc
 import os
 import random
 import threading
@@ -94,11 +95,12 @@ def test_a_page_that_is_written_with_its_own_content_is_seen(page_map, memory):
 
 
 def test_a_system_that_does_not_tell_is_refused(monkeypatch):
+    gc.collect()  # what other tests have left is closed now, and not in between
     before = descriptors()
     monkeypatch.setattr(PageMap, "written", lambda *_: b"\1\1\1")
     with pytest.raises(OSError, match="does not tell"):
         PageMap()
-    assert descriptors() == before
+    assert descriptors() <= before
 
 
 def test_an_answer_that_is_cut_short_is_refused(page_map, memory):
