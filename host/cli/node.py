@@ -15,17 +15,6 @@ if TYPE_CHECKING:
 
 Connect = Callable[[], "HostClient"]
 
-
-_COUNTERS = (
-    "runs",
-    "fuel",
-    "wallMs",
-    "hostCalls",
-    "hostCallMs",
-    "logBytes",
-    "storageBytes",
-    "flowsOpen",
-)
 _Numbers = dict[str, int]
 
 
@@ -116,6 +105,7 @@ def quota(
 @output_option
 def usage(*, connect: Connect, node: str, output: str) -> None:
     """Show what NODE used, and which quotas it hit."""
+    from host.domain.quotas import USAGE_COUNTERS
     from host.tools.answers import shaped
 
     with connect() as client:
@@ -126,7 +116,7 @@ def usage(*, connect: Connect, node: str, output: str) -> None:
         return
     click.echo(f"since {answer['since'] or 'nothing ran yet'}")
     counted: Mapping[str, object] = answer
-    for name in _COUNTERS:
+    for name in USAGE_COUNTERS:
         click.echo(f"{name:<28}{counted[name]:>20,}")
     for account, held in answer["accounts"].items():
         most = held["bytesMax"]

@@ -190,6 +190,18 @@ ACCOUNT_QUOTAS: Mapping[Account, str] = {
 
 QUOTA_NAMES = tuple(f.name for f in dataclasses.fields(Quota))
 
+USAGE_COUNTERS = (
+    "runs",
+    "fuel",
+    "wallMs",
+    "hostCalls",
+    "hostCallMs",
+    "logBytes",
+    "storageBytes",
+    "flowsOpen",
+)
+"""Counters of a node's usage by their names in REST, in the order in which they are shown."""
+
 
 def quota_range(name: str) -> tuple[int, int]:
     """The least and the greatest value that the quota `name` can have."""

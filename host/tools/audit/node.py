@@ -6,7 +6,7 @@ from typing import Any
 
 from host.domain.errors import HostError
 from host.domain.json import camel_case
-from host.domain.quotas import QUOTA_NAMES, Quota, QuotaInvalidError
+from host.domain.quotas import QUOTA_NAMES, USAGE_COUNTERS, Quota, QuotaInvalidError
 from host.guests.limits import limits_of_quota
 from sandbox.limits import Limits
 
@@ -42,18 +42,6 @@ class NodeFacts:
     hits: Mapping[str, int]
 
 
-_USAGE = (
-    "runs",
-    "fuel",
-    "wallMs",
-    "hostCalls",
-    "hostCallMs",
-    "logBytes",
-    "storageBytes",
-    "flowsOpen",
-)
-
-
 def node_facts(node: Any, *, quota: Any, usage: Any) -> NodeFacts:
     """The facts from the REST answers.
 
@@ -71,7 +59,7 @@ def node_facts(node: Any, *, quota: Any, usage: Any) -> NodeFacts:
             granted_capabilities=tuple(str(name) for name in quota["grantedCapabilities"]),
             quota=_numbers(quota["quota"]),
             overrides=_numbers(quota["overrides"]),
-            usage={name: int(usage[name]) for name in _USAGE},
+            usage={name: int(usage[name]) for name in USAGE_COUNTERS},
             usage_since=None if usage["since"] is None else str(usage["since"]),
             calls=_numbers(usage["calls"]),
             hits={str(code): int(hit["count"]) for code, hit in usage["hits"].items()},
