@@ -5,7 +5,6 @@ Rows are journalled as a flow's calls are, under the id `<flow id>/<call>`: writ
 changed, and compared when the program is run again.
 """
 
-import dataclasses
 import hashlib
 from collections.abc import Sequence
 
@@ -58,6 +57,7 @@ class ProgramRows(list[Row]):
         journal: the id under which they are journalled.
         written: how many are stored.
         characters: total length of all answers.
+        unwritten_characters: of the answers that are not stored yet.
     """
 
     def __init__(self, journal: FlowId, rows: Sequence[Row] = (), *, written: int = 0) -> None:
@@ -65,12 +65,20 @@ class ProgramRows(list[Row]):
         self.journal = journal
         self.written = written
         self.characters = 0
+        self.unwritten_characters = 0
         for row in rows:
             self.append(row)
+        self.unwritten_characters = sum(len(row.answer) for row in rows[written:])
 
     def append(self, row: Row) -> None:
         super().append(row)
         self.characters += len(row.answer)
+        self.unwritten_characters += len(row.answer)
+
+    def note_written(self) -> None:
+        """All rows are stored."""
+        self.written = len(self)
+        self.unwritten_characters = 0
 
     def add(
         self, kind: str, answer: str, *, at: EpochMs, digest: str = "", is_error: bool = False
@@ -146,7 +154,7 @@ def kind_of(operation: Operation) -> str:
 
 def digest_of(operation: Operation) -> str:
     """Digest of an operation's fields: 32 hexadecimal digits of SHA-256."""
-    fields = msgspec.json.encode(dataclasses.asdict(operation), order="sorted")
+    fields = msgspec.json.encode(operation, order="sorted")
     return hashlib.sha256(fields).hexdigest()[:32]
 
 

@@ -1,7 +1,6 @@
 """Host calls that the engine answers itself: time, sub-flows, sessions, external messages."""
 
 import base64
-import uuid
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import TypeAlias
@@ -9,18 +8,16 @@ from typing import TypeAlias
 import msgspec
 
 from host.domain.capability_error import CapabilityError
-from host.domain.ids import EpochMs, HoldingIdentity
+from host.domain.ids import EpochMs
 from host.domain.packages import CpiRecord
-from host.domain.x500 import InvalidX500NameError, MemberX500Name
 from host.flow.core import calls, requests
 from host.flow.core.calls import Answer, Refused, Wait
-from host.flow.core.messages import Party
 from host.flow.core.offloaded_payloads import fetched
 from host.flow.core.requests import parse
+from host.flow.engine.counterparties import new_session_id, reachable
 from host.flow.engine.flow_services import FlowServices
 from host.flow.engine.step_state import StepState
 from host.ports.bus import NewRecord
-from host.ports.routes import Refused as NoRoute
 
 Outcome: TypeAlias = Answer | Wait | Refused
 EngineCall: TypeAlias = Callable[[str], Outcome]
@@ -89,21 +86,13 @@ class EngineCalls:
 
     def _open(self, request: str) -> Outcome:
         wanted = parse(request, requests.SessionOpen)
-        try:
-            name = MemberX500Name.parse(wanted.counterparty)
-        except InvalidX500NameError as exc:
-            raise CapabilityError(exc.code, exc.message) from exc
-        own = self._flow.checkpoint.holding
-        peer = HoldingIdentity(x500_name=name, group_id=own.group_id)
-        route = self._services.routes.route(own.holding(), peer)
-        if isinstance(route, NoRoute):
-            raise CapabilityError(route.code, route.message)
-        session_id = str(uuid.UUID(bytes=self._services.entropy.random_bytes(16), version=4))
+        peer = reachable(self._services, self._flow.checkpoint.holding, wanted.counterparty)
+        session_id = new_session_id(self._services)
         answer = calls.open_session(
             self._flow.checkpoint,
             wanted,
             session_id=session_id,
-            peer=Party.of(peer),
+            peer=peer,
             now=self._services.clock.now_ms(),
             config=self._services.config,
         )

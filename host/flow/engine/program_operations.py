@@ -2,7 +2,6 @@
 
 import base64
 import time
-import uuid
 from collections import Counter
 from dataclasses import replace
 
@@ -11,19 +10,19 @@ import msgspec
 from host.domain.accounts import Account, QuotaExceededError, hit_of
 from host.domain.call_time import limited_call
 from host.domain.capability_error import CapabilityError
-from host.domain.ids import EpochMs, HoldingIdentity
+from host.domain.ids import EpochMs
 from host.domain.instants import instant_text
 from host.domain.json import JsonObject, JsonValue
 from host.domain.packages import CpiRecord
-from host.domain.x500 import InvalidX500NameError, MemberX500Name
 from host.flow.core import program_sessions
 from host.flow.core.calls import Answer
 from host.flow.core.checkpoint import Asleep, AwaitSessions, RunningProgram, is_satisfied
-from host.flow.core.messages import Party, Sent
+from host.flow.core.messages import Sent
 from host.flow.core.offloaded_payloads import fetched
 from host.flow.core.program_state import ProgramRows, error_json, kind_of
 from host.flow.core.room import Room
 from host.flow.engine.answers import encoded, translated
+from host.flow.engine.counterparties import new_session_id, reachable
 from host.flow.engine.flow_services import FlowServices
 from host.flow.engine.step_state import StepState
 from host.ports.capability import CallContext
@@ -39,7 +38,6 @@ from host.ports.programs import (
     Send,
     Sleep,
 )
-from host.ports.routes import Refused as NoRoute
 
 INTERNAL = "protocol."
 """Begins the names of functions that only programs call; no guest can name them."""
@@ -68,8 +66,7 @@ class Operations:
         self.made: Counter[str] = Counter()
 
     def unwritten_bytes(self, rows: ProgramRows) -> int:
-        unwritten = sum(len(row.answer) for row in rows[rows.written :])
-        return max(self._flow.outgoing_bytes, unwritten)
+        return max(self._flow.outgoing_bytes, rows.unwritten_characters)
 
     def perform(self, operation: Operation, rows: ProgramRows) -> JsonValue:
         """The answer of an operation.
@@ -117,8 +114,7 @@ class Operations:
         Raises:
             CapabilityError: `quota-exceeded`.
         """
-        unwritten = sum(len(row.answer) for row in rows[rows.written :])
-        self._check_room(Account.JOURNAL, pending=unwritten, more=1)
+        self._check_room(Account.JOURNAL, pending=rows.unwritten_characters, more=1)
 
     def _check_room(self, account: Account, *, pending: int, more: int) -> None:
         try:
@@ -149,21 +145,13 @@ class Operations:
         return waiting.function.partition(".")[0]
 
     def _open(self, wanted: Open) -> JsonValue:
-        try:
-            name = MemberX500Name.parse(wanted.counterparty)
-        except InvalidX500NameError as exc:
-            raise CapabilityError(exc.code, exc.message) from exc
-        own = self._flow.checkpoint.holding
-        peer = HoldingIdentity(x500_name=name, group_id=own.group_id)
-        route = self._services.routes.route(own.holding(), peer)
-        if isinstance(route, NoRoute):
-            raise CapabilityError(route.code, route.message)
-        session_id = str(uuid.UUID(bytes=self._services.entropy.random_bytes(16), version=4))
+        peer = reachable(self._services, self._flow.checkpoint.holding, wanted.counterparty)
+        session_id = new_session_id(self._services)
         answer = program_sessions.open_session(
             self._flow.checkpoint,
             wanted,
             session_id=session_id,
-            peer=Party.of(peer),
+            peer=peer,
             now=self._services.clock.now_ms(),
             config=self._services.config,
         )

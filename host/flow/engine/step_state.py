@@ -185,7 +185,7 @@ class StepState:
             )
         self.written = len(self.journal or ())
         if self.program_rows is not None:
-            self.program_rows.written = len(self.program_rows)
+            self.program_rows.note_written()
         self.answered_programs = []
         self.version += 1
         self.apart = large.keys
