@@ -1,0 +1,48 @@
+"""Entities and ledger: what works on the vaults of virtual nodes."""
+
+from functools import cached_property
+
+from host import entities as persistence
+from host import ledger
+from host.guests.contracts import SandboxedContracts
+from host.guests.metered import MeteredContracts
+from host.ports.capability import Capability
+from host.ports.directory import ContractVerifier
+from host.runtime.wiring import services
+from host.runtime.wiring.network_parts import NetworkParts
+from host.runtime.wiring.services import RemoteCapability, RemoteContracts, VaultAnswers
+
+
+class LedgerParts(NetworkParts):
+    """The services on vaults, and the verification of contracts."""
+
+    @cached_property
+    def entities(self) -> Capability:
+        """The capability `persistence`."""
+        if self._is_elsewhere(services.ENTITIES):
+            return RemoteCapability("persistence", self._remote(services.ENTITIES))
+        return persistence.EntityCapability(self.vaults, self.entity_types)
+
+    @cached_property
+    def contracts(self) -> ContractVerifier:
+        if self._is_elsewhere(services.CONTRACTS):
+            return RemoteContracts(self._remote(services.CONTRACTS))
+        contracts = SandboxedContracts(library=self.guests)
+        return MeteredContracts(contracts, quotas=self.quotas, clock=self.base.clock)
+
+    @cached_property
+    def ledger(self) -> Capability:
+        """The capability `ledger`; it runs in the process that has the vaults."""
+        if self._is_elsewhere(services.LEDGER):
+            return RemoteCapability("ledger", self._remote(services.LEDGER))
+        return ledger.LedgerCapability(
+            vaults=self.vaults,
+            keys=self.keys,
+            public_keys=self.public_keys,
+            members=self.members,
+            contracts=self.contracts,
+        )
+
+    @cached_property
+    def answers(self) -> VaultAnswers:
+        return self._service(services.ANSWERS, lambda: VaultAnswers(self.vaults, self.base.clock))

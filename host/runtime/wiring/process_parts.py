@@ -1,0 +1,49 @@
+"""What all groups of parts use: the process they belong to, and other processes of its host."""
+
+from collections.abc import Callable
+from functools import cached_property
+from typing import TypeVar
+
+from host.database.claims import Claimant
+from host.domain.workers import COMBINED
+from host.nodes.quotas.flushing import PeriodicFlush
+from host.runtime.rpc import Interface
+from host.runtime.wiring.base import ProcessContext
+
+Port = TypeVar("Port")
+
+
+class ProcessParts:
+    """Base of the groups of parts. Used only by the thread that starts the process."""
+
+    def __init__(self, base: ProcessContext) -> None:
+        self.base = base
+
+    @cached_property
+    def claimant(self) -> Claimant:
+        """The name of this process for claims of work in the cluster's database."""
+        cluster = self.base.cluster
+        place = COMBINED if cluster is None else cluster.name
+        return Claimant(place=place, run=self.base.entropy.random_bytes(8).hex())
+
+    def _flush(self, flush: Callable[[], object], seconds: float) -> None:
+        flushing = PeriodicFlush(flush, seconds=seconds)
+        self.base.stack.callback(flushing.stop)
+        flushing.start()
+
+    def _service(self, interface: Interface[Port], local: Callable[[], Port]) -> Port:
+        return self._remote(interface) if self._is_elsewhere(interface) else local()
+
+    def _is_elsewhere(self, interface: Interface[Port]) -> bool:
+        cluster = self.base.cluster
+        return (
+            cluster is not None
+            and interface.kind is not None
+            and cluster.is_elsewhere(interface.kind)
+        )
+
+    def _remote(self, interface: Interface[Port]) -> Port:
+        cluster = self.base.cluster
+        kind = interface.kind
+        assert cluster is not None and kind is not None  # noqa: S101, PT018  # by _is_elsewhere
+        return cluster.client(kind).proxy(interface)
