@@ -17,7 +17,7 @@ from host.flow.core.errors import FlowsTooManyError
 from host.flow.core.messages import OUT_TOPIC, due_place
 from host.flow.core.room import NodeBalances, evicted
 from host.flow.core.statuses import read_status
-from host.flow.engine.host_calls import UNWRITTEN_BYTES_MAX
+from host.flow.engine.call_room import UNWRITTEN_BYTES_MAX
 from host.flow.engine.service import FlowService
 from host.flow.records.history import HistoryLimits
 from host.ports.glances import GlanceQuery

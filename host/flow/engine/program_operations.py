@@ -21,11 +21,11 @@ from host.flow.core.messages import Sent
 from host.flow.core.offloaded_payloads import fetched
 from host.flow.core.program_state import ProgramRows, error_json, kind_of
 from host.flow.core.room import Room
-from host.flow.engine.answers import encoded, translated
+from host.flow.engine.answers import encoded
+from host.flow.engine.capability_calls import CapabilityCalls
 from host.flow.engine.counterparties import new_session_id, reachable
 from host.flow.engine.flow_services import FlowServices
 from host.flow.engine.step_state import StepState
-from host.ports.capability import CallContext
 from host.ports.programs import (
     Call,
     Close,
@@ -61,7 +61,7 @@ class Operations:
     def __init__(self, services: FlowServices, flow: StepState, cpi: CpiRecord) -> None:
         self._services = services
         self._flow = flow
-        self._cpi = cpi
+        self._capabilities = CapabilityCalls(flow, services, cpi)
         self._room = Room(balances=flow.balances, node=flow.holding_id, quota=flow.quota)
         self.made: Counter[str] = Counter()
 
@@ -124,20 +124,12 @@ class Operations:
             raise CapabilityError(exc.code, exc.message, account=account) from exc
 
     def _call(self, call: Call, rows: ProgramRows) -> JsonValue:
-        flow = self._flow
         interface = self._interface()
-        capability = self._services.capabilities.get(interface)
-        if capability is None:
-            raise CapabilityError("capability-unavailable", f"this host offers no {interface}")
-        context = CallContext(
-            holding=flow.checkpoint.holding.holding(),
-            cpi=self._cpi,
-            flow_id=flow.flow_id,
-            request_id=f"{flow.flow_id}-{self._running.call}.{len(rows)}",
-            now=self._services.wall.now_ms(),
-        )
+        capability = self._capabilities.find(interface, interface)
+        number = f"{self._running.call}.{len(rows)}"
         with limited_call(time.thread_time):
-            return translated(capability, context, f"{INTERNAL}{call.function}", call.request)
+            function = f"{INTERNAL}{call.function}"
+            return self._capabilities.perform(capability, function, call.request, number)
 
     def _interface(self) -> str:
         waiting = self._flow.checkpoint.waiting

@@ -34,8 +34,8 @@ from host.flow.core.program_state import (
     program_journal,
 )
 from host.flow.engine.answers import encoded
+from host.flow.engine.call_room import UNWRITTEN_BYTES_MAX
 from host.flow.engine.flow_services import FlowServices
-from host.flow.engine.host_calls import UNWRITTEN_BYTES_MAX
 from host.flow.engine.kept_programs import KeptPrograms, LiveProgram
 from host.flow.engine.program_operations import Operations, OperationWaits
 from host.flow.engine.step_state import StepState
