@@ -20,21 +20,16 @@ from host.domain.guest_text import cut_message
 from host.domain.instants import instant_text
 from host.domain.json import JsonObject, JsonValue
 from host.ledger import vault
-from host.ledger.builder import read_builder
-from host.ledger.components import from_groups, to_groups
-from host.ledger.errors import (
-    ContractRefusedError,
-    ContractUndecidedError,
-    SignatureMissingError,
-)
-from host.ledger.metadata import (
+from host.ledger.core.builders import read_builder
+from host.ledger.core.components import from_groups, to_groups
+from host.ledger.core.metadata import (
     check_metadata,
     make_metadata,
     parameters_hash,
     signing_properties,
 )
-from host.ledger.model import Resolved, StateRef, Transaction, is_transaction_id
-from host.ledger.rules import (
+from host.ledger.core.model import Resolved, StateRef, Transaction, is_transaction_id
+from host.ledger.core.rules import (
     BUILDER,
     LEDGER_TRANSACTION,
     check_canonical_keys,
@@ -42,7 +37,7 @@ from host.ledger.rules import (
     check_declared,
     check_resolved,
 )
-from host.ledger.signed import (
+from host.ledger.core.signed import (
     Signature,
     SignedTransaction,
     check_complete,
@@ -51,6 +46,11 @@ from host.ledger.signed import (
     read_signed,
     signable,
     unsigned,
+)
+from host.ledger.errors import (
+    ContractRefusedError,
+    ContractUndecidedError,
+    SignatureMissingError,
 )
 from host.ports.capability import CallContext
 from host.ports.directory import UNDECIDED, ContractVerifier, Members

@@ -11,8 +11,8 @@ from host.domain.capability_error import CapabilityError
 from host.domain.errors import NotFoundError, StorageError
 from host.domain.ids import EpochMs, ShortHash
 from host.ledger import vault
-from host.ledger.components import from_groups
-from host.ledger.model import Resolved
+from host.ledger.core.components import from_groups
+from host.ledger.core.model import Resolved
 from host.ports.vaults import VaultAccess
 
 

@@ -8,10 +8,10 @@ from sqlalchemy import Connection, insert, select, update
 
 from host.domain.call_time import check_call_time
 from host.domain.ids import EpochMs
-from host.ledger.components import read_state, state_text
+from host.ledger.core.components import read_state, state_text
+from host.ledger.core.model import StateAndRef, StateRef, Transaction
+from host.ledger.core.signed import Signature, SignedTransaction
 from host.ledger.errors import StateConsumedError, StateNotFoundError, StatesTooLargeError
-from host.ledger.model import StateAndRef, StateRef, Transaction
-from host.ledger.signed import Signature, SignedTransaction
 from host.ledger.tables import OUTPUT, TRANSACTION
 
 STATES_BYTES_MAX = 1024 * 1024

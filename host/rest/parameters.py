@@ -14,7 +14,7 @@ from host.domain.ascii_case import ascii_lower, ascii_upper
 from host.domain.errors import NotFoundError
 from host.domain.ids import InvalidShortHashError, ShortHash, parse_short_hash
 from host.domain.refused import shown
-from host.ledger.model import parse_transaction_id
+from host.ledger.core.model import parse_transaction_id
 from host.ports.keys import MASTER_TENANT, KeyCategory
 
 P2P_TENANT = "p2p"

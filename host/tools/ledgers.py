@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TypedDict
 
-from host.ledger.model import parse_transaction_id
+from host.ledger.core.model import parse_transaction_id
 from host.tools.answers import shaped
 from host.tools.host_client import HostClient
 from host.tools.named_nodes import node_named

@@ -14,8 +14,8 @@ from sqlalchemy import insert
 from host.adapters.files.data_directory import DataDirectoryLockedError
 from host.adapters.os.system import SystemClock, SystemEntropy
 from host.domain.accounts import Account, Charge
-from host.ledger.components import state_text
-from host.ledger.model import State
+from host.ledger.core.components import state_text
+from host.ledger.core.model import State
 from host.ledger.tables import OUTPUT, TRANSACTION
 from host.nodes.audit_log.administrative.errors import ActNotRecordedError
 from host.nodes.audit_log.service import AuditKeyMissingError, load_audit_key

@@ -13,7 +13,7 @@ from host.domain.flow import FlowStatusName
 from host.domain.guest_text import MESSAGE_BYTES_MAX
 from host.flow.core.events import GuestLogged, RecordDeadLettered, RecordRetried
 from host.flow.core.messages import EVENT_TOPIC, OUT_TOPIC
-from host.ledger.signed import unsigned
+from host.ledger.core.signed import unsigned
 from host.ports.capability import Capability
 from host.ports.guest import GuestCallError
 from sandbox.host_api import HOST_API

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from host.ledger.model import StateRef
+from host.ledger.core.model import StateRef
 from host.ledger.notary.decide import decide
 from host.ledger.notary.model import Books, Check, ErrorKind, UniquenessRequest
 from tests.ledger.transactions import identifier, ref

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from host.domain.capability_error import CapabilityError
-from host.ledger.components import Group, from_groups
+from host.ledger.core.components import Group, from_groups
 from host.ledger.core.filtered import (
     Counted,
     FilteredTransaction,

@@ -7,10 +7,10 @@ import json
 
 import pytest
 
-from host.ledger.components import Group
+from host.ledger.core.components import Group
 from host.ledger.core.filtered import filter_transaction
 from host.ledger.core.filtered_json import filtered_json
-from host.ledger.model import Notary, TimeWindow
+from host.ledger.core.model import Notary, TimeWindow
 from host.ledger.notary.model import Check, ErrorKind
 from host.ledger.notary.requests import (
     FOR_NOTARY,

@@ -14,10 +14,10 @@ from host.ledger.core.batch import (
     signable_batch,
 )
 from host.ledger.core.graph import CycleError, dependencies_first
+from host.ledger.core.merkle import id_text, nonce_node, root_node, sha256d, tree_root
 from host.ledger.core.proofs import ProofInvalidError, proof_path, proven_root
+from host.ledger.core.signed import signable
 from host.ledger.core.statuses import Reason, Status, may_become
-from host.ledger.merkle import id_text, nonce_node, root_node, sha256d, tree_root
-from host.ledger.signed import signable
 
 NODES = (nonce_node, root_node)
 

@@ -13,7 +13,7 @@ from sqlalchemy import func, select
 from host.adapters.sqlite.database import Database
 from host.domain.errors import StorageError
 from host.domain.ids import EpochMs, ShortHash
-from host.ledger.model import StateRef
+from host.ledger.core.model import StateRef
 from host.ledger.notary.model import Check, ErrorKind, UniquenessRequest
 from host.ledger.notary.service import UniquenessService
 from host.ledger.notary.tables import CONSUMED, NOTARISED, SCHEMA

@@ -1,8 +1,8 @@
 """Transactions as values, without nodes, keys or vaults."""
 
-from host.ledger.components import to_groups
-from host.ledger.model import Command, Notary, State, StateRef, TimeWindow, Transaction
-from host.ledger.signed import unsigned
+from host.ledger.core.components import to_groups
+from host.ledger.core.model import Command, Notary, State, StateRef, TimeWindow, Transaction
+from host.ledger.core.signed import unsigned
 
 NOTARY = Notary(name="O=Notary, L=London, C=GB", key="a notary's key")
 WINDOW = TimeWindow(starts=None, until="2026-11-21T06:00:00.000000Z")

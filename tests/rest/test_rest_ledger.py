@@ -9,9 +9,9 @@ from sqlalchemy import update
 from host.access import Effect, Permission
 from host.domain.ids import EpochMs
 from host.ledger import vault
-from host.ledger.components import to_groups
-from host.ledger.model import Command, State, StateRef, Transaction
-from host.ledger.signed import unsigned
+from host.ledger.core.components import to_groups
+from host.ledger.core.model import Command, State, StateRef, Transaction
+from host.ledger.core.signed import unsigned
 from host.ledger.tables import TRANSACTION
 
 ALICE, BOB = "O=Alice, L=London, C=GB", "O=Bob, L=London, C=GB"

@@ -10,8 +10,8 @@ import pytest
 from host.database.query_time import QUERY_SECONDS_MAX
 from host.domain.capability_error import CapabilityError
 from host.domain.platform import PLATFORM_VERSION
-from host.ledger.metadata import check_metadata, make_metadata
-from host.ledger.signed import signable
+from host.ledger.core.metadata import check_metadata, make_metadata
+from host.ledger.core.signed import signable
 from host.ports.directory import UNDECIDED
 from host.ports.keys import KeyCategory
 from tests.services.ledger_support import ALL_NODES, EC, IOU, NOTARY_NAME, other_contract_cpk
@@ -377,7 +377,7 @@ def test_a_changed_transaction_is_refused_and_nothing_recorded(net, field):
 
 def reidentified(net, signed):
     """What a cheat sends: changed components under their right identifier, signed again."""
-    from host.ledger.signed import unsigned
+    from host.ledger.core.signed import unsigned
 
     groups = tuple(tuple(group) for group in signed["componentGroups"])
     honest = unsigned(base64.b64decode(signed["privacySalt"]), groups)

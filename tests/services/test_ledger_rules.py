@@ -9,9 +9,8 @@ from hypothesis import strategies as st
 from host.domain.instants import instant_text, is_instant
 from host.domain.membership import NotaryInfo
 from host.domain.x500 import MemberX500Name
-from host.ledger.components import Group, from_groups, read_state, state_text, to_groups
-from host.ledger.errors import TransactionInvalidError
-from host.ledger.model import (
+from host.ledger.core.components import Group, from_groups, read_state, state_text, to_groups
+from host.ledger.core.model import (
     Command,
     Notary,
     Resolved,
@@ -21,7 +20,8 @@ from host.ledger.model import (
     TimeWindow,
     Transaction,
 )
-from host.ledger.rules import BUILDER, LEDGER_TRANSACTION, check_content, check_resolved
+from host.ledger.core.rules import BUILDER, LEDGER_TRANSACTION, check_content, check_resolved
+from host.ledger.errors import TransactionInvalidError
 from tests.services.support import NOW
 
 NOTARY = Notary(name="O=Notary, L=London, C=GB", key="notary key")

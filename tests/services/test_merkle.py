@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from host.ledger.merkle import component_root, sha256d, transaction_id, tree_root
-from host.ledger.signed import privacy_salt
+from host.ledger.core.merkle import component_root, sha256d, transaction_id, tree_root
+from host.ledger.core.signed import privacy_salt
 
 KNOWN = "SHA-256D:2B318AE66CCEE341869CA4C1ED4AF73096AEF20BDC4265EE377F1C4BEE29B26E"
 SALT = b"6e1ae6a4-3c1c-4f4e-9a54-0f2a0f2a0f2a-3-0"

@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from host.domain.json import JsonObject, canonical_json
+from host.ledger.core.merkle import HASH_PREFIX, id_text, serialized, sha256d, tree_root
 from host.ledger.core.proofs import proof_path, proven_root
-from host.ledger.merkle import HASH_PREFIX, id_text, serialized, sha256d, tree_root
 
 BATCH_MAX = 256
 """Transactions of one batch signature."""

@@ -13,10 +13,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from host.ledger.components import Group
-from host.ledger.core.proofs import ProofInvalidError, proof_path, proven_root
-from host.ledger.errors import FilteredInvalidError
-from host.ledger.merkle import (
+from host.ledger.core.components import Group
+from host.ledger.core.merkle import (
     component_leaf,
     component_nonces,
     group_leaf,
@@ -24,7 +22,9 @@ from host.ledger.merkle import (
     nonce_node,
     root_node,
 )
-from host.ledger.signed import SignedTransaction
+from host.ledger.core.proofs import ProofInvalidError, proof_path, proven_root
+from host.ledger.core.signed import SignedTransaction
+from host.ledger.errors import FilteredInvalidError
 
 GROUPS = len(Group)
 _EMPTY = ""

@@ -9,10 +9,10 @@ from typing import Generic, TypeVar
 
 from host.domain.guest_text import GuestTextError, checked_json
 from host.domain.json import JsonObject, JsonValue
-from host.ledger.components import Group, read_command, read_notary, read_output, read_text
+from host.ledger.core.components import Group, read_command, read_notary, read_output, read_text
 from host.ledger.core.filtered import FilteredTransaction, Part, Shown
+from host.ledger.core.model import Command, Notary, State, StateRef, TimeWindow
 from host.ledger.errors import FilteredInvalidError, TransactionInvalidError
-from host.ledger.model import Command, Notary, State, StateRef, TimeWindow
 
 _T = TypeVar("_T")
 _NOTARY_LEAVES = 3

@@ -10,7 +10,7 @@ import base64
 from collections.abc import Sequence
 
 from host.domain.json import JsonObject, JsonValue
-from host.ledger.components import LEAF_BYTES_MAX, LEAVES_MAX, TOTAL_BYTES_MAX, Group
+from host.ledger.core.components import LEAF_BYTES_MAX, LEAVES_MAX, TOTAL_BYTES_MAX, Group
 from host.ledger.core.filtered import (
     GROUPS,
     Counted,
@@ -20,9 +20,9 @@ from host.ledger.core.filtered import (
     Shown,
     check_proofs,
 )
+from host.ledger.core.model import is_transaction_id
 from host.ledger.core.proofs import HASH_BYTES
 from host.ledger.errors import FilteredInvalidError
-from host.ledger.model import is_transaction_id
 from host.ports.requests import (
     as_object,
     check_fields,

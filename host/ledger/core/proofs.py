@@ -3,7 +3,8 @@
 A path holds the hashes that cannot be computed from the known leaves, level by level from the
 leaves up, each level from left to right. An unpaired last element of a level is lifted unchanged,
 so it needs no partner. The same leaves and indexes give exactly one path.
-Source of the trees: `host.ledger.merkle`; of multiproofs: corda-runtime-os `MerkleTreeImpl.kt`,
+Source of the trees: `host.ledger.core.merkle`; of multiproofs: corda-runtime-os
+`MerkleTreeImpl.kt`,
 `MerkleProofImpl.kt`.
 """
 
@@ -11,7 +12,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import TypeAlias
 
 Node: TypeAlias = Callable[[int, bytes, bytes], bytes]
-"""Hashes depth (the root's is 0), left and right; see `host.ledger.merkle.tree_root`."""
+"""Hashes depth (the root's is 0), left and right; see `host.ledger.core.merkle.tree_root`."""
 
 HASH_BYTES = 32
 

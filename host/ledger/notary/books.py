@@ -9,8 +9,8 @@ from sqlalchemy import Connection, insert, select, tuple_
 
 from host.domain.ids import EpochMs
 from host.domain.json import canonical_json
-from host.ledger.merkle import HASH_PREFIX, id_text
-from host.ledger.model import StateRef
+from host.ledger.core.merkle import HASH_PREFIX, id_text
+from host.ledger.core.model import StateRef
 from host.ledger.notary.model import (
     Books,
     Entry,

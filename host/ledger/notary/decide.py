@@ -8,7 +8,7 @@ Source: corda-runtime-os `BatchedUniquenessCheckerImpl.kt` and its integration t
 
 from collections.abc import Mapping, Sequence
 
-from host.ledger.model import StateRef
+from host.ledger.core.model import StateRef
 from host.ledger.notary.model import (
     Books,
     Check,

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from host.domain.json import JsonObject
-from host.ledger.model import StateRef
+from host.ledger.core.model import StateRef
 
 
 class Check(StrEnum):

@@ -17,11 +17,11 @@ from dataclasses import dataclass
 from host.domain.capability_error import CapabilityError
 from host.domain.instants import is_instant
 from host.domain.json import JsonObject, JsonValue
-from host.ledger.components import Group
+from host.ledger.core.components import Group
 from host.ledger.core.filtered import Selection
 from host.ledger.core.filtered_content import FilteredContent, Listed, filtered_content
 from host.ledger.core.filtered_json import read_filtered
-from host.ledger.model import Notary, StateRef, TimeWindow
+from host.ledger.core.model import Notary, StateRef, TimeWindow
 from host.ledger.notary.model import Check, ErrorKind, Rejection, UniquenessRequest
 from host.ports.requests import as_object, check_fields, take_object, take_text
 

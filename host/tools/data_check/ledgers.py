@@ -7,7 +7,7 @@ from pathlib import Path
 from host.adapters.files.identity import Finding
 from host.adapters.files.identity.files import opened
 from host.domain.ids import ShortHash
-from host.ledger.components import read_state
+from host.ledger.core.components import read_state
 from host.tools.data_check.codes import CheckCode, finding
 from host.tools.data_check.databases import is_there
 from host.tools.data_check.nodes import vault_name

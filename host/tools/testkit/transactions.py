@@ -7,10 +7,10 @@ from cordapp.contracts import Command, ContractState, TimeWindow, state_to_json
 from cordapp.registry import name_of
 from cordapp.schema import to_json
 from host.domain.packages import CpiRecord
-from host.ledger.builder import read_builder
-from host.ledger.metadata import make_metadata
-from host.ledger.model import Resolved, State, StateAndRef, StateRef
-from host.ledger.rules import BUILDER, check_content
+from host.ledger.core.builders import read_builder
+from host.ledger.core.metadata import make_metadata
+from host.ledger.core.model import Resolved, State, StateAndRef, StateRef
+from host.ledger.core.rules import BUILDER, check_content
 from host.ports.public_keys import PublicKeys
 
 _ID = f"SHA-256D:{0xC0DE:064X}"

@@ -8,14 +8,14 @@ from dataclasses import dataclass, replace
 from host.domain.errors import InvalidInputError
 from host.domain.instants import is_instant
 from host.domain.json import JsonObject, JsonValue, canonical_json
-from host.ledger.components import Groups, check_limits
+from host.ledger.core.components import Groups, check_limits
+from host.ledger.core.merkle import transaction_id
+from host.ledger.core.model import Transaction
 from host.ledger.errors import (
     SignatureInvalidError,
     SignatureMissingError,
     TransactionInvalidError,
 )
-from host.ledger.merkle import transaction_id
-from host.ledger.model import Transaction
 from host.ports.public_keys import PublicKeys
 from host.ports.requests import (
     as_object,

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from host.domain.instants import is_instant
 from host.domain.membership import NotaryInfo
 from host.domain.packages import CpiRecord
+from host.ledger.core.model import Resolved, State, StateAndRef, StateRef, Transaction
 from host.ledger.errors import TransactionInvalidError
-from host.ledger.model import Resolved, State, StateAndRef, StateRef, Transaction
 from host.ports.public_keys import PublicKeys
 
 BUILDER = "transaction builder"

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from host.domain.json import JsonObject, JsonValue
 from host.domain.membership import NotaryInfo
 from host.domain.x500 import MemberX500Name
-from host.ledger.components import LEAVES_MAX
+from host.ledger.core.components import LEAVES_MAX
+from host.ledger.core.model import Command, Notary, State, StateRef, TimeWindow, Transaction
 from host.ledger.errors import TransactionInvalidError
-from host.ledger.model import Command, Notary, State, StateRef, TimeWindow, Transaction
 from host.ports.public_keys import PublicKeys
 from host.ports.requests import (
     as_object,

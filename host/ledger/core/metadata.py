@@ -10,7 +10,7 @@ from cpi.package.model import PackageId
 from host.domain.json import JsonObject, JsonValue, canonical_json
 from host.domain.packages import CpiRecord
 from host.domain.platform import PLATFORM_VERSION
-from host.ledger.components import Group
+from host.ledger.core.components import Group
 from host.ledger.errors import CpkUnknownError, TransactionInvalidError
 
 LEDGER_MODEL = "net.corda.ledger.utxo.data.transaction.UtxoLedgerTransactionImpl"

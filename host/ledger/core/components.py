@@ -24,8 +24,8 @@ from typing import TypeAlias
 
 from host.domain.guest_text import GuestTextError, checked_json
 from host.domain.json import JsonObject, JsonValue, canonical_json
+from host.ledger.core.model import Command, Notary, State, StateRef, TimeWindow, Transaction
 from host.ledger.errors import TransactionInvalidError
-from host.ledger.model import Command, Notary, State, StateRef, TimeWindow, Transaction
 
 Groups: TypeAlias = tuple[tuple[str, ...], ...]
 """Ten groups of leaf texts."""
