@@ -158,7 +158,7 @@ def _verify(guest: Guest | IsolatedGuest) -> None:
 def _other(place: Place, code: str) -> _Work:
     sandbox = workshop.sandbox()
     source = PythonSource(files={"cordapp/guest.py": _GUEST}, entry_modules=("cordapp.guest",))
-    guest = place(sandbox, World.CONTRACT, sandbox.derive(World.CONTRACT, source).digest)
+    guest = place(sandbox, World.CONTRACT, sandbox.make_image(World.CONTRACT, source).digest)
 
     def work() -> None:
         with suppress(SandboxError):

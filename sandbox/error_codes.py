@@ -23,7 +23,7 @@ ERROR_CODES: Mapping[str, str] = {
     "component-unknown": "Upload the CPI again: its code is not in the host's store.",
     "compile-refused": "Make the code smaller or simpler; the message names the limit.",
     "compile-lost": "Try again; if it repeats, see the machine's memory.",
-    "derive-failed": "Correct the error that the message shows: the modules fail when imported.",
+    "load-failed": "Correct the error that the message shows: the modules fail when imported.",
     "runtime-unknown": _REBUILD,
     "runtime-damaged": "Install Cordbox again; `cordbox runtime verify` checks all runtimes.",
     "source-refused": "Change the file, name or size that the message names.",

@@ -137,7 +137,7 @@ class WorldMismatchError(SandboxError):
 
 
 class ComponentUnknownError(SandboxError):
-    """No component of that digest has been derived or admitted here."""
+    """No component or image of that digest has been admitted or made here."""
 
     code = "component-unknown"
 
@@ -154,10 +154,10 @@ class CompileLostError(CompileRefusedError):
     code = "compile-lost"
 
 
-class DeriveFailedError(SandboxError):
+class LoadFailedError(SandboxError):
     """The Python sources cannot be loaded into the runtime."""
 
-    code = "derive-failed"
+    code = "load-failed"
 
 
 class RuntimeUnknownError(SandboxError):

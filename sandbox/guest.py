@@ -41,7 +41,7 @@ class Component:
 
     Attributes:
         digest: `SHA-256:HEX` of its bytes.
-        runtime: digest of the pinned runtime it was derived from; None if it is self-contained.
+        runtime: digest of the pinned runtime of an image; None if it is self-contained.
         path: the component's file in the cache.
     """
 

@@ -25,7 +25,7 @@ class RunFacts:
     Attributes:
         world: of the component.
         component: `SHA-256:HEX` of it, or of the image of Python code.
-        runtime: digest of the pinned runtime it was derived from, if it was.
+        runtime: digest of the pinned runtime of an image; None if it is self-contained.
         request: the export, its argument and its limits.
     """
 

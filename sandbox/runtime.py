@@ -1,4 +1,4 @@
-"""The sandbox's interface: derive or admit a component, then call its exports."""
+"""The sandbox's interface: make an image or admit a component, then call its exports."""
 
 import json
 from collections.abc import Callable
@@ -21,6 +21,7 @@ from sandbox.images.runtimes import Runtimes
 from sandbox.images.store import ImageStore
 from sandbox.jail import compile_in_jail
 from sandbox.loading import Pool, loaded_guest, opened_pool
+from sandbox.older_caches import remove_derived
 from sandbox.python_source import PythonSource
 from sandbox.static_limits import PLAIN, check_static
 from sandbox.world import World
@@ -55,6 +56,7 @@ class Sandbox:
         restored_instances: bool = True,
     ) -> None:
         self._cache_dir = private_directory(cache_dir)
+        remove_derived(cache_dir)
         self._components = private_directory(cache_dir / "components")
         self._progress: Progress = progress or (lambda _text: None)
         self._aot = AotCache(cache_dir / "compiled")
@@ -78,20 +80,20 @@ class Sandbox:
         """
         return pinned.default_runtime(world).digest
 
-    def derive(
+    def make_image(
         self, world: World, source: PythonSource, *, runtime: str | None = None
     ) -> Component:
-        """Derive the component of Python sources; from the cache if it has been derived here.
+        """Make the image of Python sources; from the cache if it has been made here.
 
         Args:
-            world: the component's world.
+            world: the world of the code.
             source: the Python sources.
             runtime: digest of the pinned runtime; the newest of the world by default.
 
         Raises:
             RuntimeUnknownError, RuntimeDamagedError: there is no such runtime, or it is damaged.
             WorldMismatchError: the runtime is one of another world.
-            DeriveFailedError: the sources cannot be imported; names file, line and exception.
+            LoadFailedError: the sources cannot be imported; names file, line and exception.
         """
         chosen = pinned.find_runtime(runtime or self.default_runtime(world))
         if chosen.world is not world:
@@ -128,7 +130,7 @@ class Sandbox:
         """The guest of a stored component, compiled in the jail the first time.
 
         Raises:
-            ComponentUnknownError: it was not derived or admitted with this cache directory.
+            ComponentUnknownError: it was not made or admitted with this cache directory.
             WorldMismatchError: it is one of another world.
             CompileRefusedError: a limit of the compile jail.
         """
@@ -258,7 +260,7 @@ class Sandbox:
         except (FileNotFoundError, ValueError, KeyError, TypeError) as exc:
             raise ComponentUnknownError(f"component {digest} is not stored here") from exc
         if is_older:
-            raise ComponentUnknownError(f"component {digest} was derived by an older release")
+            raise ComponentUnknownError(f"component {digest} was made by an older release")
         return Component(digest=digest, world=world, runtime=None, path=path)
 
     def _path(self, digest: str) -> Path:

@@ -49,7 +49,7 @@ PLAIN = Profile(
     custom_bytes_max=4 * MIB,
 )
 PYTHON = Profile(
-    name="derived from a Python runtime",
+    name="a Python runtime",
     bytes_max=64 * MIB,
     modules_max=100,
     sections_max=5_000,

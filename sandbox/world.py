@@ -41,7 +41,7 @@ _PYTHON_INSTANCE = "exports"
 
 
 def _is_python_extra(name: str, found: str) -> bool:
-    """Whether a pinned or derived Python runtime exports this in addition to its world.
+    """Whether a pinned Python runtime exports this in addition to its world.
 
     `load` belongs to the runtime's loader, the instance `exports` to componentize-py. The host
     calls neither.
@@ -78,7 +78,7 @@ def check_world(
         world: what the component claims to be.
         imports: import -> type as text, members of an instance as `instance#member`.
         exports: the same for exports.
-        python: the component is a pinned Python runtime or derived from one.
+        python: the component is a pinned Python runtime.
 
     Raises:
         WorldMismatchError: names the import or export at fault, expected and found.

@@ -160,7 +160,7 @@ def make_component(sandbox: Sandbox, code: CpkCode) -> Component:
     """
     with refusing_code(code.label):
         if code.source is not None:
-            made = sandbox.derive(code.world, code.source, runtime=code.descriptor.runtime)
+            made = sandbox.make_image(code.world, code.source, runtime=code.descriptor.runtime)
         elif code.wasm is not None:
             made = sandbox.admit(code.world, code.wasm)
         else:

@@ -132,7 +132,7 @@ def python_code(
     runtime = runtime or sandbox.default_runtime(world)
     with refusing_code(plan.symbolic_name):
         source = PythonSource(files={**base, **own}, entry_modules=plan.modules)
-        component = sandbox.derive(world, source, runtime=runtime)
+        component = sandbox.make_image(world, source, runtime=runtime)
     descriptor, warnings = _descriptor(
         sandbox,
         plan,

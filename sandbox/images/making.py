@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, BinaryIO
 
-from sandbox.errors import DeriveFailedError
+from sandbox.errors import LoadFailedError
 from sandbox.images.format import encode
 from sandbox.images.header import BLOCK_BYTES, SIZE_MAX, Header, header_of
 from sandbox.images.image import unnamed_file
@@ -61,7 +61,7 @@ def make_image(source: PythonSource, files: RuntimeFiles) -> MadeImage:
     """Load the sources into an instance of a runtime, and take its memory.
 
     Raises:
-        DeriveFailedError: the sources raise, trap, call the host or reach a limit while they are
+        LoadFailedError: the sources raise, trap, call the host or reach a limit while they are
             loaded; the message names file, line and exception if they raised.
     """
     with unnamed_file("cordbox-loading") as output:
@@ -77,15 +77,15 @@ def _load(source: PythonSource, files: RuntimeFiles, output: BinaryIO) -> None:
     """Let the process fill the file `output`.
 
     Raises:
-        DeriveFailedError: it reached a limit of the process.
+        LoadFailedError: it reached a limit of the process.
     """
     numbers = [files.code.fileno(), files.initial.fileno(), output.fileno()]
     returncode = _run(numbers, base64.b64encode(source.packed()))
     if ended_by_cpu_time(returncode):
         seconds = PROCESS_LIMITS[resource.RLIMIT_CPU]
-        raise DeriveFailedError(f"loading the sources needs more than {seconds} s of CPU time")
+        raise LoadFailedError(f"loading the sources needs more than {seconds} s of CPU time")
     if returncode != 0:
-        raise DeriveFailedError(
+        raise LoadFailedError(
             f"the sources cannot be loaded: the process ended with code {returncode}"
         )
 
@@ -94,20 +94,20 @@ def _memory(told: mmap.mmap) -> bytes:
     """The memory that the process left, if the loader had no failure to report.
 
     Raises:
-        DeriveFailedError: it had, or a limit was reached, or the code trapped.
+        LoadFailedError: it had, or a limit was reached, or the code trapped.
     """
     size = int.from_bytes(told[REPORT_AT : REPORT_AT + 4], "little")
     try:
         report: Any = json.loads(told[REPORT_AT + 4 : REPORT_AT + 4 + size])
         answer, error, memory = str(report["answer"]), report["error"], int(report["size"])
     except (ValueError, LookupError, TypeError, RecursionError):
-        raise DeriveFailedError("the runtime's loader gave no answer") from None
+        raise LoadFailedError("the runtime's loader gave no answer") from None
     if error is not None:
-        raise DeriveFailedError(f"the sources cannot be loaded: {error}")
+        raise LoadFailedError(f"the sources cannot be loaded: {error}")
     if answer:
         raise _failure(answer)
     if not 0 < memory <= SIZE_MAX or memory % BLOCK_BYTES:
-        raise DeriveFailedError("the runtime's loader gave no answer")
+        raise LoadFailedError("the runtime's loader gave no answer")
     return told[:memory]
 
 
@@ -115,7 +115,7 @@ def _run(numbers: list[int], text: bytes) -> int:
     """Run the process to its end, within its limits; returns its exit code.
 
     Raises:
-        DeriveFailedError: it took too long.
+        LoadFailedError: it took too long.
     """
     words = [sys.executable, "-P", "-m", MODULE, *map(str, numbers)]
     with subprocess.Popen(
@@ -136,7 +136,7 @@ def _run(numbers: list[int], text: bytes) -> int:
             process.communicate(text, timeout=PROCESS_SECONDS)
         except subprocess.TimeoutExpired as exc:
             process.kill()
-            raise DeriveFailedError(
+            raise LoadFailedError(
                 f"loading the sources took longer than {PROCESS_SECONDS} seconds"
             ) from exc
         except BaseException:
@@ -145,7 +145,7 @@ def _run(numbers: list[int], text: bytes) -> int:
     return process.returncode
 
 
-def _failure(answer: str) -> DeriveFailedError:
+def _failure(answer: str) -> LoadFailedError:
     """The loader's report as an error that names file, line and exception.
 
     The sources have run by then, so the report cannot be trusted to have any shape.
@@ -159,4 +159,4 @@ def _failure(answer: str) -> DeriveFailedError:
         text = "the sources left no report of their failure"
     # A lone surrogate, which JSON can spell, becomes U+FFFD: the message could not be encoded.
     whole = text[:_REPORT_CHARACTERS_MAX].encode("utf-16", "surrogatepass")
-    return DeriveFailedError(whole.decode("utf-16", "replace"))
+    return LoadFailedError(whole.decode("utf-16", "replace"))

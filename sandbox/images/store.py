@@ -44,7 +44,7 @@ class ImageStore:
 
         Raises:
             RuntimeUnknownError, RuntimeDamagedError: there is no such runtime, or it is damaged.
-            DeriveFailedError: the sources cannot be loaded; names file, line and exception.
+            LoadFailedError: the sources cannot be loaded; names file, line and exception.
         """
         key = digest_of(f"{_VERSION}\n{source.digest}\n{runtime}".encode())
         record = self._known / f"{file_stem(key)}.json"

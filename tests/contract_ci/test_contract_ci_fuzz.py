@@ -26,7 +26,7 @@ from host.tools.fuzz.participants import alone, learn, participants_of, sample, 
 from host.tools.fuzz.report import summary
 from host.tools.fuzz.values import values
 
-pytestmark = pytest.mark.timeout(600)  # components are derived, which takes seconds of CPU
+pytestmark = pytest.mark.timeout(600)  # images are made, which takes seconds of CPU
 
 CONTRACT = """
     from dataclasses import dataclass

@@ -67,7 +67,7 @@ def sandbox(cache_dir: Path) -> Sandbox:
 @pytest.fixture(scope="session")
 def components(sandbox: Sandbox) -> Sequence[Component]:
     source = PythonSource({"cordapp/guest.py": GUEST_PY}, ("cordapp.guest",))
-    return [sandbox.derive(world, source) for world in (World.CONTRACT, World.WORKFLOW)]
+    return [sandbox.make_image(world, source) for world in (World.CONTRACT, World.WORKFLOW)]
 
 
 @pytest.fixture(scope="session")

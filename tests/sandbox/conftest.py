@@ -160,18 +160,18 @@ def placed(sandbox: Sandbox) -> Iterator[Placed]:
 
 @pytest.fixture(scope="session")
 def contract(sandbox: Sandbox, source: PythonSource, placed: Placed) -> Guest | IsolatedGuest:
-    return placed(World.CONTRACT, sandbox.derive(World.CONTRACT, source).digest)
+    return placed(World.CONTRACT, sandbox.make_image(World.CONTRACT, source).digest)
 
 
 @pytest.fixture(scope="session")
 def workflow(sandbox: Sandbox, source: PythonSource, placed: Placed) -> Guest | IsolatedGuest:
-    return placed(World.WORKFLOW, sandbox.derive(World.WORKFLOW, source).digest)
+    return placed(World.WORKFLOW, sandbox.make_image(World.WORKFLOW, source).digest)
 
 
 @pytest.fixture(scope="session")
 def workflow_here(sandbox: Sandbox, source: PythonSource) -> Guest:
     """The workflow in this process, for tests that move its engine's clock."""
-    return sandbox.guest(World.WORKFLOW, sandbox.derive(World.WORKFLOW, source).digest)
+    return sandbox.guest(World.WORKFLOW, sandbox.make_image(World.WORKFLOW, source).digest)
 
 
 @pytest.fixture(scope="session")

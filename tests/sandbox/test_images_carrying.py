@@ -99,7 +99,7 @@ class Guests:
 
     def __init__(self, world, keeping, renewing, source):
         self.export = EXPORTS[world]
-        digest = keeping.derive(world, source).digest
+        digest = keeping.make_image(world, source).digest
         self.kept = keeping.guest(world, digest)
         self.new = renewing.guest(world, digest)
         self.waiting = keeping._keeping.waiting

@@ -15,7 +15,7 @@ from wasmtime import _ffi as ffi
 from wasmtime import component as wc
 
 from sandbox import engine
-from sandbox.errors import ComponentUnknownError, DeriveFailedError, SandboxError
+from sandbox.errors import ComponentUnknownError, LoadFailedError, SandboxError
 from sandbox.growth import trap_refused_growth
 from sandbox.images import loading_process, making, memories
 from sandbox.images.header import header_of
@@ -130,7 +130,7 @@ def test_twenty_varied_builds_give_one_image(sandbox, source, runtime_files, tmp
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
         printed.add(done.stdout)
-    assert printed == {sandbox.derive(World.CONTRACT, rich).digest}
+    assert printed == {sandbox.make_image(World.CONTRACT, rich).digest}
 
 
 @pytest.mark.slow
@@ -174,7 +174,7 @@ def test_code_of_another_compiler_makes_the_same_image(source, contract, tmp_pat
 
 
 def test_two_hosts_make_the_same_image(tmp_path, cache_dir, source, contract):
-    made = other_host(tmp_path / "cache", cache_dir).derive(World.CONTRACT, source)
+    made = other_host(tmp_path / "cache", cache_dir).make_image(World.CONTRACT, source)
     assert made.digest == contract.component.digest
     assert made.path.stat().st_size < 3 * MIB
 
@@ -217,8 +217,8 @@ def test_hostile_sources_are_refused_and_named(host, source, monkeypatch, text, 
     monkeypatch.setattr(making, "MODULE", "tests.sandbox.loading_with_little")
     kept = sorted(path.name for path in host._images._folder.glob("*.image"))
     before = memories.memory_count()
-    with pytest.raises(DeriveFailedError, match=named) as caught:
-        host.derive(World.CONTRACT, with_guest(source, text))
+    with pytest.raises(LoadFailedError, match=named) as caught:
+        host.make_image(World.CONTRACT, with_guest(source, text))
     caught.value.message.encode()
     assert len(caught.value.message) < 10_000
     assert sorted(path.name for path in host._images._folder.glob("*.image")) == kept
@@ -238,28 +238,28 @@ except BaseException:
 
 def test_a_host_call_while_loading_is_refused_even_if_it_is_caught(host, source):
     text = HOST_CALL.format(module="flow", function="now")
-    with pytest.raises(DeriveFailedError, match=r"cannot be loaded|own\.py"):
-        host.derive(World.WORKFLOW, with_guest(source, text))
+    with pytest.raises(LoadFailedError, match=r"cannot be loaded|own\.py"):
+        host.make_image(World.WORKFLOW, with_guest(source, text))
 
 
 def test_the_process_has_limits_of_its_own(host, source, monkeypatch):
     limits = {**making.PROCESS_LIMITS, resource.RLIMIT_CPU: 1}
     monkeypatch.setattr(making, "PROCESS_LIMITS", limits)
-    with pytest.raises(DeriveFailedError, match="more than 1 s of CPU time"):
-        host.derive(World.CONTRACT, with_guest(source, "while True: pass"))
+    with pytest.raises(LoadFailedError, match="more than 1 s of CPU time"):
+        host.make_image(World.CONTRACT, with_guest(source, "while True: pass"))
 
 
 def test_a_process_that_takes_too_long_is_ended(host, source, monkeypatch):
     monkeypatch.setattr(making, "PROCESS_SECONDS", 0.01)
-    with pytest.raises(DeriveFailedError, match=r"longer than 0\.01 seconds"):
-        host.derive(World.CONTRACT, with_guest(source, "while True: pass"))
+    with pytest.raises(LoadFailedError, match=r"longer than 0\.01 seconds"):
+        host.make_image(World.CONTRACT, with_guest(source, "while True: pass"))
 
 
 @pytest.mark.parametrize("module", ["this", "tests.sandbox.no_such_module"])
 def test_a_process_that_leaves_nothing_made_no_image(host, source, monkeypatch, module):
     monkeypatch.setattr(making, "MODULE", module)
-    with pytest.raises(DeriveFailedError, match=r"gave no answer|ended with code 1"):
-        host.derive(World.CONTRACT, with_guest(source, "x = 'never made'"))
+    with pytest.raises(LoadFailedError, match=r"gave no answer|ended with code 1"):
+        host.make_image(World.CONTRACT, with_guest(source, "x = 'never made'"))
 
 
 def test_the_largest_sources_can_be_loaded(host, source):
@@ -268,7 +268,7 @@ def test_the_largest_sources_can_be_loaded(host, source):
         {**source.files, "own.py": lines, "data.py": f"X = {'y' * 3_000_000!r}"},
         ("own", "data", "cordapp.guest"),
     )
-    made = host.derive(World.CONTRACT, large)
+    made = host.make_image(World.CONTRACT, large)
     outcome = host.guest(World.CONTRACT, made.digest).call(
         "verify", "import own, data\nassert (own.V59999, len(data.X)) == (59999, 3000000)",
         limits=Limits(),
@@ -277,7 +277,7 @@ def test_the_largest_sources_can_be_loaded(host, source):
 
 
 def test_runs_share_an_image_and_nothing_else(host, source):
-    guest = host.guest(World.CONTRACT, host.derive(World.CONTRACT, source).digest)
+    guest = host.guest(World.CONTRACT, host.make_image(World.CONTRACT, source).digest)
     before = memories.memory_count()
     mark = "import builtins\nassert not hasattr(builtins, 'left')\nbuiltins.left = [0] * 100_000"
     outcomes = [guest.call("verify", mark, limits=Limits()) for _ in range(3)]
@@ -288,7 +288,7 @@ def test_runs_share_an_image_and_nothing_else(host, source):
 
 
 def test_an_image_larger_than_a_runs_limit_is_a_limit(host, source):
-    guest = host.guest(World.CONTRACT, host.derive(World.CONTRACT, source).digest)
+    guest = host.guest(World.CONTRACT, host.make_image(World.CONTRACT, source).digest)
     with pytest.raises(SandboxError, match="more memory") as caught:
         guest.call("verify", "pass", limits=Limits(memory_bytes_max=8 * MIB))
     assert (caught.value.code, caught.value.usage.fuel) == ("memory-limit", 0)

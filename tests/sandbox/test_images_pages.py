@@ -56,7 +56,7 @@ def program(cache_dir):
             if not name.startswith(("cordapp_testkit", "test_")):
                 files[name] = path.read_text()
     source = PythonSource(files, ("iou_contracts", "cordapp.guest"))
-    component = sandbox.derive(World.CONTRACT, source)
+    component = sandbox.make_image(World.CONTRACT, source)
     return sandbox.guest(World.CONTRACT, component.digest).program
 
 

@@ -16,7 +16,7 @@ from sandbox.digests import digest_of, file_stem
 from sandbox.engine import fingerprint, new_engine, profile_digest
 from sandbox.errors import (
     ComponentUnknownError,
-    DeriveFailedError,
+    LoadFailedError,
     RuntimeUnknownError,
     SourceRefusedError,
     WorldMismatchError,
@@ -159,7 +159,9 @@ def test_an_image_is_made_once(sandbox, source, contract, cache_dir):
         if file_stem(contract.component.digest) in p.read_text().lower()
     )
     record.unlink()
-    again = sandbox.derive(World.CONTRACT, PythonSource(dict(source.files), source.entry_modules))
+    again = sandbox.make_image(
+        World.CONTRACT, PythonSource(dict(source.files), source.entry_modules)
+    )
     assert again == contract.component
     assert again.runtime == sandbox.default_runtime(World.CONTRACT)
 
@@ -168,7 +170,7 @@ def test_a_damaged_image_is_made_again(sandbox, source, contract):
     path = contract.component.path
     before = path.read_bytes()
     flip_a_bit(path)
-    assert sandbox.derive(World.CONTRACT, source) == contract.component
+    assert sandbox.make_image(World.CONTRACT, source) == contract.component
     assert path.read_bytes() == before
 
 
@@ -184,20 +186,20 @@ def test_a_damaged_image_is_made_again(sandbox, source, contract):
 )
 def test_sources_that_cannot_be_imported_are_named(sandbox, source, text, named):
     files = {**source.files, "own.py": text}
-    with pytest.raises(DeriveFailedError, match=named):
-        sandbox.derive(World.CONTRACT, PythonSource(files, ("own",)))
+    with pytest.raises(LoadFailedError, match=named):
+        sandbox.make_image(World.CONTRACT, PythonSource(files, ("own",)))
 
 
 def test_sources_without_the_sdk_are_refused(sandbox):
-    with pytest.raises(DeriveFailedError, match=r"cordapp\.guest|'cordapp'"):
-        sandbox.derive(World.CONTRACT, PythonSource({"own.py": ""}, ("own",)))
+    with pytest.raises(LoadFailedError, match=r"cordapp\.guest|'cordapp'"):
+        sandbox.make_image(World.CONTRACT, PythonSource({"own.py": ""}, ("own",)))
 
 
 def test_runtimes_are_named_exactly(sandbox, source):
     with pytest.raises(RuntimeUnknownError, match="SHA-256:00"):
-        sandbox.derive(World.CONTRACT, source, runtime="SHA-256:00")
+        sandbox.make_image(World.CONTRACT, source, runtime="SHA-256:00")
     with pytest.raises(WorldMismatchError, match="found workflow"):
-        sandbox.derive(World.CONTRACT, source, runtime=sandbox.default_runtime(World.WORKFLOW))
+        sandbox.make_image(World.CONTRACT, source, runtime=sandbox.default_runtime(World.WORKFLOW))
 
 
 @pytest.mark.parametrize(
@@ -236,7 +238,7 @@ def test_packed_sources_are_a_zlib_stream_that_compresses_nothing(text):
 
 def test_a_failing_describe_is_an_error(sandbox, source):
     files = {"cordapp/guest.py": source.files["cordapp/guest.py"].replace('"{}"', "1 / 0")}
-    component = sandbox.derive(World.CONTRACT, PythonSource(files, ("cordapp.guest",)))
+    component = sandbox.make_image(World.CONTRACT, PythonSource(files, ("cordapp.guest",)))
     outcome = sandbox.guest(World.CONTRACT, component.digest).call(
         "describe", None, limits=Limits()
     )
@@ -246,7 +248,9 @@ def test_a_failing_describe_is_an_error(sandbox, source):
 
 def test_python_tracebacks_name_the_bundles_files(sandbox, source, workflow):
     files = {**source.files, "own/steps.py": "def step():\n    return 1 / 0\n"}
-    component = sandbox.derive(World.WORKFLOW, PythonSource(files, ("own.steps", "cordapp.guest")))
+    component = sandbox.make_image(
+        World.WORKFLOW, PythonSource(files, ("own.steps", "cordapp.guest"))
+    )
     guest = sandbox.guest(World.WORKFLOW, component.digest)
     outcome = guest.call("run", "import own.steps\nown.steps.step()", limits=Limits())
     assert '{"file": "own/steps.py", "line": 2, "function": "step"}' in outcome.value

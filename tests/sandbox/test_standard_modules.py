@@ -252,8 +252,8 @@ def named_alike(sandbox, placed, source):
     """A contract whose bundle has modules with the names of the loader's, and these names."""
     names = [p.stem for p in LOADER_DIRECTORY.glob("*.py")]
     files = {**source.files, **{f"{name}.py": f"NAME = {name!r}\n" for name in names}}
-    derived = sandbox.derive(World.CONTRACT, PythonSource(files, ("cordapp.guest",)))
-    return placed(World.CONTRACT, derived.digest), names
+    made = sandbox.make_image(World.CONTRACT, PythonSource(files, ("cordapp.guest",)))
+    return placed(World.CONTRACT, made.digest), names
 
 
 @pytest.mark.slow
@@ -283,7 +283,7 @@ raise Refused(json.dumps(out))
 
 @pytest.mark.slow
 def test_a_run_is_the_same_in_every_environment(sandbox, source, cache_dir):
-    digest = sandbox.derive(World.CONTRACT, source).digest
+    digest = sandbox.make_image(World.CONTRACT, source).digest
     sandbox.guest(World.CONTRACT, digest)
     environments = [
         {"PYTHONHASHSEED": "0", "TZ": "UTC", "LANG": "C", "HOME": "/"},

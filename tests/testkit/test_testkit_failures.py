@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-pytestmark = pytest.mark.timeout(600)  # components are derived and compiled on the way
+pytestmark = pytest.mark.timeout(600)  # images are made and runtimes compiled on the way
 PROJECT = """
 [cordapp]
 name = "shop"

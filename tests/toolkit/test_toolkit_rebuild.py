@@ -220,6 +220,20 @@ def test_the_runtime_that_the_package_names_is_used(
         check(build_cpk(replace(spec, entries=changed), (other_key,)))
 
 
+def test_a_package_that_differs_in_its_image_alone_is_told(
+    prepared: PreparedCordapp, check: Any, other_key: SigningKey
+) -> None:
+    """Sources and runtime are the project's: the code that they give is not the one named."""
+    spec = prepared.cpks[0].spec
+    document = json.loads(spec.entries["wasm/descriptor.json"])
+    made = document["code"]["imageDigest"]
+    document["code"]["imageDigest"] = other = f"SHA-256:{'0' * 64}"
+    changed = {**spec.entries, "wasm/descriptor.json": json.dumps(document).encode()}
+    (found,) = check(build_cpk(replace(spec, entries=changed), (other_key,))).differences
+    assert (found.kind, found.entry) == ("different", "wasm/descriptor.json#$.code.imageDigest")
+    assert (found.built, found.found) == (made, other)
+
+
 def test_a_package_whose_signature_does_not_hold_is_refused(iou: Any, check: Any) -> None:
     data = bytearray(iou.cpb.path.read_bytes())
     data[len(data) // 2] ^= 1

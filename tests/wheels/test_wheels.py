@@ -53,10 +53,10 @@ def wheels() -> Path:
 
 @pytest.fixture(scope="session")
 def guest() -> Guest:
-    """The workflow of tests/sandbox, which runs its argument; derived once for both."""
+    """The workflow of tests/sandbox, which runs its argument; its image is made once for both."""
     sandbox = Sandbox(cache_dir=default_cache_dir())
     source = PythonSource({"cordapp/guest.py": GUEST_PY}, ("cordapp.guest",))
-    return sandbox.guest(World.WORKFLOW, sandbox.derive(World.WORKFLOW, source).digest)
+    return sandbox.guest(World.WORKFLOW, sandbox.make_image(World.WORKFLOW, source).digest)
 
 
 def test_the_list_is_whole() -> None:

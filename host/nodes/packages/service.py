@@ -89,7 +89,7 @@ class PackageService:
         Args:
             database: the cluster's, opened with the schema `host.nodes.packages.tables.PACKAGES`.
             files: where CPI files are kept.
-            sandbox: derives and admits code.
+            sandbox: makes images and admits components.
             clock: gives validity checks and records their time.
             executor: runs the background part of uploads.
             admissions: runs the code of CPKs; those of one upload are judged in the order of names.

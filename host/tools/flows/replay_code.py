@@ -125,7 +125,7 @@ def _guest(sandbox: Sandbox, code: CpkCode, *, exact: bool) -> Guest:
     with refusing_code(code.label):
         if code.source is not None:
             chosen = code.source if exact else _traced(code.source)
-            made = sandbox.derive(World.WORKFLOW, chosen, runtime=code.descriptor.runtime)
+            made = sandbox.make_image(World.WORKFLOW, chosen, runtime=code.descriptor.runtime)
         elif code.wasm is not None:
             made = sandbox.admit(World.WORKFLOW, code.wasm)
         else:

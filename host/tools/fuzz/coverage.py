@@ -119,7 +119,7 @@ class _WatchedLibrary(GuestLibrary):
         for checksum, code in codes.items():
             if code.source is not None:
                 source = _watched(code.source)
-                made = sandbox.derive(code.world, source, runtime=code.descriptor.runtime)
+                made = sandbox.make_image(code.world, source, runtime=code.descriptor.runtime)
                 found = sandbox.guest(code.world, made.digest)
                 self._guests[str(checksum)] = _WatchedGuest(found, reached)
 

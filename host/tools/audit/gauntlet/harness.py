@@ -97,7 +97,7 @@ class Harness:
         self, sandbox: Sandbox, world: World, files: Mapping[str, str], modules: Sequence[str]
     ) -> Guest | IsolatedGuest:
         source = PythonSource(files=files, entry_modules=("cordapp.guest", *modules))
-        return self._place(sandbox, world, sandbox.derive(world, source).digest)
+        return self._place(sandbox, world, sandbox.make_image(world, source).digest)
 
     def _call(self, guest: Guest | IsolatedGuest, argument: str, host: "_Host") -> Ending:
         outcome = guest.call(
