@@ -7,7 +7,7 @@ a batch to fill (decision 0010).
 
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Generic, TypeVar
 
 from host.domain.errors import HostError, StorageError
@@ -16,99 +16,132 @@ Item = TypeVar("Item")
 Outcome = TypeVar("Outcome")
 
 
-class _Waiting(Generic[Item, Outcome]):
-    """A queued item, its outcome, and the lock on which its thread sleeps."""
+class Queued(Generic[Item, Outcome]):
+    """An item that waits to be processed; its thread sleeps until it has ended."""
 
-    def __init__(self, item: Item) -> None:
+    def __init__(self, item: Item, size: int) -> None:
         self.item = item
+        self.size = size
         self.leads = False
+        self.is_done = False
         self.outcomes: list[Outcome] = []
-        self.failure: HostError | None = None
+        self.failure: Exception | None = None
         self._asleep = threading.Lock()
         self._asleep.acquire()
 
-    @property
-    def is_done(self) -> bool:
-        return bool(self.outcomes) or self.failure is not None
+    def end(self, outcome: Outcome) -> None:
+        """Give the item its outcome, and wake its thread."""
+        self.outcomes.append(outcome)
+        self._done()
+
+    def fail(self, failure: Exception) -> None:
+        """Have the item's thread raise `failure`, an object of its own."""
+        self.failure = failure
+        self._done()
 
     def sleep(self) -> None:
+        """Wait until the item has ended, or its thread becomes the leader."""
         self._asleep.acquire()
 
-    def wake(self) -> None:
+    def lead(self) -> None:
+        """Wake the item's thread to lead the next batch."""
+        self.leads = True
         self._asleep.release()
+
+    def _done(self) -> None:
+        self.is_done = True
+        if not self.leads:
+            self._asleep.release()
 
 
 class SharedBatches(Generic[Item, Outcome]):
-    """Processes items in batches of at most `batch_max`, one batch at a time. Thread-safe.
+    """Processes items in batches, one batch at a time. Thread-safe.
 
     Args:
-        process: gives an outcome for each item of a batch, in their order; what it raises fails
-            every item of the batch.
+        process: ends each item of a batch. What it raises fails every item that it has not ended:
+            an error of the host is raised by each of their threads, of another exception the
+            leading thread's caller learns, and the others that the outcome is unknown.
         batch_max: the most items of one batch.
+        bytes_max: no item joins a batch of this size, so that the first one need not wait for all.
     """
 
     def __init__(
-        self, process: Callable[[Sequence[Item]], Sequence[Outcome]], *, batch_max: int
+        self,
+        process: Callable[[Sequence[Queued[Item, Outcome]]], None],
+        *,
+        batch_max: int,
+        bytes_max: int | None = None,
     ) -> None:
         self._process = process
         self._batch_max = batch_max
+        self._bytes_max = bytes_max
         self._guard = threading.Lock()
-        self._queue: deque[_Waiting[Item, Outcome]] = deque()
+        self._queue: deque[Queued[Item, Outcome]] = deque()
         self._is_led = False
 
-    def run(self, item: Item) -> Outcome:
-        """The outcome of one item.
+    def run(self, item: Item, *, size: int = 0) -> Outcome:
+        """The outcome of one item of `size` bytes.
 
         Raises:
             HostError: of the type that `process` raised.
             StorageError: the thread that led the batch was stopped; the outcome is unknown.
+            Exception: what the item was failed with.
             BaseException: what else `process` raised, where the calling thread led.
         """
-        waiting: _Waiting[Item, Outcome] = _Waiting(item)
+        own: Queued[Item, Outcome] = Queued(item, size)
         with self._guard:
-            self._queue.append(waiting)
-            waiting.leads = not self._is_led
+            self._queue.append(own)
+            own.leads = not self._is_led
             self._is_led = True
         try:
-            if not waiting.leads:
-                waiting.sleep()
-            while not waiting.is_done:
-                self._lead(waiting)
+            if not own.leads:
+                own.sleep()
+            while not own.is_done:
+                self._lead()
         finally:
-            self._hand_over(waiting)
-        if waiting.failure is not None:
-            raise waiting.failure
-        return waiting.outcomes[0]
+            self._hand_over(own)
+        if own.failure is not None:
+            raise own.failure
+        return own.outcomes[0]
 
-    def _hand_over(self, waiting: _Waiting[Item, Outcome]) -> None:
+    def _hand_over(self, own: Queued[Item, Outcome]) -> None:
         """Have the longest waiting thread lead; an interrupted thread takes its item back."""
         with self._guard:
-            if not waiting.is_done and waiting in self._queue:
-                self._queue.remove(waiting)
-            if not waiting.leads:
+            if not own.is_done and own in self._queue:
+                self._queue.remove(own)
+            if not own.leads:
                 return
             self._is_led = bool(self._queue)
             if self._queue:
-                self._queue[0].leads = True
-                self._queue[0].wake()
+                self._queue[0].lead()
 
-    def _lead(self, own: _Waiting[Item, Outcome]) -> None:
-        with self._guard:
-            batch = [self._queue.popleft() for _ in range(min(len(self._queue), self._batch_max))]
+    def _lead(self) -> None:
+        batch = self._next_batch()
         try:
-            outcomes = self._process([waiting.item for waiting in batch])
-            for waiting, outcome in zip(batch, outcomes, strict=True):
-                waiting.outcomes.append(outcome)
+            self._process(batch)
         except HostError as failure:
-            # One exception object must not be raised by several threads.
-            for waiting in batch:
-                waiting.failure = type(failure)(failure.message, **failure.details)
+            fail_all(batch, failure)
         except BaseException:
-            for waiting in batch:
-                if waiting is not own:
-                    waiting.failure = StorageError("the thread that led the batch was stopped")
+            # The calling thread raises this exception itself.
+            fail_all(batch, StorageError("the thread that led the batch was stopped"))
             raise
-        finally:
-            for waiting in batch:
-                if not waiting.leads:
-                    waiting.wake()
+
+    def _next_batch(self) -> Sequence[Queued[Item, Outcome]]:
+        batch, size = list[Queued[Item, Outcome]](), 0
+        with self._guard:
+            while self._queue and len(batch) < self._batch_max:
+                if self._bytes_max is not None and size >= self._bytes_max:
+                    break
+                batch.append(self._queue.popleft())
+                size += batch[-1].size
+        return batch
+
+
+def fail_all(batch: Iterable[Queued[Item, Outcome]], failure: HostError) -> None:
+    """Fail the items of a batch that have not ended, each with a copy of `failure`.
+
+    One exception object must not be raised by several threads.
+    """
+    for queued in batch:
+        if not queued.is_done:
+            queued.fail(type(failure)(failure.message, **failure.details))

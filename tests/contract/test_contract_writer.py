@@ -55,14 +55,14 @@ class Crowd:
         self._leads, self._released = threading.Event(), threading.Event()
         self._threads: list[threading.Thread] = []
         self.outcomes: dict[str, Exception | None] = {}
-        self._run("leader", lambda: self._writer.write(self._hold))
+        self.run("leader", lambda: self._writer.write(self._hold))
         assert self._leads.wait(WAIT_S)
 
     def commit(self, name: str, unit: Unit) -> None:
-        self._run(name, lambda: self._store.commit(unit))
+        self.run(name, lambda: self._store.commit(unit))
 
     def write(self, name: str, write: Callable[[sqlite3.Connection], object]) -> None:
-        self._run(name, lambda: self._writer.write(write))
+        self.run(name, lambda: self._writer.write(write))
 
     def release(self) -> None:
         self._released.set()
@@ -74,11 +74,12 @@ class Crowd:
         self._leads.set()
         assert self._released.wait(WAIT_S)
 
-    def _run(self, name: str, action: Callable[[], object]) -> None:
+    def run(self, name: str, action: Callable[[], object]) -> None:
         queued = threading.Event()
 
         def run() -> None:
-            self._writer._queue = Noticing(self._writer._queue, queued)
+            batches = self._writer._batches
+            batches._queue = Noticing(batches._queue, queued)
             try:
                 action()
                 self.outcomes[name] = None
@@ -178,6 +179,34 @@ def test_a_stopped_leader_leaves_nobody_waiting(sqlite_store: SqliteStore) -> No
         writer.write(stop)
     sqlite_store.commit(put("a"))
     assert sqlite_store.get("a") is not None
+
+
+def test_those_behind_a_stopped_leader_learn_that_their_outcome_is_unknown(
+    sqlite_store: SqliteStore,
+) -> None:
+    class StoppedError(BaseException):
+        pass
+
+    def stop(connection: sqlite3.Connection) -> None:
+        raise StoppedError
+
+    def lead() -> None:
+        with pytest.raises(StoppedError):
+            sqlite_store._writer.write(stop)
+
+    crowd = Crowd(sqlite_store)
+    crowd.run("stopped", lead)
+    for name in ("a", "b"):
+        crowd.commit(name, put(name))
+    crowd.release()
+    assert crowd.outcomes["stopped"] is None
+    for name in ("a", "b"):
+        failure = crowd.outcomes[name]
+        assert isinstance(failure, StorageError)
+        assert "the outcome is unknown" in failure.message
+    assert sqlite_store.scan("") == []
+    sqlite_store.commit(put("a"))
+    assert [state.key for state in sqlite_store.scan("")] == ["a"]
 
 
 class Faulty:

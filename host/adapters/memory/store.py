@@ -1,118 +1,36 @@
 """The flow store in memory: same contract as the durable one, for tests and rehearsals."""
 
-import threading
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from host.adapters.account_book import AccountBook, size_of
+from host.adapters.account_book import size_of
 from host.adapters.group_assignment import GroupAssignment
+from host.adapters.memory.store_reads import StoreReads
 from host.adapters.os.system import SystemClock
-from host.adapters.partitions import (
-    PARTITIONS,
-    committed_by,
-    place_of,
-    queue_of,
-    target_of,
-)
-from host.domain.accounts import Account, Balance, Charge, Discrepancy
+from host.adapters.partitions import committed_by, place_of, queue_of, target_of
+from host.domain.accounts import Balance, Discrepancy
 from host.domain.ids import EpochMs, FlowId, ShortHash
-from host.ports.bus import CommitListener, NewRecord, Record, RecordPlace, TopicPartition, WorkQueue
-from host.ports.clock import Clock, TwoClocks, two_clocks
-from host.ports.glances import GLANCES_MAX, FlowGlance, GlanceQuery, GlanceWrite
+from host.ports.bus import CommitListener, NewRecord, Record, TopicPartition
+from host.ports.clock import Clock
+from host.ports.glances import FlowGlance, GlanceWrite
 from host.ports.groups import Membership, RebalanceListener
 from host.ports.state import StateConflictError, StateRecord, StateWrite
 from host.ports.topics import Retention
 from host.ports.units import JournalRow, Unit
-from host.ports.work import Backlog, Done, Look, WorkRecord
+from host.ports.work import Done, WorkRecord
 
 
-class MemoryStore:
+class MemoryStore(StoreReads):
     """Holds everything in dictionaries behind one lock."""
 
     def __init__(self, *, clock: Clock | None = None) -> None:
-        self._time = two_clocks(clock or SystemClock())
-        self._lock = threading.Lock()
-        self._records: dict[TopicPartition, list[Record]] = {}
-        self._work: dict[WorkQueue, list[WorkRecord]] = {}
-        self._position = 0
-        self._tails: dict[TopicPartition, int] = {}
-        self._offsets: dict[tuple[str, TopicPartition], int] = {}
-        self._states: dict[str, StateRecord] = {}
-        self._glances: dict[str, FlowGlance] = {}
-        self._origins: dict[str, FlowId | None] = {}
-        self._journals: dict[FlowId, list[bytes]] = {}
-        self._book = AccountBook()
-        self._rosters: dict[str, GroupAssignment] = {}
+        super().__init__(clock or SystemClock())
         self._listeners: list[CommitListener] = []
         self._rebalance_listeners: list[RebalanceListener] = []
 
-    @property
-    def partitions(self) -> int:
-        return PARTITIONS
-
-    @property
-    def time(self) -> TwoClocks:
-        return self._time
-
-    def poll(self, group: str, source: TopicPartition, limit: int) -> Sequence[Record]:
-        with self._lock:
-            offset = self._offsets.get((group, source), 0)
-            return [r for r in self._records.get(source, ()) if r.offset >= offset][:limit]
-
-    def ready(self, group: str, topics: Sequence[str]) -> Sequence[TopicPartition]:
-        with self._lock:
-            return sorted(
-                source
-                for source, tail in self._tails.items()
-                if source.topic in topics and self._offsets.get((group, source), 0) < tail
-            )
-
-    def waiting(self, topics: Sequence[str]) -> Sequence[WorkQueue]:
-        with self._lock:
-            return sorted(queue for queue in self._work if queue.topic in topics)
-
-    def take(
-        self,
-        queue: WorkQueue,
-        limit: int,
-        skip: Collection[str] = (),
-        *,
-        bytes_max: int | None = None,
-    ) -> Look:
-        taken, size = list[WorkRecord](), 0
-        with self._lock:
-            found = [r for r in self._work.get(queue, ()) if r.key not in skip]
-        for record in found[:limit]:
-            if taken and bytes_max is not None and size >= bytes_max:
-                break
-            if record.key == found[0].key:
-                taken.append(record)
-                size += len(record.value)
-        return Look(records=taken, more=len(taken) < len(found))
-
-    def backlogs(self, topics: Sequence[str]) -> Sequence[Backlog]:
-        waiting: dict[str, list[EpochMs]] = {}
-        with self._lock:
-            for queue, records in self._work.items():
-                if queue.topic in topics:
-                    waiting.setdefault(queue.topic, []).extend(r.written_at for r in records)
-        return [
-            Backlog(topic=topic, records=len(times), oldest_at=min(times))
-            for topic, times in sorted(waiting.items())
-        ]
-
     def on_commit(self, listener: CommitListener) -> None:
         self._listeners.append(listener)
-
-    def topics(self, prefix: str = "") -> Sequence[str]:
-        with self._lock:
-            return sorted({s.topic for s in self._tails if s.topic.startswith(prefix)})
-
-    def newest(self, topic: str, limit: int, before: RecordPlace | None = None) -> Sequence[Record]:
-        with self._lock:
-            found = self._by_age(topic)
-        return [r for r in found if before is None or r.place < before][:limit]
 
     def expire(self, topic: str, retention: Retention) -> int:
         now = self._time.now_ms()
@@ -131,104 +49,9 @@ class MemoryStore:
     def shrink(self) -> int:
         return 0
 
-    def get(self, key: str) -> StateRecord | None:
-        with self._lock:
-            return self._states.get(key)
-
-    def get_many(self, keys: Collection[str]) -> Mapping[str, StateRecord]:
-        with self._lock:
-            return {key: self._states[key] for key in keys if key in self._states}
-
-    def scan(self, prefix: str, limit: int | None = None) -> Sequence[StateRecord]:
-        with self._lock:
-            keys = sorted(key for key in self._states if key.startswith(prefix))
-            return [self._states[key] for key in keys[:limit]]
-
-    def due(
-        self, group: str, now: EpochMs, limit: int, partitions: Collection[int]
-    ) -> Sequence[StateRecord]:
-        found = [
-            (state.due_at, state.key, state)
-            for state in self.placed(group, partitions)
-            if state.due_at is not None and state.due_at <= now
-        ]
-        return [state for _, _, state in sorted(found, key=lambda f: f[:2])[:limit]]
-
-    def next_due(self, group: str, partitions: Collection[int]) -> EpochMs | None:
-        states = self.placed(group, partitions)
-        return min((s.due_at for s in states if s.due_at is not None), default=None)
-
-    def placed(self, group: str, partitions: Collection[int]) -> Sequence[StateRecord]:
-        with self._lock:
-            return [
-                state
-                for _, state in sorted(self._states.items())
-                if state.place is not None
-                and state.place.group == group
-                and state.place.partition in partitions
-            ]
-
-    def glances(self, query: GlanceQuery, limit: int) -> Sequence[FlowGlance]:
-        with self._lock:
-            found = [
-                glance
-                for glance in self._glances.values()
-                if glance.node == query.node
-                and query.status in (None, glance.status)
-                and (query.responders or not glance.is_responder)
-                and (query.before is None or glance.place < query.before)
-                and (query.until is None or glance.started_at <= query.until)
-                and query.origin in (None, self._origins.get(glance.key))
-            ]
-        newest = sorted(found, key=lambda glance: glance.place, reverse=True)
-        return newest[: max(0, min(limit, GLANCES_MAX))]
-
-    def journal_rows(self, flow_id: FlowId, first: int, limit: int) -> Sequence[bytes]:
-        return self.journal(flow_id)[first : first + limit]
-
-    def journal_bytes(self, flow_id: FlowId) -> int:
-        return sum(map(len, self.journal(flow_id)))
-
-    def balance(self, node: ShortHash, account: Account) -> Balance:
-        return self.share(Charge(node=node, account=account))
-
-    def share(self, charge: Charge) -> Balance:
-        with self._lock:
-            return self._book.share(charge)
-
-    def whole_and_share(self, charge: Charge) -> tuple[Balance, Balance]:
-        with self._lock:
-            whole = self._book.share(replace(charge, peer=None))
-            return whole, self._book.share(charge)
-
-    def balances(self, node: ShortHash) -> Mapping[Account, Balance]:
-        with self._lock:
-            return self._book.balances(node)
-
-    def shares(self, node: ShortHash, account: Account) -> Mapping[ShortHash, Balance]:
-        with self._lock:
-            return self._book.shares(node, account)
-
-    def total(self, account: Account) -> Balance:
-        with self._lock:
-            return self._book.total(account)
-
-    def oldest(self, charge: Charge, limit: int) -> Sequence[StateRecord]:
-        with self._lock:
-            found = [
-                (state.due_at, state)
-                for key, state in self._states.items()
-                if self._book.charge_of(("state", key)) == charge and state.due_at is not None
-            ]
-        return [state for _, state in sorted(found, key=lambda f: f[0])[:limit]]
-
     def recount(self, *, repair: bool = False) -> Sequence[Discrepancy]:
         with self._lock:
             return self._book.recount(repair=repair)
-
-    def journal(self, flow_id: FlowId) -> Sequence[bytes]:
-        with self._lock:
-            return list(self._journals.get(flow_id, ()))
 
     def join(self, group: str, member: str, *, ttl_ms: int) -> Membership:
         return self._change(group, lambda r, now: r.joined(member, ttl_ms, now)).membership(member)
@@ -238,11 +61,6 @@ class MemoryStore:
 
     def leave(self, group: str, member: str) -> None:
         self._change(group, lambda r, now: r.left(member, now))
-
-    def members(self, group: str) -> Sequence[Membership]:
-        with self._lock:
-            roster = self._roster(group)
-        return [roster.membership(member) for member in sorted(roster.pulses)]
 
     def on_rebalance(self, listener: RebalanceListener) -> None:
         self._rebalance_listeners.append(listener)
@@ -258,11 +76,6 @@ class MemoryStore:
     def close(self) -> None:
         """Does nothing: there are no resources to release."""
 
-    def _by_age(self, topic: str) -> list[Record]:
-        """Newest first."""
-        found = [r for s, records in self._records.items() if s.topic == topic for r in records]
-        return sorted(found, key=lambda r: (r.written_at, r.source, r.offset), reverse=True)
-
     def _keep(self, topic: str, kept: set[int]) -> int:
         """Delete all records of a topic except those with these object ids."""
         deleted = 0
@@ -277,10 +90,6 @@ class MemoryStore:
 
     def _is_gap(self, source: TopicPartition, start: int, stop: int) -> bool:
         return not any(start <= r.offset < stop for r in self._records.get(source, ()))
-
-    def _roster(self, group: str) -> GroupAssignment:
-        empty = GroupAssignment(group=group, generation=0, pulses={}, owners={})
-        return self._rosters.get(group, empty)
 
     def _change(
         self, group: str, change: Callable[[GroupAssignment, EpochMs], GroupAssignment]

@@ -10,12 +10,13 @@ import fcntl
 import os
 import sqlite3
 import threading
-from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TypeAlias
 
 from host.adapters.files.identity.marks import Mark, count_commit
 from host.adapters.sqlite.files import lacks_room
+from host.database.shared_batches import Queued, SharedBatches, fail_all
 from host.domain.errors import DiskFullError, StorageError
 
 _BATCH_MAX = 256
@@ -27,30 +28,7 @@ Write = Callable[[sqlite3.Connection], object]
 """Writes within the caller's transaction; its exceptions are raised to its caller of `write`."""
 
 
-class _Waiting:
-    """A queued write, its outcome, and the event on which its thread waits."""
-
-    def __init__(self, write: Write, size: int) -> None:
-        self.write = write
-        self.size = size
-        self.leads = False
-        self.is_done = False
-        self.failure: Exception | None = None
-        self._asleep = threading.Lock()
-        self._asleep.acquire()
-
-    def sleep(self) -> None:
-        """Wait until the write is done, or its thread becomes the leader."""
-        self._asleep.acquire()
-
-    def wake(self) -> None:
-        self._asleep.release()
-
-    def end(self, failure: Exception | None = None) -> None:
-        self.failure = failure
-        self.is_done = True
-        if not self.leads:
-            self.wake()
+_Queued: TypeAlias = Queued[Write, None]
 
 
 class GroupCommit:
@@ -68,9 +46,9 @@ class GroupCommit:
         self._path = path
         self._mark = mark
         self._connection = connection
-        self._guard = threading.Lock()
-        self._queue: deque[_Waiting] = deque()
-        self._is_led = False
+        self._batches: SharedBatches[Write, None] = SharedBatches(
+            self._write_batch, batch_max=_BATCH_MAX, bytes_max=_BATCH_BYTES_MAX
+        )
         self._open = threading.Lock()
         self._lock_file: int | None = os.open(
             f"{path}-writer", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600
@@ -87,20 +65,7 @@ class GroupCommit:
             HostError: what `write` raised.
             StorageError: the file cannot be written.
         """
-        waiting = _Waiting(write, size)
-        with self._guard:
-            self._queue.append(waiting)
-            waiting.leads = not self._is_led
-            self._is_led = True
-        try:
-            if not waiting.leads:
-                waiting.sleep()
-            while not waiting.is_done:
-                self._lead(waiting)
-        finally:
-            self._go(waiting)
-        if waiting.failure is not None:
-            raise waiting.failure
+        self._batches.run(write, size=size)
 
     def close(self) -> None:
         """Wait for the running transaction; later writes are refused."""
@@ -110,25 +75,13 @@ class GroupCommit:
                 os.close(self._lock_file)
             self._lock_file = None
 
-    def _go(self, waiting: _Waiting) -> None:
-        """Pass the lead to the longest waiting thread; remove an interrupted thread's write."""
-        with self._guard:
-            if not waiting.is_done and waiting in self._queue:
-                self._queue.remove(waiting)
-            if not waiting.leads:
-                return
-            self._is_led = bool(self._queue)
-            if self._queue:
-                self._queue[0].leads = True
-                self._queue[0].wake()
+    def _write_batch(self, batch: Sequence[_Queued]) -> None:
+        """Commit the writes of a batch, oldest first.
 
-    def _lead(self, own: _Waiting) -> None:
-        """Commit the waiting writes, oldest first, including `own`."""
-        batch, size = list[_Waiting](), 0
-        with self._guard:
-            while self._queue and len(batch) < _BATCH_MAX and size < _BATCH_BYTES_MAX:
-                batch.append(self._queue.popleft())
-                size += batch[-1].size
+        Raises:
+            StorageError: none of those that have not ended was committed.
+            BaseException: this thread is interrupted, perhaps after the commit.
+        """
         try:
             with self._open:
                 lock_file = self._locked()
@@ -137,19 +90,12 @@ class GroupCommit:
                 finally:
                     fcntl.flock(lock_file, fcntl.LOCK_UN)
         except sqlite3.Error as exc:
-            self._fail(batch, refusal_of(self._path, exc))
-        except StorageError as exc:
-            self._fail(batch, self._refusal(exc.message))
-        except BaseException:
-            # This thread is interrupted, perhaps after the commit: the outcome is unknown.
-            stopped = self._refusal("the writing thread was stopped")
-            self._fail([w for w in batch if w is not own], stopped)
+            raise refusal_of(self._path, exc) from exc
+        except StorageError:
             raise
-
-    def _fail(self, batch: Sequence[_Waiting], failure: StorageError) -> None:
-        for waiting in batch:
-            if not waiting.is_done:
-                waiting.end(type(failure)(failure.message, **failure.details))
+        except BaseException:
+            fail_all(batch, self._refusal("the writing thread was stopped; the outcome is unknown"))
+            raise
 
     def _refusal(self, reason: str) -> StorageError:
         return StorageError(f"flow store {self._path}: {reason}", path=str(self._path))
@@ -161,56 +107,59 @@ class GroupCommit:
             StorageError: closed, or the lock cannot be acquired.
         """
         if self._lock_file is None:
-            raise StorageError("is closed")
+            raise self._refusal("is closed")
         try:
             fcntl.flock(self._lock_file, fcntl.LOCK_EX)
         except OSError as exc:
-            raise StorageError(f"its lock cannot be had: {exc.strerror}") from exc
+            raise self._refusal(f"its lock cannot be had: {exc.strerror}") from exc
         return self._lock_file
 
-    def _commit(self, batch: Sequence[_Waiting]) -> None:
+    def _commit(self, batch: Sequence[_Queued]) -> None:
         if len(batch) > 1 and self._commit_together(batch):
             return
-        for waiting in batch:
-            self._commit_alone(waiting)
+        for queued in batch:
+            self._commit_alone(queued)
 
-    def _commit_together(self, batch: Sequence[_Waiting]) -> bool:
+    def _commit_together(self, batch: Sequence[_Queued]) -> bool:
         """Commit all possible writes; False if one of them broke the transaction for all."""
-        connection, failures = self._connection, dict[_Waiting, Exception]()
+        connection, failures = self._connection, dict[_Queued, Exception]()
         connection.execute("BEGIN IMMEDIATE")
         try:
-            for waiting in batch:
+            for queued in batch:
                 connection.execute("SAVEPOINT unit")
                 try:
-                    waiting.write(connection)
+                    queued.item(connection)
                 except sqlite3.Error:
                     return False
                 except Exception as exc:  # noqa: BLE001  # it is raised to who asked for the write
-                    failures[waiting] = exc
+                    failures[queued] = exc
                     connection.execute("ROLLBACK TO unit")
                 connection.execute("RELEASE unit")
             self._end()
         finally:
             self._roll_back()
-        for waiting in batch:
-            waiting.end(failures.get(waiting))
+        for queued in batch:
+            if queued in failures:
+                queued.fail(failures[queued])
+            else:
+                queued.end(None)
         return True
 
-    def _commit_alone(self, waiting: _Waiting) -> None:
+    def _commit_alone(self, queued: _Queued) -> None:
         connection = self._connection
         try:
             connection.execute("BEGIN IMMEDIATE")
             try:
-                waiting.write(connection)
+                queued.item(connection)
                 self._end()
             finally:
                 self._roll_back()
         except sqlite3.Error as exc:
-            self._fail([waiting], refusal_of(self._path, exc))
+            queued.fail(refusal_of(self._path, exc))
         except Exception as exc:  # noqa: BLE001  # it is raised to who asked for the write
-            waiting.end(exc)
+            queued.fail(exc)
         else:
-            waiting.end()
+            queued.end(None)
 
     def _end(self) -> None:
         """Commit, and mark the commit's number."""

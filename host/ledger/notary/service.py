@@ -6,11 +6,11 @@ share nothing: what fails for one is not seen by another.
 
 import threading
 from collections.abc import Callable, Sequence
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeAlias, TypeVar
 
 from sqlalchemy import Connection
 
-from host.database.shared_batches import SharedBatches
+from host.database.shared_batches import Queued, SharedBatches
 from host.domain.ids import EpochMs, ShortHash
 from host.domain.instants import instant_text
 from host.ledger.notary.books import read_books, write_entries
@@ -21,6 +21,7 @@ from host.ports.clock import Clock
 BATCH_MAX = 256
 """Requests of one transaction."""
 _T = TypeVar("_T")
+_Queued: TypeAlias = Queued[UniquenessRequest, Result]
 
 
 class NotaryDatabases(Protocol):
@@ -64,11 +65,13 @@ class UniquenessService:
         with self._lock:
             if node not in self._nodes:
                 self._nodes[node] = SharedBatches(
-                    lambda requests: self._decide(node, requests), batch_max=BATCH_MAX
+                    lambda batch: self._decide(node, batch), batch_max=BATCH_MAX
                 )
             return self._nodes[node]
 
-    def _decide(self, node: ShortHash, requests: Sequence[UniquenessRequest]) -> Sequence[Result]:
+    def _decide(self, node: ShortHash, batch: Sequence[_Queued]) -> None:
+        requests = [queued.item for queued in batch]
+
         def work(connection: Connection) -> list[Result]:
             # Read inside of the transaction: another process may have waited for its end.
             now = self._now()
@@ -77,7 +80,8 @@ class UniquenessService:
             write_entries(connection, entries, now=now)
             return results
 
-        return self._databases.transact(node, work)
+        for queued, result in zip(batch, self._databases.transact(node, work), strict=True):
+            queued.end(result)
 
     def _now(self) -> EpochMs:
         """The time, which never goes back, so that a window that has closed stays closed."""

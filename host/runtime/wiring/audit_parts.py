@@ -5,16 +5,10 @@ from functools import cached_property
 import structlog
 
 from host.nodes.audit_log import NodeAuditLogs
-from host.nodes.audit_log.administrative import (
-    AdministrativeLog,
-    AdministrativeRegister,
-)
+from host.nodes.audit_log.administrative import AdministrativeLog, AdministrativeRegister
 from host.nodes.audit_log.service import KEY_NAME, load_audit_key
 from host.runtime.wiring.administrative_reading import newest_act
-from host.runtime.wiring.sections import (
-    administrative_retention,
-    segment_bytes,
-)
+from host.runtime.wiring.sections import administrative_retention, segment_bytes
 from host.runtime.wiring.storage_parts import NOTE_SECONDS, StorageParts
 
 AUDIT_SYNC_SECONDS = 1

@@ -14,10 +14,7 @@ from host.guests.source import GuestSource
 from host.nodes.packages.catalogue import PackageCatalogue
 from host.nodes.packages.service import PackageService
 from host.runtime.wiring.guests import make_guests
-from host.runtime.wiring.sections import (
-    body_bytes_max,
-    parking_lot,
-)
+from host.runtime.wiring.sections import body_bytes_max, parking_lot
 from host.runtime.wiring.storage_parts import StorageParts
 from sandbox.runtime import Sandbox
 

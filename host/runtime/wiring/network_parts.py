@@ -14,9 +14,7 @@ from host.ports.public_keys import PublicKeys
 from host.runtime.wiring import services
 from host.runtime.wiring.base import PluginMissingError
 from host.runtime.wiring.code_parts import CodeParts
-from host.settings.sections import (
-    GUEST,
-)
+from host.settings.sections import GUEST
 
 
 class NetworkParts(CodeParts):

@@ -14,9 +14,7 @@ from host.ports.vaults import VaultAccess
 from host.runtime.wiring.base import PluginMissingError
 from host.runtime.wiring.process_parts import ProcessParts
 from host.runtime.wiring.schemas import CLUSTER_SCHEMAS, VAULT_SCHEMAS
-from host.runtime.wiring.sections import (
-    open_sections,
-)
+from host.runtime.wiring.sections import open_sections
 from host.settings.changes import ConfigService
 from host.settings.following import REFRESH_SECONDS, Following
 from host.settings.live import LiveConfig
