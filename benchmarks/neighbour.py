@@ -26,6 +26,8 @@ from sandbox.outcome import Returned
 from sandbox.python_source import PythonSource
 from sandbox.world import World
 
+_WARM_UP_SECONDS = 0.5
+"""Left out of each window, alone or beside another, before `_SECONDS` are measured."""
 _SECONDS = 3.0
 _ROUNDS = 3
 _LIMITS = Limits(fuel_max=200_000_000, wall_ms_max=1_000)
@@ -114,6 +116,7 @@ def _p99(samples: list[float]) -> float:
 def _latencies(work: _Work, other: _Work | None) -> list[float]:
     """Seconds of each run of `work` during some seconds, beside `other` on another thread."""
     with _running(other), Neighbour(work) as neighbour:
+        neighbour.wait(_WARM_UP_SECONDS)
         started = time.perf_counter()
         neighbour.wait(_SECONDS)
         ended = time.perf_counter()

@@ -1,7 +1,7 @@
 """An honest node's flows on a whole host, beside every attack of the host gauntlet.
 
-The latency is a client's: from the request that starts a flow to the answer that it completed. The
-quiet host, the honest crowd and every attack take turns, in rounds, on one host for each mode.
+The latency is a client's: from the request that starts a flow to the answer that it completed.
+What is warmed up, and how quiet and attacked windows alternate, is told in `host_contest`.
 CORDBOX_NEIGHBOUR_SAMPLES sets how many flows are timed beside each, CORDBOX_NEIGHBOUR_ATTACKS
 chooses attacks by name (separated by commas).
 """
@@ -14,7 +14,7 @@ from benchmarks import workshop
 from benchmarks.measure import Measurement, latencies
 from host.tools.audit.gauntlet.host_arena import opened_host
 from host.tools.audit.gauntlet.host_attacks import HostAttack, host_attacks
-from host.tools.audit.gauntlet.host_contest import Beside, HostReport, run_host_gauntlet
+from host.tools.audit.gauntlet.host_contest import Beside, run_host_gauntlet
 from host.tools.cache import default_cache_dir
 
 _SAMPLES = 400
@@ -29,7 +29,7 @@ def measure(mode: str) -> list[Measurement]:
     options = ("--isolation", mode)
     with opened_host(root, workshop.sandbox(), default_cache_dir(), options) as arena:
         report = run_host_gauntlet(arena, _attacks(), samples=samples, rounds=_ROUNDS)
-    return [_measured(mode, report, row) for row in report.rows]
+    return [_measured(mode, row) for row in report.rows]
 
 
 def _attacks() -> tuple[HostAttack, ...]:
@@ -38,11 +38,10 @@ def _attacks() -> tuple[HostAttack, ...]:
     return tuple(a for a in host_attacks() if names is None or a.name in names)
 
 
-def _measured(mode: str, report: HostReport, row: Beside) -> Measurement:
+def _measured(mode: str, row: Beside) -> Measurement:
     assert row.attack is not None
-    ratio = report.ratio(row)
-    quiet = report.quiet.p99 or 0.0
-    told = "too few flows" if ratio is None else f"{ratio:.2f}x; goal at most {_GOAL}x"
+    quiet = row.quiet_p99 or 0.0
+    told = "too few flows" if row.ratio is None else f"{row.ratio:.2f}x; goal at most {_GOAL}x"
     ended = row.failure or ", ".join(e.code for e in row.escaped) or "as it has to"
     return Measurement(
         name=f"{mode}: p99 of a node's flow beside {row.attack.name}",

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from host.settings import HostSettings
 
 _EXIT_FINDINGS = 1
-_SAMPLES = 40
+_SAMPLES = 200
+_ROUNDS = 4
 
 
 @click.command("gauntlet")
@@ -34,10 +35,16 @@ _SAMPLES = 40
 )
 @click.option(
     "--samples",
-    type=click.IntRange(min=20, max=10_000),
+    type=click.IntRange(min=100, max=10_000),
     default=_SAMPLES,
     show_default=True,
-    help="With --host: flows of the neighbour that are timed beside each attack.",
+    help="With --host: flows of the neighbour that are timed beside each attack, at least, and"
+    " beside the quiet host.",
+)
+@click.option(
+    "--isolation",
+    type=click.Choice(["shared", "process"]),
+    help="Where guests run, instead of what the settings say.",
 )
 @click.option("--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
 @settings_option
@@ -47,6 +54,7 @@ def gauntlet(
     whole: bool,
     names: tuple[str, ...],
     samples: int,
+    isolation: str | None,
     output: str,
     settings_file: Path | None,
 ) -> int:
@@ -63,12 +71,13 @@ def gauntlet(
         raise click.UsageError("--attack chooses among the attacks of --host")
     shown = output == "text"
     settings = offline_settings(settings_file)
+    mode = isolation or settings.isolation
     if whole:
-        return _attack_host(names, samples, settings_file, shown=shown)
-    return _attack_sandboxes(cpi, settings, shown=shown)
+        return _attack_host(names, samples, settings_file, mode, shown=shown)
+    return _attack_sandboxes(cpi, settings, mode, shown=shown)
 
 
-def _attack_sandboxes(cpi: Path | None, settings: "HostSettings", *, shown: bool) -> int:
+def _attack_sandboxes(cpi: Path | None, settings: "HostSettings", mode: str, *, shown: bool) -> int:
     from contextlib import ExitStack
 
     from cpi.package.files import read_limited
@@ -86,7 +95,7 @@ def _attack_sandboxes(cpi: Path | None, settings: "HostSettings", *, shown: bool
         click.echo(HEAD)
     with ExitStack() as stack:
         place: Place = here
-        if settings.isolation == "process":
+        if mode == "process":
             pool = guest_processes(LiveConfig(SECTIONS, settings.pins))
             stack.callback(pool.close)
             place = Apart(pool)
@@ -105,6 +114,7 @@ def _attack_host(
     names: tuple[str, ...],
     samples: int,
     settings_file: Path | None,
+    mode: str,
     *,
     shown: bool,
 ) -> int:
@@ -124,7 +134,9 @@ def _attack_host(
     chosen = [attacks[name] for name in names or attacks]
     cache = default_cache_dir()
     file = settings_file or default_settings_file()
-    options = () if file is None else ("--settings", str(file.absolute()))
+    options: tuple[str, ...] = ("--isolation", mode)
+    if file is not None:
+        options = ("--settings", str(file.absolute()), *options)
     if shown:
         click.echo(HEAD)
     with (
@@ -137,7 +149,7 @@ def _attack_host(
             arena,
             chosen,
             samples=samples,
-            rounds=1,
+            rounds=_ROUNDS,
             on_result=lambda row: click.echo(line_of(row)) if shown else None,
         )
     sys.stdout.write(summary_of(report) if shown else json_text(document_of(report)))

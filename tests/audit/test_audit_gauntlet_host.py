@@ -1,5 +1,6 @@
 import json
 import os
+from contextlib import contextmanager
 from dataclasses import replace
 
 import pytest
@@ -8,7 +9,13 @@ import structlog
 from host.cli import main
 from host.tools.audit.gauntlet.host_arena import ALICE, opened_host
 from host.tools.audit.gauntlet.host_attacks import host_attacks
-from host.tools.audit.gauntlet.host_contest import SLACK_S, Beside, HostReport, run_host_gauntlet
+from host.tools.audit.gauntlet.host_contest import (
+    LEAD,
+    WARM_UP,
+    Beside,
+    HostReport,
+    run_host_gauntlet,
+)
 from host.tools.audit.gauntlet.host_report import document_of, line_of, summary_of
 from host.tools.audit.gauntlet.model import CONTAINED, Ending
 from host.tools.cache import default_cache_dir
@@ -75,7 +82,9 @@ def test_disturbed_neighbour_is_told():
 def test_attack_ends_as_it_must_and_reaches_nobody_else(arena, name):
     attack = replace(named(name), **ATTACKS[name])
     seconds = STRANGERS_SECONDS if attack.stranger else 60.0
-    report = run_host_gauntlet(arena, [attack], samples=SAMPLES, rounds=1, seconds_max=seconds)
+    report = run_host_gauntlet(
+        arena, [attack], samples=SAMPLES, rounds=1, seconds_max=seconds, warm_up=1
+    )
     (row,) = report.rows
     assert report.held, summary_of(report)
     assert row.endings, "the attack took place"
@@ -94,31 +103,85 @@ def test_attack_ends_as_it_must_and_reaches_nobody_else(arena, name):
 @pytest.mark.timeout(300)
 def test_command_attacks_a_host_of_its_own(capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    words = ["audit", "gauntlet", "--host", "--attack", "half-character", "--samples", "20"]
+    words = ["audit", "gauntlet", "--host", "--attack", "half-character", "--samples", "100"]
     with pytest.raises(SystemExit) as left:
         main([*words, "--output", "json"])
     structlog.reset_defaults()  # the command has configured this process's logs
     told = json.loads(capsys.readouterr().out)
     assert left.value.code == 0
     assert [row["name"] for row in told["results"]] == ["half-character"]
-    assert told["results"][0]["neighbourFlows"] >= 20
+    assert told["results"][0]["neighbourFlows"] >= 100
+    assert told["results"][0]["ratio"] > 0
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize(
-    ("quiet", "beside", "expected"),
-    [(0.1, 0.3, 3.0), (0.1, 0.1 + SLACK_S / 2, 1.0), (0.1, 0.05, 1.0)],
-)
-def test_ratio_leaves_small_differences_out(quiet, beside, expected):
-    row = row_of(named("worm"), [beside] * 20)
-    report = HostReport(quiet=row_of(seconds=[quiet] * 20), rows=(row,), seconds=1.0)
-    assert report.ratio(row) == pytest.approx(expected)
+def test_ratio_is_of_the_quiet_windows_beside_the_attack():
+    row = row_of(named("worm"), [0.03] * 100)
+    row.quiet += [0.02] * 100
+    elsewhere = row_of(seconds=[9.0] * 100)
+    report = HostReport(quiet=elsewhere, rows=(row,), seconds=1.0)
+    assert row.ratio == pytest.approx(1.5)
+    assert "worst beside worm, 1.50x" in summary_of(report)
+    assert document_of(report)["results"][0]["ratio"] == row.ratio
 
 
-def test_too_few_flows_give_no_ratio():
-    row = row_of(named("worm"), [0.1] * 19)
-    report = HostReport(quiet=row_of(seconds=[0.1] * 20), rows=(row,), seconds=1.0)
-    assert report.ratio(row) is None
+@pytest.mark.parametrize(("quiet", "beside"), [(100, 99), (99, 100), (0, 100)])
+def test_too_few_flows_give_no_ratio(quiet, beside):
+    row = row_of(named("worm"), [0.1] * beside)
+    row.quiet += [0.1] * quiet
+    assert row.ratio is None
+
+
+class CountedHost:
+    """Takes the place of a host: counts the neighbour's flows, which take no time.
+
+    Attributes:
+        windows: flows in each window of measurement, in order.
+        struck: number of the window in which each strike began.
+    """
+
+    def __init__(self, folder):
+        self.certificate = folder / "tls" / "certificate.pem"
+        self.host, self.process, self.pid = self, self, os.getpid()
+        self.warmed_up = 0
+        self.windows, self.struck = [], []
+
+    @contextmanager
+    def client(self):
+        self.windows.append(0)
+        yield self
+
+    def warm_up(self, flows):
+        assert not self.windows, "nothing is measured before"
+        self.warmed_up += flows
+
+    def neighbour(self, client):
+        self.windows[-1] += 1
+
+    def strikes(self, attack, over):
+        assert self.windows[-1] >= LEAD, "the attack begins after the flows that are not counted"
+        self.struck.append(len(self.windows))
+        yield (Ending(code="quota-exceeded", message=attack.name),)
+        over.wait()
+
+    def settle(self):
+        pass
+
+
+def test_warm_up_is_left_out_of_quiet_and_attacked_windows_alike(tmp_path):
+    host = CountedHost(tmp_path)
+    report = run_host_gauntlet(host, [named("worm")], samples=6, rounds=2, warm_up=7)
+    (row,) = report.rows
+    assert host.warmed_up == 7
+    assert host.struck == [2, 4], "a quiet window is before each attacked one"
+    assert row.quiet == report.quiet.seconds
+    assert len(row.quiet) >= 6
+    assert len(row.seconds) >= 6
+    flows = host.windows
+    # A flow that runs while the counting begins belongs to the window.
+    assert len(row.quiet) <= flows[0] + flows[2] - 2 * LEAD + 2
+    assert len(row.seconds) <= flows[1] + flows[3] - 2 * LEAD + 2
+    assert f"warm-up: {WARM_UP} flows of each node" in summary_of(report)
 
 
 @pytest.mark.parametrize(

@@ -8,12 +8,12 @@ from types import TracebackType
 from typing import Self
 
 SAMPLES_MIN = 20
-"""With fewer runs, a 99th percentile is meaningless."""
+"""With fewer runs, nothing is said of the slowest ones."""
 
 
-def p99(seconds: Sequence[float]) -> float | None:
-    """The 99th percentile by nearest rank; None for too few samples."""
-    if len(seconds) < SAMPLES_MIN:
+def p99(seconds: Sequence[float], samples_min: int = SAMPLES_MIN) -> float | None:
+    """The 99th percentile by nearest rank (the slowest of up to 100); None for too few samples."""
+    if len(seconds) < samples_min:
         return None
     return sorted(seconds)[math.ceil(0.99 * len(seconds)) - 1]
 
@@ -30,6 +30,7 @@ class Neighbour:
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._loop, name="neighbour", daemon=True)
         self._runs: list[tuple[float, float]] = []
+        self._has_run = threading.Condition()
         self.failure: Exception | None = None
 
     def __enter__(self) -> Self:
@@ -51,13 +52,22 @@ class Neighbour:
             try:
                 self._work()
             except Exception as failed:  # noqa: BLE001  # reported, whatever it is
-                self.failure = failed
+                with self._has_run:
+                    self.failure = failed
+                    self._has_run.notify_all()
                 return
-            self._runs.append((started, time.perf_counter() - started))
+            with self._has_run:
+                self._runs.append((started, time.perf_counter() - started))
+                self._has_run.notify_all()
 
     def wait(self, seconds: float) -> None:
         """Let the neighbour work for some time; returns earlier if it stops."""
         self._thread.join(seconds)
+
+    def wait_for(self, runs: int) -> None:
+        """Let the neighbour work until it has ended that many runs, or failed."""
+        with self._has_run:
+            self._has_run.wait_for(lambda: len(self._runs) >= runs or self.failure is not None)
 
     def between(self, start: float, end: float) -> list[float]:
         """Seconds of the runs that overlap the time from `start` to `end` (`perf_counter`)."""

@@ -11,7 +11,8 @@ from pathlib import Path
 from host.domain.guest_text import GuestTextError, checked_json, mended_json
 from host.domain.printable import printable
 from host.tools.audit.gauntlet.model import CONTAINED, BinaryAttack, Ending, PythonAttack
-from host.tools.audit.gauntlet.python_code import CLEAN, FLOWS, FLOWS_PATH, GUEST
+from host.tools.audit.gauntlet.python_calls import FLOWS, FLOWS_PATH
+from host.tools.audit.gauntlet.python_code import CLEAN, GUEST
 from sandbox.errors import SandboxError
 from sandbox.guest import Guest
 from sandbox.host_calls import GuestCallError

@@ -2,7 +2,7 @@
 
 import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib import resources
@@ -11,6 +11,7 @@ from threading import Event
 
 from cpi.package.build import build_cpi
 from host.domain.errors import HostError, UnavailableError
+from host.domain.json import JsonValue
 from host.tools.audit.gauntlet.host_attacks import HONEST_BODY, HONEST_FLOW, Attacker, HostAttack
 from host.tools.audit.gauntlet.host_strike import Order, clients
 from host.tools.audit.gauntlet.model import Ending
@@ -25,6 +26,11 @@ from sandbox.runtime import Sandbox
 ALICE, BOB, MALLORY = (f"O={name}, L=London, C=GB" for name in ("Alice", "Bob", "Mallory"))
 _GREETING = {"greeting": f"Hello {HONEST_BODY['name']}, this is {ALICE}"}
 _CORDAPPS = {ALICE: "hello", BOB: "hello", MALLORY: "hostile"}
+_WARMING: Mapping[str, tuple[str, Mapping[str, JsonValue]]] = {
+    "hello": (HONEST_FLOW, HONEST_BODY),
+    "hostile": ("hostile_host.Tiny", {}),
+}
+"""Class and request of the flows that warm a CorDapp's nodes up."""
 _POLL_S = 0.005
 _WAIT_S = 0.1
 _FLOW_SECONDS_MAX = 120.0
@@ -50,19 +56,21 @@ class HostHarness:
             NeighbourFailedError: it did not complete, or returned a wrong answer.
             HostError: the host did not answer.
         """
-        flows, place = HostFlows(client), FlowPlace(node=self.nodes[ALICE], request_id=_new_id())
-        flows.start(place, HONEST_FLOW, dict(HONEST_BODY))
-        deadline = time.monotonic() + _FLOW_SECONDS_MAX
-        while time.monotonic() < deadline:
-            answer = flows.result(place)
-            if answer.get("flowStatus") == "COMPLETED":
-                if answer.get("json") != _GREETING:
-                    raise NeighbourFailedError(f"an honest flow answered {answer.get('json')}")
-                return
-            if answer.get("flowStatus") in FINAL:
-                raise NeighbourFailedError(f"an honest flow ended {answer}")
-            time.sleep(_POLL_S)
-        raise NeighbourFailedError(f"an honest flow has not ended after {_FLOW_SECONDS_MAX:g} s")
+        answer = _completed(HostFlows(client), self.nodes[ALICE], HONEST_FLOW, HONEST_BODY)
+        if answer != _GREETING:
+            raise NeighbourFailedError(f"an honest flow answered {answer}")
+
+    def warm_up(self, flows: int) -> None:
+        """Run flows of every node, one after the other.
+
+        Raises:
+            NeighbourFailedError: one did not complete.
+            HostError: the host did not answer.
+        """
+        with self.host.client() as client:
+            for _ in range(flows):
+                for name, cordapp in _CORDAPPS.items():
+                    _completed(HostFlows(client), self.nodes[name], *_WARMING[cordapp])
 
     def strikes(self, attack: HostAttack, over: Event) -> Iterator[Sequence[Ending]]:
         """Attack until `over` is set, once at least; gives the endings of each strike in turn.
@@ -99,6 +107,26 @@ class HostHarness:
             for node in busy:
                 _end_flows(flows, node)
                 _set_state(client, node, "ACTIVE")
+
+
+def _completed(flows: HostFlows, node: str, flow: str, body: Mapping[str, JsonValue]) -> JsonValue:
+    """The result of a flow that is started and waited for.
+
+    Raises:
+        NeighbourFailedError: it did not complete.
+        HostError: the host did not answer.
+    """
+    place = FlowPlace(node=node, request_id=_new_id())
+    flows.start(place, flow, dict(body))
+    deadline = time.monotonic() + _FLOW_SECONDS_MAX
+    while time.monotonic() < deadline:
+        answer = flows.result(place)
+        if answer.get("flowStatus") == "COMPLETED":
+            return answer.get("json")
+        if answer.get("flowStatus") in FINAL:
+            raise NeighbourFailedError(f"an honest flow ended {answer}")
+        time.sleep(_POLL_S)
+    raise NeighbourFailedError(f"an honest flow has not ended after {_FLOW_SECONDS_MAX:g} s")
 
 
 def _set_state(client: HostClient, node: str, state: str) -> None:

@@ -1,25 +1,30 @@
 """The gauntlet of a whole host: every attack beside a neighbour's flows, in rounds.
 
-Each round measures the neighbour's latencies beside a quiet host and beside each attack in turn, so
-that drift of the machine affects all of them equally.
+The host first runs `WARM_UP` flows of each node, which are not counted: they load code, open
+databases and start processes. Each round then measures the neighbour's latencies beside each attack
+in turn, directly after those beside the quiet host, so that drift of the machine affects both
+equally. The first `LEAD` flows of each of these windows are not counted either, quiet or attacked:
+the client's connection is new, and what an earlier attack left has just been ended.
 """
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from threading import Event, Thread
 
 from host.domain.errors import HostError
 from host.tools.audit.gauntlet.canary import Neighbour, p99
 from host.tools.audit.gauntlet.host_arena import HostHarness
 from host.tools.audit.gauntlet.host_attacks import KILLED, HostAttack
+from host.tools.audit.gauntlet.host_footprint import disk_bytes, memory_bytes
 from host.tools.audit.gauntlet.model import Ending
 
 SECONDS_MAX = 60.0
+WARM_UP = 100
+LEAD = 10
+SAMPLES_MIN = 100
+"""With fewer flows, the 99th percentile is the slowest flow."""
 _PAUSE_S = 0.05
-SLACK_S = 0.020
-"""Latency differences below this are noise on a busy machine."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -27,7 +32,9 @@ class Beside:
     """The results of one attack over all rounds.
 
     Attributes:
+        attack: None for the quiet host.
         seconds: latencies of the neighbour's flows that ran meanwhile.
+        quiet: the same, beside the quiet host directly before each window of the attack.
         endings: of the attack's flows, without repetition, by code.
         memory: peak bytes of the host's processes together.
         disk: growth of the host's data in bytes.
@@ -36,6 +43,7 @@ class Beside:
 
     attack: HostAttack | None
     seconds: list[float] = field(default_factory=list)
+    quiet: list[float] = field(default_factory=list)
     endings: dict[str, Ending] = field(default_factory=dict)
     memory: int = 0
     disk: int = 0
@@ -49,22 +57,27 @@ class Beside:
 
     @property
     def p99(self) -> float | None:
-        return p99(self.seconds)
+        return p99(self.seconds, SAMPLES_MIN)
+
+    @property
+    def quiet_p99(self) -> float | None:
+        return p99(self.quiet, SAMPLES_MIN)
+
+    @property
+    def ratio(self) -> float | None:
+        """The neighbour's p99 beside the attack, over that beside the quiet host."""
+        if self.p99 is None or self.quiet_p99 is None:
+            return None
+        return self.p99 / self.quiet_p99
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostReport:
-    """All attacks; the first row is the quiet host."""
+    """All attacks, and all windows of the quiet host."""
 
     quiet: Beside
     rows: tuple[Beside, ...]
     seconds: float
-
-    def ratio(self, row: Beside) -> float | None:
-        """The neighbour's p99 beside an attack, over that beside a quiet host."""
-        if row.p99 is None or self.quiet.p99 is None:
-            return None
-        return 1.0 if row.p99 - self.quiet.p99 < SLACK_S else row.p99 / self.quiet.p99
 
     @property
     def held(self) -> bool:
@@ -79,6 +92,7 @@ def run_host_gauntlet(
     samples: int,
     rounds: int,
     seconds_max: float = SECONDS_MAX,
+    warm_up: int = WARM_UP,
     on_result: Callable[[Beside], None] = lambda _: None,
 ) -> HostReport:
     """Try every attack against a host.
@@ -86,93 +100,94 @@ def run_host_gauntlet(
     Args:
         arena: the host.
         attacks: what to try.
-        samples: of the neighbour's latency beside each attack, and beside a quiet host.
+        samples: of the neighbour's latency beside each attack, and as many beside a quiet host.
         rounds: number of rounds over which the samples are distributed.
         seconds_max: how long one attack may last in one round.
-        on_result: called with each attack after its last round.
+        warm_up: flows of each node that are run before anything is measured.
+        on_result: called with each attack after its last round, and then with the quiet host.
+
+    Raises:
+        NeighbourFailedError: a flow of the warm-up failed.
+        HostError: the host did not answer.
     """
     begun = time.perf_counter()
+    arena.warm_up(warm_up)
     quiet, rows = Beside(attack=None), [Beside(attack=attack) for attack in attacks]
     share = -(-samples // rounds)
     for number in range(rounds):
-        for row in (quiet, *rows):
-            _window(arena, row, share, seconds_max)
+        for row in rows:
+            before = len(quiet.seconds)
+            _Window(arena, quiet, seconds_max, is_first=False).measure(share)
+            row.quiet += quiet.seconds[before:]
+            _Window(arena, row, seconds_max, is_first=number == 0).measure(share)
             if number == rounds - 1:
                 on_result(row)
+    on_result(quiet)
     return HostReport(quiet=quiet, rows=tuple(rows), seconds=time.perf_counter() - begun)
 
 
-def _window(arena: HostHarness, row: Beside, samples: int, seconds_max: float) -> None:
-    """Take samples beside an attack, which is restarted if it ends too early."""
-    disk, over, first_over = _disk(arena), Event(), Event()
-    attacker = Thread(target=_attack, args=(arena, row, over, first_over), name="gauntlet-attack")
-    with arena.host.client() as client, Neighbour(lambda: arena.neighbour(client)) as neighbour:
-        begun = time.perf_counter()
-        attacker.start()
-        while time.perf_counter() - begun < seconds_max and neighbour.failure is None:
+class _Window:
+    """Samples of the neighbour in one round, beside an attack that is repeated meanwhile.
+
+    The first window of an attack lasts until the attack has run to its end once.
+    """
+
+    def __init__(
+        self, arena: HostHarness, row: Beside, seconds_max: float, *, is_first: bool
+    ) -> None:
+        self._arena = arena
+        self._row = row
+        self._seconds_max = seconds_max
+        self._over = Event()
+        self._has_ended_once = Event()
+        if not is_first:
+            self._has_ended_once.set()
+
+    def measure(self, samples: int) -> None:
+        """Add the neighbour's latencies, and what the attack did, to the row."""
+        row, arena = self._row, self._arena
+        data = arena.host.certificate.parent.parent
+        disk = disk_bytes(data)
+        attacker = Thread(target=self._attack, name="gauntlet-attack")
+        with arena.host.client() as client, Neighbour(lambda: arena.neighbour(client)) as neighbour:
+            neighbour.wait_for(LEAD)
+            begun = time.perf_counter()
+            attacker.start()
+            self._watch(neighbour, begun, samples)
+            self._over.set()
+            row.seconds += neighbour.between(begun, time.perf_counter())
+        attacker.join()
+        row.disk = max(row.disk, disk_bytes(data) - disk)
+        if neighbour.failure is not None:
+            row.failure = f"{type(neighbour.failure).__name__}: {neighbour.failure}"
+        try:
+            arena.settle()
+        except HostError as failed:
+            row.failure = row.failure or f"{failed.code}: {failed.message}"
+
+    def _watch(self, neighbour: Neighbour, begun: float, samples: int) -> None:
+        """Return when there are enough samples, the time is over, or the neighbour has failed."""
+        row = self._row
+        while time.perf_counter() - begun < self._seconds_max and neighbour.failure is None:
             neighbour.wait(_PAUSE_S)
-            row.memory = max(row.memory, _memory(arena.host.process.pid))
+            row.memory = max(row.memory, memory_bytes(self._arena.host.process.pid))
             enough = len(neighbour.between(begun, time.perf_counter())) >= samples
-            if enough and first_over.is_set():
-                break
-        over.set()
-        row.seconds += neighbour.between(begun, time.perf_counter())
-    attacker.join()
-    row.disk = max(row.disk, _disk(arena) - disk)
-    if neighbour.failure is not None:
-        row.failure = f"{type(neighbour.failure).__name__}: {neighbour.failure}"
-    try:
-        arena.settle()
-    except HostError as failed:
-        row.failure = row.failure or f"{failed.code}: {failed.message}"
+            if enough and self._has_ended_once.is_set():
+                return
 
-
-def _attack(arena: HostHarness, row: Beside, over: Event, first_over: Event) -> None:
-    """Attack until `over` is set, at least once."""
-    try:
+    def _attack(self) -> None:
+        """Attack until the window is over, at least once."""
+        row = self._row
         if row.attack is None:
             return
-        for endings in arena.strikes(row.attack, over):
-            for ending in endings:
-                # Only the first strike has enough time to run to its end.
-                if ending.code != KILLED or not first_over.is_set():
-                    row.endings.setdefault(ending.code, ending)
-            first_over.set()
-    except HostError as failed:
-        row.failure = f"{failed.code}: {failed.message}"
-    finally:
-        first_over.set()
-
-
-def _memory(pid: int) -> int:
-    """Bytes of memory of a process and its descendants; shared pages count once per process."""
-    found = 0
-    for process in _tree(pid):
         try:
-            pages = int(Path(f"/proc/{process}/statm").read_text(encoding="ascii").split()[1])
-        except (OSError, IndexError):  # it has ended
-            continue
-        found += pages * 4096
-    return found
-
-
-def _tree(pid: int) -> Iterator[int]:
-    yield pid
-    for children in Path(f"/proc/{pid}/task").glob("*/children"):
-        try:
-            found = children.read_text(encoding="ascii").split()
-        except OSError:
-            continue
-        for child in found:
-            yield from _tree(int(child))
-
-
-def _disk(arena: HostHarness) -> int:
-    """Bytes of the host's data directory."""
-    found = 0
-    for file in arena.host.certificate.parent.parent.rglob("*"):
-        try:
-            found += file.stat().st_size
-        except OSError:
-            continue
-    return found
+            for endings in self._arena.strikes(row.attack, self._over):
+                for ending in endings:
+                    # Only a first strike has enough time to run to its end.
+                    if ending.code != KILLED or not self._has_ended_once.is_set():
+                        row.endings.setdefault(ending.code, ending)
+                self._has_ended_once.set()
+        except HostError as failed:
+            row.failure = f"{failed.code}: {failed.message}"
+        finally:
+            self._has_ended_once.set()

@@ -4,14 +4,14 @@ from collections.abc import Iterator
 
 from host.domain.json import JsonObject
 from host.domain.printable import printable
-from host.tools.audit.gauntlet.host_contest import Beside, HostReport
+from host.tools.audit.gauntlet.host_contest import LEAD, WARM_UP, Beside, HostReport
 from host.tools.audit.gauntlet.model import CONTAINED
 from host.tools.audit.gauntlet.report import milliseconds
 from sandbox.engine import engine_version, profile_digest
 
 HEAD = (
     f"{'attack':<26} {'outcome':<9} {'ended by':<28} {'neighbour p50':>13} {'p99':>10} {'flows':>6}"
-    f" {'memory':>9} {'disk':>9}"
+    f" {'quiet p99':>10} {'ratio':>6} {'memory':>9} {'disk':>9}"
 )
 _QUIET = "(a quiet host)"
 _MIB = 1024 * 1024
@@ -24,7 +24,8 @@ def line_of(row: Beside) -> str:
     return printable(
         f"{row.attack.name if row.attack else _QUIET:<26} {_outcome(row):<9}"
         f" {_codes(row):<28} {milliseconds(middle):>13} {milliseconds(row.p99):>10}"
-        f" {len(ordered):>6} {row.memory // _MIB:>5} MiB {row.disk // _MIB:>5} MiB"
+        f" {len(ordered):>6} {milliseconds(row.quiet_p99):>10} {_ratio(row):>6}"
+        f" {row.memory // _MIB:>5} MiB {row.disk // _MIB:>5} MiB"
     )
 
 
@@ -41,6 +42,10 @@ def _outcome(row: Beside) -> str:
     return "contained" if row.endings.keys() <= {CONTAINED} else "stopped"
 
 
+def _ratio(row: Beside) -> str:
+    return "-" if row.ratio is None else f"{row.ratio:.2f}x"
+
+
 def _codes(row: Beside) -> str:
     return ", ".join(sorted(row.endings)) or "-"
 
@@ -48,12 +53,16 @@ def _codes(row: Beside) -> str:
 def _summary(report: HostReport) -> Iterator[str]:
     good = [row for row in report.rows if not row.escaped and row.failure is None]
     yield f"{len(good)} of {len(report.rows)} attacks stopped in {report.seconds:.0f} s"
-    ratios = {row.attack.name: report.ratio(row) for row in report.rows if row.attack}
-    worst = max(ratios, key=lambda name: ratios[name] or 0.0, default=None)
-    if worst is not None and ratios[worst] is not None:
+    yield (
+        f"warm-up: {WARM_UP} flows of each node before, and the neighbour's first {LEAD} flows of"
+        " each window, quiet or attacked, are not counted"
+    )
+    measured = [row for row in report.rows if row.ratio is not None]
+    worst = max(measured, key=lambda row: row.ratio or 0.0, default=None)
+    if worst is not None and worst.attack is not None:
         yield (
             f"neighbour: p99 {milliseconds(report.quiet.p99)} beside a quiet host; worst beside"
-            f" {worst}, {ratios[worst]:.2f}x"
+            f" {worst.attack.name}, {_ratio(worst)}"
         )
     for row in (report.quiet, *report.rows):
         name = row.attack.name if row.attack else _QUIET
@@ -71,12 +80,13 @@ def document_of(report: HostReport) -> JsonObject:
         "engine": {"wasmtime": engine_version(), "profile": profile_digest()},
         "attacks": len(report.rows),
         "seconds": round(report.seconds, 3),
+        "warmUpFlows": {"before": WARM_UP, "eachWindow": LEAD},
         "neighbourP99": report.quiet.p99,
-        "results": [_row(report, row) for row in report.rows],
+        "results": [_row(row) for row in report.rows],
     }
 
 
-def _row(report: HostReport, row: Beside) -> JsonObject:
+def _row(row: Beside) -> JsonObject:
     return {
         "name": row.attack.name if row.attack else _QUIET,
         "about": row.attack.about if row.attack else "",
@@ -86,7 +96,9 @@ def _row(report: HostReport, row: Beside) -> JsonObject:
         "failure": row.failure,
         "neighbourP99": row.p99,
         "neighbourFlows": len(row.seconds),
-        "ratio": report.ratio(row),
+        "quietP99": row.quiet_p99,
+        "quietFlows": len(row.quiet),
+        "ratio": row.ratio,
         "memoryBytes": row.memory,
         "diskBytes": row.disk,
     }

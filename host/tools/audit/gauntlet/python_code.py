@@ -3,8 +3,8 @@
 # ruff: noqa: E501  # one attack a line reads as the table that it is
 
 from host.tools.audit.gauntlet.model import LIMITS, PythonAttack
+from host.tools.audit.gauntlet.python_calls import python_calls
 from host.tools.audit.gauntlet.sample_flows import sample_flows
-from sandbox.world import World
 
 GUEST = '''
 class Refused(Exception):
@@ -26,26 +26,6 @@ def verify(transaction):
 '''
 """The attacked contract: replaces the SDK's guest side and runs the code that it is given."""
 
-FLOWS = """
-from dataclasses import dataclass
-
-from cordapp.flows import ClientStartableFlow
-
-
-@dataclass(frozen=True)
-class Text:
-    code: str
-
-
-class RunText(ClientStartableFlow[Text, str]):
-    def call(self, request_body: Text) -> str:
-        names = {"flow": self}
-        exec(request_body.code, names)
-        return str(names.get("result", "done"))
-"""
-"""A flow that runs the code that it is given."""
-FLOWS_PATH, RUN_TEXT = "gauntlet_flows.py", "gauntlet_flows.RunText"
-
 CLEAN = "assert sum(range(1000)) == 499500"
 """The neighbour's honest verification."""
 
@@ -58,24 +38,23 @@ def _text(name: str, about: str, code: str, stops: frozenset[str]) -> PythonAtta
     return PythonAttack(name=name, about=about, code=code, stops=stops)
 
 
-def _flow(name: str, about: str, code: str, *stops: str) -> PythonAttack:
-    return PythonAttack(
-        name=name,
-        about=about,
-        code=code,
-        flow=RUN_TEXT,
-        stops=frozenset(stops),
-        world=World.WORKFLOW,
+def python_code() -> tuple[PythonAttack, ...]:
+    """All of them."""
+    return (
+        *_reaching_out(),
+        *_reading_the_machine(),
+        *_leaving(),
+        *_looping(),
+        *_hoarding(),
+        *_nesting(),
+        *_staying(),
+        *python_calls(),
+        *sample_flows(),
     )
 
 
-def python_code() -> tuple[PythonAttack, ...]:
-    """All of them."""
-    return (*_reaching(), *_burning(), *_staying(), *_calling(), *sample_flows())
-
-
-def _reaching() -> tuple[PythonAttack, ...]:
-    """For the machine below."""
+def _reaching_out() -> tuple[PythonAttack, ...]:
+    """For files, the network, processes and threads."""
     return (
         _text("open-file", "reads a file", "open('/etc/passwd').read()", _NO_FILE),
         _text("write-file", "writes a file", "open('/tmp/left', 'w').write('x')", _NO_FILE),
@@ -105,6 +84,12 @@ def _reaching() -> tuple[PythonAttack, ...]:
             "import _thread; _thread.start_new_thread(print, ())",
             _NO_MODULE | {"RuntimeError", "error", "AttributeError"},
         ),
+    )
+
+
+def _reading_the_machine() -> tuple[PythonAttack, ...]:
+    """For what differs from one machine, or one run, to the next."""
+    return (
         _text("clock", "asks for the time", "import time; time.time()", _NO_MODULE | _NO_FILE),
         _text(
             "clock-in-c",
@@ -124,6 +109,12 @@ def _reaching() -> tuple[PythonAttack, ...]:
             "import random; random.SystemRandom().random()",
             _NO_MODULE | _NO_FILE | {"NotImplementedError"},
         ),
+    )
+
+
+def _leaving() -> tuple[PythonAttack, ...]:
+    """Below Python, and out of the process."""
+    return (
         _text(
             "import-file",
             "imports a module that is not bundled",
@@ -157,8 +148,8 @@ def _reaching() -> tuple[PythonAttack, ...]:
     )
 
 
-def _burning() -> tuple[PythonAttack, ...]:
-    """Time, memory and stack."""
+def _looping() -> tuple[PythonAttack, ...]:
+    """Time."""
     return (
         _text("python-spin", "loops for ever", "while True: pass", LIMITS),
         _text(
@@ -199,6 +190,24 @@ def _burning() -> tuple[PythonAttack, ...]:
             LIMITS,
         ),
         _text(
+            "hash-collisions",
+            "a dictionary of equal hashes",
+            "class K:\n def __hash__(self): return 1\n{K(): n for n in range(10 ** 6)}",
+            LIMITS,
+        ),
+        _text(
+            "exec-flood",
+            "compiles source for ever",
+            "while True: exec('x = ' + '+'.join('1' * 2000))",
+            LIMITS | {"RecursionError"},
+        ),
+    )
+
+
+def _hoarding() -> tuple[PythonAttack, ...]:
+    """Memory."""
+    return (
+        _text(
             "memory-hoard",
             "keeps all it can get",
             "hoard = []\nwhile True: hoard.append(bytearray(1 << 23))",
@@ -216,6 +225,12 @@ def _burning() -> tuple[PythonAttack, ...]:
             "t = 'x'\nwhile True: t += t",
             LIMITS | {"MemoryError"},
         ),
+    )
+
+
+def _nesting() -> tuple[PythonAttack, ...]:
+    """Stack."""
+    return (
         _text(
             "deep-recursion",
             "calls itself for ever",
@@ -235,12 +250,6 @@ def _burning() -> tuple[PythonAttack, ...]:
             LIMITS | {"MemoryError", "SyntaxError", "RecursionError"},
         ),
         _text(
-            "exec-flood",
-            "compiles source for ever",
-            "while True: exec('x = ' + '+'.join('1' * 2000))",
-            LIMITS | {"RecursionError"},
-        ),
-        _text(
             "del-resurrection",
             "objects that come back when they die",
             "class Z:\n def __del__(self): Z()\nZ()\nwhile True: pass",
@@ -251,12 +260,6 @@ def _burning() -> tuple[PythonAttack, ...]:
             "JSON nested 1 000 000 deep",
             "import json; json.loads('[' * 1_000_000)",
             LIMITS | {"RecursionError", "JSONDecodeError", "guest-trap"},
-        ),
-        _text(
-            "hash-collisions",
-            "a dictionary of equal hashes",
-            "class K:\n def __hash__(self): return 1\n{K(): n for n in range(10 ** 6)}",
-            LIMITS,
         ),
     )
 
@@ -299,82 +302,5 @@ def _staying() -> tuple[PythonAttack, ...]:
             "decides by how often it was asked",
             "import cordapp.guest as g\ng.COUNT = getattr(g, 'COUNT', 0) + 1\nif g.COUNT == 1: raise Fresh",
             _FRESH,
-        ),
-    )
-
-
-def _calling() -> tuple[PythonAttack, ...]:
-    """Attacks on the host with invalid messages."""
-    call = "flow.flow_engine._api.call"
-    return (
-        _flow(
-            "ansi-log",
-            "writes terminal commands to the operator's log",
-            "flow.log.info('\\x1b[2J\\x1b]0;owned\\x07' + '\\r\\nforged line')\nraise RuntimeError('logged')",
-            "log-scrubbed",
-        ),
-        _flow(
-            "surrogate-log",
-            "logs what is no Unicode",
-            "flow.log.info('\\ud800')",
-            "UnicodeEncodeError",
-            "payload-invalid",
-            "guest-trap",
-            "log-scrubbed",
-        ),
-        _flow(
-            "long-log-line",
-            "one log line of 100 MB",
-            "flow.log.info('x' * 100_000_000)",
-            "log-limit",
-            "payload-too-large",
-            *LIMITS,
-        ),
-        _flow(
-            "bidi-log",
-            "turns the text direction of the log",
-            "flow.log.info('\\u202e' + 'gnp.exe')\nraise RuntimeError('logged')",
-            "log-scrubbed",
-        ),
-        _flow(
-            "surrogate-request",
-            "sends what is no Unicode",
-            f"{call}('flow', 'context', {{'op': 'get', 'key': '\\ud800'}})",
-            "UnicodeEncodeError",
-            "payload-invalid",
-            "guest-trap",
-            "call-refused",
-        ),
-        _flow(
-            "catch-refusal",
-            "catches every refusal and calls on",
-            "while True:\n try:\n  flow.signing_service.find_my_signing_keys([])\n except BaseException: pass",
-            "capability-not-granted",
-        ),
-        _flow(
-            "refused-flood",
-            "makes calls that are refused for ever",
-            f"while True:\n try: {call}('flow', 'context', {{}})\n except Exception: pass",
-            "too-many-host-calls",
-            *LIMITS,
-        ),
-        _flow(
-            "other-message",
-            "messages to the outside, not granted",
-            f"{call}('external-messaging', 'send', {{'channel': 'x', 'message': 'secrets'}})",
-            "capability-not-granted",
-        ),
-        _flow(
-            "result-bomb",
-            "a result of 64 MiB",
-            "result = 'x' * (64 << 20)",
-            "payload-too-large",
-            *LIMITS,
-        ),
-        _flow(
-            "tenant-in-request",
-            "names another tenant in a call",
-            f"{call}('flow', 'context', {{'op': 'get', 'key': 'x', 'tenant': '../other', 'holdingIdentity': 'O=Victim, L=London, C=GB'}})",
-            "call-refused",
         ),
     )
