@@ -13,6 +13,7 @@ from host.domain.json_schema import JsonSchema, JsonSchemaInvalidError
 from host.domain.packages import EntityDeclaration, FlowDeclaration, FlowKind
 from host.entities import compile_entity
 from host.entities.errors import EntityDeclarationError
+from host.ports.programs import SYSTEM_FLOW, SYSTEM_PROTOCOL
 
 _Name = Annotated[str, msgspec.Meta(min_length=1, max_length=255)]
 
@@ -114,6 +115,7 @@ def _converted(
 
 
 def _flow(flow: _Flow, label: str) -> FlowDeclaration:
+    _check_names(flow, label)
     for schema in (flow.input_schema, flow.output_schema):
         if schema is not None:
             try:
@@ -131,6 +133,15 @@ def _flow(flow: _Flow, label: str) -> FlowDeclaration:
         input_schema=flow.input_schema,
         output_schema=flow.output_schema,
     )
+
+
+def _check_names(flow: _Flow, label: str) -> None:
+    """Refuse the names of the platform's own flows and protocols."""
+    if flow.name.startswith(SYSTEM_FLOW) or (flow.protocol or "").startswith(SYSTEM_PROTOCOL):
+        raise DeclarationInvalidError(
+            f"{label}: flow {flow.name}: classes that begin with {SYSTEM_FLOW!r} and protocols that"
+            f" begin with {SYSTEM_PROTOCOL!r} are the platform's own"
+        )
 
 
 def _entity(entity: _Entity, label: str) -> EntityDeclaration:

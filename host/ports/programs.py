@@ -6,7 +6,7 @@ again with the stored answers. A program has no clock, randomness, input or outp
 operations, and no state but its own locals.
 """
 
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
@@ -105,7 +105,39 @@ class Sleep:
     ms: int
 
 
-Operation: TypeAlias = Call | Open | Close | FailSession | Send | Receive | Now | Random | Sleep
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Remember:
+    """Start a system flow on this node later, even if this flow fails or its host stops.
+
+    It is started again every `again_ms` until `Forget` names its key: a start that fails, or that
+    finds the node's flows switched off, is repeated. Another `Remember` with the key replaces it.
+    Answers null.
+
+    Attributes:
+        flow: the class of a system flow.
+        key: unique among those of the node; letters, digits, `.`, `_`, `:` and `-`, at most 128.
+        request: the request of the system flow's program.
+        after_ms: of the first start, from now.
+        again_ms: between two starts.
+    """
+
+    flow: str
+    key: str
+    request: JsonObject
+    after_ms: int
+    again_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Forget:
+    """Undo `Remember`; answers null. Nothing happens if there is none with the key."""
+
+    key: str
+
+
+Operation: TypeAlias = (
+    Call | Open | Close | FailSession | Send | Receive | Now | Random | Sleep | Remember | Forget
+)
 Program: TypeAlias = Callable[[JsonObject], Generator[Operation, JsonValue, JsonValue]]
 """Takes the request of the host call, and returns its answer.
 
@@ -127,6 +159,35 @@ class ProgramId:
     revision: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SystemFlow:
+    """A flow of the platform itself: a program instead of a guest.
+
+    It is started by `Remember`, or as the responder of its protocol; clients cannot start it, it
+    does not count to the node's open flows, and it has no history.
+
+    Attributes:
+        name: its flow class, which begins with `cordbox:`; those of CPIs never do.
+        program: the name of its program, which takes the request of `Remember`, or of a responder
+            `{"session", "counterparty", "protocol", "version"}`.
+        interface: the capability whose internal functions the program calls.
+        protocol: begins with `cordbox.`, which no flow of a CPI may declare; None: no responder.
+        versions: of the protocol.
+    """
+
+    name: str
+    program: str
+    interface: str
+    protocol: str | None = None
+    versions: tuple[int, ...] = (1,)
+
+
+SYSTEM_FLOW = "cordbox:"
+"""Begins the classes of system flows."""
+SYSTEM_PROTOCOL = "cordbox."
+"""Begins the protocols whose responders are system flows."""
+
+
 class Programs(Protocol):
     """The programs of this release."""
 
@@ -143,6 +204,18 @@ class Programs(Protocol):
         """The program; None if this release does not have that revision."""
         ...
 
+    def newest(self, name: str) -> ProgramId:
+        """The newest revision of a program of this release."""
+        ...
+
+    def system_flow(self, flow_class: str) -> SystemFlow | None:
+        """The system flow of this class; None if this release has none."""
+        ...
+
+    def responder(self, protocol: str) -> SystemFlow | None:
+        """The system flow that responds to this protocol; None if this release has none."""
+        ...
+
 
 class NoPrograms:
     """No host call is performed by a program."""
@@ -153,6 +226,15 @@ class NoPrograms:
     def find(self, program: ProgramId) -> Program | None:  # noqa: ARG002
         return None
 
+    def newest(self, name: str) -> ProgramId:
+        raise KeyError(name)
+
+    def system_flow(self, flow_class: str) -> SystemFlow | None:  # noqa: ARG002
+        return None
+
+    def responder(self, protocol: str) -> SystemFlow | None:  # noqa: ARG002
+        return None
+
 
 class ProgramTable:
     """Programs by name and revision, and the host calls that they perform.
@@ -160,23 +242,36 @@ class ProgramTable:
     Args:
         programs: all revisions.
         calls: program names by host function and the request's `op`; None stands for no `op`.
+        system_flows: flows whose root is a program.
     """
 
     def __init__(
         self,
         programs: Mapping[tuple[str, int], Program],
         calls: Mapping[tuple[str, str | None], str],
+        system_flows: Sequence[SystemFlow] = (),
     ) -> None:
         self._programs = dict(programs)
         self._calls = dict(calls)
         self._newest: dict[str, int] = {}
         for name, revision in self._programs:
             self._newest[name] = max(revision, self._newest.get(name, 0))
+        self._system_flows = {flow.name: flow for flow in system_flows}
+        self._responders = {flow.protocol: flow for flow in system_flows if flow.protocol}
 
     def begun_by(self, function: str, request: JsonObject) -> ProgramId | None:
         op = request.get("op")
         name = self._calls.get((function, op if isinstance(op, str) else None))
-        return None if name is None else ProgramId(name=name, revision=self._newest[name])
+        return None if name is None else self.newest(name)
 
     def find(self, program: ProgramId) -> Program | None:
         return self._programs.get((program.name, program.revision))
+
+    def newest(self, name: str) -> ProgramId:
+        return ProgramId(name=name, revision=self._newest[name])
+
+    def system_flow(self, flow_class: str) -> SystemFlow | None:
+        return self._system_flows.get(flow_class)
+
+    def responder(self, protocol: str) -> SystemFlow | None:
+        return self._responders.get(protocol)

@@ -157,6 +157,27 @@ def test_schemas_that_are_none_or_lead_elsewhere_are_refused(
     assert refused.details["check"] == "cpk-declaration-invalid"
 
 
+@pytest.mark.parametrize(
+    "names", [{"name": "cordbox:repair"}, {"name": "a.F", "protocol": "cordbox.repair"}]
+)
+def test_flows_under_the_names_of_the_platforms_own_are_refused(
+    bench: Any, make: Any, key: Any, names: dict[str, Any]
+) -> None:
+    bench.trust(key)
+    flow = {
+        "kind": "responder",
+        "protocol": "p",
+        "versions": [1],
+        "initiating": False,
+        "inputSchema": None,
+        "outputSchema": None,
+        **names,
+    }
+    refused = refusal(bench, make.contract_cpi(lies={"flows": (flow,)}))
+    assert refused.details["check"] == "cpk-declaration-invalid"
+    assert "the platform's own" in refused.message
+
+
 def test_two_cpks_that_declare_one_contract_are_refused(
     bench: Any, make: Any, key: Any, component: Any, component_entries: Any
 ) -> None:

@@ -3,10 +3,13 @@
 Pure.
 """
 
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
 import msgspec
 
 from host.domain.ids import EpochMs, FlowId
-from host.domain.packages import CpiRecord, FlowDeclaration, FlowKind
+from host.domain.packages import CpiRecord, FlowKind
 from host.domain.platform import PLATFORM_VERSION, SOFTWARE_VERSION
 from host.flow.core.checkpoint import Checkpoint, Scope
 from host.flow.core.config import CORDA_DEFAULTS, FlowConfig
@@ -25,6 +28,15 @@ from host.flow.core.hops import (
 from host.flow.core.mapper import init_of
 from host.flow.core.messages import Init, SessionFailure, SessionMessage, StartFlow
 from host.flow.core.session import Session
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Responder:
+    """The flow that responds, the versions of the protocol that it has, and the chosen one."""
+
+    flow_class: str
+    versions: tuple[int, ...]
+    version: int
 
 
 def client_flow(
@@ -72,6 +84,21 @@ def responder(
 
     The version is the highest that both sides support. Source: Corda's FlowProtocolStore.
     """
+    return responder_of(
+        flow_id, message, cpi, now, config, choose=lambda init: choose_responder(cpi, init)
+    )
+
+
+def responder_of(
+    flow_id: FlowId,
+    message: SessionMessage,
+    cpi: CpiRecord,
+    now: EpochMs,
+    config: FlowConfig,
+    *,
+    choose: Callable[[Init], Responder | SessionFailure],
+) -> Checkpoint | SessionFailure:
+    """As `responder`, by another choice than that of the CPI's flows."""
     init = init_of(message)
     assert init is not None  # noqa: S101  # only first messages start responders
     hops = hops_of(init.platform)
@@ -82,18 +109,17 @@ def responder(
         return SessionFailure(
             code=TOO_MANY_DESCENDANTS, message=too_many_descendants(config.descendants_max)
         )
-    chosen = choose_responder(cpi, init)
+    chosen = choose(init)
     if isinstance(chosen, SessionFailure):
         return chosen
-    declared, version = chosen
     session = Session(
         id=message.session_id,
         initiator=False,
         me=message.target,
         peer=message.source,
         protocol=init.protocol,
-        versions=declared.versions,
-        version=version,
+        versions=chosen.versions,
+        version=chosen.version,
         require_close=init.require_close,
         context=init.context,
         platform=init.platform,
@@ -108,34 +134,46 @@ def responder(
         flow_id=flow_id,
         holding=message.target,
         cpi_checksum=cpi.file_checksum,
-        flow_class=declared.name,
+        flow_class=chosen.flow_class,
         request_id=message.session_id,
         body=None,
         responds_to=message.session_id,
         created_at=now,
-        stack=(Scope(flow=declared.name, protocol=None, context=context),),
+        stack=(Scope(flow=chosen.flow_class, protocol=None, context=context),),
         sessions={session.id: session},
     )
 
 
-def choose_responder(cpi: CpiRecord, init: Init) -> tuple[FlowDeclaration, int] | SessionFailure:
+def choose_responder(cpi: CpiRecord, init: Init) -> Responder | SessionFailure:
     """The responder of the protocol with the highest common version."""
-    candidates = [
-        (max(common), flow)
-        for cpk in cpi.workflow_cpks()
-        for flow in cpk.flows
-        if flow.kind is FlowKind.RESPONDER and flow.protocol == init.protocol
-        if (common := set(flow.versions) & set(init.versions))
+    return highest(
+        init,
+        (
+            (flow.name, flow.versions)
+            for cpk in cpi.workflow_cpks()
+            for flow in cpk.flows
+            if flow.kind is FlowKind.RESPONDER and flow.protocol == init.protocol
+        ),
+    )
+
+
+def highest(
+    init: Init, candidates: Iterable[tuple[str, tuple[int, ...]]]
+) -> Responder | SessionFailure:
+    """Of flow classes with versions, the one that shares the highest with the initiator."""
+    common = [
+        Responder(flow_class=name, versions=versions, version=max(shared))
+        for name, versions in candidates
+        if (shared := set(versions) & set(init.versions))
     ]
-    if not candidates:
+    if not common:
         versions = ", ".join(map(str, init.versions))
         return SessionFailure(
             code="session-no-responder",
             message=f"No responder is configured for protocol {init.protocol} at versions"
             f" [{versions}]",
         )
-    version, flow = max(candidates, key=lambda c: (c[0], c[1].name))
-    return flow, version
+    return max(common, key=lambda each: (each.version, each.flow_class))
 
 
 def platform_context(cpi: CpiRecord) -> dict[str, str]:

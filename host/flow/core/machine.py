@@ -191,6 +191,11 @@ def _woken(checkpoint: Checkpoint, _: Event, now: EpochMs) -> Transition:
     return _resume(checkpoint, now, ())
 
 
+def _resumed(checkpoint: Checkpoint, _: Event, now: EpochMs) -> Transition:
+    """A system flow begins in its program; the repeated start of another changes nothing."""
+    return Transition(checkpoint) if checkpoint.program is None else _resume(checkpoint, now, ())
+
+
 def _resume(checkpoint: Checkpoint, now: EpochMs, commands: tuple[Command, ...]) -> Transition:
     waiting, program = checkpoint.waiting, checkpoint.program
     if waiting is None:
@@ -296,7 +301,7 @@ TRANSITIONS: Mapping[
     (_P.RUNNABLE, GuestReturned): _return,
     (_P.RUNNABLE, Broken): _break,
     (_P.RUNNABLE, Killed): _kill,
-    (_P.SUSPENDED, Started): _ignore,
+    (_P.SUSPENDED, Started): _resumed,
     (_P.SUSPENDED, Arrived): _arrive_suspended,
     (_P.SUSPENDED, Woken): _woken,
     (_P.SUSPENDED, GuestSuspended): _suspend,

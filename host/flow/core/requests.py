@@ -8,6 +8,7 @@ from msgspec import Meta, Struct
 from host.domain.capability_error import CapabilityError
 from host.domain.guest_text import GuestTextError, checked_json
 from host.domain.json import JsonObject
+from host.ports.programs import SYSTEM_PROTOCOL
 from host.ports.requests import INVALID_REQUEST
 from sandbox.host_api import size
 
@@ -149,8 +150,13 @@ def parse_context(request: str) -> ContextGet | ContextPut:
 
 
 def parse_sub_flow(request: str) -> SubFlowEnter | SubFlowLeave | SubFlowFail:
-    """Read a request of `flow.sub-flow`, as `parse`."""
-    return _decoded(request, _sub_flow_decoder)
+    """Read a request of `flow.sub-flow`, as `parse`; the platform's protocols are refused."""
+    found = _decoded(request, _sub_flow_decoder)
+    if isinstance(found, SubFlowEnter) and (found.protocol or "").startswith(SYSTEM_PROTOCOL):
+        raise CapabilityError(
+            INVALID_REQUEST, f"protocol {found.protocol} is one of the platform's own"
+        )
+    return found
 
 
 def _decoded(request: str, decoder: msgspec.json.Decoder[_T]) -> _T:

@@ -14,6 +14,7 @@ from host.flow.core.room import NodeBalances, evicted
 from host.flow.core.versioned_codec import read_stored
 from host.ports.accounts import Accounts
 from host.ports.glances import GlanceWrite
+from host.ports.programs import SYSTEM_FLOW
 from host.ports.state import StateRecord, StateWrite
 
 STATUS_VERSIONS = (1, 2)
@@ -83,13 +84,15 @@ def write_status(
 ) -> StateWrite | None:
     """The write that records `status`; None if the flow already has a final status.
 
-    A final status is kept for `retention_ms`. `peer` is the node whose flow started a responder; an
+    A final status is kept for `retention_ms`, and so is that of a system flow: what is kept for a
+    time does not count to the open flows. `peer` is the node whose flow started a responder; an
     existing status keeps its charge. `origin` is the client-started flow from which a responder
     descends.
     """
     if before is not None and read_status(before).status.is_final:
         return None
-    due = EpochMs(status.updated_at + retention_ms) if status.status.is_final else None
+    is_kept = status.status.is_final or status.flow_class.startswith(SYSTEM_FLOW)
+    due = EpochMs(status.updated_at + retention_ms) if is_kept else None
     key = status_key(status.holding, status.request_id, responder=responder)
     return StateWrite(
         key=key,

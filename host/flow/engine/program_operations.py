@@ -20,6 +20,7 @@ from host.flow.core.checkpoint import Asleep, AwaitSessions, RunningProgram, is_
 from host.flow.core.messages import Sent
 from host.flow.core.offloaded_payloads import fetched
 from host.flow.core.program_state import ProgramRows, error_json, kind_of
+from host.flow.core.remembered import later_key, remembered
 from host.flow.core.room import Room
 from host.flow.engine.answers import encoded
 from host.flow.engine.capability_calls import CapabilityCalls
@@ -30,14 +31,17 @@ from host.ports.programs import (
     Call,
     Close,
     FailSession,
+    Forget,
     Now,
     Open,
     Operation,
     Random,
     Receive,
+    Remember,
     Send,
     Sleep,
 )
+from host.ports.state import StateWrite
 
 INTERNAL = "protocol."
 """Begins the names of functions that only programs call; no guest can name them."""
@@ -100,6 +104,8 @@ class Operations:
                 answer = base64.b64encode(data).decode()
             case Sleep():
                 self._sleep(operation)
+            case Remember() | Forget():
+                self._remember_or_forget(operation)
         return answer
 
     @property
@@ -197,6 +203,18 @@ class Operations:
         condition = before if isinstance(before, Asleep) else Asleep(until=EpochMs(now + wanted.ms))
         if not is_satisfied(self._flow.checkpoint, condition, now):
             raise OperationWaits(condition)
+
+    def _remember_or_forget(self, wanted: Remember | Forget) -> None:
+        holding, later = self._flow.checkpoint.holding, self._flow.later
+        key = later_key(holding.node(), wanted.key)
+        stored = self._services.states.get(key)
+        if isinstance(wanted, Remember):
+            now = self._services.clock.now_ms()
+            later[key] = remembered(wanted, holding, before=stored, now=now)
+        elif stored is None:
+            later.pop(key, None)
+        else:
+            later[key] = StateWrite(key=key, value=None, expected=stored.version)
 
     def _apply(self, answer: Answer) -> None:
         """Take over the new state of sessions, and queue messages if the node has room for them.

@@ -18,7 +18,7 @@ from host.domain.flow import FlowError
 from host.domain.json import JsonValue
 from host.domain.packages import CpiRecord
 from host.domain.quotas import RunCharge
-from host.flow.core import program_sessions
+from host.flow.core import program_sessions, system_flows
 from host.flow.core.checkpoint import Asleep, AwaitSessions, RunningProgram
 from host.flow.core.machine import Broken, Event, ProgramRan
 from host.flow.core.messages import EVENT_TOPIC, Sent, Wake, encode
@@ -100,6 +100,16 @@ class ProgramRuns:
                     code=None,
                 ),
             )
+
+    def ended(self, flow: StepState) -> Event:
+        """The end of a system flow, whose program has ended."""
+        running = _running(flow)
+        rows = flow.program_rows
+        if rows is None:
+            journal = program_journal(flow.flow_id, running.call)
+            rows = decode_rows(journal, self._store.journal(journal))
+        flow.checkpoint, event = system_flows.ended(flow.checkpoint, rows)
+        return event
 
     def settle(self, flow: StepState) -> None:
         """Keep the program of a flow whose step is committed."""

@@ -19,6 +19,7 @@ from host.flow.core.events import FlowEngineEvent, KeptDropped
 from host.flow.core.hops import ORIGIN
 from host.flow.core.initial_checkpoint import start_argument
 from host.flow.core.journal import Entries, decode_journal, encode_entry
+from host.flow.core.machine import End
 from host.flow.core.mapper import MapperState, encode_state, session_key
 from host.flow.core.message_trace import Note, note_arrived, note_sent, with_notes
 from host.flow.core.messages import Sent, SessionMessage, due_place, encode, flow_state_key
@@ -73,6 +74,7 @@ class StepState:
     this step has suspended, `delivery` delivers the messages that it has `sent`. `program_rows` are
     those of the waiting call's program, if they were read or made in this step, `live_program` is
     the program, and `answered_programs` are journals of programs whose answers the guest has got.
+    `later` are the writes of system flows that are remembered or forgotten, by their keys.
     `cpi` is the flow's code, if it was read, `known` holds states that were read with the
     checkpoint, and `balances` those of the flow's node. `fence` proves that the step's worker owns
     the flow: without it, a worker that was considered dead could, in the middle of its step,
@@ -106,6 +108,7 @@ class StepState:
     delivery: LocalDelivery | None = None
     cpi: CpiRecord | None = None
     known: Mapping[str, StateRecord | None] = field(default_factory=dict)
+    later: dict[str, StateWrite] = field(default_factory=dict)
     balances: NodeBalances = field(default_factory=lambda: NodeBalances(Uncounted(), NOBODY))
 
     @property
@@ -160,7 +163,7 @@ class StepState:
         large = offloaded(self.checkpoint, self.apart)
         states = self._checkpoint_writes(large)
         states += [*self._mapper_writes(now), *self._status_write(store)]
-        states += kept.states
+        states += [*kept.states, *self.later.values()]
         delivered = self._delivered(now)
         unit = Unit(
             states=(*states, *delivered.states, *(() if timer is None else (timer,))),
@@ -186,7 +189,7 @@ class StepState:
         self.written = len(self.journal or ())
         if self.program_rows is not None:
             self.program_rows.note_written()
-        self.answered_programs = []
+        self.answered_programs, self.later = [], {}
         self.version += 1
         self.apart = large.keys
         self.records, self.sent, self.opened, self.status = [], [], [], None
@@ -348,3 +351,23 @@ class StepState:
     def _journal_row(self, journal: FlowId, number: int, value: bytes) -> JournalRow:
         charge = Charge(node=self.holding_id, account=Account.JOURNAL)
         return JournalRow(flow_id=journal, number=number, value=value, charge=charge)
+
+
+def status_of_step(flow: StepState, end: End, now: EpochMs) -> StoredStatus:
+    """The status that the step records; `now` is the time of day."""
+    checkpoint, error = flow.checkpoint, end.error
+    sessions = ((s.id, s.received) for s in checkpoint.sessions.values())
+    return StoredStatus(
+        holding=flow.holding_id,
+        request_id=checkpoint.request_id,
+        flow_id=flow.flow_id,
+        flow_class=checkpoint.flow_class,
+        status=end.status,
+        result=end.result,
+        error_type=error.type if error else None,
+        error_code=error.code if error else None,
+        error_message=error.message if error else None,
+        error_trace=error.trace if error else (),
+        updated_at=now,
+        received={i: last for i, last in (*checkpoint.gone.items(), *sessions) if last},
+    )

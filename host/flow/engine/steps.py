@@ -8,19 +8,14 @@ again.
 from collections.abc import Mapping
 from dataclasses import replace
 
-from host.domain.errors import UnavailableError
 from host.domain.flow import FlowError, FlowStatusName
-from host.domain.ids import Checksum, FlowId, HoldingIdentity
-from host.domain.packages import CpiRecord
+from host.domain.ids import FlowId, HoldingIdentity
 from host.domain.vnode import OperationalStatus, VirtualNode
 from host.flow.core import machine
-from host.flow.core.checkpoint import Checkpoint, decode_checkpoint
+from host.flow.core.checkpoint import decode_checkpoint
 from host.flow.core.endings import ORPHAN_REASON
 from host.flow.core.errors import FlowRecordDamagedError
-from host.flow.core.events import EventSink, FlowEnded, FlowStarted
-from host.flow.core.hops import ORIGIN, killed_key
-from host.flow.core.initial_checkpoint import client_flow, responder
-from host.flow.core.journal import Entries
+from host.flow.core.events import EventSink, FlowEnded
 from host.flow.core.machine import (
     Arrived,
     Broken,
@@ -30,13 +25,11 @@ from host.flow.core.machine import (
     Started,
     Woken,
 )
-from host.flow.core.mapper import init_of
 from host.flow.core.messages import (
     FlowEvent,
     KillFlow,
     Respond,
     Sent,
-    SessionFailure,
     SessionMessage,
     StartFlow,
     Wake,
@@ -45,16 +38,16 @@ from host.flow.core.messages import (
 )
 from host.flow.core.offloaded_payloads import offloaded_keys, result_apart
 from host.flow.core.room import NodeBalances
-from host.flow.core.statuses import StoredStatus, status_key
+from host.flow.core.system_flows import is_system
 from host.flow.core.taken import Taken
+from host.flow.engine.births import Births, killed_key_of, read_at_start
 from host.flow.engine.ended_flow_replies import late_replies
 from host.flow.engine.flow_services import FlowServices
 from host.flow.engine.guest_runs import GuestRuns, NodeCode
 from host.flow.engine.local_delivery import LocalDelivery
-from host.flow.engine.mapper_worker import refusal_record
 from host.flow.engine.programs import ProgramRuns
-from host.flow.engine.step_state import StepState, timer_key
-from host.flow.records.open_flows import OpenFlows
+from host.flow.engine.step_state import StepState, status_of_step, timer_key
+from host.flow.records.history import NO_HISTORY
 from host.ports.bus import NewRecord
 from host.ports.directory import Packages
 from host.ports.groups import Fence
@@ -80,11 +73,10 @@ class FlowSteps:
         self._store = store
         self._runs = runs
         self._programs = programs
-        self._packages = packages
+        self._births = Births(packages=packages, services=services, delivery=delivery)
         self._services = services
         self._events = events
         self._delivery = delivery
-        self._open = OpenFlows(services.accounts, services.quotas)
 
     def handle(
         self,
@@ -104,14 +96,14 @@ class FlowSteps:
         fence = taken.fence
         events = [_decoded(record, broken) for record in taken.records]
         known = self._store.get_many(
-            (flow_state_key(flow_id), timer_key(flow_id), *_read_at_start(events[0]))
+            (flow_state_key(flow_id), timer_key(flow_id), *read_at_start(events[0]))
         )
         flow = self._loaded(flow_id, known, fence)
         outgoing: list[NewRecord] = list(letter)
         try:
             for event in events:
                 if flow is None and isinstance(event, StartFlow | Respond):
-                    flow = self._create(flow_id, event, outgoing, known, fence)
+                    flow = self._births.create(flow_id, event, outgoing, known, fence)
                 if flow is None or flow.ended:
                     held = {} if flow is None else flow.checkpoint.sessions
                     outgoing += late_replies(event, held, self._store)
@@ -151,67 +143,12 @@ class FlowSteps:
             timer=known.get(timer_key(flow_id)),
             apart=offloaded_keys(checkpoint),
             config=self._services.config,
-            history=self._services.history,
+            history=NO_HISTORY if is_system(checkpoint.flow_class) else self._services.history,
             fence=fence,
             delivery=self._delivery,
             quota=self._services.quotas.quota(node),
             balances=NodeBalances(self._services.accounts, node),
         )
-
-    def _create(
-        self,
-        flow_id: FlowId,
-        event: StartFlow | Respond,
-        outgoing: list[NewRecord],
-        known: Mapping[str, StateRecord],
-        fence: Fence | None,
-    ) -> StepState | None:
-        """Create the flow that `event` starts; None if refused, with the reply in `outgoing`."""
-        now = self._services.clock.now_ms()
-        if isinstance(event, StartFlow):
-            holding = event.holding.holding()
-            cpi = self._cpi(event.cpi_checksum)
-            made = client_flow(flow_id, event, cpi, now, self._services.config)
-        else:
-            holding = event.message.target.holding()
-            cpi = self._cpi(self._vnode(holding).cpi_checksum)
-            answered: Checkpoint | SessionFailure | None = self._open.refusal(
-                holding.short_hash, event.message.source.node()
-            )
-            answered = answered or responder(
-                flow_id, event.message, cpi, now, self._services.config
-            )
-            if isinstance(answered, Checkpoint) and _killed_key_of(answered) in known:
-                answered = SessionFailure(code="flow-killed", message=ORPHAN_REASON)
-            if isinstance(answered, SessionFailure):
-                outgoing.append(refusal_record(event.message, answered))
-                return None
-            made = answered
-        flow = StepState(
-            checkpoint=made,
-            holding_id=holding.short_hash,
-            version=0,
-            timer=None,
-            journal=Entries(),
-            config=self._services.config,
-            history=self._services.history,
-            fence=fence,
-            delivery=self._delivery,
-            quota=self._services.quotas.quota(holding.short_hash),
-            cpi=cpi,
-            known={key: known.get(key) for key in _read_at_start(event)},
-            balances=NodeBalances(self._services.accounts, holding.short_hash),
-        )
-        flow.status = self._status(flow, End(status=FlowStatusName.RUNNING))
-        flow.events.append(
-            FlowStarted(
-                flow_id=flow_id,
-                holding_id=flow.holding_id,
-                flow_class=made.flow_class,
-                request_id=made.request_id,
-            )
-        )
-        return flow
 
     def _react(self, flow: StepState, event: FlowEvent, broken: FlowError | None) -> None:
         holding = flow.checkpoint.holding.holding()
@@ -226,7 +163,7 @@ class FlowSteps:
         elif broken is not None:
             self._apply(flow, Broken(broken), None)
         else:
-            cpi = flow.cpi or self._cpi(flow.checkpoint.cpi_checksum)
+            cpi = flow.cpi or self._births.cpi(flow.checkpoint.cpi_checksum)
             home = NodeCode(vnode=vnode, cpi=cpi)
             self._apply(flow, _machine_event(event), home)
 
@@ -234,7 +171,7 @@ class FlowSteps:
         """Whether a responder descends from a flow of the same node that was killed."""
         if not flow.is_responder:
             return False
-        key = _killed_key_of(flow.checkpoint)
+        key = killed_key_of(flow.checkpoint)
         found = flow.known[key] if key in flow.known else self._store.get(key)
         return found is not None
 
@@ -256,16 +193,21 @@ class FlowSteps:
                         self._end(flow, command)
                     case machine.RunGuest():
                         assert home is not None  # noqa: S101  # only ends are applied without
-                        following = self._runs.run(flow, home)
+                        following = self._run(flow, home)
                     case machine.RunProgram():
                         assert home is not None  # noqa: S101  # as above
                         following = self._programs.run(flow, home.cpi)
+
+    def _run(self, flow: StepState, home: NodeCode) -> Event | None:
+        if is_system(flow.checkpoint.flow_class):
+            return self._programs.ended(flow)
+        return self._runs.run(flow, home)
 
     def _end(self, flow: StepState, end: End) -> None:
         if end.status is FlowStatusName.COMPLETED and end.result is None:
             end = replace(end, result=result_apart(flow.flow_id, self._store))
         flow.ended = True
-        flow.status = self._status(flow, end)
+        flow.status = status_of_step(flow, end, self._services.wall.now_ms())
         flow.events.append(
             FlowEnded(
                 flow_id=flow.flow_id,
@@ -277,61 +219,6 @@ class FlowSteps:
                 trace=flow.trace,
             )
         )
-
-    def _status(self, flow: StepState, end: End) -> StoredStatus:
-        return StoredStatus(
-            holding=flow.holding_id,
-            request_id=flow.checkpoint.request_id,
-            flow_id=flow.flow_id,
-            flow_class=flow.checkpoint.flow_class,
-            status=end.status,
-            result=end.result,
-            error_type=end.error.type if end.error else None,
-            error_code=end.error.code if end.error else None,
-            error_message=end.error.message if end.error else None,
-            error_trace=end.error.trace if end.error else (),
-            updated_at=self._services.wall.now_ms(),
-            received={
-                i: received
-                for i, received in (
-                    *flow.checkpoint.gone.items(),
-                    *((s.id, s.received) for s in flow.checkpoint.sessions.values()),
-                )
-                if received
-            },
-        )
-
-    def _vnode(self, holding: HoldingIdentity) -> VirtualNode:
-        vnode = self._services.vnodes.find(holding)
-        if vnode is None:
-            raise UnavailableError(f"virtual node {holding.short_hash} is not on this host")
-        return vnode
-
-    def _cpi(self, checksum: str) -> CpiRecord:
-        cpi = self._packages.get(Checksum(checksum))
-        if cpi is None:
-            raise UnavailableError(f"CPI {checksum} is not stored on this host")
-        return cpi
-
-
-def _read_at_start(event: FlowEvent) -> tuple[str, ...]:
-    """Keys of the states that the first step of a flow needs, read with its own."""
-    match event:
-        case StartFlow():
-            return (status_key(event.holding.node(), event.client_request_id),)
-        case Respond(message=message):
-            init, node = init_of(message), message.target.node()
-            origin = "" if init is None else init.platform.get(ORIGIN, "")
-            status = status_key(node, message.session_id, responder=True)
-            return (status, killed_key(node, origin))
-        case _:
-            return ()
-
-
-def _killed_key_of(responder: Checkpoint) -> str:
-    """Key of the mark that the client-started flow of a responder was killed."""
-    origin = responder.stack[0].context.get(ORIGIN, "")
-    return killed_key(responder.holding.node(), origin)
 
 
 def _decoded(record: WorkRecord, broken: FlowError | None) -> FlowEvent:

@@ -1,4 +1,7 @@
-"""Due times: wakes sleeping flows, and deletes mapper states, old statuses and histories."""
+"""Due times: wakes sleeping flows, starts system flows, and deletes what is kept for a time.
+
+These are mapper states, old statuses and histories.
+"""
 
 from collections.abc import Mapping, Sequence
 
@@ -7,6 +10,7 @@ from host.flow.core.config import FIXED_DEFAULTS, FlowConfig
 from host.flow.core.errors import FlowRecordDamagedError
 from host.flow.core.mapper import decode_state
 from host.flow.core.messages import EVENT_TOPIC, GROUP, Wake, due_place, encode, flow_state_key
+from host.flow.core.remembered import LATER, fired
 from host.flow.engine.step_state import node_of_timer
 from host.flow.records.history import HISTORY, forgotten
 from host.ports.bus import NewRecord
@@ -131,6 +135,9 @@ class Timers:
             node = node_of_timer(state)
             wake = NewRecord(topic=EVENT_TOPIC, key=rest, value=encode(Wake()), node=node)
             return Unit(states=(delete,), records=(wake,))
+        if kind == LATER:
+            start = fired(state, now)
+            return Unit(states=(start.state,), records=(start.record,))
         if kind == HISTORY:
             return Unit(states=(delete,), forget=forgotten(state))
         if kind in ("start", "session") and self._is_live(state):
