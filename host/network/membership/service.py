@@ -16,23 +16,20 @@ from sqlalchemy import Connection, insert, select, tuple_, update
 from cpi.errors import CpiError
 from cpi.package.group_policy import GroupPolicy
 from host.database.claims import RELEASED, Claimant, ClaimLostError, Claims
-from host.domain.errors import ConflictError, InvalidInputError, NotFoundError, RequestInvalidError
+from host.domain.errors import InvalidInputError, NotFoundError, RequestInvalidError
 from host.domain.ids import ShortHash
 from host.domain.membership import MemberInfo, MemberStatus
-from host.domain.packages import CpiRecord
 from host.domain.paging import LIMIT_DEFAULT
 from host.domain.vnode import VirtualNode
-from host.domain.x500 import MemberX500Name
-from host.network.membership.directory import add_member, find_member
-from host.network.membership.errors import (
-    RegistrationInvalidError,
-)
-from host.network.membership.member_info import MemberKey, MemberKeys, make_member_info
+from host.network.membership.directory import add_member
+from host.network.membership.errors import RegistrationInvalidError
+from host.network.membership.joining import JoinChecks, check_new
+from host.network.membership.member_info import MemberKey, make_member_info
+from host.network.membership.member_keys import MemberKeyMaker
 from host.network.membership.parameters import keep_signed, newest_parameters
 from host.network.membership.registration import (
     NotaryService,
     RegistrationStatus,
-    StaticRegistration,
     read_static_context,
     static_network,
 )
@@ -42,7 +39,7 @@ from host.network.membership.tables import REGISTRATION
 from host.ports.clock import Clock, Entropy
 from host.ports.database import SqlDatabase
 from host.ports.directory import Packages, VirtualNodes
-from host.ports.keys import KeyCategory, KeyInfo, KeyQuery, KeyStore
+from host.ports.keys import KeyStore
 from host.ports.public_keys import PublicKeys
 
 _log = structlog.get_logger("cordbox.membership")
@@ -69,10 +66,10 @@ class MembershipService:
         self._database = database
         self._virtual_nodes = virtual_nodes
         self._packages = packages
-        self._keys = keys
-        self._public_keys = public_keys
         self._clock = clock
         self._entropy = entropy
+        self._checks = JoinChecks(packages, virtual_nodes)
+        self._member_keys = MemberKeyMaker(keys, public_keys)
         self._mgm = StaticMgm(keys=keys, public_keys=public_keys, clock=clock)
         self._claims = Claims(
             database,
@@ -227,10 +224,10 @@ class MembershipService:
         network = static_network(cpi.group_policy)
         static_member, policy = network.member(node.holding.x500_name), network.policy
         registration = read_static_context(request.context)
-        self._check_listed(node, cpi)
+        self._checks.check_listed(node, cpi)
         with self._database.read() as connection:
-            self._check_new(connection, node, registration.notary)
-        keys = self._make_keys(node, policy, registration)
+            check_new(connection, node, registration.notary)
+        keys = self._member_keys.make(node, policy, registration)
         member = make_member_info(
             holding=node.holding,
             status=MemberStatus(static_member.status),
@@ -267,7 +264,7 @@ class MembershipService:
             now = newest_parameters(connection, member.group_id)
             if versions and now != before:
                 return False
-            self._check_new(connection, node, notary)
+            check_new(connection, node, notary)
             add_member(connection, member)
             for signed in versions:
                 keep_signed(connection, signed)
@@ -283,89 +280,6 @@ class MembershipService:
                 f"Virtual node {short_hash} not found.", kind="virtual node", named=short_hash
             )
         return node
-
-    def _check_listed(self, node: VirtualNode, own: CpiRecord) -> None:
-        """Check that the policies of the group's members list a joiner.
-
-        Only CPIs signed by the group's founders count: a CPI that was uploaded by force neither
-        admits nor excludes others. While the founders have no node, their newest CPI is used.
-        """
-        group_id, name = node.holding.group_id, node.holding.x500_name
-        founders = self._packages.founders(group_id)
-        present = [self._packages.get(c) for c in self._virtual_nodes.cpis_of_group(group_id)]
-        asked = [c for c in present if c and c.identity.signer_summary_hash == founders]
-        asked = (
-            asked
-            or [
-                c
-                for c in self._packages.all()
-                if c.group_id == group_id and c.identity.signer_summary_hash == founders
-            ][-1:]
-        )
-        for cpi in asked:
-            if cpi != own and not _lists(cpi, name):
-                raise RegistrationInvalidError(
-                    f"member-not-listed: {name} is not in the member list of CPI "
-                    f"{cpi.identity.name}, {cpi.identity.version}, "
-                    f"{cpi.identity.signer_summary_hash}, which members of group {group_id} have."
-                )
-
-    def _check_new(
-        self, connection: Connection, node: VirtualNode, notary: NotaryService | None
-    ) -> None:
-        group_id, name = node.holding.group_id, node.holding.x500_name
-        if find_member(connection, group_id, str(name)) is not None:
-            raise RegistrationInvalidError(
-                f"The member {name} has been registered already in group {group_id}."
-            )
-        if notary is None:
-            return
-        if notary.name == name or find_member(connection, group_id, str(notary.name)) is not None:
-            raise RegistrationInvalidError(
-                f"The notary service name {notary.name} is the name of a member."
-            )
-        newest = newest_parameters(connection, group_id)
-        notaries = () if newest is None else newest.parameters.notaries
-        if any(n.name == notary.name for n in notaries):
-            raise RegistrationInvalidError(
-                f"The notary service {notary.name} exists already; services of several notary"
-                " nodes are not supported."
-            )
-
-    def _make_keys(
-        self, node: VirtualNode, policy: GroupPolicy, registration: StaticRegistration
-    ) -> MemberKeys:
-        scheme = registration.key_scheme
-        ledger = self._make_key(node, KeyCategory.LEDGER, scheme)
-        distinct = policy.document["protocolParameters"]["sessionKeyPolicy"] == "Distinct"
-        return MemberKeys(
-            ledger=ledger,
-            session=self._make_key(node, KeyCategory.SESSION_INIT, scheme) if distinct else ledger,
-            notary=(
-                None
-                if registration.notary is None
-                else self._make_key(node, KeyCategory.NOTARY, scheme)
-            ),
-        )
-
-    def _make_key(self, node: VirtualNode, category: KeyCategory, scheme: str) -> MemberKey:
-        tenant = node.holding.short_hash
-        alias = f"{tenant}-{category.value}-{scheme}"
-        key = self._find_key(tenant, alias)
-        if key is None:
-            try:
-                key = self._keys.create(tenant, category, alias, scheme)
-            except ConflictError:
-                # Another registration of this node has just created it.
-                (key,) = self._keys.query(tenant, KeyQuery(alias=alias))
-        return MemberKey(
-            public_key=key.public_key,
-            digest=self._public_keys.digest(key.public_key),
-            signature_spec=self._public_keys.default_spec(key.public_key),
-        )
-
-    def _find_key(self, tenant: ShortHash, alias: str) -> KeyInfo | None:
-        return next(iter(self._keys.query(tenant, KeyQuery(alias=alias))), None)
 
     def _finish(
         self,
@@ -388,12 +302,3 @@ class MembershipService:
                 **RELEASED,
             )
         )
-
-
-def _lists(cpi: CpiRecord, name: MemberX500Name) -> bool:
-    """Whether a CPI's static network lists a name; True if its policy cannot be read."""
-    try:
-        return name in static_network(cpi.group_policy).members
-    except (RegistrationInvalidError, InvalidInputError, CpiError):
-        _log.exception("group-policy-unreadable", cpi=cpi.file_checksum)
-        return True

@@ -8,7 +8,8 @@ from typing import Any
 
 from host.nodes.audit_log import chain
 from host.nodes.audit_log.administrative import acts
-from host.nodes.audit_log.administrative.register import AdministrativeRegister, Reading
+from host.nodes.audit_log.administrative.reading import Reading
+from host.nodes.audit_log.administrative.register import AdministrativeRegister
 from host.nodes.audit_log.head import NEWEST, HeadLine, is_genuine
 
 
