@@ -36,6 +36,13 @@ class Open:
 
 
 @dataclass(frozen=True, slots=True)
+class Counterparties:
+    """Answers the X.500 names of the members at the other ends of sessions, in their order."""
+
+    sessions: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Close:
     """Close a session that the program opened, without waiting for its peer; answers null."""
 
@@ -136,7 +143,18 @@ class Forget:
 
 
 Operation: TypeAlias = (
-    Call | Open | Close | FailSession | Send | Receive | Now | Random | Sleep | Remember | Forget
+    Call
+    | Open
+    | Counterparties
+    | Close
+    | FailSession
+    | Send
+    | Receive
+    | Now
+    | Random
+    | Sleep
+    | Remember
+    | Forget
 )
 Program: TypeAlias = Callable[[JsonObject], Generator[Operation, JsonValue, JsonValue]]
 """Takes the request of the host call, and returns its answer.

@@ -15,6 +15,7 @@ from host.flow.engine import programs as engine_programs
 from host.ports.programs import (
     Call,
     Close,
+    Counterparties,
     FailSession,
     Now,
     Open,
@@ -248,6 +249,7 @@ def test_sessions_that_a_program_leaves_open_are_failed():
         (Open(counterparty="CN=?", protocol="p", versions=(1,)), "name-invalid"),
         (Open(counterparty="O=Nobody, L=Paris, C=FR", protocol="p", versions=(1,)), None),
         (Close("no-session"), "session-unknown"),
+        (Counterparties(("no-session",)), "session-unknown"),
         (FailSession("no-session", "c", "m"), "session-unknown"),
         (Send("no-session", 1), "session-unknown"),
         (Receive(sessions=("no-session",)), "session-unknown"),
@@ -260,6 +262,14 @@ def test_an_operation_that_cannot_be_performed_is_refused(operation, code):
     found, message = own(program)
     assert message
     assert code is None or found == code or code == "name-invalid"
+
+
+def test_a_program_learns_who_is_at_the_other_ends():
+    def program(request: Any) -> Any:
+        session = yield Open(counterparty=BOB, protocol="p", versions=(1,))
+        return (yield Counterparties((session, session)))
+
+    assert own(program) == [BOB, BOB]
 
 
 def test_more_sessions_than_a_flow_holds():

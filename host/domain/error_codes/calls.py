@@ -176,6 +176,34 @@ CODES: Mapping[str, tuple[str, str]] = {
         "A signatory has not signed, or this node holds no key to sign with.",
         "Collect the signatures of all signatories before the transaction is recorded.",
     ),
+    "backchain-invalid": (
+        "A transaction that another one depends on is invalid, or was found to be.",
+        "The counterparty's ledger is not in order, or it lies: the message names the transaction.",
+    ),
+    "backchain-too-large": (
+        "The transactions that one depends on are more, or larger, than this host resolves.",
+        "Raise the limits of backchains, or have the counterparty issue its states anew.",
+    ),
+    "backchain-unexpected": (
+        "A counterparty asked for a transaction, or sent one, that is no part of the chain.",
+        "The counterparty does not follow the protocol.",
+    ),
+    "finality-failed": (
+        "The initiator of a finality has given up; the message has its reason.",
+        "Nothing: whether the transaction is final is asked of its notary.",
+    ),
+    "finality-refused": (
+        "A counterparty does not sign the transaction; the message and reason code are its own.",
+        "Agree with the counterparty on another transaction.",
+    ),
+    "protocol-mismatch": (
+        "A counterparty sent another message than the platform's protocol has at this point.",
+        "Check that both flows call the two sides of one protocol.",
+    ),
+    "protocol-version-unknown": (
+        "The counterparty's host speaks a version of the protocol that this one does not know.",
+        "Upgrade the older host.",
+    ),
     "state-consumed": (
         "Another transaction has consumed the state.",
         "Find the unconsumed states again, and build the transaction with them.",

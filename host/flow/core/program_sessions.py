@@ -57,6 +57,15 @@ def open_session(
     return Answer(replace(opened, lent=(*opened.lent, session_id)), outbox=answer.outbox)
 
 
+def counterparties(checkpoint: Checkpoint, session_ids: Sequence[str]) -> list[str]:
+    """The names at the other ends of sessions.
+
+    Raises:
+        CapabilityError: `session-unknown`.
+    """
+    return [held(checkpoint, session_id).peer.name for session_id in session_ids]
+
+
 def end_session(checkpoint: Checkpoint, wanted: Close | FailSession) -> Answer:
     """Close or fail a session; one that the program opened leaves the stack.
 

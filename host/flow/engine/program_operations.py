@@ -30,6 +30,7 @@ from host.flow.engine.step_state import StepState
 from host.ports.programs import (
     Call,
     Close,
+    Counterparties,
     FailSession,
     Forget,
     Now,
@@ -91,6 +92,9 @@ class Operations:
                 answer = self._call(operation, rows)
             case Open():
                 answer = self._open(operation)
+            case Counterparties():
+                checkpoint = self._flow.checkpoint
+                answer = program_sessions.counterparties(checkpoint, operation.sessions)
             case Close() | FailSession():
                 self._apply(program_sessions.end_session(self._flow.checkpoint, operation))
             case Send():

@@ -1,0 +1,120 @@
+"""What the functions `protocol.*` of the ledger answer to programs: small JSON objects.
+
+A program's rows hold these answers, so they name transactions by id and carry none.
+"""
+
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+from host.ledger.core.messages import Content
+
+
+class BegunFinality(Struct, frozen=True, kw_only=True):
+    """An examined own transaction, stored as unverified.
+
+    Attributes:
+        notary: whether it names a notary.
+        backchain: whether receivers need the transactions that it depends on.
+        dependencies: their ids, each once, in the order of inputs and references.
+    """
+
+    id: str
+    notary: bool
+    backchain: bool
+    dependencies: list[str]
+
+
+class TakenProposal(Struct, frozen=True, kw_only=True):
+    """A transaction proposed by a counterparty, stored as unverified.
+
+    Attributes:
+        more: signatures of other parties will follow.
+        version: of the protocol.
+        resolve: ids of the transactions of which the backchain is to be resolved.
+    """
+
+    id: str
+    more: bool
+    version: int
+    resolve: list[str]
+
+
+class Signed(Struct, frozen=True, kw_only=True):
+    """This node's agreement: its signatures, perhaps none, and what its contract runs found."""
+
+    signatures: list[Content]
+    verifications: list[Content]
+
+
+class Finished(Struct, frozen=True, kw_only=True):
+    """A transaction is verified; `visible`: indexes of the outputs that concern this node."""
+
+    visible: list[int]
+
+
+class ChainLimits(Struct, frozen=True, kw_only=True):
+    """What a backchain may have: transactions, bytes, milliseconds, and ids in one question."""
+
+    batch: int
+    transactions: int
+    bytes: int
+    millis: int
+
+
+class ChainPlan(Struct, frozen=True, kw_only=True):
+    """What a vault lacks of some transactions.
+
+    Attributes:
+        ask: those that it has not, in the order asked for.
+        unverified: those that it has and has not verified, with the ids that they depend on.
+    """
+
+    ask: list[str]
+    unverified: dict[str, list[str]]
+
+
+class TakenChain(Struct, frozen=True, kw_only=True):
+    """Transactions of a backchain that were stored as unverified.
+
+    Attributes:
+        taken: their ids, with the ids that each depends on.
+        parameters: hashes of group parameters that are not known here.
+        bytes: length of the transactions.
+    """
+
+    taken: dict[str, list[str]]
+    parameters: list[str]
+    bytes: int
+
+
+class VerifiedChain(Struct, frozen=True, kw_only=True):
+    """How many of the transactions were verified, in order; the rest is to be asked for again."""
+
+    count: Annotated[int, Meta(ge=1)]
+
+
+class ServedChain(Struct, frozen=True, kw_only=True):
+    """What was sent of a backchain.
+
+    Attributes:
+        sent: ids of the transactions.
+        dependencies: ids that the sent transactions depend on, which may be asked for next.
+        parameters: hashes of the group parameters that they name.
+    """
+
+    sent: list[str]
+    dependencies: list[str]
+    parameters: list[str]
+
+
+class Dependencies(Struct, frozen=True, kw_only=True):
+    """What verified transactions depend on, each id once."""
+
+    ids: list[str]
+
+
+class OfferedProposal(Struct, frozen=True, kw_only=True):
+    """A proposal was sent; `backchain`: ids that the receiver may ask for."""
+
+    backchain: list[str]

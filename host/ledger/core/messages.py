@@ -1,0 +1,253 @@
+"""Messages of the platform's protocols, as they travel on the sessions of flows.
+
+    {"cordbox": <protocol>, "v": 1, "kind": .., ..}
+
+Each is read once: another kind than is due, an unknown field or a value beyond its limit is
+`protocol-mismatch`. Transactions, filtered transactions and signatures are objects here; what
+stores them reads their fields.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
+
+import msgspec
+from msgspec import Meta, Struct
+
+from host.domain.capability_error import CapabilityError
+from host.domain.json import JsonObject, JsonValue
+
+if TYPE_CHECKING:
+    Content: TypeAlias = JsonObject
+else:
+    # msgspec has no recursive types. What a payload holds is JSON already.
+    Content = dict[str, object]
+
+VERSION = 1
+"""The highest version of the protocols that this release speaks."""
+SIGNATURES_MAX = 200
+BATCH_MAX = 10
+"""Transactions of a backchain in one message."""
+PAYLOAD_BYTES_MAX = 8 * 1024 * 1024
+_SMALL_BYTES_MAX = 1024 * 1024
+_ASKED_BYTES_MAX = 4 * 1024
+_DEPENDENCIES_MAX = 2000
+_CPKS_MAX = 100
+
+Text: TypeAlias = Annotated[str, Meta(min_length=1, max_length=256)]
+Message: TypeAlias = Annotated[str, Meta(max_length=16 * 1024)]
+Id: TypeAlias = Annotated[str, Meta(pattern=r"^SHA-256D:[0-9A-F]{64}$")]
+Signatures: TypeAlias = Annotated[list[Content], Meta(max_length=SIGNATURES_MAX)]
+FailedReason: TypeAlias = Literal["FATAL", "UNKNOWN", "REFUSED"]
+
+
+class Dependency(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What is shown of a transaction that another one consumes or refers to states of."""
+
+    filtered: Content
+    signatures: Signatures
+
+
+class _Finality(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind"):
+    cordbox: Literal["finality"] = "finality"
+    v: Literal[1] = 1
+
+
+class _Chain(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind"):
+    cordbox: Literal["chain"] = "chain"
+    v: Literal[1] = 1
+
+
+class FinalityProposal(_Finality, frozen=True, kw_only=True, tag="proposal"):
+    """`more`: signatures of other parties follow those of the receiver.
+
+    Attributes:
+        dependencies: None where the receiver asks for the backchain, or there is no notary.
+        backchain: the receiver may ask for the transactions that this one depends on.
+    """
+
+    transaction: Content
+    more: bool
+    dependencies: Annotated[list[Dependency], Meta(max_length=_DEPENDENCIES_MAX)] | None
+    backchain: bool
+
+
+class FinalitySignatures(_Finality, frozen=True, kw_only=True, tag="signatures"):
+    """The receiver agrees. `verifications`: digests of its contract runs (`core.digests`)."""
+
+    signatures: Signatures
+    verifications: Annotated[list[Content], Meta(max_length=_CPKS_MAX)]
+
+
+class FinalityRefused(_Finality, frozen=True, kw_only=True, tag="refused"):
+    """The receiver does not sign; `invalid`: it has judged the transaction."""
+
+    code: Text
+    message: Message
+    invalid: bool
+
+
+class FinalityUnknownVersion(_Finality, frozen=True, kw_only=True, tag="unknown-version"):
+    """The receiver does not know the version of the proposal."""
+
+    highest: int
+
+
+class FinalityMore(_Finality, frozen=True, kw_only=True, tag="more"):
+    """Signatures that the receiver has not seen."""
+
+    signatures: Signatures
+
+
+class FinalityNotarised(_Finality, frozen=True, kw_only=True, tag="notarised"):
+    """The transaction is final; no signatures where it names no notary."""
+
+    signatures: Signatures
+
+
+class FinalityFailed(_Finality, frozen=True, kw_only=True, tag="failed"):
+    """The initiator gives up. Only its notary can tell whether the transaction is final."""
+
+    reason: FailedReason
+    code: Text
+    message: Message
+
+
+class ChainGet(_Chain, frozen=True, kw_only=True, tag="get"):
+    """Asks for transactions; at least the first of them is answered."""
+
+    ids: Annotated[list[Id], Meta(min_length=1, max_length=BATCH_MAX)]
+
+
+class ChainGetParameters(_Chain, frozen=True, kw_only=True, tag="get-parameters"):
+    """Asks for the group parameters that a transaction of the chain names."""
+
+    hash: Text
+
+
+class ChainStop(_Chain, frozen=True, kw_only=True, tag="stop"):
+    """Nothing more of the chain is asked for."""
+
+
+class ChainTransactions(_Chain, frozen=True, kw_only=True, tag="transactions"):
+    """A prefix of the transactions asked for, at least one."""
+
+    transactions: Annotated[list[Content], Meta(min_length=1, max_length=BATCH_MAX)]
+
+
+class ChainParameters(_Chain, frozen=True, kw_only=True, tag="parameters"):
+    """Signed group parameters; bytes are base64."""
+
+    parameters: Annotated[str, Meta(max_length=PAYLOAD_BYTES_MAX)]
+    signature: Annotated[str, Meta(max_length=16 * 1024)]
+    key: Annotated[str, Meta(max_length=16 * 1024)]
+    spec: Annotated[str, Meta(max_length=256)]
+
+
+Reply: TypeAlias = (
+    FinalitySignatures
+    | FinalityRefused
+    | FinalityUnknownVersion
+    | ChainGet
+    | ChainGetParameters
+    | ChainStop
+)
+"""What the receiver of a proposal may send."""
+_BYTES_MAX: Mapping[str, int] = {
+    "proposal": PAYLOAD_BYTES_MAX,
+    "transactions": PAYLOAD_BYTES_MAX,
+    "parameters": PAYLOAD_BYTES_MAX,
+    "get": _ASKED_BYTES_MAX,
+    "get-parameters": _ASKED_BYTES_MAX,
+    "stop": _ASKED_BYTES_MAX,
+}
+"""Largest messages by kind; all others have at most 1 MiB."""
+
+
+class ProtocolMismatchError(CapabilityError):
+    """The counterparty sent another message than is due."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("protocol-mismatch", message)
+
+
+class ProtocolVersionError(CapabilityError):
+    """A party speaks a version of the protocol that the other one does not know."""
+
+    def __init__(self, found: int, highest: int) -> None:
+        super().__init__(
+            "protocol-version-unknown",
+            f"the counterparty speaks version {found} of the protocol, this release {highest}",
+        )
+
+
+def read_proposal(payload: JsonValue) -> FinalityProposal:
+    """Read an initiator's first message.
+
+    Raises:
+        ProtocolVersionError: it is of another version.
+        ProtocolMismatchError: it is something else, or larger than its kind may be. So all others.
+    """
+    with _reading(payload):
+        return msgspec.convert(payload, FinalityProposal)
+
+
+def read_reply(payload: JsonValue) -> Reply:
+    """Read what the receiver of a proposal sends."""
+    with _reading(payload):
+        reply: Reply = msgspec.convert(payload, Reply)
+    return reply
+
+
+def read_more(payload: JsonValue) -> FinalityMore | FinalityFailed:
+    """Read an initiator's second message, if there are several counterparties."""
+    with _reading(payload):
+        message: FinalityMore | FinalityFailed
+        message = msgspec.convert(payload, FinalityMore | FinalityFailed)
+    return message
+
+
+def read_notarised(payload: JsonValue) -> FinalityNotarised | FinalityFailed:
+    """Read an initiator's last message."""
+    with _reading(payload):
+        message: FinalityNotarised | FinalityFailed
+        message = msgspec.convert(payload, FinalityNotarised | FinalityFailed)
+    return message
+
+
+def read_transactions(payload: JsonValue) -> ChainTransactions | FinalityFailed:
+    """Read the answer to `ChainGet`, or that the initiator has given up meanwhile."""
+    with _reading(payload):
+        message: ChainTransactions | FinalityFailed
+        message = msgspec.convert(payload, ChainTransactions | FinalityFailed)
+    return message
+
+
+def read_parameters(payload: JsonValue) -> ChainParameters | FinalityFailed:
+    """Read the answer to `ChainGetParameters`, or that the initiator has given up meanwhile."""
+    with _reading(payload):
+        message: ChainParameters | FinalityFailed
+        message = msgspec.convert(payload, ChainParameters | FinalityFailed)
+    return message
+
+
+def message_json(message: Struct) -> JsonObject:
+    """The payload of a message."""
+    payload: JsonObject = msgspec.to_builtins(message)
+    return payload
+
+
+@contextmanager
+def _reading(payload: JsonValue) -> Iterator[None]:
+    found = payload if isinstance(payload, Mapping) else {}
+    version, kind = found.get("v"), found.get("kind")
+    if "cordbox" in found and type(version) is int and version != VERSION:
+        raise ProtocolVersionError(version, VERSION)
+    if isinstance(kind, str):
+        size, most = len(msgspec.json.encode(payload)), _BYTES_MAX.get(kind, _SMALL_BYTES_MAX)
+        if size > most:
+            raise ProtocolMismatchError(f"message {kind[:64]!r} has {size} bytes, at most {most}")
+    try:
+        yield
+    except msgspec.ValidationError as exc:
+        raise ProtocolMismatchError(f"the counterparty sent another message: {exc}") from exc

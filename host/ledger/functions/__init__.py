@@ -1,0 +1,1 @@
+"""The functions `protocol.*` of the ledger, which programs call."""

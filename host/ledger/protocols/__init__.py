@@ -1,0 +1,1 @@
+"""Protocols of the ledger as programs: pure generators (decision 0055)."""
