@@ -86,31 +86,40 @@ class Operations:
         return answer
 
     def _answer(self, operation: Operation, rows: ProgramRows) -> JsonValue:
-        answer: JsonValue = None
         match operation:
             case Call():
-                answer = self._call(operation, rows)
-            case Open():
-                answer = self._open(operation)
-            case Counterparties():
-                checkpoint = self._flow.checkpoint
-                answer = program_sessions.counterparties(checkpoint, operation.sessions)
-            case Close() | FailSession():
-                self._apply(program_sessions.end_session(self._flow.checkpoint, operation))
+                return self._call(operation, rows)
             case Send():
-                answer = self._send(operation, rows)
+                return self._send(operation, rows)
             case Receive():
-                answer = self._receive(operation, rows)
-            case Now():
-                answer = instant_text(self._services.wall.now_ms())
-            case Random():
-                data = self._services.entropy.random_bytes(operation.bytes)
-                answer = base64.b64encode(data).decode()
+                return self._receive(operation, rows)
+            case Open() | Counterparties() | Close() | FailSession():
+                return self._answer_of_sessions(operation)
+            case Now() | Random():
+                return self._answer_of_host(operation)
             case Sleep():
                 self._sleep(operation)
             case Remember() | Forget():
                 self._remember_or_forget(operation)
-        return answer
+        return None
+
+    def _answer_of_sessions(
+        self, operation: Open | Counterparties | Close | FailSession
+    ) -> JsonValue:
+        checkpoint = self._flow.checkpoint
+        match operation:
+            case Open():
+                return self._open(operation)
+            case Counterparties():
+                return program_sessions.counterparties(checkpoint, operation.sessions)
+            case _:
+                self._apply(program_sessions.end_session(checkpoint, operation))
+                return None
+
+    def _answer_of_host(self, operation: Now | Random) -> JsonValue:
+        if isinstance(operation, Now):
+            return instant_text(self._services.wall.now_ms())
+        return base64.b64encode(self._services.entropy.random_bytes(operation.bytes)).decode()
 
     @property
     def _running(self) -> RunningProgram:
