@@ -143,7 +143,7 @@ def check(directory: Path, master_passphrase_file: Path | None, output: str) -> 
     permissions, and files that no host makes. A directory in use is refused: check a backup of it.
     """
     from host.adapters.files.secret_files import read_secret
-    from host.runtime.wiring.schemas import CLUSTER_SCHEMAS, VAULT_SCHEMAS
+    from host.runtime.wiring.schemas import CLUSTER_SCHEMAS, NODE_SCHEMAS
     from host.tools.data_check import check_directory
 
     passphrase = None if master_passphrase_file is None else read_secret(master_passphrase_file)
@@ -151,7 +151,7 @@ def check(directory: Path, master_passphrase_file: Path | None, output: str) -> 
         directory,
         passphrase=passphrase,
         cluster_schemas=CLUSTER_SCHEMAS,
-        vault_schemas=VAULT_SCHEMAS,
+        node_schemas=NODE_SCHEMAS,
     )
     found = report.findings
     if output == "json":

@@ -8,6 +8,7 @@ a batch to fill (decision 0010).
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from copy import copy
 from typing import Generic, TypeVar
 
 from host.domain.errors import HostError, StorageError
@@ -144,4 +145,4 @@ def fail_all(batch: Iterable[Queued[Item, Outcome]], failure: HostError) -> None
     """
     for queued in batch:
         if not queued.is_done:
-            queued.fail(type(failure)(failure.message, **failure.details))
+            queued.fail(copy(failure))

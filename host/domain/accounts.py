@@ -21,6 +21,8 @@ class Account(StrEnum):
     AUDIT = "audit"
     LOG = "log"
     VAULT = "vault"
+    UNIQUENESS = "uniqueness"
+    """What a notary keeps of transactions and spent states."""
     PARKED = "parked"
     """Memory of suspended guests that are kept for their next step."""
 

@@ -144,6 +144,12 @@ class Quota:
     vault_bytes_max: int = _bounded(
         _GIB, _MIB, 1024 * _GIB, "Account `vault`: bytes that the storage of one node may take."
     )
+    uniqueness_bytes_max: int = _bounded(
+        64 * _GIB,
+        _MIB,
+        1024 * _GIB,
+        "Account `uniqueness`: bytes that a notary may keep of transactions and spent states.",
+    )
     flows_open_max: int = _bounded(
         10_000, 1, 1_000_000, "Flows of one node that have not ended, responders among them."
     )
@@ -185,6 +191,7 @@ ACCOUNT_QUOTAS: Mapping[Account, str] = {
     Account.AUDIT: "audit_bytes_max",
     Account.VAULT: "vault_bytes_max",
     Account.PARKED: "parked_bytes_max",
+    Account.UNIQUENESS: "uniqueness_bytes_max",
 }
 """Account -> the quota that is its limit."""
 

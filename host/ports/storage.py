@@ -1,4 +1,4 @@
-"""Interface of a storage plugin: the registers, the nodes' vaults, the files of CPIs."""
+"""Interface of a storage plugin: the registers, the nodes' databases, the files of CPIs."""
 
 from collections.abc import Callable, Sequence
 from typing import Protocol
@@ -56,6 +56,22 @@ class Storage(Protocol):
             schemas: the tables of each vault.
             register: the register of nodes and of their vaults.
             bytes_max_of: the maximum size of a node's vault.
+        """
+        ...
+
+    def open_uniqueness(
+        self,
+        schemas: Sequence[Schema],
+        *,
+        register: VaultRegister,
+        bytes_max_of: Callable[[ShortHash], int],
+    ) -> OpenVaults:
+        """The databases of notaries, with the states that are spent; each is opened on first use.
+
+        Args:
+            schemas: the tables of each database.
+            register: knows which nodes have one: none is created in place of a lost one.
+            bytes_max_of: the maximum size of a node's database.
         """
         ...
 

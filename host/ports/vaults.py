@@ -1,7 +1,8 @@
 """The vaults of virtual nodes: a database for each node, accessible only to its own calls."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from sqlalchemy import Connection
@@ -56,8 +57,17 @@ class VaultAccess(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DatabaseProblem:
+    """A node's database that cannot be used, as found at its last use; its flows wait or fail."""
+
+    short_hash: ShortHash
+    code: str
+    message: str
+
+
 class VaultRegister(Protocol):
-    """The register of virtual nodes and of their vaults. Thread-safe."""
+    """The register of virtual nodes and of their databases of one kind. Thread-safe."""
 
     def is_made(self, short_hash: ShortHash) -> bool:
         """Whether the node's vault has ever been created.
@@ -81,4 +91,12 @@ class VaultRegister(Protocol):
 
     def note_problem(self, short_hash: ShortHash, problem: HostError | None) -> None:
         """Record why the node's vault cannot be used; None: it can."""
+        ...
+
+    def problems(self) -> Sequence[DatabaseProblem]:
+        """The vaults that cannot be used, for the host's status."""
+        ...
+
+    def made(self) -> Sequence[ShortHash]:
+        """The nodes whose vault was created."""
         ...

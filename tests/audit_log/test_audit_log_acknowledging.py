@@ -16,7 +16,7 @@ from host.nodes.audit_log.administrative import ActQuery
 from host.nodes.audit_log.node_log import LOG_NAME, NodeLog
 from host.nodes.audit_log.verification import read_entries, verify_log
 from host.runtime.wiring.administrative_reading import act_json, register_of
-from host.runtime.wiring.schemas import CLUSTER_SCHEMAS, VAULT_SCHEMAS
+from host.runtime.wiring.schemas import CLUSTER_SCHEMAS, NODE_SCHEMAS
 from host.tools.data_check import check_directory
 from tests.audit_log.test_audit_log_chain import ALICE, KEY, call, written
 from tests.audit_log.test_audit_log_cuts import cut_at, goes_on
@@ -100,7 +100,7 @@ def test_the_command_ends_the_finding_and_is_in_the_administrative_log(tmp_path,
 
     def findings():
         report = check_directory(
-            folder, passphrase=None, cluster_schemas=CLUSTER_SCHEMAS, vault_schemas=VAULT_SCHEMAS
+            folder, passphrase=None, cluster_schemas=CLUSTER_SCHEMAS, node_schemas=NODE_SCHEMAS
         )
         return [each.code for each in report.findings]
 

@@ -44,7 +44,7 @@ from host.tools.container import (
     Sealer,
     write_container,
 )
-from tests.support.data_directories import ALICE, BOB, PACKAGE, log_call, parts_of
+from tests.support.data_directories import ALICE, BOB, PACKAGE, log_call, notarise, parts_of
 
 CLOCK = SystemClock()
 
@@ -77,6 +77,17 @@ def rows(path, table):
 
 def names(folder):
     return sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file())
+
+
+def test_spent_states_of_a_notary_are_in_the_backup(folder, tmp_path, keys):
+    with parts_of(folder) as parts:
+        notarise(parts, ALICE, 1)
+    back(folder, tmp_path / "b", keys)
+    bring(tmp_path / "b", tmp_path / "new", keys)
+    name = f"vnodes/{ALICE.short_hash}/uniqueness.sqlite"
+    assert rows(tmp_path / "new" / name, "notarised") == rows(folder / name, "notarised") != []
+    with parts_of(tmp_path / "new") as parts:
+        notarise(parts, ALICE, 2)
 
 
 def test_what_was_backed_up_is_restored(folder, tmp_path, keys):

@@ -9,11 +9,11 @@ from pathlib import Path
 
 from host.adapters.files.cpi_files import CpiFolder
 from host.adapters.sqlite.database import Database
-from host.adapters.sqlite.vaults import VaultRegister, Vaults
+from host.adapters.sqlite.vaults import Vaults
 from host.domain.ids import ShortHash
 from host.ports.cpi_files import CpiFiles
 from host.ports.database import Schema, SqlDatabase
-from host.ports.vaults import VaultAccess
+from host.ports.vaults import VaultAccess, VaultRegister
 from host.runtime.wiring.schemas import VAULT_SCHEMAS
 
 BYTES_MAX = 512 * 1024

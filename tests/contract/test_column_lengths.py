@@ -27,7 +27,7 @@ from host.nodes.packages.certificates import ALIAS_LENGTH_MAX, CertificateUsage
 from host.nodes.packages.service import NAME_LENGTH_MAX
 from host.nodes.quotas.counters import CALL, HIT
 from host.ports.keys import KeyCategory, RotationStatus
-from host.runtime.wiring.schemas import CLUSTER_SCHEMAS, VAULT_SCHEMAS
+from host.runtime.wiring.schemas import CLUSTER_SCHEMAS, NOTARY_SCHEMAS, VAULT_SCHEMAS
 from host.settings.store import NAME_CHARACTERS_MAX as SECTION_CHARACTERS_MAX
 from sandbox.host_api import FUNCTIONS
 
@@ -107,13 +107,15 @@ LONGEST = {
     "entity.key": "k" * KEY_CHARACTERS_MAX,
     "entity_schema.type": WIDE * _TYPE_CHARACTERS_MAX,
     "digest": DIGEST,
+    "notarised.result": "A",
+    "upper_bound": "2026-11-18T12:00:00.000000Z",
 }  # fmt: skip
 """By table and column, or by column where all of one name are alike. Each is what its module's own
 limit, enumeration or form allows at most."""
 LONGEST["member.name"] = LONGEST["member_key.name"]
 TABLES = [
     table
-    for schema in (*CLUSTER_SCHEMAS, *VAULT_SCHEMAS)
+    for schema in (*CLUSTER_SCHEMAS, *VAULT_SCHEMAS, *NOTARY_SCHEMAS)
     for table in schema.metadata.sorted_tables
 ]
 
@@ -126,7 +128,7 @@ def longest_of(column):
         is_int4 = str(kind.compile(dialect=postgresql.dialect())) == "INTEGER"
         return 2**31 - 1 if is_int4 else 2**63 - 1
     if isinstance(kind, LargeBinary):
-        return b"\0\xff" * 64
+        return b"\xff" * (kind.length or 128)
     if isinstance(kind, Text):
         return WIDE * 100
     assert isinstance(kind, String), column
@@ -144,7 +146,9 @@ def test_the_longest_value_is_stored_in_every_column_and_read_back(table, tmp_pa
         if length is not None:
             assert len(row[column.name]) <= length, column
     parents = {key.column.table for key in table.foreign_keys}
-    with Database.open(tmp_path / "a.sqlite", (*CLUSTER_SCHEMAS, *VAULT_SCHEMAS)) as database:
+    with Database.open(
+        tmp_path / "a.sqlite", (*CLUSTER_SCHEMAS, *VAULT_SCHEMAS, *NOTARY_SCHEMAS)
+    ) as database:
 
         def write(connection):
             for parent in parents:

@@ -22,7 +22,7 @@ from host.database.sql import (
 )
 from host.entities.tables import ENTITY
 from host.nodes.quotas.tables import USAGE
-from host.runtime.wiring.schemas import CLUSTER_SCHEMAS, VAULT_SCHEMAS
+from host.runtime.wiring.schemas import CLUSTER_SCHEMAS, NOTARY_SCHEMAS, VAULT_SCHEMAS
 
 ROOT = Path(__file__).parents[2]
 ADAPTERS = (
@@ -74,6 +74,7 @@ def test_only_adapters_of_sqlite_speak_sqlite():
 
 OPENERS = (
     "host.adapters.sqlite.database",
+    "host.adapters.sqlite.node_databases",
     "host.adapters.sqlite.vaults",
     "host.adapters.files.cpi_files",
 )
@@ -104,7 +105,9 @@ def test_this_test_knows_sqlite_when_it_sees_it():
     assert len(set(sqlite_of(tree))) == 5
 
 
-@pytest.mark.parametrize("schema", [*CLUSTER_SCHEMAS, *VAULT_SCHEMAS], ids=lambda s: s.name)
+@pytest.mark.parametrize(
+    "schema", [*CLUSTER_SCHEMAS, *VAULT_SCHEMAS, *NOTARY_SCHEMAS], ids=lambda s: s.name
+)
 def test_tables_and_indexes_are_made_in_postgresql(schema):
     dialect = postgresql.dialect()
     for table in schema.metadata.sorted_tables:

@@ -24,12 +24,13 @@ from host.ports.state import StateWrite
 from host.ports.units import Unit
 from host.rest.tls import own_certificate
 from host.runtime.wiring.offline_acts import offline_act
-from host.runtime.wiring.schemas import CLUSTER_SCHEMAS, VAULT_SCHEMAS
+from host.runtime.wiring.schemas import CLUSTER_SCHEMAS, NODE_SCHEMAS
 from host.tools.data_check import check_directory
 from host.tools.data_check.checking import NoDataDirectoryError
-from tests.support.data_directories import ALICE, BOB, make_directory, parts_of
+from tests.support.data_directories import ALICE, BOB, make_directory, notarise, parts_of
 
 VAULT = f"vnodes/{ALICE.short_hash}/vault.sqlite"
+UNIQUENESS = f"vnodes/{ALICE.short_hash}/uniqueness.sqlite"
 LOG = f"vnodes/{ALICE.short_hash}/audit.log"
 
 
@@ -38,7 +39,7 @@ def check(folder, passphrase=None):
         folder,
         passphrase=passphrase,
         cluster_schemas=CLUSTER_SCHEMAS,
-        vault_schemas=VAULT_SCHEMAS,
+        node_schemas=NODE_SCHEMAS,
     )
     return [(each.code, each.file) for each in report.findings]
 
@@ -46,7 +47,7 @@ def check(folder, passphrase=None):
 def test_a_good_directory_has_no_findings(folder):
     assert check(folder) == []
     report = check_directory(
-        folder, passphrase=None, cluster_schemas=CLUSTER_SCHEMAS, vault_schemas=VAULT_SCHEMAS
+        folder, passphrase=None, cluster_schemas=CLUSTER_SCHEMAS, node_schemas=NODE_SCHEMAS
     )
     assert report.nodes == 2
 
@@ -129,6 +130,30 @@ def test_vaults_that_are_gone_empty_or_anothers_are_found(folder):
     assert check(folder) == []
 
 
+def test_spent_states_of_a_notary_that_are_gone_empty_older_or_anothers_are_found(folder, tmp_path):
+    for node in (ALICE, BOB):
+        with parts_of(folder) as parts:
+            notarise(parts, node, 1)
+    assert check(folder) == []
+    file = folder / UNIQUENESS
+    shutil.copy(file, tmp_path / "old")
+    for node in (ALICE, BOB):
+        with parts_of(folder) as parts:
+            notarise(parts, node, 2)
+    kept = file.read_bytes()
+    shutil.copy(tmp_path / "old", file)
+    assert check(folder) == [("uniqueness-older", UNIQUENESS)]
+    shutil.copy(folder / "vnodes" / BOB.short_hash / "uniqueness.sqlite", file)
+    assert ("uniqueness-foreign", UNIQUENESS) in check(folder)
+    os.truncate(file, 0)
+    assert ("uniqueness-empty", UNIQUENESS) in check(folder)
+    file.unlink()
+    assert ("uniqueness-missing", UNIQUENESS) in check(folder)
+    file.write_bytes(kept)
+    file.chmod(0o600)
+    assert check(folder) == []
+
+
 def test_an_older_vault_is_found_by_the_registers_and_by_its_audit_log(folder, tmp_path):
     shutil.copy(folder / VAULT, tmp_path / "old")
     with parts_of(folder) as parts:
@@ -177,7 +202,7 @@ def test_an_account_that_is_not_the_sum_of_its_rows_is_found(folder):
     with sqlite3.connect(folder / "flows.sqlite") as connection:
         connection.execute("UPDATE accounts SET bytes = 70 WHERE peer = ''")
     report = check_directory(
-        folder, passphrase=None, cluster_schemas=CLUSTER_SCHEMAS, vault_schemas=VAULT_SCHEMAS
+        folder, passphrase=None, cluster_schemas=CLUSTER_SCHEMAS, node_schemas=NODE_SCHEMAS
     )
     (found,) = report.findings
     assert (found.code, found.file) == ("account-differs", "flows.sqlite")

@@ -8,7 +8,8 @@ import pytest
 from sqlalchemy import Column, Integer, MetaData, Table, insert, select
 
 from host.adapters.sqlite.database import Database
-from host.adapters.sqlite.vaults import VaultMissingError, Vaults
+from host.adapters.sqlite.errors import VaultMissingError
+from host.adapters.sqlite.vaults import Vaults
 from host.domain.clock import SimClock
 from host.domain.errors import NotFoundError, StorageError
 from host.domain.ids import FlowId, ShortHash

@@ -17,7 +17,7 @@ from host.adapters.sqlite.errors import (
     VaultMissingError,
     VaultOlderError,
 )
-from host.adapters.sqlite.vault_identity import UNCOUNTED
+from host.adapters.sqlite.node_identity import UNCOUNTED
 from host.adapters.sqlite.vaults import Vaults
 from host.domain.errors import StorageError
 from host.domain.ids import FlowId, ShortHash
@@ -219,7 +219,7 @@ def test_making_a_vault_may_be_cut_off_anywhere(start, tmp_path, register, monke
     def cut(*_):
         raise Cut
 
-    monkeypatch.setattr("host.adapters.sqlite.vaults.give_vault_identity", cut)
+    monkeypatch.setattr("host.adapters.sqlite.node_databases.give_node_identity", cut)
     with pytest.raises(Cut):
         act(start(), "f-1")
     monkeypatch.undo()

@@ -9,11 +9,16 @@ from host.adapters.files.data_directory import DataDirectory
 from host.adapters.files.identity import Keeping
 from host.adapters.os.system import SystemClock, SystemEntropy
 from host.adapters.sqlite.database import Database
+from host.adapters.sqlite.node_databases import NodeDatabases
+from host.adapters.sqlite.node_files import UNIQUENESS
 from host.adapters.sqlite.store import SqliteStore
 from host.adapters.sqlite.vaults import Vaults
 from host.domain.ids import FlowId, HoldingIdentity
 from host.domain.x500 import MemberX500Name
 from host.keys import MasterKeyFiles, SoftKeyStore
+from host.ledger.notary.model import Check, UniquenessRequest
+from host.ledger.notary.register import MadeNotaries
+from host.ledger.notary.service import UniquenessService
 from host.nodes.audit_log import NodeAuditLogs
 from host.nodes.audit_log.service import load_audit_key
 from host.nodes.packages.tables import CPI
@@ -21,7 +26,7 @@ from host.nodes.vnode import MadeVaults
 from host.nodes.vnode.tables import VIRTUAL_NODE
 from host.ports.audit_log import PrivilegedCall
 from host.ports.keys import KeyCategory
-from host.runtime.wiring.schemas import CLUSTER_SCHEMAS, VAULT_SCHEMAS
+from host.runtime.wiring.schemas import CLUSTER_SCHEMAS, NOTARY_SCHEMAS, VAULT_SCHEMAS
 from host.vault.idempotency import remember_answer
 
 GROUP = "6a5ed29c-0b0b-4ad6-8f0e-8c3b1b2b3c4d"
@@ -58,6 +63,14 @@ class Parts:
             cluster_id=self.directory.identity.cluster_id,
             marks=marks,
         )
+        self.notaries = NodeDatabases(
+            UNIQUENESS,
+            self.directory.virtual_nodes,
+            NOTARY_SCHEMAS,
+            register=MadeNotaries(database=self.database, vaults=self.register, clock=self.clock),
+            cluster_id=self.directory.identity.cluster_id,
+            marks=marks,
+        )
         key = load_audit_key(
             self.directory.secrets,
             entropy=self.entropy,
@@ -79,6 +92,7 @@ class Parts:
     def close(self):
         self.logs.close()
         self.register.note_audit_ends(self.logs.take_ends())
+        self.notaries.close()
         self.vaults.close()
         self.database.close()
         self.store.close()
@@ -115,6 +129,22 @@ class Parts:
             lambda connection: remember_answer(connection, f"call:{flow}-{call}", {}, {}, 1),
         )
         log_call(self.logs, node, call, flow)
+
+
+def notarise(parts, node, number):
+    """Have a node notarise an issuance, as a notary does."""
+    request = UniquenessRequest(
+        check=Check.WRITE,
+        id=f"SHA-256D:{number:064X}",
+        inputs=(),
+        references=(),
+        output_count=1,
+        lower=None,
+        upper="2999-01-01T00:00:00.000000Z",
+        originator=str(node.x500_name),
+    )
+    service = UniquenessService(databases=parts.notaries, clock=parts.clock)
+    assert service.check(node.short_hash, request).is_accepted
 
 
 def log_call(logs, node, call, flow="f"):

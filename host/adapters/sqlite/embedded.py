@@ -7,12 +7,15 @@ from host.adapters.files.cpi_files import CpiFolder
 from host.adapters.files.identity.marks import Marks
 from host.adapters.os.descriptors import descriptor_limit
 from host.adapters.sqlite.database import Database
+from host.adapters.sqlite.node_databases import NodeDatabases
+from host.adapters.sqlite.node_files import UNIQUENESS
 from host.adapters.sqlite.vaults import Vaults
 from host.domain.ids import ShortHash
 from host.ports.database import Schema
 from host.ports.vaults import VaultRegister
 
 _VAULTS_OPEN_MAX = 64
+_NOTARIES_OPEN_MAX = 8
 _DESCRIPTORS_FOR_VAULT = 32
 """An open vault uses up to 6 descriptors: with this share, most remain for other uses."""
 
@@ -53,6 +56,24 @@ class EmbeddedStorage:
             cluster_id=self._cluster_id,
             marks=self._marks,
             open_max=max(4, min(_VAULTS_OPEN_MAX, descriptor_limit() // _DESCRIPTORS_FOR_VAULT)),
+            bytes_max_of=bytes_max_of,
+        )
+
+    def open_uniqueness(
+        self,
+        schemas: Sequence[Schema],
+        *,
+        register: VaultRegister,
+        bytes_max_of: Callable[[ShortHash], int],
+    ) -> NodeDatabases:
+        return NodeDatabases(
+            UNIQUENESS,
+            self._virtual_nodes,
+            schemas,
+            register=register,
+            cluster_id=self._cluster_id,
+            marks=self._marks,
+            open_max=_NOTARIES_OPEN_MAX,
             bytes_max_of=bytes_max_of,
         )
 

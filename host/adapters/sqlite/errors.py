@@ -41,6 +41,30 @@ class VaultOlderError(StorageError):
     code = "vault-older"
 
 
+class UniquenessMissingError(StorageError):
+    """The file of a notary's spent states is missing: without it, states could be spent twice."""
+
+    code = "uniqueness-missing"
+
+
+class UniquenessEmptyError(UniquenessMissingError):
+    """The file of a notary's spent states is empty, as after a copy on a full disk."""
+
+    code = "uniqueness-empty"
+
+
+class UniquenessForeignError(StorageError):
+    """The file in place of a notary's spent states is another's, or no such file."""
+
+    code = "uniqueness-foreign"
+
+
+class UniquenessOlderError(StorageError):
+    """A notary's spent states lack earlier ones: their file is an older copy, restored alone."""
+
+    code = "uniqueness-older"
+
+
 _REASONS = {
     "SQLITE_READONLY": "it is read-only",
     "SQLITE_CANTOPEN": "it cannot be opened",

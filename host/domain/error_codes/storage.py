@@ -3,6 +3,9 @@
 from collections.abc import Mapping
 
 _RESTORE = "Stop the host and restore a backup, or the file alone if the message allows it."
+_RESTORE_NOTARY = (
+    "Put back the newest file; of an older one, the notary would accept states that are spent."
+)
 _SAFE = "Do not start the host before you know who changed it; keep a copy as evidence."
 
 REMEDIES: Mapping[str, str] = {
@@ -23,6 +26,10 @@ REMEDIES: Mapping[str, str] = {
     "storage": "See the file and reason in the message; check disk, owner and permissions.",
     "storage-busy": "Stop what else writes the database, such as a backup tool, and try again.",
     "storage-schema-too-new": "Use a release that is not older than the one that wrote it.",
+    "uniqueness-empty": _RESTORE_NOTARY,
+    "uniqueness-foreign": "Put back the file of this node and cluster.",
+    "uniqueness-missing": _RESTORE_NOTARY,
+    "uniqueness-older": _RESTORE_NOTARY,
     "vault-empty": _RESTORE,
     "vault-foreign": "Put back the file of this node and cluster.",
     "vault-missing": _RESTORE,

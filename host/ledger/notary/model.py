@@ -6,7 +6,9 @@ Source: corda-runtime-os `UniquenessCheckRequestInternal.kt`, `UniquenessCheckEr
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Protocol
 
+from host.domain.ids import ShortHash
 from host.domain.json import JsonObject
 from host.ledger.core.model import StateRef
 
@@ -117,3 +119,22 @@ class Entry:
 
     request: UniquenessRequest
     result: Result
+
+
+class Uniqueness(Protocol):
+    """Decides which transactions spend the states of notary nodes. Thread-safe."""
+
+    def check(self, node: ShortHash, request: UniquenessRequest) -> Result:
+        """The result of one request: durable before it is returned, and the same for ever.
+
+        Args:
+            node: the notary node; its states are its own.
+            request: of a client.
+
+        Raises:
+            StorageError: the notary's database is missing, damaged, or cannot be written; nothing
+                has changed, unless the message says that the outcome is unknown. To ask again is
+                always safe.
+            QuotaExceededError: the notary's database would grow beyond its limit.
+        """
+        ...

@@ -5,8 +5,8 @@ share nothing: what fails for one is not seen by another.
 """
 
 import threading
-from collections.abc import Callable, Sequence
-from typing import Protocol, TypeAlias, TypeVar
+from collections.abc import Sequence
+from typing import TypeAlias
 
 from sqlalchemy import Connection
 
@@ -17,34 +17,22 @@ from host.ledger.notary.books import read_books, write_entries
 from host.ledger.notary.decide import decide
 from host.ledger.notary.model import Result, UniquenessRequest
 from host.ports.clock import Clock
+from host.ports.vaults import VaultAccess
 
 BATCH_MAX = 256
 """Requests of one transaction."""
-_T = TypeVar("_T")
 _Queued: TypeAlias = Queued[UniquenessRequest, Result]
 
 
-class NotaryDatabases(Protocol):
-    """The databases of notary nodes. Thread-safe."""
-
-    def transact(self, node: ShortHash, work: Callable[[Connection], _T], /) -> _T:
-        """Run `work` in a transaction on the node's database; see `SqlDatabase.transact`.
-
-        Raises:
-            StorageError: it is missing, damaged, or cannot be written; nothing has changed.
-        """
-        ...
-
-
 class UniquenessService:
-    """Decides which transactions spend the states of notary nodes. Thread-safe.
+    """The `Uniqueness` over a database for each notary node. Thread-safe.
 
     Args:
         databases: each notary node's own.
         clock: the time that windows are compared with; several processes need the database's.
     """
 
-    def __init__(self, *, databases: NotaryDatabases, clock: Clock) -> None:
+    def __init__(self, *, databases: VaultAccess, clock: Clock) -> None:
         self._databases = databases
         self._clock = clock
         self._lock = threading.Lock()
@@ -52,13 +40,7 @@ class UniquenessService:
         self._nodes: dict[ShortHash, SharedBatches[UniquenessRequest, Result]] = {}
 
     def check(self, node: ShortHash, request: UniquenessRequest) -> Result:
-        """The result of one request: durable before it is returned, and the same for ever.
-
-        Raises:
-            StorageError: the notary's database is missing, damaged, or cannot be written; nothing
-                has changed, unless the message says that the outcome is unknown. To ask again is
-                always safe.
-        """
+        """See `Uniqueness.check`."""
         return self._batches(node).run(request)
 
     def _batches(self, node: ShortHash) -> SharedBatches[UniquenessRequest, Result]:

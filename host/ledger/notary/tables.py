@@ -20,7 +20,7 @@ NOTARISED = Table(
     Column("outputs", Integer, nullable=False),
     Column("result", String(1), nullable=False),
     Column("error", Text),
-    Column("originator", String(255), nullable=False),
+    Column("originator", Text, nullable=False),
     Column("upper_bound", String(27)),
     Column("at", BigInteger, nullable=False),
 )

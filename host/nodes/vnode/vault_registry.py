@@ -1,7 +1,6 @@
 """Which virtual nodes have a vault, and each vault's newest known state, in the registers."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from sqlalchemy import select, update
 
@@ -11,6 +10,7 @@ from host.domain.ids import ShortHash
 from host.nodes.vnode.tables import VAULT_NOTE, VIRTUAL_NODE
 from host.ports.clock import Clock
 from host.ports.database import SqlDatabase
+from host.ports.vaults import DatabaseProblem
 
 _MADE = VIRTUAL_NODE.c.vault_made_at
 _SELECT = select(_MADE)
@@ -19,15 +19,6 @@ _NOTE = Upsert(table=VAULT_NOTE, greatest=("generation",))
 _NOTE_PROBLEM = Upsert(table=VAULT_NOTE, replace=("problem_code", "problem"))
 # Not the greatest: a log that was reset has been reported, and continues from there.
 _NOTE_END = Upsert(table=VAULT_NOTE, replace=("audit_seq", "audit_hash"))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VaultProblem:
-    """A vault that cannot be used, as found at its last use; its node's flows wait or fail."""
-
-    short_hash: ShortHash
-    code: str
-    message: str
 
 
 class MadeVaults:
@@ -99,7 +90,7 @@ class MadeVaults:
         with self._database.read() as connection:
             return [ShortHash(row.short_hash) for row in connection.execute(statement)]
 
-    def problems(self) -> Sequence[VaultProblem]:
+    def problems(self) -> Sequence[DatabaseProblem]:
         """The vaults that cannot be used, for the host's status."""
         statement = (
             select(VAULT_NOTE)
@@ -108,7 +99,7 @@ class MadeVaults:
         )
         with self._database.read() as connection:
             return [
-                VaultProblem(
+                DatabaseProblem(
                     short_hash=ShortHash(row.short_hash),
                     code=row.problem_code,
                     message=row.problem,

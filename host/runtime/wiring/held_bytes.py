@@ -23,6 +23,7 @@ class HeldBytes:
     Args:
         store: has the accounts of flows.
         vaults: the nodes' storage.
+        notaries: what notaries keep of transactions and spent states.
         folders: of the nodes, with their audit logs.
         parked: memory of the node's suspended guests, in all processes.
     """
@@ -32,11 +33,13 @@ class HeldBytes:
         *,
         store: Accounts,
         vaults: VaultAccess,
+        notaries: VaultAccess,
         folders: Path,
         parked: Callable[[ShortHash], int],
     ) -> None:
         self._store = store
         self._vaults = vaults
+        self._notaries = notaries
         self._folders = folders
         self._parked = parked
 
@@ -50,6 +53,7 @@ class HeldBytes:
         return {
             **stored,
             Account.VAULT: self._vaults.used_bytes(node),
+            Account.UNIQUENESS: self._notaries.used_bytes(node),
             Account.AUDIT: used_bytes(self._folders / node),
             Account.PARKED: self._parked(node),
         }

@@ -19,10 +19,10 @@ from host.domain.errors import HostError
 from host.domain.ids import ShortHash
 from host.flow.engine.service import FlowService
 from host.ledger.recorded import RecordedTransactions
-from host.nodes import vnode
 from host.nodes.packages.catalogue import PackageCatalogue
 from host.ports.clock import Clock
 from host.ports.live import Derived, Live
+from host.ports.vaults import VaultRegister
 from host.rest.acceptor import DoorMetrics
 from host.rest.admission import Seats
 from host.rest.app import create_app
@@ -108,6 +108,7 @@ def make_rest(
         held_bytes=HeldBytes(
             store=parts.store,
             vaults=parts.vaults,
+            notaries=parts.notary_databases,
             folders=base.directory.virtual_nodes,
             parked=parked,
         ),
@@ -119,7 +120,13 @@ def make_rest(
     packages = Glance(lambda: _missing_packages(parts.catalogue), base.clock)
 
     def readiness() -> Readiness:
-        return _readiness(health, certificates, parts.made_vaults, packages)
+        return _readiness(
+            health,
+            certificates,
+            packages,
+            vaults=parts.made_vaults,
+            notaries=parts.made_notaries,
+        )
 
     asgi = create_app(
         services,
@@ -186,30 +193,31 @@ def server_certificate(
 def _readiness(
     health: Health,
     certificates: Certificates | None,
-    vaults: vnode.MadeVaults,
     packages: Glance,
+    *,
+    vaults: VaultRegister,
+    notaries: VaultRegister,
 ) -> Readiness:
     warnings: dict[str, str] = {}
     expires = None if certificates is None else certificates.warning()
     if expires is not None:
         warnings["certificate-expires"] = expires
-    # A broken vault affects only its node: the host runs, and reports it.
-    unusable = _unusable_vaults(vaults)
-    if unusable:
-        warnings["vault-unusable"] = unusable
+    # A broken database affects only its node: the host runs, and reports it.
+    unusable = {"vault-unusable": _unusable(vaults), "uniqueness-unusable": _unusable(notaries)}
+    warnings |= {code: text for code, text in unusable.items() if text}
     missing = packages.text()
     if missing:
         warnings["package-missing"] = missing
     return Readiness(
         problems=[(problem.check, problem.error) for problem in health.problems()],
         warnings=warnings,
-        is_degraded=bool(unusable or missing),
+        is_degraded=bool(missing or any(unusable.values())),
     )
 
 
-def _unusable_vaults(vaults: vnode.MadeVaults) -> str:
+def _unusable(databases: VaultRegister) -> str:
     try:
-        found = vaults.problems()
+        found = databases.problems()
     except HostError:
         return ""  # the database's own check reports it
     named = ", ".join(f"{each.short_hash} ({each.code})" for each in found[:_VAULTS_NAMED_MAX])

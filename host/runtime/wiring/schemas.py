@@ -3,6 +3,9 @@
 from host import entities as persistence
 from host import keys, ledger
 from host.access import RBAC_SCHEMA
+from host.adapters.sqlite.node_files import UNIQUENESS, VAULT
+from host.ledger.notary import register as notary
+from host.ledger.notary import tables as uniqueness
 from host.network import membership
 from host.nodes import quotas, vnode
 from host.nodes.audit_log import administrative
@@ -16,6 +19,7 @@ CLUSTER_SCHEMAS = (
     keys.SCHEMA,
     membership.SCHEMA,
     vnode.SCHEMA,
+    notary.SCHEMA,
     quotas.SCHEMA,
     administrative.SCHEMA,
     store.SCHEMA,
@@ -23,3 +27,7 @@ CLUSTER_SCHEMAS = (
 """Tables of `cluster.sqlite`."""
 VAULT_SCHEMAS = (REQUESTS, ledger.SCHEMA, persistence.SCHEMA)
 """Tables of every node's `vault.sqlite`."""
+NOTARY_SCHEMAS = (uniqueness.SCHEMA,)
+"""Tables of every notary's `uniqueness.sqlite`."""
+NODE_SCHEMAS = {VAULT: VAULT_SCHEMAS, UNIQUENESS: NOTARY_SCHEMAS}
+"""Tables of each kind of node's database."""

@@ -3,6 +3,7 @@
 from functools import cached_property
 
 from host.domain.workers import WorkerKind
+from host.ledger.notary.register import MadeNotaries
 from host.nodes import vnode
 from host.nodes.quotas import QuotaService
 from host.nodes.quotas.defaults import live_quota
@@ -13,7 +14,7 @@ from host.ports.units import FlowStore
 from host.ports.vaults import VaultAccess
 from host.runtime.wiring.base import PluginMissingError
 from host.runtime.wiring.process_parts import ProcessParts
-from host.runtime.wiring.schemas import CLUSTER_SCHEMAS, VAULT_SCHEMAS
+from host.runtime.wiring.schemas import CLUSTER_SCHEMAS, NOTARY_SCHEMAS, VAULT_SCHEMAS
 from host.runtime.wiring.sections import open_sections
 from host.settings.changes import ConfigService
 from host.settings.following import REFRESH_SECONDS, Following
@@ -93,6 +94,23 @@ class StorageParts(ProcessParts):
     def made_vaults(self) -> vnode.MadeVaults:
         """Which nodes have a vault, each vault's newest known state, and which cannot be used."""
         return vnode.MadeVaults(database=self.database, clock=self.base.clock)
+
+    @cached_property
+    def notary_databases(self) -> VaultAccess:
+        """The notaries' databases of spent states."""
+        databases = self.storage.open_uniqueness(
+            NOTARY_SCHEMAS,
+            register=self.made_notaries,
+            bytes_max_of=lambda node: self.quotas.quota(node).uniqueness_bytes_max,
+        )
+        self.base.stack.callback(databases.close)
+        self._flush(databases.note, NOTE_SECONDS)
+        return databases
+
+    @cached_property
+    def made_notaries(self) -> MadeNotaries:
+        """Which nodes have a database of spent states, and which of these cannot be used."""
+        return MadeNotaries(database=self.database, vaults=self.made_vaults, clock=self.base.clock)
 
     @cached_property
     def store(self) -> FlowStore:

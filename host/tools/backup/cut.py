@@ -7,7 +7,8 @@ the cut; everything else is read after them, in the reverse of the order in whic
 1. the flow store: no step is committed from now on;
 2. the registers, and with them the small files that their rows need (secrets, packages);
 3. the audit logs, up to their last line: each entry was written after its effect;
-4. the vaults. A step that is running may still write to them: the cut then holds an effect whose
+4. the vaults, then the notaries' spent states: a transaction that a vault holds as final is known
+   to its notary. A step that is running may still write to them: the cut then holds an effect whose
    step is not committed. Its flow makes the same call again after a restore, under the same request
    identifier, and gets the answer that is stored with the effect, exactly as after `kill -9`.
 
@@ -27,6 +28,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from host.adapters.sqlite.node_files import UNIQUENESS, VAULT
 from host.domain.errors import StorageError
 from host.domain.ids import EpochMs
 from host.nodes.audit_log.segments import HEAD_NAME, LOG_NAME, REPEATS_NAME, segments
@@ -138,8 +140,11 @@ def copy_database(source: sqlite3.Connection, target: Path) -> None:
 
 
 def _databases(folder: Path) -> list[str]:
-    vaults = sorted(folder.glob("vnodes/*/vault.sqlite"))
-    return [*STORES, *(str(vault.relative_to(folder)) for vault in vaults)]
+    vaults = [*folder.glob(f"vnodes/*/{VAULT.name}")]
+    # A transaction that a vault holds as final must be known to its notary, so notaries are last.
+    notaries = [*folder.glob(f"vnodes/*/{UNIQUENESS.name}")]
+    found = [*sorted(vaults), *sorted(notaries)]
+    return [*STORES, *(str(path.relative_to(folder)) for path in found)]
 
 
 @contextmanager

@@ -12,7 +12,7 @@ SMALL_FOLDERS = ("secrets", "tls")
 
 _NAME = re.compile(
     r"cordbox-id|(cluster|flows)\.sqlite"
-    r"|vnodes/[0-9A-F]{12}/(vault\.sqlite|audit[0-9A-Za-z.-]{0,64})"
+    r"|vnodes/[0-9A-F]{12}/((vault|uniqueness)\.sqlite|audit[0-9A-Za-z.-]{0,64})"
     r"|packages/[0-9A-Za-z._-]{1,128}\.cpi"
     r"|(secrets|tls)/[0-9A-Za-z_-][0-9A-Za-z._-]{0,128}"
 )

@@ -132,7 +132,7 @@ def back_up(folder: Path, file: Path, *, sealer: Sealer, clock: Clock, report: R
 
 def _see_to_room(folder: Path) -> None:
     """Refuse a copy that would fill the disk of the data directory."""
-    databases = [*folder.glob("*.sqlite*"), *folder.glob("vnodes/*/vault.sqlite*")]
+    databases = [*folder.glob("*.sqlite*"), *folder.glob("vnodes/*/*.sqlite*")]
     needed = sum(path.stat().st_size for path in databases) + _RESERVE_BYTES
     free = shutil.disk_usage(folder).free
     if free < needed:

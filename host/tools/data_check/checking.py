@@ -14,6 +14,7 @@ from host.adapters.files.identity.errors import DataFileError
 from host.adapters.files.identity.files import opened
 from host.adapters.files.identity.marks import read_marks
 from host.adapters.files.regular_files import read_regular
+from host.adapters.sqlite.node_files import NODE_FILES, NodeFile
 from host.adapters.sqlite.store_schema import FLOWS
 from host.domain.errors import HostError, InvalidInputError, StorageError
 from host.domain.ids import ShortHash
@@ -71,7 +72,7 @@ def check_directory(
     *,
     passphrase: str | None,
     cluster_schemas: Sequence[Schema],
-    vault_schemas: Sequence[Schema],
+    node_schemas: Mapping[NodeFile, Sequence[Schema]],
 ) -> Report:
     """Check every file of a data directory. No host can start on it meanwhile.
 
@@ -79,7 +80,7 @@ def check_directory(
         folder: the data directory.
         passphrase: the master passphrase, if keys are wrapped under one.
         cluster_schemas: the tables that the registers should have.
-        vault_schemas: those of vaults.
+        node_schemas: those of each kind of node's database.
 
     Raises:
         NoDataDirectoryError: there is none.
@@ -88,7 +89,7 @@ def check_directory(
     if not folder.is_dir():
         raise NoDataDirectoryError(f"{folder} is no directory", path=str(folder))
     with _held(folder):
-        check = _Check(folder, cluster_schemas=cluster_schemas, vault_schemas=vault_schemas)
+        check = _Check(folder, cluster_schemas=cluster_schemas, node_schemas=node_schemas)
         check.run(passphrase)
     return Report(folder=folder, nodes=len(check.nodes), findings=check.findings)
 
@@ -101,11 +102,11 @@ class _Check:
         folder: Path,
         *,
         cluster_schemas: Sequence[Schema],
-        vault_schemas: Sequence[Schema],
+        node_schemas: Mapping[NodeFile, Sequence[Schema]],
     ) -> None:
         self._folder = folder
         self._cluster_schemas = cluster_schemas
-        self._vault_schemas = vault_schemas
+        self._node_schemas = node_schemas
         self._cluster_id = ""
         self._marks: Mapping[str, int] = {}
         self._owners: Mapping[str, ShortHash] = {}
@@ -150,7 +151,7 @@ class _Check:
                 self._folder,
                 node,
                 cluster_id=self._cluster_id,
-                schemas=self._vault_schemas,
+                schemas=self._node_schemas,
                 key=key,
                 marks=self._marks,
             )
@@ -216,15 +217,16 @@ def _would_block(found: Finding) -> bool:
 
 def _unregistered(folder: Path, nodes: Sequence[Node]) -> Iterator[Finding]:
     known = {node.short_hash for node in nodes}
-    for vault in sorted(folder.glob("vnodes/*/vault.sqlite")):
-        if vault.parent.name not in known:
-            yield finding(
-                CheckCode.VAULT_UNREGISTERED,
-                str(vault.relative_to(folder)),
-                f"the registers know no virtual node {vault.parent.name}",
-                expected="a virtual node",
-                found="none",
-            )
+    for file in NODE_FILES:
+        for path in sorted(folder.glob(f"vnodes/*/{file.name}")):
+            if path.parent.name not in known:
+                yield finding(
+                    CheckCode.VAULT_UNREGISTERED,
+                    str(path.relative_to(folder)),
+                    f"the registers know no virtual node {path.parent.name}",
+                    expected="a virtual node",
+                    found="none",
+                )
 
 
 def _audit_key(folder: Path) -> bytes | None:

@@ -1,4 +1,4 @@
-"""Checks each node's vault and audit log against each other and against the registers."""
+"""Checks each node's databases and audit log against each other and against the registers."""
 
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
@@ -8,8 +8,8 @@ from pathlib import Path
 from host.adapters.files.identity import Finding
 from host.adapters.files.identity.files import file_state, opened
 from host.adapters.files.identity.table import FileIdentity
-from host.adapters.sqlite.errors import VaultEmptyError, VaultMissingError, VaultOlderError
-from host.adapters.sqlite.vault_identity import UNCOUNTED, check_commits, check_vault
+from host.adapters.sqlite.node_files import UNIQUENESS, VAULT, NodeFile
+from host.adapters.sqlite.node_identity import UNCOUNTED, check_commits, check_identity
 from host.domain.errors import StorageError
 from host.domain.ids import ShortHash
 from host.nodes.audit_log.chain import CALL
@@ -24,9 +24,25 @@ from sandbox.host_api import WRITING
 
 _SELECT = "SELECT short_hash, vault_made_at IS NOT NULL FROM virtual_node ORDER BY 1"
 _SELECT_NOTED = "SELECT short_hash, generation FROM vault_note"
+_SELECT_NOTARIES = (
+    "SELECT short_hash, made_at IS NOT NULL, generation FROM notary_database ORDER BY 1"
+)
 _SELECT_ENDS = (
     "SELECT short_hash, audit_seq, audit_hash FROM vault_note WHERE audit_seq IS NOT NULL"
 )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Made:
+    """A node's database according to the registers.
+
+    Attributes:
+        is_made: whether it was created.
+        noted: the last recorded number of effects in it.
+    """
+
+    is_made: bool = False
+    noted: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,14 +51,14 @@ class Node:
 
     Attributes:
         short_hash: its identifier.
-        has_vault: whether its vault was created.
-        noted: the last recorded number of effects in the vault.
+        vault: its vault.
+        uniqueness: its database of spent states, if it is a notary.
         log_end: a recorded entry of its audit log.
     """
 
     short_hash: ShortHash
-    has_vault: bool
-    noted: int
+    vault: Made
+    uniqueness: Made
     log_end: Anchor | None = None
 
 
@@ -52,11 +68,15 @@ def registered(connection: sqlite3.Connection) -> Sequence[Node]:
     ends = {
         node: Anchor(seq=seq, hash=digest) for node, seq, digest in connection.execute(_SELECT_ENDS)
     }
+    notaries = {
+        node: Made(is_made=bool(made), noted=generation)
+        for node, made, generation in connection.execute(_SELECT_NOTARIES)
+    }
     return [
         Node(
             short_hash=ShortHash(node),
-            has_vault=bool(made),
-            noted=noted.get(node, 0),
+            vault=Made(is_made=bool(made), noted=noted.get(node, 0)),
+            uniqueness=notaries.get(node, Made()),
             log_end=ends.get(node),
         )
         for node, made in connection.execute(_SELECT)
@@ -65,7 +85,12 @@ def registered(connection: sqlite3.Connection) -> Sequence[Node]:
 
 def vault_name(node: ShortHash) -> str:
     """A vault's file, relative to the data directory."""
-    return f"vnodes/{node}/vault.sqlite"
+    return file_name(VAULT, node)
+
+
+def file_name(file: NodeFile, node: ShortHash) -> str:
+    """A node's database, relative to the data directory."""
+    return f"vnodes/{node}/{file.name}"
 
 
 def check_node(
@@ -73,7 +98,7 @@ def check_node(
     node: Node,
     *,
     cluster_id: str,
-    schemas: Sequence[Schema],
+    schemas: Mapping[NodeFile, Sequence[Schema]],
     key: bytes | None,
     marks: Mapping[str, int],
 ) -> Iterator[Finding]:
@@ -83,74 +108,117 @@ def check_node(
         folder: the data directory.
         node: the node.
         cluster_id: the cluster's.
-        schemas: those of vaults.
+        schemas: those of each kind of database.
         key: of the audit logs, None if it is missing.
-        marks: the newest known commit numbers of vaults.
+        marks: the newest known commit numbers of databases.
     """
-    name = vault_name(node.short_hash)
-    vault = folder / name
-    identity: FileIdentity | None = None
-    if is_there(vault):
-        look = file_state(vault)
-        identity = look.identity
-        if look.problem is not None:
+    check = _DatabaseCheck(folder, node.short_hash, cluster_id, marks)
+    yield from check.findings(UNIQUENESS, node.uniqueness, schemas[UNIQUENESS])
+    yield from check.findings(VAULT, node.vault, schemas[VAULT])
+    if not check.is_damaged:
+        yield from _log(folder, node, check.identity, key)
+
+
+class _DatabaseCheck:
+    """The check of a node's databases.
+
+    Attributes:
+        identity: of the file that was checked last; None if it has none.
+        is_damaged: that file cannot be read, or not as it was left.
+    """
+
+    def __init__(
+        self, folder: Path, node: ShortHash, cluster_id: str, marks: Mapping[str, int]
+    ) -> None:
+        self._folder = folder
+        self._node = node
+        self._cluster_id = cluster_id
+        self._marks = marks
+        self.identity: FileIdentity | None = None
+        self.is_damaged = False
+
+    def findings(self, file: NodeFile, made: Made, schemas: Sequence[Schema]) -> Iterator[Finding]:
+        """The problems of one file."""
+        self.identity, self.is_damaged = None, False
+        name = file_name(file, self._node)
+        path = self._folder / name
+        if is_there(path):
+            yield from self._content(file, made, path, name, schemas)
+        elif made.is_made:
+            is_empty = path.exists()
+            kind = file.empty if is_empty else file.missing
             yield finding(
-                CheckCode.DATABASE_DAMAGED, name, look.problem, expected="a vault", found="none"
+                kind.code,
+                name,
+                "has no content" if is_empty else "is missing",
+                expected=f"a {file.called}",
+                found="0 bytes" if is_empty else "none",
+            )
+
+    def _content(
+        self, file: NodeFile, made: Made, path: Path, name: str, schemas: Sequence[Schema]
+    ) -> Iterator[Finding]:
+        look = file_state(path)
+        self.identity = look.identity
+        if look.problem is not None:
+            self.is_damaged = True
+            yield finding(
+                CheckCode.DATABASE_DAMAGED,
+                name,
+                look.problem,
+                expected=f"a {file.called}",
+                found="none",
             )
             return
+        known = self._marks.get(name)
         try:
-            check_commits(vault, node.short_hash, look, marks.get(name))
-        except VaultOlderError as exc:
+            check_commits(file, path, self._node, look, known)
+        except StorageError as exc:
             yield finding(
                 exc.code,
                 name,
                 exc.message,
-                expected=f"commit {marks.get(name, 0)} or later",
+                expected=f"commit {known or 0} or later",
                 found=f"commit {look.commits}",
             )
             if look.lacks is not None:
+                self.is_damaged = True
                 return
         else:
-            yield from _identity(vault, name, identity, cluster_id, node)
-        with opened(vault) as connection:
+            yield from self._identity(file, made, path, name)
+        with opened(path) as connection:
             yield from integrity(connection, name)
             yield from versions(connection, name, schemas)
-    elif node.has_vault:
-        is_empty = vault.exists()
-        kind = VaultEmptyError if is_empty else VaultMissingError
-        yield finding(
-            kind.code,
-            name,
-            "has no content" if is_empty else "is missing",
-            expected="a vault",
-            found="0 bytes" if is_empty else "none",
-        )
-    yield from _log(folder, node, identity, key)
 
-
-def _identity(
-    vault: Path, name: str, identity: FileIdentity | None, cluster_id: str, node: Node
-) -> Iterator[Finding]:
-    if identity is None:
-        if node.noted:
-            yield finding(
-                "vault-foreign",
-                name,
-                "carries no cluster's id",
-                expected=cluster_id,
-                found="none",
+    def _identity(self, file: NodeFile, made: Made, path: Path, name: str) -> Iterator[Finding]:
+        found = self.identity
+        if found is None:
+            if made.noted:
+                yield finding(
+                    file.foreign.code,
+                    name,
+                    "carries no cluster's id",
+                    expected=self._cluster_id,
+                    found="none",
+                )
+            return
+        try:
+            check_identity(
+                file,
+                path,
+                found,
+                cluster_id=self._cluster_id,
+                node=self._node,
+                noted=made.noted,
             )
-        return
-    try:
-        check_vault(vault, identity, cluster_id, node.short_hash, node.noted)
-    except StorageError as exc:
-        yield finding(
-            exc.code,
-            name,
-            exc.message,
-            expected=f"{node.short_hash}, generation {node.noted} or later",
-            found=f"{identity.node}, generation {identity.generation}",
-        )
+        except StorageError as exc:
+            yield finding(
+                exc.code,
+                name,
+                exc.message,
+                expected=f"{self._node}, generation {made.noted} or later",
+                found=f"{found.node}, generation {found.generation}",
+            )
 
 
 def _log(

@@ -18,7 +18,7 @@ SELECT = "SELECT kind, cluster_id, node, generation FROM file_identity"
 ADD = "UPDATE file_identity SET generation = generation + 1"
 RAISE = "UPDATE file_identity SET generation = max(generation, ?)"
 
-FLOWS, CLUSTER, VAULT = "flows", "cluster", "vault"
+FLOWS, CLUSTER, VAULT, UNIQUENESS = "flows", "cluster", "vault", "uniqueness"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
