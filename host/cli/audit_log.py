@@ -315,8 +315,11 @@ def _entry_line(node: str | None, entry: Mapping[str, Any]) -> str:
     head = f"{_time(entry.get('at'))}  {node or '-'}  {entry.get('seq')!s:>6}"
     if entry.get("kind") == "call":
         call = f"{entry.get('flow')}-{entry.get('call')}"
+        call += f".{entry['step']}" if "step" in entry else ""
+        function = str(entry.get("function"))
+        function += f":{entry['operation']}" if "operation" in entry else ""
         return (
-            f"{head}  {entry.get('function')}  {entry.get('outcome')}  {entry.get('flowClass')}"
+            f"{head}  {function}  {entry.get('outcome')}  {entry.get('flowClass')}"
             f"  {call}  {entry.get('request')}"
         )
     return f"{head}  {_told(entry)}"

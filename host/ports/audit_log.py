@@ -19,6 +19,9 @@ class PrivilegedCall:
         function: `interface.function`.
         request_digest: `SHA-256:HEX` of the request's text.
         outcome: `ok`, or the code of the refusal.
+        operation: the request's `op`, for functions that have several.
+        step: number of the platform's operation within the call, if the platform made the call for
+            the flow: a signature in the middle of a protocol. The flow's own call follows it.
     """
 
     holding: HoldingIdentity
@@ -29,6 +32,8 @@ class PrivilegedCall:
     function: str
     request_digest: str
     outcome: str
+    operation: str | None = None
+    step: int | None = None
 
 
 class AuditLogs(Protocol):

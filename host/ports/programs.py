@@ -19,10 +19,15 @@ class Call:
 
     Answers what the function answers; a refusal is raised in the program as `CapabilityError`. A
     function with an effect must be repeatable: it is called again if the step does not commit.
+
+    Attributes:
+        audited: the host function, as `ledger.sign`, under which the node's audit log records the
+            call once it has succeeded; None: it is part of the guest's call, whose entry tells it.
     """
 
     function: str
     request: JsonObject
+    audited: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

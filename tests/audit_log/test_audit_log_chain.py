@@ -34,8 +34,9 @@ ALICE = HoldingIdentity(x500_name=MemberX500Name.parse("O=Alice, L=London, C=GB"
 BOB = HoldingIdentity(x500_name=MemberX500Name.parse("O=Bob, L=London, C=GB"), group_id="g")
 
 
-def call(number=0, flow="flow-1", outcome="ok", holding=ALICE):
+def call(number=0, flow="flow-1", outcome="ok", holding=ALICE, **others):
     return PrivilegedCall(
+        **others,
         holding=holding,
         cpi=Checksum("SHA-256:" + "AB" * 32),
         flow_id=FlowId(flow),
@@ -333,3 +334,20 @@ def test_what_a_failing_disk_did_not_take_is_brought_to_it_again(tmp_path, monke
     logs.sync()
     assert set(synced) == {ALICE.short_hash, BOB.short_hash}
     logs.close()
+
+
+def test_steps_within_a_call_come_before_it_and_each_is_recorded_once(tmp_path):
+    log = NodeLog(tmp_path, ALICE, KEY)
+    signed = [call(4, step=2), call(4, step=7), call(4, operation="finalize"), call(5, step=1)]
+    for each in signed:
+        assert log.append(each, now=1)
+        assert not log.append(each, now=1)
+    log.close()
+    again = NodeLog(tmp_path, ALICE, KEY)
+    for each in signed:
+        assert not again.append(each, now=2)
+    again.close()
+    entries = [json.loads(line) for line in lines(tmp_path / LOG_NAME)]
+    found = [(e["call"], e.get("step"), e.get("operation")) for e in entries if e["kind"] == "call"]
+    assert found == [(4, 2, None), (4, 7, None), (4, None, "finalize"), (5, 1, None)]
+    assert verify_log(tmp_path / LOG_NAME, key=KEY).problem is None

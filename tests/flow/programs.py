@@ -72,6 +72,7 @@ CALLS = {
     ("persistence.persist", "propose"): "propose",
     ("persistence.persist", "respond"): "respond",
     ("persistence.persist", "other"): "other",
+    ("persistence.write", "other"): "other",
 }
 
 

@@ -1,5 +1,6 @@
 """Platform flows: what a program does, how it ends, and what is left of it."""
 
+import contextlib
 import json
 from typing import Any
 
@@ -12,6 +13,7 @@ from host.flow.core.checkpoint import decode_checkpoint
 from host.flow.core.messages import flow_state_key
 from host.flow.core.program_state import ROWS_MAX, program_journal
 from host.flow.engine import programs as engine_programs
+from host.ports.audit_log import Unaudited
 from host.ports.programs import (
     Call,
     Close,
@@ -463,3 +465,61 @@ def test_sleeps_end_on_time():
 
     before, after = own(program)
     assert (int(after) - int(before)) % 60 == 7
+
+
+class Entries(Unaudited):
+    """The audit logs of all nodes: entries in order."""
+
+    def __init__(self) -> None:
+        self.entries: list[Any] = []
+        self.room = True
+
+    def record(self, call: Any) -> None:
+        self.entries.append((call.function, call.call, call.operation, call.step, call.outcome))
+
+    def has_room(self, node: Any) -> bool:
+        return self.room
+
+
+def signing(request: Any) -> Any:
+    yield Call("persist", {"what": "first"})
+    with contextlib.suppress(CapabilityError):
+        yield Call("refuse", {"what": "luck"}, audited="ledger.sign")
+    yield Call("persist", {"what": "signed"}, audited="ledger.sign")
+    return "signed"
+
+
+def audited(store: Any, logs: Entries) -> Network:
+    def guest(made: Guest) -> str:
+        return str(made.call("persistence", "write", op="other"))
+
+    return Network(
+        store,
+        {"test.Initiator": guest},
+        notes=ProgramNotes(),
+        programs=table(other=signing),
+        audit_logs=logs,
+    )
+
+
+def test_a_signature_within_a_program_is_recorded_before_the_call(store):
+    logs = Entries()
+    assert audited(store, logs).run().result == "signed"
+    assert logs.entries == [
+        ("ledger.sign", 0, None, 3, "ok"),
+        ("persistence.write", 0, "other", None, "ok"),
+    ]
+
+
+def test_without_room_in_the_audit_log_a_program_signs_nothing(store):
+    logs = Entries()
+    made = audited(store, logs)
+
+    def full(node: Any) -> bool:
+        return not made.notes.rows  # from the first note on
+
+    logs.has_room = full  # type: ignore[method-assign]
+    status = made.run()
+    assert status.error is not None
+    assert "audit" in status.error.message
+    assert [row for _, row in made.notes.rows] == [{"what": "first"}]

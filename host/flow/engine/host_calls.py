@@ -166,7 +166,8 @@ class HostCalls:
         since = held.since if held is not None else begun
         try:
             value = checked(request)
-            self._privileged_calls.check_room(name)
+            if name in PRIVILEGED:
+                self._privileged_calls.check_room()
             with limited_call(time.thread_time):
                 if handler is not None:
                     outcome = handler(request)

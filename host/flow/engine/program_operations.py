@@ -26,7 +26,9 @@ from host.flow.engine.answers import encoded
 from host.flow.engine.capability_calls import CapabilityCalls
 from host.flow.engine.counterparties import new_session_id, reachable
 from host.flow.engine.flow_services import FlowServices
+from host.flow.engine.privileged_calls import PrivilegedCalls
 from host.flow.engine.step_state import StepState
+from host.ports.audit_log import SUCCEEDED
 from host.ports.programs import (
     Call,
     Close,
@@ -67,6 +69,7 @@ class Operations:
         self._services = services
         self._flow = flow
         self._capabilities = CapabilityCalls(flow, services, cpi)
+        self._privileged_calls = PrivilegedCalls(flow, services, cpi)
         self._room = Room(balances=flow.balances, node=flow.holding_id, quota=flow.quota)
         self.made: Counter[str] = Counter()
 
@@ -143,6 +146,17 @@ class Operations:
             raise CapabilityError(exc.code, exc.message, account=account) from exc
 
     def _call(self, call: Call, rows: ProgramRows) -> JsonValue:
+        if call.audited is None:
+            return self._answered(call, rows)
+        self._privileged_calls.check_room()
+        answer = self._answered(call, rows)
+        request = msgspec.json.encode(call.request).decode()
+        self._privileged_calls.record(
+            self._running.call, call.audited, request, SUCCEEDED, step=len(rows)
+        )
+        return answer
+
+    def _answered(self, call: Call, rows: ProgramRows) -> JsonValue:
         interface = self._interface()
         capability = self._capabilities.find(interface, interface)
         number = f"{self._running.call}.{len(rows)}"

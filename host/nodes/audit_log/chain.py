@@ -66,6 +66,7 @@ def _identity(holding: HoldingIdentity) -> dict[str, JsonValue]:
 
 def call_content(call: PrivilegedCall, *, at: EpochMs) -> dict[str, JsonValue]:
     """The content of an entry for a call."""
+    parts = {"operation": call.operation, "step": call.step}
     return {
         "kind": CALL,
         "at": at,
@@ -76,6 +77,7 @@ def call_content(call: PrivilegedCall, *, at: EpochMs) -> dict[str, JsonValue]:
         "function": call.function,
         "request": call.request_digest,
         "outcome": call.outcome,
+        **{name: part for name, part in parts.items() if part is not None},
     }
 
 

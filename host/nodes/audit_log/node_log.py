@@ -108,8 +108,7 @@ class NodeLog:
         """
         with self._lock, self._exclusive():
             self._prepare(now)
-            number, outcome = self._known.last_call(call.flow_id)
-            if call.call < number or (call.call, call.outcome) == (number, outcome):
+            if self._known.has_call(call):
                 return False
             if refusals.is_refusal(call):
                 is_new = self._refused(call, now, has_room=has_room)
